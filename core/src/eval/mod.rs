@@ -1,0 +1,1 @@
+//! How good the features are: protocols that need no further training of the backbone.

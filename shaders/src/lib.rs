@@ -1,0 +1,42 @@
+//! Programs that run on the GPU, each beside a CPU twin of the same name that defines what is right.
+//!
+//! The twin is also what runs where there is no GPU. Every program has a test that validates its
+//! WGSL and a test that compares the two on awkward sizes and values.
+
+pub mod dispatch;
+pub mod pca_colour;
+pub mod readback;
+
+pub use pca_colour::{Background, ColourRange, PcaColour, pca_colour_cpu};
+
+/// Why a GPU program could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ShaderError {
+    /// The input is larger than the device can bind or dispatch at once.
+    #[error("{program}: {count} elements need {needed}, this device allows {allowed}; split the input")]
+    TooLarge {
+        /// The program.
+        program: &'static str,
+        /// Elements asked for.
+        count: usize,
+        /// What they need, with its unit.
+        needed: String,
+        /// What there is, with its unit.
+        allowed: String,
+    },
+    /// Inputs that belong together have different lengths.
+    #[error("{program}: {what} has {found} elements, expected {expected}")]
+    Length {
+        /// The program.
+        program: &'static str,
+        /// Which input.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length it should have.
+        expected: usize,
+    },
+    /// GPU memory could not be read back; the device is usually lost when this happens.
+    #[error("can't read results back from the GPU: {0}")]
+    Readback(String),
+}

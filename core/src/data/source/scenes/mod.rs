@@ -1,5 +1,13 @@
 //! Built-in scenes: small 3-D pictures the program draws itself from a seed, so that a fresh machine can train.
 
+mod compose;
+mod materials;
+mod math;
+mod render;
+mod shapes;
+mod solids;
+mod world;
+
 use std::sync::OnceLock;
 
 use crate::data::source::Source;
@@ -8,7 +16,8 @@ use crate::rng::{self, RngExt};
 
 /// Names of the main objects, in the order of [`Scene::label`].
 pub const CLASSES: [&str; 12] = [
-    "mug", "chair", "mushroom", "tree", "snowman", "rocket", "teapot", "fish", "car", "house", "airplane", "ring",
+    "mug", "chair", "mushroom", "tree", "snowman", "rocket", "teapot", "fish", "car", "house", "airplane",
+    "ring",
 ];
 
 /// What a pixel shows, as stored in [`Scene::mask`]: ground, wall or sky.
@@ -52,19 +61,8 @@ pub fn label(seed: u64, index: usize) -> usize {
 pub fn draw(seed: u64, index: usize, size: usize) -> Scene {
     let size = size.max(1);
     let label = label(seed, index);
-    let mut rng = rng::stream(seed, "scene", index as u64, 0);
-    let colour: [u8; 3] = std::array::from_fn(|_| rng.random_range(0..=255u32) as u8);
-    let (mut rgb, mut mask, mut depth) = (Vec::new(), Vec::new(), Vec::new());
-    for y in 0..size {
-        for x in 0..size {
-            let (dx, dy) = (x as f32 / size as f32 - 0.5, y as f32 / size as f32 - 0.5);
-            let angle = dy.atan2(dx) * (label + 1) as f32;
-            let inside = (dx * dx + dy * dy).sqrt() < 0.25 + 0.1 * angle.cos();
-            rgb.extend(if inside { colour } else { colour.map(|c| !c) });
-            mask.push(if inside { OBJECT } else { BACKGROUND });
-            depth.push(if inside { 4.0 } else { 6.0 });
-        }
-    }
+    let world = compose::compose(&mut rng::stream(seed, "scene", index as u64, 0), label);
+    let render::Images { rgb, mask, depth } = render::render(&world, size);
     Scene { picture: Picture { width: size, height: size, rgb }, label, mask, depth }
 }
 

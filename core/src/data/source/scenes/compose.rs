@@ -1,0 +1,240 @@
+//! A random scene round one object: pose, paint, clutter, backdrop, light, and a viewpoint that frames it.
+
+use super::materials::{Paint, Palette, TEXTURES, between};
+use super::math::{Frame, V3, oklch, sin_cos, v3};
+use super::shapes::{Kind, Shape};
+use super::world::{Camera, Item, Light, Wall, World};
+use crate::rng::{RngExt, Stream};
+
+/// Composes a scene about an object of class `label`.
+pub fn compose(rng: &mut Stream, label: usize) -> World {
+    let palette = Palette::new(rng);
+    let low = between(rng, 0.0, 1.0);
+    let pitch = 0.014 + 0.092 * low * low.sqrt();
+    let object = main_object(rng, label, &palette);
+    let floor = between(rng, 0.42, 0.9);
+    let ground_base = palette.quiet(rng, floor);
+    let ground = backdrop_paint(rng, &palette, ground_base, floor);
+    let heaven = sky(rng, &palette);
+    let wall = (rng.random::<f32>() < 0.45).then(|| wall(rng, &palette));
+    let light = lighting(rng, ground_base);
+    let mut items = vec![object];
+    clutter(rng, &palette, &mut items);
+    let distance = between(rng, 5.5, 9.0);
+    let (s, c) = sin_cos(pitch);
+    let aim = items[0].place + items[0].frame.outward(items[0].centre) * items[0].scale;
+    let eye = aim + v3(0.0, s, c) * distance;
+    let eye = v3(eye.x, eye.y.max(0.25), eye.z);
+    let camera = Camera { eye, frame: Frame::new(0.0, -pitch, 0.0), centre: (0.0, 0.0), side: 1.0 };
+    let near = between(rng, 9.0, 14.0);
+    let mut world =
+        World { items, ground, wall, heaven, haze: (near, near + between(rng, 6.0, 20.0)), light, camera };
+    frame(rng, &mut world);
+    world
+}
+
+/// The object with its paint, in a pose from which its form can be told.
+fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
+    let shape = Shape { kind: Kind::Main(label), v: std::array::from_fn(|_| rng.random()) };
+    // Yaw about which its best side shows, how far it may stray (in turns), and whether the far side does as well.
+    let (best, stray, both) = match label {
+        0 => (0.0, 0.26, true),
+        6 => (0.0, 0.16, true),
+        7 => (0.0, 0.13, true),
+        8 => (0.0, 0.2, true),
+        10 => (0.0, 0.22, true),
+        11 => (0.0, 0.13, true),
+        4 => (0.0, 0.28, false),
+        1 => (0.0, 0.36, false),
+        _ => (0.0, 0.5, false),
+    };
+    let turned = if both && rng.random::<bool>() { 0.5 } else { 0.0 };
+    let yaw = best + turned + between(rng, -stray, stray);
+    // What swims or flies hangs in the air at a tilt; the rest stands.
+    let flies = label == 7 || label == 10 || (label == 5 && rng.random::<f32>() < 0.5);
+    let (tilt, roll) = (between(rng, -1.0, 1.0), between(rng, -1.0, 1.0));
+    let frame = match label {
+        5 if flies => Frame::new(yaw, 0.06 * tilt, 0.1 * roll),
+        7 => Frame::new(yaw, 0.03 * tilt, 0.06 * roll),
+        10 => Frame::new(yaw, 0.09 * tilt, 0.05 * roll),
+        _ => Frame::new(yaw, 0.0, 0.0),
+    };
+    let (centre, half) = shape.bounds();
+    let rise = if flies {
+        // The lowest point that the turned box can have, lifted a little.
+        let drop = frame.0.y.abs() * half.x + frame.1.y.abs() * half.y + frame.2.y.abs() * half.z;
+        drop - frame.outward(centre).y + between(rng, 0.0, 0.5)
+    } else {
+        0.0
+    };
+    let body = between(rng, 0.45, 0.84);
+    let paints = [object_paint(rng, palette, body), plain(rng, palette), plain(rng, palette)];
+    Item::new(shape, frame, v3(0.0, rise, 0.0), 1.0, paints)
+}
+
+/// A lively texture for a body.
+fn object_paint(rng: &mut Stream, palette: &Palette, lightness: f32) -> Paint {
+    let base = palette.loud(rng, lightness);
+    let shade = if lightness > 0.64 {
+        lightness - between(rng, 0.15, 0.32)
+    } else {
+        lightness + between(rng, 0.15, 0.32)
+    };
+    let figure = if rng.random::<bool>() { palette.loud(rng, shade) } else { palette.any(rng, shade) };
+    let texture = if rng.random::<f32>() < 0.35 { 0 } else { rng.random_range(0..TEXTURES) };
+    let scale = match texture {
+        1 | 2 | 7 | 8 => between(rng, 1.8, 4.0),
+        5 => between(rng, 2.5, 5.0),
+        _ => between(rng, 1.2, 2.6),
+    };
+    let frame = Frame::new(rng.random(), rng.random(), rng.random());
+    let shift = v3(between(rng, -9.0, 9.0), between(rng, -9.0, 9.0), between(rng, -9.0, 9.0));
+    // Rings of wood run about an axis through the piece.
+    let shift = if texture == 4 { shift * 0.08 } else { shift };
+    Paint { texture, base, figure, frame, shift, scale, gloss: gloss(rng) }
+}
+
+fn gloss(rng: &mut Stream) -> f32 {
+    (between(rng, -0.4, 1.0)).max(0.0)
+}
+
+/// One colour, for limbs and details.
+fn plain(rng: &mut Stream, palette: &Palette) -> Paint {
+    let lightness = between(rng, 0.28, 0.94);
+    let base =
+        if rng.random::<f32>() < 0.4 { palette.loud(rng, lightness) } else { palette.any(rng, lightness) };
+    let frame = Frame::new(0.0, 0.0, 0.0);
+    Paint { texture: 0, base, figure: base, frame, shift: V3::default(), scale: 1.0, gloss: gloss(rng) }
+}
+
+/// A quiet texture for a plane.
+fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32) -> Paint {
+    let away = between(rng, 0.04, 0.2);
+    let figure = palette.quiet(rng, if lightness > 0.66 { lightness - away } else { lightness + away });
+    let texture = [0, 1, 2, 3, 5, 5, 6, 7, 8, 9][rng.random_range(0..10u32) as usize];
+    let scale = match texture {
+        3 | 9 => between(rng, 0.5, 1.1),
+        _ => between(rng, 0.7, 1.9),
+    };
+    let frame = Frame::new(rng.random(), 0.0, 0.0);
+    let shift = v3(between(rng, -9.0, 9.0), 0.0, between(rng, -9.0, 9.0));
+    Paint { texture, base, figure, frame, shift, scale, gloss: 0.0 }
+}
+
+fn wall(rng: &mut Stream, palette: &Palette) -> Wall {
+    let (s, c) = sin_cos(between(rng, -0.09, 0.09));
+    let lightness = between(rng, 0.5, 0.94);
+    let base = palette.quiet(rng, lightness);
+    let mut paint = backdrop_paint(rng, palette, base, lightness);
+    // Wallpaper hangs straight.
+    paint.frame = Frame::new([0.0, 0.25][rng.random_range(0..2u32) as usize], 0.0, 0.0);
+    let height = if rng.random::<bool>() { between(rng, 0.12, 0.3) } else { 0.0 };
+    let skirting = (height, palette.quiet(rng, between_light(lightness)));
+    Wall { normal: v3(s, 0.0, c), back: between(rng, 1.9, 5.0), paint, skirting }
+}
+
+fn between_light(lightness: f32) -> f32 {
+    if lightness > 0.75 { lightness - 0.12 } else { lightness + 0.14 }
+}
+
+fn sky(rng: &mut Stream, palette: &Palette) -> (V3, V3) {
+    match rng.random_range(0..10u32) {
+        0..=3 => {
+            let hue = between(rng, 0.62, 0.74);
+            (oklch(0.92, 0.03, hue), oklch(between(rng, 0.6, 0.78), 0.11, hue))
+        }
+        4 | 5 => {
+            let hue = between(rng, 0.08, 0.2);
+            (oklch(0.88, 0.08, hue), oklch(0.66, 0.08, hue + 0.62))
+        }
+        _ => {
+            let l = between(rng, 0.5, 0.95);
+            (palette.quiet(rng, l), palette.quiet(rng, l - 0.14))
+        }
+    }
+}
+
+fn lighting(rng: &mut Stream, ground: V3) -> Light {
+    let (azimuth, height) = (between(rng, -0.3, 0.3), between(rng, 0.075, 0.18));
+    let ((sa, ca), (se, ce)) = (sin_cos(azimuth), sin_cos(height));
+    let dir = v3(sa * ce, se, ca * ce);
+    // Warm lamps go with cool fill, and the other way round.
+    let warmth = between(rng, -1.0, 1.6);
+    let tint = |w: f32| v3(1.0 + 0.1 * w, 1.0, 1.0 - 0.13 * w);
+    let strength = between(rng, 0.72, 1.05);
+    let fill = between(rng, 0.3, 0.5) + (1.05 - strength) * 0.4;
+    let key = tint(warmth) * strength;
+    let bounce = ground.tint(key) * (0.5 * se) + tint(-0.5 * warmth) * (0.22 * fill);
+    Light { dir, key, sky: tint(-0.6 * warmth) * fill, bounce, k: between(rng, 5.0, 18.0) }
+}
+
+/// Up to three small bodies about the object's foot.
+fn clutter(rng: &mut Stream, palette: &Palette, items: &mut Vec<Item>) {
+    let (centre, half) = (items[0].frame.outward(items[0].centre), items[0].half);
+    for _ in 0..rng.random_range(0..=3u32) {
+        let shape = Shape {
+            kind: Kind::Clutter(rng.random_range(0..4u32) as usize),
+            v: std::array::from_fn(|_| rng.random()),
+        };
+        let scale = between(rng, 0.16, 0.42);
+        let frame = Frame::new(rng.random(), 0.0, 0.0);
+        let lightness = between(rng, 0.4, 0.85);
+        let paint =
+            if rng.random::<bool>() { object_paint(rng, palette, lightness) } else { plain(rng, palette) };
+        // Ten tries at a free spot; a crowded scene does with less.
+        for _ in 0..10 {
+            let (s, c) = sin_cos(rng.random());
+            let away = half.x.max(half.z) + scale + between(rng, 0.0, 1.0);
+            let place = v3(centre.x + s * away, 0.0, centre.z + c * away);
+            // In front of the object it would hide it.
+            let hides = c > 0.3 && s.abs() < 0.75;
+            let free = items[1..].iter().all(|o| (o.place - place).len() > 1.2 * (o.scale + scale));
+            if !hides && free {
+                items.push(Item::new(shape, frame, place, scale, [paint; 3]));
+                break;
+            }
+        }
+    }
+}
+
+/// Rays a side with which the object's outline is measured.
+const PROBE: usize = 22;
+
+/// Chooses the part of the view that the picture shows: the object covers a drawn share, somewhere near the middle.
+fn frame(rng: &mut Stream, world: &mut World) {
+    let item = &world.items[0];
+    let camera = &world.camera;
+    let (mut lo, mut hi) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
+    for corner in 0..8 {
+        let sign = |bit: usize| if corner >> bit & 1 == 1 { 1.0 } else { -1.0 };
+        let h = item.half;
+        let p = item.centre + v3(h.x * sign(0), h.y * sign(1), h.z * sign(2));
+        let q = camera.frame.inward(item.place + item.frame.outward(p) * item.scale - camera.eye);
+        let (u, v) = (q.x / -q.z, q.y / -q.z);
+        (lo, hi) = ((lo.0.min(u), lo.1.min(v)), (hi.0.max(u), hi.1.max(v)));
+    }
+    let (w, h) = ((hi.0 - lo.0) / PROBE as f32, (hi.1 - lo.1) / PROBE as f32);
+    let (mut hits, mut from, mut to) = (0, (PROBE, PROBE), (0, 0));
+    for j in 0..PROBE {
+        for i in 0..PROBE {
+            let (u, v) = (lo.0 + (i as f32 + 0.5) * w, lo.1 + (j as f32 + 0.5) * h);
+            let dir = camera.frame.outward(v3(u, v, -1.0)).unit();
+            if item.hit(camera.eye, dir, f32::INFINITY, w.max(h)).is_some() {
+                hits += 1;
+                from = (from.0.min(i), from.1.min(j));
+                to = (to.0.max(i + 1), to.1.max(j + 1));
+            }
+        }
+    }
+    let share = between(rng, 0.17, 0.42);
+    let (slide_x, slide_y) = (rng.random::<f32>(), rng.random::<f32>());
+    let area = hits as f32 * w * h;
+    let (wide, tall) = (to.0.saturating_sub(from.0) as f32 * w, to.1.saturating_sub(from.1) as f32 * h);
+    let side = (area / share).sqrt().max(wide.max(tall) * 1.06);
+    // Anywhere that keeps the whole outline in the picture, a margin on both sides.
+    let shift = |slide: f32, extent: f32| (slide - 0.5) * 0.85 * (side - extent).max(0.0);
+    let middle_u = lo.0 + 0.5 * (from.0 + to.0) as f32 * w;
+    let middle_v = lo.1 + 0.5 * (from.1 + to.1) as f32 * h;
+    world.camera.centre = (middle_u + shift(slide_x, wide), middle_v + shift(slide_y, tall));
+    world.camera.side = side;
+}

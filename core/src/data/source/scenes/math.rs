@@ -1,0 +1,194 @@
+//! Small vectors, colours and noise for the scenes, in operations that round the same way on every platform.
+//!
+//! Only `+ - * /`, `sqrt`, `floor` and comparisons are used: the system's `sin` or `powf` may differ in the last
+//! bit between platforms, and a picture that differs there is another picture.
+
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// A point, a direction or a linear RGB colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct V3 {
+    /// First component (right, or red).
+    pub x: f32,
+    /// Second component (up, or green).
+    pub y: f32,
+    /// Third component (towards the viewer, or blue).
+    pub z: f32,
+}
+
+/// Short for a [`V3`].
+pub const fn v3(x: f32, y: f32, z: f32) -> V3 {
+    V3 { x, y, z }
+}
+
+impl Add for V3 {
+    type Output = V3;
+    fn add(self, o: V3) -> V3 {
+        v3(self.x + o.x, self.y + o.y, self.z + o.z)
+    }
+}
+
+impl Sub for V3 {
+    type Output = V3;
+    fn sub(self, o: V3) -> V3 {
+        v3(self.x - o.x, self.y - o.y, self.z - o.z)
+    }
+}
+
+impl Mul<f32> for V3 {
+    type Output = V3;
+    fn mul(self, k: f32) -> V3 {
+        v3(self.x * k, self.y * k, self.z * k)
+    }
+}
+
+impl Neg for V3 {
+    type Output = V3;
+    fn neg(self) -> V3 {
+        v3(-self.x, -self.y, -self.z)
+    }
+}
+
+impl V3 {
+    /// Scalar product.
+    pub fn dot(self, o: V3) -> f32 {
+        self.x * o.x + self.y * o.y + self.z * o.z
+    }
+
+    /// Vector product.
+    pub fn cross(self, o: V3) -> V3 {
+        v3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
+    }
+
+    /// Length.
+    pub fn len(self) -> f32 {
+        self.dot(self).sqrt()
+    }
+
+    /// The same direction with length 1.
+    pub fn unit(self) -> V3 {
+        self * (1.0 / self.len().max(1e-12))
+    }
+
+    /// Component-wise product, for a colour under a light.
+    pub fn tint(self, o: V3) -> V3 {
+        v3(self.x * o.x, self.y * o.y, self.z * o.z)
+    }
+
+    /// Component-wise absolute value.
+    pub fn abs(self) -> V3 {
+        v3(self.x.abs(), self.y.abs(), self.z.abs())
+    }
+
+    /// `self` at `t = 0`, `o` at `t = 1`.
+    pub fn mix(self, o: V3, t: f32) -> V3 {
+        self + (o - self) * t
+    }
+}
+
+/// A rotation: the images of the three axes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame(pub V3, pub V3, pub V3);
+
+impl Frame {
+    /// Turns by `yaw` about the vertical, after `pitch` about x and `roll` about z; all in turns.
+    pub fn new(yaw: f32, pitch: f32, roll: f32) -> Frame {
+        let ((sy, cy), (sp, cp), (sr, cr)) = (sin_cos(yaw), sin_cos(pitch), sin_cos(roll));
+        let turn = |v: V3| {
+            let v = v3(cr * v.x - sr * v.y, sr * v.x + cr * v.y, v.z);
+            let v = v3(v.x, cp * v.y - sp * v.z, sp * v.y + cp * v.z);
+            v3(cy * v.x + sy * v.z, v.y, cy * v.z - sy * v.x)
+        };
+        Frame(turn(v3(1.0, 0.0, 0.0)), turn(v3(0.0, 1.0, 0.0)), turn(v3(0.0, 0.0, 1.0)))
+    }
+
+    /// From the turned frame to the outer one.
+    pub fn outward(&self, v: V3) -> V3 {
+        self.0 * v.x + self.1 * v.y + self.2 * v.z
+    }
+
+    /// From the outer frame to the turned one.
+    pub fn inward(&self, v: V3) -> V3 {
+        v3(self.0.dot(v), self.1.dot(v), self.2.dot(v))
+    }
+}
+
+/// Sine and cosine of an angle in turns, to about 1e-6.
+pub fn sin_cos(turns: f32) -> (f32, f32) {
+    let quarter = (turns * 4.0 + 0.5).floor();
+    let x = (turns * 4.0 - quarter) * std::f32::consts::FRAC_PI_2;
+    let q = x * x;
+    let s = x * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0)));
+    let c = 1.0 - q / 2.0 * (1.0 - q / 12.0 * (1.0 - q / 30.0 * (1.0 - q / 56.0)));
+    match quarter as i32 & 3 {
+        0 => (s, c),
+        1 => (c, -s),
+        2 => (-s, -c),
+        _ => (-c, s),
+    }
+}
+
+/// 0 below `a`, 1 above `b`, smooth between.
+pub fn smoothstep(a: f32, b: f32, x: f32) -> f32 {
+    let t = ((x - a) / (b - a)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+/// The smaller of two distances, the seam rounded over about `k`.
+pub fn smin(a: f32, b: f32, k: f32) -> f32 {
+    let h = (k - (a - b).abs()).max(0.0) / k;
+    a.min(b) - h * h * k * 0.25
+}
+
+/// A hash of a lattice point, 0 to 1.
+pub fn hash(x: i32, y: i32, z: i32) -> f32 {
+    let mut h = (x as u32).wrapping_mul(0x8da6_b343) ^ (y as u32).wrapping_mul(0xd816_3841);
+    h ^= (z as u32).wrapping_mul(0xcb1a_b31f);
+    h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
+    h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
+    ((h ^ (h >> 15)) >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// Smooth noise with one bump a unit, 0 to 1.
+pub fn noise(p: V3) -> f32 {
+    let (fx, fy, fz) = (p.x.floor(), p.y.floor(), p.z.floor());
+    let (x, y, z) = (fx as i32, fy as i32, fz as i32);
+    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (u, v, w) = (ease(p.x - fx), ease(p.y - fy), ease(p.z - fz));
+    let row = |y: i32, z: i32| {
+        let a = hash(x, y, z);
+        a + (hash(x.wrapping_add(1), y, z) - a) * u
+    };
+    let sheet = |z: i32| {
+        let a = row(y, z);
+        // The ground asks along a whole plane y = const at a lattice point: half the work is nothing there.
+        if v == 0.0 { a } else { a + (row(y.wrapping_add(1), z) - a) * v }
+    };
+    let a = sheet(z);
+    if w == 0.0 { a } else { a + (sheet(z.wrapping_add(1)) - a) * w }
+}
+
+/// A colour from OKLab lightness, chroma and hue (in turns), as linear RGB clipped to what a screen shows.
+pub fn oklch(lightness: f32, chroma: f32, hue: f32) -> V3 {
+    let (s, c) = sin_cos(hue);
+    let (a, b) = (chroma * c, chroma * s);
+    let l = lightness + 0.396_337_78 * a + 0.215_803_76 * b;
+    let m = lightness - 0.105_561_346 * a - 0.063_854_17 * b;
+    let t = lightness - 0.089_484_18 * a - 1.291_485_5 * b;
+    let (l, m, t) = (l * l * l, m * m * m, t * t * t);
+    v3(
+        (4.076_741_7 * l - 3.307_711_6 * m + 0.230_969_94 * t).clamp(0.0, 1.0),
+        (-1.268_438 * l + 2.609_757_4 * m - 0.341_319_4 * t).clamp(0.0, 1.0),
+        (-0.004_196_086_3 * l - 0.703_418_6 * m + 1.707_614_7 * t).clamp(0.0, 1.0),
+    )
+}
+
+/// A linear light intensity as an 8-bit sRGB value (the usual fit in nested square roots, good to one step).
+pub fn srgb(linear: f32) -> f32 {
+    let x = linear.clamp(0.0, 1.0);
+    let s1 = x.sqrt();
+    let s2 = s1.sqrt();
+    let s3 = s2.sqrt();
+    let curve = 0.662_002_7 * s1 + 0.684_122_06 * s2 - 0.323_583_6 * s3 - 0.022_541_147 * x;
+    if x < 0.003_130_8 { x * 12.92 } else { curve.clamp(0.0, 1.0) }
+}

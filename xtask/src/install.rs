@@ -1,0 +1,154 @@
+//! What the stages need beside cargo: found, installed where that is possible, else named in one line.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::here::Here;
+use crate::run;
+
+const WASM: &str = "wasm32-unknown-unknown";
+const TYPOS: &str = "1.52.0";
+
+/// A program on the `PATH`.
+pub fn which(name: &str) -> Option<PathBuf> {
+    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&name)).find(|program| program.is_file())
+}
+
+/// A Vulkan driver, on Linux: Mesa's software one if the machine has none.
+///
+/// # Errors
+/// When there is none and it cannot be installed.
+pub fn vulkan(here: &Here) -> Result<()> {
+    let drivers = |folder: &str| fs::read_dir(folder).is_ok_and(|mut drivers| drivers.next().is_some());
+    let chosen = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| env::var_os(name).is_some());
+    let found = chosen || drivers("/usr/share/vulkan/icd.d") || drivers("/etc/vulkan/icd.d");
+    if !cfg!(target_os = "linux") || found {
+        return Ok(());
+    }
+    debian(here, &["libvulkan1", "mesa-vulkan-drivers"], "a Vulkan driver")
+}
+
+/// Chromium or Chrome; `CHROMIUM` names another one.
+///
+/// # Errors
+/// When there is none and it cannot be installed.
+pub fn chromium(here: &Here) -> Result<PathBuf> {
+    let find = || {
+        let named = env::var_os("CHROMIUM").map(PathBuf::from);
+        let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+        let mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+        named.or_else(|| names.iter().find_map(|name| which(name))).or_else(|| mac.is_file().then_some(mac))
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    debian(here, &["chromium"], "Chromium")?;
+    find().context("Chromium was installed, but is not on the PATH")
+}
+
+/// Node.js and the packages of web/tests, from its lock file.
+///
+/// # Errors
+/// When Node.js is missing and cannot be installed, or npm fails.
+pub fn node(here: &Here) -> Result<PathBuf> {
+    if which("node").is_none() || which("npm").is_none() {
+        debian(here, &["nodejs", "npm"], "Node.js with npm")?;
+    }
+    let tests = here.root.join("web/tests");
+    let changed = |file: &Path| fs::metadata(file).and_then(|data| data.modified()).ok();
+    let installed = changed(&tests.join("node_modules/.package-lock.json"));
+    if installed.is_none() || installed < changed(&tests.join("package-lock.json")) {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        run::run(here.command(npm).args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&tests))?;
+    }
+    which("node").context("Node.js was installed, but is not on the PATH")
+}
+
+/// A compiler that has the web's target. `None` is cargo's own; otherwise the `RUSTC` to build with.
+///
+/// # Errors
+/// When neither rustup nor Debian's packages give one.
+pub fn wasm(here: &Here) -> Result<Option<PathBuf>> {
+    let has = || {
+        let folder = run::output(here.command("rustc").args(["--print", "target-libdir", "--target", WASM]));
+        folder.is_ok_and(|folder| {
+            let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
+            files.any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+    };
+    if has() {
+        return Ok(None);
+    }
+    // Asked first, so that a machine without rustup's servers does not wait for them each time.
+    let debian = here.cache.join("wasm-rust");
+    let compiler = debian.join("bin/rustc");
+    if !debian.join(".complete").is_file() {
+        if which("rustup").is_some() {
+            println!("installing {WASM} with rustup");
+            let _ = here.command("rustup").args(["target", "add", WASM]).status();
+            if has() {
+                return Ok(None);
+            }
+        }
+        if !cfg!(target_os = "linux") || which("apt-get").is_none() {
+            bail!("no standard library for {WASM}: run `rustup target add {WASM}`");
+        }
+        run::run(here.command("bash").arg("xtask/setup-wasm.sh").arg(&debian))?;
+    }
+    Ok(Some(compiler))
+}
+
+/// The spelling checker, in a virtual environment of its own if the machine has none.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn typos(here: &Here) -> Result<PathBuf> {
+    if let Some(found) = which("typos") {
+        return Ok(found);
+    }
+    let folder = here.cache.join(format!("typos-{TYPOS}"));
+    let scripts = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let program = scripts.join(format!("typos{}", env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        let python =
+            which("python3").or_else(|| which("python")).context("no Python to install typos with")?;
+        println!("installing typos {TYPOS}");
+        run::output(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
+        run::output(Command::new(scripts.join("python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            &format!("typos=={TYPOS}"),
+        ]))?;
+    }
+    Ok(program)
+}
+
+/// Installs Debian packages, as root.
+///
+/// # Errors
+/// When this is not Debian or not root, with what to do; when apt fails.
+fn debian(here: &Here, packages: &[&str], what: &str) -> Result<()> {
+    let names = packages.join(" ");
+    if which("apt-get").is_none() {
+        bail!("install {what} (on Debian: {names})");
+    }
+    if run::output(here.command("id").arg("-u"))? != "0" {
+        bail!("install {what}: `sudo apt-get install {names}`");
+    }
+    println!("installing {names}");
+    let apt = || {
+        let mut apt = here.command("apt-get");
+        apt.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).env("DEBIAN_FRONTEND", "noninteractive");
+        apt.stdin(Stdio::null()).stdout(Stdio::null());
+        apt
+    };
+    run::run(apt().arg("update"))?;
+    run::run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages))
+}

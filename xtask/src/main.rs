@@ -1,0 +1,77 @@
+//! `cargo xtask WORD`: one word for each thing a developer does.
+//!
+//! Compiled by `cargo xtask` itself, so it has few dependencies; what it needs beside cargo it installs
+//! where it may ([`install`]) or names in one line.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks to the terminal")]
+
+mod args;
+mod here;
+mod install;
+mod lock;
+mod parity;
+mod run;
+mod serve;
+mod tally;
+mod test;
+mod web;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::args::Args;
+use crate::here::Here;
+
+const USAGE: &str = "\
+cargo xtask WORD
+
+  test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web
+  web [--serve] [--port N]         build the page into web/dist; with --serve, open it at http://127.0.0.1:8080
+  parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
+  help                             this text
+
+Builds go to CARGO_TARGET_DIR (target/ if it is not set), those for the web beside it.";
+
+fn main() -> ExitCode {
+    let mut args = Args::new(std::env::args().skip(1));
+    match work(&mut args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Does what was asked for; false when it was done and something did not pass.
+fn work(args: &mut Args) -> Result<bool> {
+    let word = args.word();
+    if args.flag("--help") || args.flag("-h") || word.as_deref().is_none_or(|word| word == "help") {
+        println!("{USAGE}");
+        return Ok(true);
+    }
+    let here = Here::find()?;
+    match word.as_deref() {
+        Some("test") => {
+            let stages = test::Stage::choose(args.option("--only")?.as_deref())?;
+            args.end()?;
+            test::run(&here, &stages)
+        }
+        Some("web") => {
+            let serve = args.flag("--serve");
+            let port = args.option("--port")?.map_or(Ok(serve::PORT), |port| port.parse())?;
+            args.end()?;
+            let dist = web::build(&here)?;
+            if serve { serve::serve(&dist, port).map(|()| true) } else { Ok(true) }
+        }
+        Some("parity") => {
+            let device = args.option("--device")?.unwrap_or_else(|| "cpu".into());
+            let Some(cases) = args.word() else { bail!("parity needs a folder of cases\n\n{USAGE}") };
+            args.end()?;
+            parity::build(&here)?;
+            Ok(parity::compare(&here, cases.as_ref(), &device)?.failed == 0)
+        }
+        _ => bail!("unknown word {:?}\n\n{USAGE}", word.unwrap_or_default()),
+    }
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask parity`: the model and its objective against the reference implementation's numbers.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::here::{Here, PROGRAM};
+use crate::run;
+use crate::tally::{Runner, Tally};
+
+/// Builds the program that compares.
+///
+/// # Errors
+/// When it does not compile.
+pub fn build(here: &Here) -> Result<()> {
+    run::run(here.cargo(&["build", "--release", "--bins"]).args(PROGRAM))
+}
+
+/// Compares all cases below `folder`, which counts from the root of the repository.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn compare(here: &Here, folder: &Path, device: &str) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut command = here.command(here.program("parity"));
+    let passed =
+        run::listen(command.arg(folder).args(["--device", device]), |line| tally.hear(Runner::Plain, line))?;
+    if !passed && tally.failed == 0 {
+        tally.failed = 1;
+    }
+    Ok(tally)
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask test`: everything a change has to pass, in stages, with one count at the end.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::here::{Here, PROGRAM, XTASK};
+use crate::run;
+use crate::tally::{Runner, Tally};
+use crate::{install, lock, parity, web};
+
+/// A part of the test run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Formatting.
+    Fmt,
+    /// Lock file, spelling, clippy.
+    Lint,
+    /// Tests of all crates on this machine.
+    Native,
+    /// The reference's numbers.
+    Parity,
+    /// The page in a browser.
+    Web,
+}
+
+impl Stage {
+    const ALL: [Self; 5] = [Self::Fmt, Self::Lint, Self::Native, Self::Parity, Self::Web];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Lint => "lint",
+            Self::Native => "native",
+            Self::Parity => "parity",
+            Self::Web => "web",
+        }
+    }
+
+    /// The stages named in `only` (`fmt,lint`), in the order in which they run; all without it.
+    ///
+    /// # Errors
+    /// Names a stage that does not exist.
+    pub fn choose(only: Option<&str>) -> Result<Vec<Self>> {
+        let Some(only) = only else { return Ok(Self::ALL.to_vec()) };
+        let names: Vec<&str> = only.split(',').map(str::trim).collect();
+        if let Some(name) = names.iter().find(|name| !Self::ALL.iter().any(|stage| stage.name() == **name)) {
+            bail!("no stage is called {name:?}; there are fmt, lint, native, parity and web");
+        }
+        Ok(Self::ALL.into_iter().filter(|stage| names.contains(&stage.name())).collect())
+    }
+
+    /// Does the work; what went wrong outside a counted case is an error.
+    fn run(self, here: &Here) -> Result<Tally> {
+        match self {
+            Self::Fmt => run::run(&mut here.cargo(&["fmt", "--all", "--check"])).map(|()| Tally::default()),
+            Self::Lint => lint(here).map(|()| Tally::default()),
+            Self::Native => native(here),
+            Self::Parity => {
+                parity::build(here)?;
+                parity::compare(here, "tests/fixtures".as_ref(), "cpu")
+            }
+            Self::Web => page(here),
+        }
+    }
+}
+
+/// Runs the stages, all of them even if one fails, and prints the count. True if everything passed.
+///
+/// # Errors
+/// Never by itself: a stage that cannot run counts as failed.
+pub fn run(here: &Here, stages: &[Stage]) -> Result<bool> {
+    let mut total = Tally::default();
+    let mut report = Vec::new();
+    for stage in stages {
+        println!("\n== {}", stage.name());
+        let start = Instant::now();
+        let result = stage.run(here);
+        let time = start.elapsed().as_secs_f64();
+        let mut tally = *result.as_ref().unwrap_or(&Tally::default());
+        if let Err(error) = &result {
+            println!("error: {error:#}");
+            tally.failed += 1;
+        }
+        let word = if tally.failed == 0 { "ok" } else { "FAILED" };
+        let line = format!("{:<7} {word:<6} {time:>7.1} s   {tally}", stage.name());
+        println!("-- {line}");
+        report.push(line);
+        total += tally;
+    }
+    println!("\n== summary");
+    report.iter().for_each(|line| println!("{line}"));
+    println!("\n{total}");
+    Ok(total.failed == 0)
+}
+
+fn lint(here: &Here) -> Result<()> {
+    lock::check(here)?;
+    match install::typos(here) {
+        Ok(typos) => run::run(&mut here.command(typos))?,
+        Err(error) if here.ci => return Err(error),
+        Err(error) => println!("spelling not checked: {error:#} (`cargo install typos-cli`)"),
+    }
+    for packages in [&PROGRAM[..], &XTASK] {
+        let mut clippy = here.cargo(&["clippy", "--release", "--all-targets"]);
+        run::run(clippy.args(packages).args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
+}
+
+/// Builds the programs first, because tests run them as a person would; `DINOSCOPE` tells where the command is.
+fn native(here: &Here) -> Result<Tally> {
+    if let Err(error) = install::vulkan(here) {
+        println!("software Vulkan not tested: {error:#}");
+    }
+    parity::build(here)?;
+    let mut tally = tests(here, &PROGRAM)?;
+    tally += tests(here, &XTASK)?;
+    Ok(tally)
+}
+
+fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
+    let nextest = install::which("cargo-nextest").is_some();
+    let (runner, arguments): (_, &[&str]) = if nextest {
+        (Runner::Nextest, &["nextest", "run", "--release", "--no-fail-fast", "--no-tests=pass"])
+    } else {
+        (Runner::Cargo, &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"])
+    };
+    let mut command = here.cargo(arguments);
+    command.args(packages).env("DINOSCOPE", here.program("dinoscope"));
+    let mut tally = Tally::default();
+    let passed = run::listen(&mut command, |line| tally.hear(runner, line))?;
+    if !passed && tally.failed == 0 {
+        bail!("the tests did not run to their end");
+    }
+    Ok(tally)
+}
+
+fn page(here: &Here) -> Result<Tally> {
+    let node = install::node(here)?;
+    let chromium = install::chromium(here)?;
+    let dist = web::build(here)?;
+    let pictures = here.target.join("pictures");
+    fs::create_dir_all(&pictures)?;
+    let mut command = here.command(node);
+    command.arg("web/tests/page.mjs").arg(dist).arg(pictures).env("CHROMIUM", chromium);
+    let mut tally = Tally::default();
+    let passed = run::listen(&mut command, |line| tally.hear(Runner::Plain, line))?;
+    if !passed && tally.failed == 0 {
+        bail!("the browser test did not run to its end");
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_run_in_their_order() {
+        assert_eq!(Stage::choose(Some("web, fmt")).unwrap(), [Stage::Fmt, Stage::Web]);
+        assert_eq!(Stage::choose(None).unwrap().len(), 5);
+        assert!(Stage::choose(Some("fmt,spelling")).is_err());
+    }
+}

@@ -1,7 +1,7 @@
 //! A random scene round one object: pose, paint, clutter, backdrop, light, and a viewpoint that frames it.
 
 use super::materials::{Paint, Palette, TEXTURES, between};
-use super::math::{Frame, V3, oklch, sin_cos, v3};
+use super::math::{Frame, P4, V3, oklch, sin_cos, v3};
 use super::shapes::{Kind, Shape};
 use super::world::{Camera, Item, Light, Wall, World};
 use crate::rng::{RngExt, Stream};
@@ -10,7 +10,7 @@ use crate::rng::{RngExt, Stream};
 pub fn compose(rng: &mut Stream, label: usize) -> World {
     let palette = Palette::new(rng);
     let low = between(rng, 0.0, 1.0);
-    let pitch = 0.014 + 0.092 * low * low.sqrt();
+    let pitch = 0.014 + 0.075 * low * low.sqrt();
     let object = main_object(rng, label, &palette);
     let floor = between(rng, 0.42, 0.9);
     let ground_base = palette.quiet(rng, floor);
@@ -36,20 +36,20 @@ pub fn compose(rng: &mut Stream, label: usize) -> World {
 /// The object with its paint, in a pose from which its form can be told.
 fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
     let shape = Shape { kind: Kind::Main(label), v: std::array::from_fn(|_| rng.random()) };
-    // Yaw about which its best side shows, how far it may stray (in turns), and whether the far side does as well.
-    let (best, stray, both) = match label {
-        0 => (0.0, 0.26, true),
-        6 => (0.0, 0.16, true),
-        7 => (0.0, 0.13, true),
-        8 => (0.0, 0.2, true),
-        10 => (0.0, 0.22, true),
-        11 => (0.0, 0.13, true),
-        4 => (0.0, 0.28, false),
-        1 => (0.0, 0.36, false),
-        _ => (0.0, 0.5, false),
+    // How far its best side may turn from the viewer, and how far towards him, in turns; whether the far side is as
+    // good (a handle or a snout then points left instead of right).
+    let (away, towards, both) = match label {
+        0 => (0.1, 0.21, true),
+        6 => (0.12, 0.17, true),
+        7 | 11 => (0.13, 0.13, true),
+        8 => (0.19, 0.2, true),
+        10 => (0.15, 0.19, true),
+        4 => (0.28, 0.28, false),
+        1 => (0.36, 0.36, false),
+        _ => (0.5, 0.5, false),
     };
-    let turned = if both && rng.random::<bool>() { 0.5 } else { 0.0 };
-    let yaw = best + turned + between(rng, -stray, stray);
+    let off = between(rng, -towards, away);
+    let yaw = if both && rng.random::<bool>() { 0.5 - off } else { off };
     // What swims or flies hangs in the air at a tilt; the rest stands.
     let flies = label == 7 || label == 10 || (label == 5 && rng.random::<f32>() < 0.5);
     let (tilt, roll) = (between(rng, -1.0, 1.0), between(rng, -1.0, 1.0));
@@ -161,8 +161,8 @@ fn lighting(rng: &mut Stream, ground: V3) -> Light {
     // Warm lamps go with cool fill, and the other way round.
     let warmth = between(rng, -1.0, 1.6);
     let tint = |w: f32| v3(1.0 + 0.1 * w, 1.0, 1.0 - 0.13 * w);
-    let strength = between(rng, 0.72, 1.05);
-    let fill = between(rng, 0.3, 0.5) + (1.05 - strength) * 0.4;
+    let strength = between(rng, 0.85, 1.2);
+    let fill = between(rng, 0.3, 0.5) + (1.2 - strength) * 0.4;
     let key = tint(warmth) * strength;
     let bounce = ground.tint(key) * (0.5 * se) + tint(-0.5 * warmth) * (0.22 * fill);
     Light { dir, key, sky: tint(-0.6 * warmth) * fill, bounce, k: between(rng, 5.0, 18.0) }
@@ -197,8 +197,8 @@ fn clutter(rng: &mut Stream, palette: &Palette, items: &mut Vec<Item>) {
     }
 }
 
-/// Rays a side with which the object's outline is measured.
-const PROBE: usize = 22;
+/// Rays a side (a multiple of four) with which the object's outline is measured.
+const PROBE: usize = 24;
 
 /// Chooses the part of the view that the picture shows: the object covers a drawn share, somewhere near the middle.
 fn frame(rng: &mut Stream, world: &mut World) {
@@ -216,13 +216,17 @@ fn frame(rng: &mut Stream, world: &mut World) {
     let (w, h) = ((hi.0 - lo.0) / PROBE as f32, (hi.1 - lo.1) / PROBE as f32);
     let (mut hits, mut from, mut to) = (0, (PROBE, PROBE), (0, 0));
     for j in 0..PROBE {
-        for i in 0..PROBE {
-            let (u, v) = (lo.0 + (i as f32 + 0.5) * w, lo.1 + (j as f32 + 0.5) * h);
-            let dir = camera.frame.outward(v3(u, v, -1.0)).unit();
-            if item.hit(camera.eye, dir, f32::INFINITY, w.max(h)).is_some() {
-                hits += 1;
-                from = (from.0.min(i), from.1.min(j));
-                to = (to.0.max(i + 1), to.1.max(j + 1));
+        for i in (0..PROBE).step_by(4) {
+            let v = lo.1 + (j as f32 + 0.5) * h;
+            let u = |k: usize| lo.0 + ((i + k) as f32 + 0.5) * w;
+            let dirs = std::array::from_fn(|k| camera.frame.outward(v3(u(k), v, -1.0)).unit());
+            let far = f32::INFINITY.into();
+            for (k, t) in item.hit(camera.eye, P4::new(dirs), far, w.max(h)).array().into_iter().enumerate() {
+                if t.is_finite() {
+                    hits += 1;
+                    from = (from.0.min(i + k), from.1.min(j));
+                    to = (to.0.max(i + k + 1), to.1.max(j + 1));
+                }
             }
         }
     }

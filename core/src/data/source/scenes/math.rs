@@ -5,39 +5,50 @@
 
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// A point, a direction or a linear RGB colour.
+use super::lanes::F4;
+
+/// Three components.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct V3 {
+pub struct V<T> {
     /// First component (right, or red).
-    pub x: f32,
+    pub x: T,
     /// Second component (up, or green).
-    pub y: f32,
+    pub y: T,
     /// Third component (towards the viewer, or blue).
-    pub z: f32,
+    pub z: T,
 }
 
-/// Short for a [`V3`].
-pub const fn v3(x: f32, y: f32, z: f32) -> V3 {
-    V3 { x, y, z }
+/// A point, a direction or a linear RGB colour.
+pub type V3 = V<f32>;
+/// Four of them.
+pub type P4 = V<F4>;
+
+/// Short for a [`V`].
+#[inline(always)]
+pub const fn v3<T>(x: T, y: T, z: T) -> V<T> {
+    V { x, y, z }
 }
 
-impl Add for V3 {
-    type Output = V3;
-    fn add(self, o: V3) -> V3 {
+impl<T: Add<U>, U> Add<V<U>> for V<T> {
+    type Output = V<T::Output>;
+    #[inline(always)]
+    fn add(self, o: V<U>) -> V<T::Output> {
         v3(self.x + o.x, self.y + o.y, self.z + o.z)
     }
 }
 
-impl Sub for V3 {
-    type Output = V3;
-    fn sub(self, o: V3) -> V3 {
+impl<T: Sub<U>, U> Sub<V<U>> for V<T> {
+    type Output = V<T::Output>;
+    #[inline(always)]
+    fn sub(self, o: V<U>) -> V<T::Output> {
         v3(self.x - o.x, self.y - o.y, self.z - o.z)
     }
 }
 
-impl Mul<f32> for V3 {
-    type Output = V3;
-    fn mul(self, k: f32) -> V3 {
+impl<T: Mul<U>, U: Copy> Mul<U> for V<T> {
+    type Output = V<T::Output>;
+    #[inline(always)]
+    fn mul(self, k: U) -> V<T::Output> {
         v3(self.x * k, self.y * k, self.z * k)
     }
 }
@@ -49,17 +60,27 @@ impl Neg for V3 {
     }
 }
 
-impl V3 {
+impl<T> V<T> {
     /// Scalar product.
-    pub fn dot(self, o: V3) -> f32 {
+    #[inline(always)]
+    pub fn dot<U, R: Add<Output = R>>(self, o: V<U>) -> R
+    where
+        T: Mul<U, Output = R>,
+    {
         self.x * o.x + self.y * o.y + self.z * o.z
     }
 
-    /// Vector product.
-    pub fn cross(self, o: V3) -> V3 {
-        v3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
+    /// Component-wise product, for a colour under a light.
+    #[inline(always)]
+    pub fn tint<U>(self, o: V<U>) -> V<T::Output>
+    where
+        T: Mul<U>,
+    {
+        v3(self.x * o.x, self.y * o.y, self.z * o.z)
     }
+}
 
+impl V3 {
     /// Length.
     pub fn len(self) -> f32 {
         self.dot(self).sqrt()
@@ -70,11 +91,6 @@ impl V3 {
         self * (1.0 / self.len().max(1e-12))
     }
 
-    /// Component-wise product, for a colour under a light.
-    pub fn tint(self, o: V3) -> V3 {
-        v3(self.x * o.x, self.y * o.y, self.z * o.z)
-    }
-
     /// Component-wise absolute value.
     pub fn abs(self) -> V3 {
         v3(self.x.abs(), self.y.abs(), self.z.abs())
@@ -83,6 +99,45 @@ impl V3 {
     /// `self` at `t = 0`, `o` at `t = 1`.
     pub fn mix(self, o: V3, t: f32) -> V3 {
         self + (o - self) * t
+    }
+}
+
+impl P4 {
+    /// Four vectors side by side.
+    #[inline(always)]
+    pub fn new(v: [V3; 4]) -> P4 {
+        v3(F4::new(v.map(|v| v.x)), F4::new(v.map(|v| v.y)), F4::new(v.map(|v| v.z)))
+    }
+
+    /// The same vector four times.
+    #[inline(always)]
+    pub fn splat(v: V3) -> P4 {
+        v3(v.x.into(), v.y.into(), v.z.into())
+    }
+
+    /// The four vectors.
+    #[inline(always)]
+    pub fn array(self) -> [V3; 4] {
+        let (x, y, z) = (self.x.array(), self.y.array(), self.z.array());
+        std::array::from_fn(|i| v3(x[i], y[i], z[i]))
+    }
+
+    /// Lengths.
+    #[inline(always)]
+    pub fn len(self) -> F4 {
+        self.dot(self).sqrt()
+    }
+
+    /// The same directions with length 1.
+    #[inline(always)]
+    pub fn unit(self) -> P4 {
+        self * (1.0 / self.len().most(1e-12))
+    }
+
+    /// Component-wise absolute values.
+    #[inline(always)]
+    pub fn abs(self) -> P4 {
+        v3(self.x.abs(), self.y.abs(), self.z.abs())
     }
 }
 
@@ -103,13 +158,26 @@ impl Frame {
     }
 
     /// From the turned frame to the outer one.
-    pub fn outward(&self, v: V3) -> V3 {
-        self.0 * v.x + self.1 * v.y + self.2 * v.z
+    #[inline(always)]
+    pub fn outward<T>(&self, v: V<T>) -> V<T>
+    where
+        T: Copy + Mul<f32, Output = T> + Add<Output = T>,
+    {
+        let Frame(a, b, c) = self;
+        v3(
+            v.x * a.x + v.y * b.x + v.z * c.x,
+            v.x * a.y + v.y * b.y + v.z * c.y,
+            v.x * a.z + v.y * b.z + v.z * c.z,
+        )
     }
 
     /// From the outer frame to the turned one.
-    pub fn inward(&self, v: V3) -> V3 {
-        v3(self.0.dot(v), self.1.dot(v), self.2.dot(v))
+    #[inline(always)]
+    pub fn inward<T>(&self, v: V<T>) -> V<T>
+    where
+        T: Copy + Mul<f32, Output = T> + Add<Output = T>,
+    {
+        v3(v.dot(self.0), v.dot(self.1), v.dot(self.2))
     }
 }
 
@@ -132,12 +200,6 @@ pub fn sin_cos(turns: f32) -> (f32, f32) {
 pub fn smoothstep(a: f32, b: f32, x: f32) -> f32 {
     let t = ((x - a) / (b - a)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
-}
-
-/// The smaller of two distances, the seam rounded over about `k`.
-pub fn smin(a: f32, b: f32, k: f32) -> f32 {
-    let h = (k - (a - b).abs()).max(0.0) / k;
-    a.min(b) - h * h * k * 0.25
 }
 
 /// A hash of a lattice point, 0 to 1.

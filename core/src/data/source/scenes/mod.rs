@@ -1,6 +1,7 @@
 //! Built-in scenes: small 3-D pictures the program draws itself from a seed, so that a fresh machine can train.
 
 mod compose;
+mod lanes;
 mod materials;
 mod math;
 mod render;

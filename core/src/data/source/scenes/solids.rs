@@ -2,104 +2,123 @@
 //!
 //! Each returns a distance that is negative inside and never much larger than the true one, as sphere tracing asks.
 
-use super::math::{V3, v3};
+use super::lanes::F4;
+use super::math::{P4, V3, v3};
+
+/// The smaller of two distances, the seam rounded over about `k`.
+#[inline(always)]
+pub fn smin(a: F4, b: F4, k: f32) -> F4 {
+    let h = (k - (a - b).abs()).most(0.0) * (1.0 / k);
+    a.least(b) - h * h * (k * 0.25)
+}
+
+/// Distance in a plane from the corner of a quadrant, for profiles: negative inside.
+#[inline(always)]
+fn corner(x: F4, y: F4) -> F4 {
+    let (ox, oy) = (x.most(0.0), y.most(0.0));
+    (ox * ox + oy * oy).sqrt() + x.most(y).least(0.0)
+}
 
 /// A ball about the origin.
-pub fn ball(p: V3, r: f32) -> f32 {
+#[inline(always)]
+pub fn ball(p: P4, r: f32) -> F4 {
     p.len() - r
 }
 
 /// An ellipsoid about the origin (a first-order estimate).
-pub fn egg(p: V3, r: V3) -> f32 {
-    let q = v3(p.x / r.x, p.y / r.y, p.z / r.z);
-    let g = v3(q.x / r.x, q.y / r.y, q.z / r.z);
+#[inline(always)]
+pub fn egg(p: P4, r: V3) -> F4 {
+    let inv = v3(1.0 / r.x, 1.0 / r.y, 1.0 / r.z);
+    let q = p.tint(inv);
     let k = q.len();
-    k * (k - 1.0) / g.len().max(1e-6)
+    k * (k - 1.0) / q.tint(inv).len().most(1e-6)
 }
 
 /// A box about the origin with half sides `b`, edges rounded by `round` (inside `b`).
-pub fn block(p: V3, b: V3, round: f32) -> f32 {
-    let q = v3(p.x.abs() - b.x + round, p.y.abs() - b.y + round, p.z.abs() - b.z + round);
-    let out = v3(q.x.max(0.0), q.y.max(0.0), q.z.max(0.0)).len();
-    out + q.x.max(q.y).max(q.z).min(0.0) - round
+#[inline(always)]
+pub fn block(p: P4, b: V3, round: f32) -> F4 {
+    let q = v3(p.x.abs() - (b.x - round), p.y.abs() - (b.y - round), p.z.abs() - (b.z - round));
+    let out = v3(q.x.most(0.0), q.y.most(0.0), q.z.most(0.0)).len();
+    out + q.x.most(q.y).most(q.z).least(0.0) - round
 }
 
 /// A rectangle about the origin of a plane, for profiles.
-pub fn rect(x: f32, y: f32, bx: f32, by: f32, round: f32) -> f32 {
-    let (qx, qy) = (x.abs() - bx + round, y.abs() - by + round);
-    let (ox, oy) = (qx.max(0.0), qy.max(0.0));
-    (ox * ox + oy * oy).sqrt() + qx.max(qy).min(0.0) - round
+#[inline(always)]
+pub fn rect(x: F4, y: F4, bx: f32, by: f32, round: f32) -> F4 {
+    corner(x.abs() - (bx - round), y.abs() - (by - round)) - round
 }
 
 /// Distance from the vertical axis.
-pub fn radius(p: V3) -> f32 {
+#[inline(always)]
+pub fn radius(p: P4) -> F4 {
     (p.x * p.x + p.z * p.z).sqrt()
 }
 
 /// An upright cylinder about the origin: radius, half height, rounding.
-pub fn drum(p: V3, r: f32, h: f32, round: f32) -> f32 {
-    let q = radius(p);
-    // Solid to the axis: the profile is a rectangle only on its outer side.
-    let (qx, qy) = (q - r + round, p.y.abs() - h + round);
-    let (ox, oy) = (qx.max(0.0), qy.max(0.0));
-    (ox * ox + oy * oy).sqrt() + qx.max(qy).min(0.0) - round
+#[inline(always)]
+pub fn drum(p: P4, r: impl Into<F4>, h: f32, round: f32) -> F4 {
+    corner(radius(p) - (r.into() - round), p.y.abs() - (h - round)) - round
 }
 
 /// A ring in the x–z plane: radius of the ring, radius of its wire.
-pub fn torus(p: V3, ring: f32, wire: f32) -> f32 {
+#[inline(always)]
+pub fn torus(p: P4, ring: f32, wire: f32) -> F4 {
     let q = radius(p) - ring;
     (q * q + p.y * p.y).sqrt() - wire
 }
 
 /// A rod from `a` to `b` whose radius goes from `ra` to `rb`.
-pub fn rod(p: V3, a: V3, b: V3, ra: f32, rb: f32) -> f32 {
+#[inline(always)]
+pub fn rod(p: P4, a: V3, b: V3, ra: f32, rb: f32) -> F4 {
     let (pa, ba) = (p - a, b - a);
-    let t = (pa.dot(ba) / ba.dot(ba)).clamp(0.0, 1.0);
-    (pa - ba * t).len() - (ra + (rb - ra) * t)
+    let t = (pa.dot(ba) * (1.0 / ba.dot(ba))).hold(0.0, 1.0);
+    (pa - v3(t * ba.x, t * ba.y, t * ba.z)).len() - (ra + t * (rb - ra))
 }
 
 /// An upright cone frustum from `y = 0` (radius `r1`) to `y = h` (radius `r2`).
-pub fn cone(p: V3, h: f32, r1: f32, r2: f32) -> f32 {
-    let (qx, qy) = (radius(p), p.y - 0.5 * h);
+#[inline(always)]
+pub fn cone(p: P4, h: f32, r1: f32, r2: f32) -> F4 {
     let h = 0.5 * h;
+    let (qx, qy) = (radius(p), p.y - h);
     let (kx, ky) = (r2 - r1, 2.0 * h);
-    let ax = qx - qx.min(if qy < 0.0 { r1 } else { r2 });
+    let ax = (qx - qy.below(0.0).pick(r1, r2)).most(0.0);
     let ay = qy.abs() - h;
-    let t = (((r2 - qx) * kx + (h - qy) * ky) / (kx * kx + ky * ky)).clamp(0.0, 1.0);
-    let (bx, by) = (qx - r2 + kx * t, qy - h + ky * t);
-    let inside = bx < 0.0 && ay < 0.0;
-    let d = (ax * ax + ay * ay).min(bx * bx + by * by).sqrt();
-    if inside { -d } else { d }
+    let t = (((r2 - qx) * kx + (h - qy) * ky) * (1.0 / (kx * kx + ky * ky))).hold(0.0, 1.0);
+    let (bx, by) = (qx - r2 + t * kx, qy - h + t * ky);
+    let d = (ax * ax + ay * ay).least(bx * bx + by * by).sqrt();
+    (bx.below(0.0) & ay.below(0.0)).pick(-d, d)
 }
 
 /// An octahedron about the origin with corners at distance `s`.
-pub fn octahedron(p: V3, s: f32) -> f32 {
+#[inline(always)]
+pub fn octahedron(p: P4, s: f32) -> F4 {
     let q = p.abs();
     (q.x + q.y + q.z - s) * 0.577_350_26
 }
 
 /// A lens in the plane, upright: the overlap of two discs, half height `h`, half width `w` (`w < h`).
-pub fn lens(x: f32, y: f32, h: f32, w: f32) -> f32 {
+#[inline(always)]
+pub fn lens(x: F4, y: F4, h: f32, w: f32) -> F4 {
     let d = (h * h - w * w) / (2.0 * w);
     let (x, y) = (x.abs(), y.abs());
-    if (y - h) * d > x * h {
-        (x * x + (y - h) * (y - h)).sqrt()
-    } else {
-        ((x + d) * (x + d) + y * y).sqrt() - (d + w)
-    }
+    let tip = (x * h).below((y - h) * d);
+    let (cx, cy) = (tip.pick(x, x + d), tip.pick(y - h, y));
+    (cx * cx + cy * cy).sqrt() - tip.pick(0.0, d + w)
 }
 
 /// A convex four-sided plate in the plane, thin across: corners counter-clockwise, half thickness `t`, the offset
 /// across as `across`.
-pub fn plate(x: f32, y: f32, corners: &[(f32, f32); 4], across: f32, t: f32) -> f32 {
-    let mut outside = f32::NEG_INFINITY;
-    for i in 0..4 {
-        let ((ax, ay), (bx, by)) = (corners[i], corners[(i + 1) & 3]);
-        let (ex, ey) = (bx - ax, by - ay);
-        let n = (ex * ex + ey * ey).sqrt().max(1e-6);
-        outside = outside.max((ey * (x - ax) - ex * (y - ay)) / n);
-    }
-    let (a, b) = (outside + 0.03, across.abs() - t + 0.03_f32.min(t));
-    let (oa, ob) = (a.max(0.0), b.max(0.0));
-    (oa * oa + ob * ob).sqrt() + a.max(b).min(0.0) - 0.03_f32.min(t)
+#[inline(always)]
+pub fn plate(x: F4, y: F4, corners: &[(f32, f32); 4], across: F4, t: f32) -> F4 {
+    // The four edges' normals in one go: they are the same for all points, but not known beforehand.
+    let (ax, ay) = (F4::new(corners.map(|c| c.0)), F4::new(corners.map(|c| c.1)));
+    let next = [corners[1], corners[2], corners[3], corners[0]];
+    let (ex, ey) = (F4::new(next.map(|c| c.0)) - ax, F4::new(next.map(|c| c.1)) - ay);
+    let n = 1.0 / (ex * ex + ey * ey).sqrt().most(1e-6);
+    let (nx, ny) = (ey * n, ex * n);
+    let (nx, ny, reach) = (nx.array(), ny.array(), (nx * ax - ny * ay).array());
+    let side = |i: usize| x * nx[i] - y * ny[i] - reach[i];
+    let outside = side(0).most(side(1)).most(side(2).most(side(3)));
+    let round = t.min(0.03);
+    corner(outside + round, across.abs() - (t - round)) - round
 }

@@ -1,7 +1,8 @@
 //! What a scene consists of, and where a ray through it ends.
 
+use super::lanes::F4;
 use super::materials::Paint;
-use super::math::{Frame, V3, smoothstep, v3};
+use super::math::{Frame, P4, V3, v3};
 use super::shapes::Shape;
 use super::solids::block;
 
@@ -31,84 +32,90 @@ impl Item {
         Item { shape, frame, place, scale, paints, centre, half }
     }
 
-    /// A point of the world in the body's own space.
-    pub fn local(&self, p: V3) -> V3 {
+    /// Points of the world in the body's own space.
+    pub fn local(&self, p: P4) -> P4 {
         self.frame.inward(p - self.place) * (1.0 / self.scale)
     }
 
-    /// The stretch of a ray (own space) inside the box grown by `pad`.
-    fn span(&self, o: V3, d: V3, pad: f32) -> Option<(f32, f32)> {
+    /// The stretch of rays (own space) inside the box grown by `pad`; empty where the first is not below the second.
+    fn span(&self, o: P4, d: P4, pad: F4) -> (F4, F4) {
         let o = o - self.centre;
-        let axis = |o: f32, d: f32, h: f32| {
-            let inv = 1.0 / if d.abs() < 1e-9 { 1e-9 } else { d };
-            let (a, b) = ((-h - o) * inv, (h - o) * inv);
-            (a.min(b), a.max(b))
+        let axis = |o: F4, d: F4, h: f32| {
+            let inv = 1.0 / d.abs().below(1e-9).pick(1e-9, d);
+            let (a, b) = ((-pad - h - o) * inv, (pad + h - o) * inv);
+            (a.least(b), a.most(b))
         };
-        let (x0, x1) = axis(o.x, d.x, self.half.x + pad);
-        let (y0, y1) = axis(o.y, d.y, self.half.y + pad);
-        let (z0, z1) = axis(o.z, d.z, self.half.z + pad);
-        let (t0, t1) = (x0.max(y0).max(z0).max(0.0), x1.min(y1).min(z1));
-        (t0 < t1).then_some((t0, t1))
+        let (x0, x1) = axis(o.x, d.x, self.half.x);
+        let (y0, y1) = axis(o.y, d.y, self.half.y);
+        let (z0, z1) = axis(o.z, d.z, self.half.z);
+        (x0.most(y0).most(z0).most(0.0), x1.least(y1).least(z1))
     }
 
-    /// Where a ray (unit direction, world) first meets the body, if before `until`; `spread` is a pixel's width
-    /// at distance 1, finer than which nothing need be found.
-    pub fn hit(&self, eye: V3, dir: V3, until: f32, spread: f32) -> Option<f32> {
-        let (o, d) = (self.local(eye), self.frame.inward(dir));
-        let (mut t, end) = self.span(o, d, 0.0)?;
-        let end = end.min(until / self.scale);
+    /// Where rays (unit directions, world) first meet the body, if before `until`, else infinity; `spread` is a
+    /// pixel's width at distance 1, finer than which nothing need be found.
+    pub fn hit(&self, eye: V3, dir: P4, until: F4, spread: f32) -> F4 {
+        let (o, d) = (self.local(P4::splat(eye)), self.frame.inward(dir));
+        let (mut t, end) = self.span(o, d, 0.0.into());
+        let end = end.least(until * (1.0 / self.scale));
+        let mut live = t.below(end);
+        let mut found = F4::splat(f32::INFINITY);
         for _ in 0..64 {
-            if t >= end {
-                return None;
+            if !live.any() {
+                break;
             }
             let h = self.shape.distance(o + d * t);
             // In own space lengths along the ray and the pixel's width shrink alike, so `spread` holds.
-            if h < (0.12 * spread * t).max(4e-4) {
-                return Some(t * self.scale);
-            }
-            t += h;
+            let close = h.below((t * (0.12 * spread)).most(4e-4)) & live;
+            found = close.pick(t, found);
+            t = t + h;
+            live = live & !close & t.below(end);
         }
-        None
+        found * self.scale
     }
 
-    /// Outward normal near the surface, in the world; `width` (own space) is over how much it is averaged.
-    pub fn normal(&self, local: V3, width: f32) -> V3 {
-        let e = width.clamp(6e-4, 0.012);
-        let f = |x: f32, y: f32, z: f32| self.shape.distance(local + v3(x, y, z) * e);
+    /// Which part of the body points of its surface (world) belong to.
+    pub fn part(&self, p: P4) -> [usize; 4] {
+        let d = self.shape.parts(self.local(p)).map(F4::array);
+        std::array::from_fn(|i| {
+            let (a, b, c) = (d[0][i], d[1][i], d[2][i]);
+            if a <= b && a <= c { 0 } else { 1 + usize::from(c < b) }
+        })
+    }
+
+    /// Outward normals near the surface, in the world; `width` (own space) is over how much each is averaged.
+    pub fn normal(&self, local: P4, width: F4) -> P4 {
+        let e = width.hold(6e-4, 0.012);
+        let f = |x: f32, y: f32, z: f32| self.shape.distance(local + v3(e * x, e * y, e * z));
         let (a, b, c, d) = (f(1.0, -1.0, -1.0), f(-1.0, -1.0, 1.0), f(-1.0, 1.0, -1.0), f(1.0, 1.0, 1.0));
         self.frame.outward(v3(a - b - c + d, c + d - a - b, b + d - a - c).unit())
     }
 
-    /// The share of a lamp of relative size `1 / k` in direction `dir` that the body leaves visible from `p`.
-    pub fn shade(&self, p: V3, dir: V3, k: f32) -> f32 {
-        let (o, d) = (self.local(p), self.frame.inward(dir));
-        let to = self.centre - o;
+    /// The share of a lamp of relative size `1 / k` in direction `dir` that the body leaves visible from each point.
+    pub fn shade(&self, p: P4, dir: V3, k: f32) -> F4 {
+        let (o, d) = (self.local(p), P4::splat(self.frame.inward(dir)));
         // A half shadow reaches beyond the box by the lamp's apparent width at that distance.
-        let along = to.dot(d) + self.half.len();
-        if along < 0.0 {
-            return 1.0;
-        }
-        let Some((t0, end)) = self.span(o, d, along / k) else { return 1.0 };
-        let (mut t, mut open) = (t0.max(0.02), 1.0f32);
+        let along = (P4::splat(self.centre) - o).dot(d) + self.half.len();
+        let (start, end) = self.span(o, d, along.most(0.0) * (1.0 / k));
+        let mut live = start.below(end) & F4::splat(0.0).below(along);
+        let (mut t, mut open) = (start.most(0.02), F4::splat(1.0));
         for _ in 0..28 {
-            let h = self.shape.distance(o + d * t);
-            open = open.min(k * h / t);
-            if open < 0.02 {
-                return 0.0;
-            }
-            t += h.clamp(0.035, 0.5);
-            if t > end {
+            if !live.any() {
                 break;
             }
+            let h = self.shape.distance(o + d * t);
+            open = live.pick(open.least(h * k / t), open);
+            t = t + h.hold(0.035, 0.5);
+            live = live & t.below(end) & F4::splat(0.02).below(open);
         }
-        smoothstep(0.0, 1.0, open)
+        let open = open.most(0.0);
+        open * open * (3.0 - open * 2.0)
     }
 
-    /// Distance from a point of the world, or infinity where it is surely above `reach`.
-    pub fn near(&self, p: V3, reach: f32) -> f32 {
+    /// Distances from points of the world, or infinity where all are surely above `reach`.
+    pub fn near(&self, p: P4, reach: f32) -> F4 {
         let q = self.local(p);
-        if block(q - self.centre, self.half, 0.0) * self.scale > reach {
-            return f32::INFINITY;
+        if !(block(q - self.centre, self.half, 0.0) * self.scale).below(reach).any() {
+            return f32::INFINITY.into();
         }
         self.shape.distance(q) * self.scale
     }
@@ -218,12 +225,16 @@ impl World {
         best
     }
 
-    /// Where a ray from the eye ends, and how far away; `spread` is a pixel's width at distance 1.
-    pub fn trace(&self, dir: V3, spread: f32) -> (End, f32) {
-        let mut best = self.backdrop(dir);
+    /// Where four rays from the eye end, and how far away; `spread` is a pixel's width at distance 1.
+    pub fn trace(&self, dirs: [V3; 4], spread: f32) -> [(End, f32); 4] {
+        let mut best = dirs.map(|d| self.backdrop(d));
+        let packet = P4::new(dirs);
         for (i, item) in self.items.iter().enumerate() {
-            if let Some(t) = item.hit(self.camera.eye, dir, best.1, spread) {
-                best = (End::Item(i), t);
+            let hits = item.hit(self.camera.eye, packet, F4::new(best.map(|b| b.1)), spread).array();
+            for (best, t) in best.iter_mut().zip(hits) {
+                if t < best.1 {
+                    *best = (End::Item(i), t);
+                }
             }
         }
         best

@@ -1,9 +1,11 @@
 //! A random scene round one object: pose, paint, clutter, backdrop, light, and a viewpoint that frames it.
 
+use super::framing::frame;
+use super::item::Item;
 use super::materials::{Paint, Palette, TEXTURES, between};
-use super::math::{Frame, P4, V3, oklch, sin_cos, v3};
+use super::math::{Frame, V3, oklch, sin_cos, v3};
 use super::shapes::{Kind, Shape};
-use super::world::{Camera, Item, Light, Wall, World};
+use super::world::{Camera, Light, Wall, World};
 use crate::rng::{RngExt, Stream};
 
 /// Composes a scene about an object of class `label`.
@@ -12,7 +14,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> World {
     let low = between(rng, 0.0, 1.0);
     let pitch = 0.014 + 0.075 * low * low.sqrt();
     let object = main_object(rng, label, &palette);
-    let floor = between(rng, 0.42, 0.9);
+    let floor = between(rng, 0.48, 0.92);
     let ground_base = palette.quiet(rng, floor);
     let ground = backdrop_paint(rng, &palette, ground_base, floor);
     let heaven = sky(rng, &palette);
@@ -25,7 +27,12 @@ pub fn compose(rng: &mut Stream, label: usize) -> World {
     let aim = items[0].place + items[0].frame.outward(items[0].centre) * items[0].scale;
     let eye = aim + v3(0.0, s, c) * distance;
     let eye = v3(eye.x, eye.y.max(0.25), eye.z);
-    let camera = Camera { eye, frame: Frame::new(0.0, -pitch, 0.0), centre: (0.0, 0.0), side: 1.0 };
+    let camera = Camera {
+        eye,
+        frame: Frame::new(0.0, -pitch, between(rng, -0.035, 0.035)),
+        centre: (0.0, 0.0),
+        side: 1.0,
+    };
     let near = between(rng, 9.0, 14.0);
     let mut world =
         World { items, ground, wall, heaven, haze: (near, near + between(rng, 6.0, 20.0)), light, camera };
@@ -123,7 +130,7 @@ fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32)
 
 fn wall(rng: &mut Stream, palette: &Palette) -> Wall {
     let (s, c) = sin_cos(between(rng, -0.09, 0.09));
-    let lightness = between(rng, 0.5, 0.94);
+    let lightness = between(rng, 0.55, 0.95);
     let base = palette.quiet(rng, lightness);
     let mut paint = backdrop_paint(rng, palette, base, lightness);
     // Wallpaper hangs straight.
@@ -162,7 +169,7 @@ fn lighting(rng: &mut Stream, ground: V3) -> Light {
     let warmth = between(rng, -1.0, 1.6);
     let tint = |w: f32| v3(1.0 + 0.1 * w, 1.0, 1.0 - 0.13 * w);
     let strength = between(rng, 0.85, 1.2);
-    let fill = between(rng, 0.3, 0.5) + (1.2 - strength) * 0.4;
+    let fill = between(rng, 0.34, 0.54) + (1.2 - strength) * 0.4;
     let key = tint(warmth) * strength;
     let bounce = ground.tint(key) * (0.5 * se) + tint(-0.5 * warmth) * (0.22 * fill);
     Light { dir, key, sky: tint(-0.6 * warmth) * fill, bounce, k: between(rng, 5.0, 18.0) }
@@ -195,50 +202,4 @@ fn clutter(rng: &mut Stream, palette: &Palette, items: &mut Vec<Item>) {
             }
         }
     }
-}
-
-/// Rays a side (a multiple of four) with which the object's outline is measured.
-const PROBE: usize = 24;
-
-/// Chooses the part of the view that the picture shows: the object covers a drawn share, somewhere near the middle.
-fn frame(rng: &mut Stream, world: &mut World) {
-    let item = &world.items[0];
-    let camera = &world.camera;
-    let (mut lo, mut hi) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
-    for corner in 0..8 {
-        let sign = |bit: usize| if corner >> bit & 1 == 1 { 1.0 } else { -1.0 };
-        let h = item.half;
-        let p = item.centre + v3(h.x * sign(0), h.y * sign(1), h.z * sign(2));
-        let q = camera.frame.inward(item.place + item.frame.outward(p) * item.scale - camera.eye);
-        let (u, v) = (q.x / -q.z, q.y / -q.z);
-        (lo, hi) = ((lo.0.min(u), lo.1.min(v)), (hi.0.max(u), hi.1.max(v)));
-    }
-    let (w, h) = ((hi.0 - lo.0) / PROBE as f32, (hi.1 - lo.1) / PROBE as f32);
-    let (mut hits, mut from, mut to) = (0, (PROBE, PROBE), (0, 0));
-    for j in 0..PROBE {
-        for i in (0..PROBE).step_by(4) {
-            let v = lo.1 + (j as f32 + 0.5) * h;
-            let u = |k: usize| lo.0 + ((i + k) as f32 + 0.5) * w;
-            let dirs = std::array::from_fn(|k| camera.frame.outward(v3(u(k), v, -1.0)).unit());
-            let far = f32::INFINITY.into();
-            for (k, t) in item.hit(camera.eye, P4::new(dirs), far, w.max(h)).array().into_iter().enumerate() {
-                if t.is_finite() {
-                    hits += 1;
-                    from = (from.0.min(i + k), from.1.min(j));
-                    to = (to.0.max(i + k + 1), to.1.max(j + 1));
-                }
-            }
-        }
-    }
-    let share = between(rng, 0.17, 0.42);
-    let (slide_x, slide_y) = (rng.random::<f32>(), rng.random::<f32>());
-    let area = hits as f32 * w * h;
-    let (wide, tall) = (to.0.saturating_sub(from.0) as f32 * w, to.1.saturating_sub(from.1) as f32 * h);
-    let side = (area / share).sqrt().max(wide.max(tall) * 1.06);
-    // Anywhere that keeps the whole outline in the picture, a margin on both sides.
-    let shift = |slide: f32, extent: f32| (slide - 0.5) * 0.85 * (side - extent).max(0.0);
-    let middle_u = lo.0 + 0.5 * (from.0 + to.0) as f32 * w;
-    let middle_v = lo.1 + 0.5 * (from.1 + to.1) as f32 * h;
-    world.camera.centre = (middle_u + shift(slide_x, wide), middle_v + shift(slide_y, tall));
-    world.camera.side = side;
 }

@@ -1,6 +1,6 @@
 //! Paint for the scenes: ten solid textures and palettes that go together, drawn independently of what is painted.
 
-use super::math::{Frame, V3, hash, noise, oklch, v3};
+use super::math::{Frame, V3, oklch, v3};
 use crate::rng::{RngExt, Stream};
 
 /// How many textures there are.
@@ -118,6 +118,34 @@ fn dots(q: V3, blur: f32) -> f32 {
     let cell = |x: f32| x - (x + 0.5).floor();
     let r = v3(cell(q.x), cell(q.y), cell(q.z)).len();
     1.0 - step(0.34, r, blur.max(0.03))
+}
+
+/// A hash of a lattice point, 0 to 1.
+fn hash(x: i32, y: i32, z: i32) -> f32 {
+    let mut h = (x as u32).wrapping_mul(0x8da6_b343) ^ (y as u32).wrapping_mul(0xd816_3841);
+    h ^= (z as u32).wrapping_mul(0xcb1a_b31f);
+    h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
+    h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
+    ((h ^ (h >> 15)) >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// Smooth noise with one bump a unit, 0 to 1.
+fn noise(p: V3) -> f32 {
+    let (fx, fy, fz) = (p.x.floor(), p.y.floor(), p.z.floor());
+    let (x, y, z) = (fx as i32, fy as i32, fz as i32);
+    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (u, v, w) = (ease(p.x - fx), ease(p.y - fy), ease(p.z - fz));
+    let row = |y: i32, z: i32| {
+        let a = hash(x, y, z);
+        a + (hash(x.wrapping_add(1), y, z) - a) * u
+    };
+    let sheet = |z: i32| {
+        let a = row(y, z);
+        // The ground asks along a whole plane y = const at a lattice point: half the work is nothing there.
+        if v == 0.0 { a } else { a + (row(y.wrapping_add(1), z) - a) * v }
+    };
+    let a = sheet(z);
+    if w == 0.0 { a } else { a + (sheet(z.wrapping_add(1)) - a) * w }
 }
 
 /// The colours of one scene.

@@ -1,4 +1,4 @@
-//! Small vectors, colours and noise for the scenes, in operations that round the same way on every platform.
+//! Small vectors, turns and colours for the scenes, in operations that round the same way on every platform.
 //!
 //! Only `+ - * /`, `sqrt`, `floor` and comparisons are used: the system's `sin` or `powf` may differ in the last
 //! bit between platforms, and a picture that differs there is another picture.
@@ -202,34 +202,6 @@ pub fn smoothstep(a: f32, b: f32, x: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// A hash of a lattice point, 0 to 1.
-pub fn hash(x: i32, y: i32, z: i32) -> f32 {
-    let mut h = (x as u32).wrapping_mul(0x8da6_b343) ^ (y as u32).wrapping_mul(0xd816_3841);
-    h ^= (z as u32).wrapping_mul(0xcb1a_b31f);
-    h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
-    h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
-    ((h ^ (h >> 15)) >> 8) as f32 * (1.0 / 16_777_216.0)
-}
-
-/// Smooth noise with one bump a unit, 0 to 1.
-pub fn noise(p: V3) -> f32 {
-    let (fx, fy, fz) = (p.x.floor(), p.y.floor(), p.z.floor());
-    let (x, y, z) = (fx as i32, fy as i32, fz as i32);
-    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
-    let (u, v, w) = (ease(p.x - fx), ease(p.y - fy), ease(p.z - fz));
-    let row = |y: i32, z: i32| {
-        let a = hash(x, y, z);
-        a + (hash(x.wrapping_add(1), y, z) - a) * u
-    };
-    let sheet = |z: i32| {
-        let a = row(y, z);
-        // The ground asks along a whole plane y = const at a lattice point: half the work is nothing there.
-        if v == 0.0 { a } else { a + (row(y.wrapping_add(1), z) - a) * v }
-    };
-    let a = sheet(z);
-    if w == 0.0 { a } else { a + (sheet(z.wrapping_add(1)) - a) * w }
-}
-
 /// A colour from OKLab lightness, chroma and hue (in turns), as linear RGB clipped to what a screen shows.
 pub fn oklch(lightness: f32, chroma: f32, hue: f32) -> V3 {
     let (s, c) = sin_cos(hue);
@@ -251,6 +223,6 @@ pub fn srgb(linear: f32) -> f32 {
     let s1 = x.sqrt();
     let s2 = s1.sqrt();
     let s3 = s2.sqrt();
-    let curve = 0.662_002_7 * s1 + 0.684_122_06 * s2 - 0.323_583_6 * s3 - 0.022_541_147 * x;
+    let curve = 0.662_002_7 * s1 + 0.684_122 * s2 - 0.323_583_6 * s3 - 0.022_541_147 * x;
     if x < 0.003_130_8 { x * 12.92 } else { curve.clamp(0.0, 1.0) }
 }

@@ -1,9 +1,13 @@
 //! Built-in scenes: small 3-D pictures the program draws itself from a seed, so that a fresh machine can train.
 
 mod compose;
+mod framing;
+mod item;
 mod lanes;
+mod light;
 mod materials;
 mod math;
+mod objects;
 mod render;
 mod shapes;
 mod solids;
@@ -125,3 +129,6 @@ impl Source for ScenesSource {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

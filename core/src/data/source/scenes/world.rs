@@ -1,125 +1,12 @@
-//! What a scene consists of, and where a ray through it ends.
+//! What a scene consists of, and what a ray through it finds.
 
+use super::item::Item;
 use super::lanes::F4;
 use super::materials::Paint;
 use super::math::{Frame, P4, V3, v3};
-use super::shapes::Shape;
-use super::solids::block;
 
-/// A body in its place.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// Its form, in its own space.
-    pub shape: Shape,
-    /// How it is turned.
-    pub frame: Frame,
-    /// Where its origin stands.
-    pub place: V3,
-    /// World units to one of its own.
-    pub scale: f32,
-    /// Paint of the three parts, in its own space.
-    pub paints: [Paint; 3],
-    /// Centre of the box that holds it, in its own space.
-    pub centre: V3,
-    /// Half sides of that box.
-    pub half: V3,
-}
-
-impl Item {
-    /// A body with its box worked out.
-    pub fn new(shape: Shape, frame: Frame, place: V3, scale: f32, paints: [Paint; 3]) -> Item {
-        let (centre, half) = shape.bounds();
-        Item { shape, frame, place, scale, paints, centre, half }
-    }
-
-    /// Points of the world in the body's own space.
-    pub fn local(&self, p: P4) -> P4 {
-        self.frame.inward(p - self.place) * (1.0 / self.scale)
-    }
-
-    /// The stretch of rays (own space) inside the box grown by `pad`; empty where the first is not below the second.
-    fn span(&self, o: P4, d: P4, pad: F4) -> (F4, F4) {
-        let o = o - self.centre;
-        let axis = |o: F4, d: F4, h: f32| {
-            let inv = 1.0 / d.abs().below(1e-9).pick(1e-9, d);
-            let (a, b) = ((-pad - h - o) * inv, (pad + h - o) * inv);
-            (a.least(b), a.most(b))
-        };
-        let (x0, x1) = axis(o.x, d.x, self.half.x);
-        let (y0, y1) = axis(o.y, d.y, self.half.y);
-        let (z0, z1) = axis(o.z, d.z, self.half.z);
-        (x0.most(y0).most(z0).most(0.0), x1.least(y1).least(z1))
-    }
-
-    /// Where rays (unit directions, world) first meet the body, if before `until`, else infinity; `spread` is a
-    /// pixel's width at distance 1, finer than which nothing need be found.
-    pub fn hit(&self, eye: V3, dir: P4, until: F4, spread: f32) -> F4 {
-        let (o, d) = (self.local(P4::splat(eye)), self.frame.inward(dir));
-        let (mut t, end) = self.span(o, d, 0.0.into());
-        let end = end.least(until * (1.0 / self.scale));
-        let mut live = t.below(end);
-        let mut found = F4::splat(f32::INFINITY);
-        for _ in 0..64 {
-            if !live.any() {
-                break;
-            }
-            let h = self.shape.distance(o + d * t);
-            // In own space lengths along the ray and the pixel's width shrink alike, so `spread` holds.
-            let close = h.below((t * (0.12 * spread)).most(4e-4)) & live;
-            found = close.pick(t, found);
-            t = t + h;
-            live = live & !close & t.below(end);
-        }
-        found * self.scale
-    }
-
-    /// Which part of the body points of its surface (world) belong to.
-    pub fn part(&self, p: P4) -> [usize; 4] {
-        let d = self.shape.parts(self.local(p)).map(F4::array);
-        std::array::from_fn(|i| {
-            let (a, b, c) = (d[0][i], d[1][i], d[2][i]);
-            if a <= b && a <= c { 0 } else { 1 + usize::from(c < b) }
-        })
-    }
-
-    /// Outward normals near the surface, in the world; `width` (own space) is over how much each is averaged.
-    pub fn normal(&self, local: P4, width: F4) -> P4 {
-        let e = width.hold(6e-4, 0.012);
-        let f = |x: f32, y: f32, z: f32| self.shape.distance(local + v3(e * x, e * y, e * z));
-        let (a, b, c, d) = (f(1.0, -1.0, -1.0), f(-1.0, -1.0, 1.0), f(-1.0, 1.0, -1.0), f(1.0, 1.0, 1.0));
-        self.frame.outward(v3(a - b - c + d, c + d - a - b, b + d - a - c).unit())
-    }
-
-    /// The share of a lamp of relative size `1 / k` in direction `dir` that the body leaves visible from each point.
-    pub fn shade(&self, p: P4, dir: V3, k: f32) -> F4 {
-        let (o, d) = (self.local(p), P4::splat(self.frame.inward(dir)));
-        // A half shadow reaches beyond the box by the lamp's apparent width at that distance.
-        let along = (P4::splat(self.centre) - o).dot(d) + self.half.len();
-        let (start, end) = self.span(o, d, along.most(0.0) * (1.0 / k));
-        let mut live = start.below(end) & F4::splat(0.0).below(along);
-        let (mut t, mut open) = (start.most(0.02), F4::splat(1.0));
-        for _ in 0..28 {
-            if !live.any() {
-                break;
-            }
-            let h = self.shape.distance(o + d * t);
-            open = live.pick(open.least(h * k / t), open);
-            t = t + h.hold(0.035, 0.5);
-            live = live & t.below(end) & F4::splat(0.02).below(open);
-        }
-        let open = open.most(0.0);
-        open * open * (3.0 - open * 2.0)
-    }
-
-    /// Distances from points of the world, or infinity where all are surely above `reach`.
-    pub fn near(&self, p: P4, reach: f32) -> F4 {
-        let q = self.local(p);
-        if !(block(q - self.centre, self.half, 0.0) * self.scale).below(reach).any() {
-            return f32::INFINITY.into();
-        }
-        self.shape.distance(q) * self.scale
-    }
-}
+/// Farther than anything, yet finite.
+pub const FAR: f32 = 1e6;
 
 /// A wall behind everything.
 #[derive(Clone, Copy, Debug)]
@@ -207,6 +94,27 @@ pub enum End {
     Item(usize),
 }
 
+/// What one ray found.
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// The ray's unit direction.
+    pub dir: V3,
+    /// What it met.
+    pub end: End,
+    /// Which part of a body.
+    pub part: usize,
+    /// How far away, `f32::INFINITY` for the sky.
+    pub t: f32,
+}
+
+impl Found {
+    /// Whether both see the same surface, so that one's colour may stand for the other's.
+    pub fn like(&self, o: &Found) -> bool {
+        let on_item = matches!(self.end, End::Item(_));
+        self.end == o.end && self.part == o.part && (!on_item || (self.t - o.t).abs() < 0.03 * self.t)
+    }
+}
+
 impl World {
     /// Where a ray from the eye ends if there were no bodies, and how far away.
     pub fn backdrop(&self, dir: V3) -> (End, f32) {
@@ -225,18 +133,29 @@ impl World {
         best
     }
 
-    /// Where four rays from the eye end, and how far away; `spread` is a pixel's width at distance 1.
-    pub fn trace(&self, dirs: [V3; 4], spread: f32) -> [(End, f32); 4] {
-        let mut best = dirs.map(|d| self.backdrop(d));
+    /// What four rays from the eye (unit directions) find; `spread` is a pixel's width at distance 1.
+    pub fn find(&self, dirs: [V3; 4], spread: f32) -> [Found; 4] {
+        let mut found = dirs.map(|dir| {
+            let (end, t) = self.backdrop(dir);
+            Found { dir, end, part: 0, t }
+        });
         let packet = P4::new(dirs);
         for (i, item) in self.items.iter().enumerate() {
-            let hits = item.hit(self.camera.eye, packet, F4::new(best.map(|b| b.1)), spread).array();
-            for (best, t) in best.iter_mut().zip(hits) {
-                if t < best.1 {
-                    *best = (End::Item(i), t);
+            let hits = item.hit(self.camera.eye, packet, F4::new(found.map(|f| f.t)), spread).array();
+            for (f, t) in found.iter_mut().zip(hits).filter(|(f, t)| *t < f.t) {
+                (f.end, f.t) = (End::Item(i), t);
+            }
+        }
+        let points = P4::new(found.map(|f| self.camera.eye + f.dir * f.t.min(FAR)));
+        for (i, item) in self.items.iter().enumerate() {
+            if found.iter().any(|f| f.end == End::Item(i)) {
+                for (f, part) in
+                    found.iter_mut().zip(item.part(points)).filter(|(f, _)| f.end == End::Item(i))
+                {
+                    f.part = part;
                 }
             }
         }
-        best
+        found
     }
 }

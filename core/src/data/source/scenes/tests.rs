@@ -1,0 +1,182 @@
+//! What the scenes promise: the same picture every time, one object well in view, told by its shape alone.
+#![allow(clippy::unwrap_used)]
+
+use super::world::End;
+use super::*;
+
+/// Share of test items whose majority label among their `k` nearest training items is right.
+fn nearest_neighbours(items: &[(Vec<f32>, usize)], train: usize, k: usize) -> f32 {
+    let (known, asked) = items.split_at(train);
+    let right = asked.iter().filter(|(x, label)| {
+        let far = |y: &[f32]| x.iter().zip(y).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+        let mut near: Vec<(f32, usize)> = known.iter().map(|(y, label)| (far(y), *label)).collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut votes = [0usize; CLASSES.len()];
+        near[..k].iter().for_each(|(_, label)| votes[*label] += 1);
+        (0..CLASSES.len()).max_by_key(|&c| votes[c]) == Some(*label)
+    });
+    right.count() as f32 / asked.len() as f32
+}
+
+/// The object's outline, cut to its extent and laid on a grid of `n` by `n`.
+fn outline(scene: &Scene, n: usize) -> Vec<f32> {
+    let size = scene.picture.width;
+    let on: Vec<usize> = (0..size * size).filter(|&i| scene.mask[i] == OBJECT).collect();
+    let (x0, x1) =
+        (on.iter().map(|i| i % size).min().unwrap(), on.iter().map(|i| i % size).max().unwrap() + 1);
+    let (y0, y1) = (on[0] / size, on[on.len() - 1] / size + 1);
+    let at = |i: usize, lo: usize, hi: usize| lo + (2 * i + 1) * (hi - lo) / (2 * n);
+    (0..n * n)
+        .map(|i| f32::from(scene.mask[at(i / n, y0, y1) * size + at(i % n, x0, x1)] == OBJECT))
+        .collect()
+}
+
+#[test]
+fn same_arguments_same_scene() {
+    assert_eq!(draw(3, 17, 40), draw(3, 17, 40));
+    assert_ne!(draw(3, 17, 40).picture, draw(4, 17, 40).picture);
+    assert_ne!(draw(3, 17, 40).picture, draw(3, 18, 40).picture);
+}
+
+#[test]
+fn every_size_is_drawn_and_shows_the_same_scene() {
+    for size in [0, 1, 2, 7, 64] {
+        let scene = draw(1, 5, size);
+        let side = size.max(1);
+        assert_eq!((scene.picture.width, scene.picture.height), (side, side));
+        assert_eq!(scene.picture.rgb.len(), side * side * 3);
+        assert_eq!((scene.mask.len(), scene.depth.len()), (side * side, side * side));
+    }
+    let share = |size: usize| {
+        draw(1, 5, size).mask.iter().filter(|m| **m == OBJECT).count() as f32 / (size * size) as f32
+    };
+    assert!((share(32) - share(96)).abs() < 0.03, "{} and {}", share(32), share(96));
+}
+
+#[test]
+fn labels_are_balanced_and_mixed() {
+    for block in 0..20 {
+        let mut seen = [0; CLASSES.len()];
+        (0..CLASSES.len()).for_each(|i| seen[label(9, block * CLASSES.len() + i)] += 1);
+        assert_eq!(seen, [1; CLASSES.len()]);
+    }
+    let order = |seed, block: usize| (0..12usize).map(|i| label(seed, block * 12 + i)).collect::<Vec<_>>();
+    assert_ne!(order(9, 0), order(9, 1));
+    assert_ne!(order(9, 0), order(8, 0));
+    assert_eq!(draw(9, 31, 8).label, label(9, 31));
+}
+
+#[test]
+fn the_object_is_well_in_view() {
+    let size = 48;
+    let good = (0..200).filter(|&i| {
+        let on = draw(2, i, size).mask.iter().filter(|m| **m == OBJECT).count();
+        (0.08..0.6).contains(&(on as f32 / (size * size) as f32))
+    });
+    assert!(good.count() > 190);
+}
+
+#[test]
+fn bodies_are_nearer_than_what_lies_behind() {
+    let size = 24;
+    for index in 0..60 {
+        let scene = draw(6, index, size);
+        let world = compose::compose(&mut rng::stream(6, "scene", index as u64, 0), scene.label);
+        for (i, (&mask, &depth)) in scene.mask.iter().zip(&scene.depth).enumerate() {
+            let at = |k: usize| (k as f32 + 0.5) / size as f32;
+            let dir = world.camera.ray(at(i % size), at(i / size));
+            let (end, t) = world.backdrop(dir);
+            let behind = world.camera.depth(dir, t);
+            if mask == BACKGROUND {
+                assert_eq!(depth, behind);
+                assert_eq!(depth.is_infinite(), end == End::Sky);
+            } else {
+                assert!(depth > 0.5 && depth.is_finite() && depth < behind, "{depth} before {behind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bounds_hold_the_shapes() {
+    use super::math::{P4, v3};
+    use super::shapes::{Kind, Shape};
+    let mut rng = rng::stream(1, "test", 0, 0);
+    let kinds = (0..12).map(Kind::Main).chain((0..4).map(Kind::Clutter));
+    for kind in kinds {
+        for _ in 0..4000 {
+            // Proportions at their extremes half the time: there the box is tightest.
+            let shape =
+                Shape { kind, v: std::array::from_fn(|_| (rng.random::<f32>() * 2.0 - 0.5).clamp(0.0, 1.0)) };
+            let (centre, half) = shape.bounds();
+            // A point on the box's faces (the lowest, where things stand, left out): nothing may reach through.
+            let mut side = || rng.random::<f32>() * 2.0 - 1.0;
+            let (a, b, sign) = (side(), side(), side().signum());
+            let p =
+                [v3(sign, a, b), v3(a, sign.abs(), b), v3(a, b, sign)][rng.random_range(0..3u32) as usize];
+            let p = centre + p.tint(half);
+            let d = shape.distance(P4::splat(p)).array()[0];
+            assert!(d > -0.02, "{kind:?} {:?} reaches {d} through its box at {p:?}", shape.v);
+        }
+    }
+}
+
+#[test]
+fn shape_tells_the_class_and_colour_does_not() {
+    let scenes: Vec<Scene> = (0..600).map(|i| draw(4, i, 32)).collect();
+    let histogram = |s: &Scene| {
+        let mut bins = vec![0.0; 64];
+        for p in s.picture.rgb.chunks_exact(3) {
+            bins[usize::from(p[0] >> 6) * 16 + usize::from(p[1] >> 6) * 4 + usize::from(p[2] >> 6)] += 1.0;
+        }
+        bins
+    };
+    let by = |f: &dyn Fn(&Scene) -> Vec<f32>| {
+        let items: Vec<_> = scenes.iter().map(|s| (f(s), s.label)).collect();
+        nearest_neighbours(&items, 450, 5)
+    };
+    let colour = by(&histogram);
+    assert!(colour < 0.25, "colour alone is right in {colour}");
+    let shape = by(&|s| outline(s, 12));
+    assert!(shape > 0.6, "outlines alone are right in {shape}");
+    let pixels = by(&|s| s.picture.rgb.iter().map(|b| f32::from(*b) / 255.0).collect());
+    assert!(pixels < 0.45, "raw pixels are right in {pixels}");
+}
+
+#[test]
+fn outlines_of_classes_differ() {
+    let mut mean = vec![vec![0.0; 144]; CLASSES.len()];
+    for i in 0..360 {
+        let scene = draw(8, i, 32);
+        mean[scene.label].iter_mut().zip(outline(&scene, 12)).for_each(|(m, x)| *m += x / 30.0);
+    }
+    let overlap = |a: &[f32], b: &[f32]| {
+        let sum = |f: fn(f32, f32) -> f32| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f32>();
+        sum(f32::min) / sum(f32::max)
+    };
+    for a in 0..CLASSES.len() {
+        for b in 0..a {
+            let iou = overlap(&mean[a], &mean[b]);
+            assert!(iou < 0.88, "{} looks like {}: {iou}", CLASSES[a], CLASSES[b]);
+        }
+    }
+}
+
+#[test]
+fn the_source_remembers_what_it_drew() {
+    let source = ScenesSource::new(5, 30, 16);
+    assert_eq!((source.len(), source.classes().len()), (30, 12));
+    let first = std::thread::scope(|s| {
+        let other = s.spawn(|| source.load(3).unwrap());
+        assert_eq!(source.load(3).unwrap(), other.join().unwrap());
+        source.load(3).unwrap()
+    });
+    assert_eq!(first, draw(5, 3, 16).picture);
+    assert_eq!(source.label(3), Some(draw(5, 3, 16).label));
+    assert_eq!(source.name(3), format!("scene 3 ({})", CLASSES[label(5, 3)]));
+    assert!(source.load(30).is_err());
+    // Pictures beyond what may be remembered are drawn again, and none at all need fit.
+    let large = ScenesSource { drawn: Vec::new(), ..ScenesSource::new(5, 30, 16) };
+    assert_eq!(large.load(3).unwrap(), first);
+    assert_eq!(ScenesSource::new(5, 0, 0).len(), 1);
+}

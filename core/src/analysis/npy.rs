@@ -1,0 +1,69 @@
+//! NumPy's file format, so that features can be taken elsewhere: `numpy.load("features.npy")`.
+//!
+//! Source: numpy/lib/format.py, version 1.0; little-endian f32 in C order.
+
+use std::path::Path;
+
+use super::{AnalysisError, check_len, write_atomic};
+
+/// The bytes of an `.npy` file with `data` in the given shape; an empty shape is a single number.
+pub fn encode(shape: &[usize], data: &[f32]) -> Result<Vec<u8>, AnalysisError> {
+    check_len("array", data.len(), shape.iter().product())?;
+    // A tuple of one number needs its comma.
+    let dims: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let dims = if shape.len() == 1 { dims.trim_end() } else { dims.trim_end().trim_end_matches(',') };
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims}), }}");
+    // Data start at a multiple of 64; the header ends in a line break.
+    let unpadded = 10 + header.len() + 1;
+    header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(64) - unpadded));
+    header.push('\n');
+    let length = u16::try_from(header.len()).map_err(|_| AnalysisError::Shape {
+        what: "dimensions of the array",
+        found: shape.len(),
+        expected: 32,
+    })?;
+    let mut out = Vec::with_capacity(10 + header.len() + data.len() * 4);
+    out.extend(b"\x93NUMPY\x01\x00");
+    out.extend(length.to_le_bytes());
+    out.extend(header.as_bytes());
+    out.extend(data.iter().flat_map(|v| v.to_le_bytes()));
+    Ok(out)
+}
+
+/// Writes an `.npy` file, whole or not at all.
+pub fn write(path: &Path, shape: &[usize], data: &[f32]) -> Result<(), AnalysisError> {
+    write_atomic(path, &encode(shape, data)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_and_data() {
+        for (shape, text) in
+            [(vec![], "()"), (vec![2], "(2,)"), (vec![2, 3], "(2, 3)"), (vec![4, 0, 1], "(4, 0, 1)")]
+        {
+            let data: Vec<f32> = (0..shape.iter().product()).map(|i| i as f32 * 0.5).collect();
+            let bytes = encode(&shape, &data).unwrap();
+            let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+            assert_eq!((10 + length) % 64, 0);
+            let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
+            assert!(header.contains(&format!("'shape': {text}, }}")) && header.ends_with('\n'), "{header}");
+            assert_eq!(bytes.len(), 10 + length + data.len() * 4);
+        }
+        assert!(encode(&[2, 2], &[0.0; 3]).is_err());
+    }
+
+    #[test]
+    fn writes_whole_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        write(&path, &[1, 2], &[1.0, f32::NAN]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap().len(), 128 + 8);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        let missing = write(&folder.path().join("no/a.npy"), &[0], &[]);
+        assert!(matches!(missing, Err(AnalysisError::Write { .. })), "{missing:?}");
+    }
+}

@@ -1,0 +1,314 @@
+//! Weighted nearest neighbours: classification by looking up the most similar training pictures.
+//!
+//! Source: DINOv2's `eval/knn.py` (from Wu et al. 2018). Features are the final-normed class tokens,
+//! L2-normalised; similarity is the cosine; the nearest `max(ks)` training pictures get weights
+//! `softmax(similarity / 0.07)` over all of them; the score of a class for one `k` is the sum of the
+//! first `k` weights. The search is exact.
+
+use super::{Accuracy, EvalError};
+use crate::analysis::linalg::{self, LANES, Packed};
+use crate::rng::{self, RngExt};
+
+/// Features and labels of a set of pictures.
+#[derive(Clone, Copy, Debug)]
+pub struct Features<'a> {
+    /// Numbers per picture.
+    pub dim: usize,
+    /// `[pictures, dim]`, row-major; need not be normalised.
+    pub data: &'a [f32],
+    /// `[pictures]`, each below the number of classes.
+    pub labels: &'a [u32],
+}
+
+/// The parameters of the protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnnOptions {
+    /// Numbers of neighbours to report. The largest is also how many neighbours share the softmax.
+    /// Those above the size of the training set become that size.
+    pub ks: Vec<usize>,
+    /// Temperature of the softmax over similarities.
+    pub temperature: f32,
+}
+
+impl Default for KnnOptions {
+    fn default() -> Self {
+        Self { ks: vec![10, 20, 100, 200], temperature: 0.07 }
+    }
+}
+
+/// Accuracy for one number of neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KnnScore {
+    /// Neighbours that vote.
+    pub k: usize,
+    /// The class with the highest score is right.
+    pub top1: Accuracy,
+    /// The right class is among the five with the highest scores. Classes without a single
+    /// neighbour are never counted as predicted.
+    pub top5: Accuracy,
+}
+
+/// Accuracies for all numbers of neighbours, in rising order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KnnResult {
+    /// One entry a number of neighbours.
+    pub scores: Vec<KnnScore>,
+}
+
+impl KnnResult {
+    /// The entry with the highest top-1 accuracy, the smallest `k` among equals.
+    ///
+    /// Choosing `k` on the test set flatters a little; compare runs at one fixed `k`.
+    pub fn best(&self) -> Option<&KnnScore> {
+        self.scores.iter().reduce(|best, s| if s.top1.correct > best.top1.correct { s } else { best })
+    }
+
+    /// The entry for `k` neighbours.
+    pub fn at(&self, k: usize) -> Option<&KnnScore> {
+        self.scores.iter().find(|s| s.k == k)
+    }
+}
+
+/// Queries that one thread takes at a time; small enough to stay in the processor's cache.
+const QUERIES: usize = 4 * LANES;
+
+/// Classifies every test picture by its neighbours in the training set.
+///
+/// `progress(done, total)` is called on this thread with test pictures finished; returning `false`
+/// ends the evaluation with [`EvalError::Stopped`]. Equal similarities are ordered by position in
+/// the training set and equal class scores by class, so the result never depends on threads.
+pub fn knn(
+    train: &Features<'_>,
+    test: &Features<'_>,
+    classes: usize,
+    options: &KnnOptions,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<KnnResult, EvalError> {
+    check("training", train, classes)?;
+    check("test", test, classes)?;
+    if train.dim != test.dim {
+        return Err(EvalError::Shape {
+            what: "numbers per test picture",
+            found: test.dim,
+            expected: train.dim,
+        });
+    }
+    if !(options.temperature > 0.0 && options.temperature.is_finite()) {
+        let value = f64::from(options.temperature);
+        return Err(EvalError::Option { option: "temperature", value, expected: "above 0" });
+    }
+    let (n, total, dim) = (train.labels.len(), test.labels.len(), train.dim);
+    let mut ks: Vec<usize> = options.ks.iter().map(|k| (*k).min(n)).collect();
+    ks.sort_unstable();
+    ks.dedup();
+    let (Some(&first), Some(&max_k)) = (ks.first(), ks.last()) else {
+        return Err(EvalError::Empty("numbers of neighbours"));
+    };
+    if first == 0 {
+        return Err(EvalError::Option { option: "k", value: 0.0, expected: "1 or more" });
+    }
+    let bank = Packed::new(&linalg::normalise_rows(train.data, dim), n, dim);
+    let vote = Vote { labels: train.labels, classes, ks: &ks, temperature: options.temperature };
+
+    // Rounds of many small tasks: progress between rounds, equal work within.
+    let round = QUERIES * 16;
+    let mut ranks = vec![usize::MAX; total * ks.len()];
+    for (i, ranks) in ranks.chunks_mut(round * ks.len()).enumerate() {
+        let start = i * round;
+        linalg::for_chunks(ranks, QUERIES * ks.len(), |j, ranks| {
+            let first = start + j * QUERIES;
+            let rows = ranks.len() / ks.len();
+            let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);
+            let nearest = search(&Packed::new(&queries, rows, dim), &bank, max_k);
+            for (q, (neighbours, ranks)) in nearest.iter().zip(ranks.chunks_exact_mut(ks.len())).enumerate() {
+                vote.ranks(neighbours, test.labels[first + q], ranks);
+            }
+        });
+        if !progress((start + round).min(total), total) {
+            return Err(EvalError::Stopped);
+        }
+    }
+    let share = |j: usize, within: usize| Accuracy {
+        correct: ranks.chunks_exact(ks.len()).filter(|r| r[j] < within).count(),
+        total,
+    };
+    let scores = ks
+        .iter()
+        .enumerate()
+        .map(|(j, k)| KnnScore { k: *k, top1: share(j, 1), top5: share(j, 5) })
+        .collect();
+    Ok(KnnResult { scores })
+}
+
+/// Few-shot classification: the training set reduced to `per_class` pictures of each class, `tries` times.
+///
+/// As in the reference, the numbers of neighbours become those up to `per_class`, and `per_class`.
+/// Try `t` draws with `seed + t`. Classes with fewer pictures keep all they have. `progress` counts
+/// test pictures over all tries.
+#[allow(clippy::too_many_arguments)]
+pub fn knn_few_shot(
+    train: &Features<'_>,
+    test: &Features<'_>,
+    classes: usize,
+    options: &KnnOptions,
+    per_class: usize,
+    tries: usize,
+    seed: u64,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Vec<KnnResult>, EvalError> {
+    check("training", train, classes)?;
+    if per_class == 0 {
+        return Err(EvalError::Option { option: "pictures per class", value: 0.0, expected: "1 or more" });
+    }
+    let ks = options.ks.iter().copied().filter(|k| *k < per_class).chain([per_class]).collect();
+    let options = KnnOptions { ks, ..options.clone() };
+    (0..tries)
+        .map(|t| {
+            let chosen = draw(train.labels, classes, per_class, seed.wrapping_add(t as u64));
+            let row = |i: usize| &train.data[i * train.dim..(i + 1) * train.dim];
+            let data: Vec<f32> = chosen.iter().flat_map(|i| row(*i).iter().copied()).collect();
+            let labels: Vec<u32> = chosen.iter().map(|i| train.labels[*i]).collect();
+            let few = Features { dim: train.dim, data: &data, labels: &labels };
+            knn(&few, test, classes, &options, &mut |done, total| progress(t * total + done, tries * total))
+        })
+        .collect()
+}
+
+/// Mean and standard deviation (over `n - 1`) of the top-1 accuracy at `k` over several tries.
+pub fn mean_top1(results: &[KnnResult], k: usize) -> Option<(f64, f64)> {
+    let values: Vec<f64> = results.iter().filter_map(|r| r.at(k)).map(|s| s.top1.value()).collect();
+    if values.is_empty() {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    Some((mean, (squares / (values.len().max(2) - 1) as f64).sqrt()))
+}
+
+/// Positions of at most `per_class` pictures of each class, in rising order.
+fn draw(labels: &[u32], classes: usize, per_class: usize, seed: u64) -> Vec<usize> {
+    let mut of_class = vec![Vec::new(); classes];
+    for (i, label) in labels.iter().enumerate() {
+        of_class[*label as usize].push(i);
+    }
+    let mut chosen = Vec::new();
+    for (class, mut all) in of_class.into_iter().enumerate() {
+        let mut stream = rng::stream(seed, "few-shot", class as u64, 0);
+        let take = per_class.min(all.len());
+        // The first steps of a Fisher–Yates shuffle.
+        for i in 0..take {
+            let j = stream.random_range(i..all.len());
+            all.swap(i, j);
+        }
+        chosen.extend_from_slice(&all[..take]);
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+fn check(set: &'static str, features: &Features<'_>, classes: usize) -> Result<(), EvalError> {
+    let (n, dim) = (features.labels.len(), features.dim);
+    if n == 0 || dim == 0 {
+        return Err(EvalError::Empty(if set == "test" { "test features" } else { "training features" }));
+    }
+    if features.data.len() != n * dim {
+        return Err(EvalError::Shape {
+            what: "numbers in all features",
+            found: features.data.len(),
+            expected: n * dim,
+        });
+    }
+    if let Some(at) = features.data.iter().position(|v| !v.is_finite()) {
+        return Err(EvalError::NotFinite { set, index: at / dim });
+    }
+    if let Some(index) = features.labels.iter().position(|l| *l as usize >= classes) {
+        return Err(EvalError::Label { set, index, label: features.labels[index], classes });
+    }
+    Ok(())
+}
+
+/// Similarity and position of a training picture.
+type Neighbour = (f32, u32);
+
+/// More similar first, then the earlier one.
+fn order(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
+    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
+/// The `k` nearest training pictures of each query, nearest first.
+fn search(queries: &Packed, bank: &Packed, k: usize) -> Vec<Vec<Neighbour>> {
+    // Candidates pile up to three times `k` before the worst are dropped: amortised, one comparison each.
+    let full = 3 * k;
+    let mut found: Vec<Vec<Neighbour>> = vec![Vec::with_capacity(full + LANES); queries.rows()];
+    let mut threshold = vec![f32::NEG_INFINITY; queries.rows()];
+    let mut block = [[0.0; LANES]; LANES];
+    for panel in 0..bank.panels() {
+        let lanes = bank.rows_in(panel);
+        for own in 0..queries.panels() {
+            queries.block(own, bank, panel, &mut block);
+            for (r, row) in block[..queries.rows_in(own)].iter().enumerate() {
+                let q = own * LANES + r;
+                // One test for the whole row first: nearly always nothing in it is near enough.
+                if !row.iter().fold(false, |any, s| any | (*s > threshold[q])) {
+                    continue;
+                }
+                for (lane, similarity) in row[..lanes].iter().enumerate() {
+                    // Later pictures lose ties, so only more similar ones are of interest.
+                    if *similarity > threshold[q] {
+                        found[q].push((*similarity, (panel * LANES + lane) as u32));
+                    }
+                }
+                if found[q].len() >= full {
+                    found[q].select_nth_unstable_by(k - 1, order);
+                    found[q].truncate(k);
+                    threshold[q] = found[q][k - 1].0;
+                }
+            }
+        }
+    }
+    for neighbours in &mut found {
+        neighbours.sort_unstable_by(order);
+        neighbours.truncate(k);
+    }
+    found
+}
+
+struct Vote<'a> {
+    labels: &'a [u32],
+    classes: usize,
+    ks: &'a [usize],
+    temperature: f32,
+}
+
+impl Vote<'_> {
+    /// For each `k`, how many classes score higher than the right one; `usize::MAX` when that has no neighbour.
+    fn ranks(&self, neighbours: &[Neighbour], right: u32, out: &mut [usize]) {
+        let largest = neighbours.first().map_or(0.0, |n| n.0);
+        // The reference sums in f32; f64 differs from it only where it ties by rounding.
+        let weight = |n: &Neighbour| f64::from((n.0 - largest) / self.temperature).exp();
+        let total: f64 = neighbours.iter().map(weight).sum();
+        let mut scores = vec![0f64; self.classes];
+        let mut voted = vec![false; self.classes];
+        let mut next = 0;
+        for (k, rank) in self.ks.iter().zip(out) {
+            while next < (*k).min(neighbours.len()) {
+                let class = self.labels[neighbours[next].1 as usize] as usize;
+                scores[class] += weight(&neighbours[next]) / total;
+                voted[class] = true;
+                next += 1;
+            }
+            let right = right as usize;
+            if voted[right] {
+                // Among equal scores the lower class comes first.
+                let ahead = |c: usize| {
+                    voted[c] && (scores[c] > scores[right] || (scores[c] == scores[right] && c < right))
+                };
+                *rank = (0..self.classes).filter(|c| ahead(*c)).count();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "knn_tests.rs"]
+mod tests;

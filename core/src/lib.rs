@@ -1,0 +1,17 @@
+//! DINOv2 (Oquab et al. 2023) without a window: the model, its objective, training, data, weights,
+//! analysis and evaluation. The command line, the desktop application, the web page and the tests
+//! are thin consumers of [`engine`]; nothing in this crate prints.
+
+pub use burn;
+
+pub mod analysis;
+pub mod data;
+pub mod device;
+pub mod engine;
+pub mod eval;
+pub mod features;
+pub mod model;
+pub mod rng;
+pub mod ssl;
+pub mod train;
+pub mod weights;

@@ -1,0 +1,104 @@
+//! The small parts that every block is made of, with PyTorch's parameter names and layouts.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData, module};
+
+use crate::rng::{self, RngExt, Stream};
+
+/// A fully connected layer: `y = x Wᵀ + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// Weights from a normal distribution of standard deviation 0.02 (the ViT's initialisation), bias 0.
+    pub fn init(input: usize, output: usize, bias: bool, rng: &mut Stream, device: &Device) -> Self {
+        Self {
+            weight: normal([output, input], 0.02, rng, device),
+            bias: bias.then(|| constant([output], 0.0, device)),
+        }
+    }
+
+    /// `[..., in]` to `[..., out]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::linear(x, self.weight.val().transpose(), self.bias.as_ref().map(|b| b.val()))
+    }
+}
+
+/// Layer normalisation over the last dimension, with the ViT's epsilon of 1e-6.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[dim]`
+    pub weight: Param<Tensor<1>>,
+    /// `[dim]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// Gain 1, bias 0.
+    pub fn init(dim: usize, device: &Device) -> Self {
+        Self { weight: constant([dim], 1.0, device), bias: constant([dim], 0.0, device) }
+    }
+
+    /// `[..., dim]` to `[..., dim]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), 1e-6)
+    }
+}
+
+/// A learned gain per channel on a residual branch (Touvron et al. 2021).
+#[derive(Module, Debug)]
+pub struct LayerScale {
+    /// `[dim]`
+    pub gamma: Param<Tensor<1>>,
+}
+
+impl LayerScale {
+    /// All gains `value` (1e-5 when training from scratch).
+    pub fn init(dim: usize, value: f32, device: &Device) -> Self {
+        Self { gamma: constant([dim], value, device) }
+    }
+
+    /// `[tokens, dim]` to `[tokens, dim]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x * self.gamma.val().unsqueeze()
+    }
+}
+
+/// A parameter that holds `value` everywhere.
+pub(super) fn constant<const D: usize>(shape: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::full(shape, value, device))
+}
+
+/// A parameter from a normal distribution. Upstream truncates at ±2, a hundred standard deviations away.
+pub(super) fn normal<const D: usize>(
+    shape: [usize; D],
+    std: f32,
+    rng: &mut Stream,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    from_fn(shape, device, || std * rng::normal(rng))
+}
+
+/// A parameter from a uniform distribution over ±`bound` (PyTorch's default for convolutions and linears).
+pub(super) fn uniform<const D: usize>(
+    shape: [usize; D],
+    bound: f32,
+    rng: &mut Stream,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    from_fn(shape, device, || bound * (2.0 * rng.random::<f32>() - 1.0))
+}
+
+fn from_fn<const D: usize>(
+    shape: [usize; D],
+    device: &Device,
+    mut value: impl FnMut() -> f32,
+) -> Param<Tensor<D>> {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| value()).collect();
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
+}

@@ -1,0 +1,19 @@
+//! The Vision Transformer of DINOv2 and its projection heads.
+
+pub mod attention;
+pub mod block;
+pub mod config;
+pub mod ffn;
+pub mod head;
+pub mod layers;
+pub mod packing;
+pub mod params;
+pub mod patch_embed;
+pub mod pos_embed;
+pub mod presets;
+pub mod vit;
+
+pub use config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
+pub use head::{DinoHead, HeadConfig};
+pub use packing::Packing;
+pub use vit::{Crops, Features, LayerOutput, Layers, Vit};

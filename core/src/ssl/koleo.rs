@@ -1,0 +1,72 @@
+//! The KoLeo regulariser: pushes the features of a batch apart (Sablayrolles et al. 2019).
+
+use burn::tensor::{Bool, Int, Tensor, TensorData};
+
+use crate::model::head::normalize;
+
+/// KoLeo of one view's CLS tokens.
+#[derive(Clone, Debug)]
+pub struct Koleo {
+    /// `-mean log(distance to the nearest neighbour)`, `[1]`.
+    pub loss: Tensor<1>,
+    /// Distance to the nearest neighbour on the unit sphere, `[rows, 1]`.
+    pub distance: Tensor<2>,
+}
+
+const EPS: f64 = 1e-8;
+
+/// KoLeo over `[rows, dim]` backbone features (after the final norm, before the head).
+///
+/// The nearest neighbour is a constant of the step; gradients flow into both ends of each pair.
+pub fn koleo(features: Tensor<2>) -> Koleo {
+    let [rows, dim] = features.dims();
+    let x = normalize(features, EPS);
+    let nearest = nearest_neighbours(x.clone().without_autodiff());
+    let neighbours = x.clone().gather(0, nearest.reshape([rows, 1]).expand([rows, dim]));
+    let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();
+    Koleo { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }
+}
+
+/// Index of the most similar other row, `[rows]`. The diagonal counts as -1, as upstream.
+fn nearest_neighbours(x: Tensor<2>) -> Tensor<1, Int> {
+    let rows = x.dims()[0];
+    let device = x.device();
+    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
+    let diagonal = Tensor::<2, Bool>::from_data(TensorData::new(diagonal, [rows, rows]), &device);
+    x.clone().matmul(x.transpose()).mask_fill(diagonal, -1.0).argmax(1).reshape([rows])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn loss(values: &[f32]) -> f32 {
+        let shape = [values.len() / 2, 2];
+        let x = Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), &Device::flex());
+        koleo(x).loss.into_scalar()
+    }
+
+    #[test]
+    fn matches_the_reference() {
+        let got = loss(&[1.0, 0.0, 0.0, 1.0, 0.6, 0.8, -1.0, 0.0]);
+        assert!((got - 0.170322).abs() < 1e-5, "{got}");
+        let scaled = loss(&[5.0, 0.0, 0.0, 1.0, 0.6, 0.8, -0.1, 0.0]);
+        assert!((got - scaled).abs() < 1e-5, "rows may have any length");
+    }
+
+    #[test]
+    fn duplicates_and_single_rows_are_finite() {
+        assert!((loss(&[1.0, 0.0, 1.0, 0.0, 0.6, 0.8]) - 17.5 * 2.0 / 3.0).abs() < 0.5);
+        assert!(loss(&[1.0, 0.0]).is_finite());
+    }
+
+    #[test]
+    fn gradient_is_finite_at_duplicates() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_floats([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &device).require_grad();
+        let grads = koleo(x.clone()).loss.backward();
+        let g: Vec<f32> = x.grad(&grads).map(|g| g.into_data().iter::<f32>().collect()).unwrap_or_default();
+        assert!(g.len() == 6 && g.iter().all(|v| v.is_finite()), "{g:?}");
+    }
+}

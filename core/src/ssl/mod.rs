@@ -1,0 +1,28 @@
+//! The objective of DINOv2: DINO, iBOT and KoLeo losses, teacher centering, block masking.
+
+pub mod centering;
+pub mod collective;
+pub mod dino;
+pub mod ibot;
+pub mod koleo;
+pub mod masking;
+
+pub use centering::Centering;
+pub use collective::{Collective, OneProcess};
+pub use masking::{MaskRecipe, Masks};
+
+use burn::tensor::{Tensor, activation::log_softmax};
+
+/// Temperature of the student's softmax, the same in every recipe.
+pub const STUDENT_TEMPERATURE: f64 = 0.1;
+
+/// `log_softmax(logits / 0.1)` of student logits `[rows, K]`.
+pub fn student_log_probabilities(logits: Tensor<2>) -> Tensor<2> {
+    log_softmax(logits.mul_scalar(1.0 / STUDENT_TEMPERATURE), 1)
+}
+
+/// Entropy of each row of probabilities, `[rows, K]` to `[rows, 1]`; 0 log 0 counts as 0.
+pub fn entropy(probabilities: Tensor<2>) -> Tensor<2> {
+    let log = probabilities.clone().clamp_min(1e-30).log();
+    (probabilities * log).sum_dim(1).neg()
+}

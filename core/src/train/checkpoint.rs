@@ -1,0 +1,239 @@
+//! Checkpoints of a run: written beside and renamed, so that a killed process leaves the last one whole.
+//!
+//! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
+//! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments and centres) and `state.json`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::recipe::Recipe;
+use super::state::State;
+use crate::model::params::{Named, read};
+use crate::weights::{HostTensor, StateDict};
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The disk refused.
+    #[error("can't {action} {path}: {source}")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the checkpoint is damaged or does not belong to this recipe.
+    #[error("checkpoint {path}: {reason}")]
+    Content {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The device failed while its memory was read.
+    #[error("the device failed while a checkpoint was written: {0}")]
+    Device(#[from] ExecutionError),
+}
+
+/// What `state.json` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done. Order of the data, crops and masks follow from it and the seed.
+    pub iteration: u64,
+    /// Seed of all random draws; each is keyed by its purpose and iteration, so there is no generator state.
+    pub seed: u64,
+    /// Updates of the optimizer.
+    pub optimizer_steps: u64,
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> CheckpointError + 'a {
+    move |source| CheckpointError::Io { action, path: path.display().to_string(), source }
+}
+
+fn content(path: &Path, reason: impl ToString) -> CheckpointError {
+    CheckpointError::Content { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Name of an iteration's folder: `000500`.
+fn folder_name(iteration: u64) -> String {
+    format!("{iteration:06}")
+}
+
+/// Complete checkpoints in `dir`, oldest first.
+pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut found: Vec<(u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path())))
+        .filter(|(_, path)| path.join("state.json").is_file())
+        .collect();
+    found.sort();
+    found
+}
+
+/// Writes the state as a new checkpoint in `dir`, then removes all but the newest `keep` and any leftovers.
+///
+/// # Errors
+/// When the disk or the device refuses; earlier checkpoints stay as they are.
+pub async fn save(state: &State, recipe: &Recipe, dir: &Path, keep: usize) -> Result<PathBuf, CheckpointError> {
+    let student = state.student.state_dict().await?;
+    let teacher = state.teacher.state_dict().await?;
+    let mut optimizer = StateDict::new();
+    for (group, moments) in [("first", &state.optimizer.first), ("second", &state.optimizer.second)] {
+        for (name, value) in moments {
+            let data = read(value.clone()).await?;
+            optimizer.insert(format!("{group}.{name}"), HostTensor::new([data.len()], data));
+        }
+    }
+    for (name, center) in [("center.dino", &state.centers.dino), ("center.ibot", &state.centers.ibot)] {
+        let data = read(center.clone()).await?;
+        optimizer.insert(name.to_owned(), HostTensor::new([1, data.len()], data));
+    }
+    let progress = Progress {
+        iteration: state.iteration,
+        seed: recipe.train.seed,
+        optimizer_steps: state.optimizer.steps,
+    };
+
+    fs::create_dir_all(dir).map_err(io("create", dir))?;
+    let target = dir.join(folder_name(state.iteration));
+    let partial = dir.join(format!(".{}.tmp", folder_name(state.iteration)));
+    let _ = fs::remove_dir_all(&partial);
+    fs::create_dir(&partial).map_err(io("create", &partial))?;
+    let config = serde_json::to_string(&state.student.backbone.config)
+        .map_err(|e| content(&partial, e))?;
+    for (file, dict) in [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)] {
+        write_tensors(&partial.join(format!("{file}.safetensors")), dict, &config)?;
+    }
+    let text = serde_json::to_string_pretty(&progress).map_err(|e| content(&partial, e))?;
+    write_synced(&partial.join("state.json"), text.as_bytes())?;
+    sync_folder(&partial);
+    let _ = fs::remove_dir_all(&target);
+    fs::rename(&partial, &target).map_err(io("rename", &partial))?;
+    sync_folder(dir);
+    prune(dir, keep);
+    Ok(target)
+}
+
+/// Fills a fresh state from a checkpoint.
+///
+/// # Errors
+/// Names the file and the keys that are missing or of another size.
+pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, CheckpointError> {
+    let file = path.join("state.json");
+    let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+    let progress: Progress = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
+    if progress.seed != recipe.train.seed {
+        let reason = format!(
+            "it was made with train.seed = {}, the recipe says {}: the run would not go on as it began",
+            progress.seed, recipe.train.seed
+        );
+        return Err(content(&file, reason));
+    }
+    let mut state = State::new(recipe, device);
+    let fill = |name: &str, network: super::Network| {
+        let file = path.join(name);
+        let dict = read_tensors(&file)?;
+        let (network, missing) = network.load(&dict);
+        match missing.as_slice() {
+            [] => Ok(network),
+            [first, ..] => {
+                let reason = format!(
+                    "{} keys are missing or of another size, {first} among them: the recipe describes another model",
+                    missing.len()
+                );
+                Err(content(&file, reason))
+            }
+        }
+    };
+    state.student = fill("student.safetensors", state.student)?;
+    state.teacher = fill("teacher.safetensors", state.teacher)?;
+    let file = path.join("optimizer.safetensors");
+    let optimizer = read_tensors(&file)?;
+    let moments = |group: &str| -> Named {
+        let of_group = |(key, t): (&String, &HostTensor)| {
+            let name = key.strip_prefix(group)?.strip_prefix('.')?;
+            let data = TensorData::new(t.data.clone(), [t.data.len()]);
+            Some((name.to_owned(), Tensor::from_data(data, device)))
+        };
+        optimizer.iter().filter_map(of_group).collect()
+    };
+    state.optimizer.first = moments("first");
+    state.optimizer.second = moments("second");
+    state.optimizer.steps = progress.optimizer_steps;
+    for (key, center) in [("center.dino", &mut state.centers.dino), ("center.ibot", &mut state.centers.ibot)] {
+        let [_, k] = center.dims();
+        match optimizer.get(key) {
+            Some(t) if t.data.len() == k => {
+                *center = Tensor::from_data(TensorData::new(t.data.clone(), [1, k]), device);
+            }
+            _ => return Err(content(&file, format!("{key} is missing or does not have {k} values"))),
+        }
+    }
+    state.iteration = progress.iteration;
+    Ok(state)
+}
+
+/// Writes float32 tensors with the backbone's sizes in the file's metadata, synced to disk.
+fn write_tensors(path: &Path, dict: &StateDict, config: &str) -> Result<(), CheckpointError> {
+    let mut views = Vec::with_capacity(dict.len());
+    for (name, tensor) in dict {
+        let bytes = bytemuck::cast_slice(&tensor.data);
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(|e| content(path, e))?;
+        views.push((name, view));
+    }
+    let metadata = HashMap::from([
+        ("format".to_owned(), "pt".to_owned()),
+        ("dinoscope.config".to_owned(), config.to_owned()),
+    ]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| content(path, e))?;
+    write_synced(path, &bytes)
+}
+
+fn read_tensors(path: &Path) -> Result<StateDict, CheckpointError> {
+    let bytes = fs::read(path).map_err(io("read", path))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| content(path, e))?;
+    let mut dict = StateDict::new();
+    for (name, view) in tensors.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(content(path, format!("{name} is {:?}, not F32", view.dtype())));
+        }
+        // The file may put tensors at any byte; f32 slices must be aligned.
+        let data: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        dict.insert(name, HostTensor::new(view.shape().to_vec(), data));
+    }
+    Ok(dict)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let mut file = fs::File::create(path).map_err(io("create", path))?;
+    file.write_all(bytes).map_err(io("write", path))?;
+    file.sync_all().map_err(io("write", path))
+}
+
+/// Makes a rename durable where folders can be synced; elsewhere the rename alone has to do.
+fn sync_folder(path: &Path) {
+    if let Ok(folder) = fs::File::open(path) {
+        let _ = folder.sync_all();
+    }
+}
+
+fn prune(dir: &Path, keep: usize) {
+    let complete = list(dir);
+    for (_, path) in complete.iter().take(complete.len().saturating_sub(keep)) {
+        let _ = fs::remove_dir_all(path);
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(".tmp")) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

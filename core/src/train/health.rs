@@ -1,0 +1,121 @@
+//! What the figures of a run mean, in a sentence a person can act on.
+
+use serde::Serialize;
+
+use super::metrics::Values;
+use super::recipe::Recipe;
+
+/// How serious a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing to do.
+    Fine,
+    /// Worth watching.
+    Watch,
+    /// The run is going wrong.
+    Wrong,
+}
+
+/// A judgement of the run's figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    /// The worst of what was found.
+    pub level: Level,
+    /// What was found and what to try, most serious first.
+    pub sentences: Vec<String>,
+}
+
+/// Judges one report. `warmed_up` is false while figures are still settling.
+pub fn judge(values: &Values, recipe: &Recipe, warmed_up: bool) -> Health {
+    let get = |name: &str| values.get(name).copied();
+    let mut found: Vec<(Level, String)> = Vec::new();
+    let ln_k = (recipe.head.prototypes as f64).ln();
+
+    let broken: Vec<&str> = values.iter().filter(|(_, v)| !v.is_finite()).map(|(k, _)| k.as_str()).collect();
+    if !broken.is_empty() {
+        let what = broken.join(", ");
+        found.push((
+            Level::Wrong,
+            format!("Not finite: {what}. Try a lower optim.base_lr, a longer optim.warmup or a smaller optim.clip."),
+        ));
+    }
+    if let Some(rank) = get("feature_rank").filter(|r| warmed_up && *r < 1.5) {
+        found.push((
+            Level::Wrong,
+            format!(
+                "Collapsing: the CLS features lie on a line (rank {rank:.1}). Try a lower optim.base_lr, \
+                 loss.centering = sinkhorn-knopp or a larger loss.koleo."
+            ),
+        ));
+    }
+    if let Some(used) = get("prototype_use").filter(|u| warmed_up && *u < 0.02) {
+        found.push((
+            Level::Wrong,
+            format!(
+                "Collapsing: the teacher uses {:.1} % of the prototypes. Try loss.centering = sinkhorn-knopp, \
+                 a higher optim.teacher_temp or fewer head.prototypes.",
+                100.0 * used
+            ),
+        ));
+    }
+    if let Some(distance) = get("neighbour_distance").filter(|d| warmed_up && *d < 0.02) {
+        found.push((
+            Level::Wrong,
+            format!(
+                "Collapsing: nearest neighbours are {distance:.3} apart on the unit sphere. Try a larger \
+                 loss.koleo, and look for duplicates among the pictures."
+            ),
+        ));
+    }
+    if let Some(h) = get("student_entropy").filter(|h| warmed_up && *h > 0.995 * ln_k) {
+        found.push((
+            Level::Watch,
+            format!(
+                "The student is still undecided (entropy {h:.2} of {ln_k:.2}). If this lasts, try a higher \
+                 optim.base_lr or a shorter optim.freeze_last_layer."
+            ),
+        ));
+    }
+    if let (Some(max), Some(mean)) = (get("patch_norm_max"), get("patch_norm_mean"))
+        && warmed_up
+        && max > 8.0 * mean
+    {
+        found.push((
+            Level::Watch,
+            format!(
+                "Some patch tokens are outliers (norm {max:.0}, mean {mean:.0}). Registers help: model.registers = 4."
+            ),
+        ));
+    }
+    found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let level = found.first().map_or(Level::Fine, |(level, _)| *level);
+    let mut sentences: Vec<String> = found.into_iter().map(|(_, sentence)| sentence).collect();
+    if sentences.is_empty() {
+        sentences.push("Healthy: features spread out, prototypes are in use.".to_owned());
+    }
+    Health { level, sentences }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, f64)]) -> Values {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
+    }
+
+    #[test]
+    fn figures_become_sentences() {
+        let recipe = Recipe::preset("nano").unwrap();
+        let fine = values(&[("feature_rank", 12.0), ("prototype_use", 0.4), ("neighbour_distance", 0.6)]);
+        assert_eq!(judge(&fine, &recipe, true).level, Level::Fine);
+        let line = values(&[("feature_rank", 1.1), ("prototype_use", 0.4)]);
+        let health = judge(&line, &recipe, true);
+        assert!(health.level == Level::Wrong && health.sentences[0].contains("Collapsing"));
+        assert_eq!(judge(&line, &recipe, false).level, Level::Fine, "figures settle first");
+        let nan = judge(&values(&[("loss", f64::NAN)]), &recipe, false);
+        assert!(nan.sentences[0].contains("loss") && nan.level == Level::Wrong);
+    }
+}

@@ -1,0 +1,83 @@
+//! How much device memory a recipe takes, and what to lower when it does not fit.
+
+use super::network::NetworkConfig;
+use super::recipe::Recipe;
+use crate::ssl::Masks;
+
+/// Sizes in bytes, float32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Student, teacher, gradients and the two moments of AdamW.
+    pub parameters: u64,
+    /// What the student's blocks keep for the backward pass.
+    pub activations: u64,
+    /// Logits of student and teacher, with their softmax and gradient.
+    pub logits: u64,
+    /// The largest single tensor.
+    pub largest: u64,
+}
+
+/// Estimates the memory of one part of a step.
+pub fn estimate(recipe: &Recipe) -> Estimate {
+    let config = NetworkConfig::from(recipe);
+    let b = &config.backbone;
+    let heads = config.dino_head.parameters() + config.ibot_head.as_ref().map_or(0, |h| h.parameters());
+    let parameters = (b.parameters() + heads) as u64;
+
+    let images = (recipe.train.batch / recipe.train.accumulate) as u64;
+    let tokens = |side: usize| (b.prefix() + (side / b.patch).pow(2)) as u64;
+    let (global, local) = (tokens(recipe.crops.global_size), tokens(recipe.crops.local_size));
+    let locals = recipe.crops.locals as u64;
+    let sequence = images * (2 * global + locals * local);
+    let scores = images * b.heads as u64 * (2 * global * global + locals * local * local);
+    // Per token and block: two norms, qkv, mixed values, two branches, twice the hidden width; scores twice.
+    let per_token = (12 * b.dim + 3 * b.hidden) as u64;
+    let activations = b.depth as u64 * (sequence * per_token + 2 * scores);
+
+    let grid = (recipe.crops.global_size / b.patch).pow(2);
+    let masked = Masks::upper_bound(&recipe.mask, 2 * images as usize, grid) as u64;
+    let k = recipe.head.prototypes as u64;
+    let rows = images * (2 + locals) + masked;
+    let largest = (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
+    Estimate {
+        parameters: 4 * 5 * parameters,
+        activations: 4 * activations,
+        logits: 4 * (4 * rows * k + 3 * (2 * images + masked) * k),
+        largest: 4 * largest,
+    }
+}
+
+/// A sentence with the sizes and what to lower.
+pub fn hint(recipe: &Recipe) -> String {
+    let e = estimate(recipe);
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    format!(
+        "This recipe needs about {} for parameters, {} for activations and {} for logits (largest tensor {}). If \
+         memory ran out, raise train.accumulate (exact) or lower train.batch (now {}), crops.locals ({}), \
+         crops.global_size ({}) or head.prototypes ({}).",
+        mib(e.parameters),
+        mib(e.activations),
+        mib(e.logits),
+        mib(e.largest),
+        recipe.train.batch,
+        recipe.crops.locals,
+        recipe.crops.global_size,
+        recipe.head.prototypes
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accumulating_saves_activations_and_the_hint_says_so() {
+        let recipe = Recipe::preset("nano").unwrap();
+        let halved = recipe.with_overrides(&["train.accumulate=2".into()]).unwrap();
+        let (a, b) = (estimate(&recipe), estimate(&halved));
+        assert_eq!(a.parameters, b.parameters);
+        assert_eq!(a.activations, 2 * b.activations);
+        assert!(hint(&recipe).contains("train.accumulate"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Figures of a step: computed on the device, read only when they are reported.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{ExecutionError, Tensor};
+
+use crate::model::params::read;
+
+/// Figures by name, on the host.
+pub type Values = BTreeMap<String, f64>;
+
+/// Figures of one step, still on the device.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceMetrics {
+    names: Vec<String>,
+    values: Vec<Tensor<1>>,
+}
+
+impl DeviceMetrics {
+    /// Adds a figure, `[1]`.
+    pub fn push(&mut self, name: impl Into<String>, value: Tensor<1>) {
+        self.names.push(name.into());
+        self.values.push(value.without_autodiff());
+    }
+
+    /// Brings all figures to the host in one read.
+    ///
+    /// # Errors
+    /// When the device fails to hand over its memory.
+    pub async fn read(self) -> Result<Values, ExecutionError> {
+        if self.values.is_empty() {
+            return Ok(Values::new());
+        }
+        let values = read(Tensor::cat(self.values, 0)).await?;
+        Ok(self.names.into_iter().zip(values.into_iter().map(f64::from)).collect())
+    }
+}
+
+/// Participation ratio of the features' spectrum: `(tr C)² / tr C²` with `C` their covariance, `[1]`.
+///
+/// Between 1 (all features on a line) and the smaller of rows and dim (spread evenly): a rank without an SVD.
+pub fn feature_rank(features: Tensor<2>) -> Tensor<1> {
+    let x = features.clone() - features.mean_dim(0);
+    let [rows, dim] = x.dims();
+    let trace = x.clone().square().sum();
+    // XᵀX and XXᵀ have the same trace of squares; take the smaller one.
+    let gram = if rows < dim { x.clone().matmul(x.transpose()) } else { x.clone().transpose().matmul(x) };
+    trace.square() / gram.square().sum().clamp_min(1e-30)
+}
+
+/// Share of the prototypes in use: `exp(H(mean target)) / K`, `[1]`. 1 when all are used equally, 1 / K for one.
+pub fn prototype_use(targets: Tensor<2>) -> Tensor<1> {
+    let k = targets.dims()[1];
+    crate::ssl::entropy(targets.mean_dim(0)).exp().div_scalar(k as f64).reshape([1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn rank_counts_directions() {
+        let device = Device::flex();
+        let line = Tensor::<2>::from_floats([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]], &device);
+        let rank: f32 = feature_rank(line).into_scalar();
+        assert!((rank - 1.0).abs() < 1e-4, "{rank}");
+        let cross = Tensor::<2>::from_floats([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], &device);
+        let rank: f32 = feature_rank(cross).into_scalar();
+        assert!((rank - 2.0).abs() < 1e-4, "{rank}");
+    }
+
+    #[test]
+    fn use_is_one_for_even_targets() {
+        let device = Device::flex();
+        let even: f32 = prototype_use(Tensor::<2>::full([3, 8], 0.125, &device)).into_scalar();
+        assert!((even - 1.0).abs() < 1e-5, "{even}");
+        let one = Tensor::<2>::from_floats([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]], &device);
+        let one: f32 = prototype_use(one).into_scalar();
+        assert!((one - 0.25).abs() < 1e-5, "{one}");
+    }
+}

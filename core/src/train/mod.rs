@@ -1,0 +1,26 @@
+//! Training: the recipe, one step of the method, its optimizer and schedules, runs and their folders.
+
+pub mod batch;
+pub mod checkpoint;
+pub mod fields;
+pub mod health;
+pub mod memory;
+pub mod metrics;
+pub mod network;
+pub mod optimizer;
+pub mod presets;
+pub mod recipe;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod sources;
+pub mod state;
+pub mod step;
+pub mod tensorboard;
+pub mod trainer;
+pub mod watch;
+
+pub use network::{Network, NetworkConfig};
+pub use recipe::{Recipe, RecipeError};
+pub use state::State;

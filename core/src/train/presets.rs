@@ -1,0 +1,246 @@
+//! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
+
+use super::recipe::{Blur, Crops, Data, Head, Loss, ModelRecipe, Optim, Recipe, Train};
+use crate::model::{FfnKind, presets::backbone};
+use crate::ssl::{Centering, MaskRecipe};
+
+/// Names of all presets, smallest first.
+pub const NAMES: [&str; 8] =
+    ["nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
+
+/// "Epoch" of the official configurations: 1250 iterations, whatever the data.
+const EPOCH: u64 = 1250;
+
+/// The recipe called `name`.
+pub fn preset(name: &str) -> Option<Recipe> {
+    Some(match name {
+        "vitl16-short" => short(name),
+        "vitl14" => Recipe { model: model("vitl14_swiglu", 0.4), ..long(name) },
+        "vitg14" => Recipe { model: model("vitg14", 0.4), ..long(name) },
+        // The released S and B are distilled; from scratch they take the long recipe with less dropping.
+        "vits14" => Recipe { model: model("vits14", 0.1), ..long(name) },
+        "vitb14" => Recipe { model: model("vitb14", 0.2), ..long(name) },
+        "nano" => nano(),
+        "tiny" => tiny(),
+        "small" => small(),
+        _ => return None,
+    })
+}
+
+fn model(name: &str, drop_path: f64) -> ModelRecipe {
+    // Every name in this file is one of the backbone presets; a test builds them all.
+    let config = backbone(name, 224).unwrap_or_else(|| crate::model::VitConfig::new(224, 14, 384, 12, 6));
+    ModelRecipe {
+        patch: config.patch,
+        dim: config.dim,
+        depth: config.depth,
+        heads: config.heads,
+        ffn: config.ffn,
+        registers: config.registers,
+        layerscale: 1e-5,
+        drop_path,
+        interpolate_offset: config.interpolation.offset,
+        interpolate_antialias: config.interpolation.antialias,
+    }
+}
+
+/// `ssl_default_config.yaml` and `vitl16_short.yaml`: ImageNet-1k, a day on 32 GPUs.
+fn short(name: &str) -> Recipe {
+    Recipe {
+        preset: name.to_owned(),
+        model: ModelRecipe { ffn: FfnKind::Mlp, ..model("vitl16", 0.3) },
+        crops: Crops {
+            global_size: 224,
+            local_size: 96,
+            locals: 8,
+            global_scale: [0.32, 1.0],
+            local_scale: [0.05, 0.32],
+            blur: Blur::Official,
+        },
+        mask: MaskRecipe::default(),
+        head: Head {
+            prototypes: 65_536,
+            hidden: 2048,
+            bottleneck: 256,
+            layers: 3,
+            separate_ibot: false,
+            ibot_prototypes: 65_536,
+            ibot_bottleneck: 256,
+        },
+        loss: Loss { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax },
+        optim: Optim {
+            base_lr: 4e-3,
+            min_lr: 1e-6,
+            warmup: 10 * EPOCH,
+            weight_decay: 0.04,
+            weight_decay_end: 0.4,
+            layer_decay: 0.9,
+            patch_embed_lr: 0.2,
+            beta1: 0.9,
+            beta2: 0.999,
+            clip: 3.0,
+            freeze_last_layer: EPOCH,
+            momentum: 0.992,
+            momentum_end: 1.0,
+            teacher_temp_start: 0.04,
+            teacher_temp: 0.07,
+            teacher_temp_warmup: 30 * EPOCH,
+        },
+        train: Train {
+            iterations: 100 * EPOCH,
+            batch: 2048,
+            accumulate: 1,
+            seed: 0,
+            workers: 0,
+            report_every: 10,
+            picture_every: EPOCH,
+            evaluate_every: 10 * EPOCH,
+            checkpoint_every: 3 * EPOCH,
+            keep_checkpoints: 3,
+        },
+        data: Data {
+            path: "scenes".to_owned(),
+            labels: false,
+            scenes: 4096,
+            scene_size: 256,
+            scene_seed: 0,
+        },
+    }
+}
+
+/// `vitl14.yaml` and `vitg14.yaml`: ImageNet-22k or larger, batch 3072, 625,000 iterations.
+fn long(name: &str) -> Recipe {
+    let base = short(name);
+    Recipe {
+        crops: Crops { local_size: 98, ..base.crops },
+        head: Head {
+            prototypes: 131_072,
+            bottleneck: 384,
+            separate_ibot: true,
+            ibot_prototypes: 131_072,
+            ..base.head
+        },
+        loss: Loss { centering: Centering::SinkhornKnopp, ..base.loss },
+        optim: Optim {
+            base_lr: 2e-4,
+            warmup: 80 * EPOCH,
+            weight_decay_end: 0.2,
+            layer_decay: 1.0,
+            momentum: 0.994,
+            ..base.optim
+        },
+        train: Train { iterations: 500 * EPOCH, batch: 3072, ..base.train },
+        ..base
+    }
+}
+
+/// Minutes on two CPU cores: 64-pixel crops, batch 32.
+fn nano() -> Recipe {
+    let base = short("nano");
+    Recipe {
+        model: ModelRecipe { layerscale: 0.1, ..model("nano", 0.0) },
+        crops: Crops { global_size: 64, local_size: 32, locals: 4, ..base.crops },
+        head: Head { prototypes: 1024, hidden: 256, bottleneck: 64, ibot_prototypes: 1024, ibot_bottleneck: 64, ..base.head },
+        loss: Loss { centering: Centering::SinkhornKnopp, ..base.loss },
+        optim: Optim {
+            base_lr: 1e-2,
+            min_lr: 1e-5,
+            warmup: 30,
+            weight_decay_end: 0.1,
+            layer_decay: 1.0,
+            patch_embed_lr: 1.0,
+            freeze_last_layer: 10,
+            momentum: 0.98,
+            teacher_temp_warmup: 100,
+            ..base.optim
+        },
+        train: Train {
+            iterations: 300,
+            batch: 32,
+            report_every: 1,
+            picture_every: 25,
+            evaluate_every: 100,
+            checkpoint_every: 100,
+            ..base.train
+        },
+        data: Data { scenes: 1200, scene_size: 96, ..base.data },
+        ..base
+    }
+}
+
+/// An hour on a laptop's GPU: 96-pixel crops, a ViT of DINO's "tiny" width.
+fn tiny() -> Recipe {
+    let base = nano();
+    Recipe {
+        preset: "tiny".to_owned(),
+        model: ModelRecipe { layerscale: 1e-2, ..model("tiny", 0.1) },
+        crops: Crops { global_size: 96, local_size: 48, locals: 6, ..base.crops },
+        head: Head { prototypes: 4096, hidden: 1024, bottleneck: 128, ibot_prototypes: 4096, ibot_bottleneck: 128, ..base.head },
+        optim: Optim {
+            base_lr: 4e-3,
+            warmup: 500,
+            freeze_last_layer: 100,
+            momentum: 0.99,
+            teacher_temp_warmup: 1500,
+            ..base.optim
+        },
+        train: Train {
+            iterations: 10_000,
+            batch: 64,
+            report_every: 10,
+            picture_every: 250,
+            evaluate_every: 1000,
+            checkpoint_every: 500,
+            ..base.train
+        },
+        data: Data { scenes: 4096, scene_size: 128, ..base.data },
+        ..base
+    }
+}
+
+/// A day on one desktop GPU: a ViT-S with patches of 8 on 128-pixel crops.
+fn small() -> Recipe {
+    let base = tiny();
+    Recipe {
+        preset: "small".to_owned(),
+        model: ModelRecipe { layerscale: 1e-3, ..model("small", 0.1) },
+        crops: Crops { global_size: 128, local_size: 64, locals: 8, ..base.crops },
+        head: Head { prototypes: 8192, hidden: 2048, bottleneck: 256, ibot_prototypes: 8192, ibot_bottleneck: 256, ..base.head },
+        optim: Optim {
+            base_lr: 2e-3,
+            warmup: 2500,
+            freeze_last_layer: 500,
+            momentum: 0.992,
+            teacher_temp_warmup: 7500,
+            ..base.optim
+        },
+        train: Train { iterations: 50_000, picture_every: 1000, evaluate_every: 5000, checkpoint_every: 2000, ..base.train },
+        data: Data { scenes: 8192, scene_size: 160, ..base.data },
+        ..base
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_survives_its_own_toml() {
+        for name in NAMES {
+            let recipe = preset(name).unwrap();
+            assert_eq!(recipe.preset, name);
+            let again = Recipe::from_toml(&recipe.to_toml().unwrap(), &[]).unwrap();
+            assert_eq!(again, recipe, "{name}");
+        }
+    }
+
+    #[test]
+    fn official_presets_have_the_official_sizes() {
+        let l = preset("vitl14").unwrap();
+        assert_eq!(l.backbone().hidden, 2736);
+        assert_eq!(l.dino_head().parameters(), 57_545_088);
+        assert_eq!(preset("vitg14").unwrap().backbone().dim, 1536);
+        assert_eq!(preset("vitl16-short").unwrap().dino_head().parameters() / 10_000, 2366);
+    }
+}

@@ -1,0 +1,261 @@
+//! The recipe of a run: one struct for the TOML file, the command line's `--set` and the recipe editor.
+
+use serde::{Deserialize, Serialize};
+
+use super::fields;
+use crate::model::{FfnKind, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
+use crate::ssl::{Centering, MaskRecipe};
+
+/// Why a recipe was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file is no TOML, or holds a value of the wrong type.
+    #[error("recipe: {0}")]
+    Syntax(String),
+    /// No such field.
+    #[error("recipe: there is no field `{field}`; {hint}")]
+    Unknown {
+        /// The name given.
+        field: String,
+        /// Names that exist.
+        hint: String,
+    },
+    /// A value that can't be used.
+    #[error("recipe: {field} = {value} is not possible: {allowed}")]
+    Range {
+        /// The field's name.
+        field: String,
+        /// The value given.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// No such preset.
+    #[error("recipe: there is no preset `{0}`; presets are {list}", list = super::presets::NAMES.join(", "))]
+    Preset(String),
+}
+
+/// Everything that decides a run. Meaning, unit and range of every field stand in [`fields::FIELDS`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)] // One table documents all fields, for files, flags and editors alike.
+pub struct Recipe {
+    pub preset: String,
+    pub model: ModelRecipe,
+    pub crops: Crops,
+    pub mask: MaskRecipe,
+    pub head: Head,
+    pub loss: Loss,
+    pub optim: Optim,
+    pub train: Train,
+    pub data: Data,
+}
+
+/// `[model]`: the backbone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ModelRecipe {
+    pub patch: usize,
+    pub dim: usize,
+    pub depth: usize,
+    pub heads: usize,
+    pub ffn: FfnKind,
+    pub registers: usize,
+    pub layerscale: f64,
+    pub drop_path: f64,
+    pub interpolate_offset: f64,
+    pub interpolate_antialias: bool,
+}
+
+/// Probabilities of Gaussian blur for the first global, second global and local crops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blur {
+    /// 0.0, 0.9, 0.5: what the official code does and the released models were trained with.
+    Official,
+    /// 1.0, 0.1, 0.5: what the papers say.
+    Intended,
+}
+
+/// `[crops]`: multi-crop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Crops {
+    pub global_size: usize,
+    pub local_size: usize,
+    pub locals: usize,
+    pub global_scale: [f64; 2],
+    pub local_scale: [f64; 2],
+    pub blur: Blur,
+}
+
+/// `[head]`: projection heads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Head {
+    pub prototypes: usize,
+    pub hidden: usize,
+    pub bottleneck: usize,
+    pub layers: usize,
+    pub separate_ibot: bool,
+    pub ibot_prototypes: usize,
+    pub ibot_bottleneck: usize,
+}
+
+/// `[loss]`: weights of the terms, and the teacher's centering.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Loss {
+    pub dino: f64,
+    pub ibot: f64,
+    pub koleo: f64,
+    pub centering: Centering,
+}
+
+/// `[optim]`: AdamW, its schedules, the teacher's moving average and temperature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Optim {
+    pub base_lr: f64,
+    pub min_lr: f64,
+    pub warmup: u64,
+    pub weight_decay: f64,
+    pub weight_decay_end: f64,
+    pub layer_decay: f64,
+    pub patch_embed_lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub clip: f64,
+    pub freeze_last_layer: u64,
+    pub momentum: f64,
+    pub momentum_end: f64,
+    pub teacher_temp_start: f64,
+    pub teacher_temp: f64,
+    pub teacher_temp_warmup: u64,
+}
+
+/// `[train]`: length, batch, cadence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Train {
+    pub iterations: u64,
+    pub batch: usize,
+    pub accumulate: usize,
+    pub seed: u64,
+    pub workers: usize,
+    pub report_every: u64,
+    pub picture_every: u64,
+    pub evaluate_every: u64,
+    pub checkpoint_every: u64,
+    pub keep_checkpoints: usize,
+}
+
+/// `[data]`: where pictures come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Data {
+    pub path: String,
+    pub labels: bool,
+    pub scenes: usize,
+    pub scene_size: usize,
+    pub scene_seed: u64,
+}
+
+impl Recipe {
+    /// A preset by name.
+    ///
+    /// # Errors
+    /// [`RecipeError::Preset`] when there is none of that name.
+    pub fn preset(name: &str) -> Result<Self, RecipeError> {
+        super::presets::preset(name).ok_or_else(|| RecipeError::Preset(name.to_owned()))
+    }
+
+    /// Reads a recipe file: its `preset` (or `nano`), changed by whatever else the file says, then `key=value`
+    /// pairs on top.
+    ///
+    /// # Errors
+    /// Names the field and what is allowed.
+    pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        let file: toml::Table = text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
+        let preset = match file.get("preset") {
+            Some(toml::Value::String(name)) => name.clone(),
+            Some(other) => return Err(RecipeError::Syntax(format!("preset = {other} is not a name"))),
+            None => "nano".to_owned(),
+        };
+        let base = fields::to_table(&Self::preset(&preset)?)?;
+        let merged = fields::merge(base, file, "")?;
+        fields::from_table(fields::set_all(merged, overrides)?)
+    }
+
+    /// The same recipe with `key=value` pairs applied.
+    ///
+    /// # Errors
+    /// Names the field and what is allowed.
+    pub fn with_overrides(&self, overrides: &[String]) -> Result<Self, RecipeError> {
+        fields::from_table(fields::set_all(fields::to_table(self)?, overrides)?)
+    }
+
+    /// The recipe as TOML, every value resolved.
+    ///
+    /// # Errors
+    /// Never for a recipe that was validated; the encoder's error otherwise.
+    pub fn to_toml(&self) -> Result<String, RecipeError> {
+        toml::to_string_pretty(self).map_err(|e| RecipeError::Syntax(e.to_string()))
+    }
+
+    /// Peak learning rate: the base is for a batch of 1024 and scales with the root of the batch.
+    pub fn peak_lr(&self) -> f64 {
+        self.optim.base_lr * (self.train.batch as f64 / 1024.0).sqrt()
+    }
+
+    /// The backbone that the recipe asks for.
+    pub fn backbone(&self) -> VitConfig {
+        let m = &self.model;
+        VitConfig {
+            patch: m.patch,
+            grid: self.crops.global_size / m.patch,
+            dim: m.dim,
+            depth: m.depth,
+            heads: m.heads,
+            ffn: m.ffn,
+            hidden: match m.ffn {
+                FfnKind::Mlp => 4 * m.dim,
+                FfnKind::SwiGlu => swiglu_hidden(4 * m.dim),
+            },
+            registers: m.registers,
+            layerscale: (m.layerscale > 0.0).then_some(m.layerscale as f32),
+            qkv_bias: true,
+            interpolation: Interpolation { offset: m.interpolate_offset, antialias: m.interpolate_antialias },
+            drop_path: m.drop_path,
+        }
+    }
+
+    /// The head of the DINO loss.
+    pub fn dino_head(&self) -> HeadConfig {
+        let h = &self.head;
+        HeadConfig {
+            dim: self.model.dim,
+            prototypes: h.prototypes,
+            hidden: h.hidden,
+            bottleneck: h.bottleneck,
+            layers: h.layers,
+        }
+    }
+
+    /// The head of the iBOT loss, if it is not the DINO head.
+    pub fn ibot_head(&self) -> Option<HeadConfig> {
+        let h = &self.head;
+        h.separate_ibot.then(|| HeadConfig {
+            prototypes: h.ibot_prototypes,
+            bottleneck: h.ibot_bottleneck,
+            ..self.dino_head()
+        })
+    }
+}

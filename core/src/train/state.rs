@@ -1,0 +1,53 @@
+//! Everything that training changes.
+
+use burn::tensor::{Device, Tensor};
+
+use super::network::{Network, NetworkConfig};
+use super::optimizer::AdamW;
+use super::recipe::Recipe;
+
+/// Student, teacher, centres and optimizer between two steps.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Learns by gradient; lives on the autodiff device.
+    pub student: Network,
+    /// Follows the student; lives on the plain device, so it never has a graph.
+    pub teacher: Network,
+    /// Softmax centres, `[1, K]` each; unused by Sinkhorn–Knopp.
+    pub centers: Centers,
+    /// Moments of AdamW.
+    pub optimizer: AdamW,
+    /// Steps done.
+    pub iteration: u64,
+}
+
+/// Moving averages of the teacher's logits.
+#[derive(Clone, Debug)]
+pub struct Centers {
+    /// Of CLS logits, `[1, K]`.
+    pub dino: Tensor<2>,
+    /// Of masked patches' logits, `[1, K]`.
+    pub ibot: Tensor<2>,
+}
+
+impl State {
+    /// The state before step 0: teacher equal to the student, centres 0. `device` is the plain device.
+    pub fn new(recipe: &Recipe, device: &Device) -> Self {
+        Self::with_sizes(&NetworkConfig::from(recipe), recipe.train.seed, device)
+    }
+
+    /// The same for sizes that no recipe gives, for instance a position grid for other pictures.
+    pub fn with_sizes(config: &NetworkConfig, seed: u64, device: &Device) -> Self {
+        let ibot = config.ibot_head.as_ref().unwrap_or(&config.dino_head).prototypes;
+        Self {
+            student: Network::init(config, seed, &device.clone().autodiff()),
+            teacher: Network::init(config, seed, device),
+            centers: Centers {
+                dino: Tensor::zeros([1, config.dino_head.prototypes], device),
+                ibot: Tensor::zeros([1, ibot], device),
+            },
+            optimizer: AdamW::default(),
+            iteration: 0,
+        }
+    }
+}

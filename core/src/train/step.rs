@@ -1,0 +1,302 @@
+//! One step of DINOv2, start to end (Oquab et al. 2023, section 4).
+//!
+//! Teacher targets, the student's packed pass, three losses, backward, clipping per sub-module, AdamW, the
+//! teacher's moving average. Nothing is read back from the device in here.
+
+use burn::tensor::Tensor;
+
+use super::batch::Part;
+use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
+use super::network::gather_patches;
+use super::optimizer::clip;
+use super::recipe::Recipe;
+use super::schedule::Scheduled;
+use super::state::State;
+use crate::model::block::DropPath;
+use crate::model::params::{Named, take_gradients};
+use crate::model::vit::{Crops, Features};
+use crate::rng::stream;
+use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
+use crate::ssl::dino::dino_loss;
+use crate::ssl::ibot::ibot_loss;
+use crate::ssl::koleo::koleo;
+use crate::ssl::{Centering, Collective, entropy, student_log_probabilities};
+
+/// What the teacher says about one part of the batch; a constant for the student.
+struct Targets {
+    /// `[2 images, K]`
+    cls: Tensor<2>,
+    /// `[rows, K]`
+    patches: Tensor<2>,
+}
+
+/// Losses of one part. Displayed values follow the official log: KoLeo and iBOT are half of what is optimised.
+struct Losses {
+    total: Tensor<1>,
+    dino_local: Tensor<1>,
+    dino_global: Tensor<1>,
+    koleo: Tensor<1>,
+    ibot: Tensor<1>,
+    /// Distance to the nearest neighbour, mean over images and views.
+    neighbour_distance: Tensor<1>,
+    /// Student CLS features of the global crops and their log-probabilities, without a graph.
+    cls: Tensor<2>,
+    log_probabilities: Tensor<2>,
+}
+
+/// One step over a batch that was cut into `parts` (one, unless gradients are accumulated).
+///
+/// Accumulation is exact: the teacher's targets and KoLeo's neighbours are taken over all parts before any
+/// gradient is. Returns the step's figures; `gradients` of the student before clipping go to `inspect`.
+pub fn step<C: Collective>(
+    state: &mut State,
+    parts: &[Part],
+    recipe: &Recipe,
+    now: &Scheduled,
+    collective: &C,
+    inspect: impl FnOnce(&Named),
+) -> DeviceMetrics {
+    let mut metrics = DeviceMetrics::default();
+
+    // The teacher sees all global crops, unmasked, and never has a graph.
+    let targets = teacher_targets(state, parts, recipe, now, collective, &mut metrics);
+
+    // The student: all crops of a part in one packed pass; gradients add up over the parts.
+    let others = neighbours_elsewhere(state, parts, recipe);
+    let mut gradients = Named::new();
+    let mut shown: Option<Losses> = None;
+    for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
+        let losses = student_losses(state, parts, index, part, targets, &others, recipe);
+        let mut graph = losses.total.backward();
+        for (name, gradient) in take_gradients(&state.student, &mut graph) {
+            let sum = match gradients.remove(&name) {
+                Some(so_far) => so_far + gradient,
+                None => gradient,
+            };
+            gradients.insert(name, sum);
+        }
+        shown = Some(match shown {
+            Some(before) => before.add(losses),
+            None => losses.detached(),
+        });
+    }
+    if collective.ranks() > 1 {
+        let ranks = collective.ranks() as f64;
+        gradients.values_mut().for_each(|g| *g = collective.sum(g.clone()).div_scalar(ranks));
+    }
+    inspect(&gradients);
+
+    // Each sub-module is clipped alone: large gradients of a head do not slow the backbone.
+    for module in ["backbone", "dino_head", "ibot_head"] {
+        if let Some(norm) = clip(&mut gradients, module, recipe.optim.clip) {
+            metrics.push(format!("grad_norm_{module}"), norm);
+        }
+    }
+    state.student = state.optimizer.step(state.student.clone(), &gradients, now, &recipe.optim);
+
+    // The teacher follows after the student moved.
+    state.teacher = state.teacher.clone().follow(&state.student, now.momentum);
+    state.iteration += 1;
+
+    if let Some(losses) = shown {
+        losses.report(&mut metrics);
+    }
+    metrics
+}
+
+/// Targets for every part, centred over the whole batch; the softmax centres move on.
+fn teacher_targets<C: Collective>(
+    state: &mut State,
+    parts: &[Part],
+    recipe: &Recipe,
+    now: &Scheduled,
+    collective: &C,
+    metrics: &mut DeviceMetrics,
+) -> Vec<Targets> {
+    let teacher = &state.teacher;
+    let (mut cls, mut patches, mut norms) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        let features = teacher.backbone.forward(part.global.clone(), None);
+        norms.push(patch_norms(&features, teacher.backbone.config.prefix()));
+        cls.push(teacher.dino_head.forward(features.cls));
+        let masked = gather_patches(features.patches, part.mask_indices.clone());
+        patches.push(teacher.patch_head().forward(masked));
+    }
+    let cls_rows: Vec<usize> = cls.iter().map(|t| t.dims()[0]).collect();
+    let patch_rows: Vec<usize> = patches.iter().map(|t| t.dims()[0]).collect();
+    let (cls, patches) = (Tensor::cat(cls, 0), Tensor::cat(patches, 0));
+    let valid = Tensor::cat(parts.iter().map(|p| p.mask_valid.clone()).collect(), 0);
+
+    let temperature = now.teacher_temperature;
+    let (cls, patches) = match recipe.loss.centering {
+        Centering::SinkhornKnopp => (
+            sinkhorn_knopp(cls, temperature, None, collective),
+            sinkhorn_knopp(patches, temperature, Some(valid), collective),
+        ),
+        Centering::Softmax => {
+            // This batch is centred by the ones before it; its own statistics count from the next on.
+            let centers = &mut state.centers;
+            let targets = (
+                softmax_center(cls.clone(), centers.dino.clone(), temperature),
+                softmax_center(patches.clone(), centers.ibot.clone(), temperature),
+            );
+            centers.dino = update_center(centers.dino.clone(), cls, None, collective);
+            centers.ibot = update_center(centers.ibot.clone(), patches, Some(valid), collective);
+            targets
+        }
+    };
+    metrics.push("teacher_entropy", entropy(cls.clone()).mean());
+    metrics.push("prototype_use", prototype_use(cls.clone()));
+    let norms = Tensor::cat(norms, 0);
+    metrics.push("patch_norm_mean", norms.clone().mean());
+    metrics.push("patch_norm_max", norms.max());
+
+    let cls = cls.split_with_sizes(cls_rows, 0);
+    let patches = patches.split_with_sizes(patch_rows, 0);
+    cls.into_iter().zip(patches).map(|(cls, patches)| Targets { cls, patches }).collect()
+}
+
+/// L2 norms of patch tokens before the final norm, `[crops * patches]`: outliers show up here.
+fn patch_norms(features: &Features, prefix: usize) -> Tensor<1> {
+    let [crops, tokens, dim] = features.prenorm.dims();
+    let patches = features.prenorm.clone().narrow(1, prefix, tokens - prefix);
+    patches.reshape([crops * (tokens - prefix), dim]).square().sum_dim(1).sqrt().reshape([-1])
+}
+
+/// CLS features of every part and view without a graph, for KoLeo over the whole batch.
+/// Empty with a single part, whose own pass has them all.
+fn neighbours_elsewhere(state: &State, parts: &[Part], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
+    if parts.len() == 1 {
+        return Vec::new();
+    }
+    let pass = |(index, part)| {
+        let cls = student_pass(state, index, part, recipe).swap_remove(0).cls.without_autodiff();
+        views(cls)
+    };
+    parts.iter().enumerate().map(pass).collect()
+}
+
+/// The student's packed pass over masked global crops and local crops. The same draws every time it is called.
+fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Vec<Features> {
+    let mut crops = vec![Crops { images: part.global.clone(), masks: Some(part.masks.clone()) }];
+    crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
+    let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
+    let mut drop = DropPath { rate: recipe.model.drop_path, rng };
+    state.student.backbone.forward_packed(&crops, Some(&mut drop))
+}
+
+/// Losses of one part, scaled so that the parts add up to the batch's.
+fn student_losses(
+    state: &State,
+    parts: &[Part],
+    index: usize,
+    part: &Part,
+    targets: &Targets,
+    others: &[[Tensor<2>; 2]],
+    recipe: &Recipe,
+) -> Losses {
+    let mut features = student_pass(state, index, part, recipe).into_iter();
+    let Some(global) = features.next() else { unreachable!("the packed pass returns what it was given") };
+    let local = features.next();
+    let masked = gather_patches(global.patches, part.mask_indices.clone());
+
+    // Heads act on single tokens: what shares a head goes through it together.
+    let student = &state.student;
+    let mut rows = vec![global.cls.clone()];
+    rows.extend(local.map(|l| l.cls));
+    if student.ibot_head.is_none() {
+        rows.push(masked.clone());
+    }
+    let logits = student_log_probabilities(student.dino_head.forward(Tensor::cat(rows, 0)));
+    let (globals, locals) = (2 * part.images, part.locals * part.images);
+    let global_logits = logits.clone().narrow(0, 0, globals);
+    let local_logits = (locals > 0).then(|| logits.clone().narrow(0, globals, locals));
+    let patch_logits = match &student.ibot_head {
+        Some(head) => student_log_probabilities(head.forward(masked)),
+        None => logits.narrow(0, globals + locals, masked.dims()[0]),
+    };
+
+    let images: usize = parts.iter().map(|p| p.images).sum();
+    let share = part.images as f64 / images as f64;
+    let dino = dino_loss(targets.cls.clone(), local_logits, global_logits.clone(), part.locals, part.images);
+    let (dino_local, dino_global) = (dino.local.mul_scalar(share), dino.global.mul_scalar(share));
+    let ibot = ibot_loss(targets.patches.clone(), patch_logits, part.mask_weights.clone(), 2 * images);
+
+    // KoLeo spreads the CLS features of each view, over all images of the step.
+    let mut koleo_sum = None;
+    let mut distances = Vec::new();
+    for (view, own) in views(global.cls.clone()).into_iter().enumerate() {
+        let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
+        let spread = koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0));
+        distances.push(spread.distance.mean());
+        koleo_sum = Some(match koleo_sum {
+            Some(sum) => sum + spread.loss,
+            None => spread.loss,
+        });
+    }
+    let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino_local.clone().zeros_like());
+
+    let w = &recipe.loss;
+    let total = (dino_local.clone() + dino_global.clone()).mul_scalar(w.dino)
+        + koleo_sum.clone().mul_scalar(w.koleo)
+        + ibot.clone().mul_scalar(w.ibot);
+    Losses {
+        total,
+        dino_local: dino_local.mul_scalar(w.dino),
+        dino_global: dino_global.mul_scalar(w.dino),
+        // The same in every part; a share of it from each adds up to the whole.
+        koleo: koleo_sum.mul_scalar(0.5 * w.koleo * share),
+        ibot: ibot.mul_scalar(0.5 * w.ibot),
+        neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
+        cls: global.cls,
+        log_probabilities: global_logits,
+    }
+}
+
+/// CLS features `[2 images, dim]` by view.
+fn views(cls: Tensor<2>) -> [Tensor<2>; 2] {
+    let images = cls.dims()[0] / 2;
+    [cls.clone().narrow(0, 0, images), cls.narrow(0, images, images)]
+}
+
+impl Losses {
+    fn detached(self) -> Self {
+        Self {
+            total: self.total.without_autodiff(),
+            dino_local: self.dino_local.without_autodiff(),
+            dino_global: self.dino_global.without_autodiff(),
+            koleo: self.koleo.without_autodiff(),
+            ibot: self.ibot.without_autodiff(),
+            neighbour_distance: self.neighbour_distance.without_autodiff(),
+            cls: self.cls.without_autodiff(),
+            log_probabilities: self.log_probabilities.without_autodiff(),
+        }
+    }
+
+    fn add(self, next: Self) -> Self {
+        let next = next.detached();
+        Self {
+            total: self.total + next.total,
+            dino_local: self.dino_local + next.dino_local,
+            dino_global: self.dino_global + next.dino_global,
+            koleo: self.koleo + next.koleo,
+            ibot: self.ibot + next.ibot,
+            neighbour_distance: self.neighbour_distance + next.neighbour_distance,
+            cls: Tensor::cat(vec![self.cls, next.cls], 0),
+            log_probabilities: Tensor::cat(vec![self.log_probabilities, next.log_probabilities], 0),
+        }
+    }
+
+    fn report(self, metrics: &mut DeviceMetrics) {
+        let shown =
+            self.dino_local.clone() + self.dino_global.clone() + self.koleo.clone() + self.ibot.clone();
+        metrics.push("loss", shown);
+        metrics.push("dino_local_loss", self.dino_local);
+        metrics.push("dino_global_loss", self.dino_global);
+        metrics.push("koleo_loss", self.koleo);
+        metrics.push("ibot_loss", self.ibot);
+        metrics.push("neighbour_distance", self.neighbour_distance);
+        metrics.push("student_entropy", entropy(self.log_probabilities.exp()).mean());
+        metrics.push("feature_rank", feature_rank(self.cls));
+    }
+}

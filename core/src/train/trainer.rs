@@ -1,0 +1,376 @@
+//! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
+
+use std::collections::BTreeMap;
+
+use super::batch::{HostCrops, split};
+use super::checkpoint;
+use super::health::{Health, Level, judge};
+use super::metrics::{DeviceMetrics, Values};
+use super::recipe::{Blur, Recipe};
+use super::record::Record;
+use super::schedule::{Scheduled, Schedules};
+use super::state::State;
+use super::step::step;
+use super::watch::Watched;
+use crate::data::augment::{BlurProbability, CropRecipe};
+use crate::data::loader::{Batch, Loader};
+use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
+use crate::eval::run::{knn_of_backbone, knn_of_pixels};
+use crate::rng::stream;
+use crate::ssl::{Masks, OneProcess};
+
+/// Pictures that an evaluation passes through the backbone at once.
+const EVALUATION_BATCH: usize = 64;
+
+/// Multi-crop as the recipe says.
+pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
+    let c = &recipe.crops;
+    CropRecipe {
+        global_size: c.global_size,
+        local_size: c.local_size,
+        locals: c.locals,
+        global_scale: (c.global_scale[0], c.global_scale[1]),
+        local_scale: (c.local_scale[0], c.local_scale[1]),
+        blur: match c.blur {
+            Blur::Official => BlurProbability::OFFICIAL,
+            Blur::Intended => BlurProbability::INTENDED,
+        },
+        ..CropRecipe::default()
+    }
+}
+
+/// Masks of a step's global crops; the same for the same seed and iteration.
+pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
+    let grid = recipe.crops.global_size / recipe.model.patch;
+    let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
+    Masks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
+}
+
+/// Rows that masked patches are padded to in each part of a batch.
+pub fn mask_rows(recipe: &Recipe) -> usize {
+    let patches = (recipe.crops.global_size / recipe.model.patch).pow(2);
+    let upper = Masks::upper_bound(&recipe.mask, 2 * recipe.train.batch, patches);
+    let largest = (patches as f64 * recipe.mask.ratio_max) as usize;
+    upper.min(2 * recipe.train.batch / recipe.train.accumulate * largest)
+}
+
+/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says.
+fn workers(recipe: &Recipe) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
+}
+
+/// What happens between two steps.
+enum Flow {
+    Go,
+    Stop,
+}
+
+/// A run on its way.
+struct Trainer<'a> {
+    job: &'a Job,
+    port: &'a Port,
+    state: State,
+    schedules: Schedules,
+    loader: Loader,
+    record: Record,
+    watched: Watched,
+    skipped: BTreeMap<String, String>,
+    checkpoint: Option<std::path::PathBuf>,
+    saved_at: Option<u64>,
+    since_report: Pace,
+}
+
+/// Time since the last report.
+struct Pace {
+    start: web_time::Instant,
+    waited: f64,
+    iteration: u64,
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+/// See [`EngineError`]; the newest checkpoint is kept in every case.
+pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> {
+    let mut trainer = Trainer::set_up(&job, port).await?;
+    let total = job.recipe.train.iterations;
+    let mut stopped = false;
+    if trainer.state.iteration == 0 {
+        trainer.pictures().await?;
+        trainer.evaluate().await?;
+    }
+    while trainer.state.iteration < total {
+        if let Flow::Stop = trainer.obey().await? {
+            stopped = true;
+            break;
+        }
+        trainer.step().await?;
+    }
+    trainer.finish(stopped).await
+}
+
+impl<'a> Trainer<'a> {
+    async fn set_up(job: &'a Job, port: &'a Port) -> Result<Self, EngineError> {
+        let recipe = &job.recipe;
+        let device = &job.device.device;
+        let latest = match (&job.folder, job.resume) {
+            (Some(folder), true) => folder.latest_checkpoint(),
+            _ => None,
+        };
+        let state = match &latest {
+            Some((_, path)) => checkpoint::load(recipe, path, device)?,
+            None => State::new(recipe, device),
+        };
+        let record = Record::open(job.folder.as_ref(), state.iteration)?;
+        let loader = Loader::start(
+            job.sources.train.clone(),
+            crop_recipe(recipe),
+            recipe.train.batch,
+            recipe.train.seed,
+            state.iteration,
+            workers(recipe),
+        );
+        let parameters = {
+            let mut count = 0;
+            crate::model::params::visit(&state.student, |seen| count += seen.shape.iter().product::<usize>());
+            count
+        };
+        port.emit(Event::Started {
+            recipe: Box::new(recipe.clone()),
+            device: job.device.name.clone(),
+            data: job.sources.description.clone(),
+            parameters,
+            iteration: state.iteration,
+        })
+        .await;
+        if let Some(note) = &job.device.note {
+            port.emit(Event::Warning(note.clone())).await;
+        }
+        let iteration = state.iteration;
+        Ok(Self {
+            job,
+            port,
+            schedules: Schedules::new(recipe),
+            state,
+            loader,
+            record,
+            watched: Watched::new(job.watch.clone(), recipe),
+            skipped: BTreeMap::new(),
+            checkpoint: latest.map(|(_, path)| path),
+            saved_at: (iteration > 0).then_some(iteration),
+            since_report: Pace { start: web_time::Instant::now(), waited: 0.0, iteration },
+        })
+    }
+
+    /// Carries out waiting commands; holds while paused, without polling.
+    async fn obey(&mut self) -> Result<Flow, EngineError> {
+        let mut paused = false;
+        loop {
+            let command = if paused {
+                match self.port.commands.recv().await {
+                    Ok(command) => command,
+                    Err(_) => return Ok(Flow::Stop), // whoever paused is gone
+                }
+            } else {
+                match self.port.commands.try_recv() {
+                    Ok(command) => command,
+                    Err(_) => return Ok(Flow::Go),
+                }
+            };
+            match command {
+                Command::Pause if !paused => {
+                    paused = true;
+                    self.port.emit(Event::Paused).await;
+                }
+                Command::Resume if paused => {
+                    paused = false;
+                    self.since_report = self.pace();
+                    self.port.emit(Event::Resumed).await;
+                }
+                Command::Pause | Command::Resume => {}
+                Command::Stop => return Ok(Flow::Stop),
+                Command::Checkpoint => self.save().await?,
+                Command::Watch(pictures) => {
+                    self.watched = Watched::new(pictures, &self.job.recipe);
+                    self.pictures().await?;
+                }
+            }
+        }
+    }
+
+    /// One step of the method and whatever is due after it.
+    async fn step(&mut self) -> Result<(), EngineError> {
+        let recipe = &self.job.recipe;
+        let iteration = self.state.iteration;
+        let batch = self.loader.next()?;
+        self.warn_of_skipped(&batch).await;
+        let crops = HostCrops {
+            global: &batch.global,
+            local: &batch.local,
+            images: recipe.train.batch,
+            locals: recipe.crops.locals,
+            global_size: recipe.crops.global_size,
+            local_size: recipe.crops.local_size,
+        };
+        let masks = draw_masks(recipe, iteration);
+        let device = &self.job.device.device;
+        let parts = split(crops, &masks, recipe.train.accumulate, mask_rows(recipe), device);
+        let now = self.schedules.at(iteration);
+        let metrics = step(&mut self.state, &parts, recipe, &now, &OneProcess, |_| ());
+
+        let done = self.state.iteration;
+        let last = done == recipe.train.iterations;
+        let due = |every: u64| every > 0 && done.is_multiple_of(every);
+        let save = due(recipe.train.checkpoint_every) || last;
+        if iteration == 0 || due(recipe.train.report_every) || save {
+            self.report(iteration, metrics, now).await?;
+        }
+        if due(recipe.train.picture_every) || last {
+            self.pictures().await?;
+        }
+        if (due(recipe.train.evaluate_every) || last) && recipe.train.evaluate_every > 0 {
+            self.evaluate().await?;
+        }
+        // After what was reported at this step, so that a run that goes on repeats nothing.
+        if save {
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    async fn report(
+        &mut self,
+        iteration: u64,
+        metrics: DeviceMetrics,
+        schedule: Scheduled,
+    ) -> Result<(), EngineError> {
+        let recipe = &self.job.recipe;
+        let failed = |e: burn::tensor::ExecutionError| EngineError::Device {
+            reason: e.to_string(),
+            hint: super::memory::hint(recipe),
+        };
+        let mut values = metrics.read().await.map_err(failed)?;
+        let health = judge(&values, recipe, iteration >= recipe.optim.warmup.max(20));
+        let finite = values.get("loss").is_some_and(|loss| loss.is_finite());
+
+        let pace = self.pace();
+        let seconds = (pace.start - self.since_report.start).as_secs_f64().max(1e-9);
+        let steps = (pace.iteration - self.since_report.iteration) as f64;
+        let waited = ((pace.waited - self.since_report.waited) / seconds).clamp(0.0, 1.0);
+        self.since_report = pace;
+        scheduled_values(&schedule, &mut values);
+        values.insert("images_per_second".to_owned(), steps * recipe.train.batch as f64 / seconds);
+        values.insert("waited_share".to_owned(), waited);
+        self.record.figures(iteration, &values)?;
+        if !finite {
+            return Err(self.not_finite(iteration, &health));
+        }
+        let event = Step {
+            iteration,
+            total: recipe.train.iterations,
+            values,
+            schedule,
+            steps_per_second: steps / seconds,
+            images_per_second: steps * recipe.train.batch as f64 / seconds,
+            waited,
+            health,
+        };
+        self.record.health(iteration, &event.health);
+        if event.health.level == Level::Wrong && self.record.newly_wrong(&event.health) {
+            self.port.emit(Event::Warning(event.health.sentences.join(" "))).await;
+        }
+        self.port.emit(Event::Step(Box::new(event))).await;
+        Ok(())
+    }
+
+    fn not_finite(&self, iteration: u64, health: &Health) -> EngineError {
+        let kept = match &self.checkpoint {
+            Some(path) => format!("The last good checkpoint is {}.", path.display()),
+            None => "No checkpoint had been written yet.".to_owned(),
+        };
+        EngineError::NotFinite { iteration, health: health.sentences.join(" "), kept }
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { start: web_time::Instant::now(), waited: self.loader.waited(), iteration: self.state.iteration }
+    }
+
+    async fn warn_of_skipped(&mut self, batch: &Batch) {
+        for skipped in &batch.skipped {
+            if self.skipped.insert(skipped.name.clone(), skipped.reason.clone()).is_none() {
+                let message = format!("skipped {}: {}", skipped.name, skipped.reason);
+                self.port.emit(Event::Warning(message)).await;
+            }
+        }
+    }
+
+    /// PCA and attention of the watched pictures, from the teacher.
+    async fn pictures(&mut self) -> Result<(), EngineError> {
+        if self.watched.is_empty() {
+            return Ok(());
+        }
+        let iteration = self.state.iteration;
+        let look = self.watched.look(&self.state.teacher.backbone, iteration, &self.job.device.device).await?;
+        let path = self.record.pictures(&look)?;
+        if let Ok(mut slot) = self.port.latest.lock() {
+            *slot = Some(look);
+        }
+        self.port.emit(Event::Pictures { iteration, path }).await;
+        Ok(())
+    }
+
+    /// k-NN of the teacher's CLS features, where there are labels.
+    async fn evaluate(&mut self) -> Result<(), EngineError> {
+        let recipe = &self.job.recipe;
+        let Some(labelled) = self.job.sources.labelled.as_ref().filter(|_| recipe.train.evaluate_every > 0) else {
+            return Ok(());
+        };
+        let size = recipe.crops.global_size;
+        let device = &self.job.device.device;
+        let backbone = &self.state.teacher.backbone;
+        let evaluated = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, |_, _| ()).await?;
+        self.skipped.extend(evaluated.skipped);
+        let accuracy = evaluated.result;
+        let raw_pixels = match self.state.iteration {
+            0 => Some(knn_of_pixels(labelled, size)?.result),
+            _ => None,
+        };
+        let iteration = self.state.iteration;
+        self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref())?;
+        self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels }).await;
+        Ok(())
+    }
+
+    async fn save(&mut self) -> Result<(), EngineError> {
+        let Some(folder) = &self.job.folder else { return Ok(()) };
+        if self.saved_at == Some(self.state.iteration) {
+            return Ok(());
+        }
+        let keep = self.job.recipe.train.keep_checkpoints;
+        let path = checkpoint::save(&self.state, &self.job.recipe, &folder.checkpoints(), keep).await?;
+        self.checkpoint = Some(path.clone());
+        self.saved_at = Some(self.state.iteration);
+        self.port.emit(Event::Checkpoint { iteration: self.state.iteration, path }).await;
+        Ok(())
+    }
+
+    async fn finish(mut self, stopped: bool) -> Result<Finished, EngineError> {
+        self.save().await?;
+        let skipped: Vec<(String, String)> = self.skipped.into_iter().collect();
+        let report = self.record.report(self.job, self.state.iteration, &skipped)?;
+        Ok(Finished { iteration: self.state.iteration, stopped, checkpoint: self.checkpoint, report, skipped })
+    }
+}
+
+fn scheduled_values(schedule: &Scheduled, values: &mut Values) {
+    for (name, value) in [
+        ("lr", schedule.lr),
+        ("last_layer_lr", schedule.last_layer_lr),
+        ("weight_decay", schedule.weight_decay),
+        ("teacher_momentum", schedule.momentum),
+        ("teacher_temperature", schedule.teacher_temperature),
+    ] {
+        values.insert(name.to_owned(), value);
+    }
+}

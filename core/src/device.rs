@@ -1,0 +1,232 @@
+//! Which device computes: a GPU through wgpu, or burn's CPU backend.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::{Device, DeviceKind};
+use serde::Serialize;
+
+/// What a person may ask for: `auto`, `gpu:N` or `cpu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A discrete GPU, else an integrated one, else the CPU backend. Never a software GPU.
+    #[default]
+    Auto,
+    /// The adapter with this number in [`adapters`]; software GPUs too.
+    Gpu(usize),
+    /// burn's CPU backend.
+    Cpu,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu(0)),
+            _ => match text.strip_prefix("gpu:").map(str::parse) {
+                Some(Ok(index)) => Ok(Self::Gpu(index)),
+                _ => Err(DeviceError::Name(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Gpu(index) => write!(f, "gpu:{index}"),
+            Self::Cpu => f.write_str("cpu"),
+        }
+    }
+}
+
+/// Why a device can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The name is none of the known forms.
+    #[error("there is no device `{0}`: use auto, gpu, gpu:N (see `dinoscope devices`) or cpu")]
+    Name(String),
+    /// No adapter has that number.
+    #[error("there is no adapter gpu:{index}: this machine has {found}; `dinoscope devices` lists them")]
+    Missing {
+        /// The number asked for.
+        index: usize,
+        /// How many there are, in words.
+        found: String,
+    },
+}
+
+/// A GPU, or a program that acts as one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Adapter {
+    /// Number to choose it by: `gpu:N`.
+    pub index: usize,
+    /// Name the driver gives.
+    pub name: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: &'static str,
+    /// Vulkan, Metal, Dx12 or WebGPU.
+    pub backend: String,
+    /// Driver and its version, where known.
+    pub driver: String,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Largest part of a buffer that a program can bind, in bytes.
+    pub max_binding: u64,
+    /// Threads of a workgroup.
+    pub max_workgroup: u32,
+    /// Whether half precision is there.
+    pub f16: bool,
+    /// Whether subgroup operations are there.
+    pub subgroups: bool,
+    #[serde(skip)]
+    select: Option<DeviceKind>,
+}
+
+/// A device that was chosen, with what to tell the person about it.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Without autodiff.
+    pub device: Device,
+    /// For logs and titles: `NVIDIA GeForce … (Vulkan)` or `CPU (8 threads)`.
+    pub name: String,
+    /// A sentence for the person, for instance that there is no GPU.
+    pub note: Option<String>,
+}
+
+/// All adapters of this machine, in the order that `gpu:N` counts them.
+#[cfg(not(target_family = "wasm"))]
+pub fn adapters() -> Vec<Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let found = block_on(instance.enumerate_adapters(backends));
+    // burn counts adapters of each kind; the same order here makes the numbers agree.
+    let mut seen = [0usize; 3];
+    let mut list: Vec<Adapter> = Vec::new();
+    for adapter in found {
+        let info = adapter.get_info();
+        let limits = adapter.limits();
+        let features = adapter.features();
+        let mut next = |slot: usize| {
+            seen[slot] += 1;
+            seen[slot] - 1
+        };
+        let (kind, select) = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => ("discrete", Some(DeviceKind::DiscreteGpu(next(0)))),
+            wgpu::DeviceType::IntegratedGpu => ("integrated", Some(DeviceKind::IntegratedGpu(next(1)))),
+            wgpu::DeviceType::VirtualGpu => ("virtual", Some(DeviceKind::VirtualGpu(next(2)))),
+            wgpu::DeviceType::Cpu => ("software", Some(DeviceKind::Cpu)),
+            wgpu::DeviceType::Other => ("other", None),
+        };
+        list.push(Adapter {
+            index: 0,
+            name: info.name,
+            kind,
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            max_buffer: limits.max_buffer_size,
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_workgroup: limits.max_compute_invocations_per_workgroup,
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            select,
+        });
+    }
+    let rank = |kind: &str| ["discrete", "integrated", "virtual", "other", "software"].iter().position(|k| *k == kind);
+    list.sort_by_key(|a| rank(a.kind));
+    list.iter_mut().enumerate().for_each(|(i, a)| a.index = i);
+    list
+}
+
+/// Turns a choice into a device.
+///
+/// # Errors
+/// When `gpu:N` does not exist.
+#[cfg(not(target_family = "wasm"))]
+pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(cpu(None)),
+        DeviceChoice::Auto => {
+            let list = adapters();
+            match list.iter().find(|a| matches!(a.kind, "discrete" | "integrated" | "virtual")) {
+                Some(adapter) => Ok(gpu(adapter)),
+                None => {
+                    let software = list.iter().any(|a| a.kind == "software");
+                    let hint = if software { " (--device gpu takes the software one)" } else { "" };
+                    Ok(cpu(Some(format!("No GPU was found{hint}: computing on the CPU."))))
+                }
+            }
+        }
+        DeviceChoice::Gpu(index) => {
+            let list = adapters();
+            match list.get(index) {
+                Some(adapter) => Ok(gpu(adapter)),
+                None => Err(DeviceError::Missing {
+                    index,
+                    found: match list.len() {
+                        0 => "no usable adapter (is a Vulkan driver installed?)".to_owned(),
+                        1 => "one adapter, gpu:0".to_owned(),
+                        n => format!("{n} adapters, gpu:0 to gpu:{}", n - 1),
+                    },
+                }),
+            }
+        }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn gpu(adapter: &Adapter) -> Chosen {
+    let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
+    Chosen { device: Device::wgpu(kind), name: format!("{} ({})", adapter.name, adapter.backend), note: None }
+}
+
+/// burn's CPU backend.
+pub fn cpu(note: Option<String>) -> Chosen {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let plural = if threads == 1 { "" } else { "s" };
+    Chosen { device: Device::flex(), name: format!("CPU ({threads} thread{plural})"), note }
+}
+
+/// Runs a future to its end on this thread: the desktop's edge, where reading device memory may block.
+#[cfg(not(target_family = "wasm"))]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for name in ["auto", "cpu", "gpu:3"] {
+            assert_eq!(name.parse::<DeviceChoice>().unwrap().to_string(), name);
+        }
+        assert_eq!("gpu".parse::<DeviceChoice>().unwrap(), DeviceChoice::Gpu(0));
+        assert!("cuda".parse::<DeviceChoice>().unwrap_err().to_string().contains("gpu:N"));
+        assert!("gpu:x".parse::<DeviceChoice>().is_err());
+    }
+}

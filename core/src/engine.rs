@@ -1,0 +1,260 @@
+//! The seam between training and whoever watches it: commands in, events out.
+//!
+//! The command line, the window, the page and the tests are consumers of the same stream. Events are ordered and
+//! small; bulky state stays in a slot that holds only the newest value. An error that ends a run is the stream's
+//! last item, everything recoverable is a [`Event::Warning`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_channel::{Receiver, Sender};
+
+use crate::data::{DataError, Picture};
+use crate::device::Chosen;
+use crate::eval::knn::KnnResult;
+use crate::train::checkpoint::CheckpointError;
+use crate::train::health::Health;
+use crate::train::metrics::Values;
+use crate::train::run::{RunError, RunFolder};
+use crate::train::schedule::Scheduled;
+use crate::train::sources::Sources;
+use crate::train::trainer;
+use crate::train::watch::Look;
+use crate::train::Recipe;
+
+/// What a person may ask of a run.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Hold after the current step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Finish the step, save, end.
+    Stop,
+    /// Save after the current step.
+    Checkpoint,
+    /// Show features of these pictures from now on.
+    Watch(Vec<Picture>),
+}
+
+/// What happens in a run, in order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The run is set up.
+    Started {
+        /// Every value resolved.
+        recipe: Box<Recipe>,
+        /// What computes.
+        device: String,
+        /// What is trained on.
+        data: String,
+        /// Trainable values of backbone and heads.
+        parameters: usize,
+        /// Steps already done, when a run goes on.
+        iteration: u64,
+    },
+    /// Figures of a step.
+    Step(Box<Step>),
+    /// New pictures of the watched images; they are in the slot and, with a folder, on disk.
+    Pictures {
+        /// Steps done.
+        iteration: u64,
+        /// The strip that was written.
+        path: Option<PathBuf>,
+    },
+    /// k-NN accuracy of the teacher's CLS features.
+    Evaluation {
+        /// Steps done.
+        iteration: u64,
+        /// What was measured.
+        accuracy: KnnResult,
+        /// The same neighbours on raw pixels; measured once, at the start.
+        raw_pixels: Option<KnnResult>,
+    },
+    /// A checkpoint is on disk.
+    Checkpoint {
+        /// Steps done.
+        iteration: u64,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Something a person should know; the run goes on.
+    Warning(String),
+    /// The run holds.
+    Paused,
+    /// The run goes on.
+    Resumed,
+    /// The run ended in order.
+    Finished(Box<Finished>),
+}
+
+/// Figures of a step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The step, counted from 0.
+    pub iteration: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Losses and health figures by name.
+    pub values: Values,
+    /// Learning rate and other schedules of the step.
+    pub schedule: Scheduled,
+    /// Steps per second since the last report.
+    pub steps_per_second: f64,
+    /// Pictures per second since the last report.
+    pub images_per_second: f64,
+    /// Share of that time spent waiting for pictures.
+    pub waited: f64,
+    /// What the figures mean.
+    pub health: Health,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Steps done.
+    pub iteration: u64,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
+    /// The report.
+    pub report: Option<PathBuf>,
+    /// Pictures that could not be used: name and reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Pictures.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run's folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Pictures of the watched images.
+    #[error(transparent)]
+    Analysis(#[from] crate::analysis::AnalysisError),
+    /// k-NN.
+    #[error(transparent)]
+    Evaluation(#[from] crate::eval::run::EvaluationError),
+    /// The loss is no number any more.
+    #[error("the loss is not finite at step {iteration}: {health} {kept}")]
+    NotFinite {
+        /// The step, counted from 0.
+        iteration: u64,
+        /// What the figures say.
+        health: String,
+        /// Which checkpoint is still good.
+        kept: String,
+    },
+    /// The device gave up.
+    #[error("the device failed: {reason}\n{hint}")]
+    Device {
+        /// What it said.
+        reason: String,
+        /// Sizes, and what to lower.
+        hint: String,
+    },
+}
+
+/// Everything a run needs.
+pub struct Job {
+    /// What to do.
+    pub recipe: Recipe,
+    /// What computes.
+    pub device: Chosen,
+    /// Pictures.
+    pub sources: Sources,
+    /// Pictures whose features are shown as they form.
+    pub watch: Vec<Picture>,
+    /// Where the run is kept; nothing is written without one.
+    pub folder: Option<RunFolder>,
+    /// Go on from the folder's newest checkpoint.
+    pub resume: bool,
+}
+
+/// The newest pictures of the watched images.
+pub type Slot = Arc<Mutex<Option<Arc<Look>>>>;
+
+/// A run from the outside.
+pub struct Handle {
+    /// Commands in.
+    pub commands: Sender<Command>,
+    /// Events out; ends after `Finished` or an error.
+    pub events: Receiver<Result<Event, EngineError>>,
+    /// The newest pictures.
+    pub latest: Slot,
+}
+
+/// The run's side of the channels.
+pub(crate) struct Port {
+    pub commands: Receiver<Command>,
+    pub events: Sender<Result<Event, EngineError>>,
+    pub latest: Slot,
+}
+
+impl Port {
+    /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
+    pub async fn emit(&self, event: Event) {
+        let _ = self.events.send(Ok(event)).await;
+    }
+}
+
+fn channels() -> (Handle, Port) {
+    let (commands, commands_in) = async_channel::unbounded();
+    let (events_out, events) = async_channel::unbounded();
+    let latest = Slot::default();
+    let port = Port { commands: commands_in, events: events_out, latest: latest.clone() };
+    (Handle { commands, events, latest }, port)
+}
+
+/// Starts a run on a thread of its own, which does all work of the device.
+#[cfg(not(target_family = "wasm"))]
+pub fn start(job: Job) -> Handle {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    let (handle, port) = channels();
+    let hint = crate::train::memory::hint(&job.recipe);
+    let work = move || {
+        let events = port.events.clone();
+        // burn panics when the device is lost or out of memory: turn that into the stream's last item.
+        let outcome = catch_unwind(AssertUnwindSafe(|| crate::device::block_on(trainer::run(job, &port))));
+        let last = match outcome {
+            Ok(Ok(finished)) => Ok(Event::Finished(Box::new(finished))),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => {
+                let reason = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+                    .unwrap_or_else(|| "no reason was given".to_owned());
+                Err(EngineError::Device { reason, hint })
+            }
+        };
+        let _ = events.send_blocking(last);
+    };
+    let spawned = std::thread::Builder::new().name("dinoscope-engine".to_owned()).stack_size(32 << 20).spawn(work);
+    if let Err(error) = spawned {
+        let (unheard, port) = channels();
+        let reason = format!("no thread could be started: {error}");
+        let _ = port.events.send_blocking(Err(EngineError::Device { reason, hint: String::new() }));
+        return unheard;
+    }
+    handle
+}
+
+/// Starts a run as a task of the browser's event loop; `spawn` puts the future there.
+#[cfg(target_family = "wasm")]
+pub fn start(job: Job, spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>)) -> Handle {
+    let (handle, port) = channels();
+    spawn(Box::pin(async move {
+        let last = trainer::run(job, &port).await.map(|finished| Event::Finished(Box::new(finished)));
+        let _ = port.events.send(last).await;
+    }));
+    handle
+}

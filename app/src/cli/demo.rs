@@ -1,0 +1,73 @@
+//! `dinoscope demo`: a small training run with nothing prepared.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dinoscope_core::data::Picture;
+use dinoscope_core::data::source::scenes;
+use dinoscope_core::engine::Job;
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::{Recipe, sources};
+
+use super::{load, run};
+
+/// Train a small model on pictures that the program draws itself, and write a report.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where the run is kept [default: runs/demo-NNN].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Seed of weights, order, crops, masks.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Change a field of the recipe: --set train.iterations=100
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// One JSON object per line instead of a progress bar.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many scenes are watched.
+const WATCHED: usize = 6;
+
+/// Scenes that are looked at while training; they are never trained on.
+pub fn watched_scenes(size: usize) -> Vec<Picture> {
+    (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect()
+}
+
+/// Away from the seeds of training and evaluation.
+const WATCH_SEED: u64 = 7 << 40;
+
+/// Trains the `nano` preset on the built-in scenes and sums it up.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let mut overrides = vec![format!("train.seed={}", arguments.seed)];
+    overrides.extend(arguments.overrides);
+    let recipe = Recipe::preset("nano")?.with_overrides(&overrides)?;
+    let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
+    let job = Job {
+        sources: sources::open(&recipe)?,
+        watch: watched_scenes(2 * recipe.crops.global_size),
+        device: load::device(&arguments.device, arguments.json)?,
+        folder: Some(RunFolder::create(&out, &recipe)?),
+        resume: false,
+        recipe,
+    };
+    let summary = run::drive(job, arguments.json)?;
+    if arguments.json {
+        return Ok(());
+    }
+    if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
+        println!("k-NN accuracy, 12 classes, 95 % interval");
+        println!("  trained     {}", run::percent(trained));
+        println!("  untrained   {}", run::percent(untrained));
+        if let Some(raw) = &summary.raw_pixels {
+            println!("  raw pixels  {}", run::percent(raw));
+        }
+    }
+    run::say_finished(&summary);
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `dinoscope devices`: what can compute here.
+
+use anyhow::Result;
+use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
+
+/// List the devices that can compute.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// One JSON object per device.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints every adapter with its limits, and what `auto` would take.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let list = adapters();
+    if arguments.json {
+        for adapter in &list {
+            println!("{}", serde_json::to_string(adapter)?);
+        }
+        println!("{}", serde_json::json!({ "name": cpu(None).name, "kind": "cpu", "backend": "burn-flex" }));
+        return Ok(());
+    }
+    for a in &list {
+        let yes = |have: bool| if have { "yes" } else { "no" };
+        println!("gpu:{}  {} ({}, {})", a.index, a.name, a.backend, a.kind);
+        println!(
+            "       {}; buffers to {} MiB, bindings to {} MiB, {} threads a workgroup, f16 {}, subgroups {}",
+            if a.driver.is_empty() { "driver unknown" } else { &a.driver },
+            a.max_buffer >> 20,
+            a.max_binding >> 20,
+            a.max_workgroup,
+            yes(a.f16),
+            yes(a.subgroups)
+        );
+    }
+    println!("cpu    {}", cpu(None).name);
+    let auto = choose(DeviceChoice::Auto)?;
+    println!("auto   takes {}", auto.name);
+    Ok(())
+}

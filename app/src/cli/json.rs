@@ -1,0 +1,42 @@
+//! Events as JSON, one object a line.
+
+use dinoscope_core::engine::{EngineError, Event};
+use serde_json::{Value, json};
+
+/// An event as an object with its kind in `event`.
+pub fn event(event: &Event) -> Value {
+    match event {
+        Event::Started { recipe, device, data, parameters, iteration } => json!({
+            "event": "started", "preset": recipe.preset, "device": device, "data": data,
+            "parameters": parameters, "iteration": iteration, "iterations": recipe.train.iterations,
+        }),
+        Event::Step(step) => json!({
+            "event": "step", "iteration": step.iteration, "values": step.values,
+            "steps_per_second": step.steps_per_second, "images_per_second": step.images_per_second,
+            "waited": step.waited, "health": step.health,
+        }),
+        Event::Pictures { iteration, path } => {
+            json!({ "event": "pictures", "iteration": iteration, "path": path })
+        }
+        Event::Evaluation { iteration, accuracy, raw_pixels } => json!({
+            "event": "evaluation", "iteration": iteration, "knn": accuracy, "raw_pixels": raw_pixels,
+        }),
+        Event::Checkpoint { iteration, path } => {
+            json!({ "event": "checkpoint", "iteration": iteration, "path": path })
+        }
+        Event::Warning(message) => json!({ "event": "warning", "message": message }),
+        Event::Paused => json!({ "event": "paused" }),
+        Event::Resumed => json!({ "event": "resumed" }),
+        Event::Finished(finished) => json!({
+            "event": "finished", "iteration": finished.iteration, "stopped": finished.stopped,
+            "checkpoint": finished.checkpoint, "report": finished.report,
+            "skipped": finished.skipped.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }))
+                .collect::<Vec<_>>(),
+        }),
+    }
+}
+
+/// The error that ended a run.
+pub fn error(error: &EngineError) -> Value {
+    json!({ "event": "error", "message": error.to_string() })
+}

@@ -1,0 +1,105 @@
+//! The command line: one file for each word.
+
+// A command line prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod demo;
+mod devices;
+mod eval;
+mod features;
+mod json;
+mod load;
+mod progress;
+mod run;
+mod train;
+mod weights;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train, distil and look into DINOv2 models on any GPU, without Python.
+#[derive(Parser)]
+#[command(name = "dinoscope", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a small model on pictures that the program draws itself, and write a report. Needs nothing.
+    Demo(demo::Arguments),
+    /// Train a model on your pictures.
+    Train(train::Arguments),
+    /// PCA pictures, attention maps and raw features of pictures.
+    Features(features::Arguments),
+    /// Judge features on labelled pictures.
+    #[command(subcommand)]
+    Eval(eval::Command),
+    /// Look into, convert and download weights.
+    #[command(subcommand)]
+    Weights(weights::Command),
+    /// List the devices that can compute.
+    Devices(devices::Arguments),
+}
+
+/// What is wrong with what the person asked for; the program ends with status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Mistake(String);
+
+/// Runs the program: status 0 when done, 2 for a mistake of the person's, 1 for a fault.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Features(arguments) => features::run(arguments),
+        Command::Eval(command) => eval::run(command),
+        Command::Weights(command) => weights::run(command),
+        Command::Devices(arguments) => devices::run(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dinoscope: {}", chain(&error));
+            ExitCode::from(if is_mistake(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+/// An error with its causes, none said twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Whether the person can mend it by asking for something else.
+fn is_mistake(error: &anyhow::Error) -> bool {
+    use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
+    use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
+    use dinoscope_core::weights::WeightsError;
+    error.chain().any(|cause| {
+        cause.is::<Mistake>()
+            || cause.is::<RecipeError>()
+            || cause.is::<DataError>()
+            || cause.is::<DeviceError>()
+            || cause.is::<WeightsError>()
+            || cause.is::<RunError>()
+            || matches!(
+                cause.downcast_ref::<EngineError>(),
+                Some(
+                    EngineError::Data(_)
+                        | EngineError::Run(_)
+                        | EngineError::Checkpoint(CheckpointError::Content { .. })
+                )
+            )
+    })
+}

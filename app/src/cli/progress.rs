@@ -1,0 +1,82 @@
+//! Progress of long work: a bar on a terminal, now and then a line elsewhere, nothing beside JSON.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Where progress goes.
+pub enum Progress {
+    /// A bar with rate, time left and a message.
+    Bar(ProgressBar),
+    /// Lines, not more than one every few seconds.
+    Lines {
+        /// Steps in all.
+        total: u64,
+        /// When the last line was written.
+        last: Option<Instant>,
+    },
+    /// Nothing: someone reads JSON.
+    Silent,
+}
+
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+impl Progress {
+    /// Progress over `total` of `unit`.
+    pub fn new(total: u64, unit: &str, json: bool) -> Self {
+        if json {
+            return Self::Silent;
+        }
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines { total, last: None };
+        }
+        let bar = ProgressBar::new(total);
+        let template = format!("{{bar:32.cyan/dim}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        Self::Bar(bar)
+    }
+
+    /// The bar counts from here, so that its time left is right after a start in the middle.
+    pub fn start_at(&mut self, position: u64) {
+        if let Self::Bar(bar) = self {
+            bar.set_position(position);
+            bar.reset_eta();
+        }
+    }
+
+    /// `position` done; `message` says how it stands.
+    pub fn set(&mut self, position: u64, message: String) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_position(position);
+                bar.set_message(message);
+            }
+            Self::Lines { total, last } => {
+                if last.is_none_or(|at| at.elapsed() >= BETWEEN_LINES) || position == *total {
+                    eprintln!("{position}/{total}  {message}");
+                    *last = Some(Instant::now());
+                }
+            }
+            Self::Silent => {}
+        }
+    }
+
+    /// A line that stays, above the bar.
+    pub fn say(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            Self::Lines { .. } => eprintln!("{line}"),
+            Self::Silent => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Drives a run from the terminal: starts the engine, shows its events, stops it on Ctrl-C.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use dinoscope_core::device::block_on;
+use dinoscope_core::engine::{self, Command, Event, Finished, Handle, Job, Step};
+use dinoscope_core::eval::knn::KnnResult;
+use dinoscope_core::eval::run::headline;
+
+use super::json;
+use super::progress::Progress;
+
+/// What a run left, for the last lines on the terminal.
+#[derive(Default)]
+pub struct Summary {
+    /// How it ended.
+    pub finished: Option<Finished>,
+    /// k-NN before the first step.
+    pub untrained: Option<KnnResult>,
+    /// k-NN at the end.
+    pub trained: Option<KnnResult>,
+    /// k-NN on raw pixels.
+    pub raw_pixels: Option<KnnResult>,
+    /// Loss of the first and of the last report.
+    pub losses: Option<(f64, f64)>,
+}
+
+/// `72.1 % (68.4–75.6)`
+pub fn percent(result: &KnnResult) -> String {
+    let Some(score) = headline(result) else { return "nothing".to_owned() };
+    let (low, high) = score.top1.wilson95();
+    format!("{:.1} % ({:.1}–{:.1})", 100.0 * score.top1.value(), 100.0 * low, 100.0 * high)
+}
+
+/// Runs a job to its end and shows it.
+pub fn drive(job: Job, json: bool) -> Result<Summary> {
+    let total = job.recipe.train.iterations;
+    let mut progress = Progress::new(total, "steps", json);
+    let handle = engine::start(job);
+    stop_on_interrupt(&handle)?;
+    let mut summary = Summary::default();
+    // The stream ends after `Finished` or the error that ended the run.
+    while let Ok(item) = block_on(handle.events.recv()) {
+        match item {
+            Ok(event) => {
+                if json {
+                    println!("{}", json::event(&event));
+                }
+                show(&event, &mut progress, &mut summary);
+                if let Event::Finished(finished) = event {
+                    progress.finish();
+                    summary.finished = Some(*finished);
+                    break;
+                }
+            }
+            Err(error) => {
+                progress.finish();
+                if json {
+                    println!("{}", json::error(&error));
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(summary)
+}
+
+fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
+    match event {
+        Event::Started { recipe, device, data, parameters, iteration } => {
+            let m = &recipe.model;
+            progress.say(&format!(
+                "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}",
+                recipe.preset,
+                m.depth,
+                m.dim,
+                m.patch,
+                *parameters as f64 / 1e6,
+                recipe.train.batch
+            ));
+            if *iteration > 0 {
+                progress.say(&format!("going on at step {iteration}"));
+            }
+            progress.start_at(*iteration);
+        }
+        Event::Step(step) => {
+            let loss = step.values.get("loss").copied().unwrap_or(f64::NAN);
+            summary.losses = Some((summary.losses.map_or(loss, |(first, _)| first), loss));
+            progress.set(step.iteration + 1, step_message(step, loss));
+        }
+        Event::Evaluation { iteration, accuracy, raw_pixels } => {
+            progress.say(&format!("k-NN after {iteration} steps: {}", percent(accuracy)));
+            if *iteration == 0 {
+                summary.untrained = Some(accuracy.clone());
+            }
+            summary.trained = Some(accuracy.clone());
+            if let Some(raw) = raw_pixels {
+                progress.say(&format!("k-NN on raw pixels: {}", percent(raw)));
+                summary.raw_pixels = Some(raw.clone());
+            }
+        }
+        Event::Warning(message) => progress.say(&format!("warning: {message}")),
+        Event::Paused => progress.say("paused"),
+        Event::Resumed => progress.say("going on"),
+        Event::Pictures { .. } | Event::Checkpoint { .. } | Event::Finished(_) => {}
+    }
+}
+
+fn step_message(step: &Step, loss: f64) -> String {
+    let waited = if step.waited > 0.1 { format!(", {:.0} % waiting for pictures", 100.0 * step.waited) } else { String::new() };
+    format!("loss {loss:.3}  {:.1} images/s{waited}", step.images_per_second)
+}
+
+/// The first Ctrl-C finishes the step and saves; the second ends the program at once.
+fn stop_on_interrupt(handle: &Handle) -> Result<()> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let commands = handle.commands.clone();
+    ctrlc::set_handler(move || {
+        if ASKED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step (Ctrl-C again to end at once)");
+        let _ = commands.try_send(Command::Stop);
+    })
+    .context("can't listen for Ctrl-C")
+}
+
+/// The last lines of a run: where everything is, and what could not be used.
+pub fn say_finished(summary: &Summary) {
+    let Some(finished) = &summary.finished else { return };
+    if let Some((first, last)) = summary.losses {
+        println!("loss {first:.3} → {last:.3}");
+    }
+    if !finished.skipped.is_empty() {
+        println!("{} pictures could not be used:", finished.skipped.len());
+        for (name, reason) in finished.skipped.iter().take(20) {
+            println!("  {name}: {reason}");
+        }
+        if finished.skipped.len() > 20 {
+            println!("  … and {} more", finished.skipped.len() - 20);
+        }
+    }
+    if let Some(path) = &finished.checkpoint {
+        println!("checkpoint  {}", path.display());
+    }
+    if let Some(path) = &finished.report {
+        println!("report      {}", path.display());
+    }
+    if finished.stopped {
+        println!("stopped after {} steps; --resume goes on", finished.iteration);
+    }
+}

@@ -1,0 +1,109 @@
+//! `dinoscope train`: a run on a person's pictures.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use dinoscope_core::data::Picture;
+use dinoscope_core::data::source::Source;
+use dinoscope_core::engine::Job;
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::{Recipe, presets, sources};
+
+use super::{demo, load, run};
+
+/// Train a model on your pictures.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A recipe file, or the name of a preset: nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
+    recipe: Option<PathBuf>,
+    /// A folder of pictures (nested), an IDX images file, or `scenes` for the built-in pictures.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Take the names of subfolders as labels, to measure k-NN accuracy during training.
+    #[arg(long)]
+    labels: bool,
+    /// Change a field of the recipe: --set train.batch=32
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Where the run is kept [default: runs/PRESET-NNN].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Go on from the newest checkpoint in --out.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// One JSON object per line instead of a progress bar.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many pictures of the data are watched.
+const WATCHED: usize = 6;
+
+/// Resolves the recipe, opens the pictures, trains.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let recipe = recipe(&arguments)?;
+    let out = arguments.out.unwrap_or_else(|| load::fresh_run(&recipe.preset));
+    let sources = sources::open(&recipe)?;
+    let device = load::device(&arguments.device, arguments.json)?;
+    let watch = match recipe.data.path.as_str() {
+        "scenes" => demo::watched_scenes(2 * recipe.crops.global_size),
+        _ => some_pictures(sources.train.as_ref()),
+    };
+    let folder = match arguments.resume {
+        true => RunFolder::reopen(&out, &recipe)?,
+        false => RunFolder::create(&out, &recipe)?,
+    };
+    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume: arguments.resume };
+    let summary = run::drive(job, arguments.json)?;
+    if !arguments.json {
+        if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
+            println!("k-NN accuracy {}, untrained {}", run::percent(trained), run::percent(untrained));
+        }
+        run::say_finished(&summary);
+    }
+    Ok(())
+}
+
+/// The recipe of the file, preset or run, with the flags on top.
+fn recipe(arguments: &Arguments) -> Result<Recipe> {
+    let mut overrides = Vec::new();
+    if let Some(data) = &arguments.data {
+        // Kept absolute, so that a run goes on from any folder.
+        let path = if data == Path::new("scenes") { data.clone() } else { std::path::absolute(data)? };
+        overrides.push(format!("data.path={}", toml_string(&path)));
+    }
+    if arguments.labels {
+        overrides.push("data.labels=true".to_owned());
+    }
+    overrides.extend(arguments.overrides.iter().cloned());
+    let recipe = match (&arguments.recipe, &arguments.out) {
+        (None, Some(out)) if arguments.resume => RunFolder::open(out)?.recipe()?.with_overrides(&overrides)?,
+        (None, _) => Recipe::preset("nano")?.with_overrides(&overrides)?,
+        (Some(named), _) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
+            Some(preset) => Recipe::preset(preset)?.with_overrides(&overrides)?,
+            None if !named.exists() && named.extension().is_none() => {
+                Recipe::preset(&named.to_string_lossy())?
+            }
+            None => {
+                let text = std::fs::read_to_string(named)
+                    .map_err(|e| super::Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
+                Recipe::from_toml(&text, &overrides).with_context(|| named.display().to_string())?
+            }
+        },
+    };
+    Ok(recipe)
+}
+
+fn toml_string(path: &Path) -> String {
+    format!("{:?}", path.to_string_lossy())
+}
+
+/// Pictures spread over the source, for the film of the run. What can't be loaded is left out here; training
+/// reports it.
+fn some_pictures(source: &dyn Source) -> Vec<Picture> {
+    let step = (source.len() / WATCHED).max(1);
+    (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
+}

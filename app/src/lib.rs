@@ -1,0 +1,3 @@
+//! Dinoscope's face: the command line, and the window that desktop and web share.
+
+pub mod cli;

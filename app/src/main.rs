@@ -1,0 +1,5 @@
+//! The `dinoscope` program.
+
+fn main() -> std::process::ExitCode {
+    dinoscope::cli::main()
+}

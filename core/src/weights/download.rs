@@ -1,0 +1,423 @@
+//! Fetching released weights: resumable, verified, and never half-finished under the final name.
+//!
+//! The publisher states no checksums. What can be held against a download is therefore the server's size and entity
+//! tag, a checksum that the caller knows, and the SHA-256 that is written beside the file the first time.
+
+use super::WeightsError;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::http::{Response, StatusCode, header};
+
+/// Where the official weights are.
+pub const BASE_URL: &str = "https://dl.fbaipublicfiles.com/dinov2";
+/// Attempts after a connection that broke; each must have brought something.
+const RETRIES: usize = 8;
+
+/// A released model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// Name for [`pull`], as in the official hub (`dinov2_vits14_reg`).
+    pub name: &'static str,
+    /// Path below [`BASE_URL`].
+    pub path: &'static str,
+    /// Number of values, position table for 518 pixels and mask token included.
+    pub parameters: u64,
+}
+
+impl Released {
+    /// Full address.
+    pub fn url(&self) -> String {
+        format!("{BASE_URL}/{}", self.path)
+    }
+
+    /// Size of the file to within a fraction of a percent: float32, and a little for names.
+    pub fn approximate_bytes(&self) -> u64 {
+        4 * self.parameters
+    }
+}
+
+const RELEASED: [Released; 8] = [
+    Released {
+        name: "dinov2_vits14",
+        path: "dinov2_vits14/dinov2_vits14_pretrain.pth",
+        parameters: 22_056_576,
+    },
+    Released {
+        name: "dinov2_vitb14",
+        path: "dinov2_vitb14/dinov2_vitb14_pretrain.pth",
+        parameters: 86_580_480,
+    },
+    Released {
+        name: "dinov2_vitl14",
+        path: "dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+        parameters: 304_368_640,
+    },
+    Released {
+        name: "dinov2_vitg14",
+        path: "dinov2_vitg14/dinov2_vitg14_pretrain.pth",
+        parameters: 1_136_480_768,
+    },
+    Released {
+        name: "dinov2_vits14_reg",
+        path: "dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
+        parameters: 22_058_112,
+    },
+    Released {
+        name: "dinov2_vitb14_reg",
+        path: "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth",
+        parameters: 86_583_552,
+    },
+    Released {
+        name: "dinov2_vitl14_reg",
+        path: "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
+        parameters: 304_372_736,
+    },
+    Released {
+        name: "dinov2_vitg14_reg",
+        path: "dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth",
+        parameters: 1_136_486_912,
+    },
+];
+
+/// Every model that [`pull`] knows by name.
+pub fn names() -> &'static [Released] {
+    &RELEASED
+}
+
+/// The model called `name`; `…_reg4` is accepted for `…_reg`.
+pub fn find(name: &str) -> Option<&'static Released> {
+    let name = name.strip_suffix('4').filter(|n| n.ends_with("_reg")).unwrap_or(name);
+    RELEASED.iter().find(|released| released.name == name)
+}
+
+/// `$XDG_CACHE_HOME/dinoscope/weights`, else `~/.cache/dinoscope/weights`; on Windows below `%LOCALAPPDATA%`.
+pub fn default_cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
+    let base = base.or_else(|| Some(set("HOME").or_else(|| set("USERPROFILE"))?.join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("dinoscope").join("weights")
+}
+
+/// Where a file pulled as `name_or_url` lies, whether it is there or not.
+///
+/// # Errors
+/// If it is neither a known name nor an `http(s)` address of a file.
+pub fn target(name_or_url: &str, cache: &Path) -> Result<PathBuf, WeightsError> {
+    locate(name_or_url, cache, None).map(|(_, path)| path)
+}
+
+/// Fetch a released model by name, or any file by address, into the folder `cache`; returns where it lies.
+///
+/// A file that is there already is not fetched again. An attempt that broke off continues where it ended. `progress`
+/// hears bytes so far and in total, and may stop. `base_url` replaces [`BASE_URL`]. With `expected_sha256`, a file
+/// with another checksum is discarded. The checksum is kept in `<file>.sha256`, in the form that `sha256sum -c` reads.
+///
+/// # Errors
+/// If the network, the server, the disk or the checksum is not as it should be; the message says where to put the file
+/// by hand.
+pub fn pull(
+    name_or_url: &str,
+    cache: &Path,
+    base_url: Option<&str>,
+    progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
+    expected_sha256: Option<&str>,
+) -> Result<PathBuf, WeightsError> {
+    let (url, path) = locate(name_or_url, cache, base_url)?;
+    if path.is_file() {
+        let size = fs::metadata(&path).map_err(|e| disk(&path, "read", e))?.len();
+        let known =
+            expected_sha256.is_none_or(|wanted| sha256(&path).is_ok_and(|found| same(wanted, &found)));
+        if known {
+            let _ = progress(size, Some(size));
+            return Ok(path);
+        }
+    }
+    fs::create_dir_all(cache).map_err(|e| disk(cache, "create", e))?;
+    let mut job = Job::open(url, path)?;
+    job.fetch(progress)?;
+    job.finish(expected_sha256)
+}
+
+/// Address and final place.
+fn locate(
+    name_or_url: &str,
+    cache: &Path,
+    base_url: Option<&str>,
+) -> Result<(String, PathBuf), WeightsError> {
+    let file_of =
+        |url: &str| url.split(['?', '#']).next().and_then(|u| u.rsplit('/').next()).unwrap_or("").to_string();
+    if let Some(released) = find(name_or_url) {
+        let url = format!("{}/{}", base_url.unwrap_or(BASE_URL).trim_end_matches('/'), released.path);
+        let path = cache.join(file_of(&url));
+        return Ok((url, path));
+    }
+    let unsupported = |reason: String| WeightsError::Unsupported { file: name_or_url.into(), reason };
+    if !name_or_url.starts_with("https://") && !name_or_url.starts_with("http://") {
+        let known: Vec<_> = RELEASED.iter().map(|r| r.name).collect();
+        return Err(unsupported(format!(
+            "is no released model; there are {}, or give an address",
+            known.join(", ")
+        )));
+    }
+    let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let file: String = file_of(name_or_url).chars().filter(|&c| keep(c)).collect();
+    if file.trim_matches('.').is_empty() || name_or_url.splitn(4, '/').nth(3).is_none_or(str::is_empty) {
+        return Err(unsupported("is an address without a file".into()));
+    }
+    // Files of different models often have one name (model.safetensors).
+    let digest = hex(&Sha256::digest(name_or_url.as_bytes()));
+    Ok((name_or_url.into(), cache.join(format!("{}-{file}", &digest[..8]))))
+}
+
+/// What is remembered about a `.part`, so that it is only continued with the same contents.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    url: String,
+    validator: Option<String>,
+    total: Option<u64>,
+}
+
+/// A download under way.
+struct Job {
+    url: String,
+    path: PathBuf,
+    part_path: PathBuf,
+    origin_path: PathBuf,
+    part: File,
+    done: u64,
+    origin: Origin,
+}
+
+impl Job {
+    fn open(url: String, path: PathBuf) -> Result<Self, WeightsError> {
+        let (part_path, origin_path) = (beside(&path, ".part"), beside(&path, ".part.json"));
+        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part_path);
+        let part = open.map_err(|e| disk(&part_path, "write", e))?;
+        if let Err(TryLockError::WouldBlock) = part.try_lock() {
+            return Err(failed(&url, &path, "another process is fetching it at this moment".into()));
+        }
+        let origin: Origin = fs::read(&origin_path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default();
+        let mut job = Self { url, path, part_path, origin_path, part, done: 0, origin };
+        // Without a total or a validator there is no way to know that the rest belongs to the beginning.
+        let known = job.origin.total.is_some() || job.origin.validator.is_some();
+        if job.origin.url == job.url && known {
+            job.done = job.part.metadata().map_err(|e| disk(&job.part_path, "read", e))?.len();
+        }
+        Ok(job)
+    }
+
+    fn failed(&self, reason: String) -> WeightsError {
+        failed(&self.url, &self.path, reason)
+    }
+
+    /// Until everything is there.
+    fn fetch(
+        &mut self,
+        progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
+    ) -> Result<(), WeightsError> {
+        let agent = agent(&self.url);
+        for _ in 0..=RETRIES {
+            let before = self.done;
+            match self.attempt(&agent, progress)? {
+                Attempt::Complete => return Ok(()),
+                Attempt::Restart => {}
+                Attempt::Broken(reason) if self.done <= before => return Err(self.failed(reason)),
+                Attempt::Broken(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
+        let total = self.origin.total.map_or("an unknown number".into(), |t| t.to_string());
+        let reason = format!(
+            "the connection broke {RETRIES} times; {} of {total} bytes have arrived, and the next attempt continues there",
+            self.done
+        );
+        Err(self.failed(reason))
+    }
+
+    fn attempt(
+        &mut self,
+        agent: &ureq::Agent,
+        progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
+    ) -> Result<Attempt, WeightsError> {
+        let mut request = agent.get(&self.url);
+        if self.done > 0 {
+            request = request.header("Range", format!("bytes={}-", self.done));
+            if let Some(validator) = &self.origin.validator {
+                request = request.header("If-Range", validator);
+            }
+        }
+        let mut response = match request.call() {
+            Ok(response) => response,
+            Err(e) => return Ok(Attempt::Broken(explain(&e))),
+        };
+        let (first, total) = content_range(&response);
+        match response.status() {
+            StatusCode::OK => self.begin(&response)?,
+            StatusCode::PARTIAL_CONTENT
+                if first == Some(self.done)
+                    && (self.origin.total.is_none() || total == self.origin.total) => {}
+            StatusCode::RANGE_NOT_SATISFIABLE if self.done > 0 && total == Some(self.done) => {
+                self.origin.total = total;
+                return Ok(Attempt::Complete);
+            }
+            // The server's file is another one now, or it answered for a range that was not asked for.
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if self.done > 0 => {
+                self.done = 0;
+                return Ok(Attempt::Restart);
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(self.failed("the server has no such file (404)".into()));
+            }
+            status => return Err(self.failed(format!("the server answered {status}"))),
+        }
+        self.part.seek(SeekFrom::Start(self.done)).map_err(|e| disk(&self.part_path, "write", e))?;
+        if progress(self.done, self.origin.total).is_break() {
+            return Err(WeightsError::Cancelled { url: self.url.clone() });
+        }
+        let mut body = response.body_mut().as_reader();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let count = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Ok(Attempt::Broken(format!("the connection broke: {e}"))),
+            };
+            self.part.write_all(&buffer[..count]).map_err(|e| disk(&self.part_path, "write", e))?;
+            self.done += count as u64;
+            if progress(self.done, self.origin.total).is_break() {
+                return Err(WeightsError::Cancelled { url: self.url.clone() });
+            }
+        }
+        match self.origin.total {
+            Some(total) if self.done < total => {
+                Ok(Attempt::Broken(format!("the connection ended after {} of {total} bytes", self.done)))
+            }
+            Some(total) if self.done > total => {
+                Err(self.failed(format!("the server sent {} bytes, but announced {total}", self.done)))
+            }
+            _ => Ok(Attempt::Complete),
+        }
+    }
+
+    /// A whole file comes: forget what was there, and note what this one is.
+    fn begin(&mut self, response: &Response<ureq::Body>) -> Result<(), WeightsError> {
+        let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
+        if text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")) {
+            let reason = "the server sent a web page; perhaps this network wants a login first";
+            return Err(self.failed(reason.into()));
+        }
+        // Weak entity tags may not be used to continue (RFC 9110, section 13.1.5).
+        let tag = text(header::ETAG).filter(|tag| !tag.starts_with("W/"));
+        self.origin = Origin {
+            url: self.url.clone(),
+            validator: tag.or_else(|| text(header::LAST_MODIFIED)),
+            total: text(header::CONTENT_LENGTH).and_then(|n| n.parse().ok()),
+        };
+        self.done = 0;
+        self.part.set_len(0).map_err(|e| disk(&self.part_path, "write", e))?;
+        let json = serde_json::to_vec(&self.origin).unwrap_or_default();
+        fs::write(&self.origin_path, json).map_err(|e| disk(&self.origin_path, "write", e))
+    }
+
+    /// Everything is there: verify, record, and put it in its place.
+    fn finish(self, expected_sha256: Option<&str>) -> Result<PathBuf, WeightsError> {
+        self.part.set_len(self.done).map_err(|e| disk(&self.part_path, "write", e))?;
+        self.part.sync_all().map_err(|e| disk(&self.part_path, "write", e))?;
+        // Windows neither reads nor renames a file that is locked.
+        drop(self.part);
+        let found = sha256(&self.part_path).map_err(|e| disk(&self.part_path, "read", e))?;
+        let _ = fs::remove_file(&self.origin_path);
+        if let Some(expected) = expected_sha256.filter(|expected| !same(expected, &found)) {
+            let _ = fs::remove_file(&self.part_path);
+            let (file, expected) = (self.path.display().to_string(), expected.trim().to_lowercase());
+            return Err(WeightsError::Checksum { file, expected, found });
+        }
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let sidecar = beside(&self.path, ".sha256");
+        fs::write(&sidecar, format!("{found}  {name}\n")).map_err(|e| disk(&sidecar, "write", e))?;
+        fs::rename(&self.part_path, &self.path).map_err(|e| disk(&self.path, "write", e))?;
+        Ok(self.path)
+    }
+}
+
+/// How one request ended.
+enum Attempt {
+    Complete,
+    /// What was there is useless; ask again from the start.
+    Restart,
+    /// The connection failed, with the reason.
+    Broken(String),
+}
+
+fn agent(url: &str) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        // Ranges count the bytes of the file, not of a compressed form.
+        .accept_encoding("identity")
+        .user_agent(concat!("dinoscope/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_per_read(Some(Duration::from_secs(60)));
+    let local =
+        ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|host| url.starts_with(host));
+    if local { config.proxy(None).build().into() } else { config.build().into() }
+}
+
+/// First byte and total of `Content-Range: bytes 100-199/200` or `bytes */200`.
+fn content_range(response: &Response<ureq::Body>) -> (Option<u64>, Option<u64>) {
+    let value = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
+    let Some((range, total)) = value.and_then(|v| v.trim().strip_prefix("bytes ")?.split_once('/')) else {
+        return (None, None);
+    };
+    (range.split_once('-').and_then(|(first, _)| first.trim().parse().ok()), total.trim().parse().ok())
+}
+
+fn explain(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::HostNotFound => "its host cannot be found; is this machine connected?".into(),
+        ureq::Error::Timeout(_) => "the server does not answer in time".into(),
+        ureq::Error::Io(e) => format!("no connection ({e})"),
+        other => other.to_string(),
+    }
+}
+
+fn failed(url: &str, path: &Path, reason: String) -> WeightsError {
+    WeightsError::Download { url: url.into(), reason, by_hand: path.display().to_string() }
+}
+
+fn disk(path: &Path, action: &'static str, error: io::Error) -> WeightsError {
+    WeightsError::io(&path.display().to_string(), action, error)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// SHA-256 of a file, in lower-case hexadecimal.
+fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn same(wanted: &str, found: &str) -> bool {
+    wanted.trim().eq_ignore_ascii_case(found)
+}

@@ -1,0 +1,101 @@
+//! Weights files in and out: official `.pth`, Hugging Face, timm and safetensors, all to one set of key names.
+//!
+//! [`load`] and [`from_bytes`] read any of them and work out the model's shape from the tensors; [`save`] writes any
+//! layout as safetensors; [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the
+//! desktop, `download` fetches the released models.
+//!
+//! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
+//! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
+
+#[cfg(not(target_family = "wasm"))]
+pub mod download;
+mod error;
+mod heads;
+mod hugging_face;
+mod inspect;
+mod official;
+mod open;
+mod pickle;
+mod pickle_torch;
+mod plan;
+mod pth;
+mod safetensors;
+mod save;
+mod shapes;
+mod source;
+mod state_dict;
+#[cfg(test)]
+mod tests;
+mod timm;
+mod wrapped;
+
+use crate::model::config::VitConfig;
+pub use error::WeightsError;
+pub use hugging_face::{config_json, preprocessor_json};
+pub use inspect::{Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes};
+pub use save::{save, save_with_heads, to_bytes};
+use serde::{Deserialize, Serialize};
+pub use shapes::{check, expected_shapes, guess_heads, infer_config};
+pub use state_dict::{HostTensor, StateDict};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Whose key names a file uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// The official repository's names (`blocks.0.attn.qkv.weight`).
+    Official,
+    /// Hugging Face `transformers` names (`encoder.layer.0.attention.attention.query.weight`).
+    HuggingFace,
+    /// timm's names: official ones with `reg_token`, packed SwiGLU as `mlp.fc1`, and folded CLS position.
+    Timm,
+}
+
+/// A weights file, read and checked.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The backbone by official key names, without prefix or block chunks; exactly [`expected_shapes`] of `config`.
+    pub backbone: StateDict,
+    /// Projection heads that came along, by name (`dino_head`, `ibot_head`): `mlp.0.weight`, …,
+    /// `last_layer.weight_g`, `last_layer.weight_v`.
+    pub heads: BTreeMap<String, StateDict>,
+    /// The backbone's shape.
+    pub config: VitConfig,
+    /// Whose names the file used.
+    pub layout: Layout,
+    /// What a person may want to know: guesses made and tensors not used.
+    pub notes: Vec<String>,
+    /// Where it came from, for messages.
+    pub file: String,
+}
+
+/// Read a weights file, an index of shards, or a folder that holds one (as Hugging Face's do).
+///
+/// # Errors
+/// If the file is not one, is damaged, or holds anything but a complete backbone; see [`WeightsError`].
+pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
+    let (mut source, config) = open::path(path)?;
+    plan::resolve(&*source, config.as_deref())?.read(&mut *source)
+}
+
+/// Read weights from memory; `name` is for messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Checkpoint, WeightsError> {
+    from_bytes_with_config(name, bytes, None)
+}
+
+/// [`from_bytes`] with the contents of a Hugging Face `config.json`, which tells how many heads there are.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes_with_config(
+    name: &str,
+    bytes: &[u8],
+    config_json: Option<&[u8]>,
+) -> Result<Checkpoint, WeightsError> {
+    let mut source = open::bytes(name, bytes)?;
+    plan::resolve(&*source, config_json)?.read(&mut *source)
+}

@@ -1,0 +1,245 @@
+//! Which names a pickle may use, and what the few known ones stand for.
+//!
+//! Three verdicts: known (a constructor below, written in Rust), opaque (kept as a name, never called), refused (a
+//! name that only an attack uses; the whole file is turned down so that its owner learns about it).
+
+use super::pickle::{Id, Machine, Node, Outcome, PickleError, Storage, Tensor, malformed};
+use super::source::Dtype;
+
+/// A name that is understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Known {
+    /// `collections.OrderedDict`, `defaultdict`, `dict`.
+    Dict,
+    /// `torch.Size`, `tuple`, `list`: returns its argument.
+    Same,
+    /// `torch._utils._rebuild_tensor_v2` and `_v3`, which names the number type in its seventh argument.
+    Tensor { v3: bool },
+    /// `torch._utils._rebuild_parameter`: a tensor with flags around it.
+    Parameter,
+    /// `torch._tensor._rebuild_from_type_v2(function, type, arguments, state)`.
+    FromType,
+    /// `torch.FloatStorage`, …; `None` for an untyped storage.
+    Storage(Option<Dtype>),
+    /// `torch.float32`, ….
+    Dtype(Dtype),
+}
+
+/// Modules that reach outside the process or run code given as text.
+const REFUSED_MODULES: [&str; 34] = [
+    "os",
+    "posix",
+    "nt",
+    "posixpath",
+    "ntpath",
+    "subprocess",
+    "_posixsubprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "_socket",
+    "runpy",
+    "pty",
+    "importlib",
+    "ctypes",
+    "_ctypes",
+    "code",
+    "codeop",
+    "commands",
+    "pickle",
+    "_pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "marshal",
+    "webbrowser",
+    "urllib",
+    "urllib2",
+    "http",
+    "requests",
+    "asyncio",
+    "multiprocessing",
+    "pip",
+    "timeit",
+];
+/// The same among Python's built-in functions.
+const REFUSED_BUILTINS: [&str; 10] =
+    ["eval", "exec", "execfile", "compile", "open", "__import__", "input", "breakpoint", "apply", "globals"];
+/// The same inside modules that are harmless otherwise.
+const REFUSED_NAMES: [&str; 7] = [
+    "torch.load",
+    "torch.serialization.load",
+    "torch.hub.load",
+    "torch.hub.download_url_to_file",
+    "types.FunctionType",
+    "types.CodeType",
+    "operator.methodcaller",
+];
+
+/// What `module.name` is to be taken for.
+pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
+    let full = format!("{module}.{name}");
+    let outer = module.split('.').next().unwrap_or(module);
+    let builtin = matches!(module, "builtins" | "__builtin__");
+    if REFUSED_MODULES.contains(&outer)
+        || (builtin && REFUSED_BUILTINS.contains(&name.split('.').next().unwrap_or(name)))
+        || REFUSED_NAMES.contains(&full.as_str())
+    {
+        return Err(PickleError::Refused(full));
+    }
+    let known = match (module, name) {
+        ("collections", "OrderedDict" | "defaultdict") => Known::Dict,
+        ("torch", "Size") => Known::Same,
+        ("torch._utils", "_rebuild_tensor_v2") => Known::Tensor { v3: false },
+        ("torch._utils", "_rebuild_tensor_v3") => Known::Tensor { v3: true },
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Known::Parameter,
+        ("torch._tensor", "_rebuild_from_type_v2") => Known::FromType,
+        ("torch.storage", "UntypedStorage" | "TypedStorage") | ("torch", "UntypedStorage") => {
+            Known::Storage(None)
+        }
+        (_, "dict") if builtin => Known::Dict,
+        (_, "list" | "tuple") if builtin => Known::Same,
+        ("torch" | "torch.cuda", _) => match (Dtype::from_storage(name), Dtype::from_torch(name)) {
+            (Some(dtype), _) => Known::Storage(Some(dtype)),
+            (None, Some(dtype)) => Known::Dtype(dtype),
+            _ => return Ok(Node::Opaque(full)),
+        },
+        _ => return Ok(Node::Opaque(full)),
+    };
+    Ok(Node::Global(known))
+}
+
+/// A name for an object that is not understood.
+pub(super) fn name_of(node: &Node) -> String {
+    match node {
+        Node::Opaque(name) => name.clone(),
+        Node::Global(known) => format!("{known:?}"),
+        _ => "an object without a name".into(),
+    }
+}
+
+/// What a call gives.
+pub(super) enum Built {
+    /// A new value.
+    New(Node),
+    /// One of its arguments.
+    Same(Id),
+}
+
+/// What calling `callee` would give: built here for known names, opaque for others.
+pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> Outcome<Built> {
+    let known = match machine.get(callee) {
+        Node::Global(known) => known.clone(),
+        other => return Ok(Built::New(Node::Opaque(name_of(other)))),
+    };
+    let node = match known {
+        Known::Same | Known::Parameter => {
+            return match (known, arguments) {
+                (Known::Same, []) => Ok(Built::New(Node::List(Vec::new()))),
+                (Known::Same, [only]) | (_, [only, ..]) => Ok(Built::Same(*only)),
+                _ => malformed("a parameter without a tensor"),
+            };
+        }
+        Known::Dict => {
+            // Looking through a long list costs time even if it holds no pairs.
+            if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id)) {
+                machine.charge(items.len())?;
+            }
+            let pairs = pairs(machine, arguments);
+            Ok(Node::Dict(pairs))
+        }
+        Known::Tensor { v3 } => tensor(machine, arguments, v3),
+        Known::FromType => {
+            let (Some(&function), Some(&inner)) = (arguments.first(), arguments.get(2)) else {
+                return malformed("a tensor type without arguments");
+            };
+            match (machine.get(function), machine.get(inner)) {
+                (Node::Global(Known::Tensor { v3 }), Node::Tuple(inner)) => tensor(machine, inner, *v3),
+                (function, _) => Ok(Node::Opaque(name_of(function))),
+            }
+        }
+        Known::Storage(_) | Known::Dtype(_) => Ok(Node::Opaque("a storage inside the pickle".into())),
+    }?;
+    Ok(Built::New(node))
+}
+
+/// The items of `OrderedDict([[key, value], …])`; other arguments (a `defaultdict`'s factory) hold none.
+fn pairs(machine: &Machine, arguments: &[Id]) -> Vec<(Id, Id)> {
+    let mut pairs = Vec::new();
+    if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id)) {
+        for &item in items {
+            if let Node::Tuple(pair) | Node::List(pair) = machine.get(item)
+                && let [key, value] = pair[..]
+            {
+                pairs.push((key, value));
+            }
+        }
+    }
+    pairs
+}
+
+fn tensor(machine: &Machine, arguments: &[Id], v3: bool) -> Outcome<Node> {
+    let [storage, offset, shape, strides, rest @ ..] = arguments else {
+        return malformed("a tensor without storage, offset, shape and strides");
+    };
+    let storage = match machine.get(*storage) {
+        Node::Storage(storage) => storage.clone(),
+        Node::Opaque(name) => return Ok(Node::Opaque(name.clone())),
+        _ => return malformed("a tensor whose storage is not one"),
+    };
+    let named = match rest.get(2).filter(|_| v3).map(|&id| machine.get(id)) {
+        Some(Node::Global(Known::Dtype(dtype))) => Some(dtype.clone()),
+        Some(other) => Some(Dtype::Other(name_of(other), None)),
+        None => None,
+    };
+    let Some(dtype) = named.or_else(|| storage.dtype.clone()) else {
+        return malformed("a tensor over an untyped storage without a number type");
+    };
+    let (shape, strides) = (sizes(machine, *shape)?, sizes(machine, *strides)?);
+    if shape.len() != strides.len() {
+        return malformed("a tensor with as many strides as dimensions was expected");
+    }
+    let offset = size(machine, *offset)?;
+    Ok(Node::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides })))
+}
+
+fn size(machine: &Machine, id: Id) -> Outcome<usize> {
+    match machine.get(id) {
+        Node::Int(n) => usize::try_from(*n).or_else(|_| malformed(format!("{n} is not a size"))),
+        _ => malformed("a size that is not a number"),
+    }
+}
+
+fn sizes(machine: &Machine, id: Id) -> Outcome<Vec<usize>> {
+    match machine.get(id) {
+        // Far above what any weight has.
+        Node::Tuple(items) | Node::List(items) if items.len() <= 16 => {
+            items.iter().map(|&id| size(machine, id)).collect()
+        }
+        _ => malformed("a shape that is not a short tuple"),
+    }
+}
+
+/// `('storage', torch.FloatStorage, key, location, count[, view])`.
+pub(super) fn persistent(machine: &Machine, id: Id) -> Outcome<Node> {
+    let Node::Tuple(items) = machine.get(id) else { return malformed("a persistent id that is not a tuple") };
+    let [tag, class, key, _location, count, view @ ..] = &items[..] else {
+        return malformed("a persistent id of unknown form");
+    };
+    if !matches!(machine.get(*tag), Node::Text(tag) if tag == "storage") {
+        return malformed("a persistent id that is not a storage");
+    }
+    if view.first().is_some_and(|&view| !matches!(machine.get(view), Node::None)) {
+        return malformed("a storage that is a view of another; save the file again with a newer torch");
+    }
+    let dtype = match machine.get(*class) {
+        Node::Global(Known::Storage(dtype)) => dtype.clone(),
+        other => Some(Dtype::Other(name_of(other), None)),
+    };
+    let key = match machine.get(*key) {
+        Node::Text(key) if key.len() <= 64 => key.clone(),
+        Node::Int(key) => key.to_string(),
+        _ => return malformed("a storage without a short key"),
+    };
+    Ok(Node::Storage(Storage { key, dtype, count: size(machine, *count)? }))
+}

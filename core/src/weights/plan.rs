@@ -1,0 +1,353 @@
+//! From the keys of any file to a checked plan: which tensors to read, under which official names.
+//!
+//! Everything that can be wrong with names and shapes is found here, before any number is read.
+
+use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
+use super::source::{Entry, Source, not_weights};
+use super::wrapped::{self, Found};
+use super::{Checkpoint, HostTensor, Layout, StateDict, WeightsError, heads, hugging_face, official, timm};
+use crate::model::config::{Interpolation, VitConfig};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
+pub(super) const CONFIG_KEY: &str = "dinoscope.config";
+
+/// One official tensor: `zeros` values, then the tensors `from` (file's keys) after each other.
+#[derive(Debug)]
+struct Take {
+    key: String,
+    shape: Vec<usize>,
+    zeros: usize,
+    from: Vec<String>,
+}
+
+/// What to read, and what the result will be.
+pub(super) struct Plan {
+    takes: Vec<Take>,
+    /// By head: official name and the file's key.
+    pub heads: BTreeMap<String, BTreeMap<String, String>>,
+    pub config: VitConfig,
+    pub layout: Layout,
+    pub notes: Vec<String>,
+}
+
+/// Decide how to read `source`; `folder_config` is a `config.json` that lies beside it.
+pub(super) fn resolve(source: &dyn Source, folder_config: Option<&[u8]>) -> Result<Plan, WeightsError> {
+    let file = source.file();
+    let found = wrapped::find(source)?;
+    let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
+    let shapes: Shapes =
+        found.inside.keys().filter_map(|n| Some((n.clone(), entry(n)?.shape.clone()))).collect();
+    let names = Names::new(&found, shapes);
+    let mut notes = found.notes.clone();
+
+    let mut config = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
+    let mut no_mask_token = names.layout == Layout::Timm;
+    let mut heads_known = config.dim.is_multiple_of(64);
+    config.interpolation = match names.layout {
+        Layout::HuggingFace => hugging_face::interpolation(config.registers),
+        Layout::Timm => Interpolation::ANTIALIAS,
+        // All official recipes train with the offset, registers or not; only released files with registers differ.
+        Layout::Official if !found.heads.is_empty() && config.registers > 0 => {
+            notes.push(
+                "a training file with registers: positions are resampled as the official recipes do".into(),
+            );
+            Interpolation::OFFSET
+        }
+        Layout::Official => config.interpolation,
+    };
+    if let Some(json) = folder_config.filter(|_| names.layout == Layout::HuggingFace) {
+        let folder = hugging_face::apply_config(json, file, &mut config, &mut notes)?;
+        no_mask_token = folder.no_mask_token;
+        if let Some(heads) = folder.heads {
+            set_heads(&mut config, heads, file, "config.json")?;
+            heads_known = true;
+        }
+    }
+    if let Some(text) = source.metadata().get(CONFIG_KEY) {
+        apply_own(text, &mut config, file, &mut notes)?;
+        heads_known = true;
+    }
+    if !heads_known {
+        let (heads, dim) = (config.heads, config.dim);
+        notes.push(format!(
+            "the file does not say how many attention heads it has; {heads} of {} dimensions are assumed",
+            dim / heads
+        ));
+    }
+
+    let takes = takes(source, &found, &names, &config, no_mask_token, &mut notes)?;
+    let heads = plan_heads(source, &found, &config, &mut notes)?;
+    Ok(Plan { takes, heads, config, layout: names.layout, notes })
+}
+
+fn set_heads(config: &mut VitConfig, heads: usize, file: &str, whose: &str) -> Result<(), WeightsError> {
+    if heads == 0 || !config.dim.is_multiple_of(heads) {
+        let reason =
+            format!("{whose} asks for {heads} attention heads, which a width of {} has not", config.dim);
+        return Err(WeightsError::Unsupported { file: file.into(), reason });
+    }
+    config.heads = heads;
+    Ok(())
+}
+
+/// Take from our own metadata what tensors do not tell; sizes come from the tensors in any case.
+fn apply_own(
+    text: &str,
+    config: &mut VitConfig,
+    file: &str,
+    notes: &mut Vec<String>,
+) -> Result<(), WeightsError> {
+    let own: VitConfig = serde_json::from_str(text).map_err(|e| {
+        WeightsError::format(file, format!("its metadata entry {CONFIG_KEY} cannot be read: {e}"))
+    })?;
+    set_heads(config, own.heads, file, CONFIG_KEY)?;
+    if own.interpolation.offset.is_finite() && own.interpolation.offset.abs() < 1.0 {
+        config.interpolation = own.interpolation;
+    }
+    if (0.0..1.0).contains(&own.drop_path) {
+        config.drop_path = own.drop_path;
+    }
+    config.layerscale =
+        config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));
+    if *config != own {
+        notes.push(format!(
+            "its metadata entry {CONFIG_KEY} disagrees with the tensors; the tensors are right"
+        ));
+    }
+    Ok(())
+}
+
+/// Names inside the backbone, and how they translate.
+struct Names<'a> {
+    found: &'a Found,
+    layout: Layout,
+    packed: bool,
+    folded: bool,
+    /// Shapes by the name inside the file.
+    shapes: Shapes,
+    /// Official name (timm: after unchunking) to the name inside the file, for one-to-one names.
+    plain: BTreeMap<String, String>,
+}
+
+impl<'a> Names<'a> {
+    fn new(found: &'a Found, shapes: Shapes) -> Self {
+        let mut this = Self {
+            found,
+            layout: Layout::Official,
+            packed: false,
+            folded: false,
+            shapes,
+            plain: BTreeMap::new(),
+        };
+        if this
+            .shapes
+            .keys()
+            .any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
+        {
+            this.layout = Layout::HuggingFace;
+            return this;
+        }
+        let flat: Shapes =
+            this.shapes.iter().map(|(name, s)| (official::unchunked(name).into_owned(), s.clone())).collect();
+        if timm::is_timm(&flat) {
+            this.layout = Layout::Timm;
+            this.packed = timm::is_packed(&flat);
+            this.folded = timm::is_folded(&flat);
+        }
+        for name in this.shapes.keys() {
+            if let Some((key, _)) = this.official(name) {
+                this.plain.insert(key, name.clone());
+            }
+        }
+        this
+    }
+
+    /// Official name of a name inside the file, and how many of them stack.
+    fn official(&self, name: &str) -> Option<(String, usize)> {
+        let key = match self.layout {
+            Layout::HuggingFace => return hugging_face::official(name),
+            Layout::Official => official::unchunked(name).into_owned(),
+            Layout::Timm => timm::official(&official::unchunked(name), self.packed),
+        };
+        official::is_known(&key).then_some((key, 1))
+    }
+
+    /// Names inside the file of an official key, whether they are there or not.
+    fn parts(&self, key: &str) -> Vec<String> {
+        match self.layout {
+            Layout::HuggingFace => hugging_face::names(key),
+            Layout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
+            Layout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
+        }
+    }
+
+    /// Shapes as the official layout would have them.
+    fn virtual_shapes(&self) -> Shapes {
+        let mut out = Shapes::new();
+        for (name, shape) in &self.shapes {
+            let Some((key, parts)) = self.official(name) else { continue };
+            let mut shape = shape.clone();
+            if let Some(rows) = shape.first_mut() {
+                *rows = rows.saturating_mul(parts);
+            }
+            if key == "pos_embed" && self.folded {
+                shape[1] += 1;
+            }
+            out.insert(key, shape);
+        }
+        out
+    }
+
+    /// The file's full key for a name inside the backbone.
+    fn in_file(&self, name: &str) -> String {
+        self.found.inside.get(name).cloned().unwrap_or_else(|| format!("{}{name}", self.found.root))
+    }
+
+    /// An error about official keys, said about the file's.
+    fn in_file_terms(&self, error: WeightsError) -> WeightsError {
+        let rename = |key: String| self.in_file(self.parts(&key).first().unwrap_or(&key));
+        match error {
+            WeightsError::Missing { file, key, expected, more } => {
+                WeightsError::Missing { file, key: rename(key), expected, more }
+            }
+            WeightsError::Shape { file, key, expected, found } => {
+                WeightsError::Shape { file, key: rename(key), expected, found }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What to read for every expected key; everything else inside the backbone is an error.
+fn takes(
+    source: &dyn Source,
+    found: &Found,
+    names: &Names,
+    config: &VitConfig,
+    no_mask_token: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Take>, WeightsError> {
+    let file = source.file();
+    let (mut takes, mut used) = (Vec::new(), BTreeSet::new());
+    let mut missing: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut misfits: Vec<WeightsError> = Vec::new();
+    for (key, shape) in expected_shapes(config) {
+        let parts = names.parts(&key);
+        if key == "mask_token" && no_mask_token && !found.inside.contains_key(&parts[0]) {
+            notes.push("the file has no mask token; it is zero here, as at the start of training".into());
+            takes.push(Take { zeros: config.dim, from: Vec::new(), key, shape });
+            continue;
+        }
+        let folded = key == "pos_embed" && names.folded;
+        let mut part_shape = shape.clone();
+        part_shape[0] /= parts.len();
+        if folded {
+            part_shape[1] -= 1;
+        }
+        let mut from = Vec::new();
+        for part in parts {
+            match found.inside.get(&part).and_then(|full| Some((full, source.entries().get(full)?))) {
+                None => missing.push((names.in_file(&part), part_shape.clone())),
+                Some((full, entry)) => {
+                    misfits.extend(misfit(file, full, entry, &part_shape));
+                    from.push(full.clone());
+                }
+            }
+            used.insert(part);
+        }
+        takes.push(Take { zeros: if folded { config.dim } else { 0 }, from, key, shape });
+    }
+    if let Some((key, expected)) = missing.first().cloned() {
+        return Err(WeightsError::Missing { file: file.into(), key, expected, more: missing.len() - 1 });
+    }
+    if let Some(first) = misfits.into_iter().next() {
+        return Err(first);
+    }
+    let mut strange = Vec::new();
+    for (name, full) in found.inside.iter().filter(|(name, _)| !used.contains(*name)) {
+        let Some(entry) = source.entries().get(full) else { continue };
+        // An object among the tensors (training arguments, say) is remarked on; a tensor without a place is an error.
+        if entry.dtype.bits().is_none() {
+            notes.push(format!("`{full}` holds {}, which was not read", entry.dtype.name()));
+        } else {
+            strange.push((full.clone(), entry.shape.clone(), name));
+        }
+    }
+    if let Some((key, found, _)) = strange.first().cloned() {
+        return Err(WeightsError::Unexpected { file: file.into(), key, found, more: strange.len() - 1 });
+    }
+    if names.folded {
+        notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into());
+    }
+    Ok(takes)
+}
+
+fn misfit(file: &str, key: &str, entry: &Entry, expected: &[usize]) -> Option<WeightsError> {
+    if !entry.dtype.is_weight() {
+        return Some(not_weights(file, key, entry));
+    }
+    (entry.shape != expected).then(|| wrong_shape(file, key, expected, &entry.shape))
+}
+
+/// Which tensors make up the heads. A head of a kind that we do not know is remarked on and left out.
+fn plan_heads(
+    source: &dyn Source,
+    found: &Found,
+    config: &VitConfig,
+    notes: &mut Vec<String>,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, WeightsError> {
+    let mut planned = BTreeMap::new();
+    for (head, tensors) in &found.heads {
+        let (mut shapes, mut origin) = (Shapes::new(), BTreeMap::new());
+        let mut strange = None;
+        for (name, full) in tensors {
+            let Some(entry) = source.entries().get(full) else { continue };
+            match heads::official(name).filter(|_| entry.dtype.is_weight()) {
+                Some(key) => {
+                    shapes.insert(key.clone(), entry.shape.clone());
+                    origin.insert(key, full.clone());
+                }
+                None => strange = Some(full),
+            }
+        }
+        if let Some(key) = strange {
+            notes.push(format!("{head} was not read: `{key}` belongs to no head that DINOv2 trains"));
+            continue;
+        }
+        heads::check(&shapes, &origin, head, config.dim, source.file())?;
+        planned.insert(head.clone(), origin);
+    }
+    Ok(planned)
+}
+
+impl Plan {
+    /// Read what was planned.
+    pub fn read(self, source: &mut dyn Source) -> Result<Checkpoint, WeightsError> {
+        let mut backbone = StateDict::new();
+        for take in self.takes {
+            let tensor = match (&take.from[..], take.zeros) {
+                ([only], 0) => HostTensor { shape: take.shape, ..source.read(only)? },
+                (parts, zeros) => {
+                    let mut data = Vec::with_capacity(take.shape.iter().product());
+                    data.resize(zeros, 0.0);
+                    for part in parts {
+                        data.extend_from_slice(&source.read(part)?.data);
+                    }
+                    HostTensor::new(take.shape, data)
+                }
+            };
+            backbone.insert(take.key, tensor);
+        }
+        let mut heads = BTreeMap::new();
+        for (head, tensors) in self.heads {
+            let mut read = StateDict::new();
+            for (key, full) in tensors {
+                read.insert(key, source.read(&full)?);
+            }
+            heads.insert(head, read);
+        }
+        let (config, layout, notes) = (self.config, self.layout, self.notes);
+        Ok(Checkpoint { backbone, heads, config, layout, notes, file: source.file().into() })
+    }
+}

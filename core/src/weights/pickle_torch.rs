@@ -142,7 +142,8 @@ pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> 
         }
         Known::Dict => {
             // Looking through a long list costs time even if it holds no pairs.
-            if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id)) {
+            if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id))
+            {
                 machine.charge(items.len())?;
             }
             let pairs = pairs(machine, arguments);

@@ -1,0 +1,26 @@
+//! Collections of pictures: a folder, an IDX pair, the built-in scenes.
+
+pub mod folder;
+pub mod idx;
+pub mod scenes;
+pub mod subset;
+
+use super::{DataError, Picture};
+
+/// A collection of pictures that can be read in any order from any thread.
+pub trait Source: Send + Sync {
+    /// How many pictures there are. Never zero.
+    fn len(&self) -> usize;
+    /// Always false; a source without pictures is refused when it is opened.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// A name a person can find the picture by: a path relative to the source, or `scene 17`.
+    fn name(&self, index: usize) -> String;
+    /// The class of a picture, an index into [`Source::classes`], where the source has labels.
+    fn label(&self, index: usize) -> Option<usize>;
+    /// Names of the classes; empty where the source has no labels.
+    fn classes(&self) -> &[String];
+    /// The picture itself, decoded.
+    fn load(&self, index: usize) -> Result<Picture, DataError>;
+}

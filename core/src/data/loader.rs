@@ -1,0 +1,277 @@
+//! Batches of crops: which pictures, in which order, cropped how, made ahead of time by worker threads.
+//!
+//! Every batch is a pure function of source, recipe, seed and iteration. A run that resumes at iteration 500
+//! sees what it would have seen, and the number of workers changes nothing but speed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rand::seq::SliceRandom;
+
+use super::augment::{CropRecipe, ViewKind, ViewPlan, normalize_into};
+use super::source::Source;
+use super::{DataError, Picture};
+use crate::rng::{RngExt, stream};
+
+/// Batches that each worker makes ahead.
+const AHEAD: usize = 2;
+
+/// The crops of one training step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The step that the batch is for.
+    pub iteration: u64,
+    /// Normalised global crops `[2 batch, 3, size, size]`: the first of all pictures, then the second of all.
+    pub global: Vec<f32>,
+    /// Normalised local crops `[locals batch, 3, size, size]`, ordered likewise.
+    pub local: Vec<f32>,
+    /// The picture in each slot, an index into the source.
+    pub indices: Vec<usize>,
+    /// Pictures that could not be used and were replaced by others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A picture that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its name in the source.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Makes the batch of one iteration.
+///
+/// Pictures come in a fresh order for every pass through the source; slot `j` of iteration `t` holds the
+/// picture at position `t * batch + j` of that endless sequence. A picture that fails to load is replaced by
+/// another.
+///
+/// # Errors
+/// When not one picture of the source can be loaded.
+pub fn make_batch(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    batch: usize,
+    seed: u64,
+    iteration: u64,
+) -> Result<Batch, DataError> {
+    let mut order = Order::new(seed, source.len());
+    assemble(source, recipe, &mut order, batch, iteration, &AtomicBool::new(false))
+}
+
+/// Makes the batches of consecutive iterations, ahead of time where threads can be had.
+pub struct Loader {
+    source: Arc<dyn Source>,
+    recipe: CropRecipe,
+    batch: usize,
+    order: Order,
+    /// Iteration of the next batch.
+    next: u64,
+    /// Batches come from the workers in turn; from this thread where there are none.
+    workers: Vec<Worker>,
+    turn: usize,
+    waited: f64,
+}
+
+impl Loader {
+    /// Starts making the batches of `first_iteration` and on, `batch` pictures each.
+    ///
+    /// Without workers, or where threads can't be started (in a browser), [`Loader::next`] makes each batch itself.
+    pub fn start(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
+        let order = Order::new(seed, source.len());
+        let stop = Arc::new(AtomicBool::new(false));
+        let spawn = |worker: usize| {
+            let (sender, batches) = sync_channel(AHEAD);
+            let (source, recipe, stop) = (source.clone(), recipe.clone(), stop.clone());
+            let (mut order, stopped) = (order.clone(), stop.clone());
+            let work = move || {
+                for iteration in (first_iteration + worker as u64..).step_by(workers) {
+                    let made = assemble(&*source, &recipe, &mut order, batch, iteration, &stopped);
+                    // Nobody listens any more once the loader is dropped.
+                    if sender.send(made).is_err() {
+                        return;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("loader {worker}")).spawn(work)?;
+            Ok(Worker { batches: Some(batches), thread: Some(thread), stop })
+        };
+        let workers = (0..workers).map(spawn).collect::<std::io::Result<_>>().unwrap_or_default();
+        Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0 }
+    }
+
+    /// The next batch, in order of iterations.
+    ///
+    /// # Errors
+    /// As [`make_batch`], and when a worker has panicked.
+    #[expect(clippy::should_implement_trait, reason = "batches never end, but may fail")]
+    pub fn next(&mut self) -> Result<Batch, DataError> {
+        let iteration = self.next;
+        self.next += 1;
+        // Browsers have no such clock, and nothing to wait for.
+        let began = (!cfg!(target_family = "wasm")).then(Instant::now);
+        let made = match self.workers.get_mut(self.turn) {
+            Some(worker) => worker.receive(),
+            None => {
+                let never = AtomicBool::new(false);
+                assemble(&*self.source, &self.recipe, &mut self.order, self.batch, iteration, &never)
+            }
+        };
+        self.turn = (self.turn + 1) % self.workers.len().max(1);
+        self.waited += began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        made
+    }
+
+    /// Seconds spent in [`Loader::next`] so far: time that training stood still for data.
+    pub fn waited(&self) -> f64 {
+        self.waited
+    }
+}
+
+/// A thread that makes every n-th batch.
+struct Worker {
+    batches: Option<Receiver<Result<Batch, DataError>>>,
+    thread: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn receive(&mut self) -> Result<Batch, DataError> {
+        if let Some(Ok(made)) = self.batches.as_ref().map(Receiver::recv) {
+            return made;
+        }
+        // Workers never end by themselves while there is somebody to send to.
+        let cause = match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => match panic.downcast::<String>() {
+                Ok(message) => *message,
+                Err(panic) => panic.downcast_ref::<&str>().map_or("unknown", |message| message).to_owned(),
+            },
+            _ => "it has ended".to_owned(),
+        };
+        Err(problem(format!("a loading thread failed, which is a fault of this program: {cause}")))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the worker if it waits for room in the channel.
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic that no one has asked about is of no interest any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The order in which pictures are visited: a fresh permutation of the source for every pass.
+#[derive(Clone)]
+struct Order {
+    seed: u64,
+    len: usize,
+    /// The pass that `permutation` is for.
+    pass: Option<u64>,
+    permutation: Vec<u32>,
+}
+
+impl Order {
+    fn new(seed: u64, len: usize) -> Self {
+        Self { seed, len, pass: None, permutation: Vec::new() }
+    }
+
+    /// The picture at a position of the endless sequence.
+    fn at(&mut self, position: u64) -> usize {
+        let (pass, place) = (position / self.len as u64, position % self.len as u64);
+        if self.pass != Some(pass) {
+            self.permutation = (0..self.len as u32).collect();
+            self.permutation.shuffle(&mut stream(self.seed, "order", pass, 0));
+            self.pass = Some(pass);
+        }
+        self.permutation[place as usize] as usize
+    }
+}
+
+/// [`make_batch`] with an order that is kept between batches, ending early with an error once `stop` is set.
+fn assemble(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    order: &mut Order,
+    batch: usize,
+    iteration: u64,
+    stop: &AtomicBool,
+) -> Result<Batch, DataError> {
+    let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
+    let mut made = Batch {
+        iteration,
+        global: vec![0.0; 2 * batch * global_len],
+        local: vec![0.0; recipe.locals * batch * local_len],
+        indices: Vec::with_capacity(batch),
+        skipped: Vec::new(),
+    };
+    for slot in 0..batch {
+        let planned = order.at(iteration * batch as u64 + slot as u64);
+        // Where to look for a replacement, should one be needed.
+        let start =
+            stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
+        let (index, picture) = load(source, planned, start, &mut made.skipped, stop)?;
+        made.indices.push(index);
+
+        let mut rng = stream(order.seed, "augment", iteration, slot as u64);
+        let mut view = |kind, size, out: &mut [f32]| {
+            let plan = ViewPlan::draw(&mut rng, kind, picture.width, picture.height, recipe);
+            normalize_into(&plan.apply(&picture, size), out);
+        };
+        for (crop, kind) in [ViewKind::Global1, ViewKind::Global2].into_iter().enumerate() {
+            view(
+                kind,
+                recipe.global_size,
+                &mut made.global[(crop * batch + slot) * global_len..][..global_len],
+            );
+        }
+        for crop in 0..recipe.locals {
+            view(
+                ViewKind::Local,
+                recipe.local_size,
+                &mut made.local[(crop * batch + slot) * local_len..][..local_len],
+            );
+        }
+    }
+    Ok(made)
+}
+
+/// Loads a picture, or the first of the others, from `start` on, that can be loaded.
+fn load(
+    source: &dyn Source,
+    planned: usize,
+    start: usize,
+    skipped: &mut Vec<Skipped>,
+    stop: &AtomicBool,
+) -> Result<(usize, Picture), DataError> {
+    let len = source.len();
+    let others = (start..len).chain(0..start).filter(|&index| index != planned);
+    for index in std::iter::once(planned).chain(others) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(problem("loading was stopped".to_owned()));
+        }
+        match source.load(index) {
+            Ok(picture) => return Ok((index, picture)),
+            Err(e) => skipped.push(Skipped { name: source.name(index), reason: e.to_string() }),
+        }
+    }
+    let last = skipped.last().map_or("", |skipped| &skipped.reason);
+    Err(problem(format!("none of the {len} pictures can be used; for instance: {last}")))
+}
+
+fn problem(reason: String) -> DataError {
+    DataError::Source { path: "training pictures".to_owned(), reason }
+}

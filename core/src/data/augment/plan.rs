@@ -18,13 +18,13 @@ pub enum ViewKind {
 /// One step of colour jitter with its strength.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Adjustment {
-    /// Factor for [`color::brightness`].
+    /// Factor for [`super::brightness`].
     Brightness(f32),
-    /// Factor for [`color::contrast`].
+    /// Factor for [`super::contrast`].
     Contrast(f32),
-    /// Factor for [`color::saturation`].
+    /// Factor for [`super::saturation`].
     Saturation(f32),
-    /// Shift for [`color::hue`].
+    /// Shift for [`super::hue`].
     Hue(f32),
 }
 

@@ -157,3 +157,92 @@ fn is_picture(path: &Path) -> bool {
 fn read_error(path: &Path, source: std::io::Error) -> DataError {
     DataError::Read { path: path.display().to_string(), source }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A folder with one-pixel pictures at `files`, by extension, and other files that are no pictures.
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (red, file) in files.iter().enumerate() {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match is_picture(&path) {
+                true => image::RgbImage::from_pixel(1, 1, image::Rgb([red as u8, 0, 0])).save(&path).unwrap(),
+                false => fs::write(&path, "no picture").unwrap(),
+            }
+        }
+        folder
+    }
+
+    fn names(source: &FolderSource) -> Vec<String> {
+        (0..source.len()).map(|index| source.name(index).replace('\\', "/")).collect()
+    }
+
+    #[test]
+    fn pictures_are_found_in_sorted_order() {
+        let folder = folder(&[
+            "b/2.png",
+            "top.PNG",
+            "b/deep/er/1.bmp",
+            "a/x.gif",
+            ".hidden/1.png",
+            "a/._x.png",
+            "notes.txt",
+        ]);
+        let source = FolderSource::open(folder.path(), false).unwrap();
+        assert_eq!(names(&source), ["a/x.gif", "b/2.png", "b/deep/er/1.bmp", "top.PNG"]);
+        assert!(source.classes().is_empty());
+        assert_eq!(source.label(0), None);
+        for _ in 0..2 {
+            assert_eq!(source.load(2).unwrap().rgb, [2, 0, 0], "decoded, then remembered");
+        }
+        assert_eq!(source.room.load(Ordering::Relaxed), CACHE_BYTES - 3);
+    }
+
+    #[test]
+    fn classes_are_the_first_subfolders() {
+        let folder = folder(&["owl/1.png", "cat/deep/1.png", "cat/2.png", "top.png", "empty/notes.txt"]);
+        let source = FolderSource::open(folder.path(), true).unwrap();
+        assert_eq!(source.classes(), ["cat", "owl"]);
+        assert_eq!(names(&source), ["cat/2.png", "cat/deep/1.png", "owl/1.png", "top.png"]);
+        let labels: Vec<_> = (0..4).map(|index| source.label(index)).collect();
+        assert_eq!(labels, [Some(0), Some(0), Some(1), None]);
+    }
+
+    #[test]
+    fn a_single_file_is_a_source() {
+        let folder = folder(&["one.png", "two.png"]);
+        let source = FolderSource::open(&folder.path().join("two.png"), true).unwrap();
+        assert_eq!(names(&source), ["two.png"]);
+        assert_eq!((source.load(0).unwrap().rgb[0], source.label(0)), (1, None));
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_refused() {
+        let folder = folder(&["notes.txt", ".hidden.png"]);
+        let message = FolderSource::open(folder.path(), false).err().unwrap().to_string();
+        assert!(
+            message.contains(&folder.path().display().to_string()) && message.contains("webp"),
+            "{message}"
+        );
+        let message = FolderSource::open(Path::new("no/such/folder"), false).err().unwrap().to_string();
+        assert!(message.contains("can't read no/such/folder"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_but_not_in_circles() {
+        use std::os::unix::fs::symlink;
+        let elsewhere = folder(&["far.png"]);
+        let folder = folder(&["a/1.png"]);
+        symlink(folder.path(), folder.path().join("a/round")).unwrap();
+        symlink(elsewhere.path(), folder.path().join("b")).unwrap();
+        symlink(elsewhere.path().join("far.png"), folder.path().join("link.png")).unwrap();
+        symlink("nowhere", folder.path().join("dangling.png")).unwrap();
+        let source = FolderSource::open(folder.path(), false).unwrap();
+        assert_eq!(names(&source), ["a/1.png", "b/far.png", "link.png"]);
+    }
+}

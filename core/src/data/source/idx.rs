@@ -205,3 +205,107 @@ fn read<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), DataError>
 fn problem(path: &Path, reason: String) -> DataError {
     DataError::Source { path: path.display().to_string(), reason }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    fn idx(sizes: &[u32], data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+        bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+        bytes.extend(data);
+        bytes
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Two pictures, three wide and two high.
+    fn images() -> Vec<u8> {
+        idx(&[2, 2, 3], &[0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 255])
+    }
+
+    fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        let folder = folder(&[("train-images-idx3-ubyte", bytes.to_vec())]);
+        IdxSource::open(folder.path(), Split::Train).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn pairs_are_read_packed_or_not() {
+        let labels = idx(&[2], &[7, 0]);
+        let folder = folder(&[
+            ("train-images-idx3-ubyte.gz", packed(&images())),
+            ("train-labels-idx1-ubyte", labels.clone()),
+            ("t10k-images-idx3-ubyte", idx(&[1, 1, 1], &[9])),
+            ("t10k-labels-idx1-ubyte.gz", packed(&idx(&[1], &[3]))),
+        ]);
+        let train = IdxSource::open(folder.path(), Split::Train).unwrap();
+        assert_eq!((train.len(), train.label(0), train.label(1)), (2, Some(7), Some(0)));
+        assert_eq!(train.classes(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        let picture = train.load(1).unwrap();
+        assert_eq!((picture.width, picture.height), (3, 2));
+        assert_eq!((&picture.rgb[..6], &picture.rgb[15..]), (&[10, 10, 10, 11, 11, 11][..], &[255; 3][..]));
+
+        let test = IdxSource::open(folder.path(), Split::Test).unwrap();
+        assert_eq!((test.len(), test.label(0)), (1, Some(3)));
+        let file = folder.path().join("t10k-images-idx3-ubyte");
+        assert_eq!(IdxSource::open(&file, Split::Train).unwrap().len(), 1);
+        assert!(IdxSource::recognizes(&file) && IdxSource::recognizes(folder.path()));
+        assert!(!IdxSource::recognizes(&folder.path().join("train-labels-idx1-ubyte")));
+    }
+
+    #[test]
+    fn fashion_has_its_own_names_and_labels_may_be_missing() {
+        let folder = tempfile::Builder::new().prefix("Fashion-MNIST").tempdir().unwrap();
+        let images_file = folder.path().join("train-images-idx3-ubyte");
+        fs::write(&images_file, images()).unwrap();
+        let unlabelled = IdxSource::open(&images_file, Split::Train).unwrap();
+        assert_eq!((unlabelled.label(0), unlabelled.classes().len()), (None, 0));
+        fs::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[2], &[9, 1])).unwrap();
+        let labelled = IdxSource::open(&images_file, Split::Train).unwrap();
+        assert_eq!(labelled.classes()[9], "Ankle boot");
+    }
+
+    #[test]
+    fn damaged_files_are_refused_with_the_reason() {
+        assert!(refusal(b"").contains("empty"));
+        assert!(refusal(b"\0\0\x08").contains("incomplete"));
+        assert!(refusal(&idx(&[2], &[1, 2])).contains("starts with 0x00000801"));
+        assert!(refusal(&images()[..20]).contains("holds less than the 12 bytes"));
+        assert!(refusal(&[images(), vec![0]].concat()).contains("holds more than"));
+        assert!(refusal(&idx(&[u32::MAX; 3], &[])).contains("at most 2048 MiB"));
+        assert!(refusal(&idx(&[60_000, 28, 28], &[0; 99])).contains("holds less"));
+        assert!(refusal(&idx(&[0, 28, 28], &[])).contains("claims 0 pictures"));
+        assert!(refusal(&idx(&[1, 0, 28], &[])).contains("28 × 0 pixels"));
+        let gz = packed(&images());
+        assert!(refusal(&gz[..gz.len() - 12]).contains("damaged or incomplete"));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let message = IdxSource::open(elsewhere.path(), Split::Test).unwrap_err().to_string();
+        assert!(message.contains("there is no t10k-images-idx3-ubyte"), "{message}");
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_are_refused() {
+        let folder = folder(&[
+            ("train-images-idx3-ubyte", images()),
+            ("train-labels-idx1-ubyte", idx(&[3], &[1, 2, 3])),
+        ]);
+        let message = IdxSource::open(folder.path(), Split::Train).unwrap_err().to_string();
+        assert!(message.contains("labels-idx1") && message.contains("3 labels for 2 pictures"), "{message}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Operations on single pixels, with the integer arithmetic of PIL.
 
+use super::to_byte;
 use crate::data::Picture;
 
 /// Mirrors a picture left to right.
@@ -34,9 +35,14 @@ pub fn saturation(picture: &mut Picture, factor: f32) {
 pub fn hue(picture: &mut Picture, shift: f32) {
     // Toward zero and modulo 256, as numpy casts to uint8.
     let shift = (shift * 255.0) as i32 as u8;
+    // Sixth of the circle, and how far into it, for each 8-bit hue.
+    let circle: [(u8, f32); 256] = std::array::from_fn(|hue| {
+        let sixths = hue as f32 * 6.0 / 255.0;
+        (sixths as u8, sixths.fract())
+    });
     for rgb in picture.rgb.as_chunks_mut::<3>().0 {
         let [h, s, v] = to_hsv(*rgb);
-        *rgb = from_hsv([h.wrapping_add(shift), s, v]);
+        *rgb = from_hsv(circle[usize::from(h.wrapping_add(shift))], s, v);
     }
 }
 
@@ -91,23 +97,18 @@ fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
     };
     let turns = sixths / 6.0;
     let turns = if turns < 0.0 { turns + 1.0 } else { turns };
-    [(turns * 255.0) as u8, (range / f32::from(max) * 255.0) as u8, max]
+    let cut = |share: f32| (share * 255.0) as i32 as u8;
+    [cut(turns), cut(range / f32::from(max)), max]
 }
 
-/// PIL's conversion back from 8-bit hue, saturation and value.
-fn from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
-    if s == 0 {
-        return [v; 3];
-    }
-    let sixths = f32::from(h) * 6.0 / 255.0;
-    let sector = sixths as u8;
-    let fraction = sixths - f32::from(sector);
+/// PIL's conversion back from hue, as a sixth of the circle and how far into it, 8-bit saturation and value.
+fn from_hsv((sixth, fraction): (u8, f32), s: u8, v: u8) -> [u8; 3] {
     let saturation = f32::from(s) / 255.0;
-    let scaled = |share: f32| (f32::from(v) * (1.0 - share) + 0.5) as u8;
+    let scaled = |share: f32| to_byte(f32::from(v) * (1.0 - share));
     let p = scaled(saturation);
     let q = scaled(saturation * fraction);
     let t = scaled(saturation * (1.0 - fraction));
-    match sector {
+    match sixth {
         1 => [q, v, p],
         2 => [p, v, t],
         3 => [p, q, v],

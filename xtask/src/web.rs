@@ -34,7 +34,10 @@ pub fn build(here: &Here) -> Result<PathBuf> {
     Bindgen::new()
         .input_path(&program)
         .web(true)?
+        .omit_default_module_path(false)
         .typescript(true)
+        // A third of the file. Panics still say where in the source they happened.
+        .remove_name_section(true)
         .generate(&package)
         .context("writing the JavaScript of the wasm program")?;
     let size = fs::metadata(package.join("dinoscope_web_bg.wasm"))?.len();

@@ -109,7 +109,7 @@ fn lint(here: &Here) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs first, because tests run them as a person would; `DINOSCOPE` tells where the command is.
+/// Builds the programs first, because tests run them as a person would.
 fn native(here: &Here) -> Result<Tally> {
     if let Err(error) = install::vulkan(here) {
         println!("software Vulkan not tested: {error:#}");
@@ -128,7 +128,7 @@ fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
         (Runner::Cargo, &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"])
     };
     let mut command = here.cargo(arguments);
-    command.args(packages).env("DINOSCOPE", here.program("dinoscope"));
+    command.args(packages);
     let mut tally = Tally::default();
     let passed = run::listen(&mut command, |line| tally.hear(runner, line))?;
     if !passed && tally.failed == 0 {

@@ -23,7 +23,8 @@ async function findGpu() {
   return { reason: null, name: description || [vendor, architecture].filter(Boolean).join(' ') };
 }
 
-const ms = (time) => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`;
+/** With a space that does not break. */
+const ms = (time) => `${time < 10 ? time.toFixed(1) : Math.round(time)}\u00a0ms`;
 
 const shape = (sizes) => `[${sizes.join(', ')}]`;
 

@@ -92,13 +92,13 @@ await open('webgpu', SOFTWARE_GPU, async (page, report, sentence) => {
   // JSON has no NaN: a difference that is no number arrives as null.
   const close = typeof gpu?.difference === 'number' && gpu.difference < 1e-3;
   check('webgpu: equals the CPU backend within 1e-3', close, gpu?.difference);
-  check('webgpu: says so', /features \[1, 17, 32\] on .+ in .+ ms; equals/.test(sentence), sentence);
+  check('webgpu: says so', /features \[1, 17, 32\] on .+ in .+\sms; equals/.test(sentence), sentence);
   check('webgpu: no advice', await page.locator('#advice').isHidden(), 'the advice is on the page');
 });
 
 await open('no-webgpu', NO_GPU, async (page, report, sentence) => {
   check('no-webgpu: computes on the CPU', report?.gpu === null && report?.cpu_ms >= 0, JSON.stringify(report));
-  check('no-webgpu: says so', /features \[1, 17, 32\] on the CPU in .+ ms/.test(sentence), sentence);
+  check('no-webgpu: says so', /features \[1, 17, 32\] on the CPU in .+\sms/.test(sentence), sentence);
   const advice = await page.locator('#advice').innerText();
   check('no-webgpu: says what to switch on', /WebGPU/.test(advice) && /chrome:\/\/flags/.test(advice), advice);
 });

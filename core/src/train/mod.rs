@@ -17,6 +17,7 @@ pub mod schedule;
 pub mod sources;
 pub mod state;
 pub mod step;
+pub mod summary;
 pub mod tensorboard;
 pub mod trainer;
 pub mod watch;

@@ -25,6 +25,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// TensorBoard's event file.
+    #[error(transparent)]
+    Tensorboard(#[from] super::tensorboard::TensorboardError),
     /// A new run would overwrite an old one.
     #[error("{0} already holds a run: go on with --resume, or choose another --out")]
     Occupied(String),

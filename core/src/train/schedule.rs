@@ -115,7 +115,7 @@ mod tests {
     fn short_recipe_matches_the_reference() {
         let s = Schedules::new(&Recipe::preset("vitl16-short").unwrap());
         near(s.at(0).lr, 0.0);
-        near(s.at(1).lr, 4.5258e-7);
+        near(s.at(1).lr, 5.656854e-3 / 12_499.0);
         near(s.at(12_499).lr, 5.656854e-3);
         near(s.at(12_500).lr, 5.656854e-3);
         near(s.at(62_500).lr, 3.319992e-3);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::{HostCrops, split};
 use super::checkpoint;
-use super::health::{Health, Level, judge};
+use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
 use super::recipe::{Blur, Recipe};
 use super::record::Record;
@@ -260,8 +260,9 @@ impl<'a> Trainer<'a> {
         let waited = ((pace.waited - self.since_report.waited) / seconds).clamp(0.0, 1.0);
         self.since_report = pace;
         scheduled_values(&schedule, &mut values);
+        values.insert("steps_per_second".to_owned(), steps / seconds);
         values.insert("images_per_second".to_owned(), steps * recipe.train.batch as f64 / seconds);
-        values.insert("waited_share".to_owned(), waited);
+        values.insert("waited".to_owned(), waited);
         self.record.figures(iteration, &values)?;
         if !finite {
             return Err(self.not_finite(iteration, &health));
@@ -276,8 +277,7 @@ impl<'a> Trainer<'a> {
             waited,
             health,
         };
-        self.record.health(iteration, &event.health);
-        if event.health.level == Level::Wrong && self.record.newly_wrong(&event.health) {
+        if self.record.newly_wrong(&event.health) {
             self.port.emit(Event::Warning(event.health.sentences.join(" "))).await;
         }
         self.port.emit(Event::Step(Box::new(event))).await;
@@ -368,7 +368,7 @@ fn scheduled_values(schedule: &Scheduled, values: &mut Values) {
         ("lr", schedule.lr),
         ("last_layer_lr", schedule.last_layer_lr),
         ("weight_decay", schedule.weight_decay),
-        ("teacher_momentum", schedule.momentum),
+        ("momentum", schedule.momentum),
         ("teacher_temperature", schedule.teacher_temperature),
     ] {
         values.insert(name.to_owned(), value);

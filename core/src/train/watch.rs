@@ -123,14 +123,44 @@ impl Frame {
     }
 }
 
+/// What to take from a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The picture itself.
+    View,
+    /// Principal components as colours.
+    Pca,
+    /// Attention of the CLS token.
+    Attention,
+}
+
+/// Behind and between pictures.
+const BACKDROP: [u8; 3] = [24, 24, 27];
+
 impl Look {
+    fn pictures(&self, kind: Kind) -> impl Iterator<Item = &Picture> {
+        self.frames.iter().map(move |frame| match kind {
+            Kind::View => &frame.view,
+            Kind::Pca => &frame.pca,
+            Kind::Attention => &frame.overlay,
+        })
+    }
+
     /// All watched pictures in one: a column each, picture above PCA above attention.
     ///
     /// # Errors
     /// When there is nothing to show.
     pub fn sheet(&self) -> Result<Picture, AnalysisError> {
-        let rows = [|f: &Frame| &f.view, |f: &Frame| &f.pca, |f: &Frame| &f.overlay];
-        let pictures: Vec<&Picture> = rows.iter().flat_map(|pick| self.frames.iter().map(pick)).collect();
-        contact_sheet(&pictures, self.frames.len(), 4, [24, 24, 27])
+        let kinds = [Kind::View, Kind::Pca, Kind::Attention];
+        let pictures: Vec<&Picture> = kinds.into_iter().flat_map(|kind| self.pictures(kind)).collect();
+        contact_sheet(&pictures, self.frames.len(), 4, BACKDROP)
+    }
+
+    /// One kind of all watched pictures, in two columns: a frame of the film.
+    ///
+    /// # Errors
+    /// When there is nothing to show.
+    pub fn grid(&self, kind: Kind) -> Result<Picture, AnalysisError> {
+        contact_sheet(&self.pictures(kind).collect::<Vec<_>>(), 2, 4, BACKDROP)
     }
 }

@@ -1,0 +1,144 @@
+//! What a run writes down: metrics, TensorBoard events, pictures, and the report at its end.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::health::{Health, Level};
+use super::metrics::Values;
+use super::run::{Line, MetricsLog, RunError, RunFolder};
+use super::summary;
+use super::tensorboard::TensorboardWriter;
+use super::watch::{Kind, Look};
+use crate::analysis::image_out::{png, write_png};
+use crate::engine::{EngineError, Job};
+use crate::eval::knn::KnnResult;
+use crate::eval::run::headline;
+
+/// Writes a run's folder; does nothing for a run without one.
+pub(super) struct Record {
+    open: Option<Open>,
+    last_level: Level,
+}
+
+struct Open {
+    folder: RunFolder,
+    metrics: MetricsLog,
+    board: TensorboardWriter,
+}
+
+impl Record {
+    /// Opens the folder to go on after `iteration` steps.
+    pub fn open(folder: Option<&RunFolder>, iteration: u64) -> Result<Self, EngineError> {
+        let open = match folder {
+            None => None,
+            Some(folder) => Some(Open {
+                metrics: folder.metrics_from(iteration)?,
+                board: board(folder, iteration)?,
+                folder: folder.clone(),
+            }),
+        };
+        Ok(Self { open, last_level: Level::Fine })
+    }
+
+    /// Figures of a step.
+    pub fn figures(&mut self, iteration: u64, values: &Values) -> Result<(), EngineError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.metrics.append(&Line::new(iteration, values))?;
+        Ok(open.scalars(iteration, values)?)
+    }
+
+    /// k-NN accuracies after `iteration` steps.
+    pub fn accuracy(
+        &mut self,
+        iteration: u64,
+        accuracy: &KnnResult,
+        raw_pixels: Option<&KnnResult>,
+    ) -> Result<(), EngineError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let mut values = Values::new();
+        for (name, result) in [("knn", Some(accuracy)), ("knn_raw_pixels", raw_pixels)] {
+            if let Some(score) = result.and_then(headline) {
+                values.insert(format!("{name}_top1"), score.top1.value());
+                values.insert(format!("{name}_correct"), score.top1.correct as f64);
+                values.insert(format!("{name}_total"), score.top1.total as f64);
+            }
+        }
+        open.metrics.append(&Line::new(iteration, &values))?;
+        Ok(open.scalars(iteration, &values)?)
+    }
+
+    /// Whether a run that was fine before went wrong with this judgement.
+    pub fn newly_wrong(&mut self, health: &Health) -> bool {
+        let before = std::mem::replace(&mut self.last_level, health.level);
+        health.level == Level::Wrong && before != Level::Wrong
+    }
+
+    /// The watched pictures: `pictures/000100.png` with all of a moment, and one file for each kind.
+    pub fn pictures(&mut self, look: &Look) -> Result<Option<PathBuf>, EngineError> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let sheet = look.sheet()?;
+        let path = open.folder.pictures().join(format!("{:06}.png", look.iteration));
+        write_png(&path, &sheet)?;
+        for (kind, pick) in [("view", Kind::View), ("pca", Kind::Pca), ("attention", Kind::Attention)] {
+            let path = open.folder.pictures().join(format!("{:06}-{kind}.png", look.iteration));
+            write_png(&path, &look.grid(pick)?)?;
+        }
+        let size = (sheet.width, sheet.height);
+        open.board.image(look.iteration, now(), "watched pictures", size, &png(&sheet)?).map_err(board_error)?;
+        Ok(Some(path))
+    }
+
+    /// Writes `report.html` and `film.png` from everything the folder holds.
+    pub fn report(
+        &mut self,
+        job: &Job,
+        iteration: u64,
+        skipped: &[(String, String)],
+    ) -> Result<Option<PathBuf>, EngineError> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        open.board.flush().map_err(board_error)?;
+        if let Some(film) = summary::film(&open.folder) {
+            write_png(&open.folder.path().join("film.png"), &film)?;
+        }
+        let html = summary::report(&open.folder, job, iteration, skipped)?;
+        let path = open.folder.report_file();
+        let partial = path.with_extension("html.tmp");
+        let write = || {
+            fs::write(&partial, html)?;
+            fs::rename(&partial, &path)
+        };
+        write().map_err(|source| RunError::Io { action: "write", path: path.display().to_string(), source })?;
+        Ok(Some(path))
+    }
+}
+
+impl Open {
+    fn scalars(&mut self, iteration: u64, values: &Values) -> Result<(), RunError> {
+        let finite = values.iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.as_str(), *v));
+        self.board.scalars(iteration, now(), finite).map_err(board_error)
+    }
+}
+
+/// A fresh event file that says what `metrics.jsonl` still says: a run that goes on repeats no step.
+fn board(folder: &RunFolder, iteration: u64) -> Result<TensorboardWriter, RunError> {
+    let dir = folder.tensorboard();
+    let io = |source| RunError::Io { action: "clear", path: dir.display().to_string(), source };
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(io)?;
+    }
+    let mut board = TensorboardWriter::create(&dir, now()).map_err(board_error)?;
+    for line in folder.lines().iter().filter(|l| l.iteration <= iteration) {
+        let values = line.values.iter().filter_map(|(k, v)| Some((k.as_str(), (*v)?)));
+        board.scalars(line.iteration, now(), values).map_err(board_error)?;
+    }
+    Ok(board)
+}
+
+fn board_error(error: super::tensorboard::TensorboardError) -> RunError {
+    RunError::Tensorboard(error)
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}

@@ -1,0 +1,156 @@
+//! The end of a run in one page and one picture, from what its folder holds.
+
+use std::fs;
+use std::path::Path;
+
+use super::health::{Level, judge};
+use super::metrics::Values;
+use super::report::{FilmFrame, KnnRow, Report, Series, Tone};
+use super::run::{Line, RunError, RunFolder};
+use crate::analysis::image_out::contact_sheet;
+use crate::data::{Picture, decode::decode_file};
+use crate::engine::Job;
+use crate::eval::Accuracy;
+
+/// Columns of the film strip between the pictures themselves and the attention at the end.
+const FILM_COLUMNS: usize = 6;
+
+/// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
+const CURVES: [&str; 24] = [
+    "loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss", "knn_top1", "teacher_entropy",
+    "student_entropy", "prototype_use", "neighbour_distance", "feature_rank", "patch_norm_mean", "patch_norm_max",
+    "grad_norm_backbone", "grad_norm_dino_head", "grad_norm_ibot_head", "lr", "last_layer_lr", "weight_decay",
+    "momentum", "teacher_temperature", "images_per_second", "steps_per_second", "waited",
+];
+
+/// `report.html` of a run.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn report(
+    folder: &RunFolder,
+    job: &Job,
+    iteration: u64,
+    skipped: &[(String, String)],
+) -> Result<String, RunError> {
+    let lines = folder.lines();
+    let series: Vec<Series> = CURVES
+        .iter()
+        .map(|name| Series::of_metric(name, points(&lines, name)))
+        .filter(|s| !s.points.is_empty())
+        .collect();
+    let film: Vec<FilmFrame> =
+        ["pca", "attention"].iter().flat_map(|kind| frames(folder, kind)).collect();
+    let knn = comparison(&lines);
+    let health = judge(&last_values(&lines), &job.recipe, iteration >= job.recipe.optim.warmup.max(20));
+    let tone = match health.level {
+        Level::Fine => Tone::Fine,
+        Level::Watch => Tone::Watch,
+        Level::Wrong => Tone::Wrong,
+    };
+    let warnings: Vec<String> = skipped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    let recipe = &job.recipe;
+    let m = &recipe.model;
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let facts = [
+        fact("Model", format!("ViT, {} blocks, {} wide, patch {}", m.depth, m.dim, m.patch)),
+        fact("Data", job.sources.description.clone()),
+        fact("Steps", format!("{iteration} of {}, batch {}", recipe.train.iterations, recipe.train.batch)),
+        fact("Device", job.device.name.clone()),
+        fact("Seed", recipe.train.seed.to_string()),
+    ];
+    let name = folder.path().file_name().map(|n| n.to_string_lossy().into_owned());
+    let page = Report {
+        title: &name.unwrap_or_else(|| recipe.preset.clone()),
+        verdict: Some((tone, &health.sentences.join(" "))),
+        facts: &facts,
+        series: &series,
+        film: &film,
+        knn: &knn,
+        knn_note: "20 nearest neighbours on CLS features of held-out pictures; 95 % interval.",
+        recipe_toml: &recipe
+            .to_toml()
+            .map_err(|source| RunError::Recipe { path: folder.recipe_file().display().to_string(), source })?,
+        warnings: &warnings,
+    };
+    Ok(page.html())
+}
+
+/// The film strip: the watched pictures, their PCA from the first to the last step, their attention at the end.
+/// `None` when there are no pictures.
+pub fn film(folder: &RunFolder) -> Option<Picture> {
+    let of = |kind: &str| -> Vec<Picture> {
+        let paths = picture_files(folder, kind);
+        let chosen = if paths.len() > FILM_COLUMNS { FILM_COLUMNS } else { paths.len() };
+        (0..chosen)
+            .filter_map(|i| paths.get(i * (paths.len() - 1) / (chosen - 1).max(1)))
+            .filter_map(|(_, path)| decode_file(path).ok())
+            .collect()
+    };
+    let mut columns = of("view");
+    columns.truncate(1);
+    columns.extend(of("pca"));
+    columns.extend(of("attention").pop());
+    contact_sheet(&columns.iter().collect::<Vec<_>>(), columns.len(), 6, [24, 24, 27]).ok()
+}
+
+/// Pictures of one kind, `000100-pca.png`, by iteration.
+fn picture_files(folder: &RunFolder, kind: &str) -> Vec<(u64, std::path::PathBuf)> {
+    let iteration = |path: &Path| -> Option<u64> {
+        path.file_name()?.to_str()?.strip_suffix(&format!("-{kind}.png"))?.parse().ok()
+    };
+    let mut files: Vec<_> = fs::read_dir(folder.pictures())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((iteration(&entry.path())?, entry.path())))
+        .collect();
+    files.sort();
+    files
+}
+
+fn frames(folder: &RunFolder, kind: &str) -> Vec<FilmFrame> {
+    let label = match kind {
+        "pca" => "Principal components of the patch features",
+        _ => "Attention of the class token",
+    };
+    picture_files(folder, kind)
+        .into_iter()
+        .filter_map(|(iteration, path)| {
+            Some(FilmFrame { iteration, label: label.to_owned(), png: fs::read(path).ok()? })
+        })
+        .collect()
+}
+
+fn points(lines: &[Line], name: &str) -> Vec<(u64, f64)> {
+    let value = |line: &Line| line.values.get(name).map(|v| v.unwrap_or(f64::NAN));
+    lines.iter().filter_map(|line| Some((line.iteration, value(line)?))).collect()
+}
+
+fn last_values(lines: &[Line]) -> Values {
+    let last = lines.iter().rev().find(|line| line.values.contains_key("loss"));
+    last.map(|line| line.values.iter().map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect())
+        .unwrap_or_default()
+}
+
+/// Trained against untrained against raw pixels.
+fn comparison(lines: &[Line]) -> Vec<KnnRow> {
+    let row = |name: &str, line: &Line, prefix: &str, highlighted| {
+        let count = |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
+        Some(KnnRow {
+            name: name.to_owned(),
+            accuracy: Accuracy { correct: count("correct")?, total: count("total")? },
+            highlighted,
+        })
+    };
+    let measured: Vec<&Line> = lines.iter().filter(|l| l.values.contains_key("knn_top1")).collect();
+    let mut rows = Vec::new();
+    if let Some(last) = measured.last().filter(|l| l.iteration > 0) {
+        rows.extend(row("trained", last, "knn", true));
+    }
+    if let Some(first) = measured.first().filter(|l| l.iteration == 0) {
+        rows.extend(row("untrained", first, "knn", false));
+        rows.extend(row("raw pixels", first, "knn_raw_pixels", false));
+    }
+    rows
+}

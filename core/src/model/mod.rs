@@ -13,6 +13,10 @@ pub mod pos_embed;
 pub mod presets;
 pub mod vit;
 
+#[cfg(test)]
+mod tests;
+
+
 pub use config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
 pub use head::{DinoHead, HeadConfig};
 pub use packing::Packing;

@@ -1,0 +1,56 @@
+//! Every reference case in the fixtures, on the CPU backend and on a GPU (software Vulkan will do).
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use dinoscope_core::device::{DeviceChoice, adapters, choose};
+use dinoscope_tests::parity::{self, Case};
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn check_all(choice: DeviceChoice, wanted: impl Fn(&Case) -> bool, at_least: usize) {
+    let device = choose(choice).unwrap().device;
+    let cases: Vec<Case> = parity::find(&fixtures()).into_iter().filter(wanted).collect();
+    assert!(cases.len() >= at_least, "only {} cases", cases.len());
+    for case in cases {
+        let outcome = parity::check(&case, &device);
+        assert!(outcome.passed(), "{outcome}");
+    }
+}
+
+#[test]
+fn all_cases_on_the_cpu() {
+    check_all(DeviceChoice::Cpu, |_| true, 9);
+}
+
+#[test]
+fn all_cases_on_a_gpu() {
+    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some() {
+        return;
+    }
+    assert!(
+        !adapters().is_empty(),
+        "no GPU and no software Vulkan: install Mesa's driver (mesa-vulkan-drivers) or set DINOSCOPE_NO_GPU_TESTS=1"
+    );
+    check_all(DeviceChoice::Gpu(0), |case| !matches!(case, Case::Augment(_)), 8);
+}
+
+#[test]
+fn a_wrong_weight_is_noticed() {
+    // The comparison itself must be able to fail: one changed number is enough.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("weights")).unwrap();
+    for name in ["official_vit.pth", "official_vit.expected.safetensors"] {
+        std::fs::copy(fixtures().join("weights").join(name), dir.path().join("weights").join(name)).unwrap();
+    }
+    let file = dir.path().join("weights/official_vit.expected.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 0x7f;
+    std::fs::write(&file, bytes).unwrap();
+    let cases = parity::find(dir.path());
+    assert_eq!(cases.len(), 1);
+    assert!(!parity::check(&cases[0], &choose(DeviceChoice::Cpu).unwrap().device).passed());
+}

@@ -103,7 +103,7 @@ fn lint(here: &Here) -> Result<()> {
         Err(error) => println!("spelling not checked: {error:#} (`cargo install typos-cli`)"),
     }
     for packages in [&PROGRAM[..], &XTASK] {
-        let mut clippy = here.cargo(&["clippy", "--release", "--all-targets"]);
+        let mut clippy = here.cargo(&["clippy", "--release", "--all-targets", "--keep-going"]);
         run::run(clippy.args(packages).args(["--", "--deny", "warnings"]))?;
     }
     Ok(())

@@ -136,7 +136,9 @@ pub fn adapters() -> Vec<Adapter> {
             select,
         });
     }
-    let rank = |kind: &str| ["discrete", "integrated", "virtual", "other", "software"].iter().position(|k| *k == kind);
+    let rank = |kind: &str| {
+        ["discrete", "integrated", "virtual", "other", "software"].iter().position(|k| *k == kind)
+    };
     list.sort_by_key(|a| rank(a.kind));
     list.iter_mut().enumerate().for_each(|(i, a)| a.index = i);
     list

@@ -12,6 +12,7 @@ use async_channel::{Receiver, Sender};
 use crate::data::{DataError, Picture};
 use crate::device::Chosen;
 use crate::eval::knn::KnnResult;
+use crate::train::Recipe;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::health::Health;
 use crate::train::metrics::Values;
@@ -20,7 +21,6 @@ use crate::train::schedule::Scheduled;
 use crate::train::sources::Sources;
 use crate::train::trainer;
 use crate::train::watch::Look;
-use crate::train::Recipe;
 
 /// What a person may ask of a run.
 #[derive(Clone, Debug)]
@@ -238,7 +238,8 @@ pub fn start(job: Job) -> Handle {
         };
         let _ = events.send_blocking(last);
     };
-    let spawned = std::thread::Builder::new().name("dinoscope-engine".to_owned()).stack_size(32 << 20).spawn(work);
+    let spawned =
+        std::thread::Builder::new().name("dinoscope-engine".to_owned()).stack_size(32 << 20).spawn(work);
     if let Err(error) = spawned {
         let (unheard, port) = channels();
         let reason = format!("no thread could be started: {error}");

@@ -7,7 +7,7 @@ use crate::data::augment::{eval_view, normalize, resize_to};
 use crate::data::source::Source;
 use crate::data::{DataError, Picture};
 use crate::model::params::read;
-use crate::model::{VitConfig, Vit};
+use crate::model::{Vit, VitConfig};
 
 /// Longest side of a view, in patches: beyond it attention's memory grows past what a desktop has.
 const MAX_PATCHES: usize = 256;

@@ -13,7 +13,9 @@ pub type Stream = rand_chacha::ChaCha8Rng;
 /// The same arguments always give the same numbers, on every platform.
 pub fn stream(seed: u64, purpose: &str, a: u64, b: u64) -> Stream {
     // FNV-1a over the purpose keeps streams of different purposes apart; ChaCha does the mixing.
-    let tag = purpose.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, c| (h ^ u64::from(c)).wrapping_mul(0x100_0000_01b3));
+    let tag = purpose
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |h, c| (h ^ u64::from(c)).wrapping_mul(0x100_0000_01b3));
     let mut key = [0u8; 32];
     for (chunk, word) in key.chunks_exact_mut(8).zip([seed, tag, a, b]) {
         chunk.copy_from_slice(&word.to_le_bytes());

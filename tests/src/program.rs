@@ -51,9 +51,26 @@ pub fn ok(dir: &Path, arguments: &[&str]) -> String {
 
 /// Flags of a run so small that a step takes a few milliseconds.
 pub const TINY: [&str; 20] = [
-    "--set", "model.depth=2", "--set", "model.dim=48", "--set", "crops.global_size=32", "--set",
-    "crops.local_size=16", "--set", "crops.locals=2", "--set", "train.batch=4", "--set", "head.prototypes=64",
-    "--set", "head.hidden=32", "--set", "data.scene_size=32", "--set", "data.scenes=24",
+    "--set",
+    "model.depth=2",
+    "--set",
+    "model.dim=48",
+    "--set",
+    "crops.global_size=32",
+    "--set",
+    "crops.local_size=16",
+    "--set",
+    "crops.locals=2",
+    "--set",
+    "train.batch=4",
+    "--set",
+    "head.prototypes=64",
+    "--set",
+    "head.hidden=32",
+    "--set",
+    "data.scene_size=32",
+    "--set",
+    "data.scenes=24",
 ];
 
 /// `loss` of every step in a run's `metrics.jsonl`, in order.

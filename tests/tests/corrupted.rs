@@ -79,3 +79,35 @@ fn nothing_usable_is_a_mistake_with_a_way_out() {
         assert!(message.contains(wanted) && !message.contains("panicked"), "{data}: {message}");
     }
 }
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["train", "nano", "--device", "cpu", "--data", "scenes", "--out", "run"];
+    arguments.extend(TINY);
+    for set in [
+        "train.iterations=400",
+        "train.checkpoint_every=3",
+        "train.evaluate_every=0",
+        "train.picture_every=0",
+        "optim.base_lr=10",
+        "optim.warmup=1",
+        "optim.clip=0",
+        "optim.weight_decay=10",
+        "optim.weight_decay_end=10",
+    ] {
+        arguments.extend(["--set", set]);
+    }
+    let output = run(dir.path(), &arguments);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("not finite") && message.contains("optim.base_lr"), "{message}");
+    let kept = dinoscope_core::train::checkpoint::list(&dir.path().join("run/checkpoints"));
+    let (_, newest) = kept.last().unwrap();
+    assert!(message.contains(&newest.file_name().unwrap().to_string_lossy().into_owned()), "{message}");
+    let bytes = fs::read(newest.join("student.safetensors")).unwrap();
+    for (name, tensor) in safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors() {
+        let finite = tensor.data().as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite());
+        assert!(finite, "{name}");
+    }
+}

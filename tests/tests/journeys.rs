@@ -10,7 +10,14 @@ use dinoscope_tests::program::{TINY, losses, ok, run};
 fn demo(dir: &Path, out: &str) -> String {
     let mut arguments = vec!["demo", "--device", "cpu", "--out", out];
     arguments.extend(TINY);
-    arguments.extend(["--set", "train.iterations=20", "--set", "optim.warmup=5", "--set", "train.picture_every=10"]);
+    arguments.extend([
+        "--set",
+        "train.iterations=20",
+        "--set",
+        "optim.warmup=5",
+        "--set",
+        "train.picture_every=10",
+    ]);
     ok(dir, &arguments)
 }
 
@@ -21,7 +28,8 @@ fn a_demo_leaves_a_run_and_its_weights_are_used_everywhere() {
     assert!(said.contains("untrained") && said.contains("report.html"), "{said}");
     let run_dir = dir.path().join("demo");
     assert_eq!(losses(&run_dir).len(), 20);
-    for file in ["recipe.toml", "metrics.jsonl", "report.html", "pictures/000000.png", "pictures/000020.png"] {
+    for file in ["recipe.toml", "metrics.jsonl", "report.html", "pictures/000000.png", "pictures/000020.png"]
+    {
         assert!(run_dir.join(file).is_file(), "{file}");
     }
     assert!(std::fs::read_dir(run_dir.join("tensorboard")).unwrap().count() == 1);
@@ -37,7 +45,18 @@ fn a_demo_leaves_a_run_and_its_weights_are_used_everywhere() {
     write_png(&dir.path().join("photo.png"), &scenes::draw(9, 1, 90).picture).unwrap();
     let mut features = Vec::new();
     for (weights, out) in [("demo", "a"), ("back.safetensors", "b"), ("timm.safetensors", "c")] {
-        let all = ["features", "photo.png", "--weights", weights, "--out", out, "--device", "cpu", "--resolution", "32"];
+        let all = [
+            "features",
+            "photo.png",
+            "--weights",
+            weights,
+            "--out",
+            out,
+            "--device",
+            "cpu",
+            "--resolution",
+            "32",
+        ];
         ok(dir.path(), &all);
         for ending in ["pca.png", "attention.png", "attention-0.png", "npy", "cls.npy"] {
             assert!(dir.path().join(out).join(format!("photo.{ending}")).is_file(), "{out}: {ending}");
@@ -48,10 +67,23 @@ fn a_demo_leaves_a_run_and_its_weights_are_used_everywhere() {
     }
     assert_eq!(features[0], features[1], "a trip through other names changes no bit");
 
-    let knn = ok(dir.path(), &[
-        "eval", "knn", "--weights", "demo", "--data", "scenes", "--limit", "48", "--limit-test", "24", "--device",
-        "cpu",
-    ]);
+    let knn = ok(
+        dir.path(),
+        &[
+            "eval",
+            "knn",
+            "--weights",
+            "demo",
+            "--data",
+            "scenes",
+            "--limit",
+            "48",
+            "--limit-test",
+            "24",
+            "--device",
+            "cpu",
+        ],
+    );
     assert!(knn.contains("weights") && knn.contains("untrained") && knn.contains("raw pixels"), "{knn}");
 }
 

@@ -11,7 +11,14 @@ fn arguments<'a>(out: &'a str, iterations: &'a str, more: &[&'a str]) -> Vec<&'a
     let mut all = vec!["train", "nano", "--device", "cpu", "--data", "scenes", "--out", out, "--json"];
     all.extend(TINY);
     all.extend(["--set", iterations, "--set", "optim.warmup=5", "--set", "train.checkpoint_every=4"]);
-    all.extend(["--set", "train.picture_every=0", "--set", "train.evaluate_every=0", "--set", "model.drop_path=0.3"]);
+    all.extend([
+        "--set",
+        "train.picture_every=0",
+        "--set",
+        "train.evaluate_every=0",
+        "--set",
+        "model.drop_path=0.3",
+    ]);
     all.extend(more);
     all
 }
@@ -26,7 +33,8 @@ fn whole(checkpoints: &Path) {
             let path = entry.path().join(file);
             let bytes = std::fs::read(&path).unwrap();
             if file.ends_with("safetensors") {
-                safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                safetensors::SafeTensors::deserialize(&bytes)
+                    .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             } else {
                 serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
             }
@@ -78,7 +86,8 @@ fn an_interrupted_run_saves_and_says_where() {
     // After the first figures, Ctrl-C.
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     assert!(lines.by_ref().any(|line| line.unwrap().contains("\"step\"")));
-    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert!(child.wait().unwrap().success());

@@ -68,8 +68,10 @@ pub fn knn_of_pixels(labelled: &Labelled, size: usize) -> Result<Evaluated, Eval
 fn score(train: Collected, test: Collected, labelled: &Labelled) -> Result<Evaluated, EvaluationError> {
     let classes = labelled.train.classes().len();
     let dim = train.features.len() / train.labels.len().max(1);
-    let (of_train, of_test) =
-        (Features { dim, data: &train.features, labels: &train.labels }, Features { dim, data: &test.features, labels: &test.labels });
+    let (of_train, of_test) = (
+        Features { dim, data: &train.features, labels: &train.labels },
+        Features { dim, data: &test.features, labels: &test.labels },
+    );
     let result = knn(&of_train, &of_test, classes, &KnnOptions::default(), &mut |_, _| true)?;
     Ok(Evaluated { result, skipped: [train.skipped, test.skipped].concat() })
 }

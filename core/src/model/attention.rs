@@ -34,7 +34,8 @@ impl Attention {
             .spans()
             .map(|(start, group)| {
                 let rows = group.count * group.tokens;
-                let part = if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
+                let part =
+                    if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
                 let [q, k, v] = self.split(part, group);
                 let mixed = softmax(q.matmul(k.transpose()), 3).matmul(v);
                 let [_, _, _, width] = mixed.dims();

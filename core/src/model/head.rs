@@ -65,7 +65,10 @@ impl DinoHead {
         // PyTorch's default for linears: the head's own initialisation runs before this layer exists.
         let bound = 1.0 / (config.bottleneck as f32).sqrt();
         let weight_v = uniform([config.prototypes, config.bottleneck], bound, rng, device);
-        Self { mlp, last_layer: Prototypes { weight_g: constant([config.prototypes, 1], 1.0, device), weight_v } }
+        Self {
+            mlp,
+            last_layer: Prototypes { weight_g: constant([config.prototypes, 1], 1.0, device), weight_v },
+        }
     }
 
     /// `[rows, dim]` to logits `[rows, K]`.

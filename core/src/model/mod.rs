@@ -16,7 +16,6 @@ pub mod vit;
 #[cfg(test)]
 mod tests;
 
-
 pub use config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
 pub use head::{DinoHead, HeadConfig};
 pub use packing::Packing;

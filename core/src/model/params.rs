@@ -132,10 +132,9 @@ pub fn load<M: Module>(module: M, dict: &StateDict, key: impl Fn(&str) -> String
     let module = update(module, |name, old| {
         let key = key(name);
         match dict.get(&key) {
-            Some(found) if found.data.len() == old.dims()[0] => Tensor::from_data(
-                TensorData::new(found.data.clone(), [found.data.len()]),
-                &old.device(),
-            ),
+            Some(found) if found.data.len() == old.dims()[0] => {
+                Tensor::from_data(TensorData::new(found.data.clone(), [found.data.len()]), &old.device())
+            }
             _ => {
                 missing.push(key);
                 old

@@ -43,7 +43,10 @@ impl PatchEmbed {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch * rows * cols, values]);
         let weight = self.proj.weight.val().reshape([dim, values]).transpose();
-        burn::tensor::module::linear(patches, weight, Some(self.proj.bias.val()))
-            .reshape([batch, rows * cols, dim])
+        burn::tensor::module::linear(patches, weight, Some(self.proj.bias.val())).reshape([
+            batch,
+            rows * cols,
+            dim,
+        ])
     }
 }

@@ -4,8 +4,19 @@ use super::config::{Interpolation, VitConfig};
 
 /// Names that [`backbone`] knows, smallest first.
 pub const NAMES: [&str; 13] = [
-    "nano", "tiny", "small", "vits14", "vits14_reg", "vitb14", "vitb14_reg", "vitl14", "vitl14_reg", "vitl16",
-    "vitl14_swiglu", "vitg14", "vitg14_reg",
+    "nano",
+    "tiny",
+    "small",
+    "vits14",
+    "vits14_reg",
+    "vitb14",
+    "vitb14_reg",
+    "vitl14",
+    "vitl14_reg",
+    "vitl16",
+    "vitl14_swiglu",
+    "vitg14",
+    "vitg14_reg",
 ];
 
 /// The backbone called `name`, with a position grid for `image` pixels; `None` if there is no such name.

@@ -24,7 +24,8 @@ fn filled(config: &VitConfig) -> Vit {
     for (j, (key, tensor)) in shapes.iter().enumerate() {
         let value = |i: usize| {
             let s = (0.7 * i as f64 + 1.3 * j as f64).sin();
-            let norm_weight = key.ends_with("norm1.weight") || key.ends_with("norm2.weight") || key == "norm.weight";
+            let norm_weight =
+                key.ends_with("norm1.weight") || key.ends_with("norm2.weight") || key == "norm.weight";
             (if norm_weight {
                 1.0 + 0.1 * s
             } else if key.ends_with("gamma") {
@@ -122,8 +123,14 @@ fn head_matches_the_reference() {
     assert_eq!(
         shapes.keys().collect::<Vec<_>>(),
         [
-            "last_layer.weight_g", "last_layer.weight_v", "mlp.0.bias", "mlp.0.weight", "mlp.2.bias",
-            "mlp.2.weight", "mlp.4.bias", "mlp.4.weight"
+            "last_layer.weight_g",
+            "last_layer.weight_v",
+            "mlp.0.bias",
+            "mlp.0.weight",
+            "mlp.2.bias",
+            "mlp.2.weight",
+            "mlp.4.bias",
+            "mlp.4.weight"
         ]
     );
     let mut dict = StateDict::new();
@@ -140,16 +147,21 @@ fn head_matches_the_reference() {
     let x: Vec<f32> = (0..16).map(|i| (0.3 * f64::from(i)).cos() as f32).collect();
     let x = Tensor::<2>::from_data(TensorData::new(x, [2, 8]), &Device::flex());
     let want = [
-        0.543799, -0.502214, 0.415099, -0.291665, 0.136111, 0.630282, -0.569948, 0.458699, -0.307529, 0.121730,
+        0.543799, -0.502214, 0.415099, -0.291665, 0.136111, 0.630282, -0.569948, 0.458699, -0.307529,
+        0.121730,
     ];
     close(host(head.forward(x)), &want, 1e-5);
 }
 
 #[test]
 fn counted_parameters_are_the_module_s() {
-    for config in [tiny(), tiny().with_registers(3), tiny().with_swiglu(), VitConfig { layerscale: None, ..tiny() }] {
+    for config in
+        [tiny(), tiny().with_registers(3), tiny().with_swiglu(), VitConfig { layerscale: None, ..tiny() }]
+    {
         let mut count = 0;
-        params::visit(&Vit::init(&config, 0, &Device::flex()), |seen| count += seen.shape.iter().product::<usize>());
+        params::visit(&Vit::init(&config, 0, &Device::flex()), |seen| {
+            count += seen.shape.iter().product::<usize>()
+        });
         assert_eq!(count, config.parameters());
     }
 }
@@ -187,7 +199,8 @@ fn masked_pixels_do_not_matter() {
     let vit = filled(&tiny());
     let masked: Vec<bool> = (0..16).map(|i| i == 0).collect();
     let masks = Tensor::<2, Bool>::from_data(TensorData::new(masked, [1, 16]), &Device::flex());
-    let changed = input(8, 8).slice_assign([0..1, 0..3, 0..2, 0..2], Tensor::full([1, 3, 2, 2], f32::NAN, &Device::flex()));
+    let changed = input(8, 8)
+        .slice_assign([0..1, 0..3, 0..2, 0..2], Tensor::full([1, 3, 2, 2], f32::NAN, &Device::flex()));
     let (a, b) = (vit.forward(input(8, 8), Some(masks.clone())), vit.forward(changed, Some(masks)));
     close(host(a.prenorm), &host(b.prenorm), 0.0);
     let none = Tensor::<2, Bool>::from_data(TensorData::new(vec![false; 16], [1, 16]), &Device::flex());
@@ -200,7 +213,8 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let block = &vit.blocks[0];
     let packing = super::Packing::single(10, 3);
     let x = Tensor::<2>::random([30, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
-    let plain = block.ls1.as_ref().unwrap().forward(block.attn.forward(block.norm1.forward(x.clone()), &packing));
+    let plain =
+        block.ls1.as_ref().unwrap().forward(block.attn.forward(block.norm1.forward(x.clone()), &packing));
     // The same draws twice: once through the block, once by hand.
     let mut rng = stream(9, "drop", 0, 0);
     let first = packing.draw_subset(0.3, &mut rng).unwrap();

@@ -139,7 +139,8 @@ impl Vit {
             x = block.forward(x, &packing, None);
             if wanted.contains(&i) {
                 let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
-                let Features { cls, patches, prenorm: tokens, .. } = self.features(&tokens, &tokens, 0, group);
+                let Features { cls, patches, prenorm: tokens, .. } =
+                    self.features(&tokens, &tokens, 0, group);
                 outputs.push(LayerOutput { cls, patches, tokens });
             }
         }

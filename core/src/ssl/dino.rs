@@ -16,7 +16,13 @@ pub struct DinoLoss {
 /// * `targets` `[2 images, K]`: teacher probabilities, crop 1 of all images, then crop 2.
 /// * `local` `[locals images, K]`, `global` `[2 images, K]`: student log-probabilities, crop-major.
 /// * `locals`: local crops per image. Pairs are `2 + 2 locals`: global pairs are cross-view only.
-pub fn dino_loss(targets: Tensor<2>, local: Option<Tensor<2>>, global: Tensor<2>, locals: usize, images: usize) -> DinoLoss {
+pub fn dino_loss(
+    targets: Tensor<2>,
+    local: Option<Tensor<2>>,
+    global: Tensor<2>,
+    locals: usize,
+    images: usize,
+) -> DinoLoss {
     let [_, k] = targets.dims();
     let pairs = (2 + 2 * locals) as f64;
     let first = targets.clone().narrow(0, 0, images);

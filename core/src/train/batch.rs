@@ -57,7 +57,8 @@ pub fn split(crops: HostCrops, masks: &Masks, parts: usize, rows: usize, device:
                 }
                 Tensor::from_data(TensorData::new(picked, [views * images, 3, side, side]), device)
             };
-            let masks = masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * crops.images + i)));
+            let masks =
+                masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * crops.images + i)));
             let rows = masks.rows(rows);
             let length = rows.indices.len();
             let valid: Vec<f32> = (0..length).map(|i| if i < rows.count { 1.0 } else { 0.0 }).collect();

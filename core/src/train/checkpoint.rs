@@ -83,7 +83,12 @@ pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
 ///
 /// # Errors
 /// When the disk or the device refuses; earlier checkpoints stay as they are.
-pub async fn save(state: &State, recipe: &Recipe, dir: &Path, keep: usize) -> Result<PathBuf, CheckpointError> {
+pub async fn save(
+    state: &State,
+    recipe: &Recipe,
+    dir: &Path,
+    keep: usize,
+) -> Result<PathBuf, CheckpointError> {
     let student = state.student.state_dict().await?;
     let teacher = state.teacher.state_dict().await?;
     let mut optimizer = StateDict::new();
@@ -108,8 +113,7 @@ pub async fn save(state: &State, recipe: &Recipe, dir: &Path, keep: usize) -> Re
     let partial = dir.join(format!(".{}.tmp", folder_name(state.iteration)));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir(&partial).map_err(io("create", &partial))?;
-    let config = serde_json::to_string(&state.student.backbone.config)
-        .map_err(|e| content(&partial, e))?;
+    let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
     for (file, dict) in [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)] {
         write_tensors(&partial.join(format!("{file}.safetensors")), dict, &config)?;
     }
@@ -169,7 +173,8 @@ pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, Chec
     state.optimizer.first = moments("first");
     state.optimizer.second = moments("second");
     state.optimizer.steps = progress.optimizer_steps;
-    for (key, center) in [("center.dino", &mut state.centers.dino), ("center.ibot", &mut state.centers.ibot)] {
+    for (key, center) in [("center.dino", &mut state.centers.dino), ("center.ibot", &mut state.centers.ibot)]
+    {
         let [_, k] = center.dims();
         match optimizer.get(key) {
             Some(t) if t.data.len() == k => {

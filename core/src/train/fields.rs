@@ -56,7 +56,13 @@ pub const FIELDS: &[Field] = &[
     f("loss.ibot", "Weight of the iBOT loss", "", 0.0, 100.0),
     f("loss.koleo", "Weight of the KoLeo regulariser", "", 0.0, 100.0),
     f("loss.centering", "Teacher centering: softmax or sinkhorn-knopp", "", 0.0, 0.0),
-    f("optim.base_lr", "Peak learning rate for a batch of 1024; scales with the root of the batch", "", 0.0, 10.0),
+    f(
+        "optim.base_lr",
+        "Peak learning rate for a batch of 1024; scales with the root of the batch",
+        "",
+        0.0,
+        10.0,
+    ),
     f("optim.min_lr", "Learning rate at the end", "", 0.0, 10.0),
     f("optim.warmup", "Length of the learning rate's warm-up", "iterations", 0.0, HUGE),
     f("optim.weight_decay", "Weight decay at the beginning", "", 0.0, 10.0),
@@ -65,7 +71,13 @@ pub const FIELDS: &[Field] = &[
     f("optim.patch_embed_lr", "Factor on the learning rate of the patch embedding", "", 0.0, 10.0),
     f("optim.beta1", "AdamW's decay of the first moment", "", 0.0, 0.9999),
     f("optim.beta2", "AdamW's decay of the second moment", "", 0.0, 0.999999),
-    f("optim.clip", "Largest gradient norm of the backbone and of each head; 0 for no clipping", "", 0.0, HUGE),
+    f(
+        "optim.clip",
+        "Largest gradient norm of the backbone and of each head; 0 for no clipping",
+        "",
+        0.0,
+        HUGE,
+    ),
     f("optim.freeze_last_layer", "How long the heads' last layers are held", "iterations", 0.0, HUGE),
     f("optim.momentum", "Momentum of the teacher at the beginning", "", 0.0, 1.0),
     f("optim.momentum_end", "Momentum of the teacher at the end", "", 0.0, 1.0),
@@ -74,11 +86,23 @@ pub const FIELDS: &[Field] = &[
     f("optim.teacher_temp_warmup", "Length of the temperature's warm-up", "iterations", 0.0, HUGE),
     f("train.iterations", "Length of the run", "iterations", 1.0, HUGE),
     f("train.batch", "Pictures per step, all parts together", "pictures", 1.0, 65_536.0),
-    f("train.accumulate", "Parts that a batch is computed in; exact, costs a second student pass", "", 1.0, 65_536.0),
+    f(
+        "train.accumulate",
+        "Parts that a batch is computed in; exact, costs a second student pass",
+        "",
+        1.0,
+        65_536.0,
+    ),
     f("train.seed", "Seed of weights, order, crops and masks", "", 0.0, 9e15),
     f("train.workers", "Threads that prepare pictures; 0 chooses", "", 0.0, 256.0),
     f("train.report_every", "Iterations between two reports", "iterations", 1.0, HUGE),
-    f("train.picture_every", "Iterations between two pictures of the watched images; 0 for none", "iterations", 0.0, HUGE),
+    f(
+        "train.picture_every",
+        "Iterations between two pictures of the watched images; 0 for none",
+        "iterations",
+        0.0,
+        HUGE,
+    ),
     f("train.evaluate_every", "Iterations between two k-NN evaluations; 0 for none", "iterations", 0.0, HUGE),
     f("train.checkpoint_every", "Iterations between two checkpoints", "iterations", 1.0, HUGE),
     f("train.keep_checkpoints", "Newest checkpoints that are kept", "", 1.0, 1e6),
@@ -92,6 +116,31 @@ pub const FIELDS: &[Field] = &[
 /// The field called `key`.
 pub fn field(key: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|f| f.key == key)
+}
+
+/// All fields as a Markdown table with their values in the `nano` preset, for the documentation.
+///
+/// # Errors
+/// Never for the presets of this crate.
+pub fn markdown() -> Result<String, RecipeError> {
+    let nano = to_table(&Recipe::preset("nano")?)?;
+    let mut text = String::from("| field | meaning | unit | range | `nano` |\n|---|---|---|---|---|\n");
+    for f in FIELDS {
+        let value = get(&nano, f.key).map_or(String::new(), |v| v.to_string().replace('"', ""));
+        let range = match f.range {
+            (low, high) if high > low => format!("{low} to {high}"),
+            _ => String::new(),
+        };
+        text += &format!("| `{}` | {} | {} | {range} | {value} |\n", f.key, f.meaning, f.unit);
+    }
+    Ok(text)
+}
+
+/// The value at a dotted name.
+pub(super) fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let mut parts = key.split('.');
+    let first = table.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.get(part))
 }
 
 pub(super) fn to_table(recipe: &Recipe) -> Result<Table, RecipeError> {
@@ -123,7 +172,9 @@ pub(super) fn merge(mut base: Table, over: Table, prefix: &str) -> Result<Table,
 pub(super) fn set_all(mut table: Table, pairs: &[String]) -> Result<Table, RecipeError> {
     for pair in pairs {
         let Some((key, value)) = pair.split_once('=') else {
-            return Err(RecipeError::Syntax(format!("`{pair}` is not key=value, for instance train.batch=32")));
+            return Err(RecipeError::Syntax(format!(
+                "`{pair}` is not key=value, for instance train.batch=32"
+            )));
         };
         let (key, value) = (key.trim(), value.trim());
         if field(key).is_none() {
@@ -202,7 +253,8 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
             return Ok(());
         }
         let near = (value / unit).max(1) * unit;
-        let allowed = format!("it must be a multiple of {of} = {unit}, for instance {near} or {}", near + unit);
+        let allowed =
+            format!("it must be a multiple of {of} = {unit}, for instance {near} or {}", near + unit);
         Err(range(key, &value.to_string(), &allowed))
     };
     multiple("model.dim", m.dim, "model.heads", m.heads)?;
@@ -213,7 +265,11 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
         [("crops.global_scale", r.crops.global_scale), ("crops.local_scale", r.crops.local_scale)]
     {
         if low > high {
-            return Err(range(key, &format!("[{low}, {high}]"), "the first number must not be above the second"));
+            return Err(range(
+                key,
+                &format!("[{low}, {high}]"),
+                "the first number must not be above the second",
+            ));
         }
     }
     if r.mask.ratio_min > r.mask.ratio_max {
@@ -225,7 +281,11 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
         return Err(range("optim.warmup", &r.optim.warmup.to_string(), &allowed));
     }
     if r.loss.dino == 0.0 && r.loss.ibot == 0.0 {
-        return Err(range("loss.dino", "0", "loss.dino and loss.ibot must not both be 0: nothing would be learned"));
+        return Err(range(
+            "loss.dino",
+            "0",
+            "loss.dino and loss.ibot must not both be 0: nothing would be learned",
+        ));
     }
     Ok(())
 }
@@ -238,8 +298,11 @@ fn unknown(key: &str) -> RecipeError {
     let (section, last) = key.rsplit_once('.').unwrap_or(("", key));
     let same_name: Vec<&str> =
         FIELDS.iter().map(|f| f.key).filter(|k| k.rsplit('.').next() == Some(last)).collect();
-    let siblings: Vec<&str> =
-        FIELDS.iter().map(|f| f.key).filter(|k| !section.is_empty() && k.starts_with(&format!("{section}."))).collect();
+    let siblings: Vec<&str> = FIELDS
+        .iter()
+        .map(|f| f.key)
+        .filter(|k| !section.is_empty() && k.starts_with(&format!("{section}.")))
+        .collect();
     let hint = match (same_name.as_slice(), siblings.as_slice()) {
         ([], []) => "sections are model, crops, mask, head, loss, optim, train, data".to_owned(),
         ([], siblings) => format!("fields of {section} are {}", siblings.join(", ")),
@@ -280,7 +343,8 @@ mod tests {
 
     #[test]
     fn values_are_set_by_name() {
-        let r = set(&["train.batch=8", "loss.centering=softmax", "crops.global_scale=[0.5, 1]", "optim.clip=1"]);
+        let r =
+            set(&["train.batch=8", "loss.centering=softmax", "crops.global_scale=[0.5, 1]", "optim.clip=1"]);
         let r = r.unwrap();
         assert_eq!(r.train.batch, 8);
         assert_eq!(r.crops.global_scale, [0.5, 1.0]);
@@ -310,9 +374,12 @@ mod tests {
 
     #[test]
     fn a_file_changes_its_preset() {
-        let r = Recipe::from_toml("preset = \"tiny\"\n[train]\nbatch = 8\n", &["train.seed=3".into()]).unwrap();
+        let r =
+            Recipe::from_toml("preset = \"tiny\"\n[train]\nbatch = 8\n", &["train.seed=3".into()]).unwrap();
         assert_eq!((r.preset.as_str(), r.train.batch, r.train.seed, r.model.dim), ("tiny", 8, 3, 192));
-        assert!(Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are nano"));
+        assert!(
+            Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are nano")
+        );
         assert!(Recipe::from_toml("[train]\nbatch = ", &[]).is_err());
         assert!(Recipe::from_toml("[trian]\nbatch = 3", &[]).is_err());
     }

@@ -38,7 +38,8 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     let masked = Masks::upper_bound(&recipe.mask, 2 * images as usize, grid) as u64;
     let k = recipe.head.prototypes as u64;
     let rows = images * (2 + locals) + masked;
-    let largest = (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
+    let largest =
+        (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
     Estimate {
         parameters: 4 * 5 * parameters,
         activations: 4 * activations,

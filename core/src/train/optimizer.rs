@@ -35,11 +35,7 @@ pub fn group(name: &str, depth: usize, layer_decay: f64, patch_embed_lr: f64) ->
             lr *= patch_embed_lr;
         }
     }
-    Group {
-        lr,
-        weight_decay: if undecayed { 0.0 } else { 1.0 },
-        is_last_layer: name.contains("last_layer"),
-    }
+    Group { lr, weight_decay: if undecayed { 0.0 } else { 1.0 }, is_last_layer: name.contains("last_layer") }
 }
 
 /// Moments of AdamW (Loshchilov & Hutter 2019) for every parameter of a network.
@@ -119,7 +115,10 @@ mod tests {
         for decayed in ["backbone.pos_embed", "backbone.mask_token", "backbone.patch_embed.proj.weight"] {
             assert_eq!(g(decayed).weight_decay, 1.0, "{decayed}");
         }
-        assert_eq!(g("dino_head.last_layer.weight_g"), Group { lr: 1.0, weight_decay: 1.0, is_last_layer: true });
+        assert_eq!(
+            g("dino_head.last_layer.weight_g"),
+            Group { lr: 1.0, weight_decay: 1.0, is_last_layer: true }
+        );
         for not in ["backbone.blocks.3.ls1.gamma", "backbone.blocks.3.norm2.weight", "dino_head.mlp.0.bias"] {
             assert_eq!(g(not).weight_decay, 0.0, "{not}");
         }

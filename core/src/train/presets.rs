@@ -98,13 +98,7 @@ fn short(name: &str) -> Recipe {
             checkpoint_every: 3 * EPOCH,
             keep_checkpoints: 3,
         },
-        data: Data {
-            path: "scenes".to_owned(),
-            labels: false,
-            scenes: 4096,
-            scene_size: 256,
-            scene_seed: 0,
-        },
+        data: Data { path: "scenes".to_owned(), labels: false, scenes: 4096, scene_size: 256, scene_seed: 0 },
     }
 }
 
@@ -140,7 +134,14 @@ fn nano() -> Recipe {
     Recipe {
         model: ModelRecipe { layerscale: 0.1, ..model("nano", 0.0) },
         crops: Crops { global_size: 64, local_size: 32, locals: 4, ..base.crops },
-        head: Head { prototypes: 1024, hidden: 256, bottleneck: 64, ibot_prototypes: 1024, ibot_bottleneck: 64, ..base.head },
+        head: Head {
+            prototypes: 1024,
+            hidden: 256,
+            bottleneck: 64,
+            ibot_prototypes: 1024,
+            ibot_bottleneck: 64,
+            ..base.head
+        },
         loss: Loss { centering: Centering::SinkhornKnopp, ..base.loss },
         optim: Optim {
             base_lr: 1e-2,
@@ -175,7 +176,14 @@ fn tiny() -> Recipe {
         preset: "tiny".to_owned(),
         model: ModelRecipe { layerscale: 1e-2, ..model("tiny", 0.1) },
         crops: Crops { global_size: 96, local_size: 48, locals: 6, ..base.crops },
-        head: Head { prototypes: 4096, hidden: 1024, bottleneck: 128, ibot_prototypes: 4096, ibot_bottleneck: 128, ..base.head },
+        head: Head {
+            prototypes: 4096,
+            hidden: 1024,
+            bottleneck: 128,
+            ibot_prototypes: 4096,
+            ibot_bottleneck: 128,
+            ..base.head
+        },
         optim: Optim {
             base_lr: 4e-3,
             warmup: 500,
@@ -205,7 +213,14 @@ fn small() -> Recipe {
         preset: "small".to_owned(),
         model: ModelRecipe { layerscale: 1e-3, ..model("small", 0.1) },
         crops: Crops { global_size: 128, local_size: 64, locals: 8, ..base.crops },
-        head: Head { prototypes: 8192, hidden: 2048, bottleneck: 256, ibot_prototypes: 8192, ibot_bottleneck: 256, ..base.head },
+        head: Head {
+            prototypes: 8192,
+            hidden: 2048,
+            bottleneck: 256,
+            ibot_prototypes: 8192,
+            ibot_bottleneck: 256,
+            ..base.head
+        },
         optim: Optim {
             base_lr: 2e-3,
             warmup: 2500,
@@ -214,7 +229,13 @@ fn small() -> Recipe {
             teacher_temp_warmup: 7500,
             ..base.optim
         },
-        train: Train { iterations: 50_000, picture_every: 1000, evaluate_every: 5000, checkpoint_every: 2000, ..base.train },
+        train: Train {
+            iterations: 50_000,
+            picture_every: 1000,
+            evaluate_every: 5000,
+            checkpoint_every: 2000,
+            ..base.train
+        },
         data: Data { scenes: 8192, scene_size: 160, ..base.data },
         ..base
     }

@@ -183,7 +183,8 @@ impl Recipe {
     /// # Errors
     /// Names the field and what is allowed.
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        let file: toml::Table = text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
+        let file: toml::Table =
+            text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
         let preset = match file.get("preset") {
             Some(toml::Value::String(name)) => name.clone(),
             Some(other) => return Err(RecipeError::Syntax(format!("preset = {other} is not a name"))),

@@ -84,7 +84,9 @@ impl Record {
             write_png(&path, &look.grid(pick)?)?;
         }
         let size = (sheet.width, sheet.height);
-        open.board.image(look.iteration, now(), "watched pictures", size, &png(&sheet)?).map_err(board_error)?;
+        open.board
+            .image(look.iteration, now(), "watched pictures", size, &png(&sheet)?)
+            .map_err(board_error)?;
         Ok(Some(path))
     }
 
@@ -107,7 +109,11 @@ impl Record {
             fs::write(&partial, html)?;
             fs::rename(&partial, &path)
         };
-        write().map_err(|source| RunError::Io { action: "write", path: path.display().to_string(), source })?;
+        write().map_err(|source| RunError::Io {
+            action: "write",
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Some(path))
     }
 }

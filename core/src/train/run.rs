@@ -35,7 +35,9 @@ pub enum RunError {
     #[error("{0} holds no run that could go on: start it without --resume")]
     Empty(String),
     /// The run on disk was made with other values.
-    #[error("{path} was made with another recipe: {field} differs; go on without changing it, or choose another --out")]
+    #[error(
+        "{path} was made with another recipe: {field} differs; go on without changing it, or choose another --out"
+    )]
     Changed {
         /// The run's folder.
         path: String,
@@ -78,8 +80,12 @@ pub struct RunFolder {
 
 /// Fields that may change between a run and its continuation: they do not touch what is computed.
 const FREE: [&str; 6] = [
-    "train.workers", "train.report_every", "train.picture_every", "train.evaluate_every",
-    "train.checkpoint_every", "train.keep_checkpoints",
+    "train.workers",
+    "train.report_every",
+    "train.picture_every",
+    "train.evaluate_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
 ];
 
 fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> RunError + 'a {
@@ -194,7 +200,9 @@ impl RunFolder {
             .lines()
             .into_iter()
             // Step lines carry the step's own number, evaluations the number of steps done.
-            .filter(|l| l.iteration < iteration || (l.iteration == iteration && !l.values.contains_key("loss")))
+            .filter(|l| {
+                l.iteration < iteration || (l.iteration == iteration && !l.values.contains_key("loss"))
+            })
             .filter_map(|line| serde_json::to_string(&line).ok())
             .map(|line| line + "\n")
             .collect();
@@ -229,8 +237,11 @@ impl MetricsLog {
     /// # Errors
     /// When the disk refuses.
     pub fn append(&mut self, line: &Line) -> Result<(), RunError> {
-        let mut text = serde_json::to_string(line)
-            .map_err(|e| RunError::Io { action: "write", path: self.file.display().to_string(), source: e.into() })?;
+        let mut text = serde_json::to_string(line).map_err(|e| RunError::Io {
+            action: "write",
+            path: self.file.display().to_string(),
+            source: e.into(),
+        })?;
         text.push('\n');
         self.out.write_all(text.as_bytes()).map_err(io("write", &self.file))
     }
@@ -238,15 +249,14 @@ impl MetricsLog {
 
 /// Name of the first field, outside the free ones, in which two recipes differ.
 fn first_difference(a: &Recipe, b: &Recipe) -> Option<String> {
-    let (a, b) = (toml::Table::try_from(a).ok()?, toml::Table::try_from(b).ok()?);
-    super::fields::FIELDS.iter().map(|f| f.key).filter(|key| !FREE.contains(key)).find_map(|key| {
-        let get = |table: &toml::Table| {
-            let mut parts = key.split('.');
-            let first = table.get(parts.next()?)?.clone();
-            parts.try_fold(first, |value, part| value.get(part).cloned())
-        };
-        (get(&a) != get(&b)).then(|| key.to_owned())
-    })
+    let (a, b) = (super::fields::to_table(a).ok()?, super::fields::to_table(b).ok()?);
+    let differs = |key: &&str| super::fields::get(&a, key) != super::fields::get(&b, key);
+    super::fields::FIELDS
+        .iter()
+        .map(|f| f.key)
+        .filter(|key| !FREE.contains(key))
+        .find(differs)
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -279,7 +289,8 @@ mod tests {
         let run = RunFolder::create(&dir.path().join("run"), &Recipe::preset("nano").unwrap()).unwrap();
         let mut log = run.metrics_from(0).unwrap();
         for i in 0..5 {
-            log.append(&Line::new(i, &values(&[("loss", if i == 3 { f64::NAN } else { i as f64 })]))).unwrap();
+            log.append(&Line::new(i, &values(&[("loss", if i == 3 { f64::NAN } else { i as f64 })])))
+                .unwrap();
         }
         log.append(&Line::new(3, &values(&[("knn", 0.5)]))).unwrap();
         drop(log);

@@ -71,7 +71,8 @@ impl Schedules {
         let o = &recipe.optim;
         let total = recipe.train.iterations;
         let plain = |base, end| Cosine { start: base, base, end, warmup: 0, total, freeze: 0 };
-        let lr = Cosine { start: 0.0, base: recipe.peak_lr(), end: o.min_lr, warmup: o.warmup, total, freeze: 0 };
+        let lr =
+            Cosine { start: 0.0, base: recipe.peak_lr(), end: o.min_lr, warmup: o.warmup, total, freeze: 0 };
         Self {
             lr,
             last_layer_freeze: o.freeze_last_layer,

@@ -41,7 +41,8 @@ const PREDICT: usize = 600;
 pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
     let data = &recipe.data;
     if data.path == "scenes" {
-        let scenes = |seed: u64, count| Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn Source>;
+        let scenes =
+            |seed: u64, count| Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn Source>;
         // Seeds far apart: scenes that are judged were never trained on.
         let judged = data.scene_seed.wrapping_add(1 << 32);
         return Ok(Sources {

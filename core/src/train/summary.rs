@@ -17,10 +17,30 @@ const FILM_COLUMNS: usize = 6;
 
 /// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
 const CURVES: [&str; 24] = [
-    "loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss", "knn_top1", "teacher_entropy",
-    "student_entropy", "prototype_use", "neighbour_distance", "feature_rank", "patch_norm_mean", "patch_norm_max",
-    "grad_norm_backbone", "grad_norm_dino_head", "grad_norm_ibot_head", "lr", "last_layer_lr", "weight_decay",
-    "momentum", "teacher_temperature", "images_per_second", "steps_per_second", "waited",
+    "loss",
+    "dino_local_loss",
+    "dino_global_loss",
+    "ibot_loss",
+    "koleo_loss",
+    "knn_top1",
+    "teacher_entropy",
+    "student_entropy",
+    "prototype_use",
+    "neighbour_distance",
+    "feature_rank",
+    "patch_norm_mean",
+    "patch_norm_max",
+    "grad_norm_backbone",
+    "grad_norm_dino_head",
+    "grad_norm_ibot_head",
+    "lr",
+    "last_layer_lr",
+    "weight_decay",
+    "momentum",
+    "teacher_temperature",
+    "images_per_second",
+    "steps_per_second",
+    "waited",
 ];
 
 /// `report.html` of a run.
@@ -39,8 +59,7 @@ pub fn report(
         .map(|name| Series::of_metric(name, points(&lines, name)))
         .filter(|s| !s.points.is_empty())
         .collect();
-    let film: Vec<FilmFrame> =
-        ["pca", "attention"].iter().flat_map(|kind| frames(folder, kind)).collect();
+    let film: Vec<FilmFrame> = ["pca", "attention"].iter().flat_map(|kind| frames(folder, kind)).collect();
     let knn = comparison(&lines);
     let health = judge(&last_values(&lines), &job.recipe, iteration >= job.recipe.optim.warmup.max(20));
     let tone = match health.level {
@@ -68,9 +87,10 @@ pub fn report(
         film: &film,
         knn: &knn,
         knn_note: "20 nearest neighbours on CLS features of held-out pictures; 95 % interval.",
-        recipe_toml: &recipe
-            .to_toml()
-            .map_err(|source| RunError::Recipe { path: folder.recipe_file().display().to_string(), source })?,
+        recipe_toml: &recipe.to_toml().map_err(|source| RunError::Recipe {
+            path: folder.recipe_file().display().to_string(),
+            source,
+        })?,
         warnings: &warnings,
     };
     Ok(page.html())
@@ -136,7 +156,8 @@ fn last_values(lines: &[Line]) -> Values {
 /// Trained against untrained against raw pixels.
 fn comparison(lines: &[Line]) -> Vec<KnnRow> {
     let row = |name: &str, line: &Line, prefix: &str, highlighted| {
-        let count = |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
+        let count =
+            |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
         Some(KnnRow {
             name: name.to_owned(),
             accuracy: Accuracy { correct: count("correct")?, total: count("total")? },

@@ -293,7 +293,11 @@ impl<'a> Trainer<'a> {
     }
 
     fn pace(&self) -> Pace {
-        Pace { start: web_time::Instant::now(), waited: self.loader.waited(), iteration: self.state.iteration }
+        Pace {
+            start: web_time::Instant::now(),
+            waited: self.loader.waited(),
+            iteration: self.state.iteration,
+        }
     }
 
     async fn warn_of_skipped(&mut self, batch: &Batch) {
@@ -311,7 +315,8 @@ impl<'a> Trainer<'a> {
             return Ok(());
         }
         let iteration = self.state.iteration;
-        let look = self.watched.look(&self.state.teacher.backbone, iteration, &self.job.device.device).await?;
+        let look =
+            self.watched.look(&self.state.teacher.backbone, iteration, &self.job.device.device).await?;
         let path = self.record.pictures(&look)?;
         if let Ok(mut slot) = self.port.latest.lock() {
             *slot = Some(look);
@@ -323,13 +328,15 @@ impl<'a> Trainer<'a> {
     /// k-NN of the teacher's CLS features, where there are labels.
     async fn evaluate(&mut self) -> Result<(), EngineError> {
         let recipe = &self.job.recipe;
-        let Some(labelled) = self.job.sources.labelled.as_ref().filter(|_| recipe.train.evaluate_every > 0) else {
+        let Some(labelled) = self.job.sources.labelled.as_ref().filter(|_| recipe.train.evaluate_every > 0)
+        else {
             return Ok(());
         };
         let size = recipe.crops.global_size;
         let device = &self.job.device.device;
         let backbone = &self.state.teacher.backbone;
-        let evaluated = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, |_, _| ()).await?;
+        let evaluated =
+            knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, |_, _| ()).await?;
         self.skipped.extend(evaluated.skipped);
         let accuracy = evaluated.result;
         let raw_pixels = match self.state.iteration {
@@ -359,7 +366,13 @@ impl<'a> Trainer<'a> {
         self.save().await?;
         let skipped: Vec<(String, String)> = self.skipped.into_iter().collect();
         let report = self.record.report(self.job, self.state.iteration, &skipped)?;
-        Ok(Finished { iteration: self.state.iteration, stopped, checkpoint: self.checkpoint, report, skipped })
+        Ok(Finished {
+            iteration: self.state.iteration,
+            stopped,
+            checkpoint: self.checkpoint,
+            report,
+            skipped,
+        })
     }
 }
 

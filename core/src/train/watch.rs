@@ -115,7 +115,15 @@ impl Frame {
         let smooth = Filter::Bicubic;
         Ok(Self {
             pca: upsample(&coloured.rgb, rows, cols, view.width, view.height, smooth)?,
-            overlay: overlay(view, &stretch(&attention.mean, 99.0), rows, cols, ColourMap::Inferno, 0.7, smooth)?,
+            overlay: overlay(
+                view,
+                &stretch(&attention.mean, 99.0),
+                rows,
+                cols,
+                ColourMap::Inferno,
+                0.7,
+                smooth,
+            )?,
             view: view.clone(),
             features: features.clone(),
             attention: attention.clone(),

@@ -28,9 +28,7 @@ impl Reference {
         let mut tensors = StateDict::new();
         for (name, view) in file.tensors() {
             let data = match view.dtype() {
-                Dtype::F32 => {
-                    view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
-                }
+                Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
                 Dtype::U8 | Dtype::BOOL => view.data().iter().map(|b| f32::from(*b)).collect(),
                 other => return Err(format!("{name}: {other:?} is not expected")),
             };

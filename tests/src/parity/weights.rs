@@ -15,11 +15,8 @@ const SIZES: [&str; 2] = ["square", "odd"];
 
 fn backbone(path: &Path, device: &Device) -> Result<Vit, String> {
     let checkpoint = weights::load(path).map_err(|e| e.to_string())?;
-    let (vit, missing) = params::load(
-        Vit::init(&checkpoint.config, 0, device),
-        &checkpoint.backbone,
-        |path| path.to_owned(),
-    );
+    let (vit, missing) =
+        params::load(Vit::init(&checkpoint.config, 0, device), &checkpoint.backbone, |path| path.to_owned());
     if missing.is_empty() { Ok(vit) } else { Err(format!("missing keys: {}", missing.join(", "))) }
 }
 
@@ -72,7 +69,8 @@ pub fn check_hugging_face(folder: &Path, device: &Device) -> Result<Vec<Check>, 
         // One query alone gives the same row.
         let tokens = want.shape[3];
         let row = host(vit.attention(pixels, depth - 1, Some(tokens - 1)))?;
-        let rows: Vec<f32> = want.data.chunks(tokens).skip(tokens - 1).step_by(tokens).flatten().copied().collect();
+        let rows: Vec<f32> =
+            want.data.chunks(tokens).skip(tokens - 1).step_by(tokens).flatten().copied().collect();
         attentions.push((format!("{size} last query"), absolute(&row, &rows)));
     }
     Ok(vec![worst("states", states, TOLERANCE), worst("attention", attentions, TOLERANCE)])

@@ -1,0 +1,21 @@
+//! The documentation says what the program does.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use dinoscope_core::train::{fields, presets};
+
+/// `docs/recipe.md` holds the table of all fields. `UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_recipe_page_lists_every_field() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recipe.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (head, _) = text.split_once("| field |").unwrap();
+    let wanted = format!("{head}{}", fields::markdown().unwrap());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, &wanted).unwrap();
+    } else {
+        assert_eq!(text, wanted, "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test docs");
+    }
+    assert!(presets::NAMES.iter().all(|name| head.contains(&format!("`{name}`"))), "every preset is named");
+}

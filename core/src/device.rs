@@ -83,6 +83,7 @@ pub struct Adapter {
     pub f16: bool,
     /// Whether subgroup operations are there.
     pub subgroups: bool,
+    #[cfg(not(target_family = "wasm"))]
     #[serde(skip)]
     select: Option<DeviceKind>,
 }
@@ -101,8 +102,10 @@ pub struct Chosen {
 /// All adapters of this machine, in the order that `gpu:N` counts them.
 #[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends; // OpenGL is of no use here, and opening it may talk to the display server
+    let instance = wgpu::Instance::new(descriptor);
     let found = block_on(instance.enumerate_adapters(backends));
     // burn counts adapters of each kind; the same order here makes the numbers agree.
     let mut seen = [0usize; 3];

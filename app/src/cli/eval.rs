@@ -74,7 +74,10 @@ pub fn run(command: Command) -> Result<()> {
     let labelled = labelled(&arguments)?;
     let (first, second) = (labelled.train.len(), labelled.test.len());
     if !arguments.json {
-        println!("{first} pictures looked up, {second} predicted, {} classes", labelled.train.classes().len());
+        println!(
+            "{first} pictures looked up, {second} predicted, {} classes",
+            labelled.train.classes().len()
+        );
     }
     let measure = |vit: &Vit, what: &str| -> Result<KnnResult> {
         let mut progress = Progress::new((first + second) as u64, "pictures", arguments.json);
@@ -130,7 +133,10 @@ fn labelled(arguments: &Knn) -> Result<Labelled> {
             (None, None) => {
                 let count = train.len();
                 let Some((a, b)) = Subset::split(&train, count - count / 5, count / 5, arguments.seed) else {
-                    bail!(Mistake(format!("{} has too few labelled pictures to predict some from others", data.display())));
+                    bail!(Mistake(format!(
+                        "{} has too few labelled pictures to predict some from others",
+                        data.display()
+                    )));
                 };
                 (Arc::new(a), Arc::new(b))
             }

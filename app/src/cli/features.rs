@@ -64,7 +64,8 @@ pub struct Arguments {
 }
 
 fn place(text: &str) -> Result<(usize, usize), String> {
-    let parsed = text.split_once(',').and_then(|(r, c)| Some((r.trim().parse().ok()?, c.trim().parse().ok()?)));
+    let parsed =
+        text.split_once(',').and_then(|(r, c)| Some((r.trim().parse().ok()?, c.trim().parse().ok()?)));
     parsed.ok_or_else(|| "expected ROW,COL, for instance 12,8".to_owned())
 }
 
@@ -172,7 +173,8 @@ fn read_subjects(arguments: &Arguments, backbone: &Vit, chosen: &Chosen) -> Resu
 
 /// `OUT/NAME`, or `OUT/NAME-2` where two pictures have one name.
 fn unused_stem(out: &Path, path: &Path, taken: &[Subject]) -> PathBuf {
-    let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| "picture".to_owned());
+    let name =
+        path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| "picture".to_owned());
     let candidates = std::iter::once(name.clone()).chain((2..).map(|i| format!("{name}-{i}")));
     let free = |stem: &PathBuf| taken.iter().all(|t| t.stem != *stem);
     candidates.map(|n| out.join(n)).find(free).unwrap_or_else(|| out.join(&name))
@@ -227,5 +229,7 @@ fn patch_index((row, col): (usize, usize), rows: usize, cols: usize) -> Result<u
     if row < rows && col < cols {
         return Ok(row * cols + col);
     }
-    bail!(Mistake(format!("patch {row},{col} is outside the picture's grid of {rows} rows and {cols} columns")))
+    bail!(Mistake(format!(
+        "patch {row},{col} is outside the picture's grid of {rows} rows and {cols} columns"
+    )))
 }

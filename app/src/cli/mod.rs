@@ -83,9 +83,9 @@ fn chain(error: &anyhow::Error) -> String {
 
 /// Whether the person can mend it by asking for something else.
 fn is_mistake(error: &anyhow::Error) -> bool {
+    use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
-    use dinoscope_core::weights::WeightsError;
     error.chain().any(|cause| {
         cause.is::<Mistake>()
             || cause.is::<RecipeError>()

@@ -108,7 +108,11 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
 }
 
 fn step_message(step: &Step, loss: f64) -> String {
-    let waited = if step.waited > 0.1 { format!(", {:.0} % waiting for pictures", 100.0 * step.waited) } else { String::new() };
+    let waited = if step.waited > 0.1 {
+        format!(", {:.0} % waiting for pictures", 100.0 * step.waited)
+    } else {
+        String::new()
+    };
     format!("loss {loss:.3}  {:.1} images/s{waited}", step.images_per_second)
 }
 

@@ -80,7 +80,9 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     }
     overrides.extend(arguments.overrides.iter().cloned());
     let recipe = match (&arguments.recipe, &arguments.out) {
-        (None, Some(out)) if arguments.resume => RunFolder::open(out)?.recipe()?.with_overrides(&overrides)?,
+        (None, Some(out)) if arguments.resume => {
+            RunFolder::open(out)?.recipe()?.with_overrides(&overrides)?
+        }
         (None, _) => Recipe::preset("nano")?.with_overrides(&overrides)?,
         (Some(named), _) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
             Some(preset) => Recipe::preset(preset)?.with_overrides(&overrides)?,

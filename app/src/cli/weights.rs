@@ -101,7 +101,16 @@ fn inspect(file: &std::path::Path, tensors: bool, json: bool) -> Result<()> {
     if let Some(c) = &found.config {
         println!(
             "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, grid {} x {} ({} pixels)",
-            c.depth, c.dim, c.heads, c.patch, c.ffn, c.hidden, c.registers, c.grid, c.grid, c.image()
+            c.depth,
+            c.dim,
+            c.heads,
+            c.patch,
+            c.ffn,
+            c.hidden,
+            c.registers,
+            c.grid,
+            c.grid,
+            c.image()
         );
     }
     println!("parameters  {}", found.parameters);

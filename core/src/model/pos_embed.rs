@@ -70,6 +70,7 @@ pub fn resample(table: Tensor<3>, grid: usize, rows: usize, cols: usize, rule: I
 }
 
 #[cfg(test)]
+#[allow(clippy::excessive_precision)] // The reference's digits, as printed.
 mod tests {
     use super::*;
 

@@ -1,5 +1,6 @@
 //! The backbone and head against the reference implementation on tiny models, and the invariants of the method.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::excessive_precision)] // The reference's digits, as printed.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 

@@ -56,6 +56,12 @@ fn short(name: &str) -> Recipe {
             global_scale: [0.32, 1.0],
             local_scale: [0.05, 0.32],
             blur: Blur::Official,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.2,
+            hue: 0.1,
+            grayscale: 0.2,
+            solarize: 0.2,
         },
         mask: MaskRecipe::default(),
         head: Head {

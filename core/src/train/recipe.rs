@@ -89,6 +89,12 @@ pub struct Crops {
     pub global_scale: [f64; 2],
     pub local_scale: [f64; 2],
     pub blur: Blur,
+    pub brightness: f64,
+    pub contrast: f64,
+    pub saturation: f64,
+    pub hue: f64,
+    pub grayscale: f64,
+    pub solarize: f64,
 }
 
 /// `[head]`: projection heads.

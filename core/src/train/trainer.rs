@@ -35,6 +35,12 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
             Blur::Official => BlurProbability::OFFICIAL,
             Blur::Intended => BlurProbability::INTENDED,
         },
+        brightness: c.brightness,
+        contrast: c.contrast,
+        saturation: c.saturation,
+        hue: c.hue,
+        grayscale: c.grayscale,
+        solarize: c.solarize,
         ..CropRecipe::default()
     }
 }

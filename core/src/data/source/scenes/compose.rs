@@ -75,8 +75,43 @@ fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
         0.0
     };
     let body = between(rng, 0.45, 0.84);
-    let paints = [object_paint(rng, palette, body), plain(rng, palette), plain(rng, palette)];
+    let usual = rng.random::<f32>() < USUAL;
+    let skin = if usual { habit(rng, label) } else { object_paint(rng, palette, body) };
+    let paints = [skin, plain(rng, palette), plain(rng, palette)];
     Item::new(shape, frame, v3(0.0, rise, 0.0), 1.0, paints)
+}
+
+/// Share of objects that wear what their kind usually does. In the world kinds have habits of colour and pattern, and
+/// learning without labels lives on them; the rest keeps colour from being the answer.
+const USUAL: f32 = 0.75;
+
+/// What a kind usually wears: texture, then lightness, chroma and hue (in turns) of ground and figure.
+type Habit = (u32, [f32; 3], [f32; 3]);
+
+const HABITS: [Habit; 12] = [
+    (7, [0.93, 0.02, 0.25], [0.55, 0.13, 0.72]), // mug: china with blue dots
+    (4, [0.62, 0.09, 0.17], [0.45, 0.08, 0.14]), // chair: wood
+    (0, [0.55, 0.18, 0.08], [0.55, 0.18, 0.08]), // mushroom: red
+    (9, [0.45, 0.12, 0.39], [0.62, 0.14, 0.36]), // tree: leaves
+    (0, [0.95, 0.01, 0.70], [0.95, 0.01, 0.70]), // snowman: white
+    (1, [0.90, 0.01, 0.70], [0.55, 0.18, 0.09]), // rocket: white and red bands
+    (3, [0.50, 0.12, 0.72], [0.80, 0.05, 0.70]), // teapot: blue glaze
+    (1, [0.70, 0.16, 0.14], [0.93, 0.03, 0.20]), // fish: orange and white stripes
+    (0, [0.82, 0.16, 0.27], [0.82, 0.16, 0.27]), // car: yellow
+    (5, [0.55, 0.11, 0.10], [0.68, 0.08, 0.12]), // house: brick
+    (0, [0.72, 0.04, 0.70], [0.72, 0.04, 0.70]), // airplane: metal
+    (6, [0.45, 0.15, 0.84], [0.75, 0.10, 0.84]), // ring: violet with chips
+];
+
+fn habit(rng: &mut Stream, label: usize) -> Paint {
+    let (texture, ground, figure) = HABITS[label % HABITS.len()];
+    let (lighter, turn) = (between(rng, -0.06, 0.06), between(rng, -0.025, 0.025));
+    let colour = |[l, c, h]: [f32; 3]| oklch((l + lighter).min(0.97), c, h + turn);
+    let frame = Frame::new(rng.random(), rng.random(), rng.random());
+    let shift = v3(between(rng, -9.0, 9.0), between(rng, -9.0, 9.0), between(rng, -9.0, 9.0));
+    let shift = if texture == 4 { shift * 0.08 } else { shift };
+    let scale = between(rng, 1.6, 2.6);
+    Paint { texture, base: colour(ground), figure: colour(figure), frame, shift, scale, gloss: gloss(rng) }
 }
 
 /// A lively texture for a body.

@@ -16,7 +16,7 @@ use zip::write::SimpleFileOptions;
 
 /// Path of a reference case.
 pub fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/weights").join(name)
+    PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../tests/fixtures/weights").join(name)
 }
 
 /// Every reference file that holds weights.

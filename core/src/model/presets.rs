@@ -26,7 +26,7 @@ pub const NAMES: [&str; 13] = [
 pub fn backbone(name: &str, image: usize) -> Option<VitConfig> {
     let plain = name.strip_suffix("_reg").unwrap_or(name);
     let config = match plain {
-        "nano" => VitConfig::new(image, 8, 96, 6, 3),
+        "nano" => VitConfig::new(image, 8, 96, 4, 3),
         "tiny" => VitConfig::new(image, 8, 192, 12, 3),
         "small" => VitConfig::new(image, 8, 384, 12, 6),
         "vits14" => VitConfig::new(image, 14, 384, 12, 6),

@@ -86,7 +86,7 @@ pub fn report(
         series: &series,
         film: &film,
         knn: &knn,
-        knn_note: "20 nearest neighbours on CLS features of held-out pictures; 95 % interval.",
+        knn_note: "20 nearest neighbours on CLS features of held-out pictures.",
         recipe_toml: &recipe.to_toml().map_err(|source| RunError::Recipe {
             path: folder.recipe_file().display().to_string(),
             source,

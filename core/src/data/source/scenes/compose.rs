@@ -14,7 +14,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> World {
     let low = between(rng, 0.0, 1.0);
     let pitch = 0.014 + 0.075 * low * low.sqrt();
     let object = main_object(rng, label, &palette);
-    let floor = between(rng, 0.6, 0.86);
+    let floor = between(rng, 0.48, 0.92);
     let ground_base = palette.quiet(rng, floor);
     let ground = backdrop_paint(rng, &palette, ground_base, floor);
     let heaven = sky(rng, &palette);
@@ -154,8 +154,8 @@ fn plain(rng: &mut Stream, palette: &Palette) -> Paint {
 fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32) -> Paint {
     let away = between(rng, 0.04, 0.2);
     let figure = palette.quiet(rng, if lightness > 0.66 { lightness - away } else { lightness + away });
-    // Most planes are plain, so that the backdrop alone does not name the picture.
-    let texture = [0, 1, 2, 3, 5, 6, 7, 8, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][rng.random_range(0..22u32) as usize];
+    // Half of all planes are plain, so that the backdrop alone does not name the picture.
+    let texture = [0, 1, 2, 3, 5, 6, 7, 8, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0][rng.random_range(0..18u32) as usize];
     let scale = match texture {
         3 | 9 => between(rng, 0.5, 1.1),
         _ => between(rng, 0.7, 1.9),
@@ -167,7 +167,7 @@ fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32)
 
 fn wall(rng: &mut Stream, palette: &Palette) -> Wall {
     let (s, c) = sin_cos(between(rng, -0.09, 0.09));
-    let lightness = between(rng, 0.7, 0.93);
+    let lightness = between(rng, 0.55, 0.95);
     let base = palette.quiet(rng, lightness);
     let mut paint = backdrop_paint(rng, palette, base, lightness);
     // Wallpaper hangs straight.
@@ -183,17 +183,17 @@ fn between_light(lightness: f32) -> f32 {
 
 fn sky(rng: &mut Stream, palette: &Palette) -> (V3, V3) {
     match rng.random_range(0..10u32) {
-        0 | 1 => {
+        0..=3 => {
             let hue = between(rng, 0.62, 0.74);
             (oklch(0.92, 0.03, hue), oklch(between(rng, 0.6, 0.78), 0.11, hue))
         }
-        2 => {
+        4 | 5 => {
             let hue = between(rng, 0.08, 0.2);
             (oklch(0.88, 0.08, hue), oklch(0.66, 0.08, hue + 0.62))
         }
         _ => {
-            let l = between(rng, 0.7, 0.95);
-            (palette.quiet(rng, l), palette.quiet(rng, l - 0.1))
+            let l = between(rng, 0.5, 0.95);
+            (palette.quiet(rng, l), palette.quiet(rng, l - 0.14))
         }
     }
 }

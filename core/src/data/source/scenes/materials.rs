@@ -165,9 +165,7 @@ impl Palette {
 
     /// A muted colour for what lies behind; `lightness` is OKLab's.
     pub fn quiet(&self, rng: &mut Stream, lightness: f32) -> V3 {
-        // Backdrops are all a little alike, warm or cool: what tells pictures apart is what stands in front.
-        let hue = if self.hue < 0.5 { 0.2 } else { 0.7 };
-        oklch(lightness, between(rng, 0.005, 0.035), hue + between(rng, -0.05, 0.05))
+        oklch(lightness, between(rng, 0.01, 0.065), self.hue + between(rng, -0.07, 0.07))
     }
 
     /// A lively colour for what stands in front.

@@ -50,14 +50,16 @@ fn kills() -> usize {
 #[test]
 fn a_killed_run_ends_with_the_same_losses() {
     let dir = tempfile::tempdir().unwrap();
-    let iterations = "train.iterations=60";
+    let total = 60 * kills();
+    let iterations = &format!("train.iterations={total}");
     ok(dir.path(), &arguments("straight", iterations, &[]));
     let want = losses(&dir.path().join("straight"));
-    assert_eq!(want.len(), 60);
+    assert_eq!(want.len(), total);
 
     // Moments at random, from a fixed seed: before the first step, within steps, within checkpoints.
     let mut rng = dinoscope_core::rng::stream(2026, "kill", 0, 0);
     let mut started = false;
+    let mut hit = 0;
     for _ in 0..kills() {
         let more: &[&str] = if started { &["--resume"] } else { &[] };
         let mut child = command(dir.path(), &arguments("killed", iterations, more))
@@ -67,6 +69,8 @@ fn a_killed_run_ends_with_the_same_losses() {
             .unwrap();
         let wait = dinoscope_core::rng::RngExt::random_range(&mut rng, 30..900);
         std::thread::sleep(Duration::from_millis(wait));
+        // A run that had ended by itself was not hit.
+        hit += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
         started = dir.path().join("killed/recipe.toml").is_file();
@@ -75,6 +79,7 @@ fn a_killed_run_ends_with_the_same_losses() {
     let more: &[&str] = if started { &["--resume"] } else { &[] };
     ok(dir.path(), &arguments("killed", iterations, more));
     assert_eq!(losses(&dir.path().join("killed")), want, "bit for bit");
+    assert_eq!(hit, kills(), "every kill found the run on its way");
 }
 
 #[test]

@@ -50,25 +50,28 @@ fn kills() -> usize {
 #[test]
 fn a_killed_run_ends_with_the_same_losses() {
     let dir = tempfile::tempdir().unwrap();
-    let total = 60 * kills();
+    let total = 100 * kills();
     let iterations = &format!("train.iterations={total}");
     ok(dir.path(), &arguments("straight", iterations, &[]));
     let want = losses(&dir.path().join("straight"));
     assert_eq!(want.len(), total);
 
-    // Moments at random, from a fixed seed: before the first step, within steps, within checkpoints.
+    // Moments at random, counted in steps seen plus a moment within a step or a checkpoint.
     let mut rng = dinoscope_core::rng::stream(2026, "kill", 0, 0);
     let mut started = false;
     let mut hit = 0;
     for _ in 0..kills() {
         let more: &[&str] = if started { &["--resume"] } else { &[] };
         let mut child = command(dir.path(), &arguments("killed", iterations, more))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let wait = dinoscope_core::rng::RngExt::random_range(&mut rng, 30..900);
-        std::thread::sleep(Duration::from_millis(wait));
+        let steps = dinoscope_core::rng::RngExt::random_range(&mut rng, 0..40);
+        let within = dinoscope_core::rng::RngExt::random_range(&mut rng, 0..30);
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        lines.map(Result::unwrap).filter(|line| line.contains("\"step\"")).take(steps).for_each(drop);
+        std::thread::sleep(Duration::from_millis(within));
         // A run that had ended by itself was not hit.
         hit += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();

@@ -120,7 +120,7 @@ pub async fn save(
     let text = serde_json::to_string_pretty(&progress).map_err(|e| content(&partial, e))?;
     write_synced(&partial.join("state.json"), text.as_bytes())?;
     sync_folder(&partial);
-    let _ = fs::remove_dir_all(&target);
+    discard(&target);
     fs::rename(&partial, &target).map_err(io("rename", &partial))?;
     sync_folder(dir);
     prune(dir, keep);
@@ -231,10 +231,20 @@ fn sync_folder(path: &Path) {
     }
 }
 
+/// Removes a checkpoint. It is renamed first, so that a process killed meanwhile leaves no half of it behind that
+/// looks like a whole one.
+fn discard(path: &Path) {
+    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return };
+    let hidden = path.with_file_name(format!(".{name}.old.tmp"));
+    if fs::rename(path, &hidden).is_ok() {
+        let _ = fs::remove_dir_all(&hidden);
+    }
+}
+
 fn prune(dir: &Path, keep: usize) {
     let complete = list(dir);
     for (_, path) in complete.iter().take(complete.len().saturating_sub(keep)) {
-        let _ = fs::remove_dir_all(path);
+        discard(path);
     }
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(".tmp")) {

@@ -93,8 +93,8 @@ pub struct Collected {
     pub skipped: Vec<(String, String)>,
 }
 
-/// Calls `each` with the evaluation views (shorter side resized, centre cropped to `size`) of all labelled
-/// pictures, in batches. Pictures that can't be loaded are collected in the result, never fatal.
+/// Evaluation views (shorter side resized, centre cropped to `size`) of all labelled pictures, in batches: views,
+/// labels, and the name and reason of pictures that can't be loaded, which are never fatal.
 fn labelled_views(
     source: &dyn Source,
     size: usize,

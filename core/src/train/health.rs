@@ -101,10 +101,7 @@ pub fn judge(values: &Values, recipe: &Recipe, warmed_up: bool) -> Health {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn values(pairs: &[(&str, f64)]) -> Values {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
-    }
+    use crate::train::metrics::of_pairs as values;
 
     #[test]
     fn figures_become_sentences() {

@@ -9,6 +9,12 @@ use crate::model::params::read;
 /// Figures by name, on the host.
 pub type Values = BTreeMap<String, f64>;
 
+/// Figures written out, for tests.
+#[cfg(test)]
+pub(crate) fn of_pairs(pairs: &[(&str, f64)]) -> Values {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
+}
+
 /// Figures of one step, still on the device.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceMetrics {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use super::health::{Health, Level};
 use super::metrics::Values;
-use super::run::{Line, MetricsLog, RunError, RunFolder};
+use super::run::{Line, MetricsLog, RunError, RunFolder, replace};
 use super::summary;
 use super::tensorboard::TensorboardWriter;
 use super::watch::{Kind, Look};
 use crate::analysis::image_out::{png, write_png};
+use crate::analysis::write_atomic;
 use crate::engine::{EngineError, Job};
 use crate::eval::knn::KnnResult;
 use crate::eval::run::headline;
@@ -78,15 +79,16 @@ impl Record {
         let Some(open) = &mut self.open else { return Ok(None) };
         let sheet = look.sheet()?;
         let path = open.folder.pictures().join(format!("{:06}.png", look.iteration));
-        write_png(&path, &sheet)?;
+        let encoded = png(&sheet)?;
+        write_atomic(&path, &encoded)?;
         for (kind, pick) in [("view", Kind::View), ("pca", Kind::Pca), ("attention", Kind::Attention)] {
             let path = open.folder.pictures().join(format!("{:06}-{kind}.png", look.iteration));
             write_png(&path, &look.grid(pick)?)?;
         }
         let size = (sheet.width, sheet.height);
         open.board
-            .image(look.iteration, now(), "watched pictures", size, &png(&sheet)?)
-            .map_err(board_error)?;
+            .image(look.iteration, now(), "watched pictures", size, &encoded)
+            .map_err(RunError::from)?;
         Ok(Some(path))
     }
 
@@ -98,22 +100,13 @@ impl Record {
         skipped: &[(String, String)],
     ) -> Result<Option<PathBuf>, EngineError> {
         let Some(open) = &mut self.open else { return Ok(None) };
-        open.board.flush().map_err(board_error)?;
+        open.board.flush().map_err(RunError::from)?;
         if let Some(film) = summary::film(&open.folder) {
             write_png(&open.folder.path().join("film.png"), &film)?;
         }
         let html = summary::report(&open.folder, job, iteration, skipped)?;
         let path = open.folder.report_file();
-        let partial = path.with_extension("html.tmp");
-        let write = || {
-            fs::write(&partial, html)?;
-            fs::rename(&partial, &path)
-        };
-        write().map_err(|source| RunError::Io {
-            action: "write",
-            path: path.display().to_string(),
-            source,
-        })?;
+        replace(&path, &html)?;
         Ok(Some(path))
     }
 }
@@ -121,7 +114,7 @@ impl Record {
 impl Open {
     fn scalars(&mut self, iteration: u64, values: &Values) -> Result<(), RunError> {
         let finite = values.iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.as_str(), *v));
-        self.board.scalars(iteration, now(), finite).map_err(board_error)
+        self.board.scalars(iteration, now(), finite).map_err(RunError::from)
     }
 }
 
@@ -132,16 +125,12 @@ fn board(folder: &RunFolder, iteration: u64) -> Result<TensorboardWriter, RunErr
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(io)?;
     }
-    let mut board = TensorboardWriter::create(&dir, now()).map_err(board_error)?;
+    let mut board = TensorboardWriter::create(&dir, now()).map_err(RunError::from)?;
     for line in folder.lines().iter().filter(|l| l.iteration <= iteration) {
         let values = line.values.iter().filter_map(|(k, v)| Some((k.as_str(), (*v)?)));
-        board.scalars(line.iteration, now(), values).map_err(board_error)?;
+        board.scalars(line.iteration, now(), values).map_err(RunError::from)?;
     }
     Ok(board)
-}
-
-fn board_error(error: super::tensorboard::TensorboardError) -> RunError {
-    RunError::Tensorboard(error)
 }
 
 /// Seconds since 1970.

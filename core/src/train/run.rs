@@ -92,6 +92,15 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -
     move |source| RunError::Io { action, path: path.display().to_string(), source }
 }
 
+/// Writes a text file of the run, whole or not at all: beside, then renamed.
+pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".tmp");
+    let partial = PathBuf::from(partial);
+    fs::write(&partial, text).map_err(io("write", &partial))?;
+    fs::rename(&partial, file).map_err(io("rename", &partial))
+}
+
 impl RunFolder {
     /// Makes the folder of a new run and writes its resolved recipe.
     ///
@@ -206,9 +215,7 @@ impl RunFolder {
             .filter_map(|line| serde_json::to_string(&line).ok())
             .map(|line| line + "\n")
             .collect();
-        let partial = self.path.join("metrics.jsonl.tmp");
-        fs::write(&partial, kept).map_err(io("write", &partial))?;
-        fs::rename(&partial, &file).map_err(io("rename", &partial))?;
+        replace(&file, &kept)?;
         let out = fs::OpenOptions::new().append(true).open(&file).map_err(io("open", &file))?;
         Ok(MetricsLog { file, out })
     }
@@ -218,9 +225,7 @@ impl RunFolder {
         let text = recipe
             .to_toml()
             .map_err(|source| RunError::Recipe { path: file.display().to_string(), source })?;
-        let partial = self.path.join("recipe.toml.tmp");
-        fs::write(&partial, text).map_err(io("write", &partial))?;
-        fs::rename(&partial, &file).map_err(io("rename", &partial))
+        replace(&file, &text)
     }
 }
 
@@ -263,10 +268,7 @@ fn first_difference(a: &Recipe, b: &Recipe) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn values(pairs: &[(&str, f64)]) -> Values {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
-    }
+    use crate::train::metrics::of_pairs as values;
 
     #[test]
     fn a_run_is_not_overwritten_and_not_changed() {

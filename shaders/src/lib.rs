@@ -3,9 +3,17 @@
 //! The twin is also what runs where there is no GPU. Every program has a test that validates its
 //! WGSL and a test that compares the two on awkward sizes and values.
 
+pub mod activation;
+pub mod adamw;
+pub mod attention;
+pub mod cross_entropy;
 pub mod dispatch;
+pub mod layer_norm;
+pub mod neighbours;
 pub mod pca_colour;
 pub mod readback;
+pub mod residual;
+pub mod sinkhorn;
 
 pub use pca_colour::{Background, ColourRange, PcaColour, pca_colour_cpu};
 

@@ -8,6 +8,7 @@ pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
 pub mod dispatch;
+pub mod launch;
 pub mod layer_norm;
 pub mod neighbours;
 pub mod pca_colour;

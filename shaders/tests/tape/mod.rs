@@ -2,9 +2,11 @@
 
 mod layer_norm;
 
+use cubecl::__private::Runtime;
 use cubecl::client::Client;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
+use cubecl::wgpu::{WgpuDevice, WgpuRuntime, WgslCompiler};
 
 pub const F32: ElemType = ElemType::Float(FloatKind::F32);
 
@@ -18,7 +20,9 @@ pub fn client() -> Option<Client> {
         eprintln!("skipped: no GPU adapter ({error}); Mesa's software one will do (mesa-vulkan-drivers)");
         return None;
     }
-    let client = cubecl::Device::Wgpu(Default::default()).client();
+    // WGSL, as in browsers. Built with `vulkan`, cubecl would compile to SPIR-V, and what it writes for workgroup
+    // memory on drivers without VK_KHR_workgroup_memory_explicit_layout (Mesa's software one) is not valid.
+    let client = WgpuRuntime::<WgslCompiler>::client(&WgpuDevice::default());
     spoil(&client);
     Some(client)
 }

@@ -10,6 +10,8 @@ use crate::{ShaderError, dispatch};
 
 /// Invocations of a workgroup where nothing else is said.
 pub const UNITS: u32 = 256;
+/// Stands for no value yet where a maximum is sought: infinities have no literal in WGSL.
+pub(crate) const LOWEST: f32 = -3.0e38;
 /// Workgroups along one dimension.
 const SIDE: u32 = 65535;
 /// A view into a buffer starts at a multiple of this many floats (256 bytes).
@@ -27,6 +29,11 @@ pub fn empty(client: &Client, elements: usize, bytes: usize) -> Handle {
 
 /// `elements` floats of zero.
 pub fn zeros(client: &Client, elements: usize) -> Handle {
+    filled(client, elements, 0.0)
+}
+
+/// `elements` floats of `value`.
+pub fn filled(client: &Client, elements: usize, value: f32) -> Handle {
     let out = empty(client, elements, 4);
     if elements > 0 {
         let whole = out.clone();
@@ -38,7 +45,7 @@ pub fn zeros(client: &Client, elements: usize) -> Handle {
                 CubeDim::new_1d(UNITS),
                 BufferArg::from_raw_parts(whole, elements),
                 elements as u32,
-                0.0,
+                value,
             );
         }
     }

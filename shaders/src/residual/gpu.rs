@@ -23,7 +23,7 @@ pub struct Shape {
 
 /// `out = x`, `out[rows] += scale · gamma · (branch + bias)`: `[tokens, dim]` floats.
 ///
-/// * `x`: `[tokens, dim]` floats; `branch`: `[kept, dim]`, stored as `elem`; `bias`, `gamma`: `[dim]` floats.
+/// * `x`: `[tokens, dim]` floats; `branch`: `[kept, dim]`, stored as `elem`; `bias`, `gamma`: `[dim]` floats, or none for 0 and 1.
 /// * `rows`: `[kept]` ascending 32-bit indices, or none for all; `scale`: `[kept]` floats, or none for 1.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub fn forward(
     client: &Client,
     x: &Handle,
     branch: &Handle,
-    bias: &Handle,
+    bias: Option<&Handle>,
     gamma: Option<&Handle>,
     rows: Option<&Handle>,
     scale: Option<&Handle>,
@@ -51,7 +51,7 @@ pub fn forward(
     let scale = scale.map(|scale| buffer(NAME, "scale", scale, kept, 4)).transpose()?;
     let x = buffer(NAME, "x", x, tokens * dim, 4)?;
     let branch = buffer(NAME, "branch", branch, kept * dim, elem.size())?;
-    let bias = buffer(NAME, "bias", bias, dim, 4)?;
+    let bias = bias.map(|bias| buffer(NAME, "bias", bias, dim, 4)).transpose()?;
     let result = buffer(NAME, "out", &out, tokens * dim, 4)?;
     // SAFETY: lengths were checked; `vector` divides `dim`.
     unsafe {
@@ -62,7 +62,7 @@ pub fn forward(
             vector,
             x,
             branch,
-            bias,
+            bias.into(),
             gamma.into(),
             rows.into(),
             scale.into(),
@@ -196,7 +196,7 @@ pub fn weight_gradients(
 fn forward_kernel<E: Float, N: Size>(
     x: &[Vector<f32, N>],
     branch: &[Vector<E, N>],
-    bias: &[Vector<f32, N>],
+    bias: ComptimeOption<&[Vector<f32, N>]>,
     gamma: ComptimeOption<&[Vector<f32, N>]>,
     rows: ComptimeOption<&[u32]>,
     scale: ComptimeOption<&[f32]>,
@@ -226,7 +226,13 @@ fn forward_kernel<E: Float, N: Size>(
             let from = (row * width) as usize;
             while column < width {
                 let at = column as usize;
-                let value = (Vector::<f32, N>::cast_from(branch[from + at]) + bias[at]) * factor;
+                let value = Vector::<f32, N>::cast_from(branch[from + at]);
+                #[comptime]
+                let value = match &bias {
+                    ComptimeOption::Some(bias) => value + bias[at],
+                    ComptimeOption::None => value,
+                };
+                let value = value * factor;
                 #[comptime]
                 let value = match &gamma {
                     ComptimeOption::Some(gamma) => gamma[at] * value,

@@ -1,6 +1,12 @@
 //! What the cases share: a client, noise, buffers that hold garbage, and comparisons.
 
+mod activation;
+mod adamw;
+mod cross_entropy;
 mod layer_norm;
+mod neighbours;
+mod residual;
+mod sinkhorn;
 
 use cubecl::__private::Runtime;
 use cubecl::client::Client;

@@ -53,7 +53,12 @@ pub fn filled(client: &Client, elements: usize, value: f32) -> Handle {
 }
 
 /// A copy of the first `elements` floats of `source`.
-pub fn copy(program: &'static str, client: &Client, source: &Handle, elements: usize) -> Result<Handle, ShaderError> {
+pub fn copy(
+    program: &'static str,
+    client: &Client,
+    source: &Handle,
+    elements: usize,
+) -> Result<Handle, ShaderError> {
     let out = empty(client, elements, 4);
     if elements > 0 {
         let from = buffer(program, "source of a copy", source, elements, 4)?;
@@ -89,7 +94,12 @@ pub fn buffer(
     }
     if u32::try_from(elements).is_err() {
         let needed = format!("{elements} indices ({what})");
-        return Err(ShaderError::TooLarge { program, count: elements, needed, allowed: format!("{}", u32::MAX) });
+        return Err(ShaderError::TooLarge {
+            program,
+            count: elements,
+            needed,
+            allowed: format!("{}", u32::MAX),
+        });
     }
     // SAFETY: the length was checked above.
     Ok(unsafe { BufferArg::from_raw_parts(handle.clone(), elements) })
@@ -102,7 +112,12 @@ pub fn buffer(
 pub fn view(handle: &Handle, offset: usize, length: usize) -> Result<Handle, ShaderError> {
     let whole = handle.size_in_used() as usize / 4;
     if !offset.is_multiple_of(ALIGN) || offset + length > whole {
-        return Err(ShaderError::Length { program: "view", what: "arena", found: whole, expected: offset + length });
+        return Err(ShaderError::Length {
+            program: "view",
+            what: "arena",
+            found: whole,
+            expected: offset + length,
+        });
     }
     Ok(handle.clone().offset_start(offset as u64 * 4).offset_end((whole - offset - length) as u64 * 4))
 }

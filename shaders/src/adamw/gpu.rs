@@ -336,7 +336,12 @@ struct Scalars {
 }
 
 #[cube(launch_unchecked)]
-fn gather_kernel(sources: Sequence<Box<[f32]>>, arena: &mut [f32], offsets: Sequence<u32>, ends: Sequence<u32>) {
+fn gather_kernel(
+    sources: Sequence<Box<[f32]>>,
+    arena: &mut [f32],
+    offsets: Sequence<u32>,
+    ends: Sequence<u32>,
+) {
     let at = ABSOLUTE_POS as u32;
     let mut begin = 0u32;
     #[unroll]
@@ -369,7 +374,8 @@ fn squares_kernel(
     for i in 0..comptime!(CHUNK as u32 / UNITS) {
         let at = group * comptime!(CHUNK as u32) + comptime!(i * UNITS) + UNIT_POS;
         if at < len {
-            let segment = (WORDS * table[(WORDS * segments + at / comptime!(ALIGN as u32)) as usize]) as usize;
+            let segment =
+                (WORDS * table[(WORDS * segments + at / comptime!(ALIGN as u32)) as usize]) as usize;
             let flags = table[segment + 3];
             if at < table[segment] && flags & IDLE == 0u32 {
                 let value = gradients[at as usize] * inverse;

@@ -155,7 +155,12 @@ pub fn backward(
 /// Refuses chunks that leave the rows.
 fn inside(start: usize, count: usize, rows: usize) -> Result<(), ShaderError> {
     if start + count > rows {
-        return Err(ShaderError::Length { program: NAME, what: "rows", found: rows, expected: start + count });
+        return Err(ShaderError::Length {
+            program: NAME,
+            what: "rows",
+            found: rows,
+            expected: start + count,
+        });
     }
     Ok(())
 }
@@ -272,4 +277,3 @@ fn backward_kernel(
         }
     }
 }
-

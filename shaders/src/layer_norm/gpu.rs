@@ -297,7 +297,8 @@ fn backward_kernel<E: Float>(
     }
 
     for round in 0..rounds {
-        let wanted = (round * CUBE_COUNT as u32 + CUBE_POS as u32) * comptime!(UNITS / lanes) + UNIT_POS / lanes;
+        let wanted =
+            (round * CUBE_COUNT as u32 + CUBE_POS as u32) * comptime!(UNITS / lanes) + UNIT_POS / lanes;
         let live = wanted < kept;
         let row = min(wanted, kept - 1) as usize;
         #[comptime]

@@ -258,7 +258,8 @@ fn columns_kernel(
                 ComptimeOption::Some(u) => u[at],
                 ComptimeOption::None => weight,
             };
-            sum += factor * mass(logits[at * prototypes as usize + column as usize], weight, shift, sharpness);
+            sum +=
+                factor * mass(logits[at * prototypes as usize + column as usize], weight, shift, sharpness);
             row += comptime!(UNITS / COLUMNS);
         }
     }

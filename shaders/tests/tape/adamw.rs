@@ -77,7 +77,8 @@ impl Run {
         for (i, segment) in self.layout.segments.iter().enumerate() {
             let Group { lr, decay, is_last_layer, module, idle } = segment.group;
             let lr = f64::from(lr) * if is_last_layer { rates.last_layer_lr } else { rates.lr };
-            let clip = if max_norm > 0.0 { (max_norm / (norm[module as usize] + 1e-6)).min(1.0) } else { 1.0 };
+            let clip =
+                if max_norm > 0.0 { (max_norm / (norm[module as usize] + 1e-6)).min(1.0) } else { 1.0 };
             let step = rates.step as i32;
             for j in 0..segment.length {
                 let [p, m, v, t] = &mut self.want;
@@ -100,7 +101,8 @@ impl Run {
     fn read(&self, client: &Client) -> [Vec<Vec<f32>>; 4] {
         let Arenas { parameters, first, second, teacher, .. } = &self.arenas;
         [parameters, first, second, teacher].map(|arena| {
-            let view = |s: &dinoscope_shaders::adamw::gpu::Segment| launch::view(arena, s.offset, s.length).unwrap();
+            let view =
+                |s: &dinoscope_shaders::adamw::gpu::Segment| launch::view(arena, s.offset, s.length).unwrap();
             self.layout.segments.iter().map(|s| read(client, &view(s))).collect()
         })
     }
@@ -114,7 +116,8 @@ fn three_steps_of_adamw() {
         let scale_handle = floats(&client, &[scale as f32]);
         for step in 1..=3 {
             let rates = Rates { step, ..RATES };
-            run.gradients = LENGTHS.iter().enumerate().map(|(i, n)| noise(*n, 7 * step as u32 + i as u32)).collect();
+            run.gradients =
+                LENGTHS.iter().enumerate().map(|(i, n)| noise(*n, 7 * step as u32 + i as u32)).collect();
             run.fill(&client, &run.gradients, &run.arenas.gradients);
             let loss_scale = (scale != 1.0).then_some(&scale_handle);
             let state = norms(&client, &run.arenas.gradients, &run.table, loss_scale, max_norm).unwrap();
@@ -136,7 +139,8 @@ fn three_steps_of_adamw() {
         }
         // Between parameters nothing was written.
         let all = read(&client, &run.arenas.parameters);
-        let covered = |i: usize| run.layout.segments.iter().any(|s| (s.offset..s.offset + s.length).contains(&i));
+        let covered =
+            |i: usize| run.layout.segments.iter().any(|s| (s.offset..s.offset + s.length).contains(&i));
         assert!(all.iter().enumerate().all(|(i, v)| covered(i) || *v == 0.0));
     }
 }

@@ -40,7 +40,9 @@ impl Case {
         let (mut loss, mut mass) = (0.0, 0.0);
         for target in [self.first[i], self.second[i]] {
             if target >= 0 {
-                for (t, v) in self.targets[target as usize * self.prototypes..][..self.prototypes].iter().zip(&scaled) {
+                for (t, v) in
+                    self.targets[target as usize * self.prototypes..][..self.prototypes].iter().zip(&scaled)
+                {
                     loss += f64::from(*t) * (lse - v);
                     mass += f64::from(*t);
                 }
@@ -102,7 +104,10 @@ fn cross_entropy_of_awkward_shapes() {
         // What softmax and target take from a row they give to it.
         for row in gradient.chunks(prototypes) {
             let (sum, size): (f32, f32) = (row.iter().sum(), row.iter().map(|v| v.abs()).sum());
-            assert!(sum.abs() <= 1e-5 * size.max(1.0), "{what}: a row of the gradient sums to {sum} of {size}");
+            assert!(
+                sum.abs() <= 1e-5 * size.max(1.0),
+                "{what}: a row of the gradient sums to {sum} of {size}"
+            );
         }
     }
 }
@@ -130,5 +135,8 @@ fn rows_outside_are_refused() {
     let chunk = Chunk { start: 3, count: 2, rows: 4, prototypes: 5, temperature: 1.0 };
     assert!(forward(&client, &some, targets, chunk, &results).is_err());
     assert!(backward(&client, &some, targets, Chunk { start: 0, ..chunk }, &results, &some).is_ok());
-    assert!(forward(&client, &some, Targets { count: 5, ..targets }, Chunk { start: 0, ..chunk }, &results).is_err());
+    assert!(
+        forward(&client, &some, Targets { count: 5, ..targets }, Chunk { start: 0, ..chunk }, &results)
+            .is_err()
+    );
 }

@@ -55,7 +55,8 @@ impl Case {
             1 => Past::Kept(&past),
             _ => Past::Reused(past),
         };
-        let back = backward(client, &dy, &x, rows.as_ref(), &out.stats, &weight, past, self.shape, F32).unwrap();
+        let back =
+            backward(client, &dy, &x, rows.as_ref(), &out.stats, &weight, past, self.shape, F32).unwrap();
         [&out.y, &out.stats, &back.x, &back.weight, &back.bias].map(|handle| read(client, handle))
     }
 

@@ -7,6 +7,7 @@ mod layer_norm;
 mod neighbours;
 mod residual;
 mod sinkhorn;
+mod twins;
 
 use cubecl::__private::Runtime;
 use cubecl::client::Client;
@@ -22,7 +23,8 @@ pub fn client() -> Option<Client> {
         return None;
     }
     let instance = wgpu::Instance::default();
-    if let Err(error) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) {
+    if let Err(error) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
+    {
         eprintln!("skipped: no GPU adapter ({error}); Mesa's software one will do (mesa-vulkan-drivers)");
         return None;
     }
@@ -79,7 +81,11 @@ pub fn close(what: &str, got: &[f32], want: &[f64], tolerance: f64) {
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         let off = (f64::from(*g) - w).abs();
         // A comparison that a not-a-number fails.
-        assert!(off <= tolerance * largest, "{what}[{i}]: {g} is not {w} (off by {:e} of {largest})", off / largest);
+        assert!(
+            off <= tolerance * largest,
+            "{what}[{i}]: {g} is not {w} (off by {:e} of {largest})",
+            off / largest
+        );
     }
 }
 

@@ -81,10 +81,19 @@ fn weight_gradients_pass_layer_scale() {
         let rows = |i: usize| i / inputs;
         let want: Vec<f64> = dw.iter().enumerate().map(|(i, d)| gamma[rows(i)] * d).collect();
         close(&what, &read(&client, &got.weight), &want, 1e-5);
-        close(&what, &read(&client, &got.bias), &db.iter().zip(&gamma).map(|(d, g)| d * g).collect::<Vec<_>>(), 1e-5);
+        close(
+            &what,
+            &read(&client, &got.bias),
+            &db.iter().zip(&gamma).map(|(d, g)| d * g).collect::<Vec<_>>(),
+            1e-5,
+        );
         // dgamma by differences: the loss is linear in the folded layer.
         let loss = |gamma: &[f64]| -> f64 {
-            (0..outputs).map(|j| gamma[j] * (dot(&w[j * inputs..][..inputs], &dw[j * inputs..][..inputs]) + b[j] * db[j])).sum()
+            (0..outputs)
+                .map(|j| {
+                    gamma[j] * (dot(&w[j * inputs..][..inputs], &dw[j * inputs..][..inputs]) + b[j] * db[j])
+                })
+                .sum()
         };
         close(&what, &read(&client, &got.gamma), &slopes(&gamma, loss), 1e-4);
     }

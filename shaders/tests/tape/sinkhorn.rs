@@ -29,8 +29,7 @@ fn sinkhorn_of_awkward_shapes() {
     for (rows, k) in [(1, 1), (1, 5), (5, 1), (63, 65), (65, 257), (8, 5000), (300, 31)] {
         for padded in [false, true] {
             let mut logits: Vec<f32> = noise(rows * k, 1).iter().map(|v| v / 4.0).collect();
-            let weights: Vec<f32> =
-                (0..rows).map(|i| if padded && i % 3 == 1 { 0.0 } else { 1.0 }).collect();
+            let weights: Vec<f32> = (0..rows).map(|i| if padded && i % 3 == 1 { 0.0 } else { 1.0 }).collect();
             let clean = wide(&logits);
             for (row, weight) in logits.chunks_mut(k).zip(&weights) {
                 if *weight == 0.0 {
@@ -44,7 +43,10 @@ fn sinkhorn_of_awkward_shapes() {
             let kept = sinkhorn(&client, Logits::Kept(&l), w, rows, k, 0.07, 3).unwrap();
             close(&what, &read(&client, &kept), &want, 1e-5);
             let same = read(&client, &l);
-            assert!(same.iter().zip(&logits).all(|(a, b)| a.to_bits() == b.to_bits()), "{what} changed its input");
+            assert!(
+                same.iter().zip(&logits).all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{what} changed its input"
+            );
             let reused = sinkhorn(&client, Logits::Reused(l), w, rows, k, 0.07, 3).unwrap();
             assert_eq!(read(&client, &reused), read(&client, &kept), "{what}");
         }
@@ -77,8 +79,11 @@ fn softmax_centering_of_awkward_shapes() {
         let (l, c) = (floats(&client, &logits), floats(&client, &center));
         let mut want = Vec::new();
         for row in logits.chunks(k) {
-            let x: Vec<f64> =
-                row.iter().zip(&center).map(|(l, c)| (f64::from(*l) - f64::from(*c)) / 0.07f32 as f64).collect();
+            let x: Vec<f64> = row
+                .iter()
+                .zip(&center)
+                .map(|(l, c)| (f64::from(*l) - f64::from(*c)) / 0.07f32 as f64)
+                .collect();
             let top = x.iter().fold(f64::MIN, |a, b| a.max(*b));
             let sum: f64 = x.iter().map(|v| (v - top).exp()).sum();
             want.extend(x.iter().map(|v| (v - top).exp() / sum));

@@ -2,7 +2,9 @@
 
 mod activation;
 mod adamw;
+mod again;
 mod cross_entropy;
+mod half;
 mod layer_norm;
 mod neighbours;
 mod residual;

@@ -12,7 +12,7 @@ use super::optimizer::clip;
 use super::recipe::Recipe;
 use super::schedule::Scheduled;
 use super::state::State;
-use crate::model::block::DropPath;
+use crate::model::block::{DropPath, Pass};
 use crate::model::params::{Named, take_gradients};
 use crate::model::vit::{Crops, Features};
 use crate::rng::stream;
@@ -182,7 +182,7 @@ fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Ve
     crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
-    state.student.backbone.forward_packed(&crops, Some(&mut drop))
+    state.student.backbone.forward_packed(&crops, Pass { drop: Some(&mut drop), ..Pass::default() })
 }
 
 /// Losses of one part, scaled so that the parts add up to the batch's.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
 use dinoscope_shaders::attention::cpu::{self as attention, Layout};
 use dinoscope_shaders::cpu::{Matrix, add_rows, column_sums, multiply, unwritten};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, Inputs};
+use dinoscope_shaders::neighbours::cpu::nearest;
 use dinoscope_shaders::residual::cpu as residual;
 use dinoscope_shaders::{
     activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm, sinkhorn,
@@ -317,6 +318,16 @@ impl Programs for Flex {
         let targets =
             sinkhorn::cpu::sinkhorn(&values(&logits), &values(&weights), temperature as f32, iterations);
         array(targets, shape)
+    }
+
+    fn softmax_center(logits: Array, center: Array, temperature: f64) -> Array {
+        let shape = sides::<Flex>(&logits);
+        array(sinkhorn::cpu::softmax_center(&values(&logits), &values(&center), temperature as f32), shape)
+    }
+
+    fn nearest(x: Array) -> IntTensor<Flex> {
+        let [rows, dim] = sides::<Flex>(&x);
+        IntTensor::<Flex>::from_data(TensorData::new(nearest(&values(&x), dim), [rows]))
     }
 
     fn squared_norm(tensors: Vec<Array>) -> Array {

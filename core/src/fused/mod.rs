@@ -2,11 +2,11 @@
 //!
 //! A residual branch is one operation on the tape: it keeps what its backward needs and nothing else, gathers the
 //! crops that stochastic depth left, and adds its result in one pass (Oquab et al. 2023, section 5). Each is made of
-//! [`Programs`], which every backend has: [`composed`] out of burn's operations, the CPU twins on the CPU backend,
+//! [`Programs`], which every backend has: composed out of burn's operations, the CPU twins on the CPU backend,
 //! CubeCL on GPUs.
 
 mod branch;
-pub mod composed;
+mod composed;
 mod cpu;
 mod gpu;
 mod loss;
@@ -14,19 +14,20 @@ mod programs;
 mod simple;
 mod tape;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 mod update;
 
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 pub use branch::{AttentionPlan, FeedForward, FeedForwardPlan, Precision};
 pub use loss::Pairs;
 pub use programs::Programs;
 pub use tape::{Parameters, Tape};
-pub use update::{Rates, adamw, squared_norm};
+pub use update::{Rates, Updated, adamw, squared_norm};
 
 /// LayerNorm over the last dimension, `[rows, dim]` to `[rows, dim]`.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
@@ -98,4 +99,15 @@ pub fn cross_entropy(
 pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterations: usize) -> Tensor<2> {
     let (logits, weights) = (logits.into_dispatch(), weights.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Tape>::sinkhorn_op(logits, weights, temperature, iterations))
+}
+
+/// `softmax((logits - center) / temperature)`: `logits` `[rows, K]`, `center` `[K]`. All on the device.
+pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
+    let (logits, center) = (logits.into_dispatch(), center.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Tape>::softmax_center_op(logits, center, temperature))
+}
+
+/// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
+pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
+    Tensor::from_dispatch(<Dispatch as Tape>::nearest_op(x.into_dispatch()))
 }

@@ -188,6 +188,20 @@ pub trait Programs: Backend {
         composed::sinkhorn::<Self>(logits, weights, temperature, iterations)
     }
 
+    /// `softmax((logits - center) / temperature)`
+    fn softmax_center(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self> {
+        composed::softmax_center::<Self>(logits, center, temperature)
+    }
+
+    /// Index of the most similar other row of `x` `[rows, dim]`, `[rows]`.
+    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
+        composed::nearest::<Self>(x)
+    }
+
     /// Σ x² over all of several tensors, `[1]`.
     fn squared_norm(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
         composed::squared_norm::<Self>(tensors)

@@ -6,7 +6,7 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
 use burn_cubecl::CubeBackend;
 
@@ -101,6 +101,16 @@ pub trait Tape: Backend {
         temperature: f64,
         iterations: usize,
     ) -> FloatTensor<Self>;
+
+    /// See [`super::softmax_center`]; no gradient flows.
+    fn softmax_center_op(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::nearest`].
+    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self>;
 }
 
 macro_rules! without_graph {
@@ -164,6 +174,18 @@ macro_rules! without_graph {
             iterations: usize,
         ) -> FloatTensor<Self> {
             Self::sinkhorn(logits, weights, temperature, iterations)
+        }
+
+        fn softmax_center_op(
+            logits: FloatTensor<Self>,
+            center: FloatTensor<Self>,
+            temperature: f64,
+        ) -> FloatTensor<Self> {
+            Self::softmax_center(logits, center, temperature)
+        }
+
+        fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
+            Self::nearest(x)
         }
     })* };
 }
@@ -398,5 +420,18 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let (logits, weights) = (logits.into_primitive(), weights.into_primitive());
         Self::from_inner(B::sinkhorn(logits, weights, temperature, iterations))
+    }
+
+    fn softmax_center_op(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self> {
+        let (logits, center) = (logits.into_primitive(), center.into_primitive());
+        Self::from_inner(B::softmax_center(logits, center, temperature))
+    }
+
+    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
+        B::nearest(x.into_primitive())
     }
 }

@@ -59,9 +59,14 @@ pub fn add_rows(mut values: Vec<f32>, row: &[f32]) -> Vec<f32> {
     blocks(parts.len() / width.max(1), chunk_rows(width), |rows| {
         // SAFETY: blocks are apart.
         let values = unsafe { parts.part(rows.start * width..rows.end * width) };
-        for values in values.chunks_exact_mut(width) {
-            values.iter_mut().zip(row).for_each(|(value, add)| *value += add);
-        }
+        wide(
+            #[inline(always)]
+            || {
+                for values in values.chunks_exact_mut(width) {
+                    values.iter_mut().zip(row).for_each(|(value, add)| *value += add);
+                }
+            },
+        );
     });
     values
 }

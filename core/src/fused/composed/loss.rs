@@ -1,7 +1,7 @@
 //! Cross-entropy over prototypes with all logits at once, and Sinkhorn–Knopp.
 
-use burn::backend::tensor::{Device, FloatTensor};
-use burn::backend::{Backend, TensorMetadata};
+use burn::backend::tensor::{Device, FloatTensor, IntTensor};
+use burn::backend::{Backend, IntDType, Shape, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::{as_matrix, as_row, flat, sides};
@@ -89,4 +89,24 @@ pub fn sinkhorn<B: Backend>(
         u = B::float_div(weights.clone(), B::float_clamp_min(B::float_mul(row, total.clone()), tiny.into()));
     }
     B::float_mul(B::float_mul(q, v), B::float_mul(u, total))
+}
+
+pub fn softmax_center<B: Backend>(
+    logits: FloatTensor<B>,
+    center: FloatTensor<B>,
+    temperature: f64,
+) -> FloatTensor<B> {
+    let centred = B::float_sub(logits, as_row::<B>(center));
+    B::softmax(B::float_mul_scalar(centred, (1.0 / temperature).into()), 1)
+}
+
+pub fn nearest<B: Backend>(x: FloatTensor<B>) -> IntTensor<B> {
+    let [rows, _] = sides::<B>(&x);
+    let device = x.device();
+    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
+    let diagonal = B::bool_from_data(TensorData::new(diagonal, [rows, rows]), &device);
+    let products = B::float_matmul(x.clone(), B::float_swap_dims(x, 0, 1));
+    let products = B::float_mask_fill(products, diagonal, (-1.0).into());
+    let nearest = B::float_argmax(products, 1, IntDType::I32);
+    B::int_reshape(nearest, Shape::new([rows]))
 }

@@ -41,18 +41,24 @@ pub fn gelu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
 /// The way back of [`gelu`] from the gradient of its result.
 pub fn gelu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> Backward {
     let width = bias.len();
-    backward(hidden, width, width, |row, d_hidden, out, sums| {
-        let hidden = &hidden[row * width..(row + 1) * width];
-        let gradient = &gradient[row * width..(row + 1) * width];
-        for j in 0..width {
-            let x = hidden[j] + bias[j];
-            let (below, density) = math::normal(x);
-            out[j] = x * below;
-            let d = gradient[j] * (below + x * density);
-            d_hidden[j] = d;
-            sums[j] += d;
-        }
-    })
+    backward(
+        hidden,
+        width,
+        width,
+        #[inline(always)]
+        |row, d_hidden, out, sums| {
+            let hidden = &hidden[row * width..(row + 1) * width];
+            let gradient = &gradient[row * width..(row + 1) * width];
+            for j in 0..width {
+                let x = hidden[j] + bias[j];
+                let (below, density) = math::normal(x);
+                out[j] = x * below;
+                let d = gradient[j] * (below + x * density);
+                d_hidden[j] = d;
+                sums[j] += d;
+            }
+        },
+    )
 }
 
 /// `silu(gate) · value` of `hidden + bias`: `[rows, 2 width]`, gate first, to `[rows, width]`.
@@ -83,21 +89,27 @@ pub fn swiglu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
 /// The way back of [`swiglu`] from the gradient of its result.
 pub fn swiglu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> Backward {
     let width = bias.len() / 2;
-    backward(hidden, 2 * width, width, |row, d_hidden, out, sums| {
-        let hidden = &hidden[row * 2 * width..(row + 1) * 2 * width];
-        let gradient = &gradient[row * width..(row + 1) * width];
-        for j in 0..width {
-            let (gate, value) = (hidden[j] + bias[j], hidden[width + j] + bias[width + j]);
-            let open = math::sigmoid(gate);
-            out[j] = gate * open * value;
-            let d_gate = gradient[j] * value * open * (1.0 + gate * (1.0 - open));
-            let d_value = gradient[j] * gate * open;
-            d_hidden[j] = d_gate;
-            d_hidden[width + j] = d_value;
-            sums[j] += d_gate;
-            sums[width + j] += d_value;
-        }
-    })
+    backward(
+        hidden,
+        2 * width,
+        width,
+        #[inline(always)]
+        |row, d_hidden, out, sums| {
+            let hidden = &hidden[row * 2 * width..(row + 1) * 2 * width];
+            let gradient = &gradient[row * width..(row + 1) * width];
+            for j in 0..width {
+                let (gate, value) = (hidden[j] + bias[j], hidden[width + j] + bias[width + j]);
+                let open = math::sigmoid(gate);
+                out[j] = gate * open * value;
+                let d_gate = gradient[j] * value * open * (1.0 + gate * (1.0 - open));
+                let d_value = gradient[j] * gate * open;
+                d_hidden[j] = d_gate;
+                d_hidden[width + j] = d_value;
+                sums[j] += d_gate;
+                sums[width + j] += d_value;
+            }
+        },
+    )
 }
 
 /// Runs `row` over all rows of `hidden`, `wide_in` values each, giving `wide_out` activations each.

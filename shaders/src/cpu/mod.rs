@@ -51,3 +51,22 @@ pub fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
     }
     total
 }
+
+/// Adds `row` to every row of `values`, which are used up.
+pub fn add_rows(mut values: Vec<f32>, row: &[f32]) -> Vec<f32> {
+    let width = row.len();
+    let parts = Disjoint::new(&mut values);
+    blocks(parts.len() / width.max(1), chunk_rows(width), |rows| {
+        // SAFETY: blocks are apart.
+        let values = unsafe { parts.part(rows.start * width..rows.end * width) };
+        wide(
+            #[inline(always)]
+            || {
+                for values in values.chunks_exact_mut(width) {
+                    values.iter_mut().zip(row).for_each(|(value, add)| *value += add);
+                }
+            },
+        );
+    });
+    values
+}

@@ -59,6 +59,12 @@ impl<'a, T> Disjoint<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
+    /// Length of the whole slice.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Where the slice begins, for strided access.
     pub fn pointer(&self) -> *mut T {
         self.start

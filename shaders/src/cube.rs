@@ -4,7 +4,7 @@
 //! [`SHARED_BYTES`] of workgroup memory, 8 storage buffers (one of them is cubecl's own), 65535 workgroups a side.
 
 use cubecl::client::Client;
-use cubecl::ir::ElemType;
+use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
@@ -44,9 +44,10 @@ pub fn expect_len(
     Ok(())
 }
 
-/// Refuses an element type that the device has no storage for.
+/// Refuses what is not f32, f16 or bf16, or what the device can't store.
 pub fn expect_elem(program: &'static str, client: &Client, elem: ElemType) -> Result<(), ShaderError> {
-    if client.properties().supports_type(elem) {
+    let known = matches!(elem, ElemType::Float(FloatKind::F32 | FloatKind::F16 | FloatKind::BF16));
+    if known && client.properties().supports_type(elem) {
         return Ok(());
     }
     Err(ShaderError::Unsupported { program, what: format!("{elem} on {}", client.name()) })

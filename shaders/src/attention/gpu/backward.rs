@@ -9,7 +9,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::plan::{ACROSS, DOWN, Plan, Spec, UNITS, of_out, of_qkv};
+use super::plan::{ACROSS, DOWN, Plan, Spec, UNITS, of_out, of_qkv, of_row};
 use super::tile::{
     accumulate, across, clear, down, entry, fetch, has_rows, own, place, products, share, store,
 };
@@ -155,10 +155,9 @@ fn queries_kernel<E: Float, N: Size, C: Size>(
     let first = entry.extract(0usize) as usize;
     let begin = entry.extract(1usize) as usize;
     let end = entry.extract(2usize) as usize;
-    let head = CUBE_POS_Y as usize;
-    let queries_at = of_qkv(head, 0usize, plan);
-    let keys_at = of_qkv(head, 1usize, plan);
-    let values_at = of_qkv(head, 2usize, plan);
+    let queries_at = of_qkv(0usize, plan);
+    let keys_at = of_qkv(1usize, plan);
+    let values_at = of_qkv(2usize, plan);
 
     let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.own() * plan.chunks));
     let mut gradients = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.own() * plan.chunks));
@@ -175,7 +174,7 @@ fn queries_kernel<E: Float, N: Size, C: Size>(
     let live = has_rows(first, end, plan);
     let scale = f32::new(comptime!(plan.scale()));
     own(qkv, &queries_at, &mut queries, first, end, scale, plan);
-    own(d_out, &of_out(head, plan), &mut gradients, first, end, 1.0, plan);
+    own(d_out, &of_out(plan), &mut gradients, first, end, 1.0, plan);
     fetch(qkv, &values_at, &mut registers, begin, end, plan);
 
     let mut row_lse = Array::<f32>::new(rows);
@@ -188,8 +187,8 @@ fn queries_kernel<E: Float, N: Size, C: Size>(
         row_delta[i] = 0.0;
         factor[i] = scale;
         if token < end {
-            row_lse[i] = lse[token * comptime!(plan.heads) + head];
-            row_delta[i] = delta[token * comptime!(plan.heads) + head];
+            row_lse[i] = lse[of_row(token)];
+            row_delta[i] = delta[of_row(token)];
         }
     }
 
@@ -254,11 +253,10 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
     let first = entry.extract(0usize) as usize;
     let begin = entry.extract(1usize) as usize;
     let end = entry.extract(2usize) as usize;
-    let head = CUBE_POS_Y as usize;
-    let queries_at = of_qkv(head, 0usize, plan);
-    let keys_at = of_qkv(head, 1usize, plan);
-    let values_at = of_qkv(head, 2usize, plan);
-    let gradients_at = of_out(head, plan);
+    let queries_at = of_qkv(0usize, plan);
+    let keys_at = of_qkv(1usize, plan);
+    let values_at = of_qkv(2usize, plan);
+    let gradients_at = of_out(plan);
 
     let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.own() * plan.chunks));
     let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.own() * plan.chunks));
@@ -294,8 +292,8 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
             column_lse[j] = 0.0;
             column_delta[j] = 0.0;
             if token < end {
-                column_lse[j] = lse[token * comptime!(plan.heads) + head];
-                column_delta[j] = delta[token * comptime!(plan.heads) + head];
+                column_lse[j] = lse[of_row(token)];
+                column_delta[j] = delta[of_row(token)];
             }
         }
         place(&queries, &mut stream, scale, plan);

@@ -5,7 +5,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::plan::{ACROSS, Plan, Spec, UNITS, of_out, of_qkv};
+use super::plan::{ACROSS, Plan, Spec, UNITS, of_out, of_qkv, of_row};
 use super::tile::{
     LOWEST, accumulate, across, clear, down, entry, fetch, has_rows, own, place, products, share, store,
 };
@@ -73,9 +73,8 @@ fn forward_kernel<E: Float, N: Size, C: Size, R: Size>(
     let first = entry.extract(0usize) as usize;
     let begin = entry.extract(1usize) as usize;
     let end = entry.extract(2usize) as usize;
-    let head = CUBE_POS_Y as usize;
-    let keys_at = of_qkv(head, 1usize, plan);
-    let values_at = of_qkv(head, 2usize, plan);
+    let keys_at = of_qkv(1usize, plan);
+    let values_at = of_qkv(2usize, plan);
 
     let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.own() * plan.chunks));
     let mut stream = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.stream() * plan.stride()));
@@ -92,7 +91,7 @@ fn forward_kernel<E: Float, N: Size, C: Size, R: Size>(
     let tx = across();
     let ty = down();
     let live = has_rows(first, end, plan);
-    own(qkv, &of_qkv(head, 0usize, plan), &mut queries, first, end, f32::new(comptime!(plan.scale())), plan);
+    own(qkv, &of_qkv(0usize, plan), &mut queries, first, end, f32::new(comptime!(plan.scale())), plan);
     fetch(qkv, &keys_at, &mut registers, begin, end, plan);
 
     let steps = (end - begin).div_ceil(comptime!(plan.stream()).runtime());
@@ -173,13 +172,13 @@ fn forward_kernel<E: Float, N: Size, C: Size, R: Size>(
     for i in 0..rows {
         factor[i] = 1.0 / whole.extract(i);
     }
-    store(&sums, &factor, out, &of_out(head, plan), first, end, plan);
+    store(&sums, &factor, out, &of_out(plan), first, end, plan);
     if tx == 0 {
         #[unroll]
         for i in 0..rows {
             let token = first + ty * rows + i;
             if token < end {
-                lse[token * comptime!(plan.heads) + head] = highest.extract(i) + whole.extract(i).ln();
+                lse[of_row(token)] = highest.extract(i) + whole.extract(i).ln();
             }
         }
     }

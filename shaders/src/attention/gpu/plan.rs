@@ -18,7 +18,8 @@ pub(super) const UNITS: usize = DOWN * ACROSS;
 pub struct Spec {
     /// Heads.
     pub heads: usize,
-    /// Elements of a head. Multiples of four load vectors; 64 is the tuned width.
+    /// Elements of a head. Multiples of four load vectors; 64 is the tuned width, 160 the largest that
+    /// fits into 16 KiB (163 if four does not divide it).
     pub width: usize,
     /// Storage of `qkv`, `out` and their gradients: f32, f16 or bf16. Sums and `lse` are f32 whatever it is.
     pub elem: ElemType,
@@ -70,7 +71,7 @@ impl Spec {
         // Ordered by rows * cols / (rows + cols), products for each value that a thread loads.
         [(4, 4), (4, 2), (2, 4), (2, 2), (4, 1), (1, 4), (2, 1), (1, 2), (1, 1)]
             .into_iter()
-            .map(|(rows, cols)| Plan { rows, cols, chunks, heads: self.heads, width: self.width })
+            .map(|(rows, cols)| Plan { rows, cols, chunks, width: self.width })
             .find(|plan| words(plan, vector) * 4 + HEADER_BYTES <= self.shared_bytes)
             .ok_or_else(|| ShaderError::Unsupported {
                 program,
@@ -95,8 +96,6 @@ pub(super) struct Plan {
     pub cols: usize,
     /// Vectors of a head.
     pub chunks: usize,
-    /// Heads.
-    pub heads: usize,
     /// Elements of a head.
     pub width: usize,
 }
@@ -148,17 +147,25 @@ pub(super) struct Rows {
     pub pitch: usize,
 }
 
-/// Queries (`part` 0), keys (1) or values (2) of one head in `[tokens, 3, heads, width]`.
+/// Queries (`part` 0), keys (1) or values (2) of this workgroup's head in `[tokens, 3, heads, width]`.
+///
+/// Heads are counted along y, in launches as in here: programs differ by width only.
 #[cube]
-pub(super) fn of_qkv(head: usize, #[comptime] part: usize, #[comptime] plan: Plan) -> Rows {
-    let heads = comptime!(plan.heads);
+pub(super) fn of_qkv(#[comptime] part: usize, #[comptime] plan: Plan) -> Rows {
+    let heads = CUBE_COUNT_Y as usize;
     let chunks = comptime!(plan.chunks);
-    Rows { base: (head + comptime!(part * heads)) * chunks, pitch: comptime!(3 * heads * chunks).runtime() }
+    Rows { base: (CUBE_POS_Y as usize + heads * part) * chunks, pitch: heads * comptime!(3 * chunks) }
 }
 
-/// One head of `[tokens, heads, width]`.
+/// This workgroup's head of `[tokens, heads, width]`.
 #[cube]
-pub(super) fn of_out(head: usize, #[comptime] plan: Plan) -> Rows {
+pub(super) fn of_out(#[comptime] plan: Plan) -> Rows {
     let chunks = comptime!(plan.chunks);
-    Rows { base: head * chunks, pitch: comptime!(plan.heads * chunks).runtime() }
+    Rows { base: CUBE_POS_Y as usize * chunks, pitch: CUBE_COUNT_Y as usize * chunks }
+}
+
+/// Where `[tokens, heads]` keeps this workgroup's value of `token`.
+#[cube]
+pub(super) fn of_row(token: usize) -> usize {
+    token * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize
 }

@@ -6,7 +6,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::packed::WorkList;
-use super::plan::{Plan, Spec, UNITS, of_qkv};
+use super::plan::{Plan, Spec, UNITS, of_qkv, of_row};
 use super::tile::LOWEST;
 use super::{PackedSequences, check};
 use crate::ShaderError;
@@ -84,10 +84,9 @@ fn rows_kernel<E: Float, N: Size>(
     let entry = work[number as usize];
     let begin = entry.extract(1usize) as usize;
     let length = entry.extract(2usize) as usize - begin;
-    let head = CUBE_POS_Y as usize;
-    let row = (number as usize * comptime!(plan.heads) + head) * longest as usize;
-    let keys = of_qkv(head, 1usize, plan);
-    let queries = of_qkv(head, 0usize, plan);
+    let row = of_row(number as usize) * longest as usize;
+    let keys = of_qkv(1usize, plan);
+    let queries = of_qkv(0usize, plan);
 
     let mut query = Shared::<[Vector<f32, N>]>::new_slice(chunks);
     let mut parts = Shared::<[f32]>::new_slice(UNITS);

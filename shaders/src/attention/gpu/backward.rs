@@ -263,7 +263,7 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
     let mut stream = Shared::<[Vector<f32, N>]>::new_slice(comptime!(plan.stream() * plan.stride()));
     let mut weights = Shared::<[Vector<f32, C>]>::new_slice(comptime!(plan.own() * ACROSS));
     let mut slopes_shared = Shared::<[Vector<f32, C>]>::new_slice(comptime!(plan.own() * ACROSS));
-    // Queries are needed twice in a step, with `dO` in between; they wait in registers.
+    // Queries are needed twice in a step, with `dO` in between; they wait in registers. Both are read a step ahead.
     let mut queries = Array::<Vector<E, N>>::new(comptime!(plan.fetched()));
     let mut gradients = Array::<Vector<E, N>>::new(comptime!(plan.fetched()));
     let mut scores = Array::<f32>::new(comptime!(rows * cols));
@@ -280,12 +280,13 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
     let scale = f32::new(comptime!(plan.scale()));
     own(qkv, &keys_at, &mut keys, first, end, 1.0, plan);
     own(qkv, &values_at, &mut values, first, end, 1.0, plan);
+    fetch(qkv, &queries_at, &mut queries, begin, end, plan);
+    fetch(d_out, &gradients_at, &mut gradients, begin, end, plan);
 
     let steps = (end - begin).div_ceil(comptime!(plan.stream()).runtime());
     for step in 0..steps {
         let query = begin + step * comptime!(plan.stream());
-        fetch(qkv, &queries_at, &mut queries, query, end, plan);
-        fetch(d_out, &gradients_at, &mut gradients, query, end, plan);
+        let next = query + comptime!(plan.stream());
         #[unroll]
         for j in 0..cols {
             let token = query + tx + j * ACROSS;
@@ -320,6 +321,7 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
         place(&gradients, &mut stream, 1.0, plan);
         sync_cube();
 
+        fetch(d_out, &gradients_at, &mut gradients, next, end, plan);
         if live {
             products(&values, &stream, &mut slopes, plan);
             #[unroll]
@@ -338,6 +340,7 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
         place(&queries, &mut stream, scale, plan);
         sync_cube();
 
+        fetch(qkv, &queries_at, &mut queries, next, end, plan);
         if live {
             accumulate(&slopes_shared, &stream, &mut key_sums, plan);
         }

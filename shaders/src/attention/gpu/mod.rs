@@ -24,7 +24,9 @@ use cubecl::client::Client;
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::cube::{MAX_GROUPS, expect_elem, expect_len};
+use crate::cube::expect_len;
+
+const PROGRAM: &str = "attention";
 
 /// Bytes on the device beyond `qkv`, `out` and their gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,33 +47,23 @@ pub fn bytes_needed(tokens: usize, sequences: usize, heads: usize) -> Bytes {
     Bytes { kept: row, scratch: row, layout: tiles * 16 }
 }
 
-/// Rows (tokens times heads) of a launch, if the device can do it. Each buffer is named with its rows a token and head.
+/// Rows (tokens times heads) of a launch. Each buffer is named with its rows a token and head.
 fn check(
     client: &Client,
     packed: &PackedSequences,
     spec: &Spec,
     buffers: &[(&'static str, &Handle, usize)],
 ) -> Result<usize, ShaderError> {
-    const PROGRAM: &str = "attention";
-    expect_elem(PROGRAM, client, spec.elem)?;
+    spec.supported_by(client)?;
     let rows = packed.tokens() * spec.heads;
     for (what, handle, parts) in buffers {
         expect_len(PROGRAM, what, handle, rows * parts * spec.width, spec.elem)?;
     }
     // Programs count vectors in 32 bits.
-    let (count, allowed) = (rows * 3 * spec.width / spec.vector(), u32::MAX as usize);
-    if count > allowed {
-        let (needed, allowed) = (format!("{count} vectors"), format!("{allowed}"));
+    let (count, allowed) = (rows * 3 * spec.width / spec.vector(), u32::MAX);
+    if count > allowed as usize {
+        let (needed, allowed) = (format!("{count} vectors"), allowed.to_string());
         return Err(ShaderError::TooLarge { program: PROGRAM, count, needed, allowed });
-    }
-    if spec.heads > MAX_GROUPS as usize {
-        let (count, needed) = (spec.heads, format!("{} workgroups", spec.heads));
-        return Err(ShaderError::TooLarge {
-            program: PROGRAM,
-            count,
-            needed,
-            allowed: MAX_GROUPS.to_string(),
-        });
     }
     Ok(rows)
 }

@@ -1,10 +1,12 @@
 //! How the work of one workgroup is cut, and what fits into workgroup memory.
 
+use cubecl::client::Client;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
+use super::PROGRAM;
 use crate::ShaderError;
-use crate::cube::{SHARED_BYTES, vector_size};
+use crate::cube::{MAX_GROUPS, SHARED_BYTES, expect_elem, vector_size};
 
 /// Threads of a workgroup along the rows of a tile of scores.
 pub(super) const DOWN: usize = 8;
@@ -37,6 +39,30 @@ impl Spec {
         Self { heads, width, elem, shared_bytes: SHARED_BYTES }
     }
 
+    /// Whether both passes can run on a device, before anything is allocated for them.
+    ///
+    /// # Errors
+    /// What it lacks: the element type, workgroup memory or threads; or heads are too wide or too many for any device.
+    pub fn supported_by(&self, client: &Client) -> Result<(), ShaderError> {
+        expect_elem(PROGRAM, client, self.elem)?;
+        self.forward_plan()?;
+        self.backward_plan()?;
+        let hardware = &client.properties().hardware;
+        let lacking = if self.width == 0 {
+            "heads of no elements".into()
+        } else if self.heads > MAX_GROUPS as usize {
+            format!("{} heads", self.heads)
+        } else if hardware.max_shared_memory_size < self.shared_bytes {
+            let bytes = hardware.max_shared_memory_size;
+            format!("{} bytes of workgroup memory, the device has {bytes}", self.shared_bytes)
+        } else if (hardware.max_units_per_cube as usize) < UNITS {
+            format!("{UNITS} threads a workgroup, the device has {}", hardware.max_units_per_cube)
+        } else {
+            return Ok(());
+        };
+        Err(ShaderError::Unsupported { program: PROGRAM, what: lacking })
+    }
+
     /// Elements of a vector load.
     pub(super) fn vector(&self) -> usize {
         vector_size(self.width)
@@ -44,7 +70,7 @@ impl Spec {
 
     /// The largest tiles of the forward pass.
     pub(super) fn forward_plan(&self) -> Result<Plan, ShaderError> {
-        self.plan("attention", |plan, vector| {
+        self.plan(|plan, vector| {
             let tiles = (plan.own() * plan.chunks + plan.stream() * plan.stride()) * vector;
             // Beside the two tiles: their scores, and one row maximum a thread and row.
             tiles + plan.own() * plan.stream() + UNITS * plan.rows
@@ -53,7 +79,7 @@ impl Spec {
 
     /// The largest tiles of both backward passes.
     pub(super) fn backward_plan(&self) -> Result<Plan, ShaderError> {
-        self.plan("attention backward", |plan, vector| {
+        self.plan(|plan, vector| {
             let tiles = (2 * plan.own() * plan.chunks + plan.stream() * plan.stride()) * vector;
             // Beside the three tiles: probabilities and gradients of scores.
             tiles + 2 * plan.own() * plan.stream()
@@ -61,11 +87,7 @@ impl Spec {
     }
 
     /// The plan with the most products a load whose `words` fit.
-    fn plan(
-        &self,
-        program: &'static str,
-        words: impl Fn(&Plan, usize) -> usize,
-    ) -> Result<Plan, ShaderError> {
+    fn plan(&self, words: impl Fn(&Plan, usize) -> usize) -> Result<Plan, ShaderError> {
         let vector = self.vector();
         let chunks = self.width / vector;
         // Ordered by rows * cols / (rows + cols), products for each value that a thread loads.
@@ -74,7 +96,7 @@ impl Spec {
             .map(|(rows, cols)| Plan { rows, cols, chunks, width: self.width })
             .find(|plan| words(plan, vector) * 4 + HEADER_BYTES <= self.shared_bytes)
             .ok_or_else(|| ShaderError::Unsupported {
-                program,
+                program: PROGRAM,
                 what: format!("heads of {} in {} bytes of workgroup memory", self.width, self.shared_bytes),
             })
     }
@@ -168,4 +190,29 @@ pub(super) fn of_out(#[comptime] plan: Plan) -> Rows {
 #[cube]
 pub(super) fn of_row(token: usize) -> usize {
     token * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cubecl::ir::FloatKind;
+
+    /// Rows and columns of a thread in both passes.
+    fn tiles(width: usize, shared_bytes: usize) -> Option<[(usize, usize); 2]> {
+        let spec = Spec { shared_bytes, ..Spec::new(6, width, ElemType::Float(FloatKind::F32)) };
+        let (forward, backward) = (spec.forward_plan().ok()?, spec.backward_plan().ok()?);
+        Some([(forward.rows, forward.cols), (backward.rows, backward.cols)])
+    }
+
+    #[test]
+    fn every_usual_width_fits_and_memory_buys_larger_tiles() {
+        assert_eq!(tiles(64, 16 << 10), Some([(4, 2), (2, 2)]));
+        assert_eq!(tiles(64, 32 << 10), Some([(4, 4), (4, 2)]));
+        assert_eq!(tiles(16, 16 << 10), Some([(4, 4), (4, 4)]));
+        for width in 1..=160 {
+            assert!(tiles(width, SHARED_BYTES).is_some(), "{width}");
+        }
+        assert_eq!(tiles(160, SHARED_BYTES), Some([(1, 1), (1, 1)]));
+        assert_eq!(tiles(164, SHARED_BYTES), None);
+    }
 }

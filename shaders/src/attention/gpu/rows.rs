@@ -44,6 +44,10 @@ pub fn rows(
         .collect::<Result<Vec<_>, _>>()?;
     let longest = packed.longest();
     let count = queries.len() * spec.heads * longest;
+    if u32::try_from(count).is_err() {
+        let (needed, allowed) = (format!("{count} probabilities"), u32::MAX.to_string());
+        return Err(ShaderError::TooLarge { program: PROGRAM, count, needed, allowed });
+    }
     let out = empty(client, count, f32::elem_type_native());
     if count > 0 {
         let list = WorkList::upload(client, PROGRAM, entries)?;

@@ -16,7 +16,7 @@ use dinoscope_shaders::{
 
 use super::composed::{self, sides};
 use super::loss::Pairs;
-use super::programs::{Kept, Programs, Three};
+use super::programs::{Kept, Programs, Three, starts};
 use super::update::{Rates, Updated};
 use crate::model::packing::Packing;
 
@@ -62,15 +62,6 @@ fn rows<'a>(kept: Option<&'a Kept<Flex>>) -> Option<&'a [i32]> {
 
 fn sum<'a>(kept: &'a Kept<Flex>) -> residual::Kept<'a> {
     residual::Kept { rows: &kept.subset.rows, scale: &kept.subset.scale }
-}
-
-/// `cu_seqlens` of a packing.
-fn starts(packing: &Packing) -> Vec<u32> {
-    let mut starts = vec![0u32];
-    for (start, group) in packing.spans() {
-        starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
-    }
-    starts
 }
 
 fn three([a, b, c]: [Array; 3]) -> Three<Flex> {

@@ -24,6 +24,15 @@ pub struct Kept<B: Backend> {
 /// Two gradients of one tensor's worth of work each, named where they are made.
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
+/// `cu_seqlens` of a packing.
+pub(super) fn starts(packing: &Packing) -> Vec<u32> {
+    let mut starts = vec![0u32];
+    for (start, group) in packing.spans() {
+        starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
+    }
+    starts
+}
+
 /// The programs. Shapes and meaning stand in the module of the same name in `dinoscope_shaders`.
 ///
 /// The default of each is composed of burn's operations: it runs on any backend and in any precision, and is what
@@ -154,7 +163,7 @@ pub trait Programs: Backend {
         composed::weight_gradients::<Self>(d_weight, d_bias, weight, bias, gamma)
     }
 
-    /// `(loss, lse, entropy)`, each `[rows]`.
+    /// `(loss, stats, entropy)`: loss and entropy are `[rows]`, the statistics are for the way back.
     fn cross_entropy(
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
@@ -172,10 +181,10 @@ pub trait Programs: Backend {
         targets: FloatTensor<Self>,
         pairs: &Pairs,
         temperature: f64,
-        lse: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
         d_loss: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, lse, d_loss)
+        composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, stats, d_loss)
     }
 
     /// Teacher targets `[rows, K]`.

@@ -1,9 +1,14 @@
 //! Fused attention on the GPU against attention written out in f64.
 //!
 //! Needs an adapter, a software one will do; without any, or with `DINOSCOPE_NO_GPU_TESTS=1`, the tests say so and pass.
+//! They run as WGSL, like in a browser; `DINOSCOPE_GPU_COMPILER=native` takes what the program takes on the adapter,
+//! which is SPIR-V on Vulkan.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use cubecl::Device;
 use cubecl::client::Client;
-use cubecl::device::DeviceId;
+use cubecl::device::{DeviceId, WgpuDevice};
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
 use cubecl::wgpu::{WgpuServer, WgslCompiler};
@@ -26,8 +31,11 @@ fn client() -> Option<Client> {
         println!("skipped: no GPU adapter ({e}); Mesa's software one is in mesa-vulkan-drivers");
         return None;
     }
-    // WGSL whatever the build can do besides: cubecl-spirv 0.11.3 declares workgroup memory in a way that crashes Vulkan
-    // drivers without VK_KHR_workgroup_memory_explicit_layout, and software ones before Mesa 23 are among them. Type 4 is wgpu's default device.
+    if std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native") {
+        return Some(Device::Wgpu(WgpuDevice::default()).client());
+    }
+    // By default not: cubecl-spirv 0.11.3 declares workgroup memory in a way that crashes Vulkan drivers without
+    // VK_KHR_workgroup_memory_explicit_layout, of which Mesa 22's software one is one. Type 4 is the default device.
     Some(Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0)))
 }
 

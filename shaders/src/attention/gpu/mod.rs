@@ -35,7 +35,7 @@ pub struct Bytes {
     pub kept: usize,
     /// `D`, during the backward pass.
     pub scratch: usize,
-    /// Work lists of a layout, at most; shared by all blocks.
+    /// Work lists of a layout, about and at most; shared by all blocks.
     pub layout: usize,
 }
 

@@ -117,6 +117,13 @@ impl PackedSequences {
     }
 }
 
+/// What backward passes keep is printed and crosses threads; the client has nothing to say.
+impl std::fmt::Debug for PackedSequences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackedSequences").field("starts", &self.starts).finish_non_exhaustive()
+    }
+}
+
 /// Tiles of `rows` rows of all sequences, those of long sequences first.
 ///
 /// A workgroup's time grows with the length of its sequence. When the longest begin first, the device does not wait at
@@ -133,6 +140,12 @@ fn tiles(starts: &[u32], rows: usize) -> Vec<[u32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A backward pass keeps a layout for another thread to use.
+    const _: fn() = || {
+        fn shared<T: Send + Sync + std::fmt::Debug>() {}
+        shared::<PackedSequences>();
+    };
 
     #[test]
     fn tiles_cover_every_row_once_and_begin_with_the_longest() {

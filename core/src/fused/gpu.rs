@@ -22,7 +22,9 @@ use dinoscope_shaders::sinkhorn::gpu::{self as sinkhorn, Logits};
 
 use super::composed::{self, full, sides};
 use super::loss::Pairs;
+use super::optimiser;
 use super::programs::{Kept, Programs, Three, starts};
+use super::update::{Arenas, Found, Rates, Updated};
 use crate::model::packing::Packing;
 
 type Array = FloatTensor<CubeBackend>;
@@ -34,7 +36,7 @@ const LOGITS: usize = 1 << 24;
 ///
 /// # Panics
 /// With the program's reason; the engine turns that into the run's error.
-fn done<T>(result: Result<T, ShaderError>) -> T {
+pub(super) fn done<T>(result: Result<T, ShaderError>) -> T {
     match result {
         Ok(value) => value,
         Err(e) => panic!("{e}"),
@@ -46,12 +48,12 @@ fn array<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D], d
     CubeTensor::new_contiguous(near.client.clone(), near.device.clone(), Shape::new(shape), handle, dtype)
 }
 
-fn floats<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D]) -> Array {
+pub(super) fn floats<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D]) -> Array {
     array(near, handle, shape, DType::F32)
 }
 
 /// In order, and f32.
-fn plain(x: Array) -> Array {
+pub(super) fn plain(x: Array) -> Array {
     into_contiguous(full::<CubeBackend>(x))
 }
 
@@ -326,6 +328,15 @@ impl Programs for CubeBackend {
         let x = plain(x);
         let found = done(nearest(&x.client, &x.handle, rows, dim));
         array(&x, found, [rows], DType::I32)
+    }
+
+    fn optimise(
+        parameters: Vec<Updated<Array>>,
+        loss_scale: Option<Array>,
+        rates: &Rates,
+        arenas: &mut Arenas,
+    ) -> (Vec<Updated<Array>>, Found<Array>) {
+        optimiser::optimise(parameters, loss_scale, rates, arenas)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 
 use super::composed;
 use super::loss::Pairs;
-use super::update::{Rates, Updated};
+use super::update::{Arenas, Found, Rates, Updated};
 use crate::model::packing::{Packing, Subset};
 
 /// The crops that a branch keeps, on the device.
@@ -211,13 +211,28 @@ pub trait Programs: Backend {
         composed::nearest::<Self>(x)
     }
 
-    /// Σ x² over all of several tensors, `[1]`.
-    fn squared_norm(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
-        composed::squared_norm::<Self>(tensors)
+    /// Σ x² over all of several tensors, `[1]`; 0 without tensors.
+    fn squared_norm(tensors: Vec<FloatTensor<Self>>, device: &Device<Self>) -> FloatTensor<Self> {
+        composed::squared_norm::<Self>(tensors, device)
     }
 
-    /// One update of AdamW for every parameter, and the teacher's step. `factor` `[1]` scales all gradients.
-    fn adamw(parameters: Vec<Updated<FloatTensor<Self>>>, rates: &Rates) -> Vec<Updated<FloatTensor<Self>>> {
-        composed::adamw::<Self>(parameters, rates)
+    /// One update of AdamW for every parameter, and the teacher's step; `factors` `[1]` scale each sub-module's
+    /// gradients.
+    fn adamw(
+        parameters: Vec<Updated<FloatTensor<Self>>>,
+        factors: &[FloatTensor<Self>],
+        rates: &Rates,
+    ) -> Vec<Updated<FloatTensor<Self>>> {
+        composed::adamw::<Self>(parameters, factors, rates)
+    }
+
+    /// Norms, clipping and [`Programs::adamw`].
+    fn optimise(
+        parameters: Vec<Updated<FloatTensor<Self>>>,
+        loss_scale: Option<FloatTensor<Self>>,
+        rates: &Rates,
+        _: &mut Arenas,
+    ) -> (Vec<Updated<FloatTensor<Self>>>, Found<FloatTensor<Self>>) {
+        composed::optimise::<Self>(parameters, loss_scale, rates)
     }
 }

@@ -3,10 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-#[cfg(not(target_family = "wasm"))]
-#[path = "device_wgsl.rs"]
-mod wgsl;
-
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
 
@@ -90,10 +86,6 @@ pub struct Adapter {
     #[cfg(not(target_family = "wasm"))]
     #[serde(skip)]
     select: Option<DeviceKind>,
-    /// The adapter itself, where its programs have to be WGSL although it speaks Vulkan.
-    #[cfg(not(target_family = "wasm"))]
-    #[serde(skip)]
-    wgsl: Option<wgsl::Only>,
 }
 
 /// A device that was chosen, with what to tell the person about it.
@@ -133,7 +125,6 @@ pub fn adapters() -> Vec<Adapter> {
             wgpu::DeviceType::Cpu => ("software", Some(DeviceKind::Cpu)),
             wgpu::DeviceType::Other => ("other", None),
         };
-        let wgsl = wgsl::only(&instance, &adapter, &info);
         list.push(Adapter {
             index: 0,
             name: info.name,
@@ -146,7 +137,6 @@ pub fn adapters() -> Vec<Adapter> {
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             select,
-            wgsl,
         });
     }
     let rank = |kind: &str| {
@@ -196,18 +186,33 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
 #[cfg(not(target_family = "wasm"))]
 fn gpu(adapter: &Adapter) -> Chosen {
     let name = format!("{} ({})", adapter.name, adapter.backend);
-    if let Some(device) = adapter.wgsl.as_ref().and_then(|only| only.device(adapter.index)) {
-        return Chosen { device, name, note: None };
-    }
     let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
     Chosen { device: Device::wgpu(kind), name, note: None }
 }
 
 /// burn's CPU backend.
 pub fn cpu(note: Option<String>) -> Chosen {
+    keep_memory();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let plural = if threads == 1 { "" } else { "s" };
     Chosen { device: Device::flex(), name: format!("CPU ({threads} thread{plural})"), note }
+}
+
+/// Asks the C library to keep the memory that tensors give back.
+///
+/// By default it returns every large buffer to the system at once, and each new one comes back as pages that fault
+/// and are cleared when they are first written: 7 % of a training step.
+fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: these calls set numbers in the allocator, under its own lock.
+        ONCE.call_once(|| unsafe {
+            libc::mallopt(libc::M_MMAP_MAX, 0);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+            libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+        });
+    }
 }
 
 /// Runs a future to its end on this thread: the desktop's edge, where reading device memory may block.

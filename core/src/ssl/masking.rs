@@ -134,8 +134,8 @@ impl Masks {
         Self { masked, crops: count, patches: self.patches }
     }
 
-    /// Flat lists of the masked patches, padded to `length` (or longer, if there are more; at least 1).
-    pub fn rows(&self, length: usize) -> MaskedRows {
+    /// Flat lists of the masked patches, padded to a multiple of `step` (at least one row).
+    pub fn rows(&self, step: usize) -> MaskedRows {
         let mut rows = MaskedRows { indices: Vec::new(), weights: Vec::new(), count: 0 };
         for (crop, mask) in self.masked.chunks_exact(self.patches).enumerate() {
             let count = mask.iter().filter(|m| **m).count();
@@ -145,7 +145,7 @@ impl Masks {
             }
         }
         rows.count = rows.indices.len();
-        let length = length.max(rows.count).max(1);
+        let length = rows.count.max(1).next_multiple_of(step.max(1));
         rows.indices.resize(length, 0);
         rows.weights.resize(length, 0.0);
         rows

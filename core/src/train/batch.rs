@@ -42,8 +42,8 @@ pub struct Part {
     pub mask_valid: Tensor<2>,
 }
 
-/// Cuts a batch into `parts` of equally many images. `rows` is the padded number of masked patches of a part.
-pub fn split(crops: HostCrops, masks: &Masks, parts: usize, rows: usize, device: &Device) -> Vec<Part> {
+/// Cuts a batch into `parts` of equally many images. Masked patches of a part are padded to a multiple of `step`.
+pub fn split(crops: HostCrops, masks: &Masks, parts: usize, step: usize, device: &Device) -> Vec<Part> {
     let images = crops.images / parts;
     (0..parts)
         .map(|part| {
@@ -59,7 +59,7 @@ pub fn split(crops: HostCrops, masks: &Masks, parts: usize, rows: usize, device:
             };
             let masks =
                 masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * crops.images + i)));
-            let rows = masks.rows(rows);
+            let rows = masks.rows(step);
             let length = rows.indices.len();
             let valid: Vec<f32> = (0..length).map(|i| if i < rows.count { 1.0 } else { 0.0 }).collect();
             Part {

@@ -197,6 +197,8 @@ impl Bench<'_> {
         let (got, got_sums) = gpu::gather_scaled(self.client, &gradient, rows, scale, shape, F32)?;
         self.compare(format!("{what}: way back"), &got, &taken, BACKWARD).await?;
         self.compare(format!("{what}: sums"), &got_sums, &sums, BACKWARD).await?;
+        let again = crate::launch::sum_columns(self.client, &got, kept, dim, F32)?;
+        self.compare(format!("{what}: column sums"), &again, &sums, BACKWARD).await?;
         let got = gpu::weight_gradients(self.client, &d_weight, &d_bias, &weight, &bias, &gamma, dim, 31)?;
         self.compare(format!("{what}: dweight"), &got.weight, &split.weight, BACKWARD).await?;
         self.compare(format!("{what}: dbias"), &got.bias, &split.bias, BACKWARD).await?;

@@ -20,6 +20,7 @@ use cubecl::wgpu::{WgpuDevice, WgpuRuntime, WgslCompiler};
 pub const F32: ElemType = ElemType::Float(FloatKind::F32);
 
 /// A client of the first adapter, whose free memory holds not-a-numbers; `None` (with a line why) without an adapter.
+#[allow(clippy::print_stderr)] // A case that passes without running says so.
 pub fn client() -> Option<Client> {
     if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
         return None;

@@ -117,6 +117,8 @@ pub fn squared_norm<'a>(
     Ok(out)
 }
 
+// The outer `if` is decided when the kernel is compiled, the inner one when it runs.
+#[allow(clippy::collapsible_if)]
 #[cube(launch_unchecked)]
 fn single_kernel(
     values: &mut [f32],

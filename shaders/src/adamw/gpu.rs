@@ -2,11 +2,9 @@
 //!
 //! Parameters, moments, teacher and gradients are one flat buffer each ([`Arenas`]) of the same [`Layout`]. A step
 //! gathers the gradients, sums their squares for each sub-module, and then clips, updates and moves the teacher in one
-//! launch. Norms and the decision to skip a step stay on the device. [`update_single`] and [`squared_norm`] do the
-//! same for parameters that have buffers of their own, a launch for each.
+//! launch. Norms and the decision to skip a step stay on the device.
 
 mod layout;
-mod single;
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -15,7 +13,6 @@ use crate::ShaderError;
 use crate::launch::{self, ALIGN, UNITS, buffer, finite, row_sum};
 
 pub use layout::{Group, Layout, Segment, Table};
-pub use single::{Single, squared_norm, update_single};
 
 const NAME: &str = "adamw";
 /// Sub-modules that are clipped each on its own: backbone, DINO head, iBOT head.

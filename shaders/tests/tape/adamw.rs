@@ -1,6 +1,4 @@
-use dinoscope_shaders::adamw::gpu::{
-    Arenas, Group, Layout, Rates, Segment, Single, Table, gather, norms, squared_norm, update, update_single,
-};
+use dinoscope_shaders::adamw::gpu::{Arenas, Group, Layout, Rates, Segment, Table, gather, norms, update};
 use dinoscope_shaders::launch;
 
 use super::*;
@@ -189,69 +187,3 @@ fn views_and_segments_outside_are_refused() {
 }
 
 const RATES_GROUP: Group = Group { lr: 1.0, decay: 1.0, is_last_layer: false, module: 0, idle: false };
-
-#[test]
-fn a_single_parameter_goes_the_same_way() {
-    let Some(client) = client() else { return };
-    for length in [1, 257, 1000] {
-        for factor in [0.25, f32::NAN, f32::INFINITY] {
-            let start: Vec<Vec<f32>> = (0..5).map(|i| noise(length, i)).collect();
-            // A mean of squares is not negative.
-            let start: Vec<Vec<f32>> = start
-                .iter()
-                .enumerate()
-                .map(|(i, v)| v.iter().map(|x| if i == 2 { x * x } else { *x }).collect())
-                .collect();
-            let [value, first, second, teacher, gradient] =
-                [0, 1, 2, 3, 4].map(|i| floats(&client, &start[i]));
-            let factor_handle = floats(&client, &[factor]);
-            let rates = Rates { step: 3, ..RATES };
-            let mut single = Single {
-                value: &value,
-                first: &first,
-                second: &second,
-                teacher: &teacher,
-                gradient: Some((&gradient, &factor_handle)),
-                length,
-            };
-            update_single(&client, single, rates).unwrap();
-            single.gradient = None;
-            update_single(&client, single, rates).unwrap();
-            let [mut p, mut m, mut v, mut t] = [0, 1, 2, 3].map(|i| wide(&start[i]));
-            for i in 0..length {
-                if factor.is_finite() {
-                    let g = f64::from(start[4][i]) * f64::from(factor);
-                    m[i] = 0.9 * m[i] + 0.1 * g;
-                    v[i] = 0.999 * v[i] + 0.001 * g * g;
-                    let root = (v[i] / (1.0 - 0.999f64.powi(3))).sqrt();
-                    p[i] = p[i] * (1.0 - rates.lr * rates.weight_decay)
-                        - rates.lr * (m[i] / (1.0 - 0.9f64.powi(3))) / (root + rates.eps);
-                }
-                for _ in 0..2 {
-                    t[i] = rates.momentum * t[i] + (1.0 - rates.momentum) * p[i];
-                }
-            }
-            for (what, got, want) in
-                [("value", &value, p), ("first", &first, m), ("second", &second, v), ("teacher", &teacher, t)]
-            {
-                close(&format!("single {length}, factor {factor}: {what}"), &read(&client, got), &want, 1e-5);
-            }
-        }
-    }
-}
-
-#[test]
-fn squared_norms_of_several_buffers() {
-    let Some(client) = client() else { return };
-    let values: Vec<Vec<f32>> = LENGTHS.iter().map(|n| noise(*n, *n as u32)).collect();
-    let handles: Vec<Handle> = values.iter().map(|v| floats(&client, v)).collect();
-    let lengths = handles.iter().zip(LENGTHS);
-    let got = squared_norm(&client, lengths.clone()).unwrap();
-    let want: f64 = values.iter().map(|v| dot(&wide(v), &wide(v))).sum();
-    close("squared norm", &read(&client, &got), &[want], 1e-5);
-    assert_eq!(read(&client, &squared_norm(&client, []).unwrap()), [0.0]);
-    assert!(squared_norm(&client, [(&handles[0], 2)]).is_err());
-    let bad = floats(&client, &[1.0, f32::NAN]);
-    let got = squared_norm(&client, lengths.chain([(&bad, 2)])).unwrap();
-    assert!(read(&client, &got)[0].is_nan());
-}

@@ -33,7 +33,13 @@ pub fn client() -> Option<Client> {
     }
     // WGSL, as in browsers. Built with `vulkan`, cubecl would compile to SPIR-V, and what it writes for workgroup
     // memory on drivers without VK_KHR_workgroup_memory_explicit_layout (Mesa's software one) is not valid.
-    let client = WgpuRuntime::<WgslCompiler>::client(&WgpuDevice::default());
+    let native = std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native");
+    let device = WgpuDevice::default();
+    let client = if native {
+        cubecl::Device::Wgpu(device).client()
+    } else {
+        WgpuRuntime::<WgslCompiler>::client(&device)
+    };
     spoil(&client);
     Some(client)
 }

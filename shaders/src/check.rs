@@ -7,7 +7,7 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::{activation, adamw, cross_entropy, layer_norm, neighbours, residual, sinkhorn};
+use crate::{activation, adamw, attention, cross_entropy, layer_norm, neighbours, residual, sinkhorn};
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
 /// Largest error of a forward pass, relative to its largest value.
@@ -56,6 +56,7 @@ pub async fn all(client: &Client) -> Result<Vec<Comparison>, ShaderError> {
     for (rows, prototypes) in [(1, 5), (63, 65), (17, 257)] {
         bench.cross_entropy(rows, prototypes).await?;
     }
+    bench.attention().await?;
     bench.adamw().await?;
     Ok(bench.found)
 }
@@ -197,6 +198,8 @@ impl Bench<'_> {
         let (got, got_sums) = gpu::gather_scaled(self.client, &gradient, rows, scale, shape, F32)?;
         self.compare(format!("{what}: way back"), &got, &taken, BACKWARD).await?;
         self.compare(format!("{what}: sums"), &got_sums, &sums, BACKWARD).await?;
+        let again = crate::launch::sum_columns(self.client, &got, kept, dim, F32)?;
+        self.compare(format!("{what}: column sums"), &again, &sums, BACKWARD).await?;
         let got = gpu::weight_gradients(self.client, &d_weight, &d_bias, &weight, &bias, &gamma, dim, 31)?;
         self.compare(format!("{what}: dweight"), &got.weight, &split.weight, BACKWARD).await?;
         self.compare(format!("{what}: dbias"), &got.bias, &split.bias, BACKWARD).await?;
@@ -291,6 +294,27 @@ impl Bench<'_> {
         let stats = self.read(&results.stats).await?;
         let lse: Vec<f32> = stats.iter().step_by(2).copied().collect();
         self.note(format!("{what}: log-sum-exp"), &lse, &want.lse, FORWARD);
+        Ok(())
+    }
+
+    async fn attention(&mut self) -> Result<(), ShaderError> {
+        use attention::{cpu, gpu};
+        for (lengths, heads, width) in [(vec![1usize, 5, 37], 2, 8), (vec![65, 17], 3, 64)] {
+            let what = format!("attention {lengths:?}, {heads} heads of {width}");
+            let packed = gpu::PackedSequences::from_lengths(self.client, &lengths)?;
+            let spec = gpu::Spec::new(heads, width, F32);
+            let tokens = packed.tokens();
+            let (qkv, d_out) = (noise(tokens * 3 * heads * width, 1), noise(tokens * heads * width, 2));
+            let layout = cpu::Layout { starts: packed.starts(), heads, width };
+            let (want, want_lse) = cpu::forward(&qkv, layout);
+            let back = cpu::backward(&qkv, &want, &want_lse, &d_out, layout);
+            let [qkv, d_out] = [qkv, d_out].map(|v| self.upload(&v));
+            let (out, lse) = gpu::forward(self.client, &qkv, &packed, &spec)?;
+            self.compare(format!("{what}: out"), &out, &want, FORWARD).await?;
+            self.compare(format!("{what}: log-sum-exp"), &lse, &want_lse, FORWARD).await?;
+            let got = gpu::backward(self.client, &qkv, &out, &lse, &d_out, &packed, &spec)?;
+            self.compare(format!("{what}: gradient"), &got, &back, BACKWARD).await?;
+        }
         Ok(())
     }
 

@@ -152,6 +152,44 @@ pub fn row_blocks(rows: usize) -> (usize, usize) {
     (rows.div_ceil(depth).max(1), depth)
 }
 
+/// Sums of the columns of `x`, `[rows, width]` stored as `elem`: `[width]` floats. Zeros without rows.
+///
+/// # Errors
+/// `x` is too short.
+pub fn sum_columns(
+    client: &Client,
+    x: &Handle,
+    rows: usize,
+    width: usize,
+    elem: ElemType,
+) -> Result<Handle, ShaderError> {
+    if rows * width == 0 {
+        return Ok(zeros(client, width));
+    }
+    let vector = vector_size(width);
+    let (blocks, depth) = row_blocks(rows);
+    let partial = empty(client, blocks * width, 4);
+    let x = buffer("sum_columns", "x", x, rows * width, elem.size())?;
+    let sums = buffer("sum_columns", "partial sums", &partial, blocks * width, 4)?;
+    let across = (width / vector).div_ceil(COLUMNS as usize) as u32;
+    // SAFETY: lengths were checked; `vector` divides `width`.
+    unsafe {
+        strip_sums_kernel::launch_unchecked(
+            client,
+            CubeCount::Static(across, blocks as u32, 1),
+            CubeDim::new_1d(COLUMNS),
+            vector,
+            x,
+            sums,
+            rows as u32,
+            (width / vector) as u32,
+            depth as u32,
+            elem,
+        );
+    }
+    column_sums("sum_columns", client, &partial, blocks, width)
+}
+
 /// Sums of the columns of `partial`, `[rows, split]` and `[rows, width - split]` side by side: `[split]`, `[width - split]`.
 ///
 /// The order of additions depends on the shape alone, so that a repeated step gives the same bits.
@@ -223,6 +261,27 @@ fn copy_kernel(source: &[f32], out: &mut [f32], count: u32) {
     let at = ABSOLUTE_POS;
     if at < count as usize {
         out[at] = source[at];
+    }
+}
+
+#[cube(launch_unchecked)]
+fn strip_sums_kernel<E: Float, N: Size>(
+    x: &[Vector<E, N>],
+    partial: &mut [Vector<f32, N>],
+    rows: u32,
+    width: u32,
+    depth: u32,
+    #[define(E)] _elem: ElemType,
+) {
+    let column = (CUBE_POS_X * COLUMNS + UNIT_POS) as usize;
+    let begin = CUBE_POS_Y * depth;
+    let width = width as usize;
+    if column < width {
+        let mut sum = Vector::<f32, N>::new(0.0f32);
+        for row in begin..min(begin + depth, rows) {
+            sum += Vector::cast_from(x[row as usize * width + column]);
+        }
+        partial[CUBE_POS_Y as usize * width + column] = sum;
     }
 }
 

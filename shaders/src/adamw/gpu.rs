@@ -4,11 +4,15 @@
 //! gathers the gradients, sums their squares for each sub-module, and then clips, updates and moves the teacher in one
 //! launch. Norms and the decision to skip a step stay on the device.
 
+mod layout;
+
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::ShaderError;
 use crate::launch::{self, ALIGN, UNITS, buffer, finite, row_sum};
+
+pub use layout::{Group, Layout, Segment, Table};
 
 const NAME: &str = "adamw";
 /// Sub-modules that are clipped each on its own: backbone, DINO head, iBOT head.
@@ -24,83 +28,6 @@ const CHUNK: usize = 16 * UNITS as usize;
 /// Bits of a segment's last word beside the number of its sub-module.
 const LAST_LAYER: u32 = 4;
 const IDLE: u32 = 8;
-
-/// What sets one parameter apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Group {
-    /// Factor on the learning rate.
-    pub lr: f32,
-    /// Factor on the weight decay.
-    pub decay: f32,
-    /// Takes the learning rate of the last layers.
-    pub is_last_layer: bool,
-    /// Sub-module, below [`MODULES`].
-    pub module: u32,
-    /// Has no gradient, so that only its teacher moves.
-    pub idle: bool,
-}
-
-/// One parameter in the arenas.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Segment {
-    /// First value; a multiple of [`ALIGN`].
-    pub offset: usize,
-    /// Values.
-    pub length: usize,
-    /// How it is updated.
-    pub group: Group,
-}
-
-/// Where every parameter lies in the arenas.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layout {
-    /// In the order of the parameters.
-    pub segments: Vec<Segment>,
-    /// Values of an arena.
-    pub len: usize,
-}
-
-impl Layout {
-    /// Parameters of these lengths one after another, each where a view may start.
-    pub fn new(parameters: impl IntoIterator<Item = (usize, Group)>) -> Self {
-        let mut len = 0;
-        let place = |(length, group): (usize, Group)| {
-            let offset = len;
-            len += length.next_multiple_of(ALIGN);
-            Segment { offset, length, group }
-        };
-        let segments = parameters.into_iter().map(place).collect();
-        Self { segments, len }
-    }
-
-    /// The table the programs read: a segment's words, then for every [`ALIGN`] values the segment they belong to.
-    pub fn upload(&self, client: &Client) -> Table {
-        let mut words = Vec::with_capacity(self.segments.len() * WORDS as usize + self.len / ALIGN);
-        for Segment { offset, length, group } in &self.segments {
-            let flags = group.module
-                | if group.is_last_layer { LAST_LAYER } else { 0 }
-                | if group.idle { IDLE } else { 0 };
-            words.extend([(offset + length) as u32, group.lr.to_bits(), group.decay.to_bits(), flags]);
-        }
-        for (i, segment) in self.segments.iter().enumerate() {
-            words.extend(std::iter::repeat_n(i as u32, segment.length.div_ceil(ALIGN)));
-        }
-        let count = words.len();
-        // An upload of nothing is refused.
-        words.resize(count.max(1), 0);
-        let handle = client.create_from_slice(bytemuck::cast_slice(&words));
-        Table { handle, words: count, segments: self.segments.len(), len: self.len }
-    }
-}
-
-/// A [`Layout`] on the device.
-#[derive(Clone, Debug)]
-pub struct Table {
-    handle: Handle,
-    words: usize,
-    segments: usize,
-    len: usize,
-}
 
 /// Flat buffers of all parameters and what belongs to them, floats.
 #[derive(Clone, Debug)]
@@ -273,7 +200,6 @@ pub fn update(
         return Ok(());
     }
     let floats = |what, handle| buffer(NAME, what, handle, table.len, 4);
-    let (b1, b2) = (rates.beta1, rates.beta2);
     let parameters = floats("parameters", &arenas.parameters)?;
     let first = floats("first moments", &arenas.first)?;
     let second = floats("second moments", &arenas.second)?;
@@ -281,20 +207,6 @@ pub fn update(
     let gradients = floats("gradients", &arenas.gradients)?;
     let words = buffer(NAME, "table", &table.handle, table.words, 4)?;
     let state = buffer(NAME, "state", &state.0, STATE, 4)?;
-    let rates = ScalarsLaunch::new(
-        rates.lr as f32,
-        rates.last_layer_lr as f32,
-        rates.weight_decay as f32,
-        (1.0 / (1.0 - b1.powf(rates.step as f64))) as f32,
-        (1.0 / (1.0 - b2.powf(rates.step as f64)).sqrt()) as f32,
-        b1 as f32,
-        (1.0 - b1) as f32,
-        b2 as f32,
-        (1.0 - b2) as f32,
-        rates.eps as f32,
-        rates.momentum as f32,
-        (1.0 - rates.momentum) as f32,
-    );
     // SAFETY: lengths were checked.
     unsafe {
         update_kernel::launch_unchecked(
@@ -310,10 +222,31 @@ pub fn update(
             state,
             table.segments as u32,
             table.len as u32,
-            rates,
+            rates.scalars(),
         );
     }
     Ok(())
+}
+
+impl Rates {
+    /// For a launch.
+    fn scalars(&self) -> ScalarsLaunch {
+        let (b1, b2, steps) = (self.beta1, self.beta2, self.step as f64);
+        ScalarsLaunch::new(
+            self.lr as f32,
+            self.last_layer_lr as f32,
+            self.weight_decay as f32,
+            (1.0 / (1.0 - b1.powf(steps))) as f32,
+            (1.0 / (1.0 - b2.powf(steps)).sqrt()) as f32,
+            b1 as f32,
+            (1.0 - b1) as f32,
+            b2 as f32,
+            (1.0 - b2) as f32,
+            self.eps as f32,
+            self.momentum as f32,
+            (1.0 - self.momentum) as f32,
+        )
+    }
 }
 
 /// [`Rates`] as the kernel takes them; differences from 1 are taken in f64.
@@ -333,6 +266,13 @@ struct Scalars {
     eps: f32,
     momentum: f32,
     less_momentum: f32,
+}
+
+/// A value after its step and its decay.
+#[cube]
+fn moved(value: f32, mean: f32, square: f32, lr: f32, decay: f32, rates: &Scalars) -> f32 {
+    let step = lr * rates.correction1 * mean / (square.sqrt() * rates.correction2 + rates.eps);
+    value - value * (lr * decay) - step
 }
 
 #[cube(launch_unchecked)]
@@ -457,8 +397,7 @@ fn update_kernel(
                 let square = rates.beta2 * second[at] + rates.less2 * gradient * gradient;
                 first[at] = mean;
                 second[at] = square;
-                let step = lr * rates.correction1 * mean / (square.sqrt() * rates.correction2 + rates.eps);
-                value = value - value * (lr * decay) - step;
+                value = moved(value, mean, square, lr, decay, &rates);
                 parameters[at] = value;
             }
             teacher[at] = rates.momentum * teacher[at] + rates.less_momentum * value;

@@ -1,4 +1,4 @@
-use dinoscope_shaders::adamw::gpu::{Arenas, Group, Layout, Rates, Table, gather, norms, update};
+use dinoscope_shaders::adamw::gpu::{Arenas, Group, Layout, Rates, Segment, Table, gather, norms, update};
 use dinoscope_shaders::launch;
 
 use super::*;
@@ -101,8 +101,7 @@ impl Run {
     fn read(&self, client: &Client) -> [Vec<Vec<f32>>; 4] {
         let Arenas { parameters, first, second, teacher, .. } = &self.arenas;
         [parameters, first, second, teacher].map(|arena| {
-            let view =
-                |s: &dinoscope_shaders::adamw::gpu::Segment| launch::view(arena, s.offset, s.length).unwrap();
+            let view = |s: &Segment| launch::view(arena, s.offset, s.length).unwrap();
             self.layout.segments.iter().map(|s| read(client, &view(s))).collect()
         })
     }

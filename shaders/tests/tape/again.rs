@@ -17,3 +17,13 @@ fn the_same_step_gives_the_same_bits() {
     let first = run();
     (0..5).for_each(|_| assert!(run() == first));
 }
+
+/// What the other cases rest on: an output that a program forgot to write shows.
+#[test]
+fn new_buffers_hold_garbage() {
+    let Some(client) = client() else { return };
+    for count in [1, 65, 257, 4000, 30_000] {
+        let found = read(&client, &client.empty(4 * count));
+        assert!(found.iter().any(|v| v.is_nan()), "{count} new floats hold no garbage");
+    }
+}

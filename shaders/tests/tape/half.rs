@@ -86,6 +86,9 @@ fn branches_may_be_stored_in_16_bits() {
             close(what, &half.read(client, short), &wide(&read(client, full)), rounding);
         };
 
+        let sums = |x, elem| launch::sum_columns(client, x, kept, dim, elem).unwrap();
+        same("column sums", &sums(&short, half.elem), &sums(&full, F32));
+
         let shape = layer_norm::Shape { tokens, kept, dim };
         let norm =
             |elem| layer_norm::forward(client, &x, Some(&r), &weight, &bias, shape, 1e-6, elem).unwrap();

@@ -20,6 +20,7 @@ use cubecl::wgpu::{WgpuDevice, WgpuRuntime, WgslCompiler};
 pub const F32: ElemType = ElemType::Float(FloatKind::F32);
 
 /// A client of the first adapter, whose free memory holds not-a-numbers; `None` (with a line why) without an adapter.
+#[allow(clippy::print_stderr)] // A case that passes without running says so.
 pub fn client() -> Option<Client> {
     if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
         return None;
@@ -32,7 +33,13 @@ pub fn client() -> Option<Client> {
     }
     // WGSL, as in browsers. Built with `vulkan`, cubecl would compile to SPIR-V, and what it writes for workgroup
     // memory on drivers without VK_KHR_workgroup_memory_explicit_layout (Mesa's software one) is not valid.
-    let client = WgpuRuntime::<WgslCompiler>::client(&WgpuDevice::default());
+    let native = std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native");
+    let device = WgpuDevice::default();
+    let client = if native {
+        cubecl::Device::Wgpu(device).client()
+    } else {
+        WgpuRuntime::<WgslCompiler>::client(&device)
+    };
     spoil(&client);
     Some(client)
 }

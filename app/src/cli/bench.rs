@@ -89,7 +89,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let peak = peak::measure(&chosen.device)?;
     let quiet = arguments.json || arguments.paced;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = bench::threads();
     if !quiet {
         println!("{}, one large matrix product: {}", chosen.name, flops(peak));
         println!("medians of {} runs [quartiles]; ways of a subject run in turn", arguments.repeat);

@@ -176,6 +176,11 @@ impl Sizes {
     }
 }
 
+/// Threads that the CPU backend computes with (`RAYON_NUM_THREADS` changes it).
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// Measures one subject.
 ///
 /// # Errors

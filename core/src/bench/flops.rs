@@ -104,7 +104,7 @@ mod tests {
         let config = VitConfig::new(64, 8, 96, 4, 3);
         let all = [Group { count: 10, tokens: 65 }];
         let kept = [Group { count: 6, tokens: 65 }];
-        let patches = |count| 2 * count * 64 * 3 * 64 * 96;
+        let patches = |count: u64| 2 * count * 64 * 3 * 64 * 96;
         assert_eq!(backbone(&config, &all, 0.4) - patches(10), backbone(&config, &kept, 0.0) - patches(6));
     }
 }

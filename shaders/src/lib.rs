@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+pub mod cpu;
 pub mod cross_entropy;
 pub mod dispatch;
 pub mod layer_norm;

@@ -24,15 +24,13 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 92, 34, 40
 
 
 def lines(rows, read):
-    """For every size: how many times the smallest it is, and how many times as much `read` says."""
+    """For every size: how many times the smallest it is, and what `read` says of it."""
     found = {}
     for row in rows:
         axis = row["way"].split()[0]
         found.setdefault(axis, []).append((row["figures"]["times"], read(row)))
     for points in found.values():
         points.sort()
-        base = points[0][1]
-        points[:] = [(times, value / base) for times, value in points]
     return found
 
 
@@ -75,9 +73,10 @@ def main():
         raise SystemExit(__doc__)
     report = json.loads(Path(sys.argv[1]).read_text())
     rows = [row for row in report["rows"] if row["subject"] == "growth"]
-    body, width = chart("time of a step", lines(rows, lambda row: row["seconds"]["median"]), 0), WIDTH
+    body, width = chart("time of a step", lines(rows, lambda row: row["ratio"]), 0), WIDTH
     if all("memory" in row for row in rows):
-        body += chart("memory of a step", lines(rows, lambda row: row["memory"]["peak"]), WIDTH)
+        base = rows[0]["memory"]["peak"]
+        body += chart("memory of a step", lines(rows, lambda row: row["memory"]["peak"] / base), WIDTH)
         width += WIDTH
     # Labels at the ends of lines have colours of their own, as attributes.
     style = (

@@ -2,9 +2,9 @@
 
 use super::BenchError;
 use super::measure::{Bench, Way};
-use super::prepared::{Prepared, there_and_back};
+use super::prepared::{Prepared, cubes};
 use super::row::{Row, Work};
-use crate::model::block::DropPath;
+use crate::model::block::{DropPath, Pass};
 use crate::rng::stream;
 use crate::train::Recipe;
 
@@ -21,7 +21,8 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let pass = |rate: f64| {
         let rng = &mut stream(0, "drop path", 0, 0);
         let mut drop_path = DropPath { rate, rng };
-        drop(there_and_back(vit, |v, d| v.forward_packed(&crops, d), Some(&mut drop_path)));
+        let pass = Pass { drop: Some(&mut drop_path), ..prepared.pass() };
+        drop(cubes(&vit.forward_packed(&crops, pass)).backward());
     };
     let ways: Vec<Way> = vec![("rate 0", Box::new(|| pass(0.0))), ("rate 0.4", Box::new(|| pass(RATE)))];
     let measured = bench.alternate(ways)?;

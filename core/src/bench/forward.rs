@@ -6,6 +6,7 @@ use super::measure::{Bench, Way};
 use super::prepared::noise;
 use super::row::{Row, Work};
 use super::{BenchError, Sizes, flops, unfused};
+use crate::model::block::Pass;
 use crate::model::packing::Group;
 use crate::model::vit::Crops;
 use crate::model::{Vit, presets};
@@ -30,7 +31,7 @@ pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let vit = Vit::init(&config, 0, &bench.device);
     let crops = [Crops { images: noise([images, 3, side, side], 0, &bench.device), masks: None }];
     let ways: Vec<Way> = vec![
-        ("model", Box::new(|| drop(vit.forward_packed(&crops, None)))),
+        ("model", Box::new(|| drop(vit.forward_packed(&crops, Pass::default())))),
         ("unfused", Box::new(|| drop(unfused::forward(&vit, &crops, None)))),
     ];
     let group = Group { count: images, tokens: config.prefix() + (side / config.patch).pow(2) };

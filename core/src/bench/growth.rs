@@ -1,34 +1,53 @@
 //! How a step's time and memory grow as one of its sizes doubles and the others stay.
 
-use super::measure::Bench;
+use super::measure::{Bench, Measured, Way};
+use super::prepared::Prepared;
 use super::row::Row;
-use super::{BenchError, step};
+use super::{BenchError, memory};
 use crate::train::Recipe;
 
 /// What is doubled.
 const AXES: [&str; 5] = ["tokens", "batch", "depth", "prototypes", "locals"];
 
-/// Measures a step of `recipe` and, for every axis, `doublings` larger ones.
+/// Measures a step of `recipe` and, for every axis, `doublings` larger ones, each in turn with the smallest.
 ///
 /// # Errors
-/// As [`step::run`].
+/// When the device fails.
 pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
+    let there = memory::in_use(&bench.device);
+    let mut base = Prepared::new(recipe, &bench.device);
+    let measured = bench.alternate(vec![("smallest", Box::new(|| drop(base.step())))])?;
+    let smallest = measured.into_iter().map(|m| row(&base, m, there, bench)).next();
+    let Some(smallest) = smallest else { return Ok(Vec::new()) };
+    if bench.first_only {
+        return Ok(vec![smallest]);
+    }
     let mut rows = Vec::new();
-    let base = step::measure("growth", recipe, bench)?;
     for axis in AXES {
-        for doubling in 0..=doublings {
+        let named = |row: Row, value: usize| {
+            let times = value as f64 / self::value(recipe, axis) as f64;
+            Row { way: format!("{axis} {value}"), ..row }.with("value", value as f64).with("times", times)
+        };
+        rows.push(named(smallest.clone(), value(recipe, axis)));
+        for doubling in 1..=doublings {
             let larger = grown(recipe, axis, doubling);
-            let mut row = match doubling {
-                0 => base.clone(),
-                _ => step::measure("growth", &larger, bench)?,
-            };
-            row.way = format!("{axis} {}", value(&larger, axis));
-            row.ratio = row.seconds.median / base.seconds.median;
-            let value = value(&larger, axis) as f64;
-            rows.push(row.with("value", value).with("times", value / self::value(recipe, axis) as f64));
+            let there = memory::in_use(&bench.device);
+            let mut prepared = Prepared::new(&larger, &bench.device);
+            let ways: Vec<Way> = vec![
+                ("smallest", Box::new(|| drop(base.step()))),
+                ("larger", Box::new(|| drop(prepared.step()))),
+            ];
+            let measured = bench.alternate(ways)?.pop();
+            rows.extend(measured.map(|m| named(row(&prepared, m, there, bench), value(&larger, axis))));
         }
     }
     Ok(rows)
+}
+
+fn row(prepared: &Prepared, measured: Measured, there: u64, bench: &Bench) -> Row {
+    let memory = measured.memory.map(|memory| memory.without(there));
+    let measured = Measured { memory, ..measured };
+    Row::new("growth", prepared.what(), prepared.sizes(), measured, prepared.work(), bench)
 }
 
 /// The recipe with one of its sizes doubled `doublings` times; sides of crops as close to that as patches allow.

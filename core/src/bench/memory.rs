@@ -102,10 +102,21 @@ pub struct MemoryUse {
 }
 
 impl MemoryUse {
+    /// Without `others` bytes that were there for something else.
+    pub fn without(self, others: u64) -> Self {
+        let less = |bytes: u64| bytes.saturating_sub(others);
+        Self { before: less(self.before), peak: less(self.peak), ..self }
+    }
+
     /// What the work itself needed.
     pub fn own(&self) -> u64 {
         self.peak.saturating_sub(self.before)
     }
+}
+
+/// Bytes in use now; 0 where nobody counts.
+pub fn in_use(device: &Device) -> u64 {
+    device.memory_pool_usage().map_or_else(|| TALLY.live.load(Relaxed), |usage| usage.bytes_in_use)
 }
 
 /// Does the work once and says how much memory that took; `None` where nobody counts.

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::BenchError;
 use super::measure::{Bench, Way};
-use super::prepared::{Prepared, cubes, there_and_back};
+use super::prepared::{Prepared, cubes};
 use super::row::{Row, Work};
 use crate::model::Features;
 use crate::model::params::{Named, take_gradients};
@@ -17,8 +17,9 @@ use crate::train::Recipe;
 pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let prepared = Prepared::new(recipe, &bench.device);
     let (vit, crops) = (&prepared.state.student.backbone, prepared.crops());
-    let packed = || vit.forward_packed(&crops, None);
-    let apart = || crops.chunks(1).flat_map(|one| vit.forward_packed(one, None)).collect::<Vec<_>>();
+    let packed = || vit.forward_packed(&crops, prepared.pass());
+    let apart =
+        || crops.chunks(1).flat_map(|one| vit.forward_packed(one, prepared.pass())).collect::<Vec<_>>();
 
     let (a, b) = (packed(), apart());
     let features = largest_difference(&a, &b);
@@ -26,8 +27,8 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let gradients = relative_difference(&a, &b);
 
     let ways: Vec<Way> = vec![
-        ("packed", Box::new(|| drop(there_and_back(vit, |_, _| packed(), None)))),
-        ("separate", Box::new(|| drop(there_and_back(vit, |_, _| apart(), None)))),
+        ("packed", Box::new(|| drop(cubes(&packed()).backward()))),
+        ("separate", Box::new(|| drop(cubes(&apart()).backward()))),
     ];
     let measured = bench.alternate(ways)?;
     let work = Work {

@@ -1,12 +1,14 @@
 //! A batch that needs no pictures: what the benchmarks of a step start from.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 
+use super::row::Work;
 use super::{BenchError, flops};
 use crate::device::block_on;
-use crate::model::block::DropPath;
-use crate::model::{Features, Vit, vit::Crops};
+use crate::model::Features;
+use crate::model::block::Pass;
+use crate::model::vit::Crops;
 use crate::rng::{RngExt, normal, stream};
 use crate::ssl::OneProcess;
 use crate::train::batch::{HostCrops, Part, split};
@@ -93,6 +95,12 @@ impl Prepared {
         crops
     }
 
+    /// How the recipe lets the student compute, without stochastic depth.
+    pub fn pass(&self) -> Pass<'_, '_> {
+        let train = &self.recipe.train;
+        Pass { drop: None, precision: train.precision.into(), checkpoint: train.checkpoint_activations }
+    }
+
     /// Tokens of the student's crops.
     pub fn student_tokens(&self) -> usize {
         flops::groups(&self.recipe).iter().map(|group| group.count * group.tokens).sum()
@@ -104,14 +112,15 @@ impl Prepared {
         self.student_tokens() + teacher.count * teacher.tokens
     }
 
+    /// What a step does.
+    pub fn work(&self) -> Work {
+        let flops = flops::step(&self.recipe, self.masked);
+        Work { images: self.recipe.train.batch, tokens: self.tokens(), flops }
+    }
+
     /// Operations of the student's backbone, forward and backward, at a rate of stochastic depth.
     pub fn student_flops(&self, drop: f64) -> u64 {
         3 * flops::backbone(&self.recipe.backbone(), &flops::groups(&self.recipe), drop)
-    }
-
-    /// The masks of the global crops.
-    pub fn masks(&self) -> Tensor<2, Bool> {
-        self.parts[0].masks.clone()
     }
 
     /// Where everything lies, without autodiff.
@@ -146,19 +155,11 @@ impl Prepared {
     }
 }
 
-/// The student's pass: forward, something like a loss of every output, backward. Returns the gradients.
+/// Something like a loss of every output of a pass: the sum over crop sizes of the mean cubes of class and patch
+/// features, `[1]`.
 ///
-/// The mean of cubes reaches every output with a gradient of its own; squares would not, because the final norm makes
-/// their mean a constant.
-pub fn there_and_back(
-    vit: &Vit,
-    pass: impl FnOnce(&Vit, Option<&mut DropPath>) -> Vec<Features>,
-    drop: Option<&mut DropPath>,
-) -> burn::tensor::Gradients {
-    cubes(&pass(vit, drop)).backward()
-}
-
-/// Sum over crop sizes of the mean cubes of class and patch features, `[1]`.
+/// Cubes reach every output with a gradient of its own; squares would not, because the final norm makes their mean a
+/// constant.
 pub fn cubes(features: &[Features]) -> Tensor<1> {
     let mean = |x: Tensor<1>| (x.clone().square() * x).mean();
     let each =

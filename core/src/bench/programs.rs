@@ -3,23 +3,29 @@
 //! On a GPU the time is the device's own, between two timestamps; on the CPU it is wall clock. Parts of the student
 //! are measured forward and backward.
 
-use burn::tensor::{Device, ProfileOptions, Tensor};
+use std::sync::Arc;
+
+use burn::tensor::{Device, ProfileOptions, Tensor, TimingMethod};
 use serde_json::json;
 
 use super::BenchError;
+use super::attention::{branch, parameters};
 use super::flops;
 use super::measure::{Bench, Measured, Spread};
-use super::prepared::{Prepared, noise, there_and_back};
+use super::prepared::{Prepared, cubes, noise};
 use super::row::{Row, Work};
 use crate::device::block_on;
+use crate::fused::{self, FeedForward, FeedForwardPlan, Pairs, cross_entropy, feed_forward_branch};
+use crate::model::block::{Block, Pass};
+use crate::model::layers::Linear;
 use crate::model::params::{self, Named};
-use crate::model::{DinoHead, Vit, VitConfig};
+use crate::model::{Packing, Vit, VitConfig};
+use crate::rng::stream;
 use crate::ssl::centering::sinkhorn_knopp;
-use crate::ssl::dino::dino_loss;
 use crate::ssl::koleo::koleo;
-use crate::ssl::{OneProcess, student_log_probabilities};
+use crate::ssl::{OneProcess, STUDENT_TEMPERATURE, dino, ibot};
 use crate::train::Recipe;
-use crate::train::optimizer::clip;
+use crate::train::optimizer::{Clipped, clip_factor, gradient_norm};
 
 /// A part of a step.
 struct Part {
@@ -49,9 +55,8 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
         // Parts are different things: none of them is a multiple of another.
         let measured = Measured { way: part.name, seconds, ratio: 1.0, memory: None };
         let work = Work { flops: part.flops, ..Work::default() };
-        let clock = if on_device { "device" } else { "wall" };
         let mut sizes = prepared.sizes();
-        sizes["clock"] = json!(clock);
+        sizes["clock"] = json!(if on_device { "device" } else { "wall" });
         rows.push(Row::new("programs", prepared.what(), sizes, measured, work, bench));
         if bench.first_only {
             break;
@@ -64,115 +69,141 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
 fn timed(device: &Device, work: &mut (dyn FnMut() + Send)) -> Result<(f64, bool), BenchError> {
     device.sync()?;
     let ((), profile) = device.profile_with(ProfileOptions::default().flush(), || work())?;
-    let on_device = profile.timing_method() == burn::tensor::TimingMethod::Device;
+    let on_device = profile.timing_method() == TimingMethod::Device;
     let ticks = block_on(profile.resolve());
     Ok((ticks.map_or(0.0, |ticks| ticks.duration().as_secs_f64()), on_device))
 }
 
 fn parts(prepared: &Prepared) -> Vec<Part> {
-    let recipe = &prepared.recipe;
-    let device = prepared.device().clone();
-    let autodiff = device.clone().autodiff();
-    let config = recipe.backbone();
-    let groups = flops::groups(recipe);
-    let (images, locals) = (recipe.train.batch, recipe.crops.locals);
-    let padded = prepared.parts[0].mask_valid.dims()[0];
-    let k = recipe.head.prototypes;
-    let mut list = Vec::new();
-    let mut add = |name, flops, work: Box<dyn FnMut() + Send>| list.push(Part { name, flops, work });
-
-    // A backbone without blocks: patches, positions, the final norm. Then one block more.
-    for (name, depth) in [("embedding and final norm", 0), ("the same with one block", 1)] {
-        let shallow = VitConfig { depth, ..config.clone() };
-        let vit = Vit::init(&shallow, 0, &autodiff);
-        let crops = prepared.crops();
-        let flops = 3 * flops::backbone(&shallow, &groups, 0.0);
-        let back = move || drop(there_and_back(&vit, |v, d| v.forward_packed(&crops, d), None));
-        add(name, flops, Box::new(back));
-    }
-    let teacher = prepared.state.teacher.clone();
-    let (vit, global) = (teacher.backbone.clone(), prepared.parts[0].global.clone());
-    let flops_teacher = flops::backbone(&config, &groups[..1], 0.0);
-    add("teacher's backbone", flops_teacher, Box::new(move || drop(vit.forward(global.clone(), None))));
-
-    let rows = images * (2 + locals) + padded;
-    let head: DinoHead = prepared.state.student.dino_head.clone();
-    let x: Tensor<2> = noise([rows, config.dim], 11, &device);
-    let flops_head = 3 * flops::head(&recipe.dino_head(), rows);
-    let back = move || {
-        let logits = head.forward(x.clone().autodiff().require_grad());
-        drop((logits.clone().square() * logits).mean().backward());
-    };
-    add("student's head", flops_head, Box::new(back));
-
-    let logits: Tensor<2> = noise([2 * images, k], 12, &device).mul_scalar(0.1);
-    let temperature = prepared.now.teacher_temperature;
-    let on_cls = logits.clone();
-    add(
-        "Sinkhorn, class tokens",
-        0,
-        Box::new(move || {
-            drop(sinkhorn_knopp(on_cls.clone(), temperature, None, &OneProcess));
-        }),
-    );
-    let masked: Tensor<2> = noise([padded, k], 13, &device).mul_scalar(0.1);
-    let valid = prepared.parts[0].mask_valid.clone();
-    add(
-        "Sinkhorn, patches",
-        0,
-        Box::new(move || {
-            drop(sinkhorn_knopp(masked.clone(), temperature, Some(valid.clone()), &OneProcess));
-        }),
-    );
-
-    let targets = sinkhorn_knopp(logits, temperature, None, &OneProcess);
-    let student: Tensor<2> = noise([images * (2 + locals), k], 14, &device).mul_scalar(0.1);
-    add(
-        "DINO loss",
-        0,
-        Box::new(move || {
-            let log = student_log_probabilities(student.clone().autodiff().require_grad());
-            let global = log.clone().narrow(0, 0, 2 * images);
-            let local = (locals > 0).then(|| log.narrow(0, 2 * images, locals * images));
-            let loss = dino_loss(targets.clone(), local, global, locals, images);
-            drop((loss.local + loss.global).backward());
-        }),
-    );
-    let cls: Tensor<2> = noise([images, config.dim], 15, &device);
-    add(
-        "KoLeo",
-        0,
-        Box::new(move || {
-            drop(koleo(cls.clone().autodiff().require_grad()).loss.backward());
-        }),
-    );
-
-    let student = prepared.state.student.clone();
-    let gradients: Named =
-        params::values(&student).into_iter().map(|(n, v)| (n, v.mul_scalar(0.01))).collect();
-    let to_clip = gradients.clone();
-    let limit = recipe.optim.clip;
-    add(
-        "clipping",
-        0,
-        Box::new(move || {
-            let mut gradients = to_clip.clone();
-            drop(clip(&mut gradients, "backbone", limit));
-            drop(clip(&mut gradients, "dino_head", limit));
-        }),
-    );
-    let mut optimizer = prepared.state.optimizer.clone();
-    // Moments exist from the first update on.
-    drop(optimizer.step(student.clone(), &gradients, &prepared.now, &recipe.optim));
-    let (now, optim, mut moving) = (prepared.now, recipe.optim.clone(), student.clone());
-    add(
-        "AdamW",
-        0,
-        Box::new(move || {
-            moving = optimizer.step(moving.clone(), &gradients, &now, &optim);
-        }),
-    );
-    let (mut following, momentum) = (teacher, prepared.now.momentum);
-    add("teacher follows", 0, Box::new(move || following = following.clone().follow(&student, momentum)));
+    let mut list = backbone(prepared);
+    list.extend(objective(prepared));
+    list.extend(update(prepared));
     list
+}
+
+fn part(name: &'static str, flops: u64, work: impl FnMut() + Send + 'static) -> Part {
+    Part { name, flops, work: Box::new(work) }
+}
+
+/// A gradient for every element of `y`, and the way back.
+fn back(y: Tensor<2>) {
+    drop((y.clone().square() * y).mean().backward());
+}
+
+/// Patches and the final norm; the two branches of a block; all of the teacher's.
+fn backbone(prepared: &Prepared) -> Vec<Part> {
+    let recipe = &prepared.recipe;
+    let (config, groups) = (recipe.backbone(), flops::groups(recipe));
+    let autodiff = prepared.device().clone().autodiff();
+    let packing = Arc::new(Packing { groups: groups.clone() });
+    let precision: fused::Precision = recipe.train.precision.into();
+    let block = Block::init(&config, &mut stream(0, "bench", 1, 0), &autodiff);
+    let x: Tensor<2> = noise([packing.len(), config.dim], 10, prepared.device());
+    let input = move || x.clone().autodiff().require_grad();
+
+    let shallow = VitConfig { depth: 0, ..config.clone() };
+    let (vit, crops) = (Vit::init(&shallow, 0, &autodiff), prepared.crops());
+    let embedding = flops::backbone(&shallow, &groups, 0.0);
+    let mut list = vec![part("patches and final norm", 3 * embedding, move || {
+        drop(cubes(&vit.forward_packed(&crops, Pass::default())).backward());
+    })];
+
+    let one = flops::backbone(&VitConfig { depth: 1, ..config.clone() }, &groups, 0.0) - embedding;
+    let mlp = &block.mlp;
+    let (kind, inner, outer) = match (&mlp.fc1, &mlp.fc2, &mlp.w12, &mlp.w3) {
+        (Some(fc1), Some(fc2), _, _) => (FeedForward::Mlp, fc1.clone(), fc2.clone()),
+        (_, _, Some(w12), Some(w3)) => (FeedForward::SwiGlu, w12.clone(), w3.clone()),
+        _ => return list,
+    };
+    let size = |linear: &Linear| linear.weight.val().dims().iter().product::<usize>();
+    let feed_forward = 2 * (packing.len() * (size(&inner) + size(&outer))) as u64;
+    let (own, x, all) = (block.clone(), input.clone(), packing.clone());
+    list.push(part("attention branch", 3 * (one - feed_forward), move || {
+        back(branch(&own, x(), &all, precision))
+    }));
+    let (own, x) = (block, input);
+    list.push(part("feed-forward branch", 3 * feed_forward, move || {
+        let gamma = own.ls2.is_some();
+        let plan = FeedForwardPlan { subset: None, kind, gamma, precision, checkpoint: false };
+        back(feed_forward_branch(x(), parameters(&own.norm2, &inner, &outer, &own.ls2), plan));
+    }));
+
+    let (teacher, global) = (prepared.state.teacher.backbone.clone(), prepared.parts[0].global.clone());
+    list.push(part("teacher's backbone", flops::backbone(&config, &groups[..1], 0.0), move || {
+        drop(teacher.forward(global.clone(), None));
+    }));
+    list
+}
+
+/// Heads, targets and losses.
+fn objective(prepared: &Prepared) -> Vec<Part> {
+    let recipe = &prepared.recipe;
+    let device = prepared.device();
+    let (images, locals) = (recipe.train.batch, recipe.crops.locals);
+    let padded = prepared.parts[0].mask_indices.dims()[0];
+    let config = recipe.dino_head();
+    let (cls_rows, k) = ((2 + locals) * images, config.prototypes);
+    let temperature = prepared.now.teacher_temperature;
+    let mlp = crate::model::HeadConfig { prototypes: 0, ..config.clone() };
+
+    let head = prepared.state.student.dino_head.clone();
+    let tokens: Tensor<2> = noise([cls_rows + padded, config.dim], 11, device);
+    let project = head.clone();
+    let mut list =
+        vec![part("head, to the bottleneck", 3 * flops::head(&mlp, cls_rows + padded), move || {
+            back(project.project(tokens.clone().autodiff().require_grad()));
+        })];
+
+    let logits = |rows: usize, slot| -> Tensor<2> { noise([rows, k], slot, device).mul_scalar(0.1) };
+    let (on_cls, on_patches) = (logits(2 * images, 12), logits(padded, 13));
+    let targets = sinkhorn_knopp(on_cls.clone(), temperature, None, &OneProcess);
+    let patch_targets = sinkhorn_knopp(on_patches.clone(), temperature, None, &OneProcess);
+    list.push(part("Sinkhorn, class tokens", 0, move || {
+        drop(sinkhorn_knopp(on_cls.clone(), temperature, None, &OneProcess));
+    }));
+    list.push(part("Sinkhorn, patches", 0, move || {
+        drop(sinkhorn_knopp(on_patches.clone(), temperature, None, &OneProcess));
+    }));
+
+    let mut loss = |name, rows: usize, targets: Tensor<2>, pairs: Pairs| {
+        let (head, pairs) = (head.clone(), Arc::new(pairs));
+        let z: Tensor<2> = noise([rows, config.bottleneck], 14, device);
+        let flops = 3 * 2 * (rows * config.bottleneck * k) as u64;
+        list.push(part(name, flops, move || {
+            let (z, directions) = (z.clone().autodiff().require_grad(), head.last_layer.directions());
+            let rows = cross_entropy(z, directions, targets.clone(), pairs.clone(), STUDENT_TEMPERATURE);
+            drop(rows.loss.mean().backward());
+        }));
+    };
+    loss("cross-entropy, class tokens", cls_rows, targets, dino::pairs(images, locals));
+    loss("cross-entropy, patches", padded, patch_targets, ibot::pairs(padded));
+
+    let cls: Tensor<2> = noise([images, config.dim], 15, device);
+    list.push(part("KoLeo, one view", 0, move || {
+        drop(koleo(cls.clone().autodiff().require_grad()).loss.backward());
+    }));
+    list
+}
+
+/// Clipping, AdamW, the teacher's moving average.
+fn update(prepared: &Prepared) -> Vec<Part> {
+    let state = &prepared.state;
+    let (now, optim) = (prepared.now, prepared.recipe.optim.clone());
+    let gradients: Named =
+        params::values(&state.student).into_iter().map(|(name, v)| (name, v.mul_scalar(0.01))).collect();
+    let limit = optim.clip;
+    let factors = move |gradients: &Named| -> Vec<(&'static str, Tensor<1>)> {
+        let of = |module| gradient_norm(gradients, module).map(|norm| (module, clip_factor(norm, limit)));
+        ["backbone", "dino_head", "ibot_head"].into_iter().filter_map(of).collect()
+    };
+    let scales = factors(&gradients);
+    let all = gradients.clone();
+    let clipping = part("norms for clipping", 0, move || drop(factors(&all)));
+    let (mut student, mut teacher) = (state.student.clone(), state.teacher.clone());
+    let mut optimizer = state.optimizer.clone();
+    let adamw = part("AdamW and moving average", 0, move || {
+        let clipped = Clipped { gradients: gradients.clone(), factors: scales.clone() };
+        (student, teacher) = optimizer.step(student.clone(), teacher.clone(), clipped, &now, &optim, false);
+    });
+    vec![clipping, adamw]
 }

@@ -1,7 +1,7 @@
 //! The student's packed pass, forward and backward: two thirds of a step, with burn's own operations as a peer.
 
 use super::measure::{Bench, Way};
-use super::prepared::{Prepared, there_and_back};
+use super::prepared::{Prepared, cubes};
 use super::row::{Row, Work};
 use super::{BenchError, unfused};
 use crate::train::Recipe;
@@ -14,8 +14,8 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let prepared = Prepared::new(recipe, &bench.device);
     let (vit, crops) = (&prepared.state.student.backbone, prepared.crops());
     let ways: Vec<Way> = vec![
-        ("model", Box::new(|| drop(there_and_back(vit, |v, d| v.forward_packed(&crops, d), None)))),
-        ("unfused", Box::new(|| drop(there_and_back(vit, |v, d| unfused::forward(v, &crops, d), None)))),
+        ("model", Box::new(|| drop(cubes(&vit.forward_packed(&crops, prepared.pass())).backward()))),
+        ("unfused", Box::new(|| drop(cubes(&unfused::forward(vit, &crops, None)).backward()))),
     ];
     let measured = bench.alternate(ways)?;
     let work = Work {

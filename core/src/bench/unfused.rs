@@ -132,7 +132,8 @@ fn linear(own: &Linear, x: Tensor<2>) -> Tensor<2> {
     module::linear(x, own.weight.val().transpose(), own.bias.as_ref().map(|b| b.val()))
 }
 
-fn norm(own: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
+/// LayerNorm of burn's own.
+pub fn norm(own: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
     module::layer_norm(x, own.weight.val(), Some(own.bias.val()), 1e-6)
 }
 
@@ -157,6 +158,7 @@ mod tests {
     use crate::bench::packing::{largest_difference, relative_difference};
     use crate::bench::prepared::{cubes, noise};
     use crate::model::VitConfig;
+    use crate::model::block::Pass;
     use crate::model::params::take_gradients;
     use crate::rng::stream;
     use burn::tensor::{Bool, Device};
@@ -181,7 +183,7 @@ mod tests {
                     if plain {
                         forward(&vit, &crops, Some(&mut drop))
                     } else {
-                        vit.forward_packed(&crops, Some(&mut drop))
+                        vit.forward_packed(&crops, Pass { drop: Some(&mut drop), ..Pass::default() })
                     }
                 };
                 let (own, plain) = (pass(false), pass(true));

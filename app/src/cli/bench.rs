@@ -168,7 +168,8 @@ fn print_rows(subject: Subject, rows: &[Row]) {
         }
         println!();
         // Figures of all ways together are said once, below them.
-        if rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
+        let told = matches!(subject, Subject::Growth | Subject::Drop); // by the name of the way
+        if !told && rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
             row.figures.iter().for_each(|(name, value)| println!("    {name} {}", figure(*value)));
         }
     }

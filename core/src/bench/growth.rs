@@ -26,7 +26,9 @@ pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row
     for axis in AXES {
         let named = |row: Row, value: usize| {
             let times = value as f64 / self::value(recipe, axis) as f64;
-            Row { way: format!("{axis} {value}"), ..row }.with("value", value as f64).with("times", times)
+            Row { way: format!("{axis} {value}"), what: smallest.what.clone(), ..row }
+                .with("value", value as f64)
+                .with("times", times)
         };
         rows.push(named(smallest.clone(), value(recipe, axis)));
         for doubling in 1..=doublings {

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(not(target_family = "wasm"))]
+#[path = "device_wgsl.rs"]
+mod wgsl;
+
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
 
@@ -86,6 +90,10 @@ pub struct Adapter {
     #[cfg(not(target_family = "wasm"))]
     #[serde(skip)]
     select: Option<DeviceKind>,
+    /// The adapter itself, where its programs have to be WGSL although it speaks Vulkan.
+    #[cfg(not(target_family = "wasm"))]
+    #[serde(skip)]
+    wgsl: Option<wgsl::Only>,
 }
 
 /// A device that was chosen, with what to tell the person about it.
@@ -125,6 +133,7 @@ pub fn adapters() -> Vec<Adapter> {
             wgpu::DeviceType::Cpu => ("software", Some(DeviceKind::Cpu)),
             wgpu::DeviceType::Other => ("other", None),
         };
+        let wgsl = wgsl::only(&instance, &adapter, &info);
         list.push(Adapter {
             index: 0,
             name: info.name,
@@ -137,6 +146,7 @@ pub fn adapters() -> Vec<Adapter> {
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             select,
+            wgsl,
         });
     }
     let rank = |kind: &str| {
@@ -185,8 +195,12 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
 
 #[cfg(not(target_family = "wasm"))]
 fn gpu(adapter: &Adapter) -> Chosen {
+    let name = format!("{} ({})", adapter.name, adapter.backend);
+    if let Some(device) = adapter.wgsl.as_ref().and_then(|only| only.device(adapter.index)) {
+        return Chosen { device, name, note: None };
+    }
     let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
-    Chosen { device: Device::wgpu(kind), name: format!("{} ({})", adapter.name, adapter.backend), note: None }
+    Chosen { device: Device::wgpu(kind), name, note: None }
 }
 
 /// burn's CPU backend.

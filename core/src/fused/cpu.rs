@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
 use dinoscope_shaders::attention::cpu::{self as attention, Layout};
@@ -16,7 +16,7 @@ use dinoscope_shaders::{
 
 use super::composed::{self, sides};
 use super::loss::Pairs;
-use super::programs::{Kept, Programs, Three};
+use super::programs::{Kept, Programs, Three, starts};
 use super::update::{Rates, Updated};
 use crate::model::packing::Packing;
 
@@ -62,15 +62,6 @@ fn rows<'a>(kept: Option<&'a Kept<Flex>>) -> Option<&'a [i32]> {
 
 fn sum<'a>(kept: &'a Kept<Flex>) -> residual::Kept<'a> {
     residual::Kept { rows: &kept.subset.rows, scale: &kept.subset.scale }
-}
-
-/// `cu_seqlens` of a packing.
-fn starts(packing: &Packing) -> Vec<u32> {
-    let mut starts = vec![0u32];
-    for (start, group) in packing.spans() {
-        starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
-    }
-    starts
 }
 
 fn three([a, b, c]: [Array; 3]) -> Three<Flex> {
@@ -330,13 +321,14 @@ impl Programs for Flex {
         IntTensor::<Flex>::from_data(TensorData::new(nearest(&values(&x), dim), [rows]))
     }
 
-    fn squared_norm(tensors: Vec<Array>) -> Array {
+    fn squared_norm(tensors: Vec<Array>, _: &Device<Flex>) -> Array {
         let sum: f64 = tensors.iter().map(|x| adamw::squared_norm(&values(x))).sum();
         vector(vec![sum as f32])
     }
 
-    fn adamw(parameters: Vec<Updated<Array>>, rates: &Rates) -> Vec<Updated<Array>> {
-        parameters.into_iter().map(|p| update(p, rates)).collect()
+    fn adamw(parameters: Vec<Updated<Array>>, factors: &[Array], rates: &Rates) -> Vec<Updated<Array>> {
+        let factors: Vec<f32> = factors.iter().flat_map(|f| values(f).to_vec()).collect();
+        parameters.into_iter().map(|p| update(p, &factors, rates)).collect()
     }
 }
 
@@ -353,24 +345,24 @@ fn inputs<'a>(
 }
 
 /// One parameter.
-fn update(p: Updated<Array>, rates: &Rates) -> Updated<Array> {
-    let Updated { value, teacher, first, second, gradient, lr, decay } = p;
+fn update(p: Updated<Array>, factors: &[f32], rates: &Rates) -> Updated<Array> {
+    let Updated { value, teacher, first, second, gradient, module, lr, decay } = p;
     let (mut value, mut teacher) = (owned(value), owned(teacher));
     let (mut first, mut second) = (owned(first), owned(second));
-    let gradient = gradient.map(|(g, factor)| (g, values(&factor).first().copied().unwrap_or(1.0)));
-    let gradient = gradient.filter(|(_, factor)| !rates.skip_not_finite || factor.is_finite());
+    let factor = factors.get(module).copied().unwrap_or(1.0);
+    let gradient = gradient.filter(|_| !rates.skip_not_finite || factor.is_finite());
     let pair = |x: f64| [x as f32, (1.0 - x) as f32];
     let own = adamw::Rates {
         step: (lr / rates.correction1()) as f32,
         keep: (1.0 - lr * decay) as f32,
-        gradient: gradient.as_ref().map_or(1.0, |g| g.1),
+        gradient: factor,
         beta1: pair(rates.beta1),
         beta2: pair(rates.beta2),
         correction: (1.0 / rates.correction2()) as f32,
         eps: rates.eps as f32,
         momentum: pair(rates.momentum),
     };
-    let slopes = gradient.as_ref().map(|g| values(&g.0));
+    let slopes = gradient.as_ref().map(values);
     let parameter = adamw::Parameter {
         value: &mut value,
         first: &mut first,
@@ -380,5 +372,5 @@ fn update(p: Updated<Array>, rates: &Rates) -> Updated<Array> {
     };
     adamw::update(parameter, own);
     let [value, teacher, first, second] = [value, teacher, first, second].map(vector);
-    Updated { value, teacher, first, second, gradient: None, lr, decay }
+    Updated { value, teacher, first, second, gradient: None, module, lr, decay }
 }

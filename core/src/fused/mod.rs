@@ -10,6 +10,7 @@ mod composed;
 mod cpu;
 mod gpu;
 mod loss;
+mod optimiser;
 mod programs;
 mod simple;
 mod tape;
@@ -27,7 +28,7 @@ pub use branch::{AttentionPlan, FeedForward, FeedForwardPlan, Precision};
 pub use loss::Pairs;
 pub use programs::Programs;
 pub use tape::{Parameters, Tape};
-pub use update::{Rates, Updated, adamw, squared_norm};
+pub use update::{Arenas, Found, MODULES, Rates, Updated, optimise};
 
 /// LayerNorm over the last dimension, `[rows, dim]` to `[rows, dim]`.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {

@@ -7,7 +7,7 @@ use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 
 use super::composed;
 use super::loss::Pairs;
-use super::update::{Rates, Updated};
+use super::update::{Arenas, Found, Rates, Updated};
 use crate::model::packing::{Packing, Subset};
 
 /// The crops that a branch keeps, on the device.
@@ -23,6 +23,15 @@ pub struct Kept<B: Backend> {
 
 /// Two gradients of one tensor's worth of work each, named where they are made.
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// `cu_seqlens` of a packing.
+pub(super) fn starts(packing: &Packing) -> Vec<u32> {
+    let mut starts = vec![0u32];
+    for (start, group) in packing.spans() {
+        starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
+    }
+    starts
+}
 
 /// The programs. Shapes and meaning stand in the module of the same name in `dinoscope_shaders`.
 ///
@@ -154,7 +163,7 @@ pub trait Programs: Backend {
         composed::weight_gradients::<Self>(d_weight, d_bias, weight, bias, gamma)
     }
 
-    /// `(loss, lse, entropy)`, each `[rows]`.
+    /// `(loss, stats, entropy)`: loss and entropy are `[rows]`, the statistics are for the way back.
     fn cross_entropy(
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
@@ -172,10 +181,10 @@ pub trait Programs: Backend {
         targets: FloatTensor<Self>,
         pairs: &Pairs,
         temperature: f64,
-        lse: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
         d_loss: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, lse, d_loss)
+        composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, stats, d_loss)
     }
 
     /// Teacher targets `[rows, K]`.
@@ -202,13 +211,28 @@ pub trait Programs: Backend {
         composed::nearest::<Self>(x)
     }
 
-    /// Σ x² over all of several tensors, `[1]`.
-    fn squared_norm(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
-        composed::squared_norm::<Self>(tensors)
+    /// Σ x² over all of several tensors, `[1]`; 0 without tensors.
+    fn squared_norm(tensors: Vec<FloatTensor<Self>>, device: &Device<Self>) -> FloatTensor<Self> {
+        composed::squared_norm::<Self>(tensors, device)
     }
 
-    /// One update of AdamW for every parameter, and the teacher's step. `factor` `[1]` scales all gradients.
-    fn adamw(parameters: Vec<Updated<FloatTensor<Self>>>, rates: &Rates) -> Vec<Updated<FloatTensor<Self>>> {
-        composed::adamw::<Self>(parameters, rates)
+    /// One update of AdamW for every parameter, and the teacher's step; `factors` `[1]` scale each sub-module's
+    /// gradients.
+    fn adamw(
+        parameters: Vec<Updated<FloatTensor<Self>>>,
+        factors: &[FloatTensor<Self>],
+        rates: &Rates,
+    ) -> Vec<Updated<FloatTensor<Self>>> {
+        composed::adamw::<Self>(parameters, factors, rates)
+    }
+
+    /// Norms, clipping and [`Programs::adamw`].
+    fn optimise(
+        parameters: Vec<Updated<FloatTensor<Self>>>,
+        loss_scale: Option<FloatTensor<Self>>,
+        rates: &Rates,
+        _: &mut Arenas,
+    ) -> (Vec<Updated<FloatTensor<Self>>>, Found<FloatTensor<Self>>) {
+        composed::optimise::<Self>(parameters, loss_scale, rates)
     }
 }

@@ -20,9 +20,29 @@ pub struct Rates {
     pub steps: u64,
     /// Momentum of the teacher.
     pub momentum: f64,
-    /// Whether a gradient factor that is not finite leaves parameter and moments as they were (loss scaling).
+    /// Largest gradient norm of a sub-module; 0 for no limit.
+    pub clip: f64,
+    /// Whether gradients that are not finite leave everything as it was; GPUs always do so.
     pub skip_not_finite: bool,
 }
+
+/// Sub-modules that are clipped each on its own.
+pub const MODULES: usize = 3;
+
+/// What an update found out about its gradients; all of it stays on the device.
+#[derive(Clone, Debug)]
+pub struct Found<T> {
+    /// Gradient norms of the sub-modules, without a loss scale and before clipping, `[1]` each.
+    pub norms: Vec<T>,
+    /// More than 0 where a norm is not finite, `[1]`.
+    pub overflow: T,
+}
+
+/// Memory that a device keeps from one update to the next, so that all parameters are one buffer to its programs.
+///
+/// Parameters, teacher and moments that an update returns are views of it: the next update changes them in place.
+#[derive(Clone, Debug, Default)]
+pub struct Arenas(pub(super) Option<super::optimiser::Held>);
 
 impl Rates {
     /// `1 - beta1^steps`
@@ -47,29 +67,30 @@ pub struct Updated<T> {
     pub first: T,
     /// Mean of squared gradients.
     pub second: T,
-    /// The gradient and a factor on it, `[1]`; none where the loss did not reach: then only the teacher moves.
-    pub gradient: Option<(T, T)>,
+    /// The gradient; none where the loss did not reach: then only the teacher moves.
+    pub gradient: Option<T>,
+    /// Number of the sub-module that it is clipped with.
+    pub module: usize,
     /// Learning rate of this parameter.
     pub lr: f64,
     /// Weight decay of this parameter.
     pub decay: f64,
 }
 
-/// Updates all parameters and their teacher, all on one device. Gradients are used up.
-pub fn adamw(parameters: Vec<Updated<Tensor<1>>>, rates: &Rates) -> Vec<Updated<Tensor<1>>> {
+/// Clips each sub-module's gradients alone, updates all parameters by AdamW (Loshchilov & Hutter 2019) and lets the
+/// teacher follow.
+///
+/// All tensors are on one device. `loss_scale` `[1]` divides the gradients first.
+pub fn optimise(
+    parameters: Vec<Updated<Tensor<1>>>,
+    loss_scale: Option<Tensor<1>>,
+    rates: &Rates,
+    arenas: &mut Arenas,
+) -> (Vec<Updated<Tensor<1>>>, Found<Tensor<1>>) {
     match parameters.first() {
-        Some(p) if on::<Flex>(&p.value) => adamw_on::<Flex>(parameters, rates),
-        _ => adamw_on::<CubeBackend>(parameters, rates),
+        Some(p) if on::<Flex>(&p.value) => optimise_on::<Flex>(parameters, loss_scale, rates, arenas),
+        _ => optimise_on::<CubeBackend>(parameters, loss_scale, rates, arenas),
     }
-}
-
-/// Σ x² over all tensors, `[1]`; `None` without tensors.
-pub fn squared_norm(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-    let first = tensors.first()?;
-    Some(match on::<Flex>(first) {
-        true => squared_norm_on::<Flex>(tensors),
-        false => squared_norm_on::<CubeBackend>(tensors),
-    })
 }
 
 /// Whether a backend holds a tensor.
@@ -92,29 +113,32 @@ where
     }
 }
 
-fn squared_norm_on<B: Programs>(tensors: Vec<Tensor<1>>) -> Tensor<1>
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    Tensor::from_primitive::<B>(B::squared_norm(tensors.into_iter().map(primitive::<B>).collect()))
-}
-
-fn adamw_on<B: Programs>(parameters: Vec<Updated<Tensor<1>>>, rates: &Rates) -> Vec<Updated<Tensor<1>>>
+fn optimise_on<B: Programs>(
+    parameters: Vec<Updated<Tensor<1>>>,
+    loss_scale: Option<Tensor<1>>,
+    rates: &Rates,
+    arenas: &mut Arenas,
+) -> (Vec<Updated<Tensor<1>>>, Found<Tensor<1>>)
 where
     DispatchTensor: DispatchKindConversion<B>,
 {
     let inside = parameters.into_iter().map(|p| p.map(primitive::<B>)).collect();
-    B::adamw(inside, rates).into_iter().map(|p| p.map(Tensor::from_primitive::<B>)).collect()
+    let (updated, found) = B::optimise(inside, loss_scale.map(primitive::<B>), rates, arenas);
+    let outside = Tensor::from_primitive::<B>;
+    let found =
+        Found { norms: found.norms.into_iter().map(outside).collect(), overflow: outside(found.overflow) };
+    (updated.into_iter().map(|p| p.map(outside)).collect(), found)
 }
 
 impl<T> Updated<T> {
-    fn map<U>(self, f: impl Fn(T) -> U) -> Updated<U> {
+    pub(super) fn map<U>(self, f: impl Fn(T) -> U) -> Updated<U> {
         Updated {
             value: f(self.value),
             teacher: f(self.teacher),
             first: f(self.first),
             second: f(self.second),
-            gradient: self.gradient.map(|(gradient, factor)| (f(gradient), f(factor))),
+            gradient: self.gradient.map(&f),
+            module: self.module,
             lr: self.lr,
             decay: self.decay,
         }

@@ -6,7 +6,6 @@
 use burn::tensor::{Device, Tensor};
 
 use super::recipe::Numbers;
-use crate::model::params::Named;
 
 /// Where the scale begins.
 const START: f64 = 65_536.0;
@@ -53,28 +52,21 @@ impl LossScale {
         }
     }
 
-    /// The gradients without the scale.
-    pub fn removed(&self, gradients: Named) -> Named {
+    /// The scale, `[1]`, where there is one.
+    pub fn value(&self) -> Option<Tensor<1>> {
         match self {
-            Self::Off => gradients,
-            Self::On { scale, .. } => {
-                gradients.into_iter().map(|(name, g)| (name, g / scale.clone())).collect()
-            }
+            Self::Off => None,
+            Self::On { scale, .. } => Some(scale.clone()),
         }
     }
 
-    /// Moves the scale after a step whose factors on the gradients are these (NaN where they overflowed).
+    /// Moves the scale after a step; `overflow` `[1]` is more than 0 where its gradients were not finite.
     ///
-    /// An overflow in one sub-module skips the step in all: their factors become NaN too. Returns the scale that
-    /// the step was made with, where there is one.
-    pub fn observe(&mut self, factors: &mut [(&'static str, Tensor<1>)]) -> Option<Tensor<1>> {
+    /// Returns the scale that the step was made with, where there is one.
+    pub fn observe(&mut self, overflow: Tensor<1>) -> Option<Tensor<1>> {
         let Self::On { scale, calm } = self else { return None };
         let before = scale.clone();
-        let none = factors.iter().map(|(_, factor)| factor.clone().mul_scalar(0.0)).reduce(|a, b| a + b)?;
-        for (_, factor) in factors.iter_mut() {
-            *factor = factor.clone() + none.clone();
-        }
-        let overflow = none.is_nan();
+        let overflow = overflow.greater_scalar(0.0);
         let waited = calm.clone().add_scalar(1.0);
         let ready = waited.clone().greater_equal_scalar(PATIENCE);
         let grown =
@@ -98,17 +90,13 @@ mod tests {
     fn overflow_halves_and_patience_doubles() {
         let device = Device::flex();
         let mut scale = LossScale::new(Numbers::F16, &device);
-        let mut good =
-            [("backbone", Tensor::ones([1], &device)), ("dino_head", Tensor::full([1], 0.5, &device))];
-        let mut bad =
-            [("backbone", Tensor::ones([1], &device)), ("dino_head", Tensor::full([1], f32::NAN, &device))];
-        scale.observe(&mut good);
-        assert_eq!(scale.observe(&mut bad).map(|s| read(&s)), Some(65_536.0));
-        assert!(bad.iter().all(|(_, factor)| read(factor).is_nan()), "no sub-module moves alone");
+        let (good, bad) = (Tensor::<1>::zeros([1], &device), Tensor::<1>::ones([1], &device));
+        scale.observe(good.clone());
+        assert_eq!(scale.observe(bad).map(|s| read(&s)), Some(65_536.0));
         let LossScale::On { scale: now, calm } = &scale else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (32_768.0, 0.0));
         for _ in 0..2000 {
-            scale.observe(&mut good);
+            scale.observe(good.clone());
         }
         let LossScale::On { scale: now, calm } = &scale else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (65_536.0, 0.0));

@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 
+use super::loss_scale::LossScale;
 use super::network::Network;
 use super::recipe::Optim;
 use super::schedule::Scheduled;
-use crate::fused::{Rates, Updated, adamw, squared_norm};
+use crate::fused::{Arenas, Found, MODULES, Rates, Updated, optimise};
 use crate::model::params::{self, Named};
 
 /// What makes a parameter different from others of its network.
@@ -48,33 +49,25 @@ pub struct AdamW {
     pub second: Named,
     /// Updates so far.
     pub steps: u64,
+    arenas: Arenas,
 }
 
 const EPS: f64 = 1e-8;
 
-/// Gradients of a step with what scales them.
-#[derive(Debug)]
-pub struct Clipped {
-    /// By parameter path, before clipping.
-    pub gradients: Named,
-    /// Factor of each sub-module, `[1]`: large gradients of a head do not slow the backbone.
-    pub factors: Vec<(&'static str, Tensor<1>)>,
-}
-
 impl AdamW {
-    /// One update of all parameters that have a gradient; the teacher follows the student's new values:
-    /// `teacher = m teacher + (1 - m) student`, heads included.
+    /// One update of all parameters that have a gradient, each sub-module clipped alone: large gradients of a head do
+    /// not slow the backbone. The teacher follows the student's new values, heads included:
+    /// `teacher = m teacher + (1 - m) student`.
     ///
-    /// With `skip_not_finite` a sub-module whose gradients overflowed stays as it was.
+    /// Returns student and teacher, and the gradient norms of [`SUB_MODULES`], still on the device.
     pub fn step(
         &mut self,
-        student: Network,
-        teacher: Network,
-        clipped: Clipped,
+        (student, teacher): (Network, Network),
+        mut gradients: Named,
         now: &Scheduled,
         recipe: &Optim,
-        skip_not_finite: bool,
-    ) -> (Network, Network) {
+        loss_scale: &LossScale,
+    ) -> ((Network, Network), Found<Tensor<1>>) {
         self.steps += 1;
         let depth = student.backbone.config.depth;
         let rates = Rates {
@@ -83,30 +76,31 @@ impl AdamW {
             eps: EPS,
             steps: self.steps,
             momentum: now.momentum,
-            skip_not_finite,
+            clip: recipe.clip,
+            skip_not_finite: loss_scale.is_on(),
         };
-        let Clipped { mut gradients, factors } = clipped;
         let mut teachers = params::values(&teacher);
         let mut names = Vec::new();
         let mut parameters = Vec::new();
         for (name, value) in params::values(&student) {
             let Some(teacher) = teachers.remove(&name) else { continue };
             let group = group(&name, depth, recipe.layer_decay, recipe.patch_embed_lr);
-            let factor = factors.iter().find(|(module, _)| of_module(&name, module)).map(|f| f.1.clone());
             let zeros = || value.clone().zeros_like();
             parameters.push(Updated {
                 teacher,
                 first: self.first.remove(&name).unwrap_or_else(zeros),
                 second: self.second.remove(&name).unwrap_or_else(zeros),
-                gradient: gradients.remove(&name).zip(factor),
+                gradient: gradients.remove(&name),
+                module: SUB_MODULES.iter().position(|module| of_module(&name, module)).unwrap_or(0),
                 lr: group.lr * if group.is_last_layer { now.last_layer_lr } else { now.lr },
                 decay: group.weight_decay * now.weight_decay,
                 value,
             });
             names.push(name);
         }
+        let (updated, found) = optimise(parameters, loss_scale.value(), &rates, &mut self.arenas);
         let (mut students, mut teachers) = (Named::new(), Named::new());
-        for (name, updated) in names.into_iter().zip(adamw(parameters, &rates)) {
+        for (name, updated) in names.into_iter().zip(updated) {
             self.first.insert(name.clone(), updated.first);
             self.second.insert(name.clone(), updated.second);
             students.insert(name.clone(), updated.value);
@@ -115,28 +109,15 @@ impl AdamW {
         let fill = |network: Network, mut values: Named| {
             params::update(network, |name, old| values.remove(name).unwrap_or(old))
         };
-        (fill(student, students), fill(teacher, teachers))
+        ((fill(student, students), fill(teacher, teachers)), found)
     }
 }
+
+/// Parts of a network that are clipped each on its own.
+pub const SUB_MODULES: [&str; MODULES] = ["backbone", "dino_head", "ibot_head"];
 
 fn of_module(name: &str, module: &str) -> bool {
     name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// The L2 norm of the gradients of one sub-module, `[1]`, still on the device; `None` where it has none.
-pub fn gradient_norm(gradients: &Named, module: &str) -> Option<Tensor<1>> {
-    let own = gradients.iter().filter(|(name, _)| of_module(name, module)).map(|(_, g)| g.clone());
-    squared_norm(own.collect()).map(Tensor::sqrt)
-}
-
-/// The factor that brings a norm down to at most `max_norm` (0 for no limit), `[1]`.
-pub fn clip_factor(norm: Tensor<1>, max_norm: f64) -> Tensor<1> {
-    // Without a limit, still not finite where the norm is not.
-    let unlimited = norm.clone().mul_scalar(0.0).add_scalar(1.0);
-    if max_norm > 0.0 {
-        return norm.add_scalar(1e-6).recip().mul_scalar(max_norm).clamp_max(1.0) * unlimited;
-    }
-    unlimited
 }
 
 #[cfg(test)]

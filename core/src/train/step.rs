@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::batch::Part;
 use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
 use super::network::gather_patches;
-use super::optimizer::{Clipped, clip_factor, gradient_norm};
+use super::optimizer::SUB_MODULES;
 use super::recipe::Recipe;
 use super::schedule::Scheduled;
 use super::state::State;
@@ -51,7 +51,8 @@ struct Losses {
 /// One step over a batch that was cut into `parts` (one, unless gradients are accumulated).
 ///
 /// Accumulation is exact: the teacher's targets and KoLeo's neighbours are taken over all parts before any
-/// gradient is. Returns the step's figures; `gradients` of the student before clipping go to `inspect`.
+/// gradient is. Returns the step's figures; `gradients` of the student before clipping (and
+/// still times the loss scale, where there is one) go to `inspect`.
 pub fn step<C: Collective>(
     state: &mut State,
     parts: &[Part],
@@ -88,27 +89,20 @@ pub fn step<C: Collective>(
         let ranks = collective.ranks() as f64;
         gradients.values_mut().for_each(|g| *g = collective.sum(g.clone()).div_scalar(ranks));
     }
-    let gradients = state.loss_scale.removed(gradients);
     inspect(&gradients);
 
-    // Each sub-module is clipped alone: large gradients of a head do not slow the backbone.
-    let mut factors = Vec::new();
-    for module in ["backbone", "dino_head", "ibot_head"] {
-        if let Some(norm) = gradient_norm(&gradients, module) {
-            factors.push((module, clip_factor(norm.clone(), recipe.optim.clip)));
+    // Clipping per sub-module, AdamW, and the teacher, which follows after the student moved.
+    let networks = (state.student.clone(), state.teacher.clone());
+    let (networks, found) = state.optimizer.step(networks, gradients, now, &recipe.optim, &state.loss_scale);
+    (state.student, state.teacher) = networks;
+    for (module, norm) in SUB_MODULES.into_iter().zip(found.norms) {
+        if module != "ibot_head" || state.student.ibot_head.is_some() {
             metrics.push(format!("grad_norm_{module}"), norm);
         }
     }
-    if let Some(scale) = state.loss_scale.observe(&mut factors) {
+    if let Some(scale) = state.loss_scale.observe(found.overflow) {
         metrics.push("loss_scale", scale);
     }
-
-    // The student moves, and the teacher follows.
-    let (student, teacher) = (state.student.clone(), state.teacher.clone());
-    let clipped = Clipped { gradients, factors };
-    let skip = state.loss_scale.is_on();
-    (state.student, state.teacher) =
-        state.optimizer.step(student, teacher, clipped, now, &recipe.optim, skip);
     state.iteration += 1;
 
     if let Some(losses) = shown {

@@ -14,7 +14,7 @@ pub use attention::{attention, attention_backward};
 pub use linear::{add_bias, column_sums, gather_scaled, kept, matmul, project, scale_rows, weight_gradients};
 pub use loss::{cross_entropy, cross_entropy_backward, nearest, sinkhorn, softmax_center};
 pub use norm::{layer_norm, layer_norm_backward};
-pub use update::{adamw, squared_norm};
+pub use update::{adamw, optimise, squared_norm};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, DType, FloatDType, Shape, TensorMetadata};

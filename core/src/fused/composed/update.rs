@@ -1,12 +1,16 @@
 //! AdamW and the teacher's moving average, a parameter at a time.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, BoolDType, TensorMetadata};
+use burn::backend::tensor::{Device, FloatTensor};
+use burn::backend::{Backend, BoolDType, FloatDType, Shape, TensorMetadata};
 
 use super::flat;
-use crate::fused::update::{Rates, Updated};
+use crate::fused::programs::Programs;
+use crate::fused::update::{Found, MODULES, Rates, Updated};
 
-pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>, device: &Device<B>) -> FloatTensor<B> {
+    if tensors.is_empty() {
+        return B::float_zeros(Shape::new([1]), device, FloatDType::F32);
+    }
     let squares: Vec<_> =
         tensors.into_iter().map(|x| flat::<B>(B::float_sum(B::float_mul(x.clone(), x)))).collect();
     flat::<B>(B::float_sum(B::float_cat(squares, 0)))
@@ -14,14 +18,15 @@ pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>) -> FloatTensor<B> 
 
 pub fn adamw<B: Backend>(
     parameters: Vec<Updated<FloatTensor<B>>>,
+    factors: &[FloatTensor<B>],
     rates: &Rates,
 ) -> Vec<Updated<FloatTensor<B>>> {
     let scaled = |x: FloatTensor<B>, by: f64| B::float_mul_scalar(x, by.into());
     parameters
         .into_iter()
         .map(|mut p| {
-            if let Some((gradient, factor)) = p.gradient.take() {
-                let one = flat::<B>(factor.clone());
+            if let Some(gradient) = p.gradient.take() {
+                let one = flat::<B>(factors[p.module].clone());
                 let gradient = B::float_mul(gradient, one.clone());
                 let before = (p.value.clone(), p.first.clone(), p.second.clone());
                 let square = B::float_mul(gradient.clone(), gradient.clone());
@@ -51,4 +56,44 @@ pub fn adamw<B: Backend>(
             p
         })
         .collect()
+}
+
+pub fn optimise<B: Programs>(
+    parameters: Vec<Updated<FloatTensor<B>>>,
+    loss_scale: Option<FloatTensor<B>>,
+    rates: &Rates,
+) -> (Vec<Updated<FloatTensor<B>>>, Found<FloatTensor<B>>) {
+    let scaled = |x: FloatTensor<B>, by: f64| B::float_mul_scalar(x, by.into());
+    let inverse = loss_scale.map(B::float_recip);
+    let mut norms = Vec::new();
+    let device = parameters[0].value.device();
+    for module in 0..MODULES {
+        let own = parameters.iter().filter(|p| p.module == module).filter_map(|p| p.gradient.clone());
+        let squares = B::squared_norm(own.collect(), &device);
+        let norm = B::float_sqrt(squares);
+        norms.push(match &inverse {
+            Some(inverse) => B::float_mul(norm, inverse.clone()),
+            None => norm,
+        });
+    }
+    // 0, or NaN where a norm is not finite.
+    let zero = norms.iter().map(|norm| scaled(norm.clone(), 0.0)).reduce(B::float_add);
+    let zero = zero.unwrap_or_else(|| norms[0].clone());
+    let factors: Vec<_> = norms
+        .iter()
+        .map(|norm| {
+            let mut factor = B::float_add_scalar(zero.clone(), 1.0.into());
+            if rates.clip > 0.0 {
+                let room = B::float_recip(B::float_add_scalar(norm.clone(), 1e-6.into()));
+                let within = B::float_clamp_max(scaled(room, rates.clip), 1.0.into());
+                factor = B::float_mul(factor, within);
+            }
+            match &inverse {
+                Some(inverse) => B::float_mul(factor, inverse.clone()),
+                None => factor,
+            }
+        })
+        .collect();
+    let overflow = B::bool_into_float(B::float_is_nan(zero, BoolDType::Native), FloatDType::F32);
+    (B::adamw(parameters, &factors, rates), Found { norms, overflow })
 }

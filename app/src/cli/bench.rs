@@ -147,7 +147,7 @@ fn print_rows(subject: Subject, rows: &[Row]) {
             what = &row.what;
         }
         let s = &row.seconds;
-        print!("  {:<26} {:>10} [{} {}]", row.way, time(s.median), time(s.low), time(s.high));
+        print!("  {:<31} {:>10} [{} {}]", row.way, time(s.median), time(s.low), time(s.high));
         if row.ratio != 1.0 {
             print!("  ×{:.2}", row.ratio);
         }

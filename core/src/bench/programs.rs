@@ -25,7 +25,6 @@ use crate::ssl::centering::sinkhorn_knopp;
 use crate::ssl::koleo::koleo;
 use crate::ssl::{OneProcess, STUDENT_TEMPERATURE, dino, ibot};
 use crate::train::Recipe;
-use crate::train::optimizer::{Clipped, clip_factor, gradient_norm};
 
 /// A part of a step.
 struct Part {
@@ -77,7 +76,7 @@ fn timed(device: &Device, work: &mut (dyn FnMut() + Send)) -> Result<(f64, bool)
 fn parts(prepared: &Prepared) -> Vec<Part> {
     let mut list = backbone(prepared);
     list.extend(objective(prepared));
-    list.extend(update(prepared));
+    list.push(update(prepared));
     list
 }
 
@@ -185,25 +184,15 @@ fn objective(prepared: &Prepared) -> Vec<Part> {
     list
 }
 
-/// Clipping, AdamW, the teacher's moving average.
-fn update(prepared: &Prepared) -> Vec<Part> {
+/// Clipping, AdamW and the teacher's moving average.
+fn update(prepared: &Prepared) -> Part {
     let state = &prepared.state;
-    let (now, optim) = (prepared.now, prepared.recipe.optim.clone());
+    let (now, optim, loss_scale) = (prepared.now, prepared.recipe.optim.clone(), state.loss_scale.clone());
     let gradients: Named =
         params::values(&state.student).into_iter().map(|(name, v)| (name, v.mul_scalar(0.01))).collect();
-    let limit = optim.clip;
-    let factors = move |gradients: &Named| -> Vec<(&'static str, Tensor<1>)> {
-        let of = |module| gradient_norm(gradients, module).map(|norm| (module, clip_factor(norm, limit)));
-        ["backbone", "dino_head", "ibot_head"].into_iter().filter_map(of).collect()
-    };
-    let scales = factors(&gradients);
-    let all = gradients.clone();
-    let clipping = part("norms for clipping", 0, move || drop(factors(&all)));
-    let (mut student, mut teacher) = (state.student.clone(), state.teacher.clone());
+    let mut networks = (state.student.clone(), state.teacher.clone());
     let mut optimizer = state.optimizer.clone();
-    let adamw = part("AdamW and moving average", 0, move || {
-        let clipped = Clipped { gradients: gradients.clone(), factors: scales.clone() };
-        (student, teacher) = optimizer.step(student.clone(), teacher.clone(), clipped, &now, &optim, false);
-    });
-    vec![clipping, adamw]
+    part("clipping, AdamW, moving average", 0, move || {
+        networks = optimizer.step(networks.clone(), gradients.clone(), &now, &optim, &loss_scale).0;
+    })
 }

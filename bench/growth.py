@@ -19,8 +19,8 @@ COLOURS = {
     "locals": "#7a5195",
 }
 NAMES = {"locals": "local crops"}
-WIDTH, HEIGHT = 420, 330
-LEFT, RIGHT, TOP, BOTTOM = 46, 92, 34, 40
+WIDTH, HEIGHT = 450, 330
+LEFT, RIGHT, TOP, BOTTOM = 46, 124, 34, 40
 
 
 def lines(rows, read):

@@ -95,7 +95,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         println!("medians of {} runs [quartiles]; ways of a subject run in turn", arguments.repeat);
     }
 
-    let (mut fixed, mut paced) = (arguments.repeat as usize, Paced::default());
+    let (mut fixed, mut paced) = (arguments.repeat as usize, Paced);
     let mut all = Vec::new();
     for subject in subjects {
         let pace: &mut dyn Pace = if arguments.paced { &mut paced } else { &mut fixed };
@@ -123,7 +123,6 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// Runs when a line comes in, and says how long it took.
-#[derive(Default)]
 struct Paced;
 
 impl Pace for Paced {

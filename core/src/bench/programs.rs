@@ -67,7 +67,7 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
 /// Seconds of one run, and whether the device's own clock told them.
 fn timed(device: &Device, work: &mut (dyn FnMut() + Send)) -> Result<(f64, bool), BenchError> {
     device.sync()?;
-    let ((), profile) = device.profile_with(ProfileOptions::default().flush(), || work())?;
+    let ((), profile) = device.profile_with(ProfileOptions::default().flush(), work)?;
     let on_device = profile.timing_method() == TimingMethod::Device;
     let ticks = block_on(profile.resolve());
     Ok((ticks.map_or(0.0, |ticks| ticks.duration().as_secs_f64()), on_device))

@@ -1,5 +1,9 @@
 //! The `dinoscope` program.
 
+/// Counts what is allocated, for `dinoscope bench`.
+#[global_allocator]
+static ALLOCATOR: dinoscope_core::bench::memory::Counting = dinoscope_core::bench::memory::Counting;
+
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
     have_runtime_folder();

@@ -5,6 +5,8 @@
 pub use burn;
 
 pub mod analysis;
+#[cfg(not(target_family = "wasm"))]
+pub mod bench;
 pub mod data;
 pub mod device;
 pub mod engine;

@@ -41,6 +41,11 @@ impl Args {
         Ok(at.map(|at| self.0.remove(at)[prefix.len()..].to_owned()))
     }
 
+    /// Everything that is left, for another program.
+    pub fn rest(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0)
+    }
+
     /// Checks that everything was understood.
     ///
     /// # Errors
@@ -69,6 +74,17 @@ mod tests {
         assert_eq!(line.option("--port").unwrap().as_deref(), Some("81"));
         assert!(line.end().is_ok());
         assert_eq!(args("--only=fmt,lint").option("--only").unwrap().as_deref(), Some("fmt,lint"));
+    }
+
+    #[test]
+    fn what_another_program_understands_is_handed_on() {
+        let mut line = args("bench --python py --pairs 3 -- --images 2");
+        assert_eq!(
+            (line.word().as_deref(), line.option("--python").unwrap().as_deref()),
+            (Some("bench"), Some("py"))
+        );
+        assert_eq!(line.rest(), ["--pairs", "3", "--", "--images", "2"]);
+        assert!(line.end().is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks to the terminal")]
 
 mod args;
+mod bench;
 mod here;
 mod install;
 mod lock;
@@ -28,6 +29,8 @@ cargo xtask WORD
   test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web
   web [--serve] [--port N]         build the page into web/dist; with --serve, open it at http://127.0.0.1:8080
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
+  bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
+                                   takes $PYTHON, or installs PyTorch below the folder for builds
   help                             this text
 
 Builds go to CARGO_TARGET_DIR (target/ if it is not set), those for the web beside it.";
@@ -71,6 +74,10 @@ fn work(args: &mut Args) -> Result<bool> {
             args.end()?;
             parity::build(&here)?;
             Ok(parity::compare(&here, cases.as_ref(), &device)?.failed == 0)
+        }
+        Some("bench") => {
+            let python = args.option("--python")?.map(std::path::PathBuf::from);
+            bench::compare(&here, python, &args.rest()).map(|()| true)
         }
         _ => bail!("unknown word {:?}\n\n{USAGE}", word.unwrap_or_default()),
     }

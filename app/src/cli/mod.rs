@@ -3,6 +3,7 @@
 // A command line prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod demo;
 mod devices;
 mod eval;
@@ -40,6 +41,8 @@ enum Command {
     /// Look into, convert and download weights.
     #[command(subcommand)]
     Weights(weights::Command),
+    /// Measure speed and memory on this machine.
+    Bench(bench::Arguments),
     /// List the devices that can compute.
     Devices(devices::Arguments),
 }
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Features(arguments) => features::run(arguments),
         Command::Eval(command) => eval::run(command),
         Command::Weights(command) => weights::run(command),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Devices(arguments) => devices::run(arguments),
     };
     match outcome {
@@ -83,6 +87,7 @@ fn chain(error: &anyhow::Error) -> String {
 
 /// Whether the person can mend it by asking for something else.
 fn is_mistake(error: &anyhow::Error) -> bool {
+    use dinoscope_core::bench::BenchError;
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
@@ -93,6 +98,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<DeviceError>()
             || cause.is::<WeightsError>()
             || cause.is::<RunError>()
+            || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(
                 cause.downcast_ref::<EngineError>(),
                 Some(

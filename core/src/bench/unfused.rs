@@ -1,0 +1,198 @@
+//! The backbone composed of burn's own operations, as it would be written without programs of our own.
+//!
+//! It is what the fused path is measured against, and a second opinion on what it computes. Weights are those of any
+//! [`Vit`]; nothing of the model's own code is used but the resampling of positions and the layout of the sequence.
+
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation, module};
+
+use crate::model::attention::Attention;
+use crate::model::block::{Block, DropPath};
+use crate::model::ffn::Ffn;
+use crate::model::layers::{LayerNorm, LayerScale, Linear};
+use crate::model::packing::{Group, Packing, Subset};
+use crate::model::pos_embed::resample;
+use crate::model::vit::Crops;
+use crate::model::{Features, Vit};
+
+/// All crops in one packed pass, as [`Vit::forward_packed`].
+pub fn forward(vit: &Vit, crops: &[Crops], mut drop: Option<&mut DropPath>) -> Vec<Features> {
+    let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|crops| prepare(vit, crops)).unzip();
+    let packing = Packing { groups };
+    let x = vit
+        .blocks
+        .iter()
+        .fold(below(tokens), |x, b| block(b, vit.config.heads, x, &packing, drop.as_deref_mut()));
+    let normed = norm(&vit.norm, x.clone());
+    let prefix = vit.config.prefix();
+    let cut = |x: &Tensor<2>, start: usize, group: Group| {
+        let rows = x.clone().narrow(0, start, group.count * group.tokens);
+        rows.reshape([group.count, group.tokens, vit.config.dim])
+    };
+    let each = packing.spans().map(|(start, group)| {
+        let normed = cut(&normed, start, group);
+        Features {
+            cls: normed.clone().narrow(1, 0, 1).squeeze_dim(1),
+            registers: (prefix > 1).then(|| normed.clone().narrow(1, 1, prefix - 1)),
+            patches: normed.narrow(1, prefix, group.tokens - prefix),
+            prenorm: cut(&x, start, group),
+        }
+    });
+    each.collect()
+}
+
+/// Self-attention inside each crop of a packed sequence: `softmax(q kᵀ / √width) v`, the scores written out.
+pub fn attention(own: &Attention, heads: usize, x: Tensor<2>, packing: &Packing) -> Tensor<2> {
+    let qkv = linear(&own.qkv, x);
+    let width = qkv.dims()[1] / 3 / heads;
+    let of_group = |(start, group): (usize, Group)| {
+        let rows = group.count * group.tokens;
+        let part = if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
+        let part = part.reshape([group.count, group.tokens, 3, heads, width]).permute([2, 0, 3, 1, 4]);
+        let part = |i| part.clone().narrow(0, i, 1).squeeze_dim::<4>(0);
+        let (q, k, v) = (part(0).mul_scalar((width as f32).powf(-0.5)), part(1), part(2));
+        let mixed = activation::softmax(q.matmul(k.transpose()), 3).matmul(v);
+        mixed.swap_dims(1, 2).reshape([rows, heads * width])
+    };
+    linear(&own.proj, below(packing.spans().map(of_group).collect()))
+}
+
+/// Crops to flat tokens `[batch * tokens, dim]`.
+fn prepare(vit: &Vit, crops: &Crops) -> (Tensor<2>, Group) {
+    let [batch, channels, height, width] = crops.images.dims();
+    let (patch, dim) = (vit.config.patch, vit.config.dim);
+    let (rows, cols, values) = (height / patch, width / patch, channels * patch * patch);
+    let cut = crops.images.clone().reshape([batch, channels, rows, patch, cols, patch]);
+    let cut = cut.permute([0, 2, 4, 1, 3, 5]).reshape([batch * rows * cols, values]);
+    let proj = &vit.patch_embed.proj;
+    let weight = proj.weight.val().reshape([dim, values]).transpose();
+    let patches: Tensor<2> = module::linear(cut, weight, Some(proj.bias.val()));
+    let mut patches = patches.reshape([batch, rows * cols, dim]);
+    if let Some(masks) = &crops.masks {
+        let shape = [batch, rows * cols, dim];
+        let token = vit.mask_token.val().unsqueeze::<3>().expand(shape);
+        patches = patches.mask_where(masks.clone().unsqueeze_dim::<3>(2).expand(shape), token);
+    }
+    let positions = resample(vit.pos_embed.val(), vit.config.grid, rows, cols, vit.config.interpolation);
+    let class = vit.cls_token.val() + positions.clone().narrow(1, 0, 1);
+    let mut parts = vec![class.expand([batch, 1, dim])];
+    if let Some(registers) = &vit.register_tokens {
+        parts.push(registers.val().expand([batch, vit.config.registers, dim]));
+    }
+    parts.push(patches + positions.narrow(1, 1, rows * cols));
+    let tokens = vit.config.prefix() + rows * cols;
+    (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), Group { count: batch, tokens })
+}
+
+fn block(
+    own: &Block,
+    heads: usize,
+    x: Tensor<2>,
+    packing: &Packing,
+    mut drop: Option<&mut DropPath>,
+) -> Tensor<2> {
+    let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng));
+    let x = residual(x, packing, draw(), |x, packing| {
+        scaled(&own.ls1, attention(&own.attn, heads, norm(&own.norm1, x), packing))
+    });
+    residual(x, packing, draw(), |x, _| scaled(&own.ls2, ffn(&own.mlp, norm(&own.norm2, x))))
+}
+
+/// `x + branch(x)`; with a subset the branch sees only the kept crops.
+fn residual(
+    x: Tensor<2>,
+    packing: &Packing,
+    subset: Option<Subset>,
+    branch: impl FnOnce(Tensor<2>, &Packing) -> Tensor<2>,
+) -> Tensor<2> {
+    let Some(Subset { packing, rows, scale }) = subset else {
+        return x.clone() + branch(x, packing);
+    };
+    let device = x.device().without_autodiff();
+    let kept = rows.len();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [kept]), &device);
+    let scale = Tensor::<2>::from_data(TensorData::new(scale, [kept, 1]), &device);
+    let out = branch(x.clone().select(0, rows.clone()), &packing) * scale;
+    x.select_assign(0, rows, out, IndexingUpdateOp::Add)
+}
+
+fn ffn(own: &Ffn, x: Tensor<2>) -> Tensor<2> {
+    match (&own.fc1, &own.fc2, &own.w12, &own.w3) {
+        (Some(fc1), Some(fc2), _, _) => linear(fc2, activation::gelu(linear(fc1, x))),
+        (_, _, Some(w12), Some(w3)) => {
+            let packed = linear(w12, x);
+            let hidden = packed.dims()[1] / 2;
+            let gate = packed.clone().narrow(1, 0, hidden);
+            linear(w3, activation::silu(gate) * packed.narrow(1, hidden, hidden))
+        }
+        _ => x,
+    }
+}
+
+fn linear(own: &Linear, x: Tensor<2>) -> Tensor<2> {
+    module::linear(x, own.weight.val().transpose(), own.bias.as_ref().map(|b| b.val()))
+}
+
+/// LayerNorm of burn's own.
+pub fn norm(own: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
+    module::layer_norm(x, own.weight.val(), Some(own.bias.val()), 1e-6)
+}
+
+fn scaled(own: &Option<LayerScale>, x: Tensor<2>) -> Tensor<2> {
+    match own {
+        Some(scale) => x * scale.gamma.val().unsqueeze(),
+        None => x,
+    }
+}
+
+fn below(mut parts: Vec<Tensor<2>>) -> Tensor<2> {
+    match parts.len() {
+        1 => parts.swap_remove(0),
+        _ => Tensor::cat(parts, 0),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::bench::packing::{largest_difference, relative_difference};
+    use crate::bench::prepared::{cubes, noise};
+    use crate::model::VitConfig;
+    use crate::model::block::Pass;
+    use crate::model::params::take_gradients;
+    use crate::rng::stream;
+    use burn::tensor::{Bool, Device};
+
+    /// The model's own path and the plain one: features and gradients, with masks, registers, SwiGLU and dropping.
+    #[test]
+    fn is_what_the_model_computes() {
+        let device = Device::flex();
+        let base = VitConfig { layerscale: Some(0.5), ..VitConfig::new(16, 4, 24, 2, 2) };
+        for config in [base.clone(), base.with_swiglu().with_registers(2)] {
+            let vit = Vit::init(&config, 3, &device.clone().autodiff());
+            let masked: Vec<bool> = (0..4 * 16).map(|i| i % 3 == 0).collect();
+            let masks = Tensor::<2, Bool>::from_data(TensorData::new(masked, [4, 16]), &device);
+            let crops = [
+                Crops { images: noise([4, 3, 16, 16], 1, &device), masks: Some(masks) },
+                Crops { images: noise([6, 3, 8, 12], 2, &device), masks: None },
+            ];
+            for rate in [0.0, 0.4] {
+                let pass = |plain: bool| {
+                    let rng = &mut stream(5, "drop path", 0, 0);
+                    let mut drop = DropPath { rate, rng };
+                    if plain {
+                        forward(&vit, &crops, Some(&mut drop))
+                    } else {
+                        vit.forward_packed(&crops, Pass { drop: Some(&mut drop), ..Pass::default() })
+                    }
+                };
+                let (own, plain) = (pass(false), pass(true));
+                assert!(largest_difference(&own, &plain) < 2e-5, "{}", largest_difference(&own, &plain));
+                let [a, b] = [own, plain].map(|f| take_gradients(&vit, &mut cubes(&f).backward()));
+                assert_eq!(a.len(), b.len());
+                let off = relative_difference(&a, &b);
+                assert!(off < 1e-4, "gradients are {off} off at rate {rate}");
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ use crate::ssl::OneProcess;
 use crate::train::batch::{HostCrops, Part, split};
 use crate::train::schedule::{Scheduled, Schedules};
 use crate::train::step::step;
-use crate::train::trainer::{draw_masks, mask_rows};
+use crate::train::trainer::{MASK_ROWS, draw_masks};
 use crate::train::{Recipe, State};
 
 /// Values from a standard normal distribution, the same for the same `slot`.
@@ -65,7 +65,7 @@ impl Prepared {
         let masked = masks.masked.iter().filter(|masked| **masked).count();
         Self {
             state: State::new(recipe, device),
-            parts: split(crops, &masks, recipe.train.accumulate, mask_rows(recipe), device),
+            parts: split(crops, &masks, recipe.train.accumulate, MASK_ROWS, device),
             now: Schedules::new(recipe).at(recipe.train.iterations / 2),
             masked,
             recipe: recipe.clone(),

@@ -15,6 +15,7 @@ use dinoscope_shaders::ShaderError;
 use dinoscope_shaders::activation::gpu::{self as activation, Activation};
 use dinoscope_shaders::attention::gpu::{self as attention, PackedSequences, Spec};
 use dinoscope_shaders::cross_entropy::gpu::{self as cross_entropy, Chunk, Results, Targets};
+use dinoscope_shaders::launch::sum_columns;
 use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, Past};
 use dinoscope_shaders::neighbours::gpu::nearest;
 use dinoscope_shaders::residual::gpu as residual;
@@ -78,6 +79,13 @@ fn fused_attention(qkv: &CubeTensor, heads: usize) -> Option<Spec> {
 }
 
 impl Programs for CubeBackend {
+    fn column_sums(x: Array) -> Array {
+        let [rows, width] = sides::<Self>(&x);
+        let x = into_contiguous(x);
+        let sums = sum_columns(&x.client, &x.handle, rows, width, elem(x.dtype));
+        floats(&x, done(sums), [width])
+    }
+
     fn layer_norm(
         x: Array,
         kept: Option<&Kept<Self>>,

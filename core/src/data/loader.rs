@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rand::seq::SliceRandom;
 
-use super::augment::{CropRecipe, ViewKind, ViewPlan, normalize_into};
+use super::augment::{CropRecipe, ViewCutter, ViewKind, ViewPlan};
 use super::source::Source;
 use super::{DataError, Picture};
 use crate::rng::{RngExt, stream};
@@ -218,6 +218,7 @@ fn assemble(
         indices: Vec::with_capacity(batch),
         skipped: Vec::new(),
     };
+    let mut cutter = ViewCutter::default();
     for slot in 0..batch {
         let planned = order.at(iteration * batch as u64 + slot as u64);
         // Where to look for a replacement, should one be needed.
@@ -229,7 +230,7 @@ fn assemble(
         let mut rng = stream(order.seed, "augment", iteration, slot as u64);
         let mut view = |kind, size, out: &mut [f32]| {
             let plan = ViewPlan::draw(&mut rng, kind, picture.width, picture.height, recipe);
-            normalize_into(&plan.apply(&picture, size), out);
+            cutter.cut(&plan, &picture, size, out);
         };
         for (crop, kind) in [ViewKind::Global1, ViewKind::Global2].into_iter().enumerate() {
             view(

@@ -6,13 +6,18 @@
 
 mod blur;
 mod color;
+mod hue;
+mod passes;
 mod plan;
+mod planes;
 mod reference;
 mod resize;
+mod wide;
 
 pub use blur::gaussian_blur;
-pub use color::{brightness, contrast, flip_horizontal, grayscale, hue, saturation, solarize};
-pub use plan::{Adjustment, ViewKind, ViewPlan};
+pub use color::{brightness, contrast, flip_horizontal, grayscale, saturation, solarize};
+pub use hue::hue;
+pub use plan::{Adjustment, ViewCutter, ViewKind, ViewPlan};
 pub use reference::{apply_named, check_oracle};
 pub use resize::{CropBox, eval_view, resize_to, resized_crop};
 
@@ -104,25 +109,16 @@ impl Default for CropRecipe {
 
 /// A picture as the model takes it: `[3, height, width]`, less [`MEAN`], over [`STD`].
 pub fn normalize(picture: &Picture) -> Vec<f32> {
-    let mut out = vec![0.0; picture.rgb.len()];
-    normalize_into(picture, &mut out);
-    out
-}
-
-/// [`normalize`] into `out`, of `3 * height * width` values.
-pub(super) fn normalize_into(picture: &Picture, out: &mut [f32]) {
     let pixels = picture.width * picture.height;
-    for (channel, plane) in out.chunks_exact_mut(pixels.max(1)).enumerate() {
+    let mut out = vec![0.0; picture.rgb.len()];
+    for ((channel, table), plane) in
+        planes::NORMALIZED.iter().enumerate().zip(out.chunks_exact_mut(pixels.max(1)))
+    {
         for (value, rgb) in plane.iter_mut().zip(picture.rgb.as_chunks::<3>().0) {
-            *value = (f32::from(rgb[channel]) / 255.0 - MEAN[channel]) / STD[channel];
+            *value = table[usize::from(rgb[channel])];
         }
     }
-}
-
-/// The nearest 8-bit value.
-fn to_byte(value: f32) -> u8 {
-    // At 2²³ a float's last bit is worth 1, so that adding rounds. A cast would too, but not several at once.
-    (value.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
+    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use web_time::Instant;
 
 use super::DataError;
-use super::augment::{CropRecipe, ViewCutter, ViewKind, ViewPlan};
+use super::augment::{CropRecipe, ViewCutter, ViewPlan};
 use super::decode::decode_file;
 use crate::rng::stream;
 
@@ -38,14 +38,13 @@ pub fn measure(files: &[PathBuf], recipe: &CropRecipe, seconds: f64) -> Result<L
         let picture = decode_file(&files[index % files.len()])?;
         let decoding = began.elapsed().as_secs_f64();
         let mut rng = stream(0, "augment", 0, index as u64);
-        let locals = std::iter::repeat_n(ViewKind::Local, recipe.locals);
-        for kind in [ViewKind::Global1, ViewKind::Global2].into_iter().chain(locals) {
-            let (size, out) = match kind {
-                ViewKind::Local => (recipe.local_size, &mut local),
-                _ => (recipe.global_size, &mut global),
+        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
+        for (crop, plan) in plans.iter().enumerate() {
+            let (size, out) = match crop {
+                0 | 1 => (recipe.global_size, &mut global),
+                _ => (recipe.local_size, &mut local),
             };
-            let plan = ViewPlan::draw(&mut rng, kind, picture.width, picture.height, recipe);
-            cutter.cut(&plan, &picture, size, out);
+            cutter.cut(plan, &picture, size, out);
         }
         Ok(decoding)
     };

@@ -1,11 +1,12 @@
 //! Multi-crop augmentation on the CPU: random views of a picture, equal to what torchvision computes on PIL images.
 //!
 //! Every operation rounds to 8 bits where PIL does, so that a chain of them stays equal too. Random
-//! decisions ([`ViewPlan::draw`]) are apart from pixels ([`ViewPlan::apply`]), so that a GPU pass can
-//! carry out the same plans.
+//! decisions ([`ViewPlan::draw`]) are apart from pixels ([`ViewCutter::cut`]), so that a GPU can carry out the
+//! same plans ([`device_crops`]).
 
 mod blur;
 mod color;
+mod device;
 mod hue;
 mod passes;
 mod plan;
@@ -16,6 +17,7 @@ mod wide;
 
 pub use blur::gaussian_blur;
 pub use color::{brightness, contrast, flip_horizontal, grayscale, saturation, solarize};
+pub use device::{DeviceCrops, device_crops};
 pub use hue::hue;
 pub use plan::{Adjustment, ViewCutter, ViewKind, ViewPlan};
 pub use reference::{apply_named, check_oracle};

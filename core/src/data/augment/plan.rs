@@ -67,6 +67,13 @@ impl ViewPlan {
         }
     }
 
+    /// Draws the decisions for all views of a picture: the two global ones, then the local ones.
+    pub fn draw_all(rng: &mut Stream, width: usize, height: usize, recipe: &CropRecipe) -> Vec<Self> {
+        let locals = std::iter::repeat_n(ViewKind::Local, recipe.locals);
+        let kinds = [ViewKind::Global1, ViewKind::Global2].into_iter().chain(locals);
+        kinds.map(|kind| Self::draw(rng, kind, width, height, recipe)).collect()
+    }
+
     /// Carries the plan out: the view as a square of `size` pixels.
     pub fn apply(&self, picture: &Picture, size: usize) -> Picture {
         ViewCutter::default().planes(self, picture, size).picture()
@@ -249,6 +256,16 @@ mod tests {
             // A global crop above some share of the picture may not fit, which is drawn again: smaller on average.
             assert!((mean - (scale.0 + scale.1) / 2.0).abs() < 0.1, "{kind:?}: mean share {mean}");
         }
+    }
+
+    #[test]
+    fn all_views_are_drawn_one_after_another() {
+        let recipe = CropRecipe { locals: 3, ..CropRecipe::default() };
+        let plans = ViewPlan::draw_all(&mut stream(1, "test", 0, 0), 20, 10, &recipe);
+        let mut rng = stream(1, "test", 0, 0);
+        let kinds = [ViewKind::Global1, ViewKind::Global2, ViewKind::Local, ViewKind::Local, ViewKind::Local];
+        let expected = kinds.map(|kind| ViewPlan::draw(&mut rng, kind, 20, 10, &recipe));
+        assert_eq!(plans, expected);
     }
 
     #[test]

@@ -93,18 +93,27 @@ wide! {
     }
 
     /// Weighted sums of rows, the first at the start of `rows`, the next `stride` bytes on.
-    fn weigh_rows<'a>(rows: &'a [u8], stride: usize, weights: &'a [f32], out: &'a mut [u8]) {
-        let done = weigh_blocks::<64>(rows, stride, weights, 0, out);
-        let done = weigh_blocks::<16>(rows, stride, weights, done, out);
-        weigh_blocks::<1>(rows, stride, weights, done, out);
+    fn weigh_rows<'a>(rows: &'a [u8], stride: usize, weights: &'a [f32], sums: &'a mut [f32]) {
+        let done = weigh_blocks::<64>(rows, stride, weights, 0, sums);
+        let done = weigh_blocks::<16>(rows, stride, weights, done, sums);
+        weigh_blocks::<1>(rows, stride, weights, done, sums);
     }
 }
 
-/// The pass along columns: of `length` bytes a row, `stride` bytes from one row to the next, into rows of `length`
-/// bytes.
-pub(super) fn down(source: &[u8], stride: usize, length: usize, axis: &Axis, out: &mut [u8]) {
-    for (span, out) in axis.spans.iter().zip(out.chunks_exact_mut(length)) {
-        weigh_rows(&source[span.first * stride..], stride, axis.weights(span), out);
+/// The pass along columns, with the memory it needs.
+#[derive(Default)]
+pub(super) struct Down {
+    sums: Vec<f32>,
+}
+
+impl Down {
+    /// Resizes columns of `length` bytes a row, `stride` bytes from one row to the next, into rows of `length` bytes.
+    pub fn run(&mut self, source: &[u8], stride: usize, length: usize, axis: &Axis, out: &mut [u8]) {
+        self.sums.resize(length, 0.0);
+        for (span, out) in axis.spans.iter().zip(out.chunks_exact_mut(length)) {
+            weigh_rows(&source[span.first * stride..], stride, axis.weights(span), &mut self.sums);
+            round(&self.sums, out);
+        }
     }
 }
 
@@ -115,21 +124,19 @@ fn weigh_blocks<const WIDTH: usize>(
     stride: usize,
     weights: &[f32],
     start: usize,
-    out: &mut [u8],
+    sums: &mut [f32],
 ) -> usize {
     let mut at = start;
-    while let Some(out) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<WIDTH>) {
-        let mut sums = [0.0; WIDTH];
-        for (row, weight) in rows[at..].chunks(stride).zip(weights) {
-            if let Some(row) = row.first_chunk::<WIDTH>() {
-                for (sum, &byte) in sums.iter_mut().zip(row) {
-                    *sum += weight * f32::from(byte);
-                }
+    while let Some(sums) = sums.get_mut(at..).and_then(<[f32]>::first_chunk_mut::<WIDTH>) {
+        let mut total = [0.0; WIDTH];
+        let mut from = at;
+        for weight in weights {
+            for (total, &byte) in total.iter_mut().zip(&rows[from..from + WIDTH]) {
+                *total += weight * f32::from(byte);
             }
+            from += stride;
         }
-        for (byte, sum) in out.iter_mut().zip(sums) {
-            *byte = to_byte(sum);
-        }
+        *sums = total;
         at += WIDTH;
     }
     at

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::passes::{self, Across, CHANNELS};
+use super::passes::{Across, CHANNELS, Down};
 use super::planes::Planes;
 use super::wide::wide;
 use crate::data::Picture;
@@ -70,6 +70,7 @@ pub(super) fn shrinks_more_down(crop: CropBox, width: usize, height: usize) -> b
 #[derive(Default)]
 pub(super) struct Resizer {
     across: Across,
+    down: Down,
     /// What the first pass leaves.
     between: Vec<u8>,
     /// What the second pass leaves.
@@ -102,13 +103,13 @@ impl Resizer {
         if down_first {
             let length = 3 * across.reads.len();
             self.between.resize(length * height, 0);
-            passes::down(source, stride, length, down, &mut self.between);
+            self.down.run(source, stride, length, down, &mut self.between);
             self.across.run(&self.between, length, height, across, &mut self.after);
         } else {
             let length = CHANNELS * width;
             self.across.run(source, stride, down.reads.len(), across, &mut self.between);
             self.after.resize(length * height, 0);
-            passes::down(&self.between, length, length, down, &mut self.after);
+            self.down.run(&self.between, length, length, down, &mut self.after);
         }
         planes.reshape(width, height);
         separate(&self.after, planes.channels_mut());

@@ -1,6 +1,7 @@
 //! Views made on a GPU against the twin that defines them.
 //!
-//! Needs an adapter; a software one will do. Without any, or with `DINOSCOPE_NO_GPU_TESTS=1`, the tests say so and pass.
+//! Needs an adapter; a software one will do. Without a GPU the tests can be left out with
+//! `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and therefore never the default.
 #![allow(clippy::unwrap_used)]
 
 use cubecl::client::Client;
@@ -11,15 +12,17 @@ use dinoscope_shaders::augment::{Jitter, Normalize, View, cpu, gpu};
 
 const NORMALIZE: Normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
+/// A client, or `None` when GPU tests are switched off.
 fn client() -> Option<Client> {
     if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        println!("skipped: DINOSCOPE_NO_GPU_TESTS=1");
         return None;
     }
     let instance = wgpu::Instance::default();
     if let Err(e) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) {
-        println!("skipped: no GPU adapter ({e}); Mesa's software one is in mesa-vulkan-drivers");
-        return None;
+        panic!(
+            "no GPU adapter ({e}). Install a driver, for instance Mesa's software one \
+             (apt-get install mesa-vulkan-drivers), or set DINOSCOPE_NO_GPU_TESTS=1 to leave GPU tests out"
+        );
     }
     // WGSL, which every driver takes, whatever the build can do besides. Type 4 is wgpu's default device.
     Some(Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0)))
@@ -158,7 +161,8 @@ fn the_same_size_changes_nothing() {
         padded
     });
     let plain = Normalize { mean: [0.0; 3], std: [1.0 / 255.0; 3] };
-    let made = gpu::augment(&client, &pixels, pictures.bytes.len(), &[view.clone()], 21, &plain).unwrap();
+    let made = gpu::augment(&client, &pixels, pictures.bytes.len(), std::slice::from_ref(&view), 21, &plain)
+        .unwrap();
     let made = client.read_one(made).unwrap();
     let made: Vec<f32> = bytemuck::pod_collect_to_vec(&made[..3 * 21 * 21 * 4]);
     for (i, value) in made.iter().enumerate() {
@@ -222,7 +226,7 @@ fn views_are_blurred_made_grey_and_solarized() {
                 views.push(View { blur, ..pictures.view(picture, views.len()) });
             }
         }
-        // Solarizing 127 and 128 gives the same, one step off or not.
+        // 127 and 128 solarize to the same, so that a step off stays one.
         assert_close(&client, &pictures, &views, size, 1.0);
     }
 }

@@ -71,8 +71,8 @@ pub(super) fn kernel(
     while at < comptime!(WIDE * WIDE) {
         let x = at % WIDE;
         let y = at / WIDE;
-        let inner =
-            x >= RADIUS && x < comptime!(RADIUS + TILE) && y >= RADIUS && y < comptime!(RADIUS + TILE);
+        // Below the radius the difference wraps, and is large.
+        let inner = x - RADIUS < TILE && y - RADIUS < TILE;
         if blurred || inner {
             let x = mirrored(left + x, size);
             let y = mirrored(top + y, size);

@@ -115,6 +115,7 @@ fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> View 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use dinoscope_shaders::augment::cpu;
 
@@ -181,5 +182,41 @@ mod tests {
             let off = steps.iter().filter(|&&step| step > 0.5).count();
             assert!(50 * off < steps.len(), "{off} of {} values differ", steps.len());
         }
+    }
+
+    /// A client, or `None` when GPU tests are switched off.
+    fn client() -> Option<Client> {
+        use cubecl::wgpu::{WgpuServer, WgslCompiler};
+        if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
+            return None;
+        }
+        let instance = wgpu::Instance::default();
+        let found =
+            crate::device::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+        found.expect("a GPU adapter, a software one will do, or DINOSCOPE_NO_GPU_TESTS=1");
+        // WGSL, which every driver takes. Type 4 is wgpu's default device.
+        Some(Client::load::<WgpuServer<WgslCompiler>>(cubecl::device::DeviceId::new(4, 0)))
+    }
+
+    #[test]
+    fn a_device_makes_the_batch_that_a_loader_makes() {
+        let Some(client) = client() else { return };
+        let source = std::sync::Arc::new(ScenesSource::new(3, 9, 61));
+        let recipe = CropRecipe { global_size: 24, local_size: 10, locals: 2, ..CropRecipe::default() };
+        let batch = make_batch(&*source, &recipe, 3, 7, 0).unwrap();
+        let undone = Loader::start_pictures(source, recipe.clone(), 3, 7, 0, 0).next().unwrap();
+        let (pictures, plans) = (&undone.pictures, &undone.plans);
+        let made = device_crops(&client, pictures, plans, &recipe).unwrap();
+        for (made, size, expected) in [(made.global, 24, &batch.global), (made.local, 10, &batch.local)] {
+            let bytes = client.read_one(made).unwrap();
+            let made: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes[..4 * expected.len()]);
+            let steps = steps(&made, expected, size);
+            let off = steps.iter().filter(|step| step.is_nan() || **step > 0.5).count();
+            assert!(20 * off < steps.len(), "{off} of {} values differ", steps.len());
+        }
+        assert!(device_crops(&client, pictures, &plans[1..], &recipe).is_err());
+        assert!(device_crops(&client, pictures, plans, &CropRecipe { locals: 3, ..recipe.clone() }).is_err());
+        let turned: Vec<Picture> = pictures.iter().map(|_| picture(2, 2)).collect();
+        assert!(device_crops(&client, &turned, plans, &recipe).is_err());
     }
 }

@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+pub mod augment;
 pub mod check;
 pub mod cpu;
 pub mod cross_entropy;

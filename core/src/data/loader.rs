@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rand::seq::SliceRandom;
 
-use super::augment::{CropRecipe, ViewKind, ViewPlan, normalize_into};
+use super::augment::{CropRecipe, ViewCutter, ViewPlan};
 use super::source::Source;
 use super::{DataError, Picture};
 use crate::rng::{RngExt, stream};
@@ -28,6 +28,22 @@ pub struct Batch {
     pub global: Vec<f32>,
     /// Normalised local crops `[locals batch, 3, size, size]`, ordered likewise.
     pub local: Vec<f32>,
+    /// The picture in each slot, an index into the source.
+    pub indices: Vec<usize>,
+    /// Pictures that could not be used and were replaced by others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The pictures of one training step, for a device that makes the crops itself
+/// ([`device_crops`](super::augment::device_crops)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureBatch {
+    /// The step that the batch is for.
+    pub iteration: u64,
+    /// The picture in each slot.
+    pub pictures: Vec<Picture>,
+    /// What is to be cut out of each, as in [`ViewPlan::draw_all`]: the same that a [`Batch`] holds.
+    pub plans: Vec<Vec<ViewPlan>>,
     /// The picture in each slot, an index into the source.
     pub indices: Vec<usize>,
     /// Pictures that could not be used and were replaced by others.
@@ -59,11 +75,11 @@ pub fn make_batch(
     iteration: u64,
 ) -> Result<Batch, DataError> {
     let mut order = Order::new(seed, source.len());
-    assemble(source, recipe, &mut order, batch, iteration, &AtomicBool::new(false))
+    Batch::make(source, recipe, &mut order, batch, iteration, &AtomicBool::new(false))
 }
 
 /// Makes the batches of consecutive iterations, ahead of time where threads can be had.
-pub struct Loader {
+pub struct Loader<B = Batch> {
     source: Arc<dyn Source>,
     recipe: CropRecipe,
     batch: usize,
@@ -71,7 +87,7 @@ pub struct Loader {
     /// Iteration of the next batch.
     next: u64,
     /// Batches come from the workers in turn; from this thread where there are none.
-    workers: Vec<Worker>,
+    workers: Vec<Worker<B>>,
     turn: usize,
     waited: f64,
 }
@@ -88,6 +104,34 @@ impl Loader {
         first_iteration: u64,
         workers: usize,
     ) -> Self {
+        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+    }
+}
+
+impl Loader<PictureBatch> {
+    /// [`Loader::start`] for crops that are made elsewhere: only loads pictures and draws their plans.
+    pub fn start_pictures(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
+        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+    }
+}
+
+#[expect(private_bounds, reason = "there are two kinds of batches, and no others")]
+impl<B: Make> Loader<B> {
+    fn launch(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
         let order = Order::new(seed, source.len());
         let stop = Arc::new(AtomicBool::new(false));
         let spawn = |worker: usize| {
@@ -96,7 +140,7 @@ impl Loader {
             let (mut order, stopped) = (order.clone(), stop.clone());
             let work = move || {
                 for iteration in (first_iteration + worker as u64..).step_by(workers) {
-                    let made = assemble(&*source, &recipe, &mut order, batch, iteration, &stopped);
+                    let made = B::make(&*source, &recipe, &mut order, batch, iteration, &stopped);
                     // Nobody listens any more once the loader is dropped.
                     if sender.send(made).is_err() {
                         return;
@@ -115,7 +159,7 @@ impl Loader {
     /// # Errors
     /// As [`make_batch`], and when a worker has panicked.
     #[expect(clippy::should_implement_trait, reason = "batches never end, but may fail")]
-    pub fn next(&mut self) -> Result<Batch, DataError> {
+    pub fn next(&mut self) -> Result<B, DataError> {
         let iteration = self.next;
         self.next += 1;
         // Browsers have no such clock, and nothing to wait for.
@@ -124,7 +168,7 @@ impl Loader {
             Some(worker) => worker.receive(),
             None => {
                 let never = AtomicBool::new(false);
-                assemble(&*self.source, &self.recipe, &mut self.order, self.batch, iteration, &never)
+                B::make(&*self.source, &self.recipe, &mut self.order, self.batch, iteration, &never)
             }
         };
         self.turn = (self.turn + 1) % self.workers.len().max(1);
@@ -139,14 +183,14 @@ impl Loader {
 }
 
 /// A thread that makes every n-th batch.
-struct Worker {
-    batches: Option<Receiver<Result<Batch, DataError>>>,
+struct Worker<B> {
+    batches: Option<Receiver<Result<B, DataError>>>,
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
-impl Worker {
-    fn receive(&mut self) -> Result<Batch, DataError> {
+impl<B> Worker<B> {
+    fn receive(&mut self) -> Result<B, DataError> {
         if let Some(Ok(made)) = self.batches.as_ref().map(Receiver::recv) {
             return made;
         }
@@ -162,7 +206,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl<B> Drop for Worker<B> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // Wakes the worker if it waits for room in the channel.
@@ -201,52 +245,90 @@ impl Order {
     }
 }
 
-/// [`make_batch`] with an order that is kept between batches, ending early with an error once `stop` is set.
-fn assemble(
+/// A kind of batch.
+trait Make: Sized + Send + 'static {
+    /// [`make_batch`] with an order that is kept between batches, ending early with an error once `stop` is set.
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        batch: usize,
+        iteration: u64,
+        stop: &AtomicBool,
+    ) -> Result<Self, DataError>;
+}
+
+impl Make for Batch {
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        batch: usize,
+        iteration: u64,
+        stop: &AtomicBool,
+    ) -> Result<Self, DataError> {
+        let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
+        let mut global = vec![0.0; 2 * batch * global_len];
+        let mut local = vec![0.0; recipe.locals * batch * local_len];
+        let mut cutter = ViewCutter::default();
+        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>| {
+            let globals = global.chunks_exact_mut(global_len).skip(slot).step_by(batch);
+            let locals = local.chunks_exact_mut(local_len).skip(slot).step_by(batch);
+            let (first, rest) = plans.split_at(2);
+            for (plan, out) in first.iter().zip(globals) {
+                cutter.cut(plan, &picture, recipe.global_size, out);
+            }
+            for (plan, out) in rest.iter().zip(locals) {
+                cutter.cut(plan, &picture, recipe.local_size, out);
+            }
+        };
+        let (indices, skipped) = gather(source, recipe, order, batch, iteration, stop, cut)?;
+        Ok(Self { iteration, global, local, indices, skipped })
+    }
+}
+
+impl Make for PictureBatch {
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        batch: usize,
+        iteration: u64,
+        stop: &AtomicBool,
+    ) -> Result<Self, DataError> {
+        let (mut pictures, mut plans) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+        let keep = |_, picture, drawn| {
+            pictures.push(picture);
+            plans.push(drawn);
+        };
+        let (indices, skipped) = gather(source, recipe, order, batch, iteration, stop, keep)?;
+        Ok(Self { iteration, pictures, plans, indices, skipped })
+    }
+}
+
+/// Loads the pictures of a batch and draws their plans, and hands both on slot by slot.
+fn gather(
     source: &dyn Source,
     recipe: &CropRecipe,
     order: &mut Order,
     batch: usize,
     iteration: u64,
     stop: &AtomicBool,
-) -> Result<Batch, DataError> {
-    let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
-    let mut made = Batch {
-        iteration,
-        global: vec![0.0; 2 * batch * global_len],
-        local: vec![0.0; recipe.locals * batch * local_len],
-        indices: Vec::with_capacity(batch),
-        skipped: Vec::new(),
-    };
+    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>),
+) -> Result<(Vec<usize>, Vec<Skipped>), DataError> {
+    let (mut indices, mut skipped) = (Vec::with_capacity(batch), Vec::new());
     for slot in 0..batch {
         let planned = order.at(iteration * batch as u64 + slot as u64);
         // Where to look for a replacement, should one be needed.
         let start =
             stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
-        let (index, picture) = load(source, planned, start, &mut made.skipped, stop)?;
-        made.indices.push(index);
-
+        let (index, picture) = load(source, planned, start, &mut skipped, stop)?;
+        indices.push(index);
         let mut rng = stream(order.seed, "augment", iteration, slot as u64);
-        let mut view = |kind, size, out: &mut [f32]| {
-            let plan = ViewPlan::draw(&mut rng, kind, picture.width, picture.height, recipe);
-            normalize_into(&plan.apply(&picture, size), out);
-        };
-        for (crop, kind) in [ViewKind::Global1, ViewKind::Global2].into_iter().enumerate() {
-            view(
-                kind,
-                recipe.global_size,
-                &mut made.global[(crop * batch + slot) * global_len..][..global_len],
-            );
-        }
-        for crop in 0..recipe.locals {
-            view(
-                ViewKind::Local,
-                recipe.local_size,
-                &mut made.local[(crop * batch + slot) * local_len..][..local_len],
-            );
-        }
+        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
+        each(slot, picture, plans);
     }
-    Ok(made)
+    Ok((indices, skipped))
 }
 
 /// Loads a picture, or the first of the others, from `start` on, that can be loaded.
@@ -281,6 +363,7 @@ fn problem(reason: String) -> DataError {
 mod tests {
     use std::time::Duration;
 
+    use super::super::augment::ViewKind;
     use super::*;
 
     /// Pictures of one colour each; those listed can't be loaded.
@@ -345,6 +428,26 @@ mod tests {
         for (place, kind) in [(1, ViewKind::Global1), (3, ViewKind::Global2)] {
             let view = ViewPlan::draw(&mut rng, kind, 20, 10, &plain).apply(&picture, 8);
             assert_eq!(batch.global[place * 192..][..192], super::super::augment::normalize(&view));
+        }
+    }
+
+    #[test]
+    fn pictures_and_plans_are_those_of_the_crops() {
+        let source = || Flat { len: 5, broken: vec![1], ..Flat::default() };
+        let mut loader = Loader::start_pictures(Arc::new(source()), recipe(), 4, 9, 2, 2);
+        for iteration in 2..5 {
+            let undone = loader.next().unwrap();
+            let batch = make_batch(&source(), &recipe(), 4, 9, iteration).unwrap();
+            assert_eq!(undone.iteration, iteration);
+            assert_eq!((&undone.indices, &undone.skipped), (&batch.indices, &batch.skipped));
+            for (slot, (picture, plans)) in undone.pictures.iter().zip(&undone.plans).enumerate() {
+                for (crop, plan) in plans.iter().enumerate() {
+                    let (all, size, crop) =
+                        if crop < 2 { (&batch.global, 8, crop) } else { (&batch.local, 4, crop - 2) };
+                    let view = super::super::augment::normalize(&plan.apply(picture, size));
+                    assert_eq!(all[(crop * 4 + slot) * view.len()..][..view.len()], view);
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Pictures on their way to the model: where they come from, how they are decoded, cropped and batched.
 
 pub mod augment;
+pub mod bench;
 pub mod decode;
 pub mod loader;
 pub mod source;

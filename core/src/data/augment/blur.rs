@@ -1,6 +1,7 @@
 //! Gaussian blur with torchvision's nine-tap kernel and reflected borders.
 
-use super::to_byte;
+use super::planes::Planes;
+use super::wide::{to_byte, wide};
 use crate::data::Picture;
 
 /// Taps either side of the middle one: the kernel is 9 wide.
@@ -8,40 +9,87 @@ const RADIUS: usize = 4;
 
 /// Blurs with standard deviation `sigma`, in pixels; the kernel ends four pixels from its middle.
 pub fn gaussian_blur(picture: &mut Picture, sigma: f32) {
-    let (width, height) = (picture.width, picture.height);
-    let kernel = kernel(sigma);
-    let stride = 3 * width;
-    let source = picture.rgb.clone();
-    let row = |y: isize| &source[reflect(y, height) * stride..][..stride];
-    // One row, already blurred along the columns, with the pixels reflected at either end.
-    let mut padded = vec![0.0f32; stride + 6 * RADIUS];
-    for (y, out) in (0..).zip(picture.rgb.chunks_exact_mut(stride.max(1))) {
-        let sums = &mut padded[3 * RADIUS..][..stride];
-        for (sum, &byte) in sums.iter_mut().zip(row(y)) {
-            *sum = kernel[0] * f32::from(byte);
-        }
-        for (distance, weight) in (1..).zip(&kernel[1..]) {
-            for ((sum, &above), &below) in sums.iter_mut().zip(row(y - distance)).zip(row(y + distance)) {
-                *sum += weight * (f32::from(above) + f32::from(below));
+    Planes::of(picture, |planes| Blur::default().apply(planes, sigma));
+}
+
+/// [`gaussian_blur`] of planes, with the memory it needs.
+#[derive(Default)]
+pub(super) struct Blur {
+    /// A plane as it was.
+    before: Vec<u8>,
+    /// A row, already blurred along the columns, with the pixels reflected at either end.
+    row: Vec<f32>,
+}
+
+impl Blur {
+    /// Blurs with standard deviation `sigma`.
+    pub fn apply(&mut self, planes: &mut Planes, sigma: f32) {
+        let (width, height) = (planes.width, planes.height);
+        let kernel = kernel(sigma);
+        self.row.resize(width + 2 * RADIUS, 0.0);
+        for plane in planes.channels_mut() {
+            self.before.clear();
+            self.before.extend_from_slice(plane);
+            for (y, out) in plane.chunks_exact_mut(width.max(1)).enumerate() {
+                let rows: Rows = std::array::from_fn(|tap| {
+                    &self.before[reflect((y + tap) as isize - RADIUS as isize, height) * width..][..width]
+                });
+                blur_columns(rows, &kernel, &mut self.row[RADIUS..][..width]);
+                for x in (0..RADIUS).chain(width + RADIUS..width + 2 * RADIUS) {
+                    self.row[x] = self.row[RADIUS + reflect(x as isize - RADIUS as isize, width)];
+                }
+                blur_row(&self.row, &kernel, out);
             }
-        }
-        for x in (0..RADIUS).chain(width + RADIUS..width + 2 * RADIUS) {
-            let from = RADIUS + reflect(x as isize - RADIUS as isize, width);
-            padded.copy_within(3 * from..3 * from + 3, 3 * x);
-        }
-        let taps: [&[f32]; 2 * RADIUS + 1] = std::array::from_fn(|tap| &padded[3 * tap..][..stride]);
-        for (x, byte) in out.iter_mut().enumerate() {
-            let mut sum = kernel[0] * taps[RADIUS][x];
-            for distance in 1..=RADIUS {
-                sum += kernel[distance] * (taps[RADIUS - distance][x] + taps[RADIUS + distance][x]);
-            }
-            *byte = to_byte(sum);
         }
     }
 }
 
+/// The middle tap's weight and those at each distance from it.
+type Weights = [f32; RADIUS + 1];
+/// A row and its neighbours above and below.
+type Rows<'a> = [&'a [u8]; 2 * RADIUS + 1];
+
+wide! {
+    /// The row in the middle, blurred along the columns.
+    fn blur_columns<'a>(rows: Rows<'a>, kernel: &'a Weights, out: &'a mut [f32]) {
+        let width = out.len();
+        let [a, b, c, d, e, f, g, h, i] = rows;
+        let (a, b, c, d, e) = (&a[..width], &b[..width], &c[..width], &d[..width], &e[..width]);
+        let (f, g, h, i) = (&f[..width], &g[..width], &h[..width], &i[..width]);
+        for x in 0..width {
+            out[x] = kernel[0] * f32::from(e[x])
+                + kernel[1] * sum(d[x], f[x])
+                + kernel[2] * sum(c[x], g[x])
+                + kernel[3] * sum(b[x], h[x])
+                + kernel[4] * sum(a[x], i[x]);
+        }
+    }
+
+    /// A row blurred along itself; `padded` has [`RADIUS`] more values at either end.
+    fn blur_row<'a>(padded: &'a [f32], kernel: &'a Weights, out: &'a mut [u8]) {
+        let width = out.len();
+        let [a, b, c, d] = [&padded[..width], &padded[1..][..width], &padded[2..][..width], &padded[3..][..width]];
+        let [e, f, g] = [&padded[4..][..width], &padded[5..][..width], &padded[6..][..width]];
+        let [h, i] = [&padded[7..][..width], &padded[8..][..width]];
+        for x in 0..width {
+            let sum = kernel[0] * e[x]
+                + kernel[1] * (d[x] + f[x])
+                + kernel[2] * (c[x] + g[x])
+                + kernel[3] * (b[x] + h[x])
+                + kernel[4] * (a[x] + i[x]);
+            out[x] = to_byte(sum);
+        }
+    }
+}
+
+/// The sum of neighbours at one distance, as integers: exact, and half the conversions.
+#[inline(always)]
+fn sum(one: u8, other: u8) -> f32 {
+    f32::from(u16::from(one) + u16::from(other))
+}
+
 /// Weights of the middle tap and of those at each distance from it; over both sides they sum to 1.
-fn kernel(sigma: f32) -> [f32; RADIUS + 1] {
+pub(super) fn kernel(sigma: f32) -> Weights {
     let weights: [f64; RADIUS + 1] =
         std::array::from_fn(|distance| (-0.5 * (distance as f64 / f64::from(sigma)).powi(2)).exp());
     let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();

@@ -1,18 +1,25 @@
 //! Multi-crop augmentation on the CPU: random views of a picture, equal to what torchvision computes on PIL images.
 //!
 //! Every operation rounds to 8 bits where PIL does, so that a chain of them stays equal too. Random
-//! decisions ([`ViewPlan::draw`]) are apart from pixels ([`ViewPlan::apply`]), so that a GPU pass can
-//! carry out the same plans.
+//! decisions ([`ViewPlan::draw`]) are apart from pixels ([`ViewCutter::cut`]), so that a GPU can carry out the
+//! same plans ([`device_crops`]).
 
 mod blur;
 mod color;
+mod device;
+mod hue;
+mod passes;
 mod plan;
+mod planes;
 mod reference;
 mod resize;
+mod wide;
 
 pub use blur::gaussian_blur;
-pub use color::{brightness, contrast, flip_horizontal, grayscale, hue, saturation, solarize};
-pub use plan::{Adjustment, ViewKind, ViewPlan};
+pub use color::{brightness, contrast, flip_horizontal, grayscale, saturation, solarize};
+pub use device::{DeviceCrops, device_crops};
+pub use hue::hue;
+pub use plan::{Adjustment, ViewCutter, ViewKind, ViewPlan};
 pub use reference::{apply_named, check_oracle};
 pub use resize::{CropBox, eval_view, resize_to, resized_crop};
 
@@ -104,25 +111,16 @@ impl Default for CropRecipe {
 
 /// A picture as the model takes it: `[3, height, width]`, less [`MEAN`], over [`STD`].
 pub fn normalize(picture: &Picture) -> Vec<f32> {
-    let mut out = vec![0.0; picture.rgb.len()];
-    normalize_into(picture, &mut out);
-    out
-}
-
-/// [`normalize`] into `out`, of `3 * height * width` values.
-pub(super) fn normalize_into(picture: &Picture, out: &mut [f32]) {
     let pixels = picture.width * picture.height;
-    for (channel, plane) in out.chunks_exact_mut(pixels.max(1)).enumerate() {
+    let mut out = vec![0.0; picture.rgb.len()];
+    for ((channel, table), plane) in
+        planes::NORMALIZED.iter().enumerate().zip(out.chunks_exact_mut(pixels.max(1)))
+    {
         for (value, rgb) in plane.iter_mut().zip(picture.rgb.as_chunks::<3>().0) {
-            *value = (f32::from(rgb[channel]) / 255.0 - MEAN[channel]) / STD[channel];
+            *value = table[usize::from(rgb[channel])];
         }
     }
-}
-
-/// The nearest 8-bit value.
-fn to_byte(value: f32) -> u8 {
-    // At 2²³ a float's last bit is worth 1, so that adding rounds. A cast would too, but not several at once.
-    (value.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
+    out
 }
 
 #[cfg(test)]

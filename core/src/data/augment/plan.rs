@@ -1,6 +1,9 @@
 //! The random decisions behind one crop, and carrying them out.
 
-use super::{BlurProbability, CropBox, CropRecipe, color, gaussian_blur, resized_crop};
+use super::blur::Blur;
+use super::planes::Planes;
+use super::resize::Resizer;
+use super::{BlurProbability, CropBox, CropRecipe, color, hue};
 use crate::data::Picture;
 use crate::rng::{RngExt, Stream};
 
@@ -64,28 +67,52 @@ impl ViewPlan {
         }
     }
 
+    /// Draws the decisions for all views of a picture: the two global ones, then the local ones.
+    pub fn draw_all(rng: &mut Stream, width: usize, height: usize, recipe: &CropRecipe) -> Vec<Self> {
+        let locals = std::iter::repeat_n(ViewKind::Local, recipe.locals);
+        let kinds = [ViewKind::Global1, ViewKind::Global2].into_iter().chain(locals);
+        kinds.map(|kind| Self::draw(rng, kind, width, height, recipe)).collect()
+    }
+
     /// Carries the plan out: the view as a square of `size` pixels.
     pub fn apply(&self, picture: &Picture, size: usize) -> Picture {
-        let mut view = resized_crop(picture, self.crop, size, size);
-        if self.flip {
-            color::flip_horizontal(&mut view);
-        }
-        for adjustment in self.jitter.iter().flatten() {
+        ViewCutter::default().planes(self, picture, size).picture()
+    }
+}
+
+/// Carries out plans one after another, in memory that it keeps.
+#[derive(Default)]
+pub struct ViewCutter {
+    resizer: Resizer,
+    blur: Blur,
+    view: Planes,
+}
+
+impl ViewCutter {
+    /// What [`ViewPlan::apply`] makes, normalised ([`super::normalize`]) into `out`, of `3 * size * size` values.
+    pub fn cut(&mut self, plan: &ViewPlan, picture: &Picture, size: usize, out: &mut [f32]) {
+        self.planes(plan, picture, size).normalize_into(out);
+    }
+
+    fn planes(&mut self, plan: &ViewPlan, picture: &Picture, size: usize) -> &Planes {
+        let view = &mut self.view;
+        self.resizer.square(picture, plan.crop, size, plan.flip, view);
+        for adjustment in plan.jitter.iter().flatten() {
             match *adjustment {
-                Adjustment::Brightness(factor) => color::brightness(&mut view, factor),
-                Adjustment::Contrast(factor) => color::contrast(&mut view, factor),
-                Adjustment::Saturation(factor) => color::saturation(&mut view, factor),
-                Adjustment::Hue(shift) => color::hue(&mut view, shift),
+                Adjustment::Brightness(factor) => color::brighten(view, factor),
+                Adjustment::Contrast(factor) => color::spread(view, factor),
+                Adjustment::Saturation(factor) => color::saturate(view, factor),
+                Adjustment::Hue(shift) => hue::turn(view, shift),
             }
         }
-        if self.grayscale {
-            color::grayscale(&mut view);
+        if plan.grayscale {
+            color::drop_color(view);
         }
-        if let Some(sigma) = self.blur {
-            gaussian_blur(&mut view, sigma);
+        if let Some(sigma) = plan.blur {
+            self.blur.apply(view, sigma);
         }
-        if self.solarize {
-            color::solarize(&mut view, 128);
+        if plan.solarize {
+            color::invert_from(&mut view.bytes, 128);
         }
         view
     }
@@ -147,6 +174,7 @@ fn chance(rng: &mut Stream, probability: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{gaussian_blur, hue::hue, resized_crop};
     use super::*;
     use crate::rng::stream;
 
@@ -231,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn all_views_are_drawn_one_after_another() {
+        let recipe = CropRecipe { locals: 3, ..CropRecipe::default() };
+        let plans = ViewPlan::draw_all(&mut stream(1, "test", 0, 0), 20, 10, &recipe);
+        let mut rng = stream(1, "test", 0, 0);
+        let kinds = [ViewKind::Global1, ViewKind::Global2, ViewKind::Local, ViewKind::Local, ViewKind::Local];
+        let expected = kinds.map(|kind| ViewPlan::draw(&mut rng, kind, 20, 10, &recipe));
+        assert_eq!(plans, expected);
+    }
+
+    #[test]
     fn thin_pictures_fall_back_to_the_middle() {
         for plan in plans(ViewKind::Global1, 2000, 20, &CropRecipe::default()) {
             assert_eq!(plan.crop, CropBox { left: 986, top: 0, width: 27, height: 20 });
@@ -261,7 +299,7 @@ mod tests {
         };
         let mut expected = resized_crop(&picture, crop, 16, 16);
         color::flip_horizontal(&mut expected);
-        color::hue(&mut expected, 0.05);
+        hue(&mut expected, 0.05);
         color::contrast(&mut expected, 1.2);
         color::brightness(&mut expected, 0.7);
         color::saturation(&mut expected, 0.9);

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::to_byte;
+use super::passes::{Across, CHANNELS, Down};
+use super::planes::Planes;
+use super::wide::wide;
 use crate::data::Picture;
 
 /// A rectangle of pixels inside a picture.
@@ -50,84 +52,102 @@ pub fn eval_view(picture: &Picture, size: usize) -> Picture {
 fn resample(picture: &Picture, crop: CropBox, (width, height): (usize, usize), window: CropBox) -> Picture {
     let across = Axis::new(crop.width, width, window.left, window.width);
     let down = Axis::new(crop.height, height, window.top, window.height);
-    let part = CropBox {
-        left: crop.left + across.reads.start,
-        top: crop.top + down.reads.start,
-        width: across.reads.len(),
-        height: down.reads.len(),
-    };
-    // First along the axis that shrinks more, which is less work. Recent versions of PIL nearly always choose so
-    // too; the rounding between the passes makes the order visible, by one level here and there.
-    if height < crop.height && height * crop.width < width * crop.height {
-        let low = resize_down(picture, part, &down);
-        resize_across(&low, CropBox::whole(low.width, low.height), &across)
-    } else {
-        let narrow = resize_across(picture, part, &across);
-        resize_down(&narrow, CropBox::whole(narrow.width, narrow.height), &down)
+    let mut planes = Planes::default();
+    let down_first = shrinks_more_down(crop, width, height);
+    Resizer::default().run(picture, crop, [&across, &down], down_first, &mut planes);
+    planes.picture()
+}
+
+/// Whether a crop's columns are resized before its rows.
+///
+/// First comes the axis that shrinks more, which is less work. Recent versions of PIL nearly always choose so too; the
+/// rounding between the passes makes the order visible, by one level here and there.
+pub(super) fn shrinks_more_down(crop: CropBox, width: usize, height: usize) -> bool {
+    height < crop.height && height * crop.width < width * crop.height
+}
+
+/// Resizing, with the memory it needs.
+#[derive(Default)]
+pub(super) struct Resizer {
+    across: Across,
+    down: Down,
+    /// What the first pass leaves.
+    between: Vec<u8>,
+    /// What the second pass leaves.
+    after: Vec<u8>,
+}
+
+impl Resizer {
+    /// Cuts out `crop`, resizes it to `size` by `size` and mirrors it if so wished.
+    pub fn square(&mut self, picture: &Picture, crop: CropBox, size: usize, flip: bool, planes: &mut Planes) {
+        let mut across = Axis::new(crop.width, size, 0, size);
+        let down = Axis::new(crop.height, size, 0, size);
+        if flip {
+            across.spans.reverse();
+        }
+        self.run(picture, crop, [&across, &down], shrinks_more_down(crop, size, size), planes);
+    }
+
+    fn run(
+        &mut self,
+        picture: &Picture,
+        crop: CropBox,
+        [across, down]: [&Axis; 2],
+        down_first: bool,
+        planes: &mut Planes,
+    ) {
+        let (width, height) = (across.spans.len(), down.spans.len());
+        let stride = 3 * picture.width;
+        let start = 3 * (crop.left + across.reads.start) + stride * (crop.top + down.reads.start);
+        let source = &picture.rgb[start..];
+        if down_first {
+            let length = 3 * across.reads.len();
+            self.between.resize(length * height, 0);
+            self.down.run(source, stride, length, down, &mut self.between);
+            self.across.run(&self.between, length, height, across, &mut self.after);
+        } else {
+            let length = CHANNELS * width;
+            self.across.run(source, stride, down.reads.len(), across, &mut self.between);
+            self.after.resize(length * height, 0);
+            self.down.run(&self.between, length, length, down, &mut self.after);
+        }
+        planes.reshape(width, height);
+        separate(&self.after, planes.channels_mut());
     }
 }
 
-/// Resizes the rows of `part`.
-fn resize_across(picture: &Picture, part: CropBox, axis: &Axis) -> Picture {
-    let (width, height) = (axis.spans.len(), part.height);
-    let mut rgb = vec![0u8; 3 * width * height];
-    // A fourth channel makes a pixel, and a sum over pixels, one vector register.
-    let mut pixels = vec![[0.0f32; 4]; part.width];
-    let mut sums = vec![[0.0f32; 4]; width];
-    for (y, out) in (part.top..).zip(rgb.chunks_exact_mut(3 * width)) {
-        let row = &picture.rgb.as_chunks::<3>().0[y * picture.width + part.left..][..part.width];
-        for (pixel, &[r, g, b]) in pixels.iter_mut().zip(row) {
-            *pixel = [r, g, b, 0].map(f32::from);
-        }
-        for (sum, (first, weights)) in sums.iter_mut().zip(axis.taps()) {
-            let mut total = [0.0; 4];
-            for (pixel, weight) in pixels[first..].iter().zip(weights) {
-                for (total, value) in total.iter_mut().zip(pixel) {
-                    *total += weight * value;
-                }
-            }
-            *sum = total;
-        }
-        for (rgb, &[r, g, b, _]) in out.as_chunks_mut::<3>().0.iter_mut().zip(&sums) {
-            *rgb = [r, g, b].map(to_byte);
+wide! {
+    /// Puts pixels of four channels into planes, and leaves out the fourth.
+    fn separate<'a>(pixels: &'a [u8], channels: [&'a mut [u8]; 3]) {
+        let ((pixels, _), [reds, greens, blues]) = (pixels.as_chunks::<CHANNELS>(), channels);
+        for (((&pixel, red), green), blue) in pixels.iter().zip(reds).zip(greens).zip(blues) {
+            let word = u32::from_le_bytes(pixel);
+            (*red, *green, *blue) = (word as u8, (word >> 8) as u8, (word >> 16) as u8);
         }
     }
-    Picture { width, height, rgb }
-}
-
-/// Resizes the columns of `part`.
-fn resize_down(picture: &Picture, part: CropBox, axis: &Axis) -> Picture {
-    let (width, height) = (part.width, axis.spans.len());
-    let mut rgb = vec![0u8; 3 * width * height];
-    let mut sums = vec![0.0f32; 3 * width];
-    for (out, (first, weights)) in rgb.chunks_exact_mut(3 * width).zip(axis.taps()) {
-        sums.fill(0.0);
-        for (y, weight) in (part.top + first..).zip(weights) {
-            let row = &picture.rgb[3 * (y * picture.width + part.left)..][..3 * width];
-            for (sum, &byte) in sums.iter_mut().zip(row) {
-                *sum += weight * f32::from(byte);
-            }
-        }
-        for (byte, &sum) in out.iter_mut().zip(&sums) {
-            *byte = to_byte(sum);
-        }
-    }
-    Picture { width, height, rgb }
 }
 
 /// Which input positions each output position is a weighted sum of, along one axis.
-struct Axis {
+pub(super) struct Axis {
     /// The input positions that are looked at.
-    reads: Range<usize>,
-    /// Per output position, the first input position, counted from the start of `reads`, and how many there are.
-    spans: Vec<(usize, usize)>,
+    pub reads: Range<usize>,
+    /// What each output position is a sum of.
+    pub spans: Vec<Span>,
     /// Weights of all output positions, one after another.
     weights: Vec<f32>,
 }
 
+/// Neighbouring input positions with their weights.
+pub(super) struct Span {
+    /// The first input position, counted from the start of [`Axis::reads`].
+    pub first: usize,
+    /// Where the weights stand.
+    weights: Range<usize>,
+}
+
 impl Axis {
     /// Taps of output positions `start..start + count` where `input` positions are resized to `output`.
-    fn new(input: usize, output: usize, start: usize, count: usize) -> Self {
+    pub fn new(input: usize, output: usize, start: usize, count: usize) -> Self {
         let scale = input as f64 / output as f64;
         // Shrinking widens the filter, which is the antialiasing.
         let stretch = scale.max(1.0);
@@ -145,20 +165,17 @@ impl Axis {
             taps.clear();
             taps.extend((first..reads.end).map(|x| bicubic((x as f64 - center + 0.5) / stretch)));
             let sum: f64 = taps.iter().sum();
+            let from = weights.len();
             weights.extend(taps.iter().map(|tap| (tap / sum) as f32));
-            spans.push((first - reads.start, taps.len()));
+            spans.push(Span { first: first - reads.start, weights: from..weights.len() });
         }
         Self { reads, spans, weights }
     }
 
-    /// First input position, counted from the start of `reads`, and weights per output position.
-    fn taps(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        let mut rest = self.weights.as_slice();
-        self.spans.iter().map(move |&(first, count)| {
-            let (weights, after) = rest.split_at(count);
-            rest = after;
-            (first, weights)
-        })
+    /// The weights of one output position.
+    #[inline(always)]
+    pub fn weights(&self, span: &Span) -> &[f32] {
+        &self.weights[span.weights.clone()]
     }
 }
 

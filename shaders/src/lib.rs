@@ -8,6 +8,7 @@ pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
 pub mod dispatch;
+pub mod display;
 pub mod layer_norm;
 pub mod neighbours;
 pub mod pca_colour;
@@ -43,6 +44,16 @@ pub enum ShaderError {
         found: usize,
         /// The length it should have.
         expected: usize,
+    },
+    /// A part of a buffer does not start at a whole word.
+    #[error("{program}: {what} starts {offset} bytes into its buffer, expected a multiple of 4")]
+    Offset {
+        /// The program.
+        program: &'static str,
+        /// Which input.
+        what: &'static str,
+        /// Where it starts, in bytes.
+        offset: u64,
     },
     /// GPU memory could not be read back; the device is usually lost when this happens.
     #[error("can't read results back from the GPU: {0}")]

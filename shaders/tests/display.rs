@@ -8,8 +8,8 @@ use dinoscope_shaders::display::bench::{Bench, difference, levels, noise, two_ob
 use dinoscope_shaders::display::check::check;
 use dinoscope_shaders::display::{
     CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter, Pipeline, PipelineCpu,
-    PipelineOptions, ProjectProgram, Projection, RangeOptions, Slice, covariance_cpu, eigenvectors_cpu,
-    project_cpu, texture,
+    PipelineOptions, ProjectProgram, Projection, RangeOptions, Shape, Slice, covariance_cpu,
+    eigenvectors_cpu, project_cpu, texture,
 };
 use dinoscope_shaders::{Background, ShaderError};
 use pollster::block_on;
@@ -216,9 +216,10 @@ fn colours_are_those_of_exact_components_up_to_sign() {
             assert!(worst <= 2.0, "{what}, channel {c}: {worst} levels");
         }
     };
-    let options = PipelineOptions { filter: Filter::Nearest, ..Default::default() };
+    let options = PipelineOptions { foreground: false, filter: Filter::Nearest, ..Default::default() };
+    let shape = Shape { pictures: 1, rows, cols, dim };
     let mut twin = PipelineCpu::default();
-    twin.fit(&features, None, dim, &options).unwrap();
+    twin.fit(&features, None, shape, &options).unwrap();
     compare(&twin.draw(&features, None, (rows, cols), (cols, rows), &options).unwrap(), "CPU");
 
     let Some((device, queue)) = device() else { return };
@@ -230,7 +231,7 @@ fn colours_are_those_of_exact_components_up_to_sign() {
         bench
             .submit(|encoder| {
                 let features = uploaded(&on_device);
-                pipeline.fit(&device, encoder, features, None, (rows * cols, dim), &options)?;
+                pipeline.fit(&device, encoder, features, None, shape, &options)?;
                 pipeline.draw(&device, encoder, features, None, (rows, cols), &options, &target)
             })
             .unwrap();
@@ -250,7 +251,9 @@ fn what_is_no_number_is_black_and_harms_nothing_else() {
     let bench = Bench { device: &device, queue: &queue };
     let (rows, cols, dim) = (9, 11, 33);
     let n = rows * cols;
+    let shape = Shape { pictures: 1, rows, cols, dim };
     let options = PipelineOptions {
+        foreground: false,
         filter: Filter::Nearest,
         background: Background::Keep,
         range: RangeOptions { percentiles: (0.0, 100.0), smoothing: 0.0 },
@@ -264,7 +267,7 @@ fn what_is_no_number_is_black_and_harms_nothing_else() {
         bench
             .submit(|encoder| {
                 let (features, weights) = (uploaded(&features), Some(uploaded(&weights)));
-                pipeline.fit(&device, encoder, features, weights, (n, dim), &options)?;
+                pipeline.fit(&device, encoder, features, weights, shape, &options)?;
                 pipeline.draw(&device, encoder, features, weights, (rows, cols), &options, &target)
             })
             .unwrap();
@@ -326,6 +329,69 @@ fn many_patches_wrap_into_rows() {
 }
 
 #[test]
+fn rounding_of_a_mean_is_no_variance() {
+    let Some((device, queue)) = device() else { return };
+    let bench = Bench { device: &device, queue: &queue };
+    // The first column differs in its last bit, the second one really.
+    let n = 333;
+    let data: Vec<f32> =
+        (0..n).flat_map(|i| [1e6 + 0.0625 * (i % 2) as f32, 1e6 + 10.0 * (i % 2) as f32]).collect();
+    let features = bench.upload(&data);
+    let buffers = CovarianceBuffers::new(&device, n, 2).unwrap();
+    let program = CovarianceProgram::new(&device);
+    bench.submit(|encoder| program.encode(&device, encoder, uploaded(&features), None, n, &buffers)).unwrap();
+    let found = block_on(bench.floats(&buffers.covariance, 4)).unwrap();
+    assert!(found[..3] == [0.0; 3] && (found[3] - 25.0).abs() < 0.1, "{found:?}");
+}
+
+/// Two objects on a background, of which the stronger one is what the first component shows.
+#[test]
+fn the_background_is_split_off() {
+    let (rows, cols, dim) = (16, 18, 24);
+    let shape = Shape { pictures: 1, rows, cols, dim };
+    let options = PipelineOptions { filter: Filter::Nearest, ..Default::default() };
+    let features = two_objects(rows, cols, dim);
+    let object: Vec<bool> = features.chunks_exact(dim).map(|p| p[0] > 2.0).collect();
+    let mut twin = PipelineCpu::default();
+    twin.fit(&features, None, shape, &options).unwrap();
+    let split = twin.split().unwrap();
+    assert!(split.plausible, "{split:?}");
+    let packed = twin.draw(&features, None, (rows, cols), (cols, rows), &options).unwrap();
+    let right = packed.iter().zip(&object).filter(|(p, object)| (**p != 0xff00_0000) == **object).count();
+    assert!(right == packed.len(), "{right} of {} patches, {split:?}", packed.len());
+    assert!((0..cols).all(|x| packed[x] == 0xff00_0000), "the upper border is no background");
+
+    let Some((device, queue)) = device() else { return };
+    let bench = Bench { device: &device, queue: &queue };
+    let on_device = bench.upload(&features);
+    let target = texture(&device, "target", cols as u32, rows as u32);
+    let mut pipeline = Pipeline::new(&device);
+    bench
+        .submit(|encoder| {
+            pipeline.fit(&device, encoder, uploaded(&on_device), None, shape, &options)?;
+            pipeline.draw(&device, encoder, uploaded(&on_device), None, (rows, cols), &options, &target)
+        })
+        .unwrap();
+    assert!(levels(&block_on(bench.pixels(&target)).unwrap(), &packed) <= 2.0);
+}
+
+/// More elements of the covariance than one row of workgroups covers.
+#[test]
+fn wide_features_wrap_into_rows() {
+    let Some((device, queue)) = device() else { return };
+    let bench = Bench { device: &device, queue: &queue };
+    let (n, dim) = (3, 2051);
+    let data = noise(n * dim, 79);
+    let features = bench.upload(&data);
+    let buffers = CovarianceBuffers::new(&device, n, dim).unwrap();
+    let program = CovarianceProgram::new(&device);
+    bench.submit(|encoder| program.encode(&device, encoder, uploaded(&features), None, n, &buffers)).unwrap();
+    let found = block_on(bench.floats(&buffers.covariance, dim * dim)).unwrap();
+    let worst = difference(&found, &covariance_cpu(&data, dim, None).covariance);
+    assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let Some((device, queue)) = device() else { return };
     let bench = Bench { device: &device, queue: &queue };
@@ -337,8 +403,10 @@ fn what_does_not_fit_is_refused() {
     let target = texture(&device, "target", 8, 8);
     let unfitted = pipeline.draw(&device, &mut encoder, whole, None, (3, 4), &options, &target);
     assert!(matches!(unfitted, Err(ShaderError::Length { what: "fits", .. })), "{unfitted:?}");
-    let mut fit =
-        |slice, weights, shape| pipeline.fit(&device, &mut encoder, slice, weights, shape, &options);
+    let mut fit = |slice, weights, (cols, dim)| {
+        let shape = Shape { pictures: 1, rows: 1, cols, dim };
+        pipeline.fit(&device, &mut encoder, slice, weights, shape, &options)
+    };
     let odd = fit(Slice { offset: 2, ..whole }, None, (2, 5));
     assert!(matches!(odd, Err(ShaderError::Offset { what: "features", offset: 2, .. })), "{odd:?}");
     let short = fit(whole, None, (13, 5));
@@ -359,11 +427,12 @@ fn what_does_not_fit_is_refused() {
     fit(whole, None, (12, 5)).unwrap();
     assert!(EigenBuffers::new(&device, 5, 9).is_err() && EigenBuffers::new(&device, 5, 0).is_err());
 
+    let shape = |cols| Shape { pictures: 1, rows: 1, cols, dim: 5 };
     let mut twin = PipelineCpu::default();
     assert!(twin.draw(&[0.0; 4], None, (2, 2), (4, 4), &options).is_err());
-    assert!(twin.fit(&[0.0; 61], None, 5, &options).is_err());
-    assert!(twin.fit(&[], None, 5, &options).is_err());
-    twin.fit(&[0.0; 60], None, 5, &options).unwrap();
+    assert!(twin.fit(&[0.0; 61], None, shape(12), &options).is_err());
+    assert!(twin.fit(&[], None, shape(0), &options).is_err());
+    twin.fit(&[0.0; 60], None, shape(12), &options).unwrap();
     assert!(
         levels(&twin.draw(&[0.0; 20], None, (2, 2), (4, 4), &options).unwrap(), &[0xff80_8080; 16]) == 0.0
     );

@@ -1,6 +1,6 @@
 // Mean and covariance of feature rows. The CPU twin `covariance_cpu` defines what is right.
-// Five entry points, one after another: usable, sums, mean, outer, reduce. Features arrive as bits,
-// because an implementation may assume that an f32 is never NaN.
+// Entry points, one after another: usable, sums, mean_of_sums, residuals, refine, outer, reduce.
+// Features arrive as bits, because an implementation may assume that an f32 is never NaN.
 
 struct Parameters {
     count: u32,        // rows of features
@@ -66,14 +66,9 @@ fn usable(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
 }
 
-// One column of one chunk an invocation; the column behind the last one counts rows.
-@compute @workgroup_size(64)
-fn sums(@builtin(global_invocation_id) id: vec3<u32>) {
-    let c = id.x;
-    if (c > parameters.dim) {
-        return;
-    }
-    let start = id.y * parameters.chunk;
+// The sum of one column of one chunk without `shift`; the column behind the last one counts rows.
+fn sum_of_chunk(c: u32, chunk: u32, shift: f32) {
+    let start = chunk * parameters.chunk;
     let end = min(start + parameters.chunk, parameters.count);
     var sum = 0.0;
     for (var i = start; i < end; i += 1u) {
@@ -81,30 +76,52 @@ fn sums(@builtin(global_invocation_id) id: vec3<u32>) {
             if (c == parameters.dim) {
                 sum += 1.0;
             } else {
-                sum += feature(i, c);
+                sum += feature(i, c) - shift;
             }
         }
     }
-    partial[id.y * (parameters.dim + 1u) + c] = sum;
+    partial[chunk * (parameters.dim + 1u) + c] = sum;
+}
+
+fn sum_of_chunks(c: u32) -> f32 {
+    var sum = 0.0;
+    for (var k = 0u; k < parameters.chunks; k += 1u) {
+        sum += partial[k * (parameters.dim + 1u) + c];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn sums(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x <= parameters.dim) {
+        sum_of_chunk(id.x, id.y, 0.0);
+    }
 }
 
 @compute @workgroup_size(64)
 fn mean_of_sums(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = id.x;
-    if (c > parameters.dim) {
-        return;
-    }
-    let stride = parameters.dim + 1u;
-    var sum = 0.0;
-    var rows = 0.0;
-    for (var k = 0u; k < parameters.chunks; k += 1u) {
-        sum += partial[k * stride + c];
-        rows += partial[k * stride + parameters.dim];
-    }
     if (c < parameters.dim) {
-        sum = sum / max(rows, 1.0);
+        mean[c] = sum_of_chunks(c) / max(sum_of_chunks(parameters.dim), 1.0);
+    } else if (c == parameters.dim) {
+        mean[c] = sum_of_chunks(c);
     }
-    mean[c] = sum;
+}
+
+// Once more without the mean so far: sums of many equal numbers drift, and where the mean is large
+// the drift would look like a direction of its own.
+@compute @workgroup_size(64)
+fn residuals(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < parameters.dim) {
+        sum_of_chunk(id.x, id.y, mean[id.x]);
+    }
+}
+
+@compute @workgroup_size(64)
+fn refine(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < parameters.dim) {
+        mean[id.x] += sum_of_chunks(id.x) / max(mean[parameters.dim], 1.0);
+    }
 }
 
 const SIDE: u32 = 64u;  // columns in a tile

@@ -5,12 +5,13 @@
 //! software is done in seconds.
 
 use super::bench::{Bench, difference, levels, noise, two_objects, uploaded};
+use super::split::{SplitBuffers, split_buffer};
 use super::{
     ColourMap, ColourMapProgram, CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter,
     Overlay, OverlayProgram, Pipeline, PipelineCpu, PipelineOptions, ProjectProgram, Projection,
-    RangeOptions, Ranges, RangesProgram, SimilarityProgram, UpsampleProgram, colour_map_cpu, covariance_cpu,
-    eigenvectors_cpu, overlay_cpu, project_cpu, ranges, ranges_cpu, similarity_cpu, texture, upsample_cpu,
-    upsample_scalars_cpu,
+    RangeOptions, Ranges, RangesProgram, Shape, SimilarityProgram, SplitProgram, UpsampleProgram,
+    colour_map_cpu, covariance_cpu, eigenvectors_cpu, overlay_cpu, project_cpu, ranges, ranges_cpu,
+    similarity_cpu, split_cpu, texture, upsample_cpu, upsample_scalars_cpu,
 };
 use crate::{Background, ColourRange, ShaderError};
 
@@ -42,6 +43,7 @@ pub async fn check(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Vec<Che
     similar(bench, &mut found).await?;
     scalars(bench, &mut found).await?;
     pictures(bench, &mut found).await?;
+    splits(bench, &mut found).await?;
     chain(bench, &mut found).await?;
     Ok(found)
 }
@@ -125,13 +127,17 @@ async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<()
                 *v = bad;
             }
         }
-        let foreground: Vec<f32> = noise(n, 5).iter().map(|v| f32::from(u8::from(*v > -0.9))).collect();
+        let mut foreground: Vec<f32> = noise(n, 5).iter().map(|v| f32::from(u8::from(*v > -0.9))).collect();
+        if n > 50 {
+            foreground[50] = f32::NAN;
+        }
         let buffer = ranges::ranges_buffer(bench.device)?;
-        let (on_device, mask) = (bench.upload(&scores), bench.upload(&foreground));
+        let mask = bench.upload(&foreground);
         let mut twin = Ranges::default();
-        // The second round smooths with what the first one left.
+        // The second round smooths with what the first one left; everything has grown by then.
         for smoothing in [0.0, 0.7] {
             let options = RangeOptions { percentiles: (1.0, 97.5), smoothing };
+            let on_device = bench.upload(&scores);
             twin = ranges_cpu(&scores, channels, &foreground, &options, Some(&twin));
             bench.submit(|encoder| {
                 let (scores, mask) = (uploaded(&on_device), Some(uploaded(&mask)));
@@ -141,12 +147,9 @@ async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<()
             let worst = difference(&got[..3], &twin.range.lo).max(difference(&got[8..11], &twin.range.hi));
             note(found, format!("range of {n} x {channels}, smoothing {smoothing}"), worst, 1e-6);
             let spreads = vec![twin.spread; channels];
-            note(
-                found,
-                format!("spread of {n} x {channels}"),
-                difference(&got[12..][..channels], &spreads),
-                1e-5,
-            );
+            let worst = difference(&got[12..][..channels], &spreads);
+            note(found, format!("spread of {n} x {channels}"), worst, 1e-5);
+            scores.iter_mut().enumerate().for_each(|(i, v)| *v = *v * 3.0 + 0.1 * (i % 5) as f32);
         }
     }
     Ok(())
@@ -195,6 +198,7 @@ async fn scalars(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderE
         (65, ColourRange::single(-0.5, 0.75)),
         (1000, ColourRange::single(-1.0, 1.0)),
         (70, ColourRange::single(0.5, 0.5)),
+        (70, ColourRange::single(f32::NEG_INFINITY, 0.5)),
     ] {
         let mut values = noise(n, 51);
         for (i, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e38].into_iter().enumerate() {
@@ -262,29 +266,92 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
     Ok(())
 }
 
-/// From features to a picture, twice, so that the second fit goes on from the first.
+/// From features to pictures, twice, so that the second fit goes on from the first; a patch is not a number.
 async fn chain(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderError> {
     let (rows, cols, dim, size) = (14, 15, 65, (45, 42));
-    let mut pipeline = Pipeline::new(bench.device);
-    let mut twin = PipelineCpu::default();
-    let options =
-        PipelineOptions { vectors: 5, iterations: 6, background: Background::Dim, ..Default::default() };
-    let mut data = two_objects(rows, cols, dim);
-    data[40 * dim + 3] = f32::NAN;
-    let weights: Vec<f32> = (0..rows * cols).map(|i| f32::from(u8::from(i % 29 != 0))).collect();
-    for round in 0..2 {
-        let (features, mask) = (bench.upload(&data), bench.upload(&weights));
-        let target = texture(bench.device, "target", size.0 as u32, size.1 as u32);
-        bench.submit(|encoder| {
-            let (features, mask) = (uploaded(&features), Some(uploaded(&mask)));
-            pipeline.fit(bench.device, encoder, features, mask, (rows * cols, dim), &options)?;
-            pipeline.draw(bench.device, encoder, features, mask, (rows, cols), &options, &target)
-        })?;
-        twin.fit(&data, Some(&weights), dim, &options)?;
-        let expected = twin.draw(&data, Some(&weights), (rows, cols), size, &options)?;
-        let worst = levels(&bench.pixels(&target).await?, &expected);
-        note(found, format!("picture of principal components, round {round}"), worst, 2.0);
-        data.iter_mut().zip(noise(rows * cols * dim, 91)).for_each(|(v, n)| *v += 0.05 * n);
+    let shape = Shape { pictures: 2, rows, cols, dim };
+    let n = rows * cols;
+    for foreground in [false, true] {
+        let mut pipeline = Pipeline::new(bench.device);
+        let mut twin = PipelineCpu::default();
+        let background = Background::Dim;
+        let options =
+            PipelineOptions { foreground, vectors: 5, iterations: 6, background, ..Default::default() };
+        let mut data = [two_objects(rows, cols, dim), two_objects(rows, cols, dim)].concat();
+        data[(n + 40) * dim + 3] = f32::NAN;
+        let weights: Vec<f32> = (0..2 * n).map(|i| f32::from(u8::from(i % 29 != 0))).collect();
+        for round in 0..2 {
+            let (features, mask) = (bench.upload(&data), bench.upload(&weights));
+            let target = texture(bench.device, "target", size.0 as u32, size.1 as u32);
+            bench.submit(|encoder| {
+                let (features, mask) = (uploaded(&features), uploaded(&mask));
+                pipeline.fit(bench.device, encoder, features, Some(mask), shape, &options)?;
+                // The second picture.
+                let (features, mask) = (features.words(n * dim, n * dim), Some(mask.words(n, n)));
+                pipeline.draw(bench.device, encoder, features, mask, (rows, cols), &options, &target)
+            })?;
+            twin.fit(&data, Some(&weights), shape, &options)?;
+            let expected = twin.draw(&data[n * dim..], Some(&weights[n..]), (rows, cols), size, &options)?;
+            let worst = levels(&bench.pixels(&target).await?, &expected);
+            let what = if foreground { "foreground" } else { "everything" };
+            note(found, format!("principal components of {what}, round {round}"), worst, 2.0);
+            data.iter_mut().zip(noise(2 * n * dim, 91)).for_each(|(v, n)| *v += 0.05 * n);
+        }
+    }
+    Ok(())
+}
+
+/// The side of the first component, with and without borders and a decision before.
+async fn splits(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderError> {
+    let program = SplitProgram::new(bench.device);
+    let dim = 70;
+    for (pictures, rows, cols, lean) in [
+        (1, 1, 1, 0.0),
+        (1, 2, 40, 0.2),
+        (3, 9, 10, 0.9),
+        (3, 9, 10, -0.9),
+        (1, 20, 20, 0.25),
+        (1, 20, 20, -0.25),
+        (1, 20, 20, 5.0),
+    ] {
+        let n = pictures * rows * cols;
+        let mut scores = noise(n * 3, 101);
+        for (i, score) in scores.chunks_exact_mut(3).enumerate() {
+            let (row, col) = (i % (rows * cols) / cols, i % cols);
+            let edge = row == 0 || col == 0 || row + 1 == rows || col + 1 == cols;
+            score[0] += if edge || lean > 1.0 { lean } else { 0.0 };
+        }
+        if n > 50 {
+            (scores[33], scores[60]) = (f32::NAN, f32::INFINITY);
+        }
+        let weights: Vec<f32> = noise(n, 103).iter().map(|v| f32::from(u8::from(*v > -0.7))).collect();
+        let state = split_buffer(bench.device, dim)?;
+        let (axis, mask) = (bench.exact(&scores), bench.exact(&weights));
+        let mut twin = None;
+        // The component turns round between the rounds; then the decision before is asked, unless borders are clear.
+        for turn in [1.0, -1.0] {
+            let component: Vec<f32> = noise(dim, 107).iter().map(|v| turn * v).collect();
+            let (on_device, foreground) = (bench.exact(&component), bench.garbage(n));
+            let buffers = SplitBuffers {
+                scores: &axis,
+                weights: &mask,
+                component: &on_device,
+                state: &state,
+                foreground: &foreground,
+            };
+            bench.submit(|encoder| {
+                program.encode(bench.device, encoder, buffers, n, (rows, cols), dim, true)
+            })?;
+            let split = split_cpu(&scores, Some(&weights), (rows, cols), &component, twin.as_ref());
+            let name = format!("split of {pictures} x {rows} x {cols}, borders {lean}, component {turn}");
+            let worst =
+                difference(&bench.floats(&foreground, n).await?, &split.foreground(&scores, Some(&weights)));
+            note(found, format!("{name}: foreground"), worst, 0.0);
+            let decided = bench.floats(&state, dim + 4).await?;
+            note(found, format!("{name}: direction"), difference(&decided[4..], &split.direction), 0.0);
+            note(found, format!("{name}: share"), difference(&decided[2..3], &[split.share]), 1e-6);
+            twin = Some(split);
+        }
     }
     Ok(())
 }

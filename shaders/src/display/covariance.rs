@@ -195,7 +195,7 @@ impl CovarianceProgram {
         use Binding::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/covariance.wgsl");
         let bindings = [Uniform, Read, Read, Write, Write, Write, Write];
-        let entries = ["usable", "sums", "mean_of_sums", "outer", "reduce"];
+        let entries = ["usable", "sums", "mean_of_sums", "residuals", "refine", "outer", "reduce"];
         Self { program: Program::new(device, PROGRAM, source, &bindings, &entries) }
     }
 
@@ -268,8 +268,10 @@ impl CovarianceProgram {
         let tiles = dim.div_ceil(SIDE) as u32;
         let mut pass = encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "usable", &group, usable);
-        self.program.dispatch(&mut pass, "sums", &group, (columns, plan.chunks as u32, 1));
-        self.program.dispatch(&mut pass, "mean_of_sums", &group, (columns, 1, 1));
+        for (sum, join) in [("sums", "mean_of_sums"), ("residuals", "refine")] {
+            self.program.dispatch(&mut pass, sum, &group, (columns, plan.chunks as u32, 1));
+            self.program.dispatch(&mut pass, join, &group, (columns, 1, 1));
+        }
         self.program.dispatch(&mut pass, "outer", &group, (tiles, tiles, plan.splits as u32));
         self.program.dispatch(&mut pass, "reduce", &group, reduce);
         Ok(())

@@ -2,23 +2,48 @@
 //!
 //! Source: DINOv2, figures 1 and 9: three components become red, green and blue.
 
-use super::common::{Slice, storage};
-use super::covariance::{CovarianceBuffers, CovarianceProgram, covariance_cpu};
-use super::eigenvectors::{EigenBuffers, EigenProgram, eigenvectors_cpu};
-use super::project::{ProjectProgram, Projection, project_cpu};
-use super::ranges::{RangeOptions, Ranges, RangesProgram, ranges_buffer, ranges_cpu};
-use super::upsample::{Filter, UpsampleProgram, upsample_cpu};
-use super::{Range, common};
+use super::Range;
+use super::common::{Slice, check_some, storage};
+use super::covariance::{CovarianceBuffers, CovarianceProgram};
+use super::eigenvectors::{EigenBuffers, EigenProgram};
+use super::project::{ProjectProgram, Projection};
+use super::ranges::{RangeOptions, RangesProgram, ranges_buffer};
+use super::split::{SplitBuffers, SplitProgram, split_buffer};
+use super::upsample::{Filter, UpsampleProgram};
 use crate::pca_colour::Buffers;
-use crate::{Background, PcaColour, ShaderError, pca_colour_cpu};
+use crate::{Background, PcaColour, ShaderError};
 
 const PROGRAM: &str = "pipeline";
 /// A fit from nothing takes so many times the iterations of one that goes on from the last.
-const COLD: usize = 3;
+pub(crate) const COLD: usize = 3;
+/// Eigenvectors carried for the first component alone.
+pub(crate) const FIRST: usize = 4;
+
+/// `[pictures, rows * cols, dim]`: features of equally large pictures one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Pictures.
+    pub pictures: usize,
+    /// Patches from top to bottom.
+    pub rows: usize,
+    /// Patches from left to right.
+    pub cols: usize,
+    /// Numbers per patch.
+    pub dim: usize,
+}
+
+impl Shape {
+    /// Patches of all pictures.
+    pub fn patches(self) -> usize {
+        self.pictures * self.rows * self.cols
+    }
+}
 
 /// How features become colours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PipelineOptions {
+    /// Split foreground from background with a first component; otherwise every patch is foreground.
+    pub foreground: bool,
     /// Eigenvectors carried, 3 to 8. Those beyond three make the three exact sooner.
     pub vectors: usize,
     /// Products with the covariance in a fit that goes on from the last one; the first takes three times as many.
@@ -27,7 +52,7 @@ pub struct PipelineOptions {
     pub follow: bool,
     /// How scores become colours.
     pub range: RangeOptions,
-    /// What becomes of patches whose weight is below 0.5.
+    /// What becomes of patches that are background.
     pub background: Background,
     /// How patches become pixels.
     pub filter: Filter,
@@ -36,6 +61,7 @@ pub struct PipelineOptions {
 impl Default for PipelineOptions {
     fn default() -> Self {
         Self {
+            foreground: true,
             vectors: 8,
             iterations: 12,
             follow: true,
@@ -47,8 +73,24 @@ impl Default for PipelineOptions {
 }
 
 impl PipelineOptions {
-    fn vectors(&self) -> usize {
+    pub(crate) fn vectors(&self) -> usize {
         self.vectors.clamp(3, super::eigenvectors::VECTORS)
+    }
+}
+
+/// Components through a mean.
+#[derive(Debug)]
+struct Axes {
+    mean: wgpu::Buffer,
+    eigen: EigenBuffers,
+    /// Whether a fit was recorded since the components were zero.
+    warm: bool,
+}
+
+impl Axes {
+    fn new(device: &wgpu::Device, dim: usize, vectors: usize) -> Result<Self, ShaderError> {
+        let mean = storage(device, PROGRAM, "mean", dim + 1)?;
+        Ok(Self { mean, eigen: EigenBuffers::new(device, dim, vectors)?, warm: false })
     }
 }
 
@@ -56,10 +98,12 @@ impl PipelineOptions {
 #[derive(Debug)]
 struct Fitted {
     covariance: CovarianceBuffers,
-    eigen: EigenBuffers,
+    first: Axes,
+    axes: Axes,
+    split: wgpu::Buffer,
+    /// Whether the last fit made use of the split.
+    divided: bool,
     ranges: wgpu::Buffer,
-    /// Whether a fit was recorded since the components were zero.
-    warm: bool,
 }
 
 /// What belongs to a number of patches.
@@ -68,6 +112,8 @@ struct Patches {
     rows: usize,
     scores: wgpu::Buffer,
     foreground: wgpu::Buffer,
+    /// Foreground as the split has it.
+    side: wgpu::Buffer,
     colours: wgpu::Buffer,
 }
 
@@ -77,12 +123,13 @@ impl Patches {
             rows,
             scores: storage(device, PROGRAM, "scores", rows * 3)?,
             foreground: storage(device, PROGRAM, "foreground", rows)?,
+            side: storage(device, PROGRAM, "side of the split", rows)?,
             colours: storage(device, PROGRAM, "colours", rows)?,
         })
     }
 }
 
-/// Programs and buffers from features to a texture; [`PipelineCpu`] defines what they compute.
+/// Programs and buffers from features to a texture; [`super::PipelineCpu`] defines what they compute.
 ///
 /// A fit learns the axes of colour from features and their weights, and goes on from the fit before so
 /// that colours stay where they are; a drawing colours one picture. Everything is recorded into the
@@ -92,6 +139,7 @@ pub struct Pipeline {
     covariance: CovarianceProgram,
     eigenvectors: EigenProgram,
     project: ProjectProgram,
+    split: SplitProgram,
     ranges: RangesProgram,
     colour: PcaColour,
     upsample: UpsampleProgram,
@@ -106,6 +154,7 @@ impl Pipeline {
             covariance: CovarianceProgram::new(device),
             eigenvectors: EigenProgram::new(device),
             project: ProjectProgram::new(device),
+            split: SplitProgram::new(device),
             ranges: RangesProgram::new(device),
             colour: PcaColour::new(device),
             upsample: UpsampleProgram::new(device),
@@ -126,12 +175,14 @@ impl Pipeline {
 
     /// Components `[vectors, dim]` and eigenvalues `[9]` of the last fit; see [`EigenBuffers`].
     pub fn eigen(&self) -> Option<&EigenBuffers> {
-        self.fitted.as_ref().map(|fitted| &fitted.eigen)
+        self.fitted.as_ref().map(|fitted| &fitted.axes.eigen)
     }
 
-    /// Records a fit to `[n, dim]` features, of one picture or of several one after another.
+    /// Records a fit to features.
     ///
-    /// - `weights`: `[n]`, 1 for foreground and 0 for background; all foreground without them.
+    /// - `features`: [`Shape`], f32.
+    /// - `weights`: a number for each patch; below 0.5 it has no part in the fit and is background. All
+    ///   patches have a part without them.
     ///
     /// Fails on no features and on more than the device can bind.
     pub fn fit(
@@ -140,32 +191,62 @@ impl Pipeline {
         encoder: &mut wgpu::CommandEncoder,
         features: Slice<'_>,
         weights: Option<Slice<'_>>,
-        (n, dim): (usize, usize),
+        shape: Shape,
         options: &PipelineOptions,
     ) -> Result<(), ShaderError> {
-        common::check_some(PROGRAM, "features", n * dim)?;
+        let (n, dim) = (shape.patches(), shape.dim);
+        check_some(PROGRAM, "features", n * dim)?;
         self.reserve_fit(device, n, dim, options)?;
         self.reserve(device, n)?;
-        let (Some(fitted), Some(patches)) = (&mut self.fitted, &self.patches) else { return Ok(()) };
-        self.covariance.encode(device, encoder, features, weights, n, &fitted.covariance)?;
-        let iterations = options.iterations * if fitted.warm { 1 } else { COLD };
-        let matrix = &fitted.covariance.covariance;
-        self.eigenvectors.encode(device, encoder, matrix, iterations, options.follow, &fitted.eigen)?;
-        fitted.warm = true;
-        let projection = Projection {
-            features,
-            weights,
-            mean: &fitted.covariance.mean,
-            components: &fitted.eigen.components,
-            scores: &patches.scores,
-            foreground: &patches.foreground,
+        let (Some(mut fitted), Some(patches)) = (self.fitted.take(), self.patches.take()) else {
+            return Ok(());
         };
-        self.project.encode(device, encoder, projection, n, dim)?;
+        let recorded =
+            self.record_fit(device, encoder, (features, weights), shape, options, &mut fitted, &patches);
+        (self.fitted, self.patches) = (Some(fitted), Some(patches));
+        recorded
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn record_fit(
+        &self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        shape: Shape,
+        options: &PipelineOptions,
+        fitted: &mut Fitted,
+        patches: &Patches,
+    ) -> Result<(), ShaderError> {
+        let (n, grid) = (shape.patches(), (shape.rows, shape.cols));
+        let matrix = &fitted.covariance;
+        let mut weights = weights;
+        fitted.divided = options.foreground;
+        if options.foreground {
+            self.axes(
+                device,
+                encoder,
+                (features, weights),
+                n,
+                matrix,
+                &mut fitted.first,
+                options.iterations,
+                false,
+            )?;
+            self.side(device, encoder, (features, weights), grid, n, fitted, patches, true)?;
+            weights = Some(Slice::whole(&patches.side));
+        }
+        let (iterations, follow) = (options.iterations, options.follow);
+        let matrix = &fitted.covariance;
+        self.axes(device, encoder, (features, weights), n, matrix, &mut fitted.axes, iterations, follow)?;
+        self.scores(device, encoder, (features, weights), n, &fitted.axes, patches)?;
         let (scores, foreground) = (Slice::whole(&patches.scores), Slice::whole(&patches.foreground));
         self.ranges.encode(device, encoder, scores, Some(foreground), (n, 3), &options.range, &fitted.ranges)
     }
 
     /// Records the picture of `[rows * cols, dim]` features in the colours of the last fit, with `dim` as there.
+    ///
+    /// - `weights`: `[rows * cols]`; patches below 0.5 are background.
     ///
     /// `target` is filled; it has the format [`super::FORMAT`] and usage `STORAGE_BINDING`. Fails when
     /// there was no fit.
@@ -185,20 +266,83 @@ impl Pipeline {
         let (Some(fitted), Some(patches)) = (&self.fitted, &self.patches) else {
             return Err(ShaderError::Length { program: PROGRAM, what: "fits", found: 0, expected: 1 });
         };
-        let projection = Projection {
-            features,
-            weights,
-            mean: &fitted.covariance.mean,
-            components: &fitted.eigen.components,
-            scores: &patches.scores,
-            foreground: &patches.foreground,
-        };
-        self.project.encode(device, encoder, projection, n, fitted.eigen.dim())?;
+        let mut weights = weights;
+        if fitted.divided {
+            self.side(device, encoder, (features, weights), (rows, cols), n, fitted, patches, false)?;
+            weights = Some(Slice::whole(&patches.side));
+        }
+        self.scores(device, encoder, (features, weights), n, &fitted.axes, patches)?;
         let Patches { scores, foreground, colours, .. } = patches;
         let buffers = Buffers { scores, foreground, colours };
         let range = Range::Found(&fitted.ranges);
         self.colour.encode(device, encoder, buffers, n, range, options.background)?;
         self.upsample.encode(device, encoder, Slice::whole(colours), (rows, cols), options.filter, target)
+    }
+
+    /// Components and mean of the features that count.
+    #[allow(clippy::too_many_arguments)]
+    fn axes(
+        &self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        n: usize,
+        buffers: &CovarianceBuffers,
+        axes: &mut Axes,
+        iterations: usize,
+        follow: bool,
+    ) -> Result<(), ShaderError> {
+        self.covariance.encode(device, encoder, features, weights, n, buffers)?;
+        // The buffers serve several axes.
+        encoder.copy_buffer_to_buffer(&buffers.mean, 0, &axes.mean, 0, axes.mean.size());
+        let iterations = iterations * if axes.warm { 1 } else { COLD };
+        self.eigenvectors.encode(device, encoder, &buffers.covariance, iterations, follow, &axes.eigen)?;
+        axes.warm = true;
+        Ok(())
+    }
+
+    fn scores(
+        &self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        n: usize,
+        axes: &Axes,
+        patches: &Patches,
+    ) -> Result<(), ShaderError> {
+        let projection = Projection {
+            features,
+            weights,
+            mean: &axes.mean,
+            components: &axes.eigen.components,
+            scores: &patches.scores,
+            foreground: &patches.foreground,
+        };
+        self.project.encode(device, encoder, projection, n, axes.eigen.dim())
+    }
+
+    /// Which side of the first component each patch is on, decided anew if `decide`.
+    #[allow(clippy::too_many_arguments)]
+    fn side(
+        &self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        grid: (usize, usize),
+        n: usize,
+        fitted: &Fitted,
+        patches: &Patches,
+        decide: bool,
+    ) -> Result<(), ShaderError> {
+        self.scores(device, encoder, (features, weights), n, &fitted.first, patches)?;
+        let buffers = SplitBuffers {
+            scores: &patches.scores,
+            weights: &patches.foreground,
+            component: &fitted.first.eigen.components,
+            state: &fitted.split,
+            foreground: &patches.side,
+        };
+        self.split.encode(device, encoder, buffers, n, grid, fitted.first.eigen.dim(), decide)
     }
 
     fn reserve_fit(
@@ -208,19 +352,23 @@ impl Pipeline {
         dim: usize,
         options: &PipelineOptions,
     ) -> Result<(), ShaderError> {
-        let k = options.vectors();
+        let vectors = options.vectors();
         match &mut self.fitted {
-            Some(fitted) if fitted.eigen.dim() == dim && fitted.eigen.k() == k => {
-                if fitted.covariance.rows() < n {
-                    fitted.covariance = CovarianceBuffers::new(device, n, dim)?;
+            Some(Fitted { axes: Axes { eigen, .. }, covariance, .. })
+                if eigen.dim() == dim && eigen.k() == vectors =>
+            {
+                if covariance.rows() < n {
+                    *covariance = CovarianceBuffers::new(device, n, dim)?;
                 }
             }
             fitted => {
                 *fitted = Some(Fitted {
                     covariance: CovarianceBuffers::new(device, n, dim)?,
-                    eigen: EigenBuffers::new(device, dim, k)?,
+                    first: Axes::new(device, dim, FIRST)?,
+                    axes: Axes::new(device, dim, vectors)?,
+                    split: split_buffer(device, dim)?,
+                    divided: false,
                     ranges: ranges_buffer(device)?,
-                    warm: false,
                 });
             }
         }
@@ -232,76 +380,5 @@ impl Pipeline {
             self.patches = Some(Patches::new(device, n)?);
         }
         Ok(())
-    }
-}
-
-/// The CPU twin of [`Pipeline`], and what runs where there is no GPU.
-#[derive(Clone, Debug, Default)]
-pub struct PipelineCpu {
-    dim: usize,
-    mean: Vec<f32>,
-    /// `[vectors, dim]`; empty before the first fit.
-    components: Vec<f32>,
-    ranges: Ranges,
-}
-
-impl PipelineCpu {
-    /// The range of the colours of the last fit.
-    pub fn ranges(&self) -> Ranges {
-        self.ranges
-    }
-
-    /// Components `[vectors, dim]` of the last fit, empty before the first.
-    pub fn components(&self) -> &[f32] {
-        &self.components
-    }
-
-    /// See [`Pipeline::fit`].
-    pub fn fit(
-        &mut self,
-        features: &[f32],
-        weights: Option<&[f32]>,
-        dim: usize,
-        options: &PipelineOptions,
-    ) -> Result<(), ShaderError> {
-        let n = features.len() / dim.max(1);
-        common::check_some(PROGRAM, "features", n * dim)?;
-        common::check_len(PROGRAM, "features", features.len(), n * dim)?;
-        common::check_len(PROGRAM, "weights", weights.map_or(n, <[f32]>::len), n)?;
-        let length = options.vectors() * dim;
-        let warm = self.dim == dim && self.components.len() == length;
-        if !warm {
-            *self = Self { dim, components: vec![0.0; length], ..Self::default() };
-        }
-        let fit = covariance_cpu(features, dim, weights);
-        let iterations = options.iterations * if warm { 1 } else { COLD };
-        self.components =
-            eigenvectors_cpu(&fit.covariance, dim, &self.components, iterations, options.follow).components;
-        self.mean = fit.mean;
-        let scores = project_cpu(features, dim, &self.mean, &self.components);
-        let all = vec![1.0; n];
-        self.ranges = ranges_cpu(&scores, 3, weights.unwrap_or(&all), &options.range, Some(&self.ranges));
-        Ok(())
-    }
-
-    /// `[height, width]` packed colours; see [`Pipeline::draw`].
-    pub fn draw(
-        &self,
-        features: &[f32],
-        weights: Option<&[f32]>,
-        (rows, cols): (usize, usize),
-        size: (usize, usize),
-        options: &PipelineOptions,
-    ) -> Result<Vec<u32>, ShaderError> {
-        if self.components.is_empty() {
-            return Err(ShaderError::Length { program: PROGRAM, what: "fits", found: 0, expected: 1 });
-        }
-        let n = rows * cols;
-        common::check_len(PROGRAM, "features", features.len(), n * self.dim)?;
-        common::check_len(PROGRAM, "weights", weights.map_or(n, <[f32]>::len), n)?;
-        let scores = project_cpu(features, self.dim, &self.mean, &self.components);
-        let all = vec![1.0; n];
-        let colours = pca_colour_cpu(&scores, self.ranges.range, weights.unwrap_or(&all), options.background);
-        upsample_cpu(&colours, (rows, cols), size, options.filter)
     }
 }

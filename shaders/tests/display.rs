@@ -8,7 +8,7 @@ use dinoscope_shaders::display::bench::{Bench, difference, levels, noise, two_ob
 use dinoscope_shaders::display::check::check;
 use dinoscope_shaders::display::{
     CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter, Pipeline, PipelineCpu,
-    PipelineOptions, ProjectProgram, Projection, RangeOptions, Shape, Slice, covariance_cpu,
+    PipelineOptions, ProjectProgram, Projection, RangeOptions, Recorder, Shape, Slice, covariance_cpu,
     eigenvectors_cpu, project_cpu, texture,
 };
 use dinoscope_shaders::{Background, ShaderError};
@@ -86,9 +86,7 @@ fn degenerate_spectra_stay_numbers() {
                     .collect();
                 queue.write_buffer(&buffers.components, 0, bytemuck::cast_slice(&start));
                 let given = bench.exact(&matrix);
-                bench
-                    .submit(|encoder| program.encode(&device, encoder, &given, 4, k == 3, &buffers))
-                    .unwrap();
+                bench.submit(|recorder| program.encode(recorder, &given, 4, k == 3, &buffers)).unwrap();
                 let found = block_on(bench.floats(&buffers.components, k * dim)).unwrap();
                 let values = block_on(bench.floats(&buffers.values, 9)).unwrap();
                 let twin = eigenvectors_cpu(&matrix, dim, &start, 4, k == 3);
@@ -129,7 +127,7 @@ fn components_follow_those_given() {
     let buffers = EigenBuffers::new(&device, dim, 6).unwrap();
     queue.write_buffer(&buffers.components, 0, bytemuck::cast_slice(&given));
     let on_device = bench.exact(&matrix);
-    bench.submit(|encoder| program.encode(&device, encoder, &on_device, 12, true, &buffers)).unwrap();
+    bench.submit(|recorder| program.encode(recorder, &on_device, 12, true, &buffers)).unwrap();
     let gpu = block_on(bench.floats(&buffers.components, 3 * dim)).unwrap();
     let twin = eigenvectors_cpu(&matrix, dim, &given, 12, true).components;
     for found in [&gpu, &twin[..3 * dim].to_vec()] {
@@ -169,8 +167,9 @@ fn exact_scores(features: &[f32], dim: usize) -> (Vec<[f64; 3]>, [(f64, f64); 3]
                 for row in a.iter_mut().chain(v.iter_mut()) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for j in 0..dim {
-                    (a[p][j], a[q][j]) = (c * a[p][j] - s * a[q][j], s * a[p][j] + c * a[q][j]);
+                let (upper, lower) = a.split_at_mut(q);
+                for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
+                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
             }
         }
@@ -229,10 +228,10 @@ fn colours_are_those_of_exact_components_up_to_sign() {
     let mut pipeline = Pipeline::new(&device);
     let draw = |pipeline: &mut Pipeline| {
         bench
-            .submit(|encoder| {
+            .submit(|recorder| {
                 let features = uploaded(&on_device);
-                pipeline.fit(&device, encoder, features, None, shape, &options)?;
-                pipeline.draw(&device, encoder, features, None, (rows, cols), &options, &target)
+                pipeline.fit(recorder, features, None, shape, &options)?;
+                pipeline.draw(recorder, features, None, (rows, cols), &options, &target)
             })
             .unwrap();
         block_on(bench.pixels(&target)).unwrap()
@@ -265,10 +264,10 @@ fn what_is_no_number_is_black_and_harms_nothing_else() {
         let target = texture(&device, "target", cols as u32, rows as u32);
         pipeline.forget();
         bench
-            .submit(|encoder| {
+            .submit(|recorder| {
                 let (features, weights) = (uploaded(&features), Some(uploaded(&weights)));
-                pipeline.fit(&device, encoder, features, weights, shape, &options)?;
-                pipeline.draw(&device, encoder, features, weights, (rows, cols), &options, &target)
+                pipeline.fit(recorder, features, weights, shape, &options)?;
+                pipeline.draw(recorder, features, weights, (rows, cols), &options, &target)
             })
             .unwrap();
         block_on(bench.pixels(&target)).unwrap()
@@ -308,12 +307,12 @@ fn many_patches_wrap_into_rows() {
     let (scores, foreground) = (bench.garbage(n * 3), bench.garbage(n));
     let (covariance, project) = (CovarianceProgram::new(&device), ProjectProgram::new(&device));
     bench
-        .submit(|encoder| {
+        .submit(|recorder| {
             let features = uploaded(&features);
-            covariance.encode(&device, encoder, features, None, n, &buffers)?;
+            covariance.encode(recorder, features, None, n, &buffers)?;
             let (mean, components, scores, foreground) = (&buffers.mean, &axis, &scores, &foreground);
             let projection = Projection { features, weights: None, mean, components, scores, foreground };
-            project.encode(&device, encoder, projection, n, 1)
+            project.encode(recorder, projection, n, 1)
         })
         .unwrap();
     let twin = covariance_cpu(&data, 1, None);
@@ -339,7 +338,7 @@ fn rounding_of_a_mean_is_no_variance() {
     let features = bench.upload(&data);
     let buffers = CovarianceBuffers::new(&device, n, 2).unwrap();
     let program = CovarianceProgram::new(&device);
-    bench.submit(|encoder| program.encode(&device, encoder, uploaded(&features), None, n, &buffers)).unwrap();
+    bench.submit(|recorder| program.encode(recorder, uploaded(&features), None, n, &buffers)).unwrap();
     let found = block_on(bench.floats(&buffers.covariance, 4)).unwrap();
     assert!(found[..3] == [0.0; 3] && (found[3] - 25.0).abs() < 0.1, "{found:?}");
 }
@@ -367,9 +366,9 @@ fn the_background_is_split_off() {
     let target = texture(&device, "target", cols as u32, rows as u32);
     let mut pipeline = Pipeline::new(&device);
     bench
-        .submit(|encoder| {
-            pipeline.fit(&device, encoder, uploaded(&on_device), None, shape, &options)?;
-            pipeline.draw(&device, encoder, uploaded(&on_device), None, (rows, cols), &options, &target)
+        .submit(|recorder| {
+            pipeline.fit(recorder, uploaded(&on_device), None, shape, &options)?;
+            pipeline.draw(recorder, uploaded(&on_device), None, (rows, cols), &options, &target)
         })
         .unwrap();
     assert!(levels(&block_on(bench.pixels(&target)).unwrap(), &packed) <= 2.0);
@@ -385,7 +384,7 @@ fn wide_features_wrap_into_rows() {
     let features = bench.upload(&data);
     let buffers = CovarianceBuffers::new(&device, n, dim).unwrap();
     let program = CovarianceProgram::new(&device);
-    bench.submit(|encoder| program.encode(&device, encoder, uploaded(&features), None, n, &buffers)).unwrap();
+    bench.submit(|recorder| program.encode(recorder, uploaded(&features), None, n, &buffers)).unwrap();
     let found = block_on(bench.floats(&buffers.covariance, dim * dim)).unwrap();
     let worst = difference(&found, &covariance_cpu(&data, dim, None).covariance);
     assert!(worst < 1e-5, "{worst}");
@@ -396,16 +395,17 @@ fn what_does_not_fit_is_refused() {
     let Some((device, queue)) = device() else { return };
     let bench = Bench { device: &device, queue: &queue };
     let mut encoder = device.create_command_encoder(&Default::default());
+    let recorder = &mut Recorder { device: &device, encoder: &mut encoder };
     let mut pipeline = Pipeline::new(&device);
     let options = PipelineOptions::default();
     let features = bench.exact(&[0.0; 60]);
     let whole = Slice::whole(&features);
     let target = texture(&device, "target", 8, 8);
-    let unfitted = pipeline.draw(&device, &mut encoder, whole, None, (3, 4), &options, &target);
+    let unfitted = pipeline.draw(recorder, whole, None, (3, 4), &options, &target);
     assert!(matches!(unfitted, Err(ShaderError::Length { what: "fits", .. })), "{unfitted:?}");
     let mut fit = |slice, weights, (cols, dim)| {
         let shape = Shape { pictures: 1, rows: 1, cols, dim };
-        pipeline.fit(&device, &mut encoder, slice, weights, shape, &options)
+        pipeline.fit(recorder, slice, weights, shape, &options)
     };
     let odd = fit(Slice { offset: 2, ..whole }, None, (2, 5));
     assert!(matches!(odd, Err(ShaderError::Offset { what: "features", offset: 2, .. })), "{odd:?}");

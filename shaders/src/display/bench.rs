@@ -1,6 +1,6 @@
 //! Inputs, uploads and comparisons for checks of programs against their twins.
 
-use super::{Slice, texture};
+use super::{Recorder, Slice, texture};
 use crate::{ShaderError, readback};
 
 /// A device, and the helpers that the checks share.
@@ -63,10 +63,10 @@ impl Bench<'_> {
     /// Records and submits.
     pub fn submit(
         &self,
-        record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<(), ShaderError>,
+        record: impl FnOnce(&mut Recorder<'_>) -> Result<(), ShaderError>,
     ) -> Result<(), ShaderError> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        record(&mut encoder)?;
+        record(&mut Recorder { device: self.device, encoder: &mut encoder })?;
         self.queue.submit([encoder.finish()]);
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::bench::{Bench, difference, levels, noise, two_objects, uploaded};
 use super::split::{SplitBuffers, split_buffer};
 use super::{
     ColourMap, ColourMapProgram, CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter,
-    Overlay, OverlayProgram, Pipeline, PipelineCpu, PipelineOptions, ProjectProgram, Projection,
+    Grid, Overlay, OverlayProgram, Pipeline, PipelineCpu, PipelineOptions, ProjectProgram, Projection,
     RangeOptions, Ranges, RangesProgram, Shape, SimilarityProgram, SplitProgram, UpsampleProgram,
     colour_map_cpu, covariance_cpu, eigenvectors_cpu, overlay_cpu, project_cpu, ranges, ranges_cpu,
     similarity_cpu, split_cpu, texture, upsample_cpu, upsample_scalars_cpu,
@@ -74,9 +74,9 @@ async fn features(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
         let twin = covariance_cpu(&data, dim, Some(&weights));
         let (features, weights) = (bench.upload(&data), bench.upload(&weights));
         let buffers = CovarianceBuffers::new(bench.device, n, dim)?;
-        bench.submit(|encoder| {
+        bench.submit(|recorder| {
             let weights = Some(uploaded(&weights));
-            covariance.encode(bench.device, encoder, uploaded(&features), weights, n, &buffers)
+            covariance.encode(recorder, uploaded(&features), weights, n, &buffers)
         })?;
         let mean = bench.floats(&buffers.mean, dim + 1).await?;
         note(found, name("mean"), difference(&mean[..dim], &twin.mean), 1e-5);
@@ -89,7 +89,7 @@ async fn features(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
         let k = 6;
         let buffers = EigenBuffers::new(bench.device, dim, k)?;
         let given = bench.exact(&matrix);
-        bench.submit(|encoder| eigen.encode(bench.device, encoder, &given, 12, false, &buffers))?;
+        bench.submit(|recorder| eigen.encode(recorder, &given, 12, false, &buffers))?;
         let twin = eigenvectors_cpu(&matrix, dim, &vec![0.0; k * dim], 12, false);
         let values = bench.floats(&buffers.values, 9).await?;
         note(found, name("eigenvalues"), difference(&values[..k], &twin.values), 1e-5);
@@ -102,11 +102,11 @@ async fn features(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
         let axes = bench.exact(&components);
         let center = bench.exact(&mean);
         let (scores, foreground) = (bench.garbage(n * 3 + 1), bench.garbage(n + 1));
-        bench.submit(|encoder| {
+        bench.submit(|recorder| {
             let (features, weights) = (uploaded(&features), Some(uploaded(&weights)));
             let (mean, components, scores, foreground) = (&center, &axes, &scores, &foreground);
             let projection = Projection { features, weights, mean, components, scores, foreground };
-            project.encode(bench.device, encoder, projection, n, dim)
+            project.encode(recorder, projection, n, dim)
         })?;
         let twin = project_cpu(&data, dim, &mean[..dim], &components);
         let scores = bench.floats(&scores, n * 3 + 1).await?;
@@ -139,9 +139,9 @@ async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<()
             let options = RangeOptions { percentiles: (1.0, 97.5), smoothing };
             let on_device = bench.upload(&scores);
             twin = ranges_cpu(&scores, channels, &foreground, &options, Some(&twin));
-            bench.submit(|encoder| {
+            bench.submit(|recorder| {
                 let (scores, mask) = (uploaded(&on_device), Some(uploaded(&mask)));
-                program.encode(bench.device, encoder, scores, mask, (n, channels), &options, &buffer)
+                program.encode(recorder, scores, mask, (n, channels), &options, &buffer)
             })?;
             let got = bench.floats(&buffer, ranges::WORDS).await?;
             let worst = difference(&got[..3], &twin.range.lo).max(difference(&got[8..11], &twin.range.hi));
@@ -172,17 +172,17 @@ async fn similar(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderE
             ("a vector", uploaded(&other), external.as_slice()),
         ] {
             let out = bench.garbage(n);
-            bench.submit(|encoder| {
-                program.encode(bench.device, encoder, uploaded(&features), (n, dim), (queries, 1), &out)
+            bench.submit(|recorder| {
+                program.encode(recorder, uploaded(&features), (n, dim), (queries, 1), &out)
             })?;
             let worst = difference(&bench.floats(&out, n).await?, &similarity_cpu(&data, dim, host));
             note(found, format!("similarity of {n} x {dim} to {what}"), worst, 1e-5);
         }
         let q = n.min(14);
         let out = bench.garbage(q * n);
-        bench.submit(|encoder| {
+        bench.submit(|recorder| {
             let features = uploaded(&features);
-            program.encode(bench.device, encoder, features, (n, dim), (features.words(0, q * dim), q), &out)
+            program.encode(recorder, features, (n, dim), (features.words(0, q * dim), q), &out)
         })?;
         let worst =
             difference(&bench.floats(&out, q * n).await?, &similarity_cpu(&data, dim, &data[..q * dim]));
@@ -209,9 +209,7 @@ async fn scalars(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderE
         let on_device = bench.upload(&values);
         for map in [ColourMap::Inferno, ColourMap::Viridis, ColourMap::Grey] {
             let out = bench.garbage(n);
-            bench.submit(|encoder| {
-                program.encode(bench.device, encoder, uploaded(&on_device), n, range, map, &out)
-            })?;
+            bench.submit(|recorder| program.encode(recorder, uploaded(&on_device), n, range, map, &out))?;
             let worst = levels(&bench.words(&out, n).await?, &colour_map_cpu(&values, range, map));
             note(found, format!("{map:?} of {n} numbers"), worst, 1.0);
         }
@@ -237,15 +235,15 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
         for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
             let name = format!("{filter:?}, {shape:?} to {size:?}");
             let target = texture(bench.device, "target", size.0 as u32, size.1 as u32);
-            bench.submit(|encoder| {
-                upsample.encode(bench.device, encoder, uploaded(&colours), shape, filter, &target)
+            bench.submit(|recorder| {
+                upsample.encode(recorder, Grid { patches: uploaded(&colours), shape, filter }, &target)
             })?;
             let worst = levels(&bench.pixels(&target).await?, &upsample_cpu(&packed, shape, size, filter)?);
             note(found, format!("{name}, colours"), worst, 1.0);
             let (range, map) = (ColourRange::single(-0.9, 0.8), ColourMap::Viridis);
-            bench.submit(|encoder| {
-                let grid = uploaded(&numbers);
-                upsample.encode_scalars(bench.device, encoder, grid, shape, filter, range, map, &target)
+            bench.submit(|recorder| {
+                let grid = Grid { patches: uploaded(&numbers), shape, filter };
+                upsample.encode_scalars(recorder, grid, range, map, &target)
             })?;
             let twin = upsample_scalars_cpu(&values, shape, size, filter, range, map)?;
             note(found, format!("{name}, numbers"), levels(&bench.pixels(&target).await?, &twin), 1.0);
@@ -258,7 +256,7 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), Shader
     for overlay in [(0.0, 0.0), (1.0, 0.0), (0.6, 0.4), (0.5, 1.0), (7.0, f32::NAN)] {
         let overlay = Overlay { opacity: overlay.0, swipe: overlay.1 };
         let target = texture(bench.device, "target", width as u32, height as u32);
-        bench.submit(|encoder| over.encode(bench.device, encoder, &picture, &lies, overlay, &target))?;
+        bench.submit(|recorder| over.encode(recorder, &picture, &lies, overlay, &target))?;
         let twin = overlay_cpu(&under, &layer, width, overlay)?;
         let worst = levels(&bench.pixels(&target).await?, &twin);
         note(found, format!("overlay {:?}, {:?}", overlay.opacity, overlay.swipe), worst, 1.0);
@@ -283,12 +281,12 @@ async fn chain(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderErr
         for round in 0..2 {
             let (features, mask) = (bench.upload(&data), bench.upload(&weights));
             let target = texture(bench.device, "target", size.0 as u32, size.1 as u32);
-            bench.submit(|encoder| {
+            bench.submit(|recorder| {
                 let (features, mask) = (uploaded(&features), uploaded(&mask));
-                pipeline.fit(bench.device, encoder, features, Some(mask), shape, &options)?;
+                pipeline.fit(recorder, features, Some(mask), shape, &options)?;
                 // The second picture.
                 let (features, mask) = (features.words(n * dim, n * dim), Some(mask.words(n, n)));
-                pipeline.draw(bench.device, encoder, features, mask, (rows, cols), &options, &target)
+                pipeline.draw(recorder, features, mask, (rows, cols), &options, &target)
             })?;
             twin.fit(&data, Some(&weights), shape, &options)?;
             let expected = twin.draw(&data[n * dim..], Some(&weights[n..]), (rows, cols), size, &options)?;
@@ -339,9 +337,7 @@ async fn splits(bench: Bench<'_>, found: &mut Vec<Check>) -> Result<(), ShaderEr
                 state: &state,
                 foreground: &foreground,
             };
-            bench.submit(|encoder| {
-                program.encode(bench.device, encoder, buffers, n, (rows, cols), dim, true)
-            })?;
+            bench.submit(|recorder| program.encode(recorder, buffers, n, (rows, cols), dim, true))?;
             let split = split_cpu(&scores, Some(&weights), (rows, cols), &component, twin.as_ref());
             let name = format!("split of {pictures} x {rows} x {cols}, borders {lean}, component {turn}");
             let worst =

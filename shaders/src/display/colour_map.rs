@@ -4,7 +4,7 @@
 //! (S. van der Walt and N. Smith, CC0): one to three levels of 255 away from the originals on
 //! average, nine at most. Polynomials, because a GPU program can hold the same few numbers.
 
-use super::common::{Binding, Program, Range, Slice, groups, uniform};
+use super::common::{Binding, Program, Range, Recorder, Slice, groups, uniform};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "colour_map";
@@ -123,21 +123,20 @@ impl ColourMapProgram {
         Self { program: Program::new(device, PROGRAM, source, &bindings, &["main"]) }
     }
 
-    /// Records the colours of `n` values; nothing runs before the encoder is submitted.
+    /// Records the colours of `n` values.
     ///
     /// - `values`: `[n]` f32.
     /// - `colours`: `[n]` packed colours, or longer; written.
-    #[allow(clippy::too_many_arguments)]
     pub fn encode<'r>(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         values: Slice<'_>,
         n: usize,
         range: impl Into<Range<'r>>,
         map: ColourMap,
         colours: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let (values, skip) = values.bind(device, PROGRAM, "values", n)?;
         let (colours, _) = Slice::whole(colours).bind(device, PROGRAM, "colours", n)?;
         let (groups, row) = groups(device, PROGRAM, n, 64)?;
@@ -146,9 +145,9 @@ impl ColourMapProgram {
         let polynomial = map.rows();
         let parameters = Parameters { lo, scale, count: n as u32, row, values: skip, padding: 0, polynomial };
         let uniform = uniform(device, PROGRAM, &parameters)?;
-        range.fill(encoder, &uniform);
+        range.fill(recorder.encoder, &uniform);
         let group = self.program.bind(device, &[uniform.as_entire_binding(), values, colours]);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "main", &group, groups);
         Ok(())
     }

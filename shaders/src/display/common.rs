@@ -2,6 +2,15 @@
 
 use crate::{ColourRange, ShaderError, dispatch};
 
+/// Where programs record what they will do: nothing runs before the caller submits the encoder.
+#[derive(Debug)]
+pub struct Recorder<'a> {
+    /// The device of all buffers.
+    pub device: &'a wgpu::Device,
+    /// What is recorded into.
+    pub encoder: &'a mut wgpu::CommandEncoder,
+}
+
 /// Part of a storage buffer that the caller owns, for instance a tensor in the pages of an allocator.
 ///
 /// Offsets need to be whole words only: programs bind from the last place that the device can bind

@@ -1,6 +1,8 @@
 //! Mean and covariance of patch features: the first step to their principal components.
 
-use super::common::{Binding, Program, Slice, check_len, for_chunks, groups, storage, uniform, usable};
+use super::common::{
+    Binding, Program, Recorder, Slice, check_len, for_chunks, groups, storage, uniform, usable,
+};
 use crate::ShaderError;
 
 const PROGRAM: &str = "covariance";
@@ -199,18 +201,18 @@ impl CovarianceProgram {
         Self { program: Program::new(device, PROGRAM, source, &bindings, &entries) }
     }
 
-    /// Records mean and covariance of `[n, dim]` features; nothing runs before the encoder is submitted.
+    /// Records mean and covariance of `[n, dim]` features.
     ///
     /// `dim` is that of the buffers. Fails on no features and on more than the buffers are for.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         features: Slice<'_>,
         weights: Option<Slice<'_>>,
         n: usize,
         buffers: &CovarianceBuffers,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let dim = buffers.dim;
         if n > buffers.rows() {
             return Err(ShaderError::Length {
@@ -266,7 +268,7 @@ impl CovarianceProgram {
         );
         let columns = (dim as u32 + 1).div_ceil(64);
         let tiles = dim.div_ceil(SIDE) as u32;
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "usable", &group, usable);
         for (sum, join) in [("sums", "mean_of_sums"), ("residuals", "refine")] {
             self.program.dispatch(&mut pass, sum, &group, (columns, plan.chunks as u32, 1));

@@ -3,7 +3,7 @@
 //! Source: DINOv2, figures 1 and 9, shows principal components; subspace iteration with a
 //! Rayleigh–Ritz step is the textbook method (Golub and Van Loan, section 8.2).
 
-use super::common::{Binding, Program, Slice, storage, uniform};
+use super::common::{Binding, Program, Recorder, Slice, storage, uniform};
 pub use super::eigen_cpu::eigenvectors_cpu;
 use crate::ShaderError;
 
@@ -94,18 +94,18 @@ impl EigenProgram {
         Self { program: Program::new(device, PROGRAM, source, &bindings, &entries) }
     }
 
-    /// Records the eigenvectors of a `[dim, dim]` matrix; nothing runs before the encoder is submitted.
+    /// Records the eigenvectors of a `[dim, dim]` matrix.
     ///
     /// `dim` and the number of vectors are those of the buffers, whose `components` are the start.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         covariance: &wgpu::Buffer,
         iterations: usize,
         follow: bool,
         buffers: &EigenBuffers,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let EigenBuffers { dim, k, .. } = *buffers;
         let side = device.limits().max_compute_workgroups_per_dimension;
         if dim as u64 > u64::from(side) {
@@ -120,7 +120,7 @@ impl EigenProgram {
         let written = [&buffers.components, &buffers.basis, &buffers.image, &buffers.values, &buffers.scale];
         resources.extend(written.map(|buffer| buffer.as_entire_binding()));
         let group = self.program.bind(device, &resources);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "begin", &group, (1, 1, 1));
         for _ in 0..iterations {
             self.program.dispatch(&mut pass, "multiply", &group, (dim as u32, 1, 1));

@@ -23,7 +23,7 @@ pub mod split;
 pub mod upsample;
 
 pub use colour_map::{ColourMap, ColourMapProgram, colour_map_cpu};
-pub use common::{FORMAT, Range, Slice, texture};
+pub use common::{FORMAT, Range, Recorder, Slice, texture};
 pub use covariance::{Covariance, CovarianceBuffers, CovarianceProgram, covariance_cpu};
 pub use eigenvectors::{EigenBuffers, EigenProgram, Eigenvectors, eigenvectors_cpu};
 pub use overlay::{Overlay, OverlayProgram, overlay_cpu};
@@ -33,4 +33,4 @@ pub use project::{ProjectProgram, Projection, project_cpu};
 pub use ranges::{RangeOptions, Ranges, RangesProgram, ranges_cpu};
 pub use similarity::{SimilarityProgram, similarity_cpu};
 pub use split::{Split, SplitProgram, split_cpu};
-pub use upsample::{Filter, UpsampleProgram, upsample_cpu, upsample_scalars_cpu};
+pub use upsample::{Filter, Grid, UpsampleProgram, upsample_cpu, upsample_scalars_cpu};

@@ -1,6 +1,6 @@
 //! What was computed over the picture that it was computed from.
 
-use super::common::{Binding, Program, check_len, pixels, uniform};
+use super::common::{Binding, Program, Recorder, check_len, pixels, uniform};
 use crate::ShaderError;
 
 const PROGRAM: &str = "overlay";
@@ -23,7 +23,8 @@ impl Default for Overlay {
 impl Overlay {
     /// Both within 0 to 1; NaN is 0.
     fn clamped(self) -> (f32, f32) {
-        (self.opacity.max(0.0).min(1.0), self.swipe.max(0.0).min(1.0))
+        let share = |v: f32| if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) };
+        (share(self.opacity), share(self.swipe))
     }
 }
 
@@ -73,32 +74,33 @@ impl OverlayProgram {
         }
     }
 
-    /// Records `layer` over `picture` into all of `target`; nothing runs before the encoder is submitted.
+    /// Records `layer` over `picture` into all of `target`.
     ///
     /// The three may differ in size: of the first two the nearest pixels are taken. They need usage
     /// `TEXTURE_BINDING` and a float format without conversion; `target` is another texture, of the
     /// format [`super::FORMAT`] with usage `STORAGE_BINDING`.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         picture: &wgpu::Texture,
         layer: &wgpu::Texture,
         overlay: Overlay,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let (opacity, swipe) = overlay.clamped();
         let uniform = uniform(device, PROGRAM, &Parameters { opacity, swipe, padding: [0.0; 2] })?;
         let views = [picture, layer, target].map(|texture| texture.create_view(&Default::default()));
         let [picture, layer, both] = views.each_ref().map(wgpu::BindingResource::TextureView);
         let group = self.program.bind(device, &[uniform.as_entire_binding(), picture, layer, both]);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "main", &group, pixels(target));
         Ok(())
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

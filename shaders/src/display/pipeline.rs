@@ -3,13 +3,13 @@
 //! Source: DINOv2, figures 1 and 9: three components become red, green and blue.
 
 use super::Range;
-use super::common::{Slice, check_some, storage};
+use super::common::{Recorder, Slice, check_some, storage};
 use super::covariance::{CovarianceBuffers, CovarianceProgram};
 use super::eigenvectors::{EigenBuffers, EigenProgram};
 use super::project::{ProjectProgram, Projection};
 use super::ranges::{RangeOptions, RangesProgram, ranges_buffer};
 use super::split::{SplitBuffers, SplitProgram, split_buffer};
-use super::upsample::{Filter, UpsampleProgram};
+use super::upsample::{Filter, Grid, UpsampleProgram};
 use crate::pca_colour::Buffers;
 use crate::{Background, PcaColour, ShaderError};
 
@@ -76,6 +76,14 @@ impl PipelineOptions {
     pub(crate) fn vectors(&self) -> usize {
         self.vectors.clamp(3, super::eigenvectors::VECTORS)
     }
+}
+
+/// Features to look at, and which of them count.
+#[derive(Clone, Copy, Debug)]
+struct Input<'a> {
+    features: Slice<'a>,
+    weights: Option<Slice<'a>>,
+    n: usize,
 }
 
 /// Components through a mean.
@@ -187,8 +195,7 @@ impl Pipeline {
     /// Fails on no features and on more than the device can bind.
     pub fn fit(
         &mut self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         features: Slice<'_>,
         weights: Option<Slice<'_>>,
         shape: Shape,
@@ -196,52 +203,37 @@ impl Pipeline {
     ) -> Result<(), ShaderError> {
         let (n, dim) = (shape.patches(), shape.dim);
         check_some(PROGRAM, "features", n * dim)?;
-        self.reserve_fit(device, n, dim, options)?;
-        self.reserve(device, n)?;
+        self.reserve_fit(recorder.device, n, dim, options)?;
+        self.reserve(recorder.device, n)?;
         let (Some(mut fitted), Some(patches)) = (self.fitted.take(), self.patches.take()) else {
             return Ok(());
         };
-        let recorded =
-            self.record_fit(device, encoder, (features, weights), shape, options, &mut fitted, &patches);
+        let input = Input { features, weights, n };
+        let recorded = self.record_fit(recorder, input, shape, options, &mut fitted, &patches);
         (self.fitted, self.patches) = (Some(fitted), Some(patches));
         recorded
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn record_fit(
+    fn record_fit<'a>(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        recorder: &mut Recorder<'_>,
+        mut input: Input<'a>,
         shape: Shape,
         options: &PipelineOptions,
         fitted: &mut Fitted,
-        patches: &Patches,
+        patches: &'a Patches,
     ) -> Result<(), ShaderError> {
-        let (n, grid) = (shape.patches(), (shape.rows, shape.cols));
-        let matrix = &fitted.covariance;
-        let mut weights = weights;
         fitted.divided = options.foreground;
+        let iterations = options.iterations;
         if options.foreground {
-            self.axes(
-                device,
-                encoder,
-                (features, weights),
-                n,
-                matrix,
-                &mut fitted.first,
-                options.iterations,
-                false,
-            )?;
-            self.side(device, encoder, (features, weights), grid, n, fitted, patches, true)?;
-            weights = Some(Slice::whole(&patches.side));
+            self.axes(recorder, input, &fitted.covariance, &mut fitted.first, iterations, false)?;
+            self.side(recorder, input, (shape.rows, shape.cols), fitted, patches, true)?;
+            input.weights = Some(Slice::whole(&patches.side));
         }
-        let (iterations, follow) = (options.iterations, options.follow);
-        let matrix = &fitted.covariance;
-        self.axes(device, encoder, (features, weights), n, matrix, &mut fitted.axes, iterations, follow)?;
-        self.scores(device, encoder, (features, weights), n, &fitted.axes, patches)?;
+        self.axes(recorder, input, &fitted.covariance, &mut fitted.axes, iterations, options.follow)?;
+        self.scores(recorder, input, &fitted.axes, patches)?;
         let (scores, foreground) = (Slice::whole(&patches.scores), Slice::whole(&patches.foreground));
-        self.ranges.encode(device, encoder, scores, Some(foreground), (n, 3), &options.range, &fitted.ranges)
+        self.ranges.encode(recorder, scores, Some(foreground), (input.n, 3), &options.range, &fitted.ranges)
     }
 
     /// Records the picture of `[rows * cols, dim]` features in the colours of the last fit, with `dim` as there.
@@ -250,91 +242,82 @@ impl Pipeline {
     ///
     /// `target` is filled; it has the format [`super::FORMAT`] and usage `STORAGE_BINDING`. Fails when
     /// there was no fit.
-    #[allow(clippy::too_many_arguments)]
     pub fn draw(
         &mut self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         features: Slice<'_>,
         weights: Option<Slice<'_>>,
-        (rows, cols): (usize, usize),
+        shape: (usize, usize),
         options: &PipelineOptions,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
-        let n = rows * cols;
-        self.reserve(device, n)?;
+        let n = shape.0 * shape.1;
+        self.reserve(recorder.device, n)?;
         let (Some(fitted), Some(patches)) = (&self.fitted, &self.patches) else {
             return Err(ShaderError::Length { program: PROGRAM, what: "fits", found: 0, expected: 1 });
         };
-        let mut weights = weights;
+        let mut input = Input { features, weights, n };
         if fitted.divided {
-            self.side(device, encoder, (features, weights), (rows, cols), n, fitted, patches, false)?;
-            weights = Some(Slice::whole(&patches.side));
+            self.side(recorder, input, shape, fitted, patches, false)?;
+            input.weights = Some(Slice::whole(&patches.side));
         }
-        self.scores(device, encoder, (features, weights), n, &fitted.axes, patches)?;
+        self.scores(recorder, input, &fitted.axes, patches)?;
         let Patches { scores, foreground, colours, .. } = patches;
         let buffers = Buffers { scores, foreground, colours };
         let range = Range::Found(&fitted.ranges);
-        self.colour.encode(device, encoder, buffers, n, range, options.background)?;
-        self.upsample.encode(device, encoder, Slice::whole(colours), (rows, cols), options.filter, target)
+        self.colour.encode(recorder.device, recorder.encoder, buffers, n, range, options.background)?;
+        let grid = Grid { patches: Slice::whole(colours), shape, filter: options.filter };
+        self.upsample.encode(recorder, grid, target)
     }
 
     /// Components and mean of the features that count.
-    #[allow(clippy::too_many_arguments)]
     fn axes(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        (features, weights): (Slice<'_>, Option<Slice<'_>>),
-        n: usize,
+        recorder: &mut Recorder<'_>,
+        input: Input<'_>,
         buffers: &CovarianceBuffers,
         axes: &mut Axes,
         iterations: usize,
         follow: bool,
     ) -> Result<(), ShaderError> {
-        self.covariance.encode(device, encoder, features, weights, n, buffers)?;
+        self.covariance.encode(recorder, input.features, input.weights, input.n, buffers)?;
         // The buffers serve several axes.
-        encoder.copy_buffer_to_buffer(&buffers.mean, 0, &axes.mean, 0, axes.mean.size());
+        recorder.encoder.copy_buffer_to_buffer(&buffers.mean, 0, &axes.mean, 0, axes.mean.size());
         let iterations = iterations * if axes.warm { 1 } else { COLD };
-        self.eigenvectors.encode(device, encoder, &buffers.covariance, iterations, follow, &axes.eigen)?;
+        self.eigenvectors.encode(recorder, &buffers.covariance, iterations, follow, &axes.eigen)?;
         axes.warm = true;
         Ok(())
     }
 
     fn scores(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        (features, weights): (Slice<'_>, Option<Slice<'_>>),
-        n: usize,
+        recorder: &mut Recorder<'_>,
+        input: Input<'_>,
         axes: &Axes,
         patches: &Patches,
     ) -> Result<(), ShaderError> {
         let projection = Projection {
-            features,
-            weights,
+            features: input.features,
+            weights: input.weights,
             mean: &axes.mean,
             components: &axes.eigen.components,
             scores: &patches.scores,
             foreground: &patches.foreground,
         };
-        self.project.encode(device, encoder, projection, n, axes.eigen.dim())
+        self.project.encode(recorder, projection, input.n, axes.eigen.dim())
     }
 
     /// Which side of the first component each patch is on, decided anew if `decide`.
-    #[allow(clippy::too_many_arguments)]
     fn side(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        (features, weights): (Slice<'_>, Option<Slice<'_>>),
+        recorder: &mut Recorder<'_>,
+        input: Input<'_>,
         grid: (usize, usize),
-        n: usize,
         fitted: &Fitted,
         patches: &Patches,
         decide: bool,
     ) -> Result<(), ShaderError> {
-        self.scores(device, encoder, (features, weights), n, &fitted.first, patches)?;
+        self.scores(recorder, input, &fitted.first, patches)?;
         let buffers = SplitBuffers {
             scores: &patches.scores,
             weights: &patches.foreground,
@@ -342,7 +325,7 @@ impl Pipeline {
             state: &fitted.split,
             foreground: &patches.side,
         };
-        self.split.encode(device, encoder, buffers, n, grid, fitted.first.eigen.dim(), decide)
+        self.split.encode(recorder, buffers, input.n, grid, fitted.first.eigen.dim(), decide)
     }
 
     fn reserve_fit(

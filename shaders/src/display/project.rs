@@ -1,6 +1,6 @@
 //! Features on the axes of colour, before they are stretched.
 
-use super::common::{Binding, Program, Slice, groups, uniform, usable};
+use super::common::{Binding, Program, Recorder, Slice, groups, uniform, usable};
 use crate::ShaderError;
 
 const PROGRAM: &str = "project";
@@ -69,15 +69,15 @@ impl ProjectProgram {
         Self { program: Program::new(device, PROGRAM, source, &bindings, &["main"]) }
     }
 
-    /// Records the projection of `n` rows; nothing runs before the encoder is submitted.
+    /// Records the projection of `n` rows.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         buffers: Projection<'_>,
         n: usize,
         dim: usize,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let (features, skip) = buffers.features.bind(device, PROGRAM, "features", n * dim)?;
         let (weights, skip_weights, use_weights) = match buffers.weights {
             Some(weights) => {
@@ -114,7 +114,7 @@ impl ProjectProgram {
                 whole(buffers.foreground, "foreground", n)?,
             ],
         );
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "main", &group, groups);
         Ok(())
     }

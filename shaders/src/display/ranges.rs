@@ -1,6 +1,6 @@
 //! The scores that become the ends of a colour scale, robust against outliers and steady over time.
 
-use super::common::{Binding, Program, Slice, storage, uniform};
+use super::common::{Binding, Program, Recorder, Slice, storage, uniform};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "ranges";
@@ -125,20 +125,20 @@ impl RangesProgram {
         Self { program: Program::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
     }
 
-    /// Records the ranges of `[n, channels]` scores; nothing runs before the encoder is submitted.
+    /// Records the ranges of `[n, channels]` scores.
     ///
     /// `ranges` ([`ranges_buffer`]) holds the previous ranges before and the new ones after. Without
     /// `foreground` every row counts.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         scores: Slice<'_>,
         foreground: Option<Slice<'_>>,
         (n, channels): (usize, usize),
         options: &RangeOptions,
         ranges: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         if !(1..=3).contains(&channels) {
             let expected = channels.clamp(1, 3);
             return Err(ShaderError::Length {
@@ -170,7 +170,7 @@ impl RangesProgram {
         };
         let uniform = uniform(device, PROGRAM, &parameters)?;
         let group = self.program.bind(device, &[uniform.as_entire_binding(), scores, foreground, ranges]);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "main", &group, (channels as u32, 1, 1));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Which patches look alike to the model: DINOv2, figure 10, as a map for one patch.
 
-use super::common::{Binding, Program, Slice, for_chunks, groups, uniform, usable};
+use super::common::{Binding, Program, Recorder, Slice, for_chunks, groups, uniform, usable};
 use crate::ShaderError;
 
 const PROGRAM: &str = "similarity";
@@ -63,20 +63,20 @@ impl SimilarityProgram {
         Self { program: Program::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
     }
 
-    /// Records the similarity of `n` features to `queries.1` queries; nothing runs before the encoder is submitted.
+    /// Records the similarity of `n` features to `queries.1` queries.
     ///
     /// - `features`: `[n, dim]`.
     /// - `queries`: `[q, dim]`; patch `i` of a picture is `features.words(i * dim, dim)`.
     /// - `similarity`: `[q, n]` f32, or longer; written.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         features: Slice<'_>,
         (n, dim): (usize, usize),
         (queries, q): (Slice<'_>, usize),
         similarity: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         let (features, skip) = features.bind(device, PROGRAM, "features", n * dim)?;
         let (queries, skip_queries) = queries.bind(device, PROGRAM, "queries", q * dim)?;
         let (similarity, _) = Slice::whole(similarity).bind(device, PROGRAM, "similarity", q * n)?;
@@ -96,7 +96,7 @@ impl SimilarityProgram {
         };
         let uniform = uniform(device, PROGRAM, &parameters)?;
         let group = self.program.bind(device, &[uniform.as_entire_binding(), features, queries, similarity]);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, "main", &group, (groups.0, groups.1, q as u32));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Foreground and background from the first component: DINOv2, figure 1.
 
-use super::common::{Binding, Program, Slice, check_len, groups, storage, uniform};
+use super::common::{Binding, Program, Recorder, Slice, check_len, groups, storage, uniform};
 use crate::ShaderError;
 
 const PROGRAM: &str = "split";
@@ -144,18 +144,17 @@ impl SplitProgram {
     }
 
     /// Records the foreground of `n` patches in pictures of `rows` × `cols`; with `decide` after a decision on these
-    /// patches, otherwise by the one in the buffer. Nothing runs before the encoder is submitted.
-    #[allow(clippy::too_many_arguments)]
+    /// patches, otherwise by the one in the buffer.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         buffers: SplitBuffers<'_>,
         n: usize,
         (rows, cols): (usize, usize),
         dim: usize,
         decide: bool,
     ) -> Result<(), ShaderError> {
+        let device = recorder.device;
         check_len(PROGRAM, "patches", n, n.next_multiple_of((rows * cols).max(1)))?;
         let whole = |buffer, what, words| {
             Slice::whole(buffer).bind(device, PROGRAM, what, words).map(|(binding, _)| binding)
@@ -181,7 +180,7 @@ impl SplitProgram {
                 whole(buffers.foreground, "foreground", n)?,
             ],
         );
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         if decide {
             self.program.dispatch(&mut pass, "decide", &group, (1, 1, 1));
         }

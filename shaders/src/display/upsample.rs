@@ -1,7 +1,7 @@
 //! From a grid of patches to a picture.
 
 use super::colour_map::ColourMap;
-use super::common::{Binding, Program, Range, Slice, check_len, for_chunks, pixels, uniform};
+use super::common::{Binding, Program, Range, Recorder, Slice, check_len, for_chunks, pixels, uniform};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "upsample";
@@ -143,6 +143,17 @@ struct Parameters {
     polynomial: [[f32; 4]; 7],
 }
 
+/// Patches on the device, and how they become pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid<'a> {
+    /// `[rows, cols]`, a word each.
+    pub patches: Slice<'a>,
+    /// Rows and columns.
+    pub shape: (usize, usize),
+    /// What lies between the centres of patches.
+    pub filter: Filter,
+}
+
 /// The GPU program; see [`upsample_cpu`] and [`upsample_scalars_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct UpsampleProgram {
@@ -157,51 +168,41 @@ impl UpsampleProgram {
         Self { program: Program::new(device, PROGRAM, source, &bindings, &["colours", "scalars"]) }
     }
 
-    /// Records a picture of `[rows, cols]` packed colours that fills `target`, which has the format
-    /// [`super::FORMAT`] and usage `STORAGE_BINDING`. Nothing runs before the encoder is submitted.
+    /// Records a picture of packed colours that fills `target`, which has the format [`super::FORMAT`]
+    /// and usage `STORAGE_BINDING`.
     pub fn encode(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        grid: Slice<'_>,
-        shape: (usize, usize),
-        filter: Filter,
+        recorder: &mut Recorder<'_>,
+        grid: Grid<'_>,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
         let nothing = Range::Given(ColourRange::default());
-        self.record(device, encoder, "colours", grid, shape, filter, nothing, ColourMap::Grey, target)
+        self.record(recorder, "colours", grid, nothing, ColourMap::Grey, target)
     }
 
-    /// Records a picture of `[rows, cols]` f32, interpolated and then coloured; otherwise like [`UpsampleProgram::encode`].
-    #[allow(clippy::too_many_arguments)]
+    /// Records a picture of f32, interpolated and then coloured; otherwise like [`UpsampleProgram::encode`].
     pub fn encode_scalars<'r>(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
-        grid: Slice<'_>,
-        shape: (usize, usize),
-        filter: Filter,
+        recorder: &mut Recorder<'_>,
+        grid: Grid<'_>,
         range: impl Into<Range<'r>>,
         map: ColourMap,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
-        self.record(device, encoder, "scalars", grid, shape, filter, range.into(), map, target)
+        self.record(recorder, "scalars", grid, range.into(), map, target)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn record(
         &self,
-        device: &wgpu::Device,
-        encoder: &mut wgpu::CommandEncoder,
+        recorder: &mut Recorder<'_>,
         entry: &'static str,
-        grid: Slice<'_>,
-        (rows, cols): (usize, usize),
-        filter: Filter,
+        Grid { patches, shape: (rows, cols), filter }: Grid<'_>,
         range: Range<'_>,
         map: ColourMap,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
-        let (grid, skip) = grid.bind(device, PROGRAM, "grid", rows * cols)?;
+        let device = recorder.device;
+        let (grid, skip) = patches.bind(device, PROGRAM, "grid", rows * cols)?;
         let [lo, scale] = range.known();
         let parameters = Parameters {
             lo,
@@ -213,17 +214,18 @@ impl UpsampleProgram {
             polynomial: map.rows(),
         };
         let uniform = uniform(device, PROGRAM, &parameters)?;
-        range.fill(encoder, &uniform);
+        range.fill(recorder.encoder, &uniform);
         let view = target.create_view(&Default::default());
         let picture = wgpu::BindingResource::TextureView(&view);
         let group = self.program.bind(device, &[uniform.as_entire_binding(), grid, picture]);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = recorder.encoder.begin_compute_pass(&Default::default());
         self.program.dispatch(&mut pass, entry, &group, pixels(target));
         Ok(())
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

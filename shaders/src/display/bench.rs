@@ -131,7 +131,8 @@ pub fn noise(count: usize, seed: u32) -> Vec<f32> {
 
 /// `[rows * cols, dim]` features of a flat background with two objects that vary inside, and a little noise.
 ///
-/// Their covariance has four clear directions as long as `dim` is 4 or more.
+/// The covariance of everything has clear first directions, and so has that of the stronger object, as long as
+/// `dim` is 15 or more.
 pub fn two_objects(rows: usize, cols: usize, dim: usize) -> Vec<f32> {
     let mut features = noise(rows * cols * dim, 17);
     features.iter_mut().for_each(|v| *v *= 0.02);
@@ -143,9 +144,12 @@ pub fn two_objects(rows: usize, cols: usize, dim: usize) -> Vec<f32> {
             patch[(at + 3) % dim] += 0.6 * value;
         };
         add(1, 3.0);
-        if (x + 0.22).hypot(y + 0.1) < 0.21 {
+        let (u, v) = (x + 0.22, y + 0.1);
+        if u.hypot(v) < 0.21 {
             add(0, 6.0);
-            add(5, 9.0 * y);
+            add(5, 9.0 * v);
+            add(9, 7.0 * u);
+            add(11, 60.0 * u * v);
         } else if x > 0.05 && x < 0.4 && y.abs() < 0.3 {
             add(7, 4.0);
             add(5, 7.0 * x);

@@ -18,6 +18,8 @@ pub struct Split {
     pub direction: Vec<f32>,
     /// 1 or -1: what the component was turned by.
     pub sign: f32,
+    /// Mean score of the borders in units of the spread of all scores, before the turn; 0 where there are none.
+    pub evidence: f32,
     /// The share of the counting patches on the foreground's side.
     pub share: f32,
     /// Whether that share is plausible (2 % to 98 %); otherwise everything is foreground.
@@ -90,6 +92,7 @@ pub fn split_cpu(
     Split {
         direction: component.iter().map(|v| sign * v).collect(),
         sign,
+        evidence,
         share,
         plausible: PLAUSIBLE.contains(&share),
     }

@@ -39,19 +39,37 @@ fn noise(vector: u32, column: u32) -> f32 {
 var<workgroup> low: array<vec4<f32>, 256>;
 var<workgroup> high: array<vec4<f32>, 256>;
 
-// The sums over `width` invocations of eight numbers each, in low[0] and high[0].
-// Ends with a barrier; callers need another one before the next sum.
+var<workgroup> strips: array<f32, 64>;
+var<workgroup> total: array<f32, 8>;
+
+// The sums over `width` invocations of eight numbers each, in `total`. Few barriers: they cost more
+// than the additions. Ends with one; callers need another before the next sum.
 fn sum_up(t: u32, width: u32, l: vec4<f32>, h: vec4<f32>) {
     low[t] = l;
     high[t] = h;
     workgroupBarrier();
-    for (var half = width / 2u; half > 0u; half = half / 2u) {
-        if (t < half) {
-            low[t] += low[t + half];
-            high[t] += high[t + half];
+    // Eight strips of each of the eight numbers.
+    if (t < 64u) {
+        let m = t % 8u;
+        var sum = 0.0;
+        for (var i = t / 8u; i < width; i += 8u) {
+            if (m < 4u) {
+                sum += low[i][m];
+            } else {
+                sum += high[i][m - 4u];
+            }
         }
-        workgroupBarrier();
+        strips[t] = sum;
     }
+    workgroupBarrier();
+    if (t < 8u) {
+        var sum = 0.0;
+        for (var i = t; i < 64u; i += 8u) {
+            sum += strips[i];
+        }
+        total[t] = sum;
+    }
+    workgroupBarrier();
 }
 
 // Products of one column of all eight vectors with a number.
@@ -61,13 +79,13 @@ fn column(c: u32, x: f32, l: ptr<function, vec4<f32>>, h: ptr<function, vec4<f32
     *h += x * vec4<f32>(basis[4u * d + c], basis[5u * d + c], basis[6u * d + c], basis[7u * d + c]);
 }
 
-// Gram–Schmidt on `basis`, in order. The first of three passes finds vectors that depend on those
-// before them and puts noise in their place, the others make what there is exact; where even
+// Gram–Schmidt on `basis`, in order. The first of two passes finds vectors that depend on those
+// before them and puts noise in their place, the second makes what there is exact; where even
 // noise depends, all dimensions are taken and the vector is zero.
 fn gram_schmidt(t: u32) {
     let d = parameters.dim;
     for (var i = 0u; i < parameters.k; i += 1u) {
-        for (var pass_ = 0u; pass_ < 3u; pass_ += 1u) {
+        for (var pass_ = 0u; pass_ < 2u; pass_ += 1u) {
             var l = vec4<f32>(0.0);
             var h = vec4<f32>(0.0);
             for (var c = t; c < d; c += WIDTH) {
@@ -75,21 +93,14 @@ fn gram_schmidt(t: u32) {
             }
             sum_up(t, WIDTH, l, h);
             // Only those before it; then its own square.
-            var own = 0.0;
-            var a = low[0];
-            var b = high[0];
-            for (var m = 0u; m < 4u; m += 1u) {
-                if (m == i) {
-                    own = a[m];
-                }
-                if (m + 4u == i) {
-                    own = b[m];
-                }
-                if (m >= i) {
-                    a[m] = 0.0;
-                }
-                if (m + 4u >= i) {
-                    b[m] = 0.0;
+            let own = total[i];
+            var a = vec4<f32>(0.0);
+            var b = vec4<f32>(0.0);
+            for (var m = 0u; m < i; m += 1u) {
+                if (m < 4u) {
+                    a[m] = total[m];
+                } else {
+                    b[m - 4u] = total[m];
                 }
             }
             workgroupBarrier();
@@ -103,7 +114,7 @@ fn gram_schmidt(t: u32) {
                 left += x * x;
             }
             sum_up(t, WIDTH, vec4<f32>(left), vec4<f32>(0.0));
-            let rest = low[0].x;
+            let rest = total[0];
             workgroupBarrier();
             let dependent = !(rest > DEPENDENT * DEPENDENT * own);
             let factor = select(inverseSqrt(max(rest, 1e-38)), 0.0, dependent);
@@ -169,11 +180,7 @@ fn multiply(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     }
     sum_up(t, 64u, l, h);
     if (t < VECTORS) {
-        var v = low[0][t % 4u];
-        if (t >= 4u) {
-            v = high[0][t % 4u];
-        }
-        image[t * d + row] = v;
+        image[t * d + row] = total[t];
     }
 }
 
@@ -315,7 +322,7 @@ fn ritz(@builtin(local_invocation_index) t: u32) {
         }
         sum_up(t, WIDTH, l, h);
         if (t < VECTORS) {
-            small[i * 8u + t] = select(low[0][t % 4u], high[0][t % 4u], t >= 4u);
+            small[i * 8u + t] = total[t];
         }
         workgroupBarrier();
     }
@@ -388,7 +395,7 @@ fn ritz(@builtin(local_invocation_index) t: u32) {
         }
         sum_up(t, WIDTH, l, vec4<f32>(0.0));
         for (var i = 0u; i < n; i += 1u) {
-            agree[i][j] = low[0][i];
+            agree[i][j] = total[i];
         }
         workgroupBarrier();
     }

@@ -279,8 +279,9 @@ async fn chain(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), Shad
     let (rows, cols, dim, size) = (14, 15, 65, (45, 42));
     let shape = Shape { pictures: 2, rows, cols, dim };
     let n = rows * cols;
+    let mut pipeline = Pipeline::new(bench.device);
     for foreground in [false, true] {
-        let mut pipeline = Pipeline::new(bench.device);
+        pipeline.forget();
         let mut twin = PipelineCpu::default();
         let background = Background::Dim;
         let options =

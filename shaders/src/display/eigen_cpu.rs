@@ -113,13 +113,13 @@ fn multiply(matrix: &[f32], dim: usize, scale: f64, vectors: &[Vec<f64>]) -> Vec
     (0..vectors.len()).map(|m| out.iter().map(|row| row[m]).collect()).collect()
 }
 
-/// In order. The first of three passes puts noise in the place of what depends on the vectors before
+/// In order. The first of two passes puts noise in the place of what depends on the vectors before
 /// it; where even noise depends, all dimensions are taken and the vector is zero.
 fn gram_schmidt(vectors: &mut [Vec<f64>]) {
     for i in 0..vectors.len() {
         let (before, rest) = vectors.split_at_mut(i);
         let vector = &mut rest[0];
-        for pass in 0..3 {
+        for pass in 0..2 {
             let own = dot(vector, vector);
             let along: Vec<f64> = before.iter().map(|other| dot(vector, other)).collect();
             for (other, along) in before.iter().zip(along) {

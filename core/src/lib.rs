@@ -10,6 +10,7 @@ pub mod device;
 pub mod engine;
 pub mod eval;
 pub mod features;
+pub mod fused;
 pub mod model;
 pub mod rng;
 pub mod ssl;

@@ -6,9 +6,13 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+pub mod check;
+pub mod cpu;
 pub mod cross_entropy;
+pub mod cube;
 pub mod dispatch;
 pub mod display;
+pub mod launch;
 pub mod layer_norm;
 pub mod neighbours;
 pub mod pca_colour;
@@ -54,6 +58,14 @@ pub enum ShaderError {
         what: &'static str,
         /// Where it starts, in bytes.
         offset: u64,
+    },
+    /// The device or the program can't do this at all.
+    #[error("{program}: no support for {what}")]
+    Unsupported {
+        /// The program.
+        program: &'static str,
+        /// What it can't do.
+        what: String,
     },
     /// GPU memory could not be read back; the device is usually lost when this happens.
     #[error("can't read results back from the GPU: {0}")]

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::layers::Linear;
-use super::packing::{Group, Packing};
+use super::packing::Group;
 use crate::rng::Stream;
 
 /// Self-attention with one fused projection for queries, keys and values.
@@ -27,22 +27,9 @@ impl Attention {
         }
     }
 
-    /// `[tokens, dim]` to `[tokens, dim]`; tokens of different crops do not see each other.
-    pub fn forward(&self, x: Tensor<2>, packing: &Packing) -> Tensor<2> {
-        let qkv = self.qkv.forward(x);
-        let mixed: Vec<Tensor<2>> = packing
-            .spans()
-            .map(|(start, group)| {
-                let rows = group.count * group.tokens;
-                let part =
-                    if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
-                let [q, k, v] = self.split(part, group);
-                let mixed = softmax(q.matmul(k.transpose()), 3).matmul(v);
-                let [_, _, _, width] = mixed.dims();
-                mixed.swap_dims(1, 2).reshape([rows, self.heads * width])
-            })
-            .collect();
-        self.proj.forward(concatenate(mixed))
+    /// Number of heads.
+    pub fn heads(&self) -> usize {
+        self.heads
     }
 
     /// Softmax of queries against keys, `[count, heads, queries, tokens]`, for one group of crops.

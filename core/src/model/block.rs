@@ -1,13 +1,18 @@
 //! One pre-norm transformer block with LayerScale and batch-subset stochastic depth.
 
+use std::sync::Arc;
+
 use burn::module::Module;
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::attention::Attention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
-use super::layers::{LayerNorm, LayerScale};
-use super::packing::{Packing, Subset};
+use super::layers::{LayerNorm, LayerScale, Linear};
+use super::packing::Packing;
+use crate::fused::{
+    AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
+};
 use crate::rng::Stream;
 
 /// `x + ls1(attn(norm1(x)))`, then `x + ls2(mlp(norm2(x)))`.
@@ -36,6 +41,18 @@ pub struct DropPath<'a> {
     pub rng: &'a mut Stream,
 }
 
+/// How a forward pass runs beside the model's own sizes.
+#[derive(Debug, Default)]
+pub struct Pass<'a, 'b> {
+    /// Stochastic depth, for training only.
+    pub drop: Option<&'a mut DropPath<'b>>,
+    /// Numbers that the branches compute with.
+    pub precision: Precision,
+    /// Keep only the input of each branch for the backward pass and compute the rest again: less memory, a third
+    /// more work.
+    pub checkpoint: bool,
+}
+
 impl Block {
     /// Randomly initialised.
     pub fn init(config: &VitConfig, rng: &mut Stream, device: &Device) -> Self {
@@ -50,37 +67,45 @@ impl Block {
         }
     }
 
-    /// `[tokens, dim]` to `[tokens, dim]`; `drop` is for training only.
-    pub fn forward(&self, x: Tensor<2>, packing: &Packing, mut drop: Option<&mut DropPath>) -> Tensor<2> {
-        let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng));
-        let x = residual(x, packing, draw(), |x, packing| {
-            scaled(&self.ls1, self.attn.forward(self.norm1.forward(x), packing))
-        });
-        residual(x, packing, draw(), |x, _| scaled(&self.ls2, self.mlp.forward(self.norm2.forward(x))))
+    /// `[tokens, dim]` to `[tokens, dim]`, one fused operation for each of the two branches.
+    pub fn forward(&self, x: Tensor<2>, packing: &Arc<Packing>, pass: &mut Pass) -> Tensor<2> {
+        let mut draw = || {
+            let drop = pass.drop.as_deref_mut()?;
+            packing.draw_subset(drop.rate, drop.rng).map(Arc::new)
+        };
+        let (first, second) = (draw(), draw());
+        let (precision, checkpoint) = (pass.precision, pass.checkpoint);
+
+        let plan = AttentionPlan {
+            packing: packing.clone(),
+            subset: first,
+            heads: self.attn.heads(),
+            qkv_bias: self.attn.qkv.bias.is_some(),
+            gamma: self.ls1.is_some(),
+            precision,
+            checkpoint,
+        };
+        let x =
+            attention_branch(x, parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1), plan);
+
+        let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
+        let plan = FeedForwardPlan { subset: second, kind, gamma: self.ls2.is_some(), precision, checkpoint };
+        feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
     }
 }
 
-fn scaled(scale: &Option<LayerScale>, x: Tensor<2>) -> Tensor<2> {
-    match scale {
-        Some(scale) => scale.forward(x),
-        None => x,
-    }
-}
-
-/// `x + branch(x)`. With a subset the branch sees only the kept crops, so that dropping saves its work.
-fn residual(
-    x: Tensor<2>,
-    packing: &Packing,
-    subset: Option<Subset>,
-    branch: impl FnOnce(Tensor<2>, &Packing) -> Tensor<2>,
-) -> Tensor<2> {
-    let Some(Subset { packing, rows, scale }) = subset else {
-        return x.clone() + branch(x, packing);
-    };
-    let device = x.device().without_autodiff();
-    let kept = rows.len();
-    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [kept]), &device);
-    let scale = Tensor::<2>::from_data(TensorData::new(scale, [kept, 1]), &device);
-    let out = branch(x.clone().select(0, rows.clone()), &packing) * scale;
-    x.select_assign(0, rows, out, IndexingUpdateOp::Add)
+/// Parameters of a branch in the order that [`crate::fused`] takes them.
+fn parameters(
+    norm: &LayerNorm,
+    inner: &Linear,
+    outer: &Linear,
+    scale: &Option<LayerScale>,
+) -> Vec<BranchParameter> {
+    let mut list: Vec<BranchParameter> =
+        vec![norm.weight.val().into(), norm.bias.val().into(), inner.weight.val().into()];
+    list.extend(inner.bias.as_ref().map(|bias| bias.val().into()));
+    list.push(outer.weight.val().into());
+    list.extend(outer.bias.as_ref().map(|bias| bias.val().into()));
+    list.extend(scale.as_ref().map(|scale| scale.gamma.val().into()));
+    list
 }

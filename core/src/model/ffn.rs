@@ -1,10 +1,11 @@
 //! The feed-forward network of a block: MLP or SwiGLU.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::Device;
 
 use super::config::{FfnKind, VitConfig};
 use super::layers::Linear;
+use crate::fused::FeedForward;
 use crate::rng::Stream;
 
 /// Either `fc2(gelu(fc1(x)))` or `w3(silu(gate) * value)`; the fields of the other kind are `None`.
@@ -40,19 +41,12 @@ impl Ffn {
         }
     }
 
-    /// `[tokens, dim]` to `[tokens, dim]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    /// What kind it is, and its first and second layer.
+    pub(super) fn layers(&self) -> Option<(FeedForward, &Linear, &Linear)> {
         match (&self.fc1, &self.fc2, &self.w12, &self.w3) {
-            // The exact GELU (erf), not the tanh approximation.
-            (Some(fc1), Some(fc2), _, _) => fc2.forward(activation::gelu(fc1.forward(x))),
-            (_, _, Some(w12), Some(w3)) => {
-                let packed = w12.forward(x);
-                let hidden = packed.dims()[1] / 2;
-                let gate = packed.clone().narrow(1, 0, hidden);
-                let value = packed.narrow(1, hidden, hidden);
-                w3.forward(activation::silu(gate) * value)
-            }
-            _ => x,
+            (Some(fc1), Some(fc2), _, _) => Some((FeedForward::Mlp, fc1, fc2)),
+            (_, _, Some(w12), Some(w3)) => Some((FeedForward::SwiGlu, w12, w3)),
+            _ => None,
         }
     }
 }

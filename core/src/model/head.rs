@@ -1,7 +1,7 @@
 //! The projection head: MLP, L2 normalisation, weight-normalised prototypes.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation::gelu};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{Linear, constant, uniform};
@@ -73,12 +73,19 @@ impl DinoHead {
 
     /// `[rows, dim]` to logits `[rows, K]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.project(x).matmul(self.last_layer.directions().transpose())
+    }
+
+    /// The MLP and its L2 normalisation: `[rows, dim]` to `[rows, bottleneck]`. Logits are these times the
+    /// [directions](Prototypes::directions).
+    pub fn project(&self, x: Tensor<2>) -> Tensor<2> {
         let last = self.mlp.len() - 1;
-        let bottleneck = self.mlp.iter().enumerate().fold(x, |x, (i, layer)| {
-            let x = layer.forward(x);
-            if i < last { gelu(x) } else { x }
-        });
-        normalize(bottleneck, 1e-12).matmul(self.last_layer.directions().transpose())
+        let bottleneck = self
+            .mlp
+            .iter()
+            .enumerate()
+            .fold(x, |x, (i, layer)| if i < last { layer.forward_gelu(x) } else { layer.forward(x) });
+        normalize(bottleneck, 1e-12)
     }
 
     /// Official key of a parameter path: `mlp.1` is `mlp.2` there, because GELUs are counted too.
@@ -97,7 +104,7 @@ impl DinoHead {
 
 impl Prototypes {
     /// The rows that logits are taken with, `[K, bottleneck]`.
-    fn directions(&self) -> Tensor<2> {
+    pub fn directions(&self) -> Tensor<2> {
         // No epsilon: PyTorch's weight norm has none.
         let v = self.weight_v.val();
         let norm = v.clone().square().sum_dim(1).sqrt();

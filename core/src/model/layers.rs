@@ -1,8 +1,9 @@
 //! The small parts that every block is made of, with PyTorch's parameter names and layouts.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData, activation::gelu};
 
+use crate::fused;
 use crate::rng::{self, RngExt, Stream};
 
 /// A fully connected layer: `y = x Wᵀ + b`.
@@ -23,9 +24,20 @@ impl Linear {
         }
     }
 
-    /// `[..., in]` to `[..., out]`.
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::linear(x, self.weight.val().transpose(), self.bias.as_ref().map(|b| b.val()))
+    /// `[rows, in]` to `[rows, out]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.bias {
+            Some(bias) => fused::linear(x, self.weight.val(), bias.val()),
+            None => x.matmul(self.weight.val().transpose()),
+        }
+    }
+
+    /// `gelu` of it: `[rows, in]` to `[rows, out]`. The exact GELU (erf), not the tanh approximation.
+    pub fn forward_gelu(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.bias {
+            Some(bias) => fused::linear_gelu(x, self.weight.val(), bias.val()),
+            None => gelu(x.matmul(self.weight.val().transpose())),
+        }
     }
 }
 
@@ -44,9 +56,9 @@ impl LayerNorm {
         Self { weight: constant([dim], 1.0, device), bias: constant([dim], 0.0, device) }
     }
 
-    /// `[..., dim]` to `[..., dim]`.
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), 1e-6)
+    /// `[rows, dim]` to `[rows, dim]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        fused::layer_norm(x, self.weight.val(), self.bias.val(), 1e-6)
     }
 }
 
@@ -61,11 +73,6 @@ impl LayerScale {
     /// All gains `value` (1e-5 when training from scratch).
     pub fn init(dim: usize, value: f32, device: &Device) -> Self {
         Self { gamma: constant([dim], value, device) }
-    }
-
-    /// `[tokens, dim]` to `[tokens, dim]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x * self.gamma.val().unsqueeze()
     }
 }
 

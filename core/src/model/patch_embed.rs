@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::layers::uniform;
+use crate::fused;
 use crate::rng::Stream;
 
 /// A convolution whose stride is its kernel, kept under its official name `patch_embed.proj`.
@@ -42,11 +43,7 @@ impl PatchEmbed {
             .reshape([batch, channels, rows, patch, cols, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch * rows * cols, values]);
-        let weight = self.proj.weight.val().reshape([dim, values]).transpose();
-        burn::tensor::module::linear(patches, weight, Some(self.proj.bias.val())).reshape([
-            batch,
-            rows * cols,
-            dim,
-        ])
+        let weight = self.proj.weight.val().reshape([dim, values]);
+        fused::linear(patches, weight, self.proj.bias.val()).reshape([batch, rows * cols, dim])
     }
 }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::excessive_precision)] // The reference's digits, as printed.
 
+use std::sync::Arc;
+
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 
-use super::block::DropPath;
+use super::block::{DropPath, Pass};
 use super::head::{DinoHead, HeadConfig};
 use super::params::{self, take_gradients};
 use super::vit::{Crops, Layers, Vit};
@@ -180,7 +182,7 @@ fn one_packed_pass_equals_separate_passes_with_gradients() {
     let loss = |f: &[super::Features]| {
         f.iter().map(|f| f.prenorm.clone().powi_scalar(2).sum()).reduce(|a, b| a + b).unwrap()
     };
-    let packed = vit.forward_packed(&[crops(&global), crops(&local)], None);
+    let packed = vit.forward_packed(&[crops(&global), crops(&local)], Pass::default());
     let apart = [vit.forward(global, None), vit.forward(local, None)];
     for (a, b) in packed.iter().zip(&apart) {
         close(host(a.patches.clone()), &host(b.patches.clone()), 1e-5);
@@ -212,32 +214,25 @@ fn masked_pixels_do_not_matter() {
 fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let vit = Vit::init(&VitConfig { layerscale: Some(0.5), ..tiny() }, 5, &Device::flex());
     let block = &vit.blocks[0];
-    let packing = super::Packing::single(10, 3);
+    let packing = Arc::new(super::Packing::single(10, 3));
     let x = Tensor::<2>::random([30, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
-    let plain =
-        block.ls1.as_ref().unwrap().forward(block.attn.forward(block.norm1.forward(x.clone()), &packing));
-    // The same draws twice: once through the block, once by hand.
-    let mut rng = stream(9, "drop", 0, 0);
-    let first = packing.draw_subset(0.3, &mut rng).unwrap();
+    // The attention branch alone: the other adds nothing.
+    let mut block = block.clone();
+    block.ls2 = Some(super::layers::LayerScale::init(8, 0.0, &Device::flex()));
+    let plain = host(block.forward(x.clone(), &packing, &mut Pass::default()) - x.clone());
+    // The same draws twice: once by hand, once through the block.
     let rate = 0.3;
-    let mut rng = stream(9, "drop", 0, 0);
-    let out = block.forward(x.clone(), &packing, Some(&mut DropPath { rate, rng: &mut rng }));
-    assert_eq!(out.dims(), [30, 8]);
-    // After the attention branch alone: kept rows move by 10/7 of the plain residual, others not at all.
+    let first = packing.draw_subset(rate, &mut stream(9, "drop", 0, 0)).unwrap();
     let kept: Vec<usize> = first.rows.iter().map(|r| *r as usize).collect();
-    let (plain, before) = (host(plain), host(x.clone()));
     let mut rng = stream(9, "drop", 0, 0);
-    let no_ffn = {
-        let mut block = block.clone();
-        block.mlp.fc1 = None; // the identity
-        block.ls2 = Some(super::layers::LayerScale::init(8, 0.0, &Device::flex()));
-        host(block.forward(x, &packing, Some(&mut DropPath { rate, rng: &mut rng })))
-    };
+    let mut drop = DropPath { rate, rng: &mut rng };
+    let mut pass = Pass { drop: Some(&mut drop), ..Pass::default() };
+    let (before, out) = (host(x.clone()), host(block.forward(x, &packing, &mut pass)));
     for row in 0..30 {
         let factor = if kept.contains(&row) { 10.0 / 7.0 } else { 0.0 };
         for c in 0..8 {
             let want = before[row * 8 + c] + factor * plain[row * 8 + c];
-            assert!((no_ffn[row * 8 + c] - want).abs() < 1e-5, "row {row}");
+            assert!((out[row * 8 + c] - want).abs() < 1e-5, "row {row}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The backbone, top to bottom as in the paper: patches, tokens, positions, blocks, norm.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::attention::concatenate;
-use super::block::{Block, DropPath};
+use super::block::{Block, Pass};
 use super::config::VitConfig;
 use super::layers::{LayerNorm, constant, normal};
 use super::packing::{Group, Packing};
@@ -102,23 +104,21 @@ impl Vit {
         }
     }
 
-    /// All crops in one packed pass; one result for each entry of `crops`. `drop` is for training only.
+    /// All crops in one packed pass; one result for each entry of `crops`.
     ///
     /// Equal to passing each entry alone: crops never see each other.
-    pub fn forward_packed(&self, crops: &[Crops], mut drop: Option<&mut DropPath>) -> Vec<Features> {
+    pub fn forward_packed(&self, crops: &[Crops], mut pass: Pass) -> Vec<Features> {
         let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|c| self.prepare_tokens(c)).unzip();
-        let packing = Packing { groups };
-        let x = self
-            .blocks
-            .iter()
-            .fold(concatenate(tokens), |x, block| block.forward(x, &packing, drop.as_deref_mut()));
+        let packing = Arc::new(Packing { groups });
+        let x =
+            self.blocks.iter().fold(concatenate(tokens), |x, block| block.forward(x, &packing, &mut pass));
         let normed = self.norm.forward(x.clone());
         packing.spans().map(|(start, group)| self.features(&x, &normed, start, group)).collect()
     }
 
     /// One batch of crops, no stochastic depth.
     pub fn forward(&self, images: Tensor<4>, masks: Option<Tensor<2, Bool>>) -> Features {
-        self.forward_packed(&[Crops { images, masks }], None).swap_remove(0)
+        self.forward_packed(&[Crops { images, masks }], Pass::default()).swap_remove(0)
     }
 
     /// The residual stream behind chosen blocks, with the final norm on each of them or without.
@@ -133,10 +133,10 @@ impl Vit {
         };
         assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
         let (mut x, group) = self.prepare_tokens(&Crops { images, masks: None });
-        let packing = Packing { groups: vec![group] };
+        let packing = Arc::new(Packing { groups: vec![group] });
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, &packing, None);
+            x = block.forward(x, &packing, &mut Pass::default());
             if wanted.contains(&i) {
                 let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
                 let Features { cls, patches, prenorm: tokens, .. } =
@@ -155,8 +155,8 @@ impl Vit {
     /// When the block does not exist.
     pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
         let (x, group) = self.prepare_tokens(&Crops { images, masks: None });
-        let packing = Packing { groups: vec![group] };
-        let x = self.blocks[..block].iter().fold(x, |x, b| b.forward(x, &packing, None));
+        let packing = Arc::new(Packing { groups: vec![group] });
+        let x = self.blocks[..block].iter().fold(x, |x, b| b.forward(x, &packing, &mut Pass::default()));
         let block = &self.blocks[block];
         block.attn.probabilities(block.norm1.forward(x), group, query)
     }

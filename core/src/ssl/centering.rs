@@ -1,9 +1,10 @@
 //! What keeps the teacher from collapsing: softmax with a moving centre, or Sinkhorn–Knopp.
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::collective::Collective;
+use crate::fused;
 
 /// How teacher logits become targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,8 @@ pub const CENTER_MOMENTUM: f64 = 0.9;
 
 /// `softmax((logits - center) / temperature)`: logits `[rows, K]`, centre `[1, K]`.
 pub fn softmax_center(logits: Tensor<2>, center: Tensor<2>, temperature: f64) -> Tensor<2> {
-    softmax((logits - center).div_scalar(temperature), 1)
+    let center = center.reshape([-1]);
+    fused::softmax_center(logits, center, temperature)
 }
 
 /// The centre after a batch: `0.9 c + 0.1 mean(logits)`.
@@ -65,6 +67,11 @@ pub fn sinkhorn_knopp<C: Collective>(
     collective: &C,
 ) -> Tensor<2> {
     let [rows, prototypes] = logits.dims();
+    if collective.ranks() == 1 {
+        // Alone nothing has to be summed over processes in between, and it is one program.
+        let weights = weights.unwrap_or_else(|| Tensor::ones([rows, 1], &logits.device()));
+        return fused::sinkhorn(logits, weights.reshape([rows]), temperature, SINKHORN_ITERATIONS);
+    }
     let weights = weights.unwrap_or_else(|| Tensor::ones([rows, 1], &logits.device()));
     let total = collective.sum(weights.clone().sum()).unsqueeze::<2>().clamp_min(1.0);
     let shift = logits.clone().max().unsqueeze::<2>();

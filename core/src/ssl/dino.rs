@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::fused::Pairs;
+
 /// The two parts of the DINO loss, each `[1]`, already divided by the number of crop pairs.
 #[derive(Clone, Debug)]
 pub struct DinoLoss {
@@ -11,41 +13,38 @@ pub struct DinoLoss {
     pub global: Tensor<1>,
 }
 
-/// Cross-entropy over all crop pairs of `images` images.
+/// Which teacher crops each student row meets: global crops (crop 1 of all images, then crop 2), then local crops,
+/// crop-major. A global crop meets the other global crop of its image; a local crop meets both.
+pub fn pairs(images: usize, locals: usize) -> Pairs {
+    let swapped = (0..2 * images).map(|row| (row + images) % (2 * images));
+    let first = swapped.chain((0..locals * images).map(|row| row % images));
+    let second =
+        (0..2 * images).map(|_| -1).chain((0..locals * images).map(|row| (images + row % images) as i32));
+    Pairs { first: first.map(|row| row as i32).collect(), second: second.collect() }
+}
+
+/// The mean over all crop pairs: `2 + 2 locals` a picture.
 ///
-/// * `targets` `[2 images, K]`: teacher probabilities, crop 1 of all images, then crop 2.
-/// * `local` `[locals images, K]`, `global` `[2 images, K]`: student log-probabilities, crop-major.
-/// * `locals`: local crops per image. Pairs are `2 + 2 locals`: global pairs are cross-view only.
-pub fn dino_loss(
-    targets: Tensor<2>,
-    local: Option<Tensor<2>>,
-    global: Tensor<2>,
-    locals: usize,
-    images: usize,
-) -> DinoLoss {
-    let [_, k] = targets.dims();
+/// `rows` `[(2 + locals) images]`: cross-entropies of the student's rows against their [`pairs`].
+pub fn dino_loss(rows: Tensor<1>, locals: usize, images: usize) -> DinoLoss {
     let pairs = (2 + 2 * locals) as f64;
-    let first = targets.clone().narrow(0, 0, images);
-    let second = targets.narrow(0, images, images);
-    // Row i of the student's crop 1 meets the teacher's crop 2, and the other way round.
-    let swapped = Tensor::cat(vec![second.clone(), first.clone()], 0);
     let per_image = 1.0 / (images as f64 * pairs);
-    let global_loss = (swapped * global).sum().mul_scalar(-per_image);
-    let local_loss = match local {
-        // Both teacher crops meet the same student row, so their targets can be added first.
-        Some(local) => {
-            let both = (first + second).reshape([1, images, k]);
-            (local.reshape([locals, images, k]) * both).sum().mul_scalar(-per_image)
-        }
-        None => global_loss.clone().zeros_like(),
+    let sum = |from: usize, count: usize| rows.clone().narrow(0, from, count).sum().mul_scalar(per_image);
+    let global = sum(0, 2 * images);
+    let local = match locals {
+        0 => global.clone().zeros_like(),
+        _ => sum(2 * images, locals * images),
     };
-    DinoLoss { local: local_loss, global: global_loss }
+    DinoLoss { local, global }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::ssl::student_log_probabilities;
+    use crate::fused::cross_entropy;
+    use crate::ssl::STUDENT_TEMPERATURE;
     use burn::tensor::{Device, TensorData};
 
     fn matrix(values: &[f32], rows: usize) -> Tensor<2> {
@@ -53,32 +52,42 @@ mod tests {
         Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
     }
 
+    /// Losses of logits against targets: with unit prototypes the head's output is the logits.
+    fn loss(logits: &[f32], targets: &[f32], locals: usize, images: usize) -> DinoLoss {
+        let rows = (2 + locals) * images;
+        let pairs = Arc::new(pairs(images, locals));
+        let unit = Tensor::eye(3, &Device::flex());
+        let targets = matrix(targets, 2 * images);
+        let rows = cross_entropy(matrix(logits, rows), unit, targets, pairs, STUDENT_TEMPERATURE).loss;
+        dino_loss(rows, locals, images)
+    }
+
     #[test]
     fn global_cross_entropy_matches_the_reference() {
         // One image: student crops s0, s1 against targets t; cross pairing swaps the targets back.
-        let s = student_log_probabilities(matrix(&[0.2, 0.1, -0.3, 0.0, 0.5, 0.1], 2));
-        let t = matrix(&[0.1, 0.8, 0.1, 0.7, 0.2, 0.1], 2);
-        let loss = dino_loss(t, None, s, 0, 1);
+        let loss = loss(&[0.2, 0.1, -0.3, 0.0, 0.5, 0.1], &[0.1, 0.8, 0.1, 0.7, 0.2, 0.1], 0, 1);
         let got: f32 = loss.global.into_scalar();
         // 0.971460 is the mean over the two rows; two pairs, one image: the sum of rows over 2.
         assert!((got - 0.971460).abs() < 1e-5, "{got}");
+        assert_eq!(loss.local.into_scalar::<f32>(), 0.0);
     }
 
     #[test]
     fn local_loss_meets_both_teacher_crops() {
-        let values: Vec<f32> = (0..12).map(|i| (i as f32 * 0.7).sin()).collect();
-        let local = student_log_probabilities(matrix(&values, 4)); // 2 locals x 2 images
-        let t = matrix(&[0.5, 0.3, 0.2, 0.1, 0.1, 0.8, 0.6, 0.2, 0.2, 0.3, 0.3, 0.4], 4);
-        let g = student_log_probabilities(matrix(&values, 4));
-        let got: f32 = dino_loss(t.clone(), Some(local.clone()), g, 2, 2).local.into_scalar();
-        let (l, t): (Vec<f32>, Vec<f32>) =
-            (local.into_data().iter::<f32>().collect(), t.into_data().iter::<f32>().collect());
+        let logits: Vec<f32> = (0..24).map(|i| (i as f32 * 0.7).sin()).collect(); // 2 globals, 2 locals x 2 images
+        let t = [0.5, 0.3, 0.2, 0.1, 0.1, 0.8, 0.6, 0.2, 0.2, 0.3, 0.3, 0.4];
+        let got: f32 = loss(&logits, &t, 2, 2).local.into_scalar();
+        let log_probability = |row: usize, k: usize| {
+            let row = &logits[row * 3..row * 3 + 3];
+            row[k] / 0.1 - row.iter().map(|l| (l / 0.1).exp()).sum::<f32>().ln()
+        };
         let mut want = 0.0;
         for crop in 0..2 {
             for view in 0..2 {
                 for image in 0..2 {
                     for k in 0..3 {
-                        want -= t[(view * 2 + image) * 3 + k] * l[(crop * 2 + image) * 3 + k] / 2.0 / 6.0;
+                        let row = 4 + crop * 2 + image;
+                        want -= t[(view * 2 + image) * 3 + k] * log_probability(row, k) / 2.0 / 6.0;
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! The KoLeo regulariser: pushes the features of a batch apart (Sablayrolles et al. 2019).
 
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
+use crate::fused::nearest;
 use crate::model::head::normalize;
 
 /// KoLeo of one view's CLS tokens.
@@ -21,25 +22,16 @@ const EPS: f64 = 1e-8;
 pub fn koleo(features: Tensor<2>) -> Koleo {
     let [rows, dim] = features.dims();
     let x = normalize(features, EPS);
-    let nearest = nearest_neighbours(x.clone().without_autodiff());
-    let neighbours = x.clone().gather(0, nearest.reshape([rows, 1]).expand([rows, dim]));
+    let neighbours = nearest(x.clone().without_autodiff());
+    let neighbours = x.clone().gather(0, neighbours.reshape([rows, 1]).expand([rows, dim]));
     let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();
     Koleo { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }
-}
-
-/// Index of the most similar other row, `[rows]`. The diagonal counts as -1, as upstream.
-fn nearest_neighbours(x: Tensor<2>) -> Tensor<1, Int> {
-    let rows = x.dims()[0];
-    let device = x.device();
-    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
-    let diagonal = Tensor::<2, Bool>::from_data(TensorData::new(diagonal, [rows, rows]), &device);
-    x.clone().matmul(x.transpose()).mask_fill(diagonal, -1.0).argmax(1).reshape([rows])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     fn loss(values: &[f32]) -> f32 {
         let shape = [values.len() / 2, 2];

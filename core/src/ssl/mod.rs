@@ -11,15 +11,10 @@ pub use centering::Centering;
 pub use collective::{Collective, OneProcess};
 pub use masking::{MaskRecipe, Masks};
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::Tensor;
 
 /// Temperature of the student's softmax, the same in every recipe.
 pub const STUDENT_TEMPERATURE: f64 = 0.1;
-
-/// `log_softmax(logits / 0.1)` of student logits `[rows, K]`.
-pub fn student_log_probabilities(logits: Tensor<2>) -> Tensor<2> {
-    log_softmax(logits.mul_scalar(1.0 / STUDENT_TEMPERATURE), 1)
-}
 
 /// Entropy of each row of probabilities, `[rows, K]` to `[rows, 1]`; 0 log 0 counts as 0.
 pub fn entropy(probabilities: Tensor<2>) -> Tensor<2> {

@@ -36,8 +36,8 @@ pub struct Part {
     pub masks: Tensor<2, Bool>,
     /// Flat indices of the masked patches, padded.
     pub mask_indices: Tensor<1, Int>,
-    /// `[rows, 1]`: 1 / (masked patches of the crop), 0 for padding.
-    pub mask_weights: Tensor<2>,
+    /// `[rows]`: 1 / (masked patches of the crop), 0 for padding.
+    pub mask_weights: Tensor<1>,
     /// `[rows, 1]`: 1, or 0 for padding.
     pub mask_valid: Tensor<2>,
 }
@@ -69,7 +69,7 @@ pub fn split(crops: HostCrops, masks: &Masks, parts: usize, rows: usize, device:
                 local: (crops.locals > 0).then(|| pick(crops.local, crops.locals, crops.local_size)),
                 masks: Tensor::from_data(TensorData::new(masks.masked, [2 * images, masks.patches]), device),
                 mask_indices: Tensor::from_data(TensorData::new(rows.indices, [length]), device),
-                mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length, 1]), device),
+                mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),
                 mask_valid: Tensor::from_data(TensorData::new(valid, [length, 1]), device),
             }
         })

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod fields;
 pub mod health;
+pub mod loss_scale;
 pub mod memory;
 pub mod metrics;
 pub mod network;

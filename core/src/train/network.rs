@@ -73,15 +73,6 @@ impl Network {
         let keys = Self { ibot_head: None, ..self.clone() };
         params::load(self, dict, |path| keys.official_key(path))
     }
-
-    /// Moves towards `student`: `teacher = m teacher + (1 - m) student`, heads included.
-    pub fn follow(self, student: &Self, momentum: f64) -> Self {
-        let student = params::values(student);
-        params::update(self, |name, teacher| match student.get(name) {
-            Some(student) => teacher.mul_scalar(momentum) + student.clone().mul_scalar(1.0 - momentum),
-            None => teacher,
-        })
-    }
 }
 
 /// Gathers rows of patch tokens: `[crops, patches, dim]` and flat indices to `[rows, dim]`.

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::network::Network;
 use super::recipe::Optim;
 use super::schedule::Scheduled;
+use crate::fused::{Rates, Updated, adamw, squared_norm};
 use crate::model::params::{self, Named};
 
 /// What makes a parameter different from others of its network.
@@ -51,51 +52,91 @@ pub struct AdamW {
 
 const EPS: f64 = 1e-8;
 
+/// Gradients of a step with what scales them.
+#[derive(Debug)]
+pub struct Clipped {
+    /// By parameter path, before clipping.
+    pub gradients: Named,
+    /// Factor of each sub-module, `[1]`: large gradients of a head do not slow the backbone.
+    pub factors: Vec<(&'static str, Tensor<1>)>,
+}
+
 impl AdamW {
-    /// One update of all parameters that have a gradient.
-    pub fn step(&mut self, network: Network, gradients: &Named, now: &Scheduled, recipe: &Optim) -> Network {
+    /// One update of all parameters that have a gradient; the teacher follows the student's new values:
+    /// `teacher = m teacher + (1 - m) student`, heads included.
+    ///
+    /// With `skip_not_finite` a sub-module whose gradients overflowed stays as it was.
+    pub fn step(
+        &mut self,
+        student: Network,
+        teacher: Network,
+        clipped: Clipped,
+        now: &Scheduled,
+        recipe: &Optim,
+        skip_not_finite: bool,
+    ) -> (Network, Network) {
         self.steps += 1;
-        let depth = network.backbone.config.depth;
-        let (b1, b2) = (recipe.beta1, recipe.beta2);
-        let correction1 = 1.0 - b1.powf(self.steps as f64);
-        let correction2 = (1.0 - b2.powf(self.steps as f64)).sqrt();
-        params::update(network, |name, value| {
-            let Some(gradient) = gradients.get(name) else { return value };
-            let group = group(name, depth, recipe.layer_decay, recipe.patch_embed_lr);
-            let lr = group.lr * if group.is_last_layer { now.last_layer_lr } else { now.lr };
-            let decay = group.weight_decay * now.weight_decay;
-            let square = gradient.clone().square().mul_scalar(1.0 - b2);
-            let first = match self.first.remove(name) {
-                Some(m) => m.mul_scalar(b1) + gradient.clone().mul_scalar(1.0 - b1),
-                None => gradient.clone().mul_scalar(1.0 - b1),
-            };
-            let second = match self.second.remove(name) {
-                Some(v) => v.mul_scalar(b2) + square,
-                None => square,
-            };
-            let denominator = second.clone().sqrt().div_scalar(correction2).add_scalar(EPS);
-            let update = first.clone().div(denominator).mul_scalar(lr / correction1);
-            self.first.insert(name.to_owned(), first);
-            self.second.insert(name.to_owned(), second);
-            value.mul_scalar(1.0 - lr * decay) - update
-        })
+        let depth = student.backbone.config.depth;
+        let rates = Rates {
+            beta1: recipe.beta1,
+            beta2: recipe.beta2,
+            eps: EPS,
+            steps: self.steps,
+            momentum: now.momentum,
+            skip_not_finite,
+        };
+        let Clipped { mut gradients, factors } = clipped;
+        let mut teachers = params::values(&teacher);
+        let mut names = Vec::new();
+        let mut parameters = Vec::new();
+        for (name, value) in params::values(&student) {
+            let Some(teacher) = teachers.remove(&name) else { continue };
+            let group = group(&name, depth, recipe.layer_decay, recipe.patch_embed_lr);
+            let factor = factors.iter().find(|(module, _)| of_module(&name, module)).map(|f| f.1.clone());
+            let zeros = || value.clone().zeros_like();
+            parameters.push(Updated {
+                teacher,
+                first: self.first.remove(&name).unwrap_or_else(zeros),
+                second: self.second.remove(&name).unwrap_or_else(zeros),
+                gradient: gradients.remove(&name).zip(factor),
+                lr: group.lr * if group.is_last_layer { now.last_layer_lr } else { now.lr },
+                decay: group.weight_decay * now.weight_decay,
+                value,
+            });
+            names.push(name);
+        }
+        let (mut students, mut teachers) = (Named::new(), Named::new());
+        for (name, updated) in names.into_iter().zip(adamw(parameters, &rates)) {
+            self.first.insert(name.clone(), updated.first);
+            self.second.insert(name.clone(), updated.second);
+            students.insert(name.clone(), updated.value);
+            teachers.insert(name, updated.teacher);
+        }
+        let fill = |network: Network, mut values: Named| {
+            params::update(network, |name, old| values.remove(name).unwrap_or(old))
+        };
+        (fill(student, students), fill(teacher, teachers))
     }
 }
 
-/// Scales the gradients of one sub-module to an L2 norm of at most `max_norm` (0 for no limit).
-///
-/// Returns the norm before clipping, `[1]`, still on the device.
-pub fn clip(gradients: &mut Named, prefix: &str, max_norm: f64) -> Option<Tensor<1>> {
-    let of_module = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'));
-    let squares = gradients.iter().filter(|(name, _)| of_module(name)).map(|(_, g)| g.clone().square().sum());
-    let norm = squares.reduce(|a, b| a + b)?.sqrt();
+fn of_module(name: &str, module: &str) -> bool {
+    name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The L2 norm of the gradients of one sub-module, `[1]`, still on the device; `None` where it has none.
+pub fn gradient_norm(gradients: &Named, module: &str) -> Option<Tensor<1>> {
+    let own = gradients.iter().filter(|(name, _)| of_module(name, module)).map(|(_, g)| g.clone());
+    squared_norm(own.collect()).map(Tensor::sqrt)
+}
+
+/// The factor that brings a norm down to at most `max_norm` (0 for no limit), `[1]`.
+pub fn clip_factor(norm: Tensor<1>, max_norm: f64) -> Tensor<1> {
+    // Without a limit, still not finite where the norm is not.
+    let unlimited = norm.clone().mul_scalar(0.0).add_scalar(1.0);
     if max_norm > 0.0 {
-        let factor = norm.clone().add_scalar(1e-6).recip().mul_scalar(max_norm).clamp_max(1.0);
-        for (_, gradient) in gradients.iter_mut().filter(|(name, _)| of_module(name)) {
-            *gradient = gradient.clone() * factor.clone();
-        }
+        return norm.add_scalar(1e-6).recip().mul_scalar(max_norm).clamp_max(1.0) * unlimited;
     }
-    Some(norm)
+    unlimited
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
-use super::recipe::{Blur, Crops, Data, Head, Loss, ModelRecipe, Optim, Recipe, Train};
+use super::recipe::{Blur, Crops, Data, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Train};
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 
@@ -96,6 +96,8 @@ fn short(name: &str) -> Recipe {
             iterations: 100 * EPOCH,
             batch: 2048,
             accumulate: 1,
+            precision: Numbers::F32,
+            checkpoint_activations: false,
             seed: 0,
             workers: 0,
             report_every: 10,

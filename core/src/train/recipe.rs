@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields;
+use crate::fused::Precision;
 use crate::model::{FfnKind, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
 use crate::ssl::{Centering, MaskRecipe};
 
@@ -153,6 +154,10 @@ pub struct Train {
     pub iterations: u64,
     pub batch: usize,
     pub accumulate: usize,
+    #[serde(default)]
+    pub precision: Numbers,
+    #[serde(default)]
+    pub checkpoint_activations: bool,
     pub seed: u64,
     pub workers: usize,
     pub report_every: u64,
@@ -160,6 +165,27 @@ pub struct Train {
     pub evaluate_every: u64,
     pub checkpoint_every: u64,
     pub keep_checkpoints: usize,
+}
+
+/// Numbers that the residual branches compute with; weights, norms, softmax, heads and losses stay f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Numbers {
+    #[default]
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<Numbers> for Precision {
+    fn from(numbers: Numbers) -> Self {
+        match numbers {
+            Numbers::F32 => Self::F32,
+            Numbers::F16 => Self::F16,
+            Numbers::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// `[data]`: where pictures come from.

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
 use super::optimizer::AdamW;
 use super::recipe::Recipe;
@@ -17,6 +18,8 @@ pub struct State {
     pub centers: Centers,
     /// Moments of AdamW.
     pub optimizer: AdamW,
+    /// Keeps gradients of 16-bit numbers in range; off with others.
+    pub loss_scale: LossScale,
     /// Steps done.
     pub iteration: u64,
 }
@@ -33,7 +36,9 @@ pub struct Centers {
 impl State {
     /// The state before step 0: teacher equal to the student, centres 0. `device` is the plain device.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
-        Self::with_sizes(&NetworkConfig::from(recipe), recipe.train.seed, device)
+        let mut state = Self::with_sizes(&NetworkConfig::from(recipe), recipe.train.seed, device);
+        state.loss_scale = LossScale::new(recipe.train.precision, device);
+        state
     }
 
     /// The same for sizes that no recipe gives, for instance a position grid for other pictures.
@@ -47,6 +52,7 @@ impl State {
                 ibot: Tensor::zeros([1, ibot], device),
             },
             optimizer: AdamW::default(),
+            loss_scale: LossScale::Off,
             iteration: 0,
         }
     }

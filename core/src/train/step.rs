@@ -3,24 +3,27 @@
 //! Teacher targets, the student's packed pass, three losses, backward, clipping per sub-module, AdamW, the
 //! teacher's moving average. Nothing is read back from the device in here.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
 use super::batch::Part;
 use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
 use super::network::gather_patches;
-use super::optimizer::clip;
+use super::optimizer::{Clipped, clip_factor, gradient_norm};
 use super::recipe::Recipe;
 use super::schedule::Scheduled;
 use super::state::State;
-use crate::model::block::DropPath;
+use crate::fused::cross_entropy;
+use crate::model::block::{DropPath, Pass};
 use crate::model::params::{Named, take_gradients};
 use crate::model::vit::{Crops, Features};
 use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
-use crate::ssl::dino::dino_loss;
-use crate::ssl::ibot::ibot_loss;
+use crate::ssl::dino::{self, dino_loss};
+use crate::ssl::ibot::{self, ibot_loss};
 use crate::ssl::koleo::koleo;
-use crate::ssl::{Centering, Collective, entropy, student_log_probabilities};
+use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
 
 /// What the teacher says about one part of the batch; a constant for the student.
 struct Targets {
@@ -39,9 +42,10 @@ struct Losses {
     ibot: Tensor<1>,
     /// Distance to the nearest neighbour, mean over images and views.
     neighbour_distance: Tensor<1>,
-    /// Student CLS features of the global crops and their log-probabilities, without a graph.
+    /// Entropy of the student's CLS predictions for the global crops, mean over them.
+    entropy: Tensor<1>,
+    /// Student CLS features of the global crops, without a graph.
     cls: Tensor<2>,
-    log_probabilities: Tensor<2>,
 }
 
 /// One step over a batch that was cut into `parts` (one, unless gradients are accumulated).
@@ -67,7 +71,7 @@ pub fn step<C: Collective>(
     let mut shown: Option<Losses> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
         let losses = student_losses(state, parts, index, part, targets, &others, recipe);
-        let mut graph = losses.total.backward();
+        let mut graph = state.loss_scale.applied(losses.total.clone()).backward();
         for (name, gradient) in take_gradients(&state.student, &mut graph) {
             let sum = match gradients.remove(&name) {
                 Some(so_far) => so_far + gradient,
@@ -84,18 +88,27 @@ pub fn step<C: Collective>(
         let ranks = collective.ranks() as f64;
         gradients.values_mut().for_each(|g| *g = collective.sum(g.clone()).div_scalar(ranks));
     }
+    let gradients = state.loss_scale.removed(gradients);
     inspect(&gradients);
 
     // Each sub-module is clipped alone: large gradients of a head do not slow the backbone.
+    let mut factors = Vec::new();
     for module in ["backbone", "dino_head", "ibot_head"] {
-        if let Some(norm) = clip(&mut gradients, module, recipe.optim.clip) {
+        if let Some(norm) = gradient_norm(&gradients, module) {
+            factors.push((module, clip_factor(norm.clone(), recipe.optim.clip)));
             metrics.push(format!("grad_norm_{module}"), norm);
         }
     }
-    state.student = state.optimizer.step(state.student.clone(), &gradients, now, &recipe.optim);
+    if let Some(scale) = state.loss_scale.observe(&mut factors) {
+        metrics.push("loss_scale", scale);
+    }
 
-    // The teacher follows after the student moved.
-    state.teacher = state.teacher.clone().follow(&state.student, now.momentum);
+    // The student moves, and the teacher follows.
+    let (student, teacher) = (state.student.clone(), state.teacher.clone());
+    let clipped = Clipped { gradients, factors };
+    let skip = state.loss_scale.is_on();
+    (state.student, state.teacher) =
+        state.optimizer.step(student, teacher, clipped, now, &recipe.optim, skip);
     state.iteration += 1;
 
     if let Some(losses) = shown {
@@ -116,7 +129,9 @@ fn teacher_targets<C: Collective>(
     let teacher = &state.teacher;
     let (mut cls, mut patches, mut norms) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
-        let features = teacher.backbone.forward(part.global.clone(), None);
+        let crops = [Crops { images: part.global.clone(), masks: None }];
+        let pass = Pass { precision: recipe.train.precision.into(), ..Pass::default() };
+        let features = teacher.backbone.forward_packed(&crops, pass).swap_remove(0);
         norms.push(patch_norms(&features, teacher.backbone.config.prefix()));
         cls.push(teacher.dino_head.forward(features.cls));
         let masked = gather_patches(features.patches, part.mask_indices.clone());
@@ -182,7 +197,14 @@ fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Ve
     crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
-    state.student.backbone.forward_packed(&crops, Some(&mut drop))
+    state.student.backbone.forward_packed(
+        &crops,
+        Pass {
+            drop: Some(&mut drop),
+            precision: recipe.train.precision.into(),
+            checkpoint: recipe.train.checkpoint_activations,
+        },
+    )
 }
 
 /// Losses of one part, scaled so that the parts add up to the batch's.
@@ -202,25 +224,30 @@ fn student_losses(
 
     // Heads act on single tokens: what shares a head goes through it together.
     let student = &state.student;
+    let (cls_rows, patch_rows) = ((2 + part.locals) * part.images, masked.dims()[0]);
     let mut rows = vec![global.cls.clone()];
     rows.extend(local.map(|l| l.cls));
     if student.ibot_head.is_none() {
         rows.push(masked.clone());
     }
-    let logits = student_log_probabilities(student.dino_head.forward(Tensor::cat(rows, 0)));
-    let (globals, locals) = (2 * part.images, part.locals * part.images);
-    let global_logits = logits.clone().narrow(0, 0, globals);
-    let local_logits = (locals > 0).then(|| logits.clone().narrow(0, globals, locals));
-    let patch_logits = match &student.ibot_head {
-        Some(head) => student_log_probabilities(head.forward(masked)),
-        None => logits.narrow(0, globals + locals, masked.dims()[0]),
+    let z = student.dino_head.project(Tensor::cat(rows, 0));
+    let directions = student.dino_head.last_layer.directions();
+    let (patch_z, patch_directions) = match &student.ibot_head {
+        Some(head) => (head.project(masked), head.last_layer.directions()),
+        None => (z.clone().narrow(0, cls_rows, patch_rows), directions.clone()),
     };
+    let cls_z = z.narrow(0, 0, cls_rows);
+    let against = |z, directions, targets: &Tensor<2>, pairs| {
+        cross_entropy(z, directions, targets.clone(), Arc::new(pairs), STUDENT_TEMPERATURE)
+    };
+    let cls = against(cls_z, directions, &targets.cls, dino::pairs(part.images, part.locals));
+    let patches = against(patch_z, patch_directions, &targets.patches, ibot::pairs(patch_rows));
 
     let images: usize = parts.iter().map(|p| p.images).sum();
     let share = part.images as f64 / images as f64;
-    let dino = dino_loss(targets.cls.clone(), local_logits, global_logits.clone(), part.locals, part.images);
+    let dino = dino_loss(cls.loss, part.locals, part.images);
     let (dino_local, dino_global) = (dino.local.mul_scalar(share), dino.global.mul_scalar(share));
-    let ibot = ibot_loss(targets.patches.clone(), patch_logits, part.mask_weights.clone(), 2 * images);
+    let ibot = ibot_loss(patches.loss, part.mask_weights.clone(), 2 * images);
 
     // KoLeo spreads the CLS features of each view, over all images of the step.
     let mut koleo_sum = None;
@@ -249,7 +276,7 @@ fn student_losses(
         ibot: ibot.mul_scalar(0.5 * w.ibot),
         neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
         cls: global.cls,
-        log_probabilities: global_logits,
+        entropy: cls.entropy.narrow(0, 0, 2 * part.images).mean().mul_scalar(share),
     }
 }
 
@@ -268,8 +295,8 @@ impl Losses {
             koleo: self.koleo.without_autodiff(),
             ibot: self.ibot.without_autodiff(),
             neighbour_distance: self.neighbour_distance.without_autodiff(),
+            entropy: self.entropy.without_autodiff(),
             cls: self.cls.without_autodiff(),
-            log_probabilities: self.log_probabilities.without_autodiff(),
         }
     }
 
@@ -282,8 +309,8 @@ impl Losses {
             koleo: self.koleo + next.koleo,
             ibot: self.ibot + next.ibot,
             neighbour_distance: self.neighbour_distance + next.neighbour_distance,
+            entropy: self.entropy + next.entropy,
             cls: Tensor::cat(vec![self.cls, next.cls], 0),
-            log_probabilities: Tensor::cat(vec![self.log_probabilities, next.log_probabilities], 0),
         }
     }
 
@@ -296,7 +323,7 @@ impl Losses {
         metrics.push("koleo_loss", self.koleo);
         metrics.push("ibot_loss", self.ibot);
         metrics.push("neighbour_distance", self.neighbour_distance);
-        metrics.push("student_entropy", entropy(self.log_probabilities.exp()).mean());
+        metrics.push("student_entropy", self.entropy);
         metrics.push("feature_rank", feature_rank(self.cls));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Inputs are awkward on purpose: sizes around those of workgroups, features that begin in the middle
 //! of a buffer, numbers that are not finite, outputs full of garbage. Small, so that a device in
-//! software is done in seconds.
+//! software is done in seconds. Errors are relative to the largest number, except for colours, where they count
+//! levels of 255; they are infinite where only one side has a number.
 
 use super::bench::{Bench, difference, levels, noise, two_objects, uploaded};
 use super::split::{SplitBuffers, split_buffer};
@@ -13,26 +14,8 @@ use super::{
     colour_map_cpu, covariance_cpu, eigenvectors_cpu, overlay_cpu, project_cpu, ranges, ranges_cpu,
     similarity_cpu, split_cpu, texture, upsample_cpu, upsample_scalars_cpu,
 };
+use crate::check::Comparison;
 use crate::{Background, ColourRange, ShaderError};
-
-/// One result of one program against its twin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
-    /// Program, size and result.
-    pub name: String,
-    /// The largest difference; infinite where only one has a number. Relative to the largest number, except for
-    /// colours, where it counts levels of 255.
-    pub error: f64,
-    /// The largest error that is in order.
-    pub tolerance: f64,
-}
-
-impl Comparison {
-    /// Whether the two agree.
-    pub fn passed(&self) -> bool {
-        self.error <= self.tolerance
-    }
-}
 
 /// Runs every program and its twin. An error is one of the device; a difference that is too large is a
 /// [`Comparison`] that has not passed.

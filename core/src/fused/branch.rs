@@ -1,0 +1,307 @@
+//! The two residual branches of a block, forward and backward.
+
+use std::sync::Arc;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{FloatDType, TensorMetadata};
+
+use super::composed::{cast, full};
+use super::programs::{Kept, Programs};
+use crate::model::packing::{Packing, Subset};
+
+/// Epsilon of the ViT's LayerNorms.
+pub(super) const EPS: f64 = 1e-6;
+
+/// Numbers that a branch computes with; the residual stream, norms and softmax are always f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with 10 of mantissa; gradients need a loss scale.
+    F16,
+    /// 16 bits with the range of f32.
+    Bf16,
+}
+
+impl Precision {
+    fn float(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::F16 => FloatDType::F16,
+            Self::Bf16 => FloatDType::BF16,
+        }
+    }
+}
+
+/// How an attention branch runs. Its parameters: norm's weight and bias, qkv's weight and bias (if there is one),
+/// the projection's weight and bias, gamma (if there is one).
+#[derive(Clone, Debug)]
+pub struct AttentionPlan {
+    /// All crops.
+    pub packing: Arc<Packing>,
+    /// The crops that are computed, where some are dropped.
+    pub subset: Option<Arc<Subset>>,
+    /// Attention heads.
+    pub heads: usize,
+    /// Whether qkv has a bias.
+    pub qkv_bias: bool,
+    /// Whether there is a LayerScale.
+    pub gamma: bool,
+    /// Numbers to compute with.
+    pub precision: Precision,
+    /// Keep only the input and compute the rest again on the way back.
+    pub checkpoint: bool,
+}
+
+/// Kind of feed-forward network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForward {
+    /// `fc2(gelu(fc1(x)))`
+    Mlp,
+    /// `w3(silu(gate) value)`
+    SwiGlu,
+}
+
+/// How a feed-forward branch runs. Its parameters: norm's weight and bias, weight and bias of the first and of the
+/// second layer, gamma (if there is one).
+#[derive(Clone, Debug)]
+pub struct FeedForwardPlan {
+    /// The crops that are computed, where some are dropped.
+    pub subset: Option<Arc<Subset>>,
+    /// Kind of network.
+    pub kind: FeedForward,
+    /// Whether there is a LayerScale.
+    pub gamma: bool,
+    /// Numbers to compute with.
+    pub precision: Precision,
+    /// Keep only the input and compute the rest again on the way back.
+    pub checkpoint: bool,
+}
+
+/// What both kinds of branch have: how to run, and what to keep.
+pub(super) trait Branch: Clone + std::fmt::Debug + Send + 'static {
+    /// What the backward pass needs beside `x` and the parameters.
+    type Saved<B: Programs>: Clone + std::fmt::Debug + Send + 'static;
+
+    fn checkpoint(&self) -> bool;
+
+    /// `x` `[tokens, dim]` to `[tokens, dim]`.
+    fn forward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+    ) -> (FloatTensor<B>, Self::Saved<B>);
+
+    /// Gradients of `x` and of the parameters in their order.
+    fn backward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+        saved: Self::Saved<B>,
+        gradient: FloatTensor<B>,
+    ) -> (FloatTensor<B>, Vec<FloatTensor<B>>);
+}
+
+/// Kept by an attention branch.
+#[derive(Clone, Debug)]
+pub(super) struct AttentionSaved<B: Programs> {
+    kept: Option<Kept<B>>,
+    stats: FloatTensor<B>,
+    normed: FloatTensor<B>,
+    qkv: FloatTensor<B>,
+    out: FloatTensor<B>,
+    lse: FloatTensor<B>,
+}
+
+impl AttentionPlan {
+    fn packing(&self) -> &Packing {
+        self.subset.as_ref().map_or(&self.packing, |subset| &subset.packing)
+    }
+}
+
+impl Branch for AttentionPlan {
+    type Saved<B: Programs> = AttentionSaved<B>;
+
+    fn checkpoint(&self) -> bool {
+        self.checkpoint
+    }
+
+    fn forward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+    ) -> (FloatTensor<B>, AttentionSaved<B>) {
+        let p = Layers::<B>::new(parameters, self.qkv_bias, self.gamma);
+        let to = self.precision.float();
+        let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
+        let (normed, stats) =
+            <B as Programs>::layer_norm(x.clone(), kept.as_ref(), p.norm[0].clone(), p.norm[1].clone(), EPS);
+        let normed = cast::<B>(normed, to);
+        let mut qkv = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
+        if let Some(bias) = p.first_bias {
+            qkv = B::add_bias(qkv, bias.clone());
+        }
+        let (out, lse) = <B as Programs>::attention(qkv.clone(), self.packing(), self.heads);
+        let weight = cast::<B>(p.second.clone(), to);
+        let y = B::project(x, kept.as_ref(), out.clone(), weight, p.second_bias.clone(), p.gamma.cloned());
+        (y, AttentionSaved { kept, stats, normed, qkv, out, lse })
+    }
+
+    fn backward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+        saved: AttentionSaved<B>,
+        gradient: FloatTensor<B>,
+    ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
+        let p = Layers::<B>::new(parameters, self.qkv_bias, self.gamma);
+        let AttentionSaved { kept, stats, normed, qkv, out, lse } = saved;
+        let to = self.precision.float();
+        let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
+        let d_out = p.into_branch(&branch, to);
+        let d_qkv =
+            <B as Programs>::attention_backward(qkv, out.clone(), lse, d_out, self.packing(), self.heads);
+        let last = p.last_gradients(branch, out);
+
+        let mut gradients = vec![full::<B>(<B as Programs>::matmul(d_qkv.clone(), true, normed, false))];
+        if self.qkv_bias {
+            gradients.push(B::column_sums(d_qkv.clone()));
+        }
+        gradients.extend(last);
+        let d_normed = <B as Programs>::matmul(d_qkv, false, cast::<B>(p.first.clone(), to), false);
+        let (dx, dw, db) = <B as Programs>::layer_norm_backward(
+            x,
+            kept.as_ref(),
+            p.norm[0].clone(),
+            stats,
+            d_normed,
+            Some(gradient),
+        );
+        gradients.splice(0..0, [dw, db]);
+        (dx, gradients)
+    }
+}
+
+/// Kept by a feed-forward branch; the activation is computed again.
+#[derive(Clone, Debug)]
+pub(super) struct FeedForwardSaved<B: Programs> {
+    kept: Option<Kept<B>>,
+    stats: FloatTensor<B>,
+    normed: FloatTensor<B>,
+    hidden: FloatTensor<B>,
+}
+
+impl Branch for FeedForwardPlan {
+    type Saved<B: Programs> = FeedForwardSaved<B>;
+
+    fn checkpoint(&self) -> bool {
+        self.checkpoint
+    }
+
+    fn forward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+    ) -> (FloatTensor<B>, FeedForwardSaved<B>) {
+        let p = Layers::<B>::new(parameters, true, self.gamma);
+        let to = self.precision.float();
+        let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
+        let (normed, stats) =
+            <B as Programs>::layer_norm(x.clone(), kept.as_ref(), p.norm[0].clone(), p.norm[1].clone(), EPS);
+        let normed = cast::<B>(normed, to);
+        let hidden = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
+        let bias = p.bias();
+        let active = match self.kind {
+            FeedForward::Mlp => <B as Programs>::gelu(hidden.clone(), bias),
+            FeedForward::SwiGlu => <B as Programs>::swiglu(hidden.clone(), bias),
+        };
+        let weight = cast::<B>(p.second.clone(), to);
+        let y = B::project(x, kept.as_ref(), active, weight, p.second_bias.clone(), p.gamma.cloned());
+        (y, FeedForwardSaved { kept, stats, normed, hidden })
+    }
+
+    fn backward<B: Programs>(
+        &self,
+        x: FloatTensor<B>,
+        parameters: &[FloatTensor<B>],
+        saved: FeedForwardSaved<B>,
+        gradient: FloatTensor<B>,
+    ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
+        let p = Layers::<B>::new(parameters, true, self.gamma);
+        let FeedForwardSaved { kept, stats, normed, hidden } = saved;
+        let to = self.precision.float();
+        let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
+        let d_active = p.into_branch(&branch, to);
+        let (d_hidden, active, d_bias) = match self.kind {
+            FeedForward::Mlp => <B as Programs>::gelu_backward(hidden, p.bias(), d_active),
+            FeedForward::SwiGlu => <B as Programs>::swiglu_backward(hidden, p.bias(), d_active),
+        };
+        let last = p.last_gradients(branch, active);
+        let d_first = full::<B>(<B as Programs>::matmul(d_hidden.clone(), true, normed, false));
+        let d_normed = <B as Programs>::matmul(d_hidden, false, cast::<B>(p.first.clone(), to), false);
+        let (dx, dw, db) = <B as Programs>::layer_norm_backward(
+            x,
+            kept.as_ref(),
+            p.norm[0].clone(),
+            stats,
+            d_normed,
+            Some(gradient),
+        );
+        let mut gradients = vec![dw, db, d_first, d_bias];
+        gradients.extend(last);
+        (dx, gradients)
+    }
+}
+
+/// Parameters of a branch by what they are.
+struct Layers<'a, B: Programs> {
+    norm: &'a [FloatTensor<B>],
+    first: &'a FloatTensor<B>,
+    first_bias: Option<&'a FloatTensor<B>>,
+    second: &'a FloatTensor<B>,
+    second_bias: &'a FloatTensor<B>,
+    gamma: Option<&'a FloatTensor<B>>,
+}
+
+impl<'a, B: Programs> Layers<'a, B> {
+    fn new(all: &'a [FloatTensor<B>], first_bias: bool, gamma: bool) -> Self {
+        let second = if first_bias { 4 } else { 3 };
+        Self {
+            norm: &all[..2],
+            first: &all[2],
+            first_bias: first_bias.then(|| &all[3]),
+            second: &all[second],
+            second_bias: &all[second + 1],
+            gamma: gamma.then(|| &all[second + 2]),
+        }
+    }
+
+    fn bias(&self) -> FloatTensor<B> {
+        // `new` was told that there is one.
+        self.first_bias.unwrap_or(self.second_bias).clone()
+    }
+
+    /// The gradient behind the last layer and its LayerScale.
+    fn into_branch(&self, gradient: &FloatTensor<B>, to: FloatDType) -> FloatTensor<B> {
+        let weight = match self.gamma {
+            Some(gamma) => B::scale_rows(self.second.clone(), gamma.clone()),
+            None => self.second.clone(),
+        };
+        <B as Programs>::matmul(gradient.clone(), false, cast::<B>(weight, to), false)
+    }
+
+    /// Gradients of the last layer's weight, bias and LayerScale.
+    fn last_gradients(&self, gradient: FloatTensor<B>, input: FloatTensor<B>) -> Vec<FloatTensor<B>> {
+        let d_bias = B::column_sums(gradient.clone());
+        let d_weight = full::<B>(<B as Programs>::matmul(gradient, true, input, false));
+        match self.gamma {
+            None => vec![d_weight, d_bias],
+            Some(gamma) => {
+                let (weight, bias) = (self.second.clone(), self.second_bias.clone());
+                let (w, b, g) = B::weight_gradients(d_weight, d_bias, weight, bias, gamma.clone());
+                vec![w, b, g]
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! LayerNorm.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, FloatDType, TensorMetadata};
+use burn::tensor::IndexingUpdateOp;
+
+use super::{as_row, flat, full, sides};
+use crate::fused::programs::{Kept, Three};
+
+fn gather<B: Backend>(x: FloatTensor<B>, kept: Option<&Kept<B>>) -> FloatTensor<B> {
+    match kept {
+        Some(kept) => B::float_select(x, 0, kept.rows.clone()),
+        None => x,
+    }
+}
+
+pub fn layer_norm<B: Backend>(
+    x: FloatTensor<B>,
+    kept: Option<&Kept<B>>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    eps: f64,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let x = gather::<B>(full::<B>(x), kept);
+    let mean = B::float_mean_dim(x.clone(), 1);
+    let centred = B::float_sub(x, mean.clone());
+    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
+    let scale = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, eps.into())));
+    let normed = B::float_mul(centred, scale.clone());
+    let y = B::float_add(B::float_mul(normed, as_row::<B>(weight)), as_row::<B>(bias));
+    (y, B::float_cat(vec![mean, scale], 1))
+}
+
+pub fn layer_norm_backward<B: Backend>(
+    x: FloatTensor<B>,
+    kept: Option<&Kept<B>>,
+    weight: FloatTensor<B>,
+    stats: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    past: Option<FloatTensor<B>>,
+) -> Three<B> {
+    let [rows, _] = sides::<B>(&stats);
+    let (device, shape) = (x.device(), x.shape());
+    let column = |at: usize| {
+        let slices = [(0..rows).into(), (at..at + 1).into()];
+        B::float_slice(stats.clone(), &slices)
+    };
+    let (mean, scale) = (column(0), column(1));
+    let dy = full::<B>(dy);
+    let normed = B::float_mul(B::float_sub(gather::<B>(full::<B>(x), kept), mean), scale.clone());
+    let d_weight = flat::<B>(B::float_sum_dim(B::float_mul(dy.clone(), normed.clone()), 0));
+    let d_bias = flat::<B>(B::float_sum_dim(dy.clone(), 0));
+    let d_normed = B::float_mul(dy, as_row::<B>(weight));
+    let flat_part = B::float_mean_dim(d_normed.clone(), 1);
+    let along = B::float_mean_dim(B::float_mul(d_normed.clone(), normed.clone()), 1);
+    let dx = B::float_sub(B::float_sub(d_normed, flat_part), B::float_mul(normed, along));
+    let dx = B::float_mul(dx, scale);
+    let dx = match (kept, past) {
+        (None, None) => dx,
+        (None, Some(past)) => B::float_add(past, dx),
+        (Some(kept), past) => {
+            let past = past.unwrap_or_else(|| B::float_zeros(shape, &device, FloatDType::F32));
+            B::float_select_assign(past, 0, kept.rows.clone(), dx, IndexingUpdateOp::Add)
+        }
+    };
+    (dx, d_weight, d_bias)
+}

@@ -1,0 +1,223 @@
+//! What a backend must be able to do for the fused operations; out of burn's own operations unless it can better.
+
+use std::sync::Arc;
+
+use burn::backend::Backend;
+use burn::backend::tensor::{Device, FloatTensor, IntTensor};
+
+use super::composed;
+use super::loss::Pairs;
+use super::update::{Rates, Updated};
+use crate::model::packing::{Packing, Subset};
+
+/// The crops that a branch keeps, on the device.
+#[derive(Clone, Debug)]
+pub struct Kept<B: Backend> {
+    /// What was drawn.
+    pub subset: Arc<Subset>,
+    /// `[kept]`: rows of the flat sequence.
+    pub rows: IntTensor<B>,
+    /// `[kept, 1]`: crops in the group over crops kept.
+    pub scale: FloatTensor<B>,
+}
+
+/// Two gradients of one tensor's worth of work each, named where they are made.
+pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// `cu_seqlens` of a packing.
+pub(super) fn starts(packing: &Packing) -> Vec<u32> {
+    let mut starts = vec![0u32];
+    for (start, group) in packing.spans() {
+        starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
+    }
+    starts
+}
+
+/// The programs. Shapes and meaning stand in the module of the same name in `dinoscope_shaders`.
+///
+/// The default of each is composed of burn's operations: it runs on any backend and in any precision, and is what
+/// the others are compared with.
+pub trait Programs: Backend {
+    /// Puts a subset on the device.
+    fn kept(subset: Arc<Subset>, device: &Device<Self>) -> Kept<Self> {
+        composed::kept(subset, device)
+    }
+
+    /// `a b`, each `[.., ..]` and transposed where asked.
+    fn matmul(a: FloatTensor<Self>, flip_a: bool, b: FloatTensor<Self>, flip_b: bool) -> FloatTensor<Self> {
+        composed::matmul::<Self>(a, flip_a, b, flip_b)
+    }
+
+    /// `[rows, width]` to `[width]`.
+    fn column_sums(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::column_sums::<Self>(x)
+    }
+
+    /// `x + bias` on every row.
+    fn add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::add_bias::<Self>(x, bias)
+    }
+
+    /// `(y, stats)`
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        kept: Option<&Kept<Self>>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::layer_norm(x, kept, weight, bias, eps)
+    }
+
+    /// Gradients of `x` (with `past`, what went around the branch), `weight`, `bias`.
+    fn layer_norm_backward(
+        x: FloatTensor<Self>,
+        kept: Option<&Kept<Self>>,
+        weight: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        past: Option<FloatTensor<Self>>,
+    ) -> Three<Self> {
+        composed::layer_norm_backward(x, kept, weight, stats, dy, past)
+    }
+
+    /// `qkv` `[tokens, 3 dim]` to `(out [tokens, dim], lse [tokens, heads])`.
+    fn attention(
+        qkv: FloatTensor<Self>,
+        packing: &Packing,
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::attention::<Self>(qkv, packing, heads)
+    }
+
+    /// Gradient of `qkv`.
+    fn attention_backward(
+        qkv: FloatTensor<Self>,
+        out: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        d_out: FloatTensor<Self>,
+        packing: &Packing,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        composed::attention_backward::<Self>(qkv, out, lse, d_out, packing, heads)
+    }
+
+    /// `gelu(hidden + bias)`
+    fn gelu(hidden: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gelu::<Self>(hidden, bias)
+    }
+
+    /// `(gradient of hidden, activation, gradient of bias)`
+    fn gelu_backward(
+        hidden: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> Three<Self> {
+        composed::gelu_backward::<Self>(hidden, bias, gradient)
+    }
+
+    /// `silu(gate) · value` of `hidden + bias`
+    fn swiglu(hidden: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::swiglu::<Self>(hidden, bias)
+    }
+
+    /// `(gradient of hidden, activation, gradient of bias)`
+    fn swiglu_backward(
+        hidden: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> Three<Self> {
+        composed::swiglu_backward::<Self>(hidden, bias, gradient)
+    }
+
+    /// The last linear layer of a branch with its LayerScale, added to `x`: `x[rows] += scale gamma (a Wᵀ + b)`.
+    fn project(
+        x: FloatTensor<Self>,
+        kept: Option<&Kept<Self>>,
+        a: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        composed::project(x, kept, a, weight, bias, gamma)
+    }
+
+    /// `scale · gradient[rows]`, in the precision of `like`.
+    fn gather_scaled(gradient: FloatTensor<Self>, kept: Option<&Kept<Self>>) -> FloatTensor<Self> {
+        composed::gather_scaled(gradient, kept)
+    }
+
+    /// The weight with each output scaled by `gamma`: `[out, in]`.
+    fn scale_rows(weight: FloatTensor<Self>, gamma: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::scale_rows::<Self>(weight, gamma)
+    }
+
+    /// Gradients of weight, bias and gamma, from those of the scaled layer.
+    fn weight_gradients(
+        d_weight: FloatTensor<Self>,
+        d_bias: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+    ) -> Three<Self> {
+        composed::weight_gradients::<Self>(d_weight, d_bias, weight, bias, gamma)
+    }
+
+    /// `(loss, stats, entropy)`: loss and entropy are `[rows]`, the statistics are for the way back.
+    fn cross_entropy(
+        z: FloatTensor<Self>,
+        directions: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        pairs: &Pairs,
+        temperature: f64,
+    ) -> Three<Self> {
+        composed::cross_entropy::<Self>(z, directions, targets, pairs, temperature)
+    }
+
+    /// Gradients of `z` and `directions`.
+    fn cross_entropy_backward(
+        z: FloatTensor<Self>,
+        directions: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        pairs: &Pairs,
+        temperature: f64,
+        stats: FloatTensor<Self>,
+        d_loss: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, stats, d_loss)
+    }
+
+    /// Teacher targets `[rows, K]`.
+    fn sinkhorn(
+        logits: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        temperature: f64,
+        iterations: usize,
+    ) -> FloatTensor<Self> {
+        composed::sinkhorn::<Self>(logits, weights, temperature, iterations)
+    }
+
+    /// `softmax((logits - center) / temperature)`
+    fn softmax_center(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self> {
+        composed::softmax_center::<Self>(logits, center, temperature)
+    }
+
+    /// Index of the most similar other row of `x` `[rows, dim]`, `[rows]`.
+    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
+        composed::nearest::<Self>(x)
+    }
+
+    /// Σ x² over all of several tensors, `[1]`.
+    fn squared_norm(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
+        composed::squared_norm::<Self>(tensors)
+    }
+
+    /// One update of AdamW for every parameter, and the teacher's step. `factor` `[1]` scales all gradients.
+    fn adamw(parameters: Vec<Updated<FloatTensor<Self>>>, rates: &Rates) -> Vec<Updated<FloatTensor<Self>>> {
+        composed::adamw::<Self>(parameters, rates)
+    }
+}

@@ -1,0 +1,437 @@
+//! The fused operations on burn's tape.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
+use burn_cubecl::CubeBackend;
+
+use super::branch::{AttentionPlan, Branch, FeedForwardPlan};
+use super::loss::Pairs;
+use super::programs::Programs;
+use super::simple;
+
+/// Parameters of a branch in their order. Where there are fewer than seven, the rest repeats the first.
+#[derive(Clone, Debug, ExtensionType)]
+pub struct Parameters<B: Backend> {
+    p0: FloatTensor<B>,
+    p1: FloatTensor<B>,
+    p2: FloatTensor<B>,
+    p3: FloatTensor<B>,
+    p4: FloatTensor<B>,
+    p5: FloatTensor<B>,
+    p6: FloatTensor<B>,
+    count: usize,
+}
+
+impl<B: Backend> Parameters<B> {
+    /// # Panics
+    /// Without parameters; a branch has five at least.
+    pub(super) fn new(list: Vec<FloatTensor<B>>) -> Self {
+        let count = list.len();
+        let mut rest = list.iter().cloned().chain(std::iter::repeat(list[0].clone()));
+        let [p0, p1, p2, p3, p4, p5, p6] =
+            std::array::from_fn(|_| rest.next().unwrap_or_else(|| list[0].clone()));
+        Self { p0, p1, p2, p3, p4, p5, p6, count }
+    }
+
+    fn list(self) -> Vec<FloatTensor<B>> {
+        let mut list = vec![self.p0, self.p1, self.p2, self.p3, self.p4, self.p5, self.p6];
+        list.truncate(self.count);
+        list
+    }
+}
+
+/// The fused operations as every device has them; call the functions of [`super`].
+#[backend_extension(Cube, Flex, Autodiff)]
+pub trait Tape: Backend {
+    /// See [`super::layer_norm`].
+    fn layer_norm_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::linear`].
+    fn linear_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::linear_gelu`].
+    fn linear_gelu_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::attention_branch`].
+    fn attention_branch_op(
+        x: FloatTensor<Self>,
+        #[extension_type] parameters: Parameters<Self>,
+        plan: AttentionPlan,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::feed_forward_branch`].
+    fn feed_forward_branch_op(
+        x: FloatTensor<Self>,
+        #[extension_type] parameters: Parameters<Self>,
+        plan: FeedForwardPlan,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::cross_entropy`]; loss and entropy.
+    fn cross_entropy_op(
+        z: FloatTensor<Self>,
+        directions: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        pairs: Arc<Pairs>,
+        temperature: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`super::sinkhorn`]; no gradient flows.
+    fn sinkhorn_op(
+        logits: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        temperature: f64,
+        iterations: usize,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::softmax_center`]; no gradient flows.
+    fn softmax_center_op(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::nearest`].
+    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self>;
+}
+
+macro_rules! without_graph {
+    ($($backend:ty),*) => { $(impl Tape for $backend {
+        fn layer_norm_op(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+            eps: f64,
+        ) -> FloatTensor<Self> {
+            <Self as Programs>::layer_norm(x, None, weight, bias, eps).0
+        }
+
+        fn linear_op(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            simple::linear::<Self>(x, weight, bias)
+        }
+
+        fn linear_gelu_op(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            <Self as Programs>::gelu(<Self as Programs>::matmul(x, false, weight, true), bias)
+        }
+
+        fn attention_branch_op(
+            x: FloatTensor<Self>,
+            parameters: Parameters<Self>,
+            plan: AttentionPlan,
+        ) -> FloatTensor<Self> {
+            plan.forward::<Self>(x, &parameters.list()).0
+        }
+
+        fn feed_forward_branch_op(
+            x: FloatTensor<Self>,
+            parameters: Parameters<Self>,
+            plan: FeedForwardPlan,
+        ) -> FloatTensor<Self> {
+            plan.forward::<Self>(x, &parameters.list()).0
+        }
+
+        fn cross_entropy_op(
+            z: FloatTensor<Self>,
+            directions: FloatTensor<Self>,
+            targets: FloatTensor<Self>,
+            pairs: Arc<Pairs>,
+            temperature: f64,
+        ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+            let (loss, _, entropy) = Self::cross_entropy(z, directions, targets, &pairs, temperature);
+            (loss, entropy)
+        }
+
+        fn sinkhorn_op(
+            logits: FloatTensor<Self>,
+            weights: FloatTensor<Self>,
+            temperature: f64,
+            iterations: usize,
+        ) -> FloatTensor<Self> {
+            Self::sinkhorn(logits, weights, temperature, iterations)
+        }
+
+        fn softmax_center_op(
+            logits: FloatTensor<Self>,
+            center: FloatTensor<Self>,
+            temperature: f64,
+        ) -> FloatTensor<Self> {
+            Self::softmax_center(logits, center, temperature)
+        }
+
+        fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
+            Self::nearest(x)
+        }
+    })* };
+}
+without_graph!(Flex, CubeBackend);
+
+/// Operands of an operation: `x` and at most seven parameters; places that are not needed hold constants.
+const OPERANDS: usize = 8;
+
+#[derive(Debug)]
+struct BranchBackward<P>(P);
+
+/// Kept for the way back: `x`, the parameters, and what the branch saved unless it is computed again.
+#[derive(Clone, Debug)]
+struct BranchState<B: Programs, P: Branch> {
+    x: FloatTensor<B>,
+    parameters: Vec<FloatTensor<B>>,
+    saved: Option<P::Saved<B>>,
+}
+
+impl<B: Programs, P: Branch> Backward<B, OPERANDS> for BranchBackward<P> {
+    type State = BranchState<B, P>;
+
+    fn backward(self, ops: Ops<Self::State, OPERANDS>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let BranchState { x, parameters, saved } = ops.state;
+        let saved = saved.unwrap_or_else(|| self.0.forward::<B>(x.clone(), &parameters).1);
+        let (dx, gradients) = self.0.backward::<B>(x, &parameters, saved, gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(std::iter::once(dx).chain(gradients)) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+fn branch<B: Programs, C: CheckpointStrategy, P: Branch>(
+    x: FloatTensor<Autodiff<B, C>>,
+    parameters: Vec<FloatTensor<Autodiff<B, C>>>,
+    plan: P,
+) -> FloatTensor<Autodiff<B, C>> {
+    let constant = || Autodiff::<B, C>::from_inner(x.primitive().clone()).node();
+    let nodes = std::array::from_fn(|i| match i {
+        0 => x.node(),
+        i => parameters.get(i - 1).map_or_else(constant, |p| p.node()),
+    });
+    let values: Vec<_> = parameters.iter().map(|p| p.primitive().clone()).collect();
+    let input = x.primitive().clone();
+    match BranchBackward(plan.clone()).prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let (y, saved) = plan.forward::<B>(input.clone(), &values);
+            let saved = (!plan.checkpoint()).then_some(saved);
+            prep.finish(BranchState { x: input, parameters: values, saved }, y)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(plan.forward::<B>(input, &values).0),
+    }
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl<B: Programs> Backward<B, 3> for NormBackward {
+    /// `x`, weight, statistics.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, weight, stats) = ops.state;
+        let (dx, dw, db) = <B as Programs>::layer_norm_backward(x, None, weight, stats, gradient, None);
+        for (node, gradient) in ops.parents.into_iter().zip([dx, dw, db]) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackward;
+
+impl<B: Programs> Backward<B, 3> for LinearBackward {
+    /// `x`, weight.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, weight) = ops.state;
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = simple::linear_backward::<B>(x, weight, gradient, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearGeluBackward;
+
+impl<B: Programs> Backward<B, 3> for LinearGeluBackward {
+    /// `x`, weight, bias, the product without its bias.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, weight, bias, hidden) = ops.state;
+        let (d_hidden, _, d_bias) = <B as Programs>::gelu_backward(hidden, bias, gradient);
+        let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some(), false];
+        let [dx, dw, _] = simple::linear_backward::<B>(x, weight, d_hidden, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip([dx, dw, Some(d_bias)]) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CrossEntropyBackward;
+
+#[derive(Clone, Debug)]
+struct CrossEntropyState<B: Backend> {
+    z: FloatTensor<B>,
+    directions: FloatTensor<B>,
+    targets: FloatTensor<B>,
+    lse: FloatTensor<B>,
+    pairs: Arc<Pairs>,
+    temperature: f64,
+}
+
+impl<B: Programs> Backward<B, 2> for CrossEntropyBackward {
+    type State = CrossEntropyState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let CrossEntropyState { z, directions, targets, lse, pairs, temperature } = ops.state;
+        let (dz, dd) = B::cross_entropy_backward(z, directions, targets, &pairs, temperature, lse, gradient);
+        for (node, gradient) in ops.parents.into_iter().zip([dz, dd]) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
+    fn layer_norm_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
+        let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
+        let (y, stats) = <B as Programs>::layer_norm(xv.clone(), None, wv.clone(), bv, eps);
+        match NormBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((xv, wv, stats), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn linear_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (xv, wv) = (x.primitive().clone(), weight.primitive().clone());
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let y = simple::linear::<B>(xv.clone(), wv.clone(), bias.into_primitive());
+        match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((xv, wv), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn linear_gelu_op(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
+        let hidden = <B as Programs>::matmul(xv.clone(), false, wv.clone(), true);
+        let y = <B as Programs>::gelu(hidden.clone(), bv.clone());
+        let nodes = [x.node(), weight.node(), bias.node()];
+        match LinearGeluBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((xv, wv, bv, hidden), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn attention_branch_op(
+        x: FloatTensor<Self>,
+        parameters: Parameters<Self>,
+        plan: AttentionPlan,
+    ) -> FloatTensor<Self> {
+        branch::<B, C, _>(x, parameters.list(), plan)
+    }
+
+    fn feed_forward_branch_op(
+        x: FloatTensor<Self>,
+        parameters: Parameters<Self>,
+        plan: FeedForwardPlan,
+    ) -> FloatTensor<Self> {
+        branch::<B, C, _>(x, parameters.list(), plan)
+    }
+
+    fn cross_entropy_op(
+        z: FloatTensor<Self>,
+        directions: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        pairs: Arc<Pairs>,
+        temperature: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [z.node(), directions.node()];
+        let (z, directions, targets) =
+            (z.into_primitive(), directions.into_primitive(), targets.into_primitive());
+        let (loss, lse, entropy) =
+            B::cross_entropy(z.clone(), directions.clone(), targets.clone(), &pairs, temperature);
+        let loss = match CrossEntropyBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish(CrossEntropyState { z, directions, targets, lse, pairs, temperature }, loss)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(loss),
+        };
+        (loss, Self::from_inner(entropy))
+    }
+
+    fn sinkhorn_op(
+        logits: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        temperature: f64,
+        iterations: usize,
+    ) -> FloatTensor<Self> {
+        let (logits, weights) = (logits.into_primitive(), weights.into_primitive());
+        Self::from_inner(B::sinkhorn(logits, weights, temperature, iterations))
+    }
+
+    fn softmax_center_op(
+        logits: FloatTensor<Self>,
+        center: FloatTensor<Self>,
+        temperature: f64,
+    ) -> FloatTensor<Self> {
+        let (logits, center) = (logits.into_primitive(), center.into_primitive());
+        Self::from_inner(B::softmax_center(logits, center, temperature))
+    }
+
+    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
+        B::nearest(x.into_primitive())
+    }
+}

@@ -1,0 +1,60 @@
+use dinoscope_shaders::neighbours::gpu::nearest;
+
+use super::*;
+
+fn run(client: &Client, x: &[f32], dim: usize) -> Vec<i32> {
+    let rows = x.len() / dim;
+    let out = nearest(client, &floats(client, x), rows, dim).unwrap();
+    let bytes = pollster::block_on(client.read_async(vec![out])).unwrap().remove(0);
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+fn normal(mut x: Vec<f32>, dim: usize) -> Vec<f32> {
+    for row in x.chunks_mut(dim) {
+        let size = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|v| *v /= size);
+    }
+    x
+}
+
+#[test]
+fn neighbours_of_awkward_shapes() {
+    let Some(client) = client() else { return };
+    for (rows, dim) in [(1, 5), (2, 3), (15, 5), (63, 96), (65, 5), (17, 384), (257, 33)] {
+        let x = normal(noise(rows * dim, 9), dim);
+        let got = run(&client, &x, dim);
+        let x = wide(&x);
+        for i in 0..rows {
+            let product = |j: usize| {
+                if i == j { -1.0 } else { dot(&x[i * dim..][..dim], &x[j * dim..][..dim]) }
+            };
+            let best = (0..rows).map(product).fold(f64::MIN, f64::max);
+            // Products that differ by less than rounding may stand for each other.
+            let off = best - product(got[i] as usize);
+            assert!(off < 1e-6, "{rows} x {dim}: row {i} found {}, worse by {off}", got[i]);
+        }
+    }
+}
+
+#[test]
+fn the_first_of_equal_neighbours_wins() {
+    let Some(client) = client() else { return };
+    // Rows 1, 3, 20 and 36 are the same.
+    let mut x = vec![0.0; 40 * 8];
+    for row in 0..40 {
+        x[row * 8 + if [1, 3, 20, 36].contains(&row) { 0 } else { 1 + row % 7 }] = 1.0;
+    }
+    let got = run(&client, &x, 8);
+    assert_eq!((got[1], got[3], got[20], got[36]), (3, 1, 1, 1));
+}
+
+#[test]
+fn nan_is_nobodys_neighbour() {
+    let Some(client) = client() else { return };
+    let mut x = normal(noise(20 * 5, 4), 5);
+    x[3 * 5 + 2] = f32::NAN;
+    let got = run(&client, &x, 5);
+    assert!(got.iter().enumerate().all(|(i, j)| (0..20).contains(j) && (i == 3 || *j != 3)), "{got:?}");
+    assert_eq!(got[3], 3, "all its products but the one with itself are not numbers");
+    assert_eq!(run(&client, &[], 5).len(), 0);
+}

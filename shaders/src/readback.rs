@@ -86,6 +86,9 @@ async fn mapped(device: &wgpu::Device, staging: &wgpu::Buffer) -> Result<Vec<u8>
     });
     #[cfg(not(target_family = "wasm"))]
     device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| ShaderError::Readback(e.to_string()))?;
+    // There the event loop polls.
+    #[cfg(target_family = "wasm")]
+    let _ = device;
 
     std::future::poll_fn(|context| {
         let mut mapped = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod cross_entropy;
 pub mod cube;
 pub mod dispatch;
+pub mod display;
 pub mod launch;
 pub mod layer_norm;
 pub mod neighbours;
@@ -48,6 +49,16 @@ pub enum ShaderError {
         found: usize,
         /// The length it should have.
         expected: usize,
+    },
+    /// A part of a buffer does not start at a whole word.
+    #[error("{program}: {what} starts {offset} bytes into its buffer, expected a multiple of 4")]
+    Offset {
+        /// The program.
+        program: &'static str,
+        /// Which input.
+        what: &'static str,
+        /// Where it starts, in bytes.
+        offset: u64,
     },
     /// The device or the program can't do this at all.
     #[error("{program}: no support for {what}")]

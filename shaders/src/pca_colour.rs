@@ -4,7 +4,8 @@
 //! this program is the per-patch part: stretch each component to its range, treat the background,
 //! pack to RGBA8.
 
-use crate::{ShaderError, dispatch, readback};
+use crate::display::common::{Range, groups, uniform};
+use crate::{ShaderError, readback};
 
 const PROGRAM: &str = "pca_colour";
 const WORKGROUP: usize = 64;
@@ -34,8 +35,13 @@ pub struct ColourRange {
 }
 
 impl ColourRange {
+    /// Of a single channel, for numbers that a colour map colours.
+    pub fn single(lo: f32, hi: f32) -> Self {
+        Self { lo: [lo, 0.0, 0.0], hi: [hi, 0.0, 0.0] }
+    }
+
     /// `1 / (hi - lo)` per channel, 0 where that is no usable number.
-    fn scale(&self) -> [f32; 3] {
+    pub(crate) fn scale(&self) -> [f32; 3] {
         std::array::from_fn(|c| {
             let scale = 1.0 / (self.hi[c] - self.lo[c]);
             if self.hi[c] > self.lo[c] && scale.is_finite() && self.lo[c].is_finite() { scale } else { 0.0 }
@@ -129,13 +135,15 @@ impl PcaColour {
     }
 
     /// Records colouring of the first `count` patches; nothing runs before the encoder is submitted.
-    pub fn encode(
+    ///
+    /// `range` is a [`ColourRange`] or what is on the device.
+    pub fn encode<'r>(
         &self,
         device: &wgpu::Device,
         encoder: &mut wgpu::CommandEncoder,
         buffers: Buffers<'_>,
         count: usize,
-        range: ColourRange,
+        range: impl Into<Range<'r>>,
         background: Background,
     ) -> Result<(), ShaderError> {
         if count == 0 {
@@ -152,19 +160,13 @@ impl PcaColour {
                 format!("{allowed} bytes"),
             ));
         }
-        let side = limits.max_compute_workgroups_per_dimension;
-        let (x, y) = dispatch::rows(count, WORKGROUP, side)
-            .ok_or_else(|| too_large(count, "more workgroups".to_owned(), format!("{side} a side")))?;
-        let pad = |v: [f32; 3]| [v[0], v[1], v[2], 0.0];
-        let parameters = Parameters {
-            lo: pad(range.lo),
-            scale: pad(range.scale()),
-            count: count as u32,
-            row: x * WORKGROUP as u32,
-            background: background as u32,
-            padding: 0,
-        };
-        let uniform = uniform(device, &parameters)?;
+        let ((x, y, _), row) = groups(device, PROGRAM, count, WORKGROUP)?;
+        let range = range.into();
+        let [lo, scale] = range.known();
+        let parameters =
+            Parameters { lo, scale, count: count as u32, row, background: background as u32, padding: 0 };
+        let uniform = uniform(device, PROGRAM, &parameters)?;
+        range.fill(encoder, &uniform);
         let entries = [&uniform, buffers.scores, buffers.foreground, buffers.colours];
         let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(PROGRAM),
@@ -225,21 +227,6 @@ impl PcaColour {
         queue.submit([encoder.finish()]);
         readback::read_u32(device, queue, &colours, count).await
     }
-}
-
-/// A small uniform buffer, filled at creation so that no queue is needed.
-fn uniform(device: &wgpu::Device, parameters: &Parameters) -> Result<wgpu::Buffer, ShaderError> {
-    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(PROGRAM),
-        size: size_of::<Parameters>() as u64,
-        usage: wgpu::BufferUsages::UNIFORM,
-        mapped_at_creation: true,
-    });
-    let mut view = buffer.get_mapped_range_mut(..).map_err(|e| ShaderError::Readback(e.to_string()))?;
-    view.copy_from_slice(bytemuck::bytes_of(parameters));
-    drop(view);
-    buffer.unmap();
-    Ok(buffer)
 }
 
 fn check_lengths(buffers: Buffers<'_>, count: usize) -> Result<(), ShaderError> {

@@ -26,16 +26,55 @@ pub async fn read_u32(
         return Ok(Vec::new());
     }
     let bytes = (count * 4) as u64;
-    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+    let staging = staging(device, bytes);
+    let mut encoder = device.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+    queue.submit([encoder.finish()]);
+    let bytes = mapped(device, &staging).await?;
+    Ok(words(&bytes))
+}
+
+/// All pixels of a texture with four bytes each (which needs `COPY_SRC`), row by row.
+pub async fn read_texture(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    texture: &wgpu::Texture,
+) -> Result<Vec<u32>, ShaderError> {
+    let row = (texture.width() * 4).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+    let staging = staging(device, u64::from(row) * u64::from(texture.height()));
+    let mut encoder = device.create_command_encoder(&Default::default());
+    encoder.copy_texture_to_buffer(
+        texture.as_image_copy(),
+        wgpu::TexelCopyBufferInfo {
+            buffer: &staging,
+            layout: wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row), rows_per_image: None },
+        },
+        texture.size(),
+    );
+    queue.submit([encoder.finish()]);
+    let bytes = mapped(device, &staging).await?;
+    let used = texture.width() as usize * 4;
+    Ok(bytes.chunks_exact(row as usize).flat_map(|row| words(&row[..used])).collect())
+}
+
+fn staging(device: &wgpu::Device, bytes: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("readback"),
         size: bytes,
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
-    });
-    let mut encoder = device.create_command_encoder(&Default::default());
-    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
-    queue.submit([encoder.finish()]);
+    })
+}
 
+/// Copied through bytes: a mapping promises no alignment for words.
+fn words(bytes: &[u8]) -> Vec<u32> {
+    let mut words = vec![0u32; bytes.len() / 4];
+    bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
+    words
+}
+
+/// What is in a buffer once everything submitted so far is done.
+async fn mapped(device: &wgpu::Device, staging: &wgpu::Buffer) -> Result<Vec<u8>, ShaderError> {
     let state = Arc::new(Mutex::new(Mapped::default()));
     let told = state.clone();
     staging.map_async(wgpu::MapMode::Read, .., move |result| {
@@ -47,6 +86,9 @@ pub async fn read_u32(
     });
     #[cfg(not(target_family = "wasm"))]
     device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| ShaderError::Readback(e.to_string()))?;
+    // There the event loop polls.
+    #[cfg(target_family = "wasm")]
+    let _ = device;
 
     std::future::poll_fn(|context| {
         let mut mapped = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -62,10 +104,8 @@ pub async fn read_u32(
     .map_err(|e| ShaderError::Readback(e.to_string()))?;
 
     let view = staging.get_mapped_range(..).map_err(|e| ShaderError::Readback(e.to_string()))?;
-    // Copied through bytes: the mapping promises no alignment for words.
-    let mut words = vec![0u32; count];
-    bytemuck::cast_slice_mut(&mut words).copy_from_slice(&view);
+    let bytes = view.to_vec();
     drop(view);
     staging.unmap();
-    Ok(words)
+    Ok(bytes)
 }

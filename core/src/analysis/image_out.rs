@@ -2,23 +2,10 @@
 
 use std::path::Path;
 
+pub use dinoscope_shaders::display::Filter;
+
 use super::{AnalysisError, check_len, write_atomic};
 use crate::data::Picture;
-
-/// How a grid of patches becomes a picture of pixels.
-///
-/// A feature belongs to a whole patch; everything smoother than `Nearest` draws detail that the
-/// model did not give. It looks better, and interfaces should say which one is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Filter {
-    /// Every patch a block of one colour: exactly what was computed.
-    Nearest,
-    /// Straight lines between the centres of patches.
-    Bilinear,
-    /// Catmull–Rom curves through the centres of patches, clamped to the range of the input around them.
-    #[default]
-    Bicubic,
-}
 
 /// For each output position four input positions with their weights.
 fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {

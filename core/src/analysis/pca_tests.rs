@@ -232,3 +232,32 @@ fn errors_instead_of_panics() {
         assert!(matches!(Pca::fit(&[&good], None, &options), Err(AnalysisError::Option { .. })));
     }
 }
+
+/// What draws on a device finds the same foreground and, up to the sign of a channel, the same colours.
+#[test]
+fn the_pipeline_for_devices_agrees() {
+    use dinoscope_shaders::display::{Filter, PipelineCpu, PipelineOptions, Shape};
+    let f = scene(17, 24, 0.05, 5);
+    let shape = Shape { pictures: 1, rows: f.rows, cols: f.cols, dim: f.dim };
+    for foreground in [false, true] {
+        let pca = Pca::fit(&[&f], None, &PcaOptions { foreground, ..PcaOptions::default() }).unwrap();
+        let expected = pca.colour(&f).unwrap();
+        let options = PipelineOptions { foreground, filter: Filter::Nearest, ..Default::default() };
+        let mut pipeline = PipelineCpu::default();
+        pipeline.fit(&f.data, None, shape, &options).unwrap();
+        let drawn = pipeline.draw(&f.data, None, (f.rows, f.cols), (f.cols, f.rows), &options).unwrap();
+        let drawn: Vec<[u8; 4]> = drawn.into_iter().map(u32::to_le_bytes).collect();
+        for ((rgb, pixel), foreground) in expected.rgb.iter().zip(&drawn).zip(&expected.foreground) {
+            assert!(*foreground || (*rgb == [0; 3] && pixel[..3] == [0; 3]), "{rgb:?} for {pixel:?}");
+        }
+        for c in 0..3 {
+            let apart = |turned: bool| {
+                let patches = expected.rgb.iter().zip(&drawn).zip(&expected.foreground).filter(|(_, f)| **f);
+                let each = patches.map(|((a, b), _)| if turned { 255 - a[c] } else { a[c] }.abs_diff(b[c]));
+                each.max().unwrap()
+            };
+            let worst = apart(false).min(apart(true));
+            assert!(worst <= 2, "foreground {foreground}, channel {c}: {worst} levels");
+        }
+    }
+}

@@ -87,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         data: arguments.data,
         ..Sizes::new(&arguments.overrides)?
     };
-    let peak = peak::measure(&chosen.device)?;
+    let mut peak = peak::measure(&chosen.device)?;
     let quiet = arguments.json || arguments.paced;
     let threads = bench::threads();
     if !quiet {
@@ -97,7 +97,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
     let (mut fixed, mut paced) = (arguments.repeat as usize, Paced);
     let mut all = Vec::new();
-    for subject in subjects {
+    for (i, subject) in subjects.into_iter().enumerate() {
+        if i > 0 {
+            // Other work on the machine may have been in the way of the first.
+            peak = peak.max(peak::measure(&chosen.device)?);
+        }
         let pace: &mut dyn Pace = if arguments.paced { &mut paced } else { &mut fixed };
         let mut bench = Bench {
             device: chosen.device.clone(),

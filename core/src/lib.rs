@@ -3,6 +3,7 @@
 //! are thin consumers of [`engine`]; nothing in this crate prints.
 
 pub use burn;
+pub use burn_cubecl;
 
 pub mod analysis;
 #[cfg(not(target_family = "wasm"))]

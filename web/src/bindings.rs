@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use crate::look;
+use crate::{look, programs};
 
 #[wasm_bindgen]
 extern "C" {
@@ -25,4 +25,13 @@ pub fn start() {
 pub async fn look(gpu: bool) -> Result<String, JsError> {
     let report = look::look(gpu, now).await?;
     Ok(serde_json::to_string(&report)?)
+}
+
+/// Compares the GPU programs with their CPU twins: a list of [`programs::Row`] as JSON.
+///
+/// # Errors
+/// Throws when there is no WebGPU or a program can't run.
+#[wasm_bindgen]
+pub async fn programs() -> Result<String, JsError> {
+    Ok(serde_json::to_string(&programs::programs().await?)?)
 }

@@ -5,3 +5,4 @@
 #[cfg(target_family = "wasm")]
 mod bindings;
 pub mod look;
+pub mod programs;

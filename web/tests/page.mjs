@@ -93,6 +93,14 @@ await open('webgpu', SOFTWARE_GPU, async (page, report, sentence) => {
   const close = typeof gpu?.difference === 'number' && gpu.difference < 1e-3;
   check('webgpu: equals the CPU backend within 1e-3', close, gpu?.difference);
   check('webgpu: says so', /features \[1, 17, 32\] on .+ in .+\sms; equals/.test(sentence), sentence);
+  // Loaded a second time, the program is a fresh one: the page's own device is not touched.
+  const rows = JSON.parse(await page.evaluate(async () => {
+    const program = await import('./pkg/dinoscope_web.js?programs');
+    await program.default();
+    return program.programs().catch((error) => JSON.stringify([{ name: String(error), passed: false }]));
+  }));
+  const wrong = rows.filter((row) => !row.passed).map((row) => `${row.name} ${row.error} of ${row.tolerance ?? 0}`);
+  check(`webgpu: ${rows.length} GPU programs equal their CPU twins`, rows.length > 100 && !wrong.length, wrong.join('; '));
   check('webgpu: no advice', await page.locator('#advice').isHidden(), 'the advice is on the page');
 });
 

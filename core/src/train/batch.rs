@@ -1,5 +1,7 @@
 //! A batch of crops and masks on its way to the device, in one part or several.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::ssl::Masks;
@@ -19,6 +21,19 @@ pub struct HostCrops<'a> {
     pub global_size: usize,
     /// Side of a local crop.
     pub local_size: usize,
+}
+
+/// Crops of a batch that were made on the device, crop-major.
+#[derive(Clone, Debug)]
+pub struct MadeCrops {
+    /// `[2 images, 3, global_size, global_size]`
+    pub global: Tensor<4>,
+    /// `[locals images, 3, local_size, local_size]`; `None` without local crops.
+    pub local: Option<Tensor<4>>,
+    /// Images in the batch.
+    pub images: usize,
+    /// Local crops per image.
+    pub locals: usize,
 }
 
 /// Some images of a batch on the device.
@@ -45,33 +60,67 @@ pub struct Part {
 /// Cuts a batch into `parts` of equally many images. Masked patches of a part are padded to a multiple of `step`.
 pub fn split(crops: HostCrops, masks: &Masks, parts: usize, step: usize, device: &Device) -> Vec<Part> {
     let images = crops.images / parts;
-    (0..parts)
-        .map(|part| {
-            let span = part * images..(part + 1) * images;
-            let pick = |values: &[f32], views: usize, side: usize| -> Tensor<4> {
-                let each = 3 * side * side;
-                let mut picked = Vec::with_capacity(views * images * each);
-                for view in 0..views {
-                    let first = (view * crops.images + span.start) * each;
-                    picked.extend_from_slice(&values[first..first + images * each]);
-                }
-                Tensor::from_data(TensorData::new(picked, [views * images, 3, side, side]), device)
-            };
-            let masks =
-                masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * crops.images + i)));
-            let rows = masks.rows(step);
-            let length = rows.indices.len();
-            let valid: Vec<f32> = (0..length).map(|i| if i < rows.count { 1.0 } else { 0.0 }).collect();
-            Part {
-                images,
-                locals: crops.locals,
-                global: pick(crops.global, 2, crops.global_size),
-                local: (crops.locals > 0).then(|| pick(crops.local, crops.locals, crops.local_size)),
-                masks: Tensor::from_data(TensorData::new(masks.masked, [2 * images, masks.patches]), device),
-                mask_indices: Tensor::from_data(TensorData::new(rows.indices, [length]), device),
-                mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),
-                mask_valid: Tensor::from_data(TensorData::new(valid, [length, 1]), device),
-            }
-        })
-        .collect()
+    let pick = |values: &[f32], views: usize, side: usize, first: usize| -> Tensor<4> {
+        let each = 3 * side * side;
+        let mut picked = Vec::with_capacity(views * images * each);
+        for view in 0..views {
+            let at = (view * crops.images + first) * each;
+            picked.extend_from_slice(&values[at..at + images * each]);
+        }
+        Tensor::from_data(TensorData::new(picked, [views * images, 3, side, side]), device)
+    };
+    let part = |part: usize| {
+        let first = part * images;
+        let global = pick(crops.global, 2, crops.global_size, first);
+        let local = (crops.locals > 0).then(|| pick(crops.local, crops.locals, crops.local_size, first));
+        assemble(global, local, (first..first + images, crops.images), crops.locals, masks, step, device)
+    };
+    (0..parts).map(part).collect()
+}
+
+/// [`split`] for crops that are on the device already.
+pub fn split_made(crops: MadeCrops, masks: &Masks, parts: usize, step: usize, device: &Device) -> Vec<Part> {
+    let images = crops.images / parts;
+    let pick = |all: &Tensor<4>, first: usize| -> Tensor<4> {
+        if parts == 1 {
+            return all.clone();
+        }
+        let views = all.dims()[0] / crops.images;
+        let of_view = |view: usize| all.clone().narrow(0, view * crops.images + first, images);
+        Tensor::cat((0..views).map(of_view).collect(), 0)
+    };
+    let part = |part: usize| {
+        let first = part * images;
+        let local = crops.local.as_ref().map(|local| pick(local, first));
+        let global = pick(&crops.global, first);
+        assemble(global, local, (first..first + images, crops.images), crops.locals, masks, step, device)
+    };
+    (0..parts).map(part).collect()
+}
+
+/// A part of its crops and of the masks of images `span` of `all`.
+fn assemble(
+    global: Tensor<4>,
+    local: Option<Tensor<4>>,
+    (span, all): (Range<usize>, usize),
+    locals: usize,
+    masks: &Masks,
+    step: usize,
+    device: &Device,
+) -> Part {
+    let images = span.len();
+    let masks = masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * all + i)));
+    let rows = masks.rows(step);
+    let length = rows.indices.len();
+    let valid: Vec<f32> = (0..length).map(|i| if i < rows.count { 1.0 } else { 0.0 }).collect();
+    Part {
+        images,
+        locals,
+        global,
+        local,
+        masks: Tensor::from_data(TensorData::new(masks.masked, [2 * images, masks.patches]), device),
+        mask_indices: Tensor::from_data(TensorData::new(rows.indices, [length]), device),
+        mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),
+        mask_valid: Tensor::from_data(TensorData::new(valid, [length, 1]), device),
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod feed;
 pub mod fields;
 pub mod health;
 pub mod loss_scale;

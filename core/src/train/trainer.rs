@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::{HostCrops, split};
 use super::checkpoint;
+use super::feed::Feed;
 use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
 use super::recipe::{Blur, Recipe};
@@ -13,7 +13,7 @@ use super::state::State;
 use super::step::step;
 use super::watch::Watched;
 use crate::data::augment::{BlurProbability, CropRecipe};
-use crate::data::loader::{Batch, Loader};
+use crate::data::loader::Skipped;
 use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
 use crate::eval::run::{knn_of_backbone, knn_of_pixels};
 use crate::rng::stream;
@@ -74,7 +74,7 @@ struct Trainer<'a> {
     port: &'a Port,
     state: State,
     schedules: Schedules,
-    loader: Loader,
+    feed: Feed,
     record: Record,
     watched: Watched,
     skipped: BTreeMap<String, String>,
@@ -125,14 +125,7 @@ impl<'a> Trainer<'a> {
             None => State::new(recipe, device),
         };
         let record = Record::open(job.folder.as_ref(), state.iteration)?;
-        let loader = Loader::start(
-            job.sources.train.clone(),
-            crop_recipe(recipe),
-            recipe.train.batch,
-            recipe.train.seed,
-            state.iteration,
-            workers(recipe),
-        );
+        let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
         let parameters = {
             let mut count = 0;
             crate::model::params::visit(&state.student, |seen| count += seen.shape.iter().product::<usize>());
@@ -155,7 +148,7 @@ impl<'a> Trainer<'a> {
             port,
             schedules: Schedules::new(recipe),
             state,
-            loader,
+            feed,
             record,
             watched: Watched::new(job.watch.clone(), recipe),
             skipped: BTreeMap::new(),
@@ -205,19 +198,9 @@ impl<'a> Trainer<'a> {
     async fn step(&mut self) -> Result<(), EngineError> {
         let recipe = &self.job.recipe;
         let iteration = self.state.iteration;
-        let batch = self.loader.next()?;
-        self.warn_of_skipped(&batch).await;
-        let crops = HostCrops {
-            global: &batch.global,
-            local: &batch.local,
-            images: recipe.train.batch,
-            locals: recipe.crops.locals,
-            global_size: recipe.crops.global_size,
-            local_size: recipe.crops.local_size,
-        };
         let masks = draw_masks(recipe, iteration);
-        let device = &self.job.device.device;
-        let parts = split(crops, &masks, recipe.train.accumulate, MASK_ROWS, device);
+        let (parts, skipped) = self.feed.next(recipe, &masks)?;
+        self.warn_of_skipped(skipped).await;
         let now = self.schedules.at(iteration);
         let metrics = step(&mut self.state, &parts, recipe, &now, &OneProcess, |_| ());
 
@@ -295,15 +278,11 @@ impl<'a> Trainer<'a> {
     }
 
     fn pace(&self) -> Pace {
-        Pace {
-            start: web_time::Instant::now(),
-            waited: self.loader.waited(),
-            iteration: self.state.iteration,
-        }
+        Pace { start: web_time::Instant::now(), waited: self.feed.waited(), iteration: self.state.iteration }
     }
 
-    async fn warn_of_skipped(&mut self, batch: &Batch) {
-        for skipped in &batch.skipped {
+    async fn warn_of_skipped(&mut self, skipped: Vec<Skipped>) {
+        for skipped in skipped {
             if self.skipped.insert(skipped.name.clone(), skipped.reason.clone()).is_none() {
                 let message = format!("skipped {}: {}", skipped.name, skipped.reason);
                 self.port.emit(Event::Warning(message)).await;

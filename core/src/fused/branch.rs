@@ -159,7 +159,7 @@ impl Branch for AttentionPlan {
         let AttentionSaved { kept, stats, normed, qkv, out, lse } = saved;
         let to = self.precision.float();
         let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
-        let d_out = p.into_branch(&branch, to);
+        let d_out = p.behind_last(&branch, to);
         let d_qkv =
             <B as Programs>::attention_backward(qkv, out.clone(), lse, d_out, self.packing(), self.heads);
         let last = p.last_gradients(branch, out);
@@ -232,7 +232,7 @@ impl Branch for FeedForwardPlan {
         let FeedForwardSaved { kept, stats, normed, hidden } = saved;
         let to = self.precision.float();
         let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
-        let d_active = p.into_branch(&branch, to);
+        let d_active = p.behind_last(&branch, to);
         let (d_hidden, active, d_bias) = match self.kind {
             FeedForward::Mlp => <B as Programs>::gelu_backward(hidden, p.bias(), d_active),
             FeedForward::SwiGlu => <B as Programs>::swiglu_backward(hidden, p.bias(), d_active),
@@ -283,7 +283,7 @@ impl<'a, B: Programs> Layers<'a, B> {
     }
 
     /// The gradient behind the last layer and its LayerScale.
-    fn into_branch(&self, gradient: &FloatTensor<B>, to: FloatDType) -> FloatTensor<B> {
+    fn behind_last(&self, gradient: &FloatTensor<B>, to: FloatDType) -> FloatTensor<B> {
         let weight = match self.gamma {
             Some(gamma) => B::scale_rows(self.second.clone(), gamma.clone()),
             None => self.second.clone(),

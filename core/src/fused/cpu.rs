@@ -56,7 +56,7 @@ fn vector(values: Vec<f32>) -> Array {
     array(values, [n])
 }
 
-fn rows<'a>(kept: Option<&'a Kept<Flex>>) -> Option<&'a [i32]> {
+fn rows(kept: Option<&Kept<Flex>>) -> Option<&[i32]> {
     kept.map(|kept| kept.subset.rows.as_slice())
 }
 

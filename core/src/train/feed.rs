@@ -28,7 +28,7 @@ enum Kind {
     /// Crops made by the loading threads.
     Crops(Loader<Batch>),
     /// Pictures, and a tensor whose device makes the crops.
-    Pictures(Loader<PictureBatch>, CubeTensor),
+    Pictures(Loader<PictureBatch>, Box<CubeTensor>),
 }
 
 impl Feed {
@@ -45,7 +45,7 @@ impl Feed {
         let kind = match near {
             Ok(near) => {
                 let loader = Loader::start_pictures(source, crops, batch, seed, first_iteration, workers);
-                Kind::Pictures(loader, near)
+                Kind::Pictures(loader, Box::new(near))
             }
             Err(_) => Kind::Crops(Loader::start(source, crops, batch, seed, first_iteration, workers)),
         };

@@ -14,57 +14,53 @@ const PATIENCE: f64 = 2000.0;
 /// Beyond this an f32 loss itself could overflow.
 const LARGEST: f64 = 16_777_216.0;
 
-/// The scale of the loss.
+/// The scale of the loss, where there is one.
 #[derive(Clone, Debug)]
-pub enum LossScale {
-    /// Numbers with the range of f32 need none.
-    Off,
-    /// For f16.
-    On {
-        /// `[1]`
-        scale: Tensor<1>,
-        /// Steps since the last change, `[1]`.
-        calm: Tensor<1>,
-    },
+pub struct LossScale(Option<Scale>);
+
+#[derive(Clone, Debug)]
+struct Scale {
+    /// `[1]`
+    scale: Tensor<1>,
+    /// Steps since the last change, `[1]`.
+    calm: Tensor<1>,
 }
 
 impl LossScale {
+    /// None: numbers with the range of f32 need none.
+    pub const OFF: Self = Self(None);
+
     /// On for f16 alone.
     pub fn new(numbers: Numbers, device: &Device) -> Self {
-        match numbers {
-            Numbers::F16 => {
-                Self::On { scale: Tensor::full([1], START, device), calm: Tensor::zeros([1], device) }
-            }
-            Numbers::F32 | Numbers::Bf16 => Self::Off,
-        }
+        Self(
+            (numbers == Numbers::F16)
+                .then(|| Scale { scale: Tensor::full([1], START, device), calm: Tensor::zeros([1], device) }),
+        )
     }
 
     /// Whether overflowing steps are to be skipped.
     pub fn is_on(&self) -> bool {
-        matches!(self, Self::On { .. })
+        self.0.is_some()
     }
 
     /// The loss, `[1]`, times the scale.
     pub fn applied(&self, loss: Tensor<1>) -> Tensor<1> {
-        match self {
-            Self::Off => loss,
-            Self::On { scale, .. } => loss * scale.clone(),
+        match self.value() {
+            None => loss,
+            Some(scale) => loss * scale,
         }
     }
 
     /// The scale, `[1]`, where there is one.
     pub fn value(&self) -> Option<Tensor<1>> {
-        match self {
-            Self::Off => None,
-            Self::On { scale, .. } => Some(scale.clone()),
-        }
+        self.0.as_ref().map(|s| s.scale.clone())
     }
 
     /// Moves the scale after a step; `overflow` `[1]` is more than 0 where its gradients were not finite.
     ///
     /// Returns the scale that the step was made with, where there is one.
     pub fn observe(&mut self, overflow: Tensor<1>) -> Option<Tensor<1>> {
-        let Self::On { scale, calm } = self else { return None };
+        let Scale { scale, calm } = self.0.as_mut()?;
         let before = scale.clone();
         let overflow = overflow.greater_scalar(0.0);
         let waited = calm.clone().add_scalar(1.0);
@@ -93,12 +89,12 @@ mod tests {
         let (good, bad) = (Tensor::<1>::zeros([1], &device), Tensor::<1>::ones([1], &device));
         scale.observe(good.clone());
         assert_eq!(scale.observe(bad).map(|s| read(&s)), Some(65_536.0));
-        let LossScale::On { scale: now, calm } = &scale else { unreachable!("f16 has a scale") };
+        let Some(Scale { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (32_768.0, 0.0));
         for _ in 0..2000 {
             scale.observe(good.clone());
         }
-        let LossScale::On { scale: now, calm } = &scale else { unreachable!("f16 has a scale") };
+        let Some(Scale { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (65_536.0, 0.0));
         assert!(!LossScale::new(Numbers::Bf16, &device).is_on());
     }

@@ -52,7 +52,7 @@ impl State {
                 ibot: Tensor::zeros([1, ibot], device),
             },
             optimizer: AdamW::default(),
-            loss_scale: LossScale::Off,
+            loss_scale: LossScale::OFF,
             iteration: 0,
         }
     }

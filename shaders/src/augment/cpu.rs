@@ -150,7 +150,7 @@ fn mean_grey(pixels: &[Pixel]) -> u32 {
     sum / count + u32::from(2 * (sum % count) >= count)
 }
 
-/// Another hue, by `shift` 256ths of the colour circle.
+/// Another hue, by `shift` of 256 parts of the colour circle.
 ///
 /// PIL goes through an 8-bit HSV and floats. All its numbers are fractions with small denominators, so that whole
 /// numbers give the same without depending on how a device divides.

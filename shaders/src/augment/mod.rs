@@ -77,7 +77,7 @@ fn blur_weights(sigma: f32) -> [f32; 5] {
     weights.map(|weight| (weight / sum) as f32)
 }
 
-/// A shift of hue in 256ths of the colour circle: toward zero and modulo 256, as numpy casts to uint8.
+/// A shift of hue in parts of 256 of the colour circle: toward zero and modulo 256, as numpy casts to uint8.
 fn hue_shift(turns: f32) -> u32 {
     u32::from((turns * 255.0) as i32 as u8)
 }

@@ -154,7 +154,7 @@ mod tests {
             let list = tiles(&starts, rows);
             let mut seen = vec![0; 112];
             for [first, begin, end, _] in &list {
-                assert!(begin <= first && first < end && (first - begin) as usize % rows == 0);
+                assert!(begin <= first && first < end && ((first - begin) as usize).is_multiple_of(rows));
                 assert!(starts.windows(2).any(|pair| pair == [*begin, *end]));
                 for row in *first..(*first + rows as u32).min(*end) {
                     seen[row as usize] += 1;

@@ -67,7 +67,7 @@ fn blend_channel(grey: f32, value: u32, factor: f32) -> u32 {
     u32::cast_from(clamp(grey + factor * (f32::cast_from(value) - grey), 0.0f32, 255.0f32))
 }
 
-/// Another hue, by `shift` 256ths of the colour circle, in whole numbers.
+/// Another hue, by `shift` of 256 parts of the colour circle, in whole numbers.
 #[cube]
 fn turn(pixel: u32, shift: u32) -> u32 {
     let r = channel(pixel, 0u32);

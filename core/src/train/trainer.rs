@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::{DType, Device};
+
 use super::checkpoint;
 use super::feed::Feed;
 use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
-use super::recipe::{Blur, Recipe};
+use super::recipe::{Blur, Numbers, Recipe};
 use super::record::Record;
 use super::schedule::{Scheduled, Schedules};
 use super::state::State;
@@ -60,6 +62,20 @@ pub const MASK_ROWS: usize = 64;
 fn workers(recipe: &Recipe) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
+}
+
+/// Whether the device can compute with the recipe's numbers.
+fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), EngineError> {
+    let (name, dtype) = match numbers {
+        Numbers::F32 => return Ok(()),
+        Numbers::F16 => ("f16", DType::F16),
+        Numbers::Bf16 => ("bf16", DType::BF16),
+    };
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let hint = "train.precision = \"f32\" runs everywhere.".to_owned();
+    Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
 }
 
 /// What happens between two steps.
@@ -116,6 +132,7 @@ impl<'a> Trainer<'a> {
     async fn set_up(job: &'a Job, port: &'a Port) -> Result<Self, EngineError> {
         let recipe = &job.recipe;
         let device = &job.device.device;
+        has_numbers(recipe.train.precision, device)?;
         let latest = match (&job.folder, job.resume) {
             (Some(folder), true) => folder.latest_checkpoint(),
             _ => None,

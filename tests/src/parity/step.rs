@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dinoscope_core::burn::tensor::Device;
+use dinoscope_core::burn::tensor::{DType, Device};
 use dinoscope_core::device::block_on;
 use dinoscope_core::model::{Layers, Vit, params};
 use dinoscope_core::ssl::{Centering, Masks, OneProcess};
 use dinoscope_core::train::batch::{HostCrops, split};
+use dinoscope_core::train::loss_scale::LossScale;
+use dinoscope_core::train::recipe::Numbers;
 use dinoscope_core::train::schedule::Scheduled;
 use dinoscope_core::train::state::State;
 use dinoscope_core::train::step::step;
@@ -62,17 +64,30 @@ const LOSSES: [(&str, &str); 4] = [
     ("ibot_loss", "ibot_loss"),
 ];
 
-/// Compares every step of the file.
+/// Compares every step of the file, then its losses once more in half precision, where the device has it.
 pub fn check(path: &Path, device: &Device) -> Result<Vec<Check>, String> {
+    let mut checks = check_in(path, device, Numbers::F32)?;
+    for (name, numbers, dtype) in [("f16", Numbers::F16, DType::F16), ("bf16", Numbers::Bf16, DType::BF16)] {
+        if device.supports_dtype(dtype) {
+            let losses = check_in(path, device, numbers)?.into_iter().find(|c| c.what.starts_with("losses"));
+            checks.extend(losses.map(|c| Check { what: format!("{name} {}", c.what), tolerance: 2e-2, ..c }));
+        }
+    }
+    Ok(checks)
+}
+
+fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>, String> {
     let file = Reference::read(path)?;
     let config: Config = parse(file.json("config")?)?;
     let losses: Vec<BTreeMap<String, serde_json::Value>> = parse(file.json("losses")?)?;
     let norms: Vec<BTreeMap<String, f64>> = parse(file.json("grad_norms")?)?;
 
-    let recipe = recipe(&config)?;
+    let mut recipe = recipe(&config)?;
+    recipe.train.precision = numbers;
     let mut sizes = NetworkConfig::from(&recipe);
     sizes.backbone.grid = config.pretrain_size / config.patch_size;
     let mut state = State::with_sizes(&sizes, 0, device);
+    state.loss_scale = LossScale::new(numbers, device);
     state.student = fill(state.student, &file.below("init.student."))?;
     state.teacher = fill(state.teacher, &file.below("init.teacher."))?;
 

@@ -266,6 +266,44 @@ fn cross_entropy_and_its_slopes() {
 }
 
 #[test]
+fn cross_entropy_over_very_many_prototypes_comes_in_chunks() {
+    let (k, rows) = (131_072, 70); // 32 rows of logits at a time
+    let (z, directions) = (noise(rows * 2, 40), noise(k * 2, 41));
+    let mut targets = vec![0.0f32; k];
+    targets[77] = 0.75;
+    targets[k - 1] = 0.25;
+    let (first, second) = (vec![0; rows], vec![-1; rows]);
+    let inputs = Inputs {
+        z: &z,
+        directions: &directions,
+        targets: &targets,
+        first: &first,
+        second: &second,
+        bottleneck: 2,
+        temperature: 0.1,
+    };
+    let got = cross_entropy::forward(&inputs);
+    let (dz, dd) = cross_entropy::backward(&inputs, &got.lse, &vec![1.0; rows]);
+    let row = |matrix: &[f32], i: usize| [0, 1].map(|j| f64::from(matrix[2 * i + j]));
+    let mut of_77 = [0.0; 2];
+    for i in 0..rows {
+        let at = row(&z, i);
+        let logit = |j: usize| row(&directions, j).iter().zip(at).map(|(d, z)| d * z).sum::<f64>() / 0.1;
+        let mass: f64 = (0..k).map(|j| logit(j).exp()).sum();
+        let loss = mass.ln() - 0.75 * logit(77) - 0.25 * logit(k - 1);
+        assert!((f64::from(got.loss[i]) - loss).abs() < 1e-4 * loss, "row {i}");
+        let slope = |j: usize| (logit(j).exp() / mass - f64::from(targets[j])) / 0.1;
+        for axis in 0..2 {
+            of_77[axis] += slope(77) * at[axis];
+            let want: f64 = (0..k).map(|j| slope(j) * row(&directions, j)[axis]).sum();
+            assert!((row(&dz, i)[axis] - want).abs() < 1e-3, "row {i}: {} is not {want}", row(&dz, i)[axis]);
+        }
+    }
+    let got = row(&dd, 77);
+    assert!((0..2).all(|axis| (got[axis] - of_77[axis]).abs() < 1e-3), "{got:?} is not {of_77:?}");
+}
+
+#[test]
 fn sinkhorn_is_the_published_one() {
     let logits = [0.10, 0.0, -0.10, 0.20, 0.10, 0.0, 0.30, -0.20, 0.05, 0.0, 0.0, 0.0];
     let want = [

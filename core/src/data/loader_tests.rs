@@ -1,0 +1,159 @@
+//! Batches: their shape, order and repeatability, with workers and without, and broken pictures.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use super::super::augment::ViewKind;
+use super::*;
+
+/// Pictures of one colour each; those listed can't be loaded.
+#[derive(Default)]
+struct Flat {
+    len: usize,
+    broken: Vec<usize>,
+    panics: bool,
+    delay: Duration,
+}
+
+impl Source for Flat {
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn name(&self, index: usize) -> String {
+        format!("flat {index}")
+    }
+    fn label(&self, _: usize) -> Option<usize> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn load(&self, index: usize) -> Result<Picture, DataError> {
+        std::thread::sleep(self.delay);
+        assert!(!self.panics, "picture {index} bites");
+        if self.broken.contains(&index) {
+            return Err(DataError::Decode { name: self.name(index), reason: "broken".to_owned() });
+        }
+        let rgb = (0..20 * 10 * 3).map(|i| (i * 5 + index * 17) as u8).collect();
+        Ok(Picture { width: 20, height: 10, rgb })
+    }
+}
+
+fn recipe() -> CropRecipe {
+    CropRecipe { global_size: 8, local_size: 4, locals: 3, ..CropRecipe::default() }
+}
+
+fn loader(source: Flat, first: u64, workers: usize) -> Loader {
+    Loader::start(Arc::new(source), recipe(), 4, 9, first, workers)
+}
+
+#[test]
+fn a_batch_has_its_shape_and_repeats() {
+    let source = Flat { len: 10, ..Flat::default() };
+    let batch = make_batch(&source, &recipe(), 4, 9, 5).unwrap();
+    assert_eq!((batch.global.len(), batch.local.len()), (2 * 4 * 3 * 64, 3 * 4 * 3 * 16));
+    assert_eq!((batch.iteration, batch.indices.len(), batch.skipped.len()), (5, 4, 0));
+    assert_eq!(batch, make_batch(&source, &recipe(), 4, 9, 5).unwrap());
+    assert_ne!(batch.global, make_batch(&source, &recipe(), 4, 8, 5).unwrap().global);
+}
+
+#[test]
+fn crops_are_ordered_by_crop_then_picture() {
+    let source = Flat { len: 3, ..Flat::default() };
+    let plain = CropRecipe { jitter: 0.0, flip: 0.0, grayscale: 0.0, solarize: 0.0, locals: 0, ..recipe() };
+    let batch = make_batch(&source, &plain, 2, 1, 0).unwrap();
+    let picture = source.load(batch.indices[1]).unwrap();
+    let mut rng = stream(1, "augment", 0, 1);
+    for (place, kind) in [(1, ViewKind::Global1), (3, ViewKind::Global2)] {
+        let view = ViewPlan::draw(&mut rng, kind, 20, 10, &plain).apply(&picture, 8);
+        assert_eq!(batch.global[place * 192..][..192], super::super::augment::normalize(&view));
+    }
+}
+
+#[test]
+fn pictures_and_plans_are_those_of_the_crops() {
+    let source = || Flat { len: 5, broken: vec![1], ..Flat::default() };
+    let mut loader = Loader::start_pictures(Arc::new(source()), recipe(), 4, 9, 2, 2);
+    for iteration in 2..5 {
+        let undone = loader.next().unwrap();
+        let batch = make_batch(&source(), &recipe(), 4, 9, iteration).unwrap();
+        assert_eq!(undone.iteration, iteration);
+        assert_eq!((&undone.indices, &undone.skipped), (&batch.indices, &batch.skipped));
+        for (slot, (picture, plans)) in undone.pictures.iter().zip(&undone.plans).enumerate() {
+            for (crop, plan) in plans.iter().enumerate() {
+                let (all, size, crop) =
+                    if crop < 2 { (&batch.global, 8, crop) } else { (&batch.local, 4, crop - 2) };
+                let view = super::super::augment::normalize(&plan.apply(picture, size));
+                assert_eq!(all[(crop * 4 + slot) * view.len()..][..view.len()], view);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_pass_visits_every_picture_once_in_a_new_order() {
+    let source = Flat { len: 10, ..Flat::default() };
+    let visited: Vec<usize> =
+        (0..5).flat_map(|t| make_batch(&source, &recipe(), 4, 9, t).unwrap().indices).collect();
+    let mut passes = visited.chunks(10).map(<[usize]>::to_vec).collect::<Vec<_>>();
+    assert_ne!(passes[0], passes[1]);
+    for pass in &mut passes {
+        pass.sort_unstable();
+        assert!(pass.iter().copied().eq(0..10), "{pass:?}");
+    }
+}
+
+#[test]
+fn workers_and_resuming_change_nothing() {
+    let broken = vec![2, 5];
+    let source = Flat { len: 7, broken: broken.clone(), ..Flat::default() };
+    let expected: Vec<Batch> = (0..9).map(|t| make_batch(&source, &recipe(), 4, 9, t).unwrap()).collect();
+    for (first, workers) in [(0, 0), (0, 1), (0, 3), (4, 0), (4, 2), (5, 3)] {
+        let source = Flat { len: 7, broken: broken.clone(), ..Flat::default() };
+        let mut loader = loader(source, first, workers);
+        for batch in &expected[first as usize..] {
+            assert!(loader.next().unwrap() == *batch, "iteration {}, {workers} workers", batch.iteration);
+        }
+        assert!(loader.waited() > 0.0);
+    }
+}
+
+#[test]
+fn broken_pictures_are_reported_and_replaced() {
+    let source = Flat { len: 6, broken: vec![0, 3], ..Flat::default() };
+    let batch = make_batch(&source, &recipe(), 6, 9, 0).unwrap();
+    assert_eq!(batch.indices.len(), 6);
+    assert!(batch.indices.iter().all(|index| ![0, 3].contains(index)));
+    for name in ["flat 0", "flat 3"] {
+        let skipped = batch.skipped.iter().find(|skipped| skipped.name == name).unwrap();
+        assert!(skipped.reason.contains("broken"));
+    }
+}
+
+#[test]
+fn nothing_but_broken_pictures_is_an_error() {
+    for workers in [0, 2] {
+        let source = Flat { len: 3, broken: vec![0, 1, 2], ..Flat::default() };
+        let message = loader(source, 0, workers).next().unwrap_err().to_string();
+        assert!(message.contains("none of the 3 pictures") && message.contains("broken"), "{message}");
+    }
+}
+
+#[test]
+fn a_panic_in_a_worker_becomes_an_error() {
+    let mut loader = loader(Flat { len: 3, panics: true, ..Flat::default() }, 0, 2);
+    for _ in 0..2 {
+        let message = loader.next().unwrap_err().to_string();
+        assert!(message.contains("bites"), "{message}");
+    }
+    assert!(loader.next().is_err());
+}
+
+#[test]
+fn dropping_does_not_wait_for_batches() {
+    let slow = Flat { len: 100, delay: Duration::from_millis(20), ..Flat::default() };
+    let loader = Loader::start(Arc::new(slow), recipe(), 1000, 0, 0, 2);
+    let began = Instant::now();
+    drop(loader);
+    assert!(began.elapsed() < Duration::from_secs(5), "a batch takes 20 s");
+}

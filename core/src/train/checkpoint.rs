@@ -1,7 +1,7 @@
 //! Checkpoints of a run: written beside and renamed, so that a killed process leaves the last one whole.
 //!
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
-//! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments and centres) and `state.json`.
+//! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and `state.json`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -102,6 +102,10 @@ pub async fn save(
         let data = read(center.clone()).await?;
         optimizer.insert(name.to_owned(), HostTensor::new([1, data.len()], data));
     }
+    if let Some(scale) = state.loss_scale.saved() {
+        let data = read(scale).await?;
+        optimizer.insert("loss_scale".to_owned(), HostTensor::new([data.len()], data));
+    }
     let progress = Progress {
         iteration: state.iteration,
         seed: recipe.train.seed,
@@ -170,6 +174,10 @@ pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, Chec
         };
         optimizer.iter().filter_map(of_group).collect()
     };
+    if let Some(scale) = optimizer.get("loss_scale").filter(|scale| scale.data.len() == 2) {
+        let saved = Tensor::from_data(TensorData::new(scale.data.clone(), [2]), device);
+        state.loss_scale = state.loss_scale.restored(saved);
+    }
     state.optimizer.first = moments("first");
     state.optimizer.second = moments("second");
     state.optimizer.steps = progress.optimizer_steps;

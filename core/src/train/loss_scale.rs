@@ -39,6 +39,16 @@ impl LossScale {
         )
     }
 
+    /// Scale and steps since its last change, `[2]`, for a checkpoint.
+    pub fn saved(&self) -> Option<Tensor<1>> {
+        self.0.as_ref().map(|s| Tensor::cat(vec![s.scale.clone(), s.calm.clone()], 0))
+    }
+
+    /// Goes on from what [`saved`](Self::saved) gave; off stays off.
+    pub fn restored(self, saved: Tensor<1>) -> Self {
+        Self(self.0.map(|_| Scale { scale: saved.clone().narrow(0, 0, 1), calm: saved.narrow(0, 1, 1) }))
+    }
+
     /// Whether overflowing steps are to be skipped.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
@@ -92,6 +102,9 @@ mod tests {
         assert_eq!(scale.observe(bad).map(|s| read(&s)), Some(1024.0));
         let Some(Scale { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (512.0, 0.0));
+        let halved =
+            LossScale::new(Numbers::F16, &device).restored(scale.saved().unwrap_or_else(|| good.clone()));
+        assert_eq!(halved.value().map(|s| read(&s)), Some(512.0));
         for _ in 0..2000 {
             scale.observe(good.clone());
         }

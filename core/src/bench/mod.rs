@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use crate::data::DataError;
 use crate::train::{Recipe, RecipeError};
 
+pub use dinoscope_shaders::cpu::threads;
 pub use measure::{Bench, Pace, Spread};
 pub use row::Row;
 
@@ -174,11 +175,6 @@ impl Sizes {
             loader_seconds: 3.0,
         })
     }
-}
-
-/// Threads that the CPU backend computes with (`RAYON_NUM_THREADS` changes it).
-pub fn threads() -> usize {
-    rayon::current_num_threads()
 }
 
 /// Measures one subject.

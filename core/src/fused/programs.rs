@@ -21,7 +21,7 @@ pub struct Kept<B: Backend> {
     pub scale: FloatTensor<B>,
 }
 
-/// Two gradients of one tensor's worth of work each, named where they are made.
+/// Three tensors, named where they are made.
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// `cu_seqlens` of a packing.
@@ -142,7 +142,7 @@ pub trait Programs: Backend {
         composed::project(x, kept, a, weight, bias, gamma)
     }
 
-    /// `scale · gradient[rows]`, in the precision of `like`.
+    /// `scale · gradient[rows]`; the gradient itself where no crop was dropped.
     fn gather_scaled(gradient: FloatTensor<Self>, kept: Option<&Kept<Self>>) -> FloatTensor<Self> {
         composed::gather_scaled(gradient, kept)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -194,6 +195,19 @@ without_graph!(Flex, CubeBackend);
 /// Operands of an operation: `x` and at most seven parameters; places that are not needed hold constants.
 const OPERANDS: usize = 8;
 
+/// Hands each operand that is on the tape its gradient.
+fn register<B: Backend>(
+    grads: &mut Gradients,
+    parents: impl IntoIterator<Item = Option<NodeId>>,
+    gradients: impl IntoIterator<Item = Option<FloatTensor<B>>>,
+) {
+    for (parent, gradient) in parents.into_iter().zip(gradients) {
+        if let (Some(parent), Some(gradient)) = (parent, gradient) {
+            grads.register::<B>(parent, gradient);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct BranchBackward<P>(P);
 
@@ -213,11 +227,11 @@ impl<B: Programs, P: Branch> Backward<B, OPERANDS> for BranchBackward<P> {
         let BranchState { x, parameters, saved } = ops.state;
         let saved = saved.unwrap_or_else(|| self.0.forward::<B>(x.clone(), &parameters).1);
         let (dx, gradients) = self.0.backward::<B>(x, &parameters, saved, gradient);
-        for (node, gradient) in ops.parents.into_iter().zip(std::iter::once(dx).chain(gradients)) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B>(
+            grads,
+            ops.parents.map(|node| node.map(|node| node.id)),
+            std::iter::once(dx).chain(gradients).map(Some),
+        );
     }
 }
 
@@ -254,11 +268,7 @@ impl<B: Programs> Backward<B, 3> for NormBackward {
         let gradient = grads.consume::<B>(&ops.node);
         let (x, weight, stats) = ops.state;
         let (dx, dw, db) = <B as Programs>::layer_norm_backward(x, None, weight, stats, gradient, None);
-        for (node, gradient) in ops.parents.into_iter().zip([dx, dw, db]) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dx, dw, db].map(Some));
     }
 }
 
@@ -274,11 +284,7 @@ impl<B: Programs> Backward<B, 3> for LinearBackward {
         let (x, weight) = ops.state;
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let gradients = simple::linear_backward::<B>(x, weight, gradient, wanted);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
     }
 }
 
@@ -295,11 +301,7 @@ impl<B: Programs> Backward<B, 3> for LinearGeluBackward {
         let (d_hidden, _, d_bias) = <B as Programs>::gelu_backward(hidden, bias, gradient);
         let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some(), false];
         let [dx, dw, _] = simple::linear_backward::<B>(x, weight, d_hidden, wanted);
-        for (node, gradient) in ops.parents.into_iter().zip([dx, dw, Some(d_bias)]) {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dx, dw, Some(d_bias)]);
     }
 }
 
@@ -311,7 +313,8 @@ struct CrossEntropyState<B: Backend> {
     z: FloatTensor<B>,
     directions: FloatTensor<B>,
     targets: FloatTensor<B>,
-    lse: FloatTensor<B>,
+    /// For the way back, as the program left them.
+    stats: FloatTensor<B>,
     pairs: Arc<Pairs>,
     temperature: f64,
 }
@@ -321,13 +324,10 @@ impl<B: Programs> Backward<B, 2> for CrossEntropyBackward {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let CrossEntropyState { z, directions, targets, lse, pairs, temperature } = ops.state;
-        let (dz, dd) = B::cross_entropy_backward(z, directions, targets, &pairs, temperature, lse, gradient);
-        for (node, gradient) in ops.parents.into_iter().zip([dz, dd]) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        let CrossEntropyState { z, directions, targets, stats, pairs, temperature } = ops.state;
+        let (dz, dd) =
+            B::cross_entropy_backward(z, directions, targets, &pairs, temperature, stats, gradient);
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dz, dd].map(Some));
     }
 }
 
@@ -401,11 +401,11 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
         let nodes = [z.node(), directions.node()];
         let (z, directions, targets) =
             (z.into_primitive(), directions.into_primitive(), targets.into_primitive());
-        let (loss, lse, entropy) =
+        let (loss, stats, entropy) =
             B::cross_entropy(z.clone(), directions.clone(), targets.clone(), &pairs, temperature);
         let loss = match CrossEntropyBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                prep.finish(CrossEntropyState { z, directions, targets, lse, pairs, temperature }, loss)
+                prep.finish(CrossEntropyState { z, directions, targets, stats, pairs, temperature }, loss)
             }
             OpsKind::UnTracked(prep) => prep.finish(loss),
         };

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Threads that [`blocks`] spreads work over.
+/// Threads that [`blocks`] spreads work over (`RAYON_NUM_THREADS` changes it).
 pub fn threads() -> usize {
     #[cfg(not(target_family = "wasm"))]
     return rayon::current_num_threads();

@@ -33,6 +33,26 @@ pub fn vulkan(here: &Here) -> Result<()> {
     debian(here, &["libvulkan1", "mesa-vulkan-drivers"], "a Vulkan driver")
 }
 
+/// An X server without a screen, and what a window needs of X, on Linux: tests use the studio's real window.
+///
+/// # Errors
+/// When something is missing and cannot be installed.
+pub fn display(here: &Here) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    // Libraries that winit opens by name: without one of them a window stops the program that wants it.
+    let wanted = ["libX11.so.6", "libX11-xcb.so.1", "libXcursor.so.1", "libXi.so.6", "libxkbcommon-x11.so.0"];
+    // In no user's PATH. Where it can't be asked, as with musl, the libraries are taken to be there.
+    let known = run::output(here.command("/sbin/ldconfig").arg("-p"));
+    let there = known.map_or(true, |known| wanted.iter().all(|wanted| known.contains(wanted)));
+    if which("Xvfb").is_some() && there {
+        return Ok(());
+    }
+    let packages = ["xvfb", "libx11-6", "libx11-xcb1", "libxcursor1", "libxi6", "libxkbcommon-x11-0"];
+    debian(here, &packages, "Xvfb and X's libraries")
+}
+
 /// Chromium or Chrome; `CHROMIUM` names another one.
 ///
 /// # Errors

@@ -114,6 +114,9 @@ fn native(here: &Here) -> Result<Tally> {
     if let Err(error) = install::vulkan(here) {
         println!("software Vulkan not tested: {error:#}");
     }
+    if let Err(error) = install::display(here) {
+        println!("the studio's window not tested: {error:#}");
+    }
     parity::build(here)?;
     let mut tally = tests(here, &PROGRAM)?;
     tally += tests(here, &XTASK)?;

@@ -1,0 +1,393 @@
+//! What happened, said in a corner: it waits for nobody and moves nothing.
+//!
+//! Newest at the bottom, at most four; what is said again only counts up. Errors stay until they are put away, the rest
+//! leaves by itself, but not from under the pointer.
+
+use egui::accesskit::{Live, Role};
+use egui::{
+    Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, RichText, Shadow, Stroke, Ui, UiBuilder, vec2,
+};
+
+use super::theme::{self, Tokens, fonts, icons, space};
+use super::widgets::{self, Tone};
+
+/// How long what needs no answer stays, in seconds.
+const STAYS: f64 = 6.0;
+/// How long coming and going take, in seconds.
+const FADE: f64 = 0.15;
+/// How many show.
+const SHOWN: usize = 4;
+const WIDTH: f32 = 360.0;
+
+/// Which action was chosen: whoever offered it knows what the number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ActionId(pub u64);
+
+/// Something to say.
+#[derive(Clone, Debug)]
+pub struct Toast {
+    tone: Tone,
+    text: String,
+    action: Option<(String, ActionId)>,
+}
+
+impl Toast {
+    /// `text` in this tone.
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into(), action: None }
+    }
+
+    /// With something to click; [`Toasts::show`] returns `id` when it was.
+    pub fn action(mut self, label: impl Into<String>, id: ActionId) -> Self {
+        self.action = Some((label.into(), id));
+        self
+    }
+}
+
+#[derive(Debug)]
+struct Standing {
+    id: u64,
+    toast: Toast,
+    /// How often it was said.
+    count: u32,
+    /// Seconds it has been there, without those under the pointer.
+    age: f64,
+    /// Seconds since it began to leave.
+    leaving: Option<f64>,
+}
+
+impl Standing {
+    fn opacity(&self) -> f32 {
+        let come = (self.age / FADE).min(1.0);
+        let gone = self.leaving.map_or(0.0, |since| (since / FADE).min(1.0));
+        (come * (1.0 - gone)) as f32
+    }
+}
+
+/// Everything that is being said.
+#[derive(Debug, Default)]
+pub struct Toasts {
+    standing: Vec<Standing>,
+    next: u64,
+    /// When it was last drawn, in egui's time.
+    drawn: Option<f64>,
+    /// The pointer or the keyboard is on one of them.
+    held: bool,
+}
+
+impl Toasts {
+    /// Says what happened.
+    pub fn info(&mut self, text: impl Into<String>) {
+        self.add(Toast::new(Tone::Neutral, text));
+    }
+
+    /// Says that something worked.
+    pub fn good(&mut self, text: impl Into<String>) {
+        self.add(Toast::new(Tone::Good, text));
+    }
+
+    /// Says what is worth a look.
+    pub fn watch(&mut self, text: impl Into<String>) {
+        self.add(Toast::new(Tone::Watch, text));
+    }
+
+    /// Says what went wrong. It stays until it is put away.
+    pub fn bad(&mut self, text: impl Into<String>) {
+        self.add(Toast::new(Tone::Bad, text));
+    }
+
+    /// Says it; again, if it stands there already.
+    pub fn add(&mut self, toast: Toast) {
+        let same = |standing: &&mut Standing| {
+            standing.leaving.is_none()
+                && standing.toast.text == toast.text
+                && standing.toast.tone == toast.tone
+        };
+        if let Some(standing) = self.standing.iter_mut().find(same) {
+            standing.count += 1;
+            // It is news again, but it does not blink.
+            standing.age = standing.age.min(FADE);
+            standing.toast.action = toast.action;
+            return;
+        }
+        self.standing.push(Standing { id: self.next, toast, count: 1, age: 0.0, leaving: None });
+        self.next += 1;
+    }
+
+    /// Puts all away.
+    pub fn dismiss_all(&mut self) {
+        for standing in &mut self.standing {
+            standing.leaving.get_or_insert(0.0);
+        }
+    }
+
+    /// Whether nothing is being said.
+    pub fn is_empty(&self) -> bool {
+        self.standing.is_empty()
+    }
+
+    /// Draws them over everything else. The action that was chosen, if one was.
+    pub fn show(&mut self, ctx: &egui::Context) -> Option<ActionId> {
+        self.pass_time(ctx);
+        if self.standing.is_empty() {
+            self.held = false;
+            return None;
+        }
+        let area = Area::new(Id::unique("toasts"))
+            .order(Order::Foreground)
+            .anchor(Align2::RIGHT_BOTTOM, vec2(-space::M, -space::M))
+            .fade_in(false)
+            .show(ctx, |ui| {
+                ui.set_width(WIDTH.min(ctx.content_rect().width() - 2.0 * space::M));
+                ui.spacing_mut().item_spacing.y = space::S;
+                self.stack(ui)
+            });
+        let (chosen, focused) = area.inner;
+        self.held = focused || ctx.pointer_hover_pos().is_some_and(|at| area.response.rect.contains(at));
+        chosen
+    }
+
+    /// What is old goes; egui draws again when the next one is due.
+    fn pass_time(&mut self, ctx: &egui::Context) {
+        let now = ctx.input(|input| input.time);
+        let passed = self.drawn.map_or(0.0, |drawn| (now - drawn).max(0.0));
+        self.drawn = (!self.standing.is_empty()).then_some(now);
+        let mut soon = f64::INFINITY;
+        for standing in &mut self.standing {
+            if !self.held || standing.age < FADE {
+                standing.age += passed;
+            }
+            if let Some(since) = &mut standing.leaving {
+                *since += passed;
+                soon = 0.0;
+            } else if standing.age < FADE {
+                soon = 0.0;
+            } else if standing.toast.tone != Tone::Bad && !self.held {
+                soon = soon.min(STAYS - standing.age);
+                if standing.age >= STAYS {
+                    standing.leaving = Some(0.0);
+                    soon = 0.0;
+                }
+            }
+        }
+        self.standing.retain(|standing| standing.leaving.is_none_or(|since| since < FADE));
+        if soon.is_finite() && !self.standing.is_empty() {
+            ctx.request_repaint_after_secs(soon.max(0.0) as f32);
+        }
+    }
+
+    fn stack(&mut self, ui: &mut Ui) -> (Option<ActionId>, bool) {
+        let hidden = self.standing.len().saturating_sub(SHOWN);
+        let (mut chosen, mut focused) = (None, false);
+        if hidden > 0 {
+            let all = ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
+                let clear = widgets::button(ui, "", "Dismiss all");
+                widgets::badge(ui, &format!("+{hidden} more"), Tone::Neutral);
+                clear
+            });
+            focused |= all.inner.has_focus();
+            if all.inner.clicked() {
+                self.dismiss_all();
+            }
+        }
+        for standing in self.standing.iter_mut().skip(hidden) {
+            let said = one(ui, standing);
+            chosen = chosen.or(said.chosen);
+            focused |= said.focused;
+            if said.put_away {
+                standing.leaving.get_or_insert(0.0);
+                ui.request_repaint();
+            }
+        }
+        (chosen, focused)
+    }
+}
+
+/// What a person did with one.
+struct Answer {
+    chosen: Option<ActionId>,
+    put_away: bool,
+    focused: bool,
+}
+
+fn one(ui: &mut Ui, standing: &Standing) -> Answer {
+    let t = theme::tokens(ui);
+    let toast = &standing.toast;
+    let bad = toast.tone == Tone::Bad;
+    let builder = UiBuilder::new()
+        .id_salt(("toast", standing.id))
+        .accessibility_role(if bad { Role::Alert } else { Role::Status })
+        .accessibility_label(toast.text.as_str());
+    ui.scope_builder(builder, |ui| {
+        ui.accesskit_node_builder(ui.unique_id(), |node| {
+            node.set_live(if bad { Live::Assertive } else { Live::Polite });
+        });
+        ui.set_opacity(standing.opacity());
+        frame(&t).show(ui, |ui| contents(ui, standing, &t)).inner
+    })
+    .inner
+}
+
+fn frame(t: &Tokens) -> Frame {
+    Frame::new()
+        .fill(t.panel)
+        .stroke(Stroke::new(1.0, t.outline))
+        .corner_radius(theme::RADIUS)
+        .shadow(Shadow { offset: [0, 4], blur: 16, spread: 0, color: t.shadow })
+        .inner_margin(Margin { left: 12, right: 8, top: 8, bottom: 8 })
+}
+
+fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
+    let toast = &standing.toast;
+    let icon = match toast.tone {
+        Tone::Good => icons::CHECK_CIRCLE,
+        Tone::Watch => icons::WARNING,
+        Tone::Bad => icons::ERROR,
+        Tone::Neutral | Tone::Accent => icons::INFO,
+    };
+    let width = ui.available_width();
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, 0.0);
+        let (place, _) = ui.allocate_exact_size(vec2(20.0, theme::ROW), egui::Sense::hover());
+        ui.painter().text(
+            place.center(),
+            Align2::CENTER_CENTER,
+            icon,
+            fonts::icon(18.0),
+            toast.tone.colour(t),
+        );
+        let mut chosen = None;
+        let mut focused = false;
+        let middle = width - 20.0 - theme::ROW - 2.0 * space::S;
+        ui.allocate_ui_with_layout(vec2(middle, theme::ROW), Layout::top_down(egui::Align::Min), |ui| {
+            ui.set_width(middle);
+            ui.add_space(4.0);
+            let text = RichText::new(&toast.text).line_height(Some(fonts::LINE));
+            ui.add(Label::new(text).selectable(true).wrap());
+            ui.add_space(4.0);
+            if toast.action.is_none() && standing.count < 2 {
+                return;
+            }
+            ui.horizontal(|ui| {
+                if let Some((label, id)) = &toast.action {
+                    let offered = widgets::button(ui, "", label);
+                    focused |= offered.has_focus();
+                    chosen = offered.clicked().then_some(*id);
+                }
+                if standing.count > 1 {
+                    widgets::badge(ui, &format!("×{}", standing.count), Tone::Neutral);
+                }
+            });
+            ui.add_space(4.0);
+        });
+        let close = widgets::icon_button(ui, icons::CLOSE, "Dismiss");
+        focused |= close.has_focus();
+        let escape = focused && ui.input(|input| input.key_pressed(Key::Escape));
+        Answer { chosen, put_away: close.clicked() || escape || chosen.is_some(), focused }
+    })
+    .inner
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+
+    type State = (Toasts, Vec<ActionId>);
+
+    fn stage() -> Harness<'static, State> {
+        let builder = Harness::builder().with_context_setup(theme::install);
+        builder.with_size(vec2(640.0, 720.0)).with_step_dt(0.05).build_ui_state(
+            |ui, (toasts, chosen): &mut State| chosen.extend(toasts.show(&ui.ctx().clone())),
+            State::default(),
+        )
+    }
+
+    fn wait(harness: &mut Harness<'_, State>, seconds: f64) {
+        for _ in 0..(seconds / 0.05).round() as usize {
+            harness.step();
+        }
+    }
+
+    #[test]
+    fn news_leaves_and_errors_stay() {
+        let mut harness = stage();
+        harness.state_mut().0.info("Saved");
+        harness.state_mut().0.bad("The disk is full");
+        wait(&mut harness, 5.0);
+        assert!(harness.query_by_role_and_label(Role::Status, "Saved").is_some());
+        wait(&mut harness, 2.0);
+        assert!(harness.query_by_role_and_label(Role::Status, "Saved").is_none());
+        wait(&mut harness, 60.0);
+        assert!(harness.query_by_role_and_label(Role::Alert, "The disk is full").is_some());
+        harness.get_by_label("Dismiss").click();
+        wait(&mut harness, 0.5);
+        assert!(harness.state().0.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_again_counts_up() {
+        let mut harness = stage();
+        for _ in 0..3 {
+            harness.state_mut().0.watch("Slow");
+        }
+        harness.state_mut().0.bad("Slow");
+        wait(&mut harness, 0.5);
+        assert!(harness.query_by_label("×3").is_some());
+        assert_eq!(harness.state().0.standing.len(), 2, "another tone is another toast");
+    }
+
+    #[test]
+    fn more_than_four_are_counted() {
+        let mut harness = stage();
+        for n in 0..7 {
+            harness.state_mut().0.bad(format!("Error {n}"));
+        }
+        wait(&mut harness, 0.5);
+        assert!(harness.query_by_label("+3 more").is_some());
+        assert!(harness.query_by_role_and_label(Role::Alert, "Error 2").is_none());
+        assert!(harness.query_by_role_and_label(Role::Alert, "Error 3").is_some());
+        harness.get_by_label("Dismiss all").click();
+        wait(&mut harness, 0.5);
+        assert!(harness.state().0.is_empty());
+    }
+
+    #[test]
+    fn an_action_is_told_and_ends_the_toast() {
+        let mut harness = stage();
+        harness.state_mut().0.add(Toast::new(Tone::Good, "Exported").action("Show", ActionId(7)));
+        wait(&mut harness, 0.5);
+        harness.get_by_label("Show").click();
+        wait(&mut harness, 0.5);
+        assert_eq!(harness.state().1, [ActionId(7)]);
+        assert!(harness.state().0.is_empty());
+    }
+
+    #[test]
+    fn under_the_pointer_it_stays() {
+        let mut harness = stage();
+        harness.state_mut().0.info("Saved");
+        wait(&mut harness, 0.5);
+        harness.get_by_label("Dismiss").hover();
+        wait(&mut harness, 20.0);
+        assert!(!harness.state().0.is_empty());
+        harness.hover_at(egui::pos2(10.0, 10.0));
+        wait(&mut harness, 7.0);
+        assert!(harness.state().0.is_empty());
+    }
+
+    #[test]
+    fn the_keyboard_puts_it_away() {
+        let mut harness = stage();
+        harness.state_mut().0.bad("Wrong");
+        wait(&mut harness, 0.5);
+        harness.key_press(Key::Tab);
+        wait(&mut harness, 0.2);
+        harness.key_press(Key::Enter);
+        wait(&mut harness, 0.5);
+        assert!(harness.state().0.is_empty());
+    }
+}

@@ -1,0 +1,134 @@
+//! Rows of a form: a name at the left, at the right what one may change. All rows of a panel share one edge.
+
+use egui::accesskit::Role;
+use egui::{
+    Align, ComboBox, FontFamily, FontId, Id, Layout, Rect, Response, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, WidgetInfo, lerp, pos2, vec2,
+};
+
+use super::{Named, paint};
+use crate::studio::theme::{self, ROW, fonts, icons, space};
+
+/// Wider, and the eye loses the way from name to value.
+const WIDEST: f32 = 480.0;
+/// Narrower, and the name goes above the value.
+const NARROWEST: f32 = 200.0;
+
+/// Where names end and values begin in a row of `width`.
+pub(super) fn columns(width: f32) -> (f32, f32) {
+    let width = width.min(WIDEST);
+    if width < NARROWEST {
+        return (width, width);
+    }
+    let name = (0.4 * width).clamp(88.0, 160.0).round();
+    (name, width - name - space::S)
+}
+
+/// A row with `label` in front of whatever `add` puts into it; inputs without a name of their own are called `label`.
+/// `add` is told the width it has.
+pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
+    let label = label.into();
+    let (name, value) = columns(ui.available_width());
+    let stacked = name == value;
+    let body = |ui: &mut Ui| {
+        let id = name_cell(ui, label, name, if stacked { 20.0 } else { ROW });
+        ui.allocate_ui_with_layout(vec2(value, ROW), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_size(vec2(value, ROW));
+            ui.label_inputs_by(id, |ui| add(ui, value))
+        })
+        .inner
+    };
+    if stacked {
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            body(ui)
+        })
+        .inner
+    } else {
+        ui.horizontal(body).inner
+    }
+}
+
+fn name_cell(ui: &mut Ui, label: Named<'_>, width: f32, height: f32) -> Id {
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
+    let galley = paint::line(ui, label.text, width, FontId::new(fonts::BODY, FontFamily::Proportional));
+    let cut = galley.elided;
+    paint::text_at(ui, galley, rect.left(), rect, theme::tokens(ui).text);
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, ui.is_enabled(), label.text));
+    label.explain(response, cut).id
+}
+
+/// One of several, from a list that opens.
+pub fn choice_row<'a, T: PartialEq + Clone>(
+    ui: &mut Ui,
+    label: impl Into<Named<'a>>,
+    value: &mut T,
+    items: &[(T, String)],
+) -> Response {
+    let label = label.into();
+    let shown = items.iter().find(|(item, _)| item == value).map_or("", |(_, text)| text.as_str());
+    row(ui, label, |ui, width| {
+        let mut changed = false;
+        let mut response = ComboBox::from_id_salt(("choice", label.text))
+            .selected_text(shown)
+            .width(width)
+            .truncate()
+            .icon(|ui, rect, _, _| paint::icon(ui, icons::CARET_UP_DOWN, rect, 14.0, theme::tokens(ui).muted))
+            .show_ui(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                for (item, text) in items {
+                    changed |= ui.selectable_value(value, item.clone(), text).changed();
+                }
+            })
+            .response;
+        if changed {
+            response.mark_changed();
+        }
+        response
+    })
+}
+
+/// On or off. The whole row can be clicked.
+pub fn switch<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
+    let label = label.into();
+    let width = ui.available_width().min(WIDEST);
+    let (rect, mut response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
+    if response.clicked() {
+        *on = !*on;
+        response.mark_changed();
+    }
+    response.widget_info(|| WidgetInfo::selected(Role::Switch, ui.is_enabled(), *on, label.text));
+    let track = Rect::from_center_size(pos2(rect.right() - 17.0, rect.center().y), vec2(34.0, 20.0));
+    let room = track.left() - rect.left() - space::S;
+    let galley = paint::line(ui, label.text, room, FontId::new(fonts::BODY, FontFamily::Proportional));
+    let cut = galley.elided;
+    if ui.is_rect_visible(rect) {
+        let t = theme::tokens(ui);
+        let way = ui.animate_bool_responsive(response.id, *on);
+        paint::text_at(ui, galley, rect.left(), rect, t.text);
+        let off = paint::ground(&response, t.raised, &t);
+        ui.painter().rect_filled(track, 10.0, off.lerp_to_gamma(t.accent, way));
+        let rim = Stroke::new(1.0, t.border.lerp_to_gamma(t.accent, way));
+        ui.painter().rect_stroke(track, 10.0, rim, StrokeKind::Inside);
+        let x = lerp(track.left() + 10.0..=track.right() - 10.0, way);
+        let knob = t.border.lerp_to_gamma(t.on_accent, way);
+        ui.painter().circle_filled(pos2(x, track.center().y), lerp(5.0..=6.0, way), knob);
+        if response.has_focus() {
+            let ring = Stroke::new(theme::RING, t.accent);
+            ui.painter().rect_stroke(track.expand(2.0), 12.0, ring, StrokeKind::Outside);
+        }
+    }
+    label.explain(response, cut)
+}
+
+/// A `Ui` whose text fields have a border that can be found.
+pub(super) fn with_border<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope_builder(UiBuilder::new(), |ui| {
+        let t = theme::tokens(ui);
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.bg_stroke = Stroke::new(1.0, t.border);
+        widgets.hovered.bg_stroke = Stroke::new(1.0, t.muted);
+        add(ui)
+    })
+    .inner
+}

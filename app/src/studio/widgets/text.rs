@@ -1,0 +1,45 @@
+//! Fields to write into.
+
+use egui::accesskit::Role;
+use egui::{Key, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
+
+use super::row::{row, with_border};
+use super::{Named, icon_button};
+use crate::studio::theme::{self, ROW, fonts, icons};
+
+/// A row with a line of text. `hint` shows while it is empty.
+pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String, hint: &str) -> Response {
+    row(ui, label, |ui, width| {
+        with_border(ui, |ui| {
+            ui.add_sized([width, ROW], TextEdit::singleline(text).hint_text(hint).desired_width(width))
+        })
+    })
+}
+
+/// A field that looks for something; Escape and the cross empty it.
+pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str) -> Response {
+    let width = ui.available_width().min(320.0);
+    let t = theme::tokens(ui);
+    with_border(ui, |ui| {
+        let glass = RichText::new(icons::SEARCH).font(fonts::icon(fonts::ICON)).color(t.muted);
+        let filled = !text.is_empty();
+        let edit = TextEdit::singleline(text).hint_text(hint).prefix(glass);
+        let mut response = ui.add_sized([width, ROW], edit);
+        let mut clear = response.has_focus() && ui.input(|input| input.key_pressed(Key::Escape));
+        if filled {
+            let at =
+                Rect::from_center_size(response.rect.right_center() - vec2(0.5 * ROW, 0.0), vec2(ROW, ROW));
+            clear |= ui.put(at, |ui: &mut Ui| icon_button(ui, icons::CLOSE, "Empty the field")).clicked();
+        }
+        if clear {
+            text.clear();
+            response.mark_changed();
+        }
+        response.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::SearchInput, ui.is_enabled(), hint);
+            info.current_text_value = Some(text.clone());
+            info
+        });
+        response
+    })
+}

@@ -50,6 +50,14 @@ pub enum DeviceError {
     /// The name is none of the known forms.
     #[error("there is no device `{0}`: use auto, gpu, gpu:N (see `dinoscope devices`) or cpu")]
     Name(String),
+    /// A device that was opened by something else can't compute.
+    #[error("can't compute on {name}, which draws the window: {reason}")]
+    Share {
+        /// The adapter.
+        name: String,
+        /// What burn said.
+        reason: String,
+    },
     /// No adapter has that number.
     #[error("there is no adapter gpu:{index}: this machine has {found}; `dinoscope devices` lists them")]
     Missing {
@@ -86,6 +94,19 @@ pub struct Adapter {
     #[cfg(not(target_family = "wasm"))]
     #[serde(skip)]
     select: Option<DeviceKind>,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Adapter {
+    /// Whether it is a GPU and no program that acts as one.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self.kind, "discrete" | "integrated" | "virtual")
+    }
+
+    /// Whether this is the adapter that something else has opened.
+    pub fn is(&self, other: &wgpu::AdapterInfo) -> bool {
+        self.name == other.name && self.backend == other.backend.to_string()
+    }
 }
 
 /// A device that was chosen, with what to tell the person about it.
@@ -157,7 +178,7 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
         DeviceChoice::Cpu => Ok(cpu(None)),
         DeviceChoice::Auto => {
             let list = adapters();
-            match list.iter().find(|a| matches!(a.kind, "discrete" | "integrated" | "virtual")) {
+            match list.iter().find(|a| a.is_hardware()) {
                 Some(adapter) => Ok(gpu(adapter)),
                 None => {
                     let software = list.iter().any(|a| a.kind == "software");
@@ -188,6 +209,36 @@ fn gpu(adapter: &Adapter) -> Chosen {
     let name = format!("{} ({})", adapter.name, adapter.backend);
     let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
     Chosen { device: Device::wgpu(kind), name, note: None }
+}
+
+/// A GPU that something else has opened already, usually to draw with it: its buffers can then be drawn as they are.
+///
+/// Each device can be handed over once.
+///
+/// # Errors
+/// When burn can't compute on it.
+#[cfg(not(target_family = "wasm"))]
+pub fn shared(
+    instance: wgpu::Instance,
+    adapter: wgpu::Adapter,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+) -> Result<Chosen, DeviceError> {
+    let info = adapter.get_info();
+    let name = format!("{} ({})", info.name, info.backend);
+    let setup = cubecl::wgpu::WgpuSetup { instance, adapter, device, queue, backend: info.backend };
+    let device = Device::wgpu_options().setup(setup).init();
+    let device = device.map_err(|error| DeviceError::Share { name: name.clone(), reason: error.to_string() })?;
+    Ok(Chosen { device, name, note: None })
+}
+
+/// What a panic said.
+pub fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "no reason was given".to_owned())
 }
 
 /// burn's CPU backend.

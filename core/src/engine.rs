@@ -228,11 +228,7 @@ pub fn start(job: Job) -> Handle {
             Ok(Ok(finished)) => Ok(Event::Finished(Box::new(finished))),
             Ok(Err(error)) => Err(error),
             Err(panic) => {
-                let reason = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-                    .unwrap_or_else(|| "no reason was given".to_owned());
+                let reason = crate::device::panic_text(panic);
                 Err(EngineError::Device { reason, hint })
             }
         };

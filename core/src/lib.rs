@@ -12,6 +12,7 @@ pub mod data;
 pub mod device;
 pub mod engine;
 pub mod eval;
+pub mod explore;
 pub mod features;
 pub mod fused;
 pub mod model;

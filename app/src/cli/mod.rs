@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod devices;
 mod eval;
+mod explore;
 mod features;
 mod json;
 mod load;
@@ -21,14 +22,17 @@ use clap::{Parser, Subcommand};
 
 /// Train, distil and look into DINOv2 models on any GPU, without Python.
 #[derive(Parser)]
-#[command(name = "dinoscope", version, arg_required_else_help = true)]
+#[command(name = "dinoscope", version)]
 struct Cli {
+    /// Without a word the studio opens.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Open the studio: drop pictures in, see what a model sees, watch one learn.
+    Explore(explore::Arguments),
     /// Train a small model on pictures that the program draws itself, and write a report. Needs nothing.
     Demo(demo::Arguments),
     /// Train a model on your pictures.
@@ -54,7 +58,8 @@ struct Mistake(String);
 
 /// Runs the program: status 0 when done, 2 for a mistake of the person's, 1 for a fault.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::parse().command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
+        Command::Explore(arguments) => explore::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Features(arguments) => features::run(arguments),
@@ -88,6 +93,7 @@ fn chain(error: &anyhow::Error) -> String {
 /// Whether the person can mend it by asking for something else.
 fn is_mistake(error: &anyhow::Error) -> bool {
     use dinoscope_core::bench::BenchError;
+    use dinoscope_core::explore::ModelError;
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
@@ -97,6 +103,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<DataError>()
             || cause.is::<DeviceError>()
             || cause.is::<WeightsError>()
+            || cause.is::<ModelError>()
             || cause.is::<RunError>()
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use dinoscope_core::data::Picture;
 use dinoscope_core::data::source::Source;
+use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, presets, sources};
 
-use super::{demo, load, run};
+use super::{Mistake, demo, explore, load, run};
+use crate::studio::Beginning;
+use crate::studio::layout::Workspace;
+use crate::studio::train::Order;
 
 /// Train a model on your pictures.
 #[derive(clap::Args)]
@@ -37,6 +41,11 @@ pub struct Arguments {
     /// One JSON object per line instead of a progress bar.
     #[arg(long)]
     json: bool,
+    /// Train in the studio's window, without a display, up to a step; draw the window into a PNG and end.
+    #[arg(long, num_args = 2, value_names = ["STEP", "OUT.png"])]
+    screenshot_at: Option<Vec<String>>,
+    #[command(flatten)]
+    shot: explore::ShotArguments,
 }
 
 /// How many pictures of the data are watched.
@@ -45,7 +54,10 @@ const WATCHED: usize = 6;
 /// Resolves the recipe, opens the pictures, trains.
 pub fn run(arguments: Arguments) -> Result<()> {
     let recipe = recipe(&arguments)?;
-    let out = arguments.out.unwrap_or_else(|| load::fresh_run(&recipe.preset));
+    let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
+    if let Some([step, to]) = arguments.screenshot_at.as_deref() {
+        return screenshot(recipe, out, step, Path::new(to), &arguments);
+    }
     let sources = sources::open(&recipe)?;
     let device = load::device(&arguments.device, arguments.json)?;
     let watch = match recipe.data.path.as_str() {
@@ -65,6 +77,20 @@ pub fn run(arguments: Arguments) -> Result<()> {
         run::say_finished(&summary);
     }
     Ok(())
+}
+
+/// The studio's window at a step of the run.
+fn screenshot(recipe: Recipe, out: PathBuf, step: &str, to: &Path, arguments: &Arguments) -> Result<()> {
+    let until = step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
+    let until = std::cmp::min(until, recipe.train.iterations);
+    let beginning = Beginning {
+        device: Some(arguments.device.parse::<DeviceChoice>()?),
+        workspace: Workspace::Train,
+        train: Some(Order { recipe, folder: out, resume: arguments.resume, until: Some(until) }),
+        fresh: true,
+        ..Beginning::default()
+    };
+    explore::screenshot(beginning, &arguments.shot, to)
 }
 
 /// The recipe of the file, preset or run, with the flags on top.
@@ -91,7 +117,7 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
             }
             None => {
                 let text = std::fs::read_to_string(named)
-                    .map_err(|e| super::Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
+                    .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
                 Recipe::from_toml(&text, &overrides).with_context(|| named.display().to_string())?
             }
         },

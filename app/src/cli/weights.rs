@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dinoscope_core::explore;
 use dinoscope_core::weights::{self, Layout, download};
 
 use super::progress::Progress;
@@ -65,7 +66,7 @@ pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Inspect { file, tensors, json } => inspect(&file, tensors, json),
         Command::Convert { input, output, to } => {
-            let checkpoint = weights::load(&load::weights_path(&input)?)?;
+            let checkpoint = weights::load(&explore::weights_file(&input)?)?;
             let layout = match to {
                 To::Official => Layout::Official,
                 To::HuggingFace => Layout::HuggingFace,
@@ -89,7 +90,7 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 fn inspect(file: &std::path::Path, tensors: bool, json: bool) -> Result<()> {
-    let found = weights::inspect(&load::weights_path(file)?)?;
+    let found = weights::inspect(&explore::weights_file(file)?)?;
     if json {
         println!("{}", serde_json::to_string(&found)?);
         return Ok(());

@@ -272,6 +272,11 @@ impl Pca {
         })
     }
 
+    /// Numbers per patch of the features that it colours.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// What [`Pca::colour`] does with background patches; may be changed without a new fit.
     pub fn set_background(&mut self, background: Background) {
         self.background = background;

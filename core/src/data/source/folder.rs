@@ -30,6 +30,30 @@ struct Entry {
     kept: OnceLock<Picture>,
 }
 
+/// The pictures in a folder and all its subfolders in sorted order, as [`FolderSource::open`] lists them, or the single
+/// file that `path` names, whatever its extension.
+///
+/// # Errors
+/// When `path` or a folder in it can't be read, or holds no pictures.
+pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
+    if !metadata.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    walk(path, &mut HashSet::new(), &mut files)?;
+    if files.is_empty() {
+        let extensions = decode::EXTENSIONS.join(", ");
+        return Err(DataError::Source {
+            path: path.display().to_string(),
+            reason: format!(
+                "there are no pictures in this folder or its subfolders (files ending in {extensions})"
+            ),
+        });
+    }
+    Ok(files)
+}
+
 impl FolderSource {
     /// Lists the pictures in a folder and all its subfolders, or takes a single picture file.
     ///
@@ -40,23 +64,8 @@ impl FolderSource {
     /// # Errors
     /// When `path` or a folder in it can't be read, or holds no pictures.
     pub fn open(path: &Path, labels: bool) -> Result<Self, DataError> {
-        let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
-        let (root, files) = if metadata.is_dir() {
-            let mut files = Vec::new();
-            walk(path, &mut HashSet::new(), &mut files)?;
-            (path, files)
-        } else {
-            (path.parent().unwrap_or(Path::new("")), vec![path.to_owned()])
-        };
-        if files.is_empty() {
-            let extensions = decode::EXTENSIONS.join(", ");
-            return Err(DataError::Source {
-                path: path.display().to_string(),
-                reason: format!(
-                    "there are no pictures in this folder or its subfolders (files ending in {extensions})"
-                ),
-            });
-        }
+        let files = pictures_in(path)?;
+        let root = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
         let entries = files
             .iter()

@@ -1,0 +1,44 @@
+//! What this program is, what it runs on, and within which limits.
+
+use super::house::House;
+use super::theme;
+use super::widgets;
+
+/// Draws the panel when it is open.
+pub fn ui(ctx: &egui::Context, house: &mut House) {
+    if !house.about {
+        return;
+    }
+    let response = egui::Modal::new(egui::Id::new("about")).show(ctx, |ui| {
+        ui.set_width(440.0);
+        ui.label(theme::heading("Dinoscope"));
+        ui.label("Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.");
+        ui.add_space(theme::space::S);
+        widgets::property(ui, "Version", env!("CARGO_PKG_VERSION"));
+        widgets::property(ui, "Computes on", &house.devices.chosen.name);
+        widgets::property(ui, "Drawn by", &house.drawing.name());
+        widgets::property(ui, "One device for both", if house.devices.draws { "yes" } else { "no" });
+        if let Some(gpu) = &house.drawing.gpu {
+            let limits = gpu.device.limits();
+            let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+            widgets::property(ui, "Largest buffer", &mib(limits.max_buffer_size));
+            widgets::property(ui, "Largest binding", &mib(limits.max_storage_buffer_binding_size));
+            let info = gpu.adapter.get_info();
+            widgets::property(ui, "Driver", format!("{} {}", info.driver, info.driver_info).trim());
+        }
+        for (name, version) in [("burn", "0.22.1"), ("wgpu", "30"), ("egui", "0.37")] {
+            widgets::property(ui, name, version);
+        }
+        if let Some(path) = super::platform::settings_file() {
+            widgets::property(ui, "Settings", &path.display().to_string());
+        }
+        ui.add_space(theme::space::S);
+        widgets::hint(ui, "MIT or Apache 2.0. DINOv2: Oquab et al. 2023. Inter: SIL OFL. Icons: Phosphor, MIT.");
+        if ui.button("Close").clicked() {
+            ui.close();
+        }
+    });
+    if response.should_close() {
+        house.about = false;
+    }
+}

@@ -1,0 +1,222 @@
+//! What was seen, as files: pictures and numbers, written on a thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender};
+use dinoscope_core::analysis::attention_map::{overlay, stretch};
+use dinoscope_core::analysis::colour_map::ColourMap;
+use dinoscope_core::analysis::image_out::{Filter, upsample, write_png};
+use dinoscope_core::analysis::pca::{Pca, PcaOptions};
+use dinoscope_core::analysis::{AnalysisError, PatchFeatures, npy, similarity};
+use dinoscope_core::data::{DataError, Picture};
+use dinoscope_core::explore::{PictureId, Seen};
+
+use super::intake::{Origin, Pixels};
+use super::{Explore, Panel};
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::icons;
+use crate::studio::widgets;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// What the large picture shows, at the picture's own size.
+    Picture,
+    /// Patch features, `[rows, cols, dim]`.
+    Features,
+    /// Attention, `[heads, rows, cols]`.
+    Attention,
+}
+
+/// Everything that a thread needs to write a file.
+struct Order {
+    what: What,
+    to: PathBuf,
+    pixels: Arc<Pixels>,
+    picture: (PictureId, Origin),
+    seen: Arc<Seen>,
+    patches: Arc<PatchFeatures>,
+    panel: Panel,
+    basis: Option<Arc<Pca>>,
+    foreground: bool,
+    head: Option<usize>,
+    query: Option<Vec<f32>>,
+    opacity: f32,
+    blocks: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error("{0}")]
+    Nothing(&'static str),
+}
+
+/// Exports that are on their way.
+pub struct Export {
+    pending: Option<What>,
+    to: Option<(What, PathBuf)>,
+    running: usize,
+    done: (Sender<Result<PathBuf, String>>, Receiver<Result<PathBuf, String>>),
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Export {
+    /// None yet.
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { pending: None, to: None, running: 0, done: async_channel::unbounded(), wake }
+    }
+
+    /// Whether something is being written.
+    pub fn busy(&self) -> bool {
+        self.running > 0 || self.to.is_some()
+    }
+
+    /// Says what was written.
+    pub fn logic(&mut self, house: &mut House) {
+        while let Ok(done) = self.done.1.try_recv() {
+            self.running = self.running.saturating_sub(1);
+            match done {
+                Ok(path) => house.toasts.good(format!("Saved {}", path.display())),
+                Err(error) => house.toasts.bad(error),
+            }
+        }
+    }
+}
+
+impl Explore {
+    /// The buttons.
+    pub(super) fn export_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let chosen = self.gallery.chosen();
+        let ready = chosen.is_some_and(|id| self.seen(id).is_some());
+        let stem = chosen.and_then(|id| self.gallery.item(id)).map_or("picture".to_owned(), |item| {
+            Path::new(&item.name).file_stem().map_or(item.name.clone(), |stem| stem.to_string_lossy().into_owned())
+        });
+        ui.add_enabled_ui(ready, |ui| {
+            for (what, icon, label, purpose, name) in [
+                (What::Picture, icons::IMAGE, "Picture as shown (PNG)", Purpose::SavePicture, format!("{stem}.seen.png")),
+                (What::Features, icons::NUMBER, "Patch features (.npy)", Purpose::SaveNumbers, format!("{stem}.npy")),
+                (What::Attention, icons::LOOK, "Attention maps (.npy)", Purpose::SaveNumbers, format!("{stem}.attention.npy")),
+            ] {
+                if widgets::button(ui, icon, label).clicked() {
+                    self.export.pending = Some(what);
+                    house.dialogs.ask(purpose, &name);
+                }
+            }
+        });
+        widgets::hint(ui, "`dinoscope features` writes the same for many pictures at once.");
+    }
+
+    /// Takes up the answers of the dialogs, and starts writing once the features are in memory.
+    pub(super) fn export_logic(&mut self, house: &mut House) {
+        for purpose in [Purpose::SavePicture, Purpose::SaveNumbers] {
+            if let Some(answer) = house.dialogs.answer(purpose)
+                && let (Some(path), Some(what)) = (answer.into_iter().next(), self.export.pending.take())
+            {
+                self.export.to = Some((what, path));
+            }
+        }
+        let Some((what, to)) = self.export.to.clone() else { return };
+        let Some(id) = self.gallery.chosen() else { return };
+        let (Some(seen), Some(origin)) = (self.seen(id), self.gallery.origin(id)) else { return };
+        let Some(patches) = self.in_memory(id) else { return };
+        let query = match (self.settings.panel, self.spot()) {
+            (Panel::Similarity, Some(spot)) => {
+                let Some(from) = self.in_memory(spot.picture) else { return };
+                from.patch(spot.patch).map(<[f32]>::to_vec)
+            }
+            _ => None,
+        };
+        self.export.to = None;
+        let settings = &self.settings;
+        let order = Order {
+            what,
+            to,
+            pixels: self.intake.pixels.clone(),
+            picture: (id, origin),
+            seen,
+            patches,
+            panel: settings.panel,
+            basis: self.painter.basis().and_then(|basis| basis.host().cloned()),
+            foreground: settings.foreground,
+            head: settings.head,
+            query,
+            opacity: if settings.arrangement == super::settings::Arrangement::Overlay { settings.opacity } else { 1.0 },
+            blocks: settings.blocks,
+        };
+        self.export.running += 1;
+        let (out, wake) = (self.export.done.0.clone(), self.export.wake.clone());
+        let work = move || {
+            let written = write(&order);
+            let said = written.map(|()| order.to.clone()).map_err(|e| format!("{}: {e}", order.to.display()));
+            let _ = out.send_blocking(said);
+            wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name("dinoscope-export".to_owned()).spawn(work) {
+            self.export.running -= 1;
+            house.toasts.bad(format!("nothing could be saved, no thread could be started: {error}"));
+        }
+    }
+}
+
+fn write(order: &Order) -> Result<(), ExportError> {
+    let (rows, cols, dim) = (order.seen.rows, order.seen.cols, order.seen.dim);
+    match order.what {
+        What::Features => Ok(npy::write(&order.to, &[rows, cols, dim], &order.patches.data)?),
+        What::Attention => {
+            let heads = &order.seen.attention.heads;
+            Ok(npy::write(&order.to, &[heads.len(), rows, cols], &heads.concat())?)
+        }
+        What::Picture => {
+            let (id, origin) = &order.picture;
+            let picture = order.pixels.load(*id, origin)?;
+            Ok(write_png(&order.to, &drawn(order, &picture)?)?)
+        }
+    }
+}
+
+/// What the large picture shows, at the picture's own size.
+fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
+    let (rows, cols) = (order.seen.rows, order.seen.cols);
+    let filter = if order.blocks { Filter::Nearest } else { Filter::Bicubic };
+    let over = |values: &[f32], map| overlay(picture, values, rows, cols, map, order.opacity, filter);
+    match order.panel {
+        Panel::Pca => {
+            let fitted;
+            let basis = match &order.basis {
+                Some(basis) => basis.as_ref(),
+                // The colours are on the device: fitted once more, in memory.
+                None => {
+                    let options = PcaOptions { foreground: order.foreground, ..PcaOptions::default() };
+                    fitted = Pca::fit(&[&order.patches], None, &options)?;
+                    &fitted
+                }
+            };
+            let coloured = basis.colour(&order.patches)?;
+            let mut layer = upsample(&coloured.rgb, rows, cols, picture.width, picture.height, filter)?;
+            for (over, under) in layer.rgb.iter_mut().zip(&picture.rgb) {
+                let mixed = f32::from(*over) * order.opacity + f32::from(*under) * (1.0 - order.opacity);
+                *over = mixed.round() as u8;
+            }
+            Ok(layer)
+        }
+        Panel::Attention => {
+            let maps = &order.seen.attention;
+            let map = order.head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
+            Ok(over(&stretch(map, 99.0), ColourMap::Inferno)?)
+        }
+        Panel::Similarity => {
+            let query = order.query.as_ref();
+            let query = query.ok_or(ExportError::Nothing("no patch is pinned: click one in the picture first"))?;
+            let values = similarity::to_all(query, &order.patches)?;
+            let values: Vec<f32> = values.into_iter().map(|v| v.max(0.0)).collect();
+            Ok(over(&values, ColourMap::Viridis)?)
+        }
+        Panel::Match => Ok(picture.clone()),
+    }
+}

@@ -1,0 +1,417 @@
+//! The pictures that are open: a strip of thumbnails, one of them chosen.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use dinoscope_core::explore::PictureId;
+use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, vec2};
+
+use super::intake::Origin;
+use crate::studio::theme;
+
+/// Side of a place in the strip.
+const PLACE: f32 = 88.0;
+/// Between places.
+const GAP: f32 = 6.0;
+/// Thumbnails that are kept; the rest is made again when it comes into view.
+const THUMBS: usize = 600;
+/// Large pictures that are kept.
+const LARGE: usize = 6;
+
+/// A picture that is open.
+pub struct Item {
+    /// Its number.
+    pub id: PictureId,
+    /// What to call it.
+    pub name: String,
+    /// Where its pixels are.
+    pub origin: Origin,
+    /// Pixels of the whole picture, once it was decoded.
+    pub size: Option<[usize; 2]>,
+}
+
+/// All pictures that are open.
+#[derive(Default)]
+pub struct Gallery {
+    items: Vec<Item>,
+    places: HashMap<PictureId, usize>,
+    next: PictureId,
+    chosen: Option<PictureId>,
+    second: Option<PictureId>,
+    selected: BTreeSet<PictureId>,
+    thumbs: HashMap<PictureId, (TextureHandle, u64)>,
+    large: HashMap<PictureId, (TextureHandle, u64)>,
+    visible: Vec<PictureId>,
+    clock: u64,
+    reveal: bool,
+    /// Walks that have not come back.
+    pub walking: usize,
+    /// Pictures that were pasted.
+    pub pasted: usize,
+    /// Scenes that were added.
+    pub scenes: usize,
+}
+
+impl Gallery {
+    /// Adds a picture; the first one is chosen, and so is each one that arrives alone.
+    pub fn add(&mut self, name: String, origin: Origin) {
+        if let Origin::File(path) = &origin {
+            let same = |item: &&Item| matches!(&item.origin, Origin::File(other) if other == path);
+            if let Some(there) = self.items.iter().rev().take(256).find(same).map(|item| item.id) {
+                self.choose(there);
+                return;
+            }
+        }
+        let id = self.next;
+        self.next += 1;
+        self.places.insert(id, self.items.len());
+        self.items.push(Item { id, name, origin, size: None });
+        if self.chosen.is_none() || matches!(self.items.last().map(|i| &i.origin), Some(Origin::Memory(_))) {
+            self.choose(id);
+        }
+    }
+
+    /// Takes a picture away; false when it was not there.
+    pub fn remove(&mut self, id: PictureId) -> bool {
+        let Some(at) = self.places.remove(&id) else { return false };
+        self.items.remove(at);
+        self.places = self.items.iter().enumerate().map(|(at, item)| (item.id, at)).collect();
+        self.thumbs.remove(&id);
+        self.large.remove(&id);
+        self.selected.remove(&id);
+        if self.second == Some(id) {
+            self.second = None;
+        }
+        if self.chosen == Some(id) {
+            self.chosen = None;
+            if let Some(item) = self.items.get(at.min(self.items.len().saturating_sub(1))) {
+                self.choose(item.id);
+            }
+        }
+        true
+    }
+
+    /// Takes all pictures away.
+    pub fn clear(&mut self) {
+        let next = self.next;
+        *self = Self { next, walking: self.walking, ..Self::default() };
+    }
+
+    /// How many pictures are open.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The picture called `id`.
+    pub fn item(&self, id: PictureId) -> Option<&Item> {
+        self.items.get(*self.places.get(&id)?)
+    }
+
+    /// Where a picture's pixels are.
+    pub fn origin(&self, id: PictureId) -> Option<Origin> {
+        self.item(id).map(|item| item.origin.clone())
+    }
+
+    /// The chosen picture.
+    pub fn chosen(&self) -> Option<PictureId> {
+        self.chosen
+    }
+
+    /// The picture beside the chosen one.
+    pub fn second(&self) -> Option<PictureId> {
+        self.second.filter(|second| Some(*second) != self.chosen)
+    }
+
+    /// Shows a picture beside the chosen one, or takes it away.
+    pub fn beside(&mut self, id: Option<PictureId>) {
+        self.second = id;
+    }
+
+    /// Chooses a picture, which is then the selection.
+    pub fn choose(&mut self, id: PictureId) {
+        self.chosen = Some(id);
+        self.selected = BTreeSet::from([id]);
+        self.reveal = true;
+    }
+
+    /// Chooses the picture `by` places further.
+    pub fn step(&mut self, by: isize) {
+        let Some(at) = self.chosen.and_then(|id| self.places.get(&id)) else { return };
+        let to = at.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
+        if let Some(item) = self.items.get(to) {
+            let id = item.id;
+            if Some(id) != self.chosen {
+                self.choose(id);
+            }
+        }
+    }
+
+    /// The selected pictures, in the order of the strip.
+    pub fn selection(&self) -> Vec<PictureId> {
+        self.items.iter().map(|item| item.id).filter(|id| self.selected.contains(id)).collect()
+    }
+
+    /// The first `most` pictures, in order.
+    pub fn all(&self, most: usize) -> Vec<PictureId> {
+        self.items.iter().take(most).map(|item| item.id).collect()
+    }
+
+    /// Pictures whose thumbnails can be seen.
+    pub fn visible(&self) -> &[PictureId] {
+        &self.visible
+    }
+
+    /// Folder of the first picture that is a file.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.items.iter().find_map(|item| match &item.origin {
+            Origin::File(path) => path.parent().map(PathBuf::from),
+            _ => None,
+        })
+    }
+
+    /// A thumbnail has been made.
+    pub fn thumb(&mut self, ctx: &egui::Context, id: PictureId, image: egui::ColorImage, size: [usize; 2]) {
+        keep(&mut self.thumbs, THUMBS, self.clock, id, ctx.load_texture("thumb", image, TextureOptions::LINEAR));
+        self.sized(id, size);
+    }
+
+    /// A large picture has been made.
+    pub fn shown(&mut self, ctx: &egui::Context, id: PictureId, image: egui::ColorImage, size: [usize; 2]) {
+        keep(&mut self.large, LARGE, self.clock, id, ctx.load_texture("picture", image, TextureOptions::LINEAR));
+        self.sized(id, size);
+    }
+
+    fn sized(&mut self, id: PictureId, size: [usize; 2]) {
+        if let Some(item) = self.places.get(&id).and_then(|at| self.items.get_mut(*at)) {
+            item.size = Some(size);
+        }
+    }
+
+    /// The best texture of a picture that there is.
+    pub fn texture(&mut self, id: PictureId) -> Option<TextureHandle> {
+        let clock = self.clock;
+        if let Some((texture, used)) = self.large.get_mut(&id) {
+            *used = clock;
+            return Some(texture.clone());
+        }
+        self.thumbs.get(&id).map(|(texture, _)| texture.clone())
+    }
+
+    /// What is missing: thumbnails in view, then the chosen pictures.
+    pub fn missing(&self) -> (Vec<(PictureId, Origin)>, Vec<(PictureId, Origin)>) {
+        let wish = |id: &PictureId| self.origin(*id).map(|origin| (*id, origin));
+        let thumbs = self.visible.iter().filter(|id| !self.thumbs.contains_key(id)).filter_map(wish).collect();
+        let large = [self.chosen, self.second()];
+        let large = large.iter().flatten().filter(|id| !self.large.contains_key(id)).filter_map(wish).collect();
+        (thumbs, large)
+    }
+
+    /// Whether pictures are still on their way.
+    pub fn loading(&self) -> bool {
+        let (thumbs, large) = self.missing();
+        self.walking > 0 || !thumbs.is_empty() || !large.is_empty()
+    }
+
+    /// The strip. `over` draws a layer over a thumbnail.
+    pub fn ui(&mut self, ui: &mut egui::Ui, over: &dyn Fn(PictureId) -> Option<egui::TextureId>) {
+        self.clock += 1;
+        let columns = (((ui.available_width() + GAP) / (PLACE + GAP)).floor() as usize).max(1);
+        let rows = self.items.len().div_ceil(columns);
+        let side = (ui.available_width() - GAP * (columns - 1) as f32) / columns as f32;
+        let mut scroll = egui::ScrollArea::vertical().auto_shrink(false);
+        if std::mem::take(&mut self.reveal)
+            && let Some(at) = self.chosen.and_then(|id| self.places.get(&id))
+        {
+            let top = (at / columns) as f32 * (side + GAP);
+            let id = egui::Id::new("gallery scroll");
+            let seen: Option<(f32, f32)> = ui.data(|data| data.get_temp(id));
+            if seen.is_none_or(|(from, to)| top < from || top + side > to) {
+                scroll = scroll.vertical_scroll_offset((top - side).max(0.0));
+            }
+        }
+        ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+        let mut clicked = None;
+        let mut visible = Vec::new();
+        let output = scroll.show_rows(ui, side, rows, |ui, range| {
+            for row in range {
+                ui.horizontal(|ui| {
+                    for item in self.items.iter().skip(row * columns).take(columns) {
+                        visible.push(item.id);
+                        if let Some(how) = self.place(ui, item, side, over) {
+                            clicked = Some((item.id, how));
+                        }
+                    }
+                });
+            }
+        });
+        let offset = output.state.offset.y;
+        let id = egui::Id::new("gallery scroll");
+        ui.data_mut(|data| data.insert_temp(id, (offset, offset + output.inner_rect.height())));
+        for id in &visible {
+            if let Some((_, used)) = self.thumbs.get_mut(id) {
+                *used = self.clock;
+            }
+        }
+        self.visible = visible;
+        match clicked {
+            Some((id, Click::Choose)) => self.choose(id),
+            Some((id, Click::Beside)) => self.second = if self.second == Some(id) { None } else { Some(id) },
+            Some((id, Click::Select)) => {
+                if !self.selected.remove(&id) {
+                    self.selected.insert(id);
+                }
+            }
+            Some((id, Click::Remove)) => {
+                self.remove(id);
+            }
+            None => {}
+        }
+    }
+
+    fn place(
+        &self,
+        ui: &mut egui::Ui,
+        item: &Item,
+        side: f32,
+        over: &dyn Fn(PictureId) -> Option<egui::TextureId>,
+    ) -> Option<Click> {
+        let t = theme::tokens(ui.ctx());
+        let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
+        let chosen = self.chosen == Some(item.id);
+        let marked = self.selected.contains(&item.id);
+        response.widget_info(|| {
+            egui::WidgetInfo::selected(egui::WidgetType::SelectableLabel, true, chosen, item.name.clone())
+        });
+        let painter = ui.painter();
+        let radius = CornerRadius::same(theme::RADIUS);
+        painter.rect_filled(rect, radius, t.raised);
+        if let Some((texture, _)) = self.thumbs.get(&item.id) {
+            let uv = middle(texture.size_vec2());
+            for texture in [Some(texture.id()), over(item.id)].into_iter().flatten() {
+                let shape = egui::epaint::RectShape::filled(rect, radius, Color32::WHITE).with_texture(texture, uv);
+                painter.add(shape);
+            }
+        }
+        let ring = |colour, width| painter.rect_stroke(rect, radius, Stroke::new(width, colour), StrokeKind::Inside);
+        if response.has_focus() {
+            ring(t.text, theme::RING);
+        } else if chosen {
+            ring(t.accent, 3.0);
+        } else if self.second == Some(item.id) {
+            ring(t.watch, 3.0);
+        } else if marked || response.hovered() {
+            ring(t.accent, 1.0);
+        }
+        let size = item.size.map_or(String::new(), |[w, h]| format!("\n{w} × {h}"));
+        let hint = "\nShift+click: beside the chosen one · Ctrl+click: select";
+        let mut click = None;
+        if response.clicked() {
+            let modifiers = ui.input(|input| input.modifiers);
+            click = Some(match modifiers {
+                m if m.shift => Click::Beside,
+                m if m.command => Click::Select,
+                _ => Click::Choose,
+            });
+        }
+        response.context_menu(|ui| {
+            for (label, how) in [
+                ("Show beside the chosen picture", Click::Beside),
+                ("Add to the selection", Click::Select),
+                ("Close this picture", Click::Remove),
+            ] {
+                if ui.button(label).clicked() {
+                    click = Some(how);
+                    ui.close();
+                }
+            }
+        });
+        response.on_hover_text(format!("{}{size}{hint}", item.name));
+        click
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Click {
+    Choose,
+    Beside,
+    Select,
+    Remove,
+}
+
+/// The square in the middle of a picture.
+fn middle(size: egui::Vec2) -> Rect {
+    let (w, h) = (size.x.max(1.0), size.y.max(1.0));
+    let part = vec2((h / w).min(1.0), (w / h).min(1.0));
+    Rect::from_center_size(egui::pos2(0.5, 0.5), part)
+}
+
+/// Keeps a texture, and gives up those that were not seen for longest.
+fn keep(
+    kept: &mut HashMap<PictureId, (TextureHandle, u64)>,
+    most: usize,
+    clock: u64,
+    id: PictureId,
+    texture: TextureHandle,
+) {
+    kept.insert(id, (texture, clock));
+    while kept.len() > most {
+        let Some(oldest) = kept.iter().filter(|(i, _)| **i != id).min_by_key(|(_, (_, used))| *used) else { break };
+        let oldest = *oldest.0;
+        kept.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn files(n: usize) -> Gallery {
+        let mut gallery = Gallery::default();
+        for i in 0..n {
+            gallery.add(format!("{i}"), Origin::File(PathBuf::from(format!("/pictures/{i}.png"))));
+        }
+        gallery
+    }
+
+    #[test]
+    fn the_first_is_chosen_and_steps_stay_inside() {
+        let mut gallery = files(3);
+        assert_eq!(gallery.chosen(), Some(0));
+        gallery.step(-1);
+        assert_eq!(gallery.chosen(), Some(0));
+        gallery.step(5);
+        assert_eq!(gallery.chosen(), Some(2));
+        assert_eq!(gallery.selection(), [2]);
+    }
+
+    #[test]
+    fn a_file_is_open_once_and_a_removed_one_leaves_its_neighbour() {
+        let mut gallery = files(3);
+        gallery.add("again".into(), Origin::File(PathBuf::from("/pictures/1.png")));
+        assert_eq!((gallery.len(), gallery.chosen()), (3, Some(1)));
+        gallery.beside(Some(2));
+        assert!(gallery.remove(2) && !gallery.remove(2));
+        assert_eq!(gallery.second(), None);
+        assert!(gallery.remove(1));
+        assert_eq!(gallery.chosen(), Some(0));
+        assert!(gallery.remove(0) && gallery.is_empty() && gallery.chosen().is_none());
+    }
+
+    #[test]
+    fn thumbnails_are_bounded() {
+        let ctx = egui::Context::default();
+        let mut gallery = files(THUMBS + 50);
+        for id in 0..(THUMBS + 50) as u64 {
+            gallery.clock = id;
+            gallery.thumb(&ctx, id, egui::ColorImage::filled([2, 2], Color32::RED), [20, 20]);
+        }
+        assert_eq!(gallery.thumbs.len(), THUMBS);
+        assert!(gallery.thumbs.contains_key(&(THUMBS as u64 + 49)) && !gallery.thumbs.contains_key(&0));
+    }
+}

@@ -1,0 +1,288 @@
+//! Pictures on their way in: folders walked and files decoded on threads of their own, within bounded memory.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+
+use async_channel::{Receiver, Sender};
+use dinoscope_core::data::augment::resize_to;
+use dinoscope_core::data::source::{folder, scenes};
+use dinoscope_core::data::{DataError, Picture, decode};
+use dinoscope_core::explore::PictureId;
+
+/// Side of a thumbnail.
+pub const THUMB: usize = 128;
+/// Longest side of what is drawn large: beyond it screens have no pixels.
+pub const SHOWN: usize = 2048;
+/// Bytes of decoded pictures that are kept for the next look.
+const CACHE: usize = 192 << 20;
+/// Side of a built-in scene.
+const SCENE: usize = 512;
+/// Away from the seeds of training and evaluation.
+const SCENE_SEED: u64 = 9 << 40;
+
+/// Where a picture's pixels are.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// In memory: pasted, or taken with a camera.
+    Memory(Arc<Picture>),
+    /// A scene that the program draws itself.
+    Scene(usize),
+}
+
+/// Decoded pictures, the newest ones, up to a number of bytes.
+#[derive(Default)]
+pub struct Pixels {
+    kept: Mutex<VecDeque<(PictureId, Arc<Picture>)>>,
+}
+
+impl Pixels {
+    /// The picture, decoded now if it was not kept.
+    pub fn load(&self, id: PictureId, origin: &Origin) -> Result<Arc<Picture>, DataError> {
+        let found = self.kept.lock().ok().and_then(|kept| kept.iter().find(|(i, _)| *i == id).cloned());
+        if let Some((_, picture)) = found {
+            return Ok(picture);
+        }
+        let picture = match origin {
+            Origin::File(path) => Arc::new(decode::decode_file(path)?),
+            Origin::Memory(picture) => return Ok(picture.clone()),
+            Origin::Scene(index) => Arc::new(scenes::draw(SCENE_SEED, *index, SCENE).picture),
+        };
+        if let Ok(mut kept) = self.kept.lock() {
+            kept.push_back((id, picture.clone()));
+            let bytes = |kept: &VecDeque<(PictureId, Arc<Picture>)>| -> usize {
+                kept.iter().map(|(_, picture)| picture.rgb.len()).sum()
+            };
+            // The newest one stays even if it alone is more: it is being looked at.
+            while kept.len() > 1 && bytes(&kept) > CACHE {
+                kept.pop_front();
+            }
+        }
+        Ok(picture)
+    }
+}
+
+/// A reduced picture with the size of the whole one, or why there is none.
+pub type Made = Result<(egui::ColorImage, [usize; 2]), String>;
+
+/// What a thread found or made.
+pub enum News {
+    /// Pictures under what was opened, in order, and what of it was no picture.
+    Found {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// What could not be opened, with the reason.
+        refused: Vec<String>,
+    },
+    /// A small picture, with the size of the whole one.
+    Thumb(PictureId, Made),
+    /// A picture to draw large, with the size of the whole one.
+    Shown(PictureId, Made),
+}
+
+#[derive(Default)]
+struct Desk {
+    walks: Vec<Vec<PathBuf>>,
+    thumbs: Vec<(PictureId, Origin)>,
+    shown: Vec<(PictureId, Origin)>,
+    closed: bool,
+}
+
+/// The threads, from the outside.
+pub struct Intake {
+    desk: Arc<(Mutex<Desk>, Condvar)>,
+    /// What they found and made.
+    pub news: Receiver<News>,
+    /// Decoded pictures.
+    pub pixels: Arc<Pixels>,
+}
+
+/// A picture no larger than `side`, as egui has it.
+pub fn reduced(picture: &Picture, side: usize) -> egui::ColorImage {
+    let longest = picture.width.max(picture.height).max(1);
+    let scale = (side as f64 / longest as f64).min(1.0);
+    let [w, h] = [picture.width, picture.height].map(|s| ((s as f64 * scale).round() as usize).max(1));
+    if [w, h] == [picture.width, picture.height] {
+        return egui::ColorImage::from_rgb([w, h], &picture.rgb);
+    }
+    // Pictures many times as large are averaged first: cheaper, and nothing is missed.
+    let factor = (longest / side.max(1) / 2).max(1);
+    let small = if factor > 1 { shrink(picture, factor) } else { picture.clone() };
+    egui::ColorImage::from_rgb([w, h], &resize_to(&small, w, h).rgb)
+}
+
+/// Means of blocks of `factor` × `factor` pixels.
+fn shrink(picture: &Picture, factor: usize) -> Picture {
+    let (width, height) = ((picture.width / factor).max(1), (picture.height / factor).max(1));
+    let mut rgb = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let mut sum = [0u32; 3];
+            let (rows, cols) = (factor.min(picture.height), factor.min(picture.width));
+            for dy in 0..rows {
+                let start = ((y * factor + dy) * picture.width + x * factor) * 3;
+                for pixel in picture.rgb[start..start + cols * 3].chunks_exact(3) {
+                    sum.iter_mut().zip(pixel).for_each(|(s, p)| *s += u32::from(*p));
+                }
+            }
+            rgb.extend(sum.map(|s| (s / (rows * cols) as u32) as u8));
+        }
+    }
+    Picture { width, height, rgb }
+}
+
+impl Intake {
+    /// Starts the threads; `wake` is called when there is news.
+    pub fn start(wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
+        let desk = Arc::new((Mutex::new(Desk::default()), Condvar::new()));
+        let (out, news) = async_channel::unbounded();
+        let pixels = Arc::new(Pixels::default());
+        // One for the picture that is waited for, one for everything else.
+        for large in [true, false] {
+            let (desk, out, pixels, wake) = (desk.clone(), out.clone(), pixels.clone(), wake.clone());
+            let work = move || {
+                while let Some(job) = next(&desk, large) {
+                    let sent = out.send_blocking(run(job, &pixels));
+                    if sent.is_err() {
+                        return;
+                    }
+                    wake();
+                }
+            };
+            let name = if large { "dinoscope-decode" } else { "dinoscope-thumbs" };
+            if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+                ::log::error!("pictures can't be opened, no thread could be started: {error}");
+            }
+        }
+        Self { desk, news, pixels }
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Desk)) {
+        if let Ok(mut desk) = self.desk.0.lock() {
+            change(&mut desk);
+        }
+        self.desk.1.notify_all();
+    }
+
+    /// Looks for pictures in files and folders.
+    pub fn walk(&self, paths: Vec<PathBuf>) {
+        self.write(|desk| desk.walks.push(paths));
+    }
+
+    /// Which thumbnails and large pictures are missing, most urgent first, in place of what was missing before.
+    pub fn want(&self, thumbs: Vec<(PictureId, Origin)>, shown: Vec<(PictureId, Origin)>) {
+        self.write(|desk| (desk.thumbs, desk.shown) = (thumbs, shown));
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.write(|desk| desk.closed = true);
+    }
+}
+
+enum Job {
+    Walk(Vec<PathBuf>),
+    Thumb(PictureId, Origin),
+    Show(PictureId, Origin),
+}
+
+fn next(desk: &(Mutex<Desk>, Condvar), large: bool) -> Option<Job> {
+    let mut held = desk.0.lock().ok()?;
+    loop {
+        if held.closed {
+            return None;
+        }
+        if large {
+            if !held.shown.is_empty() {
+                let (id, origin) = held.shown.remove(0);
+                return Some(Job::Show(id, origin));
+            }
+        } else if let Some(paths) = held.walks.pop() {
+            return Some(Job::Walk(paths));
+        } else if !held.thumbs.is_empty() {
+            let (id, origin) = held.thumbs.remove(0);
+            return Some(Job::Thumb(id, origin));
+        }
+        held = desk.1.wait(held).ok()?;
+    }
+}
+
+fn run(job: Job, pixels: &Pixels) -> News {
+    match job {
+        Job::Walk(paths) => {
+            let (mut files, mut refused) = (Vec::new(), Vec::new());
+            for path in paths {
+                match folder::pictures_in(&path) {
+                    Ok(found) => files.extend(found),
+                    Err(error) => refused.push(error.to_string()),
+                }
+            }
+            News::Found { files, refused }
+        }
+        Job::Thumb(id, origin) => {
+            // Thumbnails of a whole folder must not push out what is being looked at.
+            let alone = Pixels::default();
+            let pixels = if matches!(origin, Origin::File(_)) { &alone } else { pixels };
+            News::Thumb(id, made(pixels, id, &origin, THUMB))
+        }
+        Job::Show(id, origin) => News::Shown(id, made(pixels, id, &origin, SHOWN)),
+    }
+}
+
+fn made(pixels: &Pixels, id: PictureId, origin: &Origin, side: usize) -> Made {
+    // A decoder that panics is a broken file, not the end of the thread.
+    let load = std::panic::AssertUnwindSafe(|| pixels.load(id, origin));
+    let picture = match std::panic::catch_unwind(load) {
+        Ok(loaded) => loaded.map_err(|error| error.to_string())?,
+        Err(panic) => return Err(dinoscope_core::device::panic_text(panic)),
+    };
+    Ok((reduced(&picture, side), [picture.width, picture.height]))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reduced_pictures_keep_their_shape_and_mean() {
+        let rgb: Vec<u8> = (0..900 * 300).flat_map(|i| [(i % 900 / 4) as u8, 10, 200]).collect();
+        let small = reduced(&Picture { width: 900, height: 300, rgb }, 90);
+        assert_eq!(small.size, [90, 30]);
+        let mean = small.pixels.iter().map(|p| f64::from(p.r())).sum::<f64>() / 2700.0;
+        assert!((mean - 112.0).abs() < 2.0, "{mean}");
+        let line = Picture { width: 5000, height: 1, rgb: vec![9; 15_000] };
+        assert_eq!(reduced(&line, 100).size, [100, 1]);
+        assert_eq!(reduced(&Picture { width: 1, height: 1, rgb: vec![1, 2, 3] }, 100).size, [1, 1]);
+    }
+
+    #[test]
+    fn kept_pixels_are_bounded() {
+        let pixels = Pixels::default();
+        for index in 0..3 {
+            pixels.load(index, &Origin::Scene(index as usize)).unwrap();
+        }
+        assert_eq!(pixels.kept.lock().unwrap().len(), 3);
+        let big = Arc::new(Picture { width: 1, height: 1, rgb: vec![0; CACHE] });
+        pixels.kept.lock().unwrap().push_back((7, big));
+        pixels.load(8, &Origin::Scene(8)).unwrap();
+        assert_eq!(pixels.kept.lock().unwrap().len(), 1, "only the newest fits");
+    }
+
+    #[test]
+    fn what_is_no_picture_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.jpg");
+        std::fs::write(&path, "not a picture").unwrap();
+        let intake = Intake::start(&(Arc::new(|| ()) as Arc<dyn Fn() + Send + Sync>));
+        intake.walk(vec![folder.path().to_owned(), folder.path().join("missing")]);
+        let Ok(News::Found { files, refused }) = intake.news.recv_blocking() else { panic!("nothing found") };
+        assert_eq!((files, refused.len()), (vec![path.clone()], 1));
+        intake.want(vec![(3, Origin::File(path))], Vec::new());
+        let Ok(News::Thumb(3, Err(reason))) = intake.news.recv_blocking() else { panic!("no reason") };
+        assert!(reason.contains("notes.jpg"), "{reason}");
+    }
+}

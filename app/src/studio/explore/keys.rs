@@ -1,0 +1,72 @@
+//! The keyboard over the large picture.
+
+use egui::{Key, Modifiers};
+
+use super::{Explore, Panel, Spot};
+
+/// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Enter pins it.
+pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
+    if ctx.egui_wants_keyboard_input() {
+        return;
+    }
+    let focused = ctx.memory(|memory| memory.focused().is_some());
+    let mut pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    for (key, panel) in [
+        (Key::Num1, Panel::Pca),
+        (Key::Num2, Panel::Attention),
+        (Key::Num3, Panel::Similarity),
+        (Key::Num4, Panel::Match),
+    ] {
+        if pressed(key) {
+            explore.settings.panel = panel;
+        }
+    }
+    if pressed(Key::Num0) {
+        explore.canvas.fit();
+    }
+    for (key, by) in [(Key::PageUp, -1), (Key::PageDown, 1)] {
+        if pressed(key) {
+            explore.gallery.step(by);
+        }
+    }
+    // Arrow keys belong to what has the focus, for instance a slider.
+    if !focused {
+        for (key, by) in [(Key::ArrowLeft, -1), (Key::ArrowUp, -1), (Key::ArrowRight, 1), (Key::ArrowDown, 1)] {
+            if pressed(key) {
+                explore.gallery.step(by);
+            }
+        }
+    }
+    if pressed(Key::L) {
+        explore.settings.locked = !explore.settings.locked;
+    }
+    if pressed(Key::B) {
+        explore.settings.blocks = !explore.settings.blocks;
+    }
+    if pressed(Key::Escape) {
+        explore.pinned = None;
+    }
+    let mut moved = (0isize, 0isize);
+    for (key, by) in [(Key::W, (-1, 0)), (Key::S, (1, 0)), (Key::A, (0, -1)), (Key::D, (0, 1))] {
+        if pressed(key) {
+            moved = by;
+        }
+    }
+    if moved != (0, 0) {
+        move_patch(explore, moved);
+    }
+}
+
+/// Moves the pinned patch; the first one is in the middle.
+fn move_patch(explore: &mut Explore, (down, right): (isize, isize)) {
+    let Some(picture) = explore.pinned.map(|spot| spot.picture).or(explore.gallery.chosen()) else { return };
+    let Some(seen) = explore.seen(picture) else { return };
+    let (rows, cols) = (seen.rows, seen.cols);
+    let (row, col) = match explore.pinned {
+        Some(spot) => (spot.patch / cols, spot.patch % cols),
+        None => (rows / 2, cols / 2),
+    };
+    let row = row.saturating_add_signed(down).min(rows - 1);
+    let col = col.saturating_add_signed(right).min(cols - 1);
+    explore.pinned = Some(Spot { picture, patch: row * cols + col });
+}

@@ -1,0 +1,377 @@
+//! The exploring side: pictures in, what the model sees in them out.
+
+mod canvas;
+mod export;
+mod gallery;
+mod intake;
+mod keys;
+mod model;
+mod paint;
+mod picture;
+mod settings;
+mod view;
+mod wishes;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dinoscope_core::analysis::PatchFeatures;
+use dinoscope_core::data::Picture;
+use dinoscope_core::explore::{Explorer, ModelInfo, ModelSource, PictureId, Report, Seen, Way};
+use serde::{Deserialize, Serialize};
+
+use super::Beginning;
+use super::house::House;
+use super::platform::Purpose;
+use super::remembered::Remembered;
+use super::theme;
+use super::toasts::ActionId;
+use gallery::Gallery;
+use intake::{Intake, News, Origin};
+use paint::Painter;
+use settings::Settings;
+
+/// What is shown over a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Panel {
+    /// Principal components of the patch features as colours.
+    #[default]
+    Pca,
+    /// Where a token looks.
+    Attention,
+    /// What is similar to the patch under the pointer.
+    Similarity,
+    /// Patches of two pictures that belong together.
+    Match,
+}
+
+/// A patch of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Spot {
+    /// The picture.
+    pub picture: PictureId,
+    /// The patch, in reading order.
+    pub patch: usize,
+}
+
+/// Bytes of results that are kept.
+const KEPT: usize = 512 << 20;
+
+/// Results, the most recently used ones.
+#[derive(Default)]
+struct Results {
+    kept: HashMap<(PictureId, Way), (Arc<Seen>, u64)>,
+    clock: u64,
+}
+
+impl Results {
+    fn get(&mut self, picture: PictureId, way: Way) -> Option<Arc<Seen>> {
+        self.clock += 1;
+        let clock = self.clock;
+        self.kept.get_mut(&(picture, way)).map(|(seen, used)| {
+            *used = clock;
+            seen.clone()
+        })
+    }
+
+    fn put(&mut self, picture: PictureId, way: Way, seen: Arc<Seen>) {
+        self.clock += 1;
+        self.kept.insert((picture, way), (seen, self.clock));
+        let bytes = |kept: &HashMap<_, (Arc<Seen>, u64)>| -> usize { kept.values().map(|(s, _)| s.bytes()).sum() };
+        while self.kept.len() > 1 && bytes(&self.kept) > KEPT {
+            let oldest = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+            if let Some(oldest) = oldest {
+                self.kept.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// The exploring side of the studio.
+pub struct Explore {
+    gallery: Gallery,
+    settings: Settings,
+    intake: Intake,
+    explorer: Explorer,
+    model: Option<Arc<ModelInfo>>,
+    /// What was asked for and is not there yet, with bytes of its download.
+    opening: Option<(ModelSource, Option<(u64, Option<u64>)>)>,
+    results: Results,
+    failures: HashMap<(PictureId, Way), String>,
+    fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
+    painter: Painter,
+    canvas: canvas::Canvas,
+    hover: Option<Spot>,
+    pinned: Option<Spot>,
+    export: export::Export,
+    /// A path that is being typed.
+    path: String,
+    /// How many pictures could not be read since the last toast, and the first reason.
+    unreadable: (usize, String),
+}
+
+impl Explore {
+    /// Opens the first model; pictures come later.
+    pub fn new(house: &mut House, beginning: &Beginning) -> Self {
+        let mut settings: Settings = house.remembered.get("view").unwrap_or_default();
+        if let Some(panel) = beginning.panel {
+            settings.panel = panel;
+        }
+        let explorer =
+            Explorer::start(house.devices.chosen.clone(), house.devices.draws, house.wake.clone());
+        let mut explore = Self {
+            gallery: Gallery::default(),
+            settings,
+            intake: Intake::start(&house.wake),
+            explorer,
+            model: None,
+            opening: None,
+            results: Results::default(),
+            failures: HashMap::new(),
+            fetched: HashMap::new(),
+            painter: Painter::new(&house.drawing, house.wake.clone()),
+            canvas: canvas::Canvas::default(),
+            hover: None,
+            pinned: None,
+            export: export::Export::new(house.wake.clone()),
+            path: String::new(),
+            unreadable: (0, String::new()),
+        };
+        explore.use_model(house, beginning.weights.clone().unwrap_or(ModelSource::Starter));
+        explore
+    }
+
+    /// Looks with another model from now on.
+    pub fn use_model(&mut self, _: &mut House, source: ModelSource) {
+        ::log::info!("opening {source}");
+        self.opening = Some((source.clone(), None));
+        self.explorer.model(source);
+    }
+
+    /// Opens pictures and folders.
+    pub fn open(&mut self, _: &House, paths: Vec<PathBuf>) {
+        if !paths.is_empty() {
+            self.gallery.walking += 1;
+            self.intake.walk(paths);
+        }
+    }
+
+    /// Opens what was dropped on the window: pictures, folders, or weights.
+    pub fn dropped(&mut self, house: &mut House, files: &[egui::DroppedFileHandle]) {
+        let (weights, pictures): (Vec<PathBuf>, Vec<PathBuf>) =
+            files.iter().map(|file| file.path().to_owned()).partition(|path| model::is_weights(path));
+        if let Some(path) = weights.into_iter().next() {
+            self.use_model(house, ModelSource::Path(path));
+        }
+        self.open(house, pictures);
+    }
+
+    /// Opens a picture from the clipboard.
+    pub fn pasted(&mut self, _: &House, image: &egui::ColorImage) {
+        let rgb = image.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
+        let picture = Picture { width: image.size[0], height: image.size[1], rgb };
+        let count = self.gallery.pasted + 1;
+        self.gallery.pasted = count;
+        self.gallery.add(format!("pasted {count}"), Origin::Memory(Arc::new(picture)));
+    }
+
+    /// Opens the files that a pasted text names.
+    pub fn pasted_text(&mut self, house: &mut House, text: &str) {
+        let paths: Vec<PathBuf> = text
+            .lines()
+            .map(|line| line.trim().trim_matches('"'))
+            .map(|line| PathBuf::from(line.strip_prefix("file://").unwrap_or(line)))
+            .filter(|path| path.is_absolute())
+            .collect();
+        match paths.is_empty() {
+            true => house.toasts.info("The clipboard holds no picture and no path of a file."),
+            false => self.open(house, paths),
+        }
+    }
+
+    /// Adds the scenes that the program draws itself.
+    pub fn add_scenes(&mut self) {
+        let first = self.gallery.scenes;
+        for index in first..first + 12 {
+            self.gallery.add(format!("scene {index}"), Origin::Scene(index));
+        }
+        self.gallery.scenes += 12;
+    }
+
+    /// The selected pictures' files and pixels: for training on them and for watching them.
+    pub fn selected_pictures(&self, most: usize) -> Vec<Picture> {
+        let load = |id| {
+            let origin = self.gallery.origin(id)?;
+            self.intake.pixels.load(id, &origin).ok().map(|picture| (*picture).clone())
+        };
+        self.gallery.selection().into_iter().take(most).filter_map(load).collect()
+    }
+
+    /// Folder of the first picture that is a file.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.gallery.folder()
+    }
+
+    /// Takes in what the threads have sent and asks for what is missing.
+    pub fn logic(&mut self, ctx: &egui::Context, house: &mut House) {
+        if std::mem::take(&mut house.device_changed) {
+            self.explorer.device(house.devices.chosen.clone(), house.devices.draws);
+        }
+        self.take_dialogs(house);
+        self.take_news(ctx, house);
+        while let Ok(report) = self.explorer.reports.try_recv() {
+            self.take_report(report, house);
+        }
+        self.painter.logic(ctx);
+        if let Some(error) = self.painter.error.take() {
+            ::log::warn!("{error}");
+            house.toasts.watch(error);
+        }
+        self.export.logic(house);
+        self.export_logic(house);
+        self.ask(ctx);
+    }
+
+    fn take_dialogs(&mut self, house: &mut House) {
+        let dialogs = house.dialogs.clone();
+        for purpose in [Purpose::OpenPictures, Purpose::OpenFolder] {
+            if let Some(paths) = dialogs.answer(purpose) {
+                self.open(house, paths);
+            }
+        }
+        for purpose in [Purpose::OpenWeights, Purpose::OpenRun] {
+            if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
+                self.use_model(house, ModelSource::Path(path));
+            }
+        }
+    }
+
+    fn take_news(&mut self, ctx: &egui::Context, house: &mut House) {
+        while let Ok(news) = self.intake.news.try_recv() {
+            match news {
+                News::Found { files, refused } => {
+                    self.gallery.walking = self.gallery.walking.saturating_sub(1);
+                    for reason in refused {
+                        house.toasts.watch(reason);
+                    }
+                    if files.len() > 1 {
+                        ::log::info!("{} pictures opened", files.len());
+                    }
+                    for path in files {
+                        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                        self.gallery.add(name.unwrap_or_default(), Origin::File(path));
+                    }
+                }
+                News::Thumb(id, made) | News::Shown(id, made) if made.is_err() => {
+                    let reason = made.err().unwrap_or_default();
+                    ::log::warn!("{reason}");
+                    if self.gallery.remove(id) {
+                        self.unreadable.0 += 1;
+                        self.unreadable.1 = reason;
+                    }
+                }
+                News::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
+                News::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
+                News::Thumb(..) | News::Shown(..) => {}
+            }
+        }
+        // One message for a folder's worth of broken files, once they have all been tried.
+        let (count, reason) = &self.unreadable;
+        if *count > 0 && !self.gallery.loading() {
+            match count {
+                1 => house.toasts.watch(reason.clone()),
+                n => house.toasts.watch(format!("{n} files could not be read; the log names them. The last: {reason}")),
+            }
+            self.unreadable = (0, String::new());
+        }
+    }
+
+    fn take_report(&mut self, report: Report, house: &mut House) {
+        match report {
+            Report::Downloading(done, total) => {
+                if let Some((_, bytes)) = &mut self.opening {
+                    *bytes = Some((done, total));
+                }
+            }
+            Report::Ready(info) => {
+                ::log::info!("looking with {} on {}", info.source, house.devices.chosen.name);
+                for note in &info.notes {
+                    ::log::info!("{}: {note}", info.file);
+                }
+                self.opening = None;
+                self.results = Results::default();
+                self.failures.clear();
+                self.fetched.clear();
+                self.canvas.fetching.clear();
+                self.painter.forget();
+                self.pinned = None;
+                self.hover = None;
+                self.settings.fit_to(&info.config);
+                self.model = Some(info);
+            }
+            Report::NoModel(reason) => {
+                ::log::error!("{reason}");
+                self.opening = None;
+                house.toasts.bad(reason);
+            }
+            Report::Seen(picture, way, seen) => self.results.put(picture, way, seen),
+            Report::Failed(picture, way, reason) => {
+                ::log::warn!("{reason}");
+                self.failures.insert((picture, way), reason);
+            }
+            Report::Fetched(picture, way, patches) => {
+                if self.fetched.len() > 8 {
+                    self.fetched.clear();
+                }
+                self.fetched.insert((picture, way), patches);
+            }
+            Report::Lost(reason) => self.lost(&reason, house),
+        }
+    }
+
+    /// The explorer's thread has ended: says why and goes on with a new one, on the processor.
+    fn lost(&mut self, reason: &str, house: &mut House) {
+        ::log::error!("the device failed: {reason}");
+        let on = house.devices.chosen.name.clone();
+        house.toasts.bad(format!("{on} failed ({reason}). Looking goes on with the processor; choose a device above."));
+        house.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
+        house.device_changed = false;
+        self.explorer = Explorer::start(house.devices.chosen.clone(), false, house.wake.clone());
+        let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
+        self.use_model(house, source);
+    }
+
+    /// Something in a toast was clicked.
+    pub fn toast_action(&mut self, _: &mut House, _: ActionId) {}
+
+    /// Keeps how one looks.
+    pub fn remember(&self, remembered: &mut Remembered) {
+        remembered.set("view", &self.settings);
+    }
+
+    /// Whether what will be drawn is still on its way.
+    pub fn busy(&self) -> bool {
+        self.opening.is_some()
+            || self.gallery.loading()
+            || self.painter.busy()
+            || self.export.busy()
+            || !self.missing().is_empty()
+    }
+}
+
+/// What hovers over the window with files, before they are dropped.
+pub fn drop_hint(ctx: &egui::Context) {
+    if ctx.input(|input| input.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let t = theme::tokens(ctx);
+    let screen = ctx.content_rect();
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop hint"));
+    let painter = ctx.layer_painter(layer);
+    painter.rect_filled(screen, 0, t.drop_shade);
+    let frame = screen.shrink(16.0);
+    painter.rect_stroke(frame, 12, egui::Stroke::new(2.0, t.accent), egui::StrokeKind::Inside);
+    let text = "Drop pictures, folders or weights";
+    painter.text(screen.center(), egui::Align2::CENTER_CENTER, text, egui::TextStyle::Heading.resolve(&ctx.global_style()), t.text);
+}

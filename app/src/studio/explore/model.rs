@@ -1,0 +1,91 @@
+//! Which model looks: the starter weights, a file, a run, a released one.
+
+use std::path::Path;
+
+use dinoscope_core::explore::ModelSource;
+use dinoscope_core::weights::download;
+
+use super::Explore;
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::icons;
+use crate::studio::widgets;
+
+/// Whether a path that was dropped is a model and no picture.
+pub fn is_weights(path: &Path) -> bool {
+    let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
+    let by_name = path.extension().and_then(|kind| kind.to_str());
+    by_name.is_some_and(|kind| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)))
+        || path.join("recipe.toml").is_file()
+        || path.join("teacher.safetensors").is_file()
+        || (path.join("config.json").is_file() && path.join("model.safetensors").is_file())
+}
+
+impl Explore {
+    /// The chooser, and what is known about the model.
+    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let name = match (&self.opening, &self.model) {
+            (Some((source, _)), _) => source.to_string(),
+            (None, Some(model)) => model.source.to_string(),
+            (None, None) => "none".to_owned(),
+        };
+        let mut chosen = None;
+        let width = ui.available_width();
+        let button = egui::Button::new(format!("{}  {name}", icons::MODEL)).truncate().min_size(egui::vec2(width, 32.0));
+        let response = ui.add(button);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::ComboBox, true, format!("Model: {name}")));
+        egui::Popup::menu(&response).show(|ui| {
+            ui.set_min_width(260.0);
+            if ui.button("Starter weights").clicked() {
+                chosen = Some(ModelSource::Starter);
+            }
+            if ui.button("A file of weights…").clicked() {
+                house.dialogs.ask(Purpose::OpenWeights, "");
+            }
+            if ui.button("A run or a folder of weights…").clicked() {
+                house.dialogs.ask(Purpose::OpenRun, "");
+            }
+            ui.separator();
+            widgets::hint(ui, "Released by Meta AI, under its own licence");
+            for released in download::names() {
+                let mib = released.approximate_bytes() >> 20;
+                let here = download::target(released.name, &download::default_cache()).is_ok_and(|path| path.is_file());
+                let state = if here { "here".to_owned() } else { format!("{mib} MiB") };
+                if ui.button(format!("{}   {state}", released.name)).clicked() {
+                    chosen = Some(ModelSource::Released(released.name.to_owned()));
+                }
+            }
+        });
+        if let Some(source) = chosen {
+            self.use_model(house, source);
+        }
+        self.opening_ui(ui);
+        if let Some(model) = &self.model {
+            let c = &model.config;
+            let registers = if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
+            let text = format!(
+                "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}",
+                model.parameters as f64 / 1e6, c.depth, c.dim, c.heads, c.patch
+            );
+            widgets::hint(ui, &text);
+            for text in &model.notes {
+                widgets::hint(ui, text);
+            }
+        }
+    }
+
+    fn opening_ui(&mut self, ui: &mut egui::Ui) {
+        let Some((_, bytes)) = &self.opening else { return };
+        let (fraction, text) = match bytes {
+            None => (None, "opening…".to_owned()),
+            Some((done, None)) => (None, format!("{} MiB", done >> 20)),
+            Some((done, Some(total))) => {
+                let share = *done as f32 / (*total).max(1) as f32;
+                (Some(share), format!("{} of {} MiB", done >> 20, total >> 20))
+            }
+        };
+        if widgets::progress_with_cancel(ui, fraction, &text) {
+            self.explorer.stop_download();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Layers made by the GPU from the tensors' own buffers, into textures that egui draws: nothing comes back.
+
+use std::sync::Arc;
+
+use async_channel::Receiver;
+use dinoscope_core::explore::{Patches, Seen};
+use dinoscope_shaders::display::{
+    ColourMap, Filter, Grid, Pipeline, PipelineOptions, RangeOptions, Recorder, Shape, SimilarityProgram,
+    UpsampleProgram, texture,
+};
+use dinoscope_shaders::{Background, ColourRange, ShaderError};
+use eframe::egui_wgpu::RenderState;
+use egui::TextureId;
+
+use super::{FitJob, Job, Slot, What};
+
+/// Compiled programs.
+struct Programs {
+    pipeline: Pipeline,
+    similarity: SimilarityProgram,
+    upsample: UpsampleProgram,
+}
+
+/// A texture of the GPU that egui knows.
+pub struct DeviceTexture {
+    id: TextureId,
+    state: RenderState,
+    _texture: wgpu::Texture,
+}
+
+impl DeviceTexture {
+    /// What egui calls it.
+    pub fn id(&self) -> TextureId {
+        self.id
+    }
+}
+
+impl Drop for DeviceTexture {
+    fn drop(&mut self) {
+        self.state.renderer.write().free_texture(&self.id);
+    }
+}
+
+/// Draws on the window's GPU.
+pub struct GpuPainter {
+    state: RenderState,
+    coming: Receiver<Programs>,
+    programs: Option<Programs>,
+    options: PipelineOptions,
+    fitted: bool,
+}
+
+impl GpuPainter {
+    /// Compiles the programs on a thread: it takes longer than a frame may.
+    pub fn start(state: RenderState, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (out, coming) = async_channel::bounded(1);
+        let device = state.device.clone();
+        let compile = move || {
+            let programs = Programs {
+                pipeline: Pipeline::new(&device),
+                similarity: SimilarityProgram::new(&device),
+                upsample: UpsampleProgram::new(&device),
+            };
+            let _ = out.send_blocking(programs);
+            wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name("dinoscope-programs".to_owned()).spawn(compile) {
+            ::log::error!("the GPU's programs can't be compiled, no thread could be started: {error}");
+        }
+        let range = RangeOptions { smoothing: 0.0, ..RangeOptions::default() };
+        let options = PipelineOptions { range, background: Background::Black, ..PipelineOptions::default() };
+        Self { state, coming, programs: None, options, fitted: false }
+    }
+
+    /// Forgets the colours.
+    pub fn forget(&mut self) {
+        self.fitted = false;
+        if let Some(programs) = &mut self.programs {
+            programs.pipeline.forget();
+        }
+    }
+
+    fn programs(&mut self) -> Option<&mut Programs> {
+        if self.programs.is_none() {
+            self.programs = self.coming.try_recv().ok();
+        }
+        self.programs.as_mut()
+    }
+
+    /// Fits colours; false while the programs are being compiled.
+    pub fn fit(&mut self, job: &FitJob) -> Result<bool, ShaderError> {
+        let state = self.state.clone();
+        let same = job.seen.windows(2).all(|pair| (pair[0].rows, pair[0].cols) == (pair[1].rows, pair[1].cols));
+        // The split looks at the borders of pictures, so it needs them to be of one shape.
+        self.options.foreground = job.foreground && same;
+        let options = self.options;
+        let Some(programs) = self.programs() else { return Ok(false) };
+        let [Some(first), ..] = [job.seen.first()] else { return Ok(false) };
+        let patches = |seen: &Seen| seen.rows * seen.cols;
+        let n: usize = job.seen.iter().map(|seen| patches(seen)).sum();
+        let shape = match same {
+            true => Shape { pictures: job.seen.len(), rows: first.rows, cols: first.cols, dim: first.dim },
+            false => Shape { pictures: 1, rows: n, cols: 1, dim: first.dim },
+        };
+        let mut encoder = state.device.create_command_encoder(&Default::default());
+        let joined;
+        let features = match (&first.patches, job.seen.len()) {
+            (Patches::Device(slice), 1) => slice.slice(),
+            _ => {
+                let size = (n * first.dim * 4) as u64;
+                let limit = state.device.limits().max_storage_buffer_binding_size;
+                if size > limit {
+                    let (needed, allowed) = (format!("{size} bytes for all pictures"), format!("{limit} bytes"));
+                    return Err(ShaderError::TooLarge { program: "pipeline", count: n, needed, allowed });
+                }
+                joined = state.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("features of all pictures"),
+                    size,
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                let mut at = 0;
+                for seen in &job.seen {
+                    if let Patches::Device(slice) = &seen.patches {
+                        let (part, bytes) = (slice.slice(), (patches(seen) * seen.dim * 4) as u64);
+                        encoder.copy_buffer_to_buffer(part.buffer, part.offset, &joined, at, bytes);
+                        at += bytes;
+                    }
+                }
+                dinoscope_shaders::display::Slice::whole(&joined)
+            }
+        };
+        let mut recorder = Recorder { device: &state.device, encoder: &mut encoder };
+        programs.pipeline.fit(&mut recorder, features, None, shape, &options)?;
+        state.queue.submit([encoder.finish()]);
+        self.fitted = true;
+        Ok(true)
+    }
+
+    /// Makes layers; those that can't be made yet are left out.
+    pub fn draw(&mut self, jobs: &[Job]) -> Result<Vec<(Slot, u64, DeviceTexture)>, ShaderError> {
+        let (state, fitted, mut options) = (self.state.clone(), self.fitted, self.options);
+        let Some(programs) = self.programs() else { return Ok(Vec::new()) };
+        let mut encoder = state.device.create_command_encoder(&Default::default());
+        let mut made = Vec::new();
+        for job in jobs {
+            let (rows, cols, dim) = (job.seen.rows, job.seen.cols, job.seen.dim);
+            let Patches::Device(patches) = &job.seen.patches else { continue };
+            let scale = if job.blocks { 1.0 } else { (job.side as f64 / rows.max(cols) as f64).max(1.0) };
+            let [width, height] = [cols, rows].map(|side| (side as f64 * scale).round() as u32);
+            let target = texture(&state.device, "layer", width, height);
+            let filter = if job.blocks { Filter::Nearest } else { Filter::Bicubic };
+            let mut recorder = Recorder { device: &state.device, encoder: &mut encoder };
+            match &job.what {
+                What::Pca if fitted => {
+                    options.filter = filter;
+                    programs.pipeline.draw(
+                        &mut recorder,
+                        patches.slice(),
+                        None,
+                        (rows, cols),
+                        &options,
+                        &target,
+                    )?;
+                }
+                What::Similarity(from, patch) => {
+                    let Patches::Device(queries) = &from.patches else { continue };
+                    let values = state.device.create_buffer(&wgpu::BufferDescriptor {
+                        label: Some("similarity"),
+                        size: (rows * cols * 4) as u64,
+                        usage: wgpu::BufferUsages::STORAGE,
+                        mapped_at_creation: false,
+                    });
+                    let query = queries.slice().words(patch * dim, dim);
+                    let features = patches.slice();
+                    let similarity = &programs.similarity;
+                    similarity.encode(&mut recorder, features, (rows * cols, dim), (query, 1), &values)?;
+                    let grid = Grid {
+                        patches: dinoscope_shaders::display::Slice::whole(&values),
+                        shape: (rows, cols),
+                        filter,
+                    };
+                    let range = ColourRange { lo: [0.0; 3], hi: [1.0; 3] };
+                    programs.upsample.encode_scalars(&mut recorder, grid, range, ColourMap::Viridis, &target)?;
+                }
+                What::Pca | What::Attention(_) => continue,
+            }
+            let view = target.create_view(&Default::default());
+            let smooth = if job.blocks { wgpu::FilterMode::Nearest } else { wgpu::FilterMode::Linear };
+            let id = state.renderer.write().register_native_texture(&state.device, &view, smooth);
+            let texture = DeviceTexture { id, state: state.clone(), _texture: target };
+            made.push((job.slot, job.key, texture));
+        }
+        state.queue.submit([encoder.finish()]);
+        Ok(made)
+    }
+}

@@ -1,0 +1,315 @@
+//! What was seen, as textures: on the GPU that drew the features where it can be, else on a thread.
+//!
+//! Each place on the screen has a slot that keeps the last texture until the next one is ready, so that nothing flickers
+//! and a frame never waits.
+
+mod cpu;
+mod gpu;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use dinoscope_core::analysis::pca::Pca;
+use dinoscope_core::analysis::similarity::Match;
+use dinoscope_core::explore::{PictureId, Patches, Seen};
+use egui::{TextureHandle, TextureId, TextureOptions};
+
+use crate::studio::house::Drawing;
+
+/// A place for a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Over which picture.
+    pub picture: PictureId,
+    /// Of which kind.
+    pub kind: Kind,
+}
+
+/// Kinds of layers that are kept beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Principal components as colours.
+    Pca,
+    /// Attention of one head, or the mean.
+    Attention(Option<usize>),
+    /// Similarity to a patch.
+    Similarity,
+}
+
+/// What a layer is made of.
+#[derive(Clone)]
+pub enum What {
+    /// The colours of the current basis.
+    Pca,
+    /// Attention: a head, or the mean of all.
+    Attention(Option<usize>),
+    /// Cosine similarity to a patch of something seen.
+    Similarity(Arc<Seen>, usize),
+}
+
+/// A layer that is wanted.
+#[derive(Clone)]
+pub struct Job {
+    /// Where it goes.
+    pub slot: Slot,
+    /// Changes whenever the result would.
+    pub key: u64,
+    /// What it is computed from.
+    pub seen: Arc<Seen>,
+    /// What it shows.
+    pub what: What,
+    /// Every patch a block of one colour: exactly what was computed.
+    pub blocks: bool,
+    /// Longest side of the texture.
+    pub side: usize,
+}
+
+/// A fit of colours.
+#[derive(Clone)]
+pub struct FitJob {
+    /// Changes whenever the result would.
+    pub key: u64,
+    /// All that is coloured together.
+    pub seen: Vec<Arc<Seen>>,
+    /// Split objects from background.
+    pub foreground: bool,
+}
+
+/// A texture in its slot.
+struct Layer {
+    key: u64,
+    texture: Texture,
+    used: u64,
+}
+
+enum Texture {
+    Host(TextureHandle),
+    Device(gpu::DeviceTexture),
+}
+
+impl Texture {
+    fn id(&self) -> TextureId {
+        match self {
+            Self::Host(handle) => handle.id(),
+            Self::Device(texture) => texture.id(),
+        }
+    }
+}
+
+/// The colours that all pictures share at the moment.
+pub struct Basis {
+    /// The job that it answers.
+    pub key: u64,
+    /// A number that no other basis has.
+    pub generation: u64,
+    /// Share of the variance that each channel shows, where known.
+    pub explained: Option<[f32; 3]>,
+    /// Whether the split into objects and background gave up.
+    pub fallback: bool,
+    host: Option<Arc<Pca>>,
+}
+
+impl Basis {
+    /// The basis as numbers; nothing where it is on the device.
+    pub fn host(&self) -> Option<&Arc<Pca>> {
+        self.host.as_ref()
+    }
+}
+
+/// Textures of everything seen.
+pub struct Painter {
+    cpu: cpu::Worker,
+    gpu: Option<gpu::GpuPainter>,
+    layers: HashMap<Slot, Layer>,
+    basis: Option<Basis>,
+    fitting: Option<u64>,
+    asked: Vec<(Slot, u64)>,
+    frame: u64,
+    generations: u64,
+    /// The answer to [`Painter::match_pictures`].
+    pub matches: Option<(u64, Vec<Match>)>,
+    /// What went wrong last, once.
+    pub error: Option<String>,
+}
+
+/// A layer that nobody drew for so many frames is given up.
+const UNUSED: u64 = 240;
+/// Most layers that are kept.
+const LAYERS: usize = 160;
+
+/// One number for anything that can be hashed.
+pub fn key_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Painter {
+    /// A painter for a window; `wake` is called when a thread has made something.
+    pub fn new(drawing: &Drawing, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            gpu: drawing.gpu.clone().map(|gpu| gpu::GpuPainter::start(gpu, wake.clone())),
+            cpu: cpu::Worker::start(wake),
+            layers: HashMap::new(),
+            basis: None,
+            fitting: None,
+            asked: Vec::new(),
+            frame: 0,
+            generations: 0,
+            matches: None,
+            error: None,
+        }
+    }
+
+    /// The colours of the moment.
+    pub fn basis(&self) -> Option<&Basis> {
+        self.basis.as_ref()
+    }
+
+    /// Forgets colours and layers: another model looks.
+    pub fn forget(&mut self) {
+        self.basis = None;
+        self.fitting = None;
+        self.layers.clear();
+        self.asked.clear();
+        self.matches = None;
+        if let Some(gpu) = &mut self.gpu {
+            gpu.forget();
+        }
+    }
+
+    /// Whether something that was asked for is not there yet.
+    pub fn busy(&self) -> bool {
+        self.fitting.is_some() || !self.asked.is_empty()
+    }
+
+    /// Takes in what the thread has made.
+    pub fn logic(&mut self, ctx: &egui::Context) {
+        self.frame += 1;
+        while let Ok(made) = self.cpu.made.try_recv() {
+            match made {
+                cpu::Made::Fit(key, Ok(pca)) => {
+                    if self.fitting == Some(key) {
+                        self.fitting = None;
+                    }
+                    self.take_basis(key, Some(pca));
+                }
+                cpu::Made::Fit(key, Err(error)) => {
+                    if self.fitting == Some(key) {
+                        self.fitting = None;
+                    }
+                    self.error = Some(error);
+                }
+                cpu::Made::Layer { slot, key, image, blocks } => {
+                    self.asked.retain(|(s, k)| (*s, *k) != (slot, key));
+                    self.take_layer(ctx, slot, key, image, blocks);
+                }
+                cpu::Made::Nothing { slot, key, error } => {
+                    self.asked.retain(|(s, k)| (*s, *k) != (slot, key));
+                    self.error = Some(error);
+                }
+                cpu::Made::Matches(key, found) => self.matches = Some((key, found)),
+            }
+        }
+        let (frame, full) = (self.frame, self.layers.len() > LAYERS);
+        let patience = if full { 2 } else { UNUSED };
+        self.layers.retain(|_, layer| frame - layer.used < patience);
+    }
+
+    fn take_basis(&mut self, key: u64, host: Option<Arc<Pca>>) {
+        use dinoscope_core::analysis::pca::Foreground;
+        self.generations += 1;
+        self.basis = Some(Basis {
+            key,
+            generation: self.generations,
+            explained: host.as_ref().map(|pca| pca.explained),
+            fallback: host.as_ref().is_some_and(|pca| matches!(pca.foreground, Foreground::Fallback(_))),
+            host,
+        });
+    }
+
+    fn take_layer(&mut self, ctx: &egui::Context, slot: Slot, key: u64, image: egui::ColorImage, blocks: bool) {
+        let options = if blocks { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
+        let used = self.frame;
+        match self.layers.get_mut(&slot) {
+            Some(Layer { key: old, texture: Texture::Host(handle), .. }) => {
+                handle.set(image, options);
+                *old = key;
+            }
+            _ => {
+                let handle = ctx.load_texture(format!("layer {slot:?}"), image, options);
+                self.layers.insert(slot, Layer { key, texture: Texture::Host(handle), used });
+            }
+        }
+    }
+
+    /// Fits colours to everything that is coloured together, going on from the last ones.
+    pub fn fit(&mut self, job: FitJob) {
+        if self.fitting == Some(job.key) || self.basis.as_ref().is_some_and(|basis| basis.key == job.key) {
+            return;
+        }
+        let on_device = job.seen.iter().all(|seen| matches!(seen.patches, Patches::Device(_)));
+        if on_device && let Some(gpu) = &mut self.gpu {
+            match gpu.fit(&job) {
+                Ok(true) => self.take_basis(job.key, None),
+                Ok(false) => {} // the programs are still being compiled
+                Err(error) => self.error = Some(error.to_string()),
+            }
+            return;
+        }
+        self.fitting = Some(job.key);
+        let previous = self.basis.as_ref().and_then(|basis| basis.host.clone());
+        self.cpu.fit(job, previous);
+    }
+
+    /// Matches patches between two pictures in memory; [`Painter::matches`] has the answer under `key`.
+    pub fn match_pictures(&self, key: u64, pair: [Arc<dinoscope_core::analysis::PatchFeatures>; 2]) {
+        self.cpu.match_pictures(key, pair);
+    }
+
+    /// The layers that this frame wants. What is missing is made; what is there stays.
+    pub fn want(&mut self, ctx: &egui::Context, jobs: Vec<Job>) {
+        let mut missing = Vec::new();
+        let mut for_gpu = Vec::new();
+        for job in jobs {
+            if let Some(layer) = self.layers.get_mut(&job.slot) {
+                layer.used = self.frame;
+                if layer.key == job.key {
+                    continue;
+                }
+            }
+            let on_device = matches!(job.seen.patches, Patches::Device(_));
+            if on_device && !matches!(job.what, What::Attention(_)) {
+                for_gpu.push(job);
+            } else {
+                missing.push(job);
+            }
+        }
+        if !for_gpu.is_empty()
+            && let Some(gpu) = &mut self.gpu
+        {
+            match gpu.draw(&for_gpu) {
+                Ok(made) => {
+                    for (slot, key, texture) in made {
+                        let layer = Layer { key, texture: Texture::Device(texture), used: self.frame };
+                        self.layers.insert(slot, layer);
+                    }
+                    ctx.request_repaint();
+                }
+                Err(error) => self.error = Some(error.to_string()),
+            }
+        }
+        let asked: Vec<(Slot, u64)> = missing.iter().map(|job| (job.slot, job.key)).collect();
+        if asked != self.asked {
+            self.asked = asked;
+            let basis = self.basis.as_ref().and_then(|basis| basis.host.clone());
+            self.cpu.draw(missing, basis);
+        }
+    }
+
+    /// The layer in a slot, be it a moment old.
+    pub fn layer(&self, slot: Slot) -> Option<TextureId> {
+        self.layers.get(&slot).map(|layer| layer.texture.id())
+    }
+}

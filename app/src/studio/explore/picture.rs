@@ -1,0 +1,339 @@
+//! The chosen picture, large, with what is shown over it; another one beside it where there is one.
+
+use dinoscope_core::explore::PictureId;
+use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
+
+use super::canvas::{Placed, right_of};
+use super::paint::{Kind, Slot};
+use super::settings::Arrangement;
+use super::{Explore, Panel, Spot, keys};
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets;
+
+const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
+
+impl Explore {
+    /// The panel.
+    pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let Some(chosen) = self.gallery.chosen() else {
+            self.invitation(ui, house);
+            return;
+        };
+        keys::handle(self, ui.ctx());
+        let status = 28.0;
+        let all = ui.available_rect_before_wrap();
+        let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
+        ui.painter().rect_filled(place, 0, theme::tokens(ui.ctx()).window);
+        let hovered = self.hover.take();
+        match self.gallery.second() {
+            None => {
+                self.one(ui, place, chosen, "large picture");
+            }
+            Some(second) => {
+                let gap = space::S;
+                let (left, right) = place.split_left_right_at_fraction(0.5);
+                let left = left.with_max_x(left.right() - gap / 2.0);
+                let right = right.with_min_x(right.left() + gap / 2.0);
+                let a = self.one(ui, left, chosen, "large picture");
+                let b = self.one(ui, right, second, "second picture");
+                if self.settings.panel == Panel::Match {
+                    self.lines(ui, a, b, chosen, second);
+                }
+            }
+        }
+        if self.hover != hovered {
+            ui.ctx().request_repaint();
+        }
+        let bar = Rect::from_min_max(pos2(all.left(), all.bottom() - status), all.max);
+        let mut bar_ui = ui.new_child(egui::UiBuilder::new().max_rect(bar.shrink2(vec2(space::S, 0.0))));
+        self.status(&mut bar_ui, chosen);
+        ui.advance_cursor_after_rect(all);
+    }
+
+    /// Nothing is open yet.
+    fn invitation(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let height = ui.available_height();
+        ui.vertical_centered(|ui| {
+            ui.add_space((height * 0.5 - 150.0).max(space::M));
+            if self.gallery.walking > 0 {
+                ui.spinner();
+                ui.label("Looking for pictures…");
+                return;
+            }
+            widgets::empty_state(
+                ui,
+                icons::IMAGES,
+                "Drop pictures here",
+                "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
+            );
+            ui.add_space(space::M);
+            let width = 4.0 * 150.0;
+            ui.allocate_ui(vec2(width.min(ui.available_width()), 40.0), |ui| {
+                ui.horizontal_wrapped(|ui| {
+                    self.open_buttons(ui, house);
+                });
+            });
+            ui.add_space(space::S);
+            ui.allocate_ui(vec2(420.0, 32.0), |ui| self.path_field(ui, house));
+        });
+    }
+
+    /// Ways to open something.
+    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
+            house.dialogs.ask(Purpose::OpenPictures, "");
+        }
+        if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
+            house.dialogs.ask(Purpose::OpenFolder, "");
+        }
+        if widgets::button(ui, icons::PASTE, "Paste").clicked() {
+            ui.ctx().send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+        }
+        if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
+            self.add_scenes();
+        }
+    }
+
+    /// A path that can be typed, where there is no dialog or no mouse.
+    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let field = egui::TextEdit::singleline(&mut self.path)
+            .hint_text("… or type the path of a picture or folder")
+            .desired_width(f32::INFINITY);
+        let response = ui.add(field);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::TextEdit, true, "Path to open"));
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        if entered && !self.path.trim().is_empty() {
+            let path = std::path::PathBuf::from(std::mem::take(&mut self.path).trim());
+            self.open(house, vec![path]);
+        }
+    }
+
+    /// One picture in its place, with its layer.
+    fn one(&mut self, ui: &mut egui::Ui, place: Rect, id: PictureId, name: &str) -> Placed {
+        let t = theme::tokens(ui.ctx());
+        let texture = self.gallery.texture(id);
+        let whole = self.gallery.item(id).and_then(|item| item.size);
+        let title = self.gallery.item(id).map_or(String::new(), |item| item.name.clone());
+        let size = match (whole, &texture) {
+            (Some([w, h]), _) => vec2(w as f32, h as f32),
+            (None, Some(texture)) => texture.size_vec2(),
+            (None, None) => vec2(1.0, 1.0),
+        };
+        let side_by_side = self.settings.arrangement == Arrangement::Side && self.gallery.second().is_none();
+        let side_by_side = side_by_side && self.settings.panel != Panel::Match;
+        let (main, beside) = match side_by_side {
+            true => {
+                let (left, right) = place.split_left_right_at_fraction(0.5);
+                (left.with_max_x(left.right() - 4.0), Some(right.with_min_x(right.left() + 4.0)))
+            }
+            false => (place, None),
+        };
+        let response = ui.interact(place, ui.id().with(name), Sense::click_and_drag());
+        response.widget_info(|| {
+            let what = match self.settings.panel {
+                Panel::Pca => "principal components",
+                Panel::Attention => "attention",
+                Panel::Similarity => "similarity",
+                Panel::Match => "matches",
+            };
+            egui::WidgetInfo::labeled(egui::WidgetType::Image, true, format!("{name}: {title}, {what}"))
+        });
+        let placed = self.canvas.placed(main, size);
+        let other = beside.map(|beside| self.canvas.placed(beside, size));
+        let under = match (&other, ui.input(|input| input.pointer.hover_pos())) {
+            (Some(other), Some(pointer)) if other.clip.contains(pointer) => *other,
+            _ => placed,
+        };
+        if !self.swipe_handle(ui, &response, placed, beside.is_some()) {
+            self.canvas.handle(ui, &response, under, size);
+        }
+
+        let base = |at: Placed| {
+            if let Some(texture) = &texture {
+                ui.painter_at(at.clip).image(texture.id(), at.rect, WHOLE, Color32::WHITE);
+            }
+        };
+        base(placed);
+        let slot = |kind| Slot { picture: id, kind };
+        let layer = match self.settings.panel {
+            Panel::Pca => self.painter.layer(slot(Kind::Pca)),
+            Panel::Attention => self.painter.layer(slot(Kind::Attention(self.settings.head))),
+            Panel::Similarity if self.spot().is_some() => self.painter.layer(slot(Kind::Similarity)),
+            Panel::Similarity | Panel::Match => None,
+        };
+        if let Some(layer) = layer {
+            let tint = |opacity: f32| Color32::from_white_alpha((opacity.clamp(0.0, 1.0) * 255.0) as u8);
+            match (self.settings.arrangement, other) {
+                (_, Some(other)) => {
+                    ui.painter_at(other.clip).image(layer, other.rect, WHOLE, Color32::WHITE);
+                }
+                (Arrangement::Swipe, None) => {
+                    let x = placed.clip.left() + self.settings.swipe * placed.clip.width();
+                    let (part, uv) = right_of(placed.rect, x);
+                    ui.painter_at(placed.clip).image(layer, part, uv, Color32::WHITE);
+                    self.draw_handle(ui, placed, x);
+                }
+                _ => {
+                    let opacity = self.settings.opacity;
+                    ui.painter_at(placed.clip).image(layer, placed.rect, WHOLE, tint(opacity));
+                }
+            }
+        } else if let Some(other) = other {
+            base(other);
+        }
+        self.point(ui, id, &response, under);
+        for at in [Some(placed), other].into_iter().flatten() {
+            self.outline(ui, id, at);
+        }
+        if response.has_focus() {
+            ui.painter().rect_stroke(place, 0, Stroke::new(theme::RING, t.accent), StrokeKind::Inside);
+        }
+        let way = self.way(id);
+        if let Some(reason) = self.failures.get(&(id, way)) {
+            let text = format!("This picture can't be looked at: {reason}");
+            note(ui, place, &text, t.bad);
+        } else if self.model.is_some() && !self.results.kept.contains_key(&(id, way)) {
+            note(ui, place, "Looking…", t.muted);
+        }
+        placed
+    }
+
+    /// The patch under the pointer, and a click that pins it.
+    fn point(&mut self, ui: &egui::Ui, id: PictureId, response: &egui::Response, placed: Placed) {
+        let Some(seen) = self.seen(id) else { return };
+        let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
+        let Some(patch) = placed.patch(pointer, seen.rows, seen.cols) else { return };
+        let spot = Spot { picture: id, patch };
+        self.hover = Some(spot);
+        if response.clicked() && !response.double_clicked() {
+            self.pinned = if self.pinned == Some(spot) { None } else { Some(spot) };
+        }
+        if matches!(self.settings.panel, Panel::Similarity | Panel::Attention) {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        }
+    }
+
+    /// Frames around the patch under the pointer and the pinned one.
+    fn outline(&mut self, ui: &egui::Ui, id: PictureId, placed: Placed) {
+        let Some(seen) = self.seen(id) else { return };
+        let t = theme::tokens(ui.ctx());
+        let painter = ui.painter_at(placed.clip);
+        let frame = |spot: Option<Spot>, colour: Color32, width: f32| {
+            if let Some(spot) = spot.filter(|spot| spot.picture == id) {
+                let rect = placed.patch_rect(spot.patch, seen.rows, seen.cols);
+                painter.rect_stroke(rect, 1, Stroke::new(width + 1.5, Color32::from_black_alpha(160)), StrokeKind::Outside);
+                painter.rect_stroke(rect, 1, Stroke::new(width, colour), StrokeKind::Outside);
+            }
+        };
+        frame(self.hover, Color32::WHITE, 1.0);
+        frame(self.pinned, t.accent, 2.0);
+    }
+
+    /// Moves the swipe handle; true while it is being moved.
+    fn swipe_handle(&mut self, ui: &egui::Ui, response: &egui::Response, placed: Placed, beside: bool) -> bool {
+        if self.settings.arrangement != Arrangement::Swipe || beside || self.settings.panel == Panel::Match {
+            return false;
+        }
+        let x = placed.clip.left() + self.settings.swipe * placed.clip.width();
+        let id = response.id.with("swipe");
+        let start = ui.input(|input| input.pointer.press_origin());
+        let near = |point: Pos2| (point.x - x).abs() < 12.0;
+        if response.hover_pos().is_some_and(near) {
+            ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
+        }
+        if response.drag_started() {
+            ui.data_mut(|data| data.insert_temp(id, start.is_some_and(near)));
+        }
+        let holds: bool = response.dragged() && ui.data(|data| data.get_temp(id)).unwrap_or(false);
+        if holds && let Some(pointer) = response.interact_pointer_pos() {
+            self.settings.swipe = ((pointer.x - placed.clip.left()) / placed.clip.width().max(1.0)).clamp(0.0, 1.0);
+        }
+        holds
+    }
+
+    fn draw_handle(&self, ui: &egui::Ui, placed: Placed, x: f32) {
+        let painter = ui.painter_at(placed.clip);
+        painter.vline(x, placed.clip.y_range(), Stroke::new(3.0, Color32::from_black_alpha(120)));
+        painter.vline(x, placed.clip.y_range(), Stroke::new(1.5, Color32::WHITE));
+        let knob = pos2(x, placed.clip.center().y);
+        painter.circle(knob, 9.0, Color32::WHITE, Stroke::new(1.0, Color32::from_black_alpha(120)));
+        let font = egui::FontId::proportional(13.0);
+        painter.text(knob, egui::Align2::CENTER_CENTER, icons::SWIPE, font, Color32::BLACK);
+    }
+
+    /// Lines between patches that belong together.
+    fn lines(&mut self, ui: &egui::Ui, a: Placed, b: Placed, first: PictureId, second: PictureId) {
+        let (Some(seen_a), Some(seen_b)) = (self.seen(first), self.seen(second)) else { return };
+        let Some((key, matches)) = &self.painter.matches else { return };
+        if Some(*key) != self.canvas.matching {
+            return;
+        }
+        let t = theme::tokens(ui.ctx());
+        let painter = ui.painter_at(a.clip.union(b.clip));
+        let hovered = self.hover;
+        for (i, found) in matches.iter().enumerate() {
+            if found.a >= seen_a.rows * seen_a.cols || found.b >= seen_b.rows * seen_b.cols {
+                continue;
+            }
+            let from = a.patch_rect(found.a, seen_a.rows, seen_a.cols).center();
+            let to = b.patch_rect(found.b, seen_b.rows, seen_b.cols).center();
+            if !a.clip.contains(from) || !b.clip.contains(to) {
+                continue;
+            }
+            let spots = [Spot { picture: first, patch: found.a }, Spot { picture: second, patch: found.b }];
+            let strong = hovered.is_some_and(|spot| spots.contains(&spot));
+            let colour = t.series[i % t.series.len()];
+            let (width, colour) = if strong { (3.0, colour) } else { (1.5, colour.gamma_multiply(0.8)) };
+            painter.line_segment([from, to], Stroke::new(width + 1.5, Color32::from_black_alpha(90)));
+            painter.line_segment([from, to], Stroke::new(width, colour));
+            for point in [from, to] {
+                painter.circle(point, 3.0, colour, Stroke::new(1.0, Color32::from_black_alpha(160)));
+            }
+        }
+    }
+
+    /// The line below the picture: what is under the pointer, always in the same places.
+    fn status(&mut self, ui: &mut egui::Ui, chosen: PictureId) {
+        let seen = self.seen(chosen);
+        let item = self.gallery.item(chosen).map(|item| (item.name.clone(), item.size));
+        ui.horizontal_centered(|ui| {
+            if let Some((name, size)) = item {
+                let size = size.map_or(String::new(), |[w, h]| format!("  {w} × {h}"));
+                let short: String = name.chars().take(48).collect();
+                ui.label(theme::small(format!("{short}{size}")));
+            }
+            if let Some(seen) = &seen {
+                let text = format!("{} × {} patches  {:.0} ms", seen.rows, seen.cols, 1000.0 * seen.seconds);
+                widgets::hint(ui, &text);
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if widgets::icon_button(ui, icons::ZOOM_FIT, "Fit the whole picture (0)").clicked() {
+                    self.canvas.fit();
+                }
+                widgets::hint(ui, &format!("{:.0} %", 100.0 * self.canvas.zoom()));
+                let spot = self.hover.or(self.pinned).filter(|spot| spot.picture == chosen);
+                if let (Some(seen), Some(spot)) = (&seen, spot) {
+                    let pinned = if self.pinned == Some(spot) { "  pinned" } else { "" };
+                    let (row, col) = (spot.patch / seen.cols, spot.patch % seen.cols);
+                    widgets::hint(ui, &format!("patch {row}, {col}{pinned}"));
+                }
+            });
+        });
+    }
+}
+
+/// A line of text in the lower left corner of a place.
+fn note(ui: &egui::Ui, place: Rect, text: &str, colour: Color32) {
+    let t = theme::tokens(ui.ctx());
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let galley = ui.painter().layout(text.to_owned(), font, colour, place.width() - 48.0);
+    let rect = Rect::from_min_size(
+        pos2(place.left() + 12.0, place.bottom() - galley.size().y - 28.0),
+        galley.size() + vec2(16.0, 12.0),
+    );
+    let painter = ui.painter_at(place);
+    painter.rect_filled(rect, theme::RADIUS, t.panel.gamma_multiply(0.92));
+    painter.galley(rect.min + vec2(8.0, 6.0), galley, colour);
+}

@@ -1,0 +1,158 @@
+//! How one looks: what is remembered and what belongs to the model.
+
+use dinoscope_core::explore::{Query, Way};
+use dinoscope_core::model::VitConfig;
+use serde::{Deserialize, Serialize};
+
+use super::Panel;
+
+/// How a layer lies over its picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arrangement {
+    /// Over it.
+    #[default]
+    Overlay,
+    /// Left the picture, right the layer, with a handle between.
+    Swipe,
+    /// Beside it.
+    Side,
+}
+
+/// Which pictures share their colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// The chosen one alone.
+    #[default]
+    One,
+    /// All that are selected.
+    Selection,
+    /// All in the gallery, at most [`MOST`].
+    All,
+}
+
+/// Most pictures that share their colours.
+pub const MOST: usize = 64;
+/// Shorter sides of a view that can be chosen.
+pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 112..=1568;
+
+/// Everything one may change about a look.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// What is shown.
+    pub panel: Panel,
+    /// How.
+    pub arrangement: Arrangement,
+    /// Share of the layer, 0 to 1.
+    pub opacity: f32,
+    /// Where the handle is, 0 to 1.
+    pub swipe: f32,
+    /// Which pictures share their colours.
+    pub scope: Scope,
+    /// Colours stay as pictures change.
+    pub locked: bool,
+    /// Split objects from background.
+    pub foreground: bool,
+    /// Patches as blocks: exactly what was computed.
+    pub blocks: bool,
+    /// Shorter side of the view; the model's own when 0.
+    pub resolution: usize,
+    /// Head whose attention shows; the mean of all without.
+    #[serde(skip)]
+    pub head: Option<usize>,
+    /// Block whose attention shows; the last without.
+    #[serde(skip)]
+    pub block: Option<usize>,
+    /// Attention of the pinned patch in place of the CLS token.
+    #[serde(skip)]
+    pub from_pin: bool,
+    /// The model's own resolution.
+    #[serde(skip)]
+    pub own_resolution: usize,
+    /// Side of a patch.
+    #[serde(skip)]
+    pub patch: usize,
+    /// Blocks of the model.
+    #[serde(skip)]
+    pub depth: usize,
+    /// Heads of the model.
+    #[serde(skip)]
+    pub heads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            panel: Panel::Pca,
+            arrangement: Arrangement::Overlay,
+            opacity: 0.85,
+            swipe: 0.5,
+            scope: Scope::One,
+            locked: false,
+            foreground: false,
+            blocks: false,
+            resolution: 0,
+            head: None,
+            block: None,
+            from_pin: false,
+            own_resolution: 224,
+            patch: 14,
+            depth: 12,
+            heads: 6,
+        }
+    }
+}
+
+impl Settings {
+    /// Adapts what belongs to a model.
+    pub fn fit_to(&mut self, config: &VitConfig) {
+        // As `dinoscope features`: the stored grid, at least 32 patches.
+        self.own_resolution = config.grid.max(32) * config.patch;
+        (self.patch, self.depth, self.heads) = (config.patch, config.depth, config.heads);
+        self.block = self.block.filter(|block| *block < config.depth);
+        self.head = self.head.filter(|head| *head < config.heads);
+    }
+
+    /// Shorter side of the view, a multiple of the patch.
+    pub fn resolution(&self) -> usize {
+        match self.resolution {
+            0 => self.own_resolution,
+            side => (side.clamp(*RESOLUTIONS.start(), *RESOLUTIONS.end()) / self.patch).max(1) * self.patch,
+        }
+    }
+
+    /// The way to look from `query`.
+    pub fn way(&self, query: Query) -> Way {
+        Way { resolution: self.resolution(), block: self.block.unwrap_or(self.depth - 1), query }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_is_a_multiple_of_the_patch() {
+        let mut settings = Settings::default();
+        settings.fit_to(&VitConfig::new(518, 14, 384, 12, 6));
+        assert_eq!(settings.resolution(), 518);
+        settings.resolution = 500;
+        assert_eq!(settings.resolution(), 490);
+        settings.resolution = 1;
+        assert_eq!(settings.resolution(), 112);
+        settings.block = Some(11);
+        settings.fit_to(&VitConfig::new(64, 8, 96, 6, 3));
+        assert_eq!((settings.resolution(), settings.way(Query::Cls).block), (112, 5));
+    }
+
+    #[test]
+    fn what_is_remembered_comes_back() {
+        let settings = Settings { opacity: 0.3, panel: Panel::Match, ..Settings::default() };
+        let text = serde_json::to_string(&settings).unwrap();
+        let back: Settings = serde_json::from_str(&text).unwrap();
+        assert!(back.opacity == 0.3 && back.panel == Panel::Match);
+        let old: Settings = serde_json::from_str(r#"{"swipe":0.2}"#).unwrap();
+        assert!(old.swipe == 0.2 && old.opacity == 0.85);
+    }
+}

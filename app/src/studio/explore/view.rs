@@ -1,0 +1,223 @@
+//! What may be changed about a look.
+
+use dinoscope_core::explore::PictureId;
+use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
+
+use super::paint::{Kind, Slot};
+use super::settings::{Arrangement, RESOLUTIONS, Scope};
+use super::{Explore, Panel};
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets;
+
+impl Explore {
+    /// The strip of thumbnails.
+    pub fn gallery_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        ui.horizontal(|ui| {
+            if widgets::icon_button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
+                house.dialogs.ask(Purpose::OpenPictures, "");
+            }
+            if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
+                house.dialogs.ask(Purpose::OpenFolder, "");
+            }
+            if widgets::icon_button(ui, icons::WAND, "Add built-in scenes").clicked() {
+                self.add_scenes();
+            }
+            if !self.gallery.is_empty() && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked() {
+                self.gallery.clear();
+                self.pinned = None;
+            }
+        });
+        let count = match (self.gallery.len(), self.gallery.walking) {
+            (_, 1..) => "looking for pictures…".to_owned(),
+            (0, _) => "nothing open".to_owned(),
+            (1, _) => "1 picture".to_owned(),
+            (n, _) => format!("{n} pictures"),
+        };
+        widgets::hint(ui, &count);
+        let (painter, panel) = (&self.painter, self.settings.panel);
+        let spot = self.spot();
+        let over = |id: PictureId| {
+            let kind = match panel {
+                Panel::Pca => Kind::Pca,
+                Panel::Similarity if spot.is_some() => Kind::Similarity,
+                _ => return None,
+            };
+            painter.layer(Slot { picture: id, kind })
+        };
+        self.gallery.ui(ui, &over);
+    }
+
+    /// The controls.
+    pub fn view_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            widgets::section(ui, "Model", true, |ui| self.model_ui(ui, house));
+            widgets::section(ui, "Show", true, |ui| self.show_ui(ui));
+            widgets::section(ui, "Resolution", true, |ui| self.resolution_ui(ui));
+            widgets::section(ui, "Export", false, |ui| self.export_ui(ui, house));
+            widgets::section(ui, "Keys", false, |ui| {
+                for (keys, what) in [
+                    ("1 2 3 4", "PCA, attention, similarity, match"),
+                    ("← →  PgUp PgDn", "through the pictures"),
+                    ("W A S D", "move the pinned patch"),
+                    ("Esc", "unpin"),
+                    ("0", "fit the whole picture"),
+                    ("L", "lock the colours"),
+                    ("B", "patches as blocks"),
+                    ("Ctrl+V", "paste a picture or a path"),
+                    ("Ctrl+1  Ctrl+2", "Explore, Train"),
+                    ("Ctrl +  Ctrl −", "everything larger or smaller"),
+                ] {
+                    widgets::property(ui, keys, what);
+                }
+            });
+        });
+    }
+
+    fn show_ui(&mut self, ui: &mut egui::Ui) {
+        let panels = [(Panel::Pca, "PCA"), (Panel::Attention, "Attention"), (Panel::Similarity, "Similar"), (Panel::Match, "Match")];
+        widgets::segmented(ui, "What is shown", &mut self.settings.panel, &panels);
+        ui.add_space(space::XS);
+        if self.settings.panel != Panel::Match {
+            let ways = [(Arrangement::Overlay, "Over"), (Arrangement::Swipe, "Swipe"), (Arrangement::Side, "Beside")];
+            widgets::segmented(ui, "Arrangement", &mut self.settings.arrangement, &ways);
+            let mut percent = f64::from(self.settings.opacity * 100.0);
+            let overlay = self.settings.arrangement == Arrangement::Overlay;
+            ui.add_enabled_ui(overlay, |ui| {
+                widgets::slider_row(ui, "Opacity", &mut percent, &widgets::Scale::new(0.0..=100.0).unit("%").step(1.0));
+            });
+            self.settings.opacity = (percent / 100.0) as f32;
+        }
+        match self.settings.panel {
+            Panel::Pca => self.pca_ui(ui),
+            Panel::Attention => self.attention_ui(ui),
+            Panel::Similarity => {
+                let text = match self.pinned {
+                    Some(_) => "Similar to the pinned patch. Click it again or press Esc to let go.",
+                    None => "Move over the picture: what is similar lights up, here and in the other pictures. Click to pin.",
+                };
+                widgets::hint(ui, text);
+                widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
+            }
+            Panel::Match => {
+                let text = match self.gallery.second() {
+                    Some(_) => "Lines join patches that are each other's nearest. Move over an end to follow one.",
+                    None => "Shift+click a second picture in the strip: the best-matching patches are joined by lines.",
+                };
+                widgets::hint(ui, text);
+            }
+        }
+        if self.gallery.second().is_some() && widgets::button(ui, icons::CLOSE, "Show one picture").clicked() {
+            self.gallery.beside(None);
+        }
+    }
+
+    fn pca_ui(&mut self, ui: &mut egui::Ui) {
+        widgets::hint(ui, "Three principal components as red, green and blue. Colours are shared by");
+        let scopes = [(Scope::One, "This one"), (Scope::Selection, "Selection"), (Scope::All, "All")];
+        widgets::segmented(ui, "Colours over", &mut self.settings.scope, &scopes);
+        widgets::switch(ui, "Lock colours", &mut self.settings.locked);
+        widgets::switch(ui, "Objects only", &mut self.settings.foreground);
+        widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
+        if let Some(basis) = self.painter.basis() {
+            if let Some([r, g, b]) = basis.explained {
+                let percent = |share: f32| format!("{:.0}", 100.0 * share);
+                let text = format!("They show {}, {} and {} % of what varies.", percent(r), percent(g), percent(b));
+                widgets::hint(ui, &text);
+            }
+            if basis.fallback {
+                widgets::hint(ui, "Objects could not be told from background here: everything is shown.");
+            }
+        }
+    }
+
+    fn attention_ui(&mut self, ui: &mut egui::Ui) {
+        if self.settings.depth > 1 {
+            let last = self.settings.depth as f64;
+            let mut block = self.settings.block.map_or(last, |block| block as f64 + 1.0);
+            widgets::slider_row(ui, "Block", &mut block, &widgets::Scale::new(1.0..=last).step(1.0));
+            self.settings.block = (block < last).then_some(block as usize - 1);
+        }
+        let places = [(false, "Whole picture"), (true, "Pinned patch")];
+        widgets::segmented(ui, "Attention from", &mut self.settings.from_pin, &places);
+        if self.settings.from_pin && self.pinned.is_none() {
+            widgets::hint(ui, "Click a patch of the picture to pin it.");
+        }
+        let Some(chosen) = self.gallery.chosen() else { return };
+        let Some(seen) = self.seen(chosen) else { return };
+        let aspect = seen.cols as f32 / seen.rows.max(1) as f32;
+        let size = if aspect >= 1.0 { vec2(72.0, 72.0 / aspect) } else { vec2(72.0 * aspect, 72.0) };
+        ui.horizontal_wrapped(|ui| {
+            for head in std::iter::once(None).chain((0..seen.attention.heads.len()).map(Some)) {
+                let name = head.map_or("Mean".to_owned(), |head| format!("Head {}", head + 1));
+                let elsewhere = head.and_then(|head| seen.attention.elsewhere.get(head)).copied();
+                if self.head(ui, chosen, head, size, &name, elsewhere) {
+                    self.settings.head = head;
+                }
+            }
+        });
+    }
+
+    /// One head's map; true when it is chosen.
+    fn head(
+        &self,
+        ui: &mut egui::Ui,
+        picture: PictureId,
+        head: Option<usize>,
+        size: egui::Vec2,
+        name: &str,
+        elsewhere: Option<f32>,
+    ) -> bool {
+        let t = theme::tokens(ui.ctx());
+        let chosen = self.settings.head == head;
+        let (rect, response) = ui.allocate_exact_size(size + vec2(0.0, 18.0), Sense::click());
+        response.widget_info(|| egui::WidgetInfo::selected(egui::WidgetType::RadioButton, true, chosen, name));
+        let map = egui::Rect::from_min_size(rect.min, size);
+        let painter = ui.painter();
+        painter.rect_filled(map, 3, t.raised);
+        if let Some(texture) = self.painter.layer(Slot { picture, kind: Kind::Attention(head) }) {
+            let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+            painter.image(texture, map, whole, Color32::WHITE);
+        }
+        let ring = if response.has_focus() { Some((theme::RING, t.text)) } else if chosen { Some((2.0, t.accent)) } else { None };
+        if let Some((width, colour)) = ring {
+            painter.rect_stroke(map, 3, Stroke::new(width, colour), StrokeKind::Outside);
+        }
+        let colour = if chosen { t.text } else { t.muted };
+        let font = egui::TextStyle::Small.resolve(ui.style());
+        painter.text(map.center_bottom() + vec2(0.0, 3.0), egui::Align2::CENTER_TOP, name, font, colour);
+        let clicked = response.clicked();
+        if let Some(share) = elsewhere {
+            response.on_hover_text(format!("{:.0} % of its attention goes to the CLS token and registers.", 100.0 * share));
+        }
+        clicked
+    }
+
+    fn resolution_ui(&mut self, ui: &mut egui::Ui) {
+        let mut side = self.settings.resolution() as f64;
+        let (low, high) = (*RESOLUTIONS.start() as f64, *RESOLUTIONS.end() as f64);
+        let patch = self.settings.patch as f64;
+        let scale = widgets::Scale::new(low..=high).unit("px").step(patch).log();
+        let response = widgets::slider_row(ui, "Shorter side", &mut side, &scale);
+        if response.changed() {
+            self.canvas.resolution = Some(side as usize);
+        }
+        // A slider that is dragged would ask for every resolution on its way.
+        if let Some(side) = self.canvas.resolution
+            && !response.dragged()
+        {
+            self.canvas.resolution = None;
+            self.settings.resolution = side;
+            self.pinned = None;
+        }
+        if self.settings.resolution != 0 {
+            let text = format!("Back to {}", self.settings.own_resolution);
+            if widgets::button(ui, icons::UNDO, text.as_str()).clicked() {
+                self.settings.resolution = 0;
+                self.pinned = None;
+            }
+        }
+        widgets::hint(ui, "More pixels show finer detail and take longer: twice the side is four times the patches.");
+    }
+}

@@ -1,0 +1,203 @@
+//! What is missing on the screen, asked of those who can make it: once a frame, most urgent first.
+
+use std::sync::Arc;
+
+use dinoscope_core::analysis::PatchFeatures;
+use dinoscope_core::explore::{Patches, PictureId, Query, Seen, Wanted, Way};
+
+use super::paint::{FitJob, Job, Kind, Slot, What, key_of};
+use super::settings::{MOST, Scope};
+use super::{Explore, Panel, Spot};
+
+/// Longest side of a large layer; the GPU's texture filter does the rest.
+const LAYER: usize = 640;
+/// Longest side of a layer that follows the pointer.
+const QUICK: usize = 288;
+/// Longest side of a layer over a thumbnail.
+const SMALL: usize = 96;
+
+impl Explore {
+    /// The patch whose similarity shows: the pinned one, else the one under the pointer.
+    pub(super) fn spot(&self) -> Option<Spot> {
+        self.pinned.or(self.hover)
+    }
+
+    /// The way one looks at a picture at the moment.
+    pub(super) fn way(&self, picture: PictureId) -> Way {
+        let pinned = self.pinned.filter(|spot| spot.picture == picture && self.settings.from_pin);
+        let attention = self.settings.panel == Panel::Attention;
+        let query = pinned.filter(|_| attention).map_or(Query::Cls, |spot| Query::Patch(spot.patch));
+        self.settings.way(query)
+    }
+
+    /// What was seen in a picture, the way one looks now.
+    pub(super) fn seen(&mut self, picture: PictureId) -> Option<Arc<Seen>> {
+        let way = self.way(picture);
+        self.results.get(picture, way)
+    }
+
+    /// Pictures that are coloured together.
+    pub(super) fn together(&self) -> Vec<PictureId> {
+        let mut ids = match self.settings.scope {
+            Scope::One => Vec::new(),
+            Scope::Selection => self.gallery.selection(),
+            Scope::All => self.gallery.all(MOST),
+        };
+        let shown = [self.gallery.chosen(), self.gallery.second()];
+        for id in shown.into_iter().flatten().rev() {
+            if !ids.contains(&id) {
+                ids.insert(0, id);
+            }
+        }
+        ids.truncate(MOST);
+        ids
+    }
+
+    /// Pictures that have not been looked at yet, the chosen one first.
+    pub(super) fn missing(&self) -> Vec<(PictureId, Way)> {
+        if self.model.is_none() {
+            return Vec::new();
+        }
+        let shown = [self.gallery.chosen(), self.gallery.second()];
+        let mut ids: Vec<PictureId> = shown.into_iter().flatten().collect();
+        ids.extend(self.together().into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+        ids.into_iter()
+            .map(|id| (id, self.way(id)))
+            .filter(|key| !self.results.kept.contains_key(key) && !self.failures.contains_key(key))
+            .collect()
+    }
+
+    /// Asks for everything that is missing.
+    pub(super) fn ask(&mut self, ctx: &egui::Context) {
+        let (thumbs, shown) = self.gallery.missing();
+        self.intake.want(thumbs, shown);
+        let wanted = self.missing().into_iter().filter_map(|(id, way)| {
+            let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
+            Some(Wanted { picture: id, way, load: Arc::new(move || pixels.load(id, &origin)) })
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
+        let key = key_of(wanted.iter().map(|w| (w.picture, w.way)).collect::<Vec<_>>());
+        if self.canvas.wanted != key {
+            self.canvas.wanted = key;
+            self.explorer.want(wanted);
+        }
+        self.ask_for_colours();
+        let jobs = self.layers();
+        self.painter.want(ctx, jobs);
+        self.ask_for_matches();
+    }
+
+    fn ask_for_colours(&mut self) {
+        if self.settings.panel != Panel::Pca {
+            return;
+        }
+        let dim = self.model.as_ref().map_or(0, |model| model.config.dim);
+        if self.settings.locked && self.painter.basis().is_some() {
+            return;
+        }
+        let ids = self.together();
+        let seen: Vec<(PictureId, Arc<Seen>)> =
+            ids.into_iter().filter_map(|id| self.seen(id).map(|seen| (id, seen))).collect();
+        // Until the chosen picture was looked at, the colours of the last one stay.
+        if seen.first().is_none_or(|(id, _)| Some(*id) != self.gallery.chosen()) {
+            return;
+        }
+        let generation = self.model.as_ref().map_or(0, |model| model.generation);
+        let ids: Vec<(PictureId, Way)> = seen.iter().map(|(id, _)| (*id, self.way(*id))).collect();
+        let key = key_of((generation, dim, ids, self.settings.foreground));
+        let seen = seen.into_iter().map(|(_, seen)| seen).collect();
+        self.painter.fit(FitJob { key, seen, foreground: self.settings.foreground });
+    }
+
+    /// Layers of the large pictures, and of the thumbnails in view.
+    fn layers(&mut self) -> Vec<Job> {
+        let shown: Vec<PictureId> =
+            [self.gallery.chosen(), self.gallery.second()].into_iter().flatten().collect();
+        let mut jobs = Vec::new();
+        for id in &shown {
+            jobs.extend(self.layer_jobs(*id, false));
+        }
+        for id in self.gallery.visible().to_vec() {
+            if !shown.contains(&id) {
+                jobs.extend(self.layer_jobs(id, true));
+            }
+        }
+        jobs
+    }
+
+    fn layer_jobs(&mut self, id: PictureId, small: bool) -> Vec<Job> {
+        let Some(seen) = self.seen(id) else { return Vec::new() };
+        let (way, blocks) = (self.way(id), self.settings.blocks);
+        let job = |kind: Kind, what: What, side: usize, key: u64| Job {
+            slot: Slot { picture: id, kind },
+            key: key_of((key, id, way, blocks, side)),
+            seen: seen.clone(),
+            what,
+            blocks,
+            side,
+        };
+        match self.settings.panel {
+            Panel::Pca => {
+                let Some(basis) = self.painter.basis() else { return Vec::new() };
+                if small && self.settings.scope == Scope::One {
+                    return Vec::new();
+                }
+                let side = if small { SMALL } else { LAYER };
+                vec![job(Kind::Pca, What::Pca, side, basis.generation)]
+            }
+            Panel::Attention if small => Vec::new(),
+            Panel::Attention => {
+                let heads = seen.attention.heads.len();
+                let large = self.settings.head;
+                let mut jobs = vec![job(Kind::Attention(large), What::Attention(large), LAYER, 1)];
+                let others = std::iter::once(None).chain((0..heads).map(Some)).filter(|head| *head != large);
+                jobs.extend(others.map(|head| job(Kind::Attention(head), What::Attention(head), SMALL, 2)));
+                jobs
+            }
+            Panel::Similarity => {
+                let Some(spot) = self.spot() else { return Vec::new() };
+                let from_way = self.way(spot.picture);
+                let Some(from) = self.results.get(spot.picture, from_way) else { return Vec::new() };
+                if spot.patch >= from.rows * from.cols {
+                    return Vec::new();
+                }
+                let side = if small { SMALL } else { QUICK };
+                let key = key_of((spot, from_way));
+                vec![job(Kind::Similarity, What::Similarity(from, spot.patch), side, key)]
+            }
+            Panel::Match => Vec::new(),
+        }
+    }
+
+    /// Patches of a picture in memory; asked for where they are on the device.
+    pub(super) fn in_memory(&mut self, id: PictureId) -> Option<Arc<PatchFeatures>> {
+        let way = self.way(id);
+        let seen = self.results.get(id, way)?;
+        match &seen.patches {
+            Patches::Host(patches) => Some(patches.clone()),
+            Patches::Device(_) => {
+                if let Some(patches) = self.fetched.get(&(id, way)) {
+                    return Some(patches.clone());
+                }
+                if self.canvas.fetching.insert((id, way)) {
+                    self.explorer.fetch(id, way, seen);
+                }
+                None
+            }
+        }
+    }
+
+    fn ask_for_matches(&mut self) {
+        if self.settings.panel != Panel::Match {
+            return;
+        }
+        let (Some(a), Some(b)) = (self.gallery.chosen(), self.gallery.second()) else { return };
+        let (Some(first), Some(second)) = (self.in_memory(a), self.in_memory(b)) else { return };
+        let generation = self.model.as_ref().map_or(0, |model| model.generation);
+        let key = key_of((generation, a, b, self.way(a)));
+        if self.canvas.matching != Some(key) {
+            self.canvas.matching = Some(key);
+            self.painter.match_pictures(key, [first, second]);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What both sides of the studio share: devices, messages, what is remembered, what draws.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use dinoscope_core::device::{self, Adapter, Chosen, DeviceChoice};
+
+use super::Beginning;
+use super::platform::Dialogs;
+use super::remembered::Remembered;
+use super::toasts::Toasts;
+
+/// What draws the window.
+#[derive(Clone, Default)]
+pub struct Drawing {
+    /// The GPU, its queue and egui's textures; nothing where the processor draws.
+    pub gpu: Option<eframe::egui_wgpu::RenderState>,
+}
+
+impl Drawing {
+    /// For the title and the About panel.
+    pub fn name(&self) -> String {
+        match &self.gpu {
+            Some(gpu) => {
+                let info = gpu.adapter.get_info();
+                format!("{} ({})", info.name, info.backend)
+            }
+            None => "the processor (software drawing)".to_owned(),
+        }
+    }
+
+    /// Whether a program acts as the GPU.
+    pub fn is_software(&self) -> bool {
+        self.gpu.as_ref().is_none_or(|gpu| gpu.adapter.get_info().device_type == wgpu::DeviceType::Cpu)
+    }
+}
+
+/// What can compute, and what does.
+pub struct Devices {
+    /// All adapters.
+    pub adapters: Vec<Adapter>,
+    /// What was asked for.
+    pub choice: DeviceChoice,
+    /// What computes.
+    pub chosen: Chosen,
+    /// Whether it is the GPU that draws, so that results need not leave it.
+    pub draws: bool,
+    /// The drawing GPU as a device, once it was asked for: it can be handed over once only.
+    shared: RefCell<Option<Chosen>>,
+}
+
+/// Shared by everything in the window.
+pub struct House {
+    /// What draws.
+    pub drawing: Drawing,
+    /// What computes.
+    pub devices: Devices,
+    /// News for the person.
+    pub toasts: Toasts,
+    /// Kept between starts.
+    pub remembered: Remembered,
+    /// Choosing files.
+    pub dialogs: Rc<Dialogs>,
+    /// Draws the window again; from any thread.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Whether the About panel is open.
+    pub about: bool,
+    /// Whether nothing is remembered.
+    pub fresh: bool,
+    /// A device that was chosen and that both sides have yet to hear of.
+    pub device_changed: bool,
+}
+
+impl House {
+    /// Looks at the machine and opens what computes.
+    pub fn new(
+        ctx: &egui::Context,
+        drawing: Drawing,
+        beginning: &Beginning,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let path = (!beginning.fresh).then(super::platform::settings_file).flatten();
+        let remembered = Remembered::open(path);
+        if !beginning.fresh {
+            ctx.set_theme(remembered.get::<egui::ThemePreference>("theme").unwrap_or_default());
+            if let Some(zoom) = remembered.get::<f32>("zoom").filter(|zoom| (0.5..=3.0).contains(zoom)) {
+                ctx.set_zoom_factor(zoom);
+            }
+        }
+        let mut toasts = Toasts::default();
+        let choice = beginning.device.or_else(|| {
+            remembered.get::<String>("device").and_then(|name| name.parse().ok())
+        });
+        let mut devices = Devices {
+            adapters: device::adapters(),
+            choice: DeviceChoice::Cpu,
+            chosen: device::cpu(None),
+            draws: false,
+            shared: RefCell::default(),
+        };
+        if let Err(error) = devices.choose(choice.unwrap_or_default(), &drawing) {
+            toasts.watch(format!("{error} Computing on the processor."));
+        }
+        ::log::info!("drawing with {}, computing on {}", drawing.name(), devices.chosen.name);
+        if let Some(note) = &devices.chosen.note {
+            ::log::info!("{note}");
+        }
+        let dialogs = Rc::new(Dialogs::new(wake.clone()));
+        Self {
+            drawing,
+            devices,
+            toasts,
+            remembered,
+            dialogs,
+            wake,
+            about: false,
+            fresh: beginning.fresh,
+            device_changed: false,
+        }
+    }
+
+    /// Computes on another device; what is running finishes where it is.
+    pub fn choose_device(&mut self, choice: DeviceChoice) {
+        match self.devices.choose(choice, &self.drawing) {
+            Ok(()) => {
+                ::log::info!("computing on {}", self.devices.chosen.name);
+                self.remembered.set("device", &choice.to_string());
+                self.device_changed = true;
+            }
+            Err(error) => self.toasts.bad(error),
+        }
+    }
+
+    /// Once a frame.
+    pub fn logic(&mut self, ctx: &egui::Context) {
+        let zoom = ctx.zoom_factor();
+        if self.remembered.get::<f32>("zoom") != Some(zoom) {
+            self.remembered.set("zoom", &zoom);
+        }
+        let theme = ctx.options(|options| options.theme_preference);
+        if self.remembered.get::<egui::ThemePreference>("theme") != Some(theme) {
+            self.remembered.set("theme", &theme);
+        }
+    }
+
+    /// Writes what is remembered.
+    pub fn closed(&mut self) {
+        self.remembered.save();
+    }
+}
+
+impl Devices {
+    /// Whether a GPU, or a program that acts as one, computes.
+    pub fn on_gpu(&self) -> bool {
+        self.adapter(self.choice).is_some()
+    }
+
+    /// The adapter that a choice means; nothing for the CPU.
+    fn adapter(&self, choice: DeviceChoice) -> Option<&Adapter> {
+        match choice {
+            DeviceChoice::Cpu => None,
+            DeviceChoice::Gpu(index) => self.adapters.get(index),
+            DeviceChoice::Auto => self.adapters.iter().find(|a| a.is_hardware()),
+        }
+    }
+
+    fn choose(&mut self, choice: DeviceChoice, drawing: &Drawing) -> Result<(), String> {
+        let wanted = self.adapter(choice);
+        let draws = match (&drawing.gpu, wanted) {
+            (Some(gpu), Some(wanted)) => wanted.is(&gpu.adapter.get_info()),
+            _ => false,
+        };
+        // Opening a device can panic deep inside a driver; the window must outlive that.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match &drawing.gpu {
+            Some(gpu) if draws => self.share(gpu),
+            _ => device::choose(choice),
+        }));
+        self.chosen = match opened {
+            Ok(chosen) => chosen.map_err(|error| error.to_string())?,
+            Err(panic) => return Err(device::panic_text(panic)),
+        };
+        (self.choice, self.draws) = (choice, draws);
+        Ok(())
+    }
+
+    fn share(&self, gpu: &eframe::egui_wgpu::RenderState) -> Result<Chosen, device::DeviceError> {
+        if let Some(chosen) = self.shared.borrow().as_ref() {
+            return Ok(chosen.clone());
+        }
+        let chosen = device::shared(gpu.instance.clone(), gpu.adapter.clone(), gpu.device.clone(), gpu.queue.clone())?;
+        *self.shared.borrow_mut() = Some(chosen.clone());
+        Ok(chosen)
+    }
+}

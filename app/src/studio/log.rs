@@ -1,0 +1,105 @@
+//! What happened, newest last: a ring of lines that the whole program writes to, and the panel that shows it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, OnceLock};
+
+use ::log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::theme::{self, icons, space};
+use super::widgets;
+
+/// Lines that are kept.
+const KEPT: usize = 2000;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// How serious it is.
+    pub level: Level,
+    /// Seconds since the program started.
+    pub at: f64,
+    /// What was said.
+    pub text: String,
+}
+
+struct Ring {
+    lines: Mutex<VecDeque<Line>>,
+    start: web_time::Instant,
+}
+
+fn ring() -> &'static Ring {
+    static RING: OnceLock<Ring> = OnceLock::new();
+    RING.get_or_init(|| Ring { lines: Mutex::default(), start: web_time::Instant::now() })
+}
+
+/// Modules whose news is for their own developers.
+const QUIET: [&str; 8] = ["wgpu", "naga", "cubecl", "burn", "zbus", "winit", "calloop", "accesskit"];
+
+impl Log for Ring {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        let quiet = QUIET.iter().any(|name| metadata.target().starts_with(name));
+        metadata.level() <= if quiet { Level::Warn } else { Level::Info }
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let at = self.start.elapsed().as_secs_f64();
+        let line = Line { level: record.level(), at, text: record.args().to_string() };
+        if let Ok(mut lines) = self.lines.lock() {
+            if lines.len() == KEPT {
+                lines.pop_front();
+            }
+            lines.push_back(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on everything that is logged is kept for the panel.
+pub fn listen() {
+    if ::log::set_logger(ring()).is_ok() {
+        ::log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Everything that is kept, oldest first.
+pub fn lines() -> Vec<Line> {
+    ring().lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default()
+}
+
+/// The panel.
+pub fn ui(ui: &mut egui::Ui) {
+    let lines = lines();
+    ui.horizontal(|ui| {
+        widgets::hint(ui, &format!("{} lines", lines.len()));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if widgets::icon_button(ui, icons::COPY, "Copy the log").clicked() {
+                let text: String =
+                    lines.iter().map(|l| format!("{:9.2} {:5} {}\n", l.at, l.level, l.text)).collect();
+                ui.ctx().copy_text(text);
+            }
+        });
+    });
+    let t = theme::tokens(ui.ctx());
+    let height = ui.text_style_height(&egui::TextStyle::Monospace) + space::XS;
+    egui::ScrollArea::both().auto_shrink(false).stick_to_bottom(true).show_rows(
+        ui,
+        height,
+        lines.len(),
+        |ui, rows| {
+            for line in &lines[rows] {
+                let colour = match line.level {
+                    Level::Error => t.bad,
+                    Level::Warn => t.watch,
+                    _ => t.muted,
+                };
+                let text = format!("{:9.2}  {}", line.at, line.text.replace('\n', " · "));
+                let text = egui::RichText::new(text).text_style(egui::TextStyle::Monospace).color(colour);
+                ui.add(egui::Label::new(text).selectable(true).wrap_mode(egui::TextWrapMode::Extend));
+            }
+        },
+    );
+}

@@ -1,0 +1,172 @@
+//! The studio: pictures in, what a model sees out, and models that learn. Drawn by whoever has a window.
+//!
+//! It holds no science: it asks [`dinoscope_core::explore`] and [`dinoscope_core::engine`], and shows what they say.
+
+pub mod about;
+pub mod explore;
+pub mod house;
+pub mod layout;
+pub mod log;
+pub mod platform;
+pub mod remembered;
+pub mod theme;
+pub mod toasts;
+pub mod top_bar;
+pub mod train;
+pub mod widgets;
+
+use std::sync::Arc;
+
+use explore::Explore;
+use house::{Drawing, House};
+use layout::{Layout, Workspace};
+use train::Train;
+
+/// What a window shows, whoever draws it.
+pub trait Stage {
+    /// Before each frame, also of a hidden window: takes in what other threads have sent. No drawing.
+    fn logic(&mut self, ctx: &egui::Context);
+    /// Draws everything.
+    fn ui(&mut self, ui: &mut egui::Ui);
+    /// Whether work is on its way whose result will be drawn: a screenshot waits for it.
+    fn busy(&self) -> bool;
+    /// The window is closed: saves what is remembered.
+    fn closed(&mut self);
+}
+
+/// How a studio begins.
+#[derive(Clone, Default)]
+pub struct Beginning {
+    /// `auto`, `gpu:N` or `cpu`; what was remembered without.
+    pub device: Option<dinoscope_core::device::DeviceChoice>,
+    /// Pictures and folders to open.
+    pub pictures: Vec<std::path::PathBuf>,
+    /// A model in place of the starter weights.
+    pub weights: Option<dinoscope_core::explore::ModelSource>,
+    /// What to show of the first picture.
+    pub panel: Option<explore::Panel>,
+    /// Which workspace shows.
+    pub workspace: Workspace,
+    /// A run that starts at once.
+    pub train: Option<train::Order>,
+    /// Remembers nothing and starts from nothing remembered: for screenshots and tests.
+    pub fresh: bool,
+}
+
+/// The whole application.
+pub struct Studio {
+    house: House,
+    layout: Layout,
+    explore: Explore,
+    train: Train,
+}
+
+impl Studio {
+    /// A studio that `drawing` draws.
+    pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: Beginning) -> Self {
+        theme::install(ctx);
+        let wake: Arc<dyn Fn() + Send + Sync> = {
+            let ctx = ctx.clone();
+            Arc::new(move || ctx.request_repaint())
+        };
+        let mut house = House::new(ctx, drawing, &beginning, wake);
+        let mut layout = Layout::new(&house.remembered);
+        layout.workspace = beginning.workspace;
+        let mut explore = Explore::new(&mut house, &beginning);
+        explore.open(&house, beginning.pictures);
+        let mut train = Train::new(&mut house);
+        if let Some(order) = beginning.train {
+            train.begin(&mut house, order);
+        }
+        Self { house, layout, explore, train }
+    }
+
+    /// The training side.
+    pub fn train(&self) -> &Train {
+        &self.train
+    }
+
+    /// The exploring side.
+    pub fn explore(&self) -> &Explore {
+        &self.explore
+    }
+
+    /// What both sides share.
+    pub fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Files, folders and pictures that were dropped or pasted anywhere.
+    fn take_in(&mut self, ctx: &egui::Context) {
+        let (dropped, pasted) = ctx.input(|input| {
+            let pasted: Vec<_> = input.events.iter().filter_map(pasted).collect();
+            (input.raw.dropped_files.clone(), pasted)
+        });
+        let typing = ctx.egui_wants_keyboard_input();
+        if !dropped.is_empty() {
+            self.layout.workspace = Workspace::Explore;
+            self.explore.dropped(&mut self.house, &dropped);
+        }
+        for paste in pasted {
+            match paste {
+                Pasted::Picture(picture) => {
+                    self.layout.workspace = Workspace::Explore;
+                    self.explore.pasted(&self.house, &picture);
+                }
+                Pasted::Text(text) if !typing => self.explore.pasted_text(&mut self.house, &text),
+                Pasted::Text(_) => {}
+            }
+        }
+    }
+}
+
+enum Pasted {
+    Picture(Arc<egui::ColorImage>),
+    Text(String),
+}
+
+fn pasted(event: &egui::Event) -> Option<Pasted> {
+    match event {
+        egui::Event::PasteImage(picture) => Some(Pasted::Picture(picture.clone())),
+        egui::Event::Paste(text) => Some(Pasted::Text(text.clone())),
+        _ => None,
+    }
+}
+
+impl Stage for Studio {
+    fn logic(&mut self, ctx: &egui::Context) {
+        self.house.logic(ctx);
+        self.explore.logic(ctx, &mut self.house);
+        self.train.logic(ctx, &mut self.house);
+        if let Some(source) = self.train.wants_explored() {
+            self.layout.workspace = Workspace::Explore;
+            self.explore.use_model(&mut self.house, source);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui) {
+        let ctx = ui.ctx().clone();
+        self.take_in(&ctx);
+        top_bar::ui(ui, &mut self.house, &mut self.layout, &mut self.explore, &mut self.train);
+        self.layout.ui(ui, &mut self.house, &mut self.explore, &mut self.train);
+        about::ui(&ctx, &mut self.house);
+        self.train.closing_ui(&ctx, &mut self.house);
+        explore::drop_hint(&ctx);
+        if let Some(action) = self.house.toasts.show(&ctx) {
+            self.explore.toast_action(&mut self.house, action);
+            self.train.toast_action(&mut self.house, action);
+        }
+    }
+
+    fn busy(&self) -> bool {
+        self.explore.busy() || self.train.busy()
+    }
+
+    fn closed(&mut self) {
+        self.train.closed();
+        self.layout.remember(&mut self.house.remembered);
+        self.explore.remember(&mut self.house.remembered);
+        self.train.remember(&mut self.house.remembered);
+        self.house.closed();
+    }
+}

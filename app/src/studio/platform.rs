@@ -1,0 +1,114 @@
+//! What differs between a desktop and a page: choosing files, where settings are kept.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// Where the settings are kept: `$XDG_CONFIG_HOME/dinoscope/studio.json`, on Windows below `%APPDATA%`.
+pub fn settings_file() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = if cfg!(windows) {
+        set("APPDATA")
+    } else if cfg!(target_os = "macos") {
+        set("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))
+    };
+    base.map(|base| base.join("dinoscope").join("studio.json"))
+}
+
+/// What a dialog is for; the answer comes back with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Pictures to look at.
+    OpenPictures,
+    /// A folder of pictures to look at.
+    OpenFolder,
+    /// A file of weights.
+    OpenWeights,
+    /// A run or a folder of weights.
+    OpenRun,
+    /// A run to show beside others.
+    FollowRun,
+    /// A folder to train on.
+    TrainingData,
+    /// A recipe to read.
+    OpenRecipe,
+    /// Where a recipe goes.
+    SaveRecipe,
+    /// Where a picture goes.
+    SavePicture,
+    /// Where numbers go.
+    SaveNumbers,
+    /// Where a film goes.
+    SaveFilm,
+    /// A folder for a film's pictures.
+    SaveFrames,
+}
+
+/// System dialogs on threads of their own; the window goes on meanwhile.
+pub struct Dialogs {
+    answers: Arc<Mutex<Vec<(Purpose, Vec<PathBuf>)>>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Dialogs {
+    pub(super) fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { answers: Arc::default(), wake }
+    }
+
+    /// Asks; `name` is what a saved file would be called. Nothing happens where the system has no dialogs.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn ask(&self, purpose: Purpose, name: &str) {
+        let (answers, wake, name) = (self.answers.clone(), self.wake.clone(), name.to_owned());
+        let ask = move || {
+            let chosen = native(purpose, &name);
+            if let Ok(mut answers) = answers.lock() {
+                answers.push((purpose, chosen));
+            }
+            wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name("dinoscope-dialog".to_owned()).spawn(ask) {
+            ::log::warn!("no dialog could be opened: {error}");
+        }
+    }
+
+    /// The answer to a question of this purpose, once. An empty one was cancelled.
+    pub fn answer(&self, purpose: Purpose) -> Option<Vec<PathBuf>> {
+        let mut answers = self.answers.lock().ok()?;
+        let at = answers.iter().position(|(p, _)| *p == purpose)?;
+        Some(answers.remove(at).1)
+    }
+
+    /// Gives an answer as if a person had: for tests, where there are no dialogs.
+    pub fn give(&self, purpose: Purpose, paths: Vec<PathBuf>) {
+        if let Ok(mut answers) = self.answers.lock() {
+            answers.push((purpose, paths));
+        }
+        (self.wake)();
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
+    use dinoscope_core::data::decode::EXTENSIONS;
+    let dialog = rfd::FileDialog::new();
+    let one = |path: Option<PathBuf>| path.into_iter().collect();
+    match purpose {
+        Purpose::OpenPictures => {
+            let dialog = dialog.set_title("Open pictures").add_filter("Pictures", &EXTENSIONS);
+            dialog.pick_files().unwrap_or_default()
+        }
+        Purpose::OpenFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
+        Purpose::TrainingData => one(dialog.set_title("A folder of pictures to train on").pick_folder()),
+        Purpose::OpenRun | Purpose::FollowRun => one(dialog.set_title("Open a run").pick_folder()),
+        Purpose::OpenWeights => {
+            let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
+            one(dialog.set_title("Open weights").add_filter("Weights", &kinds).pick_file())
+        }
+        Purpose::OpenRecipe => one(dialog.set_title("Open a recipe").add_filter("Recipe", &["toml"]).pick_file()),
+        Purpose::SaveFrames => one(dialog.set_title("A folder for the pictures").pick_folder()),
+        Purpose::SaveRecipe | Purpose::SavePicture | Purpose::SaveNumbers | Purpose::SaveFilm => {
+            one(dialog.set_title("Save as").set_file_name(name).save_file())
+        }
+    }
+}

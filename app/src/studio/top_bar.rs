@@ -1,0 +1,94 @@
+//! The bar at the top: what one is doing, on which device, and the house's own switches.
+
+use dinoscope_core::device::DeviceChoice;
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::explore::Explore;
+use super::house::House;
+use super::layout::{Layout, Workspace};
+use super::theme::{self, icons, space};
+use super::train::Train;
+use super::widgets;
+
+const EXPLORE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num1);
+const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num2);
+const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
+
+/// Draws the bar.
+pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, explore: &mut Explore, train: &mut Train) {
+    let ctx = ui.ctx().clone();
+    for (shortcut, workspace) in [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train)] {
+        if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
+            layout.workspace = workspace;
+        }
+    }
+    if ctx.input_mut(|input| input.consume_shortcut(&LOG)) {
+        layout.toggle_log();
+    }
+    let t = theme::tokens(&ctx);
+    let frame = egui::Frame::new().fill(t.panel).inner_margin(egui::Margin::symmetric(12, 8));
+    egui::Panel::top("top bar").frame(frame).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(theme::heading("Dinoscope"));
+            ui.add_space(space::M);
+            let places = [(Workspace::Explore, "Explore"), (Workspace::Train, "Train")];
+            widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
+            ui.add_space(space::S);
+            train.brief_ui(ui);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
+                    house.about = !house.about;
+                }
+                let mut log = layout.has_log();
+                if widgets::toggle_icon(ui, icons::LOG, "Log", &mut log).clicked() {
+                    layout.toggle_log();
+                }
+                if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
+                    layout.reset();
+                }
+                theme_button(ui);
+                device_menu(ui, house);
+                let _ = &explore;
+            });
+        });
+    });
+}
+
+fn theme_button(ui: &mut egui::Ui) {
+    let dark = ui.ctx().theme() == egui::Theme::Dark;
+    let (icon, label) = if dark { (icons::SUN, "Light theme") } else { (icons::MOON, "Dark theme") };
+    if widgets::icon_button(ui, icon, label).clicked() {
+        ui.ctx().set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
+    }
+}
+
+/// Which device computes, and which others could.
+fn device_menu(ui: &mut egui::Ui, house: &mut House) {
+    let devices = &house.devices;
+    let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
+    let mut choice = None;
+    let name = devices.chosen.name.clone();
+    let short: String = if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
+    let button = egui::Button::new(format!("{icon}  {short}"));
+    let response = ui.add(button);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, format!("Device: {name}")));
+    egui::Popup::menu(&response).show(|ui| {
+        ui.set_min_width(280.0);
+        widgets::hint(ui, "What computes. What is running stays where it is.");
+        let mut line = |ui: &mut egui::Ui, value: DeviceChoice, text: String| {
+            if ui.selectable_label(devices.choice == value, text).clicked() {
+                choice = Some(value);
+            }
+        };
+        line(ui, DeviceChoice::Auto, "Automatic".to_owned());
+        for adapter in &devices.adapters {
+            let text = format!("{} ({}, {})", adapter.name, adapter.kind, adapter.backend);
+            line(ui, DeviceChoice::Gpu(adapter.index), text);
+        }
+        line(ui, DeviceChoice::Cpu, "Processor".to_owned());
+    });
+    response.on_hover_text(format!("Computing on {name}"));
+    if let Some(choice) = choice {
+        house.choose_device(choice);
+    }
+}

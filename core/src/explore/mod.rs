@@ -1,0 +1,175 @@
+//! Looking at pictures: a model on a thread of its own that is told what is wanted and says what it saw.
+//!
+//! The sibling of [`crate::engine`] for exploring. What is wanted is a list that is replaced whenever it changes, most
+//! urgent first, so that nothing queues behind what nobody looks at any more. All work of the device stays on the
+//! explorer's thread; results say whether their numbers are in memory or in the GPU's buffers.
+
+mod buffers;
+mod open;
+mod seen;
+mod worker;
+
+use std::sync::{Arc, Mutex};
+
+use async_channel::{Receiver, Sender};
+
+pub use buffers::DeviceSlice;
+pub use open::{ModelError, ModelSource, OpenModel, open, weights_file};
+pub use seen::{LookError, Patches, Query, Seen, Way};
+
+use crate::data::{DataError, Picture};
+use crate::device::Chosen;
+use crate::model::VitConfig;
+
+/// A picture's number, given by whoever shows it.
+pub type PictureId = u64;
+
+/// Gives the picture's pixels; called on the explorer's thread.
+pub type Load = Arc<dyn Fn() -> Result<Arc<Picture>, DataError> + Send + Sync>;
+
+/// Something to look at.
+#[derive(Clone)]
+pub struct Wanted {
+    /// Whose pixels.
+    pub picture: PictureId,
+    /// How to look.
+    pub way: Way,
+    /// The pixels.
+    pub load: Load,
+}
+
+/// What the explorer says, in order.
+#[derive(Debug)]
+pub enum Report {
+    /// Bytes of a download so far, and in all where known.
+    Downloading(u64, Option<u64>),
+    /// A model is ready; what was seen before belongs to another one.
+    Ready(Arc<ModelInfo>),
+    /// There is no such model; the one before stays.
+    NoModel(String),
+    /// A picture was looked at.
+    Seen(PictureId, Way, Arc<Seen>),
+    /// A picture can't be looked at.
+    Failed(PictureId, Way, String),
+    /// Patch tokens that were on the device, in memory: the answer to [`Explorer::fetch`].
+    Fetched(PictureId, Way, Arc<crate::analysis::PatchFeatures>),
+    /// The device is gone; the explorer's thread has ended.
+    Lost(String),
+}
+
+/// What is known about the model that looks.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// Where it came from.
+    pub source: ModelSource,
+    /// Its sizes.
+    pub config: VitConfig,
+    /// The file, or a name.
+    pub file: String,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+    /// Trainable values.
+    pub parameters: usize,
+    /// A number that no other model of this process has.
+    pub generation: u64,
+}
+
+/// What is wanted at the moment.
+#[derive(Default)]
+struct Desk {
+    model: Option<ModelSource>,
+    wanted: Vec<Wanted>,
+    fetch: Vec<(PictureId, Way, Arc<Seen>)>,
+    stop_download: bool,
+    device: Option<(Chosen, bool)>,
+    closed: bool,
+}
+
+/// An explorer from the outside.
+pub struct Explorer {
+    desk: Arc<Mutex<Desk>>,
+    bell: Sender<()>,
+    /// What it says.
+    pub reports: Receiver<Report>,
+}
+
+impl Explorer {
+    /// Starts an explorer that computes on `device`. With `keep_on_device`, patch tokens stay in the buffers of that
+    /// GPU, which then must be the one that draws. `wake` is called after each report.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn start(device: Chosen, keep_on_device: bool, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (explorer, worker) = Self::new(device, keep_on_device, wake);
+        worker::spawn(worker);
+        explorer
+    }
+
+    /// As on the desktop, as a task of the browser's event loop; `spawn` puts the future there.
+    #[cfg(target_family = "wasm")]
+    pub fn start(
+        device: Chosen,
+        keep_on_device: bool,
+        wake: Arc<dyn Fn() + Send + Sync>,
+        spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
+    ) -> Self {
+        let (explorer, worker) = Self::new(device, keep_on_device, wake);
+        spawn(Box::pin(worker.work()));
+        explorer
+    }
+
+    fn new(
+        device: Chosen,
+        keep_on_device: bool,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> (Self, worker::Worker) {
+        let desk = Arc::new(Mutex::new(Desk::default()));
+        let (bell, rung) = async_channel::bounded(1);
+        let (out, reports) = async_channel::unbounded();
+        let worker = worker::Worker::new(desk.clone(), rung, out, wake, device, keep_on_device);
+        (Self { desk, bell, reports }, worker)
+    }
+
+    /// Takes another model, after what is being looked at just now.
+    pub fn model(&self, source: ModelSource) {
+        self.write(|desk| {
+            desk.model = Some(source);
+            desk.stop_download = true;
+        });
+    }
+
+    /// Gives up a download that is on its way.
+    pub fn stop_download(&self) {
+        self.write(|desk| desk.stop_download = true);
+    }
+
+    /// Computes on another device from now on, with the same model.
+    pub fn device(&self, device: Chosen, keep_on_device: bool) {
+        self.write(|desk| desk.device = Some((device, keep_on_device)));
+    }
+
+    /// What to look at, most urgent first, in place of what was wanted before.
+    pub fn want(&self, wanted: Vec<Wanted>) {
+        self.write(|desk| desk.wanted = wanted);
+    }
+
+    /// Asks for the patch tokens of something seen, in memory.
+    pub fn fetch(&self, picture: PictureId, way: Way, seen: Arc<Seen>) {
+        self.write(|desk| desk.fetch.push((picture, way, seen)));
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Desk)) {
+        if let Ok(mut desk) = self.desk.lock() {
+            change(&mut desk);
+        }
+        // A full bell is ringing already.
+        let _ = self.bell.try_send(());
+    }
+}
+
+impl Drop for Explorer {
+    fn drop(&mut self) {
+        self.write(|desk| {
+            desk.closed = true;
+            desk.stop_download = true;
+        });
+    }
+}

@@ -4,6 +4,8 @@ pub mod batch;
 pub mod checkpoint;
 pub mod feed;
 pub mod fields;
+pub mod film;
+pub mod follow;
 pub mod health;
 pub mod loss_scale;
 pub mod memory;

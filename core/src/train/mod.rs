@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod network;
 pub mod optimizer;
 pub mod presets;
+pub mod preview;
 pub mod recipe;
 pub mod record;
 pub mod report;

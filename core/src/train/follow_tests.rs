@@ -139,15 +139,26 @@ fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
     assert!(follower.poll().unwrap().is_empty(), "said once");
 }
 
+#[cfg(unix)]
 #[test]
-fn pictures_are_found_however_little_time_there_is_between_them() {
+fn a_folder_is_looked_into_when_its_time_may_hide_a_change() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
     let mut follower = Follower::open(folder.path()).unwrap();
-    for iteration in 0..200 {
+    let mut add = |iteration, time| {
         fs::write(film::file(&folder, iteration, Kind::Attention), "").unwrap();
-        assert_eq!(follower.poll().unwrap().pictures, [iteration]);
-    }
+        File::open(folder.pictures()).unwrap().set_modified(time).unwrap();
+        follower.poll().unwrap().pictures
+    };
+    // Two pictures within what a file system takes for one moment.
+    let now = SystemTime::now();
+    assert_eq!(add(1, now), [1]);
+    assert_eq!(add(2, now), [2]);
+    // A folder that has long been the same is not looked into.
+    let long_ago = now - Duration::from_secs(3600);
+    assert_eq!(add(3, long_ago), [3]);
+    assert!(add(4, long_ago).is_empty());
+    assert_eq!(add(5, now), [4, 5]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::eval::knn::KnnResult;
 use crate::train::Recipe;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::health::Health;
+use crate::train::memory::Memory;
 use crate::train::metrics::Values;
 use crate::train::run::{RunError, RunFolder};
 use crate::train::schedule::Scheduled;
@@ -35,6 +36,8 @@ pub enum Command {
     Checkpoint,
     /// Show features of these pictures from now on.
     Watch(Vec<Picture>),
+    /// Take over what may change while a run goes on ([`Field::live`](crate::train::fields::Field::live)).
+    Change(Box<Recipe>),
 }
 
 /// What happens in a run, in order.
@@ -78,6 +81,13 @@ pub enum Event {
         /// Its folder.
         path: PathBuf,
     },
+    /// Live fields of another recipe were taken over.
+    Changed {
+        /// What holds from now on.
+        recipe: Box<Recipe>,
+        /// Other fields in which the recipe that was asked for differs: they need a new run.
+        needs_restart: Vec<String>,
+    },
     /// Something a person should know; the run goes on.
     Warning(String),
     /// The run holds.
@@ -107,6 +117,8 @@ pub struct Step {
     pub waited: f64,
     /// What the figures mean.
     pub health: Health,
+    /// Memory in use, where the device or the system tells.
+    pub memory: Option<Memory>,
 }
 
 /// How a run ended.
@@ -181,7 +193,13 @@ pub struct Job {
 /// The newest pictures of the watched images.
 pub type Slot = Arc<Mutex<Option<Arc<Look>>>>;
 
+/// What is called when there is something new to see; from the run's thread, so it must be quick.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
 /// A run from the outside.
+///
+/// A run whose handle is dropped, with every copy of `commands`, ends as with [`Command::Stop`]: after the step, with a
+/// checkpoint.
 pub struct Handle {
     /// Commands in.
     pub commands: Sender<Command>,
@@ -194,36 +212,57 @@ pub struct Handle {
 /// The run's side of the channels.
 pub(crate) struct Port {
     pub commands: Receiver<Command>,
-    pub events: Sender<Result<Event, EngineError>>,
-    pub latest: Slot,
+    events: Sender<Result<Event, EngineError>>,
+    latest: Slot,
+    wake: Wake,
 }
 
 impl Port {
     /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
     pub async fn emit(&self, event: Event) {
-        let _ = self.events.send(Ok(event)).await;
+        self.send(Ok(event)).await;
+    }
+
+    /// Puts pictures into the slot.
+    pub fn show(&self, look: Arc<Look>) {
+        if let Ok(mut slot) = self.latest.lock() {
+            *slot = Some(look);
+        }
+        (self.wake)();
+    }
+
+    async fn send(&self, item: Result<Event, EngineError>) {
+        let _ = self.events.send(item).await;
+        (self.wake)();
     }
 }
 
-fn channels() -> (Handle, Port) {
+fn channels(wake: Wake) -> (Handle, Port) {
     let (commands, commands_in) = async_channel::unbounded();
     let (events_out, events) = async_channel::unbounded();
     let latest = Slot::default();
-    let port = Port { commands: commands_in, events: events_out, latest: latest.clone() };
+    let port = Port { commands: commands_in, events: events_out, latest: latest.clone(), wake };
     (Handle { commands, events, latest }, port)
 }
 
 /// Starts a run on a thread of its own, which does all work of the device.
 #[cfg(not(target_family = "wasm"))]
 pub fn start(job: Job) -> Handle {
+    start_with(job, Arc::new(|| ()))
+}
+
+/// [`start`] for someone who sleeps in between: `wake` is called after every event and when there are new pictures.
+#[cfg(not(target_family = "wasm"))]
+pub fn start_with(job: Job, wake: Wake) -> Handle {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    let (handle, port) = channels();
+    use crate::device::block_on;
+
+    let (handle, port) = channels(wake.clone());
     let hint = crate::train::memory::hint(&job.recipe);
     let work = move || {
-        let events = port.events.clone();
         // burn panics when the device is lost or out of memory: turn that into the stream's last item.
-        let outcome = catch_unwind(AssertUnwindSafe(|| crate::device::block_on(trainer::run(job, &port))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| block_on(trainer::run(job, &port))));
         let last = match outcome {
             Ok(Ok(finished)) => Ok(Event::Finished(Box::new(finished))),
             Ok(Err(error)) => Err(error),
@@ -232,14 +271,14 @@ pub fn start(job: Job) -> Handle {
                 Err(EngineError::Device { reason, hint })
             }
         };
-        let _ = events.send_blocking(last);
+        block_on(port.send(last));
     };
     let spawned =
         std::thread::Builder::new().name("dinoscope-engine".to_owned()).stack_size(32 << 20).spawn(work);
     if let Err(error) = spawned {
-        let (unheard, port) = channels();
+        let (unheard, port) = channels(wake);
         let reason = format!("no thread could be started: {error}");
-        let _ = port.events.send_blocking(Err(EngineError::Device { reason, hint: String::new() }));
+        block_on(port.send(Err(EngineError::Device { reason, hint: String::new() })));
         return unheard;
     }
     handle
@@ -248,10 +287,24 @@ pub fn start(job: Job) -> Handle {
 /// Starts a run as a task of the browser's event loop; `spawn` puts the future there.
 #[cfg(target_family = "wasm")]
 pub fn start(job: Job, spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>)) -> Handle {
-    let (handle, port) = channels();
+    start_with(job, Arc::new(|| ()), spawn)
+}
+
+/// [`start`] for someone who sleeps in between: `wake` is called after every event and when there are new pictures.
+#[cfg(target_family = "wasm")]
+pub fn start_with(
+    job: Job,
+    wake: Wake,
+    spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
+) -> Handle {
+    let (handle, port) = channels(wake);
     spawn(Box::pin(async move {
         let last = trainer::run(job, &port).await.map(|finished| Event::Finished(Box::new(finished)));
-        let _ = port.events.send(last).await;
+        port.send(last).await;
     }));
     handle
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ use crate::data::augment::{eval_view, normalize, resize_to};
 use crate::data::source::Source;
 use crate::data::{DataError, Picture};
 use crate::model::params::read;
+use crate::model::vit::Features;
 use crate::model::{Vit, VitConfig};
 
 /// Longest side of a view, in patches: beyond it attention's memory grows past what a desktop has.
@@ -59,8 +60,12 @@ pub async fn view_features(
     view: &Picture,
     device: &Device,
 ) -> Result<ViewFeatures, ExecutionError> {
-    let VitConfig { patch, dim, .. } = backbone.config;
     let features = backbone.forward(to_tensor(std::slice::from_ref(view), device), None);
+    to_host(features, backbone, view).await
+}
+
+async fn to_host(features: Features, backbone: &Vit, view: &Picture) -> Result<ViewFeatures, ExecutionError> {
+    let VitConfig { patch, dim, .. } = backbone.config;
     let data = read(features.patches).await?;
     let patches = PatchFeatures { rows: view.height / patch, cols: view.width / patch, dim, data };
     Ok(ViewFeatures { cls: read(features.cls).await?, patches })
@@ -80,6 +85,22 @@ pub async fn view_attention(
     device: &Device,
 ) -> Result<Vec<f32>, ExecutionError> {
     read(backbone.attention(to_tensor(std::slice::from_ref(view), device), block, Some(query))).await
+}
+
+/// What [`view_features`] and [`view_attention`] give, in one pass.
+///
+/// # Errors
+/// When the device fails to hand over its memory.
+pub async fn view_features_and_attention(
+    backbone: &Vit,
+    view: &Picture,
+    block: usize,
+    query: usize,
+    device: &Device,
+) -> Result<(ViewFeatures, Vec<f32>), ExecutionError> {
+    let images = to_tensor(std::slice::from_ref(view), device);
+    let (features, attention) = backbone.forward_with_attention(images, block, Some(query));
+    Ok((to_host(features, backbone, view).await?, read(attention).await?))
 }
 
 /// CLS features of a collection, and what could not be loaded.

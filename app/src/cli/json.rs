@@ -13,7 +13,7 @@ pub fn event(event: &Event) -> Value {
         Event::Step(step) => json!({
             "event": "step", "iteration": step.iteration, "values": step.values,
             "steps_per_second": step.steps_per_second, "images_per_second": step.images_per_second,
-            "waited": step.waited, "health": step.health,
+            "waited": step.waited, "health": step.health, "memory": step.memory,
         }),
         Event::Pictures { iteration, path } => {
             json!({ "event": "pictures", "iteration": iteration, "path": path })
@@ -23,6 +23,9 @@ pub fn event(event: &Event) -> Value {
         }),
         Event::Checkpoint { iteration, path } => {
             json!({ "event": "checkpoint", "iteration": iteration, "path": path })
+        }
+        Event::Changed { recipe, needs_restart } => {
+            json!({ "event": "changed", "recipe": recipe, "needs_restart": needs_restart })
         }
         Event::Warning(message) => json!({ "event": "warning", "message": message }),
         Event::Paused => json!({ "event": "paused" }),

@@ -103,7 +103,7 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
         Event::Warning(message) => progress.say(&format!("warning: {message}")),
         Event::Paused => progress.say("paused"),
         Event::Resumed => progress.say("going on"),
-        Event::Pictures { .. } | Event::Checkpoint { .. } | Event::Finished(_) => {}
+        Event::Changed { .. } | Event::Pictures { .. } | Event::Checkpoint { .. } | Event::Finished(_) => {}
     }
 }
 

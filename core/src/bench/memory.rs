@@ -11,6 +11,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use super::BenchError;
+use crate::train::memory::of_process;
 
 /// Bytes in use now, and the most there were since the last start.
 struct Tally {
@@ -148,9 +149,7 @@ fn restart_resident() {
 
 /// Largest resident size since [`restart_resident`], in bytes.
 fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    of_process("VmHWM:")
 }
 
 #[cfg(test)]

@@ -78,6 +78,23 @@ pub fn make_batch(
     Batch::make(source, recipe, &mut order, batch, iteration, &AtomicBool::new(false))
 }
 
+/// The pictures and plans of the first `count` slots of the batch that [`make_batch`] makes.
+///
+/// # Errors
+/// When not one picture of the source can be loaded.
+pub fn first_pictures(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    batch: usize,
+    seed: u64,
+    iteration: u64,
+    count: usize,
+) -> Result<PictureBatch, DataError> {
+    let mut order = Order::new(seed, source.len());
+    let slots = Slots { iteration, batch, count: count.min(batch) };
+    PictureBatch::of(source, recipe, &mut order, slots, &AtomicBool::new(false))
+}
+
 /// Makes the batches of consecutive iterations, ahead of time where threads can be had.
 pub struct Loader<B = Batch> {
     source: Arc<dyn Source>,
@@ -282,7 +299,8 @@ impl Make for Batch {
                 cutter.cut(plan, &picture, recipe.local_size, out);
             }
         };
-        let (indices, skipped) = gather(source, recipe, order, batch, iteration, stop, cut)?;
+        let slots = Slots { iteration, batch, count: batch };
+        let (indices, skipped) = gather(source, recipe, order, slots, stop, cut)?;
         Ok(Self { iteration, global, local, indices, skipped })
     }
 }
@@ -296,14 +314,34 @@ impl Make for PictureBatch {
         iteration: u64,
         stop: &AtomicBool,
     ) -> Result<Self, DataError> {
-        let (mut pictures, mut plans) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+        Self::of(source, recipe, order, Slots { iteration, batch, count: batch }, stop)
+    }
+}
+
+impl PictureBatch {
+    fn of(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        slots: Slots,
+        stop: &AtomicBool,
+    ) -> Result<Self, DataError> {
+        let (mut pictures, mut plans) = (Vec::with_capacity(slots.count), Vec::with_capacity(slots.count));
         let keep = |_, picture, drawn| {
             pictures.push(picture);
             plans.push(drawn);
         };
-        let (indices, skipped) = gather(source, recipe, order, batch, iteration, stop, keep)?;
-        Ok(Self { iteration, pictures, plans, indices, skipped })
+        let (indices, skipped) = gather(source, recipe, order, slots, stop, keep)?;
+        Ok(Self { iteration: slots.iteration, pictures, plans, indices, skipped })
     }
+}
+
+/// The slots of a batch that are made: the first `count`.
+#[derive(Clone, Copy)]
+struct Slots {
+    iteration: u64,
+    batch: usize,
+    count: usize,
 }
 
 /// Loads the pictures of a batch and draws their plans, and hands both on slot by slot.
@@ -311,13 +349,12 @@ fn gather(
     source: &dyn Source,
     recipe: &CropRecipe,
     order: &mut Order,
-    batch: usize,
-    iteration: u64,
+    Slots { iteration, batch, count }: Slots,
     stop: &AtomicBool,
     mut each: impl FnMut(usize, Picture, Vec<ViewPlan>),
 ) -> Result<(Vec<usize>, Vec<Skipped>), DataError> {
-    let (mut indices, mut skipped) = (Vec::with_capacity(batch), Vec::new());
-    for slot in 0..batch {
+    let (mut indices, mut skipped) = (Vec::with_capacity(count), Vec::new());
+    for slot in 0..count {
         let planned = order.at(iteration * batch as u64 + slot as u64);
         // Where to look for a replacement, should one be needed.
         let start =

@@ -9,7 +9,7 @@ use super::attention::Attention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
 use super::layers::{LayerNorm, LayerScale, Linear};
-use super::packing::Packing;
+use super::packing::{Group, Packing};
 use crate::fused::{
     AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
 };
@@ -91,6 +91,11 @@ impl Block {
         let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
         let plan = FeedForwardPlan { subset: second, kind, gamma: self.ls2.is_some(), precision, checkpoint };
         feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
+    }
+
+    /// Attention probabilities of the tokens `x` that come in ([`Attention::probabilities`]).
+    pub fn attention(&self, x: Tensor<2>, group: Group, query: Option<usize>) -> Tensor<4> {
+        self.attn.probabilities(self.norm1.forward(x), group, query)
     }
 }
 

@@ -255,3 +255,20 @@ fn weight_norm_gradient_is_orthogonal_to_its_rows_and_zero_rows_are_finite() {
         assert!(dot.abs() < 1e-4, "row {k}: {dot}");
     }
 }
+
+#[test]
+fn features_and_attention_of_one_pass_are_those_of_two() {
+    let mut config = VitConfig::new(16, 2, 48, 3, 4);
+    (config.registers, config.layerscale) = (2, None);
+    let vit = Vit::init(&config, 5, &Device::flex());
+    let images = Tensor::cat(vec![input(16, 24), input(16, 24).mul_scalar(0.3)], 0);
+    let alone = vit.forward(images.clone(), None);
+    for (block, query) in [(0, None), (1, Some(3)), (2, Some(0))] {
+        let (features, attention) = vit.forward_with_attention(images.clone(), block, query);
+        assert_eq!(host(attention), host(vit.attention(images.clone(), block, query)), "block {block}");
+        assert_eq!(host(features.cls), host(alone.cls.clone()));
+        assert_eq!(host(features.patches), host(alone.patches.clone()));
+        assert_eq!(host(features.prenorm), host(alone.prenorm.clone()));
+        assert_eq!(features.registers.map(host), alone.registers.clone().map(host));
+    }
+}

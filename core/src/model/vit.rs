@@ -132,15 +132,14 @@ impl Vit {
             Layers::At(blocks) => blocks.to_vec(),
         };
         assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
-        let (mut x, group) = self.prepare_tokens(&Crops { images, masks: None });
-        let packing = Arc::new(Packing { groups: vec![group] });
+        let (mut x, packing) = self.alone(images);
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &packing, &mut Pass::default());
             if wanted.contains(&i) {
                 let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
                 let Features { cls, patches, prenorm: tokens, .. } =
-                    self.features(&tokens, &tokens, 0, group);
+                    self.features(&tokens, &tokens, 0, packing.groups[0]);
                 outputs.push(LayerOutput { cls, patches, tokens });
             }
         }
@@ -154,11 +153,39 @@ impl Vit {
     /// # Panics
     /// When the block does not exist.
     pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
-        let (x, group) = self.prepare_tokens(&Crops { images, masks: None });
-        let packing = Arc::new(Packing { groups: vec![group] });
+        let (x, packing) = self.alone(images);
         let x = self.blocks[..block].iter().fold(x, |x, b| b.forward(x, &packing, &mut Pass::default()));
-        let block = &self.blocks[block];
-        block.attn.probabilities(block.norm1.forward(x), group, query)
+        self.blocks[block].attention(x, packing.groups[0], query)
+    }
+
+    /// What [`Vit::forward`] and [`Vit::attention`] give, in one pass.
+    ///
+    /// # Panics
+    /// When the block does not exist.
+    pub fn forward_with_attention(
+        &self,
+        images: Tensor<4>,
+        block: usize,
+        query: Option<usize>,
+    ) -> (Features, Tensor<4>) {
+        let (mut x, packing) = self.alone(images);
+        let group = packing.groups[0];
+        let (before, after) = self.blocks.split_at(block);
+        for block in before {
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        let attention = after[0].attention(x.clone(), group, query);
+        for block in after {
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        let normed = self.norm.forward(x.clone());
+        (self.features(&x, &normed, 0, group), attention)
+    }
+
+    /// The tokens of one batch of whole pictures.
+    fn alone(&self, images: Tensor<4>) -> (Tensor<2>, Arc<Packing>) {
+        let (x, group) = self.prepare_tokens(&Crops { images, masks: None });
+        (x, Arc::new(Packing { groups: vec![group] }))
     }
 
     /// Crops to flat tokens `[batch * tokens, dim]`: patches, masked where asked, positions, CLS, registers.

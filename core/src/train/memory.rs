@@ -1,4 +1,7 @@
-//! How much device memory a recipe takes, and what to lower when it does not fit.
+//! How much memory a recipe takes, what to lower when it does not fit, and how much is in use.
+
+use burn::tensor::Device;
+use serde::Serialize;
 
 use super::network::NetworkConfig;
 use super::recipe::Recipe;
@@ -67,6 +70,33 @@ pub fn hint(recipe: &Recipe) -> String {
     )
 }
 
+/// Memory in use, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Held by tensors on a GPU; the machine's memory that the process takes otherwise.
+    pub used: u64,
+    /// The same with what is kept for later: pages of a GPU's pools that are not full.
+    pub reserved: u64,
+    /// Whose memory it is: `GPU` or `process`.
+    pub what: &'static str,
+}
+
+/// Memory in use now: of a GPU's pools by this program, of this process on the CPU backend. `None` where nobody tells.
+pub fn in_use(device: &Device) -> Option<Memory> {
+    if let Some(usage) = device.memory_pool_usage() {
+        return Some(Memory { used: usage.bytes_in_use, reserved: usage.bytes_reserved, what: "GPU" });
+    }
+    let used = of_process("VmRSS:")?;
+    Some(Memory { used, reserved: used, what: "process" })
+}
+
+/// A size in bytes that the system keeps of this process, `VmRSS:` for instance; `None` where it keeps none (Linux does).
+pub(crate) fn of_process(name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -80,5 +110,22 @@ mod tests {
         assert_eq!(a.parameters, b.parameters);
         assert_eq!(a.activations, 2 * b.activations);
         assert!(hint(&recipe).contains("train.accumulate"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_in_use_grows_with_what_is_held() {
+        let device = Device::flex();
+        let before = in_use(&device).unwrap();
+        // Written to, so that the pages are there.
+        let held = std::hint::black_box(vec![1_u8; 256 << 20]);
+        let after = in_use(&device).unwrap();
+        assert_eq!((before.what, after.reserved), ("process", after.used));
+        assert!(
+            after.used >= before.used + (200 << 20),
+            "{before:?}, then {after:?} with {} more",
+            held.len()
+        );
+        assert_eq!(of_process("VmNothing:"), None);
     }
 }

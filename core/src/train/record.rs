@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::film;
 use super::health::{Health, Level};
 use super::metrics::Values;
 use super::run::{Line, MetricsLog, RunError, RunFolder, replace};
@@ -81,9 +82,8 @@ impl Record {
         let path = open.folder.pictures().join(format!("{:06}.png", look.iteration));
         let encoded = png(&sheet)?;
         write_atomic(&path, &encoded)?;
-        for (kind, pick) in [("view", Kind::View), ("pca", Kind::Pca), ("attention", Kind::Attention)] {
-            let path = open.folder.pictures().join(format!("{:06}-{kind}.png", look.iteration));
-            write_png(&path, &look.grid(pick)?)?;
+        for kind in Kind::ALL {
+            write_png(&film::file(&open.folder, look.iteration, kind), &look.grid(kind)?)?;
         }
         let size = (sheet.width, sheet.height);
         open.board

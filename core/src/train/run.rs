@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
+use super::fields;
 use super::metrics::Values;
 use super::recipe::{Recipe, RecipeError};
 
@@ -34,6 +35,12 @@ pub enum RunError {
     /// There is nothing to go on from.
     #[error("{0} holds no run that could go on: start it without --resume")]
     Empty(String),
+    /// A folder without a run.
+    #[error("{0} holds no run: there is no recipe.toml in it")]
+    NoRun(String),
+    /// The folder was there before.
+    #[error("{0} is gone: the run was moved or deleted")]
+    Gone(String),
     /// The run on disk was made with other values.
     #[error(
         "{path} was made with another recipe: {field} differs; go on without changing it, or choose another --out"
@@ -78,17 +85,7 @@ pub struct RunFolder {
     path: PathBuf,
 }
 
-/// Fields that may change between a run and its continuation: they do not touch what is computed.
-const FREE: [&str; 6] = [
-    "train.workers",
-    "train.report_every",
-    "train.picture_every",
-    "train.evaluate_every",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-];
-
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> RunError + 'a {
+pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> RunError + 'a {
     move |source| RunError::Io { action, path: path.display().to_string(), source }
 }
 
@@ -220,7 +217,8 @@ impl RunFolder {
         Ok(MetricsLog { file, out })
     }
 
-    fn write_recipe(&self, recipe: &Recipe) -> Result<(), RunError> {
+    /// Writes the resolved recipe, in place of the one that was there.
+    pub(super) fn write_recipe(&self, recipe: &Recipe) -> Result<(), RunError> {
         let file = self.recipe_file();
         let text = recipe
             .to_toml()
@@ -252,16 +250,10 @@ impl MetricsLog {
     }
 }
 
-/// Name of the first field, outside the free ones, in which two recipes differ.
+/// Name of the first field in which two recipes differ that must not change within a run.
 fn first_difference(a: &Recipe, b: &Recipe) -> Option<String> {
-    let (a, b) = (super::fields::to_table(a).ok()?, super::fields::to_table(b).ok()?);
-    let differs = |key: &&str| super::fields::get(&a, key) != super::fields::get(&b, key);
-    super::fields::FIELDS
-        .iter()
-        .map(|f| f.key)
-        .filter(|key| !FREE.contains(key))
-        .find(differs)
-        .map(str::to_owned)
+    let differ = fields::differences(a, b).unwrap_or_default();
+    differ.into_iter().find(|key| !fields::live(key)).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The end of a run in one page and one picture, from what its folder holds.
 
 use std::fs;
-use std::path::Path;
 
+use super::film::frames;
 use super::health::{Level, judge};
 use super::metrics::Values;
 use super::report::{FilmFrame, KnnRow, Report, Series, Tone};
 use super::run::{Line, RunError, RunFolder};
+use super::watch::Kind;
 use crate::analysis::image_out::contact_sheet;
 use crate::data::{Picture, decode::decode_file};
 use crate::engine::Job;
@@ -16,7 +17,7 @@ use crate::eval::Accuracy;
 const FILM_COLUMNS: usize = 6;
 
 /// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
-const CURVES: [&str; 24] = [
+const CURVES: [&str; 25] = [
     "loss",
     "dino_local_loss",
     "dino_global_loss",
@@ -41,6 +42,7 @@ const CURVES: [&str; 24] = [
     "images_per_second",
     "steps_per_second",
     "waited",
+    "memory_used",
 ];
 
 /// `report.html` of a run.
@@ -59,7 +61,8 @@ pub fn report(
         .map(|name| Series::of_metric(name, points(&lines, name)))
         .filter(|s| !s.points.is_empty())
         .collect();
-    let film: Vec<FilmFrame> = ["pca", "attention"].iter().flat_map(|kind| frames(folder, kind)).collect();
+    let film: Vec<FilmFrame> =
+        [Kind::Pca, Kind::Attention].into_iter().flat_map(|kind| film_frames(folder, kind)).collect();
     let knn = comparison(&lines);
     let health = judge(&last_values(&lines), &job.recipe, iteration >= job.recipe.optim.warmup.max(20));
     let tone = match health.level {
@@ -99,42 +102,28 @@ pub fn report(
 /// The film strip: the watched pictures, their PCA from the first to the last step, their attention at the end.
 /// `None` when there are no pictures.
 pub fn film(folder: &RunFolder) -> Option<Picture> {
-    let of = |kind: &str| -> Vec<Picture> {
-        let paths = picture_files(folder, kind);
+    let of = |kind| -> Vec<Picture> {
+        let paths = frames(folder, kind);
         let chosen = if paths.len() > FILM_COLUMNS { FILM_COLUMNS } else { paths.len() };
         (0..chosen)
             .filter_map(|i| paths.get(i * (paths.len() - 1) / (chosen - 1).max(1)))
             .filter_map(|(_, path)| decode_file(path).ok())
             .collect()
     };
-    let mut columns = of("view");
+    let mut columns = of(Kind::View);
     columns.truncate(1);
-    columns.extend(of("pca"));
-    columns.extend(of("attention").pop());
+    columns.extend(of(Kind::Pca));
+    columns.extend(of(Kind::Attention).pop());
     contact_sheet(&columns.iter().collect::<Vec<_>>(), columns.len(), 6, [24, 24, 27]).ok()
 }
 
-/// Pictures of one kind, `000100-pca.png`, by iteration.
-fn picture_files(folder: &RunFolder, kind: &str) -> Vec<(u64, std::path::PathBuf)> {
-    let iteration = |path: &Path| -> Option<u64> {
-        path.file_name()?.to_str()?.strip_suffix(&format!("-{kind}.png"))?.parse().ok()
-    };
-    let mut files: Vec<_> = fs::read_dir(folder.pictures())
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((iteration(&entry.path())?, entry.path())))
-        .collect();
-    files.sort();
-    files
-}
-
-fn frames(folder: &RunFolder, kind: &str) -> Vec<FilmFrame> {
+fn film_frames(folder: &RunFolder, kind: Kind) -> Vec<FilmFrame> {
     let label = match kind {
-        "pca" => "Principal components of the patch features",
-        _ => "Attention of the class token",
+        Kind::View => "The pictures",
+        Kind::Pca => "Principal components of the patch features",
+        Kind::Attention => "Attention of the class token",
     };
-    picture_files(folder, kind)
+    frames(folder, kind)
         .into_iter()
         .filter_map(|(iteration, path)| {
             Some(FilmFrame { iteration, label: label.to_owned(), png: fs::read(path).ok()? })

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use async_channel::TryRecvError;
 use burn::tensor::{DType, Device};
 
 use super::checkpoint;
 use super::feed::Feed;
+use super::fields;
 use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
 use super::recipe::{Blur, Numbers, Recipe};
@@ -86,7 +88,7 @@ enum Flow {
 
 /// A run on its way.
 struct Trainer<'a> {
-    job: &'a Job,
+    job: Job,
     port: &'a Port,
     state: State,
     schedules: Schedules,
@@ -111,8 +113,8 @@ struct Pace {
 /// # Errors
 /// See [`EngineError`]; the newest checkpoint is kept in every case.
 pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> {
-    let mut trainer = Trainer::set_up(&job, port).await?;
-    let total = job.recipe.train.iterations;
+    let mut trainer = Trainer::set_up(job, port).await?;
+    let total = trainer.job.recipe.train.iterations;
     let mut stopped = false;
     if trainer.state.iteration == 0 {
         trainer.pictures().await?;
@@ -129,7 +131,7 @@ pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> 
 }
 
 impl<'a> Trainer<'a> {
-    async fn set_up(job: &'a Job, port: &'a Port) -> Result<Self, EngineError> {
+    async fn set_up(job: Job, port: &'a Port) -> Result<Self, EngineError> {
         let recipe = &job.recipe;
         let device = &job.device.device;
         has_numbers(recipe.train.precision, device)?;
@@ -161,13 +163,13 @@ impl<'a> Trainer<'a> {
         }
         let iteration = state.iteration;
         Ok(Self {
-            job,
             port,
             schedules: Schedules::new(recipe),
             state,
             feed,
             record,
             watched: Watched::new(job.watch.clone(), recipe),
+            job,
             skipped: BTreeMap::new(),
             checkpoint: latest.map(|(_, path)| path),
             saved_at: (iteration > 0).then_some(iteration),
@@ -187,7 +189,8 @@ impl<'a> Trainer<'a> {
             } else {
                 match self.port.commands.try_recv() {
                     Ok(command) => command,
-                    Err(_) => return Ok(Flow::Go),
+                    Err(TryRecvError::Empty) => return Ok(Flow::Go),
+                    Err(TryRecvError::Closed) => return Ok(Flow::Stop), // whoever started it is gone
                 }
             };
             match command {
@@ -207,31 +210,55 @@ impl<'a> Trainer<'a> {
                     self.watched = Watched::new(pictures, &self.job.recipe);
                     self.pictures().await?;
                 }
+                Command::Change(wanted) => self.change(&wanted).await,
             }
         }
     }
 
+    /// Takes over the live fields of another recipe.
+    async fn change(&mut self, wanted: &Recipe) {
+        let (recipe, needs_restart) = match fields::take_over(&self.job.recipe, wanted) {
+            Ok(taken) => taken,
+            Err(refused) => return self.port.emit(Event::Warning(refused.to_string())).await,
+        };
+        let before = std::mem::replace(&mut self.job.recipe, recipe);
+        let recipe = &self.job.recipe;
+        if recipe.train.workers != before.train.workers {
+            let (train, device) = (self.job.sources.train.clone(), &self.job.device.device);
+            self.feed = Feed::start(train, recipe, self.state.iteration, workers(recipe), device);
+            self.since_report.waited = 0.0;
+        }
+        // The run itself does not need the file: it goes on.
+        if let Some(Err(failed)) = self.job.folder.as_ref().map(|folder| folder.write_recipe(recipe)) {
+            self.port.emit(Event::Warning(failed.to_string())).await;
+        }
+        self.port.emit(Event::Changed { recipe: Box::new(recipe.clone()), needs_restart }).await;
+    }
+
     /// One step of the method and whatever is due after it.
     async fn step(&mut self) -> Result<(), EngineError> {
-        let recipe = &self.job.recipe;
         let iteration = self.state.iteration;
-        let masks = draw_masks(recipe, iteration);
-        let (parts, skipped) = self.feed.next(recipe, &masks)?;
+        let masks = draw_masks(&self.job.recipe, iteration);
+        let (parts, skipped) = self.feed.next(&self.job.recipe, &masks)?;
         self.warn_of_skipped(skipped).await;
         let now = self.schedules.at(iteration);
-        let metrics = step(&mut self.state, &parts, recipe, &now, &OneProcess, |_| ());
+        let metrics = step(&mut self.state, &parts, &self.job.recipe, &now, &OneProcess, |_| ());
 
         let done = self.state.iteration;
-        let last = done == recipe.train.iterations;
+        let train = &self.job.recipe.train;
+        let last = done == train.iterations;
         let due = |every: u64| every > 0 && done.is_multiple_of(every);
-        let save = due(recipe.train.checkpoint_every) || last;
-        if iteration == 0 || due(recipe.train.report_every) || save {
+        let save = due(train.checkpoint_every) || last;
+        let report = iteration == 0 || due(train.report_every) || save;
+        let pictures = due(train.picture_every) || last;
+        let evaluate = (due(train.evaluate_every) || last) && train.evaluate_every > 0;
+        if report {
             self.report(iteration, metrics, now).await?;
         }
-        if due(recipe.train.picture_every) || last {
+        if pictures {
             self.pictures().await?;
         }
-        if (due(recipe.train.evaluate_every) || last) && recipe.train.evaluate_every > 0 {
+        if evaluate {
             self.evaluate().await?;
         }
         // After what was reported at this step, so that a run that goes on repeats nothing.
@@ -265,6 +292,10 @@ impl<'a> Trainer<'a> {
         values.insert("steps_per_second".to_owned(), steps / seconds);
         values.insert("images_per_second".to_owned(), steps * recipe.train.batch as f64 / seconds);
         values.insert("waited".to_owned(), waited);
+        let memory = super::memory::in_use(&self.job.device.device);
+        if let Some(memory) = &memory {
+            values.insert("memory_used".to_owned(), memory.used as f64);
+        }
         self.record.figures(iteration, &values)?;
         if !finite {
             return Err(self.not_finite(iteration, &health));
@@ -278,6 +309,7 @@ impl<'a> Trainer<'a> {
             images_per_second: steps * recipe.train.batch as f64 / seconds,
             waited,
             health,
+            memory,
         };
         if self.record.newly_wrong(&event.health) {
             self.port.emit(Event::Warning(event.health.sentences.join(" "))).await;
@@ -316,9 +348,7 @@ impl<'a> Trainer<'a> {
         let look =
             self.watched.look(&self.state.teacher.backbone, iteration, &self.job.device.device).await?;
         let path = self.record.pictures(&look)?;
-        if let Ok(mut slot) = self.port.latest.lock() {
-            *slot = Some(look);
-        }
+        self.port.show(look);
         self.port.emit(Event::Pictures { iteration, path }).await;
         Ok(())
     }
@@ -363,7 +393,7 @@ impl<'a> Trainer<'a> {
     async fn finish(mut self, stopped: bool) -> Result<Finished, EngineError> {
         self.save().await?;
         let skipped: Vec<(String, String)> = self.skipped.into_iter().collect();
-        let report = self.record.report(self.job, self.state.iteration, &skipped)?;
+        let report = self.record.report(&self.job, self.state.iteration, &skipped)?;
         Ok(Finished {
             iteration: self.state.iteration,
             stopped,

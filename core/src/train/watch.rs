@@ -12,7 +12,7 @@ use crate::analysis::pca::{Pca, PcaOptions};
 use crate::analysis::{AnalysisError, PatchFeatures};
 use crate::data::Picture;
 use crate::engine::EngineError;
-use crate::features::{view_attention, view_features, whole_view};
+use crate::features::{view_features_and_attention, whole_view};
 use crate::model::Vit;
 
 /// Resolution of the views, in global crops: finer than in training, which position resampling allows.
@@ -81,8 +81,10 @@ impl Watched {
         let config = &backbone.config;
         let mut seen = Vec::with_capacity(self.views.len());
         for view in &self.views {
-            let features = view_features(backbone, view, device).await.map_err(failed)?.patches;
-            let rows = view_attention(backbone, view, config.depth - 1, 0, device).await.map_err(failed)?;
+            let last = config.depth - 1;
+            let (features, rows) =
+                view_features_and_attention(backbone, view, last, 0, device).await.map_err(failed)?;
+            let features = features.patches;
             let maps =
                 AttentionMaps::new(&rows, config.heads, config.prefix(), features.rows, features.cols)?;
             seen.push((features, maps));
@@ -132,7 +134,7 @@ impl Frame {
 }
 
 /// What to take from a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The picture itself.
     View,
@@ -142,8 +144,22 @@ pub enum Kind {
     Attention,
 }
 
+impl Kind {
+    /// All kinds, in the order of the sheet.
+    pub const ALL: [Self; 3] = [Self::View, Self::Pca, Self::Attention];
+
+    /// As in the names of a run's pictures: `view`, `pca` or `attention`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Pca => "pca",
+            Self::Attention => "attention",
+        }
+    }
+}
+
 /// Behind and between pictures.
-const BACKDROP: [u8; 3] = [24, 24, 27];
+pub(super) const BACKDROP: [u8; 3] = [24, 24, 27];
 
 impl Look {
     fn pictures(&self, kind: Kind) -> impl Iterator<Item = &Picture> {
@@ -159,8 +175,7 @@ impl Look {
     /// # Errors
     /// When there is nothing to show.
     pub fn sheet(&self) -> Result<Picture, AnalysisError> {
-        let kinds = [Kind::View, Kind::Pca, Kind::Attention];
-        let pictures: Vec<&Picture> = kinds.into_iter().flat_map(|kind| self.pictures(kind)).collect();
+        let pictures: Vec<&Picture> = Kind::ALL.into_iter().flat_map(|kind| self.pictures(kind)).collect();
         contact_sheet(&pictures, self.frames.len(), 4, BACKDROP)
     }
 

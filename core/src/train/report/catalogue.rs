@@ -115,6 +115,7 @@ const KNOWN: &[Entry] = &[
         100.0,
         "Share of the time in which the GPU had nothing to do.",
     ),
+    ("memory_used", "Memory in use", "", Group::Speed, "MiB", 1.0 / (1 << 20) as f64, ""),
 ];
 
 impl Series {

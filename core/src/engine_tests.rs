@@ -1,0 +1,174 @@
+//! Small runs from the outside: waking, changing, memory, and a window that is closed.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::device::{block_on, cpu};
+use crate::train::sources;
+
+/// A run of a few milliseconds a step.
+fn recipe(more: &[&str]) -> Recipe {
+    let tiny = [
+        "model.depth=2",
+        "model.dim=48",
+        "crops.global_size=32",
+        "crops.local_size=16",
+        "crops.locals=2",
+        "head.prototypes=64",
+        "head.hidden=32",
+        "data.scenes=24",
+        "data.scene_size=32",
+        "optim.warmup=1",
+        "train.batch=4",
+        "train.workers=1",
+        "train.report_every=1",
+        "train.picture_every=0",
+        "train.evaluate_every=0",
+        "train.checkpoint_every=1000000",
+    ];
+    let pairs: Vec<String> = tiny.iter().chain(more).map(|pair| (*pair).to_owned()).collect();
+    Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()
+}
+
+fn job(dir: &Path, recipe: &Recipe) -> Job {
+    Job {
+        sources: sources::open(recipe).unwrap(),
+        device: cpu(None),
+        watch: Vec::new(),
+        folder: Some(RunFolder::create(dir, recipe).unwrap()),
+        resume: false,
+        recipe: recipe.clone(),
+    }
+}
+
+fn next(handle: &Handle) -> Event {
+    block_on(handle.events.recv()).unwrap().unwrap()
+}
+
+/// Events up to the last one.
+fn rest(events: &Receiver<Result<Event, EngineError>>) -> Vec<Event> {
+    std::iter::from_fn(|| block_on(events.recv()).ok()).map(Result::unwrap).collect()
+}
+
+fn finished(events: &[Event]) -> &Finished {
+    match events.last() {
+        Some(Event::Finished(finished)) => finished,
+        other => panic!("the last event is {other:?}"),
+    }
+}
+
+fn first_step(handle: &Handle) -> Box<Step> {
+    loop {
+        if let Event::Step(step) = next(handle) {
+            return step;
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_handle_is_dropped_saves_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let handle = start(job(&folder, &recipe(&["train.iterations=3000"])));
+    first_step(&handle);
+    // Only so that the test can see what happens; commands can't come any more.
+    let events = handle.events.clone();
+    drop(handle);
+    let events = rest(&events);
+    let end = finished(&events);
+    assert!(end.stopped && end.iteration < 3000, "{end:?}");
+    let checkpoint = end.checkpoint.as_ref().unwrap();
+    assert!(checkpoint.ends_with(format!("{:06}", end.iteration)) && checkpoint.join("state.json").is_file());
+    assert!(end.report.as_ref().unwrap().is_file());
+}
+
+#[test]
+fn live_fields_change_on_the_way_and_nothing_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let [straight, changed] = ["straight", "changed"].map(|name| dir.path().join(name));
+    let before = recipe(&["train.iterations=120"]);
+    rest(&start(job(&straight, &before)).events);
+
+    let handle = start(job(&changed, &before));
+    first_step(&handle);
+    handle.commands.try_send(Command::Pause).unwrap();
+    while !matches!(next(&handle), Event::Paused) {}
+    let wanted = before.with_overrides(
+        &["train.report_every=7", "train.workers=2", "optim.clip=1", "train.iterations=150"]
+            .map(str::to_owned),
+    );
+    handle.commands.try_send(Command::Change(Box::new(wanted.unwrap()))).unwrap();
+    let Event::Changed { recipe: now, needs_restart } = next(&handle) else { panic!("no answer") };
+    let taken = before.with_overrides(&["train.report_every=7".into(), "train.workers=2".into()]).unwrap();
+    assert_eq!(*now, taken);
+    assert_eq!(needs_restart, ["optim.clip", "train.iterations"]);
+    let folder = RunFolder::open(&changed).unwrap();
+    assert_eq!(folder.recipe().unwrap(), taken);
+
+    // What can't be is refused, and the run goes on.
+    let mut broken = before.clone();
+    broken.train.keep_checkpoints = 0;
+    handle.commands.try_send(Command::Change(Box::new(broken))).unwrap();
+    assert!(matches!(next(&handle), Event::Warning(why) if why.contains("train.keep_checkpoints")));
+    handle.commands.try_send(Command::Resume).unwrap();
+    let events = rest(&handle.events);
+    assert!(!finished(&events).stopped);
+    let reported: Vec<u64> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Step(step) => Some(step.iteration + 1),
+            _ => None,
+        })
+        .collect();
+    assert!(reported.len() > 1 && reported.iter().all(|done| done % 7 == 0 || *done == 120), "{reported:?}");
+
+    // The same pictures came, from another number of threads: the same losses.
+    let losses = |path: &Path| -> Vec<(u64, Option<f64>)> {
+        let lines = RunFolder::open(path).unwrap().lines();
+        lines.iter().filter_map(|line| Some((line.iteration, *line.values.get("loss")?))).collect()
+    };
+    let all = losses(&straight);
+    assert_eq!(all.len(), 120);
+    let kept = losses(&changed);
+    assert!(kept.iter().all(|line| all.contains(line)), "{kept:?}\nis not part of\n{all:?}");
+}
+
+#[test]
+fn every_event_and_every_picture_wakes() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&["train.iterations=4", "train.picture_every=2"]);
+    let mut job = job(&dir.path().join("run"), &recipe);
+    job.watch = vec![job.sources.train.load(0).unwrap()];
+    let woken = Arc::new(AtomicUsize::new(0));
+    let count = woken.clone();
+    let handle = start_with(
+        job,
+        Arc::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        }),
+    );
+    let events = rest(&handle.events);
+    let pictures = events.iter().filter(|event| matches!(event, Event::Pictures { .. })).count();
+    assert_eq!((finished(&events).iteration, pictures), (4, 3));
+    assert_eq!(woken.load(Ordering::SeqCst), events.len() + pictures);
+    assert_eq!(handle.latest.lock().unwrap().as_ref().unwrap().iteration, 4);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn steps_say_how_much_memory_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let handle = start(job(&folder, &recipe(&["train.iterations=2"])));
+    let step = first_step(&handle);
+    let memory = step.memory.unwrap();
+    assert_eq!(memory.what, "process");
+    // A process with a model in it takes more than a megabyte, and less than there can be.
+    assert!((1 << 20..1 << 40).contains(&memory.used), "{memory:?}");
+    assert_eq!(step.values["memory_used"], memory.used as f64);
+    rest(&handle.events);
+    let lines = RunFolder::open(&folder).unwrap().lines();
+    assert_eq!(lines[0].values["memory_used"], Some(memory.used as f64));
+}

@@ -1,0 +1,174 @@
+//! From values to a recipe: what is laid over what, and what is refused with which way out.
+
+use toml::{Table, Value};
+
+use super::{FIELDS, field};
+use crate::train::recipe::{Recipe, RecipeError};
+
+/// A recipe from a complete table, every value in range.
+pub(in crate::train) fn from_table(table: Table) -> Result<Recipe, RecipeError> {
+    check_ranges(&table, "")?;
+    let recipe: Recipe = table.try_into().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
+    check_together(&recipe)?;
+    Ok(recipe)
+}
+
+/// `over` laid over `base`; a key that `base` does not have is an error.
+pub(in crate::train) fn merge(mut base: Table, over: Table, prefix: &str) -> Result<Table, RecipeError> {
+    for (key, value) in over {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let Some(old) = base.get_mut(&key) else { return Err(unknown(&path)) };
+        *old = match (old.clone(), value) {
+            (Value::Table(old), Value::Table(new)) => Value::Table(merge(old, new, &path)?),
+            (old, new) => fit(&path, &old, new)?,
+        };
+    }
+    Ok(base)
+}
+
+/// Applies `key=value` pairs.
+pub(in crate::train) fn set_all(mut table: Table, pairs: &[String]) -> Result<Table, RecipeError> {
+    for pair in pairs {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(RecipeError::Syntax(format!(
+                "`{pair}` is not key=value, for instance train.batch=32"
+            )));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        // Numbers, switches and lists parse as TOML; anything else is a word.
+        let parsed = format!("v = {value}").parse::<Table>().ok().and_then(|t| t.get("v").cloned());
+        let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+        table = set_one(table, key, value)?;
+    }
+    Ok(table)
+}
+
+/// Puts a value at a dotted name.
+pub(super) fn set_one(table: Table, key: &str, value: Value) -> Result<Table, RecipeError> {
+    if field(key).is_none() {
+        return Err(unknown(key));
+    }
+    let mut parts = key.rsplit('.');
+    let last = parts.next().unwrap_or(key);
+    let innermost = Table::from_iter([(last.to_owned(), value)]);
+    let over =
+        parts.fold(innermost, |inner, part| Table::from_iter([(part.to_owned(), Value::Table(inner))]));
+    merge(table, over, "")
+}
+
+/// `new` as the type that `old` has: whole numbers are accepted for fractions, nothing else is bent.
+fn fit(key: &str, old: &Value, new: Value) -> Result<Value, RecipeError> {
+    let refuse = |wanted: &str, new: &Value| {
+        let about = field(key).map_or("", |f| f.meaning);
+        Err(range(key, &new.to_string(), &format!("it must be {wanted} ({about})")))
+    };
+    match (old, new) {
+        (Value::Float(_), Value::Integer(i)) => Ok(Value::Float(i as f64)),
+        (Value::Float(_), new @ Value::Float(_)) => Ok(new),
+        (Value::Float(_), new) => refuse("a number", &new),
+        (Value::Integer(_), new @ Value::Integer(_)) => Ok(new),
+        (Value::Integer(_), new) => refuse("a whole number", &new),
+        (Value::Boolean(_), new @ Value::Boolean(_)) => Ok(new),
+        (Value::Boolean(_), new) => refuse("true or false", &new),
+        (Value::String(_), new @ Value::String(_)) => Ok(new),
+        (Value::String(_), new) => refuse("a word", &new),
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            let fitted = old.iter().zip(new).map(|(o, n)| fit(key, o, n)).collect::<Result<_, _>>()?;
+            Ok(Value::Array(fitted))
+        }
+        (Value::Array(old), new) => refuse(&format!("a list of {} numbers", old.len()), &new),
+        (_, new) => refuse("a section", &new),
+    }
+}
+
+fn check_ranges(table: &Table, prefix: &str) -> Result<(), RecipeError> {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => check_ranges(inner, &path)?,
+            Value::Array(items) => items.iter().try_for_each(|item| check_number(&path, item))?,
+            other => check_number(&path, other)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_number(key: &str, value: &Value) -> Result<(), RecipeError> {
+    let number = match value {
+        Value::Integer(i) => *i as f64,
+        Value::Float(x) => *x,
+        _ => return Ok(()),
+    };
+    let Some(field) = field(key) else { return Err(unknown(key)) };
+    let (low, high) = field.range;
+    if (low..=high).contains(&number) {
+        return Ok(());
+    }
+    Err(range(key, &value.to_string(), &format!("allowed is {low} to {high} ({})", field.meaning)))
+}
+
+/// What must hold between fields.
+fn check_together(r: &Recipe) -> Result<(), RecipeError> {
+    let m = &r.model;
+    let multiple = |key: &str, value: usize, of: &str, unit: usize| {
+        if value.is_multiple_of(unit) && value > 0 {
+            return Ok(());
+        }
+        let near = (value / unit).max(1) * unit;
+        let allowed =
+            format!("it must be a multiple of {of} = {unit}, for instance {near} or {}", near + unit);
+        Err(range(key, &value.to_string(), &allowed))
+    };
+    multiple("model.dim", m.dim, "model.heads", m.heads)?;
+    multiple("crops.global_size", r.crops.global_size, "model.patch", m.patch)?;
+    multiple("crops.local_size", r.crops.local_size, "model.patch", m.patch)?;
+    multiple("train.batch", r.train.batch, "train.accumulate", r.train.accumulate)?;
+    for (key, [low, high]) in
+        [("crops.global_scale", r.crops.global_scale), ("crops.local_scale", r.crops.local_scale)]
+    {
+        if low > high {
+            return Err(range(
+                key,
+                &format!("[{low}, {high}]"),
+                "the first number must not be above the second",
+            ));
+        }
+    }
+    if r.mask.ratio_min > r.mask.ratio_max {
+        let allowed = format!("it must not be above mask.ratio_max = {}", r.mask.ratio_max);
+        return Err(range("mask.ratio_min", &r.mask.ratio_min.to_string(), &allowed));
+    }
+    if r.optim.warmup > r.train.iterations {
+        let allowed = format!("it must not be above train.iterations = {}", r.train.iterations);
+        return Err(range("optim.warmup", &r.optim.warmup.to_string(), &allowed));
+    }
+    if r.loss.dino == 0.0 && r.loss.ibot == 0.0 {
+        return Err(range(
+            "loss.dino",
+            "0",
+            "loss.dino and loss.ibot must not both be 0: nothing would be learned",
+        ));
+    }
+    Ok(())
+}
+
+fn range(field: &str, value: &str, allowed: &str) -> RecipeError {
+    RecipeError::Range { field: field.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+}
+
+fn unknown(key: &str) -> RecipeError {
+    let (section, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let same_name: Vec<&str> =
+        FIELDS.iter().map(|f| f.key).filter(|k| k.rsplit('.').next() == Some(last)).collect();
+    let siblings: Vec<&str> = FIELDS
+        .iter()
+        .map(|f| f.key)
+        .filter(|k| !section.is_empty() && k.starts_with(&format!("{section}.")))
+        .collect();
+    let hint = match (same_name.as_slice(), siblings.as_slice()) {
+        ([], []) => "sections are model, crops, mask, head, loss, optim, train, data".to_owned(),
+        ([], siblings) => format!("fields of {section} are {}", siblings.join(", ")),
+        (same, _) => format!("did you mean {}?", same.join(" or ")),
+    };
+    RecipeError::Unknown { field: key.to_owned(), hint }
+}

@@ -1,0 +1,130 @@
+//! All fields of a recipe.
+
+use super::Field;
+
+const fn f(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> Field {
+    Field { key, meaning, unit, range: (low, high), live: false }
+}
+
+/// The same, for a field that does not touch what is computed: it may change while a run goes on.
+const fn live(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> Field {
+    Field { live: true, ..f(key, meaning, unit, low, high) }
+}
+
+const HUGE: f64 = 1e9;
+
+/// All fields, in the order of the file.
+pub const FIELDS: &[Field] = &[
+    f("preset", "Name of the recipe that this one started from", "", 0.0, 0.0),
+    f("model.patch", "Side of a patch", "pixels", 1.0, 64.0),
+    f("model.dim", "Width of a token; a multiple of the heads", "", 1.0, 8192.0),
+    f("model.depth", "Transformer blocks", "", 1.0, 128.0),
+    f("model.heads", "Attention heads", "", 1.0, 128.0),
+    f("model.ffn", "Feed-forward network: mlp or swiglu", "", 0.0, 0.0),
+    f("model.registers", "Register tokens (Darcet et al. 2023)", "", 0.0, 64.0),
+    f("model.layerscale", "Initial gain of the residual branches; 0 for none", "", 0.0, 10.0),
+    f("model.drop_path", "Share of crops that skip a residual branch in training", "", 0.0, 0.95),
+    f("model.interpolate_offset", "Added to the grid when positions are resampled", "patches", 0.0, 1.0),
+    f("model.interpolate_antialias", "Resample positions with antialiasing", "", 0.0, 0.0),
+    f("crops.global_size", "Side of the two global crops; a multiple of the patch", "pixels", 1.0, 4096.0),
+    f("crops.local_size", "Side of the local crops; a multiple of the patch", "pixels", 1.0, 4096.0),
+    f("crops.locals", "Local crops per picture", "", 0.0, 64.0),
+    f("crops.global_scale", "Area of a global crop, from and to", "share of the picture", 1e-4, 1.0),
+    f("crops.local_scale", "Area of a local crop, from and to", "share of the picture", 1e-4, 1.0),
+    f("crops.blur", "Blur probabilities: official (0, 0.9, 0.5) or intended (1, 0.1, 0.5)", "", 0.0, 0.0),
+    f("crops.brightness", "Jitter of the brightness, as a factor of 1 ± this", "", 0.0, 1.0),
+    f("crops.contrast", "Jitter of the contrast, as a factor of 1 ± this", "", 0.0, 1.0),
+    f("crops.saturation", "Jitter of the saturation, as a factor of 1 ± this", "", 0.0, 1.0),
+    f("crops.hue", "Jitter of the hue; 0.5 reaches every colour", "turns", 0.0, 0.5),
+    f("crops.grayscale", "Share of crops without colour", "", 0.0, 1.0),
+    f("crops.solarize", "Share of second global crops that are solarised", "", 0.0, 1.0),
+    f("mask.probability", "Share of global crops that are masked", "", 0.0, 1.0),
+    f("mask.ratio_min", "Smallest masked share of a masked crop", "", 0.0, 1.0),
+    f("mask.ratio_max", "Largest masked share of a masked crop", "", 0.0, 1.0),
+    f("head.prototypes", "Prototypes of the DINO head, K", "", 2.0, 1_048_576.0),
+    f("head.hidden", "Hidden width of the heads", "", 1.0, 65_536.0),
+    f("head.bottleneck", "Width before the prototypes", "", 1.0, 65_536.0),
+    f("head.layers", "Linear layers of the heads' MLP", "", 1.0, 8.0),
+    f("head.separate_ibot", "A head of its own for iBOT", "", 0.0, 0.0),
+    f("head.ibot_prototypes", "Prototypes of a separate iBOT head", "", 2.0, 1_048_576.0),
+    f("head.ibot_bottleneck", "Width before the prototypes of a separate iBOT head", "", 1.0, 65_536.0),
+    f("loss.dino", "Weight of the DINO loss", "", 0.0, 100.0),
+    f("loss.ibot", "Weight of the iBOT loss", "", 0.0, 100.0),
+    f("loss.koleo", "Weight of the KoLeo regulariser", "", 0.0, 100.0),
+    f("loss.centering", "Teacher centering: softmax or sinkhorn-knopp", "", 0.0, 0.0),
+    f(
+        "optim.base_lr",
+        "Peak learning rate for a batch of 1024; scales with the root of the batch",
+        "",
+        0.0,
+        10.0,
+    ),
+    f("optim.min_lr", "Learning rate at the end", "", 0.0, 10.0),
+    f("optim.warmup", "Length of the learning rate's warm-up", "iterations", 0.0, HUGE),
+    f("optim.weight_decay", "Weight decay at the beginning", "", 0.0, 10.0),
+    f("optim.weight_decay_end", "Weight decay at the end", "", 0.0, 10.0),
+    f("optim.layer_decay", "Factor on the learning rate from each block to the one below", "", 0.01, 1.0),
+    f("optim.patch_embed_lr", "Factor on the learning rate of the patch embedding", "", 0.0, 10.0),
+    f("optim.beta1", "AdamW's decay of the first moment", "", 0.0, 0.9999),
+    f("optim.beta2", "AdamW's decay of the second moment", "", 0.0, 0.999999),
+    f(
+        "optim.clip",
+        "Largest gradient norm of the backbone and of each head; 0 for no clipping",
+        "",
+        0.0,
+        HUGE,
+    ),
+    f("optim.freeze_last_layer", "How long the heads' last layers are held", "iterations", 0.0, HUGE),
+    f("optim.momentum", "Momentum of the teacher at the beginning", "", 0.0, 1.0),
+    f("optim.momentum_end", "Momentum of the teacher at the end", "", 0.0, 1.0),
+    f("optim.teacher_temp_start", "Temperature of the teacher at the beginning", "", 0.001, 10.0),
+    f("optim.teacher_temp", "Temperature of the teacher after its warm-up", "", 0.001, 10.0),
+    f("optim.teacher_temp_warmup", "Length of the temperature's warm-up", "iterations", 0.0, HUGE),
+    f("train.iterations", "Length of the run", "iterations", 1.0, HUGE),
+    f("train.batch", "Pictures per step, all parts together", "pictures", 1.0, 65_536.0),
+    f(
+        "train.accumulate",
+        "Parts that a batch is computed in; exact, costs a second student pass",
+        "",
+        1.0,
+        65_536.0,
+    ),
+    f(
+        "train.precision",
+        "Numbers of the residual branches: f32, f16 or bf16; weights stay f32",
+        "",
+        0.0,
+        0.0,
+    ),
+    f(
+        "train.checkpoint_activations",
+        "Keep less of the forward pass and compute it again: less memory, more work",
+        "",
+        0.0,
+        0.0,
+    ),
+    f("train.seed", "Seed of weights, order, crops and masks", "", 0.0, 9e15),
+    live("train.workers", "Threads that prepare pictures; 0 chooses", "", 0.0, 256.0),
+    live("train.report_every", "Iterations between two reports", "iterations", 1.0, HUGE),
+    live(
+        "train.picture_every",
+        "Iterations between two pictures of the watched images; 0 for none",
+        "iterations",
+        0.0,
+        HUGE,
+    ),
+    live(
+        "train.evaluate_every",
+        "Iterations between two k-NN evaluations; 0 for none",
+        "iterations",
+        0.0,
+        HUGE,
+    ),
+    live("train.checkpoint_every", "Iterations between two checkpoints", "iterations", 1.0, HUGE),
+    live("train.keep_checkpoints", "Newest checkpoints that are kept", "", 1.0, 1e6),
+    f("data.path", "A folder of pictures, an IDX file, or `scenes` for the built-in pictures", "", 0.0, 0.0),
+    f("data.labels", "Take the names of subfolders as labels", "", 0.0, 0.0),
+    f("data.scenes", "How many built-in pictures", "pictures", 1.0, 1e8),
+    f("data.scene_size", "Side of the built-in pictures", "pixels", 8.0, 4096.0),
+    f("data.scene_seed", "Seed of the built-in pictures", "", 0.0, 9e15),
+];

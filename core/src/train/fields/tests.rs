@@ -1,0 +1,148 @@
+//! Fields by name: what is accepted, what is refused, and that table, struct and enums agree.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::train::presets;
+
+fn nano_with(pairs: &[&str]) -> Result<Recipe, String> {
+    let pairs: Vec<String> = pairs.iter().map(|s| (*s).to_owned()).collect();
+    Recipe::preset("nano").unwrap().with_overrides(&pairs).map_err(|e| e.to_string())
+}
+
+fn leaves(table: &Table, prefix: &str, out: &mut Vec<String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => leaves(inner, &path, out),
+            _ => out.push(path),
+        }
+    }
+}
+
+#[test]
+fn the_table_and_the_struct_name_the_same_fields() {
+    let mut names = Vec::new();
+    leaves(&to_table(&Recipe::preset("nano").unwrap()).unwrap(), "", &mut names);
+    let mut keys: Vec<&str> = FIELDS.iter().map(|f| f.key).collect();
+    names.sort();
+    keys.sort();
+    assert_eq!(names, keys);
+}
+
+#[test]
+fn values_are_set_by_name() {
+    let r = nano_with(&[
+        "train.batch=8",
+        "loss.centering=softmax",
+        "crops.global_scale=[0.5, 1]",
+        "optim.clip=1",
+    ]);
+    let r = r.unwrap();
+    assert_eq!(r.train.batch, 8);
+    assert_eq!(r.crops.global_scale, [0.5, 1.0]);
+    assert_eq!(r.optim.clip, 1.0);
+}
+
+#[test]
+fn mistakes_name_the_field_and_the_way_out() {
+    for (pair, wanted) in [
+        ("train.bach=8", "fields of train are"),
+        ("batch=8", "did you mean train.batch?"),
+        ("train.batch=0", "allowed is 1 to 65536"),
+        ("train.batch=ten", "must be a whole number"),
+        ("train.batch=1.5", "must be a whole number"),
+        ("model.ffn=gated", "gated"),
+        ("crops.global_size=65", "multiple of model.patch = 8, for instance 64 or 72"),
+        ("optim.base_lr=nan", "allowed is"),
+        ("train.accumulate=5", "multiple of train.accumulate"),
+        ("crops.local_scale=[0.5,0.1]", "must not be above"),
+        ("optim.warmup=1000", "train.iterations"),
+        ("whatever", "key=value"),
+    ] {
+        let message = nano_with(&[pair]).unwrap_err();
+        assert!(message.contains(wanted), "{pair}: {message}");
+    }
+}
+
+#[test]
+fn a_file_changes_its_preset() {
+    let r = Recipe::from_toml("preset = \"tiny\"\n[train]\nbatch = 8\n", &["train.seed=3".into()]).unwrap();
+    assert_eq!((r.preset.as_str(), r.train.batch, r.train.seed, r.model.dim), ("tiny", 8, 3, 192));
+    assert!(
+        Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are nano")
+    );
+    assert!(Recipe::from_toml("[train]\nbatch = ", &[]).is_err());
+    assert!(Recipe::from_toml("[trian]\nbatch = 3", &[]).is_err());
+}
+
+#[test]
+fn every_field_of_every_preset_is_read_and_set_by_its_kind() {
+    for name in presets::NAMES {
+        let recipe = Recipe::preset(name).unwrap();
+        let values = values(&recipe).unwrap();
+        assert!(values.iter().map(|(f, _)| f.key).eq(FIELDS.iter().map(|f| f.key)));
+        for (f, value) in values {
+            assert_eq!(get(&recipe, f.key).as_ref(), Some(&value));
+            assert_eq!(set(&recipe, f.key, value.clone()).unwrap(), recipe, "{name} {}", f.key);
+            let (low, high) = f.range;
+            let wrong = match (kind(f.key).unwrap(), &value) {
+                (Kind::Whole, Value::Integer(_)) => Value::Integer(low as i64 - 1),
+                (Kind::Number, Value::Float(_)) => Value::Float(high + 1.0),
+                (Kind::Pair, Value::Array(pair)) if pair.len() == 2 => Value::Array(vec![Value::Float(0.5)]),
+                (Kind::Switch, Value::Boolean(_)) => Value::Integer(1),
+                (Kind::Choice(words), Value::String(word)) => {
+                    assert!(words.len() > 1 && words.contains(&word.as_str()), "{}: {words:?}", f.key);
+                    for word in words {
+                        let chosen = set(&recipe, f.key, Value::String((*word).to_owned())).unwrap();
+                        assert_eq!(get(&chosen, f.key).unwrap().as_str(), Some(*word));
+                    }
+                    Value::String("none of them".to_owned())
+                }
+                (Kind::Text | Kind::Path, Value::String(_)) => Value::Float(0.5),
+                (kind, value) => panic!("{} is {kind:?} and holds {value}", f.key),
+            };
+            let numeric = matches!(kind(f.key).unwrap(), Kind::Whole | Kind::Number | Kind::Pair);
+            assert_eq!(high > low, numeric, "{}: a range for numbers alone", f.key);
+            assert!(set(&recipe, f.key, wrong.clone()).is_err(), "{name} {} = {wrong}", f.key);
+        }
+    }
+}
+
+#[test]
+fn kinds_and_words_are_those_of_the_struct() {
+    assert_eq!(choices("model.ffn"), ["mlp", "swiglu"]);
+    assert_eq!(choices("crops.blur"), ["official", "intended"]);
+    assert_eq!(choices("loss.centering"), ["softmax", "sinkhorn-knopp"]);
+    assert_eq!(choices("train.precision"), ["f32", "f16", "bf16"]);
+    assert!(choices("train.batch").is_empty());
+    let kinds =
+        ["train.batch", "optim.clip", "crops.local_scale", "data.labels", "preset", "data.path"].map(kind);
+    let wanted = [Kind::Whole, Kind::Number, Kind::Pair, Kind::Switch, Kind::Text, Kind::Path];
+    assert_eq!(kinds, wanted.map(Some));
+    assert_eq!(
+        (kind("train"), kind("train.bach"), get(&Recipe::preset("nano").unwrap(), "train")),
+        (None, None, None)
+    );
+    let message =
+        set(&Recipe::preset("nano").unwrap(), "train.bach", Value::Integer(3)).unwrap_err().to_string();
+    assert!(message.contains("fields of train are"), "{message}");
+}
+
+#[test]
+fn live_fields_are_taken_over_and_others_named() {
+    let live_keys: Vec<&str> = FIELDS.iter().map(|f| f.key).filter(|key| live(key)).collect();
+    let cadence = ["report_every", "picture_every", "evaluate_every", "checkpoint_every", "keep_checkpoints"];
+    let wanted: Vec<String> =
+        ["workers"].iter().chain(&cadence).map(|last| format!("train.{last}")).collect();
+    assert_eq!(live_keys, wanted);
+
+    let now = nano_with(&[]).unwrap();
+    let other =
+        nano_with(&["train.report_every=3", "optim.clip=1", "train.batch=16", "train.workers=2"]).unwrap();
+    let (taken, bound) = take_over(&now, &other).unwrap();
+    assert_eq!(taken, nano_with(&["train.report_every=3", "train.workers=2"]).unwrap());
+    assert_eq!(bound, ["optim.clip", "train.batch"]);
+    let mut broken = now.clone();
+    broken.train.keep_checkpoints = 0;
+    assert!(take_over(&now, &broken).unwrap_err().to_string().contains("train.keep_checkpoints"));
+}

@@ -1,0 +1,237 @@
+//! A run as it lies on disk, followed while another process writes it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::checkpoint;
+use super::film;
+use super::recipe::Recipe;
+use super::run::{Line, RunError, RunFolder, io};
+use super::watch::Kind;
+
+/// What is new in a run's folder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Lines that were added to `metrics.jsonl`.
+    pub lines: Vec<Line>,
+    /// `metrics.jsonl` was written anew, as a run that goes on from an earlier checkpoint does: what was given before
+    /// holds no more, and everything is given again.
+    pub restarted: bool,
+    /// Steps done at the moments of which there are new pictures.
+    pub pictures: Vec<u64>,
+    /// Steps done at new checkpoints.
+    pub checkpoints: Vec<u64>,
+    /// The run has ended: its report is not older than its figures, or there is a checkpoint of the last step. Not
+    /// news but a state: it stays true, until the run goes on.
+    pub finished: bool,
+    /// The recipe, at first and whenever its file was written.
+    pub recipe: Option<Recipe>,
+}
+
+impl Changes {
+    /// Whether there is nothing new.
+    pub fn is_empty(&self) -> bool {
+        *self == Self { finished: self.finished, ..Self::default() }
+    }
+}
+
+/// Length and time of a file: while both stay, nobody has written to it.
+type Stamp = (u64, Option<SystemTime>);
+
+/// Follows a run.
+#[derive(Debug)]
+pub struct Follower {
+    folder: RunFolder,
+    recipe: Option<Stamp>,
+    /// Steps of the whole run.
+    total: u64,
+    metrics: Option<Stamp>,
+    /// Bytes of `metrics.jsonl` that have been given as lines.
+    given: u64,
+    /// The last of these lines: another one in its place means another file.
+    last: Vec<u8>,
+    pictures: Listing,
+    checkpoints: Listing,
+}
+
+/// Direct subfolders of `folder` that hold runs, that which was written to last first.
+pub fn runs_in(folder: &Path) -> Vec<PathBuf> {
+    let subfolders = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut runs: Vec<(Option<SystemTime>, PathBuf)> = subfolders
+        .filter_map(|path| {
+            let run = RunFolder::open(&path).ok()?;
+            let files = [run.metrics_file(), run.recipe_file()];
+            Some((files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max(), path))
+        })
+        .collect();
+    runs.sort();
+    runs.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+impl Follower {
+    /// Starts following the run in `path`; the first [`Follower::poll`] gives all that is there.
+    ///
+    /// # Errors
+    /// When there is no run.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        let folder = RunFolder::open(path).map_err(|_| RunError::NoRun(path.display().to_string()))?;
+        Ok(Self {
+            folder,
+            recipe: None,
+            total: u64::MAX,
+            metrics: None,
+            given: 0,
+            last: Vec::new(),
+            pictures: Listing::default(),
+            checkpoints: Listing::default(),
+        })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// What is new since the last call; of `metrics.jsonl` only what was added is read.
+    ///
+    /// # Errors
+    /// When the folder is gone, or a file of it can't be read. The next call may succeed.
+    pub fn poll(&mut self) -> Result<Changes, RunError> {
+        if !self.folder.path().is_dir() {
+            return Err(RunError::Gone(self.folder.path().display().to_string()));
+        }
+        let known = self.recipe;
+        let mut changes = Changes { recipe: self.new_recipe()?, ..Changes::default() };
+        (changes.lines, changes.restarted) = match self.new_lines() {
+            Ok(new) => new,
+            Err(error) => {
+                // Told with the next call that succeeds.
+                self.recipe = known;
+                return Err(error);
+            }
+        };
+        if changes.restarted {
+            (self.pictures, self.checkpoints) = Default::default();
+            if changes.recipe.is_none() {
+                changes.recipe = self.folder.recipe().ok();
+            }
+        }
+        // The attention is written last: with it all pictures of a moment are there.
+        let whole = |path: &Path| film::iteration(path, Kind::Attention);
+        changes.pictures = self.pictures.update(&self.folder.pictures(), || {
+            let entries = fs::read_dir(self.folder.pictures()).into_iter().flatten().flatten();
+            entries.filter_map(|entry| Some((whole(&entry.path())?, entry.path()))).collect()
+        });
+        changes.checkpoints = self
+            .checkpoints
+            .update(&self.folder.checkpoints(), || checkpoint::list(&self.folder.checkpoints()));
+        changes.finished = self.finished();
+        Ok(changes)
+    }
+
+    fn new_recipe(&mut self) -> Result<Option<Recipe>, RunError> {
+        let now = stamp(&self.folder.recipe_file());
+        // A file that is being replaced is there again in a moment.
+        if now.is_none() || now == self.recipe {
+            return Ok(None);
+        }
+        // One that can't be read is reported once, and again when it was written.
+        self.recipe = now;
+        let recipe = self.folder.recipe()?;
+        self.total = recipe.train.iterations;
+        Ok(Some(recipe))
+    }
+
+    /// Lines that were added, or all lines and true when the file is another one.
+    fn new_lines(&mut self) -> Result<(Vec<Line>, bool), RunError> {
+        let path = self.folder.metrics_file();
+        let Some(now) = stamp(&path) else {
+            let restarted = self.given > 0;
+            (self.metrics, self.given, self.last) = Default::default();
+            return Ok((Vec::new(), restarted));
+        };
+        if self.metrics == Some(now) {
+            return Ok((Vec::new(), false));
+        }
+        let mut file = File::open(&path).map_err(io("read", &path))?;
+        let restarted = !self.goes_on(&mut file).map_err(io("read", &path))?;
+        if restarted {
+            (self.given, self.last) = Default::default();
+        }
+        let mut added = Vec::new();
+        file.seek(SeekFrom::Start(self.given)).map_err(io("read", &path))?;
+        file.read_to_end(&mut added).map_err(io("read", &path))?;
+        self.metrics = Some(now);
+
+        // The rest of a line that is still being written is read with the next lines.
+        let whole = added.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        added.truncate(whole);
+        self.given += whole as u64;
+        let lines: Vec<&[u8]> = added.split_inclusive(|byte| *byte == b'\n').collect();
+        if let Some(line) = lines.last() {
+            self.last = line.to_vec();
+        }
+        Ok((lines.into_iter().filter_map(|line| serde_json::from_slice(line).ok()).collect(), restarted))
+    }
+
+    /// Whether the last line that was given stands where it stood.
+    fn goes_on(&self, file: &mut File) -> std::io::Result<bool> {
+        if file.metadata()?.len() < self.given {
+            return Ok(false);
+        }
+        let mut there = vec![0; self.last.len()];
+        file.seek(SeekFrom::Start(self.given - self.last.len() as u64))?;
+        file.read_exact(&mut there)?;
+        Ok(there == self.last)
+    }
+
+    fn finished(&self) -> bool {
+        let time = |path: PathBuf| stamp(&path).and_then(|(_, time)| time);
+        let report = time(self.folder.report_file());
+        let reported = report.is_some() && report >= time(self.folder.metrics_file());
+        reported || self.checkpoints.seen.keys().any(|iteration| *iteration >= self.total)
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|found| of(&found))
+}
+
+fn of(found: &Metadata) -> Stamp {
+    (found.len(), found.modified().ok())
+}
+
+/// Files of a folder by iteration, and which of them are new or were replaced.
+#[derive(Debug, Default)]
+struct Listing {
+    seen: BTreeMap<u64, Option<SystemTime>>,
+    /// The folder's own time when it was looked into.
+    folder: Option<SystemTime>,
+}
+
+/// A folder's time may be that of two changes; after so long the next change has another.
+const GRAIN: Duration = Duration::from_secs(2);
+
+impl Listing {
+    /// Iterations with new files; does not look into a folder that has not changed.
+    fn update(&mut self, folder: &Path, list: impl FnOnce() -> Vec<(u64, PathBuf)>) -> Vec<u64> {
+        let now = stamp(folder).and_then(|(_, time)| time);
+        if now.is_some() && now == self.folder {
+            return Vec::new();
+        }
+        let settled = |time: &SystemTime| time.elapsed().is_ok_and(|age| age > GRAIN);
+        self.folder = now.filter(settled);
+        let time = |path: PathBuf| stamp(&path).and_then(|(_, time)| time);
+        let found = list().into_iter().map(|(iteration, path)| (iteration, time(path))).collect();
+        let before = std::mem::replace(&mut self.seen, found);
+        let is_new = |(iteration, time): &(&u64, &Option<SystemTime>)| before.get(iteration) != Some(time);
+        self.seen.iter().filter(is_new).map(|(iteration, _)| *iteration).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

@@ -237,12 +237,14 @@ fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &Scale, width: f32) -
 /// What the keyboard or assistive technology asks for.
 fn by_keys(ui: &Ui, response: &Response, number: f64, scale: &Scale) -> Option<f64> {
     let id = response.id;
-    if response.has_focus() {
+    // Asked before: what reads egui's input may not ask egui anything else.
+    let focused = response.has_focus();
+    if focused {
         let filter = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
     }
     ui.input(|input| {
-        let presses = |key| if response.has_focus() { input.num_presses(key) as f64 } else { 0.0 };
+        let presses = |key| if focused { input.num_presses(key) as f64 } else { 0.0 };
         let asked = |action| input.num_accesskit_action_requests(id, action) as f64;
         let ten = if input.modifiers.shift { 10.0 } else { 1.0 };
         let steps = ten * (presses(Key::ArrowRight) - presses(Key::ArrowLeft))

@@ -180,7 +180,8 @@ impl Toasts {
         let hidden = self.standing.len().saturating_sub(SHOWN);
         let (mut chosen, mut focused) = (None, false);
         if hidden > 0 {
-            let all = ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
+            let size = vec2(ui.available_width(), theme::BUTTON);
+            let all = ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 let clear = widgets::button(ui, "", "Dismiss all");
                 widgets::badge(ui, &format!("+{hidden} more"), Tone::Neutral);
                 clear
@@ -258,28 +259,29 @@ fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
         );
         let mut chosen = None;
         let mut focused = false;
-        let middle = width - 20.0 - theme::ROW - 2.0 * space::S;
+        let count = if standing.count > 1 { format!("×{}", standing.count) } else { String::new() };
+        let counted = if count.is_empty() { 0.0 } else { 48.0 };
+        let middle = width - 20.0 - counted - theme::ROW - 2.0 * space::S;
         ui.allocate_ui_with_layout(vec2(middle, theme::ROW), Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(middle);
             ui.add_space(4.0);
             let text = RichText::new(&toast.text).line_height(Some(fonts::LINE));
             ui.add(Label::new(text).selectable(true).wrap());
             ui.add_space(4.0);
-            if toast.action.is_none() && standing.count < 2 {
-                return;
+            if let Some((label, id)) = &toast.action {
+                let offered = widgets::button(ui, "", label);
+                focused |= offered.has_focus();
+                chosen = offered.clicked().then_some(*id);
+                ui.add_space(4.0);
             }
-            ui.horizontal(|ui| {
-                if let Some((label, id)) = &toast.action {
-                    let offered = widgets::button(ui, "", label);
-                    focused |= offered.has_focus();
-                    chosen = offered.clicked().then_some(*id);
-                }
-                if standing.count > 1 {
-                    widgets::badge(ui, &format!("×{}", standing.count), Tone::Neutral);
-                }
-            });
-            ui.add_space(4.0);
         });
+        if !count.is_empty() {
+            let size = vec2(counted - space::S, theme::ROW);
+            ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.set_min_size(size);
+                widgets::badge(ui, &count, Tone::Neutral);
+            });
+        }
         let close = widgets::icon_button(ui, icons::CLOSE, "Dismiss");
         focused |= close.has_focus();
         let escape = focused && ui.input(|input| input.key_pressed(Key::Escape));

@@ -59,7 +59,7 @@ pub fn style(theme: Theme) -> Style {
     let spacing = &mut style.spacing;
     spacing.item_spacing = vec2(space::S, space::S);
     spacing.window_margin = Margin::same(16);
-    spacing.menu_margin = Margin::same(4);
+    spacing.menu_margin = Margin::same(6);
     spacing.button_padding = vec2(10.0, 4.0);
     spacing.indent = 20.0;
     spacing.interact_size = vec2(ROW, ROW);
@@ -87,13 +87,13 @@ fn visuals(theme: Theme, t: &Tokens) -> Visuals {
         weak_text_color: Some(t.muted),
         widgets: Widgets {
             noninteractive: widget(t.panel, t.panel, t.outline, t.text),
-            inactive: widget(t.raised, t.raised, Color32::TRANSPARENT, t.text),
-            hovered: widget(t.hovered, t.hovered, Color32::TRANSPARENT, t.text),
+            inactive: widget(t.pressed, t.raised, Color32::TRANSPARENT, t.text),
+            hovered: widget(t.pressed, t.hovered, Color32::TRANSPARENT, t.text),
             active: WidgetVisuals {
                 bg_stroke: Stroke::new(RING, t.accent),
-                ..widget(t.hovered, t.hovered, t.accent, t.text)
+                ..widget(t.pressed, t.hovered, t.accent, t.text)
             },
-            open: widget(t.hovered, t.hovered, Color32::TRANSPARENT, t.text),
+            open: widget(t.pressed, t.hovered, Color32::TRANSPARENT, t.text),
         },
         // egui draws the frame of a focused text field and the text of a chosen item with this stroke.
         selection: Selection { bg_fill: t.accent_soft, stroke: Stroke::new(RING, t.accent) },

@@ -22,4 +22,7 @@ pub use slider::{Scale, slider_row};
 pub use text::{search_field, text_row};
 
 #[cfg(test)]
+mod specimen;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

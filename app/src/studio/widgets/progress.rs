@@ -39,7 +39,7 @@ fn bar(ui: &mut Ui, fraction: Option<f32>, text: &str, width: f32) -> Response {
     let t = theme::tokens(ui);
     let font = FontId::new(fonts::SMALL, FontFamily::Proportional);
     let line = Rect::from_min_max(rect.min, pos2(rect.right(), rect.bottom() - 10.0));
-    let percent = fraction.map_or(String::new(), |fraction| format!("{:.0}\u{202f}%", 100.0 * fraction));
+    let percent = fraction.map_or(String::new(), |fraction| format!("{:.0}\u{a0}%", 100.0 * fraction));
     let percent = paint::line(ui, &percent, f32::INFINITY, font.clone());
     let room = rect.width() - percent.size().x - space::S;
     let percent_at = rect.right() - percent.size().x;

@@ -35,8 +35,9 @@ pub fn section(ui: &mut Ui, title: &str, default_open: bool, add: impl FnOnce(&m
         paint::ring(ui, &response, wide, t.accent);
     }
     state.show_body_unindented(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
         add(ui);
-        ui.add_space(space::S);
+        ui.add_space(space::XS);
     });
     response
 }

@@ -48,7 +48,7 @@ fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) 
         let on = chosen == Some(index);
         // One stop for the keyboard: the chosen one, or the first where none is.
         let stop = on || (chosen.is_none() && index == 0);
-        let id = ui.scope_id().with(index);
+        let id = ui.unique_id().with(index);
         ids.push(id);
         let mut response = ui.interact(place, id, if stop { Sense::click() } else { Sense::CLICK });
         if response.clicked() {

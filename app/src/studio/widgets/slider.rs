@@ -137,9 +137,9 @@ impl Scale {
 
     fn suffix(&self) -> String {
         match (self.percent, self.unit) {
-            (true, _) => "\u{202f}%".to_owned(),
+            (true, _) => "\u{a0}%".to_owned(),
             (false, "") => String::new(),
-            (false, unit) => format!("\u{202f}{unit}"),
+            (false, unit) => format!("\u{a0}{unit}"),
         }
     }
 }

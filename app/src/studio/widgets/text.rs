@@ -1,7 +1,7 @@
 //! Fields to write into.
 
 use egui::accesskit::Role;
-use egui::{Key, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align2, Key, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::row::{row, with_border};
 use super::{Named, icon_button};
@@ -11,7 +11,10 @@ use crate::studio::theme::{self, ROW, fonts, icons};
 pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String, hint: &str) -> Response {
     row(ui, label, |ui, width| {
         with_border(ui, |ui| {
-            ui.add_sized([width, ROW], TextEdit::singleline(text).hint_text(hint).desired_width(width))
+            ui.add_sized(
+                [width, ROW],
+                TextEdit::singleline(text).hint_text(hint).desired_width(width).align(Align2::LEFT_CENTER),
+            )
         })
     })
 }
@@ -23,9 +26,10 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str) -> Response {
     with_border(ui, |ui| {
         let glass = RichText::new(icons::SEARCH).font(fonts::icon(fonts::ICON)).color(t.muted);
         let filled = !text.is_empty();
-        let edit = TextEdit::singleline(text).hint_text(hint).prefix(glass);
+        let edit = TextEdit::singleline(text).hint_text(hint).prefix(glass).align(Align2::LEFT_CENTER);
         let mut response = ui.add_sized([width, ROW], edit);
-        let mut clear = response.has_focus() && ui.input(|input| input.key_pressed(Key::Escape));
+        // Escape has taken the keyboard away already.
+        let mut clear = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Escape));
         if filled {
             let at =
                 Rect::from_center_size(response.rect.right_center() - vec2(0.5 * ROW, 0.0), vec2(ROW, ROW));

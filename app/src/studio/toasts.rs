@@ -377,7 +377,9 @@ mod tests {
         wait(&mut harness, 20.0);
         assert!(!harness.state().0.is_empty());
         harness.hover_at(egui::pos2(10.0, 10.0));
-        wait(&mut harness, 7.0);
+        wait(&mut harness, 4.0);
+        assert!(!harness.state().0.is_empty(), "the time under the pointer does not count");
+        wait(&mut harness, 3.0);
         assert!(harness.state().0.is_empty());
     }
 

@@ -7,7 +7,7 @@ use super::{Named, paint};
 use crate::studio::theme::{self, BUTTON, ROW, fonts};
 
 /// Between icon and name.
-const GAP: f32 = 8.0;
+const GAP: f32 = 6.0;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Weight {

@@ -45,6 +45,8 @@ impl Named<'_> {
             return response;
         }
         let contents = |ui: &mut egui::Ui| {
+            // A row of text, not of things to click.
+            ui.spacing_mut().interact_size.y = 20.0;
             ui.horizontal(|ui| {
                 ui.label(self.text);
                 if let Some(keys) = &keys {

@@ -7,7 +7,10 @@ use super::paint;
 use crate::studio::theme::{self, ROW, fonts};
 
 const INSET: f32 = 2.0;
+/// Beside each text, where there is room.
 const PADDING: f32 = 12.0;
+/// Beside each text, where there is little.
+const LEAST: f32 = 4.0;
 
 /// One of `items` is chosen. Tab reaches the chosen one, arrow keys move the choice.
 pub fn segmented<T: PartialEq + Clone>(
@@ -26,14 +29,18 @@ pub fn segmented<T: PartialEq + Clone>(
 fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) -> Response {
     let t = theme::tokens(ui);
     let font = FontId::new(fonts::BODY, egui::FontFamily::Proportional);
-    let widths: Vec<f32> = items
+    let texts: Vec<f32> = items
         .iter()
-        .map(|(_, text)| paint::line(ui, text, f32::INFINITY, font.clone()).size().x.ceil() + 2.0 * PADDING)
+        .map(|(_, text)| paint::line(ui, text, f32::INFINITY, font.clone()).size().x.ceil())
         .collect();
-    let wanted = widths.iter().sum::<f32>() + 2.0 * INSET;
-    let width = wanted.min(ui.available_width()).max(2.0 * INSET);
-    // Where there is too little room, each gives up the same share of its own.
-    let share = (width - 2.0 * INSET) / (wanted - 2.0 * INSET).max(1.0);
+    let text = texts.iter().sum::<f32>();
+    let count = items.len() as f32;
+    // Where there is too little room, first the air goes, then each gives up the same share of its own.
+    let room = ui.available_width() - 2.0 * INSET;
+    let air = ((room - text) / (2.0 * count.max(1.0))).floor().clamp(LEAST, PADDING);
+    let wanted = text + 2.0 * air * count;
+    let share = (room / wanted.max(1.0)).clamp(0.0, 1.0);
+    let width = wanted * share + 2.0 * INSET;
     let (rect, mut all) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
     ui.painter().rect_filled(rect, paint::corners(), t.raised);
 
@@ -41,10 +48,10 @@ fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) 
     let mut next = None;
     let mut left = rect.left() + INSET;
     let mut ids = Vec::with_capacity(items.len());
-    for (index, ((_, text), wide)) in items.iter().zip(widths).enumerate() {
-        let place =
-            Rect::from_min_size(pos2(left, rect.top() + INSET), vec2(wide * share, ROW - 2.0 * INSET));
-        left += wide * share;
+    for (index, ((_, text), own)) in items.iter().zip(texts).enumerate() {
+        let wide = (own + 2.0 * air) * share;
+        let place = Rect::from_min_size(pos2(left, rect.top() + INSET), vec2(wide, ROW - 2.0 * INSET));
+        left += wide;
         let on = chosen == Some(index);
         // One stop for the keyboard: the chosen one, or the first where none is.
         let stop = on || (chosen.is_none() && index == 0);
@@ -77,7 +84,7 @@ fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) 
             (false, false) => (egui::Color32::TRANSPARENT, t.muted),
         };
         ui.painter().rect_filled(place, 4.0, ground);
-        let galley = paint::line(ui, text, place.width() - 8.0, font.clone());
+        let galley = paint::line(ui, text, place.width() - 2.0 * LEAST, font.clone());
         let cut = galley.elided;
         paint::text_at(ui, galley.clone(), place.center().x - 0.5 * galley.size().x, place, colour);
         paint::ring(ui, &response, place, t.accent);

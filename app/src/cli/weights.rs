@@ -8,7 +8,7 @@ use dinoscope_core::explore;
 use dinoscope_core::weights::{self, Layout, download};
 
 use super::progress::Progress;
-use super::{Mistake, load};
+use super::Mistake;
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]

@@ -16,9 +16,6 @@ pub enum WindowError {
     /// The GPU or the display refused.
     #[error("the window could not be opened: {0}")]
     Open(String),
-    /// The display refused.
-    #[error(transparent)]
-    Software(#[from] software::SoftwareError),
 }
 
 /// Size of the first window, in points.
@@ -74,5 +71,5 @@ fn software(beginning: Beginning) -> Result<(), WindowError> {
     let build = |ctx: &egui::Context| -> Box<dyn Stage> {
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
-    Ok(software::run(TITLE, SIZE, icon(), build)?)
+    software::run(TITLE, SIZE, icon(), build).map_err(|error| WindowError::Open(error.to_string()))
 }

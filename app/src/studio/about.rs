@@ -9,7 +9,7 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
     if !house.about {
         return;
     }
-    let response = egui::Modal::new(egui::Id::new("about")).show(ctx, |ui| {
+    let response = egui::Modal::new(egui::Id::unique("about")).show(ctx, |ui| {
         ui.set_width(440.0);
         ui.label(theme::heading("Dinoscope"));
         ui.label("Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.");

@@ -77,7 +77,7 @@ fn explore_tree() -> Tree<Pane> {
         tiles.insert_tab_tile(vec![pane])
     });
     let root = linear(&mut tiles, LinearDir::Horizontal, &[(gallery, 0.16), (picture, 0.62), (view, 0.22)]);
-    Tree::new("explore", root, tiles)
+    Tree::new(egui::Id::unique("explore tiles"), root, tiles)
 }
 
 fn train_tree() -> Tree<Pane> {
@@ -89,7 +89,7 @@ fn train_tree() -> Tree<Pane> {
         });
     let right = linear(&mut tiles, LinearDir::Vertical, &[(health, 0.42), (curves, 0.58)]);
     let root = linear(&mut tiles, LinearDir::Horizontal, &[(recipe, 0.24), (watched, 0.44), (right, 0.32)]);
-    Tree::new("train", root, tiles)
+    Tree::new(egui::Id::unique("train tiles"), root, tiles)
 }
 
 /// Whether every panel is there once; a tree from another version is not worth keeping.

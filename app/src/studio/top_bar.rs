@@ -71,7 +71,7 @@ fn device_menu(ui: &mut egui::Ui, house: &mut House) {
     let short: String = if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
     let button = egui::Button::new(format!("{icon}  {short}"));
     let response = ui.add(button);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, format!("Device: {name}")));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));
     egui::Popup::menu(&response).show(|ui| {
         ui.set_min_width(280.0);
         widgets::hint(ui, "What computes. What is running stays where it is.");

@@ -228,7 +228,7 @@ impl Gallery {
             && let Some(at) = self.chosen.and_then(|id| self.places.get(&id))
         {
             let top = (at / columns) as f32 * (side + GAP);
-            let id = egui::Id::new("gallery scroll");
+            let id = egui::Id::unique("gallery scroll");
             let seen: Option<(f32, f32)> = ui.data(|data| data.get_temp(id));
             if seen.is_none_or(|(from, to)| top < from || top + side > to) {
                 scroll = scroll.vertical_scroll_offset((top - side).max(0.0));
@@ -249,8 +249,8 @@ impl Gallery {
                 });
             }
         });
-        let offset = output.state.offset.y;
-        let id = egui::Id::new("gallery scroll");
+        let offset = output.state.clamped_offset().y;
+        let id = egui::Id::unique("gallery scroll");
         ui.data_mut(|data| data.insert_temp(id, (offset, offset + output.inner_rect.height())));
         for id in &visible {
             if let Some((_, used)) = self.thumbs.get_mut(id) {
@@ -285,7 +285,7 @@ impl Gallery {
         let chosen = self.chosen == Some(item.id);
         let marked = self.selected.contains(&item.id);
         response.widget_info(|| {
-            egui::WidgetInfo::selected(egui::WidgetType::SelectableLabel, true, chosen, item.name.clone())
+            egui::WidgetInfo::selected(egui::Role::Button, true, chosen, item.name.clone())
         });
         let painter = ui.painter();
         let radius = CornerRadius::same(theme::RADIUS);

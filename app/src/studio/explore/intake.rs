@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use dinoscope_core::data::augment::resize_to;
 use dinoscope_core::data::source::{folder, scenes};
 use dinoscope_core::data::{DataError, Picture, decode};

@@ -10,7 +10,7 @@ pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
         return;
     }
     let focused = ctx.memory(|memory| memory.focused().is_some());
-    let mut pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    let pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
     for (key, panel) in [
         (Key::Num1, Panel::Pca),
         (Key::Num2, Panel::Attention),

@@ -367,7 +367,7 @@ pub fn drop_hint(ctx: &egui::Context) {
     }
     let t = theme::tokens(ctx);
     let screen = ctx.content_rect();
-    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop hint"));
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop hint"));
     let painter = ctx.layer_painter(layer);
     painter.rect_filled(screen, 0, t.drop_shade);
     let frame = screen.shrink(16.0);

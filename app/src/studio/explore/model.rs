@@ -33,7 +33,7 @@ impl Explore {
         let width = ui.available_width();
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL)).truncate().min_size(egui::vec2(width, 32.0));
         let response = ui.add(button);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::ComboBox, true, format!("Model: {name}")));
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
         egui::Popup::menu(&response).show(|ui| {
             ui.set_min_width(260.0);
             if ui.button("Starter weights").clicked() {

@@ -69,7 +69,7 @@ impl Explore {
                 "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
             );
             ui.add_space(space::M);
-            let width = 4.0 * 150.0;
+            let width: f32 = 600.0;
             ui.allocate_ui(vec2(width.min(ui.available_width()), 40.0), |ui| {
                 ui.horizontal_wrapped(|ui| {
                     self.open_buttons(ui, house);
@@ -102,7 +102,7 @@ impl Explore {
             .hint_text("… or type the path of a picture or folder")
             .desired_width(f32::INFINITY);
         let response = ui.add(field);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::TextEdit, true, "Path to open"));
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
             let path = std::path::PathBuf::from(std::mem::take(&mut self.path).trim());
@@ -130,7 +130,7 @@ impl Explore {
             }
             false => (place, None),
         };
-        let response = ui.interact(place, ui.id().with(name), Sense::click_and_drag());
+        let response = ui.interact(place, ui.scope_id().with(name), Sense::click_and_drag());
         response.widget_info(|| {
             let what = match self.settings.panel {
                 Panel::Pca => "principal components",
@@ -138,7 +138,7 @@ impl Explore {
                 Panel::Similarity => "similarity",
                 Panel::Match => "matches",
             };
-            egui::WidgetInfo::labeled(egui::WidgetType::Image, true, format!("{name}: {title}, {what}"))
+            egui::WidgetInfo::labeled(egui::Role::Image, true, format!("{name}: {title}, {what}"))
         });
         let placed = self.canvas.placed(main, size);
         let other = beside.map(|beside| self.canvas.placed(beside, size));

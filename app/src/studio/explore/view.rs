@@ -172,7 +172,7 @@ impl Explore {
         let t = theme::tokens(ui.ctx());
         let chosen = self.settings.head == head;
         let (rect, response) = ui.allocate_exact_size(size + vec2(0.0, 18.0), Sense::click());
-        response.widget_info(|| egui::WidgetInfo::selected(egui::WidgetType::RadioButton, true, chosen, name));
+        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, name));
         let map = egui::Rect::from_min_size(rect.min, size);
         let painter = ui.painter();
         painter.rect_filled(map, 3, t.raised);

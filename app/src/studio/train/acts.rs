@@ -1,0 +1,319 @@
+//! What a person asks for in one of the panels, and how it is done.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dinoscope_core::device::{self, Chosen};
+use dinoscope_core::explore::ModelSource;
+use dinoscope_core::train::{Recipe, fields};
+
+use super::draft::Draft;
+use super::follow::Followed;
+use super::session::{Place, Plan, Session};
+use super::state::Phase;
+use super::work::Work;
+use super::{Banner, Focus, Train};
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::widgets::Tone;
+
+/// Which device computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The one that the house has chosen.
+    Chosen,
+    /// The processor.
+    Processor,
+}
+
+/// Something that a person asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Starts a run with the recipe.
+    Start,
+    /// Goes on with the run in this folder from its newest checkpoint.
+    GoOn(PathBuf, On),
+    /// Holds after the step.
+    Pause,
+    /// Goes on.
+    Resume,
+    /// Finishes the step, saves, ends.
+    Stop,
+    /// Saves after the step.
+    Checkpoint,
+    /// A field changes in the run that goes on.
+    Live(&'static str),
+    /// Looks with the model of a checkpoint.
+    LookWith(PathBuf),
+    /// Shows a file with whatever the system has for it.
+    Open(PathBuf),
+    /// Follows the run in this folder; in all panels, or its curves beside those of others.
+    Follow(PathBuf, bool),
+    /// Shows the curves of a followed run no more.
+    Unfollow(PathBuf),
+    /// Shows another run in all panels.
+    Focus(Focus),
+    /// Asks the person for something.
+    Ask(Purpose, String),
+    /// Puts the message away.
+    Dismiss,
+    /// Looks for runs again.
+    LookForRuns,
+}
+
+impl Train {
+    /// Does what was asked for.
+    pub(super) fn carry_out(&mut self, ctx: &egui::Context, house: &mut House, act: Act) {
+        match act {
+            Act::Start => self.start(house),
+            Act::GoOn(folder, on) => self.go_on(house, &folder, on),
+            Act::Pause => self.with_own(|own| own.pause()),
+            Act::Resume => self.with_own(|own| own.resume()),
+            Act::Stop => self.with_own(Session::stop),
+            Act::Checkpoint => {
+                self.asked_checkpoint = true;
+                self.with_own(|own| own.checkpoint());
+            }
+            Act::Live(key) => self.change_live(key),
+            Act::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
+            Act::Open(path) => ctx.open_url(egui::OpenUrl::new_tab(address(&path))),
+            Act::Follow(path, whole) => self.follow(&path, whole),
+            Act::Unfollow(path) => {
+                self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)
+            }
+            Act::Focus(focus) => self.set_focus(focus),
+            Act::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
+            Act::Dismiss => self.banner = None,
+            Act::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
+        }
+    }
+
+    fn with_own(&mut self, tell: impl FnOnce(&mut Session)) {
+        if let Some(own) = &mut self.own {
+            tell(own);
+        }
+    }
+
+    /// Starts a run with what stands in the recipe pane.
+    fn start(&mut self, house: &mut House) {
+        if self.own.as_ref().is_some_and(Session::is_going) {
+            house.toasts.watch("A run is going on: stop it before another one starts.");
+            return;
+        }
+        let recipe = match self.draft.recipe() {
+            Ok(recipe) => Recipe::clone(recipe),
+            Err(reason) => {
+                house.toasts.bad(reason);
+                return;
+            }
+        };
+        let place = Place::Below(self.root.path());
+        self.begin_plan(house, recipe, place, false, On::Chosen);
+    }
+
+    /// Goes on with a run on disk, with the recipe that lies there.
+    fn go_on(&mut self, house: &mut House, folder: &Path, on: On) {
+        if self.own.as_ref().is_some_and(Session::is_going) {
+            house.toasts.watch("A run is going on: stop it before another one starts.");
+            return;
+        }
+        let recipe = self.view_of(folder).and_then(|view| view.recipe.clone());
+        match recipe {
+            Some(recipe) => {
+                self.begin_plan(house, Recipe::clone(&recipe), Place::Folder(folder.to_owned()), true, on);
+            }
+            None => house.toasts.bad(format!("The recipe in {} can't be read.", folder.display())),
+        }
+    }
+
+    pub(super) fn begin_plan(
+        &mut self,
+        house: &mut House,
+        recipe: Recipe,
+        place: Place,
+        resume: bool,
+        on: On,
+    ) {
+        let device: Chosen = match on {
+            On::Chosen => house.devices.chosen.clone(),
+            On::Processor => device::cpu(None),
+        };
+        let watch = self.watch_wish.clone();
+        ::log::info!("starting a run of {} on {}", recipe.preset, device.name);
+        self.own = Some(Session::begin(Plan { recipe, place, resume, device, watch }, &self.wake));
+        self.banner = None;
+        self.asked_checkpoint = false;
+        self.watched.timeline.follow();
+        self.set_focus(Focus::Own);
+    }
+
+    /// A field of the recipe pane, in the run that goes on.
+    fn change_live(&mut self, key: &'static str) {
+        let Some(own) = &mut self.own else { return };
+        let (Some(now), Ok(wanted)) = (own.view.recipe.clone(), self.draft.recipe()) else { return };
+        let (Some(value), true) = (fields::get(wanted, key), fields::live(key)) else { return };
+        if fields::get(&now, key).as_ref() == Some(&value) {
+            return;
+        }
+        if let Ok(recipe) = fields::set(&now, key, value) {
+            own.change(&recipe);
+        }
+    }
+
+    /// Follows a run on disk.
+    pub(super) fn follow(&mut self, path: &Path, whole: bool) {
+        if self.own.as_ref().is_some_and(|own| own.view.folder == path) {
+            self.set_focus(Focus::Own);
+            return;
+        }
+        let at = self.followed.iter().position(|followed| followed.view.folder == path);
+        let at = at.unwrap_or_else(|| {
+            self.followed.push(Followed::new(path, &self.wake));
+            self.followed.len() - 1
+        });
+        if let Some(followed) = self.followed.get_mut(at) {
+            followed.shown = true;
+        }
+        if whole {
+            self.set_focus(Focus::Followed(path.to_owned()));
+        }
+    }
+
+    fn set_focus(&mut self, focus: Focus) {
+        if self.focus != focus {
+            self.watched.timeline.follow();
+        }
+        self.focus = focus;
+    }
+
+    /// Answers of the system's dialogs.
+    pub(super) fn take_answers(&mut self, house: &mut House) {
+        let dialogs = house.dialogs.clone();
+        let one = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
+        if let Some(folder) = one(Purpose::TrainingData) {
+            self.draft.set("data.path", folder.to_string_lossy());
+            self.lookup.again();
+        }
+        if let Some(folder) = one(Purpose::FollowRun) {
+            self.follow(&folder, true);
+        }
+        if let Some(file) = one(Purpose::OpenRecipe) {
+            let read = move || {
+                let text = std::fs::read_to_string(&file)
+                    .map_err(|e| format!("can't read {}: {e}", file.display()))?;
+                Recipe::from_toml(&text, &[]).map_err(|e| format!("{}: {e}", file.display()))
+            };
+            self.reading = Some(Work::ask("recipe", &self.wake, move |_| read()));
+        }
+        if let Some(file) = one(Purpose::SaveRecipe) {
+            self.save_recipe(house, file);
+        }
+        if let Some(file) = one(Purpose::SaveFilm) {
+            self.watched.export.write_gif(self.focused_folder(), file, &self.wake);
+        }
+        if let Some(folder) = one(Purpose::SaveFrames) {
+            self.watched.export.copy_pictures(self.focused_folder(), folder, &self.wake);
+        }
+    }
+
+    fn save_recipe(&mut self, house: &mut House, file: PathBuf) {
+        let text = match self.draft.recipe().map(|recipe| recipe.to_toml().map_err(|e| e.to_string())) {
+            Ok(Ok(text)) => text,
+            Ok(Err(reason)) | Err(reason) => {
+                house.toasts.bad(reason);
+                return;
+            }
+        };
+        let write = move || {
+            let said = format!("Saved {}", file.display());
+            std::fs::write(&file, text)
+                .map(|()| said)
+                .map_err(|e| format!("can't write {}: {e}", file.display()))
+        };
+        self.saving = Some(Work::ask("recipe", &self.wake, move |_| write()));
+    }
+
+    /// What files that were read or written have come to.
+    pub(super) fn hear_files(&mut self, house: &mut House) {
+        if let Some(work) = &mut self.reading {
+            match work.hear() {
+                Some(Ok(recipe)) => {
+                    self.reading = None;
+                    match Draft::of(&recipe) {
+                        Ok(draft) => self.draft = draft,
+                        Err(error) => house.toasts.bad(error.to_string()),
+                    }
+                }
+                Some(Err(reason)) => {
+                    self.reading = None;
+                    house.toasts.bad(reason);
+                }
+                None if work.over() => self.reading = None,
+                None => {}
+            }
+        }
+        if let Some(work) = &mut self.saving {
+            match work.hear() {
+                Some(Ok(said)) => house.toasts.good(said),
+                Some(Err(reason)) => house.toasts.bad(reason),
+                None => {}
+            }
+            if work.over() {
+                self.saving = None;
+            }
+        }
+    }
+
+    /// What to do after a run of ours has ended too early: nothing is lost, and here are the ways on.
+    pub(super) fn banner_of_failure(&self) -> Option<Banner> {
+        let own = self.own.as_ref()?;
+        let Phase::Failed(failure) = &own.view.phase else { return None };
+        let folder = own.view.folder.clone();
+        let kept = own.view.newest_checkpoint().map(|(step, _)| step);
+        let (kept, mut ways) = match kept {
+            Some(step) => (
+                format!("The run is kept in {}, with everything up to step {step}.", folder.display()),
+                vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
+            ),
+            None => (format!("What was written is kept in {}.", folder.display()), Vec::new()),
+        };
+        if failure.device && !ways.is_empty() {
+            ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));
+        }
+        Some(Banner { tone: Tone::Bad, text: format!("{}\n{kept}", failure.text), ways })
+    }
+
+    /// The recipe in the pane, shared.
+    pub(super) fn drafted(&self) -> Option<Arc<Recipe>> {
+        self.draft.recipe().ok().cloned()
+    }
+}
+
+/// A path as a browser takes it.
+fn address(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut text = String::from("file://");
+    let shown = path.to_string_lossy().replace('\\', "/");
+    if !shown.starts_with('/') {
+        text.push('/');
+    }
+    for byte in shown.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' | b':' => {
+                text.push(char::from(byte));
+            }
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_addresses() {
+        assert_eq!(address(Path::new("/a b/ü?.html")), "file:///a%20b/%C3%BC%3F.html");
+    }
+}

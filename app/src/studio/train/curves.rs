@@ -1,0 +1,186 @@
+//! The curves pane: groups of charts, how they are drawn, and which runs they show.
+
+use std::path::Path;
+
+use egui::{Ui, vec2};
+
+use super::acts::Act;
+use super::charts::{Chart, Extra, GROUPS, Group};
+use super::follow::Shelf;
+use super::plot::{self, Drawing, Window};
+use super::state::RunView;
+use super::traces::{self, Look, Smoother};
+use super::{readout, runs_menu, words};
+use crate::studio::theme::{icons, space};
+use crate::studio::widgets::{self, Scale};
+
+/// Lowest that a plot is still read.
+const LOWEST: f32 = 96.0;
+/// Narrowest that a plot is still read.
+const NARROWEST: f32 = 280.0;
+
+/// What the pane keeps.
+pub struct Curves {
+    group: Group,
+    /// Which chart of the group, where there is no room for all.
+    chart: usize,
+    smoothing: f64,
+    log: bool,
+    /// What is seen of the steps; the same in all charts of a group.
+    steps: Option<(f64, f64)>,
+    /// What is seen of the values, by chart.
+    values: Vec<Option<(f64, f64)>>,
+    pointed: Option<f64>,
+    smoother: Smoother,
+}
+
+impl Default for Curves {
+    fn default() -> Self {
+        Self {
+            group: Group::Loss,
+            chart: 0,
+            smoothing: 0.8,
+            log: false,
+            steps: None,
+            values: Vec::new(),
+            pointed: None,
+            smoother: Smoother::default(),
+        }
+    }
+}
+
+/// What the pane shows.
+pub struct Shown<'a> {
+    /// Runs, that of the other panels first.
+    pub runs: Vec<&'a RunView>,
+    /// Runs of the folder of runs.
+    pub shelf: &'a Shelf,
+    /// Folders of the runs whose curves are shown beside the first.
+    pub beside: Vec<&'a Path>,
+}
+
+impl Curves {
+    /// Draws the pane.
+    pub fn ui(&mut self, ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+        let before = self.group;
+        widgets::segmented(ui, "Figures", &mut self.group, &GROUPS);
+        if before != self.group {
+            (self.steps, self.chart) = (None, 0);
+            self.values.clear();
+        }
+        self.tools(ui, shown, acts);
+        if shown.runs.is_empty() {
+            ui.add_space(ui.available_height() * 0.1);
+            widgets::empty_state(ui, icons::CURVES, "No curves yet", "They grow while a run goes on.");
+            return;
+        }
+        let charts = self.group.charts();
+        self.values.resize(charts.len(), None);
+        let area = ui.available_size();
+        let columns = ((area.x / NARROWEST).floor() as usize).clamp(1, 2).min(charts.len());
+        let rows = charts.len().div_ceil(columns);
+        let each = vec2(area.x / columns as f32, area.y / rows as f32);
+        let mut pointed = None;
+        if each.y >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S {
+            let size = vec2((area.x - space::M * (columns - 1) as f32) / columns as f32, each.y - space::S);
+            for row in 0..rows {
+                ui.horizontal_top(|ui| {
+                    ui.spacing_mut().item_spacing.x = space::M;
+                    for number in (row * columns..(row + 1) * columns).take_while(|n| *n < charts.len()) {
+                        ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::Min), |ui| {
+                            ui.set_width(size.x);
+                            pointed = self.chart(ui, shown, number, size.y).or(pointed);
+                        });
+                    }
+                });
+            }
+        } else {
+            let items: Vec<(usize, String)> =
+                charts.iter().enumerate().map(|(i, chart)| (i, chart.title.to_owned())).collect();
+            widgets::choice_row(ui, "Chart", &mut self.chart, &items);
+            let height = ui.available_height();
+            pointed = self.chart(ui, shown, self.chart.min(charts.len() - 1), height);
+        }
+        if self.pointed != pointed {
+            self.pointed = pointed;
+            ui.ctx().request_repaint();
+        }
+    }
+
+    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+        ui.horizontal(|ui| {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                runs_menu::ui(ui, shown, acts);
+                let zoomed = self.steps.is_some() || self.values.iter().any(Option::is_some);
+                let whole = |ui: &mut Ui| widgets::icon_button(ui, icons::ZOOM_FIT, "Show the whole run");
+                if ui.add_enabled_ui(zoomed, whole).inner.clicked() {
+                    self.steps = None;
+                    self.values.clear();
+                }
+                widgets::toggle_icon(ui, icons::CURVE_UP, "Logarithmic values", &mut self.log);
+                let width = ui.available_width();
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    ui.set_width(width);
+                    let smooth = !matches!(self.group, Group::Schedules | Group::Accuracy);
+                    ui.add_enabled_ui(smooth, |ui| {
+                        let scale = Scale::new(0.0..=0.99).step(0.01);
+                        widgets::slider_row(ui, "Smoothing", &mut self.smoothing, &scale);
+                    });
+                });
+            });
+        });
+    }
+
+    /// One chart with its title and its values. The step that is pointed at in it.
+    fn chart(&mut self, ui: &mut Ui, shown: &Shown<'_>, number: usize, height: f32) -> Option<f64> {
+        let chart: &Chart = self.group.charts().get(number)?;
+        ui.spacing_mut().item_spacing.y = space::XS;
+        let extent = traces::extent(chart, &shown.runs);
+        let width = ui.available_width();
+        let look = Look {
+            smoothing: self.smoothing,
+            seen: self.steps.unwrap_or(extent),
+            columns: (width.max(32.0) as usize).min(4000),
+            pointed: self.pointed,
+        };
+        let all = traces::traces(chart, &shown.runs, &mut self.smoother, &look);
+        let by_run = shown.runs.len() > 1 && chart.curves.len() == 1;
+        let step = match (self.pointed, chart.extra) {
+            (Some(step), _) => format!("step {}", words::count(step.max(0.0).round() as u64)),
+            (None, Extra::Schedule) => "now".to_owned(),
+            (None, _) => "newest".to_owned(),
+        };
+        let top = ui.cursor().top();
+        readout::title(ui, chart.title, chart.note, &step);
+        readout::ui(ui, &all, by_run, chart.unit);
+        let room = height - (ui.cursor().top() - top);
+        if all.iter().all(|trace| trace.line.is_empty()) {
+            ui.allocate_ui(vec2(width, room.max(24.0)), |ui| widgets::hint(ui, "Nothing was reported yet."));
+            return None;
+        }
+        let mut window = Window { steps: self.steps, values: self.values.get(number).copied().flatten() };
+        let now = shown.runs.first().filter(|_| chart.extra == Extra::Schedule).map(|run| run.done as f64);
+        let title = format!("{} by step", chart.title);
+        let touched = plot::show(
+            ui,
+            &Drawing {
+                id: chart.title,
+                title: &title,
+                traces: &all,
+                extent,
+                log: self.log,
+                unit: chart.unit,
+                now,
+                pointed: self.pointed,
+                by_run,
+                size: vec2(width, room.max(48.0)),
+            },
+            &mut window,
+        );
+        self.steps = window.steps;
+        if let Some(values) = self.values.get_mut(number) {
+            *values = window.values;
+        }
+        touched.pointed
+    }
+}

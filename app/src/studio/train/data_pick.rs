@@ -1,0 +1,97 @@
+//! Which pictures are trained on, and whether they are there: looked up in the background.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dinoscope_core::data::source::Source;
+use dinoscope_core::train::{Recipe, sources};
+
+use super::work::{Wake, Work};
+
+/// What the folder or the built-in pictures turned out to hold.
+#[derive(Clone)]
+pub struct Found {
+    /// For a person: `1200 built-in scenes`, `3512 pictures from …, 12 classes`.
+    pub description: String,
+    /// The pictures.
+    pub train: Arc<dyn Source>,
+    /// Whether k-NN can be measured.
+    pub labelled: bool,
+}
+
+/// What pictures are found by: everything that decides them.
+#[derive(Clone, Debug, PartialEq)]
+struct Address {
+    path: String,
+    labels: bool,
+    scenes: (usize, usize, u64),
+}
+
+impl Address {
+    fn of(recipe: &Recipe) -> Self {
+        let data = &recipe.data;
+        let scenes = (data.scenes, data.scene_size, data.scene_seed);
+        Self { path: data.path.clone(), labels: data.labels, scenes }
+    }
+}
+
+/// Looks pictures up.
+#[derive(Default)]
+pub struct Lookup {
+    address: Option<Address>,
+    found: Option<Result<Found, String>>,
+    work: Option<Work<Result<Found, String>>>,
+}
+
+impl Lookup {
+    /// Looks for the pictures of a recipe, unless that was done.
+    pub fn look(&mut self, recipe: &Recipe, wake: &Wake) {
+        let address = Address::of(recipe);
+        if self.address.as_ref() == Some(&address) {
+            return;
+        }
+        (self.address, self.found) = (Some(address), None);
+        let recipe = recipe.clone();
+        self.work = Some(Work::ask("data", wake, move |_| find(&recipe)));
+    }
+
+    /// Looks again: the folder may have changed.
+    pub fn again(&mut self) {
+        self.address = None;
+    }
+
+    /// Takes in what was found.
+    pub fn listen(&mut self) {
+        let Some(work) = &mut self.work else { return };
+        match work.hear() {
+            Some(found) => (self.found, self.work) = (Some(found), None),
+            None if work.over() => {
+                self.found = Some(Err("the pictures can't be looked up".to_owned()));
+                self.work = None;
+            }
+            None => {}
+        }
+    }
+
+    /// What was found; nothing while it is being looked up.
+    pub fn found(&self) -> Option<Result<&Found, &str>> {
+        self.found.as_ref().map(|found| found.as_ref().map_err(String::as_str))
+    }
+}
+
+fn find(recipe: &Recipe) -> Result<Found, String> {
+    let sources = sources::open(recipe).map_err(|e| e.to_string())?;
+    let classes = sources.train.classes().len();
+    let description = match (recipe.data.path.as_str(), classes) {
+        ("scenes", _) => format!("{}, drawn as they are needed", sources.description),
+        (path, 0) => format!("{} pictures in {}", sources.train.len(), short(path)),
+        (path, classes) => format!("{} pictures in {}, {classes} classes", sources.train.len(), short(path)),
+    };
+    Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
+}
+
+/// The last part of a path.
+pub fn short(path: &str) -> String {
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| path.to_owned())
+}

@@ -1,0 +1,143 @@
+//! The past of the watched pictures as a film to hand on: a GIF, or its pictures one by one.
+
+use std::path::PathBuf;
+
+use dinoscope_core::train::film::{export_gif, export_pngs, frames};
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::watch::Kind;
+use egui::Ui;
+
+use super::acts::Act;
+use super::work::{Voice, Wake, Work};
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{icons, space};
+use crate::studio::toasts::Toasts;
+use crate::studio::widgets;
+
+/// Longest side of a film.
+const LONGEST: u32 = 800;
+
+enum Said {
+    Done(usize, usize),
+    Over(Result<String, String>),
+}
+
+/// A film on its way to disk.
+pub struct Export {
+    kind: Kind,
+    per_second: u8,
+    work: Option<Work<Said>>,
+    progress: (usize, usize),
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self { kind: Kind::Pca, per_second: 5, work: None, progress: (0, 0) }
+    }
+}
+
+impl Export {
+    /// Writes a GIF.
+    pub fn write_gif(&mut self, run: Option<PathBuf>, mut file: PathBuf, wake: &Wake) {
+        if file.extension().is_none() {
+            file.set_extension("gif");
+        }
+        let frame_ms = 1000 / u32::from(self.per_second.max(1));
+        self.start(run, wake, move |films, voice, stopped| {
+            let total = films.len();
+            let mut progress = |done| {
+                voice.say(Said::Done(done, total));
+                !stopped()
+            };
+            let made = export_gif(&films, &file, frame_ms, LONGEST, &mut progress);
+            made.map(|()| format!("Film saved as {}", file.display())).map_err(|e| e.to_string())
+        });
+    }
+
+    /// Copies the pictures into a folder.
+    pub fn copy_pictures(&mut self, run: Option<PathBuf>, folder: PathBuf, wake: &Wake) {
+        self.start(run, wake, move |films, voice, stopped| {
+            let total = films.len();
+            let mut progress = |done| {
+                voice.say(Said::Done(done, total));
+                !stopped()
+            };
+            let made = export_pngs(&films, &folder, &mut progress);
+            made.map(|()| format!("{total} pictures saved in {}", folder.display()))
+                .map_err(|e| e.to_string())
+        });
+    }
+
+    fn start(
+        &mut self,
+        run: Option<PathBuf>,
+        wake: &Wake,
+        make: impl FnOnce(Vec<(u64, PathBuf)>, &Voice<Said>, &dyn Fn() -> bool) -> Result<String, String>
+        + Send
+        + 'static,
+    ) {
+        let Some(run) = run else { return };
+        let kind = self.kind;
+        self.progress = (0, 0);
+        self.work = Some(Work::start("film", wake, move |voice, stop| {
+            let made = RunFolder::open(&run).map_err(|e| e.to_string()).and_then(|run| {
+                let stopped = || stop.asked();
+                make(frames(&run, kind), voice, &stopped)
+            });
+            let told = if stop.asked() { Ok("The film was given up.".to_owned()) } else { made };
+            voice.say(Said::Over(told));
+        }));
+    }
+
+    /// Takes in how far it is.
+    pub fn listen(&mut self, toasts: &mut Toasts) {
+        let Some(work) = &mut self.work else { return };
+        while let Some(said) = work.hear() {
+            match said {
+                Said::Done(done, total) => self.progress = (done, total),
+                Said::Over(Ok(told)) => toasts.good(told),
+                Said::Over(Err(reason)) => toasts.bad(reason),
+            }
+        }
+        if work.over() {
+            self.work = None;
+        }
+    }
+
+    /// The button and, while a film is being made, how far it is.
+    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, acts: &mut Vec<Act>) {
+        let button = |ui: &mut Ui| widgets::icon_button(ui, icons::MAKE_FILM, "Save as a film");
+        let response = ui.add_enabled_ui(there && self.work.is_none(), button).inner;
+        egui::Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+            |ui| {
+                ui.set_min_width(240.0);
+                widgets::segmented(
+                    ui,
+                    "What the film shows",
+                    &mut self.kind,
+                    &[(Kind::View, "Picture"), (Kind::Pca, "PCA"), (Kind::Attention, "Attention")],
+                );
+                widgets::segmented(ui, "Pictures a second", &mut self.per_second, &super::timeline::SPEEDS);
+                ui.add_space(space::XS);
+                if widgets::button(ui, icons::FILM, "GIF …").clicked() {
+                    acts.push(Act::Ask(Purpose::SaveFilm, format!("{run}-{}.gif", self.kind.name())));
+                    ui.close();
+                }
+                if widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked() {
+                    acts.push(Act::Ask(Purpose::SaveFrames, String::new()));
+                    ui.close();
+                }
+            },
+        );
+    }
+
+    /// How far the film is, with a way out.
+    pub fn progress_ui(&self, ui: &mut Ui) {
+        let Some(work) = &self.work else { return };
+        let (done, total) = self.progress;
+        let share = (total > 0).then(|| done as f32 / total as f32);
+        if widgets::progress_with_cancel(ui, share, &format!("Film: {done} of {total} pictures")) {
+            work.stop();
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Runs on disk beside ours: what the folder of runs holds, and those that are followed while others write them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dinoscope_core::train::follow::{Changes, Follower, runs_in};
+
+use super::state::{Phase, RunView};
+use super::work::{Stop, Voice, Wake, Work};
+
+/// Between two looks at a folder.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the thread that follows says.
+enum News {
+    /// All that is known.
+    Whole(Box<RunView>),
+    /// What is new.
+    More(Box<Changes>),
+    /// Why nothing can be read at the moment.
+    Trouble(String),
+}
+
+/// A run that is followed.
+pub struct Followed {
+    /// What is known of it.
+    pub view: RunView,
+    /// Whether its curves are shown beside the others.
+    pub shown: bool,
+    /// Why nothing can be read at the moment.
+    pub trouble: Option<String>,
+    work: Work<News>,
+}
+
+impl Followed {
+    /// Starts following.
+    pub fn new(folder: &Path, wake: &Wake) -> Self {
+        let path = folder.to_owned();
+        let work = Work::start("follow", wake, move |voice, stop| follow(&path, voice, stop));
+        Self { view: RunView::new(folder, Phase::Followed), shown: true, trouble: None, work }
+    }
+
+    /// Takes in what is new.
+    pub fn listen(&mut self) {
+        while let Some(news) = self.work.hear() {
+            match news {
+                News::Whole(view) => (self.view, self.trouble) = (*view, None),
+                News::More(changes) => {
+                    self.view.take_changes(*changes);
+                    self.trouble = None;
+                }
+                News::Trouble(reason) => self.trouble = Some(reason),
+            }
+        }
+    }
+}
+
+fn follow(path: &Path, voice: &Voice<News>, stop: &Stop) {
+    let mut follower = None;
+    // Whether the run had ended when it was last spoken of; nothing before that.
+    let mut told = None;
+    while !stop.asked() {
+        match poll(path, &mut follower) {
+            // Many figures are put in order here, not in a frame.
+            Ok(changes) if changes.restarted || told.is_none() => {
+                told = Some(changes.finished);
+                let mut view = RunView::new(path, Phase::Followed);
+                view.take_changes(changes);
+                voice.say(News::Whole(Box::new(view)));
+            }
+            Ok(changes) if !changes.is_empty() || told != Some(changes.finished) => {
+                told = Some(changes.finished);
+                voice.say(News::More(Box::new(changes)));
+            }
+            Ok(_) => {}
+            Err(reason) => voice.say(News::Trouble(reason)),
+        }
+        rest(stop);
+    }
+}
+
+fn poll(path: &Path, follower: &mut Option<Follower>) -> Result<Changes, String> {
+    if follower.is_none() {
+        *follower = Some(Follower::open(path).map_err(|e| e.to_string())?);
+    }
+    match follower {
+        Some(follower) => follower.poll().map_err(|e| e.to_string()),
+        None => Ok(Changes::default()),
+    }
+}
+
+fn rest(stop: &Stop) {
+    let naps = 10;
+    for _ in 0..naps {
+        if stop.asked() {
+            return;
+        }
+        std::thread::sleep(EVERY / naps);
+    }
+}
+
+/// A run in the folder of runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Name of the folder.
+    pub name: String,
+}
+
+/// The runs of a folder, looked up in the background.
+#[derive(Default)]
+pub struct Shelf {
+    /// The runs, that which was written to last first.
+    pub runs: Vec<Listed>,
+    work: Option<Work<Vec<Listed>>>,
+    looked: Option<PathBuf>,
+}
+
+impl Shelf {
+    /// Looks into `root/runs`, unless it is being looked into.
+    pub fn look(&mut self, root: &Path, wake: &Wake) {
+        if self.work.is_some() {
+            return;
+        }
+        let runs = root.join("runs");
+        self.looked = Some(root.to_owned());
+        self.work =
+            Some(Work::ask("runs", wake, move |_| runs_in(&runs).into_iter().filter_map(listed).collect()));
+    }
+
+    /// Takes in what was found; looks when another folder is meant than before.
+    pub fn listen(&mut self, root: &Path, wake: &Wake) {
+        if let Some(work) = &mut self.work {
+            match work.hear() {
+                Some(runs) => (self.runs, self.work) = (runs, None),
+                None if work.over() => self.work = None,
+                None => {}
+            }
+        }
+        if self.looked.as_deref() != Some(root) {
+            self.look(root, wake);
+        }
+    }
+}
+
+fn listed(path: PathBuf) -> Option<Listed> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some(Listed { path, name })
+}

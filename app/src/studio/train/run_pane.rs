@@ -1,0 +1,266 @@
+//! The run pane: how it stands, how long it takes, how good it is, and whether it is well.
+
+use dinoscope_core::train::health::Level;
+use egui::Ui;
+
+use super::acts::{Act, On};
+use super::state::{Phase, RunView};
+use super::{Focus, gauges, words};
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets::{self, Tone};
+
+/// What the pane shows.
+pub struct Shown<'a> {
+    /// The run.
+    pub view: Option<&'a RunView>,
+    /// Whether it is one of ours.
+    pub own: bool,
+    /// Why a followed run can't be read at the moment.
+    pub trouble: Option<&'a str>,
+    /// The run and all others that there are, with what they are called.
+    pub focus: Focus,
+    /// All runs that can be shown.
+    pub all: Vec<(Focus, String)>,
+    /// Whether a run of ours goes on, so that no other may.
+    pub going: bool,
+    /// Runs on disk, newest first: folder and name.
+    pub shelf: Vec<(std::path::PathBuf, String)>,
+}
+
+/// A phase in a word, with its tone.
+pub fn phase_word(view: &RunView, own: bool) -> (&'static str, Tone) {
+    match &view.phase {
+        Phase::Preparing => ("Preparing", Tone::Neutral),
+        Phase::Running => ("Running", Tone::Accent),
+        Phase::Paused => ("Paused", Tone::Watch),
+        Phase::Stopping => ("Stopping", Tone::Watch),
+        Phase::Finished { stopped: true } => ("Stopped", Tone::Neutral),
+        Phase::Finished { stopped: false } => ("Finished", Tone::Good),
+        Phase::Failed(_) => ("Failed", Tone::Bad),
+        Phase::Followed if own => ("On disk", Tone::Neutral),
+        Phase::Followed => ("Followed", Tone::Accent),
+    }
+}
+
+/// The icon of a phase.
+pub fn phase_icon(view: &RunView) -> &'static str {
+    match &view.phase {
+        Phase::Preparing | Phase::Stopping => icons::WAITING,
+        Phase::Running => icons::PLAY,
+        Phase::Paused => icons::PAUSE,
+        Phase::Finished { stopped: true } => icons::STOP,
+        Phase::Finished { stopped: false } => icons::FINISHED,
+        Phase::Failed(_) => icons::ERROR,
+        Phase::Followed => icons::EYE,
+    }
+}
+
+/// Draws the pane.
+pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    let Some(view) = shown.view else {
+        nothing(ui, shown, acts);
+        return;
+    };
+    egui::ScrollArea::vertical().id_salt("run").auto_shrink(false).show(ui, |ui| {
+        ui.set_width(ui.available_width() - space::S);
+        if shown.all.len() > 1 {
+            let mut focus = shown.focus.clone();
+            if widgets::choice_row(ui, "Run", &mut focus, &shown.all).changed() {
+                acts.push(Act::Focus(focus));
+            }
+        }
+        head(ui, shown, view, acts);
+        if let Some(trouble) = shown.trouble {
+            let t = theme::tokens(ui);
+            ui.add(egui::Label::new(theme::small(trouble).color(t.watch)).wrap());
+        }
+        if let Phase::Failed(failure) = &view.phase {
+            let t = theme::tokens(ui);
+            ui.add(egui::Label::new(egui::RichText::new(&failure.text).color(t.bad)).selectable(true).wrap());
+        }
+        health(ui, view);
+        figures(ui, view, shown.own);
+        buttons(ui, view, acts);
+        notes(ui, view);
+    });
+}
+
+fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    egui::ScrollArea::vertical().id_salt("no run").auto_shrink(false).show(ui, |ui| {
+        ui.add_space(space::S);
+        widgets::empty_state(
+            ui,
+            icons::HEALTH,
+            "No run yet",
+            "Start one at the left, or open one that lies on disk.",
+        );
+        ui.add_space(space::S);
+        ui.vertical_centered(|ui| {
+            if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
+                acts.push(Act::Ask(Purpose::FollowRun, String::new()));
+            }
+            for (path, name) in shown.shelf.iter().take(5) {
+                let button = widgets::button(ui, icons::TIMELINE, name);
+                if button.on_hover_text(path.display().to_string()).clicked() {
+                    acts.push(Act::Follow(path.clone(), true));
+                }
+            }
+        });
+    });
+}
+
+fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
+    ui.horizontal(|ui| {
+        let (word, tone) = phase_word(view, shown.own);
+        ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
+            .on_hover_text(view.folder.display().to_string());
+        widgets::badge(ui, word, tone);
+    });
+    let share = (view.total > 0).then(|| view.done as f32 / view.total as f32);
+    widgets::progress(ui, share.filter(|_| view.phase != Phase::Preparing), &progress_text(view));
+    let unfinished = !view.is_alive() && !view.is_complete();
+    if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
+        ui.horizontal_wrapped(|ui| {
+            if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {
+                acts.push(Act::GoOn(view.folder.clone(), On::Chosen));
+            }
+            if matches!(&view.phase, Phase::Failed(failure) if failure.device)
+                && widgets::button(ui, icons::CPU, "On the processor").clicked()
+            {
+                acts.push(Act::GoOn(view.folder.clone(), On::Processor));
+            }
+        });
+    }
+}
+
+/// How far it is, in words.
+pub fn progress_text(view: &RunView) -> String {
+    if view.phase == Phase::Preparing {
+        return "Opening the pictures, setting up the device".to_owned();
+    }
+    let steps = format!("Step {} of {}", words::count(view.done), words::count(view.total));
+    match view.left().filter(|_| matches!(view.phase, Phase::Running | Phase::Paused | Phase::Followed)) {
+        Some(left) if view.done < view.total => format!("{steps} · {} left", words::duration(left)),
+        _ => steps,
+    }
+}
+
+fn health(ui: &mut Ui, view: &RunView) {
+    let (Some(health), Some(recipe)) = (&view.health, &view.recipe) else { return };
+    let (word, tone, icon) = match health.level {
+        Level::Fine => ("Healthy", Tone::Good, icons::CHECK_CIRCLE),
+        Level::Watch => ("Worth a look", Tone::Watch, icons::WARNING),
+        Level::Wrong => ("Going wrong", Tone::Bad, icons::ERROR),
+    };
+    ui.horizontal(|ui| {
+        let t = theme::tokens(ui);
+        ui.label(egui::RichText::new(icon).font(theme::fonts::icon(18.0)).color(tone.colour(&t)));
+        widgets::badge(ui, word, tone);
+    });
+    for sentence in &health.sentences {
+        ui.add(egui::Label::new(sentence).wrap());
+    }
+    let all = gauges::gauges(&view.values, recipe);
+    let width = ui.available_width();
+    let columns = if width > 300.0 { 2 } else { 1 };
+    let each = (width - space::M * (columns - 1) as f32) / columns as f32;
+    for row in all.chunks(columns) {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::M;
+            row.iter().for_each(|gauge| gauges::ui(ui, gauge, each));
+        });
+    }
+}
+
+fn figures(ui: &mut Ui, view: &RunView, own: bool) {
+    let pace = view.pace;
+    if pace.steps_per_second > 0.0 {
+        let text = format!(
+            "{} steps/s · {} pictures/s",
+            words::figure(pace.steps_per_second),
+            words::figure(pace.images_per_second)
+        );
+        widgets::property(ui, "Speed", &text);
+        let waiting = widgets::property(ui, "Waiting for pictures", &words::percent(pace.waited));
+        if pace.waited > 0.2 {
+            let t = theme::tokens(ui);
+            let text =
+                "The device waits for pictures: more train.workers, smaller files or a faster disk help.";
+            ui.add(egui::Label::new(theme::small(text).color(t.watch)).wrap());
+        }
+        waiting.on_hover_text("Share of the time in which the device had nothing to do.");
+    }
+    if let Some(memory) = view.memory {
+        let mut text = words::bytes(memory.used);
+        if memory.reserved > memory.used + (1 << 20) {
+            text += &format!(", {} held", words::bytes(memory.reserved));
+        }
+        let name = match memory.what {
+            "GPU" => "Memory of the GPU",
+            "process" if own => "Memory of this program",
+            _ => "Memory",
+        };
+        widgets::property(ui, name, &text);
+    }
+    if let Some((step, accuracy)) = view.knn() {
+        let (low, high) = accuracy.wilson95();
+        let text = format!(
+            "{} ({:.1}–{:.1}) after {step} steps",
+            words::percent(accuracy.value()),
+            100.0 * low,
+            100.0 * high
+        );
+        widgets::property(ui, "k-NN", &text);
+    }
+    if !view.device.is_empty() {
+        widgets::property(ui, "Computes on", &view.device);
+    }
+    if !view.data.is_empty() {
+        widgets::property(ui, "Trained on", &view.data);
+    }
+    if view.parameters > 0 {
+        widgets::property(ui, "Parameters", &words::short(view.parameters as f64));
+    }
+}
+
+fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<Act>) {
+    if let Some((step, _)) = view.newest_checkpoint() {
+        let all: Vec<String> = view.checkpoints.keys().map(|step| words::count(*step)).collect();
+        let property = widgets::property(ui, "Checkpoint", &format!("after {} steps", words::count(step)));
+        property.on_hover_text(format!("On disk: {}", all.join(", ")));
+    }
+    ui.horizontal_wrapped(|ui| {
+        if let Some((_, path)) = view.newest_checkpoint()
+            && widgets::button(ui, icons::LOOK, "Look with it").clicked()
+        {
+            acts.push(Act::LookWith(path.to_owned()));
+        }
+        if let Some(report) = &view.report
+            && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
+        {
+            acts.push(Act::Open(report.clone()));
+        }
+    });
+}
+
+/// Lines of a list that are drawn at once.
+const LINES: usize = 100;
+
+fn notes(ui: &mut Ui, view: &RunView) {
+    if !view.warnings.is_empty() {
+        widgets::section(ui, "Warnings", false, |ui| {
+            for warning in view.warnings.iter().rev().take(LINES) {
+                ui.add(egui::Label::new(theme::small(warning)).selectable(true).wrap());
+            }
+        });
+    }
+    if !view.skipped.is_empty() {
+        widgets::section(ui, "Pictures left out", false, |ui| {
+            widgets::hint(ui, &words::some(view.skipped.len(), "picture", "pictures"));
+            for (name, reason) in view.skipped.iter().take(LINES) {
+                ui.add(egui::Label::new(theme::small(format!("{name}: {reason}"))).selectable(true).wrap());
+            }
+        });
+    }
+}

@@ -1,0 +1,63 @@
+//! Which runs' curves are shown beside each other.
+
+use egui::Ui;
+
+use super::acts::Act;
+use super::curves::Shown;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{icons, space};
+use crate::studio::widgets;
+
+/// Most runs that the list shows.
+const LISTED: usize = 40;
+
+/// A button that opens the list.
+pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    let button = widgets::icon_button(ui, icons::COMPARE_RUNS, "Compare with other runs");
+    if button.clicked() {
+        acts.push(Act::LookForRuns);
+    }
+    let popup = egui::Popup::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
+    popup.show(|ui| {
+        ui.set_width(280.0);
+        widgets::hint(ui, "Curves of these runs are drawn beside each other.");
+        let first = shown.runs.first().map(|run| run.folder.as_path());
+        egui::ScrollArea::vertical().max_height(280.0).show(ui, |ui| {
+            let mut count = 0;
+            for run in shown.shelf.runs.iter().take(LISTED) {
+                if first == Some(run.path.as_path()) {
+                    continue;
+                }
+                count += 1;
+                tick(ui, &run.name, &run.path, shown, acts);
+            }
+            // Those from elsewhere.
+            for path in
+                shown.beside.iter().filter(|path| !shown.shelf.runs.iter().any(|run| run.path == **path))
+            {
+                count += 1;
+                let name =
+                    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                tick(ui, &name, path, shown, acts);
+            }
+            if count == 0 {
+                widgets::hint(ui, "There are no other runs in this folder.");
+            }
+        });
+        ui.add_space(space::XS);
+        if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
+            acts.push(Act::Ask(Purpose::FollowRun, String::new()));
+            ui.close();
+        }
+    });
+}
+
+fn tick(ui: &mut Ui, name: &str, path: &std::path::Path, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    let mut on = shown.beside.contains(&path);
+    if ui.checkbox(&mut on, name).on_hover_text(path.display().to_string()).changed() {
+        acts.push(match on {
+            true => Act::Follow(path.to_owned(), false),
+            false => Act::Unfollow(path.to_owned()),
+        });
+    }
+}

@@ -1,0 +1,326 @@
+//! A run of ours: how it begins, what it is told, what it says.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dinoscope_core::data::Picture;
+use dinoscope_core::data::source::{Source, scenes};
+use dinoscope_core::device::Chosen;
+use dinoscope_core::engine::{Command, Handle, Job};
+use dinoscope_core::train::follow::Follower;
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::{Recipe, sources};
+
+use super::state::{Phase, RunView};
+use super::work::{Stop, Wake, Work};
+
+/// Where a run is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The first of `runs/PRESET-001`, `runs/PRESET-002`, … below this folder that does not exist.
+    Below(PathBuf),
+    /// Here.
+    Folder(PathBuf),
+}
+
+/// Everything that a run needs to begin.
+pub struct Plan {
+    /// Every value resolved.
+    pub recipe: Recipe,
+    /// Where it is kept.
+    pub place: Place,
+    /// Go on from the folder's newest checkpoint.
+    pub resume: bool,
+    /// What computes.
+    pub device: Chosen,
+    /// Pictures to watch in place of some of those that are trained on.
+    pub watch: Option<Vec<Picture>>,
+}
+
+/// A run that has begun.
+pub struct Begun {
+    handle: Handle,
+    view: RunView,
+}
+
+/// How many pictures of the data are watched.
+pub const WATCHED: usize = 6;
+
+/// Away from the seeds of training and evaluation.
+const WATCH_SEED: u64 = 7 << 40;
+
+/// Events that one frame takes in at most; what is left comes with the next one.
+const EVENTS: usize = 2000;
+
+/// A run of ours.
+pub struct Session {
+    state: State,
+    /// What is known of it.
+    pub view: RunView,
+    /// The newest pictures of the watched images.
+    pub look: Option<Arc<Look>>,
+    /// The live fields that were asked for last.
+    asked: Option<Recipe>,
+}
+
+enum State {
+    Beginning(Work<Result<Begun, String>>),
+    Going(Handle),
+    Over,
+}
+
+/// What a frame may want to tell the person about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It could not begin.
+    NotBegun(String),
+    /// It ended too early; the view says why.
+    Failed,
+    /// It ended in order; the view says how.
+    Finished,
+    /// A checkpoint was written that a person asked for.
+    Checkpoint(u64),
+    /// Something to know.
+    Warning(String),
+}
+
+impl Session {
+    /// Begins: opens the pictures and the folder and starts the engine, all on a thread of its own.
+    pub fn begin(plan: Plan, wake: &Wake) -> Self {
+        let folder = plan.place.shown(&plan.recipe);
+        let mut view = RunView::new(&folder, Phase::Preparing);
+        view.set_recipe(plan.recipe.clone());
+        let for_engine = wake.clone();
+        let work = Work::ask("begin", wake, move |stop| begin(plan, for_engine, stop));
+        Self { state: State::Beginning(work), view, look: None, asked: None }
+    }
+
+    /// Takes in what the run says.
+    pub fn listen(&mut self) -> Vec<News> {
+        let mut news = Vec::new();
+        if let State::Beginning(work) = &mut self.state {
+            let answer = work.hear();
+            let lost = answer.is_none() && work.over();
+            match answer {
+                Some(Ok(begun)) => {
+                    self.state = State::Going(begun.handle);
+                    let stopping = self.view.phase == Phase::Stopping;
+                    self.view = begun.view;
+                    if stopping {
+                        self.stop();
+                    }
+                }
+                Some(Err(reason)) => self.not_begun(reason, &mut news),
+                None if lost => self.not_begun("the run could not be started".to_owned(), &mut news),
+                None => {}
+            }
+        }
+        for _ in 0..EVENTS {
+            let State::Going(handle) = &self.state else { break };
+            match handle.events.try_recv() {
+                Ok(Ok(event)) => self.hear(event, &mut news),
+                Ok(Err(error)) => {
+                    self.view.fail(&error);
+                    self.state = State::Over;
+                    news.push(News::Failed);
+                }
+                Err(async_channel::TryRecvError::Empty) => break,
+                Err(async_channel::TryRecvError::Closed) => self.state = State::Over,
+            }
+        }
+        if let State::Going(handle) = &self.state
+            && let Ok(slot) = handle.latest.try_lock()
+            && let Some(look) = slot.as_ref()
+        {
+            self.look = Some(look.clone());
+        }
+        news
+    }
+
+    fn not_begun(&mut self, reason: String, news: &mut Vec<News>) {
+        self.state = State::Over;
+        self.view.phase = Phase::Finished { stopped: true };
+        news.push(News::NotBegun(reason));
+    }
+
+    fn hear(&mut self, event: dinoscope_core::engine::Event, news: &mut Vec<News>) {
+        use dinoscope_core::engine::Event;
+        match &event {
+            Event::Checkpoint { iteration, .. } => news.push(News::Checkpoint(*iteration)),
+            Event::Warning(text) => news.push(News::Warning(text.clone())),
+            Event::Finished(_) => news.push(News::Finished),
+            _ => {}
+        }
+        let finished = matches!(event, Event::Finished(_));
+        if finished
+            && let State::Going(handle) = &self.state
+            && let Ok(slot) = handle.latest.lock()
+        {
+            self.look = slot.clone().or(self.look.take());
+        }
+        self.view.take_event(event);
+        if finished {
+            self.state = State::Over;
+        }
+    }
+
+    /// Whether it still does something.
+    pub fn is_going(&self) -> bool {
+        !matches!(self.state, State::Over)
+    }
+
+    fn tell(&self, command: Command) {
+        if let State::Going(handle) = &self.state {
+            // A run that has just ended needs no telling.
+            let _ = handle.commands.try_send(command);
+        }
+    }
+
+    /// Holds after the step.
+    pub fn pause(&self) {
+        self.tell(Command::Pause);
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        self.tell(Command::Resume);
+    }
+
+    /// Finishes the step, saves, ends.
+    pub fn stop(&mut self) {
+        if self.is_going() {
+            self.view.phase = Phase::Stopping;
+            self.tell(Command::Stop);
+        }
+    }
+
+    /// Saves after the step.
+    pub fn checkpoint(&self) {
+        self.tell(Command::Checkpoint);
+    }
+
+    /// Shows features of other pictures from now on.
+    pub fn watch(&self, pictures: Vec<Picture>) {
+        self.tell(Command::Watch(pictures));
+    }
+
+    /// Takes over the live fields of a recipe, unless they were asked for already.
+    pub fn change(&mut self, wanted: &Recipe) {
+        if matches!(self.state, State::Going(_)) && self.asked.as_ref() != Some(wanted) {
+            self.asked = Some(wanted.clone());
+            self.tell(Command::Change(Box::new(wanted.clone())));
+        }
+    }
+
+    /// Waits until it has ended, but not longer than `patience`. For the end of the program, when no frame is held up.
+    pub fn wait(&mut self, patience: std::time::Duration) {
+        let start = web_time::Instant::now();
+        while self.is_going() && start.elapsed() < patience {
+            self.listen();
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+impl Place {
+    /// The folder as far as it is known without looking at the disk.
+    fn shown(&self, recipe: &Recipe) -> PathBuf {
+        match self {
+            Self::Below(root) => root.join("runs").join(format!("{}-…", recipe.preset)),
+            Self::Folder(folder) => folder.clone(),
+        }
+    }
+}
+
+fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let Plan { recipe, place, resume, device, watch } = plan;
+    let sources = sources::open(&recipe).map_err(|e| told(&e))?;
+    let watch = watch.unwrap_or_else(|| watched(&recipe, sources.train.as_ref()));
+    if stop.asked() {
+        return Err("stopped before it began".to_owned());
+    }
+    let folder = open_folder(&place, &recipe, resume)?;
+    let mut view = RunView::new(folder.path(), Phase::Preparing);
+    if resume && let Ok(changes) = Follower::open(folder.path()).and_then(|mut run| run.poll()) {
+        view.take_changes(changes);
+        view.phase = Phase::Preparing;
+    }
+    view.set_recipe(recipe.clone());
+    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
+    Ok(Begun { handle: start(job, wake)?, view })
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn start(job: Job, wake: Wake) -> Result<Handle, String> {
+    Ok(dinoscope_core::engine::start_with(job, wake))
+}
+
+#[cfg(target_family = "wasm")]
+fn start(_: Job, _: Wake) -> Result<Handle, String> {
+    Err("runs that are kept in a folder need the desktop program".to_owned())
+}
+
+/// How many numbers a run's folder may have.
+const NUMBERS: usize = 100_000;
+
+fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder, String> {
+    match place {
+        Place::Folder(folder) if resume => RunFolder::reopen(folder, recipe).map_err(|e| e.to_string()),
+        Place::Folder(folder) => RunFolder::create(folder, recipe).map_err(|e| e.to_string()),
+        Place::Below(root) => {
+            let runs = root.join("runs");
+            let free =
+                (1..NUMBERS).map(|i| runs.join(format!("{}-{i:03}", recipe.preset))).find(|p| !p.exists());
+            let free =
+                free.ok_or_else(|| format!("{} is full of runs: choose another folder", runs.display()))?;
+            RunFolder::create(&free, recipe).map_err(|e| e.to_string())
+        }
+    }
+}
+
+/// Scenes that are never trained on, or pictures spread over the data. What can't be loaded is left out here; training
+/// reports it.
+fn watched(recipe: &Recipe, source: &dyn Source) -> Vec<Picture> {
+    if recipe.data.path == "scenes" {
+        let size = 2 * recipe.crops.global_size;
+        return (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect();
+    }
+    let step = (source.len() / WATCHED).max(1);
+    (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
+}
+
+/// Where runs are kept when nobody has said: the current folder if one may write there, else the home folder.
+pub fn first_root() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let home = || ["HOME", "USERPROFILE"].iter().find_map(std::env::var_os).map(PathBuf::from);
+    if may_write(&here) { here } else { home().unwrap_or(here) }
+}
+
+fn may_write(folder: &Path) -> bool {
+    let trial = folder.join(format!(".dinoscope-{}", std::process::id()));
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&trial).is_ok();
+    made && std::fs::remove_file(&trial).is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_get_the_first_free_number() {
+        let root = tempfile::tempdir().unwrap();
+        let recipe = Recipe::preset("nano").unwrap();
+        let place = Place::Below(root.path().to_owned());
+        for number in ["nano-001", "nano-002"] {
+            let folder = open_folder(&place, &recipe, false).unwrap();
+            assert_eq!(folder.path(), root.path().join("runs").join(number));
+        }
+        let taken = Place::Folder(root.path().join("runs/nano-001"));
+        assert!(open_folder(&taken, &recipe, false).unwrap_err().contains("already holds a run"));
+        open_folder(&taken, &recipe, true).unwrap();
+        assert!(may_write(root.path()) && !may_write(&root.path().join("nowhere")));
+    }
+}

@@ -1,0 +1,304 @@
+//! The watched pane: the pictures as features form, as large as there is room, and their past below.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dinoscope_core::train::watch::{Kind, Look};
+use egui::{Rect, Sense, Ui, vec2};
+
+use super::acts::Act;
+use super::darkroom::{Darkroom, Key, Origin, Sheet, What};
+use super::film_export::Export;
+use super::state::{Phase, RunView};
+use super::timeline::Timeline;
+use super::{timeline_ui, words};
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets::{self, Scale};
+
+/// Which kinds of pictures show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Show {
+    /// Picture, PCA and attention beside each other.
+    #[default]
+    All,
+    /// The pictures themselves.
+    View,
+    /// Principal components as colours.
+    Pca,
+    /// Attention of the class token.
+    Attention,
+    /// The attention of every head.
+    Heads,
+}
+
+const SHOWS: [(Show, &str); 5] = [
+    (Show::All, "All"),
+    (Show::View, "Picture"),
+    (Show::Pca, "PCA"),
+    (Show::Attention, "Attention"),
+    (Show::Heads, "Heads"),
+];
+
+impl Show {
+    fn whats(self) -> &'static [What] {
+        match self {
+            Self::All => &[What::Kind(Kind::View), What::Kind(Kind::Pca), What::Kind(Kind::Attention)],
+            Self::View => &[What::Kind(Kind::View)],
+            Self::Pca => &[What::Kind(Kind::Pca)],
+            Self::Attention => &[What::Kind(Kind::Attention)],
+            Self::Heads => &[What::Heads],
+        }
+    }
+}
+
+/// What the pane keeps.
+pub struct WatchedPane {
+    show: Show,
+    /// 1 for all of them at once.
+    zoom: f32,
+    /// Where in the past one is.
+    pub timeline: Timeline,
+    /// The pictures as textures.
+    pub darkroom: Darkroom,
+    /// A film on its way to disk.
+    pub export: Export,
+}
+
+impl Default for WatchedPane {
+    fn default() -> Self {
+        Self {
+            show: Show::All,
+            zoom: 1.0,
+            timeline: Timeline::default(),
+            darkroom: Darkroom::default(),
+            export: Export::default(),
+        }
+    }
+}
+
+/// The run whose pictures show.
+pub struct Seen<'a> {
+    /// What is known of it.
+    pub view: &'a RunView,
+    /// Its newest pictures, of a run of ours.
+    pub look: Option<&'a Arc<Look>>,
+}
+
+impl Seen<'_> {
+    /// Moments of which there are pictures.
+    pub fn moments(&self) -> BTreeSet<u64> {
+        let mut all = self.view.pictures.clone();
+        all.extend(self.look.map(|look| look.iteration));
+        all
+    }
+
+    fn sheet(&self, iteration: u64, what: What) -> (Key, Origin) {
+        let key = Key { run: self.view.folder.clone(), iteration, what };
+        let origin = match self.look.filter(|look| look.iteration == iteration) {
+            Some(look) => Origin::Look(look.clone()),
+            None => Origin::File(self.file(iteration, what)),
+        };
+        (key, origin)
+    }
+
+    fn file(&self, iteration: u64, what: What) -> PathBuf {
+        let kind = match what {
+            What::Kind(kind) => kind.name(),
+            What::Heads => Kind::Attention.name(),
+        };
+        self.view.folder.join("pictures").join(format!("{iteration:06}-{kind}.png"))
+    }
+}
+
+impl WatchedPane {
+    /// Time goes on in the past that is being played; what comes next is developed.
+    pub fn play(&mut self, seconds: f32, seen: &Seen<'_>) {
+        let moments = seen.moments();
+        let whats = self.show.whats();
+        let ahead: Vec<u64> = self.timeline.ahead(&moments).collect();
+        for moment in ahead {
+            for what in whats {
+                let (key, origin) = seen.sheet(moment, *what);
+                self.darkroom.want(&key, &origin);
+            }
+        }
+        let (timeline, darkroom) = (&mut self.timeline, &self.darkroom);
+        timeline.pass(seconds, &moments, |moment| {
+            whats.iter().all(|what| darkroom.has(&seen.sheet(moment, *what).0))
+        });
+    }
+
+    /// Draws the pane.
+    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&Seen<'_>>, acts: &mut Vec<Act>) {
+        let Some(seen) = seen else {
+            ui.add_space(ui.available_height() * 0.25);
+            widgets::empty_state(
+                ui,
+                icons::EYE,
+                "Nothing is watched yet",
+                "Start a run: its pictures show here as features form in them, with PCA and attention beside them.",
+            );
+            return;
+        };
+        let moments = seen.moments();
+        egui::Panel::bottom("timeline")
+            .resizable(false)
+            .show_separator_line(false)
+            .frame(egui::Frame::new())
+            .show(ui, |ui| {
+                timeline_ui::ui(ui, self, seen, &moments, acts);
+            });
+        egui::Frame::new().show(ui, |ui| {
+            self.tools(ui);
+            let Some(moment) = self.timeline.moment(&moments) else {
+                waiting(ui, seen.view);
+                return;
+            };
+            self.pictures(ui, seen, moment);
+        });
+    }
+
+    fn tools(&mut self, ui: &mut Ui) {
+        ui.horizontal(|ui| {
+            widgets::segmented(ui, "What is shown", &mut self.show, &SHOWS);
+            let room = ui.available_width();
+            if room > 200.0 {
+                ui.allocate_ui_with_layout(vec2(room.min(300.0), theme::ROW), *ui.layout(), |ui| {
+                    let scale = Scale::new(1.0..=6.0).unit("×");
+                    widgets::slider_row(ui, "Size", &mut self.zoom, &scale);
+                });
+            }
+        });
+        ui.add_space(space::XS);
+    }
+
+    fn pictures(&mut self, ui: &mut Ui, seen: &Seen<'_>, moment: u64) {
+        let whats = self.show.whats();
+        let mut sheets: Vec<Key> = Vec::new();
+        let mut trouble = None;
+        for what in whats {
+            let (key, origin) = seen.sheet(moment, *what);
+            match self.darkroom.look(&key, &origin) {
+                None => sheets.push(key),
+                Some(reason) => trouble = Some(reason.to_owned()),
+            }
+        }
+        if let Some(trouble) = trouble {
+            widgets::hint(ui, &format!("These pictures can't be shown: {trouble}"));
+        }
+        let area = ui.available_rect_before_wrap();
+        egui::ScrollArea::both().id_salt("watched").auto_shrink(false).show(ui, |ui| {
+            let shown: Vec<&Sheet> = sheets.iter().filter_map(|key| self.darkroom.there(key)).collect();
+            let Some(first) = shown.first() else {
+                ui.centered_and_justified(|ui| ui.spinner());
+                return;
+            };
+            let layout = Layout::new(first, shown.len(), self.show == Show::Heads, area.size(), self.zoom);
+            let (rect, response) = ui.allocate_exact_size(layout.size, Sense::hover());
+            response.widget_info(|| {
+                let label = format!("Watched pictures after {moment} steps");
+                egui::WidgetInfo::labeled(egui::accesskit::Role::Image, true, label)
+            });
+            for (place, kind, cell) in layout.places() {
+                if let Some(sheet) = shown.get(kind)
+                    && let Some(uv) = sheet.cells.get(cell)
+                {
+                    let at = place.translate(rect.min.to_vec2());
+                    if ui.is_rect_visible(at) {
+                        ui.painter().image(sheet.texture.id(), at, *uv, egui::Color32::WHITE);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Why there is nothing to see yet.
+fn waiting(ui: &mut Ui, view: &RunView) {
+    ui.add_space(ui.available_height() * 0.3);
+    match &view.phase {
+        Phase::Preparing | Phase::Running | Phase::Paused | Phase::Stopping => {
+            widgets::empty_state(
+                ui,
+                icons::WAITING,
+                "The first pictures are on their way",
+                "They show what the untrained model sees.",
+            );
+        }
+        _ => {
+            widgets::empty_state(
+                ui,
+                icons::IMAGE_BROKEN,
+                "No pictures",
+                "This run has written no pictures of watched images.",
+            );
+        }
+    }
+}
+
+/// Where the pictures go: groups of one picture in all its kinds, in rows.
+struct Layout {
+    size: egui::Vec2,
+    cell: egui::Vec2,
+    kinds: usize,
+    /// Groups in all.
+    groups: usize,
+    /// Groups in a row.
+    columns: usize,
+    group: f32,
+    /// Whether all parts of a group lie in one sheet.
+    together: bool,
+}
+
+const GAP: f32 = 4.0;
+/// Between groups.
+const APART: f32 = 12.0;
+
+impl Layout {
+    /// The largest that shows everything at once, times `zoom`.
+    fn new(sheet: &Sheet, kinds: usize, heads: bool, area: egui::Vec2, zoom: f32) -> Self {
+        // A row of heads belongs to one picture.
+        let (kinds, groups) = match heads {
+            true => (sheet.columns, sheet.cells.len() / sheet.columns.max(1)),
+            false => (kinds, sheet.cells.len()),
+        };
+        let fit = |columns: usize| {
+            let rows = groups.div_ceil(columns);
+            let width = (area.x - APART * (columns - 1) as f32) / columns as f32;
+            let width = (width - GAP * (kinds - 1) as f32) / kinds.max(1) as f32;
+            let height = (area.y - APART * (rows - 1) as f32) / rows as f32;
+            width.min(height * sheet.aspect).max(8.0)
+        };
+        let most = groups.max(1);
+        let best = (1..=most).max_by(|a, b| fit(*a).total_cmp(&fit(*b))).unwrap_or(1);
+        let width = (fit(best) * zoom).floor();
+        let cell = vec2(width, (width / sheet.aspect).floor());
+        let group = cell.x * kinds as f32 + GAP * (kinds.max(1) - 1) as f32;
+        // Enlarged, as many as there is room for stay beside each other.
+        let columns = (((area.x + APART) / (group + APART)).floor() as usize).clamp(1, most).min(best.max(1));
+        let rows = groups.div_ceil(columns);
+        let size = vec2(columns as f32 * (group + APART) - APART, rows as f32 * (cell.y + APART) - APART);
+        Self { size: size.max(vec2(1.0, 1.0)), cell, kinds, groups, columns, group, together: heads }
+    }
+
+    /// Every place with the number of its sheet and of the cell there.
+    fn places(&self) -> impl Iterator<Item = (Rect, usize, usize)> + '_ {
+        (0..self.groups * self.kinds).map(move |i| {
+            let (group, part) = (i / self.kinds, i % self.kinds);
+            let x = (group % self.columns) as f32 * (self.group + APART) + part as f32 * (self.cell.x + GAP);
+            let y = (group / self.columns) as f32 * (self.cell.y + APART);
+            let rect = Rect::from_min_size(egui::pos2(x, y), self.cell);
+            if self.together { (rect, 0, i) } else { (rect, part, group) }
+        })
+    }
+}
+
+/// What is said of the moment that shows.
+pub fn moment_text(moment: Option<u64>, view: &RunView) -> String {
+    match moment {
+        Some(0) => "Untrained".to_owned(),
+        Some(moment) => format!("After {} of {} steps", words::count(moment), words::count(view.total)),
+        None => "No pictures yet".to_owned(),
+    }
+}

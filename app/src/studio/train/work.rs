@@ -1,0 +1,150 @@
+//! Work that would hold up a frame, on threads of its own: files, folders, decoding, starting a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+/// Draws the window again.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Whether nobody wants the result any more.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks the work to end.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to end.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the work can say while it is at it.
+pub struct Voice<T> {
+    out: Sender<T>,
+    wake: Wake,
+}
+
+impl<T> Voice<T> {
+    /// Hands something over and draws the window again.
+    pub fn say(&self, news: T) {
+        // Nobody listens any more: then nobody misses it.
+        let _ = self.out.send(news);
+        (self.wake)();
+    }
+}
+
+/// Work on a thread of its own that says things of type `T`. Dropped, it is asked to end.
+pub struct Work<T> {
+    news: Receiver<T>,
+    stop: Stop,
+    over: bool,
+}
+
+impl<T: Send + 'static> Work<T> {
+    /// Starts it. Where no thread can be started the work is over before it began.
+    pub fn start(name: &str, wake: &Wake, work: impl FnOnce(&Voice<T>, &Stop) + Send + 'static) -> Self {
+        let (out, news) = channel();
+        let stop = Stop::default();
+        let (voice, asked) = (Voice { out, wake: wake.clone() }, stop.clone());
+        let wake = wake.clone();
+        let run = move || {
+            work(&voice, &asked);
+            // The end is news too: whoever waits for the last word learns that there is none.
+            drop(voice);
+            wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name(format!("dinoscope-{name}")).spawn(run) {
+            ::log::warn!("no thread for {name}: {error}");
+        }
+        Self { news, stop, over: false }
+    }
+
+    /// Starts work that has one answer.
+    pub fn ask(name: &str, wake: &Wake, work: impl FnOnce(&Stop) -> T + Send + 'static) -> Self {
+        Self::start(name, wake, move |voice, stop| voice.say(work(stop)))
+    }
+
+    /// What was said next, if anything was.
+    pub fn hear(&mut self) -> Option<T> {
+        match self.news.try_recv() {
+            Ok(news) => Some(news),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                self.over = true;
+                None
+            }
+        }
+    }
+
+    /// Whether nothing more will be said: it has ended, in order or not, and everything was heard.
+    pub fn over(&self) -> bool {
+        self.over
+    }
+
+    /// Asks it to end; what it says until then is still heard.
+    pub fn stop(&self) {
+        self.stop.ask();
+    }
+}
+
+impl<T> Drop for Work<T> {
+    fn drop(&mut self) {
+        self.stop.ask();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "no answer");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn answers_come_and_the_end_is_known() {
+        let woken = Stop::default();
+        let wake: Wake = {
+            let woken = woken.clone();
+            Arc::new(move || woken.ask())
+        };
+        let mut work = Work::ask("test", &wake, |_| 7);
+        assert_eq!(until(|| work.hear()), 7);
+        assert!(woken.asked());
+        until(|| {
+            assert_eq!(work.hear(), None);
+            work.over().then_some(())
+        });
+    }
+
+    #[test]
+    fn work_that_panics_is_over_and_work_that_is_dropped_is_asked_to_end() {
+        let wake: Wake = Arc::new(|| ());
+        let mut lost = Work::<u8>::ask("test", &wake, |_| panic!("a picture too many"));
+        until(|| (lost.hear().is_none() && lost.over()).then_some(()));
+        let (seen, ended) = channel();
+        let endless = Work::<u8>::start("test", &wake, move |_, stop| {
+            while !stop.asked() {
+                std::thread::yield_now();
+            }
+            seen.send(()).unwrap();
+        });
+        drop(endless);
+        ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+}

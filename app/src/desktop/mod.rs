@@ -6,6 +6,8 @@ pub mod software;
 mod window;
 
 use dinoscope_core::device::{self, Adapter, DeviceChoice};
+use window::Outcome;
+use winit::event_loop::EventLoop;
 
 use crate::studio::house::Drawing;
 use crate::studio::{Beginning, Stage, Studio};
@@ -20,6 +22,8 @@ pub enum WindowError {
 
 /// Size of the first window, in points.
 const SIZE: [f32; 2] = [1280.0, 800.0];
+/// Size that it keeps at least.
+const MIN_SIZE: [f32; 2] = [720.0, 480.0];
 const TITLE: &str = "Dinoscope";
 
 /// How the window is drawn.
@@ -53,23 +57,20 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     crate::studio::log::listen();
     let adapters = device::adapters();
-    let adapter = drawing_adapter(&adapters, beginning.device.unwrap_or_default()).cloned();
-    match adapter.filter(|_| draw == Draw::Auto) {
-        Some(adapter) => match window::run(TITLE, SIZE, icon(), &adapter, beginning.clone()) {
-            Err(window::OpenError::Gpu(reason)) => {
-                ::log::warn!("{} can't draw the window ({reason}): the processor does", adapter.name);
-                software(beginning)
-            }
-            Err(window::OpenError::Other(reason)) => Err(WindowError::Open(reason)),
-            Ok(()) => Ok(()),
-        },
-        None => software(beginning),
+    let adapter = drawing_adapter(&adapters, beginning.device.unwrap_or_default()).filter(|_| draw == Draw::Auto);
+    let failed = |error: &dyn std::fmt::Display| WindowError::Open(error.to_string());
+    // One loop for both: a process can have no second one.
+    let mut event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build().map_err(|e| failed(&e))?;
+    if let Some(adapter) = adapter {
+        let outcome = window::run(&mut event_loop, TITLE, SIZE, icon(), adapter, beginning.clone());
+        match outcome.map_err(|error| failed(&error))? {
+            Outcome::Closed => return Ok(()),
+            Outcome::NoGpu => ::log::warn!("{} can't draw the window: the processor does", adapter.name),
+        }
     }
-}
-
-fn software(beginning: Beginning) -> Result<(), WindowError> {
     let build = |ctx: &egui::Context| -> Box<dyn Stage> {
+        ctx.send_viewport_cmd(egui::ViewportCommand::MinInnerSize(MIN_SIZE.into()));
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
-    software::run(TITLE, SIZE, icon(), build).map_err(|error| WindowError::Open(error.to_string()))
+    software::run_on(&mut event_loop, TITLE, SIZE, icon(), build).map_err(|error| failed(&error))
 }

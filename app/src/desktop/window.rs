@@ -1,19 +1,25 @@
 //! A window drawn by a GPU through eframe. The device is opened with all that the adapter has, so that it can compute too.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use dinoscope_core::device::Adapter;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 
+use winit::error::EventLoopError;
+use winit::event_loop::EventLoop;
+use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
+
 use crate::studio::house::Drawing;
 use crate::studio::{Beginning, Stage, Studio};
 
-/// Why there is no window.
-pub enum OpenError {
+/// What became of a window.
+pub enum Outcome {
+    /// It was opened and closed.
+    Closed,
     /// The GPU can't draw; something else may.
-    Gpu(String),
-    /// There is no display, or it refuses.
-    Other(String),
+    NoGpu,
 }
 
 struct App {
@@ -63,17 +69,18 @@ fn setup(adapter: &Adapter) -> WgpuSetup {
 
 /// Opens the window and runs until it is closed.
 pub fn run(
+    event_loop: &mut EventLoop<eframe::UserEvent>,
     title: &str,
     size: [f32; 2],
     icon: Option<egui::IconData>,
     adapter: &Adapter,
     beginning: Beginning,
-) -> Result<(), OpenError> {
+) -> Result<Outcome, EventLoopError> {
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(title)
         .with_app_id("dinoscope")
         .with_inner_size(size)
-        .with_min_inner_size([720.0, 480.0])
+        .with_min_inner_size(super::MIN_SIZE)
         .with_drag_and_drop(true);
     if let Some(icon) = icon {
         viewport = viewport.with_icon(icon);
@@ -85,12 +92,18 @@ pub fn run(
         wgpu_options,
         ..eframe::NativeOptions::default()
     };
+    let opened = Rc::new(Cell::new(false));
+    let seen = opened.clone();
     let build: eframe::AppCreator<'_> = Box::new(move |cc| {
+        seen.set(true);
         let drawing = Drawing { gpu: cc.wgpu_render_state.clone() };
         Ok(Box::new(App { studio: Studio::new(&cc.egui_ctx, drawing, beginning) }))
     });
-    eframe::run_native(title, options, build).map_err(|error| match error {
-        eframe::Error::Wgpu(error) => OpenError::Gpu(error.to_string()),
-        other => OpenError::Other(other.to_string()),
-    })
+    // eframe logs why a GPU refuses, and ends; that it made no application is how one can tell.
+    let mut app = eframe::create_native(title, options, build, event_loop);
+    let ended = event_loop.run_app_on_demand(&mut app);
+    match (opened.get(), ended) {
+        (false, _) => Ok(Outcome::NoGpu),
+        (true, ended) => ended.map(|()| Outcome::Closed),
+    }
 }

@@ -10,7 +10,7 @@ use super::intake::Origin;
 use crate::studio::theme;
 
 /// Side of a place in the strip.
-const PLACE: f32 = 88.0;
+const PLACE: f32 = 76.0;
 /// Between places.
 const GAP: f32 = 6.0;
 /// Thumbnails that are kept; the rest is made again when it comes into view.
@@ -130,6 +130,13 @@ impl Gallery {
     /// Shows a picture beside the chosen one, or takes it away.
     pub fn beside(&mut self, id: Option<PictureId>) {
         self.second = id;
+    }
+
+    /// Shows the chosen picture's neighbour beside it.
+    pub fn neighbour_beside(&mut self) {
+        let Some(at) = self.chosen.and_then(|id| self.places.get(&id)).copied() else { return };
+        let neighbour = self.items.get(at + 1).or_else(|| self.items.get(at.wrapping_sub(1)));
+        self.second = neighbour.map(|item| item.id);
     }
 
     /// Chooses a picture, which is then the selection.

@@ -105,6 +105,8 @@ pub struct Explore {
     hover: Option<Spot>,
     pinned: Option<Spot>,
     export: export::Export,
+    /// Whether the middle of the first picture is pinned once it was looked at: nobody points in a screenshot.
+    pin_middle: bool,
     /// A path that is being typed.
     path: String,
     /// How many pictures could not be read since the last toast, and the first reason.
@@ -135,6 +137,7 @@ impl Explore {
             hover: None,
             pinned: None,
             export: export::Export::new(house.wake.clone()),
+            pin_middle: beginning.fresh && beginning.panel == Some(Panel::Similarity),
             path: String::new(),
             unreadable: (0, String::new()),
         };
@@ -230,7 +233,23 @@ impl Explore {
         }
         self.export.logic(house);
         self.export_logic(house);
+        self.choose_for_panel();
         self.ask(ctx);
+    }
+
+    /// What a panel needs to show anything: a second picture to match, and a patch where no pointer can point.
+    fn choose_for_panel(&mut self) {
+        if self.settings.panel == Panel::Match && self.gallery.second().is_none() && self.gallery.len() > 1 {
+            self.gallery.neighbour_beside();
+        }
+        if self.pin_middle
+            && let Some(picture) = self.gallery.chosen()
+            && let Some(seen) = self.seen(picture)
+        {
+            self.pin_middle = false;
+            let patch = seen.rows / 2 * seen.cols + seen.cols / 2;
+            self.pinned = Some(Spot { picture, patch });
+        }
     }
 
     fn take_dialogs(&mut self, house: &mut House) {
@@ -356,6 +375,7 @@ impl Explore {
             || self.gallery.loading()
             || self.painter.busy()
             || self.export.busy()
+            || self.matching()
             || !self.missing().is_empty()
     }
 }

@@ -60,7 +60,16 @@ impl Explore {
         }
         let shown = [self.gallery.chosen(), self.gallery.second()];
         let mut ids: Vec<PictureId> = shown.into_iter().flatten().collect();
-        ids.extend(self.together().into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+        let mut others = self.together();
+        if self.settings.panel == Panel::Similarity {
+            // What is similar lights up in every picture that can be seen.
+            others.extend(self.gallery.visible().iter().take(MOST));
+        }
+        for id in others {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         ids.into_iter()
             .map(|id| (id, self.way(id)))
             .filter(|key| !self.results.kept.contains_key(key) && !self.failures.contains_key(key))
@@ -185,6 +194,14 @@ impl Explore {
                 None
             }
         }
+    }
+
+    /// Whether matches that will be drawn are on their way.
+    pub(super) fn matching(&self) -> bool {
+        self.settings.panel == Panel::Match
+            && self.gallery.second().is_some()
+            && self.failures.is_empty()
+            && self.painter.matches.as_ref().map(|(key, _)| *key) != self.canvas.matching
     }
 
     fn ask_for_matches(&mut self) {

@@ -26,24 +26,24 @@ impl Explore {
         let all = ui.available_rect_before_wrap();
         let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
         ui.painter().rect_filled(place, 0, theme::tokens(ui.ctx()).window);
-        let hovered = self.hover.take();
-        match self.gallery.second() {
-            None => {
-                self.one(ui, place, chosen, "large picture");
-            }
+        let pointed = match self.gallery.second() {
+            None => self.one(ui, place, chosen, "large picture").1,
             Some(second) => {
                 let gap = space::S;
                 let (left, right) = place.split_left_right_at_fraction(0.5);
                 let left = left.with_max_x(left.right() - gap / 2.0);
                 let right = right.with_min_x(right.left() + gap / 2.0);
-                let a = self.one(ui, left, chosen, "large picture");
-                let b = self.one(ui, right, second, "second picture");
+                let (a, in_a) = self.one(ui, left, chosen, "large picture");
+                let (b, in_b) = self.one(ui, right, second, "second picture");
                 if self.settings.panel == Panel::Match {
                     self.lines(ui, a, b, chosen, second);
                 }
+                in_a.or(in_b)
             }
-        }
-        if self.hover != hovered {
+        };
+        // Only now: what shows in this frame was made for the last one's patch.
+        if self.hover != pointed {
+            self.hover = pointed;
             ui.ctx().request_repaint();
         }
         let bar = Rect::from_min_max(pos2(all.left(), all.bottom() - status), all.max);
@@ -110,8 +110,8 @@ impl Explore {
         }
     }
 
-    /// One picture in its place, with its layer.
-    fn one(&mut self, ui: &mut egui::Ui, place: Rect, id: PictureId, name: &str) -> Placed {
+    /// One picture in its place, with its layer; and the patch under the pointer, if it is in this one.
+    fn one(&mut self, ui: &mut egui::Ui, place: Rect, id: PictureId, name: &str) -> (Placed, Option<Spot>) {
         let t = theme::tokens(ui.ctx());
         let texture = self.gallery.texture(id);
         let whole = self.gallery.item(id).and_then(|item| item.size);
@@ -183,9 +183,9 @@ impl Explore {
         } else if let Some(other) = other {
             base(other);
         }
-        self.point(ui, id, &response, under);
+        let pointed = self.point(ui, id, &response, under);
         for at in [Some(placed), other].into_iter().flatten() {
-            self.outline(ui, id, at);
+            self.outline(ui, id, at, pointed);
         }
         if response.has_focus() {
             ui.painter().rect_stroke(place, 0, Stroke::new(theme::RING, t.accent), StrokeKind::Inside);
@@ -197,26 +197,25 @@ impl Explore {
         } else if self.model.is_some() && !self.results.kept.contains_key(&(id, way)) {
             note(ui, place, "Looking…", t.muted);
         }
-        placed
+        (placed, pointed)
     }
 
     /// The patch under the pointer, and a click that pins it.
-    fn point(&mut self, ui: &egui::Ui, id: PictureId, response: &egui::Response, placed: Placed) {
-        let Some(seen) = self.seen(id) else { return };
-        let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
-        let Some(patch) = placed.patch(pointer, seen.rows, seen.cols) else { return };
-        let spot = Spot { picture: id, patch };
-        self.hover = Some(spot);
+    fn point(&mut self, ui: &egui::Ui, id: PictureId, response: &egui::Response, placed: Placed) -> Option<Spot> {
+        let seen = self.seen(id)?;
+        let pointer = response.hover_pos().filter(|_| response.contains_pointer())?;
+        let spot = Spot { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
         if response.clicked() && !response.double_clicked() {
             self.pinned = if self.pinned == Some(spot) { None } else { Some(spot) };
         }
         if matches!(self.settings.panel, Panel::Similarity | Panel::Attention) {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         }
+        Some(spot)
     }
 
     /// Frames around the patch under the pointer and the pinned one.
-    fn outline(&mut self, ui: &egui::Ui, id: PictureId, placed: Placed) {
+    fn outline(&mut self, ui: &egui::Ui, id: PictureId, placed: Placed, pointed: Option<Spot>) {
         let Some(seen) = self.seen(id) else { return };
         let t = theme::tokens(ui.ctx());
         let painter = ui.painter_at(placed.clip);
@@ -227,7 +226,7 @@ impl Explore {
                 painter.rect_stroke(rect, 1, Stroke::new(width, colour), StrokeKind::Outside);
             }
         };
-        frame(self.hover, Color32::WHITE, 1.0);
+        frame(pointed, Color32::WHITE, 1.0);
         frame(self.pinned, t.accent, 2.0);
     }
 

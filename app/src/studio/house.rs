@@ -156,6 +156,21 @@ impl Devices {
         self.adapter(self.choice).is_some()
     }
 
+    /// What a run computes on. Where the chosen GPU draws as well, the run gets a device of its own on it: a device has
+    /// one queue, and a frame that shares it would wait for every step that was submitted before.
+    pub fn for_training(&self) -> Chosen {
+        if !self.draws {
+            return self.chosen.clone();
+        }
+        match device::choose(self.choice) {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                ::log::warn!("the run shares the window's device: {error}");
+                self.chosen.clone()
+            }
+        }
+    }
+
     /// The adapter that a choice means; nothing for the CPU.
     fn adapter(&self, choice: DeviceChoice) -> Option<&Adapter> {
         match choice {

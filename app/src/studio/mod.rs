@@ -138,6 +138,11 @@ impl Stage for Studio {
         self.house.logic(ctx);
         self.explore.logic(ctx, &mut self.house);
         self.train.logic(ctx, &mut self.house);
+        self.train.offer_gallery(self.explore.folder());
+        if let Some(pictures) = self.explore.wants_watched() {
+            self.house.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
+            self.train.watch(pictures);
+        }
         if let Some(source) = self.train.wants_explored() {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.house, source);

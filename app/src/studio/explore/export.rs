@@ -72,6 +72,11 @@ impl Export {
         Self { pending: None, to: None, running: 0, done: async_channel::unbounded(), wake }
     }
 
+    /// Draws the window again; from any thread.
+    pub(super) fn wake(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.wake.clone()
+    }
+
     /// Whether something is being written.
     pub fn busy(&self) -> bool {
         self.running > 0 || self.to.is_some()

@@ -10,6 +10,7 @@ mod paint;
 mod picture;
 mod settings;
 mod view;
+mod watch;
 mod wishes;
 
 use std::collections::HashMap;
@@ -105,6 +106,7 @@ pub struct Explore {
     hover: Option<Spot>,
     pinned: Option<Spot>,
     export: export::Export,
+    watch: watch::Watch,
     /// Whether the middle of the first picture is pinned once it was looked at: nobody points in a screenshot.
     pin_middle: bool,
     /// A path that is being typed.
@@ -137,6 +139,7 @@ impl Explore {
             hover: None,
             pinned: None,
             export: export::Export::new(house.wake.clone()),
+            watch: watch::Watch::default(),
             pin_middle: beginning.fresh && beginning.panel == Some(Panel::Similarity),
             path: String::new(),
             unreadable: (0, String::new()),
@@ -200,15 +203,6 @@ impl Explore {
             self.gallery.add(format!("scene {index}"), Origin::Scene(index));
         }
         self.gallery.scenes += 12;
-    }
-
-    /// The selected pictures' files and pixels: for training on them and for watching them.
-    pub fn selected_pictures(&self, most: usize) -> Vec<Picture> {
-        let load = |id| {
-            let origin = self.gallery.origin(id)?;
-            self.intake.pixels.load(id, &origin).ok().map(|picture| (*picture).clone())
-        };
-        self.gallery.selection().into_iter().take(most).filter_map(load).collect()
     }
 
     /// Folder of the first picture that is a file.

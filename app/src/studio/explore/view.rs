@@ -56,6 +56,15 @@ impl Explore {
             widgets::section(ui, "Show", true, |ui| self.show_ui(ui));
             widgets::section(ui, "Resolution", true, |ui| self.resolution_ui(ui));
             widgets::section(ui, "Export", false, |ui| self.export_ui(ui, house));
+            widgets::section(ui, "Train", false, |ui| {
+                let any = !self.gallery.is_empty();
+                ui.add_enabled_ui(any, |ui| {
+                    if widgets::button(ui, icons::EYE, "Watch the selected pictures").clicked() {
+                        self.watch_selection();
+                    }
+                });
+                widgets::hint(ui, "They show in the Train workspace as features form, now or in the next run.");
+            });
             widgets::section(ui, "Keys", false, |ui| {
                 for (keys, what) in [
                     ("1 2 3 4", "PCA, attention, similarity, match"),

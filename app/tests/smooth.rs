@@ -21,9 +21,8 @@ fn window(train: Option<Order>) -> Headless {
         fresh: true,
         ..Beginning::default()
     };
-    let build = |ctx: &egui::Context| -> Box<dyn Stage> {
-        Box::new(Studio::new(ctx, Drawing::default(), beginning))
-    };
+    let build =
+        |ctx: &egui::Context| -> Box<dyn Stage> { Box::new(Studio::new(ctx, Drawing::default(), beginning)) };
     Headless::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build)
 }
 

@@ -228,7 +228,8 @@ pub fn shared(
     let name = format!("{} ({})", info.name, info.backend);
     let setup = cubecl::wgpu::WgpuSetup { instance, adapter, device, queue, backend: info.backend };
     let device = Device::wgpu_options().setup(setup).init();
-    let device = device.map_err(|error| DeviceError::Share { name: name.clone(), reason: error.to_string() })?;
+    let device =
+        device.map_err(|error| DeviceError::Share { name: name.clone(), reason: error.to_string() })?;
     Ok(Chosen { device, name, note: None })
 }
 

@@ -97,7 +97,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Opens the window, or takes the picture.
 pub fn run(arguments: Arguments) -> Result<()> {
     let weights = arguments.weights.map(|path| match path.to_str() {
-        Some(name) if !path.exists() && download::find(name).is_some() => ModelSource::Released(name.to_owned()),
+        Some(name) if !path.exists() && download::find(name).is_some() => {
+            ModelSource::Released(name.to_owned())
+        }
         _ => ModelSource::Path(path),
     });
     if let Some(ModelSource::Path(path)) = &weights {

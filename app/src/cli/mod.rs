@@ -58,16 +58,17 @@ struct Mistake(String);
 
 /// Runs the program: status 0 when done, 2 for a mistake of the person's, 1 for a fault.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
-        Command::Explore(arguments) => explore::run(arguments),
-        Command::Demo(arguments) => demo::run(arguments),
-        Command::Train(arguments) => train::run(arguments),
-        Command::Features(arguments) => features::run(arguments),
-        Command::Eval(command) => eval::run(command),
-        Command::Weights(command) => weights::run(command),
-        Command::Bench(arguments) => bench::run(arguments),
-        Command::Devices(arguments) => devices::run(arguments),
-    };
+    let outcome =
+        match Cli::parse().command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
+            Command::Explore(arguments) => explore::run(arguments),
+            Command::Demo(arguments) => demo::run(arguments),
+            Command::Train(arguments) => train::run(arguments),
+            Command::Features(arguments) => features::run(arguments),
+            Command::Eval(command) => eval::run(command),
+            Command::Weights(command) => weights::run(command),
+            Command::Bench(arguments) => bench::run(arguments),
+            Command::Devices(arguments) => devices::run(arguments),
+        };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -81,7 +81,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// The studio's window at a step of the run.
 fn screenshot(recipe: Recipe, out: PathBuf, step: &str, to: &Path, arguments: &Arguments) -> Result<()> {
-    let until = step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
+    let until =
+        step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
     let until = std::cmp::min(until, recipe.train.iterations);
     let beginning = Beginning {
         device: Some(arguments.device.parse::<DeviceChoice>()?),

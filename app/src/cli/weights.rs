@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use dinoscope_core::explore;
 use dinoscope_core::weights::{self, Layout, download};
 
-use super::progress::Progress;
 use super::Mistake;
+use super::progress::Progress;
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]

@@ -37,7 +37,8 @@ pub enum Draw {
 }
 
 fn icon() -> Option<egui::IconData> {
-    let decoded = image::load_from_memory(include_bytes!("../../../assets/icon/icon-256.png")).ok()?.into_rgba8();
+    let decoded =
+        image::load_from_memory(include_bytes!("../../../assets/icon/icon-256.png")).ok()?.into_rgba8();
     let (width, height) = decoded.dimensions();
     Some(egui::IconData { rgba: decoded.into_raw(), width, height })
 }
@@ -57,7 +58,8 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     crate::studio::log::listen();
     let adapters = device::adapters();
-    let adapter = drawing_adapter(&adapters, beginning.device.unwrap_or_default()).filter(|_| draw == Draw::Auto);
+    let adapter =
+        drawing_adapter(&adapters, beginning.device.unwrap_or_default()).filter(|_| draw == Draw::Auto);
     let failed = |error: &dyn std::fmt::Display| WindowError::Open(error.to_string());
     // One loop for both: a process can have no second one.
     let mut event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build().map_err(|e| failed(&e))?;

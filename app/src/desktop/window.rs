@@ -49,7 +49,8 @@ fn setup(adapter: &Adapter) -> WgpuSetup {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.instance_descriptor.backends = BACKENDS;
     setup.native_adapter_selector = Some(Arc::new(move |adapters, surface| {
-        let draws = |adapter: &&wgpu::Adapter| surface.is_none_or(|surface| adapter.is_surface_supported(surface));
+        let draws =
+            |adapter: &&wgpu::Adapter| surface.is_none_or(|surface| adapter.is_surface_supported(surface));
         let same = |adapter: &&wgpu::Adapter| wanted.is(&adapter.get_info());
         let found = adapters.iter().filter(draws).find(same).or_else(|| adapters.iter().find(draws));
         found.cloned().ok_or_else(|| "no adapter can draw on this display".to_owned())

@@ -12,7 +12,9 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
     let response = egui::Modal::new(egui::Id::unique("about")).show(ctx, |ui| {
         ui.set_width(440.0);
         ui.label(theme::heading("Dinoscope"));
-        ui.label("Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.");
+        ui.label(
+            "Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.",
+        );
         ui.add_space(theme::space::S);
         widgets::property(ui, "Version", env!("CARGO_PKG_VERSION"));
         widgets::property(ui, "Computes on", &house.devices.chosen.name);
@@ -29,11 +31,16 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
         for (name, version) in [("burn", "0.22.1"), ("wgpu", "30"), ("egui", "0.37")] {
             widgets::property(ui, name, version);
         }
-        if let Some(path) = super::platform::settings_file() {
-            widgets::property(ui, "Settings", &path.display().to_string());
+        match super::platform::settings_file() {
+            _ if house.fresh => _ = widgets::property(ui, "Settings", "not kept"),
+            Some(path) => _ = widgets::property(ui, "Settings", &path.display().to_string()),
+            None => {}
         }
         ui.add_space(theme::space::S);
-        widgets::hint(ui, "MIT or Apache 2.0. DINOv2: Oquab et al. 2023. Inter: SIL OFL. Icons: Phosphor, MIT.");
+        widgets::hint(
+            ui,
+            "MIT or Apache 2.0. DINOv2: Oquab et al. 2023. Inter: SIL OFL. Icons: Phosphor, MIT.",
+        );
         if ui.button("Close").clicked() {
             ui.close();
         }

@@ -89,9 +89,9 @@ impl House {
             }
         }
         let mut toasts = Toasts::default();
-        let choice = beginning.device.or_else(|| {
-            remembered.get::<String>("device").and_then(|name| name.parse().ok())
-        });
+        let choice = beginning
+            .device
+            .or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
         let mut devices = Devices {
             adapters: device::adapters(),
             choice: DeviceChoice::Cpu,
@@ -106,7 +106,7 @@ impl House {
         if let Some(note) = &devices.chosen.note {
             ::log::info!("{note}");
         }
-        let dialogs = Rc::new(Dialogs::new(wake.clone()));
+        let dialogs = Rc::new(Dialogs::new(wake.clone(), beginning.fresh));
         Self {
             drawing,
             devices,
@@ -203,7 +203,8 @@ impl Devices {
         if let Some(chosen) = self.shared.borrow().as_ref() {
             return Ok(chosen.clone());
         }
-        let chosen = device::shared(gpu.instance.clone(), gpu.adapter.clone(), gpu.device.clone(), gpu.queue.clone())?;
+        let chosen =
+            device::shared(gpu.instance.clone(), gpu.adapter.clone(), gpu.device.clone(), gpu.queue.clone())?;
         *self.shared.borrow_mut() = Some(chosen.clone());
         Ok(chosen)
     }

@@ -1,6 +1,8 @@
 //! Where the panels are: two workspaces of dockable panels, remembered between starts.
 
-use egui_tiles::{Behavior, Container, Linear, LinearDir, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{
+    Behavior, Container, Linear, LinearDir, SimplificationOptions, TileId, Tiles, Tree, UiResponse,
+};
 use serde::{Deserialize, Serialize};
 
 use super::explore::Explore;
@@ -95,10 +97,15 @@ fn train_tree() -> Tree<Pane> {
 /// Whether every panel is there once; a tree from another version is not worth keeping.
 fn whole(tree: &Tree<Pane>, first: &Tree<Pane>) -> bool {
     let panes = |tree: &Tree<Pane>| {
-        let mut panes: Vec<Pane> = tree.tiles.iter().filter_map(|(_, tile)| match tile {
-            egui_tiles::Tile::Pane(pane) => Some(*pane),
-            egui_tiles::Tile::Container(_) => None,
-        }).filter(|pane| *pane != Pane::Log).collect();
+        let mut panes: Vec<Pane> = tree
+            .tiles
+            .iter()
+            .filter_map(|(_, tile)| match tile {
+                egui_tiles::Tile::Pane(pane) => Some(*pane),
+                egui_tiles::Tile::Container(_) => None,
+            })
+            .filter(|pane| *pane != Pane::Log)
+            .collect();
         panes.sort_by_key(|pane| pane.title());
         panes
     };
@@ -198,7 +205,9 @@ impl Behavior<Pane> for Rooms<'_> {
     }
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> egui::WidgetText {
-        egui::RichText::new(pane.title()).font(egui::FontId::new(theme::fonts::BODY, theme::fonts::semibold())).into()
+        egui::RichText::new(pane.title())
+            .font(egui::FontId::new(theme::fonts::BODY, theme::fonts::semibold()))
+            .into()
     }
 
     fn tab_bar_color(&self, visuals: &egui::Visuals) -> egui::Color32 {
@@ -237,7 +246,9 @@ impl Behavior<Pane> for Rooms<'_> {
 
     fn resize_stroke(&self, style: &egui::Style, state: egui_tiles::ResizeState) -> egui::Stroke {
         match state {
-            egui_tiles::ResizeState::Idle => egui::Stroke::new(1.0, style.visuals.widgets.noninteractive.bg_stroke.color),
+            egui_tiles::ResizeState::Idle => {
+                egui::Stroke::new(1.0, style.visuals.widgets.noninteractive.bg_stroke.color)
+            }
             _ => egui::Stroke::new(2.0, style.visuals.selection.stroke.color),
         }
     }

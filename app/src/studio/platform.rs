@@ -45,20 +45,28 @@ pub enum Purpose {
     SaveFrames,
 }
 
+/// What was asked, and what was chosen.
+type Answer = (Purpose, Vec<PathBuf>);
+
 /// System dialogs on threads of their own; the window goes on meanwhile.
 pub struct Dialogs {
-    answers: Arc<Mutex<Vec<(Purpose, Vec<PathBuf>)>>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    /// Nobody is there who could answer: a screenshot, a test.
+    alone: bool,
 }
 
 impl Dialogs {
-    pub(super) fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { answers: Arc::default(), wake }
+    pub(super) fn new(wake: Arc<dyn Fn() + Send + Sync>, alone: bool) -> Self {
+        Self { answers: Arc::default(), wake, alone }
     }
 
     /// Asks; `name` is what a saved file would be called. Nothing happens where the system has no dialogs.
     #[cfg(not(target_family = "wasm"))]
     pub fn ask(&self, purpose: Purpose, name: &str) {
+        if self.alone {
+            return;
+        }
         let (answers, wake, name) = (self.answers.clone(), self.wake.clone(), name.to_owned());
         let ask = move || {
             let chosen = native(purpose, &name);
@@ -105,7 +113,9 @@ fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
             let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
             one(dialog.set_title("Open weights").add_filter("Weights", &kinds).pick_file())
         }
-        Purpose::OpenRecipe => one(dialog.set_title("Open a recipe").add_filter("Recipe", &["toml"]).pick_file()),
+        Purpose::OpenRecipe => {
+            one(dialog.set_title("Open a recipe").add_filter("Recipe", &["toml"]).pick_file())
+        }
         Purpose::SaveFrames => one(dialog.set_title("A folder for the pictures").pick_folder()),
         Purpose::SaveRecipe | Purpose::SavePicture | Purpose::SaveNumbers | Purpose::SaveFilm => {
             one(dialog.set_title("Save as").set_file_name(name).save_file())

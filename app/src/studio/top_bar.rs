@@ -15,7 +15,13 @@ const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::N
 const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
 /// Draws the bar.
-pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, explore: &mut Explore, train: &mut Train) {
+pub fn ui(
+    ui: &mut egui::Ui,
+    house: &mut House,
+    layout: &mut Layout,
+    explore: &mut Explore,
+    train: &mut Train,
+) {
     let ctx = ui.ctx().clone();
     for (shortcut, workspace) in [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train)] {
         if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
@@ -68,7 +74,8 @@ fn device_menu(ui: &mut egui::Ui, house: &mut House) {
     let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
     let mut choice = None;
     let name = devices.chosen.name.clone();
-    let short: String = if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
+    let short: String =
+        if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
     let button = egui::Button::new(format!("{icon}  {short}"));
     let response = ui.add(button);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));

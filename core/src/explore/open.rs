@@ -138,9 +138,7 @@ fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, Model
     let (backbone, missing) = params::load(Vit::init(&config, 0, device), &dict, |path| path.to_owned());
     match missing.as_slice() {
         [] => Ok(OpenModel { backbone, notes, file }),
-        [first, more @ ..] => {
-            Err(ModelError::Incomplete { file, key: first.clone(), more: more.len() })
-        }
+        [first, more @ ..] => Err(ModelError::Incomplete { file, key: first.clone(), more: more.len() }),
     }
 }
 

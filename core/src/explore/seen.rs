@@ -93,8 +93,8 @@ impl Seen {
             _ => 0,
         };
         let images = to_tensor(std::slice::from_ref(&view), device);
-        let features = backbone.forward(images.clone(), None);
-        let attention = backbone.attention(images, way.block.min(depth - 1), Some(query));
+        let block = way.block.min(depth - 1);
+        let (features, attention) = backbone.forward_with_attention(images, block, Some(query));
         let kept = if keep_on_device { DeviceSlice::of(features.patches.clone()) } else { None };
         // Attention and CLS are a few kilobytes, which a person may ask the numbers of; patches stay.
         let attention = AttentionMaps::new(&read(attention).await?, heads, prefix, rows, cols)?;
@@ -116,6 +116,7 @@ impl Seen {
 
     /// Bytes that this keeps in memory, on the host or the device.
     pub fn bytes(&self) -> usize {
-        4 * (self.rows * self.cols * (self.dim + self.attention.heads.len() + 1) + self.dim) + self.view.rgb.len()
+        4 * (self.rows * self.cols * (self.dim + self.attention.heads.len() + 1) + self.dim)
+            + self.view.rgb.len()
     }
 }

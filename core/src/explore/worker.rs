@@ -171,4 +171,3 @@ pub(super) fn spawn(worker: Worker) {
         wake();
     }
 }
-

@@ -5,9 +5,9 @@
 //! machine, however many threads paint.
 
 mod blend;
+mod shade;
 #[cfg(test)]
 mod tests;
-mod shade;
 mod texture;
 mod triangle;
 

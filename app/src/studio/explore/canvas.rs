@@ -100,7 +100,8 @@ impl Canvas {
         if response.dragged() {
             let middle = (placed.clip.center() - placed.rect.min) / placed.rect.size();
             self.zoom = Some(self.zoom());
-            self.middle = (middle - response.drag_delta() / placed.rect.size()).clamp(Vec2::ZERO, vec2(1.0, 1.0));
+            self.middle =
+                (middle - response.drag_delta() / placed.rect.size()).clamp(Vec2::ZERO, vec2(1.0, 1.0));
         }
     }
 

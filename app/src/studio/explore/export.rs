@@ -57,12 +57,15 @@ enum ExportError {
     Nothing(&'static str),
 }
 
+/// The file, or why there is none.
+type Written = Result<PathBuf, String>;
+
 /// Exports that are on their way.
 pub struct Export {
     pending: Option<What>,
     to: Option<(What, PathBuf)>,
     running: usize,
-    done: (Sender<Result<PathBuf, String>>, Receiver<Result<PathBuf, String>>),
+    done: (Sender<Written>, Receiver<Written>),
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -100,13 +103,33 @@ impl Explore {
         let chosen = self.gallery.chosen();
         let ready = chosen.is_some_and(|id| self.seen(id).is_some());
         let stem = chosen.and_then(|id| self.gallery.item(id)).map_or("picture".to_owned(), |item| {
-            Path::new(&item.name).file_stem().map_or(item.name.clone(), |stem| stem.to_string_lossy().into_owned())
+            Path::new(&item.name)
+                .file_stem()
+                .map_or(item.name.clone(), |stem| stem.to_string_lossy().into_owned())
         });
         ui.add_enabled_ui(ready, |ui| {
             for (what, icon, label, purpose, name) in [
-                (What::Picture, icons::IMAGE, "Picture as shown (PNG)", Purpose::SavePicture, format!("{stem}.seen.png")),
-                (What::Features, icons::NUMBER, "Patch features (.npy)", Purpose::SaveNumbers, format!("{stem}.npy")),
-                (What::Attention, icons::LOOK, "Attention maps (.npy)", Purpose::SaveNumbers, format!("{stem}.attention.npy")),
+                (
+                    What::Picture,
+                    icons::IMAGE,
+                    "Picture as shown (PNG)",
+                    Purpose::SavePicture,
+                    format!("{stem}.seen.png"),
+                ),
+                (
+                    What::Features,
+                    icons::NUMBER,
+                    "Patch features (.npy)",
+                    Purpose::SaveNumbers,
+                    format!("{stem}.npy"),
+                ),
+                (
+                    What::Attention,
+                    icons::LOOK,
+                    "Attention maps (.npy)",
+                    Purpose::SaveNumbers,
+                    format!("{stem}.attention.npy"),
+                ),
             ] {
                 if widgets::button(ui, icon, label).clicked() {
                     self.export.pending = Some(what);
@@ -151,7 +174,11 @@ impl Explore {
             foreground: settings.foreground,
             head: settings.head,
             query,
-            opacity: if settings.arrangement == super::settings::Arrangement::Overlay { settings.opacity } else { 1.0 },
+            opacity: if settings.arrangement == super::settings::Arrangement::Overlay {
+                settings.opacity
+            } else {
+                1.0
+            },
             blocks: settings.blocks,
         };
         self.export.running += 1;
@@ -217,7 +244,8 @@ fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
         }
         Panel::Similarity => {
             let query = order.query.as_ref();
-            let query = query.ok_or(ExportError::Nothing("no patch is pinned: click one in the picture first"))?;
+            let query =
+                query.ok_or(ExportError::Nothing("no patch is pinned: click one in the picture first"))?;
             let values = similarity::to_all(query, &order.patches)?;
             let values: Vec<f32> = values.into_iter().map(|v| v.max(0.0)).collect();
             Ok(over(&values, ColourMap::Viridis)?)

@@ -30,6 +30,9 @@ pub struct Item {
     pub size: Option<[usize; 2]>,
 }
 
+/// A picture whose pixels are asked for.
+pub type Wish = (PictureId, Origin);
+
 /// All pictures that are open.
 #[derive(Default)]
 pub struct Gallery {
@@ -168,6 +171,11 @@ impl Gallery {
         self.items.iter().take(most).map(|item| item.id).collect()
     }
 
+    /// How many thumbnails are kept.
+    pub fn thumbnails(&self) -> usize {
+        self.thumbs.len()
+    }
+
     /// Pictures whose thumbnails can be seen.
     pub fn visible(&self) -> &[PictureId] {
         &self.visible
@@ -183,13 +191,25 @@ impl Gallery {
 
     /// A thumbnail has been made.
     pub fn thumb(&mut self, ctx: &egui::Context, id: PictureId, image: egui::ColorImage, size: [usize; 2]) {
-        keep(&mut self.thumbs, THUMBS, self.clock, id, ctx.load_texture("thumb", image, TextureOptions::LINEAR));
+        keep(
+            &mut self.thumbs,
+            THUMBS,
+            self.clock,
+            id,
+            ctx.load_texture("thumb", image, TextureOptions::LINEAR),
+        );
         self.sized(id, size);
     }
 
     /// A large picture has been made.
     pub fn shown(&mut self, ctx: &egui::Context, id: PictureId, image: egui::ColorImage, size: [usize; 2]) {
-        keep(&mut self.large, LARGE, self.clock, id, ctx.load_texture("picture", image, TextureOptions::LINEAR));
+        keep(
+            &mut self.large,
+            LARGE,
+            self.clock,
+            id,
+            ctx.load_texture("picture", image, TextureOptions::LINEAR),
+        );
         self.sized(id, size);
     }
 
@@ -210,11 +230,13 @@ impl Gallery {
     }
 
     /// What is missing: thumbnails in view, then the chosen pictures.
-    pub fn missing(&self) -> (Vec<(PictureId, Origin)>, Vec<(PictureId, Origin)>) {
+    pub fn missing(&self) -> (Vec<Wish>, Vec<Wish>) {
         let wish = |id: &PictureId| self.origin(*id).map(|origin| (*id, origin));
-        let thumbs = self.visible.iter().filter(|id| !self.thumbs.contains_key(id)).filter_map(wish).collect();
+        let thumbs =
+            self.visible.iter().filter(|id| !self.thumbs.contains_key(id)).filter_map(wish).collect();
         let large = [self.chosen, self.second()];
-        let large = large.iter().flatten().filter(|id| !self.large.contains_key(id)).filter_map(wish).collect();
+        let large =
+            large.iter().flatten().filter(|id| !self.large.contains_key(id)).filter_map(wish).collect();
         (thumbs, large)
     }
 
@@ -268,10 +290,11 @@ impl Gallery {
         match clicked {
             Some((id, Click::Choose)) => self.choose(id),
             Some((id, Click::Beside)) => self.second = if self.second == Some(id) { None } else { Some(id) },
+            Some((id, Click::Select)) if self.selected.contains(&id) => {
+                self.selected.remove(&id);
+            }
             Some((id, Click::Select)) => {
-                if !self.selected.remove(&id) {
-                    self.selected.insert(id);
-                }
+                self.selected.insert(id);
             }
             Some((id, Click::Remove)) => {
                 self.remove(id);
@@ -291,20 +314,21 @@ impl Gallery {
         let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
         let chosen = self.chosen == Some(item.id);
         let marked = self.selected.contains(&item.id);
-        response.widget_info(|| {
-            egui::WidgetInfo::selected(egui::Role::Button, true, chosen, item.name.clone())
-        });
+        response
+            .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, item.name.clone()));
         let painter = ui.painter();
         let radius = CornerRadius::same(theme::RADIUS);
         painter.rect_filled(rect, radius, t.raised);
         if let Some((texture, _)) = self.thumbs.get(&item.id) {
             let uv = middle(texture.size_vec2());
             for texture in [Some(texture.id()), over(item.id)].into_iter().flatten() {
-                let shape = egui::epaint::RectShape::filled(rect, radius, Color32::WHITE).with_texture(texture, uv);
+                let shape =
+                    egui::epaint::RectShape::filled(rect, radius, Color32::WHITE).with_texture(texture, uv);
                 painter.add(shape);
             }
         }
-        let ring = |colour, width| painter.rect_stroke(rect, radius, Stroke::new(width, colour), StrokeKind::Inside);
+        let ring =
+            |colour, width| painter.rect_stroke(rect, radius, Stroke::new(width, colour), StrokeKind::Inside);
         if response.has_focus() {
             ring(t.text, theme::RING);
         } else if chosen {
@@ -367,7 +391,9 @@ fn keep(
 ) {
     kept.insert(id, (texture, clock));
     while kept.len() > most {
-        let Some(oldest) = kept.iter().filter(|(i, _)| **i != id).min_by_key(|(_, (_, used))| *used) else { break };
+        let Some(oldest) = kept.iter().filter(|(i, _)| **i != id).min_by_key(|(_, (_, used))| *used) else {
+            break;
+        };
         let oldest = *oldest.0;
         kept.remove(&oldest);
     }

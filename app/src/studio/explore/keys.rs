@@ -31,7 +31,8 @@ pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
     }
     // Arrow keys belong to what has the focus, for instance a slider.
     if !focused {
-        for (key, by) in [(Key::ArrowLeft, -1), (Key::ArrowUp, -1), (Key::ArrowRight, 1), (Key::ArrowDown, 1)] {
+        for (key, by) in [(Key::ArrowLeft, -1), (Key::ArrowUp, -1), (Key::ArrowRight, 1), (Key::ArrowDown, 1)]
+        {
             if pressed(key) {
                 explore.gallery.step(by);
             }

@@ -3,6 +3,7 @@
 mod canvas;
 mod export;
 mod gallery;
+mod glance;
 mod intake;
 mod keys;
 mod model;
@@ -29,6 +30,7 @@ use super::remembered::Remembered;
 use super::theme;
 use super::toasts::ActionId;
 use gallery::Gallery;
+pub use glance::Glance;
 use intake::{Intake, News, Origin};
 use paint::Painter;
 use settings::Settings;
@@ -79,7 +81,8 @@ impl Results {
     fn put(&mut self, picture: PictureId, way: Way, seen: Arc<Seen>) {
         self.clock += 1;
         self.kept.insert((picture, way), (seen, self.clock));
-        let bytes = |kept: &HashMap<_, (Arc<Seen>, u64)>| -> usize { kept.values().map(|(s, _)| s.bytes()).sum() };
+        let bytes =
+            |kept: &HashMap<_, (Arc<Seen>, u64)>| -> usize { kept.values().map(|(s, _)| s.bytes()).sum() };
         while self.kept.len() > 1 && bytes(&self.kept) > KEPT {
             let oldest = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
             if let Some(oldest) = oldest {
@@ -89,6 +92,9 @@ impl Results {
     }
 }
 
+/// Bytes of a download so far, and in all where known.
+type Bytes = (u64, Option<u64>);
+
 /// The exploring side of the studio.
 pub struct Explore {
     gallery: Gallery,
@@ -97,7 +103,7 @@ pub struct Explore {
     explorer: Explorer,
     model: Option<Arc<ModelInfo>>,
     /// What was asked for and is not there yet, with bytes of its download.
-    opening: Option<(ModelSource, Option<(u64, Option<u64>)>)>,
+    opening: Option<(ModelSource, Option<Bytes>)>,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
@@ -122,8 +128,7 @@ impl Explore {
         if let Some(panel) = beginning.panel {
             settings.panel = panel;
         }
-        let explorer =
-            Explorer::start(house.devices.chosen.clone(), house.devices.draws, house.wake.clone());
+        let explorer = Explorer::start(house.devices.chosen.clone(), house.devices.draws, house.wake.clone());
         let mut explore = Self {
             gallery: Gallery::default(),
             settings,
@@ -294,7 +299,9 @@ impl Explore {
         if *count > 0 && !self.gallery.loading() {
             match count {
                 1 => house.toasts.watch(reason.clone()),
-                n => house.toasts.watch(format!("{n} files could not be read; the log names them. The last: {reason}")),
+                n => house
+                    .toasts
+                    .watch(format!("{n} files could not be read; the log names them. The last: {reason}")),
             }
             self.unreadable = (0, String::new());
         }
@@ -347,7 +354,9 @@ impl Explore {
     fn lost(&mut self, reason: &str, house: &mut House) {
         ::log::error!("the device failed: {reason}");
         let on = house.devices.chosen.name.clone();
-        house.toasts.bad(format!("{on} failed ({reason}). Looking goes on with the processor; choose a device above."));
+        house.toasts.bad(format!(
+            "{on} failed ({reason}). Looking goes on with the processor; choose a device above."
+        ));
         house.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
         house.device_changed = false;
         self.explorer = Explorer::start(house.devices.chosen.clone(), false, house.wake.clone());
@@ -387,5 +396,11 @@ pub fn drop_hint(ctx: &egui::Context) {
     let frame = screen.shrink(16.0);
     painter.rect_stroke(frame, 12, egui::Stroke::new(2.0, t.accent), egui::StrokeKind::Inside);
     let text = "Drop pictures, folders or weights";
-    painter.text(screen.center(), egui::Align2::CENTER_CENTER, text, egui::TextStyle::Heading.resolve(&ctx.global_style()), t.text);
+    painter.text(
+        screen.center(),
+        egui::Align2::CENTER_CENTER,
+        text,
+        egui::TextStyle::Heading.resolve(&ctx.global_style()),
+        t.text,
+    );
 }

@@ -31,9 +31,12 @@ impl Explore {
         };
         let mut chosen = None;
         let width = ui.available_width();
-        let button = egui::Button::new(format!("{}  {name}", icons::MODEL)).truncate().min_size(egui::vec2(width, 32.0));
+        let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
+            .truncate()
+            .min_size(egui::vec2(width, 32.0));
         let response = ui.add(button);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
+        response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
         egui::Popup::menu(&response).show(|ui| {
             ui.set_min_width(260.0);
             if ui.button("Starter weights").clicked() {
@@ -49,7 +52,8 @@ impl Explore {
             widgets::hint(ui, "Released by Meta AI, under its own licence");
             for released in download::names() {
                 let mib = released.approximate_bytes() >> 20;
-                let here = download::target(released.name, &download::default_cache()).is_ok_and(|path| path.is_file());
+                let here = download::target(released.name, &download::default_cache())
+                    .is_ok_and(|path| path.is_file());
                 let state = if here { "here".to_owned() } else { format!("{mib} MiB") };
                 if ui.button(format!("{}   {state}", released.name)).clicked() {
                     chosen = Some(ModelSource::Released(released.name.to_owned()));
@@ -62,10 +66,15 @@ impl Explore {
         self.opening_ui(ui);
         if let Some(model) = &self.model {
             let c = &model.config;
-            let registers = if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
+            let registers =
+                if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
             let text = format!(
                 "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}",
-                model.parameters as f64 / 1e6, c.depth, c.dim, c.heads, c.patch
+                model.parameters as f64 / 1e6,
+                c.depth,
+                c.dim,
+                c.heads,
+                c.patch
             );
             widgets::hint(ui, &text);
             for text in &model.notes {

@@ -201,7 +201,13 @@ impl Explore {
     }
 
     /// The patch under the pointer, and a click that pins it.
-    fn point(&mut self, ui: &egui::Ui, id: PictureId, response: &egui::Response, placed: Placed) -> Option<Spot> {
+    fn point(
+        &mut self,
+        ui: &egui::Ui,
+        id: PictureId,
+        response: &egui::Response,
+        placed: Placed,
+    ) -> Option<Spot> {
         let seen = self.seen(id)?;
         let pointer = response.hover_pos().filter(|_| response.contains_pointer())?;
         let spot = Spot { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
@@ -222,7 +228,12 @@ impl Explore {
         let frame = |spot: Option<Spot>, colour: Color32, width: f32| {
             if let Some(spot) = spot.filter(|spot| spot.picture == id) {
                 let rect = placed.patch_rect(spot.patch, seen.rows, seen.cols);
-                painter.rect_stroke(rect, 1, Stroke::new(width + 1.5, Color32::from_black_alpha(160)), StrokeKind::Outside);
+                painter.rect_stroke(
+                    rect,
+                    1,
+                    Stroke::new(width + 1.5, Color32::from_black_alpha(160)),
+                    StrokeKind::Outside,
+                );
                 painter.rect_stroke(rect, 1, Stroke::new(width, colour), StrokeKind::Outside);
             }
         };
@@ -231,7 +242,13 @@ impl Explore {
     }
 
     /// Moves the swipe handle; true while it is being moved.
-    fn swipe_handle(&mut self, ui: &egui::Ui, response: &egui::Response, placed: Placed, beside: bool) -> bool {
+    fn swipe_handle(
+        &mut self,
+        ui: &egui::Ui,
+        response: &egui::Response,
+        placed: Placed,
+        beside: bool,
+    ) -> bool {
         if self.settings.arrangement != Arrangement::Swipe || beside || self.settings.panel == Panel::Match {
             return false;
         }
@@ -247,7 +264,8 @@ impl Explore {
         }
         let holds: bool = response.dragged() && ui.data(|data| data.get_temp(id)).unwrap_or(false);
         if holds && let Some(pointer) = response.interact_pointer_pos() {
-            self.settings.swipe = ((pointer.x - placed.clip.left()) / placed.clip.width().max(1.0)).clamp(0.0, 1.0);
+            self.settings.swipe =
+                ((pointer.x - placed.clip.left()) / placed.clip.width().max(1.0)).clamp(0.0, 1.0);
         }
         holds
     }
@@ -269,7 +287,8 @@ impl Explore {
         if Some(*key) != self.canvas.matching {
             return;
         }
-        let t = theme::tokens(ui.ctx());
+        // Pictures are no lighter in the light theme.
+        let series = theme::Tokens::of(egui::Theme::Dark).series;
         let painter = ui.painter_at(a.clip.union(b.clip));
         let hovered = self.hover;
         for (i, found) in matches.iter().enumerate() {
@@ -283,7 +302,7 @@ impl Explore {
             }
             let spots = [Spot { picture: first, patch: found.a }, Spot { picture: second, patch: found.b }];
             let strong = hovered.is_some_and(|spot| spots.contains(&spot));
-            let colour = t.series[i % t.series.len()];
+            let colour = series[i % series.len()];
             let (width, colour) = if strong { (3.0, colour) } else { (1.5, colour.gamma_multiply(0.8)) };
             painter.line_segment([from, to], Stroke::new(width + 1.5, Color32::from_black_alpha(90)));
             painter.line_segment([from, to], Stroke::new(width, colour));

@@ -24,7 +24,9 @@ impl Explore {
             if widgets::icon_button(ui, icons::WAND, "Add built-in scenes").clicked() {
                 self.add_scenes();
             }
-            if !self.gallery.is_empty() && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked() {
+            if !self.gallery.is_empty()
+                && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked()
+            {
                 self.gallery.clear();
                 self.pinned = None;
             }
@@ -63,7 +65,10 @@ impl Explore {
                         self.watch_selection();
                     }
                 });
-                widgets::hint(ui, "They show in the Train workspace as features form, now or in the next run.");
+                widgets::hint(
+                    ui,
+                    "They show in the Train workspace as features form, now or in the next run.",
+                );
             });
             widgets::section(ui, "Keys", false, |ui| {
                 for (keys, what) in [
@@ -85,16 +90,30 @@ impl Explore {
     }
 
     fn show_ui(&mut self, ui: &mut egui::Ui) {
-        let panels = [(Panel::Pca, "PCA"), (Panel::Attention, "Attention"), (Panel::Similarity, "Similar"), (Panel::Match, "Match")];
+        let panels = [
+            (Panel::Pca, "PCA"),
+            (Panel::Attention, "Attention"),
+            (Panel::Similarity, "Similar"),
+            (Panel::Match, "Match"),
+        ];
         widgets::segmented(ui, "What is shown", &mut self.settings.panel, &panels);
         ui.add_space(space::XS);
         if self.settings.panel != Panel::Match {
-            let ways = [(Arrangement::Overlay, "Over"), (Arrangement::Swipe, "Swipe"), (Arrangement::Side, "Beside")];
+            let ways = [
+                (Arrangement::Overlay, "Over"),
+                (Arrangement::Swipe, "Swipe"),
+                (Arrangement::Side, "Beside"),
+            ];
             widgets::segmented(ui, "Arrangement", &mut self.settings.arrangement, &ways);
             let mut percent = f64::from(self.settings.opacity * 100.0);
             let overlay = self.settings.arrangement == Arrangement::Overlay;
             ui.add_enabled_ui(overlay, |ui| {
-                widgets::slider_row(ui, "Opacity", &mut percent, &widgets::Scale::new(0.0..=100.0).unit("%").step(1.0));
+                widgets::slider_row(
+                    ui,
+                    "Opacity",
+                    &mut percent,
+                    &widgets::Scale::new(0.0..=100.0).unit("%").step(1.0),
+                );
             });
             self.settings.opacity = (percent / 100.0) as f32;
         }
@@ -104,20 +123,27 @@ impl Explore {
             Panel::Similarity => {
                 let text = match self.pinned {
                     Some(_) => "Similar to the pinned patch. Click it again or press Esc to let go.",
-                    None => "Move over the picture: what is similar lights up, here and in the other pictures. Click to pin.",
+                    None => {
+                        "Move over the picture: what is similar lights up, here and in the other pictures. Click to pin."
+                    }
                 };
                 widgets::hint(ui, text);
                 widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
             }
             Panel::Match => {
                 let text = match self.gallery.second() {
-                    Some(_) => "Lines join patches that are each other's nearest. Move over an end to follow one.",
-                    None => "Shift+click a second picture in the strip: the best-matching patches are joined by lines.",
+                    Some(_) => {
+                        "Lines join patches that are each other's nearest. Move over an end to follow one."
+                    }
+                    None => {
+                        "Shift+click a second picture in the strip: the best-matching patches are joined by lines."
+                    }
                 };
                 widgets::hint(ui, text);
             }
         }
-        if self.gallery.second().is_some() && widgets::button(ui, icons::CLOSE, "Show one picture").clicked() {
+        if self.gallery.second().is_some() && widgets::button(ui, icons::CLOSE, "Show one picture").clicked()
+        {
             self.gallery.beside(None);
         }
     }
@@ -132,7 +158,8 @@ impl Explore {
         if let Some(basis) = self.painter.basis() {
             if let Some([r, g, b]) = basis.explained {
                 let percent = |share: f32| format!("{:.0}", 100.0 * share);
-                let text = format!("They show {}, {} and {} % of what varies.", percent(r), percent(g), percent(b));
+                let text =
+                    format!("They show {}, {} and {} % of what varies.", percent(r), percent(g), percent(b));
                 widgets::hint(ui, &text);
             }
             if basis.fallback {
@@ -189,7 +216,13 @@ impl Explore {
             let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
             painter.image(texture, map, whole, Color32::WHITE);
         }
-        let ring = if response.has_focus() { Some((theme::RING, t.text)) } else if chosen { Some((2.0, t.accent)) } else { None };
+        let ring = if response.has_focus() {
+            Some((theme::RING, t.text))
+        } else if chosen {
+            Some((2.0, t.accent))
+        } else {
+            None
+        };
         if let Some((width, colour)) = ring {
             painter.rect_stroke(map, 3, Stroke::new(width, colour), StrokeKind::Outside);
         }
@@ -198,7 +231,10 @@ impl Explore {
         painter.text(map.center_bottom() + vec2(0.0, 3.0), egui::Align2::CENTER_TOP, name, font, colour);
         let clicked = response.clicked();
         if let Some(share) = elsewhere {
-            response.on_hover_text(format!("{:.0} % of its attention goes to the CLS token and registers.", 100.0 * share));
+            response.on_hover_text(format!(
+                "{:.0} % of its attention goes to the CLS token and registers.",
+                100.0 * share
+            ));
         }
         clicked
     }
@@ -227,6 +263,9 @@ impl Explore {
                 self.pinned = None;
             }
         }
-        widgets::hint(ui, "More pixels show finer detail and take longer: twice the side is four times the patches.");
+        widgets::hint(
+            ui,
+            "More pixels show finer detail and take longer: twice the side is four times the patches.",
+        );
     }
 }

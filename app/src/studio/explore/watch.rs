@@ -32,7 +32,8 @@ impl Explore {
             .take(MOST)
             .filter_map(|id| self.gallery.origin(id).map(|origin| (id, origin)))
             .collect();
-        let (pixels, out, wake) = (self.intake.pixels.clone(), self.watch.ready.0.clone(), self.export.wake());
+        let (pixels, out, wake) =
+            (self.intake.pixels.clone(), self.watch.ready.0.clone(), self.export.wake());
         let work = move || {
             let load = |(id, origin)| pixels.load(id, &origin).ok();
             let small = |picture: std::sync::Arc<Picture>| match picture.width.min(picture.height) {

@@ -90,7 +90,8 @@ impl GpuPainter {
     /// Fits colours; false while the programs are being compiled.
     pub fn fit(&mut self, job: &FitJob) -> Result<bool, ShaderError> {
         let state = self.state.clone();
-        let same = job.seen.windows(2).all(|pair| (pair[0].rows, pair[0].cols) == (pair[1].rows, pair[1].cols));
+        let same =
+            job.seen.windows(2).all(|pair| (pair[0].rows, pair[0].cols) == (pair[1].rows, pair[1].cols));
         // The split looks at the borders of pictures, so it needs them to be of one shape.
         self.options.foreground = job.foreground && same;
         let options = self.options;
@@ -110,7 +111,8 @@ impl GpuPainter {
                 let size = (n * first.dim * 4) as u64;
                 let limit = state.device.limits().max_storage_buffer_binding_size;
                 if size > limit {
-                    let (needed, allowed) = (format!("{size} bytes for all pictures"), format!("{limit} bytes"));
+                    let (needed, allowed) =
+                        (format!("{size} bytes for all pictures"), format!("{limit} bytes"));
                     return Err(ShaderError::TooLarge { program: "pipeline", count: n, needed, allowed });
                 }
                 joined = state.device.create_buffer(&wgpu::BufferDescriptor {
@@ -181,7 +183,13 @@ impl GpuPainter {
                         filter,
                     };
                     let range = ColourRange { lo: [0.0; 3], hi: [1.0; 3] };
-                    programs.upsample.encode_scalars(&mut recorder, grid, range, ColourMap::Viridis, &target)?;
+                    programs.upsample.encode_scalars(
+                        &mut recorder,
+                        grid,
+                        range,
+                        ColourMap::Viridis,
+                        &target,
+                    )?;
                 }
                 What::Pca | What::Attention(_) => continue,
             }

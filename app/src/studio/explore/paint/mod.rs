@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use dinoscope_core::analysis::pca::Pca;
 use dinoscope_core::analysis::similarity::Match;
-use dinoscope_core::explore::{PictureId, Patches, Seen};
+use dinoscope_core::explore::{Patches, PictureId, Seen};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
 use crate::studio::house::Drawing;
@@ -229,7 +229,14 @@ impl Painter {
         });
     }
 
-    fn take_layer(&mut self, ctx: &egui::Context, slot: Slot, key: u64, image: egui::ColorImage, blocks: bool) {
+    fn take_layer(
+        &mut self,
+        ctx: &egui::Context,
+        slot: Slot,
+        key: u64,
+        image: egui::ColorImage,
+        blocks: bool,
+    ) {
         let options = if blocks { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
         let used = self.frame;
         match self.layers.get_mut(&slot) {

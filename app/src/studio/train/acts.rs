@@ -12,7 +12,7 @@ use super::follow::Followed;
 use super::session::{Place, Plan, Session};
 use super::state::Phase;
 use super::work::Work;
-use super::{Banner, Focus, Train};
+use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::widgets::Tone;
@@ -135,7 +135,7 @@ impl Train {
         on: On,
     ) {
         let device: Chosen = match on {
-            On::Chosen => house.devices.chosen.clone(),
+            On::Chosen => house.devices.for_training(),
             On::Processor => device::cpu(None),
         };
         let watch = self.watch_wish.clone();
@@ -240,7 +240,12 @@ impl Train {
                 Some(Ok(recipe)) => {
                     self.reading = None;
                     match Draft::of(&recipe) {
-                        Ok(draft) => self.draft = draft,
+                        Ok(draft) => {
+                            let changed = words::some(draft.changed_in(""), "field", "fields");
+                            let preset = draft.preset_name();
+                            house.toasts.info(format!("Recipe opened: {preset} with {changed} changed"));
+                            self.draft = draft;
+                        }
                         Err(error) => house.toasts.bad(error.to_string()),
                     }
                 }

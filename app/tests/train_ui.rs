@@ -1,0 +1,386 @@
+//! The training side, used by the names of its parts as a person or a screen reader would.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::RasterRenderer;
+use dinoscope::studio::house::Drawing;
+use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::{Beginning, Stage, Studio};
+use dinoscope_core::device::DeviceChoice;
+use dinoscope_core::train::Recipe;
+use dinoscope_core::train::run::{Line, RunFolder};
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, ViewportCommand, ViewportEvent, ViewportId, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+type Window = Harness<'static, Option<Studio>>;
+
+/// Runs and the window take their time on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) -> Window {
+    let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
+    let mut window = builder.renderer(RasterRenderer::default()).build_ui_state(
+        |ui, studio: &mut Option<Studio>| {
+            let beginning = Beginning {
+                fresh: true,
+                device: Some(DeviceChoice::Cpu),
+                workspace: Workspace::Train,
+                ..Beginning::default()
+            };
+            let studio = studio.get_or_insert_with(|| Studio::new(ui.ctx(), Drawing::default(), beginning));
+            studio.logic(ui.ctx());
+            studio.ui(ui);
+        },
+        None,
+    );
+    // The style is set by the studio; the test has its own theme.
+    window.ctx.set_theme(theme);
+    steps(&mut window, 4);
+    let field = window.get_by_role_and_label(Role::TextInput, "Runs go below");
+    field.set_text_value_accesskit(&runs.to_string_lossy());
+    steps(&mut window, 3);
+    let field = window.get_by_role_and_label(Role::TextInput, "Runs go below");
+    assert_eq!(field.value().as_deref(), runs.to_str());
+    window
+}
+
+fn window(runs: &Path) -> Window {
+    window_of(vec2(1280.0, 720.0), 1.0, egui::Theme::Dark, runs)
+}
+
+fn steps(window: &mut Window, count: usize) {
+    for _ in 0..count {
+        window.step();
+    }
+}
+
+/// Draws until something holds.
+#[track_caller]
+fn until(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
+    let start = Instant::now();
+    while !holds(window) {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}\n{}", said(window));
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    window.step();
+}
+
+/// Everything that is to be read.
+fn said(window: &Window) -> String {
+    let nodes = window.root().children_recursive();
+    let labels = nodes.filter_map(|node| {
+        let node = node.accesskit_node();
+        node.label().or_else(|| node.value())
+    });
+    labels.collect::<Vec<_>>().join(" | ")
+}
+
+fn says(text: &'static str) -> impl Fn(&Window) -> bool {
+    move |window| said(window).contains(text)
+}
+
+/// A recipe that takes a processor no time.
+fn tiny(folder: &Path, more: &[&str]) -> Recipe {
+    let pairs = [
+        "train.iterations=4000",
+        "train.batch=2",
+        "train.picture_every=2",
+        "train.evaluate_every=0",
+        "train.checkpoint_every=4000",
+        "train.workers=1",
+        "model.depth=1",
+        "model.dim=24",
+        "model.heads=1",
+        "crops.global_size=16",
+        "crops.local_size=8",
+        "crops.locals=1",
+        "head.prototypes=16",
+        "head.hidden=16",
+        "head.bottleneck=8",
+        "data.scenes=8",
+        "data.scene_size=24",
+    ];
+    let pairs: Vec<String> = pairs.iter().chain(more).map(|pair| (*pair).to_owned()).collect();
+    let recipe = Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap();
+    std::fs::write(folder.join("recipe.toml"), recipe.to_toml().unwrap()).unwrap();
+    recipe
+}
+
+/// Opens a recipe as the dialog would.
+fn open_recipe(window: &mut Window, folder: &Path) {
+    give(window, Purpose::OpenRecipe, vec![folder.join("recipe.toml")]);
+    until(window, "the recipe", says("Recipe opened"));
+}
+
+fn give(window: &mut Window, purpose: Purpose, paths: Vec<PathBuf>) {
+    window.state().as_ref().unwrap().house().dialogs.give(purpose, paths);
+    steps(window, 2);
+}
+
+fn click(window: &mut Window, label: &str) {
+    window.get_by_role_and_label(Role::Button, label).click_accesskit();
+    steps(window, 2);
+}
+
+fn has_button(window: &Window, label: &str) -> bool {
+    window.query_by_role_and_label(Role::Button, label).is_some()
+}
+
+fn is_off(window: &Window, label: &str) -> bool {
+    window.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
+}
+
+/// Steps done, as the run pane says.
+fn done(window: &Window) -> u64 {
+    let text = said(window);
+    let after = text.split("Step ").find_map(|part| {
+        let (number, rest) = part.split_once(' ')?;
+        rest.starts_with("of").then(|| number.replace(',', "").parse::<u64>().ok()).flatten()
+    });
+    after.unwrap_or(0)
+}
+
+fn close(window: &mut Window) {
+    let viewport = window.input_mut().viewports.entry(ViewportId::ROOT).or_default();
+    viewport.events.push(ViewportEvent::Close);
+    window.step();
+}
+
+fn commands(window: &Window) -> Vec<ViewportCommand> {
+    window.output().viewport_output.values().flat_map(|output| output.commands.clone()).collect()
+}
+
+#[test]
+fn a_run_starts_holds_goes_on_saves_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
+    until(&mut window, "Start", |window| has_button(window, "Start") && !is_off(window, "Start"));
+    click(&mut window, "Start");
+    until(&mut window, "two steps", |window| done(window) >= 2);
+    assert!(!has_button(&window, "Start"), "one run at a time");
+
+    click(&mut window, "Pause");
+    until(&mut window, "the pause", |window| has_button(window, "Resume"));
+    let held = done(&window);
+    steps(&mut window, 10);
+    std::thread::sleep(Duration::from_millis(200));
+    steps(&mut window, 10);
+    assert_eq!(done(&window), held, "a run that holds does no steps");
+    // Nothing has the keyboard: the space bar belongs to the run.
+    window.ctx.memory_mut(|memory| memory.stop_text_input());
+    if let Some(focused) = window.ctx.memory(|memory| memory.focused()) {
+        window.ctx.memory_mut(|memory| memory.surrender_focus(focused));
+    }
+    window.key_press(Key::Space);
+    until(&mut window, "more steps", |window| has_button(window, "Pause") && done(window) > held + 2);
+
+    click(&mut window, "Checkpoint now");
+    until(&mut window, "the checkpoint", says("Checkpoint after"));
+    let run = folder.path().join("runs/nano-001");
+    assert!(RunFolder::open(&run).unwrap().latest_checkpoint().is_some());
+    until(&mut window, "pictures", says("Watched pictures after"));
+    until(&mut window, "the loss", says("Loss: "));
+
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+    let stopped = done(&window);
+    assert!(run.join("report.html").is_file() && stopped < 4000);
+    assert!(has_button(&window, "Look with it") && has_button(&window, "Report"));
+
+    click(&mut window, &format!("Go on from step {stopped}"));
+    until(&mut window, "steps after the old ones", |window| done(window) > stopped);
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+    let lines = RunFolder::open(&run).unwrap().lines();
+    let iterations: Vec<u64> = lines.iter().map(|line| line.iteration).collect();
+    assert!(iterations.is_sorted_by(|a, b| a < b), "no step is told twice: {iterations:?}");
+}
+
+#[test]
+fn starting_takes_two_actions_and_writes_into_the_folder_that_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window(folder.path());
+    click(&mut window, "Start");
+    until(&mut window, "the run", |_| folder.path().join("runs/nano-001/recipe.toml").is_file());
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+}
+
+#[test]
+fn a_wrong_value_is_said_beside_its_field_and_holds_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window(folder.path());
+    window.get_by_label("Search the fields").set_text_value_accesskit("train.batch");
+    steps(&mut window, 2);
+    let field = |window: &Window, text: &str| {
+        window.get_by_role_and_label(Role::TextInput, "Batch").set_text_value_accesskit(text);
+    };
+    field(&window, "0");
+    steps(&mut window, 2);
+    let text = said(&window);
+    assert!(text.contains("1 to 65536 is allowed"), "{text}");
+    assert!(text.contains("Can't start: train.batch"), "{text}");
+    assert!(is_off(&window, "Start"));
+    field(&window, "many");
+    steps(&mut window, 2);
+    assert!(said(&window).contains("a whole number is needed"));
+    click(&mut window, "Put train.batch back to 32");
+    assert!(!is_off(&window, "Start") && !said(&window).contains("Can't start"));
+    window.get_by_label("Search the fields").set_text_value_accesskit("no such thing");
+    steps(&mut window, 2);
+    assert!(said(&window).contains("No field has this"));
+}
+
+#[test]
+fn pictures_that_are_not_there_hold_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window(folder.path());
+    give(&mut window, Purpose::TrainingData, vec![folder.path().join("nowhere")]);
+    until(&mut window, "the reason", says("Can't start"));
+    assert!(said(&window).contains("nowhere") && is_off(&window, "Start"));
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    image::RgbImage::from_pixel(32, 32, image::Rgb([9, 99, 199])).save(pictures.join("blue.png")).unwrap();
+    give(&mut window, Purpose::TrainingData, vec![pictures]);
+    until(&mut window, "the pictures", says("1 pictures in pictures"));
+    assert!(!is_off(&window, "Start"));
+}
+
+#[test]
+fn closing_asks_before_a_run_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let mut window = window(folder.path());
+    close(&mut window);
+    assert!(commands(&window).is_empty(), "nothing is in the way: {:?}", commands(&window));
+    open_recipe(&mut window, folder.path());
+    click(&mut window, "Start");
+    until(&mut window, "a step", |window| done(window) >= 1);
+
+    close(&mut window);
+    assert!(commands(&window).contains(&ViewportCommand::CancelClose));
+    steps(&mut window, 2);
+    click(&mut window, "Keep running");
+    assert!(!has_button(&window, "Keep running") && has_button(&window, "Pause"));
+
+    close(&mut window);
+    steps(&mut window, 2);
+    click(&mut window, "Stop the run and save");
+    until(&mut window, "the window's end", |window| commands(window).contains(&ViewportCommand::Close));
+    let run = RunFolder::open(&folder.path().join("runs/nano-001")).unwrap();
+    assert!(run.latest_checkpoint().is_some() && run.report_file().is_file());
+}
+
+#[test]
+fn a_run_on_disk_is_followed_while_others_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = tiny(folder.path(), &[]);
+    let path = folder.path().join("runs/elsewhere");
+    let run = RunFolder::create(&path, &recipe).unwrap();
+    let mut log = run.metrics_from(0).unwrap();
+    let line = |iteration: u64, loss: f64| {
+        let values = [("loss", loss), ("feature_rank", 3.5), ("steps_per_second", 2.0), ("waited", 0.5)];
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Line::new(iteration, &values)
+    };
+    for i in 0..20 {
+        log.append(&line(i, 3.0)).unwrap();
+    }
+    let mut window = window(folder.path());
+    until(&mut window, "the run in the list", |window| has_button(window, "elsewhere"));
+    click(&mut window, "elsewhere");
+    until(&mut window, "its curves", says("Loss: 3.000"));
+    let text = said(&window);
+    assert!(
+        text.contains("Followed") && text.contains("Feature rank: 3.5") && text.contains("Step 20 of"),
+        "{text}"
+    );
+    assert!(text.contains("The device waits for pictures"), "{text}");
+    log.append(&line(20, 2.5)).unwrap();
+    until(&mut window, "what was added", says("Loss: 2.500"));
+    assert_eq!(done(&window), 21);
+}
+
+#[test]
+fn a_live_field_changes_the_run_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
+    click(&mut window, "Start");
+    until(&mut window, "a step", |window| done(window) >= 1);
+    window.get_by_label("Search the fields").set_text_value_accesskit("train.keep_checkpoints");
+    steps(&mut window, 2);
+    assert!(said(&window).contains("Changes at once."));
+    let field = window.get_by_role_and_label(Role::TextInput, "Keep checkpoints");
+    field.focus();
+    window.step();
+    let field = window.get_by_role_and_label(Role::TextInput, "Keep checkpoints");
+    field.set_text_value_accesskit("7");
+    steps(&mut window, 2);
+    window.key_press_modifiers(Modifiers::NONE, Key::Enter);
+    let run = RunFolder::open(&folder.path().join("runs/nano-001")).unwrap();
+    until(&mut window, "the change", |_| run.recipe().is_ok_and(|recipe| recipe.train.keep_checkpoints == 7));
+    window.get_by_label("Search the fields").set_text_value_accesskit("optim.clip");
+    steps(&mut window, 2);
+    assert!(said(&window).contains("Needs a new run."));
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+}
+
+/// Buttons, switches and fields lie inside the window and not on each other.
+#[track_caller]
+fn nothing_overlaps(window: &Window, size: egui::Vec2, what: &str) {
+    let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
+    let roles =
+        [Role::Button, Role::RadioButton, Role::Switch, Role::TextInput, Role::SearchInput, Role::Slider];
+    let found: Vec<(String, egui::Rect)> = window
+        .root()
+        .children_recursive()
+        .filter(|node| roles.contains(&node.accesskit_node().role()))
+        .map(|node| (node.accesskit_node().label().unwrap_or_default(), node.rect()))
+        .filter(|(_, rect)| rect.intersects(screen) && rect.area() > 0.0)
+        .collect();
+    assert!(found.len() > 8, "{what}: {} things to use", found.len());
+    for (name, rect) in &found {
+        assert!(
+            rect.left() >= -0.5 && rect.right() <= size.x + 0.5,
+            "{what}: {name} leaves the window: {rect:?}"
+        );
+    }
+}
+
+#[test]
+fn every_panel_fits_at_every_size() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &["train.iterations=12", "optim.warmup=2"]);
+    let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    for (name, size, scale, theme) in [
+        ("1280-dark", vec2(1280.0, 720.0), 1.0, egui::Theme::Dark),
+        ("1280-light", vec2(1280.0, 720.0), 1.0, egui::Theme::Light),
+        ("1920-dark", vec2(1920.0, 1080.0), 1.0, egui::Theme::Dark),
+        ("200-light", vec2(960.0, 540.0), 2.0, egui::Theme::Light),
+    ] {
+        let mut window = window_of(size, scale, theme, folder.path());
+        until(&mut window, "the pictures", says("drawn as they are needed"));
+        nothing_overlaps(&window, size, name);
+        window.render().unwrap().save(shots.join(format!("train-{name}-fresh.png"))).unwrap();
+        open_recipe(&mut window, folder.path());
+        click(&mut window, "Start");
+        until(&mut window, "the end", |window| has_button(window, "Start") && done(window) == 12);
+        until(&mut window, "pictures", says("Watched pictures after 12"));
+        steps(&mut window, 20);
+        nothing_overlaps(&window, size, name);
+        window.render().unwrap().save(shots.join(format!("train-{name}-done.png"))).unwrap();
+    }
+}

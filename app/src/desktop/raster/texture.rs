@@ -98,7 +98,7 @@ pub fn along(start: Place, step: Place, count: usize) -> Place {
     start.wrapping_add(step.wrapping_mul(count as Place))
 }
 
-/// A texel's place, and how far towards the next one, in 256ths.
+/// A texel's place, and how far towards the next one, in parts of 256.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Tap {
     texel: i32,
@@ -209,7 +209,7 @@ pub fn pack(color: Color32) -> u32 {
     u32::from_le_bytes(color.to_array())
 }
 
-/// Between four colours: top left, top right, bottom left, bottom right; weights in 256ths.
+/// Between four colours: top left, top right, bottom left, bottom right; weights in parts of 256.
 fn mix(corners: [Color32; 4], x: u32, y: u32) -> u32 {
     let weights = [(256 - x) * (256 - y), x * (256 - y), (256 - x) * y, x * y];
     // Two channels in each word, with room for a product of 8 and 16 bits.

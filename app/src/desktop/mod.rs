@@ -55,7 +55,7 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 ///
 /// # Errors
 /// There is no display, or it refuses a window.
-pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
+pub fn run(mut beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     crate::studio::log::listen();
     let adapters = device::adapters();
     let adapter =
@@ -67,6 +67,7 @@ pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
         let outcome = window::run(&mut event_loop, TITLE, SIZE, icon(), adapter, beginning.clone());
         match outcome.map_err(|error| failed(&error))? {
             Outcome::Closed => return Ok(()),
+            Outcome::Lost(lost) => beginning = *lost,
             Outcome::NoGpu => ::log::warn!("{} can't draw the window: the processor does", adapter.name),
         }
     }

@@ -1,8 +1,8 @@
 //! A window drawn by a GPU through eframe. The device is opened with all that the adapter has, so that it can compute too.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dinoscope_core::device::Adapter;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
@@ -20,15 +20,24 @@ pub enum Outcome {
     Closed,
     /// The GPU can't draw; something else may.
     NoGpu,
+    /// The GPU went away while it drew; this is how to go on.
+    Lost(Box<Beginning>),
 }
 
 struct App {
     studio: Studio,
+    lost: Rc<RefCell<Option<Box<Beginning>>>>,
 }
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.studio.logic(ctx);
+        if let Some(reason) = self.studio.lost() {
+            ::log::error!("the GPU that draws is gone: {reason}");
+            let note = format!("The GPU was lost ({reason}). The processor goes on; a run was saved and can go on too.");
+            *self.lost.borrow_mut() = Some(Box::new(self.studio.hand_over(note)));
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
@@ -95,16 +104,37 @@ pub fn run(
     };
     let opened = Rc::new(Cell::new(false));
     let seen = opened.clone();
+    let lost = Rc::new(RefCell::new(None));
+    let handed_over = lost.clone();
     let build: eframe::AppCreator<'_> = Box::new(move |cc| {
         seen.set(true);
-        let drawing = Drawing { gpu: cc.wgpu_render_state.clone() };
-        Ok(Box::new(App { studio: Studio::new(&cc.egui_ctx, drawing, beginning) }))
+        let gone = Arc::new(Mutex::new(None));
+        if let Some(state) = &cc.wgpu_render_state {
+            watch_over(&state.device, &gone, &cc.egui_ctx);
+        }
+        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(gone) };
+        let studio = Studio::new(&cc.egui_ctx, drawing, beginning);
+        Ok(Box::new(App { studio, lost: handed_over }))
     });
     // eframe logs why a GPU refuses, and ends; that it made no application is how one can tell.
     let mut app = eframe::create_native(title, options, build, event_loop);
     let ended = event_loop.run_app_on_demand(&mut app);
-    match (opened.get(), ended) {
+    drop(app);
+    match (opened.get(), lost.take()) {
         (false, _) => Ok(Outcome::NoGpu),
-        (true, ended) => ended.map(|()| Outcome::Closed),
+        (true, Some(beginning)) => Ok(Outcome::Lost(beginning)),
+        (true, None) => ended.map(|()| Outcome::Closed),
     }
+}
+
+/// Says in `gone` when the device is lost, and logs errors that wgpu would otherwise end the program with.
+fn watch_over(device: &wgpu::Device, gone: &Arc<Mutex<Option<String>>>, ctx: &egui::Context) {
+    let (gone, ctx) = (gone.clone(), ctx.clone());
+    device.set_device_lost_callback(move |_, message| {
+        if let Ok(mut gone) = gone.lock() {
+            *gone = Some(if message.is_empty() { "no reason was given".to_owned() } else { message });
+        }
+        ctx.request_repaint();
+    });
+    device.on_uncaptured_error(Arc::new(|error| ::log::error!("drawing: {error}")));
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dinoscope_core::device::{self, Adapter, Chosen, DeviceChoice};
 
@@ -16,6 +16,8 @@ use super::toasts::Toasts;
 pub struct Drawing {
     /// The GPU, its queue and egui's textures; nothing where the processor draws.
     pub gpu: Option<eframe::egui_wgpu::RenderState>,
+    /// Where whoever opened the GPU says that it is gone.
+    pub lost: Option<Arc<Mutex<Option<String>>>>,
 }
 
 impl Drawing {
@@ -68,6 +70,8 @@ pub struct House {
     pub about: bool,
     /// Whether nothing is remembered.
     pub fresh: bool,
+    /// Why the GPU that draws is gone, when it is.
+    pub drawing_lost: Arc<Mutex<Option<String>>>,
     /// A device that was chosen and that both sides have yet to hear of.
     pub device_changed: bool,
 }
@@ -107,8 +111,10 @@ impl House {
             ::log::info!("{note}");
         }
         let dialogs = Rc::new(Dialogs::new(wake.clone(), beginning.fresh));
+        let drawing_lost = drawing.lost.clone().unwrap_or_default();
         Self {
             drawing,
+            drawing_lost,
             devices,
             toasts,
             remembered,

@@ -253,6 +253,16 @@ impl Behavior<Pane> for Rooms<'_> {
         }
     }
 
+    fn on_tab_button(&mut self, _: &mut Tiles<Pane>, _: TileId, response: egui::Response) -> egui::Response {
+        // A tab takes the keyboard as a button does, and has to show it.
+        if response.has_focus() {
+            let ring = egui::Stroke::new(theme::RING, theme::tokens(&response.ctx).accent);
+            let painter = response.ctx.layer_painter(response.layer_id);
+            painter.rect_stroke(response.rect, theme::RADIUS, ring, egui::StrokeKind::Inside);
+        }
+        response
+    }
+
     fn simplification_options(&self) -> SimplificationOptions {
         SimplificationOptions { all_panes_must_have_tabs: true, ..SimplificationOptions::default() }
     }

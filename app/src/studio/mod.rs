@@ -49,6 +49,10 @@ pub struct Beginning {
     pub workspace: Workspace,
     /// A run that starts at once.
     pub train: Option<train::Order>,
+    /// A run to show.
+    pub run: Option<std::path::PathBuf>,
+    /// Something the person should know first, for instance why the window had to be opened again.
+    pub note: Option<String>,
     /// Remembers nothing and starts from nothing remembered: for screenshots and tests.
     pub fresh: bool,
 }
@@ -75,10 +79,35 @@ impl Studio {
         let mut explore = Explore::new(&mut house, &beginning);
         explore.open(&house, beginning.pictures);
         let mut train = Train::new(&mut house);
+        if let Some(run) = &beginning.run {
+            train.open_run(run);
+        }
+        if let Some(note) = beginning.note {
+            house.toasts.bad(note);
+        }
         if let Some(order) = beginning.train {
             train.begin(&mut house, order);
         }
         Self { house, layout, explore, train }
+    }
+
+    /// Why the window can't be drawn any more, once.
+    pub fn lost(&mut self) -> Option<String> {
+        self.house.drawing_lost.lock().ok()?.take()
+    }
+
+    /// What another window needs to go on where this one ends: pictures, model, the run.
+    pub fn hand_over(&self, note: String) -> Beginning {
+        Beginning {
+            device: Some(dinoscope_core::device::DeviceChoice::Cpu),
+            pictures: self.explore.files(),
+            weights: self.explore.model_source(),
+            workspace: self.layout.workspace,
+            run: self.train.own_folder(),
+            note: Some(note),
+            fresh: self.house.fresh,
+            ..Beginning::default()
+        }
     }
 
     /// The training side.

@@ -287,10 +287,16 @@ impl Window<'_> {
     /// When it does not end.
     #[track_caller]
     pub fn close(self) -> Ended {
+        self.ask_to_close();
+        self.end()
+    }
+
+    /// Closes the window as its cross does; the program may have a question first.
+    #[track_caller]
+    pub fn ask_to_close(&self) {
         let atoms = &self.display.atoms;
         let asked = self.display.tell(self.id, atoms.WM_PROTOCOLS, [atoms.WM_DELETE_WINDOW, 0, 0, 0, 0]);
         self.sure("closing the window", asked);
-        self.end()
     }
 
     /// Waits for the program to end by itself, as after its own command to quit.

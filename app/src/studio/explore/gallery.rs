@@ -181,6 +181,15 @@ impl Gallery {
         &self.visible
     }
 
+    /// The files of all pictures that are files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let file = |item: &Item| match &item.origin {
+            Origin::File(path) => Some(path.clone()),
+            _ => None,
+        };
+        self.items.iter().filter_map(file).collect()
+    }
+
     /// Folder of the first picture that is a file.
     pub fn folder(&self) -> Option<PathBuf> {
         self.items.iter().find_map(|item| match &item.origin {

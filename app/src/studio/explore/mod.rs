@@ -210,6 +210,16 @@ impl Explore {
         self.gallery.scenes += 12;
     }
 
+    /// The files of all pictures that are files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.gallery.files()
+    }
+
+    /// Where the model that looks came from.
+    pub fn model_source(&self) -> Option<ModelSource> {
+        self.model.as_ref().map(|model| model.source.clone())
+    }
+
     /// Folder of the first picture that is a file.
     pub fn folder(&self) -> Option<PathBuf> {
         self.gallery.folder()
@@ -353,6 +363,12 @@ impl Explore {
     /// The explorer's thread has ended: says why and goes on with a new one, on the processor.
     fn lost(&mut self, reason: &str, house: &mut House) {
         ::log::error!("the device failed: {reason}");
+        if house.devices.draws {
+            // It was the GPU that draws as well: whoever has the window must open another.
+            if let Ok(mut lost) = house.drawing_lost.lock() {
+                lost.get_or_insert_with(|| reason.to_owned());
+            }
+        }
         let on = house.devices.chosen.name.clone();
         house.toasts.bad(format!(
             "{on} failed ({reason}). Looking goes on with the processor; choose a device above."

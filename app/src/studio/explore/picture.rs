@@ -69,7 +69,8 @@ impl Explore {
                 "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
             );
             ui.add_space(space::M);
-            let width: f32 = 600.0;
+            // As wide as the buttons side by side, so that they stand in the middle.
+            let width: f32 = 500.0;
             ui.allocate_ui(vec2(width.min(ui.available_width()), 40.0), |ui| {
                 ui.horizontal_wrapped(|ui| {
                     self.open_buttons(ui, house);
@@ -101,7 +102,7 @@ impl Explore {
         let field = egui::TextEdit::singleline(&mut self.path)
             .hint_text("… or type the path of a picture or folder")
             .desired_width(f32::INFINITY);
-        let response = ui.add(field);
+        let response = widgets::with_border(ui, |ui| ui.add(field));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {

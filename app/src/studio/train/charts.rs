@@ -77,9 +77,9 @@ const LOSS: &[Chart] = &[
     chart(
         "Terms of the loss",
         &[
-            c("dino_global_loss", "DINO, global"),
-            c("dino_local_loss", "DINO, local"),
-            c("ibot_loss", "iBOT, masked"),
+            c("dino_global_loss", "DINO global"),
+            c("dino_local_loss", "DINO local"),
+            c("ibot_loss", "iBOT"),
             c("koleo_loss", "KoLeo"),
         ],
         "Crops against the teacher's view; masked patches against what the teacher sees; spreading.",

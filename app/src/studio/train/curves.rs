@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use egui::{Ui, vec2};
+use egui::{Align, Layout, Ui, vec2};
 
 use super::acts::Act;
 use super::charts::{Chart, Extra, GROUPS, Group};
@@ -11,7 +11,7 @@ use super::plot::{self, Drawing, Window};
 use super::state::RunView;
 use super::traces::{self, Look, Smoother};
 use super::{readout, runs_menu, words};
-use crate::studio::theme::{icons, space};
+use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, Scale};
 
 /// Lowest that a plot is still read.
@@ -68,21 +68,24 @@ impl Curves {
             (self.steps, self.chart) = (None, 0);
             self.values.clear();
         }
-        self.tools(ui, shown, acts);
+        let charts = self.group.charts();
+        self.values.resize(charts.len(), None);
+        let columns = ((ui.available_width() / NARROWEST).floor() as usize).clamp(1, 2).min(charts.len());
+        let rows = charts.len().div_ceil(columns);
+        // All of them, if there is room for them below the tools.
+        let each = (ui.available_height() - theme::ROW - space::S) / rows as f32;
+        let all = each >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S;
+        self.tools(ui, shown, all, acts);
         if shown.runs.is_empty() {
             ui.add_space(ui.available_height() * 0.1);
             widgets::empty_state(ui, icons::CURVES, "No curves yet", "They grow while a run goes on.");
             return;
         }
-        let charts = self.group.charts();
-        self.values.resize(charts.len(), None);
         let area = ui.available_size();
-        let columns = ((area.x / NARROWEST).floor() as usize).clamp(1, 2).min(charts.len());
-        let rows = charts.len().div_ceil(columns);
-        let each = vec2(area.x / columns as f32, area.y / rows as f32);
         let mut pointed = None;
-        if each.y >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S {
-            let size = vec2((area.x - space::M * (columns - 1) as f32) / columns as f32, each.y - space::S);
+        if all {
+            let width = (area.x - space::M * (columns - 1) as f32) / columns as f32;
+            let size = vec2(width, area.y / rows as f32 - space::S);
             for row in 0..rows {
                 ui.horizontal_top(|ui| {
                     ui.spacing_mut().item_spacing.x = space::M;
@@ -95,9 +98,6 @@ impl Curves {
                 });
             }
         } else {
-            let items: Vec<(usize, String)> =
-                charts.iter().enumerate().map(|(i, chart)| (i, chart.title.to_owned())).collect();
-            widgets::choice_row(ui, "Chart", &mut self.chart, &items);
             let height = ui.available_height();
             pointed = self.chart(ui, shown, self.chart.min(charts.len() - 1), height);
         }
@@ -107,28 +107,62 @@ impl Curves {
         }
     }
 
-    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    /// Which chart, where there is room for one only; how curves are drawn; which runs.
+    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, all: bool, acts: &mut Vec<Act>) {
         ui.horizontal(|ui| {
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                runs_menu::ui(ui, shown, acts);
-                let zoomed = self.steps.is_some() || self.values.iter().any(Option::is_some);
-                let whole = |ui: &mut Ui| widgets::icon_button(ui, icons::ZOOM_FIT, "Show the whole run");
-                if ui.add_enabled_ui(zoomed, whole).inner.clicked() {
-                    self.steps = None;
-                    self.values.clear();
+            let inline = all && ui.available_width() >= 360.0;
+            let buttons = if inline { 3 } else { 4 };
+            let width = ui.available_width() - buttons as f32 * (theme::ROW + space::S);
+            ui.allocate_ui_with_layout(vec2(width, theme::ROW), Layout::top_down(Align::Min), |ui| {
+                ui.set_width(width);
+                if inline {
+                    self.smoothing(ui);
+                } else if !all {
+                    self.choose(ui, width);
                 }
-                widgets::toggle_icon(ui, icons::CURVE_UP, "Logarithmic values", &mut self.log);
-                let width = ui.available_width();
-                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                    ui.set_width(width);
-                    let smooth = !matches!(self.group, Group::Schedules | Group::Accuracy);
-                    ui.add_enabled_ui(smooth, |ui| {
-                        let scale = Scale::new(0.0..=0.99).step(0.01);
-                        widgets::slider_row(ui, "Smoothing", &mut self.smoothing, &scale);
-                    });
-                });
             });
+            if !inline {
+                let button = widgets::icon_button(ui, icons::SLIDERS, "Smoothing of the curves");
+                let popup = egui::Popup::menu(&button);
+                popup.close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+                    ui.set_width(280.0);
+                    self.smoothing(ui);
+                });
+            }
+            widgets::toggle_icon(ui, icons::CURVE_UP, "Logarithmic values", &mut self.log);
+            let zoomed = self.steps.is_some() || self.values.iter().any(Option::is_some);
+            let whole = |ui: &mut Ui| widgets::icon_button(ui, icons::ZOOM_FIT, "Show the whole run");
+            if ui.add_enabled_ui(zoomed, whole).inner.clicked() {
+                self.steps = None;
+                self.values.fill(None);
+            }
+            runs_menu::ui(ui, shown, acts);
         });
+    }
+
+    fn smoothing(&mut self, ui: &mut Ui) {
+        // Schedules and single evaluations have nothing to smooth.
+        let some = !matches!(self.group, Group::Schedules | Group::Accuracy);
+        ui.add_enabled_ui(some, |ui| {
+            let scale = Scale::new(0.0..=0.99).step(0.01);
+            widgets::slider_row(ui, "Smoothing", &mut self.smoothing, &scale);
+        });
+    }
+
+    /// One of the charts of the group.
+    fn choose(&mut self, ui: &mut Ui, width: f32) {
+        let charts = self.group.charts();
+        let title = charts.get(self.chart).map_or("", |chart| chart.title);
+        let name = format!("Chart: {title}");
+        let shown = egui::ComboBox::from_id_salt("chart").selected_text(title).width(width).truncate();
+        let response = shown.show_ui(ui, |ui| {
+            for (i, chart) in charts.iter().enumerate() {
+                ui.selectable_value(&mut self.chart, i, chart.title);
+            }
+        });
+        response
+            .response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::ComboBox, true, &name));
     }
 
     /// One chart with its title and its values. The step that is pointed at in it.

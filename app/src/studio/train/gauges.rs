@@ -30,7 +30,7 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
     let entropy = |name: &'static str, metric: &str, about| {
         get(metric).map(|h| Gauge {
             name,
-            text: format!("{} of {}", words::figure(h), words::figure(ln_k)),
+            text: format!("{h:.2} of {ln_k:.2}"),
             place: h / ln_k,
             normal: (0.05, 0.95),
             about,
@@ -108,9 +108,12 @@ pub fn ui(ui: &mut Ui, gauge: &Gauge, width: f32) {
     if ui.is_rect_visible(rect) {
         let font = FontId::proportional(fonts::SMALL);
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
-        painter.text(rect.left_top(), Align2::LEFT_TOP, gauge.name, font.clone(), t.muted);
         let colour = if gauge.is_normal() { t.text } else { tone.colour(&t) };
-        painter.text(rect.right_top(), Align2::RIGHT_TOP, &gauge.text, font, colour);
+        let value = painter.text(rect.right_top(), Align2::RIGHT_TOP, &gauge.text, font.clone(), colour);
+        let room = (value.left() - rect.left() - 6.0).max(0.0);
+        let mode = Some(egui::TextWrapMode::Truncate);
+        let name = egui::WidgetText::from(gauge.name).into_galley(ui, mode, room, font);
+        painter.galley_with_override_text_color(rect.left_top(), name, t.muted);
         let rail = Rect::from_min_max(
             pos2(rect.left(), rect.bottom() - 9.0),
             pos2(rect.right(), rect.bottom() - 5.0),

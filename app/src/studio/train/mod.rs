@@ -165,6 +165,11 @@ impl Train {
         self.follow(folder, true);
     }
 
+    /// The folder of our own run that has not ended.
+    pub fn own_folder(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.view.folder.clone())
+    }
+
     /// Pictures to watch from now on: in the run that goes on, and in those to come.
     pub fn watch(&mut self, pictures: Vec<Picture>) {
         if pictures.is_empty() {

@@ -30,7 +30,7 @@ fn offer(name: &'static str) -> Option<Offer> {
     let recipe = Recipe::preset(name).ok()?;
     let parameters = NetworkConfig::from(&recipe).backbone.parameters();
     let line = format!(
-        "{} · {} steps · {} pictures a step",
+        "{} parameters · {} steps of {} pictures",
         words::short(parameters as f64),
         words::count(recipe.train.iterations),
         words::count(recipe.train.batch as u64)
@@ -91,11 +91,18 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
         let top = rect.top() + 7.0;
         let at = painter.text(egui::pos2(left, top), Align2::LEFT_TOP, offer.name, name, t.text);
         let beside = egui::pos2(at.right() + space::S, top + 1.0);
-        painter.text(beside, Align2::LEFT_TOP, offer.purpose, small.clone(), t.muted);
-        let below = egui::pos2(left, rect.bottom() - 6.0);
-        painter.text(below, Align2::LEFT_BOTTOM, &offer.line, small, t.muted);
+        let cut = |text: &str, from: f32| {
+            let mode = Some(egui::TextWrapMode::Truncate);
+            egui::WidgetText::from(text).into_galley(ui, mode, rect.right() - 8.0 - from, small.clone())
+        };
+        painter.galley_with_override_text_color(beside, cut(offer.purpose, beside.x), t.muted);
+        let line = cut(&offer.line, left);
+        let below = egui::pos2(left, rect.bottom() - 7.0 - line.size().y);
+        painter.galley_with_override_text_color(below, line, t.muted);
     }
-    response.clicked() && !on
+    let clicked = response.clicked() && !on;
+    response.on_hover_text(format!("{}\n{}", offer.purpose, offer.line));
+    clicked
 }
 
 #[cfg(test)]
@@ -106,9 +113,7 @@ mod tests {
     fn every_preset_is_offered_with_its_size() {
         let offers = offers();
         assert_eq!(offers.len(), presets::NAMES.len());
-        assert!(
-            offers[0].small && offers[0].line.contains("240 steps") && offers[0].line.contains("32 pictures")
-        );
+        assert!(offers[0].small && offers[0].line.contains("240 steps of 32 pictures"));
         let vitl14 = offers.iter().find(|offer| offer.name == "vitl14");
         assert!(vitl14.is_some_and(|offer| !offer.small && offer.line.contains("625,000 steps")));
     }

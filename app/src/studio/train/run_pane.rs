@@ -163,7 +163,7 @@ fn health(ui: &mut Ui, view: &RunView) {
     }
     let all = gauges::gauges(&view.values, recipe);
     let width = ui.available_width();
-    let columns = if width > 300.0 { 2 } else { 1 };
+    let columns = if width > 320.0 { 2 } else { 1 };
     let each = (width - space::M * (columns - 1) as f32) / columns as f32;
     for row in all.chunks(columns) {
         ui.horizontal(|ui| {

@@ -195,6 +195,7 @@ impl WatchedPane {
                 return;
             };
             let layout = Layout::new(first, shown.len(), self.show == Show::Heads, area.size(), self.zoom);
+            let aside = ((ui.available_width() - layout.size.x) / 2.0).floor().max(0.0);
             let (rect, response) = ui.allocate_exact_size(layout.size, Sense::hover());
             response.widget_info(|| {
                 let label = format!("Watched pictures after {moment} steps");
@@ -204,7 +205,7 @@ impl WatchedPane {
                 if let Some(sheet) = shown.get(kind)
                     && let Some(uv) = sheet.cells.get(cell)
                 {
-                    let at = place.translate(rect.min.to_vec2());
+                    let at = place.translate(rect.min.to_vec2() + vec2(aside, 0.0));
                     if ui.is_rect_visible(at) {
                         ui.painter().image(sheet.texture.id(), at, *uv, egui::Color32::WHITE);
                     }

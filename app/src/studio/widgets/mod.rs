@@ -14,7 +14,7 @@ mod text;
 pub use button::{button, danger_button, icon_button, primary_button, toggle_icon};
 pub use named::Named;
 pub use progress::{progress, progress_with_cancel};
-pub use row::{choice_row, row, switch};
+pub use row::{choice_row, row, switch, with_border};
 pub use say::{Tone, badge, empty_state, hint, property};
 pub use section::section;
 pub use segmented::segmented;

@@ -122,7 +122,7 @@ pub fn switch<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, on: &mut bool) -> Re
 }
 
 /// A `Ui` whose text fields have a border that can be found.
-pub(super) fn with_border<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+pub fn with_border<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope_builder(UiBuilder::new(), |ui| {
         let t = theme::tokens(ui);
         let widgets = &mut ui.visuals_mut().widgets;

@@ -165,7 +165,7 @@ const fn schedule(title: &'static str, curves: &'static [Curve]) -> Chart {
 }
 
 const SCHEDULES: &[Chart] = &[
-    schedule("Learning rate", &[c("lr", "All"), c("last_layer_lr", "Last layer of the heads")]),
+    schedule("Learning rate", &[c("lr", "Learning rate"), c("last_layer_lr", "Last layer")]),
     schedule("Weight decay", &[c("weight_decay", "Weight decay")]),
     schedule("Momentum of the teacher", &[c("momentum", "Momentum")]),
     schedule("Temperature of the teacher", &[c("teacher_temperature", "Temperature")]),

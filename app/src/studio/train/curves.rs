@@ -154,7 +154,12 @@ impl Curves {
         let charts = self.group.charts();
         let title = charts.get(self.chart).map_or("", |chart| chart.title);
         let name = format!("Chart: {title}");
-        let shown = egui::ComboBox::from_id_salt("chart").selected_text(title).width(width).truncate();
+        let arrow = |ui: &Ui, rect: egui::Rect, _: &_, _: bool| {
+            let (middle, font) = (egui::Align2::CENTER_CENTER, theme::fonts::icon(14.0));
+            ui.painter().text(rect.center(), middle, icons::CARET_UP_DOWN, font, theme::tokens(ui).muted);
+        };
+        let shown =
+            egui::ComboBox::from_id_salt("chart").selected_text(title).width(width).truncate().icon(arrow);
         let response = shown.show_ui(ui, |ui| {
             for (i, chart) in charts.iter().enumerate() {
                 ui.selectable_value(&mut self.chart, i, chart.title);

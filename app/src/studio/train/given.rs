@@ -124,19 +124,20 @@ impl Given {
     }
 }
 
-/// The two global crops large, the local ones beside them.
+/// The two global crops large, the local ones beside them in two rows.
 fn show(ui: &mut Ui, item: &Item) {
-    let width = ui.available_width();
     let gap = space::XS;
-    let large = ((width - 3.0 * gap) / 3.6).floor().clamp(32.0, 128.0);
-    let rest = width - 2.0 * (large + gap);
+    let columns = item.locals.len().div_ceil(2);
+    // A column of local crops is half as wide as a global crop.
+    let halves = 4 + columns;
+    let large =
+        (2.0 * (ui.available_width() - gap * halves as f32 / 2.0) / halves as f32).floor().clamp(24.0, 128.0);
     let small = ((large - gap) / 2.0).floor();
-    let columns = ((rest + gap) / (small + gap)).floor().max(1.0) as usize;
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing = vec2(gap, gap);
         item.globals.iter().for_each(|crop| thumbnail(ui, crop, large, &item.name));
         ui.vertical(|ui| {
-            for row in item.locals.chunks(columns) {
+            for row in item.locals.chunks(columns.max(1)) {
                 ui.horizontal(|ui| row.iter().for_each(|crop| thumbnail(ui, crop, small, &item.name)));
             }
         });

@@ -113,7 +113,7 @@ pub fn show(ui: &mut Ui, drawing: &Drawing<'_>, window: &mut Window) -> Touched 
         .show_y(false)
         .show_crosshair(false)
         .label_formatter(|_| None)
-        .grid_color(t.border.gamma_multiply(0.5))
+        .grid_color(t.border.gamma_multiply(0.35))
         .grid_fade(0.0)
         .set_margin_fraction(vec2(0.0, 0.0))
         .y_axis_min_width(48.0)

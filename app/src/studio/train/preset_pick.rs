@@ -30,7 +30,7 @@ fn offer(name: &'static str) -> Option<Offer> {
     let recipe = Recipe::preset(name).ok()?;
     let parameters = NetworkConfig::from(&recipe).backbone.parameters();
     let line = format!(
-        "{} parameters · {} steps of {} pictures",
+        "{} weights · {} steps of {} pictures",
         words::short(parameters as f64),
         words::count(recipe.train.iterations),
         words::count(recipe.train.batch as u64)

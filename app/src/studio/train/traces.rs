@@ -84,7 +84,8 @@ pub fn traces(chart: &Chart, runs: &[&RunView], smoother: &mut Smoother, look: &
                 (_, 1) => about.label.to_owned(),
                 (1, _) => run.name.clone(),
                 (_, _) if number == 0 => about.label.to_owned(),
-                (_, _) => format!("{} · {}", about.label, run.name),
+                // The colour says which curve.
+                (_, _) => run.name.clone(),
             };
             let base = Trace { label, run: number, curve, ..Trace::default() };
             let trace = match chart.extra {
@@ -97,6 +98,8 @@ pub fn traces(chart: &Chart, runs: &[&RunView], smoother: &mut Smoother, look: &
             levels(chart, run, &mut all);
         }
     }
+    // Curves of one kind beside each other.
+    all.sort_by_key(|trace| (trace.curve, trace.run));
     all
 }
 

@@ -43,10 +43,10 @@ fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) -> W
     // The style is set by the studio; the test has its own theme.
     window.ctx.set_theme(theme);
     steps(&mut window, 4);
-    let field = window.get_by_role_and_label(Role::TextInput, "Runs go below");
+    let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");
     field.set_text_value_accesskit(&runs.to_string_lossy());
     steps(&mut window, 3);
-    let field = window.get_by_role_and_label(Role::TextInput, "Runs go below");
+    let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");
     assert_eq!(field.value().as_deref(), runs.to_str());
     window
 }
@@ -351,11 +351,11 @@ fn usable(window: &Window) -> Vec<(String, egui::Rect)> {
         Role::ComboBox,
     ];
     let place = |name: &str| window.get_by_label(name).rect();
-    let foot = place("Runs go below").top();
+    let foot = place("Keep runs in").top();
     let recipe = place("Search the fields").right() + 20.0;
     let curves = window.get_by_role_and_label(Role::RadioButton, "Loss").rect().top() - 4.0;
     let run = place("Compare with other runs").right() - 250.0;
-    let in_foot = ["Runs go below", "Start"];
+    let in_foot = ["Keep runs in", "Start"];
     window
         .root()
         .children_recursive()
@@ -447,6 +447,7 @@ fn what_the_model_will_be_given_is_shown() {
         now.contains("Step 2: ") && now.contains("Local crop 4 of") && !now.contains("scene 0,")
     });
     window.get_by_role_and_label(Role::DisclosureTriangle, "What the model will be given").click_accesskit();
+    steps(&mut window, 4);
     window.get_by_label("Search the fields").set_text_value_accesskit("learning rate");
     steps(&mut window, 3);
     window.get_by_role_and_label(Role::TextInput, "Base learning rate").set_text_value_accesskit("0.05");

@@ -33,7 +33,7 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
     }
     let going = foot.own.filter(|own| own.is_alive());
     if going.is_none() {
-        widgets::text_row(ui, "Runs go below", root, "");
+        widgets::text_row(ui, "Keep runs in", root, "");
     }
     let reason = match (&foot.recipe, foot.trouble) {
         (Err(reason), _) => Some(reason.clone()),

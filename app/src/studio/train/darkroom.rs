@@ -267,17 +267,24 @@ fn cells(sheet: &Picture, columns: usize, count: Option<usize>) -> Vec<[usize; 4
         columns == 1 || count.is_some() || inner(sheet.width, columns).is_some_and(|w| gutter(GAP + w + 1));
     let columns = if two { columns } else { 1 };
     let Some(width) = inner(sheet.width, columns) else { return vec![[0, 0, sheet.width, sheet.height]] };
+    let line = |y: usize| (0..sheet.width).all(|x| is_backdrop(x, y));
+    let gap = |height: usize, row: usize| row * (height + GAP);
     let fits = |rows: usize| {
         let height = inner(sheet.height, rows)?;
-        let gaps = (1..rows).all(|row| {
-            let y = GAP / 2 + row * (height + GAP);
-            (0..sheet.width).all(|x| is_backdrop(x, y))
-        });
-        gaps.then_some((rows, height))
+        (1..rows).all(|row| line(gap(height, row) + GAP / 2)).then_some((rows, height))
+    };
+    // A dark band through all pictures of a row looks like a gap, but not like one of its height.
+    let is_sharp = |(rows, height): &(usize, usize)| {
+        (1..*rows).all(|row| !line(gap(*height, row) - 1) && !line(gap(*height, row) + GAP))
     };
     let found = match count {
         Some(count) => fits(count.div_ceil(columns)),
-        None => (1..=sheet.height / (2 * GAP)).rev().filter_map(fits).find(|(_, h)| 8 * h >= width),
+        None => {
+            let possible = (1..=sheet.height / (2 * GAP)).rev().filter_map(fits);
+            let possible: Vec<_> = possible.filter(|(_, height)| 8 * height >= width).collect();
+            let sharp = possible.iter().copied().find(|found| found.0 > 1 && is_sharp(found));
+            sharp.or(possible.first().copied())
+        }
     };
     let Some((rows, height)) = found else { return vec![[0, 0, sheet.width, sheet.height]] };
     let place =

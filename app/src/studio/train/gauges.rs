@@ -42,7 +42,7 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
         Gauge {
             name: "Feature rank",
             text: format!("{rank:.1} of {most:.0}"),
-            place: rank.ln() / most.ln(),
+            place: (rank.ln() / most.ln()).min(1.0),
             normal: (1.5f64.ln() / most.ln(), 1.0),
             about: "Directions in which the class features of a batch vary. Near 1 they lie on a line: collapsing.",
         }

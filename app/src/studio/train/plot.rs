@@ -117,8 +117,8 @@ pub fn show(ui: &mut Ui, drawing: &Drawing<'_>, window: &mut Window) -> Touched 
         .grid_fade(0.0)
         .set_margin_fraction(vec2(0.0, 0.0))
         .y_axis_min_width(48.0)
-        .y_grid_spacer(move |input| if log { decades(&input) } else { even(&input) })
-        .x_grid_spacer(|input| even(&input))
+        .y_grid_spacer(move |input| if log { decades(&input) } else { even(&input, 36.0) })
+        .x_grid_spacer(|input| even(&input, 84.0))
         .x_axis_formatter(|mark, _| step_text(mark.value))
         .y_axis_formatter(move |mark, _| {
             let value = if log { 10f64.powf(mark.value) } else { mark.value };
@@ -223,10 +223,13 @@ fn within((low, high): (f64, f64), (first, last): (f64, f64)) -> (f64, f64) {
     (low, low + width)
 }
 
-/// Round marks, some five of them.
-fn even(input: &GridInput) -> Vec<GridMark> {
+/// Points that egui_plot means by its `base_step_size`.
+const BASE: f64 = 8.0;
+
+/// Round marks, some five of them, but each `apart` points from the next.
+fn even(input: &GridInput, apart: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
-    let rough = ((high - low) / 5.0).max(input.base_step_size);
+    let rough = ((high - low) / 5.0).max(input.base_step_size * apart / BASE);
     if !rough.is_finite() || rough <= 0.0 {
         return Vec::new();
     }
@@ -291,7 +294,7 @@ mod tests {
     fn marks_are_round_and_few() {
         let marks = |bounds, log: bool| {
             let input = GridInput { bounds, base_step_size: 1e-9 };
-            let marks = if log { decades(&input) } else { even(&input) };
+            let marks = if log { decades(&input) } else { even(&input, 84.0) };
             marks.into_iter().map(|mark| mark.value).collect::<Vec<f64>>()
         };
         assert_eq!(marks((0.0, 240.0), false), [0.0, 50.0, 100.0, 150.0, 200.0]);

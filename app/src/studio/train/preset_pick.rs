@@ -3,7 +3,7 @@
 use dinoscope_core::train::network::NetworkConfig;
 use dinoscope_core::train::{Recipe, presets};
 use egui::accesskit::Role;
-use egui::{Align2, FontId, Sense, Ui, WidgetInfo, vec2};
+use egui::{Align2, FontId, Sense, Stroke, StrokeKind, TextWrapMode, Ui, WidgetInfo, pos2, vec2};
 
 use super::words;
 use crate::studio::theme::{self, fonts, space};
@@ -65,10 +65,16 @@ pub fn ui(ui: &mut Ui, offers: &[Offer], chosen: &str) -> Option<&'static str> {
     picked
 }
 
+/// Narrower, and what a preset is for gets a line of its own.
+const NARROW: f32 = 250.0;
+
 fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
     let t = theme::tokens(ui);
     let on = offer.name == chosen;
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 44.0), Sense::click());
+    let width = ui.available_width();
+    let narrow = width < NARROW;
+    let size = vec2(width, if narrow { 60.0 } else { 44.0 });
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| {
         let label = format!("Preset {}: {}; {}", offer.name, offer.purpose, offer.line);
         WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label)
@@ -79,26 +85,24 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
             (false, true) => t.hovered,
             (false, false) => t.raised,
         };
-        let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(rect));
-        painter.rect_filled(rect, theme::RADIUS, ground);
-        let stroke = egui::Stroke::new(if response.has_focus() { theme::RING } else { 1.0 }, t.accent);
+        ui.painter().rect_filled(rect, theme::RADIUS, ground);
+        let stroke = Stroke::new(if response.has_focus() { theme::RING } else { 1.0 }, t.accent);
         if on || response.has_focus() {
-            painter.rect_stroke(rect, theme::RADIUS, stroke, egui::StrokeKind::Inside);
+            ui.painter().rect_stroke(rect, theme::RADIUS, stroke, StrokeKind::Inside);
         }
-        let small = FontId::proportional(fonts::SMALL);
-        let left = rect.left() + 10.0;
+        let (left, top) = (rect.left() + 10.0, rect.top() + 7.0);
         let name = FontId::new(fonts::BODY, fonts::semibold());
-        let top = rect.top() + 7.0;
-        let at = painter.text(egui::pos2(left, top), Align2::LEFT_TOP, offer.name, name, t.text);
-        let beside = egui::pos2(at.right() + space::S, top + 1.0);
-        let cut = |text: &str, from: f32| {
-            let mode = Some(egui::TextWrapMode::Truncate);
-            egui::WidgetText::from(text).into_galley(ui, mode, rect.right() - 8.0 - from, small.clone())
+        let at = ui.painter().text(pos2(left, top), Align2::LEFT_TOP, offer.name, name, t.text);
+        let small = |text: &str, at: egui::Pos2| {
+            let (mode, font) = (Some(TextWrapMode::Truncate), FontId::proportional(fonts::SMALL));
+            let room = rect.right() - 8.0 - at.x;
+            let line = egui::WidgetText::from(text).into_galley(ui, mode, room, font);
+            ui.painter().galley_with_override_text_color(at, line, t.muted);
         };
-        painter.galley_with_override_text_color(beside, cut(offer.purpose, beside.x), t.muted);
-        let line = cut(&offer.line, left);
-        let below = egui::pos2(left, rect.bottom() - 7.0 - line.size().y);
-        painter.galley_with_override_text_color(below, line, t.muted);
+        let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
+        small(offer.purpose, beside);
+        let line = if narrow { offer.line.replace(" weights", "") } else { offer.line.clone() };
+        small(&line, pos2(left, rect.bottom() - 22.0));
     }
     let clicked = response.clicked() && !on;
     response.on_hover_text(format!("{}\n{}", offer.purpose, offer.line));

@@ -1,6 +1,7 @@
 //! A window drawn by a GPU through eframe. The device is opened with all that the adapter has, so that it can compute too.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -24,28 +25,30 @@ pub enum Outcome {
     Lost(Box<Beginning>),
 }
 
+/// The studio outlives what draws it: a driver that fails takes the application with it.
+type Shared = Rc<RefCell<Option<Studio>>>;
+
 struct App {
-    studio: Studio,
-    lost: Rc<RefCell<Option<Box<Beginning>>>>,
+    studio: Shared,
 }
+
+/// Set when the GPU is gone.
+type Gone = Arc<Mutex<Option<String>>>;
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
-        self.studio.logic(ctx);
-        if let Some(reason) = self.studio.lost() {
-            ::log::error!("the GPU that draws is gone: {reason}");
-            let note = format!("The GPU was lost ({reason}). The processor goes on; a run was saved and can go on too.");
-            *self.lost.borrow_mut() = Some(Box::new(self.studio.hand_over(note)));
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        if let Some(studio) = self.studio.borrow_mut().as_mut() {
+            studio.logic(ctx);
+            if studio.is_lost() {
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            }
         }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
-        self.studio.ui(ui);
-    }
-
-    fn on_exit(&mut self) {
-        self.studio.closed();
+        if let Some(studio) = self.studio.borrow_mut().as_mut() {
+            studio.ui(ui);
+        }
     }
 }
 
@@ -102,33 +105,43 @@ pub fn run(
         wgpu_options,
         ..eframe::NativeOptions::default()
     };
-    let opened = Rc::new(Cell::new(false));
-    let seen = opened.clone();
-    let lost = Rc::new(RefCell::new(None));
-    let handed_over = lost.clone();
+    let studio = Shared::default();
+    let (shared, gone) = (studio.clone(), Gone::default());
+    let lost = gone.clone();
     let build: eframe::AppCreator<'_> = Box::new(move |cc| {
-        seen.set(true);
-        let gone = Arc::new(Mutex::new(None));
         if let Some(state) = &cc.wgpu_render_state {
-            watch_over(&state.device, &gone, &cc.egui_ctx);
+            watch_over(&state.device, &lost, &cc.egui_ctx);
         }
-        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(gone) };
-        let studio = Studio::new(&cc.egui_ctx, drawing, beginning);
-        Ok(Box::new(App { studio, lost: handed_over }))
+        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(lost) };
+        *shared.borrow_mut() = Some(Studio::new(&cc.egui_ctx, drawing, beginning));
+        Ok(Box::new(App { studio: shared }))
     });
-    // eframe logs why a GPU refuses, and ends; that it made no application is how one can tell.
+    // eframe logs why a GPU refuses, and ends; that it made no studio is how one can tell.
     let mut app = eframe::create_native(title, options, build, event_loop);
-    let ended = event_loop.run_app_on_demand(&mut app);
+    // egui panics in the middle of a frame when the device under it is lost.
+    let ended = catch_unwind(AssertUnwindSafe(|| event_loop.run_app_on_demand(&mut app)));
     drop(app);
-    match (opened.get(), lost.take()) {
-        (false, _) => Ok(Outcome::NoGpu),
-        (true, Some(beginning)) => Ok(Outcome::Lost(beginning)),
-        (true, None) => ended.map(|()| Outcome::Closed),
-    }
+    let Some(mut studio) = studio.take() else { return Ok(Outcome::NoGpu) };
+    let reason = gone.lock().ok().and_then(|gone| gone.clone());
+    let outcome = match (reason, ended) {
+        (None, Ok(ended)) => ended.map(|()| Outcome::Closed),
+        (None, Err(panic)) => {
+            studio.closed();
+            resume_unwind(panic)
+        }
+        (Some(reason), _) => {
+            ::log::error!("the GPU that draws is gone: {reason}");
+            let note =
+                format!("The GPU was lost ({reason}). The processor goes on; a run was saved and can go on too.");
+            Ok(Outcome::Lost(Box::new(studio.hand_over(note))))
+        }
+    };
+    studio.closed();
+    outcome
 }
 
 /// Says in `gone` when the device is lost, and logs errors that wgpu would otherwise end the program with.
-fn watch_over(device: &wgpu::Device, gone: &Arc<Mutex<Option<String>>>, ctx: &egui::Context) {
+fn watch_over(device: &wgpu::Device, gone: &Gone, ctx: &egui::Context) {
     let (gone, ctx) = (gone.clone(), ctx.clone());
     device.set_device_lost_callback(move |_, message| {
         if let Ok(mut gone) = gone.lock() {

@@ -91,9 +91,9 @@ impl Studio {
         Self { house, layout, explore, train }
     }
 
-    /// Why the window can't be drawn any more, once.
-    pub fn lost(&mut self) -> Option<String> {
-        self.house.drawing_lost.lock().ok()?.take()
+    /// Whether the window can't be drawn any more.
+    pub fn is_lost(&self) -> bool {
+        self.house.drawing_lost.lock().is_ok_and(|lost| lost.is_some())
     }
 
     /// What another window needs to go on where this one ends: pictures, model, the run.

@@ -252,7 +252,7 @@ fn pictures_that_are_not_there_hold_the_start() {
     std::fs::create_dir(&pictures).unwrap();
     image::RgbImage::from_pixel(32, 32, image::Rgb([9, 99, 199])).save(pictures.join("blue.png")).unwrap();
     give(&mut window, Purpose::TrainingData, vec![pictures]);
-    until(&mut window, "the pictures", says("1 pictures in pictures"));
+    until(&mut window, "the pictures", says("1 picture in pictures"));
     assert!(!is_off(&window, "Start"));
 }
 
@@ -450,8 +450,8 @@ fn what_the_model_will_be_given_is_shown() {
     steps(&mut window, 4);
     window.get_by_label("Search the fields").set_text_value_accesskit("learning rate");
     steps(&mut window, 3);
-    window.get_by_role_and_label(Role::TextInput, "Base learning rate").set_text_value_accesskit("0.05");
-    window.get_by_role_and_label(Role::TextInput, "Min learning rate").set_text_value_accesskit("-1");
+    window.get_by_role_and_label(Role::TextInput, "Base LR").set_text_value_accesskit("0.05");
+    window.get_by_role_and_label(Role::TextInput, "Min LR").set_text_value_accesskit("-1");
     steps(&mut window, 6);
     shot(&mut window, "fields");
 }
@@ -534,4 +534,65 @@ fn a_hundred_thousand_figures_stay_smooth() {
     println!("half of the frames took less than {:?}, the slowest {:?}", times[10], times[20]);
     assert!(times[10] < Duration::from_millis(50), "{times:?}");
     shot(&mut window, "long");
+}
+
+#[test]
+fn a_run_that_fails_says_why_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    std::fs::write(pictures.join("torn.png"), "no picture").unwrap();
+    tiny(folder.path(), &[&format!("data.path={:?}", pictures.to_str().unwrap())]);
+    let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
+    until(&mut window, "the picture", says("1 picture in pictures"));
+    click(&mut window, "Start");
+    until(&mut window, "the failure", says("Failed"));
+    let text = said(&window);
+    assert!(text.contains("torn.png"), "{text}");
+    assert!(text.contains("What was written is kept in"), "{text}");
+    assert!(has_button(&window, "Start") && folder.path().join("runs/nano-001/recipe.toml").is_file());
+    shot(&mut window, "failed");
+    click(&mut window, "Put away");
+    assert!(!said(&window).contains("What was written is kept in"));
+}
+
+#[test]
+fn what_closes_the_window_waits_until_the_run_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
+    click(&mut window, "Start");
+    until(&mut window, "three steps", |window| done(window) >= 3);
+    shot(&mut window, "running");
+    window.state_mut().as_mut().unwrap().closed();
+    let run = RunFolder::open(&folder.path().join("runs/nano-001")).unwrap();
+    let (step, _) = run.latest_checkpoint().unwrap();
+    assert!(step >= 3 && run.report_file().is_file());
+}
+
+#[test]
+fn an_unfinished_run_that_was_left_offers_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let path = folder.path().join("runs/nano-001");
+    let mut first = window(folder.path());
+    open_recipe(&mut first, folder.path());
+    click(&mut first, "Start");
+    until(&mut first, "three steps", |window| done(window) >= 3);
+    first.state_mut().as_mut().unwrap().closed();
+    drop(first);
+    let step = RunFolder::open(&path).unwrap().latest_checkpoint().unwrap().0;
+
+    let mut second = window(folder.path());
+    give(&mut second, Purpose::FollowRun, vec![path.clone()]);
+    let label = format!("Go on from step {step}");
+    until(&mut second, "the offer", |window| has_button(window, &label));
+    until(&mut second, "its pictures", says("Watched pictures after"));
+    click(&mut second, &label);
+    until(&mut second, "more steps", |window| has_button(window, "Stop") && done(window) > step + 1);
+    click(&mut second, "Stop");
+    until(&mut second, "the end", |window| has_button(window, "Start"));
+    assert!(RunFolder::open(&path).unwrap().latest_checkpoint().unwrap().0 > step);
 }

@@ -10,7 +10,7 @@ use dinoscope_core::train::{Recipe, fields};
 use super::draft::Draft;
 use super::follow::Followed;
 use super::session::{Place, Plan, Session};
-use super::state::Phase;
+use super::state::{Phase, RunView};
 use super::work::Work;
 use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
@@ -140,6 +140,9 @@ impl Train {
         };
         let watch = self.watch_wish.clone();
         ::log::info!("starting a run of {} on {}", recipe.preset, device.name);
+        if let Place::Folder(folder) = &place {
+            self.followed.retain(|followed| followed.view.folder != *folder);
+        }
         self.own = Some(Session::begin(Plan { recipe, place, resume, device, watch }, &self.wake));
         self.banner = None;
         self.asked_checkpoint = false;
@@ -269,29 +272,27 @@ impl Train {
         }
     }
 
-    /// What to do after a run of ours has ended too early: nothing is lost, and here are the ways on.
-    pub(super) fn banner_of_failure(&self) -> Option<Banner> {
-        let own = self.own.as_ref()?;
-        let Phase::Failed(failure) = &own.view.phase else { return None };
-        let folder = own.view.folder.clone();
-        let kept = own.view.newest_checkpoint().map(|(step, _)| step);
-        let (kept, mut ways) = match kept {
-            Some(step) => (
-                format!("The run is kept in {}, with everything up to step {step}.", folder.display()),
-                vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
-            ),
-            None => (format!("What was written is kept in {}.", folder.display()), Vec::new()),
-        };
-        if failure.device && !ways.is_empty() {
-            ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));
-        }
-        Some(Banner { tone: Tone::Bad, text: format!("{}\n{kept}", failure.text), ways })
-    }
-
     /// The recipe in the pane, shared.
     pub(super) fn drafted(&self) -> Option<Arc<Recipe>> {
         self.draft.recipe().ok().cloned()
     }
+}
+
+/// What to do after a run of ours has ended too early: nothing is lost, and here are the ways on.
+pub(super) fn banner_of_failure(view: &RunView) -> Option<Banner> {
+    let Phase::Failed(failure) = &view.phase else { return None };
+    let folder = view.folder.clone();
+    let (kept, mut ways) = match view.newest_checkpoint() {
+        Some((step, _)) => (
+            format!("The run is kept in {}, with everything up to step {step}.", folder.display()),
+            vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
+        ),
+        None => (format!("What was written is kept in {}.", folder.display()), Vec::new()),
+    };
+    if failure.device && !ways.is_empty() {
+        ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));
+    }
+    Some(Banner { tone: Tone::Bad, text: format!("{}\n{kept}", failure.text), ways })
 }
 
 /// A path as a browser takes it.
@@ -315,7 +316,34 @@ fn address(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dinoscope_core::engine::{EngineError, Event};
+
     use super::*;
+
+    #[test]
+    fn after_a_device_is_lost_the_run_goes_on_here_or_on_the_processor() {
+        let mut view = RunView::new(Path::new("/runs/nano-001"), Phase::Running);
+        assert!(banner_of_failure(&view).is_none());
+        let lost = EngineError::Device { reason: "it is lost".to_owned(), hint: "try less".to_owned() };
+        view.fail(&lost);
+        let banner = banner_of_failure(&view).map(|banner| (banner.text, banner.ways.len()));
+        assert!(banner.is_some_and(|(text, ways)| text.contains("/runs/nano-001") && ways == 0));
+        view.take_event(Event::Checkpoint {
+            iteration: 60,
+            path: PathBuf::from("/runs/nano-001/checkpoints/000060"),
+        });
+        let banner = banner_of_failure(&view);
+        let acts: Vec<Act> =
+            banner.iter().flat_map(|banner| &banner.ways).map(|(_, act)| act.clone()).collect();
+        let folder = PathBuf::from("/runs/nano-001");
+        assert_eq!(acts, [Act::GoOn(folder.clone(), On::Chosen), Act::GoOn(folder, On::Processor)]);
+        assert!(
+            banner
+                .is_some_and(|banner| banner.text.contains("it is lost") && banner.text.contains("step 60"))
+        );
+        view.fail(&EngineError::NotFinite { iteration: 61, health: String::new(), kept: String::new() });
+        assert_eq!(banner_of_failure(&view).map(|banner| banner.ways.len()), Some(1), "the device is well");
+    }
 
     #[test]
     fn paths_become_addresses() {

@@ -2,13 +2,16 @@
 
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::memory::estimate;
-use egui::{RichText, Ui};
+use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 
 use super::acts::{Act, On};
 use super::state::{Phase, RunView};
 use super::{Banner, words};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
+
+/// Pauses and goes on, while nothing has the keyboard.
+pub const SPACE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::Space);
 
 /// What the foot has to know.
 pub struct Foot<'a> {
@@ -107,10 +110,10 @@ fn while_going(ui: &mut Ui, own: &RunView, acts: &mut Vec<Act>) {
         let steady = matches!(own.phase, Phase::Running | Phase::Paused);
         ui.add_enabled_ui(steady, |ui| {
             if own.phase == Phase::Paused {
-                if widgets::primary_button(ui, icons::PLAY, "Resume").clicked() {
+                if widgets::primary_button(ui, icons::PLAY, ("Resume", SPACE)).clicked() {
                     acts.push(Act::Resume);
                 }
-            } else if widgets::button(ui, icons::PAUSE, "Pause").clicked() {
+            } else if widgets::button(ui, icons::PAUSE, ("Pause", SPACE)).clicked() {
                 acts.push(Act::Pause);
             }
         });

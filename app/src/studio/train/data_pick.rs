@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dinoscope_core::data::source::Source;
 use dinoscope_core::train::{Recipe, sources};
 
+use super::words;
 use super::work::{Wake, Work};
 
 /// What the folder or the built-in pictures turned out to hold.
@@ -81,11 +82,11 @@ impl Lookup {
 
 fn find(recipe: &Recipe) -> Result<Found, String> {
     let sources = sources::open(recipe).map_err(|e| e.to_string())?;
-    let classes = sources.train.classes().len();
-    let description = match (recipe.data.path.as_str(), classes) {
+    let pictures = words::some(sources.train.len(), "picture", "pictures");
+    let description = match (recipe.data.path.as_str(), sources.train.classes().len()) {
         ("scenes", _) => format!("{}, drawn as they are needed", sources.description),
-        (path, 0) => format!("{} pictures in {}", sources.train.len(), short(path)),
-        (path, classes) => format!("{} pictures in {}, {classes} classes", sources.train.len(), short(path)),
+        (path, 0) => format!("{pictures} in {}", short(path)),
+        (path, classes) => format!("{pictures} in {}, {classes} classes", short(path)),
     };
     Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
 }

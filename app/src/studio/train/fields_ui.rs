@@ -81,8 +81,7 @@ pub fn label(key: &str) -> String {
 
 fn word(word: &str) -> String {
     match word {
-        "lr" => "learning rate",
-        "temp" => "temperature",
+        "lr" => "LR",
         "ffn" => "feed-forward",
         "dim" => "width",
         "ibot" => "iBOT",
@@ -210,7 +209,7 @@ fn line(ui: &mut Ui, text: &mut String, width: f32, unit: &str, wrong: bool) -> 
         let rest = if wrong { t.bad } else { t.border };
         widgets.inactive.bg_stroke = Stroke::new(1.0, rest);
         widgets.hovered.bg_stroke = Stroke::new(1.0, if wrong { t.bad } else { t.muted });
-        let mut edit = TextEdit::singleline(text).desired_width(width);
+        let mut edit = TextEdit::singleline(text).desired_width(width).align(egui::Align2::LEFT_CENTER);
         // A long unit would leave no room for the number.
         if !unit.is_empty() && unit.len() < 12 && width > 110.0 {
             edit = edit.suffix(egui::RichText::new(unit.to_owned()).color(t.muted));
@@ -227,7 +226,7 @@ mod tests {
     #[test]
     fn fields_are_called_by_words_and_found_by_them() {
         let names = ["optim.base_lr", "head.ibot_prototypes", "loss.koleo", "model.ffn"].map(label);
-        assert_eq!(names, ["Base learning rate", "iBOT prototypes", "KoLeo", "Feed-forward"]);
+        assert_eq!(names, ["Base LR", "iBOT prototypes", "KoLeo", "Feed-forward"]);
         let found =
             |search: &str| FIELDS.iter().filter(|f| matches(f, search)).map(|f| f.key).collect::<Vec<_>>();
         assert_eq!(found("train.batch"), ["train.batch"]);

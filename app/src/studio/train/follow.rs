@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use dinoscope_core::train::follow::{Changes, Follower, runs_in};
 
+use web_time::Instant;
+
 use super::state::{Phase, RunView};
 use super::work::{Stop, Voice, Wake, Work};
 
@@ -13,8 +15,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// What the thread that follows says.
 enum News {
-    /// All that is known.
-    Whole(Box<RunView>),
+    /// All that is known, and how long ago its figures were written.
+    Whole(Box<RunView>, Option<Duration>),
     /// What is new.
     More(Box<Changes>),
     /// Why nothing can be read at the moment.
@@ -29,6 +31,8 @@ pub struct Followed {
     pub shown: bool,
     /// Why nothing can be read at the moment.
     pub trouble: Option<String>,
+    /// When its figures were written last.
+    written: Option<Instant>,
     work: Work<News>,
 }
 
@@ -37,21 +41,37 @@ impl Followed {
     pub fn new(folder: &Path, wake: &Wake) -> Self {
         let path = folder.to_owned();
         let work = Work::start("follow", wake, move |voice, stop| follow(&path, voice, stop));
-        Self { view: RunView::new(folder, Phase::Followed), shown: true, trouble: None, work }
+        Self { view: RunView::new(folder, Phase::Followed), shown: true, trouble: None, written: None, work }
     }
 
     /// Takes in what is new.
     pub fn listen(&mut self) {
         while let Some(news) = self.work.hear() {
             match news {
-                News::Whole(view) => (self.view, self.trouble) = (*view, None),
+                News::Whole(view, age) => {
+                    (self.view, self.trouble) = (*view, None);
+                    self.written = age.and_then(|age| Instant::now().checked_sub(age));
+                }
                 News::More(changes) => {
+                    if !changes.lines.is_empty() {
+                        self.written = Some(Instant::now());
+                    }
                     self.view.take_changes(*changes);
                     self.trouble = None;
                 }
                 News::Trouble(reason) => self.trouble = Some(reason),
             }
         }
+    }
+}
+
+impl Followed {
+    /// Whether somebody seems to go on with it: its last figures are no older than some reports take.
+    pub fn is_written(&self) -> bool {
+        let every = self.view.recipe.as_ref().map_or(1, |recipe| recipe.train.report_every) as f64;
+        let report = every / self.view.pace.steps_per_second.max(1e-3);
+        let patience = Duration::from_secs_f64((5.0 * report).clamp(20.0, 3600.0));
+        self.view.phase == Phase::Followed && self.written.is_some_and(|at| at.elapsed() < patience)
     }
 }
 
@@ -66,7 +86,9 @@ fn follow(path: &Path, voice: &Voice<News>, stop: &Stop) {
                 told = Some(changes.finished);
                 let mut view = RunView::new(path, Phase::Followed);
                 view.take_changes(changes);
-                voice.say(News::Whole(Box::new(view)));
+                let written =
+                    std::fs::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
+                voice.say(News::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
             }
             Ok(changes) if !changes.is_empty() || told != Some(changes.finished) => {
                 told = Some(changes.finished);

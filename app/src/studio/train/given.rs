@@ -89,16 +89,17 @@ impl Given {
     /// Draws them.
     pub fn ui(&mut self, ui: &mut Ui) {
         self.open = true;
-        ui.ctx().request_repaint_after_secs(0.2);
         ui.horizontal(|ui| {
             let text = format!("Step {}: the first {SHOWN} pictures", self.iteration + 1);
             widgets::hint(ui, &text);
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::REFRESH, "Another batch").clicked() {
                     self.iteration += 1;
+                    ui.ctx().request_repaint();
                 }
                 if self.iteration > 0 && widgets::icon_button(ui, icons::FIRST, "The first batch").clicked() {
                     self.iteration = 0;
+                    ui.ctx().request_repaint();
                 }
                 if self.work.is_some() {
                     ui.add(egui::Spinner::new().size(16.0));

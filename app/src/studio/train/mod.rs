@@ -109,8 +109,8 @@ pub struct Train {
     curves: Curves,
     banner: Option<Banner>,
     closing: Closing,
-    /// Steps that whoever ordered the run waits for.
-    until: Option<u64>,
+    /// Steps that whoever ordered the run waits for, and whether a frame was drawn since they were done.
+    until: Option<(u64, bool)>,
     asked_checkpoint: bool,
     explore_wish: Option<ModelSource>,
     watch_wish: Option<Vec<Picture>>,
@@ -156,7 +156,7 @@ impl Train {
         if let Ok(draft) = Draft::of(&order.recipe) {
             self.draft = draft;
         }
-        self.until = order.until;
+        self.until = order.until.map(|until| (until, false));
         self.begin_plan(house, order.recipe, Place::Folder(order.folder), order.resume, On::Chosen);
     }
 
@@ -216,6 +216,7 @@ impl Train {
             }
         }
         self.watched.darkroom.logic(ctx, &self.wake);
+        self.arrived();
     }
 
     /// Takes in what our run says.
@@ -232,7 +233,6 @@ impl Train {
                         ways: vec![("Try again".to_owned(), Act::Start)],
                     });
                     self.own = None;
-                    self.until = None;
                     return;
                 }
                 News::Failed => {
@@ -241,8 +241,7 @@ impl Train {
                         ::log::error!("{}: {}", own.view.name, failure.text);
                         house.toasts.bad(format!("{} has ended: {}", own.view.name, failure.text));
                     }
-                    self.banner = self.banner_of_failure();
-                    self.until = None;
+                    self.banner = acts::banner_of_failure(&own.view);
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;
                 }
@@ -269,8 +268,16 @@ impl Train {
                 }
             }
         }
-        let Some(own) = &self.own else { return };
-        if self.until.is_some_and(|until| own.view.done > until || !own.is_going()) {
+    }
+
+    /// Whether what was ordered has been done and shows.
+    fn arrived(&mut self) {
+        let Some((until, drawn)) = &mut self.until else { return };
+        let done = self.own.as_ref().is_none_or(|own| own.view.done > *until || !own.is_going());
+        // Only a frame that was drawn since then knows what pictures are missing.
+        let shown = done && *drawn && !self.watched.darkroom.busy();
+        *drawn = done;
+        if shown {
             self.until = None;
         }
     }
@@ -379,7 +386,7 @@ impl Train {
     /// Space pauses and goes on, when nothing else has the keyboard.
     fn keys(&mut self, ui: &egui::Ui) {
         let free = ui.memory(|memory| memory.focused().is_none());
-        if !free || !ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, egui::Key::Space)) {
+        if !free || !ui.input_mut(|input| input.consume_shortcut(&controls::SPACE)) {
             return;
         }
         match self.own.as_ref().map(|own| &own.view.phase) {
@@ -417,11 +424,12 @@ impl Train {
             let view = &followed.view;
             (Focus::Followed(view.folder.clone()), format!("{} (followed)", view.name))
         });
-        let trouble = self.followed.iter().find(|f| self.focus == Focus::Followed(f.view.folder.clone()));
+        let of = self.followed.iter().find(|f| self.focus == Focus::Followed(f.view.folder.clone()));
         let shown = run_pane::Shown {
             view: self.view(),
             own: self.focus == Focus::Own,
-            trouble: trouble.and_then(|followed| followed.trouble.as_deref()),
+            trouble: of.and_then(|followed| followed.trouble.as_deref()),
+            written: of.is_some_and(Followed::is_written),
             focus: self.focus.clone(),
             all: own.chain(followed).collect(),
             going: self.going(),

@@ -52,6 +52,8 @@ impl Root {
             let check = move || match std::fs::metadata(&path) {
                 Ok(found) if !found.is_dir() => Some(format!("{} is no folder", path.display())),
                 Ok(_) => None,
+                // It will be made.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
                 Err(error) => Some(format!("{}: {error}", path.display())),
             };
             self.work = Some(Work::ask("folder", wake, move |_| (text, check())));

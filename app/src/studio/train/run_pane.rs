@@ -18,7 +18,9 @@ pub struct Shown<'a> {
     pub own: bool,
     /// Why a followed run can't be read at the moment.
     pub trouble: Option<&'a str>,
-    /// The run and all others that there are, with what they are called.
+    /// Whether somebody else seems to go on with it.
+    pub written: bool,
+    /// Which of the runs it is.
     pub focus: Focus,
     /// All runs that can be shown.
     pub all: Vec<(Focus, String)>,
@@ -120,7 +122,9 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     let share = (view.total > 0).then(|| view.done as f32 / view.total as f32);
     widgets::progress(ui, share.filter(|_| view.phase != Phase::Preparing), &progress_text(view));
     let unfinished = !view.is_alive() && !view.is_complete();
-    if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
+    if unfinished && shown.written {
+        widgets::hint(ui, "Another program goes on with this run.");
+    } else if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
         ui.horizontal_wrapped(|ui| {
             if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {
                 acts.push(Act::GoOn(view.folder.clone(), On::Chosen));

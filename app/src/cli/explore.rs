@@ -13,6 +13,7 @@ use super::Mistake;
 use crate::desktop::{self, Draw, headless::Headless};
 use crate::studio::explore::Panel;
 use crate::studio::house::Drawing;
+use crate::studio::layout::Workspace;
 use crate::studio::{Beginning, Studio};
 
 /// Open the studio: drop pictures in, see what a model sees.
@@ -30,6 +31,12 @@ pub struct Arguments {
     /// auto, cpu, gpu or gpu:N [default: what was chosen last].
     #[arg(long)]
     device: Option<String>,
+    /// Show this run in the Train workspace, and follow it while another program goes on with it.
+    #[arg(long)]
+    run: Option<PathBuf>,
+    /// What the window says first.
+    #[arg(long, hide = true)]
+    note: Option<String>,
     /// Let the processor draw the window.
     #[arg(long)]
     software: bool,
@@ -116,6 +123,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         pictures: arguments.images,
         weights,
         panel: arguments.panel.map(Panel::from),
+        workspace: if arguments.run.is_some() { Workspace::Train } else { Workspace::Explore },
+        run: arguments.run,
+        note: arguments.note,
         fresh: arguments.screenshot.is_some(),
         ..Beginning::default()
     };
@@ -132,7 +142,6 @@ pub fn run(arguments: Arguments) -> Result<()> {
 pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &std::path::Path) -> Result<()> {
     let theme = if how.light { egui::Theme::Light } else { egui::Theme::Dark };
     let Size(width, height) = how.window_size;
-    let asked = beginning.pictures.len();
     let build = |ctx: &egui::Context| -> Box<dyn crate::studio::Stage> {
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
@@ -140,7 +149,6 @@ pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &std::path::Pat
     if !window.settle(PATIENCE) {
         bail!("the window was not done within {} s", PATIENCE.as_secs());
     }
-    let _ = asked;
     let picture = window.screenshot();
     picture.save(to).with_context(|| format!("writing {}", to.display()))?;
     Ok(())

@@ -6,6 +6,7 @@ pub mod software;
 mod window;
 
 use dinoscope_core::device::{self, Adapter, DeviceChoice};
+use dinoscope_core::explore::ModelSource;
 use window::Outcome;
 use winit::event_loop::EventLoop;
 
@@ -55,7 +56,7 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 ///
 /// # Errors
 /// There is no display, or it refuses a window.
-pub fn run(mut beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
+pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     crate::studio::log::listen();
     let adapters = device::adapters();
     let adapter =
@@ -67,7 +68,7 @@ pub fn run(mut beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
         let outcome = window::run(&mut event_loop, TITLE, SIZE, icon(), adapter, beginning.clone());
         match outcome.map_err(|error| failed(&error))? {
             Outcome::Closed => return Ok(()),
-            Outcome::Lost(lost) => beginning = *lost,
+            Outcome::Lost(lost) => return again(&lost).map_err(|error| failed(&error)),
             Outcome::NoGpu => ::log::warn!("{} can't draw the window: the processor does", adapter.name),
         }
     }
@@ -76,4 +77,25 @@ pub fn run(mut beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
     software::run_on(&mut event_loop, TITLE, SIZE, icon(), build).map_err(|error| failed(&error))
+}
+
+/// Starts the program once more, with the processor drawing: an event loop that a driver has thrown out of can't be used
+/// again, nor can the driver be trusted.
+fn again(lost: &Beginning) -> std::io::Result<()> {
+    let mut program = std::process::Command::new(std::env::current_exe()?);
+    program.args(["explore", "--software", "--device", "cpu"]);
+    if let Some(note) = &lost.note {
+        program.arg("--note").arg(note);
+    }
+    if let Some(run) = &lost.run {
+        program.arg("--run").arg(run);
+    }
+    match &lost.weights {
+        Some(ModelSource::Path(path)) => drop(program.arg("--weights").arg(path)),
+        Some(ModelSource::Released(name)) => drop(program.arg("--weights").arg(name)),
+        _ => {}
+    }
+    // Command lines have an end; a folder of thousands is opened again by hand.
+    program.arg("--").args(lost.pictures.iter().take(256));
+    program.spawn().map(|_| ())
 }

@@ -1,11 +1,11 @@
 //! A window drawn by a GPU through eframe. The device is opened with all that the adapter has, so that it can compute too.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dinoscope_core::device::Adapter;
+use dinoscope_core::device::{self, Adapter};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 
 use winit::error::EventLoopError;
@@ -30,6 +30,8 @@ type Shared = Rc<RefCell<Option<Studio>>>;
 
 struct App {
     studio: Shared,
+    /// Whether the studio's own code runs just now, and not what draws it.
+    inside: Rc<Cell<bool>>,
 }
 
 /// Set when the GPU is gone.
@@ -37,18 +39,22 @@ type Gone = Arc<Mutex<Option<String>>>;
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.inside.set(true);
         if let Some(studio) = self.studio.borrow_mut().as_mut() {
             studio.logic(ctx);
             if studio.is_lost() {
                 ctx.send_viewport_cmd(egui::ViewportCommand::Close);
             }
         }
+        self.inside.set(false);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        self.inside.set(true);
         if let Some(studio) = self.studio.borrow_mut().as_mut() {
             studio.ui(ui);
         }
+        self.inside.set(false);
     }
 }
 
@@ -108,13 +114,15 @@ pub fn run(
     let studio = Shared::default();
     let (shared, gone) = (studio.clone(), Gone::default());
     let lost = gone.clone();
+    let inside = Rc::new(Cell::new(false));
+    let ours = inside.clone();
     let build: eframe::AppCreator<'_> = Box::new(move |cc| {
         if let Some(state) = &cc.wgpu_render_state {
             watch_over(&state.device, &lost, &cc.egui_ctx);
         }
         let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(lost) };
         *shared.borrow_mut() = Some(Studio::new(&cc.egui_ctx, drawing, beginning));
-        Ok(Box::new(App { studio: shared }))
+        Ok(Box::new(App { studio: shared, inside }))
     });
     // eframe logs why a GPU refuses, and ends; that it made no studio is how one can tell.
     let mut app = eframe::create_native(title, options, build, event_loop);
@@ -122,17 +130,20 @@ pub fn run(
     let ended = catch_unwind(AssertUnwindSafe(|| event_loop.run_app_on_demand(&mut app)));
     drop(app);
     let Some(mut studio) = studio.take() else { return Ok(Outcome::NoGpu) };
-    let reason = gone.lock().ok().and_then(|gone| gone.clone());
-    let outcome = match (reason, ended) {
+    let said = gone.lock().ok().and_then(|gone| gone.clone());
+    let outcome = match (said, ended) {
         (None, Ok(ended)) => ended.map(|()| Outcome::Closed),
-        (None, Err(panic)) => {
+        (None, Err(panic)) if ours.get() => {
             studio.closed();
             resume_unwind(panic)
         }
-        (Some(reason), _) => {
-            ::log::error!("the GPU that draws is gone: {reason}");
-            let note =
-                format!("The GPU was lost ({reason}). The processor goes on; a run was saved and can go on too.");
+        (said, ended) => {
+            let reason = said.unwrap_or_else(|| "its driver failed".to_owned());
+            let panic = ended.err().map(device::panic_text).unwrap_or_default();
+            ::log::error!("the GPU can't draw any more: {reason} {panic}");
+            let note = format!(
+                "The GPU can't draw any more ({reason}). The processor goes on; a run was saved and can go on too."
+            );
             Ok(Outcome::Lost(Box::new(studio.hand_over(note))))
         }
     };

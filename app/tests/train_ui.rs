@@ -552,6 +552,7 @@ fn a_run_that_fails_says_why_and_loses_nothing() {
     assert!(text.contains("torn.png"), "{text}");
     assert!(text.contains("What was written is kept in"), "{text}");
     assert!(has_button(&window, "Start") && folder.path().join("runs/nano-001/recipe.toml").is_file());
+    steps(&mut window, 4);
     shot(&mut window, "failed");
     click(&mut window, "Put away");
     assert!(!said(&window).contains("What was written is kept in"));
@@ -564,7 +565,14 @@ fn what_closes_the_window_waits_until_the_run_is_saved() {
     let mut window = window(folder.path());
     open_recipe(&mut window, folder.path());
     click(&mut window, "Start");
-    until(&mut window, "three steps", |window| done(window) >= 3);
+    until(&mut window, "some steps", |window| done(window) >= 30);
+    until(&mut window, "pictures", says("Watched pictures after"));
+    // New pictures come all the time, and never is there nothing to see.
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_millis(5));
+        window.step();
+        assert!(said(&window).contains("Watched pictures after"));
+    }
     shot(&mut window, "running");
     window.state_mut().as_mut().unwrap().closed();
     let run = RunFolder::open(&folder.path().join("runs/nano-001")).unwrap();

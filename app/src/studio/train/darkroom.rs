@@ -128,6 +128,13 @@ impl Darkroom {
         }
     }
 
+    /// A sheet is still shown.
+    pub fn keep(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.seen = self.clock;
+        }
+    }
+
     /// Whether a sheet, or the reason why there is none, is there.
     pub fn has(&self, key: &Key) -> bool {
         self.entries.contains_key(key)

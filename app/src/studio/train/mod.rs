@@ -239,7 +239,9 @@ impl Train {
                     let Some(own) = &self.own else { return };
                     if let Phase::Failed(failure) = &own.view.phase {
                         ::log::error!("{}: {}", own.view.name, failure.text);
-                        house.toasts.bad(format!("{} has ended: {}", own.view.name, failure.text));
+                        house
+                            .toasts
+                            .bad(format!("{} has failed. What to do stands above Start.", own.view.name));
                     }
                     self.banner = acts::banner_of_failure(&own.view);
                     self.shelf.look(&self.root.path(), &self.wake);

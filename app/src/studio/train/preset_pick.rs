@@ -67,6 +67,8 @@ pub fn ui(ui: &mut Ui, offers: &[Offer], chosen: &str) -> Option<&'static str> {
 
 /// Narrower, and what a preset is for gets a line of its own.
 const NARROW: f32 = 250.0;
+/// Narrower, and a number has to do without its word.
+const WIDE: f32 = 300.0;
 
 fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
     let t = theme::tokens(ui);
@@ -101,7 +103,7 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
         };
         let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
         small(offer.purpose, beside);
-        let line = if narrow { offer.line.replace(" weights", "") } else { offer.line.clone() };
+        let line = if width < WIDE { offer.line.replace(" weights", "") } else { offer.line.clone() };
         small(&line, pos2(left, rect.bottom() - 22.0));
     }
     let clicked = response.clicked() && !on;

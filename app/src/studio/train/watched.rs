@@ -57,6 +57,8 @@ pub struct WatchedPane {
     show: Show,
     /// 1 for all of them at once.
     zoom: f32,
+    /// Which run's pictures were shown last, and of which moment.
+    shown: Option<(PathBuf, u64)>,
     /// Where in the past one is.
     pub timeline: Timeline,
     /// The pictures as textures.
@@ -70,6 +72,7 @@ impl Default for WatchedPane {
         Self {
             show: Show::All,
             zoom: 1.0,
+            shown: None,
             timeline: Timeline::default(),
             darkroom: Darkroom::default(),
             export: Export::default(),
@@ -175,17 +178,24 @@ impl WatchedPane {
 
     fn pictures(&mut self, ui: &mut Ui, seen: &Seen<'_>, moment: u64) {
         let whats = self.show.whats();
-        let mut sheets: Vec<Key> = Vec::new();
         let mut trouble = None;
         for what in whats {
             let (key, origin) = seen.sheet(moment, *what);
-            match self.darkroom.look(&key, &origin) {
-                None => sheets.push(key),
-                Some(reason) => trouble = Some(reason.to_owned()),
-            }
+            trouble = trouble.or(self.darkroom.look(&key, &origin).map(str::to_owned));
         }
         if let Some(trouble) = trouble {
             widgets::hint(ui, &format!("These pictures can't be shown: {trouble}"));
+        }
+        let keys = |moment: u64| whats.iter().map(move |what| seen.sheet(moment, *what).0);
+        // Until new pictures are developed the ones before them stay: nothing flickers.
+        let ready = keys(moment).all(|key| self.darkroom.has(&key));
+        let before =
+            self.shown.as_ref().filter(|(run, _)| *run == seen.view.folder).map(|(_, moment)| *moment);
+        let moment = if ready { moment } else { before.unwrap_or(moment) };
+        let sheets: Vec<Key> = keys(moment).collect();
+        sheets.iter().for_each(|key| self.darkroom.keep(key));
+        if ready {
+            self.shown = Some((seen.view.folder.clone(), moment));
         }
         let area = ui.available_rect_before_wrap();
         egui::ScrollArea::both().id_salt("watched").auto_shrink(false).show(ui, |ui| {

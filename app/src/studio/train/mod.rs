@@ -16,6 +16,8 @@ mod film_export;
 mod follow;
 mod gauges;
 mod given;
+mod hearing;
+mod panes;
 mod plot;
 mod plot_data;
 mod preset_pick;
@@ -37,7 +39,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dinoscope_core::data::Picture;
-use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::Recipe;
 
@@ -47,16 +48,16 @@ use curves::Curves;
 use data_pick::Lookup;
 use draft::Draft;
 use follow::{Followed, Shelf};
+use panes::seen;
 use recipe_pane::RecipePane;
 use root::Root;
-use session::{News, Place, Session};
-use state::{Phase, RunView};
-use watched::{Seen, WatchedPane};
+use session::{Place, Session};
+use state::RunView;
+use watched::WatchedPane;
 use work::{Wake, Work};
 
-use super::house::{Devices, House};
+use super::house::House;
 use super::remembered::Remembered;
-use super::theme;
 use super::toasts::ActionId;
 use super::widgets::Tone;
 
@@ -219,71 +220,6 @@ impl Train {
         self.arrived();
     }
 
-    /// Takes in what our run says.
-    fn hear_own(&mut self, house: &mut House) {
-        let Some(own) = &mut self.own else { return };
-        for news in own.listen() {
-            match news {
-                News::NotBegun(reason) => {
-                    house.toasts.bad(format!("The run could not start: {reason}"));
-                    let text = format!("The run could not start.\n{reason}");
-                    self.banner = Some(Banner {
-                        tone: Tone::Bad,
-                        text,
-                        ways: vec![("Try again".to_owned(), Act::Start)],
-                    });
-                    self.own = None;
-                    return;
-                }
-                News::Failed => {
-                    let Some(own) = &self.own else { return };
-                    if let Phase::Failed(failure) = &own.view.phase {
-                        ::log::error!("{}: {}", own.view.name, failure.text);
-                        house
-                            .toasts
-                            .bad(format!("{} has failed. What to do stands above Start.", own.view.name));
-                    }
-                    self.banner = acts::banner_of_failure(&own.view);
-                    self.shelf.look(&self.root.path(), &self.wake);
-                    return;
-                }
-                News::Finished => {
-                    let Some(own) = &self.own else { return };
-                    ::log::info!("{} has ended after {} steps", own.view.name, own.view.done);
-                    match own.view.is_complete() {
-                        true => house.toasts.good(format!("{} has finished.", own.view.name)),
-                        false => house.toasts.info(format!("{} is saved and can go on.", own.view.name)),
-                    }
-                    self.shelf.look(&self.root.path(), &self.wake);
-                    return;
-                }
-                News::Checkpoint(step) => {
-                    if std::mem::take(&mut self.asked_checkpoint) {
-                        house.toasts.good(format!("Checkpoint after {step} steps"));
-                    }
-                }
-                News::Warning(text) => {
-                    ::log::warn!("{text}");
-                    if !text.starts_with("skipped ") {
-                        house.toasts.watch(text);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether what was ordered has been done and shows.
-    fn arrived(&mut self) {
-        let Some((until, drawn)) = &mut self.until else { return };
-        let done = self.own.as_ref().is_none_or(|own| own.view.done > *until || !own.is_going());
-        // Only a frame that was drawn since then knows what pictures are missing.
-        let shown = done && *drawn && !self.watched.darkroom.busy();
-        *drawn = done;
-        if shown {
-            self.until = None;
-        }
-    }
-
     /// The run that the panels show.
     fn view(&self) -> Option<&RunView> {
         seen(&self.own, &self.followed, &self.focus).map(|seen| seen.view)
@@ -338,148 +274,4 @@ impl Train {
             remembered.set("recipe", &text);
         }
     }
-
-    /// The run in a line, for the bar at the top.
-    pub fn brief_ui(&mut self, ui: &mut egui::Ui) {
-        let Some(own) = &self.own else { return };
-        let t = theme::tokens(ui);
-        let view = &own.view;
-        let (word, tone) = run_pane::phase_word(view, true);
-        ui.label(
-            egui::RichText::new(run_pane::phase_icon(view))
-                .font(theme::fonts::icon(16.0))
-                .color(tone.colour(&t)),
-        )
-        .on_hover_text(word);
-        ui.add(egui::Label::new(brief(view)).truncate()).on_hover_text(format!("{}: {word}", view.name));
-    }
-
-    /// Pictures, preset, recipe, start.
-    pub fn recipe_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        self.keys(ui);
-        let found = self.lookup.found().map(|found| found.map(|_| ()));
-        let recipe = match (self.draft.recipe(), found) {
-            (Err(reason), _) => Err(reason),
-            (Ok(_), Some(Err(reason))) => Err(reason.to_owned()),
-            (Ok(recipe), _) => Ok(recipe.clone()),
-        };
-        let limit = limit(&house.devices);
-        let foot = controls::Foot {
-            recipe: recipe.as_deref().map_err(Clone::clone),
-            own: self.own.as_ref().map(|own| &own.view),
-            banner: self.banner.as_ref(),
-            limit,
-            trouble: self.root.trouble(),
-        };
-        let mut acts = Vec::new();
-        let mut text = self.root.text.clone();
-        egui::Panel::bottom("start").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
-            controls::ui(ui, &foot, &mut text, &mut acts);
-        });
-        self.root.text = text;
-        let gallery = self.gallery.clone();
-        let going = self.going();
-        egui::Frame::new().show(ui, |ui| {
-            self.recipe.ui(ui, &mut self.draft, &mut self.lookup, gallery.as_deref(), going, &mut acts);
-        });
-        self.acts.extend(acts);
-    }
-
-    /// Space pauses and goes on, when nothing else has the keyboard.
-    fn keys(&mut self, ui: &egui::Ui) {
-        let free = ui.memory(|memory| memory.focused().is_none());
-        if !free || !ui.input_mut(|input| input.consume_shortcut(&controls::SPACE)) {
-            return;
-        }
-        match self.own.as_ref().map(|own| &own.view.phase) {
-            Some(Phase::Running) => self.acts.push(Act::Pause),
-            Some(Phase::Paused) => self.acts.push(Act::Resume),
-            _ => {}
-        }
-    }
-
-    /// The watched pictures and the timeline.
-    pub fn watched_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
-        let seen = seen(&self.own, &self.followed, &self.focus);
-        self.watched.ui(ui, seen.as_ref(), &mut self.acts);
-    }
-
-    /// Losses and schedules.
-    pub fn curves_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
-        let first = seen(&self.own, &self.followed, &self.focus).map(|seen| seen.view);
-        let beside: Vec<&Followed> = self.followed.iter().filter(|followed| followed.shown).collect();
-        let own = self.own.iter().map(|own| &own.view);
-        let others = own.chain(beside.iter().map(|followed| &followed.view));
-        let others = others.filter(|view| first.is_none_or(|first| first.folder != view.folder));
-        let shown = curves::Shown {
-            runs: first.into_iter().chain(others).collect(),
-            shelf: &self.shelf,
-            beside: beside.iter().map(|followed| followed.view.folder.as_path()).collect(),
-        };
-        self.curves.ui(ui, &shown, &mut self.acts);
-    }
-
-    /// What the figures mean.
-    pub fn health_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
-        let own = self.own.iter().map(|own| (Focus::Own, own.view.name.clone()));
-        let followed = self.followed.iter().map(|followed| {
-            let view = &followed.view;
-            (Focus::Followed(view.folder.clone()), format!("{} (followed)", view.name))
-        });
-        let of = self.followed.iter().find(|f| self.focus == Focus::Followed(f.view.folder.clone()));
-        let shown = run_pane::Shown {
-            view: self.view(),
-            own: self.focus == Focus::Own,
-            trouble: of.and_then(|followed| followed.trouble.as_deref()),
-            written: of.is_some_and(Followed::is_written),
-            focus: self.focus.clone(),
-            all: own.chain(followed).collect(),
-            going: self.going(),
-            shelf: self.shelf.runs.iter().map(|run| (run.path.clone(), run.name.clone())).collect(),
-        };
-        let mut acts = Vec::new();
-        run_pane::ui(ui, &shown, &mut acts);
-        self.acts.extend(acts);
-    }
-}
-
-/// The run that the panels show.
-fn seen<'a>(own: &'a Option<Session>, followed: &'a [Followed], focus: &Focus) -> Option<Seen<'a>> {
-    let ours = || own.as_ref().map(|own| Seen { view: &own.view, look: own.look.as_ref() });
-    match focus {
-        Focus::Own => ours(),
-        Focus::Followed(folder) => {
-            let found = followed.iter().find(|followed| followed.view.folder == *folder);
-            found.map(|followed| Seen { view: &followed.view, look: None }).or_else(ours)
-        }
-    }
-}
-
-/// What the chosen GPU can bind at once.
-fn limit(devices: &Devices) -> Option<u64> {
-    let adapter = match devices.choice {
-        DeviceChoice::Cpu => None,
-        DeviceChoice::Gpu(index) => devices.adapters.get(index),
-        DeviceChoice::Auto => devices.adapters.iter().find(|adapter| adapter.is_hardware()),
-    };
-    adapter.map(|adapter| adapter.max_binding)
-}
-
-/// `step 120/240 · loss 5.43 · 2 min left`
-fn brief(view: &RunView) -> String {
-    if view.phase == Phase::Preparing {
-        return "preparing".to_owned();
-    }
-    let mut text = format!("step {}/{}", words::count(view.done), words::count(view.total));
-    if let Some(loss) = view.history("loss").and_then(plot_data::History::last) {
-        text += &format!(" · loss {}", words::figure(loss));
-    }
-    match (&view.phase, view.left()) {
-        (Phase::Running, Some(left)) => text += &format!(" · {} left", words::duration(left)),
-        (Phase::Paused, _) => text += " · paused",
-        (Phase::Stopping, _) => text += " · stopping",
-        (Phase::Failed(_), _) => text += " · failed",
-        _ => {}
-    }
-    text
 }

@@ -8,6 +8,7 @@ use dinoscope_core::data::source::{Source, scenes};
 use dinoscope_core::device::Chosen;
 use dinoscope_core::engine::{Command, Handle, Job};
 use dinoscope_core::train::follow::Follower;
+use dinoscope_core::train::health::Health;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::watch::Look;
 use dinoscope_core::train::{Recipe, sources};
@@ -62,6 +63,8 @@ pub struct Session {
     pub look: Option<Arc<Look>>,
     /// The live fields that were asked for last.
     asked: Option<Recipe>,
+    /// A warning that may turn out to be what the figures of the next report mean.
+    pending: Option<String>,
 }
 
 enum State {
@@ -83,6 +86,8 @@ pub enum News {
     Checkpoint(u64),
     /// Something to know.
     Warning(String),
+    /// The figures say that it goes wrong.
+    Wrong,
 }
 
 impl Session {
@@ -93,7 +98,7 @@ impl Session {
         view.set_recipe(plan.recipe.clone());
         let for_engine = wake.clone();
         let work = Work::ask("begin", wake, move |stop| begin(plan, for_engine, stop));
-        Self { state: State::Beginning(work), view, look: None, asked: None }
+        Self { state: State::Beginning(work), view, look: None, asked: None, pending: None }
     }
 
     /// Takes in what the run says.
@@ -121,6 +126,7 @@ impl Session {
             match handle.events.try_recv() {
                 Ok(Ok(event)) => self.hear(event, &mut news),
                 Ok(Err(error)) => {
+                    self.take_look();
                     self.view.fail(&error);
                     self.state = State::Over;
                     news.push(News::Failed);
@@ -129,13 +135,18 @@ impl Session {
                 Err(async_channel::TryRecvError::Closed) => self.state = State::Over,
             }
         }
+        self.take_look();
+        news
+    }
+
+    /// The newest pictures, unless they are being put there just now.
+    fn take_look(&mut self) {
         if let State::Going(handle) = &self.state
             && let Ok(slot) = handle.latest.try_lock()
             && let Some(look) = slot.as_ref()
         {
             self.look = Some(look.clone());
         }
-        news
     }
 
     fn not_begun(&mut self, reason: String, news: &mut Vec<News>) {
@@ -146,21 +157,23 @@ impl Session {
 
     fn hear(&mut self, event: dinoscope_core::engine::Event, news: &mut Vec<News>) {
         use dinoscope_core::engine::Event;
+        if let Some(text) = self.pending.take() {
+            let same = |health: &Health| health.sentences.join(" ") == text;
+            news.push(match &event {
+                Event::Step(step) if same(&step.health) => News::Wrong,
+                _ => News::Warning(text),
+            });
+        }
         match &event {
             Event::Checkpoint { iteration, .. } => news.push(News::Checkpoint(*iteration)),
-            Event::Warning(text) => news.push(News::Warning(text.clone())),
+            Event::Warning(text) => self.pending = Some(text.clone()),
             Event::Finished(_) => news.push(News::Finished),
             _ => {}
         }
         let finished = matches!(event, Event::Finished(_));
-        if finished
-            && let State::Going(handle) = &self.state
-            && let Ok(slot) = handle.latest.lock()
-        {
-            self.look = slot.clone().or(self.look.take());
-        }
         self.view.take_event(event);
         if finished {
+            self.take_look();
             self.state = State::Over;
         }
     }

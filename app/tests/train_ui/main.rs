@@ -1,162 +1,20 @@
 //! The training side, used by the names of its parts as a person or a screen reader would.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod look;
+mod window;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::RasterRenderer;
-use dinoscope::studio::house::Drawing;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::Stage as _;
 use dinoscope::studio::platform::Purpose;
-use dinoscope::studio::{Beginning, Stage, Studio};
-use dinoscope_core::device::DeviceChoice;
-use dinoscope_core::train::Recipe;
 use dinoscope_core::train::run::{Line, RunFolder};
 use egui::accesskit::Role;
-use egui::{Key, Modifiers, ViewportCommand, ViewportEvent, ViewportId, vec2};
-use egui_kittest::Harness;
-use egui_kittest::kittest::{NodeT as _, Queryable as _};
-
-type Window = Harness<'static, Option<Studio>>;
-
-/// Runs and the window take their time on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
-
-fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) -> Window {
-    let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
-    let mut window = builder.renderer(RasterRenderer::default()).build_ui_state(
-        |ui, studio: &mut Option<Studio>| {
-            let beginning = Beginning {
-                fresh: true,
-                device: Some(DeviceChoice::Cpu),
-                workspace: Workspace::Train,
-                ..Beginning::default()
-            };
-            let studio = studio.get_or_insert_with(|| Studio::new(ui.ctx(), Drawing::default(), beginning));
-            studio.logic(ui.ctx());
-            studio.ui(ui);
-        },
-        None,
-    );
-    // The style is set by the studio; the test has its own theme.
-    window.ctx.set_theme(theme);
-    steps(&mut window, 4);
-    let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");
-    field.set_text_value_accesskit(&runs.to_string_lossy());
-    steps(&mut window, 3);
-    let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");
-    assert_eq!(field.value().as_deref(), runs.to_str());
-    window
-}
-
-fn window(runs: &Path) -> Window {
-    window_of(vec2(1280.0, 720.0), 1.0, egui::Theme::Dark, runs)
-}
-
-fn steps(window: &mut Window, count: usize) {
-    for _ in 0..count {
-        window.step();
-    }
-}
-
-/// Draws until something holds.
-#[track_caller]
-fn until(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
-    let start = Instant::now();
-    while !holds(window) {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}\n{}", said(window));
-        window.step();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    window.step();
-}
-
-/// Everything that is to be read.
-fn said(window: &Window) -> String {
-    let nodes = window.root().children_recursive();
-    let labels = nodes.filter_map(|node| {
-        let node = node.accesskit_node();
-        node.label().or_else(|| node.value())
-    });
-    labels.collect::<Vec<_>>().join(" | ")
-}
-
-fn says(text: &'static str) -> impl Fn(&Window) -> bool {
-    move |window| said(window).contains(text)
-}
-
-/// A recipe that takes a processor no time.
-fn tiny(folder: &Path, more: &[&str]) -> Recipe {
-    let pairs = [
-        "train.iterations=4000",
-        "train.batch=2",
-        "train.picture_every=2",
-        "train.evaluate_every=0",
-        "train.checkpoint_every=4000",
-        "train.workers=1",
-        "model.depth=1",
-        "model.dim=24",
-        "model.heads=1",
-        "crops.global_size=16",
-        "crops.local_size=8",
-        "crops.locals=1",
-        "head.prototypes=16",
-        "head.hidden=16",
-        "head.bottleneck=8",
-        "data.scenes=8",
-        "data.scene_size=24",
-    ];
-    let pairs: Vec<String> = pairs.iter().chain(more).map(|pair| (*pair).to_owned()).collect();
-    let recipe = Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap();
-    std::fs::write(folder.join("recipe.toml"), recipe.to_toml().unwrap()).unwrap();
-    recipe
-}
-
-/// Opens a recipe as the dialog would.
-fn open_recipe(window: &mut Window, folder: &Path) {
-    give(window, Purpose::OpenRecipe, vec![folder.join("recipe.toml")]);
-    until(window, "the recipe", says("Recipe opened"));
-}
-
-fn give(window: &mut Window, purpose: Purpose, paths: Vec<PathBuf>) {
-    window.state().as_ref().unwrap().house().dialogs.give(purpose, paths);
-    steps(window, 2);
-}
-
-fn click(window: &mut Window, label: &str) {
-    window.get_by_role_and_label(Role::Button, label).click_accesskit();
-    steps(window, 2);
-}
-
-fn has_button(window: &Window, label: &str) -> bool {
-    window.query_by_role_and_label(Role::Button, label).is_some()
-}
-
-fn is_off(window: &Window, label: &str) -> bool {
-    window.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
-}
-
-/// Steps done, as the run pane says.
-fn done(window: &Window) -> u64 {
-    let text = said(window);
-    let after = text.split("Step ").find_map(|part| {
-        let (number, rest) = part.split_once(' ')?;
-        rest.starts_with("of").then(|| number.replace(',', "").parse::<u64>().ok()).flatten()
-    });
-    after.unwrap_or(0)
-}
-
-fn close(window: &mut Window) {
-    let viewport = window.input_mut().viewports.entry(ViewportId::ROOT).or_default();
-    viewport.events.push(ViewportEvent::Close);
-    window.step();
-}
-
-fn commands(window: &Window) -> Vec<ViewportCommand> {
-    window.output().viewport_output.values().flat_map(|output| output.commands.clone()).collect()
-}
+use egui::{Key, Modifiers, ViewportCommand, vec2};
+use egui_kittest::kittest::Queryable as _;
+use window::*;
 
 #[test]
 fn a_run_starts_holds_goes_on_saves_and_stops() {
@@ -338,97 +196,6 @@ fn a_live_field_changes_the_run_that_goes_on() {
     until(&mut window, "the end", |window| has_button(window, "Start"));
 }
 
-/// What can be used: its name and its place, without what a list has scrolled out of sight.
-fn usable(window: &Window) -> Vec<(String, egui::Rect)> {
-    let roles = [
-        Role::Button,
-        Role::RadioButton,
-        Role::Switch,
-        Role::TextInput,
-        Role::SearchInput,
-        Role::Slider,
-        Role::SpinButton,
-        Role::ComboBox,
-    ];
-    let place = |name: &str| window.get_by_label(name).rect();
-    let foot = place("Keep runs in").top();
-    let recipe = place("Search the fields").right() + 20.0;
-    let curves = window.get_by_role_and_label(Role::RadioButton, "Loss").rect().top() - 4.0;
-    let run = place("Compare with other runs").right() - 250.0;
-    let in_foot = ["Keep runs in", "Start"];
-    window
-        .root()
-        .children_recursive()
-        .filter(|node| roles.contains(&node.accesskit_node().role()))
-        .map(|node| (node.accesskit_node().label().unwrap_or_default(), node.rect()))
-        .filter(|(name, rect)| {
-            let under_foot =
-                rect.right() < recipe && rect.bottom() > foot && !in_foot.contains(&name.as_str());
-            let under_curves = rect.right() > run && rect.bottom() > curves && rect.top() < curves;
-            // Of the run pane everything else scrolls behind the curves.
-            let of_run = ["Report", "Look with it", "Open a run …"].contains(&name.as_str());
-            let of_run = of_run || name.starts_with("nano-") || name.starts_with("Go on");
-            rect.area() > 0.0 && !under_foot && !under_curves && !of_run
-        })
-        .collect()
-}
-
-/// Everything that can be used lies inside the window, and nothing on anything else.
-#[track_caller]
-fn nothing_overlaps(window: &Window, size: egui::Vec2, what: &str) {
-    let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size).expand(0.5);
-    let found = usable(window);
-    assert!(found.len() > 12, "{what}: {} things to use", found.len());
-    for (i, (name, rect)) in found.iter().enumerate() {
-        assert!(screen.contains_rect(*rect), "{what}: {name:?} leaves the window: {rect:?}");
-        for (other, place) in found.iter().skip(i + 1) {
-            let shared = rect.intersect(*place);
-            let inside = rect.contains_rect(*place) || place.contains_rect(*rect);
-            let apart = !shared.is_positive() || shared.width() < 1.5 || shared.height() < 1.5;
-            assert!(inside || apart, "{what}: {name:?} at {rect:?} and {other:?} at {place:?}");
-        }
-    }
-}
-
-fn shot(window: &mut Window, name: &str) {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("train-{name}.png"));
-    window.render().unwrap().save(path).unwrap();
-}
-
-/// Whatever was said in the corner is gone.
-fn quiet(window: &mut Window) {
-    until(window, "the corner to be quiet", |window| window.query_all_by_label("Dismiss").next().is_none());
-}
-
-#[test]
-fn every_panel_fits_at_every_size() {
-    let folder = tempfile::tempdir().unwrap();
-    tiny(folder.path(), &["train.iterations=12", "optim.warmup=2", "train.evaluate_every=4"]);
-    for (name, size, scale, theme) in [
-        ("1280-dark", vec2(1280.0, 720.0), 1.0, egui::Theme::Dark),
-        ("1280-light", vec2(1280.0, 720.0), 1.0, egui::Theme::Light),
-        ("1920-dark", vec2(1920.0, 1080.0), 1.0, egui::Theme::Dark),
-        ("200-light", vec2(960.0, 540.0), 2.0, egui::Theme::Light),
-    ] {
-        let mut window = window_of(size, scale, theme, folder.path());
-        until(&mut window, "the pictures", says("drawn as they are needed"));
-        nothing_overlaps(&window, size, name);
-        shot(&mut window, &format!("{name}-fresh"));
-        open_recipe(&mut window, folder.path());
-        click(&mut window, "Start");
-        until(&mut window, "the end", |window| has_button(window, "Start") && done(window) == 12);
-        until(&mut window, "pictures", says("Watched pictures after 12"));
-        quiet(&mut window);
-        for group in ["Loss", "k-NN", "Health", "Speed", "Schedules"] {
-            window.get_by_role_and_label(Role::RadioButton, group).click_accesskit();
-            steps(&mut window, 4);
-            let what = format!("{name}-{group}");
-            nothing_overlaps(&window, size, &what);
-            shot(&mut window, &what);
-        }
-    }
-}
-
 #[test]
 fn what_the_model_will_be_given_is_shown() {
     let folder = tempfile::tempdir().unwrap();
@@ -501,39 +268,6 @@ fn runs_are_compared_and_the_past_is_played() {
     give(&mut window, Purpose::SaveFrames, vec![frames.clone()]);
     until(&mut window, "the pictures", says("13 pictures saved"));
     assert_eq!(std::fs::read_dir(&frames).unwrap().count(), 13);
-}
-
-#[test]
-fn a_hundred_thousand_figures_stay_smooth() {
-    let folder = tempfile::tempdir().unwrap();
-    let recipe = tiny(folder.path(), &["train.iterations=200000"]);
-    let path = folder.path().join("runs/long");
-    let run = RunFolder::create(&path, &recipe).unwrap();
-    let names = ["loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss", "feature_rank"];
-    let mut text = String::new();
-    for i in 0..100_000_u64 {
-        let value = 3.0 + ((i * 7919) % 1000) as f64 / 500.0;
-        let values = names.iter().map(|name| ((*name).to_owned(), value)).collect();
-        text += &serde_json::to_string(&Line::new(i, &values)).unwrap();
-        text.push('\n');
-    }
-    std::fs::write(run.metrics_file(), text).unwrap();
-    let mut window = window_of(vec2(1920.0, 1080.0), 1.0, egui::Theme::Dark, folder.path());
-    give(&mut window, Purpose::FollowRun, vec![path]);
-    until(&mut window, "the curves", says("Step 100,000 of"));
-    steps(&mut window, 3);
-    let mut times: Vec<Duration> = (0..21)
-        .map(|_| {
-            let start = Instant::now();
-            window.step();
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    // With everything that a test adds to a frame; on a screen it has a sixtieth of a second.
-    println!("half of the frames took less than {:?}, the slowest {:?}", times[10], times[20]);
-    assert!(times[10] < Duration::from_millis(50), "{times:?}");
-    shot(&mut window, "long");
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! What a run of ours says reaches the person: as a toast, as a message that stays, in the log.
+
+use super::acts::banner_of_failure;
+use super::session::News;
+use super::state::Phase;
+use super::{Banner, Train};
+use crate::studio::house::House;
+use crate::studio::widgets::Tone;
+
+impl Train {
+    /// Takes in what our run says.
+    pub(super) fn hear_own(&mut self, house: &mut House) {
+        let Some(own) = &mut self.own else { return };
+        for news in own.listen() {
+            match news {
+                News::NotBegun(reason) => {
+                    ::log::error!("the run could not start: {reason}");
+                    house.toasts.bad("The run could not start. What to do stands above Start.");
+                    let text = format!("The run could not start.\n{reason}");
+                    self.banner = Some(Banner { tone: Tone::Bad, text, ways: Vec::new() });
+                    self.own = None;
+                    return;
+                }
+                News::Failed => {
+                    let Some(own) = &self.own else { return };
+                    if let Phase::Failed(failure) = &own.view.phase {
+                        ::log::error!("{}: {}", own.view.name, failure.text);
+                        house
+                            .toasts
+                            .bad(format!("{} has failed. What to do stands above Start.", own.view.name));
+                    }
+                    self.banner = banner_of_failure(&own.view);
+                    self.shelf.look(&self.root.path(), &self.wake);
+                    return;
+                }
+                News::Finished => {
+                    let Some(own) = &self.own else { return };
+                    ::log::info!("{} has ended after {} steps", own.view.name, own.view.done);
+                    match own.view.is_complete() {
+                        true => house.toasts.good(format!("{} has finished.", own.view.name)),
+                        false => house.toasts.info(format!("{} is saved and can go on.", own.view.name)),
+                    }
+                    self.shelf.look(&self.root.path(), &self.wake);
+                    return;
+                }
+                News::Checkpoint(step) => {
+                    if std::mem::take(&mut self.asked_checkpoint) {
+                        house.toasts.good(format!("Checkpoint after {step} steps"));
+                    }
+                }
+                News::Wrong => {
+                    let Some(own) = &self.own else { return };
+                    let why = own.view.health.as_ref().map(|health| health.sentences.join(" "));
+                    ::log::warn!("{}: {}", own.view.name, why.unwrap_or_default());
+                    house.toasts.watch(format!("{} is going wrong: the Run panel says why.", own.view.name));
+                }
+                News::Warning(text) => {
+                    ::log::warn!("{text}");
+                    if !text.starts_with("skipped ") {
+                        house.toasts.watch(text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what was ordered has been done and shows.
+    pub(super) fn arrived(&mut self) {
+        let Some((until, drawn)) = &mut self.until else { return };
+        let done = self.own.as_ref().is_none_or(|own| own.view.done > *until || !own.is_going());
+        // Only a frame that was drawn since then knows what pictures are missing.
+        let shown = done && *drawn && !self.watched.darkroom.busy();
+        *drawn = done;
+        if shown {
+            self.until = None;
+        }
+    }
+}

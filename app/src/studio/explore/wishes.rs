@@ -108,7 +108,7 @@ impl Explore {
         let seen: Vec<(PictureId, Arc<Seen>)> =
             ids.into_iter().filter_map(|id| self.seen(id).map(|seen| (id, seen))).collect();
         // Until the chosen picture was looked at, the colours of the last one stay.
-        if seen.first().is_none_or(|(id, _)| Some(*id) != self.gallery.chosen()) {
+        if !seen.iter().any(|(id, _)| Some(*id) == self.gallery.chosen()) {
             return;
         }
         let generation = self.model.as_ref().map_or(0, |model| model.generation);

@@ -1,5 +1,6 @@
 //! The pictures that are open: a strip of thumbnails, one of them chosen.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -38,8 +39,12 @@ pub type Wish = (PictureId, Origin);
 pub struct Gallery {
     items: Vec<Item>,
     places: HashMap<PictureId, usize>,
+    /// Files that are open.
+    files: HashMap<PathBuf, PictureId>,
     next: PictureId,
     chosen: Option<PictureId>,
+    /// The one that was chosen before.
+    before: Option<PictureId>,
     second: Option<PictureId>,
     selected: BTreeSet<PictureId>,
     thumbs: HashMap<PictureId, (TextureHandle, u64)>,
@@ -56,28 +61,30 @@ pub struct Gallery {
 }
 
 impl Gallery {
-    /// Adds a picture; the first one is chosen, and so is each one that arrives alone.
-    pub fn add(&mut self, name: String, origin: Origin) {
+    /// Adds a picture, or finds it where it is open already. The first one is chosen, and so is each from memory.
+    pub fn add(&mut self, name: String, origin: Origin) -> PictureId {
+        let id = self.next;
         if let Origin::File(path) = &origin {
-            let same = |item: &&Item| matches!(&item.origin, Origin::File(other) if other == path);
-            if let Some(there) = self.items.iter().rev().take(256).find(same).map(|item| item.id) {
-                self.choose(there);
-                return;
+            match self.files.entry(path.clone()) {
+                Entry::Occupied(there) => return *there.get(),
+                Entry::Vacant(free) => _ = free.insert(id),
             }
         }
-        let id = self.next;
         self.next += 1;
         self.places.insert(id, self.items.len());
         self.items.push(Item { id, name, origin, size: None });
         if self.chosen.is_none() || matches!(self.items.last().map(|i| &i.origin), Some(Origin::Memory(_))) {
             self.choose(id);
         }
+        id
     }
 
     /// Takes a picture away; false when it was not there.
     pub fn remove(&mut self, id: PictureId) -> bool {
         let Some(at) = self.places.remove(&id) else { return false };
-        self.items.remove(at);
+        if let Origin::File(path) = self.items.remove(at).origin {
+            self.files.remove(&path);
+        }
         self.places = self.items.iter().enumerate().map(|(at, item)| (item.id, at)).collect();
         self.thumbs.remove(&id);
         self.large.remove(&id);
@@ -92,6 +99,16 @@ impl Gallery {
             }
         }
         true
+    }
+
+    /// Takes a picture away that turned out to be none: what was chosen before is chosen again.
+    pub fn refuse(&mut self, id: PictureId) -> bool {
+        let back = self.before.filter(|_| self.chosen == Some(id));
+        let removed = self.remove(id);
+        if let Some(back) = back.filter(|back| self.places.contains_key(back)) {
+            self.choose(back);
+        }
+        removed
     }
 
     /// Takes all pictures away.
@@ -144,6 +161,9 @@ impl Gallery {
 
     /// Chooses a picture, which is then the selection.
     pub fn choose(&mut self, id: PictureId) {
+        if self.chosen != Some(id) {
+            self.before = self.chosen;
+        }
         self.chosen = Some(id);
         self.selected = BTreeSet::from([id]);
         self.reveal = true;
@@ -435,14 +455,20 @@ mod tests {
     #[test]
     fn a_file_is_open_once_and_a_removed_one_leaves_its_neighbour() {
         let mut gallery = files(3);
-        gallery.add("again".into(), Origin::File(PathBuf::from("/pictures/1.png")));
-        assert_eq!((gallery.len(), gallery.chosen()), (3, Some(1)));
+        assert_eq!(gallery.add("again".into(), Origin::File(PathBuf::from("/pictures/1.png"))), 1);
+        assert_eq!((gallery.len(), gallery.chosen()), (3, Some(0)));
+        gallery.choose(1);
         gallery.beside(Some(2));
         assert!(gallery.remove(2) && !gallery.remove(2));
         assert_eq!(gallery.second(), None);
         assert!(gallery.remove(1));
         assert_eq!(gallery.chosen(), Some(0));
         assert!(gallery.remove(0) && gallery.is_empty() && gallery.chosen().is_none());
+
+        let mut gallery = files(3);
+        gallery.choose(2);
+        assert!(gallery.refuse(2));
+        assert_eq!(gallery.chosen(), Some(0), "as before it came");
     }
 
     #[test]

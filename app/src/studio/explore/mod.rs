@@ -286,15 +286,20 @@ impl Explore {
                     if files.len() > 1 {
                         ::log::info!("{} pictures opened", files.len());
                     }
+                    let alone = files.len() == 1;
                     for path in files {
                         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                        self.gallery.add(name.unwrap_or_default(), Origin::File(path));
+                        let id = self.gallery.add(name.unwrap_or_default(), Origin::File(path));
+                        // Who opens one picture wants to see that one.
+                        if alone {
+                            self.gallery.choose(id);
+                        }
                     }
                 }
                 News::Thumb(id, made) | News::Shown(id, made) if made.is_err() => {
                     let reason = made.err().unwrap_or_default();
                     ::log::warn!("{reason}");
-                    if self.gallery.remove(id) {
+                    if self.gallery.refuse(id) {
                         self.unreadable.0 += 1;
                         self.unreadable.1 = reason;
                     }

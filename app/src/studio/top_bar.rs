@@ -85,6 +85,8 @@ fn device_menu(ui: &mut egui::Ui, house: &mut House) {
         let mut line = |ui: &mut egui::Ui, value: DeviceChoice, text: String| {
             if ui.selectable_label(devices.choice == value, text).clicked() {
                 choice = Some(value);
+                // A key closes no menu by itself.
+                ui.close();
             }
         };
         line(ui, DeviceChoice::Auto, "Automatic".to_owned());

@@ -6,7 +6,9 @@ use super::{Explore, Panel, Spot};
 
 /// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Enter pins it.
 pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
-    if ctx.egui_wants_keyboard_input() {
+    // A menu or a panel in front has the keyboard: Escape closes that one first.
+    let in_front = egui::Popup::is_any_open(ctx) || ctx.memory(|memory| memory.top_modal_layer().is_some());
+    if in_front || ctx.egui_wants_keyboard_input() {
         return;
     }
     let focused = ctx.memory(|memory| memory.focused().is_some());

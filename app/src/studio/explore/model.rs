@@ -39,13 +39,21 @@ impl Explore {
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
         egui::Popup::menu(&response).show(|ui| {
             ui.set_min_width(260.0);
-            if ui.button("Starter weights").clicked() {
+            // A key closes no menu by itself.
+            let entry = |ui: &mut egui::Ui, text: &str| {
+                let clicked = ui.button(text).clicked();
+                if clicked {
+                    ui.close();
+                }
+                clicked
+            };
+            if entry(ui, "Starter weights") {
                 chosen = Some(ModelSource::Starter);
             }
-            if ui.button("A file of weights…").clicked() {
+            if entry(ui, "A file of weights…") {
                 house.dialogs.ask(Purpose::OpenWeights, "");
             }
-            if ui.button("A run or a folder of weights…").clicked() {
+            if entry(ui, "A run or a folder of weights…") {
                 house.dialogs.ask(Purpose::OpenRun, "");
             }
             ui.separator();
@@ -55,7 +63,7 @@ impl Explore {
                 let here = download::target(released.name, &download::default_cache())
                     .is_ok_and(|path| path.is_file());
                 let state = if here { "here".to_owned() } else { format!("{mib} MiB") };
-                if ui.button(format!("{}   {state}", released.name)).clicked() {
+                if entry(ui, &format!("{}   {state}", released.name)) {
                     chosen = Some(ModelSource::Released(released.name.to_owned()));
                 }
             }

@@ -9,8 +9,9 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
     if !house.about {
         return;
     }
-    let response = egui::Modal::new(egui::Id::unique("about")).show(ctx, |ui| {
-        ui.set_width(440.0);
+    let frame = egui::Frame::window(&ctx.global_style());
+    let response = egui::Modal::new(egui::Id::unique("about")).frame(frame).show(ctx, |ui| {
+        ui.set_width(440.0_f32.min(ctx.content_rect().width() - 64.0));
         ui.label(theme::heading("Dinoscope"));
         ui.label(
             "Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.",
@@ -41,7 +42,8 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
             ui,
             "MIT or Apache 2.0. DINOv2: Oquab et al. 2023. Inter: SIL OFL. Icons: Phosphor, MIT.",
         );
-        if ui.button("Close").clicked() {
+        ui.add_space(theme::space::S);
+        if widgets::button(ui, "", "Close").clicked() {
             ui.close();
         }
     });

@@ -64,6 +64,66 @@ pub struct Layout {
     pub workspace: Workspace,
     explore: Tree<Pane>,
     train: Tree<Pane>,
+    /// Shares that were set last, in place of the first ones, because the window is narrow.
+    narrow: [Option<[f32; 3]>; 2],
+}
+
+/// Three columns: the outer ones need some width, however small the window is.
+struct Columns {
+    /// Shares of the width.
+    first: [f32; 3],
+    /// Points that each needs.
+    least: [f32; 3],
+}
+
+const EXPLORE: Columns = Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0] };
+const TRAIN: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0] };
+
+impl Columns {
+    /// Shares in a window that is `width` wide.
+    fn shares(&self, width: f32) -> [f32; 3] {
+        let ([a, _, c], [least_a, least_b, least_c]) = (self.first, self.least);
+        let width = width.max(1.0);
+        if width * a >= least_a && width * c >= least_c {
+            return self.first;
+        }
+        let (a, c) = (a.max(least_a / width), c.max(least_c / width));
+        [a, (1.0 - a - c).max(least_b / width), c]
+    }
+
+    /// Sets them, unless a person has chosen others; what was set.
+    fn fit(&self, tree: &mut Tree<Pane>, last: Option<[f32; 3]>, width: f32) -> Option<[f32; 3]> {
+        let linear = columns(tree)?;
+        let [a, b, c] = *linear.children.as_slice() else { return None };
+        let now = [a, b, c].map(|id| linear.shares[id]);
+        let is = |shares: [f32; 3]| now.iter().zip(shares).all(|(now, share)| (now - share).abs() < 1e-5);
+        if !is(self.first) && !last.is_some_and(is) {
+            return None;
+        }
+        let wanted = self.shares(width);
+        for (id, share) in [a, b, c].into_iter().zip(wanted) {
+            linear.shares.set_share(id, share);
+        }
+        Some(wanted)
+    }
+}
+
+/// The columns of a tree, with or without a log below.
+fn columns(tree: &mut Tree<Pane>) -> Option<&mut Linear> {
+    let mut at = tree.root?;
+    if let Some(egui_tiles::Tile::Container(Container::Linear(linear))) = tree.tiles.get(at)
+        && linear.dir == LinearDir::Vertical
+    {
+        at = *linear.children.first()?;
+    }
+    match tree.tiles.get_mut(at) {
+        Some(egui_tiles::Tile::Container(Container::Linear(linear)))
+            if linear.dir == LinearDir::Horizontal =>
+        {
+            Some(linear)
+        }
+        _ => None,
+    }
 }
 
 fn linear(tiles: &mut Tiles<Pane>, dir: LinearDir, children: &[(TileId, f32)]) -> TileId {
@@ -78,7 +138,8 @@ fn explore_tree() -> Tree<Pane> {
         let pane = tiles.insert_pane(pane);
         tiles.insert_tab_tile(vec![pane])
     });
-    let root = linear(&mut tiles, LinearDir::Horizontal, &[(gallery, 0.16), (picture, 0.62), (view, 0.22)]);
+    let [a, b, c] = EXPLORE.first;
+    let root = linear(&mut tiles, LinearDir::Horizontal, &[(gallery, a), (picture, b), (view, c)]);
     Tree::new(egui::Id::unique("explore tiles"), root, tiles)
 }
 
@@ -90,7 +151,8 @@ fn train_tree() -> Tree<Pane> {
             tiles.insert_tab_tile(vec![pane])
         });
     let right = linear(&mut tiles, LinearDir::Vertical, &[(health, 0.42), (curves, 0.58)]);
-    let root = linear(&mut tiles, LinearDir::Horizontal, &[(recipe, 0.24), (watched, 0.44), (right, 0.32)]);
+    let [a, b, c] = TRAIN.first;
+    let root = linear(&mut tiles, LinearDir::Horizontal, &[(recipe, a), (watched, b), (right, c)]);
     Tree::new(egui::Id::unique("train tiles"), root, tiles)
 }
 
@@ -123,6 +185,7 @@ impl Layout {
             workspace: Workspace::default(),
             explore: tree("explore tiles", explore_tree()),
             train: tree("train tiles", train_tree()),
+            narrow: [None; 2],
         }
     }
 
@@ -163,19 +226,34 @@ impl Layout {
 
     /// Keeps where everything is.
     pub fn remember(&self, remembered: &mut Remembered) {
-        remembered.set("explore tiles", &self.explore);
-        remembered.set("train tiles", &self.train);
+        let sides = [("explore tiles", &EXPLORE, &self.explore), ("train tiles", &TRAIN, &self.train)];
+        for ((name, columns, tree), narrow) in sides.into_iter().zip(self.narrow) {
+            // The next window may be wider: a narrow one's shares are not a person's choice.
+            let mut tree = tree.clone();
+            columns.fit(&mut tree, narrow, f32::INFINITY);
+            remembered.set(name, &tree);
+        }
     }
 
     /// Draws the workspace that shows.
     pub fn ui(&mut self, ui: &mut egui::Ui, house: &mut House, explore: &mut Explore, train: &mut Train) {
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).window);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            let width = ui.available_width();
+            let (columns, side) = match self.workspace {
+                Workspace::Explore => (&EXPLORE, 0),
+                Workspace::Train => (&TRAIN, 1),
+            };
+            let narrow = self.narrow[side];
+            self.narrow[side] = columns.fit(self.tree(), narrow, width);
             let mut rooms = Rooms { house, explore, train };
             self.tree().ui(&mut rooms, ui);
         });
     }
 }
+
+/// Between a panel's edge and what is in it.
+const MARGIN: i8 = 12;
 
 /// Who draws which panel.
 struct Rooms<'a> {
@@ -186,7 +264,7 @@ struct Rooms<'a> {
 
 impl Behavior<Pane> for Rooms<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut Pane) -> UiResponse {
-        let margin = if *pane == Pane::Picture { 0 } else { 12 };
+        let margin = if *pane == Pane::Picture { 0 } else { MARGIN };
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).panel).inner_margin(margin);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
@@ -267,6 +345,11 @@ impl Behavior<Pane> for Rooms<'_> {
         SimplificationOptions { all_panes_must_have_tabs: true, ..SimplificationOptions::default() }
     }
 
+    /// Titles begin where what is below them begins.
+    fn tab_title_spacing(&self, _: &egui::Visuals) -> f32 {
+        f32::from(MARGIN)
+    }
+
     fn tab_bar_height(&self, _: &egui::Style) -> f32 {
         32.0
     }
@@ -277,5 +360,47 @@ impl Behavior<Pane> for Rooms<'_> {
 
     fn min_size(&self) -> f32 {
         120.0
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn shares(tree: &mut Tree<Pane>) -> Vec<f32> {
+        let linear = columns(tree).unwrap();
+        linear.children.iter().map(|id| linear.shares[*id]).collect()
+    }
+
+    #[test]
+    fn narrow_windows_leave_the_outer_panels_what_they_need() {
+        assert_eq!(EXPLORE.shares(1920.0), EXPLORE.first);
+        let [a, b, c] = EXPLORE.shares(720.0).map(|share| share * 720.0);
+        assert!((a - 162.0).abs() < 0.01 && (c - 264.0).abs() < 0.01 && (a + b + c - 720.0).abs() < 0.01);
+        assert!(EXPLORE.shares(10.0).iter().chain(&TRAIN.shares(0.0)).all(|share| *share > 0.0));
+    }
+
+    #[test]
+    fn shares_follow_the_window_until_a_person_moves_a_border() {
+        let mut layout = Layout::new(&Remembered::default());
+        layout.toggle_log();
+        for width in [720.0, 800.0, 720.0] {
+            layout.narrow[0] = EXPLORE.fit(&mut layout.explore, layout.narrow[0], width);
+            assert_eq!(shares(&mut layout.explore), EXPLORE.shares(width));
+        }
+        let mut kept = Remembered::default();
+        layout.remember(&mut kept);
+        assert_eq!(shares(&mut Layout::new(&kept).explore), EXPLORE.first, "the next window may be wide");
+
+        let linear = columns(&mut layout.explore).unwrap();
+        let first = linear.children[0];
+        linear.shares.set_share(first, 0.4);
+        layout.narrow[0] = EXPLORE.fit(&mut layout.explore, layout.narrow[0], 1920.0);
+        assert_eq!(shares(&mut layout.explore)[0], 0.4);
+        layout.remember(&mut kept);
+        assert_eq!(shares(&mut Layout::new(&kept).explore)[0], 0.4);
+        layout.reset();
+        assert_eq!(shares(&mut layout.explore), EXPLORE.first);
     }
 }

@@ -75,13 +75,12 @@ pub fn ui(ui: &mut egui::Ui) {
     let lines = lines();
     ui.horizontal(|ui| {
         widgets::hint(ui, &format!("{} lines", lines.len()));
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if widgets::icon_button(ui, icons::COPY, "Copy the log").clicked() {
-                let text: String =
-                    lines.iter().map(|l| format!("{:9.2} {:5} {}\n", l.at, l.level, l.text)).collect();
-                ui.ctx().copy_text(text);
-            }
-        });
+        // At the left: news stands in the corner at the right.
+        if widgets::icon_button(ui, icons::COPY, "Copy the log").clicked() {
+            let text: String =
+                lines.iter().map(|l| format!("{:9.2} {:5} {}\n", l.at, l.level, l.text)).collect();
+            ui.ctx().copy_text(text);
+        }
     });
     let t = theme::tokens(ui.ctx());
     let height = ui.text_style_height(&egui::TextStyle::Monospace) + space::XS;

@@ -47,7 +47,7 @@ impl Explore {
             ui.ctx().request_repaint();
         }
         let bar = Rect::from_min_max(pos2(all.left(), all.bottom() - status), all.max);
-        let mut bar_ui = ui.new_child(egui::UiBuilder::new().max_rect(bar.shrink2(vec2(space::S, 0.0))));
+        let mut bar_ui = ui.new_child(egui::UiBuilder::new().max_rect(bar.shrink2(vec2(12.0, 0.0))));
         self.status(&mut bar_ui, chosen);
         ui.advance_cursor_after_rect(all);
     }
@@ -101,8 +101,10 @@ impl Explore {
     pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
         let field = egui::TextEdit::singleline(&mut self.path)
             .hint_text("… or type the path of a picture or folder")
+            .align(egui::Align2::LEFT_CENTER)
             .desired_width(f32::INFINITY);
-        let response = widgets::with_border(ui, |ui| ui.add(field));
+        let size = [ui.available_width(), theme::ROW];
+        let response = widgets::with_border(ui, |ui| ui.add_sized(size, field));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
@@ -317,26 +319,31 @@ impl Explore {
     fn status(&mut self, ui: &mut egui::Ui, chosen: PictureId) {
         let seen = self.seen(chosen);
         let item = self.gallery.item(chosen).map(|item| (item.name.clone(), item.size));
-        ui.horizontal_centered(|ui| {
-            if let Some((name, size)) = item {
-                let size = size.map_or(String::new(), |[w, h]| format!("  {w} × {h}"));
-                let short: String = name.chars().take(48).collect();
-                ui.label(theme::small(format!("{short}{size}")));
+        let roomy = ui.available_width() > 440.0;
+        // From the right: what a long name leaves no room for is the name's end.
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if widgets::icon_button(ui, icons::ZOOM_FIT, "Fit the whole picture (0)").clicked() {
+                self.canvas.fit();
             }
-            if let Some(seen) = &seen {
-                let text = format!("{} × {} patches  {:.0} ms", seen.rows, seen.cols, 1000.0 * seen.seconds);
-                widgets::hint(ui, &text);
+            widgets::hint(ui, &format!("{:.0} %", 100.0 * self.canvas.zoom()));
+            let spot = self.hover.or(self.pinned).filter(|spot| spot.picture == chosen);
+            if let (Some(seen), Some(spot)) = (&seen, spot) {
+                let pinned = if self.pinned == Some(spot) { "  pinned" } else { "" };
+                let (row, col) = (spot.patch / seen.cols, spot.patch % seen.cols);
+                widgets::hint(ui, &format!("patch {row}, {col}{pinned}"));
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::ZOOM_FIT, "Fit the whole picture (0)").clicked() {
-                    self.canvas.fit();
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                if let Some((name, size)) = item {
+                    let size = size.map_or(String::new(), |[w, h]| format!("  {w} × {h}"));
+                    let short: String = name.chars().take(48).collect();
+                    let text = theme::small(format!("{short}{size}"));
+                    ui.add(egui::Label::new(text).truncate());
                 }
-                widgets::hint(ui, &format!("{:.0} %", 100.0 * self.canvas.zoom()));
-                let spot = self.hover.or(self.pinned).filter(|spot| spot.picture == chosen);
-                if let (Some(seen), Some(spot)) = (&seen, spot) {
-                    let pinned = if self.pinned == Some(spot) { "  pinned" } else { "" };
-                    let (row, col) = (spot.patch / seen.cols, spot.patch % seen.cols);
-                    widgets::hint(ui, &format!("patch {row}, {col}{pinned}"));
+                if let Some(seen) = seen.as_ref().filter(|_| roomy) {
+                    let text =
+                        format!("{} × {} patches  {:.0} ms", seen.rows, seen.cols, 1000.0 * seen.seconds);
+                    let colour = theme::tokens(ui.ctx()).muted;
+                    ui.add(egui::Label::new(theme::small(&text).color(colour)).truncate());
                 }
             });
         });

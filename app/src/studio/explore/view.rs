@@ -14,7 +14,7 @@ use crate::studio::widgets;
 impl Explore {
     /// The strip of thumbnails.
     pub fn gallery_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             if widgets::icon_button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
                 house.dialogs.ask(Purpose::OpenPictures, "");
             }

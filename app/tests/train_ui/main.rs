@@ -338,3 +338,81 @@ fn an_unfinished_run_that_was_left_offers_to_go_on() {
     until(&mut second, "the end", |window| has_button(window, "Start"));
     assert!(RunFolder::open(&path).unwrap().latest_checkpoint().unwrap().0 > step);
 }
+
+#[test]
+fn the_mouse_reads_zooms_and_resets_the_curves() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = tiny(folder.path(), &[]);
+    let path = folder.path().join("runs/before");
+    let run = RunFolder::create(&path, &recipe).unwrap();
+    let mut log = run.metrics_from(0).unwrap();
+    for i in 0..100 {
+        let values = [("loss".to_owned(), 5.0 + i as f64)].into_iter().collect();
+        log.append(&Line::new(i, &values)).unwrap();
+    }
+    let mut window = window(folder.path());
+    give(&mut window, Purpose::FollowRun, vec![path]);
+    until(&mut window, "the curve", says("Loss: 104.0"));
+    let plot = window.get_by_label("Loss by step").rect();
+    assert!(said(&window).contains("Loss, newest") && is_off(&window, "Show the whole run"));
+    // Right of the numbers at the axis, the plot begins at step 0.
+    let middle = plot.center() + vec2(24.0, 0.0);
+    window.hover_at(middle);
+    steps(&mut window, 3);
+    let text = said(&window);
+    let step: u64 = text.split("Loss, step ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((40..=60).contains(&step), "{text}");
+    assert!(text.contains(&format!("Loss: {:.2}", 4.0 + step as f64)), "{text}");
+
+    window.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: vec2(0.0, 400.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    });
+    steps(&mut window, 10);
+    assert!(!is_off(&window, "Show the whole run"), "the wheel looks closer");
+    let closer = said(&window);
+    assert!(closer.contains(&format!("Loss, step {step} ")), "around the pointer: {closer}");
+    // All within one frame: frames of a test are further apart than the clicks of a double click may be.
+    let clicks = [true, false, true, false].map(|pressed| egui::Event::PointerButton {
+        pos: middle,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    });
+    window.input_mut().events.extend(clicks);
+    steps(&mut window, 3);
+    assert!(is_off(&window, "Show the whole run"), "a double click shows everything");
+}
+
+#[test]
+fn a_folder_that_takes_no_runs_is_told_before_or_after_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &[]);
+    let mut window = window(folder.path());
+    let keep_in = |window: &mut Window, text: &str| {
+        window.get_by_role_and_label(Role::TextInput, "Keep runs in").set_text_value_accesskit(text);
+        steps(window, 3);
+    };
+    let file = folder.path().join("recipe.toml");
+    keep_in(&mut window, file.to_str().unwrap());
+    until(&mut window, "the reason", says("is no folder"));
+    assert!(is_off(&window, "Start"));
+    // What does not exist is made, where that is possible.
+    keep_in(&mut window, file.join("below").to_str().unwrap());
+    until(&mut window, "the start", |window| {
+        !is_off(window, "Start") || said(window).contains("Can't start")
+    });
+    if !is_off(&window, "Start") {
+        click(&mut window, "Start");
+        until(&mut window, "the reason", says("The run could not start."));
+    }
+    keep_in(&mut window, folder.path().join("new").to_str().unwrap());
+    until(&mut window, "a way out", |window| !is_off(window, "Start"));
+    click(&mut window, "Start");
+    until(&mut window, "the run", |_| folder.path().join("new/runs/nano-001/recipe.toml").is_file());
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+}

@@ -78,7 +78,8 @@ pub fn title(ui: &mut Ui, title: &str, note: &str, step: &str) {
     ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, title, font, t.text);
     let small = FontId::proportional(fonts::SMALL);
     ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, step, small, t.muted);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Label, true, title));
+    let label = format!("{title}, {step}");
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Label, true, &label));
     if !note.is_empty() {
         response.on_hover_text(note);
     }

@@ -150,6 +150,8 @@ pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &std::path::Pat
         bail!("the window was not done within {} s", PATIENCE.as_secs());
     }
     let picture = window.screenshot();
+    // A run that was started for the picture is saved, as when a window is closed.
+    window.close();
     picture.save(to).with_context(|| format!("writing {}", to.display()))?;
     Ok(())
 }

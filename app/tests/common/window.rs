@@ -16,7 +16,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{Harness, Node};
 use image::RgbaImage;
 
-use super::RasterRenderer;
+use super::common::RasterRenderer;
 
 /// A studio in a test's window.
 pub type Window = Harness<'static, Option<Studio>>;
@@ -38,7 +38,12 @@ pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: Beginning) -> 
             let begin = || Studio::new(ui.ctx(), Drawing::default(), beginning.clone());
             let studio = studio.get_or_insert_with(begin);
             studio.logic(ui.ctx());
-            studio.ui(ui);
+            // The whole window: the harness leaves a margin that windows do not have.
+            let whole = egui::UiBuilder::new().max_rect(ui.ctx().content_rect());
+            ui.scope_builder(whole, |ui| {
+                ui.set_clip_rect(ui.ctx().content_rect());
+                studio.ui(ui);
+            });
         },
         None,
     );
@@ -217,6 +222,18 @@ pub fn click(window: &mut Window, at: Pos2) {
     }
     window.step();
     settle(window);
+}
+
+/// Turns the wheel under the pointer; what it moves is still moving afterwards.
+pub fn wheel(window: &mut Window, by: f32) {
+    window.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: vec2(0.0, by),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    });
+    window.step();
 }
 
 /// Takes the pointer out of the window.

@@ -1,0 +1,257 @@
+//! Pictures of every panel, compared with those in `snapshots/`. `UPDATE_SNAPSHOTS=1` makes them anew.
+//!
+//! Drawn by the processor, so that they are the same everywhere. What depends on the machine (its name, times) is
+//! covered; what a model sees is compared as a whole, because the last digits of features differ between processors.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/window.rs"]
+mod window;
+
+use std::path::Path;
+
+use dinoscope::studio::Beginning;
+use dinoscope::studio::explore::Panel;
+use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::platform::Purpose;
+use dinoscope_core::explore::ModelSource;
+use egui::accesskit::Role;
+use egui::{Rect, Theme, vec2};
+use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{SnapshotOptions, image_snapshot_options};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{Rgba, RgbaImage};
+use window::*;
+
+/// Mean difference that pictures of features may have, in levels of 255.
+const SOFT: f64 = 3.0;
+
+/// What is covered: text that is another one on another machine or with another run.
+fn covered(window: &Window) -> Vec<Rect> {
+    // How far each may ever reach, whatever it says; the device's name grows to the left.
+    let changing = [
+        (" patches  ", 180.0),
+        ("Device: ", -230.0),
+        ("of what varies", 257.0),
+        ("CPU (", 150.0),
+        ("MiB of memory", 180.0),
+    ];
+    let field = window.query_by_role_and_label(Role::TextInput, "Keep runs in");
+    let mut covered: Vec<Rect> = field.iter().map(|node| node.rect()).collect();
+    for (text, reach) in changing {
+        for node in window.query_all_by_label_contains(text) {
+            let rect = node.rect();
+            covered.push(match reach < 0.0 {
+                true => rect.with_min_x(rect.right() + reach),
+                false => rect.with_max_x(rect.left() + reach),
+            });
+        }
+    }
+    covered.iter_mut().for_each(|rect| *rect = rect.expand(1.0));
+    covered
+}
+
+fn rows(picture: &RgbaImage, rect: Rect, scale: f32) -> [u32; 4] {
+    let clamp = |at: f32, most: u32| ((at * scale).round().max(0.0) as u32).min(most);
+    let (width, height) = picture.dimensions();
+    [clamp(rect.min.x, width), clamp(rect.min.y, height), clamp(rect.max.x, width), clamp(rect.max.y, height)]
+}
+
+/// Means of blocks: a fraction of the bytes, and nothing that is compared is lost.
+fn coarsen(picture: &mut RgbaImage, [left, top, right, bottom]: [u32; 4]) {
+    const SIDE: u32 = 4;
+    for (y, x) in (top..bottom)
+        .step_by(SIDE as usize)
+        .flat_map(|y| (left..right).step_by(SIDE as usize).map(move |x| (y, x)))
+    {
+        let block: Vec<(u32, u32)> =
+            (y..bottom.min(y + SIDE)).flat_map(|y| (x..right.min(x + SIDE)).map(move |x| (x, y))).collect();
+        let mut sum = [0u32; 4];
+        for (x, y) in &block {
+            sum.iter_mut().zip(picture.get_pixel(*x, *y).0).for_each(|(sum, level)| *sum += u32::from(level));
+        }
+        let mean = Rgba(sum.map(|sum| (sum / block.len() as u32) as u8));
+        block.iter().for_each(|(x, y)| picture.put_pixel(*x, *y, mean));
+    }
+}
+
+/// Compares the window with its picture; inside `soft` only as a whole.
+#[track_caller]
+fn compare(window: &mut Window, name: &str, soft: &[Rect]) {
+    let scale = window.ctx.pixels_per_point();
+    let covers = covered(window);
+    let mut picture = window.render().unwrap();
+    let grey = Rgba([128, 128, 128, 255]);
+    for rect in covers {
+        let [left, top, right, bottom] = rows(&picture, rect, scale);
+        for y in top..bottom {
+            for x in left..right {
+                picture.put_pixel(x, y, grey);
+            }
+        }
+    }
+    soft.iter().for_each(|rect| {
+        let part = rows(&picture, *rect, scale);
+        coarsen(&mut picture, part);
+    });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    if let Ok(kept) = image::open(folder.join(format!("{name}.png"))) {
+        accept(&mut picture, &kept.to_rgba8(), soft, scale);
+    }
+    image_snapshot_options(&picture, name, &SnapshotOptions::new().output_path(&folder));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        write_small(&picture, &folder.join(format!("{name}.png")));
+    }
+}
+
+/// Writes a picture once more, as small as it gets: it is kept in the repository for good.
+fn write_small(picture: &RgbaImage, to: &Path) {
+    let file = std::fs::File::create(to).unwrap();
+    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+    image::DynamicImage::ImageRgba8(picture.clone()).to_rgb8().write_with_encoder(encoder).unwrap();
+}
+
+/// Takes over what was kept where it differs by so little that nobody would see it.
+fn accept(picture: &mut RgbaImage, kept: &RgbaImage, soft: &[Rect], scale: f32) {
+    if picture.dimensions() != kept.dimensions() {
+        return;
+    }
+    for rect in soft {
+        let [left, top, right, bottom] = rows(picture, *rect, scale);
+        let crop = |of: &RgbaImage| {
+            image::imageops::crop_imm(of, left, top, right.saturating_sub(left), bottom.saturating_sub(top))
+                .to_image()
+        };
+        let old = crop(kept);
+        if difference(&crop(picture), &old) < SOFT {
+            image::imageops::replace(picture, &old, i64::from(left), i64::from(top));
+        }
+    }
+}
+
+/// Everything that shows what a model saw: the large pictures, the strip, the heads.
+fn features(window: &Window) -> Vec<Rect> {
+    let mut soft: Vec<Rect> = window
+        .query_all_by_label_contains(" picture: ")
+        .chain(window.query_all_by_label_contains("scene-"))
+        .map(|node| node.rect())
+        .collect();
+    for name in ["Mean", "Head 1", "Head 2", "Head 3"] {
+        soft.extend(window.query_by_role_and_label(Role::RadioButton, name).map(|node| node.rect()));
+    }
+    soft
+}
+
+fn explore(size: egui::Vec2, scale: f32, theme: Theme, panel: Panel) -> Window {
+    let beginning = Beginning {
+        pictures: vec![sample("scene-20-fish.jpg"), sample("scene-26-rocket.jpg")],
+        weights: Some(ModelSource::Path(official())),
+        panel: Some(panel),
+        ..fresh()
+    };
+    let mut window = window_of(size, scale, theme, beginning);
+    settle(&mut window);
+    window
+}
+
+const USUAL: egui::Vec2 = vec2(1280.0, 720.0);
+
+#[test]
+fn nothing_open() {
+    for (theme, name) in [(Theme::Dark, "empty-dark"), (Theme::Light, "empty-light")] {
+        let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
+        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        settle(&mut window);
+        compare(&mut window, name, &[]);
+    }
+}
+
+#[test]
+fn components() {
+    for (theme, name) in [(Theme::Dark, "pca-dark"), (Theme::Light, "pca-light")] {
+        let mut window = explore(USUAL, 1.0, theme, Panel::Pca);
+        let soft = features(&window);
+        compare(&mut window, name, &soft);
+    }
+}
+
+#[test]
+fn arrangements() {
+    let mut window = explore(USUAL, 1.0, Theme::Dark, Panel::Pca);
+    for (label, name) in [("Swipe", "swipe-dark"), ("Beside", "beside-dark")] {
+        choose(&mut window, label);
+        let soft = features(&window);
+        compare(&mut window, name, &soft);
+    }
+}
+
+#[test]
+fn attention() {
+    let mut window = explore(USUAL, 1.0, Theme::Light, Panel::Attention);
+    let soft = features(&window);
+    compare(&mut window, "attention-light", &soft);
+}
+
+#[test]
+fn similar_to_a_pinned_patch() {
+    let mut window = explore(USUAL, 1.0, Theme::Dark, Panel::Similarity);
+    let soft = features(&window);
+    compare(&mut window, "similar-dark", &soft);
+}
+
+#[test]
+fn matches() {
+    let mut window = explore(USUAL, 1.0, Theme::Light, Panel::Match);
+    let soft = features(&window);
+    // Lines go over the gap between the pictures.
+    let whole = soft.iter().take(2).copied().reduce(Rect::union).unwrap();
+    compare(&mut window, "match-light", &[soft, vec![whole]].concat());
+}
+
+#[test]
+fn other_sizes() {
+    for (size, scale, theme, name) in [
+        (vec2(1920.0, 1080.0), 1.0, Theme::Dark, "large-dark"),
+        (vec2(720.0, 480.0), 2.0, Theme::Light, "200-percent-light"),
+    ] {
+        let mut window = explore(size, scale, theme, Panel::Pca);
+        let soft = features(&window);
+        compare(&mut window, name, &soft);
+    }
+}
+
+#[test]
+fn about_log_and_toasts() {
+    let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
+    let mut window = window_of(USUAL, 1.0, Theme::Light, beginning);
+    settle(&mut window);
+    press(&mut window, Role::Button, "About Dinoscope");
+    steps(&mut window, 2);
+    compare(&mut window, "about-light", &[]);
+    press(&mut window, Role::Button, "Close");
+    press(&mut window, Role::Button, "Log");
+    give(&mut window, Purpose::OpenWeights, &[Path::new("/nowhere/weights.pth")]);
+    settle(&mut window);
+    give(&mut window, Purpose::OpenPictures, &[Path::new("/nowhere/picture.jpg")]);
+    until(&mut window, "two toasts", says("picture.jpg"));
+    steps(&mut window, 3);
+    compare(&mut window, "log-and-toasts-light", &[]);
+}
+
+#[test]
+fn before_training() {
+    for (theme, name) in [(Theme::Dark, "train-dark"), (Theme::Light, "train-light")] {
+        let beginning = Beginning {
+            weights: Some(ModelSource::Path(official())),
+            workspace: Workspace::Train,
+            ..fresh()
+        };
+        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        let runs = std::env::temp_dir().join("runs");
+        let field = node(&window, Role::TextInput, "Keep runs in");
+        field.set_text_value_accesskit(&runs.to_string_lossy());
+        until(&mut window, "the pictures", says("drawn as they are needed"));
+        settle(&mut window);
+        compare(&mut window, name, &[]);
+    }
+}

@@ -148,8 +148,9 @@ fn looked_at(name: &str, arguments: &[&str]) {
         std::fs::write(&notes, "not a picture").unwrap();
         window.drop_files(&[&notes], PICTURE.centre());
         window.move_away();
-        let toast = Region::new(904, 680, 360, 110);
-        until(&window, "a message", |now| differing(&strip, now, toast, 8) > 0.1);
+        // Right of the picture, which lights up under the file that is dropped.
+        let toast = Region::new(1000, 690, 260, 90);
+        until(&window, "a message", |now| differing(&strip, now, toast, 8) > 0.02);
         window.picture(&format!("{name}-toast"));
         until(&window, "the pictures as they were", |now| differing(&strip, now, STRIP, 8) == 0.0);
         well(&window.close());

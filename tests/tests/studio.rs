@@ -159,12 +159,12 @@ fn looked_at(name: &str, arguments: &[&str]) {
 
 #[test]
 fn pictures_are_looked_at_with_vulkan() {
-    looked_at("explore-vulkan", &["explore", "--device", "cpu"]);
+    looked_at("explore-vulkan", &["explore", "--device", "cpu", "--draw", "gpu"]);
 }
 
 #[test]
 fn pictures_are_looked_at_without_a_gpu() {
-    looked_at("explore-software", &["explore", "--device", "cpu", "--software"]);
+    looked_at("explore-software", &["explore", "--device", "cpu", "--draw", "processor"]);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn closing_while_a_run_goes_on_asks_and_saves() {
 #[test]
 fn the_keyboard_alone_reaches_everything() {
     studio(|display, folder| {
-        let command = program::command(folder, &["explore", "--device", "cpu", "--software"]);
+        let command = program::command(folder, &["explore", "--device", "cpu", "--draw", "processor"]);
         let window = open(display, "keyboard", command);
         let explore = window.screenshot();
         window.press("Ctrl+2");
@@ -325,7 +325,7 @@ fn the_keyboard_alone_reaches_everything() {
 #[test]
 fn a_window_comes_back_as_it_was_left() {
     studio(|display, folder| {
-        let command = || program::command(folder, &["explore", "--device", "cpu", "--software"]);
+        let command = || program::command(folder, &["explore", "--device", "cpu", "--draw", "processor"]);
         let window = open(display, "remembered", command());
         let dark = window.screenshot();
         window.click(THEME);

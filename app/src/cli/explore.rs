@@ -37,9 +37,9 @@ pub struct Arguments {
     /// What the window says first.
     #[arg(long, hide = true)]
     note: Option<String>,
-    /// Let the processor draw the window.
-    #[arg(long)]
-    software: bool,
+    /// What draws the window: a GPU where there is one and else the processor, or the one that is named.
+    #[arg(long, value_enum, default_value_t)]
+    draw: Draw,
     /// Draw the window into this PNG, without a display, and end.
     #[arg(long, value_name = "OUT.png")]
     screenshot: Option<PathBuf>,
@@ -131,10 +131,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     match arguments.screenshot {
         Some(to) => screenshot(beginning, &arguments.shot, &to),
-        None => {
-            let draw = if arguments.software { Draw::Software } else { Draw::Auto };
-            Ok(desktop::run(beginning, draw)?)
-        }
+        None => Ok(desktop::run(beginning, arguments.draw)?),
     }
 }
 

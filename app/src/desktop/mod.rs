@@ -28,13 +28,16 @@ const MIN_SIZE: [f32; 2] = [720.0, 480.0];
 const TITLE: &str = "Dinoscope";
 
 /// How the window is drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Draw {
-    /// A GPU if there is an adapter, software Vulkan included, else the processor.
+    /// A GPU, or the one that was chosen to compute; else the processor, which draws many times as fast as a program
+    /// that acts as a GPU.
     #[default]
     Auto,
+    /// The first adapter, be it a program that acts as a GPU.
+    Gpu,
     /// The processor, whatever there is.
-    Software,
+    Processor,
 }
 
 fn icon() -> Option<egui::IconData> {
@@ -59,8 +62,12 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     crate::studio::log::listen();
     let adapters = device::adapters();
-    let adapter =
-        drawing_adapter(&adapters, beginning.device.unwrap_or_default()).filter(|_| draw == Draw::Auto);
+    let choice = beginning.device.unwrap_or_default();
+    let adapter = drawing_adapter(&adapters, choice).filter(|adapter| match draw {
+        Draw::Auto => adapter.is_hardware() || matches!(choice, DeviceChoice::Gpu(_)),
+        Draw::Gpu => true,
+        Draw::Processor => false,
+    });
     let failed = |error: &dyn std::fmt::Display| WindowError::Open(error.to_string());
     // One loop for both: a process can have no second one.
     let mut event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build().map_err(|e| failed(&e))?;
@@ -83,7 +90,7 @@ pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
 /// again, nor can the driver be trusted.
 fn again(lost: &Beginning) -> std::io::Result<()> {
     let mut program = std::process::Command::new(std::env::current_exe()?);
-    program.args(["explore", "--software", "--device", "cpu"]);
+    program.args(["explore", "--draw", "processor", "--device", "cpu"]);
     if let Some(note) = &lost.note {
         program.arg("--note").arg(note);
     }

@@ -43,7 +43,8 @@ impl Closing {
         if !matches!(self, Self::Asked | Self::Stopping) {
             return;
         }
-        let modal = egui::Modal::new(egui::Id::unique("closing")).show(ctx, |ui| {
+        let frame = egui::Frame::window(&ctx.global_style());
+        let modal = egui::Modal::new(egui::Id::unique("closing")).frame(frame).show(ctx, |ui| {
             ui.set_width(400.0);
             ui.label(theme::heading("A run is going on"));
             ui.add_space(space::S);

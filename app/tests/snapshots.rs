@@ -162,57 +162,59 @@ fn explore(size: egui::Vec2, scale: f32, theme: Theme, panel: Panel) -> Window {
 }
 
 const USUAL: egui::Vec2 = vec2(1280.0, 720.0);
+const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light")];
 
 #[test]
 fn nothing_open() {
-    for (theme, name) in [(Theme::Dark, "empty-dark"), (Theme::Light, "empty-light")] {
+    for (theme, name) in THEMES {
         let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
         let mut window = window_of(USUAL, 1.0, theme, beginning);
         settle(&mut window);
-        compare(&mut window, name, &[]);
+        compare(&mut window, &format!("empty-{name}"), &[]);
     }
 }
 
 #[test]
 fn components() {
-    for (theme, name) in [(Theme::Dark, "pca-dark"), (Theme::Light, "pca-light")] {
+    for (theme, name) in THEMES {
         let mut window = explore(USUAL, 1.0, theme, Panel::Pca);
         let soft = features(&window);
-        compare(&mut window, name, &soft);
-    }
-}
-
-#[test]
-fn arrangements() {
-    let mut window = explore(USUAL, 1.0, Theme::Dark, Panel::Pca);
-    for (label, name) in [("Swipe", "swipe-dark"), ("Beside", "beside-dark")] {
-        choose(&mut window, label);
-        let soft = features(&window);
-        compare(&mut window, name, &soft);
+        compare(&mut window, &format!("pca-{name}"), &soft);
+        for (label, how) in [("Swipe", "swipe"), ("Beside", "beside")] {
+            choose(&mut window, label);
+            let soft = features(&window);
+            compare(&mut window, &format!("{how}-{name}"), &soft);
+        }
     }
 }
 
 #[test]
 fn attention() {
-    let mut window = explore(USUAL, 1.0, Theme::Light, Panel::Attention);
-    let soft = features(&window);
-    compare(&mut window, "attention-light", &soft);
+    for (theme, name) in THEMES {
+        let mut window = explore(USUAL, 1.0, theme, Panel::Attention);
+        let soft = features(&window);
+        compare(&mut window, &format!("attention-{name}"), &soft);
+    }
 }
 
 #[test]
 fn similar_to_a_pinned_patch() {
-    let mut window = explore(USUAL, 1.0, Theme::Dark, Panel::Similarity);
-    let soft = features(&window);
-    compare(&mut window, "similar-dark", &soft);
+    for (theme, name) in THEMES {
+        let mut window = explore(USUAL, 1.0, theme, Panel::Similarity);
+        let soft = features(&window);
+        compare(&mut window, &format!("similar-{name}"), &soft);
+    }
 }
 
 #[test]
 fn matches() {
-    let mut window = explore(USUAL, 1.0, Theme::Light, Panel::Match);
-    let soft = features(&window);
-    // Lines go over the gap between the pictures.
-    let whole = soft.iter().take(2).copied().reduce(Rect::union).unwrap();
-    compare(&mut window, "match-light", &[soft, vec![whole]].concat());
+    for (theme, name) in THEMES {
+        let mut window = explore(USUAL, 1.0, theme, Panel::Match);
+        let soft = features(&window);
+        // Lines go over the gap between the pictures.
+        let whole = soft.iter().take(2).copied().reduce(Rect::union).unwrap();
+        compare(&mut window, &format!("match-{name}"), &[soft, vec![whole]].concat());
+    }
 }
 
 #[test]
@@ -229,12 +231,18 @@ fn other_sizes() {
 
 #[test]
 fn about_log_and_toasts() {
+    for (theme, name) in THEMES {
+        about_log_and_toasts_in(theme, name);
+    }
+}
+
+fn about_log_and_toasts_in(theme: Theme, name: &str) {
     let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
-    let mut window = window_of(USUAL, 1.0, Theme::Light, beginning);
+    let mut window = window_of(USUAL, 1.0, theme, beginning);
     settle(&mut window);
     press(&mut window, Role::Button, "About Dinoscope");
     steps(&mut window, 2);
-    compare(&mut window, "about-light", &[]);
+    compare(&mut window, &format!("about-{name}"), &[]);
     press(&mut window, Role::Button, "Close");
     press(&mut window, Role::Button, "Log");
     give(&mut window, Purpose::OpenWeights, &[Path::new("/nowhere/weights.pth")]);
@@ -242,7 +250,7 @@ fn about_log_and_toasts() {
     give(&mut window, Purpose::OpenPictures, &[Path::new("/nowhere/picture.jpg")]);
     until(&mut window, "two toasts", says("picture.jpg"));
     steps(&mut window, 3);
-    compare(&mut window, "log-and-toasts-light", &[]);
+    compare(&mut window, &format!("log-and-toasts-{name}"), &[]);
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dinoscope_core::data::Picture;
-use dinoscope_core::data::source::scenes;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, sources};
@@ -31,26 +29,16 @@ pub struct Arguments {
     json: bool,
 }
 
-/// How many scenes are watched.
-const WATCHED: usize = 6;
-
-/// Scenes that are looked at while training; they are never trained on.
-pub fn watched_scenes(size: usize) -> Vec<Picture> {
-    (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect()
-}
-
-/// Away from the seeds of training and evaluation.
-const WATCH_SEED: u64 = 7 << 40;
-
 /// Trains the `nano` preset on the built-in scenes and sums it up.
 pub fn run(arguments: Arguments) -> Result<()> {
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
     let recipe = Recipe::preset("nano")?.with_overrides(&overrides)?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
+    let sources = sources::open(&recipe)?;
     let job = Job {
-        sources: sources::open(&recipe)?,
-        watch: watched_scenes(2 * recipe.crops.global_size),
+        watch: sources.to_watch(&recipe),
+        sources,
         device: load::device(&arguments.device, arguments.json)?,
         folder: Some(RunFolder::create(&out, &recipe)?),
         resume: false,

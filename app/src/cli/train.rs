@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dinoscope_core::data::Picture;
-use dinoscope_core::data::source::Source;
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, presets, sources};
 
-use super::{Mistake, demo, explore, load, run};
+use super::{Mistake, explore, load, run};
 use crate::studio::Beginning;
 use crate::studio::layout::Workspace;
 use crate::studio::train::Order;
@@ -48,9 +46,6 @@ pub struct Arguments {
     shot: explore::ShotArguments,
 }
 
-/// How many pictures of the data are watched.
-const WATCHED: usize = 6;
-
 /// Resolves the recipe, opens the pictures, trains.
 pub fn run(arguments: Arguments) -> Result<()> {
     let recipe = recipe(&arguments)?;
@@ -60,10 +55,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let sources = sources::open(&recipe)?;
     let device = load::device(&arguments.device, arguments.json)?;
-    let watch = match recipe.data.path.as_str() {
-        "scenes" => demo::watched_scenes(2 * recipe.crops.global_size),
-        _ => some_pictures(sources.train.as_ref()),
-    };
+    let watch = sources.to_watch(&recipe);
     let folder = match arguments.resume {
         true => RunFolder::reopen(&out, &recipe)?,
         false => RunFolder::create(&out, &recipe)?,
@@ -128,11 +120,4 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
 
 fn toml_string(path: &Path) -> String {
     format!("{:?}", path.to_string_lossy())
-}
-
-/// Pictures spread over the source, for the film of the run. What can't be loaded is left out here; training
-/// reports it.
-fn some_pictures(source: &dyn Source) -> Vec<Picture> {
-    let step = (source.len() / WATCHED).max(1);
-    (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
 }

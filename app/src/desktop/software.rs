@@ -45,25 +45,10 @@ pub enum SoftwareError {
 
 /// Opens a window of `size` points and shows in it what `build` makes, until it is closed.
 ///
-/// To be called from the main thread, and once in a process: there can't be a second event loop after this or
-/// after one of eframe's. Who has one already uses [`run_on`].
+/// The event loop may have served other windows before: a process can have no second one.
 ///
 /// # Errors
-/// Without a display, a window, or a way to show pictures in it.
-pub fn run(
-    title: &str,
-    size: [f32; 2],
-    icon: Option<IconData>,
-    build: impl FnOnce(&Context) -> Box<dyn Stage>,
-) -> Result<(), SoftwareError> {
-    let mut event_loop = EventLoop::<UserEvent>::with_user_event().build()?;
-    run_on(&mut event_loop, title, size, icon, build)
-}
-
-/// As [`run`], on an event loop that may have served other windows before.
-///
-/// # Errors
-/// As for [`run`].
+/// Without a window, or a way to show pictures in it.
 pub fn run_on(
     event_loop: &mut EventLoop<UserEvent>,
     title: &str,

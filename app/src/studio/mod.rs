@@ -181,15 +181,13 @@ impl Stage for Studio {
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        top_bar::ui(ui, &mut self.house, &mut self.layout, &mut self.explore, &mut self.train);
+        top_bar::ui(ui, &mut self.house, &mut self.layout, &mut self.train);
         self.layout.ui(ui, &mut self.house, &mut self.explore, &mut self.train);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
         explore::drop_hint(&ctx);
-        if let Some(action) = self.house.toasts.show(&ctx) {
-            self.explore.toast_action(&mut self.house, action);
-            self.train.toast_action(&mut self.house, action);
-        }
+        // No toast of ours offers an action yet.
+        let _ = self.house.toasts.show(&ctx);
     }
 
     fn busy(&self) -> bool {

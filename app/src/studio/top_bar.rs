@@ -3,7 +3,6 @@
 use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use super::explore::Explore;
 use super::house::House;
 use super::layout::{Layout, Workspace};
 use super::theme::{self, icons, space};
@@ -15,13 +14,7 @@ const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::N
 const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
 /// Draws the bar.
-pub fn ui(
-    ui: &mut egui::Ui,
-    house: &mut House,
-    layout: &mut Layout,
-    explore: &mut Explore,
-    train: &mut Train,
-) {
+pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut Train) {
     let ctx = ui.ctx().clone();
     for (shortcut, workspace) in [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train)] {
         if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
@@ -54,7 +47,6 @@ pub fn ui(
                 }
                 theme_button(ui);
                 device_menu(ui, house);
-                let _ = &explore;
             });
         });
     });

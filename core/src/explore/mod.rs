@@ -124,7 +124,8 @@ impl Explorer {
         let desk = Arc::new(Mutex::new(Desk::default()));
         let (bell, rung) = async_channel::bounded(1);
         let (out, reports) = async_channel::unbounded();
-        let worker = worker::Worker::new(desk.clone(), rung, out, wake, device, keep_on_device);
+        let worker =
+            worker::Worker { desk: desk.clone(), rung, out, wake, device, keep_on_device, model: None };
         (Self { desk, bell, reports }, worker)
     }
 

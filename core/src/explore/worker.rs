@@ -22,27 +22,16 @@ enum Wish {
 
 /// The loop of an explorer.
 pub(super) struct Worker {
-    desk: Arc<Mutex<Desk>>,
-    rung: Receiver<()>,
-    out: Sender<Report>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-    device: Chosen,
-    keep_on_device: bool,
-    model: Option<(ModelSource, OpenModel)>,
+    pub desk: Arc<Mutex<Desk>>,
+    pub rung: Receiver<()>,
+    pub out: Sender<Report>,
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    pub device: Chosen,
+    pub keep_on_device: bool,
+    pub model: Option<(ModelSource, OpenModel)>,
 }
 
 impl Worker {
-    pub fn new(
-        desk: Arc<Mutex<Desk>>,
-        rung: Receiver<()>,
-        out: Sender<Report>,
-        wake: Arc<dyn Fn() + Send + Sync>,
-        device: Chosen,
-        keep_on_device: bool,
-    ) -> Self {
-        Self { desk, rung, out, wake, device, keep_on_device, model: None }
-    }
-
     fn say(&self, report: Report) {
         let _ = self.out.try_send(report);
         (self.wake)();

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
-use crate::data::DataError;
 use crate::data::source::folder::FolderSource;
 use crate::data::source::idx::{IdxSource, Split};
-use crate::data::source::scenes::ScenesSource;
+use crate::data::source::scenes::{self, ScenesSource};
 use crate::data::source::{Source, subset::Subset};
+use crate::data::{DataError, Picture};
 
 /// Labelled pictures for k-NN.
 #[derive(Clone)]
@@ -33,6 +33,26 @@ pub struct Sources {
 /// Most pictures that k-NN during training looks at.
 const LOOK_UP: usize = 1200;
 const PREDICT: usize = 600;
+
+/// Most pictures that are watched unless a person chooses others.
+pub const WATCHED: usize = 6;
+/// Away from the seeds of training and evaluation.
+const WATCH_SEED: u64 = 7 << 40;
+
+impl Sources {
+    /// Pictures to watch while a recipe trains: scenes that are never trained on, or some spread over the data.
+    ///
+    /// What can't be loaded is left out here; training reports it.
+    pub fn to_watch(&self, recipe: &Recipe) -> Vec<Picture> {
+        if recipe.data.path == "scenes" {
+            let size = 2 * recipe.crops.global_size;
+            return (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect();
+        }
+        let source = &self.train;
+        let step = (source.len() / WATCHED).max(1);
+        (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
+    }
+}
 
 /// Opens what `recipe.data` names.
 ///

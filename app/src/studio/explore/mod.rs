@@ -28,7 +28,6 @@ use super::house::House;
 use super::platform::Purpose;
 use super::remembered::Remembered;
 use super::theme;
-use super::toasts::ActionId;
 use gallery::Gallery;
 pub use glance::Glance;
 use intake::{Intake, News, Origin};
@@ -384,9 +383,6 @@ impl Explore {
         let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
         self.use_model(house, source);
     }
-
-    /// Something in a toast was clicked.
-    pub fn toast_action(&mut self, _: &mut House, _: ActionId) {}
 
     /// Keeps how one looks.
     pub fn remember(&self, remembered: &mut Remembered) {

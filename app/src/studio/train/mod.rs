@@ -58,7 +58,6 @@ use work::{Wake, Work};
 
 use super::house::House;
 use super::remembered::Remembered;
-use super::toasts::ActionId;
 use super::widgets::Tone;
 
 /// A run that is to start at once: what `dinoscope train --screenshot-at` asks for.
@@ -248,9 +247,6 @@ impl Train {
     pub fn closing_ui(&mut self, ctx: &egui::Context, _: &mut House) {
         self.closing.ui(ctx, self.own.as_mut());
     }
-
-    /// Something in a toast was clicked.
-    pub fn toast_action(&mut self, _: &mut House, _: ActionId) {}
 
     /// Whether what will be drawn is still on its way.
     pub fn busy(&self) -> bool {

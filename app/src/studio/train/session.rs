@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dinoscope_core::data::Picture;
-use dinoscope_core::data::source::{Source, scenes};
 use dinoscope_core::device::Chosen;
 use dinoscope_core::engine::{Command, Handle, Job};
 use dinoscope_core::train::follow::Follower;
@@ -44,12 +43,6 @@ pub struct Begun {
     handle: Handle,
     view: RunView,
 }
-
-/// How many pictures of the data are watched.
-pub const WATCHED: usize = 6;
-
-/// Away from the seeds of training and evaluation.
-const WATCH_SEED: u64 = 7 << 40;
 
 /// Events that one frame takes in at most; what is left comes with the next one.
 const EVENTS: usize = 2000;
@@ -250,7 +243,7 @@ fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let Plan { recipe, place, resume, device, watch } = plan;
     let sources = sources::open(&recipe).map_err(|e| told(&e))?;
-    let watch = watch.unwrap_or_else(|| watched(&recipe, sources.train.as_ref()));
+    let watch = watch.unwrap_or_else(|| sources.to_watch(&recipe));
     if stop.asked() {
         return Err("stopped before it began".to_owned());
     }
@@ -291,17 +284,6 @@ fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder
             RunFolder::create(&free, recipe).map_err(|e| e.to_string())
         }
     }
-}
-
-/// Scenes that are never trained on, or pictures spread over the data. What can't be loaded is left out here; training
-/// reports it.
-fn watched(recipe: &Recipe, source: &dyn Source) -> Vec<Picture> {
-    if recipe.data.path == "scenes" {
-        let size = 2 * recipe.crops.global_size;
-        return (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect();
-    }
-    let step = (source.len() / WATCHED).max(1);
-    (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
 }
 
 /// Where runs are kept when nobody has said: the current folder if one may write there, else the home folder.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
 
 use crate::data::{DataError, Picture};
 use crate::device::Chosen;
@@ -24,7 +25,7 @@ use crate::train::trainer;
 use crate::train::watch::Look;
 
 /// What a person may ask of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Hold after the current step.
     Pause,
@@ -41,7 +42,7 @@ pub enum Command {
 }
 
 /// What happens in a run, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The run is set up.
     Started {
@@ -99,7 +100,7 @@ pub enum Event {
 }
 
 /// Figures of a step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// The step, counted from 0.
     pub iteration: u64,
@@ -122,7 +123,7 @@ pub struct Step {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finished {
     /// Steps done.
     pub iteration: u64,
@@ -172,6 +173,55 @@ pub enum EngineError {
         /// Sizes, and what to lower.
         hint: String,
     },
+    /// What somewhere else said, for instance a worker of the page.
+    #[error("{text}")]
+    Told {
+        /// The whole message.
+        text: String,
+    },
+}
+
+/// An [`EngineError`] that can be sent: the kinds that something hangs on, and the text of all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// [`EngineError::NotFinite`].
+    NotFinite {
+        /// The step, counted from 0.
+        iteration: u64,
+        /// What the figures say.
+        health: String,
+        /// Which checkpoint is still good.
+        kept: String,
+    },
+    /// [`EngineError::Device`].
+    Device {
+        /// What it said.
+        reason: String,
+        /// Sizes, and what to lower.
+        hint: String,
+    },
+    /// Any other, in words.
+    Told(String),
+}
+
+impl From<EngineError> for Ended {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
+            EngineError::Device { reason, hint } => Self::Device { reason, hint },
+            other => Self::Told(other.to_string()),
+        }
+    }
+}
+
+impl From<Ended> for EngineError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
+            Ended::Device { reason, hint } => Self::Device { reason, hint },
+            Ended::Told(text) => Self::Told { text },
+        }
+    }
 }
 
 /// Everything a run needs.

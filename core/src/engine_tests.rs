@@ -164,7 +164,7 @@ fn steps_say_how_much_memory_is_in_use() {
     let handle = start(job(&folder, &recipe(&["train.iterations=2"])));
     let step = first_step(&handle);
     let memory = step.memory.unwrap();
-    assert_eq!(memory.what, "process");
+    assert_eq!(memory.what, crate::train::memory::Whose::Process);
     // A process with a model in it takes more than a megabyte, and less than there can be.
     assert!((1 << 20..1 << 40).contains(&memory.used), "{memory:?}");
     assert_eq!(step.values["memory_used"], memory.used as f64);

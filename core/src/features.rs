@@ -143,6 +143,7 @@ pub(crate) fn reason(error: &DataError) -> String {
     match error {
         DataError::Decode { reason, .. } | DataError::Source { reason, .. } => reason.clone(),
         DataError::Read { source, .. } => source.to_string(),
+        DataError::Told(text) => text.clone(),
     }
 }
 

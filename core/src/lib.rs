@@ -20,3 +20,4 @@ pub mod rng;
 pub mod ssl;
 pub mod train;
 pub mod weights;
+pub mod wire;

@@ -9,7 +9,7 @@ use super::{AnalysisError, check_finite, check_len};
 use crate::data::Picture;
 
 /// Attention of one query, head by head.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AttentionMaps {
     /// Patches from top to bottom.
     pub rows: usize,
@@ -19,6 +19,7 @@ pub struct AttentionMaps {
     pub heads: Vec<Vec<f32>>,
     /// The mean over heads of the probabilities, `[rows * cols]`, with sum 1. Heads that look mostly
     /// at registers count less, as they do in the model.
+    #[serde(with = "crate::wire::floats")]
     pub mean: Vec<f32>,
     /// Per head, the share of attention that went to class token and registers: not part of the map.
     pub elsewhere: Vec<f32>,

@@ -14,7 +14,7 @@ mod pca_align;
 pub mod similarity;
 
 /// The patch tokens of one picture, in reading order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PatchFeatures {
     /// Patches from top to bottom.
     pub rows: usize,
@@ -23,6 +23,7 @@ pub struct PatchFeatures {
     /// Numbers per patch.
     pub dim: usize,
     /// `[rows * cols, dim]`, row-major: the final-normed patch tokens without class token and registers.
+    #[serde(with = "crate::wire::floats")]
     pub data: Vec<f32>,
 }
 

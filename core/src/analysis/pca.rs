@@ -5,6 +5,7 @@
 
 pub use dinoscope_shaders::Background;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};
+use serde::{Deserialize, Serialize};
 
 use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg, pca_align};
 
@@ -28,7 +29,7 @@ impl Default for PcaOptions {
 }
 
 /// What the first component made of the patches.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Foreground {
     /// No split was asked for; every patch counts as foreground.
     Off,
@@ -39,7 +40,7 @@ pub enum Foreground {
 }
 
 /// How colours follow those of the previous fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Alignment {
     /// There was no previous fit, or nothing to compare with.
     None,
@@ -49,11 +50,28 @@ pub enum Alignment {
     Components,
 }
 
+/// [`ColourRange`] for the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ColourRange")]
+struct RangeParts {
+    lo: [f32; 3],
+    hi: [f32; 3],
+}
+
+/// [`Background`] for the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Background")]
+enum BackgroundName {
+    Black,
+    Dim,
+    Keep,
+}
+
 /// Shares of foreground outside these are taken for a failed split.
 const PLAUSIBLE: std::ops::RangeInclusive<f32> = 0.02..=0.98;
 
 /// A fitted map from features to colours. Keep it, and hand it to the next fit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pca {
     /// What the first component made of the patches.
     pub foreground: Foreground,
@@ -62,7 +80,9 @@ pub struct Pca {
     /// The share of the foreground's variance that each channel shows.
     pub explained: [f32; 3],
     /// The scores that become 0 and 255 in each channel.
+    #[serde(with = "RangeParts")]
     pub range: ColourRange,
+    #[serde(with = "BackgroundName")]
     pub(super) background: Background,
     pub(super) dim: usize,
     /// Of the first component: `score > 0` is foreground. `None` where every patch counts.
@@ -83,7 +103,7 @@ pub struct Pca {
 }
 
 /// A direction through a mean.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Axis {
     mean: Vec<f32>,
     direction: Vec<f64>,

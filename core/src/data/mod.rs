@@ -7,13 +7,14 @@ pub mod loader;
 pub mod source;
 
 /// An 8-bit RGB picture, row-major, three bytes a pixel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Picture {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
     pub height: usize,
     /// `width * height * 3` bytes.
+    #[serde(with = "crate::wire::bytes")]
     pub rgb: Vec<u8>,
 }
 
@@ -44,4 +45,7 @@ pub enum DataError {
         /// What is wrong with it and the way out.
         reason: String,
     },
+    /// What somewhere else said, for instance a worker of the page.
+    #[error("{0}")]
+    Told(String),
 }

@@ -58,7 +58,7 @@ pub enum Report {
 }
 
 /// What is known about the model that looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ModelInfo {
     /// Where it came from.
     pub source: ModelSource,

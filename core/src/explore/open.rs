@@ -14,7 +14,7 @@ use crate::weights::{self, Checkpoint, WeightsError};
 const STARTER: &[u8] = include_bytes!("../../../assets/weights/starter.safetensors");
 
 /// Where a model comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ModelSource {
     /// The weights that come with the program.
     Starter,
@@ -27,6 +27,7 @@ pub enum ModelSource {
         /// Name for messages.
         name: String,
         /// What the file holds.
+        #[serde(with = "crate::wire::bytes")]
         bytes: Arc<[u8]>,
     },
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, ExecutionError};
+use serde::{Deserialize, Serialize};
 
 use super::buffers::DeviceSlice;
 use crate::analysis::attention_map::AttentionMaps;
@@ -13,7 +14,7 @@ use crate::model::params::read;
 use crate::model::{Vit, VitConfig};
 
 /// Where a model looks from: the CLS token, or a patch in reading order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Query {
     /// The CLS token.
     #[default]
@@ -23,7 +24,7 @@ pub enum Query {
 }
 
 /// What belongs to one way of looking: results of different ways are not mixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Way {
     /// Shorter side of the view, in pixels.
     pub resolution: usize,
@@ -34,9 +35,10 @@ pub struct Way {
 }
 
 /// Features and attention of one picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// The picture as the model was given it.
+    #[serde(with = "crate::wire::shared")]
     pub view: Arc<Picture>,
     /// Patches from top to bottom.
     pub rows: usize,
@@ -45,6 +47,7 @@ pub struct Seen {
     /// Numbers per patch.
     pub dim: usize,
     /// `[dim]`, after the final norm.
+    #[serde(with = "crate::wire::floats")]
     pub cls: Vec<f32>,
     /// Patch tokens after the final norm.
     pub patches: Patches,
@@ -55,11 +58,12 @@ pub struct Seen {
 }
 
 /// `[rows * cols, dim]`, where they were computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Patches {
     /// In memory.
-    Host(Arc<PatchFeatures>),
-    /// On the GPU that draws.
+    Host(#[serde(with = "crate::wire::shared")] Arc<PatchFeatures>),
+    /// On the GPU that draws; can't be sent.
+    #[serde(skip)]
     Device(DeviceSlice),
 }
 

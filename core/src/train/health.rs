@@ -1,12 +1,12 @@
 //! What the figures of a run mean, in a sentence a person can act on.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::metrics::Values;
 use super::recipe::Recipe;
 
 /// How serious a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Nothing to do.
@@ -18,7 +18,7 @@ pub enum Level {
 }
 
 /// A judgement of the run's figures.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Health {
     /// The worst of what was found.
     pub level: Level,

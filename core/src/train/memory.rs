@@ -1,7 +1,7 @@
 //! How much memory a recipe takes, what to lower when it does not fit, and how much is in use.
 
 use burn::tensor::Device;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::network::NetworkConfig;
 use super::recipe::Recipe;
@@ -70,24 +70,45 @@ pub fn hint(recipe: &Recipe) -> String {
     )
 }
 
+/// Whose memory is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whose {
+    /// A GPU's.
+    #[serde(rename = "GPU")]
+    Gpu,
+    /// The process's.
+    #[serde(rename = "process")]
+    Process,
+}
+
+impl Whose {
+    /// `GPU` or `process`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "GPU",
+            Self::Process => "process",
+        }
+    }
+}
+
 /// Memory in use, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Held by tensors on a GPU; the machine's memory that the process takes otherwise.
     pub used: u64,
     /// The same with what is kept for later: pages of a GPU's pools that are not full.
     pub reserved: u64,
-    /// Whose memory it is: `GPU` or `process`.
-    pub what: &'static str,
+    /// Whose memory it is.
+    pub what: Whose,
 }
 
 /// Memory in use now: of a GPU's pools by this program, of this process on the CPU backend. `None` where nobody tells.
 pub fn in_use(device: &Device) -> Option<Memory> {
     if let Some(usage) = device.memory_pool_usage() {
-        return Some(Memory { used: usage.bytes_in_use, reserved: usage.bytes_reserved, what: "GPU" });
+        return Some(Memory { used: usage.bytes_in_use, reserved: usage.bytes_reserved, what: Whose::Gpu });
     }
     let used = of_process("VmRSS:")?;
-    Some(Memory { used, reserved: used, what: "process" })
+    Some(Memory { used, reserved: used, what: Whose::Process })
 }
 
 /// A size in bytes that the system keeps of this process, `VmRSS:` for instance; `None` where it keeps none (Linux does).
@@ -120,7 +141,7 @@ mod tests {
         // Written to, so that the pages are there.
         let held = std::hint::black_box(vec![1_u8; 256 << 20]);
         let after = in_use(&device).unwrap();
-        assert_eq!((before.what, after.reserved), ("process", after.used));
+        assert_eq!((before.what, after.reserved), (Whose::Process, after.used));
         assert!(
             after.used >= before.used + (200 << 20),
             "{before:?}, then {after:?} with {} more",

@@ -41,7 +41,7 @@ impl Cosine {
 }
 
 /// Every scheduled value of one iteration.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scheduled {
     /// Learning rate before each group's multiplier.
     pub lr: f64,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use super::recipe::Recipe;
 use crate::analysis::attention_map::{AttentionMaps, overlay, stretch};
@@ -26,7 +27,7 @@ pub struct Watched {
 }
 
 /// The watched pictures at one moment of the run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Look {
     /// Steps done.
     pub iteration: u64,
@@ -37,7 +38,7 @@ pub struct Look {
 }
 
 /// One watched picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Frame {
     /// As the model sees it.
     pub view: Picture,

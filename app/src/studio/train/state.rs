@@ -288,7 +288,7 @@ impl RunView {
         self.total = step.total;
         self.take_line(&Line::new(step.iteration, &step.values));
         self.health = Some(step.health);
-        self.memory = step.memory.map(|m| InUse { used: m.used, reserved: m.reserved, what: m.what });
+        self.memory = step.memory.map(|m| InUse { used: m.used, reserved: m.reserved, what: m.what.name() });
     }
 
     fn finish(&mut self, finished: Finished) {

@@ -243,6 +243,14 @@ pub struct Job {
 /// The newest pictures of the watched images.
 pub type Slot = Arc<Mutex<Option<Arc<Look>>>>;
 
+/// A turn of the browser's event loop.
+#[cfg(target_family = "wasm")]
+pub type Breath = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+/// Gives a [`Breath`]: what is on its way gets in, and other tasks go on, before the future is done.
+#[cfg(target_family = "wasm")]
+pub type Breathe = Arc<dyn Fn() -> Breath>;
+
 /// What is called when there is something new to see; from the run's thread, so it must be quick.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -265,9 +273,17 @@ pub(crate) struct Port {
     events: Sender<Result<Event, EngineError>>,
     latest: Slot,
     wake: Wake,
+    #[cfg(target_family = "wasm")]
+    breathe: Breathe,
 }
 
 impl Port {
+    /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
+    pub async fn breathe(&self) {
+        #[cfg(target_family = "wasm")]
+        (self.breathe)().await;
+    }
+
     /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
     pub async fn emit(&self, event: Event) {
         self.send(Ok(event)).await;
@@ -287,11 +303,18 @@ impl Port {
     }
 }
 
-fn channels(wake: Wake) -> (Handle, Port) {
+fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breathe) -> (Handle, Port) {
     let (commands, commands_in) = async_channel::unbounded();
     let (events_out, events) = async_channel::unbounded();
     let latest = Slot::default();
-    let port = Port { commands: commands_in, events: events_out, latest: latest.clone(), wake };
+    let port = Port {
+        commands: commands_in,
+        events: events_out,
+        latest: latest.clone(),
+        wake,
+        #[cfg(target_family = "wasm")]
+        breathe,
+    };
     (Handle { commands, events, latest }, port)
 }
 
@@ -335,19 +358,17 @@ pub fn start_with(job: Job, wake: Wake) -> Handle {
 }
 
 /// Starts a run as a task of the browser's event loop; `spawn` puts the future there.
-#[cfg(target_family = "wasm")]
-pub fn start(job: Job, spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>)) -> Handle {
-    start_with(job, Arc::new(|| ()), spawn)
-}
-
-/// [`start`] for someone who sleeps in between: `wake` is called after every event and when there are new pictures.
+///
+/// `wake` is called after every event and when there are new pictures. What `breathe` gives is awaited after every step,
+/// between the batches of an evaluation and between watched pictures.
 #[cfg(target_family = "wasm")]
 pub fn start_with(
     job: Job,
     wake: Wake,
+    breathe: Breathe,
     spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
 ) -> Handle {
-    let (handle, port) = channels(wake);
+    let (handle, port) = channels(wake, breathe);
     spawn(Box::pin(async move {
         let last = trainer::run(job, &port).await.map(|finished| Event::Finished(Box::new(finished)));
         port.send(last).await;

@@ -157,7 +157,7 @@ pub async fn collect_cls(
     size: usize,
     batch: usize,
     device: &Device,
-    mut progress: impl FnMut(usize),
+    mut progress: impl AsyncFnMut(usize),
 ) -> Result<Collected, ExecutionError> {
     let mut collected = Collected::default();
     for (views, labels, skipped) in labelled_views(source, size, batch) {
@@ -167,7 +167,7 @@ pub async fn collect_cls(
             collected.features.extend(read(cls).await?);
         }
         collected.labels.extend(labels);
-        progress(collected.labels.len());
+        progress(collected.labels.len()).await;
     }
     Ok(collected)
 }

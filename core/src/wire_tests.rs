@@ -113,7 +113,7 @@ fn a_look_arrives_and_the_next_one_follows_its_colours() {
     let recipe = Recipe::preset("nano").unwrap().with_overrides(&["crops.global_size=32".into()]).unwrap();
     let backbone = Vit::init(&recipe.backbone(), 1, &Device::flex());
     let mut watched = Watched::new(vec![picture(); 2], &recipe);
-    let look = block_on(watched.look(&backbone, 3, &Device::flex())).unwrap();
+    let look = block_on(watched.look(&backbone, 3, &Device::flex(), async || ())).unwrap();
     let got = crossed(&*look);
     assert_eq!(got.frames[1].view, look.frames[1].view);
     assert_eq!(

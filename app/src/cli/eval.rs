@@ -81,7 +81,7 @@ pub fn run(command: Command) -> Result<()> {
     }
     let measure = |vit: &Vit, what: &str| -> Result<KnnResult> {
         let mut progress = Progress::new((first + second) as u64, "pictures", arguments.json);
-        let step = |done: usize, _| progress.set(done as u64, what.to_owned());
+        let step = async |done: usize, _| progress.set(done as u64, what.to_owned());
         let evaluated =
             block_on(knn_of_backbone(vit, &labelled, size, arguments.batch.max(1), &chosen.device, step))?;
         progress.finish();

@@ -46,12 +46,15 @@ pub async fn knn_of_backbone(
     size: usize,
     batch: usize,
     device: &Device,
-    mut progress: impl FnMut(usize, usize),
+    mut progress: impl AsyncFnMut(usize, usize),
 ) -> Result<Evaluated, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     let (first, all) = (train.len(), train.len() + test.len());
-    let train = collect_cls(backbone, train, size, batch, device, |done| progress(done, all)).await?;
-    let test = collect_cls(backbone, test, size, batch, device, |done| progress(first + done, all)).await?;
+    let train =
+        collect_cls(backbone, train, size, batch, device, async |done| progress(done, all).await).await?;
+    let test =
+        collect_cls(backbone, test, size, batch, device, async |done| progress(first + done, all).await)
+            .await?;
     score(train, test, labelled)
 }
 

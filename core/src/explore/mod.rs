@@ -5,6 +5,8 @@
 //! explorer's thread; results say whether their numbers are in memory or in the GPU's buffers.
 
 mod buffers;
+mod eye;
+mod looks;
 mod open;
 mod seen;
 mod worker;
@@ -14,18 +16,21 @@ use std::sync::{Arc, Mutex};
 use async_channel::{Receiver, Sender};
 
 pub use buffers::DeviceSlice;
+pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
 pub use open::{ModelError, ModelSource, OpenModel, open, weights_file};
 pub use seen::{LookError, Patches, Query, Seen, Way};
 
 use crate::data::{DataError, Picture};
 use crate::device::Chosen;
 use crate::model::VitConfig;
+use looks::Looks;
+use worker::Voice;
 
 /// A picture's number, given by whoever shows it.
 pub type PictureId = u64;
 
-/// Gives the picture's pixels; called on the explorer's thread.
-pub type Load = Arc<dyn Fn() -> Result<Arc<Picture>, DataError> + Send + Sync>;
+/// Gives the picture's pixels; called and awaited on the explorer's thread.
+pub type Load = Arc<dyn Fn() -> LocalFuture<Result<Arc<Picture>, DataError>> + Send + Sync>;
 
 /// Something to look at.
 #[derive(Clone)]
@@ -98,34 +103,49 @@ impl Explorer {
     /// GPU, which then must be the one that draws. `wake` is called after each report.
     #[cfg(not(target_family = "wasm"))]
     pub fn start(device: Chosen, keep_on_device: bool, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        let (explorer, worker) = Self::new(device, keep_on_device, wake);
+        let (out, reports) = async_channel::unbounded();
+        let (explorer, worker) = Self::new(Looks::here(device, keep_on_device), Voice { out, wake }, reports);
         worker::spawn(worker);
         explorer
     }
 
-    /// As on the desktop, as a task of the browser's event loop; `spawn` puts the future there.
+    /// As on the desktop, as a task of the browser's event loop; `spawn` puts the future there, and it awaits what
+    /// `breathe` gives after each report, so that the page goes on.
     #[cfg(target_family = "wasm")]
     pub fn start(
         device: Chosen,
         keep_on_device: bool,
         wake: Arc<dyn Fn() + Send + Sync>,
-        spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
+        breathe: crate::engine::Breathe,
+        spawn: impl FnOnce(LocalFuture<()>),
     ) -> Self {
-        let (explorer, worker) = Self::new(device, keep_on_device, wake);
+        let (out, reports) = async_channel::unbounded();
+        let voice = Voice { out, wake, breathe: Some(breathe) };
+        let (explorer, worker) = Self::new(Looks::here(device, keep_on_device), voice, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
 
-    fn new(
-        device: Chosen,
-        keep_on_device: bool,
+    /// An explorer that lets somebody else look, whom errors call `name`.
+    #[cfg(target_family = "wasm")]
+    pub fn start_remote(
+        name: String,
+        remote: std::rc::Rc<dyn Remote>,
         wake: Arc<dyn Fn() + Send + Sync>,
-    ) -> (Self, worker::Worker) {
+        spawn: impl FnOnce(LocalFuture<()>),
+    ) -> Self {
+        let (out, reports) = async_channel::unbounded();
+        // Whoever waits for an answer from elsewhere breathes.
+        let voice = Voice { out, wake, breathe: None };
+        let (explorer, worker) = Self::new(Looks::Elsewhere { name, remote }, voice, reports);
+        spawn(Box::pin(worker.work()));
+        explorer
+    }
+
+    fn new(looks: Looks, voice: Voice, reports: Receiver<Report>) -> (Self, worker::Worker) {
         let desk = Arc::new(Mutex::new(Desk::default()));
         let (bell, rung) = async_channel::bounded(1);
-        let (out, reports) = async_channel::unbounded();
-        let worker =
-            worker::Worker { desk: desk.clone(), rung, out, wake, device, keep_on_device, model: None };
+        let worker = worker::Worker { desk: desk.clone(), rung, voice, looks, model: None };
         (Self { desk, bell, reports }, worker)
     }
 

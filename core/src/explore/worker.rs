@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
 
-use super::open::{OpenModel, open};
+use super::eye::RemoteModel;
+use super::looks::Looks;
 use super::seen::{Patches, Seen};
 use super::{Desk, ModelInfo, ModelSource, Report, Wanted};
 use crate::device::Chosen;
 use crate::features::whole_view;
-use crate::model::params;
 
 /// What the next thing to do is.
 enum Wish {
@@ -20,34 +20,53 @@ enum Wish {
     Look(Wanted),
 }
 
-/// The loop of an explorer.
-pub(super) struct Worker {
-    pub desk: Arc<Mutex<Desk>>,
-    pub rung: Receiver<()>,
+/// How reports get out.
+pub(super) struct Voice {
     pub out: Sender<Report>,
     pub wake: Arc<dyn Fn() + Send + Sync>,
-    pub device: Chosen,
-    pub keep_on_device: bool,
-    pub model: Option<(ModelSource, OpenModel)>,
+    /// Lets the browser's event loop turn.
+    #[cfg(target_family = "wasm")]
+    pub breathe: Option<crate::engine::Breathe>,
 }
 
-impl Worker {
-    fn say(&self, report: Report) {
+impl Voice {
+    /// Says something amid other work.
+    fn call(&self, report: Report) {
         let _ = self.out.try_send(report);
         (self.wake)();
     }
 
+    /// Says something, and lets it be heard before the next thing is done.
+    async fn say(&self, report: Report) {
+        self.call(report);
+        #[cfg(target_family = "wasm")]
+        if let Some(breathe) = &self.breathe {
+            breathe().await;
+        }
+    }
+}
+
+/// The loop of an explorer.
+pub(super) struct Worker {
+    pub desk: Arc<Mutex<Desk>>,
+    pub rung: Receiver<()>,
+    pub voice: Voice,
+    pub looks: Looks,
+    pub model: Option<(ModelSource, RemoteModel)>,
+}
+
+impl Worker {
     /// Works until the explorer is dropped.
     pub async fn work(mut self) {
         while let Some(wish) = self.next().await {
             match wish {
                 Wish::Device(device, keep) => {
-                    (self.device, self.keep_on_device) = (device, keep);
+                    self.looks = Looks::here(device, keep);
                     if let Some((source, _)) = self.model.take() {
-                        self.open(source);
+                        self.open(source).await;
                     }
                 }
-                Wish::Model(source) => self.open(source),
+                Wish::Model(source) => self.open(source).await,
                 Wish::Fetch(picture, way, seen) => self.fetch(picture, way, &seen).await,
                 Wish::Look(wanted) => self.look(wanted).await,
             }
@@ -80,61 +99,62 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, source: ModelSource) {
+    async fn open(&mut self, source: ModelSource) {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
-        let desk = self.desk.clone();
+        let (desk, voice) = (&self.desk, &self.voice);
         let mut progress = |done, total| {
-            self.say(Report::Downloading(done, total));
+            voice.call(Report::Downloading(done, total));
             desk.lock().is_ok_and(|desk| !desk.stop_download && !desk.closed)
         };
-        match open(&source, &self.device.device, &mut progress) {
+        match self.looks.open(&source, &mut progress).await {
             Ok(model) => {
-                let mut parameters = 0;
-                params::visit(&model.backbone, |seen| parameters += seen.shape.iter().product::<usize>());
                 let info = ModelInfo {
                     source: source.clone(),
-                    config: model.backbone.config.clone(),
+                    config: model.config.clone(),
                     file: model.file.clone(),
                     notes: model.notes.clone(),
-                    parameters,
+                    parameters: model.parameters,
                     generation: GENERATION.fetch_add(1, Ordering::Relaxed),
                 };
                 self.model = Some((source, model));
-                self.say(Report::Ready(Arc::new(info)));
+                self.voice.say(Report::Ready(Arc::new(info))).await;
             }
-            Err(error) => self.say(Report::NoModel(error.to_string())),
+            Err(reason) => self.voice.say(Report::NoModel(reason)).await,
         }
     }
 
     async fn look(&self, wanted: Wanted) {
         let Some((_, model)) = &self.model else { return };
         let Wanted { picture, way, load } = wanted;
-        let failed = |reason: String| self.say(Report::Failed(picture, way, reason));
-        let pixels = match load() {
-            Ok(pixels) => pixels,
-            Err(error) => return failed(error.to_string()),
+        let seen = match load().await {
+            Ok(pixels) => {
+                let view = whole_view(&pixels, way.resolution, model.config.patch);
+                drop(pixels);
+                self.looks.look(view, way, false).await
+            }
+            Err(error) => Err(error.to_string()),
         };
-        let view = whole_view(&pixels, way.resolution, model.backbone.config.patch);
-        drop(pixels);
-        let seen = Seen::look(&model.backbone, view, way, &self.device.device, self.keep_on_device).await;
-        match seen {
-            Ok(seen) => self.say(Report::Seen(picture, way, Arc::new(seen))),
-            Err(error) => failed(error.to_string()),
-        }
+        let report = match seen {
+            Ok(seen) => Report::Seen(picture, way, Arc::new(seen)),
+            Err(reason) => Report::Failed(picture, way, reason),
+        };
+        self.voice.say(report).await;
     }
 
     /// The tokens of the picture once more: the same computation on the same device gives the same numbers, and
     /// asking for them is rare.
     async fn fetch(&self, picture: super::PictureId, way: super::Way, seen: &Seen) {
         if let Patches::Host(patches) = &seen.patches {
-            return self.say(Report::Fetched(picture, way, patches.clone()));
+            return self.voice.say(Report::Fetched(picture, way, patches.clone())).await;
         }
-        let Some((_, model)) = &self.model else { return };
-        let again = Seen::look(&model.backbone, (*seen.view).clone(), way, &self.device.device, false).await;
+        if self.model.is_none() {
+            return;
+        }
+        let again = self.looks.look((*seen.view).clone(), way, true).await;
         match again.map(|seen| seen.patches) {
-            Ok(Patches::Host(patches)) => self.say(Report::Fetched(picture, way, patches)),
+            Ok(Patches::Host(patches)) => self.voice.say(Report::Fetched(picture, way, patches)).await,
             Ok(Patches::Device(_)) => {}
-            Err(error) => self.say(Report::Failed(picture, way, error.to_string())),
+            Err(reason) => self.voice.say(Report::Failed(picture, way, reason)).await,
         }
     }
 }
@@ -144,9 +164,9 @@ impl Worker {
 pub(super) fn spawn(worker: Worker) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    let (out, wake) = (worker.out.clone(), worker.wake.clone());
+    let (out, wake) = (worker.voice.out.clone(), worker.voice.wake.clone());
     let run = move || {
-        let (lost, woken) = (worker.out.clone(), worker.wake.clone());
+        let (lost, woken) = (worker.voice.out.clone(), worker.voice.wake.clone());
         // burn panics when a device is lost or out of memory.
         let ended = catch_unwind(AssertUnwindSafe(|| crate::device::block_on(worker.work())));
         if let Err(panic) = ended {

@@ -126,6 +126,7 @@ pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> 
             break;
         }
         trainer.step().await?;
+        port.breathe().await;
     }
     trainer.finish(stopped).await
 }
@@ -345,8 +346,9 @@ impl<'a> Trainer<'a> {
             return Ok(());
         }
         let iteration = self.state.iteration;
-        let look =
-            self.watched.look(&self.state.teacher.backbone, iteration, &self.job.device.device).await?;
+        let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
+        let breathe = async || self.port.breathe().await;
+        let look = self.watched.look(backbone, iteration, device, breathe).await?;
         let path = self.record.pictures(&look)?;
         self.port.show(look);
         self.port.emit(Event::Pictures { iteration, path }).await;
@@ -363,8 +365,8 @@ impl<'a> Trainer<'a> {
         let size = recipe.crops.global_size;
         let device = &self.job.device.device;
         let backbone = &self.state.teacher.backbone;
-        let evaluated =
-            knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, |_, _| ()).await?;
+        let breathe = async |_, _| self.port.breathe().await;
+        let evaluated = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, breathe).await?;
         self.skipped.extend(evaluated.skipped);
         let accuracy = evaluated.result;
         let raw_pixels = match self.state.iteration {

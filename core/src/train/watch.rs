@@ -65,7 +65,7 @@ impl Watched {
         self.views.is_empty()
     }
 
-    /// Features of all watched pictures; colours follow those of the previous look.
+    /// Features of all watched pictures; colours follow those of the previous look. `between` is awaited after each.
     ///
     /// # Errors
     /// When the device fails, or features are not finite.
@@ -74,6 +74,7 @@ impl Watched {
         backbone: &Vit,
         iteration: u64,
         device: &Device,
+        between: impl AsyncFn(),
     ) -> Result<Arc<Look>, EngineError> {
         let failed = |e: burn::tensor::ExecutionError| EngineError::Device {
             reason: e.to_string(),
@@ -89,6 +90,7 @@ impl Watched {
             let maps =
                 AttentionMaps::new(&rows, config.heads, config.prefix(), features.rows, features.cols)?;
             seen.push((features, maps));
+            between().await;
         }
         let all: Vec<&PatchFeatures> = seen.iter().map(|(features, _)| features).collect();
         // Without the split: early in a run no component separates objects, and a picture that turns

@@ -71,22 +71,31 @@ pub fn chromium(here: &Here) -> Result<PathBuf> {
     find().context("Chromium was installed, but is not on the PATH")
 }
 
-/// Node.js and the packages of web/tests, from its lock file.
+/// Node.js.
 ///
 /// # Errors
-/// When Node.js is missing and cannot be installed, or npm fails.
+/// When it is missing and cannot be installed.
 pub fn node(here: &Here) -> Result<PathBuf> {
     if which("node").is_none() || which("npm").is_none() {
         debian(here, &["nodejs", "npm"], "Node.js with npm")?;
     }
-    let tests = here.root.join("web/tests");
-    let changed = |file: &Path| fs::metadata(file).and_then(|data| data.modified()).ok();
-    let installed = changed(&tests.join("node_modules/.package-lock.json"));
-    if installed.is_none() || installed < changed(&tests.join("package-lock.json")) {
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        run::run(here.command(npm).args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&tests))?;
-    }
     which("node").context("Node.js was installed, but is not on the PATH")
+}
+
+/// The packages of `folder`, from its lock file: where they lie.
+///
+/// # Errors
+/// When npm fails.
+pub fn npm(here: &Here, folder: &str) -> Result<PathBuf> {
+    let folder = here.root.join(folder);
+    let packages = folder.join("node_modules");
+    let changed = |file: &Path| fs::metadata(file).and_then(|data| data.modified()).ok();
+    let installed = changed(&packages.join(".package-lock.json"));
+    if installed.is_none() || installed < changed(&folder.join("package-lock.json")) {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        run::run(here.command(npm).args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    }
+    Ok(packages)
 }
 
 /// A compiler that has the web's target. `None` is cargo's own; otherwise the `RUSTC` to build with.

@@ -11,7 +11,6 @@ mod install;
 mod lock;
 mod parity;
 mod run;
-mod serve;
 mod tally;
 mod test;
 mod web;
@@ -27,7 +26,9 @@ const USAGE: &str = "\
 cargo xtask WORD
 
   test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web
-  web [--serve] [--port N]         build the page into web/dist; with --serve, open it at http://127.0.0.1:8080
+  web [--small] [--serve [--port N]] build the page into web/dist and the npm package into js/dist; --small spends
+                                   minutes on making them small, for hosting; --serve shows http://127.0.0.1:8080
+  web --composition                which crates the page's program, as built before, consists of
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
   bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
                                    takes $PYTHON, or installs PyTorch below the folder for builds
@@ -62,11 +63,15 @@ fn work(args: &mut Args) -> Result<bool> {
             test::run(&here, &stages)
         }
         Some("web") => {
-            let serve = args.flag("--serve");
-            let port = args.option("--port")?.map_or(Ok(serve::PORT), |port| port.parse())?;
+            let [small, serve, composition] =
+                ["--small", "--serve", "--composition"].map(|name| args.flag(name));
+            let port = args.option("--port")?.map_or(Ok(web::serve::PORT), |port| port.parse())?;
             args.end()?;
-            let dist = web::build(&here)?;
-            if serve { serve::serve(&dist, port).map(|()| true) } else { Ok(true) }
+            if composition {
+                return web::composition(&here).map(|()| true);
+            }
+            let dist = web::build(&here, small)?;
+            if serve { web::serve::serve(&dist, port).map(|()| true) } else { Ok(true) }
         }
         Some("parity") => {
             let device = args.option("--device")?.unwrap_or_else(|| "cpu".into());

@@ -142,12 +142,15 @@ fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
 
 fn page(here: &Here) -> Result<Tally> {
     let node = install::node(here)?;
+    install::npm(here, "web/tests")?;
     let chromium = install::chromium(here)?;
-    let dist = web::build(here)?;
+    let dist = web::build(here, false)?;
     let pictures = here.target.join("pictures");
     fs::create_dir_all(&pictures)?;
     let mut command = here.command(node);
     command.arg("web/tests/page.mjs").arg(dist).arg(pictures).env("CHROMIUM", chromium);
+    // What the page computes is compared with what the command line does.
+    command.env("DINOSCOPE", here.program("dinoscope"));
     let mut tally = Tally::default();
     let passed = run::listen(&mut command, |line| tally.hear(Runner::Plain, line))?;
     if !passed && tally.failed == 0 {

@@ -1,0 +1,90 @@
+//! Compiling for the web: one call of cargo for both programs, then the JavaScript that loads them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use wasm_bindgen_cli_support::Bindgen;
+
+use super::store::Store;
+use crate::here::Here;
+use crate::{install, run};
+
+/// What the programs are compiled with: the optimiser may use these and no more.
+const FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+];
+
+/// Compiles the page's program and the package's. Together, so that what they share is compiled once.
+///
+/// # Errors
+/// When the compiler for the web is missing, or does not accept a program.
+pub fn compile(here: &Here) -> Result<()> {
+    let compiler = install::wasm(here)?;
+    let mut cargo = here.cargo(&["build", "--release", "-p", "dinoscope-web", "-p", "dinoscope-js", "--lib"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]).env("CARGO_TARGET_DIR", here.web_target());
+    if let Some(compiler) = compiler {
+        cargo.env("RUSTC", compiler);
+    }
+    run::run(&mut cargo)
+}
+
+/// The program `name` as cargo leaves it.
+pub fn compiled(here: &Here, name: &str) -> PathBuf {
+    here.web_target().join("wasm32-unknown-unknown/release").join(format!("{name}.wasm"))
+}
+
+/// Writes the program `name` with its JavaScript, and its types if `typed`, into `folder`.
+///
+/// # Errors
+/// When the program and `wasm-bindgen` do not understand each other.
+pub fn bind(here: &Here, name: &str, folder: &Path, typed: bool) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("emptying {}", folder.display()))?;
+    }
+    Bindgen::new()
+        .input_path(compiled(here, name))
+        .web(true)?
+        .omit_default_module_path(false)
+        .typescript(typed)
+        // A third of the file. Panics still say where in the source they happened.
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(folder)
+        .with_context(|| format!("writing the JavaScript of {name}"))
+}
+
+/// Has `wasm-opt` go over a program in place.
+///
+/// # Errors
+/// When it cannot be installed, or does not accept the program.
+pub fn optimise(here: &Here, wasm: &Path, store: &mut Store) -> Result<()> {
+    let content = fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let (place, made) = store.place(&content, "wasm");
+    if !made {
+        let node = install::node(here)?;
+        let tool = install::npm(here, "web/tools")?.join("binaryen/bin/wasm-opt");
+        let written = place.with_extension("tmp");
+        let mut command = here.command(node);
+        // The program is large: node's own limits are for smaller ones.
+        command.arg("--stack-size=4000").arg(tool).args(["-O1"]).args(FEATURES);
+        run::run(command.arg(wasm).arg("-o").arg(&written))?;
+        fs::rename(&written, &place)?;
+    }
+    fs::copy(&place, wasm).with_context(|| format!("writing {}", wasm.display()))?;
+    Ok(())
+}
+
+/// Puts the npm package together around the program in js/dist/pkg.
+///
+/// # Errors
+/// When the package's own script fails.
+pub fn package(here: &Here, node: &Path) -> Result<()> {
+    run::run(here.command(node).arg("js/build.mjs"))
+}

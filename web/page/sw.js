@@ -1,0 +1,85 @@
+// The page without a network: everything it consists of is kept after one visit, as one version.
+//
+// A file with a hash in its name never changes, so what is kept of it is right for ever. index.html is asked for
+// again each time, and taken from what is kept when nobody answers. A new version is loaded beside the old one and
+// takes over when no tab shows the old one any more; only then are the old files removed.
+
+/** Filled in by `cargo xtask web`: a digest of everything. */
+const VERSION = '';
+/** Filled in by `cargo xtask web`: every file but this one, relative to it. */
+const FILES = [];
+
+/** Whatever else this origin keeps is not ours. */
+const OURS = `dinoscope ${self.registration.scope} `;
+const CACHE = OURS + VERSION;
+const PAGE = new URL('./', self.location).href;
+const KEPT = new Set(FILES.map((file) => new URL(file, self.location).href));
+
+/** How long a network that does not answer is waited for before the kept page is shown, in milliseconds. */
+const PATIENCE = 4000;
+
+/** The caches of this page, of any version. */
+async function ours() {
+  return (await caches.keys()).filter((name) => name.startsWith(OURS));
+}
+
+/** Loads one file into `cache`; one that an older version has is taken from there. */
+async function keep(cache, url) {
+  const page = url === PAGE;
+  for (const name of page ? [] : await ours()) {
+    const kept = await (await caches.open(name)).match(url, { ignoreVary: true });
+    if (kept) {
+      await cache.put(url, kept);
+      return;
+    }
+  }
+  // The page has just loaded the others itself: the browser still has them.
+  const answer = await fetch(url, { cache: page ? 'no-cache' : 'force-cache' });
+  if (!answer.ok) {
+    throw new Error(`${url}: ${answer.status}`);
+  }
+  await cache.put(url, answer);
+}
+
+async function install() {
+  const cache = await caches.open(CACHE);
+  await Promise.all([...KEPT].map((url) => keep(cache, url)));
+}
+
+async function activate() {
+  const old = (await ours()).filter((name) => name !== CACHE);
+  await Promise.all(old.map((name) => caches.delete(name)));
+  await self.clients.claim();
+}
+
+/** A file of the page, from what is kept. */
+async function file(request) {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(request.url, { ignoreSearch: true, ignoreVary: true })) ?? fetch(request);
+}
+
+/** The page itself: from the network, else as it is kept; a host that is out of order counts as none. */
+async function page(request) {
+  const cache = await caches.open(CACHE);
+  const kept = () => cache.match(PAGE, { ignoreVary: true });
+  const asked = fetch(request).then(async (answer) => (answer.status < 500 ? answer : (await kept()) ?? answer), kept);
+  const waited = new Promise((done) => {
+    setTimeout(() => done(kept()), PATIENCE);
+  });
+  return (await Promise.race([asked, waited])) ?? (await asked) ?? Response.error();
+}
+
+self.addEventListener('install', (event) => event.waitUntil(install()));
+self.addEventListener('activate', (event) => event.waitUntil(activate()));
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = request.url.split(/[?#]/)[0];
+  if (request.method !== 'GET') {
+    return;
+  }
+  if (url === PAGE || url === `${PAGE}index.html`) {
+    event.respondWith(page(request));
+  } else if (KEPT.has(url)) {
+    event.respondWith(file(request));
+  }
+});

@@ -1,0 +1,85 @@
+// After one visit the page needs no server, and a new version takes the old one's place.
+
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { settled, tab, until } from '../lib/browser.mjs';
+
+/** Waits until everything is kept: the worker that keeps it has begun to work. */
+const kept = (page) => page.evaluate(async () => {
+  const { active } = await navigator.serviceWorker.ready;
+  if (active.state !== 'activated') {
+    await new Promise((done) => active.addEventListener('statechange', done, { once: true }));
+  }
+});
+
+/** What is kept of the page, of each version. */
+const caches = (page) => page.evaluate(async () => {
+  const names = (await window.caches.keys()).filter((one) => one.startsWith('dinoscope http'));
+  return Promise.all(names.map(async (one) => (await (await window.caches.open(one)).keys()).length));
+});
+
+/** A host may put the page anywhere. */
+const under = '/some/where/';
+
+export async function run({ dist, check, serve, open }) {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'dinoscope-offline-'));
+  try {
+    await fs.cp(dist, folder, { recursive: true });
+    await visits(folder, check, serve, open);
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function visits(folder, check, serve, open) {
+  const server = await serve(folder, { under });
+  const { page, context, errors } = await open('WEBGPU');
+  await page.goto(server.url);
+  check('first visit: ready', (await settled(page)) === 'ready');
+  await kept(page);
+  const asked = server.requests.map((request) => request.path).filter((file) => /\.(wasm|safetensors)$/.test(file));
+  check('program and weights are loaded once', asked.length === 2 && new Set(asked).size === 2, asked);
+  const sent = server.requests.filter((request) => request.encoding === 'br').map((request) => request.path);
+  check('the program is sent compressed', sent.some((file) => file.endsWith('.wasm')), sent);
+  const stray = server.requests.filter((request) => request.path.startsWith('/')).map((request) => request.path);
+  check('below its folder nothing is asked for elsewhere', stray.length === 0, stray);
+
+  await server.close();
+  const reached = await page.evaluate(() => fetch('not-kept').then(() => true, () => false));
+  check('the server is gone', reached === false);
+  errors.length = 0;
+  await page.reload();
+  check('without a server: ready', (await settled(page)) === 'ready');
+  check('without a server: no error in the console', errors.length === 0, errors);
+
+  await change(folder);
+  const back = await serve(folder, { under, port: server.port });
+  await page.reload();
+  check('a new version is seen at once', (await page.title()) === 'Dinoscope anew', await page.title());
+  await settled(page);
+  await until(() => caches(page), (found) => found.length === 2, 'the new version beside the old one');
+  // The last tab of the old version.
+  await page.close();
+  const { page: next } = await tab(context);
+  await next.goto(back.url);
+  await settled(next);
+  const left = await until(() => caches(next), (found) => found.length === 1, 'the old version to be removed');
+  check('the old version is removed', left[0] > 5, left);
+  const loaded = back.requests.filter((request) => request.path.endsWith('.wasm'));
+  check('what has not changed is not loaded again', loaded.length === 0, loaded);
+  await back.close();
+  await next.reload();
+  check('the new version without a server', (await settled(next)) === 'ready' && (await next.title()) === 'Dinoscope anew');
+}
+
+/** Makes another version of a page, as a later build would. */
+async function change(folder) {
+  const rewrite = async (file, from, to) => {
+    const place = path.join(folder, file);
+    await fs.writeFile(place, (await fs.readFile(place, 'utf8')).replace(from, to));
+    await fs.rm(`${place}.br`, { force: true });
+  };
+  await rewrite('index.html', '<title>Dinoscope</title>', '<title>Dinoscope anew</title>');
+  await rewrite('sw.js', /const VERSION = '\w{8}';/, "const VERSION = 'anew0000';");
+}

@@ -1,0 +1,33 @@
+// How much a visitor loads.
+
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { list } from '../lib/dist.mjs';
+
+/** Bytes of program and JavaScript as they travel, that the page may take. */
+const MOST = 5e6;
+
+const KINDS = { '.wasm': 'program', '.js': 'JavaScript', '.safetensors': 'weights' };
+
+export async function run({ dist, check }) {
+  const files = await list(dist);
+  const copies = new Set(files.filter((file) => file.endsWith('.br')));
+  const size = async (file) => (await fs.stat(path.join(dist, file))).size;
+  const sums = {};
+  for (const file of files.filter((one) => !copies.has(one))) {
+    const kind = KINDS[path.extname(file)] ?? 'page';
+    const sum = (sums[kind] ??= { plain: 0, sent: 0 });
+    sum.plain += await size(file);
+    sum.sent += await size(copies.has(`${file}.br`) ? `${file}.br` : file);
+  }
+  for (const [kind, { plain, sent }] of Object.entries(sums)) {
+    console.log(`       sizes: ${kind} ${(sent / 1e6).toFixed(3)} MB, unpacked ${(plain / 1e6).toFixed(3)} MB`);
+  }
+  const sent = (sums.program?.sent ?? NaN) + (sums.JavaScript?.sent ?? NaN);
+  check('program and JavaScript are sent in 5 MB', sent <= MOST, `${sent} bytes`);
+  const wasm = files.filter((file) => file.endsWith('.wasm'));
+  check('there is one program, and it is compressed', wasm.length === 1 && copies.has(`${wasm[0]}.br`), wasm);
+  const unnamed = files.filter((file) => !/\.[0-9a-f]{8}\.\w+(\.br)?$/.test(file));
+  const fixed = ['index.html', 'index.html.br', 'sw.js', 'sw.js.br'];
+  check('every file but two has its hash in its name', unnamed.every((file) => fixed.includes(file)), unnamed);
+}

@@ -72,8 +72,7 @@ pub fn optimise(here: &Here, wasm: &Path, store: &mut Store) -> Result<()> {
         let tool = install::npm(here, "web/tools")?.join("binaryen/bin/wasm-opt");
         let written = place.with_extension("tmp");
         let mut command = here.command(node);
-        // The program is large: node's own limits are for smaller ones.
-        command.arg("--stack-size=4000").arg(tool).args(["-O1"]).args(FEATURES);
+        command.arg(tool).arg("-O1").args(FEATURES);
         run::run(command.arg(wasm).arg("-o").arg(&written))?;
         fs::rename(&written, &place)?;
     }

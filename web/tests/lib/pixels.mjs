@@ -50,14 +50,15 @@ function unfilter(raw, stride, height, channels) {
       const left = x >= channels ? rows[y * stride + x - channels] : 0;
       const up = y > 0 ? rows[(y - 1) * stride + x] : 0;
       const corner = x >= channels && y > 0 ? rows[(y - 1) * stride + x - channels] : 0;
-      const guess = [0, left, up, (left + up) >> 1, paeth(left, up, corner)][kind];
+      const guess = [0, left, up, (left + up) >> 1, nearest(left, up, corner)][kind];
       rows[y * stride + x] = raw[y * (stride + 1) + 1 + x] + guess;
     }
   }
   return rows;
 }
 
-function paeth(left, up, corner) {
+/** Which of three a pixel is nearest to, where they go on as they did. */
+function nearest(left, up, corner) {
   const guess = left + up - corner;
   const [a, b, c] = [Math.abs(guess - left), Math.abs(guess - up), Math.abs(guess - corner)];
   return a <= b && a <= c ? left : b <= c ? up : corner;

@@ -1,8 +1,8 @@
 //! Weights files in and out: official `.pth`, Hugging Face, timm and safetensors, all to one set of key names.
 //!
 //! [`load`] and [`from_bytes`] read any of them and work out the model's shape from the tensors; [`save`] writes any
-//! layout as safetensors; [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the
-//! desktop, `download` fetches the released models.
+//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`inspect`] looks without using. Pickles are read,
+//! never executed (see `pickle.rs`). On the desktop, `download` fetches the released models.
 //!
 //! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
@@ -14,6 +14,7 @@ mod heads;
 mod hugging_face;
 mod inspect;
 mod official;
+pub mod onnx;
 mod open;
 mod pickle;
 mod pickle_torch;

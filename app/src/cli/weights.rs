@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use dinoscope_core::explore;
-use dinoscope_core::weights::{self, Layout, download};
+use dinoscope_core::weights::{self, Layout, download, onnx};
 
 use super::Mistake;
 use super::progress::Progress;
@@ -28,11 +28,14 @@ pub enum Command {
     Convert {
         /// A weights file, a Hugging Face folder, or a run or checkpoint folder.
         input: PathBuf,
-        /// A .safetensors file; a folder for hugging-face.
+        /// A .safetensors file; a folder for hugging-face; an .onnx file for onnx.
         output: PathBuf,
         /// Whose names to write.
         #[arg(long, value_enum)]
         to: To,
+        /// onnx: the pictures that the model takes: free, a side in pixels such as 224, or HEIGHTxWIDTH [default: free].
+        #[arg(long)]
+        size: Option<onnx::Size>,
     },
     /// Download released weights into the cache; goes on where a broken download ended.
     Pull {
@@ -59,20 +62,30 @@ pub enum To {
     HuggingFace,
     /// timm's.
     Timm,
+    /// A graph that onnxruntime, transformers.js and others run, with the names of Hugging Face's exports.
+    Onnx,
 }
 
 /// Carries out one of the words.
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Inspect { file, tensors, json } => inspect(&file, tensors, json),
-        Command::Convert { input, output, to } => {
+        Command::Convert { input, output, to, size } => {
+            if size.is_some() && !matches!(to, To::Onnx) {
+                bail!(Mistake(
+                    "--size is for --to onnx: weights under other names fit every size".to_owned()
+                ));
+            }
             let checkpoint = weights::load(&explore::weights_file(&input)?)?;
-            let layout = match to {
-                To::Official => Layout::Official,
-                To::HuggingFace => Layout::HuggingFace,
-                To::Timm => Layout::Timm,
-            };
-            checkpoint.save(&output, layout)?;
+            match to {
+                To::Official => checkpoint.save(&output, Layout::Official)?,
+                To::HuggingFace => checkpoint.save(&output, Layout::HuggingFace)?,
+                To::Timm => checkpoint.save(&output, Layout::Timm)?,
+                To::Onnx => {
+                    let size = size.unwrap_or(onnx::Size::Free);
+                    onnx::save(&output, &checkpoint.backbone, &checkpoint.config, size)?;
+                }
+            }
             println!("{} written", output.display());
             Ok(())
         }

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod eval;
 pub mod explore;
 pub mod features;
+pub mod files;
 pub mod fused;
 pub mod model;
 pub mod rng;

@@ -116,13 +116,16 @@ pub(crate) fn check_finite(what: &'static str, data: &[f32]) -> Result<(), Analy
 }
 
 /// Writes beside the file and renames, so that a reader or a crash never meets half a file.
-pub(crate) fn write_atomic(path: &std::path::Path, bytes: &[u8]) -> Result<(), AnalysisError> {
+///
+/// # Errors
+/// [`AnalysisError::Write`] when the disk refuses.
+pub fn write_atomic(path: &std::path::Path, bytes: &[u8]) -> Result<(), AnalysisError> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
+    beside.push(format!(".{}.tmp", crate::files::process()));
     let beside = std::path::PathBuf::from(beside);
-    std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path)).map_err(|source| {
+    crate::files::write(&beside, bytes).and_then(|()| crate::files::rename(&beside, path)).map_err(|source| {
         // The half-written neighbour is of no use to anyone.
-        let _ = std::fs::remove_file(&beside);
+        let _ = crate::files::remove_file(&beside);
         AnalysisError::Write { path: path.display().to_string(), source }
     })
 }

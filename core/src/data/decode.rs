@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::{DataError, Picture};
+use crate::files;
 
 /// File name extensions of the formats that can be decoded, in lower case.
 pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
@@ -27,12 +28,12 @@ const MAX_BYTES: u64 = 1 << 30;
 pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
     let name = path.display().to_string();
     let read = |source| DataError::Read { path: name.clone(), source };
-    let size = std::fs::metadata(path).map_err(read)?.len();
+    let size = files::metadata(path).map_err(read)?.len();
     if size > MAX_BYTES {
         let reason = format!("the file has {} MiB; at most {} are read", size >> 20, MAX_BYTES >> 20);
         return Err(DataError::Decode { name, reason });
     }
-    let bytes = std::fs::read(path).map_err(read)?;
+    let bytes = files::read(path).map_err(read)?;
     decode_bytes(&name, &bytes)
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use rand::seq::SliceRandom;
+use web_time::Instant;
 
 use super::augment::{CropRecipe, ViewCutter, ViewPlan};
 use super::source::Source;
@@ -179,8 +179,7 @@ impl<B: Make> Loader<B> {
     pub fn next(&mut self) -> Result<B, DataError> {
         let iteration = self.next;
         self.next += 1;
-        // Browsers have no such clock, and nothing to wait for.
-        let began = (!cfg!(target_family = "wasm")).then(Instant::now);
+        let began = Instant::now();
         let made = match self.workers.get_mut(self.turn) {
             Some(worker) => worker.receive(),
             None => {
@@ -189,7 +188,7 @@ impl<B: Make> Loader<B> {
             }
         };
         self.turn = (self.turn + 1) % self.workers.len().max(1);
-        self.waited += began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        self.waited += began.elapsed().as_secs_f64();
         made
     }
 

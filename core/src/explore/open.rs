@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use crate::files;
 use crate::model::{Vit, params};
 use crate::train::run::RunFolder;
 use crate::weights::{self, Checkpoint, WeightsError};
@@ -84,7 +85,7 @@ pub enum ModelError {
 /// # Errors
 /// Says what is missing and how to get it.
 pub fn weights_file(named: &Path) -> Result<PathBuf, ModelError> {
-    if named.join("teacher.safetensors").is_file() {
+    if files::is_file(named.join("teacher.safetensors")) {
         return Ok(named.join("teacher.safetensors"));
     }
     if let Ok(run) = RunFolder::open(named) {
@@ -93,7 +94,7 @@ pub fn weights_file(named: &Path) -> Result<PathBuf, ModelError> {
             None => Err(ModelError::NoCheckpoint(named.display().to_string())),
         };
     }
-    if named.exists() {
+    if files::exists(named) {
         return Ok(named.to_owned());
     }
     let name = named.to_string_lossy().into_owned();

@@ -3,8 +3,8 @@
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
 //! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and `state.json`.
 
+use crate::files;
 use std::collections::HashMap;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -69,11 +69,11 @@ fn folder_name(iteration: u64) -> String {
 
 /// Complete checkpoints in `dir`, oldest first.
 pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = files::read_dir(dir) else { return Vec::new() };
     let mut found: Vec<(u64, PathBuf)> = entries
         .flatten()
         .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path())))
-        .filter(|(_, path)| path.join("state.json").is_file())
+        .filter(|(_, path)| files::is_file(path.join("state.json")))
         .collect();
     found.sort();
     found
@@ -112,11 +112,11 @@ pub async fn save(
         optimizer_steps: state.optimizer.steps,
     };
 
-    fs::create_dir_all(dir).map_err(io("create", dir))?;
+    files::create_dir_all(dir).map_err(io("create", dir))?;
     let target = dir.join(folder_name(state.iteration));
     let partial = dir.join(format!(".{}.tmp", folder_name(state.iteration)));
-    let _ = fs::remove_dir_all(&partial);
-    fs::create_dir(&partial).map_err(io("create", &partial))?;
+    let _ = files::remove_dir_all(&partial);
+    files::create_dir(&partial).map_err(io("create", &partial))?;
     let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
     for (file, dict) in [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)] {
         write_tensors(&partial.join(format!("{file}.safetensors")), dict, &config)?;
@@ -125,7 +125,7 @@ pub async fn save(
     write_synced(&partial.join("state.json"), text.as_bytes())?;
     sync_folder(&partial);
     discard(&target);
-    fs::rename(&partial, &target).map_err(io("rename", &partial))?;
+    files::rename(&partial, &target).map_err(io("rename", &partial))?;
     sync_folder(dir);
     prune(dir, keep);
     Ok(target)
@@ -137,7 +137,7 @@ pub async fn save(
 /// Names the file and the keys that are missing or of another size.
 pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, CheckpointError> {
     let file = path.join("state.json");
-    let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+    let text = files::read_to_string(&file).map_err(io("read", &file))?;
     let progress: Progress = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
     if progress.seed != recipe.train.seed {
         let reason = format!(
@@ -212,7 +212,7 @@ fn write_tensors(path: &Path, dict: &StateDict, config: &str) -> Result<(), Chec
 }
 
 fn read_tensors(path: &Path) -> Result<StateDict, CheckpointError> {
-    let bytes = fs::read(path).map_err(io("read", path))?;
+    let bytes = files::read(path).map_err(io("read", path))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| content(path, e))?;
     let mut dict = StateDict::new();
     for (name, view) in tensors.tensors() {
@@ -227,14 +227,14 @@ fn read_tensors(path: &Path) -> Result<StateDict, CheckpointError> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let mut file = fs::File::create(path).map_err(io("create", path))?;
+    let mut file = files::File::create(path).map_err(io("create", path))?;
     file.write_all(bytes).map_err(io("write", path))?;
     file.sync_all().map_err(io("write", path))
 }
 
 /// Makes a rename durable where folders can be synced; elsewhere the rename alone has to do.
 fn sync_folder(path: &Path) {
-    if let Ok(folder) = fs::File::open(path) {
+    if let Ok(folder) = files::File::open(path) {
         let _ = folder.sync_all();
     }
 }
@@ -244,8 +244,8 @@ fn sync_folder(path: &Path) {
 fn discard(path: &Path) {
     let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return };
     let hidden = path.with_file_name(format!(".{name}.old.tmp"));
-    if fs::rename(path, &hidden).is_ok() {
-        let _ = fs::remove_dir_all(&hidden);
+    if files::rename(path, &hidden).is_ok() {
+        let _ = files::remove_dir_all(&hidden);
     }
 }
 
@@ -254,9 +254,9 @@ fn prune(dir: &Path, keep: usize) {
     for (_, path) in complete.iter().take(complete.len().saturating_sub(keep)) {
         discard(path);
     }
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in files::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(".tmp")) {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = files::remove_dir_all(entry.path());
         }
     }
 }

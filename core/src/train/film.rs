@@ -1,11 +1,11 @@
 //! The watched pictures of a run through time: where they lie, and as a film to hand on.
 
-use std::fs::{self, File};
-use std::io::BufWriter;
+use crate::files::{self, File};
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, Frame, ImageError, RgbaImage};
+use image::{Delay, Frame, ImageError, ImageReader, RgbaImage};
 
 use super::run::RunFolder;
 use super::watch::{BACKDROP, Kind};
@@ -46,7 +46,7 @@ pub(super) fn iteration(path: &Path, kind: Kind) -> Option<u64> {
 
 /// Pictures of one kind, by iteration.
 pub fn frames(folder: &RunFolder, kind: Kind) -> Vec<(u64, PathBuf)> {
-    let entries = fs::read_dir(folder.pictures()).into_iter().flatten().flatten();
+    let entries = files::read_dir(folder.pictures()).into_iter().flatten().flatten();
     let mut files: Vec<_> =
         entries.filter_map(|entry| Some((iteration(&entry.path(), kind)?, entry.path()))).collect();
     files.sort();
@@ -88,7 +88,7 @@ pub fn export_gif(
     // The encoder writes the end of the file when it goes, and tells nobody when it can't.
     drop(gif);
     drop(out.into_inner().map_err(|e| writing(to, e.into_error()))?);
-    fs::rename(&partial.path, to).map_err(|e| writing(to, e))?;
+    files::rename(&partial.path, to).map_err(|e| writing(to, e))?;
     Ok(())
 }
 
@@ -106,10 +106,10 @@ pub fn export_pngs(
     if frames.is_empty() {
         return Err(AnalysisError::Empty("pictures").into());
     }
-    fs::create_dir_all(to_folder).map_err(|e| writing(to_folder, e))?;
+    files::create_dir_all(to_folder).map_err(|e| writing(to_folder, e))?;
     for (done, (_, path)) in frames.iter().enumerate() {
         let read = |source| DataError::Read { path: path.display().to_string(), source };
-        let bytes = fs::read(path).map_err(read)?;
+        let bytes = files::read(path).map_err(read)?;
         if let Some(name) = path.file_name() {
             write_atomic(&to_folder.join(name), &bytes)?;
         }
@@ -137,9 +137,7 @@ impl Stage {
     fn of(frames: &[(u64, PathBuf)], max_side: u32) -> Result<Self, FilmError> {
         let (mut width, mut height) = (0, 0);
         for (_, path) in frames {
-            let name = path.display().to_string();
-            let (w, h) = image::image_dimensions(path)
-                .map_err(|e| DataError::Decode { name, reason: e.to_string() })?;
+            let (w, h) = dimensions(path)?;
             (width, height) = (width.max(w), height.max(h));
         }
         if width == 0 || height == 0 {
@@ -175,6 +173,15 @@ impl Stage {
     }
 }
 
+/// Width and height of a picture, without its pixels.
+fn dimensions(path: &Path) -> Result<(u32, u32), DataError> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|source| DataError::Read { path: name.clone(), source })?;
+    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format();
+    let found = reader.map_err(ImageError::from).and_then(ImageReader::into_dimensions);
+    found.map_err(|e| DataError::Decode { name, reason: e.to_string() })
+}
+
 /// A file on its way, removed unless it has been renamed.
 struct Partial {
     path: PathBuf,
@@ -183,7 +190,7 @@ struct Partial {
 impl Partial {
     fn beside(target: &Path) -> Self {
         let mut path = target.as_os_str().to_owned();
-        path.push(format!(".{}.tmp", std::process::id()));
+        path.push(format!(".{}.tmp", files::process()));
         Self { path: path.into() }
     }
 }
@@ -191,7 +198,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         // Nothing is there under this name once the film is whole.
-        let _ = fs::remove_file(&self.path);
+        let _ = files::remove_file(&self.path);
     }
 }
 
@@ -244,7 +251,7 @@ mod tests {
         };
         export_gif(&frames, &to, 250, 20, &mut progress).unwrap();
         assert_eq!(heard, [1, 2, 3]);
-        let bytes = fs::read(&to).unwrap();
+        let bytes = files::read(&to).unwrap();
         let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(bytes)).unwrap();
         let played = decoder.into_frames().collect_frames().unwrap();
         assert_eq!(played.len(), 3);
@@ -259,7 +266,7 @@ mod tests {
         assert!(near(&played[0], 1, 5, [200, 0, 0]) && near(&played[1], 10, 5, [0, 200, 0]));
         // The small one stands in the middle of the backdrop.
         assert!(near(&played[2], 10, 5, [0, 0, 200]) && near(&played[2], 1, 5, BACKDROP));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the run and the film");
+        assert_eq!(files::read_dir(dir.path()).unwrap().count(), 2, "the run and the film");
     }
 
     #[test]
@@ -273,7 +280,7 @@ mod tests {
             done < 2
         };
         export_gif(&frames, &to, 100, 400, &mut stop).unwrap();
-        assert_eq!((heard, fs::read_dir(dir.path()).unwrap().count()), (2, 1), "the run alone");
+        assert_eq!((heard, files::read_dir(dir.path()).unwrap().count()), (2, 1), "the run alone");
         assert!(export_gif(&[], &to, 100, 400, &mut |_| true).is_err());
         let missing = [(3, dir.path().join("000003-pca.png"))];
         assert!(export_gif(&missing, &to, 100, 400, &mut |_| true).is_err());
@@ -286,11 +293,11 @@ mod tests {
         let frames = frames(&run(dir.path()), Kind::Pca);
         let to = dir.path().join("deep/film");
         export_pngs(&frames, &to, &mut |done| done < 2).unwrap();
-        let mut names: Vec<_> = fs::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> = files::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["000000-pca.png", "000100-pca.png"]);
         export_pngs(&frames, &to, &mut |_| true).unwrap();
-        assert_eq!(fs::read(to.join("1000000-pca.png")).unwrap(), fs::read(&frames[2].1).unwrap());
+        assert_eq!(files::read(to.join("1000000-pca.png")).unwrap(), files::read(&frames[2].1).unwrap());
         assert!(export_pngs(&[], &to, &mut |_| true).is_err());
     }
 }

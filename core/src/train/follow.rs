@@ -1,10 +1,12 @@
 //! A run as it lies on disk, followed while another process writes it.
 
+use crate::files::{self, File, Metadata};
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use web_time::SystemTime;
 
 use super::checkpoint;
 use super::film;
@@ -59,12 +61,12 @@ pub struct Follower {
 
 /// Direct subfolders of `folder` that hold runs, that which was written to last first.
 pub fn runs_in(folder: &Path) -> Vec<PathBuf> {
-    let subfolders = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let subfolders = files::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut runs: Vec<(Option<SystemTime>, PathBuf)> = subfolders
         .filter_map(|path| {
             let run = RunFolder::open(&path).ok()?;
             let files = [run.metrics_file(), run.recipe_file()];
-            Some((files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max(), path))
+            Some((files.iter().filter_map(|file| files::metadata(file).ok()?.modified().ok()).max(), path))
         })
         .collect();
     runs.sort();
@@ -100,7 +102,7 @@ impl Follower {
     /// # Errors
     /// When the folder is gone, or a file of it can't be read. The next call may succeed.
     pub fn poll(&mut self) -> Result<Changes, RunError> {
-        if !self.folder.path().is_dir() {
+        if !files::is_dir(self.folder.path()) {
             return Err(RunError::Gone(self.folder.path().display().to_string()));
         }
         let known = self.recipe;
@@ -122,7 +124,7 @@ impl Follower {
         // The attention is written last: with it all pictures of a moment are there.
         let whole = |path: &Path| film::iteration(path, Kind::Attention);
         changes.pictures = self.pictures.update(&self.folder.pictures(), || {
-            let entries = fs::read_dir(self.folder.pictures()).into_iter().flatten().flatten();
+            let entries = files::read_dir(self.folder.pictures()).into_iter().flatten().flatten();
             entries.filter_map(|entry| Some((whole(&entry.path())?, entry.path()))).collect()
         });
         changes.checkpoints = self
@@ -197,7 +199,7 @@ impl Follower {
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    fs::metadata(path).ok().map(|found| of(&found))
+    files::metadata(path).ok().map(|found| of(&found))
 }
 
 fn of(found: &Metadata) -> Stamp {

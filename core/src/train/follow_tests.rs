@@ -24,8 +24,8 @@ fn iterations(changes: &Changes) -> Vec<u64> {
 /// A complete checkpoint, as far as its name and its last file say.
 fn checkpoint_at(folder: &RunFolder, iteration: u64) {
     let at = folder.checkpoints().join(format!("{iteration:06}"));
-    fs::create_dir_all(&at).unwrap();
-    fs::write(at.join("state.json"), "{}").unwrap();
+    files::create_dir_all(&at).unwrap();
+    files::write(at.join("state.json"), "{}").unwrap();
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn lines_come_once_and_whole() {
     assert!(follower.poll().unwrap().is_empty());
 
     // Half a line, then the other half with another line.
-    let mut file = fs::OpenOptions::new().append(true).open(folder.metrics_file()).unwrap();
+    let mut file = files::OpenOptions::new().append(true).open(folder.metrics_file()).unwrap();
     file.write_all(b"{\"iteration\":3,\"lo").unwrap();
     assert!(follower.poll().unwrap().is_empty());
     file.write_all(b"ss\":0.5}\nno json\n{\"iteration\":4}\n").unwrap();
@@ -62,10 +62,10 @@ fn only_what_was_added_is_read() {
     let mut follower = Follower::open(folder.path()).unwrap();
     assert_eq!(follower.poll().unwrap().lines.len(), 100);
     // Old lines are spoilt in place: nobody who reads only what is new can tell.
-    let mut text = fs::read(folder.metrics_file()).unwrap();
+    let mut text = files::read(folder.metrics_file()).unwrap();
     text[..1000].fill(b'x');
-    fs::write(folder.metrics_file(), &text).unwrap();
-    let mut log = fs::OpenOptions::new().append(true).open(folder.metrics_file()).unwrap();
+    files::write(folder.metrics_file(), &text).unwrap();
+    let mut log = files::OpenOptions::new().append(true).open(folder.metrics_file()).unwrap();
     log.write_all(b"{\"iteration\":100}\n").unwrap();
     let more = follower.poll().unwrap();
     assert_eq!((iterations(&more), more.restarted), (vec![100], false));
@@ -101,7 +101,7 @@ fn a_run_that_goes_on_from_before_is_given_again() {
     let more = follower.poll().unwrap();
     assert_eq!((iterations(&more), more.restarted), (vec![40, 41], false));
     // Nor are figures without a file, but what was given is gone.
-    fs::remove_file(folder.metrics_file()).unwrap();
+    files::remove_file(folder.metrics_file()).unwrap();
     assert!(follower.poll().unwrap().restarted);
     assert!(!follower.poll().unwrap().restarted);
 }
@@ -113,7 +113,7 @@ fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
     let mut follower = Follower::open(folder.path()).unwrap();
     follower.poll().unwrap();
     let picture =
-        |iteration, kind| fs::write(film::file(&folder, iteration, kind), iteration.to_string()).unwrap();
+        |iteration, kind| files::write(film::file(&folder, iteration, kind), iteration.to_string()).unwrap();
     picture(0, Kind::View);
     picture(0, Kind::Pca);
     assert!(follower.poll().unwrap().is_empty(), "not all pictures of the moment are there");
@@ -125,7 +125,7 @@ fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
     assert!(follower.poll().unwrap().is_empty());
     picture(200, Kind::Attention);
     // A checkpoint that was removed is no news, one that comes is.
-    fs::remove_dir_all(folder.checkpoints().join("000050")).unwrap();
+    files::remove_dir_all(folder.checkpoints().join("000050")).unwrap();
     checkpoint_at(&folder, 100);
     let changes = follower.poll().unwrap();
     assert_eq!((changes.pictures, changes.checkpoints, changes.recipe), (vec![200], vec![100], None));
@@ -134,7 +134,7 @@ fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
     folder.write_recipe(&changed).unwrap();
     assert_eq!(follower.poll().unwrap().recipe, Some(changed));
     assert!(follower.poll().unwrap().is_empty());
-    fs::write(folder.recipe_file(), "preset = ").unwrap();
+    files::write(folder.recipe_file(), "preset = ").unwrap();
     assert!(follower.poll().unwrap_err().to_string().contains("recipe.toml"));
     assert!(follower.poll().unwrap().is_empty(), "said once");
 }
@@ -146,7 +146,7 @@ fn a_folder_is_looked_into_when_its_time_may_hide_a_change() {
     let folder = new_run(dir.path());
     let mut follower = Follower::open(folder.path()).unwrap();
     let mut add = |iteration, time| {
-        fs::write(film::file(&folder, iteration, Kind::Attention), "").unwrap();
+        files::write(film::file(&folder, iteration, Kind::Attention), "").unwrap();
         File::open(folder.pictures()).unwrap().set_modified(time).unwrap();
         follower.poll().unwrap().pictures
     };
@@ -169,7 +169,7 @@ fn a_run_is_finished_with_its_report_or_its_last_checkpoint() {
     let mut follower = Follower::open(folder.path()).unwrap();
     let finished = |follower: &mut Follower| follower.poll().unwrap().finished;
     assert!(!finished(&mut follower));
-    fs::write(folder.report_file(), "<html>").unwrap();
+    files::write(folder.report_file(), "<html>").unwrap();
     assert!(finished(&mut follower) && finished(&mut follower));
     // The run goes on: its report is of yesterday.
     let later = SystemTime::now() + Duration::from_secs(5);
@@ -190,7 +190,7 @@ fn a_folder_that_is_gone_or_holds_no_run_is_an_error() {
     let folder = new_run(dir.path());
     let mut follower = Follower::open(folder.path()).unwrap();
     follower.poll().unwrap();
-    fs::remove_dir_all(folder.path()).unwrap();
+    files::remove_dir_all(folder.path()).unwrap();
     let message = follower.poll().unwrap_err().to_string();
     assert!(message.contains("is gone") && message.contains("run"), "{message}");
 }
@@ -213,8 +213,8 @@ fn runs_are_listed_newest_first() {
             File::options().append(true).open(folder.metrics_file()).unwrap().set_modified(day(age)).unwrap();
         }
     }
-    fs::create_dir(dir.path().join("no run")).unwrap();
-    fs::write(dir.path().join("recipe.toml"), "").unwrap();
+    files::create_dir(dir.path().join("no run")).unwrap();
+    files::write(dir.path().join("recipe.toml"), "").unwrap();
     let names: Vec<PathBuf> = ["b", "c", "a"].iter().map(|name| dir.path().join(name)).collect();
     assert_eq!(runs_in(dir.path()), names);
     assert!(runs_in(&dir.path().join("nothing")).is_empty());

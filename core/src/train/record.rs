@@ -1,6 +1,6 @@
 //! What a run writes down: metrics, TensorBoard events, pictures, and the report at its end.
 
-use std::fs;
+use crate::files;
 use std::path::PathBuf;
 
 use super::film;
@@ -122,8 +122,8 @@ impl Open {
 fn board(folder: &RunFolder, iteration: u64) -> Result<TensorboardWriter, RunError> {
     let dir = folder.tensorboard();
     let io = |source| RunError::Io { action: "clear", path: dir.display().to_string(), source };
-    if dir.exists() {
-        fs::remove_dir_all(&dir).map_err(io)?;
+    if files::exists(&dir) {
+        files::remove_dir_all(&dir).map_err(io)?;
     }
     let mut board = TensorboardWriter::create(&dir, now()).map_err(RunError::from)?;
     for line in folder.lines().iter().filter(|l| l.iteration <= iteration) {

@@ -2,7 +2,7 @@
 //!
 //! `recipe.toml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `pictures/`, `report.html`.
 
-use std::fs;
+use crate::files;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -94,8 +94,8 @@ pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".tmp");
     let partial = PathBuf::from(partial);
-    fs::write(&partial, text).map_err(io("write", &partial))?;
-    fs::rename(&partial, file).map_err(io("rename", &partial))
+    files::write(&partial, text).map_err(io("write", &partial))?;
+    files::rename(&partial, file).map_err(io("rename", &partial))
 }
 
 impl RunFolder {
@@ -105,11 +105,11 @@ impl RunFolder {
     /// When it already holds a run, or the disk refuses.
     pub fn create(path: &Path, recipe: &Recipe) -> Result<Self, RunError> {
         let run = Self { path: path.to_owned() };
-        if run.recipe_file().exists() {
+        if files::exists(run.recipe_file()) {
             return Err(RunError::Occupied(path.display().to_string()));
         }
         for folder in [run.checkpoints(), run.pictures(), run.tensorboard()] {
-            fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+            files::create_dir_all(&folder).map_err(io("create", &folder))?;
         }
         run.write_recipe(recipe)?;
         Ok(run)
@@ -135,7 +135,7 @@ impl RunFolder {
     /// When there is none.
     pub fn open(path: &Path) -> Result<Self, RunError> {
         let run = Self { path: path.to_owned() };
-        match run.recipe_file().is_file() {
+        match files::is_file(run.recipe_file()) {
             true => Ok(run),
             false => Err(RunError::Empty(path.display().to_string())),
         }
@@ -147,10 +147,10 @@ impl RunFolder {
     /// When there is none or it can't be read.
     pub fn recipe(&self) -> Result<Recipe, RunError> {
         let file = self.recipe_file();
-        if !file.is_file() {
+        if !files::is_file(&file) {
             return Err(RunError::Empty(self.path.display().to_string()));
         }
-        let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+        let text = files::read_to_string(&file).map_err(io("read", &file))?;
         Recipe::from_toml(&text, &[])
             .map_err(|source| RunError::Recipe { path: file.display().to_string(), source })
     }
@@ -191,7 +191,7 @@ impl RunFolder {
 
     /// All lines of `metrics.jsonl`; a last line that was cut off is left out.
     pub fn lines(&self) -> Vec<Line> {
-        let text = fs::read_to_string(self.metrics_file()).unwrap_or_default();
+        let text = files::read_to_string(self.metrics_file()).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
@@ -213,7 +213,7 @@ impl RunFolder {
             .map(|line| line + "\n")
             .collect();
         replace(&file, &kept)?;
-        let out = fs::OpenOptions::new().append(true).open(&file).map_err(io("open", &file))?;
+        let out = files::OpenOptions::new().append(true).open(&file).map_err(io("open", &file))?;
         Ok(MetricsLog { file, out })
     }
 
@@ -231,7 +231,7 @@ impl RunFolder {
 #[derive(Debug)]
 pub struct MetricsLog {
     file: PathBuf,
-    out: fs::File,
+    out: files::File,
 }
 
 impl MetricsLog {
@@ -288,7 +288,8 @@ mod tests {
         }
         log.append(&Line::new(3, &values(&[("knn", 0.5)]))).unwrap();
         drop(log);
-        fs::write(run.metrics_file(), fs::read_to_string(run.metrics_file()).unwrap() + "{\"iterat").unwrap();
+        files::write(run.metrics_file(), files::read_to_string(run.metrics_file()).unwrap() + "{\"iterat")
+            .unwrap();
         assert_eq!(run.lines().len(), 6);
         assert_eq!(run.lines()[3].values["loss"], None);
         run.metrics_from(3).unwrap();

@@ -1,6 +1,6 @@
 //! The end of a run in one page and one picture, from what its folder holds.
 
-use std::fs;
+use crate::files;
 
 use super::film::frames;
 use super::health::{Level, judge};
@@ -126,7 +126,7 @@ fn film_frames(folder: &RunFolder, kind: Kind) -> Vec<FilmFrame> {
     frames(folder, kind)
         .into_iter()
         .filter_map(|(iteration, path)| {
-            Some(FilmFrame { iteration, label: label.to_owned(), png: fs::read(path).ok()? })
+            Some(FilmFrame { iteration, label: label.to_owned(), png: files::read(path).ok()? })
         })
         .collect()
 }

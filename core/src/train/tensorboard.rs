@@ -4,7 +4,7 @@
 //! data, masked CRC-32C of them) around protocol buffers (event.proto, summary.proto), of which the
 //! handful of fields that are needed are written by hand.
 
-use std::fs::File;
+use crate::files::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -32,11 +32,14 @@ impl TensorboardWriter {
         // Ten digits, so that files sort by time; the fraction and process tell quick restarts apart.
         let seconds = wall_time.max(0.0);
         let nanos = (seconds.fract() * 1e9) as u32;
-        let name =
-            format!("events.out.tfevents.{:010}.dinoscope.{}.{nanos}", seconds as u64, std::process::id());
+        let name = format!(
+            "events.out.tfevents.{:010}.dinoscope.{}.{nanos}",
+            seconds as u64,
+            crate::files::process()
+        );
         let path = folder.join(name);
         let failed = |source| TensorboardError { path: path.display().to_string(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        crate::files::create_dir_all(folder).map_err(failed)?;
         let file = File::create(&path).map_err(failed)?;
         Self::new(BufWriter::new(file), path.display().to_string(), wall_time)
     }
@@ -261,13 +264,13 @@ mod tests {
         let mut writer = TensorboardWriter::create(&deep, 1_700_000_000.25).unwrap();
         writer.scalars(1, 0.0, [("x", 1.0)]).unwrap();
         writer.flush().unwrap();
-        let names: Vec<_> = std::fs::read_dir(&deep).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> = crate::files::read_dir(&deep).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(
             names[0].to_str().unwrap().starts_with("events.out.tfevents.1700000000.dinoscope."),
             "{names:?}"
         );
         let blocked = folder.path().join("file");
-        std::fs::write(&blocked, "").unwrap();
+        crate::files::write(&blocked, "").unwrap();
         let error = TensorboardWriter::create(&blocked, 0.0).unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
     }

@@ -60,8 +60,11 @@ pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
 /// shapes and nobody computes the method's upper bound, which is half again as much as is masked on average.
 pub const MASK_ROWS: usize = 64;
 
-/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says.
+/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says. A browser has none.
 fn workers(recipe: &Recipe) -> usize {
+    if cfg!(target_family = "wasm") {
+        return 0;
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
 }

@@ -4,9 +4,9 @@ use super::pth::{self, Pth};
 use super::safetensors::{self, SafeTensors};
 use super::source::{Entry, ReadSeek, Source};
 use super::{HostTensor, WeightsError};
+use crate::files::{self, File};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,14 @@ pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Option<Vec<u8>>);
 
 /// Open a file, an index of shards, or a folder that holds one of them.
 pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
-    let target = if path.is_dir() { inside(path)? } else { path.to_path_buf() };
+    let target = if files::is_dir(path) { inside(path)? } else { path.to_path_buf() };
     let source: Box<dyn Source> = if target.to_string_lossy().ends_with(".index.json") {
         Box::new(Shards::open(&target)?)
     } else {
         one_file(&target)?
     };
-    let config = target.parent().map(|folder| folder.join("config.json")).filter(|config| config.is_file());
+    let config =
+        target.parent().map(|folder| folder.join("config.json")).filter(|config| files::is_file(config));
     Ok((source, config.map(|config| json_file(&config)).transpose()?))
 }
 
@@ -87,10 +88,10 @@ fn reader<'a>(
 /// The weights inside `folder`.
 fn inside(folder: &Path) -> Result<PathBuf, WeightsError> {
     let name = folder.display().to_string();
-    if let Some(found) = CANDIDATES.iter().map(|c| folder.join(c)).find(|p| p.is_file()) {
+    if let Some(found) = CANDIDATES.iter().map(|c| folder.join(c)).find(|p| files::is_file(p)) {
         return Ok(found);
     }
-    let listing = std::fs::read_dir(folder).map_err(|e| WeightsError::io(&name, "list", e))?;
+    let listing = files::read_dir(folder).map_err(|e| WeightsError::io(&name, "list", e))?;
     let is_weights = |p: &PathBuf| {
         p.extension()
             .and_then(|e| e.to_str())

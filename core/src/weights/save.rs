@@ -3,9 +3,9 @@
 use super::plan::CONFIG_KEY;
 use super::safetensors::{self, Outgoing};
 use super::{Checkpoint, Layout, StateDict, WeightsError, check, hugging_face, official, timm};
+use crate::files::{self, File};
 use crate::model::config::VitConfig;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -30,11 +30,11 @@ pub fn save(
         return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata));
     }
     let json = hugging_face::config_json(config)?;
-    if path.is_file() {
+    if files::is_file(path) {
         let reason = "is a file; a Hugging Face model is a folder, so name one".to_string();
         return Err(WeightsError::Unsupported { file: name, reason });
     }
-    fs::create_dir_all(path).map_err(|e| WeightsError::io(&name, "create", e))?;
+    files::create_dir_all(path).map_err(|e| WeightsError::io(&name, "create", e))?;
     write_atomically(&path.join("model.safetensors"), |out| {
         safetensors::write(out, &mut tensors, &metadata)
     })?;
@@ -132,17 +132,17 @@ pub(super) fn write_atomically(
     beside.push(".tmp");
     let beside = path.with_file_name(beside);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|e| WeightsError::io(&name, "create the folder of", e))?;
+        files::create_dir_all(folder).map_err(|e| WeightsError::io(&name, "create the folder of", e))?;
     }
     let written = (|| {
         let mut out = BufWriter::new(File::create(&beside)?);
         fill(&mut out)?;
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&beside, path)
+        files::rename(&beside, path)
     })();
     written.map_err(|e| {
         // Best effort: the error that matters is the one above.
-        let _ = fs::remove_file(&beside);
+        let _ = files::remove_file(&beside);
         WeightsError::io(&name, "write", e)
     })
 }

@@ -1,7 +1,7 @@
 //! Pictures in a folder and its subfolders, or a single picture file.
 
+use crate::files;
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ struct Entry {
 /// # Errors
 /// When `path` or a folder in it can't be read, or holds no pictures.
 pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let metadata = fs::metadata(path).map_err(|source| read_error(path, source))?;
+    let metadata = files::metadata(path).map_err(|source| read_error(path, source))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -65,7 +65,7 @@ impl FolderSource {
     /// When `path` or a folder in it can't be read, or holds no pictures.
     pub fn open(path: &Path, labels: bool) -> Result<Self, DataError> {
         let files = pictures_in(path)?;
-        let root = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        let root = if files::is_dir(path) { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
         let entries = files
             .iter()
@@ -129,12 +129,12 @@ fn class(path: &Path) -> Option<String> {
 fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     let failed = |source| read_error(folder, source);
     // Each folder once, however many links lead to it, so that links can't lead round in circles.
-    if !seen.insert(folder.canonicalize().map_err(failed)?) {
+    if !seen.insert(files::canonicalize(folder).map_err(failed)?) {
         return Ok(());
     }
     let mut entries =
-        fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
+        files::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+    entries.sort_by_key(files::DirEntry::file_name);
     for entry in entries {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
@@ -142,7 +142,7 @@ fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) ->
         let path = entry.path();
         let mut kind = entry.file_type().map_err(failed)?;
         if kind.is_symlink() {
-            match fs::metadata(&path) {
+            match files::metadata(&path) {
                 Ok(target) => kind = target.file_type(),
                 // A link to nothing.
                 Err(_) => continue,
@@ -177,10 +177,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (red, file) in files.iter().enumerate() {
             let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            files::create_dir_all(path.parent().unwrap()).unwrap();
             match is_picture(&path) {
                 true => image::RgbImage::from_pixel(1, 1, image::Rgb([red as u8, 0, 0])).save(&path).unwrap(),
-                false => fs::write(&path, "no picture").unwrap(),
+                false => files::write(&path, "no picture").unwrap(),
             }
         }
         folder

@@ -1,6 +1,6 @@
 //! IDX files, the format of MNIST and Fashion-MNIST: all pictures in one file, all labels in another.
 
-use std::fs::File;
+use crate::files::{self, File};
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub struct IdxSource {
 impl IdxSource {
     /// Whether a path looks like something for [`IdxSource::open`]: an images file by its name, or a folder with one.
     pub fn recognizes(path: &Path) -> bool {
-        match path.is_dir() {
+        match files::is_dir(path) {
             true => [Split::Train, Split::Test].iter().any(|&split| images_in(path, split).is_some()),
             false => path.file_name().is_some_and(|name| name.to_string_lossy().contains(IMAGES)),
         }
@@ -68,7 +68,7 @@ impl IdxSource {
     /// # Errors
     /// When there are no such files, or one of them can't be read, is damaged or does not fit the other.
     pub fn open(path: &Path, split: Split) -> Result<Self, DataError> {
-        let images = match path.is_dir() {
+        let images = match files::is_dir(path) {
             true => images_in(path, split).ok_or_else(|| {
                 let name = file_name(split);
                 problem(path, format!("there is no {name} or {name}.gz in this folder"))
@@ -141,7 +141,7 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
 fn packed_or_not(plain: &Path) -> Option<PathBuf> {
     let mut packed = plain.as_os_str().to_owned();
     packed.push(".gz");
-    [plain.to_owned(), packed.into()].into_iter().find(|path| path.is_file())
+    [plain.to_owned(), packed.into()].into_iter().find(|path| files::is_file(path))
 }
 
 fn class_names(path: &Path, most: u8) -> Vec<String> {
@@ -209,7 +209,6 @@ fn problem(path: &Path, reason: String) -> DataError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::fs;
     use std::io::Write;
 
     use super::*;
@@ -235,7 +234,7 @@ mod tests {
     fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes) in files {
-            fs::write(folder.path().join(name), bytes).unwrap();
+            files::write(folder.path().join(name), bytes).unwrap();
         }
         folder
     }
@@ -273,10 +272,10 @@ mod tests {
     fn fashion_has_its_own_names_and_labels_may_be_missing() {
         let folder = tempfile::Builder::new().prefix("Fashion-MNIST").tempdir().unwrap();
         let images_file = folder.path().join("train-images-idx3-ubyte");
-        fs::write(&images_file, images()).unwrap();
+        files::write(&images_file, images()).unwrap();
         let unlabelled = IdxSource::open(&images_file, Split::Train).unwrap();
         assert_eq!((unlabelled.label(0), unlabelled.classes().len()), (None, 0));
-        fs::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[2], &[9, 1])).unwrap();
+        files::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[2], &[9, 1])).unwrap();
         let labelled = IdxSource::open(&images_file, Split::Train).unwrap();
         assert_eq!(labelled.classes()[9], "Ankle boot");
     }

@@ -1,0 +1,18 @@
+//! Files by `std::fs`'s names: on the desktop they are that, in a page they lie in memory.
+//!
+//! A page has no disk. Run folders, weights and collections of pictures are paths all the same: [`memory`] answers for
+//! them there. Code that runs in both uses this module in place of `std::fs`, and its [`exists`], [`is_file`] and
+//! [`is_dir`] in place of `Path`'s.
+
+pub mod memory;
+
+#[cfg(not(target_family = "wasm"))]
+mod disk;
+#[cfg(target_family = "wasm")]
+mod page;
+
+#[cfg(not(target_family = "wasm"))]
+pub use disk::*;
+pub use memory::Change;
+#[cfg(target_family = "wasm")]
+pub use page::*;

@@ -58,7 +58,7 @@ fn a_demo_leaves_a_run_and_its_weights_are_used_everywhere() {
             "32",
         ];
         ok(dir.path(), &all);
-        for ending in ["pca.png", "attention.png", "attention-0.png", "npy", "cls.npy"] {
+        for ending in ["pca.png", "attention.png", "attention-0.png", "attention.npy", "npy", "cls.npy"] {
             assert!(dir.path().join(out).join(format!("photo.{ending}")).is_file(), "{out}: {ending}");
         }
         let picture = image::open(dir.path().join(out).join("photo.pca.png")).unwrap();

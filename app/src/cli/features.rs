@@ -34,7 +34,8 @@ pub struct Arguments {
     /// NAME.attention.png and NAME.attention-HEAD.png: where a token of the last block looks.
     #[arg(long)]
     attention: bool,
-    /// NAME.npy [rows, cols, dim] and NAME.cls.npy [dim]: features after the final norm.
+    /// NAME.npy [rows, cols, dim] and NAME.cls.npy [dim]: features after the final norm. With --attention also
+    /// NAME.attention.npy [heads, rows, cols].
     #[arg(long)]
     npy: bool,
     /// NAME.similarity.png: how similar every patch of every picture is to the patch ROW,COL of the first.
@@ -205,6 +206,9 @@ fn write_attention(
         Ok(write_png(&subject.file(ending), &picture)?)
     };
     draw(&maps.mean, "attention.png")?;
+    if arguments.npy {
+        npy::write(&subject.file("attention.npy"), &[maps.heads.len(), rows, cols], &maps.heads.concat())?;
+    }
     for (head, map) in maps.heads.iter().enumerate() {
         draw(map, &format!("attention-{head}.png"))?;
     }

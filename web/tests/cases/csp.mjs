@@ -28,7 +28,8 @@ export async function run({ root, dist, check, serve, open }) {
     const state = await settled(page);
     check(`${how}: the page works`, state === 'ready', state);
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
-    const found = [...(await violations()), ...said];
+    const before = await violations();
+    const found = [...before, ...said];
     check(`${how}: nothing is refused`, found.length === 0, found);
     // That the browser would have told.
     await page.evaluate(() => {
@@ -36,7 +37,7 @@ export async function run({ root, dist, check, serve, open }) {
       script.textContent = 'window.intruded = true';
       document.body.append(script);
     });
-    const told = await until(violations, (list) => list.length > found.length, 'the refusal of a foreign script');
+    const told = await until(violations, (list) => list.length > before.length, 'the refusal of a foreign script');
     const intruded = await page.evaluate(() => window.intruded === true);
     check(`${how}: a foreign script is refused`, !intruded && /script-src/.test(told.at(-1)), told);
   }

@@ -46,6 +46,8 @@ async function visits(folder, check, serve, open) {
   check('below its folder nothing is asked for elsewhere', stray.length === 0, stray);
 
   await server.close();
+  // What the browser keeps by itself for a while would hide what the page does not keep.
+  await (await context.newCDPSession(page)).send('Network.clearBrowserCache');
   const reached = await page.evaluate(() => fetch('not-kept').then(() => true, () => false));
   check('the server is gone', reached === false);
   errors.length = 0;
@@ -69,6 +71,7 @@ async function visits(folder, check, serve, open) {
   const loaded = back.requests.filter((request) => request.path.endsWith('.wasm'));
   check('what has not changed is not loaded again', loaded.length === 0, loaded);
   await back.close();
+  await (await context.newCDPSession(next)).send('Network.clearBrowserCache');
   await next.reload();
   check('the new version without a server', (await settled(next)) === 'ready' && (await next.title()) === 'Dinoscope anew');
 }

@@ -40,7 +40,7 @@ export async function tab(browser, options = {}) {
   page.setDefaultNavigationTimeout(HANGS);
   /** @type {string[]} */
   const errors = [];
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('console', (message) => message.type() === 'error' && errors.push(`${message.text()} (${message.location().url})`));
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('crash', () => errors.push('the page crashed'));
   return { page, context, errors };

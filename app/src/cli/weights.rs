@@ -33,7 +33,8 @@ pub enum Command {
         /// Whose names to write.
         #[arg(long, value_enum)]
         to: To,
-        /// onnx: the pictures that the model takes: free, a side in pixels such as 224, or HEIGHTxWIDTH [default: free].
+        /// onnx: the pictures that the model takes: free, a side in pixels such as 224, or height and width as in
+        /// 224x448 [default: free].
         #[arg(long)]
         size: Option<onnx::Size>,
     },

@@ -41,7 +41,7 @@ const MAX_SIDE: usize = 1 << 14;
 impl FromStr for Size {
     type Err = String;
 
-    /// `free`, `224`, or `HEIGHTxWIDTH`.
+    /// `free`, a side in pixels, or height and width as in `224x448`.
     fn from_str(text: &str) -> Result<Self, String> {
         let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
         let fixed = match text.split_once('x') {
@@ -52,7 +52,7 @@ impl FromStr for Size {
             _ if text == "free" => Ok(Self::Free),
             Some((height, width)) => Ok(Self::Fixed { height, width }),
             None => Err(format!(
-                "expected free, a side in pixels such as 224, or HEIGHTxWIDTH such as 224x448; up to {MAX_SIDE}"
+                "expected free, a side in pixels such as 224, or height and width such as 224x448; up to {MAX_SIDE}"
             )),
         }
     }

@@ -41,6 +41,10 @@ fn a_demo_leaves_a_run_and_its_weights_are_used_everywhere() {
     ok(dir.path(), &["weights", "convert", "demo", "hf", "--to", "hugging-face"]);
     ok(dir.path(), &["weights", "convert", "hf", "back.safetensors", "--to", "official"]);
     ok(dir.path(), &["weights", "convert", "demo", "timm.safetensors", "--to", "timm"]);
+    ok(dir.path(), &["weights", "convert", "demo", "hf/onnx/model.onnx", "--to", "onnx"]);
+    let written = std::fs::metadata(dir.path().join("hf/onnx/model.onnx")).unwrap().len();
+    let numbers = 4 * inspected["parameters"].as_u64().unwrap();
+    assert!((numbers..2 * numbers).contains(&written), "{written} bytes for {numbers} of numbers");
 
     write_png(&dir.path().join("photo.png"), &scenes::draw(9, 1, 90).picture).unwrap();
     let mut features = Vec::new();
@@ -99,7 +103,7 @@ fn mistakes_end_with_status_2_and_say_what_to_do() {
     std::fs::write(dir.path().join("bad.toml"), "[train]\nbach = 3\n").unwrap();
     std::fs::write(dir.path().join("text.pth"), "no weights").unwrap();
     std::fs::write(dir.path().join("photo.png"), "no picture").unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["train", "huge"], "presets are nano"),
         (&["train", "bad.toml"], "fields of train are"),
         (&["train", "nano", "--set", "train.batch=0"], "allowed is 1 to"),
@@ -108,6 +112,8 @@ fn mistakes_end_with_status_2_and_say_what_to_do() {
         (&["train", "--out", "nowhere", "--resume"], "without --resume"),
         (&["weights", "inspect", "text.pth"], "text.pth"),
         (&["weights", "inspect", "absent.pth"], "does not exist"),
+        (&["weights", "convert", "text.pth", "a.onnx", "--to", "onnx", "--size", "wide"], "224x448"),
+        (&["weights", "convert", "text.pth", "a", "--to", "timm", "--size", "224"], "--to onnx"),
         (&["features", "photo.png", "--weights", "dinov2_vits14", "--out", "o"], "weights pull"),
     ];
     for (arguments, wanted) in cases {

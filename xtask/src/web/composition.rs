@@ -14,9 +14,9 @@ const ROWS: usize = 24;
 /// When `wasm` is no wasm.
 pub fn table(wasm: &[u8]) -> Result<String> {
     let Program { bodies, names, imported, data } = Program::read(wasm)?;
-    let mut crates: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut crates: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (at, size) in bodies.iter().enumerate() {
-        let name = names.get(&(imported + at as u64)).map_or("", |name| owner(name));
+        let name = names.get(&(imported + at as u64)).map(|name| owner(name)).unwrap_or_default();
         let (bytes, functions) = crates.entry(name).or_default();
         *bytes += size;
         *functions += 1;
@@ -24,25 +24,48 @@ pub fn table(wasm: &[u8]) -> Result<String> {
     let mut rows: Vec<_> = crates.into_iter().collect();
     rows.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
     let rest = rows.split_off(rows.len().min(ROWS));
-    let sum =
-        |rows: &[(&str, (u64, u64))]| rows.iter().fold((0, 0), |sum, row| (sum.0 + row.1.0, sum.1 + row.1.1));
+    let sum = |rows: &[(String, (u64, u64))]| {
+        rows.iter().fold((0, 0), |sum, row| (sum.0 + row.1.0, sum.1 + row.1.1))
+    };
     let all = sum(&[rows.as_slice(), &rest].concat());
-    rows.extend([("all others", sum(&rest)), ("all code", all), ("data", (data, 0))]);
+    let last = [("all others", sum(&rest)), ("all code", all), ("data", (data, 0))];
+    rows.extend(last.map(|(name, row)| (name.to_owned(), row)));
     let mut text = format!("{:>10} {:>10}  crate, before compression\n", "kB", "functions");
     for (name, (bytes, functions)) in rows {
-        let name = if name.is_empty() { "(no name)" } else { name };
+        let name = if name.is_empty() { "(no name)" } else { name.as_str() };
         let _ = writeln!(text, "{:>10.1} {functions:>10}  {name}", bytes as f64 / 1e3);
     }
     Ok(text)
 }
 
 /// The crate that a function's name begins with: `<egui::Ui as …>::add` belongs to egui.
-fn owner(name: &str) -> &str {
-    let name = name.trim_start_matches(['<', '&', '*', '[', '(']);
+fn owner(name: &str) -> String {
+    let first = if let Some(mangled) = name.strip_prefix("_ZN") {
+        counted(mangled).map(|first| {
+            let words =
+                [("$LT$", "<"), ("$RF$", "&"), ("$BP$", "*"), ("$u20$", " "), ("$u7b$", "{"), ("..", "::")];
+            words
+                .iter()
+                .fold(first.trim_start_matches('_').to_owned(), |name, (from, to)| name.replace(from, to))
+        })
+    } else {
+        // Of the newer kind: a crate is `Cs`, a number, `_`, and its counted name.
+        let crates = name.strip_prefix("_R").and_then(|mangled| mangled.split_once("Cs"));
+        crates.and_then(|(_, after)| counted(after.split_once('_')?.1).map(str::to_owned))
+    };
+    let first = first.unwrap_or_else(|| name.to_owned());
+    let name = first.trim_start_matches(['<', '&', '*', '[', '(']);
     let name =
         ["mut ", "const ", "dyn "].iter().fold(name, |name, word| name.strip_prefix(word).unwrap_or(name));
     let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-    &name[..end]
+    name[..end].to_owned()
+}
+
+/// `4core3ptr…` gives `core`.
+fn counted(mangled: &str) -> Option<&str> {
+    let digits = mangled.find(|c: char| !c.is_ascii_digit())?;
+    let (count, rest) = mangled.split_at(digits);
+    rest.get(..count.parse().ok()?)
 }
 
 /// What is read of a program.
@@ -194,5 +217,8 @@ mod tests {
         assert_eq!(owner("<&mut egui::Ui as core::fmt::Debug>::fmt"), "egui");
         assert_eq!(owner("core::ptr::drop_in_place::<burn::X>"), "core");
         assert_eq!(owner("memcpy"), "memcpy");
+        assert_eq!(owner("_ZN4core3ptr13drop_in_place17h0123456789abcdefE"), "core");
+        assert_eq!(owner("_ZN40_$LT$egui..Ui$u20$as$u20$core..fmt..Debug$GT$3fmtE"), "egui");
+        assert_eq!(owner("_RNvNtCs1234_4core3ptr4read"), "core");
     }
 }

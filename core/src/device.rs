@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::Device;
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::DeviceKind;
 use serde::Serialize;
 
 /// What a person may ask for: `auto`, `gpu:N` or `cpu`.
@@ -58,6 +60,9 @@ pub enum DeviceError {
         /// What burn said.
         reason: String,
     },
+    /// The browser gives no GPU.
+    #[error("WebGPU did not start: {0}")]
+    Browser(String),
     /// No adapter has that number.
     #[error("there is no adapter gpu:{index}: this machine has {found}; `dinoscope devices` lists them")]
     Missing {
@@ -96,8 +101,37 @@ pub struct Adapter {
     select: Option<DeviceKind>,
 }
 
-#[cfg(not(target_family = "wasm"))]
 impl Adapter {
+    /// What an adapter says about itself.
+    fn describe(adapter: &wgpu::Adapter, kind: &'static str) -> Self {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        Self {
+            index: 0,
+            name: info.name,
+            kind,
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            max_buffer: limits.max_buffer_size,
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_workgroup: limits.max_compute_invocations_per_workgroup,
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            #[cfg(not(target_family = "wasm"))]
+            select: None,
+        }
+    }
+
+    /// The adapter that a browser has chosen: it does not say of what kind it is, only whether a program acts as one.
+    pub fn of_browser(adapter: &wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        let said = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
+        let software = ["swiftshader", "llvmpipe", "software", "warp"].iter().any(|word| said.contains(word));
+        let kind =
+            if software || info.device_type == wgpu::DeviceType::Cpu { "software" } else { "integrated" };
+        let name = if info.name.is_empty() { "GPU".to_owned() } else { info.name };
+        Self { name, ..Self::describe(adapter, kind) }
+    }
+
     /// Whether it is a GPU and no program that acts as one.
     pub fn is_hardware(&self) -> bool {
         matches!(self.kind, "discrete" | "integrated" | "virtual")
@@ -118,6 +152,8 @@ pub struct Chosen {
     pub name: String,
     /// A sentence for the person, for instance that there is no GPU.
     pub note: Option<String>,
+    /// Whether it is a GPU, or a program that acts as one.
+    pub gpu: bool,
 }
 
 /// All adapters of this machine, in the order that `gpu:N` counts them.
@@ -132,33 +168,18 @@ pub fn adapters() -> Vec<Adapter> {
     let mut seen = [0usize; 3];
     let mut list: Vec<Adapter> = Vec::new();
     for adapter in found {
-        let info = adapter.get_info();
-        let limits = adapter.limits();
-        let features = adapter.features();
         let mut next = |slot: usize| {
             seen[slot] += 1;
             seen[slot] - 1
         };
-        let (kind, select) = match info.device_type {
+        let (kind, select) = match adapter.get_info().device_type {
             wgpu::DeviceType::DiscreteGpu => ("discrete", Some(DeviceKind::DiscreteGpu(next(0)))),
             wgpu::DeviceType::IntegratedGpu => ("integrated", Some(DeviceKind::IntegratedGpu(next(1)))),
             wgpu::DeviceType::VirtualGpu => ("virtual", Some(DeviceKind::VirtualGpu(next(2)))),
             wgpu::DeviceType::Cpu => ("software", Some(DeviceKind::Cpu)),
             wgpu::DeviceType::Other => ("other", None),
         };
-        list.push(Adapter {
-            index: 0,
-            name: info.name,
-            kind,
-            backend: info.backend.to_string(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-            max_buffer: limits.max_buffer_size,
-            max_binding: limits.max_storage_buffer_binding_size,
-            max_workgroup: limits.max_compute_invocations_per_workgroup,
-            f16: features.contains(wgpu::Features::SHADER_F16),
-            subgroups: features.contains(wgpu::Features::SUBGROUP),
-            select,
-        });
+        list.push(Adapter { select, ..Adapter::describe(&adapter, kind) });
     }
     let rank = |kind: &str| {
         ["discrete", "integrated", "virtual", "other", "software"].iter().position(|k| *k == kind)
@@ -166,6 +187,36 @@ pub fn adapters() -> Vec<Adapter> {
     list.sort_by_key(|a| rank(a.kind));
     list.iter_mut().enumerate().for_each(|(i, a)| a.index = i);
     list
+}
+
+/// A page knows no adapter but the one that draws it.
+#[cfg(target_family = "wasm")]
+pub fn adapters() -> Vec<Adapter> {
+    Vec::new()
+}
+
+/// Turns a choice into a device.
+///
+/// # Errors
+/// A GPU has to be opened by who draws, or with [`browser_gpu`].
+#[cfg(target_family = "wasm")]
+pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
+    match choice {
+        DeviceChoice::Cpu | DeviceChoice::Auto => Ok(cpu(None)),
+        DeviceChoice::Gpu(_) => Err(DeviceError::Browser("this browser offers no GPU".to_owned())),
+    }
+}
+
+/// Opens the browser's GPU, for instance in a worker, which shares no device with the page.
+///
+/// # Errors
+/// There is no WebGPU, or no adapter.
+#[cfg(target_family = "wasm")]
+pub async fn browser_gpu() -> Result<Chosen, DeviceError> {
+    let opened = Device::wgpu_options().init_with_setup_async().await;
+    let (device, setup) = opened.map_err(|error| DeviceError::Browser(error.to_string()))?;
+    let adapter = Adapter::of_browser(&setup.adapter);
+    Ok(Chosen { device, name: format!("{} (WebGPU)", adapter.name), note: None, gpu: true })
 }
 
 /// Turns a choice into a device.
@@ -208,7 +259,7 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
 fn gpu(adapter: &Adapter) -> Chosen {
     let name = format!("{} ({})", adapter.name, adapter.backend);
     let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
-    Chosen { device: Device::wgpu(kind), name, note: None }
+    Chosen { device: Device::wgpu(kind), name, note: None, gpu: true }
 }
 
 /// A GPU that something else has opened already, usually to draw with it: its buffers can then be drawn as they are.
@@ -217,7 +268,6 @@ fn gpu(adapter: &Adapter) -> Chosen {
 ///
 /// # Errors
 /// When burn can't compute on it.
-#[cfg(not(target_family = "wasm"))]
 pub fn shared(
     instance: wgpu::Instance,
     adapter: wgpu::Adapter,
@@ -230,7 +280,7 @@ pub fn shared(
     let device = Device::wgpu_options().setup(setup).init();
     let device =
         device.map_err(|error| DeviceError::Share { name: name.clone(), reason: error.to_string() })?;
-    Ok(Chosen { device, name, note: None })
+    Ok(Chosen { device, name, note: None, gpu: true })
 }
 
 /// What a panic said.
@@ -247,7 +297,11 @@ pub fn cpu(note: Option<String>) -> Chosen {
     keep_memory();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let plural = if threads == 1 { "" } else { "s" };
-    Chosen { device: Device::flex(), name: format!("CPU ({threads} thread{plural})"), note }
+    let name = match cfg!(target_family = "wasm") {
+        true => "CPU (WebAssembly)".to_owned(),
+        false => format!("CPU ({threads} thread{plural})"),
+    };
+    Chosen { device: Device::flex(), name, note, gpu: false }
 }
 
 /// Asks the C library to keep the memory that tensors give back.

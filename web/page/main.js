@@ -1,98 +1,76 @@
-// Loads the program, lets it take its first look and says what came out.
+// Loads the program and the starter weights, shows how far that is, and gives the page to the studio.
 
-import init, { look } from './pkg/dinoscope_web.js';
+import init, { arrived, glance, hidden, place, start, trouble, widgets } from './pkg/dinoscope_web.js';
+import { findGpu } from './gpu.js';
+import { Host } from './host.js';
+import { load } from './load.js';
+import { note, progress, ready, stopped } from './screens.js';
+import { listen } from './arrivals.js';
 
-const element = (id) => document.getElementById(id);
+const PROGRAM = new URL('./pkg/dinoscope_web_bg.wasm', import.meta.url);
+const STARTER = new URL('./weights/starter.safetensors', import.meta.url);
 
-/** Difference to the CPU backend up to which two devices count as equal. */
-const CLOSE = 1e-3;
-
-/** Why this browser gives no GPU, or null and the adapter's own description of itself. */
-async function findGpu() {
-  if (!window.isSecureContext) {
-    return { reason: 'Browsers allow WebGPU only on pages opened through https or on localhost.' };
-  }
-  if (!navigator.gpu) {
-    return { reason: 'This browser has no WebGPU, or it is switched off.' };
-  }
-  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  if (!adapter) {
-    return { reason: 'This browser knows WebGPU, but offers no graphics adapter for it.' };
-  }
-  const { description, vendor, architecture } = adapter.info ?? {};
-  return { reason: null, name: description || [vendor, architecture].filter(Boolean).join(' ') };
+/** What the page's address asks for; see `Wishes` in app/src/tab/window.rs. */
+function wishes() {
+  const asked = new URLSearchParams(location.search);
+  return {
+    image: asked.getAll('image').map(absolute),
+    weights: absolute(asked.get('weights')),
+    view: asked.get('view'),
+    device: asked.get('device'),
+  };
 }
 
-/** With a space that does not break. */
-const ms = (time) => `${time < 10 ? time.toFixed(1) : Math.round(time)}\u00a0ms`;
-
-const shape = (sizes) => `[${sizes.join(', ')}]`;
-
-/** 3e-6 rather than 0.0000029802322387695312. */
-const small = (value) => (value === null ? 'no number' : value === 0 ? '0' : value.toExponential(0));
-
-function sentence(report, adapter) {
-  const model = `ViT ${report.side} px / ${report.patch} px patches, ${report.blocks} blocks`;
-  const features = `${model}: features ${shape(report.shape)}`;
-  const { gpu } = report;
-  if (!gpu) {
-    return `${features} on the CPU in ${ms(report.cpu_ms)}`;
-  }
-  const verdict = gpu.finite && gpu.difference !== null && gpu.difference < CLOSE
-    ? `equals the CPU backend within ${small(gpu.difference)}`
-    : `differs from the CPU backend by ${small(gpu.difference)}: this browser or its driver computes wrongly`;
-  return `${features} on ${adapter} in ${ms(gpu.ms)}; ${verdict}`;
-}
-
-function facts(report, adapter) {
-  const { gpu } = report;
-  const rows = [['Features', `${shape(report.shape)}: batch, tokens, width`],
-    ['Weights', `${report.parameters.toLocaleString('en')} random values`]];
-  if (gpu) {
-    rows.push(['Adapter', adapter]);
-    rows.push(['WebGPU', `${ms(gpu.ms)}, the first time ${ms(gpu.first_ms)}`]);
-  }
-  rows.push(['CPU', ms(report.cpu_ms)]);
-  if (gpu) {
-    rows.push(['Largest difference', small(gpu.difference), gpu.difference !== null && gpu.difference < CLOSE]);
-  }
-  for (const [name, value, good] of rows) {
-    const term = document.createElement('dt');
-    const detail = document.createElement('dd');
-    term.textContent = name;
-    detail.textContent = value;
-    detail.classList.toggle('good', good === true);
-    element('facts').append(term, detail);
-  }
-  element('facts').hidden = false;
-}
-
-function advise(reason) {
-  element('reason').textContent = `${reason} Features were computed on the CPU instead.`;
-  element('advice').hidden = false;
-}
-
-function finish(state, text) {
-  element('sentence').textContent = text;
-  document.body.dataset.state = state;
+/** An address as seen from this page; names of released models stay names. */
+function absolute(address) {
+  const isAddress = address && /[./]/.test(address);
+  return isAddress ? new URL(address, document.baseURI).href : address;
 }
 
 async function main() {
-  await init();
-  const found = await findGpu();
-  element('sentence').textContent = 'Computing features…';
-  const report = JSON.parse(await look(found.reason === null));
-  const adapter = report.gpu?.adapter || found.name || 'this GPU';
-  const reason = found.reason ?? (report.gpu_error && `WebGPU did not start (${report.gpu_error}).`);
-  if (reason) {
-    advise(reason);
+  const parts = { program: 0, weights: 0 };
+  const hear = (name) => (done) => {
+    parts[name] = done;
+    progress(parts.program + parts.weights);
+  };
+  const gpu = findGpu();
+  const starter = load(STARTER, hear('weights')).then((response) => response.arrayBuffer());
+  const module = await load(PROGRAM, hear('program')).then((response) => WebAssembly.compileStreaming(response));
+  await init({ module_or_path: module });
+  place('/starter.safetensors', new Uint8Array(await starter));
+
+  const host = new Host(module, { arrived, trouble });
+  const { reason } = await gpu;
+  const asked = wishes();
+  const begin = (webgpu) => start(host, host.canvas(), JSON.stringify(asked), webgpu);
+  let why = asked.device === 'cpu' ? null : reason;
+  try {
+    await begin(!reason && asked.device !== 'cpu');
+  } catch (error) {
+    if (reason || asked.device === 'cpu') {
+      throw new Error(`Neither WebGPU nor WebGL draws here. ${reason ?? ''} ${error.message ?? error}`);
+    }
+    why = `WebGPU did not start (${error.message ?? error}).`;
+    host.freshCanvas();
+    await begin(false);
   }
-  facts(report, adapter);
-  document.body.dataset.report = JSON.stringify(report);
-  finish('ready', sentence(report, adapter));
+  if (why) {
+    note(why);
+  }
+  listen(host);
+  document.addEventListener('visibilitychange', () => hidden(document.hidden));
+  // For tests, and for who is curious.
+  window.dinoscope = {
+    state: () => JSON.parse(glance()),
+    widgets: () => JSON.parse(widgets()),
+  };
+  ready();
 }
 
 main().catch((error) => {
-  console.error(error);
-  finish('failed', `This page stopped: ${error?.message ?? error}. The browser's console says more.`);
+  stopped(String(error?.message ?? error));
 });
+
+if ('serviceWorker' in navigator && window.isSecureContext) {
+  navigator.serviceWorker.register('sw.js').catch((error) => console.warn(`not kept for offline use: ${error}`));
+}

@@ -1,37 +1,106 @@
 //! The functions that the page's JavaScript sees.
 
+use dinoscope::tab::files::{Given, arrived as take};
+use dinoscope::tab::host::{Host, Page};
+use dinoscope::tab::office::Office;
+use dinoscope::tab::{inspect, window};
+use dinoscope_core::files;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use crate::{look, programs};
+use crate::programs;
 
-#[wasm_bindgen]
-extern "C" {
-    /// Milliseconds since the page was opened.
-    #[wasm_bindgen(js_namespace = performance)]
-    fn now() -> f64;
-}
-
-/// Runs once, when the page has loaded the program: panics go to the console with their place in the source.
+/// Runs once, when the page or a worker has loaded the program: panics go to the console with their place in the source.
 #[wasm_bindgen(start)]
-pub fn start() {
+pub fn begin() {
     console_error_panic_hook::set_once();
 }
 
-/// Computes features of a small picture, on the GPU too if `gpu`, and compares; a [`look::Report`] as JSON.
+/// Puts a file into the studio's file system.
 ///
 /// # Errors
-/// Throws when the CPU cannot compute. What goes wrong on the GPU is in the report.
+/// Throws where it can't lie.
 #[wasm_bindgen]
-pub async fn look(gpu: bool) -> Result<String, JsError> {
-    let report = look::look(gpu, now).await?;
-    Ok(serde_json::to_string(&report)?)
+pub fn place(path: &str, bytes: &[u8]) -> Result<(), JsError> {
+    Ok(files::write(path, bytes)?)
+}
+
+/// Draws the studio on a canvas. `wishes` is a [`window::Wishes`] as JSON.
+///
+/// # Errors
+/// Throws when the canvas can't be drawn on that way.
+#[wasm_bindgen]
+pub async fn start(
+    host: Host,
+    canvas: web_sys::HtmlCanvasElement,
+    wishes: String,
+    webgpu: bool,
+) -> Result<(), JsError> {
+    let wishes = serde_json::from_str(&wishes)?;
+    window::start(host, canvas, wishes, webgpu).await.map_err(|reason| JsError::new(&reason))
+}
+
+/// Files were dropped, pasted, or `chosen` in a dialog. `contents` has nothing for those that stay in the browser.
+#[wasm_bindgen]
+pub fn arrived(chosen: bool, roots: Vec<String>, paths: Vec<String>, sizes: Vec<f64>, contents: Array) {
+    let given = paths.into_iter().zip(sizes).zip(contents.iter()).map(|((path, size), content)| Given {
+        path: path.into(),
+        size: size as u64,
+        content: content.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()),
+    });
+    take(chosen, roots.into_iter().map(Into::into).collect(), given.collect());
+}
+
+/// Something went wrong in the page's JavaScript that a person should know.
+#[wasm_bindgen]
+pub fn trouble(text: String) {
+    window::with(|studio| studio.tell_trouble(text));
+}
+
+/// The page is hidden, or seen again.
+#[wasm_bindgen]
+pub fn hidden(hidden: bool) {
+    window::with(|studio| studio.hidden(hidden));
+}
+
+/// How everything stands, as JSON.
+#[wasm_bindgen]
+pub fn glance() -> String {
+    let mut said = serde_json::Value::Null;
+    window::with(|studio| said = studio.glance());
+    said.to_string()
+}
+
+/// What is drawn on the canvas, as JSON: see [`inspect::Widget`].
+#[wasm_bindgen]
+pub fn widgets() -> String {
+    let drawn = window::context().map(|ctx| inspect::drawn(&ctx));
+    serde_json::to_string(&drawn.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Compares the GPU programs with their CPU twins: a list of [`programs::Row`] as JSON.
 ///
 /// # Errors
 /// Throws when there is no WebGPU or a program can't run.
-#[wasm_bindgen]
-pub async fn programs() -> Result<String, JsError> {
+#[wasm_bindgen(js_name = programs)]
+pub async fn compare_programs() -> Result<String, JsError> {
     Ok(serde_json::to_string(&programs::programs().await?)?)
+}
+
+/// A worker, from the inside.
+#[wasm_bindgen]
+pub struct Worker(Office);
+
+/// Works for the page.
+#[wasm_bindgen]
+pub fn office(page: Page) -> Worker {
+    Worker(Office::new(page))
+}
+
+#[wasm_bindgen]
+impl Worker {
+    /// Takes a message of the page's.
+    pub fn hear(&self, message: &[u8]) {
+        self.0.hear(message);
+    }
 }

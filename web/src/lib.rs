@@ -1,8 +1,9 @@
-//! Dinoscope in a browser tab: what the page calls, compiled to WebAssembly.
+//! Dinoscope in a browser tab: what the page and its workers call, compiled to WebAssembly.
 //!
-//! The page itself is in `page/`, its test in `tests/`; `cargo xtask web` puts them together.
+//! The studio is `dinoscope::tab`, the page itself is in `page/`, its tests in `tests/`; `cargo xtask web` puts them
+//! together.
+#![cfg_attr(target_family = "wasm", deny(warnings))]
 
 #[cfg(target_family = "wasm")]
 mod bindings;
-pub mod look;
 pub mod programs;

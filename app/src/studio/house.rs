@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use dinoscope_core::device::{self, Adapter, Chosen, DeviceChoice};
 
 use super::Beginning;
+use super::hands::Wake;
 use super::platform::Dialogs;
 use super::remembered::Remembered;
 use super::toasts::Toasts;
@@ -65,7 +66,7 @@ pub struct House {
     /// Choosing files.
     pub dialogs: Rc<Dialogs>,
     /// Draws the window again; from any thread.
-    pub wake: Arc<dyn Fn() + Send + Sync>,
+    pub wake: Wake,
     /// Whether the About panel is open.
     pub about: bool,
     /// Whether nothing is remembered.
@@ -76,14 +77,21 @@ pub struct House {
     pub device_changed: bool,
 }
 
+/// What can compute beside the processor.
+#[cfg(not(target_family = "wasm"))]
+fn adapters(_: &Drawing) -> Vec<Adapter> {
+    device::adapters()
+}
+
+/// What can compute beside the processor: the GPU that the browser has given the page, if it has.
+#[cfg(target_family = "wasm")]
+fn adapters(drawing: &Drawing) -> Vec<Adapter> {
+    drawing.gpu.iter().map(|gpu| Adapter::of_browser(&gpu.adapter)).collect()
+}
+
 impl House {
     /// Looks at the machine and opens what computes.
-    pub fn new(
-        ctx: &egui::Context,
-        drawing: Drawing,
-        beginning: &Beginning,
-        wake: Arc<dyn Fn() + Send + Sync>,
-    ) -> Self {
+    pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: &Beginning, wake: Wake) -> Self {
         let path = (!beginning.fresh).then(super::platform::settings_file).flatten();
         let remembered = Remembered::open(path);
         if !beginning.fresh {
@@ -97,7 +105,7 @@ impl House {
             .device
             .or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
         let mut devices = Devices {
-            adapters: device::adapters(),
+            adapters: adapters(&drawing),
             choice: DeviceChoice::Cpu,
             chosen: device::cpu(None),
             draws: false,
@@ -149,11 +157,6 @@ impl House {
             self.remembered.set("theme", &theme);
         }
     }
-
-    /// Writes what is remembered.
-    pub fn closed(&mut self) {
-        self.remembered.save();
-    }
 }
 
 impl Devices {
@@ -163,9 +166,10 @@ impl Devices {
     }
 
     /// What a run computes on. Where the chosen GPU draws as well, the run gets a device of its own on it: a device has
-    /// one queue, and a frame that shares it would wait for every step that was submitted before.
+    /// one queue, and a frame that shares it would wait for every step that was submitted before. In a page it is the
+    /// worker that opens it.
     pub fn for_training(&self) -> Chosen {
-        if !self.draws {
+        if !self.draws || cfg!(target_family = "wasm") {
             return self.chosen.clone();
         }
         match device::choose(self.choice) {
@@ -189,6 +193,7 @@ impl Devices {
     fn choose(&mut self, choice: DeviceChoice, drawing: &Drawing) -> Result<(), String> {
         let wanted = self.adapter(choice);
         let draws = match (&drawing.gpu, wanted) {
+            (Some(_), Some(_)) if cfg!(target_family = "wasm") => true,
             (Some(gpu), Some(wanted)) => wanted.is(&gpu.adapter.get_info()),
             _ => false,
         };

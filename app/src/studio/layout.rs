@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::explore::Explore;
 use super::house::House;
+use super::phone::{self, Phone};
 use super::remembered::Remembered;
 use super::theme;
 use super::train::Train;
@@ -66,6 +67,7 @@ pub struct Layout {
     train: Tree<Pane>,
     /// Shares that were set last, in place of the first ones, because the window is narrow.
     narrow: [Option<[f32; 3]>; 2],
+    phone: Phone,
 }
 
 /// Three columns: the outer ones need some width, however small the window is.
@@ -186,6 +188,7 @@ impl Layout {
             explore: tree("explore tiles", explore_tree()),
             train: tree("train tiles", train_tree()),
             narrow: [None; 2],
+            phone: Phone::default(),
         }
     }
 
@@ -240,13 +243,17 @@ impl Layout {
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).window);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             let width = ui.available_width();
+            let mut rooms = Rooms { house, explore, train };
+            if width < phone::WIDEST {
+                self.phone.ui(ui, self.workspace, |ui, pane| rooms.draw(ui, pane));
+                return;
+            }
             let (columns, side) = match self.workspace {
                 Workspace::Explore => (&EXPLORE, 0),
                 Workspace::Train => (&TRAIN, 1),
             };
             let narrow = self.narrow[side];
             self.narrow[side] = columns.fit(self.tree(), narrow, width);
-            let mut rooms = Rooms { house, explore, train };
             self.tree().ui(&mut rooms, ui);
         });
     }
@@ -262,9 +269,9 @@ struct Rooms<'a> {
     train: &'a mut Train,
 }
 
-impl Behavior<Pane> for Rooms<'_> {
-    fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut Pane) -> UiResponse {
-        let margin = if *pane == Pane::Picture { 0 } else { MARGIN };
+impl Rooms<'_> {
+    fn draw(&mut self, ui: &mut egui::Ui, pane: Pane) {
+        let margin = if pane == Pane::Picture { 0 } else { MARGIN };
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).panel).inner_margin(margin);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
@@ -279,6 +286,12 @@ impl Behavior<Pane> for Rooms<'_> {
                 Pane::Log => super::log::ui(ui),
             }
         });
+    }
+}
+
+impl Behavior<Pane> for Rooms<'_> {
+    fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut Pane) -> UiResponse {
+        self.draw(ui, *pane);
         UiResponse::None
     }
 

@@ -3,10 +3,13 @@
 //! It holds no science: it asks [`dinoscope_core::explore`] and [`dinoscope_core::engine`], and shows what they say.
 
 pub mod about;
+pub mod camera;
 pub mod explore;
+pub mod hands;
 pub mod house;
 pub mod layout;
 pub mod log;
+pub mod phone;
 pub mod platform;
 pub mod remembered;
 pub mod theme;
@@ -15,8 +18,10 @@ pub mod top_bar;
 pub mod train;
 pub mod widgets;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use dinoscope_core::train::archive;
 use explore::Explore;
 use house::{Drawing, House};
 use layout::{Layout, Workspace};
@@ -40,7 +45,7 @@ pub struct Beginning {
     /// `auto`, `gpu:N` or `cpu`; what was remembered without.
     pub device: Option<dinoscope_core::device::DeviceChoice>,
     /// Pictures and folders to open.
-    pub pictures: Vec<std::path::PathBuf>,
+    pub pictures: Vec<PathBuf>,
     /// A model in place of the starter weights.
     pub weights: Option<dinoscope_core::explore::ModelSource>,
     /// What to show of the first picture.
@@ -50,7 +55,7 @@ pub struct Beginning {
     /// A run that starts at once.
     pub train: Option<train::Order>,
     /// A run to show.
-    pub run: Option<std::path::PathBuf>,
+    pub run: Option<PathBuf>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
     /// Remembers nothing and starts from nothing remembered: for screenshots and tests.
@@ -69,7 +74,7 @@ impl Studio {
     /// A studio that `drawing` draws.
     pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: Beginning) -> Self {
         theme::install(ctx);
-        let wake: Arc<dyn Fn() + Send + Sync> = {
+        let wake: hands::Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())
         };
@@ -96,6 +101,19 @@ impl Studio {
         self.house.drawing_lost.lock().is_ok_and(|lost| lost.is_some())
     }
 
+    /// Why it can't be drawn any more.
+    pub fn lost_reason(&self) -> Option<String> {
+        self.house.drawing_lost.lock().ok().and_then(|lost| lost.clone())
+    }
+
+    /// Writes down what is to be remembered.
+    pub fn remember(&mut self) {
+        self.layout.remember(&mut self.house.remembered);
+        self.explore.remember(&mut self.house.remembered);
+        self.train.remember(&mut self.house.remembered);
+        self.house.remembered.save();
+    }
+
     /// What another window needs to go on where this one ends: pictures, model, the run.
     pub fn hand_over(&self, note: String) -> Beginning {
         Beginning {
@@ -108,6 +126,20 @@ impl Studio {
             fresh: self.house.fresh,
             ..Beginning::default()
         }
+    }
+
+    /// How everything stands: for tests, and for who asks in a browser's console.
+    pub fn glance(&self) -> serde_json::Value {
+        serde_json::json!({
+            "workspace": self.layout.workspace,
+            "device": self.house.devices.chosen.name,
+            "busy": self.busy(),
+            "explore": self.explore.glance(),
+            "model": self.explore.model_source().map(|source| source.to_string()),
+            "train": self.train.glance(),
+            "going": self.train.is_going(),
+            "toasts": self.house.toasts.texts(),
+        })
     }
 
     /// The training side.
@@ -125,6 +157,34 @@ impl Studio {
         &self.house
     }
 
+    /// Opens what a person gave: pictures, folders, weights, or a run in one file.
+    pub fn open(&mut self, paths: Vec<PathBuf>) {
+        let (runs, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| archive::is_archive(path));
+        if !others.is_empty() {
+            self.layout.workspace = Workspace::Explore;
+            self.explore.dropped(&mut self.house, others);
+        }
+        for run in runs {
+            self.layout.workspace = Workspace::Train;
+            self.train.open_archive(&run);
+        }
+    }
+
+    /// Holds a run while nobody can see it, and lets it go on afterwards: for a page that is hidden.
+    pub fn hidden(&mut self, hidden: bool) {
+        self.train.hidden(hidden);
+    }
+
+    /// The answers of dialogs, given from outside.
+    pub fn dialogs(&self) -> &platform::Dialogs {
+        &self.house.dialogs
+    }
+
+    /// Something that the person should know.
+    pub fn tell_trouble(&mut self, text: String) {
+        self.house.toasts.bad(text);
+    }
+
     /// Files, folders and pictures that were dropped or pasted anywhere.
     fn take_in(&mut self, ctx: &egui::Context) {
         let (dropped, pasted) = ctx.input(|input| {
@@ -133,8 +193,7 @@ impl Studio {
         });
         let typing = ctx.egui_wants_keyboard_input();
         if !dropped.is_empty() {
-            self.layout.workspace = Workspace::Explore;
-            self.explore.dropped(&mut self.house, &dropped);
+            self.open(dropped.iter().map(|file| file.path().to_owned()).collect());
         }
         for paste in pasted {
             match paste {
@@ -196,9 +255,6 @@ impl Stage for Studio {
 
     fn closed(&mut self) {
         self.train.closed();
-        self.layout.remember(&mut self.house.remembered);
-        self.explore.remember(&mut self.house.remembered);
-        self.train.remember(&mut self.house.remembered);
-        self.house.closed();
+        self.remember();
     }
 }

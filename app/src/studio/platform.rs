@@ -3,7 +3,16 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::hands::Wake;
+
+/// Where the settings are kept in a page's file system; the browser keeps them from there.
+#[cfg(target_family = "wasm")]
+pub fn settings_file() -> Option<PathBuf> {
+    Some(PathBuf::from("/settings/studio.json"))
+}
+
 /// Where the settings are kept: `$XDG_CONFIG_HOME/dinoscope/studio.json`, on Windows below `%APPDATA%`.
+#[cfg(not(target_family = "wasm"))]
 pub fn settings_file() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = if cfg!(windows) {
@@ -43,6 +52,27 @@ pub enum Purpose {
     SaveFilm,
     /// A folder for a film's pictures.
     SaveFrames,
+    /// Where a run goes, packed into one file.
+    SaveRun,
+}
+
+impl Purpose {
+    /// Whether something is going to be written.
+    pub fn saves(self) -> bool {
+        use Purpose::{SaveFilm, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun};
+        matches!(self, SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun)
+    }
+
+    /// Kinds of files that are asked for; any without.
+    pub fn kinds(self) -> Vec<&'static str> {
+        match self {
+            Self::OpenPictures => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
+            Self::OpenWeights => vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"],
+            Self::OpenRecipe => vec!["toml"],
+            Self::OpenRun | Self::FollowRun => vec!["zip"],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// What was asked, and what was chosen.
@@ -51,13 +81,13 @@ type Answer = (Purpose, Vec<PathBuf>);
 /// System dialogs on threads of their own; the window goes on meanwhile.
 pub struct Dialogs {
     answers: Arc<Mutex<Vec<Answer>>>,
-    wake: Arc<dyn Fn() + Send + Sync>,
+    wake: Wake,
     /// Nobody is there who could answer: a screenshot, a test.
     alone: bool,
 }
 
 impl Dialogs {
-    pub(super) fn new(wake: Arc<dyn Fn() + Send + Sync>, alone: bool) -> Self {
+    pub(super) fn new(wake: Wake, alone: bool) -> Self {
         Self { answers: Arc::default(), wake, alone }
     }
 
@@ -80,6 +110,14 @@ impl Dialogs {
         }
     }
 
+    /// Asks. What is saved goes where the browser puts downloads; what is opened arrives once it was chosen.
+    #[cfg(target_family = "wasm")]
+    pub fn ask(&self, purpose: Purpose, name: &str) {
+        if !self.alone {
+            crate::tab::files::ask(self, purpose, name);
+        }
+    }
+
     /// The answer to a question of this purpose, once. An empty one was cancelled.
     pub fn answer(&self, purpose: Purpose) -> Option<Vec<PathBuf>> {
         let mut answers = self.answers.lock().ok()?;
@@ -98,27 +136,27 @@ impl Dialogs {
 
 #[cfg(not(target_family = "wasm"))]
 fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
-    use dinoscope_core::data::decode::EXTENSIONS;
     let dialog = rfd::FileDialog::new();
     let one = |path: Option<PathBuf>| path.into_iter().collect();
     match purpose {
         Purpose::OpenPictures => {
-            let dialog = dialog.set_title("Open pictures").add_filter("Pictures", &EXTENSIONS);
+            let dialog = dialog.set_title("Open pictures").add_filter("Pictures", &purpose.kinds());
             dialog.pick_files().unwrap_or_default()
         }
         Purpose::OpenFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
         Purpose::TrainingData => one(dialog.set_title("A folder of pictures to train on").pick_folder()),
         Purpose::OpenRun | Purpose::FollowRun => one(dialog.set_title("Open a run").pick_folder()),
         Purpose::OpenWeights => {
-            let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
-            one(dialog.set_title("Open weights").add_filter("Weights", &kinds).pick_file())
+            one(dialog.set_title("Open weights").add_filter("Weights", &purpose.kinds()).pick_file())
         }
         Purpose::OpenRecipe => {
-            one(dialog.set_title("Open a recipe").add_filter("Recipe", &["toml"]).pick_file())
+            one(dialog.set_title("Open a recipe").add_filter("Recipe", &purpose.kinds()).pick_file())
         }
         Purpose::SaveFrames => one(dialog.set_title("A folder for the pictures").pick_folder()),
-        Purpose::SaveRecipe | Purpose::SavePicture | Purpose::SaveNumbers | Purpose::SaveFilm => {
-            one(dialog.set_title("Save as").set_file_name(name).save_file())
-        }
+        Purpose::SaveRecipe
+        | Purpose::SavePicture
+        | Purpose::SaveNumbers
+        | Purpose::SaveFilm
+        | Purpose::SaveRun => one(dialog.set_title("Save as").set_file_name(name).save_file()),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dinoscope_core::files;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub struct Remembered {
 impl Remembered {
     /// What the file holds; nothing, and nothing will be written, without one.
     pub fn open(path: Option<PathBuf>) -> Self {
-        let read = path.as_ref().and_then(|path| std::fs::read(path).ok());
+        let read = path.as_ref().and_then(|path| files::read(path).ok());
         let file: Option<File> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let file = file.filter(|file| file.version == VERSION).unwrap_or_default();
         Self { file: File { version: VERSION, ..file }, path }
@@ -51,9 +52,9 @@ impl Remembered {
         let beside = path.with_extension("tmp");
         let written = path
             .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::write(&beside, text))
-            .and_then(|()| std::fs::rename(&beside, path));
+            .map_or(Ok(()), files::create_dir_all)
+            .and_then(|()| files::write(&beside, text))
+            .and_then(|()| files::rename(&beside, path));
         if let Err(error) = written {
             ::log::warn!("the layout could not be kept in {}: {error}", path.display());
         }

@@ -121,6 +121,11 @@ impl Toasts {
         }
     }
 
+    /// What is being said.
+    pub fn texts(&self) -> Vec<&str> {
+        self.standing.iter().map(|standing| standing.toast.text.as_str()).collect()
+    }
+
     /// Whether nothing is being said.
     pub fn is_empty(&self) -> bool {
         self.standing.is_empty()

@@ -5,6 +5,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::house::House;
 use super::layout::{Layout, Workspace};
+use super::phone;
 use super::theme::{self, icons, space};
 use super::train::Train;
 use super::widgets;
@@ -27,26 +28,33 @@ pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut
     let t = theme::tokens(&ctx);
     let frame = egui::Frame::new().fill(t.panel).inner_margin(egui::Margin::symmetric(12, 8));
     egui::Panel::top("top bar").frame(frame).show(ui, |ui| {
+        let narrow = ui.available_width() < phone::WIDEST;
         ui.horizontal(|ui| {
-            ui.label(theme::heading("Dinoscope"));
-            ui.add_space(space::M);
+            if !narrow {
+                ui.label(theme::heading("Dinoscope"));
+                ui.add_space(space::M);
+            }
             let places = [(Workspace::Explore, "Explore"), (Workspace::Train, "Train")];
             widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
-            ui.add_space(space::S);
-            train.brief_ui(ui);
+            if !narrow {
+                ui.add_space(space::S);
+                train.brief_ui(ui);
+            }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
                     house.about = !house.about;
                 }
-                let mut log = layout.has_log();
-                if widgets::toggle_icon(ui, icons::LOG, "Log", &mut log).clicked() {
-                    layout.toggle_log();
-                }
-                if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
-                    layout.reset();
+                if !narrow {
+                    let mut log = layout.has_log();
+                    if widgets::toggle_icon(ui, icons::LOG, "Log", &mut log).clicked() {
+                        layout.toggle_log();
+                    }
+                    if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
+                        layout.reset();
+                    }
                 }
                 theme_button(ui);
-                device_menu(ui, house);
+                device_menu(ui, house, narrow);
             });
         });
     });
@@ -61,14 +69,15 @@ fn theme_button(ui: &mut egui::Ui) {
 }
 
 /// Which device computes, and which others could.
-fn device_menu(ui: &mut egui::Ui, house: &mut House) {
+fn device_menu(ui: &mut egui::Ui, house: &mut House, narrow: bool) {
     let devices = &house.devices;
     let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
     let mut choice = None;
     let name = devices.chosen.name.clone();
     let short: String =
         if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
-    let button = egui::Button::new(format!("{icon}  {short}"));
+    let text = if narrow { icon.to_owned() } else { format!("{icon}  {short}") };
+    let button = egui::Button::new(text);
     let response = ui.add(button);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));
     egui::Popup::menu(&response).show(|ui| {

@@ -1,5 +1,6 @@
 //! Training: the recipe, one step of the method, its optimizer and schedules, runs and their folders.
 
+pub mod archive;
 pub mod batch;
 pub mod checkpoint;
 pub mod feed;

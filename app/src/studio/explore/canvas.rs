@@ -21,6 +21,8 @@ pub struct Canvas {
     pub matching: Option<u64>,
     /// A resolution that is being dragged.
     pub resolution: Option<usize>,
+    /// Where the large picture lies: left, top, right, bottom, in whole points.
+    pub place: Option<[i32; 4]>,
     /// Patches that were asked of the device.
     pub fetching: HashSet<(PictureId, Way)>,
 }

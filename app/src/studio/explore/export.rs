@@ -1,4 +1,4 @@
-//! What was seen, as files: pictures and numbers, written on a thread.
+//! What was seen, as files: pictures and numbers, written beside the frames.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use dinoscope_core::explore::{PictureId, Seen};
 
 use super::intake::{Origin, Pixels};
 use super::{Explore, Panel};
+use crate::studio::hands::{self, Wake};
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::icons;
@@ -30,7 +31,7 @@ enum What {
     Attention,
 }
 
-/// Everything that a thread needs to write a file.
+/// Everything that is needed to write a file.
 struct Order {
     what: What,
     to: PathBuf,
@@ -66,17 +67,17 @@ pub struct Export {
     to: Option<(What, PathBuf)>,
     running: usize,
     done: (Sender<Written>, Receiver<Written>),
-    wake: Arc<dyn Fn() + Send + Sync>,
+    wake: Wake,
 }
 
 impl Export {
     /// None yet.
-    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(wake: Wake) -> Self {
         Self { pending: None, to: None, running: 0, done: async_channel::unbounded(), wake }
     }
 
     /// Draws the window again; from any thread.
-    pub(super) fn wake(&self) -> Arc<dyn Fn() + Send + Sync> {
+    pub(super) fn wake(&self) -> Wake {
         self.wake.clone()
     }
 
@@ -183,20 +184,20 @@ impl Explore {
         };
         self.export.running += 1;
         let (out, wake) = (self.export.done.0.clone(), self.export.wake.clone());
-        let work = move || {
-            let written = write(&order);
+        let work = async move || {
+            let written = write(&order).await;
             let said = written.map(|()| order.to.clone()).map_err(|e| format!("{}: {e}", order.to.display()));
-            let _ = out.send_blocking(said);
+            let _ = out.try_send(said);
             wake();
         };
-        if let Err(error) = std::thread::Builder::new().name("dinoscope-export".to_owned()).spawn(work) {
+        if let Err(error) = hands::go("export", work) {
             self.export.running -= 1;
-            house.toasts.bad(format!("nothing could be saved, no thread could be started: {error}"));
+            house.toasts.bad(format!("nothing could be saved, {error}"));
         }
     }
 }
 
-fn write(order: &Order) -> Result<(), ExportError> {
+async fn write(order: &Order) -> Result<(), ExportError> {
     let (rows, cols, dim) = (order.seen.rows, order.seen.cols, order.seen.dim);
     match order.what {
         What::Features => Ok(npy::write(&order.to, &[rows, cols, dim], &order.patches.data)?),
@@ -206,7 +207,7 @@ fn write(order: &Order) -> Result<(), ExportError> {
         }
         What::Picture => {
             let (id, origin) = &order.picture;
-            let picture = order.pixels.load(*id, origin)?;
+            let picture = order.pixels.load(*id, origin).await?;
             Ok(write_png(&order.to, &drawn(order, &picture)?)?)
         }
     }

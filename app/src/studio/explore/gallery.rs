@@ -79,6 +79,13 @@ impl Gallery {
         id
     }
 
+    /// A picture in memory has become another one.
+    pub fn change(&mut self, id: PictureId, origin: Origin) {
+        if let Some(item) = self.places.get(&id).and_then(|at| self.items.get_mut(*at)) {
+            item.origin = origin;
+        }
+    }
+
     /// Takes a picture away; false when it was not there.
     pub fn remove(&mut self, id: PictureId) -> bool {
         let Some(at) = self.places.remove(&id) else { return false };

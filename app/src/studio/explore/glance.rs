@@ -5,7 +5,7 @@ use dinoscope_core::explore::PictureId;
 use super::{Explore, Spot};
 
 /// How the exploring side stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Glance {
     /// Pictures that are open.
     pub pictures: usize,
@@ -21,9 +21,21 @@ pub struct Glance {
     pub matches: Option<usize>,
     /// Thumbnails in memory.
     pub thumbnails: usize,
+    /// The patch under the pointer.
+    pub hover: Option<Spot>,
+    /// Where the large picture lies: left, top, right, bottom, in points.
+    pub place: Option<[i32; 4]>,
+    /// Rows and columns of patches of the large picture, once it was looked at.
+    pub grid: Option<[usize; 2]>,
 }
 
 impl Explore {
+    fn grid(&self) -> Option<[usize; 2]> {
+        let chosen = self.gallery.chosen()?;
+        let (seen, _) = self.results.kept.get(&(chosen, self.way(chosen)))?;
+        Some([seen.rows, seen.cols])
+    }
+
     /// How it stands at the moment.
     pub fn glance(&self) -> Glance {
         Glance {
@@ -34,6 +46,9 @@ impl Explore {
             colours: self.painter.basis().map(|basis| basis.generation),
             matches: self.painter.matches.as_ref().map(|(_, found)| found.len()),
             thumbnails: self.gallery.thumbnails(),
+            hover: self.hover,
+            place: self.canvas.place,
+            grid: self.grid(),
         }
     }
 }

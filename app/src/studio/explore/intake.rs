@@ -1,14 +1,16 @@
-//! Pictures on their way in: folders walked and files decoded on threads of their own, within bounded memory.
+//! Pictures on their way in: folders walked and files decoded beside the frames, within bounded memory.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use async_channel::Receiver;
 use dinoscope_core::data::augment::resize_to;
 use dinoscope_core::data::source::{folder, scenes};
-use dinoscope_core::data::{DataError, Picture, decode};
+use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
+
+use crate::studio::hands::{Desk, Wake};
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;
@@ -40,13 +42,13 @@ pub struct Pixels {
 
 impl Pixels {
     /// The picture, decoded now if it was not kept.
-    pub fn load(&self, id: PictureId, origin: &Origin) -> Result<Arc<Picture>, DataError> {
+    pub async fn load(&self, id: PictureId, origin: &Origin) -> Result<Arc<Picture>, DataError> {
         let found = self.kept.lock().ok().and_then(|kept| kept.iter().find(|(i, _)| *i == id).cloned());
         if let Some((_, picture)) = found {
             return Ok(picture);
         }
         let picture = match origin {
-            Origin::File(path) => Arc::new(decode::decode_file(path)?),
+            Origin::File(path) => Arc::new(decode(path).await?),
             Origin::Memory(picture) => return Ok(picture.clone()),
             Origin::Scene(index) => Arc::new(scenes::draw(SCENE_SEED, *index, SCENE).picture),
         };
@@ -62,6 +64,23 @@ impl Pixels {
         }
         Ok(picture)
     }
+}
+
+/// Decodes a file.
+#[cfg(not(target_family = "wasm"))]
+async fn decode(path: &Path) -> Result<Picture, DataError> {
+    // A decoder that panics is a broken file, not the end of the thread.
+    let decoded = std::panic::catch_unwind(|| dinoscope_core::data::decode::decode_file(path));
+    decoded.unwrap_or_else(|panic| {
+        let reason = dinoscope_core::device::panic_text(panic);
+        Err(DataError::Source { path: path.display().to_string(), reason })
+    })
+}
+
+/// Decodes a file, which the page may be the only one to have, in a worker.
+#[cfg(target_family = "wasm")]
+async fn decode(path: &Path) -> Result<Picture, DataError> {
+    crate::tab::staff::decode(path).await
 }
 
 /// A reduced picture with the size of the whole one, or why there is none.
@@ -83,16 +102,15 @@ pub enum News {
 }
 
 #[derive(Default)]
-struct Desk {
+struct Wanted {
     walks: Vec<Vec<PathBuf>>,
     thumbs: Vec<(PictureId, Origin)>,
     shown: Vec<(PictureId, Origin)>,
-    closed: bool,
 }
 
-/// The threads, from the outside.
+/// Who finds and decodes, from the outside.
 pub struct Intake {
-    desk: Arc<(Mutex<Desk>, Condvar)>,
+    desk: Desk<Wanted>,
     /// What they found and made.
     pub news: Receiver<News>,
     /// Decoded pictures.
@@ -134,52 +152,34 @@ fn shrink(picture: &Picture, factor: usize) -> Picture {
 }
 
 impl Intake {
-    /// Starts the threads; `wake` is called when there is news.
-    pub fn start(wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
-        let desk = Arc::new((Mutex::new(Desk::default()), Condvar::new()));
+    /// Starts it; `wake` is called when there is news.
+    pub fn start(wake: &Wake) -> Self {
+        let mut desk = Desk::new(Wanted::default());
         let (out, news) = async_channel::unbounded();
         let pixels = Arc::new(Pixels::default());
         // One for the picture that is waited for, one for everything else.
-        for large in [true, false] {
-            let (desk, out, pixels, wake) = (desk.clone(), out.clone(), pixels.clone(), wake.clone());
-            let work = move || {
-                while let Some(job) = next(&desk, large) {
-                    let sent = out.send_blocking(run(job, &pixels));
-                    if sent.is_err() {
-                        return;
-                    }
-                    wake();
-                }
+        for (name, next) in [("decode", large as fn(&mut Wanted) -> Option<Job>), ("thumbs", others)] {
+            let (out, pixels, wake) = (out.clone(), pixels.clone(), wake.clone());
+            let work = async move |job| {
+                // Nobody listens any more: then nobody misses it.
+                let _ = out.try_send(run(job, &pixels).await);
+                wake();
             };
-            let name = if large { "dinoscope-decode" } else { "dinoscope-thumbs" };
-            if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
-                ::log::error!("pictures can't be opened, no thread could be started: {error}");
+            if let Err(error) = desk.hand(name, next, work) {
+                ::log::error!("pictures can't be opened, {error}");
             }
         }
         Self { desk, news, pixels }
     }
 
-    fn write(&self, change: impl FnOnce(&mut Desk)) {
-        if let Ok(mut desk) = self.desk.0.lock() {
-            change(&mut desk);
-        }
-        self.desk.1.notify_all();
-    }
-
     /// Looks for pictures in files and folders.
     pub fn walk(&self, paths: Vec<PathBuf>) {
-        self.write(|desk| desk.walks.push(paths));
+        self.desk.write(|wanted| wanted.walks.push(paths));
     }
 
     /// Which thumbnails and large pictures are missing, most urgent first, in place of what was missing before.
     pub fn want(&self, thumbs: Vec<(PictureId, Origin)>, shown: Vec<(PictureId, Origin)>) {
-        self.write(|desk| (desk.thumbs, desk.shown) = (thumbs, shown));
-    }
-}
-
-impl Drop for Intake {
-    fn drop(&mut self) {
-        self.write(|desk| desk.closed = true);
+        self.desk.write(|wanted| (wanted.thumbs, wanted.shown) = (thumbs, shown));
     }
 }
 
@@ -189,28 +189,20 @@ enum Job {
     Show(PictureId, Origin),
 }
 
-fn next(desk: &(Mutex<Desk>, Condvar), large: bool) -> Option<Job> {
-    let mut held = desk.0.lock().ok()?;
-    loop {
-        if held.closed {
-            return None;
-        }
-        if large {
-            if !held.shown.is_empty() {
-                let (id, origin) = held.shown.remove(0);
-                return Some(Job::Show(id, origin));
-            }
-        } else if let Some(paths) = held.walks.pop() {
-            return Some(Job::Walk(paths));
-        } else if !held.thumbs.is_empty() {
-            let (id, origin) = held.thumbs.remove(0);
-            return Some(Job::Thumb(id, origin));
-        }
-        held = desk.1.wait(held).ok()?;
-    }
+fn first<T>(list: &mut Vec<T>) -> Option<T> {
+    (!list.is_empty()).then(|| list.remove(0))
 }
 
-fn run(job: Job, pixels: &Pixels) -> News {
+fn large(wanted: &mut Wanted) -> Option<Job> {
+    first(&mut wanted.shown).map(|(id, origin)| Job::Show(id, origin))
+}
+
+fn others(wanted: &mut Wanted) -> Option<Job> {
+    let walk = wanted.walks.pop().map(Job::Walk);
+    walk.or_else(|| first(&mut wanted.thumbs).map(|(id, origin)| Job::Thumb(id, origin)))
+}
+
+async fn run(job: Job, pixels: &Pixels) -> News {
     match job {
         Job::Walk(paths) => {
             let (mut files, mut refused) = (Vec::new(), Vec::new());
@@ -226,25 +218,22 @@ fn run(job: Job, pixels: &Pixels) -> News {
             // Thumbnails of a whole folder must not push out what is being looked at.
             let alone = Pixels::default();
             let pixels = if matches!(origin, Origin::File(_)) { &alone } else { pixels };
-            News::Thumb(id, made(pixels, id, &origin, THUMB))
+            News::Thumb(id, made(pixels, id, &origin, THUMB).await)
         }
-        Job::Show(id, origin) => News::Shown(id, made(pixels, id, &origin, SHOWN)),
+        Job::Show(id, origin) => News::Shown(id, made(pixels, id, &origin, SHOWN).await),
     }
 }
 
-fn made(pixels: &Pixels, id: PictureId, origin: &Origin, side: usize) -> Made {
-    // A decoder that panics is a broken file, not the end of the thread.
-    let load = std::panic::AssertUnwindSafe(|| pixels.load(id, origin));
-    let picture = match std::panic::catch_unwind(load) {
-        Ok(loaded) => loaded.map_err(|error| error.to_string())?,
-        Err(panic) => return Err(dinoscope_core::device::panic_text(panic)),
-    };
+async fn made(pixels: &Pixels, id: PictureId, origin: &Origin, side: usize) -> Made {
+    let picture = pixels.load(id, origin).await.map_err(|error| error.to_string())?;
     Ok((reduced(&picture, side), [picture.width, picture.height]))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use dinoscope_core::device::block_on;
+
     use super::*;
 
     #[test]
@@ -263,12 +252,12 @@ mod tests {
     fn kept_pixels_are_bounded() {
         let pixels = Pixels::default();
         for index in 0..3 {
-            pixels.load(index, &Origin::Scene(index as usize)).unwrap();
+            block_on(pixels.load(index, &Origin::Scene(index as usize))).unwrap();
         }
         assert_eq!(pixels.kept.lock().unwrap().len(), 3);
         let big = Arc::new(Picture { width: 1, height: 1, rgb: vec![0; CACHE] });
         pixels.kept.lock().unwrap().push_back((7, big));
-        pixels.load(8, &Origin::Scene(8)).unwrap();
+        block_on(pixels.load(8, &Origin::Scene(8))).unwrap();
         assert_eq!(pixels.kept.lock().unwrap().len(), 1, "only the newest fits");
     }
 
@@ -277,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.jpg");
         std::fs::write(&path, "not a picture").unwrap();
-        let intake = Intake::start(&(Arc::new(|| ()) as Arc<dyn Fn() + Send + Sync>));
+        let intake = Intake::start(&(Arc::new(|| ()) as Wake));
         intake.walk(vec![folder.path().to_owned(), folder.path().join("missing")]);
         let Ok(News::Found { files, refused }) = intake.news.recv_blocking() else { panic!("nothing found") };
         assert_eq!((files, refused.len()), (vec![path.clone()], 1));

@@ -6,6 +6,7 @@ mod gallery;
 mod glance;
 mod intake;
 mod keys;
+mod live;
 mod model;
 mod paint;
 mod picture;
@@ -24,7 +25,8 @@ use dinoscope_core::explore::{Explorer, ModelInfo, ModelSource, PictureId, Repor
 use serde::{Deserialize, Serialize};
 
 use super::Beginning;
-use super::house::House;
+use super::hands::Wake;
+use super::house::{Devices, House};
 use super::platform::Purpose;
 use super::remembered::Remembered;
 use super::theme;
@@ -49,7 +51,7 @@ pub enum Panel {
 }
 
 /// A patch of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spot {
     /// The picture.
     pub picture: PictureId,
@@ -94,6 +96,22 @@ impl Results {
 /// Bytes of a download so far, and in all where known.
 type Bytes = (u64, Option<u64>);
 
+/// Who looks: a thread.
+#[cfg(not(target_family = "wasm"))]
+fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
+    Explorer::start(devices.chosen.clone(), devices.draws, wake.clone())
+}
+
+/// Who looks: the page itself with the GPU that draws it, else a worker.
+#[cfg(target_family = "wasm")]
+fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
+    use crate::tab::{eye, turns};
+    match devices.draws {
+        true => Explorer::start(devices.chosen.clone(), true, wake.clone(), turns::breath(), turns::spawn),
+        false => eye::explorer(devices.chosen.name.clone(), wake.clone()),
+    }
+}
+
 /// The exploring side of the studio.
 pub struct Explore {
     gallery: Gallery,
@@ -101,6 +119,12 @@ pub struct Explore {
     intake: Intake,
     explorer: Explorer,
     model: Option<Arc<ModelInfo>>,
+    live: Option<live::Live>,
+    /// A model on its way here.
+    #[cfg(target_family = "wasm")]
+    fetching: Option<crate::tab::fetch::Download>,
+    #[cfg(target_family = "wasm")]
+    wake: Wake,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
     results: Results,
@@ -127,13 +151,17 @@ impl Explore {
         if let Some(panel) = beginning.panel {
             settings.panel = panel;
         }
-        let explorer = Explorer::start(house.devices.chosen.clone(), house.devices.draws, house.wake.clone());
         let mut explore = Self {
             gallery: Gallery::default(),
             settings,
             intake: Intake::start(&house.wake),
-            explorer,
+            explorer: explorer(&house.devices, &house.wake),
             model: None,
+            live: None,
+            #[cfg(target_family = "wasm")]
+            fetching: None,
+            #[cfg(target_family = "wasm")]
+            wake: house.wake.clone(),
             opening: None,
             results: Results::default(),
             failures: HashMap::new(),
@@ -156,7 +184,38 @@ impl Explore {
     pub fn use_model(&mut self, _: &mut House, source: ModelSource) {
         ::log::info!("opening {source}");
         self.opening = Some((source.clone(), None));
+        #[cfg(target_family = "wasm")]
+        if let ModelSource::Released(name) = &source {
+            self.fetching = Some(crate::tab::fetch::Download::start(name, self.wake.clone()));
+            return;
+        }
         self.explorer.model(source);
+    }
+
+    /// Takes in how far the download of a model is, and opens it once it is here.
+    #[cfg(target_family = "wasm")]
+    fn fetch_logic(&mut self, house: &mut House) {
+        use crate::tab::fetch::News;
+        while let Some(news) = self.fetching.as_ref().and_then(|download| download.news.try_recv().ok()) {
+            match news {
+                News::Bytes(done, total) => self.take_report(Report::Downloading(done, total), house),
+                News::Here(path) => {
+                    self.fetching = None;
+                    self.use_model(house, ModelSource::Path(path));
+                }
+                News::Not(reason) => {
+                    self.fetching = None;
+                    self.take_report(Report::NoModel(reason), house);
+                }
+            }
+        }
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn stop_fetching(&mut self) {
+        if let Some(download) = &self.fetching {
+            download.stop();
+        }
     }
 
     /// Opens pictures and folders.
@@ -168,9 +227,9 @@ impl Explore {
     }
 
     /// Opens what was dropped on the window: pictures, folders, or weights.
-    pub fn dropped(&mut self, house: &mut House, files: &[egui::DroppedFileHandle]) {
+    pub fn dropped(&mut self, house: &mut House, paths: Vec<PathBuf>) {
         let (weights, pictures): (Vec<PathBuf>, Vec<PathBuf>) =
-            files.iter().map(|file| file.path().to_owned()).partition(|path| model::is_weights(path));
+            paths.into_iter().partition(|path| model::is_weights(path));
         if let Some(path) = weights.into_iter().next() {
             self.use_model(house, ModelSource::Path(path));
         }
@@ -186,17 +245,27 @@ impl Explore {
         self.gallery.add(format!("pasted {count}"), Origin::Memory(Arc::new(picture)));
     }
 
-    /// Opens the files that a pasted text names.
+    /// Opens the files that a pasted text names; in a page, what lies at an address.
     pub fn pasted_text(&mut self, house: &mut House, text: &str) {
-        let paths: Vec<PathBuf> = text
-            .lines()
-            .map(|line| line.trim().trim_matches('"'))
-            .map(|line| PathBuf::from(line.strip_prefix("file://").unwrap_or(line)))
-            .filter(|path| path.is_absolute())
-            .collect();
-        match paths.is_empty() {
-            true => house.toasts.info("The clipboard holds no picture and no path of a file."),
-            false => self.open(house, paths),
+        let lines = text.lines().map(|line| line.trim().trim_matches('"'));
+        #[cfg(target_family = "wasm")]
+        {
+            let addresses: Vec<&str> = lines.filter(|line| line.starts_with("http")).collect();
+            addresses.iter().for_each(|address| crate::tab::files::fetch(address));
+            if addresses.is_empty() {
+                house.toasts.info("The clipboard holds no picture and no address of one.");
+            }
+        }
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let paths: Vec<PathBuf> = lines
+                .map(|line| PathBuf::from(line.strip_prefix("file://").unwrap_or(line)))
+                .filter(|path| path.is_absolute())
+                .collect();
+            match paths.is_empty() {
+                true => house.toasts.info("The clipboard holds no picture and no path of a file."),
+                false => self.open(house, paths),
+            }
         }
     }
 
@@ -227,14 +296,17 @@ impl Explore {
     /// Takes in what the threads have sent and asks for what is missing.
     pub fn logic(&mut self, ctx: &egui::Context, house: &mut House) {
         if std::mem::take(&mut house.device_changed) {
-            self.explorer.device(house.devices.chosen.clone(), house.devices.draws);
+            self.change_device(house);
         }
         self.take_dialogs(house);
         self.take_news(ctx, house);
         while let Ok(report) = self.explorer.reports.try_recv() {
             self.take_report(report, house);
         }
+        #[cfg(target_family = "wasm")]
+        self.fetch_logic(house);
         self.painter.logic(ctx);
+        self.live_logic(ctx, house);
         if let Some(error) = self.painter.error.take() {
             ::log::warn!("{error}");
             house.toasts.watch(error);
@@ -349,7 +421,10 @@ impl Explore {
                 self.opening = None;
                 house.toasts.bad(reason);
             }
-            Report::Seen(picture, way, seen) => self.results.put(picture, way, seen),
+            Report::Seen(picture, way, seen) => {
+                self.results.put(picture, way, seen);
+                self.live_seen(picture);
+            }
             Report::Failed(picture, way, reason) => {
                 ::log::warn!("{reason}");
                 self.failures.insert((picture, way), reason);
@@ -379,7 +454,25 @@ impl Explore {
         ));
         house.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
         house.device_changed = false;
-        self.explorer = Explorer::start(house.devices.chosen.clone(), false, house.wake.clone());
+        self.begin_again(house);
+    }
+
+    /// Computes on another device from now on.
+    #[cfg(not(target_family = "wasm"))]
+    fn change_device(&mut self, house: &mut House) {
+        self.explorer.device(house.devices.chosen.clone(), house.devices.draws);
+    }
+
+    /// Computes elsewhere from now on: the page itself, or a worker.
+    #[cfg(target_family = "wasm")]
+    fn change_device(&mut self, house: &mut House) {
+        self.begin_again(house);
+    }
+
+    /// A new explorer, with the model that the last one had.
+    fn begin_again(&mut self, house: &mut House) {
+        self.explorer = explorer(&house.devices, &house.wake);
+        self.canvas.wanted = 0;
         let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
         self.use_model(house, source);
     }

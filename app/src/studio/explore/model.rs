@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dinoscope_core::explore::ModelSource;
-use dinoscope_core::weights::download;
+use dinoscope_core::files;
 
 use super::Explore;
 use crate::studio::house::House;
@@ -16,9 +16,30 @@ pub fn is_weights(path: &Path) -> bool {
     let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
     let by_name = path.extension().and_then(|kind| kind.to_str());
     by_name.is_some_and(|kind| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)))
-        || path.join("recipe.toml").is_file()
-        || path.join("teacher.safetensors").is_file()
-        || (path.join("config.json").is_file() && path.join("model.safetensors").is_file())
+        || files::is_file(path.join("recipe.toml"))
+        || files::is_file(path.join("teacher.safetensors"))
+        || (files::is_file(path.join("config.json")) && files::is_file(path.join("model.safetensors")))
+}
+
+/// Released models, and how large they are or that they are here.
+#[cfg(not(target_family = "wasm"))]
+fn released() -> Vec<(String, String)> {
+    use dinoscope_core::weights::download;
+    let state = |released: &download::Released| {
+        let cached = download::target(released.name, &download::default_cache());
+        match cached.is_ok_and(files::is_file) {
+            true => "here".to_owned(),
+            false => format!("{} MiB", released.approximate_bytes() >> 20),
+        }
+    };
+    download::names().iter().map(|released| (released.name.to_owned(), state(released))).collect()
+}
+
+/// Released models that a page can fetch.
+#[cfg(target_family = "wasm")]
+fn released() -> Vec<(String, String)> {
+    let shown = |(name, _, mib): &(&str, &str, u32)| ((*name).to_owned(), format!("{mib} MiB"));
+    crate::tab::fetch::MODELS.iter().map(shown).collect()
 }
 
 impl Explore {
@@ -53,18 +74,15 @@ impl Explore {
             if entry(ui, "A file of weights…") {
                 house.dialogs.ask(Purpose::OpenWeights, "");
             }
-            if entry(ui, "A run or a folder of weights…") {
+            // A page is given files, not folders of the disk.
+            if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
                 house.dialogs.ask(Purpose::OpenRun, "");
             }
             ui.separator();
             widgets::hint(ui, "Released by Meta AI, under its own licence");
-            for released in download::names() {
-                let mib = released.approximate_bytes() >> 20;
-                let here = download::target(released.name, &download::default_cache())
-                    .is_ok_and(|path| path.is_file());
-                let state = if here { "here".to_owned() } else { format!("{mib} MiB") };
-                if entry(ui, &format!("{}   {state}", released.name)) {
-                    chosen = Some(ModelSource::Released(released.name.to_owned()));
+            for (name, state) in released() {
+                if entry(ui, &format!("{name}   {state}")) {
+                    chosen = Some(ModelSource::Released(name));
                 }
             }
         });
@@ -103,6 +121,8 @@ impl Explore {
         };
         if widgets::progress_with_cancel(ui, fraction, &text) {
             self.explorer.stop_download();
+            #[cfg(target_family = "wasm")]
+            self.stop_fetching();
         }
     }
 }

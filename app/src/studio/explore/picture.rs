@@ -1,5 +1,7 @@
 //! The chosen picture, large, with what is shown over it; another one beside it where there is one.
 
+use std::path::PathBuf;
+
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
 
@@ -7,12 +9,27 @@ use super::canvas::{Placed, right_of};
 use super::paint::{Kind, Slot};
 use super::settings::Arrangement;
 use super::{Explore, Panel, Spot, keys};
+use crate::studio::camera;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
+
+/// Pastes, as if the keys had been pressed.
+#[cfg(not(target_family = "wasm"))]
+fn paste(ctx: &egui::Context) {
+    ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+}
+
+/// Pastes, as far as the browser allows it without the keys.
+#[cfg(target_family = "wasm")]
+fn paste(_: &egui::Context) {
+    if let Some(host) = crate::tab::host::get() {
+        host.paste();
+    }
+}
 
 impl Explore {
     /// The panel.
@@ -90,17 +107,35 @@ impl Explore {
             house.dialogs.ask(Purpose::OpenFolder, "");
         }
         if widgets::button(ui, icons::PASTE, "Paste").clicked() {
-            ui.ctx().send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+            paste(ui.ctx());
         }
         if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
             self.add_scenes();
+        }
+        if camera::available() && widgets::button(ui, icons::CAMERA, "Camera").clicked() {
+            self.toggle_camera(house);
+        }
+    }
+
+    /// Switches the camera on and off, where there is one.
+    pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, house: &House) {
+        if !camera::available() {
+            return;
+        }
+        let mut on = self.is_live();
+        let label = if on { "Stop the camera" } else { "Camera" };
+        if widgets::toggle_icon(ui, icons::CAMERA, label, &mut on).clicked() {
+            self.toggle_camera(house);
         }
     }
 
     /// A path that can be typed, where there is no dialog or no mouse.
     pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
         let field = egui::TextEdit::singleline(&mut self.path)
-            .hint_text("… or type the path of a picture or folder")
+            .hint_text(match cfg!(target_family = "wasm") {
+                true => "… or type the address of a picture",
+                false => "… or type the path of a picture or folder",
+            })
             .align(egui::Align2::LEFT_CENTER)
             .desired_width(f32::INFINITY);
         let size = [ui.available_width(), theme::ROW];
@@ -108,8 +143,11 @@ impl Explore {
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
-            let path = std::path::PathBuf::from(std::mem::take(&mut self.path).trim());
-            self.open(house, vec![path]);
+            let text = std::mem::take(&mut self.path);
+            match cfg!(target_family = "wasm") {
+                true => self.pasted_text(house, &text),
+                false => self.open(house, vec![PathBuf::from(text.trim())]),
+            }
         }
     }
 
@@ -144,6 +182,10 @@ impl Explore {
             egui::WidgetInfo::labeled(egui::Role::Image, true, format!("{name}: {title}, {what}"))
         });
         let placed = self.canvas.placed(main, size);
+        if self.gallery.chosen() == Some(id) {
+            let Rect { min, max } = placed.rect;
+            self.canvas.place = Some([min.x, min.y, max.x, max.y].map(|side| side.round() as i32));
+        }
         let other = beside.map(|beside| self.canvas.placed(beside, size));
         let under = match (&other, ui.input(|input| input.pointer.hover_pos())) {
             (Some(other), Some(pointer)) if other.clip.contains(pointer) => *other,

@@ -24,6 +24,7 @@ impl Explore {
             if widgets::icon_button(ui, icons::WAND, "Add built-in scenes").clicked() {
                 self.add_scenes();
             }
+            self.camera_button(ui, house);
             if !self.gallery.is_empty()
                 && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked()
             {

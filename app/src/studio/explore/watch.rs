@@ -5,6 +5,7 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::features::whole_view;
 
 use super::Explore;
+use crate::studio::hands;
 
 /// Most pictures that are watched.
 const MOST: usize = 12;
@@ -23,7 +24,7 @@ impl Default for Watch {
 }
 
 impl Explore {
-    /// Loads the selected pictures on a thread; [`Explore::wants_watched`] has them when they are there.
+    /// Loads the selected pictures beside the frames; [`Explore::wants_watched`] has them when they are there.
     pub(super) fn watch_selection(&self) {
         let wanted: Vec<_> = self
             .gallery
@@ -34,18 +35,20 @@ impl Explore {
             .collect();
         let (pixels, out, wake) =
             (self.intake.pixels.clone(), self.watch.ready.0.clone(), self.export.wake());
-        let work = move || {
-            let load = |(id, origin)| pixels.load(id, &origin).ok();
+        let work = async move || {
             let small = |picture: std::sync::Arc<Picture>| match picture.width.min(picture.height) {
                 side if side > SIDE => whole_view(&picture, SIDE, 1),
                 _ => (*picture).clone(),
             };
-            let pictures: Vec<Picture> = wanted.into_iter().filter_map(load).map(small).collect();
-            let _ = out.send_blocking(pictures);
+            let mut pictures = Vec::with_capacity(wanted.len());
+            for (id, origin) in wanted {
+                pictures.extend(pixels.load(id, &origin).await.ok().map(small));
+            }
+            let _ = out.try_send(pictures);
             wake();
         };
-        if let Err(error) = std::thread::Builder::new().name("dinoscope-watch".to_owned()).spawn(work) {
-            ::log::error!("pictures can't be loaded, no thread could be started: {error}");
+        if let Err(error) = hands::go("watch", work) {
+            ::log::error!("pictures can't be loaded, {error}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dinoscope_core::analysis::PatchFeatures;
-use dinoscope_core::explore::{Patches, PictureId, Query, Seen, Wanted, Way};
+use dinoscope_core::explore::{LocalFuture, Patches, PictureId, Query, Seen, Wanted, Way};
 
 use super::paint::{FitJob, Job, Kind, Slot, What, key_of};
 use super::settings::{MOST, Scope};
@@ -72,7 +72,10 @@ impl Explore {
         }
         ids.into_iter()
             .map(|id| (id, self.way(id)))
-            .filter(|key| !self.results.kept.contains_key(key) && !self.failures.contains_key(key))
+            .filter(|key| {
+                let there = self.results.kept.contains_key(key) || self.failures.contains_key(key);
+                !there || self.unseen(key.0).is_some()
+            })
             .collect()
     }
 
@@ -82,10 +85,15 @@ impl Explore {
         self.intake.want(thumbs, shown);
         let wanted = self.missing().into_iter().filter_map(|(id, way)| {
             let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
-            Some(Wanted { picture: id, way, load: Arc::new(move || pixels.load(id, &origin)) })
+            let load = move || -> LocalFuture<_> {
+                let (pixels, origin) = (pixels.clone(), origin.clone());
+                Box::pin(async move { pixels.load(id, &origin).await })
+            };
+            Some(Wanted { picture: id, way, load: Arc::new(load) })
         });
         let wanted: Vec<Wanted> = wanted.collect();
-        let key = key_of(wanted.iter().map(|w| (w.picture, w.way)).collect::<Vec<_>>());
+        let which = |w: &Wanted| (w.picture, w.way, self.unseen(w.picture));
+        let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
         if self.canvas.wanted != key {
             self.canvas.wanted = key;
             self.explorer.want(wanted);
@@ -112,10 +120,11 @@ impl Explore {
             return;
         }
         let generation = self.model.as_ref().map_or(0, |model| model.generation);
-        let ids: Vec<(PictureId, Way)> = seen.iter().map(|(id, _)| (*id, self.way(*id))).collect();
+        let which = |id: PictureId| (id, self.way(id), self.version(id));
+        let ids: Vec<(PictureId, Way, u64)> = seen.iter().map(|(id, _)| which(*id)).collect();
         let key = key_of((generation, dim, ids, self.settings.foreground));
         let seen = seen.into_iter().map(|(_, seen)| seen).collect();
-        self.painter.fit(FitJob { key, seen, foreground: self.settings.foreground });
+        self.painter.fit(FitJob { key, seen, foreground: self.settings.foreground, smooth: self.is_live() });
     }
 
     /// Layers of the large pictures, and of the thumbnails in view.
@@ -136,10 +145,10 @@ impl Explore {
 
     fn layer_jobs(&mut self, id: PictureId, small: bool) -> Vec<Job> {
         let Some(seen) = self.seen(id) else { return Vec::new() };
-        let (way, blocks) = (self.way(id), self.settings.blocks);
+        let (way, blocks, version) = (self.way(id), self.settings.blocks, self.version(id));
         let job = |kind: Kind, what: What, side: usize, key: u64| Job {
             slot: Slot { picture: id, kind },
-            key: key_of((key, id, way, blocks, side)),
+            key: key_of((key, id, way, blocks, side, version)),
             seen: seen.clone(),
             what,
             blocks,
@@ -171,7 +180,7 @@ impl Explore {
                     return Vec::new();
                 }
                 let side = if small { SMALL } else { QUICK };
-                let key = key_of((spot, from_way));
+                let key = key_of((spot, from_way, self.version(spot.picture)));
                 vec![job(Kind::Similarity, What::Similarity(from, spot.patch), side, key)]
             }
             Panel::Match => Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dinoscope_core::device::{self, Chosen};
 use dinoscope_core::explore::ModelSource;
+use dinoscope_core::files;
 use dinoscope_core::train::{Recipe, fields};
 
 use super::draft::Draft;
@@ -59,6 +60,8 @@ pub enum Act {
     Dismiss,
     /// Looks for runs again.
     LookForRuns,
+    /// Packs the run in this folder into one file.
+    Pack(PathBuf),
 }
 
 impl Train {
@@ -76,7 +79,7 @@ impl Train {
             }
             Act::Live(key) => self.change_live(key),
             Act::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
-            Act::Open(path) => ctx.open_url(egui::OpenUrl::new_tab(address(&path))),
+            Act::Open(path) => show(ctx, &path),
             Act::Follow(path, whole) => self.follow(&path, whole),
             Act::Unfollow(path) => {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)
@@ -84,6 +87,7 @@ impl Train {
             Act::Focus(focus) => self.set_focus(focus),
             Act::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
             Act::Dismiss => self.banner = None,
+            Act::Pack(folder) => self.pack(house, folder),
             Act::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
         }
     }
@@ -197,12 +201,15 @@ impl Train {
             self.draft.set("data.path", folder.to_string_lossy());
             self.lookup.again();
         }
-        if let Some(folder) = one(Purpose::FollowRun) {
-            self.follow(&folder, true);
+        if let Some(path) = one(Purpose::FollowRun) {
+            match files::is_dir(&path) {
+                true => self.follow(&path, true),
+                false => self.open_archive(&path),
+            }
         }
         if let Some(file) = one(Purpose::OpenRecipe) {
             let read = move || {
-                let text = std::fs::read_to_string(&file)
+                let text = files::read_to_string(&file)
                     .map_err(|e| format!("can't read {}: {e}", file.display()))?;
                 Recipe::from_toml(&text, &[]).map_err(|e| format!("{}: {e}", file.display()))
             };
@@ -229,7 +236,7 @@ impl Train {
         };
         let write = move || {
             let said = format!("Saved {}", file.display());
-            std::fs::write(&file, text)
+            files::write(&file, text)
                 .map(|()| said)
                 .map_err(|e| format!("can't write {}: {e}", file.display()))
         };
@@ -295,7 +302,20 @@ pub(super) fn banner_of_failure(view: &RunView) -> Option<Banner> {
     Some(Banner { tone: Tone::Bad, text: format!("{}\n{kept}", failure.text), ways })
 }
 
+/// Shows a file with whatever the system has for it.
+#[cfg(not(target_family = "wasm"))]
+fn show(ctx: &egui::Context, path: &Path) {
+    ctx.open_url(egui::OpenUrl::new_tab(address(path)));
+}
+
+/// A page can't open what lies in its own memory, but hand it over.
+#[cfg(target_family = "wasm")]
+fn show(_: &egui::Context, path: &Path) {
+    crate::tab::files::hand_over(path);
+}
+
 /// A path as a browser takes it.
+#[cfg(not(target_family = "wasm"))]
 fn address(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut text = String::from("file://");

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dinoscope_core::files;
 use dinoscope_core::train::follow::{Changes, Follower, runs_in};
 
 use web_time::Instant;
 
 use super::state::{Phase, RunView};
 use super::work::{Stop, Voice, Wake, Work};
+use crate::studio::hands::rest;
 
 /// Between two looks at a folder.
 const EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +42,8 @@ impl Followed {
     /// Starts following.
     pub fn new(folder: &Path, wake: &Wake) -> Self {
         let path = folder.to_owned();
-        let work = Work::start("follow", wake, move |voice, stop| follow(&path, voice, stop));
+        let work =
+            Work::start_async("follow", wake, async move |voice, stop| follow(&path, voice, stop).await);
         Self { view: RunView::new(folder, Phase::Followed), shown: true, trouble: None, written: None, work }
     }
 
@@ -75,7 +78,7 @@ impl Followed {
     }
 }
 
-fn follow(path: &Path, voice: &Voice<News>, stop: &Stop) {
+async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
     let mut follower = None;
     // Whether the run had ended when it was last spoken of; nothing before that.
     let mut told = None;
@@ -87,7 +90,7 @@ fn follow(path: &Path, voice: &Voice<News>, stop: &Stop) {
                 let mut view = RunView::new(path, Phase::Followed);
                 view.take_changes(changes);
                 let written =
-                    std::fs::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
+                    files::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
                 voice.say(News::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
             }
             Ok(changes) if !changes.is_empty() || told != Some(changes.finished) => {
@@ -97,7 +100,7 @@ fn follow(path: &Path, voice: &Voice<News>, stop: &Stop) {
             Ok(_) => {}
             Err(reason) => voice.say(News::Trouble(reason)),
         }
-        rest(stop);
+        nap(&stop).await;
     }
 }
 
@@ -111,13 +114,13 @@ fn poll(path: &Path, follower: &mut Option<Follower>) -> Result<Changes, String>
     }
 }
 
-fn rest(stop: &Stop) {
+async fn nap(stop: &Stop) {
     let naps = 10;
     for _ in 0..naps {
         if stop.asked() {
             return;
         }
-        std::thread::sleep(EVERY / naps);
+        rest(EVERY / naps).await;
     }
 }
 

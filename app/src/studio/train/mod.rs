@@ -17,6 +17,7 @@ mod follow;
 mod gauges;
 mod given;
 mod hearing;
+mod pack;
 mod panes;
 mod plot;
 mod plot_data;
@@ -36,7 +37,6 @@ mod words;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelSource;
@@ -73,6 +73,27 @@ pub struct Order {
     pub until: Option<u64>,
 }
 
+/// How a run stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Glance {
+    /// Name of its folder.
+    pub name: String,
+    /// How it stands.
+    pub phase: String,
+    /// Steps done.
+    pub done: u64,
+    /// The newest loss.
+    pub loss: Option<f64>,
+    /// The loss of the first report.
+    pub first_loss: Option<f64>,
+    /// Steps done at the moments of which there are pictures.
+    pub pictures: Vec<u64>,
+    /// Steps done at the newest checkpoint.
+    pub checkpoint: Option<u64>,
+    /// What computes.
+    pub device: String,
+}
+
 /// Which run the panels show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Focus {
@@ -92,7 +113,8 @@ struct Banner {
 }
 
 /// How long the end of the program waits for a run to save.
-const PATIENCE: Duration = Duration::from_secs(60);
+#[cfg(not(target_family = "wasm"))]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The training side of the studio.
 pub struct Train {
@@ -117,6 +139,10 @@ pub struct Train {
     gallery: Option<PathBuf>,
     reading: Option<Work<Result<Recipe, String>>>,
     saving: Option<Work<Result<String, String>>>,
+    packing: Option<pack::Packing>,
+    unpacking: Option<pack::Unpacking>,
+    /// The run was held because nobody could see it.
+    held: bool,
     acts: Vec<Act>,
 }
 
@@ -147,6 +173,9 @@ impl Train {
             gallery: None,
             reading: None,
             saving: None,
+            packing: None,
+            unpacking: None,
+            held: false,
             acts: Vec::new(),
         }
     }
@@ -193,6 +222,7 @@ impl Train {
         }
         self.take_answers(house);
         self.hear_files(house);
+        self.packing_logic(house);
         self.hear_own(house);
         self.followed.iter_mut().for_each(Followed::listen);
         let root = self.root.path();
@@ -238,6 +268,39 @@ impl Train {
         self.own.as_ref().is_some_and(Session::is_going)
     }
 
+    /// Whether a run of ours goes on, or holds.
+    pub fn is_going(&self) -> bool {
+        self.going()
+    }
+
+    /// Holds our run while nobody can see it, and lets it go on afterwards.
+    pub fn hidden(&mut self, hidden: bool) {
+        let Some(own) = &self.own else { return };
+        match hidden {
+            true if own.is_running() => {
+                own.pause();
+                self.held = true;
+            }
+            false if std::mem::take(&mut self.held) => own.resume(),
+            _ => {}
+        }
+    }
+
+    /// How our run stands, in words and figures: for tests, and for who asks in a browser's console.
+    pub fn glance(&self) -> Option<Glance> {
+        let view = self.view()?;
+        Some(Glance {
+            name: view.name.clone(),
+            phase: format!("{:?}", view.phase),
+            done: view.done,
+            loss: view.values.get("loss").copied(),
+            first_loss: view.histories.get("loss").and_then(|history| history.first()),
+            pictures: view.pictures.iter().copied().collect(),
+            checkpoint: view.newest_checkpoint().map(|(step, _)| step),
+            device: view.device.clone(),
+        })
+    }
+
     /// A checkpoint that a person wants to look with.
     pub fn wants_explored(&mut self) -> Option<ModelSource> {
         self.explore_wish.take()
@@ -259,6 +322,7 @@ impl Train {
     pub fn closed(&mut self) {
         if let Some(own) = &mut self.own {
             own.stop();
+            #[cfg(not(target_family = "wasm"))]
             own.wait(PATIENCE);
         }
     }

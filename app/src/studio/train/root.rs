@@ -49,7 +49,7 @@ impl Root {
         let known = self.checked.as_ref().is_some_and(|(text, _)| *text == self.text);
         if !known && self.work.is_none() {
             let (text, path) = (self.text.clone(), self.path());
-            let check = move || match std::fs::metadata(&path) {
+            let check = move || match dinoscope_core::files::metadata(&path) {
                 Ok(found) if !found.is_dir() => Some(format!("{} is no folder", path.display())),
                 Ok(_) => None,
                 // It will be made.

@@ -240,6 +240,12 @@ fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<Act>) {
         {
             acts.push(Act::LookWith(path.to_owned()));
         }
+        if view.newest_checkpoint().is_some() || view.is_alive() {
+            let button = widgets::button(ui, icons::ARCHIVE, "Save as one file");
+            if button.on_hover_text("Recipe, curves, pictures and the newest checkpoint").clicked() {
+                acts.push(Act::Pack(view.folder.clone()));
+            }
+        }
         if let Some(report) = &view.report
             && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
         {

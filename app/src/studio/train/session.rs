@@ -1,11 +1,14 @@
 //! A run of ours: how it begins, what it is told, what it says.
 
-use std::path::{Path, PathBuf};
+#[cfg(not(target_family = "wasm"))]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::data::Picture;
 use dinoscope_core::device::Chosen;
 use dinoscope_core::engine::{Command, Handle, Job};
+use dinoscope_core::files;
 use dinoscope_core::train::follow::Follower;
 use dinoscope_core::train::health::Health;
 use dinoscope_core::train::run::RunFolder;
@@ -219,7 +222,13 @@ impl Session {
         }
     }
 
+    /// Whether it holds or goes on, as far as is known.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, State::Going(_)) && self.view.phase == Phase::Running
+    }
+
     /// Waits until it has ended, but not longer than `patience`. For the end of the program, when no frame is held up.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self, patience: std::time::Duration) {
         let start = web_time::Instant::now();
         while self.is_going() && start.elapsed() < patience {
@@ -263,9 +272,10 @@ fn start(job: Job, wake: Wake) -> Result<Handle, String> {
     Ok(dinoscope_core::engine::start_with(job, wake))
 }
 
+/// A page has one thread: the run gets a worker.
 #[cfg(target_family = "wasm")]
-fn start(_: Job, _: Wake) -> Result<Handle, String> {
-    Err("runs that are kept in a folder need the desktop program".to_owned())
+fn start(job: Job, wake: Wake) -> Result<Handle, String> {
+    crate::tab::run::start(job, wake)
 }
 
 /// How many numbers a run's folder may have.
@@ -277,8 +287,9 @@ fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder
         Place::Folder(folder) => RunFolder::create(folder, recipe).map_err(|e| e.to_string()),
         Place::Below(root) => {
             let runs = root.join("runs");
-            let free =
-                (1..NUMBERS).map(|i| runs.join(format!("{}-{i:03}", recipe.preset))).find(|p| !p.exists());
+            let free = (1..NUMBERS)
+                .map(|i| runs.join(format!("{}-{i:03}", recipe.preset)))
+                .find(|p| !files::exists(p));
             let free =
                 free.ok_or_else(|| format!("{} is full of runs: choose another folder", runs.display()))?;
             RunFolder::create(&free, recipe).map_err(|e| e.to_string())
@@ -286,17 +297,25 @@ fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder
     }
 }
 
+/// Where runs are kept: in the page's own file system.
+#[cfg(target_family = "wasm")]
+pub fn first_root() -> PathBuf {
+    PathBuf::from("/")
+}
+
 /// Where runs are kept when nobody has said: the current folder if one may write there, else the home folder.
+#[cfg(not(target_family = "wasm"))]
 pub fn first_root() -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     let home = || ["HOME", "USERPROFILE"].iter().find_map(std::env::var_os).map(PathBuf::from);
     if may_write(&here) { here } else { home().unwrap_or(here) }
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn may_write(folder: &Path) -> bool {
     let trial = folder.join(format!(".dinoscope-{}", std::process::id()));
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&trial).is_ok();
-    made && std::fs::remove_file(&trial).is_ok()
+    let made = files::OpenOptions::new().write(true).create_new(true).open(&trial).is_ok();
+    made && files::remove_file(&trial).is_ok()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Work that would hold up a frame, on threads of its own: files, folders, decoding, starting a run.
+//! Work that would hold up a frame, done beside it: files, folders, decoding, starting a run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-/// Draws the window again.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+pub use crate::studio::hands::Wake;
+use crate::studio::hands::go;
 
 /// Whether nobody wants the result any more.
 #[derive(Clone, Default)]
@@ -38,7 +38,7 @@ impl<T> Voice<T> {
     }
 }
 
-/// Work on a thread of its own that says things of type `T`. Dropped, it is asked to end.
+/// Work beside the frames that says things of type `T`. Dropped, it is asked to end.
 pub struct Work<T> {
     news: Receiver<T>,
     stop: Stop,
@@ -48,18 +48,26 @@ pub struct Work<T> {
 impl<T: Send + 'static> Work<T> {
     /// Starts it. Where no thread can be started the work is over before it began.
     pub fn start(name: &str, wake: &Wake, work: impl FnOnce(&Voice<T>, &Stop) + Send + 'static) -> Self {
+        Self::start_async(name, wake, async move |voice: Voice<T>, stop: Stop| work(&voice, &stop))
+    }
+
+    /// [`Work::start`] for work that waits in between.
+    pub fn start_async(
+        name: &str,
+        wake: &Wake,
+        work: impl AsyncFnOnce(Voice<T>, Stop) + Send + 'static,
+    ) -> Self {
         let (out, news) = channel();
         let stop = Stop::default();
         let (voice, asked) = (Voice { out, wake: wake.clone() }, stop.clone());
         let wake = wake.clone();
-        let run = move || {
-            work(&voice, &asked);
+        let run = async move || {
             // The end is news too: whoever waits for the last word learns that there is none.
-            drop(voice);
+            work(voice, asked).await;
             wake();
         };
-        if let Err(error) = std::thread::Builder::new().name(format!("dinoscope-{name}")).spawn(run) {
-            ::log::warn!("no thread for {name}: {error}");
+        if let Err(error) = go(name, run) {
+            ::log::warn!("{name}: {error}");
         }
         Self { news, stop, over: false }
     }

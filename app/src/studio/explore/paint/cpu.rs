@@ -1,8 +1,8 @@
-//! The thread that makes layers from features in memory.
+//! Layers from features in memory, made beside the frames.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use dinoscope_core::analysis::attention_map::stretch;
 use dinoscope_core::analysis::colour_map::ColourMap;
 use dinoscope_core::analysis::image_out::{Filter, upsample, upsample_values};
@@ -12,8 +12,9 @@ use dinoscope_core::analysis::{AnalysisError, PatchFeatures};
 use dinoscope_core::explore::{Patches, Seen};
 
 use super::{FitJob, Job, Slot, What};
+use crate::studio::hands::{Desk, Wake};
 
-/// What the thread made.
+/// What was made.
 pub enum Made {
     /// Colours for everything.
     Fit(u64, Result<Arc<Pca>, String>),
@@ -44,60 +45,49 @@ pub enum Made {
 type Pair = [Arc<PatchFeatures>; 2];
 
 #[derive(Default)]
-struct Desk {
+struct Wanted {
     fit: Option<(FitJob, Option<Arc<Pca>>)>,
     draws: Vec<Job>,
     basis: Option<Arc<Pca>>,
     matches: Option<(u64, Pair)>,
-    closed: bool,
 }
 
-/// The thread from the outside.
+/// Who makes layers, from the outside.
 pub struct Worker {
-    desk: Arc<(Mutex<Desk>, Condvar)>,
-    /// What it made.
+    desk: Desk<Wanted>,
+    /// What was made.
     pub made: Receiver<Made>,
 }
 
 impl Worker {
-    /// Starts the thread.
-    pub fn start(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        let desk = Arc::new((Mutex::new(Desk::default()), Condvar::new()));
+    /// Starts it.
+    pub fn start(wake: Wake) -> Self {
+        let mut desk = Desk::new(Wanted::default());
         let (out, made) = async_channel::unbounded();
-        let shared = desk.clone();
-        let work = move || work(&shared, &out, &wake);
-        if let Err(error) = std::thread::Builder::new().name("dinoscope-paint".to_owned()).spawn(work) {
-            ::log::error!("features can't be drawn, no thread could be started: {error}");
+        let work = async move |task| {
+            // Nobody listens any more: then nobody misses it.
+            let _ = out.try_send(work(task));
+            wake();
+        };
+        if let Err(error) = desk.hand("paint", next, work) {
+            ::log::error!("features can't be drawn, {error}");
         }
         Self { desk, made }
     }
 
-    fn write(&self, change: impl FnOnce(&mut Desk)) {
-        if let Ok(mut desk) = self.desk.0.lock() {
-            change(&mut desk);
-        }
-        self.desk.1.notify_all();
-    }
-
     /// Fits colours, in place of a fit that has not begun.
     pub fn fit(&self, job: FitJob, previous: Option<Arc<Pca>>) {
-        self.write(|desk| desk.fit = Some((job, previous)));
+        self.desk.write(|wanted| wanted.fit = Some((job, previous)));
     }
 
     /// Makes these layers, in place of those that have not begun.
     pub fn draw(&self, jobs: Vec<Job>, basis: Option<Arc<Pca>>) {
-        self.write(|desk| (desk.draws, desk.basis) = (jobs, basis));
+        self.desk.write(|wanted| (wanted.draws, wanted.basis) = (jobs, basis));
     }
 
     /// Finds patches that belong together.
     pub fn match_pictures(&self, key: u64, pair: Pair) {
-        self.write(|desk| desk.matches = Some((key, pair)));
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.write(|desk| desk.closed = true);
+        self.desk.write(|wanted| wanted.matches = Some((key, pair)));
     }
 }
 
@@ -107,46 +97,31 @@ enum Task {
     Match(u64, Pair),
 }
 
-fn next(desk: &(Mutex<Desk>, Condvar)) -> Option<Task> {
-    let mut held = desk.0.lock().ok()?;
-    loop {
-        if held.closed {
-            return None;
-        }
-        if let Some((job, previous)) = held.fit.take() {
-            return Some(Task::Fit(job, previous));
-        }
-        if !held.draws.is_empty() {
-            let basis = held.basis.clone();
-            return Some(Task::Draw(Box::new(held.draws.remove(0)), basis));
-        }
-        if let Some((key, pair)) = held.matches.take() {
-            return Some(Task::Match(key, pair));
-        }
-        held = desk.1.wait(held).ok()?;
+fn next(wanted: &mut Wanted) -> Option<Task> {
+    if let Some((job, previous)) = wanted.fit.take() {
+        return Some(Task::Fit(job, previous));
     }
+    if !wanted.draws.is_empty() {
+        let basis = wanted.basis.clone();
+        return Some(Task::Draw(Box::new(wanted.draws.remove(0)), basis));
+    }
+    wanted.matches.take().map(|(key, pair)| Task::Match(key, pair))
 }
 
-fn work(desk: &(Mutex<Desk>, Condvar), out: &Sender<Made>, wake: &Arc<dyn Fn() + Send + Sync>) {
-    while let Some(task) = next(desk) {
-        let made = match task {
-            Task::Fit(job, previous) => {
-                let fitted = fit(&job, previous.as_deref());
-                Made::Fit(job.key, fitted.map(Arc::new).map_err(|error| error.to_string()))
-            }
-            Task::Draw(job, basis) => match draw(&job, basis.as_deref()) {
-                Ok(image) => Made::Layer { slot: job.slot, key: job.key, image, blocks: job.blocks },
-                Err(error) => Made::Nothing { slot: job.slot, key: job.key, error: error.to_string() },
-            },
-            Task::Match(key, [a, b]) => {
-                let options = MatchOptions { top: 40, apart: 2.5, ..MatchOptions::default() };
-                Made::Matches(key, similarity::matches(&a, &b, &options).unwrap_or_default())
-            }
-        };
-        if out.send_blocking(made).is_err() {
-            return;
+fn work(task: Task) -> Made {
+    match task {
+        Task::Fit(job, previous) => {
+            let fitted = fit(&job, previous.as_deref());
+            Made::Fit(job.key, fitted.map(Arc::new).map_err(|error| error.to_string()))
         }
-        wake();
+        Task::Draw(job, basis) => match draw(&job, basis.as_deref()) {
+            Ok(image) => Made::Layer { slot: job.slot, key: job.key, image, blocks: job.blocks },
+            Err(error) => Made::Nothing { slot: job.slot, key: job.key, error: error.to_string() },
+        },
+        Task::Match(key, [a, b]) => {
+            let options = MatchOptions { top: 40, apart: 2.5, ..MatchOptions::default() };
+            Made::Matches(key, similarity::matches(&a, &b, &options).unwrap_or_default())
+        }
     }
 }
 
@@ -162,7 +137,8 @@ fn fit(job: &FitJob, previous: Option<&Pca>) -> Result<Pca, AnalysisError> {
     let dim = pictures.first().map_or(0, |picture| picture.dim);
     let previous = previous.filter(|pca| pca.dim() == dim);
     // A person who asks for other pictures wants their range at once, not a way towards it.
-    let options = PcaOptions { foreground: job.foreground, smoothing: 0.0, ..PcaOptions::default() };
+    let smoothing = if job.smooth { PcaOptions::default().smoothing } else { 0.0 };
+    let options = PcaOptions { foreground: job.foreground, smoothing, ..PcaOptions::default() };
     Pca::fit(&pictures, previous, &options)
 }
 

@@ -1,7 +1,5 @@
 //! Layers made by the GPU from the tensors' own buffers, into textures that egui draws: nothing comes back.
 
-use std::sync::Arc;
-
 use async_channel::Receiver;
 use dinoscope_core::explore::{Patches, Seen};
 use dinoscope_shaders::display::{
@@ -13,6 +11,7 @@ use eframe::egui_wgpu::RenderState;
 use egui::TextureId;
 
 use super::{FitJob, Job, Slot, What};
+use crate::studio::hands::{self, Wake};
 
 /// Compiled programs.
 struct Programs {
@@ -51,21 +50,21 @@ pub struct GpuPainter {
 }
 
 impl GpuPainter {
-    /// Compiles the programs on a thread: it takes longer than a frame may.
-    pub fn start(state: RenderState, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    /// Compiles the programs beside the frames: it takes longer than one may.
+    pub fn start(state: RenderState, wake: Wake) -> Self {
         let (out, coming) = async_channel::bounded(1);
         let device = state.device.clone();
-        let compile = move || {
+        let compile = async move || {
             let programs = Programs {
                 pipeline: Pipeline::new(&device),
                 similarity: SimilarityProgram::new(&device),
                 upsample: UpsampleProgram::new(&device),
             };
-            let _ = out.send_blocking(programs);
+            let _ = out.try_send(programs);
             wake();
         };
-        if let Err(error) = std::thread::Builder::new().name("dinoscope-programs".to_owned()).spawn(compile) {
-            ::log::error!("the GPU's programs can't be compiled, no thread could be started: {error}");
+        if let Err(error) = hands::go("programs", compile) {
+            ::log::error!("the GPU's programs can't be compiled, {error}");
         }
         let range = RangeOptions { smoothing: 0.0, ..RangeOptions::default() };
         let options = PipelineOptions { range, background: Background::Black, ..PipelineOptions::default() };
@@ -94,6 +93,7 @@ impl GpuPainter {
             job.seen.windows(2).all(|pair| (pair[0].rows, pair[0].cols) == (pair[1].rows, pair[1].cols));
         // The split looks at the borders of pictures, so it needs them to be of one shape.
         self.options.foreground = job.foreground && same;
+        self.options.range.smoothing = if job.smooth { RangeOptions::default().smoothing } else { 0.0 };
         let options = self.options;
         let Some(programs) = self.programs() else { return Ok(false) };
         let [Some(first), ..] = [job.seen.first()] else { return Ok(false) };

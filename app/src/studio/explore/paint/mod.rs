@@ -15,6 +15,7 @@ use dinoscope_core::analysis::similarity::Match;
 use dinoscope_core::explore::{Patches, PictureId, Seen};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
+use crate::studio::hands::Wake;
 use crate::studio::house::Drawing;
 
 /// A place for a layer.
@@ -74,6 +75,8 @@ pub struct FitJob {
     pub seen: Vec<Arc<Seen>>,
     /// Split objects from background.
     pub foreground: bool,
+    /// The range of the colours moves slowly: for pictures that follow each other.
+    pub smooth: bool,
 }
 
 /// A texture in its slot.
@@ -147,7 +150,7 @@ pub fn key_of(value: impl Hash) -> u64 {
 
 impl Painter {
     /// A painter for a window; `wake` is called when a thread has made something.
-    pub fn new(drawing: &Drawing, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(drawing: &Drawing, wake: Wake) -> Self {
         Self {
             gpu: drawing.gpu.clone().map(|gpu| gpu::GpuPainter::start(gpu, wake.clone())),
             cpu: cpu::Worker::start(wake),

@@ -1,0 +1,82 @@
+//! Looking on the CPU, in a worker: the page goes on while a model computes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use dinoscope_core::data::Picture;
+use dinoscope_core::explore::{
+    Explorer, LocalFuture, ModelSource, Remote, RemoteModel, STARTER_FILE, Seen, Way, weights_file,
+};
+use dinoscope_core::files;
+
+use super::staff::{Post, Worker};
+use super::turns;
+use crate::studio::hands::Wake;
+use crate::wire::{Answer, Order};
+
+/// A model in a worker.
+#[derive(Clone, Default)]
+struct Eye(Rc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    post: Post,
+    /// What it looks with, to be opened again after a worker failed.
+    source: RefCell<Option<ModelSource>>,
+}
+
+/// An explorer that looks in a worker.
+pub fn explorer(name: String, wake: Wake) -> Explorer {
+    Explorer::start_remote(name, Rc::new(Eye::default()), wake, turns::spawn)
+}
+
+/// Gives the worker the file of a model.
+fn carry(worker: &Worker, source: &ModelSource) -> Result<ModelSource, String> {
+    let file = match source {
+        ModelSource::Starter => STARTER_FILE.into(),
+        ModelSource::Path(path) => weights_file(path).map_err(|error| error.to_string())?,
+        ModelSource::Released(_) | ModelSource::Bytes { .. } => return Ok(source.clone()),
+    };
+    // What a Hugging Face folder says about its weights lies beside them.
+    let beside = file.with_file_name("config.json");
+    let changes = [file.as_path(), beside.as_path()].into_iter().filter(|file| files::exists(file));
+    worker.tell(Order::Files(changes.flat_map(files::snapshot).collect()), &[&file])?;
+    Ok(source.clone())
+}
+
+impl Inner {
+    async fn open_in(&self, worker: &Worker, source: &ModelSource) -> Result<RemoteModel, String> {
+        let source = carry(worker, source)?;
+        match worker.ask(Order::Open(source), &[]).await? {
+            Answer::Opened(opened) => opened,
+            other => Err(format!("the worker answered something else: {other:?}")),
+        }
+    }
+}
+
+impl Remote for Eye {
+    fn open(&self, source: ModelSource) -> LocalFuture<Result<RemoteModel, String>> {
+        let eye = self.0.clone();
+        Box::pin(async move {
+            let (worker, _) = eye.post.worker()?;
+            let opened = eye.open_in(&worker, &source).await?;
+            *eye.source.borrow_mut() = Some(source);
+            Ok(opened)
+        })
+    }
+
+    fn look(&self, view: Picture, way: Way) -> LocalFuture<Result<Seen, String>> {
+        let eye = self.0.clone();
+        Box::pin(async move {
+            let (worker, new) = eye.post.worker()?;
+            let source = eye.source.borrow().clone();
+            if let (true, Some(source)) = (new, source) {
+                eye.open_in(&worker, &source).await?;
+            }
+            match worker.ask(Order::Look(Box::new(view), way), &[]).await? {
+                Answer::Seen(seen) => seen.map(|seen| *seen),
+                other => Err(format!("the worker answered something else: {other:?}")),
+            }
+        })
+    }
+}

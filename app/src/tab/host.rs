@@ -1,0 +1,129 @@
+//! What the page's JavaScript does for the studio (`web/page/host.js`): workers, files that a person has given, saving,
+//! what is remembered, the camera.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The page.
+    #[derive(Clone)]
+    pub type Host;
+
+    /// A worker that answers with `heard`, and says with `failed` why it has ended.
+    #[wasm_bindgen(method)]
+    pub fn hire(
+        this: &Host,
+        heard: &Closure<dyn FnMut(Uint8Array)>,
+        failed: &Closure<dyn FnMut(String)>,
+    ) -> Hand;
+
+    /// Saves a file where downloads go.
+    #[wasm_bindgen(method)]
+    pub fn save(this: &Host, name: &str, bytes: Uint8Array);
+
+    /// Lets a person choose files; they arrive as what was dropped does, for `purpose`.
+    #[wasm_bindgen(method)]
+    pub fn pick(this: &Host, purpose: &str, kinds: &str, folder: bool);
+
+    /// What was kept with [`Host::keep`], be it of another day.
+    #[wasm_bindgen(method)]
+    pub fn kept(this: &Host) -> Option<String>;
+
+    /// Keeps a text in this browser.
+    #[wasm_bindgen(method)]
+    pub fn keep(this: &Host, text: &str);
+
+    /// Fetches a file, from the browser's cache if it is there. `progress` hears of bytes so far and in all (0 where that
+    /// is not known), and may say no.
+    #[wasm_bindgen(method)]
+    pub fn fetch(
+        this: &Host,
+        address: &str,
+        progress: &Closure<dyn FnMut(f64, f64) -> bool>,
+    ) -> Promise<Uint8Array>;
+
+    /// Whether this browser has a camera to ask for.
+    #[wasm_bindgen(method, js_name = hasCamera)]
+    pub fn has_camera(this: &Host) -> bool;
+
+    /// Starts the camera; rejected with the reason where that can't be.
+    #[wasm_bindgen(method, js_name = startCamera)]
+    pub fn start_camera(this: &Host) -> Promise;
+
+    /// Stops it.
+    #[wasm_bindgen(method, js_name = stopCamera)]
+    pub fn stop_camera(this: &Host);
+
+    /// The camera's newest picture, no larger than `side`: width, height, RGBA. Nothing while there is no new one.
+    #[wasm_bindgen(method)]
+    pub fn frame(this: &Host, side: u32) -> Option<Array>;
+
+    /// Says in place of the studio why it can't go on, with the ways on.
+    #[wasm_bindgen(method)]
+    pub fn stopped(this: &Host, reason: &str);
+
+    /// A canvas in place of the last one, which a lost GPU has left unusable.
+    #[wasm_bindgen(method, js_name = freshCanvas)]
+    pub fn fresh_canvas(this: &Host) -> web_sys::HtmlCanvasElement;
+
+    /// Opens pictures from the clipboard, as far as the browser allows.
+    #[wasm_bindgen(method)]
+    pub fn paste(this: &Host);
+
+    /// Whether the page asks before it is closed.
+    #[wasm_bindgen(method)]
+    pub fn guard(this: &Host, on: bool);
+
+    /// A worker.
+    #[derive(Clone)]
+    pub type Hand;
+
+    /// Sends a message, with the files that lie at or below `paths`.
+    #[wasm_bindgen(method)]
+    pub fn post(this: &Hand, message: Uint8Array, paths: Array);
+
+    /// Ends it, in the middle of whatever it does.
+    #[wasm_bindgen(method)]
+    pub fn end(this: &Hand);
+
+    /// The page, as a worker sees it (`web/page/worker.js`).
+    #[derive(Clone)]
+    pub type Page;
+
+    /// Sends an answer.
+    #[wasm_bindgen(method, js_name = post)]
+    pub fn answer(this: &Page, message: Uint8Array);
+
+    /// Says that the worker has panicked, which ends it.
+    #[wasm_bindgen(method)]
+    pub fn panicked(this: &Page, reason: &str);
+
+    /// The content of a file that came along, or the reason why it can't be read.
+    #[wasm_bindgen(method, catch)]
+    pub fn read(this: &Page, path: &str) -> Result<Uint8Array, JsValue>;
+}
+
+thread_local! {
+    static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
+}
+
+/// Makes the page's JavaScript known.
+pub fn set(host: Host) {
+    HOST.set(Some(host));
+}
+
+/// The page's JavaScript. Nothing in a worker.
+pub fn get() -> Option<Host> {
+    HOST.with_borrow(Clone::clone)
+}
+
+/// What JavaScript threw, in words.
+pub fn words(thrown: &JsValue) -> String {
+    match thrown.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => thrown.as_string().unwrap_or_else(|| format!("{thrown:?}")),
+    }
+}

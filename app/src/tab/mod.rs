@@ -1,0 +1,16 @@
+//! The studio in a browser's tab: drawn by WebGPU or WebGL, with workers for what takes long.
+//!
+//! The counterpart of `desktop`. JavaScript (`web/page`) does what only it can and is called through [`host`]; what it
+//! calls in turn is in the crate `web`.
+
+pub mod camera;
+pub mod eye;
+pub mod fetch;
+pub mod files;
+pub mod host;
+pub mod inspect;
+pub mod office;
+pub mod run;
+pub mod staff;
+pub mod turns;
+pub mod window;

@@ -1,0 +1,166 @@
+//! A worker, from the inside: does what the page asks for, and sends what comes of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use dinoscope_core::data::{Picture, decode};
+use dinoscope_core::device::{self, Chosen};
+use dinoscope_core::engine::{self, Command, Ended, Handle, Job};
+use dinoscope_core::explore::{Eye, ModelSource, RemoteModel, Seen, Way};
+use dinoscope_core::files;
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::{Recipe, sources};
+use js_sys::Uint8Array;
+
+use super::host::{Page, words};
+use super::turns;
+use crate::wire::{self, Answer, Letter, Order, Start};
+
+thread_local! {
+    static CRIER: RefCell<Option<Page>> = const { RefCell::new(None) };
+}
+
+/// A worker that has begun.
+#[derive(Clone)]
+pub struct Office {
+    page: Page,
+    eye: Rc<RefCell<Option<Eye>>>,
+    run: Rc<RefCell<Option<async_channel::Sender<Command>>>>,
+}
+
+impl Office {
+    /// Works for a page.
+    pub fn new(page: Page) -> Self {
+        // A panic ends a worker: the page has to hear why.
+        let crier = page.clone();
+        CRIER.set(Some(crier));
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            CRIER.with_borrow(|page| page.iter().for_each(|page| page.panicked(&info.to_string())));
+            before(info);
+        }));
+        let reader = page.clone();
+        files::read_outside_with(Box::new(move |path| {
+            let read = reader.read(&path.display().to_string());
+            read.map(|bytes| bytes.to_vec()).map_err(|thrown| std::io::Error::other(words(&thrown)))
+        }));
+        Self { page, eye: Rc::default(), run: Rc::default() }
+    }
+
+    fn answer(&self, number: u32, answer: Answer) {
+        // What can't be written is a GPU's buffer, and none of these holds one.
+        match wire::seal(number, answer) {
+            Ok(bytes) => self.page.answer(Uint8Array::from(bytes.as_slice())),
+            Err(reason) => ::log::error!("{reason}"),
+        }
+    }
+
+    /// Takes a message of the page's. What takes long goes on after this has returned.
+    pub fn hear(&self, message: &[u8]) {
+        let Letter { number, content } = match wire::open::<Order>(message) {
+            Ok(letter) => letter,
+            Err(reason) => return self.answer(0, Answer::Ended(Ended::Told(reason))),
+        };
+        match content {
+            Order::Files(changes) => files::apply(changes),
+            Order::Decode(path) => {
+                let decoded = decode::decode_file(&path).map_err(|error| error.to_string());
+                self.answer(number, Answer::Decoded(decoded));
+            }
+            Order::Open(source) => self.answer(number, Answer::Opened(self.open(&source))),
+            Order::Look(view, way) => {
+                let office = self.clone();
+                turns::spawn(async move {
+                    let seen = office.look(*view, way).await;
+                    office.answer(number, Answer::Seen(seen.map(Box::new)));
+                });
+            }
+            Order::Train(start) => {
+                let office = self.clone();
+                turns::spawn(async move {
+                    if let Err(ended) = office.train(*start).await {
+                        office.answer(0, Answer::Ended(ended));
+                    }
+                });
+            }
+            Order::Command(command) => {
+                if let Some(run) = self.run.borrow().as_ref() {
+                    let _ = run.try_send(command);
+                }
+            }
+        }
+    }
+
+    fn open(&self, source: &ModelSource) -> Result<RemoteModel, String> {
+        let eye = Eye::open(source, &device::cpu(None).device).map_err(|error| error.to_string())?;
+        let opened = eye.info();
+        *self.eye.borrow_mut() = Some(eye);
+        Ok(opened)
+    }
+
+    async fn look(&self, view: Picture, way: Way) -> Result<Seen, String> {
+        // Looks come one at a time: the page waits for each.
+        let eye = self.eye.borrow().clone().ok_or("no model was opened")?;
+        eye.look(view, way).await.map_err(|error| error.to_string())
+    }
+
+    /// Runs to the end, and sends everything on.
+    async fn train(&self, start: Start) -> Result<(), Ended> {
+        let Start { recipe, folder, resume, watch, gpu } = start;
+        let told = |error: &dyn std::fmt::Display| Ended::Told(error.to_string());
+        let recipe = Recipe::from_toml(&recipe, &[]).map_err(|error| told(&error))?;
+        let device = chosen(gpu).await?;
+        let sources = sources::open(&recipe).map_err(|error| told(&error))?;
+        let folder = RunFolder::open(&folder).map_err(|error| told(&error))?;
+        let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
+        files::journal::start();
+        let handle = engine::start_with(job, Arc::new(|| ()), turns::breath(), turns::spawn);
+        *self.run.borrow_mut() = Some(handle.commands.clone());
+        self.pass_on(handle).await;
+        Ok(())
+    }
+
+    async fn pass_on(&self, handle: Handle) {
+        let Handle { events, latest, .. } = handle;
+        let mut shown = None;
+        while let Ok(event) = events.recv().await {
+            // What an event speaks of is there before it.
+            let written = files::journal::drain();
+            if !written.is_empty() {
+                self.answer(0, Answer::Files(written));
+            }
+            if let Some(look) = newer(&latest, &mut shown) {
+                self.answer(0, Answer::Pictures(Box::new(Look::clone(&look))));
+            }
+            self.answer(
+                0,
+                match event {
+                    Ok(event) => Answer::Event(Box::new(event)),
+                    Err(error) => Answer::Ended(error.into()),
+                },
+            );
+        }
+    }
+}
+
+/// The newest pictures, once.
+fn newer(latest: &Mutex<Option<Arc<Look>>>, shown: &mut Option<Arc<Look>>) -> Option<Arc<Look>> {
+    let look = latest.lock().ok()?.clone()?;
+    if shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &look)) {
+        return None;
+    }
+    *shown = Some(look.clone());
+    Some(look)
+}
+
+async fn chosen(gpu: bool) -> Result<Chosen, Ended> {
+    match gpu {
+        true => device::browser_gpu().await.map_err(|error| Ended::Device {
+            reason: error.to_string(),
+            hint: "Choose the CPU above.".to_owned(),
+        }),
+        false => Ok(device::cpu(None)),
+    }
+}

@@ -1,0 +1,252 @@
+//! The studio on a canvas: through eframe, with WebGPU where the browser has it, else with WebGL.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use dinoscope_core::device::DeviceChoice;
+use dinoscope_core::explore::ModelSource;
+use dinoscope_core::files as memory;
+use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
+use serde::Deserialize;
+use web_sys::HtmlCanvasElement;
+
+use super::host::{self, Host};
+use super::{files, inspect, turns};
+use crate::studio::explore::Panel;
+use crate::studio::house::Drawing;
+use crate::studio::layout::Workspace;
+use crate::studio::{Beginning, Stage as _, Studio, platform};
+
+/// What an address asks for: `?image=…&weights=…&view=pca`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// Addresses of pictures.
+    pub image: Vec<String>,
+    /// Address of weights, or the name of a released model.
+    pub weights: Option<String>,
+    /// `pca`, `attention`, `similarity`, `match` or `train`.
+    pub view: Option<String>,
+    /// `auto`, `gpu` or `cpu`.
+    pub device: Option<String>,
+}
+
+thread_local! {
+    /// The studio outlives what draws it: a GPU may go away.
+    static STUDIO: RefCell<Option<Studio>> = const { RefCell::new(None) };
+    static CONTEXT: RefCell<Option<egui::Context>> = const { RefCell::new(None) };
+    static RUNNER: RefCell<Option<eframe::WebRunner>> = const { RefCell::new(None) };
+}
+
+/// Does something with the studio, from an event of the page.
+pub fn with(act: impl FnOnce(&mut Studio)) {
+    STUDIO.with(|held| {
+        if let Ok(mut held) = held.try_borrow_mut()
+            && let Some(studio) = held.as_mut()
+        {
+            act(studio);
+        }
+    });
+    if let Some(ctx) = context() {
+        ctx.request_repaint();
+    }
+}
+
+/// What egui keeps.
+pub fn context() -> Option<egui::Context> {
+    CONTEXT.with_borrow(Clone::clone)
+}
+
+struct App {
+    /// What the browser keeps of the settings.
+    kept: String,
+    /// When that was compared last, in seconds.
+    compared: f64,
+    guarded: bool,
+    leaving: Rc<Cell<bool>>,
+}
+
+/// Between two looks at the settings, in seconds.
+const COMPARE: f64 = 2.0;
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        let mut lost = false;
+        let mut going = false;
+        STUDIO.with_borrow_mut(|studio| {
+            if let Some(studio) = studio.as_mut() {
+                studio.logic(ctx);
+                (lost, going) = (studio.is_lost(), studio.train().is_going());
+            }
+        });
+        files::sweep();
+        if going != self.guarded
+            && let Some(host) = host::get()
+        {
+            self.guarded = going;
+            host.guard(going);
+        }
+        let now = ctx.input(|input| input.time);
+        if now - self.compared > COMPARE {
+            self.compared = now;
+            self.keep();
+        }
+        if lost && !self.leaving.replace(true) {
+            turns::spawn(again());
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        STUDIO.with_borrow_mut(|studio| {
+            if let Some(studio) = studio.as_mut() {
+                studio.ui(ui);
+            }
+        });
+    }
+}
+
+impl App {
+    /// Lets the browser keep what is to be remembered.
+    fn keep(&mut self) {
+        STUDIO.with_borrow_mut(|studio| {
+            if let Some(studio) = studio.as_mut() {
+                studio.remember();
+            }
+        });
+        let text = platform::settings_file().and_then(|path| memory::read_to_string(path).ok());
+        if let (Some(text), Some(host)) = (text, host::get())
+            && text != self.kept
+        {
+            host.keep(&text);
+            self.kept = text;
+        }
+    }
+}
+
+/// Everything that the adapter has: what draws also computes.
+fn setup() -> WgpuSetup {
+    let mut setup = WgpuSetupCreateNew::without_display_handle();
+    setup.instance_descriptor.backends = wgpu::Backends::BROWSER_WEBGPU;
+    setup.power_preference = wgpu::PowerPreference::HighPerformance;
+    setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+        label: Some("dinoscope"),
+        required_features: adapter.features(),
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    });
+    WgpuSetup::CreateNew(setup)
+}
+
+fn beginning(wishes: &Wishes) -> Beginning {
+    let panel = match wishes.view.as_deref() {
+        Some("attention") => Some(Panel::Attention),
+        Some("similarity") => Some(Panel::Similarity),
+        Some("match") => Some(Panel::Match),
+        Some("pca") => Some(Panel::Pca),
+        _ => None,
+    };
+    Beginning {
+        device: wishes.device.as_deref().and_then(|name| name.parse().ok()),
+        weights: wishes.weights.clone().map(ModelSource::Released),
+        panel,
+        workspace: if wishes.view.as_deref() == Some("train") {
+            Workspace::Train
+        } else {
+            Workspace::Explore
+        },
+        ..Beginning::default()
+    }
+}
+
+/// Draws the studio on a canvas, with the GPU if `webgpu`.
+///
+/// # Errors
+/// The canvas can't be drawn on that way.
+pub async fn start(
+    host: Host,
+    canvas: HtmlCanvasElement,
+    wishes: Wishes,
+    webgpu: bool,
+) -> Result<(), String> {
+    if let (Some(text), Some(path)) = (host.kept(), platform::settings_file()) {
+        let folder = path.parent().map_or(Ok(()), memory::create_dir_all);
+        if let Err(error) = folder.and_then(|()| memory::write(&path, text.as_bytes())) {
+            ::log::warn!("the settings can't be read: {error}");
+        }
+    }
+    host::set(host);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        if let Some(host) = host::get() {
+            host.stopped(&format!("The studio has come to a stop, which is a fault of this program: {info}"));
+        }
+    }));
+    crate::studio::log::listen();
+    draw(canvas, beginning(&wishes), webgpu).await?;
+    wishes.image.iter().for_each(|address| files::fetch(address));
+    Ok(())
+}
+
+async fn draw(canvas: HtmlCanvasElement, beginning: Beginning, webgpu: bool) -> Result<(), String> {
+    let mut options = eframe::WebOptions {
+        renderer: if webgpu { eframe::Renderer::Wgpu } else { eframe::Renderer::Glow },
+        // Colours are data here: none is changed to make another look smoother.
+        dithering: false,
+        ..eframe::WebOptions::default()
+    };
+    options.wgpu_options.wgpu_setup = setup();
+    let runner = eframe::WebRunner::new();
+    let build: eframe::AppCreator<'static> = Box::new(move |cc| {
+        inspect::install(&cc.egui_ctx);
+        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(watch_over(cc)) };
+        let studio = Studio::new(&cc.egui_ctx, drawing, beginning);
+        CONTEXT.set(Some(cc.egui_ctx.clone()));
+        STUDIO.set(Some(studio));
+        Ok(Box::new(App { kept: String::new(), compared: 0.0, guarded: false, leaving: Rc::default() }))
+    });
+    let started = runner.start(canvas, options, build).await;
+    started.map_err(|thrown| host::words(&thrown))?;
+    RUNNER.set(Some(runner));
+    Ok(())
+}
+
+/// Says where the GPU is lost, and logs errors.
+fn watch_over(cc: &eframe::CreationContext<'_>) -> Arc<Mutex<Option<String>>> {
+    let gone = Arc::new(Mutex::new(None));
+    if let Some(state) = &cc.wgpu_render_state {
+        let (lost, ctx) = (gone.clone(), cc.egui_ctx.clone());
+        state.device.set_device_lost_callback(move |_, message| {
+            if let Ok(mut lost) = lost.lock() {
+                *lost = Some(if message.is_empty() { "no reason was given".to_owned() } else { message });
+            }
+            ctx.request_repaint();
+        });
+        state.device.on_uncaptured_error(Arc::new(|error| ::log::error!("drawing: {error}")));
+    }
+    gone
+}
+
+/// Goes on without the GPU: on a fresh canvas, with the same pictures, model and run.
+async fn again() {
+    turns::turn().await;
+    let Some(studio) = STUDIO.take() else { return };
+    let reason = studio.lost_reason().unwrap_or_else(|| "no reason was given".to_owned());
+    let note = format!(
+        "The GPU can't be used any more ({reason}). The CPU goes on; a run was saved and can go on too. \
+         Reload the page to try the GPU again."
+    );
+    let beginning = Beginning { device: Some(DeviceChoice::Cpu), ..studio.hand_over(note) };
+    drop(studio);
+    if let Some(runner) = RUNNER.take() {
+        runner.destroy();
+    }
+    let Some(host) = host::get() else { return };
+    if let Err(error) = draw(host.fresh_canvas(), beginning, false).await {
+        host.stopped(&format!(
+            "The GPU can't be used any more ({reason}), and WebGL does not start: {error}"
+        ));
+    }
+}

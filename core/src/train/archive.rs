@@ -1,0 +1,200 @@
+//! A run as one file: a ZIP archive of its recipe, figures, pictures and newest checkpoint, as they lie in its folder.
+
+use std::io::{Cursor, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::run::{RunError, RunFolder};
+use crate::files;
+
+/// Bytes that an archive may hold once it is unpacked: what a page can have in memory.
+const LARGEST: u64 = 3 << 30;
+/// Files that an archive may hold.
+const MOST: usize = 100_000;
+
+/// Why a run could not be packed or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// There is no run, or it has nothing to go on from.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run has no checkpoint yet.
+    #[error("the run {0} has no checkpoint yet: save one first")]
+    NoCheckpoint(String),
+    /// A file can't be read or written.
+    #[error("can't {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no archive, or it is damaged.
+    #[error("this is no run in one file, or it is damaged ({0}): save the run once more from the studio")]
+    Damaged(String),
+    /// It is an archive, but of something else.
+    #[error("there is no run in it: {0} is missing. Such files are saved from the studio's Run panel")]
+    NoRun(&'static str),
+    /// A name in it leads out of the folder.
+    #[error("it is refused: {0} would be written outside the run's folder")]
+    Outside(String),
+    /// It would unpack to more than anything reasonable.
+    #[error("it is refused: {0}")]
+    TooLarge(String),
+    /// There is something where the run would lie.
+    #[error("{0} is there already: choose another name")]
+    Occupied(String),
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> ArchiveError + 'a {
+    move |source| ArchiveError::Io { action, path: path.display().to_string(), source }
+}
+
+fn damaged(error: impl std::fmt::Display) -> ArchiveError {
+    ArchiveError::Damaged(error.to_string())
+}
+
+/// Whether a path is a file that may hold a run.
+pub fn is_archive(path: &Path) -> bool {
+    let zip = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
+    zip && files::is_file(path)
+}
+
+/// Packs the run in `folder`.
+///
+/// # Errors
+/// There is no run or no checkpoint, or a file can't be read.
+pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
+    let run = RunFolder::open(folder)?;
+    let (_, checkpoint) =
+        run.latest_checkpoint().ok_or_else(|| ArchiveError::NoCheckpoint(folder.display().to_string()))?;
+    let mut wanted = vec![run.recipe_file(), run.metrics_file(), run.report_file()];
+    for folder in [run.pictures(), checkpoint] {
+        let entries = files::read_dir(&folder).map_err(io("read", &folder))?;
+        let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        inside.sort();
+        wanted.extend(inside);
+    }
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for path in wanted.into_iter().filter(|path| files::is_file(path)) {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        // Numbers and pictures get no smaller.
+        let text =
+            path.extension().is_some_and(|kind| ["toml", "jsonl", "json", "html"].iter().any(|k| kind == *k));
+        let method = if text { CompressionMethod::Deflated } else { CompressionMethod::Stored };
+        let options = SimpleFileOptions::default().compression_method(method).large_file(true);
+        let bytes = files::read(&path).map_err(io("read", &path))?;
+        zip.start_file(name, options).map_err(damaged)?;
+        zip.write_all(&bytes).map_err(io("pack", &path))?;
+    }
+    Ok(zip.finish().map_err(damaged)?.into_inner())
+}
+
+/// Unpacks a run into the folder `to`, which is made; beside it first, so that it is there whole or not at all.
+///
+/// # Errors
+/// The archive is damaged, hostile or none, there is something at `to`, or the disk refuses.
+pub fn unpack(bytes: &[u8], to: &Path) -> Result<RunFolder, ArchiveError> {
+    unpack_within(bytes, to, LARGEST)
+}
+
+/// [`unpack`] of at most so many bytes.
+fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, ArchiveError> {
+    let mut zip = open(bytes)?;
+    if files::exists(to) {
+        return Err(ArchiveError::Occupied(to.display().to_string()));
+    }
+    let mut name = to.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", files::process()));
+    let beside = PathBuf::from(name);
+    // What a process that was killed may have left.
+    let _ = files::remove_dir_all(&beside);
+    let unpacked = write_all(&mut zip, &beside, most).and_then(|()| {
+        // What an empty run has as well.
+        for folder in ["checkpoints", "pictures", "tensorboard"] {
+            let folder = beside.join(folder);
+            files::create_dir_all(&folder).map_err(io("create", &folder))?;
+        }
+        files::rename(&beside, to).map_err(io("rename", &beside))
+    });
+    if let Err(error) = unpacked {
+        let _ = files::remove_dir_all(&beside);
+        return Err(error);
+    }
+    Ok(RunFolder::open(to)?)
+}
+
+fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Result<(), ArchiveError> {
+    let mut left = most;
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).map_err(damaged)?;
+        let name = entry.name().map_err(damaged)?.into_owned();
+        let path = to.join(inside(&name).ok_or(ArchiveError::Outside(name))?);
+        if entry.is_dir() {
+            files::create_dir_all(&path).map_err(io("create", &path))?;
+            continue;
+        }
+        let folder = path.parent().unwrap_or(to);
+        files::create_dir_all(folder).map_err(io("create", folder))?;
+        // Not the size that it claims: what it really holds.
+        let mut bytes = Vec::new();
+        (&mut entry).take(left + 1).read_to_end(&mut bytes).map_err(damaged)?;
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| ArchiveError::TooLarge(format!("it holds more than {most} bytes")))?;
+        files::write(&path, &bytes).map_err(io("write", &path))?;
+    }
+    Ok(())
+}
+
+/// The path that a name in an archive means, if it stays inside.
+fn inside(name: &str) -> Option<PathBuf> {
+    let safe = !name.contains('\\') && !name.contains(':') && !name.is_empty();
+    let path = Path::new(name);
+    let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (safe && stays).then(|| path.to_owned())
+}
+
+/// Opens an archive that holds a run.
+fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
+    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+    if zip.len() > MOST {
+        return Err(ArchiveError::TooLarge(format!("it holds {} files", zip.len())));
+    }
+    if zip.index_for_name("recipe.toml").is_none() {
+        return Err(ArchiveError::NoRun("recipe.toml"));
+    }
+    Ok(zip)
+}
+
+/// The newest teacher's weights in an archive of a run; nothing where the bytes are no such archive.
+///
+/// # Errors
+/// It is one, but damaged or without a checkpoint.
+pub fn teacher(bytes: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
+    if !bytes.starts_with(b"PK") {
+        return Ok(None);
+    }
+    let mut zip = match open(bytes) {
+        Ok(zip) => zip,
+        // PyTorch's files are archives too.
+        Err(_) => return Ok(None),
+    };
+    let step = |name: &str| -> Option<u64> {
+        name.strip_prefix("checkpoints/")?.strip_suffix("/teacher.safetensors")?.parse().ok()
+    };
+    let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
+    let newest = names.filter_map(|name| Some((step(&name)?, name))).max();
+    let (_, name) = newest.ok_or(ArchiveError::NoRun("a checkpoint"))?;
+    let mut content = Vec::new();
+    zip.by_name(&name).map_err(damaged)?.take(LARGEST).read_to_end(&mut content).map_err(damaged)?;
+    Ok(Some(content))
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

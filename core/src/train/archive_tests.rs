@@ -1,0 +1,114 @@
+//! Runs packed and unpacked; archives that mean harm.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::train::Recipe;
+
+/// A run with a checkpoint that holds no weights worth the name.
+fn run(folder: &Path) -> RunFolder {
+    let run = RunFolder::create(folder, &Recipe::preset("nano").unwrap()).unwrap();
+    std::fs::write(run.metrics_file(), "{\"iteration\":0,\"loss\":1.0}\n").unwrap();
+    std::fs::write(run.pictures().join("000004.png"), b"picture").unwrap();
+    for step in ["000002", "000004"] {
+        let checkpoint = run.checkpoints().join(step);
+        std::fs::create_dir(&checkpoint).unwrap();
+        for file in ["teacher.safetensors", "student.safetensors", "optimizer.safetensors"] {
+            std::fs::write(checkpoint.join(file), format!("{file} of {step}")).unwrap();
+        }
+        std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
+    }
+    run
+}
+
+/// An archive of these files.
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_run_comes_back_with_its_newest_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = pack(run(&folder.path().join("nano-001")).path()).unwrap();
+    let there = unpack(&packed, &folder.path().join("again/nano-001")).unwrap();
+    assert_eq!(there.recipe().unwrap().preset, "nano");
+    assert_eq!(there.lines().len(), 1);
+    let (step, checkpoint) = there.latest_checkpoint().unwrap();
+    assert_eq!(step, 4);
+    assert_eq!(
+        std::fs::read(checkpoint.join("teacher.safetensors")).unwrap(),
+        b"teacher.safetensors of 000004"
+    );
+    assert!(!there.checkpoints().join("000002").exists() && there.tensorboard().is_dir());
+    assert_eq!(std::fs::read(there.pictures().join("000004.png")).unwrap(), b"picture");
+    assert_eq!(teacher(&packed).unwrap().unwrap(), b"teacher.safetensors of 000004");
+    let again = unpack(&packed, there.path()).unwrap_err();
+    assert!(matches!(again, ArchiveError::Occupied(_)), "{again}");
+}
+
+#[test]
+fn what_can_not_be_packed_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(pack(folder.path()), Err(ArchiveError::Run(_))));
+    let empty = RunFolder::create(&folder.path().join("new"), &Recipe::preset("nano").unwrap()).unwrap();
+    let error = pack(empty.path()).unwrap_err().to_string();
+    assert!(error.contains("no checkpoint yet"), "{error}");
+}
+
+#[test]
+fn hostile_archives_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("in/run");
+    let recipe: (&str, &[u8]) = ("recipe.toml", b"preset = \"nano\"");
+    for name in ["../evil", "/evil", "a/../../evil", "c:\\evil", "..\\evil"] {
+        let error = unpack(&zip(&[recipe, (name, b"evil")]), &to).unwrap_err();
+        assert!(matches!(&error, ArchiveError::Outside(found) if found.contains("evil")), "{name}: {error}");
+    }
+    let whole = zip(&[recipe, ("checkpoints/000001/teacher.safetensors", &[7; 4000])]);
+    for cut in [0, 1, 40, whole.len() / 2, whole.len() - 1] {
+        assert!(matches!(unpack(&whole[..cut], &to), Err(ArchiveError::Damaged(_))), "{cut}");
+    }
+    let mut spoiled = whole.clone();
+    spoiled[200] ^= 0xff;
+    assert!(unpack(&spoiled, &to).is_err(), "its sum is wrong");
+    assert!(matches!(unpack(&zip(&[("a.txt", b"")]), &to), Err(ArchiveError::NoRun(_))));
+    assert!(!to.exists() && !folder.path().join("evil").exists() && !folder.path().join("in/evil").exists());
+    let left = std::fs::read_dir(folder.path().join("in")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing half unpacked");
+}
+
+#[test]
+fn an_archive_that_swells_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("run");
+    let zeros = vec![0; 1 << 20];
+    let packed = zip(&[("recipe.toml", b"preset = \"nano\""), ("a", &zeros), ("b", &zeros)]);
+    assert!(packed.len() < 1 << 14, "the archive itself is small: {}", packed.len());
+    let error = unpack_within(&packed, &to, 3 << 19).unwrap_err();
+    assert!(matches!(error, ArchiveError::TooLarge(_)), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half unpacked");
+    unpack_within(&packed, &to, 3 << 20).unwrap();
+    assert_eq!(std::fs::read(to.join("b")).unwrap(), zeros);
+}
+
+#[test]
+fn the_newest_teacher_is_that_of_most_steps() {
+    let teachers: [(&str, &[u8]); 3] = [
+        ("recipe.toml", b""),
+        ("checkpoints/999999/teacher.safetensors", b"old"),
+        ("checkpoints/1000000/teacher.safetensors", b"new"),
+    ];
+    assert_eq!(teacher(&zip(&teachers)).unwrap().unwrap(), b"new");
+}
+
+#[test]
+fn other_files_hold_no_teacher() {
+    assert!(teacher(b"weights").unwrap().is_none());
+    assert!(teacher(&zip(&[("archive/data.pkl", b"")])).unwrap().is_none(), "PyTorch's");
+    let none = teacher(&zip(&[("recipe.toml", b"")])).unwrap_err().to_string();
+    assert!(none.contains("a checkpoint is missing"), "{none}");
+}

@@ -1,0 +1,124 @@
+// Files on their way in: dropped, pasted, chosen.
+
+import { delivery, remember } from './given.js';
+
+/** What is decoded in a worker and stays in the browser until then. */
+const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?)$/i;
+
+/** Bytes of a file that are taken into the page's memory, of which a browser gives 4 GB. */
+const LARGEST = 1.5e9;
+
+/** Takes what is dropped or pasted anywhere on the page. */
+export function listen(host) {
+  // Before the canvas, which knows no folders.
+  addEventListener('drop', (event) => drop(host, event), true);
+  addEventListener('dragover', (event) => event.preventDefault());
+  addEventListener('paste', (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length > 0) {
+      event.preventDefault();
+      event.stopPropagation();
+      take(host, false, files.map((file) => [file.name, file]));
+    }
+  }, true);
+}
+
+async function drop(host, event) {
+  event.preventDefault();
+  event.stopPropagation();
+  // What hovers is no more.
+  host.canvas().dispatchEvent(new DragEvent('dragleave'));
+  const { items, files } = event.dataTransfer;
+  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (entries.length === 0) {
+    await take(host, false, [...files].map((file) => [file.name, file]));
+    return;
+  }
+  const found = await Promise.all(entries.map((entry) => walk(entry, '')));
+  await take(host, false, found.flat());
+}
+
+/** The files of a dropped file or folder, with their paths. */
+async function walk(entry, above) {
+  const path = `${above}${entry.name}`;
+  if (entry.isFile) {
+    const file = await new Promise((found, lost) => entry.file(found, lost)).catch(() => null);
+    return file ? [[path, file]] : [];
+  }
+  const reader = entry.createReader();
+  const inside = [];
+  // A reader gives a hundred at a time, and none at the end.
+  for (;;) {
+    const some = await new Promise((found, lost) => reader.readEntries(found, lost)).catch(() => []);
+    if (some.length === 0) {
+      break;
+    }
+    inside.push(...some);
+  }
+  const found = await Promise.all(inside.map((child) => walk(child, `${path}/`)));
+  return found.flat();
+}
+
+/** Lets a person choose files, or a folder where the browser can. */
+export function choose(host, kinds, folder) {
+  const input = Object.assign(document.createElement('input'), { type: 'file', multiple: true });
+  if (folder) {
+    input.webkitdirectory = true;
+  } else {
+    input.accept = kinds;
+  }
+  input.oncancel = () => host.take(true, [], []);
+  input.onchange = () => {
+    take(host, true, [...input.files].map((file) => [file.webkitRelativePath || file.name, file]));
+  };
+  input.click();
+}
+
+/** Pictures from the clipboard, as far as the browser shows them without a key. */
+export async function fromClipboard(host) {
+  const items = await navigator.clipboard?.read?.().catch(() => []);
+  const files = [];
+  for (const item of items ?? []) {
+    const kind = item.types.find((type) => type.startsWith('image/'));
+    if (kind) {
+      const name = `pasted.${kind.slice('image/'.length).replace('jpeg', 'jpg')}`;
+      files.push([name, new File([await item.getType(kind)], name, { type: kind })]);
+    }
+  }
+  await take(host, false, files);
+}
+
+/**
+ * Gives files a place in the studio, and opens what a person sees as one: files, and folders.
+ * @param {[string, File][]} files
+ */
+async function take(host, chosen, files) {
+  if (files.length === 0 && !chosen) {
+    return;
+  }
+  const folder = delivery();
+  const roots = new Set(files.map(([path]) => `${folder}/${path.split('/')[0]}`));
+  await host.take(chosen, [...roots], files.map(([path, file]) => [`${folder}/${path}`, file]));
+}
+
+/**
+ * Paths, sizes and contents: pictures stay in the browser until a worker reads them, all else is read now.
+ * @param {[string, File][]} files
+ */
+export async function read(files) {
+  const contents = await Promise.all(files.map(async ([path, file]) => {
+    if (PICTURES.test(path)) {
+      remember(path, file);
+      return undefined;
+    }
+    if (file.size > LARGEST) {
+      throw new Error(`${file.name} has ${(file.size / 1e9).toFixed(1)} GB, more than a page can hold: `
+        + 'the desktop program takes it.');
+    }
+    const content = await file.arrayBuffer().catch((error) => {
+      throw new Error(`${file.name} can't be read: ${error.message}`);
+    });
+    return new Uint8Array(content);
+  }));
+  return [files.map(([path]) => path), Float64Array.from(files, ([, file]) => file.size), contents];
+}

@@ -1,0 +1,126 @@
+// What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
+
+import { choose, fromClipboard, read } from './arrivals.js';
+import { Camera } from './camera.js';
+import { hire } from './hand.js';
+import { load } from './load.js';
+import { stopped } from './screens.js';
+
+const SETTINGS = 'dinoscope';
+const MODELS = 'dinoscope-models';
+/** Files of this many bytes are kept in the browser's cache once they were fetched. */
+const KEPT = 1 << 20;
+
+const askFirst = (event) => event.preventDefault();
+
+export class Host {
+  #module;
+  #camera = new Camera();
+  #studio;
+
+  /**
+   * @param {WebAssembly.Module} module the program, for workers
+   * @param {{arrived: Function, trouble: (text: string) => void}} studio what it is told
+   */
+  constructor(module, studio) {
+    this.#module = module;
+    this.#studio = studio;
+  }
+
+  canvas() {
+    return document.getElementById('studio');
+  }
+
+  freshCanvas() {
+    const old = this.canvas();
+    const fresh = old.cloneNode(false);
+    old.replaceWith(fresh);
+    return fresh;
+  }
+
+  hire(heard, failed) {
+    return hire(this.#module, heard, failed);
+  }
+
+  save(name, bytes) {
+    const address = URL.createObjectURL(new Blob([bytes]));
+    const link = Object.assign(document.createElement('a'), { href: address, download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  }
+
+  pick(purpose, kinds, folder) {
+    choose(this, kinds, folder);
+  }
+
+  paste() {
+    fromClipboard(this);
+  }
+
+  kept() {
+    try {
+      return localStorage.getItem(SETTINGS) ?? undefined;
+    } catch {
+      return undefined; // not allowed here: nothing is remembered
+    }
+  }
+
+  keep(text) {
+    try {
+      localStorage.setItem(SETTINGS, text);
+    } catch {
+      // Not allowed, or full: a layout is lost, nothing else.
+    }
+  }
+
+  async fetch(address, progress) {
+    const cache = await globalThis.caches?.open(MODELS).catch(() => undefined);
+    const kept = await cache?.match(address);
+    if (kept) {
+      return new Uint8Array(await kept.arrayBuffer());
+    }
+    const response = await load(address, progress);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length >= KEPT) {
+      // A cache that is full costs time the next time.
+      await cache?.put(address, new Response(bytes)).catch(() => undefined);
+    }
+    return bytes;
+  }
+
+  hasCamera() {
+    return Boolean(navigator.mediaDevices?.getUserMedia);
+  }
+
+  startCamera() {
+    return this.#camera.start();
+  }
+
+  stopCamera() {
+    this.#camera.stop();
+  }
+
+  frame(side) {
+    return this.#camera.frame(side);
+  }
+
+  stopped(reason) {
+    stopped(reason);
+  }
+
+  guard(on) {
+    (on ? addEventListener : removeEventListener)('beforeunload', askFirst);
+  }
+
+  /** Takes files into the studio. */
+  async take(chosen, roots, files) {
+    try {
+      this.#studio.arrived(chosen, roots, ...(await read(files)));
+    } catch (error) {
+      this.#studio.trouble(error.message);
+      if (chosen) {
+        this.#studio.arrived(true, [], [], new Float64Array(), []);
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// What the page shows beside the studio: loading, a note, and why it has stopped.
+
+const element = (id) => document.getElementById(id);
+
+/** @param {number} bytes */
+const mib = (bytes) => (bytes / 2 ** 20).toFixed(1);
+
+/** How many bytes are loaded. Of how many the build has written into the page: servers that compress don't say. */
+export function progress(done) {
+  const bar = element('loading-bar');
+  const total = Number(bar.dataset.bytes);
+  if (total > 0) {
+    bar.max = total;
+    bar.value = done;
+  } else {
+    bar.removeAttribute('value');
+  }
+  element('loading-text').textContent = total > 0 ? `${mib(done)} of ${mib(total)} MiB` : `${mib(done)} MiB`;
+}
+
+/** The studio draws. */
+export function ready() {
+  element('loading').hidden = true;
+  document.body.dataset.state = 'ready';
+}
+
+/** Something that holds for the whole visit: above the studio, until it is closed. */
+export function note(reason) {
+  element('note-reason').textContent = reason;
+  element('note').hidden = false;
+  element('note-close').onclick = () => {
+    element('note').hidden = true;
+  };
+}
+
+/** The studio can't go on; says why, and the ways on. */
+export function stopped(reason) {
+  if (document.body.dataset.state === 'failed') {
+    return;
+  }
+  element('stopped-reason').textContent = reason;
+  element('loading').hidden = true;
+  element('stopped').hidden = false;
+  document.body.dataset.state = 'failed';
+  element('stopped-again').onclick = () => location.reload();
+  element('stopped-cpu').onclick = () => {
+    const address = new URL(location.href);
+    address.searchParams.set('device', 'cpu');
+    location.replace(address);
+  };
+}

@@ -1,0 +1,197 @@
+//! The functions that the package's JavaScript calls.
+
+use burn::tensor::Device;
+use dinoscope_core::analysis::PatchFeatures;
+use dinoscope_core::data::decode;
+use dinoscope_core::model::config::FfnKind;
+use js_sys::{Array, Float32Array, Function, Uint8ClampedArray};
+use wasm_bindgen::prelude::*;
+
+use crate::failure::Failure;
+use crate::model::{self, Query};
+use crate::object::{number, object};
+use crate::{device, palette, pixels};
+
+/// Calls `listener(code, message)` when everything ends: `crash` for a panic, `lost` for a device that is gone.
+#[wasm_bindgen]
+pub fn listen(listener: Function) {
+    device::listen(listener);
+}
+
+/// A picture's pixels. Whoever takes one keeps it.
+#[wasm_bindgen]
+pub struct Picture(dinoscope_core::data::Picture);
+
+#[wasm_bindgen]
+impl Picture {
+    /// From the content of a picture file; `name` is for messages.
+    ///
+    /// # Errors
+    /// Throws when it is no usable picture.
+    pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, JsValue> {
+        let picture = decode::decode_bytes(name, bytes).map_err(Failure::from)?;
+        Ok(Self(picture))
+    }
+
+    /// From red, green, blue and opacity.
+    ///
+    /// # Errors
+    /// Throws when their number is not what the size says.
+    pub fn pixels(rgba: &[u8], width: usize, height: usize) -> Result<Self, JsValue> {
+        Ok(Self(pixels::from_rgba(rgba, width, height)?))
+    }
+}
+
+/// A model on its device.
+#[wasm_bindgen]
+pub struct Model {
+    model: model::Model,
+    adapter: Option<String>,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Opens the content of a weights file, or without one the small weights that come along.
+    ///
+    /// # Errors
+    /// Throws when it holds no model, or when there is no GPU and one was asked for.
+    pub async fn open(name: String, bytes: Option<Vec<u8>>, gpu: bool) -> Result<Self, JsValue> {
+        let (device, adapter) = match gpu {
+            true => {
+                let (device, name) = device::gpu().await?;
+                (device, Some(name))
+            }
+            false => (Device::flex(), None),
+        };
+        let model = match bytes {
+            Some(bytes) => model::Model::open(&name, bytes, &device)?,
+            None => model::Model::starter(&device)?,
+        };
+        Ok(Self { model, adapter })
+    }
+
+    /// The GPU's name; undefined on the CPU.
+    #[wasm_bindgen(getter)]
+    pub fn adapter(&self) -> Option<String> {
+        self.adapter.clone()
+    }
+
+    /// What there is to know about the model.
+    #[wasm_bindgen(getter)]
+    pub fn info(&self) -> JsValue {
+        let config = self.model.config();
+        let notes: Array = self.model.notes.iter().map(|note| JsValue::from_str(note)).collect();
+        let ffn = match config.ffn {
+            FfnKind::Mlp => "mlp",
+            FfnKind::SwiGlu => "swiglu",
+        };
+        object(&[
+            ("name", self.model.file.as_str().into()),
+            ("patch", number(config.patch)),
+            ("dim", number(config.dim)),
+            ("depth", number(config.depth)),
+            ("heads", number(config.heads)),
+            ("registers", number(config.registers)),
+            ("ffn", ffn.into()),
+            ("parameters", number(config.parameters())),
+            ("resolution", number(self.model.resolution())),
+            ("notes", notes.into()),
+        ])
+    }
+
+    /// `{ cls, patches, rows, cols, dim, width, height }` of a picture.
+    ///
+    /// # Errors
+    /// Throws when the resolution makes no sense, or the device fails.
+    pub async fn features(&self, picture: Picture, resolution: Option<f64>) -> Result<JsValue, JsValue> {
+        let Picture(picture) = picture;
+        let features = self.model.features(&picture, resolution).await?;
+        let PatchFeatures { rows, cols, dim, data } = features.patches;
+        Ok(object(&[
+            ("cls", Float32Array::from(features.cls.as_slice()).into()),
+            ("patches", Float32Array::from(data.as_slice()).into()),
+            ("rows", number(rows)),
+            ("cols", number(cols)),
+            ("dim", number(dim)),
+            ("width", number(picture.width)),
+            ("height", number(picture.height)),
+        ]))
+    }
+
+    /// `{ heads, mean, elsewhere, rows, cols }`: where a token looks. `query` has no number (the CLS token), one (a
+    /// patch) or two (a pixel).
+    ///
+    /// # Errors
+    /// Throws when there is no such block or patch, or the device fails.
+    pub async fn attention(
+        &self,
+        picture: Picture,
+        resolution: Option<f64>,
+        block: Option<f64>,
+        query: Vec<f64>,
+    ) -> Result<JsValue, JsValue> {
+        let query = match *query.as_slice() {
+            [patch] => Query::Patch(patch),
+            [x, y] => Query::Pixel { x, y },
+            _ => Query::Cls,
+        };
+        let maps = self.model.attention(&picture.0, resolution, block, query).await?;
+        let heads: Array = maps.heads.iter().map(|head| Float32Array::from(head.as_slice())).collect();
+        Ok(object(&[
+            ("heads", heads.into()),
+            ("mean", Float32Array::from(maps.mean.as_slice()).into()),
+            ("elsewhere", Float32Array::from(maps.elsewhere.as_slice()).into()),
+            ("rows", number(maps.rows)),
+            ("cols", number(maps.cols)),
+        ]))
+    }
+}
+
+/// Features of several pictures on their way to colours.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Palette {
+    pictures: Vec<PatchFeatures>,
+    fitted: Option<palette::Palette>,
+}
+
+#[wasm_bindgen]
+impl Palette {
+    /// With nothing in it.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the patch tokens of a picture, `[rows * cols, dim]`.
+    pub fn add(&mut self, patches: Vec<f32>, rows: usize, cols: usize, dim: usize) {
+        self.pictures.push(PatchFeatures { rows, cols, dim, data: patches });
+    }
+
+    /// Fits colours to all that was added.
+    ///
+    /// # Errors
+    /// Throws without pictures, and when features belong to different models.
+    pub fn fit(&mut self, foreground: bool) -> Result<(), JsValue> {
+        self.fitted = Some(palette::Palette::fit(std::mem::take(&mut self.pictures), foreground)?);
+        Ok(())
+    }
+
+    /// Red, green, blue and opacity of the picture that was added as number `index`; empty before the fit.
+    ///
+    /// # Errors
+    /// Throws when the size makes no sense.
+    pub fn paint(
+        &self,
+        index: usize,
+        width: usize,
+        height: usize,
+        smooth: bool,
+    ) -> Result<Uint8ClampedArray, JsValue> {
+        let rgba = match &self.fitted {
+            Some(palette) => palette.paint(index, (width, height), smooth)?,
+            None => Vec::new(),
+        };
+        Ok(Uint8ClampedArray::from(rgba.as_slice()))
+    }
+}

@@ -1,0 +1,232 @@
+//! A backbone with its device: what `dinoscope features` does, one picture at a time.
+//!
+//! The same functions of the core in the same order as on the command line, so that numbers agree.
+
+use burn::tensor::Device;
+use dinoscope_core::analysis::attention_map::AttentionMaps;
+use dinoscope_core::data::Picture;
+use dinoscope_core::explore::{self, ModelError, ModelSource, OpenModel};
+use dinoscope_core::features::{ViewFeatures, view_attention, view_features, whole_view};
+use dinoscope_core::model::{Vit, VitConfig, params};
+use dinoscope_core::weights::{self, Checkpoint};
+
+use crate::failure::Failure;
+
+/// Small weights that come with the package.
+const STARTER: &[u8] = include_bytes!("../../assets/weights/starter.safetensors");
+/// Longest shorter side of a view, in patches.
+const MAX_PATCHES: usize = 256;
+
+/// A model that looks at pictures.
+#[derive(Debug)]
+pub struct Model {
+    backbone: Vit,
+    device: Device,
+    /// The file, or a name.
+    pub file: String,
+    /// What a person may want to know: guesses made and tensors not used.
+    pub notes: Vec<String>,
+}
+
+/// Whose attention is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Query {
+    /// The CLS token.
+    Cls,
+    /// This patch, in reading order.
+    Patch(f64),
+    /// The patch at this place of the picture, in its pixels.
+    Pixel {
+        /// From the left.
+        x: f64,
+        /// From the top.
+        y: f64,
+    },
+}
+
+impl Model {
+    /// Reads the content of a weights file; `name` is for messages.
+    ///
+    /// The content is given away and let go before the model is made: a browser's program has 4 GB at most, and never
+    /// gives memory back.
+    ///
+    /// # Errors
+    /// When it is no weights file, or holds no backbone.
+    pub fn open(name: &str, bytes: Vec<u8>, device: &Device) -> Result<Self, Failure> {
+        let Checkpoint { backbone: dict, config, notes, file, .. } = weights::from_bytes(name, &bytes)?;
+        drop(bytes);
+        let (backbone, missing) = params::load(Vit::init(&config, 0, device), &dict, |path| path.to_owned());
+        match missing.as_slice() {
+            [] => Ok(Self { backbone, device: device.clone(), file, notes }),
+            [key, more @ ..] => {
+                Err(ModelError::Incomplete { file, key: key.clone(), more: more.len() }.into())
+            }
+        }
+    }
+
+    /// The small weights that come along.
+    ///
+    /// # Errors
+    /// Never, unless the program is damaged.
+    pub fn starter(device: &Device) -> Result<Self, Failure> {
+        let source = ModelSource::Bytes { name: "starter weights".to_owned(), bytes: STARTER.into() };
+        let OpenModel { backbone, notes, file } = explore::open(&source, device, &mut |_, _| true)?;
+        Ok(Self { backbone, device: device.clone(), file, notes })
+    }
+
+    /// Its sizes.
+    pub fn config(&self) -> &VitConfig {
+        &self.backbone.config
+    }
+
+    /// Shorter side that pictures are resized to unless another is asked for: as the command line's.
+    pub fn resolution(&self) -> usize {
+        self.config().grid.max(32) * self.config().patch
+    }
+
+    /// The picture as the model is given it.
+    fn view(&self, picture: &Picture, resolution: Option<f64>) -> Result<Picture, Failure> {
+        let patch = self.config().patch;
+        let Some(asked) = resolution else { return Ok(whole_view(picture, self.resolution(), patch)) };
+        let most = MAX_PATCHES * patch;
+        if asked.fract() != 0.0 || !(patch as f64..=most as f64).contains(&asked) {
+            let expected = format!("a whole number from {patch} to {most}");
+            return Err(Failure::argument("resolution", asked, expected));
+        }
+        Ok(whole_view(picture, asked as usize, patch))
+    }
+
+    /// CLS and patch tokens of a picture, after the final norm.
+    ///
+    /// # Errors
+    /// When the resolution makes no sense, the device fails, or the features are no numbers.
+    pub async fn features(
+        &self,
+        picture: &Picture,
+        resolution: Option<f64>,
+    ) -> Result<ViewFeatures, Failure> {
+        let view = self.view(picture, resolution)?;
+        let features = view_features(&self.backbone, &view, &self.device).await?;
+        features.patches.check()?;
+        Ok(features)
+    }
+
+    /// Where a token of a block looks, head by head; the last block where none is named.
+    ///
+    /// # Errors
+    /// When there is no such block or patch, or the device fails.
+    pub async fn attention(
+        &self,
+        picture: &Picture,
+        resolution: Option<f64>,
+        block: Option<f64>,
+        query: Query,
+    ) -> Result<AttentionMaps, Failure> {
+        let VitConfig { patch, depth, heads, .. } = *self.config();
+        let prefix = self.config().prefix();
+        let block = match block {
+            None => depth - 1,
+            Some(asked) => whole("block", asked, depth)?,
+        };
+        let view = self.view(picture, resolution)?;
+        let (rows, cols) = (view.height / patch, view.width / patch);
+        let query = match query {
+            Query::Cls => 0,
+            Query::Patch(index) => prefix + whole("query", index, rows * cols)?,
+            Query::Pixel { x, y } => {
+                let col = along("query.x", x, picture.width, cols)?;
+                prefix + along("query.y", y, picture.height, rows)? * cols + col
+            }
+        };
+        let probabilities = view_attention(&self.backbone, &view, block, query, &self.device).await?;
+        Ok(AttentionMaps::new(&probabilities, heads, prefix, rows, cols)?)
+    }
+}
+
+/// A whole number below `end`.
+fn whole(option: &'static str, given: f64, end: usize) -> Result<usize, Failure> {
+    if given.fract() == 0.0 && given >= 0.0 && given < end as f64 {
+        return Ok(given as usize);
+    }
+    Err(Failure::argument(option, given, format!("a whole number from 0 to {}", end.saturating_sub(1))))
+}
+
+/// The patch, of `patches`, in which a pixel of `pixels` lies.
+fn along(option: &'static str, given: f64, pixels: usize, patches: usize) -> Result<usize, Failure> {
+    if given >= 0.0 && given < pixels as f64 {
+        return Ok((given / pixels as f64 * patches as f64) as usize);
+    }
+    Err(Failure::argument(option, given, format!("0 or more and below {pixels}, in pixels of the picture")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// The CPU backend never waits.
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("the CPU backend waited"),
+        }
+    }
+
+    fn picture() -> Picture {
+        let rgb = (0..48 * 32 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        Picture { width: 48, height: 32, rgb }
+    }
+
+    #[test]
+    fn features_are_those_of_the_core() {
+        let device = Device::flex();
+        let model = Model::starter(&device).unwrap();
+        let features = ready(model.features(&picture(), Some(64.0))).unwrap();
+        assert_eq!((features.patches.rows, features.patches.cols, features.cls.len()), (8, 12, 96));
+        let view = whole_view(&picture(), 64, 8);
+        let expected = ready(view_features(&model.backbone, &view, &device)).unwrap();
+        assert_eq!(features.cls, expected.cls);
+        assert_eq!(features.patches, expected.patches);
+    }
+
+    #[test]
+    fn a_query_is_a_token_a_patch_or_a_place() {
+        let model = Model::starter(&Device::flex()).unwrap();
+        let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query));
+        let maps = look(Query::Cls).unwrap();
+        assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 3));
+        // Patch 9 of 6 columns is the second row's fourth: pixels 24 to 31, 8 to 15.
+        let patch = look(Query::Patch(9.0)).unwrap();
+        assert_eq!(look(Query::Pixel { x: 31.9, y: 8.0 }).unwrap(), patch);
+        assert_ne!(look(Query::Pixel { x: 32.0, y: 8.0 }).unwrap(), patch);
+        assert_ne!(maps, patch);
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let model = Model::starter(&Device::flex()).unwrap();
+        let refused = |resolution, block, query| {
+            let failure = ready(model.attention(&picture(), resolution, block, query)).unwrap_err();
+            assert_eq!(failure.code(), "argument");
+            failure.to_string()
+        };
+        let message = refused(None, Some(4.0), Query::Cls);
+        assert_eq!(message, "block is 4, expected a whole number from 0 to 3");
+        assert!(refused(Some(32.0), None, Query::Patch(24.0)).contains("from 0 to 23"));
+        assert!(refused(Some(32.0), None, Query::Patch(f64::NAN)).contains("query is NaN"));
+        assert!(refused(Some(32.0), None, Query::Pixel { x: 0.0, y: 32.0 }).contains("query.y is 32"));
+        for resolution in [0.0, -8.0, 33.5, 4096.0, f64::INFINITY, f64::NAN] {
+            assert!(refused(Some(resolution), None, Query::Cls).contains("from 8 to 2048"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_weights_is_named() {
+        let failure = Model::open("cat.jpg", b"\xff\xd8\xff\xe0 no weights".to_vec(), &Device::flex());
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.code(), "weights");
+        assert!(failure.to_string().starts_with("cat.jpg"), "{failure}");
+    }
+}

@@ -55,7 +55,10 @@ async function inWorker() {
 
 /** @returns {Promise<Client>} */
 async function inPage() {
-  const { Engine } = await import('./engine.js');
+  const { Engine } = await import('./engine.js').catch((cause) => {
+    const hint = 'Are all files of the package served, and does the page\'s Content-Security-Policy allow them?';
+    throw new DinoscopeError('program', `Dinoscope's scripts did not load: ${cause.message}. ${hint}`, { cause });
+  });
   return new PageClient(new Engine());
 }
 

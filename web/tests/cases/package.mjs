@@ -57,7 +57,9 @@ async function put(root, folder, { fish, drawn }) {
 
 /** The bundled project, in browsers without and with WebGPU. */
 async function bundled(dist, numbers, { check, serve, open }) {
-  const { url } = await serve(dist);
+  const html = await fs.readFile(path.join(dist, 'index.html'), 'utf8');
+  const forbids = html.replace("worker-src 'self'", "worker-src 'none'");
+  const { url } = await serve(dist, { extra: { 'no-workers.html': forbids } });
   const cpu = await visit(url, await open('NOTHING'));
   for (const worker of [true, false]) {
     await compare(cpu, { device: 'cpu', worker, tolerance: TOLERANCE.cpu, numbers, check });
@@ -65,9 +67,23 @@ async function bundled(dist, numbers, { check, serve, open }) {
   await pickled(cpu, TOLERANCE.cpu, numbers, check);
   await sources(cpu, check);
   await mistakes(cpu, check);
+  await withoutWorkers(await visit(`${url}no-workers.html`, await open('NOTHING')), check);
   const gpu = await visit(url, await open('WEBGPU'));
   await compare(gpu, { device: 'webgpu', worker: true, tolerance: TOLERANCE.webgpu, numbers, check });
   await disasters(gpu, check);
+}
+
+/** A page that may have no workers, or does not find the package's scripts. */
+async function withoutWorkers(page, check) {
+  const start = () => page.evaluate(() => window.project.settled(window.project.Dinoscope.starter().then((model) => model.device)));
+  await page.route(/\/assets\/engine-.*\.js$/, (route) => route.abort());
+  const { error } = await start();
+  check('scripts that are missing are named', error?.code === 'program' && /scripts did not load/.test(error.message), error);
+  await page.unrouteAll();
+  await page.reload();
+  await until(() => page.evaluate(() => 'project' in window), Boolean, 'the project');
+  const device = await start();
+  check('where workers are forbidden it computes in the page', device.worker === false, device);
 }
 
 /** Opens the project's page. */

@@ -85,6 +85,48 @@ fn a_run_whose_handle_is_dropped_saves_and_ends() {
 }
 
 #[test]
+fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
+    use crate::explore::{ModelSource, open};
+    use crate::train::archive;
+
+    let dir = tempfile::tempdir().unwrap();
+    let [straight, stopped, moved] = ["straight", "stopped", "moved"].map(|name| dir.path().join(name));
+    let recipe = recipe(&["train.iterations=60"]);
+    rest(&start(job(&straight, &recipe)).events);
+
+    let handle = start(job(&stopped, &recipe));
+    first_step(&handle);
+    handle.commands.try_send(Command::Stop).unwrap();
+    let at = finished(&rest(&handle.events)).iteration;
+    assert!((1..60).contains(&at), "{at}");
+    let packed = archive::pack(&stopped).unwrap();
+    std::fs::remove_dir_all(&stopped).unwrap();
+
+    // To look with: as a file, and as bytes.
+    let file = dir.path().join("stopped.zip");
+    std::fs::write(&file, &packed).unwrap();
+    let bytes = ModelSource::Bytes { name: "dropped.zip".to_owned(), bytes: packed.clone().into() };
+    for source in [ModelSource::Path(file), bytes] {
+        let model = open(&source, &cpu(None).device, &mut |_, _| true).unwrap();
+        assert_eq!(model.backbone.config.dim, recipe.model.dim);
+    }
+
+    archive::unpack(&packed, &moved).unwrap();
+    let folder = RunFolder::reopen(&moved, &recipe).unwrap();
+    let sources = sources::open(&recipe).unwrap();
+    let watch = Vec::new();
+    let job = Job { recipe, device: cpu(None), sources, watch, folder: Some(folder), resume: true };
+    let events = rest(&start(job).events);
+    assert!(matches!(events.first(), Some(Event::Started { iteration, .. }) if *iteration == at));
+    let losses = |path: &Path| -> Vec<(u64, Option<f64>)> {
+        let lines = RunFolder::open(path).unwrap().lines();
+        lines.iter().filter_map(|line| Some((line.iteration, *line.values.get("loss")?))).collect()
+    };
+    assert_eq!(losses(&straight).len(), 60);
+    assert_eq!(losses(&straight), losses(&moved));
+}
+
+#[test]
 fn live_fields_change_on_the_way_and_nothing_else_does() {
     let dir = tempfile::tempdir().unwrap();
     let [straight, changed] = ["straight", "changed"].map(|name| dir.path().join(name));

@@ -26,7 +26,7 @@ pub enum Command {
 /// Weighted nearest neighbours.
 #[derive(clap::Args)]
 pub struct Knn {
-    /// A weights file, a Hugging Face folder, a run or checkpoint folder, or the name of a pulled model.
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
     #[arg(long)]
     weights: PathBuf,
     /// Labelled pictures: a folder with a subfolder per class, an IDX images file or folder, or `scenes`.

@@ -21,7 +21,7 @@ use crate::studio::{Beginning, Studio};
 pub struct Arguments {
     /// Pictures and folders to open.
     images: Vec<PathBuf>,
-    /// A weights file, a Hugging Face folder, a run or checkpoint folder, or the name of a released model
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a released model
     /// [default: the starter weights].
     #[arg(long)]
     weights: Option<PathBuf>,

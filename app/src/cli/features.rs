@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Pictures.
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// A weights file, a Hugging Face folder, a run or checkpoint folder, or the name of a pulled model.
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
     #[arg(long)]
     weights: PathBuf,
     /// Where the results go; made if it is not there.

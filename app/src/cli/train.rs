@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, presets, sources};
+use dinoscope_core::train::{Recipe, archive, presets, sources};
 
 use super::{Mistake, explore, load, run};
 use crate::studio::Beginning;
@@ -30,9 +30,10 @@ pub struct Arguments {
     /// Where the run is kept [default: runs/PRESET-NNN].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Go on from the newest checkpoint in --out.
-    #[arg(long, requires = "out")]
-    resume: bool,
+    /// Go on from the newest checkpoint in --out, or with a run in one file, which is unpacked into a folder of its
+    /// name beside it, or into --out.
+    #[arg(long, value_name = "RUN.zip", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -47,20 +48,21 @@ pub struct Arguments {
 }
 
 /// Resolves the recipe, opens the pictures, trains.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(mut arguments: Arguments) -> Result<()> {
+    let resume = resume(&mut arguments)?;
     let recipe = recipe(&arguments)?;
     let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
-        return screenshot(recipe, out, step, Path::new(to), &arguments);
+        return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
     let sources = sources::open(&recipe)?;
     let device = load::device(&arguments.device, arguments.json)?;
     let watch = sources.to_watch(&recipe);
-    let folder = match arguments.resume {
+    let folder = match resume {
         true => RunFolder::reopen(&out, &recipe)?,
         false => RunFolder::create(&out, &recipe)?,
     };
-    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume: arguments.resume };
+    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
     let summary = run::drive(job, arguments.json)?;
     if !arguments.json {
         if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
@@ -71,15 +73,49 @@ pub fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Whether a run goes on, which then lies in `--out`: one that comes in an archive is unpacked.
+fn resume(arguments: &mut Arguments) -> Result<bool> {
+    let Some(named) = &mut arguments.resume else { return Ok(false) };
+    let zip = |path: &PathBuf| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
+    match named.take() {
+        Some(file) if zip(&file) => {
+            let to = arguments.out.get_or_insert_with(|| file.with_extension(""));
+            if to.exists() {
+                let folder = to.display();
+                bail!(Mistake(format!(
+                    "{folder} is there already: go on with it by --resume --out {folder}, or choose another --out"
+                )));
+            }
+            let bytes = std::fs::read(&file)
+                .map_err(|e| Mistake(format!("can't read the run {}: {e}", file.display())))?;
+            archive::unpack(&bytes, to).with_context(|| file.display().to_string())?;
+        }
+        // What follows the flag may as well be the recipe.
+        Some(other) if arguments.recipe.is_none() => arguments.recipe = Some(other),
+        Some(other) => bail!(Mistake(format!("--resume {}: expected a run in a .zip file", other.display()))),
+        None => {}
+    }
+    if arguments.out.is_none() {
+        bail!(Mistake("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()));
+    }
+    Ok(true)
+}
+
 /// The studio's window at a step of the run.
-fn screenshot(recipe: Recipe, out: PathBuf, step: &str, to: &Path, arguments: &Arguments) -> Result<()> {
+fn screenshot(
+    recipe: Recipe,
+    out: PathBuf,
+    resume: bool,
+    (step, to): (&str, &Path),
+    arguments: &Arguments,
+) -> Result<()> {
     let until =
         step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
     let until = std::cmp::min(until, recipe.train.iterations);
     let beginning = Beginning {
         device: Some(arguments.device.parse::<DeviceChoice>()?),
         workspace: Workspace::Train,
-        train: Some(Order { recipe, folder: out, resume: arguments.resume, until: Some(until) }),
+        train: Some(Order { recipe, folder: out, resume, until: Some(until) }),
         fresh: true,
         ..Beginning::default()
     };
@@ -99,7 +135,7 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     }
     overrides.extend(arguments.overrides.iter().cloned());
     let recipe = match (&arguments.recipe, &arguments.out) {
-        (None, Some(out)) if arguments.resume => {
+        (None, Some(out)) if arguments.resume.is_some() => {
             RunFolder::open(out)?.recipe()?.with_overrides(&overrides)?
         }
         (None, _) => Recipe::preset("nano")?.with_overrides(&overrides)?,

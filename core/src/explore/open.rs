@@ -8,18 +8,23 @@ use burn::tensor::Device;
 
 use crate::files;
 use crate::model::{Vit, params};
+use crate::train::archive::{self, ArchiveError};
 use crate::train::run::RunFolder;
 use crate::weights::{self, Checkpoint, WeightsError};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
+#[cfg(not(target_family = "wasm"))]
 const STARTER: &[u8] = include_bytes!("../../../assets/weights/starter.safetensors");
+
+/// Where a page puts them once it has loaded them; elsewhere they are part of the program.
+pub const STARTER_FILE: &str = "/starter.safetensors";
 
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ModelSource {
     /// The weights that come with the program.
     Starter,
-    /// A weights file, a Hugging Face folder, a checkpoint, or a run (its newest checkpoint).
+    /// A weights file, a Hugging Face folder, a checkpoint, or a run, also one in an archive (its newest checkpoint).
     Path(PathBuf),
     /// A released model by its name in the official hub, downloaded when it is not here yet.
     Released(String),
@@ -71,6 +76,17 @@ pub enum ModelError {
         /// How many more.
         more: usize,
     },
+    /// A run in one file that can't be used.
+    #[error("{file}: {source}")]
+    Archive {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: ArchiveError,
+    },
+    /// A page that is still loading.
+    #[error("the starter weights have not been loaded")]
+    NoStarter,
     /// The download was stopped.
     #[error("the download of {0} was stopped; it goes on from there the next time")]
     Stopped(String),
@@ -80,7 +96,7 @@ pub enum ModelError {
 }
 
 /// The file of weights that a path names: the file itself, a Hugging Face folder, a checkpoint's teacher, a run's
-/// newest teacher, or a released model that was pulled before.
+/// newest teacher, an archive of a run as it is, or a released model that was pulled before.
 ///
 /// # Errors
 /// Says what is missing and how to get it.
@@ -127,12 +143,43 @@ pub fn open(
     progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
 ) -> Result<OpenModel, ModelError> {
     let checkpoint = match source {
-        ModelSource::Starter => weights::from_bytes("starter weights", STARTER)?,
-        ModelSource::Bytes { name, bytes } => weights::from_bytes(name, bytes)?,
-        ModelSource::Path(path) => weights::load(&weights_file(path)?)?,
+        ModelSource::Starter => starter()?,
+        ModelSource::Bytes { name, bytes } => in_memory(name, bytes)?,
+        ModelSource::Path(path) => on_disk(&weights_file(path)?)?,
         ModelSource::Released(name) => weights::load(&released(name, progress)?)?,
     };
     on_device(checkpoint, device)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn starter() -> Result<Checkpoint, ModelError> {
+    Ok(weights::from_bytes("starter weights", STARTER)?)
+}
+
+#[cfg(target_family = "wasm")]
+fn starter() -> Result<Checkpoint, ModelError> {
+    let bytes = files::read(STARTER_FILE).map_err(|_| ModelError::NoStarter)?;
+    Ok(weights::from_bytes("starter weights", &bytes)?)
+}
+
+/// A weights file, or a run in an archive.
+fn on_disk(file: &Path) -> Result<Checkpoint, ModelError> {
+    if !archive::is_archive(file) {
+        return Ok(weights::load(file)?);
+    }
+    let name = file.display().to_string();
+    let bytes = files::read(file).map_err(|source| ModelError::Archive {
+        file: name.clone(),
+        source: ArchiveError::Io { action: "read", path: name.clone(), source },
+    })?;
+    in_memory(&name, &bytes)
+}
+
+/// The content of a weights file, or of an archive with a run.
+fn in_memory(name: &str, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+    let teacher = archive::teacher(bytes);
+    let teacher = teacher.map_err(|source| ModelError::Archive { file: name.to_owned(), source })?;
+    Ok(weights::from_bytes(name, teacher.as_deref().unwrap_or(bytes))?)
 }
 
 fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, ModelError> {

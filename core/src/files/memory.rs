@@ -104,15 +104,22 @@ fn error(kind: ErrorKind, path: &Path, what: &str) -> Error {
     Error::new(kind, format!("{}: {what}", path.display()))
 }
 
-fn missing(path: &Path) -> Error {
-    error(ErrorKind::NotFound, path, "there is no such file or folder")
-}
-
 impl Memory {
     /// With nothing in it but the root.
     pub fn new() -> Self {
         let nodes = BTreeMap::from([(PathBuf::from("/"), Node::Folder(SystemTime::now()))]);
         Self { nodes, journal: None, outside: None }
+    }
+
+    /// Why there is nothing at a path.
+    fn missing(&self, path: &Path) -> Error {
+        let at = whole(path);
+        match at.ancestors().skip(1).find_map(|above| self.nodes.get(above)) {
+            Some(Node::Folder(_)) | None => {
+                error(ErrorKind::NotFound, path, "there is no such file or folder")
+            }
+            Some(_) => error(ErrorKind::NotADirectory, path, "it would lie in a file"),
+        }
     }
 
     /// Who gives the content of files that are kept outside.
@@ -188,7 +195,7 @@ impl Memory {
         match path.parent().map(|parent| self.nodes.get(parent)) {
             Some(Some(Node::Folder(_))) => {}
             Some(Some(_)) => return Err(error(ErrorKind::NotADirectory, &path, "it would lie in a file")),
-            _ => return Err(missing(&path)),
+            _ => return Err(self.missing(&path)),
         }
         if let Some(Node::Folder(_)) = self.nodes.get(&path) {
             return Err(error(ErrorKind::IsADirectory, &path, "it is a folder"));
@@ -248,7 +255,7 @@ impl Memory {
                 Err(error(ErrorKind::Unsupported, path, "it can only be read in a worker"))
             }
             (Some(Node::Folder(_)), _) => Err(error(ErrorKind::IsADirectory, path, "it is a folder")),
-            (None, _) => Err(missing(path)),
+            (None, _) => Err(self.missing(path)),
         }
     }
 
@@ -279,7 +286,7 @@ impl Memory {
             Some(Node::Folder(time)) => Ok(about(0, true, *time)),
             Some(Node::File(bytes, time)) => Ok(about(bytes.len() as u64, false, *time)),
             Some(Node::Outside(size, time)) => Ok(about(*size, false, *time)),
-            None => Err(missing(path)),
+            None => Err(self.missing(path)),
         }
     }
 
@@ -292,7 +299,7 @@ impl Memory {
         match self.nodes.get(&at) {
             Some(Node::Folder(_)) => {}
             Some(_) => return Err(error(ErrorKind::NotADirectory, path, "it is no folder")),
-            None => return Err(missing(path)),
+            None => return Err(self.missing(path)),
         }
         let below = self.below(&at).filter(|inside| inside.parent() == Some(at.as_path()));
         Ok(below.cloned().collect())
@@ -328,6 +335,9 @@ impl Memory {
         for folder in folders {
             match self.nodes.get(folder) {
                 Some(Node::Folder(_)) => {}
+                Some(_) if folder == at => {
+                    return Err(error(ErrorKind::AlreadyExists, folder, "it is a file"));
+                }
                 Some(_) => return Err(error(ErrorKind::NotADirectory, folder, "it is a file")),
                 None => self.put(folder, Node::Folder(SystemTime::now()))?,
             }
@@ -341,7 +351,7 @@ impl Memory {
     /// There is nothing to rename, or something in its way.
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
         let (old, new) = (whole(from), whole(to));
-        let Some(node) = self.nodes.get(&old) else { return Err(missing(from)) };
+        let Some(node) = self.nodes.get(&old) else { return Err(self.missing(from)) };
         if old == new {
             return Ok(());
         }
@@ -362,7 +372,7 @@ impl Memory {
             _ => {}
         }
         if !matches!(new.parent().map(|parent| self.nodes.get(parent)), Some(Some(Node::Folder(_)))) {
-            return Err(missing(to));
+            return Err(self.missing(to));
         }
         let inside: Vec<PathBuf> = std::iter::once(old.clone()).chain(self.below(&old).cloned()).collect();
         for path in inside {
@@ -385,7 +395,7 @@ impl Memory {
     pub fn remove(&mut self, path: &Path, folders: bool) -> Result<()> {
         let at = whole(path);
         match self.nodes.get(&at) {
-            None => return Err(missing(path)),
+            None => return Err(self.missing(path)),
             Some(Node::Folder(_)) if !folders => {
                 return Err(error(ErrorKind::IsADirectory, path, "it is a folder"));
             }

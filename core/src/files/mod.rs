@@ -8,8 +8,8 @@ pub mod memory;
 
 #[cfg(not(target_family = "wasm"))]
 mod disk;
-#[cfg(target_family = "wasm")]
-mod page;
+#[cfg(any(target_family = "wasm", test))]
+pub mod page;
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::*;

@@ -79,7 +79,10 @@ pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
 /// # Errors
 /// As `std::fs::remove_dir_all`.
 pub fn remove_dir_all(path: impl AsRef<Path>) -> Result<()> {
-    with(|memory| memory.remove(path.as_ref(), true))
+    with(|memory| match memory.about(path.as_ref())?.is_dir {
+        true => memory.remove(path.as_ref(), true),
+        false => Err(ErrorKind::NotADirectory.into()),
+    })
 }
 
 /// Whether there is something at a path.
@@ -110,6 +113,27 @@ pub fn process() -> u32 {
     0
 }
 
+/// Whether something is a file or a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileType {
+    is_dir: bool,
+}
+
+impl FileType {
+    /// Whether it is a folder.
+    pub fn is_dir(&self) -> bool {
+        self.is_dir
+    }
+    /// Whether it is a file.
+    pub fn is_file(&self) -> bool {
+        !self.is_dir
+    }
+    /// There are no links.
+    pub fn is_symlink(&self) -> bool {
+        false
+    }
+}
+
 /// What is known about a file or folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata(About);
@@ -119,6 +143,10 @@ impl Metadata {
     /// Bytes.
     pub fn len(&self) -> u64 {
         self.0.len
+    }
+    /// What it is.
+    pub fn file_type(&self) -> FileType {
+        FileType { is_dir: self.0.is_dir }
     }
     /// Whether it is a folder.
     pub fn is_dir(&self) -> bool {
@@ -157,6 +185,13 @@ impl DirEntry {
     /// Its name.
     pub fn file_name(&self) -> OsString {
         self.0.file_name().unwrap_or_default().to_owned()
+    }
+    /// What it is.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn file_type(&self) -> Result<FileType> {
+        self.metadata().map(|found| found.file_type())
     }
     /// What is known about it.
     ///
@@ -336,3 +371,7 @@ pub mod journal {
         with(|memory| memory.drain_journal())
     }
 }
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

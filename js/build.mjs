@@ -38,6 +38,7 @@ async function build() {
     await fs.copyFile(path.join(here, 'src', name), path.join(dist, name));
   }
   await fs.cp(path.join(here, 'example'), path.join(dist, 'example'), { recursive: true });
+  await fs.copyFile(path.join(root, 'assets/weights/starter.safetensors'), path.join(dist, 'starter.safetensors'));
   await fs.copyFile(path.join(here, 'README.md'), path.join(dist, 'README.md'));
   for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) {
     await fs.copyFile(path.join(root, name), path.join(dist, name));

@@ -51,11 +51,11 @@ pub struct Model {
 
 #[wasm_bindgen]
 impl Model {
-    /// Opens the content of a weights file, or without one the small weights that come along.
+    /// Opens the content of a weights file; `name` is for messages.
     ///
     /// # Errors
     /// Throws when it holds no model, or when there is no GPU and one was asked for.
-    pub async fn open(name: String, bytes: Option<Vec<u8>>, gpu: bool) -> Result<Self, JsValue> {
+    pub async fn open(name: String, bytes: Vec<u8>, gpu: bool) -> Result<Self, JsValue> {
         let (device, adapter) = match gpu {
             true => {
                 let (device, name) = device::gpu().await?;
@@ -63,11 +63,7 @@ impl Model {
             }
             false => (Device::flex(), None),
         };
-        let model = match bytes {
-            Some(bytes) => model::Model::open(&name, bytes, &device)?,
-            None => model::Model::starter(&device)?,
-        };
-        Ok(Self { model, adapter })
+        Ok(Self { model: model::Model::open(&name, bytes, &device)?, adapter })
     }
 
     /// The GPU's name; undefined on the CPU.

@@ -37,14 +37,12 @@ export class Dinoscope {
    * @param {LoadOptions} [options]
    */
   static async load(weights, options = {}) {
-    const { name, signal, onProgress } = options;
-    const what = name ?? 'the weights';
-    return start(options, () => content(weights, { what, code: 'weights', signal, onProgress }), name);
+    return start(weights, options);
   }
 
   /** @param {LoadOptions} [options] */
   static async starter(options = {}) {
-    return start(options, async () => undefined);
+    return start(new URL('./starter.safetensors', import.meta.url), { name: 'starter weights', ...options });
   }
 
   /**
@@ -113,18 +111,17 @@ export class Dinoscope {
 
 /**
  * The program starts while the weights are on their way.
+ * @param {WeightsSource} source
  * @param {LoadOptions} options
- * @param {() => Promise<import('./fetch.js').Content | undefined>} fetchWeights
- * @param {string} [name]
  */
-async function start({ device = 'auto', worker = true, wasm, signal }, fetchWeights, name) {
+async function start(source, { device = 'auto', worker = true, wasm, name, signal, onProgress }) {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DinoscopeError('argument', `device is ${device}, expected 'auto', 'webgpu' or 'cpu'`);
   }
   signal?.throwIfAborted();
   const address = wasm === undefined ? undefined : new URL(wasm, globalThis.location?.href).href;
-  const starting = connect({ worker, wasm: address });
-  const [client, weights] = await Promise.allSettled([starting, fetchWeights()]);
+  const fetching = content(source, { what: name ?? 'the weights', code: 'weights', signal, onProgress });
+  const [client, weights] = await Promise.allSettled([connect({ worker, wasm: address }), fetching]);
   const failed = [weights, client].find(({ status }) => status === 'rejected');
   if (client.status === 'rejected' || weights.status === 'rejected' || signal?.aborted) {
     const reason = failed ? /** @type {PromiseRejectedResult} */ (failed).reason : signal?.reason;
@@ -133,11 +130,10 @@ async function start({ device = 'auto', worker = true, wasm, signal }, fetchWeig
     }
     throw reason;
   }
-  const { value } = weights;
-  const transfer = value?.owned ? [/** @type {ArrayBuffer} */ (value.bytes.buffer)] : [];
+  const { bytes, owned, name: file } = weights.value;
+  const transfer = owned ? [/** @type {ArrayBuffer} */ (bytes.buffer)] : [];
   try {
-    const named = name ?? value?.name ?? 'starter weights';
-    const opened = await client.value.call('open', { name: named, bytes: value?.bytes, device }, transfer);
+    const opened = await client.value.call('open', { name: name ?? file, bytes, device }, transfer);
     return new Dinoscope(client.value, opened);
   } catch (thrown) {
     client.value.close(new DinoscopeError('disposed', 'the model did not open'));

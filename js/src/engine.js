@@ -97,7 +97,7 @@ export class Engine {
     await load(wasm);
   }
 
-  /** @param {{ name: string, bytes?: Uint8Array, device: 'auto' | 'webgpu' | 'cpu' }} options */
+  /** @param {{ name: string, bytes: Uint8Array, device: 'auto' | 'webgpu' | 'cpu' }} options */
   async open({ name, bytes, device }) {
     const found = await findGpu(device);
     if (device === 'webgpu' && !found.use) {

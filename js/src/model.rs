@@ -5,15 +5,13 @@
 use burn::tensor::Device;
 use dinoscope_core::analysis::attention_map::AttentionMaps;
 use dinoscope_core::data::Picture;
-use dinoscope_core::explore::{self, ModelError, ModelSource, OpenModel};
+use dinoscope_core::explore::ModelError;
 use dinoscope_core::features::{ViewFeatures, view_attention, view_features, whole_view};
 use dinoscope_core::model::{Vit, VitConfig, params};
 use dinoscope_core::weights::{self, Checkpoint};
 
 use crate::failure::Failure;
 
-/// Small weights that come with the package.
-const STARTER: &[u8] = include_bytes!("../../assets/weights/starter.safetensors");
 /// Longest shorter side of a view, in patches.
 const MAX_PATCHES: usize = 256;
 
@@ -62,16 +60,6 @@ impl Model {
                 Err(ModelError::Incomplete { file, key: key.clone(), more: more.len() }.into())
             }
         }
-    }
-
-    /// The small weights that come along.
-    ///
-    /// # Errors
-    /// Never, unless the program is damaged.
-    pub fn starter(device: &Device) -> Result<Self, Failure> {
-        let source = ModelSource::Bytes { name: "starter weights".to_owned(), bytes: STARTER.into() };
-        let OpenModel { backbone, notes, file } = explore::open(&source, device, &mut |_, _| true)?;
-        Ok(Self { backbone, device: device.clone(), file, notes })
     }
 
     /// Its sizes.
@@ -174,6 +162,11 @@ mod tests {
         }
     }
 
+    fn starter() -> Model {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
+        Model::open("starter weights", std::fs::read(file).unwrap(), &Device::flex()).unwrap()
+    }
+
     fn picture() -> Picture {
         let rgb = (0..48 * 32 * 3).map(|i| (i * 7 % 251) as u8).collect();
         Picture { width: 48, height: 32, rgb }
@@ -181,19 +174,18 @@ mod tests {
 
     #[test]
     fn features_are_those_of_the_core() {
-        let device = Device::flex();
-        let model = Model::starter(&device).unwrap();
+        let model = starter();
         let features = ready(model.features(&picture(), Some(64.0))).unwrap();
         assert_eq!((features.patches.rows, features.patches.cols, features.cls.len()), (8, 12, 96));
         let view = whole_view(&picture(), 64, 8);
-        let expected = ready(view_features(&model.backbone, &view, &device)).unwrap();
+        let expected = ready(view_features(&model.backbone, &view, &Device::flex())).unwrap();
         assert_eq!(features.cls, expected.cls);
         assert_eq!(features.patches, expected.patches);
     }
 
     #[test]
     fn a_query_is_a_token_a_patch_or_a_place() {
-        let model = Model::starter(&Device::flex()).unwrap();
+        let model = starter();
         let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query));
         let maps = look(Query::Cls).unwrap();
         assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 3));
@@ -206,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let model = Model::starter(&Device::flex()).unwrap();
+        let model = starter();
         let refused = |resolution, block, query| {
             let failure = ready(model.attention(&picture(), resolution, block, query)).unwrap_err();
             assert_eq!(failure.code(), "argument");

@@ -36,7 +36,7 @@ export async function run(stage) {
 /** The package's files: no test, no source of the program. */
 function contents(files) {
   const needed = ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'package.json', 'index.js', 'index.d.ts', 'worker.js',
-    'example/index.html', 'pkg/dinoscope_js.js', 'pkg/dinoscope_js_bg.wasm'];
+    'example/index.html', 'pkg/dinoscope_js.js', 'pkg/dinoscope_js_bg.wasm', 'starter.safetensors'];
   return needed.every((file) => files.includes(file)) && !files.some((file) => /\.(rs|mjs|toml)$/.test(file));
 }
 

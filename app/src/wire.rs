@@ -8,6 +8,7 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::engine::{Command, Ended, Event};
 use dinoscope_core::explore::{ModelSource, RemoteModel, Seen, Way};
 use dinoscope_core::files::Change;
+use dinoscope_core::train::preview::PreviewItem;
 use dinoscope_core::train::watch::Look;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ pub enum Order {
     Files(Vec<Change>),
     /// A picture from a file.
     Decode(PathBuf),
+    /// A scene that the program draws itself: seed, number, side.
+    Scene(u64, usize, usize),
+    /// What a step is given, of a recipe as TOML: the step, and of how many pictures.
+    Preview(String, u64, usize),
     /// A model to look with from now on.
     Open(ModelSource),
     /// Features and attention of a view.
@@ -38,7 +43,7 @@ pub struct Start {
     pub folder: PathBuf,
     /// Go on from the folder's newest checkpoint.
     pub resume: bool,
-    /// Pictures to watch.
+    /// Pictures to watch; some that belong to the recipe without.
     pub watch: Vec<Picture>,
     /// Whether the GPU computes.
     pub gpu: bool,
@@ -47,8 +52,10 @@ pub struct Start {
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
-    /// To [`Order::Decode`].
+    /// To [`Order::Decode`] and [`Order::Scene`].
     Decoded(Result<Picture, String>),
+    /// To [`Order::Preview`].
+    Previewed(Result<Vec<PreviewItem>, String>),
     /// To [`Order::Open`].
     Opened(Result<RemoteModel, String>),
     /// To [`Order::Look`].

@@ -275,7 +275,11 @@ pub fn shared(
     queue: wgpu::Queue,
 ) -> Result<Chosen, DeviceError> {
     let info = adapter.get_info();
-    let name = format!("{} ({})", info.name, info.backend);
+    let name = match info.name.as_str() {
+        // Browsers may keep it to themselves.
+        "" => "GPU (WebGPU)".to_owned(),
+        name => format!("{name} ({})", info.backend),
+    };
     let setup = cubecl::wgpu::WgpuSetup { instance, adapter, device, queue, backend: info.backend };
     let device = Device::wgpu_options().setup(setup).init();
     let device =

@@ -53,7 +53,7 @@ impl Model {
     pub fn open(name: &str, bytes: Vec<u8>, device: &Device) -> Result<Self, Failure> {
         let Checkpoint { backbone: dict, config, notes, file, .. } = weights::from_bytes(name, &bytes)?;
         drop(bytes);
-        let (backbone, missing) = params::load(Vit::init(&config, 0, device), &dict, |path| path.to_owned());
+        let (backbone, missing) = params::load(Vit::unloaded(&config, device), &dict, |path| path.to_owned());
         match missing.as_slice() {
             [] => Ok(Self { backbone, device: device.clone(), file, notes }),
             [key, more @ ..] => {

@@ -1,6 +1,6 @@
 // Loads the program and the starter weights, shows how far that is, and gives the page to the studio.
 
-import init, { arrived, glance, hidden, place, start, trouble, widgets } from './pkg/dinoscope_web.js';
+import init, { arrived, font, glance, hidden, place, start, trouble, widgets } from './pkg/dinoscope_web.js';
 import { findGpu } from './gpu.js';
 import { Host } from './host.js';
 import { load } from './load.js';
@@ -8,6 +8,7 @@ import { note, progress, ready, stopped } from './screens.js';
 import { listen } from './arrivals.js';
 
 const PROGRAM = new URL('./pkg/dinoscope_web_bg.wasm', import.meta.url);
+const FONT = new URL('./fonts/Hack-Regular.ttf', import.meta.url);
 const STARTER = new URL('./weights/starter.safetensors', import.meta.url);
 
 /** What the page's address asks for; see `Wishes` in app/src/tab/window.rs. */
@@ -65,6 +66,13 @@ async function main() {
     widgets: () => JSON.parse(widgets()),
   };
   ready();
+  more().catch((error) => console.warn(`no font for columns: ${error.message}`));
+}
+
+/** What is not needed for the first picture. */
+async function more() {
+  const letters = await load(FONT, () => undefined).then((response) => response.arrayBuffer());
+  font(new Uint8Array(letters));
 }
 
 main().catch((error) => {

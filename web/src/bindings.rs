@@ -57,6 +57,14 @@ pub fn trouble(text: String) {
     window::with(|studio| studio.tell_trouble(text));
 }
 
+/// A font for columns, and for scripts that the studio's own has no letters of.
+#[wasm_bindgen]
+pub fn font(bytes: Vec<u8>) {
+    if let Some(ctx) = window::context() {
+        dinoscope::studio::theme::fonts::add(&ctx, "Hack", bytes);
+    }
+}
+
 /// The page is hidden, or seen again.
 #[wasm_bindgen]
 pub fn hidden(hidden: bool) {
@@ -66,9 +74,7 @@ pub fn hidden(hidden: bool) {
 /// How everything stands, as JSON.
 #[wasm_bindgen]
 pub fn glance() -> String {
-    let mut said = serde_json::Value::Null;
-    window::with(|studio| said = studio.glance());
-    said.to_string()
+    window::ask(|studio| studio.glance()).unwrap_or_default().to_string()
 }
 
 /// What is drawn on the canvas, as JSON: see [`inspect::Widget`].

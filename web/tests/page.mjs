@@ -36,8 +36,8 @@ async function run(name, given, checks) {
       closing.push(() => server.close());
       return server;
     },
-    async open(graphics, options) {
-      const browser = await launch(graphics);
+    async open(graphics, options, flags) {
+      const browser = await launch(graphics, flags);
       closing.push(() => browser.close());
       return { browser, ...(await tab(browser, options)) };
     },

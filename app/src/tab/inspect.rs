@@ -16,7 +16,7 @@ pub struct Widget {
     pub label: String,
     /// What stands in it.
     pub value: String,
-    /// Left, top, right, bottom, in points of the page.
+    /// Left, top, right, bottom, in the page's own pixels.
     pub place: [f64; 4],
     /// Whether it can't be used now.
     pub disabled: bool,
@@ -39,7 +39,7 @@ impl egui::Plugin for Reader {
             return;
         }
         if let Some(update) = output.platform_output.accesskit_update.take() {
-            let scale = f64::from(ctx.pixels_per_point());
+            let scale = f64::from(ctx.zoom_factor());
             WIDGETS.set(widgets(&update, scale));
         }
     }
@@ -71,7 +71,7 @@ fn widgets(update: &TreeUpdate, scale: f64) -> Vec<Widget> {
             role: format!("{:?}", node.role()),
             label: label.unwrap_or_default(),
             value: value.or(number).unwrap_or_default(),
-            place: [bounds.x0, bounds.y0, bounds.x1, bounds.y1].map(|side| side / scale),
+            place: [bounds.x0, bounds.y0, bounds.x1, bounds.y1].map(|side| side * scale),
             disabled: node.is_disabled(),
         })
     };

@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{Picture, decode};
 use dinoscope_core::device::{self, Chosen};
 use dinoscope_core::engine::{self, Command, Ended, Handle, Job};
 use dinoscope_core::explore::{Eye, ModelSource, RemoteModel, Seen, Way};
 use dinoscope_core::files;
+use dinoscope_core::train::preview::{PreviewItem, preview};
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::watch::Look;
 use dinoscope_core::train::{Recipe, sources};
@@ -69,6 +71,13 @@ impl Office {
                 let decoded = decode::decode_file(&path).map_err(|error| error.to_string());
                 self.answer(number, Answer::Decoded(decoded));
             }
+            Order::Scene(seed, index, side) => {
+                let drawn = scenes::draw(seed, index, side).picture;
+                self.answer(number, Answer::Decoded(Ok(drawn)));
+            }
+            Order::Preview(recipe, iteration, pictures) => {
+                self.answer(number, Answer::Previewed(preview_of(&recipe, iteration, pictures)));
+            }
             Order::Open(source) => self.answer(number, Answer::Opened(self.open(&source))),
             Order::Look(view, way) => {
                 let office = self.clone();
@@ -114,6 +123,7 @@ impl Office {
         let device = chosen(gpu).await?;
         let sources = sources::open(&recipe).map_err(|error| told(&error))?;
         let folder = RunFolder::open(&folder).map_err(|error| told(&error))?;
+        let watch = if watch.is_empty() { sources.to_watch(&recipe) } else { watch };
         let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
         files::journal::start();
         let handle = engine::start_with(job, Arc::new(|| ()), turns::breath(), turns::spawn);
@@ -153,6 +163,13 @@ fn newer(latest: &Mutex<Option<Arc<Look>>>, shown: &mut Option<Arc<Look>>) -> Op
     }
     *shown = Some(look.clone());
     Some(look)
+}
+
+fn preview_of(recipe: &str, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
+    let recipe = Recipe::from_toml(recipe, &[]).map_err(|error| error.to_string())?;
+    let sources = sources::open(&recipe).map_err(|error| error.to_string())?;
+    let made = preview(&recipe, sources.train.as_ref(), iteration, pictures);
+    made.map(|made| made.items).map_err(|error| error.to_string())
 }
 
 async fn chosen(gpu: bool) -> Result<Chosen, Ended> {

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use async_channel::Sender;
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::files;
+use dinoscope_core::train::Recipe;
+use dinoscope_core::train::preview::PreviewItem;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -130,15 +132,51 @@ thread_local! {
     static DECODER: Post = Post::default();
 }
 
+/// Asks the worker that decodes for a picture.
+async fn picture(order: Order, path: Option<&Path>) -> Result<Picture, DataError> {
+    let (worker, _) = DECODER.with(Post::worker).map_err(DataError::Told)?;
+    if let Some(path) = path {
+        worker.tell(Order::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
+    }
+    match worker.ask(order, &[]).await.map_err(DataError::Told)? {
+        Answer::Decoded(decoded) => decoded.map_err(DataError::Told),
+        other => Err(DataError::Told(odd(&other))),
+    }
+}
+
+fn odd(answer: &Answer) -> String {
+    format!("the worker answered something else: {answer:?}")
+}
+
 /// Decodes a file in a worker: a large photograph takes longer than many frames.
 ///
 /// # Errors
 /// The file is no picture, or can't be read.
 pub async fn decode(path: &Path) -> Result<Picture, DataError> {
-    let (worker, _) = DECODER.with(Post::worker).map_err(DataError::Told)?;
-    worker.tell(Order::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
-    match worker.ask(Order::Decode(path.to_owned()), &[]).await.map_err(DataError::Told)? {
-        Answer::Decoded(decoded) => decoded.map_err(DataError::Told),
-        other => Err(DataError::Told(format!("the worker answered something else: {other:?}"))),
+    picture(Order::Decode(path.to_owned()), Some(path)).await
+}
+
+/// Draws a scene in a worker.
+///
+/// # Errors
+/// The worker failed.
+pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, DataError> {
+    picture(Order::Scene(seed, index, side), None).await
+}
+
+/// What a step is given, made in a worker.
+///
+/// # Errors
+/// There are no pictures, or the worker failed.
+pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
+    let (worker, _) = DECODER.with(Post::worker)?;
+    let data = Path::new(&recipe.data.path);
+    if data.is_absolute() {
+        worker.tell(Order::Files(files::snapshot(data)), &[data])?;
+    }
+    let text = recipe.to_toml().map_err(|error| error.to_string())?;
+    match worker.ask(Order::Preview(text, iteration, pictures), &[]).await? {
+        Answer::Previewed(made) => made,
+        other => Err(odd(&other)),
     }
 }

@@ -39,15 +39,14 @@ thread_local! {
     static RUNNER: RefCell<Option<eframe::WebRunner>> = const { RefCell::new(None) };
 }
 
-/// Does something with the studio, from an event of the page.
+/// Asks the studio something; nothing while there is none.
+pub fn ask<T>(question: impl FnOnce(&mut Studio) -> T) -> Option<T> {
+    STUDIO.with(|held| held.try_borrow_mut().ok()?.as_mut().map(question))
+}
+
+/// Does something with the studio, from an event of the page, and draws it again.
 pub fn with(act: impl FnOnce(&mut Studio)) {
-    STUDIO.with(|held| {
-        if let Ok(mut held) = held.try_borrow_mut()
-            && let Some(studio) = held.as_mut()
-        {
-            act(studio);
-        }
-    });
+    ask(act);
     if let Some(ctx) = context() {
         ctx.request_repaint();
     }

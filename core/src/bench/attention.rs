@@ -11,6 +11,7 @@ use super::row::{Row, Work};
 use super::{BenchError, Sizes, unfused};
 use crate::fused::{AttentionPlan, BranchParameter, Precision, attention_branch};
 use crate::model::block::Block;
+use crate::model::layers::Draw;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
 use crate::model::{Packing, VitConfig};
 use crate::rng::stream;
@@ -30,7 +31,8 @@ pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let dim = heads * width;
     let packing = Arc::new(Packing::single(sequences, tokens));
     let config = VitConfig { layerscale: None, ..VitConfig::new(1, 1, dim, 1, heads) };
-    let block = Block::init(&config, &mut stream(0, "bench", 0, 0), &bench.device.clone().autodiff());
+    let block =
+        Block::init(&config, &mut Draw::Random(stream(0, "bench", 0, 0)), &bench.device.clone().autodiff());
     let x: Tensor<2> = noise([packing.len(), dim], 1, &bench.device);
     let input = || x.clone().autodiff().require_grad();
     let model = || branch(&block, input(), &packing, Precision::F32);

@@ -17,6 +17,7 @@ use super::row::{Row, Work};
 use crate::device::block_on;
 use crate::fused::{self, FeedForward, FeedForwardPlan, Pairs, cross_entropy, feed_forward_branch};
 use crate::model::block::{Block, Pass};
+use crate::model::layers::Draw;
 use crate::model::layers::Linear;
 use crate::model::params::{self, Named};
 use crate::model::{Packing, Vit, VitConfig};
@@ -96,7 +97,7 @@ fn backbone(prepared: &Prepared) -> Vec<Part> {
     let autodiff = prepared.device().clone().autodiff();
     let packing = Arc::new(Packing { groups: groups.clone() });
     let precision: fused::Precision = recipe.train.precision.into();
-    let block = Block::init(&config, &mut stream(0, "bench", 1, 0), &autodiff);
+    let block = Block::init(&config, &mut Draw::Random(stream(0, "bench", 1, 0)), &autodiff);
     let x: Tensor<2> = noise([packing.len(), config.dim], 10, prepared.device());
     let input = move || x.clone().autodiff().require_grad();
 

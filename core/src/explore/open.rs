@@ -184,7 +184,7 @@ fn in_memory(name: &str, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
 
 fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, ModelError> {
     let Checkpoint { backbone: dict, config, notes, file, .. } = checkpoint;
-    let (backbone, missing) = params::load(Vit::init(&config, 0, device), &dict, |path| path.to_owned());
+    let (backbone, missing) = params::load(Vit::unloaded(&config, device), &dict, |path| path.to_owned());
     match missing.as_slice() {
         [] => Ok(OpenModel { backbone, notes, file }),
         [first, more @ ..] => Err(ModelError::Incomplete { file, key: first.clone(), more: more.len() }),

@@ -3,9 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use super::layers::Linear;
+use super::layers::{Draw, Linear};
 use super::packing::Group;
-use crate::rng::Stream;
 
 /// Self-attention with one fused projection for queries, keys and values.
 #[derive(Module, Debug)]
@@ -19,10 +18,10 @@ pub struct Attention {
 
 impl Attention {
     /// Randomly initialised.
-    pub fn init(dim: usize, heads: usize, qkv_bias: bool, rng: &mut Stream, device: &Device) -> Self {
+    pub fn init(dim: usize, heads: usize, qkv_bias: bool, draw: &mut Draw, device: &Device) -> Self {
         Self {
-            qkv: Linear::init(dim, 3 * dim, qkv_bias, rng, device),
-            proj: Linear::init(dim, dim, true, rng, device),
+            qkv: Linear::init(dim, 3 * dim, qkv_bias, draw, device),
+            proj: Linear::init(dim, dim, true, draw, device),
             heads,
         }
     }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::attention::Attention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
-use super::layers::{LayerNorm, LayerScale, Linear};
+use super::layers::{Draw, LayerNorm, LayerScale, Linear};
 use super::packing::{Group, Packing};
 use crate::fused::{
     AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
@@ -55,14 +55,14 @@ pub struct Pass<'a, 'b> {
 
 impl Block {
     /// Randomly initialised.
-    pub fn init(config: &VitConfig, rng: &mut Stream, device: &Device) -> Self {
+    pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
         let scale = || config.layerscale.map(|value| LayerScale::init(config.dim, value, device));
         Self {
             norm1: LayerNorm::init(config.dim, device),
-            attn: Attention::init(config.dim, config.heads, config.qkv_bias, rng, device),
+            attn: Attention::init(config.dim, config.heads, config.qkv_bias, draw, device),
             ls1: scale(),
             norm2: LayerNorm::init(config.dim, device),
-            mlp: Ffn::init(config, rng, device),
+            mlp: Ffn::init(config, draw, device),
             ls2: scale(),
         }
     }

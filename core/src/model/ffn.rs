@@ -4,9 +4,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::config::{FfnKind, VitConfig};
-use super::layers::Linear;
+use super::layers::{Draw, Linear};
 use crate::fused::FeedForward;
-use crate::rng::Stream;
 
 /// Either `fc2(gelu(fc1(x)))` or `w3(silu(gate) * value)`; the fields of the other kind are `None`.
 #[derive(Module, Debug)]
@@ -23,20 +22,20 @@ pub struct Ffn {
 
 impl Ffn {
     /// Randomly initialised, of the kind and width that `config` asks for.
-    pub fn init(config: &VitConfig, rng: &mut Stream, device: &Device) -> Self {
+    pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
         let (dim, hidden) = (config.dim, config.hidden);
         match config.ffn {
             FfnKind::Mlp => Self {
-                fc1: Some(Linear::init(dim, hidden, true, rng, device)),
-                fc2: Some(Linear::init(hidden, dim, true, rng, device)),
+                fc1: Some(Linear::init(dim, hidden, true, draw, device)),
+                fc2: Some(Linear::init(hidden, dim, true, draw, device)),
                 w12: None,
                 w3: None,
             },
             FfnKind::SwiGlu => Self {
                 fc1: None,
                 fc2: None,
-                w12: Some(Linear::init(dim, 2 * hidden, true, rng, device)),
-                w3: Some(Linear::init(hidden, dim, true, rng, device)),
+                w12: Some(Linear::init(dim, 2 * hidden, true, draw, device)),
+                w3: Some(Linear::init(hidden, dim, true, draw, device)),
             },
         }
     }

@@ -4,8 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Linear, constant, uniform};
-use crate::rng::Stream;
+use super::layers::{Draw, Linear, constant, uniform};
 
 /// Sizes of a projection head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +59,11 @@ pub struct Prototypes {
 
 impl DinoHead {
     /// Randomly initialised.
-    pub fn init(config: &HeadConfig, rng: &mut Stream, device: &Device) -> Self {
-        let mlp = config.widths().into_iter().map(|(i, o)| Linear::init(i, o, true, rng, device)).collect();
+    pub fn init(config: &HeadConfig, draw: &mut Draw, device: &Device) -> Self {
+        let mlp = config.widths().into_iter().map(|(i, o)| Linear::init(i, o, true, draw, device)).collect();
         // PyTorch's default for linears: the head's own initialisation runs before this layer exists.
         let bound = 1.0 / (config.bottleneck as f32).sqrt();
-        let weight_v = uniform([config.prototypes, config.bottleneck], bound, rng, device);
+        let weight_v = uniform([config.prototypes, config.bottleneck], bound, draw, device);
         Self {
             mlp,
             last_layer: Prototypes { weight_g: constant([config.prototypes, 1], 1.0, device), weight_v },

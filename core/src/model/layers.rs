@@ -6,6 +6,15 @@ use burn::tensor::{Device, Tensor, TensorData, activation::gelu};
 use crate::fused;
 use crate::rng::{self, RngExt, Stream};
 
+/// Where initial weights come from.
+#[derive(Clone, Debug)]
+pub enum Draw {
+    /// Drawn at random.
+    Random(Stream),
+    /// Nowhere: others take their place, and drawing millions of numbers in vain takes seconds.
+    Zeros,
+}
+
 /// A fully connected layer: `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
 pub struct Linear {
@@ -17,9 +26,9 @@ pub struct Linear {
 
 impl Linear {
     /// Weights from a normal distribution of standard deviation 0.02 (the ViT's initialisation), bias 0.
-    pub fn init(input: usize, output: usize, bias: bool, rng: &mut Stream, device: &Device) -> Self {
+    pub fn init(input: usize, output: usize, bias: bool, draw: &mut Draw, device: &Device) -> Self {
         Self {
-            weight: normal([output, input], 0.02, rng, device),
+            weight: normal([output, input], 0.02, draw, device),
             bias: bias.then(|| constant([output], 0.0, device)),
         }
     }
@@ -85,20 +94,26 @@ pub(super) fn constant<const D: usize>(shape: [usize; D], value: f32, device: &D
 pub(super) fn normal<const D: usize>(
     shape: [usize; D],
     std: f32,
-    rng: &mut Stream,
+    draw: &mut Draw,
     device: &Device,
 ) -> Param<Tensor<D>> {
-    from_fn(shape, device, || std * rng::normal(rng))
+    match draw {
+        Draw::Random(rng) => from_fn(shape, device, || std * rng::normal(rng)),
+        Draw::Zeros => constant(shape, 0.0, device),
+    }
 }
 
 /// A parameter from a uniform distribution over ±`bound` (PyTorch's default for convolutions and linears).
 pub(super) fn uniform<const D: usize>(
     shape: [usize; D],
     bound: f32,
-    rng: &mut Stream,
+    draw: &mut Draw,
     device: &Device,
 ) -> Param<Tensor<D>> {
-    from_fn(shape, device, || bound * (2.0 * rng.random::<f32>() - 1.0))
+    match draw {
+        Draw::Random(rng) => from_fn(shape, device, || bound * (2.0 * rng.random::<f32>() - 1.0)),
+        Draw::Zeros => constant(shape, 0.0, device),
+    }
 }
 
 fn from_fn<const D: usize>(

@@ -3,9 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::uniform;
+use super::layers::{Draw, uniform};
 use crate::fused;
-use crate::rng::Stream;
 
 /// A convolution whose stride is its kernel, kept under its official name `patch_embed.proj`.
 #[derive(Module, Debug)]
@@ -25,10 +24,10 @@ pub struct PatchProjection {
 
 impl PatchEmbed {
     /// PyTorch's default for convolutions: uniform over ±1/√(3 patch²). The ViT's own initialisation skips it.
-    pub fn init(patch: usize, dim: usize, rng: &mut Stream, device: &Device) -> Self {
+    pub fn init(patch: usize, dim: usize, draw: &mut Draw, device: &Device) -> Self {
         let bound = 1.0 / ((3 * patch * patch) as f32).sqrt();
-        let weight = uniform([dim, 3, patch, patch], bound, rng, device);
-        Self { proj: PatchProjection { weight, bias: uniform([dim], bound, rng, device) } }
+        let weight = uniform([dim, 3, patch, patch], bound, draw, device);
+        Self { proj: PatchProjection { weight, bias: uniform([dim], bound, draw, device) } }
     }
 
     /// `[batch, 3, height, width]` to `[batch, (height / patch) (width / patch), dim]`, patches row by row.

@@ -8,6 +8,7 @@ use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 
 use super::block::{DropPath, Pass};
 use super::head::{DinoHead, HeadConfig};
+use super::layers::Draw;
 use super::params::{self, take_gradients};
 use super::vit::{Crops, Layers, Vit};
 use super::{Interpolation, VitConfig};
@@ -120,7 +121,7 @@ fn swiglu_matches_the_reference() {
 #[test]
 fn head_matches_the_reference() {
     let config = HeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
-    let head = DinoHead::init(&config, &mut stream(0, "head", 0, 0), &Device::flex());
+    let head = DinoHead::init(&config, &mut Draw::Random(stream(0, "head", 0, 0)), &Device::flex());
     let key = |p: &str| head.official_key(p);
     let shapes = block_on(params::state_dict(&head, key)).unwrap();
     assert_eq!(
@@ -241,7 +242,7 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
 fn weight_norm_gradient_is_orthogonal_to_its_rows_and_zero_rows_are_finite() {
     let device = Device::flex().autodiff();
     let config = HeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
-    let head = DinoHead::init(&config, &mut stream(1, "head", 0, 0), &device);
+    let head = DinoHead::init(&config, &mut Draw::Random(stream(1, "head", 0, 0)), &device);
     let x = Tensor::<2>::random([3, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
     // A zero row passes the MLP (biases are 0) as zeros: its norm must not make NaN.
     let x = Tensor::cat(vec![x, Tensor::zeros([1, 8], &Device::flex())], 0);

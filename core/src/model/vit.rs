@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Device, Tensor};
 use super::attention::concatenate;
 use super::block::{Block, Pass};
 use super::config::VitConfig;
-use super::layers::{LayerNorm, constant, normal};
+use super::layers::{Draw, LayerNorm, constant, normal};
 use super::packing::{Group, Packing};
 use super::patch_embed::PatchEmbed;
 use super::pos_embed::resample;
@@ -89,16 +89,24 @@ impl LayerOutput {
 impl Vit {
     /// A backbone with random weights. The same seed gives the same weights on every device.
     pub fn init(config: &VitConfig, seed: u64, device: &Device) -> Self {
-        let rng = &mut stream(seed, "backbone", 0, 0);
+        Self::new(config, &mut Draw::Random(stream(seed, "backbone", 0, 0)), device)
+    }
+
+    /// A backbone whose weights are yet to be loaded: all that training would draw at random is 0.
+    pub fn unloaded(config: &VitConfig, device: &Device) -> Self {
+        Self::new(config, &mut Draw::Zeros, device)
+    }
+
+    fn new(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
         let (dim, positions) = (config.dim, 1 + config.grid * config.grid);
         Self {
-            cls_token: normal([1, 1, dim], 1e-6, rng, device),
-            pos_embed: normal([1, positions, dim], 0.02, rng, device),
+            cls_token: normal([1, 1, dim], 1e-6, draw, device),
+            pos_embed: normal([1, positions, dim], 0.02, draw, device),
             mask_token: constant([1, dim], 0.0, device),
             register_tokens: (config.registers > 0)
-                .then(|| normal([1, config.registers, dim], 1e-6, rng, device)),
-            patch_embed: PatchEmbed::init(config.patch, dim, rng, device),
-            blocks: (0..config.depth).map(|_| Block::init(config, rng, device)).collect(),
+                .then(|| normal([1, config.registers, dim], 1e-6, draw, device)),
+            patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
+            blocks: (0..config.depth).map(|_| Block::init(config, draw, device)).collect(),
             norm: LayerNorm::init(dim, device),
             config: config.clone(),
         }

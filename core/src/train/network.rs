@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, ExecutionError, Tensor};
 
 use super::recipe::Recipe;
+use crate::model::layers::Draw;
 use crate::model::{DinoHead, HeadConfig, Vit, VitConfig, params};
 use crate::rng::stream;
 use crate::weights::StateDict;
@@ -39,7 +40,8 @@ impl From<&Recipe> for NetworkConfig {
 impl Network {
     /// Random weights; the same seed gives the same weights, so that student and teacher start equal.
     pub fn init(config: &NetworkConfig, seed: u64, device: &Device) -> Self {
-        let head = |config, which| DinoHead::init(config, &mut stream(seed, "head", which, 0), device);
+        let head =
+            |config, which| DinoHead::init(config, &mut Draw::Random(stream(seed, "head", which, 0)), device);
         Self {
             backbone: Vit::init(&config.backbone, seed, device),
             dino_head: head(&config.dino_head, 0),

@@ -2,6 +2,8 @@
 //!
 //! Pictures, plans and masks come from the code that a run takes them from, so that the preview can't differ from it.
 
+use serde::{Deserialize, Serialize};
+
 use super::recipe::Recipe;
 use super::trainer::{crop_recipe, draw_masks};
 use crate::data::augment::{ViewPlan, resize_to};
@@ -24,7 +26,7 @@ pub struct Preview {
 }
 
 /// One picture of a batch and what is made of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreviewItem {
     /// Its name in the source.
     pub name: String,

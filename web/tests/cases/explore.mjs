@@ -7,8 +7,6 @@ import { native } from '../lib/native.mjs';
 import { decode, picture } from '../lib/pixels.mjs';
 import { EXACT, blocks, click, drop, looked, middle, visit } from '../lib/studio.mjs';
 
-export const name = 'explore';
-
 const FISH = 'assets/samples/scene-20-fish.jpg';
 /** A model whose features a software GPU computes in seconds: 16 × 16 patches. */
 const RESOLUTION = 128;

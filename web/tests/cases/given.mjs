@@ -6,8 +6,6 @@ import path from 'node:path';
 import { shows } from '../lib/browser.mjs';
 import { click, drop, looked, visit, widget } from '../lib/studio.mjs';
 
-export const name = 'given';
-
 export async function run(stage) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'dinoscope-'));
   try {

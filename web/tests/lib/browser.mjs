@@ -20,10 +20,11 @@ const HANGS = 600_000;
 /**
  * A fresh browser, without anything kept from before.
  * @param {keyof typeof GRAPHICS} graphics
+ * @param {string[]} [flags] more of them
  */
-export async function launch(graphics) {
+export async function launch(graphics, flags = []) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  return chromium.launch({ executablePath, headless: true, args: [...QUIET, ...GRAPHICS[graphics]] });
+  return chromium.launch({ executablePath, headless: true, args: [...QUIET, ...GRAPHICS[graphics], ...flags] });
 }
 
 /**

@@ -13,10 +13,11 @@ export const EXACT = { version: 1, values: { view: { panel: 'Pca', opacity: 1, b
  * @param {object} [options]
  * @param {object} [options.settings] what the browser remembers
  * @param {object} [options.context] of the browser: viewport, touch
+ * @param {string[]} [options.flags] of the browser, beside those of its graphics
  * @returns {Promise<{page: import('playwright-core').Page, errors: string[], state: string}>}
  */
-export async function visit(stage, url, graphics, { settings, context } = {}) {
-  const { page, errors } = await stage.open(graphics, { viewport: { width: 1280, height: 800 }, ...context });
+export async function visit(stage, url, graphics, { settings, context, flags } = {}) {
+  const { page, errors } = await stage.open(graphics, { viewport: { width: 1280, height: 800 }, ...context }, flags);
   if (settings) {
     await page.addInitScript((text) => localStorage.setItem('dinoscope', text), JSON.stringify(settings));
   }

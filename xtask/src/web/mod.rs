@@ -27,9 +27,10 @@ use crate::install;
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// What the page takes from `assets/`, and by what name.
-const ASSETS: [(&str, &str); 3] = [
+const ASSETS: [(&str, &str); 4] = [
     ("icon.svg", "icon/icon.svg"),
     ("icon-256.png", "icon/icon-256.png"),
+    ("fonts/Hack-Regular.ttf", "fonts/Hack-Regular.ttf"),
     ("weights/starter.safetensors", "weights/starter.safetensors"),
 ];
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::Receiver;
 use dinoscope_core::data::augment::resize_to;
-use dinoscope_core::data::source::{folder, scenes};
+use dinoscope_core::data::source::folder;
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 
@@ -50,7 +50,7 @@ impl Pixels {
         let picture = match origin {
             Origin::File(path) => Arc::new(decode(path).await?),
             Origin::Memory(picture) => return Ok(picture.clone()),
-            Origin::Scene(index) => Arc::new(scenes::draw(SCENE_SEED, *index, SCENE).picture),
+            Origin::Scene(index) => Arc::new(scene(*index).await?),
         };
         if let Ok(mut kept) = self.kept.lock() {
             kept.push_back((id, picture.clone()));
@@ -75,6 +75,16 @@ async fn decode(path: &Path) -> Result<Picture, DataError> {
         let reason = dinoscope_core::device::panic_text(panic);
         Err(DataError::Source { path: path.display().to_string(), reason })
     })
+}
+
+#[cfg(not(target_family = "wasm"))]
+async fn scene(index: usize) -> Result<Picture, DataError> {
+    Ok(dinoscope_core::data::source::scenes::draw(SCENE_SEED, index, SCENE).picture)
+}
+
+#[cfg(target_family = "wasm")]
+async fn scene(index: usize) -> Result<Picture, DataError> {
+    crate::tab::staff::scene(SCENE_SEED, index, SCENE).await
 }
 
 /// Decodes a file, which the page may be the only one to have, in a worker.

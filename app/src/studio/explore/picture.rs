@@ -87,14 +87,15 @@ impl Explore {
             );
             ui.add_space(space::M);
             // As wide as the buttons side by side, so that they stand in the middle.
-            let width: f32 = 500.0;
-            ui.allocate_ui(vec2(width.min(ui.available_width()), 40.0), |ui| {
+            let room = (ui.available_width() - 2.0 * space::M).max(120.0);
+            let width = if camera::available() { 620.0 } else { 500.0 };
+            ui.allocate_ui(vec2(room.min(width), 40.0), |ui| {
                 ui.horizontal_wrapped(|ui| {
                     self.open_buttons(ui, house);
                 });
             });
             ui.add_space(space::S);
-            ui.allocate_ui(vec2(420.0, 32.0), |ui| self.path_field(ui, house));
+            ui.allocate_ui(vec2(room.min(420.0), 32.0), |ui| self.path_field(ui, house));
         });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Inter for text, its digits all of one width; Phosphor for icons, as a family of its own and behind Inter, so that an
 //! icon may stand in any text; egui's Hack for numbers in columns and logs. egui's other fonts come last, for scripts
-//! that Inter has been cut to do without.
+//! that Inter has been cut to do without. A page begins with Inter alone, and gets Hack when it has time: see [`add`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,10 +92,23 @@ pub(super) fn definitions() -> FontDefinitions {
     fonts.families.insert(FontFamily::Proportional, family(REGULAR));
     fonts.families.insert(semibold(), family(SEMIBOLD));
     fonts.families.insert(icon_family(), vec![ICONS.to_owned()]);
-    if let Some(mono) = fonts.families.get_mut(&FontFamily::Monospace) {
-        mono.insert(1, ICONS.to_owned());
+    let mono = fonts.families.entry(FontFamily::Monospace).or_default();
+    if mono.is_empty() {
+        mono.push(REGULAR.to_owned());
     }
+    mono.insert(1, ICONS.to_owned());
     fonts
+}
+
+/// A font that came later: first for columns and logs, last for everything else.
+pub fn add(ctx: &egui::Context, name: &str, bytes: Vec<u8>) {
+    use egui::epaint::text::{FontInsert, FontPriority, InsertFontFamily};
+    let behind = [FontFamily::Proportional, semibold()]
+        .map(|family| InsertFontFamily { family, priority: FontPriority::Lowest });
+    let mut families =
+        vec![InsertFontFamily { family: FontFamily::Monospace, priority: FontPriority::Highest }];
+    families.extend(behind);
+    ctx.add_font(FontInsert { name: name.to_owned(), data: FontData::from_owned(bytes), families });
 }
 
 #[cfg(test)]

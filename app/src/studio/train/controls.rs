@@ -35,7 +35,8 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
         ui.add_space(space::S);
     }
     let going = foot.own.filter(|own| own.is_alive());
-    if going.is_none() {
+    // A page keeps them where it keeps everything.
+    if going.is_none() && !cfg!(target_family = "wasm") {
         widgets::text_row(ui, "Keep runs in", root, "");
     }
     let reason = match (&foot.recipe, foot.trouble) {

@@ -13,7 +13,8 @@ use dinoscope_core::data::decode::decode_file;
 use dinoscope_core::train::watch::{Kind, Look};
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::work::{Wake, Work};
+use super::work::{Stop, Wake, Work};
+use crate::studio::hands::breathe;
 
 /// Sheets that are kept; beyond it those go that have not been seen for longest.
 const KEPT: usize = 64;
@@ -177,13 +178,14 @@ impl Darkroom {
         self.wanted.retain(|(key, origin)| !entries.get(key).is_some_and(|entry| entry.origin.is(origin)));
         if self.work.is_none() && !self.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.wanted);
-            self.work = Some(Work::start("pictures", wake, move |voice, stop| {
+            self.work = Some(Work::start_async("pictures", wake, async move |voice, stop: Stop| {
                 for (key, origin) in wanted {
                     if stop.asked() {
                         return;
                     }
                     let developed = develop(key.what, &origin);
                     voice.say((key, origin, developed));
+                    breathe().await;
                 }
             }));
         }

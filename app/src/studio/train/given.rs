@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dinoscope_core::data::Picture;
 use dinoscope_core::data::source::Source;
 use dinoscope_core::train::Recipe;
-use dinoscope_core::train::preview::{PreviewItem, preview};
+use dinoscope_core::train::preview::PreviewItem;
 use egui::{ColorImage, Sense, TextureHandle, TextureOptions, Ui, vec2};
 
 use super::darkroom::image;
@@ -25,6 +25,18 @@ struct Item {
     name: String,
     globals: Vec<Crop>,
     locals: Vec<Crop>,
+}
+
+#[cfg(not(target_family = "wasm"))]
+async fn make(recipe: &Recipe, source: &Arc<dyn Source>, iteration: u64) -> Made {
+    let made = dinoscope_core::train::preview::preview(recipe, source.as_ref(), iteration, SHOWN);
+    made.map(|made| made.items).map_err(|error| error.to_string())
+}
+
+/// In a worker: drawing scenes and cutting crops takes longer than many frames.
+#[cfg(target_family = "wasm")]
+async fn make(recipe: &Recipe, _: &Arc<dyn Source>, iteration: u64) -> Made {
+    crate::tab::staff::preview(recipe, iteration, SHOWN).await
 }
 
 type Made = Result<Vec<PreviewItem>, String>;
@@ -74,9 +86,8 @@ impl Given {
         if self.work.is_none() && self.made_of != Some(wanted) {
             self.asked_for = wanted;
             let (recipe, source, iteration) = (recipe.clone(), source.clone(), self.iteration);
-            self.work = Some(Work::ask("preview", wake, move |_| {
-                let made = preview(&recipe, source.as_ref(), iteration, SHOWN).map_err(|e| e.to_string())?;
-                Ok(made.items)
+            self.work = Some(Work::start_async("preview", wake, async move |voice, _| {
+                voice.say(make(&recipe, &source, iteration).await);
             }));
         }
     }

@@ -118,6 +118,13 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
         ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
             .on_hover_text(view.folder.display().to_string());
         widgets::badge(ui, word, tone);
+        if view.newest_checkpoint().is_some() || view.is_alive() {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if widgets::icon_button(ui, icons::ARCHIVE, "Save as one file").clicked() {
+                    acts.push(Act::Pack(view.folder.clone()));
+                }
+            });
+        }
     });
     let share = (view.total > 0).then(|| view.done as f32 / view.total as f32);
     widgets::progress(ui, share.filter(|_| view.phase != Phase::Preparing), &progress_text(view));
@@ -239,12 +246,6 @@ fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<Act>) {
             && widgets::button(ui, icons::LOOK, "Look with it").clicked()
         {
             acts.push(Act::LookWith(path.to_owned()));
-        }
-        if view.newest_checkpoint().is_some() || view.is_alive() {
-            let button = widgets::button(ui, icons::ARCHIVE, "Save as one file");
-            if button.on_hover_text("Recipe, curves, pictures and the newest checkpoint").clicked() {
-                acts.push(Act::Pack(view.folder.clone()));
-            }
         }
         if let Some(report) = &view.report
             && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()

@@ -9,11 +9,12 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::device::Chosen;
 use dinoscope_core::engine::{Command, Handle, Job};
 use dinoscope_core::files;
+use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::Follower;
 use dinoscope_core::train::health::Health;
 use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::sources::{self, Sources};
 use dinoscope_core::train::watch::Look;
-use dinoscope_core::train::{Recipe, sources};
 
 use super::state::{Phase, RunView};
 use super::work::{Stop, Wake, Work};
@@ -252,7 +253,7 @@ fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let Plan { recipe, place, resume, device, watch } = plan;
     let sources = sources::open(&recipe).map_err(|e| told(&e))?;
-    let watch = watch.unwrap_or_else(|| sources.to_watch(&recipe));
+    let watch = watch.unwrap_or_else(|| to_watch(&sources, &recipe));
     if stop.asked() {
         return Err("stopped before it began".to_owned());
     }
@@ -265,6 +266,17 @@ fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     view.set_recipe(recipe.clone());
     let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
     Ok(Begun { handle: start(job, wake)?, view })
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn to_watch(sources: &Sources, recipe: &Recipe) -> Vec<Picture> {
+    sources.to_watch(recipe)
+}
+
+/// The worker draws or decodes them.
+#[cfg(target_family = "wasm")]
+fn to_watch(_: &Sources, _: &Recipe) -> Vec<Picture> {
+    Vec::new()
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -26,10 +26,8 @@ warmup = 5
 const LEAST = `${RECIPE.replace('batch = 8', 'batch = 2')}
 [crops]
 locals = 2
-[dino]
-prototypes = 256
-[ibot]
-prototypes = 256
+[model]
+depth = 1
 `;
 
 export async function run(stage) {

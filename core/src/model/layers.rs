@@ -8,6 +8,7 @@ use crate::rng::{self, RngExt, Stream};
 
 /// Where initial weights come from.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them while a model is made")]
 pub enum Draw {
     /// Drawn at random.
     Random(Stream),

@@ -9,8 +9,6 @@ import { compare, pickled } from '../../../js/tests/numbers.mjs';
 import { sources } from '../../../js/tests/sources.mjs';
 import { until } from '../lib/browser.mjs';
 
-export const name = 'package';
-
 /** Difference to the command line, over the largest value. */
 const TOLERANCE = { cpu: 1e-4, webgpu: 1e-3 };
 

@@ -10,11 +10,9 @@ import { below } from './given.js';
  */
 export function hire(module, heard, failed) {
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  let panic = '';
   worker.onmessage = ({ data }) => {
     if (data.panic) {
-      panic = data.panic;
-      fail(panic);
+      fail(data.panic);
     } else {
       heard(data.message);
     }
@@ -32,7 +30,7 @@ export function hire(module, heard, failed) {
     // A program that can't have the memory it asks for stops without a word.
     const silent = /unreachable/.test(event.message ?? '');
     const memory = 'a worker has stopped, as it does when it needs more memory than the browser gives it';
-    fail(panic || (silent ? memory : event.message) || 'a worker could not be started');
+    fail((silent ? memory : event.message) || 'a worker could not be started');
   };
   worker.postMessage({ module });
   return {

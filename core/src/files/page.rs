@@ -352,11 +352,6 @@ pub fn snapshot(path: impl AsRef<Path>) -> Vec<Change> {
     with(|memory| memory.snapshot(path.as_ref()))
 }
 
-/// Bytes of all files that lie here.
-pub fn total_bytes() -> u64 {
-    with(|memory| memory.total_bytes())
-}
-
 /// What is changed, for another file system that is to be equal.
 pub mod journal {
     use super::{Change, with};

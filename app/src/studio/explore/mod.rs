@@ -123,8 +123,6 @@ pub struct Explore {
     /// A model on its way here.
     #[cfg(target_family = "wasm")]
     fetching: Option<crate::tab::fetch::Download>,
-    #[cfg(target_family = "wasm")]
-    wake: Wake,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
     results: Results,
@@ -160,8 +158,6 @@ impl Explore {
             live: None,
             #[cfg(target_family = "wasm")]
             fetching: None,
-            #[cfg(target_family = "wasm")]
-            wake: house.wake.clone(),
             opening: None,
             results: Results::default(),
             failures: HashMap::new(),
@@ -186,7 +182,7 @@ impl Explore {
         self.opening = Some((source.clone(), None));
         #[cfg(target_family = "wasm")]
         if let ModelSource::Released(name) = &source {
-            self.fetching = Some(crate::tab::fetch::Download::start(name, self.wake.clone()));
+            self.fetching = Some(crate::tab::fetch::Download::start(name, self.export.wake()));
             return;
         }
         self.explorer.model(source);

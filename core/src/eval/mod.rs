@@ -1,6 +1,7 @@
 //! How good the features are: protocols that need no further training of the backbone.
 
 pub mod knn;
+pub mod outcome;
 pub mod run;
 
 /// One number a picture, of which a share was right.

@@ -2,12 +2,12 @@
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use crate::analysis::PatchFeatures;
+use crate::analysis::{PatchFeatures, linalg};
 use crate::data::augment::{eval_view, normalize, resize_to};
 use crate::data::source::Source;
 use crate::data::{DataError, Picture};
 use crate::model::params::read;
-use crate::model::vit::Features;
+use crate::model::vit::{Features, Layers};
 use crate::model::{Vit, VitConfig};
 
 /// Longest side of a view, in patches: beyond it attention's memory grows past what a desktop has.
@@ -103,38 +103,82 @@ pub async fn view_features_and_attention(
     Ok((to_host(features, backbone, view).await?, read(attention).await?))
 }
 
-/// CLS features of a collection, and what could not be loaded.
+/// Which numbers stand for a whole picture; all have passed the final norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Wanted {
+    /// CLS tokens of that many of the last blocks, the last block's at the end.
+    pub blocks: usize,
+    /// Behind them the mean of the last block's patch tokens.
+    pub patch_mean: bool,
+}
+
+impl Wanted {
+    /// The CLS token alone: what k-NN and retrieval look at.
+    pub const CLS: Self = Self { blocks: 1, patch_mean: false };
+
+    /// Numbers for each picture from a backbone of width `dim`.
+    pub fn width(self, dim: usize) -> usize {
+        (self.blocks + usize::from(self.patch_mean)) * dim
+    }
+}
+
+/// Features of whole views of one size, `[views, wanted.width(dim)]`, row-major.
+///
+/// # Errors
+/// When the device fails to hand over its memory.
+///
+/// # Panics
+/// When there are no views, they differ in size, or the backbone has fewer blocks than are wanted.
+pub async fn embed(
+    backbone: &Vit,
+    views: &[Picture],
+    wanted: Wanted,
+    device: &Device,
+) -> Result<Vec<f32>, ExecutionError> {
+    let layers = backbone.intermediate_layers(to_tensor(views, device), Layers::Last(wanted.blocks), true);
+    assert_eq!(layers.len(), wanted.blocks, "blocks to look behind");
+    let mut parts: Vec<Tensor<2>> = layers.iter().map(|layer| layer.cls.clone()).collect();
+    if let Some(last) = layers.last().filter(|_| wanted.patch_mean) {
+        parts.push(last.patches.clone().mean_dim(1).squeeze_dim(1));
+    }
+    read(Tensor::cat(parts, 1)).await
+}
+
+/// Some labelled pictures of a collection, ready for a backbone.
 #[derive(Clone, Debug, Default)]
-pub struct Collected {
-    /// `[pictures, dim]`, row-major.
-    pub features: Vec<f32>,
-    /// Label of each row.
+pub struct Views {
+    /// Shorter side resized, centre cropped.
+    pub views: Vec<Picture>,
+    /// The class of each.
     pub labels: Vec<u32>,
-    /// Name and reason of pictures that were left out.
+    /// Name and reason of pictures that could not be loaded, which is never fatal.
     pub skipped: Vec<(String, String)>,
 }
 
-/// Evaluation views (shorter side resized, centre cropped to `size`) of all labelled pictures, in batches: views,
-/// labels, and the name and reason of pictures that can't be loaded, which are never fatal.
-fn labelled_views(
-    source: &dyn Source,
-    size: usize,
-    batch: usize,
-) -> impl Iterator<Item = (Vec<Picture>, Vec<u32>, Vec<(String, String)>)> + '_ {
+/// Evaluation views of all labelled pictures, in batches of `batch`; they are loaded on all cores.
+pub fn labelled_views(source: &dyn Source, size: usize, batch: usize) -> impl Iterator<Item = Views> + '_ {
     let labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
-    (0..labelled.len().div_ceil(batch.max(1))).map(move |chunk| {
-        let (mut views, mut labels, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        for &i in labelled.iter().skip(chunk * batch).take(batch) {
-            match (source.load(i), source.label(i)) {
-                (Ok(picture), Some(label)) => {
-                    views.push(eval_view(&picture, size));
-                    labels.push(label as u32);
+    let batch = batch.max(1);
+    (0..labelled.len().div_ceil(batch)).map(move |chunk| {
+        let mut slots: Vec<(usize, Option<Result<Picture, DataError>>)> =
+            labelled.iter().skip(chunk * batch).take(batch).map(|&i| (i, None)).collect();
+        linalg::for_chunks(&mut slots, 1, |_, slot| {
+            for (i, loaded) in slot {
+                *loaded = Some(source.load(*i).map(|picture| eval_view(&picture, size)));
+            }
+        });
+        let mut out = Views::default();
+        for (i, loaded) in slots {
+            match (loaded, source.label(i)) {
+                (Some(Ok(view)), Some(label)) => {
+                    out.views.push(view);
+                    out.labels.push(label as u32);
                 }
-                (Err(error), _) => skipped.push((source.name(i), reason(&error))),
-                (_, None) => {}
+                (Some(Err(error)), _) => out.skipped.push((source.name(i), reason(&error))),
+                (None, _) | (_, None) => {}
             }
         }
-        (views, labels, skipped)
+        out
     })
 }
 
@@ -145,40 +189,4 @@ pub(crate) fn reason(error: &DataError) -> String {
         DataError::Read { source, .. } => source.to_string(),
         DataError::Told(text) => text.clone(),
     }
-}
-
-/// CLS features of all labelled pictures of a source; `progress` hears how many are done.
-///
-/// # Errors
-/// When the device fails to hand over its memory.
-pub async fn collect_cls(
-    backbone: &Vit,
-    source: &dyn Source,
-    size: usize,
-    batch: usize,
-    device: &Device,
-    mut progress: impl AsyncFnMut(usize),
-) -> Result<Collected, ExecutionError> {
-    let mut collected = Collected::default();
-    for (views, labels, skipped) in labelled_views(source, size, batch) {
-        collected.skipped.extend(skipped);
-        if !views.is_empty() {
-            let cls = backbone.forward(to_tensor(&views, device), None).cls;
-            collected.features.extend(read(cls).await?);
-        }
-        collected.labels.extend(labels);
-        progress(collected.labels.len()).await;
-    }
-    Ok(collected)
-}
-
-/// Raw pixels of the same views instead of features, `[pictures, 3 size²]`: the baseline of k-NN.
-pub fn collect_pixels(source: &dyn Source, size: usize) -> Collected {
-    let mut collected = Collected::default();
-    for (views, labels, skipped) in labelled_views(source, size, 64) {
-        collected.skipped.extend(skipped);
-        views.iter().for_each(|view| collected.features.extend(normalize(view)));
-        collected.labels.extend(labels);
-    }
-    collected
 }

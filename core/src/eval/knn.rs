@@ -84,67 +84,131 @@ pub fn knn(
     options: &KnnOptions,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<KnnResult, EvalError> {
-    check("training", train, classes)?;
-    check("test", test, classes)?;
-    if train.dim != test.dim {
-        return Err(EvalError::Shape {
-            what: "numbers per test picture",
-            found: test.dim,
-            expected: train.dim,
-        });
-    }
-    if !(options.temperature > 0.0 && options.temperature.is_finite()) {
-        let value = f64::from(options.temperature);
-        return Err(EvalError::Option { option: "temperature", value, expected: "above 0" });
-    }
-    let (n, total, dim) = (train.labels.len(), test.labels.len(), train.dim);
-    let mut ks: Vec<usize> = options.ks.iter().map(|k| (*k).min(n)).collect();
-    ks.sort_unstable();
-    ks.dedup();
-    let (Some(&first), Some(&max_k)) = (ks.first(), ks.last()) else {
-        return Err(EvalError::Empty("numbers of neighbours"));
-    };
-    if first == 0 {
-        return Err(EvalError::Option { option: "k", value: 0.0, expected: "1 or more" });
-    }
-    let bank = Packed::new(&linalg::normalise_rows(train.data, dim), n, dim);
-    let vote = Vote { labels: train.labels, classes, ks: &ks, temperature: options.temperature };
-
-    // Rounds of many small tasks: progress between rounds, equal work within.
-    let round = QUERIES * 16;
-    let mut ranks = vec![usize::MAX; total * ks.len()];
-    for (i, ranks) in ranks.chunks_mut(round * ks.len()).enumerate() {
-        let start = i * round;
-        linalg::for_chunks(ranks, QUERIES * ks.len(), |j, ranks| {
-            let first = start + j * QUERIES;
-            let rows = ranks.len() / ks.len();
-            let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);
-            let nearest = search(&Packed::new(&queries, rows, dim), &bank, max_k);
-            for (q, (neighbours, ranks)) in nearest.iter().zip(ranks.chunks_exact_mut(ks.len())).enumerate() {
-                vote.ranks(neighbours, test.labels[first + q], ranks);
-            }
-        });
-        if !progress((start + round).min(total), total) {
+    let mut lookup = Lookup::new(*train, *test, classes, options)?;
+    while let Some(done) = lookup.round() {
+        if !progress(done, test.labels.len()) {
             return Err(EvalError::Stopped);
         }
     }
-    let share = |j: usize, within: usize| Accuracy {
-        correct: ranks.chunks_exact(ks.len()).filter(|r| r[j] < within).count(),
-        total,
-    };
-    let scores = ks
-        .iter()
-        .enumerate()
-        .map(|(j, k)| KnnScore { k: *k, top1: share(j, 1), top5: share(j, 5) })
-        .collect();
-    Ok(KnnResult { scores })
+    Ok(lookup.result())
+}
+
+/// [`knn`] in rounds, so that who waits for it can do something else in between.
+pub(super) struct Lookup<'a> {
+    bank: Packed,
+    test: Features<'a>,
+    vote: Vote<'a>,
+    ks: Vec<usize>,
+    /// For each test picture and each `k`: see [`Vote::ranks`].
+    ranks: Vec<usize>,
+    done: usize,
+}
+
+impl<'a> Lookup<'a> {
+    /// Checks everything and makes the training set ready to be searched.
+    pub(super) fn new(
+        train: Features<'a>,
+        test: Features<'a>,
+        classes: usize,
+        options: &KnnOptions,
+    ) -> Result<Self, EvalError> {
+        check_pair(&train, &test, classes)?;
+        if !(options.temperature > 0.0 && options.temperature.is_finite()) {
+            let value = f64::from(options.temperature);
+            return Err(EvalError::Option { option: "temperature", value, expected: "above 0" });
+        }
+        let (n, dim) = (train.labels.len(), train.dim);
+        let mut ks: Vec<usize> = options.ks.iter().map(|k| (*k).min(n)).collect();
+        ks.sort_unstable();
+        ks.dedup();
+        match ks.first() {
+            None => return Err(EvalError::Empty("numbers of neighbours")),
+            Some(0) => return Err(EvalError::Option { option: "k", value: 0.0, expected: "1 or more" }),
+            Some(_) => {}
+        }
+        let bank = Packed::new(&linalg::normalise_rows(train.data, dim), n, dim);
+        let vote = Vote { labels: train.labels, classes, temperature: options.temperature };
+        let ranks = vec![usize::MAX; test.labels.len() * ks.len()];
+        Ok(Self { bank, test, vote, ks, ranks, done: 0 })
+    }
+
+    /// Some more test pictures; how many are done now, or `None` when all were before.
+    pub(super) fn round(&mut self) -> Option<usize> {
+        // Many small tasks a round: equal work for all threads.
+        let round = QUERIES * 16;
+        let (start, total, dim, width) = (self.done, self.test.labels.len(), self.test.dim, self.ks.len());
+        if start >= total {
+            return None;
+        }
+        let end = (start + round).min(total);
+        let (bank, test, vote, ks) = (&self.bank, &self.test, &self.vote, &self.ks);
+        let nearest = ks.last().copied().unwrap_or(1);
+        linalg::for_chunks(&mut self.ranks[start * width..end * width], QUERIES * width, |j, ranks| {
+            let first = start + j * QUERIES;
+            let rows = ranks.len() / width;
+            let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);
+            let found = search(&Packed::new(&queries, rows, dim), bank, nearest);
+            for (q, (neighbours, ranks)) in found.iter().zip(ranks.chunks_exact_mut(width)).enumerate() {
+                vote.ranks(neighbours, test.labels[first + q], ks, ranks);
+            }
+        });
+        self.done = end;
+        Some(end)
+    }
+
+    /// The accuracies, once all rounds are over.
+    pub(super) fn result(&self) -> KnnResult {
+        let (total, width) = (self.test.labels.len(), self.ks.len());
+        let share = |j: usize, within: usize| Accuracy {
+            correct: self.ranks.chunks_exact(width).filter(|r| r[j] < within).count(),
+            total,
+        };
+        let score = |(j, k): (usize, &usize)| KnnScore { k: *k, top1: share(j, 1), top5: share(j, 5) };
+        KnnResult { scores: self.ks.iter().enumerate().map(score).collect() }
+    }
+}
+
+/// A training set reduced to a few pictures of each class.
+pub(super) struct Few {
+    dim: usize,
+    data: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl Few {
+    /// At most `per_class` pictures of each class, drawn by `seed`. The labels were checked.
+    pub(super) fn draw(train: &Features<'_>, classes: usize, per_class: usize, seed: u64) -> Self {
+        let chosen = draw(train.labels, classes, per_class, seed);
+        let row = |i: usize| &train.data[i * train.dim..(i + 1) * train.dim];
+        Self {
+            dim: train.dim,
+            data: chosen.iter().flat_map(|i| row(*i).iter().copied()).collect(),
+            labels: chosen.iter().map(|i| train.labels[*i]).collect(),
+        }
+    }
+
+    /// Its features.
+    pub(super) fn features(&self) -> Features<'_> {
+        Features { dim: self.dim, data: &self.data, labels: &self.labels }
+    }
+}
+
+impl KnnOptions {
+    /// As in the reference, the numbers of neighbours become those up to `per_class`, and `per_class`.
+    pub(super) fn of_few(&self, per_class: usize) -> Result<Self, EvalError> {
+        if per_class == 0 {
+            let expected = "1 or more";
+            return Err(EvalError::Option { option: "pictures per class", value: 0.0, expected });
+        }
+        let ks = self.ks.iter().copied().filter(|k| *k < per_class).chain([per_class]).collect();
+        Ok(Self { ks, ..self.clone() })
+    }
 }
 
 /// Few-shot classification: the training set reduced to `per_class` pictures of each class, `tries` times.
 ///
-/// As in the reference, the numbers of neighbours become those up to `per_class`, and `per_class`.
-/// Try `t` draws with `seed + t`. Classes with fewer pictures keep all they have. `progress` counts
-/// test pictures over all tries.
+/// The numbers of neighbours become those up to `per_class`, and `per_class`. Try `t` draws with
+/// `seed + t`. Classes with fewer pictures keep all they have. `progress` counts test pictures over all tries.
 #[allow(clippy::too_many_arguments)]
 pub fn knn_few_shot(
     train: &Features<'_>,
@@ -156,20 +220,13 @@ pub fn knn_few_shot(
     seed: u64,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Vec<KnnResult>, EvalError> {
-    check("training", train, classes)?;
-    if per_class == 0 {
-        return Err(EvalError::Option { option: "pictures per class", value: 0.0, expected: "1 or more" });
-    }
-    let ks = options.ks.iter().copied().filter(|k| *k < per_class).chain([per_class]).collect();
-    let options = KnnOptions { ks, ..options.clone() };
+    check_pair(train, test, classes)?;
+    let options = options.of_few(per_class)?;
     (0..tries)
         .map(|t| {
-            let chosen = draw(train.labels, classes, per_class, seed.wrapping_add(t as u64));
-            let row = |i: usize| &train.data[i * train.dim..(i + 1) * train.dim];
-            let data: Vec<f32> = chosen.iter().flat_map(|i| row(*i).iter().copied()).collect();
-            let labels: Vec<u32> = chosen.iter().map(|i| train.labels[*i]).collect();
-            let few = Features { dim: train.dim, data: &data, labels: &labels };
-            knn(&few, test, classes, &options, &mut |done, total| progress(t * total + done, tries * total))
+            let few = Few::draw(train, classes, per_class, seed.wrapping_add(t as u64));
+            let mut heard = |done, total| progress(t * total + done, tries * total);
+            knn(&few.features(), test, classes, &options, &mut heard)
         })
         .collect()
 }
@@ -204,6 +261,16 @@ fn draw(labels: &[u32], classes: usize, per_class: usize, seed: u64) -> Vec<usiz
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// An error unless both sets are whole, finite, labelled within the classes and of one width.
+pub(super) fn check_pair(train: &Features<'_>, test: &Features<'_>, classes: usize) -> Result<(), EvalError> {
+    check("training", train, classes)?;
+    check("test", test, classes)?;
+    if train.dim == test.dim {
+        return Ok(());
+    }
+    Err(EvalError::Shape { what: "numbers per test picture", found: test.dim, expected: train.dim })
 }
 
 fn check(set: &'static str, features: &Features<'_>, classes: usize) -> Result<(), EvalError> {
@@ -276,13 +343,12 @@ fn search(queries: &Packed, bank: &Packed, k: usize) -> Vec<Vec<Neighbour>> {
 struct Vote<'a> {
     labels: &'a [u32],
     classes: usize,
-    ks: &'a [usize],
     temperature: f32,
 }
 
 impl Vote<'_> {
     /// For each `k`, how many classes score higher than the right one; `usize::MAX` when that has no neighbour.
-    fn ranks(&self, neighbours: &[Neighbour], right: u32, out: &mut [usize]) {
+    fn ranks(&self, neighbours: &[Neighbour], right: u32, ks: &[usize], out: &mut [usize]) {
         let largest = neighbours.first().map_or(0.0, |n| n.0);
         // The reference sums in f32; f64 differs from it only where it ties by rounding.
         let weight = |n: &Neighbour| f64::from((n.0 - largest) / self.temperature).exp();
@@ -290,7 +356,7 @@ impl Vote<'_> {
         let mut scores = vec![0f64; self.classes];
         let mut voted = vec![false; self.classes];
         let mut next = 0;
-        for (k, rank) in self.ks.iter().zip(out) {
+        for (k, rank) in ks.iter().zip(out) {
             while next < (*k).min(neighbours.len()) {
                 let class = self.labels[neighbours[next].1 as usize] as usize;
                 scores[class] += weight(&neighbours[next]) / total;

@@ -1,8 +1,13 @@
 //! How good the features are: protocols that need no further training of the backbone.
+//!
+//! [`suite`] is the door; an [`outcome`] is what comes out of it.
 
+pub mod gather;
 pub mod knn;
 pub mod outcome;
 pub mod run;
+pub mod suite;
+pub mod whole;
 
 /// One number a picture, of which a share was right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

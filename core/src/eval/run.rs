@@ -1,10 +1,12 @@
-//! k-NN of a backbone on labelled pictures, against raw pixels and other backbones.
+//! k-NN of a backbone on labelled pictures, as a run measures itself with it.
 
 use burn::tensor::{Device, ExecutionError};
 
 use super::EvalError;
-use super::knn::{Features, KnnOptions, KnnResult, KnnScore, knn};
-use crate::features::{Collected, collect_cls, collect_pixels};
+use super::gather::{Collected, all_pixels, gather};
+use super::knn::{KnnOptions, KnnResult, KnnScore, knn};
+use crate::analysis::AnalysisError;
+use crate::features::Wanted;
 use crate::model::Vit;
 use crate::train::sources::Labelled;
 
@@ -14,12 +16,22 @@ pub const HEADLINE_K: usize = 20;
 /// Why an evaluation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
-    /// Features or labels that k-NN can't use.
-    #[error("k-NN: {0}")]
-    Knn(#[from] EvalError),
+    /// Features, labels or options that can't be used, or a person who stopped it.
+    #[error(transparent)]
+    Protocol(#[from] EvalError),
     /// The device failed while its memory was read.
     #[error("the device failed during evaluation: {0}")]
     Device(#[from] ExecutionError),
+    /// What was found can't be drawn or written.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+}
+
+impl EvaluationError {
+    /// Whether someone asked it to stop, which is no fault.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Protocol(EvalError::Stopped))
+    }
 }
 
 /// The score with [`HEADLINE_K`] neighbours, or the nearest count that was measured.
@@ -50,11 +62,16 @@ pub async fn knn_of_backbone(
 ) -> Result<Evaluated, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     let (first, all) = (train.len(), train.len() + test.len());
-    let train =
-        collect_cls(backbone, train, size, batch, device, async |done| progress(done, all).await).await?;
-    let test =
-        collect_cls(backbone, test, size, batch, device, async |done| progress(first + done, all).await)
-            .await?;
+    let mut hear = async |done| {
+        progress(done, all).await;
+        true
+    };
+    let train = gather(backbone, train, Wanted::CLS, (size, batch), device, &mut hear).await?;
+    let mut hear = async |done| {
+        progress(first + done, all).await;
+        true
+    };
+    let test = gather(backbone, test, Wanted::CLS, (size, batch), device, &mut hear).await?;
     score(train, test, labelled)
 }
 
@@ -63,18 +80,12 @@ pub async fn knn_of_backbone(
 /// # Errors
 /// See [`EvaluationError`].
 pub fn knn_of_pixels(labelled: &Labelled, size: usize) -> Result<Evaluated, EvaluationError> {
-    let train = collect_pixels(labelled.train.as_ref(), size);
-    let test = collect_pixels(labelled.test.as_ref(), size);
-    score(train, test, labelled)
+    let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
+    score(all_pixels(train, size), all_pixels(test, size), labelled)
 }
 
 fn score(train: Collected, test: Collected, labelled: &Labelled) -> Result<Evaluated, EvaluationError> {
     let classes = labelled.train.classes().len();
-    let dim = train.features.len() / train.labels.len().max(1);
-    let (of_train, of_test) = (
-        Features { dim, data: &train.features, labels: &train.labels },
-        Features { dim, data: &test.features, labels: &test.labels },
-    );
-    let result = knn(&of_train, &of_test, classes, &KnnOptions::default(), &mut |_, _| true)?;
+    let result = knn(&train.view(), &test.view(), classes, &KnnOptions::default(), &mut |_, _| true)?;
     Ok(Evaluated { result, skipped: [train.skipped, test.skipped].concat() })
 }

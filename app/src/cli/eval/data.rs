@@ -1,0 +1,172 @@
+//! What the words of `eval` share: which model, which pictures, and how an evaluation is heard.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use dinoscope_core::data::source::idx::{IdxSource, Split};
+use dinoscope_core::data::source::scenes::ScenesSource;
+use dinoscope_core::data::source::{Source, subset::Subset};
+use dinoscope_core::device::{Chosen, block_on};
+use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::eval::run::EvaluationError;
+use dinoscope_core::eval::suite::{self, Options, Task};
+use dinoscope_core::model::Vit;
+use dinoscope_core::train::sources::{Labelled, open_path};
+
+use crate::cli::progress::Progress;
+use crate::cli::{Mistake, load};
+
+/// Which model is judged, and how it computes.
+#[derive(clap::Args)]
+pub struct Model {
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+    #[arg(long)]
+    pub weights: PathBuf,
+    /// Side of the centre crop; a multiple of the patch [default: that of the stored position grid, at most 224].
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// Measure the weights alone, not the untrained model and raw pixels.
+    #[arg(long)]
+    pub alone: bool,
+    /// Pictures that pass through the model at once.
+    #[arg(long, default_value_t = 64)]
+    pub batch: usize,
+    /// Seed of the untrained model and of random choices.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+}
+
+/// Labelled pictures.
+#[derive(clap::Args)]
+pub struct Pictures {
+    /// Labelled pictures: a folder with a subfolder per class, an IDX images file or folder, or `scenes`.
+    #[arg(long)]
+    data: PathBuf,
+    /// Pictures to predict [default: the IDX pair's test half, other scenes, or a fifth of --data].
+    #[arg(long)]
+    test: Option<PathBuf>,
+    /// At most this many pictures to learn from, chosen at random.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// At most this many pictures to predict, chosen at random.
+    #[arg(long, value_name = "N")]
+    limit_test: Option<usize>,
+}
+
+/// A model that is ready to be judged.
+pub struct Opened {
+    /// The backbone.
+    pub backbone: Vit,
+    /// Where it is.
+    pub chosen: Chosen,
+    /// What all evaluations have in common.
+    pub options: Options,
+    /// Nothing but the result is printed.
+    quiet: bool,
+}
+
+impl Model {
+    /// Opens the model; `quiet` beside JSON.
+    pub fn open(&self, quiet: bool) -> Result<Opened> {
+        let chosen = load::device(&self.device, quiet)?;
+        let backbone = load::backbone(&self.weights, &chosen.device, quiet)?;
+        let config = &backbone.config;
+        let size = self.size.unwrap_or_else(|| config.image().min(224 / config.patch * config.patch));
+        if size == 0 || !size.is_multiple_of(config.patch) {
+            bail!(Mistake(format!(
+                "--size {size} is not a multiple of the model's patch of {}",
+                config.patch
+            )));
+        }
+        let options =
+            Options { batch: self.batch.max(1), seed: self.seed, alone: self.alone, ..Options::new(size) };
+        Ok(Opened { backbone, chosen, options, quiet })
+    }
+}
+
+impl Opened {
+    /// Makes an evaluation, showing how it goes on.
+    pub fn evaluate(&self, task: &Task) -> Result<Outcome> {
+        let mut shown: Option<(suite::Progress, Progress)> = None;
+        let mut hear = async |at: suite::Progress| {
+            let same = |before: &suite::Progress| (before.subject, before.doing) == (at.subject, at.doing);
+            if !shown.as_ref().is_some_and(|(before, _)| same(before)) {
+                if let Some((_, bar)) = shown.take() {
+                    bar.finish();
+                }
+                shown = Some((at, Progress::new(at.total as u64, at.doing, self.quiet)));
+            }
+            if let Some((_, bar)) = &mut shown {
+                bar.set(at.done as u64, format!("{}: {}", at.subject, at.doing));
+            }
+            true
+        };
+        let Self { backbone, chosen, options, .. } = self;
+        let outcome = block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut hear));
+        if let Some((_, bar)) = &shown {
+            bar.finish();
+        }
+        match outcome {
+            Err(EvaluationError::Protocol(error)) => bail!(Mistake(error.to_string())),
+            other => Ok(other?),
+        }
+    }
+}
+
+impl Pictures {
+    /// What is learned from and what is predicted.
+    pub fn open(&self, seed: u64) -> Result<Labelled> {
+        let data = &self.data;
+        let (train, test): (Arc<dyn Source>, Arc<dyn Source>) = if data == Path::new("scenes") {
+            let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn Source>;
+            (scenes(1 << 32, 1200), scenes((1 << 32) + 1, 600))
+        } else {
+            let train = open_path(data, true)?;
+            match (&self.test, idx_test(data)?) {
+                (Some(test), _) => (train, open_path(test, true)?),
+                (None, Some(test)) => (train, test),
+                (None, None) => {
+                    let count = train.len();
+                    let Some((a, b)) = Subset::split(&train, count - count / 5, count / 5, seed) else {
+                        bail!(Mistake(format!(
+                            "{} has too few labelled pictures to predict some from others",
+                            data.display()
+                        )));
+                    };
+                    (Arc::new(a), Arc::new(b))
+                }
+            }
+        };
+        if train.classes().is_empty() {
+            bail!(Mistake(format!("{} has no labels: put each class into a subfolder", data.display())));
+        }
+        if train.classes() != test.classes() {
+            bail!(Mistake(format!(
+                "classes differ: {} to learn from, {} to predict",
+                train.classes().join(", "),
+                test.classes().join(", ")
+            )));
+        }
+        Ok(Labelled { train: limited(train, self.limit, seed), test: limited(test, self.limit_test, seed) })
+    }
+}
+
+/// The test half beside an IDX training half.
+fn idx_test(data: &Path) -> Result<Option<Arc<dyn Source>>> {
+    if !IdxSource::recognizes(data) {
+        return Ok(None);
+    }
+    let folder = if data.is_dir() { data } else { data.parent().unwrap_or(Path::new(".")) };
+    Ok(IdxSource::open(folder, Split::Test).ok().map(|s| Arc::new(s) as Arc<dyn Source>))
+}
+
+fn limited(source: Arc<dyn Source>, limit: Option<usize>, seed: u64) -> Arc<dyn Source> {
+    match limit.filter(|n| *n < source.len()).and_then(|n| Subset::sample(&source, n, seed)) {
+        Some(some) => Arc::new(some),
+        None => source,
+    }
+}

@@ -1,0 +1,159 @@
+//! Features of labelled collections: what an evaluation of whole pictures looks at.
+
+use burn::tensor::Device;
+
+use super::EvalError;
+use super::knn::Features;
+use super::run::EvaluationError;
+use crate::data::augment::{normalize, resize_to};
+use crate::data::source::Source;
+use crate::features::{Views, Wanted, embed, labelled_views};
+use crate::model::Vit;
+
+/// Pictures that are loaded at once where no backbone says how many it takes.
+const PIXEL_BATCH: usize = 64;
+
+/// Features of a collection, and what could not be loaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collected {
+    /// Numbers for each picture.
+    pub dim: usize,
+    /// `[pictures, dim]`, row-major.
+    pub features: Vec<f32>,
+    /// Label of each row.
+    pub labels: Vec<u32>,
+    /// Name and reason of pictures that were left out.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Collected {
+    /// As the protocols take them.
+    pub fn view(&self) -> Features<'_> {
+        Features { dim: self.dim, data: &self.features, labels: &self.labels }
+    }
+
+    /// Some columns of every row.
+    pub fn columns(&self, from: usize, to: usize) -> Self {
+        let rows = self.features.chunks_exact(self.dim.max(1));
+        let features = rows.flat_map(|row| row[from..to].iter().copied()).collect();
+        Self { dim: to - from, features, labels: self.labels.clone(), skipped: self.skipped.clone() }
+    }
+
+    fn take(&mut self, views: Views) {
+        self.labels.extend(views.labels);
+        self.skipped.extend(views.skipped);
+    }
+}
+
+/// Features of all labelled pictures of a source. `hear` is told how many are done and answers whether to go on.
+///
+/// # Errors
+/// When the device fails, or `hear` says no.
+pub async fn gather(
+    backbone: &Vit,
+    source: &dyn Source,
+    wanted: Wanted,
+    (size, batch): (usize, usize),
+    device: &Device,
+    hear: &mut impl AsyncFnMut(usize) -> bool,
+) -> Result<Collected, EvaluationError> {
+    let mut out = Collected { dim: wanted.width(backbone.config.dim), ..Collected::default() };
+    for views in labelled_views(source, size, batch) {
+        if !views.views.is_empty() {
+            out.features.extend(embed(backbone, &views.views, wanted, device).await?);
+        }
+        out.take(views);
+        if !hear(out.labels.len() + out.skipped.len()).await {
+            return Err(EvalError::Stopped.into());
+        }
+    }
+    Ok(out)
+}
+
+/// Pixels of the same views instead of features, made `side` pixels wide and high: the baseline without a model.
+///
+/// # Errors
+/// When `hear` says no.
+pub async fn gather_pixels(
+    source: &dyn Source,
+    size: usize,
+    side: usize,
+    hear: &mut impl AsyncFnMut(usize) -> bool,
+) -> Result<Collected, EvaluationError> {
+    let mut out = Collected { dim: 3 * side * side, ..Collected::default() };
+    for views in labelled_views(source, size, PIXEL_BATCH) {
+        out.take_pixels(views, size, side);
+        if !hear(out.labels.len() + out.skipped.len()).await {
+            return Err(EvalError::Stopped.into());
+        }
+    }
+    Ok(out)
+}
+
+/// [`gather_pixels`] at full size, without a pause.
+pub(super) fn all_pixels(source: &dyn Source, size: usize) -> Collected {
+    let mut out = Collected { dim: 3 * size * size, ..Collected::default() };
+    labelled_views(source, size, PIXEL_BATCH).for_each(|views| out.take_pixels(views, size, size));
+    out
+}
+
+impl Collected {
+    fn take_pixels(&mut self, views: Views, size: usize, side: usize) {
+        for view in &views.views {
+            self.features.extend(match side == size {
+                true => normalize(view),
+                false => normalize(&resize_to(view, side, side)),
+            });
+        }
+        self.take(views);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::data::source::scenes::ScenesSource;
+    use crate::device::block_on;
+    use crate::model::VitConfig;
+
+    #[test]
+    fn a_row_is_the_last_blocks_cls_tokens_and_the_mean_patch() {
+        let device = Device::flex();
+        let config = VitConfig::new(28, 14, 12, 3, 2);
+        let backbone = Vit::init(&config, 5, &device);
+        let source = ScenesSource::new(1, 5, 32);
+        let of = |wanted, batch| {
+            let mut heard = Vec::new();
+            let mut hear = async |done| {
+                heard.push(done);
+                true
+            };
+            let found = block_on(gather(&backbone, &source, wanted, (28, batch), &device, &mut hear));
+            (found.unwrap(), heard)
+        };
+        let (deep, heard) = of(Wanted { blocks: 2, patch_mean: true }, 2);
+        assert_eq!(heard, [2, 4, 5]);
+        assert_eq!((deep.dim, deep.features.len(), deep.labels.len()), (36, 5 * 36, 5));
+        let (cls, _) = of(Wanted::CLS, 5);
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-5);
+        assert!(near(&cls.features, &deep.columns(12, 24).features), "the last block's come last");
+        // What the backbone says of the first picture by its other door.
+        let view = labelled_views(&source, 28, 1).next().unwrap().views.swap_remove(0);
+        let seen = block_on(crate::features::view_features(&backbone, &view, &device)).unwrap();
+        assert!(near(&seen.cls, &deep.features[12..24]));
+        let mean: Vec<f32> =
+            (0..12).map(|c| seen.patches.data.iter().skip(c).step_by(12).sum::<f32>() / 4.0).collect();
+        assert!(near(&mean, &deep.features[24..36]));
+    }
+
+    #[test]
+    fn pixels_may_be_made_small_and_anyone_may_stop() {
+        let source = ScenesSource::new(1, 3, 32);
+        let small = block_on(gather_pixels(&source, 28, 4, &mut async |_| true)).unwrap();
+        assert_eq!((small.dim, small.features.len()), (48, 3 * 48));
+        assert_eq!(all_pixels(&source, 28).dim, 3 * 28 * 28);
+        let stopped = block_on(gather_pixels(&source, 28, 4, &mut async |_| false));
+        assert!(matches!(stopped, Err(EvaluationError::Protocol(EvalError::Stopped))));
+    }
+}

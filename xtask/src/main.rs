@@ -8,8 +8,10 @@ mod args;
 mod bench;
 mod here;
 mod install;
+mod interop;
 mod lock;
 mod parity;
+mod python;
 mod run;
 mod tally;
 mod test;
@@ -25,13 +27,16 @@ use crate::here::Here;
 const USAGE: &str = "\
 cargo xtask WORD
 
-  test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web
+  test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web,
+                                   and if named: interop
   web [--small] [--serve [--port N]] build the page into web/dist and the npm package into js/dist; --small spends
                                    minutes on making them small, for hosting; --serve shows http://127.0.0.1:8080
   web --composition                which crates the page's program, as built before, consists of
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
   bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
                                    takes $PYTHON, or installs PyTorch below the folder for builds
+  interop [--python PATH]          converted weights in transformers, timm, onnxruntime and the official code (a
+                                   checkout of it: $DINOV2); takes $PYTHON, or installs them below the folder for builds
   help                             this text
 
 Builds go to CARGO_TARGET_DIR (target/ if it is not set), those for the web beside it.";
@@ -83,6 +88,13 @@ fn work(args: &mut Args) -> Result<bool> {
         Some("bench") => {
             let python = args.option("--python")?.map(std::path::PathBuf::from);
             bench::compare(&here, python, &args.rest()).map(|()| true)
+        }
+        Some("interop") => {
+            let python = args.option("--python")?.map(std::path::PathBuf::from);
+            args.end()?;
+            let tally = interop::check(&here, python)?;
+            println!("\n{tally}");
+            Ok(tally.failed == 0)
         }
         _ => bail!("unknown word {:?}\n\n{USAGE}", word.unwrap_or_default()),
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::here::{Here, PROGRAM, XTASK};
 use crate::run;
 use crate::tally::{Runner, Tally};
-use crate::{install, lock, parity, web};
+use crate::{install, interop, lock, parity, web};
 
 /// A part of the test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,12 @@ pub enum Stage {
     Parity,
     /// The page in a browser.
     Web,
+    /// Converted weights in other programs; runs only if it is named.
+    Interop,
 }
 
 impl Stage {
-    const ALL: [Self; 5] = [Self::Fmt, Self::Lint, Self::Native, Self::Parity, Self::Web];
+    const ALL: [Self; 6] = [Self::Fmt, Self::Lint, Self::Native, Self::Parity, Self::Web, Self::Interop];
 
     fn name(self) -> &'static str {
         match self {
@@ -35,18 +37,26 @@ impl Stage {
             Self::Native => "native",
             Self::Parity => "parity",
             Self::Web => "web",
+            Self::Interop => "interop",
         }
     }
 
-    /// The stages named in `only` (`fmt,lint`), in the order in which they run; all without it.
+    /// Whether it runs when no stages are named.
+    fn is_usual(self) -> bool {
+        self != Self::Interop
+    }
+
+    /// The stages named in `only` (`fmt,lint`), in the order in which they run; the usual ones without it.
     ///
     /// # Errors
     /// Names a stage that does not exist.
     pub fn choose(only: Option<&str>) -> Result<Vec<Self>> {
-        let Some(only) = only else { return Ok(Self::ALL.to_vec()) };
+        let Some(only) = only else {
+            return Ok(Self::ALL.into_iter().filter(|stage| stage.is_usual()).collect());
+        };
         let names: Vec<&str> = only.split(',').map(str::trim).collect();
         if let Some(name) = names.iter().find(|name| !Self::ALL.iter().any(|stage| stage.name() == **name)) {
-            bail!("no stage is called {name:?}; there are fmt, lint, native, parity and web");
+            bail!("no stage is called {name:?}; there are fmt, lint, native, parity, web and interop");
         }
         Ok(Self::ALL.into_iter().filter(|stage| names.contains(&stage.name())).collect())
     }
@@ -62,6 +72,7 @@ impl Stage {
                 parity::compare(here, "tests/fixtures".as_ref(), "cpu")
             }
             Self::Web => page(here),
+            Self::Interop => interop::check(here, None),
         }
     }
 }
@@ -167,6 +178,7 @@ mod tests {
     fn stages_run_in_their_order() {
         assert_eq!(Stage::choose(Some("web, fmt")).unwrap(), [Stage::Fmt, Stage::Web]);
         assert_eq!(Stage::choose(None).unwrap().len(), 5);
+        assert_eq!(Stage::choose(Some("interop,native")).unwrap(), [Stage::Native, Stage::Interop]);
         assert!(Stage::choose(Some("fmt,spelling")).is_err());
     }
 }

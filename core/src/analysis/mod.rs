@@ -4,9 +4,11 @@
 //! runs the same in a browser, on a desktop and in a test.
 
 pub mod attention_map;
+pub mod canvas;
 pub mod colour_map;
 mod eigen;
 pub mod image_out;
+pub mod lettering;
 pub(crate) mod linalg;
 pub mod npy;
 pub mod pca;

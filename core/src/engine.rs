@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{DataError, Picture};
 use crate::device::Chosen;
+use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
 use crate::train::Recipe;
 use crate::train::checkpoint::CheckpointError;
@@ -21,6 +22,8 @@ use crate::train::metrics::Values;
 use crate::train::run::{RunError, RunFolder};
 use crate::train::schedule::Scheduled;
 use crate::train::sources::Sources;
+use crate::train::start::StartError;
+use crate::train::teacher_cache::CacheError;
 use crate::train::trainer;
 use crate::train::watch::Look;
 
@@ -74,6 +77,8 @@ pub enum Event {
         accuracy: KnnResult,
         /// The same neighbours on raw pixels; measured once, at the start.
         raw_pixels: Option<KnnResult>,
+        /// What the student has in common with a frozen teacher, where one is distilled.
+        agreement: Option<Agreement>,
     },
     /// A checkpoint is on disk.
     Checkpoint {
@@ -152,6 +157,12 @@ pub enum EngineError {
     /// Pictures of the watched images.
     #[error(transparent)]
     Analysis(#[from] crate::analysis::AnalysisError),
+    /// Weights to start from, or a teacher.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What a frozen teacher says, on disk.
+    #[error(transparent)]
+    Taught(#[from] CacheError),
     /// k-NN.
     #[error(transparent)]
     Evaluation(#[from] crate::eval::run::EvaluationError),

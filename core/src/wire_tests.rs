@@ -64,7 +64,7 @@ fn events_and_commands_arrive() {
         },
         Event::Step(Box::new(step)),
         Event::Pictures { iteration: 7, path: path.clone() },
-        Event::Evaluation { iteration: 7, accuracy: knn.clone(), raw_pixels: Some(knn) },
+        Event::Evaluation { iteration: 7, accuracy: knn.clone(), raw_pixels: Some(knn), agreement: None },
         Event::Checkpoint { iteration: 7, path: PathBuf::from("/run/checkpoints/000007") },
         Event::Changed { recipe: Box::new(recipe.clone()), needs_restart: vec!["model.dim".to_owned()] },
         Event::Warning("careful".to_owned()),
@@ -113,7 +113,7 @@ fn a_look_arrives_and_the_next_one_follows_its_colours() {
     let recipe = Recipe::preset("nano").unwrap().with_overrides(&["crops.global_size=32".into()]).unwrap();
     let backbone = Vit::init(&recipe.backbone(), 1, &Device::flex());
     let mut watched = Watched::new(vec![picture(); 2], &recipe);
-    let look = block_on(watched.look(&backbone, 3, &Device::flex(), async || ())).unwrap();
+    let look = block_on(watched.look(&backbone, None, 3, &Device::flex(), async || ())).unwrap();
     let got = crossed(&*look);
     assert_eq!(got.frames[1].view, look.frames[1].view);
     assert_eq!(

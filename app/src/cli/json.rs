@@ -18,8 +18,9 @@ pub fn event(event: &Event) -> Value {
         Event::Pictures { iteration, path } => {
             json!({ "event": "pictures", "iteration": iteration, "path": path })
         }
-        Event::Evaluation { iteration, accuracy, raw_pixels } => json!({
+        Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => json!({
             "event": "evaluation", "iteration": iteration, "knn": accuracy, "raw_pixels": raw_pixels,
+            "agreement": agreement,
         }),
         Event::Checkpoint { iteration, path } => {
             json!({ "event": "checkpoint", "iteration": iteration, "path": path })

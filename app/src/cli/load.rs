@@ -19,7 +19,7 @@ pub fn device(name: &str, quiet: bool) -> Result<Chosen> {
 
 /// A backbone from what a person names.
 pub fn backbone(named: &Path, device: &Device, quiet: bool) -> Result<Vit> {
-    let model = explore::open(&ModelSource::Path(named.to_owned()), device, &mut |_, _| true)?;
+    let model = explore::open(&ModelSource::named(&named.to_string_lossy()), device, &mut |_, _| true)?;
     if !quiet {
         for note in &model.notes {
             eprintln!("{}: {note}", model.file);
@@ -31,4 +31,11 @@ pub fn backbone(named: &Path, device: &Device, quiet: bool) -> Result<Vit> {
 /// The first of `runs/NAME-001`, `runs/NAME-002`, … that does not exist.
 pub fn fresh_run(name: &str) -> PathBuf {
     (1..).map(|i| Path::new("runs").join(format!("{name}-{i:03}"))).find(|p| !p.exists()).unwrap_or_default()
+}
+
+/// What a person names as a run keeps it: absolute where it is a file or folder, else the name as it is (a pulled
+/// model, the starter weights).
+pub fn lasting_name(named: &Path) -> Result<String> {
+    let path = if named.exists() { std::path::absolute(named)? } else { named.to_owned() };
+    Ok(path.to_string_lossy().into_owned())
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod demo;
 mod devices;
+mod distill;
 mod eval;
 mod explore;
 mod features;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Train a model on your pictures.
     Train(train::Arguments),
+    /// Teach a small model what a large one has learned.
+    Distill(distill::Arguments),
     /// PCA pictures, attention maps and raw features of pictures.
     Features(features::Arguments),
     /// Judge features on labelled pictures.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
             Command::Explore(arguments) => explore::run(arguments),
             Command::Demo(arguments) => demo::run(arguments),
             Command::Train(arguments) => train::run(arguments),
+            Command::Distill(arguments) => distill::run(arguments),
             Command::Features(arguments) => features::run(arguments),
             Command::Eval(command) => eval::run(command),
             Command::Weights(command) => weights::run(command),
@@ -95,6 +99,7 @@ fn chain(error: &anyhow::Error) -> String {
 fn is_mistake(error: &anyhow::Error) -> bool {
     use dinoscope_core::bench::BenchError;
     use dinoscope_core::explore::ModelError;
+    use dinoscope_core::train::start::StartError;
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
@@ -106,12 +111,14 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<WeightsError>()
             || cause.is::<ModelError>()
             || cause.is::<RunError>()
+            || cause.is::<StartError>()
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(
                 cause.downcast_ref::<EngineError>(),
                 Some(
                     EngineError::Data(_)
                         | EngineError::Run(_)
+                        | EngineError::Start(_)
                         | EngineError::Checkpoint(CheckpointError::Content { .. })
                 )
             )

@@ -89,7 +89,7 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
             summary.losses = Some((summary.losses.map_or(loss, |(first, _)| first), loss));
             progress.set(step.iteration + 1, step_message(step, loss));
         }
-        Event::Evaluation { iteration, accuracy, raw_pixels } => {
+        Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
             progress.say(&format!("k-NN after {iteration} steps: {}", percent(accuracy)));
             if *iteration == 0 {
                 summary.untrained = Some(accuracy.clone());
@@ -98,6 +98,14 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
             if let Some(raw) = raw_pixels {
                 progress.say(&format!("k-NN on raw pixels: {}", percent(raw)));
                 summary.raw_pixels = Some(raw.clone());
+            }
+            if let Some(a) = agreement {
+                progress.say(&format!(
+                    "agreement with the teacher: CLS {:.3}, patches {:.3}, neighbours {:.0} %",
+                    a.cls_cosine,
+                    a.patch_cosine,
+                    100.0 * a.neighbours
+                ));
             }
         }
         Event::Warning(message) => progress.say(&format!("warning: {message}")),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, archive, presets, sources};
+use dinoscope_core::train::{Recipe, adapt, archive, presets, sources, start};
 
 use super::{Mistake, explore, load, run};
 use crate::studio::Beginning;
@@ -24,6 +24,22 @@ pub struct Arguments {
     /// Take the names of subfolders as labels, to measure k-NN accuracy during training.
     #[arg(long)]
     labels: bool,
+    /// Start from weights, for instance a released model: a file, a Hugging Face folder, a run, a pulled model. Their
+    /// sizes replace the recipe's.
+    #[arg(long, value_name = "WEIGHTS", conflicts_with = "adapt")]
+    start: Option<PathBuf>,
+    /// Train only the heads for so many steps and hold the backbone that --start brings.
+    #[arg(long, value_name = "STEPS", requires = "start")]
+    hold_backbone: Option<u64>,
+    /// Adapt a run to larger pictures: goes on from its student, teacher and heads, with all schedules compressed.
+    #[arg(long, value_name = "RUN", requires = "resolution", conflicts_with = "recipe")]
+    adapt: Option<PathBuf>,
+    /// Side of the global crops of --adapt, fitted to the patch.
+    #[arg(long, value_name = "PIXELS", requires = "adapt")]
+    resolution: Option<usize>,
+    /// Length of --adapt [default: an eighth of the run's].
+    #[arg(long, value_name = "STEPS", requires = "adapt")]
+    iterations: Option<u64>,
     /// Change a field of the recipe: --set train.batch=32
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -55,16 +71,21 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
         return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
+    carry_out(recipe, &out, resume, &arguments.device, arguments.json)
+}
+
+/// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
+pub fn carry_out(recipe: Recipe, out: &Path, resume: bool, device: &str, json: bool) -> Result<()> {
     let sources = sources::open(&recipe)?;
-    let device = load::device(&arguments.device, arguments.json)?;
+    let device = load::device(device, json)?;
     let watch = sources.to_watch(&recipe);
     let folder = match resume {
-        true => RunFolder::reopen(&out, &recipe)?,
-        false => RunFolder::create(&out, &recipe)?,
+        true => RunFolder::reopen(out, &recipe)?,
+        false => RunFolder::create(out, &recipe)?,
     };
     let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
-    let summary = run::drive(job, arguments.json)?;
-    if !arguments.json {
+    let summary = run::drive(job, json)?;
+    if !json {
         if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
             println!("k-NN accuracy {}, untrained {}", run::percent(trained), run::percent(untrained));
         }
@@ -124,30 +145,54 @@ fn screenshot(
 
 /// The recipe of the file, preset or run, with the flags on top.
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
-    let mut overrides = Vec::new();
-    if let Some(data) = &arguments.data {
-        // Kept absolute, so that a run goes on from any folder.
-        let path = if data == Path::new("scenes") { data.clone() } else { std::path::absolute(data)? };
-        overrides.push(format!("data.path={}", toml_string(&path)));
+    let mut overrides = of_data(arguments.data.as_deref(), arguments.labels)?;
+    if let Some(run) = &arguments.adapt {
+        let of = RunFolder::open(run)?.recipe()?.with_overrides(&overrides)?;
+        let resolution = arguments.resolution.unwrap_or(of.crops.global_size);
+        let adapted = adapt::recipe(&of, &std::path::absolute(run)?, resolution, arguments.iterations)?;
+        return Ok(adapted.with_overrides(&arguments.overrides)?);
     }
-    if arguments.labels {
-        overrides.push("data.labels=true".to_owned());
+    if let Some(hold) = arguments.hold_backbone {
+        overrides.push(format!("start.hold_backbone={hold}"));
     }
     overrides.extend(arguments.overrides.iter().cloned());
+    let recipe = named(arguments, &overrides)?;
+    let Some(weights) = &arguments.start else { return Ok(recipe) };
+    let weights = load::lasting_name(weights)?;
+    let config = start::open("--start", &weights)?.config;
+    let recipe = start::recipe_for(&recipe, &config)?;
+    Ok(recipe.with_overrides(&[format!("start.weights={weights:?}")])?)
+}
+
+/// Fields for where pictures come from. Paths are kept absolute, so that a run goes on from any folder.
+pub fn of_data(data: Option<&Path>, labels: bool) -> Result<Vec<String>> {
+    let mut overrides = Vec::new();
+    if let Some(data) = data {
+        let path = if data == Path::new("scenes") { data.to_owned() } else { std::path::absolute(data)? };
+        overrides.push(format!("data.path={}", toml_string(&path)));
+    }
+    if labels {
+        overrides.push("data.labels=true".to_owned());
+    }
+    Ok(overrides)
+}
+
+/// The recipe of the file, preset or run, with fields changed.
+fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
     let recipe = match (&arguments.recipe, &arguments.out) {
         (None, Some(out)) if arguments.resume.is_some() => {
-            RunFolder::open(out)?.recipe()?.with_overrides(&overrides)?
+            RunFolder::open(out)?.recipe()?.with_overrides(overrides)?
         }
-        (None, _) => Recipe::preset("nano")?.with_overrides(&overrides)?,
+        (None, _) => Recipe::preset("nano")?.with_overrides(overrides)?,
         (Some(named), _) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
-            Some(preset) => Recipe::preset(preset)?.with_overrides(&overrides)?,
+            Some(preset) => Recipe::preset(preset)?.with_overrides(overrides)?,
             None if !named.exists() && named.extension().is_none() => {
                 Recipe::preset(&named.to_string_lossy())?
             }
             None => {
                 let text = std::fs::read_to_string(named)
                     .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
-                Recipe::from_toml(&text, &overrides).with_context(|| named.display().to_string())?
+                Recipe::from_toml(&text, overrides).with_context(|| named.display().to_string())?
             }
         },
     };

@@ -146,7 +146,7 @@ fn objective(prepared: &Prepared) -> Vec<Part> {
     let temperature = prepared.now.teacher_temperature;
     let mlp = crate::model::HeadConfig { prototypes: 0, ..config.clone() };
 
-    let head = prepared.state.student.dino_head.clone();
+    let head = prepared.state.student.heads().0.clone();
     let tokens: Tensor<2> = noise([cls_rows + padded, config.dim], 11, device);
     let project = head.clone();
     let mut list =

@@ -360,7 +360,10 @@ fn gather(
             stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
         let (index, picture) = load(source, planned, start, &mut skipped, stop)?;
         indices.push(index);
-        let mut rng = stream(order.seed, "augment", iteration, slot as u64);
+        let mut rng = match recipe.fixed {
+            true => stream(order.seed, "fixed views", index as u64, 0),
+            false => stream(order.seed, "augment", iteration, slot as u64),
+        };
         let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
         each(slot, picture, plans);
     }

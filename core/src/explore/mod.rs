@@ -17,7 +17,9 @@ use async_channel::{Receiver, Sender};
 
 pub use buffers::DeviceSlice;
 pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
-pub use open::{ModelError, ModelSource, OpenModel, STARTER_FILE, open, weights_file};
+pub use open::{
+    ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, open, weights_file,
+};
 pub use seen::{LookError, Patches, Query, Seen, Way};
 
 use crate::data::{DataError, Picture};

@@ -16,6 +16,9 @@ use crate::weights::{self, Checkpoint, WeightsError};
 #[cfg(not(target_family = "wasm"))]
 const STARTER: &[u8] = include_bytes!("../../../assets/weights/starter.safetensors");
 
+/// What they are called where weights are named.
+pub const STARTER_NAME: &str = "starter";
+
 /// Where a page puts them once it has loaded them; elsewhere they are part of the program.
 pub const STARTER_FILE: &str = "/starter.safetensors";
 
@@ -36,6 +39,13 @@ pub enum ModelSource {
         #[serde(with = "crate::wire::bytes")]
         bytes: Arc<[u8]>,
     },
+}
+
+impl ModelSource {
+    /// `starter` for the weights that come with the program, anything else for a path or the name of a pulled model.
+    pub fn named(name: &str) -> Self {
+        if name == STARTER_NAME && !files::exists(name) { Self::Starter } else { Self::Path(name.into()) }
+    }
 }
 
 impl fmt::Display for ModelSource {
@@ -143,12 +153,23 @@ pub fn open(
     progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
 ) -> Result<OpenModel, ModelError> {
     let checkpoint = match source {
-        ModelSource::Starter => starter()?,
-        ModelSource::Bytes { name, bytes } => in_memory(name, bytes)?,
-        ModelSource::Path(path) => on_disk(&weights_file(path)?)?,
         ModelSource::Released(name) => weights::load(&released(name, progress)?)?,
+        other => self::checkpoint(other)?,
     };
     on_device(checkpoint, device)
+}
+
+/// What a person names, read: backbone, and heads where they came along. Nothing is downloaded.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn checkpoint(source: &ModelSource) -> Result<Checkpoint, ModelError> {
+    match source {
+        ModelSource::Starter => starter(),
+        ModelSource::Bytes { name, bytes } => in_memory(name, bytes),
+        ModelSource::Path(path) => on_disk(&weights_file(path)?),
+        ModelSource::Released(name) => on_disk(&weights_file(Path::new(name))?),
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -117,6 +117,22 @@ impl Masks {
         Self { masked, crops, patches }
     }
 
+    /// A share of the patches of every crop, at least one, at random: for a loss on patches that are not hidden.
+    pub fn share(share: f64, crops: usize, patches: usize, rng: &mut Stream) -> Self {
+        let chosen = ((patches as f64 * share).round() as usize).clamp(1, patches);
+        let mut masked = vec![chosen == patches; crops * patches];
+        if chosen < patches {
+            let mut order: Vec<usize> = (0..patches).collect();
+            for crop in masked.chunks_exact_mut(patches) {
+                for i in 0..chosen {
+                    order.swap(i, rng.random_range(i..patches));
+                    crop[order[i]] = true;
+                }
+            }
+        }
+        Self { masked, crops, patches }
+    }
+
     /// The most patches that can be masked in `crops` crops drawn together.
     pub fn upper_bound(recipe: &MaskRecipe, crops: usize, patches: usize) -> usize {
         let masked_crops = (crops as f64 * recipe.probability) as usize;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use super::frozen::Told;
 use crate::ssl::Masks;
 
 /// Crops of a batch on the host, crop-major: crop 1 of all images, then crop 2, …
@@ -55,6 +56,10 @@ pub struct Part {
     pub mask_weights: Tensor<1>,
     /// `[rows, 1]`: 1, or 0 for padding.
     pub mask_valid: Tensor<2>,
+    /// What a frozen teacher sees in the global crops, where that is known already.
+    pub told: Option<Told>,
+    /// The picture in each slot, an index into the source; empty where nobody needs it.
+    pub pictures: Vec<usize>,
 }
 
 /// Cuts a batch into `parts` of equally many images. Masked patches of a part are padded to a multiple of `step`.
@@ -122,5 +127,7 @@ fn assemble(
         mask_indices: Tensor::from_data(TensorData::new(rows.indices, [length]), device),
         mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),
         mask_valid: Tensor::from_data(TensorData::new(valid, [length, 1]), device),
+        told: None,
+        pictures: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::frozen::Frozen;
 use super::recipe::Recipe;
 use super::state::State;
 use crate::model::params::{Named, read};
@@ -102,6 +103,10 @@ pub async fn save(
         let data = read(center.clone()).await?;
         optimizer.insert(name.to_owned(), HostTensor::new([1, data.len()], data));
     }
+    if let Some(queue) = &state.queue {
+        let shape = queue.dims();
+        optimizer.insert("queue".to_owned(), HostTensor::new(shape, read(queue.clone()).await?));
+    }
     if let Some(scale) = state.loss_scale.saved() {
         let data = read(scale).await?;
         optimizer.insert("loss_scale".to_owned(), HostTensor::new([data.len()], data));
@@ -131,11 +136,16 @@ pub async fn save(
     Ok(target)
 }
 
-/// Fills a fresh state from a checkpoint.
+/// Fills a fresh state from a checkpoint; `frozen` is what the run distils, which no checkpoint holds.
 ///
 /// # Errors
 /// Names the file and the keys that are missing or of another size.
-pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, CheckpointError> {
+pub fn load(
+    recipe: &Recipe,
+    frozen: Option<Frozen>,
+    path: &Path,
+    device: &Device,
+) -> Result<State, CheckpointError> {
     let file = path.join("state.json");
     let text = files::read_to_string(&file).map_err(io("read", &file))?;
     let progress: Progress = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
@@ -146,7 +156,7 @@ pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, Chec
         );
         return Err(content(&file, reason));
     }
-    let mut state = State::new(recipe, device);
+    let mut state = State::distilling(recipe, frozen, device);
     let fill = |name: &str, network: super::Network| {
         let file = path.join(name);
         let dict = read_tensors(&file)?;
@@ -177,6 +187,11 @@ pub fn load(recipe: &Recipe, path: &Path, device: &Device) -> Result<State, Chec
     if let Some(scale) = optimizer.get("loss_scale").filter(|scale| scale.data.len() == 2) {
         let saved = Tensor::from_data(TensorData::new(scale.data.clone(), [2]), device);
         state.loss_scale = state.loss_scale.restored(saved);
+    }
+    if let Some(queue) = optimizer.get("queue")
+        && let [rows, dim] = queue.shape[..]
+    {
+        state.queue = Some(Tensor::from_data(TensorData::new(queue.data.clone(), [rows, dim]), device));
     }
     state.optimizer.first = moments("first");
     state.optimizer.second = moments("second");

@@ -31,6 +31,9 @@ enum Kind {
     Pictures(Loader<PictureBatch>, Box<CubeTensor>),
 }
 
+/// Parts of a batch, the pictures in its slots, and those that had to be replaced.
+type Taken = (Vec<Part>, Vec<usize>, Vec<Skipped>);
+
 impl Feed {
     /// Starts loading for `first_iteration` and on.
     pub fn start(
@@ -65,6 +68,15 @@ impl Feed {
     /// # Errors
     /// No picture can be used, or a batch of pictures is more than the device holds in one buffer.
     pub fn next(&mut self, recipe: &Recipe, masks: &Masks) -> Result<(Vec<Part>, Vec<Skipped>), DataError> {
+        let (mut parts, indices, skipped) = self.take(recipe, masks)?;
+        let mut indices = indices.into_iter();
+        for part in &mut parts {
+            part.pictures = indices.by_ref().take(part.images).collect();
+        }
+        Ok((parts, skipped))
+    }
+
+    fn take(&mut self, recipe: &Recipe, masks: &Masks) -> Result<Taken, DataError> {
         let (images, locals, parts) = (recipe.train.batch, recipe.crops.locals, recipe.train.accumulate);
         match &mut self.kind {
             Kind::Crops(loader) => {
@@ -77,7 +89,7 @@ impl Feed {
                     global_size: recipe.crops.global_size,
                     local_size: recipe.crops.local_size,
                 };
-                Ok((split(crops, masks, parts, MASK_ROWS, &self.device), batch.skipped))
+                Ok((split(crops, masks, parts, MASK_ROWS, &self.device), batch.indices, batch.skipped))
             }
             Kind::Pictures(loader, near) => {
                 let batch = loader.next()?;
@@ -103,7 +115,7 @@ impl Feed {
                     images,
                     locals,
                 };
-                Ok((split_made(crops, masks, parts, MASK_ROWS, &self.device), batch.skipped))
+                Ok((split_made(crops, masks, parts, MASK_ROWS, &self.device), batch.indices, batch.skipped))
             }
         }
     }

@@ -26,8 +26,12 @@ pub struct Health {
     pub sentences: Vec<String>,
 }
 
-/// Judges one report. `warmed_up` is false while figures are still settling.
-pub fn judge(values: &Values, recipe: &Recipe, warmed_up: bool) -> Health {
+/// Judges the report of a step. What needs figures that have settled is left out in the first of them, and what blames
+/// the backbone while it is held.
+pub fn judge(values: &Values, recipe: &Recipe, iteration: u64) -> Health {
+    let held = recipe.start.hold_backbone;
+    // After it is let go the heads' figures have to settle once more.
+    let warmed_up = iteration >= held + recipe.optim.warmup.max(20);
     let get = |name: &str| values.get(name).copied();
     let mut found: Vec<(Level, String)> = Vec::new();
     let ln_k = (recipe.head.prototypes as f64).ln();
@@ -88,6 +92,14 @@ pub fn judge(values: &Values, recipe: &Recipe, warmed_up: bool) -> Health {
             ),
         ));
     }
+    if iteration < held {
+        found.push((
+            Level::Fine,
+            format!(
+                "Only the heads learn until step {held}; the backbone is held and its features stay as they were."
+            ),
+        ));
+    }
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let level = found.first().map_or(Level::Fine, |(level, _)| *level);
     let mut sentences: Vec<String> = found.into_iter().map(|(_, sentence)| sentence).collect();
@@ -107,12 +119,18 @@ mod tests {
     fn figures_become_sentences() {
         let recipe = Recipe::preset("nano").unwrap();
         let fine = values(&[("feature_rank", 12.0), ("prototype_use", 0.4), ("neighbour_distance", 0.6)]);
-        assert_eq!(judge(&fine, &recipe, true).level, Level::Fine);
+        assert_eq!(judge(&fine, &recipe, 100).level, Level::Fine);
         let line = values(&[("feature_rank", 1.1), ("prototype_use", 0.4)]);
-        let health = judge(&line, &recipe, true);
+        let health = judge(&line, &recipe, 100);
         assert!(health.level == Level::Wrong && health.sentences[0].contains("Collapsing"));
-        assert_eq!(judge(&line, &recipe, false).level, Level::Fine, "figures settle first");
-        let nan = judge(&values(&[("loss", f64::NAN)]), &recipe, false);
+        assert_eq!(judge(&line, &recipe, 3).level, Level::Fine, "figures settle first");
+        let nan = judge(&values(&[("loss", f64::NAN)]), &recipe, 3);
         assert!(nan.sentences[0].contains("loss") && nan.level == Level::Wrong);
+
+        let held = recipe.with_overrides(&["start.hold_backbone=90".into()]).unwrap();
+        let said = judge(&line, &held, 89);
+        assert!(said.level == Level::Fine && said.sentences[0].contains("until step 90"), "{said:?}");
+        assert_eq!(judge(&line, &held, 100).level, Level::Fine, "and settle again afterwards");
+        assert_eq!(judge(&line, &held, 110).level, Level::Wrong);
     }
 }

@@ -24,8 +24,7 @@ pub struct Estimate {
 pub fn estimate(recipe: &Recipe) -> Estimate {
     let config = NetworkConfig::from(recipe);
     let b = &config.backbone;
-    let heads = config.dino_head.parameters() + config.ibot_head.as_ref().map_or(0, |h| h.parameters());
-    let parameters = (b.parameters() + heads) as u64;
+    let parameters = config.parameters() as u64;
 
     let images = (recipe.train.batch / recipe.train.accumulate) as u64;
     let tokens = |side: usize| (b.prefix() + (side / b.patch).pow(2)) as u64;
@@ -38,8 +37,11 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     let activations = b.depth as u64 * (sequence * per_token + 2 * scores);
 
     let grid = (recipe.crops.global_size / b.patch).pow(2);
-    let masked = Masks::upper_bound(&recipe.mask, 2 * images as usize, grid) as u64;
-    let k = recipe.head.prototypes as u64;
+    let masked = match recipe.distill.is_on() {
+        true => (2 * images * grid as u64) as f64 * recipe.distill.patches,
+        false => Masks::upper_bound(&recipe.mask, 2 * images as usize, grid) as f64,
+    } as u64;
+    let k = if recipe.distill.of_features() { 0 } else { recipe.head.prototypes as u64 };
     let rows = images * (2 + locals) + masked;
     let largest =
         (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
@@ -58,7 +60,7 @@ pub fn hint(recipe: &Recipe) -> String {
     format!(
         "This recipe needs about {} for parameters, {} for activations and {} for logits (largest tensor {}). If \
          memory ran out, raise train.accumulate (exact) or lower train.batch (now {}), crops.locals ({}), \
-         crops.global_size ({}) or head.prototypes ({}).",
+         crops.global_size ({}) or head.prototypes ({}){}.",
         mib(e.parameters),
         mib(e.activations),
         mib(e.logits),
@@ -66,7 +68,8 @@ pub fn hint(recipe: &Recipe) -> String {
         recipe.train.batch,
         recipe.crops.locals,
         recipe.crops.global_size,
-        recipe.head.prototypes
+        recipe.head.prototypes,
+        if recipe.distill.is_on() { ", distill.patches" } else { "" }
     )
 }
 

@@ -1,12 +1,16 @@
 //! Training: the recipe, one step of the method, its optimizer and schedules, runs and their folders.
 
+pub mod adapt;
 pub mod archive;
 pub mod batch;
 pub mod checkpoint;
+pub mod distill;
+pub mod distill_recipe;
 pub mod feed;
 pub mod fields;
 pub mod film;
 pub mod follow;
+pub mod frozen;
 pub mod health;
 pub mod loss_scale;
 pub mod memory;
@@ -21,9 +25,11 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod sources;
+pub mod start;
 pub mod state;
 pub mod step;
 pub mod summary;
+pub mod teacher_cache;
 pub mod tensorboard;
 pub mod trainer;
 pub mod watch;
@@ -31,3 +37,6 @@ pub mod watch;
 pub use network::{Network, NetworkConfig};
 pub use recipe::{Recipe, RecipeError};
 pub use state::State;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod start_tests;

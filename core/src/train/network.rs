@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, ExecutionError, Tensor};
 
 use super::recipe::Recipe;
-use crate::model::layers::Draw;
+use crate::model::layers::{Draw, Linear};
 use crate::model::{DinoHead, HeadConfig, Vit, VitConfig, params};
 use crate::rng::stream;
 use crate::weights::StateDict;
@@ -14,10 +14,21 @@ use crate::weights::StateDict;
 pub struct Network {
     /// The Vision Transformer.
     pub backbone: Vit,
-    /// Head of the CLS tokens.
-    pub dino_head: DinoHead,
+    /// Head of the CLS tokens; none where features are learned in place of what heads say.
+    pub dino_head: Option<DinoHead>,
     /// Head of the patch tokens, if they do not share the DINO head.
     pub ibot_head: Option<DinoHead>,
+    /// Where features of another width are learned.
+    pub projections: Option<Projections>,
+}
+
+/// Linear maps to the width of a teacher whose features are learned.
+#[derive(Module, Debug)]
+pub struct Projections {
+    /// Of CLS tokens.
+    pub cls: Linear,
+    /// Of patch tokens.
+    pub patches: Linear,
 }
 
 /// Sizes of a network.
@@ -25,15 +36,33 @@ pub struct Network {
 pub struct NetworkConfig {
     /// The backbone.
     pub backbone: VitConfig,
-    /// The DINO head.
-    pub dino_head: HeadConfig,
+    /// The DINO head, if there is one.
+    pub dino_head: Option<HeadConfig>,
     /// A separate iBOT head, if there is one.
     pub ibot_head: Option<HeadConfig>,
+    /// Widths that CLS and patch tokens are projected to, if they are.
+    pub projections: Option<[usize; 2]>,
 }
 
 impl From<&Recipe> for NetworkConfig {
     fn from(recipe: &Recipe) -> Self {
-        Self { backbone: recipe.backbone(), dino_head: recipe.dino_head(), ibot_head: recipe.ibot_head() }
+        let heads = !recipe.distill.of_features();
+        Self {
+            backbone: recipe.backbone(),
+            dino_head: heads.then(|| recipe.dino_head()),
+            ibot_head: recipe.ibot_head().filter(|_| heads),
+            projections: None,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// Trainable values.
+    pub fn parameters(&self) -> usize {
+        let heads: usize = self.dino_head.iter().chain(&self.ibot_head).map(HeadConfig::parameters).sum();
+        let projections: usize =
+            self.projections.iter().flatten().map(|width| (self.backbone.dim + 1) * width).sum();
+        self.backbone.parameters() + heads + projections
     }
 }
 
@@ -44,21 +73,40 @@ impl Network {
             |config, which| DinoHead::init(config, &mut Draw::Random(stream(seed, "head", which, 0)), device);
         Self {
             backbone: Vit::init(&config.backbone, seed, device),
-            dino_head: head(&config.dino_head, 0),
+            dino_head: config.dino_head.as_ref().map(|config| head(config, 0)),
             ibot_head: config.ibot_head.as_ref().map(|config| head(config, 1)),
+            projections: config.projections.map(|widths| {
+                let [cls, patches] = widths;
+                let draw = &mut Draw::Random(stream(seed, "projections", 0, 0));
+                let dim = config.backbone.dim;
+                Projections {
+                    cls: Linear::init(dim, cls, true, draw, device),
+                    patches: Linear::init(dim, patches, true, draw, device),
+                }
+            }),
         }
     }
 
-    /// Logits of patch tokens, `[rows, dim]` to `[rows, K]`.
-    pub fn patch_head(&self) -> &DinoHead {
-        self.ibot_head.as_ref().unwrap_or(&self.dino_head)
+    /// The DINO head, and the head of the patches, which may be the same.
+    ///
+    /// # Panics
+    /// When the network was made without: whoever trains with heads makes it with them.
+    pub fn heads(&self) -> (&DinoHead, &DinoHead) {
+        let Some(dino) = &self.dino_head else {
+            unreachable!("a network that is trained with heads has them")
+        };
+        (dino, self.ibot_head.as_ref().unwrap_or(dino))
     }
 
     /// Official key of a parameter path, sub-module included (`dino_head.mlp.2.weight`).
     pub fn official_key(&self, path: &str) -> String {
         match path.split_once('.') {
             Some(("backbone", _)) | None => path.to_owned(),
-            Some((head, rest)) => format!("{head}.{}", self.dino_head.official_key(rest)),
+            Some((head @ ("dino_head" | "ibot_head"), rest)) => match &self.dino_head {
+                Some(dino_head) => format!("{head}.{}", dino_head.official_key(rest)),
+                None => path.to_owned(),
+            },
+            Some(_) => path.to_owned(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
-use super::recipe::{Blur, Crops, Data, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Train};
+use super::recipe::{
+    Blur, Crops, Data, Distill, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Start, Train,
+};
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 
@@ -92,6 +94,8 @@ fn short(name: &str) -> Recipe {
             teacher_temp: 0.07,
             teacher_temp_warmup: 30 * EPOCH,
         },
+        start: Start::default(),
+        distill: Distill::default(),
         train: Train {
             iterations: 100 * EPOCH,
             batch: 2048,

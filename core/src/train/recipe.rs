@@ -48,6 +48,8 @@ pub struct Recipe {
     pub head: Head,
     pub loss: Loss,
     pub optim: Optim,
+    pub start: Start,
+    pub distill: Distill,
     pub train: Train,
     pub data: Data,
 }
@@ -77,6 +79,8 @@ pub enum Blur {
     Official,
     /// 1.0, 0.1, 0.5: what the papers say.
     Intended,
+    /// None at all.
+    None,
 }
 
 /// `[crops]`: multi-crop.
@@ -144,6 +148,78 @@ pub struct Optim {
     pub teacher_temp_start: f64,
     pub teacher_temp: f64,
     pub teacher_temp_warmup: u64,
+}
+
+/// `[start]`: what the weights are before the first step, unless random.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Start {
+    pub weights: String,
+    pub heads: bool,
+    pub hold_backbone: u64,
+}
+
+/// `[distill]`: a frozen teacher in place of the student's own moving average.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Distill {
+    pub method: Distillation,
+    pub teacher: String,
+    pub teacher_size: usize,
+    pub patches: f64,
+    pub blocks: usize,
+    pub queue: usize,
+    pub temperature: f64,
+    pub patch_weight: f64,
+    pub mixup: bool,
+    pub fixed_views: bool,
+}
+
+/// What a student learns from a frozen teacher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distillation {
+    /// Nothing: the teacher is the student's moving average.
+    #[default]
+    None,
+    /// What the teacher's heads say (Oquab et al. 2023, section 5): the losses of pre-training, without masks. The
+    /// teacher must come with its heads.
+    Heads,
+    /// How similar the teacher finds pictures and patches to each other: for any backbone, whatever its width.
+    Similarity,
+    /// The teacher's features themselves, through linear projections: for any backbone.
+    Regression,
+}
+
+impl Default for Distill {
+    fn default() -> Self {
+        Self {
+            method: Distillation::None,
+            teacher: String::new(),
+            teacher_size: 0,
+            patches: 1.0,
+            blocks: 2,
+            queue: 0,
+            temperature: 0.07,
+            patch_weight: 1.0,
+            mixup: false,
+            fixed_views: false,
+        }
+    }
+}
+
+impl Distill {
+    /// Whether there is a frozen teacher.
+    pub fn is_on(&self) -> bool {
+        self.method != Distillation::None
+    }
+
+    /// Whether the student learns features, through projections, rather than what heads say.
+    pub fn of_features(&self) -> bool {
+        matches!(self.method, Distillation::Similarity | Distillation::Regression)
+    }
 }
 
 /// `[train]`: length, batch, cadence.

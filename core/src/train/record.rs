@@ -9,10 +9,11 @@ use super::metrics::Values;
 use super::run::{Line, MetricsLog, RunError, RunFolder, replace};
 use super::summary;
 use super::tensorboard::TensorboardWriter;
-use super::watch::{Kind, Look};
+use super::watch::Look;
 use crate::analysis::image_out::{png, write_png};
 use crate::analysis::write_atomic;
 use crate::engine::{EngineError, Job};
+use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::run::headline;
 
@@ -49,15 +50,21 @@ impl Record {
         Ok(open.scalars(iteration, values)?)
     }
 
-    /// k-NN accuracies after `iteration` steps.
+    /// k-NN accuracies after `iteration` steps, and what student and frozen teacher have in common.
     pub fn accuracy(
         &mut self,
         iteration: u64,
         accuracy: &KnnResult,
         raw_pixels: Option<&KnnResult>,
+        agreement: Option<&Agreement>,
     ) -> Result<(), EngineError> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let mut values = Values::new();
+        if let Some(agreement) = agreement {
+            values.insert("agreement_cls".to_owned(), agreement.cls_cosine);
+            values.insert("agreement_patches".to_owned(), agreement.patch_cosine);
+            values.insert("agreement_neighbours".to_owned(), agreement.neighbours);
+        }
         for (name, result) in [("knn", Some(accuracy)), ("knn_raw_pixels", raw_pixels)] {
             if let Some(score) = result.and_then(headline) {
                 values.insert(format!("{name}_top1"), score.top1.value());
@@ -82,7 +89,7 @@ impl Record {
         let path = open.folder.pictures().join(format!("{:06}.png", look.iteration));
         let encoded = png(&sheet)?;
         write_atomic(&path, &encoded)?;
-        for kind in Kind::ALL {
+        for kind in look.kinds() {
             write_png(&film::file(&open.folder, look.iteration, kind), &look.grid(kind)?)?;
         }
         let size = (sheet.width, sheet.height);

@@ -53,6 +53,8 @@ pub struct Scheduled {
     pub momentum: f64,
     /// Temperature of the teacher's targets.
     pub teacher_temperature: f64,
+    /// Whether only the heads are trained.
+    pub backbone_held: bool,
 }
 
 /// The schedules of a run.
@@ -63,6 +65,7 @@ pub struct Schedules {
     weight_decay: Cosine,
     momentum: Cosine,
     temperature: (f64, f64, u64),
+    hold_backbone: u64,
 }
 
 impl Schedules {
@@ -79,6 +82,7 @@ impl Schedules {
             weight_decay: plain(o.weight_decay, o.weight_decay_end),
             momentum: plain(o.momentum, o.momentum_end),
             temperature: (o.teacher_temp_start, o.teacher_temp, o.teacher_temp_warmup),
+            hold_backbone: recipe.start.hold_backbone,
         }
     }
 
@@ -97,6 +101,7 @@ impl Schedules {
             } else {
                 end
             },
+            backbone_held: iteration < self.hold_backbone,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::frozen::Frozen;
 use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
 use super::optimizer::AdamW;
@@ -22,6 +23,12 @@ pub struct State {
     pub loss_scale: LossScale,
     /// Steps done.
     pub iteration: u64,
+    /// What is distilled, if anything; then `teacher` is the moving average that is kept, and teaches nothing.
+    pub frozen: Option<Frozen>,
+    /// Normalised CLS vectors of the frozen teacher, newest first, `[rows, dim]`; only where similarity is learned.
+    pub queue: Option<Tensor<2>>,
+    /// How many pictures there are to train on; what the queue's size follows.
+    pub pictures: usize,
 }
 
 /// Moving averages of the teacher's logits.
@@ -36,24 +43,39 @@ pub struct Centers {
 impl State {
     /// The state before step 0: teacher equal to the student, centres 0. `device` is the plain device.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
-        let mut state = Self::with_sizes(&NetworkConfig::from(recipe), recipe.train.seed, device);
+        Self::distilling(recipe, None, device)
+    }
+
+    /// The same with a frozen teacher to distil from.
+    pub fn distilling(recipe: &Recipe, frozen: Option<Frozen>, device: &Device) -> Self {
+        let config = match &frozen {
+            Some(frozen) => frozen.student(recipe),
+            None => NetworkConfig::from(recipe),
+        };
+        let mut state = Self::with_sizes(&config, recipe.train.seed, device);
         state.loss_scale = LossScale::new(recipe.train.precision, device);
+        state.frozen = frozen;
         state
     }
 
     /// The same for sizes that no recipe gives, for instance a position grid for other pictures.
     pub fn with_sizes(config: &NetworkConfig, seed: u64, device: &Device) -> Self {
-        let ibot = config.ibot_head.as_ref().unwrap_or(&config.dino_head).prototypes;
+        // Centres of nothing still need a size.
+        let dino = config.dino_head.as_ref().map_or(1, |head| head.prototypes);
+        let ibot = config.ibot_head.as_ref().map_or(dino, |head| head.prototypes);
         Self {
             student: Network::init(config, seed, &device.clone().autodiff()),
             teacher: Network::init(config, seed, device),
             centers: Centers {
-                dino: Tensor::zeros([1, config.dino_head.prototypes], device),
+                dino: Tensor::zeros([1, dino], device),
                 ibot: Tensor::zeros([1, ibot], device),
             },
             optimizer: AdamW::default(),
             loss_scale: LossScale::OFF,
             iteration: 0,
+            frozen: None,
+            queue: None,
+            pictures: 0,
         }
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Teacher targets, the student's packed pass, three losses, backward, clipping per sub-module, AdamW, the
 //! teacher's moving average. Nothing is read back from the device in here.
+//!
+//! Distillation (section 5) is the same step with another teacher: frozen, larger, with heads of its own. Nothing is
+//! masked then, and iBOT takes the patches that the batch names. The moving average goes on, and is what is kept.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
 use super::batch::Part;
+use super::distill;
 use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
 use super::network::gather_patches;
 use super::optimizer::SUB_MODULES;
@@ -61,6 +65,11 @@ pub fn step<C: Collective>(
     collective: &C,
     inspect: impl FnOnce(&Named),
 ) -> DeviceMetrics {
+    if recipe.distill.of_features()
+        && let Some(frozen) = state.frozen.clone()
+    {
+        return distill::step(state, &frozen, parts, recipe, now, collective, inspect);
+    }
     let mut metrics = DeviceMetrics::default();
 
     // The teacher sees all global crops, unmasked, and never has a graph.
@@ -71,20 +80,42 @@ pub fn step<C: Collective>(
     let mut gradients = Named::new();
     let mut shown: Option<Losses> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
-        let losses = student_losses(state, parts, index, part, targets, &others, recipe);
-        let mut graph = state.loss_scale.applied(losses.total.clone()).backward();
-        for (name, gradient) in take_gradients(&state.student, &mut graph) {
-            let sum = match gradients.remove(&name) {
-                Some(so_far) => so_far + gradient,
-                None => gradient,
-            };
-            gradients.insert(name, sum);
-        }
+        let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_held);
+        gradients_of(state, losses.total.clone(), &mut gradients);
         shown = Some(match shown {
             Some(before) => before.add(losses),
             None => losses.detached(),
         });
     }
+    update(state, gradients, recipe, now, collective, &mut metrics, inspect);
+    if let Some(losses) = shown {
+        losses.report(&mut metrics);
+    }
+    metrics
+}
+
+/// Gradients of a part's loss with respect to the student, added to those of other parts.
+pub(super) fn gradients_of(state: &State, loss: Tensor<1>, gradients: &mut Named) {
+    let mut graph = state.loss_scale.applied(loss).backward();
+    for (name, gradient) in take_gradients(&state.student, &mut graph) {
+        let sum = match gradients.remove(&name) {
+            Some(so_far) => so_far + gradient,
+            None => gradient,
+        };
+        gradients.insert(name, sum);
+    }
+}
+
+/// The second half of a step: gradients over all ranks, clipping per sub-module, AdamW, the teacher's moving average.
+pub(super) fn update<C: Collective>(
+    state: &mut State,
+    mut gradients: Named,
+    recipe: &Recipe,
+    now: &Scheduled,
+    collective: &C,
+    metrics: &mut DeviceMetrics,
+    inspect: impl FnOnce(&Named),
+) {
     if collective.ranks() > 1 {
         let ranks = collective.ranks() as f64;
         gradients.values_mut().for_each(|g| *g = collective.sum(g.clone()).div_scalar(ranks));
@@ -96,7 +127,12 @@ pub fn step<C: Collective>(
     let (networks, found) = state.optimizer.step(networks, gradients, now, &recipe.optim, &state.loss_scale);
     (state.student, state.teacher) = networks;
     for (module, norm) in SUB_MODULES.into_iter().zip(found.norms) {
-        if module != "ibot_head" || state.student.ibot_head.is_some() {
+        let there = match module {
+            "dino_head" => state.student.dino_head.is_some(),
+            "ibot_head" => state.student.ibot_head.is_some(),
+            _ => true,
+        };
+        if there {
             metrics.push(format!("grad_norm_{module}"), norm);
         }
     }
@@ -104,11 +140,6 @@ pub fn step<C: Collective>(
         metrics.push("loss_scale", scale);
     }
     state.iteration += 1;
-
-    if let Some(losses) = shown {
-        losses.report(&mut metrics);
-    }
-    metrics
 }
 
 /// Targets for every part, centred over the whole batch; the softmax centres move on.
@@ -120,16 +151,19 @@ fn teacher_targets<C: Collective>(
     collective: &C,
     metrics: &mut DeviceMetrics,
 ) -> Vec<Targets> {
-    let teacher = &state.teacher;
+    // A frozen teacher, where one is distilled; else the student's moving average.
+    let frozen = state.frozen.as_ref().and_then(|frozen| Some((&frozen.backbone, frozen.heads()?)));
+    let (backbone, (dino_head, patch_head)) =
+        frozen.unwrap_or_else(|| (&state.teacher.backbone, state.teacher.heads()));
     let (mut cls, mut patches, mut norms) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         let crops = [Crops { images: part.global.clone(), masks: None }];
         let pass = Pass { precision: recipe.train.precision.into(), ..Pass::default() };
-        let features = teacher.backbone.forward_packed(&crops, pass).swap_remove(0);
-        norms.push(patch_norms(&features, teacher.backbone.config.prefix()));
-        cls.push(teacher.dino_head.forward(features.cls));
+        let features = backbone.forward_packed(&crops, pass).swap_remove(0);
+        norms.push(patch_norms(&features, backbone.config.prefix()));
+        cls.push(dino_head.forward(features.cls));
         let masked = gather_patches(features.patches, part.mask_indices.clone());
-        patches.push(teacher.patch_head().forward(masked));
+        patches.push(patch_head.forward(masked));
     }
     let cls_rows: Vec<usize> = cls.iter().map(|t| t.dims()[0]).collect();
     let patch_rows: Vec<usize> = patches.iter().map(|t| t.dims()[0]).collect();
@@ -187,7 +221,8 @@ fn neighbours_elsewhere(state: &State, parts: &[Part], recipe: &Recipe) -> Vec<[
 
 /// The student's packed pass over masked global crops and local crops. The same draws every time it is called.
 fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Vec<Features> {
-    let mut crops = vec![Crops { images: part.global.clone(), masks: Some(part.masks.clone()) }];
+    let masks = (!recipe.distill.is_on()).then(|| part.masks.clone());
+    let mut crops = vec![Crops { images: part.global.clone(), masks }];
     crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
@@ -202,6 +237,7 @@ fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Ve
 }
 
 /// Losses of one part, scaled so that the parts add up to the batch's.
+#[allow(clippy::too_many_arguments)]
 fn student_losses(
     state: &State,
     parts: &[Part],
@@ -210,8 +246,12 @@ fn student_losses(
     targets: &Targets,
     others: &[[Tensor<2>; 2]],
     recipe: &Recipe,
+    backbone_held: bool,
 ) -> Losses {
-    let mut features = student_pass(state, index, part, recipe).into_iter();
+    // Without a graph behind its features nothing reaches a backbone that is held.
+    let held = |f: Features| Features { cls: f.cls.detach(), patches: f.patches.detach(), ..f };
+    let features = student_pass(state, index, part, recipe).into_iter();
+    let mut features = features.map(|f| if backbone_held { held(f) } else { f });
     let Some(global) = features.next() else { unreachable!("the packed pass returns what it was given") };
     let local = features.next();
     let masked = gather_patches(global.patches, part.mask_indices.clone());
@@ -224,8 +264,9 @@ fn student_losses(
     if student.ibot_head.is_none() {
         rows.push(masked.clone());
     }
-    let z = student.dino_head.project(Tensor::cat(rows, 0));
-    let directions = student.dino_head.last_layer.directions();
+    let (dino_head, _) = student.heads();
+    let z = dino_head.project(Tensor::cat(rows, 0));
+    let directions = dino_head.last_layer.directions();
     let (patch_z, patch_directions) = match &student.ibot_head {
         Some(head) => (head.project(masked), head.last_layer.directions()),
         None => (z.clone().narrow(0, cls_rows, patch_rows), directions.clone()),

@@ -17,13 +17,20 @@ use crate::eval::Accuracy;
 const FILM_COLUMNS: usize = 6;
 
 /// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
-const CURVES: [&str; 25] = [
+const CURVES: [&str; 32] = [
     "loss",
     "dino_local_loss",
     "dino_global_loss",
     "ibot_loss",
     "koleo_loss",
+    "distill_cls_loss",
+    "distill_patch_loss",
+    "cls_cosine",
+    "patch_cosine",
     "knn_top1",
+    "agreement_cls",
+    "agreement_patches",
+    "agreement_neighbours",
     "teacher_entropy",
     "student_entropy",
     "prototype_use",
@@ -61,10 +68,12 @@ pub fn report(
         .map(|name| Series::of_metric(name, points(&lines, name)))
         .filter(|s| !s.points.is_empty())
         .collect();
-    let film: Vec<FilmFrame> =
-        [Kind::Pca, Kind::Attention].into_iter().flat_map(|kind| film_frames(folder, kind)).collect();
+    let film: Vec<FilmFrame> = [Kind::Pca, Kind::Teacher, Kind::Attention]
+        .into_iter()
+        .flat_map(|kind| film_frames(folder, kind))
+        .collect();
     let knn = comparison(&lines);
-    let health = judge(&last_values(&lines), &job.recipe, iteration >= job.recipe.optim.warmup.max(20));
+    let health = judge(&last_values(&lines), &job.recipe, iteration);
     let tone = match health.level {
         Level::Fine => Tone::Fine,
         Level::Watch => Tone::Watch,
@@ -113,6 +122,7 @@ pub fn film(folder: &RunFolder) -> Option<Picture> {
     let mut columns = of(Kind::View);
     columns.truncate(1);
     columns.extend(of(Kind::Pca));
+    columns.extend(of(Kind::Teacher).pop());
     columns.extend(of(Kind::Attention).pop());
     contact_sheet(&columns.iter().collect::<Vec<_>>(), columns.len(), 6, [24, 24, 27]).ok()
 }
@@ -121,6 +131,7 @@ fn film_frames(folder: &RunFolder, kind: Kind) -> Vec<FilmFrame> {
     let label = match kind {
         Kind::View => "The pictures",
         Kind::Pca => "Principal components of the patch features",
+        Kind::Teacher => "The same of the frozen teacher",
         Kind::Attention => "Attention of the class token",
     };
     frames(folder, kind)

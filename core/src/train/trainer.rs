@@ -8,18 +8,22 @@ use burn::tensor::{DType, Device};
 use super::checkpoint;
 use super::feed::Feed;
 use super::fields;
+use super::frozen::Frozen;
 use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
 use super::recipe::{Blur, Numbers, Recipe};
 use super::record::Record;
 use super::schedule::{Scheduled, Schedules};
+use super::start;
 use super::state::State;
 use super::step::step;
+use super::teacher_cache::{CacheError, TeacherCache};
 use super::watch::Watched;
 use crate::data::augment::{BlurProbability, CropRecipe};
 use crate::data::loader::Skipped;
 use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
-use crate::eval::run::{knn_of_backbone, knn_of_pixels};
+use crate::eval::agreement::{Agreement, Probe};
+use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
 use crate::rng::stream;
 use crate::ssl::{Masks, OneProcess};
 
@@ -38,6 +42,7 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
         blur: match c.blur {
             Blur::Official => BlurProbability::OFFICIAL,
             Blur::Intended => BlurProbability::INTENDED,
+            Blur::None => BlurProbability::NONE,
         },
         brightness: c.brightness,
         contrast: c.contrast,
@@ -45,14 +50,19 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
         hue: c.hue,
         grayscale: c.grayscale,
         solarize: c.solarize,
+        fixed: recipe.distill.fixed_views,
         ..CropRecipe::default()
     }
 }
 
-/// Masks of a step's global crops; the same for the same seed and iteration.
+/// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
+/// they are hidden from the student, in distillation they are not.
 pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
     let grid = recipe.crops.global_size / recipe.model.patch;
     let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
+    if recipe.distill.is_on() {
+        return Masks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
+    }
     Masks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
 }
 
@@ -98,6 +108,10 @@ struct Trainer<'a> {
     feed: Feed,
     record: Record,
     watched: Watched,
+    /// What a frozen teacher said of views that never change.
+    told: Option<TeacherCache>,
+    /// Asks student and frozen teacher the same; made at the first evaluation.
+    probe: Option<Probe>,
     skipped: BTreeMap<String, String>,
     checkpoint: Option<std::path::PathBuf>,
     saved_at: Option<u64>,
@@ -143,9 +157,19 @@ impl<'a> Trainer<'a> {
             (Some(folder), true) => folder.latest_checkpoint(),
             _ => None,
         };
-        let state = match &latest {
-            Some((_, path)) => checkpoint::load(recipe, path, device)?,
-            None => State::new(recipe, device),
+        let frozen = Frozen::open(recipe, device)?;
+        let mut state = match &latest {
+            Some((_, path)) => checkpoint::load(recipe, frozen, path, device)?,
+            None => start::fill(State::distilling(recipe, frozen, device), recipe, device)?,
+        };
+        state.pictures = job.sources.train.len();
+        let told = match (&state.frozen, &job.folder) {
+            (Some(frozen), Some(folder)) if recipe.distill.fixed_views => {
+                let data = format!("{} {}", recipe.data.path, job.sources.description);
+                let opened = TeacherCache::open(folder.path(), frozen, recipe, &data);
+                Some(opened.map_err(CacheError::from)?)
+            }
+            _ => None,
         };
         let record = Record::open(job.folder.as_ref(), state.iteration)?;
         let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
@@ -173,6 +197,8 @@ impl<'a> Trainer<'a> {
             feed,
             record,
             watched: Watched::new(job.watch.clone(), recipe),
+            told,
+            probe: None,
             job,
             skipped: BTreeMap::new(),
             checkpoint: latest.map(|(_, path)| path),
@@ -243,8 +269,13 @@ impl<'a> Trainer<'a> {
     async fn step(&mut self) -> Result<(), EngineError> {
         let iteration = self.state.iteration;
         let masks = draw_masks(&self.job.recipe, iteration);
-        let (parts, skipped) = self.feed.next(&self.job.recipe, &masks)?;
+        let (mut parts, skipped) = self.feed.next(&self.job.recipe, &masks)?;
         self.warn_of_skipped(skipped).await;
+        if let (Some(told), Some(frozen)) = (&mut self.told, &self.state.frozen) {
+            for part in &mut parts {
+                part.told = Some(told.told(frozen, part, &self.job.recipe, &self.job.device.device).await?);
+            }
+        }
         let now = self.schedules.at(iteration);
         let metrics = step(&mut self.state, &parts, &self.job.recipe, &now, &OneProcess, |_| ());
 
@@ -284,7 +315,7 @@ impl<'a> Trainer<'a> {
             hint: super::memory::hint(recipe),
         };
         let mut values = metrics.read().await.map_err(failed)?;
-        let health = judge(&values, recipe, iteration >= recipe.optim.warmup.max(20));
+        let health = judge(&values, recipe, iteration);
         let finite = values.get("loss").is_some_and(|loss| loss.is_finite());
 
         let pace = self.pace();
@@ -351,7 +382,8 @@ impl<'a> Trainer<'a> {
         let iteration = self.state.iteration;
         let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
         let breathe = async || self.port.breathe().await;
-        let look = self.watched.look(backbone, iteration, device, breathe).await?;
+        let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
+        let look = self.watched.look(backbone, frozen, iteration, device, breathe).await?;
         let path = self.record.pictures(&look)?;
         self.port.show(look);
         self.port.emit(Event::Pictures { iteration, path }).await;
@@ -377,9 +409,34 @@ impl<'a> Trainer<'a> {
             _ => None,
         };
         let iteration = self.state.iteration;
-        self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref())?;
-        self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels }).await;
+        let agreement = self.agreement().await?;
+        self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref())?;
+        self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
         Ok(())
+    }
+
+    /// What the student, in the average that is kept, has in common with a frozen teacher, on pictures that are judged.
+    async fn agreement(&mut self) -> Result<Option<Agreement>, EngineError> {
+        let (Some(frozen), Some(labelled)) = (&self.state.frozen, &self.job.sources.labelled) else {
+            return Ok(None);
+        };
+        let (recipe, device) = (&self.job.recipe, &self.job.device.device);
+        let breathe = async || self.port.breathe().await;
+        let failed = |e| EngineError::Evaluation(EvaluationError::Device(e));
+        if self.probe.is_none() {
+            let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
+            let size = recipe.crops.global_size;
+            self.probe =
+                Probe::new(&frozen.backbone, source, size, patch, device, breathe).await.map_err(failed)?;
+        }
+        let breathe = async || self.port.breathe().await;
+        match &self.probe {
+            Some(probe) => {
+                let student = &self.state.teacher.backbone;
+                Ok(Some(probe.agreement(student, device, breathe).await.map_err(failed)?))
+            }
+            None => Ok(None),
+        }
     }
 
     async fn save(&mut self) -> Result<(), EngineError> {

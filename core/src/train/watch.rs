@@ -12,8 +12,9 @@ use crate::analysis::image_out::{Filter, contact_sheet, upsample};
 use crate::analysis::pca::{Pca, PcaOptions};
 use crate::analysis::{AnalysisError, PatchFeatures};
 use crate::data::Picture;
+use crate::data::augment::resize_to;
 use crate::engine::EngineError;
-use crate::features::{view_features_and_attention, whole_view};
+use crate::features::{view_features, view_features_and_attention, whole_view};
 use crate::model::Vit;
 
 /// Resolution of the views, in global crops: finer than in training, which position resampling allows.
@@ -24,6 +25,15 @@ const ZOOM: usize = 2;
 pub struct Watched {
     views: Vec<Picture>,
     previous: Option<Pca>,
+    /// What a frozen teacher sees, which never changes.
+    taught: Option<Taught>,
+}
+
+/// A frozen teacher's look at the watched pictures.
+#[derive(Debug)]
+struct Taught {
+    pca: Pca,
+    pictures: Vec<Picture>,
 }
 
 /// The watched pictures at one moment of the run.
@@ -46,6 +56,8 @@ pub struct Frame {
     pub features: PatchFeatures,
     /// Three principal components over all watched pictures as colours, at the view's size.
     pub pca: Picture,
+    /// What a frozen teacher sees, in the same colours, where one is distilled.
+    pub teacher: Option<Picture>,
     /// Attention of the CLS token in the last block, per head and mean.
     pub attention: AttentionMaps,
     /// The mean of the heads over the picture.
@@ -57,7 +69,7 @@ impl Watched {
     pub fn new(pictures: Vec<Picture>, recipe: &Recipe) -> Self {
         let resolution = ZOOM * recipe.crops.global_size;
         let views = pictures.iter().map(|p| whole_view(p, resolution, recipe.model.patch)).collect();
-        Self { views, previous: None }
+        Self { views, previous: None, taught: None }
     }
 
     /// Whether nothing is watched.
@@ -65,21 +77,22 @@ impl Watched {
         self.views.is_empty()
     }
 
-    /// Features of all watched pictures; colours follow those of the previous look. `between` is awaited after each.
+    /// Features of all watched pictures; colours follow those of the previous look, or of a frozen teacher beside which
+    /// the student is shown. `between` is awaited after each.
     ///
     /// # Errors
     /// When the device fails, or features are not finite.
     pub async fn look(
         &mut self,
         backbone: &Vit,
+        frozen: Option<&Vit>,
         iteration: u64,
         device: &Device,
         between: impl AsyncFn(),
     ) -> Result<Arc<Look>, EngineError> {
-        let failed = |e: burn::tensor::ExecutionError| EngineError::Device {
-            reason: e.to_string(),
-            hint: String::new(),
-        };
+        if let Some(frozen) = frozen.filter(|_| self.taught.is_none()) {
+            self.taught = Some(self.ask(frozen, backbone.config.patch, device, &between).await?);
+        }
         let config = &backbone.config;
         let mut seen = Vec::with_capacity(self.views.len());
         for view in &self.views {
@@ -93,33 +106,72 @@ impl Watched {
             between().await;
         }
         let all: Vec<&PatchFeatures> = seen.iter().map(|(features, _)| features).collect();
-        // Without the split: early in a run no component separates objects, and a picture that turns
-        // black and back says nothing.
-        let options = PcaOptions { foreground: false, ..PcaOptions::default() };
-        let pca = Pca::fit(&all, self.previous.as_ref(), &options)?;
+        let model = self.taught.as_ref().map(|taught| &taught.pca).or(self.previous.as_ref());
+        let pca = Pca::fit(&all, model, &colours())?;
+        let teacher = |i: usize| self.taught.as_ref().and_then(|taught| taught.pictures.get(i).cloned());
         let frames = self
             .views
             .iter()
             .zip(&seen)
-            .map(|(view, (features, attention))| Frame::new(view, features, attention, &pca))
+            .enumerate()
+            .map(|(i, (view, (features, attention)))| Frame::new(view, features, teacher(i), attention, &pca))
             .collect::<Result<_, AnalysisError>>()?;
         self.previous = Some(pca.clone());
         Ok(Arc::new(Look { iteration, frames, pca }))
     }
+
+    /// What a frozen teacher sees, on the grid that the student's patches have.
+    async fn ask(
+        &self,
+        frozen: &Vit,
+        student_patch: usize,
+        device: &Device,
+        between: &impl AsyncFn(),
+    ) -> Result<Taught, EngineError> {
+        let patch = frozen.config.patch;
+        let side = |pixels: usize| pixels / student_patch * patch;
+        let mut seen = Vec::with_capacity(self.views.len());
+        for view in &self.views {
+            let own = resize_to(view, side(view.width), side(view.height));
+            let features = view_features(frozen, &own, device).await.map_err(failed)?;
+            seen.push(features.patches);
+            between().await;
+        }
+        let pca = Pca::fit(&seen.iter().collect::<Vec<_>>(), None, &colours())?;
+        let pictures = self.views.iter().zip(&seen).map(|(view, features)| in_colours(view, features, &pca));
+        Ok(Taught { pictures: pictures.collect::<Result<_, _>>()?, pca })
+    }
+}
+
+/// Without the split: early in a run no component separates objects, and a picture that turns black and back says
+/// nothing.
+fn colours() -> PcaOptions {
+    PcaOptions { foreground: false, ..PcaOptions::default() }
+}
+
+fn failed(error: burn::tensor::ExecutionError) -> EngineError {
+    EngineError::Device { reason: error.to_string(), hint: String::new() }
+}
+
+/// Features as colours, at the view's size.
+fn in_colours(view: &Picture, features: &PatchFeatures, pca: &Pca) -> Result<Picture, AnalysisError> {
+    let coloured = pca.colour(features)?;
+    upsample(&coloured.rgb, coloured.rows, coloured.cols, view.width, view.height, Filter::Bicubic)
 }
 
 impl Frame {
     fn new(
         view: &Picture,
         features: &PatchFeatures,
+        teacher: Option<Picture>,
         attention: &AttentionMaps,
         pca: &Pca,
     ) -> Result<Self, AnalysisError> {
-        let coloured = pca.colour(features)?;
-        let (rows, cols) = (coloured.rows, coloured.cols);
+        let (rows, cols) = (features.rows, features.cols);
         let smooth = Filter::Bicubic;
         Ok(Self {
-            pca: upsample(&coloured.rgb, rows, cols, view.width, view.height, smooth)?,
+            pca: in_colours(view, features, pca)?,
+            teacher,
             overlay: overlay(
                 view,
                 &stretch(&attention.mean, 99.0),
@@ -143,19 +195,22 @@ pub enum Kind {
     View,
     /// Principal components as colours.
     Pca,
+    /// The same of a frozen teacher, where one is distilled.
+    Teacher,
     /// Attention of the CLS token.
     Attention,
 }
 
 impl Kind {
     /// All kinds, in the order of the sheet.
-    pub const ALL: [Self; 3] = [Self::View, Self::Pca, Self::Attention];
+    pub const ALL: [Self; 4] = [Self::View, Self::Pca, Self::Teacher, Self::Attention];
 
-    /// As in the names of a run's pictures: `view`, `pca` or `attention`.
+    /// As in the names of a run's pictures: `view`, `pca`, `teacher` or `attention`.
     pub fn name(self) -> &'static str {
         match self {
             Self::View => "view",
             Self::Pca => "pca",
+            Self::Teacher => "teacher",
             Self::Attention => "attention",
         }
     }
@@ -166,14 +221,20 @@ pub(super) const BACKDROP: [u8; 3] = [24, 24, 27];
 
 impl Look {
     fn pictures(&self, kind: Kind) -> impl Iterator<Item = &Picture> {
-        self.frames.iter().map(move |frame| match kind {
-            Kind::View => &frame.view,
-            Kind::Pca => &frame.pca,
-            Kind::Attention => &frame.overlay,
+        self.frames.iter().filter_map(move |frame| match kind {
+            Kind::View => Some(&frame.view),
+            Kind::Pca => Some(&frame.pca),
+            Kind::Teacher => frame.teacher.as_ref(),
+            Kind::Attention => Some(&frame.overlay),
         })
     }
 
-    /// All watched pictures in one: a column each, picture above PCA above attention.
+    /// The kinds that there are: a teacher's only in a distillation.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(|kind| self.pictures(*kind).next().is_some())
+    }
+
+    /// All watched pictures in one: a column each, picture above PCA (and the teacher's) above attention.
     ///
     /// # Errors
     /// When there is nothing to show.

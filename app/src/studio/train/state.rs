@@ -260,11 +260,17 @@ impl RunView {
                     self.pictures.insert(iteration);
                 }
             }
-            Event::Evaluation { iteration, accuracy, raw_pixels } => {
+            Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
                 let mut line = Line { iteration, values: BTreeMap::new() };
                 knn_values("knn", &accuracy, &mut line);
                 if let Some(raw) = &raw_pixels {
                     knn_values("knn_raw_pixels", raw, &mut line);
+                }
+                if let Some(agreement) = agreement {
+                    let mut put = |name: &str, value| line.values.insert(name.to_owned(), Some(value));
+                    put("agreement_cls", agreement.cls_cosine);
+                    put("agreement_patches", agreement.patch_cosine);
+                    put("agreement_neighbours", agreement.neighbours);
                 }
                 self.take_line(&line);
             }
@@ -330,8 +336,7 @@ impl RunView {
         let has_steps = changes.lines.iter().any(|line| line.values.contains_key("loss"));
         changes.lines.iter().for_each(|line| self.take_line(line));
         if let Some(recipe) = self.recipe.as_ref().filter(|_| has_steps) {
-            let settled = self.done > recipe.optim.warmup.max(20);
-            self.health = Some(judge(&self.values, recipe, settled));
+            self.health = Some(judge(&self.values, recipe, self.done.saturating_sub(1)));
             let used = self.values.get("memory_used").copied().filter(|bytes| bytes.is_finite());
             self.memory = used.map(|bytes| InUse { used: bytes as u64, reserved: bytes as u64, what: "its" });
         }

@@ -55,7 +55,12 @@ fn events_become_histories_by_steps_done() {
     }
     assert_eq!(loss(&run), (vec![1.0, 2.0, 3.0], vec![5.0, 4.0, 3.0]));
     assert_eq!((run.done, run.pace.waited), (3, 0.25));
-    run.take_event(Event::Evaluation { iteration: 3, accuracy: knn(300), raw_pixels: Some(knn(100)) });
+    run.take_event(Event::Evaluation {
+        iteration: 3,
+        accuracy: knn(300),
+        raw_pixels: Some(knn(100)),
+        agreement: None,
+    });
     assert_eq!(run.knn(), Some((3, Accuracy { correct: 300, total: 600 })));
     assert_eq!(run.history("knn_raw_pixels_top1").unwrap().last(), Some(100.0 / 600.0));
     // An evaluation is no step: the figures of the last step stay.

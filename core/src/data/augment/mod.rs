@@ -47,6 +47,8 @@ impl BlurProbability {
     pub const OFFICIAL: Self = Self { global1: 0.0, global2: 0.9, local: 0.5 };
     /// What the official code says, and the papers describe.
     pub const INTENDED: Self = Self { global1: 1.0, global2: 0.1, local: 0.5 };
+    /// Never.
+    pub const NONE: Self = Self { global1: 0.0, global2: 0.0, local: 0.0 };
 }
 
 /// How the crops of a picture are drawn. The default is DINOv2's recipe for patches of 14.
@@ -84,6 +86,8 @@ pub struct CropRecipe {
     pub blur_sigma: (f64, f64),
     /// Probability that the second global crop is solarized.
     pub solarize: f64,
+    /// Whether a picture gets the same crops every time.
+    pub fixed: bool,
 }
 
 impl Default for CropRecipe {
@@ -105,6 +109,7 @@ impl Default for CropRecipe {
             blur: BlurProbability::OFFICIAL,
             blur_sigma: (0.1, 2.0),
             solarize: 0.2,
+            fixed: false,
         }
     }
 }

@@ -142,12 +142,49 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
         let allowed = format!("it must not be above train.iterations = {}", r.train.iterations);
         return Err(range("optim.warmup", &r.optim.warmup.to_string(), &allowed));
     }
+    check_start(r)?;
+    check_distillation(r)?;
     if r.loss.dino == 0.0 && r.loss.ibot == 0.0 {
         return Err(range(
             "loss.dino",
             "0",
             "loss.dino and loss.ibot must not both be 0: nothing would be learned",
         ));
+    }
+    Ok(())
+}
+
+/// What must hold for weights to start from.
+fn check_start(r: &Recipe) -> Result<(), RecipeError> {
+    if r.start.heads && r.start.weights.is_empty() {
+        return Err(range("start.heads", "true", "start.weights must name the run that they come from"));
+    }
+    if r.start.hold_backbone > r.train.iterations {
+        let allowed = format!("it must not be above train.iterations = {}", r.train.iterations);
+        return Err(range("start.hold_backbone", &r.start.hold_backbone.to_string(), &allowed));
+    }
+    Ok(())
+}
+
+/// What must hold for a frozen teacher.
+fn check_distillation(r: &Recipe) -> Result<(), RecipeError> {
+    let d = &r.distill;
+    if d.is_on() && d.teacher.is_empty() {
+        let method = format!("{:?}", d.method).to_lowercase();
+        return Err(range("distill.method", &method, "distill.teacher must name the weights to learn from"));
+    }
+    if d.fixed_views && !d.of_features() {
+        let allowed = "only distill.method = similarity or regression can keep what the teacher says";
+        return Err(range("distill.fixed_views", "true", allowed));
+    }
+    if d.mixup && !d.of_features() {
+        let allowed = "only distill.method = similarity or regression blends pictures";
+        return Err(range("distill.mixup", "true", allowed));
+    }
+    if d.fixed_views && d.mixup {
+        let allowed =
+            "distill.fixed_views and distill.mixup exclude each other: blended views are never the same";
+        return Err(range("distill.mixup", "true", allowed));
     }
     Ok(())
 }
@@ -166,7 +203,9 @@ fn unknown(key: &str) -> RecipeError {
         .filter(|k| !section.is_empty() && k.starts_with(&format!("{section}.")))
         .collect();
     let hint = match (same_name.as_slice(), siblings.as_slice()) {
-        ([], []) => "sections are model, crops, mask, head, loss, optim, train, data".to_owned(),
+        ([], []) => {
+            "sections are model, crops, mask, head, loss, optim, start, distill, train, data".to_owned()
+        }
         ([], siblings) => format!("fields of {section} are {}", siblings.join(", ")),
         (same, _) => format!("did you mean {}?", same.join(" or ")),
     };

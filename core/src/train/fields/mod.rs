@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use toml::{Table, Value};
 
-use super::recipe::{Blur, Numbers, Recipe, RecipeError};
+use super::recipe::{Blur, Distillation, Numbers, Recipe, RecipeError};
 use crate::model::FfnKind;
 use crate::ssl::Centering;
 use words::words;
@@ -64,7 +64,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Value::Array(_) => Kind::Pair,
         Value::Boolean(_) => Kind::Switch,
         _ if !choices(field.key).is_empty() => Kind::Choice(choices(field.key)),
-        _ if field.key.ends_with(".path") => Kind::Path,
+        _ if ["data.path", "start.weights", "distill.teacher"].contains(&field.key) => Kind::Path,
         _ => Kind::Text,
     };
     Recipe::preset("nano").and_then(|nano| values(&nano)).unwrap_or_default().iter().map(kind).collect()
@@ -81,6 +81,7 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "model.ffn" => words::<FfnKind>(),
         "crops.blur" => words::<Blur>(),
         "loss.centering" => words::<Centering>(),
+        "distill.method" => words::<Distillation>(),
         "train.precision" => words::<Numbers>(),
         _ => &[],
     }

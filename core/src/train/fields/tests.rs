@@ -111,7 +111,7 @@ fn every_field_of_every_preset_is_read_and_set_by_its_kind() {
 #[test]
 fn kinds_and_words_are_those_of_the_struct() {
     assert_eq!(choices("model.ffn"), ["mlp", "swiglu"]);
-    assert_eq!(choices("crops.blur"), ["official", "intended"]);
+    assert_eq!(choices("crops.blur"), ["official", "intended", "none"]);
     assert_eq!(choices("loss.centering"), ["softmax", "sinkhorn-knopp"]);
     assert_eq!(choices("train.precision"), ["f32", "f16", "bf16"]);
     assert!(choices("train.batch").is_empty());

@@ -1,0 +1,106 @@
+//! `dinoscope distill`: a small model learns what a large one has learned.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use dinoscope_core::train::recipe::Distillation;
+use dinoscope_core::train::run::RunFolder;
+use dinoscope_core::train::{Recipe, distill_recipe, presets};
+
+use super::{Mistake, load, train};
+
+/// Teach a small model what a large one has learned.
+///
+/// A run of ours is distilled through its heads, as in the paper; a released model, whose heads nobody published, through
+/// its features. The result is the moving average of the student, in the run's checkpoints as `teacher`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The teacher: a run, a checkpoint, a weights file, a Hugging Face folder, a pulled model, or `starter`.
+    #[arg(long, value_name = "WEIGHTS", required_unless_present = "resume")]
+    teacher: Option<PathBuf>,
+    /// The student: a preset (nano, tiny, small, vits14, …) or a recipe file. Of another width, depth or patch as you
+    /// like; what heads say needs the same patch.
+    #[arg(long, default_value = "nano")]
+    student: PathBuf,
+    /// heads, similarity or regression [default: heads where the teacher has some, else similarity].
+    #[arg(long)]
+    method: Option<Method>,
+    /// A folder of pictures (nested), an IDX images file, or `scenes` for the built-in pictures.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Take the names of subfolders as labels, to measure k-NN accuracy and agreement during training.
+    #[arg(long)]
+    labels: bool,
+    /// Change a field of the recipe: --set train.batch=32
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Where the run is kept [default: runs/PRESET-NNN].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Go on from the newest checkpoint in --out.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// One JSON object per line instead of a progress bar.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is learned of the teacher.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Method {
+    /// What its heads say of pictures and patches.
+    Heads,
+    /// How similar it finds pictures, and patches within one.
+    Similarity,
+    /// Its features themselves.
+    Regression,
+}
+
+impl From<Method> for Distillation {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Heads => Self::Heads,
+            Method::Similarity => Self::Similarity,
+            Method::Regression => Self::Regression,
+        }
+    }
+}
+
+/// Resolves the recipe, opens teacher and pictures, trains.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let recipe = recipe(&arguments)?;
+    let out =
+        arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));
+    train::carry_out(recipe, &out, arguments.resume, &arguments.device, arguments.json)
+}
+
+fn recipe(arguments: &Arguments) -> Result<Recipe> {
+    let data = train::of_data(arguments.data.as_deref(), arguments.labels)?;
+    let own = match (&arguments.teacher, &arguments.out) {
+        (Some(teacher), _) => {
+            let student = student(arguments)?.with_overrides(&data)?;
+            let teacher = load::lasting_name(teacher)?;
+            distill_recipe::recipe(&student, &teacher, arguments.method.map(Distillation::from))?
+        }
+        (None, Some(out)) => RunFolder::open(out)?.recipe()?.with_overrides(&data)?,
+        (None, None) => return Err(Mistake("--teacher names the weights to learn from".to_owned()).into()),
+    };
+    Ok(own.with_overrides(&arguments.overrides)?)
+}
+
+/// The student's recipe, before anything is distilled.
+fn student(arguments: &Arguments) -> Result<Recipe> {
+    let named = &arguments.student;
+    if let Some(preset) = named.to_str().filter(|name| presets::NAMES.contains(name)) {
+        return Ok(Recipe::preset(preset)?);
+    }
+    if !named.exists() && named.extension().is_none() {
+        return Ok(Recipe::preset(&named.to_string_lossy())?);
+    }
+    let text = std::fs::read_to_string(named)
+        .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
+    Recipe::from_toml(&text, &[]).with_context(|| named.display().to_string())
+}

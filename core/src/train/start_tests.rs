@@ -1,0 +1,246 @@
+//! Runs that begin from something: a frozen teacher, a run that is adapted, a backbone whose heads learn first.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use super::recipe::{Distillation, Recipe};
+use super::run::RunFolder;
+use super::watch::Kind;
+use super::{adapt, distill_recipe, film, sources};
+use crate::device::{block_on, cpu};
+use crate::engine::{self, EngineError, Event, Job};
+use crate::explore::{ModelSource, checkpoint};
+use crate::weights::StateDict;
+
+const TINY: [&str; 19] = [
+    "model.depth=2",
+    "model.dim=48",
+    "crops.global_size=32",
+    "crops.local_size=16",
+    "crops.locals=2",
+    "head.prototypes=64",
+    "head.hidden=32",
+    "head.bottleneck=16",
+    "data.scenes=24",
+    "data.scene_size=32",
+    "optim.warmup=1",
+    "optim.freeze_last_layer=0",
+    "train.iterations=6",
+    "train.batch=4",
+    "train.workers=1",
+    "train.report_every=1",
+    "train.picture_every=0",
+    "train.evaluate_every=0",
+    "train.checkpoint_every=3",
+];
+
+fn pairs(of: &[&str]) -> Vec<String> {
+    of.iter().map(|pair| (*pair).to_owned()).collect()
+}
+
+fn recipe(more: &[&str]) -> Recipe {
+    let all: Vec<&str> = TINY.iter().chain(more).copied().collect();
+    Recipe::preset("nano").unwrap().with_overrides(&pairs(&all)).unwrap()
+}
+
+fn run_in(folder: Option<RunFolder>, recipe: &Recipe, resume: bool) -> Result<Vec<Event>, EngineError> {
+    let sources = sources::open(recipe).unwrap();
+    let watch = sources.to_watch(recipe).into_iter().take(2).collect();
+    let job = Job { recipe: recipe.clone(), device: cpu(None), sources, watch, folder, resume };
+    let handle = engine::start(job);
+    std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
+}
+
+fn run(dir: &Path, recipe: &Recipe) -> Result<Vec<Event>, EngineError> {
+    run_in(Some(RunFolder::create(dir, recipe).unwrap()), recipe, false)
+}
+
+fn losses(events: &[Event]) -> Vec<(u64, f64)> {
+    let loss = |event: &Event| match event {
+        Event::Step(step) => Some((step.iteration, step.values["loss"])),
+        _ => None,
+    };
+    events.iter().filter_map(loss).collect()
+}
+
+fn weights(dir: &Path, step: u64, who: &str) -> StateDict {
+    let file = dir.join(format!("checkpoints/{step:06}/{who}.safetensors"));
+    checkpoint(&ModelSource::Path(file)).unwrap().backbone
+}
+
+fn distilled(student: &Recipe, teacher: &Path, method: Distillation, more: &[&str]) -> Recipe {
+    let recipe = distill_recipe::recipe(student, teacher.to_str().unwrap(), Some(method)).unwrap();
+    recipe.with_overrides(&pairs(more)).unwrap()
+}
+
+#[test]
+fn what_heads_say_is_distilled_into_another_width() {
+    let dir = tempfile::tempdir().unwrap();
+    let [teacher, student] = ["teacher", "student"].map(|name| dir.path().join(name));
+    run(&teacher, &recipe(&["head.separate_ibot=true", "head.ibot_prototypes=96"])).unwrap();
+    let narrow = recipe(&["model.dim=24", "model.heads=2", "model.depth=3"]);
+    let chosen = distill_recipe::recipe(&narrow, teacher.to_str().unwrap(), None).unwrap();
+    assert_eq!(chosen.distill.method, Distillation::Heads);
+    assert_eq!((chosen.head.ibot_prototypes, chosen.head.separate_ibot), (96, true));
+
+    let chosen = chosen.with_overrides(&pairs(&["train.evaluate_every=6", "train.picture_every=6"])).unwrap();
+    let events = run(&student, &chosen).unwrap();
+    assert_eq!(losses(&events).len(), 6);
+    let agreements: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evaluation { agreement, .. } => Some(agreement.unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(agreements.len(), 2);
+    assert!(agreements.iter().all(|a| (0.0..=1.0).contains(&a.neighbours) && a.cls_cosine.abs() <= 1.0));
+    // The frozen teacher is shown beside the student.
+    let folder = RunFolder::open(&student).unwrap();
+    assert!(film::file(&folder, 6, Kind::Teacher).is_file());
+    // What is kept is the student's average, in the student's width.
+    assert_eq!(weights(&student, 6, "teacher")["cls_token"].shape, [1, 1, 24]);
+    assert_ne!(weights(&student, 6, "teacher"), weights(&student, 6, "student"));
+}
+
+#[test]
+fn features_are_distilled_and_a_run_goes_on_with_its_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let teacher = dir.path().join("teacher");
+    run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
+    for method in [Distillation::Similarity, Distillation::Regression] {
+        // Another width, depth and patch: grids of 4 and 2 patches.
+        let student = recipe(&["model.dim=24", "model.heads=2", "model.depth=1", "model.patch=16"]);
+        let chosen = distilled(&student, &teacher, method, &["distill.queue=10"]);
+        let straight = dir.path().join(format!("straight {method:?}"));
+        let all = losses(&run(&straight, &chosen).unwrap());
+        assert_eq!(all.len(), 6);
+
+        let halves = dir.path().join(format!("halves {method:?}"));
+        std::fs::create_dir_all(halves.join("checkpoints")).unwrap();
+        std::fs::copy(straight.join("recipe.toml"), halves.join("recipe.toml")).unwrap();
+        std::fs::rename(straight.join("checkpoints/000003"), halves.join("checkpoints/000003")).unwrap();
+        let rest = run_in(Some(RunFolder::reopen(&halves, &chosen).unwrap()), &chosen, true).unwrap();
+        assert_eq!(losses(&rest), all[3..]);
+    }
+}
+
+#[test]
+fn what_a_teacher_said_of_fixed_views_is_kept_and_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let teacher = dir.path().join("teacher");
+    run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
+    let fixed = ["distill.mixup=false", "distill.fixed_views=true", "data.scenes=6", "train.iterations=5"];
+    let chosen = distilled(&recipe(&[]), &teacher, Distillation::Regression, &fixed);
+    let asked = losses(&run_in(None, &chosen, false).unwrap());
+    let kept = dir.path().join("kept");
+    assert_eq!(losses(&run(&kept, &chosen).unwrap()), asked);
+    // Six pictures, two views, a class token and two blocks of 16 patches, 48 wide.
+    let record = 8 + 2 * (48 + 16 * 2 * 48) * 4;
+    let file = kept.join("teacher.features");
+    assert_eq!(file.metadata().unwrap().len(), 32 + 6 * record);
+
+    // A file that was cut short, or is another's, is made good.
+    for damage in
+        [&mut |bytes: &mut Vec<u8>| bytes.truncate(32 + 2 * record as usize + 100), &mut |b: &mut Vec<u8>| {
+            b[0] ^= 1
+        }] as [&mut dyn FnMut(&mut Vec<u8>); 2]
+    {
+        let mut bytes = std::fs::read(&file).unwrap();
+        damage(&mut bytes);
+        let again = dir.path().join(format!("again {}", bytes.len()));
+        std::fs::create_dir_all(&again).unwrap();
+        let folder = RunFolder::create(&again.join("run"), &chosen).unwrap();
+        std::fs::write(again.join("run/teacher.features"), bytes).unwrap();
+        assert_eq!(losses(&run_in(Some(folder), &chosen, false).unwrap()), asked);
+        assert_eq!(again.join("run/teacher.features").metadata().unwrap().len(), 32 + 6 * record);
+    }
+}
+
+#[test]
+fn a_teacher_that_does_not_fit_is_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let teacher = dir.path().join("teacher");
+    run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
+    let heads = distilled(&recipe(&[]), &teacher, Distillation::Heads, &[]);
+    let refused = |recipe: &Recipe, more: &[&str]| {
+        run_in(None, &recipe.with_overrides(&pairs(more)).unwrap(), false).unwrap_err().to_string()
+    };
+    assert!(refused(&heads, &["head.prototypes=32"]).contains("head.prototypes=64"));
+    assert!(refused(&heads, &["model.patch=16"]).contains("set model.patch"));
+    assert!(refused(&heads, &["distill.teacher=starter"]).contains("no heads"));
+    assert!(
+        refused(&heads, &["distill.teacher=not/there"]).contains("distill.teacher: not/there does not exist")
+    );
+    let nothing = recipe(&[]).with_overrides(&pairs(&["distill.method=heads"])).unwrap_err().to_string();
+    assert!(nothing.contains("distill.teacher must name"), "{nothing}");
+    let both = heads.with_overrides(&pairs(&["distill.fixed_views=true"])).unwrap_err().to_string();
+    assert!(both.contains("similarity or regression"), "{both}");
+}
+
+#[test]
+fn a_run_is_adapted_to_larger_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let [small, large] = ["small", "large"].map(|name| dir.path().join(name));
+    let before = recipe(&[]);
+    run(&small, &before).unwrap();
+    let adapted = adapt::recipe(&before, &small, 61, Some(3)).unwrap();
+    assert_eq!((adapted.crops.global_size, adapted.backbone().grid), (64, 8));
+    // Nothing moves at a learning rate of 0: what is saved is what was taken over.
+    let still = adapted.with_overrides(&pairs(&["optim.base_lr=0", "optim.min_lr=0"])).unwrap();
+    run(&large, &still).unwrap();
+    let (of_small, of_large) = (weights(&small, 6, "student"), weights(&large, 3, "student"));
+    for (key, tensor) in &of_small {
+        match key.as_str() {
+            "pos_embed" => assert_eq!(of_large[key].shape, [1, 1 + 64, 48]),
+            _ => assert_eq!(of_large[key].data, tensor.data, "{key}"),
+        }
+    }
+    // The class token's position is kept, the others are resampled: their mean hardly changes.
+    let (a, b) = (&of_small["pos_embed"].data, &of_large["pos_embed"].data);
+    assert_eq!(a[..48], b[..48]);
+    let mean =
+        |of: &[f32]| of[48..].chunks_exact(48).map(|row| row[0]).sum::<f32>() / (of.len() / 48 - 1) as f32;
+    assert!((mean(a) - mean(b)).abs() < 5e-3, "{} {}", mean(a), mean(b));
+    // Heads and teacher come along too.
+    let heads = |dir: &Path, step: u64| {
+        let file = dir.join(format!("checkpoints/{step:06}/teacher.safetensors"));
+        checkpoint(&ModelSource::Path(file)).unwrap().heads
+    };
+    assert_eq!(heads(&small, 6), heads(&large, 3));
+}
+
+#[test]
+fn heads_learn_first_while_the_backbone_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+    run(&first, &recipe(&["train.iterations=3"])).unwrap();
+    let start = format!("start.weights={}", first.display());
+    let held = recipe(&[&start, "start.hold_backbone=3", "train.seed=5"]);
+    let events = run(&second, &held).unwrap();
+    let said = |at: u64| {
+        let step = |event: &Event| match event {
+            Event::Step(step) if step.iteration == at => Some(step.health.sentences.join(" ")),
+            _ => None,
+        };
+        events.iter().find_map(step).unwrap()
+    };
+    assert!(said(2).contains("until step 3") && !said(3).contains("until step 3"));
+    // A run's backbone is its teacher.
+    let begun = weights(&first, 3, "teacher");
+    assert_eq!(weights(&second, 3, "student"), begun);
+    assert_ne!(weights(&second, 6, "student"), begun);
+    let heads = |step: u64| {
+        let file = second.join(format!("checkpoints/{step:06}/student.safetensors"));
+        checkpoint(&ModelSource::Path(file)).unwrap().heads
+    };
+    assert_ne!(heads(3), heads(6));
+    assert_ne!(
+        heads(3)["dino_head"],
+        checkpoint(&ModelSource::Path(first.clone())).unwrap().heads["dino_head"]
+    );
+
+    let other = recipe(&[&start, "model.dim=24", "model.heads=2"]);
+    let message = run_in(None, &other, false).unwrap_err().to_string();
+    assert!(message.contains("48 wide") && message.contains("model.dim=48"), "{message}");
+}

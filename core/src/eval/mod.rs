@@ -2,6 +2,7 @@
 //!
 //! [`suite`] is the door; an [`outcome`] is what comes out of it.
 
+pub mod agreement;
 pub mod confusion;
 pub mod gather;
 pub mod knn;

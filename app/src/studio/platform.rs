@@ -40,6 +40,10 @@ pub enum Purpose {
     FollowRun,
     /// A folder to train on.
     TrainingData,
+    /// Weights that a run begins with: a file.
+    BeginFile,
+    /// Weights that a run begins with: a run.
+    BeginRun,
     /// A recipe to read.
     OpenRecipe,
     /// Where a recipe goes.
@@ -67,7 +71,7 @@ impl Purpose {
     pub fn kinds(self) -> Vec<&'static str> {
         match self {
             Self::OpenPictures => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
-            Self::OpenWeights => vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"],
+            Self::OpenWeights | Self::BeginFile => vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"],
             Self::OpenRecipe => vec!["toml"],
             Self::OpenRun | Self::FollowRun => vec!["zip"],
             _ => Vec::new(),
@@ -145,6 +149,10 @@ fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
         }
         Purpose::OpenFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
         Purpose::TrainingData => one(dialog.set_title("A folder of pictures to train on").pick_folder()),
+        Purpose::BeginRun => one(dialog.set_title("A run to begin with").pick_folder()),
+        Purpose::BeginFile => {
+            one(dialog.set_title("Weights to begin with").add_filter("Weights", &purpose.kinds()).pick_file())
+        }
         Purpose::OpenRun | Purpose::FollowRun => one(dialog.set_title("Open a run").pick_folder()),
         Purpose::OpenWeights => {
             one(dialog.set_title("Open weights").add_filter("Weights", &purpose.kinds()).pick_file())

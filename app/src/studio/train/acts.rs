@@ -201,6 +201,10 @@ impl Train {
             self.draft.set("data.path", folder.to_string_lossy());
             self.lookup.again();
         }
+        if let Some(path) = one(Purpose::BeginFile).or_else(|| one(Purpose::BeginRun)) {
+            self.recipe.begin.named = path.to_string_lossy().into_owned();
+            self.recipe.begin.apply(&self.draft, &self.wake);
+        }
         if let Some(path) = one(Purpose::FollowRun) {
             match files::is_dir(&path) {
                 true => self.follow(&path, true),

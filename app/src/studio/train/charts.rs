@@ -49,6 +49,8 @@ pub struct Chart {
     pub note: &'static str,
     /// What else is drawn.
     pub extra: Extra,
+    /// Whether only a distillation has these figures.
+    pub distilled: bool,
 }
 
 /// What a chart has beside curves of the metrics.
@@ -69,7 +71,7 @@ const fn c(metric: &'static str, label: &'static str) -> Curve {
 }
 
 const fn chart(title: &'static str, curves: &'static [Curve], note: &'static str) -> Chart {
-    Chart { title, curves, factor: 1.0, unit: "", note, extra: Extra::Nothing }
+    Chart { title, curves, factor: 1.0, unit: "", note, extra: Extra::Nothing, distilled: false }
 }
 
 const LOSS: &[Chart] = &[
@@ -84,18 +86,49 @@ const LOSS: &[Chart] = &[
         ],
         "Crops against the teacher's view; masked patches against what the teacher sees; spreading.",
     ),
+    Chart {
+        distilled: true,
+        ..chart(
+            "Terms of the distillation",
+            &[c("distill_cls_loss", "Class token"), c("distill_patch_loss", "Patches")],
+            "What the student misses of the frozen teacher's features.",
+        )
+    },
+    Chart {
+        distilled: true,
+        ..chart(
+            "Student beside teacher",
+            &[c("cls_cosine", "Class token"), c("patch_cosine", "Patches")],
+            "Cosine between the student's projected features and the teacher's, on the batch. 1 is the same.",
+        )
+    },
 ];
 
-const ACCURACY: &[Chart] = &[Chart {
-    factor: 100.0,
-    unit: "%",
-    extra: Extra::Accuracy,
-    ..chart(
-        "k-NN accuracy",
-        &[c("knn_top1", "Teacher")],
-        "Share of held-out pictures whose 20 nearest neighbours say the right class, with its 95 % interval.",
-    )
-}];
+const ACCURACY: &[Chart] = &[
+    Chart {
+        factor: 100.0,
+        unit: "%",
+        extra: Extra::Accuracy,
+        ..chart(
+            "k-NN accuracy",
+            &[c("knn_top1", "Teacher")],
+            "Share of held-out pictures whose 20 nearest neighbours say the right class, with its 95 % interval.",
+        )
+    },
+    Chart {
+        distilled: true,
+        ..chart(
+            "Agreement with the frozen teacher",
+            &[
+                c("agreement_cls", "Class token"),
+                c("agreement_patches", "Patches"),
+                c("agreement_neighbours", "Neighbours"),
+            ],
+            "On held-out pictures: cosine of features after a linear map between the two, and the share of the \
+             teacher's ten nearest pictures that are the student's too.",
+        )
+    },
+];
 
 const HEALTH: &[Chart] = &[
     Chart {

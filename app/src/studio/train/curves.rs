@@ -59,6 +59,17 @@ pub struct Shown<'a> {
     pub beside: Vec<&'a Path>,
 }
 
+/// The charts of a group of which there are figures; all of them while there are none at all. A run has either the
+/// terms of pre-training or those of a distillation.
+fn charts(group: Group, shown: &Shown<'_>) -> Vec<&'static Chart> {
+    let reported = |chart: &&Chart| {
+        chart.extra == Extra::Schedule
+            || shown.runs.iter().any(|run| chart.curves.iter().any(|c| run.history(c.metric).is_some()))
+    };
+    let some: Vec<&Chart> = group.charts().iter().filter(reported).collect();
+    if some.is_empty() { group.charts().iter().filter(|chart| !chart.distilled).collect() } else { some }
+}
+
 impl Curves {
     /// Draws the pane.
     pub fn ui(&mut self, ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
@@ -68,14 +79,14 @@ impl Curves {
             (self.steps, self.chart) = (None, 0);
             self.values.clear();
         }
-        let charts = self.group.charts();
+        let charts = charts(self.group, shown);
         self.values.resize(charts.len(), None);
         let columns = ((ui.available_width() / NARROWEST).floor() as usize).clamp(1, 2).min(charts.len());
         let rows = charts.len().div_ceil(columns);
         // All of them, if there is room for them below the tools.
         let each = (ui.available_height() - theme::ROW - space::S) / rows as f32;
         let all = each >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S;
-        self.tools(ui, shown, all, acts);
+        self.tools(ui, shown, &charts, all, acts);
         if shown.runs.is_empty() {
             ui.add_space(ui.available_height() * 0.1);
             widgets::empty_state(ui, icons::CURVES, "No curves yet", "They grow while a run goes on.");
@@ -92,14 +103,15 @@ impl Curves {
                     for number in (row * columns..(row + 1) * columns).take_while(|n| *n < charts.len()) {
                         ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::Min), |ui| {
                             ui.set_width(size.x);
-                            pointed = self.chart(ui, shown, number, size.y).or(pointed);
+                            pointed = self.chart(ui, shown, charts[number], number, size.y).or(pointed);
                         });
                     }
                 });
             }
         } else {
             let height = ui.available_height();
-            pointed = self.chart(ui, shown, self.chart.min(charts.len() - 1), height);
+            let number = self.chart.min(charts.len() - 1);
+            pointed = self.chart(ui, shown, charts[number], number, height);
         }
         if self.pointed != pointed {
             self.pointed = pointed;
@@ -108,7 +120,7 @@ impl Curves {
     }
 
     /// Which chart, where there is room for one only; how curves are drawn; which runs.
-    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, all: bool, acts: &mut Vec<Act>) {
+    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, charts: &[&Chart], all: bool, acts: &mut Vec<Act>) {
         ui.horizontal(|ui| {
             let inline = all && ui.available_width() >= 360.0;
             let buttons = if inline { 3 } else { 4 };
@@ -118,7 +130,7 @@ impl Curves {
                 if inline {
                     self.smoothing(ui);
                 } else if !all {
-                    self.choose(ui, width);
+                    self.choose(ui, charts, width);
                 }
             });
             if !inline {
@@ -150,8 +162,7 @@ impl Curves {
     }
 
     /// One of the charts of the group.
-    fn choose(&mut self, ui: &mut Ui, width: f32) {
-        let charts = self.group.charts();
+    fn choose(&mut self, ui: &mut Ui, charts: &[&Chart], width: f32) {
         let title = charts.get(self.chart).map_or("", |chart| chart.title);
         let name = format!("Chart: {title}");
         let arrow = |ui: &Ui, rect: egui::Rect, _: &_, _: bool| {
@@ -171,8 +182,14 @@ impl Curves {
     }
 
     /// One chart with its title and its values. The step that is pointed at in it.
-    fn chart(&mut self, ui: &mut Ui, shown: &Shown<'_>, number: usize, height: f32) -> Option<f64> {
-        let chart: &Chart = self.group.charts().get(number)?;
+    fn chart(
+        &mut self,
+        ui: &mut Ui,
+        shown: &Shown<'_>,
+        chart: &Chart,
+        number: usize,
+        height: f32,
+    ) -> Option<f64> {
         ui.spacing_mut().item_spacing.y = space::XS;
         let extent = traces::extent(chart, &shown.runs);
         let width = ui.available_width();

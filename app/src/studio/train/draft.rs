@@ -62,6 +62,12 @@ impl Draft {
         self.check();
     }
 
+    /// Takes over all of another one.
+    pub fn become_like(&mut self, other: Self) {
+        let version = self.version.max(other.version) + 1;
+        *self = Self { version, ..other };
+    }
+
     /// The preset that it started from.
     pub fn preset_name(&self) -> &str {
         &self.preset.preset
@@ -223,7 +229,9 @@ fn parse(field: &Field, text: &str) -> Result<Value, String> {
         }
         Some(Kind::Choice(words)) if words.contains(&text) => Ok(Value::String(text.to_owned())),
         Some(Kind::Choice(words)) => Err(format!("one of {} is needed", words.join(", "))),
-        Some(Kind::Path) if text.is_empty() => Err("a folder is needed, or `scenes`".to_owned()),
+        Some(Kind::Path) if text.is_empty() && field.key == "data.path" => {
+            Err("a folder is needed, or `scenes`".to_owned())
+        }
         Some(Kind::Path | Kind::Text) | None => Ok(Value::String(text.to_owned())),
     }
 }

@@ -9,13 +9,15 @@ use crate::studio::theme::{self, ROW, icons, space};
 use crate::studio::widgets;
 
 /// Sections of a recipe with what they are called.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("model", "Model"),
     ("crops", "Crops"),
     ("mask", "Masks"),
     ("head", "Heads"),
     ("loss", "Loss"),
     ("optim", "Optimiser"),
+    ("start", "Start"),
+    ("distill", "Distillation"),
     ("train", "Training"),
     ("data", "Data"),
 ];

@@ -4,6 +4,8 @@
 //! disk. The panels draw it and answer with [`acts`]. What takes time is [`work`] on other threads.
 
 mod acts;
+mod begin;
+mod begin_ui;
 mod charts;
 mod closing;
 mod controls;
@@ -230,6 +232,7 @@ impl Train {
         self.shelf.listen(&root, &self.wake);
         self.watched.export.listen(&mut house.toasts);
         self.lookup.listen();
+        self.recipe.begin.listen(&mut self.draft);
         let recipe = self.drafted();
         if let Some(recipe) = &recipe {
             self.lookup.look(recipe, &self.wake);

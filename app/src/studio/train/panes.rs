@@ -53,7 +53,9 @@ impl Train {
         let gallery = self.gallery.clone();
         let going = self.going();
         egui::Frame::new().show(ui, |ui| {
-            self.recipe.ui(ui, &mut self.draft, &mut self.lookup, gallery.as_deref(), going, &mut acts);
+            let (draft, lookup) = (&mut self.draft, &mut self.lookup);
+            let (gallery, runs) = (gallery.as_deref(), &self.shelf.runs);
+            self.recipe.ui(ui, draft, lookup, gallery, runs, going, &self.wake, &mut acts);
         });
         self.acts.extend(acts);
     }

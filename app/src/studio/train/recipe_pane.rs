@@ -5,11 +5,15 @@ use std::path::Path;
 use egui::Ui;
 
 use super::acts::Act;
+use super::begin::Begin;
+use super::begin_ui;
 use super::data_pick::{Lookup, short};
 use super::draft::Draft;
 use super::fields_ui;
+use super::follow::Listed;
 use super::given::Given;
 use super::preset_pick::{self, Offer};
+use super::work::Wake;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
@@ -18,6 +22,8 @@ use crate::studio::widgets;
 pub struct RecipePane {
     offers: Vec<Offer>,
     search: String,
+    /// What the run begins with.
+    pub begin: Begin,
     /// Crops and masks of the next batch.
     pub given: Given,
     /// The folder that was typed last, so that it is there again after a look at the scenes.
@@ -29,6 +35,7 @@ impl Default for RecipePane {
         Self {
             offers: preset_pick::offers(),
             search: String::new(),
+            begin: Begin::default(),
             given: Given::default(),
             folder: String::new(),
         }
@@ -43,22 +50,29 @@ enum Kind {
 
 impl RecipePane {
     /// Draws everything above the foot.
+    #[allow(clippy::too_many_arguments)]
     pub fn ui(
         &mut self,
         ui: &mut Ui,
         draft: &mut Draft,
         lookup: &mut Lookup,
         gallery: Option<&Path>,
+        runs: &[Listed],
         going: bool,
+        wake: &Wake,
         acts: &mut Vec<Act>,
     ) {
         egui::ScrollArea::vertical().id_salt("recipe").auto_shrink(false).show(ui, |ui| {
             // Room for the bar at the edge.
             ui.set_width(ui.available_width() - space::S);
             widgets::section(ui, "Pictures", true, |ui| self.pictures(ui, draft, lookup, gallery, acts));
+            widgets::section(ui, "Begin with", true, |ui| {
+                begin_ui::ui(ui, &mut self.begin, draft, runs, wake, acts);
+            });
             widgets::section(ui, "Preset", true, |ui| {
                 if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
                     draft.choose_preset(name);
+                    self.begin.preset_chosen(draft, wake);
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));

@@ -41,8 +41,14 @@ const SHOWS: [(Show, &str); 5] = [
 ];
 
 impl Show {
-    fn whats(self) -> &'static [What] {
+    /// `taught`: a frozen teacher's pictures are there beside the student's.
+    fn whats(self, taught: bool) -> &'static [What] {
+        const BESIDE: [What; 2] = [What::Kind(Kind::Pca), What::Kind(Kind::Teacher)];
         match self {
+            Self::All if taught => {
+                &[What::Kind(Kind::View), BESIDE[0], BESIDE[1], What::Kind(Kind::Attention)]
+            }
+            Self::Pca if taught => &BESIDE,
             Self::All => &[What::Kind(Kind::View), What::Kind(Kind::Pca), What::Kind(Kind::Attention)],
             Self::View => &[What::Kind(Kind::View)],
             Self::Pca => &[What::Kind(Kind::Pca)],
@@ -96,6 +102,11 @@ impl Seen<'_> {
         all
     }
 
+    /// Whether a frozen teacher is shown beside the student.
+    fn taught(&self) -> bool {
+        self.view.recipe.as_ref().is_some_and(|recipe| recipe.distill.is_on())
+    }
+
     fn sheet(&self, iteration: u64, what: What) -> (Key, Origin) {
         let key = Key { run: self.view.folder.clone(), iteration, what };
         let origin = match self.look.filter(|look| look.iteration == iteration) {
@@ -118,7 +129,7 @@ impl WatchedPane {
     /// Time goes on in the past that is being played; what comes next is developed.
     pub fn play(&mut self, seconds: f32, seen: &Seen<'_>) {
         let moments = seen.moments();
-        let whats = self.show.whats();
+        let whats = self.show.whats(seen.taught());
         let ahead: Vec<u64> = self.timeline.ahead(&moments).collect();
         for moment in ahead {
             for what in whats {
@@ -177,7 +188,7 @@ impl WatchedPane {
     }
 
     fn pictures(&mut self, ui: &mut Ui, seen: &Seen<'_>, moment: u64) {
-        let whats = self.show.whats();
+        let whats = self.show.whats(seen.taught());
         let mut trouble = None;
         for what in whats {
             let (key, origin) = seen.sheet(moment, *what);

@@ -1,0 +1,163 @@
+//! The part of the recipe pane that says what a run begins with.
+
+use dinoscope_core::train::recipe::Distillation;
+use egui::Ui;
+
+use super::acts::Act;
+use super::begin::{Begin, Way};
+use super::draft::Draft;
+use super::follow::Listed;
+use super::work::Wake;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets;
+
+/// Most runs that the list of what can be chosen shows.
+const LISTED: usize = 12;
+
+/// Draws it.
+pub fn ui(
+    ui: &mut Ui,
+    begin: &mut Begin,
+    draft: &mut Draft,
+    runs: &[Listed],
+    wake: &Wake,
+    acts: &mut Vec<Act>,
+) {
+    let mut way = begin.way;
+    let ways = [
+        (Way::Nothing, "Nothing"),
+        (Way::Weights, "Weights"),
+        (Way::Teacher, "A teacher"),
+        (Way::Run, "A run"),
+    ];
+    widgets::segmented(ui, "What the run begins with", &mut way, &ways);
+    if way != begin.way {
+        begin.choose(way, draft);
+        acts.push(Act::LookForRuns);
+    }
+    let (label, about) = match begin.way {
+        Way::Nothing => {
+            widgets::hint(ui, "Random weights: the model learns from your pictures alone.");
+            return;
+        }
+        Way::Weights => ("Weights", "A trained backbone goes on learning. Its heads are new."),
+        Way::Teacher => {
+            ("Teacher", "A small model learns what a large one has learned. The preset is the student.")
+        }
+        Way::Run => ("Run", "A finished run goes on with larger pictures, for sharper features."),
+    };
+    widgets::hint(ui, about);
+    let mut chosen = named(ui, label, begin, runs, acts);
+    match begin.way {
+        Way::Weights => steps_held(ui, draft),
+        Way::Teacher => chosen |= method(ui, begin),
+        Way::Run => chosen |= adaptation(ui, begin),
+        Way::Nothing => {}
+    }
+    if chosen {
+        begin.apply(draft, wake);
+    }
+    let t = theme::tokens(ui);
+    match (begin.busy(), begin.said()) {
+        (true, _) => {
+            widgets::hint(ui, "Opening …");
+        }
+        (false, Some(Ok(said))) => {
+            widgets::hint(ui, said);
+        }
+        (false, Some(Err(reason))) => {
+            ui.add(egui::Label::new(theme::small(reason).color(t.bad)).wrap());
+        }
+        (false, None) => {}
+    }
+}
+
+/// The name of what is begun with, and the ways to choose it; whether it was chosen.
+fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], acts: &mut Vec<Act>) -> bool {
+    let response = widgets::text_row(ui, label, &mut begin.named, "a file, a run, a pulled model");
+    let mut chosen = response.lost_focus();
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let button = widgets::button(ui, icons::MODEL, "Choose …");
+        egui::Popup::menu(&button).show(|ui| {
+            ui.set_min_width(240.0);
+            let mut entry = |ui: &mut Ui, text: &str, name: &str| {
+                if ui.button(text).clicked() {
+                    (begin.named, chosen) = (name.to_owned(), true);
+                    ui.close();
+                }
+            };
+            if begin_takes_files(label) {
+                entry(ui, "Starter weights", "starter");
+                for name in released() {
+                    entry(ui, &name, &name);
+                }
+            }
+            for run in runs.iter().take(LISTED) {
+                entry(ui, &run.name, &run.path.to_string_lossy());
+            }
+            ui.separator();
+            if begin_takes_files(label) && ui.button("A file of weights …").clicked() {
+                acts.push(Act::Ask(Purpose::BeginFile, String::new()));
+                ui.close();
+            }
+            if !cfg!(target_family = "wasm") && ui.button("A run from elsewhere …").clicked() {
+                acts.push(Act::Ask(Purpose::BeginRun, String::new()));
+                ui.close();
+            }
+        });
+    });
+    chosen
+}
+
+/// A run is adapted as a whole; weights alone will not do.
+fn begin_takes_files(label: &str) -> bool {
+    label != "Run"
+}
+
+/// Released models that are on this machine.
+#[cfg(not(target_family = "wasm"))]
+fn released() -> Vec<String> {
+    use dinoscope_core::weights::download;
+    let here =
+        |name: &&str| download::target(name, &download::default_cache()).is_ok_and(|path| path.is_file());
+    download::names().iter().map(|released| released.name).filter(here).map(str::to_owned).collect()
+}
+
+/// A page keeps no released models as files.
+#[cfg(target_family = "wasm")]
+fn released() -> Vec<String> {
+    Vec::new()
+}
+
+fn steps_held(ui: &mut Ui, draft: &mut Draft) {
+    let mut text = draft.text("start.hold_backbone");
+    if widgets::text_row(ui, "Heads alone for, steps", &mut text, "0").changed() {
+        draft.set("start.hold_backbone", text);
+    }
+}
+
+/// What is learned of a teacher; whether another way was chosen.
+fn method(ui: &mut Ui, begin: &mut Begin) -> bool {
+    let ways = [
+        (None, "What suits it"),
+        (Some(Distillation::Heads), "What its heads say"),
+        (Some(Distillation::Similarity), "Similarities"),
+        (Some(Distillation::Regression), "Its features"),
+    ]
+    .map(|(way, text)| (way, text.to_owned()));
+    widgets::choice_row(ui, "Learn", &mut begin.method, &ways).changed()
+}
+
+/// Size and length of an adaptation; whether one was changed.
+fn adaptation(ui: &mut Ui, begin: &mut Begin) -> bool {
+    let shown = |number: u64| if number == 0 { String::new() } else { number.to_string() };
+    let mut side = shown(begin.resolution as u64);
+    let sized = widgets::text_row(ui, "Side of the crops", &mut side, "twice the run's");
+    begin.resolution = side.trim().parse().unwrap_or(0);
+    let mut steps = shown(begin.steps.unwrap_or(0));
+    let timed = widgets::text_row(ui, "Steps", &mut steps, "an eighth of the run's");
+    begin.steps = steps.trim().parse().ok().filter(|steps| *steps > 0);
+    sized.lost_focus() || timed.lost_focus()
+}

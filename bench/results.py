@@ -1,0 +1,186 @@
+"""What distillation and adaptation are worth, over several seeds: the tables of docs/results.md.
+
+    cargo build --release -p dinoscope
+    python bench/results.py --data scenes --out /tmp/results
+    python bench/results.py --data ~/fashion-mnist --out /tmp/results
+
+For each seed a teacher is trained, a smaller student from scratch, the same student distilled from the teacher for as many
+steps, and the student that was trained from scratch is adapted to pictures of twice the size. All are judged with the
+command line's evaluations, beside the untrained model and raw pixels. Runs and judgements that are there already are not
+made again, so that an interrupted script goes on. Needs nothing but Python.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
+STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
+QUIET = ["train.evaluate_every=0", "train.picture_every=0", "train.checkpoint_every=1000000"]
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="dinoscope")
+    parser.add_argument("--data", required=True, help="`scenes`, or a folder with an IDX pair")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--teacher-steps", type=int, default=800)
+    parser.add_argument("--student-steps", type=int, default=240)
+    parser.add_argument("--adapt-steps", type=int, default=120)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--only", help="names of tables, for instance knn,linear,segment")
+    return parser.parse_args()
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.scenes = args.data == "scenes"
+        self.root = args.out / ("scenes" if self.scenes else Path(args.data).name)
+        self.commands = []
+        if self.scenes:
+            self.data = ["data.scenes=2400"]
+            self.size, self.large = 64, 128
+        else:
+            # 28 pixels across: patches of 4 keep a grid of eight by eight.
+            self.data = ["model.patch=4", "crops.global_size=32", "crops.local_size=16"]
+            self.size, self.large = 32, 64
+
+    def call(self, words, done):
+        line = ["dinoscope", *words]
+        self.commands.append(" ".join(line))
+        if done.exists():
+            return
+        print(" ".join(line), flush=True)
+        subprocess.run([self.args.program, *words], check=True, stdout=subprocess.DEVNULL)
+
+    def run(self, name, seed, words, sets):
+        out = self.root / f"{name}-{seed}"
+        report = out / "report.html"
+        if out.exists() and not report.exists():
+            words, sets = [words[0], "--resume"], []
+        pairs = [pair for s in sets for pair in ("--set", s)]
+        self.call([*words, *pairs, "--out", str(out), "--device", self.args.device], report)
+        return out
+
+    def train(self, seed):
+        a, common = self.args, [*QUIET, f"train.seed={seed}", *self.data]
+        data = ["--data", a.data]
+        wide = ["model.dim=192", "model.heads=6", f"train.iterations={a.teacher_steps}"]
+        short = [f"train.iterations={a.student_steps}"]
+        teacher = self.run("teacher", seed, ["train", "nano", *data], [*common, *wide])
+        scratch = self.run("scratch", seed, ["train", "nano", *data], [*common, *short])
+        # A recipe of its own, so that the teacher's heads are fitted to the student's sizes.
+        model = [s for s in self.data if s.startswith(("model.", "crops."))]
+        student = self.root / "student.toml"
+        text = 'preset = "nano"\n'
+        for pair in model:
+            key, value = pair.split("=")
+            section, field = key.split(".")
+            text += f"[{section}]\n{field} = {value}\n" if f"[{section}]" not in text else f"{field} = {value}\n"
+        student.write_text(text)
+        distilled = self.run(
+            "distilled",
+            seed,
+            ["distill", "--teacher", str(teacher), "--student", str(student), *data],
+            [*common, *short],
+        )
+        adapted = self.run(
+            "adapted",
+            seed,
+            ["train", "--adapt", str(scratch), "--resolution", str(self.large), "--iterations", str(a.adapt_steps)],
+            [],
+        )
+        return {"teacher": teacher, "student from scratch": scratch, "student distilled": distilled, "adapted": adapted}
+
+    def judge(self, word, run, size, alone):
+        out = run / "evaluations" / f"{word}-{size}"
+        words = ["eval", word, "--weights", str(run), "--size", str(size), "--out", str(out)]
+        words += ["--device", self.args.device, "--data", self.args.data]
+        if word != "segment" and not self.scenes:
+            words += ["--limit", "20000"]
+        if alone:
+            words.append("--alone")
+        self.call(words, out / f"{word}.json")
+        return json.loads((out / f"{word}.json").read_text())
+
+
+def quoted(outcome, word):
+    """The figure to quote of each subject: the first row of each, for k-NN the one with 20 neighbours."""
+    found = {}
+    for row in outcome["rows"]:
+        if word == "knn" and row["setting"] != "k 20":
+            continue
+        found.setdefault(row["subject"], row["figures"][0]["value"])
+    return found
+
+
+def mean(values):
+    middle = sum(values) / len(values)
+    if len(values) < 2:
+        return f"{100 * middle:.1f}"
+    spread = math.sqrt(sum((v - middle) ** 2 for v in values) / (len(values) - 1))
+    half = STUDENT[min(len(values) - 2, len(STUDENT) - 1)] * spread / math.sqrt(len(values))
+    return f"{100 * middle:.1f} ± {100 * half:.1f}"
+
+
+def table(title, rows):
+    print(f"\n{title}\n")
+    seeds = max(len(values) for values in rows.values())
+    print("| | " + " | ".join(f"seed {i}" for i in range(seeds)) + " | mean, 95 % |")
+    print("|---" * (seeds + 2) + "|")
+    for name, values in rows.items():
+        print(f"| {name} | " + " | ".join(f"{100 * v:.1f}" for v in values) + f" | {mean(values)} |")
+
+
+def difference(title, a, b):
+    print(f"\n{title}: {mean([x - y for x, y in zip(a, b)])} points (paired by seed)")
+
+
+def main():
+    args = parse()
+    bench = Bench(args)
+    bench.root.mkdir(parents=True, exist_ok=True)
+    if not bench.scenes:
+        args.data = str(Path(args.data).resolve())
+    runs = [bench.train(seed) for seed in range(args.seeds)]
+    only = args.only.split(",") if args.only else ["knn", "linear"] + (["segment"] if bench.scenes else [])
+    names = ["student from scratch", "student distilled", "teacher"]
+    for word in [w for w in only if w != "segment"]:
+        rows = {}
+        for seed in range(args.seeds):
+            for name in names:
+                outcome = quoted(bench.judge(word, runs[seed][name], bench.size, name != names[0]), word)
+                rows.setdefault(name, []).append(outcome.pop("weights"))
+                for other, value in outcome.items():
+                    rows.setdefault(other, []).append(value)
+        table({"knn": "k-NN, 20 neighbours, top-1 in %", "linear": "Linear probe, top-1 in %"}[word], rows)
+        difference("Distilled above scratch", rows[names[1]], rows[names[0]])
+    if "segment" in only:
+        rows = {}
+        for seed in range(args.seeds):
+            own, adapted = runs[seed]["student from scratch"], runs[seed]["adapted"]
+            for name, run, size, alone in [
+                (f"before, {bench.size} pixels", own, bench.size, True),
+                (f"before, {bench.large} pixels", own, bench.large, False),
+                (f"adapted, {bench.large} pixels", adapted, bench.large, True),
+            ]:
+                outcome = quoted(bench.judge("segment", run, size, alone), "segment")
+                rows.setdefault(name, []).append(outcome.pop("weights"))
+                for other, value in outcome.items():
+                    rows.setdefault(f"{other}, {size} pixels", []).append(value)
+        table("Linear segmentation, mIoU in %", rows)
+        keys = list(rows)
+        adapted = f"adapted, {bench.large} pixels"
+        difference("Adapted above the same size before", rows[adapted], rows[f"before, {bench.large} pixels"])
+        difference("Adapted above the training's size before", rows[adapted], rows[keys[0]])
+    print("\nCommands:\n")
+    print("\n".join(bench.commands))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,8 +3,11 @@
 use burn::tensor::Device;
 
 use super::EvalError;
+use super::cache::{Kept, Name, name};
 use super::knn::Features;
 use super::run::EvaluationError;
+use crate::analysis::linalg;
+use crate::data::Picture;
 use crate::data::augment::{normalize, resize_to};
 use crate::data::source::Source;
 use crate::features::{Views, Wanted, embed, labelled_views};
@@ -39,6 +42,13 @@ impl Collected {
         Self { dim: to - from, features, labels: self.labels.clone(), skipped: self.skipped.clone() }
     }
 
+    /// Some rows, in the order that they are named.
+    pub fn rows(&self, rows: &[usize]) -> Self {
+        let row = |i: &usize| self.features[i * self.dim..(i + 1) * self.dim].iter().copied();
+        let labels = rows.iter().map(|i| self.labels[*i]).collect();
+        Self { dim: self.dim, features: rows.iter().flat_map(row).collect(), labels, skipped: Vec::new() }
+    }
+
     fn take(&mut self, views: Views) {
         self.labels.extend(views.labels);
         self.skipped.extend(views.skipped);
@@ -57,17 +67,86 @@ pub async fn gather(
     device: &Device,
     hear: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<Collected, EvaluationError> {
-    let mut out = Collected { dim: wanted.width(backbone.config.dim), ..Collected::default() };
-    for views in labelled_views(source, size, batch) {
-        if !views.views.is_empty() {
-            out.features.extend(embed(backbone, &views.views, wanted, device).await?);
+    let mut kept = Kept::new(wanted.width(backbone.config.dim), 0);
+    Gathering { backbone, wanted, size, batch, device }.gather(source, &mut kept, hear).await
+}
+
+/// How features are computed.
+pub(super) struct Gathering<'a> {
+    pub backbone: &'a Vit,
+    pub wanted: Wanted,
+    pub size: usize,
+    pub batch: usize,
+    pub device: &'a Device,
+}
+
+impl Gathering<'_> {
+    /// [`gather`] that takes from `kept` what is there, and puts there what is not.
+    pub(super) async fn gather(
+        &self,
+        source: &dyn Source,
+        kept: &mut Kept,
+        hear: &mut impl AsyncFnMut(usize) -> bool,
+    ) -> Result<Collected, EvaluationError> {
+        let dim = self.wanted.width(self.backbone.config.dim);
+        let mut out = Collected { dim, ..Collected::default() };
+        for Views { views, labels, skipped } in labelled_views(source, self.size, self.batch) {
+            out.features.extend(self.embed(views, kept).await?);
+            out.labels.extend(labels);
+            out.skipped.extend(skipped);
+            if !hear(out.labels.len() + out.skipped.len()).await {
+                return Err(EvalError::Stopped.into());
+            }
         }
-        out.take(views);
-        if !hear(out.labels.len() + out.skipped.len()).await {
-            return Err(EvalError::Stopped.into());
-        }
+        Ok(out)
     }
-    Ok(out)
+
+    /// `[views, width]`, some of it perhaps known already.
+    async fn embed(&self, views: Vec<Picture>, kept: &mut Kept) -> Result<Vec<f32>, EvaluationError> {
+        let (backbone, wanted, device) = (self.backbone, self.wanted, self.device);
+        if views.is_empty() {
+            return Ok(Vec::new());
+        }
+        if kept.is_off() {
+            return Ok(embed(backbone, &views, wanted, device).await?);
+        }
+        let mut names: Vec<Name> = vec![[0; 32]; views.len()];
+        linalg::for_chunks(&mut names, 1, |i, slot| slot[0] = name(&views[i]));
+        let mut rows: Vec<Option<Vec<f32>>> =
+            names.iter().map(|name| kept.find(name).map(<[f32]>::to_vec)).collect();
+        if !kept.checked
+            && let Some((view, before)) =
+                views.iter().zip(&rows).find_map(|(v, row)| Some((v, row.as_ref()?)))
+        {
+            let now = embed(backbone, std::slice::from_ref(view), wanted, device).await?;
+            if !is_near(before, &now) {
+                kept.forget();
+                rows.fill(None);
+            }
+            kept.checked = true;
+        }
+        let unknown = views.into_iter().zip(&rows).filter(|(_, row)| row.is_none());
+        let unknown: Vec<Picture> = unknown.map(|(view, _)| view).collect();
+        kept.used += rows.len() - unknown.len();
+        if !unknown.is_empty() {
+            let now = embed(backbone, &unknown, wanted, device).await?;
+            let mut fresh = now.chunks_exact(wanted.width(backbone.config.dim));
+            for (name, row) in names.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
+                if let Some(found) = fresh.next() {
+                    kept.add(*name, found);
+                    *row = Some(found.to_vec());
+                }
+            }
+        }
+        Ok(rows.into_iter().flatten().flatten().collect())
+    }
+}
+
+/// The same but for rounding, which differs between batches.
+fn is_near(a: &[f32], b: &[f32]) -> bool {
+    let square = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
+    let apart = square(&mut a.iter().zip(b).map(|(x, y)| x - y));
+    a.len() == b.len() && apart <= 1e-6 * square(&mut b.iter().copied())
 }
 
 /// Pixels of the same views instead of features, made `side` pixels wide and high: the baseline without a model.

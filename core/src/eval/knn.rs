@@ -21,7 +21,7 @@ pub struct Features<'a> {
 }
 
 /// The parameters of the protocol.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct KnnOptions {
     /// Numbers of neighbours to report. The largest is also how many neighbours share the softmax.
     /// Those above the size of the training set become that size.

@@ -3,9 +3,12 @@
 //! [`suite`] is the door; an [`outcome`] is what comes out of it.
 
 pub mod agreement;
+pub mod cache;
 pub mod confusion;
 pub mod gather;
 pub mod knn;
+pub mod linear;
+pub mod logistic;
 pub mod outcome;
 pub mod run;
 pub mod suite;

@@ -91,7 +91,8 @@ impl Figure {
             Unit::More | Unit::Less => format!("{value:.3}"),
         };
         let unit = if self.unit == Unit::Share { " %" } else { "" };
-        let interval = self.interval.map_or(String::new(), |(a, b)| format!(" ({}–{})", number(a), number(b)));
+        let interval =
+            self.interval.map_or(String::new(), |(a, b)| format!(" ({}–{})", number(a), number(b)));
         format!("{}{unit}{interval}", number(self.value))
     }
 }

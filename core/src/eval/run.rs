@@ -6,6 +6,7 @@ use super::EvalError;
 use super::gather::{Collected, all_pixels, gather};
 use super::knn::{KnnOptions, KnnResult, KnnScore, knn};
 use crate::analysis::AnalysisError;
+use crate::data::DataError;
 use crate::features::Wanted;
 use crate::model::Vit;
 use crate::train::sources::Labelled;
@@ -22,6 +23,9 @@ pub enum EvaluationError {
     /// The device failed while its memory was read.
     #[error("the device failed during evaluation: {0}")]
     Device(#[from] ExecutionError),
+    /// Pictures and what is known of them do not belong together.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// What was found can't be drawn or written.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),

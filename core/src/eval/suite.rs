@@ -1,13 +1,20 @@
 //! One door to every evaluation: what is asked of which pictures, how it goes on, and what came of it.
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 
 use super::EvalError;
-use super::gather::{Collected, gather, gather_pixels};
+use super::cache::Cache;
+use super::gather::{Collected, Gathering, gather_pixels};
 use super::outcome::Outcome;
 use super::run::EvaluationError;
 use super::whole::knn::{self, KnnTask};
+use super::whole::linear::{self, LinearTask};
+use super::whole::logistic::{self, LogisticTask};
+use crate::analysis::{AnalysisError, npy};
 use crate::features::Wanted;
+use crate::files;
 use crate::model::Vit;
 use crate::train::sources::Labelled;
 
@@ -16,10 +23,14 @@ use crate::train::sources::Labelled;
 pub enum Task {
     /// Weighted nearest neighbours.
     Knn(Labelled, KnnTask),
+    /// Linear heads trained with SGD.
+    Linear(Labelled, LinearTask),
+    /// Logistic regression to its optimum.
+    Logistic(Labelled, LogisticTask),
 }
 
 /// What all evaluations have in common.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// Side of the centre crop in pixels; a multiple of the patch.
     pub size: usize,
@@ -29,12 +40,17 @@ pub struct Options {
     pub seed: u64,
     /// Leaves out what the weights are compared with: the untrained model and raw pixels.
     pub alone: bool,
+    /// Where features are kept for the next evaluation.
+    pub cache: Cache,
+    /// Writes what was judged into this folder as `train_features.npy` `[pictures, numbers]`, `train_labels.npy`
+    /// `[pictures]`, `test_features.npy` and `test_labels.npy`, all float32, for other programs to judge.
+    pub dump: Option<PathBuf>,
 }
 
 impl Options {
-    /// Pictures of `size`, everything else as it is without a wish.
+    /// Pictures of `size`, everything else as it is without a wish; nothing is written.
     pub fn new(size: usize) -> Self {
-        Self { size, batch: 64, seed: 0, alone: false }
+        Self { size, batch: 64, seed: 0, alone: false, cache: Cache::off(), dump: None }
     }
 }
 
@@ -99,6 +115,8 @@ pub async fn evaluate(
     let judge = Judge { backbone, options, device };
     match task {
         Task::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
+        Task::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
+        Task::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
     }
 }
 
@@ -120,13 +138,16 @@ pub struct Sets {
     pub train: Collected,
     /// To judge with.
     pub test: Collected,
+    /// What a person should know: pictures left out, features that were there before.
+    pub notes: Vec<String>,
 }
 
 impl Judge<'_> {
-    /// What `subject` makes of labelled pictures; of raw pixels a square of at most `pixels` a side.
+    /// What `subject` makes of labelled pictures; of raw pixels a square of at most `pixels` a side. What the weights
+    /// make of them is dumped, where that is asked for.
     ///
     /// # Errors
-    /// When the device fails or `progress` says no.
+    /// When the device fails, `progress` says no, or the dump can't be written.
     pub async fn sets(
         &self,
         subject: Subject,
@@ -135,43 +156,77 @@ impl Judge<'_> {
         pixels: usize,
         progress: &mut impl AsyncFnMut(Progress) -> bool,
     ) -> Result<Sets, EvaluationError> {
-        let Options { size, batch, seed, .. } = *self.options;
+        let (first, total) = (labelled.train.len(), labelled.train.len() + labelled.test.len());
+        let at = |done| Progress { subject: subject.name(), doing: "features", done, total };
+        let mut first_half = async |done| progress(at(done)).await;
+        let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
+        if subject == Subject::RawPixels {
+            let (size, side) = (self.options.size, pixels.min(self.options.size));
+            let train = gather_pixels(train, size, side, &mut first_half).await?;
+            let mut second_half = async |done| progress(at(first + done)).await;
+            let test = gather_pixels(test, size, side, &mut second_half).await?;
+            return Ok(Sets { train, test, notes: Vec::new() });
+        }
         let untrained;
         let backbone = match subject {
             Subject::Untrained => {
-                untrained = Vit::init(&self.backbone.config, seed, self.device);
+                untrained = Vit::init(&self.backbone.config, self.options.seed, self.device);
                 &untrained
             }
             Subject::Weights | Subject::RawPixels => self.backbone,
         };
-        let (first, total) = (labelled.train.len(), labelled.train.len() + labelled.test.len());
-        let mut sets = Vec::new();
-        for (before, source) in [(0, &labelled.train), (first, &labelled.test)] {
-            let doing = "features";
-            let mut hear = async |done| {
-                progress(Progress { subject: subject.name(), doing, done: before + done, total }).await
-            };
-            let source = source.as_ref();
-            sets.push(match subject {
-                Subject::RawPixels => gather_pixels(source, size, pixels.min(size), &mut hear).await?,
-                _ => gather(backbone, source, wanted, (size, batch), self.device, &mut hear).await?,
-            });
+        let Options { size, batch, ref cache, .. } = *self.options;
+        let mut kept = cache.open(backbone, self.device, size, wanted).await?;
+        let gathering = Gathering { backbone, wanted, size, batch, device: self.device };
+        let train = gathering.gather(train, &mut kept, &mut first_half).await?;
+        let mut second_half = async |done| progress(at(first + done)).await;
+        let test = gathering.gather(test, &mut kept, &mut second_half).await?;
+
+        let mut notes = match subject {
+            Subject::Weights => skipped(train.skipped.iter().chain(&test.skipped).collect()),
+            // The same ones.
+            _ => Vec::new(),
+        };
+        if let (1.., Some(folder)) = (kept.used, cache.folder()) {
+            notes.push(format!(
+                "{}: features of {} pictures were kept from before in {}",
+                subject.name(),
+                kept.used,
+                folder.display()
+            ));
         }
-        let test = sets.pop().unwrap_or_default();
-        Ok(Sets { train: sets.pop().unwrap_or_default(), test })
+        if let Err(error) = cache.save(&kept) {
+            // Who can't write there still gets figures.
+            notes.push(format!("{}: features are not kept for the next time: {error}", subject.name()));
+        }
+        let sets = Sets { train, test, notes };
+        if subject == Subject::Weights {
+            self.dump(&sets)?;
+        }
+        Ok(sets)
+    }
+
+    fn dump(&self, sets: &Sets) -> Result<(), AnalysisError> {
+        let Some(folder) = &self.options.dump else { return Ok(()) };
+        let made = files::create_dir_all(folder);
+        made.map_err(|source| AnalysisError::Write { path: folder.display().to_string(), source })?;
+        for (half, set) in [("train", &sets.train), ("test", &sets.test)] {
+            let count = set.labels.len();
+            let labels: Vec<f32> = set.labels.iter().map(|label| *label as f32).collect();
+            npy::write(&folder.join(format!("{half}_features.npy")), &[count, set.dim], &set.features)?;
+            npy::write(&folder.join(format!("{half}_labels.npy")), &[count], &labels)?;
+        }
+        Ok(())
     }
 }
 
-impl Sets {
-    /// Sentences about the pictures that were left out.
-    pub fn skipped(&self) -> Vec<String> {
-        const SHOWN: usize = 8;
-        let all: Vec<&(String, String)> = self.train.skipped.iter().chain(&self.test.skipped).collect();
-        let mut notes: Vec<String> =
-            all.iter().take(SHOWN).map(|(name, reason)| format!("left out {name}: {reason}")).collect();
-        if all.len() > SHOWN {
-            notes.push(format!("left out {} more pictures", all.len() - SHOWN));
-        }
-        notes
+/// Sentences about the pictures that were left out.
+fn skipped(all: Vec<&(String, String)>) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let mut notes: Vec<String> =
+        all.iter().take(SHOWN).map(|(name, reason)| format!("left out {name}: {reason}")).collect();
+    if all.len() > SHOWN {
+        notes.push(format!("left out {} more pictures", all.len() - SHOWN));
     }
+    notes
 }

@@ -8,6 +8,7 @@ use dinoscope_core::data::source::idx::{IdxSource, Split};
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::device::{Chosen, block_on};
+use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::eval::outcome::Outcome;
 use dinoscope_core::eval::run::EvaluationError;
 use dinoscope_core::eval::suite::{self, Options, Task};
@@ -38,6 +39,12 @@ pub struct Model {
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// Where features are kept for the next evaluation [default: the program's cache folder].
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache: Option<PathBuf>,
+    /// Computes all features anew and keeps none.
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Labelled pictures.
@@ -55,6 +62,10 @@ pub struct Pictures {
     /// At most this many pictures to predict, chosen at random.
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
+    /// Writes the features and labels that are judged into this folder, as train_features.npy, train_labels.npy,
+    /// test_features.npy and test_labels.npy.
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
 }
 
 /// A model that is ready to be judged.
@@ -82,8 +93,18 @@ impl Model {
                 config.patch
             )));
         }
-        let options =
-            Options { batch: self.batch.max(1), seed: self.seed, alone: self.alone, ..Options::new(size) };
+        let cache = match &self.cache {
+            _ if self.no_cache => Cache::off(),
+            Some(folder) => Cache::in_folder(folder, Cache::LIMIT),
+            None => Cache::of_program(),
+        };
+        let options = Options {
+            batch: self.batch.max(1),
+            seed: self.seed,
+            alone: self.alone,
+            cache,
+            ..Options::new(size)
+        };
         Ok(Opened { backbone, chosen, options, quiet })
     }
 }
@@ -112,12 +133,21 @@ impl Opened {
         }
         match outcome {
             Err(EvaluationError::Protocol(error)) => bail!(Mistake(error.to_string())),
+            Err(EvaluationError::Data(error)) => Err(error.into()),
             other => Ok(other?),
         }
     }
 }
 
 impl Pictures {
+    /// Evaluates a task on these pictures with a model.
+    pub fn judge(&self, model: &Model, quiet: bool, task: impl FnOnce(Labelled) -> Task) -> Result<Outcome> {
+        let labelled = self.open(model.seed)?;
+        let mut opened = model.open(quiet)?;
+        opened.options.dump.clone_from(&self.dump);
+        opened.evaluate(&task(labelled))
+    }
+
     /// What is learned from and what is predicted.
     pub fn open(&self, seed: u64) -> Result<Labelled> {
         let data = &self.data;

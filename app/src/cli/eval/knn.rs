@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { model, pictures, output, .. } = arguments;
     let few = arguments.few_shot.map(|per_class| FewShot { per_class, tries: arguments.tries });
     let options = KnnOptions { ks: arguments.k.clone(), ..KnnOptions::default() };
-    let labelled = pictures.open(model.seed)?;
-    let outcome = model.open(output.json)?.evaluate(&Task::Knn(labelled, KnnTask { options, few }))?;
+    let task = KnnTask { options, few };
+    let outcome = pictures.judge(model, output.json, |labelled| Task::Knn(labelled, task))?;
     show(&outcome, "knn", output)
 }

@@ -2,6 +2,8 @@
 
 mod data;
 mod knn;
+mod linear;
+mod logistic;
 mod show;
 
 use anyhow::Result;
@@ -11,11 +13,17 @@ use anyhow::Result;
 pub enum Command {
     /// Weighted nearest neighbours on CLS features, against raw pixels and the untrained model.
     Knn(knn::Arguments),
+    /// The linear probe: heads on the last blocks' tokens at many learning rates.
+    Linear(linear::Arguments),
+    /// Logistic regression on CLS features.
+    Logistic(logistic::Arguments),
 }
 
 /// Measures and shows.
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Knn(arguments) => knn::run(&arguments),
+        Command::Linear(arguments) => linear::run(&arguments),
+        Command::Logistic(arguments) => logistic::run(&arguments),
     }
 }

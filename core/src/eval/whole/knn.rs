@@ -5,12 +5,12 @@ use super::super::outcome::{Figure, Outcome, Row, Unit};
 use super::super::run::{EvaluationError, headline};
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{EvalError, suite};
-use super::description;
+use super::{description, empty};
 use crate::features::Wanted;
 use crate::train::sources::Labelled;
 
 /// What is asked of nearest neighbours.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct KnnTask {
     /// Numbers of neighbours and the temperature.
     pub options: KnnOptions,
@@ -19,7 +19,7 @@ pub struct KnnTask {
 }
 
 /// A training set reduced at random, several times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FewShot {
     /// Pictures of each class.
     pub per_class: usize,
@@ -33,13 +33,7 @@ pub(in super::super) async fn evaluate(
     task: &KnnTask,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Outcome, EvaluationError> {
-    let mut out = Outcome {
-        title: "Nearest neighbours".to_owned(),
-        data: String::new(),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut out = empty("Nearest neighbours");
     for &subject in Subject::all(judge.options.alone) {
         let sets = judge.sets(subject, labelled, Wanted::CLS, usize::MAX, progress).await?;
         let classes = labelled.train.classes().len();
@@ -47,8 +41,8 @@ pub(in super::super) async fn evaluate(
         out.rows.extend(rows(subject, &results, task.few.is_some()));
         if subject == Subject::Weights {
             out.data = description(&sets, labelled);
-            out.notes.extend(sets.skipped());
         }
+        out.notes.extend(sets.notes);
     }
     match task.few {
         Some(FewShot { per_class, tries }) => {
@@ -125,28 +119,17 @@ fn rows(subject: Subject, results: &[KnnResult], few: bool) -> Vec<Row> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use burn::tensor::Device;
 
     use super::super::super::suite::{Options, Task, evaluate};
+    use super::super::tests::{backbone, scenes};
     use super::*;
-    use crate::data::source::scenes::ScenesSource;
     use crate::device::block_on;
-    use crate::model::{Vit, VitConfig};
-
-    fn labelled() -> Labelled {
-        Labelled {
-            train: Arc::new(ScenesSource::new(1, 48, 28)),
-            test: Arc::new(ScenesSource::new(2, 24, 28)),
-        }
-    }
 
     fn judged(task: KnnTask, options: &Options, stop_at: &str) -> Result<Outcome, EvaluationError> {
-        let device = Device::flex();
-        let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
         let mut hear = async |at: Progress| at.doing != stop_at;
-        block_on(evaluate(&Task::Knn(labelled(), task), &backbone, options, &device, &mut hear))
+        let task = Task::Knn(scenes(48, 24), task);
+        block_on(evaluate(&task, &backbone(1), options, &Device::flex(), &mut hear))
     }
 
     #[test]

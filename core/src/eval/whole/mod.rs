@@ -1,12 +1,81 @@
-//! Protocols on features of whole pictures, from labelled pictures to an [`Outcome`](super::outcome::Outcome).
+//! Protocols on features of whole pictures, from labelled pictures to an [`Outcome`].
 
 pub mod knn;
+pub mod linear;
+pub mod logistic;
 
+use super::outcome::Outcome;
 use super::suite::Sets;
 use crate::train::sources::Labelled;
+
+/// Side of the pictures whose raw pixels are learned from: more pixels cost much and tell little.
+const PIXELS: usize = 32;
+
+/// An outcome that is yet to be filled.
+fn empty(title: &str) -> Outcome {
+    Outcome {
+        title: title.to_owned(),
+        data: String::new(),
+        rows: Vec::new(),
+        pictures: Vec::new(),
+        notes: Vec::new(),
+    }
+}
 
 /// `1200 pictures to learn from, 600 to judge, 12 classes`
 fn description(sets: &Sets, labelled: &Labelled) -> String {
     let (train, test) = (sets.train.labels.len(), sets.test.labels.len());
     format!("{train} pictures to learn from, {test} to judge, {} classes", labelled.train.classes().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use burn::tensor::Device;
+
+    use super::super::run::EvaluationError;
+    use super::super::suite::{Options, Task, evaluate};
+    use super::*;
+    use crate::data::source::scenes::ScenesSource;
+    use crate::device::block_on;
+    use crate::model::{Vit, VitConfig};
+
+    /// Scenes to learn from and others to judge, 28 pixels wide.
+    pub(super) fn scenes(train: usize, test: usize) -> Labelled {
+        Labelled {
+            train: Arc::new(ScenesSource::new(1, train, 28)),
+            test: Arc::new(ScenesSource::new(2, test, 28)),
+        }
+    }
+
+    /// A small backbone that takes them.
+    pub(super) fn backbone(depth: usize) -> Vit {
+        Vit::init(&VitConfig::new(28, 14, 12, depth, 2), 5, &Device::flex())
+    }
+
+    pub(super) fn judged(task: &Task, options: &Options) -> Result<Outcome, EvaluationError> {
+        block_on(evaluate(task, &backbone(2), options, &Device::flex(), &mut async |_| true))
+    }
+
+    #[test]
+    fn what_is_judged_can_be_taken_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("new");
+        let options = Options { alone: true, dump: Some(out.clone()), ..Options::new(28) };
+        let task = Task::Knn(scenes(9, 4), knn::KnnTask::default());
+        judged(&task, &options).unwrap();
+        let read = |name: &str| std::fs::read(out.join(name)).unwrap();
+        let header = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..128]).into_owned();
+        assert!(header(&read("train_features.npy")).contains("(9, 12)"));
+        assert!(header(&read("test_features.npy")).contains("(4, 12)"));
+        let labels = read("test_labels.npy");
+        assert!(header(&labels).contains("(4,)"));
+        let first = scenes(9, 4).test.label(0).unwrap() as f32;
+        assert_eq!(labels[128..132], first.to_le_bytes());
+        // The linear probe's are wider: two blocks and the mean patch.
+        let task = linear::LinearTask { length: linear::Length::Iterations(1), ..Default::default() };
+        judged(&Task::Linear(scenes(9, 4), task), &options).unwrap();
+        assert!(header(&read("train_features.npy")).contains("(9, 36)"));
+    }
 }

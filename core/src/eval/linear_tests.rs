@@ -1,0 +1,169 @@
+//! Cases for `linear.rs`, beside it for their length.
+#![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
+
+use super::*;
+
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut stream = rng::stream(seed, "linear tests", 0, 0);
+    (0..n).map(|_| rng::normal(&mut stream)).collect()
+}
+
+/// Classes around centres, with noise, so that accuracies are neither chance nor perfect.
+fn clouds(n: usize, dim: usize, classes: usize, seed: u64) -> (Vec<f32>, Vec<u32>) {
+    let centres = noise(classes * dim, 99);
+    let mut data = noise(n * dim, seed);
+    let labels: Vec<u32> = (0..n).map(|i| (i * 7 % classes) as u32).collect();
+    for (row, label) in data.chunks_exact_mut(dim).zip(&labels) {
+        row.iter_mut().zip(&centres[*label as usize * dim..]).for_each(|(v, c)| *v = *v * 1.5 + c);
+    }
+    (data, labels)
+}
+
+fn options(rates: &[f64], batch: usize, iterations: usize) -> HeadsOptions {
+    HeadsOptions { rates: rates.to_vec(), batch, iterations, seed: 3 }
+}
+
+#[test]
+fn a_step_goes_down_the_slope_of_the_loss() {
+    let (n, dim, classes) = (9, 6, 4);
+    let (data, labels) = clouds(n, dim, classes, 1);
+    let set = Features { dim, data: &data, labels: &labels };
+    // The whole set is the batch; the head sees columns 1 to 5 of 6.
+    let of = || Heads::new(classes, 1..5, &options(&[256.0 / 9.0, 1.0], n, 1), n, 0);
+    let mut stepped = of();
+    let x = stepped.cut(&set, 0..n);
+    // Gradients of all sizes: weights away from their small beginning.
+    let spread = |heads: &mut Heads| heads.weights.iter_mut().for_each(|w| *w *= 60.0);
+    spread(&mut stepped);
+    let mut before = of();
+    spread(&mut before);
+    stepped.descend(&x, &labels, 1.0);
+    // The effective rate of the first head is 1.
+    assert_eq!(stepped.rates[0], 1.0);
+    let loss = |at: usize, by: f32, bias: bool| {
+        let mut moved = of();
+        spread(&mut moved);
+        if bias {
+            moved.bias[at] += by
+        } else {
+            moved.weights[at] += by
+        }
+        moved.score(&set)[0].loss
+    };
+    let h = 1e-2;
+    for at in 0..classes * 4 {
+        let want = (loss(at, h, false) - loss(at, -h, false)) / (2.0 * f64::from(h));
+        let got = f64::from(before.weights[at] - stepped.weights[at]);
+        assert!((got - want).abs() < 2e-4, "weight {at}: {got} {want}");
+    }
+    for at in 0..classes {
+        let want = (loss(at, h, true) - loss(at, -h, true)) / (2.0 * f64::from(h));
+        assert!((f64::from(-stepped.bias[at]) - want).abs() < 2e-4, "bias {at}");
+    }
+}
+
+#[test]
+fn momentum_and_cosine_are_those_of_the_reference() {
+    // One weight on one feature: logits (w0 x, w1 x) of class 0 with x = 1; by hand in f64.
+    let set = Features { dim: 1, data: &[1.0], labels: &[0] };
+    let mut training = Training::new(set, 2, &[0..1], &options(&[25.6], 1, 4)).unwrap();
+    let mut w = [f64::from(training.heads[0].weights[0]), f64::from(training.heads[0].weights[1])];
+    let (mut b, mut v, mut u) = ([0.0f64; 2], [0.0f64; 2], [0.0f64; 2]);
+    for step in 0..4 {
+        assert_eq!(training.step(), Some(step + 1));
+        let p1 = 1.0 / (1.0 + ((w[0] + b[0]) - (w[1] + b[1])).exp());
+        let gradient = [-p1, p1];
+        let rate = 0.1 * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / 4.0).cos());
+        for c in 0..2 {
+            v[c] = 0.9 * v[c] + gradient[c];
+            u[c] = 0.9 * u[c] + gradient[c];
+            w[c] -= rate * v[c];
+            b[c] -= rate * u[c];
+        }
+        let heads = &training.heads[0];
+        for c in 0..2 {
+            assert!((f64::from(heads.weights[c]) - w[c]).abs() < 1e-6, "step {step}");
+            assert!((f64::from(heads.bias[c]) - b[c]).abs() < 1e-6, "step {step}");
+        }
+    }
+    assert_eq!(training.step(), None);
+}
+
+#[test]
+fn heads_are_independent_and_learn() {
+    let (dim, classes) = (12, 5);
+    let ((train, train_labels), (test, test_labels)) =
+        (clouds(300, dim, classes, 1), clouds(200, dim, classes, 2));
+    let train = Features { dim, data: &train, labels: &train_labels };
+    let test = Features { dim, data: &test, labels: &test_labels };
+    let trained = |rates: &[f64], sets: &[Range<usize>]| {
+        let mut training = Training::new(train, classes, sets, &options(rates, 32, 200)).unwrap();
+        while training.step().is_some() {}
+        training.heads
+    };
+    let both = trained(&[1e-5, 0.1], &[0..12, 0..4]);
+    let scores: Vec<Vec<Scored>> = both.iter().map(|heads| heads.score(&test)).collect();
+    let chance = 200 / classes;
+    assert!(scores[0][1].top1.correct > 2 * chance, "{scores:?}");
+    assert!(scores[0][1].top1.correct > scores[1][1].top1.correct, "more columns know more: {scores:?}");
+    assert!(scores[0][1].loss < scores[0][0].loss);
+    assert_eq!(scores[0][1].top5, Accuracy { correct: 200, total: 200 }, "there are five classes");
+    // A head's own predictions are what it is scored by.
+    let predicted = both[0].predictions(1, &test);
+    let right = predicted.iter().zip(test.labels).filter(|(p, l)| p == l).count();
+    assert_eq!(right, scores[0][1].top1.correct);
+    // Alone, the first head becomes what it became beside others.
+    let alone = trained(&[1e-5], &[0..12]);
+    let apart = alone[0].weights.iter().zip(&both[0].weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-5, "{apart}");
+}
+
+#[test]
+fn a_head_that_diverges_is_wrong_and_disturbs_no_other() {
+    let (dim, classes) = (4, 3);
+    let (data, labels) = clouds(60, dim, classes, 1);
+    let data: Vec<f32> = data.iter().map(|v| v * 1e20).collect();
+    let set = Features { dim, data: &data, labels: &labels };
+    let mut training = Training::new(set, classes, &[0..dim], &options(&[1e-30, 1e20], 16, 20)).unwrap();
+    while training.step().is_some() {}
+    let scores = training.heads[0].score(&set);
+    assert_eq!((scores[1].top1.correct, scores[1].top5.correct), (0, 0));
+    assert!(!scores[1].loss.is_finite() && scores[0].loss.is_finite(), "{scores:?}");
+}
+
+#[test]
+fn ranks_by_hand() {
+    assert_eq!(rank(&[1.0, 3.0, 2.0], 1).0, 0);
+    assert_eq!(rank(&[1.0, 3.0, 2.0], 0).0, 2);
+    // Equals: the lower class first.
+    assert_eq!((rank(&[1.0, 1.0], 0).0, rank(&[1.0, 1.0], 1).0), (0, 1));
+    assert!((rank(&[0.0, 0.0, 0.0, 0.0], 2).1 - 4f64.ln()).abs() < 1e-12);
+    assert_eq!(rank(&[f32::NAN, 1.0], 0).0, usize::MAX);
+    assert_eq!((largest(&[2.0, 5.0, 5.0]), largest(&[f32::NAN, 1.0])), (1, 0));
+}
+
+#[test]
+fn every_pass_sees_every_picture_once() {
+    let (data, labels) = clouds(10, 2, 2, 1);
+    let set = Features { dim: 2, data: &data, labels: &labels };
+    let mut training = Training::new(set, 2, &[0..2], &options(&[0.1], 4, 5)).unwrap();
+    let mut seen: Vec<usize> = (0..20).map(|_| training.next()).collect();
+    assert_ne!(seen[..10], seen[10..]);
+    seen[..10].sort_unstable();
+    seen[10..].sort_unstable();
+    assert!(seen[..10].iter().copied().eq(0..10) && seen[10..].iter().copied().eq(0..10));
+    let (held, rest) = tenth(35, 1);
+    assert_eq!((held.len(), rest.len()), (3, 32));
+    assert!(held.iter().all(|i| !rest.contains(i)));
+    assert_ne!(tenth(35, 2).0, held);
+    assert_eq!(tenth(1, 0), (vec![0], vec![]));
+}
+
+#[test]
+fn options_are_checked() {
+    let (data, labels) = clouds(10, 2, 2, 1);
+    let set = Features { dim: 2, data: &data, labels: &labels };
+    for bad in [options(&[], 4, 5), options(&[0.0], 4, 5), options(&[0.1], 0, 5), options(&[0.1], 4, 0)] {
+        assert!(Training::new(set, 2, &[0..2], &bad).is_err(), "{bad:?}");
+    }
+}

@@ -1,5 +1,7 @@
-//! A run as one file: a ZIP archive of its recipe, figures, pictures and newest checkpoint, as they lie in its folder.
+//! A run as one file: a ZIP archive of its recipe, figures, pictures, evaluations and newest checkpoint, as they lie in
+//! its folder.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -73,7 +75,8 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
     let (_, checkpoint) =
         run.latest_checkpoint().ok_or_else(|| ArchiveError::NoCheckpoint(folder.display().to_string()))?;
     let mut wanted = vec![run.recipe_file(), run.metrics_file(), run.report_file()];
-    for folder in [run.pictures(), checkpoint] {
+    let evaluations = Some(folder.join("evaluations")).filter(|folder| files::is_dir(folder));
+    for folder in [run.pictures(), checkpoint].into_iter().chain(evaluations) {
         let entries = files::read_dir(&folder).map_err(io("read", &folder))?;
         let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         inside.sort();
@@ -176,23 +179,40 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
 /// # Errors
 /// It is one, but damaged or without a checkpoint.
 pub fn teacher(bytes: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
-    if !bytes.starts_with(b"PK") {
-        return Ok(None);
-    }
-    let mut zip = match open(bytes) {
-        Ok(zip) => zip,
-        // PyTorch's files are archives too.
-        Err(_) => return Ok(None),
-    };
+    let Some(mut zip) = run_in(bytes) else { return Ok(None) };
     let step = |name: &str| -> Option<u64> {
         name.strip_prefix("checkpoints/")?.strip_suffix("/teacher.safetensors")?.parse().ok()
     };
     let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
     let newest = names.filter_map(|name| Some((step(&name)?, name))).max();
     let (_, name) = newest.ok_or(ArchiveError::NoRun("a checkpoint"))?;
+    content(&mut zip, &name).map(Some)
+}
+
+/// Those files of an archive of a run whose names are wanted, by name; nothing where the bytes are no such archive.
+///
+/// # Errors
+/// It is one, but damaged.
+pub fn entries(
+    bytes: &[u8],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Option<BTreeMap<String, Vec<u8>>>, ArchiveError> {
+    let Some(mut zip) = run_in(bytes) else { return Ok(None) };
+    let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
+    let names: Vec<String> = names.filter(|name| wanted(name)).collect();
+    let read = names.into_iter().map(|name| Ok((name.clone(), content(&mut zip, &name)?)));
+    read.collect::<Result<_, _>>().map(Some)
+}
+
+/// An archive that holds a run; PyTorch's files are archives too.
+fn run_in(bytes: &[u8]) -> Option<ZipArchive<Cursor<&[u8]>>> {
+    if bytes.starts_with(b"PK") { open(bytes).ok() } else { None }
+}
+
+fn content(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, ArchiveError> {
     let mut content = Vec::new();
-    zip.by_name(&name).map_err(damaged)?.take(LARGEST).read_to_end(&mut content).map_err(damaged)?;
-    Ok(Some(content))
+    zip.by_name(name).map_err(damaged)?.take(LARGEST).read_to_end(&mut content).map_err(damaged)?;
+    Ok(content)
 }
 
 #[cfg(test)]

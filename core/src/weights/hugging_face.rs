@@ -143,7 +143,7 @@ pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
 }
 
 /// The ratio from which `transformers` computes `config.hidden`: whole where possible, as it is usually written.
-fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
+pub(super) fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
     let hidden = |ratio: f64| {
         let requested = (config.dim as f64 * ratio) as usize;
         if config.ffn == FfnKind::SwiGlu { swiglu_hidden(requested) } else { requested }
@@ -162,10 +162,12 @@ fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
     })
 }
 
-/// `preprocessor_config.json` of a Hugging Face folder: shortest edge 256, centre crop 224, ImageNet statistics.
-pub fn preprocessor_json() -> String {
+/// `preprocessor_config.json` of a Hugging Face folder: the middle of the picture at the size that positions are stored
+/// for, at most 224 pixels, and ImageNet's statistics. For the released models these are the files of their folders.
+pub fn preprocessor_json(config: &VitConfig) -> String {
+    let side = super::card::crop(config);
     let out = json!({
-        "crop_size": { "height": 224, "width": 224 },
+        "crop_size": { "height": side, "width": side },
         "do_center_crop": true,
         "do_convert_rgb": true,
         "do_normalize": true,
@@ -176,9 +178,14 @@ pub fn preprocessor_json() -> String {
         "image_std": [0.229, 0.224, 0.225],
         "resample": 3,
         "rescale_factor": 0.003_921_568_627_450_98,
-        "size": { "shortest_edge": 256 },
+        "size": { "shortest_edge": shortest_edge(side) },
     });
     format!("{out:#}\n")
+}
+
+/// What the shorter side of a picture becomes before the middle is cut out: 256 pixels for 224.
+pub(super) fn shortest_edge(crop: usize) -> usize {
+    crop * 256 / 224
 }
 
 /// What `config.json` adds to a configuration that was read off the tensors.

@@ -1,12 +1,16 @@
 //! Weights files in and out: official `.pth`, Hugging Face, timm and safetensors, all to one set of key names.
 //!
 //! [`load`] and [`from_bytes`] read any of them and work out the model's shape from the tensors; [`save`] writes any
-//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`inspect`] looks without using. Pickles are read,
-//! never executed (see `pickle.rs`). On the desktop, `download` fetches the released models.
+//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`mod@card`] writes what people read beside them;
+//! [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the desktop, `download`
+//! fetches the released models.
 //!
 //! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
 
+pub mod card;
+pub mod card_run;
+mod card_snippets;
 #[cfg(not(target_family = "wasm"))]
 pub mod download;
 mod error;
@@ -34,7 +38,7 @@ use crate::model::config::VitConfig;
 pub use error::WeightsError;
 pub use hugging_face::{config_json, preprocessor_json};
 pub use inspect::{Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes};
-pub use save::{save, save_with_heads, to_bytes};
+pub use save::{save, save_card, save_with_heads, to_bytes};
 use serde::{Deserialize, Serialize};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
 pub use state_dict::{HostTensor, StateDict};

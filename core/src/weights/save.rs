@@ -2,12 +2,12 @@
 
 use super::plan::CONFIG_KEY;
 use super::safetensors::{self, Outgoing};
-use super::{Checkpoint, Layout, StateDict, WeightsError, check, hugging_face, official, timm};
+use super::{Checkpoint, Layout, StateDict, WeightsError, card, check, hugging_face, official, timm};
 use crate::files::{self, File};
 use crate::model::config::VitConfig;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Write `backbone` (official names) in `layout`.
 ///
@@ -38,7 +38,7 @@ pub fn save(
     write_atomically(&path.join("model.safetensors"), |out| {
         safetensors::write(out, &mut tensors, &metadata)
     })?;
-    let preprocessor = hugging_face::preprocessor_json();
+    let preprocessor = hugging_face::preprocessor_json(config);
     write_atomically(&path.join("preprocessor_config.json"), |out| out.write_all(preprocessor.as_bytes()))?;
     write_atomically(&path.join("config.json"), |out| out.write_all(json.as_bytes()))
 }
@@ -65,6 +65,24 @@ pub fn save_with_heads(
         }));
     }
     write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata))
+}
+
+/// Writes a card's text as `README.md` into `folder`, whole or not at all. One that a person has written, or made their
+/// own by taking [`card::MARK`] out of it, is left alone; then this is `None`.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn save_card(folder: &Path, text: &str) -> Result<Option<PathBuf>, WeightsError> {
+    let path = folder.join("README.md");
+    let name = path.display().to_string();
+    if files::exists(&path) {
+        let there = files::read(&path).map_err(|e| WeightsError::io(&name, "read", e))?;
+        if !String::from_utf8_lossy(&there).contains(card::MARK) {
+            return Ok(None);
+        }
+    }
+    write_atomically(&path, |out| out.write_all(text.as_bytes()))?;
+    Ok(Some(path))
 }
 
 /// The safetensors file that [`save`] would write, in memory: what a browser offers for download. For

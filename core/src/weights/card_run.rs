@@ -1,0 +1,150 @@
+//! What a card says about the run that weights come from: recipe, figures, evaluations.
+
+use crate::eval::Accuracy;
+use crate::eval::outcome::Outcome;
+use crate::files;
+use crate::train::Recipe;
+use crate::train::archive::{self, ArchiveError};
+use crate::train::run::{Line, RunError, RunFolder};
+use std::path::Path;
+
+/// Folder of a run in which its evaluations are kept, an [`Outcome`] in each JSON file.
+const EVALUATIONS: &str = "evaluations";
+
+/// A run, as far as a card tells of it.
+#[derive(Clone, Debug)]
+pub struct CardRun {
+    /// Name of its folder.
+    pub name: String,
+    /// All its values.
+    pub recipe: Recipe,
+    /// Steps that the weights have seen.
+    pub iteration: u64,
+    /// Its figures up to then.
+    pub lines: Vec<Line>,
+    /// Evaluations that were kept with it, in order of their files' names.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Why a run could not be told of.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// Its folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It is in one file.
+    #[error("{file}: {source}")]
+    Archive {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: ArchiveError,
+    },
+    /// The file can't be read.
+    #[error("can't read {file}: {source}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl CardRun {
+    /// The run that `named` is, is a checkpoint of, or holds as an archive; `None` for anything else.
+    ///
+    /// # Errors
+    /// When there is a run whose recipe can't be read, or a damaged archive.
+    pub fn of(named: &Path) -> Result<Option<Self>, CardError> {
+        if archive::is_archive(named) {
+            return Self::in_archive(named);
+        }
+        if let Ok(run) = RunFolder::open(named) {
+            let newest = run.latest_checkpoint().map_or(0, |(iteration, _)| iteration);
+            return Self::in_folder(&run, newest).map(Some);
+        }
+        // A checkpoint, or a file in one: run/checkpoints/000500/teacher.safetensors.
+        for checkpoint in named.ancestors().take(2) {
+            let step = checkpoint.file_name().and_then(|name| name.to_string_lossy().parse().ok());
+            let run = checkpoint.ancestors().nth(2).map(RunFolder::open);
+            if let (Some(step), Some(Ok(run))) = (step, run) {
+                return Self::in_folder(&run, step).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn in_folder(run: &RunFolder, iteration: u64) -> Result<Self, CardError> {
+        let mut outcomes = Vec::new();
+        if let Ok(found) = files::read_dir(run.path().join(EVALUATIONS)) {
+            let mut found: Vec<_> = found.flatten().map(|entry| entry.path()).collect();
+            found.sort();
+            for file in found.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "json")) {
+                let bytes = files::read(&file)
+                    .map_err(|source| CardError::Io { file: file.display().to_string(), source })?;
+                outcomes.extend(serde_json::from_slice(&bytes).ok());
+            }
+        }
+        Ok(Self {
+            name: name(run.path()),
+            recipe: run.recipe()?,
+            iteration,
+            lines: until(run.lines(), iteration),
+            outcomes,
+        })
+    }
+
+    fn in_archive(file: &Path) -> Result<Option<Self>, CardError> {
+        let shown = file.display().to_string();
+        let bytes = files::read(file).map_err(|source| CardError::Io { file: shown.clone(), source })?;
+        let wanted = |name: &str| {
+            let state = name.starts_with("checkpoints/") && name.ends_with("/state.json");
+            let evaluation = name.starts_with("evaluations/") && name.ends_with(".json");
+            name == "recipe.toml" || name == "metrics.jsonl" || state || evaluation
+        };
+        let found = archive::entries(&bytes, wanted)
+            .map_err(|source| CardError::Archive { file: shown.clone(), source })?;
+        let Some(found) = found else { return Ok(None) };
+        let text = |name: &str| {
+            found.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+        };
+        let recipe = Recipe::from_toml(&text("recipe.toml"), &[])
+            .map_err(|source| RunError::Recipe { path: format!("{shown}: recipe.toml"), source })?;
+        let step = |name: &String| name.split('/').nth(1).and_then(|step| step.parse().ok());
+        let iteration =
+            found.keys().filter(|name| name.starts_with("checkpoints/")).filter_map(step).max().unwrap_or(0);
+        let lines =
+            text("metrics.jsonl").lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let evaluations = found.iter().filter(|(name, _)| name.starts_with("evaluations/"));
+        Ok(Some(Self {
+            name: name(&file.with_extension("")),
+            recipe,
+            iteration,
+            lines: until(lines, iteration),
+            outcomes: evaluations.filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect(),
+        }))
+    }
+
+    /// The newest value of a figure.
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.lines.iter().rev().find_map(|line| line.values.get(name).copied().flatten())
+    }
+
+    /// The newest accuracy that was measured under a name in [`Line::values`]: `knn`.
+    pub fn accuracy(&self, name: &str) -> Option<Accuracy> {
+        let count = |part: &str| self.last(&format!("{name}_{part}")).map(|value| value as usize);
+        Some(Accuracy { correct: count("correct")?, total: count("total").filter(|total| *total > 0)? })
+    }
+}
+
+/// Figures of the steps that a checkpoint has seen: steps are counted from 0, evaluations say how many were done.
+fn until(lines: Vec<Line>, iteration: u64) -> Vec<Line> {
+    let seen = |line: &Line| {
+        line.iteration < iteration || (line.iteration == iteration && !line.values.contains_key("loss"))
+    };
+    lines.into_iter().filter(seen).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
+}

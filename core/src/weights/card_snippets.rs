@@ -1,0 +1,221 @@
+//! How converted weights are loaded elsewhere: programs that run as they are printed.
+//!
+//! `tests/interop/handover_check.py` takes them from the card and runs them.
+
+use super::card::{Card, Written, crop, shell};
+use super::{Layout, hugging_face, onnx};
+use crate::model::config::{FfnKind, VitConfig};
+
+/// A program with a sentence before it.
+pub(super) struct Snippet {
+    pub intro: String,
+    pub language: &'static str,
+    /// Ends with a line break.
+    pub code: String,
+}
+
+/// Where the official code is.
+const OFFICIAL: &str = "https://github.com/facebookresearch/dinov2";
+
+/// The program that the weights were written for, and Dinoscope where it reads them.
+pub(super) fn snippets(card: &Card) -> Vec<Snippet> {
+    let python = |intro: String, code: String| Snippet { intro, language: "python", code };
+    let first = match card.written {
+        Written::Weights(Layout::HuggingFace) => python(
+            "With [transformers](https://huggingface.co/docs/transformers), in this folder or with its name on the Hub in \
+             place of `.`:"
+                .to_owned(),
+            transformers(card.config),
+        ),
+        Written::Weights(Layout::Timm) => {
+            python("With [timm](https://huggingface.co/docs/timm):".to_owned(), timm(card.config, card.file))
+        }
+        Written::Weights(Layout::Official) => python(
+            format!("With the [official code]({OFFICIAL}), from a checkout of it:"),
+            official(card.config, card.file),
+        ),
+        Written::Onnx(size) => python(
+            "With [ONNX Runtime](https://onnxruntime.ai):".to_owned(),
+            graph(card.config, card.file, size),
+        ),
+    };
+    let weights = match card.written {
+        Written::Weights(Layout::HuggingFace) => Some(".".to_owned()),
+        Written::Weights(_) => Some(shell(card.file)),
+        Written::Onnx(_) => None,
+    };
+    let dinoscope = weights.map(|weights| Snippet {
+        intro: "With Dinoscope: colours, attention maps and raw numbers of a picture.".to_owned(),
+        language: "sh",
+        code: format!("dinoscope features picture.jpg --weights {weights} --out seen\n"),
+    });
+    std::iter::once(first).chain(dinoscope).collect()
+}
+
+/// `tokens` into `cls` and `patches`.
+fn split(config: &VitConfig) -> String {
+    format!("cls, patches = tokens[:, 0], tokens[:, {}:]\n", config.prefix())
+}
+
+fn transformers(config: &VitConfig) -> String {
+    format!(
+        r#"import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModel
+
+processor = AutoImageProcessor.from_pretrained(".")
+model = AutoModel.from_pretrained(".").eval()
+
+image = Image.open("picture.jpg").convert("RGB")
+with torch.no_grad():
+    tokens = model(**processor(images=image, return_tensors="pt")).last_hidden_state
+{}"#,
+        split(config)
+    )
+}
+
+fn timm(config: &VitConfig, file: &str) -> String {
+    let swiglu = config.ffn == FfnKind::SwiGlu;
+    let mut options = vec![
+        format!("img_size={}", config.image()),
+        format!("patch_size={}", config.patch),
+        format!("embed_dim={}", config.dim),
+        format!("depth={}", config.depth),
+        format!("num_heads={}", config.heads),
+    ];
+    // A little more than the quotient: what timm computes from it is rounded down.
+    let ratio = |wide: usize| (wide as f64 + 0.5) / config.dim as f64;
+    if swiglu {
+        options.push(format!("mlp_ratio={}", ratio(2 * config.hidden)));
+        options.push("mlp_layer=timm.layers.SwiGLUPacked".to_owned());
+        options.push("act_layer=torch.nn.SiLU".to_owned());
+    } else if config.hidden != 4 * config.dim {
+        options.push(format!("mlp_ratio={}", ratio(config.hidden)));
+    }
+    if config.registers > 0 {
+        options.push(format!("reg_tokens={}", config.registers));
+        options.push("no_embed_class=True".to_owned());
+    }
+    if !config.qkv_bias {
+        options.push("qkv_bias=False".to_owned());
+    }
+    if config.layerscale.is_none() {
+        options.push("init_values=0".to_owned());
+    }
+    options.push("num_classes=0".to_owned());
+    options.push("dynamic_img_size=True".to_owned());
+    let options: String = options.iter().map(|option| format!("    {option},\n")).collect();
+    format!(
+        r#"import timm
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+model = timm.create_model(
+    "vit_small_patch14_dinov2",
+{options})
+model.load_state_dict(load_file({}))
+model.eval()
+
+transform = timm.data.create_transform(({1}, {1}), interpolation="bicubic")
+image = Image.open("picture.jpg").convert("RGB")
+with torch.no_grad():
+    tokens = model.forward_features(transform(image)[None])
+{2}"#,
+        python(file),
+        crop(config),
+        split(config)
+    )
+}
+
+fn official(config: &VitConfig, file: &str) -> String {
+    let mut options = vec![
+        format!("img_size={}", config.image()),
+        format!("patch_size={}", config.patch),
+        format!("embed_dim={}", config.dim),
+        format!("depth={}", config.depth),
+        format!("num_heads={}", config.heads),
+        format!("num_register_tokens={}", config.registers),
+        format!("init_values={}", config.layerscale.map_or("None", |_| "1.0")),
+        "block_chunks=0".to_owned(),
+    ];
+    match hugging_face::mlp_ratio(config) {
+        Ok(ratio) => options.push(format!("mlp_ratio={ratio}")),
+        // No ratio gives this width; whoever tries is told so by the shapes.
+        Err(_) => options.push(format!("mlp_ratio={}", config.hidden as f64 / config.dim as f64)),
+    }
+    if config.ffn == FfnKind::SwiGlu {
+        options.push("ffn_layer=\"swiglufused\"".to_owned());
+    }
+    if !config.qkv_bias {
+        options.push("qkv_bias=False".to_owned());
+    }
+    options.push(format!("interpolate_offset={:?}", config.interpolation.offset));
+    options.push(format!(
+        "interpolate_antialias={}",
+        if config.interpolation.antialias { "True" } else { "False" }
+    ));
+    let options: String = options.iter().map(|option| format!("    {option},\n")).collect();
+    format!(
+        r#"import torch
+from dinov2.models.vision_transformer import DinoVisionTransformer
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision.transforms import v2
+
+model = DinoVisionTransformer(
+{options})
+model.load_state_dict(load_file({}))
+model.eval()
+
+{}
+image = Image.open("picture.jpg").convert("RGB")
+with torch.no_grad():
+    features = model.forward_features(transform(image)[None])
+cls, patches = features["x_norm_clstoken"], features["x_norm_patchtokens"]
+"#,
+        python(file),
+        torchvision(crop(config))
+    )
+}
+
+/// The usual view: the shorter side made a little longer than the crop, the middle of it.
+fn torchvision(side: usize) -> String {
+    format!(
+        r"transform = v2.Compose([
+    v2.ToImage(),
+    v2.Resize({}, interpolation=v2.InterpolationMode.BICUBIC),
+    v2.CenterCrop({side}),
+    v2.ToDtype(torch.float32, scale=True),
+    v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+])",
+        hugging_face::shortest_edge(side)
+    )
+}
+
+fn graph(config: &VitConfig, file: &str, size: onnx::Size) -> String {
+    let (height, width) = match size {
+        onnx::Size::Free => (crop(config), crop(config)),
+        onnx::Size::Fixed { height, width } => (height, width),
+    };
+    format!(
+        r#"import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession({})
+
+image = Image.open("picture.jpg").convert("RGB").resize(({width}, {height}), Image.Resampling.BICUBIC)
+pixels = (np.asarray(image) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+pixels = pixels.transpose(2, 0, 1)[None].astype(np.float32)
+tokens = session.run(["last_hidden_state"], {{"pixel_values": pixels}})[0]
+{}"#,
+        python(file),
+        split(config)
+    )
+}
+
+/// A name as Python writes it.
+fn python(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,11 +1,14 @@
 //! `dinoscope weights`: look into, convert and download weights.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use dinoscope_core::explore;
-use dinoscope_core::weights::{self, Layout, download, onnx};
+use dinoscope_core::explore::{self, ModelSource};
+use dinoscope_core::train::archive;
+use dinoscope_core::weights::card::{Card, Written, card};
+use dinoscope_core::weights::card_run::CardRun;
+use dinoscope_core::weights::{self, Checkpoint, Inspection, Layout, download, onnx};
 
 use super::Mistake;
 use super::progress::Progress;
@@ -15,7 +18,7 @@ use super::progress::Progress;
 pub enum Command {
     /// What a file holds: layout, sizes, heads, every tensor.
     Inspect {
-        /// A weights file, a Hugging Face folder, or a run or checkpoint folder.
+        /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
         file: PathBuf,
         /// List every tensor.
         #[arg(long)]
@@ -24,9 +27,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Write weights under other names.
+    /// Write weights under other names, and a card that says what they are.
     Convert {
-        /// A weights file, a Hugging Face folder, or a run or checkpoint folder.
+        /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
+        /// `starter`.
         input: PathBuf,
         /// A .safetensors file; a folder for hugging-face; an .onnx file for onnx.
         output: PathBuf,
@@ -37,6 +41,13 @@ pub enum Command {
         /// 224x448 [default: free].
         #[arg(long)]
         size: Option<onnx::Size>,
+        /// Write the card, README.md, beside a file too. It always comes with a Hugging Face folder and with what is
+        /// converted from a run; one that you have written yourself is left as it is.
+        #[arg(long, conflicts_with = "no_card")]
+        card: bool,
+        /// Write no card.
+        #[arg(long)]
+        no_card: bool,
     },
     /// Download released weights into the cache; goes on where a broken download ended.
     Pull {
@@ -71,24 +82,9 @@ pub enum To {
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Inspect { file, tensors, json } => inspect(&file, tensors, json),
-        Command::Convert { input, output, to, size } => {
-            if size.is_some() && !matches!(to, To::Onnx) {
-                bail!(Mistake(
-                    "--size is for --to onnx: weights under other names fit every size".to_owned()
-                ));
-            }
-            let checkpoint = weights::load(&explore::weights_file(&input)?)?;
-            match to {
-                To::Official => checkpoint.save(&output, Layout::Official)?,
-                To::HuggingFace => checkpoint.save(&output, Layout::HuggingFace)?,
-                To::Timm => checkpoint.save(&output, Layout::Timm)?,
-                To::Onnx => {
-                    let size = size.unwrap_or(onnx::Size::Free);
-                    onnx::save(&output, &checkpoint.backbone, &checkpoint.config, size)?;
-                }
-            }
-            println!("{} written", output.display());
-            Ok(())
+        Command::Convert { input, output, to, size, card, no_card } => {
+            let asked = if no_card { Some(false) } else { card.then_some(true) };
+            convert(&input, &output, to, size, asked)
         }
         Command::Pull { name, sha256, base_url, cache } => match name {
             Some(name) => pull(&name, sha256.as_deref(), base_url.as_deref(), cache),
@@ -103,8 +99,78 @@ pub fn run(command: Command) -> Result<()> {
     }
 }
 
-fn inspect(file: &std::path::Path, tensors: bool, json: bool) -> Result<()> {
-    let found = weights::inspect(&explore::weights_file(file)?)?;
+/// Writes weights in another form, and their card unless `card` says otherwise.
+fn convert(input: &Path, output: &Path, to: To, size: Option<onnx::Size>, card: Option<bool>) -> Result<()> {
+    if size.is_some() && !matches!(to, To::Onnx) {
+        bail!(Mistake("--size is for --to onnx: weights under other names fit every size".to_owned()));
+    }
+    let run = CardRun::of(&named(input)).map_err(|error| Mistake(error.to_string()))?;
+    let checkpoint = explore::checkpoint(&ModelSource::named(&input.to_string_lossy()))?;
+    let written = match to {
+        To::Official => Written::Weights(Layout::Official),
+        To::HuggingFace => Written::Weights(Layout::HuggingFace),
+        To::Timm => Written::Weights(Layout::Timm),
+        To::Onnx => Written::Onnx(size.unwrap_or(onnx::Size::Free)),
+    };
+    match written {
+        Written::Weights(layout) => checkpoint.save(output, layout)?,
+        Written::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
+    }
+    println!("{} written", output.display());
+    if card.unwrap_or(matches!(to, To::HuggingFace) || run.is_some()) {
+        write_card(&checkpoint, output, written, run.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Writes the card into the folder of a file, or into a Hugging Face folder.
+fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Option<&CardRun>) -> Result<()> {
+    let output = named(output);
+    let last = |part: Option<&std::ffi::OsStr>| {
+        part.map_or_else(|| "model".to_owned(), |part| part.to_string_lossy().into_owned())
+    };
+    let is_folder = written == Written::Weights(Layout::HuggingFace);
+    let folder = if is_folder { output.as_path() } else { output.parent().unwrap_or(Path::new(".")) };
+    let own = if is_folder { last(output.file_name()) } else { last(output.file_stem()) };
+    let text = card(&Card {
+        name: run.map_or(&own, |run| &run.name),
+        config: &checkpoint.config,
+        written,
+        file: &last(output.file_name()),
+        run,
+    });
+    match weights::save_card(folder, &text)? {
+        Some(path) => println!("{} written", path.display()),
+        None => println!(
+            "{} was left as it is: it is not one that was written here",
+            folder.join("README.md").display()
+        ),
+    }
+    Ok(())
+}
+
+/// A path whose last part is a name: `.` is the folder that it means.
+fn named(path: &Path) -> PathBuf {
+    match path.file_name() {
+        Some(_) => path.to_owned(),
+        None => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+/// Looks into what a person names: of a run, into its newest teacher.
+fn look(file: &Path) -> Result<Inspection> {
+    let found = explore::weights_file(file)?;
+    if archive::is_archive(&found) {
+        let bytes = std::fs::read(&found)?;
+        if let Some(teacher) = archive::teacher(&bytes)? {
+            return Ok(weights::inspect_bytes(&found.display().to_string(), &teacher)?);
+        }
+    }
+    Ok(weights::inspect(&found)?)
+}
+
+fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
+    let found = look(file)?;
     if json {
         println!("{}", serde_json::to_string(&found)?);
         return Ok(());
@@ -173,4 +239,80 @@ fn pull(name: &str, sha256: Option<&str>, base_url: Option<&str>, cache: Option<
     }
     println!("{}", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use dinoscope_core::train::Recipe;
+    use dinoscope_core::train::run::RunFolder;
+
+    use super::*;
+
+    fn starter() -> Checkpoint {
+        explore::checkpoint(&ModelSource::Starter).unwrap()
+    }
+
+    /// A run whose newest teacher has the starter weights.
+    fn run(path: &Path) -> RunFolder {
+        let run = RunFolder::create(path, &Recipe::preset("nano").unwrap()).unwrap();
+        let Checkpoint { backbone, heads, config, .. } = starter();
+        for step in ["000002", "000004"] {
+            let checkpoint = run.checkpoints().join(step);
+            for name in ["student", "teacher"] {
+                let file = checkpoint.join(format!("{name}.safetensors"));
+                weights::save_with_heads(&file, &backbone, &heads, &config).unwrap();
+            }
+            std::fs::write(checkpoint.join("optimizer.safetensors"), "moments").unwrap();
+            std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
+        }
+        run
+    }
+
+    #[test]
+    fn whatever_a_run_is_named_by_it_is_converted_with_its_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(&folder.path().join("nano-001"));
+        let packed = folder.path().join("nano-001.zip");
+        std::fs::write(&packed, archive::pack(run.path()).unwrap()).unwrap();
+        let checkpoint = run.checkpoints().join("000002");
+        for (named, steps) in [(run.path(), "4 of 240"), (&packed, "4 of 240"), (&checkpoint, "2 of 240")] {
+            let found = look(named).unwrap();
+            assert_eq!(found.config, Some(starter().config), "{}", named.display());
+            for (to, file) in
+                [(To::HuggingFace, None), (To::Timm, Some("a.safetensors")), (To::Onnx, Some("a.onnx"))]
+            {
+                let place = tempfile::tempdir().unwrap();
+                let out = file.map_or_else(|| place.path().join("hf"), |file| place.path().join(file));
+                convert(named, &out, to, None, None).unwrap();
+                let beside = if file.is_some() { place.path() } else { &out };
+                let card = std::fs::read_to_string(beside.join("README.md")).unwrap();
+                assert!(card.contains("# nano-001\n") && card.contains(steps), "{card}");
+                if !matches!(to, To::Onnx) {
+                    // timm's names have no place for the mask token.
+                    let (mut there, mut here) = (weights::load(&out).unwrap().backbone, starter().backbone);
+                    assert!(there.remove("mask_token").is_some() && here.remove("mask_token").is_some());
+                    assert_eq!(there, here);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_card_comes_where_it_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let readme = folder.path().join("README.md");
+        let out = folder.path().join("model.safetensors");
+        let source = Path::new("starter");
+        convert(source, &out, To::Timm, None, None).unwrap();
+        assert!(!readme.exists(), "a file alone gets none");
+        convert(source, &out, To::Timm, None, Some(true)).unwrap();
+        assert!(std::fs::read_to_string(&readme).unwrap().contains("# model\n"));
+        let hub = folder.path().join("hub");
+        convert(source, &hub, To::HuggingFace, None, Some(false)).unwrap();
+        assert!(hub.join("model.safetensors").is_file() && !hub.join("README.md").exists());
+        std::fs::write(&readme, "mine").unwrap();
+        convert(source, &out, To::Official, None, Some(true)).unwrap();
+        assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
+    }
 }

@@ -75,22 +75,24 @@ def groups(student, sizes):
             factor = optim["layer_decay"] ** (depth + 1 - layer)
             factor *= optim["patch_embed_lr"] if rest.startswith("patch_embed") else 1.0
         found.setdefault((factor, undecayed, "last_layer" in name), []).append(parameter)
-    now = sizes["now"]
     return [
-        {
-            "params": parameters,
-            "lr": factor * (now["last_layer_lr"] if last else now["lr"]),
-            "weight_decay": 0.0 if undecayed else now["weight_decay"],
-        }
+        {"params": parameters, "factor": factor, "decayed": not undecayed, "last": last}
         for (factor, undecayed, last), parameters in found.items()
     ]
+
+
+def schedule(optimizer, now):
+    """Sets the learning rates and weight decays of this iteration."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["factor"] * (now["last_layer_lr"] if group["last"] else now["lr"])
+        group["weight_decay"] = now["weight_decay"] if group["decayed"] else 0.0
 
 
 class Step:
     """A training step on one prepared batch. `compiled` compiles what PyTorch can compile."""
 
-    def __init__(self, sizes, device, compiled=False, autocast=False):
-        torch.manual_seed(0)
+    def __init__(self, sizes, device, compiled=False, autocast=False, seed=0):
+        torch.manual_seed(seed)
         self.sizes, self.device, self.autocast = sizes, device, autocast
         self.student = Nets(sizes).to(device)
         self.teacher = copy.deepcopy(self.student).eval().requires_grad_(False)
@@ -98,19 +100,28 @@ class Step:
         self.modules += [self.student.ibot_head] if self.student.ibot_head is not None else []
         beta1, beta2 = sizes["optim"]["beta1"], sizes["optim"]["beta2"]
         self.optimizer = torch.optim.AdamW(groups(self.student, sizes), betas=(beta1, beta2), eps=1e-8, fused=True)
+        schedule(self.optimizer, sizes["now"])
         self.scaler = torch.amp.GradScaler(enabled=autocast)
 
         batch, crops = sizes["batch"], sizes["crops"]
         self.batch, self.locals = batch, crops["locals"]
         side, small = crops["global_size"], crops["local_size"]
-        self.globals_ = torch.randn(2 * batch, 3, side, side, device=device)
-        self.locals_ = torch.randn(self.locals * batch, 3, small, small, device=device)
         patches = (side // sizes["model"]["patch"]) ** 2
-        self.masks, self.indices, self.weights = masks(2 * batch, patches, sizes["masked"], device)
+        self.take(
+            torch.randn(2 * batch, 3, side, side, device=device),
+            torch.randn(self.locals * batch, 3, small, small, device=device),
+            masks(2 * batch, patches, sizes["masked"]).to(device),
+        )
         self.teacher_targets, self.student_loss = self.targets, self.loss
         if compiled:
             self.teacher_targets = torch.compile(self.targets)
             self.student_loss = torch.compile(self.loss)
+
+    def take(self, globals_, locals_, table):
+        """The batch to step on: crops, and of the global ones a table `[crops, patches]` of what is masked."""
+        self.globals_, self.locals_, self.masks = globals_, locals_, table
+        self.indices = table.flatten().nonzero().flatten()
+        self.weights = (1 / table.sum(1, keepdim=True).clamp(min=1)).expand_as(table)[table]
 
     def targets(self):
         batch, temperature = self.batch, self.sizes["now"]["teacher_temperature"]
@@ -124,7 +135,8 @@ class Step:
             on_cls, on_masked = self.teacher.dino_head(cls), self.teacher.ibot_head(masked)
         return sinkhorn(on_cls, temperature), sinkhorn(on_masked, temperature)
 
-    def loss(self, on_cls, on_masked):
+    def terms(self, on_cls, on_masked):
+        """The losses, before their weights: DINO on local and on global crops, iBOT, KoLeo of both views."""
         batch, count, student = self.batch, self.locals, self.student
         # One pass for each crop size, as without xFormers' block-diagonal attention.
         cls, patches = student.backbone(self.globals_, self.masks)
@@ -145,6 +157,10 @@ class Step:
         whole = -(on_global * on_cls).sum() / (batch * pairs)
         ibot = -((on_masked * on_patches).sum(-1) * self.weights).sum() / (2 * batch)
         spread = koleo(cls[:batch]) + koleo(cls[batch:])
+        return local, whole, ibot, spread
+
+    def loss(self, on_cls, on_masked):
+        local, whole, ibot, spread = self.terms(on_cls, on_masked)
         w = self.sizes["loss"]
         return w["dino"] * (local + whole) + w["ibot"] * ibot + w["koleo"] * spread
 
@@ -168,7 +184,7 @@ class Step:
         return loss.detach()
 
 
-def masks(crops, patches, masked, device):
+def masks(crops, patches, masked):
     """Half of the crops masked, `masked` patches in all, as many as Dinoscope's batch has: 10 to 50 % of each."""
     count = crops // 2
     generator = torch.Generator().manual_seed(0)
@@ -184,6 +200,4 @@ def masks(crops, patches, masked, device):
     table = torch.zeros(crops, patches, dtype=torch.bool)
     for crop, many in zip(torch.randperm(crops, generator=generator)[:count].tolist(), wanted.tolist()):
         table[crop, torch.randperm(patches, generator=generator)[:many]] = True
-    indices = table.flatten().nonzero().flatten()
-    weights = (1 / table.sum(1, keepdim=True).clamp(min=1)).expand_as(table)[table]
-    return table.to(device), indices.to(device), weights.to(device)
+    return table

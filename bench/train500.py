@@ -1,0 +1,341 @@
+"""The same recipe for 500 steps, by Dinoscope and by PyTorch: do the losses go the same way, and is the result as good?
+
+    pip install torch numpy safetensors
+    cargo build --release --workspace --exclude xtask --bins
+    python bench/train500.py [--programs target/release] [--out target/train500] [--preset nano] [--set FIELD=VALUE …]
+
+Dinoscope trains as it always does. PyTorch (`model.py`, `objective.py`) trains on the very crops and masks that
+Dinoscope's steps are given, from the same initial weights: `batches` writes them. After one step both agree to 1e-7.
+What rounding leaves grows from step to step, as it does between any two machines, so after some dozen steps they are
+different runs of one recipe. How different such runs are is measured too, in PyTorch alone: an echo of the twin, whose
+initial weights are moved by 1e-7 of their size, about what another order of additions does; and two runs with other
+seeds, which have other initial weights, drawn by PyTorch, and other crops, masks and order.
+
+Dinoscope agrees if for every loss the smoothed curve is, on average over the run, no farther from its twin's than
+PyTorch's own runs are from each other: the echo from the twin, or the other seeds. Its k-NN on the built-in scenes must
+be within a point of its twin's, or as near as the echo's. What was found is printed, and in the folder: the curves as
+JSON lines and as an SVG, and every run's teacher. Ends with status 1 if they do not agree. `--twins 3` has Dinoscope and
+its twin for two more seeds, and says whether one side is always the lower one. A run takes about four minutes on two
+cores.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+# Threads that spin while they wait for each other cost a machine that has other work most of its time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import torch  # noqa: E402
+from safetensors.torch import load, save_file  # noqa: E402
+
+from objective import Step, schedule  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+TERMS = ["loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss"]
+WINDOW = 25
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Batches:
+    """What the steps of a recipe are given, from Dinoscope."""
+
+    def __init__(self, arguments, overrides):
+        sets = [word for pair in overrides for word in ("--set", pair)]
+        command = [arguments.programs / "batches", arguments.preset, "--iterations", str(arguments.steps), *sets]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"batches ended with status {self.process.wait()}")
+        self.header = json.loads(line)
+        self.recipe = self.header["recipe"]
+        self.weights = load(self.read(self.header["weights"]))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+        self.normalized = lambda bytes_: (bytes_.float() / 255 - mean) / std
+
+    def read(self, count):
+        found = self.process.stdout.read(count)
+        if len(found) != count:
+            raise SystemExit(f"batches ended early, with status {self.process.wait()}")
+        return found
+
+    def crops(self, views, side):
+        shape = (views * self.recipe["train"]["batch"], 3, side, side)
+        return self.normalized(self.table(shape))
+
+    def table(self, shape):
+        return torch.frombuffer(bytearray(self.read(math.prod(shape))), dtype=torch.uint8).view(shape)
+
+    def __iter__(self):
+        crops, patch = self.recipe["crops"], self.recipe["model"]["patch"]
+        for _ in range(self.header["iterations"]):
+            globals_ = self.crops(2, crops["global_size"])
+            locals_ = self.crops(crops["locals"], crops["local_size"])
+            masks = self.table((2 * self.recipe["train"]["batch"], (crops["global_size"] // patch) ** 2))
+            yield globals_, locals_, masks.bool()
+        self.process.wait()
+
+
+def schedules(recipe):
+    """Every scheduled value of every iteration, as the official code makes its tables."""
+    optim, total = recipe["optim"], recipe["train"]["iterations"]
+
+    def cosine(base, end, warmup=0):
+        rest = np.arange(total - warmup)
+        falling = end + 0.5 * (base - end) * (1 + np.cos(np.pi * rest / max(len(rest), 1)))
+        return np.concatenate([np.linspace(0, base, warmup), falling])
+
+    lr = cosine(optim["base_lr"] * math.sqrt(recipe["train"]["batch"] / 1024), optim["min_lr"], optim["warmup"])
+    last = np.where(np.arange(total) < optim["freeze_last_layer"], 0, lr)
+    start, end, warm = optim["teacher_temp_start"], optim["teacher_temp"], optim["teacher_temp_warmup"]
+    temperature = np.concatenate([np.linspace(start, end, warm), np.full(max(total - warm, 0), end)])
+    decay = cosine(optim["weight_decay"], optim["weight_decay_end"])
+    momentum = cosine(optim["momentum"], optim["momentum_end"])
+    names = ["lr", "last_layer_lr", "weight_decay", "momentum", "teacher_temperature"]
+    rows = zip(lr, last, decay, momentum, temperature)
+    return [dict(zip(names, map(float, row))) for row in rows]
+
+
+class Training(Step):
+    """PyTorch's side: a step on every batch, and what it shows."""
+
+    def __init__(self, recipe, seed):
+        unlike = {
+            "model.drop_path": recipe["model"]["drop_path"],
+            "loss.centering": recipe["loss"]["centering"] != "sinkhorn-knopp",
+            "train.precision": recipe["train"]["precision"] != "f32",
+            "model.interpolate_antialias": recipe["model"]["interpolate_antialias"],
+            "model.interpolate_offset": recipe["model"]["interpolate_offset"] != 0.1,
+        }
+        for field in (field for field, is_unlike in unlike.items() if is_unlike):
+            raise SystemExit(f"{field} of this recipe is not written in PyTorch; change it with --set")
+        self.recipe, self.table = recipe, schedules(recipe)
+        sizes = {key: recipe[key] for key in ("model", "head", "crops", "loss", "optim")}
+        sizes |= {"batch": recipe["train"]["batch"], "masked": 0, "now": self.table[0]}
+        super().__init__(sizes, torch.device("cpu"), seed=seed)
+
+    def start_from(self, weights):
+        """Initial weights under official names, for student and teacher."""
+        named = {name.replace("patch_embed.proj.", "patch_embed."): tensor for name, tensor in weights.items()}
+        self.student.load_state_dict(named, strict=True)
+        self.teacher.load_state_dict(named, strict=True)
+
+    def loss(self, on_cls, on_masked):
+        local, whole, ibot, spread = self.terms(on_cls, on_masked)
+        w = self.sizes["loss"]
+        # As the official code shows them: KoLeo and iBOT are half of what is optimised.
+        shown = [w["dino"] * local, w["dino"] * whole, 0.5 * w["ibot"] * ibot, 0.5 * w["koleo"] * spread]
+        self.shown = [term.detach() for term in shown]
+        return w["dino"] * (local + whole) + w["ibot"] * ibot + w["koleo"] * spread
+
+    def run(self, batches, name):
+        curve = {term: [] for term in TERMS}
+        start = time.perf_counter()
+        for iteration, batch in enumerate(batches):
+            self.sizes["now"] = self.table[iteration]
+            schedule(self.optimizer, self.table[iteration])
+            self.take(*batch)
+            self()
+            terms = [float(term) for term in self.shown]
+            for term, value in zip(TERMS, [sum(terms), *terms]):
+                curve[term].append(value)
+            if iteration % 50 == 49:
+                seconds = (time.perf_counter() - start) / (iteration + 1)
+                print(f"  {name}: step {iteration + 1}, loss {sum(terms):.4f}, {seconds:.2f} s a step", flush=True)
+        return curve
+
+    def save_teacher(self, path, config):
+        """The teacher's backbone under official names, with what its tensors do not tell."""
+        state = self.teacher.backbone.state_dict()
+        named = {name.replace("patch_embed.", "patch_embed.proj."): tensor for name, tensor in state.items()}
+        save_file(named, path, metadata={"format": "pt", "dinoscope.config": json.dumps(config)})
+
+
+def in_pytorch(arguments, seed, start):
+    """A run in PyTorch, from Dinoscope's weights (`twin`), from these a little moved (`echo`), or from its `own`."""
+    name = f"PyTorch, seed {seed}" + {"twin": "", "echo": ", echo", "own": ", own start"}[start]
+    batches = Batches(arguments, recipe_of(arguments, seed))
+    training = Training(batches.recipe, seed)
+    if start == "twin":
+        training.start_from(batches.weights)
+    if start == "echo":
+        training.start_from({key: moved(tensor) for key, tensor in sorted(batches.weights.items())})
+    curve = training.run(batches, name)
+    weights = arguments.out / f"pytorch-{seed}-{start}.safetensors"
+    training.save_teacher(weights, batches.header["backbone"])
+    return {"name": name, "curve": curve, "knn": knn(arguments, weights)}
+
+
+def moved(tensor):
+    return tensor * (1 + 1e-7 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1)))
+
+
+def recipe_of(arguments, seed):
+    return [*arguments.set, f"train.iterations={arguments.steps}", f"train.seed={seed}"]
+
+
+def in_dinoscope(arguments, seed):
+    folder = arguments.out / f"dinoscope-{seed}"
+    sets = [word for pair in recipe_of(arguments, seed) for word in ("--set", pair)]
+    quiet = ["train.report_every=1", f"train.evaluate_every={arguments.steps}", "train.picture_every=0"]
+    sets += [word for pair in quiet for word in ("--set", pair)]
+    command = [arguments.programs / "dinoscope", "train", arguments.preset, *sets]
+    start = time.perf_counter()
+    subprocess.run([*command, "--out", folder, "--device", "cpu", "--json"], check=True, stdout=subprocess.DEVNULL)
+    print(f"  Dinoscope: {(time.perf_counter() - start) / arguments.steps:.2f} s a step, with everything", flush=True)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line.get("loss") is not None]
+    curve = {term: [line[term] for line in steps] for term in TERMS}
+    assert len(steps) == arguments.steps, f"{len(steps)} steps in {folder}"
+    recipe = Batches(argparse.Namespace(**(vars(arguments) | {"steps": 0})), recipe_of(arguments, seed)).recipe
+    pairs = [(line[name], value) for line, now in zip(steps, schedules(recipe)) for name, value in now.items()]
+    print(f"  schedules differ by at most {max(abs(a - b) for a, b in pairs):.1e}")
+    return {"name": f"Dinoscope, seed {seed}", "curve": curve, "knn": knn(arguments, folder)}
+
+
+def knn(arguments, weights):
+    """Top-1 at the fixed k, of 1200 and 600 built-in scenes: value and interval."""
+    command = [arguments.programs / "dinoscope", "eval", "knn", "--weights", weights, "--data", "scenes", "--alone"]
+    done = subprocess.run([*command, "--device", "cpu", "--json"], check=True, stdout=subprocess.PIPE, text=True)
+    figure = json.loads(done.stdout)["rows"][0]["figures"][0]
+    return {"value": figure["value"], "interval": figure["interval"]}
+
+
+def smooth(values):
+    return np.convolve(values, np.ones(WINDOW) / WINDOW, mode="valid")
+
+
+def distance(a, b, term):
+    """How far apart two smoothed curves are: mean and largest over the run, and the mean with its sign."""
+    apart = smooth(a["curve"][term]) - smooth(b["curve"][term])
+    return float(np.abs(apart).mean()), float(np.abs(apart).max()), float(apart.mean())
+
+
+def parted(ours, twin):
+    """The first step at which the twins' losses differ by more than this share."""
+    a, b = (np.array(run["curve"]["loss"]) for run in (ours, twin))
+    apart = np.abs(a - b) / np.abs(b)
+    found = {}
+    for share in (1e-5, 1e-4, 1e-3, 1e-2):
+        over = np.nonzero(apart > share)[0]
+        found[share] = int(over[0]) if len(over) else None
+    return float(apart[0]), found
+
+
+COLOURS = ["#d1495b", "#1b6ca8", "#7fb3d9", "#8a8a8a", "#b8b8b8"]
+WIDTH, HEIGHT, LEFT, TOP = 460, 220, 58, 30
+
+
+def panel(at, title, lines):
+    """One loss, smoothed: an SVG fragment. Runs are drawn last to first, so that Dinoscope is on top."""
+    everything = np.concatenate(lines)
+    low, high = float(everything.min()), float(everything.max())
+    span = (high - low) or 1.0
+    x0, y0 = (at % 2) * WIDTH + LEFT, (at // 2) * HEIGHT + TOP
+    wide, tall = WIDTH - LEFT - 16, HEIGHT - TOP - 34
+    out = [f'<text x="{x0}" y="{y0 - 10}" class="title">{title}</text>']
+    for part in range(5):
+        value, y = low + span * part / 4, y0 + tall * (1 - part / 4)
+        out.append(f'<path d="M{x0} {y:.1f}h{wide}" class="grid"/>')
+        out.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+    for colour, line in reversed(list(zip(COLOURS, lines))):
+        steps = np.linspace(x0, x0 + wide, len(line))
+        points = "L".join(f"{x:.1f} {y0 + tall * (1 - (v - low) / span):.1f}" for x, v in zip(steps, line))
+        out.append(f'<path d="M{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+    first, last = WINDOW // 2, WINDOW // 2 + len(lines[0]) - 1
+    out.append(f'<text x="{x0}" y="{y0 + tall + 18}">step {first}</text>')
+    out.append(f'<text x="{x0 + wide}" y="{y0 + tall + 18}" text-anchor="end">{last}</text>')
+    return out
+
+
+def figure(runs):
+    body = []
+    for at, term in enumerate(TERMS):
+        body += panel(at, term.replace("_", " "), [smooth(run["curve"][term]) for run in runs])
+    x, y = WIDTH + LEFT, 2 * HEIGHT + TOP + 10
+    for at, (colour, run) in enumerate(zip(COLOURS, runs)):
+        knn_text = f"k-NN {100 * run['knn']['value']:.1f} %"
+        body.append(f'<path d="M{x} {y + 22 * at}h24" stroke="{colour}" stroke-width="3"/>')
+        body.append(f'<text x="{x + 32}" y="{y + 22 * at + 4}">{run["name"]}: {knn_text}</text>')
+    style = "text{font:12px system-ui,sans-serif;fill:#333}.title{font-weight:600}.grid{stroke:#0002}"
+    width, height = 2 * WIDTH, 3 * HEIGHT
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+    rows = [head, f"<style>{style}</style>", f'<rect width="{width}" height="{height}" fill="#fff"/>', *body, "</svg>"]
+    return "\n".join(rows) + "\n"
+
+
+def report(twins, echo, others):
+    """Says what was found; true when Dinoscope agrees."""
+    ours, twin = twins[0]
+    first, found = parted(ours, twin)
+    print(f"\nsame seed: the losses of the first step differ by {first:.1e} of their value;")
+    for share, step in found.items():
+        print(f"  by more than {share:g}: {f'from step {step}' if step is not None else 'never'}")
+    print(f"\ncurves smoothed over {WINDOW} steps: mean distance over the run (largest)")
+    print(f"{'':18}{'Dinoscope, twin':>18}{'echo, twin':>18}{'other seeds':>18}")
+    good = True
+    for term in TERMS:
+        same, heard, seeds = distance(ours, twin, term), distance(echo, twin, term), distance(*others, term)
+        within = same[0] <= max(heard[0], seeds[0])
+        good &= within
+        cells = "".join(f"{f'{mean:.4f} ({most:.4f})':>18}" for mean, most, _ in (same, heard, seeds))
+        nearer = same[0] <= seeds[0]
+        word = "within" if nearer else ("within the echo, not the other seeds" if within else "OUTSIDE")
+        print(f"{term:18}{cells}   {word}")
+    if len(twins) > 1:
+        print("\nDinoscope less its twin, mean over the run, for each seed:")
+        for term in TERMS:
+            print(f"{term:18}" + "".join(f"{distance(*pair, term)[2]:>+10.4f}" for pair in twins))
+    print()
+    for run in (*(run for pair in twins for run in pair), echo, *others):
+        low, high = (100 * bound for bound in run["knn"]["interval"])
+        print(f"{run['name']:28}k-NN {100 * run['knn']['value']:5.1f} % ({low:.1f}–{high:.1f})")
+    points = [100 * abs(run["knn"]["value"] - twin["knn"]["value"]) for run in (ours, echo)]
+    near = points[0] <= max(1, points[1])
+    print(f"from the twin: Dinoscope {points[0]:.1f} points, the echo {points[1]:.1f}{'' if near else ': TOO FAR'}")
+    return good and near
+
+
+def main():
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--programs", type=Path, default=target / "release", help="where dinoscope and batches are")
+    parser.add_argument("--out", type=Path, default=target / "train500")
+    parser.add_argument("--preset", default="nano")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0, help="of the twins; the two others have the next ones")
+    parser.add_argument("--twins", type=int, default=1, help="seeds for which Dinoscope and its twin run")
+    parser.add_argument("--threads", type=int, default=0, help="PyTorch's; 0 for all of the machine's")
+    arguments = parser.parse_args()
+    if arguments.steps <= WINDOW:
+        raise SystemExit(f"--steps: more than {WINDOW}, over which curves are smoothed")
+    if (arguments.out / f"dinoscope-{arguments.seed}").exists():
+        raise SystemExit(f"{arguments.out} holds an earlier comparison: name another --out, or delete it")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(arguments.seed, arguments.seed + arguments.twins)
+    twins = [(in_dinoscope(arguments, seed), in_pytorch(arguments, seed, "twin")) for seed in seeds]
+    echo = in_pytorch(arguments, arguments.seed, "echo")
+    others = [in_pytorch(arguments, arguments.seed + other, "own") for other in (1, 2)]
+    runs = [*twins[0], echo, *others]
+    with (arguments.out / "curves.jsonl").open("w") as file:
+        for run in [*runs, *(run for pair in twins[1:] for run in pair)]:
+            for step in range(arguments.steps):
+                values = {term: run["curve"][term][step] for term in TERMS}
+                file.write(json.dumps({"run": run["name"], "iteration": step} | values) + "\n")
+    (arguments.out / "curves.svg").write_text(figure(runs))
+    good = report(twins, echo, others)
+    print(f"\n{'they agree' if good else 'THEY DO NOT AGREE'}; curves: {arguments.out / 'curves.svg'}")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -93,6 +93,18 @@ def write_weights(path, c):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
+def header(path):
+    """The header of a safetensors file, and where the numbers begin."""
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        return json.loads(file.read(length)), 8 + length
+
+
+def own_config(path):
+    """The backbone that a file of the program describes."""
+    return json.loads(header(path)[0]["__metadata__"]["dinoscope.config"])
+
+
 def write_png(path, rgb):
     """An RGB picture, `[height, width, 3]`, without a library."""
 

@@ -38,12 +38,14 @@ COMMIT = "b8931f7bf91576930313be2c6d6af376033b35f0"
 ARCHIVE = f"https://codeload.github.com/facebookresearch/dinov2/tar.gz/{COMMIT}"
 
 
-def official_code(named, cache):
+def official_code(named):
     """Makes `dinov2` importable; returns why not, if not."""
+    cache = common.program().parents[1] / "interop"
     folder = Path(named) if named else cache / f"dinov2-{COMMIT}"
     if not (folder / "dinov2/models/vision_transformer.py").is_file():
         if named:
             sys.exit(f"{folder} is no checkout of facebookresearch/dinov2")
+        cache.mkdir(parents=True, exist_ok=True)
         try:
             with urllib.request.urlopen(ARCHIVE, timeout=60) as answer:
                 tarfile.open(fileobj=io.BytesIO(answer.read())).extractall(cache, filter="data")
@@ -93,16 +95,9 @@ def timm_model(c):
     )
 
 
-def header(path):
-    """The header of a safetensors file, and where the numbers begin."""
-    with path.open("rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0]
-        return json.loads(file.read(length)), 8 + length
-
-
 def resampled_as(path, out, interpolation):
     """The same weights, whose positions are brought to other sizes in another way."""
-    head, start = header(path)
+    head, start = common.header(path)
     own = json.loads(head["__metadata__"]["dinoscope.config"])
     head["__metadata__"]["dinoscope.config"] = json.dumps(own | {"interpolation": interpolation})
     text = json.dumps(head).encode()
@@ -116,7 +111,7 @@ class Check:
 
     def __init__(self, dinoscope, tally, name, weights, sizes):
         self.dinoscope, self.tally, self.name, self.weights, self.sizes = dinoscope, tally, name, weights, sizes
-        self.config = json.loads(header(weights)[0]["__metadata__"]["dinoscope.config"])
+        self.config = common.own_config(weights)
         self.known = {}
 
     def own(self, weights, size):
@@ -129,7 +124,7 @@ class Check:
 
     def convert(self, to, name):
         out = self.dinoscope.folder / f"{self.name}-{name}"
-        self.dinoscope.run("weights", "convert", self.weights, out, "--to", to)
+        self.dinoscope.run("weights", "convert", self.weights, out, "--to", to, "--no-card")
         return out
 
     @torch.no_grad()
@@ -194,9 +189,7 @@ def main():
     # xFormers is not there, as the official code says three times.
     warnings.filterwarnings("ignore", message="xFormers")
     transformers.utils.logging.disable_progress_bar()
-    cache = common.program().parents[1] / "interop"
-    cache.mkdir(parents=True, exist_ok=True)
-    missing = official_code(arguments.official, cache)
+    missing = official_code(arguments.official)
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

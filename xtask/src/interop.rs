@@ -1,17 +1,20 @@
-//! `cargo xtask interop`: what Dinoscope writes, in the programs that it is written for.
+//! `cargo xtask interop`: what Dinoscope writes, in the programs that it is written for, and what it measures, measured
+//! by others.
 //!
 //! Not among the stages of a plain `cargo xtask test`: PyTorch and its peers are several GB to download.
 
+use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::here::{Here, PROGRAM};
 use crate::python::{self, Wanted};
 use crate::run;
 use crate::tally::{Runner, Tally};
 
-/// What the checks in `tests/interop` import.
+/// What the checks in `tests/interop`, and `bench/judge.py`, import.
 const PYTHON: Wanted = Wanted {
     folder: "interop-python",
     packages: &[
@@ -22,14 +25,14 @@ const PYTHON: Wanted = Wanted {
         ("safetensors", "safetensors"),
         ("onnx", "onnx"),
         ("onnxruntime", "onnxruntime"),
+        ("scikit-learn", "sklearn"),
         ("numpy", "numpy"),
         ("pillow", "PIL"),
-        ("pyyaml", "yaml"),
     ],
 };
 
 /// The checks, in the order in which they run.
-const CHECKS: [&str; 2] = ["onnx_check.py", "handover_check.py"];
+const CHECKS: [&str; 3] = ["onnx_check.py", "handover_check.py", "cards_check.py"];
 
 /// Builds the program and runs every check, all of them even if one fails.
 ///
@@ -38,18 +41,38 @@ const CHECKS: [&str; 2] = ["onnx_check.py", "handover_check.py"];
 pub fn check(here: &Here, python: Option<PathBuf>) -> Result<Tally> {
     let python = python::find(here, python, &PYTHON)?;
     run::run(here.cargo(&["build", "--release", "--bin", "dinoscope"]).args(PROGRAM))?;
+    let program = here.program("dinoscope");
     let mut tally = Tally::default();
     for check in CHECKS {
-        println!("\n-- {check}");
         let mut command = here.command(&python);
-        command.arg(format!("tests/interop/{check}")).arg("--program").arg(here.program("dinoscope"));
-        // Where they look for the program, and where they keep what they fetch.
-        command.env("CARGO_TARGET_DIR", &here.target);
-        let failed = tally.failed;
-        let passed = run::listen(&mut command, |line| tally.hear(Runner::Plain, line))?;
-        if !passed && tally.failed == failed {
-            tally.failed += 1;
-        }
+        command.arg(format!("tests/interop/{check}")).arg("--program").arg(&program);
+        hear(here, &mut command, check, &mut tally)?;
     }
+    // Features of the starter weights, judged by others.
+    let judged = here.target.join("interop/judged");
+    if judged.exists() {
+        fs::remove_dir_all(&judged).with_context(|| format!("removing {}", judged.display()))?;
+    }
+    let mut command = here.command(&python);
+    command
+        .arg("bench/judge.py")
+        .arg(&judged)
+        .args(["--weights", "starter"])
+        .arg("--dinoscope")
+        .arg(&program);
+    hear(here, &mut command, "judge.py", &mut tally)?;
     Ok(tally)
+}
+
+/// Runs a check and counts what it says; one that ends badly without having counted anything has failed.
+fn hear(here: &Here, command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
+    println!("\n-- {name}");
+    // Where they look for the program, and where they keep what they fetch.
+    command.env("CARGO_TARGET_DIR", &here.target).env("PYTHONDONTWRITEBYTECODE", "1");
+    let failed = tally.failed;
+    let passed = run::listen(command, |line| tally.hear(Runner::Plain, line))?;
+    if !passed && tally.failed == failed {
+        tally.failed += 1;
+    }
+    Ok(())
 }

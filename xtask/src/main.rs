@@ -35,8 +35,9 @@ cargo xtask WORD
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
   bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
                                    takes $PYTHON, or installs PyTorch below the folder for builds
-  interop [--python PATH]          converted weights in transformers, timm, onnxruntime and the official code (a
-                                   checkout of it: $DINOV2); takes $PYTHON, or installs them below the folder for builds
+  interop [--python PATH]          converted weights and their cards in transformers, timm, onnxruntime and the official
+                                   code (a checkout of it: $DINOV2), evaluations by scikit-learn and PyTorch; takes
+                                   $PYTHON, or installs all of them below the folder for builds
   help                             this text
 
 Builds go to CARGO_TARGET_DIR (target/ if it is not set), those for the web beside it.";

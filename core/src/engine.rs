@@ -14,6 +14,7 @@ use crate::data::{DataError, Picture};
 use crate::device::Chosen;
 use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
+use crate::eval::outcome::Outcome;
 use crate::train::Recipe;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::health::Health;
@@ -79,6 +80,15 @@ pub enum Event {
         raw_pixels: Option<KnnResult>,
         /// What the student has in common with a frozen teacher, where one is distilled.
         agreement: Option<Agreement>,
+    },
+    /// What else was measured of the teacher's features.
+    Judged {
+        /// Steps done.
+        iteration: u64,
+        /// Which evaluation: `linear`, `segment` or `depth`.
+        name: String,
+        /// What was found.
+        outcome: Box<Outcome>,
     },
     /// A checkpoint is on disk.
     Checkpoint {

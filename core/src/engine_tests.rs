@@ -214,3 +214,37 @@ fn steps_say_how_much_memory_is_in_use() {
     let lines = RunFolder::open(&folder).unwrap().lines();
     assert_eq!(lines[0].values["memory_used"], Some(memory.used as f64));
 }
+
+#[test]
+fn what_the_recipe_asks_for_is_measured_beside_k_nn() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let more =
+        ["train.iterations=2", "train.evaluate_every=2", "evaluate.linear=true", "evaluate.dense=not/there"];
+    let more = [&more[..], &["evaluate.segment=true"]].concat();
+    let events = rest(&start(job(&folder, &recipe(&more))).events);
+    let judged: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Judged { iteration, name, outcome } => Some((*iteration, name.as_str(), outcome)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        judged.iter().map(|(step, name, _)| (*step, *name)).collect::<Vec<_>>(),
+        [(0, "linear"), (2, "linear")]
+    );
+    let found = judged[1].2.headline().unwrap().value;
+    assert!((0.0..=1.0).contains(&found), "{found}");
+    let warned =
+        |event: &Event| matches!(event, Event::Warning(why) if why.starts_with("segment: not/there"));
+    assert!(events.iter().any(warned), "{events:?}");
+    assert!(!finished(&events).stopped, "the run goes on");
+    let run = RunFolder::open(&folder).unwrap();
+    let kept: Vec<_> =
+        run.lines().iter().filter_map(|line| line.values.get("linear_top1").copied()).collect();
+    assert_eq!((kept.len(), kept[1]), (2, Some(found)));
+    let json = std::fs::read(folder.join("evaluations/linear.json")).unwrap();
+    let outcome: crate::eval::outcome::Outcome = serde_json::from_slice(&json).unwrap();
+    assert_eq!(outcome.headline().unwrap().value, found);
+}

@@ -13,6 +13,7 @@ use super::Mistake;
 use crate::desktop::{self, Draw, headless::Headless};
 use crate::studio::explore::Panel;
 use crate::studio::house::Drawing;
+use crate::studio::judge::{Kind, Wish};
 use crate::studio::layout::Workspace;
 use crate::studio::{Beginning, Studio};
 
@@ -34,6 +35,12 @@ pub struct Arguments {
     /// Show this run in the Train workspace, and follow it while another program goes on with it.
     #[arg(long)]
     run: Option<PathBuf>,
+    /// Which workspace shows [default: explore; train with --run; evaluate with --judge].
+    #[arg(long, value_enum)]
+    workspace: Option<WorkspaceName>,
+    /// Judge the weights on the built-in scenes at once: knn, linear, … as under `dinoscope eval`.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = kind)]
+    judge: Vec<Kind>,
     /// What the window says first.
     #[arg(long, hide = true)]
     note: Option<String>,
@@ -80,6 +87,29 @@ fn size(text: &str) -> Result<Size, String> {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum WorkspaceName {
+    Explore,
+    Train,
+    Evaluate,
+}
+
+impl From<WorkspaceName> for Workspace {
+    fn from(name: WorkspaceName) -> Self {
+        match name {
+            WorkspaceName::Explore => Self::Explore,
+            WorkspaceName::Train => Self::Train,
+            WorkspaceName::Evaluate => Self::Evaluate,
+        }
+    }
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let names = || Kind::ALL.map(Kind::word).join(", ");
+    let named = Kind::ALL.into_iter().find(|kind| kind.word() == text);
+    named.ok_or_else(|| format!("expected one of {}", names()))
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum PanelName {
     Pca,
     Attention,
@@ -118,12 +148,21 @@ pub fn run(arguments: Arguments) -> Result<()> {
         }
     }
     let device = arguments.device.map(|name| name.parse::<DeviceChoice>()).transpose()?;
+    let workspace = match (arguments.workspace, &arguments.run) {
+        (Some(name), _) => name.into(),
+        (None, _) if !arguments.judge.is_empty() => Workspace::Evaluate,
+        (None, Some(_)) => Workspace::Train,
+        (None, None) => Workspace::Explore,
+    };
+    let judge = (!arguments.judge.is_empty())
+        .then(|| Wish { kinds: arguments.judge.iter().copied().collect(), ..Wish::default() });
     let beginning = Beginning {
         device,
         pictures: arguments.images,
         weights,
         panel: arguments.panel.map(Panel::from),
-        workspace: if arguments.run.is_some() { Workspace::Train } else { Workspace::Explore },
+        workspace,
+        judge,
         run: arguments.run,
         note: arguments.note,
         fresh: arguments.screenshot.is_some(),

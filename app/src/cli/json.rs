@@ -22,6 +22,9 @@ pub fn event(event: &Event) -> Value {
             "event": "evaluation", "iteration": iteration, "knn": accuracy, "raw_pixels": raw_pixels,
             "agreement": agreement,
         }),
+        Event::Judged { iteration, name, outcome } => {
+            json!({ "event": "judged", "iteration": iteration, "name": name, "outcome": outcome })
+        }
         Event::Checkpoint { iteration, path } => {
             json!({ "event": "checkpoint", "iteration": iteration, "path": path })
         }

@@ -108,6 +108,12 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
                 ));
             }
         }
+        Event::Judged { iteration, outcome, .. } => {
+            if let Some(figure) = outcome.headline() {
+                let title = outcome.title.to_lowercase();
+                progress.say(&format!("{title} after {iteration} steps: {} {}", figure.name, figure.text()));
+            }
+        }
         Event::Warning(message) => progress.say(&format!("warning: {message}")),
         Event::Paused => progress.say("paused"),
         Event::Resumed => progress.say("going on"),

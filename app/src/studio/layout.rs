@@ -1,4 +1,4 @@
-//! Where the panels are: two workspaces of dockable panels, remembered between starts.
+//! Where the panels are: three workspaces of dockable panels, remembered between starts.
 
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TileId, Tiles, Tree, UiResponse,
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::explore::Explore;
 use super::house::House;
+use super::judge::Judge;
 use super::phone::{self, Phone};
 use super::remembered::Remembered;
 use super::theme;
@@ -20,6 +21,8 @@ pub enum Workspace {
     Explore,
     /// Training a model.
     Train,
+    /// Finding out how good features are.
+    Evaluate,
 }
 
 /// A panel.
@@ -39,6 +42,12 @@ pub enum Pane {
     Curves,
     /// What the figures mean.
     Health,
+    /// What is judged, on which pictures, how.
+    Question,
+    /// What was found.
+    Findings,
+    /// Pictures of what was found.
+    Evidence,
     /// What happened.
     Log,
 }
@@ -54,19 +63,23 @@ impl Pane {
             Self::Watched => "Watched pictures",
             Self::Curves => "Curves",
             Self::Health => "Run",
+            Self::Question => "Question",
+            Self::Findings => "Findings",
+            Self::Evidence => "Evidence",
             Self::Log => "Log",
         }
     }
 }
 
-/// Both workspaces.
+/// All workspaces.
 pub struct Layout {
     /// Which one shows.
     pub workspace: Workspace,
     explore: Tree<Pane>,
     train: Tree<Pane>,
+    evaluate: Tree<Pane>,
     /// Shares that were set last, in place of the first ones, because the window is narrow.
-    narrow: [Option<[f32; 3]>; 2],
+    narrow: [Option<[f32; 3]>; 3],
     phone: Phone,
 }
 
@@ -80,6 +93,7 @@ struct Columns {
 
 const EXPLORE: Columns = Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0] };
 const TRAIN: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0] };
+const EVALUATE: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 240.0] };
 
 impl Columns {
     /// Shares in a window that is `width` wide.
@@ -135,14 +149,22 @@ fn linear(tiles: &mut Tiles<Pane>, dir: LinearDir, children: &[(TileId, f32)]) -
 }
 
 fn explore_tree() -> Tree<Pane> {
+    three("explore tiles", [Pane::Gallery, Pane::Picture, Pane::View], EXPLORE.first)
+}
+
+fn evaluate_tree() -> Tree<Pane> {
+    three("evaluate tiles", [Pane::Question, Pane::Findings, Pane::Evidence], EVALUATE.first)
+}
+
+/// Three panels beside each other.
+fn three(name: &str, panes: [Pane; 3], [a, b, c]: [f32; 3]) -> Tree<Pane> {
     let mut tiles = Tiles::default();
-    let [gallery, picture, view] = [Pane::Gallery, Pane::Picture, Pane::View].map(|pane| {
+    let [left, middle, right] = panes.map(|pane| {
         let pane = tiles.insert_pane(pane);
         tiles.insert_tab_tile(vec![pane])
     });
-    let [a, b, c] = EXPLORE.first;
-    let root = linear(&mut tiles, LinearDir::Horizontal, &[(gallery, a), (picture, b), (view, c)]);
-    Tree::new(egui::Id::unique("explore tiles"), root, tiles)
+    let root = linear(&mut tiles, LinearDir::Horizontal, &[(left, a), (middle, b), (right, c)]);
+    Tree::new(egui::Id::unique(name), root, tiles)
 }
 
 fn train_tree() -> Tree<Pane> {
@@ -187,7 +209,8 @@ impl Layout {
             workspace: Workspace::default(),
             explore: tree("explore tiles", explore_tree()),
             train: tree("train tiles", train_tree()),
-            narrow: [None; 2],
+            evaluate: tree("evaluate tiles", evaluate_tree()),
+            narrow: [None; 3],
             phone: Phone::default(),
         }
     }
@@ -197,6 +220,7 @@ impl Layout {
         match self.workspace {
             Workspace::Explore => self.explore = explore_tree(),
             Workspace::Train => self.train = train_tree(),
+            Workspace::Evaluate => self.evaluate = evaluate_tree(),
         }
     }
 
@@ -204,6 +228,7 @@ impl Layout {
         match self.workspace {
             Workspace::Explore => &mut self.explore,
             Workspace::Train => &mut self.train,
+            Workspace::Evaluate => &mut self.evaluate,
         }
     }
 
@@ -229,7 +254,11 @@ impl Layout {
 
     /// Keeps where everything is.
     pub fn remember(&self, remembered: &mut Remembered) {
-        let sides = [("explore tiles", &EXPLORE, &self.explore), ("train tiles", &TRAIN, &self.train)];
+        let sides = [
+            ("explore tiles", &EXPLORE, &self.explore),
+            ("train tiles", &TRAIN, &self.train),
+            ("evaluate tiles", &EVALUATE, &self.evaluate),
+        ];
         for ((name, columns, tree), narrow) in sides.into_iter().zip(self.narrow) {
             // The next window may be wider: a narrow one's shares are not a person's choice.
             let mut tree = tree.clone();
@@ -239,11 +268,10 @@ impl Layout {
     }
 
     /// Draws the workspace that shows.
-    pub fn ui(&mut self, ui: &mut egui::Ui, house: &mut House, explore: &mut Explore, train: &mut Train) {
+    pub fn ui(&mut self, ui: &mut egui::Ui, rooms: &mut Rooms<'_>) {
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).window);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             let width = ui.available_width();
-            let mut rooms = Rooms { house, explore, train };
             if width < phone::WIDEST {
                 self.phone.ui(ui, self.workspace, |ui, pane| rooms.draw(ui, pane));
                 return;
@@ -251,10 +279,11 @@ impl Layout {
             let (columns, side) = match self.workspace {
                 Workspace::Explore => (&EXPLORE, 0),
                 Workspace::Train => (&TRAIN, 1),
+                Workspace::Evaluate => (&EVALUATE, 2),
             };
             let narrow = self.narrow[side];
             self.narrow[side] = columns.fit(self.tree(), narrow, width);
-            self.tree().ui(&mut rooms, ui);
+            self.tree().ui(rooms, ui);
         });
     }
 }
@@ -263,10 +292,15 @@ impl Layout {
 const MARGIN: i8 = 12;
 
 /// Who draws which panel.
-struct Rooms<'a> {
-    house: &'a mut House,
-    explore: &'a mut Explore,
-    train: &'a mut Train,
+pub struct Rooms<'a> {
+    /// What they share.
+    pub house: &'a mut House,
+    /// Looking.
+    pub explore: &'a mut Explore,
+    /// Training.
+    pub train: &'a mut Train,
+    /// Judging.
+    pub judge: &'a mut Judge,
 }
 
 impl Rooms<'_> {
@@ -283,6 +317,9 @@ impl Rooms<'_> {
                 Pane::Watched => self.train.watched_ui(ui, self.house),
                 Pane::Curves => self.train.curves_ui(ui, self.house),
                 Pane::Health => self.train.health_ui(ui, self.house),
+                Pane::Question => self.judge.question_ui(ui, self.house),
+                Pane::Findings => self.judge.findings_ui(ui, self.house),
+                Pane::Evidence => self.judge.evidence_ui(ui, self.house),
                 Pane::Log => super::log::ui(ui),
             }
         });

@@ -7,6 +7,7 @@ pub mod camera;
 pub mod explore;
 pub mod hands;
 pub mod house;
+pub mod judge;
 pub mod layout;
 pub mod log;
 pub mod phone;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use dinoscope_core::train::archive;
 use explore::Explore;
 use house::{Drawing, House};
-use layout::{Layout, Workspace};
+use judge::Judge;
+use layout::{Layout, Rooms, Workspace};
 use train::Train;
 
 /// What a window shows, whoever draws it.
@@ -56,6 +58,8 @@ pub struct Beginning {
     pub train: Option<train::Order>,
     /// A run to show.
     pub run: Option<PathBuf>,
+    /// What is judged at once.
+    pub judge: Option<judge::Wish>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
     /// Remembers nothing and starts from nothing remembered: for screenshots and tests.
@@ -68,6 +72,7 @@ pub struct Studio {
     layout: Layout,
     explore: Explore,
     train: Train,
+    judge: Judge,
 }
 
 impl Studio {
@@ -93,7 +98,8 @@ impl Studio {
         if let Some(order) = beginning.train {
             train.begin(&mut house, order);
         }
-        Self { house, layout, explore, train }
+        let judge = Judge::new(&house, beginning.judge);
+        Self { house, layout, explore, train, judge }
     }
 
     /// Whether the window can't be drawn any more.
@@ -111,6 +117,7 @@ impl Studio {
         self.layout.remember(&mut self.house.remembered);
         self.explore.remember(&mut self.house.remembered);
         self.train.remember(&mut self.house.remembered);
+        self.judge.remember(&mut self.house.remembered);
         self.house.remembered.save();
     }
 
@@ -137,6 +144,7 @@ impl Studio {
             "explore": self.explore.glance(),
             "model": self.explore.model_source().map(|source| source.to_string()),
             "train": self.train.glance(),
+            "judge": self.judge.glance(),
             "going": self.train.is_going(),
             "toasts": self.house.toasts.texts(),
         })
@@ -145,6 +153,11 @@ impl Studio {
     /// The training side.
     pub fn train(&self) -> &Train {
         &self.train
+    }
+
+    /// The judging side.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// The exploring side.
@@ -221,6 +234,13 @@ fn pasted(event: &egui::Event) -> Option<Pasted> {
     }
 }
 
+/// The newest checkpoint of the run that Train shows, where it is one of ours.
+fn shown_checkpoint(train: &Train) -> Option<PathBuf> {
+    let (folder, shown) = (train.own_folder()?, train.glance()?);
+    let own = folder.file_name().is_some_and(|name| name.to_string_lossy() == shown.name);
+    Some(folder.join("checkpoints").join(format!("{:06}", shown.checkpoint.filter(|_| own)?)))
+}
+
 impl Stage for Studio {
     fn logic(&mut self, ctx: &egui::Context) {
         self.house.logic(ctx);
@@ -235,13 +255,19 @@ impl Stage for Studio {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.house, source);
         }
+        let offer =
+            judge::Offer { explored: self.explore.model_source(), trained: shown_checkpoint(&self.train) };
+        let seen = self.layout.workspace == Workspace::Evaluate;
+        self.judge.logic(ctx, &mut self.house, offer, seen);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        top_bar::ui(ui, &mut self.house, &mut self.layout, &mut self.train);
-        self.layout.ui(ui, &mut self.house, &mut self.explore, &mut self.train);
+        let Self { house, layout, explore, train, judge } = self;
+        top_bar::ui(ui, house, layout, train, judge);
+        layout.ui(ui, &mut Rooms { house, explore, train, judge });
+        judge.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
         explore::drop_hint(&ctx);
@@ -250,11 +276,12 @@ impl Stage for Studio {
     }
 
     fn busy(&self) -> bool {
-        self.explore.busy() || self.train.busy()
+        self.explore.busy() || self.train.busy() || self.judge.busy()
     }
 
     fn closed(&mut self) {
         self.train.closed();
+        self.judge.closed();
         self.remember();
     }
 }

@@ -14,11 +14,12 @@ const PICTURE: f32 = 0.5;
 pub struct Phone {
     explore: Pane,
     train: Pane,
+    evaluate: Pane,
 }
 
 impl Default for Phone {
     fn default() -> Self {
-        Self { explore: Pane::Gallery, train: Pane::Recipe }
+        Self { explore: Pane::Gallery, train: Pane::Recipe, evaluate: Pane::Question }
     }
 }
 
@@ -31,12 +32,20 @@ const TRAIN: [(Pane, &str); 5] = [
     (Pane::Log, "Log"),
 ];
 
+const EVALUATE: [(Pane, &str); 4] = [
+    (Pane::Question, "Question"),
+    (Pane::Findings, "Findings"),
+    (Pane::Evidence, "Evidence"),
+    (Pane::Log, "Log"),
+];
+
 impl Phone {
     /// Draws the workspace; `pane` draws a panel.
     pub fn ui(&mut self, ui: &mut egui::Ui, workspace: Workspace, mut pane: impl FnMut(&mut egui::Ui, Pane)) {
         let (shown, choices): (_, &[_]) = match workspace {
             Workspace::Explore => (&mut self.explore, &EXPLORE),
             Workspace::Train => (&mut self.train, &TRAIN),
+            Workspace::Evaluate => (&mut self.evaluate, &EVALUATE),
         };
         if workspace == Workspace::Explore {
             let size = egui::vec2(ui.available_width(), (ui.available_height() * PICTURE).floor());

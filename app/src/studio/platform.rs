@@ -44,6 +44,14 @@ pub enum Purpose {
     BeginFile,
     /// Weights that a run begins with: a run.
     BeginRun,
+    /// Weights that are judged: a file.
+    JudgedWeights,
+    /// Weights that are judged: a run or a folder.
+    JudgedRun,
+    /// Pictures that weights are judged on: a folder.
+    JudgedFolder,
+    /// Pictures that weights are judged on: an IDX file.
+    JudgedFile,
     /// A recipe to read.
     OpenRecipe,
     /// Where a recipe goes.
@@ -58,20 +66,27 @@ pub enum Purpose {
     SaveFrames,
     /// Where a run goes, packed into one file.
     SaveRun,
+    /// A folder for figures and pictures of a finding.
+    SaveFindings,
 }
 
 impl Purpose {
     /// Whether something is going to be written.
     pub fn saves(self) -> bool {
-        use Purpose::{SaveFilm, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun};
-        matches!(self, SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun)
+        use Purpose::{SaveFilm, SaveFindings, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun};
+        matches!(
+            self,
+            SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveFindings
+        )
     }
 
     /// Kinds of files that are asked for; any without.
     pub fn kinds(self) -> Vec<&'static str> {
         match self {
             Self::OpenPictures => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
-            Self::OpenWeights | Self::BeginFile => vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"],
+            Self::OpenWeights | Self::BeginFile | Self::JudgedWeights => {
+                vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
+            }
             Self::OpenRecipe => vec!["toml"],
             Self::OpenRun | Self::FollowRun => vec!["zip"],
             _ => Vec::new(),
@@ -154,12 +169,19 @@ fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
             one(dialog.set_title("Weights to begin with").add_filter("Weights", &purpose.kinds()).pick_file())
         }
         Purpose::OpenRun | Purpose::FollowRun => one(dialog.set_title("Open a run").pick_folder()),
+        Purpose::JudgedFolder => one(dialog.set_title("Pictures to judge on").pick_folder()),
+        Purpose::JudgedFile => one(dialog.set_title("Pictures to judge on").pick_file()),
+        Purpose::JudgedRun => one(dialog.set_title("Weights to judge").pick_folder()),
+        Purpose::JudgedWeights => {
+            one(dialog.set_title("Weights to judge").add_filter("Weights", &purpose.kinds()).pick_file())
+        }
         Purpose::OpenWeights => {
             one(dialog.set_title("Open weights").add_filter("Weights", &purpose.kinds()).pick_file())
         }
         Purpose::OpenRecipe => {
             one(dialog.set_title("Open a recipe").add_filter("Recipe", &purpose.kinds()).pick_file())
         }
+        Purpose::SaveFindings => one(dialog.set_title("A folder for what was found").pick_folder()),
         Purpose::SaveFrames => one(dialog.set_title("A folder for the pictures").pick_folder()),
         Purpose::SaveRecipe
         | Purpose::SavePicture

@@ -4,6 +4,7 @@ use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::house::House;
+use super::judge::Judge;
 use super::layout::{Layout, Workspace};
 use super::phone;
 use super::theme::{self, icons, space};
@@ -12,12 +13,14 @@ use super::widgets;
 
 const EXPLORE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num1);
 const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num2);
+const EVALUATE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num3);
 const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
 /// Draws the bar.
-pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut Train) {
+pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut Train, judge: &Judge) {
     let ctx = ui.ctx().clone();
-    for (shortcut, workspace) in [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train)] {
+    let places = [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train), (EVALUATE, Workspace::Evaluate)];
+    for (shortcut, workspace) in places {
         if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
             layout.workspace = workspace;
         }
@@ -34,11 +37,16 @@ pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut
                 ui.label(theme::heading("Dinoscope"));
                 ui.add_space(space::M);
             }
-            let places = [(Workspace::Explore, "Explore"), (Workspace::Train, "Train")];
+            let places = [
+                (Workspace::Explore, "Explore"),
+                (Workspace::Train, "Train"),
+                (Workspace::Evaluate, "Evaluate"),
+            ];
             widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
             if !narrow {
                 ui.add_space(space::S);
                 train.brief_ui(ui);
+                judge.brief_ui(ui);
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {

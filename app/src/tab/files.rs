@@ -32,7 +32,7 @@ pub fn ask(dialogs: &Dialogs, purpose: Purpose, name: &str) {
     }
     ASKED.set(Some(purpose));
     let kinds: Vec<String> = purpose.kinds().iter().map(|kind| format!(".{kind}")).collect();
-    let folder = matches!(purpose, Purpose::OpenFolder | Purpose::TrainingData);
+    let folder = matches!(purpose, Purpose::OpenFolder | Purpose::TrainingData | Purpose::JudgedFolder);
     if let Some(host) = host::get() {
         host.pick("dialog", &kinds.join(","), folder);
     }

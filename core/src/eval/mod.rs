@@ -5,12 +5,15 @@
 pub mod agreement;
 pub mod cache;
 pub mod confusion;
+pub mod dense;
+pub mod depth;
 pub mod gather;
 pub mod knn;
 pub mod linear;
 pub mod logistic;
 pub mod outcome;
 pub mod run;
+pub mod segment;
 pub mod suite;
 pub mod whole;
 

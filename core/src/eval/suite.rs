@@ -6,13 +6,16 @@ use burn::tensor::Device;
 
 use super::EvalError;
 use super::cache::Cache;
+use super::depth::{self, DepthTask};
 use super::gather::{Collected, Gathering, gather_pixels};
 use super::outcome::Outcome;
 use super::run::EvaluationError;
+use super::segment::{self, SegmentTask};
 use super::whole::knn::{self, KnnTask};
 use super::whole::linear::{self, LinearTask};
 use super::whole::logistic::{self, LogisticTask};
 use crate::analysis::{AnalysisError, npy};
+use crate::data::source::dense::DenseSplit;
 use crate::features::Wanted;
 use crate::files;
 use crate::model::Vit;
@@ -27,6 +30,10 @@ pub enum Task {
     Linear(Labelled, LinearTask),
     /// Logistic regression to its optimum.
     Logistic(Labelled, LogisticTask),
+    /// What pixels show, with a linear head.
+    Segment(DenseSplit, SegmentTask),
+    /// How far away pixels are, with a linear head.
+    Depth(DenseSplit, DepthTask),
 }
 
 /// What all evaluations have in common.
@@ -117,6 +124,8 @@ pub async fn evaluate(
         Task::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
         Task::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
         Task::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
+        Task::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
+        Task::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod network;
 pub mod optimizer;
 pub mod presets;
 pub mod preview;
+pub mod probes;
 pub mod recipe;
 pub mod record;
 pub mod report;

@@ -1,7 +1,7 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
 use super::recipe::{
-    Blur, Crops, Data, Distill, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Start, Train,
+    Blur, Crops, Data, Distill, Evaluate, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Start, Train,
 };
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
@@ -110,6 +110,7 @@ fn short(name: &str) -> Recipe {
             checkpoint_every: 3 * EPOCH,
             keep_checkpoints: 3,
         },
+        evaluate: Evaluate::default(),
         data: Data { path: "scenes".to_owned(), labels: false, scenes: 4096, scene_size: 256, scene_seed: 0 },
     }
 }

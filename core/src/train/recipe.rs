@@ -51,6 +51,7 @@ pub struct Recipe {
     pub start: Start,
     pub distill: Distill,
     pub train: Train,
+    pub evaluate: Evaluate,
     pub data: Data,
 }
 
@@ -241,6 +242,23 @@ pub struct Train {
     pub evaluate_every: u64,
     pub checkpoint_every: u64,
     pub keep_checkpoints: usize,
+}
+
+/// `[evaluate]`: what is measured beside k-NN whenever k-NN is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Evaluate {
+    pub linear: bool,
+    pub segment: bool,
+    pub depth: bool,
+    pub dense: String,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self { linear: false, segment: false, depth: false, dense: "scenes".to_owned() }
+    }
 }
 
 /// Numbers that the residual branches compute with; weights, norms, softmax, heads and losses stay f32.

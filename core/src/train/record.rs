@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::film;
 use super::health::{Health, Level};
 use super::metrics::Values;
+use super::probes;
 use super::run::{Line, MetricsLog, RunError, RunFolder, replace};
 use super::summary;
 use super::tensorboard::TensorboardWriter;
@@ -15,6 +16,7 @@ use crate::analysis::write_atomic;
 use crate::engine::{EngineError, Job};
 use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
+use crate::eval::outcome::Outcome;
 use crate::eval::run::headline;
 
 /// Writes a run's folder; does nothing for a run without one.
@@ -74,6 +76,28 @@ impl Record {
         }
         open.metrics.append(&Line::new(iteration, &values))?;
         Ok(open.scalars(iteration, &values)?)
+    }
+
+    /// What else was measured after `iteration` steps: a figure among the metrics, and in `evaluations/` the newest
+    /// outcome with its pictures.
+    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &Outcome) -> Result<(), EngineError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let Some(figure) = outcome.headline() else { return Ok(()) };
+        let values = Values::from([(probes::metric(name).to_owned(), figure.value)]);
+        open.metrics.append(&Line::new(iteration, &values))?;
+        open.scalars(iteration, &values)?;
+        let folder = open.folder.path().join("evaluations");
+        let json = serde_json::to_vec_pretty(outcome).unwrap_or_default();
+        files::create_dir_all(&folder).map_err(|source| RunError::Io {
+            action: "create",
+            path: folder.display().to_string(),
+            source,
+        })?;
+        write_atomic(&folder.join(format!("{name}.json")), &json)?;
+        for shown in &outcome.pictures {
+            write_png(&folder.join(format!("{name}-{}.png", shown.name)), &shown.picture)?;
+        }
+        Ok(())
     }
 
     /// Whether a run that was fine before went wrong with this judgement.

@@ -17,7 +17,7 @@ use crate::eval::Accuracy;
 const FILM_COLUMNS: usize = 6;
 
 /// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
-const CURVES: [&str; 32] = [
+const CURVES: [&str; 35] = [
     "loss",
     "dino_local_loss",
     "dino_global_loss",
@@ -28,6 +28,9 @@ const CURVES: [&str; 32] = [
     "cls_cosine",
     "patch_cosine",
     "knn_top1",
+    "linear_top1",
+    "segment_miou",
+    "depth_rmse",
     "agreement_cls",
     "agreement_patches",
     "agreement_neighbours",

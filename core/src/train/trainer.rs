@@ -11,6 +11,7 @@ use super::fields;
 use super::frozen::Frozen;
 use super::health::{Health, judge};
 use super::metrics::{DeviceMetrics, Values};
+use super::probes;
 use super::recipe::{Blur, Numbers, Recipe};
 use super::record::Record;
 use super::schedule::{Scheduled, Schedules};
@@ -24,6 +25,7 @@ use crate::data::loader::Skipped;
 use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
 use crate::eval::agreement::{Agreement, Probe};
 use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
+use crate::eval::suite::{self, Options};
 use crate::rng::stream;
 use crate::ssl::{Masks, OneProcess};
 
@@ -412,6 +414,39 @@ impl<'a> Trainer<'a> {
         let agreement = self.agreement().await?;
         self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref())?;
         self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
+        self.judge().await
+    }
+
+    /// What the recipe asks for beside k-NN. What can't be measured is a warning: the run goes on.
+    async fn judge(&mut self) -> Result<(), EngineError> {
+        let iteration = self.state.iteration;
+        let recipe = &self.job.recipe;
+        let device = &self.job.device.device;
+        for (name, task) in probes::tasks(recipe, self.job.sources.labelled.as_ref()) {
+            let outcome = match task {
+                Ok(task) => {
+                    let options = Options { alone: true, ..Options::new(recipe.crops.global_size) };
+                    let backbone = &self.state.teacher.backbone;
+                    let mut hear = async |_| {
+                        self.port.breathe().await;
+                        true
+                    };
+                    suite::evaluate(&task, backbone, &options, device, &mut hear)
+                        .await
+                        .map_err(|e| e.to_string())
+                }
+                Err(reason) => Err(reason),
+            };
+            match outcome {
+                Ok(outcome) => {
+                    self.record.outcome(iteration, name, &outcome)?;
+                    self.port
+                        .emit(Event::Judged { iteration, name: name.to_owned(), outcome: Box::new(outcome) })
+                        .await;
+                }
+                Err(reason) => self.port.emit(Event::Warning(format!("{name}: {reason}"))).await,
+            }
+        }
         Ok(())
     }
 

@@ -28,7 +28,7 @@ fn outcome(title: &str, value: f64) -> Outcome {
             figures: (0..6).map(|i| figure(&format!("figure {i}"), value)).collect(),
         }],
         pictures: Vec::new(),
-        notes: vec!["a note".to_owned()],
+        notes: vec!["a note".to_owned(), "kept in /home/me/secret/features".to_owned()],
     }
 }
 

@@ -100,6 +100,7 @@ fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>
             weight_decay: schedule.weight_decay,
             momentum: schedule.teacher_momentum,
             teacher_temperature: schedule.teacher_temp,
+            backbone_held: false,
         };
         let masks = file.get(&format!("step{i}.masks"))?;
         let masks = Masks {

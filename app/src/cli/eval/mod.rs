@@ -1,9 +1,12 @@
 //! `dinoscope eval`: how good features are, without training the backbone on anything.
 
 mod data;
+mod dense;
+mod depth;
 mod knn;
 mod linear;
 mod logistic;
+mod segment;
 mod show;
 
 use anyhow::Result;
@@ -17,6 +20,10 @@ pub enum Command {
     Linear(linear::Arguments),
     /// Logistic regression on CLS features.
     Logistic(logistic::Arguments),
+    /// What every pixel shows, with a linear head on patch features.
+    Segment(segment::Arguments),
+    /// How far away every pixel is, with a linear head on patch features.
+    Depth(depth::Arguments),
 }
 
 /// Measures and shows.
@@ -25,5 +32,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Knn(arguments) => knn::run(&arguments),
         Command::Linear(arguments) => linear::run(&arguments),
         Command::Logistic(arguments) => logistic::run(&arguments),
+        Command::Segment(arguments) => segment::run(&arguments),
+        Command::Depth(arguments) => depth::run(&arguments),
     }
 }

@@ -49,8 +49,8 @@ pub struct Chart {
     pub note: &'static str,
     /// What else is drawn.
     pub extra: Extra,
-    /// Whether only a distillation has these figures.
-    pub distilled: bool,
+    /// Whether only some runs have these figures.
+    pub rare: bool,
 }
 
 /// What a chart has beside curves of the metrics.
@@ -71,7 +71,7 @@ const fn c(metric: &'static str, label: &'static str) -> Curve {
 }
 
 const fn chart(title: &'static str, curves: &'static [Curve], note: &'static str) -> Chart {
-    Chart { title, curves, factor: 1.0, unit: "", note, extra: Extra::Nothing, distilled: false }
+    Chart { title, curves, factor: 1.0, unit: "", note, extra: Extra::Nothing, rare: false }
 }
 
 const LOSS: &[Chart] = &[
@@ -87,7 +87,7 @@ const LOSS: &[Chart] = &[
         "Crops against the teacher's view; masked patches against what the teacher sees; spreading.",
     ),
     Chart {
-        distilled: true,
+        rare: true,
         ..chart(
             "Terms of the distillation",
             &[c("distill_cls_loss", "Class token"), c("distill_patch_loss", "Patches")],
@@ -95,7 +95,7 @@ const LOSS: &[Chart] = &[
         )
     },
     Chart {
-        distilled: true,
+        rare: true,
         ..chart(
             "Student beside teacher",
             &[c("cls_cosine", "Class token"), c("patch_cosine", "Patches")],
@@ -111,12 +111,30 @@ const ACCURACY: &[Chart] = &[
         extra: Extra::Accuracy,
         ..chart(
             "k-NN accuracy",
-            &[c("knn_top1", "Teacher")],
+            &[c("knn_top1", "Model")],
             "Share of held-out pictures whose 20 nearest neighbours say the right class, with its 95 % interval.",
         )
     },
     Chart {
-        distilled: true,
+        rare: true,
+        factor: 100.0,
+        unit: "%",
+        ..chart(
+            "Linear probe and segmentation",
+            &[c("linear_top1", "Linear probe"), c("segment_miou", "Segmentation")],
+            "Right classes of held-out pictures; mean overlap with the truth (mIoU) of held-out pixels.",
+        )
+    },
+    Chart {
+        rare: true,
+        ..chart(
+            "Linear depth",
+            &[c("depth_rmse", "Error")],
+            "Root of the mean squared error of the distance, on held-out pictures. Less is better.",
+        )
+    },
+    Chart {
+        rare: true,
         ..chart(
             "Agreement with the frozen teacher",
             &[

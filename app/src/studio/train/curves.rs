@@ -67,7 +67,7 @@ fn charts(group: Group, shown: &Shown<'_>) -> Vec<&'static Chart> {
             || shown.runs.iter().any(|run| chart.curves.iter().any(|c| run.history(c.metric).is_some()))
     };
     let some: Vec<&Chart> = group.charts().iter().filter(reported).collect();
-    if some.is_empty() { group.charts().iter().filter(|chart| !chart.distilled).collect() } else { some }
+    if some.is_empty() { group.charts().iter().filter(|chart| !chart.rare).collect() } else { some }
 }
 
 impl Curves {

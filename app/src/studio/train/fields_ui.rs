@@ -9,7 +9,7 @@ use crate::studio::theme::{self, ROW, icons, space};
 use crate::studio::widgets;
 
 /// Sections of a recipe with what they are called.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("model", "Model"),
     ("crops", "Crops"),
     ("mask", "Masks"),
@@ -19,6 +19,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("start", "Start"),
     ("distill", "Distillation"),
     ("train", "Training"),
+    ("evaluate", "Evaluation"),
     ("data", "Data"),
 ];
 

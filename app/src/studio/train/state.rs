@@ -12,6 +12,7 @@ use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::Changes;
 use dinoscope_core::train::health::{Health, judge};
 use dinoscope_core::train::metrics::Values;
+use dinoscope_core::train::probes;
 use dinoscope_core::train::run::Line;
 use dinoscope_core::train::schedule::Schedules;
 
@@ -273,6 +274,12 @@ impl RunView {
                     put("agreement_neighbours", agreement.neighbours);
                 }
                 self.take_line(&line);
+            }
+            Event::Judged { iteration, name, outcome } => {
+                if let Some(figure) = outcome.headline() {
+                    let values = BTreeMap::from([(probes::metric(&name).to_owned(), Some(figure.value))]);
+                    self.take_line(&Line { iteration, values });
+                }
             }
             Event::Checkpoint { iteration, path } => {
                 self.checkpoints.insert(iteration, path);

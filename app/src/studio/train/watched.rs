@@ -165,6 +165,12 @@ impl WatchedPane {
             });
         egui::Frame::new().show(ui, |ui| {
             self.tools(ui);
+            if seen.taught() && matches!(self.show, Show::All | Show::Pca) {
+                let all = "From left to right: the picture, the student, its frozen teacher, the student's attention.";
+                let both = "The student at the left, its frozen teacher at the right.";
+                widgets::hint(ui, if self.show == Show::All { all } else { both });
+                ui.add_space(space::XS);
+            }
             let Some(moment) = self.timeline.moment(&moments) else {
                 waiting(ui, seen.view);
                 return;

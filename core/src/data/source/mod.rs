@@ -1,5 +1,6 @@
 //! Collections of pictures: a folder, an IDX pair, the built-in scenes.
 
+pub mod dense;
 pub mod folder;
 pub mod idx;
 pub mod scenes;

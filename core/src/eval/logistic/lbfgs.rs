@@ -48,15 +48,22 @@ pub(super) struct Lbfgs {
     patience: usize,
 }
 
-/// Fills in the gradient at a place and returns the value.
-pub(super) trait Function: FnMut(&[f64], &mut [f64]) -> f64 {}
-impl<T: FnMut(&[f64], &mut [f64]) -> f64> Function for T {}
+/// What is searched.
+pub(super) trait Function {
+    /// Fills in the gradient at a place and returns the value.
+    fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64;
+
+    /// A gradient times what is known beforehand of the inverse of the second derivative; nothing, here.
+    fn precondition(&self, gradient: &[f64]) -> Vec<f64> {
+        gradient.to_vec()
+    }
+}
 
 impl Lbfgs {
     /// Begins at `x`.
     pub(super) fn new(x: Vec<f64>, patience: usize, function: &mut impl Function) -> Self {
         let mut gradient = vec![0.0; x.len()];
-        let value = function(&x, &mut gradient);
+        let value = function.value(&x, &mut gradient);
         Self { here: Place { x, value, gradient }, moves: VecDeque::new(), patience }
     }
 
@@ -75,11 +82,11 @@ impl Lbfgs {
         if self.slope() <= tolerance {
             return Step::Arrived;
         }
-        let mut direction = self.direction();
+        let mut direction = self.direction(function);
         if dot(&direction, &self.here.gradient) >= 0.0 {
             // Rounding has spoiled what was remembered.
             self.moves.clear();
-            direction = self.direction();
+            direction = self.direction(function);
         }
         match self.search(&direction, function) {
             Some(there) => {
@@ -106,7 +113,7 @@ impl Lbfgs {
     }
 
     /// Minus the gradient, times what the moves tell about the inverse of the second derivative.
-    fn direction(&self) -> Vec<f64> {
+    fn direction(&self, function: &impl Function) -> Vec<f64> {
         let mut q: Vec<f64> = self.here.gradient.iter().map(|g| -g).collect();
         let mut shares = Vec::new();
         for m in self.moves.iter().rev() {
@@ -114,11 +121,12 @@ impl Lbfgs {
             add(&mut q, -share, &m.change);
             shares.push(share);
         }
-        let first = match self.moves.back() {
-            Some(m) => 1.0 / (m.scale * dot(&m.change, &m.change)),
-            None => 1.0 / self.here.gradient.iter().map(|g| g.abs()).sum::<f64>().max(1.0),
-        };
-        q.iter_mut().for_each(|v| *v *= first);
+        q = function.precondition(&q);
+        if let Some(m) = self.moves.back() {
+            // What is known beforehand, made to fit the last move.
+            let first = 1.0 / (m.scale * dot(&m.change, &function.precondition(&m.change)));
+            q.iter_mut().for_each(|v| *v *= first);
+        }
         for (m, share) in self.moves.iter().zip(shares.into_iter().rev()) {
             let other = m.scale * dot(&m.change, &q);
             add(&mut q, share - other, &m.step);
@@ -136,7 +144,7 @@ impl Lbfgs {
         for _ in 0..self.patience {
             let mut place = self.here.clone();
             add(&mut place.x, length, direction);
-            place.value = function(&place.x, &mut place.gradient);
+            place.value = function.value(&place.x, &mut place.gradient);
             let tried = Tried { length, slope: dot(direction, &place.gradient), place };
             let value = tried.place.value;
             let enough = value <= self.here.value + DECREASE * length * slope + noise;
@@ -191,7 +199,20 @@ fn add(to: &mut [f64], share: f64, what: &[f64]) {
 mod tests {
     use super::*;
 
-    fn minimum(x: Vec<f64>, tolerance: f64, mut function: impl Function) -> (Vec<f64>, usize, Step) {
+    struct Plain<F>(F);
+    impl<F: FnMut(&[f64], &mut [f64]) -> f64> Function for Plain<F> {
+        fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
+            self.0(x, gradient)
+        }
+    }
+
+    fn minimum(
+        x: Vec<f64>,
+        tolerance: f64,
+        function: impl FnMut(&[f64], &mut [f64]) -> f64,
+    ) -> (Vec<f64>, usize, Step) {
+        let mut function = Plain(function);
+
         let mut search = Lbfgs::new(x, 50, &mut function);
         for moves in 0..1000 {
             let step = search.step(tolerance, &mut function);
@@ -218,6 +239,26 @@ mod tests {
         assert_eq!(step, Step::Arrived);
         assert!(x.iter().enumerate().all(|(i, x)| (x - 1.0 / (i + 1) as f64).abs() < 1e-9));
         assert!(moves < 250, "{moves}");
+    }
+
+    /// The same bowl, known beforehand.
+    struct Known;
+    impl Function for Known {
+        fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
+            gradient.iter_mut().zip(x).enumerate().for_each(|(i, (g, x))| *g = (i + 1) as f64 * x - 1.0);
+            x.iter().enumerate().map(|(i, x)| 0.5 * (i + 1) as f64 * x * x - x).sum()
+        }
+        fn precondition(&self, gradient: &[f64]) -> Vec<f64> {
+            gradient.iter().enumerate().map(|(i, g)| g / (i + 1) as f64).collect()
+        }
+    }
+
+    #[test]
+    fn what_is_known_beforehand_is_used() {
+        let mut search = Lbfgs::new(vec![5.0; 200], 50, &mut Known);
+        assert_eq!(search.step(1e-9, &mut Known), Step::Moved);
+        assert_eq!(search.step(1e-9, &mut Known), Step::Arrived);
+        assert!(search.x().iter().enumerate().all(|(i, x)| (x - 1.0 / (i + 1) as f64).abs() < 1e-9));
     }
 
     #[test]
@@ -259,13 +300,10 @@ mod tests {
         };
         let (_, moves, step) = minimum(vec![0.3], 0.0, rounded);
         assert!(step != Step::Moved && moves < 100, "{step:?} {moves}");
-        assert_eq!(
-            minimum(vec![0.0], 1e-9, |_: &[f64], g: &mut [f64]| {
-                g[0] = 0.0;
-                1.0
-            })
-            .2,
-            Step::Arrived
-        );
+        let level = |_: &[f64], g: &mut [f64]| {
+            g[0] = 0.0;
+            1.0
+        };
+        assert_eq!(minimum(vec![0.0], 1e-9, level).2, Step::Arrived);
     }
 }

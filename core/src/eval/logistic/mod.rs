@@ -2,12 +2,16 @@
 //!
 //! The objective is scikit-learn's `LogisticRegression(C=c)`: `c Σ loss + ½ |W|²`, the intercept free; with two classes
 //! there is one row of weights. It is divided by `c` and the number of pictures, which moves no minimum. DINOv2's
-//! `eval/log_regression.py` uses the same with cuML.
+//! `eval/log_regression.py` uses the same with cuML. Features are centred first: the free intercept takes that up.
 
+mod curvature;
 mod lbfgs;
 mod product;
 
-use lbfgs::{Lbfgs, Step};
+use std::sync::Arc;
+
+use curvature::Curvature;
+use lbfgs::{Function, Lbfgs, Step};
 use product::{COLS, product};
 
 use super::knn::Features;
@@ -38,8 +42,17 @@ pub fn grid() -> Vec<f64> {
     (0..45).map(|i| 10f64.powf(-6.0 + 11.0 * f64::from(i) / 44.0)).collect()
 }
 
+/// Mean of each number over the pictures of a set, `[dim]`.
+pub(super) fn mean(set: &Features<'_>) -> Vec<f64> {
+    let mut mean = vec![0.0; set.dim];
+    for row in set.data.chunks_exact(set.dim.max(1)) {
+        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
+    }
+    mean.iter_mut().for_each(|m| *m /= set.labels.len().max(1) as f64);
+    mean
+}
+
 /// Pictures as the objective takes them.
-#[derive(Clone)]
 pub(super) struct Pictures {
     dim: usize,
     classes: usize,
@@ -53,10 +66,10 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// Some rows of a set that was checked.
-    pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize) -> Self {
+    /// Some rows of a set that was checked, less `mean`: the same for all that shall share weights.
+    pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize, mean: &[f64]) -> Self {
         let (dim, count) = (set.dim, rows.len());
-        let row = |i: &usize| set.data[i * dim..(i + 1) * dim].iter().map(|v| f64::from(*v));
+        let row = |i: &usize| set.data[i * dim..(i + 1) * dim].iter().zip(mean).map(|(v, m)| f64::from(*v) - m);
         let x: Vec<f64> = rows.iter().flat_map(row).collect();
         let mut transposed = vec![0.0; x.len()];
         for_chunks(&mut transposed, count.max(1), |d, column| {
@@ -153,38 +166,89 @@ fn ahead(logits: &[f64], right: usize) -> usize {
     logits.iter().enumerate().filter(|(c, v)| **v > mine || (**v == mine && *c < right)).count()
 }
 
-/// A fit on its way.
-pub(super) struct Fit<'a> {
+/// What fits on the same pictures share.
+pub(super) struct Ground<'a> {
+    pictures: &'a Pictures,
+    curvature: Curvature,
+    /// For which penalty, and the inverse.
+    known: Option<(f64, Arc<Vec<f64>>)>,
+}
+
+/// The inverse is computed anew when the penalty has changed by more than this factor.
+const STALE: f64 = 10.0;
+
+impl<'a> Ground<'a> {
+    /// Looks at the pictures once.
+    pub(super) fn new(pictures: &'a Pictures) -> Self {
+        let curvature = Curvature::new(&pictures.transposed, pictures.dim, pictures.labels.len());
+        Self { pictures, curvature, known: None }
+    }
+
+    /// A fit that begins at `weights`: the optimum is the same from everywhere, and near it it is found sooner.
+    pub(super) fn fit(
+        &mut self,
+        c: f64,
+        weights: Vec<f64>,
+        options: FitOptions,
+    ) -> Result<Fit<'a>, EvalError> {
+        if !(c > 0.0 && c.is_finite()) {
+            return Err(EvalError::Option { option: "C", value: c, expected: "above 0" });
+        }
+        let penalty = 1.0 / (c * self.pictures.labels.len() as f64);
+        let fresh = |known: f64| known / penalty < STALE && penalty / known < STALE;
+        let inverse = match &self.known {
+            Some((known, inverse)) if fresh(*known) => inverse.clone(),
+            _ => {
+                let inverse = Arc::new(self.curvature.inverse(penalty));
+                self.known = Some((penalty, inverse.clone()));
+                inverse
+            }
+        };
+        let mut objective = Objective { pictures: self.pictures, c, inverse };
+        let search = Lbfgs::new(weights, PATIENCE, &mut objective);
+        Ok(Fit { objective, options, search, moves: 0 })
+    }
+}
+
+/// The objective for one `C`.
+struct Objective<'a> {
     pictures: &'a Pictures,
     c: f64,
+    /// See [`Curvature::inverse`].
+    inverse: Arc<Vec<f64>>,
+}
+
+impl Function for Objective<'_> {
+    fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
+        self.pictures.objective(self.c, x, gradient)
+    }
+
+    fn precondition(&self, gradient: &[f64]) -> Vec<f64> {
+        let cols = self.pictures.cols;
+        let (slopes, intercept) = gradient.split_at(self.pictures.dim * cols);
+        let mut out = vec![0.0; gradient.len()];
+        let (to, last) = out.split_at_mut(slopes.len());
+        product(to, &self.inverse, slopes, cols);
+        // A column of ones.
+        last.iter_mut().zip(intercept).for_each(|(to, g)| *to = 2.0 * g);
+        out
+    }
+}
+
+/// A fit on its way.
+pub(super) struct Fit<'a> {
+    objective: Objective<'a>,
     options: FitOptions,
     search: Lbfgs,
     moves: usize,
 }
 
-impl<'a> Fit<'a> {
-    /// Begins at `weights`: the optimum is the same from everywhere, and near it it is found sooner.
-    pub(super) fn new(
-        pictures: &'a Pictures,
-        c: f64,
-        weights: Vec<f64>,
-        options: FitOptions,
-    ) -> Result<Self, EvalError> {
-        if !(c > 0.0 && c.is_finite()) {
-            return Err(EvalError::Option { option: "C", value: c, expected: "above 0" });
-        }
-        let mut function = |x: &[f64], g: &mut [f64]| pictures.objective(c, x, g);
-        let search = Lbfgs::new(weights, PATIENCE, &mut function);
-        Ok(Self { pictures, c, options, search, moves: 0 })
-    }
-
+impl Fit<'_> {
     /// Some moves; whether there is more to do.
     pub(super) fn go_on(&mut self, moves: usize) -> bool {
-        let (pictures, c) = (self.pictures, self.c);
-        let mut function = |x: &[f64], g: &mut [f64]| pictures.objective(c, x, g);
         for _ in 0..moves {
             if self.moves >= self.options.moves
-                || self.search.step(self.options.tolerance, &mut function) != Step::Moved
+                || self.search.step(self.options.tolerance, &mut self.objective) != Step::Moved
             {
                 return false;
             }

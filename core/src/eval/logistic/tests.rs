@@ -11,12 +11,12 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
 
 fn pictures(data: &[f32], labels: &[u32], classes: usize) -> Pictures {
     let set = Features { dim: data.len() / labels.len(), data, labels };
-    Pictures::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes)
+    Pictures::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes, &mean(&set))
 }
 
 fn fitted(pictures: &Pictures, c: f64) -> Vec<f64> {
     let options = FitOptions { tolerance: 1e-11, ..FitOptions::default() };
-    let mut fit = Fit::new(pictures, c, pictures.start(), options).unwrap();
+    let mut fit = Ground::new(pictures).fit(c, pictures.start(), options).unwrap();
     while fit.go_on(10) {}
     let (weights, arrived) = fit.finish();
     assert!(arrived);
@@ -95,12 +95,36 @@ fn a_start_nearby_ends_at_the_same_optimum() {
     let pictures = pictures(&noise(60 * 8, 3), &labels, 5);
     let (far, near) = (fitted(&pictures, 0.5), fitted(&pictures, 0.2));
     let options = FitOptions { tolerance: 1e-11, ..FitOptions::default() };
-    let mut fit = Fit::new(&pictures, 0.5, near, options).unwrap();
+    let mut ground = Ground::new(&pictures);
+    let mut fit = ground.fit(0.5, near, options).unwrap();
     while fit.go_on(10) {}
     let (again, _) = fit.finish();
     let apart = far.iter().zip(&again).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(apart < 1e-7, "{apart}");
-    assert!(Fit::new(&pictures, 0.0, pictures.start(), options).is_err());
+    assert!(ground.fit(0.0, pictures.start(), options).is_err());
+}
+
+#[test]
+fn features_of_unlike_spreads_take_few_moves() {
+    // From 1 to a thousandth of that, far from 0, as those of real features are.
+    let (n, dim) = (200, 12);
+    let labels: Vec<u32> = (0..n).map(|i| i * 7 % 4).collect();
+    let mut data = noise(n as usize * dim, 5);
+    for (row, label) in data.chunks_exact_mut(dim).zip(&labels) {
+        row[*label as usize * 3] += 0.7;
+        row.iter_mut().enumerate().for_each(|(d, v)| *v = 4.0 + *v * 10f32.powf(-0.25 * d as f32));
+    }
+    let pictures = pictures(&data, &labels, 4);
+    let mut ground = Ground::new(&pictures);
+    let mut weights = pictures.start();
+    for c in [1.0, 1e3, 1e6] {
+        let mut fit = ground.fit(c, weights, FitOptions { tolerance: 1e-9, moves: 200 }).unwrap();
+        while fit.go_on(1) {}
+        assert!(fit.moves < 60, "C {c}: {} moves", fit.moves);
+        let (found, arrived) = fit.finish();
+        assert!(arrived, "C {c}");
+        weights = found;
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub enum Select {
 impl LinearTask {
     /// Pictures a step, of `count`.
     fn batch(&self, count: usize) -> usize {
-        self.batch.unwrap_or_else(|| (count / 8).max(1).next_power_of_two().clamp(16, 1024)).min(count)
+        self.batch.unwrap_or_else(|| (1 << (count / 8).max(16).ilog2()).min(1024)).min(count)
     }
 
     fn iterations(&self, count: usize, batch: usize) -> usize {

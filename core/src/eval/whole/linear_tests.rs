@@ -76,7 +76,7 @@ fn the_best_has_most_right_and_the_lowest_loss_among_equals() {
 #[test]
 fn batches_and_lengths_follow_the_data() {
     let task = LinearTask::default();
-    assert_eq!([5, 100, 1080, 5000, 100_000].map(|n| task.batch(n)), [5, 16, 256, 1024, 1024]);
+    assert_eq!([5, 100, 1080, 5000, 100_000].map(|n| task.batch(n)), [5, 16, 128, 512, 1024]);
     let epochs = LinearTask { length: Length::Epochs(10), ..task };
     assert_eq!((epochs.iterations(1000, 128), epochs.iterations(100, 16)), (79, 63));
 }

@@ -4,9 +4,9 @@
 //! training pictures. Fits begin where the one with the next smaller `C` ended; that moves no optimum.
 
 use super::super::confusion;
-use super::super::knn::check_pair;
+use super::super::knn::{Features, check_pair};
 use super::super::linear::tenth;
-use super::super::logistic::{Fit, FitOptions, Pictures, grid};
+use super::super::logistic::{Fit, FitOptions, Ground, Pictures, grid, mean};
 use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
@@ -112,12 +112,15 @@ impl Regression<'_> {
         cs.sort_by(f64::total_cmp);
         let steps = cs.len() + 1;
 
-        let (most, few) =
-            (Pictures::new(&train, &rest, self.classes), Pictures::new(&train, &held, self.classes));
+        let mean = mean(&train);
+        let of = |set: &Features<'_>, rows: &[usize]| Pictures::new(set, rows, self.classes, &mean);
+        let every = |set: &Features<'_>| of(set, &(0..set.labels.len()).collect::<Vec<_>>());
+        let (most, few) = (of(&train, &rest), of(&train, &held));
+        let mut ground = Ground::new(&most);
         let mut weights = most.start();
         let mut best: Option<(Accuracy, f64, Vec<f64>)> = None;
         for (done, &c) in cs.iter().enumerate() {
-            weights = self.fit(Fit::new(&most, c, weights, self.task.fit)?, done, steps, progress).await?.0;
+            weights = self.fit(ground.fit(c, weights, self.task.fit)?, done, steps, progress).await?.0;
             let (top1, _) = few.score(&weights);
             // Among equals the smallest C, as in the reference.
             if best.as_ref().is_none_or(|(before, ..)| top1.correct > before.correct) {
@@ -129,11 +132,11 @@ impl Regression<'_> {
         };
         drop(most);
 
-        let all = Pictures::new(&train, &(0..train.labels.len()).collect::<Vec<_>>(), self.classes);
+        let all = every(&train);
         let options = FitOptions { tolerance: FINER * self.task.fit.tolerance, ..self.task.fit };
-        let last = Fit::new(&all, c, weights, options)?;
+        let last = Ground::new(&all).fit(c, weights, options)?;
         let (weights, arrived) = self.fit(last, cs.len(), steps, progress).await?;
-        let judged = Pictures::new(&test, &(0..test.labels.len()).collect::<Vec<_>>(), self.classes);
+        let judged = every(&test);
         let (top1, top5) = judged.score(&weights);
         Ok(Found { c, held_out, top1, top5, predictions: judged.predictions(&weights), arrived })
     }

@@ -204,7 +204,8 @@ fn unknown(key: &str) -> RecipeError {
         .collect();
     let hint = match (same_name.as_slice(), siblings.as_slice()) {
         ([], []) => {
-            "sections are model, crops, mask, head, loss, optim, start, distill, train, data".to_owned()
+            "sections are model, crops, mask, head, loss, optim, start, distill, train, evaluate, data"
+                .to_owned()
         }
         ([], siblings) => format!("fields of {section} are {}", siblings.join(", ")),
         (same, _) => format!("did you mean {}?", same.join(" or ")),

@@ -64,7 +64,9 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Value::Array(_) => Kind::Pair,
         Value::Boolean(_) => Kind::Switch,
         _ if !choices(field.key).is_empty() => Kind::Choice(choices(field.key)),
-        _ if ["data.path", "start.weights", "distill.teacher"].contains(&field.key) => Kind::Path,
+        _ if ["data.path", "start.weights", "distill.teacher", "evaluate.dense"].contains(&field.key) => {
+            Kind::Path
+        }
         _ => Kind::Text,
     };
     Recipe::preset("nano").and_then(|nano| values(&nano)).unwrap_or_default().iter().map(kind).collect()

@@ -1,0 +1,92 @@
+//! What `segment` and `depth` share: pictures with a truth for every pixel, and how a head learns.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dinoscope_core::data::source::dense::{DenseFolder, DenseSplit, Truth};
+use dinoscope_core::eval::dense::{Training, default_window};
+
+use super::data::Opened;
+
+/// Pictures with a truth for every pixel.
+#[derive(clap::Args)]
+pub struct Pictures {
+    /// `scenes`, which the program draws itself, or a folder with images/ and labels/ or depth/, or with train/ and val/ of
+    /// that kind. Otherwise a fifth, chosen by --seed, is judged.
+    #[arg(long, default_value = "scenes")]
+    data: PathBuf,
+    /// At most this many pictures to learn from, chosen at random [default for scenes: 240].
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// At most this many pictures to judge, chosen at random [default for scenes: 120].
+    #[arg(long, value_name = "N")]
+    limit_test: Option<usize>,
+}
+
+/// Scenes without a wish.
+const SCENES: (usize, usize) = (240, 120);
+
+impl Pictures {
+    /// Opens them for one truth; scenes are drawn `side` pixels wide.
+    pub fn open(&self, truth: Truth, side: usize, seed: u64) -> Result<DenseSplit> {
+        if self.is_scenes() {
+            let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
+            return Ok(DenseSplit::scenes(train, test, side));
+        }
+        let split = DenseFolder::split(&self.data, truth, seed)?;
+        Ok(split.limited(self.limit, self.limit_test, seed))
+    }
+
+    /// Whether the program draws them itself.
+    pub fn is_scenes(&self) -> bool {
+        self.data == Path::new("scenes")
+    }
+}
+
+/// How a head learns.
+#[derive(clap::Args)]
+pub struct Learning {
+    /// Steps in which the head learns; 40000 as published.
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
+    /// Views of a step.
+    #[arg(long, value_name = "N")]
+    views: Option<usize>,
+    /// The head's learning rate at its highest.
+    #[arg(long)]
+    lr: Option<f64>,
+    /// The head's weight decay.
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    /// Memory for features; what does not fit is computed again in every step.
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    memory: usize,
+    /// Takes the padding off before patches become pixels; the published code stretches the padded grid.
+    #[arg(long)]
+    exact_padding: bool,
+    /// Test pictures that are shown in the picture of examples.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    show: usize,
+}
+
+impl Learning {
+    /// What was asked for in place of `usual`.
+    pub fn training(&self, usual: Training) -> Training {
+        Training {
+            iterations: self.iterations.unwrap_or(usual.iterations),
+            batch: self.views.unwrap_or(usual.batch),
+            lr: self.lr.unwrap_or(usual.lr),
+            weight_decay: self.weight_decay.unwrap_or(usual.weight_decay),
+        }
+    }
+
+    /// Bytes that features may fill, whether padding is taken off exactly, how many pictures are shown.
+    pub fn rest(&self) -> (usize, bool, usize) {
+        (self.memory << 20, self.exact_padding, self.show)
+    }
+}
+
+/// The side of windows: what was asked for, or what suits the model.
+pub fn window(asked: Option<usize>, size: Option<usize>, opened: &Opened) -> usize {
+    asked.or(size).unwrap_or_else(|| default_window(&opened.backbone.config))
+}

@@ -1,0 +1,96 @@
+//! `dinoscope eval depth`: a linear head that tells how far away every pixel is.
+
+use anyhow::{Result, bail};
+use dinoscope_core::data::source::dense::Truth;
+use dinoscope_core::eval::depth::DepthTask;
+use dinoscope_core::eval::suite::Task;
+
+use super::data::Model;
+use super::dense::{Learning, Pictures, window};
+use super::show::{Output, show};
+use crate::cli::Mistake;
+
+/// Linear depth.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    pictures: Pictures,
+    #[command(flatten)]
+    learning: Learning,
+    #[command(flatten)]
+    output: Output,
+    /// Pixels that the shorter side of pictures is resized to; what is no multiple of the patch is padded
+    /// [default: --size, or the model's grid, at least 16 patches, at most 224 pixels].
+    #[arg(long, value_name = "PIXELS")]
+    window: Option<usize>,
+    /// Blocks that the head sees, spread evenly with the last among them: 4, or 1 for the last alone.
+    #[arg(long, value_name = "N", default_value_t = DepthTask::default().blocks)]
+    blocks: usize,
+    /// Least and largest depth that count: `nyu` (0.001,10), `kitti` (0.001,80) or MIN,MAX
+    /// [default: those of the training pictures].
+    #[arg(long, value_name = "RANGE", value_parser = range)]
+    range: Option<(f64, f64)>,
+    /// Weight of the gradient loss; 0.5 sharpens edges.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    gradient: f64,
+    /// Learns from mirrored pictures too.
+    #[arg(long)]
+    mirrored: bool,
+    /// Judges mirrored test pictures too and takes the mean.
+    #[arg(long)]
+    flip: bool,
+}
+
+fn range(text: &str) -> Result<(f64, f64), String> {
+    match text {
+        "nyu" => Ok((1e-3, 10.0)),
+        "kitti" => Ok((1e-3, 80.0)),
+        _ => text
+            .split_once(',')
+            .and_then(|(min, max)| Some((min.trim().parse().ok()?, max.trim().parse().ok()?)))
+            .ok_or_else(|| "expected nyu, kitti or MIN,MAX, for instance 0.001,10".to_owned()),
+    }
+}
+
+/// Measures and shows.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { model, pictures, learning, output, .. } = arguments;
+    let opened = model.open(output.json)?;
+    let depth = opened.backbone.config.depth;
+    if arguments.blocks > depth {
+        bail!(Mistake(format!("--blocks {}: the model has {depth}", arguments.blocks)));
+    }
+    let side = window(arguments.window, model.size, &opened);
+    let data = pictures.open(Truth::Depth, side, model.seed)?;
+    let (memory, exact_padding, shown) = learning.rest();
+    let usual = DepthTask::default();
+    let task = DepthTask {
+        window: Some(side),
+        blocks: arguments.blocks,
+        range: arguments.range,
+        gradient: arguments.gradient,
+        mirrored: arguments.mirrored,
+        flip: arguments.flip,
+        exact_padding,
+        memory,
+        training: learning.training(usual.training),
+        shown,
+        unit: if pictures.is_scenes() { "half object heights".to_owned() } else { usual.unit },
+    };
+    show(&opened.evaluate(&Task::Depth(data, task))?, "depth", output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_have_names() {
+        assert_eq!(range("nyu"), Ok((0.001, 10.0)));
+        assert_eq!(range("kitti"), Ok((0.001, 80.0)));
+        assert_eq!(range("0.5, 20"), Ok((0.5, 20.0)));
+        assert!(range("far").is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! `dinoscope eval segment`: a linear head that tells what every pixel shows.
+
+use anyhow::Result;
+use dinoscope_core::data::source::dense::Truth;
+use dinoscope_core::eval::segment::SegmentTask;
+use dinoscope_core::eval::suite::Task;
+
+use super::data::Model;
+use super::dense::{Learning, Pictures, window};
+use super::show::{Output, show};
+
+/// Linear segmentation.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    pictures: Pictures,
+    #[command(flatten)]
+    learning: Learning,
+    #[command(flatten)]
+    output: Output,
+    /// As published for `+ms`: four blocks, sizes 1 to 3, mirrored too. Slow.
+    #[arg(long)]
+    ms: bool,
+    /// Side of the windows in pixels, and shorter side of the pictures; what is no multiple of the patch is padded
+    /// [default: --size, or the model's grid, at least 16 patches, at most 224 pixels].
+    #[arg(long, value_name = "PIXELS")]
+    window: Option<usize>,
+    /// From one window to the next where pictures are longer [default: two thirds of a window].
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
+    /// Blocks that the head sees, counted from the last [default: 1, with --ms 4].
+    #[arg(long, value_name = "N")]
+    blocks: Option<usize>,
+    /// Sizes at which test pictures are judged, in windows [default: 1, with --ms 1,1.32,1.73,2.28,3].
+    #[arg(long, value_name = "R,R", value_delimiter = ',')]
+    ratios: Vec<f64>,
+    /// Judges mirrored test pictures too.
+    #[arg(long)]
+    flip: bool,
+    /// Random crops of each training picture, 0.5 to 2 times as large and half of them mirrored, in place of its windows.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    crops: usize,
+    /// Learns from every n-th pixel both ways: quicker, less exact at edges.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    every: usize,
+}
+
+/// Measures and shows.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { model, pictures, learning, output, .. } = arguments;
+    let opened = model.open(output.json)?;
+    let side = window(arguments.window, model.size, &opened);
+    let data = pictures.open(Truth::Classes, side, model.seed)?;
+    let usual = if arguments.ms { SegmentTask::multi_scale() } else { SegmentTask::default() };
+    let (memory, exact_padding, shown) = learning.rest();
+    let task = SegmentTask {
+        window: Some(side),
+        stride: arguments.stride,
+        blocks: arguments.blocks.unwrap_or(usual.blocks),
+        ratios: if arguments.ratios.is_empty() { usual.ratios } else { arguments.ratios.clone() },
+        flip: arguments.flip || usual.flip,
+        crops: arguments.crops,
+        every: arguments.every,
+        exact_padding,
+        memory,
+        training: learning.training(usual.training),
+        shown,
+    };
+    show(&opened.evaluate(&Task::Segment(data, task))?, "segment", output)
+}

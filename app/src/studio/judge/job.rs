@@ -1,0 +1,369 @@
+//! Judging beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_channel::{Receiver, Sender, TryRecvError};
+use dinoscope_core::data::Picture;
+use dinoscope_core::data::augment::resize_to;
+use dinoscope_core::device::Chosen;
+use dinoscope_core::eval::cache::Cache;
+use dinoscope_core::eval::suite::{Options, Progress, evaluate};
+use dinoscope_core::explore::{ModelSource, OpenModel, open, weights_file};
+use egui::ColorImage;
+use web_time::Instant;
+
+use super::export;
+use super::findings::Finding;
+use super::kind::{Kind, Need};
+use super::pictures::Pictures;
+use super::wish::{Wish, called};
+use crate::studio::hands::{self, Wake};
+
+/// Everything that has to be known to begin.
+pub struct Order {
+    /// Which weights.
+    pub source: ModelSource,
+    /// What computes.
+    pub device: Chosen,
+    /// What is asked.
+    pub wish: Wish,
+    /// Where features are kept for the next time.
+    pub cache: Cache,
+    /// Most pixels that a side of a picture on the screen can have.
+    pub widest: usize,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Which evaluation, and how many are done of how many.
+    pub kind: Kind,
+    /// Evaluations that are done.
+    pub done: usize,
+    /// Evaluations in all.
+    pub of: usize,
+    /// The evaluation itself; nothing while pictures and weights are opened.
+    pub step: Option<Progress>,
+}
+
+/// What is said while it goes on.
+pub enum Said {
+    /// How far it is.
+    At(At),
+    /// An evaluation is done.
+    Found(Box<Finding>),
+    /// An evaluation could not be made.
+    Not(Kind, String),
+    /// Nothing can be judged.
+    Failed(String),
+}
+
+/// A judgement that goes on. Dropped, it stops.
+pub struct Job {
+    news: Receiver<Said>,
+    stop: Arc<AtomicBool>,
+    /// What it was last heard to do, and since when.
+    at: Option<(At, Instant, usize)>,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
+}
+
+impl Job {
+    /// Begins.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(order: Order, wake: &Wake) -> Result<Self, String> {
+        let (out, news) = async_channel::unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        let voice = Voice { out, stop: stop.clone(), wake: wake.clone() };
+        hands::go("judge", async move || guarded(order, voice).await)?;
+        Ok(Self { news, stop, at: None, stopping: false })
+    }
+
+    /// What was said next; an error once it is over and everything was heard.
+    pub fn hear(&mut self) -> Result<Option<Said>, Over> {
+        match self.news.try_recv() {
+            Ok(Said::At(at)) => {
+                let same = |(before, ..): &(At, Instant, usize)| before.phase() == at.phase();
+                let begun = match self.at.filter(|held| same(held)) {
+                    Some((_, since, first)) => (since, first),
+                    None => (Instant::now(), at.step.map_or(0, |step| step.done)),
+                };
+                self.at = Some((at, begun.0, begun.1));
+                Ok(Some(Said::At(at)))
+            }
+            Ok(said) => Ok(Some(said)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(Over),
+        }
+    }
+
+    /// What it does.
+    pub fn at(&self) -> Option<At> {
+        self.at.map(|(at, ..)| at)
+    }
+
+    /// Seconds that are left of what it does now, once that can be told.
+    pub fn left(&self) -> Option<f64> {
+        let (At { step: Some(step), .. }, since, first) = self.at? else { return None };
+        let done = step.done.checked_sub(first).filter(|done| *done > 0)?;
+        let seconds = since.elapsed().as_secs_f64();
+        let left = seconds / done as f64 * step.total.saturating_sub(step.done) as f64;
+        (seconds > 1.0 && left.is_finite()).then_some(left)
+    }
+
+    /// Asks it to stop; that takes until the next step.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// It has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over;
+
+impl At {
+    /// What is done, but for how far it is.
+    fn phase(&self) -> (Kind, Option<(&'static str, &'static str, usize)>) {
+        (self.kind, self.step.map(|step| (step.subject, step.doing, step.total)))
+    }
+}
+
+/// Says how it goes on, and whether to.
+struct Voice {
+    out: Sender<Said>,
+    stop: Arc<AtomicBool>,
+    wake: Wake,
+}
+
+impl Voice {
+    fn say(&self, said: Said) {
+        // Nobody listens any more: then nobody misses it.
+        let _ = self.out.try_send(said);
+        (self.wake)();
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
+#[cfg(not(target_family = "wasm"))]
+async fn guarded(order: Order, voice: Voice) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let work = || dinoscope_core::device::block_on(judge(&order, &voice));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        let reason = dinoscope_core::device::panic_text(panic);
+        voice.say(Said::Failed(format!("{} failed: {reason}", order.device.name)));
+    }
+    end(voice);
+}
+
+#[cfg(target_family = "wasm")]
+async fn guarded(order: Order, voice: Voice) {
+    judge(&order, &voice).await;
+    end(voice);
+}
+
+/// The end is news too: the window is drawn once the channel is closed.
+fn end(voice: Voice) {
+    let wake = voice.wake.clone();
+    drop(voice);
+    wake();
+}
+
+async fn judge(order: &Order, voice: &Voice) {
+    let Order { source, device, wish, .. } = order;
+    let Some(&first) = wish.kinds.first() else { return };
+    let of = wish.kinds.len();
+    voice.say(Said::At(At { kind: first, done: 0, of, step: None }));
+    // A run is judged as it is now, also when it goes on meanwhile.
+    let source = match source {
+        ModelSource::Path(path) => match weights_file(path) {
+            Ok(file) => ModelSource::Path(file),
+            Err(error) => return voice.say(Said::Failed(error.to_string())),
+        },
+        other => other.clone(),
+    };
+    let model = match open(&source, &device.device, &mut |_, _| !voice.stopped()) {
+        Ok(model) => model,
+        Err(_) if voice.stopped() => return,
+        Err(error) => return voice.say(Said::Failed(error.to_string())),
+    };
+    let mut opened: HashMap<Need, Result<Pictures, String>> = HashMap::new();
+    for (done, &kind) in wish.kinds.iter().enumerate() {
+        if voice.stopped() {
+            return;
+        }
+        voice.say(Said::At(At { kind, done, of, step: None }));
+        let need = kind.need();
+        if !opened.contains_key(&need) {
+            let window = wish.window(&model.backbone.config);
+            let pictures = match Pictures::open(need, wish, window) {
+                Ok(pictures) => {
+                    at_hand(pictures, order, &model, At { kind, done, of, step: None }, voice).await
+                }
+                Err(reason) => Some(Err(reason)),
+            };
+            let Some(pictures) = pictures else { return };
+            opened.insert(need, pictures);
+        }
+        let one = One { order, voice, model: &model, source: &source, at: At { kind, done, of, step: None } };
+        match opened.get(&need) {
+            Some(Ok(pictures)) => one.judge(pictures).await,
+            Some(Err(reason)) => voice.say(Said::Not(kind, reason.clone())),
+            None => {}
+        }
+    }
+}
+
+/// The pictures where the evaluation can read them. Nothing when it was stopped meanwhile.
+#[cfg(not(target_family = "wasm"))]
+async fn at_hand(
+    pictures: Pictures,
+    _: &Order,
+    _: &OpenModel,
+    _: At,
+    _: &Voice,
+) -> Option<Result<Pictures, String>> {
+    Some(Ok(pictures))
+}
+
+/// The pictures in the page's memory. Nothing when it was stopped meanwhile.
+#[cfg(target_family = "wasm")]
+async fn at_hand(
+    pictures: Pictures,
+    order: &Order,
+    model: &OpenModel,
+    at: At,
+    voice: &Voice,
+) -> Option<Result<Pictures, String>> {
+    let Pictures::Labelled(labelled) = &pictures else { return Some(Ok(pictures)) };
+    let side = order.wish.side(&model.backbone.config);
+    let mut hear = async |done, total| {
+        let step = Some(Progress { subject: "pictures", doing: "reading", done, total });
+        voice.say(Said::At(At { step, ..at }));
+        !voice.stopped()
+    };
+    let held = super::held::held(labelled, &order.wish, side, &mut hear).await?;
+    Some(Ok(Pictures::Labelled(held)))
+}
+
+/// Pictures that pass through the model at once: where frames are drawn on the same thread, few.
+fn batch(device: &Chosen) -> usize {
+    match (cfg!(target_family = "wasm"), device.gpu) {
+        (false, _) => 64,
+        (true, true) => 8,
+        (true, false) => 2,
+    }
+}
+
+/// One evaluation.
+struct One<'a> {
+    order: &'a Order,
+    voice: &'a Voice,
+    model: &'a OpenModel,
+    source: &'a ModelSource,
+    at: At,
+}
+
+impl One<'_> {
+    async fn judge(&self, pictures: &Pictures) {
+        let Self { order, voice, model, source, at } = self;
+        let (kind, config) = (at.kind, &model.backbone.config);
+        let wish = &order.wish;
+        let Some(task) = kind.task(pictures, wish, config) else {
+            return voice.say(Said::Not(kind, "these pictures are of another kind".to_owned()));
+        };
+        let begun = Instant::now();
+        let side = if pictures.dense().is_some() { wish.window(config) } else { wish.side(config) };
+        let options = Options {
+            batch: batch(&order.device),
+            alone: !wish.compare,
+            cache: order.cache.clone(),
+            ..Options::new(wish.side(config))
+        };
+        let mut hear = async |step: Progress| {
+            voice.say(Said::At(At { step: Some(step), ..*at }));
+            hands::breathe().await;
+            !voice.stopped()
+        };
+        let device = &order.device.device;
+        let mut outcome = match evaluate(&task, &model.backbone, &options, device, &mut hear).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_stopped() => return,
+            Err(error) => return voice.say(Said::Not(kind, error.to_string())),
+        };
+        let (weights, seconds) = (called(source), begun.elapsed().as_secs_f64());
+        // What figures belong to goes with them, wherever they are written.
+        let how = format!("{weights}, pictures of {side} pixels, computed by {}", order.device.name);
+        outcome.notes.insert(0, how);
+        let shown = outcome.pictures.iter().map(|shown| images(&shown.picture, order.widest)).collect();
+        let mut finding =
+            Finding { kind, weights, data: wish.data_name(), outcome, shown, seconds, kept: None };
+        finding.kept = keep(source, &finding);
+        voice.say(Said::Found(Box::new(finding)));
+    }
+}
+
+/// Writes a finding beside the run that the weights are of; where it lies then. A disk that refuses costs no finding.
+fn keep(source: &ModelSource, finding: &Finding) -> Option<PathBuf> {
+    let ModelSource::Path(file) = source else { return None };
+    match export::keep(file, finding) {
+        Ok(kept) => kept,
+        Err(reason) => {
+            ::log::warn!("the finding is not kept with its run: {reason}");
+            None
+        }
+    }
+}
+
+/// Narrower pictures are not halved any more.
+const NARROW: usize = 400;
+
+/// As egui takes it, no larger than the screen's painter can take, and at halves of that: what is drawn small from a large
+/// picture flickers and can't be read.
+fn images(picture: &Picture, widest: usize) -> Vec<Arc<ColorImage>> {
+    let longest = picture.width.max(picture.height).max(1);
+    let of = |image: &Picture| Arc::new(ColorImage::from_rgb([image.width, image.height], &image.rgb));
+    let side = |length: usize| (length * widest.min(longest) / longest).max(1);
+    let mut last = match longest <= widest {
+        true => picture.clone(),
+        false => resize_to(picture, side(picture.width), side(picture.height)),
+    };
+    let mut images = vec![of(&last)];
+    while last.width >= 2 * NARROW && last.height > 1 {
+        last = resize_to(&last, last.width / 2, last.height / 2);
+        images.push(of(&last));
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pictures_fit_the_painter_and_come_in_halves() {
+        let picture =
+            |width: usize, height: usize| Picture { width, height, rgb: vec![7; width * height * 3] };
+        let sizes = |width, height, widest| {
+            images(&picture(width, height), widest).iter().map(|image| image.size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(900, 300, 2048), [[900, 300], [450, 150]]);
+        assert_eq!(sizes(100, 3000, 1500), [[50, 1500]]);
+        assert_eq!(sizes(3, 2, 2048), [[3, 2]]);
+    }
+}

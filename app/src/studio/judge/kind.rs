@@ -1,0 +1,136 @@
+//! What can be found out about features. Another evaluation is one more kind: an arm in each of these functions.
+
+use dinoscope_core::eval::depth::DepthTask;
+use dinoscope_core::eval::segment::SegmentTask;
+use dinoscope_core::eval::suite::Task;
+use dinoscope_core::eval::whole::knn::{FewShot, KnnTask};
+use dinoscope_core::eval::whole::linear::LinearTask;
+use dinoscope_core::eval::whole::logistic::LogisticTask;
+use dinoscope_core::model::VitConfig;
+use serde::{Deserialize, Serialize};
+
+use super::pictures::Pictures;
+use super::wish::Wish;
+
+/// How often a few pictures of each class are drawn.
+const TRIES: usize = 5;
+
+/// An evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// Weighted nearest neighbours.
+    Knn,
+    /// Linear heads trained with SGD.
+    Linear,
+    /// Logistic regression to its optimum.
+    Logistic,
+    /// What pixels show.
+    Segment,
+    /// How far away pixels are.
+    Depth,
+}
+
+/// What has to be known about pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// A class of each picture.
+    Labels,
+    /// A class of each pixel.
+    Classes,
+    /// The depth of each pixel.
+    Depth,
+}
+
+impl Kind {
+    /// All of them, as they are offered.
+    pub const ALL: [Self; 5] = [Self::Knn, Self::Linear, Self::Logistic, Self::Segment, Self::Depth];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Knn => "Nearest neighbours",
+            Self::Linear => "Linear probe",
+            Self::Logistic => "Logistic regression",
+            Self::Segment => "Segmentation",
+            Self::Depth => "Depth",
+        }
+    }
+
+    /// What its files are called, as on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Knn => "knn",
+            Self::Linear => "linear",
+            Self::Logistic => "logistic",
+            Self::Segment => "segment",
+            Self::Depth => "depth",
+        }
+    }
+
+    /// What it tells, in a few words.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Knn => "Whether pictures of a class lie together",
+            Self::Linear => "What a linear head reads off, the usual benchmark",
+            Self::Logistic => "The same to its optimum, without learning rates",
+            Self::Segment => "What each pixel shows, from its patch",
+            Self::Depth => "How far away each pixel is, from its patch",
+        }
+    }
+
+    /// What has to be known about the pictures.
+    pub fn need(self) -> Need {
+        match self {
+            Self::Knn | Self::Linear | Self::Logistic => Need::Labels,
+            Self::Segment => Need::Classes,
+            Self::Depth => Need::Depth,
+        }
+    }
+
+    /// The task on these pictures; none when they are of another kind.
+    pub fn task(self, pictures: &Pictures, wish: &Wish, config: &VitConfig) -> Option<Task> {
+        let whole = pictures.labelled().cloned();
+        let dense = pictures.dense().cloned();
+        let window = Some(wish.window(config));
+        match self {
+            Self::Knn => {
+                let few = wish.shots.map(|per_class| FewShot { per_class, tries: TRIES });
+                whole.map(|data| Task::Knn(data, KnnTask { few, ..KnnTask::default() }))
+            }
+            Self::Linear => whole.map(|data| Task::Linear(data, LinearTask::default())),
+            Self::Logistic => whole.map(|data| Task::Logistic(data, LogisticTask::default())),
+            Self::Segment => {
+                dense.map(|data| Task::Segment(data, SegmentTask { window, ..SegmentTask::default() }))
+            }
+            Self::Depth => {
+                let usual = DepthTask::default();
+                let unit = if wish.is_scenes() { "half objects".to_owned() } else { usual.unit.clone() };
+                let blocks = usual.blocks.min(config.depth);
+                dense.map(|data| Task::Depth(data, DepthTask { window, blocks, unit, ..usual }))
+            }
+        }
+    }
+}
+
+impl Need {
+    /// The evaluations that need it, for a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Labels => "Whole pictures",
+            Self::Classes => "Segmentation",
+            Self::Depth => "Depth",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_offered_once_under_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        let words: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+        assert_eq!((names.len(), words.len()), (Kind::ALL.len(), Kind::ALL.len()));
+    }
+}

@@ -1,0 +1,309 @@
+//! The judging side: how good features are, found out by evaluations that train nothing but small heads.
+//!
+//! A [`Wish`] says what is asked, a [`Job`] answers it beside the frames, [`Findings`] keep the answers of this session.
+
+mod bars;
+mod beside;
+mod evidence;
+mod export;
+mod findings;
+mod findings_ui;
+mod foot;
+#[cfg(target_family = "wasm")]
+mod held;
+mod job;
+mod kind;
+mod pictures;
+mod question;
+mod table;
+mod wish;
+mod words;
+
+use std::path::PathBuf;
+
+use dinoscope_core::data::source::idx::IdxSource;
+use dinoscope_core::eval::cache::Cache;
+use dinoscope_core::explore::ModelSource;
+
+use beside::{Beside, Lost};
+use evidence::Large;
+use findings::{Finding, Findings};
+use job::{Job, Order, Over, Said};
+pub use kind::Kind;
+use question::Lookup;
+pub use wish::{Place, Wish};
+use wish::{Weights, called};
+
+use super::house::House;
+use super::platform::Purpose;
+use super::remembered::Remembered;
+use super::theme;
+
+/// Weights that the other workspaces have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Offer {
+    /// What Explore looks with.
+    pub explored: Option<ModelSource>,
+    /// The newest checkpoint of the run that Train shows.
+    pub trained: Option<PathBuf>,
+}
+
+impl Offer {
+    fn explored_name(&self) -> String {
+        self.explored.as_ref().map_or_else(|| "none yet".to_owned(), called)
+    }
+
+    fn trained_name(&self) -> String {
+        match &self.trained {
+            Some(path) => called(&ModelSource::Path(path.clone())),
+            None => "no checkpoint yet".to_owned(),
+        }
+    }
+}
+
+/// How judging stands, for tests and for who asks in a browser's console.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Glance {
+    /// Whether an evaluation goes on.
+    pub going: bool,
+    /// Findings so far: title, weights and the figure to quote, the newest last.
+    pub found: Vec<(String, String, Option<f64>)>,
+    /// What could not be found out the last time, and why.
+    pub troubles: Vec<String>,
+}
+
+/// The judging side of the studio.
+pub struct Judge {
+    wish: Wish,
+    offer: Offer,
+    lookup: Lookup,
+    job: Option<Job>,
+    /// Begins as soon as the weights are there: for screenshots.
+    at_once: bool,
+    findings: Findings,
+    troubles: Vec<String>,
+    large: Option<Large>,
+    saving: Vec<Beside<Result<String, String>>>,
+    /// Most pixels that a side of a picture on the screen can have.
+    widest: usize,
+}
+
+impl Judge {
+    /// Nothing was judged yet; what is asked is as it was left. With a wish it is judged at once.
+    pub fn new(house: &House, wish: Option<Wish>) -> Self {
+        let at_once = wish.is_some();
+        Self {
+            wish: wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default(),
+            offer: Offer::default(),
+            lookup: Lookup::default(),
+            job: None,
+            at_once,
+            findings: Findings::default(),
+            troubles: Vec::new(),
+            large: None,
+            saving: Vec::new(),
+            widest: 2048,
+        }
+    }
+
+    /// Takes in what was found. `seen` says whether the workspace shows: what nobody sees is told in the corner.
+    pub fn logic(&mut self, ctx: &egui::Context, house: &mut House, offer: Offer, seen: bool) {
+        self.offer = offer;
+        self.widest = ctx.input(|input| input.max_texture_side);
+        self.lookup.logic(&self.wish, &house.wake);
+        self.take_dialogs(house);
+        self.hear(house, seen);
+        self.hear_saved(house);
+        if self.at_once && self.job.is_none() && self.in_the_way(&self.offer).is_none() {
+            self.at_once = false;
+            let offer = self.offer.clone();
+            self.begin(house, &offer);
+        }
+    }
+
+    fn take_dialogs(&mut self, house: &House) {
+        let dialogs = house.dialogs.clone();
+        let first = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
+        for purpose in [Purpose::JudgedWeights, Purpose::JudgedRun] {
+            if let Some(path) = first(purpose) {
+                self.wish.weights = Weights::These(ModelSource::Path(path));
+            }
+        }
+        for purpose in [Purpose::JudgedFolder, Purpose::JudgedFile] {
+            // Who chooses pictures and labels together means the pictures.
+            let paths = dialogs.answer(purpose).unwrap_or_default();
+            let pictures = paths.iter().find(|path| IdxSource::recognizes(path)).or(paths.first());
+            if let Some(path) = pictures {
+                (self.wish.place, self.wish.path) = (Place::Disk, path.display().to_string());
+                self.lookup.again();
+            }
+        }
+        // A page answers once for each file, a desktop with the folder.
+        while let Some(path) = first(Purpose::SaveFindings) {
+            self.save(house, path);
+        }
+    }
+
+    fn hear(&mut self, house: &mut House, seen: bool) {
+        let Some(job) = &mut self.job else { return };
+        loop {
+            match job.hear() {
+                Ok(None) => return,
+                Ok(Some(Said::At(_))) => {}
+                Ok(Some(Said::Found(finding))) => {
+                    if !seen {
+                        house.toasts.good(told(&finding));
+                    }
+                    ::log::info!("{}", told(&finding));
+                    self.findings.add(*finding);
+                }
+                Ok(Some(Said::Not(kind, reason))) => self.troubles.push(format!("{}: {reason}", kind.name())),
+                Ok(Some(Said::Failed(reason))) => self.troubles.push(reason),
+                Err(Over) => break,
+            }
+        }
+        self.job = None;
+        if !seen && !self.troubles.is_empty() {
+            house.toasts.watch("Not everything could be judged: Evaluate says why.");
+        }
+    }
+
+    /// Which weights are meant.
+    fn source(&self, offer: &Offer) -> Result<ModelSource, &'static str> {
+        match &self.wish.weights {
+            Weights::Explored => offer.explored.clone().ok_or("Explore is still opening its weights."),
+            Weights::Trained => {
+                let path = offer.trained.clone().ok_or("Train shows no run with a checkpoint.")?;
+                Ok(ModelSource::Path(path))
+            }
+            Weights::These(source) => Ok(source.clone()),
+        }
+    }
+
+    /// Why nothing can be judged now.
+    fn in_the_way(&self, offer: &Offer) -> Option<String> {
+        if let Err(reason) = self.source(offer) {
+            return Some(reason.to_owned());
+        }
+        if self.wish.kinds.is_empty() {
+            return Some("Choose an evaluation.".to_owned());
+        }
+        if !self.wish.is_scenes() && self.wish.path().is_none() {
+            return Some("Choose the pictures.".to_owned());
+        }
+        self.lookup.trouble().map(|_| "These pictures can't be used: see above.".to_owned())
+    }
+
+    fn begin(&mut self, house: &mut House, offer: &Offer) {
+        let Ok(source) = self.source(offer) else { return };
+        self.troubles.clear();
+        // A page's memory is for pictures, and a test leaves nothing behind.
+        let cache =
+            if cfg!(target_family = "wasm") || house.fresh { Cache::off() } else { Cache::of_program() };
+        let device = house.devices.for_training();
+        let order = Order { source, device, wish: self.wish.clone(), cache, widest: self.widest };
+        match Job::start(order, &house.wake) {
+            Ok(job) => self.job = Some(job),
+            Err(reason) => self.troubles.push(reason),
+        }
+    }
+
+    /// Asks where figures and pictures of the finding that shows go: for a folder, in a page for each file.
+    fn ask_where(&self, house: &House) {
+        let Some((_, finding)) = self.findings.chosen() else { return };
+        if cfg!(target_family = "wasm") {
+            export::names(finding).iter().for_each(|name| house.dialogs.ask(Purpose::SaveFindings, name));
+        } else {
+            house.dialogs.ask(Purpose::SaveFindings, "");
+        }
+    }
+
+    fn save(&mut self, house: &House, to: PathBuf) {
+        let Some((_, finding)) = self.findings.chosen() else { return };
+        let finding = finding.clone();
+        let work = async move || export::save(&finding, &to);
+        self.saving.push(Beside::start("export", &house.wake, work));
+    }
+
+    fn hear_saved(&mut self, house: &mut House) {
+        self.saving.retain(|work| match work.hear() {
+            None => true,
+            Some(Ok(Ok(saved))) => {
+                house.toasts.good(saved);
+                false
+            }
+            Some(Ok(Err(reason))) => {
+                house.toasts.bad(reason);
+                false
+            }
+            Some(Err(Lost)) => {
+                house.toasts.bad("The finding could not be saved.");
+                false
+            }
+        });
+    }
+
+    /// Whose features are judged, on which pictures, how; its foot begins.
+    pub fn question_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let offer = self.offer.clone();
+        egui::Panel::bottom("judge").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
+            self.foot_ui(ui, house, &offer);
+        });
+        egui::Frame::new().show(ui, |ui| self.wishes_ui(ui, house, &offer));
+    }
+
+    /// What was found.
+    pub fn findings_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        self.found_ui(ui, house);
+    }
+
+    /// Pictures of what was found.
+    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
+        self.evidence_pane(ui);
+    }
+
+    /// What lies over everything.
+    pub fn over_ui(&mut self, ctx: &egui::Context) {
+        self.large_ui(ctx);
+    }
+
+    /// How far it is in a line, for the bar at the top.
+    pub fn brief_ui(&self, ui: &mut egui::Ui) {
+        let Some(job) = &self.job else { return };
+        let t = theme::tokens(ui);
+        let icon = egui::RichText::new(theme::icons::BARS).font(theme::fonts::icon(16.0)).color(t.accent);
+        ui.label(icon).on_hover_text("Judging");
+        ui.add(egui::Label::new(foot::brief(job)).truncate());
+    }
+
+    /// How it stands.
+    pub fn glance(&self) -> Glance {
+        let found = self.findings.iter().map(|finding| {
+            let quoted = finding.outcome.headline().map(|figure| figure.value);
+            (finding.outcome.title.clone(), finding.weights.clone(), quoted)
+        });
+        Glance { going: self.job.is_some(), found: found.collect(), troubles: self.troubles.clone() }
+    }
+
+    /// Whether what will be drawn is still on its way.
+    pub fn busy(&self) -> bool {
+        self.job.is_some() || self.lookup.busy() || !self.saving.is_empty() || self.at_once
+    }
+
+    /// The window is gone.
+    pub fn closed(&mut self) {
+        self.job = None;
+    }
+
+    /// Keeps what is asked.
+    pub fn remember(&self, remembered: &mut Remembered) {
+        remembered.set("evaluate", &self.wish);
+    }
+}
+
+/// `Nearest neighbours of starter weights: top-1 81.2 % (78.0–84.1)`
+fn told(finding: &Finding) -> String {
+    let quoted = finding.outcome.headline();
+    let quoted = quoted.map_or(String::new(), |figure| format!(": {} {}", figure.name, figure.text()));
+    format!("{} of {}{quoted}", finding.outcome.title, finding.weights)
+}

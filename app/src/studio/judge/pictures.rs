@@ -1,0 +1,214 @@
+//! The pictures that weights are judged on: opened as the command line opens them, so that figures agree.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dinoscope_core::data::DataError;
+use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Truth};
+use dinoscope_core::data::source::idx::{IdxSource, Split};
+use dinoscope_core::data::source::scenes::ScenesSource;
+use dinoscope_core::data::source::{Source, subset::Subset};
+use dinoscope_core::files;
+use dinoscope_core::train::sources::{Labelled, open_path};
+
+use super::kind::Need;
+use super::wish::Wish;
+
+/// Seed of the scenes that are learned from, as on the command line; the next one's are judged.
+pub const SCENE_SEED: u64 = 1 << 32;
+/// Side of those scenes in pixels.
+pub const SCENE_SIDE: usize = 96;
+/// Scenes to learn from and to judge, of which a part may be taken.
+const SCENES: (usize, usize) = (1200, 600);
+/// Scenes of which every pixel is known: they are larger, and a head sees each of their pixels.
+const DENSE_SCENES: (usize, usize) = (240, 120);
+/// Of random choices.
+const SEED: u64 = 0;
+
+/// Pictures that are open.
+#[derive(Clone)]
+pub enum Pictures {
+    /// With a class each.
+    Labelled(Labelled),
+    /// With something known of every pixel.
+    Dense(DenseSplit),
+}
+
+impl Pictures {
+    /// Those with a class each.
+    pub fn labelled(&self) -> Option<&Labelled> {
+        match self {
+            Self::Labelled(labelled) => Some(labelled),
+            Self::Dense(_) => None,
+        }
+    }
+
+    /// Those of which every pixel is known.
+    pub fn dense(&self) -> Option<&DenseSplit> {
+        match self {
+            Self::Dense(dense) => Some(dense),
+            Self::Labelled(_) => None,
+        }
+    }
+
+    /// Opens what is wished; scenes of which every pixel is known are drawn `window` pixels wide.
+    ///
+    /// # Errors
+    /// Says in words what is missing, and what to do about it.
+    pub fn open(need: Need, wish: &Wish, window: usize) -> Result<Self, String> {
+        let (learn, judge) = wish.limits();
+        if wish.is_scenes() {
+            return Ok(match need {
+                Need::Labels => Self::Labelled(scenes(learn, judge)),
+                Need::Classes | Need::Depth => {
+                    let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
+                    Self::Dense(DenseSplit::scenes(train, test, window))
+                }
+            });
+        }
+        let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
+        match need {
+            Need::Labels => {
+                let Labelled { train, test } = on_disk(&path)?;
+                let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
+                Ok(Self::Labelled(labelled))
+            }
+            Need::Classes | Need::Depth => {
+                let split = dense(&path, need)?;
+                Ok(Self::Dense(split.limited(Some(learn), Some(judge), SEED)))
+            }
+        }
+    }
+}
+
+/// What is said while no pictures are named.
+pub fn nothing_named() -> &'static str {
+    "Choose a folder with a subfolder for each class, or an IDX file of pictures."
+}
+
+fn scenes(learn: usize, judge: usize) -> Labelled {
+    let part = |seed, count, most| {
+        let all: Arc<dyn Source> = Arc::new(ScenesSource::new(seed, count, SCENE_SIDE));
+        limited(all, most)
+    };
+    Labelled { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
+}
+
+/// A folder of classes or an IDX file: its test half, or else a fifth, is judged.
+fn on_disk(path: &Path) -> Result<Labelled, String> {
+    let train = open_path(path, true).map_err(|error| error.to_string())?;
+    let name = path.display();
+    if train.classes().is_empty() {
+        return Err(format!("{name} has no labels: put the pictures of each class into a subfolder."));
+    }
+    if let [only] = train.classes() {
+        return Err(format!("{name} has one class only, “{only}”: there is nothing to tell it from."));
+    }
+    let labelled = match idx_test(path) {
+        Some(test) => Labelled { train, test },
+        None => {
+            let count = train.len();
+            let halves = Subset::split(&train, count - count / 5, count / 5, SEED);
+            let (train, test) = halves.ok_or_else(|| {
+                format!("{name} has too few labelled pictures to judge some after learning from others.")
+            })?;
+            Labelled { train: Arc::new(train), test: Arc::new(test) }
+        }
+    };
+    if labelled.train.classes() != labelled.test.classes() {
+        return Err(format!("{name}: the pictures to learn from have other classes than those to judge."));
+    }
+    Ok(labelled)
+}
+
+/// The test half beside an IDX training half.
+fn idx_test(path: &Path) -> Option<Arc<dyn Source>> {
+    if !IdxSource::recognizes(path) {
+        return None;
+    }
+    let folder = if files::is_dir(path) { path } else { path.parent()? };
+    IdxSource::open(folder, Split::Test).ok().map(|source| Arc::new(source) as Arc<dyn Source>)
+}
+
+fn dense(path: &Path, need: Need) -> Result<DenseSplit, String> {
+    let truth = if need == Need::Depth { Truth::Depth } else { Truth::Classes };
+    let split = DenseFolder::split(path, truth, SEED).map_err(|error: DataError| error.to_string())?;
+    if need == Need::Classes && split.train.classes().len() < 2 {
+        return Err(format!("{} knows one class of pixels only.", path.display()));
+    }
+    Ok(split)
+}
+
+fn limited(source: Arc<dyn Source>, most: usize) -> Arc<dyn Source> {
+    match (most < source.len()).then(|| Subset::sample(&source, most, SEED)).flatten() {
+        Some(some) => Arc::new(some),
+        None => source,
+    }
+}
+
+/// What pictures there are for a need, in words.
+///
+/// # Errors
+/// Says what is missing.
+pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
+    let (learn, judge, classes) = match Pictures::open(need, wish, 1)? {
+        Pictures::Labelled(Labelled { train, test }) => (train.len(), test.len(), train.classes().len()),
+        Pictures::Dense(DenseSplit { train, test }) => {
+            (DenseSource::len(&*train), DenseSource::len(&*test), train.classes().len())
+        }
+    };
+    let classes = if need == Need::Depth { String::new() } else { format!(", {classes} classes") };
+    Ok(format!("{learn} to learn from, {judge} to judge{classes}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::wish::Place;
+    use super::*;
+
+    fn on(path: &Path) -> Wish {
+        Wish { place: Place::Disk, path: path.display().to_string(), ..Wish::default() }
+    }
+
+    fn fill(folder: &Path, class: &str, count: usize) {
+        std::fs::create_dir_all(folder.join(class)).unwrap();
+        for i in 0..count {
+            let picture = image::RgbImage::from_pixel(4, 4, image::Rgb([9 * i as u8, 99, 199]));
+            picture.save(folder.join(class).join(format!("{i}.png"))).unwrap();
+        }
+    }
+
+    #[test]
+    fn scenes_are_those_of_the_command_line() {
+        let wish = Wish { most: 20, ..Wish::default() };
+        assert_eq!(describe(Need::Labels, &wish).unwrap(), "20 to learn from, 10 to judge, 12 classes");
+        let Pictures::Labelled(all) =
+            Pictures::open(Need::Labels, &Wish { most: 5000, ..wish.clone() }, 1).unwrap()
+        else {
+            panic!("of another kind")
+        };
+        assert_eq!((all.train.len(), all.test.len()), (1200, 600));
+        assert_eq!(describe(Need::Depth, &wish).unwrap(), "20 to learn from, 10 to judge");
+        assert!(describe(Need::Classes, &wish).unwrap().contains("20 to learn from, 10 to judge, 1"));
+    }
+
+    #[test]
+    fn folders_are_split_and_what_is_wrong_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |wish: &Wish| describe(Need::Labels, wish).unwrap_err();
+        assert_eq!(told(&on(Path::new(""))), nothing_named());
+        assert!(told(&on(&folder.path().join("nowhere"))).contains("nowhere"));
+        fill(folder.path(), "", 3);
+        assert!(told(&on(folder.path())).contains("no labels"), "{}", told(&on(folder.path())));
+        fill(folder.path(), "cat", 4);
+        assert!(told(&on(folder.path())).contains("one class only, “cat”"));
+        fill(folder.path(), "dog", 6);
+        assert_eq!(
+            describe(Need::Labels, &on(folder.path())).unwrap(),
+            "8 to learn from, 2 to judge, 2 classes"
+        );
+        let dense = describe(Need::Classes, &on(folder.path())).unwrap_err();
+        assert!(dense.contains("images/"), "{dense}");
+    }
+}

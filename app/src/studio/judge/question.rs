@@ -1,0 +1,253 @@
+//! The question pane: whose features are judged, on which pictures, by which evaluations, and how.
+
+use std::collections::BTreeMap;
+
+use dinoscope_core::explore::ModelSource;
+use egui::Ui;
+
+use super::beside::{Beside, Lost};
+use super::kind::{Kind, Need};
+use super::pictures::{describe, nothing_named};
+use super::wish::{FEWEST, MOST, Place, Weights, Wish, called};
+use super::{Judge, Offer};
+use crate::studio::hands::Wake;
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets::{self, Scale};
+
+/// Sides of pictures that are offered, in pixels.
+const SIDES: [usize; 7] = [56, 98, 112, 168, 224, 336, 448];
+/// Pictures of each class that are offered.
+const SHOTS: [usize; 4] = [1, 2, 5, 10];
+
+/// What is known of the pictures that are named, by what has to be known about them.
+type Known = BTreeMap<Need, Result<String, String>>;
+
+/// Looks in the background whether the pictures that are named are there.
+#[derive(Default)]
+pub struct Lookup {
+    /// What was looked for.
+    asked: Option<Wish>,
+    known: Known,
+    work: Option<Beside<Known>>,
+}
+
+impl Lookup {
+    /// Looks for the pictures of a wish, unless that was done, and takes in what was found.
+    pub fn logic(&mut self, wish: &Wish, wake: &Wake) {
+        let same = |asked: &Wish| {
+            (asked.place, &asked.path, asked.needs(), asked.limits())
+                == (wish.place, &wish.path, wish.needs(), wish.limits())
+        };
+        if !self.asked.as_ref().is_some_and(same) {
+            self.asked = Some(wish.clone());
+            self.known = Known::new();
+            let wish = wish.clone();
+            let look = move || wish.needs().into_iter().map(|need| (need, describe(need, &wish))).collect();
+            self.work = Some(Beside::start("pictures", wake, async move || look()));
+        }
+        match self.work.as_ref().and_then(Beside::hear) {
+            None => {}
+            Some(Ok(known)) => (self.known, self.work) = (known, None),
+            Some(Err(Lost)) => {
+                let lost = || Err("the pictures can't be looked up".to_owned());
+                self.known = wish.needs().into_iter().map(|need| (need, lost())).collect();
+                self.work = None;
+            }
+        }
+    }
+
+    /// Looks once more: the folder may have changed.
+    pub fn again(&mut self) {
+        self.asked = None;
+    }
+
+    /// Whether it still looks.
+    pub fn busy(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// Why nothing at all can be judged.
+    pub fn trouble(&self) -> Option<&str> {
+        let reasons: Vec<&str> =
+            self.known.values().filter_map(|known| known.as_ref().err().map(String::as_str)).collect();
+        (!reasons.is_empty() && reasons.len() == self.known.len()).then(|| reasons[0])
+    }
+}
+
+impl Judge {
+    /// Everything above the foot.
+    pub(super) fn wishes_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
+        egui::ScrollArea::vertical().id_salt("question").auto_shrink(false).show(ui, |ui| {
+            // Room for the bar at the edge.
+            ui.set_width(ui.available_width() - space::S);
+            widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
+            widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house));
+            widgets::section(ui, "Evaluations", true, |ui| self.kinds_ui(ui));
+            widgets::section(ui, "How", true, |ui| self.how_ui(ui));
+        });
+    }
+
+    fn weights_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
+        let mut chosen = None;
+        let name = match &self.wish.weights {
+            Weights::Explored => format!("Explore's: {}", offer.explored_name()),
+            Weights::Trained => format!("Train's: {}", offer.trained_name()),
+            Weights::These(source) => called(source),
+        };
+        let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
+            .truncate()
+            .min_size(egui::vec2(ui.available_width(), theme::BUTTON));
+        let response = ui.add(button);
+        response.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Weights: {name}"))
+        });
+        egui::Popup::menu(&response).show(|ui| {
+            ui.set_min_width(280.0);
+            // A key closes no menu by itself.
+            let entry = |ui: &mut Ui, text: &str| {
+                let clicked = ui.button(text).clicked();
+                if clicked {
+                    ui.close();
+                }
+                clicked
+            };
+            if entry(ui, &format!("What Explore looks with: {}", offer.explored_name())) {
+                chosen = Some(Weights::Explored);
+            }
+            let trained = format!("The run that Train shows: {}", offer.trained_name());
+            if ui.add_enabled_ui(offer.trained.is_some(), |ui| entry(ui, &trained)).inner {
+                chosen = Some(Weights::Trained);
+            }
+            if entry(ui, "Starter weights") {
+                chosen = Some(Weights::These(ModelSource::Starter));
+            }
+            if entry(ui, "A file of weights…") {
+                house.dialogs.ask(Purpose::JudgedWeights, "");
+            }
+            // A page is given files, not folders of the disk.
+            if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
+                house.dialogs.ask(Purpose::JudgedRun, "");
+            }
+            let here = released();
+            if !here.is_empty() {
+                ui.separator();
+                widgets::hint(ui, "Released models that are here");
+            }
+            for name in here {
+                if entry(ui, &name) {
+                    chosen = Some(Weights::These(ModelSource::Released(name)));
+                }
+            }
+        });
+        if let Some(weights) = chosen {
+            self.wish.weights = weights;
+        }
+    }
+
+    fn kinds_ui(&mut self, ui: &mut Ui) {
+        for kind in Kind::ALL {
+            let mut on = self.wish.kinds.contains(&kind);
+            let toggled = ui
+                .scope(|ui| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    let toggled = widgets::switch(ui, kind.name(), &mut on).changed();
+                    widgets::hint(ui, kind.hint());
+                    ui.add_space(space::XS);
+                    toggled
+                })
+                .inner;
+            match (toggled, on) {
+                (true, true) => _ = self.wish.kinds.insert(kind),
+                (true, false) => _ = self.wish.kinds.remove(&kind),
+                (false, _) => {}
+            }
+        }
+    }
+
+    fn pictures_ui(&mut self, ui: &mut Ui, house: &House) {
+        let places = [(Place::Scenes, "Built-in scenes"), (Place::Disk, "Yours")];
+        widgets::segmented(ui, "Pictures to judge on", &mut self.wish.place, &places);
+        if self.wish.place == Place::Disk {
+            widgets::text_row(ui, "Folder or file", &mut self.wish.path, "");
+            ui.horizontal_wrapped(|ui| {
+                if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
+                    house.dialogs.ask(Purpose::JudgedFolder, "");
+                }
+                if widgets::button(ui, icons::FILE, "IDX file …").clicked() {
+                    house.dialogs.ask(Purpose::JudgedFile, "");
+                }
+                if widgets::icon_button(ui, icons::REFRESH, "Look again").clicked() {
+                    self.lookup.again();
+                }
+            });
+        }
+        let scale = Scale::new(FEWEST..=MOST).log();
+        widgets::slider_row(ui, "At most", &mut self.wish.most, &scale)
+            .on_hover_text("Pictures to learn from; half as many are judged.");
+        self.known_ui(ui);
+    }
+
+    /// What the pictures turned out to be.
+    fn known_ui(&self, ui: &mut Ui) {
+        if self.wish.place == Place::Disk && self.wish.path().is_none() {
+            widgets::hint(ui, nothing_named());
+            if self.wish.kinds.iter().any(|kind| kind.need() != Need::Labels) {
+                widgets::hint(
+                    ui,
+                    "For single pixels a folder with images/ and labels/ (PNG of class indexes) or depth/ (16-bit PNG or \
+                     .npy).",
+                );
+            }
+            return;
+        }
+        if self.lookup.busy() {
+            widgets::hint(ui, "Looking …");
+        }
+        let t = theme::tokens(ui);
+        for (need, known) in &self.lookup.known {
+            let several = self.lookup.known.len() > 1;
+            let before = if several { format!("{}: ", need.name()) } else { String::new() };
+            let (text, colour) = match known {
+                Ok(found) => (format!("{before}{found}."), t.muted),
+                Err(reason) => (format!("{before}{reason}"), t.bad),
+            };
+            ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
+        }
+    }
+
+    fn how_ui(&mut self, ui: &mut Ui) {
+        let usual = std::iter::once((None, "as trained".to_owned()));
+        let sides = SIDES.map(|side| (Some(side), format!("{side} pixels")));
+        let sides: Vec<_> = usual.chain(sides).collect();
+        widgets::choice_row(ui, "Size", &mut self.wish.size, &sides)
+            .on_hover_text("Side of the pictures; the nearest multiple of the model's patch is taken.");
+        if self.wish.kinds.contains(&Kind::Knn) {
+            let all = std::iter::once((None, "all pictures".to_owned()));
+            let few = SHOTS.map(|n| (Some(n), format!("{n} of each class")));
+            let shots: Vec<_> = all.chain(few).collect();
+            widgets::choice_row(ui, "Neighbours", &mut self.wish.shots, &shots).on_hover_text(
+                "Nearest neighbours among all pictures, or among a few of each class, drawn several times.",
+            );
+        }
+        widgets::switch(ui, "Beside untrained and raw pixels", &mut self.wish.compare).on_hover_text(
+            "What a model without training and the pixels themselves would reach. Takes longer.",
+        );
+    }
+}
+
+/// Names of released models that need no download.
+#[cfg(not(target_family = "wasm"))]
+fn released() -> Vec<String> {
+    use dinoscope_core::weights::download;
+    let cache = download::default_cache();
+    let here = |name: &str| download::target(name, &cache).is_ok_and(dinoscope_core::files::is_file);
+    download::names().iter().map(|released| released.name.to_owned()).filter(|name| here(name)).collect()
+}
+
+/// What a page has fetched is chosen in Explore.
+#[cfg(target_family = "wasm")]
+fn released() -> Vec<String> {
+    Vec::new()
+}

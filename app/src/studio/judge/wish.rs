@@ -1,0 +1,196 @@
+//! What a person wants to know: which weights, on which pictures, by which evaluations. Remembered between starts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use dinoscope_core::eval::dense::default_window;
+use dinoscope_core::explore::ModelSource;
+use dinoscope_core::model::VitConfig;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Kind, Need};
+
+/// Most pictures to learn from, and the fewest that make sense.
+pub const MOST: usize = 50_000;
+/// The fewest pictures to learn from.
+pub const FEWEST: usize = 8;
+/// Longest side without a wish.
+const USUAL: usize = 224;
+
+/// Which weights are judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// Those that Explore looks with.
+    #[default]
+    Explored,
+    /// The newest checkpoint of the run that Train shows.
+    Trained,
+    /// These.
+    These(ModelSource),
+}
+
+/// Where the pictures are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// The program draws them.
+    #[default]
+    Scenes,
+    /// In a folder or a file.
+    Disk,
+}
+
+/// Everything that is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wish {
+    /// Which weights; those of another day are not taken up again.
+    #[serde(skip)]
+    pub weights: Weights,
+    /// Where the pictures are.
+    pub place: Place,
+    /// The folder or file, as it is typed.
+    pub path: String,
+    /// Which evaluations.
+    pub kinds: BTreeSet<Kind>,
+    /// At most so many pictures to learn from; half as many are judged.
+    pub most: usize,
+    /// Side of the pictures in pixels; what suits the weights without.
+    pub size: Option<usize>,
+    /// Beside the untrained model and raw pixels.
+    pub compare: bool,
+    /// So many pictures of each class for nearest neighbours; all without.
+    pub shots: Option<usize>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            weights: Weights::default(),
+            place: Place::default(),
+            path: String::new(),
+            kinds: BTreeSet::from([Kind::Knn]),
+            most: 400,
+            size: None,
+            compare: true,
+            shots: None,
+        }
+    }
+}
+
+impl Wish {
+    /// Whether the program draws the pictures itself.
+    pub fn is_scenes(&self) -> bool {
+        self.place == Place::Scenes
+    }
+
+    /// The folder or file; none for scenes, and before one was named.
+    pub fn path(&self) -> Option<PathBuf> {
+        let path = self.path.trim();
+        (!self.is_scenes() && !path.is_empty()).then(|| PathBuf::from(path))
+    }
+
+    /// What the pictures are called.
+    pub fn data_name(&self) -> String {
+        match self.path() {
+            Some(path) => short(&path),
+            None => "scenes".to_owned(),
+        }
+    }
+
+    /// What has to be known about the pictures.
+    pub fn needs(&self) -> BTreeSet<Need> {
+        self.kinds.iter().map(|kind| kind.need()).collect()
+    }
+
+    /// At most so many pictures to learn from and to judge.
+    pub fn limits(&self) -> (usize, usize) {
+        let most = self.most.clamp(FEWEST, MOST);
+        (most, most.div_ceil(2))
+    }
+
+    /// Side of whole pictures, a multiple of the patch.
+    pub fn side(&self, config: &VitConfig) -> usize {
+        let usual = config.image().min((USUAL / config.patch).max(1) * config.patch);
+        self.size.map_or(usual, |size| nearest(size, config.patch))
+    }
+
+    /// Side of the windows in which pixels are judged, a multiple of the patch.
+    pub fn window(&self, config: &VitConfig) -> usize {
+        self.size.map_or_else(|| default_window(config), |size| nearest(size, config.patch))
+    }
+}
+
+/// The multiple of the patch that is nearest.
+fn nearest(size: usize, patch: usize) -> usize {
+    ((size + patch / 2) / patch.max(1)).max(1) * patch
+}
+
+/// The last part of a path.
+pub fn short(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The run that a file or folder of weights belongs to, and the steps after which they were saved: told from the path
+/// `RUN/checkpoints/000500`.
+pub fn run_of(path: &Path) -> Option<(PathBuf, u64)> {
+    path.ancestors().take(2).find_map(|checkpoint| {
+        let step = checkpoint.file_name()?.to_str()?.parse().ok()?;
+        let checkpoints = checkpoint.parent()?;
+        (checkpoints.file_name()? == "checkpoints").then_some(())?;
+        Some((checkpoints.parent()?.to_owned(), step))
+    })
+}
+
+/// What weights are called: `nano-001 after 500 steps`, `starter weights`.
+pub fn called(source: &ModelSource) -> String {
+    match source {
+        ModelSource::Path(path) => match run_of(path) {
+            Some((run, step)) => format!("{} after {step} steps", short(&run)),
+            None => source.to_string(),
+        },
+        _ => source.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_of_a_run_are_called_after_it() {
+        let of = |path: &str| called(&ModelSource::Path(path.into()));
+        assert_eq!(of("/runs/nano-001/checkpoints/000500"), "nano-001 after 500 steps");
+        assert_eq!(of("/runs/nano-001/checkpoints/000500/teacher.safetensors"), "nano-001 after 500 steps");
+        assert_eq!(of("/weights/checkpoints.pth"), "checkpoints.pth");
+        assert_eq!(of("/somewhere/000500"), "000500");
+        assert_eq!(called(&ModelSource::Starter), "starter weights");
+        let (run, step) = run_of(Path::new("/runs/a/checkpoints/000007")).unwrap();
+        assert_eq!((run, step), (PathBuf::from("/runs/a"), 7));
+    }
+
+    #[test]
+    fn sides_are_multiples_of_the_patch() {
+        let config = VitConfig::new(518, 14, 12, 1, 2);
+        let wish = |size| Wish { size, ..Wish::default() };
+        assert_eq!((wish(None).side(&config), wish(None).window(&config)), (224, 224));
+        assert_eq!((wish(Some(100)).side(&config), wish(Some(3)).window(&config)), (98, 14));
+        assert_eq!(wish(None).side(&VitConfig::new(56, 7, 12, 1, 2)), 56);
+    }
+
+    #[test]
+    fn wishes_survive_being_remembered_without_the_weights() {
+        let wish = Wish {
+            weights: Weights::Trained,
+            place: Place::Disk,
+            path: "/pictures".to_owned(),
+            kinds: BTreeSet::from([Kind::Depth, Kind::Linear]),
+            shots: Some(5),
+            ..Wish::default()
+        };
+        let text = serde_json::to_string(&wish).unwrap();
+        let back: Wish = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, Wish { weights: Weights::Explored, ..wish });
+        assert_eq!(serde_json::from_str::<Wish>("{}").unwrap(), Wish::default());
+    }
+}

@@ -1,0 +1,250 @@
+//! Judging as a person does it: weights, pictures and evaluations are chosen, figures are read, compared and saved.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/window.rs"]
+mod window;
+
+use std::path::{Path, PathBuf};
+
+use dinoscope::studio::judge::Glance;
+use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::{Beginning, Stage as _};
+use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::explore::ModelSource;
+use dinoscope_core::train::Recipe;
+use dinoscope_core::train::run::RunFolder;
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, Theme, vec2};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use window::*;
+
+/// The workspace with a small model, and a limit that takes no time.
+fn judging() -> Window {
+    judging_in(Theme::Dark)
+}
+
+fn judging_in(theme: Theme) -> Window {
+    let beginning =
+        Beginning { workspace: Workspace::Evaluate, weights: Some(ModelSource::Path(official())), ..fresh() };
+    let mut window = window_of(vec2(1280.0, 800.0), 1.0, theme, beginning);
+    settle(&mut window);
+    slide(&mut window, "At most", 24.0);
+    window
+}
+
+fn judge(window: &Window) -> Glance {
+    studio(window).judge().glance()
+}
+
+/// Weights in the bars of the findings, as they are read aloud.
+fn bars(window: &Window) -> Vec<String> {
+    let radios = window.query_all_by_role(Role::RadioButton);
+    let labels = radios.filter_map(|node| node.accesskit_node().label());
+    labels.filter(|label| label.contains(": top-1 ")).collect()
+}
+
+/// What it looks like, for who wants to see it.
+fn shot(window: &mut Window, name: &str) {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{name}.png"));
+    window.render().unwrap().save(path).unwrap();
+}
+
+fn is_off(window: &Window, name: &str) -> bool {
+    node(window, Role::Button, name).accesskit_node().is_disabled()
+}
+
+#[test]
+fn weights_are_judged_and_compared() {
+    let mut window = judging();
+    assert!(says("Nothing was judged yet")(&window) && says("24 to learn from, 12 to judge")(&window));
+    shot(&mut window, "empty");
+    button(&mut window, "Judge");
+    let text = said(&window);
+    assert_eq!(bars(&window).len(), 1, "{text}");
+    assert!(bars(&window)[0].starts_with("official_vit.pth: top-1 "), "{text}");
+    for beside in ["untrained: top-1 ", "raw pixels: top-1 ", "weights, k 20: top-1 ", "Took "] {
+        assert!(text.contains(beside), "{beside} in {text}");
+    }
+
+    // The program's own weights, from the menu.
+    press(&mut window, Role::ComboBox, "Weights: Explore's: official_vit.pth");
+    press(&mut window, Role::Button, "Starter weights");
+    button(&mut window, "Judge");
+    let both = bars(&window);
+    assert!(both[0].starts_with("official_vit.pth") && both[1].starts_with("starter weights"), "{both:?}");
+    assert!(is_on(&window, Role::RadioButton, &both[1]) && !is_on(&window, Role::RadioButton, &both[0]));
+    press(&mut window, Role::RadioButton, &both[0]);
+    assert!(is_on(&window, Role::RadioButton, &both[0]), "another bar shows another finding");
+    shot(&mut window, "compared");
+    choose(&mut window, "top-5");
+    assert!(says("official_vit.pth: top-5 ")(&window) && bars(&window).is_empty());
+
+    // Alone and with few neighbours it is another question.
+    switch(&mut window, "Beside untrained and raw pixels", false);
+    press(&mut window, Role::ComboBox, "Neighbours");
+    press(&mut window, Role::Button, "2 of each class");
+    button(&mut window, "Judge");
+    assert!(says("starter weights: mean top-1 ")(&window) && !says("untrained: mean")(&window));
+    assert_eq!(judge(&window).found.len(), 3);
+    press(&mut window, Role::Button, "Forget this finding");
+    assert_eq!(judge(&window).found.len(), 2);
+}
+
+#[test]
+fn mistakes_are_seen_and_everything_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = judging_in(Theme::Light);
+    switch(&mut window, "Nearest neighbours", false);
+    assert!(is_off(&window, "Judge") && says("Choose an evaluation.")(&window));
+    switch(&mut window, "Logistic regression", true);
+    keys(&mut window, Modifiers::COMMAND, Key::Enter);
+    assert_eq!(judge(&window).found[0].0, "Logistic regression", "{}", said(&window));
+    shot(&mut window, "mistakes");
+    let picture = window.get_by_label_contains("Show large: What pictures of each class");
+    picture.click_accesskit();
+    steps(&mut window, 3);
+    assert!(has(&window, Role::Slider, "Size") && has(&window, Role::Button, "Close"));
+    shot(&mut window, "large");
+    window.key_press(Key::Escape);
+    steps(&mut window, 3);
+    assert!(!has(&window, Role::Button, "Close"));
+
+    let out = folder.path().join("findings");
+    give(&mut window, Purpose::SaveFindings, &[out.as_path()]);
+    settle(&mut window);
+    assert!(says("Saved logistic-scenes.json and a picture in ")(&window), "{}", said(&window));
+    let outcome: Outcome =
+        serde_json::from_slice(&std::fs::read(out.join("logistic-scenes.json")).unwrap()).unwrap();
+    assert!(outcome.notes[0].starts_with("official_vit.pth, pictures of "), "{:?}", outcome.notes);
+    assert_eq!(Some(outcome.rows[0].figures[0].value), judge(&window).found[0].2);
+    image::open(out.join("logistic-scenes-confusion.png")).unwrap();
+
+    // Where nothing can be written the reason stands in the corner.
+    let file = out.join("logistic-scenes.json");
+    give(&mut window, Purpose::SaveFindings, &[file.as_path()]);
+    settle(&mut window);
+    assert!(
+        studio(&window).house().toasts.texts().iter().any(|text| text.contains("logistic-scenes.json: "))
+    );
+}
+
+/// A folder with `count` plain pictures in each class.
+fn classes(folder: &Path, names: &[&str], count: usize) {
+    for (class, name) in names.iter().enumerate() {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        for i in 0..count {
+            let shade = image::Rgb([40 + 9 * i as u8, 90 * class as u8, 199]);
+            let picture = image::RgbImage::from_pixel(20, 16, shade);
+            picture.save(folder.join(name).join(format!("{i}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn pictures_that_can_not_be_used_are_told_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = judging();
+    choose(&mut window, "Yours");
+    assert!(is_off(&window, "Judge") && says("Choose the pictures.")(&window));
+    let unlabelled = folder.path().join("unlabelled");
+    classes(&unlabelled, &[""], 5);
+    give(&mut window, Purpose::JudgedFolder, &[unlabelled.as_path()]);
+    until(&mut window, "the reason", says("has no labels: put the pictures of each class into a subfolder"));
+    assert!(is_off(&window, "Judge"));
+
+    let labelled = folder.path().join("labelled");
+    classes(&labelled, &["blue", "green"], 10);
+    give(&mut window, Purpose::JudgedFolder, &[labelled.as_path()]);
+    until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
+    // One evaluation needs what is not there: it says so, and the other one is made all the same.
+    switch(&mut window, "Segmentation", true);
+    until(&mut window, "the reason", says("there is no images/ in it"));
+    button(&mut window, "Judge");
+    let glance = judge(&window);
+    assert_eq!((glance.found.len(), glance.found[0].2), (1, Some(1.0)), "{glance:?}");
+    assert!(glance.troubles[0].starts_with("Segmentation: "), "{glance:?}");
+    shot(&mut window, "troubles");
+    button(&mut window, "Put away");
+    assert!(judge(&window).troubles.is_empty());
+
+    // Weights that are gone.
+    give(&mut window, Purpose::JudgedWeights, &[Path::new("/nowhere/vit.pth")]);
+    button(&mut window, "Judge");
+    assert!(judge(&window).troubles[0].contains("/nowhere/vit.pth does not exist"), "{}", said(&window));
+}
+
+#[test]
+fn what_takes_long_can_be_stopped() {
+    let mut window = judging();
+    slide(&mut window, "At most", 1200.0);
+    switch(&mut window, "Linear probe", true);
+    press(&mut window, Role::Button, "Judge");
+    until(&mut window, "figures on their way", says("weights: features, "));
+    assert!(judge(&window).going && says("Evaluation 1 of 2")(&window));
+    keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num1);
+    assert!(says("nearest neighbours · weights")(&window), "the bar at the top says it: {}", said(&window));
+    keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num3);
+    shot(&mut window, "going");
+    press(&mut window, Role::Button, "Stop");
+    until(&mut window, "the end", |window| has(window, Role::Button, "Judge"));
+    let glance = judge(&window);
+    assert!(!glance.going && glance.found.is_empty() && glance.troubles.is_empty(), "{glance:?}");
+}
+
+fn keys_without_waiting(window: &mut Window, modifiers: Modifiers, key: Key) {
+    window.key_press_modifiers(modifiers, key);
+    steps(window, 2);
+}
+
+/// A run with two checkpoints of the starter weights.
+fn run(folder: &Path) -> PathBuf {
+    let path = folder.join("nano-001");
+    let run = RunFolder::create(&path, &Recipe::preset("nano").unwrap()).unwrap();
+    let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/weights/starter.safetensors");
+    for step in ["000250", "000500"] {
+        let checkpoint = run.checkpoints().join(step);
+        std::fs::create_dir_all(&checkpoint).unwrap();
+        std::fs::copy(&starter, checkpoint.join("teacher.safetensors")).unwrap();
+        std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
+    }
+    path
+}
+
+#[test]
+fn a_run_keeps_what_was_found_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = run(folder.path());
+    let mut window = judging();
+    give(&mut window, Purpose::JudgedRun, &[path.as_path()]);
+    button(&mut window, "Judge");
+    assert!(bars(&window)[0].starts_with("nano-001 after 500 steps: "), "{:?}", bars(&window));
+    assert!(says("Kept with the run in ")(&window));
+    let kept = std::fs::read(path.join("evaluations/knn-scenes.json")).unwrap();
+    let outcome: Outcome = serde_json::from_slice(&kept).unwrap();
+    assert!(outcome.notes[0].starts_with("nano-001 after 500 steps"), "{:?}", outcome.notes);
+
+    // Older weights are no finding about the run as it is.
+    std::fs::remove_dir_all(path.join("evaluations")).unwrap();
+    let older = path.join("checkpoints/000250");
+    give(&mut window, Purpose::JudgedRun, &[older.as_path()]);
+    button(&mut window, "Judge");
+    assert!(bars(&window)[1].starts_with("nano-001 after 250 steps: "), "{:?}", bars(&window));
+    assert!(!path.join("evaluations").exists());
+}
+
+#[test]
+fn what_nobody_sees_is_told_in_the_corner_and_closing_stops() {
+    let mut window = judging();
+    press(&mut window, Role::Button, "Judge");
+    keys(&mut window, Modifiers::COMMAND, Key::Num2);
+    let toasts = studio(&window).house().toasts.texts().join(" ");
+    assert!(toasts.contains("Nearest neighbours of official_vit.pth: top-1 "), "{toasts}");
+    keys(&mut window, Modifiers::COMMAND, Key::Num3);
+    slide(&mut window, "At most", 1200.0);
+    press(&mut window, Role::Button, "Judge");
+    assert!(judge(&window).going);
+    window.state_mut().as_mut().unwrap().closed();
+    assert!(!judge(&window).going);
+}

@@ -1,0 +1,147 @@
+//! What evaluations of single pixels share: grids and pixels, who looks, how a head learns, examples in pictures.
+
+pub(in crate::eval) mod axis;
+pub(in crate::eval) mod bootstrap;
+pub(in crate::eval) mod eye;
+pub(in crate::eval) mod frame;
+pub(in crate::eval) mod sheet;
+pub(in crate::eval) mod training;
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+
+pub use training::Training;
+
+use super::EvalError;
+use super::run::EvaluationError;
+use super::suite::{Judge, Subject};
+use crate::analysis::linalg::for_chunks;
+use crate::data::DataError;
+use crate::data::source::dense::{Dense, DenseSource, Truth};
+use crate::features::reason;
+use crate::model::{Vit, VitConfig};
+use eye::Eye;
+
+/// Memory that features may fill; views beyond it are looked at again in every step.
+pub const MEMORY: usize = if cfg!(target_family = "wasm") { 256 << 20 } else { 1 << 30 };
+
+/// Pictures that are loaded at once.
+const ROUND: usize = 16;
+/// Pictures that are named when they are left out.
+const NAMED: usize = 8;
+
+/// Side of windows without a wish: that of the stored position grid, but at least 16 patches, since small grids show
+/// little, and at most 224 pixels.
+pub fn default_window(config: &VitConfig) -> usize {
+    let most = (224 / config.patch).max(1);
+    config.grid.clamp(16.min(most), most) * config.patch
+}
+
+/// An error when an option is outside its range.
+pub(in crate::eval) fn check(
+    option: &'static str,
+    value: f64,
+    fits: bool,
+    expected: &'static str,
+) -> Result<(), EvalError> {
+    if fits { Ok(()) } else { Err(EvalError::Option { option, value, expected }) }
+}
+
+impl Training {
+    /// An error when a setting is outside its range.
+    pub(in crate::eval) fn check(&self) -> Result<(), EvalError> {
+        let Self { iterations, batch, lr, weight_decay } = *self;
+        check("iterations", iterations as f64, iterations > 0, "1 or more")?;
+        check("views of a step", batch as f64, batch > 0, "1 or more")?;
+        check("learning rate", lr, lr > 0.0 && lr.is_finite(), "above 0")?;
+        check("weight decay", weight_decay, (0.0..1.0).contains(&weight_decay), "0 or more, below 1")
+    }
+}
+
+/// Loads some pictures of a collection on all cores. Those that can't be read are left out and added to `skipped`.
+///
+/// # Errors
+/// When a picture and its truth do not belong together: that is a mistake in the data, and would be one in the figures.
+pub(in crate::eval) fn load(
+    source: &dyn DenseSource,
+    range: Range<usize>,
+    truth: Truth,
+    skipped: &mut Vec<String>,
+) -> Result<Vec<(usize, Dense)>, EvaluationError> {
+    let mut slots: Vec<(usize, Option<Result<Dense, DataError>>)> = range.map(|i| (i, None)).collect();
+    for_chunks(&mut slots, 1, |_, slots| {
+        for (index, slot) in slots {
+            *slot = Some(source.load(*index, truth));
+        }
+    });
+    let mut out = Vec::new();
+    for (index, loaded) in slots {
+        match loaded {
+            Some(Ok(dense)) => out.push((index, dense)),
+            Some(Err(error @ DataError::Source { .. })) => return Err(error.into()),
+            Some(Err(error)) => skipped.push(format!("left out {}: {}", source.name(index), reason(&error))),
+            None => {}
+        }
+    }
+    Ok(out)
+}
+
+/// Loads a whole collection and makes something of each picture. `hear` is told how many are done and answers whether to
+/// go on.
+///
+/// # Errors
+/// As [`load`] has, or when `hear` says no.
+pub(in crate::eval) async fn load_all<T>(
+    source: &dyn DenseSource,
+    truth: Truth,
+    skipped: &mut Vec<String>,
+    mut each: impl FnMut(usize, Dense) -> Vec<T>,
+    hear: &mut impl AsyncFnMut(usize) -> bool,
+) -> Result<Vec<T>, EvaluationError> {
+    let mut out = Vec::new();
+    for from in (0..source.len()).step_by(ROUND) {
+        let to = (from + ROUND).min(source.len());
+        for (index, dense) in load(source, from..to, truth, skipped)? {
+            out.extend(each(index, dense));
+        }
+        if !hear(to).await {
+            return Err(EvalError::Stopped.into());
+        }
+    }
+    Ok(out)
+}
+
+/// The sentences about pictures that were left out, not too many of them.
+pub(in crate::eval) fn shortened(mut skipped: Vec<String>) -> Vec<String> {
+    if skipped.len() > NAMED {
+        let more = skipped.len() - NAMED;
+        skipped.truncate(NAMED);
+        skipped.push(format!("left out {more} more pictures"));
+    }
+    skipped
+}
+
+/// What is looked at behind which blocks.
+#[derive(Clone, Debug)]
+pub(in crate::eval) struct Looked {
+    pub blocks: Vec<usize>,
+    pub norm: bool,
+    pub cls: bool,
+}
+
+impl Looked {
+    /// A subject that looks; `untrained` is where its backbone is kept.
+    pub fn eye<'a>(&self, judge: &Judge<'a>, subject: Subject, untrained: &'a mut Option<Vit>) -> Eye<'a> {
+        let device: &'a Device = judge.device;
+        let vit: &'a Vit = match subject {
+            Subject::RawPixels => return Eye::Pixels { patch: judge.backbone.config.patch },
+            Subject::Untrained => {
+                untrained.insert(Vit::init(&judge.backbone.config, judge.options.seed, device))
+            }
+            Subject::Weights => judge.backbone,
+        };
+        let Self { blocks, norm, cls } = self.clone();
+        Eye::Backbone { vit, device, blocks, norm, cls, batch: judge.options.batch }
+    }
+}

@@ -99,6 +99,8 @@ fn mistakes_are_seen_and_everything_is_saved() {
     switch(&mut window, "Nearest neighbours", false);
     assert!(is_off(&window, "Judge") && says("Choose an evaluation.")(&window));
     switch(&mut window, "Logistic regression", true);
+    // Alone: this is about what is done with a finding.
+    switch(&mut window, "Beside untrained and raw pixels", false);
     keys(&mut window, Modifiers::COMMAND, Key::Enter);
     assert_eq!(judge(&window).found[0].0, "Logistic regression", "{}", said(&window));
     shot(&mut window, "mistakes");
@@ -163,7 +165,8 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     until(&mut window, "the reason", says("there is no images/ in it"));
     button(&mut window, "Judge");
     let glance = judge(&window);
-    assert_eq!((glance.found.len(), glance.found[0].2), (1, Some(1.0)), "{glance:?}");
+    assert_eq!((glance.found.len(), glance.found[0].0.as_str()), (1, "Nearest neighbours"), "{glance:?}");
+    assert!(says("16 pictures to learn from, 4 to judge, 2 classes")(&window), "{}", said(&window));
     assert!(glance.troubles[0].starts_with("Segmentation: "), "{glance:?}");
     shot(&mut window, "troubles");
     button(&mut window, "Put away");

@@ -37,6 +37,7 @@ fn covered(window: &Window) -> Vec<Rect> {
         ("Device: ", -230.0),
         ("of what varies", 257.0),
         ("CPU (", 150.0),
+        ("Computed by", 256.0),
         ("MiB of memory", 180.0),
     ];
     let field = window.query_by_role_and_label(Role::TextInput, "Keep runs in");
@@ -251,6 +252,20 @@ fn about_log_and_toasts_in(theme: Theme, name: &str) {
     until(&mut window, "two toasts", says("picture.jpg"));
     steps(&mut window, 3);
     compare(&mut window, &format!("log-and-toasts-{name}"), &[]);
+}
+
+#[test]
+fn before_judging() {
+    for (theme, name) in [(Theme::Dark, "evaluate-dark"), (Theme::Light, "evaluate-light")] {
+        let beginning = Beginning {
+            weights: Some(ModelSource::Path(official())),
+            workspace: Workspace::Evaluate,
+            ..fresh()
+        };
+        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        settle(&mut window);
+        compare(&mut window, name, &[]);
+    }
 }
 
 #[test]

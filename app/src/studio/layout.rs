@@ -93,7 +93,7 @@ struct Columns {
 
 const EXPLORE: Columns = Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0] };
 const TRAIN: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0] };
-const EVALUATE: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 240.0] };
+const EVALUATE: Columns = Columns { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0] };
 
 impl Columns {
     /// Shares in a window that is `width` wide.

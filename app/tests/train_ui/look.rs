@@ -98,7 +98,7 @@ fn a_hundred_thousand_figures_stay_smooth() {
     let mut window = window_of(vec2(1920.0, 1080.0), 1.0, egui::Theme::Dark, folder.path());
     let names = ["loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss", "feature_rank"];
     // Half of the frames take less, with everything that a test adds to one.
-    let mut frame = |name: &str, figures: u64, said: &str| {
+    let mut frame = |name: &str, figures: u64, said: &'static str| {
         let path = folder.path().join("runs").join(name);
         let run = RunFolder::create(&path, &recipe).unwrap();
         let mut text = String::new();

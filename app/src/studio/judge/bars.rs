@@ -144,7 +144,8 @@ fn range<'a>(figures: impl Iterator<Item = &'a Figure>) -> (f64, f64) {
     if low == high {
         return (0.0, 1.0);
     }
-    (-round_up(-low), round_up(high))
+    // Not minus nought, which would be written so.
+    (0.0 - round_up(-low), round_up(high))
 }
 
 /// The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 at the number's own power of ten; nought for what is not above it.
@@ -179,5 +180,6 @@ mod tests {
         assert_eq!(of(&[(-3.1, None), (-1.0, None)]), (-4.0, 0.0));
         assert_eq!(of(&[(f64::NAN, None)]), (0.0, 1.0));
         assert_eq!(of(&[(127.0, None)]), (0.0, 150.0));
+        assert!(of(&[(0.5, None)]).0.is_sign_positive());
     }
 }

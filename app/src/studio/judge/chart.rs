@@ -149,7 +149,8 @@ impl Chart {
             self.only = self.only.filter(|class| (*class as usize) < charted.map.classes.len());
         }
         let side = ui.available_width().min(0.75 * ui.clip_rect().height()).max(120.0);
-        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), side), Sense::click_and_drag());
+        let (rect, response) =
+            ui.allocate_exact_size(vec2(ui.available_width(), side), Sense::click_and_drag());
         let label = format!("Map of {} pictures", charted.map.points.len());
         response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &label));
         self.move_view(ui, rect, &response);
@@ -171,7 +172,8 @@ impl Chart {
             let at = view.place(charted.map.points[point]);
             let told = Told { id, charted, point, at: pointer.unwrap_or(at) };
             self.tell(ui, &response, &told, wake);
-            if response.clicked() || (response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter))) {
+            if response.clicked() || (response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter)))
+            {
                 self.open(charted, point, wake);
             }
         }

@@ -88,7 +88,9 @@ impl Judge {
             // Wide enough for the slider, whatever the picture.
             ui.set_width((size.x * fit).max(320.0).min(room.x));
             let place = size * fit * large.zoom;
-            egui::ScrollArea::both().max_height(room.y).max_width(room.x).show(ui, |ui| {
+            let high = place.y.min(room.y);
+            let area = egui::ScrollArea::both().max_width(room.x).max_height(high).min_scrolled_height(high);
+            area.show(ui, |ui| {
                 let (rect, response) = ui.allocate_exact_size(place, Sense::hover());
                 response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &caption));
                 let pixels = place.x * ui.pixels_per_point();

@@ -68,6 +68,7 @@ impl Judge {
                         .selected_text(shown)
                         .width(width)
                         .truncate()
+                        .icon(caret)
                         .show_ui(ui, |ui| {
                             for (id, name) in &questions {
                                 ui.selectable_value(&mut asked, *id, name);
@@ -114,6 +115,12 @@ impl Judge {
             widgets::hint(ui, "Less is better.");
         }
     }
+}
+
+/// What marks a list to choose from, as in the rows of a form.
+fn caret(ui: &Ui, rect: egui::Rect, _: &egui::style::WidgetVisuals, _: bool) {
+    let (font, colour) = (theme::fonts::icon(14.0), theme::tokens(ui).muted);
+    ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, icons::CARET_UP_DOWN, font, colour);
 }
 
 /// Sentences, how long it took, and where it was written.

@@ -71,7 +71,7 @@ impl Kind {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Knn => "Whether pictures of a class lie together",
-            Self::Linear => "What a linear head reads off, the usual benchmark",
+            Self::Linear => "What a linear head reads off",
             Self::Logistic => "The same to its optimum, without learning rates",
             Self::Segment => "What each pixel shows, from its patch",
             Self::Depth => "How far away each pixel is, from its patch",

@@ -177,14 +177,14 @@ fn range_of(examples: &[Example<f32>]) -> Result<(f64, f64), EvalError> {
 
 fn row(subject: Subject, pictures: &[[f64; 5]], seed: u64) -> Row {
     let units = [Unit::Less, Unit::Less, Unit::Share, Unit::Share, Unit::Share];
-    let figures = score::means(pictures, seed).into_iter().zip(score::NAMES).zip(units);
-    let figure = |(((value, interval), name), unit): (((f64, Option<(f64, f64)>), &str), Unit)| Figure {
+    let means = score::means(pictures, seed).into_iter();
+    let figures = means.zip(score::NAMES).zip(units).map(|(((value, interval), name), unit)| Figure {
         name: name.to_owned(),
         value,
         interval,
         unit,
-    };
-    Row { subject: subject.name().to_owned(), setting: String::new(), figures: figures.map(figure).collect() }
+    });
+    Row { subject: subject.name().to_owned(), setting: String::new(), figures: figures.collect() }
 }
 
 /// What is said of the test pictures.

@@ -25,11 +25,12 @@ impl Scale {
     }
 
     fn colour(self, depth: f32) -> Colour {
-        if depth > 0.0 {
-            self.share_colour((depth / self.near).ln() / (self.far / self.near).ln())
-        } else {
-            GRID
-        }
+        if depth > 0.0 { self.share_colour(self.share(depth)) } else { GRID }
+    }
+
+    /// How far on the way from near to far.
+    fn share(self, depth: f32) -> f32 {
+        (depth / self.near).ln() / (self.far / self.near).ln()
     }
 
     /// The colour of a share of the way from near to far.

@@ -96,7 +96,8 @@ mod tests {
     fn the_inverse_undoes_the_matrix() {
         // More pictures than numbers, and fewer: then the penalty alone keeps it from being singular.
         for (dim, pictures) in [(1, 3), (13, 40), (30, 7)] {
-            let columns: Vec<f64> = (0..dim * pictures).map(|i| (i as f64 * 0.9).sin() + 0.1 * i as f64 % 1.3).collect();
+            let columns: Vec<f64> =
+                (0..dim * pictures).map(|i| (i as f64 * 0.9).sin() + 0.1 * i as f64 % 1.3).collect();
             let curvature = Curvature::new(&columns, dim, pictures);
             let inverse = curvature.inverse(1e-3);
             for i in 0..dim {

@@ -69,7 +69,8 @@ impl Pictures {
     /// Some rows of a set that was checked, less `mean`: the same for all that shall share weights.
     pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize, mean: &[f64]) -> Self {
         let (dim, count) = (set.dim, rows.len());
-        let row = |i: &usize| set.data[i * dim..(i + 1) * dim].iter().zip(mean).map(|(v, m)| f64::from(*v) - m);
+        let row =
+            |i: &usize| set.data[i * dim..(i + 1) * dim].iter().zip(mean).map(|(v, m)| f64::from(*v) - m);
         let x: Vec<f64> = rows.iter().flat_map(row).collect();
         let mut transposed = vec![0.0; x.len()];
         for_chunks(&mut transposed, count.max(1), |d, column| {

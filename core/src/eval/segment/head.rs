@@ -120,20 +120,19 @@ impl Head {
             all.products.iter_mut().zip(&part.products).for_each(|(all, part)| *all += part);
             all.sums.iter_mut().zip(&part.sums).for_each(|(all, part)| *all += part);
         }
-        Some((all.loss / pixels as f64, self.from_products(&all, statistics)))
+        Some((all.loss / pixels as f64, self.slopes(&all, statistics)))
     }
 
     /// From `GᵀX` and the sums of `G` to the slopes of all parameters.
-    fn from_products(&self, all: &Part, statistics: &Statistics) -> Vec<f32> {
+    fn slopes(&self, all: &Part, statistics: &Statistics) -> Vec<f32> {
         let (gain, shift, weight, _) = self.parts();
         let (dim, classes) = (self.dim, self.classes);
         let mut out = vec![0.0f32; self.values.len()];
         let (of_gain, rest) = out.split_at_mut(dim);
         let (of_shift, rest) = rest.split_at_mut(dim);
         let (of_weight, of_bias) = rest.split_at_mut(classes * dim);
-        for class in 0..classes {
-            let sum = all.sums[class];
-            of_bias[class] = sum;
+        for (class, (of_bias, &sum)) in of_bias.iter_mut().zip(&all.sums).enumerate() {
+            *of_bias = sum;
             for d in 0..dim {
                 let at = class * dim + d;
                 let centred = f64::from(all.products[at]) - f64::from(sum) * statistics.mean[d];

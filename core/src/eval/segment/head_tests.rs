@@ -32,14 +32,15 @@ fn checked(classes: usize) {
     let statistics = Statistics::of(&[&maps[0], &maps[1]], DIM);
     let (loss, slopes) = head.gradient(&samples, &statistics).unwrap();
     assert!((loss - plain_loss(&head, &samples, &statistics)).abs() < 1e-5);
-    for i in 0..head.values.len() {
+    assert_eq!(slopes.len(), head.values.len());
+    for (i, slope) in slopes.iter().enumerate() {
         let at = |step: f32| {
             let mut moved = head.clone();
             moved.values[i] += step;
             plain_loss(&moved, &samples, &statistics)
         };
         let want = (at(1e-2) - at(-1e-2)) / 2e-2;
-        assert!((f64::from(slopes[i]) - want).abs() < 2e-4, "value {i}: {} is not {want}", slopes[i]);
+        assert!((f64::from(*slope) - want).abs() < 2e-4, "value {i}: {slope} is not {want}");
     }
 }
 

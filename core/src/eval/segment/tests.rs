@@ -10,6 +10,7 @@ use crate::data::source::dense::IGNORED;
 use crate::device::block_on;
 use crate::eval::suite::Options;
 use crate::model::{Vit, VitConfig};
+use crate::rng::{RngExt, stream};
 use burn::tensor::Device;
 
 /// Pictures of 6 × 4 squares, 4 pixels a side; the colour of a square is its class, its first pixel does not count.
@@ -49,7 +50,8 @@ impl DenseSource for Squares {
         let class = |i: usize| squares[i / 24 / 4 * 6 + i % 24 / 4];
         let rgb =
             (0..24 * 16).flat_map(|i| COLOURS[class(i)].map(|v| v + rng.random_range(0..30) as u8)).collect();
-        let label = |i: usize| if i % 4 == 0 && i / 24 % 4 == 0 { IGNORED } else { class(i) as u8 };
+        let corner = |i: usize| i.is_multiple_of(4) && (i / 24).is_multiple_of(4);
+        let label = |i: usize| if corner(i) { IGNORED } else { class(i) as u8 };
         let picture = Picture { width: 24, height: 16, rgb };
         if self.first + index == 51 {
             return Err(DataError::Decode { name: "squares 51".into(), reason: "it is torn".into() });

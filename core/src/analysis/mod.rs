@@ -6,7 +6,7 @@
 pub mod attention_map;
 pub mod canvas;
 pub mod colour_map;
-mod eigen;
+pub(crate) mod eigen;
 pub mod image_out;
 pub mod lettering;
 pub(crate) mod linalg;

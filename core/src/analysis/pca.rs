@@ -338,16 +338,17 @@ pub(crate) fn percentile(sorted: &[f64], percent: f32) -> f64 {
     sorted[below] + (place - below as f64) * (sorted[above] - sorted[below])
 }
 
-struct Principal {
-    mean: Vec<f32>,
+/// What [`principal`] finds.
+pub(crate) struct Principal {
+    pub mean: Vec<f32>,
     /// Unit vectors, or zero where the data do not vary in so many directions.
-    directions: Vec<Vec<f64>>,
+    pub directions: Vec<Vec<f64>>,
     /// Variance of the data in all directions.
     total: f64,
 }
 
 /// The `k` principal directions of `[n, dim]` data, `n > 0`.
-fn principal(data: &[f32], dim: usize, k: usize) -> Principal {
+pub(crate) fn principal(data: &[f32], dim: usize, k: usize) -> Principal {
     // Below this share of the largest variance a component is rounding noise of f32 sums.
     const NOISE: f64 = 1e-6;
     let n = data.len() / dim;

@@ -7,13 +7,17 @@ pub mod cache;
 pub mod confusion;
 pub mod dense;
 pub mod depth;
+pub mod embedding;
 pub mod gather;
 pub mod knn;
 pub mod linear;
 pub mod logistic;
+mod numbered;
 pub mod outcome;
+pub mod retrieve;
 pub mod run;
 pub mod segment;
+pub mod spread;
 pub mod suite;
 pub mod whole;
 

@@ -7,10 +7,13 @@ use burn::tensor::Device;
 use super::EvalError;
 use super::cache::Cache;
 use super::depth::{self, DepthTask};
+use super::embedding::{self, MapTask};
 use super::gather::{Collected, Gathering, gather_pixels};
 use super::outcome::Outcome;
+use super::retrieve::{self, RetrieveTask};
 use super::run::EvaluationError;
 use super::segment::{self, SegmentTask};
+use super::spread::{self, SpreadTask};
 use super::whole::knn::{self, KnnTask};
 use super::whole::linear::{self, LinearTask};
 use super::whole::logistic::{self, LogisticTask};
@@ -34,6 +37,12 @@ pub enum Task {
     Segment(DenseSplit, SegmentTask),
     /// How far away pixels are, with a linear head.
     Depth(DenseSplit, DepthTask),
+    /// What is found for each picture among others.
+    Retrieve(RetrieveTask),
+    /// How features are spread over their space.
+    Spread(SpreadTask),
+    /// Pictures as points in the plane.
+    Map(MapTask),
 }
 
 /// What all evaluations have in common.
@@ -126,6 +135,9 @@ pub async fn evaluate(
         Task::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
         Task::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
         Task::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
+        Task::Retrieve(task) => retrieve::evaluate(&judge, task, progress).await,
+        Task::Spread(task) => spread::evaluate(&judge, task, progress).await,
+        Task::Map(task) => embedding::evaluate(&judge, task, progress).await,
     }
 }
 

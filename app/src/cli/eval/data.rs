@@ -112,30 +112,55 @@ impl Model {
 impl Opened {
     /// Makes an evaluation, showing how it goes on.
     pub fn evaluate(&self, task: &Task) -> Result<Outcome> {
-        let mut shown: Option<(suite::Progress, Progress)> = None;
-        let mut hear = async |at: suite::Progress| {
-            let same = |before: &suite::Progress| (before.subject, before.doing) == (at.subject, at.doing);
-            if !shown.as_ref().is_some_and(|(before, _)| same(before)) {
-                if let Some((_, bar)) = shown.take() {
-                    bar.finish();
-                }
-                shown = Some((at, Progress::new(at.total as u64, at.doing, self.quiet)));
-            }
-            if let Some((_, bar)) = &mut shown {
-                bar.set(at.done as u64, format!("{}: {}", at.subject, at.doing));
-            }
-            true
-        };
+        let mut bars = Bars::new(self.quiet);
         let Self { backbone, chosen, options, .. } = self;
-        let outcome = block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut hear));
-        if let Some((_, bar)) = &shown {
+        let mut hear = async |at| bars.hear(at);
+        block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut hear)).map_err(fault)
+    }
+}
+
+/// How an evaluation goes on: a bar for each part of it. What is left of the last one goes when this is dropped.
+pub struct Bars {
+    shown: Option<(suite::Progress, Progress)>,
+    quiet: bool,
+}
+
+impl Bars {
+    /// Nothing is shown when `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Self { shown: None, quiet }
+    }
+
+    /// Shows how far it is, and has it go on.
+    pub fn hear(&mut self, at: suite::Progress) -> bool {
+        let same = |before: &suite::Progress| (before.subject, before.doing) == (at.subject, at.doing);
+        if !self.shown.as_ref().is_some_and(|(before, _)| same(before)) {
+            if let Some((_, bar)) = self.shown.take() {
+                bar.finish();
+            }
+            self.shown = Some((at, Progress::new(at.total as u64, at.doing, self.quiet)));
+        }
+        if let Some((_, bar)) = &mut self.shown {
+            bar.set(at.done as u64, format!("{}: {}", at.subject, at.doing));
+        }
+        true
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        if let Some((_, bar)) = &self.shown {
             bar.finish();
         }
-        match outcome {
-            Err(EvaluationError::Protocol(error)) => bail!(Mistake(error.to_string())),
-            Err(EvaluationError::Data(error)) => Err(error.into()),
-            other => Ok(other?),
-        }
+    }
+}
+
+/// An evaluation's error; what the person can mend is their mistake.
+pub fn fault(error: EvaluationError) -> anyhow::Error {
+    match error {
+        EvaluationError::Protocol(error) => Mistake(error.to_string()).into(),
+        EvaluationError::Data(error) => error.into(),
+        other => other.into(),
     }
 }
 

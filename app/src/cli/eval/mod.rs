@@ -1,13 +1,17 @@
 //! `dinoscope eval`: how good features are, without training the backbone on anything.
 
+mod collection;
 mod data;
 mod dense;
 mod depth;
 mod knn;
 mod linear;
 mod logistic;
+mod map;
+mod retrieve;
 mod segment;
 mod show;
+mod spread;
 
 use anyhow::Result;
 
@@ -24,6 +28,12 @@ pub enum Command {
     Segment(segment::Arguments),
     /// How far away every pixel is, with a linear head on patch features.
     Depth(depth::Arguments),
+    /// How many of the pictures that look most alike show the same thing.
+    Retrieve(retrieve::Arguments),
+    /// Rank, alignment and uniformity of features; needs no labels.
+    Spread(spread::Arguments),
+    /// Features as points in the plane, for the eye.
+    Map(map::Arguments),
 }
 
 /// Measures and shows.
@@ -34,5 +44,8 @@ pub fn run(command: Command) -> Result<()> {
         Command::Logistic(arguments) => logistic::run(&arguments),
         Command::Segment(arguments) => segment::run(&arguments),
         Command::Depth(arguments) => depth::run(&arguments),
+        Command::Retrieve(arguments) => retrieve::run(&arguments),
+        Command::Spread(arguments) => spread::run(&arguments),
+        Command::Map(arguments) => map::run(&arguments),
     }
 }

@@ -6,7 +6,6 @@ use super::outcome::Shown;
 use super::{Accuracy, EvalError};
 use crate::data::Picture;
 
-#[path = "confusion_picture.rs"]
 mod picture;
 
 /// Most classes in a picture; of more than this, those with the most mistakes are shown.
@@ -170,5 +169,4 @@ pub fn shown(
 }
 
 #[cfg(test)]
-#[path = "confusion_tests.rs"]
 mod tests;

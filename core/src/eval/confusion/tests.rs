@@ -1,4 +1,4 @@
-//! Cases for `confusion.rs`.
+//! Cases for the confusion matrix.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,0 +1,39 @@
+//! Pictures in one piece, for evaluations that learn from none of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use dinoscope_core::data::source::scenes::ScenesSource;
+use dinoscope_core::data::source::{Source, subset::Subset};
+use dinoscope_core::train::sources::open_path;
+
+/// Pictures, with classes or without.
+#[derive(clap::Args)]
+pub struct Collection {
+    /// A folder of pictures (the subfolders are the classes), an IDX images file or folder, or `scenes`.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// At most this many pictures, chosen at random.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    limit: usize,
+}
+
+impl Collection {
+    /// The pictures, or some of them by `seed`.
+    pub fn open(&self, seed: u64) -> Result<Arc<dyn Source>> {
+        let all: Arc<dyn Source> = if self.data == Path::new("scenes") {
+            // Those that k-NN looks up; training never sees them.
+            Arc::new(ScenesSource::new(1 << 32, 1200, 96))
+        } else {
+            open_path(&self.data, true)?
+        };
+        if self.limit >= all.len() {
+            return Ok(all);
+        }
+        Ok(match Subset::sample(&all, self.limit, seed) {
+            Some(some) => Arc::new(some),
+            None => all,
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! `dinoscope eval map`: features as points in the plane, as a picture and as a page to move about in.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use dinoscope_core::analysis::write_atomic;
+use dinoscope_core::device::block_on;
+use dinoscope_core::eval::embedding::{self, MapTask, Mapped, Sprites, TsneOptions, Way};
+use dinoscope_core::eval::suite::Judge;
+
+use super::collection::Collection;
+use super::data::{Bars, Model, fault};
+use super::show::{Output, show};
+
+/// A map of features.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    pictures: Collection,
+    #[command(flatten)]
+    output: Output,
+    /// The two principal components instead of t-SNE: quick, but groups overlap.
+    #[arg(long, conflicts_with_all = ["perplexity", "steps"])]
+    pca: bool,
+    /// About how many neighbours each picture of a t-SNE looks at.
+    #[arg(long, default_value_t = TsneOptions::default().perplexity)]
+    perplexity: f64,
+    /// Steps of t-SNE.
+    #[arg(long, default_value_t = TsneOptions::default().steps)]
+    steps: usize,
+    /// Writes the map as one HTML file, with small pictures, to open in a browser [default: map.html in --out].
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+}
+
+/// Makes the map and shows it.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { model, pictures, output, .. } = arguments;
+    let way = if arguments.pca {
+        Way::Pca
+    } else {
+        Way::Tsne(TsneOptions { perplexity: arguments.perplexity, steps: arguments.steps, seed: model.seed })
+    };
+    let task = MapTask { source: pictures.open(model.seed)?, way };
+    let opened = model.open(output.json)?;
+    let mut bars = Bars::new(output.json);
+    let judge = Judge { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };
+    let mapped = block_on(embedding::map(&judge, &task, &mut async |at| bars.hear(at)));
+    drop(bars);
+    let Mapped { outcome, map } = mapped.map_err(fault)?;
+    show(&outcome, "map", output)?;
+    let Some(path) = arguments.page.clone().or_else(|| Some(output.out.as_ref()?.join("map.html"))) else {
+        return Ok(());
+    };
+    let sprites = Sprites::of(task.source.as_ref(), &map.pictures);
+    let title = format!("Features of {}", model.weights.display());
+    let page = embedding::page(&map, &sprites, &title, &outcome.data)?;
+    write_atomic(&path, page.as_bytes()).with_context(|| format!("no page at {}", path.display()))?;
+    if !output.json {
+        println!("written: {}", path.display());
+    }
+    Ok(())
+}

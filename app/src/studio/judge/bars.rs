@@ -153,9 +153,11 @@ fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 0.0;
     }
-    let power = 10f64.powf(value.log10().floor());
+    let power = value.log10().floor() as i32;
+    // Divided by a whole power, 6 becomes 0.6 and not the number beside it.
+    let scaled = |step: f64| if power < 0 { step / 10f64.powi(-power) } else { step * 10f64.powi(power) };
     let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
-    steps.map(|step| step * power).into_iter().find(|end| *end >= value * (1.0 - 1e-9)).unwrap_or(value)
+    steps.map(scaled).into_iter().find(|end| *end >= value * (1.0 - 1e-9)).unwrap_or(value)
 }
 
 #[cfg(test)]

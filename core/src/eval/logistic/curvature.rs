@@ -42,7 +42,8 @@ impl Curvature {
         let n = self.dim;
         let mut lower = self.half.clone();
         (0..n).for_each(|i| lower[i * n + i] += penalty);
-        let floor = FLOOR * (0..n).map(|i| lower[i * n + i]).fold(f64::MIN_POSITIVE, f64::max);
+        let largest = (0..n).map(|i| lower[i * n + i]).fold(0.0, f64::max);
+        let floor = (FLOOR * largest).max(f64::MIN_POSITIVE);
         // Cholesky, row by row.
         for i in 0..n {
             let (before, row) = lower.split_at_mut(i * n);

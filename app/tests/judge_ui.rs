@@ -155,6 +155,10 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     give(&mut window, Purpose::JudgedFolder, &[unlabelled.as_path()]);
     until(&mut window, "the reason", says("has no labels: put the pictures of each class into a subfolder"));
     assert!(is_off(&window, "Judge"));
+    switch(&mut window, "Spread", true);
+    until(&mut window, "what goes without classes", says("5 pictures without classes"));
+    assert!(!is_off(&window, "Judge"));
+    switch(&mut window, "Spread", false);
 
     let labelled = folder.path().join("labelled");
     classes(&labelled, &["blue", "green"], 10);
@@ -176,6 +180,57 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     give(&mut window, Purpose::JudgedWeights, &[Path::new("/nowhere/vit.pth")]);
     button(&mut window, "Judge");
     assert!(judge(&window).troubles[0].contains("/nowhere/vit.pth does not exist"), "{}", said(&window));
+}
+
+#[test]
+fn maps_show_pictures_under_the_pointer() {
+    let mut window = judging();
+    switch(&mut window, "Nearest neighbours", false);
+    switch(&mut window, "Beside untrained and raw pixels", false);
+    for kind in ["Map", "Retrieval", "Spread"] {
+        switch(&mut window, kind, true);
+    }
+    button(&mut window, "Judge");
+    let seen = judge(&window);
+    let found: Vec<&str> = seen.found.iter().map(|(title, ..)| title.as_str()).collect();
+    assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{seen:?}");
+
+    press(&mut window, Role::ComboBox, "Question: Spread of features · scenes");
+    press(&mut window, Role::Button, "Feature map · scenes");
+    let map = node(&window, Role::Figure, "Map of 24 pictures").rect();
+    shot(&mut window, "map");
+    // Somewhere there is a point.
+    let steps_of = |range: egui::Rangef| (0..40).map(move |i| range.min + range.span() * i as f32 / 39.0);
+    let places = steps_of(map.shrink(8.0).y_range())
+        .flat_map(|y| steps_of(map.shrink(8.0).x_range()).map(move |x| egui::pos2(x, y)));
+    for place in places {
+        window.hover_at(place);
+        window.step();
+        if says("scene ")(&window) {
+            break;
+        }
+    }
+    settle(&mut window);
+    let text = said(&window);
+    let name = text.split(" | ").find(|label| label.starts_with("scene ")).unwrap_or(&text).to_owned();
+    shot(&mut window, "point");
+
+    // A class alone: other points are neither seen nor found.
+    let legend = window.query_all_by_label_contains("Only ").filter_map(|node| node.accesskit_node().label());
+    let classes: Vec<String> = legend.collect();
+    assert!(classes.len() > 2, "{classes:?}");
+    press(&mut window, Role::Button, &classes[0]);
+    leave(&mut window);
+    assert!(!says(&name)(&window));
+    node(&window, Role::Figure, "Map of 24 pictures").focus();
+    window.step();
+    window.key_press(Key::ArrowRight);
+    steps(&mut window, 2);
+    let class = classes[0].trim_start_matches("Only ").to_owned();
+    until(&mut window, "a point of this class", says("scene "));
+    assert!(says(&format!(" | {class}"))(&window), "{}", said(&window));
+    window.key_press(Key::Enter);
+    until(&mut window, "the picture in Explore", |window| glance(window).pictures == 1);
 }
 
 #[test]

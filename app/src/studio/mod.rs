@@ -259,6 +259,13 @@ impl Stage for Studio {
             judge::Offer { explored: self.explore.model_source(), trained: shown_checkpoint(&self.train) };
         let seen = self.layout.workspace == Workspace::Evaluate;
         self.judge.logic(ctx, &mut self.house, offer, seen);
+        if let Some(opened) = self.judge.wants_opened() {
+            self.layout.workspace = Workspace::Explore;
+            match opened {
+                judge::Opened::File(path) => self.explore.open(&self.house, vec![path]),
+                judge::Opened::Picture(picture) => self.explore.pasted(&self.house, &picture),
+            }
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui) {

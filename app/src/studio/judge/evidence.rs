@@ -5,6 +5,7 @@ use egui::{Label, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
 use super::Judge;
 use super::findings::Id;
+use crate::studio::hands::Wake;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, Scale};
 
@@ -19,13 +20,14 @@ pub struct Large {
 
 impl Judge {
     /// Draws them.
-    pub(super) fn evidence_pane(&mut self, ui: &mut Ui) {
+    pub(super) fn evidence_pane(&mut self, ui: &mut Ui, wake: &Wake) {
         let Some((id, finding)) = self.findings.chosen() else {
             ui.add_space(ui.available_height() * 0.25);
-            let hint = "What is mistaken for what, and what heads see in pixels, shows here.";
+            let hint = "Maps, what is mistaken for what, and what heads see in pixels show here.";
             widgets::empty_state(ui, icons::IMAGES, "No pictures yet", hint);
             return;
         };
+        let finding = finding.clone();
         let captions: Vec<String> =
             finding.outcome.pictures.iter().map(|shown| shown.caption.clone()).collect();
         let sizes: Vec<Vec2> = finding.shown.iter().map(|sizes| size(sizes.first())).collect();
@@ -41,7 +43,13 @@ impl Judge {
         }
         egui::ScrollArea::vertical().id_salt("evidence").auto_shrink(false).show(ui, |ui| {
             ui.set_width(ui.available_width() - space::S);
-            for (index, (caption, size)) in captions.iter().zip(sizes).enumerate() {
+            if let Some(charted) = &finding.chart {
+                self.chart.ui(ui, id, charted, wake);
+                ui.add_space(space::S);
+            }
+            // The first picture of a map is the map itself.
+            let first = usize::from(finding.chart.is_some());
+            for (index, (caption, size)) in captions.iter().zip(sizes).enumerate().skip(first) {
                 self.picture(ui, id, index, caption, size);
                 ui.add(Label::new(theme::small(caption).color(theme::tokens(ui).muted)).wrap());
                 ui.add_space(space::S);

@@ -8,6 +8,7 @@ use dinoscope_core::eval::outcome::{Figure, Outcome, Row, Unit};
 use dinoscope_core::eval::suite::Subject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
+use super::chart::Charted;
 use super::kind::Kind;
 
 /// What one evaluation found.
@@ -22,6 +23,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// Its pictures for the screen, in the same order: each at full size, then at halves of the size before.
     pub shown: Vec<Vec<Arc<ColorImage>>>,
+    /// The map, of the evaluation that makes one.
+    pub chart: Option<Charted>,
     /// How long it took.
     pub seconds: f64,
     /// The folder of the run beside which it was written.
@@ -261,6 +264,7 @@ pub mod tests {
                 notes: Vec::new(),
             },
             shown: vec![vec![Arc::new(ColorImage::from_rgb([2, 1], &[0, 1, 2, 3, 4, 5]))]],
+            chart: None,
             seconds: 1.0,
             kept: None,
         }

@@ -10,6 +10,7 @@ use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::train::sources::Labelled;
 
+use super::pictures::Pictures;
 use super::wish::Wish;
 use crate::studio::hands::breathe;
 use crate::tab::staff;
@@ -45,15 +46,21 @@ impl Source for Held {
 /// Brings all pictures into memory, `side` pixels being looked at. `hear` is told how many are done of how many, and answers
 /// whether to go on; nothing when it said no.
 pub async fn held(
-    labelled: &Labelled,
+    pictures: &Pictures,
     wish: &Wish,
     side: usize,
     hear: &mut impl AsyncFnMut(usize, usize) -> bool,
-) -> Option<Labelled> {
-    let total = labelled.train.len() + labelled.test.len();
+) -> Option<Pictures> {
+    let parts: Vec<&Arc<dyn Source>> = match pictures {
+        Pictures::Labelled(Labelled { train, test }) => vec![train, test],
+        Pictures::All(all) => vec![all],
+        // Scenes alone, which the program draws.
+        Pictures::Dense(_) => return Some(pictures.clone()),
+    };
+    let total = parts.iter().map(|part| part.len()).sum();
     let mut done = 0;
-    let mut halves: Vec<Arc<dyn Source>> = Vec::new();
-    for of in [&labelled.train, &labelled.test] {
+    let mut held: Vec<Arc<dyn Source>> = Vec::new();
+    for of in parts {
         let mut pictures = Vec::with_capacity(of.len());
         for index in 0..of.len() {
             let loaded = match wish.path().filter(|path| !IdxSource::recognizes(path)) {
@@ -67,10 +74,13 @@ pub async fn held(
                 return None;
             }
         }
-        halves.push(Arc::new(Held { of: of.clone(), pictures }));
+        held.push(Arc::new(Held { of: of.clone(), pictures }));
     }
-    let test = halves.pop()?;
-    Some(Labelled { train: halves.pop()?, test })
+    let last = held.pop()?;
+    Some(match held.pop() {
+        Some(train) => Pictures::Labelled(Labelled { train, test: last }),
+        None => Pictures::All(last),
+    })
 }
 
 /// A picture of a folder, made as small as it is looked at: a photograph would fill the page's memory.

@@ -10,11 +10,13 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::data::augment::resize_to;
 use dinoscope_core::device::Chosen;
 use dinoscope_core::eval::cache::Cache;
-use dinoscope_core::eval::suite::{Options, Progress, evaluate};
+use dinoscope_core::eval::embedding;
+use dinoscope_core::eval::suite::{self, Options, Progress, evaluate};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, weights_file};
 use egui::ColorImage;
 use web_time::Instant;
 
+use super::chart::Charted;
 use super::export;
 use super::findings::Finding;
 use super::kind::{Kind, Need};
@@ -250,15 +252,13 @@ async fn at_hand(
     at: At,
     voice: &Voice,
 ) -> Option<Result<Pictures, String>> {
-    let Pictures::Labelled(labelled) = &pictures else { return Some(Ok(pictures)) };
     let side = order.wish.side(&model.backbone.config);
     let mut hear = async |done, total| {
         let step = Some(Progress { subject: "pictures", doing: "reading", done, total });
         voice.say(Said::At(At { step, ..at }));
         !voice.stopped()
     };
-    let held = super::held::held(labelled, &order.wish, side, &mut hear).await?;
-    Some(Ok(Pictures::Labelled(held)))
+    super::held::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
 }
 
 /// Pictures that pass through the model at once: where frames are drawn on the same thread, few.
@@ -301,8 +301,16 @@ impl One<'_> {
             !voice.stopped()
         };
         let device = &order.device.device;
-        let mut outcome = match evaluate(&task, &model.backbone, &options, device, &mut hear).await {
-            Ok(outcome) => outcome,
+        let judged = match kind.map(pictures) {
+            Some(task) => {
+                let judge = suite::Judge { backbone: &model.backbone, options: &options, device };
+                let mapped = embedding::map(&judge, &task, &mut hear).await;
+                mapped.map(|mapped| (mapped.outcome, Some(Charted::new(mapped.map, task.source, wish))))
+            }
+            None => evaluate(&task, &model.backbone, &options, device, &mut hear).await.map(|o| (o, None)),
+        };
+        let (mut outcome, chart) = match judged {
+            Ok(judged) => judged,
             Err(error) if error.is_stopped() => return,
             Err(error) => return voice.say(Said::Not(kind, error.to_string())),
         };
@@ -312,7 +320,7 @@ impl One<'_> {
         outcome.notes.insert(0, how);
         let shown = outcome.pictures.iter().map(|shown| images(&shown.picture, order.widest)).collect();
         let mut finding =
-            Finding { kind, weights, data: wish.data_name(), outcome, shown, seconds, kept: None };
+            Finding { kind, weights, data: wish.data_name(), outcome, shown, chart, seconds, kept: None };
         finding.kept = keep(source, &finding);
         voice.say(Said::Found(Box::new(finding)));
     }
@@ -332,6 +340,17 @@ fn keep(source: &ModelSource, finding: &Finding) -> Option<PathBuf> {
 
 /// Narrower pictures are not halved any more.
 const NARROW: usize = 400;
+
+/// As egui takes it, no side longer than `widest`.
+pub fn image(picture: &Picture, widest: usize) -> ColorImage {
+    let longest = picture.width.max(picture.height).max(1);
+    if longest <= widest {
+        return ColorImage::from_rgb([picture.width, picture.height], &picture.rgb);
+    }
+    let side = |length: usize| (length * widest / longest).max(1);
+    let small = resize_to(picture, side(picture.width), side(picture.height));
+    ColorImage::from_rgb([small.width, small.height], &small.rgb)
+}
 
 /// As egui takes it, no larger than the screen's painter can take, and at halves of that: what is drawn small from a large
 /// picture flickers and can't be read.

@@ -1,7 +1,10 @@
 //! What can be found out about features. Another evaluation is one more kind: an arm in each of these functions.
 
 use dinoscope_core::eval::depth::DepthTask;
+use dinoscope_core::eval::embedding::{MapTask, TsneOptions, Way};
+use dinoscope_core::eval::retrieve::{RetrieveTask, Sought};
 use dinoscope_core::eval::segment::SegmentTask;
+use dinoscope_core::eval::spread::SpreadTask;
 use dinoscope_core::eval::suite::Task;
 use dinoscope_core::eval::whole::knn::{FewShot, KnnTask};
 use dinoscope_core::eval::whole::linear::LinearTask;
@@ -20,10 +23,16 @@ const TRIES: usize = 5;
 pub enum Kind {
     /// Weighted nearest neighbours.
     Knn,
+    /// Pictures as points in the plane.
+    Map,
     /// Linear heads trained with SGD.
     Linear,
     /// Logistic regression to its optimum.
     Logistic,
+    /// What is found for each picture among the others.
+    Retrieve,
+    /// How features are spread over their space.
+    Spread,
     /// What pixels show.
     Segment,
     /// How far away pixels are.
@@ -35,6 +44,8 @@ pub enum Kind {
 pub enum Need {
     /// A class of each picture.
     Labels,
+    /// Nothing; classes are of use.
+    Nothing,
     /// A class of each pixel.
     Classes,
     /// The depth of each pixel.
@@ -43,14 +54,26 @@ pub enum Need {
 
 impl Kind {
     /// All of them, as they are offered.
-    pub const ALL: [Self; 5] = [Self::Knn, Self::Linear, Self::Logistic, Self::Segment, Self::Depth];
+    pub const ALL: [Self; 8] = [
+        Self::Knn,
+        Self::Map,
+        Self::Linear,
+        Self::Logistic,
+        Self::Retrieve,
+        Self::Spread,
+        Self::Segment,
+        Self::Depth,
+    ];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Knn => "Nearest neighbours",
+            Self::Map => "Map",
             Self::Linear => "Linear probe",
             Self::Logistic => "Logistic regression",
+            Self::Retrieve => "Retrieval",
+            Self::Spread => "Spread",
             Self::Segment => "Segmentation",
             Self::Depth => "Depth",
         }
@@ -60,8 +83,11 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Knn => "knn",
+            Self::Map => "map",
             Self::Linear => "linear",
             Self::Logistic => "logistic",
+            Self::Retrieve => "retrieve",
+            Self::Spread => "spread",
             Self::Segment => "segment",
             Self::Depth => "depth",
         }
@@ -71,8 +97,11 @@ impl Kind {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Knn => "Whether pictures of a class lie together",
+            Self::Map => "Pictures as points, alike ones together",
             Self::Linear => "What a linear head reads off",
             Self::Logistic => "The same to its optimum, without learning rates",
+            Self::Retrieve => "What is found for each picture among the others",
+            Self::Spread => "Rank, alignment, uniformity; needs no classes",
             Self::Segment => "What each pixel shows, from its patch",
             Self::Depth => "How far away each pixel is, from its patch",
         }
@@ -82,6 +111,7 @@ impl Kind {
     pub fn need(self) -> Need {
         match self {
             Self::Knn | Self::Linear | Self::Logistic => Need::Labels,
+            Self::Map | Self::Retrieve | Self::Spread => Need::Nothing,
             Self::Segment => Need::Classes,
             Self::Depth => Need::Depth,
         }
@@ -91,8 +121,14 @@ impl Kind {
     pub fn task(self, pictures: &Pictures, wish: &Wish, config: &VitConfig) -> Option<Task> {
         let whole = pictures.labelled().cloned();
         let dense = pictures.dense().cloned();
+        let all = pictures.all().cloned();
         let window = Some(wish.window(config));
         match self {
+            Self::Map => self.map(pictures).map(Task::Map),
+            Self::Retrieve => all.map(|source| {
+                Task::Retrieve(RetrieveTask { sought: Sought::SameClass(source), whole: false })
+            }),
+            Self::Spread => all.map(|source| Task::Spread(SpreadTask { source })),
             Self::Knn => {
                 let few = wish.shots.map(|per_class| FewShot { per_class, tries: TRIES });
                 whole.map(|data| Task::Knn(data, KnnTask { few, ..KnnTask::default() }))
@@ -110,13 +146,20 @@ impl Kind {
             }
         }
     }
+
+    /// The map that is to be made of these pictures, by the evaluation that makes one.
+    pub fn map(self, pictures: &Pictures) -> Option<MapTask> {
+        let source = pictures.all().filter(|_| self == Self::Map)?.clone();
+        Some(MapTask { source, way: Way::Tsne(TsneOptions::default()) })
+    }
 }
 
 impl Need {
     /// The evaluations that need it, for a person.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Labels => "Whole pictures",
+            Self::Labels => "Classes",
+            Self::Nothing => "All pictures",
             Self::Classes => "Segmentation",
             Self::Depth => "Depth",
         }

@@ -4,6 +4,7 @@
 
 mod bars;
 mod beside;
+mod chart;
 mod evidence;
 mod export;
 mod findings;
@@ -26,6 +27,8 @@ use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::explore::ModelSource;
 
 use beside::{Beside, Lost};
+use chart::Chart;
+pub use chart::Opened;
 use evidence::Large;
 use findings::{Finding, Findings};
 use job::{Job, Order, Over, Said};
@@ -83,6 +86,7 @@ pub struct Judge {
     findings: Findings,
     troubles: Vec<String>,
     large: Option<Large>,
+    chart: Chart,
     saving: Vec<Beside<Result<String, String>>>,
     /// Most pixels that a side of a picture on the screen can have.
     widest: usize,
@@ -101,6 +105,7 @@ impl Judge {
             findings: Findings::default(),
             troubles: Vec::new(),
             large: None,
+            chart: Chart::default(),
             saving: Vec::new(),
             widest: 2048,
         }
@@ -114,6 +119,7 @@ impl Judge {
         self.take_dialogs(house);
         self.hear(house, seen);
         self.hear_saved(house);
+        self.chart.logic(ctx);
         if self.at_once && self.job.is_none() && self.in_the_way(&self.offer).is_none() {
             self.at_once = false;
             let offer = self.offer.clone();
@@ -258,8 +264,13 @@ impl Judge {
     }
 
     /// Pictures of what was found.
-    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
-        self.evidence_pane(ui);
+    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        self.evidence_pane(ui, &house.wake);
+    }
+
+    /// A picture of a map that a person wants to look at in Explore.
+    pub fn wants_opened(&mut self) -> Option<Opened> {
+        self.chart.wants_opened()
     }
 
     /// What lies over everything.
@@ -287,7 +298,11 @@ impl Judge {
 
     /// Whether what will be drawn is still on its way.
     pub fn busy(&self) -> bool {
-        self.job.is_some() || self.lookup.busy() || !self.saving.is_empty() || self.at_once
+        self.job.is_some()
+            || self.chart.busy()
+            || self.lookup.busy()
+            || !self.saving.is_empty()
+            || self.at_once
     }
 
     /// The window is gone.

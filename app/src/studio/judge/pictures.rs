@@ -22,6 +22,8 @@ pub const SCENE_SIDE: usize = 96;
 const SCENES: (usize, usize) = (1200, 600);
 /// Scenes of which every pixel is known: they are larger, and a head sees each of their pixels.
 const DENSE_SCENES: (usize, usize) = (240, 120);
+/// Most pictures in one piece: work for a map grows with their square.
+const MAPPED: usize = 5000;
 /// Of random choices.
 const SEED: u64 = 0;
 
@@ -30,6 +32,8 @@ const SEED: u64 = 0;
 pub enum Pictures {
     /// With a class each.
     Labelled(Labelled),
+    /// In one piece, with a class each or without.
+    All(Arc<dyn Source>),
     /// With something known of every pixel.
     Dense(DenseSplit),
 }
@@ -39,7 +43,7 @@ impl Pictures {
     pub fn labelled(&self) -> Option<&Labelled> {
         match self {
             Self::Labelled(labelled) => Some(labelled),
-            Self::Dense(_) => None,
+            Self::All(_) | Self::Dense(_) => None,
         }
     }
 
@@ -47,7 +51,15 @@ impl Pictures {
     pub fn dense(&self) -> Option<&DenseSplit> {
         match self {
             Self::Dense(dense) => Some(dense),
-            Self::Labelled(_) => None,
+            Self::Labelled(_) | Self::All(_) => None,
+        }
+    }
+
+    /// Those in one piece.
+    pub fn all(&self) -> Option<&Arc<dyn Source>> {
+        match self {
+            Self::All(all) => Some(all),
+            Self::Labelled(_) | Self::Dense(_) => None,
         }
     }
 
@@ -60,6 +72,7 @@ impl Pictures {
         if wish.is_scenes() {
             return Ok(match need {
                 Need::Labels => Self::Labelled(scenes(learn, judge)),
+                Need::Nothing => Self::All(scenes(learn.min(MAPPED), judge).train),
                 Need::Classes | Need::Depth => {
                     let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
                     Self::Dense(DenseSplit::scenes(train, test, window))
@@ -72,6 +85,10 @@ impl Pictures {
                 let Labelled { train, test } = on_disk(&path)?;
                 let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
                 Ok(Self::Labelled(labelled))
+            }
+            Need::Nothing => {
+                let all = open_path(&path, true).map_err(|error| error.to_string())?;
+                Ok(Self::All(limited(all, learn.min(MAPPED))))
             }
             Need::Classes | Need::Depth => {
                 let split = dense(&path, need)?;
@@ -153,6 +170,12 @@ fn limited(source: Arc<dyn Source>, most: usize) -> Arc<dyn Source> {
 pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
     let (learn, judge, classes) = match Pictures::open(need, wish, 1)? {
         Pictures::Labelled(Labelled { train, test }) => (train.len(), test.len(), train.classes().len()),
+        Pictures::All(all) => {
+            return Ok(match all.classes().len() {
+                0 => format!("{} pictures without classes", all.len()),
+                classes => format!("{} pictures, {classes} classes", all.len()),
+            });
+        }
         Pictures::Dense(DenseSplit { train, test }) => {
             (DenseSource::len(&*train), DenseSource::len(&*test), train.classes().len())
         }
@@ -189,6 +212,7 @@ mod tests {
             panic!("of another kind")
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
+        assert_eq!(describe(Need::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
         assert_eq!(describe(Need::Depth, &wish).unwrap(), "20 to learn from, 10 to judge");
         assert!(describe(Need::Classes, &wish).unwrap().contains("20 to learn from, 10 to judge, 1"));
     }
@@ -201,6 +225,7 @@ mod tests {
         assert!(told(&on(&folder.path().join("nowhere"))).contains("nowhere"));
         fill(folder.path(), "", 3);
         assert!(told(&on(folder.path())).contains("no labels"), "{}", told(&on(folder.path())));
+        assert_eq!(describe(Need::Nothing, &on(folder.path())).unwrap(), "3 pictures without classes");
         fill(folder.path(), "cat", 4);
         assert!(told(&on(folder.path())).contains("one class only, “cat”"));
         fill(folder.path(), "dog", 6);

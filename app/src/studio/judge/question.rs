@@ -193,7 +193,7 @@ impl Judge {
     fn known_ui(&self, ui: &mut Ui) {
         if self.wish.place == Place::Disk && self.wish.path().is_none() {
             widgets::hint(ui, nothing_named());
-            if self.wish.kinds.iter().any(|kind| kind.need() != Need::Labels) {
+            if self.wish.kinds.iter().any(|kind| matches!(kind.need(), Need::Classes | Need::Depth)) {
                 widgets::hint(
                     ui,
                     "For single pixels a folder with images/ and labels/ (PNG of class indexes) or depth/ (16-bit PNG or \

@@ -11,6 +11,7 @@ made again, so that an interrupted script goes on. Needs nothing but Python.
 """
 
 import argparse
+import concurrent.futures
 import json
 import math
 import subprocess
@@ -32,6 +33,7 @@ def parse():
     parser.add_argument("--student-steps", type=int, default=240)
     parser.add_argument("--adapt-steps", type=int, default=120)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--jobs", type=int, default=1, help="programs at a time")
     parser.add_argument("--only", help="names of tables, for instance knn,linear,segment")
     return parser.parse_args()
 
@@ -41,7 +43,7 @@ class Bench:
         self.args = args
         self.scenes = args.data == "scenes"
         self.root = args.out / ("scenes" if self.scenes else Path(args.data).name)
-        self.commands = []
+        self.commands = set()
         if self.scenes:
             self.data = ["data.scenes=2400"]
             self.size, self.large = 64, 128
@@ -50,9 +52,22 @@ class Bench:
             self.data = ["model.patch=4", "crops.global_size=32", "crops.local_size=16"]
             self.size, self.large = 32, 64
 
+    def write_student(self):
+        """A recipe of its own, so that the teacher's heads are fitted to the student's sizes."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.student = self.root / "student.toml"
+        text = 'preset = "nano"\n'
+        for pair in self.data:
+            section, rest = pair.split(".", 1)
+            if section not in ("model", "crops"):
+                continue
+            field = rest.replace("=", " = ")
+            text += f"[{section}]\n{field}\n" if f"[{section}]" not in text else f"{field}\n"
+        self.student.write_text(text)
+
     def call(self, words, done):
         line = ["dinoscope", *words]
-        self.commands.append(" ".join(line))
+        self.commands.add(" ".join(line))
         if done.exists():
             return
         print(" ".join(line), flush=True)
@@ -74,19 +89,10 @@ class Bench:
         short = [f"train.iterations={a.student_steps}"]
         teacher = self.run("teacher", seed, ["train", "nano", *data], [*common, *wide])
         scratch = self.run("scratch", seed, ["train", "nano", *data], [*common, *short])
-        # A recipe of its own, so that the teacher's heads are fitted to the student's sizes.
-        model = [s for s in self.data if s.startswith(("model.", "crops."))]
-        student = self.root / "student.toml"
-        text = 'preset = "nano"\n'
-        for pair in model:
-            key, value = pair.split("=")
-            section, field = key.split(".")
-            text += f"[{section}]\n{field} = {value}\n" if f"[{section}]" not in text else f"{field} = {value}\n"
-        student.write_text(text)
         distilled = self.run(
             "distilled",
             seed,
-            ["distill", "--teacher", str(teacher), "--student", str(student), *data],
+            ["distill", "--teacher", str(teacher), "--student", str(self.student), *data],
             [*common, *short],
         )
         adapted = self.run(
@@ -144,42 +150,45 @@ def difference(title, a, b):
 def main():
     args = parse()
     bench = Bench(args)
-    bench.root.mkdir(parents=True, exist_ok=True)
+    bench.write_student()
     if not bench.scenes:
         args.data = str(Path(args.data).resolve())
-    runs = [bench.train(seed) for seed in range(args.seeds)]
+    pool = concurrent.futures.ThreadPoolExecutor(args.jobs)
+    runs = list(pool.map(bench.train, range(args.seeds)))
     only = args.only.split(",") if args.only else ["knn", "linear"] + (["segment"] if bench.scenes else [])
     names = ["student from scratch", "student distilled", "teacher"]
     for word in [w for w in only if w != "segment"]:
+        every = [(seed, name) for seed in range(args.seeds) for name in names]
+        asked = [pool.submit(bench.judge, word, runs[seed][name], bench.size, name != names[0]) for seed, name in every]
         rows = {}
-        for seed in range(args.seeds):
-            for name in names:
-                outcome = quoted(bench.judge(word, runs[seed][name], bench.size, name != names[0]), word)
-                rows.setdefault(name, []).append(outcome.pop("weights"))
-                for other, value in outcome.items():
-                    rows.setdefault(other, []).append(value)
+        for (_, name), outcome in zip(every, asked):
+            outcome = quoted(outcome.result(), word)
+            rows.setdefault(name, []).append(outcome.pop("weights"))
+            for other, value in outcome.items():
+                rows.setdefault(other, []).append(value)
         table({"knn": "k-NN, 20 neighbours, top-1 in %", "linear": "Linear probe, top-1 in %"}[word], rows)
         difference("Distilled above scratch", rows[names[1]], rows[names[0]])
     if "segment" in only:
+        three = [
+            (f"before, {bench.size} pixels", "student from scratch", bench.size, True),
+            (f"before, {bench.large} pixels", "student from scratch", bench.large, False),
+            (f"adapted, {bench.large} pixels", "adapted", bench.large, True),
+        ]
+        every = [(seed, *one) for seed in range(args.seeds) for one in three]
+        asked = [pool.submit(bench.judge, "segment", runs[seed][of], size, alone) for seed, _, of, size, alone in every]
         rows = {}
-        for seed in range(args.seeds):
-            own, adapted = runs[seed]["student from scratch"], runs[seed]["adapted"]
-            for name, run, size, alone in [
-                (f"before, {bench.size} pixels", own, bench.size, True),
-                (f"before, {bench.large} pixels", own, bench.large, False),
-                (f"adapted, {bench.large} pixels", adapted, bench.large, True),
-            ]:
-                outcome = quoted(bench.judge("segment", run, size, alone), "segment")
-                rows.setdefault(name, []).append(outcome.pop("weights"))
-                for other, value in outcome.items():
-                    rows.setdefault(f"{other}, {size} pixels", []).append(value)
+        for (_, name, _, size, _), outcome in zip(every, asked):
+            outcome = quoted(outcome.result(), "segment")
+            rows.setdefault(name, []).append(outcome.pop("weights"))
+            for other, value in outcome.items():
+                rows.setdefault(f"{other}, {size} pixels", []).append(value)
         table("Linear segmentation, mIoU in %", rows)
         keys = list(rows)
         adapted = f"adapted, {bench.large} pixels"
         difference("Adapted above the same size before", rows[adapted], rows[f"before, {bench.large} pixels"])
         difference("Adapted above the training's size before", rows[adapted], rows[keys[0]])
     print("\nCommands:\n")
-    print("\n".join(bench.commands))
+    print("\n".join(sorted(bench.commands)))
 
 
 if __name__ == "__main__":

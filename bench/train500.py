@@ -4,26 +4,35 @@
     cargo build --release --workspace --exclude xtask --bins
     python bench/train500.py [--programs target/release] [--out target/train500] [--preset nano] [--set FIELD=VALUE …]
 
-Dinoscope trains as it always does. PyTorch (`model.py`, `objective.py`) trains on the very crops and masks that
-Dinoscope's steps are given, from the same initial weights: `batches` writes them. After one step both agree to 1e-7.
+Dinoscope trains as it always does. Its twin, in PyTorch (`model.py`, `objective.py`), trains on the very crops and masks
+that Dinoscope's steps are given, from the same initial weights: `batches` writes them. After one step both agree to 1e-7.
 What rounding leaves grows from step to step, as it does between any two machines, so after some dozen steps they are
 different runs of one recipe. How different such runs are is measured too, in PyTorch alone: an echo of the twin, whose
-initial weights are moved by 1e-7 of their size, about what another order of additions does; and two runs with other
-seeds, which have other initial weights, drawn by PyTorch, and other crops, masks and order.
+initial weights are moved by 1e-7 of their size, about what another order of additions does; and the twins of different
+seeds, which have other initial weights, crops, masks and order.
 
-One pair of twins is one draw from what chance does to such runs, so there are several. Dinoscope agrees if for every
-loss the smoothed curves of twins are, on average over the run and the pairs, no farther from each other than PyTorch's
-own runs are: the echo from its twin, or the other seeds. k-NN on the built-in scenes must be within a point of the
-twin's, on average over the pairs, or as near as the echo's. Whether one side is always the lower one is shown by the
-signed differences. What was found is printed, and in the folder: the curves as JSON lines, those of the first seed as
-an SVG, and every run's teacher. Ends with status 1 if they do not agree. A run takes about four minutes on two cores;
-there are nine.
+One pair of twins is one draw from what chance does to such runs, so there are several, each with its echo. Dinoscope
+agrees if
+
+- for every loss the smoothed curves of twins are, on average over the run and the pairs, no farther from each other than
+  PyTorch's runs of different seeds are, or than the echoes from their twins;
+- no loss is always the lower one on one side: the mean signed difference over the pairs is zero within its 95 % interval,
+  or as small as the echoes';
+- k-NN on the built-in scenes is within one point of the twins', as the mean over the pairs.
+
+What was found is printed, and in the folder: every run's curve and teacher, and the curves of the first seed as an SVG.
+Runs that are there already are not made again. Ends with status 1 if they do not agree. A run takes two to four minutes
+on two cores; there are three for each seed. `--device gpu --torch-device cuda --jobs 8` is for a machine with a card.
 """
 
 import argparse
+import concurrent.futures
+import itertools
 import json
 import math
+import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +50,9 @@ from objective import Step, schedule  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 TERMS = ["loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss"]
 WINDOW = 25
+NAMES = {"dinoscope": "Dinoscope", "twin": "PyTorch", "echo": "PyTorch, echo"}
+# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
+STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -106,7 +118,7 @@ def schedules(recipe):
 class Training(Step):
     """PyTorch's side: a step on every batch, and what it shows."""
 
-    def __init__(self, recipe, seed):
+    def __init__(self, recipe, seed, device):
         unlike = {
             "model.drop_path": recipe["model"]["drop_path"],
             "loss.centering": recipe["loss"]["centering"] != "sinkhorn-knopp",
@@ -119,7 +131,7 @@ class Training(Step):
         self.recipe, self.table = recipe, schedules(recipe)
         sizes = {key: recipe[key] for key in ("model", "head", "crops", "loss", "optim")}
         sizes |= {"batch": recipe["train"]["batch"], "masked": 0, "now": self.table[0]}
-        super().__init__(sizes, torch.device("cpu"), seed=seed)
+        super().__init__(sizes, torch.device(device), seed=seed)
 
     def start_from(self, weights):
         """Initial weights under official names, for student and teacher."""
@@ -141,7 +153,7 @@ class Training(Step):
         for iteration, batch in enumerate(batches):
             self.sizes["now"] = self.table[iteration]
             schedule(self.optimizer, self.table[iteration])
-            self.take(*batch)
+            self.take(*(part.to(self.device) for part in batch))
             self()
             terms = [float(term) for term in self.shown]
             for term, value in zip(TERMS, [sum(terms), *terms]):
@@ -154,23 +166,23 @@ class Training(Step):
     def save_teacher(self, path, config):
         """The teacher's backbone under official names, with what its tensors do not tell."""
         state = self.teacher.backbone.state_dict()
-        named = {name.replace("patch_embed.", "patch_embed.proj."): tensor for name, tensor in state.items()}
+        named = {name.replace("patch_embed.", "patch_embed.proj."): tensor.cpu() for name, tensor in state.items()}
         save_file(named, path, metadata={"format": "pt", "dinoscope.config": json.dumps(config)})
 
 
-def in_pytorch(arguments, seed, start):
-    """A run in PyTorch, from Dinoscope's weights (`twin`), from these a little moved (`echo`), or from its `own`."""
-    name = f"PyTorch, seed {seed}" + {"twin": "", "echo": ", echo", "own": ", own start"}[start]
+def in_pytorch(arguments, kind, seed):
+    """A run in PyTorch, from Dinoscope's initial weights (`twin`), or from these a little moved (`echo`)."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     batches = Batches(arguments, recipe_of(arguments, seed))
-    training = Training(batches.recipe, seed)
-    if start == "twin":
-        training.start_from(batches.weights)
-    if start == "echo":
-        training.start_from({key: moved(tensor) for key, tensor in sorted(batches.weights.items())})
-    curve = training.run(batches, name)
-    weights = arguments.out / f"pytorch-{seed}-{start}.safetensors"
+    training = Training(batches.recipe, seed, arguments.torch_device)
+    move = moved if kind == "echo" else lambda tensor: tensor
+    training.start_from({key: move(tensor) for key, tensor in sorted(batches.weights.items())})
+    curve = training.run(batches, f"{kind} {seed}")
+    weights = arguments.out / f"{kind}-{seed}.safetensors"
     training.save_teacher(weights, batches.header["backbone"])
-    return {"name": name, "curve": curve, "knn": knn(arguments, weights)}
+    return {"curve": curve, "knn": knn(arguments, weights)}
 
 
 def moved(tensor):
@@ -183,21 +195,25 @@ def recipe_of(arguments, seed):
 
 def in_dinoscope(arguments, seed):
     folder = arguments.out / f"dinoscope-{seed}"
+    if folder.exists():
+        shutil.rmtree(folder)  # of an interrupted comparison
     sets = [word for pair in recipe_of(arguments, seed) for word in ("--set", pair)]
     quiet = ["train.report_every=1", f"train.evaluate_every={arguments.steps}", "train.picture_every=0"]
     sets += [word for pair in quiet for word in ("--set", pair)]
     command = [arguments.programs / "dinoscope", "train", arguments.preset, *sets]
     start = time.perf_counter()
-    subprocess.run([*command, "--out", folder, "--device", "cpu", "--json"], check=True, stdout=subprocess.DEVNULL)
-    print(f"  Dinoscope: {(time.perf_counter() - start) / arguments.steps:.2f} s a step, with everything", flush=True)
+    command += ["--out", folder, "--device", arguments.device, "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    each = (time.perf_counter() - start) / arguments.steps
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line.get("loss") is not None]
     curve = {term: [line[term] for line in steps] for term in TERMS}
     assert len(steps) == arguments.steps, f"{len(steps)} steps in {folder}"
     recipe = Batches(argparse.Namespace(**(vars(arguments) | {"steps": 0})), recipe_of(arguments, seed)).recipe
     pairs = [(line[name], value) for line, now in zip(steps, schedules(recipe)) for name, value in now.items()]
-    print(f"  schedules differ by at most {max(abs(a - b) for a, b in pairs):.1e}")
-    return {"name": f"Dinoscope, seed {seed}", "curve": curve, "knn": knn(arguments, folder)}
+    drift = max(abs(a - b) for a, b in pairs)
+    print(f"  dinoscope {seed}: {each:.2f} s a step, with everything; schedules differ by at most {drift:.1e}", flush=True)
+    return {"curve": curve, "knn": knn(arguments, folder)}
 
 
 def knn(arguments, weights):
@@ -208,25 +224,46 @@ def knn(arguments, weights):
     return {"value": figure["value"], "interval": figure["interval"]}
 
 
+def made(arguments, kind, seed):
+    """A run, made now or earlier."""
+    file = arguments.out / f"{kind}-{seed}.json"
+    if not file.exists():
+        run = in_dinoscope(arguments, seed) if kind == "dinoscope" else in_pytorch(arguments, kind, seed)
+        file.write_text(json.dumps({"run": f"{NAMES[kind]}, seed {seed}"} | run))
+    return json.loads(file.read_text())
+
+
 def smooth(values):
     return np.convolve(values, np.ones(WINDOW) / WINDOW, mode="valid")
 
 
-def distance(a, b, term):
-    """How far apart two smoothed curves are: mean and largest over the run, and the mean with its sign."""
-    apart = smooth(a["curve"][term]) - smooth(b["curve"][term])
-    return float(np.abs(apart).mean()), float(np.abs(apart).max()), float(apart.mean())
+def apart(a, b, term):
+    """How far apart two smoothed curves are, on average over the run: absolutely, and with the sign."""
+    difference = smooth(a["curve"][term]) - smooth(b["curve"][term])
+    return float(np.abs(difference).mean()), float(difference.mean())
 
 
-def parted(ours, twin):
-    """The first step at which the twins' losses differ by more than this share."""
-    a, b = (np.array(run["curve"]["loss"]) for run in (ours, twin))
-    apart = np.abs(a - b) / np.abs(b)
+def mean(values):
+    return sum(values) / len(values)
+
+
+def interval(values):
+    """Half of the 95 % interval of a mean."""
+    if len(values) < 2:
+        return math.inf
+    freedom = min(len(values) - 1, len(STUDENT))
+    return STUDENT[freedom - 1] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+
+
+def parted(run, twin):
+    """How much the first losses differ, and for some shares the first step whose losses differ by more."""
+    a, b = (np.array(one["curve"]["loss"]) for one in (run, twin))
+    shares = np.abs(a - b) / np.abs(b)
     found = {}
     for share in (1e-5, 1e-4, 1e-3, 1e-2):
-        over = np.nonzero(apart > share)[0]
+        over = np.nonzero(shares > share)[0]
         found[share] = int(over[0]) if len(over) else None
-    return float(apart[0]), found
+    return float(shares[0]), found
 
 
 COLOURS = ["#d1495b", "#1b6ca8", "#7fb3d9", "#8a8a8a", "#b8b8b8"]
@@ -263,7 +300,7 @@ def figure(runs):
     for at, (colour, run) in enumerate(zip(COLOURS, runs)):
         knn_text = f"k-NN {100 * run['knn']['value']:.1f} %"
         body.append(f'<path d="M{x} {y + 22 * at}h24" stroke="{colour}" stroke-width="3"/>')
-        body.append(f'<text x="{x + 32}" y="{y + 22 * at + 4}">{run["name"]}: {knn_text}</text>')
+        body.append(f'<text x="{x + 32}" y="{y + 22 * at + 4}">{run["run"]}: {knn_text}</text>')
     style = "text{font:12px system-ui,sans-serif;fill:#333}.title{font-weight:600}.grid{stroke:#0002}"
     width, height = 2 * WIDTH, 3 * HEIGHT
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
@@ -271,36 +308,46 @@ def figure(runs):
     return "\n".join(rows) + "\n"
 
 
-def report(twins, echo, others):
+def report(ours, twins, echoes):
     """Says what was found; true when Dinoscope agrees."""
-    ours, twin = twins[0]
-    first, found = parted(ours, twin)
-    print(f"\nsame seed: the losses of the first step differ by {first:.1e} of their value;")
-    for share, step in found.items():
-        heard = parted(echo, twin)[1][share]
-        words = [f"from step {at}" if at is not None else "never" for at in (step, heard)]
-        print(f"  by more than {share:g}: {words[0]}; the echo {words[1]}")
-    print(f"\ncurves smoothed over {WINDOW} steps: mean distance over the run (largest)")
-    print(f"{'':18}{f'{len(twins)} x twins':>18}{'echo, twin':>18}{'other seeds':>18}   Dinoscope less its twin")
-    good = True
+    first = max(parted(a, b)[0] for a, b in zip(ours, twins))
+    print(f"\nThe losses of twins' first steps differ by at most {first:.1e} of their value;")
+    for share in (1e-5, 1e-4, 1e-3, 1e-2):
+        words = [
+            ", ".join("never" if (at := parted(a, b)[1][share]) is None else str(at) for a, b in zip(runs, twins))
+            for runs in (ours, echoes)
+        ]
+        print(f"  by more than {share:g} from step {words[0]}; the echoes' from step {words[1]}")
+
+    print(f"\nMean distance of curves smoothed over {WINDOW} steps, and the mean difference with its 95 % interval\n")
+    print("| | twins | echoes | other seeds | Dinoscope less its twin | echo less its twin | |")
+    print("|---|---|---|---|---|---|---|")
+    good, pairs = True, list(itertools.combinations(twins, 2))
     for term in TERMS:
-        pairs = [distance(*pair, term) for pair in twins]
-        same = (sum(pair[0] for pair in pairs) / len(pairs), max(pair[1] for pair in pairs))
-        heard, seeds = distance(echo, twin, term), distance(*others, term)
-        within = same[0] <= max(heard[0], seeds[0])
-        good &= within
-        cells = "".join(f"{f'{found[0]:.4f} ({found[1]:.4f})':>18}" for found in (same, heard, seeds))
-        signed = " ".join(f"{pair[2]:+.4f}" for pair in pairs)
-        print(f"{term:18}{cells}   {signed}   {'within' if within else 'OUTSIDE'}")
-    print()
-    for run in (*(run for pair in twins for run in pair), echo, *others):
-        low, high = (100 * bound for bound in run["knn"]["interval"])
-        print(f"{run['name']:28}k-NN {100 * run['knn']['value']:5.1f} % ({low:.1f}–{high:.1f})")
-    apart = [100 * abs(a["knn"]["value"] - b["knn"]["value"]) for a, b in (*twins, (echo, twin))]
-    mean = sum(apart[:-1]) / len(twins)
-    near = mean <= max(1, apart[-1])
-    word = "" if near else ": TOO FAR"
-    print(f"k-NN of twins is {mean:.1f} points apart, that of the echo {apart[-1]:.1f}{word}")
+        same, heard, seeds = (
+            [apart(a, b, term) for a, b in found]
+            for found in (list(zip(ours, twins)), list(zip(echoes, twins)), pairs)
+        )
+        far = [mean([distance for distance, _ in found]) if found else 0 for found in (same, heard, seeds)]
+        signed, echoed = ([sign for _, sign in found] for found in (same, heard))
+        within = far[0] <= max(far[1:])
+        even = abs(mean(signed)) <= max(interval(signed), abs(mean(echoed)))
+        good &= within and even
+        cells = [term.removesuffix("_loss").replace("_", " "), *(f"{value:.4f}" for value in far)]
+        cells += [f"{mean(values):+.4f} ± {interval(values):.4f}" for values in (signed, echoed)]
+        cells.append("within" if within and even else "OUTSIDE" if not within else "ONE-SIDED")
+        print(f"| {' | '.join(cells)} |")
+
+    print("\nk-NN in %\n")
+    print("| seed | Dinoscope | PyTorch | echo |\n|---|---|---|---|")
+    tops = [[100 * run["knn"]["value"] for run in runs] for runs in (ours, twins, echoes)]
+    for seed, row in enumerate(zip(*tops)):
+        print(f"| {seed} | " + " | ".join(f"{value:.1f}" for value in row) + " |")
+    for name, runs in (("Dinoscope", tops[0]), ("the echo", tops[2])):
+        differences = [a - b for a, b in zip(runs, tops[1])]
+        print(f"\n{name} less PyTorch: {mean(differences):+.2f} ± {interval(differences):.2f} points")
+        if name == "Dinoscope":
+            near = abs(mean(differences)) <= 1
     return good and near
 
 
@@ -312,30 +359,24 @@ def main():
     parser.add_argument("--preset", default="nano")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="of the twins; the two others have the next ones")
-    parser.add_argument("--twins", type=int, default=3, help="seeds for which Dinoscope and its twin run")
-    parser.add_argument("--threads", type=int, default=0, help="PyTorch's; 0 for all of the machine's")
+    parser.add_argument("--seeds", type=int, default=6, help="for each, Dinoscope, its twin and the twin's echo")
+    parser.add_argument("--device", default="cpu", help="Dinoscope's")
+    parser.add_argument("--torch-device", default="cpu")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=int, default=0, help="PyTorch's in a run; 0 for all of the machine's")
     arguments = parser.parse_args()
     if arguments.steps <= WINDOW:
         raise SystemExit(f"--steps: more than {WINDOW}, over which curves are smoothed")
-    if (arguments.out / f"dinoscope-{arguments.seed}").exists():
-        raise SystemExit(f"{arguments.out} holds an earlier comparison: name another --out, or delete it")
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    seeds = range(arguments.seed, arguments.seed + arguments.twins)
-    twins = [(in_dinoscope(arguments, seed), in_pytorch(arguments, seed, "twin")) for seed in seeds]
-    echo = in_pytorch(arguments, arguments.seed, "echo")
-    others = [in_pytorch(arguments, arguments.seed + other, "own") for other in (1, 2)]
-    runs = [*twins[0], echo, *others]
-    with (arguments.out / "curves.jsonl").open("w") as file:
-        for run in [*runs, *(run for pair in twins[1:] for run in pair)]:
-            for step in range(arguments.steps):
-                values = {term: run["curve"][term][step] for term in TERMS}
-                file.write(json.dumps({"run": run["name"], "iteration": step} | values) + "\n")
-    (arguments.out / "curves.svg").write_text(figure(runs))
-    good = report(twins, echo, others)
-    print(f"\n{'they agree' if good else 'THEY DO NOT AGREE'}; curves: {arguments.out / 'curves.svg'}")
+    everything = [(kind, seed) for seed in range(arguments.seeds) for kind in NAMES]
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
+        futures = {one: pool.submit(made, arguments, *one) for one in everything}
+        runs = {one: future.result() for one, future in futures.items()}
+    ours, twins, echoes = ([runs[kind, seed] for seed in range(arguments.seeds)] for kind in NAMES)
+    (arguments.out / "curves.svg").write_text(figure([ours[0], twins[0], echoes[0], *twins[1:3]]))
+    good = report(ours, twins, echoes)
+    print(f"\n{'They agree' if good else 'THEY DO NOT AGREE'}; curves: {arguments.out / 'curves.svg'}")
     sys.exit(0 if good else 1)
 
 

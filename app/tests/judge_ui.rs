@@ -191,9 +191,9 @@ fn maps_show_pictures_under_the_pointer() {
         switch(&mut window, kind, true);
     }
     button(&mut window, "Judge");
-    let seen = judge(&window);
-    let found: Vec<&str> = seen.found.iter().map(|(title, ..)| title.as_str()).collect();
-    assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{seen:?}");
+    let judged = judge(&window);
+    let found: Vec<&str> = judged.found.iter().map(|(title, ..)| title.as_str()).collect();
+    assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{judged:?}");
 
     press(&mut window, Role::ComboBox, "Question: Spread of features · scenes");
     press(&mut window, Role::Button, "Feature map · scenes");

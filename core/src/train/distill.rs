@@ -249,14 +249,17 @@ fn bilinear_weights(input: usize, output: usize) -> Vec<f32> {
     weights
 }
 
+/// One of the losses, where it is computed.
+type Shown<'a> = &'a dyn Fn(&Losses) -> Option<Tensor<1>>;
+
 fn report(shown: Vec<(f64, Losses)>, metrics: &mut DeviceMetrics) {
-    let sum = |value: &dyn Fn(&Losses) -> Option<Tensor<1>>| {
+    let sum = |value: Shown<'_>| {
         let parts = shown
             .iter()
             .filter_map(|(share, losses)| Some(value(losses)?.without_autodiff().mul_scalar(*share)));
         parts.reduce(|sum, part| sum + part)
     };
-    let figures: [(&str, &dyn Fn(&Losses) -> Option<Tensor<1>>); 5] = [
+    let figures: [(&str, Shown<'_>); 5] = [
         ("loss", &|losses| Some(losses.total.clone())),
         ("distill_cls_loss", &|losses| Some(losses.cls.clone())),
         ("distill_patch_loss", &|losses| Some(losses.patches.clone())),

@@ -23,7 +23,7 @@ pub enum StartError {
         /// The recipe's field.
         field: &'static str,
         /// What is wrong.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// They are another model than the recipe's.
     #[error("{field}: {file} is {found}, but the recipe says {wanted}; {way_out}")]
@@ -59,7 +59,8 @@ pub enum StartError {
 /// # Errors
 /// When they can't be opened; names the field.
 pub fn open(field: &'static str, named: &str) -> Result<Checkpoint, StartError> {
-    explore::checkpoint(&ModelSource::named(named)).map_err(|source| StartError::Model { field, source })
+    explore::checkpoint(&ModelSource::named(named))
+        .map_err(|error| StartError::Model { field, source: Box::new(error) })
 }
 
 /// The recipe with the backbone that weights have.

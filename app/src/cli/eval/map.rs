@@ -1,8 +1,8 @@
 //! `dinoscope eval map`: features as points in the plane, as a picture and as a page to move about in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::device::block_on;
 use dinoscope_core::eval::embedding::{self, MapTask, Mapped, Sprites, TsneOptions, Way};
@@ -51,14 +51,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     drop(bars);
     let Mapped { outcome, map } = mapped.map_err(fault)?;
     show(&outcome, "map", output)?;
+    if let Some(folder) = &output.out {
+        keep(&folder.join("map-points.json"), &serde_json::to_vec(&map)?, output.json)?;
+    }
     let Some(path) = arguments.page.clone().or_else(|| Some(output.out.as_ref()?.join("map.html"))) else {
         return Ok(());
     };
     let sprites = Sprites::of(task.source.as_ref(), &map.pictures);
-    let title = format!("Features of {}", model.weights.display());
+    let named = model.weights.file_name().unwrap_or(model.weights.as_os_str());
+    let title = format!("Features of {}", named.to_string_lossy());
     let page = embedding::page(&map, &sprites, &title, &outcome.data)?;
-    write_atomic(&path, page.as_bytes()).with_context(|| format!("no page at {}", path.display()))?;
-    if !output.json {
+    keep(&path, page.as_bytes(), output.json)
+}
+
+/// Writes a file and says so, but for those who read JSON.
+fn keep(path: &Path, bytes: &[u8], json: bool) -> Result<()> {
+    write_atomic(path, bytes)?;
+    if !json {
         println!("written: {}", path.display());
     }
     Ok(())

@@ -68,6 +68,9 @@ pub enum Opened {
     Picture(ColorImage),
 }
 
+/// A picture that is being read.
+type Reading = Beside<Result<ColorImage, String>>;
+
 /// How a map is looked at.
 pub struct Chart {
     /// Which finding's.
@@ -82,8 +85,8 @@ pub struct Chart {
     /// The class under the pointer in the legend.
     hinted: Option<u32>,
     thumbs: HashMap<(Id, usize), TextureHandle>,
-    thumb: Option<((Id, usize), Beside<Result<ColorImage, String>>)>,
-    opening: Option<Beside<Result<ColorImage, String>>>,
+    thumb: Option<((Id, usize), Reading)>,
+    opening: Option<Reading>,
     opened: Option<Opened>,
 }
 

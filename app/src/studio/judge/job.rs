@@ -1,6 +1,7 @@
 //! Judging beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -211,7 +212,7 @@ async fn judge(order: &Order, voice: &Voice) {
         }
         voice.say(Said::At(At { kind, done, of, step: None }));
         let need = kind.need();
-        if !opened.contains_key(&need) {
+        if let Entry::Vacant(place) = opened.entry(need) {
             let window = wish.window(&model.backbone.config);
             let pictures = match Pictures::open(need, wish, window) {
                 Ok(pictures) => {
@@ -220,7 +221,7 @@ async fn judge(order: &Order, voice: &Voice) {
                 Err(reason) => Some(Err(reason)),
             };
             let Some(pictures) = pictures else { return };
-            opened.insert(need, pictures);
+            place.insert(pictures);
         }
         let one = One { order, voice, model: &model, source: &source, at: At { kind, done, of, step: None } };
         match opened.get(&need) {

@@ -16,7 +16,7 @@ const SECTIONS: [(&str, &str); 11] = [
     ("head", "Heads"),
     ("loss", "Loss"),
     ("optim", "Optimiser"),
-    ("start", "Start"),
+    ("start", "Initial weights"),
     ("distill", "Distillation"),
     ("train", "Training"),
     ("evaluate", "Evaluation"),

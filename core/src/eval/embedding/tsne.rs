@@ -71,11 +71,11 @@ impl Tsne {
             let expected = "4 or more, for there is nothing to arrange otherwise";
             return Err(EvalError::Option { option: "pictures of a map", value: points as f64, expected });
         }
-        if !(options.perplexity >= 1.0) {
-            let value = options.perplexity;
+        let value = options.perplexity;
+        if value.is_nan() || value < 1.0 {
             return Err(EvalError::Option { option: "perplexity", value, expected: "1 or more" });
         }
-        let perplexity = options.perplexity.min((points - 1) as f64 / 3.0).max(1.0);
+        let perplexity = value.min((points - 1) as f64 / 3.0).max(1.0);
         let stride = points.next_multiple_of(LANES);
         let mut pairs = vec![0f32; points * stride];
         for_chunks(&mut pairs, ROWS * stride, |chunk, rows| {

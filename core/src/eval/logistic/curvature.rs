@@ -114,5 +114,7 @@ mod tests {
         }
         // Nothing at all is no reason to fail.
         assert!(Curvature::new(&[0.0; 6], 2, 3).inverse(0.0).iter().all(|v| v.is_finite()));
+        // Where features tell nothing, the penalty is all there is.
+        assert_eq!(Curvature::new(&[0.0; 6], 2, 3).inverse(0.25), [4.0, 0.0, 0.0, 4.0]);
     }
 }

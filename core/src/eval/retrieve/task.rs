@@ -95,9 +95,9 @@ pub(in super::super) async fn evaluate(
 
 /// The figures of one protocol.
 fn row(subject: Subject, setting: &str, scores: &[Score], seed: u64) -> Row {
-    let named: [(&str, fn(&Score) -> f64); 2] = [("mAP", |s| s.average), ("mAP@R", |s| s.average_at_r)];
-    let values = |of: fn(&Score) -> f64| -> Vec<f64> { scores.iter().map(of).collect() };
-    let columns: Vec<Vec<f64>> = named.iter().map(|(_, of)| values(*of)).collect();
+    let names = ["mAP", "mAP@R"];
+    let columns: [Vec<f64>; 2] =
+        [scores.iter().map(|s| s.average).collect(), scores.iter().map(|s| s.average_at_r).collect()];
     let found = intervals(scores.len(), seed, |times| {
         let mean = |column: &Vec<f64>| {
             let sum: f64 = column.iter().zip(times).map(|(v, times)| v * f64::from(*times)).sum();
@@ -106,11 +106,11 @@ fn row(subject: Subject, setting: &str, scores: &[Score], seed: u64) -> Row {
         columns.iter().map(mean).collect()
     });
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let mut figures: Vec<Figure> = named
+    let mut figures: Vec<Figure> = names
         .iter()
         .zip(&columns)
         .zip(found)
-        .map(|(((name, _), column), interval)| Figure {
+        .map(|((name, column), interval)| Figure {
             name: (*name).to_owned(),
             value: mean(column),
             interval,

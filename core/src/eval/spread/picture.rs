@@ -10,8 +10,9 @@ const LEFT: usize = 92;
 const RIGHT: usize = 36;
 const TOP: usize = 88;
 const BOTTOM: usize = 68;
-/// What is smaller is drawn at the floor: rounding of single precision.
-const FLOOR: f64 = -8.0;
+/// Powers of ten below which a direction carries nothing: the line ends there. The last direction of features that
+/// have passed a norm is always such a one.
+const NOTHING: f64 = -9.0;
 
 /// Variances of one subject, largest first.
 pub(super) struct Line<'a> {
@@ -32,10 +33,9 @@ pub(super) fn draw(lines: &[Line<'_>]) -> Picture {
         Text::new(18.0, INK),
     );
     let count = lines.first().map_or(1, |line| line.variances.len()).max(2);
+    let powers: Vec<Vec<f64>> = lines.iter().map(|line| powers(line.variances, count)).collect();
     // As far down as anything reaches.
-    let decades =
-        |line: &Line<'_>| line.variances.iter().take(count).map(|v| decade(*v, line)).fold(0.0, f64::min);
-    let floor = lines.iter().map(decades).fold(-1.0, f64::min).floor();
+    let floor = powers.iter().flatten().copied().fold(-1.0, f64::min).floor();
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let x = |i: usize| LEFT as f32 + (right - LEFT) as f32 * i as f32 / (count - 1) as f32;
     let y = |power: f64| TOP as f32 + (bottom - TOP) as f32 * (power / floor) as f32;
@@ -64,21 +64,20 @@ pub(super) fn draw(lines: &[Line<'_>]) -> Picture {
         canvas.text(line.name, legend + 30.0, 66.0, Text::new(14.0, INK));
         legend += 30.0 + lettering::width(line.name, 14.0) + 28.0;
     }
-    for (i, line) in lines.iter().enumerate().rev() {
-        let shown = &line.variances[..line.variances.len().min(count)];
-        let at = |k: usize| [x(k), y(decade(shown[k], line).max(floor))];
-        for k in 1..shown.len() {
+    for (i, powers) in powers.iter().enumerate().rev() {
+        let at = |k: usize| [x(k), y(powers[k])];
+        for k in 1..powers.len() {
             canvas.line(at(k - 1), at(k), if i == 0 { 3.0 } else { 2.0 }, COLOURS[i % COLOURS.len()]);
         }
     }
     canvas.picture()
 }
 
-/// The power of ten of a variance relative to the largest of its line.
-fn decade(variance: f64, line: &Line<'_>) -> f64 {
-    let largest = line.variances.first().copied().unwrap_or(0.0);
-    let share = if largest > 0.0 { variance / largest } else { 0.0 };
-    if share > 0.0 { share.log10().max(FLOOR) } else { FLOOR }
+/// Powers of ten of the first `count` variances relative to the largest, up to the first that carries nothing.
+fn powers(variances: &[f64], count: usize) -> Vec<f64> {
+    let largest = variances.first().copied().unwrap_or(0.0);
+    let power = |v: &f64| if *v > 0.0 { (v / largest).log10() } else { f64::NEG_INFINITY };
+    variances.iter().take(count).map(power).take_while(|power| *power > NOTHING).collect()
 }
 
 /// Directions that are named: the first, the last, and round numbers between.
@@ -118,6 +117,13 @@ mod tests {
         let (first, second) = (heights(ACCENT), heights(ALARM));
         assert!(first.len() > 10 && first.is_sorted_by(|a, b| a < b), "{first:?}");
         assert!(second.len() > 8 && second.iter().all(|y| y.abs_diff(TOP) <= 2), "{second:?}");
+    }
+
+    #[test]
+    fn a_line_ends_where_nothing_is_carried() {
+        assert_eq!(powers(&[4.0, 0.4, 4e-7, 0.0, 0.0], 9).len(), 3);
+        assert_eq!(powers(&[4.0, 0.4, 4e-12], 9).len(), 2);
+        assert_eq!(powers(&[4.0, 0.4, 0.04], 2).len(), 2);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(in super::super) async fn evaluate(
     out.pictures.push(Shown {
         name: "spectrum".to_owned(),
         caption: "How much each principal direction of the features carries, relative to the first. A line that falls \
-                  off a cliff means that the directions behind it are not used."
+                  steeply or ends early means that the directions behind it are not used."
             .to_owned(),
         picture: picture::draw(&lines),
     });

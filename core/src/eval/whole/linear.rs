@@ -14,7 +14,7 @@ use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
-use super::{PIXELS, description, empty};
+use super::{PIXELS, description, empty, pixels};
 use crate::features::Wanted;
 use crate::model::VitConfig;
 use crate::train::sources::Labelled;
@@ -82,7 +82,7 @@ struct Seen {
 impl Seen {
     fn all(subject: Subject, config: &VitConfig, sets: &Sets) -> Vec<Self> {
         if subject == Subject::RawPixels {
-            return vec![Self { what: "pixels".to_owned(), columns: 0..sets.train.dim }];
+            return vec![Self { what: pixels(sets.train.dim), columns: 0..sets.train.dim }];
         }
         let (blocks, dim) = (deepest(config), config.dim);
         let mut all = Vec::new();

@@ -20,7 +20,7 @@ fn every_subject_has_one_line_with_its_head() {
         assert_eq!(figures, ["top-1", "top-5", "held-out top-1"]);
         assert!(row.setting.contains(", lr 0.") && row.figures[0].interval.is_some(), "{row:?}");
     }
-    assert!(outcome.rows[2].setting.starts_with("pixels"));
+    assert!(outcome.rows[2].setting.starts_with("16 × 16 pixels, "));
     assert!(
         outcome.notes[0]
             .contains("52 heads, 40 steps of 16 pictures; trained on 54 pictures and chosen on 6")

@@ -11,7 +11,7 @@ use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
-use super::{PIXELS, description, empty};
+use super::{PIXELS, description, empty, pixels};
 use crate::features::Wanted;
 use crate::train::sources::Labelled;
 
@@ -53,7 +53,10 @@ pub(in super::super) async fn evaluate(
             Figure::accuracy("top-5", found.top5),
             Figure::accuracy("held-out top-1", found.held_out),
         ];
-        let what = if subject == Subject::RawPixels { "pixels" } else { "CLS" };
+        let what = match subject {
+            Subject::RawPixels => pixels(sets.train.dim),
+            _ => "CLS".to_owned(),
+        };
         let setting = format!("{what}, C {:.3e}", found.c);
         out.rows.push(Row { subject: subject.name().to_owned(), setting, figures });
         out.notes.extend(sets.notes.iter().cloned());

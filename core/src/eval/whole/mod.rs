@@ -8,8 +8,14 @@ use super::outcome::Outcome;
 use super::suite::Sets;
 use crate::train::sources::Labelled;
 
-/// Side of the pictures whose raw pixels are learned from: more pixels cost much and tell little.
-const PIXELS: usize = 32;
+/// Side of the pictures whose raw pixels are learned from: the cost grows with the sixth power of it.
+const PIXELS: usize = 16;
+
+/// What raw pixels of that many numbers are called: `16 × 16 pixels`.
+fn pixels(numbers: usize) -> String {
+    let side = (numbers / 3).isqrt();
+    format!("{side} × {side} pixels")
+}
 
 /// An outcome that is yet to be filled.
 fn empty(title: &str) -> Outcome {

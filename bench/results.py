@@ -101,7 +101,12 @@ class Bench:
             ["train", "--adapt", str(scratch), "--resolution", str(self.large), "--iterations", str(a.adapt_steps)],
             [],
         )
-        return {"teacher": teacher, "student from scratch": scratch, "student distilled": distilled, "adapted": adapted}
+        runs = {"teacher": teacher, "student from scratch": scratch, "student distilled": distilled, "adapted": adapted}
+        if self.scenes:
+            # What the adaptation's steps are worth without larger pictures.
+            longer = [f"train.iterations={a.student_steps + a.adapt_steps}"]
+            runs["longer"] = self.run("longer", seed, ["train", "nano", *data], [*common, *longer])
+        return runs
 
     def judge(self, word, run, size, alone):
         out = run / "evaluations" / f"{word}-{size}"
@@ -169,12 +174,13 @@ def main():
         table({"knn": "k-NN, 20 neighbours, top-1 in %", "linear": "Linear probe, top-1 in %"}[word], rows)
         difference("Distilled above scratch", rows[names[1]], rows[names[0]])
     if "segment" in only:
-        three = [
+        models = [
             (f"before, {bench.size} pixels", "student from scratch", bench.size, True),
             (f"before, {bench.large} pixels", "student from scratch", bench.large, False),
+            (f"as many steps at {bench.size}, {bench.large} pixels", "longer", bench.large, True),
             (f"adapted, {bench.large} pixels", "adapted", bench.large, True),
         ]
-        every = [(seed, *one) for seed in range(args.seeds) for one in three]
+        every = [(seed, *one) for seed in range(args.seeds) for one in models]
         asked = [pool.submit(bench.judge, "segment", runs[seed][of], size, alone) for seed, _, of, size, alone in every]
         rows = {}
         for (_, name, _, size, _), outcome in zip(every, asked):
@@ -183,10 +189,11 @@ def main():
             for other, value in outcome.items():
                 rows.setdefault(f"{other}, {size} pixels", []).append(value)
         table("Linear segmentation, mIoU in %", rows)
-        keys = list(rows)
+        keys = [name for name, *_ in models]
         adapted = f"adapted, {bench.large} pixels"
         difference("Adapted above the same size before", rows[adapted], rows[f"before, {bench.large} pixels"])
         difference("Adapted above the training's size before", rows[adapted], rows[keys[0]])
+        difference("Adapted above as many steps without larger pictures", rows[adapted], rows[keys[2]])
     print("\nCommands:\n")
     print("\n".join(sorted(bench.commands)))
 

@@ -21,6 +21,9 @@ const FEATURES: [&str; 7] = [
     "--enable-simd",
 ];
 
+/// What is smaller on the web than on a desktop: the studio draws, and what it draws was computed elsewhere.
+const SMALLER: &str = "profile.release.package.dinoscope.opt-level='s'";
+
 /// Compiles the page's program and the package's. Together, so that what they share is compiled once.
 ///
 /// # Errors
@@ -28,6 +31,7 @@ const FEATURES: [&str; 7] = [
 pub fn compile(here: &Here) -> Result<()> {
     let compiler = install::wasm(here)?;
     let mut cargo = here.cargo(&["build", "--release", "-p", "dinoscope-web", "-p", "dinoscope-js", "--lib"]);
+    cargo.args(["--config", SMALLER]);
     cargo.args(["--target", "wasm32-unknown-unknown"]).env("CARGO_TARGET_DIR", here.web_target());
     if let Some(compiler) = compiler {
         cargo.env("RUSTC", compiler);

@@ -22,7 +22,7 @@ use dinoscope_core::device::block_on;
 use dinoscope_core::model::params::read;
 use dinoscope_core::train::feed::Feed;
 use dinoscope_core::train::trainer::draw_masks;
-use dinoscope_core::train::{Recipe, State, sources};
+use dinoscope_core::train::{Recipe, State, sources, start};
 use dinoscope_core::weights::StateDict;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
@@ -60,7 +60,8 @@ fn stream(arguments: &Arguments) -> Result<()> {
     let recipe = Recipe::preset(&arguments.preset)?.with_overrides(&set)?;
     let device = Device::flex();
     let source = sources::open(&recipe)?.train;
-    let weights = file(&block_on(State::new(&recipe, &device).student.state_dict())?)?;
+    let state = start::fill(State::new(&recipe, &device), &recipe, &device)?;
+    let weights = file(&block_on(state.student.state_dict())?)?;
     let header = serde_json::json!({
         "recipe": &recipe,
         "backbone": recipe.backbone(),

@@ -95,14 +95,14 @@ class Bench:
             ["distill", "--teacher", str(teacher), "--student", str(self.student), *data],
             [*common, *short],
         )
-        adapted = self.run(
-            "adapted",
-            seed,
-            ["train", "--adapt", str(scratch), "--resolution", str(self.large), "--iterations", str(a.adapt_steps)],
-            [],
-        )
-        runs = {"teacher": teacher, "student from scratch": scratch, "student distilled": distilled, "adapted": adapted}
+        runs = {"teacher": teacher, "student from scratch": scratch, "student distilled": distilled}
         if self.scenes:
+            runs["adapted"] = self.run(
+                "adapted",
+                seed,
+                ["train", "--adapt", str(scratch), "--resolution", str(self.large), "--iterations", str(a.adapt_steps)],
+                [],
+            )
             # What the adaptation's steps are worth without larger pictures.
             longer = [f"train.iterations={a.student_steps + a.adapt_steps}"]
             runs["longer"] = self.run("longer", seed, ["train", "nano", *data], [*common, *longer])

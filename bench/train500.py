@@ -7,13 +7,17 @@
 Dinoscope trains as it always does. Its twin, in PyTorch (`model.py`, `objective.py`), trains on the very crops and masks
 that Dinoscope's steps are given, from the same initial weights: `batches` writes them. After one step both agree to 1e-7.
 What rounding leaves grows from step to step, as it does between any two machines, so after some dozen steps they are
-different runs of one recipe. How different such runs are is measured too, in PyTorch alone: an echo of the twin, whose
-initial weights are moved by 1e-7 of their size, about what another order of additions does; and the twins of different
-seeds, which have other initial weights, crops, masks and order.
+different runs of one recipe. Two things are looked at, therefore.
 
-One pair of twins is one draw from what chance does to such runs, so there are several, each with its echo. Dinoscope
-agrees if
+A shadow in PyTorch takes over weights, moving averages and AdamW's moments from Dinoscope's run every 20 steps: whatever
+Dinoscope does otherwise than PyTorch, at whatever time of a run, shows before rounding has grown.
 
+And runs that go on alone are compared as runs. How different such runs are is measured in PyTorch: an echo of the twin,
+whose initial weights are moved by 1e-7 of their size, about what another order of additions does; and the twins of
+different seeds, which have other initial weights, crops, masks and order. One pair of twins is one draw from what chance
+does, so there are several, each with its echo. Dinoscope agrees if
+
+- every loss of every step differs from the shadow's by less than a thousandth;
 - for every loss the smoothed curves of twins are, on average over the run and the pairs, no farther from each other than
   PyTorch's runs of different seeds are, or than the echoes from their twins;
 - no loss is lower on one side: the mean signed difference over the pairs is zero within its 95 % interval, or less than
@@ -22,7 +26,7 @@ agrees if
 
 What was found is printed, and in the folder: every run's curve and teacher, and the curves of the first seed as an SVG.
 Runs that are there already are not made again. Ends with status 1 if they do not agree. A run takes two to four minutes
-on two cores; there are three for each seed. `--device gpu --torch-device cuda --jobs 8` is for a machine with a card.
+on two cores; there are three for each seed, and the shadow. `--device gpu --torch-device cuda --jobs 8` is for a machine with a card.
 """
 
 import argparse
@@ -32,6 +36,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,14 +48,17 @@ import numpy as np
 # Threads that spin while they wait for each other cost a machine that has other work most of its time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch  # noqa: E402
-from safetensors.torch import load, save_file  # noqa: E402
+from safetensors.torch import load, load_file, save_file  # noqa: E402
 
 from objective import Step, schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 TERMS = ["loss", "dino_local_loss", "dino_global_loss", "ibot_loss", "koleo_loss"]
 WINDOW = 25
+# Steps after which the shadow takes over Dinoscope's state, and how far its losses may have gone by then.
+STRETCH, NEAR = 20, 1e-3
 NAMES = {"dinoscope": "Dinoscope", "twin": "PyTorch", "echo": "PyTorch, echo"}
+SHADOW = "PyTorch in Dinoscope's shadow"
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
 STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -135,9 +143,21 @@ class Training(Step):
 
     def start_from(self, weights):
         """Initial weights under official names, for student and teacher."""
-        named = {name.replace("patch_embed.proj.", "patch_embed."): tensor for name, tensor in weights.items()}
-        self.student.load_state_dict(named, strict=True)
-        self.teacher.load_state_dict(named, strict=True)
+        for network in (self.student, self.teacher):
+            network.load_state_dict(own_names(weights), strict=True)
+
+    def take_over(self, checkpoint, iteration):
+        """All that Dinoscope's run had after so many steps."""
+        for network, name in ((self.student, "student"), (self.teacher, "teacher")):
+            network.load_state_dict(own_names(load_file(checkpoint / f"{name}.safetensors")), strict=True)
+        moments = own_names(load_file(checkpoint / "optimizer.safetensors"))
+        for name, parameter in self.student.named_parameters():
+            # Moments are named by place, without the activations between a head's layers.
+            name = re.sub(r"head\.mlp\.(\d+)", lambda found: f"head.mlp.{int(found[1]) // 2}", name)
+            state = self.optimizer.state[parameter]
+            state["step"] = torch.tensor(float(iteration), device=self.device)
+            for own, kept in (("exp_avg", "first"), ("exp_avg_sq", "second")):
+                state[own] = moments[f"{kept}.{name}"].view_as(parameter).to(self.device).clone()
 
     def loss(self, on_cls, on_masked):
         local, whole, ibot, spread = self.terms(on_cls, on_masked)
@@ -147,10 +167,13 @@ class Training(Step):
         self.shown = [term.detach() for term in shown]
         return w["dino"] * (local + whole) + w["ibot"] * ibot + w["koleo"] * spread
 
-    def run(self, batches, name):
+    def run(self, batches, name, followed=None):
+        """A run; in the shadow of a `followed` folder it takes over what lies there after every stretch."""
         curve = {term: [] for term in TERMS}
         start = time.perf_counter()
         for iteration, batch in enumerate(batches):
+            if followed and iteration and iteration % STRETCH == 0:
+                self.take_over(followed / "checkpoints" / f"{iteration:06}", iteration)
             self.sizes["now"] = self.table[iteration]
             schedule(self.optimizer, self.table[iteration])
             self.take(*(part.to(self.device) for part in batch))
@@ -170,8 +193,13 @@ class Training(Step):
         save_file(named, path, metadata={"format": "pt", "dinoscope.config": json.dumps(config)})
 
 
+def own_names(tensors):
+    """Official names as this side has them."""
+    return {name.replace("patch_embed.proj.", "patch_embed."): tensor for name, tensor in tensors.items()}
+
+
 def in_pytorch(arguments, kind, seed):
-    """A run in PyTorch, from Dinoscope's initial weights (`twin`), or from these a little moved (`echo`)."""
+    """A run in PyTorch from Dinoscope's initial weights (`twin`), from these a little moved (`echo`), or a `shadow`."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -179,6 +207,8 @@ def in_pytorch(arguments, kind, seed):
     training = Training(batches.recipe, seed, arguments.torch_device)
     move = moved if kind == "echo" else lambda tensor: tensor
     training.start_from({key: move(tensor) for key, tensor in sorted(batches.weights.items())})
+    if kind == "shadow":
+        return {"curve": training.run(batches, f"{kind} {seed}", arguments.out / f"dinoscope-{seed}")}
     curve = training.run(batches, f"{kind} {seed}")
     weights = arguments.out / f"{kind}-{seed}.safetensors"
     training.save_teacher(weights, batches.header["backbone"])
@@ -199,6 +229,7 @@ def in_dinoscope(arguments, seed):
         shutil.rmtree(folder)  # of an interrupted comparison
     sets = [word for pair in recipe_of(arguments, seed) for word in ("--set", pair)]
     quiet = ["train.report_every=1", f"train.evaluate_every={arguments.steps}", "train.picture_every=0"]
+    quiet += [f"train.checkpoint_every={STRETCH}", "train.keep_checkpoints=1000000"]
     sets += [word for pair in quiet for word in ("--set", pair)]
     command = [arguments.programs / "dinoscope", "train", arguments.preset, *sets]
     start = time.perf_counter()
@@ -229,7 +260,7 @@ def made(arguments, kind, seed):
     file = arguments.out / f"{kind}-{seed}.json"
     if not file.exists():
         run = in_dinoscope(arguments, seed) if kind == "dinoscope" else in_pytorch(arguments, kind, seed)
-        file.write_text(json.dumps({"run": f"{NAMES[kind]}, seed {seed}"} | run))
+        file.write_text(json.dumps({"run": f"{NAMES.get(kind, SHADOW)}, seed {seed}"} | run))
     return json.loads(file.read_text())
 
 
@@ -308,6 +339,20 @@ def figure(runs):
     return "\n".join(rows) + "\n"
 
 
+def stretches(ours, shadow):
+    """Says how far the shadow's losses are; true when they are near."""
+    print(f"\nStretches of {STRETCH} steps from the same state: difference of the losses as a share of their value\n")
+    print("| | first step of a stretch | all steps, median | largest |\n|---|---|---|---|")
+    good = True
+    for term in TERMS:
+        a, b = (np.array(run["curve"][term]) for run in (ours, shadow))
+        shares = np.abs(a - b) / np.abs(b)
+        good &= bool(shares.max() < NEAR)
+        cells = [f"{value:.1e}" for value in (shares[::STRETCH].max(), np.median(shares), shares.max())]
+        print(f"| {term.removesuffix('_loss').replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return good
+
+
 def report(ours, twins, echoes):
     """Says what was found; true when Dinoscope agrees."""
     first = max(parted(a, b)[0] for a, b in zip(ours, twins))
@@ -360,6 +405,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=6, help="for each, Dinoscope, its twin and the twin's echo")
+    parser.add_argument("--shadow", type=int, default=0, metavar="SEED", help="the run that the shadow follows")
     parser.add_argument("--device", default="cpu", help="Dinoscope's")
     parser.add_argument("--torch-device", default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
@@ -373,9 +419,11 @@ def main():
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
         futures = {one: pool.submit(made, arguments, *one) for one in everything}
         runs = {one: future.result() for one, future in futures.items()}
+        shadow = pool.submit(made, arguments, "shadow", arguments.shadow).result()
     ours, twins, echoes = ([runs[kind, seed] for seed in range(arguments.seeds)] for kind in NAMES)
     (arguments.out / "curves.svg").write_text(figure([ours[0], twins[0], echoes[0], *twins[1:3]]))
-    good = report(ours, twins, echoes)
+    good = stretches(ours[arguments.shadow], shadow)
+    good &= report(ours, twins, echoes)
     print(f"\n{'They agree' if good else 'THEY DO NOT AGREE'}; curves: {arguments.out / 'curves.svg'}")
     sys.exit(0 if good else 1)
 

@@ -113,7 +113,7 @@ class Bench:
         words = ["eval", word, "--weights", str(run), "--size", str(size), "--out", str(out)]
         words += ["--device", self.args.device, "--data", self.args.data]
         if word != "segment" and not self.scenes:
-            words += ["--limit", "20000"]
+            words += ["--limit", "6000", "--limit-test", "3000"]
         if alone:
             words.append("--alone")
         self.call(words, out / f"{word}.json")

@@ -207,9 +207,8 @@ def in_pytorch(arguments, kind, seed):
     training = Training(batches.recipe, seed, arguments.torch_device)
     move = moved if kind == "echo" else lambda tensor: tensor
     training.start_from({key: move(tensor) for key, tensor in sorted(batches.weights.items())})
-    if kind == "shadow":
-        return {"curve": training.run(batches, f"{kind} {seed}", arguments.out / f"dinoscope-{seed}")}
-    curve = training.run(batches, f"{kind} {seed}")
+    followed = arguments.out / f"dinoscope-{seed}" if kind == "shadow" else None
+    curve = training.run(batches, f"{kind} {seed}", followed)
     weights = arguments.out / f"{kind}-{seed}.safetensors"
     training.save_teacher(weights, batches.header["backbone"])
     return {"curve": curve, "knn": knn(arguments, weights)}
@@ -350,7 +349,9 @@ def stretches(ours, shadow):
         good &= bool(shares.max() < NEAR)
         cells = [f"{value:.1e}" for value in (shares[::STRETCH].max(), np.median(shares), shares.max())]
         print(f"| {term.removesuffix('_loss').replace('_', ' ')} | " + " | ".join(cells) + " |")
-    return good
+    both = [100 * run["knn"]["value"] for run in (ours, shadow)]
+    print(f"\nk-NN after the last stretch: Dinoscope {both[0]:.1f} %, its shadow {both[1]:.1f} %")
+    return good and abs(both[0] - both[1]) <= 1
 
 
 def report(ours, twins, echoes):

@@ -181,12 +181,12 @@ impl Chart {
             }
         }
         ui.horizontal(|ui| {
-            let text = format!("{} · a click opens a picture in Explore", charted.map.way);
             if widgets::icon_button(ui, icons::ZOOM_FIT, "The whole map").clicked() {
                 (self.middle, self.zoom) = (Vec2::ZERO, 1.0);
             }
-            widgets::hint(ui, &text);
+            widgets::hint(ui, "A click opens a picture in Explore.");
         });
+        widgets::hint(ui, &charted.map.way);
         self.legend(ui, charted, &t);
     }
 

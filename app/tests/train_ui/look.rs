@@ -124,7 +124,7 @@ fn a_hundred_thousand_figures_stay_smooth() {
     };
     let (short, long) = (frame("short", 1000, "Step 1000 of"), frame("long", 100_000, "Step 100,000 of"));
     println!("a frame with 1,000 figures took {short:?}, with 100,000 {long:?}");
-    // A hundred times as many figures, but the same pixels: what is drawn does not grow, only what is looked through.
-    assert!(long < 30 * short, "{long:?} is too long beside {short:?}");
+    // A hundred times as many figures, but the same pixels.
+    assert!(long < 4 * short, "{long:?} is too long beside {short:?}");
     shot(&mut window, "long");
 }

@@ -44,31 +44,66 @@ pub struct Look {
     pub pointed: Option<f64>,
 }
 
-/// Smoothed values of a history, kept until it changes.
-struct Smooth {
-    version: u64,
-    weight: f64,
-    values: Vec<f64>,
+/// As much of a history as can be seen, kept until that changes.
+#[derive(Default)]
+struct Line {
+    /// First and last step that can be seen, and columns of the plot.
+    seen: Option<((f64, f64), usize)>,
+    points: Vec<[f64; 2]>,
 }
 
-/// Smoothed values of all histories that are being drawn.
+impl Line {
+    fn of(&mut self, steps: &[f64], values: &[f64], look: &Look) -> Vec<[f64; 2]> {
+        let seen = Some((look.seen, look.columns));
+        if self.seen != seen {
+            *self = Self { seen, points: thin(steps, values, look.seen, look.columns) };
+        }
+        self.points.clone()
+    }
+}
+
+/// What is drawn of a history, kept until it changes.
+#[derive(Default)]
+struct Drawn {
+    /// Version and length of the history.
+    of: (u64, usize),
+    raw: Line,
+    /// Weight of what came before, smoothed values, and the line through them.
+    smooth: Option<(f64, Vec<f64>, Line)>,
+}
+
+impl Drawn {
+    fn raw(&mut self, history: &History, look: &Look) -> Vec<[f64; 2]> {
+        self.raw.of(history.steps(), history.values(), look)
+    }
+
+    fn smooth(&mut self, history: &History, weight: f64, look: &Look) -> Vec<[f64; 2]> {
+        let (_, values, line) = match self.smooth.take_if(|(kept, ..)| *kept == weight) {
+            Some(kept) => self.smooth.insert(kept),
+            None => self.smooth.insert((weight, history.smoothed(weight), Line::default())),
+        };
+        line.of(history.steps(), values, look)
+    }
+}
+
+/// What is drawn of all histories.
 #[derive(Default)]
 pub struct Smoother {
-    kept: HashMap<(PathBuf, &'static str), Smooth>,
+    kept: HashMap<(PathBuf, &'static str), Drawn>,
 }
 
 impl Smoother {
-    fn of(&mut self, run: &RunView, metric: &'static str, history: &History, weight: f64) -> &[f64] {
+    fn of(&mut self, run: &RunView, metric: &'static str, history: &History) -> &mut Drawn {
         // Two hundred curves are many; then they are smoothed anew.
         if self.kept.len() > 200 {
             self.kept.clear();
         }
-        let fresh = || Smooth { version: history.version(), weight, values: history.smoothed(weight) };
-        let kept = self.kept.entry((run.folder.clone(), metric)).or_insert_with(fresh);
-        if kept.version != history.version() || kept.weight != weight || kept.values.len() != history.len() {
-            *kept = fresh();
+        let of = (history.version(), history.len());
+        let kept = self.kept.entry((run.folder.clone(), metric)).or_default();
+        if kept.of != of {
+            *kept = Drawn { of, ..Drawn::default() };
         }
-        &kept.values
+        kept
     }
 }
 
@@ -116,7 +151,8 @@ fn measured(
         points.iter_mut().for_each(|p| p[1] *= chart.factor);
         points
     };
-    let raw = by(thin(history.steps(), history.values(), look.seen, look.columns));
+    let drawn = smoother.of(run, metric, history);
+    let raw = by(drawn.raw(history, look));
     let smoothing = if chart.extra == Extra::Accuracy || history.len() < FEW { 0.0 } else { look.smoothing };
     let at = |values: &[f64]| match look.pointed {
         Some(step) => history.nearest(step).and_then(|i| values.get(i).copied()),
@@ -124,8 +160,7 @@ fn measured(
     };
     let mut trace = base;
     if smoothing > 0.0 {
-        let smooth = smoother.of(run, metric, history, smoothing);
-        trace.line = by(thin(history.steps(), smooth, look.seen, look.columns));
+        trace.line = by(drawn.smooth(history, smoothing, look));
         // Beside others the raw values of a run would only be in the way.
         trace.raw = if trace.run == 0 { raw } else { Vec::new() };
     } else {
@@ -257,6 +292,28 @@ mod tests {
         // Smoothed values follow their history.
         let longer = run("a", 120);
         assert_eq!(traces(&loss, &[&longer], &mut smoother, &look(None))[0].line.len(), 101);
+    }
+
+    #[test]
+    fn what_is_kept_is_of_this_view_and_this_weight() {
+        let (run, mut kept) = (run("a", 100), Smoother::default());
+        let loss = Group::Loss.charts()[0];
+        let drawn = |look: &Look, smoother: &mut Smoother| {
+            let all = traces(&loss, &[&run], smoother, look);
+            (all[0].raw.clone(), all[0].line.clone())
+        };
+        let usual = look(None);
+        let others = [
+            usual,
+            Look { seen: (10.0, 20.0), ..usual },
+            Look { columns: 7, ..usual },
+            Look { smoothing: 0.5, ..usual },
+            Look { smoothing: 0.0, ..usual },
+            usual,
+        ];
+        for look in others {
+            assert_eq!(drawn(&look, &mut kept), drawn(&look, &mut Smoother::default()), "{look:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One door to every evaluation: what is asked of which pictures, how it goes on, and what came of it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -164,6 +165,16 @@ pub struct Sets {
 }
 
 impl Judge<'_> {
+    /// The backbone in question, or an untrained one of its shape.
+    pub(super) fn backbone_of(&self, subject: Subject) -> Cow<'_, Vit> {
+        match subject {
+            Subject::Untrained => {
+                Cow::Owned(Vit::init(&self.backbone.config, self.options.seed, self.device))
+            }
+            Subject::Weights | Subject::RawPixels => Cow::Borrowed(self.backbone),
+        }
+    }
+
     /// What `subject` makes of labelled pictures; of raw pixels a square of at most `pixels` a side. What the weights
     /// make of them is dumped, where that is asked for.
     ///
@@ -188,14 +199,7 @@ impl Judge<'_> {
             let test = gather_pixels(test, size, side, &mut second_half).await?;
             return Ok(Sets { train, test, notes: Vec::new() });
         }
-        let untrained;
-        let backbone = match subject {
-            Subject::Untrained => {
-                untrained = Vit::init(&self.backbone.config, self.options.seed, self.device);
-                &untrained
-            }
-            Subject::Weights | Subject::RawPixels => self.backbone,
-        };
+        let backbone = &*self.backbone_of(subject);
         let Options { size, batch, ref cache, .. } = *self.options;
         let mut kept = cache.open(backbone, self.device, size, wanted).await?;
         let gathering = Gathering { backbone, wanted, size, batch, device: self.device };

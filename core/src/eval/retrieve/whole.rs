@@ -16,14 +16,7 @@ pub(super) async fn sets(
     labelled: &Labelled,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Sets, EvaluationError> {
-    let untrained;
-    let backbone = match subject {
-        Subject::Untrained => {
-            untrained = Vit::init(&judge.backbone.config, judge.options.seed, judge.device);
-            &untrained
-        }
-        Subject::Weights | Subject::RawPixels => judge.backbone,
-    };
+    let backbone = &*judge.backbone_of(subject);
     let total = labelled.train.len() + labelled.test.len();
     let mut halves = Vec::new();
     let mut before = 0;

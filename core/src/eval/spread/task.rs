@@ -14,7 +14,6 @@ use crate::data::Picture;
 use crate::data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
 use crate::data::source::Source;
 use crate::features::{Wanted, embed};
-use crate::model::Vit;
 use crate::rng::stream;
 
 /// Raw pixels are looked at with this side: as many numbers as a backbone of usual size gives.
@@ -109,14 +108,7 @@ async fn aligned(
     source: &dyn Source,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Vec<f64>, EvaluationError> {
-    let untrained;
-    let backbone = match subject {
-        Subject::Untrained => {
-            untrained = Vit::init(&judge.backbone.config, judge.options.seed, judge.device);
-            &untrained
-        }
-        Subject::Weights | Subject::RawPixels => judge.backbone,
-    };
+    let backbone = &*judge.backbone_of(subject);
     let (size, total) = (judge.options.size, source.len());
     let batch = judge.options.batch.max(1);
     let mut apart = Vec::with_capacity(total);
@@ -167,7 +159,7 @@ mod tests {
     use super::*;
     use crate::data::source::scenes::ScenesSource;
     use crate::device::block_on;
-    use crate::model::VitConfig;
+    use crate::model::{Vit, VitConfig};
 
     fn judged(source: Arc<dyn Source>, options: &Options, stop_at: &str) -> Result<Outcome, EvaluationError> {
         let device = Device::flex();

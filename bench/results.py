@@ -13,13 +13,12 @@ made again, so that an interrupted script goes on. Needs nothing but Python.
 import argparse
 import concurrent.futures
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
+from interval import half_interval, mean
+
 QUIET = ["train.evaluate_every=0", "train.picture_every=0", "train.checkpoint_every=1000000"]
 
 
@@ -130,13 +129,9 @@ def quoted(outcome, word):
     return found
 
 
-def mean(values):
-    middle = sum(values) / len(values)
-    if len(values) < 2:
-        return f"{100 * middle:.1f}"
-    spread = math.sqrt(sum((v - middle) ** 2 for v in values) / (len(values) - 1))
-    half = STUDENT[min(len(values) - 2, len(STUDENT) - 1)] * spread / math.sqrt(len(values))
-    return f"{100 * middle:.1f} ± {100 * half:.1f}"
+def quoted_mean(values):
+    middle = f"{100 * mean(values):.1f}"
+    return middle if len(values) < 2 else f"{middle} ± {100 * half_interval(values):.1f}"
 
 
 def table(title, rows):
@@ -145,11 +140,11 @@ def table(title, rows):
     print("| | " + " | ".join(f"seed {i}" for i in range(seeds)) + " | mean, 95 % |")
     print("|---" * (seeds + 2) + "|")
     for name, values in rows.items():
-        print(f"| {name} | " + " | ".join(f"{100 * v:.1f}" for v in values) + f" | {mean(values)} |")
+        print(f"| {name} | " + " | ".join(f"{100 * v:.1f}" for v in values) + f" | {quoted_mean(values)} |")
 
 
 def difference(title, a, b):
-    print(f"\n{title}: {mean([x - y for x, y in zip(a, b)])} points (paired by seed)")
+    print(f"\n{title}: {quoted_mean([x - y for x, y in zip(a, b)])} points (paired by seed)")
 
 
 def main():

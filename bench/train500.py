@@ -50,6 +50,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch  # noqa: E402
 from safetensors.torch import load, load_file, save_file  # noqa: E402
 
+from interval import half_interval, mean  # noqa: E402
 from objective import Step, schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,8 +60,6 @@ WINDOW = 25
 STRETCH, NEAR = 20, 1e-3
 NAMES = {"dinoscope": "Dinoscope", "twin": "PyTorch", "echo": "PyTorch, echo"}
 SHADOW = "PyTorch in Dinoscope's shadow"
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -273,18 +272,6 @@ def apart(a, b, term):
     return float(np.abs(difference).mean()), float(difference.mean())
 
 
-def mean(values):
-    return sum(values) / len(values)
-
-
-def interval(values):
-    """Half of the 95 % interval of a mean."""
-    if len(values) < 2:
-        return math.inf
-    freedom = min(len(values) - 1, len(STUDENT))
-    return STUDENT[freedom - 1] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-
-
 def parted(run, twin):
     """How much the first losses differ, and for some shares the first step whose losses differ by more."""
     a, b = (np.array(one["curve"]["loss"]) for one in (run, twin))
@@ -377,10 +364,10 @@ def report(ours, twins, echoes):
         far = [mean([distance for distance, _ in found]) if found else 0 for found in (same, heard, seeds)]
         signed, echoed = ([sign for _, sign in found] for found in (same, heard))
         within = far[0] <= max(far[1:])
-        even = abs(mean(signed)) <= max(interval(signed), far[2] / 10)
+        even = abs(mean(signed)) <= max(half_interval(signed), far[2] / 10)
         good &= within and even
         cells = [term.removesuffix("_loss").replace("_", " "), *(f"{value:.4f}" for value in far)]
-        cells += [f"{mean(values):+.4f} ± {interval(values):.4f}" for values in (signed, echoed)]
+        cells += [f"{mean(values):+.4f} ± {half_interval(values):.4f}" for values in (signed, echoed)]
         cells.append("within" if within and even else "OUTSIDE" if not within else "ONE-SIDED")
         print(f"| {' | '.join(cells)} |")
 
@@ -391,7 +378,7 @@ def report(ours, twins, echoes):
         print(f"| {seed} | " + " | ".join(f"{value:.1f}" for value in row) + " |")
     for name, runs in (("Dinoscope", tops[0]), ("the echo", tops[2])):
         differences = [a - b for a, b in zip(runs, tops[1])]
-        print(f"\n{name} less PyTorch: {mean(differences):+.2f} ± {interval(differences):.2f} points")
+        print(f"\n{name} less PyTorch: {mean(differences):+.2f} ± {half_interval(differences):.2f} points")
         if name == "Dinoscope":
             near = abs(mean(differences)) <= 1
     return good and near

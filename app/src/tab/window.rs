@@ -26,7 +26,7 @@ pub struct Wishes {
     pub image: Vec<String>,
     /// Address of weights, or the name of a released model.
     pub weights: Option<String>,
-    /// `pca`, `attention`, `similarity`, `match` or `train`.
+    /// `pca`, `attention`, `similarity`, `match`, `train` or `evaluate`.
     pub view: Option<String>,
     /// `auto`, `gpu` or `cpu`.
     pub device: Option<String>,
@@ -150,10 +150,10 @@ fn beginning(wishes: &Wishes) -> Beginning {
         device: wishes.device.as_deref().and_then(|name| name.parse().ok()),
         weights: wishes.weights.clone().map(ModelSource::Released),
         panel,
-        workspace: if wishes.view.as_deref() == Some("train") {
-            Workspace::Train
-        } else {
-            Workspace::Explore
+        workspace: match wishes.view.as_deref() {
+            Some("train") => Workspace::Train,
+            Some("evaluate") => Workspace::Evaluate,
+            _ => Workspace::Explore,
         },
         ..Beginning::default()
     }

@@ -14,7 +14,8 @@ const SHARE: f64 = 0.125;
 /// The recipe that adapts a finished run to global crops of about `resolution` pixels.
 ///
 /// Student, teacher and heads are taken over, the positions resampled to the new grid. All schedules of the run are
-/// compressed into the new length. Local crops stay as they are, as does the batch.
+/// compressed into the new length. Local crops stay as they are, as does the batch. Built-in pictures are drawn larger by
+/// as much as the crops: what is only stretched shows nothing new.
 ///
 /// # Errors
 /// When a size is out of the recipe's range.
@@ -32,6 +33,8 @@ pub fn recipe(
     let mut recipe = run.clone();
     let patch = recipe.model.patch;
     recipe.crops.global_size = (resolution as f64 / patch as f64).round().max(1.0) as usize * patch;
+    let larger = recipe.crops.global_size as f64 / run.crops.global_size as f64;
+    recipe.data.scene_size = (run.data.scene_size as f64 * larger.max(1.0)).round() as usize;
     let o = &mut recipe.optim;
     o.base_lr *= RATE;
     o.min_lr = o.min_lr.min(o.base_lr);
@@ -63,6 +66,9 @@ mod tests {
         assert_eq!(adapted.optim.base_lr, RATE * run.optim.base_lr);
         assert!(adapted.start.heads && adapted.start.weights == "runs/a");
         assert_eq!(adapted.crops.local_size, run.crops.local_size);
+        assert_eq!(adapted.data.scene_size, (256.0f64 * 518.0 / 224.0).round() as usize);
+        let smaller = recipe(&run, Path::new("r"), 98, None).unwrap();
+        assert_eq!((smaller.crops.global_size, smaller.data.scene_size), (98, 256));
         assert_eq!(recipe(&run, Path::new("r"), 512, None).unwrap().crops.global_size, 518);
         assert_eq!(recipe(&run, Path::new("r"), 518, None).unwrap().train.iterations, 78_125);
     }

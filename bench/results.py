@@ -151,10 +151,9 @@ def main():
         args.data = str(Path(args.data).resolve())
     pool = concurrent.futures.ThreadPoolExecutor(args.jobs)
     runs = list(pool.map(bench.train, range(args.seeds)))
-    only = bench.only
     distilled = [f"student distilled, {method}" for method in METHODS]
     names = ["student from scratch", *distilled, "teacher"]
-    for word in [w for w in only if w != "segment"]:
+    for word in [w for w in bench.only if w != "segment"]:
         every = [(seed, name) for seed in range(args.seeds) for name in names]
         asked = [pool.submit(bench.judge, word, runs[seed][name], bench.size, name != names[0]) for seed, name in every]
         rows = {}
@@ -166,7 +165,7 @@ def main():
         table({"knn": "k-NN, 20 neighbours, top-1 in %", "linear": "Linear probe, top-1 in %"}[word], rows)
         for name in distilled:
             difference(f"{name}: above scratch", rows[name], rows[names[0]])
-    if "segment" in only:
+    if "segment" in bench.only:
         models = [
             (f"teacher, {bench.size} pixels", "teacher", bench.size, True),
             (f"teacher, {bench.large} pixels", "teacher", bench.large, False),

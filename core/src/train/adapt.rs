@@ -33,8 +33,10 @@ pub fn recipe(
     let mut recipe = run.clone();
     let patch = recipe.model.patch;
     recipe.crops.global_size = (resolution as f64 / patch as f64).round().max(1.0) as usize * patch;
-    let larger = recipe.crops.global_size as f64 / run.crops.global_size as f64;
-    recipe.data.scene_size = (run.data.scene_size as f64 * larger.max(1.0)).round() as usize;
+    if recipe.data.path == "scenes" {
+        let larger = recipe.crops.global_size as f64 / run.crops.global_size as f64;
+        recipe.data.scene_size = (run.data.scene_size as f64 * larger.max(1.0)).round() as usize;
+    }
     let o = &mut recipe.optim;
     o.base_lr *= RATE;
     o.min_lr = o.min_lr.min(o.base_lr);
@@ -69,6 +71,9 @@ mod tests {
         assert_eq!(adapted.data.scene_size, (256.0f64 * 518.0 / 224.0).round() as usize);
         let smaller = recipe(&run, Path::new("r"), 98, None).unwrap();
         assert_eq!((smaller.crops.global_size, smaller.data.scene_size), (98, 256));
+        let folder = run.with_overrides(&["data.path=\"photos\"".to_owned()]).unwrap();
+        let large = recipe(&folder, Path::new("r"), 3920, None).unwrap();
+        assert_eq!((large.crops.global_size, large.data.scene_size), (3920, 256));
         assert_eq!(recipe(&run, Path::new("r"), 512, None).unwrap().crops.global_size, 518);
         assert_eq!(recipe(&run, Path::new("r"), 518, None).unwrap().train.iterations, 78_125);
     }

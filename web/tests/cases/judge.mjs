@@ -1,4 +1,4 @@
-// Judging in the tab: the figures are the command line's, the page answers meanwhile, and findings are saved.
+// Judging in the tab: the figures are the command line's, findings are saved, and what takes long can be stopped.
 
 import fs from 'node:fs/promises';
 import path from 'node:path';

@@ -1,12 +1,13 @@
 //! `dinoscope bench`: speed and memory on this machine.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use dinoscope_core::bench::{self, Bench, Pace, Row, Sizes, Subject, peak};
 use serde_json::json;
 
+use super::terminal::{out, out_part};
 use super::{Mistake, load};
 
 /// Measure speed and memory on this machine.
@@ -91,8 +92,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let quiet = arguments.json || arguments.paced;
     let threads = bench::threads();
     if !quiet {
-        println!("{}, one large matrix product: {}", chosen.name, flops(peak));
-        println!("medians of {} runs [quartiles]; ways of a subject run in turn", arguments.repeat);
+        out!("{}, one large matrix product: {}", chosen.name, flops(peak));
+        out!("medians of {} runs [quartiles]; ways of a subject run in turn", arguments.repeat);
     }
 
     let (mut fixed, mut paced) = (arguments.repeat as usize, Paced);
@@ -121,7 +122,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "program": concat!("dinoscope ", env!("CARGO_PKG_VERSION")), "device": chosen.name, "threads": threads,
             "peak_flops_per_second": peak, "rows": all,
         });
-        println!("{report}");
+        out!("{report}");
     }
     Ok(())
 }
@@ -135,45 +136,44 @@ impl Pace for Paced {
             None => json!({ "ready": true }),
             Some(last) => json!({ "seconds": last }),
         };
-        println!("{said}");
-        let _ = std::io::stdout().flush(); // whoever reads it may be gone; then there is no further line either
+        out!("{said}");
         std::io::stdin().lock().read_line(&mut String::new()).is_ok_and(|read| read > 0)
     }
 }
 
 fn print_rows(subject: Subject, rows: &[Row]) {
-    println!();
+    out!();
     let mut what = "";
     for (i, row) in rows.iter().enumerate() {
         if row.what != what {
-            println!("{}: {}", subject.name(), row.what);
+            out!("{}: {}", subject.name(), row.what);
             what = &row.what;
         }
         let s = &row.seconds;
-        print!("  {:<31} {:>10} [{} {}]", row.way, time(s.median), time(s.low), time(s.high));
+        out_part!("  {:<31} {:>10} [{} {}]", row.way, time(s.median), time(s.low), time(s.high));
         if row.ratio != 1.0 {
-            print!("  ×{:.2}", row.ratio);
+            out_part!("  ×{:.2}", row.ratio);
         }
         let rates = [(row.images_per_second, "images/s"), (row.tokens_per_second, "tokens/s")];
         for (rate, unit) in rates {
             if let Some(rate) = rate {
-                print!("  {} {unit}", short(rate));
+                out_part!("  {} {unit}", short(rate));
             }
         }
         if let Some(rate) = row.flops_per_second {
-            print!("  {}", flops(rate));
+            out_part!("  {}", flops(rate));
         }
         if let Some(share) = row.share_of_peak {
-            print!(" ({:.0} %)", 100.0 * share);
+            out_part!(" ({:.0} %)", 100.0 * share);
         }
         if let Some(memory) = &row.memory {
-            print!("  {} MiB (its own {})", memory.peak >> 20, memory.own() >> 20);
+            out_part!("  {} MiB (its own {})", memory.peak >> 20, memory.own() >> 20);
         }
-        println!();
+        out!();
         // Figures of all ways together are said once, below them.
         let told = matches!(subject, Subject::Growth | Subject::Drop); // by the name of the way
         if !told && rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
-            row.figures.iter().for_each(|(name, value)| println!("    {name} {}", figure(*value)));
+            row.figures.iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
         }
     }
 }

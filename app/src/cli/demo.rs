@@ -7,6 +7,8 @@ use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, sources};
 
+use super::status::Status;
+use super::terminal::{self, out};
 use super::{load, run};
 
 /// Train a small model on pictures that the program draws itself, and write a report.
@@ -30,7 +32,8 @@ pub struct Arguments {
 }
 
 /// Trains the `nano` preset on the built-in scenes and sums it up.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments) -> Result<Status> {
+    terminal::outlive_output();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
     let recipe = Recipe::preset("nano")?.with_overrides(&overrides)?;
@@ -46,16 +49,16 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let summary = run::drive(job, arguments.json)?;
     if arguments.json {
-        return Ok(());
+        return Ok(summary.status());
     }
     if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
-        println!("k-NN accuracy, 12 classes, 95 % interval");
-        println!("  trained     {}", run::percent(trained));
-        println!("  untrained   {}", run::percent(untrained));
+        out!("k-NN accuracy, 12 classes, 95 % interval");
+        out!("  trained     {}", run::percent(trained));
+        out!("  untrained   {}", run::percent(untrained));
         if let Some(raw) = &summary.raw_pixels {
-            println!("  raw pixels  {}", run::percent(raw));
+            out!("  raw pixels  {}", run::percent(raw));
         }
     }
     run::say_finished(&summary);
-    Ok(())
+    Ok(summary.status())
 }

@@ -1,5 +1,6 @@
 //! `dinoscope devices`: what can compute here.
 
+use super::terminal::out;
 use anyhow::Result;
 use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
 
@@ -16,15 +17,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let list = adapters();
     if arguments.json {
         for adapter in &list {
-            println!("{}", serde_json::to_string(adapter)?);
+            out!("{}", serde_json::to_string(adapter)?);
         }
-        println!("{}", serde_json::json!({ "name": cpu(None).name, "kind": "cpu", "backend": "burn-flex" }));
+        out!("{}", serde_json::json!({ "name": cpu(None).name, "kind": "cpu", "backend": "burn-flex" }));
         return Ok(());
     }
     for a in &list {
         let yes = |have: bool| if have { "yes" } else { "no" };
-        println!("gpu:{}  {} ({}, {})", a.index, a.name, a.backend, a.kind);
-        println!(
+        out!("gpu:{}  {} ({}, {})", a.index, a.name, a.backend, a.kind);
+        out!(
             "       {}; buffers to {} MiB, bindings to {} MiB, {} threads a workgroup, f16 {}, subgroups {}",
             if a.driver.is_empty() { "driver unknown" } else { &a.driver },
             a.max_buffer >> 20,
@@ -34,8 +35,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
             yes(a.subgroups)
         );
     }
-    println!("cpu    {}", cpu(None).name);
+    out!("cpu    {}", cpu(None).name);
     let auto = choose(DeviceChoice::Auto)?;
-    println!("auto   takes {}", auto.name);
+    out!("auto   takes {}", auto.name);
     Ok(())
 }

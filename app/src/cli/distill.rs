@@ -7,6 +7,7 @@ use dinoscope_core::train::recipe::Distillation;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, distill_recipe, presets};
 
+use super::status::Status;
 use super::{Mistake, load, train};
 
 /// Teach a small model what a large one has learned.
@@ -70,7 +71,7 @@ impl From<Method> for Distillation {
 }
 
 /// Resolves the recipe, opens teacher and pictures, trains.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments) -> Result<Status> {
     let recipe = recipe(&arguments)?;
     let out =
         arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));

@@ -14,6 +14,8 @@ use dinoscope_core::features::{ViewFeatures, view_attention, view_features, whol
 use dinoscope_core::model::Vit;
 
 use super::progress::Progress;
+use super::status::{FailedInputs, Status};
+use super::terminal::{self, out};
 use super::{Mistake, load};
 
 /// PCA pictures, attention maps and raw features of pictures.
@@ -80,7 +82,8 @@ struct Subject {
 }
 
 /// Writes what was asked for; everything, when nothing was.
-pub fn run(mut arguments: Arguments) -> Result<()> {
+pub fn run(mut arguments: Arguments) -> Result<Status> {
+    terminal::outlive_output();
     if !(arguments.pca || arguments.attention || arguments.npy || arguments.similarity.is_some()) {
         (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
     }
@@ -88,7 +91,8 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
     let backbone = load::backbone(&arguments.weights, &chosen.device, arguments.json)?;
     std::fs::create_dir_all(&arguments.out)
         .map_err(|e| Mistake(format!("can't make the folder {}: {e}", arguments.out.display())))?;
-    let subjects = read_subjects(&arguments, &backbone, &chosen)?;
+    let mut failed = FailedInputs::new(arguments.json);
+    let subjects = read_subjects(&arguments, &backbone, &chosen, &mut failed)?;
 
     let filter = if arguments.blocks { Filter::Nearest } else { Filter::Bicubic };
     if arguments.pca {
@@ -121,7 +125,7 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
             npy::write(&subject.file("cls.npy"), &[*dim], &subject.features.cls)?;
         }
         if arguments.json {
-            println!(
+            out!(
                 "{}",
                 serde_json::json!({
                     "image": subject.path, "rows": rows, "cols": cols, "dim": dim, "stem": subject.stem,
@@ -130,9 +134,9 @@ pub fn run(mut arguments: Arguments) -> Result<()> {
         }
     }
     if !arguments.json {
-        println!("{} pictures, results in {}", subjects.len(), arguments.out.display());
+        out!("{} pictures, results in {}", subjects.len(), arguments.out.display());
     }
-    Ok(())
+    Ok(failed.status())
 }
 
 impl Subject {
@@ -144,7 +148,12 @@ impl Subject {
 }
 
 /// Reads and embeds all pictures. Those that can't be read are named and left out; none left is an error.
-fn read_subjects(arguments: &Arguments, backbone: &Vit, chosen: &Chosen) -> Result<Vec<Subject>> {
+fn read_subjects(
+    arguments: &Arguments,
+    backbone: &Vit,
+    chosen: &Chosen,
+    failed: &mut FailedInputs,
+) -> Result<Vec<Subject>> {
     let config = &backbone.config;
     let resolution = arguments.resolution.unwrap_or(config.grid.max(32) * config.patch);
     let mut progress = Progress::new(arguments.images.len() as u64, "pictures", arguments.json);
@@ -153,7 +162,7 @@ fn read_subjects(arguments: &Arguments, backbone: &Vit, chosen: &Chosen) -> Resu
     for (i, path) in arguments.images.iter().enumerate() {
         match decode::decode_file(path) {
             Err(error) => {
-                progress.say(&format!("left out: {error}"));
+                progress.aside(|| failed.add(&path.display().to_string(), &error.to_string()));
                 failures.push(error.to_string());
             }
             Ok(picture) => {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::terminal::note;
 use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::device::{Chosen, DeviceChoice, choose};
@@ -12,7 +13,7 @@ use dinoscope_core::model::Vit;
 pub fn device(name: &str, quiet: bool) -> Result<Chosen> {
     let mut chosen = choose(name.parse::<DeviceChoice>()?)?;
     if let Some(note) = chosen.note.take().filter(|_| !quiet) {
-        eprintln!("{note}");
+        note!("{note}");
     }
     Ok(chosen)
 }
@@ -22,7 +23,7 @@ pub fn backbone(named: &Path, device: &Device, quiet: bool) -> Result<Vit> {
     let model = explore::open(&ModelSource::named(&named.to_string_lossy()), device, &mut |_, _| true)?;
     if !quiet {
         for note in &model.notes {
-            eprintln!("{}: {note}", model.file);
+            note!("{}: {note}", model.file);
         }
     }
     Ok(model.backbone)

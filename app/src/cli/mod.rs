@@ -1,8 +1,5 @@
 //! The command line: one file for each word.
 
-// A command line prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod bench;
 mod demo;
 mod devices;
@@ -14,20 +11,47 @@ mod json;
 mod load;
 mod progress;
 mod run;
+mod status;
+mod terminal;
 mod train;
 mod weights;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use status::Status;
+use terminal::{Verbosity, warning};
 
 /// Train, distil and look into DINOv2 models on any GPU, without Python.
 #[derive(Parser)]
 #[command(name = "dinoscope", version)]
 struct Cli {
+    #[command(flatten)]
+    volume: Volume,
     /// Without a word the studio opens.
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// How much is said.
+#[derive(clap::Args)]
+struct Volume {
+    /// Say nothing but results and what went wrong: no progress, no notes.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: what the libraries below have to tell.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Volume {
+    fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Usual,
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -54,32 +78,36 @@ enum Command {
     Devices(devices::Arguments),
 }
 
-/// What is wrong with what the person asked for; the program ends with status 2.
+/// What is wrong with what the person asked for: [`Status::Mistake`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Mistake(String);
 
-/// Runs the program: status 0 when done, 2 for a mistake of the person's, 1 for a fault.
+/// Runs the program; [`Status`] says how it ended.
 pub fn main() -> ExitCode {
-    let outcome =
-        match Cli::parse().command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
-            Command::Explore(arguments) => explore::run(arguments),
-            Command::Demo(arguments) => demo::run(arguments),
-            Command::Train(arguments) => train::run(arguments),
-            Command::Distill(arguments) => distill::run(arguments),
-            Command::Features(arguments) => features::run(arguments),
-            Command::Eval(command) => eval::run(command),
-            Command::Weights(command) => weights::run(command),
-            Command::Bench(arguments) => bench::run(arguments),
-            Command::Devices(arguments) => devices::run(arguments),
-        };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = Cli::parse();
+    terminal::set_verbosity(cli.volume.verbosity());
+    let outcome = match cli.command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
+        Command::Explore(arguments) => explore::run(arguments).map(Status::from),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Distill(arguments) => distill::run(arguments),
+        Command::Features(arguments) => features::run(arguments),
+        Command::Eval(command) => eval::run(command),
+        Command::Weights(command) => weights::run(command).map(Status::from),
+        Command::Bench(arguments) => bench::run(arguments).map(Status::from),
+        Command::Devices(arguments) => devices::run(arguments).map(Status::from),
+    };
+    let status = match outcome {
+        // The work is done, but what was said of it is lost.
+        Ok(Status::Done) if terminal::output_failed() => Status::Partly,
+        Ok(status) => status,
         Err(error) => {
-            eprintln!("dinoscope: {}", chain(&error));
-            ExitCode::from(if is_mistake(&error) { 2 } else { 1 })
+            warning!("dinoscope: {}", chain(&error));
+            if is_mistake(&error) { Status::Mistake } else { Status::Fault }
         }
-    }
+    };
+    status.into()
 }
 
 /// An error with its causes, none said twice.

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use super::terminal::{self, note, warning};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Where progress goes.
@@ -25,7 +26,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 impl Progress {
     /// Progress over `total` of `unit`.
     pub fn new(total: u64, unit: &str, json: bool) -> Self {
-        if json {
+        if json || !terminal::shows_notes() {
             return Self::Silent;
         }
         if !std::io::stderr().is_terminal() {
@@ -56,7 +57,7 @@ impl Progress {
             }
             Self::Lines { total, last } => {
                 if last.is_none_or(|at| at.elapsed() >= BETWEEN_LINES) || position == *total {
-                    eprintln!("{position}/{total}  {message}");
+                    note!("{position}/{total}  {message}");
                     *last = Some(Instant::now());
                 }
             }
@@ -67,9 +68,25 @@ impl Progress {
     /// A line that stays, above the bar.
     pub fn say(&self, line: &str) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
-            Self::Lines { .. } => eprintln!("{line}"),
+            Self::Bar(bar) => bar.suspend(|| note!("{line}")),
+            Self::Lines { .. } => note!("{line}"),
             Self::Silent => {}
+        }
+    }
+
+    /// A line about what went wrong, also where no progress is shown; those who read JSON get it as an event.
+    pub fn warn(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.suspend(|| warning!("{line}")),
+            Self::Lines { .. } | Self::Silent => warning!("{line}"),
+        }
+    }
+
+    /// Prints something else above the bar.
+    pub fn aside(&self, print: impl FnOnce()) {
+        match self {
+            Self::Bar(bar) => bar.suspend(print),
+            Self::Lines { .. } | Self::Silent => print(),
         }
     }
 

@@ -10,6 +10,8 @@ use dinoscope_core::eval::run::headline;
 
 use super::json;
 use super::progress::Progress;
+use super::status::Status;
+use super::terminal::{out, warning};
 
 /// What a run left, for the last lines on the terminal.
 #[derive(Default)]
@@ -24,6 +26,16 @@ pub struct Summary {
     pub raw_pixels: Option<KnnResult>,
     /// Loss of the first and of the last report.
     pub losses: Option<(f64, f64)>,
+}
+
+impl Summary {
+    /// A run that was stopped is not done: what comes after it in a script must not go on as if it were.
+    pub fn status(&self) -> Status {
+        match &self.finished {
+            Some(finished) if finished.stopped => Status::Interrupted,
+            _ => Status::Done,
+        }
+    }
 }
 
 /// `72.1 % (68.4–75.6)`
@@ -45,7 +57,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
         match item {
             Ok(event) => {
                 if json {
-                    println!("{}", json::event(&event));
+                    out!("{}", json::event(&event));
                 }
                 show(&event, &mut progress, &mut summary);
                 if let Event::Finished(finished) = event {
@@ -57,7 +69,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
             Err(error) => {
                 progress.finish();
                 if json {
-                    println!("{}", json::error(&error));
+                    out!("{}", json::error(&error));
                 }
                 return Err(error.into());
             }
@@ -138,7 +150,7 @@ fn stop_on_interrupt(handle: &Handle) -> Result<()> {
         if ASKED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this step (Ctrl-C again to end at once)");
+        warning!("\nstopping after this step (Ctrl-C again to end at once)");
         let _ = commands.try_send(Command::Stop);
     })
     .context("can't listen for Ctrl-C")
@@ -148,24 +160,24 @@ fn stop_on_interrupt(handle: &Handle) -> Result<()> {
 pub fn say_finished(summary: &Summary) {
     let Some(finished) = &summary.finished else { return };
     if let Some((first, last)) = summary.losses {
-        println!("loss {first:.3} → {last:.3}");
+        out!("loss {first:.3} → {last:.3}");
     }
     if !finished.skipped.is_empty() {
-        println!("{} pictures could not be used:", finished.skipped.len());
+        out!("{} pictures could not be used:", finished.skipped.len());
         for (name, reason) in finished.skipped.iter().take(20) {
-            println!("  {name}: {reason}");
+            out!("  {name}: {reason}");
         }
         if finished.skipped.len() > 20 {
-            println!("  … and {} more", finished.skipped.len() - 20);
+            out!("  … and {} more", finished.skipped.len() - 20);
         }
     }
     if let Some(path) = &finished.checkpoint {
-        println!("checkpoint  {}", path.display());
+        out!("checkpoint  {}", path.display());
     }
     if let Some(path) = &finished.report {
-        println!("report      {}", path.display());
+        out!("report      {}", path.display());
     }
     if finished.stopped {
-        println!("stopped after {} steps; --resume goes on", finished.iteration);
+        out!("stopped after {} steps; --resume goes on", finished.iteration);
     }
 }

@@ -8,6 +8,8 @@ use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, presets, sources, start};
 
+use super::status::Status;
+use super::terminal::{self, out};
 use super::{Mistake, explore, load, run};
 use crate::studio::Beginning;
 use crate::studio::layout::Workspace;
@@ -64,18 +66,19 @@ pub struct Arguments {
 }
 
 /// Resolves the recipe, opens the pictures, trains.
-pub fn run(mut arguments: Arguments) -> Result<()> {
+pub fn run(mut arguments: Arguments) -> Result<Status> {
     let resume = resume(&mut arguments)?;
     let recipe = recipe(&arguments)?;
     let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
-        return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
+        return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments).map(Status::from);
     }
     carry_out(recipe, &out, resume, &arguments.device, arguments.json)
 }
 
 /// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
-pub fn carry_out(recipe: Recipe, out: &Path, resume: bool, device: &str, json: bool) -> Result<()> {
+pub fn carry_out(recipe: Recipe, out: &Path, resume: bool, device: &str, json: bool) -> Result<Status> {
+    terminal::outlive_output();
     let sources = sources::open(&recipe)?;
     let device = load::device(device, json)?;
     let watch = sources.to_watch(&recipe);
@@ -87,11 +90,11 @@ pub fn carry_out(recipe: Recipe, out: &Path, resume: bool, device: &str, json: b
     let summary = run::drive(job, json)?;
     if !json {
         if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
-            println!("k-NN accuracy {}, untrained {}", run::percent(trained), run::percent(untrained));
+            out!("k-NN accuracy {}, untrained {}", run::percent(trained), run::percent(untrained));
         }
         run::say_finished(&summary);
     }
-    Ok(())
+    Ok(summary.status())
 }
 
 /// Whether a run goes on, which then lies in `--out`: one that comes in an archive is unpacked.

@@ -12,6 +12,7 @@ use dinoscope_core::weights::{self, Checkpoint, Inspection, Layout, download, on
 
 use super::Mistake;
 use super::progress::Progress;
+use super::terminal::out;
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]
@@ -89,9 +90,9 @@ pub fn run(command: Command) -> Result<()> {
         Command::Pull { name, sha256, base_url, cache } => match name {
             Some(name) => pull(&name, sha256.as_deref(), base_url.as_deref(), cache),
             None => {
-                println!("Released models:");
+                out!("Released models:");
                 for model in download::names() {
-                    println!("  {:<20} about {} MB", model.name, model.approximate_bytes() / 1_000_000);
+                    out!("  {:<20} about {} MB", model.name, model.approximate_bytes() / 1_000_000);
                 }
                 bail!(Mistake("name one of them, or an address".to_owned()))
             }
@@ -116,7 +117,7 @@ fn convert(input: &Path, output: &Path, to: To, size: Option<onnx::Size>, card: 
         Written::Weights(layout) => checkpoint.save(output, layout)?,
         Written::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
     }
-    println!("{} written", output.display());
+    out!("{} written", output.display());
     if card.unwrap_or(matches!(to, To::HuggingFace) || run.is_some()) {
         write_card(&checkpoint, output, written, run.as_ref())?;
     }
@@ -140,8 +141,8 @@ fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Opt
         run,
     });
     match weights::save_card(folder, &text)? {
-        Some(path) => println!("{} written", path.display()),
-        None => println!(
+        Some(path) => out!("{} written", path.display()),
+        None => out!(
             "{} was left as it is: it is not one that was written here",
             folder.join("README.md").display()
         ),
@@ -172,15 +173,15 @@ fn look(file: &Path) -> Result<Inspection> {
 fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     let found = look(file)?;
     if json {
-        println!("{}", serde_json::to_string(&found)?);
+        out!("{}", serde_json::to_string(&found)?);
         return Ok(());
     }
-    println!("{}", found.file);
+    out!("{}", found.file);
     if let Some(layout) = found.layout {
-        println!("layout      {layout:?}");
+        out!("layout      {layout:?}");
     }
     if let Some(c) = &found.config {
-        println!(
+        out!(
             "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, grid {} x {} ({} pixels)",
             c.depth,
             c.dim,
@@ -194,27 +195,27 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
             c.image()
         );
     }
-    println!("parameters  {}", found.parameters);
+    out!("parameters  {}", found.parameters);
     for (head, parameters) in &found.heads {
-        println!("head        {head}, {parameters} parameters");
+        out!("head        {head}, {parameters} parameters");
     }
     let dtypes: Vec<String> = found.dtypes.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!("tensors     {}", dtypes.join(", "));
+    out!("tensors     {}", dtypes.join(", "));
     if found.non_finite > 0 {
-        println!("not finite  {} values", found.non_finite);
+        out!("not finite  {} values", found.non_finite);
     }
     if let Some(problem) = &found.problem {
-        println!("problem     {problem}");
+        out!("problem     {problem}");
     }
     for note in &found.notes {
-        println!("note        {note}");
+        out!("note        {note}");
     }
     if tensors {
         for t in &found.tensors {
             let values = t.values.as_ref().map_or(String::new(), |v| {
                 format!("  {:.4} to {:.4}, mean {:.4}, norm {:.3}", v.min, v.max, v.mean, v.norm)
             });
-            println!("  {:<48} {:<22} {}{values}", t.name, format!("{:?}", t.shape), t.dtype);
+            out!("  {:<48} {:<22} {}{values}", t.name, format!("{:?}", t.shape), t.dtype);
         }
     }
     Ok(())
@@ -237,7 +238,7 @@ fn pull(name: &str, sha256: Option<&str>, base_url: Option<&str>, cache: Option<
     if let Some(bar) = bar {
         bar.finish();
     }
-    println!("{}", path.display());
+    out!("{}", path.display());
     Ok(())
 }
 

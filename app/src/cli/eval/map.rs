@@ -11,6 +11,7 @@ use dinoscope_core::eval::suite::Judge;
 use super::collection::Collection;
 use super::data::{Bars, Model, fault};
 use super::show::{Output, show};
+use crate::cli::terminal::out;
 
 /// A map of features.
 #[derive(clap::Args)]
@@ -68,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn keep(path: &Path, bytes: &[u8], json: bool) -> Result<()> {
     write_atomic(path, bytes)?;
     if !json {
-        println!("written: {}", path.display());
+        out!("written: {}", path.display());
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ mod spread;
 
 use anyhow::Result;
 
+use super::status::Status;
+
 /// Judge features on labelled pictures.
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -37,8 +39,8 @@ pub enum Command {
 }
 
 /// Measures and shows.
-pub fn run(command: Command) -> Result<()> {
-    match command {
+pub fn run(command: Command) -> Result<Status> {
+    let done = match command {
         Command::Knn(arguments) => knn::run(&arguments),
         Command::Linear(arguments) => linear::run(&arguments),
         Command::Logistic(arguments) => logistic::run(&arguments),
@@ -47,5 +49,6 @@ pub fn run(command: Command) -> Result<()> {
         Command::Retrieve(arguments) => retrieve::run(&arguments),
         Command::Spread(arguments) => spread::run(&arguments),
         Command::Map(arguments) => map::run(&arguments),
-    }
+    };
+    done.map(Status::from)
 }

@@ -8,6 +8,7 @@ use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::eval::outcome::Outcome;
 
 use crate::cli::Mistake;
+use crate::cli::terminal::{out, out_part};
 
 /// Where the outcome goes.
 #[derive(clap::Args)]
@@ -23,13 +24,13 @@ pub struct Output {
 /// Shows the outcome of the word `name`.
 pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<()> {
     if output.json {
-        println!("{}", serde_json::to_string(outcome)?);
+        out!("{}", serde_json::to_string(outcome)?);
     } else {
-        print!("{}", table(outcome));
+        out_part!("{}", table(outcome));
     }
     for path in write(outcome, name, output)? {
         if !output.json {
-            println!("written: {}", path.display());
+            out!("written: {}", path.display());
         }
     }
     Ok(())

@@ -365,3 +365,18 @@ fn adamw_is_the_formula() {
     near(p[777], value);
     near(t[777], 0.99 * before.3 + 0.01 * value);
 }
+
+#[test]
+#[should_panic(expected = "attention over")]
+fn tokens_before_the_first_sequence_are_refused() {
+    attention::forward(&noise(5 * 3 * 4, 1), Layout { starts: &[2, 5], heads: 1, width: 4 });
+}
+
+#[test]
+fn nothing_that_was_not_written_is_given_out() {
+    // Half a row more than there are biases for.
+    assert_eq!(activation::gelu(&noise(3 * 8 + 4, 2), &noise(8, 3)).len(), 3 * 8);
+    let (logits, weights) = (noise(4 * 6, 4), [1.0; 4]);
+    let once = sinkhorn::sinkhorn(&logits, &weights, 0.1, 1);
+    assert_eq!(sinkhorn::sinkhorn(&logits, &weights, 0.1, 0), once);
+}

@@ -80,7 +80,8 @@ impl Programs for Flex {
         // Strides tell the product which way a matrix lies; nothing is copied.
         let left = if flip_a { left.transposed() } else { left };
         let right = if flip_b { right.transposed() } else { right };
-        let mut out = unwritten(m * n);
+        // SAFETY: the product writes all of it.
+        let mut out = unsafe { unwritten(m * n) };
         multiply(&mut out, left, right, 1.0, false);
         array(out, [m, n])
     }

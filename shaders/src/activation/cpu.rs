@@ -16,9 +16,11 @@ pub struct Backward {
 /// `gelu(hidden + bias)`: `[rows, width]` to the same.
 pub fn gelu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
     let width = bias.len();
-    let mut out = unwritten(hidden.len());
+    let rows = hidden.len() / width.max(1);
+    // SAFETY: blocks cover every row, and write each value of it.
+    let mut out = unsafe { unwritten(rows * width) };
     let parts = Disjoint::new(&mut out);
-    blocks(hidden.len() / width.max(1), chunk_rows(width), |rows| {
+    blocks(rows, chunk_rows(width), |rows| {
         let span = rows.start * width..rows.end * width;
         // SAFETY: blocks are apart.
         let out = unsafe { parts.part(span.clone()) };
@@ -65,7 +67,8 @@ pub fn gelu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> Backward
 pub fn swiglu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
     let width = bias.len() / 2;
     let rows = hidden.len() / bias.len().max(1);
-    let mut out = unwritten(rows * width);
+    // SAFETY: blocks cover every row, and write each value of it.
+    let mut out = unsafe { unwritten(rows * width) };
     let parts = Disjoint::new(&mut out);
     blocks(rows, chunk_rows(2 * width), |rows| {
         // SAFETY: blocks are apart.
@@ -122,7 +125,8 @@ fn backward(
 ) -> Backward {
     let rows = hidden.len() / wide_in.max(1);
     let block = 2 * chunk_rows(wide_in);
-    let (mut d_hidden, mut out) = (unwritten(rows * wide_in), unwritten(rows * wide_out));
+    // SAFETY: blocks cover every row, and `row` of both callers writes each value of its two outputs.
+    let (mut d_hidden, mut out) = unsafe { (unwritten(rows * wide_in), unwritten(rows * wide_out)) };
     let mut partial = vec![0.0f32; rows.div_ceil(block) * wide_in];
     let (d_parts, parts, sums) =
         (Disjoint::new(&mut d_hidden), Disjoint::new(&mut out), Disjoint::new(&mut partial));

@@ -67,7 +67,9 @@ fn transposed(m: RawMatrix) -> RawMatrix {
 
 fn check(qkv: &[f32], layout: Layout) -> (usize, usize) {
     let (tokens, dim) = (layout.tokens(), layout.heads * layout.width);
-    let ordered = layout.starts.windows(2).all(|pair| pair[0] <= pair[1]);
+    // From the first token on and without gaps: what lies outside of every sequence would never be written.
+    let ordered = layout.starts.first().is_none_or(|first| *first == 0)
+        && layout.starts.windows(2).all(|pair| pair[0] <= pair[1]);
     assert!(
         ordered && qkv.len() >= tokens * 3 * dim,
         "attention over {tokens} tokens of {dim} in {}",
@@ -79,11 +81,12 @@ fn check(qkv: &[f32], layout: Layout) -> (usize, usize) {
 /// `qkv` `[tokens, 3, heads, width]` to `(out [tokens, heads, width], lse [tokens, heads])`.
 ///
 /// # Panics
-/// When the sequences end beyond the tokens.
+/// When the sequences do not begin with the first token, or end beyond the last.
 pub fn forward(qkv: &[f32], layout: Layout) -> (Vec<f32>, Vec<f32>) {
     let Layout { heads, width, .. } = layout;
     let (tokens, dim) = check(qkv, layout);
-    let (mut out, mut lse) = (unwritten(tokens * dim), unwritten(tokens * heads));
+    // SAFETY: sequences cover all tokens, tasks all sequences and heads, and each writes its part of both.
+    let (mut out, mut lse) = unsafe { (unwritten(tokens * dim), unwritten(tokens * heads)) };
     let (out_at, lse_at) = (Disjoint::new(&mut out), Disjoint::new(&mut lse));
     let scale = 1.0 / (width as f32).sqrt();
     blocks(layout.tasks(), layout.block(), |tasks| {
@@ -146,12 +149,13 @@ pub fn forward(qkv: &[f32], layout: Layout) -> (Vec<f32>, Vec<f32>) {
 /// The way back: the gradient of `qkv`, from the gradient of `out` and what [`forward`] gave.
 ///
 /// # Panics
-/// When the sequences end beyond the tokens.
+/// When the sequences do not begin with the first token, or end beyond the last.
 pub fn backward(qkv: &[f32], out: &[f32], lse: &[f32], d_out: &[f32], layout: Layout) -> Vec<f32> {
     let Layout { heads, width, .. } = layout;
     let (tokens, dim) = check(qkv, layout);
     assert!(out.len() >= tokens * dim && d_out.len() >= tokens * dim && lse.len() >= tokens * heads);
-    let mut d_qkv = unwritten(tokens * 3 * dim);
+    // SAFETY: as in `forward`; of each token's part a task first writes, then adds.
+    let mut d_qkv = unsafe { unwritten(tokens * 3 * dim) };
     let gradient = Disjoint::new(&mut d_qkv);
     let scale = 1.0 / (width as f32).sqrt();
     blocks(layout.tasks(), layout.block(), |tasks| {

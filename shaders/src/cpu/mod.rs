@@ -15,13 +15,21 @@ pub fn wide<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// A buffer whose every value the caller is about to write.
-pub fn unwritten(len: usize) -> Vec<f32> {
+/// A buffer whose every value the caller is about to write: clearing it first would cost another pass over memory.
+///
+/// In tests it is full of NaN, so that a value that was not written shows.
+///
+/// # Safety
+/// Each value is written before it is read, and before the buffer is given to anyone who may read it.
+pub unsafe fn unwritten(len: usize) -> Vec<f32> {
     let mut buffer = Vec::<f32>::with_capacity(len);
-    // SAFETY: every bit pattern is an f32, and the programs write each value before anything reads it.
+    // SAFETY: there is room for as many, every bit pattern is an f32, and the caller writes each before it is read.
     #[allow(clippy::uninit_vec)]
     unsafe {
         buffer.set_len(len);
+    }
+    if cfg!(any(test, debug_assertions)) {
+        buffer.fill(f32::NAN);
     }
     buffer
 }

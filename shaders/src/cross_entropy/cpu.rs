@@ -44,7 +44,8 @@ impl<'a> Inputs<'a> {
     fn chunks(&self, mut f: impl FnMut(usize, &mut [f32])) {
         let (k, d, rows) = (self.prototypes(), self.bottleneck, self.first.len());
         let chunk = (LOGITS / k.max(1)).clamp(1, rows.max(1));
-        let mut logits = unwritten(chunk * k);
+        // SAFETY: of each chunk, only what the product wrote is handed on.
+        let mut logits = unsafe { unwritten(chunk * k) };
         for start in (0..rows).step_by(chunk) {
             let m = chunk.min(rows - start);
             let z = Matrix::new(&self.z[start * d..(start + m) * d], m, d);
@@ -69,7 +70,8 @@ impl<'a> Inputs<'a> {
 /// Loss, log-sum-exp and entropy of every row.
 pub fn forward(inputs: &Inputs) -> Forward {
     let (k, rows) = (inputs.prototypes(), inputs.first.len());
-    let (mut loss, mut lse, mut entropy) = (unwritten(rows), unwritten(rows), unwritten(rows));
+    // SAFETY: chunks, and blocks within them, cover every row, and write its three values.
+    let (mut loss, mut lse, mut entropy) = unsafe { (unwritten(rows), unwritten(rows), unwritten(rows)) };
     let (loss_at, lse_at, entropy_at) =
         (Disjoint::new(&mut loss), Disjoint::new(&mut lse), Disjoint::new(&mut entropy));
     inputs.chunks(|start, logits| {
@@ -106,7 +108,8 @@ pub fn forward(inputs: &Inputs) -> Forward {
 /// Gradients of `z` and `directions`, from the gradient of every row's loss.
 pub fn backward(inputs: &Inputs, lse: &[f32], d_loss: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (k, d, rows) = (inputs.prototypes(), inputs.bottleneck, inputs.first.len());
-    let (mut d_z, mut d_directions) = (unwritten(rows * d), vec![0.0; k * d]);
+    // SAFETY: chunks cover every row, and the product writes all of it.
+    let (mut d_z, mut d_directions) = (unsafe { unwritten(rows * d) }, vec![0.0; k * d]);
     inputs.chunks(|start, logits| {
         let m = logits.len() / k;
         let parts = Disjoint::new(logits);

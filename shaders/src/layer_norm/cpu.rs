@@ -15,7 +15,8 @@ pub fn forward(
 ) -> (Vec<f32>, Vec<f32>) {
     let dim = weight.len();
     let kept = rows.map_or(x.len() / dim.max(1), <[i32]>::len);
-    let (mut y, mut stats) = (unwritten(kept * dim), unwritten(kept * 2));
+    // SAFETY: blocks cover every row that is kept, and write its values and its two statistics.
+    let (mut y, mut stats) = unsafe { (unwritten(kept * dim), unwritten(kept * 2)) };
     let (out, out_stats) = (Disjoint::new(&mut y), Disjoint::new(&mut stats));
     blocks(kept, chunk_rows(dim), |part| {
         // SAFETY: blocks are apart.

@@ -12,7 +12,8 @@ pub fn nearest(x: &[f32], dim: usize) -> Vec<i32> {
     let rows = x.len() / dim.max(1);
     let mut nearest = vec![0i32; rows];
     let chunk = (PRODUCTS / rows.max(1)).clamp(1, rows.max(1));
-    let mut products = unwritten(chunk * rows);
+    // SAFETY: of each chunk, only what the product wrote is read.
+    let mut products = unsafe { unwritten(chunk * rows) };
     for start in (0..rows).step_by(chunk) {
         let m = chunk.min(rows - start);
         let all = Matrix::new(x, rows, dim);

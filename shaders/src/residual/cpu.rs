@@ -47,7 +47,8 @@ pub fn forward(
 
 /// `scale · gradient[rows]`, `[kept, dim]`: what the branch gets of the gradient `[tokens, dim]`.
 pub fn gather_scaled(gradient: &[f32], kept: Kept, dim: usize) -> Vec<f32> {
-    let mut out = unwritten(kept.rows.len() * dim);
+    // SAFETY: blocks cover every row that is kept, and write each value of it.
+    let mut out = unsafe { unwritten(kept.rows.len() * dim) };
     let parts = Disjoint::new(&mut out);
     blocks(kept.rows.len(), chunk_rows(dim), |part| {
         // SAFETY: blocks are apart.

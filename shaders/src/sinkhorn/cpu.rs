@@ -5,7 +5,8 @@ use crate::cpu::{Disjoint, blocks, chunk_rows, math, unwritten, wide};
 /// Sinkhorn–Knopp over `logits` `[rows, K]`: targets `[rows, K]`; `weights` `[rows]` marks padding with 0.
 ///
 /// Two scaling vectors change instead of the matrix. One global shift before the exponential keeps it finite and
-/// changes nothing; a shift per row would change the result. A prototype or row without any mass gets zeros.
+/// changes nothing; a shift per row would change the result. A prototype or row without any mass gets zeros. There is
+/// at least one iteration.
 pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: usize) -> Vec<f32> {
     let rows = weights.len();
     let k = logits.len() / rows.max(1);
@@ -24,7 +25,9 @@ pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: u
     let shift = math::max(&largest);
     let total = weights.iter().sum::<f32>().max(1.0);
 
-    let mut q = unwritten(rows * k);
+    // SAFETY: the first iteration, of which there is at least one, writes every row before it reads it.
+    let mut q = unsafe { unwritten(rows * k) };
+    let iterations = iterations.max(1);
     let (mut u, mut v) = (weights.to_vec(), vec![1.0f32; k]);
     let mut partial = vec![0.0f32; n * k];
     for iteration in 0..iterations {
@@ -99,7 +102,8 @@ fn at_least_tiny(value: f32) -> f32 {
 pub fn softmax_center(logits: &[f32], center: &[f32], temperature: f32) -> Vec<f32> {
     let k = center.len();
     let rows = logits.len() / k.max(1);
-    let mut out = unwritten(rows * k);
+    // SAFETY: blocks cover every row, and write each value of it before they read it.
+    let mut out = unsafe { unwritten(rows * k) };
     let parts = Disjoint::new(&mut out);
     blocks(rows, chunk_rows(k), |part| {
         // SAFETY: blocks are apart.

@@ -4,7 +4,8 @@ import init, { arrived, font, glance, hidden, place, start, trouble, widgets } f
 import { findGpu } from './gpu.js';
 import { Host } from './host.js';
 import { load } from './load.js';
-import { note, progress, ready, stopped } from './screens.js';
+import { note, offer, progress, ready, stopped } from './screens.js';
+import { watch } from './update.js';
 import { listen } from './arrivals.js';
 
 const PROGRAM = new URL('./pkg/dinoscope_web_bg.wasm', import.meta.url);
@@ -66,7 +67,7 @@ async function main() {
     widgets: () => JSON.parse(widgets()),
   };
   ready();
-  more().catch((error) => console.warn(`no font for columns: ${error.message}`));
+  await more().catch((error) => console.warn(`no font for columns: ${error.message}`));
 }
 
 /** What is not needed for the first picture. */
@@ -75,10 +76,12 @@ async function more() {
   font(new Uint8Array(letters));
 }
 
-main().catch((error) => {
+const loaded = main().catch((error) => {
   stopped(String(error?.message ?? error));
 });
 
 if ('serviceWorker' in navigator && window.isSecureContext) {
-  navigator.serviceWorker.register('sw.js').catch((error) => console.warn(`not kept for offline use: ${error}`));
+  navigator.serviceWorker.register('sw.js')
+    .then((registration) => loaded.then(() => watch(registration, import.meta.url, offer)))
+    .catch((error) => console.warn(`not kept for offline use: ${error}`));
 }

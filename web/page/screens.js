@@ -33,6 +33,15 @@ export function note(reason) {
   };
 }
 
+/** A new version is there. Nothing changes until somebody reloads the page; one that would lose a run asks first. */
+export function offer() {
+  element('update').hidden = false;
+  element('update-reload').onclick = () => location.reload();
+  element('update-close').onclick = () => {
+    element('update').hidden = true;
+  };
+}
+
 /** The studio can't go on; says why, and the ways on. */
 export function stopped(reason) {
   if (document.body.dataset.state === 'failed') {

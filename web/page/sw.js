@@ -1,8 +1,9 @@
 // The page without a network: everything it consists of is kept after one visit, as one version.
 //
 // A file with a hash in its name never changes, so what is kept of it is right for ever. index.html is asked for
-// again each time, and taken from what is kept when nobody answers. A new version is loaded beside the old one and
-// takes over when no tab shows the old one any more; only then are the old files removed.
+// again each time, and taken from what is kept when nobody answers. A new version is loaded beside the old one. It
+// takes over when no tab shows the old one any more, or when a tab that shows the new one asks for it (update.js); the
+// old files are removed once there is no other tab that may need them.
 
 /** Filled in by `cargo xtask web`: a digest of everything. */
 const VERSION = '';
@@ -14,6 +15,8 @@ const OURS = `dinoscope ${self.registration.scope} `;
 const CACHE = OURS + VERSION;
 const PAGE = new URL('./', self.location).href;
 const KEPT = new Set(FILES.map((file) => new URL(file, self.location).href));
+/** Files of any version of the page. */
+const HASHED = /\.[0-9a-f]{8}\.\w+$/;
 
 /** How long a network that does not answer is waited for before the kept page is shown, in milliseconds. */
 const PATIENCE = 4000;
@@ -46,16 +49,31 @@ async function install() {
   await Promise.all([...KEPT].map((url) => keep(cache, url)));
 }
 
-async function activate() {
+/** Removes what older versions have left, unless a tab beside the one that is there may show one of them. */
+async function tidy() {
   const old = (await ours()).filter((name) => name !== CACHE);
-  await Promise.all(old.map((name) => caches.delete(name)));
+  const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const { installing, waiting } = self.registration;
+  // What is loaded beside this version is no older one.
+  if (tabs.length <= 1 && !installing && !waiting) {
+    await Promise.all(old.map((name) => caches.delete(name)));
+  }
+}
+
+async function activate() {
+  await tidy();
   await self.clients.claim();
 }
 
-/** A file of the page, from what is kept. */
+/** A file of the page, of this version or of one that a tab still shows, from what is kept. */
 async function file(request) {
-  const cache = await caches.open(CACHE);
-  return (await cache.match(request.url, { ignoreSearch: true, ignoreVary: true })) ?? fetch(request);
+  for (const name of [CACHE, ...(await ours())]) {
+    const kept = await (await caches.open(name)).match(request.url, { ignoreSearch: true, ignoreVary: true });
+    if (kept) {
+      return kept;
+    }
+  }
+  return fetch(request);
 }
 
 /** The page itself: from the network, else as it is kept; a host that is out of order counts as none. */
@@ -71,6 +89,13 @@ async function page(request) {
 
 self.addEventListener('install', (event) => event.waitUntil(install()));
 self.addEventListener('activate', (event) => event.waitUntil(activate()));
+self.addEventListener('message', (event) => {
+  if (event.data === 'take over') {
+    event.waitUntil(self.skipWaiting());
+  } else if (event.data?.script) {
+    event.ports[0].postMessage(KEPT.has(event.data.script));
+  }
+});
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = request.url.split(/[?#]/)[0];
@@ -79,7 +104,8 @@ self.addEventListener('fetch', (event) => {
   }
   if (url === PAGE || url === `${PAGE}index.html`) {
     event.respondWith(page(request));
-  } else if (KEPT.has(url)) {
+    event.waitUntil(tidy());
+  } else if (KEPT.has(url) || (url.startsWith(PAGE) && HASHED.test(url))) {
     event.respondWith(file(request));
   }
 });

@@ -3,7 +3,7 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { settled, tab, until } from '../lib/browser.mjs';
+import { settled, until } from '../lib/browser.mjs';
 
 /** Waits until everything is kept: the worker that keeps it has begun to work. */
 const kept = (page) => page.evaluate(async () => {
@@ -13,10 +13,13 @@ const kept = (page) => page.evaluate(async () => {
   }
 });
 
-/** What is kept of the page, of each version. */
+/** What is kept of the page, of each version: how many files, and which version. */
 const caches = (page) => page.evaluate(async () => {
   const names = (await window.caches.keys()).filter((one) => one.startsWith('dinoscope http'));
-  return Promise.all(names.map(async (one) => (await (await window.caches.open(one)).keys()).length));
+  return Promise.all(names.map(async (one) => {
+    const files = await (await window.caches.open(one)).keys();
+    return { version: one.split(' ').at(-1), files: files.length };
+  }));
 });
 
 /** A host may put the page anywhere. */
@@ -60,20 +63,16 @@ async function visits(folder, check, serve, open) {
   await page.reload();
   check('a new version is seen at once', (await page.title()) === 'Dinoscope anew', await page.title());
   await settled(page);
-  await until(() => caches(page), (found) => found.length === 2, 'the new version beside the old one');
-  // The last tab of the old version.
-  await page.close();
-  const { page: next } = await tab(context);
-  await next.goto(back.url);
-  await settled(next);
-  const left = await until(() => caches(next), (found) => found.length === 1, 'the old version to be removed');
-  check('the old version is removed', left[0] > 5, left);
+  // This tab shows the new version, and no other one the old.
+  const alone = (found) => found.length === 1 && found[0].version === 'anew0000';
+  const left = await until(() => caches(page), alone, 'the new version in place of the old one');
+  check('the old version is removed', left[0].files > 5, left);
   const loaded = back.requests.filter((request) => request.path.endsWith('.wasm'));
   check('what has not changed is not loaded again', loaded.length === 0, loaded);
   await back.close();
-  await (await context.newCDPSession(next)).send('Network.clearBrowserCache');
-  await next.reload();
-  check('the new version without a server', (await settled(next)) === 'ready' && (await next.title()) === 'Dinoscope anew');
+  await (await context.newCDPSession(page)).send('Network.clearBrowserCache');
+  await page.reload();
+  check('the new version without a server', (await settled(page)) === 'ready' && (await page.title()) === 'Dinoscope anew');
 }
 
 /** Makes another version of a page, as a later build would. */

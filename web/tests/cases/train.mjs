@@ -48,14 +48,21 @@ function begin(stage, server, device, recipe = RECIPE) {
   return visit(stage, `${server.url}?view=train&device=${device}`, 'WEBGPU', { settings });
 }
 
-/** The longest time that the page did not answer, while `during` lasts. In milliseconds. */
-async function stall(page, during) {
+/**
+ * How often a page has to answer during a step, on average. One that computed the step itself would answer once or
+ * twice; how long it takes says nothing on a machine that is busy with other work.
+ */
+const ANSWERS = 3;
+
+/** How often the page answered while `during` lasted, and the longest time that it did not, in milliseconds. */
+async function answers(page, during) {
   await page.evaluate(() => {
-    const stalls = { longest: 0, last: performance.now(), on: true };
+    const stalls = { count: 0, longest: 0, last: performance.now(), on: true };
     window.stalls = stalls;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       const now = performance.now();
+      stalls.count += 1;
       stalls.longest = Math.max(stalls.longest, now - stalls.last);
       stalls.last = now;
       if (stalls.on) {
@@ -65,11 +72,11 @@ async function stall(page, during) {
     port2.postMessage(0);
   });
   const result = await during();
-  const longest = await page.evaluate(() => {
+  const { count, longest } = await page.evaluate(() => {
     window.stalls.on = false;
-    return window.stalls.longest;
+    return window.stalls;
   });
-  return [result, longest];
+  return { result, count, longest };
 }
 
 async function learn(stage, folder) {
@@ -80,15 +87,16 @@ async function learn(stage, folder) {
   await click(page, 'Start');
   await shows(page, (now) => now.train?.done >= 1, 'the first step');
   const first = performance.now();
-  const [after, longest] = await stall(page, () => shows(page, (now) => now.train.done >= STEPS, `${STEPS} steps`));
+  const during = () => shows(page, (now) => now.train.done >= STEPS, `${STEPS} steps`);
+  const { result: after, count, longest } = await answers(page, during);
   const seconds = (performance.now() - first) / 1000;
   console.log(`       first step after ${((first - begun) / 1000).toFixed(1)} s, ${(seconds / STEPS).toFixed(2)} s a step, `
-    + `longest stall ${longest.toFixed(0)} ms`);
+    + `${count} answers, longest stall ${longest.toFixed(0)} ms`);
   const { loss, first_loss: before } = after.train;
   check(`the loss is finite after ${STEPS} steps`, Number.isFinite(loss) && Number.isFinite(before), [before, loss]);
   check('the loss falls', loss < before, [before, loss]);
   check('features of the watched pictures are there', after.train.pictures.includes(10), after.train.pictures);
-  check('the page answers while a step is computed', longest < (1000 * seconds) / STEPS, `${longest} ms of ${seconds / STEPS} s`);
+  check('the page answers while steps are computed', count >= ANSWERS * STEPS, `${count} times in ${STEPS} steps`);
   await stage.shoot(page, 'train');
 
   // Hidden, it holds; seen again, it goes on.

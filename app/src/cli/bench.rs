@@ -23,9 +23,9 @@ pub struct Arguments {
     /// Runs before those that count.
     #[arg(long, default_value_t = 1, value_name = "N")]
     warmup: usize,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// Change a field of the recipe that is trained: --set train.batch=32 (step, student, programs, packing, drop,
     /// growth).
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -75,7 +75,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if arguments.paced && subjects.len() != 1 {
         bail!(Mistake("--paced measures one subject: name it with --only".to_owned()));
     }
-    let chosen = load::device(&arguments.device, arguments.json || arguments.paced)?;
+    let chosen = load::device(arguments.device.as_deref(), arguments.json || arguments.paced)?;
     let sizes = Sizes {
         backbone: arguments.backbone,
         resolution: arguments.resolution,

@@ -20,9 +20,9 @@ pub struct Arguments {
     /// Seed of weights, order, crops, masks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// Change a field of the recipe: --set train.iterations=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -42,7 +42,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     let job = Job {
         watch: sources.to_watch(&recipe),
         sources,
-        device: load::device(&arguments.device, arguments.json)?,
+        device: load::device(arguments.device.as_deref(), arguments.json)?,
         folder: Some(RunFolder::create(&out, &recipe)?),
         resume: false,
         recipe,

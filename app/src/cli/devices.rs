@@ -38,5 +38,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     out!("cpu    {}", cpu(None).name);
     let auto = choose(DeviceChoice::Auto)?;
     out!("auto   takes {}", auto.name);
+    if let Some(note) = &auto.note {
+        out!("       {note}");
+    }
     Ok(())
 }

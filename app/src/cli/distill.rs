@@ -41,9 +41,9 @@ pub struct Arguments {
     /// Go on from the newest checkpoint in --out.
     #[arg(long, requires = "out")]
     resume: bool,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// One JSON object per line instead of a progress bar.
     #[arg(long)]
     json: bool,
@@ -75,7 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     let recipe = recipe(&arguments)?;
     let out =
         arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));
-    train::carry_out(recipe, &out, arguments.resume, &arguments.device, arguments.json)
+    train::carry_out(recipe, &out, arguments.resume, arguments.device.as_deref(), arguments.json)
 }
 
 fn recipe(arguments: &Arguments) -> Result<Recipe> {

@@ -1,15 +1,19 @@
 //! `dinoscope explore`: the window, or a picture of it without a display.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
-use dinoscope_core::device::DeviceChoice;
+use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::explore::ModelSource;
+use dinoscope_core::train::archive;
+use dinoscope_core::train::follow::Follower;
 use dinoscope_core::weights::download;
 
-use super::Mistake;
+use super::status::{FailedInputs, Status};
+use super::terminal::warning;
+use super::{Mistake, load, settings};
 use crate::desktop::{self, Draw, headless::Headless};
 use crate::studio::explore::Panel;
 use crate::studio::house::Drawing;
@@ -29,7 +33,7 @@ pub struct Arguments {
     /// What to show.
     #[arg(long, value_enum)]
     panel: Option<PanelName>,
-    /// auto, cpu, gpu or gpu:N [default: what was chosen last].
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows, else what was chosen last].
     #[arg(long)]
     device: Option<String>,
     /// Show this run in the Train workspace, and follow it while another program goes on with it.
@@ -48,7 +52,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     draw: Draw,
     /// Draw the window into this PNG, without a display, and end.
-    #[arg(long, value_name = "OUT.png")]
+    #[arg(long, value_name = "OUT.png", value_parser = png)]
     screenshot: Option<PathBuf>,
     #[command(flatten)]
     shot: ShotArguments,
@@ -60,8 +64,8 @@ pub struct ShotArguments {
     /// Size of the window in a screenshot, in points.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x800", value_parser = size)]
     window_size: Size,
-    /// Pixels per point in a screenshot.
-    #[arg(long, default_value_t = 1.0)]
+    /// Pixels per point in a screenshot: 0.25 to 4.
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
     scale: f32,
     /// The light theme in a screenshot.
     #[arg(long)]
@@ -84,6 +88,47 @@ fn size(text: &str) -> Result<Size, String> {
         Some((w, h)) if (320.0..=8192.0).contains(&w) && (240.0..=8192.0).contains(&h) => Ok(Size(w, h)),
         _ => Err("expected WIDTHxHEIGHT in points, for instance 1280x800".to_owned()),
     }
+}
+
+fn scale(text: &str) -> Result<f32, String> {
+    let parsed = text.parse().ok().filter(|scale| (0.25..=4.0).contains(scale));
+    parsed.ok_or_else(|| "expected a number from 0.25 to 4".to_owned())
+}
+
+/// A name for a screenshot.
+pub fn png(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(kind) if kind.eq_ignore_ascii_case("png") => Ok(path),
+        _ => Err("a screenshot is a PNG: give it a name that ends in .png".to_owned()),
+    }
+}
+
+/// Whether a screenshot can go there, before any work is done for it.
+pub fn check_target(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(Mistake(format!("{}: there is no folder {}", path.display(), folder.display())));
+    }
+    if path.is_dir() {
+        bail!(Mistake(format!("{} is a folder", path.display())));
+    }
+    Ok(())
+}
+
+/// Whether a run can be shown.
+fn check_run(run: &Path) -> Result<()> {
+    if !run.exists() {
+        bail!(Mistake(format!("{}: no such folder", run.display())));
+    }
+    if archive::is_archive(run) {
+        bail!(Mistake(format!(
+            "{0} holds a run in one file: drop it on the window, or unpack it and go on by `dinoscope train --resume {0}`",
+            run.display()
+        )));
+    }
+    Follower::open(run)?;
+    Ok(())
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -128,11 +173,17 @@ impl From<PanelName> for Panel {
     }
 }
 
-/// Longest that a screenshot waits for what it shows.
+/// Longest that a screenshot waits for what it shows without any of it coming.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Opens the window, or takes the picture.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments) -> Result<Status> {
+    if let Some(to) = &arguments.screenshot {
+        check_target(to)?;
+    }
+    if let Some(run) = &arguments.run {
+        check_run(run)?;
+    }
     let weights = arguments.weights.map(|path| match path.to_str() {
         Some(name) if !path.exists() && download::find(name).is_some() => {
             ModelSource::Released(name.to_owned())
@@ -147,7 +198,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
             bail!(Mistake(format!("{} does not exist", path.display())));
         }
     }
-    let device = arguments.device.map(|name| name.parse::<DeviceChoice>()).transpose()?;
+    let settled = settings::get();
+    let device = match &arguments.device {
+        Some(flag) => Some(load::choice(Some(flag))?),
+        None => settled.device.said(),
+    };
     let workspace = match (arguments.workspace, &arguments.run) {
         (Some(name), _) => name.into(),
         (None, _) if !arguments.judge.is_empty() => Workspace::Evaluate,
@@ -165,29 +220,62 @@ pub fn run(arguments: Arguments) -> Result<()> {
         judge,
         run: arguments.run,
         note: arguments.note,
+        runs: settled.runs.said(),
+        theme: settled.theme.said(),
         fresh: arguments.screenshot.is_some(),
         ..Beginning::default()
     };
     match arguments.screenshot {
         Some(to) => screenshot(beginning, &arguments.shot, &to),
-        None => Ok(desktop::run(beginning, arguments.draw)?),
+        None => Ok(desktop::run(beginning, arguments.draw)?.into()),
     }
 }
 
-/// Draws the window once everything it shows is there.
-pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &std::path::Path) -> Result<()> {
+/// Draws the window once everything it shows is there, and says what of it could not be had.
+pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &Path) -> Result<Status> {
     let theme = if how.light { egui::Theme::Light } else { egui::Theme::Dark };
     let Size(width, height) = how.window_size;
     let build = |ctx: &egui::Context| -> Box<dyn crate::studio::Stage> {
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
     let mut window = Headless::new([width, height], how.scale, theme, build);
-    if !window.settle(PATIENCE) {
-        bail!("the window was not done within {} s", PATIENCE.as_secs());
-    }
+    let settled = window.settle(PATIENCE);
     let picture = window.screenshot();
+    let (failures, shows) = (window.stage().failures().to_vec(), window.stage().shows());
     // A run that was started for the picture is saved, as when a window is closed.
     window.close();
-    picture.save(to).with_context(|| format!("writing {}", to.display()))?;
-    Ok(())
+    if !settled {
+        bail!("the window was not done: nothing new came for {} s", PATIENCE.as_secs());
+    }
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Png)?;
+    write_atomic(to, bytes.get_ref())?;
+    let mut left_out = FailedInputs::new(false);
+    for failure in &failures {
+        match failure.input {
+            true => left_out.add(&failure.what, &failure.reason),
+            false => warning!("{}: {}", failure.what, failure.reason),
+        }
+    }
+    Ok(match (failures.is_empty(), shows) {
+        (true, _) => Status::Done,
+        (false, true) => Status::Partly,
+        (false, false) if left_out.count() > 0 => Status::Mistake,
+        (false, false) => Status::Fault,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_picture_can_be_made_of_is_refused_by_its_range() {
+        for text in ["0", "NaN", "inf", "-1", "4.1", "x"] {
+            assert!(scale(text).is_err_and(|reason| reason.contains("0.25 to 4")), "{text}");
+        }
+        assert_eq!((scale("0.25"), scale("2")), (Ok(0.25), Ok(2.0)));
+        assert!(["x.jpg", "x", ".png", "png"].iter().all(|name| png(name).is_err()));
+        assert_eq!(png("a/b.PNG"), Ok(PathBuf::from("a/b.PNG")));
+    }
 }

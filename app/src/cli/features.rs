@@ -58,9 +58,9 @@ pub struct Arguments {
     /// Draw patches as blocks of one colour: exactly what was computed.
     #[arg(long)]
     blocks: bool,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// One JSON object per picture.
     #[arg(long)]
     json: bool,
@@ -87,7 +87,7 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
     if !(arguments.pca || arguments.attention || arguments.npy || arguments.similarity.is_some()) {
         (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
     }
-    let chosen = load::device(&arguments.device, arguments.json)?;
+    let chosen = load::device(arguments.device.as_deref(), arguments.json)?;
     let backbone = load::backbone(&arguments.weights, &chosen.device, arguments.json)?;
     std::fs::create_dir_all(&arguments.out)
         .map_err(|e| Mistake(format!("can't make the folder {}: {e}", arguments.out.display())))?;

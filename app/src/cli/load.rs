@@ -3,17 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use super::terminal::note;
+use super::{device_note, settings};
 use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::device::{Chosen, DeviceChoice, choose};
 use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::model::Vit;
 
-/// Turns `--device` into a device and says once where it computes when that may surprise.
-pub fn device(name: &str, quiet: bool) -> Result<Chosen> {
-    let mut chosen = choose(name.parse::<DeviceChoice>()?)?;
+/// What `--device` says, else what the person has settled for all commands.
+pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
+    Ok(match flag {
+        Some(name) => name.parse()?,
+        None => settings::get().device.value,
+    })
+}
+
+/// Turns `--device` into a device; where it computes is said once when that may surprise.
+pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
+    let mut chosen = choose(choice(flag)?)?;
     if let Some(note) = chosen.note.take().filter(|_| !quiet) {
-        note!("{note}");
+        device_note::keep(note);
     }
     Ok(chosen)
 }
@@ -29,9 +38,10 @@ pub fn backbone(named: &Path, device: &Device, quiet: bool) -> Result<Vit> {
     Ok(model.backbone)
 }
 
-/// The first of `runs/NAME-001`, `runs/NAME-002`, … that does not exist.
+/// The first of `NAME-001`, `NAME-002`, … in the folder for runs that does not exist.
 pub fn fresh_run(name: &str) -> PathBuf {
-    (1..).map(|i| Path::new("runs").join(format!("{name}-{i:03}"))).find(|p| !p.exists()).unwrap_or_default()
+    let runs = &settings::get().runs.value;
+    (1..).map(|i| runs.join(format!("{name}-{i:03}"))).find(|p| !p.exists()).unwrap_or_default()
 }
 
 /// What a person names as a run keeps it: absolute where it is a file or folder, else the name as it is (a pulled

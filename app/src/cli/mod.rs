@@ -1,7 +1,9 @@
 //! The command line: one file for each word.
 
 mod bench;
+mod config;
 mod demo;
+mod device_note;
 mod devices;
 mod distill;
 mod eval;
@@ -11,6 +13,9 @@ mod json;
 mod load;
 mod progress;
 mod run;
+mod runtime_folder;
+mod settings;
+mod shell;
 mod status;
 mod terminal;
 mod train;
@@ -19,12 +24,18 @@ mod weights;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+pub use runtime_folder::have_runtime_folder;
 use status::Status;
 use terminal::{Verbosity, warning};
 
+/// What `--help` says last.
+const ENDS: &str = "\
+Exit status: 0 done, 1 a fault, 2 a mistake in what was asked, 3 done in part, 130 interrupted.
+Flags come before variables (DINOSCOPE_DEVICE, …), variables before the configuration file: `dinoscope config`.";
+
 /// Train, distil and look into DINOv2 models on any GPU, without Python.
 #[derive(Parser)]
-#[command(name = "dinoscope", version)]
+#[command(name = "dinoscope", version, after_help = ENDS)]
 struct Cli {
     #[command(flatten)]
     volume: Volume,
@@ -76,6 +87,12 @@ enum Command {
     Bench(bench::Arguments),
     /// List the devices that can compute.
     Devices(devices::Arguments),
+    /// Show what holds where no flag says otherwise: variables, the configuration file.
+    Config(config::Arguments),
+    /// Write what a shell needs to complete words and flags: bash, zsh, fish, elvish, powershell.
+    Completions(shell::Completions),
+    /// Write the manual page.
+    Man(shell::Man),
 }
 
 /// What is wrong with what the person asked for: [`Status::Mistake`].
@@ -85,10 +102,51 @@ struct Mistake(String);
 
 /// Runs the program; [`Status`] says how it ended.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return told(&answer),
+    };
     terminal::set_verbosity(cli.volume.verbosity());
-    let outcome = match cli.command.unwrap_or_else(|| Command::Explore(explore::Arguments::default())) {
-        Command::Explore(arguments) => explore::run(arguments).map(Status::from),
+    if terminal::is_verbose() {
+        crate::studio::log::listen();
+        crate::studio::log::also(terminal::write_log);
+    }
+    let command = cli.command.unwrap_or_else(|| Command::Explore(explore::Arguments::default()));
+    let outcome = match carry_out(command) {
+        // The work is done, but what was said of it is lost.
+        Ok(Status::Done) if terminal::output_failed() => Status::Partly,
+        Ok(status) => {
+            device_note::say();
+            status
+        }
+        Err(error) => {
+            warning!("dinoscope: {}", chain(&error));
+            if is_mistake(&error) { Status::Mistake } else { Status::Fault }
+        }
+    };
+    outcome.into()
+}
+
+/// Help, the version, or what is wrong with the words: where they belong, and how that ends.
+fn told(answer: &clap::Error) -> ExitCode {
+    match answer.print() {
+        Err(error) if !answer.use_stderr() => {
+            terminal::lost(&error);
+            Status::Fault.into()
+        }
+        _ if answer.use_stderr() => Status::Mistake.into(),
+        _ => Status::Done.into(),
+    }
+}
+
+/// Does what one of the words says.
+fn carry_out(command: Command) -> anyhow::Result<Status> {
+    // What a shell asks for has nothing to do with what was settled.
+    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
+        settings::load()?;
+    }
+    match command {
+        Command::Explore(arguments) => explore::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Distill(arguments) => distill::run(arguments),
@@ -97,17 +155,10 @@ pub fn main() -> ExitCode {
         Command::Weights(command) => weights::run(command).map(Status::from),
         Command::Bench(arguments) => bench::run(arguments).map(Status::from),
         Command::Devices(arguments) => devices::run(arguments).map(Status::from),
-    };
-    let status = match outcome {
-        // The work is done, but what was said of it is lost.
-        Ok(Status::Done) if terminal::output_failed() => Status::Partly,
-        Ok(status) => status,
-        Err(error) => {
-            warning!("dinoscope: {}", chain(&error));
-            if is_mistake(&error) { Status::Mistake } else { Status::Fault }
-        }
-    };
-    status.into()
+        Command::Config(arguments) => config::run(&arguments).map(Status::from),
+        Command::Completions(arguments) => shell::completions(&arguments).map(Status::from),
+        Command::Man(arguments) => shell::man(&arguments).map(Status::from),
+    }
 }
 
 /// An error with its causes, none said twice.
@@ -125,6 +176,7 @@ fn chain(error: &anyhow::Error) -> String {
 
 /// Whether the person can mend it by asking for something else.
 fn is_mistake(error: &anyhow::Error) -> bool {
+    use crate::desktop::WindowError;
     use dinoscope_core::bench::BenchError;
     use dinoscope_core::explore::ModelError;
     use dinoscope_core::train::start::StartError;
@@ -140,6 +192,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<ModelError>()
             || cause.is::<RunError>()
             || cause.is::<StartError>()
+            || matches!(cause.downcast_ref::<WindowError>(), Some(WindowError::NoDisplay(_)))
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(
                 cause.downcast_ref::<EngineError>(),

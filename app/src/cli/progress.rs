@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use super::device_note;
 use super::terminal::{self, note, warning};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -26,14 +27,18 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 impl Progress {
     /// Progress over `total` of `unit`.
     pub fn new(total: u64, unit: &str, json: bool) -> Self {
+        // Now something is done, and takes a while.
+        device_note::say();
         if json || !terminal::shows_notes() {
             return Self::Silent;
         }
-        if !std::io::stderr().is_terminal() {
+        // What libraries have to say would tear a bar apart.
+        if !std::io::stderr().is_terminal() || terminal::is_verbose() {
             return Self::Lines { total, last: None };
         }
         let bar = ProgressBar::new(total);
-        let template = format!("{{bar:32.cyan/dim}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
+        let colours = if terminal::has_colours() { ".cyan/dim" } else { "" };
+        let template = format!("{{bar:32{colours}}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("━╸─"));
         }

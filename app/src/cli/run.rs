@@ -1,5 +1,6 @@
 //! Drives a run from the terminal: starts the engine, shows its events, stops it on Ctrl-C.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
@@ -11,7 +12,7 @@ use dinoscope_core::eval::run::headline;
 use super::json;
 use super::progress::Progress;
 use super::status::Status;
-use super::terminal::{out, warning};
+use super::terminal::{self, out, warning};
 
 /// What a run left, for the last lines on the terminal.
 #[derive(Default)]
@@ -26,6 +27,20 @@ pub struct Summary {
     pub raw_pixels: Option<KnnResult>,
     /// Loss of the first and of the last report.
     pub losses: Option<(f64, f64)>,
+    /// Warnings that were shown.
+    warned: Warned,
+}
+
+/// Warnings that were shown. The same one with other figures is no news.
+#[derive(Default)]
+struct Warned(HashSet<String>);
+
+impl Warned {
+    fn is_news(&mut self, warning: &str) -> bool {
+        let figure = |word: &&str| word.trim_matches(['(', ')', ',', '.', ':', '%']).parse::<f64>().is_ok();
+        let said: Vec<&str> = warning.split_whitespace().filter(|word| !figure(word)).collect();
+        self.0.insert(said.join(" "))
+    }
 }
 
 impl Summary {
@@ -126,7 +141,11 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
                 progress.say(&format!("{title} after {iteration} steps: {} {}", figure.name, figure.text()));
             }
         }
-        Event::Warning(message) => progress.say(&format!("warning: {message}")),
+        Event::Warning(message) => {
+            if summary.warned.is_news(message) || terminal::is_verbose() {
+                progress.warn(&format!("warning: {message}"));
+            }
+        }
         Event::Paused => progress.say("paused"),
         Event::Resumed => progress.say("going on"),
         Event::Changed { .. } | Event::Pictures { .. } | Event::Checkpoint { .. } | Event::Finished(_) => {}
@@ -179,5 +198,21 @@ pub fn say_finished(summary: &Summary) {
     }
     if finished.stopped {
         out!("stopped after {} steps; --resume goes on", finished.iteration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_with_other_figures_is_no_news() {
+        let mut warned = Warned::default();
+        assert!(warned.is_news("Collapsing: the CLS features lie on a line (rank 1.3). Try a lower rate."));
+        assert!(!warned.is_news("Collapsing: the CLS features lie on a line (rank 1.1). Try a lower rate."));
+        assert!(
+            warned.is_news("skipped a-1.png: it is damaged")
+                && warned.is_news("skipped a-2.png: it is damaged")
+        );
     }
 }

@@ -34,6 +34,22 @@ pub fn shows_notes() -> bool {
     VERBOSITY.load(Ordering::Relaxed) >= Verbosity::Usual as u8
 }
 
+/// Whether everything is said that can be.
+pub fn is_verbose() -> bool {
+    VERBOSITY.load(Ordering::Relaxed) >= Verbosity::Verbose as u8
+}
+
+/// Whether standard error may be coloured: not where `NO_COLOR` says anything (<https://no-color.org>).
+pub fn has_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|said| said.is_empty())
+}
+
+/// A line of the log, for `--verbose`.
+pub fn write_log(record: &log::Record<'_>) {
+    let level = record.level().as_str().to_lowercase();
+    write_error(format_args!("{level}: {}: {}\n", record.target(), record.args()));
+}
+
 /// From here on the work is worth more than what is printed of it: it goes on when nobody can read that any more.
 ///
 /// Without this a command ends, quietly when its reader has seen enough, with an error when the output can't be kept.
@@ -54,6 +70,11 @@ pub fn write_out(text: fmt::Arguments<'_>) {
     let mut stdout = io::stdout().lock();
     let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush()) else { return };
     drop(stdout);
+    lost(&error);
+}
+
+/// Standard output can't be written to: ends the command, unless the work goes on without.
+pub fn lost(error: &io::Error) {
     let reader_gone = error.kind() == ErrorKind::BrokenPipe;
     let lost = if reader_gone { &READER_GONE } else { &OUTPUT_FAILED };
     lost.store(true, Ordering::Relaxed);

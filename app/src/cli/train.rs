@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, presets, sources, start};
@@ -52,9 +51,9 @@ pub struct Arguments {
     /// name beside it, or into --out.
     #[arg(long, value_name = "RUN.zip", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// One JSON object per line instead of a progress bar.
     #[arg(long)]
     json: bool,
@@ -67,17 +66,27 @@ pub struct Arguments {
 
 /// Resolves the recipe, opens the pictures, trains.
 pub fn run(mut arguments: Arguments) -> Result<Status> {
+    if let Some([step, to]) = arguments.screenshot_at.as_deref() {
+        let said = |reason: String| Mistake(format!("--screenshot-at {step} {to}: {reason}"));
+        explore::check_target(&explore::png(to).map_err(said)?)?;
+    }
     let resume = resume(&mut arguments)?;
     let recipe = recipe(&arguments)?;
     let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
-        return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments).map(Status::from);
+        return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
-    carry_out(recipe, &out, resume, &arguments.device, arguments.json)
+    carry_out(recipe, &out, resume, arguments.device.as_deref(), arguments.json)
 }
 
 /// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
-pub fn carry_out(recipe: Recipe, out: &Path, resume: bool, device: &str, json: bool) -> Result<Status> {
+pub fn carry_out(
+    recipe: Recipe,
+    out: &Path,
+    resume: bool,
+    device: Option<&str>,
+    json: bool,
+) -> Result<Status> {
     terminal::outlive_output();
     let sources = sources::open(&recipe)?;
     let device = load::device(device, json)?;
@@ -132,12 +141,12 @@ fn screenshot(
     resume: bool,
     (step, to): (&str, &Path),
     arguments: &Arguments,
-) -> Result<()> {
+) -> Result<Status> {
     let until =
         step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
     let until = std::cmp::min(until, recipe.train.iterations);
     let beginning = Beginning {
-        device: Some(arguments.device.parse::<DeviceChoice>()?),
+        device: Some(load::choice(arguments.device.as_deref())?),
         workspace: Workspace::Train,
         train: Some(Order { recipe, folder: out, resume, until: Some(until) }),
         fresh: true,

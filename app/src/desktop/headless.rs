@@ -14,6 +14,9 @@ const FRAME: Duration = Duration::from_nanos(16_666_667);
 /// How far away the next repaint must be for a picture to count as settled: a text cursor blinks for ever.
 const SOON: Duration = Duration::from_millis(200);
 
+/// What still moves after so much time without work moves for ever: a bar of which nobody knows how long it takes.
+const RESTLESS: Duration = Duration::from_secs(3);
+
 /// How long to wait between two looks at whether work is done.
 const NAP: Duration = Duration::from_millis(10);
 
@@ -96,15 +99,28 @@ impl Headless {
         self.output = output;
     }
 
-    /// Steps until the stage is no longer busy and nothing moves; false if that did not come within `timeout`.
+    /// What is drawn.
+    pub fn stage(&self) -> &dyn Stage {
+        self.stage.as_ref()
+    }
+
+    /// Steps until the stage is no longer busy and nothing moves, but for what never stands still; false if no work came
+    /// further for `timeout`.
     pub fn settle(&mut self, timeout: Duration) -> bool {
-        let start = Instant::now();
+        let (mut start, mut progress) = (Instant::now(), self.stage.progress());
+        let mut idle_since = self.time;
         loop {
             self.step(Vec::new());
             let busy = self.stage.busy();
             let next = self.next_repaint();
-            if !busy && next > SOON {
+            if busy {
+                idle_since = self.time;
+            }
+            if !busy && (next > SOON || self.time.saturating_sub(idle_since) > RESTLESS) {
                 return true;
+            }
+            if self.stage.progress() != progress {
+                (start, progress) = (Instant::now(), self.stage.progress());
             }
             if start.elapsed() >= timeout {
                 return false;
@@ -147,7 +163,7 @@ impl Headless {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
 
@@ -200,6 +216,49 @@ mod tests {
         assert!(picture.pixels().all(|pixel| pixel.0 == [200, 100, 50, 255]));
         headless.close();
         assert!(closed.load(Ordering::SeqCst));
+    }
+
+    /// Moves for ever, and comes further as often as it is told to.
+    struct Restless {
+        busy: bool,
+        news: Arc<AtomicU64>,
+    }
+
+    impl Stage for Restless {
+        fn logic(&mut self, ctx: &Context) {
+            ctx.request_repaint();
+            let left = self.news.load(Ordering::SeqCst);
+            self.news.store(left.saturating_sub(1), Ordering::SeqCst);
+        }
+
+        fn ui(&mut self, _: &mut egui::Ui) {}
+
+        fn busy(&self) -> bool {
+            self.busy
+        }
+
+        fn progress(&self) -> u64 {
+            self.news.load(Ordering::SeqCst)
+        }
+
+        fn closed(&mut self) {}
+    }
+
+    #[test]
+    fn what_never_stands_still_is_not_waited_for() {
+        let stage = Restless { busy: false, news: Arc::default() };
+        let mut window = Headless::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
+        assert!(window.settle(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn patience_begins_anew_with_each_piece_of_news() {
+        // News comes with each of so many frames, which take longer than the patience for one.
+        let news = Arc::new(AtomicU64::new(40));
+        let stage = Restless { busy: true, news: Arc::clone(&news) };
+        let mut window = Headless::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
+        assert!(!window.settle(Duration::from_millis(200)), "where none comes any more it ends");
+        assert_eq!(news.load(Ordering::SeqCst), 0);
     }
 
     #[test]

@@ -19,6 +19,38 @@ pub enum WindowError {
     /// The GPU or the display refused.
     #[error("the window could not be opened: {0}")]
     Open(String),
+    /// Nothing here shows windows.
+    #[error(
+        "there is no display to open a window on ({0}). Without one, `dinoscope explore … --screenshot OUT.png` draws the \
+         window into a file, and `dinoscope demo` and `dinoscope train` work in the terminal"
+    )]
+    NoDisplay(String),
+}
+
+/// What a library says, without the place in its source where it says so.
+fn plain(said: &dyn std::fmt::Display) -> String {
+    let said = said.to_string();
+    let without = said.split_once("os error at ").and_then(|(before, rest)| {
+        let (_, text) = rest.split_once(": ")?;
+        Some(format!("{before}{text}"))
+    });
+    without.unwrap_or(said)
+}
+
+/// Whether there is a display, where variables say which.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn find_display() -> Result<(), WindowError> {
+    let names = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
+    if names.iter().any(|name| std::env::var_os(name).is_some_and(|display| !display.is_empty())) {
+        return Ok(());
+    }
+    Err(WindowError::NoDisplay("neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned()))
+}
+
+/// The system's own.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn find_display() -> Result<(), WindowError> {
+    Ok(())
 }
 
 /// Size of the first window, in points.
@@ -60,6 +92,7 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 /// # Errors
 /// There is no display, or it refuses a window.
 pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
+    find_display()?;
     crate::studio::log::listen();
     let adapters = device::adapters();
     let choice = beginning.device.unwrap_or_default();
@@ -68,9 +101,10 @@ pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
         Draw::Gpu => true,
         Draw::Processor => false,
     });
-    let failed = |error: &dyn std::fmt::Display| WindowError::Open(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| WindowError::Open(plain(error));
     // One loop for both: a process can have no second one.
-    let mut event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build().map_err(|e| failed(&e))?;
+    let event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build();
+    let mut event_loop = event_loop.map_err(|error| WindowError::NoDisplay(plain(&error)))?;
     if let Some(adapter) = adapter {
         let outcome = window::run(&mut event_loop, TITLE, SIZE, icon(), adapter, beginning.clone());
         match outcome.map_err(|error| failed(&error))? {
@@ -105,4 +139,21 @@ fn again(lost: &Beginning) -> std::io::Result<()> {
     // Command lines have an end; a folder of thousands is opened again by hand.
     program.arg("--").args(lost.pictures.iter().take(256));
     program.spawn().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_shown_where_a_library_was_built() {
+        let said =
+            "os error at /home/x/.cargo/registry/src/winit-0.30.13/src/event_loop.rs:88: no compositor: gone";
+        assert_eq!(plain(&said), "no compositor: gone");
+        assert_eq!(
+            plain(&format!("Could not open a window: {said}")),
+            "Could not open a window: no compositor: gone"
+        );
+        assert_eq!(plain(&"not supported"), "not supported");
+    }
 }

@@ -53,6 +53,17 @@ pub struct Devices {
     shared: RefCell<Option<Chosen>>,
 }
 
+/// Something that was asked for and could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it was: a file, weights, a run, an evaluation.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it is something that a person named, and could name otherwise.
+    pub input: bool,
+}
+
 /// Shared by everything in the window.
 pub struct House {
     /// What draws.
@@ -75,6 +86,8 @@ pub struct House {
     pub drawing_lost: Arc<Mutex<Option<String>>>,
     /// A device that was chosen and that both sides have yet to hear of.
     pub device_changed: bool,
+    /// What could not be had. Only where nobody sees the window: there a toast says it.
+    pub failures: Vec<Failure>,
 }
 
 /// What can compute beside the processor.
@@ -95,7 +108,8 @@ impl House {
         let path = (!beginning.fresh).then(super::platform::settings_file).flatten();
         let remembered = Remembered::open(path);
         if !beginning.fresh {
-            ctx.set_theme(remembered.get::<egui::ThemePreference>("theme").unwrap_or_default());
+            let remembered_theme = remembered.get::<egui::ThemePreference>("theme");
+            ctx.set_theme(beginning.theme.or(remembered_theme).unwrap_or_default());
             if let Some(zoom) = remembered.get::<f32>("zoom").filter(|zoom| (0.5..=3.0).contains(zoom)) {
                 ctx.set_zoom_factor(zoom);
             }
@@ -131,6 +145,14 @@ impl House {
             about: false,
             fresh: beginning.fresh,
             device_changed: false,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Notes what could not be had, for who does not see the window; `input` is something that a person named.
+    pub fn failed(&mut self, what: impl Into<String>, reason: impl Into<String>, input: bool) {
+        if self.fresh {
+            self.failures.push(Failure { what: what.into(), reason: reason.into(), input });
         }
     }
 

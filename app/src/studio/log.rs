@@ -32,6 +32,14 @@ fn ring() -> &'static Ring {
     RING.get_or_init(|| Ring { lines: Mutex::default(), start: web_time::Instant::now() })
 }
 
+/// Who else hears every line.
+static ALSO: OnceLock<fn(&Record<'_>)> = OnceLock::new();
+
+/// Has every line heard by `hear` too, those of [`QUIET`] modules as well.
+pub fn also(hear: fn(&Record<'_>)) {
+    let _ = ALSO.set(hear);
+}
+
 /// Modules whose news is for their own developers.
 const QUIET: [&str; 8] = ["wgpu", "naga", "cubecl", "burn", "zbus", "winit", "calloop", "accesskit"];
 
@@ -42,6 +50,9 @@ impl Log for Ring {
     }
 
     fn log(&self, record: &Record) {
+        if let Some(hear) = ALSO.get() {
+            hear(record);
+        }
         if !self.enabled(record.metadata()) {
             return;
         }

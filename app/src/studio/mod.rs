@@ -37,6 +37,18 @@ pub trait Stage {
     fn ui(&mut self, ui: &mut egui::Ui);
     /// Whether work is on its way whose result will be drawn: a screenshot waits for it.
     fn busy(&self) -> bool;
+    /// Another number whenever that work has come further.
+    fn progress(&self) -> u64 {
+        0
+    }
+    /// What was asked for and could not be had.
+    fn failures(&self) -> &[house::Failure] {
+        &[]
+    }
+    /// Whether anything of what was asked for shows.
+    fn shows(&self) -> bool {
+        true
+    }
     /// The window is closed: saves what is remembered.
     fn closed(&mut self);
 }
@@ -62,6 +74,10 @@ pub struct Beginning {
     pub judge: Option<judge::Wish>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
+    /// The folder that new runs are made in; the one that was remembered without.
+    pub runs: Option<PathBuf>,
+    /// How it looks; as was remembered without.
+    pub theme: Option<egui::ThemePreference>,
     /// Remembers nothing and starts from nothing remembered: for screenshots and tests.
     pub fresh: bool,
 }
@@ -88,7 +104,7 @@ impl Studio {
         layout.workspace = beginning.workspace;
         let mut explore = Explore::new(&mut house, &beginning);
         explore.open(&house, beginning.pictures);
-        let mut train = Train::new(&mut house);
+        let mut train = Train::new(&mut house, beginning.runs);
         if let Some(run) = &beginning.run {
             train.open_run(run);
         }
@@ -255,8 +271,11 @@ impl Stage for Studio {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.house, source);
         }
-        let offer =
-            judge::Offer { explored: self.explore.model_source(), trained: shown_checkpoint(&self.train) };
+        let offer = judge::Offer {
+            explored: self.explore.model_source(),
+            trained: shown_checkpoint(&self.train),
+            opening: self.explore.opens(),
+        };
         let seen = self.layout.workspace == Workspace::Evaluate;
         self.judge.logic(ctx, &mut self.house, offer, seen);
         if let Some(opened) = self.judge.wants_opened() {
@@ -284,6 +303,21 @@ impl Stage for Studio {
 
     fn busy(&self) -> bool {
         self.explore.busy() || self.train.busy() || self.judge.busy()
+    }
+
+    fn progress(&self) -> u64 {
+        let steps = self.train.glance().map_or(0, |run| run.done);
+        [steps, self.judge.progress(), self.explore.progress()]
+            .iter()
+            .fold(0, |sum, part| sum.wrapping_add(*part))
+    }
+
+    fn failures(&self) -> &[house::Failure] {
+        &self.house.failures
+    }
+
+    fn shows(&self) -> bool {
+        self.explore.glance().pictures > 0 || self.train.shows() || !self.judge.glance().found.is_empty()
     }
 
     fn closed(&mut self) {

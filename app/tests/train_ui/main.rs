@@ -412,7 +412,7 @@ fn a_folder_that_takes_no_runs_is_told_before_or_after_the_start() {
     keep_in(&mut window, folder.path().join("new").to_str().unwrap());
     until(&mut window, "a way out", |window| !is_off(window, "Start"));
     click(&mut window, "Start");
-    until(&mut window, "the run", |_| folder.path().join("new/runs/nano-001/recipe.toml").is_file());
+    until(&mut window, "the run", |_| folder.path().join("new/nano-001/recipe.toml").is_file());
     click(&mut window, "Stop");
     until(&mut window, "the end", |window| has_button(window, "Start"));
 }

@@ -41,6 +41,7 @@ pub fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) 
     window.ctx.set_theme(theme);
     steps(&mut window, 4);
     let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");
+    let runs = runs.join("runs");
     field.set_text_value_accesskit(&runs.to_string_lossy());
     steps(&mut window, 3);
     let field = window.get_by_role_and_label(Role::TextInput, "Keep runs in");

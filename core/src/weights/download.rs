@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 
@@ -95,12 +96,30 @@ pub fn find(name: &str) -> Option<&'static Released> {
     RELEASED.iter().find(|released| released.name == name)
 }
 
-/// `$XDG_CACHE_HOME/dinoscope/weights`, else `~/.cache/dinoscope/weights`; on Windows below `%LOCALAPPDATA%`.
+static CACHE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Keeps in `folder` what can be had again: pulled weights in `weights`, computed features in `features`.
+///
+/// It holds for the whole program, and only if it is the first to be called.
+pub fn keep_in(folder: PathBuf) {
+    let _ = CACHE.set(folder);
+}
+
+/// Where pulled weights lie: `weights` in [`cache_folder`].
 pub fn default_cache() -> PathBuf {
+    cache_folder().join("weights")
+}
+
+/// What [`keep_in`] was given, else `$XDG_CACHE_HOME/dinoscope` or `~/.cache/dinoscope`; on Windows below
+/// `%LOCALAPPDATA%`.
+pub fn cache_folder() -> PathBuf {
+    if let Some(folder) = CACHE.get() {
+        return folder.clone();
+    }
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
     let base = base.or_else(|| Some(set("HOME").or_else(|| set("USERPROFILE"))?.join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("dinoscope").join("weights")
+    base.unwrap_or_else(std::env::temp_dir).join("dinoscope")
 }
 
 /// Where a file pulled as `name_or_url` lies, whether it is there or not.

@@ -36,9 +36,9 @@ pub struct Model {
     /// Seed of the untrained model and of random choices.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    pub device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    pub device: Option<String>,
     /// Where features are kept for the next evaluation [default: the program's cache folder].
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub cache: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub struct Opened {
 impl Model {
     /// Opens the model; `quiet` beside JSON.
     pub fn open(&self, quiet: bool) -> Result<Opened> {
-        let chosen = load::device(&self.device, quiet)?;
+        let chosen = load::device(self.device.as_deref(), quiet)?;
         let backbone = load::backbone(&self.weights, &chosen.device, quiet)?;
         let config = &backbone.config;
         let size = self.size.unwrap_or_else(|| config.image().min(224 / config.patch * config.patch));

@@ -118,6 +118,15 @@ impl Gallery {
         removed
     }
 
+    /// What a picture is called: its file where it has one.
+    pub fn called(&self, id: PictureId) -> String {
+        let Some(item) = self.item(id) else { return String::new() };
+        match &item.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Memory(_) | Origin::Scene(_) => item.name.clone(),
+        }
+    }
+
     /// Takes all pictures away.
     pub fn clear(&mut self) {
         let next = self.next;

@@ -36,6 +36,17 @@ impl Explore {
         Some([seen.rows, seen.cols])
     }
 
+    /// Another number whenever more of what is asked for is there.
+    pub fn progress(&self) -> u64 {
+        let bytes = self.opening.as_ref().and_then(|(_, bytes)| *bytes).map_or(0, |(done, _)| done);
+        (self.gallery.len() + self.gallery.thumbnails() + self.results.kept.len()) as u64 + bytes
+    }
+
+    /// Whether weights are on their way.
+    pub fn opens(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// How it stands at the moment.
     pub fn glance(&self) -> Glance {
         Glance {

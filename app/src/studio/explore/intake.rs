@@ -103,7 +103,7 @@ pub enum News {
         /// The files.
         files: Vec<PathBuf>,
         /// What could not be opened, with the reason.
-        refused: Vec<String>,
+        refused: Vec<(String, String)>,
     },
     /// A small picture, with the size of the whole one.
     Thumb(PictureId, Made),
@@ -219,7 +219,7 @@ async fn run(job: Job, pixels: &Pixels) -> News {
             for path in paths {
                 match folder::pictures_in(&path) {
                     Ok(found) => files.extend(found),
-                    Err(error) => refused.push(error.to_string()),
+                    Err(error) => refused.push((path.display().to_string(), error.to_string())),
                 }
             }
             News::Found { files, refused }

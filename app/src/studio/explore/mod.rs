@@ -347,7 +347,8 @@ impl Explore {
             match news {
                 News::Found { files, refused } => {
                     self.gallery.walking = self.gallery.walking.saturating_sub(1);
-                    for reason in refused {
+                    for (path, reason) in refused {
+                        house.failed(path, reason.clone(), true);
                         house.toasts.watch(reason);
                     }
                     if files.len() > 1 {
@@ -366,6 +367,7 @@ impl Explore {
                 News::Thumb(id, made) | News::Shown(id, made) if made.is_err() => {
                     let reason = made.err().unwrap_or_default();
                     ::log::warn!("{reason}");
+                    house.failed(self.gallery.called(id), reason.clone(), true);
                     if self.gallery.refuse(id) {
                         self.unreadable.0 += 1;
                         self.unreadable.1 = reason;
@@ -414,7 +416,8 @@ impl Explore {
             }
             Report::NoModel(reason) => {
                 ::log::error!("{reason}");
-                self.opening = None;
+                let asked = self.opening.take().map_or_else(String::new, |(source, _)| source.to_string());
+                house.failed(asked, reason.clone(), true);
                 house.toasts.bad(reason);
             }
             Report::Seen(picture, way, seen) => {
@@ -423,6 +426,7 @@ impl Explore {
             }
             Report::Failed(picture, way, reason) => {
                 ::log::warn!("{reason}");
+                house.failed(self.gallery.called(picture), reason.clone(), false);
                 self.failures.insert((picture, way), reason);
             }
             Report::Fetched(picture, way, patches) => {

@@ -49,6 +49,8 @@ pub struct Offer {
     pub explored: Option<ModelSource>,
     /// The newest checkpoint of the run that Train shows.
     pub trained: Option<PathBuf>,
+    /// Whether Explore is still opening weights.
+    pub opening: bool,
 }
 
 impl Offer {
@@ -120,10 +122,20 @@ impl Judge {
         self.hear(house, seen);
         self.hear_saved(house);
         self.chart.logic(ctx);
-        if self.at_once && self.job.is_none() && self.in_the_way(&self.offer).is_none() {
-            self.at_once = false;
-            let offer = self.offer.clone();
-            self.begin(house, &offer);
+        if self.at_once && self.job.is_none() {
+            match self.in_the_way(&self.offer) {
+                None => {
+                    self.at_once = false;
+                    let offer = self.offer.clone();
+                    self.begin(house, &offer);
+                }
+                // Nothing comes any more that could change it.
+                Some(_) if !self.offer.opening && !self.lookup.busy() => {
+                    self.at_once = false;
+                    self.trouble(house, "--judge".to_owned(), "there are no weights to judge".to_owned());
+                }
+                Some(_) => {}
+            }
         }
     }
 
@@ -150,9 +162,14 @@ impl Judge {
         }
     }
 
+    /// Something could not be judged.
+    fn trouble(&mut self, house: &mut House, what: String, reason: String) {
+        self.troubles.push(format!("{what}: {reason}"));
+        house.failed(what, reason, false);
+    }
+
     fn hear(&mut self, house: &mut House, seen: bool) {
-        let Some(job) = &mut self.job else { return };
-        loop {
+        while let Some(job) = &mut self.job {
             match job.hear() {
                 Ok(None) => return,
                 Ok(Some(Said::At(_))) => {}
@@ -163,14 +180,18 @@ impl Judge {
                     ::log::info!("{}", told(&finding));
                     self.findings.add(*finding);
                 }
-                Ok(Some(Said::Not(kind, reason))) => self.troubles.push(format!("{}: {reason}", kind.name())),
-                Ok(Some(Said::Failed(reason))) => self.troubles.push(reason),
-                Err(Over) => break,
+                Ok(Some(Said::Not(kind, reason))) => self.trouble(house, kind.name().to_owned(), reason),
+                Ok(Some(Said::Failed(reason))) => {
+                    house.failed("the evaluation", reason.clone(), false);
+                    self.troubles.push(reason);
+                }
+                Err(Over) => {
+                    self.job = None;
+                    if !seen && !self.troubles.is_empty() {
+                        house.toasts.watch("Not everything could be judged: Evaluate says why.");
+                    }
+                }
             }
-        }
-        self.job = None;
-        if !seen && !self.troubles.is_empty() {
-            house.toasts.watch("Not everything could be judged: Evaluate says why.");
         }
     }
 
@@ -210,7 +231,10 @@ impl Judge {
         let order = Order { source, device, wish: self.wish.clone(), cache, widest: self.widest };
         match Job::start(order, &house.wake) {
             Ok(job) => self.job = Some(job),
-            Err(reason) => self.troubles.push(reason),
+            Err(reason) => {
+                house.failed("the evaluation", reason.clone(), false);
+                self.troubles.push(reason);
+            }
         }
     }
 
@@ -294,6 +318,13 @@ impl Judge {
             (finding.outcome.title.clone(), finding.weights.clone(), quoted)
         });
         Glance { going: self.job.is_some(), found: found.collect(), troubles: self.troubles.clone() }
+    }
+
+    /// Another number whenever it has come further.
+    pub fn progress(&self) -> u64 {
+        let at = self.job.as_ref().and_then(Job::at);
+        let steps = at.map_or(0, |at| at.done + at.step.map_or(0, |step| step.done + step.doing.len()));
+        (steps + self.findings.iter().count() + self.troubles.len()) as u64
     }
 
     /// Whether what will be drawn is still on its way.

@@ -186,7 +186,7 @@ impl Train {
         }
     }
 
-    fn set_focus(&mut self, focus: Focus) {
+    pub(super) fn set_focus(&mut self, focus: Focus) {
         if self.focus != focus {
             self.watched.timeline.follow();
         }

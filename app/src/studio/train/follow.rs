@@ -23,6 +23,8 @@ enum News {
     More(Box<Changes>),
     /// Why nothing can be read at the moment.
     Trouble(String),
+    /// There is no run, and nothing is followed.
+    Absent(String),
 }
 
 /// A run that is followed.
@@ -33,6 +35,10 @@ pub struct Followed {
     pub shown: bool,
     /// Why nothing can be read at the moment.
     pub trouble: Option<String>,
+    /// That there is no run, where there is none.
+    pub absent: Option<String>,
+    /// Whether anything was heard of it yet.
+    pub heard: bool,
     /// When its figures were written last.
     written: Option<Instant>,
     work: Work<News>,
@@ -44,12 +50,14 @@ impl Followed {
         let path = folder.to_owned();
         let work =
             Work::start_async("follow", wake, async move |voice, stop| follow(&path, voice, stop).await);
-        Self { view: RunView::new(folder, Phase::Followed), shown: true, trouble: None, written: None, work }
+        let view = RunView::new(folder, Phase::Followed);
+        Self { view, shown: true, trouble: None, absent: None, heard: false, written: None, work }
     }
 
     /// Takes in what is new.
     pub fn listen(&mut self) {
         while let Some(news) = self.work.hear() {
+            self.heard = true;
             match news {
                 News::Whole(view, age) => {
                     (self.view, self.trouble) = (*view, None);
@@ -63,6 +71,7 @@ impl Followed {
                     self.trouble = None;
                 }
                 News::Trouble(reason) => self.trouble = Some(reason),
+                News::Absent(reason) => self.absent = Some(reason),
             }
         }
     }
@@ -98,6 +107,7 @@ async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
                 voice.say(News::More(Box::new(changes)));
             }
             Ok(_) => {}
+            Err(reason) if follower.is_none() => return voice.say(News::Absent(reason)),
             Err(reason) => voice.say(News::Trouble(reason)),
         }
         nap(&stop).await;
@@ -143,19 +153,19 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Looks into `root/runs`, unless it is being looked into.
-    pub fn look(&mut self, root: &Path, wake: &Wake) {
+    /// Looks into `runs`, unless it is being looked into.
+    pub fn look(&mut self, runs: &Path, wake: &Wake) {
         if self.work.is_some() {
             return;
         }
-        let runs = root.join("runs");
-        self.looked = Some(root.to_owned());
+        let runs = runs.to_owned();
+        self.looked = Some(runs.clone());
         self.work =
             Some(Work::ask("runs", wake, move |_| runs_in(&runs).into_iter().filter_map(listed).collect()));
     }
 
     /// Takes in what was found; looks when another folder is meant than before.
-    pub fn listen(&mut self, root: &Path, wake: &Wake) {
+    pub fn listen(&mut self, runs: &Path, wake: &Wake) {
         if let Some(work) = &mut self.work {
             match work.hear() {
                 Some(runs) => (self.runs, self.work) = (runs, None),
@@ -163,8 +173,8 @@ impl Shelf {
                 None => {}
             }
         }
-        if self.looked.as_deref() != Some(root) {
-            self.look(root, wake);
+        if self.looked.as_deref() != Some(runs) {
+            self.look(runs, wake);
         }
     }
 }

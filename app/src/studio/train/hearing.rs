@@ -3,7 +3,7 @@
 use super::acts::banner_of_failure;
 use super::session::News;
 use super::state::Phase;
-use super::{Banner, Train};
+use super::{Banner, Focus, Train};
 use crate::studio::house::House;
 use crate::studio::widgets::Tone;
 
@@ -16,6 +16,8 @@ impl Train {
                 News::NotBegun(reason) => {
                     ::log::error!("the run could not start: {reason}");
                     house.toasts.bad("The run could not start. What to do stands above Start.");
+                    let folder = self.own_folder().unwrap_or_default();
+                    house.failed(folder.display().to_string(), reason.clone(), true);
                     let text = format!("The run could not start.\n{reason}");
                     self.banner = Some(Banner { tone: Tone::Bad, text, ways: Vec::new() });
                     self.own = None;
@@ -25,6 +27,7 @@ impl Train {
                     let Some(own) = &self.own else { return };
                     if let Phase::Failed(failure) = &own.view.phase {
                         ::log::error!("{}: {}", own.view.name, failure.text);
+                        house.failed(own.view.name.clone(), failure.text.clone(), false);
                         house
                             .toasts
                             .bad(format!("{} has failed. What to do stands above Start.", own.view.name));
@@ -62,6 +65,30 @@ impl Train {
                 }
             }
         }
+    }
+
+    /// Lets go of what was to be followed and is no run: it says so, and shows what there was before.
+    pub(super) fn forget_absent(&mut self, house: &mut House) {
+        while let Some(at) = self.followed.iter().position(|followed| followed.absent.is_some()) {
+            let followed = self.followed.remove(at);
+            let (folder, reason) = (followed.view.folder.clone(), followed.absent.unwrap_or_default());
+            ::log::warn!("{reason}");
+            house.failed(folder.display().to_string(), reason.clone(), true);
+            house.toasts.bad(reason);
+            if self.focus == Focus::Followed(folder) {
+                self.set_focus(Focus::Own);
+            }
+        }
+    }
+
+    /// Whether a run that was asked for is not there yet.
+    pub(super) fn is_reading(&self) -> bool {
+        self.unpacking.is_some() || self.followed.iter().any(|followed| !followed.heard)
+    }
+
+    /// Whether a run shows that has not failed.
+    pub fn shows(&self) -> bool {
+        self.view().is_some_and(|view| !matches!(view.phase, Phase::Failed(_)))
     }
 
     /// Whether what was ordered has been done and shows.

@@ -149,15 +149,15 @@ pub struct Train {
 }
 
 impl Train {
-    /// Nothing runs yet.
-    pub fn new(house: &mut House) -> Self {
+    /// Nothing runs yet. New runs are made in `runs`, if it is given, else where they were made the last time.
+    pub fn new(house: &mut House, runs: Option<PathBuf>) -> Self {
         let remembered =
             house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
         let draft = remembered.and_then(|recipe| Draft::of(&recipe).ok()).unwrap_or_default();
         Self {
             wake: house.wake.clone(),
             draft,
-            root: Root::new(&house.remembered),
+            root: Root::new(&house.remembered, runs),
             own: None,
             followed: Vec::new(),
             focus: Focus::Own,
@@ -227,6 +227,7 @@ impl Train {
         self.packing_logic(house);
         self.hear_own(house);
         self.followed.iter_mut().for_each(Followed::listen);
+        self.forget_absent(house);
         let root = self.root.path();
         self.root.listen(&self.wake);
         self.shelf.listen(&root, &self.wake);
@@ -318,7 +319,7 @@ impl Train {
     pub fn busy(&self) -> bool {
         // A run makes new pictures all the time: only those that somebody waits for count.
         let pictures = !self.going() && self.watched.darkroom.busy();
-        self.until.is_some() || pictures || self.recipe.given.busy()
+        self.until.is_some() || pictures || self.recipe.given.busy() || self.is_reading()
     }
 
     /// The window is gone.

@@ -40,7 +40,7 @@ impl Train {
 
     /// Opens a run that lies in one file.
     pub fn open_archive(&mut self, file: &Path) {
-        let (file, runs) = (file.to_owned(), self.root.path().join("runs"));
+        let (file, runs) = (file.to_owned(), self.root.path());
         self.unpacking = Some(Work::ask("unpack", &self.wake, move |_| unpack(&file, &runs)));
     }
 

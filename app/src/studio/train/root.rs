@@ -1,4 +1,4 @@
-//! The folder below which runs are kept: shown, changed, remembered.
+//! The folder in which new runs are made: shown, changed, remembered.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::session::first_root;
 use super::work::{Wake, Work};
 use crate::studio::remembered::Remembered;
 
-/// The folder below which runs are kept.
+/// The folder in which new runs are made.
 pub struct Root {
     /// As it is typed.
     pub text: String,
@@ -16,10 +16,13 @@ pub struct Root {
 }
 
 impl Root {
-    /// As it was remembered; the current folder, or the home folder.
-    pub fn new(remembered: &Remembered) -> Self {
+    /// As it was `given`, else remembered; in the current folder, or the home folder.
+    pub fn new(remembered: &Remembered, given: Option<PathBuf>) -> Self {
         let first = first_root();
-        let text = remembered.get::<String>("runs folder").unwrap_or_else(|| first.display().to_string());
+        // Before there was a folder for runs itself, the one above it was remembered.
+        let above = || Some(PathBuf::from(remembered.get::<String>("runs folder")?).join("runs"));
+        let last = remembered.get::<String>("runs").map(PathBuf::from).or_else(above);
+        let text = given.or(last).unwrap_or_else(|| first.clone()).display().to_string();
         Self { text, first, checked: None, work: None }
     }
 
@@ -62,6 +65,6 @@ impl Root {
 
     /// Keeps it.
     pub fn remember(&self, remembered: &mut Remembered) {
-        remembered.set("runs folder", &self.path().display().to_string());
+        remembered.set("runs", &self.path().display().to_string());
     }
 }

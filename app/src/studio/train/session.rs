@@ -22,7 +22,7 @@ use super::work::{Stop, Wake, Work};
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The first of `runs/PRESET-001`, `runs/PRESET-002`, … below this folder that does not exist.
+    /// The first of `PRESET-001`, `PRESET-002`, … in this folder that does not exist.
     Below(PathBuf),
     /// Here.
     Folder(PathBuf),
@@ -243,7 +243,7 @@ impl Place {
     /// The folder as far as it is known without looking at the disk.
     fn shown(&self, recipe: &Recipe) -> PathBuf {
         match self {
-            Self::Below(root) => root.join("runs").join(format!("{}-…", recipe.preset)),
+            Self::Below(runs) => runs.join(format!("{}-…", recipe.preset)),
             Self::Folder(folder) => folder.clone(),
         }
     }
@@ -297,8 +297,7 @@ fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder
     match place {
         Place::Folder(folder) if resume => RunFolder::reopen(folder, recipe).map_err(|e| e.to_string()),
         Place::Folder(folder) => RunFolder::create(folder, recipe).map_err(|e| e.to_string()),
-        Place::Below(root) => {
-            let runs = root.join("runs");
+        Place::Below(runs) => {
             let free = (1..NUMBERS)
                 .map(|i| runs.join(format!("{}-{i:03}", recipe.preset)))
                 .find(|p| !files::exists(p));
@@ -312,15 +311,17 @@ fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder
 /// Where runs are kept: in the page's own file system.
 #[cfg(target_family = "wasm")]
 pub fn first_root() -> PathBuf {
-    PathBuf::from("/")
+    PathBuf::from("/runs")
 }
 
-/// Where runs are kept when nobody has said: the current folder if one may write there, else the home folder.
+/// Where runs are kept when nobody has said: in `runs` of the current folder if one may write there, else of the home
+/// folder.
 #[cfg(not(target_family = "wasm"))]
 pub fn first_root() -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     let home = || ["HOME", "USERPROFILE"].iter().find_map(std::env::var_os).map(PathBuf::from);
-    if may_write(&here) { here } else { home().unwrap_or(here) }
+    let base = if may_write(&here) { here } else { home().unwrap_or(here) };
+    base.join("runs")
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -339,7 +340,7 @@ mod tests {
     fn runs_get_the_first_free_number() {
         let root = tempfile::tempdir().unwrap();
         let recipe = Recipe::preset("nano").unwrap();
-        let place = Place::Below(root.path().to_owned());
+        let place = Place::Below(root.path().join("runs"));
         for number in ["nano-001", "nano-002"] {
             let folder = open_folder(&place, &recipe, false).unwrap();
             assert_eq!(folder.path(), root.path().join("runs").join(number));

@@ -69,7 +69,7 @@ impl Model {
 
     /// Shorter side that pictures are resized to unless another is asked for: as the command line's.
     pub fn resolution(&self) -> usize {
-        self.config().grid.max(32) * self.config().patch
+        self.config().grid.short().max(32) * self.config().patch
     }
 
     /// The picture as the model is given it.

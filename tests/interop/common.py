@@ -38,11 +38,19 @@ def config(patch, grid, dim, depth, heads, **more):
     return base | more
 
 
+def sides(c):
+    """Rows and columns of a backbone's grid: a number where they are the same."""
+    return tuple(c["grid"]) if isinstance(c["grid"], list) else (c["grid"], c["grid"])
+
+
 # Name, backbone, sizes in patches (rows, cols) to look at; the first is the stored grid.
 CASES = [
     ("offset", config(8, 12, 96, 4, 3), [(12, 12), (7, 15), (20, 13)]),
     ("size", config(8, 12, 96, 4, 3, interpolation=SIZE, qkv_bias=False), [(12, 12), (7, 15), (20, 13)]),
     ("registers", config(14, 9, 128, 3, 2, registers=4, interpolation=ANTIALIAS), [(9, 9), (5, 11), (17, 12)]),
+    ("wide", config(14, [14, 16], 128, 3, 2, interpolation=ANTIALIAS), [(14, 16), (5, 11), (17, 12)]),
+    ("tall", config(8, [9, 4], 64, 3, 4, registers=4, norm_eps=0.01), [(9, 4), (4, 9), (13, 4)]),
+    ("epsilon", config(8, 6, 64, 3, 4, norm_eps=0.01), [(6, 6), (6, 9), (13, 4)]),
     ("plain", config(8, 6, 64, 3, 4, layerscale=None), [(6, 6), (6, 9), (13, 4)]),
     ("swiglu", config(14, 10, 192, 3, 3, ffn="swiglu", registers=2), [(10, 10), (16, 16), (6, 19)]),
     ("vits14", config(14, 37, 384, 12, 6), [(37, 37), (16, 16), (20, 14)]),
@@ -56,7 +64,7 @@ def shapes(c):
     out = {
         "cls_token": (1, 1, d),
         "mask_token": (1, d),
-        "pos_embed": (1, 1 + c["grid"] ** 2, d),
+        "pos_embed": (1, 1 + np.prod(sides(c)), d),
         "patch_embed.proj.weight": (d, 3, c["patch"], c["patch"]),
         "patch_embed.proj.bias": (d,),
         "norm.weight": (d,),

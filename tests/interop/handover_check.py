@@ -59,7 +59,7 @@ def official_model(c):
     from dinov2.models.vision_transformer import DinoVisionTransformer
 
     return DinoVisionTransformer(
-        img_size=c["grid"] * c["patch"],
+        img_size=common.sides(c)[0] * c["patch"],
         patch_size=c["patch"],
         embed_dim=c["dim"],
         depth=c["depth"],
@@ -75,13 +75,21 @@ def official_model(c):
     )
 
 
+def with_epsilon(model, c):
+    """The model, its norms with the backbone's epsilon: the official code and timm have one built in."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.eps = c.get("norm_eps", 1e-6)
+    return model.eval()
+
+
 def timm_model(c):
     swiglu = {"mlp_layer": SwiGLUPacked, "act_layer": torch.nn.SiLU, "mlp_ratio": (2 * c["hidden"] + 0.5) / c["dim"]}
     registers = {"reg_tokens": c["registers"], "no_embed_class": True}
     return timm.create_model(
         "vit_small_patch14_dinov2",
         num_classes=0,
-        img_size=c["grid"] * c["patch"],
+        img_size=tuple(side * c["patch"] for side in common.sides(c)),
         patch_size=c["patch"],
         embed_dim=c["dim"],
         depth=c["depth"],
@@ -140,7 +148,7 @@ class Check:
             self.tally.hold(f"{self.name}, {what}", f"{rows * patch} x {cols * patch}", worst)
 
     def official(self):
-        model = official_model(self.config).eval()
+        model = with_epsilon(official_model(self.config), self.config)
         model.load_state_dict(load_file(self.convert("official", "official.safetensors")), strict=True)
 
         def tokens(x):
@@ -151,7 +159,7 @@ class Check:
         self.hold("official code", tokens, self.weights, self.sizes)
 
     def timm(self):
-        model = timm_model(self.config).eval()
+        model = with_epsilon(timm_model(self.config), self.config)
         model.load_state_dict(load_file(self.convert("timm", "timm.safetensors")), strict=True)
         # timm brings positions to other sizes in its own way.
         twin = resampled_as(self.weights, self.dinoscope.folder / f"{self.name}-antialias.safetensors", ANTIALIAS)
@@ -202,9 +210,13 @@ def main():
                 weights = folder / f"{name}.safetensors"
                 common.write_weights(weights, given)
             check = Check(Dinoscope(arguments.program, folder), tally, name, weights, sizes)
+            check.timm()
+            rows, cols = common.sides(check.config)
+            # Only timm takes grids that are not square.
+            if rows != cols:
+                continue
             if missing is None:
                 check.official()
-            check.timm()
             check.hugging_face()
     if missing is not None:
         print(f"\nnot compared with the official code: {missing}\na checkout of it: --official FOLDER or DINOV2=FOLDER")

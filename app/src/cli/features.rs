@@ -155,7 +155,7 @@ fn read_subjects(
     failed: &mut FailedInputs,
 ) -> Result<Vec<Subject>> {
     let config = &backbone.config;
-    let resolution = arguments.resolution.unwrap_or(config.grid.max(32) * config.patch);
+    let resolution = arguments.resolution.unwrap_or(config.grid.short().max(32) * config.patch);
     let mut progress = Progress::new(arguments.images.len() as u64, "pictures", arguments.json);
     let mut subjects: Vec<Subject> = Vec::new();
     let mut failures = Vec::new();

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use dinoscope_core::explore::{self, ModelSource};
+use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
 use dinoscope_core::train::archive;
 use dinoscope_core::weights::card::{Card, Written, card};
 use dinoscope_core::weights::card_run::CardRun;
-use dinoscope_core::weights::{self, Checkpoint, Inspection, Layout, download, onnx};
+use dinoscope_core::weights::{self, Checkpoint, Inspection, Layout, Reading, download, onnx};
 
 use super::Mistake;
 use super::progress::Progress;
-use super::terminal::out;
+use super::terminal::{note, out};
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]
@@ -33,7 +34,7 @@ pub enum Command {
         /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
         /// `starter`.
         input: PathBuf,
-        /// A .safetensors file; a folder for hugging-face; an .onnx file for onnx.
+        /// A .safetensors file; a folder for hugging-face; for onnx an .onnx file, or a folder for transformers.js.
         output: PathBuf,
         /// Whose names to write.
         #[arg(long, value_enum)]
@@ -42,8 +43,11 @@ pub enum Command {
         /// 224x448 [default: free].
         #[arg(long)]
         size: Option<onnx::Size>,
-        /// Write the card, README.md, beside a file too. It always comes with a Hugging Face folder and with what is
-        /// converted from a run; one that you have written yourself is left as it is.
+        /// Rows and columns of the input's positions, for a file that does not say them: 14x16 for pictures of 196 by 224
+        /// pixels and patches of 14.
+        #[arg(long, value_name = "ROWSxCOLS")]
+        grid: Option<Grid>,
+        /// Write the card, README.md, beside a file too. It always comes with a folder and with what is converted from a run; one that you have written yourself is left as it is.
         #[arg(long, conflicts_with = "no_card")]
         card: bool,
         /// Write no card.
@@ -83,9 +87,9 @@ pub enum To {
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Inspect { file, tensors, json } => inspect(&file, tensors, json),
-        Command::Convert { input, output, to, size, card, no_card } => {
+        Command::Convert { input, output, to, size, grid, card, no_card } => {
             let asked = if no_card { Some(false) } else { card.then_some(true) };
-            convert(&input, &output, to, size, asked)
+            convert(&input, &output, to, size, Reading { grid }, asked)
         }
         Command::Pull { name, sha256, base_url, cache } => match name {
             Some(name) => pull(&name, sha256.as_deref(), base_url.as_deref(), cache),
@@ -101,36 +105,77 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 /// Writes weights in another form, and their card unless `card` says otherwise.
-fn convert(input: &Path, output: &Path, to: To, size: Option<onnx::Size>, card: Option<bool>) -> Result<()> {
+fn convert(
+    input: &Path,
+    output: &Path,
+    to: To,
+    size: Option<onnx::Size>,
+    reading: Reading,
+    card: Option<bool>,
+) -> Result<()> {
     if size.is_some() && !matches!(to, To::Onnx) {
         bail!(Mistake("--size is for --to onnx: weights under other names fit every size".to_owned()));
     }
     let run = CardRun::of(&named(input)).map_err(|error| Mistake(error.to_string()))?;
-    let checkpoint = explore::checkpoint(&ModelSource::named(&input.to_string_lossy()))?;
+    let checkpoint = explore::checkpoint_as(&ModelSource::named(&input.to_string_lossy()), reading)?;
     let written = match to {
         To::Official => Written::Weights(Layout::Official),
         To::HuggingFace => Written::Weights(Layout::HuggingFace),
         To::Timm => Written::Weights(Layout::Timm),
-        To::Onnx => Written::Onnx(size.unwrap_or(onnx::Size::Free)),
+        To::Onnx
+            if output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) && !output.is_dir() =>
+        {
+            Written::Onnx(size.unwrap_or(onnx::Size::Free))
+        }
+        To::Onnx => Written::OnnxFolder(size.unwrap_or(onnx::Size::Free)),
     };
     match written {
         Written::Weights(layout) => checkpoint.save(output, layout)?,
         Written::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
+        Written::OnnxFolder(size) => {
+            onnx::save_folder(output, &checkpoint.backbone, &checkpoint.config, size)?;
+        }
     }
     out!("{} written", output.display());
-    if card.unwrap_or(matches!(to, To::HuggingFace) || run.is_some()) {
+    for note in elsewhere(&checkpoint.config, written) {
+        note!("{note}");
+    }
+    if card.unwrap_or(is_folder(written) || run.is_some()) {
         write_card(&checkpoint, output, written, run.as_ref())?;
     }
     Ok(())
 }
 
-/// Writes the card into the folder of a file, or into a Hugging Face folder.
+/// Whether something is written as a folder.
+fn is_folder(written: Written) -> bool {
+    matches!(written, Written::Weights(Layout::HuggingFace) | Written::OnnxFolder(_))
+}
+
+/// What the program that weights were written for does not know of them.
+fn elsewhere(config: &VitConfig, written: Written) -> Vec<String> {
+    let VitConfig { grid, norm_eps: eps, .. } = *config;
+    let (who, square, built_in) = match written {
+        Written::Weights(Layout::HuggingFace) => ("transformers", true, false),
+        Written::Weights(Layout::Official) => ("the official code", true, true),
+        Written::Weights(Layout::Timm) => ("timm", false, true),
+        Written::Onnx(_) | Written::OnnxFolder(_) => return Vec::new(),
+    };
+    let grid = (square && !grid.is_square()).then(|| {
+        format!("{who} has no place for a grid of {grid}: Dinoscope reads what was written; for others --to timm or onnx")
+    });
+    let eps = (built_in && eps != NORM_EPS).then(|| {
+        format!("{who} computes norms with {NORM_EPS:e} unless it is told {eps:e}: --card writes the lines that tell it")
+    });
+    grid.into_iter().chain(eps).collect()
+}
+
+/// Writes the card into the folder of a file, or into the folder that was written.
 fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Option<&CardRun>) -> Result<()> {
     let output = named(output);
     let last = |part: Option<&std::ffi::OsStr>| {
         part.map_or_else(|| "model".to_owned(), |part| part.to_string_lossy().into_owned())
     };
-    let is_folder = written == Written::Weights(Layout::HuggingFace);
+    let is_folder = is_folder(written);
     let folder = if is_folder { output.as_path() } else { output.parent().unwrap_or(Path::new(".")) };
     let own = if is_folder { last(output.file_name()) } else { last(output.file_stem()) };
     let text = card(&Card {
@@ -182,7 +227,7 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     }
     if let Some(c) = &found.config {
         out!(
-            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, grid {} x {} ({} pixels)",
+            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, grid {} ({} pixels){}",
             c.depth,
             c.dim,
             c.heads,
@@ -191,8 +236,12 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
             c.hidden,
             c.registers,
             c.grid,
-            c.grid,
-            c.image()
+            if c.grid.is_square() {
+                c.side().to_string()
+            } else {
+                format!("{} x {}", c.image().0, c.image().1)
+            },
+            if c.norm_eps == NORM_EPS { String::new() } else { format!(", norms with {:e}", c.norm_eps) }
         );
     }
     out!("parameters  {}", found.parameters);
@@ -285,7 +334,7 @@ mod tests {
             {
                 let place = tempfile::tempdir().unwrap();
                 let out = file.map_or_else(|| place.path().join("hf"), |file| place.path().join(file));
-                convert(named, &out, to, None, None).unwrap();
+                convert(named, &out, to, None, Reading::default(), None).unwrap();
                 let beside = if file.is_some() { place.path() } else { &out };
                 let card = std::fs::read_to_string(beside.join("README.md")).unwrap();
                 assert!(card.contains("# nano-001\n") && card.contains(steps), "{card}");
@@ -305,15 +354,15 @@ mod tests {
         let readme = folder.path().join("README.md");
         let out = folder.path().join("model.safetensors");
         let source = Path::new("starter");
-        convert(source, &out, To::Timm, None, None).unwrap();
+        convert(source, &out, To::Timm, None, Reading::default(), None).unwrap();
         assert!(!readme.exists(), "a file alone gets none");
-        convert(source, &out, To::Timm, None, Some(true)).unwrap();
+        convert(source, &out, To::Timm, None, Reading::default(), Some(true)).unwrap();
         assert!(std::fs::read_to_string(&readme).unwrap().contains("# model\n"));
         let hub = folder.path().join("hub");
-        convert(source, &hub, To::HuggingFace, None, Some(false)).unwrap();
+        convert(source, &hub, To::HuggingFace, None, Reading::default(), Some(false)).unwrap();
         assert!(hub.join("model.safetensors").is_file() && !hub.join("README.md").exists());
         std::fs::write(&readme, "mine").unwrap();
-        convert(source, &out, To::Official, None, Some(true)).unwrap();
+        convert(source, &out, To::Official, None, Reading::default(), Some(true)).unwrap();
         assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn branch(block: &Block, x: Tensor<2>, packing: &Arc<Packing>, precis
         heads: block.attn.heads(),
         qkv_bias: block.attn.qkv.bias.is_some(),
         gamma: block.ls1.is_some(),
+        eps: block.norm1.eps(),
         precision,
         checkpoint: false,
     };

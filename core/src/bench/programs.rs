@@ -123,8 +123,8 @@ fn backbone(prepared: &Prepared) -> Vec<Part> {
     }));
     let (own, x) = (block, input);
     list.push(part("feed-forward branch", 3 * feed_forward, move || {
-        let gamma = own.ls2.is_some();
-        let plan = FeedForwardPlan { subset: None, kind, gamma, precision, checkpoint: false };
+        let (gamma, eps) = (own.ls2.is_some(), own.norm2.eps());
+        let plan = FeedForwardPlan { subset: None, kind, gamma, eps, precision, checkpoint: false };
         back(feed_forward_branch(x(), parameters(&own.norm2, &inner, &outer, &own.ls2), plan));
     }));
 

@@ -134,7 +134,7 @@ fn linear(own: &Linear, x: Tensor<2>) -> Tensor<2> {
 
 /// LayerNorm of burn's own.
 pub fn norm(own: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
-    module::layer_norm(x, own.weight.val(), Some(own.bias.val()), 1e-6)
+    module::layer_norm(x, own.weight.val(), Some(own.bias.val()), own.eps())
 }
 
 fn scaled(own: &Option<LayerScale>, x: Tensor<2>) -> Tensor<2> {
@@ -157,9 +157,9 @@ mod tests {
     use super::*;
     use crate::bench::packing::{largest_difference, relative_difference};
     use crate::bench::prepared::{cubes, noise};
-    use crate::model::VitConfig;
     use crate::model::block::Pass;
     use crate::model::params::take_gradients;
+    use crate::model::{Grid, VitConfig};
     use crate::rng::stream;
     use burn::tensor::{Bool, Device};
 
@@ -167,8 +167,9 @@ mod tests {
     #[test]
     fn is_what_the_model_computes() {
         let device = Device::flex();
-        let base = VitConfig { layerscale: Some(0.5), ..VitConfig::new(16, 4, 24, 2, 2) };
-        for config in [base.clone(), base.with_swiglu().with_registers(2)] {
+        let base = VitConfig { layerscale: Some(0.5), norm_eps: 0.3, ..VitConfig::new(16, 4, 24, 2, 2) };
+        let wide = VitConfig { grid: Grid::new(2, 5), ..base.clone() };
+        for config in [base.clone(), base.with_swiglu().with_registers(2), wide] {
             let vit = Vit::init(&config, 3, &device.clone().autodiff());
             let masked: Vec<bool> = (0..4 * 16).map(|i| i % 3 == 0).collect();
             let masks = Tensor::<2, Bool>::from_data(TensorData::new(masked, [4, 16]), &device);

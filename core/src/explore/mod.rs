@@ -18,7 +18,8 @@ use async_channel::{Receiver, Sender};
 pub use buffers::DeviceSlice;
 pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
 pub use open::{
-    ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, open, weights_file,
+    ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, open,
+    weights_file,
 };
 pub use seen::{LookError, Patches, Query, Seen, Way};
 

@@ -10,7 +10,7 @@ use crate::files;
 use crate::model::{Vit, params};
 use crate::train::archive::{self, ArchiveError};
 use crate::train::run::RunFolder;
-use crate::weights::{self, Checkpoint, WeightsError};
+use crate::weights::{self, Checkpoint, Reading, WeightsError};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
 #[cfg(not(target_family = "wasm"))]
@@ -164,11 +164,19 @@ pub fn open(
 /// # Errors
 /// See [`ModelError`].
 pub fn checkpoint(source: &ModelSource) -> Result<Checkpoint, ModelError> {
+    checkpoint_as(source, Reading::default())
+}
+
+/// [`checkpoint`] with what a person says about the file.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn checkpoint_as(source: &ModelSource, reading: Reading) -> Result<Checkpoint, ModelError> {
     match source {
         ModelSource::Starter => starter(),
-        ModelSource::Bytes { name, bytes } => in_memory(name, bytes),
-        ModelSource::Path(path) => on_disk(&weights_file(path)?),
-        ModelSource::Released(name) => on_disk(&weights_file(Path::new(name))?),
+        ModelSource::Bytes { name, bytes } => in_memory(name, bytes, reading),
+        ModelSource::Path(path) => on_disk(&weights_file(path)?, reading),
+        ModelSource::Released(name) => on_disk(&weights_file(Path::new(name))?, reading),
     }
 }
 
@@ -184,23 +192,23 @@ fn starter() -> Result<Checkpoint, ModelError> {
 }
 
 /// A weights file, or a run in an archive.
-fn on_disk(file: &Path) -> Result<Checkpoint, ModelError> {
+fn on_disk(file: &Path, reading: Reading) -> Result<Checkpoint, ModelError> {
     if !archive::is_archive(file) {
-        return Ok(weights::load(file)?);
+        return Ok(weights::load_as(file, reading)?);
     }
     let name = file.display().to_string();
     let bytes = files::read(file).map_err(|source| ModelError::Archive {
         file: name.clone(),
         source: ArchiveError::Io { action: "read", path: name.clone(), source },
     })?;
-    in_memory(&name, &bytes)
+    in_memory(&name, &bytes, reading)
 }
 
 /// The content of a weights file, or of an archive with a run.
-fn in_memory(name: &str, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+fn in_memory(name: &str, bytes: &[u8], reading: Reading) -> Result<Checkpoint, ModelError> {
     let teacher = archive::teacher(bytes);
     let teacher = teacher.map_err(|source| ModelError::Archive { file: name.to_owned(), source })?;
-    Ok(weights::from_bytes(name, teacher.as_deref().unwrap_or(bytes))?)
+    Ok(weights::from_bytes_as(name, teacher.as_deref().unwrap_or(bytes), reading)?)
 }
 
 fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, ModelError> {

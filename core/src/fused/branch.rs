@@ -9,9 +9,6 @@ use super::composed::{cast, full};
 use super::programs::{Kept, Programs};
 use crate::model::packing::{Packing, Subset};
 
-/// Epsilon of the ViT's LayerNorms.
-pub(super) const EPS: f64 = 1e-6;
-
 /// Numbers that a branch computes with; the residual stream, norms and softmax are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
@@ -48,6 +45,8 @@ pub struct AttentionPlan {
     pub qkv_bias: bool,
     /// Whether there is a LayerScale.
     pub gamma: bool,
+    /// Epsilon of the norm.
+    pub eps: f64,
     /// Numbers to compute with.
     pub precision: Precision,
     /// Keep only the input and compute the rest again on the way back.
@@ -73,6 +72,8 @@ pub struct FeedForwardPlan {
     pub kind: FeedForward,
     /// Whether there is a LayerScale.
     pub gamma: bool,
+    /// Epsilon of the norm.
+    pub eps: f64,
     /// Numbers to compute with.
     pub precision: Precision,
     /// Keep only the input and compute the rest again on the way back.
@@ -135,8 +136,13 @@ impl Branch for AttentionPlan {
         let p = Layers::<B>::new(parameters, self.qkv_bias, self.gamma);
         let to = self.precision.float();
         let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
-        let (normed, stats) =
-            <B as Programs>::layer_norm(x.clone(), kept.as_ref(), p.norm[0].clone(), p.norm[1].clone(), EPS);
+        let (normed, stats) = <B as Programs>::layer_norm(
+            x.clone(),
+            kept.as_ref(),
+            p.norm[0].clone(),
+            p.norm[1].clone(),
+            self.eps,
+        );
         let normed = cast::<B>(normed, to);
         let mut qkv = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
         if let Some(bias) = p.first_bias {
@@ -207,8 +213,13 @@ impl Branch for FeedForwardPlan {
         let p = Layers::<B>::new(parameters, true, self.gamma);
         let to = self.precision.float();
         let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
-        let (normed, stats) =
-            <B as Programs>::layer_norm(x.clone(), kept.as_ref(), p.norm[0].clone(), p.norm[1].clone(), EPS);
+        let (normed, stats) = <B as Programs>::layer_norm(
+            x.clone(),
+            kept.as_ref(),
+            p.norm[0].clone(),
+            p.norm[1].clone(),
+            self.eps,
+        );
         let normed = cast::<B>(normed, to);
         let hidden = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
         let bias = p.bias();

@@ -58,10 +58,10 @@ impl Block {
     pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
         let scale = || config.layerscale.map(|value| LayerScale::init(config.dim, value, device));
         Self {
-            norm1: LayerNorm::init(config.dim, device),
+            norm1: LayerNorm::init(config.dim, config.norm_eps, device),
             attn: Attention::init(config.dim, config.heads, config.qkv_bias, draw, device),
             ls1: scale(),
-            norm2: LayerNorm::init(config.dim, device),
+            norm2: LayerNorm::init(config.dim, config.norm_eps, device),
             mlp: Ffn::init(config, draw, device),
             ls2: scale(),
         }
@@ -82,6 +82,7 @@ impl Block {
             heads: self.attn.heads(),
             qkv_bias: self.attn.qkv.bias.is_some(),
             gamma: self.ls1.is_some(),
+            eps: self.norm1.eps(),
             precision,
             checkpoint,
         };
@@ -89,7 +90,8 @@ impl Block {
             attention_branch(x, parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1), plan);
 
         let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
-        let plan = FeedForwardPlan { subset: second, kind, gamma: self.ls2.is_some(), precision, checkpoint };
+        let (gamma, eps) = (self.ls2.is_some(), self.norm2.eps());
+        let plan = FeedForwardPlan { subset: second, kind, gamma, eps, precision, checkpoint };
         feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
     }
 

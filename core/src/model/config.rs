@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grid::Grid;
+
 /// The feed-forward network of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,13 +32,26 @@ impl Interpolation {
     pub const SIZE: Self = Self { offset: 0.0, antialias: false };
 }
 
-/// The shape of a backbone. Everything but `interpolation` and `drop_path` can be read off a state dict.
+/// Epsilon of the LayerNorms of the official code and all released weights.
+pub const NORM_EPS: f64 = 1e-6;
+
+fn norm_eps() -> f64 {
+    NORM_EPS
+}
+
+/// Whether a LayerNorm can be computed with this epsilon: a number that is not negative.
+pub fn is_norm_eps(eps: f64) -> bool {
+    eps >= 0.0 && (eps as f32).is_finite()
+}
+
+/// The shape of a backbone. State dicts tell all of it but heads, `norm_eps`, `interpolation` and `drop_path`, and of a
+/// grid that is not square only how many positions it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VitConfig {
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Side of the stored position grid in patches (37 in released weights: 518 / 14).
-    pub grid: usize,
+    /// The stored position grid in patches (37 x 37 in released weights: 518 / 14).
+    pub grid: Grid,
     /// Width of a token.
     pub dim: usize,
     /// Number of blocks.
@@ -53,6 +68,9 @@ pub struct VitConfig {
     pub layerscale: Option<f32>,
     /// Whether `qkv` has a bias.
     pub qkv_bias: bool,
+    /// Added to the variance in every LayerNorm; [`NORM_EPS`] in released weights, and in files from before it was kept.
+    #[serde(default = "norm_eps")]
+    pub norm_eps: f64,
     /// How positions are resampled.
     pub interpolation: Interpolation,
     /// Stochastic-depth rate of every block (uniform), used in training only.
@@ -65,11 +83,11 @@ pub fn swiglu_hidden(requested: usize) -> usize {
 }
 
 impl VitConfig {
-    /// A backbone with the official defaults: MLP of ratio 4, LayerScale 1e-5, no registers, offset interpolation.
+    /// A backbone with the official defaults and a square grid for `image` pixels: MLP of ratio 4, LayerScale 1e-5, no registers, offset interpolation.
     pub fn new(image: usize, patch: usize, dim: usize, depth: usize, heads: usize) -> Self {
         Self {
             patch,
-            grid: image / patch,
+            grid: Grid::square(image / patch),
             dim,
             depth,
             heads,
@@ -78,6 +96,7 @@ impl VitConfig {
             registers: 0,
             layerscale: Some(1e-5),
             qkv_bias: true,
+            norm_eps: NORM_EPS,
             interpolation: Interpolation::OFFSET,
             drop_path: 0.0,
         }
@@ -101,15 +120,20 @@ impl VitConfig {
         1 + self.registers
     }
 
-    /// Side in pixels of the image whose grid is stored.
-    pub fn image(&self) -> usize {
-        self.grid * self.patch
+    /// Height and width in pixels of the image whose grid is stored.
+    pub fn image(&self) -> (usize, usize) {
+        (self.grid.rows * self.patch, self.grid.cols * self.patch)
+    }
+
+    /// Shorter side in pixels of the image whose grid is stored: of squares that fit into it the largest.
+    pub fn side(&self) -> usize {
+        self.grid.short() * self.patch
     }
 
     /// Number of trainable values, mask token included.
     pub fn parameters(&self) -> usize {
         let d = self.dim;
-        let tokens = d * (1 + self.registers + 1) + (1 + self.grid * self.grid) * d;
+        let tokens = d * (1 + self.registers + 1) + (1 + self.grid.area()) * d;
         let patch = 3 * self.patch * self.patch * d + d;
         let attention = 3 * d * d + if self.qkv_bias { 3 * d } else { 0 } + d * d + d;
         let ffn = match self.ffn {

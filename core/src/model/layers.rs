@@ -51,24 +51,30 @@ impl Linear {
     }
 }
 
-/// Layer normalisation over the last dimension, with the ViT's epsilon of 1e-6.
+/// Layer normalisation over the last dimension.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// `[dim]`
     pub weight: Param<Tensor<1>>,
     /// `[dim]`
     pub bias: Param<Tensor<1>>,
+    eps: f64,
 }
 
 impl LayerNorm {
-    /// Gain 1, bias 0.
-    pub fn init(dim: usize, device: &Device) -> Self {
-        Self { weight: constant([dim], 1.0, device), bias: constant([dim], 0.0, device) }
+    /// Gain 1, bias 0; `eps` is added to the variance.
+    pub fn init(dim: usize, eps: f64, device: &Device) -> Self {
+        Self { weight: constant([dim], 1.0, device), bias: constant([dim], 0.0, device), eps }
+    }
+
+    /// What is added to the variance.
+    pub fn eps(&self) -> f64 {
+        self.eps
     }
 
     /// `[rows, dim]` to `[rows, dim]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        fused::layer_norm(x, self.weight.val(), self.bias.val(), 1e-6)
+        fused::layer_norm(x, self.weight.val(), self.bias.val(), self.eps)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod attention;
 pub mod block;
 pub mod config;
 pub mod ffn;
+pub mod grid;
 pub mod head;
 pub mod layers;
 pub mod packing;
@@ -16,7 +17,8 @@ pub mod vit;
 #[cfg(test)]
 mod tests;
 
-pub use config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
+pub use config::{FfnKind, Interpolation, NORM_EPS, VitConfig, swiglu_hidden};
+pub use grid::Grid;
 pub use head::{DinoHead, HeadConfig};
 pub use packing::Packing;
 pub use vit::{Crops, Features, LayerOutput, Layers, Vit};

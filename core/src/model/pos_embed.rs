@@ -6,6 +6,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::Interpolation;
+use super::grid::Grid;
 
 fn cubic(t: f64, a: f64) -> f64 {
     let t = t.abs();
@@ -50,22 +51,22 @@ pub fn resize_weights(input: usize, output: usize, rule: Interpolation) -> Vec<f
 
 /// The position table for a picture of `rows` by `cols` patches.
 ///
-/// `table` is `[1, 1 + grid², dim]`; the result is `[1, 1 + rows * cols, dim]`. The CLS row is kept as it is.
-/// The stored table is returned unchanged only when the grid fits and the picture is square.
-pub fn resample(table: Tensor<3>, grid: usize, rows: usize, cols: usize, rule: Interpolation) -> Tensor<3> {
-    if rows == grid && cols == grid {
+/// `table` is `[1, 1 + grid.area(), dim]`; the result is `[1, 1 + rows * cols, dim]`. The CLS row is kept as it is.
+/// The stored table is returned unchanged only when both rows and columns are those that are stored.
+pub fn resample(table: Tensor<3>, grid: Grid, rows: usize, cols: usize, rule: Interpolation) -> Tensor<3> {
+    if grid == Grid::new(rows, cols) {
         return table;
     }
     let [_, positions, dim] = table.dims();
     let device = table.device().without_autodiff();
-    let matrix = |output: usize| {
-        let weights = resize_weights(grid, output, rule);
-        Tensor::<2>::from_data(TensorData::new(weights, [output, grid]), &device)
+    let matrix = |input: usize, output: usize| {
+        let weights = resize_weights(input, output, rule);
+        Tensor::<2>::from_data(TensorData::new(weights, [output, input]), &device)
     };
     let class = table.clone().narrow(1, 0, 1);
-    let patches = table.narrow(1, 1, positions - 1).reshape([grid, grid * dim]);
-    let tall = matrix(rows).matmul(patches).reshape([rows, grid, dim]);
-    let wide = matrix(cols).unsqueeze::<3>().expand([rows, cols, grid]).matmul(tall);
+    let patches = table.narrow(1, 1, positions - 1).reshape([grid.rows, grid.cols * dim]);
+    let tall = matrix(grid.rows, rows).matmul(patches).reshape([rows, grid.cols, dim]);
+    let wide = matrix(grid.cols, cols).unsqueeze::<3>().expand([rows, cols, grid.cols]).matmul(tall);
     Tensor::cat(vec![class, wide.reshape([1, rows * cols, dim])], 1)
 }
 
@@ -124,6 +125,32 @@ mod tests {
         close(&resize(3, 3, Interpolation::ANTIALIAS), &want);
         let want = [-1.083793, -0.975229, -0.305552, 1.343572, 4.408675, 6.662750];
         close(&resize(6, 6, Interpolation::ANTIALIAS), &want);
+    }
+
+    /// A table whose values tell rows from columns: bicubic weights add up to 1, so what is the same along an axis stays.
+    #[test]
+    fn rows_are_resampled_as_rows_and_columns_as_columns() {
+        let device = burn::tensor::Device::flex();
+        let (grid, rows, cols) = (Grid::new(3, 5), 4, 7);
+        for rule in [Interpolation::OFFSET, Interpolation::SIZE, Interpolation::ANTIALIAS] {
+            let square = |i: usize| (i * i) as f32;
+            let places =
+                (0..grid.rows).flat_map(|row| (0..grid.cols).map(move |col| [square(row), square(col)]));
+            let table: Vec<f32> = [[-1.0, -2.0]].into_iter().chain(places).flatten().collect();
+            let table = Tensor::<3>::from_data(TensorData::new(table, [1, 1 + grid.area(), 2]), &device);
+            assert_eq!(resample(table.clone(), grid, 3, 5, rule).into_data(), table.clone().into_data());
+            let found = resample(table, grid, rows, cols, rule);
+            assert_eq!(found.dims(), [1, 1 + rows * cols, 2]);
+            let along = |input: usize, output: usize| -> Vec<f32> {
+                let weights = resize_weights(input, output, rule);
+                let sum = |row: &[f32]| row.iter().enumerate().map(|(i, w)| w * square(i)).sum();
+                weights.chunks_exact(input).map(sum).collect()
+            };
+            let (down, across) = (along(3, rows), along(5, cols));
+            let mut want = vec![-1.0, -2.0];
+            want.extend(down.iter().flat_map(|row| across.iter().flat_map(move |col| [*row, *col])));
+            close(&found.into_data().iter::<f32>().collect::<Vec<_>>(), &want);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::rng::stream;
 pub struct Vit {
     /// `[1, 1, dim]`
     pub cls_token: Param<Tensor<3>>,
-    /// `[1, 1 + grid², dim]`; the first row belongs to the CLS token.
+    /// `[1, 1 + grid.area(), dim]`; the first row belongs to the CLS token.
     pub pos_embed: Param<Tensor<3>>,
     /// `[1, dim]`; takes the place of masked patches.
     pub mask_token: Param<Tensor<2>>,
@@ -98,7 +98,7 @@ impl Vit {
     }
 
     fn new(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
-        let (dim, positions) = (config.dim, 1 + config.grid * config.grid);
+        let (dim, positions) = (config.dim, 1 + config.grid.area());
         Self {
             cls_token: normal([1, 1, dim], 1e-6, draw, device),
             pos_embed: normal([1, positions, dim], 0.02, draw, device),
@@ -107,7 +107,7 @@ impl Vit {
                 .then(|| normal([1, config.registers, dim], 1e-6, draw, device)),
             patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
             blocks: (0..config.depth).map(|_| Block::init(config, draw, device)).collect(),
-            norm: LayerNorm::init(dim, device),
+            norm: LayerNorm::init(dim, config.norm_eps, device),
             config: config.clone(),
         }
     }

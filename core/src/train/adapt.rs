@@ -62,7 +62,7 @@ mod tests {
         let run = Recipe::preset("vits14").unwrap();
         let adapted = recipe(&run, Path::new("runs/a"), 518, Some(10_000)).unwrap();
         assert_eq!(adapted.crops.global_size, 518);
-        assert_eq!(adapted.backbone().grid, 37);
+        assert_eq!(adapted.backbone().grid, crate::model::Grid::square(37));
         let o = (adapted.optim.warmup, adapted.optim.teacher_temp_warmup, adapted.optim.freeze_last_layer);
         assert_eq!((adapted.train.iterations, o), (10_000, (1600, 600, 20)));
         assert_eq!(adapted.optim.base_lr, RATE * run.optim.base_lr);

@@ -8,7 +8,7 @@ use super::network::NetworkConfig;
 use super::recipe::{Distillation, Recipe};
 use super::start::{self, StartError};
 use crate::model::vit::Layers;
-use crate::model::{DinoHead, Vit};
+use crate::model::{DinoHead, NORM_EPS, Vit, VitConfig};
 use crate::weights::Checkpoint;
 
 const FIELD: &str = "distill.teacher";
@@ -160,6 +160,11 @@ fn check(recipe: &Recipe, weights: &Checkpoint) -> Result<(), StartError> {
 
 fn fingerprint(weights: &Checkpoint) -> String {
     let mut hash = Sha256::new();
+    let VitConfig { norm_eps, grid, .. } = weights.config;
+    // What the tensors do not tell; a teacher without either is known by them alone, as it always was.
+    if norm_eps != NORM_EPS || !grid.is_square() {
+        hash.update(format!("{norm_eps:e} {grid}"));
+    }
     for (key, tensor) in &weights.backbone {
         hash.update(key.as_bytes());
         hash.update(bytemuck::cast_slice::<f32, u8>(&tensor.data));

@@ -41,6 +41,7 @@ fn model(name: &str, drop_path: f64) -> ModelRecipe {
         registers: config.registers,
         layerscale: 1e-5,
         drop_path,
+        norm_eps: config.norm_eps,
         interpolate_offset: config.interpolation.offset,
         interpolate_antialias: config.interpolation.antialias,
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::fused::Precision;
-use crate::model::{FfnKind, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
+use crate::model::{FfnKind, Grid, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
 use crate::ssl::{Centering, MaskRecipe};
 
 /// Why a recipe was refused.
@@ -68,6 +68,7 @@ pub struct ModelRecipe {
     pub registers: usize,
     pub layerscale: f64,
     pub drop_path: f64,
+    pub norm_eps: f64,
     pub interpolate_offset: f64,
     pub interpolate_antialias: bool,
 }
@@ -347,7 +348,7 @@ impl Recipe {
         let m = &self.model;
         VitConfig {
             patch: m.patch,
-            grid: self.crops.global_size / m.patch,
+            grid: Grid::square(self.crops.global_size / m.patch),
             dim: m.dim,
             depth: m.depth,
             heads: m.heads,
@@ -359,6 +360,7 @@ impl Recipe {
             registers: m.registers,
             layerscale: (m.layerscale > 0.0).then_some(m.layerscale as f32),
             qkv_bias: true,
+            norm_eps: m.norm_eps,
             interpolation: Interpolation { offset: m.interpolate_offset, antialias: m.interpolate_antialias },
             drop_path: m.drop_path,
         }

@@ -11,7 +11,7 @@ use crate::explore::{self, ModelError, ModelSource};
 use crate::files;
 use crate::model::layers::Draw;
 use crate::model::pos_embed::resample;
-use crate::model::{DinoHead, HeadConfig, Vit, VitConfig, params};
+use crate::model::{DinoHead, Grid, HeadConfig, NORM_EPS, Vit, VitConfig, params};
 use crate::weights::{Checkpoint, HostTensor, StateDict};
 
 /// Why a run could not start from weights, or with a teacher.
@@ -74,6 +74,7 @@ pub fn recipe_for(recipe: &Recipe, config: &VitConfig) -> Result<Recipe, RecipeE
         (config.patch, config.dim, config.depth, config.heads);
     (model.ffn, model.registers) = (config.ffn, config.registers);
     model.layerscale = config.layerscale.map_or(0.0, f64::from);
+    model.norm_eps = config.norm_eps;
     model.interpolate_offset = config.interpolation.offset;
     model.interpolate_antialias = config.interpolation.antialias;
     let fit = |side: usize| (side as f64 / config.patch as f64).round().max(1.0) as usize * config.patch;
@@ -225,9 +226,13 @@ pub fn describe(config: &VitConfig) -> String {
         0 => String::new(),
         n => format!(", {n} registers"),
     };
+    let eps = match config.norm_eps {
+        NORM_EPS => String::new(),
+        eps => format!(", norms with {eps:e}"),
+    };
     let ffn = format!("{:?}", config.ffn).to_lowercase();
     let VitConfig { patch, dim, depth, heads, .. } = config;
-    format!("a ViT of {depth} blocks, {dim} wide, {heads} heads, patch {patch}, {ffn}{registers}")
+    format!("a ViT of {depth} blocks, {dim} wide, {heads} heads, patch {patch}, {ffn}{registers}{eps}")
 }
 
 /// Fails unless the weights fit into the recipe's backbone, up to the position grid.
@@ -236,35 +241,37 @@ fn same_backbone(field: &'static str, weights: &Checkpoint, wanted: &VitConfig) 
     let sizes = |c: &VitConfig| {
         (c.patch, c.dim, c.depth, c.heads, c.ffn, c.hidden, c.registers, c.layerscale.is_some(), c.qkv_bias)
     };
-    if sizes(found) == sizes(wanted) {
+    if sizes(found) == sizes(wanted) && found.norm_eps == wanted.norm_eps {
         return Ok(());
     }
     let ffn = format!("{:?}", found.ffn).to_lowercase();
     let way_out = format!(
         "set model.patch={} model.dim={} model.depth={} model.heads={} model.ffn={ffn} model.registers={} \
-         model.layerscale={}",
+         model.layerscale={} model.norm_eps={:e}",
         found.patch,
         found.dim,
         found.depth,
         found.heads,
         found.registers,
-        found.layerscale.unwrap_or(0.0)
+        found.layerscale.unwrap_or(0.0),
+        found.norm_eps
     );
     Err(other(field, &weights.file, describe(found), describe(wanted), &way_out))
 }
 
 /// Resamples the stored positions to another grid.
 fn regrid(dict: &mut StateDict, from: &VitConfig, to: &VitConfig) {
+    let Grid { rows, cols } = to.grid;
     if from.grid == to.grid {
         return;
     }
     let Some(stored) = dict.get("pos_embed") else { return };
     let device = Device::flex();
-    let shape = [1, 1 + from.grid * from.grid, from.dim];
+    let shape = [1, 1 + from.grid.area(), from.dim];
     let table = Tensor::<3>::from_data(TensorData::new(stored.data.clone(), shape), &device);
-    let resized = resample(table, from.grid, to.grid, to.grid, to.interpolation);
+    let resized = resample(table, from.grid, rows, cols, to.interpolation);
     let data: Vec<f32> = resized.into_data().iter::<f32>().collect();
-    dict.insert("pos_embed".to_owned(), HostTensor::new([1, 1 + to.grid * to.grid, to.dim], data));
+    dict.insert("pos_embed".to_owned(), HostTensor::new([1, 1 + to.grid.area(), to.dim], data));
 }
 
 /// A backbone on a device from checked weights; the keys that were missing, of which there should be none.

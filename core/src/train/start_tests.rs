@@ -6,10 +6,11 @@ use std::path::Path;
 use super::recipe::{Distillation, Recipe};
 use super::run::RunFolder;
 use super::watch::Kind;
-use super::{adapt, distill_recipe, film, sources};
+use super::{adapt, distill_recipe, film, sources, start};
 use crate::device::{block_on, cpu};
 use crate::engine::{self, EngineError, Event, Job};
 use crate::explore::{ModelSource, checkpoint};
+use crate::model::{Grid, Vit, VitConfig, params};
 use crate::weights::StateDict;
 
 const TINY: [&str; 19] = [
@@ -184,7 +185,7 @@ fn a_run_is_adapted_to_larger_pictures() {
     let before = recipe(&[]);
     run(&small, &before).unwrap();
     let adapted = adapt::recipe(&before, &small, 61, Some(3)).unwrap();
-    assert_eq!((adapted.crops.global_size, adapted.backbone().grid), (64, 8));
+    assert_eq!((adapted.crops.global_size, adapted.backbone().grid), (64, crate::model::Grid::square(8)));
     // Nothing moves at a learning rate of 0: what is saved is what was taken over.
     let held = ["optim.base_lr=0", "optim.min_lr=0", "optim.momentum=1", "optim.momentum_end=1"];
     let still = adapted.with_overrides(&pairs(&held)).unwrap();
@@ -208,6 +209,46 @@ fn a_run_is_adapted_to_larger_pictures() {
         checkpoint(&ModelSource::Path(file)).unwrap().heads
     };
     assert!(heads(&small, 6) == heads(&large, 3));
+}
+
+/// Weights of other programs: a grid that is not square, and norms with another epsilon.
+#[test]
+fn a_run_starts_from_a_wide_grid_with_its_own_epsilon() {
+    let dir = tempfile::tempdir().unwrap();
+    let [named, run_dir] = ["wide.safetensors", "run"].map(|name| dir.path().join(name));
+    let own = recipe(&[]);
+    let config = VitConfig { grid: Grid::new(2, 6), norm_eps: 1e-3, ..own.backbone() };
+    let state = crate::device::block_on(params::state_dict(&Vit::init(&config, 3, &cpu(None).device), |p| {
+        p.to_owned()
+    }));
+    let mut state = state.unwrap();
+    // The row's number, all along it.
+    let table = state.get_mut("pos_embed").unwrap();
+    for (i, row) in table.data.chunks_exact_mut(48).enumerate().skip(1) {
+        row.fill(((i - 1) / 6) as f32);
+    }
+    crate::weights::save(&named, &state, &config, crate::weights::Layout::Official).unwrap();
+
+    let weights = start::open("--start", named.to_str().unwrap()).unwrap();
+    let begun = start::recipe_for(&own, &weights.config).unwrap();
+    assert_eq!((begun.model.norm_eps, begun.backbone().grid), (1e-3, Grid::square(4)));
+    let start = format!("start.weights={}", named.display());
+    let held = ["optim.base_lr=0", "optim.min_lr=0", "train.iterations=3", &start];
+    run(&run_dir, &begun.with_overrides(&pairs(&held)).unwrap()).unwrap();
+    let saved =
+        checkpoint(&ModelSource::Path(run_dir.join("checkpoints/000003/student.safetensors"))).unwrap();
+    assert_eq!((saved.config.norm_eps, saved.config.grid), (1e-3, Grid::square(4)));
+    // Two rows become four, six columns become four: nothing changes along a row, and rows are in order.
+    let rows: Vec<f32> =
+        saved.backbone["pos_embed"].data[48..].chunks_exact(4 * 48).map(|row| row[0]).collect();
+    for (row, all) in rows.iter().zip(saved.backbone["pos_embed"].data[48..].chunks_exact(4 * 48)) {
+        assert!(all.iter().all(|value| (value - row).abs() < 1e-5), "{all:?}");
+    }
+    assert!(rows.len() == 4 && rows.windows(2).all(|pair| pair[0] < pair[1] - 0.1), "{rows:?}");
+
+    let other = own.with_overrides(&pairs(&[&start])).unwrap();
+    let message = run_in(None, &other, false).unwrap_err().to_string();
+    assert!(message.contains("norms with 1e-3") && message.contains("model.norm_eps=1e-3"), "{message}");
 }
 
 #[test]

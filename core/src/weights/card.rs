@@ -5,10 +5,10 @@
 //! is so: who publishes a model chooses its licence.
 
 use super::card_run::CardRun;
-use super::card_snippets::{Snippet, snippets};
+use super::card_snippets::{Snippet, loads_nowhere_else, snippets};
 use super::{Layout, onnx};
 use crate::eval::outcome::{Figure, Outcome, Row, Unit};
-use crate::model::config::{FfnKind, Interpolation, VitConfig};
+use crate::model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
 use crate::train::fields;
 use crate::train::recipe::{Distillation, Recipe};
 
@@ -26,8 +26,10 @@ const FIGURES: usize = 4;
 pub enum Written {
     /// A safetensors file, or a Hugging Face folder.
     Weights(Layout),
-    /// A graph.
+    /// A graph in a file.
     Onnx(onnx::Size),
+    /// A graph in the folder that transformers.js loads.
+    OnnxFolder(onnx::Size),
 }
 
 /// What a card is about.
@@ -39,7 +41,7 @@ pub struct Card<'a> {
     pub config: &'a VitConfig,
     /// As what it was written.
     pub written: Written,
-    /// Name of the file beside the card; not used for a Hugging Face folder.
+    /// Name of the file beside the card; not used for folders.
     pub file: &'a str,
     /// The run that it comes from, if it does.
     pub run: Option<&'a CardRun>,
@@ -62,7 +64,7 @@ pub fn card(card: &Card) -> String {
 /// Side of the square that pictures are cropped to unless somebody has a wish: the one that positions are stored for, at
 /// most 224 pixels; what `dinoscope eval` takes too.
 pub(super) fn crop(config: &VitConfig) -> usize {
-    config.image().min((224 / config.patch).max(1) * config.patch)
+    config.side().min((224 / config.patch).max(1) * config.patch)
 }
 
 fn front_matter(card: &Card) -> String {
@@ -71,6 +73,7 @@ fn front_matter(card: &Card) -> String {
         Written::Weights(Layout::Timm) => "timm",
         Written::Weights(Layout::Official) => "dinoscope",
         Written::Onnx(_) => "onnx",
+        Written::OnnxFolder(_) => "transformers.js",
     };
     let distilled = card.run.is_some_and(|run| run.recipe.distill.is_on());
     let mut tags =
@@ -106,19 +109,37 @@ fn sizes(config: &VitConfig) -> String {
         FfnKind::Mlp => "MLP",
         FfnKind::SwiGlu => "SwiGLU",
     };
-    let rows = [
+    let (height, width) = config.image();
+    let mut rows = vec![
         ("blocks, width, heads", format!("{}, {}, {}", config.depth, config.dim, config.heads)),
         ("patch", format!("{0} × {0} pixels", config.patch)),
         ("feed-forward", format!("{ffn} of {}", config.hidden)),
         ("registers", config.registers.to_string()),
-        ("positions stored for", format!("{0} × {0} patches, {1} × {1} pixels", config.grid, config.image())),
+        (
+            "positions stored for",
+            format!("{} × {} patches, {height} × {width} pixels", config.grid.rows, config.grid.cols),
+        ),
         ("parameters", count(config.parameters())),
     ];
+    if config.norm_eps != NORM_EPS {
+        rows.push(("LayerNorm's epsilon", format!("{:e}", config.norm_eps)));
+    }
     table(["", ""], rows.into_iter().map(|(what, value)| [what.to_owned(), value]))
+}
+
+/// The size that positions are stored for.
+fn pixels(config: &VitConfig) -> String {
+    match config.image() {
+        (height, width) if height == width => format!("{height} pixels"),
+        (height, width) => format!("{height} pixels high and {width} wide"),
+    }
 }
 
 fn loading(card: &Card) -> String {
     let mut text = "## How to load it\n".to_owned();
+    if let Some(reason) = loads_nowhere_else(card) {
+        text += &format!("\n{reason}\n");
+    }
     for Snippet { intro, language, code } in snippets(card) {
         text += &format!("\n{intro}\n\n```{language}\n{code}```\n");
     }
@@ -295,21 +316,21 @@ fn limits(card: &Card) -> String {
             .to_owned(),
         format!("Sides of a picture should be multiples of {} pixels; what is beyond the last whole patch is not seen.", config.patch),
         format!(
-            "Features are best near the size that was trained on, {} pixels; finer maps come from larger pictures, up to \
+            "Features are best near the size that was trained on, {}; finer maps come from larger pictures, up to \
              about twice that.",
-            config.image()
+            pixels(config)
         ),
     ];
     match card.written {
         Written::Weights(Layout::HuggingFace) if config.interpolation == Interpolation::OFFSET => points.push(format!(
-            "At other sizes than {} pixels `transformers` resamples positions slightly differently from the training, as \
+            "At other sizes than {} `transformers` resamples positions slightly differently from the training, as \
              it does for the released models; features differ a little.",
-            config.image()
+            pixels(config)
         )),
         Written::Weights(Layout::Timm) if config.interpolation != Interpolation::ANTIALIAS => points.push(format!(
-            "At other sizes than {} pixels `timm` resamples positions slightly differently from the training; features \
+            "At other sizes than {} `timm` resamples positions slightly differently from the training; features \
              differ a little.",
-            config.image()
+            pixels(config)
         )),
         _ => {}
     }

@@ -4,7 +4,7 @@
 
 use super::card::{Card, Written, crop, shell};
 use super::{Layout, hugging_face, onnx};
-use crate::model::config::{FfnKind, VitConfig};
+use crate::model::config::{FfnKind, NORM_EPS, VitConfig};
 
 /// A program with a sentence before it.
 pub(super) struct Snippet {
@@ -17,39 +17,80 @@ pub(super) struct Snippet {
 /// Where the official code is.
 const OFFICIAL: &str = "https://github.com/facebookresearch/dinov2";
 
-/// The program that the weights were written for, and Dinoscope where it reads them.
+/// Why the program that the weights are named for can't run them, if so.
+pub(super) fn loads_nowhere_else(card: &Card) -> Option<String> {
+    if card.config.grid.is_square() {
+        return None;
+    }
+    let who = match card.written {
+        Written::Weights(Layout::HuggingFace) => "`transformers`",
+        Written::Weights(Layout::Official) => "The official code",
+        Written::Weights(Layout::Timm) | Written::Onnx(_) | Written::OnnxFolder(_) => return None,
+    };
+    Some(format!(
+        "{who} resamples square grids of positions alone, and this one is {}: for other programs convert it with \
+         `--to timm` or `--to onnx`.",
+        card.config.grid
+    ))
+}
+
+/// The programs that the weights were written for, and Dinoscope where it reads them.
 pub(super) fn snippets(card: &Card) -> Vec<Snippet> {
     let python = |intro: String, code: String| Snippet { intro, language: "python", code };
+    let runtime = |file: &str, size| {
+        python("With [ONNX Runtime](https://onnxruntime.ai):".to_owned(), graph(card.config, file, size))
+    };
     let first = match card.written {
-        Written::Weights(Layout::HuggingFace) => python(
+        _ if loads_nowhere_else(card).is_some() => Vec::new(),
+        Written::Weights(Layout::HuggingFace) => vec![python(
             "With [transformers](https://huggingface.co/docs/transformers), in this folder or with its name on the Hub in \
              place of `.`:"
                 .to_owned(),
             transformers(card.config),
-        ),
+        )],
         Written::Weights(Layout::Timm) => {
-            python("With [timm](https://huggingface.co/docs/timm):".to_owned(), timm(card.config, card.file))
+            vec![python("With [timm](https://huggingface.co/docs/timm):".to_owned(), timm(card.config, card.file))]
         }
-        Written::Weights(Layout::Official) => python(
+        Written::Weights(Layout::Official) => vec![python(
             format!("With the [official code]({OFFICIAL}), from a checkout of it:"),
             official(card.config, card.file),
-        ),
-        Written::Onnx(size) => python(
-            "With [ONNX Runtime](https://onnxruntime.ai):".to_owned(),
-            graph(card.config, card.file, size),
-        ),
+        )],
+        Written::Onnx(size) => vec![runtime(card.file, size)],
+        Written::OnnxFolder(size) => vec![javascript(card.config, size), runtime(onnx::MODEL, size)],
     };
     let weights = match card.written {
         Written::Weights(Layout::HuggingFace) => Some(".".to_owned()),
         Written::Weights(_) => Some(shell(card.file)),
-        Written::Onnx(_) => None,
+        Written::Onnx(_) | Written::OnnxFolder(_) => None,
     };
     let dinoscope = weights.map(|weights| Snippet {
         intro: "With Dinoscope: colours, attention maps and raw numbers of a picture.".to_owned(),
         language: "sh",
         code: format!("dinoscope features picture.jpg --weights {weights} --out seen\n"),
     });
-    std::iter::once(first).chain(dinoscope).collect()
+    first.into_iter().chain(dinoscope).collect()
+}
+
+/// What makes every norm of a loaded `model` compute with the epsilon of these weights, where another is built in.
+fn epsilon(config: &VitConfig) -> String {
+    if config.norm_eps == NORM_EPS {
+        return String::new();
+    }
+    format!(
+        r#"for module in model.modules():
+    if isinstance(module, torch.nn.LayerNorm):
+        module.eps = {:e}
+"#,
+        config.norm_eps
+    )
+}
+
+/// `img_size` of timm and of the official code.
+fn img_size(config: &VitConfig) -> String {
+    match config.image() {
+        (height, width) if height == width => format!("img_size={height}"),
+        (height, width) => format!("img_size=({height}, {width})"),
+    }
 }
 
 /// `tokens` into `cls` and `patches`.
@@ -77,7 +118,7 @@ with torch.no_grad():
 fn timm(config: &VitConfig, file: &str) -> String {
     let swiglu = config.ffn == FfnKind::SwiGlu;
     let mut options = vec![
-        format!("img_size={}", config.image()),
+        img_size(config),
         format!("patch_size={}", config.patch),
         format!("embed_dim={}", config.dim),
         format!("depth={}", config.depth),
@@ -115,14 +156,15 @@ model = timm.create_model(
     "vit_small_patch14_dinov2",
 {options})
 model.load_state_dict(load_file({}))
-model.eval()
+{}model.eval()
 
-transform = timm.data.create_transform(({1}, {1}), interpolation="bicubic")
+transform = timm.data.create_transform(({2}, {2}), interpolation="bicubic")
 image = Image.open("picture.jpg").convert("RGB")
 with torch.no_grad():
     tokens = model.forward_features(transform(image)[None])
-{2}"#,
+{3}"#,
         python(file),
+        epsilon(config),
         crop(config),
         split(config)
     )
@@ -130,7 +172,7 @@ with torch.no_grad():
 
 fn official(config: &VitConfig, file: &str) -> String {
     let mut options = vec![
-        format!("img_size={}", config.image()),
+        img_size(config),
         format!("patch_size={}", config.patch),
         format!("embed_dim={}", config.dim),
         format!("depth={}", config.depth),
@@ -166,7 +208,7 @@ from torchvision.transforms import v2
 model = DinoVisionTransformer(
 {options})
 model.load_state_dict(load_file({}))
-model.eval()
+{}model.eval()
 
 {}
 image = Image.open("picture.jpg").convert("RGB")
@@ -175,6 +217,7 @@ with torch.no_grad():
 cls, patches = features["x_norm_clstoken"], features["x_norm_patchtokens"]
 "#,
         python(file),
+        epsilon(config),
         torchvision(crop(config))
     )
 }
@@ -193,11 +236,37 @@ fn torchvision(side: usize) -> String {
     )
 }
 
-fn graph(config: &VitConfig, file: &str, size: onnx::Size) -> String {
-    let (height, width) = match size {
+/// Height and width of the pictures that a graph is shown.
+fn shown(config: &VitConfig, size: onnx::Size) -> (usize, usize) {
+    match size {
         onnx::Size::Free => (crop(config), crop(config)),
         onnx::Size::Fixed { height, width } => (height, width),
-    };
+    }
+}
+
+fn javascript(config: &VitConfig, size: onnx::Size) -> Snippet {
+    let (height, width) = shown(config, size);
+    let (rows, cols) = (height / config.patch, width / config.patch);
+    let prefix = config.prefix();
+    let intro = "With [transformers.js](https://huggingface.co/docs/transformers.js): in Node from this folder, elsewhere \
+                 with its name on the Hub in place of `./`. Without `dtype` it looks for a quantised file, which is not \
+                 here.";
+    let code = format!(
+        r#"import {{ pipeline }} from "@huggingface/transformers";
+
+const look = await pipeline("image-feature-extraction", "./", {{ dtype: "fp32" }});
+const tokens = await look("picture.jpg"); // [1, {}, {}]
+const cls = tokens.slice(null, 0);
+const patches = tokens.slice(null, [{prefix}, null]); // {rows} rows of {cols}
+"#,
+        prefix + rows * cols,
+        config.dim,
+    );
+    Snippet { intro: intro.to_owned(), language: "js", code }
+}
+
+fn graph(config: &VitConfig, file: &str, size: onnx::Size) -> String {
+    let (height, width) = shown(config, size);
     format!(
         r#"import numpy as np
 import onnxruntime

@@ -4,6 +4,7 @@
 use super::super::save_card;
 use super::*;
 use crate::eval::Accuracy;
+use crate::model::Grid;
 use crate::train::archive;
 use crate::train::metrics::of_pairs as values;
 use crate::train::run::{Line, RunFolder};
@@ -71,6 +72,7 @@ fn the_front_matter_is_what_hubs_read() {
         (Written::Weights(Layout::Timm), "timm"),
         (Written::Weights(Layout::Official), "dinoscope"),
         (Written::Onnx(onnx::Size::Free), "onnx"),
+        (Written::OnnxFolder(onnx::Size::Free), "transformers.js"),
     ] {
         let text = plain_card(&config(), written);
         let (front, body) = text.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
@@ -124,6 +126,49 @@ fn what_loads_the_weights_has_their_sizes() {
     assert!(plain_card(&config(), Written::Onnx(fixed)).contains("resize((48, 32)"));
     assert!(!plain_card(&config(), Written::Onnx(fixed)).contains("dinoscope features"));
     assert_eq!([crop(&config()), crop(&VitConfig::new(518, 14, 96, 1, 3))], [64, 224]);
+}
+
+#[test]
+fn a_folder_for_transformers_js_shows_what_loads_it() {
+    let size = onnx::Size::Fixed { height: 32, width: 48 };
+    let text = plain_card(&config().with_registers(2), Written::OnnxFolder(size));
+    for part in [
+        "```js\nimport { pipeline } from \"@huggingface/transformers\";",
+        "pipeline(\"image-feature-extraction\", \"./\", { dtype: \"fp32\" })",
+        "// [1, 27, 96]",
+        "tokens.slice(null, [3, null]); // 4 rows of 6",
+        "InferenceSession(\"onnx/model.onnx\")",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("dinoscope features"));
+}
+
+#[test]
+fn what_another_program_does_not_know_is_told_to_it() {
+    let of = |config: &VitConfig, layout| plain_card(config, Written::Weights(layout));
+    let wide = VitConfig { grid: Grid::new(6, 10), norm_eps: 1e-5, ..config() };
+    let timm = of(&wide, Layout::Timm);
+    for part in [
+        "img_size=(48, 80),",
+        "create_transform((48, 48)",
+        "        module.eps = 1e-5\nmodel.eval()",
+        "6 × 10 patches, 48 × 80 pixels",
+        "LayerNorm's epsilon | 1e-5",
+        "48 pixels high and 80 wide",
+    ] {
+        assert!(timm.contains(part), "{part} in {timm}");
+    }
+    for layout in [Layout::HuggingFace, Layout::Official] {
+        let text = of(&wide, layout);
+        assert!(text.contains("square grids") && text.contains("`--to timm`"), "{text}");
+        assert!(!text.contains("```python") && text.contains("dinoscope features"), "{text}");
+    }
+    let official = of(&VitConfig { norm_eps: 1e-5, ..config() }, Layout::Official);
+    assert!(official.contains("module.eps = 1e-5") && official.contains("img_size=64,"), "{official}");
+    assert!(!of(&config(), Layout::Official).contains("module.eps"));
+    // transformers reads it from config.json.
+    assert!(!of(&VitConfig { norm_eps: 1e-5, ..config() }, Layout::HuggingFace).contains("module.eps"));
 }
 
 #[test]

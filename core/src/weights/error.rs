@@ -57,6 +57,22 @@ pub enum WeightsError {
         /// How many further keys are missing.
         more: usize,
     },
+    /// A table of positions of which nothing says how many rows and columns it has.
+    #[error(
+        "{file}: key `{key}` holds {count} positions, but in how many rows and columns is not said: {why}. Say it once: \
+         dinoscope weights convert {file} OUT.safetensors --to official --grid ROWSxCOLS, then use that file; or put the \
+         model's config.json beside it"
+    )]
+    Grid {
+        /// The file.
+        file: String,
+        /// The key as the file spells it.
+        key: String,
+        /// How many positions there are, those before the patches' included.
+        count: usize,
+        /// What they could be.
+        why: String,
+    },
     /// A tensor that no part of the model has a place for.
     #[error("{file}: key `{key}` with shape {found:?} is unexpected: no part of a DINOv2 backbone or head has that name{}", and_more(*.more, "unexpected"))]
     Unexpected {

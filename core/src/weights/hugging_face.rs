@@ -116,9 +116,9 @@ pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.0,
         "hidden_size": config.dim,
-        "image_size": config.image(),
+        "image_size": image_size(config),
         "initializer_range": 0.02,
-        "layer_norm_eps": 1e-6,
+        "layer_norm_eps": config.norm_eps,
         "layerscale_value": config.layerscale.map_or(1.0, |v| v.to_string().parse().unwrap_or(f64::from(v))),
         "mlp_ratio": mlp_ratio(config)?,
         "model_type": if registers { "dinov2_with_registers" } else { "dinov2" },
@@ -162,13 +162,26 @@ pub(super) fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
     })
 }
 
+/// A side in pixels, or height and width where they differ.
+fn image_size(config: &VitConfig) -> Value {
+    let (height, width) = config.image();
+    if height == width { json!(height) } else { json!([height, width]) }
+}
+
 /// `preprocessor_config.json` of a Hugging Face folder: the middle of the picture at the size that positions are stored
 /// for, at most 224 pixels, and ImageNet's statistics. For the released models these are the files of their folders.
 pub fn preprocessor_json(config: &VitConfig) -> String {
     let side = super::card::crop(config);
-    let out = json!({
-        "crop_size": { "height": side, "width": side },
-        "do_center_crop": true,
+    preprocessor(side, side)
+}
+
+/// [`preprocessor_json`] for pictures of `height` by `width` pixels: a square is cut out of the middle, to anything else
+/// the whole picture is resized.
+pub(super) fn preprocessor(height: usize, width: usize) -> String {
+    let is_square = height == width;
+    let sides = json!({ "height": height, "width": width });
+    let mut out = json!({
+        "do_center_crop": is_square,
         "do_convert_rgb": true,
         "do_normalize": true,
         "do_rescale": true,
@@ -178,68 +191,17 @@ pub fn preprocessor_json(config: &VitConfig) -> String {
         "image_std": [0.229, 0.224, 0.225],
         "resample": 3,
         "rescale_factor": 0.003_921_568_627_450_98,
-        "size": { "shortest_edge": shortest_edge(side) },
+        "size": if is_square { json!({ "shortest_edge": shortest_edge(height) }) } else { sides.clone() },
     });
+    if is_square {
+        out["crop_size"] = sides;
+    }
     format!("{out:#}\n")
 }
 
 /// What the shorter side of a picture becomes before the middle is cut out: 256 pixels for 224.
 pub(super) fn shortest_edge(crop: usize) -> usize {
     crop * 256 / 224
-}
-
-/// What `config.json` adds to a configuration that was read off the tensors.
-pub(super) struct Folder {
-    pub heads: Option<usize>,
-    /// Whether the model was saved without a mask token.
-    pub no_mask_token: bool,
-}
-
-/// Take from `json` what tensors do not tell, and remark where both disagree.
-pub(super) fn apply_config(
-    json: &[u8],
-    file: &str,
-    config: &mut VitConfig,
-    notes: &mut Vec<String>,
-) -> Result<Folder, WeightsError> {
-    let json: Value = serde_json::from_slice(json).map_err(|e| {
-        WeightsError::format(file, format!("the config.json beside it is not valid JSON: {e}"))
-    })?;
-    let number = |field: &str| json.get(field).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-    if let Some(activation) = json.get("hidden_act").and_then(Value::as_str)
-        && activation != "gelu"
-        && config.ffn == FfnKind::Mlp
-    {
-        let reason = format!("config.json asks for hidden_act \"{activation}\"; DINOv2 uses \"gelu\"");
-        return Err(WeightsError::Unsupported { file: file.into(), reason });
-    }
-    if let Some(eps) = json.get("layer_norm_eps").and_then(Value::as_f64)
-        && (eps - 1e-6).abs() > 1e-9
-    {
-        notes.push(format!("config.json has layer_norm_eps {eps}; DINOv2's 1e-6 is used"));
-    }
-    for (field, found) in [
-        ("hidden_size", config.dim),
-        ("num_hidden_layers", config.depth),
-        ("patch_size", config.patch),
-        ("image_size", config.image()),
-        ("num_register_tokens", config.registers),
-    ] {
-        if let Some(said) = number(field).filter(|&said| said != found) {
-            notes.push(format!(
-                "config.json says {field} {said}, but the tensors say {found}; the tensors are right"
-            ));
-        }
-    }
-    if let Some(value) = json.get("layerscale_value").and_then(Value::as_f64).filter(|v| v.is_finite()) {
-        config.layerscale = config.layerscale.map(|_| value as f32);
-    }
-    if let Some(rate) = json.get("drop_path_rate").and_then(Value::as_f64).filter(|r| (0.0..1.0).contains(r))
-    {
-        config.drop_path = rate;
-    }
-    let no_mask_token = json.get("use_mask_token") == Some(&Value::Bool(false));
-    Ok(Folder { heads: number("num_attention_heads"), no_mask_token })
 }
 
 /// How `transformers` resamples positions: to an explicit size, antialiased with registers.

@@ -1,7 +1,8 @@
 //! A look into a weights file without using it: what it is, what is in it, and whether the numbers are sound.
 
 use super::source::{Source, elements};
-use super::{Layout, WeightsError, open, plan};
+use super::told::Beside;
+use super::{Layout, Reading, WeightsError, open, plan};
 use crate::model::config::VitConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -68,8 +69,8 @@ pub struct Inspection {
 /// If it is not a weights file, or a tensor's numbers cannot be read. A file that is one but holds no usable backbone
 /// gives an [`Inspection`] with a `problem`.
 pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
-    let (mut source, config) = open::path(path)?;
-    look(&mut *source, config.as_deref())
+    let (mut source, beside) = open::path(path)?;
+    look(&mut *source, &beside)
 }
 
 /// [`inspect`] for bytes in memory.
@@ -77,10 +78,10 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
 /// # Errors
 /// As [`inspect`].
 pub fn inspect_bytes(name: &str, bytes: &[u8]) -> Result<Inspection, WeightsError> {
-    look(&mut *open::bytes(name, bytes)?, None)
+    look(&mut *open::bytes(name, bytes)?, &Beside::default())
 }
 
-fn look(source: &mut dyn Source, folder_config: Option<&[u8]>) -> Result<Inspection, WeightsError> {
+fn look(source: &mut dyn Source, beside: &Beside) -> Result<Inspection, WeightsError> {
     let mut seen = Inspection {
         file: source.file().into(),
         layout: None,
@@ -94,7 +95,7 @@ fn look(source: &mut dyn Source, folder_config: Option<&[u8]>) -> Result<Inspect
         metadata: source.metadata().clone(),
         notes: Vec::new(),
     };
-    match plan::resolve(source, folder_config) {
+    match plan::resolve(source, beside, Reading::default()) {
         Ok(plan) => {
             seen.parameters = plan.config.parameters();
             let count =

@@ -22,7 +22,9 @@ pub mod onnx;
 mod open;
 mod pickle;
 mod pickle_torch;
+mod pixels;
 mod plan;
+mod positions;
 mod pth;
 mod safetensors;
 mod save;
@@ -32,9 +34,11 @@ mod state_dict;
 #[cfg(test)]
 mod tests;
 mod timm;
+mod told;
 mod wrapped;
 
 use crate::model::config::VitConfig;
+use crate::model::grid::Grid;
 pub use error::WeightsError;
 pub use hugging_face::{config_json, preprocessor_json};
 pub use inspect::{Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes};
@@ -44,6 +48,7 @@ pub use shapes::{check, expected_shapes, guess_heads, infer_config};
 pub use state_dict::{HostTensor, StateDict};
 use std::collections::BTreeMap;
 use std::path::Path;
+use told::Beside;
 
 /// Whose key names a file uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +85,23 @@ pub struct Checkpoint {
 /// # Errors
 /// If the file is not one, is damaged, or holds anything but a complete backbone; see [`WeightsError`].
 pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
-    let (mut source, config) = open::path(path)?;
-    plan::resolve(&*source, config.as_deref())?.read(&mut *source)
+    load_as(path, Reading::default())
+}
+
+/// [`load`] with what a person says about the file.
+///
+/// # Errors
+/// As [`load`], and when the file can't be what is said.
+pub fn load_as(path: &Path, reading: Reading) -> Result<Checkpoint, WeightsError> {
+    let (mut source, beside) = open::path(path)?;
+    plan::resolve(&*source, &beside, reading)?.read(&mut *source)
+}
+
+/// What a person says about a weights file that it may not say itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Rows and columns of its positions.
+    pub grid: Option<Grid>,
 }
 
 /// Read weights from memory; `name` is for messages.
@@ -89,10 +109,20 @@ pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Checkpoint, WeightsError> {
-    from_bytes_with_config(name, bytes, None)
+    from_bytes_as(name, bytes, Reading::default())
 }
 
-/// [`from_bytes`] with the contents of a Hugging Face `config.json`, which tells how many heads there are.
+/// [`from_bytes`] with what a person says about the file.
+///
+/// # Errors
+/// As [`load_as`].
+pub fn from_bytes_as(name: &str, bytes: &[u8], reading: Reading) -> Result<Checkpoint, WeightsError> {
+    let mut source = open::bytes(name, bytes)?;
+    plan::resolve(&*source, &Beside::default(), reading)?.read(&mut *source)
+}
+
+/// [`from_bytes`] with the contents of the `config.json` beside the file, which tells what tensors do not: heads, the
+/// norms' epsilon, rows and columns of the positions.
 ///
 /// # Errors
 /// As [`load`].
@@ -102,5 +132,6 @@ pub fn from_bytes_with_config(
     config_json: Option<&[u8]>,
 ) -> Result<Checkpoint, WeightsError> {
     let mut source = open::bytes(name, bytes)?;
-    plan::resolve(&*source, config_json)?.read(&mut *source)
+    let beside = Beside { config: config_json.map(<[u8]>::to_vec), ..Beside::default() };
+    plan::resolve(&*source, &beside, Reading::default())?.read(&mut *source)
 }

@@ -3,6 +3,7 @@
 use super::pth::{self, Pth};
 use super::safetensors::{self, SafeTensors};
 use super::source::{Entry, ReadSeek, Source};
+use super::told::Beside;
 use super::{HostTensor, WeightsError};
 use crate::files::{self, File};
 use serde_json::Value;
@@ -20,8 +21,8 @@ const CANDIDATES: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// An opened file, and the `config.json` beside it.
-pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Option<Vec<u8>>);
+/// An opened file, and what lies beside it.
+pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Beside);
 
 /// Open a file, an index of shards, or a folder that holds one of them.
 pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
@@ -31,9 +32,11 @@ pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
     } else {
         one_file(&target)?
     };
-    let config =
-        target.parent().map(|folder| folder.join("config.json")).filter(|config| files::is_file(config));
-    Ok((source, config.map(|config| json_file(&config)).transpose()?))
+    let beside = |name: &str| {
+        let found = target.parent().map(|folder| folder.join(name)).filter(|path| files::is_file(path));
+        found.map(|path| json_file(&path)).transpose()
+    };
+    Ok((source, Beside { config: beside("config.json")?, preprocessor: beside("preprocessor_config.json")? }))
 }
 
 /// Open bytes in memory.

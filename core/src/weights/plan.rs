@@ -2,11 +2,17 @@
 //!
 //! Everything that can be wrong with names and shapes is found here, before any number is read.
 
+use super::pixels::Pixels;
+use super::positions::{Known, Positions};
 use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
 use super::source::{Entry, Source, not_weights};
+use super::told::{Beside, Told};
 use super::wrapped::{self, Found};
-use super::{Checkpoint, HostTensor, Layout, StateDict, WeightsError, heads, hugging_face, official, timm};
-use crate::model::config::{Interpolation, VitConfig};
+use super::{
+    Checkpoint, HostTensor, Layout, Reading, StateDict, WeightsError, heads, hugging_face, official, timm,
+};
+use crate::model::config::{Interpolation, VitConfig, is_norm_eps};
+use crate::model::grid::Grid;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
@@ -29,10 +35,12 @@ pub(super) struct Plan {
     pub config: VitConfig,
     pub layout: Layout,
     pub notes: Vec<String>,
+    positions: Positions,
+    pixels: Option<Pixels>,
 }
 
-/// Decide how to read `source`; `folder_config` is a `config.json` that lies beside it.
-pub(super) fn resolve(source: &dyn Source, folder_config: Option<&[u8]>) -> Result<Plan, WeightsError> {
+/// Decide how to read `source`, with what lies `beside` it and what a person says of it.
+pub(super) fn resolve(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
     let file = source.file();
     let found = wrapped::find(source)?;
     let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
@@ -41,8 +49,7 @@ pub(super) fn resolve(source: &dyn Source, folder_config: Option<&[u8]>) -> Resu
     let names = Names::new(&found, shapes);
     let mut notes = found.notes.clone();
 
-    let mut config = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
-    let mut no_mask_token = names.layout == Layout::Timm;
+    let (mut config, count) = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
     let mut heads_known = config.dim.is_multiple_of(64);
     config.interpolation = match names.layout {
         Layout::HuggingFace => hugging_face::interpolation(config.registers),
@@ -56,18 +63,38 @@ pub(super) fn resolve(source: &dyn Source, folder_config: Option<&[u8]>) -> Resu
         }
         Layout::Official => config.interpolation,
     };
-    if let Some(json) = folder_config.filter(|_| names.layout == Layout::HuggingFace) {
-        let folder = hugging_face::apply_config(json, file, &mut config, &mut notes)?;
-        no_mask_token = folder.no_mask_token;
-        if let Some(heads) = folder.heads {
-            set_heads(&mut config, heads, file, "config.json")?;
-            heads_known = true;
-        }
-    }
-    if let Some(text) = source.metadata().get(CONFIG_KEY) {
-        apply_own(text, &mut config, file, &mut notes)?;
+    // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
+    let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
+    let told = match own {
+        Some(_) => Told::default(),
+        None => Told::read(beside, names.layout, file, &config, reading.grid.is_some())?,
+    };
+    told.apply(&mut config);
+    notes.extend(told.notes.iter().cloned());
+    if let Some(heads) = told.heads {
+        set_heads(&mut config, heads, file, "config.json")?;
         heads_known = true;
     }
+    let key = names.in_file(names.parts("pos_embed").first().map_or("pos_embed", String::as_str));
+    let known = Known {
+        file,
+        key: &key,
+        layout: names.layout,
+        registers: config.registers,
+        count,
+        asked: reading.grid,
+        own: own.as_ref().map(|own| own.grid),
+        config: told.grid,
+        patches_alone: told.patches_alone,
+    };
+    let positions = known.positions()?;
+    config.grid = positions.grid;
+    notes.extend(told.grid.filter(|told| *told != config.grid).map(|told| another_grid(told, config.grid)));
+    if let Some(own) = own {
+        apply_own(&own, &mut config, file, &mut notes)?;
+        heads_known = true;
+    }
+    let no_mask_token = names.layout == Layout::Timm || told.no_mask_token;
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
         notes.push(format!(
@@ -76,9 +103,16 @@ pub(super) fn resolve(source: &dyn Source, folder_config: Option<&[u8]>) -> Resu
         ));
     }
 
-    let takes = takes(source, &found, &names, &config, no_mask_token, &mut notes)?;
+    let takes = takes(source, &found, &names, (&config, positions), no_mask_token, &mut notes)?;
     let heads = plan_heads(source, &found, &config, &mut notes)?;
-    Ok(Plan { takes, heads, config, layout: names.layout, notes })
+    notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
+    let pixels = told.pixels.map(|(pixels, _)| pixels);
+    Ok(Plan { takes, heads, config, layout: names.layout, notes, positions, pixels })
+}
+
+/// Says that a config.json is of pictures of another size.
+fn another_grid(told: Grid, found: Grid) -> String {
+    format!("config.json says that the grid is {told}, but the tensors have {found}; the tensors are right")
 }
 
 fn set_heads(config: &mut VitConfig, heads: usize, file: &str, whose: &str) -> Result<(), WeightsError> {
@@ -91,26 +125,32 @@ fn set_heads(config: &mut VitConfig, heads: usize, file: &str, whose: &str) -> R
     Ok(())
 }
 
+fn read_own(text: &str, file: &str) -> Result<VitConfig, WeightsError> {
+    serde_json::from_str(text).map_err(|e| {
+        WeightsError::format(file, format!("its metadata entry {CONFIG_KEY} cannot be read: {e}"))
+    })
+}
+
 /// Take from our own metadata what tensors do not tell; sizes come from the tensors in any case.
 fn apply_own(
-    text: &str,
+    own: &VitConfig,
     config: &mut VitConfig,
     file: &str,
     notes: &mut Vec<String>,
 ) -> Result<(), WeightsError> {
-    let own: VitConfig = serde_json::from_str(text).map_err(|e| {
-        WeightsError::format(file, format!("its metadata entry {CONFIG_KEY} cannot be read: {e}"))
-    })?;
     set_heads(config, own.heads, file, CONFIG_KEY)?;
     if own.interpolation.offset.is_finite() && own.interpolation.offset.abs() < 1.0 {
         config.interpolation = own.interpolation;
+    }
+    if is_norm_eps(own.norm_eps) {
+        config.norm_eps = own.norm_eps;
     }
     if (0.0..1.0).contains(&own.drop_path) {
         config.drop_path = own.drop_path;
     }
     config.layerscale =
         config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));
-    if *config != own {
+    if config != own {
         notes.push(format!(
             "its metadata entry {CONFIG_KEY} disagrees with the tensors; the tensors are right"
         ));
@@ -123,7 +163,6 @@ struct Names<'a> {
     found: &'a Found,
     layout: Layout,
     packed: bool,
-    folded: bool,
     /// Shapes by the name inside the file.
     shapes: Shapes,
     /// Official name (timm: after unchunking) to the name inside the file, for one-to-one names.
@@ -132,14 +171,8 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn new(found: &'a Found, shapes: Shapes) -> Self {
-        let mut this = Self {
-            found,
-            layout: Layout::Official,
-            packed: false,
-            folded: false,
-            shapes,
-            plain: BTreeMap::new(),
-        };
+        let mut this =
+            Self { found, layout: Layout::Official, packed: false, shapes, plain: BTreeMap::new() };
         if this
             .shapes
             .keys()
@@ -153,7 +186,6 @@ impl<'a> Names<'a> {
         if timm::is_timm(&flat) {
             this.layout = Layout::Timm;
             this.packed = timm::is_packed(&flat);
-            this.folded = timm::is_folded(&flat);
         }
         for name in this.shapes.keys() {
             if let Some((key, _)) = this.official(name) {
@@ -191,9 +223,6 @@ impl<'a> Names<'a> {
             if let Some(rows) = shape.first_mut() {
                 *rows = rows.saturating_mul(parts);
             }
-            if key == "pos_embed" && self.folded {
-                shape[1] += 1;
-            }
             out.insert(key, shape);
         }
         out
@@ -224,7 +253,7 @@ fn takes(
     source: &dyn Source,
     found: &Found,
     names: &Names,
-    config: &VitConfig,
+    (config, positions): (&VitConfig, Positions),
     no_mask_token: bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Take>, WeightsError> {
@@ -239,12 +268,13 @@ fn takes(
             takes.push(Take { zeros: config.dim, from: Vec::new(), key, shape });
             continue;
         }
-        let folded = key == "pos_embed" && names.folded;
+        let mut shape = shape;
+        if key == "pos_embed" {
+            // As the file has them; they are brought into the official form once they are read.
+            shape[1] = positions.count();
+        }
         let mut part_shape = shape.clone();
         part_shape[0] /= parts.len();
-        if folded {
-            part_shape[1] -= 1;
-        }
         let mut from = Vec::new();
         for part in parts {
             match found.inside.get(&part).and_then(|full| Some((full, source.entries().get(full)?))) {
@@ -256,7 +286,7 @@ fn takes(
             }
             used.insert(part);
         }
-        takes.push(Take { zeros: if folded { config.dim } else { 0 }, from, key, shape });
+        takes.push(Take { zeros: 0, from, key, shape });
     }
     if let Some((key, expected)) = missing.first().cloned() {
         return Err(WeightsError::Missing { file: file.into(), key, expected, more: missing.len() - 1 });
@@ -277,8 +307,12 @@ fn takes(
     if let Some((key, found, _)) = strange.first().cloned() {
         return Err(WeightsError::Unexpected { file: file.into(), key, found, more: strange.len() - 1 });
     }
-    if names.folded {
-        notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into());
+    match positions.before {
+        0 => {
+            notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into())
+        }
+        1 => {}
+        _ => notes.push("its registers have positions; they are added to the registers here".into()),
     }
     Ok(takes)
 }
@@ -338,6 +372,10 @@ impl Plan {
                 }
             };
             backbone.insert(take.key, tensor);
+        }
+        self.positions.official(&mut backbone, self.config.registers);
+        if let Some(pixels) = self.pixels {
+            pixels.fold(&mut backbone);
         }
         let mut heads = BTreeMap::new();
         for (head, tensors) in self.heads {

@@ -5,6 +5,7 @@ use super::safetensors::{self, Outgoing};
 use super::{Checkpoint, Layout, StateDict, WeightsError, card, check, hugging_face, official, timm};
 use crate::files::{self, File};
 use crate::model::config::VitConfig;
+use crate::model::grid::Grid;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,13 @@ pub fn save(
         return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata));
     }
     let json = hugging_face::config_json(config)?;
+    if let Some(square) = Grid::of_area(config.grid.area()).filter(|square| *square != config.grid) {
+        let reason = format!(
+            "transformers would read positions for {} patches as {square}: write --to timm or official, or --to onnx",
+            config.grid
+        );
+        return Err(WeightsError::Unsupported { file: name, reason });
+    }
     if files::is_file(path) {
         let reason = "is a file; a Hugging Face model is a folder, so name one".to_string();
         return Err(WeightsError::Unsupported { file: name, reason });

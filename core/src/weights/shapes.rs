@@ -1,7 +1,9 @@
 //! Which tensors a backbone has: from a configuration to keys and shapes, and back.
 
-use super::{StateDict, WeightsError};
-use crate::model::config::{FfnKind, Interpolation, VitConfig};
+use super::positions::Known;
+use super::{Layout, StateDict, WeightsError};
+use crate::model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
+use crate::model::grid::Grid;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +23,7 @@ pub fn expected_shapes(config: &VitConfig) -> Vec<(String, Vec<usize>)> {
         ("patch_embed.proj.bias".into(), vec![d]),
         ("mask_token".into(), vec![1, d]),
         ("cls_token".into(), vec![1, 1, d]),
-        ("pos_embed".into(), vec![1, 1 + config.grid * config.grid, d]),
+        ("pos_embed".into(), vec![1, 1 + config.grid.area(), d]),
     ];
     if config.registers > 0 {
         shapes.push(("register_tokens".into(), vec![1, config.registers, d]));
@@ -85,12 +87,25 @@ pub fn check(backbone: &StateDict, config: &VitConfig, file: &str) -> Result<(),
 ///
 /// Tensors do not tell everything. Heads: 64 dimensions each where the width allows, else the guess of
 /// [`guess_heads`]. Interpolation: as released, antialiased with registers and with an offset without. LayerScale's
-/// initial value: 1e-5.
+/// initial value: 1e-5. The norms' epsilon: [`NORM_EPS`].
 ///
 /// # Errors
-/// If a size cannot be read off, because a tensor is absent or misshapen.
+/// If a size cannot be read off, because a tensor is absent or misshapen, or the grid of positions is not square.
 pub fn infer_config(backbone: &StateDict, file: &str) -> Result<VitConfig, WeightsError> {
-    infer(&backbone.iter().map(|(key, tensor)| (key.clone(), tensor.shape.clone())).collect(), file)
+    let shapes = backbone.iter().map(|(key, tensor)| (key.clone(), tensor.shape.clone())).collect();
+    let (config, count) = infer(&shapes, file)?;
+    let known = Known {
+        file,
+        key: "pos_embed",
+        layout: Layout::Official,
+        registers: config.registers,
+        count,
+        asked: None,
+        own: None,
+        config: None,
+        patches_alone: None,
+    };
+    Ok(VitConfig { grid: known.positions()?.grid, ..config })
 }
 
 /// Heads for a width that says nothing certain: 64 dimensions each from the narrowest published ViT (192) on; test
@@ -110,8 +125,8 @@ pub(super) fn wrong_shape(file: &str, key: &str, expected: &[usize], found: &[us
     }
 }
 
-/// [`infer_config`] on shapes alone.
-pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<VitConfig, WeightsError> {
+/// [`infer_config`] on shapes alone, and how many positions there are; the grid is left open, as one patch.
+pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), WeightsError> {
     let missing = |key: &str, expected: Vec<usize>| WeightsError::Missing {
         file: file.into(),
         key: key.into(),
@@ -135,11 +150,9 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<VitConfig, WeightsErr
     }
 
     let pos_shape = shapes.get("pos_embed").ok_or_else(|| missing("pos_embed", vec![1, 1370, dim]))?;
-    let rows = if let [1, rows, _] = pos_shape[..] { rows } else { 0 };
-    let grid = rows.saturating_sub(1).isqrt();
-    if grid == 0 || rows != 1 + grid * grid {
-        return Err(wrong_shape(file, "pos_embed", &[1, 1 + grid.max(1) * grid.max(1), dim], pos_shape));
-    }
+    let [1, positions, _] = pos_shape[..] else {
+        return Err(wrong_shape(file, "pos_embed", &[1, 1370, dim], pos_shape));
+    };
 
     let registers = match shapes.get("register_tokens").map(|shape| &shape[..]) {
         None => 0,
@@ -173,9 +186,12 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<VitConfig, WeightsErr
     let hidden =
         hidden.ok_or_else(|| missing("blocks.0.mlp.fc1.weight", vec![4 * dim.min(MAX_EXTENT), dim]))?;
 
-    for (what, size) in
-        [("token width", dim), ("patch side", patch), ("position grid", grid), ("hidden width", hidden)]
-    {
+    for (what, size) in [
+        ("token width", dim),
+        ("patch side", patch),
+        ("table of positions", positions.isqrt()),
+        ("hidden width", hidden),
+    ] {
         if !(1..=MAX_EXTENT).contains(&size) {
             return Err(WeightsError::format(file, format!("a {what} of {size} is no Vision Transformer's")));
         }
@@ -186,9 +202,9 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<VitConfig, WeightsErr
             format!("{registers} register tokens are no Vision Transformer's"),
         ));
     }
-    Ok(VitConfig {
+    let config = VitConfig {
         patch,
-        grid,
+        grid: Grid::square(1),
         dim,
         depth,
         heads: guess_heads(dim),
@@ -197,9 +213,11 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<VitConfig, WeightsErr
         registers,
         layerscale: (any("ls1.gamma") || any("ls2.gamma")).then_some(LAYERSCALE),
         qkv_bias: any("attn.qkv.bias"),
+        norm_eps: NORM_EPS,
         interpolation: if registers > 0 { Interpolation::ANTIALIAS } else { Interpolation::OFFSET },
         drop_path: 0.0,
-    })
+    };
+    Ok((config, positions))
 }
 
 /// `blocks.7.norm1.weight` as `(7, "norm1.weight")`.

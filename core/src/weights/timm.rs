@@ -30,12 +30,6 @@ pub(super) fn is_packed(shapes: &Shapes) -> bool {
     }
 }
 
-/// Whether the position table lacks the CLS row.
-pub(super) fn is_folded(shapes: &Shapes) -> bool {
-    let rows = shapes.get("pos_embed").and_then(|shape| shape.get(1)).copied().unwrap_or(0);
-    rows > 0 && rows.isqrt().pow(2) == rows
-}
-
 /// The official key of `name`.
 pub(super) fn official(name: &str, packed: bool) -> String {
     if name == "reg_token" {

@@ -2,7 +2,8 @@ use dinoscope_shaders::layer_norm::gpu::{Past, Shape, backward, forward};
 
 use super::*;
 
-const EPSILON: f32 = 1e-6;
+/// Large enough that a norm with another one is far off.
+const EPSILON: f32 = 0.05;
 
 /// `(y, stats)` in f64.
 fn reference(x: &[f64], rows: &[usize], weight: &[f64], bias: &[f64]) -> (Vec<f64>, Vec<f64>) {

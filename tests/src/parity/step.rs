@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dinoscope_core::burn::tensor::{DType, Device};
 use dinoscope_core::device::block_on;
-use dinoscope_core::model::{Layers, Vit, params};
+use dinoscope_core::model::{Grid, Layers, Vit, params};
 use dinoscope_core::ssl::{Centering, Masks, OneProcess};
 use dinoscope_core::train::batch::{HostCrops, split};
 use dinoscope_core::train::loss_scale::LossScale;
@@ -85,7 +85,7 @@ fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>
     let mut recipe = recipe(&config)?;
     recipe.train.precision = numbers;
     let mut sizes = NetworkConfig::from(&recipe);
-    sizes.backbone.grid = config.pretrain_size / config.patch_size;
+    sizes.backbone.grid = Grid::square(config.pretrain_size / config.patch_size);
     let mut state = State::with_sizes(&sizes, 0, device);
     state.loss_scale = LossScale::new(numbers, device);
     state.student = fill(state.student, &file.below("init.student."))?;

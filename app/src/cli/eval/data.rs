@@ -86,7 +86,7 @@ impl Model {
         let chosen = load::device(self.device.as_deref(), quiet)?;
         let backbone = load::backbone(&self.weights, &chosen.device, quiet)?;
         let config = &backbone.config;
-        let size = self.size.unwrap_or_else(|| config.image().min(224 / config.patch * config.patch));
+        let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
         if size == 0 || !size.is_multiple_of(config.patch) {
             bail!(Mistake(format!(
                 "--size {size} is not a multiple of the model's patch of {}",

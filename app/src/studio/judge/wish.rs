@@ -110,7 +110,7 @@ impl Wish {
 
     /// Side of whole pictures, a multiple of the patch.
     pub fn side(&self, config: &VitConfig) -> usize {
-        let usual = config.image().min((USUAL / config.patch).max(1) * config.patch);
+        let usual = config.side().min((USUAL / config.patch).max(1) * config.patch);
         self.size.map_or(usual, |size| nearest(size, config.patch))
     }
 

@@ -31,11 +31,11 @@ const ROUND: usize = 16;
 /// Pictures that are named when they are left out.
 const NAMED: usize = 8;
 
-/// Side of windows without a wish: that of the stored position grid, but at least 16 patches, since small grids show
+/// Side of windows without a wish: the shorter one of the stored position grid, but at least 16 patches, since small grids show
 /// little, and at most 224 pixels.
 pub fn default_window(config: &VitConfig) -> usize {
     let most = (224 / config.patch).max(1);
-    config.grid.clamp(16.min(most), most) * config.patch
+    config.grid.short().clamp(16.min(most), most) * config.patch
 }
 
 /// An error when an option is outside its range.

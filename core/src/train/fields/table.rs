@@ -24,6 +24,7 @@ pub const FIELDS: &[Field] = &[
     f("model.registers", "Register tokens (Darcet et al. 2023)", "", 0.0, 64.0),
     f("model.layerscale", "Initial gain of the residual branches; 0 for none", "", 0.0, 10.0),
     f("model.drop_path", "Share of crops that skip a residual branch in training", "", 0.0, 0.95),
+    f("model.norm_eps", "Added to the variance in every LayerNorm", "", 0.0, 1.0),
     f("model.interpolate_offset", "Added to the grid when positions are resampled", "patches", 0.0, 1.0),
     f("model.interpolate_antialias", "Resample positions with antialiasing", "", 0.0, 0.0),
     f("crops.global_size", "Side of the two global crops; a multiple of the patch", "pixels", 1.0, 4096.0),

@@ -82,8 +82,9 @@ impl<'a> Writer<'a, '_> {
         let table = Table { values: stored, grid, dim, rule };
         let positions = match size {
             Size::Free => {
-                let constant =
-                    self.graph.lazy("pos_embed", &[grid, grid * dim], move || Cow::Borrowed(stored));
+                let constant = self
+                    .graph
+                    .lazy("pos_embed", &[grid.rows, grid.cols * dim], move || Cow::Borrowed(stored));
                 table.nodes(&mut self.graph, &constant, &map)
             }
             Size::Fixed { height, width } => {
@@ -123,7 +124,8 @@ impl<'a> Writer<'a, '_> {
     fn norm(&mut self, x: &str, layer: &str, name: &str) -> Result<String, WeightsError> {
         let weight = self.verbatim(&format!("{layer}.weight"))?;
         let bias = self.verbatim(&format!("{layer}.bias"))?;
-        let attributes = [Attribute::Int("axis", -1), Attribute::Float("epsilon", 1e-6)];
+        let attributes =
+            [Attribute::Int("axis", -1), Attribute::Float("epsilon", self.config.norm_eps as f32)];
         Ok(self.graph.node("LayerNormalization", &[x, &weight, &bias], name, &attributes))
     }
 

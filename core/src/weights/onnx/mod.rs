@@ -7,6 +7,7 @@
 
 mod backbone;
 mod file;
+mod folder;
 mod graph;
 mod positions;
 mod proto;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use super::save::write_atomically;
 use super::{StateDict, WeightsError, check};
 use crate::model::config::VitConfig;
+pub use folder::{MODEL, save_folder};
 
 /// Which pictures an exported model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,17 +76,17 @@ impl fmt::Display for Size {
 /// # Errors
 /// If `backbone` is not what `config` describes, if `size` is no multiple of the patch, or if the disk refuses.
 pub fn save(path: &Path, backbone: &StateDict, config: &VitConfig, size: Size) -> Result<(), WeightsError> {
-    save_longest(path, backbone, config, size, file::LONGEST)
+    save_longest(path, backbone, config, size, file::LONGEST).map(|_| ())
 }
 
-/// [`save`], with the length in bytes above which numbers get a file of their own.
+/// [`save`], with the length in bytes above which numbers get a file of their own; whether they did.
 fn save_longest(
     path: &Path,
     backbone: &StateDict,
     config: &VitConfig,
     size: Size,
     longest: u64,
-) -> Result<(), WeightsError> {
+) -> Result<bool, WeightsError> {
     let name = path.display().to_string();
     if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
         let reason = "an ONNX model is a file whose name ends in .onnx".to_string();
@@ -93,12 +95,14 @@ fn save_longest(
     let graph = build(&name, backbone, config, size)?;
     let model = file::Model::new(&graph, config, size);
     if model.length() <= longest {
-        return write_atomically(path, |out| model.write(out));
+        write_atomically(path, |out| model.write(out))?;
+        return Ok(false);
     }
     let beside = path.file_name().map(|name| format!("{}_data", name.to_string_lossy())).unwrap_or_default();
     let model = model.with_numbers_in(&beside);
     write_atomically(&path.with_file_name(&beside), |out| model.write_numbers(out))?;
-    write_atomically(path, |out| model.write(out))
+    write_atomically(path, |out| model.write(out))?;
+    Ok(true)
 }
 
 /// The file that [`save`] would write, in memory: what a browser offers for download.

@@ -7,13 +7,14 @@
 
 use super::graph::{Attribute, Graph};
 use crate::model::config::Interpolation;
+use crate::model::grid::Grid;
 use crate::model::pos_embed::resize_weights;
 
-/// The patches' part of a position table, `[grid², dim]`.
+/// The patches' part of a position table, `[grid.area(), dim]`.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
     pub values: &'a [f32],
-    pub grid: usize,
+    pub grid: Grid,
     pub dim: usize,
     pub rule: Interpolation,
 }
@@ -23,19 +24,20 @@ impl Table<'_> {
     /// host.
     pub fn resampled(&self, rows: usize, cols: usize) -> Vec<f32> {
         let Self { values, grid, dim, rule } = *self;
-        if (rows, cols) == (grid, grid) {
+        if grid == Grid::new(rows, cols) {
             return values.to_vec();
         }
-        let (down, across) = (resize_weights(grid, rows, rule), resize_weights(grid, cols, rule));
-        let mut tall = vec![0.0f32; rows * grid * dim];
-        for (row, weights) in tall.chunks_exact_mut(grid * dim).zip(down.chunks_exact(grid)) {
-            for (&weight, from) in weights.iter().zip(values.chunks_exact(grid * dim)) {
+        let (down, across) = (resize_weights(grid.rows, rows, rule), resize_weights(grid.cols, cols, rule));
+        let wide_row = grid.cols * dim;
+        let mut tall = vec![0.0f32; rows * wide_row];
+        for (row, weights) in tall.chunks_exact_mut(wide_row).zip(down.chunks_exact(grid.rows)) {
+            for (&weight, from) in weights.iter().zip(values.chunks_exact(wide_row)) {
                 add(row, weight, from);
             }
         }
         let mut out = vec![0.0f32; rows * cols * dim];
-        for (wide, row) in out.chunks_exact_mut(cols * dim).zip(tall.chunks_exact(grid * dim)) {
-            for (token, weights) in wide.chunks_exact_mut(dim).zip(across.chunks_exact(grid)) {
+        for (wide, row) in out.chunks_exact_mut(cols * dim).zip(tall.chunks_exact(wide_row)) {
+            for (token, weights) in wide.chunks_exact_mut(dim).zip(across.chunks_exact(grid.cols)) {
                 for (&weight, from) in weights.iter().zip(row.chunks_exact(dim)) {
                     add(token, weight, from);
                 }
@@ -44,20 +46,22 @@ impl Table<'_> {
         out
     }
 
-    /// Nodes that resample the constant `table`, `[grid, grid * dim]`, to the extent of the map `patches`,
+    /// Nodes that resample the constant `table`, `[grid.rows, grid.cols * dim]`, to the extent of the map `patches`,
     /// `[batch, dim, rows, cols]`. The result is `[1, rows * cols, dim]`.
     pub fn nodes(&self, graph: &mut Graph, table: &str, patches: &str) -> String {
-        let (grid, dim) = (self.grid as i64, self.dim as i64);
+        let (stored, dim) = (self.grid, self.dim as i64);
         let extent = graph.node("Shape", &[patches], "pos_embed.extent", &[]);
         let (two, three) = (graph.integer("pos_embed.axis_rows", 2), graph.integer("pos_embed.axis_cols", 3));
         let rows = graph.node("Gather", &[&extent, &two], "pos_embed.rows", &[]);
         let cols = graph.node("Gather", &[&extent, &three], "pos_embed.cols", &[]);
         let offset = self.offset(graph, &rows, &cols);
-        let consts = Shared::new(graph, self);
-        let down = self.weights(graph, &consts, &rows, &offset, "pos_embed.down");
-        let across = self.weights(graph, &consts, &cols, &offset, "pos_embed.across");
+        let cubic = Cubic::new(graph, self.rule);
+        let down = Axis::new(graph, &cubic, self.rule, stored.rows, "pos_embed.down");
+        let down = down.weights(graph, &rows, &offset);
+        let across = Axis::new(graph, &cubic, self.rule, stored.cols, "pos_embed.across");
+        let across = across.weights(graph, &cols, &offset);
         let tall = graph.node("MatMul", &[&down, table], "pos_embed.tall", &[]);
-        let shape = graph.integers("pos_embed.tall_shape", &[-1, grid, dim]);
+        let shape = graph.integers("pos_embed.tall_shape", &[-1, stored.cols as i64, dim]);
         let tall = graph.node("Reshape", &[&tall, &shape], "pos_embed.tall_rows", &[]);
         let wide = graph.node("MatMul", &[&across, &tall], "pos_embed.wide", &[]);
         let shape = graph.integers("pos_embed.shape", &[1, -1, dim]);
@@ -70,39 +74,14 @@ impl Table<'_> {
         if self.rule.offset == 0.0 {
             return nothing;
         }
-        let grid = graph.integer("pos_embed.grid", self.grid as i64);
-        let fits = [(rows, "pos_embed.rows_fit"), (cols, "pos_embed.cols_fit")]
-            .map(|(extent, name)| graph.node("Equal", &[extent, &grid], name, &[]));
+        let fits =
+            [(rows, "rows", self.grid.rows), (cols, "cols", self.grid.cols)].map(|(extent, axis, stored)| {
+                let stored = graph.integer(&format!("pos_embed.stored_{axis}"), stored as i64);
+                graph.node("Equal", &[extent, &stored], &format!("pos_embed.{axis}_fit"), &[])
+            });
         let fits = graph.node("And", &[&fits[0], &fits[1]], "pos_embed.fits", &[]);
         let offset = graph.scalar("pos_embed.rule_offset", self.rule.offset as f32);
         graph.node("Where", &[&fits, &nothing, &offset], "pos_embed.offset", &[])
-    }
-
-    /// The matrix `[extent, grid]` of [`resize_weights`] for an `extent` that is known only when the graph runs.
-    fn weights(&self, graph: &mut Graph, c: &Shared, extent: &str, offset: &str, name: &str) -> String {
-        let float = [Attribute::Int("to", super::graph::number::FLOAT)];
-        let named = |part: &str| format!("{name}.{part}");
-        let size = graph.node("Cast", &[extent], &named("size"), &float);
-        let size = graph.node("Add", &[&size, offset], &named("offset_size"), &[]);
-        let step = graph.node("Div", &[&c.grid, &size], &named("step"), &[]);
-        let at = graph.node("Range", &[&c.first, extent, &c.next], &named("index"), &[]);
-        let at = graph.node("Cast", &[&at], &named("float_index"), &float);
-        let at = graph.node("Add", &[&at, &c.half], &named("middle"), &[]);
-        let at = graph.node("Mul", &[&at, &step], &named("scaled"), &[]);
-        let at = graph.node("Sub", &[&at, &c.half], &named("centre"), &[]);
-        let at = graph.node("Unsqueeze", &[&at, &c.last_axis], &named("centres"), &[]);
-        let away = graph.node("Sub", &[&at, &c.taps], &named("away"), &[]);
-        let away = graph.node("Abs", &[&away], &named("distance"), &[]);
-        if self.rule.antialias {
-            let support = graph.node("Max", &[&step, &c.one], &named("support"), &[]);
-            let away = graph.node("Div", &[&away, &support], &named("narrowed"), &[]);
-            let cubic = c.cubic(graph, &away, &named("cubic"));
-            let sum = graph.node("ReduceSum", &[&cubic, &c.last_axis], &named("sum"), &[]);
-            return graph.node("Div", &[&cubic, &sum], name, &[]);
-        }
-        // Taps beyond the border count for the border.
-        let cubic = c.cubic(graph, &away, &named("cubic"));
-        graph.node("MatMul", &[&cubic, &c.fold], name, &[])
     }
 }
 
@@ -112,9 +91,80 @@ fn add(to: &mut [f32], weight: f32, from: &[f32]) {
     }
 }
 
-/// Constants that rows and columns share.
-struct Shared {
-    grid: String,
+/// Rows or columns of the stored grid.
+struct Axis<'c> {
+    cubic: &'c Cubic,
+    rule: Interpolation,
+    name: &'static str,
+    /// How many are stored.
+    stored: String,
+    /// Their places, `[1, taps]`; without antialias also the two beyond each border.
+    taps: String,
+    /// Without antialias only: adds the two taps beyond each border to the border's own.
+    fold: String,
+}
+
+impl<'c> Axis<'c> {
+    fn new(
+        graph: &mut Graph,
+        cubic: &'c Cubic,
+        rule: Interpolation,
+        stored: usize,
+        name: &'static str,
+    ) -> Self {
+        let named = |part: &str| format!("{name}.{part}");
+        let beyond = if rule.antialias { 0 } else { 2 };
+        let taps = (0..stored + 2 * beyond).map(|k| k as f32 - beyond as f32).collect();
+        let fold = if beyond > 0 {
+            let mut fold = vec![0.0; (stored + 4) * stored];
+            for (k, row) in fold.chunks_exact_mut(stored).enumerate() {
+                row[k.saturating_sub(2).min(stored - 1)] = 1.0;
+            }
+            graph.floats(&named("fold"), &[stored + 4, stored], fold)
+        } else {
+            String::new()
+        };
+        Self {
+            cubic,
+            rule,
+            name,
+            stored: graph.scalar(&named("stored"), stored as f32),
+            taps: graph.floats(&named("taps"), &[1, stored + 2 * beyond], taps),
+            fold,
+        }
+    }
+
+    /// The matrix `[extent, stored]` of [`resize_weights`] for an `extent` that is known only when the graph runs.
+    fn weights(&self, graph: &mut Graph, extent: &str, offset: &str) -> String {
+        let (name, c) = (self.name, self.cubic);
+        let float = [Attribute::Int("to", super::graph::number::FLOAT)];
+        let named = |part: &str| format!("{name}.{part}");
+        let size = graph.node("Cast", &[extent], &named("size"), &float);
+        let size = graph.node("Add", &[&size, offset], &named("offset_size"), &[]);
+        let step = graph.node("Div", &[&self.stored, &size], &named("step"), &[]);
+        let at = graph.node("Range", &[&c.first, extent, &c.next], &named("index"), &[]);
+        let at = graph.node("Cast", &[&at], &named("float_index"), &float);
+        let at = graph.node("Add", &[&at, &c.half], &named("middle"), &[]);
+        let at = graph.node("Mul", &[&at, &step], &named("scaled"), &[]);
+        let at = graph.node("Sub", &[&at, &c.half], &named("centre"), &[]);
+        let at = graph.node("Unsqueeze", &[&at, &c.last_axis], &named("centres"), &[]);
+        let away = graph.node("Sub", &[&at, &self.taps], &named("away"), &[]);
+        let away = graph.node("Abs", &[&away], &named("distance"), &[]);
+        if self.rule.antialias {
+            let support = graph.node("Max", &[&step, &c.one], &named("support"), &[]);
+            let away = graph.node("Div", &[&away, &support], &named("narrowed"), &[]);
+            let cubic = c.of(graph, &away, &named("cubic"));
+            let sum = graph.node("ReduceSum", &[&cubic, &c.last_axis], &named("sum"), &[]);
+            return graph.node("Div", &[&cubic, &sum], name, &[]);
+        }
+        // Taps beyond the border count for the border.
+        let cubic = c.of(graph, &away, &named("cubic"));
+        graph.node("MatMul", &[&cubic, &self.fold], name, &[])
+    }
+}
+
+/// Constants of the cubic, which rows and columns share.
+struct Cubic {
     first: String,
     next: String,
     half: String,
@@ -122,24 +172,14 @@ struct Shared {
     two: String,
     nothing: String,
     last_axis: String,
-    taps: String,
-    /// Without antialias only: adds the two taps beyond each border to the border's own.
-    fold: String,
-    /// Factors of the cubic, from the highest power down: below 1, and from 1 to 2.
+    /// Factors, from the highest power down: below 1, and from 1 to 2.
     inner: [String; 2],
     outer: [String; 4],
 }
 
-impl Shared {
-    fn new(graph: &mut Graph, table: &Table) -> Self {
-        let grid = table.grid;
-        let beyond = if table.rule.antialias { 0 } else { 2 };
-        let taps = (0..grid + 2 * beyond).map(|k| k as f32 - beyond as f32).collect();
-        let mut fold = vec![0.0; if beyond > 0 { (grid + 4) * grid } else { 0 }];
-        for (k, row) in fold.chunks_exact_mut(grid).enumerate() {
-            row[k.saturating_sub(2).min(grid - 1)] = 1.0;
-        }
-        let a = if table.rule.antialias { -0.5f32 } else { -0.75 };
+impl Cubic {
+    fn new(graph: &mut Graph, rule: Interpolation) -> Self {
+        let a = if rule.antialias { -0.5f32 } else { -0.75 };
         let mut named = |part: &str, value: f32| graph.scalar(&format!("pos_embed.{part}"), value);
         Self {
             inner: [named("inner_3", a + 2.0), named("inner_2", a + 3.0)],
@@ -149,7 +189,6 @@ impl Shared {
                 named("outer_1", 8.0 * a),
                 named("outer_0", 4.0 * a),
             ],
-            grid: named("stored", grid as f32),
             half: named("half", 0.5),
             one: named("one", 1.0),
             two: named("two", 2.0),
@@ -157,17 +196,11 @@ impl Shared {
             first: graph.integer("pos_embed.first", 0),
             next: graph.integer("pos_embed.next", 1),
             last_axis: graph.integers("pos_embed.last_axis", &[1]),
-            taps: graph.floats("pos_embed.taps", &[1, grid + 2 * beyond], taps),
-            fold: if beyond > 0 {
-                graph.floats("pos_embed.fold", &[grid + 4, grid], fold)
-            } else {
-                String::new()
-            },
         }
     }
 
     /// The cubic of distances `t`: `((a + 2) t - (a + 3)) t² + 1` up to 1, `((a t - 5a) t + 8a) t - 4a` up to 2.
-    fn cubic(&self, graph: &mut Graph, t: &str, name: &str) -> String {
+    fn of(&self, graph: &mut Graph, t: &str, name: &str) -> String {
         let mut step =
             |op: &str, a: &str, b: &str, part: &str| graph.node(op, &[a, b], &format!("{name}.{part}"), &[]);
         let x = step("Mul", t, &self.inner[0], "inner_a");

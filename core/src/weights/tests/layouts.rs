@@ -119,9 +119,13 @@ fn timm_names_are_timms() {
 fn a_plain_timm_file_without_our_metadata() {
     let config = tiny(4, FfnKind::Mlp);
     let mut source = open_timm(&config);
-    let read = plan::resolve(&*source, None).unwrap().read(&mut *source).unwrap();
+    let read =
+        plan::resolve(&*source, &Default::default(), Reading::default()).unwrap().read(&mut *source).unwrap();
     assert_eq!((read.layout, read.config.interpolation), (Layout::Timm, Interpolation::ANTIALIAS));
-    assert_eq!((read.config.grid, read.config.registers, read.config.ffn), (4, 4, FfnKind::Mlp));
+    assert_eq!(
+        (read.config.grid, read.config.registers, read.config.ffn),
+        (Grid::square(4), 4, FfnKind::Mlp)
+    );
 }
 
 /// A timm file as timm itself writes it: no metadata of ours.

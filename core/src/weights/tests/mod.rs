@@ -3,9 +3,11 @@
 
 mod download;
 mod files;
+mod grids;
 mod hostile;
 mod layouts;
 mod pickles;
+mod told;
 
 use super::{HostTensor, StateDict, expected_shapes};
 use crate::model::config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};

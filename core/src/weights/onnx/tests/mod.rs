@@ -1,6 +1,7 @@
 //! What is written says what it should, and computes what the model computes.
 #![allow(clippy::unwrap_used)]
 
+mod folder;
 mod read;
 mod run;
 
@@ -9,17 +10,20 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{Size, save, save_longest, to_bytes};
 use crate::device::block_on;
 use crate::model::config::{FfnKind, Interpolation, VitConfig};
-use crate::model::{Vit, params};
+use crate::model::{Grid, Vit, params};
 use crate::weights::StateDict;
 use crate::weights::tests::{random, tiny};
 
-/// Backbones of every kind: each resampling rule, both feed-forward networks, registers, and what may be left out.
+/// Backbones of every kind: each resampling rule, both feed-forward networks, registers, what may be left out, grids
+/// that are not square and another epsilon.
 fn kinds() -> Vec<VitConfig> {
     vec![
         tiny(0, FfnKind::Mlp),
         VitConfig { interpolation: Interpolation::SIZE, qkv_bias: false, ..tiny(0, FfnKind::Mlp) },
         VitConfig { layerscale: None, ..tiny(4, FfnKind::Mlp) },
         tiny(4, FfnKind::SwiGlu),
+        VitConfig { grid: Grid::new(3, 5), norm_eps: 0.2, ..tiny(0, FfnKind::Mlp) },
+        VitConfig { grid: Grid::new(6, 2), ..tiny(4, FfnKind::Mlp) },
     ]
 }
 
@@ -70,8 +74,8 @@ fn a_free_size_computes_what_the_model_computes() {
     for config in kinds() {
         let state = weights(&config);
         let model = read(&to_bytes(&state, &config, Size::Free).unwrap());
-        let side = config.image();
-        for (height, width) in [(side, side), (21, 42), (49, 35), (side, 63)] {
+        let (stored, side) = (config.image(), config.side());
+        for (height, width) in [stored, (side, side), (21, 42), (49, 35), (side, 63)] {
             let input = pictures(height, width);
             let outputs = run::run(&model, input.clone());
             let (tokens, cls) = own(&config, &state, &input);
@@ -91,7 +95,7 @@ fn a_free_size_computes_what_the_model_computes() {
 fn a_fixed_size_computes_what_the_model_computes() {
     for config in kinds() {
         let state = weights(&config);
-        for (height, width) in [(28, 28), (21, 42)] {
+        for (height, width) in [config.image(), (28, 28), (21, 42)] {
             let model = read(&to_bytes(&state, &config, Size::Fixed { height, width }).unwrap());
             let input = pictures(height, width);
             let outputs = run::run(&model, input.clone());

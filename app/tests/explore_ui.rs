@@ -508,6 +508,26 @@ fn a_wrong_model_is_refused_and_a_right_one_looks() {
 }
 
 #[test]
+fn a_pasted_path_of_weights_is_looked_with() {
+    let mut window = window(fresh());
+    let folder = tempfile::tempdir().unwrap();
+    let spaced = folder.path().join("my weights.pth");
+    std::fs::copy(official(), &spaced).unwrap();
+    let address = format!("file://{}", spaced.display().to_string().replace(' ', "%20"));
+    for (text, name) in [
+        (official().display().to_string(), "Model: official_vit.pth"),
+        (format!("\"{}\"\n", spaced.display()), "Model: my weights.pth"),
+        (official().display().to_string(), "Model: official_vit.pth"),
+        (address, "Model: my weights.pth"),
+    ] {
+        window.event(Event::Paste(text.clone()));
+        until(&mut window, "the pasted weights", |window| has(window, Role::ComboBox, name));
+        settle(&mut window);
+        assert!(!says("not a usable picture")(&window) && glance(&window).pictures == 0, "{text}");
+    }
+}
+
+#[test]
 fn the_bar_at_the_top_works() {
     dinoscope::studio::log::listen();
     let mut window = looking(Panel::Pca);

@@ -76,7 +76,7 @@ class Check:
         library, file = FORMS[form]
         folder = self.dinoscope.folder / f"{self.name}-{form}"
         folder.mkdir()
-        self.dinoscope.run("weights", "convert", self.source, folder / file if file else folder, "--to", form, "--card")
+        self.dinoscope.run("weights", "convert", self.source, folder / file if file else folder, "--to", form, "--card", "--force")
         card = ModelCard.load(folder / "README.md")
         said = (card.data.library_name, card.data.pipeline_tag, card.data.license)
         assert said == (library, "image-feature-extraction", "unknown"), said
@@ -90,7 +90,7 @@ class Check:
         if form == "timm":
             # With the original's positions in it, all of them.
             whole = self.dinoscope.folder / f"{self.name}-whole.safetensors"
-            self.dinoscope.run("weights", "convert", self.source, whole, "--to", "official", "--no-card")
+            self.dinoscope.run("weights", "convert", self.source, whole, "--to", "official", "--no-card", "--force")
             return resampled_as(whole, self.dinoscope.folder / f"{self.name}-like.safetensors", ANTIALIAS)
         return self.source
 
@@ -132,7 +132,7 @@ def a_run(dinoscope):
 def check_run(dinoscope, tally, forms):
     folder, packed = a_run(dinoscope)
     whole = dinoscope.folder / "tiny-run.safetensors"
-    dinoscope.run("weights", "convert", folder, whole, "--to", "official", "--no-card")
+    dinoscope.run("weights", "convert", folder, whole, "--to", "official", "--no-card", "--force")
     config = common.own_config(whole)
     texts = [
         Check(dinoscope, tally, name, source, config).hold("hugging-face")

@@ -132,7 +132,7 @@ class Check:
 
     def convert(self, to, name):
         out = self.dinoscope.folder / f"{self.name}-{name}"
-        self.dinoscope.run("weights", "convert", self.weights, out, "--to", to, "--no-card")
+        self.dinoscope.run("weights", "convert", self.weights, out, "--to", to, "--no-card", "--force")
         return out
 
     @torch.no_grad()

@@ -27,7 +27,7 @@ class Check:
 
     def session(self, weights, size):
         path = self.dinoscope.folder / "model.onnx"
-        self.dinoscope.run("weights", "convert", weights, path, "--to", "onnx", "--size", size)
+        self.dinoscope.run("weights", "convert", weights, path, "--to", "onnx", "--size", size, "--force")
         onnx.checker.check_model(str(path), full_check=True)
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 

@@ -19,6 +19,10 @@ pub struct Arguments {
     /// The teacher: a run, a checkpoint, a weights file, a Hugging Face folder, a pulled model, or `starter`.
     #[arg(long, value_name = "WEIGHTS", required_unless_present = "resume")]
     teacher: Option<PathBuf>,
+    /// Of several backbones in the teacher's file, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME", requires = "teacher")]
+    part: Option<String>,
     /// The student: a preset (nano, tiny, small, vits14, …) or a recipe file. Of another width, depth or patch as you
     /// like; what heads say needs the same patch.
     #[arg(long, default_value = "nano")]
@@ -83,7 +87,8 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let own = match (&arguments.teacher, &arguments.out) {
         (Some(teacher), _) => {
             let student = student(arguments)?.with_overrides(&data)?;
-            let teacher = load::lasting_name(teacher)?;
+            let teacher = load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
+            load::say_notes(&teacher)?;
             distill_recipe::recipe(&student, &teacher, arguments.method.map(Distillation::from))?
         }
         (None, Some(out)) => RunFolder::open(out)?.recipe()?.with_overrides(&data)?,

@@ -26,10 +26,14 @@ use crate::studio::{Beginning, Studio};
 pub struct Arguments {
     /// Pictures and folders to open.
     images: Vec<PathBuf>,
-    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a released model
-    /// [default: the starter weights].
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a released model, or
+    /// `starter` [default: the starter weights].
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    part: Option<String>,
     /// What to show.
     #[arg(long, value_enum)]
     panel: Option<PanelName>,
@@ -188,7 +192,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
         Some(name) if !path.exists() && download::find(name).is_some() => {
             ModelSource::Released(name.to_owned())
         }
-        _ => ModelSource::Path(path),
+        _ => load::source(&load::with_part(&path, arguments.part.as_deref())),
     });
     if let Some(ModelSource::Path(path)) = &weights {
         dinoscope_core::explore::weights_file(path)?;

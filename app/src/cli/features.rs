@@ -24,9 +24,14 @@ pub struct Arguments {
     /// Pictures.
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
+    /// `starter`.
     #[arg(long)]
     weights: PathBuf,
+    /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
     /// Where the results go; made if it is not there.
     #[arg(long)]
     out: PathBuf,
@@ -88,7 +93,10 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
         (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
     }
     let chosen = load::device(arguments.device.as_deref(), arguments.json)?;
-    let backbone = load::backbone(&arguments.weights, &chosen.device, arguments.json)?;
+    let backbone = {
+        let weights = load::with_part(&arguments.weights, arguments.part.as_deref());
+        load::backbone(&weights, &chosen.device, arguments.json)?
+    };
     std::fs::create_dir_all(&arguments.out)
         .map_err(|e| Mistake(format!("can't make the folder {}: {e}", arguments.out.display())))?;
     let mut failed = FailedInputs::new(arguments.json);

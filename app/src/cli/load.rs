@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::terminal::note;
+use super::terminal::{note, out};
 use super::{device_note, settings};
 use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
@@ -27,15 +27,36 @@ pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
     Ok(chosen)
 }
 
-/// A backbone from what a person names.
-pub fn backbone(named: &Path, device: &Device, quiet: bool) -> Result<Vit> {
-    let model = explore::open(&ModelSource::named(&named.to_string_lossy()), device, &mut |_, _| true)?;
-    if !quiet {
-        for note in &model.notes {
+/// What a person names: weights in any form, `starter`, or one of several backbones of a file (`FILE#PART`).
+pub fn source(named: &Path) -> ModelSource {
+    ModelSource::named(&named.to_string_lossy())
+}
+
+/// What is named with `--weights NAME --part PART`.
+pub fn with_part(named: &Path, part: Option<&str>) -> PathBuf {
+    explore::with_part(named, part)
+}
+
+/// A backbone from what a person names. Its notes are said; where a program reads the output they are JSON objects among
+/// it, `{"event":"note","input":…,"note":…}`.
+pub fn backbone(named: &Path, device: &Device, json: bool) -> Result<Vit> {
+    let model = explore::open(&source(named), device, &mut |_, _| true)?;
+    for note in &model.notes {
+        if json {
+            out!("{}", serde_json::json!({ "event": "note", "input": model.file, "note": note }));
+        } else {
             note!("{}: {note}", model.file);
         }
     }
     Ok(model.backbone)
+}
+
+/// Says what is worth knowing of weights that are read later on, before they are.
+pub fn say_notes(named: &str) -> Result<()> {
+    for note in explore::notes(&ModelSource::named(named))? {
+        note!("{named}: {note}");
+    }
+    Ok(())
 }
 
 /// The first of `NAME-001`, `NAME-002`, … in the folder for runs that does not exist.
@@ -45,8 +66,9 @@ pub fn fresh_run(name: &str) -> PathBuf {
 }
 
 /// What a person names as a run keeps it: absolute where it is a file or folder, else the name as it is (a pulled
-/// model, the starter weights).
+/// model, the starter weights). A part of it stays behind it.
 pub fn lasting_name(named: &Path) -> Result<String> {
-    let path = if named.exists() { std::path::absolute(named)? } else { named.to_owned() };
-    Ok(path.to_string_lossy().into_owned())
+    let (named, part) = explore::split_part(named);
+    let path = if named.exists() { std::path::absolute(named)? } else { named };
+    Ok(explore::with_part(&path, part.as_deref()).to_string_lossy().into_owned())
 }

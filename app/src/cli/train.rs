@@ -8,7 +8,7 @@ use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, presets, sources, start};
 
 use super::status::Status;
-use super::terminal::{self, out};
+use super::terminal::{self, note, out};
 use super::{Mistake, explore, load, run};
 use crate::studio::Beginning;
 use crate::studio::layout::Workspace;
@@ -25,10 +25,14 @@ pub struct Arguments {
     /// Take the names of subfolders as labels, to measure k-NN accuracy during training.
     #[arg(long)]
     labels: bool,
-    /// Start from weights, for instance a released model: a file, a Hugging Face folder, a run, a pulled model. Their
-    /// sizes replace the recipe's.
+    /// Start from weights, for instance a released model: a file, a Hugging Face folder, a run, a pulled model, `starter`.
+    /// Their sizes replace the recipe's.
     #[arg(long, value_name = "WEIGHTS", conflicts_with = "adapt")]
     start: Option<PathBuf>,
+    /// Of several backbones in the file of --start, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME", requires = "start")]
+    part: Option<String>,
     /// Train only the heads for so many steps and hold the backbone that --start brings.
     #[arg(long, value_name = "STEPS", requires = "start")]
     hold_backbone: Option<u64>,
@@ -170,9 +174,12 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     overrides.extend(arguments.overrides.iter().cloned());
     let recipe = named(arguments, &overrides)?;
     let Some(weights) = &arguments.start else { return Ok(recipe) };
-    let weights = load::lasting_name(weights)?;
-    let config = start::open("--start", &weights)?.config;
-    let recipe = start::recipe_for(&recipe, &config)?;
+    let weights = load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?;
+    let opened = start::open("--start", &weights)?;
+    for note in &opened.notes {
+        note!("{}: {note}", opened.file);
+    }
+    let recipe = start::recipe_for(&recipe, &opened.config)?;
     Ok(recipe.with_overrides(&[format!("start.weights={weights:?}")])?)
 }
 

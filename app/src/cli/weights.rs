@@ -4,24 +4,28 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use dinoscope_core::explore::{self, ModelSource};
+use dinoscope_core::explore;
 use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
-use dinoscope_core::train::archive;
 use dinoscope_core::weights::card::{Card, Written, card};
 use dinoscope_core::weights::card_run::CardRun;
-use dinoscope_core::weights::{self, Checkpoint, Inspection, Layout, Reading, download, onnx};
+use dinoscope_core::weights::{self, Checkpoint, Layout, Reading, download, onnx};
 
-use super::Mistake;
 use super::progress::Progress;
-use super::terminal::{note, out};
+use super::terminal::{note, out, warning};
+use super::{Mistake, load};
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// What a file holds: layout, sizes, heads, every tensor.
     Inspect {
-        /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+        /// A weights file, a Hugging Face folder, a distributed checkpoint, a run (its folder or .zip), a checkpoint, the
+        /// name of a pulled model, or `starter`.
         file: PathBuf,
+        /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+        /// [default: a teacher or another average]. `FILE#NAME` means the same.
+        #[arg(long, value_name = "NAME")]
+        part: Option<String>,
         /// List every tensor.
         #[arg(long)]
         tensors: bool,
@@ -34,8 +38,13 @@ pub enum Command {
         /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
         /// `starter`.
         input: PathBuf,
-        /// A .safetensors file; a folder for hugging-face; for onnx an .onnx file, or a folder for transformers.js.
+        /// A .safetensors file; a folder for hugging-face; for onnx an .onnx file, or a folder for transformers.js. What is
+        /// there is kept, unless --force.
         output: PathBuf,
+        /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+        /// [default: a teacher or another average]. `FILE#NAME` means the same.
+        #[arg(long, value_name = "NAME")]
+        part: Option<String>,
         /// Whose names to write.
         #[arg(long, value_enum)]
         to: To,
@@ -53,12 +62,15 @@ pub enum Command {
         /// Write no card.
         #[arg(long)]
         no_card: bool,
+        /// Write over what is there.
+        #[arg(long)]
+        force: bool,
     },
     /// Download released weights into the cache; goes on where a broken download ended.
     Pull {
         /// A released model such as dinov2_vits14 or dinov2_vitb14_reg, or an address.
         name: Option<String>,
-        /// Refuse a file with another SHA-256.
+        /// Refuse a file with another SHA-256; those of the released models are known.
         #[arg(long)]
         sha256: Option<String>,
         /// Take released models from another server.
@@ -67,6 +79,9 @@ pub enum Command {
         /// Folder to download into [default: the user's cache].
         #[arg(long)]
         cache: Option<PathBuf>,
+        /// Also take http addresses, where anybody on the way can put another file in place of the one asked for.
+        #[arg(long)]
+        allow_http: bool,
     },
 }
 
@@ -86,13 +101,23 @@ pub enum To {
 /// Carries out one of the words.
 pub fn run(command: Command) -> Result<()> {
     match command {
-        Command::Inspect { file, tensors, json } => inspect(&file, tensors, json),
-        Command::Convert { input, output, to, size, grid, card, no_card } => {
-            let asked = if no_card { Some(false) } else { card.then_some(true) };
-            convert(&input, &output, to, size, Reading { grid }, asked)
+        Command::Inspect { file, part, tensors, json } => {
+            inspect(&load::with_part(&file, part.as_deref()), tensors, json)
         }
-        Command::Pull { name, sha256, base_url, cache } => match name {
-            Some(name) => pull(&name, sha256.as_deref(), base_url.as_deref(), cache),
+        Command::Convert { input, output, part, to, size, grid, card, no_card, force } => {
+            let asked = if no_card { Some(false) } else { card.then_some(true) };
+            if !force {
+                nothing_in_the_way(&output)?;
+            }
+            let reading = Reading { grid, ..Reading::default() };
+            convert(&load::with_part(&input, part.as_deref()), &output, to, size, reading, asked)
+        }
+        Command::Pull { name, sha256, base_url, cache, allow_http } => match name {
+            Some(name) => {
+                let cache = cache.unwrap_or_else(download::default_cache);
+                let (sha256, base_url) = (sha256.as_deref(), base_url.as_deref());
+                pull(&download::Wanted { name_or_url: &name, cache: &cache, base_url, sha256, allow_http })
+            }
             None => {
                 out!("Released models:");
                 for model in download::names() {
@@ -101,6 +126,25 @@ pub fn run(command: Command) -> Result<()> {
                 bail!(Mistake("name one of them, or an address".to_owned()))
             }
         },
+    }
+}
+
+/// Fails when something that would be written is there already.
+fn nothing_in_the_way(output: &Path) -> Result<()> {
+    let inside = [
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "config.json",
+        "preprocessor_config.json",
+        "onnx/model.onnx",
+    ];
+    let there = match output.is_dir() {
+        true => inside.iter().map(|name| output.join(name)).find(|path| path.exists()),
+        false => output.exists().then(|| output.to_owned()),
+    };
+    match there {
+        Some(path) => bail!(Mistake(format!("{} is there already: --force writes over it", path.display()))),
+        None => Ok(()),
     }
 }
 
@@ -116,8 +160,12 @@ fn convert(
     if size.is_some() && !matches!(to, To::Onnx) {
         bail!(Mistake("--size is for --to onnx: weights under other names fit every size".to_owned()));
     }
-    let run = CardRun::of(&named(input)).map_err(|error| Mistake(error.to_string()))?;
-    let checkpoint = explore::checkpoint_as(&ModelSource::named(&input.to_string_lossy()), reading)?;
+    let (of, _) = explore::split_part(input);
+    let run = CardRun::of(&named(&of)).map_err(|error| Mistake(error.to_string()))?;
+    let checkpoint = explore::checkpoint_as(&load::source(input), reading)?;
+    for note in &checkpoint.notes {
+        note!("{}: {note}", checkpoint.file);
+    }
     let written = match to {
         To::Official => Written::Weights(Layout::Official),
         To::HuggingFace => Written::Weights(Layout::HuggingFace),
@@ -203,20 +251,8 @@ fn named(path: &Path) -> PathBuf {
     }
 }
 
-/// Looks into what a person names: of a run, into its newest teacher.
-fn look(file: &Path) -> Result<Inspection> {
-    let found = explore::weights_file(file)?;
-    if archive::is_archive(&found) {
-        let bytes = std::fs::read(&found)?;
-        if let Some(teacher) = archive::teacher(&bytes)? {
-            return Ok(weights::inspect_bytes(&found.display().to_string(), &teacher)?);
-        }
-    }
-    Ok(weights::inspect(&found)?)
-}
-
 fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
-    let found = look(file)?;
+    let found = explore::inspect(&load::source(file))?;
     if json {
         out!("{}", serde_json::to_string(&found)?);
         return Ok(());
@@ -251,7 +287,11 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     let dtypes: Vec<String> = found.dtypes.iter().map(|(name, count)| format!("{count} {name}")).collect();
     out!("tensors     {}", dtypes.join(", "));
     if found.non_finite > 0 {
-        out!("not finite  {} values", found.non_finite);
+        let broken = found.tensors.iter().filter(|t| t.values.is_some_and(|v| v.non_finite > 0));
+        let names: Vec<&str> = broken.map(|t| t.name.as_str()).collect();
+        let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
+        let first = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        out!("not finite  {} values, in {first}{more}", found.non_finite);
     }
     if let Some(problem) = &found.problem {
         out!("problem     {problem}");
@@ -270,8 +310,7 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn pull(name: &str, sha256: Option<&str>, base_url: Option<&str>, cache: Option<PathBuf>) -> Result<()> {
-    let cache = cache.unwrap_or_else(download::default_cache);
+fn pull(wanted: &download::Wanted<'_>) -> Result<()> {
     let mut bar: Option<Progress> = None;
     let mut show = |done: u64, total: Option<u64>| {
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64);
@@ -283,19 +322,28 @@ fn pull(name: &str, sha256: Option<&str>, base_url: Option<&str>, cache: Option<
         bar.set(done, total.map_or_else(|| mib(done), |total| format!("{} of {}", mib(done), mib(total))));
         ControlFlow::Continue(())
     };
-    let path = download::pull(name, &cache, base_url, &mut show, sha256)?;
+    let pulled = wanted.pull(&mut show)?;
     if let Some(bar) = bar {
         bar.finish();
     }
-    out!("{}", path.display());
+    for note in &pulled.notes {
+        warning!("{note}");
+    }
+    let known = download::find(wanted.name_or_url).is_some_and(|released| released.sha256 == pulled.sha256);
+    match known || wanted.sha256.is_some() {
+        true => note!("SHA-256 {}, as it should be", pulled.sha256),
+        false => note!("SHA-256 {0}: `--sha256 {0}` takes no other file the next time", pulled.sha256),
+    }
+    out!("{}", pulled.path.display());
     Ok(())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use dinoscope_core::train::Recipe;
+    use dinoscope_core::explore::ModelSource;
     use dinoscope_core::train::run::RunFolder;
+    use dinoscope_core::train::{Recipe, archive};
 
     use super::*;
 
@@ -327,7 +375,7 @@ mod tests {
         std::fs::write(&packed, archive::pack(run.path()).unwrap()).unwrap();
         let checkpoint = run.checkpoints().join("000002");
         for (named, steps) in [(run.path(), "4 of 240"), (&packed, "4 of 240"), (&checkpoint, "2 of 240")] {
-            let found = look(named).unwrap();
+            let found = explore::inspect(&load::source(named)).unwrap();
             assert_eq!(found.config, Some(starter().config), "{}", named.display());
             for (to, file) in
                 [(To::HuggingFace, None), (To::Timm, Some("a.safetensors")), (To::Onnx, Some("a.onnx"))]

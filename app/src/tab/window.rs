@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use dinoscope_core::device::DeviceChoice;
-use dinoscope_core::explore::ModelSource;
+use dinoscope_core::explore::{ModelSource, STARTER_NAME};
 use dinoscope_core::files as memory;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ use crate::studio::{Beginning, Stage as _, Studio, platform};
 pub struct Wishes {
     /// Addresses of pictures.
     pub image: Vec<String>,
-    /// Address of weights, or the name of a released model.
+    /// Address of weights, the name of a released model, or `starter`.
     pub weights: Option<String>,
     /// `pca`, `attention`, `similarity`, `match`, `train` or `evaluate`.
     pub view: Option<String>,
@@ -148,7 +148,10 @@ fn beginning(wishes: &Wishes) -> Beginning {
     };
     Beginning {
         device: wishes.device.as_deref().and_then(|name| name.parse().ok()),
-        weights: wishes.weights.clone().map(ModelSource::Released),
+        weights: wishes.weights.clone().map(|name| match name == STARTER_NAME {
+            true => ModelSource::Starter,
+            false => ModelSource::Released(name),
+        }),
         panel,
         workspace: match wishes.view.as_deref() {
             Some("train") => Workspace::Train,

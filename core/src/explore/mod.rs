@@ -18,8 +18,8 @@ use async_channel::{Receiver, Sender};
 pub use buffers::DeviceSlice;
 pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
 pub use open::{
-    ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, open,
-    weights_file,
+    ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, inspect,
+    notes, open, settled, split_part, weights_file, with_part,
 };
 pub use seen::{LookError, Patches, Query, Seen, Way};
 

@@ -1,5 +1,6 @@
 //! From what a person names to a backbone: a file, a folder, a run, a released model, the starter weights.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::files;
 use crate::model::{Vit, params};
 use crate::train::archive::{self, ArchiveError};
 use crate::train::run::RunFolder;
-use crate::weights::{self, Checkpoint, Reading, WeightsError};
+use crate::weights::{self, Checkpoint, Inspection, Reading, WeightsError};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
 #[cfg(not(target_family = "wasm"))]
@@ -42,10 +43,37 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// `starter` for the weights that come with the program, anything else for a path or the name of a pulled model.
+    /// `starter` for the weights that come with the program, anything else for a path or the name of a pulled model, with
+    /// `#PART` behind it for one of several backbones (see [`split_part`]).
     pub fn named(name: &str) -> Self {
-        if name == STARTER_NAME && !files::exists(name) { Self::Starter } else { Self::Path(name.into()) }
+        if is_starter(Path::new(name)) { Self::Starter } else { Self::Path(name.into()) }
     }
+}
+
+/// Whether the weights that come with the program are meant; a file of that name goes first.
+fn is_starter(named: &Path) -> bool {
+    named == Path::new(STARTER_NAME) && !files::exists(named)
+}
+
+/// What stands between a path and a part.
+const PART: char = '#';
+
+/// A path, and the part of it that `PATH#PART` names: the prefix of one of several backbones, or a word of it (see
+/// [`weights::Reading`]); `student` or `teacher` of a run. A file that has the whole name is that file.
+pub fn split_part(named: &Path) -> (PathBuf, Option<String>) {
+    let split = named.to_str().filter(|_| !files::exists(named)).and_then(|text| text.rsplit_once(PART));
+    match split.filter(|(path, part)| !path.is_empty() && !part.is_empty() && !part.contains(['/', '\\'])) {
+        Some((path, part)) => (path.into(), Some(part.into())),
+        None => (named.into(), None),
+    }
+}
+
+/// `named` with a part that was named beside it.
+pub fn with_part(named: &Path, part: Option<&str>) -> PathBuf {
+    let Some(part) = part else { return named.into() };
+    let mut name = split_part(named).0.into_os_string();
+    name.push(format!("{PART}{part}"));
+    name.into()
 }
 
 impl fmt::Display for ModelSource {
@@ -106,30 +134,59 @@ pub enum ModelError {
 }
 
 /// The file of weights that a path names: the file itself, a Hugging Face folder, a checkpoint's teacher, a run's
-/// newest teacher, an archive of a run as it is, or a released model that was pulled before.
+/// newest teacher, an archive of a run as it is, or a released model that was pulled before. With `#student`, a run's or
+/// checkpoint's student; any other part is left to who reads the file.
 ///
 /// # Errors
 /// Says what is missing and how to get it.
 pub fn weights_file(named: &Path) -> Result<PathBuf, ModelError> {
+    located(named).map(|(file, _)| file)
+}
+
+/// [`weights_file`], with the part of it that is meant still behind it: names the same weights when the run has gone on.
+///
+/// # Errors
+/// As [`weights_file`].
+pub fn settled(named: &Path) -> Result<PathBuf, ModelError> {
+    located(named).map(|(file, part)| with_part(&file, part.as_deref()))
+}
+
+/// The file, and which part of it.
+fn located(named: &Path) -> Result<(PathBuf, Option<String>), ModelError> {
+    let (named, part) = split_part(named);
     if files::is_file(named.join("teacher.safetensors")) {
-        return Ok(named.join("teacher.safetensors"));
+        return Ok((named.join(of_run(&named, part.as_deref())?), None));
     }
-    if let Ok(run) = RunFolder::open(named) {
+    if let Ok(run) = RunFolder::open(&named) {
         return match run.latest_checkpoint() {
-            Some((_, path)) => Ok(path.join("teacher.safetensors")),
+            Some((_, path)) => Ok((path.join(of_run(&named, part.as_deref())?), None)),
             None => Err(ModelError::NoCheckpoint(named.display().to_string())),
         };
     }
-    if files::exists(named) {
-        return Ok(named.to_owned());
+    if files::exists(&named) {
+        return Ok((named, part));
     }
     let name = named.to_string_lossy().into_owned();
     #[cfg(not(target_family = "wasm"))]
     if weights::download::find(&name).is_some() {
         let cached = weights::download::target(&name, &weights::download::default_cache())?;
-        return if cached.is_file() { Ok(cached) } else { Err(ModelError::NotPulled(name)) };
+        return if cached.is_file() { Ok((cached, part)) } else { Err(ModelError::NotPulled(name)) };
     }
     Err(ModelError::NotFound(name))
+}
+
+/// The file of a checkpoint of ours that is called `part`.
+fn of_run(named: &Path, part: Option<&str>) -> Result<&'static str, ModelError> {
+    match part.unwrap_or("teacher") {
+        "teacher" => Ok("teacher.safetensors"),
+        "student" => Ok("student.safetensors"),
+        other => {
+            let reason =
+                format!("has no part {other}; a run has `teacher` (what is read by default) and `student`");
+            let file = named.display().to_string();
+            Err(WeightsError::Unsupported { file, reason }.into())
+        }
+    }
 }
 
 /// A model that is ready to look with.
@@ -174,41 +231,118 @@ pub fn checkpoint(source: &ModelSource) -> Result<Checkpoint, ModelError> {
 pub fn checkpoint_as(source: &ModelSource, reading: Reading) -> Result<Checkpoint, ModelError> {
     match source {
         ModelSource::Starter => starter(),
-        ModelSource::Bytes { name, bytes } => in_memory(name, bytes, reading),
-        ModelSource::Path(path) => on_disk(&weights_file(path)?, reading),
-        ModelSource::Released(name) => on_disk(&weights_file(Path::new(name))?, reading),
+        ModelSource::Bytes { name, bytes } => read(&Found::of_bytes(name, bytes)?, reading),
+        ModelSource::Path(path) if is_starter(path) => starter(),
+        ModelSource::Path(path) => read(&Found::of_file(path)?, reading),
+        ModelSource::Released(name) => read(&Found::of_file(Path::new(name))?, reading),
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
-fn starter() -> Result<Checkpoint, ModelError> {
-    Ok(weights::from_bytes("starter weights", STARTER)?)
+/// What a person may want to know of weights before they are read: guesses made and tensors not used.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn notes(source: &ModelSource) -> Result<Vec<String>, ModelError> {
+    let found = match source {
+        ModelSource::Starter => return Ok(Vec::new()),
+        ModelSource::Path(path) if is_starter(path) => return Ok(Vec::new()),
+        ModelSource::Bytes { name, bytes } => Found::of_bytes(name, bytes)?,
+        ModelSource::Path(path) => Found::of_file(path)?,
+        ModelSource::Released(name) => Found::of_file(Path::new(name))?,
+    };
+    Ok(match &found {
+        Found::File(file, part) => weights::notes(file, part.as_deref())?,
+        Found::Bytes { name, bytes, part } => weights::notes_of_bytes(name, bytes, part.as_deref())?,
+    })
 }
 
-#[cfg(target_family = "wasm")]
-fn starter() -> Result<Checkpoint, ModelError> {
-    let bytes = files::read(STARTER_FILE).map_err(|_| ModelError::NoStarter)?;
-    Ok(weights::from_bytes("starter weights", &bytes)?)
+/// A look into what a person names, without using it.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn inspect(source: &ModelSource) -> Result<Inspection, ModelError> {
+    let found = match source {
+        ModelSource::Starter => Found::of_starter()?,
+        ModelSource::Path(path) if is_starter(path) => Found::of_starter()?,
+        ModelSource::Bytes { name, bytes } => Found::of_bytes(name, bytes)?,
+        ModelSource::Path(path) => Found::of_file(path)?,
+        ModelSource::Released(name) => Found::of_file(Path::new(name))?,
+    };
+    Ok(match &found {
+        Found::File(file, part) => weights::inspect_part(file, part.as_deref())?,
+        Found::Bytes { name, bytes, part } => weights::inspect_bytes_part(name, bytes, part.as_deref())?,
+    })
 }
 
-/// A weights file, or a run in an archive.
-fn on_disk(file: &Path, reading: Reading) -> Result<Checkpoint, ModelError> {
-    if !archive::is_archive(file) {
-        return Ok(weights::load_as(file, reading)?);
+/// Weights that were found: on the disk, or in memory.
+enum Found<'a> {
+    File(PathBuf, Option<String>),
+    Bytes { name: String, bytes: Cow<'a, [u8]>, part: Option<String> },
+}
+
+impl<'a> Found<'a> {
+    /// A weights file, or what an archive of a run holds.
+    fn of_file(named: &Path) -> Result<Self, ModelError> {
+        let (file, part) = located(named)?;
+        if !archive::is_archive(&file) {
+            return Ok(Self::File(file, part));
+        }
+        let name = file.display().to_string();
+        let bytes = files::read(&file).map_err(|source| ModelError::Archive {
+            file: name.clone(),
+            source: ArchiveError::Io { action: "read", path: name.clone(), source },
+        })?;
+        Ok(match teacher_or_student(&name, &bytes, part.as_deref())? {
+            Some(inner) => Self::Bytes { name, bytes: inner.into(), part: None },
+            // It is no archive of a run after all.
+            None => Self::Bytes { name, bytes: bytes.into(), part },
+        })
     }
-    let name = file.display().to_string();
-    let bytes = files::read(file).map_err(|source| ModelError::Archive {
-        file: name.clone(),
-        source: ArchiveError::Io { action: "read", path: name.clone(), source },
-    })?;
-    in_memory(&name, &bytes, reading)
+
+    /// The content of a weights file, or of an archive with a run.
+    fn of_bytes(name: &str, bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let inner = teacher_or_student(name, bytes, None)?;
+        Ok(Self::Bytes { name: name.to_owned(), bytes: inner.map_or(bytes.into(), Cow::Owned), part: None })
+    }
+
+    fn of_starter() -> Result<Self, ModelError> {
+        #[cfg(not(target_family = "wasm"))]
+        let bytes = Cow::Borrowed(STARTER);
+        #[cfg(target_family = "wasm")]
+        let bytes = Cow::Owned(files::read(STARTER_FILE).map_err(|_| ModelError::NoStarter)?);
+        Ok(Self::Bytes { name: "starter weights".to_owned(), bytes, part: None })
+    }
 }
 
-/// The content of a weights file, or of an archive with a run.
-fn in_memory(name: &str, bytes: &[u8], reading: Reading) -> Result<Checkpoint, ModelError> {
-    let teacher = archive::teacher(bytes);
-    let teacher = teacher.map_err(|source| ModelError::Archive { file: name.to_owned(), source })?;
-    Ok(weights::from_bytes_as(name, teacher.as_deref().unwrap_or(bytes), reading)?)
+/// The newest weights in an archive of a run; nothing where the bytes are no such archive.
+fn teacher_or_student(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Option<Vec<u8>>, ModelError> {
+    let damaged = |source| ModelError::Archive { file: name.to_owned(), source };
+    let Some(teacher) = archive::teacher(bytes).map_err(damaged)? else { return Ok(None) };
+    let file = of_run(Path::new(name), part)?;
+    if file == "teacher.safetensors" {
+        return Ok(Some(teacher));
+    }
+    let found = archive::entries(bytes, |name| name.ends_with(&format!("/{file}"))).map_err(damaged)?;
+    let newest = found.and_then(|found| found.into_values().next_back());
+    newest.map(Some).ok_or_else(|| damaged(ArchiveError::NoRun("a checkpoint")))
+}
+
+fn starter() -> Result<Checkpoint, ModelError> {
+    read(&Found::of_starter()?, Reading::default())
+}
+
+/// What was found, read as `reading` says; a part that the name itself has counts as well.
+fn read(found: &Found, reading: Reading) -> Result<Checkpoint, ModelError> {
+    Ok(match found {
+        Found::File(file, part) => {
+            weights::load_as(file, Reading { part: part.as_deref().or(reading.part), ..reading })?
+        }
+        Found::Bytes { name, bytes, part } => weights::from_bytes_as(
+            name,
+            bytes,
+            Reading { part: part.as_deref().or(reading.part), ..reading },
+        )?,
+    })
 }
 
 fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, ModelError> {
@@ -231,10 +365,10 @@ fn released(name: &str, progress: &mut dyn FnMut(u64, Option<u64>) -> bool) -> R
             ControlFlow::Break(())
         }
     };
-    let pulled = weights::download::pull(name, &weights::download::default_cache(), None, &mut hear, None);
-    match pulled {
+    let cache = weights::download::default_cache();
+    match weights::download::Wanted::new(name, &cache).pull(&mut hear) {
         Err(_) if stopped => Err(ModelError::Stopped(name.to_owned())),
-        pulled => Ok(pulled?),
+        pulled => Ok(pulled?.path),
     }
 }
 
@@ -263,5 +397,47 @@ mod tests {
         let source = ModelSource::Path(folder.path().join("notes.txt"));
         let error = open(&source, &Device::flex(), &mut |_, _| true).unwrap_err().to_string();
         assert!(error.contains("notes.txt"), "{error}");
+    }
+
+    #[test]
+    fn the_starter_weights_are_meant_wherever_they_are_named() {
+        for source in [ModelSource::named("starter"), ModelSource::Path("starter".into())] {
+            assert!(checkpoint(&source).is_ok() && notes(&source).unwrap().is_empty());
+            let seen = inspect(&source).unwrap();
+            assert!(seen.problem.is_none() && seen.parameters > 0, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_stands_behind_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("my#file.pth");
+        std::fs::write(&odd, "x").unwrap();
+        assert_eq!(split_part(&odd), (odd.clone(), None), "a file that has the name");
+        let parted = with_part(&odd, Some("teacher"));
+        assert_eq!(split_part(&parted), (odd.clone(), Some("teacher".into())));
+        assert_eq!(split_part(&with_part(&parted, Some("model.ema"))).1.unwrap(), "model.ema");
+        assert_eq!(with_part(&odd, None), odd);
+        assert_eq!(split_part(Path::new("a#b/c")), ("a#b/c".into(), None), "a folder's name");
+        assert_eq!(settled(&parted).unwrap(), parted);
+    }
+
+    #[test]
+    fn a_checkpoint_of_ours_has_a_student_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let Checkpoint { mut backbone, heads, config, .. } = checkpoint(&ModelSource::Starter).unwrap();
+        for name in ["teacher", "student"] {
+            let file = folder.path().join(format!("{name}.safetensors"));
+            weights::save_with_heads(&file, &backbone, &heads, &config).unwrap();
+            backbone.get_mut("norm.bias").unwrap().data.fill(0.25);
+        }
+        let bias = |part| {
+            let source = ModelSource::Path(with_part(folder.path(), part));
+            checkpoint(&source).map(|read| read.backbone["norm.bias"].data[0]).map_err(|e| e.to_string())
+        };
+        assert_eq!(bias(Some("student")), Ok(0.25));
+        assert!(bias(None).unwrap() != 0.25 && bias(None) == bias(Some("teacher")));
+        let error = bias(Some("critic")).unwrap_err();
+        assert!(error.contains("no part critic") && error.contains("student"), "{error}");
     }
 }

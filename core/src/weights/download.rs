@@ -1,9 +1,13 @@
 //! Fetching released weights: resumable, verified, and never half-finished under the final name.
 //!
-//! The publisher states no checksums. What can be held against a download is therefore the server's size and entity
-//! tag, a checksum that the caller knows, and the SHA-256 that is written beside the file the first time.
+//! The publisher states no checksums. Those of the released files are here: they are what the `refiners` library checks
+//! when it converts them from the same addresses, and what others who pinned them found. They are held against a download
+//! unless the caller knows another; so are the server's size and entity tag, and for what is here already the SHA-256 that
+//! was written beside it. What arrives must open as weights, and only encrypted addresses are asked, also where a server
+//! sends on to another, unless the caller allows more.
 
 use super::WeightsError;
+pub use super::released::{BASE_URL, Released, find, names};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -14,87 +18,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 
-/// Where the official weights are.
-pub const BASE_URL: &str = "https://dl.fbaipublicfiles.com/dinov2";
 /// Attempts after a connection that broke; each must have brought something.
 const RETRIES: usize = 8;
-
-/// A released model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// Name for [`pull`], as in the official hub (`dinov2_vits14_reg`).
-    pub name: &'static str,
-    /// Path below [`BASE_URL`].
-    pub path: &'static str,
-    /// Number of values, position table for 518 pixels and mask token included.
-    pub parameters: u64,
-}
-
-impl Released {
-    /// Full address.
-    pub fn url(&self) -> String {
-        format!("{BASE_URL}/{}", self.path)
-    }
-
-    /// Size of the file to within a fraction of a percent: float32, and a little for names.
-    pub fn approximate_bytes(&self) -> u64 {
-        4 * self.parameters
-    }
-}
-
-const RELEASED: [Released; 8] = [
-    Released {
-        name: "dinov2_vits14",
-        path: "dinov2_vits14/dinov2_vits14_pretrain.pth",
-        parameters: 22_056_576,
-    },
-    Released {
-        name: "dinov2_vitb14",
-        path: "dinov2_vitb14/dinov2_vitb14_pretrain.pth",
-        parameters: 86_580_480,
-    },
-    Released {
-        name: "dinov2_vitl14",
-        path: "dinov2_vitl14/dinov2_vitl14_pretrain.pth",
-        parameters: 304_368_640,
-    },
-    Released {
-        name: "dinov2_vitg14",
-        path: "dinov2_vitg14/dinov2_vitg14_pretrain.pth",
-        parameters: 1_136_480_768,
-    },
-    Released {
-        name: "dinov2_vits14_reg",
-        path: "dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
-        parameters: 22_058_112,
-    },
-    Released {
-        name: "dinov2_vitb14_reg",
-        path: "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth",
-        parameters: 86_583_552,
-    },
-    Released {
-        name: "dinov2_vitl14_reg",
-        path: "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
-        parameters: 304_372_736,
-    },
-    Released {
-        name: "dinov2_vitg14_reg",
-        path: "dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth",
-        parameters: 1_136_486_912,
-    },
-];
-
-/// Every model that [`pull`] knows by name.
-pub fn names() -> &'static [Released] {
-    &RELEASED
-}
-
-/// The model called `name`; `…_reg4` is accepted for `…_reg`.
-pub fn find(name: &str) -> Option<&'static Released> {
-    let name = name.strip_suffix('4').filter(|n| n.ends_with("_reg")).unwrap_or(name);
-    RELEASED.iter().find(|released| released.name == name)
-}
 
 static CACHE: OnceLock<PathBuf> = OnceLock::new();
 
@@ -130,36 +55,110 @@ pub fn target(name_or_url: &str, cache: &Path) -> Result<PathBuf, WeightsError> 
     locate(name_or_url, cache, None).map(|(_, path)| path)
 }
 
-/// Fetch a released model by name, or any file by address, into the folder `cache`; returns where it lies.
-///
-/// A file that is there already is not fetched again. An attempt that broke off continues where it ended. `progress`
-/// hears bytes so far and in total, and may stop. `base_url` replaces [`BASE_URL`]. With `expected_sha256`, a file
-/// with another checksum is discarded. The checksum is kept in `<file>.sha256`, in the form that `sha256sum -c` reads.
-///
-/// # Errors
-/// If the network, the server, the disk or the checksum is not as it should be; the message says where to put the file
-/// by hand.
-pub fn pull(
-    name_or_url: &str,
-    cache: &Path,
-    base_url: Option<&str>,
-    progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
-    expected_sha256: Option<&str>,
-) -> Result<PathBuf, WeightsError> {
-    let (url, path) = locate(name_or_url, cache, base_url)?;
-    if path.is_file() {
-        let size = fs::metadata(&path).map_err(|e| disk(&path, "read", e))?.len();
-        let known =
-            expected_sha256.is_none_or(|wanted| sha256(&path).is_ok_and(|found| same(wanted, &found)));
-        if known {
-            let _ = progress(size, Some(size));
-            return Ok(path);
-        }
+/// A file that is wanted, and what it must be like.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// A released model's name, or the address of any file.
+    pub name_or_url: &'a str,
+    /// Folder that it goes into.
+    pub cache: &'a Path,
+    /// What replaces [`BASE_URL`] for released models.
+    pub base_url: Option<&'a str>,
+    /// The SHA-256 that it must have, instead of the one that is known of a released model.
+    pub sha256: Option<&'a str>,
+    /// Whether addresses without encryption are asked too.
+    pub allow_http: bool,
+}
+
+/// A file that is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Whether it was fetched now.
+    pub fetched: bool,
+    /// What a person may want to know: that a file that was here before was not what it had been.
+    pub notes: Vec<String>,
+}
+
+impl<'a> Wanted<'a> {
+    /// `name_or_url` from where it is released, into `cache`.
+    pub fn new(name_or_url: &'a str, cache: &'a Path) -> Self {
+        Self { name_or_url, cache, base_url: None, sha256: None, allow_http: false }
     }
-    fs::create_dir_all(cache).map_err(|e| disk(cache, "create", e))?;
-    let mut job = Job::open(url, path)?;
-    job.fetch(progress)?;
-    job.finish(expected_sha256)
+
+    /// Fetch it, unless it is here and is what it was; see [`Pulled`].
+    ///
+    /// A file that is here is held against the SHA-256 that is wanted or known, and against the one in `<file>.sha256`, in
+    /// the form that `sha256sum -c` reads; where it differs it is thrown away and fetched anew. An attempt that broke off
+    /// continues where it ended. `progress` hears bytes so far and in total, and may stop.
+    ///
+    /// # Errors
+    /// If the network, the server, the disk, the checksum or the content is not as it should be; the message says where to
+    /// put the file by hand.
+    pub fn pull(
+        &self,
+        progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
+    ) -> Result<Pulled, WeightsError> {
+        let (url, path) = locate(self.name_or_url, self.cache, self.base_url)?;
+        let expected = self.sha256.or_else(|| find(self.name_or_url).map(|released| released.sha256));
+        let (mut notes, mut has_changed) = (Vec::new(), false);
+        if path.is_file() {
+            let size = fs::metadata(&path).map_err(|e| disk(&path, "read", e))?.len();
+            let found = sha256(&path).map_err(|e| disk(&path, "read", e))?;
+            has_changed = changed_since(&path, &found);
+            let wrong = expected.filter(|expected| !same(expected, &found));
+            let reason = if has_changed {
+                "the file that is here is not what was fetched once, by the SHA-256 beside it"
+            } else if let Some(expected) = wrong {
+                notes.push(format!("SHA-256 {} is wanted", expected.trim().to_lowercase()));
+                "the file that is here is another one"
+            } else {
+                let _ = progress(size, Some(size));
+                return Ok(Pulled { path, sha256: found, fetched: false, notes });
+            };
+            notes.insert(0, format!("{}: {reason} (it has {found}); it is fetched anew", path.display()));
+        }
+        if !self.allow_http && !is_encrypted(&url) {
+            return Err(failed(
+                &url,
+                &path,
+                "it is not https, so that anybody on the way could put another file in its place; --allow-http takes it \
+                 all the same"
+                    .into(),
+            ));
+        }
+        if has_changed {
+            // What rotted must not be used meanwhile, nor when the network fails.
+            fs::remove_file(&path).map_err(|e| disk(&path, "discard", e))?;
+            let _ = fs::remove_file(beside(&path, ".sha256"));
+        }
+        fs::create_dir_all(self.cache).map_err(|e| disk(self.cache, "create", e))?;
+        let mut job = Job::open(url, path)?;
+        job.fetch(self.allow_http, progress)?;
+        let (path, sha256) = job.finish(expected)?;
+        Ok(Pulled { path, sha256, fetched: true, notes })
+    }
+}
+
+/// Whether a file that is here, with the checksum `found`, is another than the one that was fetched. One that was put here
+/// by hand has no record; it is what it is.
+fn changed_since(path: &Path, found: &str) -> bool {
+    let record = fs::read_to_string(beside(path, ".sha256")).unwrap_or_default();
+    let kept = record.split_whitespace().next().unwrap_or_default();
+    kept.len() == found.len() && !same(kept, found)
+}
+
+fn is_encrypted(url: &str) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+}
+
+/// Whether a file of this name is meant to hold weights.
+fn names_weights(path: &Path) -> bool {
+    let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default().to_lowercase();
+    matches!(kind.as_str(), "pth" | "pt" | "bin" | "ckpt" | "safetensors")
 }
 
 /// Address and final place.
@@ -177,7 +176,7 @@ fn locate(
     }
     let unsupported = |reason: String| WeightsError::Unsupported { file: name_or_url.into(), reason };
     if !name_or_url.starts_with("https://") && !name_or_url.starts_with("http://") {
-        let known: Vec<_> = RELEASED.iter().map(|r| r.name).collect();
+        let known: Vec<_> = names().iter().map(|r| r.name).collect();
         return Err(unsupported(format!(
             "is no released model; there are {}, or give an address",
             known.join(", ")
@@ -240,9 +239,10 @@ impl Job {
     /// Until everything is there.
     fn fetch(
         &mut self,
+        allow_http: bool,
         progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
     ) -> Result<(), WeightsError> {
-        let agent = agent(&self.url);
+        let agent = agent(&self.url, allow_http);
         for _ in 0..=RETRIES {
             let before = self.done;
             match self.attempt(&agent, progress)? {
@@ -346,8 +346,8 @@ impl Job {
         fs::write(&self.origin_path, json).map_err(|e| disk(&self.origin_path, "write", e))
     }
 
-    /// Everything is there: verify, record, and put it in its place.
-    fn finish(self, expected_sha256: Option<&str>) -> Result<PathBuf, WeightsError> {
+    /// Everything is there: verify, record, and put it in its place. Returns that, and the checksum.
+    fn finish(self, expected_sha256: Option<&str>) -> Result<(PathBuf, String), WeightsError> {
         self.part.set_len(self.done).map_err(|e| disk(&self.part_path, "write", e))?;
         self.part.sync_all().map_err(|e| disk(&self.part_path, "write", e))?;
         // Windows neither reads nor renames a file that is locked.
@@ -359,11 +359,24 @@ impl Job {
             let (file, expected) = (self.path.display().to_string(), expected.trim().to_lowercase());
             return Err(WeightsError::Checksum { file, expected, found });
         }
+        // A body that ends early looks whole where its length was not announced.
+        let announced = self.origin.total.is_some();
+        if (names_weights(&self.path) || !announced)
+            && let Err(error) = super::check_opens(&self.part_path)
+        {
+            let _ = fs::remove_file(&self.part_path);
+            let part = self.part_path.display().to_string();
+            let why = error.to_string();
+            let why = why.strip_prefix(&format!("{part}: ")).unwrap_or(&why).to_string();
+            let cut = if announced { "" } else { "the server did not say how long the file is, and " };
+            let reason = format!("{cut}what arrived is no whole weights file ({why}); it was discarded");
+            return Err(failed(&self.url, &self.path, reason));
+        }
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let sidecar = beside(&self.path, ".sha256");
         fs::write(&sidecar, format!("{found}  {name}\n")).map_err(|e| disk(&sidecar, "write", e))?;
         fs::rename(&self.part_path, &self.path).map_err(|e| disk(&self.path, "write", e))?;
-        Ok(self.path)
+        Ok((self.path, found))
     }
 }
 
@@ -376,9 +389,11 @@ enum Attempt {
     Broken(String),
 }
 
-fn agent(url: &str) -> ureq::Agent {
+fn agent(url: &str, allow_http: bool) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // Holds for every address that a server sends on to.
+        .https_only(!allow_http)
         // Ranges count the bytes of the file, not of a compressed form.
         .accept_encoding("identity")
         .user_agent(concat!("dinoscope/", env!("CARGO_PKG_VERSION")))
@@ -404,6 +419,9 @@ fn explain(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "its host cannot be found; is this machine connected?".into(),
         ureq::Error::Timeout(_) => "the server does not answer in time".into(),
         ureq::Error::Io(e) => format!("no connection ({e})"),
+        ureq::Error::RequireHttpsOnly(to) => {
+            format!("the server sends on to {to}, which is not https; --allow-http takes it all the same")
+        }
         other => other.to_string(),
     }
 }

@@ -97,6 +97,23 @@ pub enum WeightsError {
         /// Its number type.
         dtype: String,
     },
+    /// Weights that are NaN or infinite: a training that has broken, or a damaged file.
+    #[error(
+        "{file}: {values} values in {broken} of {tensors} tensors are NaN or infinite ({}): its training has broken, or the \
+         file is damaged; take an earlier checkpoint. `dinoscope weights inspect` shows what is in it", keys(.first, *.broken)
+    )]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// How many values are no numbers.
+        values: usize,
+        /// How many tensors have such values.
+        broken: usize,
+        /// How many tensors were looked at.
+        tensors: usize,
+        /// Keys of the first of them, as the file spells them.
+        first: Vec<String>,
+    },
     /// A model that this layout, or Dinoscope, cannot hold.
     #[error("{file}: {reason}")]
     Unsupported {
@@ -131,6 +148,14 @@ pub enum WeightsError {
         /// Address that was being fetched.
         url: String,
     },
+}
+
+fn keys(first: &[String], all: usize) -> String {
+    let mut shown: Vec<String> = first.iter().map(|key| format!("`{key}`")).collect();
+    if all > first.len() {
+        shown.push(format!("{} more", all - first.len()));
+    }
+    shown.join(", ")
 }
 
 fn and_more(more: usize, what: &str) -> String {

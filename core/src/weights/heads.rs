@@ -1,7 +1,6 @@
 //! Projection heads that come with training files: names old and new, and whether their sizes fit together.
 
-use super::WeightsError;
-use super::shapes::{Shapes, parse_index, wrong_shape};
+use super::shapes::{Shapes, parse_index};
 use std::collections::BTreeMap;
 
 /// The heads that a training file may have.
@@ -23,24 +22,21 @@ pub(super) fn official(name: &str) -> Option<String> {
     (parse_index(index).is_some() && matches!(field, "weight" | "bias")).then(|| name.into())
 }
 
-/// Fails unless the layers of a head chain from `dim` to its prototypes. `origin` gives the file's own key.
+/// Fails, with the reason, unless the layers of a head chain from `dim` to its prototypes. `origin` gives the file's own
+/// key.
 pub(super) fn check(
     shapes: &Shapes,
     origin: &BTreeMap<String, String>,
     head: &str,
     dim: usize,
-    file: &str,
-) -> Result<(), WeightsError> {
+) -> Result<(), String> {
     let need = |key: &str, expected: &[usize]| {
         let in_file = origin.get(key).cloned().unwrap_or_else(|| format!("{head}.{key}"));
         match shapes.get(key) {
-            None => Err(WeightsError::Missing {
-                file: file.into(),
-                key: in_file,
-                expected: expected.to_vec(),
-                more: 0,
-            }),
-            Some(found) if found != expected => Err(wrong_shape(file, &in_file, expected, found)),
+            None => Err(format!("key `{in_file}` with shape {expected:?} is missing")),
+            Some(found) if found != expected => {
+                Err(format!("key `{in_file}` has shape {found:?}, but the head needs {expected:?}"))
+            }
             Some(_) => Ok(()),
         }
     };

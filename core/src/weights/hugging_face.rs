@@ -38,6 +38,15 @@ const SCALE: [(&str, &str); 2] =
 const QKV: [&str; 3] =
     ["attention.attention.query.", "attention.attention.key.", "attention.attention.value."];
 
+/// The names of these modules in memory since transformers 5.2: official, how many tensors are stacked in it, names in
+/// their order. Files of `save_pretrained` keep the older ones.
+const NEWER: [(&str, &[&str]); 4] = [
+    ("attn.qkv.", &["attention.q_proj.", "attention.k_proj.", "attention.v_proj."]),
+    ("attn.proj.", &["attention.o_proj."]),
+    ("mlp.w12.", &["mlp.gate_proj.", "mlp.up_proj."]),
+    ("mlp.w3.", &["mlp.down_proj."]),
+];
+
 /// The official key of `name`, and how many such tensors one official tensor is stacked from.
 pub(super) fn official(name: &str) -> Option<(String, usize)> {
     if let Some((official, _)) = GLOBAL.iter().find(|(_, hf)| *hf == name) {
@@ -51,6 +60,11 @@ pub(super) fn official(name: &str) -> Option<(String, usize)> {
     let field = |prefix: &str| rest.strip_prefix(prefix).filter(|field| matches!(*field, "weight" | "bias"));
     if let Some(field) = QKV.iter().find_map(|prefix| field(prefix)) {
         return Some((format!("blocks.{block}.attn.qkv.{field}"), 3));
+    }
+    for (official, newer) in NEWER {
+        if let Some(field) = newer.iter().find_map(|prefix| field(prefix)) {
+            return Some((format!("blocks.{block}.{official}{field}"), newer.len()));
+        }
     }
     let module = |(official, hf): &(&str, &str)| Some(format!("blocks.{block}.{official}{}", field(hf)?));
     BLOCK.iter().find_map(module).map(|key| (key, 1))
@@ -72,6 +86,15 @@ pub(super) fn names(key: &str) -> Vec<String> {
     let module =
         |(official, hf): &(&str, &str)| rest.strip_prefix(official).map(|field| format!("{hf}{field}"));
     vec![layer(BLOCK.iter().find_map(module).unwrap_or_else(|| rest.into()))]
+}
+
+/// [`names`] as a model in memory has them since transformers 5.2; `None` where they are the same.
+pub(super) fn newer_names(key: &str) -> Option<Vec<String>> {
+    let (block, rest) = split_block(key)?;
+    NEWER.iter().find_map(|(official, newer)| {
+        let field = rest.strip_prefix(official)?;
+        Some(newer.iter().map(|name| format!("encoder.layer.{block}.{name}{field}")).collect())
+    })
 }
 
 /// `backbone` under Hugging Face names. LayerScale is always there: a backbone without it gets ones.

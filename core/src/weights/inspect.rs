@@ -69,8 +69,17 @@ pub struct Inspection {
 /// If it is not a weights file, or a tensor's numbers cannot be read. A file that is one but holds no usable backbone
 /// gives an [`Inspection`] with a `problem`.
 pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
+    inspect_part(path, None)
+}
+
+/// [`inspect`] that looks at the backbone called `part`, as [`super::load_as`] reads it; the tensors are those of the
+/// whole file.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_part(path: &Path, part: Option<&str>) -> Result<Inspection, WeightsError> {
     let (mut source, beside) = open::path(path)?;
-    look(&mut *source, &beside)
+    look(&mut *source, &beside, part)
 }
 
 /// [`inspect`] for bytes in memory.
@@ -78,10 +87,18 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
 /// # Errors
 /// As [`inspect`].
 pub fn inspect_bytes(name: &str, bytes: &[u8]) -> Result<Inspection, WeightsError> {
-    look(&mut *open::bytes(name, bytes)?, &Beside::default())
+    inspect_bytes_part(name, bytes, None)
 }
 
-fn look(source: &mut dyn Source, beside: &Beside) -> Result<Inspection, WeightsError> {
+/// [`inspect_part`] for bytes in memory.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_bytes_part(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Inspection, WeightsError> {
+    look(&mut *open::bytes(name, bytes)?, &Beside::default(), part)
+}
+
+fn look(source: &mut dyn Source, beside: &Beside, part: Option<&str>) -> Result<Inspection, WeightsError> {
     let mut seen = Inspection {
         file: source.file().into(),
         layout: None,
@@ -95,7 +112,7 @@ fn look(source: &mut dyn Source, beside: &Beside) -> Result<Inspection, WeightsE
         metadata: source.metadata().clone(),
         notes: Vec::new(),
     };
-    match plan::resolve(source, beside, Reading::default()) {
+    match plan::resolve(source, beside, Reading { part, ..Reading::default() }) {
         Ok(plan) => {
             seen.parameters = plan.config.parameters();
             let count =

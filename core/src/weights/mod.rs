@@ -11,21 +11,28 @@
 pub mod card;
 pub mod card_run;
 mod card_snippets;
+mod dcp;
 #[cfg(not(target_family = "wasm"))]
 pub mod download;
 mod error;
+mod finite;
 mod heads;
 mod hugging_face;
 mod inspect;
+mod kin;
 mod official;
 pub mod onnx;
 mod open;
+mod parts;
 mod pickle;
 mod pickle_torch;
 mod pixels;
 mod plan;
 mod positions;
 mod pth;
+mod pth_listing;
+#[cfg(not(target_family = "wasm"))]
+mod released;
 mod safetensors;
 mod save;
 mod shapes;
@@ -41,7 +48,9 @@ use crate::model::config::VitConfig;
 use crate::model::grid::Grid;
 pub use error::WeightsError;
 pub use hugging_face::{config_json, preprocessor_json};
-pub use inspect::{Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes};
+pub use inspect::{
+    Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
+};
 pub use save::{save, save_card, save_with_heads, to_bytes};
 use serde::{Deserialize, Serialize};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
@@ -80,10 +89,12 @@ pub struct Checkpoint {
     pub file: String,
 }
 
-/// Read a weights file, an index of shards, or a folder that holds one (as Hugging Face's do).
+/// Read a weights file, an index of shards, or a folder that holds one (as Hugging Face's and distributed checkpoints do).
+///
+/// Of several backbones a teacher's or another average's is read; [`load_as`] chooses.
 ///
 /// # Errors
-/// If the file is not one, is damaged, or holds anything but a complete backbone; see [`WeightsError`].
+/// If the file is not one, is damaged, or holds anything but a complete backbone of finite numbers; see [`WeightsError`].
 pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
     load_as(path, Reading::default())
 }
@@ -91,17 +102,45 @@ pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
 /// [`load`] with what a person says about the file.
 ///
 /// # Errors
-/// As [`load`], and when the file can't be what is said.
+/// As [`load`], when the file can't be what is said, and if there is no such part or there are several.
 pub fn load_as(path: &Path, reading: Reading) -> Result<Checkpoint, WeightsError> {
     let (mut source, beside) = open::path(path)?;
     plan::resolve(&*source, &beside, reading)?.read(&mut *source)
 }
 
+/// The notes that [`load_as`] would give, without reading any numbers.
+///
+/// # Errors
+/// As [`load_as`], but for what only the numbers tell.
+pub fn notes(path: &Path, part: Option<&str>) -> Result<Vec<String>, WeightsError> {
+    let (source, beside) = open::path(path)?;
+    Ok(plan::resolve(&*source, &beside, Reading { part, ..Reading::default() })?.notes)
+}
+
+/// [`notes`] for bytes in memory.
+///
+/// # Errors
+/// As [`notes`].
+pub fn notes_of_bytes(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Vec<String>, WeightsError> {
+    let source = open::bytes(name, bytes)?;
+    Ok(plan::resolve(&*source, &Beside::default(), Reading { part, ..Reading::default() })?.notes)
+}
+
+/// Whether `path` can be opened as weights: its names and sizes are there, its numbers are not looked at.
+///
+/// # Errors
+/// If it is no weights file, or is cut short.
+pub fn check_opens(path: &Path) -> Result<(), WeightsError> {
+    open::path(path).map(drop)
+}
+
 /// What a person says about a weights file that it may not say itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct Reading<'a> {
     /// Rows and columns of its positions.
     pub grid: Option<Grid>,
+    /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`).
+    pub part: Option<&'a str>,
 }
 
 /// Read weights from memory; `name` is for messages.

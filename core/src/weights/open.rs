@@ -1,5 +1,6 @@
 //! From a path or bytes to an opened file, by what it contains rather than by its name.
 
+use super::dcp::{self, Dcp};
 use super::pth::{self, Pth};
 use super::safetensors::{self, SafeTensors};
 use super::source::{Entry, ReadSeek, Source};
@@ -24,8 +25,11 @@ const CANDIDATES: [&str; 4] = [
 /// An opened file, and what lies beside it.
 pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Beside);
 
-/// Open a file, an index of shards, or a folder that holds one of them.
+/// Open a file, an index of shards, or a folder that holds one of them, also in pieces.
 pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
+    if let Some(folder) = in_pieces(path) {
+        return Ok((Box::new(Dcp::open(&folder)?), None));
+    }
     let target = if files::is_dir(path) { inside(path)? } else { path.to_path_buf() };
     let source: Box<dyn Source> = if target.to_string_lossy().ends_with(".index.json") {
         Box::new(Shards::open(&target)?)
@@ -37,6 +41,22 @@ pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
         found.map(|path| json_file(&path)).transpose()
     };
     Ok((source, Beside { config: beside("config.json")?, preprocessor: beside("preprocessor_config.json")? }))
+}
+
+/// The folder of a distributed checkpoint that `path` is, is a file of, or holds alone.
+fn in_pieces(path: &Path) -> Option<PathBuf> {
+    let is_one = |folder: &Path| files::is_file(folder.join(dcp::METADATA));
+    if files::is_dir(path) {
+        if is_one(path) {
+            return Some(path.into());
+        }
+        // `accelerate` puts it into a folder of its own beside the optimizer's.
+        let inner = path.join("pytorch_model_fsdp_0");
+        return is_one(&inner).then_some(inner);
+    }
+    let is_piece = path.extension().is_some_and(|kind| kind == dcp::PIECES)
+        || path.file_name().is_some_and(|name| name == dcp::METADATA);
+    path.parent().filter(|folder| is_piece && is_one(folder)).map(Path::to_path_buf)
 }
 
 /// Open bytes in memory.

@@ -1,5 +1,5 @@
 //! A pickle reader that cannot run anything: it builds values, and calls nothing but the constructors named in
-//! [`super::pickle_torch`]. Everything else becomes an opaque value that carries its name.
+//! [`super::pickle_torch`]. Everything else becomes a record that carries its name and what was put into it.
 //!
 //! Values live in an arena and refer to each other by index. Nesting therefore needs no recursion, neither while
 //! reading nor when the values are dropped, and a value that contains itself is harmless.
@@ -70,8 +70,21 @@ pub(super) enum Node {
     Global(pickle_torch::Known),
     Storage(Storage),
     Tensor(Box<Tensor>),
+    /// What a call of an unknown name would have made: its class and what was put into it, without any behaviour.
+    Record(Box<Record>),
     /// Something that is not understood and was not called; its name.
     Opaque(String),
+}
+
+/// An object of an unknown class, inert: nothing of the class was run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    /// `module.name` of its class, or of the function that would have made it.
+    pub class: String,
+    /// The state that the object would have been given.
+    pub state: Option<Id>,
+    /// Items that were set in it, where it is a kind of dictionary.
+    pub items: Vec<(Id, Id)>,
 }
 
 /// A pickle that was read.
@@ -91,6 +104,26 @@ impl Pickle {
     /// The value at the top.
     pub fn top(&self) -> &Node {
         self.get(self.root)
+    }
+
+    /// The attributes of an object by name: those in its `__dict__`, then those in its slots.
+    pub fn attributes(&self, record: &Record) -> Vec<(&str, Id)> {
+        let dictionary = |id: Id| match self.get(id) {
+            Node::Dict(items) => &items[..],
+            _ => &[],
+        };
+        let items: Vec<(Id, Id)> = match record.state.map(|id| self.get(id)) {
+            Some(Node::Dict(items)) => items.clone(),
+            Some(Node::Tuple(both)) if both.len() == 2 => {
+                both.iter().flat_map(|&id| dictionary(id)).copied().collect()
+            }
+            _ => Vec::new(),
+        };
+        let named = |&(key, value): &(Id, Id)| match self.get(key) {
+            Node::Text(name) => Some((name.as_str(), value)),
+            _ => None,
+        };
+        items.iter().filter_map(named).collect()
     }
 }
 
@@ -173,7 +206,7 @@ impl<'a> Machine<'a> {
             b')' => self.push(Node::Tuple(Vec::new())),
             b']' => self.push(Node::List(Vec::new())),
             b'}' => self.push(Node::Dict(Vec::new())),
-            0x8f => self.push(Node::Opaque("set".into())),
+            0x8f => self.push(Node::List(Vec::new())),
             b't' => self.pop_mark().and_then(|items| self.push(Node::Tuple(items))),
             b'l' => self.pop_mark().and_then(|items| self.push(Node::List(items))),
             0x85..=0x87 => {
@@ -188,13 +221,12 @@ impl<'a> Machine<'a> {
                 let pairs = self.pop_pairs()?;
                 self.push(Node::Dict(pairs))
             }
-            0x91 => self.pop_mark().and_then(|_| self.push(Node::Opaque("frozenset".into()))),
+            0x91 => self.pop_mark().and_then(|items| self.push(Node::List(items))),
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])
             }
-            b'e' => self.pop_mark().and_then(|items| self.append(items)),
-            0x90 => self.pop_mark().map(drop),
+            b'e' | 0x90 => self.pop_mark().and_then(|items| self.append(items)),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set_items(vec![(key, value)])
@@ -237,8 +269,10 @@ impl<'a> Machine<'a> {
                 let (_keywords, arguments, callee) = (self.pop()?, self.pop()?, self.pop()?);
                 self.call(callee, arguments)
             }
-            // State of an object: nothing that is kept here has any that matters (`_metadata` of a state dict).
-            b'b' => self.pop().map(drop),
+            b'b' => {
+                let state = self.pop()?;
+                self.build(state)
+            }
             b'Q' => {
                 let id = self.pop()?;
                 let node = pickle_torch::persistent(self, id)?;
@@ -385,7 +419,7 @@ impl<'a> Machine<'a> {
         let target = self.peek()?;
         match &mut self.nodes[target as usize] {
             Node::List(list) => list.extend(items),
-            Node::Opaque(_) => {}
+            Node::Opaque(_) | Node::Record(_) => {}
             _ => return malformed("append to what is not a list"),
         }
         Ok(())
@@ -395,10 +429,21 @@ impl<'a> Machine<'a> {
         let target = self.peek()?;
         match &mut self.nodes[target as usize] {
             Node::Dict(dict) => dict.extend(pairs),
+            Node::Record(record) => record.items.extend(pairs),
             Node::Opaque(_) => {}
             _ => return malformed("items set in what is not a dictionary"),
         }
         Ok(())
+    }
+
+    /// State of an object: kept for those of unknown classes, whose tensors may be in it. What else has any has none that
+    /// matters (`_metadata` of a state dict).
+    fn build(&mut self, state: Id) -> Outcome<()> {
+        let target = self.peek()?;
+        if let Node::Record(record) = &mut self.nodes[target as usize] {
+            record.state = Some(state);
+        }
+        self.charge(1)
     }
 
     fn remember(&mut self, index: u32) -> Outcome<()> {
@@ -422,11 +467,11 @@ impl<'a> Machine<'a> {
         self.push(node)
     }
 
-    /// Replace the class on the stack by an opaque instance of it.
+    /// Replace the class on the stack by an inert instance of it.
     fn forget_call(&mut self) -> Outcome<()> {
         let class = self.pop()?;
         let name = pickle_torch::name_of(self.get(class));
-        self.push(Node::Opaque(name))
+        self.push(pickle_torch::record(name))
     }
 
     fn call(&mut self, callee: Id, arguments: Id) -> Outcome<()> {

@@ -1,9 +1,10 @@
 //! Which names a pickle may use, and what the few known ones stand for.
 //!
-//! Three verdicts: known (a constructor below, written in Rust), opaque (kept as a name, never called), refused (a
-//! name that only an attack uses; the whole file is turned down so that its owner learns about it).
+//! Three verdicts: known (a constructor below, written in Rust), opaque (kept as a name, never called; in place of what a
+//! call would make there is a record of what was put into it), refused (a name that only an attack uses; the whole file is
+//! turned down so that its owner learns about it).
 
-use super::pickle::{Id, Machine, Node, Outcome, PickleError, Storage, Tensor, malformed};
+use super::pickle::{Id, Machine, Node, Outcome, PickleError, Record, Storage, Tensor, malformed};
 use super::source::Dtype;
 
 /// A name that is understood.
@@ -11,7 +12,7 @@ use super::source::Dtype;
 pub(super) enum Known {
     /// `collections.OrderedDict`, `defaultdict`, `dict`.
     Dict,
-    /// `torch.Size`, `tuple`, `list`: returns its argument.
+    /// `torch.Size`, `tuple`, `list`, `set`: returns its argument.
     Same,
     /// `torch._utils._rebuild_tensor_v2` and `_v3`, which names the number type in its seventh argument.
     Tensor { v3: bool },
@@ -19,6 +20,8 @@ pub(super) enum Known {
     Parameter,
     /// `torch._tensor._rebuild_from_type_v2(function, type, arguments, state)`.
     FromType,
+    /// `torch._utils._rebuild_wrapper_subclass`: a tensor around another one, such as a `DTensor`.
+    Wrapper,
     /// `torch.FloatStorage`, …; `None` for an untyped storage.
     Storage(Option<Dtype>),
     /// `torch.float32`, ….
@@ -76,6 +79,9 @@ const REFUSED_NAMES: [&str; 7] = [
     "operator.methodcaller",
 ];
 
+/// What stands for a tensor of which only some rows are in the file.
+pub(super) const SHARD: &str = "one process's rows of a DTensor";
+
 /// What `module.name` is to be taken for.
 pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
     let full = format!("{module}.{name}");
@@ -94,11 +100,12 @@ pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
         ("torch._utils", "_rebuild_tensor_v3") => Known::Tensor { v3: true },
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Known::Parameter,
         ("torch._tensor", "_rebuild_from_type_v2") => Known::FromType,
+        ("torch._utils", "_rebuild_wrapper_subclass") => Known::Wrapper,
         ("torch.storage", "UntypedStorage" | "TypedStorage") | ("torch", "UntypedStorage") => {
             Known::Storage(None)
         }
         (_, "dict") if builtin => Known::Dict,
-        (_, "list" | "tuple") if builtin => Known::Same,
+        (_, "list" | "tuple" | "set" | "frozenset") if builtin => Known::Same,
         ("torch" | "torch.cuda", _) => match (Dtype::from_storage(name), Dtype::from_torch(name)) {
             (Some(dtype), _) => Known::Storage(Some(dtype)),
             (None, Some(dtype)) => Known::Dtype(dtype),
@@ -109,10 +116,16 @@ pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
     Ok(Node::Global(known))
 }
 
+/// An object of the class `class` that holds nothing yet.
+pub(super) fn record(class: String) -> Node {
+    Node::Record(Box::new(Record { class, ..Record::default() }))
+}
+
 /// A name for an object that is not understood.
 pub(super) fn name_of(node: &Node) -> String {
     match node {
         Node::Opaque(name) => name.clone(),
+        Node::Record(record) => record.class.clone(),
         Node::Global(known) => format!("{known:?}"),
         _ => "an object without a name".into(),
     }
@@ -126,11 +139,20 @@ pub(super) enum Built {
     Same(Id),
 }
 
-/// What calling `callee` would give: built here for known names, opaque for others.
+/// What calling `callee` would give: built here for known names, an inert record for others.
 pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> Outcome<Built> {
     let known = match machine.get(callee) {
         Node::Global(known) => known.clone(),
-        other => return Ok(Built::New(Node::Opaque(name_of(other)))),
+        other => {
+            let mut class = name_of(other);
+            // Python's own makers name the class in their first argument.
+            if matches!(class.rsplit('.').next(), Some("_reconstructor" | "__newobj__" | "__newobj_ex__"))
+                && let Some(&first) = arguments.first()
+            {
+                class = name_of(machine.get(first));
+            }
+            return Ok(Built::New(record(class)));
+        }
     };
     let node = match known {
         Known::Same | Known::Parameter => {
@@ -156,12 +178,38 @@ pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> 
             };
             match (machine.get(function), machine.get(inner)) {
                 (Node::Global(Known::Tensor { v3 }), Node::Tuple(inner)) => tensor(machine, inner, *v3),
+                (Node::Global(Known::Wrapper), Node::Tuple(inner)) => distributed(machine, arguments, inner),
                 (function, _) => Ok(Node::Opaque(name_of(function))),
             }
         }
+        Known::Wrapper => Ok(Node::Opaque("torch._utils._rebuild_wrapper_subclass".into())),
         Known::Storage(_) | Known::Dtype(_) => Ok(Node::Opaque("a storage inside the pickle".into())),
     }?;
     Ok(Built::New(node))
+}
+
+/// A `DTensor`: `outer` is `(function, type, arguments, state)`, `inner` its arguments, the third of which is the size of
+/// the whole. The rows that this process held are in the state; they are the tensor where they are all of it.
+fn distributed(machine: &Machine, outer: &[Id], inner: &[Id]) -> Outcome<Node> {
+    let class = outer.get(1).map_or_else(String::new, |&class| name_of(machine.get(class)));
+    let (Some(&state), Some(&whole)) = (outer.get(3), inner.get(2)) else { return Ok(Node::Opaque(class)) };
+    let held = match machine.get(state) {
+        // `__dict__` and slots.
+        Node::Tuple(both) if both.len() == 2 => both.iter().find_map(|&part| local(machine, part)),
+        _ => local(machine, state),
+    };
+    Ok(match held {
+        Some(tensor) if tensor.shape == sizes(machine, whole)? => Node::Tensor(Box::new(tensor.clone())),
+        Some(_) => Node::Opaque(SHARD.into()),
+        None => Node::Opaque(class),
+    })
+}
+
+fn local<'m>(machine: &'m Machine, state: Id) -> Option<&'m Tensor> {
+    let Node::Dict(items) = machine.get(state) else { return None };
+    let named = |key: Id| matches!(machine.get(key), Node::Text(name) if name == "_local_tensor");
+    let value = items.iter().find(|(key, _)| named(*key))?.1;
+    if let Node::Tensor(tensor) = machine.get(value) { Some(tensor) } else { None }
 }
 
 /// The items of `OrderedDict([[key, value], …])`; other arguments (a `defaultdict`'s factory) hold none.
@@ -185,7 +233,7 @@ fn tensor(machine: &Machine, arguments: &[Id], v3: bool) -> Outcome<Node> {
     };
     let storage = match machine.get(*storage) {
         Node::Storage(storage) => storage.clone(),
-        Node::Opaque(name) => return Ok(Node::Opaque(name.clone())),
+        other @ (Node::Opaque(_) | Node::Record(_)) => return Ok(Node::Opaque(name_of(other))),
         _ => return malformed("a tensor whose storage is not one"),
     };
     let named = match rest.get(2).filter(|_| v3).map(|&id| machine.get(id)) {
@@ -224,6 +272,12 @@ fn sizes(machine: &Machine, id: Id) -> Outcome<Vec<usize>> {
 /// `('storage', torch.FloatStorage, key, location, count[, view])`.
 pub(super) fn persistent(machine: &Machine, id: Id) -> Outcome<Node> {
     let Node::Tuple(items) = machine.get(id) else { return malformed("a persistent id that is not a tuple") };
+    // Older versions of torch put a module's class beside its source text: ('module', class, file, source).
+    if let [tag, class, _, _] = items[..]
+        && matches!(machine.get(tag), Node::Text(tag) if tag == "module")
+    {
+        return Ok(machine.get(class).clone());
+    }
     let [tag, class, key, _location, count, view @ ..] = &items[..] else {
         return malformed("a persistent id of unknown form");
     };

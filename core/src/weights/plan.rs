@@ -9,7 +9,8 @@ use super::source::{Entry, Source, not_weights};
 use super::told::{Beside, Told};
 use super::wrapped::{self, Found};
 use super::{
-    Checkpoint, HostTensor, Layout, Reading, StateDict, WeightsError, heads, hugging_face, official, timm,
+    Checkpoint, HostTensor, Layout, Reading, StateDict, WeightsError, finite, heads, hugging_face, kin,
+    official, timm,
 };
 use crate::model::config::{Interpolation, VitConfig, is_norm_eps};
 use crate::model::grid::Grid;
@@ -41,8 +42,14 @@ pub(super) struct Plan {
 
 /// Decide how to read `source`, with what lies `beside` it and what a person says of it.
 pub(super) fn resolve(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
+    read_names(source, beside, reading)
+        .map_err(|failure| kin::explain(source, beside.config.as_deref(), failure))
+}
+
+fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
     let file = source.file();
-    let found = wrapped::find(source)?;
+    let found = wrapped::find(source, reading.part)?;
+    kin::refuse(file, found.inside.keys().map(String::as_str))?;
     let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
     let shapes: Shapes =
         found.inside.keys().filter_map(|n| Some((n.clone(), entry(n)?.shape.clone()))).collect();
@@ -104,7 +111,7 @@ pub(super) fn resolve(source: &dyn Source, beside: &Beside, reading: Reading) ->
     }
 
     let takes = takes(source, &found, &names, (&config, positions), no_mask_token, &mut notes)?;
-    let heads = plan_heads(source, &found, &config, &mut notes)?;
+    let heads = plan_heads(source, &found, &config, &mut notes);
     notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
     let pixels = told.pixels.map(|(pixels, _)| pixels);
     Ok(Plan { takes, heads, config, layout: names.layout, notes, positions, pixels })
@@ -208,7 +215,10 @@ impl<'a> Names<'a> {
     /// Names inside the file of an official key, whether they are there or not.
     fn parts(&self, key: &str) -> Vec<String> {
         match self.layout {
-            Layout::HuggingFace => hugging_face::names(key),
+            Layout::HuggingFace => {
+                let there = |names: &Vec<String>| names.iter().any(|name| self.shapes.contains_key(name));
+                hugging_face::newer_names(key).filter(there).unwrap_or_else(|| hugging_face::names(key))
+            }
             Layout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
             Layout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
         }
@@ -324,13 +334,14 @@ fn misfit(file: &str, key: &str, entry: &Entry, expected: &[usize]) -> Option<We
     (entry.shape != expected).then(|| wrong_shape(file, key, expected, &entry.shape))
 }
 
-/// Which tensors make up the heads. A head of a kind that we do not know is remarked on and left out.
+/// Which tensors make up the heads. A head of a kind that we do not know, or that does not fit the backbone, is remarked
+/// on and left out: the backbone is no worse for it.
 fn plan_heads(
     source: &dyn Source,
     found: &Found,
     config: &VitConfig,
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, WeightsError> {
+) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut planned = BTreeMap::new();
     for (head, tensors) in &found.heads {
         let (mut shapes, mut origin) = (Shapes::new(), BTreeMap::new());
@@ -349,43 +360,49 @@ fn plan_heads(
             notes.push(format!("{head} was not read: `{key}` belongs to no head that DINOv2 trains"));
             continue;
         }
-        heads::check(&shapes, &origin, head, config.dim, source.file())?;
-        planned.insert(head.clone(), origin);
+        match heads::check(&shapes, &origin, head, config.dim) {
+            Ok(()) => drop(planned.insert(head.clone(), origin)),
+            Err(reason) => notes.push(format!("{head} was not read: {reason}")),
+        }
     }
-    Ok(planned)
+    planned
 }
 
 impl Plan {
     /// Read what was planned.
     pub fn read(self, source: &mut dyn Source) -> Result<Checkpoint, WeightsError> {
-        let mut backbone = StateDict::new();
+        let (mut backbone, mut sound) = (StateDict::new(), finite::Tally::default());
         for take in self.takes {
             let tensor = match (&take.from[..], take.zeros) {
-                ([only], 0) => HostTensor { shape: take.shape, ..source.read(only)? },
+                ([only], 0) => HostTensor { shape: take.shape, ..sound.read(source, only)? },
                 (parts, zeros) => {
                     let mut data = Vec::with_capacity(take.shape.iter().product());
                     data.resize(zeros, 0.0);
                     for part in parts {
-                        data.extend_from_slice(&source.read(part)?.data);
+                        data.extend_from_slice(&sound.read(source, part)?.data);
                     }
                     HostTensor::new(take.shape, data)
                 }
             };
             backbone.insert(take.key, tensor);
         }
+        sound.check(source.file())?;
         self.positions.official(&mut backbone, self.config.registers);
         if let Some(pixels) = self.pixels {
             pixels.fold(&mut backbone);
         }
+        let (config, layout, mut notes) = (self.config, self.layout, self.notes);
         let mut heads = BTreeMap::new();
         for (head, tensors) in self.heads {
-            let mut read = StateDict::new();
+            let (mut read, mut sound) = (StateDict::new(), finite::Tally::default());
             for (key, full) in tensors {
-                read.insert(key, source.read(&full)?);
+                read.insert(key, sound.read(source, &full)?);
             }
-            heads.insert(head, read);
+            match sound.check(source.file()) {
+                Ok(()) => drop(heads.insert(head, read)),
+                Err(reason) => notes.push(format!("{head} was not read: {reason}")),
+            }
         }
-        let (config, layout, notes) = (self.config, self.layout, self.notes);
         Ok(Checkpoint { backbone, heads, config, layout, notes, file: source.file().into() })
     }
 }

@@ -3,7 +3,8 @@
 //! The pickle says which tensors there are and where their numbers lie; it is read by [`super::pickle`], which
 //! executes nothing. Nothing is believed about sizes: offsets, strides and counts are checked against the file.
 
-use super::pickle::{self, Id, Node, Pickle, PickleError, Tensor};
+use super::pickle::{self, Node, Pickle, PickleError, Tensor};
+use super::pth_listing as listing;
 use super::source::{Dtype, Entry, ReadSeek, Source, elements, not_weights, read_bytes};
 use super::{HostTensor, WeightsError};
 use std::collections::{BTreeMap, HashMap};
@@ -13,11 +14,6 @@ use zip::ZipArchive;
 /// How a legacy file starts: protocol 2, and torch's magic number 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
-/// Dictionaries inside dictionaries that are looked through (`{"teacher": {...}}` is one).
-const MAX_DEPTH: usize = 4;
-/// Keys that are listed at most, and the length of their names together, whatever the nesting repeats.
-const MAX_KEYS: usize = 1 << 17;
-const MAX_KEY_BYTES: usize = 32 << 20;
 /// How much more a file may give than it holds, for shared storages and compression; torch itself compresses nothing.
 const EXPANSION: usize = 32;
 /// What any file may give, however small.
@@ -140,20 +136,7 @@ impl<'a> Pth<'a> {
         object: &Pickle,
         length: usize,
     ) -> Result<Self, WeightsError> {
-        let (tensors, entries) = (BTreeMap::new(), BTreeMap::new());
-        let mut listing = Listing { file, pickle: object, tensors, entries, seen: 0, seen_bytes: 0 };
-        match object.top() {
-            Node::Dict(items) => listing.walk(items, "", 0)?,
-            Node::Opaque(name) => {
-                let reason = format!(
-                    "holds a whole Python object (`{name}`), which only its own program can open; \
-                     there, save the weights with torch.save(model.state_dict(), …)"
-                );
-                return Err(WeightsError::format(file, reason));
-            }
-            _ => return Err(WeightsError::format(file, "holds no dictionary of tensors")),
-        }
-        let (tensors, entries) = (listing.tensors, listing.entries);
+        let (tensors, entries) = listing::list(file, object)?;
         let budget = length.saturating_mul(EXPANSION).saturating_add(ALLOWANCE);
         Ok(Self {
             file: file.into(),
@@ -305,48 +288,6 @@ fn gather(tensor: &Tensor, data: &[u8], width: usize, count: usize) -> Vec<u8> {
     out
 }
 
-/// Collects tensors by dotted key from dictionaries of dictionaries.
-struct Listing<'a> {
-    file: &'a str,
-    pickle: &'a Pickle,
-    tensors: BTreeMap<String, Tensor>,
-    entries: BTreeMap<String, Entry>,
-    seen: usize,
-    seen_bytes: usize,
-}
-
-impl Listing<'_> {
-    fn walk(&mut self, items: &[(Id, Id)], prefix: &str, depth: usize) -> Result<(), WeightsError> {
-        for &(key, value) in items {
-            self.seen += 1;
-            self.seen_bytes += prefix.len();
-            if self.seen > MAX_KEYS || self.seen_bytes > MAX_KEY_BYTES {
-                return Err(WeightsError::format(self.file, "holds more keys than any checkpoint"));
-            }
-            // Keys of other kinds (numbers, in optimizer states) never name weights.
-            let Node::Text(name) = self.pickle.get(key) else { continue };
-            if name.len() > 512 {
-                return Err(WeightsError::format(self.file, "a key is longer than 512 bytes"));
-            }
-            let name = format!("{prefix}{name}");
-            match self.pickle.get(value) {
-                Node::Dict(inner) if depth < MAX_DEPTH => self.walk(inner, &format!("{name}."), depth + 1)?,
-                Node::Tensor(tensor) => {
-                    let entry = Entry { shape: tensor.shape.clone(), dtype: tensor.dtype.clone() };
-                    self.entries.insert(name.clone(), entry);
-                    self.tensors.insert(name, (**tensor).clone());
-                }
-                Node::Opaque(what) => {
-                    let entry = Entry { shape: Vec::new(), dtype: Dtype::Other(what.clone(), None) };
-                    self.entries.insert(name, entry);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Bytes per element of each storage; legacy files count elements where they hold the numbers.
 fn storage_widths(object: &Pickle) -> HashMap<String, usize> {
     let storages = object.nodes.iter().filter_map(|node| match node {
@@ -356,7 +297,8 @@ fn storage_widths(object: &Pickle) -> HashMap<String, usize> {
     storages.map(|s| (s.key.clone(), s.dtype.as_ref().and_then(Dtype::bits).unwrap_or(8) / 8)).collect()
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<Pickle, WeightsError> {
+/// Read a pickle; `file` is for messages.
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Pickle, WeightsError> {
     pickle::parse(bytes).map_err(|e| match e {
         PickleError::Refused(global) => WeightsError::Refused { file: file.into(), global },
         PickleError::Malformed(reason) => {

@@ -57,8 +57,11 @@ impl<'a> SafeTensors<'a> {
         let start = size + 8;
         for (key, value) in header {
             if key == "__metadata__" {
-                let Value::Object(items) = value else {
-                    return Err(bad("__metadata__ is not an object".into()));
+                let items = match value {
+                    Value::Object(items) => items,
+                    // Some writers say so that there is none.
+                    Value::Null => continue,
+                    _ => return Err(bad("__metadata__ is not an object".into())),
                 };
                 let text = |(k, v): (String, Value)| v.as_str().map(|v| (k, v.to_string()));
                 this.metadata = items.into_iter().filter_map(text).collect();

@@ -21,9 +21,14 @@ use crate::cli::{Mistake, load};
 /// Which model is judged, and how it computes.
 #[derive(clap::Args)]
 pub struct Model {
-    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
+    /// `starter`.
     #[arg(long)]
     pub weights: PathBuf,
+    /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME")]
+    pub part: Option<String>,
     /// Side of the centre crop; a multiple of the patch [default: that of the stored position grid, at most 224].
     #[arg(long)]
     pub size: Option<usize>,
@@ -84,7 +89,8 @@ impl Model {
     /// Opens the model; `quiet` beside JSON.
     pub fn open(&self, quiet: bool) -> Result<Opened> {
         let chosen = load::device(self.device.as_deref(), quiet)?;
-        let backbone = load::backbone(&self.weights, &chosen.device, quiet)?;
+        let weights = load::with_part(&self.weights, self.part.as_deref());
+        let backbone = load::backbone(&weights, &chosen.device, false)?;
         let config = &backbone.config;
         let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
         if size == 0 || !size.is_multiple_of(config.patch) {

@@ -254,13 +254,12 @@ impl Explore {
         }
         #[cfg(not(target_family = "wasm"))]
         {
-            let paths: Vec<PathBuf> = lines
-                .map(|line| PathBuf::from(line.strip_prefix("file://").unwrap_or(line)))
-                .filter(|path| path.is_absolute())
-                .collect();
+            let paths: Vec<PathBuf> =
+                lines.map(model::pasted_path).filter(|path| path.is_absolute()).collect();
             match paths.is_empty() {
                 true => house.toasts.info("The clipboard holds no picture and no path of a file."),
-                false => self.open(house, paths),
+                // Weights are looked with, as when they are dropped.
+                false => self.dropped(house, paths),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dinoscope_core::explore::ModelSource;
+use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 
 use super::Explore;
@@ -11,14 +11,41 @@ use crate::studio::platform::Purpose;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
 
-/// Whether a path that was dropped is a model and no picture.
+/// Whether a path that was dropped or pasted is a model and no picture.
 pub fn is_weights(path: &Path) -> bool {
-    let kinds = ["safetensors", "pth", "pt", "bin", "ckpt"];
+    let (path, _) = split_part(path);
+    let kinds = ["safetensors", "pth", "pt", "bin", "ckpt", "distcp"];
     let by_name = path.extension().and_then(|kind| kind.to_str());
+    let holds = |name: &str| files::is_file(path.join(name));
     by_name.is_some_and(|kind| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)))
-        || files::is_file(path.join("recipe.toml"))
-        || files::is_file(path.join("teacher.safetensors"))
-        || (files::is_file(path.join("config.json")) && files::is_file(path.join("model.safetensors")))
+        || path.to_string_lossy().ends_with(".index.json")
+        || holds("recipe.toml")
+        || holds("teacher.safetensors")
+        || holds(".metadata")
+        || (holds("config.json") && ["model.safetensors", "pytorch_model.bin"].into_iter().any(holds))
+}
+
+/// The path on a line of the clipboard: as file managers put it there, in quotation marks or as an address.
+#[cfg(not(target_family = "wasm"))]
+pub fn pasted_path(line: &str) -> std::path::PathBuf {
+    let line = line.trim().trim_matches(['"', '\'']);
+    let Some(address) = line.strip_prefix("file://") else { return line.into() };
+    // `%20` stands for a space there.
+    let (mut bytes, mut rest) = (Vec::new(), address.as_bytes());
+    while let [first, after @ ..] = rest {
+        let code = std::str::from_utf8(after.get(..2).unwrap_or_default()).ok();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 /// Released models, and how large they are or that they are here.

@@ -147,7 +147,7 @@ impl Explore {
             let text = std::mem::take(&mut self.path);
             match cfg!(target_family = "wasm") {
                 true => self.pasted_text(house, &text),
-                false => self.open(house, vec![PathBuf::from(text.trim())]),
+                false => self.dropped(house, vec![PathBuf::from(text.trim())]),
             }
         }
     }

@@ -13,7 +13,7 @@ use dinoscope_core::device::Chosen;
 use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::eval::embedding;
 use dinoscope_core::eval::suite::{self, Options, Progress, evaluate};
-use dinoscope_core::explore::{ModelSource, OpenModel, open, weights_file};
+use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
 use egui::ColorImage;
 use web_time::Instant;
 
@@ -194,7 +194,7 @@ async fn judge(order: &Order, voice: &Voice) {
     voice.say(Said::At(At { kind: first, done: 0, of, step: None }));
     // A run is judged as it is now, also when it goes on meanwhile.
     let source = match source {
-        ModelSource::Path(path) => match weights_file(path) {
+        ModelSource::Path(path) => match settled(path) {
             Ok(file) => ModelSource::Path(file),
             Err(error) => return voice.say(Said::Failed(error.to_string())),
         },

@@ -1,11 +1,12 @@
 //! Downloads against a small server on the loopback: whole, broken off, changed, refused.
 
 use super::super::WeightsError;
-use super::super::download::{find, names, pull, target};
+use super::super::download::{Pulled, Wanted, find, names, target};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// How the server answers, in order of the requests; the last answer stays.
@@ -21,6 +22,10 @@ enum Answer {
     Unsatisfiable,
     NotFound,
     WebPage,
+    /// As asked, without saying how long it is, and only so many bytes of it.
+    Unannounced(usize),
+    /// Elsewhere.
+    Redirect(&'static str),
 }
 
 struct Server {
@@ -58,6 +63,7 @@ fn serve(content: Vec<u8>, tag: &'static str, answers: &'static [Answer]) -> Ser
             let total = content.len();
             let (status, extra) = match answer {
                 Answer::NotFound => ("404 Not Found", String::new()),
+                Answer::Redirect(to) => ("302 Found", format!("Location: {to}\r\n")),
                 Answer::Unsatisfiable => ("416 Range Not Satisfiable", String::new()),
                 _ if start >= total => {
                     ("416 Range Not Satisfiable", format!("Content-Range: bytes */{total}\r\n"))
@@ -69,11 +75,17 @@ fn serve(content: Vec<u8>, tag: &'static str, answers: &'static [Answer]) -> Ser
             };
             let body = if status.starts_with('2') { &content[start..] } else { &[] };
             let kind = if answer == Answer::WebPage { "text/html" } else { "application/octet-stream" };
+            let length = match answer {
+                Answer::Unannounced(_) => String::new(),
+                _ => format!("Content-Length: {}\r\n", body.len()),
+            };
             let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nETag: {tag}\r\n{extra}Connection: close\r\n\r\n",
-                body.len()
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{length}ETag: {tag}\r\n{extra}Connection: close\r\n\r\n"
             );
-            let sent = if let Answer::Cut(bytes) = answer { &body[..bytes.min(body.len())] } else { body };
+            let sent = match answer {
+                Answer::Cut(bytes) | Answer::Unannounced(bytes) => &body[..bytes.min(body.len())],
+                _ => body,
+            };
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(sent));
         }
     });
@@ -86,8 +98,25 @@ impl Server {
     }
 }
 
+/// A weights file, as far as opening it goes.
 fn content() -> Vec<u8> {
-    (0..300_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+    let header = r#"{"noise":{"dtype":"U8","shape":[1200000],"data_offsets":[0,1200000]}}"#;
+    let noise = (0..300_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes());
+    (header.len() as u64).to_le_bytes().into_iter().chain(header.bytes()).chain(noise).collect()
+}
+
+/// From a server of these tests, which is not encrypted, with contents that are not the released ones.
+fn pull(
+    name: &str,
+    cache: &Path,
+    base_url: Option<&str>,
+    progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
+    sha256: Option<&str>,
+) -> Result<PathBuf, WeightsError> {
+    let own = sha(&content());
+    let sha256 = Some(sha256.unwrap_or(&own));
+    let wanted = Wanted { base_url, sha256, allow_http: true, ..Wanted::new(name, cache) };
+    wanted.pull(progress).map(|pulled| pulled.path)
 }
 
 fn sha(bytes: &[u8]) -> String {
@@ -164,7 +193,8 @@ fn servers_without_ranges_and_changed_files_start_over() {
     }
     // The file on the server is replaced in between: the beginning of the old one must not be kept.
     let (cache, old) = (tempfile::tempdir().unwrap(), content());
-    let new: Vec<u8> = old.iter().map(|b| !b).collect();
+    let mut new = old.clone();
+    new[1000..].iter_mut().for_each(|byte| *byte = !*byte);
     let first = serve(old, TAG, &[Answer::Proper]);
     let mut stop = stop;
     pull("dinov2_vitl14", cache.path(), Some(&first.address), &mut stop, None).unwrap_err();
@@ -173,7 +203,7 @@ fn servers_without_ranges_and_changed_files_start_over() {
     let record = cache.path().join("dinov2_vitl14_pretrain.pth.part.json");
     let text = std::fs::read_to_string(&record).unwrap().replace(&first.address, &second.address);
     std::fs::write(&record, text).unwrap();
-    let path = pull("dinov2_vitl14", cache.path(), Some(&second.address), &mut go, None).unwrap();
+    let path = pull("dinov2_vitl14", cache.path(), Some(&second.address), &mut go, Some(&sha(&new))).unwrap();
     assert_eq!(std::fs::read(path).unwrap(), new);
     assert!(second.ranges()[0].is_some());
 }
@@ -240,4 +270,100 @@ fn names_and_addresses() {
     {
         assert!(target(wrong, cache).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn what_is_here_is_held_against_the_record_beside_it() {
+    let (cache, content) = (tempfile::tempdir().unwrap(), content());
+    let server = serve(content.clone(), TAG, &[Answer::Proper]);
+    let url = format!("{}/some/model.safetensors", server.address);
+    // No checksum is known of an address: the record is all there is.
+    let wanted = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) };
+    let first = wanted.pull(&mut go).unwrap();
+    assert_eq!((first.sha256.clone(), first.fetched, first.notes.len()), (sha(&content), true, 0));
+    let again = wanted.pull(&mut go).unwrap();
+    assert_eq!(again, Pulled { fetched: false, ..first.clone() });
+    assert_eq!(server.ranges().len(), 1);
+
+    // One bit in the cache.
+    let mut rotten = content.clone();
+    rotten[500_000] ^= 1;
+    std::fs::write(&first.path, &rotten).unwrap();
+    let mended = wanted.pull(&mut go).unwrap();
+    assert!(mended.fetched && mended.notes.iter().any(|note| note.contains("fetched anew")), "{mended:?}");
+    assert_eq!(std::fs::read(&first.path).unwrap(), content);
+
+    // Without a network what rotted is not left to be used.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = format!("http://{port}/model.safetensors");
+    let place = target(&gone, cache.path()).unwrap();
+    std::fs::write(&place, &rotten).unwrap();
+    let record = std::fs::read_to_string(format!("{}.sha256", first.path.display())).unwrap();
+    std::fs::write(format!("{}.sha256", place.display()), record).unwrap();
+    let gone = Wanted { allow_http: true, ..Wanted::new(&gone, cache.path()) };
+    assert!(gone.pull(&mut go).is_err() && !place.exists());
+}
+
+#[test]
+fn released_files_have_known_checksums() {
+    let mut all: Vec<_> = names().iter().map(|released| released.sha256).collect();
+    assert!(all.iter().all(|digest| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit())));
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), names().len());
+    // Another file under a released name, from wherever, is discarded without being asked to look.
+    let cache = tempfile::tempdir().unwrap();
+    let server = serve(content(), TAG, &[Answer::Proper]);
+    let base_url = Some(server.address.as_str());
+    let wanted = Wanted { base_url, allow_http: true, ..Wanted::new("dinov2_vits14", cache.path()) };
+    let error = wanted.pull(&mut go).unwrap_err();
+    let known = |expected: &String| expected.starts_with("b938bf1b");
+    assert!(matches!(&error, WeightsError::Checksum { expected, .. } if known(expected)), "{error}");
+    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn addresses_without_encryption_are_asked_only_when_they_may_be() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = serve(content(), TAG, &[Answer::Proper]);
+    let url = format!("{}/model.safetensors", server.address);
+    let with_base = Wanted { base_url: Some(&server.address), ..Wanted::new("dinov2_vits14", cache.path()) };
+    for wanted in [Wanted::new(&url, cache.path()), with_base] {
+        let text = wanted.pull(&mut go).unwrap_err().to_string();
+        assert!(text.contains("https") && text.contains("--allow-http"), "{text}");
+    }
+    assert!(server.ranges().is_empty(), "nobody was asked");
+}
+
+#[test]
+fn a_file_of_unknown_length_is_whole_when_it_opens() {
+    let content = content();
+    let fetch = |answers, content: Vec<u8>| {
+        let (cache, server) = (tempfile::tempdir().unwrap(), serve(content, TAG, answers));
+        let url = format!("{}/model.safetensors", server.address);
+        let pulled = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) }.pull(&mut go);
+        let bytes =
+            pulled.map(|pulled| std::fs::read(pulled.path).unwrap()).map_err(|error| error.to_string());
+        if bytes.is_err() {
+            assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+        }
+        bytes
+    };
+    assert_eq!(fetch(&[Answer::Unannounced(usize::MAX)], content.clone()).unwrap(), content);
+    let text = fetch(&[Answer::Unannounced(700_000)], content).unwrap_err();
+    assert!(text.contains("did not say how long") && text.contains("truncated"), "{text}");
+    // What announces its length, and is something else under a name of weights.
+    let text = fetch(&[Answer::Proper], b"an error that a server calls a success".repeat(9)).unwrap_err();
+    assert!(text.contains("no whole weights file"), "{text}");
+}
+
+#[test]
+fn where_a_server_sends_on_to_is_followed() {
+    let cache = tempfile::tempdir().unwrap();
+    let target = serve(content(), TAG, &[Answer::Proper]);
+    let to: &'static str = Box::leak(format!("{}/model.safetensors", target.address).into_boxed_str());
+    let server = serve(content(), TAG, Box::leak(Box::new([Answer::Redirect(to)])));
+    let url = format!("{}/latest.safetensors", server.address);
+    let pulled = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) }.pull(&mut go).unwrap();
+    assert_eq!(std::fs::read(pulled.path).unwrap(), content());
 }

@@ -5,9 +5,12 @@ mod download;
 mod files;
 mod grids;
 mod hostile;
+mod kin;
 mod layouts;
+mod parts;
 mod pickles;
 mod told;
+mod wrappings;
 
 use super::{HostTensor, StateDict, expected_shapes};
 use crate::model::config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};

@@ -1,0 +1,186 @@
+//! Models that are akin to DINOv2 and cannot be read: which they are, why not, and what can be done.
+//!
+//! Recognised by names that only they have, or by the `model_type` of a `config.json`; what is not certain is not said.
+
+use super::WeightsError;
+use super::source::Source;
+use super::{official, pickle_torch};
+use serde_json::Value;
+use std::path::Path;
+
+/// A kind of model.
+struct Kin {
+    /// What it is, for people.
+    what: &'static str,
+    /// What it has that DINOv2 has not.
+    why: &'static str,
+    /// `model_type` in `config.json`.
+    types: &'static [&'static str],
+    /// Names, each a set of fragments that must all occur among the keys.
+    marks: &'static [&'static [&'static str]],
+}
+
+/// The kinds, those with the surest names first. A fragment is looked for in the dotted key with a full stop before it.
+const KINDS: [Kin; 14] = [
+    Kin {
+        what: "a DINOv3 Vision Transformer, or one of its layout (EUPE, LingBot-Vision)",
+        why: "it turns queries and keys by their position (RoPE) where DINOv2 adds a table of positions",
+        types: &["dinov3_vit"],
+        marks: &[
+            &[".storage_tokens"],
+            &[".rope_embed.periods"],
+            &[".attn.qkv.bias_mask"],
+            &[".embeddings.register_tokens", ".embeddings.patch_embeddings.weight"],
+        ],
+    },
+    Kin {
+        what: "a ConvNeXt, as DINOv3's small models are",
+        why: "it is a convolutional network, without tokens or attention",
+        types: &["dinov3_convnext", "convnext", "convnextv2"],
+        marks: &[
+            &[".conv_dw.weight"],
+            &[".dwconv.weight", ".pwconv1.weight"],
+            &[".depthwise_conv.weight", ".pointwise_conv1.weight"],
+        ],
+    },
+    Kin {
+        what: "a SigLIP model",
+        why: "it has no class token and gathers its patches by attention",
+        types: &["siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"],
+        marks: &[&[".attn_pool.latent"], &[".vision_model.head.probe"]],
+    },
+    Kin {
+        what: "a CLIP model",
+        why: "it normalises tokens before the first block and has other names and activations",
+        types: &["clip", "clip_vision_model", "chinese_clip", "openclip"],
+        marks: &[
+            &[".visual.class_embedding"],
+            &[".vision_model.embeddings.class_embedding"],
+            &[".class_embedding", ".ln_pre.weight"],
+        ],
+    },
+    Kin {
+        what: "a Swin Transformer",
+        why: "it attends within shifted windows and merges patches from stage to stage",
+        types: &["swin", "swinv2"],
+        marks: &[
+            &[".relative_position_bias_table", ".downsample.reduction.weight"],
+            &[".cpb_mlp.0.weight", ".downsample.reduction.weight"],
+        ],
+    },
+    Kin {
+        what: "an EVA-02 or another Vision Transformer with rotary positions",
+        why: "it turns queries and keys by their position (RoPE)",
+        types: &["eva02"],
+        marks: &[&[".rope.freqs_cos"], &[".rope.freqs"]],
+    },
+    Kin {
+        what: "a BEiT, data2vec or EVA model",
+        why: "it has relative positions or biases of its own in attention",
+        types: &["beit", "data2vec-vision", "eva"],
+        marks: &[&[".relative_position_bias_table"], &[".attn.q_bias", ".attn.v_bias"]],
+    },
+    Kin {
+        what: "a Segment Anything model",
+        why: "its blocks have relative positions and windows",
+        types: &["sam", "sam2", "sam3"],
+        marks: &[&[".attn.rel_pos_h", ".attn.rel_pos_w"]],
+    },
+    Kin {
+        what: "a distilled DeiT",
+        why: "it has a distillation token beside the class token",
+        types: &["deit"],
+        marks: &[&[".dist_token"], &[".embeddings.distillation_token"]],
+    },
+    Kin {
+        what: "a ResNet",
+        why: "it is a convolutional network, without tokens or attention",
+        types: &["resnet", "regnet"],
+        marks: &[
+            &[".layer1.0.conv1.weight", ".bn1.running_mean"],
+            &[".embedder.embedder.convolution.weight"],
+        ],
+    },
+    Kin {
+        what: "a Vision Transformer of the transformers library (ViT, MAE, MSN)",
+        why: "transformers keeps these under names and in shapes that are not read here",
+        types: &["vit", "vit_mae", "vit_msn", "ijepa"],
+        marks: &[&[
+            ".layernorm_before.weight",
+            ".layernorm_after.weight",
+            ".embeddings.patch_embeddings.projection.weight",
+        ]],
+    },
+    Kin {
+        what: "a model for videos",
+        why: "its patches have a third dimension, time",
+        types: &["vjepa2", "videomae", "vivit", "timesformer"],
+        marks: &[],
+    },
+    Kin {
+        what: "a RADIO model",
+        why: "it takes other pictures in and gives several class tokens out",
+        types: &["radio"],
+        marks: &[&[".patch_generator.embedder.weight"]],
+    },
+    Kin {
+        what: "a TIPS model",
+        why: "it comes with a text side and other names",
+        types: &["tipsv2", "tipsv2_vision_model"],
+        marks: &[],
+    },
+];
+
+/// The kind whose names are among `keys`, where that is certain.
+fn by_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<&'static Kin> {
+    let dotted: Vec<String> = keys.map(|key| format!(".{}", official::unwrapped(key))).collect();
+    let has = |fragment: &&str| dotted.iter().any(|key| key.contains(fragment));
+    // timm's DINOv3 is known by what it has and by what it lacks.
+    let ends = |end: &str| dotted.iter().any(|key| key.ends_with(end));
+    if ends(".reg_token") && ends(".gamma_1") && !ends(".pos_embed") {
+        return KINDS.first();
+    }
+    KINDS.iter().find(|kin| kin.marks.iter().any(|all| all.iter().all(has)))
+}
+
+fn by_type(config: &[u8]) -> Option<&'static Kin> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    let named = config.get("model_type")?.as_str()?;
+    KINDS.iter().find(|kin| kin.types.contains(&named))
+}
+
+fn error(file: &str, kin: &Kin) -> WeightsError {
+    let shown = Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy());
+    let reason = format!(
+        "is {}, which this version cannot read: {}. It reads DINOv2, and Vision Transformers that are built alike, under \
+         the names of the official repository, transformers and timm. This one opens in transformers or timm; `dinoscope \
+         weights inspect {shown} --tensors` lists what it holds, and `dinoscope weights pull dinov2_vits14` fetches a DINOv2",
+        kin.what, kin.why
+    );
+    WeightsError::Unsupported { file: file.into(), reason }
+}
+
+/// Fails when `names`, of a backbone without its prefix, are those of a model that is only akin.
+pub(super) fn refuse<'a>(file: &str, names: impl Iterator<Item = &'a str>) -> Result<(), WeightsError> {
+    by_names(names).map_or(Ok(()), |kin| Err(error(file, kin)))
+}
+
+/// `failure`, or in its place what the file is, where its names or its `config.json` tell.
+pub(super) fn explain(source: &dyn Source, config: Option<&[u8]>, failure: WeightsError) -> WeightsError {
+    let of_contents = matches!(
+        failure,
+        WeightsError::Missing { .. }
+            | WeightsError::Shape { .. }
+            | WeightsError::Unexpected { .. }
+            | WeightsError::Format { .. }
+    );
+    if !of_contents {
+        return failure;
+    }
+    let is_sharded = source.entries().values().any(|entry| entry.dtype.name() == pickle_torch::SHARD);
+    let found = by_names(source.entries().keys().map(String::as_str)).or_else(|| config.and_then(by_type));
+    match found.filter(|_| !is_sharded) {
+        Some(kin) => error(source.file(), kin),
+        None => failure,
+    }
+}

@@ -27,17 +27,20 @@ pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Beside);
 
 /// Open a file, an index of shards, or a folder that holds one of them, also in pieces.
 pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
-    if let Some(folder) = in_pieces(path) {
-        return Ok((Box::new(Dcp::open(&folder)?), None));
-    }
-    let target = if files::is_dir(path) { inside(path)? } else { path.to_path_buf() };
-    let source: Box<dyn Source> = if target.to_string_lossy().ends_with(".index.json") {
-        Box::new(Shards::open(&target)?)
-    } else {
-        one_file(&target)?
+    let (source, folder): (Box<dyn Source>, _) = match in_pieces(path) {
+        Some(folder) => (Box::new(Dcp::open(&folder)?), Some(folder)),
+        None => {
+            let target = if files::is_dir(path) { inside(path)? } else { path.to_path_buf() };
+            let source: Box<dyn Source> = if target.to_string_lossy().ends_with(".index.json") {
+                Box::new(Shards::open(&target)?)
+            } else {
+                one_file(&target)?
+            };
+            (source, target.parent().map(Path::to_path_buf))
+        }
     };
     let beside = |name: &str| {
-        let found = target.parent().map(|folder| folder.join(name)).filter(|path| files::is_file(path));
+        let found = folder.as_ref().map(|folder| folder.join(name)).filter(|path| files::is_file(path));
         found.map(|path| json_file(&path)).transpose()
     };
     Ok((source, Beside { config: beside("config.json")?, preprocessor: beside("preprocessor_config.json")? }))

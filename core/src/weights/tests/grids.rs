@@ -100,7 +100,7 @@ fn a_bare_table_is_read_by_what_lies_beside_it() {
         assert_eq!((read.config.grid, &read.config.interpolation), (grid, &config.interpolation));
         assert!(furthest(&look(&read.config, &read.backbone, 98, 112), &want) < 1e-5);
     };
-    same(from_bytes_as("a", &bytes, Reading { grid: Some(grid) }).unwrap());
+    same(from_bytes_as("a", &bytes, Reading { grid: Some(grid), ..Reading::default() }).unwrap());
     for (i, json) in [
         r#"{"architecture": "vit_small_patch14_dinov2", "model_args": {"img_size": [98, 112]},
             "pretrained_cfg": {"input_size": [3, 518, 518]}}"#,
@@ -131,8 +131,9 @@ fn a_bare_table_is_read_by_what_lies_beside_it() {
     let alone = r#"{"model_args": {"no_embed_class": true}}"#;
     let read = from_bytes_with_config("a", &bytes, Some(alone.as_bytes())).unwrap();
     assert_eq!(read.config.grid, Grid::square(15));
-    let wrong =
-        from_bytes_as("a", &bytes, Reading { grid: Some(Grid::new(14, 14)) }).unwrap_err().to_string();
+    let wrong = from_bytes_as("a", &bytes, Reading { grid: Some(Grid::new(14, 14)), ..Reading::default() })
+        .unwrap_err()
+        .to_string();
     assert!(wrong.contains("14 x 14 has 196"), "{wrong}");
 }
 
@@ -143,7 +144,8 @@ fn official_and_hugging_face_files_say_it_or_are_asked() {
     let state = random(&config);
     let plain = pth(&state, None);
     assert!(from_bytes("a.pth", &plain).unwrap_err().to_string().contains("16 positions"));
-    let read = from_bytes_as("a.pth", &plain, Reading { grid: Some(config.grid) }).unwrap();
+    let read =
+        from_bytes_as("a.pth", &plain, Reading { grid: Some(config.grid), ..Reading::default() }).unwrap();
     assert_eq!((read.backbone, read.config.grid), (state.clone(), config.grid));
 
     let bytes = bare(&state, &config, Layout::HuggingFace);
@@ -166,7 +168,10 @@ fn official_and_hugging_face_files_say_it_or_are_asked() {
     let files = [("model.safetensors", &bytes[..]), ("config.json", &config_json[..])];
     let file = written(&folder.path().join("wide"), &files);
     for grid in [wide.grid, Grid::square(4)] {
-        assert_eq!(load_as(&file, Reading { grid: Some(grid) }).unwrap().config.grid, grid);
+        assert_eq!(
+            load_as(&file, Reading { grid: Some(grid), ..Reading::default() }).unwrap().config.grid,
+            grid
+        );
     }
     let error = save(&folder.path().join("hf"), &state, &wide, Layout::HuggingFace).unwrap_err().to_string();
     assert!(error.contains("4 x 4") && error.contains("--to timm"), "{error}");
@@ -188,7 +193,7 @@ fn positions_of_timms_registers_go_into_them() {
         let table = file.get_mut("pos_embed").unwrap();
         table.data.splice(32..32, at);
         table.shape = vec![1, 5 + grid.area(), 32];
-        let reading = Reading { grid: (!grid.is_square()).then_some(grid) };
+        let reading = Reading { grid: (!grid.is_square()).then_some(grid), ..Reading::default() };
         let read = from_bytes_as("timm.pth", &pth(&file, None), reading).unwrap();
         assert!(read.notes.iter().any(|note| note.contains("registers have positions")), "{:?}", read.notes);
         let [a, b] = [&read.backbone, &{

@@ -42,7 +42,9 @@ fn the_average_of_known_trainings_is_read() {
         assert!(read.backbone == teacher, "{second} was not read");
         let note = read.notes.iter().find(|note| note.contains("several backbones")).unwrap();
         assert!(note.contains("--part"), "{note}");
-        let named = part_from_bytes("last.ckpt", &bytes, None, Some(parts::name(&unwrapped(first)))).unwrap();
+        let prefix = unwrapped(first);
+        let part = Some(parts::name(&prefix));
+        let named = from_bytes_as("last.ckpt", &bytes, Reading { part, ..Reading::default() }).unwrap();
         assert!(named.backbone == student, "{first} was not chosen");
         assert_eq!(notes_of_bytes("last.ckpt", &bytes, None).unwrap(), read.notes);
         let seen = inspect_bytes("last.ckpt", &bytes).unwrap();

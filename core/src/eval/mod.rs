@@ -14,6 +14,7 @@ pub mod linear;
 pub mod logistic;
 mod numbered;
 pub mod outcome;
+pub mod pictures;
 pub mod retrieve;
 pub mod run;
 pub mod segment;
@@ -99,6 +100,12 @@ pub enum EvalError {
         /// The range in words.
         expected: &'static str,
     },
+    /// Labels of pixels leave nothing to tell apart: what they hold, and the way out.
+    #[error("{0}")]
+    OneClass(String),
+    /// Hardly any depth lies in the range that counts: the figures of it, and the way out.
+    #[error("{0}")]
+    Range(String),
     /// The progress callback asked to stop.
     #[error("the evaluation was stopped")]
     Stopped,

@@ -26,6 +26,12 @@ impl Source for Numbered {
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.0.load(index)
     }
+    fn origin(&self) -> Option<&str> {
+        self.0.origin()
+    }
+    fn notes(&self) -> &[String] {
+        self.0.notes()
+    }
 }
 
 /// No pictures, for the half that is not wanted.
@@ -52,6 +58,11 @@ impl Source for Nothing {
 /// All pictures of a source, numbered, in the first half; the second is empty.
 pub(super) fn alone(source: &Arc<dyn Source>) -> Labelled {
     Labelled { train: Arc::new(Numbered(source.clone())), test: Arc::new(Nothing) }
+}
+
+/// `; from root/train and root/val together`, where that has to be said.
+pub(super) fn from(source: &dyn Source) -> String {
+    source.origin().map_or(String::new(), |origin| format!("; from {origin}"))
 }
 
 /// The positions of pictures that have a class.

@@ -17,8 +17,20 @@ pub struct Outcome {
     /// Pictures where people would rather look. Not part of the JSON: they are files beside it.
     #[serde(skip)]
     pub pictures: Vec<Shown>,
-    /// What a person should know: pictures left out, settings chosen.
+    /// What a person should know: settings chosen, features kept.
     pub notes: Vec<String>,
+    /// What could not be used.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An input that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its name: the path of a picture in the folder that was named.
+    pub input: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One line of a table.
@@ -97,7 +109,39 @@ impl Figure {
     }
 }
 
+impl LeftOut {
+    /// From name and reason.
+    pub fn new((input, reason): (String, String)) -> Self {
+        Self { input, reason }
+    }
+
+    /// `left out a.png: it is damaged`, at most `most` of them and how many more there are.
+    pub fn words(all: &[Self], most: usize) -> Vec<String> {
+        let mut words: Vec<String> = all
+            .iter()
+            .take(most)
+            .map(|Self { input, reason }| format!("left out {input}: {reason}"))
+            .collect();
+        if all.len() > most {
+            words.push(format!("left out {} more", all.len() - most));
+        }
+        words
+    }
+}
+
 impl Outcome {
+    /// One that is yet to be filled.
+    pub fn of(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            data: String::new(),
+            rows: Vec::new(),
+            pictures: Vec::new(),
+            notes: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
     /// The figure to quote: the first of the first row.
     pub fn headline(&self) -> Option<&Figure> {
         self.rows.first()?.figures.first()
@@ -105,6 +149,7 @@ impl Outcome {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -113,5 +158,18 @@ mod tests {
         let right = Figure::accuracy("top-1", Accuracy { correct: 8, total: 10 });
         assert_eq!(right.text(), "80.0 % (49.0–94.3)");
         assert_eq!(Figure::plain("RMSE", 0.4129, Unit::Less).text(), "0.413");
+    }
+
+    #[test]
+    fn what_is_left_out_is_part_of_the_json_and_old_files_have_none() {
+        let left = |input: &str| LeftOut::new((input.to_owned(), "torn".to_owned()));
+        let outcome = Outcome { left_out: vec![left("a.png"), left("b.png")], ..Outcome::of("Map") };
+        let json = serde_json::to_value(&outcome).unwrap();
+        assert_eq!(json["left_out"][1], serde_json::json!({ "input": "b.png", "reason": "torn" }));
+        assert_eq!(serde_json::from_value::<Outcome>(json.clone()).unwrap(), outcome);
+        let mut old = json;
+        old.as_object_mut().unwrap().remove("left_out");
+        assert!(serde_json::from_value::<Outcome>(old).unwrap().left_out.is_empty());
+        assert_eq!(LeftOut::words(&outcome.left_out, 1), ["left out a.png: torn", "left out 1 more"]);
     }
 }

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::depth::{self, DepthTask};
 use super::embedding::{self, MapTask};
 use super::gather::{Collected, Gathering, gather_pixels};
-use super::outcome::Outcome;
+use super::outcome::{LeftOut, Outcome};
 use super::retrieve::{self, RetrieveTask};
 use super::run::EvaluationError;
 use super::segment::{self, SegmentTask};
@@ -19,6 +19,7 @@ use super::whole::knn::{self, KnnTask};
 use super::whole::linear::{self, LinearTask};
 use super::whole::logistic::{self, LogisticTask};
 use crate::analysis::{AnalysisError, npy};
+use crate::data::DataError;
 use crate::data::source::dense::DenseSplit;
 use crate::features::Wanted;
 use crate::files;
@@ -160,8 +161,10 @@ pub struct Sets {
     pub train: Collected,
     /// To judge with.
     pub test: Collected,
-    /// What a person should know: pictures left out, features that were there before.
+    /// What a person should know: how pictures were chosen, features that were there before.
     pub notes: Vec<String>,
+    /// Pictures that could not be used; said once, with the weights.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Judge<'_> {
@@ -197,7 +200,7 @@ impl Judge<'_> {
             let train = gather_pixels(train, size, side, &mut first_half).await?;
             let mut second_half = async |done| progress(at(first + done)).await;
             let test = gather_pixels(test, size, side, &mut second_half).await?;
-            return Ok(Sets { train, test, notes: Vec::new() });
+            return Ok(Sets { train, test, notes: Vec::new(), left_out: Vec::new() });
         }
         let backbone = &*self.backbone_of(subject);
         let Options { size, batch, ref cache, .. } = *self.options;
@@ -207,11 +210,7 @@ impl Judge<'_> {
         let mut second_half = async |done| progress(at(first + done)).await;
         let test = gathering.gather(test, &mut kept, &mut second_half).await?;
 
-        let mut notes = match subject {
-            Subject::Weights => skipped(train.skipped.iter().chain(&test.skipped).collect()),
-            // The same ones.
-            _ => Vec::new(),
-        };
+        let (mut notes, left_out) = told(subject, labelled, &train, &test)?;
         if let (1.., Some(folder)) = (kept.used, cache.folder()) {
             notes.push(format!(
                 "{}: features of {} pictures were kept from before in {}",
@@ -224,7 +223,7 @@ impl Judge<'_> {
             // Who can't write there still gets figures.
             notes.push(format!("{}: features are not kept for the next time: {error}", subject.name()));
         }
-        let sets = Sets { train, test, notes };
+        let sets = Sets { train, test, notes, left_out };
         if subject == Subject::Weights {
             self.dump(&sets)?;
         }
@@ -245,13 +244,27 @@ impl Judge<'_> {
     }
 }
 
-/// Sentences about the pictures that were left out.
-fn skipped(all: Vec<&(String, String)>) -> Vec<String> {
-    const SHOWN: usize = 8;
-    let mut notes: Vec<String> =
-        all.iter().take(SHOWN).map(|(name, reason)| format!("left out {name}: {reason}")).collect();
-    if all.len() > SHOWN {
-        notes.push(format!("left out {} more pictures", all.len() - SHOWN));
+/// What is said of labelled pictures once, with the weights: how they were chosen, and which could not be used.
+///
+/// # Errors
+/// When no picture of a half can be used: names the first, and why.
+pub(super) fn told(
+    subject: Subject,
+    labelled: &Labelled,
+    train: &Collected,
+    test: &Collected,
+) -> Result<(Vec<String>, Vec<LeftOut>), DataError> {
+    if subject != Subject::Weights {
+        return Ok((Vec::new(), Vec::new()));
     }
-    notes
+    for half in [train, test] {
+        if let (true, Some((name, reason))) = (half.labels.is_empty(), half.skipped.first()) {
+            let count = half.skipped.len();
+            let reason = format!("{reason} (none of {count} pictures can be used; this is the first)");
+            return Err(DataError::Source { path: name.clone(), reason });
+        }
+    }
+    let notes = labelled.train.notes().iter().chain(labelled.test.notes()).cloned().collect();
+    let left_out = train.skipped.iter().chain(&test.skipped).cloned().map(LeftOut::new).collect();
+    Ok((notes, left_out))
 }

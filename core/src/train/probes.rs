@@ -2,7 +2,7 @@
 
 use super::recipe::Recipe;
 use super::sources::Labelled;
-use crate::data::source::dense::{DenseFolder, DenseSplit, Truth};
+use crate::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
 use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;
 use crate::eval::segment::SegmentTask;
@@ -46,7 +46,8 @@ fn dense(recipe: &Recipe, truth: Truth) -> Result<DenseSplit, String> {
         let side = default_window(&recipe.backbone());
         return Ok(DenseSplit::scenes(SCENES.0, SCENES.1, side));
     }
-    DenseFolder::split(path.as_ref(), truth, recipe.train.seed).map_err(|error| error.to_string())
+    DenseFolder::split(path.as_ref(), truth, Reading::default(), recipe.train.seed)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
-use crate::data::source::folder::FolderSource;
+use crate::data::source::folder::{FolderSource, pictures_in};
+use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
+use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
 use crate::data::source::{Source, subset::Subset};
 use crate::data::{DataError, Picture};
+use crate::files;
 
 /// Labelled pictures for k-NN.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub struct Sources {
     pub labelled: Option<Labelled>,
     /// What it is, for a person: `1200 built-in scenes`.
     pub description: String,
+    /// What the rest is for, where not all that was named is trained on: `k-NN predicts 12 pictures from root/val`.
+    pub rest: Option<String>,
 }
 
 /// Most pictures that k-NN during training looks at.
@@ -69,13 +74,51 @@ pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
             train: scenes(data.scene_seed, data.scenes),
             labelled: Some(Labelled { train: scenes(judged, LOOK_UP), test: scenes(judged + 1, PREDICT) }),
             description: format!("{} built-in scenes", data.scenes),
+            rest: None,
         });
     }
-    let source = open_path(Path::new(&data.path), data.labels)?;
+    let path = Path::new(&data.path);
+    let source: Arc<dyn Source> = if files::is_dir(path) && !IdxSource::recognizes(path) {
+        let pictures = pictures_in(path)?;
+        match Halves::of(path, &pictures) {
+            Some(halves) if halves.can_judge() => return Ok(of_halves(recipe, &halves)),
+            // Their names are no classes all the same.
+            Some(halves) => Arc::new(halves.all(data.labels)),
+            None => Arc::new(FolderSource::of_files(path, &pictures, data.labels)),
+        }
+    } else {
+        open_path(path, data.labels)?
+    };
     let labelled = Subset::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
         .map(|(train, test)| Labelled { train: Arc::new(train), test: Arc::new(test) });
     let description = format!("{} pictures from {}", source.len(), data.path);
-    Ok(Sources { train: source, labelled, description })
+    Ok(Sources { train: source, labelled, description, rest: None })
+}
+
+/// Of a folder in halves the one to learn from is trained on, with labels or without; what is judged is kept from it, as
+/// is usual with ImageNet. k-NN looks pictures up in the first and predicts those of the second.
+fn of_halves(recipe: &Recipe, halves: &Halves) -> Sources {
+    let seed = recipe.train.seed;
+    let train: Arc<dyn Source> = Arc::new(halves.train(recipe.data.labels));
+    let from = train.origin().unwrap_or_default().to_owned();
+    let judged = halves.judged().map(|half| Arc::new(half) as Arc<dyn Source>);
+    let of = judged.as_ref().and_then(|half| half.origin()).unwrap_or_default().to_owned();
+    let (mut labelled, mut rest) = (None, Some(format!("{of} is kept from training, to judge")));
+    if let Some(judged) = judged.filter(|_| recipe.data.labels) {
+        let Match { source: judged, unknown } = matched(&judged, train.as_ref());
+        let part = |of: &Arc<dyn Source>, most| Subset::labelled(of, most, seed).map(Arc::new);
+        if let (Some(look_up), Some(predict)) = (part(&train, LOOK_UP), part(&judged, PREDICT)) {
+            let beyond = match unknown.is_empty() {
+                true => String::new(),
+                false => format!(", but not what {from} lacks: {}", named(&unknown)),
+            };
+            rest = Some(format!("k-NN predicts {} pictures from {of}{beyond}", predict.len()));
+            labelled = Some(Labelled { train: look_up, test: predict });
+        }
+    }
+    let rest_of = rest.iter().map(|rest| format!("; {rest}")).collect::<String>();
+    let description = format!("{} pictures from {}{rest_of}", train.len(), from);
+    Sources { train, labelled, description, rest }
 }
 
 /// A folder of pictures, a single picture, or an IDX file.
@@ -87,4 +130,65 @@ pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn Source>, DataError
         return Ok(Arc::new(IdxSource::open(path, Split::Train)?));
     }
     Ok(Arc::new(FolderSource::open(path, labels)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn folder(places: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for place in places {
+            let path = folder.path().join(place);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::RgbImage::new(1, 1).save(&path).unwrap();
+        }
+        folder
+    }
+
+    fn sources(root: &Path, labels: bool) -> Sources {
+        let pairs = [format!("data.path={:?}", root.to_string_lossy()), format!("data.labels={labels}")];
+        open(&Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()).unwrap()
+    }
+
+    fn names(source: &dyn Source) -> Vec<String> {
+        let mut names: Vec<String> = (0..source.len()).map(|i| source.name(i).replace('\\', "/")).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_judged_is_never_trained_on() {
+        let root = folder(&["train/a/1.png", "train/b/1.png", "val/a/2.png", "val/x/2.png", "val/b/2.png"]);
+        let name = root.path().file_name().unwrap().to_string_lossy().into_owned();
+        let with = sources(root.path(), true);
+        assert_eq!(names(with.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
+        let Labelled { train, test } = with.labelled.unwrap();
+        assert_eq!(
+            (train.classes(), test.classes()),
+            (["a", "b"].map(String::from).as_slice(), train.classes())
+        );
+        assert_eq!(names(train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
+        assert_eq!(names(test.as_ref()), ["val/a/2.png", "val/b/2.png"]);
+        let said = format!(
+            "2 pictures from {name}/train; k-NN predicts 2 pictures from {name}/val, but not what {name}/train lacks: x"
+        );
+        assert_eq!(with.description, said);
+
+        let without = sources(root.path(), false);
+        assert_eq!(names(without.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
+        assert!(without.labelled.is_none() && without.train.classes().is_empty());
+        assert!(without.description.ends_with(&format!("; {name}/val is kept from training, to judge")));
+    }
+
+    #[test]
+    fn halves_without_classes_are_all_trained_on_and_no_classes_themselves() {
+        let root = folder(&["train/1.png", "val/1.png"]);
+        let found = sources(root.path(), true);
+        assert_eq!((found.train.len(), found.train.classes().len()), (2, 0));
+        assert!(found.labelled.is_none() && found.rest.is_none());
+        let plain = folder(&["train/1.png", "car/1.png", "car/2.png"]);
+        assert_eq!(sources(plain.path(), true).train.classes(), ["car", "train"]);
+    }
 }

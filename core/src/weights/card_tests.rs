@@ -30,6 +30,7 @@ fn outcome(title: &str, value: f64) -> Outcome {
         }],
         pictures: Vec::new(),
         notes: vec!["a note".to_owned(), "kept in /home/me/secret/features".to_owned()],
+        left_out: Vec::new(),
     }
 }
 

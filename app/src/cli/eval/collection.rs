@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
-use dinoscope_core::train::sources::open_path;
+use dinoscope_core::eval::pictures;
 
 /// Pictures, with classes or without.
 #[derive(clap::Args)]
 pub struct Collection {
-    /// A folder of pictures (the subfolders are the classes), an IDX images file or folder, or `scenes`.
+    /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), an IDX images file or
+    /// folder, or `scenes`.
     #[arg(long)]
     pub data: PathBuf,
     /// At most this many pictures, chosen at random.
@@ -26,7 +27,7 @@ impl Collection {
             // Those that k-NN looks up; training never sees them.
             Arc::new(ScenesSource::new(1 << 32, 1200, 96))
         } else {
-            open_path(&self.data, true)?
+            pictures::all(&self.data)?
         };
         if self.limit >= all.len() {
             return Ok(all);

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use dinoscope_core::data::source::idx::{IdxSource, Split};
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::device::{Chosen, block_on};
 use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
 use dinoscope_core::eval::suite::{self, Options, Task};
 use dinoscope_core::model::Vit;
-use dinoscope_core::train::sources::{Labelled, open_path};
+use dinoscope_core::train::sources::Labelled;
 
 use crate::cli::progress::Progress;
 use crate::cli::{Mistake, load};
@@ -55,10 +55,12 @@ pub struct Model {
 /// Labelled pictures.
 #[derive(clap::Args)]
 pub struct Pictures {
-    /// Labelled pictures: a folder with a subfolder per class, an IDX images file or folder, or `scenes`.
+    /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
+    /// … in any case), an IDX images file or folder, or `scenes`.
     #[arg(long)]
     data: PathBuf,
-    /// Pictures to predict [default: the IDX pair's test half, other scenes, or a fifth of --data].
+    /// Pictures to predict; classes are matched by name [default: val/ or test/ in --data, the IDX pair's test half, other
+    /// scenes, or a fifth of --data].
     #[arg(long)]
     test: Option<PathBuf>,
     /// At most this many pictures to learn from, chosen at random.
@@ -181,48 +183,14 @@ impl Pictures {
 
     /// What is learned from and what is predicted.
     pub fn open(&self, seed: u64) -> Result<Labelled> {
-        let data = &self.data;
-        let (train, test): (Arc<dyn Source>, Arc<dyn Source>) = if data == Path::new("scenes") {
+        let Labelled { train, test } = if self.data == Path::new("scenes") {
             let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn Source>;
-            (scenes(1 << 32, 1200), scenes((1 << 32) + 1, 600))
+            Labelled { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
         } else {
-            let train = open_path(data, true)?;
-            match (&self.test, idx_test(data)?) {
-                (Some(test), _) => (train, open_path(test, true)?),
-                (None, Some(test)) => (train, test),
-                (None, None) => {
-                    let count = train.len();
-                    let Some((a, b)) = Subset::split(&train, count - count / 5, count / 5, seed) else {
-                        bail!(Mistake(format!(
-                            "{} has too few labelled pictures to predict some from others",
-                            data.display()
-                        )));
-                    };
-                    (Arc::new(a), Arc::new(b))
-                }
-            }
+            pictures::labelled(&self.data, self.test.as_deref(), seed)?
         };
-        if train.classes().is_empty() {
-            bail!(Mistake(format!("{} has no labels: put each class into a subfolder", data.display())));
-        }
-        if train.classes() != test.classes() {
-            bail!(Mistake(format!(
-                "classes differ: {} to learn from, {} to predict",
-                train.classes().join(", "),
-                test.classes().join(", ")
-            )));
-        }
         Ok(Labelled { train: limited(train, self.limit, seed), test: limited(test, self.limit_test, seed) })
     }
-}
-
-/// The test half beside an IDX training half.
-fn idx_test(data: &Path) -> Result<Option<Arc<dyn Source>>> {
-    if !IdxSource::recognizes(data) {
-        return Ok(None);
-    }
-    let folder = if data.is_dir() { data } else { data.parent().unwrap_or(Path::new(".")) };
-    Ok(IdxSource::open(folder, Split::Test).ok().map(|s| Arc::new(s) as Arc<dyn Source>))
 }
 
 fn limited(source: Arc<dyn Source>, limit: Option<usize>, seed: u64) -> Arc<dyn Source> {

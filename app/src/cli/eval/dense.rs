@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dinoscope_core::data::source::dense::{DenseFolder, DenseSplit, Truth};
+use dinoscope_core::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
 use dinoscope_core::eval::dense::{Training, default_window};
 
 use super::data::Opened;
@@ -28,12 +28,12 @@ const SCENES: (usize, usize) = (240, 120);
 
 impl Pictures {
     /// Opens them for one truth; scenes are drawn `side` pixels wide.
-    pub fn open(&self, truth: Truth, side: usize, seed: u64) -> Result<DenseSplit> {
+    pub fn open(&self, truth: Truth, reading: Reading, side: usize, seed: u64) -> Result<DenseSplit> {
         if self.is_scenes() {
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(train, test, side));
         }
-        let split = DenseFolder::split(&self.data, truth, seed)?;
+        let split = DenseFolder::split(&self.data, truth, reading, seed)?;
         Ok(split.limited(self.limit, self.limit_test, seed))
     }
 

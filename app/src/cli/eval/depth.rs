@@ -1,14 +1,17 @@
 //! `dinoscope eval depth`: a linear head that tells how far away every pixel is.
 
+use std::str::FromStr;
+
 use anyhow::{Result, bail};
-use dinoscope_core::data::source::dense::Truth;
-use dinoscope_core::eval::depth::DepthTask;
+use dinoscope_core::data::source::dense::{DepthUnit, Reading, Truth};
+use dinoscope_core::eval::depth::{DepthTask, Range};
 use dinoscope_core::eval::suite::Task;
 
 use super::data::Model;
 use super::dense::{Learning, Pictures, window};
 use super::show::{Output, show};
 use crate::cli::Mistake;
+use crate::cli::status::Status;
 
 /// Linear depth.
 #[derive(clap::Args)]
@@ -28,10 +31,14 @@ pub struct Arguments {
     /// Blocks that the head sees, spread evenly with the last among them: 4, or 1 for the last alone.
     #[arg(long, value_name = "N", default_value_t = DepthTask::default().blocks)]
     blocks: usize,
-    /// Least and largest depth that count: `nyu` (0.001,10), `kitti` (0.001,80) or MIN,MAX
+    /// Least and largest depth that count: `nyu` (0.001,10), `kitti` (0.001,80) or MIN,MAX in metres
     /// [default: those of the training pictures].
-    #[arg(long, value_name = "RANGE", value_parser = range)]
-    range: Option<(f64, f64)>,
+    #[arg(long, value_name = "RANGE", value_parser = Range::from_str)]
+    range: Option<Range>,
+    /// What a step of a 16-bit depth PNG is worth: mm, cm, or metres such as 1/256 or 0.0002; 0 is no measurement
+    /// [default: 1/256 for --range kitti, else mm].
+    #[arg(long, value_name = "UNIT", value_parser = DepthUnit::from_str)]
+    unit: Option<DepthUnit>,
     /// Weight of the gradient loss; 0.5 sharpens edges.
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
     gradient: f64,
@@ -43,19 +50,8 @@ pub struct Arguments {
     flip: bool,
 }
 
-fn range(text: &str) -> Result<(f64, f64), String> {
-    match text {
-        "nyu" => Ok((1e-3, 10.0)),
-        "kitti" => Ok((1e-3, 80.0)),
-        _ => text
-            .split_once(',')
-            .and_then(|(min, max)| Some((min.trim().parse().ok()?, max.trim().parse().ok()?)))
-            .ok_or_else(|| "expected nyu, kitti or MIN,MAX, for instance 0.001,10".to_owned()),
-    }
-}
-
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, learning, output, .. } = arguments;
     let opened = model.open(output.json)?;
     let depth = opened.backbone.config.depth;
@@ -63,13 +59,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!(Mistake(format!("--blocks {}: the model has {depth}", arguments.blocks)));
     }
     let side = window(arguments.window, model.size, &opened);
-    let data = pictures.open(Truth::Depth, side, model.seed)?;
+    let unit = arguments.unit.or(arguments.range.map(Range::unit)).unwrap_or_default();
+    let reading = Reading { unit, ..Reading::default() };
+    let data = pictures.open(Truth::Depth, reading, side, model.seed)?;
     let (memory, exact_padding, shown) = learning.rest();
     let usual = DepthTask::default();
     let task = DepthTask {
         window: Some(side),
         blocks: arguments.blocks,
-        range: arguments.range,
+        range: arguments.range.map(Range::bounds),
         gradient: arguments.gradient,
         mirrored: arguments.mirrored,
         flip: arguments.flip,
@@ -80,17 +78,4 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         unit: if pictures.is_scenes() { "half object heights".to_owned() } else { usual.unit },
     };
     show(&opened.evaluate(&Task::Depth(data, task))?, "depth", output)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_have_names() {
-        assert_eq!(range("nyu"), Ok((0.001, 10.0)));
-        assert_eq!(range("kitti"), Ok((0.001, 80.0)));
-        assert_eq!(range("0.5, 20"), Ok((0.5, 20.0)));
-        assert!(range("far").is_err());
-    }
 }

@@ -7,6 +7,7 @@ use dinoscope_core::eval::whole::knn::{FewShot, KnnTask};
 
 use super::data::{Model, Pictures};
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Weighted nearest neighbours.
 #[derive(clap::Args)]
@@ -29,7 +30,7 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let few = arguments.few_shot.map(|per_class| FewShot { per_class, tries: arguments.tries });
     let options = KnnOptions { ks: arguments.k.clone(), ..KnnOptions::default() };

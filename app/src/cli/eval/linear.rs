@@ -6,6 +6,7 @@ use dinoscope_core::eval::whole::linear::{Length, LinearTask, Select};
 
 use super::data::{Model, Pictures};
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Linear probe.
 #[derive(clap::Args)]
@@ -38,7 +39,7 @@ enum Choice {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let mut task = LinearTask { batch: arguments.head_batch, ..LinearTask::default() };
     if let Some(iterations) = arguments.iterations {

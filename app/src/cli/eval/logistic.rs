@@ -7,6 +7,7 @@ use dinoscope_core::eval::whole::logistic::LogisticTask;
 
 use super::data::{Model, Pictures};
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Logistic regression.
 #[derive(clap::Args)]
@@ -29,7 +30,7 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let cs = if arguments.cs.is_empty() { grid() } else { arguments.cs.clone() };
     let fit = FitOptions { moves: arguments.max_iterations, tolerance: arguments.tolerance };

@@ -11,6 +11,7 @@ use dinoscope_core::eval::suite::Judge;
 use super::collection::Collection;
 use super::data::{Bars, Model, fault};
 use super::show::{Output, show};
+use crate::cli::status::Status;
 use crate::cli::terminal::out;
 
 /// A map of features.
@@ -37,7 +38,7 @@ pub struct Arguments {
 }
 
 /// Makes the map and shows it.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let way = if arguments.pca {
         Way::Pca
@@ -51,18 +52,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mapped = block_on(embedding::map(&judge, &task, &mut async |at| bars.hear(at)));
     drop(bars);
     let Mapped { outcome, map } = mapped.map_err(fault)?;
-    show(&outcome, "map", output)?;
+    let status = show(&outcome, "map", output)?;
     if let Some(folder) = &output.out {
         keep(&folder.join("map-points.json"), &serde_json::to_vec(&map)?, output.json)?;
     }
     let Some(path) = arguments.page.clone().or_else(|| Some(output.out.as_ref()?.join("map.html"))) else {
-        return Ok(());
+        return Ok(status);
     };
     let sprites = Sprites::of(task.source.as_ref(), &map.pictures);
     let named = model.weights.file_name().unwrap_or(model.weights.as_os_str());
     let title = format!("Features of {}", named.to_string_lossy());
     let page = embedding::page(&map, &sprites, &title, &outcome.data)?;
-    keep(&path, page.as_bytes(), output.json)
+    keep(&path, page.as_bytes(), output.json)?;
+    Ok(status)
 }
 
 /// Writes a file and says so, but for those who read JSON.

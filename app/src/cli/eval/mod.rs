@@ -40,7 +40,7 @@ pub enum Command {
 
 /// Measures and shows.
 pub fn run(command: Command) -> Result<Status> {
-    let done = match command {
+    match command {
         Command::Knn(arguments) => knn::run(&arguments),
         Command::Linear(arguments) => linear::run(&arguments),
         Command::Logistic(arguments) => logistic::run(&arguments),
@@ -49,6 +49,5 @@ pub fn run(command: Command) -> Result<Status> {
         Command::Retrieve(arguments) => retrieve::run(&arguments),
         Command::Spread(arguments) => spread::run(&arguments),
         Command::Map(arguments) => map::run(&arguments),
-    };
-    done.map(Status::from)
+    }
 }

@@ -9,6 +9,7 @@ use dinoscope_core::eval::suite::Task;
 use super::collection::Collection;
 use super::data::Model;
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Retrieval.
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let sought = match &arguments.truth {
         Some(file) => Sought::Listed(GroundTruth::open(file, &pictures.data)?),

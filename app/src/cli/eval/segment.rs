@@ -1,13 +1,14 @@
 //! `dinoscope eval segment`: a linear head that tells what every pixel shows.
 
 use anyhow::Result;
-use dinoscope_core::data::source::dense::Truth;
+use dinoscope_core::data::source::dense::{Reading, Truth};
 use dinoscope_core::eval::segment::SegmentTask;
 use dinoscope_core::eval::suite::Task;
 
 use super::data::Model;
 use super::dense::{Learning, Pictures, window};
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Linear segmentation.
 #[derive(clap::Args)]
@@ -20,6 +21,10 @@ pub struct Arguments {
     learning: Learning,
     #[command(flatten)]
     output: Output,
+    /// Labels are masks of an object: 0 is the background and every other value the object. Without it 255 means that a
+    /// pixel does not count.
+    #[arg(long)]
+    binary: bool,
     /// As published for `+ms`: four blocks, sizes 1 to 3, mirrored too. Slow.
     #[arg(long)]
     ms: bool,
@@ -48,11 +53,12 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, learning, output, .. } = arguments;
     let opened = model.open(output.json)?;
     let side = window(arguments.window, model.size, &opened);
-    let data = pictures.open(Truth::Classes, side, model.seed)?;
+    let reading = Reading { binary: arguments.binary, ..Reading::default() };
+    let data = pictures.open(Truth::Classes, reading, side, model.seed)?;
     let usual = if arguments.ms { SegmentTask::multi_scale() } else { SegmentTask::default() };
     let (memory, exact_padding, shown) = learning.rest();
     let task = SegmentTask {

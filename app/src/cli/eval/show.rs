@@ -8,6 +8,7 @@ use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::eval::outcome::Outcome;
 
 use crate::cli::Mistake;
+use crate::cli::status::{FailedInputs, Status};
 use crate::cli::terminal::{out, out_part};
 
 /// Where the outcome goes.
@@ -21,8 +22,11 @@ pub struct Output {
     pub out: Option<PathBuf>,
 }
 
-/// Shows the outcome of the word `name`.
-pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<()> {
+/// Shows the outcome of the word `name`; what was left out is named on standard error, and part of the JSON.
+pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<Status> {
+    // The JSON is one object, which holds them.
+    let mut failed = FailedInputs::new(false);
+    outcome.left_out.iter().for_each(|left| failed.add(&left.input, &left.reason));
     if output.json {
         out!("{}", serde_json::to_string(outcome)?);
     } else {
@@ -33,7 +37,7 @@ pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<()> {
             out!("written: {}", path.display());
         }
     }
-    Ok(())
+    Ok(failed.status())
 }
 
 /// Title, data, a line for each row with its columns aligned, notes.
@@ -58,7 +62,12 @@ fn table(outcome: &Outcome) -> String {
         text.push_str(cells.join("   ").trim_end());
         text.push('\n');
     }
-    for note in &outcome.notes {
+    let left_out = match outcome.left_out.len() {
+        0 => None,
+        1 => Some("1 picture is left out".to_owned()),
+        count => Some(format!("{count} pictures are left out")),
+    };
+    for note in outcome.notes.iter().chain(&left_out) {
         text.push_str(note);
         text.push('\n');
     }
@@ -85,7 +94,7 @@ fn write(outcome: &Outcome, name: &str, output: &Output) -> Result<Vec<PathBuf>>
 mod tests {
     use dinoscope_core::data::Picture;
     use dinoscope_core::eval::Accuracy;
-    use dinoscope_core::eval::outcome::{Figure, Row, Shown, Unit};
+    use dinoscope_core::eval::outcome::{Figure, LeftOut, Row, Shown, Unit};
 
     use super::*;
 
@@ -107,7 +116,8 @@ mod tests {
                 caption: "What is taken for what.".to_owned(),
                 picture: Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] },
             }],
-            notes: vec!["left out a.png: broken".to_owned()],
+            notes: vec!["chosen by hand".to_owned()],
+            left_out: vec![LeftOut { input: "a.png".to_owned(), reason: "broken".to_owned() }],
         }
     }
 
@@ -116,7 +126,8 @@ mod tests {
         let wanted = "Nearest neighbours: 3 pictures\n\
                       weights      k 20   top-1 80.0 % (49.0–94.3)\n\
                       raw pixels          RMSE 0.500\n\
-                      left out a.png: broken\n";
+                      chosen by hand\n\
+                      1 picture is left out\n";
         assert_eq!(table(&outcome()), wanted);
         let mut without = outcome();
         without.rows.iter_mut().for_each(|row| row.setting.clear());
@@ -132,6 +143,7 @@ mod tests {
         assert_eq!(written, [out.join("knn.json"), out.join("knn-confusion.png")]);
         let back: Outcome = serde_json::from_slice(&std::fs::read(&written[0]).unwrap()).unwrap();
         assert_eq!((back.title, back.rows.len()), (outcome().title, 2));
+        assert_eq!(back.left_out, outcome().left_out);
         assert_eq!(back.rows[0].figures[0].text(), "80.0 % (49.0–94.3)");
         assert_eq!(image::open(&written[1]).unwrap().to_rgb8().into_raw(), [0, 1, 2, 3, 4, 5]);
         assert!(write(&outcome(), "knn", &Output { json: false, out: None }).unwrap().is_empty());

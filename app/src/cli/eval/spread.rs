@@ -7,6 +7,7 @@ use dinoscope_core::eval::suite::Task;
 use super::collection::Collection;
 use super::data::Model;
 use super::show::{Output, show};
+use crate::cli::status::Status;
 
 /// Rank, alignment and uniformity.
 #[derive(clap::Args)]
@@ -20,7 +21,7 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output } = arguments;
     let task = Task::Spread(SpreadTask { source: pictures.open(model.seed)? });
     show(&model.open(output.json)?.evaluate(&task)?, "spread", output)

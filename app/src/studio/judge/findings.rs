@@ -262,6 +262,7 @@ pub mod tests {
                 rows: subjects.iter().map(row).collect(),
                 pictures: vec![shown],
                 notes: Vec::new(),
+                left_out: Vec::new(),
             },
             shown: vec![vec![Arc::new(ColorImage::from_rgb([2, 1], &[0, 1, 2, 3, 4, 5]))]],
             chart: None,

@@ -1,5 +1,6 @@
 //! The findings pane: which question, its bars, all figures, and what a person should know about them.
 
+use dinoscope_core::eval::outcome::LeftOut;
 use egui::{Label, Ui};
 
 use super::findings::{Finding, Id, figure_names, less_is_better};
@@ -123,6 +124,9 @@ fn caret(ui: &Ui, rect: egui::Rect, _: &egui::style::WidgetVisuals, _: bool) {
     ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, icons::CARET_UP_DOWN, font, colour);
 }
 
+/// Pictures that are named when they were left out.
+const LEFT_OUT_NAMED: usize = 8;
+
 /// Sentences, how long it took, and where it was written.
 fn notes(ui: &mut Ui, finding: &Finding) {
     let t = theme::tokens(ui);
@@ -130,6 +134,7 @@ fn notes(ui: &mut Ui, finding: &Finding) {
         ui.add(Label::new(theme::small(text).color(t.muted)).selectable(true).wrap());
     };
     finding.outcome.notes.iter().for_each(|note| line(note));
+    LeftOut::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
     line(&format!("Took {}.", duration(finding.seconds)));
     if let Some(kept) = &finding.kept {
         line(&format!("Kept with the run in {}.", kept.display()));

@@ -41,6 +41,12 @@ impl Source for Held {
             None => self.of.load(index),
         }
     }
+    fn origin(&self) -> Option<&str> {
+        self.of.origin()
+    }
+    fn notes(&self) -> &[String] {
+        self.of.notes()
+    }
 }
 
 /// Brings all pictures into memory, `side` pixels being looked at. `hear` is told how many are done of how many, and answers

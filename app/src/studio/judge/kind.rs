@@ -1,6 +1,6 @@
 //! What can be found out about features. Another evaluation is one more kind: an arm in each of these functions.
 
-use dinoscope_core::eval::depth::DepthTask;
+use dinoscope_core::eval::depth::{DepthTask, Range};
 use dinoscope_core::eval::embedding::{MapTask, TsneOptions, Way};
 use dinoscope_core::eval::retrieve::{RetrieveTask, Sought};
 use dinoscope_core::eval::segment::SegmentTask;
@@ -142,7 +142,9 @@ impl Kind {
                 let usual = DepthTask::default();
                 let unit = if wish.is_scenes() { "half objects".to_owned() } else { usual.unit.clone() };
                 let blocks = usual.blocks.min(config.depth);
-                dense.map(|data| Task::Depth(data, DepthTask { window, blocks, unit, ..usual }))
+                // Scenes have a unit of their own.
+                let range = wish.range.filter(|_| !wish.is_scenes()).map(Range::bounds);
+                dense.map(|data| Task::Depth(data, DepthTask { window, blocks, unit, range, ..usual }))
             }
         }
     }

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::DataError;
-use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Truth};
-use dinoscope_core::data::source::idx::{IdxSource, Split};
+use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Reading, Truth};
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
-use dinoscope_core::files;
-use dinoscope_core::train::sources::{Labelled, open_path};
+use dinoscope_core::eval::pictures;
+use dinoscope_core::train::sources::Labelled;
 
 use super::kind::Need;
 use super::wish::Wish;
@@ -82,16 +81,17 @@ impl Pictures {
         let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
         match need {
             Need::Labels => {
-                let Labelled { train, test } = on_disk(&path)?;
+                let opened = pictures::labelled(&path, None, SEED);
+                let Labelled { train, test } = opened.map_err(|error| error.to_string())?;
                 let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
                 Ok(Self::Labelled(labelled))
             }
             Need::Nothing => {
-                let all = open_path(&path, true).map_err(|error| error.to_string())?;
+                let all = pictures::all(&path).map_err(|error| error.to_string())?;
                 Ok(Self::All(limited(all, learn.min(MAPPED))))
             }
             Need::Classes | Need::Depth => {
-                let split = dense(&path, need)?;
+                let split = dense(&path, need, wish.reading())?;
                 Ok(Self::Dense(split.limited(Some(learn), Some(judge), SEED)))
             }
         }
@@ -111,45 +111,10 @@ fn scenes(learn: usize, judge: usize) -> Labelled {
     Labelled { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
 }
 
-/// A folder of classes or an IDX file: its test half, or else a fifth, is judged.
-fn on_disk(path: &Path) -> Result<Labelled, String> {
-    let train = open_path(path, true).map_err(|error| error.to_string())?;
-    let name = path.display();
-    if train.classes().is_empty() {
-        return Err(format!("{name} has no labels: put the pictures of each class into a subfolder."));
-    }
-    if let [only] = train.classes() {
-        return Err(format!("{name} has one class only, “{only}”: there is nothing to tell it from."));
-    }
-    let labelled = match idx_test(path) {
-        Some(test) => Labelled { train, test },
-        None => {
-            let count = train.len();
-            let halves = Subset::split(&train, count - count / 5, count / 5, SEED);
-            let (train, test) = halves.ok_or_else(|| {
-                format!("{name} has too few labelled pictures to judge some after learning from others.")
-            })?;
-            Labelled { train: Arc::new(train), test: Arc::new(test) }
-        }
-    };
-    if labelled.train.classes() != labelled.test.classes() {
-        return Err(format!("{name}: the pictures to learn from have other classes than those to judge."));
-    }
-    Ok(labelled)
-}
-
-/// The test half beside an IDX training half.
-fn idx_test(path: &Path) -> Option<Arc<dyn Source>> {
-    if !IdxSource::recognizes(path) {
-        return None;
-    }
-    let folder = if files::is_dir(path) { path } else { path.parent()? };
-    IdxSource::open(folder, Split::Test).ok().map(|source| Arc::new(source) as Arc<dyn Source>)
-}
-
-fn dense(path: &Path, need: Need) -> Result<DenseSplit, String> {
+fn dense(path: &Path, need: Need, reading: Reading) -> Result<DenseSplit, String> {
     let truth = if need == Need::Depth { Truth::Depth } else { Truth::Classes };
-    let split = DenseFolder::split(path, truth, SEED).map_err(|error: DataError| error.to_string())?;
+    let split =
+        DenseFolder::split(path, truth, reading, SEED).map_err(|error: DataError| error.to_string())?;
     if need == Need::Classes && split.train.classes().len() < 2 {
         return Err(format!("{} knows one class of pixels only.", path.display()));
     }
@@ -168,25 +133,39 @@ fn limited(source: Arc<dyn Source>, most: usize) -> Arc<dyn Source> {
 /// # Errors
 /// Says what is missing.
 pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
-    let (learn, judge, classes) = match Pictures::open(need, wish, 1)? {
-        Pictures::Labelled(Labelled { train, test }) => (train.len(), test.len(), train.classes().len()),
+    let (learn, judge, classes, said) = match Pictures::open(need, wish, 1)? {
+        Pictures::Labelled(Labelled { train, test }) => {
+            let halves = match (train.origin(), test.origin()) {
+                (Some(train), Some(test)) if train != test => format!("; learns from {train}, judges {test}"),
+                _ => String::new(),
+            };
+            let notes: String =
+                train.notes().iter().chain(test.notes()).map(|note| format!("; {note}")).collect();
+            (train.len(), test.len(), train.classes().len(), halves + &notes)
+        }
         Pictures::All(all) => {
+            let from = all.origin().map_or(String::new(), |from| format!("; from {from}"));
             return Ok(match all.classes().len() {
-                0 => format!("{} pictures without classes", all.len()),
-                classes => format!("{} pictures, {classes} classes", all.len()),
+                0 => format!("{} pictures without classes{from}", all.len()),
+                classes => format!("{} pictures, {classes} classes{from}", all.len()),
             });
         }
-        Pictures::Dense(DenseSplit { train, test }) => {
-            (DenseSource::len(&*train), DenseSource::len(&*test), train.classes().len())
+        Pictures::Dense(split) => {
+            let (train, test) = (&split.train, &split.test);
+            let counts = (DenseSource::len(&**train), DenseSource::len(&**test));
+            (counts.0, counts.1, train.classes().len(), split.words())
         }
     };
     let classes = if need == Need::Depth { String::new() } else { format!(", {classes} classes") };
-    Ok(format!("{learn} to learn from, {judge} to judge{classes}"))
+    Ok(format!("{learn} to learn from, {judge} to judge{classes}{said}"))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use dinoscope_core::data::source::dense::DepthUnit;
+    use dinoscope_core::eval::depth::Range;
+
     use super::super::wish::Place;
     use super::*;
 
@@ -235,5 +214,50 @@ mod tests {
         );
         let dense = describe(Need::Classes, &on(folder.path())).unwrap_err();
         assert!(dense.contains("images/"), "{dense}");
+    }
+
+    #[test]
+    fn halves_are_no_classes_here_either() {
+        let folder = tempfile::tempdir().unwrap();
+        for class in ["train/cat", "train/dog", "val/dog"] {
+            fill(folder.path(), class, 3);
+        }
+        let root = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        let told = |need| describe(need, &on(folder.path())).unwrap().replace(&root, "root");
+        assert_eq!(
+            told(Need::Labels),
+            "6 to learn from, 3 to judge, 2 classes; learns from root/train, judges root/val; \
+             1 of 2 classes have no picture to judge: cat"
+        );
+        assert_eq!(told(Need::Nothing), "9 pictures, 2 classes; from root/train and root/val together");
+    }
+
+    #[test]
+    fn masks_and_depth_are_read_as_wished() {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["images", "labels", "depth"] {
+            std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        }
+        for i in 0..5u8 {
+            let at = |part: &str| folder.path().join(part).join(format!("{i}.png"));
+            image::RgbImage::new(2, 2).save(at("images")).unwrap();
+            image::GrayImage::from_pixel(2, 2, image::Luma([255 * (i % 2)])).save(at("labels")).unwrap();
+            image::ImageBuffer::from_pixel(2, 2, image::Luma([512u16])).save(at("depth")).unwrap();
+        }
+        let wish = on(folder.path());
+        let said = describe(Need::Classes, &wish).unwrap_err();
+        assert!(said.contains("255 is the object"), "{said}");
+        let binary = Wish { binary: true, ..wish.clone() };
+        assert_eq!(describe(Need::Classes, &binary).unwrap(), "4 to learn from, 1 to judge, 2 classes");
+        let depth = |wish: &Wish| {
+            let Ok(Pictures::Dense(split)) = Pictures::open(Need::Depth, wish, 1) else { panic!("no depth") };
+            (describe(Need::Depth, wish).unwrap(), split.train.load(0, Truth::Depth).unwrap().depth[0])
+        };
+        let words = "4 to learn from, 1 to judge; depth from 16-bit PNG at ";
+        assert_eq!(depth(&wish), (format!("{words}1 mm"), 0.512));
+        let kitti = Wish { range: Some(Range::Kitti), ..wish.clone() };
+        assert_eq!(depth(&kitti), (format!("{words}1/256 m"), 2.0));
+        let own = Wish { unit: Some(DepthUnit::Centimetres), ..kitti };
+        assert_eq!(depth(&own), (format!("{words}1 cm"), 5.12));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dinoscope_core::data::source::dense::DepthUnit;
+use dinoscope_core::eval::depth::Range;
 use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
@@ -37,8 +39,8 @@ impl Lookup {
     /// Looks for the pictures of a wish, unless that was done, and takes in what was found.
     pub fn logic(&mut self, wish: &Wish, wake: &Wake) {
         let same = |asked: &Wish| {
-            (asked.place, &asked.path, asked.needs(), asked.limits())
-                == (wish.place, &wish.path, wish.needs(), wish.limits())
+            (asked.place, &asked.path, asked.needs(), asked.limits(), asked.reading())
+                == (wish.place, &wish.path, wish.needs(), wish.limits(), wish.reading())
         };
         if !self.asked.as_ref().is_some_and(same) {
             self.asked = Some(wish.clone());
@@ -231,9 +233,41 @@ impl Judge {
                 "Nearest neighbours among all pictures, or among a few of each class, drawn several times.",
             );
         }
+        self.pixels_ui(ui);
         widgets::switch(ui, "Beside untrained and raw pixels", &mut self.wish.compare).on_hover_text(
             "What a model without training and the pixels themselves would reach. Takes longer.",
         );
+    }
+}
+
+impl Judge {
+    /// What files of labels and of depth do not say themselves.
+    fn pixels_ui(&mut self, ui: &mut Ui) {
+        if self.wish.is_scenes() {
+            return;
+        }
+        if self.wish.kinds.contains(&Kind::Segment) {
+            widgets::switch(ui, "255 is the object", &mut self.wish.binary).on_hover_text(
+                "Labels are masks: 0 is the background and every other value the object. Otherwise 255 means that a \
+                 pixel does not count.",
+            );
+        }
+        if self.wish.kinds.contains(&Kind::Depth) {
+            let ranges = [
+                (None, "those of the pictures".to_owned()),
+                (Some(Range::Nyu), "to 10 m (NYU)".to_owned()),
+                (Some(Range::Kitti), "to 80 m (KITTI)".to_owned()),
+            ];
+            widgets::choice_row(ui, "Depths", &mut self.wish.range, &ranges)
+                .on_hover_text("Depths that count; pixels outside are left out.");
+            let usual = self.wish.range.map(Range::unit).unwrap_or_default();
+            let units = [DepthUnit::Millimetres, DepthUnit::Centimetres, DepthUnit::Kitti];
+            let units: Vec<_> = std::iter::once((None, format!("{usual}, as usual")))
+                .chain(units.map(|unit| (Some(unit), unit.to_string())))
+                .collect();
+            widgets::choice_row(ui, "Step of a PNG", &mut self.wish.unit, &units)
+                .on_hover_text("What a step of a 16-bit depth PNG is worth; .npy files are in metres.");
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use dinoscope_core::data::source::dense::{DepthUnit, Reading};
 use dinoscope_core::eval::dense::default_window;
+use dinoscope_core::eval::depth::Range;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::model::VitConfig;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,12 @@ pub struct Wish {
     pub compare: bool,
     /// So many pictures of each class for nearest neighbours; all without.
     pub shots: Option<usize>,
+    /// Labels of pixels are masks of an object: every value but 0 is it, 255 too.
+    pub binary: bool,
+    /// Depths that count; those of the pictures without.
+    pub range: Option<Range>,
+    /// What a step of a depth PNG is worth; what suits the range without.
+    pub unit: Option<DepthUnit>,
 }
 
 impl Default for Wish {
@@ -73,6 +81,9 @@ impl Default for Wish {
             size: None,
             compare: true,
             shots: None,
+            binary: false,
+            range: None,
+            unit: None,
         }
     }
 }
@@ -100,6 +111,12 @@ impl Wish {
     /// What has to be known about the pictures.
     pub fn needs(&self) -> BTreeSet<Need> {
         self.kinds.iter().map(|kind| kind.need()).collect()
+    }
+
+    /// How files of what is known about pixels are read.
+    pub fn reading(&self) -> Reading {
+        let unit = self.unit.or(self.range.map(Range::unit)).unwrap_or_default();
+        Reading { binary: self.binary, unit }
     }
 
     /// At most so many pictures to learn from and to judge.
@@ -186,6 +203,9 @@ mod tests {
             path: "/pictures".to_owned(),
             kinds: BTreeSet::from([Kind::Depth, Kind::Linear]),
             shots: Some(5),
+            binary: true,
+            range: Some(Range::Kitti),
+            unit: Some(DepthUnit::Metres(0.0002)),
             ..Wish::default()
         };
         let text = serde_json::to_string(&wish).unwrap();

@@ -83,10 +83,12 @@ impl Lookup {
 fn find(recipe: &Recipe) -> Result<Found, String> {
     let sources = sources::open(recipe).map_err(|e| e.to_string())?;
     let pictures = words::some(sources.train.len(), "picture", "pictures");
+    let place = sources.train.origin().map_or_else(|| short(&recipe.data.path), str::to_owned);
+    let rest = sources.rest.as_ref().map_or(String::new(), |rest| format!("; {rest}"));
     let description = match (recipe.data.path.as_str(), sources.train.classes().len()) {
         ("scenes", _) => format!("{}, drawn as they are needed", sources.description),
-        (path, 0) => format!("{pictures} in {}", short(path)),
-        (path, classes) => format!("{pictures} in {}, {classes} classes", short(path)),
+        (_, 0) => format!("{pictures} in {place}{rest}"),
+        (_, classes) => format!("{pictures} in {place}, {classes} classes{rest}"),
     };
     Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
 }

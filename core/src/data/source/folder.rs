@@ -64,7 +64,11 @@ impl FolderSource {
     /// # Errors
     /// When `path` or a folder in it can't be read, or holds no pictures.
     pub fn open(path: &Path, labels: bool) -> Result<Self, DataError> {
-        let files = pictures_in(path)?;
+        Ok(Self::of_files(path, &pictures_in(path)?, labels))
+    }
+
+    /// The pictures that [`pictures_in`] found in `path`, with their classes if `labels`.
+    pub fn of_files(path: &Path, files: &[PathBuf], labels: bool) -> Self {
         let root = if files::is_dir(path) { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
         let entries = files
@@ -78,10 +82,17 @@ impl FolderSource {
                     }
                     classes.len() - 1
                 });
-                Entry { path, label, kept: OnceLock::new() }
+                (path, label)
             })
             .collect();
-        Ok(Self { root: root.to_owned(), entries, classes, room: AtomicUsize::new(CACHE_BYTES) })
+        Self::listed(root, entries, classes)
+    }
+
+    /// Pictures at paths below `root`, each with its class as an index into `classes`.
+    pub(super) fn listed(root: &Path, entries: Vec<(PathBuf, Option<usize>)>, classes: Vec<String>) -> Self {
+        let entry = |(path, label)| Entry { path, label, kept: OnceLock::new() };
+        let entries = entries.into_iter().map(entry).collect();
+        Self { root: root.to_owned(), entries, classes, room: AtomicUsize::new(CACHE_BYTES) }
     }
 }
 

@@ -2,7 +2,9 @@
 
 pub mod dense;
 pub mod folder;
+pub mod halves;
 pub mod idx;
+pub mod matched;
 pub mod scenes;
 pub mod subset;
 
@@ -24,4 +26,12 @@ pub trait Source: Send + Sync {
     fn classes(&self) -> &[String];
     /// The picture itself, decoded.
     fn load(&self, index: usize) -> Result<Picture, DataError>;
+    /// Where its pictures come from, when that is not all of what was named: `root/train`. Without the folders above.
+    fn origin(&self) -> Option<&str> {
+        None
+    }
+    /// What else a person should know of how its pictures were chosen.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
 }

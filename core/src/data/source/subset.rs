@@ -31,6 +31,14 @@ impl Subset {
         Some((Self::new(source.clone(), labelled)?, Self::new(source.clone(), rest)?))
     }
 
+    /// `count` labelled pictures of `source` at random (by `seed`); `None` when there would be none.
+    pub fn labelled(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
+        let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
+        shuffle(&mut labelled, seed);
+        labelled.truncate(count);
+        Self::new(source.clone(), labelled)
+    }
+
     /// `count` pictures of `source` at random (by `seed`); `None` when there would be none.
     pub fn sample(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
         let mut all: Vec<usize> = (0..source.len()).collect();
@@ -64,6 +72,12 @@ impl Source for Subset {
     }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.of.load(self.indices[index])
+    }
+    fn origin(&self) -> Option<&str> {
+        self.of.origin()
+    }
+    fn notes(&self) -> &[String] {
+        self.of.notes()
     }
 }
 

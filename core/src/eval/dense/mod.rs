@@ -14,6 +14,7 @@ use burn::tensor::Device;
 pub use training::Training;
 
 use super::EvalError;
+use super::outcome::LeftOut;
 use super::run::EvaluationError;
 use super::suite::{Judge, Subject};
 use crate::analysis::linalg::for_chunks;
@@ -28,8 +29,6 @@ pub const MEMORY: usize = if cfg!(target_family = "wasm") { 256 << 20 } else { 1
 
 /// Pictures that are loaded at once.
 const ROUND: usize = 16;
-/// Pictures that are named when they are left out.
-const NAMED: usize = 8;
 
 /// Side of windows without a wish: the shorter one of the stored position grid, but at least 16 patches, since small grids show
 /// little, and at most 224 pixels.
@@ -59,16 +58,57 @@ impl Training {
     }
 }
 
-/// Loads some pictures of a collection on all cores. Those that can't be read are left out and added to `skipped`.
-///
-/// # Errors
-/// When a picture and its truth do not belong together: that is a mistake in the data, and would be one in the figures.
+/// Pictures that were left out, and whether that were too many.
+#[derive(Default)]
+pub(in crate::eval) struct Skipped {
+    pub all: Vec<LeftOut>,
+    /// Truths that are of another kind than the pictures need, or do not belong to them; the first as it was told.
+    unfit: usize,
+    first: Option<DataError>,
+}
+
+impl Skipped {
+    fn add(&mut self, source: &dyn DenseSource, index: usize, error: DataError) {
+        let of_truth = matches!(error, DataError::Source { .. });
+        let files = source.files(index).map(|files| if of_truth { files.truth } else { files.picture });
+        let input = files.unwrap_or_else(|| source.name(index));
+        self.all.push(LeftOut { input, reason: reason(&error) });
+        self.unfit += usize::from(of_truth);
+        self.first.get_or_insert(error);
+    }
+
+    /// A picture of which nothing is known.
+    pub fn unknown(&mut self, source: &dyn DenseSource, index: usize, reason: &str) {
+        let input = source.files(index).map_or_else(|| source.name(index), |files| files.truth);
+        self.all.push(LeftOut { input, reason: reason.to_owned() });
+    }
+
+    /// An error when none of `count` pictures could be used, or when more than half of their truths do not fit: that is a
+    /// mistake in the data, and would be one in the figures.
+    pub fn check(&mut self, count: usize) -> Result<(), EvaluationError> {
+        if 2 * self.unfit <= count && self.all.len() < count {
+            return Ok(());
+        }
+        match self.first.take() {
+            Some(DataError::Source { path, reason }) if count > 1 => {
+                let left_out = self.all.len();
+                let reason =
+                    format!("{reason} ({left_out} of {count} pictures can't be used; this is the first)");
+                Err(DataError::Source { path, reason }.into())
+            }
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Loads some pictures of a collection on all cores. Those that can't be used are left out and added to `skipped`.
 pub(in crate::eval) fn load(
     source: &dyn DenseSource,
     range: Range<usize>,
     truth: Truth,
-    skipped: &mut Vec<String>,
-) -> Result<Vec<(usize, Dense)>, EvaluationError> {
+    skipped: &mut Skipped,
+) -> Vec<(usize, Dense)> {
     let mut slots: Vec<(usize, Option<Result<Dense, DataError>>)> = range.map(|i| (i, None)).collect();
     for_chunks(&mut slots, 1, |_, slots| {
         for (index, slot) in slots {
@@ -79,47 +119,37 @@ pub(in crate::eval) fn load(
     for (index, loaded) in slots {
         match loaded {
             Some(Ok(dense)) => out.push((index, dense)),
-            Some(Err(error @ DataError::Source { .. })) => return Err(error.into()),
-            Some(Err(error)) => skipped.push(format!("left out {}: {}", source.name(index), reason(&error))),
+            Some(Err(error)) => skipped.add(source, index, error),
             None => {}
         }
     }
-    Ok(out)
+    out
 }
 
 /// Loads a whole collection and makes something of each picture. `hear` is told how many are done and answers whether to
 /// go on.
 ///
 /// # Errors
-/// As [`load`] has, or when `hear` says no.
+/// As [`Skipped::check`] has, or when `hear` says no.
 pub(in crate::eval) async fn load_all<T>(
     source: &dyn DenseSource,
     truth: Truth,
-    skipped: &mut Vec<String>,
+    skipped: &mut Skipped,
     mut each: impl FnMut(usize, Dense) -> Vec<T>,
     hear: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<Vec<T>, EvaluationError> {
     let mut out = Vec::new();
     for from in (0..source.len()).step_by(ROUND) {
         let to = (from + ROUND).min(source.len());
-        for (index, dense) in load(source, from..to, truth, skipped)? {
+        for (index, dense) in load(source, from..to, truth, skipped) {
             out.extend(each(index, dense));
         }
         if !hear(to).await {
             return Err(EvalError::Stopped.into());
         }
     }
+    skipped.check(source.len())?;
     Ok(out)
-}
-
-/// The sentences about pictures that were left out, not too many of them.
-pub(in crate::eval) fn shortened(mut skipped: Vec<String>) -> Vec<String> {
-    if skipped.len() > NAMED {
-        let more = skipped.len() - NAMED;
-        skipped.truncate(NAMED);
-        skipped.push(format!("left out {more} more pictures"));
-    }
-    skipped
 }
 
 /// What is looked at behind which blocks.

@@ -7,6 +7,7 @@
 mod head;
 mod loss;
 mod picture;
+mod range;
 mod score;
 #[cfg(test)]
 mod tests;
@@ -21,12 +22,14 @@ use super::dense::eye::{Bank, Example, Eye, View};
 use super::dense::frame::{Frame, fitted, nearest};
 use super::dense::sheet;
 use super::dense::training::{AdamW, Order};
-use super::dense::{self, Looked, MEMORY, Training, check};
+use super::dense::{self, Looked, MEMORY, Skipped, Training, check};
 use super::outcome::{Figure, Outcome, Row, Shown, Unit};
 use super::run::EvaluationError;
 use super::suite::{Judge, Progress, Subject};
 use head::{Head, Sample};
 use picture::Scale;
+use range::Known;
+pub use range::Range;
 
 /// What is asked of depth.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,34 +127,39 @@ pub(in crate::eval) async fn evaluate(
         range: task.range.unwrap_or_default(),
         seed: judge.options.seed,
     };
-    let mut skipped = Vec::new();
+    let mut skipped = Skipped::default();
     let total = data.train.len();
     let mut hear = async |done| {
         progress(Progress { subject: Subject::Weights.name(), doing: "pictures", done, total }).await
     };
-    let each = |index, dense| setting.examples(index, &dense);
+    let mut known = Known::default();
+    let each = |index, dense: Dense| {
+        known.add(&dense.depth, task.range.unwrap_or((0.0, f64::INFINITY)));
+        setting.examples(index, &dense)
+    };
     let examples = dense::load_all(data.train.as_ref(), Truth::Depth, &mut skipped, each, &mut hear).await?;
+    let doubt = match task.range {
+        Some(range) => known.judge(range, data.train.measure(), &task.unit)?,
+        None => None,
+    };
     setting.range = match task.range {
         Some(range) => range,
         None => range_of(&examples)?,
     };
     let looked = Looked { blocks: spread(config.depth, task.blocks), norm: false, cls: true };
-    let mut out = Outcome {
-        title: "Linear depth".to_owned(),
-        data: format!("{total} pictures to learn from, {} to judge", data.test.len()),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: vec![setting.words(&looked.blocks)],
-    };
+    let mut out = Outcome::of("Linear depth");
+    out.data = format!("{total} pictures to learn from, {} to judge{}", data.test.len(), data.words());
+    out.notes.push(setting.words(&looked.blocks));
+    out.notes.extend(doubt);
     for &subject in Subject::all(judge.options.alone) {
         let mut untrained = None;
         let eye = looked.eye(judge, subject, &mut untrained);
-        let mut left_out = Vec::new();
+        let mut left_out = Skipped::default();
         let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
         let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.pictures, setting.seed));
         if subject == Subject::Weights {
-            skipped.append(&mut left_out);
+            skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
                     "features of {beyond} pictures did not fit into {} MiB and were computed again in every step",
@@ -161,7 +169,7 @@ pub(in crate::eval) async fn evaluate(
             out.pictures.extend(judged.shown(&task.unit));
         }
     }
-    out.notes.extend(dense::shortened(skipped));
+    out.left_out = skipped.all;
     Ok(out)
 }
 
@@ -313,7 +321,7 @@ impl Setting<'_> {
         head: &Head,
         data: &DenseSplit,
         subject: Subject,
-        skipped: &mut Vec<String>,
+        skipped: &mut Skipped,
         progress: &mut impl AsyncFnMut(Progress) -> bool,
     ) -> Result<Judged, EvaluationError> {
         let test = data.test.as_ref();
@@ -321,13 +329,13 @@ impl Setting<'_> {
         let mut out = Judged { pictures: Vec::new(), examples: Vec::new() };
         for from in (0..test.len()).step_by(ROUND) {
             let to = (from + ROUND).min(test.len());
-            let loaded = dense::load(test, from..to, Truth::Depth, skipped)?;
+            let loaded = dense::load(test, from..to, Truth::Depth, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
             let found = self.predict(eye, head, &pictures).await?;
             for ((index, dense), found) in loaded.into_iter().zip(found) {
                 let range = self.task.range.unwrap_or((0.0, f64::INFINITY));
                 let Some(figures) = score::figures(&dense.depth, &found, |depth| inside(depth, range)) else {
-                    skipped.push(format!("left out {}: no depth in it is known", test.name(index)));
+                    skipped.unknown(test, index, "no depth in it is known");
                     continue;
                 };
                 out.pictures.push(figures);
@@ -346,6 +354,7 @@ impl Setting<'_> {
                 return Err(EvalError::Stopped.into());
             }
         }
+        skipped.check(test.len())?;
         if out.pictures.is_empty() {
             return Err(EvalError::Empty("test pixels whose depth is known").into());
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::EvalError;
-use super::super::numbered::alone;
+use super::super::numbered::{alone, from};
 use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Subject};
@@ -72,13 +72,7 @@ pub async fn map(
         let expected = "from 4 to 5000: set a limit, or take more pictures";
         return Err(EvalError::Option { option: "pictures of a map", value: count as f64, expected }.into());
     }
-    let mut outcome = Outcome {
-        title: "Feature map".to_owned(),
-        data: String::new(),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut outcome = Outcome::of("Feature map");
     let mut first = None;
     for &subject in Subject::all(judge.options.alone) {
         let sets = judge.sets(subject, &alone(&task.source), Wanted::CLS, PIXELS, progress).await?;
@@ -99,10 +93,11 @@ pub async fn map(
         };
         outcome.rows.push(row(subject, &map, &distances, made.divergence));
         outcome.notes.extend(sets.notes);
+        outcome.left_out.extend(sets.left_out);
         outcome.pictures.push(shown(subject, &map));
         if subject == Subject::Weights {
-            outcome.data =
-                format!("{} pictures, {} classes, {}", map.points.len(), map.classes.len(), map.way);
+            let (pictures, classes, way) = (map.points.len(), map.classes.len(), &map.way);
+            outcome.data = format!("{pictures} pictures, {classes} classes, {way}{}", from(source));
             first = Some(map);
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::dense::bootstrap::intervals;
-use super::super::numbered::{Numbered, alone, with_class};
-use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::super::numbered::{Numbered, alone, from, with_class};
+use super::super::outcome::{Figure, LeftOut, Outcome, Row, Shown, Unit};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Subject};
 use super::super::{EvalError, gather::Collected};
@@ -39,6 +39,7 @@ struct Rows {
     queries: Collected,
     database: Collected,
     notes: Vec<String>,
+    left_out: Vec<LeftOut>,
 }
 
 /// Which pictures are meant by the labels of [`Rows`].
@@ -59,14 +60,8 @@ pub(in super::super) async fn evaluate(
         Some(_) => &[Protocol::Medium, Protocol::Hard],
         None => &[Protocol::Medium],
     };
-    let mut out = Outcome {
-        title: if asked.grades.is_some() { "Instance retrieval" } else { "Retrieval of the same class" }
-            .to_owned(),
-        data: String::new(),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: Vec::new(),
-    };
+    let listed = asked.grades.is_some();
+    let mut out = Outcome::of(if listed { "Instance retrieval" } else { "Retrieval of the same class" });
     for &subject in Subject::all(judge.options.alone) {
         let rows = asked.rows(judge, subject, task.whole, progress).await?;
         let answers = asked.answers(subject, &rows, protocols, progress).await?;
@@ -89,6 +84,7 @@ pub(in super::super) async fn evaluate(
             out.pictures.extend(asked.strips(&rows, &answers));
         }
         out.notes.extend(rows.notes);
+        out.left_out.extend(rows.left_out);
     }
     Ok(out)
 }
@@ -161,7 +157,7 @@ impl Asked {
             judge.sets(subject, &labelled, Wanted::CLS, PIXELS, progress).await?
         };
         let queries = if self.grades.is_some() { sets.test } else { sets.train.clone() };
-        Ok(Rows { queries, database: sets.train, notes: sets.notes })
+        Ok(Rows { queries, database: sets.train, notes: sets.notes, left_out: sets.left_out })
     }
 
     async fn answers(
@@ -213,7 +209,10 @@ impl Asked {
             Some(_) => format!("{queries} queries, {pictures} pictures to find"),
             None => {
                 let classes = self.database.classes().len();
-                format!("{pictures} pictures, each a query for the others of its class, {classes} classes")
+                let from = from(self.database.as_ref());
+                format!(
+                    "{pictures} pictures, each a query for the others of its class, {classes} classes{from}"
+                )
             }
         }
     }

@@ -65,7 +65,8 @@ fn lists_have_two_protocols_and_missing_pictures_are_left_out() {
     assert_eq!(outcome.rows[4].figures[2].value, 1.0);
     assert_eq!(outcome.rows[1].figures[0].interval, Some((hard, hard)));
     assert_eq!(outcome.data, "2 queries, 5 pictures to find");
-    assert!(outcome.notes.iter().any(|note| note.contains("p5.png")), "{:?}", outcome.notes);
+    let left_out: Vec<&str> = outcome.left_out.iter().map(|left| left.input.as_str()).collect();
+    assert!(left_out.len() == 1 && left_out[0].contains("p5.png"), "{left_out:?}");
     assert!(
         outcome.notes.iter().any(|note| note.starts_with("Hard: ") && note.ends_with(": 1")),
         "{:?}",

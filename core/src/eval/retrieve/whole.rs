@@ -3,7 +3,7 @@
 use super::super::EvalError;
 use super::super::gather::Collected;
 use super::super::run::EvaluationError;
-use super::super::suite::{Judge, Progress, Sets, Subject};
+use super::super::suite::{Judge, Progress, Sets, Subject, told};
 use crate::data::source::Source;
 use crate::features::{Wanted, embed, reason, whole_view};
 use crate::model::Vit;
@@ -30,15 +30,8 @@ pub(super) async fn sets(
     }
     let test = halves.pop().unwrap_or_default();
     let train = halves.pop().unwrap_or_default();
-    let notes = match subject {
-        Subject::Weights => {
-            let all = train.skipped.iter().chain(&test.skipped);
-            all.map(|(name, reason)| format!("left out {name}: {reason}")).collect()
-        }
-        // The same ones.
-        _ => Vec::new(),
-    };
-    Ok(Sets { train, test, notes })
+    let (notes, left_out) = told(subject, labelled, &train, &test)?;
+    Ok(Sets { train, test, notes, left_out })
 }
 
 async fn collect(

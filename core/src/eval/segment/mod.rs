@@ -15,14 +15,14 @@ mod tests;
 mod views;
 
 use crate::data::Picture;
-use crate::data::source::dense::{Dense, DenseSplit, Truth};
+use crate::data::source::dense::{Dense, DenseSplit, IGNORED, Truth, one_class};
 
 use super::EvalError;
 use super::dense::axis::Axis;
 use super::dense::eye::{Bank, Example, Eye, Map};
 use super::dense::sheet;
 use super::dense::training::{AdamW, Order};
-use super::dense::{self, Looked, MEMORY, Training, check};
+use super::dense::{self, Looked, MEMORY, Skipped, Training, check};
 use super::outcome::{Figure, Outcome, Row, Shown, Unit};
 use super::run::EvaluationError;
 use super::suite::{Judge, Progress, Subject};
@@ -133,40 +133,53 @@ pub(in crate::eval) async fn evaluate(
         classes: names.len(),
         seed: judge.options.seed,
     };
-    let mut skipped = Vec::new();
+    let mut skipped = Skipped::default();
     let total = data.train.len();
     let mut hear = async |done| {
         progress(Progress { subject: Subject::Weights.name(), doing: "pictures", done, total }).await
     };
-    let each = |index, dense| setting.examples(index, &dense);
+    let mut seen = [false; 256];
+    let each = |index, dense: Dense| {
+        dense.classes.iter().for_each(|class| seen[usize::from(*class)] = true);
+        setting.examples(index, &dense)
+    };
     let examples =
         dense::load_all(data.train.as_ref(), Truth::Classes, &mut skipped, each, &mut hear).await?;
     if examples.is_empty() {
         return Err(EvalError::Empty("training pictures").into());
     }
+    let classes: Vec<&str> =
+        names.iter().zip(seen).filter(|(_, seen)| *seen).map(|(n, _)| n.as_str()).collect();
+    if let [] | [_] = classes.as_slice() {
+        let only = classes.first().unwrap_or(&"no class");
+        return Err(EvalError::OneClass(match seen[usize::from(IGNORED)] {
+            true => one_class(only),
+            false => format!(
+                "all pixels to learn from are of one class, “{only}”: there is nothing to tell it from"
+            ),
+        })
+        .into());
+    }
     let looked =
         Looked { blocks: (config.depth - task.blocks..config.depth).collect(), norm: true, cls: false };
-    let mut out = Outcome {
-        title: "Linear segmentation".to_owned(),
-        data: format!(
-            "{total} pictures to learn from, {} to judge, {} classes of pixels",
-            data.test.len(),
-            names.len()
-        ),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: vec![setting.words()],
-    };
+    let mut out = Outcome::of("Linear segmentation");
+    out.data = format!(
+        "{total} pictures to learn from, {} to judge, {} classes of pixels{}",
+        data.test.len(),
+        names.len(),
+        data.words()
+    );
+    out.notes.push(setting.words());
     let mut each_class = Vec::new();
     for &subject in Subject::all(judge.options.alone) {
         let mut untrained = None;
         let eye = looked.eye(judge, subject, &mut untrained);
-        let mut left_out = Vec::new();
+        let mut left_out = Skipped::default();
         let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
         let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.score));
         if subject == Subject::Weights {
-            skipped.append(&mut left_out);
+            skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
                     "features of {beyond} views did not fit into {} MiB and were computed again in every step",
@@ -178,7 +191,7 @@ pub(in crate::eval) async fn evaluate(
         }
     }
     out.rows.extend(each_class);
-    out.notes.extend(dense::shortened(skipped));
+    out.left_out = skipped.all;
     Ok(out)
 }
 
@@ -298,7 +311,7 @@ impl Setting<'_> {
         head: &Head,
         data: &DenseSplit,
         subject: Subject,
-        skipped: &mut Vec<String>,
+        skipped: &mut Skipped,
         progress: &mut impl AsyncFnMut(Progress) -> bool,
     ) -> Result<Judged, EvaluationError> {
         let test = data.test.as_ref();
@@ -307,7 +320,7 @@ impl Setting<'_> {
         let round = (VIEWS / (self.task.ratios.len() * (1 + usize::from(self.task.flip)))).max(1);
         for from in (0..test.len()).step_by(round) {
             let to = (from + round).min(test.len());
-            let loaded = dense::load(test, from..to, Truth::Classes, skipped)?;
+            let loaded = dense::load(test, from..to, Truth::Classes, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
             let looks = self.looks(eye, head, &pictures).await?;
             for ((index, dense), looks) in loaded.into_iter().zip(&looks) {
@@ -332,6 +345,7 @@ impl Setting<'_> {
                 return Err(EvalError::Stopped.into());
             }
         }
+        skipped.check(test.len())?;
         if counts.iter().all(|counts| counts.accuracy().is_none()) {
             return Err(EvalError::Empty("test pixels whose class is known").into());
         }

@@ -8,6 +8,7 @@ use crate::data::DataError;
 use crate::data::source::dense::DenseSource;
 use crate::data::source::dense::IGNORED;
 use crate::device::block_on;
+use crate::eval::outcome::LeftOut;
 use crate::eval::suite::Options;
 use crate::model::{Vit, VitConfig};
 use crate::rng::{RngExt, stream};
@@ -102,7 +103,8 @@ fn colours_are_read_off_pixels() {
         let (low, high) = figure.interval.unwrap();
         assert!(low <= figure.value && figure.value <= high && high <= 1.0, "{figure:?}");
     }
-    assert!(outcome.notes.contains(&"left out squares 51: it is torn".to_owned()), "{:?}", outcome.notes);
+    let torn = LeftOut { input: "squares 51".to_owned(), reason: "it is torn".to_owned() };
+    assert_eq!(outcome.left_out, [torn]);
     assert_eq!(outcome.pictures.len(), 1);
     assert_eq!(run(&task(), false).0.unwrap(), outcome, "the same again");
 }

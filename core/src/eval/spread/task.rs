@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::EvalError;
 use super::super::dense::bootstrap::intervals;
-use super::super::numbered::alone;
+use super::super::numbered::{alone, from};
 use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Subject};
@@ -31,13 +31,7 @@ pub(in super::super) async fn evaluate(
     task: &SpreadTask,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Outcome, EvaluationError> {
-    let mut out = Outcome {
-        title: "Spread of features".to_owned(),
-        data: String::new(),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut out = Outcome::of("Spread of features");
     let labelled = alone(&task.source);
     let mut spectra = Vec::new();
     for &subject in Subject::all(judge.options.alone) {
@@ -48,9 +42,11 @@ pub(in super::super) async fn evaluate(
         let apart = aligned(judge, subject, task.source.as_ref(), progress).await?;
         out.rows.push(row(subject, &spectrum, &apart, spread, judge.options.seed));
         out.notes.extend(sets.notes);
+        out.left_out.extend(sets.left_out);
         if subject == Subject::Weights {
             let pictures = sets.train.labels.len();
-            out.data = format!("{pictures} pictures and two views of each, features of {dim} numbers");
+            let from = from(task.source.as_ref());
+            out.data = format!("{pictures} pictures and two views of each, features of {dim} numbers{from}");
             if pictures <= 2 * dim {
                 out.notes.push(format!(
                     "ranks are too low with {pictures} pictures for {dim} numbers: they can't be above either"

@@ -5,7 +5,7 @@ use super::super::outcome::{Figure, Outcome, Row, Unit};
 use super::super::run::{EvaluationError, headline};
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{EvalError, suite};
-use super::{description, empty};
+use super::{accuracies, description};
 use crate::features::Wanted;
 use crate::train::sources::Labelled;
 
@@ -33,16 +33,17 @@ pub(in super::super) async fn evaluate(
     task: &KnnTask,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Outcome, EvaluationError> {
-    let mut out = empty("Nearest neighbours");
+    let mut out = Outcome::of("Nearest neighbours");
     for &subject in Subject::all(judge.options.alone) {
         let sets = judge.sets(subject, labelled, Wanted::CLS, usize::MAX, progress).await?;
         let classes = labelled.train.classes().len();
         let results = look_up(subject, &sets, classes, task, judge.options.seed, progress).await?;
-        out.rows.extend(rows(subject, &results, task.few.is_some()));
+        out.rows.extend(rows(subject, &results, task.few.is_some(), classes));
         if subject == Subject::Weights {
             out.data = description(&sets, labelled);
         }
         out.notes.extend(sets.notes);
+        out.left_out.extend(sets.left_out);
     }
     match task.few {
         Some(FewShot { per_class, tries }) => {
@@ -97,7 +98,7 @@ async fn look_up(
 }
 
 /// A line for each number of neighbours, the one to quote first.
-fn rows(subject: Subject, results: &[KnnResult], few: bool) -> Vec<Row> {
+fn rows(subject: Subject, results: &[KnnResult], few: bool, classes: usize) -> Vec<Row> {
     let Some(first) = results.first() else { return Vec::new() };
     let mut scores: Vec<&KnnScore> = first.scores.iter().collect();
     let quoted = headline(first).map(|score| score.k);
@@ -110,7 +111,7 @@ fn rows(subject: Subject, results: &[KnnResult], few: bool) -> Vec<Row> {
                 Figure::plain("mean top-1", mean, Unit::Share),
                 Figure::plain("deviation", deviation, Unit::Share),
             ],
-            None => vec![Figure::accuracy("top-1", score.top1), Figure::accuracy("top-5", score.top5)],
+            None => accuracies(score.top1, score.top5, classes),
         },
     };
     scores.into_iter().map(row).collect()

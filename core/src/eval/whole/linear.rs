@@ -14,7 +14,7 @@ use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
-use super::{PIXELS, description, empty, pixels};
+use super::{PIXELS, accuracies, description, pixels};
 use crate::features::Wanted;
 use crate::model::VitConfig;
 use crate::train::sources::Labelled;
@@ -113,7 +113,7 @@ pub(in super::super) async fn evaluate(
     task: &LinearTask,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Outcome, EvaluationError> {
-    let mut out = empty("Linear probe");
+    let mut out = Outcome::of("Linear probe");
     let classes = labelled.train.classes();
     let config = &judge.backbone.config;
     let wanted = Wanted { blocks: deepest(config), patch_mean: true };
@@ -123,8 +123,9 @@ pub(in super::super) async fn evaluate(
         let seen = Seen::all(subject, config, &sets);
         let probe = Probe { task, classes: classes.len(), seed: judge.options.seed };
         let found = probe.run(subject, &sets, &seen, progress).await?;
-        out.rows.push(found.row(subject, &seen));
+        out.rows.push(found.row(subject, &seen, classes.len()));
         out.notes.extend(sets.notes.iter().cloned());
+        out.left_out.extend(sets.left_out.iter().cloned());
         if subject == Subject::Weights {
             out.data = description(&sets, labelled);
             let (shown, notes) = confusion::shown(&found.predictions, &sets.test.labels, classes)?;
@@ -253,9 +254,8 @@ fn notes(
 }
 
 impl Found {
-    fn row(&self, subject: Subject, seen: &[Seen]) -> Row {
-        let mut figures =
-            vec![Figure::accuracy("top-1", self.test.top1), Figure::accuracy("top-5", self.test.top5)];
+    fn row(&self, subject: Subject, seen: &[Seen], classes: usize) -> Row {
+        let mut figures = accuracies(self.test.top1, self.test.top5, classes);
         if self.held_out {
             figures.push(Figure::accuracy("held-out top-1", self.chosen.top1));
         }

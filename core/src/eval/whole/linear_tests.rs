@@ -46,7 +46,7 @@ fn the_official_choice_is_never_below_the_honest_one() {
 fn heads_see_what_their_names_say() {
     let backbone = backbone(3);
     let set = Collected { dim: 4 * 12, ..Collected::default() };
-    let sets = Sets { train: set.clone(), test: set, notes: Vec::new() };
+    let sets = Sets { train: set.clone(), test: set, notes: Vec::new(), left_out: Vec::new() };
     let seen = Seen::all(Subject::Weights, &backbone.config, &sets);
     let all: Vec<(&str, Range<usize>)> = seen.iter().map(|s| (s.what.as_str(), s.columns.clone())).collect();
     // Three blocks: their CLS tokens, then the mean patch.

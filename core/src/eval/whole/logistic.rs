@@ -11,7 +11,7 @@ use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
-use super::{PIXELS, description, empty, pixels};
+use super::{PIXELS, accuracies, description, pixels};
 use crate::features::Wanted;
 use crate::train::sources::Labelled;
 
@@ -41,18 +41,15 @@ pub(in super::super) async fn evaluate(
     task: &LogisticTask,
     progress: &mut impl AsyncFnMut(Progress) -> bool,
 ) -> Result<Outcome, EvaluationError> {
-    let mut out = empty("Logistic regression");
+    let mut out = Outcome::of("Logistic regression");
     let classes = labelled.train.classes();
     for &subject in Subject::all(judge.options.alone) {
         let sets = judge.sets(subject, labelled, Wanted::CLS, PIXELS, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
         let regression = Regression { task, classes: classes.len(), seed: judge.options.seed, subject };
         let found = regression.run(&sets, progress).await?;
-        let figures = vec![
-            Figure::accuracy("top-1", found.top1),
-            Figure::accuracy("top-5", found.top5),
-            Figure::accuracy("held-out top-1", found.held_out),
-        ];
+        let mut figures = accuracies(found.top1, found.top5, classes.len());
+        figures.push(Figure::accuracy("held-out top-1", found.held_out));
         let what = match subject {
             Subject::RawPixels => pixels(sets.train.dim),
             _ => "CLS".to_owned(),
@@ -60,6 +57,7 @@ pub(in super::super) async fn evaluate(
         let setting = format!("{what}, C {:.3e}", found.c);
         out.rows.push(Row { subject: subject.name().to_owned(), setting, figures });
         out.notes.extend(sets.notes.iter().cloned());
+        out.left_out.extend(sets.left_out.iter().cloned());
         if !found.arrived {
             out.notes.push(format!(
                 "{}: the last fit ended after {} moves, before the gradient was as small as asked",

@@ -4,7 +4,8 @@ pub mod knn;
 pub mod linear;
 pub mod logistic;
 
-use super::outcome::Outcome;
+use super::Accuracy;
+use super::outcome::Figure;
 use super::suite::Sets;
 use crate::train::sources::Labelled;
 
@@ -17,21 +18,24 @@ fn pixels(numbers: usize) -> String {
     format!("{side} × {side} pixels")
 }
 
-/// An outcome that is yet to be filled.
-fn empty(title: &str) -> Outcome {
-    Outcome {
-        title: title.to_owned(),
-        data: String::new(),
-        rows: Vec::new(),
-        pictures: Vec::new(),
-        notes: Vec::new(),
-    }
-}
-
-/// `1200 pictures to learn from, 600 to judge, 12 classes`
+/// `1200 pictures to learn from, 600 to judge, 12 classes; learns from root/train, judges root/val`
 fn description(sets: &Sets, labelled: &Labelled) -> String {
     let (train, test) = (sets.train.labels.len(), sets.test.labels.len());
-    format!("{train} pictures to learn from, {test} to judge, {} classes", labelled.train.classes().len())
+    let classes = labelled.train.classes().len();
+    let learns = labelled.train.origin().map(|from| format!("learns from {from}"));
+    let judges = labelled.test.origin().filter(|from| labelled.train.origin() != Some(*from));
+    let halves: Vec<String> = learns.into_iter().chain(judges.map(|from| format!("judges {from}"))).collect();
+    let halves = if halves.is_empty() { String::new() } else { format!("; {}", halves.join(", ")) };
+    format!("{train} pictures to learn from, {test} to judge, {classes} classes{halves}")
+}
+
+/// The share that was right, and the share that was right among five answers, where there are more than five.
+fn accuracies(top1: Accuracy, top5: Accuracy, classes: usize) -> Vec<Figure> {
+    let mut figures = vec![Figure::accuracy("top-1", top1)];
+    if classes > 5 {
+        figures.push(Figure::accuracy("top-5", top5));
+    }
+    figures
 }
 
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod tests {
 
     use burn::tensor::Device;
 
+    use super::super::outcome::Outcome;
     use super::super::run::EvaluationError;
     use super::super::suite::{Options, Task, evaluate};
     use super::*;

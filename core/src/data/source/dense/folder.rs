@@ -4,27 +4,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::truth_files::{self, Grid};
-use super::{Dense, DenseSource, DenseSplit, IGNORED, MAX_CLASSES, Truth};
+use super::{Dense, DenseSource, DenseSplit, Files, IGNORED, MAX_CLASSES, Reading, Truth};
 use crate::analysis::linalg::for_chunks;
 use crate::data::DataError;
 use crate::data::decode::decode_file;
 use crate::data::source::folder::pictures_in;
+use crate::data::source::halves::Role;
 use crate::files;
 
 /// Where the pictures lie.
 const IMAGES: &str = "images";
 /// Where the class indexes lie: PNG files with the pictures' names.
 const LABELS: &str = "labels";
-/// Where depth lies: 16-bit PNG files in millimetres or `.npy` files in metres, with the pictures' names.
+/// Where depth lies: 16-bit PNG files ([`DepthUnit`](super::DepthUnit)) or `.npy` files in metres, with the pictures' names.
 const DEPTH: &str = "depth";
 /// Names of the classes, one a line.
 const NAMES: &str = "classes.txt";
+/// Names of the classes of masks that tell an object from its background.
+const BINARY: [&str; 2] = ["background", "object"];
 
 /// The pictures in `images/` with their counterparts in `labels/` or `depth/`, matched by path without extension.
 pub struct DenseFolder {
     truth: Truth,
+    reading: Reading,
     entries: Vec<Entry>,
     classes: Vec<String>,
+    /// What its half is called, where it is one.
+    origin: Option<String>,
+    /// What the numbers in its files mean.
+    measure: Option<String>,
 }
 
 struct Entry {
@@ -32,44 +40,43 @@ struct Entry {
     name: String,
     picture: PathBuf,
     truth: PathBuf,
+    /// Of both files, in the folder that was named.
+    files: Files,
+}
+
+/// Pictures of a folder, or of one half of it.
+struct Listed {
+    /// Where `images/` lies.
+    root: PathBuf,
+    entries: Vec<Entry>,
+    origin: Option<String>,
 }
 
 impl DenseFolder {
-    /// Opens a folder for one truth: `train/` and `val/` (or `test/`) in it, or else one collection of which `seed` chooses
-    /// a fifth to judge.
+    /// Opens a folder for one truth: `train/` and `val/` (or `test/`, in any case and as [`Role`] knows them) in it or in
+    /// its `images/`, or else one collection of which `seed` chooses a fifth to judge.
     ///
     /// Names of classes come from `classes.txt`; without it every file of labels is read to find out how many there are.
     ///
     /// # Errors
     /// Names the folder or file that is missing or wrong, and what was expected there.
-    pub fn split(path: &Path, truth: Truth, seed: u64) -> Result<DenseSplit, DataError> {
+    pub fn split(path: &Path, truth: Truth, reading: Reading, seed: u64) -> Result<DenseSplit, DataError> {
         let wrong = |reason: String| DataError::Source { path: path.display().to_string(), reason };
         if !files::is_dir(path) {
             return Err(wrong(format!("there is no such folder; it should hold {}", expected(truth))));
         }
-        let half =
-            |names: &[&str]| names.iter().map(|n| path.join(n)).find(|p| files::is_dir(p.join(IMAGES)));
-        let mut parts = match (half(&["train"]), half(&["val", "test"])) {
-            (Some(train), Some(test)) => vec![list(&train, truth)?, list(&test, truth)?],
-            (Some(_), None) if !files::is_dir(path.join(IMAGES)) => {
-                return Err(wrong(
-                    "there is train/ but no val/ beside it; add the pictures to judge".to_owned(),
-                ));
-            }
-            _ => vec![list(path, truth)?],
-        };
+        let mut parts = parts(path, truth)?;
         let classes = match truth {
             Truth::Depth => Vec::new(),
-            Truth::Classes => {
-                let file = [path.to_owned(), path.join("train")].map(|p| p.join(NAMES));
-                match file.iter().find(|file| files::is_file(file)) {
-                    Some(file) => class_names(file)?,
-                    None => numbered(&parts.iter().flatten().map(|e| e.truth.as_path()).collect::<Vec<_>>())?,
-                }
-            }
+            Truth::Classes => classes(path, &parts, reading)?,
         };
-        let source =
-            |entries| -> Arc<dyn DenseSource> { Arc::new(Self { truth, entries, classes: classes.clone() }) };
+        let source = |part: Listed| -> Arc<dyn DenseSource> {
+            let is_png = |entry: &Entry| !is_array(&entry.truth);
+            let png = truth == Truth::Depth && part.entries.iter().any(is_png);
+            let measure = png.then(|| format!("depth from 16-bit PNG at {}", reading.unit));
+            let Listed { entries, origin, .. } = part;
+            Arc::new(Self { truth, reading, entries, classes: classes.clone(), origin, measure })
+        };
         match (parts.pop(), parts.pop()) {
             (Some(test), Some(train)) => Ok(DenseSplit { train: source(train), test: source(test) }),
             (Some(all), None) => DenseSplit::of(&source(all), seed).ok_or_else(|| {
@@ -82,20 +89,114 @@ impl DenseFolder {
     }
 }
 
+/// The collection, or a half to learn from and one to judge.
+fn parts(path: &Path, truth: Truth) -> Result<Vec<Listed>, DataError> {
+    let wrong =
+        |reason: &str| DataError::Source { path: path.display().to_string(), reason: reason.to_owned() };
+    let short = path.file_name().map_or(String::new(), |name| format!("{}/", name.to_string_lossy()));
+    let halves = halves(path)?;
+    let of = |role| halves.iter().find(|(is, _)| *is == role).map(|(_, name)| name);
+    match (of(Role::Train), of(Role::Validation).or(of(Role::Test))) {
+        (Some(train), Some(test)) => {
+            let half = |name: &String| -> Result<Listed, DataError> {
+                let root = path.join(name);
+                let entries = list(&root, &format!("{name}/"), truth)?;
+                Ok(Listed { root, entries, origin: Some(format!("{short}{name}")) })
+            };
+            return Ok(vec![half(train)?, half(test)?]);
+        }
+        (Some(_), None) if !files::is_dir(path.join(IMAGES)) => {
+            return Err(wrong("there is train/ but no val/ beside it; add the pictures to judge"));
+        }
+        _ => {}
+    }
+    let all = list(path, "", truth)?;
+    // images/train/1.jpg, labels/train/1.png
+    let half = |entry: &Entry| {
+        let first = Path::new(&entry.name).components().next()?.as_os_str().to_string_lossy().into_owned();
+        (Path::new(&entry.name).components().count() > 1).then_some(())?;
+        Some((Role::of(&first)?, first))
+    };
+    let roles: Vec<Option<(Role, String)>> = all.iter().map(half).collect();
+    let has = |wanted: Role| roles.iter().flatten().any(|(role, _)| *role == wanted);
+    let judge = if has(Role::Validation) { Role::Validation } else { Role::Test };
+    if roles.iter().any(Option::is_none) || !has(Role::Train) || !has(judge) {
+        return Ok(vec![Listed { root: path.to_owned(), entries: all, origin: None }]);
+    }
+    let mut parts =
+        [Role::Train, judge].map(|_| Listed { root: path.to_owned(), entries: Vec::new(), origin: None });
+    for (entry, (role, name)) in all.into_iter().zip(roles.into_iter().flatten()) {
+        let Some(at) = [Role::Train, judge].iter().position(|is| *is == role) else { continue };
+        parts[at].origin = Some(format!("{short}{IMAGES}/{name}"));
+        parts[at].entries.push(entry);
+    }
+    Ok(parts.into())
+}
+
+/// Folders in a folder that are halves by their names and hold pictures, in the order of their names.
+fn halves(path: &Path) -> Result<Vec<(Role, String)>, DataError> {
+    let failed = |source| DataError::Read { path: path.display().to_string(), source };
+    let entries = files::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+    let mut halves: Vec<(Role, String)> = entries
+        .iter()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| files::is_dir(path.join(name).join(IMAGES)))
+        .filter_map(|name| Some((Role::of(&name)?, name)))
+        .collect();
+    halves.sort();
+    Ok(halves)
+}
+
+/// Names of the classes of pixels.
+fn classes(path: &Path, parts: &[Listed], reading: Reading) -> Result<Vec<String>, DataError> {
+    let wrong = |path: &Path, reason: String| DataError::Source { path: path.display().to_string(), reason };
+    let first = parts.first().map(|part| part.root.clone());
+    let file = [Some(path.to_owned()), first].map(|folder| Some(folder?.join(NAMES)));
+    let named = match file.iter().flatten().find(|file| files::is_file(file)) {
+        Some(file) => Some((file, class_names(file)?)),
+        None => None,
+    };
+    match named {
+        Some((file, names)) if reading.binary && names.len() != 2 => {
+            let count = names.len();
+            Err(wrong(file, format!("it names {count} classes, but object and background are two")))
+        }
+        Some((_, names)) => Ok(names),
+        None if reading.binary => Ok(BINARY.map(str::to_owned).to_vec()),
+        None => {
+            let files: Vec<&Path> =
+                parts.iter().flat_map(|part| &part.entries).map(|e| e.truth.as_path()).collect();
+            match numbered(&files)? {
+                Found { ignored: true, most: 0 } => Err(wrong(path, one_class("0"))),
+                Found { most, .. } => Ok((0..=most).map(|i| format!("class {i}")).collect()),
+            }
+        }
+    }
+}
+
+/// What is said of labels in which one class and [`IGNORED`] are all there is.
+pub fn one_class(class: &str) -> String {
+    format!(
+        "the labels hold {class} and {IGNORED} alone, and {IGNORED} means “not counted”: one class is left. If {IGNORED} is \
+         the object in masks of two values, --binary takes it for one (in the studio: “{IGNORED} is the object”); else \
+         write the index of a class where {IGNORED} stands"
+    )
+}
+
 /// What a folder should look like, in words.
 fn expected(truth: Truth) -> String {
     match truth {
         Truth::Classes => {
             format!("{IMAGES}/ with pictures and {LABELS}/ with a PNG of class indexes for each")
         }
-        Truth::Depth => format!(
-            "{IMAGES}/ with pictures and {DEPTH}/ with a 16-bit PNG (millimetres) or .npy (metres) for each"
-        ),
+        Truth::Depth => {
+            format!("{IMAGES}/ with pictures and {DEPTH}/ with a 16-bit PNG or .npy (metres) for each")
+        }
     }
 }
 
-/// The pictures of a collection with their counterparts, in sorted order.
-fn list(root: &Path, truth: Truth) -> Result<Vec<Entry>, DataError> {
+/// The pictures of a collection with their counterparts, in sorted order; `before` stands before their names.
+fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError> {
     let wrong = |reason: String| DataError::Source { path: root.display().to_string(), reason };
     let (folder, endings): (&str, &[&str]) = match truth {
         Truth::Classes => (LABELS, &["png", "PNG"]),
@@ -115,7 +216,12 @@ fn list(root: &Path, truth: Truth) -> Result<Vec<Entry>, DataError> {
         let beside = |ending: &&str| truths.join(relative.with_extension(ending));
         match endings.iter().map(beside).find(|file| files::is_file(file)) {
             Some(file) => {
-                entries.push(Entry { name: relative.display().to_string(), truth: file, picture });
+                let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+                let name = relative.display().to_string();
+                let [of_picture, of_truth] = [format!("{IMAGES}/{name}"), shown]
+                    .map(|file| format!("{before}{file}").replace('\\', "/"));
+                let files = Files { picture: of_picture, truth: of_truth };
+                entries.push(Entry { name, truth: file, picture, files });
             }
             None => missing.push(relative.to_owned()),
         }
@@ -159,23 +265,46 @@ fn class_names(file: &Path) -> Result<Vec<String>, DataError> {
     }
 }
 
-/// Names by number for as many classes as the files hold.
-fn numbered(labels: &[&Path]) -> Result<Vec<String>, DataError> {
-    let mut largest: Vec<Option<Result<u8, DataError>>> = labels.iter().map(|_| None).collect();
+/// What labels hold.
+struct Found {
+    /// The largest index of a class.
+    most: u8,
+    /// Whether some pixels do not count.
+    ignored: bool,
+}
+
+/// What all files of labels hold together.
+fn numbered(labels: &[&Path]) -> Result<Found, DataError> {
+    let mut largest: Vec<Option<Result<Found, DataError>>> = labels.iter().map(|_| None).collect();
     for_chunks(&mut largest, 1, |i, slot| {
-        let of = |grid: Grid<u8>| grid.values.into_iter().filter(|v| *v != IGNORED).max().unwrap_or(0);
+        let of = |grid: Grid<u8>| Found {
+            most: grid.values.iter().copied().filter(|v| *v != IGNORED).max().unwrap_or(0),
+            ignored: grid.values.contains(&IGNORED),
+        };
         slot[0] = Some(indexes(labels[i]).map(of));
     });
-    let mut most = 0;
+    let (mut all, mut first) = (None, None);
     for found in largest.into_iter().flatten() {
-        match found {
-            Ok(found) => most = most.max(found),
+        match (found, &mut all) {
+            (Ok(found), None) => all = Some(found),
+            (Ok(found), Some(Found { most, ignored })) => {
+                *most = found.most.max(*most);
+                *ignored |= found.ignored;
+            }
             // Told again, and left out, when the picture is loaded.
-            Err(DataError::Read { .. } | DataError::Decode { .. }) => {}
-            Err(error) => return Err(error),
+            (Err(error), _) => first = first.or(Some(error)),
         }
     }
-    Ok((0..=most).map(|i| format!("class {i}")).collect())
+    match (all, first) {
+        (Some(all), _) => Ok(all),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Found { most: 0, ignored: false }),
+    }
+}
+
+/// Whether a truth is a file of numbers rather than a picture.
+fn is_array(truth: &Path) -> bool {
+    truth.extension().is_some_and(|ending| ending == "npy")
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
@@ -200,6 +329,18 @@ impl DenseSource for DenseFolder {
         &self.classes
     }
 
+    fn files(&self, index: usize) -> Option<Files> {
+        Some(self.entries[index].files.clone())
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    fn measure(&self) -> Option<&str> {
+        self.measure.as_deref()
+    }
+
     fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError> {
         let entry = &self.entries[index];
         let wrong = |reason: String| DataError::Source { path: entry.truth.display().to_string(), reason };
@@ -218,8 +359,11 @@ impl DenseSource for DenseFolder {
         };
         match truth {
             Truth::Classes => {
-                let grid = indexes(&entry.truth)?;
+                let mut grid = indexes(&entry.truth)?;
                 fits(grid.width, grid.height)?;
+                if self.reading.binary {
+                    grid.values.iter_mut().for_each(|value| *value = (*value).min(1));
+                }
                 let classes = self.classes.len();
                 let beyond = |v: &&u8| **v != IGNORED && usize::from(**v) >= classes;
                 if let Some(value) = grid.values.iter().find(beyond) {
@@ -233,8 +377,10 @@ impl DenseSource for DenseFolder {
             }
             Truth::Depth => {
                 let bytes = read(&entry.truth)?;
-                let is_array = entry.truth.extension().is_some_and(|e| e == "npy");
-                let grid = if is_array { truth_files::npy(&bytes) } else { truth_files::millimetres(&bytes) };
+                let grid = match is_array(&entry.truth) {
+                    true => truth_files::npy(&bytes),
+                    false => truth_files::deep_grey(&bytes, self.reading.unit.metres()),
+                };
                 let grid = grid.map_err(wrong)?;
                 fits(grid.width, grid.height)?;
                 Ok(Dense { picture, classes: Vec::new(), depth: grid.values })

@@ -3,6 +3,7 @@
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
 
 use super::*;
+use crate::data::source::dense::DepthUnit;
 
 /// Pictures of 3 × 2 pixels with labels of one class each, at the given places under a new folder.
 fn folder(names: &[(&str, u8)]) -> tempfile::TempDir {
@@ -22,8 +23,12 @@ fn folder(names: &[(&str, u8)]) -> tempfile::TempDir {
     folder
 }
 
+fn opened(path: &Path, truth: Truth) -> Result<DenseSplit, DataError> {
+    DenseFolder::split(path, truth, Reading::default(), 0)
+}
+
 fn refusal(folder: &tempfile::TempDir, truth: Truth) -> String {
-    let error = DenseFolder::split(folder.path(), truth, 0).err().unwrap();
+    let error = opened(folder.path(), truth).err().unwrap();
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
     error.to_string()
 }
@@ -31,7 +36,7 @@ fn refusal(folder: &tempfile::TempDir, truth: Truth) -> String {
 #[test]
 fn two_halves_or_a_split_by_seed() {
     let halves = folder(&[("train:a", 0), ("train:deep/b", 4), ("val:c", 2)]);
-    let split = DenseFolder::split(halves.path(), Truth::Classes, 0).unwrap();
+    let split = opened(halves.path(), Truth::Classes).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (2, 1));
     assert_eq!(split.test.classes(), ["class 0", "class 1", "class 2", "class 3", "class 4"]);
     assert_eq!(split.train.name(1).replace('\\', "/"), "deep/b.jpg");
@@ -40,10 +45,10 @@ fn two_halves_or_a_split_by_seed() {
 
     let one = folder(&[("a", 3), ("b", 3), ("c", 3)]);
     files::write(one.path().join(NAMES), "sky\n\nroad\n grass \n\n").unwrap();
-    let split = DenseFolder::split(one.path(), Truth::Classes, 0).unwrap();
+    let split = opened(one.path(), Truth::Classes).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (2, 1));
     assert_eq!(split.train.classes(), ["sky", "", "road", "grass"]);
-    let split = DenseFolder::split(one.path(), Truth::Depth, 0).unwrap();
+    let split = opened(one.path(), Truth::Depth).unwrap();
     assert!(split.train.classes().is_empty());
     assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [0.3; 6]);
     // Arrays do as well.
@@ -51,7 +56,7 @@ fn two_halves_or_a_split_by_seed() {
     let png = one.path().join(DEPTH).join(&name).with_extension("png");
     files::remove_file(&png).unwrap();
     crate::analysis::npy::write(&png.with_extension("npy"), &[2, 3], &[7.5; 6]).unwrap();
-    let split = DenseFolder::split(one.path(), Truth::Depth, 0).unwrap();
+    let split = opened(one.path(), Truth::Depth).unwrap();
     assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [7.5; 6]);
 }
 
@@ -63,10 +68,10 @@ fn what_is_missing_is_named() {
     assert!(message.contains("no labels/b.png for images/b.jpg;"), "{message}");
     files::remove_file(folder.path().join("labels/c.png")).unwrap();
     assert!(refusal(&folder, Truth::Classes).contains("1 other"));
-    assert!(DenseFolder::split(folder.path(), Truth::Depth, 0).is_ok());
+    assert!(opened(folder.path(), Truth::Depth).is_ok());
     files::remove_dir_all(folder.path().join(DEPTH)).unwrap();
     assert!(refusal(&folder, Truth::Depth).contains("no depth/ in it"));
-    let nowhere = DenseFolder::split(Path::new("no/such"), Truth::Depth, 0).err().unwrap().to_string();
+    let nowhere = opened(Path::new("no/such"), Truth::Depth).err().unwrap().to_string();
     assert!(nowhere.contains("no/such") && nowhere.contains("images/"), "{nowhere}");
     let half = self::folder(&[("train:a", 0)]);
     assert!(refusal(&half, Truth::Classes).contains("val/"));
@@ -78,7 +83,7 @@ fn what_is_missing_is_named() {
 fn truths_that_do_not_fit_their_picture_are_named() {
     let folder = folder(&[("train:a", 5), ("val:b", 1)]);
     let load = || {
-        let split = DenseFolder::split(folder.path(), Truth::Classes, 0).unwrap();
+        let split = opened(folder.path(), Truth::Classes).unwrap();
         split.train.load(0, Truth::Classes).unwrap_err().to_string()
     };
     files::write(folder.path().join(NAMES), "sky\nroad\n").unwrap();
@@ -95,4 +100,103 @@ fn truths_that_do_not_fit_their_picture_are_named() {
     assert!(load().contains("palette"));
     files::write(folder.path().join(NAMES), "\n").unwrap();
     assert!(refusal(&folder, Truth::Classes).contains("one a line"));
+}
+
+#[test]
+fn halves_go_by_many_names() {
+    let origins = |root: &tempfile::TempDir| {
+        let split = opened(root.path(), Truth::Classes).unwrap();
+        let name = root.path().file_name().unwrap().to_string_lossy().into_owned();
+        let words = split.words().replace(&name, "root");
+        (split.train.len(), split.test.len(), words)
+    };
+    let named = folder(&[("Training:a", 0), ("Training:b", 1), ("validation:c", 1), ("Test:d", 1)]);
+    let want = "; learns from root/Training, judges root/validation";
+    assert_eq!(origins(&named), (2, 1, want.to_owned()));
+    let tests = folder(&[("train:a", 0), ("testing:b", 1)]);
+    assert_eq!(origins(&tests).2, "; learns from root/train, judges root/testing");
+    // The halves below images/ and labels/.
+    let inverse = folder(&[("train/a", 0), ("train/b", 1), ("val/c", 1)]);
+    assert_eq!(
+        origins(&inverse),
+        (2, 1, "; learns from root/images/train, judges root/images/val".to_owned())
+    );
+    let plain = folder(&[("train/a", 0), ("car/b", 1), ("val/c", 1)]);
+    assert_eq!(origins(&plain).2, "");
+    let split = opened(named.path(), Truth::Classes).unwrap();
+    let files = split.test.files(0).unwrap();
+    let names = (files.picture.as_str(), files.truth.as_str());
+    assert_eq!(names, ("validation/images/c.jpg", "validation/labels/c.png"));
+}
+
+#[test]
+fn a_broken_file_of_labels_ends_nothing_until_it_is_loaded() {
+    let root = folder(&[("train:a", 0), ("train:b", 2), ("val:c", 1)]);
+    let label = root.path().join("train/labels/a.png");
+    let whole = files::read(&label).unwrap();
+    for broken in [&whole[..whole.len() / 2], b"", b"no picture"] {
+        files::write(&label, broken).unwrap();
+        let split = opened(root.path(), Truth::Classes).unwrap();
+        assert_eq!(split.train.classes().len(), 3);
+        assert!(split.train.load(0, Truth::Classes).is_err() && split.train.load(1, Truth::Classes).is_ok());
+    }
+    for other in ["train/labels/b.png", "val/labels/c.png"] {
+        files::write(root.path().join(other), b"").unwrap();
+    }
+    assert!(refusal(&root, Truth::Classes).contains("a.png"), "no file of labels can be read");
+}
+
+#[test]
+fn masks_of_two_values_are_explained_and_read_when_asked() {
+    let root = folder(&[("a", 0), ("b", 255), ("c", 0), ("d", 255)]);
+    let said = refusal(&root, Truth::Classes);
+    assert!(
+        said.contains("0 and 255 alone") && said.contains("“not counted”") && said.contains("--binary"),
+        "{said}"
+    );
+    let binary = Reading { binary: true, ..Reading::default() };
+    let split = DenseFolder::split(root.path(), Truth::Classes, binary, 0).unwrap();
+    assert_eq!(split.train.classes(), ["background", "object"]);
+    let of = |source: &dyn DenseSource| -> Vec<(String, u8)> {
+        (0..source.len())
+            .map(|i| (source.name(i), source.load(i, Truth::Classes).unwrap().classes[0]))
+            .collect()
+    };
+    for (name, class) in [of(split.train.as_ref()), of(split.test.as_ref())].concat() {
+        assert_eq!(class, u8::from(["b.jpg", "d.jpg"].contains(&name.as_str())), "{name}");
+    }
+    // With names of one's own; and 255 beside other classes is what it was.
+    files::write(root.path().join(NAMES), "lawn\ndog\n").unwrap();
+    let split = DenseFolder::split(root.path(), Truth::Classes, binary, 0).unwrap();
+    assert_eq!(split.test.classes(), ["lawn", "dog"]);
+    files::write(root.path().join(NAMES), "lawn\ndog\ncat\n").unwrap();
+    let error = DenseFolder::split(root.path(), Truth::Classes, binary, 0).err().unwrap().to_string();
+    assert!(error.contains("3 classes"), "{error}");
+    let three = folder(&[("a", 0), ("b", 255), ("c", 1)]);
+    assert_eq!(opened(three.path(), Truth::Classes).unwrap().train.classes().len(), 2);
+}
+
+#[test]
+fn a_step_of_a_depth_png_is_worth_what_is_said() {
+    let root = folder(&[("train:a", 2), ("val:b", 4)]);
+    for (unit, metres, words) in [
+        (DepthUnit::Millimetres, 0.2, "depth from 16-bit PNG at 1 mm"),
+        (DepthUnit::Centimetres, 2.0, "depth from 16-bit PNG at 1 cm"),
+        (DepthUnit::Kitti, 200.0 / 256.0, "depth from 16-bit PNG at 1/256 m"),
+    ] {
+        let reading = Reading { unit, ..Reading::default() };
+        let split = DenseFolder::split(root.path(), Truth::Depth, reading, 0).unwrap();
+        assert_eq!(split.train.load(0, Truth::Depth).unwrap().depth, [metres as f32; 6]);
+        assert!(split.words().ends_with(words), "{}", split.words());
+    }
+    // Files of numbers are in metres, whatever a step is worth.
+    for half in ["train/depth/a", "val/depth/b"] {
+        let png = root.path().join(half).with_extension("png");
+        files::remove_file(&png).unwrap();
+        crate::analysis::npy::write(&png.with_extension("npy"), &[2, 3], &[7.5; 6]).unwrap();
+    }
+    let kitti = Reading { unit: DepthUnit::Kitti, ..Reading::default() };
+    let split = DenseFolder::split(root.path(), Truth::Depth, kitti, 0).unwrap();
+    assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [7.5; 6]);
+    assert!(split.test.measure().is_none());
 }

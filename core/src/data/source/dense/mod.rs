@@ -1,6 +1,7 @@
 //! Pictures with a truth for every pixel: what it shows, or how far away it is.
 
 pub mod folder;
+mod reading;
 pub mod scenes;
 mod truth_files;
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use crate::data::{DataError, Picture};
 use crate::rng::{RngExt, stream};
 
-pub use folder::DenseFolder;
+pub use folder::{DenseFolder, one_class};
+pub use reading::{DepthUnit, Reading};
 pub use scenes::DenseScenes;
 
 /// The class of pixels that nobody judges.
@@ -38,6 +40,15 @@ pub struct Dense {
     pub depth: Vec<f32>,
 }
 
+/// The files of a picture and of its truth, in the folder that was named: `train/images/a.jpg`, `train/labels/a.png`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The picture.
+    pub picture: String,
+    /// What is known about it.
+    pub truth: String,
+}
+
 /// A collection of pictures with a truth for every pixel, to be read in any order from any thread.
 pub trait DenseSource: Send + Sync {
     /// How many pictures there are. Never zero.
@@ -56,6 +67,18 @@ pub trait DenseSource: Send + Sync {
     /// [`DataError::Source`] when picture and truth do not belong together, or the truth is of the other kind;
     /// [`DataError::Read`] and [`DataError::Decode`] when a file can't be used.
     fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError>;
+    /// What the files of a picture are called, where it has some.
+    fn files(&self, _index: usize) -> Option<Files> {
+        None
+    }
+    /// Where its pictures come from, when that is not all of what was named: `root/train`. Without the folders above.
+    fn origin(&self) -> Option<&str> {
+        None
+    }
+    /// What the numbers in its files mean, where they do not say so themselves: `16-bit PNG at 1/256 m`.
+    fn measure(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Pictures to learn from, and others to judge.
@@ -71,6 +94,15 @@ pub struct DenseSplit {
 const SEED: u64 = 9 << 40;
 
 impl DenseSplit {
+    /// `; learns from root/train, judges root/val; depth from 16-bit PNG at 1/256 m`, as far as that has to be said.
+    pub fn words(&self) -> String {
+        let (train, test) = (self.train.origin(), self.test.origin());
+        let halves = train.zip(test).filter(|(train, test)| train != test);
+        let halves = halves.map(|(train, test)| format!("; learns from {train}, judges {test}"));
+        let measure = self.train.measure().map(|measure| format!("; {measure}"));
+        halves.into_iter().chain(measure).collect()
+    }
+
     /// Built-in scenes of `size` pixels a side that no run trains on.
     pub fn scenes(train: usize, test: usize, size: usize) -> Self {
         Self {
@@ -130,6 +162,18 @@ impl DenseSource for Part {
 
     fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError> {
         self.of.load(self.indices[index], truth)
+    }
+
+    fn files(&self, index: usize) -> Option<Files> {
+        self.of.files(self.indices[index])
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.of.origin()
+    }
+
+    fn measure(&self) -> Option<&str> {
+        self.of.measure()
     }
 }
 

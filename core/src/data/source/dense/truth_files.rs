@@ -95,11 +95,11 @@ fn chunk(out: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     out.extend(crc.sum().to_be_bytes());
 }
 
-/// Depth in metres from a 16-bit grey PNG of millimetres; 0 stays 0.
+/// Depth in metres from a 16-bit grey PNG, a step of which is `step` metres; 0 stays 0.
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn millimetres(bytes: &[u8]) -> Result<Grid<f32>, String> {
+pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
     let damaged =
         |error: image::ImageError| format!("it is damaged or incomplete ({error}); copy or export it again");
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
@@ -110,11 +110,12 @@ pub(super) fn millimetres(bytes: &[u8]) -> Result<Grid<f32>, String> {
         DynamicImage::ImageLuma16(picture) => Ok(Grid {
             width: picture.width() as usize,
             height: picture.height() as usize,
-            values: picture.as_raw().iter().map(|mm| f32::from(*mm) / 1000.0).collect(),
+            values: picture.as_raw().iter().map(|steps| (f64::from(*steps) * step) as f32).collect(),
         }),
-        _ => Err("it is not 16-bit grey; save depth as a 16-bit grey PNG in millimetres, or as .npy of f32 \
-                  in metres"
-            .to_owned()),
+        _ => {
+            Err("it is not 16-bit grey; save depth as a 16-bit grey PNG, or as .npy of f32 in metres"
+                .to_owned())
+        }
     }
 }
 

@@ -55,10 +55,12 @@ fn what_is_no_class_index_is_refused_with_the_way_out() {
 fn depth_is_read_from_png_and_npy() {
     let deep = png(&[0, 0, 0xe8, 0x03, 1, 0, 0xff, 0xff], 2, 2, ExtendedColorType::L16);
     // The encoder takes the machine's order of bytes.
-    let values = [0u16, 1000, 1, 65_535].map(|v| f32::from(v) / 1000.0);
-    assert_eq!(millimetres(&deep).unwrap(), Grid { width: 2, height: 2, values: values.to_vec() });
-    assert!(millimetres(&png(&[1], 1, 1, ExtendedColorType::L8)).unwrap_err().contains("16-bit"));
-    assert!(millimetres(b"").is_err());
+    for (step, unit) in [(1e-3, 1000.0), (1.0 / 256.0, 256.0), (1e-2, 100.0)] {
+        let values = [0u16, 1000, 1, 65_535].map(|v| f32::from(v) / unit);
+        assert_eq!(deep_grey(&deep, step).unwrap(), Grid { width: 2, height: 2, values: values.to_vec() });
+    }
+    assert!(deep_grey(&png(&[1], 1, 1, ExtendedColorType::L8), 1.0).unwrap_err().contains("16-bit"));
+    assert!(deep_grey(b"", 1.0).is_err());
 
     let data = [1.5, 0.0, -2.0, f32::NAN, f32::INFINITY, 80.25];
     let want = Grid { width: 3, height: 2, values: vec![1.5, 0.0, 0.0, 0.0, 0.0, 80.25] };

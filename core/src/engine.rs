@@ -176,12 +176,12 @@ pub enum EngineError {
     /// k-NN.
     #[error(transparent)]
     Evaluation(#[from] crate::eval::run::EvaluationError),
-    /// The loss is no number any more.
-    #[error("the loss is not finite at step {iteration}: {health} {kept}")]
+    /// The loss is no number any more, or what the state holds.
+    #[error("not finite any more, noticed at step {iteration}: {health} {kept}")]
     NotFinite {
-        /// The step, counted from 0.
+        /// The step at which it was noticed, counted from 0.
         iteration: u64,
-        /// What the figures say.
+        /// What the figures say, or which weights, moments or centres it is.
         health: String,
         /// Which checkpoint is still good.
         kept: String,
@@ -207,9 +207,9 @@ pub enum EngineError {
 pub enum Ended {
     /// [`EngineError::NotFinite`].
     NotFinite {
-        /// The step, counted from 0.
+        /// The step at which it was noticed, counted from 0.
         iteration: u64,
-        /// What the figures say.
+        /// What the figures say, or which weights, moments or centres it is.
         health: String,
         /// Which checkpoint is still good.
         kept: String,
@@ -400,3 +400,7 @@ pub fn start_with(
 #[cfg(all(test, not(target_family = "wasm")))]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[path = "engine_fault_tests.rs"]
+mod fault_tests;

@@ -9,7 +9,7 @@ use crate::device::{block_on, cpu};
 use crate::train::sources;
 
 /// A run of a few milliseconds a step.
-fn recipe(more: &[&str]) -> Recipe {
+pub(super) fn recipe(more: &[&str]) -> Recipe {
     let tiny = [
         "model.depth=2",
         "model.dim=48",
@@ -32,7 +32,7 @@ fn recipe(more: &[&str]) -> Recipe {
     Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()
 }
 
-fn job(dir: &Path, recipe: &Recipe) -> Job {
+pub(super) fn job(dir: &Path, recipe: &Recipe) -> Job {
     Job {
         sources: sources::open(recipe).unwrap(),
         device: cpu(None),
@@ -43,23 +43,23 @@ fn job(dir: &Path, recipe: &Recipe) -> Job {
     }
 }
 
-fn next(handle: &Handle) -> Event {
+pub(super) fn next(handle: &Handle) -> Event {
     block_on(handle.events.recv()).unwrap().unwrap()
 }
 
 /// Events up to the last one.
-fn rest(events: &Receiver<Result<Event, EngineError>>) -> Vec<Event> {
+pub(super) fn rest(events: &Receiver<Result<Event, EngineError>>) -> Vec<Event> {
     std::iter::from_fn(|| block_on(events.recv()).ok()).map(Result::unwrap).collect()
 }
 
-fn finished(events: &[Event]) -> &Finished {
+pub(super) fn finished(events: &[Event]) -> &Finished {
     match events.last() {
         Some(Event::Finished(finished)) => finished,
         other => panic!("the last event is {other:?}"),
     }
 }
 
-fn first_step(handle: &Handle) -> Box<Step> {
+pub(super) fn first_step(handle: &Handle) -> Box<Step> {
     loop {
         if let Event::Step(step) = next(handle) {
             return step;

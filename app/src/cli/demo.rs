@@ -7,6 +7,7 @@ use dinoscope_core::engine::Job;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, sources};
 
+use super::history::percent;
 use super::status::Status;
 use super::terminal::{self, out};
 use super::{load, run};
@@ -36,7 +37,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     terminal::outlive_output();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
-    let recipe = Recipe::preset("nano")?.with_overrides(&overrides)?;
+    let recipe = load::noted(Recipe::preset("nano")?.resolve(&overrides)?);
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
     let job = Job {
@@ -51,12 +52,15 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     if arguments.json {
         return Ok(summary.status());
     }
-    if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
+    let history = &summary.history;
+    if let Some(untrained) = history.untrained {
         out!("k-NN accuracy, 12 classes, 95 % interval");
-        out!("  trained     {}", run::percent(trained));
-        out!("  untrained   {}", run::percent(untrained));
-        if let Some(raw) = &summary.raw_pixels {
-            out!("  raw pixels  {}", run::percent(raw));
+        if let Some((done, trained)) = history.trained {
+            out!("  after {done} steps  {}", percent(trained));
+        }
+        out!("  untrained        {}", percent(untrained));
+        if let Some(raw) = history.raw_pixels {
+            out!("  raw pixels       {}", percent(raw));
         }
     }
     run::say_finished(&summary);

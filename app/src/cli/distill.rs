@@ -94,7 +94,7 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
         (None, Some(out)) => RunFolder::open(out)?.recipe()?.with_overrides(&data)?,
         (None, None) => return Err(Mistake("--teacher names the weights to learn from".to_owned()).into()),
     };
-    Ok(own.with_overrides(&arguments.overrides)?)
+    Ok(load::noted(own.resolve(&arguments.overrides)?))
 }
 
 /// The student's recipe, before anything is distilled.
@@ -108,5 +108,5 @@ fn student(arguments: &Arguments) -> Result<Recipe> {
     }
     let text = std::fs::read_to_string(named)
         .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
-    Recipe::from_toml(&text, &[]).with_context(|| named.display().to_string())
+    Ok(load::noted(Recipe::resolve_toml(&text, &[]).with_context(|| named.display().to_string())?))
 }

@@ -9,6 +9,7 @@ use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::device::{Chosen, DeviceChoice, choose};
 use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::model::Vit;
+use dinoscope_core::train::{Recipe, Resolved};
 
 /// What `--device` says, else what the person has settled for all commands.
 pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
@@ -25,6 +26,14 @@ pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
         device_note::keep(note);
     }
     Ok(chosen)
+}
+
+/// A recipe that was resolved, with a word about what had to follow what was asked for.
+pub fn noted(resolved: Resolved) -> Recipe {
+    for said in &resolved.notes {
+        note!("{said}");
+    }
+    resolved.recipe
 }
 
 /// What a person names: weights in any form, `starter`, or one of several backbones of a file (`FILE#PART`).

@@ -9,6 +9,7 @@ mod distill;
 mod eval;
 mod explore;
 mod features;
+mod history;
 mod json;
 mod load;
 mod progress;

@@ -8,7 +8,9 @@ use dinoscope_core::device::block_on;
 use dinoscope_core::engine::{self, Command, Event, Finished, Handle, Job, Step};
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
+use dinoscope_core::train::memory::estimate;
 
+use super::history::{self, History};
 use super::json;
 use super::progress::Progress;
 use super::status::Status;
@@ -19,14 +21,8 @@ use super::terminal::{self, out, warning};
 pub struct Summary {
     /// How it ended.
     pub finished: Option<Finished>,
-    /// k-NN before the first step.
-    pub untrained: Option<KnnResult>,
-    /// k-NN at the end.
-    pub trained: Option<KnnResult>,
-    /// k-NN on raw pixels.
-    pub raw_pixels: Option<KnnResult>,
-    /// Loss of the first and of the last report.
-    pub losses: Option<(f64, f64)>,
+    /// Figures of the whole run.
+    pub history: History,
     /// Warnings that were shown.
     warned: Warned,
 }
@@ -54,16 +50,15 @@ impl Summary {
 }
 
 /// `72.1 % (68.4–75.6)`
-pub fn percent(result: &KnnResult) -> String {
-    let Some(score) = headline(result) else { return "nothing".to_owned() };
-    let (low, high) = score.top1.wilson95();
-    format!("{:.1} % ({:.1}–{:.1})", 100.0 * score.top1.value(), 100.0 * low, 100.0 * high)
+fn percent(result: &KnnResult) -> String {
+    headline(result).map_or("nothing".to_owned(), |score| history::percent(score.top1))
 }
 
 /// Runs a job to its end and shows it.
 pub fn drive(job: Job, json: bool) -> Result<Summary> {
     let total = job.recipe.train.iterations;
     let mut progress = Progress::new(total, "steps", json);
+    let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());
     let handle = engine::start(job);
     stop_on_interrupt(&handle)?;
     let mut summary = Summary::default();
@@ -74,7 +69,11 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
                 if json {
                     out!("{}", json::event(&event));
                 }
-                show(&event, &mut progress, &mut summary);
+                if let (Event::Started { iteration: 1.., .. }, Some(metrics)) = (&event, &metrics) {
+                    summary.history = History::read(metrics);
+                }
+                summary.history.take(&event);
+                show(&event, &mut progress, &mut summary.warned);
                 if let Event::Finished(finished) = event {
                     progress.finish();
                     summary.finished = Some(*finished);
@@ -93,18 +92,20 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     Ok(summary)
 }
 
-fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
+fn show(event: &Event, progress: &mut Progress, warned: &mut Warned) {
     match event {
         Event::Started { recipe, device, data, parameters, iteration } => {
             let m = &recipe.model;
             progress.say(&format!(
-                "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}",
+                "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}, \
+                 about {} MiB of memory",
                 recipe.preset,
                 m.depth,
                 m.dim,
                 m.patch,
                 *parameters as f64 / 1e6,
-                recipe.train.batch
+                recipe.train.batch,
+                estimate(recipe).total() >> 20
             ));
             if *iteration > 0 {
                 progress.say(&format!("going on at step {iteration}"));
@@ -113,18 +114,12 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
         }
         Event::Step(step) => {
             let loss = step.values.get("loss").copied().unwrap_or(f64::NAN);
-            summary.losses = Some((summary.losses.map_or(loss, |(first, _)| first), loss));
             progress.set(step.iteration + 1, step_message(step, loss));
         }
         Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
             progress.say(&format!("k-NN after {iteration} steps: {}", percent(accuracy)));
-            if *iteration == 0 {
-                summary.untrained = Some(accuracy.clone());
-            }
-            summary.trained = Some(accuracy.clone());
             if let Some(raw) = raw_pixels {
                 progress.say(&format!("k-NN on raw pixels: {}", percent(raw)));
-                summary.raw_pixels = Some(raw.clone());
             }
             if let Some(a) = agreement {
                 progress.say(&format!(
@@ -142,7 +137,7 @@ fn show(event: &Event, progress: &mut Progress, summary: &mut Summary) {
             }
         }
         Event::Warning(message) => {
-            if summary.warned.is_news(message) || terminal::is_verbose() {
+            if warned.is_news(message) || terminal::is_verbose() {
                 progress.warn(&format!("warning: {message}"));
             }
         }
@@ -178,8 +173,8 @@ fn stop_on_interrupt(handle: &Handle) -> Result<()> {
 /// The last lines of a run: where everything is, and what could not be used.
 pub fn say_finished(summary: &Summary) {
     let Some(finished) = &summary.finished else { return };
-    if let Some((first, last)) = summary.losses {
-        out!("loss {first:.3} → {last:.3}");
+    if let Some(loss) = summary.history.loss() {
+        out!("{loss}");
     }
     if !finished.skipped.is_empty() {
         out!("{} pictures could not be used:", finished.skipped.len());

@@ -102,8 +102,8 @@ pub fn carry_out(
     let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
     let summary = run::drive(job, json)?;
     if !json {
-        if let (Some(trained), Some(untrained)) = (&summary.trained, &summary.untrained) {
-            out!("k-NN accuracy {}, untrained {}", run::percent(trained), run::percent(untrained));
+        if let Some(accuracy) = summary.history.accuracy() {
+            out!("{accuracy}");
         }
         run::say_finished(&summary);
     }
@@ -202,16 +202,18 @@ fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
         (None, Some(out)) if arguments.resume.is_some() => {
             RunFolder::open(out)?.recipe()?.with_overrides(overrides)?
         }
-        (None, _) => Recipe::preset("nano")?.with_overrides(overrides)?,
+        (None, _) => load::noted(Recipe::preset("nano")?.resolve(overrides)?),
         (Some(named), _) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
-            Some(preset) => Recipe::preset(preset)?.with_overrides(overrides)?,
+            Some(preset) => load::noted(Recipe::preset(preset)?.resolve(overrides)?),
             None if !named.exists() && named.extension().is_none() => {
                 Recipe::preset(&named.to_string_lossy())?
             }
             None => {
                 let text = std::fs::read_to_string(named)
                     .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
-                Recipe::from_toml(&text, overrides).with_context(|| named.display().to_string())?
+                load::noted(
+                    Recipe::resolve_toml(&text, overrides).with_context(|| named.display().to_string())?,
+                )
             }
         },
     };

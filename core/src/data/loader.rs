@@ -12,12 +12,13 @@ use rand::seq::SliceRandom;
 use web_time::Instant;
 
 use super::augment::{CropRecipe, ViewCutter, ViewPlan};
+use super::budget::{Budget, Held, ROOM};
 use super::source::Source;
 use super::{DataError, Picture};
 use crate::rng::{RngExt, stream};
 
 /// Batches that each worker makes ahead.
-const AHEAD: usize = 2;
+pub(crate) const AHEAD: usize = 2;
 
 /// The crops of one training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,8 @@ pub struct Skipped {
     pub name: String,
     /// What is wrong with it.
     pub reason: String,
+    /// Whether it could not even be read from disk, as when a drive goes.
+    pub unreadable: bool,
 }
 
 /// Makes the batch of one iteration.
@@ -75,7 +78,8 @@ pub fn make_batch(
     iteration: u64,
 ) -> Result<Batch, DataError> {
     let mut order = Order::new(seed, source.len());
-    Batch::make(source, recipe, &mut order, batch, iteration, &AtomicBool::new(false))
+    let slots = Slots { iteration, batch, count: batch };
+    Ok(Batch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
 }
 
 /// The pictures and plans of the first `count` slots of the batch that [`make_batch`] makes.
@@ -92,7 +96,7 @@ pub fn first_pictures(
 ) -> Result<PictureBatch, DataError> {
     let mut order = Order::new(seed, source.len());
     let slots = Slots { iteration, batch, count: count.min(batch) };
-    PictureBatch::of(source, recipe, &mut order, slots, &AtomicBool::new(false))
+    Ok(PictureBatch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
 }
 
 /// Makes the batches of consecutive iterations, ahead of time where threads can be had.
@@ -107,6 +111,7 @@ pub struct Loader<B = Batch> {
     workers: Vec<Worker<B>>,
     turn: usize,
     waited: f64,
+    reins: Reins,
 }
 
 impl Loader {
@@ -150,14 +155,15 @@ impl<B: Make> Loader<B> {
         workers: usize,
     ) -> Self {
         let order = Order::new(seed, source.len());
-        let stop = Arc::new(AtomicBool::new(false));
+        let reins = Reins { budget: Budget::new(ROOM, first_iteration), stop: Arc::default() };
         let spawn = |worker: usize| {
             let (sender, batches) = sync_channel(AHEAD);
-            let (source, recipe, stop) = (source.clone(), recipe.clone(), stop.clone());
-            let (mut order, stopped) = (order.clone(), stop.clone());
+            let (source, recipe, reins) = (source.clone(), recipe.clone(), reins.clone());
+            let (mut order, held) = (order.clone(), reins.clone());
             let work = move || {
                 for iteration in (first_iteration + worker as u64..).step_by(workers) {
-                    let made = B::make(&*source, &recipe, &mut order, batch, iteration, &stopped);
+                    let slots = Slots { iteration, batch, count: batch };
+                    let made = B::make(&*source, &recipe, &mut order, slots, &held);
                     // Nobody listens any more once the loader is dropped.
                     if sender.send(made).is_err() {
                         return;
@@ -165,10 +171,10 @@ impl<B: Make> Loader<B> {
                 }
             };
             let thread = std::thread::Builder::new().name(format!("loader {worker}")).spawn(work)?;
-            Ok(Worker { batches: Some(batches), thread: Some(thread), stop })
+            Ok(Worker { batches: Some(batches), thread: Some(thread), reins })
         };
         let workers = (0..workers).map(spawn).collect::<std::io::Result<_>>().unwrap_or_default();
-        Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0 }
+        Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0, reins }
     }
 
     /// The next batch, in order of iterations.
@@ -183,10 +189,13 @@ impl<B: Make> Loader<B> {
         let made = match self.workers.get_mut(self.turn) {
             Some(worker) => worker.receive(),
             None => {
-                let never = AtomicBool::new(false);
-                B::make(&*self.source, &self.recipe, &mut self.order, self.batch, iteration, &never)
+                let slots = Slots { iteration, batch: self.batch, count: self.batch };
+                B::make(&*self.source, &self.recipe, &mut self.order, slots, &self.reins)
             }
         };
+        // What it held is the caller's now, and the next one may be made whatever the others hold.
+        let made = made.map(|(batch, _)| batch);
+        self.reins.budget.want(self.next);
         self.turn = (self.turn + 1) % self.workers.len().max(1);
         self.waited += began.elapsed().as_secs_f64();
         made
@@ -198,15 +207,32 @@ impl<B: Make> Loader<B> {
     }
 }
 
-/// A thread that makes every n-th batch.
-struct Worker<B> {
-    batches: Option<Receiver<Result<B, DataError>>>,
-    thread: Option<JoinHandle<()>>,
+/// What holds loading threads back, and what ends them.
+#[derive(Clone)]
+struct Reins {
+    budget: Arc<Budget>,
     stop: Arc<AtomicBool>,
 }
 
+impl Reins {
+    /// For batches that are made one at a time: nothing holds them back.
+    fn loose() -> Self {
+        Self { budget: Budget::new(u64::MAX, u64::MAX), stop: Arc::default() }
+    }
+}
+
+/// A batch, and the memory that it takes until it is delivered.
+type Made<B> = Result<(B, Vec<Held>), DataError>;
+
+/// A thread that makes every n-th batch.
+struct Worker<B> {
+    batches: Option<Receiver<Made<B>>>,
+    thread: Option<JoinHandle<()>>,
+    reins: Reins,
+}
+
 impl<B> Worker<B> {
-    fn receive(&mut self) -> Result<B, DataError> {
+    fn receive(&mut self) -> Made<B> {
         if let Some(Ok(made)) = self.batches.as_ref().map(Receiver::recv) {
             return made;
         }
@@ -224,8 +250,9 @@ impl<B> Worker<B> {
 
 impl<B> Drop for Worker<B> {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // Wakes the worker if it waits for room in the channel.
+        self.reins.stop.store(true, Ordering::Relaxed);
+        // Wakes the worker if it waits for memory, or for room in the channel.
+        self.reins.budget.wake();
         self.batches = None;
         if let Some(thread) = self.thread.take() {
             // A panic that no one has asked about is of no interest any more.
@@ -263,15 +290,14 @@ impl Order {
 
 /// A kind of batch.
 trait Make: Sized + Send + 'static {
-    /// [`make_batch`] with an order that is kept between batches, ending early with an error once `stop` is set.
+    /// [`make_batch`] with an order that is kept between batches, ending early with an error once it is to stop.
     fn make(
         source: &dyn Source,
         recipe: &CropRecipe,
         order: &mut Order,
-        batch: usize,
-        iteration: u64,
-        stop: &AtomicBool,
-    ) -> Result<Self, DataError>;
+        slots: Slots,
+        reins: &Reins,
+    ) -> Made<Self>;
 }
 
 impl Make for Batch {
@@ -279,15 +305,16 @@ impl Make for Batch {
         source: &dyn Source,
         recipe: &CropRecipe,
         order: &mut Order,
-        batch: usize,
-        iteration: u64,
-        stop: &AtomicBool,
-    ) -> Result<Self, DataError> {
+        slots: Slots,
+        reins: &Reins,
+    ) -> Made<Self> {
+        let Slots { batch, iteration, .. } = slots;
         let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
         let mut global = vec![0.0; 2 * batch * global_len];
         let mut local = vec![0.0; recipe.locals * batch * local_len];
         let mut cutter = ViewCutter::default();
-        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>| {
+        // A picture is gone once its crops are cut.
+        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: Held| {
             let globals = global.chunks_exact_mut(global_len).skip(slot).step_by(batch);
             let locals = local.chunks_exact_mut(local_len).skip(slot).step_by(batch);
             let (first, rest) = plans.split_at(2);
@@ -298,9 +325,8 @@ impl Make for Batch {
                 cutter.cut(plan, &picture, recipe.local_size, out);
             }
         };
-        let slots = Slots { iteration, batch, count: batch };
-        let (indices, skipped) = gather(source, recipe, order, slots, stop, cut)?;
-        Ok(Self { iteration, global, local, indices, skipped })
+        let (indices, skipped) = gather(source, recipe, order, slots, reins, cut)?;
+        Ok((Self { iteration, global, local, indices, skipped }, Vec::new()))
     }
 }
 
@@ -309,29 +335,18 @@ impl Make for PictureBatch {
         source: &dyn Source,
         recipe: &CropRecipe,
         order: &mut Order,
-        batch: usize,
-        iteration: u64,
-        stop: &AtomicBool,
-    ) -> Result<Self, DataError> {
-        Self::of(source, recipe, order, Slots { iteration, batch, count: batch }, stop)
-    }
-}
-
-impl PictureBatch {
-    fn of(
-        source: &dyn Source,
-        recipe: &CropRecipe,
-        order: &mut Order,
         slots: Slots,
-        stop: &AtomicBool,
-    ) -> Result<Self, DataError> {
+        reins: &Reins,
+    ) -> Made<Self> {
         let (mut pictures, mut plans) = (Vec::with_capacity(slots.count), Vec::with_capacity(slots.count));
-        let keep = |_, picture, drawn| {
+        let mut all_held = Vec::with_capacity(slots.count);
+        let keep = |_, picture, drawn, held| {
             pictures.push(picture);
             plans.push(drawn);
+            all_held.push(held);
         };
-        let (indices, skipped) = gather(source, recipe, order, slots, stop, keep)?;
-        Ok(Self { iteration: slots.iteration, pictures, plans, indices, skipped })
+        let (indices, skipped) = gather(source, recipe, order, slots, reins, keep)?;
+        Ok((Self { iteration: slots.iteration, pictures, plans, indices, skipped }, all_held))
     }
 }
 
@@ -349,8 +364,8 @@ fn gather(
     recipe: &CropRecipe,
     order: &mut Order,
     Slots { iteration, batch, count }: Slots,
-    stop: &AtomicBool,
-    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>),
+    reins: &Reins,
+    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>, Held),
 ) -> Result<(Vec<usize>, Vec<Skipped>), DataError> {
     let (mut indices, mut skipped) = (Vec::with_capacity(count), Vec::new());
     for slot in 0..count {
@@ -358,35 +373,41 @@ fn gather(
         // Where to look for a replacement, should one be needed.
         let start =
             stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
-        let (index, picture) = load(source, planned, start, &mut skipped, stop)?;
+        let (index, picture, held) = load(source, (planned, start), iteration, &mut skipped, reins)?;
         indices.push(index);
         let mut rng = match recipe.fixed {
             true => stream(order.seed, "fixed views", index as u64, 0),
             false => stream(order.seed, "augment", iteration, slot as u64),
         };
         let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
-        each(slot, picture, plans);
+        each(slot, picture, plans, held);
     }
     Ok((indices, skipped))
 }
 
-/// Loads a picture, or the first of the others, from `start` on, that can be loaded.
+/// Loads a picture for the batch of `iteration`, or the first of the others, from `start` on, that can be loaded.
 fn load(
     source: &dyn Source,
-    planned: usize,
-    start: usize,
+    (planned, start): (usize, usize),
+    iteration: u64,
     skipped: &mut Vec<Skipped>,
-    stop: &AtomicBool,
-) -> Result<(usize, Picture), DataError> {
+    reins: &Reins,
+) -> Result<(usize, Picture, Held), DataError> {
     let len = source.len();
     let others = (start..len).chain(0..start).filter(|&index| index != planned);
     for index in std::iter::once(planned).chain(others) {
-        if stop.load(Ordering::Relaxed) {
-            return Err(problem("loading was stopped".to_owned()));
-        }
+        let held = reins.budget.hold(source.decoding(index), iteration, &reins.stop);
+        let Some(mut held) = held else { return Err(problem("loading was stopped".to_owned())) };
         match source.load(index) {
-            Ok(picture) => return Ok((index, picture)),
-            Err(e) => skipped.push(Skipped { name: source.name(index), reason: e.to_string() }),
+            Ok(picture) => {
+                held.shrink(picture.rgb.len() as u64);
+                return Ok((index, picture, held));
+            }
+            Err(e) => skipped.push(Skipped {
+                name: source.name(index),
+                unreadable: matches!(e, DataError::Read { .. }),
+                reason: e.to_string(),
+            }),
         }
     }
     let last = skipped.last().map_or("", |skipped| &skipped.reason);

@@ -1,6 +1,7 @@
 //! Batches: their shape, order and repeatability, with workers and without, and broken pictures.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::super::augment::ViewKind;
@@ -13,6 +14,9 @@ struct Flat {
     broken: Vec<usize>,
     panics: bool,
     delay: Duration,
+    /// Bytes that are said to be needed for each, and pictures that are held at once: now, and at most.
+    decoding: u64,
+    held: Arc<[AtomicUsize; 2]>,
 }
 
 impl Source for Flat {
@@ -28,8 +32,14 @@ impl Source for Flat {
     fn classes(&self) -> &[String] {
         &[]
     }
+    fn decoding(&self, _: usize) -> u64 {
+        self.decoding
+    }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
+        let [now, most] = &*self.held;
+        most.fetch_max(1 + now.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
         std::thread::sleep(self.delay);
+        now.fetch_sub(1, Ordering::SeqCst);
         assert!(!self.panics, "picture {index} bites");
         if self.broken.contains(&index) {
             return Err(DataError::Decode { name: self.name(index), reason: "broken".to_owned() });
@@ -156,4 +166,26 @@ fn dropping_does_not_wait_for_batches() {
     let began = Instant::now();
     drop(loader);
     assert!(began.elapsed() < Duration::from_secs(5), "a batch takes 20 s");
+}
+
+#[test]
+fn threads_together_keep_to_the_memory_there_is() {
+    // Of pictures that take all of it, the one that is waited for and one ahead may be loaded at once.
+    let source = Flat { len: 30, decoding: ROOM, delay: Duration::from_millis(2), ..Flat::default() };
+    let plain = Flat { len: 30, ..Flat::default() };
+    let held = source.held.clone();
+    let mut loader = loader(source, 0, 8);
+    for iteration in 0..12 {
+        assert!(loader.next().unwrap() == make_batch(&plain, &recipe(), 4, 9, iteration).unwrap());
+    }
+    drop(loader);
+    let most = held[1].load(Ordering::SeqCst);
+    assert!(most <= 2, "{most} at once");
+
+    // Pictures that wait for a GPU count until their batch is delivered, and do not stand in each other's way.
+    let source = Flat { len: 30, decoding: ROOM / 3, ..Flat::default() };
+    let mut loader = Loader::start_pictures(Arc::new(source), recipe(), 4, 9, 0, 4);
+    for iteration in 0..12 {
+        assert_eq!(loader.next().unwrap().iteration, iteration);
+    }
 }

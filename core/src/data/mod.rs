@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod bench;
+pub mod budget;
 pub mod decode;
 pub mod loader;
 pub mod source;

@@ -12,6 +12,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::finite::not_finite;
 use super::frozen::Frozen;
 use super::recipe::Recipe;
 use super::state::State;
@@ -42,6 +43,34 @@ pub enum CheckpointError {
     /// The device failed while its memory was read.
     #[error("the device failed while a checkpoint was written: {0}")]
     Device(#[from] ExecutionError),
+    /// The disk is too full. Nothing was written.
+    #[error(
+        "there is no room for a checkpoint in {path}: it takes {} and {} are free; make room, or keep fewer by train.keep_checkpoints",
+        size(.needed), size(.free)
+    )]
+    NoRoom {
+        /// The folder of the run's checkpoints.
+        path: String,
+        /// Bytes that the checkpoint takes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A number of the state is NaN or infinite. Nothing was written, and nothing removed.
+    #[error("the state holds numbers that are not finite ({found}): it is not kept")]
+    NotFinite {
+        /// Where: the first tensor, and how many more.
+        found: String,
+    },
+}
+
+/// Bytes for a person: `9.1 MB`.
+pub(super) fn size(bytes: &u64) -> String {
+    match *bytes as f64 {
+        small if small < 1e5 => format!("{:.1} kB", small / 1e3),
+        middle if middle < 1e9 => format!("{:.1} MB", middle / 1e6),
+        large => format!("{:.1} GB", large / 1e9),
+    }
 }
 
 /// What `state.json` says.
@@ -80,10 +109,21 @@ pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
     found
 }
 
+/// Bytes that a checkpoint takes of a network with so many values: student, teacher and two moments.
+pub(super) fn bytes(parameters: usize) -> u64 {
+    4 * 4 * parameters as u64 + HEADERS
+}
+
+/// Bytes beside the numbers themselves, rounded up: names and shapes, and what a file system needs for folders.
+const HEADERS: u64 = 1 << 17;
+
 /// Writes the state as a new checkpoint in `dir`, then removes all but the newest `keep` and any leftovers.
 ///
+/// A state that holds a number that is not finite is no checkpoint: it would take the place of the last good one.
+///
 /// # Errors
-/// When the disk or the device refuses; earlier checkpoints stay as they are.
+/// When the state is not finite, there is no room for it, or the disk or the device refuses; earlier checkpoints stay as
+/// they are in every case.
 pub async fn save(
     state: &State,
     recipe: &Recipe,
@@ -117,23 +157,60 @@ pub async fn save(
         optimizer_steps: state.optimizer.steps,
     };
 
+    let parts = [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)];
+    if let Some(found) = not_finite(parts) {
+        return Err(CheckpointError::NotFinite { found });
+    }
     files::create_dir_all(dir).map_err(io("create", dir))?;
+    has_room(dir, 4 * numbers(parts) + HEADERS)?;
     let target = dir.join(folder_name(state.iteration));
     let partial = dir.join(format!(".{}.tmp", folder_name(state.iteration)));
     let _ = files::remove_dir_all(&partial);
-    files::create_dir(&partial).map_err(io("create", &partial))?;
     let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
-    for (file, dict) in [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)] {
-        write_tensors(&partial.join(format!("{file}.safetensors")), dict, &config)?;
+    if let Err(failed) = write_parts(&partial, parts, &config, &progress) {
+        // Half a checkpoint is of no use, and the room may be what is missing.
+        let _ = files::remove_dir_all(&partial);
+        return Err(failed);
     }
-    let text = serde_json::to_string_pretty(&progress).map_err(|e| content(&partial, e))?;
-    write_synced(&partial.join("state.json"), text.as_bytes())?;
-    sync_folder(&partial);
     discard(&target);
     files::rename(&partial, &target).map_err(io("rename", &partial))?;
     sync_folder(dir);
     prune(dir, keep);
     Ok(target)
+}
+
+/// Numbers in all parts.
+fn numbers(parts: Parts<'_>) -> u64 {
+    parts.iter().flat_map(|(_, dict)| dict.values()).map(|tensor| tensor.data.len() as u64).sum()
+}
+
+/// Whether the disk has room for so many bytes more, where it tells.
+fn has_room(dir: &Path, needed: u64) -> Result<(), CheckpointError> {
+    match files::free(dir) {
+        Some(free) if free < needed => {
+            Err(CheckpointError::NoRoom { path: dir.display().to_string(), needed, free })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The tensor files of a checkpoint by name.
+type Parts<'a> = [(&'a str, &'a StateDict); 3];
+
+fn write_parts(
+    folder: &Path,
+    parts: Parts<'_>,
+    config: &str,
+    progress: &Progress,
+) -> Result<(), CheckpointError> {
+    files::create_dir(folder).map_err(io("create", folder))?;
+    for (file, dict) in parts {
+        write_tensors(&folder.join(format!("{file}.safetensors")), dict, config)?;
+    }
+    let text = serde_json::to_string_pretty(progress).map_err(|e| content(folder, e))?;
+    write_synced(&folder.join("state.json"), text.as_bytes())?;
+    sync_folder(folder);
+    Ok(())
 }
 
 /// Fills a fresh state from a checkpoint; `frozen` is what the run distils, which no checkpoint holds.
@@ -238,6 +315,13 @@ fn read_tensors(path: &Path) -> Result<StateDict, CheckpointError> {
         let data: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         dict.insert(name, HostTensor::new(view.shape().to_vec(), data));
     }
+    if let Some(found) = not_finite([("tensor", &dict)]) {
+        let reason = format!(
+            "it holds numbers that are not finite ({found}): nothing good comes of it. Remove this checkpoint's folder to \
+             go on from the one before"
+        );
+        return Err(content(path, reason));
+    }
     Ok(dict)
 }
 
@@ -275,3 +359,7 @@ fn prune(dir: &Path, keep: usize) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

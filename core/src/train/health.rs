@@ -1,5 +1,7 @@
 //! What the figures of a run mean, in a sentence a person can act on.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Values;
@@ -109,6 +111,33 @@ pub fn judge(values: &Values, recipe: &Recipe, iteration: u64) -> Health {
     Health { level, sentences }
 }
 
+/// Reports in a row without anything wrong after which the same would be news again.
+const RECOVERED: usize = 20;
+
+/// Remembers what went wrong, so that figures that hover about a limit are not said at every other report.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    said: BTreeSet<String>,
+    calm: usize,
+}
+
+impl Alarm {
+    /// Whether the run goes wrong in a way that was not said yet, or not since it had recovered for a while.
+    pub fn is_news(&mut self, health: &Health) -> bool {
+        if health.level < Level::Wrong {
+            self.calm += 1;
+            if self.calm >= RECOVERED {
+                self.said.clear();
+            }
+            return false;
+        }
+        self.calm = 0;
+        // The most serious finding, whatever its numbers are now.
+        let worst = health.sentences.first().map_or("", String::as_str);
+        self.said.insert(worst.chars().filter(|c| !c.is_ascii_digit()).collect())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -132,5 +161,23 @@ mod tests {
         assert!(said.level == Level::Fine && said.sentences[0].contains("until step 90"), "{said:?}");
         assert_eq!(judge(&line, &held, 100).level, Level::Fine, "and settle again afterwards");
         assert_eq!(judge(&line, &held, 110).level, Level::Wrong);
+    }
+
+    #[test]
+    fn the_same_is_said_once_until_it_changes() {
+        let health = |level, sentence: &str| Health { level, sentences: vec![sentence.to_owned()] };
+        let mut alarm = Alarm::default();
+        let rank = |rank: &str| health(Level::Wrong, &format!("Collapsing: (rank {rank}). Try less."));
+        let fine = health(Level::Fine, "Healthy.");
+        assert!(!alarm.is_news(&fine));
+        assert!(alarm.is_news(&rank("1.4")));
+        for _ in 0..5 {
+            assert!(!alarm.is_news(&rank("1.2")) && !alarm.is_news(&fine), "figures hover about a limit");
+        }
+        assert!(alarm.is_news(&health(Level::Wrong, "Collapsing: prototypes.")), "another way to go wrong");
+        for _ in 0..RECOVERED {
+            assert!(!alarm.is_news(&fine));
+        }
+        assert!(alarm.is_news(&rank("1.1")), "it had recovered");
     }
 }

@@ -20,6 +20,13 @@ pub struct Estimate {
     pub largest: u64,
 }
 
+impl Estimate {
+    /// All of it together.
+    pub fn total(&self) -> u64 {
+        self.parameters + self.activations + self.logits
+    }
+}
+
 /// Estimates the memory of one part of a step.
 pub fn estimate(recipe: &Recipe) -> Estimate {
     let config = NetworkConfig::from(recipe);
@@ -114,10 +121,28 @@ pub fn in_use(device: &Device) -> Option<Memory> {
     Some(Memory { used, reserved: used, what: Whose::Process })
 }
 
+/// Bytes that this process may still take for tensors of the CPU backend. `None` where nobody tells (Linux does), and of
+/// a GPU, which says how much is in use but not how much there is.
+pub fn available(device: &Device) -> Option<u64> {
+    if device.memory_pool_usage().is_some() {
+        return None;
+    }
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let system = kilobytes(&read("/proc/meminfo")?, "MemAvailable:")?;
+    // A container may have less.
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let limit = number("/sys/fs/cgroup/memory.max").zip(number("/sys/fs/cgroup/memory.current"));
+    Some(limit.map_or(system, |(most, used)| system.min(most.saturating_sub(used))))
+}
+
 /// A size in bytes that the system keeps of this process, `VmRSS:` for instance; `None` where it keeps none (Linux does).
 pub(crate) fn of_process(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, name)
+}
+
+/// The bytes of a line like `VmRSS: 12 kB`.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -151,5 +176,6 @@ mod tests {
             held.len()
         );
         assert_eq!(of_process("VmNothing:"), None);
+        assert!(available(&device).is_some_and(|free| free < 1 << 50));
     }
 }

@@ -6,9 +6,12 @@ pub mod batch;
 pub mod checkpoint;
 pub mod distill;
 pub mod distill_recipe;
+mod evaluating;
+mod failing;
 pub mod feed;
 pub mod fields;
 pub mod film;
+mod finite;
 pub mod follow;
 pub mod frozen;
 pub mod health;
@@ -17,6 +20,7 @@ pub mod memory;
 pub mod metrics;
 pub mod network;
 pub mod optimizer;
+mod preparing;
 pub mod presets;
 pub mod preview;
 pub mod probes;
@@ -24,6 +28,7 @@ pub mod recipe;
 pub mod record;
 pub mod report;
 pub mod run;
+mod saving;
 pub mod schedule;
 pub mod sources;
 pub mod start;
@@ -36,7 +41,7 @@ pub mod trainer;
 pub mod watch;
 
 pub use network::{Network, NetworkConfig};
-pub use recipe::{Recipe, RecipeError};
+pub use recipe::{Recipe, RecipeError, Resolved};
 pub use state::State;
 
 #[cfg(all(test, not(target_family = "wasm")))]

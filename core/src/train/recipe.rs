@@ -1,5 +1,7 @@
 //! The recipe of a run: one struct for the TOML file, the command line's `--set` and the recipe editor.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -295,6 +297,28 @@ pub struct Data {
     pub scene_seed: u64,
 }
 
+/// A recipe, and what was changed in it beside what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The recipe, every value in range.
+    pub recipe: Recipe,
+    /// A sentence for each field that had to follow another.
+    pub notes: Vec<String>,
+}
+
+/// `table` with `key=value` pairs on top. `chosen` names the fields in which somebody made it differ from `base`.
+fn resolved(
+    base: &toml::Table,
+    table: toml::Table,
+    mut chosen: BTreeSet<String>,
+    overrides: &[String],
+) -> Result<Resolved, RecipeError> {
+    let table = fields::set_all(table, overrides)?;
+    chosen.extend(overrides.iter().filter_map(|pair| Some(pair.split_once('=')?.0.trim().to_owned())));
+    let (table, notes) = fields::shorten(base, table, &chosen)?;
+    Ok(Resolved { recipe: fields::from_table(table)?, notes })
+}
+
 impl Recipe {
     /// A preset by name.
     ///
@@ -305,11 +329,20 @@ impl Recipe {
     }
 
     /// Reads a recipe file: its `preset` (or `nano`), changed by whatever else the file says, then `key=value`
-    /// pairs on top.
+    /// pairs on top. Warm-ups that neither names and that are longer than a run whose length one of them names become
+    /// shorter in proportion.
     ///
     /// # Errors
     /// Names the field and what is allowed.
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        Ok(Self::resolve_toml(text, overrides)?.recipe)
+    }
+
+    /// [`Recipe::from_toml`], with what was changed beside what was asked for.
+    ///
+    /// # Errors
+    /// As [`Recipe::from_toml`].
+    pub fn resolve_toml(text: &str, overrides: &[String]) -> Result<Resolved, RecipeError> {
         let file: toml::Table =
             text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
         let preset = match file.get("preset") {
@@ -318,16 +351,27 @@ impl Recipe {
             None => "nano".to_owned(),
         };
         let base = fields::to_table(&Self::preset(&preset)?)?;
-        let merged = fields::merge(base, file, "")?;
-        fields::from_table(fields::set_all(merged, overrides)?)
+        let chosen = fields::keys(&file);
+        let merged = fields::merge(base.clone(), file, "")?;
+        resolved(&base, merged, chosen, overrides)
     }
 
-    /// The same recipe with `key=value` pairs applied.
+    /// The same recipe with `key=value` pairs applied. Warm-ups that none of them names and that are longer than a run
+    /// whose length one of them names become shorter in proportion.
     ///
     /// # Errors
     /// Names the field and what is allowed.
     pub fn with_overrides(&self, overrides: &[String]) -> Result<Self, RecipeError> {
-        fields::from_table(fields::set_all(fields::to_table(self)?, overrides)?)
+        Ok(self.resolve(overrides)?.recipe)
+    }
+
+    /// [`Recipe::with_overrides`], with what was changed beside what was asked for.
+    ///
+    /// # Errors
+    /// As [`Recipe::with_overrides`].
+    pub fn resolve(&self, overrides: &[String]) -> Result<Resolved, RecipeError> {
+        let base = fields::to_table(self)?;
+        resolved(&base, base.clone(), BTreeSet::new(), overrides)
     }
 
     /// The recipe as TOML, every value resolved.

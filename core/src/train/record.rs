@@ -1,55 +1,79 @@
 //! What a run writes down: metrics, TensorBoard events, pictures, and the report at its end.
 
 use crate::files;
+use std::collections::VecDeque;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::film;
-use super::health::{Health, Level};
+use super::health::{Alarm, Health};
 use super::metrics::Values;
 use super::probes;
-use super::run::{Line, MetricsLog, RunError, RunFolder, replace};
+use super::run::{Line, MetricsLog, RunError, RunFolder, io, replace};
 use super::summary;
 use super::tensorboard::TensorboardWriter;
 use super::watch::Look;
 use crate::analysis::image_out::{png, write_png};
-use crate::analysis::write_atomic;
+use crate::analysis::{AnalysisError, write_atomic};
 use crate::engine::{EngineError, Job};
 use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::Outcome;
 use crate::eval::run::headline;
 
+/// Most lines of figures that wait in memory for a disk that refuses them.
+const WAITING: usize = 10_000;
+
 /// Writes a run's folder; does nothing for a run without one.
+///
+/// All of it is beside the run itself: what can't be written is said once, in [`Record::warnings`], and the run goes on.
 pub(super) struct Record {
     open: Option<Open>,
-    last_level: Level,
+    alarm: Alarm,
+    warnings: Vec<String>,
 }
 
 struct Open {
     folder: RunFolder,
     metrics: MetricsLog,
-    board: TensorboardWriter,
+    /// Lines that the disk refused; they are tried again with the next.
+    waiting: VecDeque<Line>,
+    /// Outputs that are still written; each ends with its first failure.
+    board: Option<TensorboardWriter>,
+    pictures: bool,
+    outcomes: bool,
 }
 
 impl Record {
     /// Opens the folder to go on after `iteration` steps.
+    ///
+    /// # Errors
+    /// When the figures of the steps can't be kept: that is known before anything is lost.
     pub fn open(folder: Option<&RunFolder>, iteration: u64) -> Result<Self, EngineError> {
+        let mut warnings = Vec::new();
         let open = match folder {
             None => None,
             Some(folder) => Some(Open {
                 metrics: folder.metrics_from(iteration)?,
-                board: board(folder, iteration)?,
+                waiting: VecDeque::new(),
+                board: keep(board(folder, iteration), "TensorBoard's events", &mut warnings),
+                pictures: true,
+                outcomes: true,
                 folder: folder.clone(),
             }),
         };
-        Ok(Self { open, last_level: Level::Fine })
+        Ok(Self { open, alarm: Alarm::default(), warnings })
+    }
+
+    /// What could not be written since this was last asked.
+    pub fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Figures of a step.
-    pub fn figures(&mut self, iteration: u64, values: &Values) -> Result<(), EngineError> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        open.metrics.append(&Line::new(iteration, values))?;
-        Ok(open.scalars(iteration, values)?)
+    pub fn figures(&mut self, iteration: u64, values: &Values) {
+        let Some(open) = &mut self.open else { return };
+        open.line(iteration, values, &mut self.warnings);
     }
 
     /// k-NN accuracies after `iteration` steps, and what student and frozen teacher have in common.
@@ -59,8 +83,8 @@ impl Record {
         accuracy: &KnnResult,
         raw_pixels: Option<&KnnResult>,
         agreement: Option<&Agreement>,
-    ) -> Result<(), EngineError> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+    ) {
+        let Some(open) = &mut self.open else { return };
         let mut values = Values::new();
         if let Some(agreement) = agreement {
             values.insert("agreement_cls".to_owned(), agreement.cls_cosine);
@@ -74,25 +98,110 @@ impl Record {
                 values.insert(format!("{name}_total"), score.top1.total as f64);
             }
         }
-        open.metrics.append(&Line::new(iteration, &values))?;
-        Ok(open.scalars(iteration, &values)?)
+        open.line(iteration, &values, &mut self.warnings);
     }
 
     /// What else was measured after `iteration` steps: a figure among the metrics, and in `evaluations/` the newest
     /// outcome with its pictures.
-    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &Outcome) -> Result<(), EngineError> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let Some(figure) = outcome.headline() else { return Ok(()) };
+    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &Outcome) {
+        let Some(open) = &mut self.open else { return };
+        let Some(figure) = outcome.headline() else { return };
         let values = Values::from([(probes::metric(name).to_owned(), figure.value)]);
-        open.metrics.append(&Line::new(iteration, &values))?;
-        open.scalars(iteration, &values)?;
-        let folder = open.folder.path().join("evaluations");
+        open.line(iteration, &values, &mut self.warnings);
+        if open.outcomes {
+            let written = open.outcome(name, outcome);
+            open.outcomes = keep(written, "evaluations", &mut self.warnings).is_some();
+        }
+    }
+
+    /// Whether this judgement of the run is news: it goes wrong in a way that was not said yet.
+    pub fn newly_wrong(&mut self, health: &Health) -> bool {
+        self.alarm.is_news(health)
+    }
+
+    /// The watched pictures: `pictures/000100.png` with all of a moment, and one file for each kind.
+    pub fn pictures(&mut self, look: &Look) -> Option<PathBuf> {
+        let open = self.open.as_mut().filter(|open| open.pictures)?;
+        let written = open.look(look);
+        let Some((path, size, encoded)) = keep(written, "pictures", &mut self.warnings) else {
+            open.pictures = false;
+            return None;
+        };
+        if let Some(board) = &mut open.board {
+            let written = board.image(look.iteration, now(), "watched pictures", size, &encoded);
+            if keep(written, "TensorBoard's events", &mut self.warnings).is_none() {
+                open.board = None;
+            }
+        }
+        Some(path)
+    }
+
+    /// Writes `report.html` and `film.png` from everything the folder holds.
+    pub fn report(&mut self, job: &Job, iteration: u64, skipped: &[(String, String)]) -> Option<PathBuf> {
+        let open = self.open.as_mut()?;
+        open.write_waiting(&mut self.warnings);
+        if !open.waiting.is_empty() {
+            let lost =
+                format!("{} lines of metrics.jsonl could not be written and are lost", open.waiting.len());
+            self.warnings.push(lost);
+        }
+        if let Some(board) = &mut open.board {
+            keep(board.flush(), "TensorBoard's events", &mut self.warnings);
+        }
+        if let Some(film) = summary::film(&open.folder) {
+            keep(write_png(&open.folder.path().join("film.png"), &film), "the film", &mut self.warnings);
+        }
+        let path = open.folder.report_file();
+        let written =
+            summary::report(&open.folder, job, iteration, skipped).and_then(|html| replace(&path, &html));
+        keep(written, "the report", &mut self.warnings).map(|()| path)
+    }
+}
+
+/// What was written, or `None` and a warning: from then on the run does without.
+fn keep<T>(written: Result<T, impl Display>, what: &str, warnings: &mut Vec<String>) -> Option<T> {
+    written.map_err(|failed| warnings.push(format!("{failed}. The run goes on without {what}"))).ok()
+}
+
+impl Open {
+    /// A line of `metrics.jsonl`, and the same for TensorBoard.
+    fn line(&mut self, iteration: u64, values: &Values, warnings: &mut Vec<String>) {
+        self.waiting.push_back(Line::new(iteration, values));
+        self.write_waiting(warnings);
+        if let Some(board) = &mut self.board {
+            let finite = values.iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.as_str(), *v));
+            let written = board.scalars(iteration, now(), finite);
+            if keep(written, "TensorBoard's events", warnings).is_none() {
+                self.board = None;
+            }
+        }
+    }
+
+    /// Writes the lines that wait, oldest first. Said once, until they could be written again.
+    fn write_waiting(&mut self, warnings: &mut Vec<String>) {
+        // With more than the line that just came, it was said before.
+        let said = self.waiting.len() > 1;
+        while let Some(line) = self.waiting.front() {
+            if let Err(failed) = self.metrics.append(line) {
+                if !said {
+                    warnings.push(format!(
+                        "{failed}. The run goes on, and it is tried again with the next figures"
+                    ));
+                }
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        if self.waiting.len() > WAITING {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// The newest outcome of an evaluation.
+    fn outcome(&self, name: &str, outcome: &Outcome) -> Result<(), EngineError> {
+        let folder = self.folder.path().join("evaluations");
         let json = serde_json::to_vec_pretty(outcome).unwrap_or_default();
-        files::create_dir_all(&folder).map_err(|source| RunError::Io {
-            action: "create",
-            path: folder.display().to_string(),
-            source,
-        })?;
+        files::create_dir_all(&folder).map_err(io("create", &folder))?;
         write_atomic(&folder.join(format!("{name}.json")), &json)?;
         for shown in &outcome.pictures {
             write_png(&folder.join(format!("{name}-{}.png", shown.name)), &shown.picture)?;
@@ -100,52 +209,16 @@ impl Record {
         Ok(())
     }
 
-    /// Whether a run that was fine before went wrong with this judgement.
-    pub fn newly_wrong(&mut self, health: &Health) -> bool {
-        let before = std::mem::replace(&mut self.last_level, health.level);
-        health.level == Level::Wrong && before != Level::Wrong
-    }
-
-    /// The watched pictures: `pictures/000100.png` with all of a moment, and one file for each kind.
-    pub fn pictures(&mut self, look: &Look) -> Result<Option<PathBuf>, EngineError> {
-        let Some(open) = &mut self.open else { return Ok(None) };
+    /// Pictures of a look; returns the sheet's path, size and content.
+    fn look(&self, look: &Look) -> Result<(PathBuf, (usize, usize), Vec<u8>), AnalysisError> {
         let sheet = look.sheet()?;
-        let path = open.folder.pictures().join(format!("{:06}.png", look.iteration));
+        let path = self.folder.pictures().join(format!("{:06}.png", look.iteration));
         let encoded = png(&sheet)?;
         write_atomic(&path, &encoded)?;
         for kind in look.kinds() {
-            write_png(&film::file(&open.folder, look.iteration, kind), &look.grid(kind)?)?;
+            write_png(&film::file(&self.folder, look.iteration, kind), &look.grid(kind)?)?;
         }
-        let size = (sheet.width, sheet.height);
-        open.board
-            .image(look.iteration, now(), "watched pictures", size, &encoded)
-            .map_err(RunError::from)?;
-        Ok(Some(path))
-    }
-
-    /// Writes `report.html` and `film.png` from everything the folder holds.
-    pub fn report(
-        &mut self,
-        job: &Job,
-        iteration: u64,
-        skipped: &[(String, String)],
-    ) -> Result<Option<PathBuf>, EngineError> {
-        let Some(open) = &mut self.open else { return Ok(None) };
-        open.board.flush().map_err(RunError::from)?;
-        if let Some(film) = summary::film(&open.folder) {
-            write_png(&open.folder.path().join("film.png"), &film)?;
-        }
-        let html = summary::report(&open.folder, job, iteration, skipped)?;
-        let path = open.folder.report_file();
-        replace(&path, &html)?;
-        Ok(Some(path))
-    }
-}
-
-impl Open {
-    fn scalars(&mut self, iteration: u64, values: &Values) -> Result<(), RunError> {
-        let finite = values.iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.as_str(), *v));
-        self.board.scalars(iteration, now(), finite).map_err(RunError::from)
+        Ok((path, (sheet.width, sheet.height), encoded))
     }
 }
 
@@ -167,4 +240,50 @@ fn board(folder: &RunFolder, iteration: u64) -> Result<TensorboardWriter, RunErr
 /// Seconds since 1970.
 fn now() -> f64 {
     web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::train::Recipe;
+    use crate::train::metrics::of_pairs as values;
+
+    fn folder(dir: &std::path::Path) -> RunFolder {
+        RunFolder::create(&dir.join("run"), &Recipe::preset("nano").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_disk_that_refuses_figures_gets_them_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = folder(dir.path());
+        let mut record = Record::open(Some(&folder), 0).unwrap();
+        let log = std::mem::replace(
+            &mut record.open.as_mut().unwrap().metrics,
+            MetricsLog::at(std::path::Path::new("/dev/full")).unwrap(),
+        );
+        for step in 0..3 {
+            record.figures(step, &values(&[("loss", step as f64)]));
+        }
+        let said = record.warnings();
+        assert!(said.len() == 1 && said[0].contains("tried again"), "{said:?}");
+        record.open.as_mut().unwrap().metrics = log;
+        record.figures(3, &values(&[("loss", 3.0)]));
+        assert!(record.warnings().is_empty());
+        let kept: Vec<u64> = folder.lines().iter().map(|line| line.iteration).collect();
+        assert_eq!(kept, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn events_that_can_not_be_written_are_warned_of_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = folder(dir.path());
+        std::fs::remove_dir_all(folder.tensorboard()).unwrap();
+        std::fs::write(folder.tensorboard(), "in the way").unwrap();
+        let mut record = Record::open(Some(&folder), 0).unwrap();
+        let said = record.warnings();
+        assert!(said.len() == 1 && said[0].contains("without TensorBoard's events"), "{said:?}");
+        record.figures(0, &values(&[("loss", 1.0)]));
+        assert_eq!((record.warnings().len(), folder.lines().len()), (0, 1));
+    }
 }

@@ -246,7 +246,21 @@ impl MetricsLog {
             source: e.into(),
         })?;
         text.push('\n');
-        self.out.write_all(text.as_bytes()).map_err(io("write", &self.file))
+        let before = self.out.metadata().map(|about| about.len());
+        self.out.write_all(text.as_bytes()).map_err(|failed| {
+            // No half of a line, which the next one would be glued to.
+            if let Ok(before) = before {
+                let _ = files::cut(&self.out, before);
+            }
+            io("write", &self.file)(failed)
+        })
+    }
+
+    /// A log at any place, for tests.
+    #[cfg(test)]
+    pub(super) fn at(file: &Path) -> Result<Self, RunError> {
+        let out = files::OpenOptions::new().append(true).open(file).map_err(io("open", file))?;
+        Ok(Self { file: file.to_owned(), out })
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
+use super::watch::view;
 use crate::data::source::folder::{FolderSource, pictures_in};
 use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
@@ -55,7 +56,9 @@ impl Sources {
         }
         let source = &self.train;
         let step = (source.len() / WATCHED).max(1);
-        (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok()).take(WATCHED).collect()
+        // At the size that they are looked at: photographs as they are would stay in memory for the whole run.
+        let shown = |picture: Picture| view(&picture, recipe);
+        (0..source.len()).step_by(step).filter_map(|i| source.load(i).ok().map(shown)).take(WATCHED).collect()
     }
 }
 
@@ -91,7 +94,8 @@ pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
     };
     let labelled = Subset::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
         .map(|(train, test)| Labelled { train: Arc::new(train), test: Arc::new(test) });
-    let description = format!("{} pictures from {}", source.len(), data.path);
+    let pictures = if source.len() == 1 { "picture" } else { "pictures" };
+    let description = format!("{} {pictures} from {}", source.len(), data.path);
     Ok(Sources { train: source, labelled, description, rest: None })
 }
 

@@ -1,18 +1,18 @@
 //! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
 
-use std::collections::BTreeMap;
-
 use async_channel::TryRecvError;
-use burn::tensor::{DType, Device};
 
+use super::batch::Part;
 use super::checkpoint;
+use super::failing::Failing;
 use super::feed::Feed;
 use super::fields;
 use super::frozen::Frozen;
-use super::health::{Health, judge};
+use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
-use super::probes;
-use super::recipe::{Blur, Numbers, Recipe};
+pub use super::preparing::{MASK_ROWS, crop_recipe, draw_masks};
+use super::preparing::{cautions, has_numbers, no_room, workers};
+use super::recipe::Recipe;
 use super::record::Record;
 use super::schedule::{Scheduled, Schedules};
 use super::start;
@@ -20,80 +20,9 @@ use super::state::State;
 use super::step::step;
 use super::teacher_cache::{CacheError, TeacherCache};
 use super::watch::Watched;
-use crate::data::augment::{BlurProbability, CropRecipe};
-use crate::data::loader::Skipped;
 use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
-use crate::eval::agreement::{Agreement, Probe};
-use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
-use crate::eval::suite::{self, Options};
-use crate::rng::stream;
-use crate::ssl::{Masks, OneProcess};
-
-/// Pictures that an evaluation passes through the backbone at once.
-const EVALUATION_BATCH: usize = 64;
-
-/// Multi-crop as the recipe says.
-pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
-    let c = &recipe.crops;
-    CropRecipe {
-        global_size: c.global_size,
-        local_size: c.local_size,
-        locals: c.locals,
-        global_scale: (c.global_scale[0], c.global_scale[1]),
-        local_scale: (c.local_scale[0], c.local_scale[1]),
-        blur: match c.blur {
-            Blur::Official => BlurProbability::OFFICIAL,
-            Blur::Intended => BlurProbability::INTENDED,
-            Blur::None => BlurProbability::NONE,
-        },
-        brightness: c.brightness,
-        contrast: c.contrast,
-        saturation: c.saturation,
-        hue: c.hue,
-        grayscale: c.grayscale,
-        solarize: c.solarize,
-        fixed: recipe.distill.fixed_views,
-        ..CropRecipe::default()
-    }
-}
-
-/// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
-/// they are hidden from the student, in distillation they are not.
-pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
-    let grid = recipe.crops.global_size / recipe.model.patch;
-    let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
-    if recipe.distill.is_on() {
-        return Masks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
-    }
-    Masks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
-}
-
-/// Rows that masked patches are padded to in each part of a batch: the next multiple of this, so that a GPU meets few
-/// shapes and nobody computes the method's upper bound, which is half again as much as is masked on average.
-pub const MASK_ROWS: usize = 64;
-
-/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says. A browser has none.
-fn workers(recipe: &Recipe) -> usize {
-    if cfg!(target_family = "wasm") {
-        return 0;
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
-}
-
-/// Whether the device can compute with the recipe's numbers.
-fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), EngineError> {
-    let (name, dtype) = match numbers {
-        Numbers::F32 => return Ok(()),
-        Numbers::F16 => ("f16", DType::F16),
-        Numbers::Bf16 => ("bf16", DType::BF16),
-    };
-    if device.supports_dtype(dtype) {
-        return Ok(());
-    }
-    let hint = "train.precision = \"f32\" runs everywhere.".to_owned();
-    Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
-}
+use crate::eval::agreement::Probe;
+use crate::ssl::OneProcess;
 
 /// What happens between two steps.
 enum Flow {
@@ -102,21 +31,24 @@ enum Flow {
 }
 
 /// A run on its way.
-struct Trainer<'a> {
-    job: Job,
-    port: &'a Port,
-    state: State,
+pub(super) struct Trainer<'a> {
+    pub(super) job: Job,
+    pub(super) port: &'a Port,
+    pub(super) state: State,
     schedules: Schedules,
     feed: Feed,
-    record: Record,
-    watched: Watched,
+    pub(super) record: Record,
+    pub(super) watched: Watched,
     /// What a frozen teacher said of views that never change.
     told: Option<TeacherCache>,
     /// Asks student and frozen teacher the same; made at the first evaluation.
-    probe: Option<Probe>,
-    skipped: BTreeMap<String, String>,
-    checkpoint: Option<std::path::PathBuf>,
-    saved_at: Option<u64>,
+    pub(super) probe: Option<Probe>,
+    pub(super) failing: Failing,
+    /// The newest that was written or gone on from.
+    pub(super) checkpoint: Option<std::path::PathBuf>,
+    pub(super) saved_at: Option<u64>,
+    /// Whether the last try to write one failed.
+    pub(super) unsaved: bool,
     since_report: Pace,
 }
 
@@ -174,7 +106,6 @@ impl<'a> Trainer<'a> {
             _ => None,
         };
         let record = Record::open(job.folder.as_ref(), state.iteration)?;
-        let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
         let parameters = {
             let mut count = 0;
             crate::model::params::visit(&state.student, |seen| count += seen.shape.iter().product::<usize>());
@@ -188,9 +119,12 @@ impl<'a> Trainer<'a> {
             iteration: state.iteration,
         })
         .await;
-        if let Some(note) = &job.device.note {
-            port.emit(Event::Warning(note.clone())).await;
+        let lacking = job.folder.as_ref().and_then(|folder| no_room(folder, parameters));
+        let cautions = cautions(recipe, device, job.sources.train.len());
+        for caution in job.device.note.iter().cloned().chain(cautions).chain(lacking) {
+            port.emit(Event::Warning(caution)).await;
         }
+        let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
         let iteration = state.iteration;
         Ok(Self {
             port,
@@ -202,9 +136,10 @@ impl<'a> Trainer<'a> {
             told,
             probe: None,
             job,
-            skipped: BTreeMap::new(),
+            failing: Failing::default(),
             checkpoint: latest.map(|(_, path)| path),
             saved_at: (iteration > 0).then_some(iteration),
+            unsaved: false,
             since_report: Pace { start: web_time::Instant::now(), waited: 0.0, iteration },
         })
     }
@@ -237,7 +172,11 @@ impl<'a> Trainer<'a> {
                 }
                 Command::Pause | Command::Resume => {}
                 Command::Stop => return Ok(Flow::Stop),
-                Command::Checkpoint => self.save().await?,
+                Command::Checkpoint => {
+                    // Who asks for it hears of it.
+                    self.unsaved = false;
+                    self.save_midway().await?;
+                }
                 Command::Watch(pictures) => {
                     self.watched = Watched::new(pictures, &self.job.recipe);
                     self.pictures().await?;
@@ -271,13 +210,18 @@ impl<'a> Trainer<'a> {
     async fn step(&mut self) -> Result<(), EngineError> {
         let iteration = self.state.iteration;
         let masks = draw_masks(&self.job.recipe, iteration);
-        let (mut parts, skipped) = self.feed.next(&self.job.recipe, &masks)?;
-        self.warn_of_skipped(skipped).await;
-        if let (Some(told), Some(frozen)) = (&mut self.told, &self.state.frozen) {
-            for part in &mut parts {
-                part.told = Some(told.told(frozen, part, &self.job.recipe, &self.job.device.device).await?);
-            }
+        let (mut parts, skipped) = match self.feed.next(&self.job.recipe, &masks) {
+            Ok(taken) => taken,
+            Err(error) => return Err(self.without_batch(&error).await),
+        };
+        let pictures = self.job.sources.train.len();
+        for news in self.failing.add(skipped, iteration, &self.job.recipe, pictures) {
+            self.port.emit(Event::Warning(news)).await;
         }
+        if let Some(why) = self.failing.verdict(&self.job.recipe, pictures) {
+            return Err(self.without_pictures(why).await);
+        }
+        self.ask_teacher(&mut parts).await?;
         let now = self.schedules.at(iteration);
         let metrics = step(&mut self.state, &parts, &self.job.recipe, &now, &OneProcess, |_| ());
 
@@ -298,9 +242,26 @@ impl<'a> Trainer<'a> {
         if evaluate {
             self.evaluate().await?;
         }
-        // After what was reported at this step, so that a run that goes on repeats nothing.
-        if save {
-            self.save().await?;
+        // After what was reported at this step, so that a run that goes on repeats nothing. The last is kept at the end.
+        if save && !last {
+            self.save_midway().await?;
+        }
+        Ok(())
+    }
+
+    /// What a frozen teacher says of views that never change. Where that can't be kept, it is asked each time.
+    async fn ask_teacher(&mut self, parts: &mut [Part]) -> Result<(), EngineError> {
+        let (Some(told), Some(frozen)) = (&mut self.told, &self.state.frozen) else { return Ok(()) };
+        for part in parts {
+            match told.told(frozen, part, &self.job.recipe, &self.job.device.device).await {
+                Ok(told) => part.told = Some(told),
+                Err(failed @ CacheError::Io(_)) => {
+                    self.told = None;
+                    self.port.emit(Event::Warning(failed.to_string())).await;
+                    return Ok(());
+                }
+                Err(failed) => return Err(failed.into()),
+            }
         }
         Ok(())
     }
@@ -327,23 +288,25 @@ impl<'a> Trainer<'a> {
         self.since_report = pace;
         scheduled_values(&schedule, &mut values);
         values.insert("steps_per_second".to_owned(), steps / seconds);
-        values.insert("images_per_second".to_owned(), steps * recipe.train.batch as f64 / seconds);
+        let images_per_second = steps * recipe.train.batch as f64 / seconds;
+        values.insert("images_per_second".to_owned(), images_per_second);
         values.insert("waited".to_owned(), waited);
         let memory = super::memory::in_use(&self.job.device.device);
         if let Some(memory) = &memory {
             values.insert("memory_used".to_owned(), memory.used as f64);
         }
-        self.record.figures(iteration, &values)?;
+        self.record.figures(iteration, &values);
+        self.tell().await?;
         if !finite {
-            return Err(self.not_finite(iteration, &health));
+            return Err(self.not_finite(iteration, health.sentences.join(" ")));
         }
         let event = Step {
             iteration,
-            total: recipe.train.iterations,
+            total: self.job.recipe.train.iterations,
             values,
             schedule,
             steps_per_second: steps / seconds,
-            images_per_second: steps * recipe.train.batch as f64 / seconds,
+            images_per_second,
             waited,
             health,
             memory,
@@ -355,149 +318,20 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn not_finite(&self, iteration: u64, health: &Health) -> EngineError {
-        let kept = match &self.checkpoint {
-            Some(path) => format!("The last good checkpoint is {}.", path.display()),
-            None => "No checkpoint had been written yet.".to_owned(),
-        };
-        EngineError::NotFinite { iteration, health: health.sentences.join(" "), kept }
-    }
-
     fn pace(&self) -> Pace {
         Pace { start: web_time::Instant::now(), waited: self.feed.waited(), iteration: self.state.iteration }
     }
 
-    async fn warn_of_skipped(&mut self, skipped: Vec<Skipped>) {
-        for skipped in skipped {
-            if self.skipped.insert(skipped.name.clone(), skipped.reason.clone()).is_none() {
-                let message = format!("skipped {}: {}", skipped.name, skipped.reason);
-                self.port.emit(Event::Warning(message)).await;
-            }
+    /// Passes on what could not be written down: that ends a run only where its folder is gone altogether.
+    pub(super) async fn tell(&mut self) -> Result<(), EngineError> {
+        let warnings = self.record.warnings();
+        if !warnings.is_empty() {
+            self.has_folder()?;
         }
-    }
-
-    /// PCA and attention of the watched pictures, from the teacher.
-    async fn pictures(&mut self) -> Result<(), EngineError> {
-        if self.watched.is_empty() {
-            return Ok(());
-        }
-        let iteration = self.state.iteration;
-        let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
-        let breathe = async || self.port.breathe().await;
-        let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
-        let look = self.watched.look(backbone, frozen, iteration, device, breathe).await?;
-        let path = self.record.pictures(&look)?;
-        self.port.show(look);
-        self.port.emit(Event::Pictures { iteration, path }).await;
-        Ok(())
-    }
-
-    /// k-NN of the teacher's CLS features, where there are labels.
-    async fn evaluate(&mut self) -> Result<(), EngineError> {
-        let recipe = &self.job.recipe;
-        let Some(labelled) = self.job.sources.labelled.as_ref().filter(|_| recipe.train.evaluate_every > 0)
-        else {
-            return Ok(());
-        };
-        let size = recipe.crops.global_size;
-        let device = &self.job.device.device;
-        let backbone = &self.state.teacher.backbone;
-        let breathe = async |_, _| self.port.breathe().await;
-        let evaluated = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, breathe).await?;
-        self.skipped.extend(evaluated.skipped);
-        let accuracy = evaluated.result;
-        let raw_pixels = match self.state.iteration {
-            0 => Some(knn_of_pixels(labelled, size)?.result),
-            _ => None,
-        };
-        let iteration = self.state.iteration;
-        let agreement = self.agreement().await?;
-        self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref())?;
-        self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
-        self.judge().await
-    }
-
-    /// What the recipe asks for beside k-NN. What can't be measured is a warning: the run goes on.
-    async fn judge(&mut self) -> Result<(), EngineError> {
-        let iteration = self.state.iteration;
-        let recipe = &self.job.recipe;
-        let device = &self.job.device.device;
-        for (name, task) in probes::tasks(recipe, self.job.sources.labelled.as_ref()) {
-            let outcome = match task {
-                Ok(task) => {
-                    let options = Options { alone: true, ..Options::new(recipe.crops.global_size) };
-                    let backbone = &self.state.teacher.backbone;
-                    let mut hear = async |_| {
-                        self.port.breathe().await;
-                        true
-                    };
-                    suite::evaluate(&task, backbone, &options, device, &mut hear)
-                        .await
-                        .map_err(|e| e.to_string())
-                }
-                Err(reason) => Err(reason),
-            };
-            match outcome {
-                Ok(outcome) => {
-                    self.record.outcome(iteration, name, &outcome)?;
-                    self.port
-                        .emit(Event::Judged { iteration, name: name.to_owned(), outcome: Box::new(outcome) })
-                        .await;
-                }
-                Err(reason) => self.port.emit(Event::Warning(format!("{name}: {reason}"))).await,
-            }
+        for warning in warnings {
+            self.port.emit(Event::Warning(warning)).await;
         }
         Ok(())
-    }
-
-    /// What the student, in the average that is kept, has in common with a frozen teacher, on pictures that are judged.
-    async fn agreement(&mut self) -> Result<Option<Agreement>, EngineError> {
-        let (Some(frozen), Some(labelled)) = (&self.state.frozen, &self.job.sources.labelled) else {
-            return Ok(None);
-        };
-        let (recipe, device) = (&self.job.recipe, &self.job.device.device);
-        let breathe = async || self.port.breathe().await;
-        let failed = |e| EngineError::Evaluation(EvaluationError::Device(e));
-        if self.probe.is_none() {
-            let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
-            let size = recipe.crops.global_size;
-            self.probe =
-                Probe::new(&frozen.backbone, source, size, patch, device, breathe).await.map_err(failed)?;
-        }
-        let breathe = async || self.port.breathe().await;
-        match &self.probe {
-            Some(probe) => {
-                let student = &self.state.teacher.backbone;
-                Ok(Some(probe.agreement(student, device, breathe).await.map_err(failed)?))
-            }
-            None => Ok(None),
-        }
-    }
-
-    async fn save(&mut self) -> Result<(), EngineError> {
-        let Some(folder) = &self.job.folder else { return Ok(()) };
-        if self.saved_at == Some(self.state.iteration) {
-            return Ok(());
-        }
-        let keep = self.job.recipe.train.keep_checkpoints;
-        let path = checkpoint::save(&self.state, &self.job.recipe, &folder.checkpoints(), keep).await?;
-        self.checkpoint = Some(path.clone());
-        self.saved_at = Some(self.state.iteration);
-        self.port.emit(Event::Checkpoint { iteration: self.state.iteration, path }).await;
-        Ok(())
-    }
-
-    async fn finish(mut self, stopped: bool) -> Result<Finished, EngineError> {
-        self.save().await?;
-        let skipped: Vec<(String, String)> = self.skipped.into_iter().collect();
-        let report = self.record.report(&self.job, self.state.iteration, &skipped)?;
-        Ok(Finished {
-            iteration: self.state.iteration,
-            stopped,
-            checkpoint: self.checkpoint,
-            report,
-            skipped,
-        })
     }
 }
 

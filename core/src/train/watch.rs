@@ -64,11 +64,15 @@ pub struct Frame {
     pub overlay: Picture,
 }
 
+/// A picture at the size that it is looked at; one that has it already stays as it is.
+pub(super) fn view(picture: &Picture, recipe: &Recipe) -> Picture {
+    whole_view(picture, ZOOM * recipe.crops.global_size, recipe.model.patch)
+}
+
 impl Watched {
     /// Prepares pictures for looking at with the recipe's model.
     pub fn new(pictures: Vec<Picture>, recipe: &Recipe) -> Self {
-        let resolution = ZOOM * recipe.crops.global_size;
-        let views = pictures.iter().map(|p| whole_view(p, resolution, recipe.model.patch)).collect();
+        let views = pictures.iter().map(|picture| view(picture, recipe)).collect();
         Self { views, previous: None, taught: None }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Source;
 use crate::data::decode::{self, decode_file};
-use crate::data::{DataError, Picture};
+use crate::data::{DataError, Picture, budget};
 
 /// Memory that one source may fill with decoded pictures. Pictures beyond it are decoded on each load, never
 /// kept in another's place: when every pass visits all pictures once, replacing would only lower the hits.
@@ -28,6 +28,8 @@ struct Entry {
     path: PathBuf,
     label: Option<usize>,
     kept: OnceLock<Picture>,
+    /// What [`Source::decoding`] found.
+    decoding: OnceLock<u64>,
 }
 
 /// The pictures in a folder and all its subfolders in sorted order, as [`FolderSource::open`] lists them, or the single
@@ -90,7 +92,7 @@ impl FolderSource {
 
     /// Pictures at paths below `root`, each with its class as an index into `classes`.
     pub(super) fn listed(root: &Path, entries: Vec<(PathBuf, Option<usize>)>, classes: Vec<String>) -> Self {
-        let entry = |(path, label)| Entry { path, label, kept: OnceLock::new() };
+        let entry = |(path, label)| Entry { path, label, kept: OnceLock::new(), decoding: OnceLock::new() };
         let entries = entries.into_iter().map(entry).collect();
         Self { root: root.to_owned(), entries, classes, room: AtomicUsize::new(CACHE_BYTES) }
     }
@@ -111,6 +113,14 @@ impl Source for FolderSource {
 
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    fn decoding(&self, index: usize) -> u64 {
+        let entry = &self.entries[index];
+        match entry.kept.get() {
+            Some(picture) => picture.rgb.len() as u64,
+            None => *entry.decoding.get_or_init(|| budget::decoding(&self.root.join(&entry.path))),
+        }
     }
 
     fn load(&self, index: usize) -> Result<Picture, DataError> {

@@ -24,6 +24,10 @@ pub trait Source: Send + Sync {
     fn label(&self, index: usize) -> Option<usize>;
     /// Names of the classes; empty where the source has no labels.
     fn classes(&self) -> &[String];
+    /// Bytes of memory that [`Source::load`] takes at once for a picture, where they may be many; 0 elsewhere.
+    fn decoding(&self, _index: usize) -> u64 {
+        0
+    }
     /// The picture itself, decoded.
     fn load(&self, index: usize) -> Result<Picture, DataError>;
     /// Where its pictures come from, when that is not all of what was named: `root/train`. Without the folders above.

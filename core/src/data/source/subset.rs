@@ -70,6 +70,9 @@ impl Source for Subset {
     fn classes(&self) -> &[String] {
         self.of.classes()
     }
+    fn decoding(&self, index: usize) -> u64 {
+        self.of.decoding(self.indices[index])
+    }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.of.load(self.indices[index])
     }

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{FIELDS, field};
+use super::{field, near};
 use crate::train::recipe::{Recipe, RecipeError};
 
 /// A recipe from a complete table, every value in range.
@@ -17,13 +17,21 @@ pub(in crate::train) fn from_table(table: Table) -> Result<Recipe, RecipeError> 
 pub(in crate::train) fn merge(mut base: Table, over: Table, prefix: &str) -> Result<Table, RecipeError> {
     for (key, value) in over {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let Some(old) = base.get_mut(&key) else { return Err(unknown(&path)) };
+        let Some(old) = base.get_mut(&key) else { return Err(unknown(&first_leaf(path, &value))) };
         *old = match (old.clone(), value) {
             (Value::Table(old), Value::Table(new)) => Value::Table(merge(old, new, &path)?),
             (old, new) => fit(&path, &old, new)?,
         };
     }
     Ok(base)
+}
+
+/// The name of the first field in an unknown section, which says best what was meant.
+fn first_leaf(path: String, value: &Value) -> String {
+    match value.as_table().and_then(|section| section.iter().next()) {
+        Some((key, inner)) => first_leaf(format!("{path}.{key}"), inner),
+        None => path,
+    }
 }
 
 /// Applies `key=value` pairs.
@@ -194,21 +202,5 @@ fn range(field: &str, value: &str, allowed: &str) -> RecipeError {
 }
 
 fn unknown(key: &str) -> RecipeError {
-    let (section, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let same_name: Vec<&str> =
-        FIELDS.iter().map(|f| f.key).filter(|k| k.rsplit('.').next() == Some(last)).collect();
-    let siblings: Vec<&str> = FIELDS
-        .iter()
-        .map(|f| f.key)
-        .filter(|k| !section.is_empty() && k.starts_with(&format!("{section}.")))
-        .collect();
-    let hint = match (same_name.as_slice(), siblings.as_slice()) {
-        ([], []) => {
-            "sections are model, crops, mask, head, loss, optim, start, distill, train, evaluate, data"
-                .to_owned()
-        }
-        ([], siblings) => format!("fields of {section} are {}", siblings.join(", ")),
-        (same, _) => format!("did you mean {}?", same.join(" or ")),
-    };
-    RecipeError::Unknown { field: key.to_owned(), hint }
+    RecipeError::Unknown { field: key.to_owned(), hint: near::hint(key) }
 }

@@ -1,6 +1,8 @@
 //! Every field of a recipe with its meaning, unit and range: for error messages, `--help` and recipe editors.
 
 mod check;
+mod near;
+mod shorten;
 mod table;
 mod words;
 
@@ -14,6 +16,7 @@ use crate::ssl::Centering;
 use words::words;
 
 pub(super) use check::{from_table, merge, set_all};
+pub(super) use shorten::{keys, shorten};
 pub use table::FIELDS;
 
 /// One field of a recipe.

@@ -46,7 +46,8 @@ fn values_are_set_by_name() {
 #[test]
 fn mistakes_name_the_field_and_the_way_out() {
     for (pair, wanted) in [
-        ("train.bach=8", "fields of train are"),
+        ("train.bach=8", "did you mean train.batch?"),
+        ("train.nothing=8", "fields of train are"),
         ("batch=8", "did you mean train.batch?"),
         ("train.batch=0", "allowed is 1 to 65536"),
         ("train.batch=ten", "must be a whole number"),
@@ -72,7 +73,48 @@ fn a_file_changes_its_preset() {
         Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are nano")
     );
     assert!(Recipe::from_toml("[train]\nbatch = ", &[]).is_err());
-    assert!(Recipe::from_toml("[trian]\nbatch = 3", &[]).is_err());
+    let message = Recipe::from_toml("[trian]\nbatch = 3", &[]).unwrap_err().to_string();
+    assert!(message.contains("`trian.batch`; did you mean train.batch?"), "{message}");
+    let message = Recipe::from_toml("[train]\nbtch = 3", &[]).unwrap_err().to_string();
+    assert!(message.contains("did you mean train.batch?"), "{message}");
+}
+
+#[test]
+fn warm_ups_follow_the_length_of_a_shorter_run_unless_they_were_chosen() {
+    let nano = Recipe::preset("nano").unwrap();
+    let pairs = |pairs: &[&str]| -> Vec<String> { pairs.iter().map(|pair| (*pair).to_owned()).collect() };
+    let resolve = |of: &[&str]| nano.resolve(&pairs(of)).map_err(|e| e.to_string());
+    let lengths = |r: &Recipe| [r.train.iterations, r.optim.warmup, r.optim.teacher_temp_warmup];
+    assert_eq!(lengths(&nano), [240, 20, 100]);
+
+    let short = resolve(&["train.iterations=10"]).unwrap();
+    assert_eq!(lengths(&short.recipe), [10, 1, 4]);
+    assert!(short.notes[0].starts_with("warm-up is 1 of 10 steps (optim.warmup was 20"), "{:?}", short.notes);
+    assert_eq!(short.notes.len(), 2);
+    // What fits stays.
+    let middle = resolve(&["train.iterations=60"]).unwrap();
+    assert_eq!((lengths(&middle.recipe), middle.notes.len()), ([60, 20, 25], 1));
+    let long = resolve(&["train.iterations=1000"]).unwrap();
+    assert_eq!((lengths(&long.recipe), long.notes.len()), ([1000, 20, 100], 0));
+    assert_eq!(lengths(&resolve(&["train.iterations=1"]).unwrap().recipe), [1, 1, 1]);
+
+    // What was chosen stays, and is refused where it can't be.
+    let chosen =
+        resolve(&["train.iterations=10", "optim.warmup=10", "optim.teacher_temp_warmup=50"]).unwrap();
+    assert_eq!((lengths(&chosen.recipe), chosen.notes.len()), ([10, 10, 50], 0));
+    for refused in
+        [&["train.iterations=10", "optim.warmup=11"][..], &["optim.warmup=241"], &["train.iterations=0"]]
+    {
+        assert!(resolve(refused).is_err(), "{refused:?}");
+    }
+    // A file counts as a person's choice, a preset does not.
+    let file = Recipe::resolve_toml("preset = \"tiny\"\n[train]\niterations = 100\n", &[]).unwrap();
+    assert!(file.recipe.optim.warmup <= 100 && file.notes.len() > 1, "{:?}", file.notes);
+    let refused = Recipe::from_toml("[optim]\nwarmup = 30\n", &pairs(&["train.iterations=20"]));
+    assert!(refused.unwrap_err().to_string().contains("optim.warmup"));
+    // A run's own file gives the run again.
+    let again = Recipe::resolve_toml(&short.recipe.to_toml().unwrap(), &[]).unwrap();
+    assert_eq!((again.recipe, again.notes.len()), (short.recipe, 0));
 }
 
 #[test]
@@ -127,7 +169,7 @@ fn kinds_and_words_are_those_of_the_struct() {
     );
     let message =
         set(&Recipe::preset("nano").unwrap(), "train.bach", Value::Integer(3)).unwrap_err().to_string();
-    assert!(message.contains("fields of train are"), "{message}");
+    assert!(message.contains("did you mean train.batch?"), "{message}");
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! What a run needs before its first step: crops, masks, threads, and a word about what can't go well.
+
+use burn::tensor::{DType, Device};
+
+use super::checkpoint::{self, size};
+use super::memory;
+use super::recipe::{Blur, Numbers, Recipe};
+use super::run::RunFolder;
+use crate::data::augment::{BlurProbability, CropRecipe};
+use crate::data::loader::AHEAD;
+use crate::engine::EngineError;
+use crate::files;
+use crate::rng::stream;
+use crate::ssl::Masks;
+
+/// Multi-crop as the recipe says.
+pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
+    let c = &recipe.crops;
+    CropRecipe {
+        global_size: c.global_size,
+        local_size: c.local_size,
+        locals: c.locals,
+        global_scale: (c.global_scale[0], c.global_scale[1]),
+        local_scale: (c.local_scale[0], c.local_scale[1]),
+        blur: match c.blur {
+            Blur::Official => BlurProbability::OFFICIAL,
+            Blur::Intended => BlurProbability::INTENDED,
+            Blur::None => BlurProbability::NONE,
+        },
+        brightness: c.brightness,
+        contrast: c.contrast,
+        saturation: c.saturation,
+        hue: c.hue,
+        grayscale: c.grayscale,
+        solarize: c.solarize,
+        fixed: recipe.distill.fixed_views,
+        ..CropRecipe::default()
+    }
+}
+
+/// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
+/// they are hidden from the student, in distillation they are not.
+pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
+    let grid = recipe.crops.global_size / recipe.model.patch;
+    let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
+    if recipe.distill.is_on() {
+        return Masks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
+    }
+    Masks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
+}
+
+/// Rows that masked patches are padded to in each part of a batch: the next multiple of this, so that a GPU meets few
+/// shapes and nobody computes the method's upper bound, which is half again as much as is masked on average.
+pub const MASK_ROWS: usize = 64;
+
+/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says. A browser has none.
+pub(super) fn workers(recipe: &Recipe) -> usize {
+    if cfg!(target_family = "wasm") {
+        return 0;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
+}
+
+/// Whether the device can compute with the recipe's numbers.
+pub(super) fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), EngineError> {
+    let (name, dtype) = match numbers {
+        Numbers::F32 => return Ok(()),
+        Numbers::F16 => ("f16", DType::F16),
+        Numbers::Bf16 => ("bf16", DType::BF16),
+    };
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let hint = "train.precision = \"f32\" runs everywhere.".to_owned();
+    Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
+}
+
+/// What a person should know before the first step; the run starts all the same.
+pub(super) fn cautions(recipe: &Recipe, device: &Device, pictures: usize) -> Vec<String> {
+    let mut said = Vec::new();
+    if pictures < recipe.train.batch {
+        let there = if pictures == 1 {
+            "there is 1 picture".to_owned()
+        } else {
+            format!("there are {pictures} pictures")
+        };
+        said.push(format!(
+            "{there} for a batch of {}: each step shows the same ones more than once, and a model learns little from so \
+             few. Bring more pictures, or lower train.batch",
+            recipe.train.batch
+        ));
+    }
+    let needed = memory::estimate(recipe).total() + waiting(recipe);
+    if let Some(free) = memory::available(device).filter(|free| *free < needed) {
+        let [needed, free] = [needed, free].map(|bytes| size(&bytes));
+        said.push(format!(
+            "about {needed} of memory are needed and {free} are free: this will hardly run. {}",
+            memory::hint(recipe)
+        ));
+    }
+    said
+}
+
+/// Bytes of the batches that loading threads hold ready.
+fn waiting(recipe: &Recipe) -> u64 {
+    let c = &recipe.crops;
+    let picture = 4 * 3 * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2));
+    (picture * recipe.train.batch * (1 + workers(recipe) * (1 + AHEAD))) as u64
+}
+
+/// What is missing on the disk for even one checkpoint, if anything is.
+pub(super) fn no_room(folder: &RunFolder, parameters: usize) -> Option<String> {
+    let needed = checkpoint::bytes(parameters);
+    let free = files::free(folder.path()).filter(|free| *free < needed)?;
+    Some(format!(
+        "a checkpoint takes {} and {} are free in {}: nothing of this run can be kept until there is room",
+        size(&needed),
+        size(&free),
+        folder.path().display()
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn nano(pairs: &[&str]) -> Recipe {
+        let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+        Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()
+    }
+
+    #[test]
+    fn what_can_not_go_well_is_said_before_it_starts() {
+        let device = Device::flex();
+        assert_eq!(cautions(&nano(&["train.batch=4"]), &device, 4), Vec::<String>::new());
+        let few = cautions(&nano(&["train.batch=4"]), &device, 1);
+        assert!(few.len() == 1 && few[0].contains("1 picture for a batch of 4"), "{few:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_batch_that_no_memory_holds_is_said_before_it_starts() {
+        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), 1 << 20);
+        assert!(
+            said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
+            "{said:?}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_without_room_for_a_checkpoint_is_said_before_it_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(&dir.path().join("run"), &nano(&[])).unwrap();
+        assert_eq!(no_room(&folder, 1000), None);
+        let said = no_room(&folder, 1 << 55).unwrap();
+        assert!(said.contains("are free in"), "{said}");
+    }
+}

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dinoscope_core::engine::Job;
-use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, sources};
+use dinoscope_core::train::{Recipe, paths, sources};
 
 use super::history::percent;
 use super::status::Status;
 use super::terminal::{self, out};
+use super::train::Place;
 use super::{load, run};
 
 /// Train a small model on pictures that the program draws itself, and write a report.
@@ -30,6 +30,9 @@ pub struct Arguments {
     /// One JSON object per line instead of a progress bar.
     #[arg(long)]
     json: bool,
+    /// Write into --out though files lie there that a run would overwrite. A run is never overwritten.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Trains the `nano` preset on the built-in scenes and sums it up.
@@ -37,14 +40,14 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     terminal::outlive_output();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
-    let recipe = load::noted(Recipe::preset("nano")?.resolve(&overrides)?);
+    let recipe = paths::lasting(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
     let job = Job {
         watch: sources.to_watch(&recipe),
         sources,
         device: load::device(arguments.device.as_deref(), arguments.json)?,
-        folder: Some(RunFolder::create(&out, &recipe)?),
+        folder: Some(Place { out: &out, resume: false, force: arguments.force }.open(&recipe)?),
         resume: false,
         recipe,
     };

@@ -8,7 +8,8 @@ use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, distill_recipe, presets};
 
 use super::status::Status;
-use super::{Mistake, load, train};
+use super::train::{self, Place};
+use super::{Mistake, load};
 
 /// Teach a small model what a large one has learned.
 ///
@@ -42,9 +43,13 @@ pub struct Arguments {
     /// Where the run is kept [default: runs/PRESET-NNN].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Go on from the newest checkpoint in --out.
-    #[arg(long, requires = "out")]
-    resume: bool,
+    /// Go on from the newest checkpoint in --out, or with a run in one file, which is unpacked into a folder of its
+    /// name beside it, or into --out. The student is the run's; with --teacher or --data where those have moved.
+    #[arg(long, value_name = "RUN.zip", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
+    /// Write into --out though files lie there that a run would overwrite. A run is never overwritten.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
     /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
     #[arg(long)]
     device: Option<String>,
@@ -75,24 +80,43 @@ impl From<Method> for Distillation {
 }
 
 /// Resolves the recipe, opens teacher and pictures, trains.
-pub fn run(arguments: Arguments) -> Result<Status> {
+pub fn run(mut arguments: Arguments) -> Result<Status> {
+    if let Some(Some(file)) = &arguments.resume {
+        train::unpack(file, &mut arguments.out)?;
+    }
+    let resume = arguments.resume.is_some();
+    if resume && arguments.out.is_none() {
+        return Err(
+            Mistake("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()).into()
+        );
+    }
     let recipe = recipe(&arguments)?;
     let out =
         arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));
-    train::carry_out(recipe, &out, arguments.resume, arguments.device.as_deref(), arguments.json)
+    let place = Place { out: &out, resume, force: arguments.force };
+    train::carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
 }
 
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let data = train::of_data(arguments.data.as_deref(), arguments.labels)?;
+    let method = arguments.method.map(Distillation::from);
     let own = match (&arguments.teacher, &arguments.out) {
+        (teacher, Some(out)) if arguments.resume.is_some() => {
+            let mut run = RunFolder::open(out)?.recipe()?.with_overrides(&data)?;
+            if let Some(teacher) = teacher {
+                run.distill.teacher =
+                    load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
+            }
+            run.distill.method = method.unwrap_or(run.distill.method);
+            run
+        }
         (Some(teacher), _) => {
             let student = student(arguments)?.with_overrides(&data)?;
             let teacher = load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
             load::say_notes(&teacher)?;
-            distill_recipe::recipe(&student, &teacher, arguments.method.map(Distillation::from))?
+            distill_recipe::recipe(&student, &teacher, method)?
         }
-        (None, Some(out)) => RunFolder::open(out)?.recipe()?.with_overrides(&data)?,
-        (None, None) => return Err(Mistake("--teacher names the weights to learn from".to_owned()).into()),
+        (None, _) => return Err(Mistake("--teacher names the weights to learn from".to_owned()).into()),
     };
     Ok(load::noted(own.resolve(&arguments.overrides)?))
 }

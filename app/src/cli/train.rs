@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dinoscope_core::engine::Job;
+use dinoscope_core::engine::{Event, Job};
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, adapt, archive, presets, sources, start};
+use dinoscope_core::train::{Recipe, adapt, archive, paths, presets, resume, sources, start};
 
 use super::status::Status;
 use super::terminal::{self, note, out};
-use super::{Mistake, explore, load, run};
+use super::{Mistake, explore, json, load, run};
 use crate::studio::Beginning;
 use crate::studio::layout::Workspace;
 use crate::studio::train::Order;
@@ -52,9 +52,13 @@ pub struct Arguments {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Go on from the newest checkpoint in --out, or with a run in one file, which is unpacked into a folder of its
-    /// name beside it, or into --out.
+    /// name beside it, or into --out. With --data, --start or --set distill.teacher=… where what it learns from has
+    /// moved; with --set train.iterations=N for another length.
     #[arg(long, value_name = "RUN.zip", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Write into --out though files lie there that a run would overwrite. A run is never overwritten.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
     /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
     #[arg(long)]
     device: Option<String>,
@@ -68,38 +72,58 @@ pub struct Arguments {
     shot: explore::ShotArguments,
 }
 
+/// Where a run is kept, and what may be there.
+pub struct Place<'a> {
+    /// The folder.
+    pub out: &'a Path,
+    /// It goes on with the run that lies there.
+    pub resume: bool,
+    /// Files that are no run's may be overwritten.
+    pub force: bool,
+}
+
+impl Place<'_> {
+    /// Makes or reopens the folder.
+    pub fn open(&self, recipe: &Recipe) -> Result<RunFolder> {
+        Ok(match (self.resume, self.force) {
+            (true, _) => RunFolder::reopen(self.out, recipe)?,
+            (false, true) => RunFolder::create_over(self.out, recipe)?,
+            (false, false) => RunFolder::create(self.out, recipe)?,
+        })
+    }
+}
+
 /// Resolves the recipe, opens the pictures, trains.
 pub fn run(mut arguments: Arguments) -> Result<Status> {
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
         let said = |reason: String| Mistake(format!("--screenshot-at {step} {to}: {reason}"));
         explore::check_target(&explore::png(to).map_err(said)?)?;
     }
-    let resume = resume(&mut arguments)?;
+    let resume = goes_on(&mut arguments)?;
     let recipe = recipe(&arguments)?;
     let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
         return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
-    carry_out(recipe, &out, resume, arguments.device.as_deref(), arguments.json)
+    let place = Place { out: &out, resume, force: arguments.force };
+    carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
 }
 
 /// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
-pub fn carry_out(
-    recipe: Recipe,
-    out: &Path,
-    resume: bool,
-    device: Option<&str>,
-    json: bool,
-) -> Result<Status> {
+pub fn carry_out(recipe: &Recipe, place: &Place<'_>, device: Option<&str>, json: bool) -> Result<Status> {
     terminal::outlive_output();
-    let sources = sources::open(&recipe)?;
+    let recipe = paths::lasting(recipe)?;
+    if place.resume && says_finished(&recipe, place.out, json)? {
+        return Ok(Status::Done);
+    }
+    let sources = sources::open(&recipe).map_err(|error| match place.resume {
+        true => anyhow::Error::from(resume::moved_data(place.out, &error)),
+        false => error.into(),
+    })?;
     let device = load::device(device, json)?;
+    let folder = place.open(&recipe)?;
     let watch = sources.to_watch(&recipe);
-    let folder = match resume {
-        true => RunFolder::reopen(out, &recipe)?,
-        false => RunFolder::create(out, &recipe)?,
-    };
-    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
+    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume: place.resume };
     let summary = run::drive(job, json)?;
     if !json {
         if let Some(accuracy) = summary.history.accuracy() {
@@ -110,23 +134,31 @@ pub fn carry_out(
     Ok(summary.status())
 }
 
+/// Says so when the run has all its steps: then nothing is done, and nothing is written.
+fn says_finished(recipe: &Recipe, out: &Path, json: bool) -> Result<bool> {
+    let Some(finished) = resume::finished(out, recipe)? else { return Ok(false) };
+    if json {
+        out!("{}", json::event(&Event::Finished(Box::new(finished))));
+        return Ok(true);
+    }
+    let done = finished.iteration;
+    out!("{} is finished at step {done}: nothing is left to do", out.display());
+    out!("--resume --set train.iterations=N, with N above {done}, makes it longer");
+    if let Some(path) = &finished.checkpoint {
+        out!("checkpoint  {}", path.display());
+    }
+    if let Some(path) = &finished.report {
+        out!("report      {}", path.display());
+    }
+    Ok(true)
+}
+
 /// Whether a run goes on, which then lies in `--out`: one that comes in an archive is unpacked.
-fn resume(arguments: &mut Arguments) -> Result<bool> {
+fn goes_on(arguments: &mut Arguments) -> Result<bool> {
     let Some(named) = &mut arguments.resume else { return Ok(false) };
     let zip = |path: &PathBuf| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
     match named.take() {
-        Some(file) if zip(&file) => {
-            let to = arguments.out.get_or_insert_with(|| file.with_extension(""));
-            if to.exists() {
-                let folder = to.display();
-                bail!(Mistake(format!(
-                    "{folder} is there already: go on with it by --resume --out {folder}, or choose another --out"
-                )));
-            }
-            let bytes = std::fs::read(&file)
-                .map_err(|e| Mistake(format!("can't read the run {}: {e}", file.display())))?;
-            archive::unpack(&bytes, to).with_context(|| file.display().to_string())?;
-        }
+        Some(file) if zip(&file) => unpack(&file, &mut arguments.out)?,
         // What follows the flag may as well be the recipe.
         Some(other) if arguments.recipe.is_none() => arguments.recipe = Some(other),
         Some(other) => bail!(Mistake(format!("--resume {}: expected a run in a .zip file", other.display()))),
@@ -136,6 +168,21 @@ fn resume(arguments: &mut Arguments) -> Result<bool> {
         bail!(Mistake("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()));
     }
     Ok(true)
+}
+
+/// Unpacks a run in one file into `--out`, or into a folder of its name beside it.
+pub fn unpack(file: &Path, out: &mut Option<PathBuf>) -> Result<()> {
+    let to = out.get_or_insert_with(|| file.with_extension(""));
+    if to.exists() {
+        let folder = to.display();
+        bail!(Mistake(format!(
+            "{folder} is there already: go on with it by --resume --out {folder}, or choose another --out"
+        )));
+    }
+    let bytes =
+        std::fs::read(file).map_err(|e| Mistake(format!("can't read the run {}: {e}", file.display())))?;
+    archive::unpack(&bytes, to).with_context(|| file.display().to_string())?;
+    Ok(())
 }
 
 /// The studio's window at a step of the run.
@@ -175,6 +222,10 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let recipe = named(arguments, &overrides)?;
     let Some(weights) = &arguments.start else { return Ok(recipe) };
     let weights = load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?;
+    if arguments.resume.is_some() && arguments.recipe.is_none() {
+        // The run is what it is: only where its weights lie may be new.
+        return Ok(recipe.with_overrides(&[format!("start.weights={weights:?}")])?);
+    }
     let opened = start::open("--start", &weights)?;
     for note in &opened.notes {
         note!("{}: {note}", opened.file);
@@ -203,8 +254,15 @@ fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
             RunFolder::open(out)?.recipe()?.with_overrides(overrides)?
         }
         (None, _) => load::noted(Recipe::preset("nano")?.resolve(overrides)?),
-        (Some(named), _) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
-            Some(preset) => load::noted(Recipe::preset(preset)?.resolve(overrides)?),
+        (Some(named), out) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
+            Some(preset) => {
+                let mut recipe = Recipe::preset(preset)?;
+                // A preset's length is no wish for another one than the run has.
+                if let (Some(out), true) = (out, arguments.resume.is_some()) {
+                    recipe.train.iterations = RunFolder::open(out)?.recipe()?.train.iterations;
+                }
+                load::noted(recipe.resolve(overrides)?)
+            }
             None if !named.exists() && named.extension().is_none() => {
                 Recipe::preset(&named.to_string_lossy())?
             }

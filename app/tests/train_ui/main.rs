@@ -170,6 +170,30 @@ fn a_run_on_disk_is_followed_while_others_write_it() {
 }
 
 #[test]
+fn a_run_that_another_program_trains_is_left_to_it_whatever_the_clock_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = tiny(folder.path(), &[]);
+    let path = folder.path().join("runs/elsewhere");
+    let run = RunFolder::create(&path, &recipe).unwrap();
+    let mut log = run.metrics_from(0).unwrap();
+    log.append(&Line::new(0, &[("loss".to_owned(), 3.0)].into_iter().collect())).unwrap();
+    let checkpoint = run.checkpoints().join("000001");
+    std::fs::create_dir(&checkpoint).unwrap();
+    std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
+    // By their times the figures are of yesterday, and the report came after them.
+    let yesterday = std::time::SystemTime::now() - Duration::from_secs(86_400);
+    std::fs::File::options().append(true).open(run.metrics_file()).unwrap().set_modified(yesterday).unwrap();
+    std::fs::write(run.report_file(), "<html>").unwrap();
+    let mut window = window(folder.path());
+    give(&mut window, Purpose::FollowRun, vec![path]);
+    until(&mut window, "who trains it", says("Another program goes on with this run."));
+    assert!(said(&window).contains("Followed") && !has_button(&window, "Go on from step 1"));
+    drop(run);
+    until(&mut window, "the offer", |window| has_button(window, "Go on from step 1"));
+    assert!(!said(&window).contains("Another program"));
+}
+
+#[test]
 fn a_live_field_changes_the_run_that_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     tiny(folder.path(), &[]);

@@ -1,5 +1,5 @@
 //! A run as one file: a ZIP archive of its recipe, figures, pictures, evaluations and newest checkpoint, as they lie in
-//! its folder.
+//! its folder; but for where things lie on this computer, which is nobody else's concern.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
@@ -8,6 +8,11 @@ use std::path::{Component, Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::checkpoint;
+use super::lock;
+use super::paths::{self, Withheld};
+use super::recipe::Recipe;
+use super::resume::CHANGES;
 use super::run::{RunError, RunFolder};
 use crate::files;
 
@@ -66,7 +71,7 @@ pub fn is_archive(path: &Path) -> bool {
     zip && files::is_file(path)
 }
 
-/// Packs the run in `folder`.
+/// Packs the run in `folder`. Of paths no more than their last parts are packed: no home folder, no person's name.
 ///
 /// # Errors
 /// There is no run or no checkpoint, or a file can't be read.
@@ -74,7 +79,10 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
     let run = RunFolder::open(folder)?;
     let (_, checkpoint) =
         run.latest_checkpoint().ok_or_else(|| ArchiveError::NoCheckpoint(folder.display().to_string()))?;
-    let mut wanted = vec![run.recipe_file(), run.metrics_file(), run.report_file()];
+    let recipe = run.recipe()?;
+    let withheld = Withheld::of(&recipe);
+    let [learned_from, changes] = ["data.json", CHANGES].map(|name| folder.join(name));
+    let mut wanted = vec![run.recipe_file(), run.metrics_file(), run.report_file(), learned_from, changes];
     let evaluations = Some(folder.join("evaluations")).filter(|folder| files::is_dir(folder));
     for folder in [run.pictures(), checkpoint].into_iter().chain(evaluations) {
         let entries = files::read_dir(&folder).map_err(io("read", &folder))?;
@@ -91,10 +99,47 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
         let method = if text { CompressionMethod::Deflated } else { CompressionMethod::Stored };
         let options = SimpleFileOptions::default().compression_method(method).large_file(true);
         let bytes = files::read(&path).map_err(io("read", &path))?;
+        let bytes = handed_on(&name, bytes, &recipe, &withheld)?;
         zip.start_file(name, options).map_err(damaged)?;
         zip.write_all(&bytes).map_err(io("pack", &path))?;
     }
     Ok(zip.finish().map_err(damaged)?.into_inner())
+}
+
+/// A file as others get it.
+fn handed_on(
+    name: &str,
+    bytes: Vec<u8>,
+    recipe: &Recipe,
+    withheld: &Withheld,
+) -> Result<Vec<u8>, ArchiveError> {
+    let invalid = |source| RunError::Recipe { path: name.to_owned(), source };
+    let of_ours = |ending: &str| name.ends_with(ending) && !name.starts_with("checkpoints/");
+    if name == "recipe.toml" {
+        let short = paths::short(recipe).map_err(invalid)?;
+        return Ok(short.to_toml().map_err(invalid)?.into_bytes());
+    }
+    if name == CHANGES {
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter_map(short_change);
+        return Ok(withheld.taken_out_of(&lines.collect::<String>()).into_bytes());
+    }
+    if of_ours(".html") || of_ours(".json") {
+        return Ok(withheld.taken_out_of(&String::from_utf8_lossy(&bytes)).into_bytes());
+    }
+    Ok(bytes)
+}
+
+/// A line of what was changed, with the last parts of its paths.
+fn short_change(line: &str) -> Option<String> {
+    let mut change: serde_json::Value = serde_json::from_str(line).ok()?;
+    let is_path = paths::fields().any(|key| change["field"] == key);
+    for side in ["before", "after"] {
+        if is_path && let Some(path) = change[side].as_str() {
+            change[side] = paths::last_part(path).into();
+        }
+    }
+    Some(format!("{change}\n"))
 }
 
 /// Unpacks a run into the folder `to`, which is made; beside it first, so that it is there whole or not at all.
@@ -137,6 +182,10 @@ fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Resul
         let mut entry = zip.by_index(index).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?.into_owned();
         let path = to.join(inside(&name).ok_or(ArchiveError::Outside(name))?);
+        // Whoever trained it elsewhere does not train it here.
+        if path == to.join(lock::FILE) {
+            continue;
+        }
         if entry.is_dir() {
             files::create_dir_all(&path).map_err(io("create", &path))?;
             continue;
@@ -181,7 +230,7 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
 pub fn teacher(bytes: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
     let Some(mut zip) = run_in(bytes) else { return Ok(None) };
     let step = |name: &str| -> Option<u64> {
-        name.strip_prefix("checkpoints/")?.strip_suffix("/teacher.safetensors")?.parse().ok()
+        checkpoint::iteration_of(name.strip_prefix("checkpoints/")?.strip_suffix("/teacher.safetensors")?)
     };
     let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
     let newest = names.filter_map(|name| Some((step(&name)?, name))).max();

@@ -112,3 +112,51 @@ fn other_files_hold_no_teacher() {
     let none = teacher(&zip(&[("recipe.toml", b"")])).unwrap_err().to_string();
     assert!(none.contains("a checkpoint is missing"), "{none}");
 }
+
+#[test]
+fn nothing_that_is_packed_says_whose_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(&folder.path().join("nano-001"));
+    let theirs = "/mnt/disk/ada.byron/my <photos>";
+    let pairs = [format!("data.path={theirs:?}"), "distill.teacher=/home/ada.byron/big.pth".to_owned()];
+    let recipe = made.recipe().unwrap().with_overrides(&pairs).unwrap();
+    made.write_recipe(&recipe).unwrap();
+    let page = format!(
+        "<td>12 pictures from /mnt/disk/ada.byron/my &lt;photos&gt;</td>{}",
+        recipe.to_toml().unwrap()
+    );
+    std::fs::write(made.report_file(), page).unwrap();
+    let moved = r#"{"iteration":2,"field":"data.path","before":"/media/ada.byron/a","after":"/mnt/disk/ada.byron/my <photos>"}"#;
+    std::fs::write(made.path().join("changes.jsonl"), moved.to_owned() + "\n").unwrap();
+    std::fs::create_dir(made.path().join("evaluations")).unwrap();
+    std::fs::write(made.path().join("evaluations/knn.json"), format!("{{\"data\":{theirs:?}}}")).unwrap();
+
+    let packed = pack(made.path()).unwrap();
+    let mut zip = ZipArchive::new(Cursor::new(packed.as_slice())).unwrap();
+    let mut names = Vec::new();
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).unwrap();
+        names.push(entry.name().unwrap().into_owned());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("ada.byron") && !text.contains("/mnt"), "{:?}: {text}", names.last());
+    }
+    for name in ["recipe.toml", "report.html", "changes.jsonl", "evaluations/knn.json"] {
+        assert!(names.iter().any(|packed| packed == name), "{names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("lock")), "{names:?}");
+    let there = unpack(&packed, &folder.path().join("there")).unwrap();
+    let recipe = there.recipe().unwrap();
+    assert_eq!((recipe.data.path.as_str(), recipe.distill.teacher.as_str()), ("my <photos>", "big.pth"));
+    assert_eq!(made.recipe().unwrap().data.path, theirs, "the run itself stays as it is");
+}
+
+#[test]
+fn a_lock_from_elsewhere_is_none_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: [(&str, &[u8]); 2] =
+        [("recipe.toml", b"preset = \"nano\""), ("run.lock", b"{\"process\":1,\"host\":\"elsewhere\"}")];
+    let there = unpack(&zip(&entries), &folder.path().join("run")).unwrap();
+    assert!(!there.path().join("run.lock").exists());
+}

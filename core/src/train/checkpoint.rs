@@ -1,22 +1,24 @@
 //! Checkpoints of a run: written beside and renamed, so that a killed process leaves the last one whole.
 //!
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
-//! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and `state.json`.
+//! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and
+//! `state.json`, which has the digests of all of them.
 
 use crate::files;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::finite::not_finite;
 use super::frozen::Frozen;
-use super::recipe::Recipe;
+use super::recipe::{Distillation, Recipe};
 use super::state::State;
-use crate::model::params::{Named, read};
+use super::tensors;
+use crate::model::params::{self, Named, read};
 use crate::weights::{HostTensor, StateDict};
 
 /// Why a checkpoint could not be written or read.
@@ -82,13 +84,56 @@ pub struct Progress {
     pub seed: u64,
     /// Updates of the optimizer.
     pub optimizer_steps: u64,
+    /// SHA-256 of each file beside it, and under its own name that of all these lines without it. Checkpoints of older
+    /// versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sha256: BTreeMap<String, String>,
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> CheckpointError + 'a {
+/// Name of the file that holds [`Progress`].
+const STATE: &str = "state.json";
+/// The tensor files.
+const FILES: [&str; 3] = ["student.safetensors", "teacher.safetensors", "optimizer.safetensors"];
+
+impl Progress {
+    /// Digest of everything but itself.
+    fn digest(&self) -> Result<String, serde_json::Error> {
+        let mut bare = self.clone();
+        bare.sha256.remove(STATE);
+        Ok(tensors::hex(Sha256::new_with_prefix(serde_json::to_vec(&bare)?)))
+    }
+
+    /// Reads a checkpoint's, which must be whole and that of the folder that it lies in.
+    fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let file = path.join(STATE);
+        let text = files::read_to_string(&file).map_err(io("read", &file))?;
+        let progress: Self = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
+        if let Some(digest) = progress.sha256.get(STATE)
+            && *digest != progress.digest().map_err(|e| content(&file, e))?
+        {
+            return Err(content(&file, "it is damaged: its SHA-256 is not the one that it names"));
+        }
+        let folder = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if folder != folder_name(progress.iteration) {
+            let reason = format!("it is of step {}, but lies in the folder {folder}", progress.iteration);
+            return Err(content(&file, reason));
+        }
+        if progress.optimizer_steps != progress.iteration {
+            let (steps, done) = (progress.optimizer_steps, progress.iteration);
+            return Err(content(&file, format!("it claims {steps} updates in {done} steps")));
+        }
+        Ok(progress)
+    }
+}
+
+pub(super) fn io<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> CheckpointError + 'a {
     move |source| CheckpointError::Io { action, path: path.display().to_string(), source }
 }
 
-fn content(path: &Path, reason: impl ToString) -> CheckpointError {
+pub(super) fn content(path: &Path, reason: impl ToString) -> CheckpointError {
     CheckpointError::Content { path: path.display().to_string(), reason: reason.to_string() }
 }
 
@@ -97,13 +142,34 @@ fn folder_name(iteration: u64) -> String {
     format!("{iteration:06}")
 }
 
-/// Complete checkpoints in `dir`, oldest first.
+/// No run is longer: `train.iterations` ends here.
+const MOST: u64 = 1_000_000_000;
+
+/// Steps done of the checkpoint whose folder has this name; `None` for names that no checkpoint has.
+pub fn iteration_of(folder: &str) -> Option<u64> {
+    let iteration = folder.parse().ok().filter(|iteration| *iteration <= MOST)?;
+    (folder == folder_name(iteration)).then_some(iteration)
+}
+
+/// Complete checkpoints in `dir`, oldest first. A folder whose `state.json` is of another step is none.
 pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Says {
+        iteration: u64,
+    }
+    // What can't be read is damaged, which whoever wants it is told.
+    let of_another = |iteration: u64, state: &Path| {
+        let says = files::read(state).ok().and_then(|text| serde_json::from_slice::<Says>(&text).ok());
+        says.is_some_and(|says| says.iteration != iteration)
+    };
     let Ok(entries) = files::read_dir(dir) else { return Vec::new() };
     let mut found: Vec<(u64, PathBuf)> = entries
         .flatten()
-        .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path())))
-        .filter(|(_, path)| files::is_file(path.join("state.json")))
+        .filter_map(|e| Some((iteration_of(e.file_name().to_str()?)?, e.path())))
+        .filter(|(iteration, path)| {
+            let state = path.join(STATE);
+            files::is_file(&state) && !of_another(*iteration, &state)
+        })
         .collect();
     found.sort();
     found
@@ -155,6 +221,7 @@ pub async fn save(
         iteration: state.iteration,
         seed: recipe.train.seed,
         optimizer_steps: state.optimizer.steps,
+        sha256: BTreeMap::new(),
     };
 
     let parts = [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)];
@@ -164,10 +231,10 @@ pub async fn save(
     files::create_dir_all(dir).map_err(io("create", dir))?;
     has_room(dir, 4 * numbers(parts) + HEADERS)?;
     let target = dir.join(folder_name(state.iteration));
-    let partial = dir.join(format!(".{}.tmp", folder_name(state.iteration)));
+    let partial = dir.join(format!(".{}.{}.tmp", folder_name(state.iteration), files::process()));
     let _ = files::remove_dir_all(&partial);
     let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
-    if let Err(failed) = write_parts(&partial, parts, &config, &progress) {
+    if let Err(failed) = write_parts(&partial, parts, &config, progress) {
         // Half a checkpoint is of no use, and the room may be what is missing.
         let _ = files::remove_dir_all(&partial);
         return Err(failed);
@@ -201,14 +268,17 @@ fn write_parts(
     folder: &Path,
     parts: Parts<'_>,
     config: &str,
-    progress: &Progress,
+    mut progress: Progress,
 ) -> Result<(), CheckpointError> {
     files::create_dir(folder).map_err(io("create", folder))?;
-    for (file, dict) in parts {
-        write_tensors(&folder.join(format!("{file}.safetensors")), dict, config)?;
+    for (file, (_, dict)) in FILES.into_iter().zip(parts) {
+        let digest = tensors::write(&folder.join(file), dict, config)?;
+        progress.sha256.insert(file.to_owned(), digest);
     }
-    let text = serde_json::to_string_pretty(progress).map_err(|e| content(folder, e))?;
-    write_synced(&folder.join("state.json"), text.as_bytes())?;
+    let digest = progress.digest().map_err(|e| content(folder, e))?;
+    progress.sha256.insert(STATE.to_owned(), digest);
+    let text = serde_json::to_string_pretty(&progress).map_err(|e| content(folder, e))?;
+    write_synced(&folder.join(STATE), text.as_bytes())?;
     sync_folder(folder);
     Ok(())
 }
@@ -223,9 +293,8 @@ pub fn load(
     path: &Path,
     device: &Device,
 ) -> Result<State, CheckpointError> {
-    let file = path.join("state.json");
-    let text = files::read_to_string(&file).map_err(io("read", &file))?;
-    let progress: Progress = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
+    let progress = Progress::read(path)?;
+    let file = path.join(STATE);
     if progress.seed != recipe.train.seed {
         let reason = format!(
             "it was made with train.seed = {}, the recipe says {}: the run would not go on as it began",
@@ -236,7 +305,7 @@ pub fn load(
     let mut state = State::distilling(recipe, frozen, device);
     let fill = |name: &str, network: super::Network| {
         let file = path.join(name);
-        let dict = read_tensors(&file)?;
+        let dict = tensors::read(&file, progress.sha256.get(name))?;
         let (network, missing) = network.load(&dict);
         match missing.as_slice() {
             [] => Ok(network),
@@ -249,10 +318,14 @@ pub fn load(
             }
         }
     };
-    state.student = fill("student.safetensors", state.student)?;
-    state.teacher = fill("teacher.safetensors", state.teacher)?;
-    let file = path.join("optimizer.safetensors");
-    let optimizer = read_tensors(&file)?;
+    let [student, teacher, optimizer] = FILES;
+    state.student = fill(student, state.student)?;
+    state.teacher = fill(teacher, state.teacher)?;
+    let file = path.join(optimizer);
+    let optimizer = tensors::read(&file, progress.sha256.get(optimizer))?;
+    if let Some(reason) = unfit(&optimizer, &state, recipe, &progress) {
+        return Err(content(&file, reason));
+    }
     let moments = |group: &str| -> Named {
         let of_group = |(key, t): (&String, &HostTensor)| {
             let name = key.strip_prefix(group)?.strip_prefix('.')?;
@@ -261,7 +334,7 @@ pub fn load(
         };
         optimizer.iter().filter_map(of_group).collect()
     };
-    if let Some(scale) = optimizer.get("loss_scale").filter(|scale| scale.data.len() == 2) {
+    if let Some(scale) = optimizer.get("loss_scale").filter(|_| state.loss_scale.is_on()) {
         let saved = Tensor::from_data(TensorData::new(scale.data.clone(), [2]), device);
         state.loss_scale = state.loss_scale.restored(saved);
     }
@@ -287,42 +360,57 @@ pub fn load(
     Ok(state)
 }
 
-/// Writes float32 tensors with the backbone's sizes in the file's metadata, synced to disk.
-fn write_tensors(path: &Path, dict: &StateDict, config: &str) -> Result<(), CheckpointError> {
-    let mut views = Vec::with_capacity(dict.len());
-    for (name, tensor) in dict {
-        let bytes = bytemuck::cast_slice(&tensor.data);
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(|e| content(path, e))?;
-        views.push((name, view));
+/// What does not fit in the optimizer's file: a moment that is missing or of another size than its parameter, or another
+/// value that is.
+fn unfit(optimizer: &StateDict, state: &State, recipe: &Recipe, progress: &Progress) -> Option<String> {
+    let begun = progress.iteration > 0;
+    let mut sizes = BTreeMap::new();
+    params::visit(&state.student, |seen| {
+        sizes.insert(seen.name.to_owned(), seen.shape.iter().product::<usize>());
+    });
+    for group in ["first", "second"] {
+        for (name, size) in &sizes {
+            let key = format!("{group}.{name}");
+            match optimizer.get(&key) {
+                Some(moment) if moment.data.len() != *size => {
+                    let found = moment.data.len();
+                    return Some(format!("{key} has {found} values, its parameter {size}"));
+                }
+                None if begun => return Some(format!("{key} is missing")),
+                _ => {}
+            }
+        }
+        let of_group =
+            |key: &&String| key.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')).is_some();
+        let foreign = |key: &&String| !sizes.contains_key(&key[group.len() + 1..]);
+        if let Some(key) = optimizer.keys().filter(of_group).find(foreign) {
+            return Some(format!("{key} is of no parameter of this model"));
+        }
     }
-    let metadata = HashMap::from([
-        ("format".to_owned(), "pt".to_owned()),
-        ("dinoscope.config".to_owned(), config.to_owned()),
-    ]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| content(path, e))?;
-    write_synced(path, &bytes)
+    let scale = optimizer.get("loss_scale").map(|scale| scale.data.len());
+    if state.loss_scale.is_on() && scale.unwrap_or(if begun { 0 } else { 2 }) != 2 {
+        return Some("loss_scale is missing or does not have 2 values".to_owned());
+    }
+    if recipe.distill.method == Distillation::Similarity {
+        let dim = state.frozen.as_ref().map_or(0, |frozen| frozen.backbone.config.dim);
+        let fits = |queue: &HostTensor| matches!(queue.shape[..], [rows, width] if rows > 0 && width == dim);
+        if !optimizer.get("queue").map_or(!begun, fits) {
+            return Some(format!("queue is missing or does not have rows of {dim} values"));
+        }
+    }
+    None
 }
 
-fn read_tensors(path: &Path) -> Result<StateDict, CheckpointError> {
-    let bytes = files::read(path).map_err(io("read", path))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| content(path, e))?;
-    let mut dict = StateDict::new();
-    for (name, view) in tensors.tensors() {
-        if view.dtype() != Dtype::F32 {
-            return Err(content(path, format!("{name} is {:?}, not F32", view.dtype())));
+/// Whether a checkpoint is complete and, as far as digests were written down, undamaged.
+pub fn is_whole(path: &Path) -> bool {
+    let Ok(progress) = Progress::read(path) else { return false };
+    FILES.iter().all(|name| {
+        let file = path.join(name);
+        match progress.sha256.get(*name) {
+            Some(digest) => tensors::digest(&file).is_ok_and(|found| found == *digest),
+            None => files::is_file(&file),
         }
-        // The file may put tensors at any byte; f32 slices must be aligned.
-        let data: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        dict.insert(name, HostTensor::new(view.shape().to_vec(), data));
-    }
-    if let Some(found) = not_finite([("tensor", &dict)]) {
-        let reason = format!(
-            "it holds numbers that are not finite ({found}): nothing good comes of it. Remove this checkpoint's folder to \
-             go on from the one before"
-        );
-        return Err(content(path, reason));
-    }
-    Ok(dict)
+    })
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
@@ -342,7 +430,7 @@ fn sync_folder(path: &Path) {
 /// looks like a whole one.
 fn discard(path: &Path) {
     let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return };
-    let hidden = path.with_file_name(format!(".{name}.old.tmp"));
+    let hidden = path.with_file_name(format!(".{name}.{}.old.tmp", files::process()));
     if files::rename(path, &hidden).is_ok() {
         let _ = files::remove_dir_all(&hidden);
     }

@@ -10,6 +10,7 @@ use web_time::SystemTime;
 
 use super::checkpoint;
 use super::film;
+use super::lock::{self, Held};
 use super::recipe::Recipe;
 use super::run::{Line, RunError, RunFolder, io};
 use super::watch::Kind;
@@ -26,9 +27,13 @@ pub struct Changes {
     pub pictures: Vec<u64>,
     /// Steps done at new checkpoints.
     pub checkpoints: Vec<u64>,
-    /// The run has ended: its report is not older than its figures, or there is a checkpoint of the last step. Not
-    /// news but a state: it stays true, until the run goes on.
+    /// There is more in `metrics.jsonl` than was read: the next call gives it at once.
+    pub more: bool,
+    /// The run has ended: nobody trains it, and it has its report or a checkpoint of the last step. Not news but a
+    /// state: it stays true, until the run goes on.
     pub finished: bool,
+    /// Whether somebody trains it. A state as well.
+    pub held: Held,
     /// The recipe, at first and whenever its file was written.
     pub recipe: Option<Recipe>,
 }
@@ -36,12 +41,15 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
-        *self == Self { finished: self.finished, ..Self::default() }
+        *self == Self { finished: self.finished, held: self.held.clone(), ..Self::default() }
     }
 }
 
 /// Length and time of a file: while both stay, nobody has written to it.
 type Stamp = (u64, Option<SystemTime>);
+
+/// Bytes of `metrics.jsonl` that one look takes in: a long run's are given in parts.
+const AT_ONCE: u64 = 4 << 20;
 
 /// Follows a run.
 #[derive(Debug)]
@@ -97,7 +105,22 @@ impl Follower {
         &self.folder
     }
 
-    /// What is new since the last call; of `metrics.jsonl` only what was added is read.
+    /// All that is new since the last look, in one part or several.
+    ///
+    /// # Errors
+    /// As [`Follower::poll`]; what was taken before holds.
+    pub fn poll_all(&mut self, mut take: impl FnMut(Changes)) -> Result<(), RunError> {
+        loop {
+            let changes = self.poll()?;
+            let more = changes.more;
+            take(changes);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is new since the last call; of `metrics.jsonl` only what was added is read, and not too much at once.
     ///
     /// # Errors
     /// When the folder is gone, or a file of it can't be read. The next call may succeed.
@@ -107,7 +130,7 @@ impl Follower {
         }
         let known = self.recipe;
         let mut changes = Changes { recipe: self.new_recipe()?, ..Changes::default() };
-        (changes.lines, changes.restarted) = match self.new_lines() {
+        (changes.lines, changes.restarted, changes.more) = match self.new_lines() {
             Ok(new) => new,
             Err(error) => {
                 // Told with the next call that succeeds.
@@ -130,7 +153,8 @@ impl Follower {
         changes.checkpoints = self
             .checkpoints
             .update(&self.folder.checkpoints(), || checkpoint::list(&self.folder.checkpoints()));
-        changes.finished = self.finished();
+        changes.held = lock::held(self.folder.path());
+        changes.finished = self.finished(&changes.held);
         Ok(changes)
     }
 
@@ -147,16 +171,17 @@ impl Follower {
         Ok(Some(recipe))
     }
 
-    /// Lines that were added, or all lines and true when the file is another one.
-    fn new_lines(&mut self) -> Result<(Vec<Line>, bool), RunError> {
+    /// Lines that were added, or those from the first on and true when the file is another one; and whether there are
+    /// more.
+    fn new_lines(&mut self) -> Result<(Vec<Line>, bool, bool), RunError> {
         let path = self.folder.metrics_file();
         let Some(now) = stamp(&path) else {
             let restarted = self.given > 0;
             (self.metrics, self.given, self.last) = Default::default();
-            return Ok((Vec::new(), restarted));
+            return Ok((Vec::new(), restarted, false));
         };
         if self.metrics == Some(now) {
-            return Ok((Vec::new(), false));
+            return Ok((Vec::new(), false, false));
         }
         let mut file = File::open(&path).map_err(io("read", &path))?;
         let restarted = !self.goes_on(&mut file).map_err(io("read", &path))?;
@@ -165,18 +190,21 @@ impl Follower {
         }
         let mut added = Vec::new();
         file.seek(SeekFrom::Start(self.given)).map_err(io("read", &path))?;
-        file.read_to_end(&mut added).map_err(io("read", &path))?;
-        self.metrics = Some(now);
+        file.take(AT_ONCE).read_to_end(&mut added).map_err(io("read", &path))?;
+        let more = added.len() as u64 == AT_ONCE;
+        self.metrics = (!more).then_some(now);
 
-        // The rest of a line that is still being written is read with the next lines.
-        let whole = added.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        // The rest of a line that is still being written, or was cut here, is read with the next lines. What has no end
+        // at all is no line.
+        let unending = if more { added.len() } else { 0 };
+        let whole = added.iter().rposition(|byte| *byte == b'\n').map_or(unending, |end| end + 1);
         added.truncate(whole);
         self.given += whole as u64;
         let lines: Vec<&[u8]> = added.split_inclusive(|byte| *byte == b'\n').collect();
         if let Some(line) = lines.last() {
             self.last = line.to_vec();
         }
-        Ok((lines.into_iter().filter_map(|line| serde_json::from_slice(line).ok()).collect(), restarted))
+        Ok((lines.into_iter().filter_map(Line::parse).collect(), restarted, more))
     }
 
     /// Whether the last line that was given stands where it stood.
@@ -190,11 +218,19 @@ impl Follower {
         Ok(there == self.last)
     }
 
-    fn finished(&self) -> bool {
+    fn finished(&self, held: &Held) -> bool {
         let time = |path: PathBuf| stamp(&path).and_then(|(_, time)| time);
-        let report = time(self.folder.report_file());
-        let reported = report.is_some() && report >= time(self.folder.metrics_file());
-        reported || self.checkpoints.seen.keys().any(|iteration| *iteration >= self.total)
+        let reported = || match held {
+            // A run that goes on takes its report away.
+            Held::Nobody => files::is_file(self.folder.report_file()),
+            // Nothing but times can tell for what was trained by older versions.
+            _ => {
+                let report = time(self.folder.report_file());
+                report.is_some() && report >= time(self.folder.metrics_file())
+            }
+        };
+        let complete = || self.checkpoints.seen.keys().any(|iteration| *iteration >= self.total);
+        !held.is_held() && (complete() || reported())
     }
 }
 

@@ -7,8 +7,10 @@ use super::*;
 use crate::train::metrics::of_pairs as values;
 use crate::train::run::MetricsLog;
 
+/// A run that nobody trains any more.
 fn new_run(dir: &Path) -> RunFolder {
-    RunFolder::create(&dir.join("run"), &Recipe::preset("nano").unwrap()).unwrap()
+    let made = RunFolder::create(&dir.join("run"), &Recipe::preset("nano").unwrap()).unwrap();
+    RunFolder::open(made.path()).unwrap()
 }
 
 fn write(log: &mut MetricsLog, iterations: std::ops::Range<u64>, speed: f64) {
@@ -162,25 +164,80 @@ fn a_folder_is_looked_into_when_its_time_may_hide_a_change() {
 }
 
 #[test]
-fn a_run_is_finished_with_its_report_or_its_last_checkpoint() {
+fn a_run_is_finished_with_its_report_or_its_last_checkpoint_when_nobody_trains_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
     write(&mut folder.metrics_from(0).unwrap(), 0..3, 1.0);
     let mut follower = Follower::open(folder.path()).unwrap();
-    let finished = |follower: &mut Follower| follower.poll().unwrap().finished;
-    assert!(!finished(&mut follower));
+    let mut state = || follower.poll().map(|changes| (changes.finished, changes.held)).unwrap();
+    assert_eq!(state(), (false, Held::Nobody));
     files::write(folder.report_file(), "<html>").unwrap();
-    assert!(finished(&mut follower) && finished(&mut follower));
+    assert_eq!((state(), state()), ((true, Held::Nobody), (true, Held::Nobody)));
+
+    // It goes on, and the clock was put back: the report is of tomorrow.
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    File::options().append(true).open(folder.report_file()).unwrap().set_modified(tomorrow).unwrap();
+    let recipe = folder.recipe().unwrap();
+    let trained = RunFolder::reopen(folder.path(), &recipe).unwrap();
+    let (finished, held) = state();
+    assert!(!finished && matches!(held, Held::By(Some(_))), "{held:?}");
+    let total = recipe.train.iterations;
+    checkpoint_at(&folder, total - 1);
+    checkpoint_at(&folder, total);
+    assert!(!state().0, "its report is being written");
+    drop(trained);
+    files::remove_file(folder.report_file()).unwrap();
+    assert_eq!(state(), (true, Held::Nobody));
+}
+
+#[test]
+fn of_runs_without_a_lock_times_must_tell() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_run(dir.path());
+    files::remove_file(folder.path().join(lock::FILE)).unwrap();
+    write(&mut folder.metrics_from(0).unwrap(), 0..3, 1.0);
+    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut finished = || {
+        let changes = follower.poll().unwrap();
+        assert_eq!(changes.held, Held::Unknown);
+        changes.finished
+    };
+    assert!(!finished());
+    files::write(folder.report_file(), "<html>").unwrap();
+    assert!(finished());
     // The run goes on: its report is of yesterday.
     let later = SystemTime::now() + Duration::from_secs(5);
     write(&mut folder.metrics_from(3).unwrap(), 3..4, 1.0);
     File::options().append(true).open(folder.metrics_file()).unwrap().set_modified(later).unwrap();
-    assert!(!finished(&mut follower));
-    let total = folder.recipe().unwrap().train.iterations;
-    checkpoint_at(&folder, total - 1);
-    assert!(!finished(&mut follower));
-    checkpoint_at(&folder, total);
-    assert!(finished(&mut follower));
+    assert!(!finished());
+}
+
+#[test]
+fn a_long_run_is_given_in_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_run(dir.path());
+    let filler = "x".repeat(200);
+    let line = |i: u64| format!("{{\"iteration\":{i},\"loss\":1.5,\"{filler}\":1}}\n");
+    let count = 3 * AT_ONCE / line(10_000).len() as u64;
+    files::write(folder.metrics_file(), (0..count).map(line).collect::<String>()).unwrap();
+    let mut follower = Follower::open(folder.path()).unwrap();
+    let (mut seen, mut parts) = (Vec::new(), 0);
+    let mut take = |changes: Changes| {
+        assert!(!changes.restarted);
+        seen.extend(iterations(&changes));
+        parts += 1;
+    };
+    follower.poll_all(&mut take).unwrap();
+    follower.poll_all(&mut take).unwrap();
+    assert!((4..6).contains(&parts), "{parts}");
+    assert_eq!(seen, (0..count).collect::<Vec<u64>>());
+    // What has no end is no line, and is not waited for.
+    files::write(folder.metrics_file(), vec![b'x'; 2 * AT_ONCE as usize + 5]).unwrap();
+    let mut log = files::OpenOptions::new().append(true).open(folder.metrics_file()).unwrap();
+    log.write_all(b"\n{\"iteration\":7}\n").unwrap();
+    let mut seen = Vec::new();
+    follower.poll_all(|changes| seen.extend(iterations(&changes))).unwrap();
+    assert_eq!(seen, [7]);
 }
 
 #[test]

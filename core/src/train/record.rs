@@ -70,6 +70,11 @@ impl Record {
         std::mem::take(&mut self.warnings)
     }
 
+    /// What a person should know of the figures that were there.
+    pub fn notes(&self) -> &[String] {
+        self.open.as_ref().map_or(&[], |open| open.metrics.notes())
+    }
+
     /// Figures of a step.
     pub fn figures(&mut self, iteration: u64, values: &Values) {
         let Some(open) = &mut self.open else { return };
@@ -230,11 +235,14 @@ fn board(folder: &RunFolder, iteration: u64) -> Result<TensorboardWriter, RunErr
         files::remove_dir_all(&dir).map_err(io)?;
     }
     let mut board = TensorboardWriter::create(&dir, now()).map_err(RunError::from)?;
-    for line in folder.lines().iter().filter(|l| l.iteration <= iteration) {
-        let values = line.values.iter().filter_map(|(k, v)| Some((k.as_str(), (*v)?)));
-        board.scalars(line.iteration, now(), values).map_err(RunError::from)?;
-    }
-    Ok(board)
+    let mut failed = None;
+    folder.each_line(|line| {
+        if line.iteration <= iteration && failed.is_none() {
+            let values = line.values.iter().filter_map(|(k, v)| Some((k.as_str(), (*v)?)));
+            failed = board.scalars(line.iteration, now(), values).err();
+        }
+    })?;
+    failed.map_or(Ok(board), |error| Err(error.into()))
 }
 
 /// Seconds since 1970.

@@ -1,17 +1,20 @@
 //! A run's folder: what stands where, and how it is read back.
 //!
-//! `recipe.toml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `pictures/`, `report.html`.
+//! `recipe.toml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `pictures/`, `report.html`; `data.json` (what it learns
+//! from), `changes.jsonl` (what was changed on the way), `run.lock` (who trains it).
 
 use crate::files;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use super::checkpoint;
-use super::fields;
-use super::metrics::Values;
+use super::lines;
+use super::lock::{Lock, Refused};
 use super::recipe::{Recipe, RecipeError};
+use super::resume;
+
+pub use super::lines::Line;
 
 /// Why a run's folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,54 @@ pub enum RunError {
     /// TensorBoard's event file.
     #[error(transparent)]
     Tensorboard(#[from] super::tensorboard::TensorboardError),
+    /// Another process trains the run.
+    #[error(
+        "another process, {by}, goes on with this run ({path}): wait until it has ended, or stop it{way_out}"
+    )]
+    Taken {
+        /// The run's folder.
+        path: String,
+        /// Which process.
+        by: String,
+        /// What to do when it has ended and the folder does not know.
+        way_out: String,
+    },
+    /// A new run would overwrite what is no run.
+    #[error("{path} holds no run, but a run would overwrite {what} there: choose another --out, or --force")]
+    Overwrites {
+        /// The folder.
+        path: String,
+        /// What lies there.
+        what: String,
+    },
+    /// Fewer steps than are done.
+    #[error(
+        "{path}: {done} steps are done, so train.iterations = {wanted} is not possible; more go on from there"
+    )]
+    Shorter {
+        /// The run's folder.
+        path: String,
+        /// Steps done.
+        done: u64,
+        /// Steps of the whole run that was asked for.
+        wanted: u64,
+    },
+    /// What the run needs is not where it was.
+    #[error("{reason}\nIf it has moved: {way_out}")]
+    Moved {
+        /// Why it can't be opened.
+        reason: String,
+        /// How to go on from where it is now.
+        way_out: String,
+    },
+    /// What was named is not what the run learned from.
+    #[error("{path}: {reason}")]
+    Other {
+        /// The run's folder.
+        path: String,
+        /// How it differs, and what to do.
+        reason: String,
+    },
     /// A new run would overwrite an old one.
     #[error("{0} already holds a run: go on with --resume, or choose another --out")]
     Occupied(String),
@@ -61,52 +112,80 @@ pub enum RunError {
     },
 }
 
-/// One line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    /// The step, counted from 0, that the figures belong to; for evaluations the steps done.
-    pub iteration: u64,
-    /// Figures by name. A figure that is not finite is written as null.
-    #[serde(flatten)]
-    pub values: std::collections::BTreeMap<String, Option<f64>>,
-}
-
-impl Line {
-    /// A line for some figures.
-    pub fn new(iteration: u64, values: &Values) -> Self {
-        let finite = |v: &f64| v.is_finite().then_some(*v);
-        Self { iteration, values: values.iter().map(|(k, v)| (k.clone(), finite(v))).collect() }
-    }
-}
-
-/// A run's folder on disk.
+/// A run's folder on disk. Whoever made or reopened it to train has its lock, until the last copy is dropped.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    lock: Option<Arc<Lock>>,
 }
 
 pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> RunError + 'a {
     move |source| RunError::Io { action, path: path.display().to_string(), source }
 }
 
+/// Where a file is written before it is whole: no other process has the same.
+pub(super) fn beside(file: &Path) -> PathBuf {
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(format!(".{}.tmp", files::process()));
+    PathBuf::from(partial)
+}
+
 /// Writes a text file of the run, whole or not at all: beside, then renamed.
 pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".tmp");
-    let partial = PathBuf::from(partial);
+    let partial = beside(file);
     files::write(&partial, text).map_err(io("write", &partial))?;
     files::rename(&partial, file).map_err(io("rename", &partial))
 }
+
+/// What a run writes into its folder and would not find there: names, the folders' with a stroke.
+const OURS: [&str; 10] = [
+    "metrics.jsonl",
+    "report.html",
+    "film.png",
+    "data.json",
+    "changes.jsonl",
+    "teacher.features",
+    "checkpoints/",
+    "evaluations/",
+    "pictures/",
+    "tensorboard/",
+];
 
 impl RunFolder {
     /// Makes the folder of a new run and writes its resolved recipe.
     ///
     /// # Errors
-    /// When it already holds a run, or the disk refuses.
+    /// When it already holds a run or files that a run would overwrite, another process just made one there, or the
+    /// disk refuses.
     pub fn create(path: &Path, recipe: &Recipe) -> Result<Self, RunError> {
-        let run = Self { path: path.to_owned() };
-        if files::exists(run.recipe_file()) {
-            return Err(RunError::Occupied(path.display().to_string()));
+        Self::create_with(path, recipe, false)
+    }
+
+    /// [`RunFolder::create`], also over files that are no run's.
+    ///
+    /// # Errors
+    /// As there, but for such files.
+    pub fn create_over(path: &Path, recipe: &Recipe) -> Result<Self, RunError> {
+        Self::create_with(path, recipe, true)
+    }
+
+    fn create_with(path: &Path, recipe: &Recipe, over: bool) -> Result<Self, RunError> {
+        let mut run = Self { path: path.to_owned(), lock: None };
+        let occupied = |run: &Self| match files::exists(run.recipe_file()) {
+            true => Err(RunError::Occupied(path.display().to_string())),
+            false => Ok(()),
+        };
+        occupied(&run)?;
+        let there: Vec<&str> = OURS.into_iter().filter(|name| is_something(&path.join(name))).collect();
+        if !over && !there.is_empty() {
+            return Err(RunError::Overwrites { path: path.display().to_string(), what: there.join(", ") });
+        }
+        files::create_dir_all(path).map_err(io("create", path))?;
+        run.lock()?;
+        // Somebody may have been faster.
+        occupied(&run)?;
+        if over {
+            resume::clear(&run);
         }
         for folder in [run.checkpoints(), run.pictures(), run.tensorboard()] {
             files::create_dir_all(&folder).map_err(io("create", &folder))?;
@@ -115,18 +194,53 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Opens the folder of a run that is to go on with `recipe`.
+    /// Opens the folder of a run that is to go on with `recipe`. Nothing is written yet: that happens when everything
+    /// that the run needs is there.
     ///
     /// # Errors
-    /// When there is no run, or it was made with other values than `recipe` has.
+    /// When there is no run, another process trains it, or it was made with other values than `recipe` has. What does not
+    /// touch what is computed may differ, and so may where things lie and, up to the steps that are done, the length.
     pub fn reopen(path: &Path, recipe: &Recipe) -> Result<Self, RunError> {
-        let run = Self { path: path.to_owned() };
-        let before = run.recipe()?;
-        if let Some(field) = first_difference(&before, recipe) {
-            return Err(RunError::Changed { path: path.display().to_string(), field });
-        }
-        run.write_recipe(recipe)?;
+        let mut run = Self { path: path.to_owned(), lock: None };
+        resume::check(&run, recipe)?;
+        run.lock()?;
+        // As it is now that nobody else changes it.
+        resume::check(&run, recipe)?;
         Ok(run)
+    }
+
+    fn lock(&mut self) -> Result<(), RunError> {
+        let path = || self.path.display().to_string();
+        match Lock::take(&self.path) {
+            Ok(lock) => self.lock = Some(Arc::new(lock)),
+            Err(Refused::Io(source)) => {
+                return Err(io("lock", &self.path.join(super::lock::FILE))(source));
+            }
+            Err(Refused::Taken { by, sure }) => {
+                let by = by.map_or_else(|| "whose number can't be read".to_owned(), |by| by.to_string());
+                let way_out = match sure {
+                    true => String::new(),
+                    false => format!(
+                        ". This drive keeps no locks: if that process has ended, delete {}",
+                        self.path.join(super::lock::FILE).display()
+                    ),
+                };
+                return Err(RunError::Taken { path: path(), by, way_out });
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person should know of the lock of a run that is trained.
+    pub(super) fn note_of_lock(&self) -> Option<String> {
+        let promised = self.lock.as_ref().is_some_and(|lock| !lock.by_system());
+        promised.then(|| {
+            format!(
+                "the drive of {} keeps no locks: other programs are held off this run only by what {} says",
+                self.path.display(),
+                super::lock::FILE
+            )
+        })
     }
 
     /// An existing run, for looking at it.
@@ -134,7 +248,7 @@ impl RunFolder {
     /// # Errors
     /// When there is none.
     pub fn open(path: &Path) -> Result<Self, RunError> {
-        let run = Self { path: path.to_owned() };
+        let run = Self { path: path.to_owned(), lock: None };
         match files::is_file(run.recipe_file()) {
             true => Ok(run),
             false => Err(RunError::Empty(path.display().to_string())),
@@ -189,32 +303,35 @@ impl RunFolder {
         checkpoint::list(&self.checkpoints()).pop()
     }
 
-    /// All lines of `metrics.jsonl`; a last line that was cut off is left out.
+    /// All lines of `metrics.jsonl`; what can't be read is left out. Of a long run that is much: see
+    /// [`RunFolder::each_line`].
     pub fn lines(&self) -> Vec<Line> {
-        let text = files::read_to_string(self.metrics_file()).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        let mut all = Vec::new();
+        // What was read until it could be read no more is better than nothing.
+        let _ = self.each_line(|line| all.push(line));
+        all
+    }
+
+    /// Calls `each` for every line of `metrics.jsonl`, in order; what can't be read is left out.
+    ///
+    /// # Errors
+    /// When the file is there and the disk refuses.
+    pub fn each_line(&self, each: impl FnMut(Line)) -> Result<(), RunError> {
+        lines::each(&self.metrics_file(), each)
     }
 
     /// Opens `metrics.jsonl` for appending, without what came after `iteration` steps: a run that goes on
-    /// from a checkpoint writes those lines again.
+    /// from a checkpoint writes those lines again. What stays keeps every byte; of a file with damaged lines a copy is
+    /// kept, and [`MetricsLog::notes`] says so.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn metrics_from(&self, iteration: u64) -> Result<MetricsLog, RunError> {
         let file = self.metrics_file();
-        let kept: String = self
-            .lines()
-            .into_iter()
-            // Step lines carry the step's own number, evaluations the number of steps done.
-            .filter(|l| {
-                l.iteration < iteration || (l.iteration == iteration && !l.values.contains_key("loss"))
-            })
-            .filter_map(|line| serde_json::to_string(&line).ok())
-            .map(|line| line + "\n")
-            .collect();
-        replace(&file, &kept)?;
+        let apart = self.recipe().map_or(1, |recipe| recipe.train.report_every);
+        let notes = lines::rewind(&file, iteration, apart)?.sentences();
         let out = files::OpenOptions::new().append(true).open(&file).map_err(io("open", &file))?;
-        Ok(MetricsLog { file, out })
+        Ok(MetricsLog { file, out, notes })
     }
 
     /// Writes the resolved recipe, in place of the one that was there.
@@ -232,9 +349,15 @@ impl RunFolder {
 pub struct MetricsLog {
     file: PathBuf,
     out: files::File,
+    notes: Vec<String>,
 }
 
 impl MetricsLog {
+    /// What a person should know of the lines that were there.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Appends one line.
     ///
     /// # Errors
@@ -264,50 +387,14 @@ impl MetricsLog {
     }
 }
 
-/// Name of the first field in which two recipes differ that must not change within a run.
-fn first_difference(a: &Recipe, b: &Recipe) -> Option<String> {
-    let differ = fields::differences(a, b).unwrap_or_default();
-    differ.into_iter().find(|key| !fields::live(key)).map(str::to_owned)
+/// Whether there is a file, or a folder with something in it.
+fn is_something(path: &Path) -> bool {
+    match files::read_dir(path) {
+        Ok(mut inside) => inside.next().is_some(),
+        Err(_) => files::exists(path),
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::train::metrics::of_pairs as values;
-
-    #[test]
-    fn a_run_is_not_overwritten_and_not_changed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run");
-        let recipe = Recipe::preset("nano").unwrap();
-        assert!(RunFolder::reopen(&path, &recipe).unwrap_err().to_string().contains("without --resume"));
-        RunFolder::create(&path, &recipe).unwrap();
-        assert!(RunFolder::create(&path, &recipe).unwrap_err().to_string().contains("--resume"));
-        let free = recipe.with_overrides(&["train.checkpoint_every=7".into()]).unwrap();
-        RunFolder::reopen(&path, &free).unwrap();
-        let other = recipe.with_overrides(&["optim.clip=1".into()]).unwrap();
-        let message = RunFolder::reopen(&path, &other).unwrap_err().to_string();
-        assert!(message.contains("optim.clip"), "{message}");
-    }
-
-    #[test]
-    fn metrics_go_on_where_the_checkpoint_stands() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(&dir.path().join("run"), &Recipe::preset("nano").unwrap()).unwrap();
-        let mut log = run.metrics_from(0).unwrap();
-        for i in 0..5 {
-            log.append(&Line::new(i, &values(&[("loss", if i == 3 { f64::NAN } else { i as f64 })])))
-                .unwrap();
-        }
-        log.append(&Line::new(3, &values(&[("knn", 0.5)]))).unwrap();
-        drop(log);
-        files::write(run.metrics_file(), files::read_to_string(run.metrics_file()).unwrap() + "{\"iterat")
-            .unwrap();
-        assert_eq!(run.lines().len(), 6);
-        assert_eq!(run.lines()[3].values["loss"], None);
-        run.metrics_from(3).unwrap();
-        let kept: Vec<u64> = run.lines().iter().map(|l| l.iteration).collect();
-        assert_eq!(kept, [0, 1, 2, 3]);
-    }
-}
+#[path = "run_tests.rs"]
+mod tests;

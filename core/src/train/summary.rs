@@ -2,11 +2,13 @@
 
 use crate::files;
 
+use super::curves;
 use super::film::frames;
 use super::health::{Level, judge};
+use super::lines::Line;
 use super::metrics::Values;
 use super::report::{FilmFrame, KnnRow, Report, Series, Tone};
-use super::run::{Line, RunError, RunFolder};
+use super::run::{RunError, RunFolder};
 use super::watch::Kind;
 use crate::analysis::image_out::contact_sheet;
 use crate::data::{Picture, decode::decode_file};
@@ -65,18 +67,16 @@ pub fn report(
     iteration: u64,
     skipped: &[(String, String)],
 ) -> Result<String, RunError> {
-    let lines = folder.lines();
-    let series: Vec<Series> = CURVES
-        .iter()
-        .map(|name| Series::of_metric(name, points(&lines, name)))
-        .filter(|s| !s.points.is_empty())
-        .collect();
+    let figures = curves::of(folder, &CURVES)?;
+    let curve = |name: &&'static str| Some((*name, figures.curves.get(name)?.points()));
+    let series: Vec<Series> =
+        CURVES.iter().filter_map(curve).map(|(name, points)| Series::of_metric(name, points)).collect();
     let film: Vec<FilmFrame> = [Kind::Pca, Kind::Teacher, Kind::Attention]
         .into_iter()
         .flat_map(|kind| film_frames(folder, kind))
         .collect();
-    let knn = comparison(&lines);
-    let health = judge(&last_values(&lines), &job.recipe, iteration);
+    let knn = comparison(figures.measured.as_ref());
+    let health = judge(&values_of(figures.last.as_ref()), &job.recipe, iteration);
     let tone = match health.level {
         Level::Fine => Tone::Fine,
         Level::Watch => Tone::Watch,
@@ -145,19 +145,13 @@ fn film_frames(folder: &RunFolder, kind: Kind) -> Vec<FilmFrame> {
         .collect()
 }
 
-fn points(lines: &[Line], name: &str) -> Vec<(u64, f64)> {
-    let value = |line: &Line| line.values.get(name).map(|v| v.unwrap_or(f64::NAN));
-    lines.iter().filter_map(|line| Some((line.iteration, value(line)?))).collect()
+fn values_of(line: Option<&Line>) -> Values {
+    let values = line.into_iter().flat_map(|line| &line.values);
+    values.map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect()
 }
 
-fn last_values(lines: &[Line]) -> Values {
-    let last = lines.iter().rev().find(|line| line.values.contains_key("loss"));
-    last.map(|line| line.values.iter().map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect())
-        .unwrap_or_default()
-}
-
-/// Trained against untrained against raw pixels.
-fn comparison(lines: &[Line]) -> Vec<KnnRow> {
+/// Trained against untrained against raw pixels, from the first and the last time that they were measured.
+fn comparison(measured: Option<&(Line, Line)>) -> Vec<KnnRow> {
     let row = |name: &str, line: &Line, prefix: &str, highlighted| {
         let count =
             |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
@@ -167,12 +161,11 @@ fn comparison(lines: &[Line]) -> Vec<KnnRow> {
             highlighted,
         })
     };
-    let measured: Vec<&Line> = lines.iter().filter(|l| l.values.contains_key("knn_top1")).collect();
     let mut rows = Vec::new();
-    if let Some(last) = measured.last().filter(|l| l.iteration > 0) {
+    if let Some((_, last)) = measured.filter(|(_, last)| last.iteration > 0) {
         rows.extend(row("trained", last, "knn", true));
     }
-    if let Some(first) = measured.first().filter(|l| l.iteration == 0) {
+    if let Some((first, _)) = measured.filter(|(first, _)| first.iteration == 0) {
         rows.extend(row("untrained", first, "knn", false));
         rows.extend(row("raw pixels", first, "knn_raw_pixels", false));
     }

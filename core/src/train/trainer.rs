@@ -14,6 +14,7 @@ pub use super::preparing::{MASK_ROWS, crop_recipe, draw_masks};
 use super::preparing::{cautions, has_numbers, no_room, workers};
 use super::recipe::Recipe;
 use super::record::Record;
+use super::resume::{self, Found};
 use super::schedule::{Scheduled, Schedules};
 use super::start;
 use super::state::State;
@@ -87,15 +88,26 @@ impl<'a> Trainer<'a> {
         let recipe = &job.recipe;
         let device = &job.device.device;
         has_numbers(recipe.train.precision, device)?;
-        let latest = match (&job.folder, job.resume) {
-            (Some(folder), true) => folder.latest_checkpoint(),
+        let moved = |error| resume::moved_weights(&job, error);
+        let frozen = Frozen::open(recipe, device).map_err(moved)?;
+        let teacher = frozen.as_ref().map(|frozen| frozen.fingerprint.clone());
+        let found = match (&job.folder, job.resume) {
+            (Some(folder), true) => resume::newest(recipe, frozen.as_ref(), &folder.checkpoints(), device)?,
             _ => None,
         };
-        let frozen = Frozen::open(recipe, device)?;
-        let mut state = match &latest {
-            Some((_, path)) => checkpoint::load(recipe, frozen, path, device)?,
-            None => start::fill(State::distilling(recipe, frozen, device), recipe, device)?,
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let fresh = State::distilling(recipe, frozen, device);
+                Found::fresh(start::fill(fresh, recipe, device).map_err(moved)?)
+            }
         };
+        let mut notes = Vec::new();
+        if let Some(folder) = &job.folder {
+            notes = resume::settle(folder, &job, teacher.as_deref(), found.state.iteration)?;
+            notes.extend(found.set_aside());
+        }
+        let Found { mut state, path: latest, .. } = found;
         state.pictures = job.sources.train.len();
         let told = match (&state.frozen, &job.folder) {
             (Some(frozen), Some(folder)) if recipe.distill.fixed_views => {
@@ -106,6 +118,7 @@ impl<'a> Trainer<'a> {
             _ => None,
         };
         let record = Record::open(job.folder.as_ref(), state.iteration)?;
+        notes.extend(record.notes().iter().cloned());
         let parameters = {
             let mut count = 0;
             crate::model::params::visit(&state.student, |seen| count += seen.shape.iter().product::<usize>());
@@ -119,9 +132,9 @@ impl<'a> Trainer<'a> {
             iteration: state.iteration,
         })
         .await;
-        let lacking = job.folder.as_ref().and_then(|folder| no_room(folder, parameters));
+        notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
         let cautions = cautions(recipe, device, job.sources.train.len());
-        for caution in job.device.note.iter().cloned().chain(cautions).chain(lacking) {
+        for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
             port.emit(Event::Warning(caution)).await;
         }
         let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
@@ -137,7 +150,7 @@ impl<'a> Trainer<'a> {
             probe: None,
             job,
             failing: Failing::default(),
-            checkpoint: latest.map(|(_, path)| path),
+            checkpoint: latest,
             saved_at: (iteration > 0).then_some(iteration),
             unsaved: false,
             since_report: Pace { start: web_time::Instant::now(), waited: 0.0, iteration },

@@ -5,6 +5,7 @@ use crate::eval::outcome::Outcome;
 use crate::files;
 use crate::train::Recipe;
 use crate::train::archive::{self, ArchiveError};
+use crate::train::checkpoint;
 use crate::train::run::{Line, RunError, RunFolder};
 use std::path::Path;
 
@@ -65,7 +66,8 @@ impl CardRun {
         }
         // A checkpoint, or a file in one: run/checkpoints/000500/teacher.safetensors.
         for checkpoint in named.ancestors().take(2) {
-            let step = checkpoint.file_name().and_then(|name| name.to_string_lossy().parse().ok());
+            let step =
+                checkpoint.file_name().and_then(|name| checkpoint::iteration_of(&name.to_string_lossy()));
             let run = checkpoint.ancestors().nth(2).map(RunFolder::open);
             if let (Some(step), Some(Ok(run))) = (step, run) {
                 return Self::in_folder(&run, step).map(Some);
@@ -110,11 +112,12 @@ impl CardRun {
         };
         let recipe = Recipe::from_toml(&text("recipe.toml"), &[])
             .map_err(|source| RunError::Recipe { path: format!("{shown}: recipe.toml"), source })?;
-        let step = |name: &String| name.split('/').nth(1).and_then(|step| step.parse().ok());
+        let step = |name: &String| name.split('/').nth(1).and_then(checkpoint::iteration_of);
         let iteration =
             found.keys().filter(|name| name.starts_with("checkpoints/")).filter_map(step).max().unwrap_or(0);
-        let lines =
-            text("metrics.jsonl").lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        // Line by line: one that is damaged spoils no other.
+        let lines = found.get("metrics.jsonl").map_or(&[][..], Vec::as_slice).split(|byte| *byte == b'\n');
+        let lines = lines.filter_map(Line::parse).collect();
         let evaluations = found.iter().filter(|(name, _)| name.starts_with("evaluations/"));
         Ok(Some(Self {
             name: name(&file.with_extension("")),

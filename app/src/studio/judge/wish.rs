@@ -8,6 +8,7 @@ use dinoscope_core::eval::dense::default_window;
 use dinoscope_core::eval::depth::Range;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::model::VitConfig;
+use dinoscope_core::train::checkpoint::iteration_of;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Need};
@@ -151,7 +152,7 @@ pub fn short(path: &Path) -> String {
 /// `RUN/checkpoints/000500`.
 pub fn run_of(path: &Path) -> Option<(PathBuf, u64)> {
     path.ancestors().take(2).find_map(|checkpoint| {
-        let step = checkpoint.file_name()?.to_str()?.parse().ok()?;
+        let step = iteration_of(checkpoint.file_name()?.to_str()?)?;
         let checkpoints = checkpoint.parent()?;
         (checkpoints.file_name()? == "checkpoints").then_some(())?;
         Some((checkpoints.parent()?.to_owned(), step))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dinoscope_core::files;
 use dinoscope_core::train::follow::{Changes, Follower, runs_in};
+use dinoscope_core::train::lock::Held;
 
 use web_time::Instant;
 
@@ -78,8 +79,14 @@ impl Followed {
 }
 
 impl Followed {
-    /// Whether somebody seems to go on with it: its last figures are no older than some reports take.
+    /// Whether somebody goes on with it. Where its lock can't tell, somebody seems to while its last figures are no older
+    /// than some reports take.
     pub fn is_written(&self) -> bool {
+        match self.view.held {
+            Held::By(_) => return true,
+            Held::Nobody => return false,
+            Held::Unknown => {}
+        }
         let every = self.view.recipe.as_ref().map_or(1, |recipe| recipe.train.report_every) as f64;
         let report = every / self.view.pace.steps_per_second.max(1e-3);
         let patience = Duration::from_secs_f64((5.0 * report).clamp(20.0, 3600.0));
@@ -89,28 +96,39 @@ impl Followed {
 
 async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
     let mut follower = None;
-    // Whether the run had ended when it was last spoken of; nothing before that.
+    // How it stood with the run when it was last spoken of; nothing before that.
     let mut told = None;
     while !stop.asked() {
-        match poll(path, &mut follower) {
-            // Many figures are put in order here, not in a frame.
-            Ok(changes) if changes.restarted || told.is_none() => {
-                told = Some(changes.finished);
-                let mut view = RunView::new(path, Phase::Followed);
-                view.take_changes(changes);
-                let written =
-                    files::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
-                voice.say(News::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
-            }
-            Ok(changes) if !changes.is_empty() || told != Some(changes.finished) => {
-                told = Some(changes.finished);
-                voice.say(News::More(Box::new(changes)));
-            }
-            Ok(_) => {}
+        let changes = match poll(path, &mut follower) {
+            Ok(changes) => changes,
             Err(reason) if follower.is_none() => return voice.say(News::Absent(reason)),
-            Err(reason) => voice.say(News::Trouble(reason)),
+            Err(reason) => {
+                voice.say(News::Trouble(reason));
+                nap(&stop).await;
+                continue;
+            }
+        };
+        let (state, mut more) = (Some((changes.finished, changes.held.clone())), changes.more);
+        if changes.restarted || told.is_none() {
+            // Many figures are put in order here, not in a frame.
+            let mut view = RunView::new(path, Phase::Followed);
+            view.take_changes(changes);
+            while more
+                && !stop.asked()
+                && let Ok(changes) = poll(path, &mut follower)
+            {
+                more = changes.more;
+                view.take_changes(changes);
+            }
+            let written = files::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
+            voice.say(News::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
+        } else if !changes.is_empty() || told != state {
+            voice.say(News::More(Box::new(changes)));
         }
-        nap(&stop).await;
+        told = state;
+        if !more {
+            nap(&stop).await;
+        }
     }
 }
 

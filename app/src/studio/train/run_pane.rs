@@ -1,6 +1,7 @@
 //! The run pane: how it stands, how long it takes, how good it is, and whether it is well.
 
 use dinoscope_core::train::health::Level;
+use dinoscope_core::train::lock::Held;
 use egui::Ui;
 
 use super::acts::{Act, On};
@@ -130,7 +131,10 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     widgets::progress(ui, share.filter(|_| view.phase != Phase::Preparing), &progress_text(view));
     let unfinished = !view.is_alive() && !view.is_complete();
     if unfinished && shown.written {
-        widgets::hint(ui, "Another program goes on with this run.");
+        let said = widgets::hint(ui, "Another program goes on with this run.");
+        if let Held::By(Some(holder)) = &view.held {
+            said.on_hover_text(holder.to_string());
+        }
     } else if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
         ui.horizontal_wrapped(|ui| {
             if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {

@@ -9,12 +9,12 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::device::Chosen;
 use dinoscope_core::engine::{Command, Handle, Job};
 use dinoscope_core::files;
-use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::Follower;
 use dinoscope_core::train::health::Health;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::sources::{self, Sources};
 use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::{Recipe, paths, resume};
 
 use super::state::{Phase, RunView};
 use super::work::{Stop, Wake, Work};
@@ -252,15 +252,20 @@ impl Place {
 fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let Plan { recipe, place, resume, device, watch } = plan;
-    let sources = sources::open(&recipe).map_err(|e| told(&e))?;
+    let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
+    let sources = sources::open(&recipe).map_err(|e| match &place {
+        Place::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),
+        _ => told(&e),
+    })?;
     let watch = watch.unwrap_or_else(|| to_watch(&sources, &recipe));
     if stop.asked() {
         return Err("stopped before it began".to_owned());
     }
     let folder = open_folder(&place, &recipe, resume)?;
     let mut view = RunView::new(folder.path(), Phase::Preparing);
-    if resume && let Ok(changes) = Follower::open(folder.path()).and_then(|mut run| run.poll()) {
-        view.take_changes(changes);
+    if resume && let Ok(mut run) = Follower::open(folder.path()) {
+        // Without what it had before the run goes on as well.
+        let _ = run.poll_all(|changes| view.take_changes(changes));
         view.phase = Phase::Preparing;
     }
     view.set_recipe(recipe.clone());

@@ -11,6 +11,7 @@ use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::Changes;
 use dinoscope_core::train::health::{Health, judge};
+use dinoscope_core::train::lock::Held;
 use dinoscope_core::train::metrics::Values;
 use dinoscope_core::train::probes;
 use dinoscope_core::train::run::Line;
@@ -117,6 +118,8 @@ pub struct RunView {
     pub warnings: Vec<String>,
     /// Pictures that could not be used: name and reason.
     pub skipped: Vec<(String, String)>,
+    /// Who trains it, where it is followed.
+    pub held: Held,
     /// Steps and seconds of the last reports.
     recent: VecDeque<(f64, f64)>,
     last_report: u64,
@@ -150,6 +153,7 @@ impl RunView {
             report: None,
             warnings: Vec::new(),
             skipped: Vec::new(),
+            held: Held::Unknown,
             recent: VecDeque::new(),
             last_report: 0,
         }
@@ -353,6 +357,7 @@ impl RunView {
         self.checkpoints.extend(changes.checkpoints.into_iter().map(path));
         let report = self.folder.join("report.html");
         self.report = changes.finished.then_some(report);
+        self.held = changes.held;
         self.phase = match changes.finished {
             true => Phase::Finished { stopped: !self.is_complete() },
             false => Phase::Followed,

@@ -98,10 +98,11 @@ fn a_run_goes_on_where_its_pictures_lie_now() {
     assert!(told.contains("can't read") && told.contains(&way), "{told}");
 
     let now = with(&before, pair("data.path", &new));
-    for (change, said) in [
-        (&(|| pictures(&new, 9)) as &dyn Fn(), "there were 8, there are 9"),
+    let changes: [(&dyn Fn(), &str); 2] = [
+        (&|| pictures(&new, 9), "there were 8, there are 9"),
         (&|| files::remove_file(new.join("3.png")).unwrap(), "number 4 was 3.png, now it is 4.png"),
-    ] {
+    ];
+    for (change, said) in changes {
         change();
         // Nine, then eight of which one is another.
         let refused = run(&path, &now, true).unwrap_err().to_string();

@@ -383,7 +383,7 @@ impl MetricsLog {
     #[cfg(test)]
     pub(super) fn at(file: &Path) -> Result<Self, RunError> {
         let out = files::OpenOptions::new().append(true).open(file).map_err(io("open", file))?;
-        Ok(Self { file: file.to_owned(), out })
+        Ok(Self { file: file.to_owned(), out, notes: Vec::new() })
     }
 }
 

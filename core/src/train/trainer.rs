@@ -3,7 +3,6 @@
 use async_channel::TryRecvError;
 
 use super::batch::Part;
-use super::checkpoint;
 use super::failing::Failing;
 use super::feed::Feed;
 use super::fields;

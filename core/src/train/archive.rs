@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
+use zip::read::ZipFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -20,6 +21,10 @@ use crate::files;
 const LARGEST: u64 = 3 << 30;
 /// Files that an archive may hold.
 const MOST: usize = 100_000;
+/// How many times its own size an archive may unpack to, and what is let through without that: numbers and pictures get
+/// no smaller when they are packed, and text not that much.
+const SWELLS: u64 = 50;
+const ALWAYS: u64 = 64 << 20;
 
 /// Why a run could not be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -192,12 +197,8 @@ fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Resul
         }
         let folder = path.parent().unwrap_or(to);
         files::create_dir_all(folder).map_err(io("create", folder))?;
-        // Not the size that it claims: what it really holds.
-        let mut bytes = Vec::new();
-        (&mut entry).take(left + 1).read_to_end(&mut bytes).map_err(damaged)?;
-        left = left
-            .checked_sub(bytes.len() as u64)
-            .ok_or_else(|| ArchiveError::TooLarge(format!("it holds more than {most} bytes")))?;
+        let bytes = unpacked(&mut entry, left)?;
+        left -= bytes.len() as u64;
         files::write(&path, &bytes).map_err(io("write", &path))?;
     }
     Ok(())
@@ -213,14 +214,42 @@ fn inside(name: &str) -> Option<PathBuf> {
 
 /// Opens an archive that holds a run.
 fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
-    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-    if zip.len() > MOST {
-        return Err(ArchiveError::TooLarge(format!("it holds {} files", zip.len())));
-    }
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     if zip.index_for_name("recipe.toml").is_none() {
         return Err(ArchiveError::NoRun("recipe.toml"));
     }
+    if zip.len() > MOST {
+        return Err(ArchiveError::TooLarge(format!("it holds {} files", zip.len())));
+    }
+    // What it claims is looked at before anything is unpacked, and held to afterwards.
+    let claims = (0..zip.len()).try_fold(0u64, |sum, index| {
+        let size = zip.by_index_raw(index).map_err(damaged)?.size();
+        Ok::<_, ArchiveError>(sum.saturating_add(size))
+    })?;
+    let most = (SWELLS * bytes.len() as u64).max(ALWAYS).min(LARGEST);
+    if claims > most {
+        let (claims, packed) = (claims >> 20, bytes.len().div_ceil(1 << 20));
+        let most = most >> 20;
+        return Err(ArchiveError::TooLarge(format!(
+            "it unpacks to {claims} MiB from {packed} MiB; at most {most} MiB are taken from an archive of that size"
+        )));
+    }
     Ok(zip)
+}
+
+/// What an entry holds: as much as it claims, and never more than `most`, however it goes on.
+fn unpacked(entry: &mut ZipFile<'_, Cursor<&[u8]>>, most: u64) -> Result<Vec<u8>, ArchiveError> {
+    let claims = entry.size();
+    let larger = |what: String| Err(ArchiveError::TooLarge(what));
+    if claims > most {
+        return larger(format!("it holds more than the {most} bytes that are left for its files"));
+    }
+    let mut bytes = Vec::new();
+    entry.take(claims + 1).read_to_end(&mut bytes).map_err(damaged)?;
+    if bytes.len() as u64 > claims {
+        return larger(format!("a file in it is longer than the {claims} bytes that it claims"));
+    }
+    Ok(bytes)
 }
 
 /// The newest teacher's weights in an archive of a run; nothing where the bytes are no such archive.
@@ -228,7 +257,7 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
 /// # Errors
 /// It is one, but damaged or without a checkpoint.
 pub fn teacher(bytes: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
-    let Some(mut zip) = run_in(bytes) else { return Ok(None) };
+    let Some(mut zip) = run_in(bytes)? else { return Ok(None) };
     let step = |name: &str| -> Option<u64> {
         checkpoint::iteration_of(name.strip_prefix("checkpoints/")?.strip_suffix("/teacher.safetensors")?)
     };
@@ -246,7 +275,7 @@ pub fn entries(
     bytes: &[u8],
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ArchiveError> {
-    let Some(mut zip) = run_in(bytes) else { return Ok(None) };
+    let Some(mut zip) = run_in(bytes)? else { return Ok(None) };
     let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
     let names: Vec<String> = names.filter(|name| wanted(name)).collect();
     let read = names.into_iter().map(|name| Ok((name.clone(), content(&mut zip, &name)?)));
@@ -254,14 +283,19 @@ pub fn entries(
 }
 
 /// An archive that holds a run; PyTorch's files are archives too.
-fn run_in(bytes: &[u8]) -> Option<ZipArchive<Cursor<&[u8]>>> {
-    if bytes.starts_with(b"PK") { open(bytes).ok() } else { None }
+fn run_in(bytes: &[u8]) -> Result<Option<ZipArchive<Cursor<&[u8]>>>, ArchiveError> {
+    if !bytes.starts_with(b"PK") {
+        return Ok(None);
+    }
+    match open(bytes) {
+        Ok(zip) => Ok(Some(zip)),
+        Err(error @ ArchiveError::TooLarge(_)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn content(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, ArchiveError> {
-    let mut content = Vec::new();
-    zip.by_name(name).map_err(damaged)?.take(LARGEST).read_to_end(&mut content).map_err(damaged)?;
-    Ok(content)
+    unpacked(&mut zip.by_name(name).map_err(damaged)?, LARGEST)
 }
 
 #[cfg(test)]

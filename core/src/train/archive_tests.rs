@@ -96,6 +96,48 @@ fn an_archive_that_swells_is_refused() {
 }
 
 #[test]
+fn a_bomb_is_refused_before_it_is_unpacked_wherever_runs_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("run");
+    let zeros = vec![0; 65 << 20];
+    let bomb = zip(&[("recipe.toml", b""), ("checkpoints/000001/teacher.safetensors", &zeros)]);
+    assert!(bomb.len() < 1 << 20, "the archive itself is small: {}", bomb.len());
+    for error in [unpack(&bomb, &to).err(), teacher(&bomb).err(), entries(&bomb, |_| true).err()] {
+        let said = error.unwrap().to_string();
+        assert!(said.contains("it unpacks to 65 MiB from 1 MiB"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // As much that does not shrink is a run.
+    let mut value = 1u32;
+    let noise = std::iter::repeat_with(|| {
+        value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (value >> 24) as u8
+    });
+    let whole = zip(&[
+        ("recipe.toml", b""),
+        ("checkpoints/000001/teacher.safetensors", &noise.take(2 << 20).collect::<Vec<_>>()),
+    ]);
+    assert_eq!(teacher(&whole).unwrap().unwrap().len(), 2 << 20);
+}
+
+#[test]
+fn an_entry_that_is_longer_than_it_claims_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = zip(&[("recipe.toml", b""), ("a", &[0; 100_000])]);
+    // The size without compression, in the file's header and in the directory.
+    let claims = 100_000u32.to_le_bytes();
+    let mut lying = whole.clone();
+    let places: Vec<usize> = (0..whole.len() - 3).filter(|&at| whole[at..at + 4] == claims).collect();
+    assert_eq!(places.len(), 2);
+    for at in places {
+        lying[at..at + 4].copy_from_slice(&7u32.to_le_bytes());
+    }
+    let error = unpack(&lying, &folder.path().join("run")).unwrap_err();
+    assert!(matches!(error, ArchiveError::TooLarge(_) | ArchiveError::Damaged(_)), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_newest_teacher_is_that_of_most_steps() {
     let teachers: [(&str, &[u8]); 3] = [
         ("recipe.toml", b""),

@@ -59,6 +59,13 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     let total = job.recipe.train.iterations;
     let mut progress = Progress::new(total, "steps", json);
     let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());
+    for note in job.sources.train.file_notes() {
+        if json {
+            out!("{}", json::event(&Event::Warning(note)));
+        } else {
+            progress.say(&note);
+        }
+    }
     let handle = engine::start(job);
     stop_on_interrupt(&handle)?;
     let mut summary = Summary::default();

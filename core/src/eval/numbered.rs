@@ -32,6 +32,9 @@ impl Source for Numbered {
     fn notes(&self) -> &[String] {
         self.0.notes()
     }
+    fn file_notes(&self) -> Vec<String> {
+        self.0.file_notes()
+    }
 }
 
 /// No pictures, for the half that is not wanted.

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::DataError;
-use crate::data::source::folder::{FolderSource, pictures_in};
+use crate::data::decode::depth::DepthRange;
+use crate::data::source::folder::FolderSource;
 use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
+use crate::data::source::listing::list;
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::{Source, subset::Subset};
 use crate::files;
@@ -16,14 +18,20 @@ use crate::train::sources::{Labelled, open_path};
 /// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, or IDX files.
 ///
 /// What is judged is what `test` holds, or else the half for it where `data` comes in halves ([`Halves`]; of an IDX pair
-/// the test half), or else a fifth of the pictures, chosen by `seed`. Classes are known by their names.
+/// the test half), or else a fifth of the pictures, chosen by `seed`. Classes are known by their names. `range` says
+/// how files of more than 8 bits are read.
 ///
 /// # Errors
 /// When a place can't be read, holds no classes or one only, or when classes are to be judged that nothing can be
 /// learned of; says what to do about it.
-pub fn labelled(data: &Path, test: Option<&Path>, seed: u64) -> Result<Labelled, DataError> {
+pub fn labelled(
+    data: &Path,
+    test: Option<&Path>,
+    seed: u64,
+    range: DepthRange,
+) -> Result<Labelled, DataError> {
     let wrong = |reason: String| DataError::Source { path: data.display().to_string(), reason };
-    let (train, own) = match open(data)? {
+    let (train, own) = match open(data, range)? {
         Opened::Whole(all) => (all, idx_test(data)),
         Opened::Halves(halves) => {
             let judged = halves.judged().map(|half| Arc::new(half) as Arc<dyn Source>);
@@ -54,7 +62,7 @@ pub fn labelled(data: &Path, test: Option<&Path>, seed: u64) -> Result<Labelled,
         _ => {}
     }
     let (path, judged) = match (test, own) {
-        (Some(test), _) => (test, judged(test)?),
+        (Some(test), _) => (test, judged(test, range)?),
         (None, Some(own)) => (data, own),
         (None, None) => {
             let count = train.len();
@@ -91,8 +99,8 @@ pub fn labelled(data: &Path, test: Option<&Path>, seed: u64) -> Result<Labelled,
 ///
 /// # Errors
 /// When the place can't be read or holds no pictures.
-pub fn all(data: &Path) -> Result<Arc<dyn Source>, DataError> {
-    Ok(match open(data)? {
+pub fn all(data: &Path, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
+    Ok(match open(data, range)? {
         Opened::Whole(all) => all,
         Opened::Halves(halves) => Arc::new(halves.all(true)),
     })
@@ -103,23 +111,25 @@ enum Opened {
     Halves(Halves),
 }
 
-fn open(path: &Path) -> Result<Opened, DataError> {
+fn open(path: &Path, range: DepthRange) -> Result<Opened, DataError> {
     if !files::is_dir(path) || IdxSource::recognizes(path) {
         return Ok(Opened::Whole(open_path(path, true)?));
     }
-    let pictures = pictures_in(path)?;
+    let (pictures, left_out) = list(path)?;
     Ok(match Halves::of(path, &pictures) {
-        Some(halves) => Opened::Halves(halves),
-        None => Opened::Whole(Arc::new(FolderSource::of_files(path, &pictures, true))),
+        Some(halves) => Opened::Halves(halves.read_as(range)),
+        None => Opened::Whole(Arc::new(
+            FolderSource::of_files(path, &pictures, true).beside(left_out).read_as(range),
+        )),
     })
 }
 
 /// What is judged in a folder that was named for it.
-fn judged(path: &Path) -> Result<Arc<dyn Source>, DataError> {
+fn judged(path: &Path, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
     if let Some(test) = files::is_dir(path).then(|| idx_test(path)).flatten() {
         return Ok(test);
     }
-    Ok(match open(path)? {
+    Ok(match open(path, range)? {
         Opened::Whole(all) => all,
         Opened::Halves(halves) => match halves.judged() {
             Some(half) => Arc::new(half),
@@ -154,7 +164,7 @@ mod tests {
     }
 
     fn refused(data: &Path, test: Option<&Path>) -> String {
-        let error = labelled(data, test, 0).err().unwrap().to_string();
+        let error = labelled(data, test, 0, DepthRange::Fixed).err().unwrap().to_string();
         assert!(error.contains(&test.unwrap_or(data).display().to_string()), "{error}");
         error
     }
@@ -167,7 +177,7 @@ mod tests {
     #[test]
     fn halves_are_no_classes() {
         let root = folder(&["train/a/1.png", "train/b/1.png", "train/c/1.png", "val/b/2.png", "val/c/2.png"]);
-        let halves = labelled(root.path(), None, 0).unwrap();
+        let halves = labelled(root.path(), None, 0, DepthRange::Fixed).unwrap();
         assert_eq!(
             (classes(halves.train.as_ref()), classes(halves.test.as_ref())),
             (["a", "b", "c"].map(str::to_owned).to_vec(), ["b", "c"].map(str::to_owned).to_vec(),)
@@ -181,11 +191,11 @@ mod tests {
         // The same folders named one by one; and what is judged may come in halves itself.
         let (train, val) = (root.path().join("train"), root.path().join("val"));
         for (data, test) in [(train.as_path(), val.as_path()), (root.path(), &val), (&train, root.path())] {
-            let named = labelled(data, Some(test), 0).unwrap();
+            let named = labelled(data, Some(test), 0, DepthRange::Fixed).unwrap();
             assert_eq!(classes(named.train.as_ref()), classes(halves.train.as_ref()));
             assert_eq!(classes(named.test.as_ref()), classes(halves.test.as_ref()));
         }
-        let all = all(root.path()).unwrap();
+        let all = all(root.path(), DepthRange::Fixed).unwrap();
         assert_eq!((all.len(), all.classes().len()), (5, 3));
     }
 

@@ -3,6 +3,7 @@
 use super::recipe::{
     Blur, Crops, Data, Distill, Evaluate, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Start, Train,
 };
+use crate::data::decode::depth::DepthRange;
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 
@@ -112,7 +113,14 @@ fn short(name: &str) -> Recipe {
             keep_checkpoints: 3,
         },
         evaluate: Evaluate::default(),
-        data: Data { path: "scenes".to_owned(), labels: false, scenes: 4096, scene_size: 256, scene_seed: 0 },
+        data: Data {
+            path: "scenes".to_owned(),
+            labels: false,
+            depth_range: DepthRange::Fixed,
+            scenes: 4096,
+            scene_size: 256,
+            scene_seed: 0,
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
+use crate::data::decode::depth::DepthRange;
 use crate::fused::Precision;
 use crate::model::{FfnKind, Grid, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
 use crate::ssl::{Centering, MaskRecipe};
@@ -292,6 +293,8 @@ impl From<Numbers> for Precision {
 pub struct Data {
     pub path: String,
     pub labels: bool,
+    #[serde(default)]
+    pub depth_range: DepthRange,
     pub scenes: usize,
     pub scene_size: usize,
     pub scene_seed: u64,

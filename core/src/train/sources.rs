@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::recipe::Recipe;
 use super::watch::view;
-use crate::data::source::folder::{FolderSource, pictures_in};
+use crate::data::decode::depth::DepthRange;
+use crate::data::source::folder::FolderSource;
 use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
+use crate::data::source::listing::list;
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
 use crate::data::source::{Source, subset::Subset};
@@ -82,15 +84,19 @@ pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
     }
     let path = Path::new(&data.path);
     let source: Arc<dyn Source> = if files::is_dir(path) && !IdxSource::recognizes(path) {
-        let pictures = pictures_in(path)?;
-        match Halves::of(path, &pictures) {
+        let (pictures, left_out) = list(path)?;
+        match Halves::of(path, &pictures).map(|halves| halves.read_as(data.depth_range)) {
             Some(halves) if halves.can_judge() => return Ok(of_halves(recipe, &halves)),
             // Their names are no classes all the same.
             Some(halves) => Arc::new(halves.all(data.labels)),
-            None => Arc::new(FolderSource::of_files(path, &pictures, data.labels)),
+            None => Arc::new(
+                FolderSource::of_files(path, &pictures, data.labels)
+                    .beside(left_out)
+                    .read_as(data.depth_range),
+            ),
         }
     } else {
-        open_path(path, data.labels)?
+        open_path_as(path, data.labels, data.depth_range)?
     };
     let labelled = Subset::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
         .map(|(train, test)| Labelled { train: Arc::new(train), test: Arc::new(test) });
@@ -130,10 +136,18 @@ fn of_halves(recipe: &Recipe, halves: &Halves) -> Sources {
 /// # Errors
 /// Names the path and what was expected there.
 pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn Source>, DataError> {
+    open_path_as(path, labels, DepthRange::Fixed)
+}
+
+/// [`open_path`] with a choice of what becomes black and white in files of more than 8 bits.
+///
+/// # Errors
+/// As [`open_path`].
+pub fn open_path_as(path: &Path, labels: bool, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
     if IdxSource::recognizes(path) {
         return Ok(Arc::new(IdxSource::open(path, Split::Train)?));
     }
-    Ok(Arc::new(FolderSource::open(path, labels)?))
+    Ok(Arc::new(FolderSource::open(path, labels)?.read_as(range)))
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::eval::pictures;
+
+use crate::cli::terminal::note;
 
 /// Pictures, with classes or without.
 #[derive(clap::Args)]
@@ -18,6 +21,9 @@ pub struct Collection {
     /// At most this many pictures, chosen at random.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     limit: usize,
+    /// Black and white of files of more than 8 bits: fixed, file, or two numbers such as 0..4095.
+    #[arg(long, value_name = "RANGE", default_value_t)]
+    depth_range: DepthRange,
 }
 
 impl Collection {
@@ -27,8 +33,9 @@ impl Collection {
             // Those that k-NN looks up; training never sees them.
             Arc::new(ScenesSource::new(1 << 32, 1200, 96))
         } else {
-            pictures::all(&self.data)?
+            pictures::all(&self.data, self.depth_range)?
         };
+        all.file_notes().iter().for_each(|said| note!("{said}"));
         if self.limit >= all.len() {
             return Ok(all);
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::device::{Chosen, block_on};
@@ -16,6 +17,7 @@ use dinoscope_core::model::Vit;
 use dinoscope_core::train::sources::Labelled;
 
 use crate::cli::progress::Progress;
+use crate::cli::terminal::note;
 use crate::cli::{Mistake, load};
 
 /// Which model is judged, and how it computes.
@@ -73,6 +75,9 @@ pub struct Pictures {
     /// test_features.npy and test_labels.npy.
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
+    /// Black and white of files of more than 8 bits: fixed, file, or two numbers such as 0..4095.
+    #[arg(long, value_name = "RANGE", default_value_t)]
+    depth_range: DepthRange,
 }
 
 /// A model that is ready to be judged.
@@ -187,8 +192,9 @@ impl Pictures {
             let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn Source>;
             Labelled { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
         } else {
-            pictures::labelled(&self.data, self.test.as_deref(), seed)?
+            pictures::labelled(&self.data, self.test.as_deref(), seed, self.depth_range)?
         };
+        train.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(Labelled { train: limited(train, self.limit, seed), test: limited(test, self.limit_test, seed) })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::Receiver;
 use dinoscope_core::data::augment::resize_to;
-use dinoscope_core::data::source::folder;
+use dinoscope_core::data::source::listing::{self, LeftOut};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 
@@ -104,6 +104,8 @@ pub enum News {
         files: Vec<PathBuf>,
         /// What could not be opened, with the reason.
         refused: Vec<(String, String)>,
+        /// How many files of other kinds lay between them.
+        left_out: Option<String>,
     },
     /// A small picture, with the size of the whole one.
     Thumb(PictureId, Made),
@@ -216,13 +218,17 @@ async fn run(job: Job, pixels: &Pixels) -> News {
     match job {
         Job::Walk(paths) => {
             let (mut files, mut refused) = (Vec::new(), Vec::new());
+            let mut left_out = LeftOut::default();
             for path in paths {
-                match folder::pictures_in(&path) {
-                    Ok(found) => files.extend(found),
+                match listing::list(&path) {
+                    Ok((found, others)) => {
+                        files.extend(found);
+                        left_out.merge(&others);
+                    }
                     Err(error) => refused.push((path.display().to_string(), error.to_string())),
                 }
             }
-            News::Found { files, refused }
+            News::Found { files, refused, left_out: left_out.note() }
         }
         Job::Thumb(id, origin) => {
             // Thumbnails of a whole folder must not push out what is being looked at.
@@ -278,7 +284,9 @@ mod tests {
         std::fs::write(&path, "not a picture").unwrap();
         let intake = Intake::start(&(Arc::new(|| ()) as Wake));
         intake.walk(vec![folder.path().to_owned(), folder.path().join("missing")]);
-        let Ok(News::Found { files, refused }) = intake.news.recv_blocking() else { panic!("nothing found") };
+        let Ok(News::Found { files, refused, .. }) = intake.news.recv_blocking() else {
+            panic!("nothing found")
+        };
         assert_eq!((files, refused.len()), (vec![path.clone()], 1));
         intake.want(vec![(3, Origin::File(path))], Vec::new());
         let Ok(News::Thumb(3, Err(reason))) = intake.news.recv_blocking() else { panic!("no reason") };

@@ -344,7 +344,8 @@ impl Explore {
     fn take_news(&mut self, ctx: &egui::Context, house: &mut House) {
         while let Ok(news) = self.intake.news.try_recv() {
             match news {
-                News::Found { files, refused } => {
+                News::Found { files, refused, left_out } => {
+                    left_out.into_iter().for_each(|said| house.toasts.watch(said));
                     self.gallery.walking = self.gallery.walking.saturating_sub(1);
                     for (path, reason) in refused {
                         house.failed(path, reason.clone(), true);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::DataError;
+use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Reading, Truth};
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
@@ -81,13 +82,13 @@ impl Pictures {
         let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
         match need {
             Need::Labels => {
-                let opened = pictures::labelled(&path, None, SEED);
+                let opened = pictures::labelled(&path, None, SEED, DepthRange::Fixed);
                 let Labelled { train, test } = opened.map_err(|error| error.to_string())?;
                 let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
                 Ok(Self::Labelled(labelled))
             }
             Need::Nothing => {
-                let all = pictures::all(&path).map_err(|error| error.to_string())?;
+                let all = pictures::all(&path, DepthRange::Fixed).map_err(|error| error.to_string())?;
                 Ok(Self::All(limited(all, learn.min(MAPPED))))
             }
             Need::Classes | Need::Depth => {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::Source;
 use dinoscope_core::train::{Recipe, sources};
 
@@ -25,6 +26,7 @@ pub struct Found {
 struct Address {
     path: String,
     labels: bool,
+    depth_range: DepthRange,
     scenes: (usize, usize, u64),
 }
 
@@ -32,7 +34,7 @@ impl Address {
     fn of(recipe: &Recipe) -> Self {
         let data = &recipe.data;
         let scenes = (data.scenes, data.scene_size, data.scene_seed);
-        Self { path: data.path.clone(), labels: data.labels, scenes }
+        Self { path: data.path.clone(), labels: data.labels, depth_range: data.depth_range, scenes }
     }
 }
 
@@ -90,6 +92,8 @@ fn find(recipe: &Recipe) -> Result<Found, String> {
         (_, 0) => format!("{pictures} in {place}{rest}"),
         (_, classes) => format!("{pictures} in {place}, {classes} classes{rest}"),
     };
+    let notes: String = sources.train.notes().iter().map(|note| format!(". {note}")).collect();
+    let description = description + &notes;
     Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
 }
 

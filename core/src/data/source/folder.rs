@@ -1,14 +1,18 @@
 //! Pictures in a folder and its subfolders, or a single picture file.
 
 use crate::files;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Source;
-use crate::data::decode::{self, decode_file};
+use super::listing::{LeftOut, list};
+use crate::data::decode::decode_file_as;
+use crate::data::decode::depth::DepthRange;
+use crate::data::decode::survey::depth_note;
 use crate::data::{DataError, Picture, budget};
+
+pub use super::listing::pictures_in;
 
 /// Memory that one source may fill with decoded pictures. Pictures beyond it are decoded on each load, never
 /// kept in another's place: when every pass visits all pictures once, replacing would only lower the hits.
@@ -19,6 +23,8 @@ pub struct FolderSource {
     root: PathBuf,
     entries: Vec<Entry>,
     classes: Vec<String>,
+    left_out: LeftOut,
+    range: DepthRange,
     /// Bytes of decoded pictures that may still be kept.
     room: AtomicUsize,
 }
@@ -32,30 +38,6 @@ struct Entry {
     decoding: OnceLock<u64>,
 }
 
-/// The pictures in a folder and all its subfolders in sorted order, as [`FolderSource::open`] lists them, or the single
-/// file that `path` names, whatever its extension.
-///
-/// # Errors
-/// When `path` or a folder in it can't be read, or holds no pictures.
-pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let metadata = files::metadata(path).map_err(|source| read_error(path, source))?;
-    if !metadata.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    walk(path, &mut HashSet::new(), &mut files)?;
-    if files.is_empty() {
-        let extensions = decode::EXTENSIONS.join(", ");
-        return Err(DataError::Source {
-            path: path.display().to_string(),
-            reason: format!(
-                "there are no pictures in this folder or its subfolders (files ending in {extensions})"
-            ),
-        });
-    }
-    Ok(files)
-}
-
 impl FolderSource {
     /// Lists the pictures in a folder and all its subfolders, or takes a single picture file.
     ///
@@ -66,10 +48,11 @@ impl FolderSource {
     /// # Errors
     /// When `path` or a folder in it can't be read, or holds no pictures.
     pub fn open(path: &Path, labels: bool) -> Result<Self, DataError> {
-        Ok(Self::of_files(path, &pictures_in(path)?, labels))
+        let (files, left_out) = list(path)?;
+        Ok(Self::of_files(path, &files, labels).beside(left_out))
     }
 
-    /// The pictures that [`pictures_in`] found in `path`, with their classes if `labels`.
+    /// The pictures that [`list`] found in `path`, with their classes if `labels`.
     pub fn of_files(path: &Path, files: &[PathBuf], labels: bool) -> Self {
         let root = if files::is_dir(path) { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
@@ -93,8 +76,26 @@ impl FolderSource {
     /// Pictures at paths below `root`, each with its class as an index into `classes`.
     pub(super) fn listed(root: &Path, entries: Vec<(PathBuf, Option<usize>)>, classes: Vec<String>) -> Self {
         let entry = |(path, label)| Entry { path, label, kept: OnceLock::new(), decoding: OnceLock::new() };
-        let entries = entries.into_iter().map(entry).collect();
-        Self { root: root.to_owned(), entries, classes, room: AtomicUsize::new(CACHE_BYTES) }
+        Self {
+            root: root.to_owned(),
+            entries: entries.into_iter().map(entry).collect(),
+            classes,
+            left_out: LeftOut::default(),
+            range: DepthRange::Fixed,
+            room: AtomicUsize::new(CACHE_BYTES),
+        }
+    }
+
+    /// The same, with the files of other kinds that lie beside the pictures.
+    #[must_use]
+    pub fn beside(self, left_out: LeftOut) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// The same, with a choice of what becomes black and white in files of more than 8 bits.
+    #[must_use]
+    pub fn read_as(self, range: DepthRange) -> Self {
+        Self { range, ..self }
     }
 }
 
@@ -128,7 +129,7 @@ impl Source for FolderSource {
         if let Some(picture) = entry.kept.get() {
             return Ok(picture.clone());
         }
-        let picture = decode_file(&self.root.join(&entry.path))?;
+        let picture = decode_file_as(&self.root.join(&entry.path), self.range)?.picture;
         let bytes = picture.rgb.len();
         let reserve = |room: usize| room.checked_sub(bytes);
         if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok()
@@ -139,6 +140,11 @@ impl Source for FolderSource {
         }
         Ok(picture)
     }
+
+    fn file_notes(&self) -> Vec<String> {
+        let files: Vec<PathBuf> = self.entries.iter().map(|entry| self.root.join(&entry.path)).collect();
+        self.left_out.note().into_iter().chain(depth_note(&files, self.range)).collect()
+    }
 }
 
 fn class(path: &Path) -> Option<String> {
@@ -147,51 +153,11 @@ fn class(path: &Path) -> Option<String> {
     components.next().map(|_| first.as_os_str().to_string_lossy().into_owned())
 }
 
-fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    let failed = |source| read_error(folder, source);
-    // Each folder once, however many links lead to it, so that links can't lead round in circles.
-    if !seen.insert(files::canonicalize(folder).map_err(failed)?) {
-        return Ok(());
-    }
-    let mut entries =
-        files::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-    entries.sort_by_key(files::DirEntry::file_name);
-    for entry in entries {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = entry.path();
-        let mut kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() {
-            match files::metadata(&path) {
-                Ok(target) => kind = target.file_type(),
-                // A link to nothing.
-                Err(_) => continue,
-            }
-        }
-        if kind.is_dir() {
-            walk(&path, seen, files)?;
-        } else if kind.is_file() && is_picture(&path) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension
-        .is_some_and(|extension| decode::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
-}
-
-fn read_error(path: &Path, source: std::io::Error) -> DataError {
-    DataError::Read { path: path.display().to_string(), source }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::data::source::listing::is_picture;
 
     /// A folder with one-pixel pictures at `files`, by extension, and other files that are no pictures.
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -230,6 +196,20 @@ mod tests {
             assert_eq!(source.load(2).unwrap().rgb, [2, 0, 0], "decoded, then remembered");
         }
         assert_eq!(source.room.load(Ordering::Relaxed), CACHE_BYTES - 3);
+        assert_eq!(source.file_notes(), ["1 file of another kind was left out: 1 .txt"]);
+    }
+
+    #[test]
+    fn deep_pictures_are_noted_and_read_as_chosen() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = image::ImageBuffer::from_fn(2, 1, |x, _| image::Luma([4095 * x as u16]));
+        deep.save(folder.path().join("scan.png")).unwrap();
+        let source = FolderSource::open(folder.path(), false).unwrap();
+        assert!(source.file_notes()[0].contains("0..4095"), "{:?}", source.file_notes());
+        assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 16, 16, 16]);
+        let source = FolderSource::open(folder.path(), false).unwrap().read_as(DepthRange::File);
+        assert!(source.file_notes().is_empty());
+        assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 255, 255, 255]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Source;
 use super::folder::FolderSource;
+use crate::data::decode::depth::DepthRange;
 use crate::data::{DataError, Picture};
 
 /// What pictures are for, by the name of their folder.
@@ -66,6 +67,8 @@ pub struct Halves {
     train: (String, BTreeSet<String>),
     /// The other folders, those to learn from first, then those to judge.
     others: Vec<(Role, String, BTreeSet<String>)>,
+    /// How files of more than 8 bits are read.
+    range: DepthRange,
 }
 
 impl Halves {
@@ -132,7 +135,13 @@ impl Halves {
         found.sort_by_key(|(role, name, classes)| (*role, classes.is_empty(), name.clone()));
         let mut found = found.into_iter();
         let (_, name, classes) = found.next()?;
-        Some(Self { root: root.to_owned(), places, train: (name, classes), others: found.collect() })
+        Some(Self {
+            root: root.to_owned(),
+            places,
+            train: (name, classes),
+            others: found.collect(),
+            range: DepthRange::Fixed,
+        })
     }
 
     /// The half that judges: the first of those to judge with that has a class of the half to learn from.
@@ -141,6 +150,12 @@ impl Halves {
             role != Role::Train && !classes.is_disjoint(&self.train.1)
         };
         self.others.iter().find(|(role, _, classes)| judges(*role, classes)).map(|(_, name, _)| name.as_str())
+    }
+
+    /// The same, with a choice of what becomes black and white in files of more than 8 bits.
+    #[must_use]
+    pub fn read_as(self, range: DepthRange) -> Self {
+        Self { range, ..self }
     }
 
     /// Whether the half to learn from has classes, some of which another half has as well.
@@ -198,7 +213,7 @@ impl Halves {
         let classes: Vec<String> = if labels { classes.into_iter().cloned().collect() } else { Vec::new() };
         let label = |place: &Place| classes.binary_search(place.class.as_ref()?).ok();
         let entries = places.iter().map(|place| (place.path.clone(), label(place))).collect();
-        let of = FolderSource::listed(&self.root, entries, classes.clone());
+        let of = FolderSource::listed(&self.root, entries, classes.clone()).read_as(self.range);
         Half { of, origin, notes: Vec::new() }
     }
 }
@@ -280,6 +295,9 @@ impl Source for Half {
     }
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+    fn file_notes(&self) -> Vec<String> {
+        self.of.file_notes()
     }
 }
 

@@ -89,6 +89,9 @@ impl Source for Matched {
     fn notes(&self) -> &[String] {
         &self.notes
     }
+    fn file_notes(&self) -> Vec<String> {
+        self.of.file_notes()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod dense;
 pub mod folder;
 pub mod halves;
 pub mod idx;
+pub mod listing;
 pub mod matched;
 pub mod scenes;
 pub mod subset;
@@ -37,5 +38,10 @@ pub trait Source: Send + Sync {
     /// What else a person should know of how its pictures were chosen.
     fn notes(&self) -> &[String] {
         &[]
+    }
+    /// What a person should know about its files: those that were left out, how deep ones are read. Looks at some of
+    /// them, so it is asked for once.
+    fn file_notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -82,6 +82,9 @@ impl Source for Subset {
     fn notes(&self) -> &[String] {
         self.of.notes()
     }
+    fn file_notes(&self) -> Vec<String> {
+        self.of.file_notes()
+    }
 }
 
 #[cfg(test)]

@@ -196,6 +196,13 @@ pub const FIELDS: &[Field] = &[
     ),
     f("data.path", "A folder of pictures, an IDX file, or `scenes` for the built-in pictures", "", 0.0, 0.0),
     f("data.labels", "Take the names of subfolders as labels", "", 0.0, 0.0),
+    f(
+        "data.depth_range",
+        "Black and white of files of more than 8 bits: fixed, file (its lowest and highest), or numbers such as 0..4095",
+        "",
+        0.0,
+        0.0,
+    ),
     f("data.scenes", "How many built-in pictures", "pictures", 1.0, 1e8),
     f("data.scene_size", "Side of the built-in pictures", "pixels", 8.0, 4096.0),
     f("data.scene_seed", "Seed of the built-in pictures", "", 0.0, 9e15),

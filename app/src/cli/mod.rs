@@ -76,7 +76,11 @@ enum Command {
     Train(train::Arguments),
     /// Teach a small model what a large one has learned.
     Distill(distill::Arguments),
-    /// PCA pictures, attention maps and raw features of pictures.
+    /// PCA pictures, attention maps, raw features and tables of pictures.
+    ///
+    /// Pictures pass one by one: memory does not grow with their number, and results are written as they come. What is
+    /// there already, made with the same weights and options from a file that has not changed, is left as it is, so
+    /// that a command that was stopped goes on when it is given again.
     Features(features::Arguments),
     /// Judge features on labelled pictures.
     #[command(subcommand)]

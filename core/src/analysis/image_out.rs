@@ -32,13 +32,15 @@ fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {
         .collect()
 }
 
-/// `[rows, cols, N]` to `[height, width, N]`, separably: first along rows, then along columns.
+/// `[rows, cols, N]` to `[height, width, N]`, separably: first along rows, then along columns. The result goes to `put`
+/// pixel by pixel: as numbers it would be several times the picture.
 fn resample<const N: usize>(
     grid: &[[f32; N]],
     (rows, cols): (usize, usize),
     (height, width): (usize, usize),
     filter: Filter,
-) -> Result<Vec<[f32; N]>, AnalysisError> {
+    mut put: impl FnMut([f32; N]),
+) -> Result<(), AnalysisError> {
     check_len("grid", grid.len(), rows * cols)?;
     if grid.is_empty() || width == 0 || height == 0 {
         return Err(AnalysisError::Empty("patches or pixels"));
@@ -62,7 +64,10 @@ fn resample<const N: usize>(
     let down = taps(rows, height, filter);
     let wide: Vec<[f32; N]> =
         (0..rows * width).map(|i| mix(&across[i % width], &|c| grid[i / width * cols + c])).collect();
-    Ok((0..height * width).map(|i| mix(&down[i / width], &|r| wide[r * width + i % width])).collect())
+    for i in 0..height * width {
+        put(mix(&down[i / width], &|r| wide[r * width + i % width]));
+    }
+    Ok(())
 }
 
 /// Colours of patches, `[rows * cols]`, as a picture of `width` × `height`.
@@ -75,8 +80,11 @@ pub fn upsample(
     filter: Filter,
 ) -> Result<Picture, AnalysisError> {
     let grid: Vec<[f32; 3]> = colours.iter().map(|c| c.map(f32::from)).collect();
-    let pixels = resample(&grid, (rows, cols), (height, width), filter)?;
-    Ok(Picture { width, height, rgb: pixels.into_iter().flatten().map(|v| v.round() as u8).collect() })
+    let mut rgb = Vec::with_capacity(3 * width * height);
+    resample(&grid, (rows, cols), (height, width), filter, |pixel| {
+        rgb.extend(pixel.map(|v| v.round() as u8))
+    })?;
+    Ok(Picture { width, height, rgb })
 }
 
 /// Numbers of patches, `[rows * cols]`, as numbers of pixels, `[height * width]`.
@@ -89,7 +97,9 @@ pub fn upsample_values(
     filter: Filter,
 ) -> Result<Vec<f32>, AnalysisError> {
     let grid: Vec<[f32; 1]> = values.iter().map(|v| [*v]).collect();
-    Ok(resample(&grid, (rows, cols), (height, width), filter)?.into_iter().flatten().collect())
+    let mut out = Vec::with_capacity(width * height);
+    resample(&grid, (rows, cols), (height, width), filter, |[value]| out.push(value))?;
+    Ok(out)
 }
 
 /// Pictures in rows of `columns`, each centred in a cell of the largest size, `gap` pixels between and around them.

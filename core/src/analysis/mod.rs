@@ -11,8 +11,10 @@ pub mod image_out;
 pub mod lettering;
 pub(crate) mod linalg;
 pub mod npy;
+pub mod parquet;
 pub mod pca;
 mod pca_align;
+pub mod pca_sample;
 pub mod similarity;
 
 /// The patch tokens of one picture, in reading order.

@@ -9,6 +9,13 @@ use super::{AnalysisError, check_len, write_atomic};
 /// The bytes of an `.npy` file with `data` in the given shape; an empty shape is a single number.
 pub fn encode(shape: &[usize], data: &[f32]) -> Result<Vec<u8>, AnalysisError> {
     check_len("array", data.len(), shape.iter().product())?;
+    let mut out = header(shape)?;
+    out.extend(data.iter().flat_map(|v| v.to_le_bytes()));
+    Ok(out)
+}
+
+/// What stands before the numbers of an `.npy` file of the given shape.
+pub fn header(shape: &[usize]) -> Result<Vec<u8>, AnalysisError> {
     // A tuple of one number needs its comma.
     let dims: String = shape.iter().map(|n| format!("{n}, ")).collect();
     let dims = if shape.len() == 1 { dims.trim_end() } else { dims.trim_end().trim_end_matches(',') };
@@ -22,12 +29,19 @@ pub fn encode(shape: &[usize], data: &[f32]) -> Result<Vec<u8>, AnalysisError> {
         found: shape.len(),
         expected: 32,
     })?;
-    let mut out = Vec::with_capacity(10 + header.len() + data.len() * 4);
+    let mut out = Vec::with_capacity(10 + header.len());
     out.extend(b"\x93NUMPY\x01\x00");
     out.extend(length.to_le_bytes());
     out.extend(header.as_bytes());
-    out.extend(data.iter().flat_map(|v| v.to_le_bytes()));
     Ok(out)
+}
+
+/// The numbers of an `.npy` file that [`write`] made of this shape; `None` for any other file, and for none.
+pub fn read_back(path: &Path, shape: &[usize]) -> Option<Vec<f32>> {
+    let bytes = crate::files::read(path).ok()?;
+    let numbers = bytes.strip_prefix(header(shape).ok()?.as_slice())?;
+    let numbers: Vec<f32> = numbers.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    (numbers.len() == shape.iter().product::<usize>()).then_some(numbers)
 }
 
 /// Writes an `.npy` file, whole or not at all.
@@ -62,6 +76,9 @@ mod tests {
         let path = folder.path().join("a.npy");
         write(&path, &[1, 2], &[1.0, f32::NAN]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap().len(), 128 + 8);
+        let back = read_back(&path, &[1, 2]).unwrap();
+        assert!(back[0] == 1.0 && back[1].is_nan());
+        assert_eq!((read_back(&path, &[2, 1]), read_back(Path::new("no.npy"), &[0])), (None, None));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         let missing = write(&folder.path().join("no/a.npy"), &[0], &[]);
         assert!(matches!(missing, Err(AnalysisError::Write { .. })), "{missing:?}");

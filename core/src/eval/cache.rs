@@ -257,7 +257,10 @@ pub(super) fn name(view: &Picture) -> Name {
 }
 
 /// What a backbone is known by: its sizes, and the name, shape and every value of its parameters.
-async fn digest(backbone: &Vit) -> Result<[u8; 32], ExecutionError> {
+///
+/// # Errors
+/// When the device fails to hand over its memory.
+pub async fn digest(backbone: &Vit) -> Result<[u8; 32], ExecutionError> {
     let mut hash = Sha256::new();
     hash.update(format!("{:?}", backbone.config));
     let mut parameters = Vec::new();

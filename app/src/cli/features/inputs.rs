@@ -1,0 +1,292 @@
+//! Which pictures are meant, and under which names their results go.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Result;
+use dinoscope_core::data::source::listing::{LeftOut, is_picture, list};
+
+use crate::cli::Mistake;
+use crate::cli::status::FailedInputs;
+
+/// A picture, and where its results go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The file.
+    pub path: PathBuf,
+    /// Below the folder of results, without an ending.
+    pub stem: PathBuf,
+}
+
+/// What a person named, taken apart.
+#[derive(Default)]
+pub struct Inputs {
+    found: Vec<Found>,
+    /// Names of folders, patterns and lists.
+    roots: Vec<String>,
+    seen: HashSet<PathBuf>,
+    /// Files in folders that are no pictures.
+    pub left_out: LeftOut,
+}
+
+struct Found {
+    path: PathBuf,
+    /// The root that it was found under, and its path below that.
+    below: Option<(usize, PathBuf)>,
+}
+
+impl Inputs {
+    /// Adds a file, a folder with all its subfolders, or a pattern that the shell has left as it was.
+    pub fn add(&mut self, named: &Path, failed: &mut FailedInputs) {
+        let pattern = named.to_str().filter(|text| text.contains(['*', '?', '[', '{']));
+        match pattern {
+            _ if named.is_dir() => self.add_folder(named, None, failed),
+            Some(pattern) if !named.exists() => self.add_pattern(pattern, failed),
+            _ => self.found.push(Found { path: named.to_owned(), below: None }),
+        }
+    }
+
+    /// Adds what a list names: a path a line, files, folders or patterns; `-` is standard input.
+    pub fn add_list(&mut self, file: &Path, failed: &mut FailedInputs) -> Result<()> {
+        let mut bytes = Vec::new();
+        let read = match file == Path::new("-") {
+            true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ()),
+            false => std::fs::read(file).map(|content| bytes = content),
+        };
+        read.map_err(|e| Mistake(format!("can't read the list {}: {e}", file.display())))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let root = self.root(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        // Some editors begin a file with a mark.
+        for line in
+            text.trim_start_matches('\u{feff}').lines().map(str::trim_end).filter(|line| !line.is_empty())
+        {
+            let path = Path::new(line);
+            if path.is_dir() || (!path.exists() && line.contains(['*', '?', '[', '{'])) {
+                self.add(path, failed);
+            } else {
+                self.push(path.to_owned(), root, normal(path));
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&mut self, name: Option<String>) -> usize {
+        self.roots.push(name.unwrap_or_else(|| "pictures".to_owned()));
+        self.roots.len() - 1
+    }
+
+    /// Adds a picture found under a root, unless it is there already.
+    fn push(&mut self, path: PathBuf, root: usize, below: PathBuf) {
+        if self.seen.insert(path.clone()) {
+            self.found.push(Found { path, below: Some((root, below)) });
+        }
+    }
+
+    /// `under` is the root and the path below it of a folder that a pattern has found.
+    fn add_folder(&mut self, folder: &Path, under: Option<(usize, &Path)>, failed: &mut FailedInputs) {
+        match list(folder) {
+            Ok((files, left_out)) => {
+                let (root, above) = match under {
+                    Some((root, above)) => (root, above.to_owned()),
+                    None => (self.root(name_of(folder)), PathBuf::new()),
+                };
+                self.left_out.merge(&left_out);
+                for file in files {
+                    let below = above.join(file.strip_prefix(folder).unwrap_or(&file));
+                    self.push(file, root, below);
+                }
+            }
+            Err(error) => failed.add(&folder.display().to_string(), &error.to_string()),
+        }
+    }
+
+    fn add_pattern(&mut self, pattern: &str, failed: &mut FailedInputs) {
+        let options = glob::MatchOptions {
+            case_sensitive: !cfg!(windows),
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let base = base_of(pattern);
+        let root = self.root(name_of(&base));
+        let mut found = Vec::new();
+        for plain in braces(pattern) {
+            match glob::glob_with(&plain, options) {
+                Ok(matches) => found.extend(matches.flatten()),
+                Err(error) => return failed.add(pattern, &format!("it is no pattern: {error}")),
+            }
+        }
+        if found.is_empty() {
+            return failed.add(pattern, "there is no such file, and nothing fits it as a pattern");
+        }
+        found.sort();
+        found.dedup();
+        for path in found {
+            let below = path.strip_prefix(&base).map_or_else(|_| normal(&path), Path::to_owned);
+            if path.is_dir() {
+                // `**` finds folders and what is in them.
+                if !pattern.contains("**") {
+                    self.add_folder(&path, Some((root, &below)), failed);
+                }
+            } else if is_picture(&path) {
+                self.push(path, root, below);
+            } else {
+                self.left_out.add(&path);
+            }
+        }
+    }
+
+    /// The pictures, each with a name of its own.
+    ///
+    /// A file that was named itself is called by its name, `-2` and so on behind it where that is taken. Others keep
+    /// their path below the folder, the pattern or the list's folder, with the root's name before it where there are
+    /// several, and with their extension where only that tells two apart: names that do not depend on any order.
+    pub fn named(self) -> Vec<Input> {
+        let several = self.roots.len() > 1;
+        let place = |(root, below): &(usize, PathBuf)| match several {
+            true => Path::new(&self.roots[*root]).join(below),
+            false => below.clone(),
+        };
+        let mut alike: HashMap<PathBuf, usize> = HashMap::new();
+        for below in self.found.iter().filter_map(|found| found.below.as_ref()) {
+            *alike.entry(place(below).with_extension("")).or_default() += 1;
+        }
+        let mut taken = HashSet::new();
+        let mut unused = |stem: PathBuf| {
+            let numbered = |i: usize| {
+                let mut name = stem.clone().into_os_string();
+                name.push(format!("-{i}"));
+                PathBuf::from(name)
+            };
+            let mut candidates = std::iter::once(stem.clone()).chain((2..).map(numbered));
+            candidates.find(|stem| taken.insert(key(stem))).unwrap_or_default()
+        };
+        // Names that must not depend on what else was named go first.
+        let mut stems: Vec<Option<PathBuf>> = self
+            .found
+            .iter()
+            .map(|found| {
+                let place = place(found.below.as_ref()?);
+                let bare = place.with_extension("");
+                Some(unused(if alike.get(&bare).is_some_and(|n| *n > 1) { place } else { bare }))
+            })
+            .collect();
+        for (stem, found) in stems.iter_mut().zip(&self.found).filter(|(stem, _)| stem.is_none()) {
+            let name = found.path.file_stem().map(PathBuf::from);
+            *stem = Some(unused(name.unwrap_or_else(|| "picture".into())));
+        }
+        let stems = stems.into_iter().flatten();
+        self.found.into_iter().zip(stems).map(|(found, stem)| Input { path: found.path, stem }).collect()
+    }
+}
+
+/// What tells two names of files apart on this system.
+fn key(stem: &Path) -> PathBuf {
+    match cfg!(any(windows, target_os = "macos")) {
+        true => stem.to_string_lossy().to_lowercase().into(),
+        false => stem.to_owned(),
+    }
+}
+
+/// The last name of a folder, also of `.` and `..`.
+fn name_of(folder: &Path) -> Option<String> {
+    let whole = std::fs::canonicalize(folder).ok()?;
+    Some(whole.file_name()?.to_string_lossy().into_owned())
+}
+
+/// A path without what leads upwards or to the root.
+fn normal(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+/// The folder before the first part of a pattern that is no plain name.
+fn base_of(pattern: &str) -> PathBuf {
+    let plain = |part: &Component| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
+    let parts: Vec<Component> = Path::new(pattern).components().collect();
+    let base: PathBuf = parts.iter().take(parts.len() - 1).take_while(|part| plain(part)).collect();
+    base
+}
+
+/// A pattern for each choice of words in braces.
+fn braces(pattern: &str) -> Vec<String> {
+    let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
+    let Some((words, after)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
+    words.split(',').flat_map(|word| braces(&format!("{before}{word}{after}"))).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "a picture").unwrap();
+        }
+        folder
+    }
+
+    /// Paths below `root` and stems, with how many failed.
+    fn named(root: &Path, names: &[&str]) -> (Vec<(String, String)>, usize) {
+        let (mut inputs, mut failed) = (Inputs::default(), FailedInputs::new(false));
+        names.iter().for_each(|name| inputs.add(&root.join(name), &mut failed));
+        let text = |path: &Path| path.display().to_string().replace('\\', "/");
+        let shown = |input: Input| (text(input.path.strip_prefix(root).unwrap()), text(&input.stem));
+        (inputs.named().into_iter().map(shown).collect(), failed.count())
+    }
+
+    fn stems(root: &Path, names: &[&str]) -> Vec<String> {
+        named(root, names).0.into_iter().map(|(_, stem)| stem).collect()
+    }
+
+    #[test]
+    fn files_keep_their_names_and_folders_their_paths() {
+        let f = folder(&["a/1.jpg", "a/deep/1.jpg", "a/2.jpg", "a/2.png", "a/notes.txt", "b/1.jpg"]);
+        assert_eq!(stems(f.path(), &["a/1.jpg", "b/1.jpg", "missing.jpg"]), ["1", "1-2", "missing"]);
+        // Two that only their extension tells apart keep it.
+        assert_eq!(stems(f.path(), &["a"]), ["1", "2.jpg", "2.png", "deep/1"]);
+        assert_eq!(stems(f.path(), &["a", "b"]), ["a/1", "a/2.jpg", "a/2.png", "a/deep/1", "b/1"]);
+        // A file beside a folder never takes a name away from what is in it, nor does the order.
+        assert_eq!(stems(f.path(), &["b/1.jpg", "a"]), ["1-2", "1", "2.jpg", "2.png", "deep/1"]);
+        assert_eq!(stems(f.path(), &["a", "a/deep"]).len(), 4, "nothing twice");
+    }
+
+    #[test]
+    fn patterns_find_files_and_folders() {
+        let f = folder(&["p/x.jpg", "p/y.png", "p/n.txt", "p/sub/z.jpg", "p/.hidden.jpg", "p/odd[1].jpg"]);
+        assert_eq!(stems(f.path(), &["p/[xy].*"]), ["x", "y"]);
+        assert_eq!(stems(f.path(), &["p/*.{jpg,png}"]), ["odd[1]", "x", "y"]);
+        assert_eq!(stems(f.path(), &["p/**/*.jpg"]), ["odd[1]", "sub/z", "x"]);
+        assert_eq!(stems(f.path(), &["p/s*"]), ["sub/z"]);
+        // A file of this very name is no pattern.
+        assert_eq!(stems(f.path(), &["p/odd[1].jpg"]), ["odd[1]"]);
+        assert_eq!(named(f.path(), &["p/*.gif", "q*"]), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn lists_keep_the_paths_that_they_name() {
+        let f = folder(&["a/1.jpg", "b/1.jpg"]);
+        let list = f.path().join("list.txt");
+        let line = |name: &str| f.path().join(name).display().to_string();
+        std::fs::write(
+            &list,
+            format!("\u{feff}{}\r\n\n{}\n{}\n", line("a/1.jpg"), line("b/1.jpg"), line("a/1.jpg")),
+        )
+        .unwrap();
+        let (mut inputs, mut failed) = (Inputs::default(), FailedInputs::new(false));
+        inputs.add_list(&list, &mut failed).unwrap();
+        let found = inputs.named();
+        assert_eq!(
+            found.iter().map(|input| input.path.clone()).collect::<Vec<_>>(),
+            [f.path().join("a/1.jpg"), f.path().join("b/1.jpg")]
+        );
+        assert!(
+            found[0].stem.ends_with("a/1") && found[1].stem.ends_with("b/1") && found[0].stem.is_relative()
+        );
+        assert!(Inputs::default().add_list(&f.path().join("none.txt"), &mut failed).is_err());
+        assert_eq!(normal(Path::new("../x/./y.jpg")), Path::new("x/y.jpg"));
+    }
+}

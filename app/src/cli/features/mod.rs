@@ -1,0 +1,156 @@
+//! `dinoscope features`: what a model sees in pictures, as pictures, as raw numbers and as a table.
+
+mod ahead;
+mod colours;
+mod inputs;
+mod journal;
+mod table;
+mod work;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::decode::survey::depth_note;
+use dinoscope_core::device::block_on;
+use dinoscope_core::eval::cache::digest;
+
+use super::status::{FailedInputs, Status};
+use super::terminal::{self, note};
+use super::{Mistake, load};
+use inputs::Inputs;
+use journal::{Journal, MadeWith};
+use table::Target;
+use work::Work;
+
+/// PCA pictures, attention maps, raw features and tables of pictures.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Pictures, folders with all their subfolders, and patterns ('photos/**/*.jpg').
+    #[arg(required_unless_present = "list")]
+    images: Vec<PathBuf>,
+    /// A file that names pictures, folders or patterns, one a line; relative ones are looked for from the current folder.
+    /// `-` reads them from standard input.
+    #[arg(long, value_name = "FILE")]
+    list: Vec<PathBuf>,
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+    #[arg(long)]
+    weights: PathBuf,
+    /// Where the results go; made if it is not there. A file's results are called by its NAME (NAME-2 where that is taken);
+    /// those of a folder keep their path below it.
+    #[arg(long, required_unless_present = "table")]
+    out: Option<PathBuf>,
+    /// A table of all pictures, with their names, CLS tokens and mean patch tokens: FILE.parquet, FILE.csv, or FILE.npy
+    /// [pictures, 2 dim] with FILE.names.json beside it. Alone, nothing else is written.
+    #[arg(long, value_name = "FILE")]
+    table: Option<Target>,
+    /// NAME.pca.png: three principal components of the patch features of all pictures together, as colours. They are
+    /// fitted after all pictures have passed; features wait in files in --out. Of more than 65,536 patches (or 128 MiB)
+    /// the fit looks at a part that is spread evenly over the pictures.
+    #[arg(long)]
+    pca: bool,
+    /// NAME.attention.png and NAME.attention-HEAD.png: where a token of the last block looks.
+    #[arg(long)]
+    attention: bool,
+    /// NAME.npy [rows, cols, dim] and NAME.cls.npy [dim]: features after the final norm. With --attention also
+    /// NAME.attention.npy [heads, rows, cols].
+    #[arg(long)]
+    npy: bool,
+    /// NAME.similarity.png: how similar every patch of every picture is to the patch ROW,COL of the first.
+    #[arg(long, value_name = "ROW,COL", value_parser = place)]
+    similarity: Option<(usize, usize)>,
+    /// Attention of the patch ROW,COL instead of the CLS token.
+    #[arg(long, value_name = "ROW,COL", value_parser = place)]
+    query: Option<(usize, usize)>,
+    /// Attention of this block, counted from 0 [default: the last].
+    #[arg(long)]
+    block: Option<usize>,
+    /// Shorter side that pictures are resized to [default: that of the stored position grid, at least 32 patches].
+    #[arg(long)]
+    resolution: Option<usize>,
+    /// Black and white of files of more than 8 bits: fixed (0 and 65535 of 16 bits), file (the lowest and highest number
+    /// of each), or two numbers, such as 0..4095.
+    #[arg(long, value_name = "RANGE", default_value_t)]
+    depth_range: DepthRange,
+    /// Split objects from background with the first component; the background becomes black.
+    #[arg(long)]
+    foreground: bool,
+    /// Draw patches as blocks of one colour: exactly what was computed.
+    #[arg(long)]
+    blocks: bool,
+    /// Makes results again that are there already.
+    #[arg(long)]
+    again: bool,
+    /// auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// One JSON object per picture.
+    #[arg(long)]
+    json: bool,
+}
+
+fn place(text: &str) -> Result<(usize, usize), String> {
+    let parsed =
+        text.split_once(',').and_then(|(r, c)| Some((r.trim().parse().ok()?, c.trim().parse().ok()?)));
+    parsed.ok_or_else(|| "expected ROW,COL, for instance 12,8".to_owned())
+}
+
+impl Arguments {
+    /// Whether files of their own are written for each picture.
+    fn of_each(&self) -> bool {
+        self.pca || self.attention || self.npy || self.similarity.is_some()
+    }
+}
+
+/// Writes what was asked for; everything of each picture, when nothing was.
+pub fn run(mut arguments: Arguments) -> Result<Status> {
+    terminal::outlive_output();
+    if !arguments.of_each() && arguments.table.is_none() {
+        (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
+    }
+    let of_each = arguments.of_each();
+    let folder = arguments.out.as_ref().filter(|_| of_each).cloned();
+    if of_each && folder.is_none() {
+        bail!(Mistake(
+            "--pca, --attention, --npy and --similarity need --out, the folder they go to".to_owned()
+        ));
+    }
+    let chosen = load::device(&arguments.device, arguments.json)?;
+    let backbone = load::backbone(&arguments.weights, &chosen.device, arguments.json)?;
+    let (depth, patch) = (backbone.config.depth, backbone.config.patch);
+    if let Some(block) = arguments.block.filter(|block| *block >= depth) {
+        bail!(Mistake(format!("--block {block}: the model has blocks 0 to {}", depth - 1)));
+    }
+
+    let mut failed = FailedInputs::new(arguments.json);
+    let mut named = Inputs::default();
+    arguments.images.iter().for_each(|path| named.add(path, &mut failed));
+    arguments.list.iter().try_for_each(|list| named.add_list(list, &mut failed))?;
+    let left_out = named.left_out.note();
+    let inputs = named.named();
+    let paths: Vec<&PathBuf> = inputs.iter().map(|input| &input.path).collect();
+    for said in left_out.into_iter().chain(depth_note(&paths, arguments.depth_range)) {
+        note!("{said}");
+    }
+
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
+    }
+    let resolution = arguments.resolution.unwrap_or(backbone.config.grid.max(32) * patch);
+    let weights = block_on(digest(&backbone))?;
+    let made_with = MadeWith {
+        dinoscope: env!("CARGO_PKG_VERSION").to_owned(),
+        weights: weights.iter().map(|byte| format!("{byte:02x}")).collect(),
+        resolution,
+        depth_range: arguments.depth_range.to_string(),
+    };
+    let book = match (&folder, &arguments.table) {
+        (Some(folder), _) => folder.join("features.jsonl"),
+        (None, Some(table)) => table.beside(),
+        (None, None) => bail!(Mistake("there is nothing to write".to_owned())),
+    };
+    let journal = Journal::open(&book, &made_with, arguments.again)?;
+    Work { arguments: &arguments, backbone: &backbone, chosen: &chosen, inputs: &inputs, resolution, folder }
+        .carry_out(journal, failed)
+}

@@ -33,9 +33,14 @@ pub struct Arguments {
     /// `-` reads them from standard input.
     #[arg(long, value_name = "FILE")]
     list: Vec<PathBuf>,
-    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, or the name of a pulled model.
+    /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
+    /// `starter`.
     #[arg(long)]
     weights: PathBuf,
+    /// Of several backbones in a file, the one with this prefix or word in it, such as teacher, student or ema
+    /// [default: a teacher or another average]. `FILE#NAME` means the same.
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
     /// Where the results go; made if it is not there. A file's results are called by its NAME (NAME-2 where that is taken);
     /// those of a folder keep their path below it.
     #[arg(long, required_unless_present = "table")]
@@ -81,9 +86,9 @@ pub struct Arguments {
     /// Makes results again that are there already.
     #[arg(long)]
     again: bool,
-    /// auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
+    #[arg(long)]
+    device: Option<String>,
     /// One JSON object per picture.
     #[arg(long)]
     json: bool,
@@ -115,8 +120,9 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
             "--pca, --attention, --npy and --similarity need --out, the folder they go to".to_owned()
         ));
     }
-    let chosen = load::device(&arguments.device, arguments.json)?;
-    let backbone = load::backbone(&arguments.weights, &chosen.device, arguments.json)?;
+    let chosen = load::device(arguments.device.as_deref(), arguments.json)?;
+    let weights = load::with_part(&arguments.weights, arguments.part.as_deref());
+    let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
     let (depth, patch) = (backbone.config.depth, backbone.config.patch);
     if let Some(block) = arguments.block.filter(|block| *block >= depth) {
         bail!(Mistake(format!("--block {block}: the model has blocks 0 to {}", depth - 1)));
@@ -137,7 +143,7 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
         std::fs::create_dir_all(folder)
             .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
     }
-    let resolution = arguments.resolution.unwrap_or(backbone.config.grid.max(32) * patch);
+    let resolution = arguments.resolution.unwrap_or(backbone.config.grid.short().max(32) * patch);
     let weights = block_on(digest(&backbone))?;
     let made_with = MadeWith {
         dinoscope: env!("CARGO_PKG_VERSION").to_owned(),

@@ -5,6 +5,9 @@ use super::*;
 use crate::device::block_on;
 use crate::model::params;
 
+/// Puts a number that is none into a state.
+type Spoil<'a> = &'a dyn Fn(&mut State);
+
 fn recipe() -> Recipe {
     let tiny = ["model.depth=1", "model.dim=12", "head.prototypes=8", "head.hidden=8", "head.bottleneck=8"];
     Recipe::preset("nano").unwrap().with_overrides(&tiny.map(str::to_owned)).unwrap()
@@ -18,7 +21,7 @@ fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
     let good = State::new(&recipe, &device);
     keep(&good).unwrap();
     let infinite = Tensor::<1>::from_floats([0.0, f32::INFINITY], &device);
-    let spoiled: [(&str, &dyn Fn(&mut State)); 4] = [
+    let spoiled: [(&str, Spoil<'_>); 4] = [
         ("student backbone.norm.bias", &|state| {
             state.student = params::update(state.student.clone(), |name, old| match name {
                 "backbone.norm.bias" => old.mul_scalar(f32::NAN),
@@ -74,6 +77,6 @@ fn without_room_nothing_is_written() {
     let state = State::new(&recipe, &device);
     files::full::set(dir.path(), true);
     let error = block_on(save(&state, &recipe, dir.path(), 1)).unwrap_err().to_string();
-    assert!(error.contains("0.0 kB are free") && error.contains("kB and"), "{error}");
+    assert!(error.contains(" MB and 0.0 kB are free"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

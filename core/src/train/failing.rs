@@ -1,6 +1,7 @@
 //! Pictures that could not be used: a handful of broken ones is named and replaced, but a run does not go on with what
 //! is left in the cache of a folder that has gone.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -50,9 +51,9 @@ impl Failing {
                 self.unreadable.insert(name.clone());
             }
             self.failed.insert(name.clone());
-            if !self.all.contains_key(&name) {
-                news.push(format!("skipped {name}: {reason}"));
-                self.all.insert(name, reason);
+            if let Entry::Vacant(new) = self.all.entry(name) {
+                news.push(format!("skipped {}: {reason}", new.key()));
+                new.insert(reason);
             }
         }
         news

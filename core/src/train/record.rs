@@ -168,6 +168,9 @@ fn keep<T>(written: Result<T, impl Display>, what: &str, warnings: &mut Vec<Stri
     written.map_err(|failed| warnings.push(format!("{failed}. The run goes on without {what}"))).ok()
 }
 
+/// A sheet of pictures that was written: its path, size and content.
+type Sheet = (PathBuf, (usize, usize), Vec<u8>);
+
 impl Open {
     /// A line of `metrics.jsonl`, and the same for TensorBoard.
     fn line(&mut self, iteration: u64, values: &Values, warnings: &mut Vec<String>) {
@@ -214,8 +217,8 @@ impl Open {
         Ok(())
     }
 
-    /// Pictures of a look; returns the sheet's path, size and content.
-    fn look(&self, look: &Look) -> Result<(PathBuf, (usize, usize), Vec<u8>), AnalysisError> {
+    /// Pictures of a look.
+    fn look(&self, look: &Look) -> Result<Sheet, AnalysisError> {
         let sheet = look.sheet()?;
         let path = self.folder.pictures().join(format!("{:06}.png", look.iteration));
         let encoded = png(&sheet)?;

@@ -227,11 +227,12 @@ impl<'a> Trainer<'a> {
             Err(error) => return Err(self.without_batch(&error).await),
         };
         let pictures = self.job.sources.train.len();
-        for news in self.failing.add(skipped, iteration, &self.job.recipe, pictures) {
-            self.port.emit(Event::Warning(news)).await;
-        }
+        let news = self.failing.add(skipped, iteration, &self.job.recipe, pictures);
         if let Some(why) = self.failing.verdict(&self.job.recipe, pictures) {
             return Err(self.without_pictures(why).await);
+        }
+        for news in news {
+            self.port.emit(Event::Warning(news)).await;
         }
         self.ask_teacher(&mut parts).await?;
         let now = self.schedules.at(iteration);

@@ -98,7 +98,7 @@ fn an_interrupted_run_saves_and_says_where() {
         std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert!(child.wait().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130), "stopped is not done");
     let last: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
     assert_eq!((last["event"].as_str(), last["stopped"].as_bool()), (Some("finished"), Some(true)));
     let checkpoint = dir.path().join(last["checkpoint"].as_str().unwrap());

@@ -33,7 +33,7 @@ fn halves(root: &Path, (first, second): (&str, &str), judged: &[&str]) {
 
 fn eval(dir: &Path, arguments: &[&str]) -> Output {
     let rest = ["--weights", "starter", "--alone", "--no-cache", "--device", "cpu"];
-    run(dir, &[&["eval"], arguments, &rest].concat())
+    run(dir, &[&["eval"][..], arguments, &rest].concat())
 }
 
 fn said(output: &Output) -> (Option<i32>, String, String) {

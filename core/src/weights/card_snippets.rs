@@ -249,8 +249,7 @@ fn javascript(config: &VitConfig, size: onnx::Size) -> Snippet {
     let (rows, cols) = (height / config.patch, width / config.patch);
     let prefix = config.prefix();
     let intro = "With [transformers.js](https://huggingface.co/docs/transformers.js): in Node from this folder, elsewhere \
-                 with its name on the Hub in place of `./`. Without `dtype` it looks for a quantised file, which is not \
-                 here.";
+                 with its name on the Hub in place of `./`. Its numbers are f32; there is no quantised file.";
     let code = format!(
         r#"import {{ pipeline }} from "@huggingface/transformers";
 

@@ -29,7 +29,7 @@ fn pictures(dir: &Path) {
 }
 
 fn features<'a>(of: &[&'a str]) -> Vec<&'a str> {
-    [&["features", "--weights", "starter", "--device", "cpu", "--resolution", "32"], of].concat()
+    [&["features", "--weights", "starter", "--device", "cpu", "--resolution", "32"][..], of].concat()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -296,9 +296,10 @@ fn deep_grey_is_said_and_stretched_when_asked_for() {
         warnings.iter().all(|object| !object["message"].as_str().unwrap().contains("depth")),
         "{warnings:?}"
     );
-    let wrong = train
-        .iter()
-        .map(|word| if *word == "data.depth_range=0..4095" { "data.depth_range=deep" } else { word });
+    let wrong = train.iter().map(|word| match *word {
+        "data.depth_range=0..4095" => "data.depth_range=deep",
+        other => other,
+    });
     let output = run(dir.path(), &wrong.collect::<Vec<_>>());
     assert!(output.status.code() == Some(2) && text(&output.stderr).contains("no depth range"));
     let spread = ["eval", "spread", "--weights", "starter", "--device", "cpu", "--data", "d", "--no-cache"];

@@ -1,6 +1,6 @@
 //! Pictures that are decoded and made small by threads of their own, a few ahead of the model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope};
 
@@ -37,7 +37,7 @@ pub struct Ready {
 }
 
 impl Making {
-    fn make(self, path: &PathBuf) -> Result<Ready, DataError> {
+    fn make(self, path: &Path) -> Result<Ready, DataError> {
         let picture = decode_file_as(path, self.range)?.picture;
         let view = whole_view(&picture, self.resolution, self.patch);
         let size = (picture.width, picture.height);

@@ -142,7 +142,8 @@ impl Inputs {
     /// their path below the folder, the pattern or the list's folder, with the root's name before it where there are
     /// several, and with their extension where only that tells two apart: names that do not depend on any order.
     pub fn named(self) -> Vec<Input> {
-        let several = self.roots.len() > 1;
+        let roots = self.found.iter().filter_map(|found| Some(found.below.as_ref()?.0));
+        let several = roots.collect::<HashSet<usize>>().len() > 1;
         let place = |(root, below): &(usize, PathBuf)| match several {
             true => Path::new(&self.roots[*root]).join(below),
             false => below.clone(),
@@ -203,8 +204,7 @@ fn normal(path: &Path) -> PathBuf {
 fn base_of(pattern: &str) -> PathBuf {
     let plain = |part: &Component| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
     let parts: Vec<Component> = Path::new(pattern).components().collect();
-    let base: PathBuf = parts.iter().take(parts.len() - 1).take_while(|part| plain(part)).collect();
-    base
+    parts.iter().take(parts.len() - 1).take_while(|part| plain(part)).collect()
 }
 
 /// A pattern for each choice of words in braces.

@@ -27,12 +27,9 @@ pub fn depth_note<P: AsRef<Path>>(pictures: &[P], range: DepthRange) -> Option<S
 /// [`depth_note`] of pictures that were decoded.
 pub fn note(seen: &[(PathBuf, Depth)]) -> Option<String> {
     let of = |wanted: fn(&Depth) -> bool| seen.iter().filter(move |(_, depth)| wanted(depth));
-    let highest = |(path, depth): &(PathBuf, Depth), most: Option<(PathBuf, f64)>| match most {
-        Some((path, most)) if most >= depth.found.1 => Some((path, most)),
-        _ => Some((path.clone(), depth.found.1)),
-    };
-    let words = of(|depth| depth.samples == Samples::Words).fold(None, |most, seen| highest(seen, most));
-    if let Some((path, most)) = words.filter(|(_, most)| *most < 32_768.0) {
+    let dark = |depth: &Depth| depth.samples == Samples::Words && depth.found.1 < 32_768.0;
+    if let Some((path, depth)) = of(dark).max_by(|(_, a), (_, b)| a.found.1.total_cmp(&b.found.1)) {
+        let most = depth.found.1;
         let bits = (most.max(1.0) as u32).ilog2() + 1;
         let white = (1u32 << bits) - 1;
         return Some(format!(
@@ -112,8 +109,11 @@ mod tests {
         assert!(said.contains("data.depth_range") && said.contains("--depth-range"), "{said}");
         // Who has chosen need not be told.
         assert_eq!(depth_note(&paths, DepthRange::File), None);
-        let (_folder, paths) = folder(&[800, 65_000]);
+        let (_folder, paths) = folder(&[40_000, 65_000]);
         assert_eq!(depth_note(&paths, DepthRange::Fixed), None);
+        // One that is dark between others is worth a word.
+        let (_folder, paths) = folder(&[800, 65_000]);
+        assert!(depth_note(&paths, DepthRange::Fixed).unwrap().contains("up to 800"));
         let (_folder, paths) = folder(&[1000]);
         assert!(depth_note(&paths, DepthRange::Fixed).unwrap().contains("0..1023"));
     }

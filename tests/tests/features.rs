@@ -202,7 +202,7 @@ fn a_table_holds_names_cls_and_mean_patch() {
     assert!(said.contains("results in o, table in t2.npy"), "{said}");
     assert_eq!(numbers("t2.npy"), matrix);
     let said = ok(dir.path(), &features(&["p", "--out", "o", "--npy", "--table", "t3.npy"]));
-    assert!(said.contains("4 pictures (4 were there)") && numbers("t3.npy") == matrix, "{said}");
+    assert!(said.contains("4 pictures (4 already there)") && numbers("t3.npy") == matrix, "{said}");
     let wrong = run(dir.path(), &features(&["p", "--table", "t.xlsx"]));
     assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains(".parquet"));
 }

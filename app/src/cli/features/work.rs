@@ -378,7 +378,7 @@ impl Work<'_> {
         } else {
             let plural = if count == 1 { "" } else { "s" };
             let there = state.usable.iter().filter(|i| state.skipped[**i]).count();
-            let there = if there > 0 { format!(" ({there} were there)") } else { String::new() };
+            let there = if there > 0 { format!(" ({there} already there)") } else { String::new() };
             let results = self.folder.as_ref().map(|folder| format!("results in {}", folder.display()));
             let table = table.as_ref().map(|table| format!("table in {}", table.path().display()));
             let all: Vec<String> = results.into_iter().chain(table).collect();

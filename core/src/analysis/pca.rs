@@ -134,11 +134,11 @@ pub struct Projected {
 impl Pca {
     /// Fits colours to the patches of all `pictures` together.
     ///
-    /// **Which side is foreground.** The sign of a component is arbitrary. Borders of pictures are
-    /// mostly background, so the sign is taken that makes the mean score of the outermost patches
-    /// negative. Where the borders say little (a mean below a tenth of the spread), the previous
-    /// fit decides, else the smaller side is foreground. Against the previous fit the borders win
-    /// only when they are clear (half the spread), so that pictures do not flicker.
+    /// **Which side is foreground.** The sign of a component is arbitrary. What lies far from the middle
+    /// of a picture is mostly background, so the sign is taken that makes scores fall with the squared
+    /// distance from the middle. Where they do neither (a correlation below 0.002), the previous fit decides,
+    /// else the smaller side is foreground. Against the previous fit the distance wins only when it is
+    /// clear (0.25), so that pictures do not flicker.
     ///
     /// **Following the previous fit.** Between training steps features turn, components swap places
     /// and change sign. When the same pictures were fitted before, the new scores are turned by the

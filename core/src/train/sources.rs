@@ -147,7 +147,12 @@ pub fn open_path_as(path: &Path, labels: bool, range: DepthRange) -> Result<Arc<
     if IdxSource::recognizes(path) {
         return Ok(Arc::new(IdxSource::open(path, Split::Train)?));
     }
-    Ok(Arc::new(FolderSource::open(path, labels)?.read_as(range)))
+    let source = FolderSource::open(path, labels)?.read_as(range);
+    if !files::is_dir(path) {
+        // What is no picture, an archive or a list, is told before anything is begun with it.
+        source.load(0)?;
+    }
+    Ok(Arc::new(source))
 }
 
 #[cfg(test)]
@@ -198,6 +203,25 @@ mod tests {
         assert_eq!(names(without.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
         assert!(without.labelled.is_none() && without.train.classes().is_empty());
         assert!(without.description.ends_with(&format!("; {name}/val is kept from training, to judge")));
+    }
+
+    #[test]
+    fn a_file_that_is_no_picture_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tar = vec![0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
+        let files: [(&str, &[u8], &str); 4] = [
+            ("shard.tar", &tar, "tar -xf"),
+            ("pictures.zip", b"PK\x03\x04more", "unzip"),
+            ("train.parquet", b"PAR1more", "into a folder"),
+            ("list.txt", b"a.png\nb.png\n", "its content is not"),
+        ];
+        for (name, bytes, way) in files {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let said = open_path(&path, false).err().unwrap().to_string();
+            assert!(said.contains(name) && said.contains(way), "{said}");
+        }
     }
 
     #[test]

@@ -74,6 +74,10 @@ pub(super) fn unknown_format(bytes: &[u8]) -> String {
         _ if starts(b"\x76\x2f\x31\x01") => ("OpenEXR", "exr"),
         _ if starts(b"SIMPLE  =") => ("FITS", "fits"),
         _ if bytes.get(128..132) == Some(b"DICM") => ("DICOM", "dcm"),
+        _ if bytes.get(257..262) == Some(b"ustar") => ("an archive of files", "tar"),
+        _ if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") => ("an archive of files", "zip"),
+        _ if starts(b"\x1f\x8b") => ("a packed file", "tgz"),
+        _ if starts(b"PAR1") => ("a table in Parquet", "parquet"),
         _ => return format!("its content is not {FORMATS}; convert it to one of these, or leave it out"),
     };
     match way_out_of(extension) {
@@ -97,6 +101,12 @@ pub(crate) fn way_out_of(extension: &str) -> Option<&'static str> {
         }
         "mov" | "mp4" | "avi" | "mkv" | "webm" => {
             "take pictures out of it first: `ffmpeg -i IN -vf fps=1 %05d.jpg`"
+        }
+        "tar" => "unpack it, for instance by `tar -xf IN.tar -C FOLDER`, and name the folder",
+        "zip" => "unpack it, for instance by `unzip IN.zip -d FOLDER`, and name the folder",
+        "tgz" => "unpack it, for instance by `tar -xzf IN.tgz -C FOLDER`, and name the folder",
+        "parquet" => {
+            "write its pictures into a folder, with a subfolder for each label, and name that folder"
         }
         "dcm" => "convert it first: `dcmj2pnm --write-16-bit-png IN.dcm OUT.png`",
         _ => return None,

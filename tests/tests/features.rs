@@ -226,9 +226,10 @@ fn similarity_is_to_the_first_picture_and_places_outside_are_refused() {
 
 /// Grey of so many levels, and the same in all of 16 bits.
 fn deep(dir: &Path, name: &str, levels: u32) {
-    // The highest number is there, so that stretching by the file is the same.
-    let level = |x: u32, y: u32| match x + y {
-        0 => levels as u16,
+    // The highest and the lowest number are there, so that stretching by the file is the same.
+    let level = |x: u32, y: u32| match (x, y) {
+        (0, 0) => levels as u16,
+        (1, 0) => 0,
         _ => ((x * 40 + y * 25) % 4096 * levels / 4095) as u16,
     };
     ImageBuffer::from_fn(48, 48, |x, y| Luma([level(x, y)])).save(dir.join(name)).unwrap();

@@ -105,7 +105,7 @@ fn mistakes_end_with_status_2_and_say_what_to_do() {
     std::fs::write(dir.path().join("photo.png"), "no picture").unwrap();
     let cases: [(&[&str], &str); 11] = [
         (&["train", "huge"], "presets are nano"),
-        (&["train", "bad.toml"], "fields of train are"),
+        (&["train", "bad.toml"], "did you mean train.batch?"),
         (&["train", "nano", "--set", "train.batch=0"], "allowed is 1 to"),
         (&["train", "nano", "--device", "gpu:99"], "dinoscope devices"),
         (&["train", "nano", "--device", "tpu"], "gpu:N"),

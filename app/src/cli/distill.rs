@@ -108,7 +108,7 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
                     load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
             }
             run.distill.method = method.unwrap_or(run.distill.method);
-            run
+            return Ok(run.exactly(&arguments.overrides)?);
         }
         (Some(teacher), _) => {
             let student = student(arguments)?.with_overrides(&data)?;

@@ -59,9 +59,10 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     let total = job.recipe.train.iterations;
     let mut progress = Progress::new(total, "steps", json);
     let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());
+    let data = job.recipe.data.path.clone();
     for note in job.sources.train.file_notes() {
         if json {
-            out!("{}", json::event(&Event::Warning(note)));
+            out!("{}", serde_json::json!({ "event": "note", "input": data, "note": note }));
         } else {
             progress.say(&note);
         }

@@ -251,18 +251,14 @@ pub fn of_data(data: Option<&Path>, labels: bool) -> Result<Vec<String>> {
 fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
     let recipe = match (&arguments.recipe, &arguments.out) {
         (None, Some(out)) if arguments.resume.is_some() => {
-            RunFolder::open(out)?.recipe()?.with_overrides(overrides)?
+            RunFolder::open(out)?.recipe()?.exactly(overrides)?
         }
         (None, _) => load::noted(Recipe::preset("nano")?.resolve(overrides)?),
         (Some(named), out) => match named.to_str().filter(|name| presets::NAMES.contains(name)) {
-            Some(preset) => {
-                let mut recipe = Recipe::preset(preset)?;
-                // A preset's length is no wish for another one than the run has.
-                if let (Some(out), true) = (out, arguments.resume.is_some()) {
-                    recipe.train.iterations = RunFolder::open(out)?.recipe()?.train.iterations;
-                }
-                load::noted(recipe.resolve(overrides)?)
-            }
+            Some(preset) => match out {
+                Some(out) if arguments.resume.is_some() => again(preset, out, overrides)?,
+                _ => load::noted(Recipe::preset(preset)?.resolve(overrides)?),
+            },
             None if !named.exists() && named.extension().is_none() => {
                 Recipe::preset(&named.to_string_lossy())?
             }
@@ -276,6 +272,16 @@ fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
         },
     };
     Ok(recipe)
+}
+
+/// The recipe of a run that goes on and is described once more by its preset. The preset's length is no wish for another
+/// one than the run has, and warm-ups that followed the run's length follow it again.
+fn again(preset: &str, out: &Path, overrides: &[String]) -> Result<Recipe> {
+    const LENGTH: &str = "train.iterations";
+    let is_length = |pair: &&String| pair.split('=').next().is_some_and(|key| key.trim() == LENGTH);
+    let (length, mut rest): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(|pair| is_length(&pair));
+    rest.push(format!("{LENGTH}={}", RunFolder::open(out)?.recipe()?.train.iterations));
+    Ok(Recipe::preset(preset)?.resolve(&rest)?.recipe.exactly(&length)?)
 }
 
 fn toml_string(path: &Path) -> String {

@@ -377,6 +377,15 @@ impl Recipe {
         resolved(&base, base.clone(), BTreeSet::new(), overrides)
     }
 
+    /// The same recipe with `key=value` pairs applied and nothing else changed: for a run that goes on, whose warm-ups are
+    /// what they were.
+    ///
+    /// # Errors
+    /// Names the field and what is allowed.
+    pub fn exactly(&self, overrides: &[String]) -> Result<Self, RecipeError> {
+        fields::from_table(fields::set_all(fields::to_table(self)?, overrides)?)
+    }
+
     /// The recipe as TOML, every value resolved.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Sample {
     }
 
     /// How many pictures are in it.
-    pub fn pictures(self) -> usize {
+    pub fn taken(self) -> usize {
         self.taken
     }
 
@@ -88,7 +88,7 @@ mod tests {
         let sample = Sample::of(3, 3 * 1024, 384);
         assert!(sample.is_whole() && (0..3).all(|i| sample.has(i)) && !sample.has(3));
         assert_eq!(sample.thin(picture(5, 7)), picture(5, 7));
-        assert_eq!(Sample::of(64, 1 << 16, 384).pictures(), 64);
+        assert_eq!(Sample::of(64, 1 << 16, 384).taken(), 64);
         assert!(!Sample::of(65, (1 << 16) + 1, 384).is_whole());
         // Wide models have fewer patches in as much memory.
         assert!(!Sample::of(22, 22 << 10, 1536).is_whole());
@@ -104,7 +104,7 @@ mod tests {
             (thin.patch(0), thin.patch(thin.len() - 1)),
             (Some([0.0, 0.0].as_slice()), Some([35.0, 49.0].as_slice()))
         );
-        assert_eq!((sample.pictures(), (0..50).filter(|i| sample.has(*i)).count()), (50, 50));
+        assert_eq!((sample.taken(), (0..50).filter(|i| sample.has(*i)).count()), (50, 50));
         // A line stays one.
         assert_eq!(sample.thin(picture(1, 900)).rows, 1);
     }
@@ -113,7 +113,7 @@ mod tests {
     fn of_very_many_pictures_some_are_taken_that_are_spread() {
         let sample = Sample::within(4096, 10_000, 10_000 * 1800);
         let taken: Vec<usize> = (0..10_000).filter(|i| sample.has(*i)).collect();
-        assert_eq!((taken.len(), sample.pictures(), taken[0]), (64, 64, 0));
+        assert_eq!((taken.len(), sample.taken(), taken[0]), (64, 64, 0));
         assert!(taken.windows(2).all(|pair| (150..165).contains(&(pair[1] - pair[0]))), "{taken:?}");
         assert!(sample.thin(picture(36, 50)).len() <= 64);
     }

@@ -226,7 +226,7 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
         let size = zip.by_index_raw(index).map_err(damaged)?.size();
         Ok::<_, ArchiveError>(sum.saturating_add(size))
     })?;
-    let most = (SWELLS * bytes.len() as u64).max(ALWAYS).min(LARGEST);
+    let most = (SWELLS * bytes.len() as u64).clamp(ALWAYS, LARGEST);
     if claims > most {
         let (claims, packed) = (claims >> 20, bytes.len().div_ceil(1 << 20));
         let most = most >> 20;

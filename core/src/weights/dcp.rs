@@ -184,11 +184,17 @@ fn place(whole: &mut [f32], shape: &[usize], piece: &Piece, data: &[f32]) {
 /// Entries and pieces, by the same keys.
 type Listed = (BTreeMap<String, Entry>, BTreeMap<String, Vec<Piece>>);
 
+/// A tensor's name, and where a piece of it begins.
+type Key = (String, Option<Vec<usize>>);
+
+/// A file, and where in it bytes begin and how many they are.
+type Place = (String, u64, u64);
+
 /// Entries and pieces by key; `None` where `.metadata` is of another form.
 fn listed(pickle: &Pickle) -> Option<Listed> {
     let top = Object::at(pickle, pickle.root)?;
     let (described, stored) = (top.dictionary("state_dict_metadata")?, top.dictionary("storage_data")?);
-    let mut files: BTreeMap<(String, Option<Vec<usize>>), (String, u64, u64)> = BTreeMap::new();
+    let mut files: BTreeMap<Key, Place> = BTreeMap::new();
     for &(index, info) in stored {
         let (index, info) = (Object::at(pickle, index)?, Object::at(pickle, info)?);
         let file = info.text("relative_path")?;

@@ -55,7 +55,7 @@ impl Pixels {
     }
 
     /// Gain and shift of each channel that bring ImageNet's normalisation to this one; `None` where that is the same.
-    fn from_image_net(&self) -> Option<[(f64, f64); 3]> {
+    fn beside_image_net(&self) -> Option<[(f64, f64); 3]> {
         let of = |c: usize| {
             let (mean, std) = (f64::from(MEAN[c]), f64::from(STD[c]));
             (std * self.gain[c], mean * self.gain[c] + self.shift[c])
@@ -67,7 +67,7 @@ impl Pixels {
 
     /// What a person should know, if this is not what Dinoscope does anyway.
     pub fn note(&self, whose: &str) -> Option<String> {
-        self.from_image_net()?;
+        self.beside_image_net()?;
         let Self { mean, std, gain, .. } = self;
         let scale = gain[0] * std[0];
         let from =
@@ -80,7 +80,7 @@ impl Pixels {
 
     /// Brings the patch embedding of `backbone` to pictures that are normalised by ImageNet's statistics.
     pub fn fold(&self, backbone: &mut StateDict) {
-        let Some(channels) = self.from_image_net() else { return };
+        let Some(channels) = self.beside_image_net() else { return };
         let Some(weight) = backbone.get_mut("patch_embed.proj.weight") else { return };
         let [_, 3, height, width] = weight.shape[..] else { return };
         let mut shifts = Vec::new();

@@ -133,8 +133,11 @@ fn distributed_tensors_are_read_where_they_are_whole() {
     }
 }
 
+/// A name, and what writes the value.
+type Attribute<'a> = (&'a str, &'a dyn Fn(&mut Pickler));
+
 /// An object of `torch.distributed.checkpoint.metadata` with attributes.
-fn object(p: &mut Pickler, class: &str, attributes: &[(&str, &dyn Fn(&mut Pickler))]) {
+fn object(p: &mut Pickler, class: &str, attributes: &[Attribute]) {
     p.global("torch.distributed.checkpoint.metadata", class).raw(b")\x81}(");
     for (name, write) in attributes {
         p.text(name);

@@ -103,7 +103,9 @@ fn mistakes_end_with_status_2_and_say_what_to_do() {
     std::fs::write(dir.path().join("bad.toml"), "[train]\nbach = 3\n").unwrap();
     std::fs::write(dir.path().join("text.pth"), "no weights").unwrap();
     std::fs::write(dir.path().join("photo.png"), "no picture").unwrap();
-    let cases: [(&[&str], &str); 11] = [
+    std::fs::write(dir.path().join("text.zip"), "no run").unwrap();
+    let cases: [(&[&str], &str); 12] = [
+        (&["train", "--resume", "text.zip"], "no run in one file"),
         (&["train", "huge"], "presets are nano"),
         (&["train", "bad.toml"], "did you mean train.batch?"),
         (&["train", "nano", "--set", "train.batch=0"], "allowed is 1 to"),

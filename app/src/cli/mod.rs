@@ -184,6 +184,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
     use crate::desktop::WindowError;
     use dinoscope_core::bench::BenchError;
     use dinoscope_core::explore::ModelError;
+    use dinoscope_core::train::archive::ArchiveError;
     use dinoscope_core::train::start::StartError;
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
@@ -197,6 +198,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<ModelError>()
             || cause.is::<RunError>()
             || cause.is::<StartError>()
+            || cause.is::<ArchiveError>()
             || matches!(cause.downcast_ref::<WindowError>(), Some(WindowError::NoDisplay(_)))
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(

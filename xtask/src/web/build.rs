@@ -21,8 +21,12 @@ const FEATURES: [&str; 7] = [
     "--enable-simd",
 ];
 
-/// What is smaller on the web than on a desktop: the studio draws, and what it draws was computed elsewhere.
-const SMALLER: &str = "profile.release.package.dinoscope.opt-level='s'";
+/// What is smaller on the web than on a desktop: the studio draws, the core says what is to be computed, and what computes
+/// is in other crates.
+const SMALLER: [&str; 2] = [
+    "profile.release.package.dinoscope.opt-level='s'",
+    "profile.release.package.dinoscope-core.opt-level='s'",
+];
 
 /// Compiles the page's program and the package's. Together, so that what they share is compiled once.
 ///
@@ -31,7 +35,7 @@ const SMALLER: &str = "profile.release.package.dinoscope.opt-level='s'";
 pub fn compile(here: &Here) -> Result<()> {
     let compiler = install::wasm(here)?;
     let mut cargo = here.cargo(&["build", "--release", "-p", "dinoscope-web", "-p", "dinoscope-js", "--lib"]);
-    cargo.args(["--config", SMALLER]);
+    cargo.args(SMALLER.iter().flat_map(|config| ["--config", config]));
     cargo.args(["--target", "wasm32-unknown-unknown"]).env("CARGO_TARGET_DIR", here.web_target());
     if let Some(compiler) = compiler {
         cargo.env("RUSTC", compiler);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, ImageError, ImageReader, RgbaImage};
 
-use super::run::RunFolder;
+use super::run::{RunFolder, beside};
 use super::watch::{BACKDROP, Kind};
 use crate::analysis::{AnalysisError, write_atomic};
 use crate::data::augment::resize_to;
@@ -189,9 +189,7 @@ struct Partial {
 
 impl Partial {
     fn beside(target: &Path) -> Self {
-        let mut path = target.as_os_str().to_owned();
-        path.push(format!(".{}.tmp", files::process()));
-        Self { path: path.into() }
+        Self { path: beside(target) }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Values;
-use super::run::{RunError, beside, io};
+use super::run::{RunError, beside, io, unused};
 use crate::files::{self, File};
 
 /// One line of `metrics.jsonl`.
@@ -250,12 +250,7 @@ pub(super) fn rewind(file: &Path, iteration: u64, apart: u64) -> Result<Wrong, R
 
 /// Copies a file to `NAME.bak`, or with a number where there is one already.
 fn keep(file: &Path) -> Result<PathBuf, RunError> {
-    let named = |number: usize| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(if number == 1 { ".bak".to_owned() } else { format!(".bak-{number}") });
-        PathBuf::from(name)
-    };
-    let free = (1..).map(named).find(|path| !files::exists(path)).unwrap_or_else(|| named(1));
+    let free = unused(file, "bak");
     let partial = beside(&free);
     let mut from = File::open(file).map_err(io("read", file))?;
     let mut to = File::create(&partial).map_err(io("write", &partial))?;

@@ -6,6 +6,7 @@ use toml::Value;
 
 use super::fields::{self, FIELDS, Kind};
 use super::recipe::{Recipe, RecipeError};
+use super::report::escape;
 use crate::files;
 
 /// The fields of a recipe that hold a path, or a word that stands for one.
@@ -94,7 +95,7 @@ impl Withheld {
                 // As it is, and as it stands in JSON, TOML and HTML.
                 let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
                 let plain = [(path.clone(), short.clone()), (quoted(&path), quoted(&short))];
-                let html = plain.clone().map(|(path, short)| (html(&path), html(&short)));
+                let html = plain.clone().map(|(path, short)| (escape(&path), escape(&short)));
                 plain.into_iter().chain(html)
             })
             .collect();
@@ -108,18 +109,6 @@ impl Withheld {
         let text = self.pairs.iter().fold(text.to_owned(), |text, (path, short)| text.replace(path, short));
         without_homes(&text)
     }
-}
-
-fn html(text: &str) -> String {
-    let escape = |c| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        '"' => "&quot;".to_owned(),
-        '\'' => "&#39;".to_owned(),
-        other => String::from(other),
-    };
-    text.chars().map(escape).collect()
 }
 
 /// Folders in which systems keep those of their users.
@@ -190,7 +179,8 @@ mod tests {
         let short = short(&own).unwrap();
         assert_eq!((short.data.path.as_str(), short.start.weights.as_str()), ("a&b \"c\"", "w.pth"));
         let withheld = Withheld::of(&own);
-        for text in [own.to_toml().unwrap(), html(&own.to_toml().unwrap()), format!("{:?}", own.data.path)] {
+        for text in [own.to_toml().unwrap(), escape(&own.to_toml().unwrap()), format!("{:?}", own.data.path)]
+        {
             let handed = withheld.taken_out_of(&text);
             assert!(
                 !handed.contains("ada") && (handed.contains("b \\\"c") || handed.contains("b ")),

@@ -11,7 +11,7 @@ use super::checkpoint::{self, CheckpointError};
 use super::fields;
 use super::frozen::Frozen;
 use super::recipe::Recipe;
-use super::run::{RunError, RunFolder, replace};
+use super::run::{RunError, RunFolder, replace, unused};
 use super::start::StartError;
 use super::state::State;
 use super::tensors::hex;
@@ -359,12 +359,7 @@ pub fn newest(
 }
 
 fn set_aside(path: &Path, why: &CheckpointError, step: u64) -> String {
-    let named = |number: usize| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(if number == 1 { ".damaged".to_owned() } else { format!(".damaged-{number}") });
-        PathBuf::from(name)
-    };
-    let free = (1..).map(named).find(|name| !files::exists(name)).unwrap_or_else(|| named(1));
+    let free = unused(path, "damaged");
     match files::rename(path, &free) {
         Ok(()) => format!("{why}. It is kept as {}; the run goes on from step {step}", free.display()),
         Err(error) => format!("{why}. It can't be set aside ({error}); the run goes on from step {step}"),

@@ -130,6 +130,16 @@ pub(super) fn beside(file: &Path) -> PathBuf {
     PathBuf::from(partial)
 }
 
+/// The first of `PATH.SUFFIX`, `PATH.SUFFIX-2`, … at which there is nothing.
+pub(super) fn unused(path: &Path, suffix: &str) -> PathBuf {
+    let named = |number: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if number == 1 { format!(".{suffix}") } else { format!(".{suffix}-{number}") });
+        PathBuf::from(name)
+    };
+    (1..).map(named).find(|name| !files::exists(name)).unwrap_or_else(|| named(1))
+}
+
 /// Writes a text file of the run, whole or not at all: beside, then renamed.
 pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
     let partial = beside(file);

@@ -1,7 +1,7 @@
 //! Text for people: escaped, and numbers with as many digits as say something.
 
 /// Text that HTML shows as it is, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::train) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::eval::Accuracy;
-use format::{count, escape, number, percent};
+pub(super) use format::escape;
+use format::{count, number, percent};
 
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("hover.js");

@@ -23,6 +23,9 @@ impl Source for Numbered {
     fn classes(&self) -> &[String] {
         &[]
     }
+    fn decoding(&self, index: usize) -> u64 {
+        self.0.decoding(index)
+    }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.0.load(index)
     }

@@ -117,7 +117,7 @@ fn open(path: &Path, range: DepthRange) -> Result<Opened, DataError> {
     }
     let (pictures, left_out) = list(path)?;
     Ok(match Halves::of(path, &pictures) {
-        Some(halves) => Opened::Halves(halves.read_as(range)),
+        Some(halves) => Opened::Halves(halves.beside(left_out).read_as(range)),
         None => Opened::Whole(Arc::new(
             FolderSource::of_files(path, &pictures, true).beside(left_out).read_as(range),
         )),

@@ -85,7 +85,8 @@ pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
     let path = Path::new(&data.path);
     let source: Arc<dyn Source> = if files::is_dir(path) && !IdxSource::recognizes(path) {
         let (pictures, left_out) = list(path)?;
-        match Halves::of(path, &pictures).map(|halves| halves.read_as(data.depth_range)) {
+        let halves = Halves::of(path, &pictures);
+        match halves.map(|halves| halves.beside(left_out.clone()).read_as(data.depth_range)) {
             Some(halves) if halves.can_judge() => return Ok(of_halves(recipe, &halves)),
             // Their names are no classes all the same.
             Some(halves) => Arc::new(halves.all(data.labels)),
@@ -203,6 +204,16 @@ mod tests {
         assert_eq!(names(without.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
         assert!(without.labelled.is_none() && without.train.classes().is_empty());
         assert!(without.description.ends_with(&format!("; {name}/val is kept from training, to judge")));
+    }
+
+    #[test]
+    fn halves_count_other_files_and_the_memory_of_decoding() {
+        let root = folder(&["train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png"]);
+        std::fs::write(root.path().join("train/film.mov"), "film").unwrap();
+        let found = sources(root.path(), true);
+        assert!(found.train.file_notes()[0].contains("1 .mov"), "{:?}", found.train.file_notes());
+        let test = found.labelled.unwrap().test;
+        assert!(found.train.decoding(0) > 0 && test.decoding(0) > 0);
     }
 
     #[test]

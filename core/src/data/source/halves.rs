@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Source;
 use super::folder::FolderSource;
+use super::listing::LeftOut;
 use crate::data::decode::depth::DepthRange;
 use crate::data::{DataError, Picture};
 
@@ -69,6 +70,8 @@ pub struct Halves {
     others: Vec<(Role, String, BTreeSet<String>)>,
     /// How files of more than 8 bits are read.
     range: DepthRange,
+    /// Files of other kinds in all of it.
+    left_out: LeftOut,
 }
 
 impl Halves {
@@ -141,6 +144,7 @@ impl Halves {
             train: (name, classes),
             others: found.collect(),
             range: DepthRange::Fixed,
+            left_out: LeftOut::default(),
         })
     }
 
@@ -156,6 +160,12 @@ impl Halves {
     #[must_use]
     pub fn read_as(self, range: DepthRange) -> Self {
         Self { range, ..self }
+    }
+
+    /// The same, with the files of other kinds that lie between the pictures.
+    #[must_use]
+    pub fn beside(self, left_out: LeftOut) -> Self {
+        Self { left_out, ..self }
     }
 
     /// Whether the half to learn from has classes, some of which another half has as well.
@@ -213,7 +223,8 @@ impl Halves {
         let classes: Vec<String> = if labels { classes.into_iter().cloned().collect() } else { Vec::new() };
         let label = |place: &Place| classes.binary_search(place.class.as_ref()?).ok();
         let entries = places.iter().map(|place| (place.path.clone(), label(place))).collect();
-        let of = FolderSource::listed(&self.root, entries, classes.clone()).read_as(self.range);
+        let of = FolderSource::listed(&self.root, entries, classes.clone());
+        let of = of.read_as(self.range).beside(self.left_out.clone());
         Half { of, origin, notes: Vec::new() }
     }
 }
@@ -286,6 +297,9 @@ impl Source for Half {
     }
     fn classes(&self) -> &[String] {
         self.of.classes()
+    }
+    fn decoding(&self, index: usize) -> u64 {
+        self.of.decoding(index)
     }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.of.load(index)

@@ -80,6 +80,9 @@ impl Source for Matched {
     fn classes(&self) -> &[String] {
         &self.classes
     }
+    fn decoding(&self, index: usize) -> u64 {
+        self.of.decoding(index)
+    }
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.of.load(index)
     }

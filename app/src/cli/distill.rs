@@ -31,10 +31,11 @@ pub struct Arguments {
     /// heads, similarity or regression [default: heads where the teacher has some, else similarity].
     #[arg(long)]
     method: Option<Method>,
-    /// A folder of pictures (nested), an IDX images file, or `scenes` for the built-in pictures.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Take the names of subfolders as labels, to measure k-NN accuracy and agreement during training.
+    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
+    /// label), a pattern, an IDX images file, or `scenes` for the built-in pictures. Given again, all of them together.
+    #[arg(long, value_name = "PLACE")]
+    data: Vec<PathBuf>,
+    /// Take the names of subfolders, or the column `label` of a table, as labels, to measure k-NN accuracy and agreement during training.
     #[arg(long)]
     labels: bool,
     /// Change a field of the recipe: --set train.batch=32
@@ -98,7 +99,7 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
 }
 
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
-    let data = train::of_data(arguments.data.as_deref(), arguments.labels)?;
+    let data = train::of_data(&arguments.data, arguments.labels)?;
     let method = arguments.method.map(Distillation::from);
     let own = match (&arguments.teacher, &arguments.out) {
         (teacher, Some(out)) if arguments.resume.is_some() => {

@@ -1,20 +1,20 @@
 //! Drives a run from the terminal: starts the engine, shows its events, stops it on Ctrl-C.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use dinoscope_core::device::block_on;
+use dinoscope_core::device::{adapters, block_on};
 use dinoscope_core::engine::{self, Command, Event, Finished, Handle, Job, Step};
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
-use dinoscope_core::train::memory::estimate;
+use dinoscope_core::train::forecast::{self, Forecast};
 
 use super::history::{self, History};
 use super::json;
 use super::progress::Progress;
 use super::status::Status;
-use super::terminal::{self, out, warning};
+use super::terminal::{out, warning};
+use crate::studio::train::words;
 
 /// What a run left, for the last lines on the terminal.
 #[derive(Default)]
@@ -23,20 +23,6 @@ pub struct Summary {
     pub finished: Option<Finished>,
     /// Figures of the whole run.
     pub history: History,
-    /// Warnings that were shown.
-    warned: Warned,
-}
-
-/// Warnings that were shown. The same one with other figures is no news.
-#[derive(Default)]
-struct Warned(HashSet<String>);
-
-impl Warned {
-    fn is_news(&mut self, warning: &str) -> bool {
-        let figure = |word: &&str| word.trim_matches(['(', ')', ',', '.', ':', '%']).parse::<f64>().is_ok();
-        let said: Vec<&str> = warning.split_whitespace().filter(|word| !figure(word)).collect();
-        self.0.insert(said.join(" "))
-    }
 }
 
 impl Summary {
@@ -59,7 +45,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     let total = job.recipe.train.iterations;
     let mut progress = Progress::new(total, "steps", json);
     let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());
-    let data = job.recipe.data.path.clone();
+    let data = job.recipe.data.path.to_string();
     for note in job.sources.train.file_notes() {
         if json {
             out!("{}", serde_json::json!({ "event": "note", "input": data, "note": note }));
@@ -67,6 +53,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
             progress.say(&note);
         }
     }
+    let expected = (!json).then(|| expected(&job));
     let handle = engine::start(job);
     stop_on_interrupt(&handle)?;
     let mut summary = Summary::default();
@@ -81,7 +68,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
                     summary.history = History::read(metrics);
                 }
                 summary.history.take(&event);
-                show(&event, &mut progress, &mut summary.warned);
+                show(&event, &mut progress, expected.as_deref());
                 if let Event::Finished(finished) = event {
                     progress.finish();
                     summary.finished = Some(*finished);
@@ -100,21 +87,41 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     Ok(summary)
 }
 
-fn show(event: &Event, progress: &mut Progress, warned: &mut Warned) {
+/// What a run will take, in a line: `about 265 MB of memory; about 4 min on this device`. What can't fit is warned of.
+fn expected(job: &Job) -> String {
+    let Job { recipe, device, sources, .. } = job;
+    let done = job.folder.as_ref().filter(|_| job.resume).and_then(|folder| folder.latest_checkpoint());
+    let from = done.map_or(0, |(iteration, _)| iteration);
+    if device.gpu {
+        let adapter = adapters().into_iter().find(|adapter| device.name.starts_with(&adapter.name));
+        if let Some(said) = adapter.and_then(|adapter| forecast::too_large(recipe, adapter.max_binding)) {
+            warning!("warning: {said}");
+        }
+    }
+    let speed = block_on(forecast::speed(recipe, &device.device));
+    let forecast = Forecast::new(recipe, sources.labelled.as_ref(), from, speed);
+    let memory = words::bytes(forecast.memory.total());
+    let time = forecast.seconds.map(|seconds| format!("; about {} on this device", words::duration(seconds)));
+    format!("about {memory} of memory{}", time.unwrap_or_default())
+}
+
+/// `expected` is what the run was told to take, before it started.
+fn show(event: &Event, progress: &mut Progress, expected: Option<&str>) {
     match event {
         Event::Started { recipe, device, data, parameters, iteration } => {
             let m = &recipe.model;
             progress.say(&format!(
-                "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}, \
-                 about {} MiB of memory",
+                "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}",
                 recipe.preset,
                 m.depth,
                 m.dim,
                 m.patch,
                 *parameters as f64 / 1e6,
-                recipe.train.batch,
-                estimate(recipe).total() >> 20
+                recipe.train.batch
             ));
+            if let Some(expected) = expected {
+                progress.say(expected);
+            }
             if *iteration > 0 {
                 progress.say(&format!("going on at step {iteration}"));
             }
@@ -145,9 +152,7 @@ fn show(event: &Event, progress: &mut Progress, warned: &mut Warned) {
             }
         }
         Event::Warning(message) => {
-            if warned.is_news(message) || terminal::is_verbose() {
-                progress.warn(&format!("warning: {message}"));
-            }
+            progress.warn(&format!("warning: {message}"));
         }
         Event::Paused => progress.say("paused"),
         Event::Resumed => progress.say("going on"),
@@ -201,21 +206,5 @@ pub fn say_finished(summary: &Summary) {
     }
     if finished.stopped {
         out!("stopped after {} steps; --resume goes on", finished.iteration);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_warning_with_other_figures_is_no_news() {
-        let mut warned = Warned::default();
-        assert!(warned.is_news("Collapsing: the CLS features lie on a line (rank 1.3). Try a lower rate."));
-        assert!(!warned.is_news("Collapsing: the CLS features lie on a line (rank 1.1). Try a lower rate."));
-        assert!(
-            warned.is_news("skipped a-1.png: it is damaged")
-                && warned.is_news("skipped a-2.png: it is damaged")
-        );
     }
 }

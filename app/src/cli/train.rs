@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dinoscope_core::data::source::places::Places;
 use dinoscope_core::engine::{Event, Job};
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, paths, presets, resume, sources, start};
@@ -19,10 +20,11 @@ use crate::studio::train::Order;
 pub struct Arguments {
     /// A recipe file, or the name of a preset: nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
     recipe: Option<PathBuf>,
-    /// A folder of pictures (nested), an IDX images file, or `scenes` for the built-in pictures.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Take the names of subfolders as labels, to measure k-NN accuracy during training.
+    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
+    /// label), a pattern, an IDX images file, or `scenes` for the built-in pictures. Given again, all of them together.
+    #[arg(long, value_name = "PLACE")]
+    data: Vec<PathBuf>,
+    /// Take the names of subfolders, or the column `label` of a table, as labels, to measure k-NN accuracy during training.
     #[arg(long)]
     labels: bool,
     /// Start from weights, for instance a released model: a file, a Hugging Face folder, a run, a pulled model, `starter`.
@@ -208,7 +210,7 @@ fn screenshot(
 
 /// The recipe of the file, preset or run, with the flags on top.
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
-    let mut overrides = of_data(arguments.data.as_deref(), arguments.labels)?;
+    let mut overrides = of_data(&arguments.data, arguments.labels)?;
     if let Some(run) = &arguments.adapt {
         let of = RunFolder::open(run)?.recipe()?.with_overrides(&overrides)?;
         let resolution = arguments.resolution.unwrap_or(of.crops.global_size);
@@ -235,11 +237,15 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
 }
 
 /// Fields for where pictures come from. Paths are kept absolute, so that a run goes on from any folder.
-pub fn of_data(data: Option<&Path>, labels: bool) -> Result<Vec<String>> {
+pub fn of_data(data: &[PathBuf], labels: bool) -> Result<Vec<String>> {
     let mut overrides = Vec::new();
-    if let Some(data) = data {
+    let place = |data: &PathBuf| {
         let path = if data == Path::new("scenes") { data.to_owned() } else { std::path::absolute(data)? };
-        overrides.push(format!("data.path={}", toml_string(&path)));
+        Ok(path.to_string_lossy().into_owned())
+    };
+    if let Some(places) = Places::new(data.iter().map(place).collect::<Result<Vec<_>>>()?) {
+        let written = toml::Value::try_from(&places)?;
+        overrides.push(format!("data.path={written}"));
     }
     if labels {
         overrides.push("data.labels=true".to_owned());
@@ -282,8 +288,4 @@ fn again(preset: &str, out: &Path, overrides: &[String]) -> Result<Recipe> {
     let (length, mut rest): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(|pair| is_length(&pair));
     rest.push(format!("{LENGTH}={}", RunFolder::open(out)?.recipe()?.train.iterations));
     Ok(Recipe::preset(preset)?.resolve(&rest)?.recipe.exactly(&length)?)
-}
-
-fn toml_string(path: &Path) -> String {
-    format!("{:?}", path.to_string_lossy())
 }

@@ -1,7 +1,7 @@
 //! A run in a worker, as the engine's own handle.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -69,12 +69,11 @@ pub fn start(job: Job, wake: Wake) -> Result<Handle, String> {
         Worker::hire(move |answer| ears.hear(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
-    let data = Path::new(&job.recipe.data.path);
+    let data = job.recipe.data.path.paths();
+    let data: Vec<&Path> = data.iter().map(PathBuf::as_path).collect();
     let mut baggage = files::snapshot(&folder);
-    if data.is_absolute() {
-        baggage.extend(files::snapshot(data));
-    }
-    worker.tell(Order::Files(baggage), &[data])?;
+    data.iter().filter(|place| place.is_absolute()).for_each(|place| baggage.extend(files::snapshot(place)));
+    worker.tell(Order::Files(baggage), &data)?;
     let recipe = job.recipe.to_toml().map_err(|error| error.to_string())?;
     let Job { watch, resume, device, .. } = job;
     let start = Start { recipe, folder, resume, watch, gpu: device.gpu };

@@ -170,9 +170,8 @@ pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, Data
 /// There are no pictures, or the worker failed.
 pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
     let (worker, _) = DECODER.with(Post::worker)?;
-    let data = Path::new(&recipe.data.path);
-    if data.is_absolute() {
-        worker.tell(Order::Files(files::snapshot(data)), &[data])?;
+    for data in recipe.data.path.paths().into_iter().filter(|place| place.is_absolute()) {
+        worker.tell(Order::Files(files::snapshot(&data)), &[&data])?;
     }
     let text = recipe.to_toml().map_err(|error| error.to_string())?;
     match worker.ask(Order::Preview(text, iteration, pictures), &[]).await? {

@@ -1,68 +1,53 @@
 //! Pictures as people bring them, for evaluations of whole pictures: what is learned from, and what is judged. The
 //! terminal and the window open them by the same doors, so that figures agree.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::data::DataError;
 use crate::data::decode::depth::DepthRange;
-use crate::data::source::folder::FolderSource;
+use crate::data::source::gathered::{Holds, How, gather};
 use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
-use crate::data::source::listing::list;
+use crate::data::source::joined::{Part, join};
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::{Source, subset::Subset};
 use crate::files;
-use crate::train::sources::{Labelled, open_path};
+use crate::train::sources::Labelled;
 
-/// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, or IDX files.
+/// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, lists with a column
+/// of classes, or IDX files, one place or several ([`gather`]).
 ///
-/// What is judged is what `test` holds, or else the half for it where `data` comes in halves ([`Halves`]; of an IDX pair
-/// the test half), or else a fifth of the pictures, chosen by `seed`. Classes are known by their names. `range` says
-/// how files of more than 8 bits are read.
+/// What is judged is what `test` holds, or else the halves for it where `data` comes in halves
+/// ([`Halves`](crate::data::source::halves::Halves); of an IDX pair the test half), or else a fifth of the pictures, chosen
+/// by `seed`. Classes are known by their names. `range` says how files of more than 8 bits are read.
 ///
 /// # Errors
 /// When a place can't be read, holds no classes or one only, or when classes are to be judged that nothing can be
 /// learned of; says what to do about it.
 pub fn labelled(
-    data: &Path,
-    test: Option<&Path>,
+    data: &[PathBuf],
+    test: &[PathBuf],
     seed: u64,
     range: DepthRange,
 ) -> Result<Labelled, DataError> {
-    let wrong = |reason: String| DataError::Source { path: data.display().to_string(), reason };
-    let (train, own) = match open(data, range)? {
-        Opened::Whole(all) => (all, idx_test(data)),
-        Opened::Halves(halves) => {
-            let judged = halves.judged().map(|half| Arc::new(half) as Arc<dyn Source>);
-            if judged.is_none() && test.is_none() {
-                return Err(wrong(match halves.has_classes() {
-                    true => format!(
-                        "{} have no class in common: nothing can be learned of what is judged",
-                        halves.names()
-                    ),
-                    false => format!(
-                        "{} hold no classes: in each, put the pictures of a class into a subfolder",
-                        halves.names()
-                    ),
-                }));
-            }
-            (Arc::new(halves.train(true)) as Arc<dyn Source>, judged)
-        }
+    let wrong = |reason: String| DataError::Source { path: words(data), reason };
+    let judged = match test {
+        [] => None,
+        test => Some(judged(test, range)?),
     };
+    let (train, own) = to_learn(data, judged.as_deref(), range)?;
     match train.classes() {
         [] => {
-            return Err(wrong(
-                "it has no labels: put the pictures of each class into a subfolder".to_owned(),
-            ));
+            return Err(wrong(no_labels()));
         }
         [only] => {
             return Err(wrong(format!("it has one class only, “{only}”: there is nothing to tell it from")));
         }
         _ => {}
     }
-    let (path, judged) = match (test, own) {
-        (Some(test), _) => (test, judged(test, range)?),
+    let (places, judged) = match (judged, own) {
+        (Some(judged), _) => (test, judged),
         (None, Some(own)) => (data, own),
         (None, None) => {
             let count = train.len();
@@ -74,15 +59,12 @@ pub fn labelled(
         }
     };
     if judged.classes().is_empty() {
-        return Err(DataError::Source {
-            path: path.display().to_string(),
-            reason: "it has no labels: put the pictures of each class into a subfolder".to_owned(),
-        });
+        return Err(DataError::Source { path: words(places), reason: no_labels() });
     }
     let Match { source, unknown } = matched(&judged, train.as_ref());
     if !unknown.is_empty() {
         return Err(DataError::Source {
-            path: path.display().to_string(),
+            path: words(places),
             reason: format!(
                 "there are classes to judge that are not among those to learn from ({}): {}; take them out, or add them \
                  to what is learned from",
@@ -94,48 +76,103 @@ pub fn labelled(
     Ok(Labelled { train, test: source })
 }
 
-/// All pictures of a folder or an IDX file in one piece, with their classes where there are some. Halves are put together,
-/// each picture with the class that it has in its half.
+fn no_labels() -> String {
+    "it has no labels: put the pictures of each class into a subfolder, or name them in a table (CSV) with the columns \
+     path and label"
+        .to_owned()
+}
+
+/// Places in a sentence.
+fn words(places: &[PathBuf]) -> String {
+    named(&places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>())
+}
+
+/// With the classes.
+fn how(range: DepthRange) -> How {
+    How { labels: true, range }
+}
+
+/// What is learned from, and what judges unless `judged` does: halves for it.
+fn to_learn(
+    data: &[PathBuf],
+    judged: Option<&dyn Source>,
+    range: DepthRange,
+) -> Result<(Arc<dyn Source>, Option<Arc<dyn Source>>), DataError> {
+    let gathered = gather(data, how(range))?;
+    let (mut train, mut own) = (Vec::new(), Vec::new());
+    // Why halves can't judge, where they are all there is.
+    let mut apart = None;
+    for part in gathered {
+        let name = part.name.clone();
+        match part.holds {
+            Holds::Halves(halves) => {
+                match halves.judged() {
+                    Some(half) => own.push(Part { name: name.clone(), source: Arc::new(half) }),
+                    None => apart = Some(why_apart(&halves)),
+                }
+                train.push(Part { name, source: Arc::new(halves.train(true)) });
+            }
+            Holds::Whole(source) => train.push(Part { name, source }),
+        }
+    }
+    for place in data {
+        own.extend(idx_test(place).map(|source| Part { name: place.display().to_string(), source }));
+    }
+    if let (Some(reason), true, None) = (apart, own.is_empty(), judged) {
+        return Err(DataError::Source { path: words(data), reason });
+    }
+    let own = match (own.is_empty(), judged) {
+        (false, None) => Some(join(own, None)?),
+        _ => None,
+    };
+    let train = join(train, judged.or(own.as_deref()))?;
+    Ok((train, own))
+}
+
+fn why_apart(halves: &Halves) -> String {
+    match halves.has_classes() {
+        true => {
+            format!("{} have no class in common: nothing can be learned of what is judged", halves.names())
+        }
+        false => {
+            format!(
+                "{} hold no classes: in each, put the pictures of a class into a subfolder",
+                halves.names()
+            )
+        }
+    }
+}
+
+/// All pictures of places in one piece, with their classes where there are some. Halves are put together, each picture
+/// with the class that it has in its half.
 ///
 /// # Errors
-/// When the place can't be read or holds no pictures.
-pub fn all(data: &Path, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
-    Ok(match open(data, range)? {
-        Opened::Whole(all) => all,
-        Opened::Halves(halves) => Arc::new(halves.all(true)),
-    })
+/// When a place can't be read or holds no pictures.
+pub fn all(data: &[PathBuf], range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
+    let gathered = gather(data, how(range))?;
+    join(gathered.into_iter().map(|part| part.whole(how(range))).collect(), None)
 }
 
-enum Opened {
-    Whole(Arc<dyn Source>),
-    Halves(Halves),
-}
-
-fn open(path: &Path, range: DepthRange) -> Result<Opened, DataError> {
-    if !files::is_dir(path) || IdxSource::recognizes(path) {
-        return Ok(Opened::Whole(open_path(path, true)?));
+/// What is judged in places that were named for it.
+fn judged(places: &[PathBuf], range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
+    let mut parts = Vec::new();
+    for place in places {
+        if let Some(source) = files::is_dir(place).then(|| idx_test(place)).flatten() {
+            parts.push(Part { name: place.display().to_string(), source });
+            continue;
+        }
+        for part in gather(std::slice::from_ref(place), how(range))? {
+            let half = match &part.holds {
+                Holds::Halves(halves) => halves.judged(),
+                Holds::Whole(_) => None,
+            };
+            parts.push(match half {
+                Some(half) => Part { name: part.name, source: Arc::new(half) },
+                None => part.whole(how(range)),
+            });
+        }
     }
-    let (pictures, left_out) = list(path)?;
-    Ok(match Halves::of(path, &pictures) {
-        Some(halves) => Opened::Halves(halves.beside(left_out).read_as(range)),
-        None => Opened::Whole(Arc::new(
-            FolderSource::of_files(path, &pictures, true).beside(left_out).read_as(range),
-        )),
-    })
-}
-
-/// What is judged in a folder that was named for it.
-fn judged(path: &Path, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
-    if let Some(test) = files::is_dir(path).then(|| idx_test(path)).flatten() {
-        return Ok(test);
-    }
-    Ok(match open(path, range)? {
-        Opened::Whole(all) => all,
-        Opened::Halves(halves) => match halves.judged() {
-            Some(half) => Arc::new(half),
-            None => Arc::new(halves.all(true)),
-        },
-    })
+    join(parts, None)
 }
 
 /// The test half beside an IDX training half.
@@ -151,20 +188,15 @@ fn idx_test(data: &Path) -> Option<Arc<dyn Source>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::data::source::folder::folders::folder;
 
-    /// A folder with one-pixel pictures at these places.
-    fn folder(places: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for place in places {
-            let path = folder.path().join(place);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            image::RgbImage::new(1, 1).save(&path).unwrap();
-        }
-        folder
+    fn labelled(data: &Path, test: Option<&Path>) -> Result<Labelled, DataError> {
+        let test: Vec<PathBuf> = test.into_iter().map(Path::to_owned).collect();
+        super::labelled(&[data.to_owned()], &test, 0, DepthRange::Fixed)
     }
 
     fn refused(data: &Path, test: Option<&Path>) -> String {
-        let error = labelled(data, test, 0, DepthRange::Fixed).err().unwrap().to_string();
+        let error = labelled(data, test).err().unwrap().to_string();
         assert!(error.contains(&test.unwrap_or(data).display().to_string()), "{error}");
         error
     }
@@ -177,7 +209,7 @@ mod tests {
     #[test]
     fn halves_are_no_classes() {
         let root = folder(&["train/a/1.png", "train/b/1.png", "train/c/1.png", "val/b/2.png", "val/c/2.png"]);
-        let halves = labelled(root.path(), None, 0, DepthRange::Fixed).unwrap();
+        let halves = labelled(root.path(), None).unwrap();
         assert_eq!(
             (classes(halves.train.as_ref()), classes(halves.test.as_ref())),
             (["a", "b", "c"].map(str::to_owned).to_vec(), ["b", "c"].map(str::to_owned).to_vec(),)
@@ -191,11 +223,11 @@ mod tests {
         // The same folders named one by one; and what is judged may come in halves itself.
         let (train, val) = (root.path().join("train"), root.path().join("val"));
         for (data, test) in [(train.as_path(), val.as_path()), (root.path(), &val), (&train, root.path())] {
-            let named = labelled(data, Some(test), 0, DepthRange::Fixed).unwrap();
+            let named = labelled(data, Some(test)).unwrap();
             assert_eq!(classes(named.train.as_ref()), classes(halves.train.as_ref()));
             assert_eq!(classes(named.test.as_ref()), classes(halves.test.as_ref()));
         }
-        let all = all(root.path(), DepthRange::Fixed).unwrap();
+        let all = all(&[root.path().to_owned()], DepthRange::Fixed).unwrap();
         assert_eq!((all.len(), all.classes().len()), (5, 3));
     }
 
@@ -217,5 +249,30 @@ mod tests {
         let said = refused(train.path(), Some(test.path()));
         assert!(said.contains("(a, b): x, y;"), "{said}");
         assert!(refused(train.path(), Some(flat.path())).contains("put the pictures of each class"));
+    }
+
+    #[test]
+    fn several_places_are_judged_together() {
+        let root =
+            folder(&["h/train/a/1.png", "h/val/a/1.png", "f/b/1.png", "f/b/2.png", "t/a/1.png", "t/b/1.png"]);
+        let at = |place: &str| root.path().join(place);
+        let fixed = DepthRange::Fixed;
+        let both = super::labelled(&[at("h"), at("f")], &[], 0, fixed).unwrap();
+        assert_eq!(
+            (classes(both.train.as_ref()), classes(both.test.as_ref())),
+            (["a", "b", "b"].map(str::to_owned).to_vec(), vec!["a".to_owned()],)
+        );
+        let tested = super::labelled(&[at("h"), at("f")], &[at("t"), at("h/val")], 0, fixed).unwrap();
+        assert_eq!(classes(tested.test.as_ref()), ["a", "b", "a"]);
+        assert_eq!(super::all(&[at("h"), at("t"), at("t/a")], fixed).unwrap().len(), 4);
+
+        let table = at("labels.csv");
+        std::fs::write(
+            &table,
+            "path,label\nf/b/1.png,x\nf/b/2.png,y\nt/a/1.png,x\nt/b/1.png,y\nh/val/a/1.png,y\n",
+        )
+        .unwrap();
+        let listed = super::labelled(&[table], &[], 0, fixed).unwrap();
+        assert_eq!((listed.train.len(), listed.test.len(), listed.train.classes().len()), (4, 1, 2));
     }
 }

@@ -140,8 +140,17 @@ fn short_change(line: &str) -> Option<String> {
     let mut change: serde_json::Value = serde_json::from_str(line).ok()?;
     let is_path = paths::fields().any(|key| change["field"] == key);
     for side in ["before", "after"] {
-        if is_path && let Some(path) = change[side].as_str() {
-            change[side] = paths::last_part(path).into();
+        if !is_path {
+            continue;
+        }
+        match &mut change[side] {
+            serde_json::Value::String(path) => *path = paths::last_part(path).to_owned(),
+            serde_json::Value::Array(all) => {
+                for path in all {
+                    *path = paths::last_part(path.as_str().unwrap_or_default()).into();
+                }
+            }
+            _ => {}
         }
     }
     Some(format!("{change}\n"))

@@ -168,7 +168,7 @@ fn nothing_that_is_packed_says_whose_it_is() {
         recipe.to_toml().unwrap()
     );
     std::fs::write(made.report_file(), page).unwrap();
-    let moved = r#"{"iteration":2,"field":"data.path","before":"/media/ada.byron/a","after":"/mnt/disk/ada.byron/my <photos>"}"#;
+    let moved = r#"{"iteration":2,"field":"data.path","before":["/media/ada.byron/a","/mnt/b"],"after":"/mnt/disk/ada.byron/my <photos>"}"#;
     std::fs::write(made.path().join("changes.jsonl"), moved.to_owned() + "\n").unwrap();
     std::fs::create_dir(made.path().join("evaluations")).unwrap();
     std::fs::write(made.path().join("evaluations/knn.json"), format!("{{\"data\":{theirs:?}}}")).unwrap();
@@ -190,7 +190,10 @@ fn nothing_that_is_packed_says_whose_it_is() {
     assert!(!names.iter().any(|name| name.contains("lock")), "{names:?}");
     let there = unpack(&packed, &folder.path().join("there")).unwrap();
     let recipe = there.recipe().unwrap();
-    assert_eq!((recipe.data.path.as_str(), recipe.distill.teacher.as_str()), ("my <photos>", "big.pth"));
+    assert_eq!(
+        (recipe.data.path.text().as_str(), recipe.distill.teacher.as_str()),
+        ("my <photos>", "big.pth")
+    );
     assert_eq!(made.recipe().unwrap().data.path, theirs, "the run itself stays as it is");
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::recipe::Recipe;
 use crate::data::loader::Skipped;
+use crate::data::source::pattern::is_pattern;
 use crate::files;
 
 /// So many pictures of a pass may fail in any case.
@@ -94,9 +95,10 @@ impl Failing {
     }
 }
 
-/// Whether the recipe's pictures were taken away: nothing is there any more under their path.
+/// Whether the recipe's pictures were taken away: nothing is there any more under one of their paths. (A pattern is none.)
 pub(super) fn gone(recipe: &Recipe) -> bool {
-    recipe.data.path != "scenes" && !files::exists(Path::new(&recipe.data.path))
+    let path = &recipe.data.path;
+    !path.is_scenes() && path.iter().any(|place| !is_pattern(place) && !files::exists(Path::new(place)))
 }
 
 #[cfg(test)]

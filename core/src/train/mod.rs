@@ -14,6 +14,7 @@ pub mod fields;
 pub mod film;
 mod finite;
 pub mod follow;
+pub mod forecast;
 pub mod frozen;
 pub mod health;
 pub mod lines;

@@ -14,19 +14,38 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.key).filter(|key| fields::kind(key) == Some(Kind::Path))
 }
 
-/// Their values that are not empty.
+/// Their values that are not empty; of a field with several paths each one.
 fn values(recipe: &Recipe) -> impl Iterator<Item = (&'static str, String)> {
-    fields().filter_map(|key| match fields::get(recipe, key) {
-        Some(Value::String(text)) if !text.is_empty() => Some((key, text)),
-        _ => None,
+    fields().flat_map(|key| {
+        let all = fields::get(recipe, key).map(texts).unwrap_or_default();
+        all.into_iter().filter(|text| !text.is_empty()).map(move |text| (key, text))
     })
+}
+
+/// The words of a value: of a list each one.
+fn texts(value: Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.into_iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn changed(recipe: &Recipe, change: impl Fn(&str, &str) -> Option<String>) -> Result<Recipe, RecipeError> {
     let mut changed = recipe.clone();
-    for (key, text) in values(recipe) {
-        if let Some(other) = change(key, &text).filter(|other| *other != text) {
-            changed = fields::set(&changed, key, Value::String(other))?;
+    for key in fields() {
+        let Some(before) = fields::get(recipe, key) else { continue };
+        let other = |text: &str| change(key, text).filter(|_| !text.is_empty()).map(Value::String);
+        let after = match &before {
+            Value::String(text) => other(text).unwrap_or_else(|| before.clone()),
+            Value::Array(items) => {
+                let item = |item: &Value| item.as_str().and_then(other).unwrap_or_else(|| item.clone());
+                Value::Array(items.iter().map(item).collect())
+            }
+            _ => continue,
+        };
+        if after != before {
+            changed = fields::set(&changed, key, after)?;
         }
     }
     Ok(changed)
@@ -156,7 +175,7 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let own = recipe(&["data.path=photos", "start.weights=Cargo.toml", "evaluate.dense=nowhere"]);
         let lasting = lasting(&own).unwrap();
-        assert_eq!(Path::new(&lasting.data.path), here.join("photos"));
+        assert_eq!(lasting.data.path.paths(), [here.join("photos")]);
         assert_eq!(Path::new(&lasting.start.weights), here.join("Cargo.toml"));
         assert_eq!((lasting.evaluate.dense.as_str(), lasting.distill.teacher.as_str()), ("nowhere", ""));
         let words = recipe(&["start.weights=dinov2_vits14"]);
@@ -177,9 +196,10 @@ mod tests {
         }
         let own = recipe(&["data.path=/mnt/ada/a&b \"c\"", "start.weights=/srv/ada/w.pth"]);
         let short = short(&own).unwrap();
-        assert_eq!((short.data.path.as_str(), short.start.weights.as_str()), ("a&b \"c\"", "w.pth"));
+        assert_eq!((short.data.path.text().as_str(), short.start.weights.as_str()), ("a&b \"c\"", "w.pth"));
         let withheld = Withheld::of(&own);
-        for text in [own.to_toml().unwrap(), escape(&own.to_toml().unwrap()), format!("{:?}", own.data.path)]
+        for text in
+            [own.to_toml().unwrap(), escape(&own.to_toml().unwrap()), format!("{:?}", own.data.path.text())]
         {
             let handed = withheld.taken_out_of(&text);
             assert!(
@@ -187,6 +207,17 @@ mod tests {
                 "{handed}"
             );
         }
+    }
+
+    #[test]
+    fn several_places_are_each_made_absolute_and_short() {
+        let here = std::env::current_dir().unwrap();
+        let own = recipe(&[r#"data.path=["photos", "/mnt/ada/more"]"#]);
+        let lasting = lasting(&own).unwrap();
+        assert_eq!(lasting.data.path.paths(), [here.join("photos"), "/mnt/ada/more".into()]);
+        assert_eq!(short(&own).unwrap().data.path.text(), r#"["photos", "more"]"#);
+        let handed = Withheld::of(&own).taken_out_of(&own.to_toml().unwrap());
+        assert!(!handed.contains("ada") && handed.contains("\"more\""), "{handed}");
     }
 
     #[test]

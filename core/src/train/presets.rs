@@ -114,7 +114,7 @@ fn short(name: &str) -> Recipe {
         },
         evaluate: Evaluate::default(),
         data: Data {
-            path: "scenes".to_owned(),
+            path: "scenes".into(),
             labels: false,
             depth_range: DepthRange::Fixed,
             scenes: 4096,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::data::decode::depth::DepthRange;
+use crate::data::source::places::Places;
 use crate::fused::Precision;
 use crate::model::{FfnKind, Grid, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
 use crate::ssl::{Centering, MaskRecipe};
@@ -291,7 +292,7 @@ impl From<Numbers> for Precision {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Data {
-    pub path: String,
+    pub path: Places,
     pub labels: bool,
     #[serde(default)]
     pub depth_range: DepthRange,

@@ -25,7 +25,7 @@ use crate::files;
 pub struct LearnedFrom {
     /// How many pictures.
     pub pictures: usize,
-    /// SHA-256 of their names, which are relative to the folder, in order.
+    /// SHA-256 of their names, which are relative to the place they come from, in order.
     pub names: String,
     /// Some of the names, evenly spread.
     pub some: Vec<String>,
@@ -41,7 +41,7 @@ impl LearnedFrom {
     /// What a source holds.
     pub fn of(source: &dyn Source, teacher: Option<&str>) -> Self {
         // Other systems have another stroke between folders.
-        let name = |index| source.name(index).replace('\\', "/");
+        let name = |index| source.below(index).replace('\\', "/");
         let mut names = Sha256::new();
         for index in 0..source.len() {
             names.update(name(index).as_bytes());
@@ -81,7 +81,12 @@ fn data_file(folder: &RunFolder) -> PathBuf {
 fn may_move(before: &Recipe, wanted: &Recipe, key: &str) -> bool {
     let both = |of: fn(&Recipe) -> &str| [of(before), of(wanted)];
     let words = match key {
-        "data.path" => both(|recipe| &recipe.data.path),
+        "data.path" => {
+            return [before, wanted].iter().all(|recipe| {
+                let path = &recipe.data.path;
+                !path.is_scenes() && path.iter().all(|place| !place.is_empty())
+            });
+        }
         "start.weights" => both(|recipe| &recipe.start.weights),
         "distill.teacher" => both(|recipe| &recipe.distill.teacher),
         _ => return false,
@@ -180,12 +185,14 @@ fn compare(
         |what: &str, was: &str, is: &str, found: String| format!("{what}: {is} in place of {was}: {found}");
     let unknown = || "what was there is not written down in this folder, so nothing is compared".to_owned();
 
-    let (was, is) = (before.data.path.as_str(), recipe.data.path.as_str());
-    match (kept.map(|kept| kept.differ(now)), was == is) {
+    let (was, is) = (before.data.path.to_string(), recipe.data.path.to_string());
+    let (was, is) = (was.as_str(), is.as_str());
+    let flags: String = recipe.data.path.iter().map(|place| format!(" --data {place}")).collect();
+    match (kept.map(|kept| kept.differ(now)), before.data.path == recipe.data.path) {
         (Some(Some(how)), false) => {
             return Err(other(format!(
                 "the pictures in {is} are not those that this run learns from: {how}. Name the place of the same ones, \
-                 or begin a new run from this one: dinoscope train --start {run} --data {is}"
+                 or begin a new run from this one: dinoscope train --start {run}{flags}"
             )));
         }
         (Some(Some(how)), true) => notes.push(format!(

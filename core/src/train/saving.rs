@@ -99,7 +99,7 @@ impl Trainer<'_> {
         };
         let reason =
             format!("{why}, then go on with --resume. The run stopped after {iteration} steps.{kept}");
-        EngineError::Data(DataError::Source { path: self.job.recipe.data.path.clone(), reason })
+        EngineError::Data(DataError::Source { path: self.job.recipe.data.path.to_string(), reason })
     }
 
     /// The last checkpoint and the report.

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use super::recipe::Recipe;
 use super::watch::view;
 use crate::data::decode::depth::DepthRange;
-use crate::data::source::folder::FolderSource;
-use crate::data::source::halves::Halves;
-use crate::data::source::idx::{IdxSource, Split};
-use crate::data::source::listing::list;
+use crate::data::source::gathered::{Gathered, Holds, How, gather};
+use crate::data::source::joined::{Part, join};
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
 use crate::data::source::{Source, subset::Subset};
 use crate::data::{DataError, Picture};
-use crate::files;
 
 /// Labelled pictures for k-NN.
 #[derive(Clone)]
@@ -52,7 +49,7 @@ impl Sources {
     ///
     /// What can't be loaded is left out here; training reports it.
     pub fn to_watch(&self, recipe: &Recipe) -> Vec<Picture> {
-        if recipe.data.path == "scenes" {
+        if recipe.data.path.is_scenes() {
             let size = 2 * recipe.crops.global_size;
             return (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect();
         }
@@ -70,7 +67,7 @@ impl Sources {
 /// Names the path and what was expected there.
 pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
     let data = &recipe.data;
-    if data.path == "scenes" {
+    if data.path.is_scenes() {
         let scenes =
             |seed: u64, count| Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn Source>;
         // Seeds far apart: scenes that are judged were never trained on.
@@ -82,40 +79,49 @@ pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
             rest: None,
         });
     }
-    let path = Path::new(&data.path);
-    let source: Arc<dyn Source> = if files::is_dir(path) && !IdxSource::recognizes(path) {
-        let (pictures, left_out) = list(path)?;
-        let halves = Halves::of(path, &pictures);
-        match halves.map(|halves| halves.beside(left_out.clone()).read_as(data.depth_range)) {
-            Some(halves) if halves.can_judge() => return Ok(of_halves(recipe, &halves)),
-            // Their names are no classes all the same.
-            Some(halves) => Arc::new(halves.all(data.labels)),
-            None => Arc::new(
-                FolderSource::of_files(path, &pictures, data.labels)
-                    .beside(left_out)
-                    .read_as(data.depth_range),
-            ),
-        }
-    } else {
-        open_path_as(path, data.labels, data.depth_range)?
-    };
+    let how = How { labels: data.labels, range: data.depth_range };
+    let gathered = gather(&data.path.paths(), how)?;
+    let unused = gathered.iter().any(|part| part.unused_labels);
+    let unused = unused.then(|| "its classes are not looked at: data.labels = true takes them".to_owned());
+    let in_halves = |part: &Gathered| matches!(&part.holds, Holds::Halves(halves) if halves.can_judge());
+    if gathered.iter().any(in_halves) {
+        return of_halves(recipe, gathered, how);
+    }
+    let source = join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)?;
     let labelled = Subset::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
         .map(|(train, test)| Labelled { train: Arc::new(train), test: Arc::new(test) });
     let pictures = if source.len() == 1 { "picture" } else { "pictures" };
-    let description = format!("{} {pictures} from {}", source.len(), data.path);
-    Ok(Sources { train: source, labelled, description, rest: None })
+    let rest = unused.iter().map(|rest| format!("; {rest}")).collect::<String>();
+    let description = format!("{} {pictures} from {}{rest}", source.len(), data.path);
+    Ok(Sources { train: source, labelled, description, rest: unused })
 }
 
-/// Of a folder in halves the one to learn from is trained on, with labels or without; what is judged is kept from it, as
-/// is usual with ImageNet. k-NN looks pictures up in the first and predicts those of the second.
-fn of_halves(recipe: &Recipe, halves: &Halves) -> Sources {
+/// Of places in halves the one to learn from is trained on, with labels or without; what is judged is kept from it, as is
+/// usual with ImageNet. k-NN looks pictures up in the first and predicts those of the second. Places without halves are
+/// trained on as a whole.
+fn of_halves(recipe: &Recipe, gathered: Vec<Gathered>, how: How) -> Result<Sources, DataError> {
     let seed = recipe.train.seed;
-    let train: Arc<dyn Source> = Arc::new(halves.train(recipe.data.labels));
+    let (mut train, mut judged) = (Vec::new(), Vec::new());
+    for part in gathered {
+        let half = match &part.holds {
+            Holds::Halves(halves) => halves.judged().map(|half| (halves.train(how.labels), half)),
+            Holds::Whole(_) => None,
+        };
+        match half {
+            Some((learn, judge)) => {
+                train.push(Part { name: part.name.clone(), source: Arc::new(learn) });
+                judged.push(Part { name: part.name, source: Arc::new(judge) });
+            }
+            None => train.push(part.whole(how)),
+        }
+    }
+    let judged = join(judged, None)?;
+    let train = join(train, Some(judged.as_ref()))?;
     let from = train.origin().unwrap_or_default().to_owned();
-    let judged = halves.judged().map(|half| Arc::new(half) as Arc<dyn Source>);
-    let of = judged.as_ref().and_then(|half| half.origin()).unwrap_or_default().to_owned();
-    let (mut labelled, mut rest) = (None, Some(format!("{of} is kept from training, to judge")));
-    if let Some(judged) = judged.filter(|_| recipe.data.labels) {
+    let of = judged.origin().unwrap_or_default().to_owned();
+    let kept = if of.contains(" and ") { "are" } else { "is" };
+    let (mut labelled, mut rest) = (None, Some(format!("{of} {kept} kept from training, to judge")));
+    if how.labels {
         let Match { source: judged, unknown } = matched(&judged, train.as_ref());
         let part = |of: &Arc<dyn Source>, most| Subset::labelled(of, most, seed).map(Arc::new);
         if let (Some(look_up), Some(predict)) = (part(&train, LOOK_UP), part(&judged, PREDICT)) {
@@ -129,50 +135,31 @@ fn of_halves(recipe: &Recipe, halves: &Halves) -> Sources {
     }
     let rest_of = rest.iter().map(|rest| format!("; {rest}")).collect::<String>();
     let description = format!("{} pictures from {}{rest_of}", train.len(), from);
-    Sources { train, labelled, description, rest }
+    Ok(Sources { train, labelled, description, rest })
 }
 
-/// A folder of pictures, a single picture, or an IDX file.
+/// All pictures of a folder, a list or an IDX file in one piece, or a single picture.
 ///
 /// # Errors
 /// Names the path and what was expected there.
 pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn Source>, DataError> {
-    open_path_as(path, labels, DepthRange::Fixed)
-}
-
-/// [`open_path`] with a choice of what becomes black and white in files of more than 8 bits.
-///
-/// # Errors
-/// As [`open_path`].
-pub fn open_path_as(path: &Path, labels: bool, range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
-    if IdxSource::recognizes(path) {
-        return Ok(Arc::new(IdxSource::open(path, Split::Train)?));
-    }
-    let source = FolderSource::open(path, labels)?.read_as(range);
-    if !files::is_dir(path) {
-        // What is no picture, an archive or a list, is told before anything is begun with it.
-        source.load(0)?;
-    }
-    Ok(Arc::new(source))
+    let how = How { labels, range: DepthRange::Fixed };
+    let gathered = gather(&[path.to_owned()], how)?;
+    join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn folder(places: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for place in places {
-            let path = folder.path().join(place);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            image::RgbImage::new(1, 1).save(&path).unwrap();
-        }
-        folder
-    }
+    use crate::data::source::folder::folders::folder;
 
     fn sources(root: &Path, labels: bool) -> Sources {
-        let pairs = [format!("data.path={:?}", root.to_string_lossy()), format!("data.labels={labels}")];
+        of_several(&[root], labels)
+    }
+
+    fn of_several(places: &[&Path], labels: bool) -> Sources {
+        let pairs = [format!("data.path={places:?}"), format!("data.labels={labels}")];
         open(&Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()).unwrap()
     }
 
@@ -225,7 +212,7 @@ mod tests {
             ("shard.tar", &tar, "tar -xf"),
             ("pictures.zip", b"PK\x03\x04more", "unzip"),
             ("train.parquet", b"PAR1more", "into a folder"),
-            ("list.txt", b"a.png\nb.png\n", "its content is not"),
+            ("list.txt", b"a.png\nb.png\n", "line 1 names"),
         ];
         for (name, bytes, way) in files {
             let path = folder.path().join(name);
@@ -243,5 +230,48 @@ mod tests {
         assert!(found.labelled.is_none() && found.rest.is_none());
         let plain = folder(&["train/1.png", "car/1.png", "car/2.png"]);
         assert_eq!(sources(plain.path(), true).train.classes(), ["car", "train"]);
+    }
+
+    #[test]
+    fn several_places_are_trained_on_together_and_halves_are_kept_apart() {
+        let root = folder(&[
+            "h/train/a/1.png",
+            "h/train/b/1.png",
+            "h/val/a/1.png",
+            "h/val/b/1.png",
+            "f/c/1.png",
+            "f/c/2.png",
+        ]);
+        let [halves, plain, val] = ["h", "f", "h/val"].map(|place| root.path().join(place));
+        let both = of_several(&[&plain, &halves], true);
+        assert_eq!(
+            names(both.train.as_ref()),
+            ["f/c/1.png", "f/c/2.png", "h/train/a/1.png", "h/train/b/1.png"]
+        );
+        assert_eq!(both.train.classes(), ["a", "b", "c"]);
+        assert_eq!(both.labelled.unwrap().test.len(), 2);
+        assert_eq!(both.description, "4 pictures from f and h/train; k-NN predicts 2 pictures from h/val");
+        // What is judged is not trained on, though it was named as well.
+        let named = of_several(&[&halves, &val], true);
+        assert_eq!(named.train.len(), 2);
+        assert!(named.train.notes().iter().any(|note| note.contains("not learned from: 2")));
+
+        let plain = of_several(&[&plain, &halves.join("train")], true);
+        assert_eq!((plain.train.len(), plain.train.classes().len()), (4, 3));
+        let places = format!("{}, {}", root.path().join("f").display(), halves.join("train").display());
+        assert_eq!(plain.description, format!("4 pictures from {places}"));
+    }
+
+    #[test]
+    fn a_table_of_classes_is_a_place_like_others() {
+        let root = folder(&["p/1.png", "p/2.png", "p/3.png", "p/4.png"]);
+        let table = root.path().join("labels.csv");
+        let text = "path,label\np/1.png,owl\np/2.png,cat\np/3.png,owl\np/4.png,cat\n";
+        std::fs::write(&table, text).unwrap();
+        let with = sources(&table, true);
+        assert_eq!((with.train.classes().len(), with.train.len(), with.rest), (2, 4, None));
+        assert!(with.labelled.is_some());
+        let without = sources(&table, false);
+        assert!(without.labelled.is_none() && without.description.contains("data.labels = true takes them"));
     }
 }

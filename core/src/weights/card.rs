@@ -217,12 +217,11 @@ fn recipe_rows(run: &CardRun) -> Vec<(&'static str, String)> {
 /// What was trained on, without the path that leads there.
 fn data(recipe: &Recipe) -> String {
     let data = &recipe.data;
-    match data.path.as_str() {
-        "scenes" => {
-            format!("{} scenes of {} pixels that Dinoscope draws itself", data.scenes, data.scene_size)
-        }
-        path => format!("pictures of `{}`", name_of(path)),
+    if data.path.is_scenes() {
+        return format!("{} scenes of {} pixels that Dinoscope draws itself", data.scenes, data.scene_size);
     }
+    let names: Vec<String> = data.path.iter().map(|path| format!("`{}`", name_of(path))).collect();
+    format!("pictures of {}", names.join(", "))
 }
 
 /// The command that trains a recipe: its preset and what differs from it, without paths of one machine.
@@ -237,7 +236,9 @@ fn again(recipe: &Recipe) -> String {
         let Some(value) = fields::get(recipe, key) else { continue };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         command += &match fields::kind(key) {
-            Some(fields::Kind::Path) if key == "data.path" => format!(" --data {}", shell(&name_of(&text))),
+            Some(fields::Kind::Path) if key == "data.path" => {
+                recipe.data.path.iter().map(|path| format!(" --data {}", shell(&name_of(path)))).collect()
+            }
             Some(fields::Kind::Path) => format!(" --set {}", shell(&format!("{key}={}", name_of(&text)))),
             _ => format!(" --set {}", shell(&format!("{key}={text}"))),
         };
@@ -335,7 +336,7 @@ fn limits(card: &Card) -> String {
         _ => {}
     }
     if let Some(run) = card.run {
-        if run.recipe.data.path == "scenes" {
+        if run.recipe.data.path.is_scenes() {
             points.push(
                 "It has only ever seen drawn scenes of simple objects: for photographs take a model that was trained on them."
                     .to_owned(),

@@ -1,6 +1,6 @@
 //! Pictures in one piece, for evaluations that learn from none of them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -9,15 +9,17 @@ use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::eval::pictures;
 
+use super::data::are_scenes;
 use crate::cli::terminal::note;
 
 /// Pictures, with classes or without.
 #[derive(clap::Args)]
 pub struct Collection {
-    /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), an IDX images file or
-    /// folder, or `scenes`.
-    #[arg(long)]
-    pub data: PathBuf,
+    /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), a list of pictures (FILE.txt,
+    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, or `scenes`.
+    /// Given again, all of them together.
+    #[arg(long, value_name = "PLACE", required = true)]
+    pub data: Vec<PathBuf>,
     /// At most this many pictures, chosen at random.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     limit: usize,
@@ -29,7 +31,7 @@ pub struct Collection {
 impl Collection {
     /// The pictures, or some of them by `seed`.
     pub fn open(&self, seed: u64) -> Result<Arc<dyn Source>> {
-        let all: Arc<dyn Source> = if self.data == Path::new("scenes") {
+        let all: Arc<dyn Source> = if are_scenes(&self.data)? {
             // Those that k-NN looks up; training never sees them.
             Arc::new(ScenesSource::new(1 << 32, 1200, 96))
         } else {

@@ -58,13 +58,14 @@ pub struct Model {
 #[derive(clap::Args)]
 pub struct Pictures {
     /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
-    /// … in any case), an IDX images file or folder, or `scenes`.
-    #[arg(long)]
-    data: PathBuf,
-    /// Pictures to predict; classes are matched by name [default: val/ or test/ in --data, the IDX pair's test half, other
-    /// scenes, or a fifth of --data].
-    #[arg(long)]
-    test: Option<PathBuf>,
+    /// … in any case), a table FILE.csv with the columns path and label, a list or a pattern, an IDX images file or folder,
+    /// or `scenes`. Given again, all of them together: classes are joined by name.
+    #[arg(long, value_name = "PLACE", required = true)]
+    data: Vec<PathBuf>,
+    /// Pictures to predict, as --data; classes are matched by name [default: val/ or test/ in --data, the IDX pair's test
+    /// half, other scenes, or a fifth of --data].
+    #[arg(long, value_name = "PLACE")]
+    test: Vec<PathBuf>,
     /// At most this many pictures to learn from, chosen at random.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -188,15 +189,26 @@ impl Pictures {
 
     /// What is learned from and what is predicted.
     pub fn open(&self, seed: u64) -> Result<Labelled> {
-        let Labelled { train, test } = if self.data == Path::new("scenes") {
+        let Labelled { train, test } = if are_scenes(&self.data)? {
             let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn Source>;
             Labelled { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
         } else {
-            pictures::labelled(&self.data, self.test.as_deref(), seed, self.depth_range)?
+            pictures::labelled(&self.data, &self.test, seed, self.depth_range)?
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(Labelled { train: limited(train, self.limit, seed), test: limited(test, self.limit_test, seed) })
     }
+}
+
+/// Whether the built-in pictures are meant, which are mixed with no others.
+pub fn are_scenes(data: &[PathBuf]) -> Result<bool> {
+    let scenes = data.iter().filter(|place| *place == Path::new("scenes")).count();
+    if scenes > 0 && data.len() > scenes {
+        bail!(Mistake(
+            "--data scenes stands alone: the built-in pictures are not mixed with others".to_owned()
+        ));
+    }
+    Ok(scenes > 0)
 }
 
 fn limited(source: Arc<dyn Source>, limit: Option<usize>, seed: u64) -> Arc<dyn Source> {

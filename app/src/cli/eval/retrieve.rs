@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dinoscope_core::eval::retrieve::{GroundTruth, RetrieveTask, Sought};
 use dinoscope_core::eval::suite::Task;
 
 use super::collection::Collection;
 use super::data::Model;
 use super::show::{Output, show};
+use crate::cli::Mistake;
 use crate::cli::status::Status;
 
 /// Retrieval.
@@ -34,7 +35,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Status> {
     let Arguments { model, pictures, output, .. } = arguments;
     let sought = match &arguments.truth {
-        Some(file) => Sought::Listed(GroundTruth::open(file, &pictures.data)?),
+        Some(file) => match pictures.data.as_slice() {
+            [folder] => Sought::Listed(GroundTruth::open(file, folder)?),
+            _ => bail!(Mistake("--truth counts the pictures of one folder: name one --data".to_owned())),
+        },
         None => Sought::SameClass(pictures.open(model.seed)?),
     };
     let task = Task::Retrieve(RetrieveTask { sought, whole: arguments.whole });

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
+use dinoscope_core::data::source::listed;
 use dinoscope_core::data::source::listing::{LeftOut, is_picture, list};
+use dinoscope_core::data::source::pattern::{self, base_of, is_pattern};
 
 use crate::cli::Mistake;
 use crate::cli::status::FailedInputs;
@@ -39,33 +41,41 @@ struct Found {
 impl Inputs {
     /// Adds a file, a folder with all its subfolders, or a pattern that the shell has left as it was.
     pub fn add(&mut self, named: &Path, failed: &mut FailedInputs) {
-        let pattern = named.to_str().filter(|text| text.contains(['*', '?', '[', '{']));
-        match pattern {
+        match named.to_str().filter(|text| is_pattern(text)) {
             _ if named.is_dir() => self.add_folder(named, None, failed),
             Some(pattern) if !named.exists() => self.add_pattern(pattern, failed),
             _ => self.found.push(Found { path: named.to_owned(), below: None }),
         }
     }
 
-    /// Adds what a list names: a path a line, files, folders or patterns; `-` is standard input.
+    /// Adds what a list names, files, folders or patterns: a path a line, or a table (`.csv`) with a column of paths; `-` is
+    /// standard input. Relative paths count from the current folder, or from the list's where they are not there.
     pub fn add_list(&mut self, file: &Path, failed: &mut FailedInputs) -> Result<()> {
-        let mut bytes = Vec::new();
-        let read = match file == Path::new("-") {
-            true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ()),
-            false => std::fs::read(file).map(|content| bytes = content),
+        let from_input = file == Path::new("-");
+        let list = if from_input {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut bytes);
+            read.map_err(|e| Mistake(format!("can't read the list {}: {e}", file.display())))?;
+            listed::parse(&bytes, false).map_err(Mistake)?
+        } else {
+            listed::read(file).map_err(|e| Mistake(e.to_string()))?
         };
-        read.map_err(|e| Mistake(format!("can't read the list {}: {e}", file.display())))?;
-        let text = String::from_utf8_lossy(&bytes);
         let root = self.root(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
-        // Some editors begin a file with a mark.
-        for line in
-            text.trim_start_matches('\u{feff}').lines().map(str::trim_end).filter(|line| !line.is_empty())
-        {
-            let path = Path::new(line);
-            if path.is_dir() || (!path.exists() && line.contains(['*', '?', '[', '{'])) {
-                self.add(path, failed);
+        for entry in list.entries {
+            let (line, beside) = (PathBuf::from(&entry.path), listed::place(file, &entry.path));
+            let is_pattern = is_pattern(&entry.path) && !line.exists() && !beside.exists();
+            let is_here = || match is_pattern {
+                true => {
+                    pattern::matches(&entry.path).is_ok()
+                        || pattern::matches(&beside.to_string_lossy()).is_err()
+                }
+                false => line.exists() || !beside.exists(),
+            };
+            let path = if from_input || is_here() { line.clone() } else { beside };
+            if path.is_dir() || is_pattern {
+                self.add(&path, failed);
             } else {
-                self.push(path.to_owned(), root, normal(path));
+                self.push(path, root, normal(&line));
             }
         }
         Ok(())
@@ -102,32 +112,16 @@ impl Inputs {
     }
 
     fn add_pattern(&mut self, pattern: &str, failed: &mut FailedInputs) {
-        let options = glob::MatchOptions {
-            case_sensitive: !cfg!(windows),
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
+        let found = match pattern::matches(pattern) {
+            Ok(found) => found,
+            Err(reason) => return failed.add(pattern, &reason),
         };
         let base = base_of(pattern);
         let root = self.root(name_of(&base));
-        let mut found = Vec::new();
-        for plain in braces(pattern) {
-            match glob::glob_with(&plain, options) {
-                Ok(matches) => found.extend(matches.flatten()),
-                Err(error) => return failed.add(pattern, &format!("it is no pattern: {error}")),
-            }
-        }
-        if found.is_empty() {
-            return failed.add(pattern, "there is no such file, and nothing fits it as a pattern");
-        }
-        found.sort();
-        found.dedup();
         for path in found {
             let below = path.strip_prefix(&base).map_or_else(|_| normal(&path), Path::to_owned);
             if path.is_dir() {
-                // `**` finds folders and what is in them.
-                if !pattern.contains("**") {
-                    self.add_folder(&path, Some((root, &below)), failed);
-                }
+                self.add_folder(&path, Some((root, &below)), failed);
             } else if is_picture(&path) {
                 self.push(path, root, below);
             } else {
@@ -198,20 +192,6 @@ fn name_of(folder: &Path) -> Option<String> {
 /// A path without what leads upwards or to the root.
 fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
-}
-
-/// The folder before the first part of a pattern that is no plain name.
-fn base_of(pattern: &str) -> PathBuf {
-    let plain = |part: &Component| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
-    let parts: Vec<Component> = Path::new(pattern).components().collect();
-    parts.iter().take(parts.len() - 1).take_while(|part| plain(part)).collect()
-}
-
-/// A pattern for each choice of words in braces.
-fn braces(pattern: &str) -> Vec<String> {
-    let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
-    let Some((words, after)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
-    words.split(',').flat_map(|word| braces(&format!("{before}{word}{after}"))).collect()
 }
 
 #[cfg(test)]
@@ -287,6 +267,13 @@ mod tests {
             found[0].stem.ends_with("a/1") && found[1].stem.ends_with("b/1") && found[0].stem.is_relative()
         );
         assert!(Inputs::default().add_list(&f.path().join("none.txt"), &mut failed).is_err());
+        // What is not in the current folder is looked for beside the list, which may be a table.
+        let table = f.path().join("table.csv");
+        std::fs::write(&table, "label,path\nx,a/1.jpg\n,b/*.jpg\n").unwrap();
+        let mut inputs = Inputs::default();
+        inputs.add_list(&table, &mut failed).unwrap();
+        let paths: Vec<PathBuf> = inputs.named().into_iter().map(|input| input.path).collect();
+        assert_eq!(paths, [f.path().join("a/1.jpg"), f.path().join("b/1.jpg")]);
         assert_eq!(normal(Path::new("../x/./y.jpg")), Path::new("x/y.jpg"));
     }
 }

@@ -82,13 +82,14 @@ impl Pictures {
         let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
         match need {
             Need::Labels => {
-                let opened = pictures::labelled(&path, None, SEED, DepthRange::Fixed);
+                let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, DepthRange::Fixed);
                 let Labelled { train, test } = opened.map_err(|error| error.to_string())?;
                 let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
                 Ok(Self::Labelled(labelled))
             }
             Need::Nothing => {
-                let all = pictures::all(&path, DepthRange::Fixed).map_err(|error| error.to_string())?;
+                let all = pictures::all(std::slice::from_ref(&path), DepthRange::Fixed);
+                let all = all.map_err(|error| error.to_string())?;
                 Ok(Self::All(limited(all, learn.min(MAPPED))))
             }
             Need::Classes | Need::Depth => {

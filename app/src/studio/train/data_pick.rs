@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::Source;
+use dinoscope_core::data::source::matched::named;
+use dinoscope_core::data::source::places::Places;
 use dinoscope_core::train::{Recipe, sources};
 
 use super::words;
@@ -34,7 +36,7 @@ impl Address {
     fn of(recipe: &Recipe) -> Self {
         let data = &recipe.data;
         let scenes = (data.scenes, data.scene_size, data.scene_seed);
-        Self { path: data.path.clone(), labels: data.labels, depth_range: data.depth_range, scenes }
+        Self { path: data.path.text(), labels: data.labels, depth_range: data.depth_range, scenes }
     }
 }
 
@@ -85,16 +87,21 @@ impl Lookup {
 fn find(recipe: &Recipe) -> Result<Found, String> {
     let sources = sources::open(recipe).map_err(|e| e.to_string())?;
     let pictures = words::some(sources.train.len(), "picture", "pictures");
-    let place = sources.train.origin().map_or_else(|| short(&recipe.data.path), str::to_owned);
+    let place = sources.train.origin().map_or_else(|| names(&recipe.data.path), str::to_owned);
     let rest = sources.rest.as_ref().map_or(String::new(), |rest| format!("; {rest}"));
-    let description = match (recipe.data.path.as_str(), sources.train.classes().len()) {
-        ("scenes", _) => format!("{}, drawn as they are needed", sources.description),
+    let description = match (recipe.data.path.is_scenes(), sources.train.classes().len()) {
+        (true, _) => format!("{}, drawn as they are needed", sources.description),
         (_, 0) => format!("{pictures} in {place}{rest}"),
         (_, classes) => format!("{pictures} in {place}, {classes} classes{rest}"),
     };
     let notes: String = sources.train.notes().iter().map(|note| format!(". {note}")).collect();
     let description = description + &notes;
     Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
+}
+
+/// The last parts of paths.
+fn names(places: &Places) -> String {
+    named(&places.iter().map(short).collect::<Vec<_>>())
 }
 
 /// The last part of a path.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dinoscope_core::data::source::places::Places;
 use dinoscope_core::train::fields::{self, Field, Kind};
 use dinoscope_core::train::{Recipe, RecipeError};
 use toml::Value;
@@ -191,6 +192,8 @@ pub fn section_of(key: &str) -> &str {
 pub fn shown(value: &Value) -> String {
     match value {
         Value::Float(x) => number(*x),
+        // Several places: `["a", "b"]`.
+        Value::Array(items) if items.iter().any(Value::is_str) => value.to_string(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -232,6 +235,9 @@ fn parse(field: &Field, text: &str) -> Result<Value, String> {
         Some(Kind::Path) if text.is_empty() && field.key == "data.path" => {
             Err("a folder is needed, or `scenes`".to_owned())
         }
+        Some(Kind::Path) if field.key == "data.path" => {
+            Value::try_from(Places::from_text(text)).map_err(|error| error.to_string())
+        }
         Some(Kind::Path | Kind::Text) | None => Ok(Value::String(text.to_owned())),
     }
 }
@@ -263,6 +269,16 @@ mod tests {
         assert_eq!(draft.recipe().unwrap().data.path, "/a \"strange\" folder\\");
         draft.put_all_back();
         assert!(draft.is_changed("data.path") && !draft.is_changed("crops.global_scale"));
+    }
+
+    #[test]
+    fn pictures_of_several_places_are_written_as_a_list() {
+        let mut draft = nano();
+        draft.set("data.path", r#"["/a", "/b c"]"#);
+        assert_eq!(draft.recipe().unwrap().data.path.paths().len(), 2);
+        assert_eq!(Draft::of(draft.recipe().unwrap()).unwrap().text("data.path"), r#"["/a", "/b c"]"#);
+        draft.set("data.path", r#"["/a", "scenes"]"#);
+        assert!(draft.recipe().unwrap_err().contains("stands alone"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod timeline;
 mod timeline_ui;
 mod traces;
 mod watched;
-mod words;
+pub mod words;
 mod work;
 
 use std::path::{Path, PathBuf};

@@ -157,25 +157,32 @@ fn class(path: &Path) -> Option<String> {
     components.next().map(|_| first.as_os_str().to_string_lossy().into_owned())
 }
 
+/// Folders for tests.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
+pub(crate) mod folders {
     use crate::data::source::listing::is_picture;
 
-    /// A folder with one-pixel pictures at `files`, by extension, and other files that are no pictures.
-    fn folder(files: &[&str]) -> tempfile::TempDir {
+    /// A folder with one-pixel pictures at `places`, by extension, and other files that are no pictures.
+    pub(crate) fn folder(places: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for (red, file) in files.iter().enumerate() {
-            let path = folder.path().join(file);
-            files::create_dir_all(path.parent().unwrap()).unwrap();
+        for (red, place) in places.iter().enumerate() {
+            let path = folder.path().join(place);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             match is_picture(&path) {
                 true => image::RgbImage::from_pixel(1, 1, image::Rgb([red as u8, 0, 0])).save(&path).unwrap(),
-                false => files::write(&path, "no picture").unwrap(),
+                false => std::fs::write(&path, "no picture").unwrap(),
             }
         }
         folder
     }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::folders::folder;
+    use super::*;
 
     fn names(source: &FolderSource) -> Vec<String> {
         (0..source.len()).map(|index| source.name(index).replace('\\', "/")).collect()

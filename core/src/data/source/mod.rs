@@ -1,11 +1,17 @@
-//! Collections of pictures: a folder, an IDX pair, the built-in scenes.
+//! Collections of pictures: folders, lists, IDX pairs, the built-in scenes.
 
+pub mod csv;
 pub mod dense;
 pub mod folder;
+pub mod gathered;
 pub mod halves;
 pub mod idx;
+pub mod joined;
+pub mod listed;
 pub mod listing;
 pub mod matched;
+pub mod pattern;
+pub mod places;
 pub mod scenes;
 pub mod subset;
 
@@ -23,6 +29,10 @@ pub trait Source: Send + Sync {
     }
     /// A name a person can find the picture by: a path relative to the source, or `scene 17`.
     fn name(&self, index: usize) -> String;
+    /// The name without what tells several places apart: the same wherever they lie.
+    fn below(&self, index: usize) -> String {
+        self.name(index)
+    }
     /// The class of a picture, an index into [`Source::classes`], where the source has labels.
     fn label(&self, index: usize) -> Option<usize>;
     /// Names of the classes; empty where the source has no labels.

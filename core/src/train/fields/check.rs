@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::{field, near};
+use crate::data::source::places::Places;
 use crate::train::recipe::{Recipe, RecipeError};
 
 /// A recipe from a complete table, every value in range.
@@ -78,6 +79,8 @@ fn fit(key: &str, old: &Value, new: Value) -> Result<Value, RecipeError> {
         (Value::Integer(_), new) => refuse("a whole number", &new),
         (Value::Boolean(_), new @ Value::Boolean(_)) => Ok(new),
         (Value::Boolean(_), new) => refuse("true or false", &new),
+        // Pictures may come from several places.
+        (_, new) if key == "data.path" => places(key, new),
         (Value::String(_), new @ Value::String(_)) => Ok(new),
         (Value::String(_), new) => refuse("a word", &new),
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
@@ -87,6 +90,22 @@ fn fit(key: &str, old: &Value, new: Value) -> Result<Value, RecipeError> {
         (Value::Array(old), new) => refuse(&format!("a list of {} numbers", old.len()), &new),
         (_, new) => refuse("a section", &new),
     }
+}
+
+/// One place or several, of which one is a word and several are a list.
+fn places(key: &str, new: Value) -> Result<Value, RecipeError> {
+    let refuse = |allowed: &str| Err(range(key, &new.to_string(), allowed));
+    let Ok(places) = new.clone().try_into::<Places>() else {
+        return refuse("it must be a place that pictures come from, or a list of such");
+    };
+    let any = |is: fn(&str) -> bool| places.only().is_none() && places.iter().any(is);
+    if any(|place| place == "scenes") {
+        return refuse("`scenes` stands alone: the built-in pictures are not mixed with others");
+    }
+    if any(|place| place.trim().is_empty()) {
+        return refuse("one of the places is empty");
+    }
+    Value::try_from(&places).map_err(|e| RecipeError::Syntax(e.to_string()))
 }
 
 fn check_ranges(table: &Table, prefix: &str) -> Result<(), RecipeError> {

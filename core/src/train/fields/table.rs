@@ -194,8 +194,14 @@ pub const FIELDS: &[Field] = &[
         0.0,
         0.0,
     ),
-    f("data.path", "A folder of pictures, an IDX file, or `scenes` for the built-in pictures", "", 0.0, 0.0),
-    f("data.labels", "Take the names of subfolders as labels", "", 0.0, 0.0),
+    f(
+        "data.path",
+        "A folder of pictures, a list (.txt, .csv), an IDX file, or `scenes` for the built-in pictures; several as `[\"A\", \"B\"]`",
+        "",
+        0.0,
+        0.0,
+    ),
+    f("data.labels", "Take the names of subfolders, or a table's column `label`, as labels", "", 0.0, 0.0),
     f(
         "data.depth_range",
         "Black and white of files of more than 8 bits: fixed, file (its lowest and highest), or numbers such as 0..4095",

@@ -191,3 +191,24 @@ fn live_fields_are_taken_over_and_others_named() {
     broken.train.keep_checkpoints = 0;
     assert!(take_over(&now, &broken).unwrap_err().to_string().contains("train.keep_checkpoints"));
 }
+
+#[test]
+fn pictures_come_from_one_place_or_several() {
+    let with = |pair: &str| Recipe::preset("nano").unwrap().with_overrides(&[pair.to_owned()]);
+    let recipe = with(r#"data.path=["a", "b c"]"#).unwrap();
+    assert_eq!(recipe.data.path.paths().len(), 2);
+    let again = Recipe::from_toml(&recipe.to_toml().unwrap(), &[]).unwrap();
+    assert_eq!(again, recipe);
+    assert_eq!(recipe.with_overrides(&["data.path=photos".to_owned()]).unwrap().data.path, "photos");
+    assert_eq!(with(r#"data.path=["photos"]"#).unwrap().data.path, "photos");
+    assert!(with("data.path=photos").unwrap().to_toml().unwrap().contains("path = \"photos\"\n"));
+    for (pair, said) in [
+        (r#"data.path=["scenes", "a"]"#, "`scenes` stands alone"),
+        (r#"data.path=["a", ""]"#, "one of the places is empty"),
+        ("data.path=[]", "a place that pictures come from"),
+        ("data.path=[1]", "a place that pictures come from"),
+    ] {
+        let error = with(pair).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Where pictures come from: one place, or several that are read as one collection.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::matched::named;
+
+/// One place or several: folders, lists, IDX files, or the word `scenes` alone. Never empty.
+///
+/// In a recipe one place is a word, as it always was, and several are a list: `path = ["a", "b"]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Places(Vec<String>);
+
+impl Places {
+    /// These places, without those that are named twice; `None` when there are none.
+    pub fn new(places: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut all: Vec<String> = Vec::new();
+        for place in places {
+            if !all.contains(&place) {
+                all.push(place);
+            }
+        }
+        (!all.is_empty()).then_some(Self(all))
+    }
+
+    /// What a person has written in one line: a place, or several as a list, `["a", "b"]`.
+    pub fn from_text(text: &str) -> Self {
+        let list = || {
+            let table = format!("v = {}", text.trim()).parse::<toml::Table>().ok()?;
+            let items = table.get("v")?.as_array()?.iter().map(|item| item.as_str().map(str::to_owned));
+            Self::new(items.collect::<Option<Vec<_>>>()?)
+        };
+        text.trim_start().starts_with('[').then(list).flatten().unwrap_or_else(|| text.into())
+    }
+
+    /// The same as one line, which [`Places::from_text`] reads.
+    pub fn text(&self) -> String {
+        match self.0.as_slice() {
+            [one] => one.clone(),
+            all => toml::Value::from(all.to_vec()).to_string(),
+        }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Each of them as a path.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.iter().map(PathBuf::from).collect()
+    }
+
+    /// The only one; `None` of several.
+    pub fn only(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Whether the built-in pictures are meant.
+    pub fn is_scenes(&self) -> bool {
+        self.only() == Some("scenes")
+    }
+}
+
+/// In a sentence.
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&named(&self.0))
+    }
+}
+
+impl From<&str> for Places {
+    fn from(place: &str) -> Self {
+        Self(vec![place.to_owned()])
+    }
+}
+
+impl From<&Path> for Places {
+    fn from(place: &Path) -> Self {
+        Self(vec![place.to_string_lossy().into_owned()])
+    }
+}
+
+impl PartialEq<str> for Places {
+    fn eq(&self, other: &str) -> bool {
+        self.only() == Some(other)
+    }
+}
+
+impl PartialEq<&str> for Places {
+    fn eq(&self, other: &&str) -> bool {
+        self == *other
+    }
+}
+
+impl PartialEq<String> for Places {
+    fn eq(&self, other: &String) -> bool {
+        self == other.as_str()
+    }
+}
+
+impl Serialize for Places {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] if serializer.is_human_readable() => one.serialize(serializer),
+            all => all.serialize(serializer),
+        }
+    }
+}
+
+/// As people write it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Places {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = match deserializer.is_human_readable() {
+            true => match Written::deserialize(deserializer)? {
+                Written::One(one) => vec![one],
+                Written::Several(all) => all,
+            },
+            false => Vec::deserialize(deserializer)?,
+        };
+        Self::new(all).ok_or_else(|| D::Error::custom("a place that pictures come from is needed"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn several() -> Places {
+        Places::new(["/a, b".to_owned(), "/c \"d\"\\".to_owned(), "/a, b".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn one_is_a_word_and_several_are_a_list() {
+        assert_eq!(several().paths().len(), 2, "none twice");
+        assert!(Places::new([]).is_none());
+        for text in ["scenes", "/my [photos]", "[1, 2]", "[photos]", ""] {
+            assert_eq!(Places::from_text(text), text);
+            assert_eq!(Places::from_text(text).text(), text);
+        }
+        assert_eq!(Places::from_text(&several().text()), several());
+        assert_eq!(Places::from_text(" [\"one\"] "), "one");
+        assert!(Places::from("scenes").is_scenes() && !several().is_scenes() && several().only().is_none());
+        assert_eq!(several().to_string(), "/a, b, /c \"d\"\\");
+    }
+
+    #[test]
+    fn files_and_the_wire_hold_both() {
+        #[derive(Serialize, Deserialize, PartialEq, Debug)]
+        struct Data {
+            path: Places,
+        }
+        for places in [Places::from("photos"), several()] {
+            let data = Data { path: places };
+            assert_eq!(toml::from_str::<Data>(&toml::to_string(&data).unwrap()).unwrap(), data);
+            assert_eq!(serde_json::from_str::<Data>(&serde_json::to_string(&data).unwrap()).unwrap(), data);
+            assert_eq!(postcard::from_bytes::<Data>(&postcard::to_allocvec(&data).unwrap()).unwrap(), data);
+        }
+        assert_eq!(toml::to_string(&Data { path: "photos".into() }).unwrap(), "path = \"photos\"\n");
+        assert!(toml::from_str::<Data>("path = []").is_err());
+    }
+}

@@ -15,6 +15,7 @@ pub mod parquet;
 pub mod pca;
 mod pca_align;
 pub mod pca_sample;
+mod pca_side;
 pub mod similarity;
 
 /// The patch tokens of one picture, in reading order.

@@ -7,13 +7,16 @@ pub use dinoscope_shaders::Background;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};
 use serde::{Deserialize, Serialize};
 
-use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg, pca_align};
+pub use super::pca_side::Side;
+use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg, pca_align, pca_side};
 
 /// How colours are made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PcaOptions {
     /// Split foreground from background with a first component; otherwise every patch counts.
     pub foreground: bool,
+    /// Take the other side of the split for foreground than the one that was found.
+    pub invert: bool,
     /// What becomes of background patches.
     pub background: Background,
     /// The percentiles of the foreground scores that become 0 and 255 in each channel.
@@ -24,7 +27,13 @@ pub struct PcaOptions {
 
 impl Default for PcaOptions {
     fn default() -> Self {
-        Self { foreground: true, background: Background::Black, percentiles: (1.0, 99.0), smoothing: 0.7 }
+        Self {
+            foreground: true,
+            invert: false,
+            background: Background::Black,
+            percentiles: (1.0, 99.0),
+            smoothing: 0.7,
+        }
     }
 }
 
@@ -107,6 +116,7 @@ pub struct Pca {
 struct Axis {
     mean: Vec<f32>,
     direction: Vec<f64>,
+    side: Side,
 }
 
 /// One picture in colours.
@@ -136,9 +146,10 @@ impl Pca {
     ///
     /// **Which side is foreground.** The sign of a component is arbitrary. What lies far from the middle
     /// of a picture is mostly background, so the sign is taken that makes scores fall with the squared
-    /// distance from the middle. Where they do neither (a correlation below 0.002), the previous fit decides,
-    /// else the smaller side is foreground. Against the previous fit the distance wins only when it is
-    /// clear (0.25), so that pictures do not flicker.
+    /// distance from the middle. Where it is known where the model looks ([`Pca::fit_seen`]), that is a second hint:
+    /// scores should rise with attention, and of both correlations the sum counts. Where it says neither (below 0.002),
+    /// the previous fit decides, else the smaller side is foreground. Against the previous fit the hints win only when
+    /// they are clear (0.25), so that pictures do not flicker.
     ///
     /// **Following the previous fit.** Between training steps features turn, components swap places
     /// and change sign. When the same pictures were fitted before, the new scores are turned by the
@@ -151,6 +162,20 @@ impl Pca {
     /// Fails on no pictures, on different `dim`s, on wrong lengths and on numbers that are not finite.
     pub fn fit(
         pictures: &[&PatchFeatures],
+        previous: Option<&Pca>,
+        options: &PcaOptions,
+    ) -> Result<Pca, AnalysisError> {
+        Self::fit_seen(pictures, None, previous, options)
+    }
+
+    /// [`Pca::fit`] with where the model looks: for each picture `[rows * cols]` attention of the class token, for instance
+    /// [`AttentionMaps::mean`](super::attention_map::AttentionMaps::mean).
+    ///
+    /// # Errors
+    /// As [`Pca::fit`]; also for attention that is not as long as the patches.
+    pub fn fit_seen(
+        pictures: &[&PatchFeatures],
+        attention: Option<&[&[f32]]>,
         previous: Option<&Pca>,
         options: &PcaOptions,
     ) -> Result<Pca, AnalysisError> {
@@ -196,7 +221,14 @@ impl Pca {
             mask: vec![true; n],
         };
         if options.foreground {
-            pca.split_foreground(&data, previous);
+            let attention = attention.map(|of| {
+                of.iter()
+                    .zip(pictures)
+                    .try_for_each(|(seen, of)| check_len("attention", seen.len(), of.len()))?;
+                check_len("pictures with attention", of.len(), pictures.len())?;
+                Ok::<_, AnalysisError>(of.concat())
+            });
+            pca.split_foreground(&data, attention.transpose()?.as_deref(), previous, options.invert);
         }
 
         let kept: Vec<f32> = data
@@ -217,15 +249,33 @@ impl Pca {
     }
 
     /// The first component, its sign, and the mask, with everything foreground where the split fails.
-    fn split_foreground(&mut self, data: &[f32], previous: Option<&Pca>) {
+    fn split_foreground(
+        &mut self,
+        data: &[f32],
+        attention: Option<&[f32]>,
+        previous: Option<&Pca>,
+        invert: bool,
+    ) {
         let first = principal(data, self.dim, 1);
-        let mut axis = Axis { mean: first.mean, direction: first.directions[0].clone() };
-        let mut scores: Vec<f64> = data.chunks_exact(self.dim).map(|p| axis.score(p)).collect();
-        let before = previous.filter(|p| p.shapes == self.shapes).map(|p| p.first.as_slice());
-        if pca_align::flip_first(&scores, &self.shapes, before) {
-            axis.direction.iter_mut().for_each(|v| *v = -*v);
-            scores.iter_mut().for_each(|v| *v = -*v);
+        let mut direction = first.directions[0].clone();
+        let score = |direction: &[f64]| -> Vec<f64> {
+            let axis = |patch: &[f32]| along(patch, &first.mean, direction);
+            data.chunks_exact(self.dim).map(axis).collect()
+        };
+        let mut scores = score(&direction);
+        let turn = |direction: &mut Vec<f64>, scores: &mut Vec<f64>| {
+            direction.iter_mut().chain(scores).for_each(|v| *v = -*v);
+        };
+        // Of a fit that was turned round by hand too, the first component is kept as it was found.
+        let before = previous.filter(|p| p.shapes == self.shapes).map(|p| p.found_first());
+        let (flipped, mut side) = pca_side::flip(&scores, &self.shapes, attention, before.as_deref());
+        if flipped != invert {
+            turn(&mut direction, &mut scores);
         }
+        if invert {
+            side = Side::Hand;
+        }
+        let axis = Axis { mean: first.mean, direction, side };
         let share = scores.iter().filter(|s| **s > 0.0).count() as f32 / scores.len() as f32;
         self.foreground = if PLAUSIBLE.contains(&share) {
             self.mask = scores.iter().map(|s| *s > 0.0).collect();
@@ -235,6 +285,17 @@ impl Pca {
             Foreground::Fallback(share)
         };
         self.first = scores;
+    }
+
+    /// Scores of the fitted patches along the first component, with the sign that was found for them.
+    fn found_first(&self) -> Vec<f64> {
+        let sign = if self.side() == Some(Side::Hand) { -1.0 } else { 1.0 };
+        self.first.iter().map(|v| sign * v).collect()
+    }
+
+    /// What decided which side is foreground; `None` where every patch counts.
+    pub fn side(&self) -> Option<Side> {
+        self.split.as_ref().map(|axis| axis.side)
     }
 
     /// Explained variance and range of colours, from the aligned scores of the foreground.
@@ -317,8 +378,12 @@ impl Pca {
 
 impl Axis {
     fn score(&self, patch: &[f32]) -> f64 {
-        patch.iter().zip(&self.mean).zip(&self.direction).map(|((v, m), d)| f64::from(v - m) * d).sum()
+        along(patch, &self.mean, &self.direction)
     }
+}
+
+fn along(patch: &[f32], mean: &[f32], direction: &[f64]) -> f64 {
+    patch.iter().zip(mean).zip(direction).map(|((v, m), d)| f64::from(v - m) * d).sum()
 }
 
 fn check_option(

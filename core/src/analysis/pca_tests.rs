@@ -95,6 +95,27 @@ fn few_patches_give_the_same_as_the_covariance_would() {
 }
 
 #[test]
+fn the_other_side_is_foreground_where_a_person_or_attention_says_so() {
+    use super::Side;
+    let f = turned(&scene(16, 24, 0.3, 0), 0, 1.0);
+    let split = |attention: Option<&[f32]>, invert| {
+        let options = PcaOptions { invert, ..PcaOptions::default() };
+        let pca = Pca::fit_seen(&[&f], attention.map(|of| [of]).as_ref().map(|of| &of[..]), None, &options);
+        let pca = pca.unwrap();
+        (pca.colour(&f).unwrap().foreground, pca.side().unwrap())
+    };
+    let (found, side) = split(None, false);
+    assert_eq!(side, Side::FirstComponent);
+    let other: Vec<bool> = found.iter().map(|object| !object).collect();
+    assert_eq!(split(None, true), (other.clone(), Side::Hand));
+    let looks: Vec<f32> = other.iter().map(|background| if *background { 0.01 } else { 0.0 }).collect();
+    assert_eq!(split(Some(&looks), false), (other, Side::Attention));
+    assert_eq!(split(Some(&looks), true), (found, Side::Hand));
+    let short = Pca::fit_seen(&[&f], Some(&[&looks[1..]]), None, &PcaOptions::default());
+    assert!(short.is_err());
+}
+
+#[test]
 fn the_middle_is_foreground() {
     for seed in 0..4 {
         // Whatever the signs of the features are.

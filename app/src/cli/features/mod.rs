@@ -77,9 +77,13 @@ pub struct Arguments {
     /// of each), or two numbers, such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
     depth_range: DepthRange,
-    /// Split objects from background with the first component; the background becomes black.
+    /// Split objects from background with the first component; the background becomes black. Which side is which is told
+    /// from the middle of pictures and from where the model looks.
     #[arg(long)]
     foreground: bool,
+    /// Take the other side for the objects.
+    #[arg(long, requires = "foreground")]
+    invert: bool,
     /// Draw patches as blocks of one colour: exactly what was computed.
     #[arg(long)]
     blocks: bool,

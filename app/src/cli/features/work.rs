@@ -11,7 +11,7 @@ use dinoscope_core::analysis::image_out::{Filter, write_png};
 use dinoscope_core::analysis::{PatchFeatures, npy, similarity};
 use dinoscope_core::data::Picture;
 use dinoscope_core::device::{Chosen, block_on};
-use dinoscope_core::features::{ViewFeatures, view_features, view_features_and_attention};
+use dinoscope_core::features::{ViewFeatures, view_attention, view_features, view_features_and_attention};
 use dinoscope_core::model::Vit;
 use serde_json::json;
 
@@ -139,8 +139,8 @@ impl Work<'_> {
             Some(folder) if self.arguments.pca && !coloured => Some(Waiting::new(folder)),
             _ => None,
         };
-        // Features that wait for colours are those of the `.npy` files, or computed again.
-        if waiting.is_some() && !self.arguments.npy {
+        // Features that wait for colours are those of the `.npy` files, or computed again, as is where the model looks.
+        if waiting.is_some() && (!self.arguments.npy || self.arguments.foreground) {
             skipped.fill(false);
         }
         let (query, usable, reasons) = Default::default();
@@ -186,8 +186,8 @@ impl Work<'_> {
 
     /// The pictures whose colours are fitted together, and how.
     fn of_colours(&self, usable: &[usize], stamps: &[String]) -> String {
-        let Arguments { foreground, blocks, .. } = *self.arguments;
-        let mut of = format!("foreground {foreground}, blocks {blocks}");
+        let Arguments { foreground, invert, blocks, .. } = *self.arguments;
+        let mut of = format!("foreground {foreground}, inverted {invert}, blocks {blocks}");
         for i in usable {
             of += &format!("; {} {}", self.inputs[*i].stem.display(), stamps[*i]);
         }
@@ -196,6 +196,11 @@ impl Work<'_> {
             (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         format!("{} pictures, {sum:016x}", usable.len())
+    }
+
+    /// Whether objects are split from background, for which it is looked where the model looks.
+    fn splits(&self) -> bool {
+        self.arguments.pca && self.arguments.foreground && self.folder.is_some()
     }
 
     fn block(&self) -> usize {
@@ -240,14 +245,31 @@ impl Work<'_> {
             },
         };
         let (view, device) = (&ready.view, &self.chosen.device);
+        let mut hint = None;
         let (features, looks) = match arguments.attention && self.folder.is_some() {
             true => {
                 let seen = view_features_and_attention(self.backbone, view, self.block(), token, device);
                 let (features, looks) = block_on(seen)?;
                 (features, Some(AttentionMaps::new(&looks, config.heads, config.prefix(), rows, cols)?))
             }
+            false if self.splits() => {
+                let seen = view_features_and_attention(self.backbone, view, config.depth - 1, 0, device);
+                let (features, looks) = block_on(seen)?;
+                hint = Some(AttentionMaps::new(&looks, config.heads, config.prefix(), rows, cols)?.mean);
+                (features, None)
+            }
             false => (block_on(view_features(self.backbone, view, device))?, None),
         };
+        if let Some(maps) = looks.as_ref().filter(|_| self.splits()) {
+            // What is written may be another block's or token's.
+            hint = match (self.block() + 1 == config.depth, token) {
+                (true, 0) => Some(maps.mean.clone()),
+                _ => {
+                    let looks = block_on(view_attention(self.backbone, view, config.depth - 1, 0, device))?;
+                    Some(AttentionMaps::new(&looks, config.heads, config.prefix(), rows, cols)?.mean)
+                }
+            };
+        }
         if let Some(folder) = self.stem(input).parent().filter(|_| self.folder.is_some()) {
             std::fs::create_dir_all(folder)
                 .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
@@ -268,6 +290,9 @@ impl Work<'_> {
             match arguments.npy {
                 true => waiting.add_kept(self.file(input, "npy"), [rows, cols, dim], ready.size, to),
                 false => waiting.add(&features.patches, ready.size, to)?,
+            }
+            if let Some(hint) = hint {
+                waiting.seen(&hint)?;
             }
         }
         let entry = Entry {
@@ -342,7 +367,7 @@ impl Work<'_> {
 
     /// What is made of all pictures together, and the last words.
     fn complete(&self, mut state: State) -> Result<Status> {
-        let Arguments { json, foreground, table, .. } = self.arguments;
+        let Arguments { json, foreground, invert, table, .. } = self.arguments;
         let count = state.usable.len();
         if count == 0 {
             let mut said = state.reasons.iter().take(REASONS).cloned().collect::<Vec<_>>().join("; ");
@@ -354,11 +379,15 @@ impl Work<'_> {
         }
         if let Some(waiting) = state.waiting.take() {
             let mut progress = Progress::new(count as u64, "pictures in colour", *json);
-            let how = Colouring { foreground: *foreground, filter: self.filter() };
-            let said = waiting.colour(&how, |done| progress.set(done as u64, "colours".to_owned()))?;
+            let how = Colouring { foreground: *foreground, invert: *invert, filter: self.filter() };
+            let coloured = waiting.colour(&how, |done| progress.set(done as u64, "colours".to_owned()))?;
             progress.finish();
-            if let Some(said) = said {
+            if let Some(said) = &coloured.note {
                 note!("{said}");
+            }
+            match coloured.json().filter(|_| *json) {
+                Some(said) => out!("{said}"),
+                None => coloured.words().iter().for_each(|said| note!("{said}")),
             }
             state.journal.coloured(self.of_colours(&state.usable, &state.stamps))?;
         }

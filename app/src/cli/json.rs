@@ -1,6 +1,7 @@
 //! Events as JSON, one object a line.
 
 use dinoscope_core::engine::{EngineError, Event};
+use dinoscope_core::train::forecast::Forecast;
 use serde_json::{Value, json};
 
 /// An event as an object with its kind in `event`.
@@ -46,4 +47,9 @@ pub fn event(event: &Event) -> Value {
 /// The error that ended a run.
 pub fn error(error: &EngineError) -> Value {
     json!({ "event": "error", "message": error.to_string() })
+}
+
+/// What a run is told to take, before its first step: bytes of memory, and seconds where the device's speed is known.
+pub fn forecast(forecast: &Forecast) -> Value {
+    json!({ "event": "forecast", "memory": forecast.memory.total(), "seconds": forecast.seconds })
 }

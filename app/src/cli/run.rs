@@ -53,7 +53,7 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
             progress.say(&note);
         }
     }
-    let expected = (!json).then(|| expected(&job));
+    let forecast = forecast(&job);
     let handle = engine::start(job);
     stop_on_interrupt(&handle)?;
     let mut summary = Summary::default();
@@ -63,12 +63,15 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
             Ok(event) => {
                 if json {
                     out!("{}", json::event(&event));
+                    if matches!(event, Event::Started { .. }) {
+                        out!("{}", json::forecast(&forecast));
+                    }
                 }
                 if let (Event::Started { iteration: 1.., .. }, Some(metrics)) = (&event, &metrics) {
                     summary.history = History::read(metrics);
                 }
                 summary.history.take(&event);
-                show(&event, &mut progress, expected.as_deref());
+                show(&event, &mut progress, &forecast);
                 if let Event::Finished(finished) = event {
                     progress.finish();
                     summary.finished = Some(*finished);
@@ -87,8 +90,8 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     Ok(summary)
 }
 
-/// What a run will take, in a line: `about 265 MB of memory; about 4 min on this device`. What can't fit is warned of.
-fn expected(job: &Job) -> String {
+/// What a run will take. What can't fit is warned of.
+fn forecast(job: &Job) -> Forecast {
     let Job { recipe, device, sources, .. } = job;
     let done = job.folder.as_ref().filter(|_| job.resume).and_then(|folder| folder.latest_checkpoint());
     let from = done.map_or(0, |(iteration, _)| iteration);
@@ -99,14 +102,17 @@ fn expected(job: &Job) -> String {
         }
     }
     let speed = block_on(forecast::speed(recipe, &device.device));
-    let forecast = Forecast::new(recipe, sources.labelled.as_ref(), from, speed);
+    Forecast::new(recipe, sources.labelled.as_ref(), from, speed)
+}
+
+/// In a line: `about 265 MB of memory; about 4 min on this device`.
+fn in_words(forecast: &Forecast) -> String {
     let memory = words::bytes(forecast.memory.total());
     let time = forecast.seconds.map(|seconds| format!("; about {} on this device", words::duration(seconds)));
     format!("about {memory} of memory{}", time.unwrap_or_default())
 }
 
-/// `expected` is what the run was told to take, before it started.
-fn show(event: &Event, progress: &mut Progress, expected: Option<&str>) {
+fn show(event: &Event, progress: &mut Progress, forecast: &Forecast) {
     match event {
         Event::Started { recipe, device, data, parameters, iteration } => {
             let m = &recipe.model;
@@ -119,9 +125,7 @@ fn show(event: &Event, progress: &mut Progress, expected: Option<&str>) {
                 *parameters as f64 / 1e6,
                 recipe.train.batch
             ));
-            if let Some(expected) = expected {
-                progress.say(expected);
-            }
+            progress.say(&in_words(forecast));
             if *iteration > 0 {
                 progress.say(&format!("going on at step {iteration}"));
             }

@@ -1,7 +1,8 @@
 //! What a run will take, told before it starts: memory, and time on the device that was chosen.
 
+use std::time::Instant;
+
 use burn::tensor::{Device, Distribution, Tensor};
-use web_time::Instant;
 
 use super::memory::{Estimate, estimate};
 use super::recipe::Recipe;
@@ -96,7 +97,7 @@ pub fn too_large(recipe: &Recipe, limit: u64) -> Option<String> {
     })
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

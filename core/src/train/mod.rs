@@ -14,6 +14,7 @@ pub mod fields;
 pub mod film;
 mod finite;
 pub mod follow;
+#[cfg(not(target_family = "wasm"))]
 pub mod forecast;
 pub mod frozen;
 pub mod health;

@@ -46,8 +46,9 @@ fn dense(recipe: &Recipe, truth: Truth) -> Result<DenseSplit, String> {
         let side = default_window(&recipe.backbone());
         return Ok(DenseSplit::scenes(SCENES.0, SCENES.1, side));
     }
-    DenseFolder::split(path.as_ref(), truth, Reading::default(), recipe.train.seed)
-        .map_err(|error| error.to_string())
+    let unit = recipe.evaluate.depth_unit.parse()?;
+    let reading = Reading { unit, range: recipe.data.depth_range, ..Reading::default() };
+    DenseFolder::split(path.as_ref(), truth, reading, recipe.train.seed).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -258,11 +258,23 @@ pub struct Evaluate {
     pub segment: bool,
     pub depth: bool,
     pub dense: String,
+    #[serde(default = "millimetre")]
+    pub depth_unit: String,
+}
+
+fn millimetre() -> String {
+    "mm".to_owned()
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Self { linear: false, segment: false, depth: false, dense: "scenes".to_owned() }
+        Self {
+            linear: false,
+            segment: false,
+            depth: false,
+            dense: "scenes".to_owned(),
+            depth_unit: millimetre(),
+        }
     }
 }
 

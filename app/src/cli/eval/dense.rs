@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
 use dinoscope_core::eval::dense::{Training, default_window};
 
@@ -21,6 +22,9 @@ pub struct Pictures {
     /// At most this many pictures to judge, chosen at random [default for scenes: 120].
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
+    /// Black and white of pictures of more than 8 bits: fixed, file, or two numbers such as 0..4095.
+    #[arg(long, value_name = "RANGE", default_value_t)]
+    depth_range: DepthRange,
 }
 
 /// Scenes without a wish.
@@ -33,6 +37,7 @@ impl Pictures {
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(train, test, side));
         }
+        let reading = Reading { range: self.depth_range, ..reading };
         let split = DenseFolder::split(&self.data, truth, reading, seed)?;
         Ok(split.limited(self.limit, self.limit_test, seed))
     }

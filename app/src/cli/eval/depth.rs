@@ -35,7 +35,7 @@ pub struct Arguments {
     /// [default: those of the training pictures].
     #[arg(long, value_name = "RANGE", value_parser = Range::from_str)]
     range: Option<Range>,
-    /// What a step of a 16-bit depth PNG is worth: mm, cm, or metres such as 1/256 or 0.0002; 0 is no measurement
+    /// What a step of a 16-bit depth PNG or TIFF is worth: mm, cm, or metres such as 1/256 or 0.0002; 0 is no measurement
     /// [default: 1/256 for --range kitti, else mm].
     #[arg(long, value_name = "UNIT", value_parser = DepthUnit::from_str)]
     unit: Option<DepthUnit>,

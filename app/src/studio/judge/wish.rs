@@ -117,7 +117,7 @@ impl Wish {
     /// How files of what is known about pixels are read.
     pub fn reading(&self) -> Reading {
         let unit = self.unit.or(self.range.map(Range::unit)).unwrap_or_default();
-        Reading { binary: self.binary, unit }
+        Reading { binary: self.binary, unit, ..Reading::default() }
     }
 
     /// At most so many pictures to learn from and to judge.

@@ -9,6 +9,7 @@ mod tiff;
 
 use std::io::Cursor;
 use std::path::Path;
+pub(in crate::data) use tiff::is_tiff;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};

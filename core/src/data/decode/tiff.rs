@@ -16,7 +16,7 @@ use super::{Decoded, damaged, kinds, limit, over_white, upright};
 const GDAL_NODATA: Tag = Tag::Unknown(42_113);
 
 /// Whether bytes begin as a TIFF file does, classic or big.
-pub(super) fn is_tiff(bytes: &[u8]) -> bool {
+pub(in crate::data) fn is_tiff(bytes: &[u8]) -> bool {
     [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].into_iter().any(|magic| bytes.starts_with(magic))
 }
 

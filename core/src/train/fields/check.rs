@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::{field, near};
+use crate::data::source::dense::DepthUnit;
 use crate::data::source::places::Places;
 use crate::train::recipe::{Recipe, RecipeError};
 
@@ -168,6 +169,9 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
     if r.optim.warmup > r.train.iterations {
         let allowed = format!("it must not be above train.iterations = {}", r.train.iterations);
         return Err(range("optim.warmup", &r.optim.warmup.to_string(), &allowed));
+    }
+    if let Err(allowed) = r.evaluate.depth_unit.parse::<DepthUnit>() {
+        return Err(range("evaluate.depth_unit", &r.evaluate.depth_unit, &allowed));
     }
     check_start(r)?;
     check_distillation(r)?;

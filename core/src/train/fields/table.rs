@@ -194,6 +194,13 @@ pub const FIELDS: &[Field] = &[
         0.0,
         0.0,
     ),
+    live(
+        "evaluate.depth_unit",
+        "What a step of its 16-bit depth files is worth: mm, cm, or metres such as 1/256",
+        "",
+        0.0,
+        0.0,
+    ),
     f(
         "data.path",
         "A folder of pictures, a list (.txt, .csv), an IDX file, or `scenes` for the built-in pictures; several as `[\"A\", \"B\"]`",

@@ -7,7 +7,7 @@ use super::truth_files::{self, Grid};
 use super::{Dense, DenseSource, DenseSplit, Files, IGNORED, MAX_CLASSES, Reading, Truth};
 use crate::analysis::linalg::for_chunks;
 use crate::data::DataError;
-use crate::data::decode::decode_file;
+use crate::data::decode::{decode_file_as, is_tiff};
 use crate::data::source::folder::pictures_in;
 use crate::data::source::halves::Role;
 use crate::files;
@@ -71,7 +71,8 @@ impl DenseFolder {
             Truth::Classes => classes(path, &parts, reading)?,
         };
         let source = |part: Listed| -> Arc<dyn DenseSource> {
-            let is_png = |entry: &Entry| !is_array(&entry.truth);
+            let is_png =
+                |entry: &Entry| entry.truth.extension().is_some_and(|of| of.eq_ignore_ascii_case("png"));
             let png = truth == Truth::Depth && part.entries.iter().any(is_png);
             let measure = png.then(|| format!("depth from 16-bit PNG at {}", reading.unit));
             let Listed { entries, origin, .. } = part;
@@ -190,7 +191,9 @@ fn expected(truth: Truth) -> String {
             format!("{IMAGES}/ with pictures and {LABELS}/ with a PNG of class indexes for each")
         }
         Truth::Depth => {
-            format!("{IMAGES}/ with pictures and {DEPTH}/ with a 16-bit PNG or .npy (metres) for each")
+            format!(
+                "{IMAGES}/ with pictures and {DEPTH}/ with a 16-bit PNG, or .npy or TIFF of floats (metres), for each"
+            )
         }
     }
 }
@@ -198,9 +201,10 @@ fn expected(truth: Truth) -> String {
 /// The pictures of a collection with their counterparts, in sorted order; `before` stands before their names.
 fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError> {
     let wrong = |reason: String| DataError::Source { path: root.display().to_string(), reason };
-    let (folder, endings): (&str, &[&str]) = match truth {
-        Truth::Classes => (LABELS, &["png", "PNG"]),
-        Truth::Depth => (DEPTH, &["png", "npy", "PNG"]),
+    // Those that are told of, and how else they may be written.
+    let (folder, endings, others): (&str, &[&str], &[&str]) = match truth {
+        Truth::Classes => (LABELS, &["png"], &["PNG"]),
+        Truth::Depth => (DEPTH, &["png", "npy", "tif"], &["PNG", "tiff", "TIF", "TIFF"]),
     };
     let (images, truths) = (root.join(IMAGES), root.join(folder));
     for needed in [&images, &truths] {
@@ -214,7 +218,7 @@ fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError
     for picture in pictures_in(&images)? {
         let relative = picture.strip_prefix(&images).unwrap_or(&picture);
         let beside = |ending: &&str| truths.join(relative.with_extension(ending));
-        match endings.iter().map(beside).find(|file| files::is_file(file)) {
+        match endings.iter().chain(others).map(beside).find(|file| files::is_file(file)) {
             Some(file) => {
                 let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
                 let name = relative.display().to_string();
@@ -229,7 +233,7 @@ fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError
     match missing.first() {
         None => Ok(entries),
         Some(first) => {
-            let wanted: Vec<String> = endings[..endings.len() - 1]
+            let wanted: Vec<String> = endings
                 .iter()
                 .map(|ending| format!("{folder}/{}", first.with_extension(ending).display()))
                 .collect();
@@ -347,7 +351,7 @@ impl DenseSource for DenseFolder {
         if truth != self.truth {
             return Err(wrong("the folder was opened for another truth".to_owned()));
         }
-        let picture = decode_file(&entry.picture)?;
+        let picture = decode_file_as(&entry.picture, self.reading.range)?.picture;
         let fits = |width: usize, height: usize| match (width, height) == (picture.width, picture.height) {
             true => Ok(()),
             false => Err(wrong(format!(
@@ -377,9 +381,11 @@ impl DenseSource for DenseFolder {
             }
             Truth::Depth => {
                 let bytes = read(&entry.truth)?;
-                let grid = match is_array(&entry.truth) {
-                    true => truth_files::npy(&bytes),
-                    false => truth_files::deep_grey(&bytes, self.reading.unit.metres()),
+                let step = self.reading.unit.metres();
+                let grid = match () {
+                    () if is_array(&entry.truth) => truth_files::npy(&bytes),
+                    () if is_tiff(&bytes) => truth_files::tiff(&bytes, step),
+                    () => truth_files::deep_grey(&bytes, step),
                 };
                 let grid = grid.map_err(wrong)?;
                 fits(grid.width, grid.height)?;

@@ -200,3 +200,29 @@ fn a_step_of_a_depth_png_is_worth_what_is_said() {
     assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [7.5; 6]);
     assert!(split.test.measure().is_none());
 }
+
+#[test]
+fn depth_may_be_a_tiff_of_metres_and_deep_pictures_are_read_as_wished() {
+    let root = folder(&[("train:a", 2), ("val:b", 4)]);
+    for half in ["train/depth/a", "val/depth/b"] {
+        let png = root.path().join(half).with_extension("png");
+        files::remove_file(&png).unwrap();
+        let metres: image::ImageBuffer<image::Luma<f32>, Vec<f32>> =
+            image::ImageBuffer::from_pixel(3, 2, image::Luma([7.5]));
+        let mut file = std::fs::File::create(png.with_extension("tiff")).unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+        encoder.write_image::<tiff::encoder::colortype::Gray32Float>(3, 2, metres.as_raw()).unwrap();
+    }
+    let deep = image::ImageBuffer::from_pixel(3, 2, image::Luma([4095u16]));
+    let picture = |half: &str, name: &str| root.path().join(half).join("images").join(name);
+    let old = std::fs::read_dir(picture("train", "")).unwrap().next().unwrap().unwrap().path();
+    files::remove_file(&old).unwrap();
+    deep.save(picture("train", "a.png")).unwrap();
+    for (range, level) in [("fixed", 16), ("0..4095", 255)] {
+        let reading = Reading { range: range.parse().unwrap(), ..Reading::default() };
+        let split = DenseFolder::split(root.path(), Truth::Depth, reading, 0).unwrap();
+        let seen = split.train.load(0, Truth::Depth).unwrap();
+        assert_eq!((seen.depth, seen.picture.rgb[0]), (vec![7.5; 6], level));
+        assert!(split.test.measure().is_none(), "floats are metres");
+    }
+}

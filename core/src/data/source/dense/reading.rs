@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::decode::depth::DepthRange;
+
 /// How files of truths are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
@@ -13,9 +15,11 @@ pub struct Reading {
     pub binary: bool,
     /// What a step of a 16-bit depth PNG is worth.
     pub unit: DepthUnit,
+    /// What becomes black and white in pictures of more than 8 bits.
+    pub range: DepthRange,
 }
 
-/// What a step of a 16-bit depth PNG is worth. Files of numbers (`.npy`) are in metres.
+/// What a step of a 16-bit depth PNG or TIFF is worth. Files of numbers (`.npy`, TIFF of floats) are in metres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum DepthUnit {
     /// As in NYU and ScanNet, and as most cameras write it.

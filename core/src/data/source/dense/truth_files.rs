@@ -1,4 +1,4 @@
-//! Files with a number for every pixel: class indexes as PNG, depth as PNG or `.npy`.
+//! Files with a number for every pixel: class indexes as PNG, depth as PNG, TIFF or `.npy`.
 //!
 //! Sources: the PNG specification (third edition) for chunks, numpy/lib/format.py for `.npy`.
 
@@ -6,6 +6,8 @@ use std::io::Cursor;
 
 use flate2::Crc;
 use image::{DynamicImage, ImageReader, Limits};
+use tiff::decoder::{Decoder, DecodingResult};
+use tiff::tags::Tag;
 
 use crate::data::decode::{self, MAX_PIXELS, MAX_SIDE};
 
@@ -113,10 +115,57 @@ pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
             values: picture.as_raw().iter().map(|steps| (f64::from(*steps) * step) as f32).collect(),
         }),
         _ => {
-            Err("it is not 16-bit grey; save depth as a 16-bit grey PNG, or as .npy of f32 in metres"
+            Err("it is not 16-bit grey; save depth as a 16-bit grey PNG, or as .npy or TIFF of f32 in metres"
                 .to_owned())
         }
     }
+}
+
+/// Depth from a TIFF file of one band: floats are metres, whole numbers of 16 bits steps of `step` metres. What is not above
+/// 0, not finite, or declared as missing becomes 0.
+///
+/// # Errors
+/// What is wrong and the way out, without the name of the file.
+pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
+    let damaged =
+        |error: tiff::TiffError| format!("it is damaged or incomplete ({error}); copy or export it again");
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let pixels = u64::from(width) * u64::from(height);
+    if width > MAX_SIDE || height > MAX_SIDE || !(1..=MAX_PIXELS).contains(&pixels) {
+        let most = MAX_PIXELS / 1_000_000;
+        return Err(format!("it has {width} × {height} pixels; between one and {most} megapixels are read"));
+    }
+    let bands = decoder.colortype().map_err(damaged)?.num_samples();
+    if bands != 1 {
+        return Err(format!("it has {bands} bands; depth is one: save it alone, as f32 in metres"));
+    }
+    let nothing = decoder.find_tag(Tag::Unknown(42_113)).ok().flatten();
+    let nothing: Option<f64> =
+        nothing.and_then(|v| v.into_string().ok()?.trim_matches(['\0', ' ']).parse().ok());
+    let mut samples = DecodingResult::U8(Vec::new());
+    decoder.read_image_to_buffer(&mut samples).map_err(damaged)?;
+    let metre = |value: f64, step: f64| match value > 0.0 && nothing != Some(value) {
+        true => Some((value * step) as f32).filter(|metres| metres.is_finite()).unwrap_or_default(),
+        false => 0.0,
+    };
+    let values: Vec<f32> = match &samples {
+        DecodingResult::F16(v) => v.iter().map(|v| metre(f64::from(v.to_f32()), 1.0)).collect(),
+        DecodingResult::F32(v) => v.iter().map(|v| metre(f64::from(*v), 1.0)).collect(),
+        DecodingResult::F64(v) => v.iter().map(|v| metre(*v, 1.0)).collect(),
+        DecodingResult::U16(v) => v.iter().map(|v| metre(f64::from(*v), step)).collect(),
+        _ => {
+            return Err("it holds neither floats nor 16-bit numbers; save depth as TIFF or .npy of f32 in metres, or as \
+                        a 16-bit grey PNG"
+                .to_owned());
+        }
+    };
+    // The largest float stands for "nothing" too.
+    let values: Vec<f32> = values.into_iter().map(|v| if v < f32::MAX { v } else { 0.0 }).collect();
+    if values.len() as u64 != pixels {
+        return Err("it is damaged or incomplete; copy or export it again".to_owned());
+    }
+    Ok(Grid { width: width as usize, height: height as usize, values })
 }
 
 /// Depth in metres from an `.npy` file of `[height, width]` numbers, also with sides of 1 before or behind; what is

@@ -91,3 +91,23 @@ fn arrays_that_are_no_depth_are_refused() {
         assert!(npy(&bytes[..cut]).is_err());
     }
 }
+
+#[test]
+fn a_tiff_holds_metres_or_steps() {
+    use ::tiff::encoder::{TiffEncoder, colortype};
+    let mut floats = Cursor::new(Vec::new());
+    let depth = [1.5f32, 0.0, f32::NAN, f32::MAX, -9999.0, 80.25];
+    TiffEncoder::new(&mut floats).unwrap().write_image::<colortype::Gray32Float>(3, 2, &depth).unwrap();
+    let grid = tiff(floats.get_ref(), 0.5).unwrap();
+    assert_eq!((grid.width, grid.height, grid.values), (3, 2, vec![1.5, 0.0, 0.0, 0.0, 0.0, 80.25]));
+    let mut steps = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut steps).unwrap().write_image::<colortype::Gray16>(2, 1, &[512, 0]).unwrap();
+    assert_eq!(tiff(steps.get_ref(), 1.0 / 256.0).unwrap().values, [2.0, 0.0]);
+    let mut colours = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut colours).unwrap().write_image::<colortype::RGB8>(1, 1, &[1, 2, 3]).unwrap();
+    assert!(tiff(colours.get_ref(), 1.0).unwrap_err().contains("3 bands"));
+    let mut bytes = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut bytes).unwrap().write_image::<colortype::Gray8>(1, 1, &[1]).unwrap();
+    assert!(tiff(bytes.get_ref(), 1.0).unwrap_err().contains("f32 in metres"));
+    assert!(tiff(b"II*\0", 1.0).unwrap_err().contains("damaged"));
+}

@@ -125,7 +125,9 @@ fn to_learn(
         (false, None) => Some(join(own, None)?),
         _ => None,
     };
-    let train = join(train, judged.or(own.as_deref()))?;
+    // The halves of one place have nothing in common.
+    let own_besides = own.as_deref().filter(|_| train.len() > 1);
+    let train = join(train, judged.or(own_besides))?;
     Ok((train, own))
 }
 

@@ -116,7 +116,9 @@ fn of_halves(recipe: &Recipe, gathered: Vec<Gathered>, how: How) -> Result<Sourc
         }
     }
     let judged = join(judged, None)?;
-    let train = join(train, Some(judged.as_ref()))?;
+    // The halves of one place have nothing in common.
+    let besides = (train.len() > 1).then_some(judged.as_ref());
+    let train = join(train, besides)?;
     let from = train.origin().unwrap_or_default().to_owned();
     let of = judged.origin().unwrap_or_default().to_owned();
     let kept = if of.contains(" and ") { "are" } else { "is" };

@@ -1,6 +1,6 @@
 //! Several collections as one: classes are joined by their names, and no file is there twice.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,12 +34,18 @@ pub struct Joined {
 /// # Errors
 /// When nothing is left.
 pub fn join(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Arc<dyn Source>, DataError> {
-    if parts.len() == 1
-        && let Some(only) = parts.pop()
-    {
-        return Ok(only.source);
+    if parts.len() != 1 {
+        return Ok(Arc::new(Joined::new(parts, besides)?));
     }
-    Ok(Arc::new(Joined::new(parts, besides)?))
+    if besides.is_some() {
+        let joined = Joined::new(parts, besides)?;
+        if joined.pictures.len() < joined.parts.iter().map(|part| part.source.len()).sum() {
+            return Ok(Arc::new(joined));
+        }
+        parts = joined.parts;
+    }
+    let only = parts.pop().map(|part| part.source);
+    only.ok_or_else(|| DataError::Source { path: String::new(), reason: "there are no pictures".to_owned() })
 }
 
 impl Joined {
@@ -49,14 +55,15 @@ impl Joined {
         let classes: Vec<String> = classes.into_iter().cloned().collect();
         let here = |name: &String| classes.binary_search(name).unwrap_or_default();
         let labels = parts.iter().map(|part| part.source.classes().iter().map(here).collect()).collect();
-        let kept = besides.map(|kept| (0..kept.len()).filter_map(|index| key(kept, index)).collect());
+        let mut keys = Keys::default();
+        let kept = besides.map(|kept| (0..kept.len()).filter_map(|index| keys.of(kept, index)).collect());
         let kept: HashSet<PathBuf> = kept.unwrap_or_default();
         let mut seen = HashSet::new();
         let (mut twice, mut kept_back) = (0, 0);
         let mut pictures = Vec::new();
         for (at, part) in parts.iter().enumerate() {
             for index in 0..part.source.len() {
-                let file = key(part.source.as_ref(), index);
+                let file = keys.of(part.source.as_ref(), index);
                 if file.as_ref().is_some_and(|file| kept.contains(file)) {
                     kept_back += 1;
                 } else if file.is_some_and(|file| !seen.insert(file)) {
@@ -94,10 +101,21 @@ impl Joined {
     }
 }
 
-/// What tells files apart, however they are reached.
-fn key(source: &dyn Source, index: usize) -> Option<PathBuf> {
-    let file = source.file(index)?;
-    Some(files::canonicalize(&file).unwrap_or(file))
+/// What tells files apart, however their folders are reached.
+#[derive(Default)]
+struct Keys(HashMap<PathBuf, PathBuf>);
+
+impl Keys {
+    fn of(&mut self, source: &dyn Source, index: usize) -> Option<PathBuf> {
+        let file = source.file(index)?;
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Some(file) };
+        // Most files share their folder with others: it is looked up once.
+        if !self.0.contains_key(folder) {
+            let whole = files::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+            self.0.insert(folder.to_owned(), whole);
+        }
+        Some(self.0.get(folder)?.join(name))
+    }
 }
 
 /// Gives parts of one name a number each, from the second.
@@ -116,7 +134,10 @@ impl Source for Joined {
     }
     fn name(&self, index: usize) -> String {
         let (part, _, index) = self.at(index);
-        Path::new(&part.name).join(part.source.name(index)).display().to_string()
+        match self.parts.len() {
+            1 => part.source.name(index),
+            _ => Path::new(&part.name).join(part.source.name(index)).display().to_string(),
+        }
     }
     fn below(&self, index: usize) -> String {
         let (part, _, index) = self.at(index);
@@ -204,6 +225,10 @@ mod tests {
         let root = folder(&["a/x/1.png", "a/y/1.png", "b/z/1.png"]);
         let judged = FolderSource::open(&root.path().join("a/x"), true).unwrap();
         let both = || ["a", "b"].map(|place| part(&root.path().join(place)));
+        let alone = join(vec![part(&root.path().join("a"))], Some(&judged)).unwrap();
+        assert_eq!((alone.len(), alone.name(0).replace('\\', "/")), (1, "y/1.png".to_owned()));
+        let apart = join(vec![part(&root.path().join("b"))], Some(&judged)).unwrap();
+        assert!(apart.notes().is_empty() && apart.origin().is_none(), "as it is");
         let rest = join(both().into(), Some(&judged)).unwrap();
         assert_eq!((rest.len(), rest.classes().len()), (2, 3));
         assert!(rest.notes()[0].contains("not learned from: 1"), "{:?}", rest.notes());

@@ -161,8 +161,8 @@ fn the_side_of_the_foreground_is_told_and_can_be_turned_round() {
         let output = run(root, &[&usual[..], &["--device", "cpu", "--out", out], more].concat());
         assert!(output.status.success(), "{}", said(&output));
         let lines = String::from_utf8(output.stdout).unwrap();
-        let objects = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let found = objects.into_iter().find(|object| object["event"] == "foreground").unwrap();
+        let mut objects = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let found = objects.find(|object| object["event"] == "foreground").unwrap();
         let drawn = image::open(root.join(out).join("one.pca.png")).unwrap().to_rgb8();
         (found, drawn.pixels().map(|pixel| pixel.0 != [0; 3]).collect())
     };

@@ -110,11 +110,11 @@ impl Keys {
         let file = source.file(index)?;
         let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Some(file) };
         // Most files share their folder with others: it is looked up once.
-        if !self.0.contains_key(folder) {
-            let whole = files::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-            self.0.insert(folder.to_owned(), whole);
-        }
-        Some(self.0.get(folder)?.join(name))
+        let whole = self
+            .0
+            .entry(folder.to_owned())
+            .or_insert_with_key(|folder| files::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+        Some(whole.join(name))
     }
 }
 
@@ -123,8 +123,9 @@ fn tell_apart(parts: &mut [Part]) {
     let mut taken = HashSet::new();
     for part in parts {
         let name = part.name.clone();
-        let numbered = std::iter::once(name.clone()).chain((2..).map(|i| format!("{name}-{i}")));
-        part.name = numbered.into_iter().find(|name| taken.insert(name.clone())).unwrap_or(name);
+        let mut numbered = std::iter::once(name.clone()).chain((2..).map(|i| format!("{name}-{i}")));
+        let free = numbered.find(|name| taken.insert(name.clone()));
+        part.name = free.unwrap_or_default();
     }
 }
 

@@ -382,10 +382,10 @@ impl DenseSource for DenseFolder {
             Truth::Depth => {
                 let bytes = read(&entry.truth)?;
                 let step = self.reading.unit.metres();
-                let grid = match () {
-                    () if is_array(&entry.truth) => truth_files::npy(&bytes),
-                    () if is_tiff(&bytes) => truth_files::tiff(&bytes, step),
-                    () => truth_files::deep_grey(&bytes, step),
+                let grid = match (is_array(&entry.truth), is_tiff(&bytes)) {
+                    (true, _) => truth_files::npy(&bytes),
+                    (false, true) => truth_files::tiff(&bytes, step),
+                    (false, false) => truth_files::deep_grey(&bytes, step),
                 };
                 let grid = grid.map_err(wrong)?;
                 fits(grid.width, grid.height)?;

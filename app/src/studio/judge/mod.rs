@@ -51,6 +51,8 @@ pub struct Offer {
     pub trained: Option<PathBuf>,
     /// Whether Explore is still opening weights.
     pub opening: bool,
+    /// The folder that the gallery's pictures come from.
+    pub gallery: Option<PathBuf>,
 }
 
 impl Offer {

@@ -159,7 +159,6 @@ async function again(stage, own, file) {
   await drop(page, [own]);
   await looked(page, 4);
   await press(page, 'Train', 'RadioButton');
-  await press(page, /nano-001$/, 'Button');
   await press(page, /^Go on from step/, 'Button');
   const steps = opened.train.checkpoint;
   const after = await shows(page, (now) => now.train?.done > steps || /Failed/.test(now.train?.phase ?? ''), 'a step more');

@@ -104,6 +104,10 @@ export class Host {
     return this.#camera.frame(side);
   }
 
+  setTitle(title) {
+    document.title = title;
+  }
+
   stopped(reason) {
     stopped(reason);
   }

@@ -34,6 +34,9 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
         }
         match super::platform::settings_file() {
             _ if house.fresh => _ = widgets::property(ui, "Settings", "not kept"),
+            Some(_) if cfg!(target_family = "wasm") => {
+                _ = widgets::property(ui, "Settings", "kept by this browser");
+            }
             Some(path) => _ = widgets::property(ui, "Settings", &path.display().to_string()),
             None => {}
         }

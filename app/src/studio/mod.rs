@@ -10,6 +10,7 @@ pub mod house;
 pub mod judge;
 pub mod layout;
 pub mod log;
+pub mod names;
 pub mod phone;
 pub mod platform;
 pub mod remembered;
@@ -82,6 +83,9 @@ pub struct Beginning {
     pub fresh: bool,
 }
 
+/// What the window is called.
+const NAME: &str = "Dinoscope";
+
 /// The whole application.
 pub struct Studio {
     house: House,
@@ -89,6 +93,8 @@ pub struct Studio {
     explore: Explore,
     train: Train,
     judge: Judge,
+    /// What the window was last called.
+    title: String,
 }
 
 impl Studio {
@@ -115,7 +121,15 @@ impl Studio {
             train.begin(&mut house, order);
         }
         let judge = Judge::new(&house, beginning.judge);
-        Self { house, layout, explore, train, judge }
+        Self { house, layout, explore, train, judge, title: String::new() }
+    }
+
+    /// What the window, or the browser's tab, is called: the program, and how a run stands.
+    pub fn title(&self) -> String {
+        match self.train.title() {
+            Some(run) => format!("{run} · {NAME}"),
+            None => NAME.to_owned(),
+        }
     }
 
     /// Whether the window can't be drawn any more.
@@ -262,6 +276,11 @@ impl Stage for Studio {
         self.house.logic(ctx);
         self.explore.logic(ctx, &mut self.house);
         self.train.logic(ctx, &mut self.house);
+        let title = self.title();
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
         self.train.offer_gallery(self.explore.folder());
         if let Some(pictures) = self.explore.wants_watched() {
             self.house.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
@@ -275,6 +294,7 @@ impl Stage for Studio {
             explored: self.explore.model_source(),
             trained: shown_checkpoint(&self.train),
             opening: self.explore.opens(),
+            gallery: self.explore.folder(),
         };
         let seen = self.layout.workspace == Workspace::Evaluate;
         self.judge.logic(ctx, &mut self.house, offer, seen);
@@ -290,7 +310,7 @@ impl Stage for Studio {
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { house, layout, explore, train, judge } = self;
+        let Self { house, layout, explore, train, judge, .. } = self;
         top_bar::ui(ui, house, layout, train, judge);
         layout.ui(ui, &mut Rooms { house, explore, train, judge });
         judge.over_ui(&ctx);

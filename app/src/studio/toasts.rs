@@ -8,6 +8,7 @@ use egui::{
     Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, RichText, Shadow, Stroke, Ui, UiBuilder, vec2,
 };
 
+use super::names;
 use super::theme::{self, Tokens, fonts, icons, space};
 use super::widgets::{self, Tone};
 
@@ -97,7 +98,8 @@ impl Toasts {
     }
 
     /// Says it; again, if it stands there already.
-    pub fn add(&mut self, toast: Toast) {
+    pub fn add(&mut self, mut toast: Toast) {
+        toast.text = names::known(&toast.text).into_owned();
         let same = |standing: &&mut Standing| {
             standing.leaving.is_none()
                 && standing.toast.text == toast.text

@@ -7,6 +7,7 @@ use dinoscope_core::files::{self, Change};
 use js_sys::Uint8Array;
 
 use super::{fetch as network, host, turns, window};
+use crate::studio::names::LOOSE;
 use crate::studio::platform::{Dialogs, Purpose};
 
 /// Where files that are to be saved lie until they are.
@@ -76,6 +77,14 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<Given>) {
     });
     files::apply(changes.collect());
     let purpose = if chosen { ASKED.take() } else { None };
+    let roots = match purpose {
+        // Browsers that choose no folders give its pictures instead: those mean all loose ones.
+        Some(Purpose::TrainingData | Purpose::JudgedFolder) => {
+            let whole = |root: PathBuf| if root.starts_with(LOOSE) { LOOSE.into() } else { root };
+            roots.into_iter().map(whole).collect()
+        }
+        _ => roots,
+    };
     window::with(|studio| match purpose {
         Some(purpose) => studio.dialogs().give(purpose, roots),
         None => studio.open(roots),

@@ -61,6 +61,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn frame(this: &Host, side: u32) -> Option<Array>;
 
+    /// What the browser's tab is called.
+    #[wasm_bindgen(method, js_name = setTitle)]
+    pub fn set_title(this: &Host, title: &str);
+
     /// Says in place of the studio why it can't go on, with the ways on.
     #[wasm_bindgen(method)]
     pub fn stopped(this: &Host, reason: &str);

@@ -3,6 +3,7 @@
 //! The counterpart of `desktop`. JavaScript (`web/page`) does what only it can and is called through [`host`]; what it
 //! calls in turn is in the crate `web`.
 
+pub mod baggage;
 pub mod camera;
 pub mod eye;
 pub mod fetch;

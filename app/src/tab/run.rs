@@ -1,7 +1,7 @@
 //! A run in a worker, as the engine's own handle.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use async_channel::Sender;
 use dinoscope_core::engine::{Command, Ended, EngineError, Event, Handle, Job, Slot};
 use dinoscope_core::files;
 
+use super::baggage::Baggage;
 use super::staff::Worker;
 use super::turns;
 use crate::studio::hands::Wake;
@@ -55,7 +56,7 @@ impl Ears {
     }
 }
 
-/// Starts a run in a worker of its own. The run's folder and its pictures go along.
+/// Starts a run in a worker of its own. The run's folder goes along, with all that its recipe names.
 ///
 /// # Errors
 /// There is no worker to be had, or the recipe can't be written.
@@ -69,12 +70,10 @@ pub fn start(job: Job, wake: Wake) -> Result<Handle, String> {
         Worker::hire(move |answer| ears.hear(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
-    let data = Path::new(&job.recipe.data.path);
-    let mut baggage = files::snapshot(&folder);
-    if data.is_absolute() {
-        baggage.extend(files::snapshot(data));
-    }
-    worker.tell(Order::Files(baggage), &[data])?;
+    let Baggage { mut changes, paths } = Baggage::of(&job.recipe);
+    changes.extend(files::snapshot(&folder));
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    worker.tell(Order::Files(changes), &paths)?;
     let recipe = job.recipe.to_toml().map_err(|error| error.to_string())?;
     let Job { watch, resume, device, .. } = job;
     let start = Start { recipe, folder, resume, watch, gpu: device.gpu };

@@ -171,7 +171,7 @@ pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, Data
 pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
     let (worker, _) = DECODER.with(Post::worker)?;
     let data = Path::new(&recipe.data.path);
-    if data.is_absolute() {
+    if files::exists(data) {
         worker.tell(Order::Files(files::snapshot(data)), &[data])?;
     }
     let text = recipe.to_toml().map_err(|error| error.to_string())?;

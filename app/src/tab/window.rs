@@ -36,6 +36,8 @@ thread_local! {
     /// The studio outlives what draws it: a GPU may go away.
     static STUDIO: RefCell<Option<Studio>> = const { RefCell::new(None) };
     static CONTEXT: RefCell<Option<egui::Context>> = const { RefCell::new(None) };
+    /// What the browser's tab was last called.
+    static TITLE: RefCell<String> = const { RefCell::new(String::new()) };
     static RUNNER: RefCell<Option<eframe::WebRunner>> = const { RefCell::new(None) };
 }
 
@@ -47,8 +49,19 @@ pub fn ask<T>(question: impl FnOnce(&mut Studio) -> T) -> Option<T> {
 /// Does something with the studio, from an event of the page, and draws it again.
 pub fn with(act: impl FnOnce(&mut Studio)) {
     ask(act);
+    // Also while no frames are drawn, as in a hidden tab.
+    name_tab();
     if let Some(ctx) = context() {
         ctx.request_repaint();
+    }
+}
+
+/// Has the browser's tab say how a run stands.
+fn name_tab() {
+    let (Some(title), Some(host)) = (ask(|studio| studio.title()), host::get()) else { return };
+    if TITLE.with_borrow(|last| *last != title) {
+        host.set_title(&title);
+        TITLE.set(title);
     }
 }
 
@@ -80,6 +93,7 @@ impl eframe::App for App {
             }
         });
         files::sweep();
+        name_tab();
         if going != self.guarded
             && let Some(host) = host::get()
         {

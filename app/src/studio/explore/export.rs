@@ -16,6 +16,7 @@ use super::intake::{Origin, Pixels};
 use super::{Explore, Panel};
 use crate::studio::hands::{self, Wake};
 use crate::studio::house::House;
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
@@ -91,7 +92,7 @@ impl Export {
         while let Ok(done) = self.done.1.try_recv() {
             self.running = self.running.saturating_sub(1);
             match done {
-                Ok(path) => house.toasts.good(format!("Saved {}", path.display())),
+                Ok(path) => house.toasts.good(format!("Saved {}", names::saved(&path))),
                 Err(error) => house.toasts.bad(error),
             }
         }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::{Explorer, ModelInfo, ModelSource, PictureId, Report, Seen, Way};
+#[cfg(not(target_family = "wasm"))]
+use dinoscope_core::files;
 use serde::{Deserialize, Serialize};
 
 use super::Beginning;
@@ -115,6 +117,8 @@ fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
 /// The exploring side of the studio.
 pub struct Explore {
     gallery: Gallery,
+    /// Files and folders that were opened.
+    opened: Vec<PathBuf>,
     settings: Settings,
     intake: Intake,
     explorer: Explorer,
@@ -151,6 +155,7 @@ impl Explore {
         }
         let mut explore = Self {
             gallery: Gallery::default(),
+            opened: Vec::new(),
             settings,
             intake: Intake::start(&house.wake),
             explorer: explorer(&house.devices, &house.wake),
@@ -218,6 +223,7 @@ impl Explore {
     pub fn open(&mut self, _: &House, paths: Vec<PathBuf>) {
         if !paths.is_empty() {
             self.gallery.walking += 1;
+            self.opened.extend(paths.iter().cloned());
             self.intake.walk(paths);
         }
     }
@@ -255,7 +261,7 @@ impl Explore {
         #[cfg(not(target_family = "wasm"))]
         {
             let paths: Vec<PathBuf> =
-                lines.map(model::pasted_path).filter(|path| path.is_absolute()).collect();
+                lines.map(model::pasted_path).filter(|path| files::is_absolute(path)).collect();
             match paths.is_empty() {
                 true => house.toasts.info("The clipboard holds no picture and no path of a file."),
                 // Weights are looked with, as when they are dropped.
@@ -283,9 +289,11 @@ impl Explore {
         self.model.as_ref().map(|model| model.source.clone())
     }
 
-    /// Folder of the first picture that is a file.
+    /// The folder that was opened with the first picture that is a file, else the one that it lies in.
     pub fn folder(&self) -> Option<PathBuf> {
-        self.gallery.folder()
+        let first = self.gallery.folder()?;
+        let opened = self.opened.iter().find(|opened| first.starts_with(opened));
+        Some(opened.cloned().unwrap_or(first))
     }
 
     /// Takes in what the threads have sent and asks for what is missing.

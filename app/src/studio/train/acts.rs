@@ -15,6 +15,7 @@ use super::state::{Phase, RunView};
 use super::work::Work;
 use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::widgets::Tone;
 
@@ -239,7 +240,7 @@ impl Train {
             }
         };
         let write = move || {
-            let said = format!("Saved {}", file.display());
+            let said = format!("Saved {}", names::saved(&file));
             files::write(&file, text)
                 .map(|()| said)
                 .map_err(|e| format!("can't write {}: {e}", file.display()))
@@ -295,10 +296,10 @@ pub(super) fn banner_of_failure(view: &RunView) -> Option<Banner> {
     let folder = view.folder.clone();
     let (kept, mut ways) = match view.newest_checkpoint() {
         Some((step, _)) => (
-            format!("The run is kept in {}, with everything up to step {step}.", folder.display()),
+            format!("The run is kept {}. It has everything up to step {step}.", names::kept(&folder)),
             vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
         ),
-        None => (format!("What was written is kept in {}.", folder.display()), Vec::new()),
+        None => (format!("What was written is kept {}.", names::kept(&folder)), Vec::new()),
     };
     if failure.device && !ways.is_empty() {
         ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));

@@ -75,7 +75,7 @@ pub fn ui(
 
 /// The name of what is begun with, and the ways to choose it; whether it was chosen.
 fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], acts: &mut Vec<Act>) -> bool {
-    let response = widgets::text_row(ui, label, &mut begin.named, "a file, a run, a pulled model");
+    let response = widgets::path_row(ui, label, &mut begin.named, "a file, a run, a pulled model");
     let mut chosen = response.lost_focus();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;

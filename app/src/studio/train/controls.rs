@@ -7,6 +7,7 @@ use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 use super::acts::{Act, On};
 use super::state::{Phase, RunView};
 use super::{Banner, words};
+use crate::studio::names;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -75,7 +76,7 @@ fn note(ui: &mut Ui, foot: &Foot<'_>, going: Option<&RunView>, reason: Option<&s
     let t = theme::tokens(ui);
     if let Some(own) = going {
         let said = widgets::hint(ui, &format!("Kept in {}", own.name));
-        said.on_hover_text(own.folder.display().to_string());
+        said.on_hover_text(names::shown(&own.folder));
         return;
     }
     if let Some(reason) = reason {
@@ -138,7 +139,7 @@ fn message(ui: &mut Ui, banner: &Banner, acts: &mut Vec<Act>) {
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         egui::ScrollArea::vertical().id_salt("message").max_height(120.0).show(ui, |ui| {
-            let text = RichText::new(&banner.text).color(t.text);
+            let text = RichText::new(names::known(&banner.text)).color(t.text);
             ui.add(egui::Label::new(text).selectable(true).wrap());
         });
         ui.horizontal_wrapped(|ui| {

@@ -191,6 +191,11 @@ fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> 
                 a.lost_focus() || b.lost_focus()
             })
         }
+        // A page's files have paths that nobody knows: they are given and chosen, not typed.
+        Some(Kind::Path) if cfg!(target_family = "wasm") => {
+            widgets::path_row(ui, name, &mut { text }, "");
+            false
+        }
         _ => {
             let mut value = text;
             widgets::row(ui, name, |ui, width| {

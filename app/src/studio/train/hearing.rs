@@ -1,5 +1,7 @@
 //! What a run of ours says reaches the person: as a toast, as a message that stays, in the log.
 
+use dinoscope_core::train::run::RunFolder;
+
 use super::acts::banner_of_failure;
 use super::session::News;
 use super::state::Phase;
@@ -21,6 +23,10 @@ impl Train {
                     let text = format!("The run could not start.\n{reason}");
                     self.banner = Some(Banner { tone: Tone::Bad, text, ways: Vec::new() });
                     self.own = None;
+                    // One that a person wanted to go on is there as before.
+                    if self.until.is_none() && RunFolder::open(&folder).is_ok() {
+                        self.follow(&folder, true);
+                    }
                     return;
                 }
                 News::Failed => {

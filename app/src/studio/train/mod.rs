@@ -33,6 +33,7 @@ mod session;
 mod state;
 mod timeline;
 mod timeline_ui;
+mod title;
 mod traces;
 mod watched;
 mod words;
@@ -153,6 +154,8 @@ impl Train {
     pub fn new(house: &mut House, runs: Option<PathBuf>) -> Self {
         let remembered =
             house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
+        #[cfg(target_family = "wasm")]
+        let remembered = remembered.map(crate::tab::baggage::of_today);
         let draft = remembered.and_then(|recipe| Draft::of(&recipe).ok()).unwrap_or_default();
         Self {
             wake: house.wake.clone(),
@@ -275,6 +278,11 @@ impl Train {
     /// Whether a run of ours goes on, or holds.
     pub fn is_going(&self) -> bool {
         self.going()
+    }
+
+    /// How our run stands, for the window's title.
+    pub fn title(&self) -> Option<String> {
+        self.own.as_ref().map(|own| title::title(&own.view, self.held))
     }
 
     /// Holds our run while nobody can see it, and lets it go on afterwards.

@@ -108,7 +108,7 @@ impl RecipePane {
         }
         if kind == Kind::Folder {
             let mut text = draft.text("data.path");
-            if widgets::text_row(ui, "Folder", &mut text, "").changed() {
+            if widgets::path_row(ui, "Folder", &mut text, "").changed() {
                 draft.set("data.path", text);
             }
             ui.horizontal_wrapped(|ui| {

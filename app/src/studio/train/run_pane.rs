@@ -7,6 +7,7 @@ use egui::Ui;
 use super::acts::{Act, On};
 use super::state::{Phase, RunView};
 use super::{Focus, gauges, words};
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, Tone};
@@ -80,7 +81,11 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
         }
         if let Phase::Failed(failure) = &view.phase {
             let t = theme::tokens(ui);
-            ui.add(egui::Label::new(egui::RichText::new(&failure.text).color(t.bad)).selectable(true).wrap());
+            ui.add(
+                egui::Label::new(egui::RichText::new(names::known(&failure.text)).color(t.bad))
+                    .selectable(true)
+                    .wrap(),
+            );
         }
         health(ui, view);
         figures(ui, view, shown.own);
@@ -105,7 +110,7 @@ fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
             }
             for (path, name) in shown.shelf.iter().take(5) {
                 let button = widgets::button(ui, icons::TIMELINE, name);
-                if button.on_hover_text(path.display().to_string()).clicked() {
+                if button.on_hover_text(names::shown(path)).clicked() {
                     acts.push(Act::Follow(path.clone(), true));
                 }
             }
@@ -117,7 +122,7 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     ui.horizontal(|ui| {
         let (word, tone) = phase_word(view, shown.own);
         ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
-            .on_hover_text(view.folder.display().to_string());
+            .on_hover_text(names::shown(&view.folder));
         widgets::badge(ui, word, tone);
         if view.newest_checkpoint().is_some() || view.is_alive() {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {

@@ -252,6 +252,8 @@ impl Place {
 fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let Plan { recipe, place, resume, device, watch } = plan;
+    #[cfg(target_family = "wasm")]
+    let recipe = crate::tab::baggage::found(&recipe, resume)?;
     let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
     let sources = sources::open(&recipe).map_err(|e| match &place {
         Place::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),

@@ -1,10 +1,11 @@
 //! Fields to write into.
 
 use egui::accesskit::Role;
-use egui::{Align2, Key, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::row::{row, with_border};
 use super::{Named, icon_button};
+use crate::studio::names;
 use crate::studio::theme::{self, ROW, fonts, icons};
 
 /// A row with a line of text. `hint` shows while it is empty.
@@ -16,6 +17,19 @@ pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String,
                 TextEdit::singleline(text).hint_text(hint).desired_width(width).align(Align2::LEFT_CENTER),
             )
         })
+    })
+}
+
+/// A row with a file or folder. In a page it can only be given, and is shown by its name.
+pub fn path_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, path: &mut String, hint: &str) -> Response {
+    if !cfg!(target_family = "wasm") {
+        return text_row(ui, label, path, hint);
+    }
+    let known = names::known(path.trim());
+    let named = if known.is_empty() { "drop it on the page, or choose it" } else { known.as_ref() };
+    row(ui, label, |ui, width| {
+        ui.set_max_width(width);
+        ui.add(Label::new(named).truncate())
     })
 }
 

@@ -8,6 +8,7 @@ pub mod explore;
 pub mod hands;
 pub mod house;
 pub mod judge;
+pub mod kept;
 pub mod layout;
 pub mod log;
 pub mod names;
@@ -223,6 +224,17 @@ impl Studio {
         &self.house.dialogs
     }
 
+    /// Looks with another model.
+    pub fn look_with(&mut self, source: dinoscope_core::explore::ModelSource) {
+        self.layout.workspace = Workspace::Explore;
+        self.explore.use_model(&mut self.house, source);
+    }
+
+    /// Something that is worth a look.
+    pub fn tell(&mut self, text: String) {
+        self.house.toasts.watch(text);
+    }
+
     /// Something that the person should know.
     pub fn tell_trouble(&mut self, text: String) {
         self.house.toasts.bad(text);
@@ -317,8 +329,9 @@ impl Stage for Studio {
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
         explore::drop_hint(&ctx);
-        // No toast of ours offers an action yet.
-        let _ = self.house.toasts.show(&ctx);
+        if let Some(chosen) = self.house.toasts.show(&ctx) {
+            self.explore.chose(&mut self.house, chosen);
+        }
     }
 
     fn busy(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod files;
 pub mod host;
 pub mod inspect;
+pub mod kept;
 pub mod office;
 pub mod run;
 pub mod staff;

@@ -1,9 +1,12 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
+mod arrival;
 mod canvas;
 mod export;
 mod gallery;
 mod glance;
+#[cfg(any(test, target_family = "wasm"))]
+pub mod hub;
 mod intake;
 mod keys;
 mod live;
@@ -35,6 +38,8 @@ use super::theme;
 use gallery::Gallery;
 pub use glance::Glance;
 use intake::{Intake, News, Origin};
+#[cfg(target_family = "wasm")]
+pub use model::is_weights;
 use paint::Painter;
 use settings::Settings;
 
@@ -124,9 +129,7 @@ pub struct Explore {
     explorer: Explorer,
     model: Option<Arc<ModelInfo>>,
     live: Option<live::Live>,
-    /// A model on its way here.
-    #[cfg(target_family = "wasm")]
-    fetching: Option<crate::tab::fetch::Download>,
+    arrival: arrival::Arrival,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
     results: Results,
@@ -161,8 +164,7 @@ impl Explore {
             explorer: explorer(&house.devices, &house.wake),
             model: None,
             live: None,
-            #[cfg(target_family = "wasm")]
-            fetching: None,
+            arrival: arrival::Arrival::default(),
             opening: None,
             results: Results::default(),
             failures: HashMap::new(),
@@ -177,46 +179,8 @@ impl Explore {
             path: String::new(),
             unreadable: (0, String::new()),
         };
-        explore.use_model(house, beginning.weights.clone().unwrap_or(ModelSource::Starter));
+        explore.first_model(house, beginning.weights.clone());
         explore
-    }
-
-    /// Looks with another model from now on.
-    pub fn use_model(&mut self, _: &mut House, source: ModelSource) {
-        ::log::info!("opening {source}");
-        self.opening = Some((source.clone(), None));
-        #[cfg(target_family = "wasm")]
-        if let ModelSource::Released(name) = &source {
-            self.fetching = Some(crate::tab::fetch::Download::start(name, self.export.wake()));
-            return;
-        }
-        self.explorer.model(source);
-    }
-
-    /// Takes in how far the download of a model is, and opens it once it is here.
-    #[cfg(target_family = "wasm")]
-    fn fetch_logic(&mut self, house: &mut House) {
-        use crate::tab::fetch::News;
-        while let Some(news) = self.fetching.as_ref().and_then(|download| download.news.try_recv().ok()) {
-            match news {
-                News::Bytes(done, total) => self.take_report(Report::Downloading(done, total), house),
-                News::Here(path) => {
-                    self.fetching = None;
-                    self.use_model(house, ModelSource::Path(path));
-                }
-                News::Not(reason) => {
-                    self.fetching = None;
-                    self.take_report(Report::NoModel(reason), house);
-                }
-            }
-        }
-    }
-
-    #[cfg(target_family = "wasm")]
-    fn stop_fetching(&mut self) {
-        if let Some(download) = &self.fetching {
-            download.stop();
-        }
     }
 
     /// Opens pictures and folders.
@@ -406,28 +370,8 @@ impl Explore {
                     *bytes = Some((done, total));
                 }
             }
-            Report::Ready(info) => {
-                ::log::info!("looking with {} on {}", info.source, house.devices.chosen.name);
-                for note in &info.notes {
-                    ::log::info!("{}: {note}", info.file);
-                }
-                self.opening = None;
-                self.results = Results::default();
-                self.failures.clear();
-                self.fetched.clear();
-                self.canvas.fetching.clear();
-                self.painter.forget();
-                self.pinned = None;
-                self.hover = None;
-                self.settings.fit_to(&info.config);
-                self.model = Some(info);
-            }
-            Report::NoModel(reason) => {
-                ::log::error!("{reason}");
-                let asked = self.opening.take().map_or_else(String::new, |(source, _)| source.to_string());
-                house.failed(asked, reason.clone(), true);
-                house.toasts.bad(reason);
-            }
+            Report::Ready(info) => self.model_ready(info, house),
+            Report::NoModel(reason) => self.model_refused(reason, house),
             Report::Seen(picture, way, seen) => {
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);
@@ -481,8 +425,7 @@ impl Explore {
     fn begin_again(&mut self, house: &mut House) {
         self.explorer = explorer(&house.devices, &house.wake);
         self.canvas.wanted = 0;
-        let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
-        self.use_model(house, source);
+        self.model_again(house);
     }
 
     /// Keeps how one looks.

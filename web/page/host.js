@@ -1,8 +1,10 @@
 // What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
 
+import { moved } from './address.js';
 import { choose, fromClipboard, read } from './arrivals.js';
 import { Camera } from './camera.js';
 import { hire } from './hand.js';
+import { leave } from './keyboard.js';
 import { load } from './load.js';
 import { stopped } from './screens.js';
 
@@ -20,7 +22,7 @@ export class Host {
 
   /**
    * @param {WebAssembly.Module} module the program, for workers
-   * @param {{arrived: Function, trouble: (text: string) => void}} studio what it is told
+   * @param {{arrived: Function, trouble: (text: string) => void, describe: (changes: object) => void}} studio what it is told
    */
   constructor(module, studio) {
     this.#module = module;
@@ -106,6 +108,22 @@ export class Host {
 
   stopped(reason) {
     stopped(reason);
+  }
+
+  describe(changes) {
+    this.#studio.describe(JSON.parse(changes));
+  }
+
+  leave(forward) {
+    leave(forward);
+  }
+
+  moved(place, again) {
+    moved(JSON.parse(place), again);
+  }
+
+  title(text) {
+    document.title = text;
   }
 
   guard(on) {

@@ -1,9 +1,14 @@
 // Loads the program and the starter weights, shows how far that is, and gives the page to the studio.
 
-import init, { arrived, font, glance, hidden, place, start, trouble, widgets } from './pkg/dinoscope_web.js';
+import init, {
+  act, arrived, enter, font, glance, go, hidden, place, start, touch, trouble, widgets,
+} from './pkg/dinoscope_web.js';
+import * as address from './address.js';
 import { findGpu } from './gpu.js';
 import { Host } from './host.js';
+import * as keyboard from './keyboard.js';
 import { load } from './load.js';
+import { Mirror } from './mirror.js';
 import { note, offer, progress, ready, stopped } from './screens.js';
 import { watch } from './update.js';
 import { listen } from './arrivals.js';
@@ -11,23 +16,6 @@ import { listen } from './arrivals.js';
 const PROGRAM = new URL('./pkg/dinoscope_web_bg.wasm', import.meta.url);
 const FONT = new URL('./fonts/Hack-Regular.ttf', import.meta.url);
 const STARTER = new URL('./weights/starter.safetensors', import.meta.url);
-
-/** What the page's address asks for; see `Wishes` in app/src/tab/window.rs. */
-function wishes() {
-  const asked = new URLSearchParams(location.search);
-  return {
-    image: asked.getAll('image').map(absolute),
-    weights: absolute(asked.get('weights')),
-    view: asked.get('view'),
-    device: asked.get('device'),
-  };
-}
-
-/** An address as seen from this page; names of released models stay names. */
-function absolute(address) {
-  const isAddress = address && /[./]/.test(address);
-  return isAddress ? new URL(address, document.baseURI).href : address;
-}
 
 async function main() {
   const parts = { program: 0, weights: 0 };
@@ -41,11 +29,16 @@ async function main() {
   await init({ module_or_path: module });
   place('/starter.safetensors', new Uint8Array(await starter));
 
-  const host = new Host(module, { arrived, trouble });
+  const mirror = new Mirror(document.getElementById('mirror'), act);
+  const host = new Host(module, { arrived, trouble, describe: (changes) => mirror.change(changes) });
   const { reason } = await gpu;
-  const asked = wishes();
+  const asked = { ...address.wishes(), touch: keyboard.fingers(touch) };
   const begin = (webgpu) => start(host, host.canvas(), JSON.stringify(asked), webgpu);
   let why = asked.device === 'cpu' ? null : reason;
+  // Before the first frame, so that the canvas has its size from the start.
+  if (why) {
+    note(why);
+  }
   try {
     await begin(!reason && asked.device !== 'cpu');
   } catch (error) {
@@ -54,11 +47,11 @@ async function main() {
     }
     why = `WebGPU did not start (${error.message ?? error}).`;
     host.freshCanvas();
+    note(why);
     await begin(false);
   }
-  if (why) {
-    note(why);
-  }
+  keyboard.listen(enter);
+  address.listen(go);
   listen(host);
   document.addEventListener('visibilitychange', () => hidden(document.hidden));
   // For tests, and for who is curious.

@@ -1,15 +1,18 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
+mod address;
 mod canvas;
 mod export;
 mod gallery;
 mod glance;
 mod intake;
+mod invitation;
 mod keys;
 mod live;
 mod model;
 mod paint;
 mod picture;
+mod sample;
 mod settings;
 mod view;
 mod watch;
@@ -123,8 +126,13 @@ pub struct Explore {
     /// A model on its way here.
     #[cfg(target_family = "wasm")]
     fetching: Option<crate::tab::fetch::Download>,
+    /// The next model is the file that was fetched.
+    #[cfg(target_family = "wasm")]
+    fetched_model: bool,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
+    named: address::Named,
+    sample: sample::Sample,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
@@ -158,7 +166,11 @@ impl Explore {
             live: None,
             #[cfg(target_family = "wasm")]
             fetching: None,
+            #[cfg(target_family = "wasm")]
+            fetched_model: false,
             opening: None,
+            named: address::Named::default(),
+            sample: sample::Sample::default(),
             results: Results::default(),
             failures: HashMap::new(),
             fetched: HashMap::new(),
@@ -179,6 +191,11 @@ impl Explore {
     /// Looks with another model from now on.
     pub fn use_model(&mut self, _: &mut House, source: ModelSource) {
         ::log::info!("opening {source}");
+        #[cfg(target_family = "wasm")]
+        let fetched = std::mem::take(&mut self.fetched_model);
+        #[cfg(not(target_family = "wasm"))]
+        let fetched = false;
+        self.named.ask(&source, fetched);
         self.opening = Some((source.clone(), None));
         #[cfg(target_family = "wasm")]
         if let ModelSource::Released(name) = &source {
@@ -197,6 +214,7 @@ impl Explore {
                 News::Bytes(done, total) => self.take_report(Report::Downloading(done, total), house),
                 News::Here(path) => {
                     self.fetching = None;
+                    self.fetched_model = true;
                     self.use_model(house, ModelSource::Path(path));
                 }
                 News::Not(reason) => {
@@ -309,6 +327,9 @@ impl Explore {
         self.export.logic(house);
         self.export_logic(house);
         self.choose_for_panel();
+        // A program that acts as a GPU takes far too long for something that nobody asked for.
+        let slow = house.devices.on_gpu() && house.drawing.is_software();
+        self.sample_logic(ctx, !slow, house.devices.on_gpu());
         self.ask(ctx);
     }
 
@@ -412,6 +433,7 @@ impl Explore {
                 self.pinned = None;
                 self.hover = None;
                 self.settings.fit_to(&info.config);
+                self.named.ready(&info.source);
                 self.model = Some(info);
             }
             Report::NoModel(reason) => {
@@ -490,6 +512,7 @@ impl Explore {
             || self.export.busy()
             || self.matching()
             || !self.missing().is_empty()
+            || self.sample.busy()
     }
 }
 

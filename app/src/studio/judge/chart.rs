@@ -20,7 +20,7 @@ use super::job::image;
 use super::wish::Wish;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, Tokens, fonts, icons, space};
-use crate::studio::widgets;
+use crate::studio::{touch, widgets};
 
 /// Longest side of the picture beside a point, in pixels.
 const THUMB: usize = 160;
@@ -184,7 +184,10 @@ impl Chart {
             if widgets::icon_button(ui, icons::ZOOM_FIT, "The whole map").clicked() {
                 (self.middle, self.zoom) = (Vec2::ZERO, 1.0);
             }
-            widgets::hint(ui, "A click opens a picture in Explore.");
+            widgets::hint(
+                ui,
+                touch::words(ui, "A tap opens a picture in Explore.", "A click opens a picture in Explore."),
+            );
         });
         widgets::hint(ui, &charted.map.way);
         self.legend(ui, charted, &t);

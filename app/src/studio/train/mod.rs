@@ -33,6 +33,7 @@ mod session;
 mod state;
 mod timeline;
 mod timeline_ui;
+mod title;
 mod traces;
 mod watched;
 mod words;

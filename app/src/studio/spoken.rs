@@ -127,7 +127,7 @@ fn role(node: &Node, named: bool) -> Option<&'static str> {
         Role::ListBox => "listbox",
         Role::ListBoxOption => "option",
         Role::Link => "link",
-        Role::Image => "img",
+        Role::Image | Role::Figure | Role::Canvas => "img",
         Role::ProgressIndicator => "progressbar",
         Role::Splitter if named => "separator",
         Role::Alert => "alert",

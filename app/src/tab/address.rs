@@ -15,7 +15,7 @@ thread_local! {
 pub fn follow(place: Place, opening: bool, title: &str) {
     let Some(host) = host::get() else { return };
     TITLE.with_borrow_mut(|told| {
-        if told != title {
+        if told.as_str() != title {
             title.clone_into(told);
             host.title(title);
         }

@@ -399,7 +399,7 @@ fn chip(ui: &mut Ui, mark: Mark, name: &str, count: usize, on: bool, t: &Tokens)
     let font = egui::FontId::new(fonts::SMALL, egui::FontFamily::Proportional);
     let text = format!("{name}  {count}");
     let galley = ui.painter().layout_no_wrap(text, font, if on { t.accent } else { t.text });
-    let size = vec2(galley.size().x.ceil() + 26.0, 22.0);
+    let size = vec2(galley.size().x.ceil() + 26.0, if touch::is(ui) { theme::TOUCH } else { 22.0 });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, format!("Only {name}")));
     let ground = match (on, response.hovered()) {

@@ -1,8 +1,10 @@
 // What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
 
+import { moved } from './address.js';
 import { choose, fromClipboard, read } from './arrivals.js';
 import { Camera } from './camera.js';
 import { hire } from './hand.js';
+import { leave } from './keyboard.js';
 import { whole } from './load.js';
 import { Models } from './models.js';
 import { stopped } from './screens.js';
@@ -21,7 +23,7 @@ export class Host {
   /**
    * @param {WebAssembly.Module} module the program, for workers
    * @param {(hear: import('./load.js').Hear) => Promise<Uint8Array>} starter the weights that come along
-   * @param {{arrived: Function, trouble: (text: string) => void}} studio what it is told
+   * @param {{arrived: Function, trouble: (text: string) => void, describe: (changes: object) => void}} studio what it is told
    */
   constructor(module, starter, studio) {
     this.#module = module;
@@ -118,6 +120,19 @@ export class Host {
   stopped(reason) {
     stopped(reason);
   }
+
+  describe(changes) {
+    this.#studio.describe(JSON.parse(changes));
+  }
+
+  leave(forward) {
+    leave(forward);
+  }
+
+  moved(place, again) {
+    moved(JSON.parse(place), again);
+  }
+
 
   guard(on) {
     (on ? addEventListener : removeEventListener)('beforeunload', askFirst);

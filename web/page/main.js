@@ -1,8 +1,11 @@
 // Loads the program and the starter weights, shows how far that is, and gives the page to the studio.
 
+import * as address from './address.js';
 import { findGpu } from './gpu.js';
 import { Host } from './host.js';
+import * as keyboard from './keyboard.js';
 import { load, whole } from './load.js';
+import { Mirror } from './mirror.js';
 import { around, program } from './program.js';
 import { Trouble, note, offer, progress, ready, stopped } from './screens.js';
 import { watch } from './update.js';
@@ -13,23 +16,6 @@ const FONT = new URL('./fonts/Hack-Regular.ttf', import.meta.url);
 const STARTER = new URL('./weights/starter.safetensors', import.meta.url);
 /** How long the studio waits for the starter weights once it could start, in milliseconds. */
 const ENOUGH = 5000;
-
-/** What the page's address asks for; see `Wishes` in app/src/tab/window.rs. */
-function wishes() {
-  const asked = new URLSearchParams(location.search);
-  return {
-    image: asked.getAll('image').map(absolute),
-    weights: absolute(asked.get('weights')),
-    view: asked.get('view'),
-    device: asked.get('device'),
-  };
-}
-
-/** An address as seen from this page; names of released models stay names, also with `facebook/` before them. */
-function absolute(address) {
-  const isAddress = address && /[./]/.test(address) && !/^facebook\/[\w-]+$/.test(address);
-  return isAddress ? new URL(address, document.baseURI).href : address;
-}
 
 /**
  * The starter weights: on their way from the beginning. The page goes on without them, and may ask for them again.
@@ -62,18 +48,24 @@ async function main() {
     program(PROGRAM, hear('program')),
     around(import('./pkg/dinoscope_web.js')),
   ]);
-  const { arrived, font, glance, hidden, place, start, trouble, widgets } = studio;
+  const { act, arrived, enter, font, glance, go, hidden, place, start, touch, trouble, widgets } = studio;
   await studio.default({ module_or_path: module });
   const bytes = await weights.soon();
   if (bytes) {
     place('/starter.safetensors', bytes);
   }
 
-  const host = new Host(module, weights.again, { arrived, trouble });
+  const mirror = new Mirror(document.getElementById('mirror'), act);
+  const told = { arrived, trouble, describe: (changes) => mirror.change(changes) };
+  const host = new Host(module, weights.again, told);
   const { reason } = await gpu;
-  const asked = wishes();
+  const asked = { ...address.wishes(), touch: keyboard.fingers(touch) };
   const begin = (webgpu) => start(host, host.canvas(), JSON.stringify(asked), webgpu);
   let why = asked.device === 'cpu' ? null : reason;
+  // Before the first frame, so that the canvas has its size from the start.
+  if (why) {
+    note(why);
+  }
   try {
     await begin(!reason && asked.device !== 'cpu');
   } catch (error) {
@@ -82,11 +74,11 @@ async function main() {
     }
     why = `WebGPU did not start (${error.message ?? error}).`;
     host.freshCanvas();
+    note(why);
     await begin(false);
   }
-  if (why) {
-    note(why);
-  }
+  keyboard.listen(enter);
+  address.listen(go);
   listen(host);
   document.addEventListener('visibilitychange', () => hidden(document.hidden));
   // For tests, and for who is curious.

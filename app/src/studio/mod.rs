@@ -13,11 +13,14 @@ pub mod layout;
 pub mod log;
 pub mod names;
 pub mod phone;
+pub mod place;
 pub mod platform;
 pub mod remembered;
+pub mod spoken;
 pub mod theme;
 pub mod toasts;
 pub mod top_bar;
+pub mod touch;
 pub mod train;
 pub mod widgets;
 
@@ -240,6 +243,11 @@ impl Studio {
         self.house.toasts.bad(text);
     }
 
+    /// Something that was asked for and not understood.
+    pub fn tell_doubt(&mut self, text: String) {
+        self.house.toasts.watch(text);
+    }
+
     /// Files, folders and pictures that were dropped or pasted anywhere.
     fn take_in(&mut self, ctx: &egui::Context) {
         let (dropped, pasted) = ctx.input(|input| {
@@ -285,6 +293,7 @@ fn shown_checkpoint(train: &Train) -> Option<PathBuf> {
 
 impl Stage for Studio {
     fn logic(&mut self, ctx: &egui::Context) {
+        touch::notice(ctx);
         self.house.logic(ctx);
         self.explore.logic(ctx, &mut self.house);
         self.train.logic(ctx, &mut self.house);

@@ -208,7 +208,7 @@ impl Toasts {
         let hidden = self.standing.len().saturating_sub(SHOWN);
         let (mut chosen, mut focused) = (None, false);
         if hidden > 0 {
-            let size = vec2(ui.available_width(), theme::BUTTON);
+            let size = vec2(ui.available_width(), theme::button(ui));
             let all = ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 let clear = widgets::button(ui, "", "Dismiss all");
                 widgets::badge(ui, &format!("+{hidden} more"), Tone::Neutral);
@@ -283,7 +283,7 @@ fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer
     let width = ui.available_width();
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing = vec2(space::S, 0.0);
-        let (place, _) = ui.allocate_exact_size(vec2(20.0, theme::ROW), egui::Sense::hover());
+        let (place, _) = ui.allocate_exact_size(vec2(20.0, theme::row(ui)), egui::Sense::hover());
         ui.painter().text(
             place.center(),
             Align2::CENTER_CENTER,
@@ -295,8 +295,8 @@ fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer
         let (mut focused, mut opened) = (false, false);
         let count = if standing.count > 1 { format!("×{}", standing.count) } else { String::new() };
         let counted = if count.is_empty() { 0.0 } else { 48.0 };
-        let middle = width - 20.0 - counted - theme::ROW - 2.0 * space::S;
-        ui.allocate_ui_with_layout(vec2(middle, theme::ROW), Layout::top_down(egui::Align::Min), |ui| {
+        let middle = width - 20.0 - counted - theme::row(ui) - 2.0 * space::S;
+        ui.allocate_ui_with_layout(vec2(middle, theme::row(ui)), Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(middle);
             ui.add_space(4.0);
             let text = RichText::new(&toast.text).line_height(Some(fonts::LINE));
@@ -316,7 +316,7 @@ fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer
             }
         });
         if !count.is_empty() {
-            let size = vec2(counted - space::S, theme::ROW);
+            let size = vec2(counted - space::S, theme::row(ui));
             ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.set_min_size(size);
                 widgets::badge(ui, &count, Tone::Neutral);

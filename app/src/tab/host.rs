@@ -101,6 +101,19 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn guard(this: &Host, on: bool);
 
+    /// Tells what has changed of what is drawn: [`crate::studio::spoken::Changes`] as JSON.
+    #[wasm_bindgen(method)]
+    pub fn describe(this: &Host, changes: &str);
+
+    /// The keyboard goes on to what comes after the canvas, or before it.
+    #[wasm_bindgen(method)]
+    pub fn leave(this: &Host, forward: bool);
+
+    /// What shows has changed: a [`crate::studio::place::Place`] as JSON. With `again` it takes the last one's place in
+    /// the browser's history.
+    #[wasm_bindgen(method)]
+    pub fn moved(this: &Host, place: &str, again: bool);
+
     /// A worker.
     #[derive(Clone)]
     pub type Hand;

@@ -3,8 +3,10 @@
 //! The counterpart of `desktop`. JavaScript (`web/page`) does what only it can and is called through [`host`]; what it
 //! calls in turn is in the crate `web`.
 
+pub mod address;
 pub mod baggage;
 pub mod camera;
+pub mod edges;
 pub mod eye;
 pub mod fetch;
 pub mod files;

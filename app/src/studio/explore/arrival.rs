@@ -45,6 +45,17 @@ impl Arrival {
         false
     }
 
+    /// Whether this is the file of a model that was just fetched.
+    #[cfg(target_family = "wasm")]
+    fn was_fetched(&self, source: &ModelSource) -> bool {
+        self.fetched.as_ref().is_some_and(|fetched| *source == ModelSource::Path(fetched.path.clone()))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn was_fetched(&self, _: &ModelSource) -> bool {
+        false
+    }
+
     #[cfg(target_family = "wasm")]
     fn word(&self) -> &str {
         &self.word
@@ -77,6 +88,7 @@ impl Explore {
     /// Looks with another model from now on; until it is here, with the one that is there.
     pub fn use_model(&mut self, house: &mut House, source: ModelSource) {
         ::log::info!("opening {source}");
+        self.named.ask(&source, self.arrival.was_fetched(&source));
         self.opening = Some((source.clone(), None));
         #[cfg(target_family = "wasm")]
         if self.download(house, &source) {
@@ -125,6 +137,7 @@ impl Explore {
         self.pinned = None;
         self.hover = None;
         self.settings.fit_to(&info.config);
+        self.named.ready(&info.source);
         self.model = Some(info);
     }
 

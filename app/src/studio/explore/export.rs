@@ -247,7 +247,7 @@ fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
         Panel::Similarity => {
             let query = order.query.as_ref();
             let query =
-                query.ok_or(ExportError::Nothing("no patch is pinned: click one in the picture first"))?;
+                query.ok_or(ExportError::Nothing("no patch is pinned: choose one in the picture first"))?;
             let values = similarity::to_all(query, &order.patches)?;
             let values: Vec<f32> = values.into_iter().map(|v| v.max(0.0)).collect();
             Ok(over(&values, ColourMap::Viridis)?)

@@ -1,5 +1,6 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
+mod address;
 mod arrival;
 mod canvas;
 mod export;
@@ -8,11 +9,13 @@ mod glance;
 #[cfg(any(test, target_family = "wasm"))]
 pub mod hub;
 mod intake;
+mod invitation;
 mod keys;
 mod live;
 mod model;
 mod paint;
 mod picture;
+mod sample;
 mod settings;
 mod view;
 mod watch;
@@ -132,6 +135,8 @@ pub struct Explore {
     arrival: arrival::Arrival,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
+    named: address::Named,
+    sample: sample::Sample,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
@@ -166,6 +171,8 @@ impl Explore {
             live: None,
             arrival: arrival::Arrival::default(),
             opening: None,
+            named: address::Named::default(),
+            sample: sample::Sample::default(),
             results: Results::default(),
             failures: HashMap::new(),
             fetched: HashMap::new(),
@@ -281,6 +288,9 @@ impl Explore {
         self.export.logic(house);
         self.export_logic(house);
         self.choose_for_panel();
+        // A program that acts as a GPU takes far too long for something that nobody asked for.
+        let slow = house.devices.on_gpu() && house.drawing.is_software();
+        self.sample_logic(ctx, !slow, house.devices.on_gpu());
         self.ask(ctx);
     }
 
@@ -441,6 +451,7 @@ impl Explore {
             || self.export.busy()
             || self.matching()
             || !self.missing().is_empty()
+            || self.sample.busy()
     }
 }
 

@@ -10,7 +10,7 @@ use super::Explore;
 use super::hub;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
-use crate::studio::theme::icons;
+use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
 
 /// Whether a path that was dropped or pasted is a model and no picture.
@@ -85,7 +85,7 @@ impl Explore {
         let width = ui.available_width();
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()
-            .min_size(egui::vec2(width, 32.0));
+            .min_size(egui::vec2(width, theme::button(ui)));
         let response = ui.add(button);
         response
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));

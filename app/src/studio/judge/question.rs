@@ -100,7 +100,7 @@ impl Judge {
         };
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()
-            .min_size(egui::vec2(ui.available_width(), theme::BUTTON));
+            .min_size(egui::vec2(ui.available_width(), theme::button(ui)));
         let response = ui.add(button);
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Weights: {name}"))

@@ -5,7 +5,7 @@ use egui::{Align, Layout, Stroke, TextEdit, Ui, vec2};
 
 use super::acts::Act;
 use super::draft::{Draft, number, section_of};
-use crate::studio::theme::{self, ROW, icons, space};
+use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// Sections of a recipe with what they are called.
@@ -105,8 +105,8 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
     let wrong = draft.error(f.key).map(str::to_owned);
     let top = ui.cursor().min;
     ui.horizontal(|ui| {
-        let width = ui.available_width() - ROW - space::S;
-        ui.allocate_ui_with_layout(vec2(width, ROW), Layout::top_down(Align::Min), |ui| {
+        let width = ui.available_width() - theme::row(ui) - space::S;
+        ui.allocate_ui_with_layout(vec2(width, theme::row(ui)), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
             if input(ui, draft, f, &name, wrong.is_some()) && going && f.live {
                 acts.push(Act::Live(f.key));
@@ -121,7 +121,7 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
                 }
             }
         } else {
-            ui.allocate_exact_size(vec2(ROW, ROW), egui::Sense::hover());
+            ui.allocate_exact_size(vec2(theme::row(ui), theme::row(ui)), egui::Sense::hover());
         }
     });
     match &wrong {
@@ -222,7 +222,7 @@ fn line(ui: &mut Ui, text: &mut String, width: f32, unit: &str, wrong: bool) -> 
         if !unit.is_empty() && unit.len() < 12 && width > 110.0 {
             edit = edit.suffix(egui::RichText::new(unit.to_owned()).color(t.muted));
         }
-        ui.add_sized([width, ROW], edit)
+        ui.add_sized([width, theme::row(ui)], edit)
     })
     .inner
 }

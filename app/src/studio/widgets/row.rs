@@ -7,7 +7,7 @@ use egui::{
 };
 
 use super::{Named, paint};
-use crate::studio::theme::{self, ROW, fonts, icons, space};
+use crate::studio::theme::{self, fonts, icons, space};
 
 /// Wider, and the eye loses the way from name to value.
 const WIDEST: f32 = 480.0;
@@ -30,10 +30,11 @@ pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mu
     let label = label.into();
     let (name, value) = columns(ui.available_width());
     let stacked = name == value;
+    let height = theme::row(ui);
     let body = |ui: &mut Ui| {
-        let id = name_cell(ui, label, name, if stacked { 20.0 } else { ROW });
-        ui.allocate_ui_with_layout(vec2(value, ROW), Layout::left_to_right(Align::Center), |ui| {
-            ui.set_min_size(vec2(value, ROW));
+        let id = name_cell(ui, label, name, if stacked { 20.0 } else { height });
+        ui.allocate_ui_with_layout(vec2(value, height), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_size(vec2(value, height));
             ui.label_inputs_by(id, |ui| add(ui, value))
         })
         .inner
@@ -92,7 +93,7 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
 pub fn switch<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
     let label = label.into();
     let width = ui.available_width().min(WIDEST);
-    let (rect, mut response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
+    let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click());
     if response.clicked() {
         *on = !*on;
         response.mark_changed();

@@ -132,7 +132,7 @@ impl<'a> Trainer<'a> {
         })
         .await;
         notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
-        let cautions = cautions(recipe, device, job.sources.train.len());
+        let cautions = cautions(recipe, device, job.sources.train.as_ref());
         for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
             port.emit(Event::Warning(caution)).await;
         }

@@ -101,7 +101,7 @@ mod tests {
     fn one_picture_and_copies_of_one_are_told() {
         let (alone, file) = folder(&[b"one"]);
         assert!(note(&file).unwrap().contains("only 1 picture"));
-        let (copied, eight) = folder(&[b"same"; 8]);
+        let (copied, eight) = folder(&[b"same".as_slice(); 8]);
         let said = note(&eight).unwrap();
         assert!(said.contains("the 8 pictures are copies of one") && said.contains("can't learn"), "{said}");
         for (folder, said) in [(alone, "only 1 picture"), (copied, "8 pictures are copies")] {

@@ -119,7 +119,8 @@ fn what_can_not_go_well_is_said_before_it_starts() {
     let one = ["--data", "one.png", "--set", "train.iterations=4", "--set", "train.evaluate_every=0"];
     let text = said(&run(dir.path(), &arguments("one", &one)));
     assert!(
-        text.contains("1 picture from") && text.contains("there is 1 picture for a batch of 4"),
+        text.contains("1 picture from")
+            && text.contains("there is only 1 picture, and from one alone a model can't learn"),
         "{text}"
     );
     assert!(text.contains("MiB of memory"), "{text}");

@@ -6,6 +6,7 @@ pub mod budget;
 pub mod decode;
 pub mod loader;
 pub mod source;
+pub mod variety;
 
 /// An 8-bit RGB picture, row-major, three bytes a pixel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

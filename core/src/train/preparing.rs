@@ -8,6 +8,8 @@ use super::recipe::{Blur, Numbers, Recipe};
 use super::run::RunFolder;
 use crate::data::augment::{BlurProbability, CropRecipe};
 use crate::data::loader::AHEAD;
+use crate::data::source::Source;
+use crate::data::variety;
 use crate::engine::EngineError;
 use crate::files;
 use crate::rng::stream;
@@ -77,16 +79,13 @@ pub(super) fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), Engin
 }
 
 /// What a person should know before the first step; the run starts all the same.
-pub(super) fn cautions(recipe: &Recipe, device: &Device, pictures: usize) -> Vec<String> {
-    let mut said = Vec::new();
-    if pictures < recipe.train.batch {
-        let there = if pictures == 1 {
-            "there is 1 picture".to_owned()
-        } else {
-            format!("there are {pictures} pictures")
-        };
+pub(super) fn cautions(recipe: &Recipe, device: &Device, source: &dyn Source) -> Vec<String> {
+    let (mut said, pictures) = (Vec::new(), source.len());
+    if let Some(note) = variety::note_of(source) {
+        said.push(note);
+    } else if pictures < recipe.train.batch {
         said.push(format!(
-            "{there} for a batch of {}: each step shows the same ones more than once, and a model learns little from so \
+            "there are {pictures} pictures for a batch of {}: each step shows the same ones more than once, and a model learns little from so \
              few. Bring more pictures, or lower train.batch",
             recipe.train.batch
         ));
@@ -125,6 +124,7 @@ pub(super) fn no_room(folder: &RunFolder, parameters: usize) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::data::source::scenes::ScenesSource;
 
     fn nano(pairs: &[&str]) -> Recipe {
         let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
@@ -134,15 +134,18 @@ mod tests {
     #[test]
     fn what_can_not_go_well_is_said_before_it_starts() {
         let device = Device::flex();
-        assert_eq!(cautions(&nano(&["train.batch=4"]), &device, 4), Vec::<String>::new());
-        let few = cautions(&nano(&["train.batch=4"]), &device, 1);
-        assert!(few.len() == 1 && few[0].contains("1 picture for a batch of 4"), "{few:?}");
+        let said =
+            |pictures| cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32));
+        assert_eq!(said(4), Vec::<String>::new());
+        assert!(said(3).len() == 1 && said(3)[0].contains("3 pictures for a batch of 4"), "{:?}", said(3));
+        assert!(said(1).len() == 1 && said(1)[0].contains("can't learn"), "{:?}", said(1));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_batch_that_no_memory_holds_is_said_before_it_starts() {
-        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), 1 << 20);
+        let many = ScenesSource::new(0, 1 << 20, 32);
+        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many);
         assert!(
             said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
             "{said:?}"

@@ -139,7 +139,6 @@ impl Explore {
                 }
             }
         });
-        widgets::hint(ui, "`dinoscope features` writes the same for many pictures at once.");
     }
 
     /// Takes up the answers of the dialogs, and starts writing once the features are in memory.

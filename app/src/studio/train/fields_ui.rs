@@ -23,14 +23,17 @@ const SECTIONS: [(&str, &str); 11] = [
     ("data", "Data"),
 ];
 
-/// Draws all sections, or the fields that a search finds.
-pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, going: bool, acts: &mut Vec<Act>) {
+/// Draws all sections, or the fields that a search finds: of a run that goes on, or `held` and only to be looked at.
+pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, (going, held): (bool, bool), acts: &mut Vec<Act>) {
     let search = search.trim().to_lowercase();
     if search.is_empty() {
         for (section, title) in SECTIONS {
             let wrong = draft.errors_in(section);
             let changed = draft.changed_in(section);
             let header = widgets::section(ui, title, false, |ui| {
+                if held {
+                    ui.disable();
+                }
                 FIELDS
                     .iter()
                     .filter(|f| section_of(f.key) == section)
@@ -39,6 +42,9 @@ pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, going: bool, acts: &mut 
             count(ui, header.rect, changed, wrong);
         }
         return;
+    }
+    if held {
+        ui.disable();
     }
     let mut found = 0;
     for f in FIELDS.iter().filter(|f| f.key != "preset" && matches(f, &search)) {

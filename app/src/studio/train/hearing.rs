@@ -5,7 +5,7 @@ use dinoscope_core::train::run::RunFolder;
 use super::acts::banner_of_failure;
 use super::session::News;
 use super::state::Phase;
-use super::{Banner, Focus, Train};
+use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
 use crate::studio::widgets::Tone;
 
@@ -16,6 +16,7 @@ impl Train {
         for news in own.listen() {
             match news {
                 News::NotBegun(reason) => {
+                    let reason = words::without_flags(&reason);
                     ::log::error!("the run could not start: {reason}");
                     house.toasts.bad("The run could not start. What to do stands above Start.");
                     let folder = self.own_folder().unwrap_or_default();

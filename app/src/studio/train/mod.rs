@@ -19,6 +19,8 @@ mod follow;
 mod gauges;
 mod given;
 mod hearing;
+mod obstacle;
+mod of_run;
 mod pack;
 mod panes;
 mod plot;
@@ -51,6 +53,7 @@ use curves::Curves;
 use data_pick::Lookup;
 use draft::Draft;
 use follow::{Followed, Shelf};
+use of_run::OfRun;
 use panes::seen;
 use recipe_pane::RecipePane;
 use root::Root;
@@ -123,6 +126,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 pub struct Train {
     wake: Wake,
     draft: Draft,
+    of_run: OfRun,
     root: Root,
     own: Option<Session>,
     followed: Vec<Followed>,
@@ -160,6 +164,7 @@ impl Train {
         Self {
             wake: house.wake.clone(),
             draft,
+            of_run: OfRun::default(),
             root: Root::new(&house.remembered, runs),
             own: None,
             followed: Vec::new(),
@@ -188,10 +193,11 @@ impl Train {
     /// Starts a run as if a person had.
     pub fn begin(&mut self, house: &mut House, order: Order) {
         if let Ok(draft) = Draft::of(&order.recipe) {
-            self.draft = draft;
+            self.draft.become_like(draft);
         }
         self.until = order.until.map(|until| (until, false));
         self.begin_plan(house, order.recipe, Place::Folder(order.folder), order.resume, On::Chosen);
+        self.of_run.begins(true);
     }
 
     /// Shows the run in a folder, and follows it while others write it.
@@ -231,6 +237,7 @@ impl Train {
         self.hear_own(house);
         self.followed.iter_mut().for_each(Followed::listen);
         self.forget_absent(house);
+        self.follow_recipe();
         let root = self.root.path();
         self.root.listen(&self.wake);
         self.shelf.listen(&root, &self.wake);
@@ -342,7 +349,8 @@ impl Train {
     /// Keeps what a person would not want to choose again.
     pub fn remember(&self, remembered: &mut Remembered) {
         self.root.remember(remembered);
-        if let Some(text) = self.drafted().and_then(|recipe| recipe.to_toml().ok()) {
+        let mine = self.of_run.mine().unwrap_or(&self.draft);
+        if let Some(text) = mine.recipe().ok().and_then(|recipe| recipe.to_toml().ok()) {
             remembered.set("recipe", &text);
         }
     }

@@ -17,6 +17,7 @@ use dinoscope_core::train::watch::Look;
 use dinoscope_core::train::{Recipe, paths, resume};
 
 use super::state::{Phase, RunView};
+use super::words;
 use super::work::{Stop, Wake, Work};
 
 /// Where a run is kept.
@@ -163,7 +164,7 @@ impl Session {
         }
         match &event {
             Event::Checkpoint { iteration, .. } => news.push(News::Checkpoint(*iteration)),
-            Event::Warning(text) => self.pending = Some(text.clone()),
+            Event::Warning(text) => self.pending = Some(words::without_flags(text)),
             Event::Finished(_) => news.push(News::Finished),
             _ => {}
         }

@@ -116,6 +116,10 @@ impl Source for FolderSource {
         &self.classes
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.root.join(&self.entries[index].path))
+    }
+
     fn decoding(&self, index: usize) -> u64 {
         let entry = &self.entries[index];
         match entry.kept.get() {

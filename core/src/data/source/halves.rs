@@ -298,6 +298,9 @@ impl Source for Half {
     fn classes(&self) -> &[String] {
         self.of.classes()
     }
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.of.file(index)
+    }
     fn decoding(&self, index: usize) -> u64 {
         self.of.decoding(index)
     }

@@ -1,6 +1,7 @@
 //! Two collections with the same classes, known by their names: the second may lack some, and have them in another order.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Source;
@@ -79,6 +80,9 @@ impl Source for Matched {
     }
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.of.file(index)
     }
     fn decoding(&self, index: usize) -> u64 {
         self.of.decoding(index)

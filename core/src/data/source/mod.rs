@@ -9,6 +9,8 @@ pub mod matched;
 pub mod scenes;
 pub mod subset;
 
+use std::path::PathBuf;
+
 use super::{DataError, Picture};
 
 /// A collection of pictures that can be read in any order from any thread.
@@ -25,6 +27,10 @@ pub trait Source: Send + Sync {
     fn label(&self, index: usize) -> Option<usize>;
     /// Names of the classes; empty where the source has no labels.
     fn classes(&self) -> &[String];
+    /// The file that the picture lies in by itself, where there is one.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
     /// Bytes of memory that [`Source::load`] takes at once for a picture, where they may be many; 0 elsewhere.
     fn decoding(&self, _index: usize) -> u64 {
         0

@@ -1,5 +1,6 @@
 //! Part of a source: for held-out pictures, and for a quick look at a large collection.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Source;
@@ -69,6 +70,9 @@ impl Source for Subset {
     }
     fn classes(&self) -> &[String] {
         self.of.classes()
+    }
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.of.file(self.indices[index])
     }
     fn decoding(&self, index: usize) -> u64 {
         self.of.decoding(self.indices[index])

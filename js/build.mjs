@@ -37,6 +37,12 @@ async function build() {
   for (const name of (await fs.readdir(path.join(here, 'src'))).filter((name) => /\.(js|d\.ts)$/.test(name))) {
     await fs.copyFile(path.join(here, 'src', name), path.join(dist, name));
   }
+  const engine = path.join(dist, 'engine.js');
+  const script = await fs.readFile(engine, 'utf8');
+  if (!script.includes('const PROGRAM = 0;')) {
+    throw new Error('engine.js has no place for the size of the program');
+  }
+  await fs.writeFile(engine, script.replace('const PROGRAM = 0;', `const PROGRAM = ${size};`));
   await fs.cp(path.join(here, 'example'), path.join(dist, 'example'), { recursive: true });
   await fs.copyFile(path.join(root, 'assets/weights/starter.safetensors'), path.join(dist, 'starter.safetensors'));
   await fs.copyFile(path.join(here, 'README.md'), path.join(dist, 'README.md'));

@@ -145,6 +145,22 @@ fn classes(folder: &Path, names: &[&str], count: usize) {
 }
 
 #[test]
+fn the_gallery_s_pictures_are_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let labelled = folder.path().join("labelled");
+    classes(&labelled, &["blue", "green"], 10);
+    let mut window = judging();
+    choose(&mut window, "Yours");
+    assert!(!has(&window, Role::Button, "The gallery's: labelled"), "it is empty");
+    // Opened as a whole, it is offered as a whole: not the folder of the first class.
+    give(&mut window, Purpose::OpenFolder, &[labelled.as_path()]);
+    until(&mut window, "the offer", |window| has(window, Role::Button, "The gallery's: labelled"));
+    button(&mut window, "The gallery's: labelled");
+    until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
+    assert!(!is_off(&window, "Judge"));
+}
+
+#[test]
 fn pictures_that_can_not_be_used_are_told_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = judging();

@@ -219,6 +219,9 @@ pub async fn browser_gpu() -> Result<Chosen, DeviceError> {
     Ok(Chosen { device, name: format!("{} (WebGPU)", adapter.name), note: None, gpu: true })
 }
 
+/// What the note of a device says where there is a program that acts as a GPU, and nothing better.
+pub const SOFTWARE_ONLY: &str = ", only a program that acts as one";
+
 /// Turns a choice into a device.
 ///
 /// # Errors
@@ -233,7 +236,7 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
                 Some(adapter) => Ok(gpu(adapter)),
                 None => {
                     let software = list.iter().any(|a| a.kind == "software");
-                    let hint = if software { " (--device gpu takes the software one)" } else { "" };
+                    let hint = if software { SOFTWARE_ONLY } else { "" };
                     Ok(cpu(Some(format!("No GPU was found{hint}: computing on the CPU."))))
                 }
             }

@@ -16,6 +16,7 @@ use crate::eval::agreement::Agreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::Outcome;
 use crate::train::Recipe;
+use crate::train::aside::Aside;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::health::Health;
 use crate::train::memory::Memory;
@@ -63,6 +64,8 @@ pub enum Event {
     },
     /// Figures of a step.
     Step(Box<Step>),
+    /// Something beside the steps has begun or gone on; over with the next event of another kind.
+    Aside(Aside),
     /// New pictures of the watched images; they are in the slot and, with a folder, on disk.
     Pictures {
         /// Steps done.

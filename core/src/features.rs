@@ -64,6 +64,52 @@ pub async fn view_features(
     to_host(features, backbone, view).await
 }
 
+/// Features of views of one size in one pass, as [`view_features`] gives them of one. `pause` is awaited before each block,
+/// and ends it by saying no; nothing then.
+///
+/// # Errors
+/// When the device fails to hand over its memory.
+///
+/// # Panics
+/// When the views differ in size or there are none.
+pub async fn views_features_pausing(
+    backbone: &Vit,
+    views: &[Picture],
+    device: &Device,
+    pause: impl AsyncFnMut() -> bool,
+) -> Result<Option<Vec<ViewFeatures>>, ExecutionError> {
+    let features = backbone.forward_pausing(to_tensor(views, device), pause).await;
+    let Some(features) = features else { return Ok(None) };
+    let VitConfig { patch, dim, .. } = backbone.config;
+    let (rows, cols) = (views[0].height / patch, views[0].width / patch);
+    let (cls, patches) = (read(features.cls).await?, read(features.patches).await?);
+    let each = cls.chunks_exact(dim).zip(patches.chunks_exact(rows * cols * dim));
+    let each = each.map(|(cls, data)| ViewFeatures {
+        cls: cls.to_vec(),
+        patches: PatchFeatures { rows, cols, dim, data: data.to_vec() },
+    });
+    Ok(Some(each.collect()))
+}
+
+/// [`view_attention`], with `pause` as in [`views_features_pausing`].
+///
+/// # Errors
+/// When the device fails to hand over its memory.
+pub async fn view_attention_pausing(
+    backbone: &Vit,
+    view: &Picture,
+    block: usize,
+    query: usize,
+    device: &Device,
+    pause: impl AsyncFnMut() -> bool,
+) -> Result<Option<Vec<f32>>, ExecutionError> {
+    let images = to_tensor(std::slice::from_ref(view), device);
+    match backbone.attention_pausing(images, block, Some(query), pause).await {
+        Some(attention) => read(attention).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn to_host(features: Features, backbone: &Vit, view: &Picture) -> Result<ViewFeatures, ExecutionError> {
     let VitConfig { patch, dim, .. } = backbone.config;
     let data = read(features.patches).await?;

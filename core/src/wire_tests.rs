@@ -18,6 +18,7 @@ use crate::eval::knn::{KnnResult, KnnScore};
 use crate::explore::{ModelInfo, ModelSource, Patches, Query, Seen, Way};
 use crate::model::Vit;
 use crate::train::Recipe;
+use crate::train::aside::{Aside, Task};
 use crate::train::health::{Health, Level};
 use crate::train::memory::{Memory, Whose};
 use crate::train::metrics::of_pairs;
@@ -63,6 +64,7 @@ fn events_and_commands_arrive() {
             iteration: 1 << 40,
         },
         Event::Step(Box::new(step)),
+        Event::Aside(Aside { iteration: 7, task: Task::Knn, done: 3, total: 9 }),
         Event::Pictures { iteration: 7, path: path.clone() },
         Event::Evaluation { iteration: 7, accuracy: knn.clone(), raw_pixels: Some(knn), agreement: None },
         Event::Checkpoint { iteration: 7, path: PathBuf::from("/run/checkpoints/000007") },
@@ -113,7 +115,7 @@ fn a_look_arrives_and_the_next_one_follows_its_colours() {
     let recipe = Recipe::preset("nano").unwrap().with_overrides(&["crops.global_size=32".into()]).unwrap();
     let backbone = Vit::init(&recipe.backbone(), 1, &Device::flex());
     let mut watched = Watched::new(vec![picture(); 2], &recipe);
-    let look = block_on(watched.look(&backbone, None, 3, &Device::flex(), async || ())).unwrap();
+    let look = block_on(watched.look(&backbone, None, 3, &Device::flex(), async |_, _| ())).unwrap();
     let got = crossed(&*look);
     assert_eq!(got.frames[1].view, look.frames[1].view);
     assert_eq!(

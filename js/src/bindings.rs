@@ -4,8 +4,9 @@ use burn::tensor::Device;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::data::decode;
 use dinoscope_core::model::config::FfnKind;
-use js_sys::{Array, Float32Array, Function, Uint8ClampedArray};
+use js_sys::{Array, Float32Array, Function, Promise, Uint8ClampedArray};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use crate::failure::Failure;
 use crate::model::{self, Query};
@@ -95,43 +96,54 @@ impl Model {
         ])
     }
 
-    /// `{ cls, patches, rows, cols, dim, width, height }` of a picture.
+    /// `{ cls, patches, rows, cols, dim, width, height }` of each picture. `pause` is called between blocks; its promise
+    /// says whether to go on.
     ///
     /// # Errors
-    /// Throws when the resolution makes no sense, or the device fails.
-    pub async fn features(&self, picture: Picture, resolution: Option<f64>) -> Result<JsValue, JsValue> {
-        let Picture(picture) = picture;
-        let features = self.model.features(&picture, resolution).await?;
-        let PatchFeatures { rows, cols, dim, data } = features.patches;
-        Ok(object(&[
-            ("cls", Float32Array::from(features.cls.as_slice()).into()),
-            ("patches", Float32Array::from(data.as_slice()).into()),
-            ("rows", number(rows)),
-            ("cols", number(cols)),
-            ("dim", number(dim)),
-            ("width", number(picture.width)),
-            ("height", number(picture.height)),
-        ]))
+    /// Throws when the resolution makes no sense, the device fails, or it was stopped.
+    pub async fn features(
+        &self,
+        pictures: Vec<Picture>,
+        resolution: Option<f64>,
+        pause: Function,
+    ) -> Result<Array, JsValue> {
+        let pictures: Vec<_> = pictures.into_iter().map(|Picture(picture)| picture).collect();
+        let found = self.model.features(&pictures, resolution, async || go_on(&pause).await).await?;
+        let each = found.into_iter().zip(&pictures).map(|(features, picture)| {
+            let PatchFeatures { rows, cols, dim, data } = features.patches;
+            object(&[
+                ("cls", Float32Array::from(features.cls.as_slice()).into()),
+                ("patches", Float32Array::from(data.as_slice()).into()),
+                ("rows", number(rows)),
+                ("cols", number(cols)),
+                ("dim", number(dim)),
+                ("width", number(picture.width)),
+                ("height", number(picture.height)),
+            ])
+        });
+        Ok(each.collect())
     }
 
     /// `{ heads, mean, elsewhere, rows, cols }`: where a token looks. `query` has no number (the CLS token), one (a
     /// patch) or two (a pixel).
     ///
     /// # Errors
-    /// Throws when there is no such block or patch, or the device fails.
+    /// Throws when there is no such block or patch, the device fails, or it was stopped.
     pub async fn attention(
         &self,
         picture: Picture,
         resolution: Option<f64>,
         block: Option<f64>,
         query: Vec<f64>,
+        pause: Function,
     ) -> Result<JsValue, JsValue> {
         let query = match *query.as_slice() {
             [patch] => Query::Patch(patch),
             [x, y] => Query::Pixel { x, y },
             _ => Query::Cls,
         };
-        let maps = self.model.attention(&picture.0, resolution, block, query).await?;
+        let pause = async || go_on(&pause).await;
+        let maps = self.model.attention(&picture.0, resolution, block, query, pause).await?;
         let heads: Array = maps.heads.iter().map(|head| Float32Array::from(head.as_slice())).collect();
         Ok(object(&[
             ("heads", heads.into()),
@@ -140,6 +152,15 @@ impl Model {
             ("rows", number(maps.rows)),
             ("cols", number(maps.cols)),
         ]))
+    }
+}
+
+/// What a function that gives a promise says; yes where it fails.
+async fn go_on(pause: &Function) -> bool {
+    let promise = pause.call0(&JsValue::NULL).map(|given| Promise::resolve(&given));
+    match promise {
+        Ok(promise) => JsFuture::from(promise).await.map_or(true, |said| said.is_truthy()),
+        Err(_) => true,
     }
 }
 

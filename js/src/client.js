@@ -3,26 +3,27 @@
 import { DinoscopeError, asError, crashed } from './error.js';
 
 /**
+ * @typedef {{ loaded: number, total: number | undefined }} Progress
+ * @typedef {{ signal?: AbortSignal, hear?: (progress: Progress) => void }} How
  * @typedef {object} Client
- * @property {(method: string, options?: object, transfer?: Transferable[]) => Promise<any>} call
+ * @property {(method: string, options?: object, transfer?: Transferable[], how?: How) => Promise<any>} call
  * @property {(error: DinoscopeError) => void} close Ends it; what is pending is rejected with `error`.
  * @property {boolean} worker Whether it computes in a worker.
  */
 
 /**
  * Starts an engine.
- * @param {{ worker: boolean, wasm?: string }} options
+ * @param {{ worker: boolean, wasm?: string } & How} options
  * @returns {Promise<Client>}
  */
-export async function connect({ worker, wasm }) {
+export async function connect({ worker, wasm, signal, hear }) {
   const client = (worker && await inWorker()) || await inPage();
   try {
-    await client.call('start', { wasm });
+    await client.call('start', { wasm }, [], { signal, hear });
     return client;
   } catch (thrown) {
-    const error = asError(thrown);
-    client.close(error);
-    throw error;
+    client.close(asError(thrown));
+    throw signal?.aborted ? thrown : asError(thrown);
   }
 }
 
@@ -62,27 +63,46 @@ async function inPage() {
   return new PageClient(new Engine());
 }
 
+/**
+ * @typedef {object} Call
+ * @property {(value: any) => void} resolve
+ * @property {(error: unknown) => void} reject
+ * @property {(progress: Progress) => void} [hear]
+ * @property {() => void} end Listens to no signal any more.
+ */
+
 /** What is asked for and not answered, and how everything ended. */
 class Calls {
-  /** @type {Map<number, { resolve: (value: any) => void, reject: (error: DinoscopeError) => void }>} */
+  /** @type {Map<number, Call>} */
   #open = new Map();
   /** @type {DinoscopeError | undefined} */
   ended;
   #next = 0;
 
-  /** @param {(id: number) => void} send */
-  add(send) {
+  /**
+   * @param {(id: number) => void} send
+   * @param {(id: number) => void} stop tells whoever works on it that nobody waits any more
+   * @param {How} how
+   */
+  add(send, stop, { signal, hear }) {
     return new Promise((resolve, reject) => {
-      if (this.ended) {
-        reject(this.ended);
+      if (this.ended || signal?.aborted) {
+        reject(this.ended ?? signal?.reason);
         return;
       }
       const id = this.#next++;
-      this.#open.set(id, { resolve, reject });
+      const abort = () => {
+        if (this.take(id)) {
+          stop(id);
+          reject(signal?.reason);
+        }
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#open.set(id, { resolve, reject, hear, end: () => signal?.removeEventListener('abort', abort) });
       try {
         send(id);
       } catch (thrown) {
-        this.#open.delete(id);
+        this.take(id);
         reject(new DinoscopeError('argument', /** @type {Error} */ (thrown).message, { cause: thrown }));
       }
     });
@@ -92,13 +112,23 @@ class Calls {
   take(id) {
     const call = this.#open.get(id);
     this.#open.delete(id);
+    call?.end();
     return call;
+  }
+
+  /**
+   * @param {number} id
+   * @param {Progress} progress
+   */
+  hear(id, progress) {
+    this.#open.get(id)?.hear?.(progress);
   }
 
   /** @param {DinoscopeError} error */
   end(error) {
     this.ended ??= error;
-    for (const { reject } of this.#open.values()) {
+    for (const { reject, end } of this.#open.values()) {
+      end();
       reject(error);
     }
     this.#open.clear();
@@ -114,7 +144,11 @@ class WorkerClient {
   /** @param {Worker} worker */
   constructor(worker) {
     this.#worker = worker;
-    worker.onmessage = ({ data: { id, value, error } }) => {
+    worker.onmessage = ({ data: { id, value, error, progress } }) => {
+      if (progress) {
+        this.#calls.hear(id, progress);
+        return;
+      }
       const call = this.#calls.take(id);
       if (!error) {
         call?.resolve(value);
@@ -136,9 +170,11 @@ class WorkerClient {
    * @param {string} method
    * @param {object} [options]
    * @param {Transferable[]} [transfer]
+   * @param {How} [how]
    */
-  call(method, options = {}, transfer = []) {
-    return this.#calls.add((id) => this.#worker.postMessage({ id, method, options }, transfer));
+  call(method, options = {}, transfer = [], how = {}) {
+    const send = (/** @type {number} */ id) => this.#worker.postMessage({ id, method, options }, transfer);
+    return this.#calls.add(send, (id) => this.#worker.postMessage({ id, stop: true }), how);
   }
 
   /** @param {DinoscopeError} error */
@@ -162,14 +198,20 @@ class PageClient {
   /**
    * @param {string} method
    * @param {object} [options]
+   * @param {Transferable[]} [_] Nothing travels.
+   * @param {How} [how]
    */
-  call(method, options = {}) {
-    return this.#calls.add((id) => {
-      this.#engine.call(method, options).then(
+  call(method, options = {}, _ = [], how = {}) {
+    let stopped = false;
+    const send = (/** @type {number} */ id) => {
+      this.#engine.call(method, options, { stopped: () => stopped, hear: how.hear }).then(
         (value) => this.#calls.take(id)?.resolve(value),
         (thrown) => this.#calls.take(id)?.reject(asError(thrown)),
       );
-    });
+    };
+    return this.#calls.add(send, () => {
+      stopped = true;
+    }, how);
   }
 
   /** @param {DinoscopeError} error */

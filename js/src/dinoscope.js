@@ -2,8 +2,10 @@
 
 import { connect } from './client.js';
 import { DinoscopeError } from './error.js';
+import { inBrowser } from './environment.js';
 import { content } from './fetch.js';
 import { image } from './image.js';
+import { options as known } from './options.js';
 import { patchAt, similarity } from './similarity.js';
 
 /**
@@ -14,6 +16,12 @@ import { patchAt, similarity } from './similarity.js';
  * @typedef {import('./index.js').PcaOptions} PcaOptions
  * @typedef {import('./index.js').WeightsSource} WeightsSource
  */
+
+const LOOK = ['resolution', 'signal'];
+const LOAD = ['device', 'name', 'onProgress', 'signal', 'warmUp', 'wasm', 'worker'];
+
+/** Images that are on their way to the program at a time. */
+const TOGETHER = 8;
 
 /** @implements {Pick<import('./index.js').Dinoscope, keyof import('./index.js').Dinoscope>} */
 export class Dinoscope {
@@ -37,22 +45,31 @@ export class Dinoscope {
    * @param {LoadOptions} [options]
    */
   static async load(weights, options = {}) {
-    return start(weights, options);
+    return start(weights, known('load', options, LOAD));
   }
 
   /** @param {LoadOptions} [options] */
   static async starter(options = {}) {
-    return start(new URL('./starter.safetensors', import.meta.url), { name: 'starter weights', ...options });
+    const address = new URL('./starter.safetensors', import.meta.url);
+    return start(address, { name: 'starter weights', ...known('starter', options, LOAD) });
   }
 
   /**
-   * @param {ImageSource} source
-   * @param {{ resolution?: number }} [options]
-   * @returns {Promise<Features>}
+   * @param {any} images
+   * @param {import('./index.js').LookOptions} [options]
+   * @returns {Promise<any>} Features of one image, an array for an array.
    */
-  async features(source, { resolution } = {}) {
-    const { message, transfer } = await image(source);
-    return this.#call('features', { image: message, resolution }, transfer);
+  async features(images, options = {}) {
+    const { resolution, signal } = known('features', options, LOOK);
+    const all = Array.isArray(images) ? images : [images];
+    const found = [];
+    for (let from = 0; from < all.length; from += TOGETHER) {
+      signal?.throwIfAborted();
+      const some = await Promise.all(all.slice(from, from + TOGETHER).map((source) => image(source, signal)));
+      const asked = { images: some.map(({ message }) => message), resolution };
+      found.push(...await this.#call('features', asked, some.flatMap(({ transfer }) => transfer), signal));
+    }
+    return Array.isArray(images) ? found : found[0];
   }
 
   /**
@@ -60,27 +77,36 @@ export class Dinoscope {
    * @param {PcaOptions} [options]
    * @returns {Promise<any>} One ImageData for one image, an array for an array.
    */
-  async pca(images, { resolution, foreground = false, smooth = true, size = 'image' } = {}) {
-    const all = await Promise.all((Array.isArray(images) ? images : [images]).map(seenOrImage));
-    const options = { images: all.map(({ message }) => message), resolution, foreground, smooth, size };
+  async pca(images, options = {}) {
+    const { resolution, signal, foreground = false, smooth = true, size = 'image' }
+      = known('pca', options, [...LOOK, 'foreground', 'size', 'smooth']);
+    signal?.throwIfAborted();
+    const all = await Promise.all((Array.isArray(images) ? images : [images]).map((source) => seenOrImage(source, signal)));
+    const asked = { images: all.map(({ message }) => message), resolution, foreground, smooth, size };
     /** @type {{ data: Uint8ClampedArray<ArrayBuffer>, width: number, height: number }[]} */
-    const painted = await this.#call('pca', options, all.flatMap(({ transfer }) => transfer));
+    const painted = await this.#call('pca', asked, all.flatMap(({ transfer }) => transfer), signal);
     const pictures = painted.map(({ data, width, height }) => new ImageData(data, width, height));
     return Array.isArray(images) ? pictures : pictures[0];
   }
 
   /**
-   * @param {ImageSource} source
+   * @param {any} images
    * @param {AttentionOptions} [options]
-   * @returns {Promise<import('./index.js').Attention>}
+   * @returns {Promise<any>} Attention in one image, an array for an array.
    */
-  async attention(source, { resolution, block, query = 'cls' } = {}) {
+  async attention(images, options = {}) {
+    const { resolution, signal, block, query = 'cls' } = known('attention', options, [...LOOK, 'block', 'query']);
     const asked = query === 'cls' ? [] : typeof query === 'number' ? [query] : [query?.x, query?.y];
     if (!asked.every((number) => typeof number === 'number')) {
       throw new DinoscopeError('argument', 'query: expected \'cls\', a patch\'s number, or { x, y } in pixels');
     }
-    const { message, transfer } = await image(source);
-    return this.#call('attention', { image: message, resolution, block, query: asked }, transfer);
+    const found = [];
+    for (const source of Array.isArray(images) ? images : [images]) {
+      signal?.throwIfAborted();
+      const { message, transfer } = await image(source, signal);
+      found.push(await this.#call('attention', { image: message, resolution, block, query: asked }, transfer, signal));
+    }
+    return Array.isArray(images) ? found : found[0];
   }
 
   /**
@@ -103,9 +129,10 @@ export class Dinoscope {
    * @param {string} method
    * @param {object} options
    * @param {Transferable[]} transfer
+   * @param {AbortSignal} [signal]
    */
-  #call(method, options, transfer) {
-    return this.#client.call(method, options, transfer);
+  #call(method, options, transfer, signal) {
+    return this.#client.call(method, options, transfer, { signal });
   }
 }
 
@@ -114,14 +141,18 @@ export class Dinoscope {
  * @param {WeightsSource} source
  * @param {LoadOptions} options
  */
-async function start(source, { device = 'auto', worker = true, wasm, name, signal, onProgress }) {
+async function start(source, { device = 'auto', worker = true, warmUp = false, wasm, name, signal, onProgress }) {
+  inBrowser();
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DinoscopeError('argument', `device is ${device}, expected 'auto', 'webgpu' or 'cpu'`);
   }
   signal?.throwIfAborted();
+  /** @param {import('./index.js').Progress['stage']} stage */
+  const hear = (stage) => onProgress && ((/** @type {import('./fetch.js').Progress} */ progress) => onProgress({ stage, ...progress }));
   const address = wasm === undefined ? undefined : new URL(wasm, globalThis.location?.href).href;
-  const fetching = content(source, { what: name ?? 'the weights', code: 'weights', signal, onProgress });
-  const [client, weights] = await Promise.allSettled([connect({ worker, wasm: address }), fetching]);
+  const fetching = content(source, { what: name ?? 'the weights', code: 'weights', signal, onProgress: hear('weights') });
+  const connecting = connect({ worker, wasm: address, signal, hear: hear('program') });
+  const [client, weights] = await Promise.allSettled([connecting, fetching]);
   const failed = [weights, client].find(({ status }) => status === 'rejected');
   if (client.status === 'rejected' || weights.status === 'rejected' || signal?.aborted) {
     const reason = failed ? /** @type {PromiseRejectedResult} */ (failed).reason : signal?.reason;
@@ -132,8 +163,24 @@ async function start(source, { device = 'auto', worker = true, wasm, name, signa
   }
   const { bytes, owned, name: file } = weights.value;
   const transfer = owned ? [/** @type {ArrayBuffer} */ (bytes.buffer)] : [];
+  /**
+   * @param {import('./index.js').Progress['stage']} stage
+   * @param {() => Promise<any>} work
+   */
+  const step = async (stage, work) => {
+    hear(stage)?.({ loaded: 0, total: 1 });
+    const made = await work();
+    hear(stage)?.({ loaded: 1, total: 1 });
+    return made;
+  };
   try {
-    const opened = await client.value.call('open', { name: name ?? file, bytes, device }, transfer);
+    const asked = { name: name ?? file, bytes, device };
+    const opened = await step('model', () => client.value.call('open', asked, transfer, { signal }));
+    if (warmUp) {
+      // Any image has the model's own size in the end, and what a GPU compiles depends on that alone.
+      const grey = { rgba: new Uint8ClampedArray(256).fill(128), width: 8, height: 8 };
+      await step('warm-up', () => client.value.call('features', { images: [grey] }, [], { signal }));
+    }
     return new Dinoscope(client.value, opened);
   } catch (thrown) {
     client.value.close(new DinoscopeError('disposed', 'the model did not open'));
@@ -144,9 +191,10 @@ async function start(source, { device = 'auto', worker = true, wasm, name, signa
 /**
  * An image, or what was seen in it before.
  * @param {ImageSource | Features} source
+ * @param {AbortSignal} [signal]
  * @returns {Promise<{ message: object, transfer: Transferable[] }>}
  */
-async function seenOrImage(source) {
+async function seenOrImage(source, signal) {
   const seen = source && typeof source === 'object' && 'patches' in source;
-  return seen ? { message: source, transfer: [] } : image(source);
+  return seen ? { message: source, transfer: [] } : image(source, signal);
 }

@@ -3,11 +3,16 @@
 import init, { Model, Palette, Picture, listen } from './pkg/dinoscope_js.js';
 import { DinoscopeError, asError, crashed } from './error.js';
 import { findGpu } from './gpu.js';
+import { counted } from './fetch.js';
 
 /**
  * @typedef {import('./image.js').Encoded | import('./image.js').Pixels | import('./index.js').Features} Given
  * @typedef {{ resolution?: number }} Look
+ * @typedef {{ stopped?: () => boolean, hear?: (progress: import('./fetch.js').Progress) => void }} How
  */
+
+/** Bytes of the program; build.mjs says how many. */
+const PROGRAM = 0;
 
 /** How long a panic waits for a lost device, which makes the program panic too and says more, in milliseconds. */
 const GRACE = 100;
@@ -43,10 +48,11 @@ function heard(code, message) {
 
 /**
  * Loads the program, once.
- * @param {string} [wasm] Address of the WebAssembly file, if it is not beside this one.
+ * @param {string | undefined} wasm Address of the WebAssembly file, if it is not beside this one.
+ * @param {How['hear']} hear
  */
-function load(wasm) {
-  loaded ??= init(wasm === undefined ? undefined : { module_or_path: wasm }).then(() => {
+function load(wasm, hear) {
+  loaded ??= fetched(wasm, hear).then((found) => init({ module_or_path: found })).then(() => {
     listen(heard);
     // Where memory runs out the program stops without a panic, and the promise it works for stays as it is.
     globalThis.addEventListener('error', ({ error }) => {
@@ -54,13 +60,53 @@ function load(wasm) {
         heard('crash', error.message);
       }
     });
-  }, (cause) => {
+  }).catch((cause) => {
     loaded = undefined;
     const hint = 'Is dinoscope_js_bg.wasm served beside the package\'s scripts, and does the page\'s '
       + 'Content-Security-Policy allow `script-src \'wasm-unsafe-eval\'`?';
     throw new DinoscopeError('program', `Dinoscope's WebAssembly did not load: ${cause.message}. ${hint}`, { cause });
   });
   return loaded;
+}
+
+/**
+ * The program: compiled while it comes where the server calls it by its name, else whole.
+ * @param {string | undefined} wasm
+ * @param {How['hear']} hear
+ * @returns {Promise<Response | ArrayBuffer>}
+ */
+async function fetched(wasm, hear) {
+  const response = await fetch(wasm ?? new URL('./pkg/dinoscope_js_bg.wasm', import.meta.url));
+  if (!response.ok) {
+    throw new Error(`the server says ${response.status} ${response.statusText}`.trimEnd());
+  }
+  const type = response.headers.get('content-type') ?? '';
+  if (/^text\/html\b/.test(type)) {
+    throw new Error('the answer is a web page, not a program');
+  }
+  const counting = counted(response, hear, wasm === undefined ? PROGRAM : 0);
+  return /^application\/wasm\b/.test(type) ? counting : counting.arrayBuffer();
+}
+
+/** Lets whoever waits have a turn, messages too: a message to oneself, for timers are held back. */
+const { port1, port2 } = new MessageChannel();
+/** @type {(() => void)[]} */
+const turns = [];
+port1.onmessage = () => turns.shift()?.();
+
+/**
+ * Called by the program between two steps of its work: whether it is to go on.
+ * @param {How} how
+ * @returns {() => Promise<boolean>}
+ */
+function pause({ stopped }) {
+  return async () => {
+    await new Promise((/** @type {(value: void) => void} */ done) => {
+      turns.push(done);
+      port2.postMessage(null);
+    });
+    return !stopped?.();
+  };
 }
 
 /** One model. Its methods are what a page can ask of it; they take turns. */
@@ -74,16 +120,17 @@ export class Engine {
    * Runs a method after those asked for before.
    * @param {string} method
    * @param {any} options
+   * @param {How} [how]
    * @returns {Promise<any>}
    */
-  call(method, options) {
+  call(method, options, how = {}) {
     const work = () => new Promise((resolve, reject) => {
-      if (ended) {
-        reject(ended);
+      if (ended || how.stopped?.()) {
+        reject(ended ?? new DinoscopeError('argument', 'it was stopped'));
         return;
       }
       pending.add(reject);
-      const run = /** @type {any} */ (this)[method](options);
+      const run = /** @type {any} */ (this)[method](options, how);
       run.then(resolve, (/** @type {unknown} */ thrown) => reject(asError(thrown)))
         .finally(() => pending.delete(reject));
     });
@@ -92,9 +139,12 @@ export class Engine {
     return turn;
   }
 
-  /** @param {{ wasm?: string }} options */
-  async start({ wasm }) {
-    await load(wasm);
+  /**
+   * @param {{ wasm?: string }} options
+   * @param {How} how
+   */
+  async start({ wasm }, { hear }) {
+    await load(wasm, hear);
   }
 
   /** @param {{ name: string, bytes: Uint8Array, device: 'auto' | 'webgpu' | 'cpu' }} options */
@@ -131,27 +181,38 @@ export class Engine {
     return this.#model;
   }
 
-  /** @param {{ image: Given } & Look} options */
-  async features({ image, resolution }) {
-    const features = await this.#opened.features(picture(image), resolution);
-    return { ...features, shape: [features.rows, features.cols, features.dim] };
+  /**
+   * @param {{ images: Given[] } & Look} options
+   * @param {How} how
+   * @returns {Promise<import('./index.js').Features[]>}
+   */
+  async features({ images, resolution }, how) {
+    const model = this.#opened;
+    const pictures = images.map(picture);
+    /** @type {any[]} */
+    const found = await model.features(pictures, resolution, pause(how));
+    return found.map((features) => ({ ...features, shape: [features.rows, features.cols, features.dim] }));
   }
 
-  /** @param {{ image: Given, block?: number, query: number[] } & Look} options */
-  async attention({ image, resolution, block, query }) {
-    return this.#opened.attention(picture(image), resolution, block, new Float64Array(query));
+  /**
+   * @param {{ image: Given, block?: number, query: number[] } & Look} options
+   * @param {How} how
+   */
+  async attention({ image, resolution, block, query }, how) {
+    return this.#opened.attention(picture(image), resolution, block, new Float64Array(query), pause(how));
   }
 
   /**
    * @param {{ images: Given[], foreground: boolean, smooth: boolean,
    *   size: 'image' | 'patches' | { width: number, height: number } } & Look} options
+   * @param {How} how
    */
-  async pca({ images, resolution, foreground, smooth, size }) {
+  async pca({ images, resolution, foreground, smooth, size }, how) {
     const palette = new Palette();
     try {
       const sizes = [];
       for (const image of images) {
-        const seen = 'patches' in image ? image : await this.#opened.features(picture(image), resolution);
+        const seen = 'patches' in image ? image : (await this.features({ images: [image], resolution }, how))[0];
         palette.add(seen.patches, seen.rows, seen.cols, seen.dim);
         sizes.push(size === 'image' ? seen : size === 'patches' ? { width: seen.cols, height: seen.rows } : size);
       }
@@ -178,5 +239,5 @@ function picture(image) {
   if ('bytes' in image) {
     return Picture.decode(image.name, image.bytes);
   }
-  throw new DinoscopeError('argument', 'attention needs the image itself, not its features');
+  throw new DinoscopeError('argument', 'features and attention need the image itself, not its features');
 }

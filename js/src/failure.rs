@@ -28,6 +28,9 @@ pub enum Failure {
         /// The range in words.
         expected: String,
     },
+    /// A person wants it no more.
+    #[error("it was stopped")]
+    Stopped,
     /// The browser gave no device.
     #[error("opening a WebGPU device: {0}")]
     Open(String),
@@ -51,6 +54,7 @@ impl Failure {
             Self::Weights(_) | Self::Model(_) => "weights",
             Self::Picture(_) => "image",
             Self::Argument { .. } | Self::Analysis(AnalysisError::Option { .. }) => "argument",
+            Self::Stopped => "stopped",
             Self::Open(_) | Self::Device(_) => "device",
             Self::Analysis(_) => "features",
         }

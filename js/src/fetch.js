@@ -48,9 +48,13 @@ async function download(address, what, signal, onProgress) {
     if (!response.ok) {
       throw new DinoscopeError('network', `can't fetch ${shown}: ${response.status} ${response.statusText}`.trimEnd());
     }
+    if (/^text\/html\b/.test(response.headers.get('content-type') ?? '') && !address.startsWith('data:')) {
+      const hint = 'perhaps there is no file of this name';
+      throw new DinoscopeError('network', `can't use ${shown}: the answer is a web page, not a file; ${hint}`);
+    }
     return { name, bytes: await body(response, onProgress), owned: true };
   } catch (cause) {
-    if (cause instanceof DinoscopeError || isAbort(cause)) {
+    if (cause instanceof DinoscopeError || isAbort(cause) || signal?.aborted) {
       throw cause;
     }
     const reason = /** @type {Error} */ (cause).message;
@@ -87,6 +91,30 @@ async function body(response, onProgress) {
     onProgress({ loaded, total });
   }
   return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
+}
+
+/**
+ * The same response, whose body counts while it is read. `total` is what is known of its length.
+ * @param {Response} response
+ * @param {((progress: Progress) => void) | undefined} hear
+ * @param {number} total 0 where only the server knows
+ */
+export function counted(response, hear, total) {
+  if (!response.body || !hear) {
+    return response;
+  }
+  const packed = response.headers.has('content-encoding');
+  const all = total || (packed ? 0 : Number(response.headers.get('content-length'))) || undefined;
+  let loaded = 0;
+  const counting = new TransformStream({
+    transform(piece, controller) {
+      loaded += piece.byteLength;
+      hear({ loaded, total: all });
+      controller.enqueue(piece);
+    },
+  });
+  const type = response.headers.get('content-type') ?? 'application/octet-stream';
+  return new Response(response.body.pipeThrough(counting), { headers: { 'content-type': type } });
 }
 
 /**

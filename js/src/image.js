@@ -13,13 +13,14 @@ import { content, kind } from './fetch.js';
  * Files are decoded by the program, as the command line does, so that numbers agree everywhere; what the browser has
  * decoded already is taken by its pixels.
  * @param {ImageSource} source
+ * @param {AbortSignal} [signal] gives up fetching
  * @returns {Promise<{ message: Encoded | Pixels, transfer: Transferable[] }>}
  */
-export async function image(source) {
+export async function image(source, signal) {
   const isFile = typeof source === 'string' || source instanceof URL || source instanceof Blob
     || source instanceof ArrayBuffer || (ArrayBuffer.isView(source));
   if (isFile) {
-    const { name, bytes, owned } = await content(source, { what: 'the image', code: 'image' });
+    const { name, bytes, owned } = await content(source, { what: 'the image', code: 'image', signal });
     return { message: { name, bytes }, transfer: owned ? [/** @type {ArrayBuffer} */ (bytes.buffer)] : [] };
   }
   const { data, width, height } = await pixels(source);

@@ -19,6 +19,16 @@ export type ImageSource =
   | OffscreenCanvas
   | VideoFrame;
 
+/** How far a part of loading is. */
+export interface Progress {
+  /** The WebAssembly and the weights come; the model is opened; it looks for the first time, if `warmUp` asks for that. */
+  stage: 'program' | 'weights' | 'model' | 'warm-up';
+  /** Bytes that are here; of `model` and `warm-up` 0 at the beginning and 1 at the end. */
+  loaded: number;
+  /** Bytes in all, missing where the server does not say; 1 of `model` and `warm-up`. */
+  total: number | undefined;
+}
+
 /** How to load a model. */
 export interface LoadOptions {
   /**
@@ -26,10 +36,12 @@ export interface LoadOptions {
    * any GPU, software too, or fails; `cpu` is WebAssembly.
    */
   device?: 'auto' | 'webgpu' | 'cpu';
-  /** Hears how many bytes of the weights are here. `total` is missing where the server does not say. */
-  onProgress?: (progress: { loaded: number; total: number | undefined }) => void;
+  /** Hears how far everything is. Program and weights come at the same time. */
+  onProgress?: (progress: Progress) => void;
   /** Gives up loading. */
   signal?: AbortSignal;
+  /** Looks once before `load` resolves, so that the first image needs no longer than others: a GPU compiles its programs. */
+  warmUp?: boolean;
   /** Name of the weights for messages and `info.name`; by default that of the file. */
   name?: string;
   /** `false` computes on the page's own thread. By default in a worker, where the page may have one. */
@@ -78,6 +90,8 @@ export interface DeviceInfo {
 export interface LookOptions {
   /** Shorter side in pixels that the image is resized to, rounded to patches; the aspect is kept. */
   resolution?: number;
+  /** Stops fetching and computing, at the next block or image; rejects at once with the signal's reason, an `AbortError`. */
+  signal?: AbortSignal;
 }
 
 /** What a model sees in an image, after its final norm. */
@@ -157,6 +171,8 @@ export class Dinoscope {
 
   /** The CLS token and patch tokens of an image. */
   features(image: ImageSource, options?: LookOptions): Promise<Features>;
+  /** Of several images, in their order; those of one size pass through the model together. */
+  features(images: readonly ImageSource[], options?: LookOptions): Promise<Features[]>;
 
   /** Three principal components of the patch tokens as colours. Features that are here already can be given instead. */
   pca(image: ImageSource | Features, options?: PcaOptions): Promise<ImageData>;
@@ -165,6 +181,8 @@ export class Dinoscope {
 
   /** Where a token looks, head by head. */
   attention(image: ImageSource, options?: AttentionOptions): Promise<Attention>;
+  /** In several images, in their order. */
+  attention(images: readonly ImageSource[], options?: AttentionOptions): Promise<Attention[]>;
 
   /**
    * Cosine similarity, -1 to 1, of one patch to every patch of the same image or of another, in reading order.
@@ -190,6 +208,8 @@ export type ErrorCode =
   | 'device'
   /** The device is gone; load the model again. */
   | 'lost'
+  /** This is no browser. */
+  | 'environment'
   /** The WebAssembly did not load. */
   | 'program'
   /** The WebAssembly stopped, most often for want of memory; load the model again. */

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use dinoscope_core::analysis::attention_map::AttentionMaps;
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelError;
-use dinoscope_core::features::{ViewFeatures, view_attention, view_features, whole_view};
+use dinoscope_core::features::{ViewFeatures, view_attention_pausing, views_features_pausing, whole_view};
 use dinoscope_core::model::{Vit, VitConfig, params};
 use dinoscope_core::weights::{self, Checkpoint};
 
@@ -14,6 +14,9 @@ use crate::failure::Failure;
 
 /// Longest shorter side of a view, in patches.
 const MAX_PATCHES: usize = 256;
+
+/// Patches that pass through the model at a time, where there are several pictures: two of 32 × 32, or many small ones.
+const AT_ONCE: usize = 2048;
 
 /// A model that looks at pictures.
 #[derive(Debug)]
@@ -84,31 +87,63 @@ impl Model {
         Ok(whole_view(picture, asked as usize, patch))
     }
 
-    /// CLS and patch tokens of a picture, after the final norm.
+    /// CLS and patch tokens of pictures, after the final norm. Pictures that follow each other and have one size as the model
+    /// is given them pass together, as many as [`AT_ONCE`] allows. `pause` is awaited between blocks, and ends it by saying
+    /// no.
     ///
     /// # Errors
-    /// When the resolution makes no sense, the device fails, or the features are no numbers.
+    /// When the resolution makes no sense, the device fails, the features are no numbers, or `pause` said no.
     pub async fn features(
         &self,
-        picture: &Picture,
+        pictures: &[Picture],
         resolution: Option<f64>,
-    ) -> Result<ViewFeatures, Failure> {
-        let view = self.view(picture, resolution)?;
-        let features = view_features(&self.backbone, &view, &self.device).await?;
-        features.patches.check()?;
-        Ok(features)
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Result<Vec<ViewFeatures>, Failure> {
+        let mut found = Vec::with_capacity(pictures.len());
+        let mut waiting: Vec<Picture> = Vec::new();
+        for picture in pictures {
+            let view = self.view(picture, resolution)?;
+            if waiting.first().is_some_and(|first| !self.together(first, &view, waiting.len())) {
+                found.extend(self.pass(&waiting, &mut pause).await?);
+                waiting.clear();
+            }
+            waiting.push(view);
+        }
+        if !waiting.is_empty() {
+            found.extend(self.pass(&waiting, &mut pause).await?);
+        }
+        Ok(found)
+    }
+
+    /// Whether `next` can join `count` views like `first` in one pass.
+    fn together(&self, first: &Picture, next: &Picture, count: usize) -> bool {
+        let patches = next.width * next.height / self.config().patch.pow(2);
+        (first.width, first.height) == (next.width, next.height) && (count + 1) * patches <= AT_ONCE
+    }
+
+    /// Views of one size in one pass.
+    async fn pass(
+        &self,
+        views: &[Picture],
+        pause: &mut impl AsyncFnMut() -> bool,
+    ) -> Result<Vec<ViewFeatures>, Failure> {
+        let found = views_features_pausing(&self.backbone, views, &self.device, &mut *pause).await?;
+        let found = found.ok_or(Failure::Stopped)?;
+        found.iter().try_for_each(|features| features.patches.check())?;
+        Ok(found)
     }
 
     /// Where a token of a block looks, head by head; the last block where none is named.
     ///
     /// # Errors
-    /// When there is no such block or patch, or the device fails.
+    /// When there is no such block or patch, the device fails, or `pause` said no.
     pub async fn attention(
         &self,
         picture: &Picture,
         resolution: Option<f64>,
         block: Option<f64>,
         query: Query,
+        pause: impl AsyncFnMut() -> bool,
     ) -> Result<AttentionMaps, Failure> {
         let VitConfig { patch, depth, heads, .. } = *self.config();
         let prefix = self.config().prefix();
@@ -126,7 +161,8 @@ impl Model {
                 prefix + along("query.y", y, picture.height, rows)? * cols + col
             }
         };
-        let probabilities = view_attention(&self.backbone, &view, block, query, &self.device).await?;
+        let found = view_attention_pausing(&self.backbone, &view, block, query, &self.device, pause).await?;
+        let probabilities = found.ok_or(Failure::Stopped)?;
         Ok(AttentionMaps::new(&probabilities, heads, prefix, rows, cols)?)
     }
 }
@@ -167,6 +203,10 @@ mod tests {
         Model::open("starter weights", std::fs::read(file).unwrap(), &Device::flex()).unwrap()
     }
 
+    async fn go_on() -> bool {
+        true
+    }
+
     fn picture() -> Picture {
         let rgb = (0..48 * 32 * 3).map(|i| (i * 7 % 251) as u8).collect();
         Picture { width: 48, height: 32, rgb }
@@ -175,18 +215,107 @@ mod tests {
     #[test]
     fn features_are_those_of_the_core() {
         let model = starter();
-        let features = ready(model.features(&picture(), Some(64.0))).unwrap();
+        let features = ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0);
         assert_eq!((features.patches.rows, features.patches.cols, features.cls.len()), (8, 12, 96));
         let view = whole_view(&picture(), 64, 8);
-        let expected = ready(view_features(&model.backbone, &view, &Device::flex())).unwrap();
+        let expected =
+            ready(dinoscope_core::features::view_features(&model.backbone, &view, &Device::flex())).unwrap();
         assert_eq!(features.cls, expected.cls);
         assert_eq!(features.patches, expected.patches);
     }
 
     #[test]
+    fn several_pictures_give_what_each_gives_alone() {
+        let model = starter();
+        let other = Picture { rgb: picture().rgb.iter().map(|v| 255 - v).collect(), ..picture() };
+        let upright = Picture { width: 32, height: 48, rgb: picture().rgb };
+        let all = [picture(), other.clone(), upright.clone(), other];
+        let together = ready(model.features(&all, Some(64.0), go_on)).unwrap();
+        assert_eq!(together.len(), 4);
+        for (picture, found) in all.iter().zip(&together) {
+            let alone = ready(model.features(std::slice::from_ref(picture), Some(64.0), go_on)).unwrap();
+            assert_eq!(
+                (found.patches.rows, found.patches.cols),
+                (alone[0].patches.rows, alone[0].patches.cols)
+            );
+            let apart =
+                |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart(&found.cls, &alone[0].cls) < 1e-5);
+            assert!(apart(&found.patches.data, &alone[0].patches.data) < 1e-5);
+        }
+        assert!(ready(model.features(&[], None, go_on)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn it_ends_where_it_is_told_to() {
+        let model = starter();
+        for most in [0, 1, 3] {
+            let mut asked = 0;
+            let pause = async || {
+                asked += 1;
+                asked <= most
+            };
+            let failure = ready(model.features(&[picture()], Some(32.0), pause)).unwrap_err();
+            assert_eq!((failure.code(), asked), ("stopped", most + 1));
+        }
+        let stopped = ready(model.attention(&picture(), Some(32.0), None, Query::Cls, async || false));
+        assert_eq!(stopped.unwrap_err().code(), "stopped");
+    }
+
+    #[test]
+    fn weights_of_half_precision_are_half_the_size_and_see_the_same() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
+        let bytes = std::fs::read(file).unwrap();
+        let half = halved(&bytes);
+        assert!(half.len() < bytes.len() / 2 + 8192);
+        let half = Model::open("half.safetensors", half, &Device::flex()).unwrap();
+        let whole = starter();
+        let look =
+            |model: &Model| ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0);
+        let (half, whole) = (look(&half).patches.data, look(&whole).patches.data);
+        let apart: f32 = half.iter().zip(&whole).map(|(a, b)| (a - b).powi(2)).sum();
+        let length: f32 = whole.iter().map(|b| b.powi(2)).sum();
+        assert!((apart / length).sqrt() < 5e-3, "{}", (apart / length).sqrt());
+    }
+
+    /// The same safetensors file with numbers of 16 bits.
+    fn halved(bytes: &[u8]) -> Vec<u8> {
+        let (length, rest) = bytes.split_at(8);
+        let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
+        let header = std::str::from_utf8(&rest[..length]).unwrap();
+        let mut header = header.replace("\"F32\"", "\"F16\"");
+        // Every offset is a number of bytes: half of what it was.
+        let mut out = String::new();
+        while let Some(at) = header.find("\"data_offsets\":[") {
+            let from = at + "\"data_offsets\":[".len();
+            let to = from + header[from..].find(']').unwrap();
+            let half = |text: &str| (text.trim().parse::<usize>().unwrap() / 2).to_string();
+            out += &header[..from];
+            out += &header[from..to].split(',').map(half).collect::<Vec<_>>().join(",");
+            header = header[to..].to_owned();
+        }
+        out += &header;
+        let mut file = (out.len() as u64).to_le_bytes().to_vec();
+        file.extend(out.as_bytes());
+        let values = rest[length..].as_chunks::<4>().0.iter().map(|b| half_of(f32::from_le_bytes(*b)));
+        file.extend(values.flat_map(u16::to_le_bytes));
+        file
+    }
+
+    /// The nearest number of 16 bits below; weights are neither large nor infinite.
+    fn half_of(value: f32) -> u16 {
+        let bits = value.to_bits();
+        let (sign, exponent) = ((bits >> 16) as u16 & 0x8000, (bits >> 23 & 0xff) as i32 - 127 + 15);
+        match exponent {
+            ..=0 => sign,
+            exponent => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
+        }
+    }
+
+    #[test]
     fn a_query_is_a_token_a_patch_or_a_place() {
         let model = starter();
-        let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query));
+        let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query, go_on));
         let maps = look(Query::Cls).unwrap();
         assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 3));
         // Patch 9 of 6 columns is the second row's fourth: pixels 24 to 31, 8 to 15.
@@ -200,7 +329,7 @@ mod tests {
     fn what_is_out_of_range_is_named() {
         let model = starter();
         let refused = |resolution, block, query| {
-            let failure = ready(model.attention(&picture(), resolution, block, query)).unwrap_err();
+            let failure = ready(model.attention(&picture(), resolution, block, query, go_on)).unwrap_err();
             assert_eq!(failure.code(), "argument");
             failure.to_string()
         };

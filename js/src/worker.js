@@ -7,13 +7,27 @@ const engine = new Engine();
 /** @type {any} */
 const self = globalThis;
 
-self.onmessage = async (/** @type {MessageEvent} */ { data: { id, method, options } }) => {
+/** What is asked for and not answered yet; and what of that nobody waits for any more. */
+const [open, stopped] = [new Set(), new Set()];
+
+self.onmessage = async (/** @type {MessageEvent} */ { data: { id, method, options, stop } }) => {
+  if (stop) {
+    if (open.has(id)) {
+      stopped.add(id);
+    }
+    return;
+  }
+  open.add(id);
+  const hear = (/** @type {object} */ progress) => self.postMessage({ id, progress });
   try {
-    const value = await engine.call(method, options);
+    const value = await engine.call(method, options, { stopped: () => stopped.has(id), hear });
     self.postMessage({ id, value }, buffers(value));
   } catch (thrown) {
     const { code, message } = asError(thrown);
     self.postMessage({ id, error: { code, message } });
+  } finally {
+    open.delete(id);
+    stopped.delete(id);
   }
 };
 

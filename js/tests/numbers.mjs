@@ -34,6 +34,8 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
     const result = {
       info: model.info, device: model.device, heard, fish, drawn,
       file: await model.features(blob, { resolution }),
+      together: await model.features(['fish.jpg', pixels, 'fish.jpg'], { resolution }),
+      looks: await model.attention([pixels, 'fish.jpg'], { resolution }),
       pca: await model.pca(['fish.jpg', drawn], { resolution }),
       attention: await model.attention('fish.jpg', { resolution }),
       other: {
@@ -72,8 +74,17 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
   const { name: file, patch, dim, depth, heads, resolution, parameters } = found.info;
   check(`${name}: what the model is`, [file, patch, dim, depth, heads, resolution, parameters].join()
     === 'starter.safetensors,8,96,4,3,256,473280', found.info);
-  const last = found.heard.at(-1);
-  check(`${name}: progress reaches the end`, last?.loaded === 1898784 && last.total === last.loaded, last);
+  const last = (stage) => found.heard.filter((one) => one.stage === stage).at(-1);
+  const whole = (stage) => last(stage)?.loaded > 0 && last(stage).total === last(stage).loaded;
+  check(`${name}: progress of the weights reaches the end`, last('weights')?.loaded === 1898784 && whole('weights'), last('weights'));
+  check(`${name}: progress of the model reaches the end`, whole('model'), last('model'));
+  // Without a worker the page has loaded it once for all models.
+  check(`${name}: progress of the program reaches the end`, whole('program') || !worker, last('program'));
+  check(`${name}: several images at a time`, found.together.length === 3 && String(found.together[1].shape) === String(found.drawn.shape),
+    found.together.map(({ shape }) => shape));
+  near('several images give what each gives alone', Math.max(apart(found.together[0].patches, found.fish.patches),
+    apart(found.together[1].patches, found.drawn.patches), apart(found.together[2].patches, found.fish.patches)));
+  near('several images: attention', apart(found.looks[1].heads.flat(), found.attention.heads.flat()), 0);
 }
 
 /**

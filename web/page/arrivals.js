@@ -1,9 +1,6 @@
 // Files on their way in: dropped, pasted, chosen.
 
-import { delivery, remember } from './given.js';
-
-/** What is decoded in a worker and stays in the browser until then. */
-const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?)$/i;
+import { isPicture, places, remember } from './given.js';
 
 /** Bytes of a file that are taken into the page's memory, of which a browser gives 4 GB. */
 const LARGEST = 1.5e9;
@@ -96,9 +93,9 @@ async function take(host, chosen, files) {
   if (files.length === 0 && !chosen) {
     return;
   }
-  const folder = delivery();
-  const roots = new Set(files.map(([path]) => `${folder}/${path.split('/')[0]}`));
-  await host.take(chosen, [...roots], files.map(([path, file]) => [`${folder}/${path}`, file]));
+  const placed = places(files);
+  const roots = new Set(placed.map(([root]) => root));
+  await host.take(chosen, [...roots], placed.map(([, path, file]) => [path, file]));
 }
 
 /**
@@ -107,7 +104,7 @@ async function take(host, chosen, files) {
  */
 export async function read(files) {
   const contents = await Promise.all(files.map(async ([path, file]) => {
-    if (PICTURES.test(path)) {
+    if (isPicture(path)) {
       remember(path, file);
       return undefined;
     }

@@ -1,13 +1,48 @@
 // Files that a person has given to the page. They stay in the browser until somebody reads them.
 
+/** What is decoded in a worker and stays in the browser until then. */
+const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?)$/i;
+
+/** Where pictures lie that came in no folder: all of them, so that they can be trained on together (`studio/names.rs`). */
+const LOOSE = '/given/loose pictures';
+
 /** @type {Map<string, File>} */
 const files = new Map();
+/** Names of loose pictures, with what they were given to. */
+const loose = new Map();
 let deliveries = 0;
 
-/** A folder of the studio's for what comes in now. */
-export function delivery() {
+/** Whether a file stays in the browser until a worker reads it. */
+export function isPicture(path) {
+  return PICTURES.test(path);
+}
+
+/**
+ * Places in the studio for what comes in now: each as it is called, in a folder of this delivery, or among the loose pictures.
+ * @param {[string, File][]} files names or paths, with the files
+ * @returns {[string, string, File][]} what a person sees as one, its place, and the file
+ */
+export function places(files) {
   deliveries += 1;
-  return `/given/${deliveries}`;
+  return files.map(([path, file]) => {
+    const [first, ...below] = path.split('/');
+    const isLoose = below.length === 0 && isPicture(path);
+    const root = isLoose ? `${LOOSE}/${free(first, file)}` : `/given/${deliveries}/${first}`;
+    return [root, [root, ...below].join('/'), file];
+  });
+}
+
+/** A name for a loose picture that no other one has. */
+function free(name, file) {
+  const same = (other) => other.size === file.size && other.lastModified === file.lastModified;
+  const [, stem, kind] = /^(.*?)(\.[^.]*)?$/.exec(name);
+  for (let number = 1; ; number += 1) {
+    const tried = number === 1 ? name : `${stem} (${number})${kind ?? ''}`;
+    if (!loose.has(tried) || same(loose.get(tried))) {
+      loose.set(tried, file);
+      return tried;
+    }
+  }
 }
 
 /** Remembers a file under the path that the studio knows it by. */

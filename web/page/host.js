@@ -1,29 +1,33 @@
 // What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
 
+import { moved } from './address.js';
 import { choose, fromClipboard, read } from './arrivals.js';
 import { Camera } from './camera.js';
 import { hire } from './hand.js';
-import { load } from './load.js';
+import { leave } from './keyboard.js';
+import { whole } from './load.js';
+import { Models } from './models.js';
 import { stopped } from './screens.js';
 
 const SETTINGS = 'dinoscope';
-const MODELS = 'dinoscope-models';
-/** Files of this many bytes are kept in the browser's cache once they were fetched. */
-const KEPT = 1 << 20;
 
 const askFirst = (event) => event.preventDefault();
 
 export class Host {
   #module;
   #camera = new Camera();
+  #models = new Models();
+  #starter;
   #studio;
 
   /**
    * @param {WebAssembly.Module} module the program, for workers
-   * @param {{arrived: Function, trouble: (text: string) => void}} studio what it is told
+   * @param {(hear: import('./load.js').Hear) => Promise<Uint8Array>} starter the weights that come along
+   * @param {{arrived: Function, trouble: (text: string) => void, describe: (changes: object) => void}} studio what it is told
    */
-  constructor(module, studio) {
+  constructor(module, starter, studio) {
     this.#module = module;
+    this.#starter = starter;
     this.#studio = studio;
   }
 
@@ -73,19 +77,24 @@ export class Host {
     }
   }
 
-  async fetch(address, progress) {
-    const cache = await globalThis.caches?.open(MODELS).catch(() => undefined);
-    const kept = await cache?.match(address);
-    if (kept) {
-      return new Uint8Array(await kept.arrayBuffer());
-    }
-    const response = await load(address, progress);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length >= KEPT) {
-      // A cache that is full costs time the next time.
-      await cache?.put(address, new Response(bytes)).catch(() => undefined);
-    }
-    return bytes;
+  async fetch(address, hear) {
+    return (await whole(address, hear)).bytes;
+  }
+
+  fetchModel(address, hear) {
+    return address === 'starter' ? this.#starter(hear) : this.#models.fetch(address, hear);
+  }
+
+  opened(address, good) {
+    this.#models.opened(address, good);
+  }
+
+  models() {
+    return this.#models.list();
+  }
+
+  removeModel(address) {
+    return this.#models.remove(address);
   }
 
   hasCamera() {
@@ -104,9 +113,26 @@ export class Host {
     return this.#camera.frame(side);
   }
 
+  setTitle(title) {
+    document.title = title;
+  }
+
   stopped(reason) {
     stopped(reason);
   }
+
+  describe(changes) {
+    this.#studio.describe(JSON.parse(changes));
+  }
+
+  leave(forward) {
+    leave(forward);
+  }
+
+  moved(place, again) {
+    moved(JSON.parse(place), again);
+  }
+
 
   guard(on) {
     (on ? addEventListener : removeEventListener)('beforeunload', askFirst);

@@ -2,11 +2,26 @@
 
 const element = (id) => document.getElementById(id);
 
-/** @param {number} bytes */
-const mib = (bytes) => (bytes / 2 ** 20).toFixed(1);
+/**
+ * Why the page can't go on. `cause` chooses the advice: `network`, `host` (a file is missing), `policy`, `damaged`, `drawing`,
+ * or `fault` (the program broke off).
+ */
+export class Trouble extends Error {
+  constructor(cause, message) {
+    super(message);
+    this.cause = cause;
+  }
+}
 
-/** How many bytes are loaded. Of how many the build has written into the page: servers that compress don't say. */
-export function progress(done) {
+/** @param {number} bytes */
+const mb = (bytes) => (bytes / 1e6).toFixed(1);
+
+/**
+ * How many bytes are loaded. Of how many the build has written into the page: servers that compress don't say.
+ * @param {number} done
+ * @param {string} word what is wrong on the way
+ */
+export function progress(done, word) {
   const bar = element('loading-bar');
   const total = Number(bar.dataset.bytes);
   if (total > 0) {
@@ -15,7 +30,8 @@ export function progress(done) {
   } else {
     bar.removeAttribute('value');
   }
-  element('loading-text').textContent = total > 0 ? `${mib(done)} of ${mib(total)} MiB` : `${mib(done)} MiB`;
+  const text = total > 0 ? `${mb(done)} of ${mb(total)} MB` : `${mb(done)} MB`;
+  element('loading-text').textContent = word ? `${text}, ${word}` : text;
 }
 
 /** The studio draws. */
@@ -42,12 +58,17 @@ export function offer() {
   };
 }
 
-/** The studio can't go on; says why, and the ways on. */
-export function stopped(reason) {
+/** The studio can't go on; says why, and the ways on that fit the cause. */
+export function stopped(reason, cause = 'fault') {
   if (document.body.dataset.state === 'failed') {
     return;
   }
   element('stopped-reason').textContent = reason;
+  element('stopped').dataset.cause = cause;
+  element('stopped-title').textContent = ['fault', 'drawing'].includes(cause) ? 'The studio has stopped' : 'The studio can\'t start';
+  for (const way of element('stopped').querySelectorAll('[data-for]')) {
+    way.hidden = !way.dataset.for.split(' ').includes(cause);
+  }
   element('loading').hidden = true;
   element('stopped').hidden = false;
   document.body.dataset.state = 'failed';

@@ -37,11 +37,27 @@ async function keep(cache, url) {
     }
   }
   // The page has just loaded the others itself: the browser still has them.
-  const answer = await fetch(url, { cache: page ? 'no-cache' : 'force-cache' });
+  const answer = await lighter(url, await fetch(url, { cache: page ? 'no-cache' : 'force-cache' }));
   if (!answer.ok) {
     throw new Error(`${url}: ${answer.status}`);
   }
   await cache.put(url, answer);
+}
+
+/** The program from its packed copy, where the host packs nothing by itself: as the page has loaded it (program.js). */
+async function lighter(url, plain) {
+  const { headers } = plain;
+  const large = url.endsWith('.wasm') && Number(headers.get('content-length')) > 4e6 && !headers.has('content-encoding');
+  if (!plain.ok || !large || !self.DecompressionStream) {
+    return plain;
+  }
+  const packed = await fetch(`${url}.gz`, { cache: 'force-cache' }).catch(() => undefined);
+  if (!packed?.ok || /^text\/html\b/.test(packed.headers.get('content-type') ?? '')) {
+    return plain;
+  }
+  plain.body.cancel().catch(() => {});
+  const body = packed.headers.has('content-encoding') ? packed.body : packed.body.pipeThrough(new DecompressionStream('gzip'));
+  return new Response(body, { headers: { 'content-type': 'application/wasm' } });
 }
 
 async function install() {

@@ -41,4 +41,6 @@ export function watch(registration, script, offer) {
   if (registration.waiting) {
     ready(registration.waiting);
   }
+  // Browsers put that off, some longer than a visit lasts; without a network there is nothing to hear.
+  registration.update().catch(() => {});
 }

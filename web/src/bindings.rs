@@ -3,7 +3,7 @@
 use dinoscope::tab::files::{Given, arrived as take};
 use dinoscope::tab::host::{Host, Page};
 use dinoscope::tab::office::Office;
-use dinoscope::tab::{inspect, window};
+use dinoscope::tab::{address, edges, inspect, window};
 use dinoscope_core::files;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -69,6 +69,38 @@ pub fn font(bytes: Vec<u8>) {
 #[wasm_bindgen]
 pub fn hidden(hidden: bool) {
     window::with(|studio| studio.hidden(hidden));
+}
+
+/// Asks for something to be done with a widget: see [`inspect::ask`].
+#[wasm_bindgen]
+pub fn act(id: &str, act: &str, value: Option<String>) {
+    if let Some(ctx) = window::context() {
+        inspect::ask(&ctx, id, act, value.as_deref());
+    }
+}
+
+/// The keyboard comes onto the canvas, from before it or from behind.
+#[wasm_bindgen]
+pub fn enter(forward: bool) {
+    if let Some(ctx) = window::context() {
+        edges::enter(&ctx, forward);
+    }
+}
+
+/// The person goes to another place in the browser's history: a [`dinoscope::studio::place::Place`] as JSON.
+#[wasm_bindgen]
+pub fn go(place: &str) {
+    if let Ok(place) = serde_json::from_str(place) {
+        address::go(place);
+    }
+}
+
+/// Fingers work the page, or a pointer that is finer.
+#[wasm_bindgen]
+pub fn touch(fingers: bool) {
+    if let Some(ctx) = window::context() {
+        dinoscope::studio::touch::set(&ctx, fingers);
+    }
 }
 
 /// How everything stands, as JSON.

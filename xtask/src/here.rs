@@ -11,6 +11,17 @@ use anyhow::{Context, Result};
 /// change which features their shared dependencies are compiled with, and so compile those again.
 pub const PROGRAM: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
+/// How the packages of the program are compiled to be tested: what they compute with is in other packages, and so they are
+/// ready in a third of the time. `cargo build --release` optimises them in full.
+pub const TESTED: [&str; 6] = [
+    "--config",
+    "profile.release.package.dinoscope.opt-level=1",
+    "--config",
+    "profile.release.package.dinoscope-core.opt-level=1",
+    "--config",
+    "profile.release.package.dinoscope-tests.opt-level=1",
+];
+
 /// The other one.
 pub const XTASK: [&str; 2] = ["--package", "xtask"];
 

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use dinoscope_core::analysis::write_atomic;
+use dinoscope_core::device::SOFTWARE_ONLY;
 use dinoscope_core::weights::download;
 
 use super::terminal::{self, note};
@@ -13,6 +14,14 @@ static PENDING: Mutex<Option<String>> = Mutex::new(None);
 pub fn keep(text: String) {
     if let Ok(mut pending) = PENDING.lock() {
         *pending = Some(text);
+    }
+}
+
+/// A note with the flag that chooses otherwise, where one does.
+pub fn with_flag(note: String) -> String {
+    match note.contains(SOFTWARE_ONLY) {
+        true => format!("{note} --device gpu takes that one."),
+        false => note,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `dinoscope devices`: what can compute here.
 
+use super::device_note;
 use super::terminal::out;
 use anyhow::Result;
 use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
@@ -39,7 +40,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let auto = choose(DeviceChoice::Auto)?;
     out!("auto   takes {}", auto.name);
     if let Some(note) = &auto.note {
-        out!("       {note}");
+        out!("       {}", device_note::with_flag(note.clone()));
     }
     Ok(())
 }

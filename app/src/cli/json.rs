@@ -16,6 +16,10 @@ pub fn event(event: &Event) -> Value {
             "steps_per_second": step.steps_per_second, "images_per_second": step.images_per_second,
             "waited": step.waited, "health": step.health, "memory": step.memory,
         }),
+        Event::Aside(aside) => json!({
+            "event": "aside", "iteration": aside.iteration, "what": aside.task.name(), "done": aside.done,
+            "total": aside.total,
+        }),
         Event::Pictures { iteration, path } => {
             json!({ "event": "pictures", "iteration": iteration, "path": path })
         }

@@ -23,7 +23,7 @@ pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
 pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
     let mut chosen = choose(choice(flag)?)?;
     if let Some(note) = chosen.note.take().filter(|_| !quiet) {
-        device_note::keep(note);
+        device_note::keep(device_note::with_flag(note));
     }
     Ok(chosen)
 }

@@ -70,6 +70,21 @@ impl Progress {
         }
     }
 
+    /// What is done beside the steps that are counted. Where lines are written, it is one of them if it is `news`.
+    pub fn set_aside(&mut self, message: &str, news: bool) {
+        match self {
+            Self::Bar(bar) => bar.set_message(message.to_owned()),
+            Self::Lines { last, .. } => {
+                let silent = last.is_some_and(|at| at.elapsed() >= BETWEEN_LINES);
+                if news || silent {
+                    note!("{message}");
+                    *last = Some(Instant::now());
+                }
+            }
+            Self::Silent => {}
+        }
+    }
+
     /// A line that stays, above the bar.
     pub fn say(&self, line: &str) {
         match self {

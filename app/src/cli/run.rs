@@ -135,6 +135,7 @@ fn show(event: &Event, progress: &mut Progress, forecast: &Forecast) {
             let loss = step.values.get("loss").copied().unwrap_or(f64::NAN);
             progress.set(step.iteration + 1, step_message(step, loss));
         }
+        Event::Aside(aside) => progress.set_aside(&aside.text(), aside.iteration == 0 && aside.done == 0),
         Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
             progress.say(&format!("k-NN after {iteration} steps: {}", percent(accuracy)));
             if let Some(raw) = raw_pixels {

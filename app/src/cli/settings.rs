@@ -227,7 +227,7 @@ fn folder(text: &str, home: Option<&Path>) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match (path.strip_prefix("~"), home) {
         (Ok(below), Some(home)) => Ok(home.join(below)),
-        _ if path.is_absolute() => Ok(path.to_owned()),
+        _ if dinoscope_core::files::is_absolute(path) => Ok(path.to_owned()),
         _ => Err(format!("`{text}` has to be a whole path, or one that begins with ~/")),
     }
 }

@@ -7,6 +7,8 @@ use super::widgets;
 /// Draws the panel when it is open.
 pub fn ui(ctx: &egui::Context, house: &mut House) {
     if !house.about {
+        #[cfg(target_family = "wasm")]
+        crate::tab::kept::forget();
         return;
     }
     let frame = egui::Frame::window(&ctx.global_style());
@@ -34,9 +36,15 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
         }
         match super::platform::settings_file() {
             _ if house.fresh => _ = widgets::property(ui, "Settings", "not kept"),
+            // The path is none of a disk in a page.
+            Some(_) if cfg!(target_family = "wasm") => {
+                _ = widgets::property(ui, "Settings", "kept in this browser");
+            }
             Some(path) => _ = widgets::property(ui, "Settings", &path.display().to_string()),
             None => {}
         }
+        #[cfg(target_family = "wasm")]
+        crate::tab::kept::ui(ui);
         ui.add_space(theme::space::S);
         widgets::hint(
             ui,

@@ -89,20 +89,31 @@ struct Columns {
     first: [f32; 3],
     /// Points that each needs.
     least: [f32; 3],
+    /// Points beyond which more are of no use.
+    most: [f32; 3],
 }
 
-const EXPLORE: Columns = Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0] };
-const TRAIN: Columns = Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0] };
-const EVALUATE: Columns = Columns { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0] };
+/// A column that takes what is left.
+const ANY: f32 = f32::INFINITY;
+
+const EXPLORE: Columns =
+    Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0], most: [420.0, ANY, 440.0] };
+const TRAIN: Columns =
+    Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0], most: [520.0, ANY, 1000.0] };
+const EVALUATE: Columns =
+    Columns { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0], most: [520.0, ANY, 1200.0] };
 
 impl Columns {
     /// Shares in a window that is `width` wide.
     fn shares(&self, width: f32) -> [f32; 3] {
         let ([a, _, c], [least_a, least_b, least_c]) = (self.first, self.least);
-        let width = width.max(1.0);
-        if width * a >= least_a && width * c >= least_c {
+        // Of a width that nobody has, for instance none yet, only the shares count.
+        let width = if width.is_finite() { width.max(1.0) } else { return self.first };
+        let fits = |at: usize| (self.least[at]..=self.most[at]).contains(&(width * self.first[at]));
+        if fits(0) && fits(2) {
             return self.first;
         }
+        let (a, c) = (a.min(self.most[0] / width), c.min(self.most[2] / width));
         let (a, c) = (a.max(least_a / width), c.max(least_c / width));
         [a, (1.0 - a - c).max(least_b / width), c]
     }
@@ -400,8 +411,8 @@ impl Behavior<Pane> for Rooms<'_> {
         f32::from(MARGIN)
     }
 
-    fn tab_bar_height(&self, _: &egui::Style) -> f32 {
-        32.0
+    fn tab_bar_height(&self, style: &egui::Style) -> f32 {
+        style.spacing.interact_size.y.max(32.0)
     }
 
     fn gap_width(&self, _: &egui::Style) -> f32 {
@@ -428,6 +439,8 @@ mod tests {
         assert_eq!(EXPLORE.shares(1920.0), EXPLORE.first);
         let [a, b, c] = EXPLORE.shares(720.0).map(|share| share * 720.0);
         assert!((a - 162.0).abs() < 0.01 && (c - 264.0).abs() < 0.01 && (a + b + c - 720.0).abs() < 0.01);
+        let [a, b, c] = EXPLORE.shares(3840.0).map(|share| share * 3840.0);
+        assert!((a - 420.0).abs() < 0.1 && (c - 440.0).abs() < 0.1 && b > 2900.0, "{a} {b} {c}");
         assert!(EXPLORE.shares(10.0).iter().chain(&TRAIN.shares(0.0)).all(|share| *share > 0.0));
     }
 

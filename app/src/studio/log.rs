@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use ::log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::theme::{self, icons, space};
-use super::widgets;
+use super::{names, widgets};
 
 /// Lines that are kept.
 const KEPT: usize = 2000;
@@ -57,7 +57,8 @@ impl Log for Ring {
             return;
         }
         let at = self.start.elapsed().as_secs_f64();
-        let line = Line { level: record.level(), at, text: record.args().to_string() };
+        let line =
+            Line { level: record.level(), at, text: names::known(&record.args().to_string()).into_owned() };
         if let Ok(mut lines) = self.lines.lock() {
             if lines.len() == KEPT {
                 lines.pop_front();

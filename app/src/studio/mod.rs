@@ -8,14 +8,19 @@ pub mod explore;
 pub mod hands;
 pub mod house;
 pub mod judge;
+pub mod kept;
 pub mod layout;
 pub mod log;
+pub mod names;
 pub mod phone;
+pub mod place;
 pub mod platform;
 pub mod remembered;
+pub mod spoken;
 pub mod theme;
 pub mod toasts;
 pub mod top_bar;
+pub mod touch;
 pub mod train;
 pub mod widgets;
 
@@ -82,6 +87,9 @@ pub struct Beginning {
     pub fresh: bool,
 }
 
+/// What the window is called.
+const NAME: &str = "Dinoscope";
+
 /// The whole application.
 pub struct Studio {
     house: House,
@@ -89,6 +97,8 @@ pub struct Studio {
     explore: Explore,
     train: Train,
     judge: Judge,
+    /// What the window was last called.
+    title: String,
 }
 
 impl Studio {
@@ -115,7 +125,15 @@ impl Studio {
             train.begin(&mut house, order);
         }
         let judge = Judge::new(&house, beginning.judge);
-        Self { house, layout, explore, train, judge }
+        Self { house, layout, explore, train, judge, title: String::new() }
+    }
+
+    /// What the window, or the browser's tab, is called: the program, and how a run stands.
+    pub fn title(&self) -> String {
+        match self.train.title() {
+            Some(run) => format!("{run} · {NAME}"),
+            None => NAME.to_owned(),
+        }
     }
 
     /// Whether the window can't be drawn any more.
@@ -209,9 +227,25 @@ impl Studio {
         &self.house.dialogs
     }
 
+    /// Looks with another model.
+    pub fn look_with(&mut self, source: dinoscope_core::explore::ModelSource) {
+        self.layout.workspace = Workspace::Explore;
+        self.explore.use_model(&mut self.house, source);
+    }
+
+    /// Something that is worth a look.
+    pub fn tell(&mut self, text: String) {
+        self.house.toasts.watch(text);
+    }
+
     /// Something that the person should know.
     pub fn tell_trouble(&mut self, text: String) {
         self.house.toasts.bad(text);
+    }
+
+    /// Something that was asked for and not understood.
+    pub fn tell_doubt(&mut self, text: String) {
+        self.house.toasts.watch(text);
     }
 
     /// Files, folders and pictures that were dropped or pasted anywhere.
@@ -259,9 +293,15 @@ fn shown_checkpoint(train: &Train) -> Option<PathBuf> {
 
 impl Stage for Studio {
     fn logic(&mut self, ctx: &egui::Context) {
+        touch::notice(ctx);
         self.house.logic(ctx);
         self.explore.logic(ctx, &mut self.house);
         self.train.logic(ctx, &mut self.house);
+        let title = self.title();
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
         self.train.offer_gallery(self.explore.folder());
         if let Some(pictures) = self.explore.wants_watched() {
             self.house.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
@@ -275,6 +315,7 @@ impl Stage for Studio {
             explored: self.explore.model_source(),
             trained: shown_checkpoint(&self.train),
             opening: self.explore.opens(),
+            gallery: self.explore.folder(),
         };
         let seen = self.layout.workspace == Workspace::Evaluate;
         self.judge.logic(ctx, &mut self.house, offer, seen);
@@ -290,15 +331,16 @@ impl Stage for Studio {
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { house, layout, explore, train, judge } = self;
+        let Self { house, layout, explore, train, judge, .. } = self;
         top_bar::ui(ui, house, layout, train, judge);
         layout.ui(ui, &mut Rooms { house, explore, train, judge });
         judge.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
         explore::drop_hint(&ctx);
-        // No toast of ours offers an action yet.
-        let _ = self.house.toasts.show(&ctx);
+        if let Some(chosen) = self.house.toasts.show(&ctx) {
+            self.explore.chose(&mut self.house, chosen);
+        }
     }
 
     fn busy(&self) -> bool {

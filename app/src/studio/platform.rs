@@ -14,7 +14,9 @@ pub fn settings_file() -> Option<PathBuf> {
 /// Where the settings are kept: `$XDG_CONFIG_HOME/dinoscope/studio.json`, on Windows below `%APPDATA%`.
 #[cfg(not(target_family = "wasm"))]
 pub fn settings_file() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set = |name: &str| {
+        std::env::var_os(name).map(PathBuf::from).filter(|path| dinoscope_core::files::is_absolute(path))
+    };
     let base = if cfg!(windows) {
         set("APPDATA")
     } else if cfg!(target_os = "macos") {

@@ -1,18 +1,24 @@
 //! What happened, said in a corner: it waits for nobody and moves nothing.
 //!
-//! Newest at the bottom, at most four; what is said again only counts up. Errors stay until they are put away, the rest
-//! leaves by itself, but not from under the pointer.
+//! Newest at the bottom, at most four; what is said again only counts up. Errors stay until they are put away: the newest
+//! whole, those before it as one line each until they are clicked. The rest leaves by itself once it can have been read, but
+//! not from under the pointer.
 
 use egui::accesskit::{Live, Role};
 use egui::{
     Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, RichText, Shadow, Stroke, Ui, UiBuilder, vec2,
 };
 
+use super::names;
 use super::theme::{self, Tokens, fonts, icons, space};
 use super::widgets::{self, Tone};
 
 /// How long what needs no answer stays, in seconds.
 const STAYS: f64 = 6.0;
+/// How much longer a warning stays, in seconds.
+const HEEDED: f64 = 4.0;
+/// Letters a second that a person reads.
+const READ: f64 = 20.0;
 /// How long coming and going take, in seconds.
 const FADE: f64 = 0.15;
 /// How many show.
@@ -54,9 +60,18 @@ struct Standing {
     age: f64,
     /// Seconds since it began to leave.
     leaving: Option<f64>,
+    /// Whether a person wants to see all of it.
+    whole: bool,
 }
 
 impl Standing {
+    /// Seconds that it stays.
+    fn stays(&self) -> f64 {
+        let letters = self.toast.text.chars().count() as f64;
+        let heeded = if self.toast.tone == Tone::Watch { HEEDED } else { 0.0 };
+        STAYS.max(letters / READ) + heeded
+    }
+
     fn opacity(&self) -> f32 {
         let come = (self.age / FADE).min(1.0);
         let gone = self.leaving.map_or(0.0, |since| (since / FADE).min(1.0));
@@ -97,7 +112,8 @@ impl Toasts {
     }
 
     /// Says it; again, if it stands there already.
-    pub fn add(&mut self, toast: Toast) {
+    pub fn add(&mut self, mut toast: Toast) {
+        toast.text = names::known(&toast.text).into_owned();
         let same = |standing: &&mut Standing| {
             standing.leaving.is_none()
                 && standing.toast.text == toast.text
@@ -110,7 +126,14 @@ impl Toasts {
             standing.toast.action = toast.action;
             return;
         }
-        self.standing.push(Standing { id: self.next, toast, count: 1, age: 0.0, leaving: None });
+        self.standing.push(Standing {
+            id: self.next,
+            toast,
+            count: 1,
+            age: 0.0,
+            leaving: None,
+            whole: false,
+        });
         self.next += 1;
     }
 
@@ -168,8 +191,8 @@ impl Toasts {
             } else if standing.age < FADE {
                 soon = 0.0;
             } else if standing.toast.tone != Tone::Bad && !self.held {
-                soon = soon.min(STAYS - standing.age);
-                if standing.age >= STAYS {
+                soon = soon.min(standing.stays() - standing.age);
+                if standing.age >= standing.stays() {
                     standing.leaving = Some(0.0);
                     soon = 0.0;
                 }
@@ -185,7 +208,7 @@ impl Toasts {
         let hidden = self.standing.len().saturating_sub(SHOWN);
         let (mut chosen, mut focused) = (None, false);
         if hidden > 0 {
-            let size = vec2(ui.available_width(), theme::BUTTON);
+            let size = vec2(ui.available_width(), theme::button(ui));
             let all = ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 let clear = widgets::button(ui, "", "Dismiss all");
                 widgets::badge(ui, &format!("+{hidden} more"), Tone::Neutral);
@@ -196,8 +219,11 @@ impl Toasts {
                 self.dismiss_all();
             }
         }
+        let newest = self.standing.iter().rev().find(|one| one.toast.tone == Tone::Bad).map(|one| one.id);
         for standing in self.standing.iter_mut().skip(hidden) {
-            let said = one(ui, standing);
+            let brief = standing.toast.tone == Tone::Bad && Some(standing.id) != newest && !standing.whole;
+            let said = one(ui, standing, brief);
+            standing.whole |= said.opened;
             chosen = chosen.or(said.chosen);
             focused |= said.focused;
             if said.put_away {
@@ -214,9 +240,12 @@ struct Answer {
     chosen: Option<ActionId>,
     put_away: bool,
     focused: bool,
+    /// All of it is to be seen.
+    opened: bool,
 }
 
-fn one(ui: &mut Ui, standing: &Standing) -> Answer {
+/// Draws one; a `brief` one as a single line.
+fn one(ui: &mut Ui, standing: &Standing, brief: bool) -> Answer {
     let t = theme::tokens(ui);
     let toast = &standing.toast;
     let bad = toast.tone == Tone::Bad;
@@ -229,7 +258,7 @@ fn one(ui: &mut Ui, standing: &Standing) -> Answer {
             node.set_live(if bad { Live::Assertive } else { Live::Polite });
         });
         ui.set_opacity(standing.opacity());
-        frame(&t).show(ui, |ui| contents(ui, standing, &t)).inner
+        frame(&t).show(ui, |ui| contents(ui, standing, brief, &t)).inner
     })
     .inner
 }
@@ -243,7 +272,7 @@ fn frame(t: &Tokens) -> Frame {
         .inner_margin(Margin { left: 12, right: 8, top: 8, bottom: 8 })
 }
 
-fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
+fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer {
     let toast = &standing.toast;
     let icon = match toast.tone {
         Tone::Good => icons::CHECK_CIRCLE,
@@ -254,7 +283,7 @@ fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
     let width = ui.available_width();
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing = vec2(space::S, 0.0);
-        let (place, _) = ui.allocate_exact_size(vec2(20.0, theme::ROW), egui::Sense::hover());
+        let (place, _) = ui.allocate_exact_size(vec2(20.0, theme::row(ui)), egui::Sense::hover());
         ui.painter().text(
             place.center(),
             Align2::CENTER_CENTER,
@@ -263,17 +292,23 @@ fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
             toast.tone.colour(t),
         );
         let mut chosen = None;
-        let mut focused = false;
+        let (mut focused, mut opened) = (false, false);
         let count = if standing.count > 1 { format!("×{}", standing.count) } else { String::new() };
         let counted = if count.is_empty() { 0.0 } else { 48.0 };
-        let middle = width - 20.0 - counted - theme::ROW - 2.0 * space::S;
-        ui.allocate_ui_with_layout(vec2(middle, theme::ROW), Layout::top_down(egui::Align::Min), |ui| {
+        let middle = width - 20.0 - counted - theme::row(ui) - 2.0 * space::S;
+        ui.allocate_ui_with_layout(vec2(middle, theme::row(ui)), Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(middle);
             ui.add_space(4.0);
             let text = RichText::new(&toast.text).line_height(Some(fonts::LINE));
-            ui.add(Label::new(text).selectable(true).wrap());
+            if brief {
+                let line = ui.add(Label::new(text).selectable(false).truncate().sense(egui::Sense::click()));
+                opened = line.clicked();
+                focused |= line.has_focus();
+            } else {
+                ui.add(Label::new(text).selectable(true).wrap());
+            }
             ui.add_space(4.0);
-            if let Some((label, id)) = &toast.action {
+            if let Some((label, id)) = toast.action.as_ref().filter(|_| !brief) {
                 let offered = widgets::button(ui, "", label);
                 focused |= offered.has_focus();
                 chosen = offered.clicked().then_some(*id);
@@ -281,7 +316,7 @@ fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
             }
         });
         if !count.is_empty() {
-            let size = vec2(counted - space::S, theme::ROW);
+            let size = vec2(counted - space::S, theme::row(ui));
             ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.set_min_size(size);
                 widgets::badge(ui, &count, Tone::Neutral);
@@ -290,7 +325,7 @@ fn contents(ui: &mut Ui, standing: &Standing, t: &Tokens) -> Answer {
         let close = widgets::icon_button(ui, icons::CLOSE, "Dismiss");
         focused |= close.has_focus();
         let escape = focused && ui.input(|input| input.key_pressed(Key::Escape));
-        Answer { chosen, put_away: close.clicked() || escape || chosen.is_some(), focused }
+        Answer { chosen, put_away: close.clicked() || escape || chosen.is_some(), focused, opened }
     })
     .inner
 }
@@ -345,6 +380,37 @@ mod tests {
         wait(&mut harness, 0.5);
         assert!(harness.query_by_label("×3").is_some());
         assert_eq!(harness.state().0.standing.len(), 2, "another tone is another toast");
+    }
+
+    #[test]
+    fn older_errors_take_one_line_until_they_are_clicked() {
+        let text = |n: usize| format!("Error {n}: {}", "the file can't be read. ".repeat(12));
+        let mut harness = stage();
+        let mut heights = |count: usize, harness: &mut Harness<'_, State>| {
+            harness.state_mut().0.bad(text(count));
+            wait(harness, 0.5);
+            let height = |n| harness.get_by_role_and_label(Role::Alert, &text(n)).rect().height();
+            (0..=count).map(height).collect::<Vec<f32>>()
+        };
+        let alone = heights(0, &mut harness)[0];
+        let two = heights(1, &mut harness);
+        assert!(two[0] < 0.5 * alone && two[1] == alone, "{alone}, {two:?}");
+        harness.get_by_role_and_label(Role::Label, &text(0)).click();
+        wait(&mut harness, 0.5);
+        assert_eq!(harness.get_by_role_and_label(Role::Alert, &text(0)).rect().height(), alone);
+    }
+
+    #[test]
+    fn what_is_long_stays_until_it_can_have_been_read() {
+        let mut harness = stage();
+        harness.state_mut().0.watch("Slow");
+        harness.state_mut().0.info("word ".repeat(60));
+        wait(&mut harness, 9.0);
+        assert_eq!(harness.state().0.texts().len(), 2);
+        wait(&mut harness, 3.0);
+        assert_eq!(harness.state().0.texts().len(), 1, "a warning stays ten seconds");
+        wait(&mut harness, 4.0);
+        assert!(harness.state().0.is_empty());
     }
 
     #[test]

@@ -16,6 +16,13 @@ const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::N
 const EVALUATE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num3);
 const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
+/// Points from which there is room for the program's name.
+const ROOMY: f32 = 760.0;
+/// Switches at the right end of the bar.
+const SWITCHES: f32 = 5.0;
+/// Points from which there is room for the device's name.
+const DEVICE: f32 = 150.0;
+
 /// Draws the bar.
 pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut Train, judge: &Judge) {
     let ctx = ui.ctx().clone();
@@ -31,9 +38,11 @@ pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut
     let t = theme::tokens(&ctx);
     let frame = egui::Frame::new().fill(t.panel).inner_margin(egui::Margin::symmetric(12, 8));
     egui::Panel::top("top bar").frame(frame).show(ui, |ui| {
-        let narrow = ui.available_width() < phone::WIDEST;
+        let width = ui.available_width();
+        let narrow = width < phone::WIDEST;
         ui.horizontal(|ui| {
-            if !narrow {
+            // A page that is enlarged twice, or a small tablet: what can be worked comes first.
+            if width >= ROOMY {
                 ui.label(theme::heading("Dinoscope"));
                 ui.add_space(space::M);
             }
@@ -45,8 +54,15 @@ pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut
             widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
             if !narrow {
                 ui.add_space(space::S);
-                train.brief_ui(ui);
-                judge.brief_ui(ui);
+                // The switches at the right stay in reach, however much there is to say.
+                let room = ui.available_width() - SWITCHES * (theme::row(ui) + ui.spacing().item_spacing.x);
+                ui.scope(|ui| {
+                    ui.set_max_width(room.max(0.0));
+                    if room > 120.0 {
+                        train.brief_ui(ui);
+                        judge.brief_ui(ui);
+                    }
+                });
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
@@ -78,15 +94,20 @@ fn theme_button(ui: &mut egui::Ui) {
 
 /// Which device computes, and which others could.
 fn device_menu(ui: &mut egui::Ui, house: &mut House, narrow: bool) {
+    let room = ui.available_width() - space::M;
     let devices = &house.devices;
     let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
     let mut choice = None;
     let name = devices.chosen.name.clone();
     let short: String =
         if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
-    let text = if narrow { icon.to_owned() } else { format!("{icon}  {short}") };
-    let button = egui::Button::new(text);
-    let response = ui.add(button);
+    // What else there is decides: the name is in the tooltip, and is read aloud.
+    let text = if narrow || room < DEVICE { icon.to_owned() } else { format!("{icon}  {short}") };
+    let response = ui.scope(|ui| {
+        ui.set_max_width(room.max(theme::row(ui)));
+        ui.add(egui::Button::new(text).truncate())
+    });
+    let response = response.inner;
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));
     egui::Popup::menu(&response).show(|ui| {
         ui.set_min_width(280.0);

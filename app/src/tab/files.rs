@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use dinoscope_core::explore::ModelSource;
 use dinoscope_core::files::{self, Change};
 use js_sys::Uint8Array;
 
 use super::{fetch as network, host, turns, window};
+use crate::studio::explore::{hub::last, is_weights};
+use crate::studio::names::LOOSE;
 use crate::studio::platform::{Dialogs, Purpose};
 
 /// Where files that are to be saved lie until they are.
@@ -76,6 +79,14 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<Given>) {
     });
     files::apply(changes.collect());
     let purpose = if chosen { ASKED.take() } else { None };
+    let roots = match purpose {
+        // Browsers that choose no folders give its pictures instead: those mean all loose ones.
+        Some(Purpose::TrainingData | Purpose::JudgedFolder) => {
+            let whole = |root: PathBuf| if root.starts_with(LOOSE) { LOOSE.into() } else { root };
+            roots.into_iter().map(whole).collect()
+        }
+        _ => roots,
+    };
     window::with(|studio| match purpose {
         Some(purpose) => studio.dialogs().give(purpose, roots),
         None => studio.open(roots),
@@ -85,9 +96,21 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<Given>) {
 /// Opens what lies at an address: a picture, weights, or a run in one file.
 pub fn fetch(address: &str) {
     let address = address.to_owned();
+    if is_weights(Path::new(last(&address))) {
+        window::with(|studio| studio.look_with(ModelSource::Released(address)));
+        return;
+    }
     turns::spawn(async move {
-        let got = network::get(&address, |_, _| true).await;
-        let path = Path::new(FETCHED).join(network::last(&address));
+        let (name, mut told) = (address.clone(), false);
+        let hear = move |_, _, word: String| {
+            // Once: nothing shows how far a picture is.
+            if !word.is_empty() && !std::mem::replace(&mut told, true) {
+                window::with(|studio| studio.tell(format!("{name}: {word}. It is waited for.")));
+            }
+            true
+        };
+        let got = network::get(&address, false, hear).await;
+        let path = Path::new(FETCHED).join(last(&address));
         let put = |bytes: Vec<u8>| {
             let made = files::create_dir_all(FETCHED).and_then(|()| files::write(&path, &bytes));
             made.map_err(|error| error.to_string())

@@ -36,14 +36,34 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn keep(this: &Host, text: &str);
 
-    /// Fetches a file, from the browser's cache if it is there. `progress` hears of bytes so far and in all (0 where that
-    /// is not known), and may say no.
+    /// Fetches a file. `progress` hears of bytes so far, in all (0 where that is not known) and of trouble on the way, and
+    /// may say no.
     #[wasm_bindgen(method)]
     pub fn fetch(
         this: &Host,
         address: &str,
-        progress: &Closure<dyn FnMut(f64, f64) -> bool>,
+        progress: &Closure<dyn FnMut(f64, f64, String) -> bool>,
     ) -> Promise<Uint8Array>;
+
+    /// The same of a model, which the page may have kept; `starter` for the one that comes along.
+    #[wasm_bindgen(method, js_name = fetchModel)]
+    pub fn fetch_model(
+        this: &Host,
+        address: &str,
+        progress: &Closure<dyn FnMut(f64, f64, String) -> bool>,
+    ) -> Promise<Uint8Array>;
+
+    /// Whether what was fetched last from an address is a model: then it is kept, else forgotten.
+    #[wasm_bindgen(method)]
+    pub fn opened(this: &Host, address: &str, good: bool);
+
+    /// The models that are kept, as pairs of address and bytes.
+    #[wasm_bindgen(method)]
+    pub fn models(this: &Host) -> Promise<Array>;
+
+    /// Removes a model that is kept.
+    #[wasm_bindgen(method, js_name = removeModel)]
+    pub fn remove_model(this: &Host, address: &str) -> Promise;
 
     /// Whether this browser has a camera to ask for.
     #[wasm_bindgen(method, js_name = hasCamera)]
@@ -61,6 +81,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn frame(this: &Host, side: u32) -> Option<Array>;
 
+    /// What the browser's tab is called.
+    #[wasm_bindgen(method, js_name = setTitle)]
+    pub fn set_title(this: &Host, title: &str);
+
     /// Says in place of the studio why it can't go on, with the ways on.
     #[wasm_bindgen(method)]
     pub fn stopped(this: &Host, reason: &str);
@@ -76,6 +100,19 @@ extern "C" {
     /// Whether the page asks before it is closed.
     #[wasm_bindgen(method)]
     pub fn guard(this: &Host, on: bool);
+
+    /// Tells what has changed of what is drawn: [`crate::studio::spoken::Changes`] as JSON.
+    #[wasm_bindgen(method)]
+    pub fn describe(this: &Host, changes: &str);
+
+    /// The keyboard goes on to what comes after the canvas, or before it.
+    #[wasm_bindgen(method)]
+    pub fn leave(this: &Host, forward: bool);
+
+    /// What shows has changed: a [`crate::studio::place::Place`] as JSON. With `again` it takes the last one's place in
+    /// the browser's history.
+    #[wasm_bindgen(method)]
+    pub fn moved(this: &Host, place: &str, again: bool);
 
     /// A worker.
     #[derive(Clone)]

@@ -1,11 +1,17 @@
-//! What is on the canvas, for those who can't see it: tests, and whoever asks in the browser's console.
+//! What is on the canvas, for those who can't see it: screen readers, tests, and whoever asks in the browser's console.
 //!
-//! egui describes its widgets for screen readers; browsers have no way to pass that on to them from a canvas.
+//! egui describes its widgets; the page makes elements of that (`web/page/mirror.js`), whose use comes back as requests.
 
 use std::cell::{Cell, RefCell};
 
-use egui::accesskit::{Node, NodeId, TreeUpdate};
+use egui::accesskit::{Action, ActionData, ActionRequest, NodeId, Role, TreeId, TreeUpdate};
 use serde::Serialize;
+
+use super::host;
+use crate::studio::spoken::{self, Spoken};
+
+/// Between two looks at what has changed, in seconds: nobody reads faster.
+const PAUSE: f64 = 0.1;
 
 /// A widget as it was drawn last.
 #[derive(Clone, Debug, Serialize)]
@@ -23,8 +29,13 @@ pub struct Widget {
 }
 
 thread_local! {
-    static WANTED: Cell<bool> = const { Cell::new(false) };
-    static WIDGETS: RefCell<Vec<Widget>> = const { RefCell::new(Vec::new()) };
+    /// What was drawn last, and pixels for each point.
+    static DRAWN: RefCell<Option<(TreeUpdate, f64)>> = const { RefCell::new(None) };
+    static SPOKEN: RefCell<Spoken> = RefCell::default();
+    /// When the page was told last.
+    static TOLD: Cell<f64> = const { Cell::new(f64::NEG_INFINITY) };
+    /// What the page asks egui to do in the next frame.
+    static ASKED: RefCell<Vec<egui::Event>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Reader;
@@ -35,45 +46,105 @@ impl egui::Plugin for Reader {
     }
 
     fn output_hook(&mut self, ctx: &egui::Context, output: &mut egui::FullOutput) {
-        if !WANTED.get() {
-            return;
+        let Some(update) = output.platform_output.accesskit_update.take() else { return };
+        let scale = f64::from(ctx.zoom_factor());
+        let now = ctx.input(|input| input.time);
+        let wait = TOLD.get() + PAUSE - now;
+        if wait > 0.0 {
+            // The last frame of a movement has to be told, too.
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(wait));
+        } else {
+            tell(&update, scale, now);
         }
-        if let Some(update) = output.platform_output.accesskit_update.take() {
-            let scale = f64::from(ctx.zoom_factor());
-            WIDGETS.set(widgets(&update, scale));
-        }
+        DRAWN.set(Some((update, scale)));
     }
 }
 
-/// Lets what is drawn be asked for.
-pub fn install(ctx: &egui::Context) {
-    ctx.add_plugin(Reader);
+/// Tells the page what has changed.
+fn tell(update: &TreeUpdate, scale: f64, now: f64) {
+    let Some(changes) = SPOKEN.with_borrow_mut(|spoken| spoken.changes(update, scale)) else { return };
+    TOLD.set(now);
+    if let (Some(host), Ok(text)) = (host::get(), serde_json::to_string(&changes)) {
+        host.describe(&text);
+    }
 }
 
-/// What was drawn last; nothing before the frame after the first question.
-pub fn drawn(ctx: &egui::Context) -> Vec<Widget> {
-    WANTED.set(true);
+/// Lets what is drawn be described.
+pub fn install(ctx: &egui::Context) {
+    // Another canvas begins with nothing.
+    SPOKEN.take();
+    TOLD.set(f64::NEG_INFINITY);
+    ctx.add_plugin(Reader);
     ctx.enable_accesskit();
+}
+
+/// Asks egui to do something with a widget, as assistive technology does: `click`, `focus`, `more`, `less`, or `set`,
+/// with a text or a number.
+pub fn ask(ctx: &egui::Context, id: &str, act: &str, value: Option<&str>) {
+    let Ok(id) = id.parse() else { return };
+    let (action, data) = match (act, value) {
+        ("click", _) => (Action::Click, None),
+        ("focus", _) => (Action::Focus, None),
+        ("more", _) => (Action::Increment, None),
+        ("less", _) => (Action::Decrement, None),
+        ("set", Some(text)) => {
+            let numeric = DRAWN.with_borrow(|drawn| {
+                let nodes = drawn.as_ref().map(|(update, _)| &update.nodes)?;
+                let (_, node) = nodes.iter().find(|(node, _)| *node == NodeId(id))?;
+                Some(matches!(node.role(), Role::Slider | Role::SpinButton | Role::Splitter))
+            });
+            match text.parse() {
+                Ok(number) if numeric == Some(true) => {
+                    (Action::SetValue, Some(ActionData::NumericValue(number)))
+                }
+                _ => (Action::SetValue, Some(ActionData::Value(text.into()))),
+            }
+        }
+        _ => return,
+    };
+    let request = ActionRequest { action, target_tree: TreeId::ROOT, target_node: NodeId(id), data };
+    put(ctx, egui::Event::AccessKitActionRequest(request));
+}
+
+/// Puts something before egui, in the next frame.
+pub fn put(ctx: &egui::Context, event: egui::Event) {
+    ASKED.with_borrow_mut(|asked| asked.push(event));
     ctx.request_repaint();
-    WIDGETS.with_borrow(Clone::clone)
+}
+
+/// What was put before egui since the last frame.
+pub fn asked() -> Vec<egui::Event> {
+    ASKED.take()
+}
+
+/// What was drawn last: controls first, in reading order, then texts.
+pub fn drawn(ctx: &egui::Context) -> Vec<Widget> {
+    ctx.request_repaint();
+    DRAWN.with_borrow(|drawn| {
+        drawn.as_ref().map(|(update, scale)| widgets(update, *scale)).unwrap_or_default()
+    })
 }
 
 fn widgets(update: &TreeUpdate, scale: f64) -> Vec<Widget> {
-    let named = |(_, node): &(NodeId, Node)| {
-        let label = node.label().map(str::to_owned);
+    let nodes = spoken::index(update);
+    let named = |(_, node): &(NodeId, egui::accesskit::Node)| {
+        let label = spoken::name(node, &nodes);
         let value = node.value().map(str::to_owned);
         let number = node.numeric_value().map(|number| number.to_string());
         let bounds = node.bounds()?;
-        if label.is_none() && value.is_none() && number.is_none() {
+        if node.role() == Role::TextRun || (label.is_empty() && value.is_none() && number.is_none()) {
             return None;
         }
         Some(Widget {
             role: format!("{:?}", node.role()),
-            label: label.unwrap_or_default(),
+            label,
             value: value.or(number).unwrap_or_default(),
             place: [bounds.x0, bounds.y0, bounds.x1, bounds.y1].map(|side| side * scale),
             disabled: node.is_disabled(),
         })
     };
-    update.nodes.iter().filter_map(named).collect()
+    let mut found: Vec<Widget> = update.nodes.iter().filter_map(named).collect();
+    let order = |widget: &Widget| (widget.role == "Label", widget.place[1] as i64, widget.place[0] as i64);
+    found.sort_by_key(order);
+    found
 }

@@ -9,6 +9,7 @@ use async_channel::Sender;
 use dinoscope_core::engine::{Command, Ended, EngineError, Event, Handle, Job, Slot};
 use dinoscope_core::files;
 
+use super::baggage::Baggage;
 use super::staff::Worker;
 use super::turns;
 use crate::studio::hands::Wake;
@@ -55,7 +56,7 @@ impl Ears {
     }
 }
 
-/// Starts a run in a worker of its own. The run's folder and its pictures go along.
+/// Starts a run in a worker of its own. The run's folder goes along, with all that its recipe names.
 ///
 /// # Errors
 /// There is no worker to be had, or the recipe can't be written.
@@ -69,11 +70,10 @@ pub fn start(job: Job, wake: Wake) -> Result<Handle, String> {
         Worker::hire(move |answer| ears.hear(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
-    let data = job.recipe.data.path.paths();
-    let data: Vec<&Path> = data.iter().map(PathBuf::as_path).collect();
-    let mut baggage = files::snapshot(&folder);
-    data.iter().filter(|place| place.is_absolute()).for_each(|place| baggage.extend(files::snapshot(place)));
-    worker.tell(Order::Files(baggage), &data)?;
+    let Baggage { mut changes, paths } = Baggage::of(&job.recipe);
+    changes.extend(files::snapshot(&folder));
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    worker.tell(Order::Files(changes), &paths)?;
     let recipe = job.recipe.to_toml().map_err(|error| error.to_string())?;
     let Job { watch, resume, device, .. } = job;
     let start = Start { recipe, folder, resume, watch, gpu: device.gpu };

@@ -170,7 +170,7 @@ pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, Data
 /// There are no pictures, or the worker failed.
 pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
     let (worker, _) = DECODER.with(Post::worker)?;
-    for data in recipe.data.path.paths().into_iter().filter(|place| place.is_absolute()) {
+    for data in recipe.data.path.paths().into_iter().filter(|place| files::exists(place)) {
         worker.tell(Order::Files(files::snapshot(&data)), &[&data])?;
     }
     let text = recipe.to_toml().map_err(|error| error.to_string())?;

@@ -12,11 +12,9 @@ use serde::Deserialize;
 use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
-use super::{files, inspect, turns};
-use crate::studio::explore::Panel;
+use super::{address, edges, files, inspect, turns};
 use crate::studio::house::Drawing;
-use crate::studio::layout::Workspace;
-use crate::studio::{Beginning, Stage as _, Studio, platform};
+use crate::studio::{Beginning, Stage as _, Studio, place, platform, touch};
 
 /// What an address asks for: `?image=…&weights=…&view=pca`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -26,16 +24,24 @@ pub struct Wishes {
     pub image: Vec<String>,
     /// Address of weights, the name of a released model, or `starter`.
     pub weights: Option<String>,
-    /// `pca`, `attention`, `similarity`, `match`, `train` or `evaluate`.
+    /// `pca`, `attention`, `similarity` or `match`; also a workspace.
     pub view: Option<String>,
+    /// `explore`, `train` or `evaluate`.
+    pub workspace: Option<String>,
     /// `auto`, `gpu` or `cpu`.
     pub device: Option<String>,
+    /// Fingers work the page.
+    pub touch: bool,
 }
 
 thread_local! {
     /// The studio outlives what draws it: a GPU may go away.
     static STUDIO: RefCell<Option<Studio>> = const { RefCell::new(None) };
     static CONTEXT: RefCell<Option<egui::Context>> = const { RefCell::new(None) };
+    /// What the browser's tab was last called.
+    static TITLE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Where the picture lies that two fingers enlarge: left, top, right, bottom, in points.
+    static PICTURE: Cell<Option<[i32; 4]>> = const { Cell::new(None) };
     static RUNNER: RefCell<Option<eframe::WebRunner>> = const { RefCell::new(None) };
 }
 
@@ -47,8 +53,19 @@ pub fn ask<T>(question: impl FnOnce(&mut Studio) -> T) -> Option<T> {
 /// Does something with the studio, from an event of the page, and draws it again.
 pub fn with(act: impl FnOnce(&mut Studio)) {
     ask(act);
+    // Also while no frames are drawn, as in a hidden tab.
+    name_tab();
     if let Some(ctx) = context() {
         ctx.request_repaint();
+    }
+}
+
+/// Has the browser's tab say how a run stands.
+fn name_tab() {
+    let (Some(title), Some(host)) = (ask(|studio| studio.title()), host::get()) else { return };
+    if TITLE.with_borrow(|last| *last != title) {
+        host.set_title(&title);
+        TITLE.set(title);
     }
 }
 
@@ -70,6 +87,10 @@ struct App {
 const COMPARE: f64 = 2.0;
 
 impl eframe::App for App {
+    fn raw_input_hook(&mut self, _: &egui::Context, input: &mut egui::RawInput) {
+        input.events.extend(inspect::asked());
+    }
+
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         let mut lost = false;
         let mut going = false;
@@ -77,9 +98,13 @@ impl eframe::App for App {
             if let Some(studio) = studio.as_mut() {
                 studio.logic(ctx);
                 (lost, going) = (studio.is_lost(), studio.train().is_going());
+                let explores = studio.place().workspace == "explore";
+                PICTURE.set(studio.explore().glance().place.filter(|_| explores));
+                address::follow(studio.place(), studio.explore().opens());
             }
         });
         files::sweep();
+        name_tab();
         if going != self.guarded
             && let Some(host) = host::get()
         {
@@ -97,11 +122,13 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        edges::before(ui);
         STUDIO.with_borrow_mut(|studio| {
             if let Some(studio) = studio.as_mut() {
                 studio.ui(ui);
             }
         });
+        edges::behind(ui);
     }
 }
 
@@ -123,6 +150,18 @@ impl App {
     }
 }
 
+/// Whether a pointer's event is the studio's alone. Beside the picture two fingers enlarge the page, as everywhere.
+fn keeps(event: &egui::Event) -> bool {
+    let (egui::Event::PointerButton { pos, .. } | egui::Event::PointerMoved(pos)) = event else {
+        return true;
+    };
+    let fingers = context().is_some_and(|ctx| touch::is(&ctx));
+    let inside = |[left, top, right, bottom]: [i32; 4]| {
+        (left..right).contains(&(pos.x as i32)) && (top..bottom).contains(&(pos.y as i32))
+    };
+    !fingers || PICTURE.get().is_some_and(inside)
+}
+
 /// Everything that the adapter has: what draws also computes.
 fn setup() -> WgpuSetup {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
@@ -138,28 +177,39 @@ fn setup() -> WgpuSetup {
     WgpuSetup::CreateNew(setup)
 }
 
-fn beginning(wishes: &Wishes) -> Beginning {
-    let panel = match wishes.view.as_deref() {
-        Some("attention") => Some(Panel::Attention),
-        Some("similarity") => Some(Panel::Similarity),
-        Some("match") => Some(Panel::Match),
-        Some("pca") => Some(Panel::Pca),
-        _ => None,
+/// How the studio begins, and what of the address is not understood.
+fn beginning(wishes: &Wishes) -> (Beginning, Vec<String>) {
+    let mut doubts = Vec::new();
+    let view = wishes.view.as_deref().unwrap_or_default();
+    let at = wishes.workspace.as_deref().unwrap_or_default();
+    let panel = place::view(view);
+    // Workspaces were views once, and are still found there.
+    let workspace = place::workspace(at).or_else(|| place::workspace(view));
+    let mut doubt = |name: &str, value: &str, known: &str| {
+        doubts.push(format!("The address asks for {name}={value}, which is none. There are {known}."));
     };
-    Beginning {
-        device: wishes.device.as_deref().and_then(|name| name.parse().ok()),
+    if !view.is_empty() && panel.is_none() && place::workspace(view).is_none() {
+        doubt("view", view, &place::names());
+    }
+    if !at.is_empty() && place::workspace(at).is_none() {
+        doubt("workspace", at, "explore, train, evaluate");
+    }
+    let device = wishes.device.as_deref().filter(|name| !name.is_empty());
+    let chosen = device.and_then(|name| name.parse().ok());
+    if let (Some(name), None) = (device, chosen) {
+        doubt("device", name, "auto, gpu, cpu");
+    }
+    let beginning = Beginning {
+        device: chosen,
         weights: wishes.weights.clone().map(|name| match name == STARTER_NAME {
             true => ModelSource::Starter,
             false => ModelSource::Released(name),
         }),
         panel,
-        workspace: match wishes.view.as_deref() {
-            Some("train") => Workspace::Train,
-            Some("evaluate") => Workspace::Evaluate,
-            _ => Workspace::Explore,
-        },
+        workspace: workspace.unwrap_or_default(),
         ..Beginning::default()
-    }
+    };
+    (beginning, doubts)
 }
 
 /// Draws the studio on a canvas, with the GPU if `webgpu`.
@@ -187,7 +237,12 @@ pub async fn start(
         }
     }));
     crate::studio::log::listen();
-    draw(canvas, beginning(&wishes), webgpu).await?;
+    let (beginning, doubts) = beginning(&wishes);
+    draw(canvas, beginning, webgpu).await?;
+    if let Some(ctx) = context() {
+        touch::set(&ctx, wishes.touch);
+    }
+    with(|studio| doubts.into_iter().for_each(|doubt| studio.tell_doubt(doubt)));
     wishes.image.iter().for_each(|address| files::fetch(address));
     Ok(())
 }
@@ -197,6 +252,7 @@ async fn draw(canvas: HtmlCanvasElement, beginning: Beginning, webgpu: bool) -> 
         renderer: if webgpu { eframe::Renderer::Wgpu } else { eframe::Renderer::Glow },
         // Colours are data here: none is changed to make another look smoother.
         dithering: false,
+        should_prevent_default: Box::new(keeps),
         ..eframe::WebOptions::default()
     };
     options.wgpu_options.wgpu_setup = setup();

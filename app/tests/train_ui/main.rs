@@ -1,8 +1,10 @@
 //! The training side, used by the names of its parts as a person or a screen reader would.
 #![allow(clippy::unwrap_used)]
 
+mod begin;
 #[path = "../common/mod.rs"]
 mod common;
+mod from_file;
 mod look;
 mod window;
 
@@ -359,7 +361,8 @@ fn an_unfinished_run_that_was_left_offers_to_go_on() {
     click(&mut second, &label);
     until(&mut second, "more steps", |window| has_button(window, "Stop") && done(window) > step + 1);
     click(&mut second, "Stop");
-    until(&mut second, "the end", |window| has_button(window, "Start"));
+    // The recipe that shows is that of the run, not of a new one.
+    until(&mut second, "the end", |window| has_button(window, "Use for a new run"));
     assert!(RunFolder::open(&path).unwrap().latest_checkpoint().unwrap().0 > step);
 }
 

@@ -14,6 +14,7 @@ pub mod npy;
 pub mod parquet;
 pub mod pca;
 mod pca_align;
+mod pca_kept;
 pub mod pca_sample;
 mod pca_side;
 pub mod similarity;

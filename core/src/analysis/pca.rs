@@ -95,7 +95,7 @@ pub struct Pca {
     pub(super) background: Background,
     pub(super) dim: usize,
     /// Of the first component: `score > 0` is foreground. `None` where every patch counts.
-    split: Option<Axis>,
+    pub(super) split: Option<Axis>,
     pub(super) mean: Vec<f32>,
     /// Three directions of `dim`, after alignment; zero where the features vary in fewer.
     pub(super) directions: [Vec<f64>; 3],
@@ -113,7 +113,7 @@ pub struct Pca {
 
 /// A direction through a mean.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Axis {
+pub(super) struct Axis {
     mean: Vec<f32>,
     direction: Vec<f64>,
     side: Side,

@@ -22,6 +22,12 @@ pub fn is_dir(path: impl AsRef<Path>) -> bool {
     path.as_ref().is_dir()
 }
 
+/// Whether a path says by itself where it leads.
+#[expect(clippy::disallowed_methods, reason = "what is asked for in its place")]
+pub fn is_absolute(path: impl AsRef<Path>) -> bool {
+    path.as_ref().is_absolute()
+}
+
 /// A number that no other process has now, for names of files that are not whole yet.
 pub fn process() -> u32 {
     std::process::id()

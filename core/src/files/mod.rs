@@ -1,8 +1,8 @@
 //! Files by `std::fs`'s names: on the desktop they are that, in a page they lie in memory.
 //!
 //! A page has no disk. Run folders, weights and collections of pictures are paths all the same: [`memory`] answers for
-//! them there. Code that runs in both uses this module in place of `std::fs`, and its [`exists`], [`is_file`] and
-//! [`is_dir`] in place of `Path`'s.
+//! them there. Code that runs in both uses this module in place of `std::fs`, and its [`exists`], [`is_file`],
+//! [`is_dir`] and [`is_absolute`] in place of `Path`'s.
 
 pub mod memory;
 

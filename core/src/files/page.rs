@@ -100,6 +100,11 @@ pub fn is_dir(path: impl AsRef<Path>) -> bool {
     metadata(path).is_ok_and(|found| found.is_dir())
 }
 
+/// Whether a path says by itself where it leads. The standard library knows no system here, and calls every path relative.
+pub fn is_absolute(path: impl AsRef<Path>) -> bool {
+    path.as_ref().has_root()
+}
+
 /// The path itself: there are no links here.
 ///
 /// # Errors

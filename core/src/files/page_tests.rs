@@ -155,6 +155,14 @@ fn memory_behaves_as_a_disk_does() {
 }
 
 #[test]
+fn a_page_s_paths_count_from_its_root() {
+    assert!(is_absolute("/given/1/holiday") && is_absolute("/runs/nano-001/"));
+    for word in ["scenes", "starter", "holiday/sea", "../holiday", ""] {
+        assert!(!is_absolute(word), "{word}");
+    }
+}
+
+#[test]
 fn what_a_person_gave_is_read_where_it_is_kept() {
     let path = PathBuf::from("/given/cat.png");
     apply(vec![Change::Outside { path: path.clone(), size: 4 }]);

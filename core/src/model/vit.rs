@@ -129,6 +129,50 @@ impl Vit {
         self.forward_packed(&[Crops { images, masks }], Pass::default()).swap_remove(0)
     }
 
+    /// [`Vit::forward`] of pictures without masks, a block at a time: `pause` is awaited before each block, and ends it by
+    /// saying no. Nothing then.
+    pub async fn forward_pausing(
+        &self,
+        images: Tensor<4>,
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Option<Features> {
+        let (x, packing) = self.through(&self.blocks, images, &mut pause).await?;
+        let normed = self.norm.forward(x.clone());
+        Some(self.features(&x, &normed, 0, packing.groups[0]))
+    }
+
+    /// [`Vit::attention`] in the same way.
+    ///
+    /// # Panics
+    /// When the block does not exist.
+    pub async fn attention_pausing(
+        &self,
+        images: Tensor<4>,
+        block: usize,
+        query: Option<usize>,
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Option<Tensor<4>> {
+        let (x, packing) = self.through(&self.blocks[..block], images, &mut pause).await?;
+        Some(self.blocks[block].attention(x, packing.groups[0], query))
+    }
+
+    /// One batch of whole pictures through some blocks; nothing where `pause` says no.
+    async fn through(
+        &self,
+        blocks: &[Block],
+        images: Tensor<4>,
+        pause: &mut impl AsyncFnMut() -> bool,
+    ) -> Option<(Tensor<2>, Arc<Packing>)> {
+        let (mut x, packing) = self.alone(images);
+        for block in blocks {
+            if !pause().await {
+                return None;
+            }
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        pause().await.then_some((x, packing))
+    }
+
     /// The residual stream behind chosen blocks, with the final norm on each of them or without.
     ///
     /// # Panics

@@ -25,6 +25,8 @@ const MOST: usize = 100_000;
 /// no smaller when they are packed, and text not that much.
 const SWELLS: u64 = 50;
 const ALWAYS: u64 = 64 << 20;
+/// Bytes of the longest name that a run gets from an archive.
+const LONGEST_NAME: usize = 100;
 
 /// Why a run could not be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,10 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
         wanted.extend(inside);
     }
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    // What the run is called, whatever the file will be.
+    if let Some(name) = folder.file_name() {
+        zip.set_comment(name.to_string_lossy().into_owned()).map_err(damaged)?;
+    }
     for path in wanted.into_iter().filter(|path| files::is_file(path)) {
         let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         // Numbers and pictures get no smaller.
@@ -181,6 +187,9 @@ fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, Archiv
             let folder = beside.join(folder);
             files::create_dir_all(&folder).map_err(io("create", &folder))?;
         }
+        // Nobody trains it here, and whoever looks is told so.
+        let lock = beside.join(lock::FILE);
+        files::write(&lock, b"").map_err(io("write", &lock))?;
         files::rename(&beside, to).map_err(io("rename", &beside))
     });
     if let Err(error) = unpacked {
@@ -188,6 +197,35 @@ fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, Archiv
         return Err(error);
     }
     Ok(RunFolder::open(to)?)
+}
+
+/// What the run in an archive was called where it was made. For archives of earlier versions, which do not say so: the
+/// `file`'s name without what was put behind the run's, the steps that were done and a browser's number.
+pub fn name(bytes: &[u8], file: &Path) -> String {
+    let said = ZipArchive::new(Cursor::new(bytes)).ok();
+    let said = said.and_then(|zip| String::from_utf8(zip.comment().to_vec()).ok());
+    // One name, and none that hides.
+    let plain = |name: &String| inside(name).is_some_and(|path| path.components().count() == 1);
+    said.filter(|name| plain(name) && !name.starts_with('.') && name.len() <= LONGEST_NAME).unwrap_or_else(
+        || {
+            let stem = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            without_steps(without_copy(&stem)).to_owned()
+        },
+    )
+}
+
+/// A name without ` (2)`, as browsers tell files of one name apart.
+fn without_copy(name: &str) -> &str {
+    let inner = name.strip_suffix(')').and_then(|name| name.rsplit_once(" ("));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    inner.filter(|(_, number)| is_number(number)).map_or(name, |(name, _)| name)
+}
+
+/// A name without `-000069`, as runs are saved.
+fn without_steps(name: &str) -> &str {
+    let split = name.rsplit_once('-');
+    let is_steps = |text: &str| text.len() >= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    split.filter(|(name, steps)| !name.is_empty() && is_steps(steps)).map_or(name, |(name, _)| name)
 }
 
 fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Result<(), ArchiveError> {

@@ -51,6 +51,32 @@ fn a_run_comes_back_with_its_newest_checkpoint() {
 }
 
 #[test]
+fn an_unpacked_run_is_nobody_s_and_keeps_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = pack(run(&folder.path().join("nano-007")).path()).unwrap();
+    let there = unpack(&packed, &folder.path().join("again")).unwrap();
+    assert_eq!(lock::held(there.path()), lock::Held::Nobody);
+    assert_eq!(name(&packed, Path::new("renamed.zip")), "nano-007");
+    // Archives of earlier versions do not say it.
+    let plain = zip(&[("recipe.toml", b"preset = \"nano\"")]);
+    for (file, called) in [
+        ("nano-001-000069.zip", "nano-001"),
+        ("/a/nano-001-000069 (2).zip", "nano-001"),
+        ("nano-001.zip", "nano-001"),
+        ("my run (late).zip", "my run (late)"),
+        ("-000069.zip", "-000069"),
+    ] {
+        assert_eq!(name(&plain, Path::new(file)), called);
+    }
+    for hostile in ["../up", "a/b", ".hidden", "c:\\x", ""] {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.set_comment(hostile).unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        assert_eq!(name(&bytes, Path::new("mine.zip")), "mine", "{hostile}");
+    }
+}
+
+#[test]
 fn what_can_not_be_packed_says_why() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(pack(folder.path()), Err(ArchiveError::Run(_))));

@@ -2,7 +2,7 @@
 //!
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
 //! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and
-//! `state.json`, which has the digests of all of them.
+//! `state.json`, which has the digests of all of them. `colours.safetensors` holds the colours of the watched pictures.
 
 use crate::files;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::colours::{self, Colours};
 use super::finite::not_finite;
 use super::frozen::Frozen;
 use super::recipe::{Distillation, Recipe};
@@ -234,7 +235,7 @@ pub async fn save(
     let partial = dir.join(format!(".{}.{}.tmp", folder_name(state.iteration), files::process()));
     let _ = files::remove_dir_all(&partial);
     let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
-    if let Err(failed) = write_parts(&partial, parts, &config, progress) {
+    if let Err(failed) = write_parts(&partial, parts, state.colours.as_ref(), &config, progress) {
         // Half a checkpoint is of no use, and the room may be what is missing.
         let _ = files::remove_dir_all(&partial);
         return Err(failed);
@@ -267,6 +268,7 @@ type Parts<'a> = [(&'a str, &'a StateDict); 3];
 fn write_parts(
     folder: &Path,
     parts: Parts<'_>,
+    colours: Option<&Colours>,
     config: &str,
     mut progress: Progress,
 ) -> Result<(), CheckpointError> {
@@ -274,6 +276,9 @@ fn write_parts(
     for (file, (_, dict)) in FILES.into_iter().zip(parts) {
         let digest = tensors::write(&folder.join(file), dict, config)?;
         progress.sha256.insert(file.to_owned(), digest);
+    }
+    if let Some(colours) = colours {
+        progress.sha256.insert(colours::FILE.to_owned(), colours.write(folder)?);
     }
     let digest = progress.digest().map_err(|e| content(folder, e))?;
     progress.sha256.insert(STATE.to_owned(), digest);
@@ -357,7 +362,14 @@ pub fn load(
         }
     }
     state.iteration = progress.iteration;
+    state.colours = colours_of(path);
     Ok(state)
+}
+
+/// Colours of the watched pictures that a checkpoint was written with, where it was and they are whole.
+pub(super) fn colours_of(path: &Path) -> Option<Colours> {
+    let progress = Progress::read(path).ok()?;
+    Colours::read(path, progress.sha256.get(colours::FILE))
 }
 
 /// What does not fit in the optimizer's file: a moment that is missing or of another size than its parameter, or another

@@ -1,5 +1,6 @@
 //! What is looked at while a run goes on: the watched pictures, k-NN, and what the recipe asks for beside it.
 
+use super::aside::{Task, Teller};
 use super::probes;
 use super::trainer::Trainer;
 use crate::analysis::AnalysisError;
@@ -20,9 +21,10 @@ impl Trainer<'_> {
         }
         let iteration = self.state.iteration;
         let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
-        let breathe = async || self.port.breathe().await;
+        let mut teller = Teller::new(self.port, iteration, Task::Watched);
+        let hear = async |done, total| teller.hear(done, total).await;
         let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
-        let look = match self.watched.look(backbone, frozen, iteration, device, breathe).await {
+        let look = match self.watched.look(backbone, frozen, iteration, device, hear).await {
             Ok(look) => look,
             Err(EngineError::Analysis(AnalysisError::NotFinite { .. })) => {
                 return Err(self.weights_not_finite("features of the watched pictures"));
@@ -34,6 +36,7 @@ impl Trainer<'_> {
             }
             Err(other) => return Err(other),
         };
+        self.state.colours = self.watched.colours();
         let path = self.record.pictures(&look);
         self.tell().await?;
         self.port.show(look);
@@ -51,10 +54,12 @@ impl Trainer<'_> {
         let size = recipe.crops.global_size;
         let device = &self.job.device.device;
         let backbone = &self.state.teacher.backbone;
-        let breathe = async |_, _| self.port.breathe().await;
         let iteration = self.state.iteration;
+        let mut teller = Teller::new(self.port, iteration, Task::Knn);
+        teller.hear(0, labelled.train.len() + labelled.test.len()).await;
+        let hear = async |done, total| teller.hear(done, total).await;
         let measured = async {
-            let own = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, breathe).await?;
+            let own = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, hear).await?;
             let raw = if iteration == 0 { Some(knn_of_pixels(labelled, size)?.result) } else { None };
             Ok::<_, EvaluationError>((own, raw))
         };
@@ -88,8 +93,9 @@ impl Trainer<'_> {
                 Ok(task) => {
                     let options = Options { alone: true, ..Options::new(recipe.crops.global_size) };
                     let backbone = &self.state.teacher.backbone;
-                    let mut hear = async |_| {
-                        self.port.breathe().await;
+                    let mut teller = Teller::new(self.port, iteration, Task::Evaluation);
+                    let mut hear = async |at: suite::Progress| {
+                        teller.hear(at.done, at.total).await;
                         true
                     };
                     suite::evaluate(&task, backbone, &options, &device, &mut hear)

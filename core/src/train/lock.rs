@@ -197,9 +197,9 @@ mod imp {
         }
     }
 
-    /// What is followed in a page lies there whole.
+    /// What lies in a page and is not its own run is nobody's: no other program reaches it.
     pub fn held(_: &Path) -> Held {
-        Held::Unknown
+        Held::Nobody
     }
 }
 

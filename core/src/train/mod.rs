@@ -2,8 +2,10 @@
 
 pub mod adapt;
 pub mod archive;
+pub mod aside;
 pub mod batch;
 pub mod checkpoint;
+pub mod colours;
 mod curves;
 pub mod distill;
 pub mod distill_recipe;

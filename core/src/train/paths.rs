@@ -7,6 +7,8 @@ use toml::Value;
 use super::fields::{self, FIELDS, Kind};
 use super::recipe::{Recipe, RecipeError};
 use super::report::escape;
+use crate::data::source::listed;
+use crate::explore::split_part;
 use crate::files;
 
 /// The fields of a recipe that hold a path, or a word that stands for one.
@@ -15,7 +17,7 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
 }
 
 /// Their values that are not empty; of a field with several paths each one.
-fn values(recipe: &Recipe) -> impl Iterator<Item = (&'static str, String)> {
+pub fn values(recipe: &Recipe) -> impl Iterator<Item = (&'static str, String)> {
     fields().flat_map(|key| {
         let all = fields::get(recipe, key).map(texts).unwrap_or_default();
         all.into_iter().filter(|text| !text.is_empty()).map(move |text| (key, text))
@@ -31,7 +33,15 @@ fn texts(value: Value) -> Vec<String> {
     }
 }
 
-fn changed(recipe: &Recipe, change: impl Fn(&str, &str) -> Option<String>) -> Result<Recipe, RecipeError> {
+/// The recipe with other values in those of its fields that hold a path and are not empty: `change` gets field and value, and
+/// gives what takes its place, or nothing.
+///
+/// # Errors
+/// A value that the recipe does not take.
+pub fn changed(
+    recipe: &Recipe,
+    change: impl Fn(&str, &str) -> Option<String>,
+) -> Result<Recipe, RecipeError> {
     let mut changed = recipe.clone();
     for key in fields() {
         let Some(before) = fields::get(recipe, key) else { continue };
@@ -51,6 +61,24 @@ fn changed(recipe: &Recipe, change: impl Fn(&str, &str) -> Option<String>) -> Re
     Ok(changed)
 }
 
+/// The files and folders that a recipe names, as far as they are there, and what its lists of pictures name: what has to be
+/// at hand for a run of it.
+pub fn named(recipe: &Recipe) -> Vec<PathBuf> {
+    // A folder that is called like a word goes first for weights, and never for pictures.
+    let paths = values(recipe).filter(|(key, text)| *key != "data.path" || text != "scenes");
+    let paths = paths.map(|(_, text)| absolute(&split_part(Path::new(&text)).0));
+    let mut all: Vec<PathBuf> = paths.filter(|path| files::exists(path)).collect();
+    for list in recipe.data.path.iter().map(|place| absolute(Path::new(place))) {
+        let entries = match listed::is_list(&list) {
+            true => listed::read(&list).map(|list| list.entries).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let places = entries.iter().map(|entry| listed::place(&list, &entry.path));
+        all.extend(places.filter(|path| files::exists(path)));
+    }
+    all
+}
+
 /// The recipe with absolute paths, so that its run goes on from any folder. Words that stand for something stay:
 /// `scenes`, `starter`, the name of a pulled model.
 ///
@@ -61,7 +89,7 @@ pub fn lasting(recipe: &Recipe) -> Result<Recipe, RecipeError> {
         let path = Path::new(text);
         // Pictures are never a word but `scenes`; weights are one where there is no such file.
         let is_path = text != "scenes" && (key == "data.path" || files::exists(path));
-        (is_path && !path.is_absolute()).then(|| absolute(path).to_string_lossy().into_owned())
+        (is_path && !files::is_absolute(path)).then(|| absolute(path).to_string_lossy().into_owned())
     })
 }
 
@@ -181,6 +209,22 @@ mod tests {
         let words = recipe(&["start.weights=dinov2_vits14"]);
         assert_eq!(super::lasting(&words).unwrap(), words, "scenes, a pulled model");
         assert_eq!(super::lasting(&lasting).unwrap(), lasting);
+    }
+
+    #[test]
+    fn what_a_recipe_names_is_found_whichever_field_it_stands_in() {
+        let here = std::env::current_dir().unwrap();
+        let own = recipe(&["data.path=src", "start.weights=Cargo.toml#student", "evaluate.dense=nowhere"]);
+        assert_eq!(
+            named(&own).iter().collect::<std::collections::BTreeSet<_>>().len(),
+            2,
+            "{:?}",
+            named(&own)
+        );
+        assert!(named(&own).contains(&here.join("src")) && named(&own).contains(&here.join("Cargo.toml")));
+        let taught = recipe(&["distill.teacher=Cargo.toml", "distill.method=similarity", "crops.locals=0"]);
+        assert_eq!(named(&taught), [here.join("Cargo.toml")], "scenes are drawn");
+        assert!(named(&recipe(&["start.weights=starter"])).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::checkpoint::colours_of;
 use super::network::Network;
 use super::recipe::{Recipe, RecipeError};
 use super::state::State;
@@ -140,6 +141,9 @@ pub fn fill(mut state: State, recipe: &Recipe, device: &Device) -> Result<State,
     };
     state.student = filled(state.student, of_student, recipe, FIELD, &device.clone().autodiff())?;
     state.teacher = filled(state.teacher, of_teacher, recipe, FIELD, device)?;
+    // The same features go on: the pictures need no other colours.
+    let checkpoint = explore::weights_file(Path::new(&recipe.start.weights)).ok();
+    state.colours = checkpoint.as_deref().and_then(Path::parent).and_then(colours_of);
     Ok(state)
 }
 

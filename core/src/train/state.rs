@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::colours::Colours;
 use super::frozen::Frozen;
 use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
@@ -29,6 +30,8 @@ pub struct State {
     pub queue: Option<Tensor<2>>,
     /// How many pictures there are to train on; what the queue's size follows.
     pub pictures: usize,
+    /// Colours of the last look at the watched pictures. Nothing is learned from them.
+    pub colours: Option<Colours>,
 }
 
 /// Moving averages of the teacher's logits.
@@ -76,6 +79,7 @@ impl State {
             frozen: None,
             queue: None,
             pictures: 0,
+            colours: None,
         }
     }
 }

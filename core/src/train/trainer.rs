@@ -137,14 +137,14 @@ impl<'a> Trainer<'a> {
             port.emit(Event::Warning(caution)).await;
         }
         let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
-        let iteration = state.iteration;
+        let (iteration, colours) = (state.iteration, state.colours.clone());
         Ok(Self {
             port,
             schedules: Schedules::new(recipe),
             state,
             feed,
             record,
-            watched: Watched::new(job.watch.clone(), recipe),
+            watched: Watched::new(job.watch.clone(), recipe).following(colours),
             told,
             probe: None,
             job,
@@ -190,7 +190,8 @@ impl<'a> Trainer<'a> {
                     self.save_midway().await?;
                 }
                 Command::Watch(pictures) => {
-                    self.watched = Watched::new(pictures, &self.job.recipe);
+                    let colours = self.watched.colours();
+                    self.watched = Watched::new(pictures, &self.job.recipe).following(colours);
                     self.pictures().await?;
                 }
                 Command::Change(wanted) => self.change(&wanted).await,

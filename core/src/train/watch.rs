@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::colours::Colours;
 use super::recipe::Recipe;
 use crate::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use crate::analysis::colour_map::ColourMap;
@@ -76,13 +77,26 @@ impl Watched {
         Self { views, previous: None, taught: None }
     }
 
+    /// The same in colours that follow those of an earlier look, at these pictures or others.
+    #[must_use]
+    pub fn following(self, colours: Option<Colours>) -> Self {
+        let previous = colours.map(|colours| colours.for_views(&self.views));
+        Self { previous: previous.or(self.previous), ..self }
+    }
+
+    /// The colours of the last look, to be kept.
+    pub fn colours(&self) -> Option<Colours> {
+        self.previous.clone().map(|pca| Colours::of(pca, &self.views))
+    }
+
     /// Whether nothing is watched.
     pub fn is_empty(&self) -> bool {
         self.views.is_empty()
     }
 
     /// Features of all watched pictures; colours follow those of the previous look, or of a frozen teacher beside which
-    /// the student is shown. `between` is awaited after each.
+    /// the student is shown. `between` is
+    /// awaited before each, with how many are done and how many there are.
     ///
     /// # Errors
     /// When the device fails, or features are not finite.
@@ -92,14 +106,15 @@ impl Watched {
         frozen: Option<&Vit>,
         iteration: u64,
         device: &Device,
-        between: impl AsyncFn(),
+        mut between: impl AsyncFnMut(usize, usize),
     ) -> Result<Arc<Look>, EngineError> {
         if let Some(frozen) = frozen.filter(|_| self.taught.is_none()) {
-            self.taught = Some(self.ask(frozen, backbone.config.patch, device, &between).await?);
+            self.taught = Some(self.ask(frozen, backbone.config.patch, device, &mut between).await?);
         }
         let config = &backbone.config;
         let mut seen = Vec::with_capacity(self.views.len());
-        for view in &self.views {
+        for (done, view) in self.views.iter().enumerate() {
+            between(done, self.views.len()).await;
             let last = config.depth - 1;
             let (features, rows) =
                 view_features_and_attention(backbone, view, last, 0, device).await.map_err(failed)?;
@@ -107,11 +122,12 @@ impl Watched {
             let maps =
                 AttentionMaps::new(&rows, config.heads, config.prefix(), features.rows, features.cols)?;
             seen.push((features, maps));
-            between().await;
         }
         let all: Vec<&PatchFeatures> = seen.iter().map(|(features, _)| features).collect();
-        let model = self.taught.as_ref().map(|taught| &taught.pca).or(self.previous.as_ref());
-        let pca = Pca::fit(&all, model, &colours())?;
+        let shapes: Vec<(usize, usize)> = all.iter().map(|of| (of.rows, of.cols)).collect();
+        let taught = self.taught.as_ref().map(|taught| taught.pca.clone());
+        let model = taught.or_else(|| self.previous.as_ref().map(|previous| previous.on_grids(&shapes)));
+        let pca = Pca::fit(&all, model.as_ref(), &colours())?;
         let teacher = |i: usize| self.taught.as_ref().and_then(|taught| taught.pictures.get(i).cloned());
         let frames = self
             .views
@@ -130,16 +146,16 @@ impl Watched {
         frozen: &Vit,
         student_patch: usize,
         device: &Device,
-        between: &impl AsyncFn(),
+        between: &mut impl AsyncFnMut(usize, usize),
     ) -> Result<Taught, EngineError> {
         let patch = frozen.config.patch;
         let side = |pixels: usize| pixels / student_patch * patch;
         let mut seen = Vec::with_capacity(self.views.len());
-        for view in &self.views {
+        for (done, view) in self.views.iter().enumerate() {
+            between(done, self.views.len()).await;
             let own = resize_to(view, side(view.width), side(view.height));
             let features = view_features(frozen, &own, device).await.map_err(failed)?;
             seen.push(features.patches);
-            between().await;
         }
         let pca = Pca::fit(&seen.iter().collect::<Vec<_>>(), None, &colours())?;
         let pictures = self.views.iter().zip(&seen).map(|(view, features)| in_colours(view, features, &pca));

@@ -41,7 +41,8 @@ pub fn cache_folder() -> PathBuf {
     if let Some(folder) = CACHE.get() {
         return folder.clone();
     }
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| crate::files::is_absolute(path));
     let base = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
     let base = base.or_else(|| Some(set("HOME").or_else(|| set("USERPROFILE"))?.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("dinoscope")

@@ -31,8 +31,7 @@ mod plan;
 mod positions;
 mod pth;
 mod pth_listing;
-#[cfg(not(target_family = "wasm"))]
-mod released;
+pub mod released;
 mod safetensors;
 mod save;
 mod shapes;

@@ -8,7 +8,7 @@ pub const BASE_URL: &str = "https://dl.fbaipublicfiles.com/dinov2";
 /// A released model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Released {
-    /// Name for [`pull`], as in the official hub (`dinov2_vits14_reg`).
+    /// Name for pulling it, as in the official hub (`dinov2_vits14_reg`).
     pub name: &'static str,
     /// Path below [`BASE_URL`].
     pub path: &'static str,
@@ -22,6 +22,21 @@ impl Released {
     /// Full address.
     pub fn url(&self) -> String {
         format!("{BASE_URL}/{}", self.path)
+    }
+
+    /// The same model's name on the Hugging Face hub, below `facebook/`: `dinov2-with-registers-small`.
+    pub fn hub_name(&self) -> String {
+        let (family, registers) = match self.name.strip_suffix("_reg") {
+            Some(family) => (family, "with-registers-"),
+            None => (self.name, ""),
+        };
+        let size = match family {
+            "dinov2_vits14" => "small",
+            "dinov2_vitb14" => "base",
+            "dinov2_vitl14" => "large",
+            _ => "giant",
+        };
+        format!("dinov2-{registers}{size}")
     }
 
     /// Size of the file to within a fraction of a percent: float32, and a little for names.
@@ -81,13 +96,34 @@ const RELEASED: [Released; 8] = [
     },
 ];
 
-/// Every model that [`pull`] knows by name.
+/// Every model that is known by name.
 pub fn names() -> &'static [Released] {
     &RELEASED
 }
 
-/// The model called `name`; `…_reg4` is accepted for `…_reg`.
+/// The model called `name`: as in the official hub, where `…_reg4` is accepted for `…_reg`, or as on the Hugging Face
+/// hub, with `facebook/` before it or without.
 pub fn find(name: &str) -> Option<&'static Released> {
     let name = name.strip_suffix('4').filter(|n| n.ends_with("_reg")).unwrap_or(name);
-    RELEASED.iter().find(|released| released.name == name)
+    let hub = name.strip_prefix("facebook/").unwrap_or(name);
+    RELEASED.iter().find(|released| released.name == name || released.hub_name() == hub)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_two_names() {
+        for (official, hub) in [
+            ("dinov2_vits14", "dinov2-small"),
+            ("dinov2_vitb14_reg4", "dinov2-with-registers-base"),
+            ("dinov2_vitg14", "facebook/dinov2-giant"),
+        ] {
+            assert_eq!(find(official), find(hub), "{hub}");
+            assert!(find(hub).is_some(), "{hub}");
+        }
+        assert_eq!(find("resnet50"), None);
+        assert_eq!(find("facebook/dinov2_vits14"), None);
+    }
 }

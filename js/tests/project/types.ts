@@ -6,17 +6,20 @@ import type { Attention, ErrorCode, Features } from 'dinoscope';
 export async function right(canvas: HTMLCanvasElement, file: File): Promise<void> {
   const model: Dinoscope = await Dinoscope.load(new URL('https://example.org/dinov2_vits14.pth'), {
     device: 'auto',
-    onProgress: ({ loaded, total }) => console.log(total === undefined ? loaded : loaded / total),
+    onProgress: ({ stage, loaded, total }) => console.log(stage, total === undefined ? loaded : loaded / total),
+    warmUp: true,
     signal: AbortSignal.timeout(1000),
   });
   const features: Features = await model.features(file, { resolution: 448 });
+  const several: Features[] = await model.features([file, canvas], { signal: AbortSignal.timeout(1000) });
+  const looks: Attention[] = await model.attention([file, canvas], { block: 1 });
   const shape: readonly [number, number, number] = features.shape;
   const one: ImageData = await model.pca(canvas, { foreground: true });
   const many: ImageData[] = await model.pca([canvas, features], { size: 'patches' });
   const attention: Attention = await model.attention(canvas, { query: { x: 1, y: 2 }, block: 3 });
   const alike: Float32Array = model.similarity(features, { patch: 0 }, features);
   const name: string = model.info.name + model.device.type;
-  console.log(shape, one, many, attention.heads[0]?.length, alike, name);
+  console.log(several, looks, shape, one, many, attention.heads[0]?.length, alike, name);
   model.dispose();
 }
 
@@ -29,6 +32,8 @@ export async function wrong(model: Dinoscope): Promise<void> {
   await Dinoscope.load('weights.pth', { device: 'cuda' });
   // @ts-expect-error a number is no image
   await model.features(5);
+  // @ts-expect-error no such option
+  await model.features('image.png', { resoluton: 448 });
   // @ts-expect-error one image gives one ImageData
   const many: ImageData[] = await model.pca('image.png');
   // @ts-expect-error no such query

@@ -3,10 +3,14 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SABOTAGE, disasters, mistakes } from '../../../js/tests/failures.mjs';
+import { half } from '../../../js/tests/half.mjs';
 import { install, tool } from '../../../js/tests/install.mjs';
 import { expected } from '../../../js/tests/native.mjs';
 import { compare, pickled } from '../../../js/tests/numbers.mjs';
+import { inNode } from '../../../js/tests/node.mjs';
+import { sizes } from '../../../js/tests/sizes.mjs';
 import { sources } from '../../../js/tests/sources.mjs';
+import { stops } from '../../../js/tests/stops.mjs';
 import { until } from '../lib/browser.mjs';
 
 /** Difference to the command line, over the largest value. */
@@ -24,6 +28,8 @@ export async function run(stage) {
     await succeeds('vite build', check, tool(project, 'vite', ['build', '--logLevel', 'warn']));
     const built = await fs.readdir(path.join(project, 'dist/assets'));
     check('bundled with one copy of the program', built.filter((file) => file.endsWith('.wasm')).length === 1, built);
+    await sizes(root, project, check);
+    await inNode(project, check);
     await bundled(path.join(project, 'dist'), numbers, stage);
     await example(path.join(project, 'node_modules/dinoscope'), stage);
   } finally {
@@ -51,13 +57,24 @@ async function put(root, folder, { fish, drawn }) {
   for (const file of ['assets/weights/starter.safetensors', 'tests/fixtures/weights/official_vit_reg4.pth']) {
     await fs.copyFile(path.join(root, file), path.join(folder, path.basename(file)));
   }
+  const starter = await fs.readFile(path.join(root, 'assets/weights/starter.safetensors'));
+  await fs.writeFile(path.join(folder, 'half.safetensors'), half(starter));
 }
 
 /** The bundled project, in browsers without and with WebGPU. */
 async function bundled(dist, numbers, { check, serve, open }) {
   const html = await fs.readFile(path.join(dist, 'index.html'), 'utf8');
   const forbids = html.replace("worker-src 'self'", "worker-src 'none'");
-  const { url } = await serve(dist, { extra: { 'no-workers.html': forbids } });
+  const home = (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(html);
+  // A host that calls the program by another name.
+  const program = `assets/${(await fs.readdir(path.join(dist, 'assets'))).find((file) => file.endsWith('.wasm'))}`;
+  const wasm = await fs.readFile(path.join(dist, program));
+  const unnamed = (_, response) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(wasm);
+  const other = await serve(dist, { odd: { [program]: unnamed } });
+  const started = await (await visit(other.url, await open('NOTHING'))).evaluate(
+    () => window.project.settled(window.project.Dinoscope.starter().then((model) => model.info)));
+  check('a program of another type starts', started.dim === 96, started.error ?? started);
+  const { url } = await serve(dist, { extra: { 'no-workers.html': forbids }, odd: { 'home.jpg': home } });
   const cpu = await visit(url, await open('NOTHING'));
   for (const worker of [true, false]) {
     await compare(cpu, { device: 'cpu', worker, tolerance: TOLERANCE.cpu, numbers, check });
@@ -65,6 +82,7 @@ async function bundled(dist, numbers, { check, serve, open }) {
   await pickled(cpu, TOLERANCE.cpu, numbers, check);
   await sources(cpu, check);
   await mistakes(cpu, check);
+  await stops(cpu, check);
   await withoutWorkers(await visit(`${url}no-workers.html`, await open('NOTHING')), check);
   const gpu = await visit(url, await open('WEBGPU'));
   await compare(gpu, { device: 'webgpu', worker: true, tolerance: TOLERANCE.webgpu, numbers, check });

@@ -26,7 +26,7 @@ async function hosted(root, file) {
 
 export async function run({ root, dist, check }) {
   const files = await list(dist);
-  const copies = new Set(files.filter((file) => file.endsWith('.br')));
+  const copies = new Set(files.filter((file) => /\.(br|gz)$/.test(file)));
   const size = async (file) => (await fs.stat(path.join(dist, file))).size;
   const sums = {};
   for (const file of files.filter((one) => !copies.has(one))) {
@@ -47,7 +47,9 @@ export async function run({ root, dist, check }) {
   }
   check('program and JavaScript are sent in 5 MB', sent <= MOST, `${sent} bytes`);
   check('there is one program, and it is compressed', wasm.length === 1 && copies.has(`${wasm[0]}.br`), wasm);
-  const unnamed = files.filter((file) => !/\.[0-9a-f]{8}\.\w+(\.br)?$/.test(file));
+  const packed = copies.has(`${wasm[0]}.gz`) ? await size(`${wasm[0]}.gz`) : NaN;
+  check('a host that packs nothing sends a third of it', packed < sums.program.plain / 3, packed);
+  const unnamed = files.filter((file) => !/\.[0-9a-f]{8}\.\w+(\.br|\.gz)?$/.test(file));
   const fixed = ['index.html', 'index.html.br', 'sw.js', 'sw.js.br'];
   check('every file but two has its hash in its name', unnamed.every((file) => fixed.includes(file)), unnamed);
 }

@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The program, where cargo puts it. */
+/** The program: what `DINOSCOPE` names, else where cargo puts it. */
 async function program(root) {
+  if (process.env.DINOSCOPE) return process.env.DINOSCOPE;
   const { stdout } = await run('cargo', ['metadata', '--no-deps', '--format-version', '1'], { cwd: root, maxBuffer: 1 << 26 });
   const file = path.join(JSON.parse(stdout).target_directory, 'release/dinoscope');
   return process.platform === 'win32' ? `${file}.exe` : file;

@@ -25,10 +25,12 @@ const KINDS = {
  * @param {boolean} [options.plain] a host that knows neither compression nor how long a file is good
  * @param {string} [options.under] the path below which the folder lies, such as `/some/where/`
  * @param {Record<string, string | Buffer>} [options.extra] more files, by path below the folder
+ * @param {Record<string, (request: http.IncomingMessage, response: http.ServerResponse) => void>} [options.odd] files that
+ *   are answered otherwise (odd.mjs), by path below the folder
  * @param {number} [options.port] a given one, to come back to where a server was
  */
 export async function serve(folder, options = {}) {
-  const { strict = true, plain = false, under = '/', extra = {}, port = 0 } = options;
+  const { strict = true, plain = false, under = '/', extra = {}, odd = {}, port = 0 } = options;
   const rule = strict ? { 'content-security-policy': await policy(folder) } : {};
   /** @type {{path: string, encoding: string}[]} */
   const requests = [];
@@ -37,6 +39,11 @@ export async function serve(folder, options = {}) {
     const { pathname } = new URL(request.url, 'http://page');
     const below = pathname.startsWith(under) ? decodeURIComponent(pathname.slice(under.length)) : null;
     const name = below === '' ? 'index.html' : below;
+    if (name !== null && Object.hasOwn(odd, name)) {
+      requests.push({ path: name, encoding: '' });
+      odd[name](request, response);
+      return;
+    }
     const inside = name !== null && !path.normalize(name).startsWith('..');
     const brotli = !plain && /\bbr\b/.test(request.headers['accept-encoding'] ?? '');
     const given = name !== null && Object.hasOwn(extra, name) ? { body: extra[name], encoding: '' } : null;

@@ -1,4 +1,5 @@
-//! A `.br` beside each file that gets smaller by it, for servers that hand such files out.
+//! A `.br` beside each file that gets smaller by it, for servers that hand such files out; and a `.gz` beside the program,
+//! which the page unpacks itself where a server hands out nothing of the kind.
 
 use std::fs;
 use std::path::Path;
@@ -43,6 +44,14 @@ pub fn compress(
             missing = true;
         }
         copies.push((place, dist.join(format!("{path}.br")), content.len() as u64));
+    }
+    for (path, content) in files.iter().filter(|(path, _)| extension(path) == "wasm") {
+        let (place, made) = store.place(content, "gz");
+        if !made {
+            command.arg(dist.join(path)).arg(&place);
+            missing = true;
+        }
+        copies.push((place, dist.join(format!("{path}.gz")), content.len() as u64));
     }
     if missing {
         run::run(&mut command)?;

@@ -16,6 +16,7 @@ use super::intake::{Origin, Pixels};
 use super::{Explore, Panel};
 use crate::studio::hands::{self, Wake};
 use crate::studio::house::House;
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
@@ -91,7 +92,7 @@ impl Export {
         while let Ok(done) = self.done.1.try_recv() {
             self.running = self.running.saturating_sub(1);
             match done {
-                Ok(path) => house.toasts.good(format!("Saved {}", path.display())),
+                Ok(path) => house.toasts.good(format!("Saved {}", names::saved(&path))),
                 Err(error) => house.toasts.bad(error),
             }
         }
@@ -138,7 +139,6 @@ impl Explore {
                 }
             }
         });
-        widgets::hint(ui, "`dinoscope features` writes the same for many pictures at once.");
     }
 
     /// Takes up the answers of the dialogs, and starts writing once the features are in memory.
@@ -246,7 +246,7 @@ fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
         Panel::Similarity => {
             let query = order.query.as_ref();
             let query =
-                query.ok_or(ExportError::Nothing("no patch is pinned: click one in the picture first"))?;
+                query.ok_or(ExportError::Nothing("no patch is pinned: choose one in the picture first"))?;
             let values = similarity::to_all(query, &order.patches)?;
             let values: Vec<f32> = values.into_iter().map(|v| v.max(0.0)).collect();
             Ok(over(&values, ColourMap::Viridis)?)

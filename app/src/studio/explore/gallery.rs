@@ -8,7 +8,7 @@ use dinoscope_core::explore::PictureId;
 use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, vec2};
 
 use super::intake::Origin;
-use crate::studio::theme;
+use crate::studio::{theme, touch};
 
 /// Side of a place in the strip.
 const PLACE: f32 = 76.0;
@@ -384,7 +384,7 @@ impl Gallery {
             ring(t.accent, 1.0);
         }
         let size = item.size.map_or(String::new(), |[w, h]| format!("\n{w} × {h}"));
-        let hint = "\nShift+click: beside the chosen one · Ctrl+click: select";
+        let hint = touch::words(ui, "", "\nShift+click: beside the chosen one · Ctrl+click: select");
         let mut click = None;
         if response.clicked() {
             let modifiers = ui.input(|input| input.modifiers);

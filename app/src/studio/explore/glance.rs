@@ -19,6 +19,8 @@ pub struct Glance {
     pub colours: Option<u64>,
     /// Lines between two pictures, once they were found.
     pub matches: Option<usize>,
+    /// Whether the first screen shows its sample.
+    pub sample: bool,
     /// Thumbnails in memory.
     pub thumbnails: usize,
     /// The patch under the pointer.
@@ -56,6 +58,7 @@ impl Explore {
             pinned: self.pinned,
             colours: self.painter.basis().map(|basis| basis.generation),
             matches: self.painter.matches.as_ref().map(|(_, found)| found.len()),
+            sample: self.sample.shows(),
             thumbnails: self.gallery.thumbnails(),
             hover: self.hover,
             place: self.canvas.place,

@@ -1,15 +1,21 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
+mod address;
+mod arrival;
 mod canvas;
 mod export;
 mod gallery;
 mod glance;
+#[cfg(any(test, target_family = "wasm"))]
+pub mod hub;
 mod intake;
+mod invitation;
 mod keys;
 mod live;
 mod model;
 mod paint;
 mod picture;
+mod sample;
 mod settings;
 mod view;
 mod watch;
@@ -22,6 +28,8 @@ use std::sync::Arc;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::{Explorer, ModelInfo, ModelSource, PictureId, Report, Seen, Way};
+#[cfg(not(target_family = "wasm"))]
+use dinoscope_core::files;
 use serde::{Deserialize, Serialize};
 
 use super::Beginning;
@@ -33,6 +41,8 @@ use super::theme;
 use gallery::Gallery;
 pub use glance::Glance;
 use intake::{Intake, News, Origin};
+#[cfg(target_family = "wasm")]
+pub use model::is_weights;
 use paint::Painter;
 use settings::Settings;
 
@@ -115,16 +125,18 @@ fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
 /// The exploring side of the studio.
 pub struct Explore {
     gallery: Gallery,
+    /// Files and folders that were opened.
+    opened: Vec<PathBuf>,
     settings: Settings,
     intake: Intake,
     explorer: Explorer,
     model: Option<Arc<ModelInfo>>,
     live: Option<live::Live>,
-    /// A model on its way here.
-    #[cfg(target_family = "wasm")]
-    fetching: Option<crate::tab::fetch::Download>,
+    arrival: arrival::Arrival,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
+    named: address::Named,
+    sample: sample::Sample,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
@@ -151,14 +163,16 @@ impl Explore {
         }
         let mut explore = Self {
             gallery: Gallery::default(),
+            opened: Vec::new(),
             settings,
             intake: Intake::start(&house.wake),
             explorer: explorer(&house.devices, &house.wake),
             model: None,
             live: None,
-            #[cfg(target_family = "wasm")]
-            fetching: None,
+            arrival: arrival::Arrival::default(),
             opening: None,
+            named: address::Named::default(),
+            sample: sample::Sample::default(),
             results: Results::default(),
             failures: HashMap::new(),
             fetched: HashMap::new(),
@@ -172,52 +186,15 @@ impl Explore {
             path: String::new(),
             unreadable: (0, String::new()),
         };
-        explore.use_model(house, beginning.weights.clone().unwrap_or(ModelSource::Starter));
+        explore.first_model(house, beginning.weights.clone());
         explore
-    }
-
-    /// Looks with another model from now on.
-    pub fn use_model(&mut self, _: &mut House, source: ModelSource) {
-        ::log::info!("opening {source}");
-        self.opening = Some((source.clone(), None));
-        #[cfg(target_family = "wasm")]
-        if let ModelSource::Released(name) = &source {
-            self.fetching = Some(crate::tab::fetch::Download::start(name, self.export.wake()));
-            return;
-        }
-        self.explorer.model(source);
-    }
-
-    /// Takes in how far the download of a model is, and opens it once it is here.
-    #[cfg(target_family = "wasm")]
-    fn fetch_logic(&mut self, house: &mut House) {
-        use crate::tab::fetch::News;
-        while let Some(news) = self.fetching.as_ref().and_then(|download| download.news.try_recv().ok()) {
-            match news {
-                News::Bytes(done, total) => self.take_report(Report::Downloading(done, total), house),
-                News::Here(path) => {
-                    self.fetching = None;
-                    self.use_model(house, ModelSource::Path(path));
-                }
-                News::Not(reason) => {
-                    self.fetching = None;
-                    self.take_report(Report::NoModel(reason), house);
-                }
-            }
-        }
-    }
-
-    #[cfg(target_family = "wasm")]
-    fn stop_fetching(&mut self) {
-        if let Some(download) = &self.fetching {
-            download.stop();
-        }
     }
 
     /// Opens pictures and folders.
     pub fn open(&mut self, _: &House, paths: Vec<PathBuf>) {
         if !paths.is_empty() {
             self.gallery.walking += 1;
+            self.opened.extend(paths.iter().cloned());
             self.intake.walk(paths);
         }
     }
@@ -255,7 +232,7 @@ impl Explore {
         #[cfg(not(target_family = "wasm"))]
         {
             let paths: Vec<PathBuf> =
-                lines.map(model::pasted_path).filter(|path| path.is_absolute()).collect();
+                lines.map(model::pasted_path).filter(|path| files::is_absolute(path)).collect();
             match paths.is_empty() {
                 true => house.toasts.info("The clipboard holds no picture and no path of a file."),
                 // Weights are looked with, as when they are dropped.
@@ -283,9 +260,11 @@ impl Explore {
         self.model.as_ref().map(|model| model.source.clone())
     }
 
-    /// Folder of the first picture that is a file.
+    /// The folder that was opened with the first picture that is a file, else the one that it lies in.
     pub fn folder(&self) -> Option<PathBuf> {
-        self.gallery.folder()
+        let first = self.gallery.folder()?;
+        let opened = self.opened.iter().find(|opened| first.starts_with(opened));
+        Some(opened.cloned().unwrap_or(first))
     }
 
     /// Takes in what the threads have sent and asks for what is missing.
@@ -309,6 +288,9 @@ impl Explore {
         self.export.logic(house);
         self.export_logic(house);
         self.choose_for_panel();
+        // A program that acts as a GPU takes far too long for something that nobody asked for.
+        let slow = house.devices.on_gpu() && house.drawing.is_software();
+        self.sample_logic(ctx, !slow, house.devices.on_gpu());
         self.ask(ctx);
     }
 
@@ -398,28 +380,8 @@ impl Explore {
                     *bytes = Some((done, total));
                 }
             }
-            Report::Ready(info) => {
-                ::log::info!("looking with {} on {}", info.source, house.devices.chosen.name);
-                for note in &info.notes {
-                    ::log::info!("{}: {note}", info.file);
-                }
-                self.opening = None;
-                self.results = Results::default();
-                self.failures.clear();
-                self.fetched.clear();
-                self.canvas.fetching.clear();
-                self.painter.forget();
-                self.pinned = None;
-                self.hover = None;
-                self.settings.fit_to(&info.config);
-                self.model = Some(info);
-            }
-            Report::NoModel(reason) => {
-                ::log::error!("{reason}");
-                let asked = self.opening.take().map_or_else(String::new, |(source, _)| source.to_string());
-                house.failed(asked, reason.clone(), true);
-                house.toasts.bad(reason);
-            }
+            Report::Ready(info) => self.model_ready(info, house),
+            Report::NoModel(reason) => self.model_refused(reason, house),
             Report::Seen(picture, way, seen) => {
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);
@@ -473,8 +435,7 @@ impl Explore {
     fn begin_again(&mut self, house: &mut House) {
         self.explorer = explorer(&house.devices, &house.wake);
         self.canvas.wanted = 0;
-        let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
-        self.use_model(house, source);
+        self.model_again(house);
     }
 
     /// Keeps how one looks.
@@ -490,6 +451,7 @@ impl Explore {
             || self.export.busy()
             || self.matching()
             || !self.missing().is_empty()
+            || self.sample.busy()
     }
 }
 

@@ -6,9 +6,11 @@ use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 
 use super::Explore;
+#[cfg(target_family = "wasm")]
+use super::hub;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
-use crate::studio::theme::icons;
+use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
 
 /// Whether a path that was dropped or pasted is a model and no picture.
@@ -65,8 +67,10 @@ fn released() -> Vec<(String, String)> {
 /// Released models that a page can fetch.
 #[cfg(target_family = "wasm")]
 fn released() -> Vec<(String, String)> {
-    let shown = |(name, _, mib): &(&str, &str, u32)| ((*name).to_owned(), format!("{mib} MiB"));
-    crate::tab::fetch::MODELS.iter().map(shown).collect()
+    let shown = |released: &dinoscope_core::weights::released::Released| {
+        (released.hub_name(), format!("{} MB", released.approximate_bytes() / 1_000_000))
+    };
+    hub::offered().map(shown).collect()
 }
 
 impl Explore {
@@ -81,7 +85,7 @@ impl Explore {
         let width = ui.available_width();
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()
-            .min_size(egui::vec2(width, 32.0));
+            .min_size(egui::vec2(width, theme::button(ui)));
         let response = ui.add(button);
         response
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
@@ -133,23 +137,6 @@ impl Explore {
             for text in &model.notes {
                 widgets::hint(ui, text);
             }
-        }
-    }
-
-    fn opening_ui(&mut self, ui: &mut egui::Ui) {
-        let Some((_, bytes)) = &self.opening else { return };
-        let (fraction, text) = match bytes {
-            None => (None, "opening…".to_owned()),
-            Some((done, None)) => (None, format!("{} MiB", done >> 20)),
-            Some((done, Some(total))) => {
-                let share = *done as f32 / (*total).max(1) as f32;
-                (Some(share), format!("{} of {} MiB", done >> 20, total >> 20))
-            }
-        };
-        if widgets::progress_with_cancel(ui, fraction, &text) {
-            self.explorer.stop_download();
-            #[cfg(target_family = "wasm")]
-            self.stop_fetching();
         }
     }
 }

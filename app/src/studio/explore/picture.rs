@@ -1,7 +1,5 @@
 //! The chosen picture, large, with what is shown over it; another one beside it where there is one.
 
-use std::path::PathBuf;
-
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
 
@@ -11,25 +9,10 @@ use super::settings::Arrangement;
 use super::{Explore, Panel, Spot, keys};
 use crate::studio::camera;
 use crate::studio::house::House;
-use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
-
-/// Pastes, as if the keys had been pressed.
-#[cfg(not(target_family = "wasm"))]
-fn paste(ctx: &egui::Context) {
-    ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
-}
-
-/// Pastes, as far as the browser allows it without the keys.
-#[cfg(target_family = "wasm")]
-fn paste(_: &egui::Context) {
-    if let Some(host) = crate::tab::host::get() {
-        host.paste();
-    }
-}
 
 impl Explore {
     /// The panel.
@@ -39,7 +22,7 @@ impl Explore {
             return;
         };
         keys::handle(self, ui.ctx());
-        let status = 28.0;
+        let status = theme::row(ui);
         let all = ui.available_rect_before_wrap();
         let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
         ui.painter().rect_filled(place, 0, theme::tokens(ui.ctx()).window);
@@ -69,55 +52,6 @@ impl Explore {
         ui.advance_cursor_after_rect(all);
     }
 
-    /// Nothing is open yet.
-    fn invitation(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        let height = ui.available_height();
-        ui.vertical_centered(|ui| {
-            ui.add_space((height * 0.5 - 150.0).max(space::M));
-            if self.gallery.walking > 0 {
-                ui.spinner();
-                ui.label("Looking for pictures…");
-                return;
-            }
-            widgets::empty_state(
-                ui,
-                icons::IMAGES,
-                "Drop pictures here",
-                "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
-            );
-            ui.add_space(space::M);
-            // As wide as the buttons side by side, so that they stand in the middle.
-            let room = (ui.available_width() - 2.0 * space::M).max(120.0);
-            let width = if camera::available() { 620.0 } else { 500.0 };
-            ui.allocate_ui(vec2(room.min(width), 40.0), |ui| {
-                ui.horizontal_wrapped(|ui| {
-                    self.open_buttons(ui, house);
-                });
-            });
-            ui.add_space(space::S);
-            ui.allocate_ui(vec2(room.min(420.0), 32.0), |ui| self.path_field(ui, house));
-        });
-    }
-
-    /// Ways to open something.
-    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-            house.dialogs.ask(Purpose::OpenPictures, "");
-        }
-        if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-            house.dialogs.ask(Purpose::OpenFolder, "");
-        }
-        if widgets::button(ui, icons::PASTE, "Paste").clicked() {
-            paste(ui.ctx());
-        }
-        if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
-            self.add_scenes();
-        }
-        if camera::available() && widgets::button(ui, icons::CAMERA, "Camera").clicked() {
-            self.toggle_camera(house);
-        }
-    }
-
     /// Switches the camera on and off, where there is one.
     pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, house: &House) {
         if !camera::available() {
@@ -127,28 +61,6 @@ impl Explore {
         let label = if on { "Stop the camera" } else { "Camera" };
         if widgets::toggle_icon(ui, icons::CAMERA, label, &mut on).clicked() {
             self.toggle_camera(house);
-        }
-    }
-
-    /// A path that can be typed, where there is no dialog or no mouse.
-    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        let field = egui::TextEdit::singleline(&mut self.path)
-            .hint_text(match cfg!(target_family = "wasm") {
-                true => "… or type the address of a picture",
-                false => "… or type the path of a picture or folder",
-            })
-            .align(egui::Align2::LEFT_CENTER)
-            .desired_width(f32::INFINITY);
-        let size = [ui.available_width(), theme::ROW];
-        let response = widgets::with_border(ui, |ui| ui.add_sized(size, field));
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
-        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-        if entered && !self.path.trim().is_empty() {
-            let text = std::mem::take(&mut self.path);
-            match cfg!(target_family = "wasm") {
-                true => self.pasted_text(house, &text),
-                false => self.dropped(house, vec![PathBuf::from(text.trim())]),
-            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Explore, Panel};
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets;
+use crate::studio::{touch, widgets};
 
 impl Explore {
     /// The strip of thumbnails.
@@ -71,6 +71,10 @@ impl Explore {
                     "They show in the Train workspace as features form, now or in the next run.",
                 );
             });
+            // Where fingers work there are none.
+            if touch::is(ui) {
+                return;
+            }
             widgets::section(ui, "Keys", false, |ui| {
                 for (keys, what) in [
                     ("1 2 3 4", "PCA, attention, similarity, match"),
@@ -81,7 +85,7 @@ impl Explore {
                     ("L", "lock the colours"),
                     ("B", "patches as blocks"),
                     ("Ctrl+V", "paste a picture or a path"),
-                    ("Ctrl+1  Ctrl+2", "Explore, Train"),
+                    ("Ctrl+1  Ctrl+2  Ctrl+3", "Explore, Train, Evaluate"),
                     ("Ctrl +  Ctrl −", "everything larger or smaller"),
                 ] {
                     widgets::property(ui, keys, what);
@@ -123,22 +127,32 @@ impl Explore {
             Panel::Attention => self.attention_ui(ui),
             Panel::Similarity => {
                 let text = match self.pinned {
-                    Some(_) => "Similar to the pinned patch. Click it again or press Esc to let go.",
-                    None => {
-                        "Move over the picture: what is similar lights up, here and in the other pictures. Click to pin."
-                    }
+                    Some(_) => touch::words(
+                        ui,
+                        "Similar to the pinned patch. Tap it again to let go.",
+                        "Similar to the pinned patch. Click it again or press Esc to let go.",
+                    ),
+                    None => touch::words(
+                        ui,
+                        "Tap the picture: what is similar lights up, here and in the other pictures.",
+                        "Move over the picture: what is similar lights up, here and in the other pictures. Click to pin.",
+                    ),
                 };
                 widgets::hint(ui, text);
                 widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
             }
             Panel::Match => {
                 let text = match self.gallery.second() {
-                    Some(_) => {
-                        "Lines join patches that are each other's nearest. Move over an end to follow one."
-                    }
-                    None => {
-                        "Shift+click a second picture in the strip: the best-matching patches are joined by lines."
-                    }
+                    Some(_) => touch::words(
+                        ui,
+                        "Lines join patches that are each other's nearest.",
+                        "Lines join patches that are each other's nearest. Move over an end to follow one.",
+                    ),
+                    None => touch::words(
+                        ui,
+                        "Open a second picture: the best-matching patches of both are joined by lines.",
+                        "Shift+click a second picture in the strip: the best-matching patches are joined by lines.",
+                    ),
                 };
                 widgets::hint(ui, text);
             }
@@ -179,7 +193,12 @@ impl Explore {
         let places = [(false, "Whole picture"), (true, "Pinned patch")];
         widgets::segmented(ui, "Attention from", &mut self.settings.from_pin, &places);
         if self.settings.from_pin && self.pinned.is_none() {
-            widgets::hint(ui, "Click a patch of the picture to pin it.");
+            let text = touch::words(
+                ui,
+                "Tap a patch of the picture to pin it.",
+                "Click a patch of the picture to pin it.",
+            );
+            widgets::hint(ui, text);
         }
         let Some(chosen) = self.gallery.chosen() else { return };
         let Some(seen) = self.seen(chosen) else { return };

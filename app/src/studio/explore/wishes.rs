@@ -91,7 +91,7 @@ impl Explore {
             };
             Some(Wanted { picture: id, way, load: Arc::new(load) })
         });
-        let wanted: Vec<Wanted> = wanted.collect();
+        let wanted: Vec<Wanted> = wanted.chain(self.sample_wanted()).collect();
         let which = |w: &Wanted| (w.picture, w.way, self.unseen(w.picture));
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
         if self.canvas.wanted != key {

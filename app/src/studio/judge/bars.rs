@@ -5,7 +5,7 @@ use egui::accesskit::Role;
 use egui::{Align2, Color32, FontFamily, FontId, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::findings::{Bar, Id, parts};
-use crate::studio::theme::{self, ROW, Tokens, fonts, space};
+use crate::studio::theme::{self, Tokens, fonts, space};
 
 /// Height of a bar.
 const THICK: f32 = 10.0;
@@ -34,7 +34,7 @@ pub fn ui(ui: &mut Ui, bars: &[Bar], chosen: Option<Id>) -> Option<Id> {
         for bar in bars {
             let on = bar.finding.is_some() && bar.finding == chosen;
             let sense = if bar.finding.is_some() { Sense::click() } else { Sense::hover() };
-            let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), sense);
+            let (rect, response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), sense);
             let said = format!("{}: {} {}", bar.name, bar.figure.name, bar.figure.text());
             response.widget_info(|| match bar.finding {
                 Some(_) => WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, &said),

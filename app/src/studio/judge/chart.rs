@@ -20,7 +20,7 @@ use super::job::image;
 use super::wish::Wish;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, Tokens, fonts, icons, space};
-use crate::studio::widgets;
+use crate::studio::{touch, widgets};
 
 /// Longest side of the picture beside a point, in pixels.
 const THUMB: usize = 160;
@@ -184,7 +184,10 @@ impl Chart {
             if widgets::icon_button(ui, icons::ZOOM_FIT, "The whole map").clicked() {
                 (self.middle, self.zoom) = (Vec2::ZERO, 1.0);
             }
-            widgets::hint(ui, "A click opens a picture in Explore.");
+            widgets::hint(
+                ui,
+                touch::words(ui, "A tap opens a picture in Explore.", "A click opens a picture in Explore."),
+            );
         });
         widgets::hint(ui, &charted.map.way);
         self.legend(ui, charted, &t);
@@ -396,7 +399,7 @@ fn chip(ui: &mut Ui, mark: Mark, name: &str, count: usize, on: bool, t: &Tokens)
     let font = egui::FontId::new(fonts::SMALL, egui::FontFamily::Proportional);
     let text = format!("{name}  {count}");
     let galley = ui.painter().layout_no_wrap(text, font, if on { t.accent } else { t.text });
-    let size = vec2(galley.size().x.ceil() + 26.0, 22.0);
+    let size = vec2(galley.size().x.ceil() + 26.0, if touch::is(ui) { theme::TOUCH } else { 22.0 });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, format!("Only {name}")));
     let ground = match (on, response.hovered()) {

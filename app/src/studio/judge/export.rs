@@ -82,7 +82,7 @@ pub fn save(finding: &Finding, file: &Path) -> Result<String, String> {
     let index = names(finding).iter().position(|known| *known == name);
     let index = index.ok_or_else(|| format!("{name} belongs to a finding that is gone"))?;
     files::write(file, content(finding, index)?).map_err(|error| format!("{name}: {error}"))?;
-    Ok(format!("Saved {name}"))
+    Ok(format!("Saved {}", crate::studio::names::saved(file)))
 }
 
 /// Writes a finding beside the run whose newest weights these are: `RUN/evaluations/knn-scenes.json`. Older weights leave

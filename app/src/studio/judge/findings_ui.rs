@@ -137,6 +137,6 @@ fn notes(ui: &mut Ui, finding: &Finding) {
     LeftOut::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
     line(&format!("Took {}.", duration(finding.seconds)));
     if let Some(kept) = &finding.kept {
-        line(&format!("Kept with the run in {}.", kept.display()));
+        line(&format!("Kept with the run in {}.", crate::studio::names::shown(kept)));
     }
 }

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::explore::ModelSource;
+use dinoscope_core::files;
 
 use beside::{Beside, Lost};
 use chart::Chart;
@@ -51,6 +52,8 @@ pub struct Offer {
     pub trained: Option<PathBuf>,
     /// Whether Explore is still opening weights.
     pub opening: bool,
+    /// The folder that the gallery's pictures come from.
+    pub gallery: Option<PathBuf>,
 }
 
 impl Offer {
@@ -98,8 +101,13 @@ impl Judge {
     /// Nothing was judged yet; what is asked is as it was left. With a wish it is judged at once.
     pub fn new(house: &House, wish: Option<Wish>) -> Self {
         let at_once = wish.is_some();
+        let mut wish: Wish = wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default();
+        // What was given to a page on another visit is not here any more.
+        if cfg!(target_family = "wasm") && wish.path().is_some_and(|path| !files::exists(path)) {
+            wish.path.clear();
+        }
         Self {
-            wish: wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default(),
+            wish,
             offer: Offer::default(),
             lookup: Lookup::default(),
             job: None,

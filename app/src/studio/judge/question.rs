@@ -10,7 +10,7 @@ use egui::Ui;
 use super::beside::{Beside, Lost};
 use super::kind::{Kind, Need};
 use super::pictures::{describe, nothing_named};
-use super::wish::{FEWEST, MOST, Place, Weights, Wish, called};
+use super::wish::{FEWEST, MOST, Place, Weights, Wish, called, short};
 use super::{Judge, Offer};
 use crate::studio::hands::Wake;
 use crate::studio::house::House;
@@ -85,7 +85,7 @@ impl Judge {
             // Room for the bar at the edge.
             ui.set_width(ui.available_width() - space::S);
             widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
-            widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house));
+            widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house, offer));
             widgets::section(ui, "Evaluations", true, |ui| self.kinds_ui(ui));
             widgets::section(ui, "How", true, |ui| self.how_ui(ui));
         });
@@ -100,7 +100,7 @@ impl Judge {
         };
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()
-            .min_size(egui::vec2(ui.available_width(), theme::BUTTON));
+            .min_size(egui::vec2(ui.available_width(), theme::button(ui)));
         let response = ui.add(button);
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Weights: {name}"))
@@ -168,11 +168,11 @@ impl Judge {
         }
     }
 
-    fn pictures_ui(&mut self, ui: &mut Ui, house: &House) {
+    fn pictures_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
         let places = [(Place::Scenes, "Built-in scenes"), (Place::Disk, "Yours")];
         widgets::segmented(ui, "Pictures to judge on", &mut self.wish.place, &places);
         if self.wish.place == Place::Disk {
-            widgets::text_row(ui, "Folder or file", &mut self.wish.path, "");
+            widgets::path_row(ui, "Folder or file", &mut self.wish.path, "");
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
                     house.dialogs.ask(Purpose::JudgedFolder, "");
@@ -182,6 +182,13 @@ impl Judge {
                 }
                 if widgets::icon_button(ui, icons::REFRESH, "Look again").clicked() {
                     self.lookup.again();
+                }
+                if let Some(folder) = &offer.gallery {
+                    let label = format!("The gallery's: {}", short(folder));
+                    if widgets::button(ui, icons::GALLERY, &label).clicked() {
+                        self.wish.path = folder.display().to_string();
+                        self.lookup.again();
+                    }
                 }
             });
         }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use egui::{FontData, FontDefinitions, FontFamily, FontId, FontTweak, RichText, TextStyle};
 
+use crate::studio::names;
+
 /// Size of notes and captions.
 pub const SMALL: f32 = 12.0;
 /// Size of most text.
@@ -53,7 +55,10 @@ pub fn strong(text: impl Into<String>) -> RichText {
 
 /// `text` as a note.
 pub fn small(text: impl Into<String>) -> RichText {
-    RichText::new(text).font(FontId::new(SMALL, FontFamily::Proportional)).line_height(Some(16.0))
+    let text: String = text.into();
+    RichText::new(names::known(&text))
+        .font(FontId::new(SMALL, FontFamily::Proportional))
+        .line_height(Some(16.0))
 }
 
 /// `text` in the font of logs.

@@ -26,9 +26,11 @@ pub mod space {
     pub const XL: f32 = 32.0;
 }
 
-/// Height of a row and of all that can be clicked in it.
+/// Height of a row and of all that can be clicked in it; [`row`] knows whether fingers need more.
 pub const ROW: f32 = 28.0;
-/// Height of a main button.
+/// Side of what a finger finds.
+pub const TOUCH: f32 = 44.0;
+/// Height of a main button; see [`button`].
 pub const BUTTON: f32 = 32.0;
 /// Rounding of corners.
 pub const RADIUS: u8 = 6;
@@ -46,6 +48,16 @@ pub fn install(ctx: &egui::Context) {
 /// The colours of the theme that shows. A `Ui` will do as well as a context.
 pub fn tokens(ctx: &egui::Context) -> Tokens {
     *Tokens::of(ctx.theme())
+}
+
+/// Height of a row: [`ROW`], where fingers work it [`TOUCH`].
+pub fn row(ui: &egui::Ui) -> f32 {
+    ui.ctx().global_style().spacing.interact_size.y
+}
+
+/// Height of a main button: [`BUTTON`], or [`TOUCH`].
+pub fn button(ui: &egui::Ui) -> f32 {
+    row(ui).max(BUTTON)
 }
 
 /// egui's style for `theme`.

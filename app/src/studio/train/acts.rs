@@ -15,6 +15,7 @@ use super::state::{Phase, RunView};
 use super::work::Work;
 use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::widgets::Tone;
 
@@ -62,6 +63,10 @@ pub enum Act {
     LookForRuns,
     /// Packs the run in this folder into one file.
     Pack(PathBuf),
+    /// The recipe of the run that is shown is for a new run from now on.
+    UseRecipe,
+    /// What a person had in the recipe pane before that.
+    OwnRecipe,
 }
 
 impl Train {
@@ -88,6 +93,8 @@ impl Train {
             Act::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
             Act::Dismiss => self.banner = None,
             Act::Pack(folder) => self.pack(house, folder),
+            Act::UseRecipe => self.of_run.let_go(),
+            Act::OwnRecipe => self.back_to_mine(),
             Act::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
         }
     }
@@ -104,6 +111,14 @@ impl Train {
             house.toasts.watch("A run is going on: stop it before another one starts.");
             return;
         }
+        // The button is off then; a click may have been on its way.
+        if self.locked().is_some() {
+            return;
+        }
+        if let Some(obstacle) = self.in_the_way() {
+            house.toasts.watch(obstacle.text());
+            return;
+        }
         let recipe = match self.draft.recipe() {
             Ok(recipe) => Recipe::clone(recipe),
             Err(reason) => {
@@ -113,6 +128,7 @@ impl Train {
         };
         let place = Place::Below(self.root.path());
         self.begin_plan(house, recipe, place, false, On::Chosen);
+        self.of_run.begins(true);
     }
 
     /// Goes on with a run on disk, with the recipe that lies there.
@@ -125,6 +141,7 @@ impl Train {
         match recipe {
             Some(recipe) => {
                 self.begin_plan(house, Recipe::clone(&recipe), Place::Folder(folder.to_owned()), true, on);
+                self.of_run.begins(false);
             }
             None => house.toasts.bad(format!("The recipe in {} can't be read.", folder.display())),
         }
@@ -203,7 +220,7 @@ impl Train {
         }
         if let Some(path) = one(Purpose::BeginFile).or_else(|| one(Purpose::BeginRun)) {
             self.recipe.begin.named = path.to_string_lossy().into_owned();
-            self.recipe.begin.apply(&self.draft, &self.wake);
+            self.recipe.begin.apply(&mut self.draft, &self.wake);
         }
         if let Some(path) = one(Purpose::FollowRun) {
             match files::is_dir(&path) {
@@ -239,7 +256,7 @@ impl Train {
             }
         };
         let write = move || {
-            let said = format!("Saved {}", file.display());
+            let said = format!("Saved {}", names::saved(&file));
             files::write(&file, text)
                 .map(|()| said)
                 .map_err(|e| format!("can't write {}: {e}", file.display()))
@@ -258,7 +275,8 @@ impl Train {
                             let changed = words::some(draft.changed_in(""), "field", "fields");
                             let preset = draft.preset_name();
                             house.toasts.info(format!("Recipe opened: {preset} with {changed} changed"));
-                            self.draft = draft;
+                            self.of_run.let_go();
+                            self.draft.become_like(draft);
                         }
                         Err(error) => house.toasts.bad(error.to_string()),
                     }
@@ -295,10 +313,10 @@ pub(super) fn banner_of_failure(view: &RunView) -> Option<Banner> {
     let folder = view.folder.clone();
     let (kept, mut ways) = match view.newest_checkpoint() {
         Some((step, _)) => (
-            format!("The run is kept in {}, with everything up to step {step}.", folder.display()),
+            format!("The run is kept {}. It has everything up to step {step}.", names::kept(&folder)),
             vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
         ),
-        None => (format!("What was written is kept in {}.", folder.display()), Vec::new()),
+        None => (format!("What was written is kept {}.", names::kept(&folder)), Vec::new()),
     };
     if failure.device && !ways.is_empty() {
         ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));

@@ -9,6 +9,7 @@ use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, distill_recipe, start};
 
 use super::draft::Draft;
+use super::obstacle::Obstacle;
 use super::work::{Wake, Work};
 
 /// What a run begins with.
@@ -38,6 +39,8 @@ pub struct Begin {
     pub resolution: usize,
     /// Length of the adaptation; an eighth of the run's without.
     pub steps: Option<u64>,
+    /// What `work` and `said` are about.
+    applied: String,
     /// The recipe before anything was taken over.
     before: Option<Recipe>,
     work: Option<Work<Result<Recipe, String>>>,
@@ -57,28 +60,67 @@ impl Begin {
         self.said.as_ref().map(|said| said.as_deref().map_err(String::as_str))
     }
 
-    /// Another way to begin.
+    /// Another way to begin. What another way had taken over goes: until something is chosen nothing is begun with.
     pub fn choose(&mut self, way: Way, draft: &mut Draft) {
-        (self.way, self.said, self.work) = (way, None, None);
-        if way != Way::Nothing {
-            return;
-        }
-        let before = self.before.take().or_else(|| draft.recipe().ok().map(|recipe| plain(recipe)));
-        if let Some(before) = before.and_then(|recipe| Draft::of(&recipe).ok()) {
+        self.way = way;
+        self.named.clear();
+        self.put_back(draft);
+    }
+
+    /// The recipe as it was before anything was taken over.
+    fn put_back(&mut self, draft: &mut Draft) {
+        (self.said, self.work) = (None, None);
+        self.applied.clear();
+        let before = self.before.take().map(|before| with_pictures_of(before, draft));
+        let Some(before) = before.or_else(|| draft.recipe().ok().map(|recipe| plain(recipe))) else { return };
+        let same = draft.recipe().is_ok_and(|recipe| **recipe == before);
+        if let Some(before) = Draft::of(&before).ok().filter(|_| !same) {
             draft.become_like(before);
         }
-        self.named.clear();
+    }
+
+    /// What is still in the way of a run that begins as was chosen; without it the recipe would be trained as it is,
+    /// which is another run.
+    pub fn in_the_way(&self, recipe: &Recipe) -> Option<Obstacle> {
+        let missing = match self.way {
+            Way::Nothing => "",
+            Way::Weights => "Choose the weights.",
+            Way::Teacher => "Choose a teacher.",
+            Way::Run => "Choose a run.",
+        };
+        let named = self.named.trim();
+        let beginning = (self.way, if self.way == Way::Nothing { "" } else { named });
+        if self.way != Way::Nothing {
+            if named.is_empty() {
+                return Some(Obstacle::Missing(missing.to_owned()));
+            }
+            if named != self.applied {
+                return Some(Obstacle::Missing(format!("Press Enter to open {named}.")));
+            }
+            if self.busy() {
+                return Some(Obstacle::Missing(format!("Opening {named} …")));
+            }
+            if let Some(Err(reason)) = &self.said {
+                return Some(Obstacle::Wrong(reason.clone()));
+            }
+        }
+        if !recipe.distill.is_on() && !recipe.distill.teacher.is_empty() {
+            let what = "a teacher is named, but Method says that nothing is learned from it (Distillation)";
+            return Some(Obstacle::Wrong(what.to_owned()));
+        }
+        (begins(recipe) != beginning).then(|| Obstacle::Missing("Choose what to begin with.".to_owned()))
     }
 
     /// Takes the choice over into the recipe.
-    pub fn apply(&mut self, draft: &Draft, wake: &Wake) {
+    pub fn apply(&mut self, draft: &mut Draft, wake: &Wake) {
         let named = self.named.trim().to_owned();
         if named.is_empty() {
-            self.said = None;
+            self.put_back(draft);
             return;
         }
+        self.applied = named.clone();
         let own = match (&self.before, draft.recipe()) {
-            (Some(before), _) => before.clone(),
+            (Some(before), _) => with_pictures_of(before.clone(), draft),
             (None, Ok(recipe)) => plain(recipe),
             (None, Err(reason)) => {
                 self.said = Some(Err(reason));
@@ -97,7 +139,7 @@ impl Begin {
     }
 
     /// Another preset for what begins: sizes that do not come from weights follow it.
-    pub fn preset_chosen(&mut self, draft: &Draft, wake: &Wake) {
+    pub fn preset_chosen(&mut self, draft: &mut Draft, wake: &Wake) {
         self.before = draft.recipe().ok().map(|recipe| plain(recipe));
         if matches!(self.way, Way::Weights | Way::Teacher) {
             self.apply(draft, wake);
@@ -118,14 +160,22 @@ impl Begin {
                         Err(error) => Err(error.to_string()),
                     });
                 }
-                Some(Err(reason)) => (self.work, self.said) = (None, Some(Err(reason))),
+                Some(Err(reason)) => {
+                    (self.work, self.said) = (None, Some(Err(reason)));
+                    if draft.recipe().is_ok_and(|recipe| begins(recipe).0 == Way::Nothing) {
+                        // Nothing was taken over: fields that change from now on are a person's.
+                        self.before = None;
+                    }
+                }
                 None if work.over() => {
                     (self.work, self.said) = (None, Some(Err("the weights can't be opened".to_owned())));
                 }
                 None => {}
             }
         }
-        if self.work.is_none() && self.seen != draft.version() {
+        // A name that is being typed is not overwritten by what was chosen before it.
+        let typing = !self.applied.is_empty() && self.named.trim() != self.applied;
+        if self.work.is_none() && self.seen != draft.version() && !typing {
             self.seen = draft.version();
             self.reflect(draft);
         }
@@ -134,28 +184,43 @@ impl Begin {
     /// A recipe that came from elsewhere, or was edited by hand, says how it begins.
     fn reflect(&mut self, draft: &Draft) {
         let Ok(recipe) = draft.recipe() else { return };
-        let (way, named) = if recipe.distill.is_on() {
-            (Way::Teacher, &recipe.distill.teacher)
-        } else if recipe.start.weights.is_empty() {
+        let (way, named) = begins(recipe);
+        if way == Way::Nothing {
             // What is only chosen and not taken over yet stays chosen.
             if self.said.as_ref().is_some_and(Result::is_ok) {
                 (self.way, self.said, self.before) = (Way::Nothing, None, None);
                 self.named.clear();
+                self.applied.clear();
             }
             return;
-        } else if recipe.start.heads {
-            (Way::Run, &recipe.start.weights)
-        } else {
-            (Way::Weights, &recipe.start.weights)
-        };
+        }
         if self.way != way || self.named != *named {
-            (self.way, self.named) = (way, named.clone());
+            (self.way, self.named, self.applied) = (way, named.to_owned(), named.trim().to_owned());
             self.said = Some(Ok(words(recipe)));
         }
         if way == Way::Teacher {
             self.method = Some(recipe.distill.method);
         }
     }
+}
+
+/// How a recipe begins, and with what.
+fn begins(recipe: &Recipe) -> (Way, &str) {
+    match (&recipe.distill, recipe.start.weights.as_str()) {
+        (distill, _) if distill.is_on() => (Way::Teacher, &distill.teacher),
+        (_, "") => (Way::Nothing, ""),
+        (_, weights) if recipe.start.heads => (Way::Run, weights),
+        (_, weights) => (Way::Weights, weights),
+    }
+}
+
+/// An earlier recipe with the pictures that were chosen since.
+fn with_pictures_of(mut earlier: Recipe, draft: &Draft) -> Recipe {
+    if let Ok(now) = draft.recipe() {
+        earlier.data.path.clone_from(&now.data.path);
+        (earlier.data.labels, earlier.data.depth_range) = (now.data.labels, now.data.depth_range);
+    }
+    earlier
 }
 
 /// The recipe without anything to begin with.
@@ -207,71 +272,5 @@ fn words(recipe: &Recipe) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn heard(begin: &mut Begin, draft: &mut Draft) {
-        let began = std::time::Instant::now();
-        while begin.busy() {
-            assert!(began.elapsed().as_secs() < 60, "no answer");
-            begin.listen(draft);
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_teacher_is_taken_over_follows_the_preset_and_is_put_away() {
-        let wake: Wake = Arc::new(|| ());
-        let (mut begin, mut draft) = (Begin::default(), Draft::default());
-        let nano = draft.recipe().unwrap().clone();
-        begin.choose(Way::Teacher, &mut draft);
-        begin.named = "starter".to_owned();
-        begin.apply(&draft, &wake);
-        heard(&mut begin, &mut draft);
-        // The starter weights come without heads.
-        assert!(begin.said().unwrap().unwrap().contains("how similar"), "{:?}", begin.said());
-        let recipe = draft.recipe().unwrap().clone();
-        assert_eq!((recipe.distill.method, recipe.crops.locals), (Distillation::Similarity, 0));
-
-        draft.choose_preset("tiny");
-        begin.preset_chosen(&draft, &wake);
-        heard(&mut begin, &mut draft);
-        let recipe = draft.recipe().unwrap().clone();
-        assert_eq!((recipe.preset.as_str(), recipe.distill.method), ("tiny", Distillation::Similarity));
-
-        draft.choose_preset("nano");
-        begin.preset_chosen(&draft, &wake);
-        heard(&mut begin, &mut draft);
-        begin.choose(Way::Nothing, &mut draft);
-        assert_eq!(**draft.recipe().unwrap(), *nano);
-    }
-
-    #[test]
-    fn what_can_not_be_opened_says_why_and_changes_nothing() {
-        let wake: Wake = Arc::new(|| ());
-        let (mut begin, mut draft) = (Begin::default(), Draft::default());
-        let before = draft.recipe().unwrap().clone();
-        for way in [Way::Weights, Way::Teacher, Way::Run] {
-            begin.choose(way, &mut draft);
-            begin.named = "/no/such/place".to_owned();
-            begin.apply(&draft, &wake);
-            heard(&mut begin, &mut draft);
-            assert!(begin.said().unwrap().unwrap_err().contains("/no/such/place"), "{:?}", begin.said());
-            assert_eq!(draft.recipe().unwrap(), &before);
-        }
-    }
-
-    #[test]
-    fn a_recipe_from_elsewhere_shows_how_it_begins() {
-        let (mut begin, mut draft) = (Begin::default(), Draft::default());
-        draft.set("start.weights", "starter");
-        begin.listen(&mut draft);
-        assert_eq!((begin.way, begin.named.as_str()), (Way::Weights, "starter"));
-        draft.put_back("start.weights");
-        begin.listen(&mut draft);
-        assert_eq!(begin.way, Way::Nothing);
-    }
-}
+#[path = "begin_tests.rs"]
+mod tests;

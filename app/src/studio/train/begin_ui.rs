@@ -14,6 +14,9 @@ use crate::studio::widgets;
 
 /// Most runs that the list of what can be chosen shows.
 const LISTED: usize = 12;
+/// Names of rows that the narrowest pane has room for.
+const HEADS_ALONE: &str = "Heads alone";
+const CROP_SIDE: &str = "Crop side";
 
 /// Draws it.
 pub fn ui(
@@ -38,7 +41,7 @@ pub fn ui(
     }
     let (label, about) = match begin.way {
         Way::Nothing => {
-            widgets::hint(ui, "Random weights: the model learns from your pictures alone.");
+            widgets::hint(ui, "Random weights: only your pictures teach.");
             return;
         }
         Way::Weights => ("Weights", "A trained backbone goes on learning. Its heads are new."),
@@ -75,7 +78,7 @@ pub fn ui(
 
 /// The name of what is begun with, and the ways to choose it; whether it was chosen.
 fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], acts: &mut Vec<Act>) -> bool {
-    let response = widgets::text_row(ui, label, &mut begin.named, "a file, a run, a pulled model");
+    let response = widgets::path_row(ui, label, &mut begin.named, wanted(label));
     let mut chosen = response.lost_focus();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
@@ -111,6 +114,11 @@ fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], a
     chosen
 }
 
+/// What is to be named, short enough for a narrow pane.
+fn wanted(label: &str) -> &'static str {
+    if begin_takes_files(label) { "file, run, model" } else { "folder of a run" }
+}
+
 /// A run is adapted as a whole; weights alone will not do.
 fn begin_takes_files(label: &str) -> bool {
     label != "Run"
@@ -133,9 +141,11 @@ fn released() -> Vec<String> {
 
 fn steps_held(ui: &mut Ui, draft: &mut Draft) {
     let mut text = draft.text("start.hold_backbone");
-    if widgets::text_row(ui, "Heads alone for, steps", &mut text, "0").changed() {
+    let row = widgets::text_row(ui, HEADS_ALONE, &mut text, "0");
+    if row.changed() {
         draft.set("start.hold_backbone", text);
     }
+    row.on_hover_text("Steps in which only the new heads learn.");
 }
 
 /// What is learned of a teacher; whether another way was chosen.
@@ -154,10 +164,11 @@ fn method(ui: &mut Ui, begin: &mut Begin) -> bool {
 fn adaptation(ui: &mut Ui, begin: &mut Begin) -> bool {
     let shown = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let mut side = shown(begin.resolution as u64);
-    let sized = widgets::text_row(ui, "Side of the crops", &mut side, "twice the run's");
+    let sized = widgets::text_row(ui, CROP_SIDE, &mut side, "twice the run's");
     begin.resolution = side.trim().parse().unwrap_or(0);
     let mut steps = shown(begin.steps.unwrap_or(0));
-    let timed = widgets::text_row(ui, "Steps", &mut steps, "an eighth of the run's");
+    let timed = widgets::text_row(ui, "Steps", &mut steps, "an eighth");
+    let timed = timed.on_hover_text("An eighth of the run's where nothing is said.");
     begin.steps = steps.trim().parse().ok().filter(|steps| *steps > 0);
     sized.lost_focus() || timed.lost_focus()
 }

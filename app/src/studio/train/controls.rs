@@ -5,8 +5,10 @@ use dinoscope_core::train::memory::estimate;
 use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 
 use super::acts::{Act, On};
+use super::obstacle::Obstacle;
 use super::state::{Phase, RunView};
 use super::{Banner, words};
+use crate::studio::names;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -15,16 +17,18 @@ pub const SPACE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::
 
 /// What the foot has to know.
 pub struct Foot<'a> {
-    /// The recipe, or what is wrong.
-    pub recipe: Result<&'a Recipe, String>,
+    /// The recipe, where nothing is wrong with it.
+    pub recipe: Option<&'a Recipe>,
     /// Our run, while there is one.
     pub own: Option<&'a RunView>,
     /// A message that stays.
     pub banner: Option<&'a Banner>,
     /// What the chosen device can bind at once, where it has a limit.
     pub limit: Option<u64>,
-    /// Why no run can be kept where it should be.
-    pub trouble: Option<&'a str>,
+    /// What is in the way of a start.
+    pub obstacle: Option<&'a Obstacle>,
+    /// The run whose recipe stands above, only to be looked at.
+    pub locked: Option<&'a str>,
 }
 
 /// Draws it.
@@ -35,60 +39,81 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
         ui.add_space(space::S);
     }
     let going = foot.own.filter(|own| own.is_alive());
-    // A page keeps them where it keeps everything.
-    if going.is_none() && !cfg!(target_family = "wasm") {
-        widgets::text_row(ui, "Keep runs in", root, "");
-    }
-    let reason = match (&foot.recipe, foot.trouble) {
-        (Err(reason), _) => Some(reason.clone()),
-        (Ok(_), Some(trouble)) => Some(trouble.to_owned()),
-        (Ok(_), None) => None,
-    };
-    note(ui, foot, going, reason.as_deref());
-    ui.add_space(space::XS);
-    match going {
-        Some(own) => while_going(ui, own, acts),
-        None => {
-            ui.horizontal_wrapped(|ui| {
-                let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
-                let start = ui.add_enabled_ui(reason.is_none(), start).inner;
-                if start.clicked() {
-                    acts.push(Act::Start);
-                }
-                if let Some(reason) = &reason {
-                    start.on_disabled_hover_text(format!("Can't start: {reason}"));
-                }
-                if let Some(own) = foot.own.filter(|own| !own.is_complete())
-                    && let Some((step, _)) = own.newest_checkpoint()
-                    && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
-                {
-                    acts.push(Act::GoOn(own.folder.clone(), On::Chosen));
-                }
-            })
-            .inner
+    match (going, foot.locked) {
+        (Some(own), _) => {
+            let said = widgets::hint(ui, &format!("Kept in {}", own.name));
+            said.on_hover_text(names::shown(&own.folder));
+            ui.add_space(space::XS);
+            while_going(ui, own, acts);
         }
+        (None, Some(run)) => of_another(ui, run, acts),
+        (None, None) => start(ui, foot, root, acts),
     }
 }
 
-/// One line: what is in the way, or how much memory it takes, or where it is kept.
-fn note(ui: &mut Ui, foot: &Foot<'_>, going: Option<&RunView>, reason: Option<&str>) {
+/// The recipe of a run stands above: a new run can begin with it.
+fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<Act>) {
+    ui.add(
+        egui::Label::new(theme::small(format!("The recipe of {run}")).color(theme::tokens(ui).muted))
+            .truncate(),
+    );
+    ui.add_space(space::XS);
+    ui.horizontal_wrapped(|ui| {
+        if widgets::primary_button(ui, icons::COPY, "Use for a new run").clicked() {
+            acts.push(Act::UseRecipe);
+        }
+        let mine = widgets::button(ui, "", "Back to mine");
+        if mine.on_hover_text("The recipe that stood here before this run was shown.").clicked() {
+            acts.push(Act::OwnRecipe);
+        }
+    });
+}
+
+/// Where the run goes, what is in the way, and the button.
+fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
+    // A page keeps them where it keeps everything.
+    if !cfg!(target_family = "wasm") {
+        widgets::text_row(ui, "Keep runs in", root, "");
+    }
+    match foot.obstacle {
+        Some(obstacle) => obstacle.ui(ui),
+        None => memory(ui, foot, false),
+    }
+    ui.add_space(space::XS);
+    ui.horizontal_wrapped(|ui| {
+        let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
+        let start = ui.add_enabled_ui(foot.obstacle.is_none(), start).inner;
+        if start.clicked() {
+            acts.push(Act::Start);
+        }
+        if let Some(obstacle) = foot.obstacle {
+            start.on_disabled_hover_text(obstacle.text());
+        }
+        if let Some(own) = foot.own.filter(|own| !own.is_complete())
+            && let Some((step, _)) = own.newest_checkpoint()
+            && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
+        {
+            acts.push(Act::GoOn(own.folder.clone(), On::Chosen));
+        }
+        if foot.obstacle.is_none() {
+            memory(ui, foot, true);
+        }
+    });
+}
+
+/// How much memory it takes: `beside` the buttons, or above them where that is too much and there is more to say.
+fn memory(ui: &mut Ui, foot: &Foot<'_>, beside: bool) {
     let t = theme::tokens(ui);
-    if let Some(own) = going {
-        let said = widgets::hint(ui, &format!("Kept in {}", own.name));
-        said.on_hover_text(own.folder.display().to_string());
-        return;
-    }
-    if let Some(reason) = reason {
-        ui.add(egui::Label::new(theme::small(format!("Can't start: {reason}")).color(t.bad)).wrap());
-        return;
-    }
-    let Ok(recipe) = foot.recipe else { return };
+    let Some(recipe) = foot.recipe else { return };
     let e = estimate(recipe);
     let all = e.parameters + e.activations + e.logits;
     let too_large = foot.limit.is_some_and(|limit| e.largest > limit);
+    if too_large == beside {
+        return;
+    }
     let text = if too_large {
         format!(
-            "About {} of memory, and one tensor of {}: more than this device takes at once. Raise train.accumulate.",
+            "About {} of memory, and one tensor of {}: more than this device takes at once. Raise Accumulate (Training).",
             words::bytes(all),
             words::bytes(e.largest)
         )
@@ -138,7 +163,7 @@ fn message(ui: &mut Ui, banner: &Banner, acts: &mut Vec<Act>) {
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         egui::ScrollArea::vertical().id_salt("message").max_height(120.0).show(ui, |ui| {
-            let text = RichText::new(&banner.text).color(t.text);
+            let text = RichText::new(names::known(&banner.text)).color(t.text);
             ui.add(egui::Label::new(text).selectable(true).wrap());
         });
         ui.horizontal_wrapped(|ui| {

@@ -84,7 +84,7 @@ impl Curves {
         let columns = ((ui.available_width() / NARROWEST).floor() as usize).clamp(1, 2).min(charts.len());
         let rows = charts.len().div_ceil(columns);
         // All of them, if there is room for them below the tools.
-        let each = (ui.available_height() - theme::ROW - space::S) / rows as f32;
+        let each = (ui.available_height() - theme::row(ui) - space::S) / rows as f32;
         let all = each >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S;
         self.tools(ui, shown, &charts, all, acts);
         if shown.runs.is_empty() {
@@ -124,8 +124,8 @@ impl Curves {
         ui.horizontal(|ui| {
             let inline = all && ui.available_width() >= 360.0;
             let buttons = if inline { 3 } else { 4 };
-            let width = ui.available_width() - buttons as f32 * (theme::ROW + space::S);
-            ui.allocate_ui_with_layout(vec2(width, theme::ROW), Layout::top_down(Align::Min), |ui| {
+            let width = ui.available_width() - buttons as f32 * (theme::row(ui) + space::S);
+            ui.allocate_ui_with_layout(vec2(width, theme::row(ui)), Layout::top_down(Align::Min), |ui| {
                 ui.set_width(width);
                 if inline {
                     self.smoothing(ui);

@@ -7,6 +7,7 @@ use dinoscope_core::data::decode::depth::DepthRange;
 use dinoscope_core::data::source::Source;
 use dinoscope_core::data::source::matched::named;
 use dinoscope_core::data::source::places::Places;
+use dinoscope_core::data::variety;
 use dinoscope_core::train::{Recipe, sources};
 
 use super::words;
@@ -21,6 +22,8 @@ pub struct Found {
     pub train: Arc<dyn Source>,
     /// Whether k-NN can be measured.
     pub labelled: bool,
+    /// Why nothing can be learned from them.
+    pub caution: Option<String>,
 }
 
 /// What pictures are found by: everything that decides them.
@@ -78,6 +81,11 @@ impl Lookup {
         }
     }
 
+    /// Whether the pictures at this path are what is, or was, looked up.
+    pub fn is_for(&self, path: &str) -> bool {
+        self.address.as_ref().is_some_and(|address| address.path == Places::from_text(path.trim()).text())
+    }
+
     /// What was found; nothing while it is being looked up.
     pub fn found(&self) -> Option<Result<&Found, &str>> {
         self.found.as_ref().map(|found| found.as_ref().map_err(String::as_str))
@@ -96,7 +104,14 @@ fn find(recipe: &Recipe) -> Result<Found, String> {
     };
     let notes: String = sources.train.notes().iter().map(|note| format!(". {note}")).collect();
     let description = description + &notes;
-    Ok(Found { description, labelled: sources.labelled.is_some(), train: sources.train })
+    let caution = variety::note_of(sources.train.as_ref()).map(|note| format!("{}.", capital(&note)));
+    Ok(Found { description, labelled: sources.labelled.is_some(), caution, train: sources.train })
+}
+
+/// A sentence as it begins a line.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The last parts of paths.

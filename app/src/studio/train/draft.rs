@@ -65,8 +65,13 @@ impl Draft {
 
     /// Takes over all of another one.
     pub fn become_like(&mut self, other: Self) {
+        self.give_way_to(other);
+    }
+
+    /// The same; gives what there was before.
+    pub fn give_way_to(&mut self, other: Self) -> Self {
         let version = self.version.max(other.version) + 1;
-        *self = Self { version, ..other };
+        std::mem::replace(self, Self { version, ..other })
     }
 
     /// The preset that it started from.

@@ -5,7 +5,7 @@ use egui::{Align, Layout, Stroke, TextEdit, Ui, vec2};
 
 use super::acts::Act;
 use super::draft::{Draft, number, section_of};
-use crate::studio::theme::{self, ROW, icons, space};
+use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// Sections of a recipe with what they are called.
@@ -23,14 +23,17 @@ const SECTIONS: [(&str, &str); 11] = [
     ("data", "Data"),
 ];
 
-/// Draws all sections, or the fields that a search finds.
-pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, going: bool, acts: &mut Vec<Act>) {
+/// Draws all sections, or the fields that a search finds: of a run that goes on, or `held` and only to be looked at.
+pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, (going, held): (bool, bool), acts: &mut Vec<Act>) {
     let search = search.trim().to_lowercase();
     if search.is_empty() {
         for (section, title) in SECTIONS {
             let wrong = draft.errors_in(section);
             let changed = draft.changed_in(section);
             let header = widgets::section(ui, title, false, |ui| {
+                if held {
+                    ui.disable();
+                }
                 FIELDS
                     .iter()
                     .filter(|f| section_of(f.key) == section)
@@ -39,6 +42,9 @@ pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, going: bool, acts: &mut 
             count(ui, header.rect, changed, wrong);
         }
         return;
+    }
+    if held {
+        ui.disable();
     }
     let mut found = 0;
     for f in FIELDS.iter().filter(|f| f.key != "preset" && matches(f, &search)) {
@@ -105,8 +111,8 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
     let wrong = draft.error(f.key).map(str::to_owned);
     let top = ui.cursor().min;
     ui.horizontal(|ui| {
-        let width = ui.available_width() - ROW - space::S;
-        ui.allocate_ui_with_layout(vec2(width, ROW), Layout::top_down(Align::Min), |ui| {
+        let width = ui.available_width() - theme::row(ui) - space::S;
+        ui.allocate_ui_with_layout(vec2(width, theme::row(ui)), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
             if input(ui, draft, f, &name, wrong.is_some()) && going && f.live {
                 acts.push(Act::Live(f.key));
@@ -121,7 +127,7 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
                 }
             }
         } else {
-            ui.allocate_exact_size(vec2(ROW, ROW), egui::Sense::hover());
+            ui.allocate_exact_size(vec2(theme::row(ui), theme::row(ui)), egui::Sense::hover());
         }
     });
     match &wrong {
@@ -191,6 +197,11 @@ fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> 
                 a.lost_focus() || b.lost_focus()
             })
         }
+        // A page's files have paths that nobody knows: they are given and chosen, not typed.
+        Some(Kind::Path) if cfg!(target_family = "wasm") => {
+            widgets::path_row(ui, name, &mut { text }, "");
+            false
+        }
         _ => {
             let mut value = text;
             widgets::row(ui, name, |ui, width| {
@@ -217,7 +228,7 @@ fn line(ui: &mut Ui, text: &mut String, width: f32, unit: &str, wrong: bool) -> 
         if !unit.is_empty() && unit.len() < 12 && width > 110.0 {
             edit = edit.suffix(egui::RichText::new(unit.to_owned()).color(t.muted));
         }
-        ui.add_sized([width, ROW], edit)
+        ui.add_sized([width, theme::row(ui)], edit)
     })
     .inner
 }

@@ -9,6 +9,7 @@ use egui::Ui;
 
 use super::acts::Act;
 use super::work::{Voice, Wake, Work};
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{icons, space};
 use crate::studio::toasts::Toasts;
@@ -50,7 +51,7 @@ impl Export {
                 !stopped()
             };
             let made = export_gif(&films, &file, frame_ms, LONGEST, &mut progress);
-            made.map(|()| format!("Film saved as {}", file.display())).map_err(|e| e.to_string())
+            made.map(|()| format!("Film saved as {}", names::saved(&file))).map_err(|e| e.to_string())
         });
     }
 
@@ -123,7 +124,10 @@ impl Export {
                     acts.push(Act::Ask(Purpose::SaveFilm, format!("{run}-{}.gif", self.kind.name())));
                     ui.close();
                 }
-                if widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked() {
+                // A page is given no folder to put them into.
+                if !cfg!(target_family = "wasm")
+                    && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked()
+                {
                     acts.push(Act::Ask(Purpose::SaveFrames, String::new()));
                     ui.close();
                 }

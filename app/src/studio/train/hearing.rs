@@ -1,9 +1,11 @@
 //! What a run of ours says reaches the person: as a toast, as a message that stays, in the log.
 
+use dinoscope_core::train::run::RunFolder;
+
 use super::acts::banner_of_failure;
 use super::session::News;
 use super::state::Phase;
-use super::{Banner, Focus, Train};
+use super::{Banner, Focus, Train, words};
 use crate::studio::house::House;
 use crate::studio::widgets::Tone;
 
@@ -14,6 +16,7 @@ impl Train {
         for news in own.listen() {
             match news {
                 News::NotBegun(reason) => {
+                    let reason = words::without_flags(&reason);
                     ::log::error!("the run could not start: {reason}");
                     house.toasts.bad("The run could not start. What to do stands above Start.");
                     let folder = self.own_folder().unwrap_or_default();
@@ -21,6 +24,10 @@ impl Train {
                     let text = format!("The run could not start.\n{reason}");
                     self.banner = Some(Banner { tone: Tone::Bad, text, ways: Vec::new() });
                     self.own = None;
+                    // One that a person wanted to go on is there as before.
+                    if self.until.is_none() && RunFolder::open(&folder).is_ok() {
+                        self.follow(&folder, true);
+                    }
                     return;
                 }
                 News::Failed => {

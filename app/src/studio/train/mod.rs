@@ -19,6 +19,8 @@ mod follow;
 mod gauges;
 mod given;
 mod hearing;
+mod obstacle;
+mod of_run;
 mod pack;
 mod panes;
 mod plot;
@@ -33,6 +35,7 @@ mod session;
 mod state;
 mod timeline;
 mod timeline_ui;
+mod title;
 mod traces;
 mod watched;
 pub mod words;
@@ -50,6 +53,7 @@ use curves::Curves;
 use data_pick::Lookup;
 use draft::Draft;
 use follow::{Followed, Shelf};
+use of_run::OfRun;
 use panes::seen;
 use recipe_pane::RecipePane;
 use root::Root;
@@ -122,6 +126,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 pub struct Train {
     wake: Wake,
     draft: Draft,
+    of_run: OfRun,
     root: Root,
     own: Option<Session>,
     followed: Vec<Followed>,
@@ -153,10 +158,13 @@ impl Train {
     pub fn new(house: &mut House, runs: Option<PathBuf>) -> Self {
         let remembered =
             house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
+        #[cfg(target_family = "wasm")]
+        let remembered = remembered.map(crate::tab::baggage::of_today);
         let draft = remembered.and_then(|recipe| Draft::of(&recipe).ok()).unwrap_or_default();
         Self {
             wake: house.wake.clone(),
             draft,
+            of_run: OfRun::default(),
             root: Root::new(&house.remembered, runs),
             own: None,
             followed: Vec::new(),
@@ -185,10 +193,11 @@ impl Train {
     /// Starts a run as if a person had.
     pub fn begin(&mut self, house: &mut House, order: Order) {
         if let Ok(draft) = Draft::of(&order.recipe) {
-            self.draft = draft;
+            self.draft.become_like(draft);
         }
         self.until = order.until.map(|until| (until, false));
         self.begin_plan(house, order.recipe, Place::Folder(order.folder), order.resume, On::Chosen);
+        self.of_run.begins(true);
     }
 
     /// Shows the run in a folder, and follows it while others write it.
@@ -228,6 +237,7 @@ impl Train {
         self.hear_own(house);
         self.followed.iter_mut().for_each(Followed::listen);
         self.forget_absent(house);
+        self.follow_recipe();
         let root = self.root.path();
         self.root.listen(&self.wake);
         self.shelf.listen(&root, &self.wake);
@@ -275,6 +285,11 @@ impl Train {
     /// Whether a run of ours goes on, or holds.
     pub fn is_going(&self) -> bool {
         self.going()
+    }
+
+    /// How our run stands, for the window's title.
+    pub fn title(&self) -> Option<String> {
+        self.own.as_ref().map(|own| title::title(&own.view, self.held))
     }
 
     /// Holds our run while nobody can see it, and lets it go on afterwards.
@@ -334,7 +349,8 @@ impl Train {
     /// Keeps what a person would not want to choose again.
     pub fn remember(&self, remembered: &mut Remembered) {
         self.root.remember(remembered);
-        if let Some(text) = self.drafted().and_then(|recipe| recipe.to_toml().ok()) {
+        let mine = self.of_run.mine().unwrap_or(&self.draft);
+        if let Some(text) = mine.recipe().ok().and_then(|recipe| recipe.to_toml().ok()) {
             remembered.set("recipe", &text);
         }
     }

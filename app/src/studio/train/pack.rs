@@ -10,6 +10,7 @@ use super::state::RunView;
 use super::work::Work;
 use super::{Train, words};
 use crate::studio::house::House;
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 
 /// A run that is being packed.
@@ -74,7 +75,7 @@ impl Train {
             match work.hear() {
                 Some(Ok(folder)) => {
                     self.unpacking = None;
-                    house.toasts.good(format!("{} can be looked at, and go on.", folder.display()));
+                    house.toasts.good(format!("{} can be looked at, and go on.", names::shown(&folder)));
                     self.follow(&folder, true);
                 }
                 Some(Err(reason)) => {
@@ -91,13 +92,13 @@ impl Train {
 fn pack(folder: &Path, to: &Path) -> Result<String, String> {
     let packed = archive::pack(folder).map_err(|error| error.to_string())?;
     dinoscope_core::analysis::write_atomic(to, &packed).map_err(|error| error.to_string())?;
-    Ok(format!("Saved {} ({})", to.display(), words::bytes(packed.len() as u64)))
+    Ok(format!("Saved {} ({})", names::saved(to), words::bytes(packed.len() as u64)))
 }
 
-/// Below `runs`, in a folder of the file's name, or of that name with a number.
+/// Below `runs`, in a folder of the run's name, or of that name with a number.
 fn unpack(file: &Path, runs: &Path) -> Result<PathBuf, String> {
     let bytes = files::read(file).map_err(|error| format!("can't read {}: {error}", file.display()))?;
-    let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = archive::name(&bytes, file);
     let numbered = |number: usize| match number {
         0 => runs.join(&name),
         number => runs.join(format!("{name}-{number}")),

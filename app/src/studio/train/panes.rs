@@ -7,7 +7,7 @@ use super::follow::Followed;
 use super::session::Session;
 use super::state::{Phase, RunView};
 use super::watched::Seen;
-use super::{Focus, Train, controls, curves, plot_data, run_pane, words};
+use super::{Focus, Train, controls, curves, plot_data, recipe_pane, run_pane, words};
 use crate::studio::house::{Devices, House};
 use crate::studio::theme;
 
@@ -30,19 +30,16 @@ impl Train {
     /// Pictures, preset, recipe, start.
     pub fn recipe_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
         self.keys(ui);
-        let found = self.lookup.found().map(|found| found.map(|_| ()));
-        let recipe = match (self.draft.recipe(), found) {
-            (Err(reason), _) => Err(reason),
-            (Ok(_), Some(Err(reason))) => Err(reason.to_owned()),
-            (Ok(recipe), _) => Ok(recipe.clone()),
-        };
+        let obstacle = self.in_the_way();
+        let recipe = self.drafted();
         let limit = limit(&house.devices);
         let foot = controls::Foot {
-            recipe: recipe.as_deref().map_err(Clone::clone),
+            recipe: recipe.as_deref(),
             own: self.own.as_ref().map(|own| &own.view),
             banner: self.banner.as_ref(),
             limit,
-            trouble: self.root.trouble(),
+            obstacle: obstacle.as_ref(),
+            locked: self.locked(),
         };
         let mut acts = Vec::new();
         let mut text = self.root.text.clone();
@@ -52,10 +49,12 @@ impl Train {
         self.root.text = text;
         let gallery = self.gallery.clone();
         let going = self.going();
+        let locked = self.locked().map(str::to_owned);
         egui::Frame::new().show(ui, |ui| {
             let (draft, lookup) = (&mut self.draft, &mut self.lookup);
             let (gallery, runs) = (gallery.as_deref(), &self.shelf.runs);
-            self.recipe.ui(ui, draft, lookup, gallery, runs, going, &self.wake, &mut acts);
+            let of = recipe_pane::Of { going, run: locked.as_deref(), gallery, runs };
+            self.recipe.ui(ui, draft, lookup, &of, &self.wake, &mut acts);
         });
         self.acts.extend(acts);
     }
@@ -148,6 +147,10 @@ fn limit(devices: &Devices) -> Option<u64> {
 fn brief(view: &RunView) -> String {
     if view.phase == Phase::Preparing {
         return "preparing".to_owned();
+    }
+    // Before the first step this is all that happens.
+    if let Some(aside) = view.aside.as_ref().filter(|_| view.done == 0) {
+        return aside.text();
     }
     let mut text = format!("step {}/{}", words::count(view.done), words::count(view.total));
     if let Some(loss) = view.history("loss").and_then(plot_data::History::last) {

@@ -75,7 +75,7 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
     let on = offer.name == chosen;
     let width = ui.available_width();
     let narrow = width < NARROW;
-    let size = vec2(width, if narrow { 60.0 } else { 44.0 });
+    let size = vec2(width, if narrow { 58.0 } else { 40.0 });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| {
         let label = format!("Preset {}: {}; {}", offer.name, offer.purpose, offer.line);
@@ -92,7 +92,7 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
         if on || response.has_focus() {
             ui.painter().rect_stroke(rect, theme::RADIUS, stroke, StrokeKind::Inside);
         }
-        let (left, top) = (rect.left() + 10.0, rect.top() + 7.0);
+        let (left, top) = (rect.left() + 10.0, rect.top() + 5.0);
         let name = FontId::new(fonts::BODY, fonts::semibold());
         let at = ui.painter().text(pos2(left, top), Align2::LEFT_TOP, offer.name, name, t.text);
         let small = |text: &str, at: egui::Pos2| {
@@ -104,7 +104,7 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
         let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
         small(offer.purpose, beside);
         let line = if width < WIDE { offer.line.replace(" weights", "") } else { offer.line.clone() };
-        small(&line, pos2(left, rect.bottom() - 22.0));
+        small(&line, pos2(left, rect.bottom() - 20.0));
     }
     let clicked = response.clicked() && !on;
     response.on_hover_text(format!("{}\n{}", offer.purpose, offer.line));

@@ -42,6 +42,18 @@ impl Default for RecipePane {
     }
 }
 
+/// What the pane has to know of the rest.
+pub struct Of<'a> {
+    /// Whether a run of ours goes on, which takes over some fields at once.
+    pub going: bool,
+    /// The run whose recipe this is, where it is only to be looked at.
+    pub run: Option<&'a str>,
+    /// The folder that the gallery's pictures come from.
+    pub gallery: Option<&'a Path>,
+    /// Runs to begin with.
+    pub runs: &'a [Listed],
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Scenes,
@@ -50,35 +62,46 @@ enum Kind {
 
 impl RecipePane {
     /// Draws everything above the foot.
-    #[allow(clippy::too_many_arguments)]
     pub fn ui(
         &mut self,
         ui: &mut Ui,
         draft: &mut Draft,
         lookup: &mut Lookup,
-        gallery: Option<&Path>,
-        runs: &[Listed],
-        going: bool,
+        of: &Of<'_>,
         wake: &Wake,
         acts: &mut Vec<Act>,
     ) {
         egui::ScrollArea::vertical().id_salt("recipe").auto_shrink(false).show(ui, |ui| {
             // Room for the bar at the edge.
             ui.set_width(ui.available_width() - space::S);
-            widgets::section(ui, "Pictures", true, |ui| self.pictures(ui, draft, lookup, gallery, acts));
+            if let Some(run) = of.run {
+                ui.add(egui::Label::new(theme::strong(format!("The recipe of {run}"))).truncate());
+                widgets::hint(ui, "What that run was given.");
+            }
+            // Only looked at: sections open, and nothing in them changes.
+            let held = |ui: &mut Ui| {
+                if of.run.is_some() {
+                    ui.disable();
+                }
+            };
+            widgets::section(ui, "Pictures", true, |ui| {
+                held(ui);
+                self.pictures(ui, draft, lookup, of.gallery, acts);
+            });
             widgets::section(ui, "Begin with", true, |ui| {
-                begin_ui::ui(ui, &mut self.begin, draft, runs, wake, acts);
+                held(ui);
+                begin_ui::ui(ui, &mut self.begin, draft, of.runs, wake, acts);
             });
             widgets::section(ui, "Preset", true, |ui| {
+                held(ui);
                 if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
                     draft.choose_preset(name);
                     self.begin.preset_chosen(draft, wake);
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
-            ui.add_space(space::XS);
-            self.tools(ui, draft, acts);
-            fields_ui::ui(ui, draft, &self.search, going, acts);
+            self.tools(ui, draft, of.run.is_some(), acts);
+            fields_ui::ui(ui, draft, &self.search, (of.going, of.run.is_some()), acts);
         });
     }
 
@@ -108,7 +131,7 @@ impl RecipePane {
         }
         if kind == Kind::Folder {
             let mut text = draft.text("data.path");
-            if widgets::text_row(ui, "Folder", &mut text, "").changed() {
+            if widgets::path_row(ui, "Folder", &mut text, "").changed() {
                 draft.set("data.path", text);
             }
             ui.horizontal_wrapped(|ui| {
@@ -128,23 +151,32 @@ impl RecipePane {
                 draft.set("data.labels", labels.to_string());
             }
         }
-        self.found(ui, lookup);
+        self.found(ui, draft, lookup);
     }
 
-    fn found(&self, ui: &mut Ui, lookup: &Lookup) {
+    /// What the pictures turned out to be; nothing of others than those that are named.
+    fn found(&self, ui: &mut Ui, draft: &Draft, lookup: &Lookup) {
         let t = theme::tokens(ui);
-        match lookup.found() {
-            None => widgets::hint(ui, "Looking …"),
-            Some(Ok(found)) if found.labelled => widgets::hint(ui, &format!("{}.", found.description)),
+        let path = draft.text("data.path");
+        if path.trim().is_empty() {
+            widgets::hint(ui, "A folder of pictures, with all its subfolders.");
+            return;
+        }
+        match lookup.found().filter(|_| lookup.is_for(&path)) {
+            None => _ = widgets::hint(ui, "Looking …"),
             Some(Ok(found)) => {
-                widgets::hint(ui, &format!("{}. Without classes no k-NN is measured.", found.description))
+                let classes = if found.labelled { "" } else { " Without classes no k-NN is measured." };
+                widgets::hint(ui, &format!("{}.{classes}", found.description));
+                if let Some(caution) = &found.caution {
+                    ui.add(egui::Label::new(theme::small(caution).color(t.watch)).wrap());
+                }
             }
-            Some(Err(reason)) => ui.add(egui::Label::new(theme::small(reason).color(t.bad)).wrap()),
+            Some(Err(reason)) => _ = ui.add(egui::Label::new(theme::small(reason).color(t.bad)).wrap()),
         };
     }
 
     /// Searching, opening, saving, putting everything back.
-    fn tools(&mut self, ui: &mut Ui, draft: &mut Draft, acts: &mut Vec<Act>) {
+    fn tools(&mut self, ui: &mut Ui, draft: &mut Draft, held: bool, acts: &mut Vec<Act>) {
         ui.horizontal(|ui| {
             ui.label(theme::strong("Fields"));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -156,7 +188,7 @@ impl RecipePane {
                     acts.push(Act::Ask(Purpose::OpenRecipe, String::new()));
                 }
                 let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
-                if ui.add_enabled_ui(draft.changed_in("") > 0, back).inner.clicked() {
+                if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
                     draft.put_all_back();
                 }
             });

@@ -7,6 +7,7 @@ use egui::Ui;
 use super::acts::{Act, On};
 use super::state::{Phase, RunView};
 use super::{Focus, gauges, words};
+use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, Tone};
@@ -59,6 +60,11 @@ pub fn phase_icon(view: &RunView) -> &'static str {
     }
 }
 
+/// Points that two words on a ground and a button take.
+const BADGES: f32 = 220.0;
+/// Runs that are offered where there is none yet.
+const NEWEST: usize = 9;
+
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
     let Some(view) = shown.view else {
@@ -80,7 +86,11 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
         }
         if let Phase::Failed(failure) = &view.phase {
             let t = theme::tokens(ui);
-            ui.add(egui::Label::new(egui::RichText::new(&failure.text).color(t.bad)).selectable(true).wrap());
+            ui.add(
+                egui::Label::new(egui::RichText::new(names::known(&failure.text)).color(t.bad))
+                    .selectable(true)
+                    .wrap(),
+            );
         }
         health(ui, view);
         figures(ui, view, shown.own);
@@ -91,21 +101,24 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
 
 fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
     egui::ScrollArea::vertical().id_salt("no run").auto_shrink(false).show(ui, |ui| {
-        ui.add_space(space::S);
-        widgets::empty_state(
-            ui,
-            icons::HEALTH,
-            "No run yet",
-            "Start one at the left, or open one that lies on disk.",
-        );
-        ui.add_space(space::S);
-        ui.vertical_centered(|ui| {
-            if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
-                acts.push(Act::Ask(Purpose::FollowRun, String::new()));
-            }
-            for (path, name) in shown.shelf.iter().take(5) {
+        ui.set_width(ui.available_width() - space::S);
+        ui.label(theme::strong("No run yet"));
+        widgets::hint(ui, "Start one at the left, or open one that lies on disk.");
+        ui.add_space(space::XS);
+        if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
+            acts.push(Act::Ask(Purpose::FollowRun, String::new()));
+        }
+        if shown.shelf.is_empty() {
+            return;
+        }
+        ui.add_space(space::XS);
+        widgets::hint(ui, "The newest:");
+        // Beside each other as far as there is room, so that a low pane shows them all.
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = egui::Vec2::splat(space::XS);
+            for (path, name) in shown.shelf.iter().take(NEWEST) {
                 let button = widgets::button(ui, icons::TIMELINE, name);
-                if button.on_hover_text(path.display().to_string()).clicked() {
+                if button.on_hover_text(names::shown(path)).clicked() {
                     acts.push(Act::Follow(path.clone(), true));
                 }
             }
@@ -116,9 +129,18 @@ fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
 fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     ui.horizontal(|ui| {
         let (word, tone) = phase_word(view, shown.own);
-        ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
-            .on_hover_text(view.folder.display().to_string());
+        // A long name leaves room for the words behind it.
+        let room = (ui.available_width() - BADGES).max(60.0);
+        ui.scope(|ui| {
+            ui.set_max_width(room);
+            ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
+                .on_hover_text(names::shown(&view.folder));
+        });
         widgets::badge(ui, word, tone);
+        if let Some(health) = view.health.as_ref().filter(|_| view.recipe.is_some()) {
+            let (word, tone) = health_word(health.level);
+            widgets::badge(ui, word, tone);
+        }
         if view.newest_checkpoint().is_some() || view.is_alive() {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::ARCHIVE, "Save as one file").clicked() {
@@ -127,8 +149,7 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
             });
         }
     });
-    let share = (view.total > 0).then(|| view.done as f32 / view.total as f32);
-    widgets::progress(ui, share.filter(|_| view.phase != Phase::Preparing), &progress_text(view));
+    widgets::progress(ui, share(view), &progress_text(view));
     let unfinished = !view.is_alive() && !view.is_complete();
     if unfinished && shown.written {
         let said = widgets::hint(ui, "Another program goes on with this run.");
@@ -149,30 +170,41 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     }
 }
 
+/// How far it is: before the first step what is done beside the steps, where that is known.
+fn share(view: &RunView) -> Option<f32> {
+    match &view.aside {
+        _ if view.phase == Phase::Preparing => None,
+        Some(aside) if view.done == 0 => aside.share(),
+        _ => (view.total > 0).then(|| view.done as f32 / view.total as f32),
+    }
+}
+
 /// How far it is, in words.
 pub fn progress_text(view: &RunView) -> String {
     if view.phase == Phase::Preparing {
         return "Opening the pictures, setting up the device".to_owned();
     }
     let steps = format!("Step {} of {}", words::count(view.done), words::count(view.total));
+    if let Some(aside) = &view.aside {
+        return if view.done == 0 { aside.text() } else { format!("{steps} · {}", aside.text()) };
+    }
     match view.left().filter(|_| matches!(view.phase, Phase::Running | Phase::Paused | Phase::Followed)) {
         Some(left) if view.done < view.total => format!("{steps} · {} left", words::duration(left)),
         _ => steps,
     }
 }
 
+/// Whether a run is well, in a word.
+fn health_word(level: Level) -> (&'static str, Tone) {
+    match level {
+        Level::Fine => ("Healthy", Tone::Good),
+        Level::Watch => ("Worth a look", Tone::Watch),
+        Level::Wrong => ("Going wrong", Tone::Bad),
+    }
+}
+
 fn health(ui: &mut Ui, view: &RunView) {
     let (Some(health), Some(recipe)) = (&view.health, &view.recipe) else { return };
-    let (word, tone, icon) = match health.level {
-        Level::Fine => ("Healthy", Tone::Good, icons::CHECK_CIRCLE),
-        Level::Watch => ("Worth a look", Tone::Watch, icons::WARNING),
-        Level::Wrong => ("Going wrong", Tone::Bad, icons::ERROR),
-    };
-    ui.horizontal(|ui| {
-        let t = theme::tokens(ui);
-        ui.label(egui::RichText::new(icon).font(theme::fonts::icon(18.0)).color(tone.colour(&t)));
-        widgets::badge(ui, word, tone);
-    });
     for sentence in &health.sentences {
         ui.add(egui::Label::new(sentence).wrap());
     }
@@ -200,8 +232,7 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
         let waiting = widgets::property(ui, "Waiting for pictures", &words::percent(pace.waited));
         if pace.waited > 0.2 {
             let t = theme::tokens(ui);
-            let text =
-                "The device waits for pictures: more train.workers, smaller files or a faster disk help.";
+            let text = "The device waits for pictures: more Workers (Training), smaller files or a faster disk help.";
             ui.add(egui::Label::new(theme::small(text).color(t.watch)).wrap());
         }
         waiting.on_hover_text("Share of the time in which the device had nothing to do.");

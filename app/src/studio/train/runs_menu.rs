@@ -54,7 +54,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
 
 fn tick(ui: &mut Ui, name: &str, path: &std::path::Path, shown: &Shown<'_>, acts: &mut Vec<Act>) {
     let mut on = shown.beside.contains(&path);
-    if ui.checkbox(&mut on, name).on_hover_text(path.display().to_string()).changed() {
+    if ui.checkbox(&mut on, name).on_hover_text(crate::studio::names::shown(path)).changed() {
         acts.push(match on {
             true => Act::Follow(path.to_owned(), false),
             false => Act::Unfollow(path.to_owned()),

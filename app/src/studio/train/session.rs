@@ -17,6 +17,7 @@ use dinoscope_core::train::watch::Look;
 use dinoscope_core::train::{Recipe, paths, resume};
 
 use super::state::{Phase, RunView};
+use super::words;
 use super::work::{Stop, Wake, Work};
 
 /// Where a run is kept.
@@ -163,7 +164,7 @@ impl Session {
         }
         match &event {
             Event::Checkpoint { iteration, .. } => news.push(News::Checkpoint(*iteration)),
-            Event::Warning(text) => self.pending = Some(text.clone()),
+            Event::Warning(text) => self.pending = Some(words::without_flags(text)),
             Event::Finished(_) => news.push(News::Finished),
             _ => {}
         }
@@ -252,6 +253,8 @@ impl Place {
 fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let Plan { recipe, place, resume, device, watch } = plan;
+    #[cfg(target_family = "wasm")]
+    let recipe = crate::tab::baggage::found(&recipe, resume)?;
     let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
     let sources = sources::open(&recipe).map_err(|e| match &place {
         Place::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),

@@ -9,6 +9,7 @@ use dinoscope_core::eval::Accuracy;
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
+use dinoscope_core::train::aside::Aside;
 use dinoscope_core::train::follow::Changes;
 use dinoscope_core::train::health::{Health, judge};
 use dinoscope_core::train::lock::Held;
@@ -18,6 +19,7 @@ use dinoscope_core::train::run::Line;
 use dinoscope_core::train::schedule::Schedules;
 
 use super::plot_data::History;
+use super::words;
 
 /// How it stands with a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +100,8 @@ pub struct RunView {
     pub done: u64,
     /// Steps of the whole run.
     pub total: u64,
+    /// What is being done beside the steps.
+    pub aside: Option<Aside>,
     /// How fast it goes.
     pub pace: Pace,
     /// Memory in use.
@@ -143,6 +147,7 @@ impl RunView {
             parameters: 0,
             done: 0,
             total: 0,
+            aside: None,
             pace: Pace::default(),
             memory: None,
             health: None,
@@ -252,6 +257,9 @@ impl RunView {
 
     /// What one of our runs says.
     pub fn take_event(&mut self, event: Event) {
+        if !matches!(event, Event::Warning(_) | Event::Changed { .. }) {
+            self.aside = None;
+        }
         match event {
             Event::Started { recipe, device, data, parameters, iteration } => {
                 self.go_back(iteration);
@@ -259,6 +267,7 @@ impl RunView {
                 (self.device, self.data, self.parameters) = (device, data, parameters);
                 self.phase = Phase::Running;
             }
+            Event::Aside(aside) => self.aside = Some(aside),
             Event::Step(step) => self.take_step(*step),
             Event::Pictures { iteration, path } => {
                 if path.is_some() {
@@ -293,7 +302,7 @@ impl RunView {
                 }
             }
             Event::Changed { recipe, .. } => self.set_recipe(*recipe),
-            Event::Warning(text) => self.warn(text),
+            Event::Warning(text) => self.warn(words::without_flags(&text)),
             Event::Paused if self.phase != Phase::Stopping => self.phase = Phase::Paused,
             Event::Resumed if self.phase != Phase::Stopping => self.phase = Phase::Running,
             Event::Paused | Event::Resumed => {}
@@ -328,8 +337,9 @@ impl RunView {
 
     /// It ended too early.
     pub fn fail(&mut self, error: &EngineError) {
+        self.aside = None;
         let device = matches!(error, EngineError::Device { .. });
-        self.phase = Phase::Failed(Failure { text: error.to_string(), device });
+        self.phase = Phase::Failed(Failure { text: words::without_flags(&error.to_string()), device });
     }
 
     /// What is new on disk of a run that is followed.

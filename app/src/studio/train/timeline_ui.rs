@@ -9,7 +9,7 @@ use super::acts::Act;
 use super::timeline::SPEEDS;
 use super::watched::{Seen, WatchedPane, moment_text};
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets;
+use crate::studio::{touch, widgets};
 
 /// Draws it.
 pub fn ui(
@@ -60,7 +60,7 @@ pub fn ui(
 /// A rail with a mark for each moment.
 fn rail(ui: &mut Ui, pane: &mut WatchedPane, seen: &Seen<'_>, moments: &BTreeSet<u64>) {
     let t = theme::tokens(ui);
-    let size = vec2(ui.available_width(), 24.0);
+    let size = vec2(ui.available_width(), if touch::is(ui) { theme::TOUCH } else { 24.0 });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let last = moments.len().saturating_sub(1);
     let place = pane.timeline.place(moments);

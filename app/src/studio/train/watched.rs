@@ -184,7 +184,7 @@ impl WatchedPane {
             widgets::segmented(ui, "What is shown", &mut self.show, &SHOWS);
             let room = ui.available_width();
             if room > 200.0 {
-                ui.allocate_ui_with_layout(vec2(room.min(300.0), theme::ROW), *ui.layout(), |ui| {
+                ui.allocate_ui_with_layout(vec2(room.min(300.0), theme::row(ui)), *ui.layout(), |ui| {
                     let scale = Scale::new(1.0..=6.0).unit("×");
                     widgets::slider_row(ui, "Size", &mut self.zoom, &scale);
                 });

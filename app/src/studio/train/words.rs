@@ -1,5 +1,21 @@
 //! Figures as a person reads them; each of a width that does not jump.
 
+/// What is said for a terminal, as the window says it: there are buttons and fields here, no flags.
+pub fn without_flags(text: &str) -> String {
+    let ways = [
+        ("go on with --resume, or choose another --out", "go on with it, or choose another folder"),
+        (
+            "go on without changing it, or choose another --out",
+            "go on without changing it, or begin a new run",
+        ),
+        ("choose another --out, or --force", "choose another folder"),
+        ("choose another --out", "choose another folder"),
+        ("start it without --resume", "begin a new run"),
+        ("go on with --resume", "go on with this run"),
+    ];
+    ways.iter().fold(text.to_owned(), |text, (flag, words)| text.replace(flag, words))
+}
+
 /// A figure with about four digits that count.
 pub fn figure(x: f64) -> String {
     let size = x.abs();
@@ -86,6 +102,22 @@ pub fn some(n: usize, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_window_names_no_flags() {
+        use dinoscope_core::train::run::RunError;
+        let path = || "/runs/nano-001".to_owned();
+        let said = [
+            RunError::Occupied(path()).to_string(),
+            RunError::Changed { path: path(), field: "model.dim".to_owned() }.to_string(),
+            "the pictures are gone; bring them back, then go on with --resume. The run stopped".to_owned(),
+        ];
+        for text in said {
+            let shown = without_flags(&text);
+            assert!(text.contains("--") && !shown.contains("--"), "{text}: {shown}");
+        }
+        assert_eq!(without_flags("as it is"), "as it is");
+    }
 
     #[test]
     fn figures_have_the_digits_that_count() {

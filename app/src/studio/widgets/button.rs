@@ -4,7 +4,7 @@ use egui::accesskit::Role;
 use egui::{Color32, FontFamily, FontId, Response, Sense, Ui, WidgetInfo, vec2};
 
 use super::{Named, paint};
-use crate::studio::theme::{self, BUTTON, ROW, fonts};
+use crate::studio::theme::{self, fonts};
 
 /// Between icon and name.
 const GAP: f32 = 6.0;
@@ -19,7 +19,8 @@ enum Weight {
 /// An icon to click. Its name is in the tooltip.
 pub fn icon_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> Response {
     let label = label.into();
-    let response = ui.allocate_response(vec2(ROW, ROW), Sense::click());
+    let side = theme::row(ui);
+    let response = ui.allocate_response(vec2(side, side), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label.text));
     paint_icon_button(ui, icon, &response, false);
     label.explain(response, true)
@@ -28,7 +29,8 @@ pub fn icon_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> 
 /// An icon that is on or off. Its name is in the tooltip.
 pub fn toggle_icon<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
     let label = label.into();
-    let mut response = ui.allocate_response(vec2(ROW, ROW), Sense::click());
+    let side = theme::row(ui);
+    let mut response = ui.allocate_response(vec2(side, side), Sense::click());
     if response.clicked() {
         *on = !*on;
         response.mark_changed();
@@ -81,7 +83,7 @@ fn named_button(ui: &mut Ui, icon: &str, label: Named<'_>, weight: Weight) -> Re
     let galley = paint::line(ui, label.text, room, FontId::new(fonts::BODY, family));
     // An icon looks lighter than a letter at the edge: a little less room before it.
     let optical = if icon.is_empty() { 0.0 } else { 2.0 };
-    let size = vec2((2.0 * padding - optical + before + galley.size().x).ceil(), BUTTON);
+    let size = vec2((2.0 * padding - optical + before + galley.size().x).ceil(), theme::button(ui));
     let response = ui.allocate_response(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label.text));
     let cut = galley.elided;

@@ -19,7 +19,7 @@ pub use say::{Tone, badge, empty_state, hint, property};
 pub use section::section;
 pub use segmented::segmented;
 pub use slider::{Scale, slider_row};
-pub use text::{search_field, text_row};
+pub use text::{path_row, search_field, text_row};
 
 #[cfg(test)]
 mod specimen;

@@ -4,7 +4,7 @@ use egui::accesskit::Role;
 use egui::{FontFamily, FontId, Rect, Response, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::{icon_button, paint};
-use crate::studio::theme::{self, ROW, fonts, icons, space};
+use crate::studio::theme::{self, fonts, icons, space};
 
 /// A bar under `text`. Without a fraction something is under way and nobody knows how far.
 pub fn progress(ui: &mut Ui, fraction: impl Into<Option<f32>>, text: &str) -> Response {
@@ -15,7 +15,7 @@ pub fn progress(ui: &mut Ui, fraction: impl Into<Option<f32>>, text: &str) -> Re
 pub fn progress_with_cancel(ui: &mut Ui, fraction: impl Into<Option<f32>>, text: &str) -> bool {
     let fraction = fraction.into();
     ui.horizontal(|ui| {
-        bar(ui, fraction, text, ui.available_width() - ROW - space::S);
+        bar(ui, fraction, text, ui.available_width() - theme::row(ui) - space::S);
         icon_button(ui, icons::CLOSE, "Cancel").clicked()
     })
     .inner

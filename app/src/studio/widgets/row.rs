@@ -7,7 +7,7 @@ use egui::{
 };
 
 use super::{Named, paint};
-use crate::studio::theme::{self, ROW, fonts, icons, space};
+use crate::studio::theme::{self, fonts, icons, space};
 
 /// Wider, and the eye loses the way from name to value.
 const WIDEST: f32 = 480.0;
@@ -28,12 +28,18 @@ pub(super) fn columns(width: f32) -> (f32, f32) {
 /// `add` is told the width it has.
 pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
     let label = label.into();
-    let (name, value) = columns(ui.available_width());
+    let (mut name, mut value) = columns(ui.available_width());
+    let font = FontId::new(fonts::BODY, FontFamily::Proportional);
+    if paint::line(ui, label.text, f32::INFINITY, font).size().x > name {
+        // A name that would be cut goes above the value, as where the panel is narrow.
+        (name, value) = (ui.available_width().min(WIDEST), ui.available_width().min(WIDEST));
+    }
     let stacked = name == value;
+    let height = theme::row(ui);
     let body = |ui: &mut Ui| {
-        let id = name_cell(ui, label, name, if stacked { 20.0 } else { ROW });
-        ui.allocate_ui_with_layout(vec2(value, ROW), Layout::left_to_right(Align::Center), |ui| {
-            ui.set_min_size(vec2(value, ROW));
+        let id = name_cell(ui, label, name, if stacked { 20.0 } else { height });
+        ui.allocate_ui_with_layout(vec2(value, height), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_size(vec2(value, height));
             ui.label_inputs_by(id, |ui| add(ui, value))
         })
         .inner
@@ -92,7 +98,7 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
 pub fn switch<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
     let label = label.into();
     let width = ui.available_width().min(WIDEST);
-    let (rect, mut response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click());
+    let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click());
     if response.clicked() {
         *on = !*on;
         response.mark_changed();
@@ -131,4 +137,37 @@ pub fn with_border<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
         add(ui)
     })
     .inner
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::studio::widgets::text_row;
+
+    #[test]
+    fn a_name_is_never_cut_for_a_value_beside_it() {
+        let texts = (String::new(), String::new());
+        let mut harness = Harness::builder()
+            .with_context_setup(theme::install)
+            .with_size(vec2(275.0, 200.0))
+            .build_ui_state(
+                |ui, (short, long): &mut (String, String)| {
+                    text_row(ui, "Steps", short, "");
+                    text_row(ui, "Heads alone for, in steps", long, "");
+                },
+                texts,
+            );
+        harness.run_steps(3);
+        let places = |name: &str| {
+            let label = harness.get_by_role_and_label(Role::Label, name).rect();
+            (label, harness.get_by_role_and_label(Role::TextInput, name).rect())
+        };
+        let (label, value) = places("Steps");
+        assert!(value.left() > label.right() && value.center().y == label.center().y, "{label} {value}");
+        let (label, value) = places("Heads alone for, in steps");
+        assert!(value.top() >= label.bottom() && label.width() > 160.0, "{label} {value}");
+    }
 }

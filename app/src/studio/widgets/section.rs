@@ -5,13 +5,13 @@ use egui::collapsing_header::CollapsingState;
 use egui::{Color32, FontId, Rect, Response, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::paint;
-use crate::studio::theme::{self, BUTTON, fonts, icons, space};
+use crate::studio::theme::{self, fonts, icons, space};
 
 /// A header that opens and closes what `add` draws; egui remembers which. The response is the header's.
 pub fn section(ui: &mut Ui, title: &str, default_open: bool, add: impl FnOnce(&mut Ui)) -> Response {
     let id = ui.make_persistent_id(("section", title));
     let mut state = CollapsingState::load_with_default_open(ui, id, default_open);
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), BUTTON), Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), theme::button(ui)), Sense::hover());
     let mut response = ui.interact(rect, id, Sense::click());
     if response.clicked() {
         state.toggle(ui);

@@ -4,7 +4,8 @@ use egui::accesskit::Role;
 use egui::{EventFilter, FontId, Key, Rect, Response, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::paint;
-use crate::studio::theme::{self, ROW, fonts};
+use crate::studio::theme::{self, fonts};
+use crate::studio::touch;
 
 const INSET: f32 = 2.0;
 /// Beside each text, where there is room.
@@ -26,6 +27,11 @@ pub fn segmented<T: PartialEq + Clone>(
     ui.scope_builder(builder, |ui| group(ui, value, items)).inner
 }
 
+/// A row's; where fingers choose, each choice is as high as they need.
+fn height(ui: &Ui) -> f32 {
+    if touch::is(ui) { theme::row(ui) + 2.0 * INSET } else { theme::row(ui) }
+}
+
 fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) -> Response {
     let t = theme::tokens(ui);
     let font = FontId::new(fonts::BODY, egui::FontFamily::Proportional);
@@ -41,7 +47,8 @@ fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) 
     let wanted = text + 2.0 * air * count;
     let share = (room / wanted.max(1.0)).clamp(0.0, 1.0);
     let width = wanted * share + 2.0 * INSET;
-    let (rect, mut all) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
+    let height = height(ui);
+    let (rect, mut all) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     ui.painter().rect_filled(rect, paint::corners(), t.raised);
 
     let chosen = items.iter().position(|(item, _)| item == value);
@@ -50,7 +57,7 @@ fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) 
     let mut ids = Vec::with_capacity(items.len());
     for (index, ((_, text), own)) in items.iter().zip(texts).enumerate() {
         let wide = (own + 2.0 * air) * share;
-        let place = Rect::from_min_size(pos2(left, rect.top() + INSET), vec2(wide, ROW - 2.0 * INSET));
+        let place = Rect::from_min_size(pos2(left, rect.top() + INSET), vec2(wide, height - 2.0 * INSET));
         left += wide;
         let on = chosen == Some(index);
         // One stop for the keyboard: the chosen one, or the first where none is.

@@ -8,7 +8,7 @@ use egui::{DragValue, EventFilter, Key, Rect, Response, Sense, Stroke, Ui, Widge
 
 use super::Named;
 use super::row::row;
-use crate::studio::theme::{self, ROW, Tokens, space};
+use crate::studio::theme::{self, Tokens, space};
 
 /// Radius of the knob.
 const KNOB: f32 = 7.0;
@@ -193,11 +193,11 @@ fn field(ui: &mut Ui, number: &mut f64, scale: &Scale) -> Response {
             text.parse::<f64>().ok().map(|value| scale.rounded(value / part))
         })
         .update_while_editing(false);
-    ui.add_sized([NUMBER, ROW], field)
+    ui.add_sized([NUMBER, theme::row(ui)], field)
 }
 
 fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &Scale, width: f32) -> Response {
-    let (rect, mut response) = ui.allocate_exact_size(vec2(width, ROW), Sense::click_and_drag());
+    let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click_and_drag());
     let (from, to) = (rect.left() + KNOB, rect.right() - KNOB);
     let before = *number;
     if let Some(pointer) = response.interact_pointer_pos() {

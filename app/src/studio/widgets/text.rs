@@ -1,21 +1,35 @@
 //! Fields to write into.
 
 use egui::accesskit::Role;
-use egui::{Align2, Key, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::row::{row, with_border};
 use super::{Named, icon_button};
-use crate::studio::theme::{self, ROW, fonts, icons};
+use crate::studio::names;
+use crate::studio::theme::{self, fonts, icons};
 
 /// A row with a line of text. `hint` shows while it is empty.
 pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String, hint: &str) -> Response {
     row(ui, label, |ui, width| {
         with_border(ui, |ui| {
             ui.add_sized(
-                [width, ROW],
+                [width, theme::row(ui)],
                 TextEdit::singleline(text).hint_text(hint).desired_width(width).align(Align2::LEFT_CENTER),
             )
         })
+    })
+}
+
+/// A row with a file or folder. In a page it can only be given, and is shown by its name.
+pub fn path_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, path: &mut String, hint: &str) -> Response {
+    if !cfg!(target_family = "wasm") {
+        return text_row(ui, label, path, hint);
+    }
+    let known = names::known(path.trim());
+    let named = if known.is_empty() { "drop it on the page, or choose it" } else { known.as_ref() };
+    row(ui, label, |ui, width| {
+        ui.set_max_width(width);
+        ui.add(Label::new(named).truncate())
     })
 }
 
@@ -27,12 +41,15 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str) -> Response {
         let glass = RichText::new(icons::SEARCH).font(fonts::icon(fonts::ICON)).color(t.muted);
         let filled = !text.is_empty();
         let edit = TextEdit::singleline(text).hint_text(hint).prefix(glass).align(Align2::LEFT_CENTER);
-        let mut response = ui.add_sized([width, ROW], edit);
+        let side = theme::row(ui);
+        let mut response = ui.add_sized([width, side], edit);
         // Escape has taken the keyboard away already.
         let mut clear = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Escape));
         if filled {
-            let at =
-                Rect::from_center_size(response.rect.right_center() - vec2(0.5 * ROW, 0.0), vec2(ROW, ROW));
+            let at = Rect::from_center_size(
+                response.rect.right_center() - vec2(0.5 * side, 0.0),
+                vec2(side, side),
+            );
             clear |= ui.put(at, |ui: &mut Ui| icon_button(ui, icons::CLOSE, "Empty the field")).clicked();
         }
         if clear {

@@ -1,0 +1,129 @@
+//! Nothing is open yet: ways to open something, and a sample of what one will see.
+
+use std::path::PathBuf;
+
+use egui::vec2;
+
+use super::Explore;
+use crate::studio::camera;
+use crate::studio::house::House;
+use crate::studio::platform::Purpose;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::{touch, widgets};
+
+/// What stands in the middle without the sample, in points.
+const HEIGHT: f32 = 300.0;
+/// Below this height there is no room for an icon.
+const SMALL: f32 = 520.0;
+
+/// Pastes, as if the keys had been pressed.
+#[cfg(not(target_family = "wasm"))]
+fn paste(ctx: &egui::Context) {
+    ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+}
+
+/// Pastes, as far as the browser allows it without the keys.
+#[cfg(target_family = "wasm")]
+fn paste(_: &egui::Context) {
+    if let Some(host) = crate::tab::host::get() {
+        host.paste();
+    }
+}
+
+impl Explore {
+    /// The panel while nothing is open.
+    pub(super) fn invitation(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let height = ui.available_height();
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.vertical_centered(|ui| self.invite(ui, house, height));
+        });
+    }
+
+    fn invite(&mut self, ui: &mut egui::Ui, house: &mut House, height: f32) {
+        if self.gallery.walking > 0 {
+            ui.add_space((height * 0.5 - 24.0).max(space::M));
+            ui.spinner();
+            ui.label("Looking for pictures…");
+            return;
+        }
+        let small = height < SMALL;
+        let texts = if small { 0.7 * HEIGHT } else { HEIGHT };
+        let least = if small { 112.0 } else { 0.0 };
+        let room = match self.sample_expected() {
+            true => (height - texts - 3.0 * space::M).clamp(least, 224.0),
+            false => 0.0,
+        };
+        ui.add_space((0.5 * (height - texts - room)).max(space::S));
+        let before = ui.cursor().top();
+        if room > 0.0 {
+            self.sample_ui(ui, room - space::S);
+            ui.add_space((room - (ui.cursor().top() - before)).max(0.0));
+        }
+        let ctx = ui.ctx().clone();
+        let title = touch::words(&ctx, "Look at your pictures", "Drop pictures here");
+        let hint = touch::words(
+            &ctx,
+            "See what a model sees in them. Nothing leaves this device.",
+            "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
+        );
+        if small {
+            ui.label(theme::heading(title));
+            widgets::hint(ui, hint);
+        } else {
+            widgets::empty_state(ui, icons::IMAGES, title, hint);
+        }
+        ui.add_space(space::M);
+        // As wide as the buttons side by side, so that they stand in the middle.
+        let room = (ui.available_width() - 2.0 * space::M).max(120.0);
+        let width = if camera::available() { 620.0 } else { 500.0 };
+        ui.allocate_ui(vec2(room.min(width), 40.0), |ui| {
+            ui.horizontal_wrapped(|ui| {
+                self.open_buttons(ui, house);
+            });
+        });
+        ui.add_space(space::S);
+        ui.allocate_ui(vec2(room.min(420.0), 32.0), |ui| self.path_field(ui, house));
+        ui.add_space(space::S);
+    }
+
+    /// Ways to open something.
+    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
+            house.dialogs.ask(Purpose::OpenPictures, "");
+        }
+        if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
+            house.dialogs.ask(Purpose::OpenFolder, "");
+        }
+        if widgets::button(ui, icons::PASTE, "Paste").clicked() {
+            paste(ui.ctx());
+        }
+        if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
+            self.add_scenes();
+        }
+        if camera::available() && widgets::button(ui, icons::CAMERA, "Camera").clicked() {
+            self.toggle_camera(house);
+        }
+    }
+
+    /// A path that can be typed, where there is no dialog or no mouse.
+    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        let field = egui::TextEdit::singleline(&mut self.path)
+            .hint_text(match cfg!(target_family = "wasm") {
+                true => "… or type the address of a picture",
+                false => "… or type the path of a picture or folder",
+            })
+            .align(egui::Align2::LEFT_CENTER)
+            .desired_width(f32::INFINITY);
+        let size = [ui.available_width(), theme::row(ui)];
+        let response = widgets::with_border(ui, |ui| ui.add_sized(size, field));
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        if entered && !self.path.trim().is_empty() {
+            let text = std::mem::take(&mut self.path);
+            match cfg!(target_family = "wasm") {
+                true => self.pasted_text(house, &text),
+                false => self.dropped(house, vec![PathBuf::from(text.trim())]),
+            }
+        }
+    }
+}

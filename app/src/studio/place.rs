@@ -1,0 +1,145 @@
+//! Where one is in the studio, as far as an address can hold it: workspace, what is shown, and the model.
+
+use dinoscope_core::explore::{ModelSource, STARTER_NAME};
+use serde::{Deserialize, Serialize};
+
+use super::Studio;
+use super::explore::Panel;
+use super::layout::Workspace;
+
+/// What an address can hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// `explore`, `train` or `evaluate`.
+    pub workspace: String,
+    /// `pca`, `attention`, `similarity` or `match`.
+    pub view: String,
+    /// Name or address of the model; nothing for the starter weights, and for a model that has no address.
+    pub weights: Option<String>,
+}
+
+const WORKSPACES: [(&str, Workspace); 3] =
+    [("explore", Workspace::Explore), ("train", Workspace::Train), ("evaluate", Workspace::Evaluate)];
+
+const VIEWS: [(&str, Panel); 4] = [
+    ("pca", Panel::Pca),
+    ("attention", Panel::Attention),
+    ("similarity", Panel::Similarity),
+    ("match", Panel::Match),
+];
+
+/// The workspace of this name.
+pub fn workspace(name: &str) -> Option<Workspace> {
+    WORKSPACES.iter().find(|(known, _)| *known == name).map(|(_, workspace)| *workspace)
+}
+
+/// What an address calls a view.
+pub fn view(name: &str) -> Option<Panel> {
+    VIEWS.iter().find(|(known, _)| *known == name).map(|(_, panel)| *panel)
+}
+
+/// The names of all views and workspaces, for who has written another one.
+pub fn names() -> String {
+    let views = VIEWS.iter().map(|(name, _)| *name);
+    views.chain(WORKSPACES.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(", ")
+}
+
+impl Studio {
+    /// Where one is.
+    pub fn place(&self) -> Place {
+        let name = |found: Option<&'static str>| found.unwrap_or_default().to_owned();
+        let at = self.layout.workspace;
+        let panel = self.explore.panel();
+        Place {
+            workspace: name(WORKSPACES.iter().find(|(_, known)| *known == at).map(|(name, _)| *name)),
+            view: name(VIEWS.iter().find(|(_, known)| *known == panel).map(|(name, _)| *name)),
+            weights: self.explore.address().map(str::to_owned),
+        }
+    }
+
+    /// Goes there; what is not known stays as it is.
+    pub fn go(&mut self, place: &Place) {
+        if let Some(workspace) = workspace(&place.workspace) {
+            self.layout.workspace = workspace;
+        }
+        if let Some(panel) = view(&place.view) {
+            self.explore.show(panel);
+        }
+        if self.explore.address() != place.weights.as_deref() {
+            let source = match place.weights.as_deref() {
+                None | Some(STARTER_NAME) => ModelSource::Starter,
+                Some(name) => ModelSource::Released(name.to_owned()),
+            };
+            self.explore.use_model(&mut self.house, source);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::studio::house::Drawing;
+    use crate::studio::{Beginning, Stage as _};
+
+    fn studio() -> Studio {
+        let ctx = egui::Context::default();
+        let beginning = Beginning {
+            fresh: true,
+            device: Some(dinoscope_core::device::DeviceChoice::Cpu),
+            ..Beginning::default()
+        };
+        Studio::new(&ctx, Drawing::default(), beginning)
+    }
+
+    #[test]
+    fn one_comes_back_to_where_one_was() {
+        let mut studio = studio();
+        let first = studio.place();
+        assert_eq!(
+            (first.workspace.as_str(), first.view.as_str(), &first.weights),
+            ("explore", "pca", &None)
+        );
+        for (workspace, view) in [("train", "pca"), ("explore", "match"), ("evaluate", "attention")] {
+            let there = Place { workspace: workspace.to_owned(), view: view.to_owned(), weights: None };
+            studio.go(&there);
+            assert_eq!(studio.place(), there);
+        }
+        studio.go(&first);
+        assert_eq!(studio.place(), first);
+        studio.closed();
+    }
+
+    #[test]
+    fn what_nobody_knows_changes_nothing() {
+        let mut studio = studio();
+        let before = studio.place();
+        studio.go(&Place { workspace: "nowhere".to_owned(), view: String::new(), weights: None });
+        assert_eq!(studio.place(), before);
+        assert!(view("nonsense").is_none() && workspace("pca").is_none());
+        assert_eq!(names(), "pca, attention, similarity, match, explore, train, evaluate");
+    }
+
+    #[test]
+    fn a_model_that_can_not_be_had_leaves_the_address_of_the_one_that_looks() {
+        let ctx = egui::Context::default();
+        let mut studio = studio();
+        let wait = |studio: &mut Studio, ctx: &egui::Context| {
+            for _ in 0..20_000 {
+                studio.logic(ctx);
+                if !studio.explore().opens() {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            panic!("it never opened");
+        };
+        wait(&mut studio, &ctx);
+        let no_such = Some("no-such-model".to_owned());
+        studio.go(&Place { weights: no_such.clone(), ..studio.place() });
+        assert_eq!(studio.place().weights, no_such, "what is asked for");
+        wait(&mut studio, &ctx);
+        assert_eq!(studio.place().weights, None);
+    }
+}

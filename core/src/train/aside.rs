@@ -1,0 +1,117 @@
+//! What a run does beside its steps, said while it is done: before the first step that is most of the waiting.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use web_time::Instant;
+
+use crate::engine::{Event, Port};
+
+/// Between two words about the same.
+const BETWEEN: Duration = Duration::from_millis(250);
+
+/// Something beside the steps, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Steps done.
+    pub iteration: u64,
+    /// What is being done.
+    pub task: Task,
+    /// How much of it is done; pictures, or whatever an evaluation counts.
+    pub done: usize,
+    /// How much there is to do; 0 where nobody knows.
+    pub total: usize,
+}
+
+/// What is being done beside the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// PCA and attention of the watched pictures.
+    Watched,
+    /// k-NN with the features of the labelled pictures, and what belongs to it.
+    Knn,
+    /// The other evaluations that the recipe asks for.
+    Evaluation,
+}
+
+impl Task {
+    /// In JSON: `watched`, `knn` or `evaluation`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Watched => "watched",
+            Self::Knn => "knn",
+            Self::Evaluation => "evaluation",
+        }
+    }
+}
+
+impl Aside {
+    /// For a person: `Judging the untrained model: 640 of 1800 pictures`.
+    pub fn text(&self) -> String {
+        let model = if self.iteration == 0 { "the untrained model" } else { "the model" };
+        let (what, of) = match self.task {
+            Task::Watched => (format!("Looking at the watched pictures with {model}"), ""),
+            Task::Knn => (format!("Judging {model}"), " pictures"),
+            Task::Evaluation => (format!("Judging {model} further"), ""),
+        };
+        match self.total {
+            0 => what,
+            total => format!("{what}: {} of {total}{of}", self.done),
+        }
+    }
+
+    /// The share that is done, where it is known.
+    pub fn share(&self) -> Option<f32> {
+        (self.total > 0).then(|| self.done as f32 / self.total as f32)
+    }
+}
+
+/// Tells how far something is, at its beginning and then now and again.
+pub(super) struct Teller<'a> {
+    port: &'a Port,
+    aside: Aside,
+    last: Option<Instant>,
+}
+
+impl<'a> Teller<'a> {
+    /// Nothing is said yet.
+    pub fn new(port: &'a Port, iteration: u64, task: Task) -> Self {
+        Self { port, aside: Aside { iteration, task, done: 0, total: 0 }, last: None }
+    }
+
+    /// So much is done. Lets a page's event loop turn.
+    pub async fn hear(&mut self, done: usize, total: usize) {
+        if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
+            self.last = Some(Instant::now());
+            self.port.emit(Event::Aside(Aside { done, total, ..self.aside })).await;
+        }
+        self.port.breathe().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_is_said_in_words() {
+        let aside = |iteration, task, done, total| Aside { iteration, task, done, total };
+        let said = [
+            aside(0, Task::Knn, 640, 1800).text(),
+            aside(60, Task::Knn, 0, 0).text(),
+            aside(0, Task::Watched, 2, 6).text(),
+            aside(60, Task::Evaluation, 1, 3).text(),
+        ];
+        let wanted = [
+            "Judging the untrained model: 640 of 1800 pictures",
+            "Judging the model",
+            "Looking at the watched pictures with the untrained model: 2 of 6",
+            "Judging the model further: 1 of 3",
+        ];
+        assert_eq!(said, wanted);
+        assert_eq!(
+            (aside(0, Task::Knn, 1, 4).share(), aside(0, Task::Knn, 1, 0).share()),
+            (Some(0.25), None)
+        );
+    }
+}

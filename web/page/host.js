@@ -122,7 +122,12 @@ export class Host {
   }
 
   describe(changes) {
-    this.#studio.describe(JSON.parse(changes));
+    try {
+      this.#studio.describe(JSON.parse(changes));
+    } catch (error) {
+      // The studio goes on without being read aloud.
+      console.warn(`what is drawn can't be told: ${error.message}`);
+    }
   }
 
   leave(forward) {
@@ -130,7 +135,12 @@ export class Host {
   }
 
   moved(place, again) {
-    moved(JSON.parse(place), again);
+    try {
+      moved(JSON.parse(place), again);
+    } catch (error) {
+      // Browsers refuse too many addresses in a short time.
+      console.warn(`the address stays as it is: ${error.message}`);
+    }
   }
 
 

@@ -195,7 +195,18 @@ async function touched(stage, url) {
   await stage.shoot(page, 'access-phone');
   // Two fingers beside the picture enlarge the page.
   const session = await page.context().newCDPSession(page);
-  await session.send('Input.synthesizePinchGesture', { x: 195, y: 600, scaleFactor: 2, gestureSourceType: 'touch' });
+  const fingers = (type, apart) => session.send('Input.dispatchTouchEvent', {
+    type,
+    touchPoints: apart.map((x, id) => ({ x: 195 + x, y: 600, id })),
+  });
+  await fingers('touchStart', [-40]);
+  await fingers('touchStart', [-40, 40]);
+  for (let step = 1; step <= 12; step += 1) {
+    await fingers('touchMove', [-40 - 8 * step, 40 + 8 * step]);
+    await page.waitForTimeout(16);
+  }
+  await fingers('touchEnd', []);
+  await page.waitForTimeout(500);
   const scale = await page.evaluate(() => visualViewport.scale);
   check('two fingers enlarge the page', scale > 1.3, scale);
   check('no error in the console', errors.length === 0, errors);

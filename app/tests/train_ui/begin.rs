@@ -214,7 +214,7 @@ fn the_run_pane_of_a_small_window_shows_all_that_it_has() {
     for theme in [egui::Theme::Dark, egui::Theme::Light] {
         let mut window = window_of(vec2(1280.0, 720.0), 1.0, theme, folder.path());
         until(&mut window, "the runs", |window| has_button(window, "nano-005"));
-        let curves = window.get_by_role_and_label(Role::RadioButton, "Loss").rect().top() - 30.0;
+        let curves = window.get_by_role_and_label(Role::RadioButton, "Loss").rect().top() - 46.0;
         for i in 1..=5 {
             let rect = window.get_by_role_and_label(Role::Button, &format!("nano-00{i}")).rect();
             assert!(

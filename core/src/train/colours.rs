@@ -14,8 +14,8 @@ pub(super) const FILE: &str = "colours.safetensors";
 
 /// Fields of a picture's [`face`], in each direction.
 const FIELDS: usize = 4;
-/// What decoders may differ by in the mean of a field, of 255.
-const SAME: f32 = 3.0;
+/// What decoders, and other sizes of a picture, may differ by in the mean of a field, of 255.
+const SAME: f32 = 8.0;
 /// The name under which the faces are kept, `[pictures, FIELDS * FIELDS * 3]`.
 const FACES: &str = "faces";
 

@@ -205,19 +205,23 @@ fn health_word(level: Level) -> (&'static str, Tone) {
 
 fn health(ui: &mut Ui, view: &RunView) {
     let (Some(health), Some(recipe)) = (&view.health, &view.recipe) else { return };
-    for sentence in &health.sentences {
-        ui.add(egui::Label::new(sentence).wrap());
-    }
-    let all = gauges::gauges(&view.values, recipe);
-    let width = ui.available_width();
-    let columns = if width > 320.0 { 2 } else { 1 };
-    let each = (width - space::M * (columns - 1) as f32) / columns as f32;
-    for row in all.chunks(columns) {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::M;
-            row.iter().for_each(|gauge| gauges::ui(ui, gauge, each));
-        });
-    }
+    ui.scope(|ui| {
+        // Close together: the lowest pane that there is shows them all.
+        ui.spacing_mut().item_spacing.y = space::XS;
+        for sentence in &health.sentences {
+            ui.add(egui::Label::new(sentence).wrap());
+        }
+        let all = gauges::gauges(&view.values, recipe);
+        let width = ui.available_width();
+        let columns = if width > 320.0 { 2 } else { 1 };
+        let each = (width - space::M * (columns - 1) as f32) / columns as f32;
+        for row in all.chunks(columns) {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = space::M;
+                row.iter().for_each(|gauge| gauges::ui(ui, gauge, each));
+            });
+        }
+    });
 }
 
 fn figures(ui: &mut Ui, view: &RunView, own: bool) {

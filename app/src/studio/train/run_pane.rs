@@ -43,6 +43,7 @@ pub fn phase_word(view: &RunView, own: bool) -> (&'static str, Tone) {
         Phase::Finished { stopped: false } => ("Finished", Tone::Good),
         Phase::Failed(_) => ("Failed", Tone::Bad),
         Phase::Followed if own => ("On disk", Tone::Neutral),
+        Phase::Followed if view.held == Held::Nobody => ("Unfinished", Tone::Neutral),
         Phase::Followed => ("Followed", Tone::Accent),
     }
 }
@@ -188,7 +189,13 @@ pub fn progress_text(view: &RunView) -> String {
     if let Some(aside) = &view.aside {
         return if view.done == 0 { aside.text() } else { format!("{steps} · {}", aside.text()) };
     }
-    match view.left().filter(|_| matches!(view.phase, Phase::Running | Phase::Paused | Phase::Followed)) {
+    let comes = match view.phase {
+        Phase::Running | Phase::Paused => true,
+        // What nobody goes on with takes no time.
+        Phase::Followed => view.held != Held::Nobody,
+        _ => false,
+    };
+    match view.left().filter(|_| comes) {
         Some(left) if view.done < view.total => format!("{steps} · {} left", words::duration(left)),
         _ => steps,
     }

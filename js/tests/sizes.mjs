@@ -32,7 +32,8 @@ const shown = (size) => (size < 1e6 ? `${(size / 1e3).toFixed(0)} kB` : `${(size
 export async function sizes(root, project, check) {
   const assets = path.join(project, 'dist/assets');
   const built = (await fs.readdir(assets)).map((file) => path.join(assets, file));
-  const scripts = built.filter((file) => file.endsWith('.js'));
+  // The engine is in the worker's script; its own is loaded only where a page may have no workers.
+  const scripts = built.filter((file) => file.endsWith('.js') && !path.basename(file).startsWith('engine-'));
   const found = {
     WebAssembly: await packed(path.join(root, 'js/dist/pkg/dinoscope_js_bg.wasm')),
     'JavaScript, bundled': sum(await Promise.all(scripts.map(packed))),

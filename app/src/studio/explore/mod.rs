@@ -7,10 +7,13 @@ mod glance;
 mod intake;
 mod keys;
 mod live;
+mod looking;
 mod model;
 mod paint;
 mod picture;
+mod pixels;
 mod settings;
+mod values;
 mod view;
 mod watch;
 mod wishes;
@@ -32,8 +35,10 @@ use super::remembered::Remembered;
 use super::theme;
 use gallery::Gallery;
 pub use glance::Glance;
-use intake::{Intake, News, Origin};
+use intake::{Intake, News};
+pub use looking::Looking;
 use paint::Painter;
+use pixels::Origin;
 use settings::Settings;
 
 /// What is shown over a picture.
@@ -127,6 +132,8 @@ pub struct Explore {
     opening: Option<(ModelSource, Option<Bytes>)>,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
+    /// What was looked at when a person stopped it.
+    stopped: Option<u64>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
     painter: Painter,
     canvas: canvas::Canvas,
@@ -161,6 +168,7 @@ impl Explore {
             opening: None,
             results: Results::default(),
             failures: HashMap::new(),
+            stopped: None,
             fetched: HashMap::new(),
             painter: Painter::new(&house.drawing, house.wake.clone()),
             canvas: canvas::Canvas::default(),
@@ -218,7 +226,7 @@ impl Explore {
     pub fn open(&mut self, _: &House, paths: Vec<PathBuf>) {
         if !paths.is_empty() {
             self.gallery.walking += 1;
-            self.intake.walk(paths);
+            self.intake.pixels.walk(paths);
         }
     }
 
@@ -375,6 +383,7 @@ impl Explore {
                 }
                 News::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
                 News::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
+                News::Done(id) => self.intake.pixels.heard(id),
                 News::Thumb(..) | News::Shown(..) => {}
             }
         }
@@ -408,6 +417,8 @@ impl Explore {
                 self.failures.clear();
                 self.fetched.clear();
                 self.canvas.fetching.clear();
+                // What is wanted is wanted of this model.
+                self.canvas.wanted = 0;
                 self.painter.forget();
                 self.pinned = None;
                 self.hover = None;

@@ -70,9 +70,21 @@ fn to_sum_one(map: &[f32]) -> Vec<f32> {
 /// A percentile a little below 100 keeps single outlier patches (common without registers) from
 /// darkening everything else. A map without differences becomes all 0.
 pub fn stretch(map: &[f32], percentile: f32) -> Vec<f32> {
+    let (lo, hi) = range(map, percentile);
+    let scale = if hi > lo { 1.0 / (hi - lo) } else { 0.0 };
+    map.iter().map(|v| ((f64::from(*v) - lo) * scale).clamp(0.0, 1.0) as f32).collect()
+}
+
+/// The values that [`stretch`] makes 0 and 1: those for the ends of a colour bar. 0 and 0 where no value is finite.
+pub fn stretched_range(map: &[f32], percentile: f32) -> (f32, f32) {
+    let (lo, hi) = range(map, percentile);
+    (lo as f32, hi as f32)
+}
+
+fn range(map: &[f32], percentile: f32) -> (f64, f64) {
     let mut sorted: Vec<f64> = map.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
     if sorted.is_empty() {
-        return vec![0.0; map.len()];
+        return (0.0, 0.0);
     }
     sorted.sort_by(f64::total_cmp);
     let (lo, mut hi) = (sorted[0], super::pca::percentile(&sorted, percentile.clamp(0.0, 100.0)));
@@ -80,8 +92,7 @@ pub fn stretch(map: &[f32], percentile: f32) -> Vec<f32> {
         // Nearly everything is equal: then the outliers are all there is to see.
         hi = sorted[sorted.len() - 1];
     }
-    let scale = if hi > lo { 1.0 / (hi - lo) } else { 0.0 };
-    map.iter().map(|v| ((f64::from(*v) - lo) * scale).clamp(0.0, 1.0) as f32).collect()
+    (lo, hi)
 }
 
 /// A map of values in 0..1 in colours over a picture.
@@ -147,6 +158,8 @@ mod tests {
     fn stretches_and_overlays() {
         assert_eq!(stretch(&[1.0, 3.0, 2.0], 100.0), [0.0, 1.0, 0.5]);
         assert_eq!(stretch(&[2.0; 3], 99.0), [0.0; 3]);
+        assert_eq!(stretched_range(&[1.0, 3.0, f32::NAN, 2.0], 100.0), (1.0, 3.0));
+        assert_eq!(stretched_range(&[f32::NAN], 99.0), (0.0, 0.0));
         let mut outlier = vec![0.0; 1000];
         outlier[3] = 1.0;
         assert_eq!(stretch(&outlier, 99.0)[3], 1.0);

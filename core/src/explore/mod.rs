@@ -32,8 +32,9 @@ use worker::Voice;
 /// A picture's number, given by whoever shows it.
 pub type PictureId = u64;
 
-/// Gives the picture's pixels; called and awaited on the explorer's thread.
-pub type Load = Arc<dyn Fn() -> LocalFuture<Result<Arc<Picture>, DataError>> + Send + Sync>;
+/// Gives the picture's pixels for a model with patches of so many pixels a side: the whole picture, or what
+/// [`whole_view`](crate::features::whole_view) makes of it. Called and awaited on the explorer's thread.
+pub type Load = Arc<dyn Fn(usize) -> LocalFuture<Result<Arc<Picture>, DataError>> + Send + Sync>;
 
 /// Something to look at.
 #[derive(Clone)]
@@ -87,6 +88,8 @@ pub struct ModelInfo {
 struct Desk {
     model: Option<ModelSource>,
     wanted: Vec<Wanted>,
+    /// Being looked at.
+    looking: Option<(PictureId, Way)>,
     fetch: Vec<(PictureId, Way, Arc<Seen>)>,
     stop_download: bool,
     device: Option<(Chosen, bool)>,
@@ -170,9 +173,13 @@ impl Explorer {
         self.write(|desk| desk.device = Some((device, keep_on_device)));
     }
 
-    /// What to look at, most urgent first, in place of what was wanted before.
-    pub fn want(&self, wanted: Vec<Wanted>) {
-        self.write(|desk| desk.wanted = wanted);
+    /// What to look at, most urgent first, in place of what was wanted before. What is being looked at already is not
+    /// looked at once more.
+    pub fn want(&self, mut wanted: Vec<Wanted>) {
+        self.write(|desk| {
+            wanted.retain(|wanted| desk.looking != Some((wanted.picture, wanted.way)));
+            desk.wanted = wanted;
+        });
     }
 
     /// Asks for the patch tokens of something seen, in memory.

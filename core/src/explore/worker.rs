@@ -92,7 +92,9 @@ impl Worker {
                     return Some(Wish::Fetch(picture, way, seen));
                 }
                 if self.model.is_some() && !desk.wanted.is_empty() {
-                    return Some(Wish::Look(desk.wanted.remove(0)));
+                    let wanted = desk.wanted.remove(0);
+                    desk.looking = Some((wanted.picture, wanted.way));
+                    return Some(Wish::Look(wanted));
                 }
             }
             self.rung.recv().await.ok()?;
@@ -126,14 +128,19 @@ impl Worker {
     async fn look(&self, wanted: Wanted) {
         let Some((_, model)) = &self.model else { return };
         let Wanted { picture, way, load } = wanted;
-        let seen = match load().await {
+        let patch = model.config.patch;
+        let seen = match load(patch).await {
             Ok(pixels) => {
-                let view = whole_view(&pixels, way.resolution, model.config.patch);
+                // A view of a view is the same view.
+                let view = whole_view(&pixels, way.resolution, patch);
                 drop(pixels);
                 self.looks.look(view, way, false).await
             }
             Err(error) => Err(error.to_string()),
         };
+        if let Ok(mut desk) = self.desk.lock() {
+            desk.looking = None;
+        }
         let report = match seen {
             Ok(seen) => Report::Seen(picture, way, Arc::new(seen)),
             Err(reason) => Report::Failed(picture, way, reason),

@@ -133,6 +133,8 @@ impl Explore {
         self.failures.clear();
         self.fetched.clear();
         self.canvas.fetching.clear();
+        // What is wanted is wanted of this model.
+        self.canvas.wanted = 0;
         self.painter.forget();
         self.pinned = None;
         self.hover = None;

@@ -23,6 +23,12 @@ pub struct Canvas {
     pub resolution: Option<usize>,
     /// Where the large picture lies: left, top, right, bottom, in whole points.
     pub place: Option<[i32; 4]>,
+    /// Pixels of the screen that a pixel of the large picture takes, once its size is known.
+    pub scale: Option<f32>,
+    /// What was pinned before the last click.
+    pub before_click: Option<super::Spot>,
+    /// Since when something is being looked at, in the frames' time.
+    pub looking_since: Option<f64>,
     /// Patches that were asked of the device.
     pub fetching: HashSet<(PictureId, Way)>,
 }
@@ -66,7 +72,12 @@ impl Canvas {
         self.zoom = None;
     }
 
-    /// Whether more than the whole picture could be seen, or less.
+    /// Whether the whole picture shows as large as its place allows.
+    pub fn is_fitted(&self) -> bool {
+        self.zoom.is_none()
+    }
+
+    /// How many times larger than fitted.
     pub fn zoom(&self) -> f32 {
         self.zoom.unwrap_or(1.0)
     }
@@ -84,10 +95,15 @@ impl Canvas {
         }
     }
 
-    /// Scrolling and pinching zoom about the pointer, dragging pans, a double click fits.
+    /// Scrolling and pinching zoom about the pointer, dragging pans, a double click shows pixel for pixel or fits.
     pub fn handle(&mut self, ui: &egui::Ui, response: &egui::Response, placed: Placed, size: Vec2) {
         if response.double_clicked() {
-            self.fit();
+            match response.interact_pointer_pos().filter(|_| self.is_fitted()) {
+                Some(pointer) => {
+                    self.one_to_one(pointer, placed, size / response.ctx.pixels_per_point());
+                }
+                None => self.fit(),
+            }
             return;
         }
         if response.contains_pointer() {
@@ -105,6 +121,25 @@ impl Canvas {
             self.middle =
                 (middle - response.drag_delta() / placed.rect.size()).clamp(Vec2::ZERO, vec2(1.0, 1.0));
         }
+    }
+
+    /// A pixel of the picture for each of the screen, about `pointer`; `whole` is how large the picture is then.
+    pub fn one_to_one(&mut self, pointer: Pos2, placed: Placed, whole: Vec2) {
+        let fitted = placed.rect.size() / self.zoom();
+        let zoom = whole.x / fitted.x.max(1.0);
+        if (zoom - 1.0).abs() < 1e-3 {
+            self.fit();
+            return;
+        }
+        self.zoom = Some(zoom);
+        self.middle = match zoom > 1.0 {
+            true => {
+                let at = (pointer - placed.rect.min) / placed.rect.size();
+                (at + (placed.clip.center() - pointer) / whole).clamp(Vec2::ZERO, vec2(1.0, 1.0))
+            }
+            // All of it can be seen.
+            false => vec2(0.5, 0.5),
+        };
     }
 
     /// Zooms so that what is under `pointer` stays there.
@@ -164,6 +199,27 @@ mod tests {
         assert!((canvas.zoom() - 3.0).abs() < 1e-5);
         canvas.zoom_by(0.01, pointer, after, size);
         assert_eq!(canvas.placed(place(), size).rect, before.rect);
+    }
+
+    #[test]
+    fn one_to_one_keeps_what_is_under_the_pointer() {
+        let mut canvas = Canvas::default();
+        let size = vec2(4000.0, 2000.0);
+        let pointer = pos2(180.0, 90.0);
+        let before = canvas.placed(place(), size);
+        canvas.one_to_one(pointer, before, size);
+        let after = canvas.placed(place(), size);
+        assert!((after.rect.size() - size).length() < 0.1, "{after:?}");
+        let (Some(at), Some(now)) = (before.at(pointer), after.at(pointer)) else { panic!("outside") };
+        assert!((at - now).length() < 1e-4, "{at:?} {now:?}");
+        // A picture that is smaller than its place stands in the middle.
+        let mut canvas = Canvas::default();
+        let small = vec2(40.0, 20.0);
+        canvas.one_to_one(pointer, canvas.placed(place(), small), small);
+        let placed = canvas.placed(place(), small).rect;
+        assert!(
+            (placed.size() - small).length() < 1e-3 && (placed.center() - place().center()).length() < 1e-3
+        );
     }
 
     #[test]

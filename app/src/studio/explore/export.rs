@@ -12,7 +12,8 @@ use dinoscope_core::analysis::{AnalysisError, PatchFeatures, npy, similarity};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::{PictureId, Seen};
 
-use super::intake::{Origin, Pixels};
+use super::paint::ATTENTION_PERCENTILE;
+use super::pixels::{Origin, Pixels};
 use super::{Explore, Panel};
 use crate::studio::hands::{self, Wake};
 use crate::studio::house::House;
@@ -241,7 +242,7 @@ fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
         Panel::Attention => {
             let maps = &order.seen.attention;
             let map = order.head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
-            Ok(over(&stretch(map, 99.0), ColourMap::Inferno)?)
+            Ok(over(&stretch(map, ATTENTION_PERCENTILE), ColourMap::Inferno)?)
         }
         Panel::Similarity => {
             let query = order.query.as_ref();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, vec2};
 
-use super::intake::Origin;
+use super::pixels::{Origin, Wish};
 use crate::studio::{theme, touch};
 
 /// Side of a place in the strip.
@@ -30,9 +30,6 @@ pub struct Item {
     /// Pixels of the whole picture, once it was decoded.
     pub size: Option<[usize; 2]>,
 }
-
-/// A picture whose pixels are asked for.
-pub type Wish = (PictureId, Origin);
 
 /// All pictures that are open.
 #[derive(Default)]
@@ -202,9 +199,10 @@ impl Gallery {
         self.items.iter().map(|item| item.id).filter(|id| self.selected.contains(id)).collect()
     }
 
-    /// The first `most` pictures, in order.
-    pub fn all(&self, most: usize) -> Vec<PictureId> {
-        self.items.iter().take(most).map(|item| item.id).collect()
+    /// At most `most` pictures, evenly from all over the strip and in its order.
+    pub fn sample(&self, most: usize) -> Vec<PictureId> {
+        let count = self.items.len().min(most);
+        (0..count).map(|i| self.items[i * self.items.len() / count].id).collect()
     }
 
     /// How many thumbnails are kept.
@@ -485,6 +483,13 @@ mod tests {
         gallery.choose(2);
         assert!(gallery.refuse(2));
         assert_eq!(gallery.chosen(), Some(0), "as before it came");
+    }
+
+    #[test]
+    fn a_sample_comes_from_all_over_the_strip() {
+        assert_eq!(files(5).sample(64), [0, 1, 2, 3, 4]);
+        assert_eq!(files(500).sample(4), [0, 125, 250, 375]);
+        assert!(Gallery::default().sample(64).is_empty());
     }
 
     #[test]

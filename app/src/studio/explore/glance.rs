@@ -2,7 +2,7 @@
 
 use dinoscope_core::explore::PictureId;
 
-use super::{Explore, Spot};
+use super::{Explore, Looking, Spot};
 
 /// How the exploring side stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -17,6 +17,12 @@ pub struct Glance {
     pub pinned: Option<Spot>,
     /// Changes with the basis of the colours.
     pub colours: Option<u64>,
+    /// Pictures that they were fitted to.
+    pub fitted: Option<usize>,
+    /// How far looking is, while there is something to look at.
+    pub looking: Option<Looking>,
+    /// Pictures over which something shows.
+    pub layers: usize,
     /// Lines between two pictures, once they were found.
     pub matches: Option<usize>,
     /// Whether the first screen shows its sample.
@@ -57,6 +63,9 @@ impl Explore {
             second: self.gallery.second(),
             pinned: self.pinned,
             colours: self.painter.basis().map(|basis| basis.generation),
+            fitted: self.painter.basis().map(|basis| basis.pictures),
+            looking: self.looking(),
+            layers: self.painter.layers(),
             matches: self.painter.matches.as_ref().map(|(_, found)| found.len()),
             sample: self.sample.shows(),
             thumbnails: self.gallery.thumbnails(),

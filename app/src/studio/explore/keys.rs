@@ -60,6 +60,12 @@ pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
     }
 }
 
+/// Whether what is under the pointer is to be copied; text that is being edited has that first.
+pub fn copies(ctx: &egui::Context) -> bool {
+    let asked = ctx.input(|input| input.events.iter().any(|event| matches!(event, egui::Event::Copy)));
+    asked && !ctx.egui_wants_keyboard_input()
+}
+
 /// Moves the pinned patch; the first one is in the middle.
 fn move_patch(explore: &mut Explore, (down, right): (isize, isize)) {
     let Some(picture) = explore.pinned.map(|spot| spot.picture).or(explore.gallery.chosen()) else { return };

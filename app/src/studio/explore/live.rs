@@ -6,7 +6,8 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::PictureId;
 
 use super::Explore;
-use super::intake::{Origin, reduced};
+use super::intake::reduced;
+use super::pixels::Origin;
 use crate::studio::camera;
 use crate::studio::house::House;
 

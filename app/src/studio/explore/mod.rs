@@ -12,11 +12,14 @@ mod intake;
 mod invitation;
 mod keys;
 mod live;
+mod looking;
 mod model;
 mod paint;
 mod picture;
+mod pixels;
 mod sample;
 mod settings;
+mod values;
 mod view;
 mod watch;
 mod wishes;
@@ -40,10 +43,12 @@ use super::remembered::Remembered;
 use super::theme;
 use gallery::Gallery;
 pub use glance::Glance;
-use intake::{Intake, News, Origin};
+use intake::{Intake, News};
+pub use looking::Looking;
 #[cfg(target_family = "wasm")]
 pub use model::is_weights;
 use paint::Painter;
+use pixels::Origin;
 use settings::Settings;
 
 /// What is shown over a picture.
@@ -139,6 +144,8 @@ pub struct Explore {
     sample: sample::Sample,
     results: Results,
     failures: HashMap<(PictureId, Way), String>,
+    /// What was looked at when a person stopped it.
+    stopped: Option<u64>,
     fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
     painter: Painter,
     canvas: canvas::Canvas,
@@ -175,6 +182,7 @@ impl Explore {
             sample: sample::Sample::default(),
             results: Results::default(),
             failures: HashMap::new(),
+            stopped: None,
             fetched: HashMap::new(),
             painter: Painter::new(&house.drawing, house.wake.clone()),
             canvas: canvas::Canvas::default(),
@@ -195,7 +203,7 @@ impl Explore {
         if !paths.is_empty() {
             self.gallery.walking += 1;
             self.opened.extend(paths.iter().cloned());
-            self.intake.walk(paths);
+            self.intake.pixels.walk(paths);
         }
     }
 
@@ -357,6 +365,7 @@ impl Explore {
                 }
                 News::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
                 News::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
+                News::Done(id) => self.intake.pixels.heard(id),
                 News::Thumb(..) | News::Shown(..) => {}
             }
         }

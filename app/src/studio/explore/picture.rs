@@ -22,6 +22,12 @@ impl Explore {
             return;
         };
         keys::handle(self, ui.ctx());
+        if keys::copies(ui.ctx())
+            && let Some(text) = self.copied()
+        {
+            house.toasts.info(format!("Copied: {}", text.replace('\t', "  ")));
+            ui.ctx().copy_text(text);
+        }
         let status = theme::row(ui);
         let all = ui.available_rect_before_wrap();
         let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
@@ -97,6 +103,8 @@ impl Explore {
         let placed = self.canvas.placed(main, size);
         if self.gallery.chosen() == Some(id) {
             let Rect { min, max } = placed.rect;
+            let pixels = placed.rect.width() * ui.ctx().pixels_per_point();
+            self.canvas.scale = whole.map(|[width, _]| pixels / width.max(1) as f32);
             self.canvas.place = Some([min.x, min.y, max.x, max.y].map(|side| side.round() as i32));
         }
         let other = beside.map(|beside| self.canvas.placed(beside, size));
@@ -153,7 +161,12 @@ impl Explore {
             let text = format!("This picture can't be looked at: {reason}");
             note(ui, place, &text, t.bad);
         } else if self.model.is_some() && !self.results.kept.contains_key(&(id, way)) {
-            note(ui, place, "Looking…", t.muted);
+            let text = match layer {
+                Some(_) => "Looking… What shows is from before.",
+                None if self.looking().is_some_and(|looking| looking.stopped) => "Not looked at: stopped.",
+                None => "Looking…",
+            };
+            note(ui, place, text, t.muted);
         }
         (placed, pointed)
     }
@@ -169,7 +182,11 @@ impl Explore {
         let seen = self.seen(id)?;
         let pointer = response.hover_pos().filter(|_| response.contains_pointer())?;
         let spot = Spot { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
-        if response.clicked() && !response.double_clicked() {
+        if response.double_clicked() {
+            // The first of the two clicks was none.
+            self.pinned = self.canvas.before_click;
+        } else if response.clicked() {
+            self.canvas.before_click = self.pinned;
             self.pinned = if self.pinned == Some(spot) { None } else { Some(spot) };
         }
         if matches!(self.settings.panel, Panel::Similarity | Panel::Attention) {
@@ -280,12 +297,14 @@ impl Explore {
             if widgets::icon_button(ui, icons::ZOOM_FIT, "Fit the whole picture (0)").clicked() {
                 self.canvas.fit();
             }
-            widgets::hint(ui, &format!("{:.0} %", 100.0 * self.canvas.zoom()));
-            let spot = self.hover.or(self.pinned).filter(|spot| spot.picture == chosen);
-            if let (Some(seen), Some(spot)) = (&seen, spot) {
-                let pinned = if self.pinned == Some(spot) { "  pinned" } else { "" };
-                let (row, col) = (spot.patch / seen.cols, spot.patch % seen.cols);
-                widgets::hint(ui, &format!("patch {row}, {col}{pinned}"));
+            let fitted = if self.canvas.is_fitted() { "fitted, " } else { "" };
+            let scale = self.canvas.scale.unwrap_or(1.0);
+            widgets::hint(ui, &format!("{fitted}{:.0} %", 100.0 * scale)).on_hover_text(
+                "100 % is one pixel of the screen for each of the picture. Double click: 1:1, or fit.",
+            );
+            self.progress_ui(ui);
+            if let Some(pointed) = self.pointed() {
+                widgets::hint(ui, &pointed).on_hover_text("Ctrl+C copies it.");
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 if let Some((name, size)) = item {

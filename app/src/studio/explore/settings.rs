@@ -26,11 +26,11 @@ pub enum Scope {
     One,
     /// All that are selected.
     Selection,
-    /// All in the gallery, at most [`MOST`].
+    /// All in the gallery; colours are fitted to at most [`MOST`] of them.
     All,
 }
 
-/// Most pictures that share their colours.
+/// Most pictures that shared colours are fitted to.
 pub const MOST: usize = 64;
 /// Shorter sides of a view that can be chosen.
 pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 112..=1568;

@@ -82,6 +82,8 @@ impl Explore {
                     ("W A S D", "move the pinned patch"),
                     ("Esc", "unpin"),
                     ("0", "fit the whole picture"),
+                    ("double click", "one pixel for one pixel (1:1), or fit"),
+                    ("Ctrl+C", "copy the value under the pointer"),
                     ("L", "lock the colours"),
                     ("B", "patches as blocks"),
                     ("Ctrl+V", "paste a picture or a path"),
@@ -139,6 +141,7 @@ impl Explore {
                     ),
                 };
                 widgets::hint(ui, text);
+                self.similarity_bar(ui);
                 widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
             }
             Panel::Match => {
@@ -170,17 +173,11 @@ impl Explore {
         widgets::switch(ui, "Lock colours", &mut self.settings.locked);
         widgets::switch(ui, "Objects only", &mut self.settings.foreground);
         widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
-        if let Some(basis) = self.painter.basis() {
-            if let Some([r, g, b]) = basis.explained {
-                let percent = |share: f32| format!("{:.0}", 100.0 * share);
-                let text =
-                    format!("They show {}, {} and {} % of what varies.", percent(r), percent(g), percent(b));
-                widgets::hint(ui, &text);
-            }
-            if basis.fallback {
-                widgets::hint(ui, "Objects could not be told from background here: everything is shown.");
-            }
-        }
+        ui.vertical(|ui| {
+            // Room for three lines, so that nothing below moves with the words.
+            ui.set_min_height(3.0 * 16.0);
+            self.shares_ui(ui);
+        });
     }
 
     fn attention_ui(&mut self, ui: &mut egui::Ui) {
@@ -200,6 +197,7 @@ impl Explore {
             );
             widgets::hint(ui, text);
         }
+        self.attention_bar(ui);
         let Some(chosen) = self.gallery.chosen() else { return };
         let Some(seen) = self.seen(chosen) else { return };
         let aspect = seen.cols as f32 / seen.rows.max(1) as f32;

@@ -6,7 +6,8 @@ use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::explore::{LocalFuture, Patches, PictureId, Query, Seen, Wanted, Way};
 
 use super::paint::{FitJob, Job, Kind, Slot, What, key_of};
-use super::settings::{MOST, Scope};
+use super::pixels::Shape;
+use super::settings::Scope;
 use super::{Explore, Panel, Spot};
 
 /// Longest side of a large layer; the GPU's texture filter does the rest.
@@ -36,58 +37,16 @@ impl Explore {
         self.results.get(picture, way)
     }
 
-    /// Pictures that are coloured together.
-    pub(super) fn together(&self) -> Vec<PictureId> {
-        let mut ids = match self.settings.scope {
-            Scope::One => Vec::new(),
-            Scope::Selection => self.gallery.selection(),
-            Scope::All => self.gallery.all(MOST),
-        };
-        let shown = [self.gallery.chosen(), self.gallery.second()];
-        for id in shown.into_iter().flatten().rev() {
-            if !ids.contains(&id) {
-                ids.insert(0, id);
-            }
-        }
-        ids.truncate(MOST);
-        ids
-    }
-
-    /// Pictures that have not been looked at yet, the chosen one first.
-    pub(super) fn missing(&self) -> Vec<(PictureId, Way)> {
-        if self.model.is_none() {
-            return Vec::new();
-        }
-        let shown = [self.gallery.chosen(), self.gallery.second()];
-        let mut ids: Vec<PictureId> = shown.into_iter().flatten().collect();
-        let mut others = self.together();
-        if self.settings.panel == Panel::Similarity {
-            // What is similar lights up in every picture that can be seen.
-            others.extend(self.gallery.visible().iter().take(MOST));
-        }
-        for id in others {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        ids.into_iter()
-            .map(|id| (id, self.way(id)))
-            .filter(|key| {
-                let there = self.results.kept.contains_key(key) || self.failures.contains_key(key);
-                !there || self.unseen(key.0).is_some()
-            })
-            .collect()
-    }
-
     /// Asks for everything that is missing.
     pub(super) fn ask(&mut self, ctx: &egui::Context) {
         let (thumbs, shown) = self.gallery.missing();
-        self.intake.want(thumbs, shown);
+        self.intake.pixels.want(thumbs, shown);
         let wanted = self.missing().into_iter().filter_map(|(id, way)| {
             let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
-            let load = move || -> LocalFuture<_> {
+            let load = move |patch| -> LocalFuture<_> {
                 let (pixels, origin) = (pixels.clone(), origin.clone());
-                Box::pin(async move { pixels.load(id, &origin).await })
+                let shape = Shape { resolution: way.resolution, patch };
+                Box::pin(async move { pixels.view(id, &origin, shape).await })
             };
             Some(Wanted { picture: id, way, load: Arc::new(load) })
         });
@@ -96,6 +55,8 @@ impl Explore {
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
         if self.canvas.wanted != key {
             self.canvas.wanted = key;
+            let shape = Shape { resolution: self.settings.resolution(), patch: self.settings.patch };
+            self.intake.pixels.expect(shape, wanted.iter().map(|wanted| wanted.picture).collect());
             self.explorer.want(wanted);
         }
         self.ask_for_colours();
@@ -112,11 +73,13 @@ impl Explore {
         if self.settings.locked && self.painter.basis().is_some() {
             return;
         }
-        let ids = self.together();
-        let seen: Vec<(PictureId, Arc<Seen>)> =
-            ids.into_iter().filter_map(|id| self.seen(id).map(|seen| (id, seen))).collect();
         // Until the chosen picture was looked at, the colours of the last one stay.
-        if !seen.iter().any(|(id, _)| Some(*id) == self.gallery.chosen()) {
+        let chosen = self.gallery.chosen();
+        if self.settings.scope != Scope::All && chosen.and_then(|id| self.seen(id)).is_none() {
+            return;
+        }
+        let seen = self.fitted_together();
+        if seen.is_empty() {
             return;
         }
         let generation = self.model.as_ref().map_or(0, |model| model.generation);

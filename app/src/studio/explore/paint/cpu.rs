@@ -11,13 +11,13 @@ use dinoscope_core::analysis::similarity::{self, Match, MatchOptions};
 use dinoscope_core::analysis::{AnalysisError, PatchFeatures};
 use dinoscope_core::explore::{Patches, Seen};
 
-use super::{FitJob, Job, Slot, What};
+use super::{ATTENTION_PERCENTILE, FitJob, Job, Slot, What};
 use crate::studio::hands::{Desk, Wake};
 
 /// What was made.
 pub enum Made {
-    /// Colours for everything.
-    Fit(u64, Result<Arc<Pca>, String>),
+    /// Colours for everything: of this job, from so many pictures.
+    Fit(u64, usize, Result<Arc<Pca>, String>),
     /// A layer.
     Layer {
         /// For this slot.
@@ -112,7 +112,7 @@ fn work(task: Task) -> Made {
     match task {
         Task::Fit(job, previous) => {
             let fitted = fit(&job, previous.as_deref());
-            Made::Fit(job.key, fitted.map(Arc::new).map_err(|error| error.to_string()))
+            Made::Fit(job.key, job.seen.len(), fitted.map(Arc::new).map_err(|error| error.to_string()))
         }
         Task::Draw(job, basis) => match draw(&job, basis.as_deref()) {
             Ok(image) => Made::Layer { slot: job.slot, key: job.key, image, blocks: job.blocks },
@@ -175,7 +175,7 @@ fn draw(job: &Job, basis: Option<&Pca>) -> Result<egui::ColorImage, AnalysisErro
         What::Attention(head) => {
             let maps = &job.seen.attention;
             let map = head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
-            scalars(&stretch(map, 99.0), ColourMap::Inferno)
+            scalars(&stretch(map, ATTENTION_PERCENTILE), ColourMap::Inferno)
         }
         What::Similarity(from, patch) => {
             let patches = host(&job.seen).ok_or(AnalysisError::Empty("features"))?;

@@ -104,6 +104,8 @@ impl Texture {
 pub struct Basis {
     /// The job that it answers.
     pub key: u64,
+    /// How many pictures it was fitted to.
+    pub pictures: usize,
     /// A number that no other basis has.
     pub generation: u64,
     /// Share of the variance that each channel shows, where known.
@@ -136,6 +138,8 @@ pub struct Painter {
     pub error: Option<String>,
 }
 
+/// The share of an attention map's values, in percent, that lies below the brightest colour.
+pub const ATTENTION_PERCENTILE: f32 = 99.0;
 /// A layer that nobody drew for so many frames is given up.
 const UNUSED: u64 = 240;
 /// Most layers that are kept.
@@ -187,18 +191,23 @@ impl Painter {
         self.fitting.is_some() || !self.asked.is_empty()
     }
 
+    /// Whether other colours are on their way.
+    pub fn fits(&self) -> bool {
+        self.fitting.is_some()
+    }
+
     /// Takes in what the thread has made.
     pub fn logic(&mut self, ctx: &egui::Context) {
         self.frame += 1;
         while let Ok(made) = self.cpu.made.try_recv() {
             match made {
-                cpu::Made::Fit(key, Ok(pca)) => {
+                cpu::Made::Fit(key, pictures, Ok(pca)) => {
                     if self.fitting == Some(key) {
                         self.fitting = None;
                     }
-                    self.take_basis(key, Some(pca));
+                    self.take_basis(key, pictures, Some(pca));
                 }
-                cpu::Made::Fit(key, Err(error)) => {
+                cpu::Made::Fit(key, _, Err(error)) => {
                     if self.fitting == Some(key) {
                         self.fitting = None;
                     }
@@ -220,11 +229,12 @@ impl Painter {
         self.layers.retain(|_, layer| frame - layer.used < patience);
     }
 
-    fn take_basis(&mut self, key: u64, host: Option<Arc<Pca>>) {
+    fn take_basis(&mut self, key: u64, pictures: usize, host: Option<Arc<Pca>>) {
         use dinoscope_core::analysis::pca::Foreground;
         self.generations += 1;
         self.basis = Some(Basis {
             key,
+            pictures,
             generation: self.generations,
             explained: host.as_ref().map(|pca| pca.explained),
             fallback: host.as_ref().is_some_and(|pca| matches!(pca.foreground, Foreground::Fallback(_))),
@@ -262,7 +272,7 @@ impl Painter {
         let on_device = job.seen.iter().all(|seen| matches!(seen.patches, Patches::Device(_)));
         if on_device && let Some(gpu) = &mut self.gpu {
             match gpu.fit(&job) {
-                Ok(true) => self.take_basis(job.key, None),
+                Ok(true) => self.take_basis(job.key, job.seen.len(), None),
                 Ok(false) => {} // the programs are still being compiled
                 Err(error) => self.error = Some(error.to_string()),
             }
@@ -316,6 +326,11 @@ impl Painter {
             let basis = self.basis.as_ref().and_then(|basis| basis.host.clone());
             self.cpu.draw(missing, basis);
         }
+    }
+
+    /// How many layers there are.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
     }
 
     /// The layer in a slot, be it a moment old.

@@ -1,0 +1,71 @@
+//! How long photographs take from the drop to the screen. A measurement, run by name:
+//! `DINOSCOPE_PHOTOS=FOLDER cargo test --release --package dinoscope --test drop_speed -- --ignored --nocapture`
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+#[path = "common/window.rs"]
+mod window;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dinoscope::studio::Stage;
+use egui::{Theme, vec2};
+use window::*;
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+/// Highest resident memory of this process, in MiB; 0 where the system does not say.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()).map_or(0, |kib| kib.parse::<u64>().unwrap() >> 10)
+}
+
+#[test]
+#[ignore = "a measurement, of photographs that DINOSCOPE_PHOTOS names"]
+fn from_the_drop_to_the_screen() {
+    let folder = PathBuf::from(std::env::var_os("DINOSCOPE_PHOTOS").expect("DINOSCOPE_PHOTOS"));
+    let photos = std::fs::read_dir(&folder).unwrap().count();
+    // So wide that all are in view.
+    let mut window = window_of(vec2(3840.0, 2160.0), 1.0, Theme::Dark, fresh());
+    settle(&mut window);
+    let before = peak();
+    let start = Instant::now();
+    window.input_mut().dropped_files.push(Arc::new(Dropped(folder)));
+    let (mut first, mut thumbs) = (None, None);
+    while first.is_none() || thumbs.is_none() {
+        window.step();
+        let glance = glance(&window);
+        if first.is_none() && glance.colours.is_some() {
+            first = Some(start.elapsed());
+        }
+        if thumbs.is_none() && glance.thumbnails >= photos {
+            thumbs = Some(start.elapsed());
+        }
+        assert!(start.elapsed() < Duration::from_secs(600), "{glance:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    settle(&mut window);
+    let seconds = |time: Option<Duration>| time.unwrap().as_secs_f64();
+    println!(
+        "{photos} photographs: first PCA {:.3} s, all thumbnails {:.3} s, at rest {:.3} s, memory {before} -> {} MiB",
+        seconds(first),
+        seconds(thumbs),
+        start.elapsed().as_secs_f64(),
+        peak()
+    );
+    assert!(!studio(&window).busy());
+}

@@ -122,7 +122,7 @@ fn what_can_not_go_well_is_said_before_it_starts() {
         text.contains("1 picture from") && text.contains("there is 1 picture for a batch of 4"),
         "{text}"
     );
-    assert!(text.contains("MiB of memory"), "{text}");
+    assert!(text.contains("MB of memory"), "{text}");
 }
 
 #[test]

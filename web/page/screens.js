@@ -2,8 +2,17 @@
 
 const element = (id) => document.getElementById(id);
 
-/** @param {number} bytes */
-const mib = (bytes) => (bytes / 2 ** 20).toFixed(1);
+/**
+ * A size as the program itself shows it: in steps of a thousand.
+ *
+ * @param {number} bytes
+ */
+export const size = (bytes) => {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 999_500) return `${(bytes / 1e3).toFixed(0)} kB`;
+  if (bytes < 999.5e6) return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
+  return `${(bytes / 1e9).toFixed(bytes < 99.95e9 ? 1 : 0)} GB`;
+};
 
 /** How many bytes are loaded. Of how many the build has written into the page: servers that compress don't say. */
 export function progress(done) {
@@ -15,7 +24,7 @@ export function progress(done) {
   } else {
     bar.removeAttribute('value');
   }
-  element('loading-text').textContent = total > 0 ? `${mib(done)} of ${mib(total)} MiB` : `${mib(done)} MiB`;
+  element('loading-text').textContent = total > 0 ? `${size(done)} of ${size(total)}` : size(done);
 }
 
 /** The studio draws. */

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use dinoscope_core::bytes;
 use dinoscope_core::device::block_on;
 use dinoscope_core::engine::{self, Command, Event, Finished, Handle, Job, Step};
 use dinoscope_core::eval::knn::KnnResult;
@@ -106,14 +107,14 @@ fn show(event: &Event, progress: &mut Progress, warned: &mut Warned) {
             let m = &recipe.model;
             progress.say(&format!(
                 "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}, \
-                 about {} MiB of memory",
+                 about {} of memory",
                 recipe.preset,
                 m.depth,
                 m.dim,
                 m.patch,
                 *parameters as f64 / 1e6,
                 recipe.train.batch,
-                estimate(recipe).total() >> 20
+                bytes::shown(estimate(recipe).total())
             ));
             if *iteration > 0 {
                 progress.say(&format!("going on at step {iteration}"));

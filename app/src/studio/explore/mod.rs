@@ -1,6 +1,7 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
 mod canvas;
+mod closed;
 mod export;
 mod gallery;
 mod glance;
@@ -11,6 +12,7 @@ mod model;
 mod paint;
 mod picture;
 mod settings;
+mod thumb;
 mod view;
 mod watch;
 mod wishes;

@@ -16,6 +16,7 @@ use super::preset_pick::{self, Offer};
 use super::work::Wake;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 /// What the pane keeps.
@@ -62,17 +63,14 @@ impl RecipePane {
         wake: &Wake,
         acts: &mut Vec<Act>,
     ) {
-        egui::ScrollArea::vertical().id_salt("recipe").auto_shrink(false).show(ui, |ui| {
-            // Room for the bar at the edge.
-            ui.set_width(ui.available_width() - space::S);
+        widgets::scroll(ui, "recipe", |ui| {
             widgets::section(ui, "Pictures", true, |ui| self.pictures(ui, draft, lookup, gallery, acts));
             widgets::section(ui, "Begin with", true, |ui| {
                 begin_ui::ui(ui, &mut self.begin, draft, runs, wake, acts);
             });
             widgets::section(ui, "Preset", true, |ui| {
                 if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
-                    draft.choose_preset(name);
-                    self.begin.preset_chosen(draft, wake);
+                    acts.push(Act::Preset(name.to_owned()));
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
@@ -108,7 +106,11 @@ impl RecipePane {
         }
         if kind == Kind::Folder {
             let mut text = draft.text("data.path");
-            if widgets::text_row(ui, "Folder", &mut text, "").changed() {
+            let field = widgets::text_row(ui, "Folder", &mut text, "");
+            if field.lost_focus() {
+                typed::tidy(&mut text);
+            }
+            if field.changed() || field.lost_focus() {
                 draft.set("data.path", text);
             }
             ui.horizontal_wrapped(|ui| {
@@ -157,7 +159,7 @@ impl RecipePane {
                 }
                 let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
                 if ui.add_enabled_ui(draft.changed_in("") > 0, back).inner.clicked() {
-                    draft.put_all_back();
+                    acts.push(Act::PutAllBack);
                 }
             });
         });

@@ -10,6 +10,7 @@ pub mod house;
 pub mod judge;
 pub mod layout;
 pub mod log;
+pub mod path_dialog;
 pub mod phone;
 pub mod platform;
 pub mod remembered;
@@ -17,6 +18,8 @@ pub mod theme;
 pub mod toasts;
 pub mod top_bar;
 pub mod train;
+pub mod typed;
+pub mod undo;
 pub mod widgets;
 
 use std::path::PathBuf;
@@ -89,7 +92,13 @@ pub struct Studio {
     explore: Explore,
     train: Train,
     judge: Judge,
+    path_dialog: path_dialog::PathDialog,
+    /// When what is remembered was looked at last, in egui's time.
+    remembered: f64,
 }
+
+/// Seconds between looks at what is to be remembered: a program that is killed has lost no more.
+const REMEMBER: f64 = 1.0;
 
 impl Studio {
     /// A studio that `drawing` draws.
@@ -115,7 +124,15 @@ impl Studio {
             train.begin(&mut house, order);
         }
         let judge = Judge::new(&house, beginning.judge);
-        Self { house, layout, explore, train, judge }
+        Self {
+            house,
+            layout,
+            explore,
+            train,
+            judge,
+            path_dialog: path_dialog::PathDialog::default(),
+            remembered: 0.0,
+        }
     }
 
     /// Whether the window can't be drawn any more.
@@ -135,6 +152,23 @@ impl Studio {
         self.train.remember(&mut self.house.remembered);
         self.judge.remember(&mut self.house.remembered);
         self.house.remembered.save();
+    }
+
+    /// Writes down what has changed soon after it has: a program may be killed.
+    fn remember_soon(&mut self, ctx: &egui::Context) {
+        // A page asks for it itself, and hands it to the browser.
+        if cfg!(target_family = "wasm") || !self.house.remembered.is_kept() {
+            return;
+        }
+        let now = ctx.input(|input| input.time);
+        let passed = now - self.remembered;
+        if passed >= REMEMBER {
+            self.remembered = now;
+            self.remember();
+        } else {
+            // Also when this was the last frame for long.
+            ctx.request_repaint_after_secs((REMEMBER - passed) as f32 + 0.05);
+        }
     }
 
     /// What another window needs to go on where this one ends: pictures, model, the run.
@@ -285,20 +319,28 @@ impl Stage for Studio {
                 judge::Opened::Picture(picture) => self.explore.pasted(&self.house, &picture),
             }
         }
+        self.remember_soon(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { house, layout, explore, train, judge } = self;
+        let Self { house, layout, explore, train, judge, .. } = self;
         top_bar::ui(ui, house, layout, train, judge);
         layout.ui(ui, &mut Rooms { house, explore, train, judge });
         judge.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
+        self.path_dialog.ui(&ctx, &self.house.dialogs);
         explore::drop_hint(&ctx);
-        // No toast of ours offers an action yet.
-        let _ = self.house.toasts.show(&ctx);
+        let back = self.house.toasts.show(&ctx).and_then(|chosen| self.house.undo.take(chosen));
+        let keys = !ctx.text_edit_focused() && ctx.input_mut(|input| input.consume_shortcut(&undo::UNDO));
+        let last = if keys { self.house.undo.last(&mut self.house.toasts) } else { None };
+        if let Some(back) = back.or(last) {
+            let Self { layout, explore, train, judge, .. } = self;
+            back(&mut undo::Parts { explore, train, judge, layout });
+            ctx.request_repaint();
+        }
     }
 
     fn busy(&self) -> bool {

@@ -1,7 +1,5 @@
 //! The chosen picture, large, with what is shown over it; another one beside it where there is one.
 
-use std::path::PathBuf;
-
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
 
@@ -13,6 +11,7 @@ use crate::studio::camera;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
@@ -34,11 +33,16 @@ fn paste(_: &egui::Context) {
 impl Explore {
     /// The panel.
     pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        if self.gallery.is_empty() {
+            self.invitation(ui, house);
+            return;
+        }
+        keys::handle(self, house, ui.ctx());
+        // Delete may have closed it.
         let Some(chosen) = self.gallery.chosen() else {
             self.invitation(ui, house);
             return;
         };
-        keys::handle(self, ui.ctx());
         let status = 28.0;
         let all = ui.available_rect_before_wrap();
         let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
@@ -147,7 +151,7 @@ impl Explore {
             let text = std::mem::take(&mut self.path);
             match cfg!(target_family = "wasm") {
                 true => self.pasted_text(house, &text),
-                false => self.dropped(house, vec![PathBuf::from(text.trim())]),
+                false => self.dropped(house, vec![typed::path(&text)]),
             }
         }
     }

@@ -7,7 +7,9 @@ use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 use super::acts::{Act, On};
 use super::state::{Phase, RunView};
 use super::{Banner, words};
+use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 /// Pauses and goes on, while nothing has the keyboard.
@@ -37,7 +39,7 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
     let going = foot.own.filter(|own| own.is_alive());
     // A page keeps them where it keeps everything.
     if going.is_none() && !cfg!(target_family = "wasm") {
-        widgets::text_row(ui, "Keep runs in", root, "");
+        runs_folder(ui, root, acts);
     }
     let reason = match (&foot.recipe, foot.trouble) {
         (Err(reason), _) => Some(reason.clone()),
@@ -68,6 +70,20 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
             .inner
         }
     }
+}
+
+/// The folder of new runs, as wide as there is room: one has to see where they are.
+fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<Act>) {
+    widgets::wide_row(ui, "Keep runs in", |ui, width| {
+        let field = widgets::with_border(ui, |ui| {
+            let edit = egui::TextEdit::singleline(root).align(egui::Align2::LEFT_CENTER);
+            ui.add_sized([width - theme::ROW - space::S, theme::ROW], edit)
+        });
+        field.on_hover_text(typed::path(root).display().to_string());
+        if widgets::icon_button(ui, icons::FOLDER_OPEN, "Choose the folder for runs").clicked() {
+            acts.push(Act::Ask(Purpose::RunsFolder, String::new()));
+        }
+    });
 }
 
 /// One line: what is in the way, or how much memory it takes, or where it is kept.

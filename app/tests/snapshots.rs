@@ -38,7 +38,7 @@ fn covered(window: &Window) -> Vec<Rect> {
         ("of what varies", 257.0),
         ("CPU (", 150.0),
         ("Computed by", 256.0),
-        ("MiB of memory", 180.0),
+        ("MB of memory", 180.0),
     ];
     let field = window.query_by_role_and_label(Role::TextInput, "Keep runs in");
     let mut covered: Vec<Rect> = field.iter().map(|node| node.rect()).collect();

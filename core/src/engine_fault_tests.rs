@@ -152,7 +152,7 @@ fn a_full_disk_is_waited_for_and_an_error_only_at_the_end() {
         }
     }
     assert!(said[0].contains("nothing of this run can be kept until there is room"), "{said:?}");
-    assert!(said[1].contains("0.0 kB are free") && said[1].contains("The run goes on"), "{said:?}");
+    assert!(said[1].contains("0 B are free") && said[1].contains("The run goes on"), "{said:?}");
     full::set(&folder, false);
     let events = rest(&handle.events);
     assert!(

@@ -8,6 +8,7 @@ pub use burn_cubecl;
 pub mod analysis;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+pub mod bytes;
 pub mod data;
 pub mod device;
 pub mod engine;

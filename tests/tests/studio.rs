@@ -240,21 +240,23 @@ fn whole(folder: &Path) {
 #[test]
 fn a_run_is_started_paused_resumed_and_stopped() {
     studio(|display, folder| {
+        // Runs are kept in the documents, wherever the program was started.
+        let home = &display.home().join("Documents/Dinoscope");
         let window = open(display, "train", program::command(folder, &["explore", "--device", "cpu"]));
-        let button = start_training(&window, folder);
+        let button = start_training(&window, home);
         window.picture("train-running");
 
         // Where Start was there is Pause now, and after it Resume, which is loud again.
         window.click(button);
         window.move_away();
         until(&window, "a paused run", |now| loud(now, FOOT).is_some());
-        let paused = steps(folder);
+        let paused = steps(home);
         window.picture("train-paused");
         std::thread::sleep(Duration::from_secs(3));
-        assert_eq!(steps(folder), paused, "steps while it is paused");
+        assert_eq!(steps(home), paused, "steps while it is paused");
         window.click(button);
         window.move_away();
-        window.wait_until("steps after the pause", || steps(folder) >= paused + 2);
+        window.wait_until("steps after the pause", || steps(home) >= paused + 2);
 
         // Stop is right of Pause.
         window.click((button.0 + 90, button.1));
@@ -262,15 +264,16 @@ fn a_run_is_started_paused_resumed_and_stopped() {
         until(&window, "the button that starts", |now| loud(now, FOOT).is_some());
         window.picture("train-stopped");
         well(&window.close());
-        whole(folder);
+        whole(home);
     });
 }
 
 #[test]
 fn closing_while_a_run_goes_on_asks_and_saves() {
     studio(|display, folder| {
+        let home = &display.home().join("Documents/Dinoscope");
         let window = open(display, "closing", program::command(folder, &["explore", "--device", "cpu"]));
-        start_training(&window, folder);
+        start_training(&window, home);
         let question = Region::new(400, 250, 480, 300);
 
         // Kept open, the run goes on.
@@ -279,14 +282,14 @@ fn closing_while_a_run_goes_on_asks_and_saves() {
         window.picture("closing-question");
         window.press("Escape");
         until(&window, "no question", |now| loud(now, question).is_none());
-        let then = steps(folder);
-        window.wait_until("steps", || steps(folder) > then);
+        let then = steps(home);
+        window.wait_until("steps", || steps(home) > then);
 
         window.ask_to_close();
         let asked = until(&window, "the question", |now| loud(now, question).is_some());
         window.click(loud(&asked, question).unwrap().centre());
         well(&window.end());
-        whole(folder);
+        whole(home);
     });
 }
 

@@ -13,8 +13,16 @@ export class Trouble extends Error {
   }
 }
 
-/** @param {number} bytes */
-const mb = (bytes) => (bytes / 1e6).toFixed(1);
+ * A size as the program itself shows it: in steps of a thousand.
+ *
+ * @param {number} bytes
+ */
+export const size = (bytes) => {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 999_500) return `${(bytes / 1e3).toFixed(0)} kB`;
+  if (bytes < 999.5e6) return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
+  return `${(bytes / 1e9).toFixed(bytes < 99.95e9 ? 1 : 0)} GB`;
+};
 
 /**
  * How many bytes are loaded. Of how many the build has written into the page: servers that compress don't say.
@@ -30,7 +38,7 @@ export function progress(done, word) {
   } else {
     bar.removeAttribute('value');
   }
-  const text = total > 0 ? `${mb(done)} of ${mb(total)} MB` : `${mb(done)} MB`;
+  const text = total > 0 ? `${size(done)} of ${size(total)}` : size(done);
   element('loading-text').textContent = word ? `${text}, ${word}` : text;
 }
 

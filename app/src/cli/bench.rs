@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use dinoscope_core::bench::{self, Bench, Pace, Row, Sizes, Subject, peak};
+use dinoscope_core::bytes::shown;
 use serde_json::json;
 
 use super::terminal::{out, out_part};
@@ -167,7 +168,7 @@ fn print_rows(subject: Subject, rows: &[Row]) {
             out_part!(" ({:.0} %)", 100.0 * share);
         }
         if let Some(memory) = &row.memory {
-            out_part!("  {} MiB (its own {})", memory.peak >> 20, memory.own() >> 20);
+            out_part!("  {} (its own {})", shown(memory.peak), shown(memory.own()));
         }
         out!();
         // Figures of all ways together are said once, below them.

@@ -3,6 +3,7 @@
 use super::device_note;
 use super::terminal::out;
 use anyhow::Result;
+use dinoscope_core::bytes::shown;
 use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
 
 /// List the devices that can compute.
@@ -27,10 +28,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let yes = |have: bool| if have { "yes" } else { "no" };
         out!("gpu:{}  {} ({}, {})", a.index, a.name, a.backend, a.kind);
         out!(
-            "       {}; buffers to {} MiB, bindings to {} MiB, {} threads a workgroup, f16 {}, subgroups {}",
+            "       {}; buffers to {}, bindings to {}, {} threads a workgroup, f16 {}, subgroups {}",
             if a.driver.is_empty() { "driver unknown" } else { &a.driver },
-            a.max_buffer >> 20,
-            a.max_binding >> 20,
+            shown(a.max_buffer),
+            shown(a.max_binding),
             a.max_workgroup,
             yes(a.f16),
             yes(a.subgroups)

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use dinoscope_core::bytes;
 use dinoscope_core::explore;
 use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
 use dinoscope_core::weights::card::{Card, Written, card};
@@ -121,7 +122,7 @@ pub fn run(command: Command) -> Result<()> {
             None => {
                 out!("Released models:");
                 for model in download::names() {
-                    out!("  {:<20} about {} MB", model.name, model.approximate_bytes() / 1_000_000);
+                    out!("  {:<20} about {}", model.name, bytes::shown(model.approximate_bytes()));
                 }
                 bail!(Mistake("name one of them, or an address".to_owned()))
             }
@@ -313,13 +314,12 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
 fn pull(wanted: &download::Wanted<'_>) -> Result<()> {
     let mut bar: Option<Progress> = None;
     let mut show = |done: u64, total: Option<u64>| {
-        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64);
         let bar = bar.get_or_insert_with(|| {
             let mut bar = Progress::new(total.unwrap_or(0), "bytes", false);
             bar.start_at(done);
             bar
         });
-        bar.set(done, total.map_or_else(|| mib(done), |total| format!("{} of {}", mib(done), mib(total))));
+        bar.set(done, bytes::part(done, total));
         ControlFlow::Continue(())
     };
     let pulled = wanted.pull(&mut show)?;

@@ -10,8 +10,9 @@ use dinoscope_core::explore::ModelSource;
 use window::Outcome;
 use winit::event_loop::EventLoop;
 
-use crate::studio::house::Drawing;
-use crate::studio::{Beginning, Stage, Studio};
+use crate::studio::house::{Drawing, Frame};
+use crate::studio::remembered::Remembered;
+use crate::studio::{Beginning, Stage, Studio, platform};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ fn find_display() -> Result<(), WindowError> {
     Ok(())
 }
 
-/// Size of the first window, in points.
+/// Size of the first window, in points; later ones are as the last was.
 const SIZE: [f32; 2] = [1280.0, 800.0];
 /// Size that it keeps at least.
 const MIN_SIZE: [f32; 2] = [720.0, 480.0];
@@ -105,8 +106,10 @@ pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
     // One loop for both: a process can have no second one.
     let event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build();
     let mut event_loop = event_loop.map_err(|error| WindowError::NoDisplay(plain(&error)))?;
+    let kept = (!beginning.fresh).then(platform::settings_file).flatten();
+    let frame = Frame::remembered(&Remembered::open(kept), SIZE, MIN_SIZE);
     if let Some(adapter) = adapter {
-        let outcome = window::run(&mut event_loop, TITLE, SIZE, icon(), adapter, beginning.clone());
+        let outcome = window::run(&mut event_loop, TITLE, frame, icon(), adapter, beginning.clone());
         match outcome.map_err(|error| failed(&error))? {
             Outcome::Closed => return Ok(()),
             Outcome::Lost(lost) => return again(&lost).map_err(|error| failed(&error)),
@@ -117,7 +120,7 @@ pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
         ctx.send_viewport_cmd(egui::ViewportCommand::MinInnerSize(MIN_SIZE.into()));
         Box::new(Studio::new(ctx, Drawing::default(), beginning))
     };
-    software::run_on(&mut event_loop, TITLE, SIZE, icon(), build).map_err(|error| failed(&error))
+    software::run_on(&mut event_loop, TITLE, frame, icon(), build).map_err(|error| failed(&error))
 }
 
 /// Starts the program once more, with the processor drawing: an event loop that a driver has thrown out of can't be used

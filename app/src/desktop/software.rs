@@ -21,6 +21,7 @@ use winit::window::{Window, WindowId};
 
 use super::raster::{MAX_TEXTURE_SIDE, Raster};
 use crate::studio::Stage;
+use crate::studio::house::Frame;
 
 /// How often the logic of a hidden window runs at most: some systems would let it turn without a pause.
 const HIDDEN_PAUSE: Duration = Duration::from_millis(100);
@@ -43,7 +44,7 @@ pub enum SoftwareError {
     Surface(#[from] softbuffer::SoftBufferError),
 }
 
-/// Opens a window of `size` points and shows in it what `build` makes, until it is closed.
+/// Opens a window of this size and shows in it what `build` makes, until it is closed.
 ///
 /// The event loop may have served other windows before: a process can have no second one.
 ///
@@ -52,12 +53,17 @@ pub enum SoftwareError {
 pub fn run_on(
     event_loop: &mut EventLoop<UserEvent>,
     title: &str,
-    size: [f32; 2],
+    frame: Frame,
     icon: Option<IconData>,
     build: impl FnOnce(&Context) -> Box<dyn Stage>,
 ) -> Result<(), SoftwareError> {
-    let mut builder =
-        ViewportBuilder::default().with_title(title).with_app_id(title.to_lowercase()).with_inner_size(size);
+    let mut builder = ViewportBuilder::default()
+        .with_title(title)
+        .with_app_id(title.to_lowercase())
+        .with_inner_size(frame.size);
+    if frame.maximised {
+        builder = builder.with_maximized(true);
+    }
     if let Some(icon) = icon {
         builder = builder.with_icon(icon);
     }

@@ -12,7 +12,7 @@ use winit::error::EventLoopError;
 use winit::event_loop::EventLoop;
 use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
 
-use crate::studio::house::Drawing;
+use crate::studio::house::{Drawing, Frame};
 use crate::studio::{Beginning, Stage, Studio};
 
 /// What became of a window.
@@ -90,7 +90,7 @@ fn setup(adapter: &Adapter) -> WgpuSetup {
 pub fn run(
     event_loop: &mut EventLoop<eframe::UserEvent>,
     title: &str,
-    size: [f32; 2],
+    frame: Frame,
     icon: Option<egui::IconData>,
     adapter: &Adapter,
     beginning: Beginning,
@@ -98,7 +98,8 @@ pub fn run(
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(title)
         .with_app_id("dinoscope")
-        .with_inner_size(size)
+        .with_inner_size(frame.size)
+        .with_maximized(frame.maximised)
         .with_min_inner_size(super::MIN_SIZE)
         .with_drag_and_drop(true);
     if let Some(icon) = icon {

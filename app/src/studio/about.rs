@@ -1,5 +1,7 @@
 //! What this program is, what it runs on, and within which limits.
 
+use dinoscope_core::bytes;
+
 use super::house::House;
 use super::theme;
 use super::widgets;
@@ -25,9 +27,8 @@ pub fn ui(ctx: &egui::Context, house: &mut House) {
         widgets::property(ui, "One device for both", if house.devices.draws { "yes" } else { "no" });
         if let Some(gpu) = &house.drawing.gpu {
             let limits = gpu.device.limits();
-            let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-            widgets::property(ui, "Largest buffer", &mib(limits.max_buffer_size));
-            widgets::property(ui, "Largest binding", &mib(limits.max_storage_buffer_binding_size));
+            widgets::property(ui, "Largest buffer", &bytes::shown(limits.max_buffer_size));
+            widgets::property(ui, "Largest binding", &bytes::shown(limits.max_storage_buffer_binding_size));
             let info = gpu.adapter.get_info();
             widgets::property(ui, "Driver", format!("{} {}", info.driver, info.driver_info).trim());
         }

@@ -11,6 +11,7 @@ use super::hands::Wake;
 use super::platform::Dialogs;
 use super::remembered::Remembered;
 use super::toasts::Toasts;
+use super::undo::{Parts, Undo};
 
 /// What draws the window.
 #[derive(Clone, Default)]
@@ -72,6 +73,8 @@ pub struct House {
     pub devices: Devices,
     /// News for the person.
     pub toasts: Toasts,
+    /// What can be taken back.
+    pub undo: Undo,
     /// Kept between starts.
     pub remembered: Remembered,
     /// Choosing files.
@@ -132,13 +135,18 @@ impl House {
         if let Some(note) = &devices.chosen.note {
             ::log::info!("{note}");
         }
-        let dialogs = Rc::new(Dialogs::new(wake.clone(), beginning.fresh));
+        let dialogs = Rc::new(Dialogs::new(
+            wake.clone(),
+            beginning.fresh,
+            remembered.get("folders").unwrap_or_default(),
+        ));
         let drawing_lost = drawing.lost.clone().unwrap_or_default();
         Self {
             drawing,
             drawing_lost,
             devices,
             toasts,
+            undo: Undo::default(),
             remembered,
             dialogs,
             wake,
@@ -154,6 +162,11 @@ impl House {
         if self.fresh {
             self.failures.push(Failure { what: what.into(), reason: reason.into(), input });
         }
+    }
+
+    /// Says what was taken away, and how it comes back.
+    pub fn offer_undo(&mut self, said: impl Into<String>, back: impl FnOnce(&mut Parts<'_>) + 'static) {
+        self.undo.offer(&mut self.toasts, said, back);
     }
 
     /// Computes on another device; what is running finishes where it is.
@@ -174,9 +187,54 @@ impl House {
         if self.remembered.get::<f32>("zoom") != Some(zoom) {
             self.remembered.set("zoom", &zoom);
         }
+        if let Some(folders) = self.dialogs.moved() {
+            self.remembered.set("folders", &folders);
+        }
+        self.remember_frame(ctx);
         let theme = ctx.options(|options| options.theme_preference);
         if self.remembered.get::<egui::ThemePreference>("theme") != Some(theme) {
             self.remembered.set("theme", &theme);
+        }
+    }
+}
+
+/// How large the window is, in points of the system.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Frame {
+    /// Width and height, while it is not maximised.
+    pub size: [f32; 2],
+    /// Whether it takes the whole screen.
+    pub maximised: bool,
+}
+
+impl Frame {
+    /// The window's, as it was remembered; within what can be shown.
+    pub fn remembered(remembered: &Remembered, first: [f32; 2], least: [f32; 2]) -> Self {
+        let kept = remembered.get::<Self>("window").filter(|frame| frame.size.iter().all(|s| s.is_finite()));
+        let mut frame = kept.unwrap_or(Self { size: first, maximised: false });
+        for (side, least) in frame.size.iter_mut().zip(least) {
+            *side = side.clamp(least, 16_384.0);
+        }
+        frame
+    }
+}
+
+impl House {
+    fn remember_frame(&mut self, ctx: &egui::Context) {
+        let zoom = ctx.zoom_factor();
+        let (size, maximised) = ctx.input(|input| {
+            let viewport = input.viewport();
+            let whole = viewport.maximized == Some(true) || viewport.fullscreen == Some(true);
+            (input.content_rect().size() * zoom, whole)
+        });
+        let before = self.remembered.get::<Frame>("window");
+        let size = size.into();
+        let now = match before {
+            Some(before) if maximised => Frame { maximised, ..before },
+            _ => Frame { size, maximised },
+        };
+        if before != Some(now) && size[0] > 0.0 && size[1] > 0.0 {
+            self.remembered.set("window", &now);
         }
     }
 }

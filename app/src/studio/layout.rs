@@ -226,12 +226,17 @@ impl Layout {
         }
     }
 
-    /// Panels where they were at first.
-    pub fn reset(&mut self) {
-        match self.workspace {
-            Workspace::Explore => self.explore = explore_tree(),
-            Workspace::Train => self.train = train_tree(),
-            Workspace::Evaluate => self.evaluate = evaluate_tree(),
+    /// Panels where they were at first; how they come back to where they are.
+    pub fn reset(&mut self) -> impl FnOnce(&mut Self) + use<> {
+        let first = match self.workspace {
+            Workspace::Explore => explore_tree(),
+            Workspace::Train => train_tree(),
+            Workspace::Evaluate => evaluate_tree(),
+        };
+        let (workspace, before) = (self.workspace, std::mem::replace(self.tree(), first));
+        move |layout| {
+            layout.workspace = workspace;
+            *layout.tree() = before;
         }
     }
 
@@ -463,7 +468,7 @@ mod tests {
         assert_eq!(shares(&mut layout.explore)[0], 0.4);
         layout.remember(&mut kept);
         assert_eq!(shares(&mut Layout::new(&kept).explore)[0], 0.4);
-        layout.reset();
+        drop(layout.reset());
         assert_eq!(shares(&mut layout.explore), EXPLORE.first);
     }
 }

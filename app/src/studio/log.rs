@@ -1,5 +1,6 @@
 //! What happened, newest last: a ring of lines that the whole program writes to, and the panel that shows it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Mutex, OnceLock};
 
@@ -43,6 +44,16 @@ pub fn also(hear: fn(&Record<'_>)) {
 /// Modules whose news is for their own developers.
 const QUIET: [&str; 8] = ["wgpu", "naga", "cubecl", "burn", "zbus", "winit", "calloop", "accesskit"];
 
+thread_local! {
+    static DIALOG_FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a dialog of the system has failed in this thread since the last time one asked. What shows them says so here
+/// and nowhere else: it gives the answer of a person who has changed their mind.
+pub fn dialog_failed() -> bool {
+    DIALOG_FAILED.take()
+}
+
 impl Log for Ring {
     fn enabled(&self, metadata: &Metadata) -> bool {
         let quiet = QUIET.iter().any(|name| metadata.target().starts_with(name));
@@ -55,6 +66,9 @@ impl Log for Ring {
         }
         if !self.enabled(record.metadata()) {
             return;
+        }
+        if record.level() == Level::Error && record.target().starts_with("rfd") {
+            DIALOG_FAILED.set(true);
         }
         let at = self.start.elapsed().as_secs_f64();
         let line =

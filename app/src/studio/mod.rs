@@ -12,6 +12,7 @@ pub mod kept;
 pub mod layout;
 pub mod log;
 pub mod names;
+pub mod path_dialog;
 pub mod phone;
 pub mod place;
 pub mod platform;
@@ -22,6 +23,8 @@ pub mod toasts;
 pub mod top_bar;
 pub mod touch;
 pub mod train;
+pub mod typed;
+pub mod undo;
 pub mod widgets;
 
 use std::path::PathBuf;
@@ -99,7 +102,13 @@ pub struct Studio {
     judge: Judge,
     /// What the window was last called.
     title: String,
+    path_dialog: path_dialog::PathDialog,
+    /// When what is remembered was looked at last, in egui's time.
+    remembered: f64,
 }
+
+/// Seconds between looks at what is to be remembered: a program that is killed has lost no more.
+const REMEMBER: f64 = 1.0;
 
 impl Studio {
     /// A studio that `drawing` draws.
@@ -125,7 +134,16 @@ impl Studio {
             train.begin(&mut house, order);
         }
         let judge = Judge::new(&house, beginning.judge);
-        Self { house, layout, explore, train, judge, title: String::new() }
+        Self {
+            house,
+            layout,
+            explore,
+            train,
+            judge,
+            title: String::new(),
+            path_dialog: path_dialog::PathDialog::default(),
+            remembered: 0.0,
+        }
     }
 
     /// What the window, or the browser's tab, is called: the program, and how a run stands.
@@ -153,6 +171,23 @@ impl Studio {
         self.train.remember(&mut self.house.remembered);
         self.judge.remember(&mut self.house.remembered);
         self.house.remembered.save();
+    }
+
+    /// Writes down what has changed soon after it has: a program may be killed.
+    fn remember_soon(&mut self, ctx: &egui::Context) {
+        // A page asks for it itself, and hands it to the browser.
+        if cfg!(target_family = "wasm") || !self.house.remembered.is_kept() {
+            return;
+        }
+        let now = ctx.input(|input| input.time);
+        let passed = now - self.remembered;
+        if passed >= REMEMBER {
+            self.remembered = now;
+            self.remember();
+        } else {
+            // Also when this was the last frame for long.
+            ctx.request_repaint_after_secs((REMEMBER - passed) as f32 + 0.05);
+        }
     }
 
     /// What another window needs to go on where this one ends: pictures, model, the run.
@@ -326,6 +361,7 @@ impl Stage for Studio {
                 judge::Opened::Picture(picture) => self.explore.pasted(&self.house, &picture),
             }
         }
+        self.remember_soon(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui) {
@@ -337,9 +373,19 @@ impl Stage for Studio {
         judge.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
+        self.path_dialog.ui(&ctx, &self.house.dialogs);
         explore::drop_hint(&ctx);
-        if let Some(chosen) = self.house.toasts.show(&ctx) {
+        let chosen = self.house.toasts.show(&ctx);
+        if let Some(chosen) = chosen {
             self.explore.chose(&mut self.house, chosen);
+        }
+        let back = chosen.and_then(|chosen| self.house.undo.take(chosen));
+        let keys = !ctx.text_edit_focused() && ctx.input_mut(|input| input.consume_shortcut(&undo::UNDO));
+        let last = if keys { self.house.undo.last(&mut self.house.toasts) } else { None };
+        if let Some(back) = back.or(last) {
+            let Self { layout, explore, train, judge, .. } = self;
+            back(&mut undo::Parts { explore, train, judge, layout });
+            ctx.request_repaint();
         }
     }
 

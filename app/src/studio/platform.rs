@@ -1,9 +1,13 @@
 //! What differs between a desktop and a page: choosing files, where settings are kept.
 
+use std::collections::BTreeMap;
+#[cfg(not(target_family = "wasm"))]
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::hands::Wake;
+use super::typed;
 
 /// Where the settings are kept in a page's file system; the browser keeps them from there.
 #[cfg(target_family = "wasm")]
@@ -66,6 +70,8 @@ pub enum Purpose {
     SaveFilm,
     /// A folder for a film's pictures.
     SaveFrames,
+    /// The folder that new runs are made in.
+    RunsFolder,
     /// Where a run goes, packed into one file.
     SaveRun,
     /// A folder for figures and pictures of a finding.
@@ -80,6 +86,64 @@ impl Purpose {
             self,
             SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveFindings
         )
+    }
+
+    /// What the dialog is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OpenPictures => "Open pictures",
+            Self::OpenFolder => "Open a folder of pictures",
+            Self::OpenWeights => "Open weights",
+            Self::OpenRun | Self::FollowRun => "Open a run",
+            Self::TrainingData => "A folder of pictures to train on",
+            Self::BeginFile => "Weights to begin with",
+            Self::BeginRun => "A run to begin with",
+            Self::JudgedWeights | Self::JudgedRun => "Weights to judge",
+            Self::JudgedFolder | Self::JudgedFile => "Pictures to judge on",
+            Self::RunsFolder => "Keep runs in",
+            Self::OpenRecipe => "Open a recipe",
+            Self::SaveFindings => "A folder for what was found",
+            Self::SaveFrames => "A folder for the pictures",
+            Self::SaveRecipe | Self::SavePicture | Self::SaveNumbers | Self::SaveFilm | Self::SaveRun => {
+                "Save as"
+            }
+        }
+    }
+
+    /// Whether it is one folder that is asked for.
+    pub fn wants_folder(self) -> bool {
+        use Purpose::{
+            BeginRun, FollowRun, JudgedFolder, JudgedRun, OpenFolder, OpenRun, RunsFolder, SaveFindings,
+            SaveFrames, TrainingData,
+        };
+        matches!(
+            self,
+            OpenFolder
+                | OpenRun
+                | FollowRun
+                | TrainingData
+                | BeginRun
+                | JudgedRun
+                | JudgedFolder
+                | RunsFolder
+                | SaveFindings
+                | SaveFrames
+        )
+    }
+
+    /// What lies in one place: each kind of dialog opens where one of that kind was last.
+    fn place(self) -> &'static str {
+        match self {
+            Self::OpenPictures
+            | Self::OpenFolder
+            | Self::TrainingData
+            | Self::JudgedFolder
+            | Self::JudgedFile => "pictures",
+            Self::OpenWeights | Self::BeginFile | Self::JudgedWeights => "weights",
+            Self::OpenRun | Self::FollowRun | Self::BeginRun | Self::JudgedRun | Self::RunsFolder => "runs",
+            Self::OpenRecipe | Self::SaveRecipe => "recipes",
+            _ => "saved",
+        }
     }
 
     /// Kinds of files that are asked for; any without.
@@ -99,35 +163,90 @@ impl Purpose {
 /// What was asked, and what was chosen.
 type Answer = (Purpose, Vec<PathBuf>);
 
-/// System dialogs on threads of their own; the window goes on meanwhile.
+/// Something that is asked in the window itself, where the system shows no dialogs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What for.
+    pub purpose: Purpose,
+    /// What a saved file would be called.
+    pub name: String,
+    /// What is written into the field at first.
+    pub text: String,
+}
+
+/// System dialogs on threads of their own; the window goes on meanwhile. Where the system has none, the window asks for a
+/// path itself.
 pub struct Dialogs {
-    answers: Arc<Mutex<Vec<Answer>>>,
+    shared: Arc<Shared>,
     wake: Wake,
     /// Nobody is there who could answer: a screenshot, a test.
     alone: bool,
 }
 
-impl Dialogs {
-    pub(super) fn new(wake: Wake, alone: bool) -> Self {
-        Self { answers: Arc::default(), wake, alone }
+/// What the threads of dialogs write to.
+#[derive(Default)]
+struct Shared {
+    answers: Mutex<Vec<Answer>>,
+    /// What the window has to ask for.
+    asked: Mutex<Option<Asked>>,
+    /// Folders where dialogs were last, by what they were for.
+    folders: Mutex<Folders>,
+}
+
+/// Folders by what lies there; and whether they have changed since somebody asked.
+#[derive(Default)]
+struct Folders {
+    last: BTreeMap<String, PathBuf>,
+    changed: bool,
+}
+
+impl Shared {
+    /// Takes an answer, and keeps where one was.
+    fn take(&self, purpose: Purpose, chosen: Vec<PathBuf>) {
+        if let (Some(folder), Ok(mut folders)) =
+            (chosen.first().and_then(|path| path.parent()), self.folders.lock())
+        {
+            let folder = folder.to_owned();
+            if !folder.as_os_str().is_empty() && folders.last.get(purpose.place()) != Some(&folder) {
+                folders.last.insert(purpose.place().to_owned(), folder);
+                folders.changed = true;
+            }
+        }
+        if let Ok(mut answers) = self.answers.lock() {
+            answers.push((purpose, chosen));
+        }
     }
 
-    /// Asks; `name` is what a saved file would be called. Nothing happens where the system has no dialogs.
+    /// Where a dialog opens.
+    fn folder(&self, purpose: Purpose) -> Option<PathBuf> {
+        self.folders.lock().ok()?.last.get(purpose.place()).cloned()
+    }
+}
+
+impl Dialogs {
+    pub(super) fn new(wake: Wake, alone: bool, last: BTreeMap<String, PathBuf>) -> Self {
+        let shared = Shared { folders: Mutex::new(Folders { last, changed: false }), ..Shared::default() };
+        Self { shared: Arc::new(shared), wake, alone }
+    }
+
+    /// Asks; `name` is what a saved file would be called.
     #[cfg(not(target_family = "wasm"))]
     pub fn ask(&self, purpose: Purpose, name: &str) {
         if self.alone {
             return;
         }
-        let (answers, wake, name) = (self.answers.clone(), self.wake.clone(), name.to_owned());
+        let (shared, wake, name) = (self.shared.clone(), self.wake.clone(), name.to_owned());
+        let from = shared.folder(purpose);
         let ask = move || {
-            let chosen = native(purpose, &name);
-            if let Ok(mut answers) = answers.lock() {
-                answers.push((purpose, chosen));
+            match native(purpose, &name, from) {
+                Some(chosen) => shared.take(purpose, chosen),
+                None => in_window(&shared, purpose, &name),
             }
             wake();
         };
         if let Err(error) = std::thread::Builder::new().name("dinoscope-dialog".to_owned()).spawn(ask) {
             ::log::warn!("no dialog could be opened: {error}");
+            self.ask_in_window(purpose, "");
         }
     }
 
@@ -139,56 +258,157 @@ impl Dialogs {
         }
     }
 
+    /// Asks in the window itself, as where the system has no dialogs.
+    pub fn ask_in_window(&self, purpose: Purpose, name: &str) {
+        in_window(&self.shared, purpose, name);
+        (self.wake)();
+    }
+
+    /// What the window has to ask for.
+    pub fn asked(&self) -> Option<Asked> {
+        self.shared.asked.lock().ok()?.clone()
+    }
+
+    /// Puts the window's question away.
+    pub fn put_away(&self) {
+        if let Ok(mut asked) = self.shared.asked.lock() {
+            *asked = None;
+        }
+    }
+
     /// The answer to a question of this purpose, once. An empty one was cancelled.
     pub fn answer(&self, purpose: Purpose) -> Option<Vec<PathBuf>> {
-        let mut answers = self.answers.lock().ok()?;
+        let mut answers = self.shared.answers.lock().ok()?;
         let at = answers.iter().position(|(p, _)| *p == purpose)?;
         Some(answers.remove(at).1)
     }
 
-    /// Gives an answer as if a person had: for tests, where there are no dialogs.
+    /// Gives an answer as a person has, or a test, where there are no dialogs.
     pub fn give(&self, purpose: Purpose, paths: Vec<PathBuf>) {
-        if let Ok(mut answers) = self.answers.lock() {
-            answers.push((purpose, paths));
-        }
+        self.shared.take(purpose, paths);
         (self.wake)();
+    }
+
+    /// Where dialogs were last, when that has changed.
+    pub fn moved(&self) -> Option<BTreeMap<String, PathBuf>> {
+        let mut folders = self.shared.folders.lock().ok()?;
+        std::mem::take(&mut folders.changed).then(|| folders.last.clone())
+    }
+
+    /// Where a dialog of this purpose would open.
+    pub fn folder(&self, purpose: Purpose) -> Option<PathBuf> {
+        self.shared.folder(purpose)
     }
 }
 
+/// Has the window ask; the field begins where one was last.
+fn in_window(shared: &Shared, purpose: Purpose, name: &str) {
+    let folder = shared.folder(purpose).or_else(typed::home).unwrap_or_default();
+    let saves = purpose.saves() && !purpose.wants_folder();
+    // With a separator at its end: what is typed goes on from there.
+    let path = folder.join(if saves { name } else { "" });
+    if let Ok(mut asked) = shared.asked.lock() {
+        *asked = Some(Asked { purpose, name: name.to_owned(), text: path.display().to_string() });
+    }
+}
+
+/// The system's own dialog. Nothing where it has none, which is not the same as an empty answer.
 #[cfg(not(target_family = "wasm"))]
-fn native(purpose: Purpose, name: &str) -> Vec<PathBuf> {
-    let dialog = rfd::FileDialog::new();
+fn native(purpose: Purpose, name: &str, from: Option<PathBuf>) -> Option<Vec<PathBuf>> {
+    let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
+    if let Some(from) = from.filter(|from| from.is_dir()) {
+        dialog = dialog.set_directory(from);
+    }
+    let kinds = purpose.kinds();
+    let filter = match purpose {
+        Purpose::OpenPictures => "Pictures",
+        Purpose::OpenRecipe => "Recipe",
+        _ => "Weights",
+    };
+    let _ = super::log::dialog_failed();
     let one = |path: Option<PathBuf>| path.into_iter().collect();
-    match purpose {
-        Purpose::OpenPictures => {
-            let dialog = dialog.set_title("Open pictures").add_filter("Pictures", &purpose.kinds());
-            dialog.pick_files().unwrap_or_default()
+    let chosen: Vec<PathBuf> = if purpose.wants_folder() {
+        one(dialog.pick_folder())
+    } else if purpose.saves() {
+        one(dialog.set_file_name(name).save_file())
+    } else {
+        let dialog = if kinds.is_empty() { dialog } else { dialog.add_filter(filter, &kinds) };
+        match purpose {
+            Purpose::OpenPictures => dialog.pick_files().unwrap_or_default(),
+            _ => one(dialog.pick_file()),
         }
-        Purpose::OpenFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
-        Purpose::TrainingData => one(dialog.set_title("A folder of pictures to train on").pick_folder()),
-        Purpose::BeginRun => one(dialog.set_title("A run to begin with").pick_folder()),
-        Purpose::BeginFile => {
-            one(dialog.set_title("Weights to begin with").add_filter("Weights", &purpose.kinds()).pick_file())
+    };
+    (!chosen.is_empty() || !super::log::dialog_failed()).then_some(chosen)
+}
+
+/// Folder in the user's documents where runs are kept, unless somebody has said otherwise.
+#[cfg(not(target_family = "wasm"))]
+pub fn documents() -> Option<PathBuf> {
+    let home = typed::home()?;
+    let usual = home.join("Documents");
+    if cfg!(windows) && !usual.is_dir() {
+        // OneDrive takes the folder over.
+        let cloud = std::env::var_os("OneDrive").map(|cloud| PathBuf::from(cloud).join("Documents"));
+        return Some(cloud.filter(|cloud| cloud.is_dir()).unwrap_or(usual));
+    }
+    if cfg!(any(windows, target_os = "macos")) {
+        return Some(usual);
+    }
+    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let dirs = config.unwrap_or_else(|| home.join(".config")).join("user-dirs.dirs");
+    let named = std::fs::read_to_string(dirs).ok().and_then(|text| user_dir(&text, "DOCUMENTS", &home));
+    Some(named.unwrap_or(usual))
+}
+
+/// A folder that `user-dirs.dirs` names: a line `XDG_NAME_DIR="$HOME/Name"` or with a whole path.
+#[cfg(not(target_family = "wasm"))]
+fn user_dir(text: &str, name: &str, home: &Path) -> Option<PathBuf> {
+    let value = text.lines().rev().find_map(|line| {
+        let (key, value) = line.trim().split_once('=')?;
+        (key.trim() == format!("XDG_{name}_DIR")).then(|| value.trim().trim_matches('"'))
+    })?;
+    match value.strip_prefix("$HOME") {
+        Some(below) => Some(home.join(below.trim_start_matches('/'))),
+        None => Some(PathBuf::from(value)).filter(|path| path.is_absolute()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_where_the_desktop_says() {
+        let home = Path::new("/home/x");
+        let text =
+            "# a comment\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOCUMENTS_DIR=\"$HOME/Dokumente\"\n";
+        assert_eq!(user_dir(text, "DOCUMENTS", home), Some(home.join("Dokumente")));
+        if cfg!(unix) {
+            let whole = user_dir("XDG_DOCUMENTS_DIR=\"/data/papers\"", "DOCUMENTS", home);
+            assert_eq!(whole, Some(PathBuf::from("/data/papers")));
         }
-        Purpose::OpenRun | Purpose::FollowRun => one(dialog.set_title("Open a run").pick_folder()),
-        Purpose::JudgedFolder => one(dialog.set_title("Pictures to judge on").pick_folder()),
-        Purpose::JudgedFile => one(dialog.set_title("Pictures to judge on").pick_file()),
-        Purpose::JudgedRun => one(dialog.set_title("Weights to judge").pick_folder()),
-        Purpose::JudgedWeights => {
-            one(dialog.set_title("Weights to judge").add_filter("Weights", &purpose.kinds()).pick_file())
-        }
-        Purpose::OpenWeights => {
-            one(dialog.set_title("Open weights").add_filter("Weights", &purpose.kinds()).pick_file())
-        }
-        Purpose::OpenRecipe => {
-            one(dialog.set_title("Open a recipe").add_filter("Recipe", &purpose.kinds()).pick_file())
-        }
-        Purpose::SaveFindings => one(dialog.set_title("A folder for what was found").pick_folder()),
-        Purpose::SaveFrames => one(dialog.set_title("A folder for the pictures").pick_folder()),
-        Purpose::SaveRecipe
-        | Purpose::SavePicture
-        | Purpose::SaveNumbers
-        | Purpose::SaveFilm
-        | Purpose::SaveRun => one(dialog.set_title("Save as").set_file_name(name).save_file()),
+        // No folder for documents: then it is the home folder.
+        assert_eq!(user_dir("XDG_DOCUMENTS_DIR=\"$HOME/\"", "DOCUMENTS", home), Some(home.join("")));
+        assert_eq!(user_dir("XDG_MUSIC_DIR=\"$HOME/M\"", "DOCUMENTS", home), None);
+        assert_eq!(user_dir("XDG_DOCUMENTS_DIR=\"papers\"", "DOCUMENTS", home), None);
+    }
+
+    #[test]
+    fn dialogs_open_where_one_of_their_kind_was_last() {
+        let dialogs = Dialogs::new(Arc::new(|| ()), false, BTreeMap::new());
+        assert!(dialogs.folder(Purpose::OpenPictures).is_none() && dialogs.moved().is_none());
+        dialogs.give(Purpose::OpenFolder, vec![PathBuf::from("/photos/holiday")]);
+        assert_eq!(dialogs.folder(Purpose::OpenPictures), Some(PathBuf::from("/photos")));
+        assert_eq!(dialogs.folder(Purpose::TrainingData), Some(PathBuf::from("/photos")));
+        assert_eq!(dialogs.folder(Purpose::OpenWeights), None);
+        let kept = dialogs.moved().unwrap();
+        assert!(dialogs.moved().is_none());
+        // A dialog that was cancelled is nowhere.
+        dialogs.give(Purpose::OpenFolder, Vec::new());
+        let again = Dialogs::new(Arc::new(|| ()), false, kept);
+        assert_eq!(again.folder(Purpose::JudgedFile), Some(PathBuf::from("/photos")));
+        again.ask_in_window(Purpose::OpenPictures, "");
+        assert_eq!(again.asked().unwrap().text, Path::new("/photos").join("").display().to_string());
     }
 }

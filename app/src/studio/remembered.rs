@@ -22,6 +22,8 @@ struct File {
 pub struct Remembered {
     file: File,
     path: Option<PathBuf>,
+    /// What lies on disk, as far as is known.
+    written: Vec<u8>,
 }
 
 impl Remembered {
@@ -30,7 +32,7 @@ impl Remembered {
         let read = path.as_ref().and_then(|path| files::read(path).ok());
         let file: Option<File> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let file = file.filter(|file| file.version == VERSION).unwrap_or_default();
-        Self { file: File { version: VERSION, ..file }, path }
+        Self { file: File { version: VERSION, ..file }, path, written: Vec::new() }
     }
 
     /// The value called `name`.
@@ -45,19 +47,30 @@ impl Remembered {
         }
     }
 
-    /// Writes the file, beside and then renamed. A disk that refuses costs a layout, not the program.
-    pub fn save(&self) {
+    /// Whether anything is kept on disk.
+    pub fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Writes the file if anything has changed, beside and then renamed. A disk that refuses costs a layout, not the
+    /// program.
+    pub fn save(&mut self) {
         let Some(path) = &self.path else { return };
         let Ok(text) = serde_json::to_vec_pretty(&self.file) else { return };
+        if text == self.written {
+            return;
+        }
         let beside = path.with_extension("tmp");
         let written = path
             .parent()
             .map_or(Ok(()), files::create_dir_all)
-            .and_then(|()| files::write(&beside, text))
+            .and_then(|()| files::write(&beside, &text))
             .and_then(|()| files::rename(&beside, path));
         if let Err(error) = written {
             ::log::warn!("the layout could not be kept in {}: {error}", path.display());
         }
+        // Also when it was refused: it is not tried again before there is something new.
+        self.written = text;
     }
 }
 

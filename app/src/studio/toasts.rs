@@ -24,6 +24,8 @@ const FADE: f64 = 0.15;
 /// How many show.
 const SHOWN: usize = 4;
 const WIDTH: f32 = 360.0;
+/// From the lower edge: read-outs and axes stand below.
+const LIFT: f32 = 44.0;
 
 /// Which action was chosen: whoever offered it knows what the number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,8 +116,10 @@ impl Toasts {
     /// Says it; again, if it stands there already.
     pub fn add(&mut self, mut toast: Toast) {
         toast.text = names::known(&toast.text).into_owned();
+        // Each action is about something else, whatever it is called.
         let same = |standing: &&mut Standing| {
             standing.leaving.is_none()
+                && toast.action.is_none()
                 && standing.toast.text == toast.text
                 && standing.toast.tone == toast.tone
         };
@@ -123,7 +127,7 @@ impl Toasts {
             standing.count += 1;
             // It is news again, but it does not blink.
             standing.age = standing.age.min(FADE);
-            standing.toast.action = toast.action;
+            standing.toast.action = None;
             return;
         }
         self.standing.push(Standing {
@@ -140,6 +144,14 @@ impl Toasts {
     /// Puts all away.
     pub fn dismiss_all(&mut self) {
         for standing in &mut self.standing {
+            standing.leaving.get_or_insert(0.0);
+        }
+    }
+
+    /// Puts the one away that offers this action.
+    pub fn put_away(&mut self, id: ActionId) {
+        let offers = |standing: &&mut Standing| standing.toast.action.as_ref().is_some_and(|(_, i)| *i == id);
+        for standing in self.standing.iter_mut().filter(offers) {
             standing.leaving.get_or_insert(0.0);
         }
     }
@@ -163,7 +175,7 @@ impl Toasts {
         }
         let area = Area::new(Id::unique("toasts"))
             .order(Order::Foreground)
-            .anchor(Align2::RIGHT_BOTTOM, vec2(-space::M, -space::M))
+            .anchor(Align2::RIGHT_BOTTOM, vec2(-space::M, -LIFT))
             .fade_in(false)
             .show(ctx, |ui| {
                 ui.set_width(WIDTH.min(ctx.content_rect().width() - 2.0 * space::M));

@@ -74,7 +74,9 @@ pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut
                         layout.toggle_log();
                     }
                     if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
-                        layout.reset();
+                        let back = layout.reset();
+                        let said = "The panels are where they were at first.";
+                        house.offer_undo(said, move |parts| back(parts.layout));
                     }
                 }
                 theme_button(ui);
@@ -109,7 +111,7 @@ fn device_menu(ui: &mut egui::Ui, house: &mut House, narrow: bool) {
     });
     let response = response.inner;
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));
-    egui::Popup::menu(&response).show(|ui| {
+    widgets::menu(&response).show(|ui| {
         ui.set_min_width(280.0);
         widgets::hint(ui, "What computes. What is running stays where it is.");
         let mut line = |ui: &mut egui::Ui, value: DeviceChoice, text: String| {

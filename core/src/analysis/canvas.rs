@@ -63,21 +63,35 @@ impl Text {
     }
 }
 
+/// Left, top, width and height of a part, in pixels.
+pub type Place = [usize; 4];
+
 /// A picture while it is drawn.
 #[derive(Clone, Debug)]
 pub struct Canvas {
     picture: Picture,
+    kept: Vec<Place>,
 }
 
 impl Canvas {
     /// An area of one colour.
     pub fn new(width: usize, height: usize, background: Colour) -> Self {
-        Self { picture: Picture { width, height, rgb: background.repeat(width * height) } }
+        Self { picture: Picture { width, height, rgb: background.repeat(width * height) }, kept: Vec::new() }
     }
 
     /// What was drawn.
     pub fn picture(self) -> Picture {
         self.picture
+    }
+
+    /// What was drawn, and the parts of it that keep their colours on whatever it lies: photographs and keys of colours.
+    pub fn parts(self) -> (Picture, Vec<Place>) {
+        (self.picture, self.kept)
+    }
+
+    /// A part keeps its colours.
+    pub fn keep(&mut self, left: usize, top: usize, width: usize, height: usize) {
+        self.kept.push([left, top, width, height]);
     }
 
     /// A rectangle; the part outside the picture is left out.
@@ -92,8 +106,9 @@ impl Canvas {
         }
     }
 
-    /// A picture at its own size; the part outside is left out.
+    /// A picture at its own size, which keeps its colours; the part outside is left out.
     pub fn paste(&mut self, picture: &Picture, left: usize, top: usize) {
+        self.keep(left, top, picture.width, picture.height);
         let fits = self.picture.width.saturating_sub(left).min(picture.width) * 3;
         let stride = self.picture.width * 3;
         let rows = picture.rgb.chunks_exact((picture.width * 3).max(1));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Accuracy;
+use crate::analysis::canvas::Place;
 use crate::data::Picture;
 
 /// An evaluation's findings.
@@ -76,8 +77,10 @@ pub struct Shown {
     pub name: String,
     /// What one sees, in a sentence.
     pub caption: String,
-    /// The picture.
+    /// The picture, on white paper.
     pub picture: Picture,
+    /// Parts of it that keep their colours where it is shown on another ground: photographs and keys of colours.
+    pub kept: Vec<Place>,
 }
 
 impl Figure {

@@ -15,6 +15,7 @@ use super::paths::{self, Withheld};
 use super::recipe::Recipe;
 use super::resume::CHANGES;
 use super::run::{RunError, RunFolder};
+use crate::bytes::shown;
 use crate::files;
 
 /// Bytes that an archive may hold once it is unpacked: what a page can have in memory.
@@ -275,10 +276,9 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ArchiveError> {
     })?;
     let most = (SWELLS * bytes.len() as u64).clamp(ALWAYS, LARGEST);
     if claims > most {
-        let (claims, packed) = (claims >> 20, bytes.len().div_ceil(1 << 20));
-        let most = most >> 20;
+        let (claims, packed, most) = (shown(claims), shown(bytes.len() as u64), shown(most));
         return Err(ArchiveError::TooLarge(format!(
-            "it unpacks to {claims} MiB from {packed} MiB; at most {most} MiB are taken from an archive of that size"
+            "it unpacks to {claims} from {packed}; at most {most} are taken from an archive of that size"
         )));
     }
     Ok(zip)

@@ -69,11 +69,7 @@ pub enum CheckpointError {
 
 /// Bytes for a person: `9.1 MB`.
 pub(super) fn size(bytes: &u64) -> String {
-    match *bytes as f64 {
-        small if small < 1e5 => format!("{:.1} kB", small / 1e3),
-        middle if middle < 1e9 => format!("{:.1} MB", middle / 1e6),
-        large => format!("{:.1} GB", large / 1e9),
-    }
+    crate::bytes::shown(*bytes)
 }
 
 /// What `state.json` says.

@@ -77,6 +77,6 @@ fn without_room_nothing_is_written() {
     let state = State::new(&recipe, &device);
     files::full::set(dir.path(), true);
     let error = block_on(save(&state, &recipe, dir.path(), 1)).unwrap_err().to_string();
-    assert!(error.contains(" MB and 0.0 kB are free"), "{error}");
+    assert!(error.contains(" and 0 B are free"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::NetworkConfig;
 use super::recipe::Recipe;
+use crate::bytes;
 use crate::ssl::Masks;
 
 /// Sizes in bytes, float32.
@@ -63,15 +64,14 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
 /// A sentence with the sizes and what to lower.
 pub fn hint(recipe: &Recipe) -> String {
     let e = estimate(recipe);
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     format!(
         "This recipe needs about {} for parameters, {} for activations and {} for logits (largest tensor {}). If \
          memory ran out, raise train.accumulate (exact) or lower train.batch (now {}), crops.locals ({}), \
          crops.global_size ({}) or head.prototypes ({}){}.",
-        mib(e.parameters),
-        mib(e.activations),
-        mib(e.logits),
-        mib(e.largest),
+        bytes::shown(e.parameters),
+        bytes::shown(e.activations),
+        bytes::shown(e.logits),
+        bytes::shown(e.largest),
         recipe.train.batch,
         recipe.crops.locals,
         recipe.crops.global_size,

@@ -64,7 +64,7 @@ pub struct Learning {
     #[arg(long)]
     weight_decay: Option<f64>,
     /// Memory for features; what does not fit is computed again in every step.
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    #[arg(long, value_name = "MB", default_value_t = 1000)]
     memory: usize,
     /// Takes the padding off before patches become pixels; the published code stretches the padded grid.
     #[arg(long)]
@@ -87,7 +87,7 @@ impl Learning {
 
     /// Bytes that features may fill, whether padding is taken off exactly, how many pictures are shown.
     pub fn rest(&self) -> (usize, bool, usize) {
-        (self.memory << 20, self.exact_padding, self.show)
+        (self.memory * 1_000_000, self.exact_padding, self.show)
     }
 }
 

@@ -115,6 +115,7 @@ mod tests {
                 name: "confusion".to_owned(),
                 caption: "What is taken for what.".to_owned(),
                 picture: Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] },
+                kept: Vec::new(),
             }],
             notes: vec!["chosen by hand".to_owned()],
             left_out: vec![LeftOut { input: "a.png".to_owned(), reason: "broken".to_owned() }],

@@ -69,13 +69,12 @@ impl Arrival {
 
 /// How far a download is, and what there is to say about it.
 fn so_far(bytes: Option<super::Bytes>, word: &str) -> (Option<f32>, String) {
-    let mb = |bytes: u64| format!("{:.0}", bytes as f64 / 1e6);
     let (share, text) = match bytes {
         None => (None, "opening…".to_owned()),
-        Some((done, None)) => (None, format!("{} MB", mb(done))),
-        Some((done, Some(total))) => {
-            (Some(done as f32 / total.max(1) as f32), format!("{} of {} MB", mb(done), mb(total)))
-        }
+        Some((done, total)) => (
+            total.map(|total| done as f32 / total.max(1) as f32),
+            dinoscope_core::bytes::part(done, total),
+        ),
     };
     match (bytes, word) {
         (_, "") => (share, text),
@@ -298,7 +297,7 @@ mod tests {
     fn how_far_it_is_and_what_is_wrong_stand_on_one_line() {
         assert_eq!(so_far(None, ""), (None, "opening…".to_owned()));
         let half = so_far(Some((44_000_000, Some(88_000_000))), "no answer for 8 s");
-        assert_eq!(half, (Some(0.5), "44 of 88 MB, no answer for 8 s".to_owned()));
+        assert_eq!(half, (Some(0.5), "44 MB of 88 MB, no answer for 8 s".to_owned()));
         assert_eq!(so_far(Some((44_000_000, None)), "").1, "44 MB");
         assert_eq!(so_far(None, "no answer for 8 s").1, "no answer for 8 s");
     }

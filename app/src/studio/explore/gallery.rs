@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use dinoscope_core::explore::PictureId;
-use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, vec2};
+use egui::{TextureHandle, TextureOptions, vec2};
 
 use super::pixels::{Origin, Wish};
-use crate::studio::{theme, touch};
+use super::thumb::{self, Click, State};
+use crate::studio::theme;
+use crate::studio::widgets;
 
 /// Side of a place in the strip.
 const PLACE: f32 = 76.0;
@@ -34,18 +36,18 @@ pub struct Item {
 /// All pictures that are open.
 #[derive(Default)]
 pub struct Gallery {
-    items: Vec<Item>,
-    places: HashMap<PictureId, usize>,
+    pub(super) items: Vec<Item>,
+    pub(super) places: HashMap<PictureId, usize>,
     /// Files that are open.
-    files: HashMap<PathBuf, PictureId>,
+    pub(super) files: HashMap<PathBuf, PictureId>,
     next: PictureId,
-    chosen: Option<PictureId>,
+    pub(super) chosen: Option<PictureId>,
     /// The one that was chosen before.
-    before: Option<PictureId>,
-    second: Option<PictureId>,
-    selected: BTreeSet<PictureId>,
-    thumbs: HashMap<PictureId, (TextureHandle, u64)>,
-    large: HashMap<PictureId, (TextureHandle, u64)>,
+    pub(super) before: Option<PictureId>,
+    pub(super) second: Option<PictureId>,
+    pub(super) selected: BTreeSet<PictureId>,
+    pub(super) thumbs: HashMap<PictureId, (TextureHandle, u64)>,
+    pub(super) large: HashMap<PictureId, (TextureHandle, u64)>,
     visible: Vec<PictureId>,
     clock: u64,
     reveal: bool,
@@ -85,24 +87,7 @@ impl Gallery {
 
     /// Takes a picture away; false when it was not there.
     pub fn remove(&mut self, id: PictureId) -> bool {
-        let Some(at) = self.places.remove(&id) else { return false };
-        if let Origin::File(path) = self.items.remove(at).origin {
-            self.files.remove(&path);
-        }
-        self.places = self.items.iter().enumerate().map(|(at, item)| (item.id, at)).collect();
-        self.thumbs.remove(&id);
-        self.large.remove(&id);
-        self.selected.remove(&id);
-        if self.second == Some(id) {
-            self.second = None;
-        }
-        if self.chosen == Some(id) {
-            self.chosen = None;
-            if let Some(item) = self.items.get(at.min(self.items.len().saturating_sub(1))) {
-                self.choose(item.id);
-            }
-        }
-        true
+        self.close(&BTreeSet::from([id])).count() > 0
     }
 
     /// Takes a picture away that turned out to be none: what was chosen before is chosen again.
@@ -122,12 +107,6 @@ impl Gallery {
             Origin::File(path) => path.display().to_string(),
             Origin::Memory(_) | Origin::Scene(_) => item.name.clone(),
         }
-    }
-
-    /// Takes all pictures away.
-    pub fn clear(&mut self) {
-        let next = self.next;
-        *self = Self { next, walking: self.walking, ..Self::default() };
     }
 
     /// How many pictures are open.
@@ -289,32 +268,54 @@ impl Gallery {
         self.walking > 0 || !thumbs.is_empty() || !large.is_empty()
     }
 
-    /// The strip. `over` draws a layer over a thumbnail.
-    pub fn ui(&mut self, ui: &mut egui::Ui, over: &dyn Fn(PictureId) -> Option<egui::TextureId>) {
+    /// The strip. `over` draws a layer over a thumbnail. Those that a person wants to close.
+    pub fn ui(
+        &mut self,
+        ui: &mut egui::Ui,
+        over: &dyn Fn(PictureId) -> Option<egui::TextureId>,
+    ) -> BTreeSet<PictureId> {
+        let scroll = egui::ScrollArea::vertical().auto_shrink(false);
+        widgets::scroll_with(ui, "gallery", scroll, |ui, scroll| self.strip(ui, scroll, over))
+    }
+
+    fn strip(
+        &mut self,
+        ui: &mut egui::Ui,
+        mut scroll: egui::ScrollArea,
+        over: &dyn Fn(PictureId) -> Option<egui::TextureId>,
+    ) -> BTreeSet<PictureId> {
         self.clock += 1;
-        let columns = (((ui.available_width() + GAP) / (PLACE + GAP)).floor() as usize).max(1);
+        let width = ui.available_width() - theme::GUTTER;
+        let columns = (((width + GAP) / (PLACE + GAP)).floor() as usize).max(1);
         let rows = self.items.len().div_ceil(columns);
-        let side = (ui.available_width() - GAP * (columns - 1) as f32) / columns as f32;
-        let mut scroll = egui::ScrollArea::vertical().auto_shrink(false);
+        let side = (width - GAP * (columns - 1) as f32) / columns as f32;
+        let high = side + thumb::NAME;
         if std::mem::take(&mut self.reveal)
             && let Some(at) = self.chosen.and_then(|id| self.places.get(&id))
         {
-            let top = (at / columns) as f32 * (side + GAP);
+            let top = (at / columns) as f32 * (high + GAP);
             let id = egui::Id::unique("gallery scroll");
             let seen: Option<(f32, f32)> = ui.data(|data| data.get_temp(id));
-            if seen.is_none_or(|(from, to)| top < from || top + side > to) {
-                scroll = scroll.vertical_scroll_offset((top - side).max(0.0));
+            if seen.is_none_or(|(from, to)| top < from || top + high > to) {
+                scroll = scroll.vertical_scroll_offset((top - high).max(0.0));
             }
         }
         ui.spacing_mut().item_spacing = vec2(GAP, GAP);
         let mut clicked = None;
         let mut visible = Vec::new();
-        let output = scroll.show_rows(ui, side, rows, |ui, range| {
+        let output = scroll.show_rows(ui, high, rows, |ui, range| {
             for row in range {
                 ui.horizontal(|ui| {
                     for item in self.items.iter().skip(row * columns).take(columns) {
                         visible.push(item.id);
-                        if let Some(how) = self.place(ui, item, side, over) {
+                        let state = State {
+                            chosen: self.chosen == Some(item.id),
+                            marked: self.selected.contains(&item.id),
+                            several: self.selected.len() > 1,
+                            beside: self.second == Some(item.id),
+                        };
+                        let own = self.thumbs.get(&item.id).map(|(texture, _)| texture);
+                        if let Some(how) = thumb::ui(ui, item, side, own, over(item.id), state) {
                             clicked = Some((item.id, how));
                         }
                     }
@@ -339,89 +340,12 @@ impl Gallery {
             Some((id, Click::Select)) => {
                 self.selected.insert(id);
             }
-            Some((id, Click::Remove)) => {
-                self.remove(id);
-            }
+            Some((id, Click::Close)) => return BTreeSet::from([id]),
+            Some((_, Click::CloseSelected)) => return self.selected.clone(),
             None => {}
         }
+        BTreeSet::new()
     }
-
-    fn place(
-        &self,
-        ui: &mut egui::Ui,
-        item: &Item,
-        side: f32,
-        over: &dyn Fn(PictureId) -> Option<egui::TextureId>,
-    ) -> Option<Click> {
-        let t = theme::tokens(ui.ctx());
-        let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
-        let chosen = self.chosen == Some(item.id);
-        let marked = self.selected.contains(&item.id);
-        response
-            .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, item.name.clone()));
-        let painter = ui.painter();
-        let radius = CornerRadius::same(theme::RADIUS);
-        painter.rect_filled(rect, radius, t.raised);
-        if let Some((texture, _)) = self.thumbs.get(&item.id) {
-            let uv = middle(texture.size_vec2());
-            for texture in [Some(texture.id()), over(item.id)].into_iter().flatten() {
-                let shape =
-                    egui::epaint::RectShape::filled(rect, radius, Color32::WHITE).with_texture(texture, uv);
-                painter.add(shape);
-            }
-        }
-        let ring =
-            |colour, width| painter.rect_stroke(rect, radius, Stroke::new(width, colour), StrokeKind::Inside);
-        if response.has_focus() {
-            ring(t.text, theme::RING);
-        } else if chosen {
-            ring(t.accent, 3.0);
-        } else if self.second == Some(item.id) {
-            ring(t.watch, 3.0);
-        } else if marked || response.hovered() {
-            ring(t.accent, 1.0);
-        }
-        let size = item.size.map_or(String::new(), |[w, h]| format!("\n{w} × {h}"));
-        let hint = touch::words(ui, "", "\nShift+click: beside the chosen one · Ctrl+click: select");
-        let mut click = None;
-        if response.clicked() {
-            let modifiers = ui.input(|input| input.modifiers);
-            click = Some(match modifiers {
-                m if m.shift => Click::Beside,
-                m if m.command => Click::Select,
-                _ => Click::Choose,
-            });
-        }
-        response.context_menu(|ui| {
-            for (label, how) in [
-                ("Show beside the chosen picture", Click::Beside),
-                ("Add to the selection", Click::Select),
-                ("Close this picture", Click::Remove),
-            ] {
-                if ui.button(label).clicked() {
-                    click = Some(how);
-                    ui.close();
-                }
-            }
-        });
-        response.on_hover_text(format!("{}{size}{hint}", item.name));
-        click
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Click {
-    Choose,
-    Beside,
-    Select,
-    Remove,
-}
-
-/// The square in the middle of a picture.
-fn middle(size: egui::Vec2) -> Rect {
-    let (w, h) = (size.x.max(1.0), size.y.max(1.0));
-    let part = vec2((h / w).min(1.0), (w / h).min(1.0));
-    Rect::from_center_size(egui::pos2(0.5, 0.5), part)
 }
 
 /// Keeps a texture, and gives up those that were not seen for longest.
@@ -498,7 +422,7 @@ mod tests {
         let mut gallery = files(THUMBS + 50);
         for id in 0..(THUMBS + 50) as u64 {
             gallery.clock = id;
-            gallery.thumb(&ctx, id, egui::ColorImage::filled([2, 2], Color32::RED), [20, 20]);
+            gallery.thumb(&ctx, id, egui::ColorImage::filled([2, 2], egui::Color32::RED), [20, 20]);
         }
         assert_eq!(gallery.thumbs.len(), THUMBS);
         assert!(gallery.thumbs.contains_key(&(THUMBS as u64 + 49)) && !gallery.thumbs.contains_key(&0));

@@ -1,7 +1,5 @@
 //! Nothing is open yet: ways to open something, and a sample of what one will see.
 
-use std::path::PathBuf;
-
 use egui::vec2;
 
 use super::Explore;
@@ -9,7 +7,7 @@ use crate::studio::camera;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::{touch, widgets};
+use crate::studio::{touch, typed, widgets};
 
 /// What stands in the middle without the sample, in points.
 const HEIGHT: f32 = 300.0;
@@ -122,7 +120,7 @@ impl Explore {
             let text = std::mem::take(&mut self.path);
             match cfg!(target_family = "wasm") {
                 true => self.pasted_text(house, &text),
-                false => self.dropped(house, vec![PathBuf::from(text.trim())]),
+                false => self.dropped(house, vec![typed::path(&text)]),
             }
         }
     }

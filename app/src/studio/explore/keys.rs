@@ -3,9 +3,42 @@
 use egui::{Key, Modifiers};
 
 use super::{Explore, Panel, Spot};
+use crate::studio::house::House;
 
-/// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Enter pins it.
-pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
+/// Every key of the studio, and what it does.
+pub const ALL: [(&str, &str); 23] = [
+    ("1 2 3 4", "PCA, attention, similarity, match"),
+    ("← →  PgUp PgDn", "through the pictures"),
+    ("W A S D", "move the pinned patch"),
+    ("Esc", "unpin"),
+    ("0", "fit the whole picture"),
+    ("double click", "one pixel for one pixel (1:1), or fit"),
+    ("Ctrl+C", "copy the value under the pointer"),
+    ("L", "lock the colours"),
+    ("B", "patches as blocks"),
+    ("Shift+click", "a second picture beside the first"),
+    ("Ctrl+click", "select several pictures"),
+    ("Del", "close the selected pictures"),
+    ("Ctrl+V", "paste a picture or a path"),
+    ("Ctrl+Z", "undo: closed pictures, fields put back, panels"),
+    ("Ctrl+1  2  3", "Explore, Train, Evaluate"),
+    ("Space", "Train: pause and go on"),
+    ("Ctrl+Enter", "Evaluate: judge"),
+    ("Ctrl+L", "the log"),
+    ("Tab  Enter", "to the next control, use it"),
+    ("← → ↑ ↓", "on a slider or a map: move"),
+    ("Home  End", "on the timeline: first, newest"),
+    ("Ctrl +  Ctrl −", "everything larger or smaller"),
+    ("Ctrl+0", "everything at its own size"),
+];
+
+/// Keys as they are called on this system.
+pub fn shown(ctx: &egui::Context, keys: &str) -> String {
+    if ctx.os().is_mac() { keys.replace("Ctrl+", "⌘").replace("Ctrl ", "⌘ ") } else { keys.to_owned() }
+}
+
+/// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Delete closes.
+pub fn handle(explore: &mut Explore, house: &mut House, ctx: &egui::Context) {
     // A menu or a panel in front has the keyboard: Escape closes that one first.
     let in_front = egui::Popup::is_any_open(ctx) || ctx.memory(|memory| memory.top_modal_layer().is_some());
     if in_front || ctx.egui_wants_keyboard_input() {
@@ -45,6 +78,9 @@ pub fn handle(explore: &mut Explore, ctx: &egui::Context) {
     }
     if pressed(Key::B) {
         explore.settings.blocks = !explore.settings.blocks;
+    }
+    if pressed(Key::Delete) || pressed(Key::Backspace) {
+        explore.close_selection(house);
     }
     if pressed(Key::Escape) {
         explore.pinned = None;

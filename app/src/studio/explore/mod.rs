@@ -3,6 +3,7 @@
 mod address;
 mod arrival;
 mod canvas;
+mod closed;
 mod export;
 mod gallery;
 mod glance;
@@ -19,6 +20,7 @@ mod picture;
 mod pixels;
 mod sample;
 mod settings;
+mod thumb;
 mod values;
 mod view;
 mod watch;

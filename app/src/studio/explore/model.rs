@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dinoscope_core::bytes;
 use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 
@@ -29,26 +30,7 @@ pub fn is_weights(path: &Path) -> bool {
 
 /// The path on a line of the clipboard: as file managers put it there, in quotation marks or as an address.
 #[cfg(not(target_family = "wasm"))]
-pub fn pasted_path(line: &str) -> std::path::PathBuf {
-    let line = line.trim().trim_matches(['"', '\'']);
-    let Some(address) = line.strip_prefix("file://") else { return line.into() };
-    // `%20` stands for a space there.
-    let (mut bytes, mut rest) = (Vec::new(), address.as_bytes());
-    while let [first, after @ ..] = rest {
-        let code = std::str::from_utf8(after.get(..2).unwrap_or_default()).ok();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned().into()
-}
+pub use crate::studio::typed::path as pasted_path;
 
 /// Released models, and how large they are or that they are here.
 #[cfg(not(target_family = "wasm"))]
@@ -58,7 +40,7 @@ fn released() -> Vec<(String, String)> {
         let cached = download::target(released.name, &download::default_cache());
         match cached.is_ok_and(files::is_file) {
             true => "here".to_owned(),
-            false => format!("{} MiB", released.approximate_bytes() >> 20),
+            false => bytes::shown(released.approximate_bytes()),
         }
     };
     download::names().iter().map(|released| (released.name.to_owned(), state(released))).collect()
@@ -68,7 +50,7 @@ fn released() -> Vec<(String, String)> {
 #[cfg(target_family = "wasm")]
 fn released() -> Vec<(String, String)> {
     let shown = |released: &dinoscope_core::weights::released::Released| {
-        (released.hub_name(), format!("{} MB", released.approximate_bytes() / 1_000_000))
+        (released.hub_name(), bytes::shown(released.approximate_bytes()))
     };
     hub::offered().map(shown).collect()
 }
@@ -89,7 +71,7 @@ impl Explore {
         let response = ui.add(button);
         response
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
-        egui::Popup::menu(&response).show(|ui| {
+        widgets::menu(&response).show(|ui| {
             ui.set_min_width(260.0);
             // A key closes no menu by itself.
             let entry = |ui: &mut egui::Ui, text: &str| {

@@ -17,11 +17,16 @@ const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 
 impl Explore {
     /// The panel.
     pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+        if self.gallery.is_empty() {
+            self.invitation(ui, house);
+            return;
+        }
+        keys::handle(self, house, ui.ctx());
+        // Delete may have closed it.
         let Some(chosen) = self.gallery.chosen() else {
             self.invitation(ui, house);
             return;
         };
-        keys::handle(self, ui.ctx());
         if keys::copies(ui.ctx())
             && let Some(text) = self.copied()
         {

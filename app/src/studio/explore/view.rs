@@ -5,7 +5,7 @@ use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
 
 use super::paint::{Kind, Slot};
 use super::settings::{Arrangement, RESOLUTIONS, Scope};
-use super::{Explore, Panel};
+use super::{Explore, Panel, keys};
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
@@ -28,8 +28,7 @@ impl Explore {
             if !self.gallery.is_empty()
                 && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked()
             {
-                self.gallery.clear();
-                self.pinned = None;
+                self.close_all(house);
             }
         });
         let count = match (self.gallery.len(), self.gallery.walking) {
@@ -49,12 +48,13 @@ impl Explore {
             };
             painter.layer(Slot { picture: id, kind })
         };
-        self.gallery.ui(ui, &over);
+        let closed = self.gallery.ui(ui, &over);
+        self.close_pictures(&closed, house);
     }
 
     /// The controls.
     pub fn view_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
-        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        widgets::scroll(ui, "view", |ui| {
             widgets::section(ui, "Model", true, |ui| self.model_ui(ui, house));
             widgets::section(ui, "Show", true, |ui| self.show_ui(ui));
             widgets::section(ui, "Resolution", true, |ui| self.resolution_ui(ui));
@@ -76,21 +76,8 @@ impl Explore {
                 return;
             }
             widgets::section(ui, "Keys", false, |ui| {
-                for (keys, what) in [
-                    ("1 2 3 4", "PCA, attention, similarity, match"),
-                    ("← →  PgUp PgDn", "through the pictures"),
-                    ("W A S D", "move the pinned patch"),
-                    ("Esc", "unpin"),
-                    ("0", "fit the whole picture"),
-                    ("double click", "one pixel for one pixel (1:1), or fit"),
-                    ("Ctrl+C", "copy the value under the pointer"),
-                    ("L", "lock the colours"),
-                    ("B", "patches as blocks"),
-                    ("Ctrl+V", "paste a picture or a path"),
-                    ("Ctrl+1  Ctrl+2  Ctrl+3", "Explore, Train, Evaluate"),
-                    ("Ctrl +  Ctrl −", "everything larger or smaller"),
-                ] {
-                    widgets::property(ui, keys, what);
+                for (keys, what) in keys::ALL {
+                    widgets::property(ui, &keys::shown(ui.ctx(), keys), what);
                 }
             });
         });

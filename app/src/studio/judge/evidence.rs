@@ -41,8 +41,7 @@ impl Judge {
             );
             return;
         }
-        egui::ScrollArea::vertical().id_salt("evidence").auto_shrink(false).show(ui, |ui| {
-            ui.set_width(ui.available_width() - space::S);
+        widgets::scroll(ui, "evidence", |ui| {
             if let Some(charted) = &finding.chart {
                 self.chart.ui(ui, id, charted, wake);
                 ui.add_space(space::S);

@@ -9,6 +9,7 @@ use dinoscope_core::eval::suite::Subject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
 use super::chart::Charted;
+use super::dark;
 use super::kind::Kind;
 
 /// What one evaluation found.
@@ -42,8 +43,8 @@ pub struct Findings {
     chosen: Option<Id>,
     /// The name of the figure whose bars show, by evaluation.
     pub figures: HashMap<Kind, String>,
-    /// By finding, picture and how often it was halved.
-    textures: HashMap<(Id, usize, usize), TextureHandle>,
+    /// By finding, picture, how often it was halved, and whether it is for the dark theme.
+    textures: HashMap<(Id, usize, usize, bool), TextureHandle>,
 }
 
 /// A bar of the chart.
@@ -85,13 +86,25 @@ impl Findings {
         self.chosen = Some(id);
     }
 
-    /// Forgets the one that shows; the next one that can be compared with it shows then, else the newest.
-    pub fn forget(&mut self) {
-        let Some((gone, _)) = self.chosen() else { return };
+    /// Forgets the one that shows; the next one that can be compared with it shows then, else the newest. What was
+    /// forgotten is handed back.
+    pub fn forget(&mut self) -> Option<(Id, Arc<Finding>)> {
+        let (gone, finding) = self.chosen().map(|(id, finding)| (id, finding.clone()))?;
         let next = self.beside().find(|(id, _)| *id != gone).map(|(id, _)| id);
         self.all.retain(|(id, _)| *id != gone);
         self.textures.retain(|(id, ..), _| *id != gone);
         self.chosen = next.or_else(|| self.all.last().map(|(id, _)| *id));
+        Some((gone, finding))
+    }
+
+    /// Takes one back that was forgotten, unless its question was answered anew.
+    pub fn take_back(&mut self, (id, finding): (Id, Arc<Finding>)) {
+        let anew = |there: &Finding| there.weights == finding.weights && alike(there, &finding);
+        if !self.all.iter().any(|(_, there)| anew(there)) {
+            let at = self.all.partition_point(|(there, _)| *there < id);
+            self.all.insert(at, (id, finding));
+            self.chosen = Some(id);
+        }
     }
 
     /// Questions that were asked, in the order in which they came first, each with its newest answer.
@@ -171,12 +184,18 @@ impl Findings {
         let (_, finding) = self.all.iter().find(|(there, _)| *there == id)?;
         let sizes = finding.shown.get(index)?;
         let level = sizes.iter().rposition(|image| image.size[0] as f32 >= width).unwrap_or(0);
-        if let Some(texture) = self.textures.get(&(id, index, level)) {
+        let in_dark = ctx.theme() == egui::Theme::Dark;
+        if let Some(texture) = self.textures.get(&(id, index, level, in_dark)) {
             return Some(texture.clone());
         }
-        let name = format!("finding {id} {index} {level}");
-        let texture = ctx.load_texture(name, sizes.get(level)?.clone(), TextureOptions::LINEAR);
-        self.textures.insert((id, index, level), texture.clone());
+        let name = format!("finding {id} {index} {level} {in_dark}");
+        let mut image = sizes.get(level)?.clone();
+        if in_dark && let Some(shown) = finding.outcome.pictures.get(index) {
+            image =
+                Arc::new(dark::on_panel(&image, [shown.picture.width, shown.picture.height], &shown.kept));
+        }
+        let texture = ctx.load_texture(name, image, TextureOptions::LINEAR);
+        self.textures.insert((id, index, level, in_dark), texture.clone());
         Some(texture)
     }
 }
@@ -251,7 +270,7 @@ pub mod tests {
             ],
         };
         let picture = Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] };
-        let shown = Shown { name: "confusion".to_owned(), caption: String::new(), picture };
+        let shown = Shown { name: "confusion".to_owned(), caption: String::new(), picture, kept: Vec::new() };
         Finding {
             kind: Kind::Knn,
             weights: weights.to_owned(),

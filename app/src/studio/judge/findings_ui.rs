@@ -28,8 +28,7 @@ impl Judge {
             return;
         };
         self.head_ui(ui, house, id);
-        egui::ScrollArea::vertical().id_salt("findings").auto_shrink(false).show(ui, |ui| {
-            ui.set_width(ui.available_width() - space::S);
+        widgets::scroll(ui, "findings", |ui| {
             self.bars_ui(ui);
             let Some((_, finding)) = self.findings.chosen() else { return };
             ui.add_space(space::S);
@@ -51,7 +50,10 @@ impl Judge {
         ui.horizontal(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::TRASH, "Forget this finding").clicked() {
-                    self.findings.forget();
+                    if let Some(gone) = self.findings.forget() {
+                        let said = format!("Forgot what was found of {}.", gone.1.weights);
+                        house.offer_undo(said, move |parts| parts.judge.findings.take_back(gone));
+                    }
                 }
                 if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
                     && let Some((_, finding)) = self.findings.chosen()

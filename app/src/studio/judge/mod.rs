@@ -5,6 +5,7 @@
 mod bars;
 mod beside;
 mod chart;
+mod dark;
 mod evidence;
 mod export;
 mod findings;

@@ -16,6 +16,7 @@ use crate::studio::hands::Wake;
 use crate::studio::house::House;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets::{self, Scale};
 
 /// Sides of pictures that are offered, in pixels.
@@ -81,9 +82,7 @@ impl Lookup {
 impl Judge {
     /// Everything above the foot.
     pub(super) fn wishes_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
-        egui::ScrollArea::vertical().id_salt("question").auto_shrink(false).show(ui, |ui| {
-            // Room for the bar at the edge.
-            ui.set_width(ui.available_width() - space::S);
+        widgets::scroll(ui, "question", |ui| {
             widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
             widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house, offer));
             widgets::section(ui, "Evaluations", true, |ui| self.kinds_ui(ui));
@@ -105,7 +104,7 @@ impl Judge {
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Weights: {name}"))
         });
-        egui::Popup::menu(&response).show(|ui| {
+        widgets::menu(&response).show(|ui| {
             ui.set_min_width(280.0);
             // A key closes no menu by itself.
             let entry = |ui: &mut Ui, text: &str| {
@@ -172,7 +171,9 @@ impl Judge {
         let places = [(Place::Scenes, "Built-in scenes"), (Place::Disk, "Yours")];
         widgets::segmented(ui, "Pictures to judge on", &mut self.wish.place, &places);
         if self.wish.place == Place::Disk {
-            widgets::path_row(ui, "Folder or file", &mut self.wish.path, "");
+            if widgets::path_row(ui, "Folder or file", &mut self.wish.path, "").lost_focus() {
+                typed::tidy(&mut self.wish.path);
+            }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
                     house.dialogs.ask(Purpose::JudgedFolder, "");

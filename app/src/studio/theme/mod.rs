@@ -32,6 +32,8 @@ pub const ROW: f32 = 28.0;
 pub const TOUCH: f32 = 44.0;
 /// Height of a main button; see [`button`].
 pub const BUTTON: f32 = 32.0;
+/// What a scroll bar takes beside what it scrolls.
+pub const GUTTER: f32 = 12.0;
 /// Rounding of corners.
 pub const RADIUS: u8 = 6;
 /// Width of the ring around what has the keyboard.
@@ -86,6 +88,8 @@ pub fn style(theme: Theme) -> Style {
     spacing.tooltip_width = 320.0;
     spacing.menu_spacing = 4.0;
     spacing.scroll = ScrollStyle { bar_width: 8.0, floating_width: 4.0, ..ScrollStyle::floating() };
+    // Beside what is scrolled, not over it.
+    spacing.scroll.floating_allocated_width = GUTTER;
     style.interaction.tooltip_delay = 0.4;
     // Text to copy is marked as such (`widgets::property`); elsewhere a drag is not a selection.
     style.interaction.selectable_labels = false;

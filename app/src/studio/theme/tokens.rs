@@ -49,7 +49,7 @@ pub struct Tokens {
     pub bad_soft: Color32,
     /// Curves, in the order of use; apart from each other for colour-blind people too.
     pub series: [Color32; 8],
-    /// Over everything while something is dragged in.
+    /// Over everything while something is dragged in: nothing is to be read through it.
     pub drop_shade: Color32,
     /// Under what floats.
     pub shadow: Color32,
@@ -93,7 +93,7 @@ const DARK: Tokens = Tokens {
         hex(0xa09f7b),
         hex(0xf7c1da),
     ],
-    drop_shade: Color32::from_rgba_unmultiplied_const(0x16, 0x17, 0x1a, 0xd9),
+    drop_shade: hex(0x16171a),
     shadow: Color32::from_black_alpha(0x60),
     picture_shade: Color32::from_black_alpha(0xb0),
 };
@@ -130,7 +130,7 @@ const LIGHT: Tokens = Tokens {
         hex(0x937252),
         hex(0x541712),
     ],
-    drop_shade: Color32::from_rgba_unmultiplied_const(0xf4, 0xf4, 0xf6, 0xd9),
+    drop_shade: hex(0xf4f4f6),
     shadow: Color32::from_black_alpha(0x1c),
     picture_shade: Color32::from_black_alpha(0xb0),
 };

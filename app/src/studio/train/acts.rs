@@ -61,6 +61,10 @@ pub enum Act {
     Dismiss,
     /// Looks for runs again.
     LookForRuns,
+    /// Another preset.
+    Preset(String),
+    /// All fields as the preset says.
+    PutAllBack,
     /// Packs the run in this folder into one file.
     Pack(PathBuf),
     /// The recipe of the run that is shown is for a new run from now on.
@@ -93,9 +97,29 @@ impl Train {
             Act::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
             Act::Dismiss => self.banner = None,
             Act::Pack(folder) => self.pack(house, folder),
+            Act::Preset(name) => {
+                let before = self.draft.clone();
+                self.draft.choose_preset(&name);
+                self.recipe.begin.preset_chosen(&self.draft, &self.wake);
+                self.offer_draft(house, before);
+            }
+            Act::PutAllBack => {
+                let before = self.draft.clone();
+                self.draft.put_all_back();
+                self.offer_draft(house, before);
+            }
             Act::UseRecipe => self.of_run.let_go(),
             Act::OwnRecipe => self.back_to_mine(),
             Act::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
+        }
+    }
+
+    /// Offers a recipe again whose changes are gone.
+    fn offer_draft(&self, house: &mut House, before: Draft) {
+        let lost = before.changed_in("").saturating_sub(self.draft.changed_in(""));
+        if lost > 0 {
+            let said = format!("Put {} back.", words::some(lost, "changed field", "changed fields"));
+            house.offer_undo(said, move |parts| parts.train.draft.become_like(before));
         }
     }
 
@@ -217,6 +241,10 @@ impl Train {
         if let Some(folder) = one(Purpose::TrainingData) {
             self.draft.set("data.path", folder.to_string_lossy());
             self.lookup.again();
+        }
+        if let Some(folder) = one(Purpose::RunsFolder) {
+            self.root.choose(&folder);
+            self.shelf.look(&self.root.path(), &self.wake);
         }
         if let Some(path) = one(Purpose::BeginFile).or_else(|| one(Purpose::BeginRun)) {
             self.recipe.begin.named = path.to_string_lossy().into_owned();

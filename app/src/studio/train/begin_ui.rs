@@ -10,6 +10,7 @@ use super::follow::Listed;
 use super::work::Wake;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 /// Most runs that the list of what can be chosen shows.
@@ -80,10 +81,13 @@ pub fn ui(
 fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], acts: &mut Vec<Act>) -> bool {
     let response = widgets::path_row(ui, label, &mut begin.named, wanted(label));
     let mut chosen = response.lost_focus();
+    if chosen {
+        typed::tidy(&mut begin.named);
+    }
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         let button = widgets::button(ui, icons::MODEL, "Choose …");
-        egui::Popup::menu(&button).show(|ui| {
+        widgets::menu(&button).show(|ui| {
             ui.set_min_width(240.0);
             let mut entry = |ui: &mut Ui, text: &str, name: &str| {
                 if ui.button(text).clicked() {

@@ -205,8 +205,8 @@ const SPEED: &[Chart] = &[
         )
     },
     Chart {
-        factor: 1.0 / (1024.0 * 1024.0),
-        unit: "MiB",
+        factor: 1e-6,
+        unit: "MB",
         ..chart("Memory in use", &[c("memory_used", "In use")], "Of the GPU's pools, or of this process.")
     },
 ];

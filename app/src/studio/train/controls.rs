@@ -9,7 +9,9 @@ use super::obstacle::Obstacle;
 use super::state::{Phase, RunView};
 use super::{Banner, words};
 use crate::studio::names;
+use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 /// Pauses and goes on, while nothing has the keyboard.
@@ -69,11 +71,25 @@ fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<Act>) {
     });
 }
 
+/// The folder of new runs, as wide as there is room: one has to see where they are.
+fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<Act>) {
+    widgets::wide_row(ui, "Keep runs in", |ui, width| {
+        let field = widgets::with_border(ui, |ui| {
+            let edit = egui::TextEdit::singleline(root).align(egui::Align2::LEFT_CENTER);
+            ui.add_sized([width - theme::ROW - space::S, theme::ROW], edit)
+        });
+        field.on_hover_text(typed::path(root).display().to_string());
+        if widgets::icon_button(ui, icons::FOLDER_OPEN, "Choose the folder for runs").clicked() {
+            acts.push(Act::Ask(Purpose::RunsFolder, String::new()));
+        }
+    });
+}
+
 /// Where the run goes, what is in the way, and the button.
 fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
     // A page keeps them where it keeps everything.
     if !cfg!(target_family = "wasm") {
-        widgets::text_row(ui, "Keep runs in", root, "");
+        runs_folder(ui, root, acts);
     }
     match foot.obstacle {
         Some(obstacle) => obstacle.ui(ui),

@@ -135,7 +135,7 @@ impl Curves {
             });
             if !inline {
                 let button = widgets::icon_button(ui, icons::SLIDERS, "Smoothing of the curves");
-                let popup = egui::Popup::menu(&button);
+                let popup = widgets::menu(&button);
                 popup.close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
                     ui.set_width(280.0);
                     self.smoothing(ui);

@@ -72,12 +72,22 @@ impl Origin {
 pub struct Sheet {
     /// The texture.
     pub texture: TextureHandle,
-    /// Where its pictures are, as shares of the texture.
-    pub cells: Vec<egui::Rect>,
+    /// Its pictures.
+    pub cells: Vec<Cell>,
     /// Pictures in a row.
     pub columns: usize,
     /// Width by height of a picture.
     pub aspect: f32,
+}
+
+/// A picture of a sheet. What stands around it, where it has another shape than its place, is left out: there the panel
+/// shows, in whatever theme.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// Where the picture is, as shares of the texture.
+    pub uv: egui::Rect,
+    /// Which part of its place it takes, as shares of that.
+    pub part: egui::Rect,
 }
 
 enum Kept {
@@ -94,7 +104,8 @@ struct Entry {
 
 struct Developed {
     image: ColorImage,
-    cells: Vec<[usize; 4]>,
+    /// Place and picture of each.
+    cells: Vec<[[usize; 4]; 2]>,
     columns: usize,
 }
 
@@ -205,14 +216,19 @@ impl Darkroom {
 impl Developed {
     fn upload(self, ctx: &egui::Context, key: &Key) -> Sheet {
         let [width, height] = self.image.size.map(|side| side.max(1) as f32);
-        let rect = |[x, y, w, h]: [usize; 4]| {
-            let min = egui::pos2(x as f32 / width, y as f32 / height);
+        let share = |[x, y, w, h]: [usize; 4], [left, top]: [usize; 2], [width, height]: [f32; 2]| {
+            let min = egui::pos2((x - left) as f32 / width, (y - top) as f32 / height);
             egui::Rect::from_min_size(min, egui::vec2(w as f32 / width, h as f32 / height))
         };
-        let aspect = self.cells.first().map_or(1.0, |[_, _, w, h]| *w as f32 / (*h).max(1) as f32);
+        let cell = |[place, picture]: [[usize; 4]; 2]| {
+            let [left, top, w, h] = place;
+            let sides = [w, h].map(|side| side.max(1) as f32);
+            Cell { uv: share(picture, [0, 0], [width, height]), part: share(picture, [left, top], sides) }
+        };
+        let aspect = self.cells.first().map_or(1.0, |[[_, _, w, h], _]| *w as f32 / (*h).max(1) as f32);
         let name = format!("watched {}", key.iteration);
         Sheet {
-            cells: self.cells.into_iter().map(rect).collect(),
+            cells: self.cells.into_iter().map(cell).collect(),
             columns: self.columns,
             aspect,
             texture: ctx.load_texture(name, self.image, TextureOptions::LINEAR),
@@ -234,6 +250,7 @@ fn develop(what: What, origin: &Origin) -> Result<Developed, String> {
     };
     let columns = columns.min(count.unwrap_or(columns)).max(1);
     let cells = cells(&sheet, columns, count);
+    let cells = cells.into_iter().map(|place| [place, trimmed(&sheet, place)]).collect();
     Ok(Developed { image: image(&sheet), cells, columns })
 }
 
@@ -252,6 +269,24 @@ fn heads(look: &Look) -> Result<(Picture, usize), String> {
     }
     let sheet = contact_sheet(&shown.iter().collect::<Vec<_>>(), heads.max(1), GAP, BACKDROP);
     Ok((sheet.map_err(|e| e.to_string())?, heads))
+}
+
+/// The part of a place that is a picture: without the rows and columns of backdrop around it. All of the place where nothing
+/// but backdrop is.
+fn trimmed(sheet: &Picture, [left, top, width, height]: [usize; 4]) -> [usize; 4] {
+    let is_backdrop = |x: usize, y: usize| {
+        let at = (y * sheet.width + x) * 3;
+        sheet.rgb.get(at..at + 3) == Some(BACKDROP.as_slice())
+    };
+    let row = |y: usize| (left..left + width).any(|x| !is_backdrop(x, y));
+    let column = |x: usize| (top..top + height).any(|y| !is_backdrop(x, y));
+    let (mut rows, mut columns) = (top..top + height, left..left + width);
+    let (Some(first), Some(last)) = (rows.clone().find(|y| row(*y)), rows.rfind(|y| row(*y))) else {
+        return [left, top, width, height];
+    };
+    let (from, to) = (columns.clone().find(|x| column(*x)), columns.rfind(|x| column(*x)));
+    let (from, to) = (from.unwrap_or(left), to.unwrap_or(left + width - 1));
+    [from, first, to + 1 - from, last + 1 - first]
 }
 
 /// As egui takes it.
@@ -337,6 +372,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_stands_around_a_picture_is_left_out() {
+        // A wide and a high picture, which leave room above and beside them.
+        let pictures = [plain(40, 20, 200), plain(20, 40, 100), plain(40, 40, 50)];
+        let framed: Vec<Picture> = pictures
+            .iter()
+            .map(|picture| {
+                let mut square = Picture { width: 40, height: 40, rgb: BACKDROP.repeat(1600) };
+                let (left, top) = ((40 - picture.width) / 2, (40 - picture.height) / 2);
+                for y in 0..picture.height {
+                    let to = ((top + y) * 40 + left) * 3;
+                    let from = y * picture.width * 3;
+                    square.rgb[to..to + picture.width * 3]
+                        .copy_from_slice(&picture.rgb[from..from + picture.width * 3]);
+                }
+                square
+            })
+            .collect();
+        let sheet = contact_sheet(&framed.iter().collect::<Vec<_>>(), COLUMNS, GAP, BACKDROP).unwrap();
+        let found: Vec<_> = cells(&sheet, COLUMNS, Some(3)).into_iter().map(|p| trimmed(&sheet, p)).collect();
+        assert_eq!(found, [[4, 14, 40, 20], [58, 4, 20, 40], [4, 48, 40, 40]]);
+        let empty = Picture { width: 8, height: 8, rgb: BACKDROP.repeat(64) };
+        assert_eq!(trimmed(&empty, [2, 2, 4, 4]), [2, 2, 4, 4]);
     }
 
     #[test]

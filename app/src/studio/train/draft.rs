@@ -9,6 +9,7 @@ use dinoscope_core::train::{Recipe, RecipeError};
 use toml::Value;
 
 /// A recipe while it is edited.
+#[derive(Clone)]
 pub struct Draft {
     preset: Recipe,
     /// What was typed, by field; only where it is not what the preset says.

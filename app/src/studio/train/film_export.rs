@@ -109,30 +109,27 @@ impl Export {
     pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, acts: &mut Vec<Act>) {
         let button = |ui: &mut Ui| widgets::icon_button(ui, icons::MAKE_FILM, "Save as a film");
         let response = ui.add_enabled_ui(there && self.work.is_none(), button).inner;
-        egui::Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
-            |ui| {
-                ui.set_min_width(240.0);
-                widgets::segmented(
-                    ui,
-                    "What the film shows",
-                    &mut self.kind,
-                    &[(Kind::View, "Picture"), (Kind::Pca, "PCA"), (Kind::Attention, "Attention")],
-                );
-                widgets::segmented(ui, "Pictures a second", &mut self.per_second, &super::timeline::SPEEDS);
-                ui.add_space(space::XS);
-                if widgets::button(ui, icons::FILM, "GIF …").clicked() {
-                    acts.push(Act::Ask(Purpose::SaveFilm, format!("{run}-{}.gif", self.kind.name())));
-                    ui.close();
-                }
-                // A page is given no folder to put them into.
-                if !cfg!(target_family = "wasm")
-                    && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked()
-                {
-                    acts.push(Act::Ask(Purpose::SaveFrames, String::new()));
-                    ui.close();
-                }
-            },
-        );
+        widgets::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            ui.set_min_width(240.0);
+            widgets::segmented(
+                ui,
+                "What the film shows",
+                &mut self.kind,
+                &[(Kind::View, "Picture"), (Kind::Pca, "PCA"), (Kind::Attention, "Attention")],
+            );
+            widgets::segmented(ui, "Pictures a second", &mut self.per_second, &super::timeline::SPEEDS);
+            ui.add_space(space::XS);
+            if widgets::button(ui, icons::FILM, "GIF …").clicked() {
+                acts.push(Act::Ask(Purpose::SaveFilm, format!("{run}-{}.gif", self.kind.name())));
+                ui.close();
+            }
+            // A page is given no folder to put them into.
+            if !cfg!(target_family = "wasm") && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked()
+            {
+                acts.push(Act::Ask(Purpose::SaveFrames, String::new()));
+                ui.close();
+            }
+        });
     }
 
     /// How far the film is, with a way out.

@@ -16,6 +16,7 @@ use super::preset_pick::{self, Offer};
 use super::work::Wake;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
+use crate::studio::typed;
 use crate::studio::widgets;
 
 /// What the pane keeps.
@@ -71,9 +72,7 @@ impl RecipePane {
         wake: &Wake,
         acts: &mut Vec<Act>,
     ) {
-        egui::ScrollArea::vertical().id_salt("recipe").auto_shrink(false).show(ui, |ui| {
-            // Room for the bar at the edge.
-            ui.set_width(ui.available_width() - space::S);
+        widgets::scroll(ui, "recipe", |ui| {
             if let Some(run) = of.run {
                 ui.add(egui::Label::new(theme::strong(format!("The recipe of {run}"))).truncate());
                 widgets::hint(ui, "What that run was given.");
@@ -95,8 +94,7 @@ impl RecipePane {
             widgets::section(ui, "Preset", true, |ui| {
                 held(ui);
                 if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
-                    draft.choose_preset(name);
-                    self.begin.preset_chosen(draft, wake);
+                    acts.push(Act::Preset(name.to_owned()));
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
@@ -131,7 +129,11 @@ impl RecipePane {
         }
         if kind == Kind::Folder {
             let mut text = draft.text("data.path");
-            if widgets::path_row(ui, "Folder", &mut text, "").changed() {
+            let field = widgets::path_row(ui, "Folder", &mut text, "");
+            if field.lost_focus() {
+                typed::tidy(&mut text);
+            }
+            if field.changed() || field.lost_focus() {
                 draft.set("data.path", text);
             }
             ui.horizontal_wrapped(|ui| {
@@ -189,7 +191,7 @@ impl RecipePane {
                 }
                 let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
                 if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
-                    draft.put_all_back();
+                    acts.push(Act::PutAllBack);
                 }
             });
         });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::session::first_root;
 use super::work::{Wake, Work};
 use crate::studio::remembered::Remembered;
+use crate::studio::typed;
 
 /// The folder in which new runs are made.
 pub struct Root {
@@ -16,13 +17,13 @@ pub struct Root {
 }
 
 impl Root {
-    /// As it was `given`, else remembered; in the current folder, or the home folder.
+    /// As it was `given`, else remembered; else in the user's documents.
     pub fn new(remembered: &Remembered, given: Option<PathBuf>) -> Self {
         let first = first_root();
         // Before there was a folder for runs itself, the one above it was remembered.
         let above = || Some(PathBuf::from(remembered.get::<String>("runs folder")?).join("runs"));
         let last = remembered.get::<String>("runs").map(PathBuf::from).or_else(above);
-        let text = given.or(last).unwrap_or_else(|| first.clone()).display().to_string();
+        let text = typed::shown(&given.or(last).unwrap_or_else(|| first.clone()));
         Self { text, first, checked: None, work: None }
     }
 
@@ -30,7 +31,11 @@ impl Root {
     pub fn path(&self) -> PathBuf {
         match self.text.trim() {
             "" => self.first.clone(),
-            text => PathBuf::from(text),
+            text => {
+                let path = typed::path(text);
+                // Wherever the program was started from: what is shown is where they are kept.
+                if cfg!(target_family = "wasm") { path } else { std::path::absolute(&path).unwrap_or(path) }
+            }
         }
     }
 
@@ -63,8 +68,45 @@ impl Root {
         }
     }
 
-    /// Keeps it.
+    /// Another one.
+    pub fn choose(&mut self, path: &std::path::Path) {
+        self.text = typed::shown(path);
+    }
+
+    /// Keeps it, where it is another one than at first.
     pub fn remember(&self, remembered: &mut Remembered) {
-        remembered.set("runs", &self.path().display().to_string());
+        let path = self.path();
+        remembered.set("runs", &(path != self.first).then(|| path.display().to_string()));
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_kept_where_it_says() {
+        let mut remembered = Remembered::default();
+        let mut root = Root::new(&remembered, None);
+        assert_eq!(root.path(), first_root());
+        assert!(root.path().is_absolute() && root.path().ends_with("Dinoscope"), "{}", root.path().display());
+        // What nobody has chosen is not remembered as if somebody had.
+        root.remember(&mut remembered);
+        assert_eq!(remembered.get::<String>("runs"), None);
+
+        let folder = tempfile::tempdir().unwrap();
+        root.text = format!(" '{}' ", folder.path().display());
+        assert_eq!(root.path(), folder.path(), "that folder, and none inside it");
+        root.remember(&mut remembered);
+        assert_eq!(Root::new(&remembered, None).path(), folder.path());
+        let given = Root::new(&remembered, Some(PathBuf::from("/given/runs")));
+        assert!(given.path().ends_with("given/runs"), "what a file or a variable says comes first");
+        root.text = "here".to_owned();
+        assert_eq!(root.path(), std::env::current_dir().unwrap().join("here"));
+        root.text = "~/mine".to_owned();
+        assert_eq!(root.path(), typed::home().unwrap().join("mine"));
+        root.text.clear();
+        assert_eq!(root.path(), first_root());
     }
 }

@@ -72,8 +72,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
         nothing(ui, shown, acts);
         return;
     };
-    egui::ScrollArea::vertical().id_salt("run").auto_shrink(false).show(ui, |ui| {
-        ui.set_width(ui.available_width() - space::S);
+    widgets::scroll(ui, "run", |ui| {
         if shown.all.len() > 1 {
             let mut focus = shown.focus.clone();
             if widgets::choice_row(ui, "Run", &mut focus, &shown.all).changed() {
@@ -101,8 +100,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
 }
 
 fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
-    egui::ScrollArea::vertical().id_salt("no run").auto_shrink(false).show(ui, |ui| {
-        ui.set_width(ui.available_width() - space::S);
+    widgets::scroll(ui, "no run", |ui| {
         ui.label(theme::strong("No run yet"));
         widgets::hint(ui, "Start one at the left, or open one that lies on disk.");
         ui.add_space(space::XS);
@@ -250,7 +248,7 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
     }
     if let Some(memory) = view.memory {
         let mut text = words::bytes(memory.used);
-        if memory.reserved > memory.used + (1 << 20) {
+        if memory.reserved > memory.used + 1_000_000 {
             text += &format!(", {} held", words::bytes(memory.reserved));
         }
         let name = match memory.what {

@@ -17,7 +17,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
     if button.clicked() {
         acts.push(Act::LookForRuns);
     }
-    let popup = egui::Popup::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
+    let popup = widgets::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
     popup.show(|ui| {
         ui.set_width(280.0);
         widgets::hint(ui, "Curves of these runs are drawn beside each other.");

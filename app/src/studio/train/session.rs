@@ -1,7 +1,5 @@
 //! A run of ours: how it begins, what it is told, what it says.
 
-#[cfg(not(target_family = "wasm"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +17,8 @@ use dinoscope_core::train::{Recipe, paths, resume};
 use super::state::{Phase, RunView};
 use super::words;
 use super::work::{Stop, Wake, Work};
+#[cfg(not(target_family = "wasm"))]
+use crate::studio::platform;
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,21 +322,14 @@ pub fn first_root() -> PathBuf {
     PathBuf::from("/runs")
 }
 
-/// Where runs are kept when nobody has said: in `runs` of the current folder if one may write there, else of the home
-/// folder.
+/// Where runs are kept when nobody has said: `Dinoscope` in the user's documents, wherever the program was started; without
+/// a home, `runs` of the current folder.
 #[cfg(not(target_family = "wasm"))]
 pub fn first_root() -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    let home = || ["HOME", "USERPROFILE"].iter().find_map(std::env::var_os).map(PathBuf::from);
-    let base = if may_write(&here) { here } else { home().unwrap_or(here) };
-    base.join("runs")
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn may_write(folder: &Path) -> bool {
-    let trial = folder.join(format!(".dinoscope-{}", std::process::id()));
-    let made = files::OpenOptions::new().write(true).create_new(true).open(&trial).is_ok();
-    made && files::remove_file(&trial).is_ok()
+    match platform::documents() {
+        Some(documents) => documents.join("Dinoscope"),
+        None => std::env::current_dir().unwrap_or_default().join("runs"),
+    }
 }
 
 #[cfg(test)]
@@ -356,6 +349,5 @@ mod tests {
         let taken = Place::Folder(root.path().join("runs/nano-001"));
         assert!(open_folder(&taken, &recipe, false).unwrap_err().contains("already holds a run"));
         open_folder(&taken, &recipe, true).unwrap();
-        assert!(may_write(root.path()) && !may_write(&root.path().join("nowhere")));
     }
 }

@@ -230,11 +230,13 @@ impl WatchedPane {
             });
             for (place, kind, cell) in layout.places() {
                 if let Some(sheet) = shown.get(kind)
-                    && let Some(uv) = sheet.cells.get(cell)
+                    && let Some(cell) = sheet.cells.get(cell)
                 {
                     let at = place.translate(rect.min.to_vec2() + vec2(aside, 0.0));
+                    let part = |share: egui::Pos2| at.min + share.to_vec2() * at.size();
+                    let at = Rect::from_min_max(part(cell.part.min), part(cell.part.max));
                     if ui.is_rect_visible(at) {
-                        ui.painter().image(sheet.texture.id(), at, *uv, egui::Color32::WHITE);
+                        ui.painter().image(sheet.texture.id(), at, cell.uv, egui::Color32::WHITE);
                     }
                 }
             }

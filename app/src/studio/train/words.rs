@@ -65,15 +65,7 @@ pub fn short(n: f64) -> String {
 }
 
 /// A size in bytes.
-pub fn bytes(bytes: u64) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    match mib {
-        _ if mib >= 10_240.0 => format!("{:.0} GiB", mib / 1024.0),
-        _ if mib >= 1024.0 => format!("{:.1} GiB", mib / 1024.0),
-        _ if mib >= 1.0 => format!("{mib:.0} MiB"),
-        _ => format!("{:.0} KiB", mib * 1024.0),
-    }
-}
+pub use dinoscope_core::bytes::shown as bytes;
 
 /// How long something takes: `45 s`, `12 min`, `3 h 20 min`, `5 days`.
 pub fn duration(seconds: f64) -> String {
@@ -132,7 +124,7 @@ mod tests {
         let times = [0.4, 59.0, 119.0, 7200.0, 400_000.0, f64::INFINITY].map(duration);
         assert_eq!(times, ["0 s", "59 s", "2 min", "2 h 00 min", "4.6 days", "–"]);
         let sizes = [512, 300 << 20, 3 << 30, 40 << 30].map(bytes);
-        assert_eq!(sizes, ["0 KiB", "300 MiB", "3.0 GiB", "40 GiB"]);
+        assert_eq!(sizes, ["512 B", "315 MB", "3.2 GB", "42.9 GB"]);
         assert_eq!(
             (some(1, "picture", "pictures"), percent(0.4567)),
             ("1 picture".to_owned(), "45.7 %".to_owned())

@@ -1,21 +1,25 @@
 //! What the panels are built of. Each widget can be reached with the keyboard and has a name that is read aloud.
 
 mod button;
+mod menu;
 mod named;
 mod paint;
 mod progress;
 mod row;
 mod say;
+mod scroll;
 mod section;
 mod segmented;
 mod slider;
 mod text;
 
 pub use button::{button, danger_button, icon_button, primary_button, toggle_icon};
+pub use menu::{context_menu, menu};
 pub use named::Named;
 pub use progress::{progress, progress_with_cancel};
-pub use row::{choice_row, row, switch, with_border};
+pub use row::{choice_row, row, switch, wide_row, with_border};
 pub use say::{Tone, badge, empty_state, hint, property};
+pub use scroll::{beside_bar, scroll, scroll_with};
 pub use section::section;
 pub use segmented::segmented;
 pub use slider::{Scale, slider_row};

@@ -26,13 +26,28 @@ pub(super) fn columns(width: f32) -> (f32, f32) {
 
 /// A row with `label` in front of whatever `add` puts into it; inputs without a name of their own are called `label`.
 /// `add` is told the width it has.
+///
+/// A name that is too long for its column stands above the value instead: it is never cut.
 pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
-    let label = label.into();
+    row_for(ui, label.into(), 0.0, add)
+}
+
+/// A row whose value has the whole width, below the name.
+pub fn wide_row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
+    row_for(ui, label.into(), f32::INFINITY, add)
+}
+
+/// A row whose value needs some width; where its column has less, it goes below the name.
+pub(super) fn row_for<R>(
+    ui: &mut Ui,
+    label: Named<'_>,
+    needs: f32,
+    add: impl FnOnce(&mut Ui, f32) -> R,
+) -> R {
     let (mut name, mut value) = columns(ui.available_width());
-    let font = FontId::new(fonts::BODY, FontFamily::Proportional);
-    if paint::line(ui, label.text, f32::INFINITY, font).size().x > name {
-        // A name that would be cut goes above the value, as where the panel is narrow.
-        (name, value) = (ui.available_width().min(WIDEST), ui.available_width().min(WIDEST));
+    if width_of(ui, label.text) > name || needs > value {
+        let width = ui.available_width().min(WIDEST);
+        (name, value) = (width, width);
     }
     let stacked = name == value;
     let height = theme::row(ui);
@@ -55,6 +70,13 @@ pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mu
     }
 }
 
+/// Width of a line of text, whole points.
+pub(super) fn width_of(ui: &Ui, text: &str) -> f32 {
+    let font = FontId::new(fonts::BODY, FontFamily::Proportional);
+    let colour = theme::tokens(ui).text;
+    ui.painter().layout_no_wrap(text.to_owned(), font, colour).size().x.floor()
+}
+
 fn name_cell(ui: &mut Ui, label: Named<'_>, width: f32, height: f32) -> Id {
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     let galley = paint::line(ui, label.text, width, FontId::new(fonts::BODY, FontFamily::Proportional));
@@ -63,6 +85,9 @@ fn name_cell(ui: &mut Ui, label: Named<'_>, width: f32, height: f32) -> Id {
     response.widget_info(|| WidgetInfo::labeled(Role::Label, ui.is_enabled(), label.text));
     label.explain(response, cut).id
 }
+
+/// What the button of a list takes beside its text.
+const CARET: f32 = 36.0;
 
 /// One of several, from a list that opens.
 pub fn choice_row<'a, T: PartialEq + Clone>(
@@ -73,7 +98,8 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
 ) -> Response {
     let label = label.into();
     let shown = items.iter().find(|(item, _)| item == value).map_or("", |(_, text)| text.as_str());
-    row(ui, label, |ui, width| {
+    let longest = items.iter().map(|(_, text)| width_of(ui, text)).fold(0.0, f32::max);
+    row_for(ui, label, longest + CARET, |ui, width| {
         let mut changed = false;
         let mut response = ComboBox::from_id_salt(("choice", label.text))
             .selected_text(shown)

@@ -3,14 +3,19 @@
 use egui::accesskit::Role;
 use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
-use super::row::{row, with_border};
+use super::row::{row_for, width_of, with_border};
 use super::{Named, icon_button};
 use crate::studio::names;
 use crate::studio::theme::{self, fonts, icons};
 
+/// Between a field's edge and its text, on either side.
+const FIELD_MARGIN: f32 = 6.0;
+
 /// A row with a line of text. `hint` shows while it is empty.
 pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String, hint: &str) -> Response {
-    row(ui, label, |ui, width| {
+    // A hint that is cut helps nobody.
+    let needs = width_of(ui, hint) + 2.0 * FIELD_MARGIN;
+    row_for(ui, label.into(), needs, |ui, width| {
         with_border(ui, |ui| {
             ui.add_sized(
                 [width, theme::row(ui)],

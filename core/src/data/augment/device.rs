@@ -9,6 +9,7 @@ use dinoscope_shaders::ShaderError;
 use dinoscope_shaders::augment::{Jitter, Normalize, View, gpu};
 
 use super::{Adjustment, CropRecipe, MEAN, STD, ViewPlan};
+use crate::bytes::shown;
 use crate::data::Picture;
 
 /// What [`super::normalize`] does, in the words of the GPU program.
@@ -54,8 +55,7 @@ pub fn device_crops(
         12 * recipe.locals * pictures.len() * recipe.local_size.pow(2),
     ];
     if let Some(&needed) = largest.iter().find(|&&needed| needed as u64 > most) {
-        let (needed, allowed) =
-            (format!("{} MiB in one buffer", needed >> 20), format!("{} MiB", most >> 20));
+        let (needed, allowed) = (format!("{} in one buffer", shown(needed as u64)), shown(most));
         return Err(ShaderError::TooLarge { program: "crops", count: pictures.len(), needed, allowed });
     }
     let mut padded = packed;

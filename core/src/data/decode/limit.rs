@@ -2,6 +2,8 @@
 
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
+use crate::bytes::shown;
+
 /// The environment's word for the limit, in MiB.
 const SETTING: &str = "DINOSCOPE_MAX_PICTURE_MIB";
 /// Bytes of a decoded picture: room for 300 megapixels in 8 bits; a page has less memory.
@@ -22,8 +24,8 @@ fn set(value: Option<&str>) -> u64 {
 /// The limit, and how it is moved, for a person.
 pub(super) fn said(most: u64) -> String {
     format!(
-        "at most {} MiB are decoded for one picture: make it smaller, or set {SETTING} to allow more",
-        most >> 20
+        "at most {} are decoded for one picture: make it smaller, or set {SETTING} to allow more",
+        shown(most)
     )
 }
 
@@ -50,7 +52,7 @@ pub(super) fn room_for((width, height): (u32, u32), bytes: u64, most: u64) -> Re
     }
     let needed = bytes.max(pixels.saturating_mul(3));
     if needed > most {
-        return Err(format!("it has {width} × {height} pixels, {} MiB; {}", needed >> 20, said(most)));
+        return Err(format!("it has {width} × {height} pixels, {}; {}", shown(needed), said(most)));
     }
     let mut taken = ROOM.taken.lock().unwrap_or_else(PoisonError::into_inner);
     // One alone always has its turn.

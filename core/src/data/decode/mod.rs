@@ -55,7 +55,7 @@ pub fn decode_file_as(path: &Path, range: DepthRange) -> Result<Decoded, DataErr
     let read = |source| DataError::Read { path: name.clone(), source };
     let (size, most) = (files::metadata(path).map_err(read)?.len(), limit::bytes());
     if size > most {
-        let reason = format!("the file has {} MiB; {}", size >> 20, limit::said(most));
+        let reason = format!("the file has {}; {}", crate::bytes::shown(size), limit::said(most));
         return Err(DataError::Decode { name, reason });
     }
     let bytes = files::read(path).map_err(read)?;

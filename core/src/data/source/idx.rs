@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::Source;
+use crate::bytes;
 use crate::data::{DataError, Picture};
 
 /// Most bytes that a file may unpack to.
@@ -191,11 +192,8 @@ fn read<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), DataError>
         .try_fold(1u64, |product, &size| product.checked_mul(size as u64))
         .filter(|&bytes| bytes <= most)
         .ok_or_else(|| {
-            let most = most >> 20;
-            problem(
-                path,
-                format!("it claims {sizes:?} bytes; at most {most} MiB are read from {packed} bytes"),
-            )
+            let most = bytes::shown(most);
+            problem(path, format!("it claims {sizes:?} bytes; at most {most} are read from {packed} bytes"))
         })?;
     // The buffer grows with what is there, whatever the file claims; one byte more shows that there is too much.
     let mut bytes = Vec::new();
@@ -297,10 +295,10 @@ mod tests {
         assert!(refusal(&idx(&[2], &[1, 2])).contains("starts with 0x00000801"));
         assert!(refusal(&images()[..20]).contains("holds less than the 12 bytes"));
         assert!(refusal(&[images(), vec![0]].concat()).contains("holds more than"));
-        assert!(refusal(&idx(&[u32::MAX; 3], &[])).contains("at most 64 MiB"));
+        assert!(refusal(&idx(&[u32::MAX; 3], &[])).contains("at most 67 MB"));
         // A small file that swells.
         let bomb = packed(&idx(&[70, 1000, 1000], &vec![0; 70_000_000]));
-        assert!(refusal(&bomb).contains("at most 64 MiB are read from"));
+        assert!(refusal(&bomb).contains("at most 67 MB are read from"));
         assert!(refusal(&idx(&[60_000, 28, 28], &[0; 99])).contains("holds less"));
         assert!(refusal(&idx(&[0, 28, 28], &[])).contains("claims 0 pictures"));
         assert!(refusal(&idx(&[1, 0, 28], &[])).contains("28 × 0 pixels"));

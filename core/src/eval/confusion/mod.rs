@@ -165,7 +165,8 @@ pub fn shown(
         confusion.accuracy().total,
     );
     let picture = confusion.picture();
-    Ok((Shown { name: "confusion".to_owned(), caption, picture }, confusion.notes(PAIRS_NAMED)))
+    let shown = Shown { name: "confusion".to_owned(), caption, picture, kept: Vec::new() };
+    Ok((shown, confusion.notes(PAIRS_NAMED)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Examples side by side: a picture, its truth, what was found, with a legend.
 
-use crate::analysis::canvas::{Anchor, Canvas, INK, PAPER, SOFT, Text};
+use crate::analysis::canvas::{Anchor, Canvas, INK, PAPER, Place, SOFT, Text};
 use crate::analysis::lettering;
 use crate::data::Picture;
 use crate::data::augment::resize_to;
@@ -54,7 +54,7 @@ pub(in crate::eval) fn draw(
     examples: &[Example],
     (legend_width, legend_height): (usize, usize),
     legend: impl FnOnce(&mut Canvas, Space),
-) -> Picture {
+) -> (Picture, Vec<Place>) {
     let across = across(examples.len());
     let block = 3 * CELL + 2 * GAP;
     let heights: Vec<usize> = examples
@@ -81,7 +81,7 @@ pub(in crate::eval) fn draw(
     }
     let space = Space { left: left(across), top: MARGIN, width: legend_width, height: height - 2 * MARGIN };
     legend(&mut canvas, space);
-    canvas.picture()
+    canvas.parts()
 }
 
 fn place(canvas: &mut Canvas, example: &Example, left: usize, top: usize, height: usize) {
@@ -144,17 +144,18 @@ mod tests {
         };
         let examples = [example(40, 20), example(20, 40), example(30, 30)];
         let mut space = None;
-        let sheet = draw(&examples, (100, 50), |canvas, at| {
+        let (sheet, kept) = draw(&examples, (100, 50), |canvas, at| {
             canvas.area(at.left, at.top, at.width, at.height, [40, 0, 0]);
             space = Some(at);
         });
+        assert_eq!(kept.len(), 9, "pictures keep their colours");
         let count = |red: u8| sheet.rgb.as_chunks::<3>().0.iter().filter(|p| **p == [red, 0, 0]).count();
         let area = CELL * CELL / 2 * 2 + CELL * CELL;
         assert_eq!([10, 20, 30].map(count), [area; 3]);
         let space = space.unwrap_or(Space { left: 0, top: 0, width: 0, height: 0 });
         assert_eq!(count(40), space.width * space.height);
         assert_eq!(space.left + space.width + MARGIN, sheet.width);
-        assert!(draw(&[], (100, 900), |_, _| {}).height > 900);
+        assert!(draw(&[], (100, 900), |_, _| {}).0.height > 900);
     }
 
     #[test]

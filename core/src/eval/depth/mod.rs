@@ -162,8 +162,8 @@ pub(in crate::eval) async fn evaluate(
             skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
-                    "features of {beyond} pictures did not fit into {} MiB and were computed again in every step",
-                    task.memory >> 20
+                    "features of {beyond} pictures did not fit into {} and were computed again in every step",
+                    crate::bytes::shown(task.memory as u64)
                 ));
             }
             out.pictures.extend(judged.shown(&task.unit));
@@ -225,11 +225,16 @@ impl Judged {
             }
         };
         let examples: Vec<sheet::Example> = self.examples.into_iter().map(example).collect();
-        (!examples.is_empty()).then(|| Shown {
+        if examples.is_empty() {
+            return None;
+        }
+        let (picture, kept) = picture::draw(&examples, scale, unit);
+        Some(Shown {
             name: "examples".to_owned(),
             caption: "Test pictures, how far away their pixels are, and what the head found; near is bright."
                 .to_owned(),
-            picture: picture::draw(&examples, scale, unit),
+            picture,
+            kept,
         })
     }
 }

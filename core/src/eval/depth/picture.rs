@@ -1,6 +1,6 @@
 //! Depth in colours: what is near is bright, and the same colour is the same distance everywhere.
 
-use crate::analysis::canvas::{Canvas, Colour, GRID, INK, SOFT, Text};
+use crate::analysis::canvas::{Canvas, Colour, GRID, INK, Place, SOFT, Text};
 use crate::analysis::colour_map::ColourMap;
 use crate::data::Picture;
 use crate::eval::dense::sheet::{self, Example, Space};
@@ -55,7 +55,7 @@ const HEAD: usize = 48;
 const FOOT: usize = 40;
 
 /// Examples with a legend of distances.
-pub(super) fn draw(examples: &[Example], scale: Scale, unit: &str) -> Picture {
+pub(super) fn draw(examples: &[Example], scale: Scale, unit: &str) -> (Picture, Vec<Place>) {
     sheet::draw(examples, (WIDTH, 200), |canvas, space| legend(canvas, space, scale, unit))
 }
 
@@ -68,6 +68,7 @@ fn legend(canvas: &mut Canvas, space: Space, scale: Scale, unit: &str) {
     for y in 0..height {
         canvas.area(space.left, top + y, BAR, 1, scale.share_colour(y as f32 / (height - 1) as f32));
     }
+    canvas.keep(space.left, top, BAR, height);
     let x = (space.left + BAR) as f32;
     for depth in round(scale.near, scale.far) {
         let y = top as f32 + scale.share(depth) * (height - 1) as f32;
@@ -76,6 +77,7 @@ fn legend(canvas: &mut Canvas, space: Space, scale: Scale, unit: &str) {
     }
     let y = top + height + 16;
     canvas.area(space.left, y, BAR, 14, GRID);
+    canvas.keep(space.left, y, BAR, 14);
     canvas.text("unknown", x + 9.0, (y + 7) as f32, Text::new(SIZE, SOFT));
 }
 

@@ -192,6 +192,7 @@ fn shown(subject: Subject, map: &Map) -> Shown {
             map.way
         ),
         picture: picture(map, whose),
+        kept: Vec::new(),
     }
 }
 

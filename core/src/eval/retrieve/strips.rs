@@ -1,7 +1,7 @@
 //! Queries with what was found for them: right and wrong pictures in frames of different colours.
 
 use super::Near;
-use crate::analysis::canvas::{ACCENT, ALARM, Anchor, Canvas, INK, PAPER, SOFT, Text};
+use crate::analysis::canvas::{ACCENT, ALARM, Anchor, Canvas, INK, PAPER, Place, SOFT, Text};
 use crate::analysis::lettering;
 use crate::data::Picture;
 use crate::data::augment::eval_view;
@@ -70,7 +70,7 @@ pub(super) fn chosen(
 }
 
 /// All strips in one picture, the good ones first.
-pub(super) fn draw(good: &[Strip], bad: &[Strip]) -> Picture {
+pub(super) fn draw(good: &[Strip], bad: &[Strip]) -> (Picture, Vec<Place>) {
     let columns = good.iter().chain(bad).map(|strip| strip.found.len()).max().unwrap_or(0);
     let width = MARGIN + SIDE + APART + columns * (SIDE + GAP) - GAP.min(columns * GAP) + MARGIN;
     let row = SIDE + CAPTION;
@@ -89,7 +89,7 @@ pub(super) fn draw(good: &[Strip], bad: &[Strip]) -> Picture {
             top += row;
         }
     }
-    canvas.picture()
+    canvas.parts()
 }
 
 /// What frames and numbers mean, ending at `right`.
@@ -168,9 +168,10 @@ mod tests {
             picture.rgb.chunks_exact(3).filter(|p| *p == colour).count()
                 / (SIDE * FRAME * 4 - FRAME * FRAME * 4)
         };
-        let both = draw(&[strip(&[true, true, false])], &[strip(&[false, false, true])]);
+        let (both, kept) = draw(&[strip(&[true, true, false])], &[strip(&[false, false, true])]);
+        assert_eq!(kept.len(), 8, "photographs keep their colours");
         assert_eq!((frames(&both, ACCENT), frames(&both, ALARM)), (3, 3));
-        let good = draw(&[strip(&[true, true])], &[]);
+        let (good, _) = draw(&[strip(&[true, true])], &[]);
         assert_eq!((frames(&good, ACCENT), frames(&good, ALARM)), (2, 0));
         assert!(good.height < both.height && good.width < both.width);
     }

@@ -243,12 +243,17 @@ impl Asked {
         };
         let draw = |queries: &[usize]| queries.iter().filter_map(strip).collect::<Vec<_>>();
         let (good, bad) = (draw(&good), draw(&bad));
-        (!good.is_empty()).then(|| Shown {
+        if good.is_empty() {
+            return None;
+        }
+        let (picture, kept) = strips::draw(&good, &bad);
+        Some(Shown {
             name: "strips".to_owned(),
             caption: "Queries on the left and the pictures that look most like them to the model: those with the best \
                       average precision above, those with the worst below."
                 .to_owned(),
-            picture: strips::draw(&good, &bad),
+            picture,
+            kept,
         })
     }
 }

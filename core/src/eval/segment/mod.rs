@@ -182,8 +182,8 @@ pub(in crate::eval) async fn evaluate(
             skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
-                    "features of {beyond} views did not fit into {} MiB and were computed again in every step",
-                    task.memory >> 20
+                    "features of {beyond} views did not fit into {} and were computed again in every step",
+                    crate::bytes::shown(task.memory as u64)
                 ));
             }
             each_class = class_rows(subject, names, &judged.score);
@@ -229,10 +229,15 @@ struct Judged {
 
 impl Judged {
     fn shown(self, names: &[String]) -> Option<Shown> {
-        (!self.shots.is_empty()).then(|| Shown {
+        if self.shots.is_empty() {
+            return None;
+        }
+        let (picture, kept) = picture::draw(&self.shots, names, &self.score);
+        Some(Shown {
             name: "examples".to_owned(),
             caption: "Test pictures, what their pixels show, and what the head found.".to_owned(),
-            picture: picture::draw(&self.shots, names, &self.score),
+            picture,
+            kept,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Classes in colours.
 
-use crate::analysis::canvas::{Anchor, Canvas, Colour, GRID, INK, SOFT, Text};
+use crate::analysis::canvas::{Anchor, Canvas, Colour, GRID, INK, Place, SOFT, Text};
 use crate::analysis::lettering;
 use crate::data::Picture;
 use crate::data::source::dense::IGNORED;
@@ -91,7 +91,7 @@ pub(super) fn varied(shots: Vec<Shot>, count: usize) -> Vec<Shot> {
 }
 
 /// Examples with a legend of the classes that occur in them.
-pub(super) fn draw(shots: &[Shot], names: &[String], score: &Score) -> Picture {
+pub(super) fn draw(shots: &[Shot], names: &[String], score: &Score) -> (Picture, Vec<Place>) {
     let mut occurs = [false; 256];
     shots
         .iter()
@@ -130,6 +130,7 @@ fn legend(canvas: &mut Canvas, space: Space, shown: &[u8], names: &[String], sco
     for (line, &class) in shown.iter().enumerate() {
         let (index, y) = (usize::from(class), y(line + 1) + 3.0);
         canvas.area(space.left, y as usize - 7, 14, 14, colour(class));
+        canvas.keep(space.left, y as usize - 7, 14, 14);
         let iou = match score.iou.get(index).filter(|iou| iou.is_finite()) {
             Some(iou) => format!("{:.0}", 100.0 * iou),
             None => "–".to_owned(),

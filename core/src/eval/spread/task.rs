@@ -70,6 +70,7 @@ pub(in super::super) async fn evaluate(
                   steeply or ends early means that the directions behind it are not used."
             .to_owned(),
         picture: picture::draw(&lines),
+        kept: Vec::new(),
     });
     Ok(out)
 }

@@ -115,7 +115,7 @@ const KNOWN: &[Entry] = &[
         100.0,
         "Share of the time in which the GPU had nothing to do.",
     ),
-    ("memory_used", "Memory in use", "", Group::Speed, "MiB", 1.0 / (1 << 20) as f64, ""),
+    ("memory_used", "Memory in use", "", Group::Speed, "MB", 1e-6, ""),
 ];
 
 impl Series {

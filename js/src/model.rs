@@ -302,13 +302,17 @@ mod tests {
         file
     }
 
-    /// The nearest number of 16 bits below; weights are neither large nor infinite.
+    /// The nearest number of 16 bits; weights are neither large nor infinite.
     fn half_of(value: f32) -> u16 {
         let bits = value.to_bits();
         let (sign, exponent) = ((bits >> 16) as u16 & 0x8000, (bits >> 23 & 0xff) as i32 - 127 + 15);
         match exponent {
             ..=0 => sign,
-            exponent => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
+            exponent => {
+                let cut = sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16;
+                // What carries over goes into the exponent, which is as it should be.
+                cut + (bits >> 12 & 1) as u16
+            }
         }
     }
 

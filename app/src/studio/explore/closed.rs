@@ -148,7 +148,7 @@ impl Explore {
 
     /// Closes everything.
     pub(super) fn close_all(&mut self, house: &mut House) {
-        let all = self.gallery.all(usize::MAX).into_iter().collect();
+        let all = self.gallery.sample(usize::MAX).into_iter().collect();
         self.close_pictures(&all, house);
     }
 }
@@ -175,10 +175,10 @@ mod tests {
         gallery.beside(Some(5));
         let closed = gallery.close(&BTreeSet::from([1, 2, 5, 77]));
         assert_eq!((closed.count(), closed.words().as_str()), (3, "Closed 3 pictures."));
-        assert_eq!(gallery.all(9), [0, 3, 4]);
+        assert_eq!(gallery.sample(9), [0, 3, 4]);
         assert_eq!((gallery.chosen(), gallery.second()), (Some(3), None), "the next one");
         gallery.restore(closed);
-        assert_eq!(gallery.all(9), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(gallery.sample(9), [0, 1, 2, 3, 4, 5]);
         assert_eq!((gallery.chosen(), gallery.second()), (Some(2), Some(5)));
         assert_eq!(gallery.selection(), [2]);
         assert_eq!(gallery.files().len(), 6);
@@ -193,7 +193,7 @@ mod tests {
         let other = gallery.add("9".into(), Origin::File(PathBuf::from("/pictures/9.png")));
         assert_eq!((again, other), (3, 4), "numbers are not given twice");
         gallery.restore(closed);
-        assert_eq!(gallery.all(9), [0, 3, 2, 4]);
+        assert_eq!(gallery.sample(9), [0, 3, 2, 4]);
         assert_eq!(gallery.chosen(), Some(0));
     }
 

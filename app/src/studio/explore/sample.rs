@@ -14,7 +14,8 @@ use egui::{Color32, Rect, Sense, TextureHandle, TextureOptions, pos2, vec2};
 use web_time::Instant;
 
 use super::Explore;
-use super::intake::{Origin, reduced};
+use super::intake::reduced;
+use super::pixels::{Origin, Shape};
 use crate::studio::hands::{self, Wake};
 use crate::studio::theme::{self, space};
 
@@ -112,9 +113,10 @@ impl Explore {
     pub(super) fn sample_wanted(&self) -> Option<Wanted> {
         let State::Asked(way) = self.sample.state else { return None };
         let pixels = self.intake.pixels.clone();
-        let load = move || -> LocalFuture<_> {
+        let load = move |patch| -> LocalFuture<_> {
             let pixels = pixels.clone();
-            Box::pin(async move { pixels.load(SAMPLE, &Origin::Scene(SCENE)).await })
+            let shape = Shape { resolution: way.resolution, patch };
+            Box::pin(async move { pixels.view(SAMPLE, &Origin::Scene(SCENE), shape).await })
         };
         let wanted = !self.sample.over && !self.results.kept.contains_key(&(SAMPLE, way));
         wanted.then(|| Wanted { picture: SAMPLE, way, load: Arc::new(load) })

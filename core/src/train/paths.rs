@@ -64,8 +64,8 @@ pub fn changed(
 /// The files and folders that a recipe names, as far as they are there, and what its lists of pictures name: what has to be
 /// at hand for a run of it.
 pub fn named(recipe: &Recipe) -> Vec<PathBuf> {
-    // A folder that is called like a word goes first for weights, and never for pictures.
-    let paths = values(recipe).filter(|(key, text)| *key != "data.path" || text != "scenes");
+    // Scenes are drawn.
+    let paths = values(recipe).filter(|(_, text)| text != "scenes");
     let paths = paths.map(|(_, text)| absolute(&split_part(Path::new(&text)).0));
     let mut all: Vec<PathBuf> = paths.filter(|path| files::exists(path)).collect();
     for list in recipe.data.path.iter().map(|place| absolute(Path::new(place))) {

@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn older_errors_take_one_line_until_they_are_clicked() {
         let text = |n: usize| format!("Error {n}: {}", "the file can't be read. ".repeat(12));
-        let harness = stage();
+        let mut harness = stage();
         let heights = |count: usize, harness: &mut Harness<'_, State>| {
             harness.state_mut().0.bad(text(count));
             wait(harness, 0.5);

@@ -71,10 +71,9 @@ impl Arrival {
 fn so_far(bytes: Option<super::Bytes>, word: &str) -> (Option<f32>, String) {
     let (share, text) = match bytes {
         None => (None, "opening…".to_owned()),
-        Some((done, total)) => (
-            total.map(|total| done as f32 / total.max(1) as f32),
-            dinoscope_core::bytes::part(done, total),
-        ),
+        Some((done, total)) => {
+            (total.map(|total| done as f32 / total.max(1) as f32), dinoscope_core::bytes::part(done, total))
+        }
     };
     match (bytes, word) {
         (_, "") => (share, text),

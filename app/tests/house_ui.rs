@@ -63,7 +63,9 @@ fn closed_pictures_come_back() {
 fn fields_and_panels_that_were_put_back_come_again() {
     let mut window = window(Beginning { workspace: Workspace::Train, ..beginning() });
     settle(&mut window);
-    node(&window, Role::TextInput, "Search the fields").type_text("train.batch");
+    node(&window, Role::SearchInput, "Search the fields").focus();
+    steps(&mut window, 2);
+    node(&window, Role::SearchInput, "Search the fields").type_text("train.batch");
     steps(&mut window, 3);
     let batch = |window: &Window| node(window, Role::TextInput, "Batch").accesskit_node().value();
     let first = batch(&window);

@@ -75,10 +75,11 @@ fn turned(colour: Color32) -> Color32 {
     let ([panel, panel_a, panel_b], [text, ..]) = (oklab(t.panel), oklab(t.text));
     let [lightness, a, b] = oklab(colour);
     let round = panel + (1.0 - lightness) * (text - panel) / (1.0 - INK);
-    let own = ((a.hypot(b) - 0.02) / 0.06).clamp(0.0, 1.0);
+    let own = ((a.hypot(b) - 0.06) / 0.06).clamp(0.0, 1.0);
     let lightness_now = round + own * (round.max(lightness) - round);
-    // Paper has the panel's tint, ink has none.
-    srgb([lightness_now.min(1.0), a + lightness * panel_a, b + lightness * panel_b])
+    // Paper has the panel's tint; ink and colours have none.
+    let tint = lightness * (1.0 - own);
+    srgb([lightness_now.min(1.0), a + tint * panel_a, b + tint * panel_b])
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
 
 import { moved } from './address.js';
+import { taken } from './ahead.js';
 import { choose, fromClipboard, read } from './arrivals.js';
 import { Camera } from './camera.js';
 import { hire } from './hand.js';
@@ -78,7 +79,7 @@ export class Host {
   }
 
   async fetch(address, hear) {
-    return (await whole(address, hear)).bytes;
+    return (await (taken(address, hear) ?? whole(address, hear))).bytes;
   }
 
   fetchModel(address, hear) {

@@ -1,7 +1,9 @@
 // Loads the program and the starter weights, shows how far that is, and gives the page to the studio.
 
 import * as address from './address.js';
+import * as ahead from './ahead.js';
 import { findGpu } from './gpu.js';
+import { prepare } from './hand.js';
 import { Host } from './host.js';
 import * as keyboard from './keyboard.js';
 import { load, whole } from './load.js';
@@ -42,13 +44,20 @@ async function main() {
     parts[name] = done;
     progress(parts.program + parts.weights, word);
   };
+  const wished = address.wishes();
   const gpu = findGpu();
+  ahead.begin(wished.image);
   const weights = starter(hear('weights'));
   const [module, studio] = await Promise.all([
     program(PROGRAM, hear('program')),
     around(import('./pkg/dinoscope_web.js')),
   ]);
   const { act, arrived, enter, font, glance, go, hidden, place, start, touch, trouble, widgets } = studio;
+  // One decodes pictures; where no GPU does, another one looks.
+  prepare(module);
+  if (wished.device === 'cpu' || (await gpu).reason) {
+    prepare(module);
+  }
   await studio.default({ module_or_path: module });
   const bytes = await weights.soon();
   if (bytes) {
@@ -59,7 +68,7 @@ async function main() {
   const told = { arrived, trouble, describe: (changes) => mirror.change(changes) };
   const host = new Host(module, weights.again, told);
   const { reason } = await gpu;
-  const asked = { ...address.wishes(), touch: keyboard.fingers(touch) };
+  const asked = { ...wished, touch: keyboard.fingers(touch) };
   const begin = (webgpu) => start(host, host.canvas(), JSON.stringify(asked), webgpu);
   let why = asked.device === 'cpu' ? null : reason;
   // Before the first frame, so that the canvas has its size from the start.

@@ -47,7 +47,7 @@ fn closed_pictures_come_back() {
     // Delete closes what is selected; Ctrl+Z takes it back.
     key(&mut window, Key::Delete);
     assert!(says("2 pictures")(&window) && !has(&window, Role::Button, ROCKET));
-    assert!(says(&format!("Closed {ROCKET}."))(&window));
+    assert!(says(&format!("Closed {ROCKET}."))(&window), "{}", said(&window));
     button(&mut window, "Close all pictures");
     assert_eq!(glance(&window).pictures, 0);
     keys(&mut window, Modifiers::COMMAND, Key::Z);
@@ -176,9 +176,8 @@ fn bars_lie_beside_controls() {
 fn names_that_are_too_long_stand_above_their_fields() {
     let mut window = window(Beginning { workspace: Workspace::Train, ..beginning() });
     settle(&mut window);
-    choose(&mut window, "Weights");
-    let label = node(&window, Role::Label, "Heads alone for, steps").rect();
-    let field = node(&window, Role::TextInput, "Heads alone for, steps").rect();
+    let label = node(&window, Role::Label, "Keep runs in").rect();
+    let field = node(&window, Role::TextInput, "Keep runs in").rect();
     assert!(
         label.bottom() <= field.top() + 1.0 && (label.left() - field.left()).abs() < 8.0,
         "{label} {field}"
@@ -208,7 +207,8 @@ fn nothing_is_read_through_what_says_where_to_drop() {
 fn every_key_is_named() {
     let mut window = window_of(vec2(1280.0, 2200.0), 1.0, Theme::Dark, beginning());
     settle(&mut window);
-    button(&mut window, "Keys");
+    press(&mut window, Role::DisclosureTriangle, "Keys");
+    settle(&mut window);
     for keys in ["Ctrl+1  2  3", "Ctrl+Enter", "Ctrl+Z", "Ctrl+L", "Del", "Space", "Ctrl+click"] {
         assert!(says(keys)(&window), "{keys}: {}", said(&window));
     }

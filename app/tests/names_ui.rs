@@ -18,6 +18,21 @@ fn supports(node: &AccessKitNode<'_>, act: Action) -> bool {
     node.data().supports_action(act)
 }
 
+/// Whether it is what lies behind named controls, such as the bar behind tabs.
+fn behind(window: &Window, area: &AccessKitNode<'_>) -> bool {
+    let Some(outside) = area.raw_bounds().filter(|_| area.role() == Role::Unknown) else { return false };
+    window.root().children_recursive().any(|node| {
+        let node = node.accesskit_node();
+        let inside = |bounds: egui::accesskit::Rect| {
+            outside.x0 <= bounds.x0
+                && outside.y0 <= bounds.y0
+                && outside.x1 >= bounds.x1
+                && outside.y1 >= bounds.y1
+        };
+        node.id() != area.id() && node.label().is_some() && node.raw_bounds().is_some_and(inside)
+    })
+}
+
 /// Controls of the window that have no name, by what they are and where.
 fn nameless(window: &Window) -> Vec<String> {
     let nodes = window.root().children_recursive();
@@ -25,6 +40,8 @@ fn nameless(window: &Window) -> Vec<String> {
         let node = node.accesskit_node();
         let acts = [Action::Click, Action::Focus, Action::SetValue, Action::Increment];
         let control = acts.iter().any(|act| supports(&node, *act));
+        // Bars of tabs and of scrolling are for the mouse; what they are for has other ways, which have names.
+        let control = control && node.role() != Role::ScrollBar && !behind(window, &node);
         let text = matches!(node.role(), Role::Label | Role::TextRun);
         let named = node.label().is_some_and(|name| !name.trim().is_empty());
         (control && !text && !named).then(|| format!("{:?} at {:?}", node.role(), node.raw_bounds()))
@@ -110,7 +127,10 @@ fn small(window: &Window) -> Vec<String> {
         // Borders between panels are dragged, not touched; a chart is as large as it is.
         let clicked = !text && inner.role() != Role::Splitter && inner.label().is_some();
         let clicked = clicked && supports(&inner, Action::Click);
-        let rect = node.rect();
+        let rect = inner.raw_bounds().map_or(egui::Rect::EVERYTHING, |bounds| {
+            let corner = |x: f64, y: f64| egui::pos2(x as f32, y as f32);
+            egui::Rect::from_min_max(corner(bounds.x0, bounds.y0), corner(bounds.x1, bounds.y1))
+        });
         let little = rect.height() < 43.5 || rect.width() < 43.5;
         (clicked && little).then(|| format!("{:?} {:?}: {:?}", inner.role(), inner.label(), rect.size()))
     });

@@ -401,7 +401,7 @@ mod tests {
         let heights = |count: usize, harness: &mut Harness<'_, State>| {
             harness.state_mut().0.bad(text(count));
             wait(harness, 0.5);
-            let height = |n| harness.get_by_role_and_label(Role::Alert, &text(n)).rect().height();
+            let height = |n| harness.get_by_role_and_label(Role::Label, &text(n)).rect().height();
             (0..=count).map(height).collect::<Vec<f32>>()
         };
         let alone = heights(0, &mut harness)[0];
@@ -409,7 +409,7 @@ mod tests {
         assert!(two[0] < 0.5 * alone && two[1] == alone, "{alone}, {two:?}");
         harness.get_by_role_and_label(Role::Label, &text(0)).click();
         wait(&mut harness, 0.5);
-        assert_eq!(harness.get_by_role_and_label(Role::Alert, &text(0)).rect().height(), alone);
+        assert_eq!(harness.get_by_role_and_label(Role::Label, &text(0)).rect().height(), alone);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use egui::{Color32, Mesh, Rect, Sense, pos2, vec2};
 
 use super::paint::ATTENTION_PERCENTILE;
 use super::{Explore, Panel, Spot};
-use crate::studio::theme;
+use crate::studio::theme::{self, space};
 use crate::studio::widgets;
 
 /// Height of a colour bar.
@@ -47,12 +47,17 @@ fn colour_bar(ui: &mut egui::Ui, map: ColourMap, what: &str, ends: [&str; 2]) {
     let font = egui::TextStyle::Small.resolve(ui.style());
     let (line, _) = ui.allocate_exact_size(vec2(rect.width(), 16.0), Sense::hover());
     let middle = Rect::center(&line).y;
-    for (at, align, text) in [
-        (line.left(), egui::Align2::LEFT_CENTER, ends[0]),
-        (line.center().x, egui::Align2::CENTER_CENTER, what),
-        (line.right(), egui::Align2::RIGHT_CENTER, ends[1]),
-    ] {
-        ui.painter().text(pos2(at, middle), align, text, font.clone(), t.muted);
+    let write = |at: f32, align: egui::Align2, text: &str| {
+        ui.painter().text(pos2(at, middle), align, text, font.clone(), t.muted)
+    };
+    let left = write(line.left(), egui::Align2::LEFT_CENTER, ends[0]).right();
+    let right = write(line.right(), egui::Align2::RIGHT_CENTER, ends[1]).left();
+    let width = ui.painter().layout_no_wrap(what.to_owned(), font.clone(), t.muted).size().x;
+    // Where there is no room between them it stands below.
+    if width + 2.0 * space::S <= right - left {
+        write(0.5 * (left + right), egui::Align2::CENTER_CENTER, what);
+    } else {
+        widgets::hint(ui, what);
     }
     response.on_hover_text(said);
 }

@@ -74,11 +74,10 @@ fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<Act>) {
 /// The folder of new runs, as wide as there is room: one has to see where they are.
 fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<Act>) {
     widgets::wide_row(ui, "Keep runs in", |ui, width| {
-        let field = widgets::with_border(ui, |ui| {
+        widgets::with_border(ui, |ui| {
             let edit = egui::TextEdit::singleline(root).align(egui::Align2::LEFT_CENTER);
-            ui.add_sized([width - theme::ROW - space::S, theme::ROW], edit)
+            ui.add_sized([width - theme::row(ui) - space::S, theme::row(ui)], edit)
         });
-        field.on_hover_text(typed::path(root).display().to_string());
         if widgets::icon_button(ui, icons::FOLDER_OPEN, "Choose the folder for runs").clicked() {
             acts.push(Act::Ask(Purpose::RunsFolder, String::new()));
         }

@@ -193,7 +193,10 @@ fn field(ui: &mut Ui, number: &mut f64, scale: &Scale) -> Response {
             text.parse::<f64>().ok().map(|value| scale.rounded(value / part))
         })
         .update_while_editing(false);
-    ui.add_sized([NUMBER, theme::row(ui)], field)
+    let response = ui.add_sized([NUMBER, theme::row(ui)], field);
+    // egui calls it by its unit; what it is stands in front of it.
+    ui.accesskit_node_builder(response.id, |node| node.clear_label());
+    response
 }
 
 fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &Scale, width: f32) -> Response {

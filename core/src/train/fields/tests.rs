@@ -176,7 +176,7 @@ fn kinds_and_words_are_those_of_the_struct() {
 fn live_fields_are_taken_over_and_others_named() {
     let live_keys: Vec<&str> = FIELDS.iter().map(|f| f.key).filter(|key| live(key)).collect();
     let cadence = ["report_every", "picture_every", "evaluate_every", "checkpoint_every", "keep_checkpoints"];
-    let beside = ["linear", "segment", "depth", "dense"].map(|last| format!("evaluate.{last}"));
+    let beside = ["linear", "segment", "depth", "dense", "depth_unit"].map(|last| format!("evaluate.{last}"));
     let of_train = ["workers"].iter().chain(&cadence).map(|last| format!("train.{last}"));
     let wanted: Vec<String> = of_train.chain(beside).collect();
     assert_eq!(live_keys, wanted);

@@ -11,7 +11,6 @@ use super::{Banner, words};
 use crate::studio::names;
 use crate::studio::platform::Purpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::typed;
 use crate::studio::widgets;
 
 /// Pauses and goes on, while nothing has the keyboard.

@@ -13,6 +13,7 @@ export class Trouble extends Error {
   }
 }
 
+/**
  * A size as the program itself shows it: in steps of a thousand.
  *
  * @param {number} bytes

@@ -44,7 +44,7 @@ fn a_run_comes_back_with_its_newest_checkpoint() {
         b"teacher.safetensors of 000004"
     );
     assert!(!there.checkpoints().join("000002").exists() && there.tensorboard().is_dir());
-    assert_eq!(std::std::fs::read(there.pictures().join("000004.png")).unwrap(), b"picture");
+    assert_eq!(std::fs::read(there.pictures().join("000004.png")).unwrap(), b"picture");
     assert_eq!(teacher(&packed).unwrap().unwrap(), b"teacher.safetensors of 000004");
     let again = unpack(&packed, there.path()).unwrap_err();
     assert!(matches!(again, ArchiveError::Occupied(_)), "{again}");

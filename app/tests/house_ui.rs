@@ -45,7 +45,8 @@ fn closed_pictures_come_back() {
     until(&mut window, "no toast", |window| !says("Closed 3 pictures.")(window));
 
     // Delete closes what is selected; Ctrl+Z takes it back.
-    key(&mut window, Key::Delete);
+    window.key_press(Key::Delete);
+    steps(&mut window, 3);
     assert!(says("2 pictures")(&window) && !has(&window, Role::Button, ROCKET));
     assert!(says(&format!("Closed {ROCKET}."))(&window), "{}", said(&window));
     button(&mut window, "Close all pictures");

@@ -21,6 +21,10 @@ fn supports(node: &AccessKitNode<'_>, act: Action) -> bool {
 /// Whether it is what lies behind named controls, such as the bar behind tabs.
 fn behind(window: &Window, area: &AccessKitNode<'_>) -> bool {
     let Some(outside) = area.raw_bounds().filter(|_| area.role() == Role::Unknown) else { return false };
+    // Borders between panels, which are dragged.
+    if outside.width().min(outside.height()) < 8.0 {
+        return true;
+    }
     window.root().children_recursive().any(|node| {
         let node = node.accesskit_node();
         let inside = |bounds: egui::accesskit::Rect| {

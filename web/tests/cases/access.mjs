@@ -30,6 +30,8 @@ async function read(stage, url) {
   const { page, errors } = await visit(stage, `${url}?device=cpu`, 'WEBGPU');
   await shows(page, (now) => now.model !== null && !now.busy, 'the first screen');
   await page.getByRole('button', { name: 'Open pictures' }).first().waitFor({ state: 'attached' });
+  // It is made once nothing else is to be done.
+  await page.getByRole('img', { name: /^A sample/ }).waitFor({ state: 'attached' });
   for (const [role, name] of [['radio', 'Explore'], ['radio', 'PCA'], ['slider', 'Opacity'], ['spinbutton', 'Opacity'],
     ['switch', 'Lock colours'], ['textbox', 'Path to open'], ['combobox', /^Model: /], ['button', 'About Dinoscope'],
     ['radiogroup', 'What is shown'], ['img', /^A sample/]]) {

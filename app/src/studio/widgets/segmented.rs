@@ -35,9 +35,11 @@ fn height(ui: &Ui) -> f32 {
 fn group<T: PartialEq + Clone>(ui: &mut Ui, value: &mut T, items: &[(T, &str)]) -> Response {
     let t = theme::tokens(ui);
     let font = FontId::new(fonts::BODY, egui::FontFamily::Proportional);
+    // What fingers work is as wide as it is high.
+    let least = if touch::is(ui) { theme::row(ui) - 2.0 * LEAST } else { 0.0 };
     let texts: Vec<f32> = items
         .iter()
-        .map(|(_, text)| paint::line(ui, text, f32::INFINITY, font.clone()).size().x.ceil())
+        .map(|(_, text)| paint::line(ui, text, f32::INFINITY, font.clone()).size().x.ceil().max(least))
         .collect();
     let text = texts.iter().sum::<f32>();
     let count = items.len() as f32;

@@ -16,12 +16,20 @@ pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String,
     // A hint that is cut helps nobody.
     let needs = width_of(ui, hint) + 2.0 * FIELD_MARGIN;
     row_for(ui, label.into(), needs, |ui, width| {
-        with_border(ui, |ui| {
+        let response = with_border(ui, |ui| {
             ui.add_sized(
                 [width, theme::row(ui)],
                 TextEdit::singleline(text).hint_text(hint).desired_width(width).align(Align2::LEFT_CENTER),
             )
-        })
+        });
+        // For egui a hint is a name, and the row's own would be lost.
+        ui.accesskit_node_builder(response.id, |node| {
+            if node.placeholder().is_some() {
+                node.clear_placeholder();
+                node.set_description(hint);
+            }
+        });
+        response
     })
 }
 

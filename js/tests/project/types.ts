@@ -33,7 +33,7 @@ export async function wrong(model: Dinoscope): Promise<void> {
   // @ts-expect-error a number is no image
   await model.features(5);
   // @ts-expect-error no such option
-  await model.features('image.png', { resoluton: 448 });
+  await model.features('image.png', { resolutions: 448 });
   // @ts-expect-error one image gives one ImageData
   const many: ImageData[] = await model.pca('image.png');
   // @ts-expect-error no such query

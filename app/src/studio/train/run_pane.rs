@@ -272,7 +272,7 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
         widgets::property(ui, "Computes on", &view.device);
     }
     if !view.data.is_empty() {
-        widgets::property(ui, "Trained on", &view.data);
+        widgets::property(ui, "Trained on", &names::known(&view.data));
     }
     if view.parameters > 0 {
         widgets::property(ui, "Parameters", &words::short(view.parameters as f64));

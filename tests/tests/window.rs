@@ -87,7 +87,7 @@ fn without_file_dialogs_a_path_is_typed() {
         window.picture("no-dialogs");
         window.press("Ctrl+A");
         window.type_text(&format!("'{}'", folder.join("a fish.jpg").display()));
-        window.press("Return");
+        window.press("Enter");
         until(&window, "the picture", |now| colours(now, TOP) > 20);
         let seen = window.wait_until_still(all(&window));
         window.picture("no-dialogs-picture");

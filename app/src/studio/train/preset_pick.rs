@@ -75,7 +75,7 @@ fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
     let on = offer.name == chosen;
     let width = ui.available_width();
     let narrow = width < NARROW;
-    let size = vec2(width, if narrow { 58.0 } else { 39.0 });
+    let size = vec2(width, if narrow { 58.0 } else { theme::row(ui).max(39.0) });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| {
         let label = format!("Preset {}: {}; {}", offer.name, offer.purpose, offer.line);

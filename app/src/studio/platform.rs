@@ -354,7 +354,9 @@ pub fn documents() -> Option<PathBuf> {
     if cfg!(any(windows, target_os = "macos")) {
         return Some(usual);
     }
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|path| dinoscope_core::files::is_absolute(path));
     let dirs = config.unwrap_or_else(|| home.join(".config")).join("user-dirs.dirs");
     let named = std::fs::read_to_string(dirs).ok().and_then(|text| user_dir(&text, "DOCUMENTS", &home));
     Some(named.unwrap_or(usual))
@@ -369,7 +371,7 @@ fn user_dir(text: &str, name: &str, home: &Path) -> Option<PathBuf> {
     })?;
     match value.strip_prefix("$HOME") {
         Some(below) => Some(home.join(below.trim_start_matches('/'))),
-        None => Some(PathBuf::from(value)).filter(|path| path.is_absolute()),
+        None => Some(PathBuf::from(value)).filter(|path| dinoscope_core::files::is_absolute(path)),
     }
 }
 

@@ -92,12 +92,15 @@ fn how(range: DepthRange) -> How {
     How { labels: true, range }
 }
 
+/// What is learned from, and what judges where there are halves for it.
+type LearnedAndJudged = (Arc<dyn Source>, Option<Arc<dyn Source>>);
+
 /// What is learned from, and what judges unless `judged` does: halves for it.
 fn to_learn(
     data: &[PathBuf],
     judged: Option<&dyn Source>,
     range: DepthRange,
-) -> Result<(Arc<dyn Source>, Option<Arc<dyn Source>>), DataError> {
+) -> Result<LearnedAndJudged, DataError> {
     let gathered = gather(data, how(range))?;
     let (mut train, mut own) = (Vec::new(), Vec::new());
     // Why halves can't judge, where they are all there is.

@@ -49,11 +49,11 @@ impl Judge {
         let before = asked;
         ui.horizontal(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::TRASH, "Forget this finding").clicked() {
-                    if let Some(gone) = self.findings.forget() {
-                        let said = format!("Forgot what was found of {}.", gone.1.weights);
-                        house.offer_undo(said, move |parts| parts.judge.findings.take_back(gone));
-                    }
+                if widgets::icon_button(ui, icons::TRASH, "Forget this finding").clicked()
+                    && let Some(gone) = self.findings.forget()
+                {
+                    let said = format!("Forgot what was found of {}.", gone.1.weights);
+                    house.offer_undo(said, move |parts| parts.judge.findings.take_back(gone));
                 }
                 if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
                     && let Some((_, finding)) = self.findings.chosen()

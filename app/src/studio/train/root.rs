@@ -90,7 +90,11 @@ mod tests {
         let mut remembered = Remembered::default();
         let mut root = Root::new(&remembered, None);
         assert_eq!(root.path(), first_root());
-        assert!(root.path().is_absolute() && root.path().ends_with("Dinoscope"), "{}", root.path().display());
+        assert!(
+            dinoscope_core::files::is_absolute(root.path()) && root.path().ends_with("Dinoscope"),
+            "{}",
+            root.path().display()
+        );
         // What nobody has chosen is not remembered as if somebody had.
         root.remember(&mut remembered);
         assert_eq!(remembered.get::<String>("runs"), None);

@@ -32,9 +32,9 @@ fn a_list_is_read_like_the_folder_with_only_these_pictures() {
     let list = root.path().join("list.txt");
     let absolute = root.path().join("p/dog/1.png").display().to_string();
     std::fs::write(&list, format!("p/cat/2.png\n{absolute}\np/cat/2.png\n")).unwrap();
-    let source = open(&[list.clone()], true).unwrap();
+    let source = open(std::slice::from_ref(&list), true).unwrap();
     assert_eq!(found(source.as_ref()), pairs(&[("cat/2.png", "cat"), ("dog/1.png", "dog")]));
-    assert!(open(&[list.clone()], false).unwrap().classes().is_empty());
+    assert!(open(std::slice::from_ref(&list), false).unwrap().classes().is_empty());
     // Folders and patterns in it are read as if they had been named themselves.
     std::fs::write(&list, "p/cat/2.png\nq\np/d*/*.png\n").unwrap();
     let source = open(&[list], true).unwrap();
@@ -50,13 +50,13 @@ fn a_table_names_the_classes() {
     let table = root.path().join("labels.csv");
     let text = "label,path\nowl,p/1.png\ncat,\"p/3, \"\"old\"\".png\"\n,p/2.png\nowl,q\n";
     std::fs::write(&table, text).unwrap();
-    let source = open(&[table.clone()], true).unwrap();
+    let source = open(std::slice::from_ref(&table), true).unwrap();
     assert_eq!(source.classes(), ["cat", "owl"]);
     assert_eq!(
         found(source.as_ref()),
         pairs(&[("p/1.png", "owl"), ("p/2.png", "-"), ("p/3, \"old\".png", "cat"), ("q/1.png", "owl")])
     );
-    assert!(open(&[table.clone()], false).unwrap().classes().is_empty());
+    assert!(open(std::slice::from_ref(&table), false).unwrap().classes().is_empty());
     std::fs::write(&table, "path,label\np/1.png,owl\np/1.png,cat\n").unwrap();
     let said = open(&[table], true).err().unwrap().to_string();
     assert!(said.contains("lines 2 and 3") && said.contains("owl and cat"), "{said}");
@@ -67,12 +67,14 @@ fn what_is_missing_is_named_with_its_line() {
     let root = folder(&["1.png"]);
     let list = root.path().join("list.txt");
     std::fs::write(&list, "1.png\n\nno.png\nnor.png\n").unwrap();
-    let said = open(&[list.clone()], false).err().unwrap().to_string();
+    let said = open(std::slice::from_ref(&list), false).err().unwrap().to_string();
     for part in ["list.txt", "line 3 names", "no.png", "1 other is missing", "count from the list's folder"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     std::fs::write(&list, "\n").unwrap();
-    assert!(open(&[list.clone()], false).err().unwrap().to_string().contains("names no pictures"));
+    assert!(
+        open(std::slice::from_ref(&list), false).err().unwrap().to_string().contains("names no pictures")
+    );
     std::fs::write(&list, "*.gif\n").unwrap();
     assert!(open(&[list], false).err().unwrap().to_string().contains("nothing fits"));
     let nothing = open(&[root.path().join("nowhere")], false).err().unwrap().to_string();

@@ -16,18 +16,13 @@ thread_local! {
     static SINCE: Cell<u32> = const { Cell::new(u32::MAX) };
 }
 
-/// What lies behind everything, or before it.
-fn id_of(forward: bool) -> Id {
-    Id::unique(if forward { "edge behind" } else { "edge before" })
-}
-
 /// Something before or behind everything that takes the keyboard, and hands it on to the page at once.
 fn edge(ui: &mut egui::Ui, forward: bool) {
     // Who comes from elsewhere begins with the first widget, or the last.
     if !HAD.get() && ui.memory(|memory| memory.focused().is_none()) {
         return;
     }
-    let id = id_of(forward);
+    let id = Id::unique(if forward { "edge behind" } else { "edge before" });
     let place = Rect::from_min_size(pos2(-1e6, if forward { 1e6 } else { -1e6 }), vec2(1.0, 1.0));
     ui.interact(place, id, Sense::focusable_noninteractive());
     if !ui.memory(|memory| memory.has_focus(id)) {
@@ -67,10 +62,6 @@ pub fn enter(ctx: &egui::Context, forward: bool) {
     if ctx.memory(|memory| memory.focused().is_some()) {
         ctx.request_repaint();
         return;
-    }
-    // Without a focus egui goes forward alone: backward it goes from what lies behind everything.
-    if !forward {
-        ctx.memory_mut(|memory| memory.request_focus(id_of(true)));
     }
     let modifiers = if forward { Modifiers::NONE } else { Modifiers::SHIFT };
     for pressed in [true, false] {

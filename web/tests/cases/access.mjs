@@ -121,7 +121,7 @@ async function keys(stage, url) {
     }
     return stops;
   };
-  const forward = await through('Tab', 90);
+  const forward = await through('Tab', 600);
   check('Tab goes through the studio and on to the notice', forward.at(-1) === 'summary' && forward.length > 10, forward);
   await page.keyboard.press('Enter');
   const unfolded = await page.evaluate(() => document.querySelector('#note details').open);

@@ -6,26 +6,13 @@ mod common;
 #[path = "common/window.rs"]
 mod window;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dinoscope::studio::Stage;
 use egui::{Theme, vec2};
 use window::*;
-
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
 
 /// Highest resident memory of this process, in MiB; 0 where the system does not say.
 fn peak() -> u64 {

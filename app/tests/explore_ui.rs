@@ -56,19 +56,6 @@ fn grid(window: &Window) -> (usize, usize) {
     (numbers[0], numbers[1])
 }
 
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
-
 fn drop_on(window: &mut Window, paths: &[PathBuf]) {
     for path in paths {
         window.input_mut().dropped_files.push(Arc::new(Dropped(path.clone())));

@@ -1,5 +1,6 @@
 //! Models that a page has kept: which, how large, and away with them.
 
+use dinoscope_core::bytes;
 use dinoscope_core::weights::released;
 use egui::{ScrollArea, Ui, vec2};
 
@@ -29,18 +30,11 @@ impl KeptModel {
 /// Models that a person wants to be removed, by their addresses.
 pub type Removed = Vec<String>;
 
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.0} MB", bytes as f64 / 1e6),
-    }
-}
-
 /// Lists them; gives those that are to be removed.
 pub fn ui(ui: &mut Ui, kept: &[KeptModel]) -> Removed {
     let mut removed = Vec::new();
     let sum: u64 = kept.iter().map(|model| model.bytes).sum();
-    let text = if kept.is_empty() { "none".to_owned() } else { size(sum) };
+    let text = if kept.is_empty() { "none".to_owned() } else { bytes::shown(sum) };
     widgets::property(ui, "Kept models", &text);
     if kept.is_empty() {
         return removed;
@@ -53,7 +47,8 @@ pub fn ui(ui: &mut Ui, kept: &[KeptModel]) -> Removed {
                 if widgets::icon_button(ui, icons::TRASH, &*format!("Remove {name}")).clicked() {
                     removed.push(model.address.clone());
                 }
-                widgets::hint(ui, &format!("{name}, {}", size(model.bytes))).on_hover_text(&model.address);
+                widgets::hint(ui, &format!("{name}, {}", bytes::shown(model.bytes)))
+                    .on_hover_text(&model.address);
             });
         }
     });

@@ -57,7 +57,8 @@ pub fn behind(ui: &mut egui::Ui) {
     }
 }
 
-/// The keyboard comes onto the canvas: what had it last, else the first widget, or from behind the last.
+/// The keyboard comes onto the canvas: what had it last, else the first widget. From behind it stays on the canvas as a
+/// whole, for egui goes backward only from a widget.
 pub fn enter(ctx: &egui::Context, forward: bool) {
     if ctx.memory(|memory| memory.focused().is_some()) {
         ctx.request_repaint();

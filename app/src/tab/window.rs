@@ -98,9 +98,10 @@ impl eframe::App for App {
             if let Some(studio) = studio.as_mut() {
                 studio.logic(ctx);
                 (lost, going) = (studio.is_lost(), studio.train().is_going());
-                let explores = studio.place().workspace == "explore";
+                let place = studio.place();
+                let explores = place.workspace == "explore";
                 PICTURE.set(studio.explore().glance().place.filter(|_| explores));
-                address::follow(studio.place(), studio.explore().opens());
+                address::follow(place, studio.explore().opens());
             }
         });
         files::sweep();

@@ -93,6 +93,20 @@ pub fn settle(window: &mut Window) {
     }
 }
 
+/// A file that is dropped on the window.
+#[derive(Debug)]
+pub struct Dropped(pub PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
 /// The studio itself.
 pub fn studio(window: &Window) -> &Studio {
     window.state().as_ref().unwrap()

@@ -8,6 +8,7 @@ use super::memory::{Estimate, estimate};
 use super::recipe::Recipe;
 use super::sources::Labelled;
 use crate::bench::flops;
+use crate::bytes;
 use crate::data::source::Source;
 use crate::ssl::Masks;
 
@@ -85,13 +86,12 @@ pub async fn speed(recipe: &Recipe, device: &Device) -> Option<f64> {
 /// Why a step can't be computed on a device that binds at most `limit` bytes at once, and what helps; `None` where it can.
 pub fn too_large(recipe: &Recipe, limit: u64) -> Option<String> {
     let Estimate { largest, .. } = estimate(recipe);
-    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
     (largest > limit).then(|| {
         format!(
             "one tensor of a step takes {} and this device holds at most {} at once: this can't run. Raise \
              train.accumulate (exact), or lower train.batch (now {})",
-            megabytes(largest),
-            megabytes(limit),
+            bytes::shown(largest),
+            bytes::shown(limit),
             recipe.train.batch
         )
     })

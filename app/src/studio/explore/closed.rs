@@ -159,14 +159,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-
-    fn files(n: usize) -> Gallery {
-        let mut gallery = Gallery::default();
-        for i in 0..n {
-            gallery.add(format!("{i}"), Origin::File(PathBuf::from(format!("/pictures/{i}.png"))));
-        }
-        gallery
-    }
+    use crate::studio::explore::gallery::tests::files;
 
     #[test]
     fn what_was_closed_comes_back_where_it_was() {

@@ -368,10 +368,10 @@ fn keep(
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn files(n: usize) -> Gallery {
+    pub fn files(n: usize) -> Gallery {
         let mut gallery = Gallery::default();
         for i in 0..n {
             gallery.add(format!("{i}"), Origin::File(PathBuf::from(format!("/pictures/{i}.png"))));

@@ -1,5 +1,6 @@
 //! Weights that a page is asked for by name or address: which file of the network that is.
 
+use dinoscope_core::bytes;
 use dinoscope_core::explore::STARTER_NAME;
 use dinoscope_core::weights::released::{self, Released};
 
@@ -29,11 +30,11 @@ pub fn located(asked: &str) -> Result<Located, String> {
         return Ok(Located { address: asked.to_owned(), file: "starter.safetensors".to_owned() });
     }
     if let Some(found) = released::find(asked) {
-        let (name, bytes) = (found.hub_name(), found.approximate_bytes());
-        if bytes > LARGEST {
-            let size = bytes as f64 / 1e9;
+        let (name, size) = (found.hub_name(), found.approximate_bytes());
+        if size > LARGEST {
+            let size = bytes::shown(size);
             return Err(format!(
-                "{asked} has {size:.1} GB, more than a page can hold: the desktop program takes it"
+                "{asked} has {size}, more than a page can hold: the desktop program takes it"
             ));
         }
         // Where browsers may fetch them; the official server lets no page do so.

@@ -43,6 +43,8 @@ use super::house::{Devices, House};
 use super::platform::Purpose;
 use super::remembered::Remembered;
 use super::theme;
+#[cfg(not(target_family = "wasm"))]
+use super::typed;
 use gallery::Gallery;
 pub use glance::Glance;
 use intake::{Intake, News};
@@ -242,7 +244,7 @@ impl Explore {
         #[cfg(not(target_family = "wasm"))]
         {
             let paths: Vec<PathBuf> =
-                lines.map(model::pasted_path).filter(|path| files::is_absolute(path)).collect();
+                lines.map(typed::path).filter(|path| files::is_absolute(path)).collect();
             match paths.is_empty() {
                 true => house.toasts.info("The clipboard holds no picture and no path of a file."),
                 // Weights are looked with, as when they are dropped.

@@ -28,10 +28,6 @@ pub fn is_weights(path: &Path) -> bool {
         || (holds("config.json") && ["model.safetensors", "pytorch_model.bin"].into_iter().any(holds))
 }
 
-/// The path on a line of the clipboard: as file managers put it there, in quotation marks or as an address.
-#[cfg(not(target_family = "wasm"))]
-pub use crate::studio::typed::path as pasted_path;
-
 /// Released models, and how large they are or that they are here.
 #[cfg(not(target_family = "wasm"))]
 fn released() -> Vec<(String, String)> {

@@ -9,6 +9,8 @@ pub mod analysis;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod bytes;
+#[cfg(target_family = "wasm")]
+pub mod constructors;
 pub mod data;
 pub mod device;
 pub mod engine;

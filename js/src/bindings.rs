@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use dinoscope_core::analysis::PatchFeatures;
+use dinoscope_core::constructors;
 use dinoscope_core::data::decode;
 use dinoscope_core::model::config::FfnKind;
 use js_sys::{Array, Float32Array, Function, Promise, Uint8ClampedArray};
@@ -12,6 +13,12 @@ use crate::failure::Failure;
 use crate::model::{self, Query};
 use crate::object::{number, object};
 use crate::{device, palette, pixels};
+
+/// Runs once, when the program has been loaded.
+#[wasm_bindgen(start)]
+pub fn begin() {
+    constructors::run_constructors();
+}
 
 /// Calls `listener(code, message)` when everything ends: `crash` for a panic, `lost` for a device that is gone.
 #[wasm_bindgen]

@@ -4,7 +4,7 @@ use dinoscope::tab::files::{Given, arrived as take};
 use dinoscope::tab::host::{Host, Page};
 use dinoscope::tab::office::Office;
 use dinoscope::tab::{address, edges, inspect, window};
-use dinoscope_core::files;
+use dinoscope_core::{constructors, files};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -13,6 +13,7 @@ use crate::programs;
 /// Runs once, when the page or a worker has loaded the program: panics go to the console with their place in the source.
 #[wasm_bindgen(start)]
 pub fn begin() {
+    constructors::run_constructors();
     console_error_panic_hook::set_once();
 }
 

@@ -172,15 +172,16 @@ async function slow(stage, starter) {
   const word = await widget(other, /no answer for \d+ s/);
   check('silence is said beside the count', /^900 kB of 1\.9 MB, no answer for \d+ s$/.test(word.label), word.label);
   await stage.shoot(other, 'stalled');
+  // Before it goes on at another connection.
+  await click(other, 'Cancel');
+  const after = await shows(other, (now) => !now.busy, 'the end');
+  check('it can be given up, without a complaint', after.toasts.length === 0 && after.model === 'starter weights', after.toasts);
   // Of a picture nothing shows how far it is.
   const fish = await fs.readFile(path.join(root, 'assets/samples/scene-20-fish.jpg'));
   const third = await stage.serve(stage.dist, { odd: { 'fish.jpg': stalling(fish, [100]) } });
   const { page: waiting } = await visit(stage, `${third.url}?image=fish.jpg&device=cpu`, GRAPHICS);
   const told = await shows(waiting, (now) => now.toasts.length > 0, 'a word');
   check('a picture that stalls: a word', /fish\.jpg: no answer for \d+ s\. It is waited for\./.test(told.toasts[0]), told.toasts);
-  await click(other, 'Cancel');
-  const after = await shows(other, (now) => !now.busy, 'the end');
-  check('it can be given up, without a complaint', after.toasts.length === 0 && after.model === 'starter weights', after.toasts);
 }
 
 /** Addresses that the page's own policy forbids. */

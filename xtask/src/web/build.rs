@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::store::Store;
@@ -56,8 +56,16 @@ pub fn bind(here: &Here, name: &str, folder: &Path, typed: bool) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("emptying {}", folder.display()))?;
     }
+    let program = compiled(here, name);
+    let content = fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
+    ensure!(
+        runs_constructors_once(&content),
+        "{} runs all constructors in every function it exports: it has to call \
+         dinoscope_core::constructors::run_constructors when it begins",
+        program.display()
+    );
     Bindgen::new()
-        .input_path(compiled(here, name))
+        .input_path(program)
         .web(true)?
         .omit_default_module_path(false)
         .typescript(typed)
@@ -66,6 +74,12 @@ pub fn bind(here: &Here, name: &str, folder: &Path, typed: bool) -> Result<()> {
         .remove_producers_section(true)
         .generate(folder)
         .with_context(|| format!("writing the JavaScript of {name}"))
+}
+
+/// Whether the linker left the exported functions of a program as they are. Their names tell.
+fn runs_constructors_once(program: &[u8]) -> bool {
+    const WRAPPED: &[u8] = b".command_export";
+    !program.windows(WRAPPED.len()).any(|part| part == WRAPPED)
 }
 
 /// Has `wasm-opt` go over a program in place.
@@ -94,4 +108,15 @@ pub fn optimise(here: &Here, wasm: &Path, store: &mut Store) -> Result<()> {
 /// When the package's own script fails.
 pub fn package(here: &Here, node: &Path) -> Result<()> {
     run::run(here.command(node).arg("js/build.mjs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_functions_are_seen() {
+        assert!(!runs_constructors_once(b"..__externref_table_alloc.command_export.."));
+        assert!(runs_constructors_once(b"..__externref_table_alloc.."));
+    }
 }

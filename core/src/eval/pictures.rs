@@ -53,7 +53,9 @@ pub fn labelled(
             let count = train.len();
             let halves = Subset::split(&train, count - count / 5, count / 5, seed);
             let (train, test) = halves.ok_or_else(|| {
-                wrong("there are too few labelled pictures to learn from some and judge others".to_owned())
+                wrong(format!(
+                    "it takes at least five labelled pictures to learn from some and judge others; there are {count}"
+                ))
             })?;
             return Ok(Labelled { train: Arc::new(train), test: Arc::new(test) });
         }

@@ -35,15 +35,19 @@ warmup = 1
 const PATHS = /(^|[\s"'“(:])\/(given|fetched|downloads|models|runs|settings)(\/|\b)/;
 
 const SAMPLES = ['scene-20-fish', 'scene-19-teapot', 'scene-26-rocket', 'scene-33-mushroom'];
+/** As many as can be divided into those to learn from and those to judge. */
+const COUNT = 6;
 
 export async function run(stage) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'dinoscope-'));
   try {
     const own = path.join(folder, 'holiday');
-    for (const [index, sample] of SAMPLES.entries()) {
-      const part = path.join(own, index < 2 ? 'sea' : 'land');
+    for (let index = 0; index < COUNT; index += 1) {
+      const sample = SAMPLES[index % SAMPLES.length];
+      const part = path.join(own, index % SAMPLES.length < 2 ? 'sea' : 'land');
       await fs.mkdir(part, { recursive: true });
-      await fs.copyFile(path.join(stage.root, `assets/samples/${sample}.jpg`), path.join(part, `${sample}.jpg`));
+      const name = index < SAMPLES.length ? sample : `${sample}-again`;
+      await fs.copyFile(path.join(stage.root, `assets/samples/${sample}.jpg`), path.join(part, `${name}.jpg`));
     }
     const file = await saved(stage, own, folder);
     await again(stage, own, file);
@@ -116,9 +120,9 @@ async function saved(stage, own, folder) {
   const { check } = stage;
   const { page, errors } = await open(stage, 400);
   await drop(page, [own]);
-  await looked(page, 4);
+  await looked(page, COUNT);
   await train(page, 'holiday');
-  const found = await reads(page, /^4 pictures in holiday/);
+  const found = await reads(page, new RegExp(`^${COUNT} pictures in holiday`));
   check('a dropped folder is found whole, by its name', !PATHS.test(found.label || found.value), found);
   await press(page, 'What the model will be given');
   check('what the model will be given is shown', Boolean(await reads(page, /^Global crop 1/)));
@@ -157,7 +161,7 @@ async function again(stage, own, file) {
   const asked = await reads(page, /This run needs “holiday”/);
   check('its pictures are asked for by their name', /Drop it on the page/.test(asked.label || asked.value), asked);
   await drop(page, [own]);
-  await looked(page, 4);
+  await looked(page, COUNT);
   await press(page, 'Train', 'RadioButton');
   await press(page, /^Go on from step/, 'Button');
   const steps = opened.train.checkpoint;
@@ -173,9 +177,9 @@ async function begun(stage, own) {
   const { check, root } = stage;
   const { page, errors } = await open(stage, 2);
   await drop(page, [own]);
-  await looked(page, 4);
+  await looked(page, COUNT);
   await train(page, 'holiday');
-  await reads(page, /^4 pictures in holiday/);
+  await reads(page, new RegExp(`^${COUNT} pictures in holiday`));
   await finishes(page, check, 'nothing to begin with');
 
   // A run, on larger pictures.

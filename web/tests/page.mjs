@@ -3,7 +3,8 @@
 //     node web/tests/page.mjs DIST PICTURES [--only CASE,…]
 //
 // DIST is what `cargo xtask web` built, PICTURES a folder for screenshots; CHROMIUM names the browser. A case is a
-// file in cases/ that exports `run`. Prints one line for each check and ends with `N passed, N failed`.
+// file in cases/ that exports `run`; two of them run at a time, for much of a case is waiting. Prints one line for each
+// check and ends with `N passed, N failed`.
 
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -62,7 +63,10 @@ async function run(name, given, checks) {
   console.log(`       ${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
-/** The names of the cases, all of them or those in `only`. */
+/** Cases that take minutes, the longest first: begun late, one of them would be waited for at the end. */
+const LONG = ['train', 'package', 'judge', 'kept', 'sizes', 'access'];
+
+/** The names of the cases, all of them or those in `only`, in the order in which they begin. */
 async function cases(only) {
   const files = await fs.readdir(new URL('./cases/', import.meta.url));
   const names = files.filter((file) => file.endsWith('.mjs')).map((file) => path.basename(file, '.mjs')).sort();
@@ -70,7 +74,8 @@ async function cases(only) {
   if (unknown.length > 0) {
     throw new Error(`no case is called ${unknown.join(', ')}; there are ${names.join(', ')}`);
   }
-  return only ? names.filter((name) => only.includes(name)) : names;
+  const chosen = only ? names.filter((name) => only.includes(name)) : names;
+  return [...LONG.filter((name) => chosen.includes(name)), ...chosen.filter((name) => !LONG.includes(name))];
 }
 
 const words = process.argv.slice(2);
@@ -84,8 +89,12 @@ await fs.mkdir(pictures, { recursive: true });
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const given = { root, dist: path.resolve(dist), pictures: path.resolve(pictures) };
 const checks = new Checks();
-for (const name of await cases(only)) {
-  await run(name, given, checks);
-}
+const waiting = await cases(only);
+const lane = async () => {
+  for (let name = waiting.shift(); name; name = waiting.shift()) {
+    await run(name, given, checks);
+  }
+};
+await Promise.all([lane(), lane()]);
 console.log(checks.summary());
 process.exitCode = checks.failed === 0 ? 0 : 1;

@@ -7,7 +7,7 @@ import { native } from '../lib/native.mjs';
 import { click, visit } from '../lib/studio.mjs';
 
 /** Pictures to learn from; half as many are judged. */
-const MOST = 48;
+const MOST = 24;
 
 export async function run(stage) {
   const { check } = stage;

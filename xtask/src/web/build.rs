@@ -21,11 +21,17 @@ const FEATURES: [&str; 7] = [
     "--enable-simd",
 ];
 
-/// What is smaller on the web than on a desktop: the studio draws, the core says what is to be computed, and what computes
-/// is in other crates.
-const SMALLER: [&str; 2] = [
-    "profile.release.package.dinoscope.opt-level='s'",
-    "profile.release.package.dinoscope-core.opt-level='s'",
+/// What is smaller on the web than on a desktop: the studio draws, the core and burn's GPU side say what is to be computed,
+/// and what computes is in other crates.
+const SMALLER: [&str; 8] = [
+    "dinoscope",
+    "dinoscope-core",
+    "cubecl-core",
+    "cubecl-ir",
+    "cubecl-std",
+    "cubek-matmul",
+    "cubek-tile",
+    "pliron",
 ];
 
 /// Compiles the page's program and the package's. Together, so that what they share is compiled once.
@@ -35,7 +41,9 @@ const SMALLER: [&str; 2] = [
 pub fn compile(here: &Here) -> Result<()> {
     let compiler = install::wasm(here)?;
     let mut cargo = here.cargo(&["build", "--release", "-p", "dinoscope-web", "-p", "dinoscope-js", "--lib"]);
-    cargo.args(SMALLER.iter().flat_map(|config| ["--config", config]));
+    for package in SMALLER {
+        cargo.args(["--config", &format!("profile.release.package.{package}.opt-level='s'")]);
+    }
     cargo.args(["--target", "wasm32-unknown-unknown"]).env("CARGO_TARGET_DIR", here.web_target());
     if let Some(compiler) = compiler {
         cargo.env("RUSTC", compiler);

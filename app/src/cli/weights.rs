@@ -92,6 +92,7 @@ pub enum To {
     /// The official repository's.
     Official,
     /// transformers'.
+    #[value(alias = "huggingface", alias = "hf", alias = "transformers")]
     HuggingFace,
     /// timm's.
     Timm,

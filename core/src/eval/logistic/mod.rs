@@ -7,12 +7,14 @@
 mod curvature;
 mod lbfgs;
 mod product;
+mod space;
 
 use std::sync::Arc;
 
 use curvature::Curvature;
 use lbfgs::{Function, Lbfgs, Step};
 use product::{COLS, product};
+pub(super) use space::Space;
 
 use super::knn::Features;
 use super::linear::largest;
@@ -42,16 +44,6 @@ pub fn grid() -> Vec<f64> {
     (0..45).map(|i| 10f64.powf(-6.0 + 11.0 * f64::from(i) / 44.0)).collect()
 }
 
-/// Mean of each number over the pictures of a set, `[dim]`.
-pub(super) fn mean(set: &Features<'_>) -> Vec<f64> {
-    let mut mean = vec![0.0; set.dim];
-    for row in set.data.chunks_exact(set.dim.max(1)) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
-    }
-    mean.iter_mut().for_each(|m| *m /= set.labels.len().max(1) as f64);
-    mean
-}
-
 /// Pictures as the objective takes them.
 pub(super) struct Pictures {
     dim: usize,
@@ -66,12 +58,16 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// Some rows of a set that was checked, less `mean`: the same for all that shall share weights.
-    pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize, mean: &[f64]) -> Self {
-        let (dim, count) = (set.dim, rows.len());
-        let row =
-            |i: &usize| set.data[i * dim..(i + 1) * dim].iter().zip(mean).map(|(v, m)| f64::from(*v) - m);
-        let x: Vec<f64> = rows.iter().flat_map(row).collect();
+    /// Some rows of a set that was checked, in a `space` that is the same for all that shall share weights.
+    pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize, space: &Space) -> Self {
+        let (dim, count) = (space.dim(), rows.len());
+        let mut x = vec![0.0; count * dim];
+        let mut places: Vec<(&mut [f64], &usize)> = x.chunks_exact_mut(dim.max(1)).zip(rows).collect();
+        for_chunks(&mut places, 16, |_, places| {
+            for (to, row) in places {
+                space.place(&set.data[**row * set.dim..(**row + 1) * set.dim], to);
+            }
+        });
         let mut transposed = vec![0.0; x.len()];
         for_chunks(&mut transposed, count.max(1), |d, column| {
             column.iter_mut().zip(x.chunks_exact(dim)).for_each(|(to, row)| *to = row[d]);

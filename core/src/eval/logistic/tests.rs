@@ -11,7 +11,7 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
 
 fn pictures(data: &[f32], labels: &[u32], classes: usize) -> Pictures {
     let set = Features { dim: data.len() / labels.len(), data, labels };
-    Pictures::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes, &mean(&set))
+    Pictures::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes, &Space::new(&set))
 }
 
 fn fitted(pictures: &Pictures, c: f64) -> Vec<f64> {
@@ -133,4 +133,35 @@ fn the_grid_is_the_published_one() {
     assert_eq!(grid.len(), 45);
     assert!((grid[0] - 1e-6).abs() < 1e-18 && (grid[44] - 1e5).abs() < 1e-6);
     assert!((grid[24] - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn few_pictures_in_many_dimensions_have_the_same_optimum() {
+    let (dim, few, classes) = (40, 9, 3);
+    let data = noise((few + 50) * dim, 5);
+    let labels: Vec<u32> = (0..few + 50).map(|i| (i % classes) as u32).collect();
+    let (train, test) = data.split_at(few * dim);
+    let (own, others) = labels.split_at(few);
+    let set = Features { dim, data: train, labels: own };
+    let judged = Features { dim, data: test, labels: others };
+    let rows = |count: usize| (0..count).collect::<Vec<_>>();
+    // The same pictures five times are not few any more, and have the same mean loss.
+    let repeated = Features { dim, data: &train.repeat(5), labels: &own.repeat(5) };
+    let logits = |set: &Features<'_>, c: f64| {
+        let space = Space::new(set);
+        let learned = Pictures::new(set, &rows(set.labels.len()), classes, &space);
+        let weights = fitted(&learned, c);
+        (space.dim(), Pictures::new(&judged, &rows(50), classes, &space).logits(&weights))
+    };
+    let (narrow, found) = logits(&set, 0.7);
+    let (wide, wanted) = logits(&repeated, 0.7 / 5.0);
+    assert!(narrow == few - 1 && wide == dim, "{narrow} {wide}");
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+    }
+    // Pictures that are all alike.
+    let alike = Features { dim, data: &train[..dim].repeat(few), labels: own };
+    let space = Space::new(&alike);
+    let weights = fitted(&Pictures::new(&alike, &rows(few), classes, &space), 1.0);
+    assert!(space.dim() == 1 && weights.iter().all(|w| w.abs() < 1e-9), "{weights:?}");
 }

@@ -6,7 +6,7 @@
 use super::super::confusion;
 use super::super::knn::{Features, check_pair};
 use super::super::linear::tenth;
-use super::super::logistic::{Fit, FitOptions, Ground, Pictures, grid, mean};
+use super::super::logistic::{Fit, FitOptions, Ground, Pictures, Space, grid};
 use super::super::outcome::{Figure, Outcome, Row};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
@@ -113,8 +113,8 @@ impl Regression<'_> {
         cs.sort_by(f64::total_cmp);
         let steps = cs.len() + 1;
 
-        let mean = mean(&train);
-        let of = |set: &Features<'_>, rows: &[usize]| Pictures::new(set, rows, self.classes, &mean);
+        let space = Space::new(&train);
+        let of = |set: &Features<'_>, rows: &[usize]| Pictures::new(set, rows, self.classes, &space);
         let every = |set: &Features<'_>| of(set, &(0..set.labels.len()).collect::<Vec<_>>());
         let (most, few) = (of(&train, &rest), of(&train, &held));
         let mut ground = Ground::new(&most);

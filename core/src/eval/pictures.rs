@@ -249,7 +249,7 @@ mod tests {
         let apart = folder(&["train/a/1.png", "val/b/1.png"]);
         assert!(refused(apart.path(), None).contains("no class in common"));
         let few = folder(&["a/1.png", "b/1.png"]);
-        assert!(refused(few.path(), None).contains("too few"));
+        assert!(refused(few.path(), None).contains("at least five labelled pictures"));
 
         let train = folder(&["a/1.png", "b/1.png"]);
         let test = folder(&["b/1.png", "x/1.png", "y/1.png"]);

@@ -191,7 +191,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// `to += share * what`
-fn add(to: &mut [f64], share: f64, what: &[f64]) {
+pub(super) fn add(to: &mut [f64], share: f64, what: &[f64]) {
     to.iter_mut().zip(what).for_each(|(t, w)| *t += share * w);
 }
 

@@ -1,5 +1,7 @@
 //! The space that features are looked at in.
 
+use super::curvature::dot;
+use super::lbfgs::add;
 use crate::eval::knn::Features;
 
 /// A direction counts as one that earlier pictures span already when less than this share of its length is left.
@@ -33,7 +35,7 @@ impl Space {
 
     /// Writes a picture's numbers: `features` is `[dim of the set]`, `out` `[dim]`.
     pub(in crate::eval) fn place(&self, features: &[f32], out: &mut [f64]) {
-        let centred = features.iter().zip(&self.mean).map(|(v, m)| f64::from(*v) - m);
+        let centred = centred(features, &self.mean);
         let Some(axes) = &self.axes else {
             out.iter_mut().zip(centred).for_each(|(to, v)| *to = v);
             return;
@@ -55,16 +57,21 @@ fn mean(set: &Features<'_>) -> Vec<f64> {
     mean
 }
 
+/// A picture's features less the mean.
+fn centred(features: &[f32], mean: &[f64]) -> impl Iterator<Item = f64> {
+    features.iter().zip(mean).map(|(v, m)| f64::from(*v) - m)
+}
+
 /// Orthonormal axes of the centred pictures, by Gram and Schmidt, each made orthogonal twice.
 fn axes(set: &Features<'_>, mean: &[f64]) -> Vec<f64> {
     let mut axes: Vec<f64> = Vec::new();
     for row in set.data.chunks_exact(set.dim.max(1)) {
-        let mut left: Vec<f64> = row.iter().zip(mean).map(|(v, m)| f64::from(*v) - m).collect();
+        let mut left: Vec<f64> = centred(row, mean).collect();
         let length = dot(&left, &left).sqrt();
         for _ in 0..2 {
             for axis in axes.chunks_exact(set.dim) {
                 let along = dot(axis, &left);
-                left.iter_mut().zip(axis).for_each(|(v, a)| *v -= along * a);
+                add(&mut left, -along, axis);
             }
         }
         let rest = dot(&left, &left).sqrt();
@@ -77,15 +84,4 @@ fn axes(set: &Features<'_>, mean: &[f64]) -> Vec<f64> {
         axes.resize(set.dim, 0.0);
     }
     axes
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Several sums: one alone waits for each addition.
-    let mut sums = [0.0; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
-        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (x, y))| *sum += x * y);
-    }
-    rest + sums.iter().sum::<f64>()
 }

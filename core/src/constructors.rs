@@ -12,7 +12,7 @@ unsafe extern "C" {
 /// functions that make room for a JavaScript value: a tenth of a millisecond for each value that goes from one side to
 /// the other.
 pub fn run_constructors() {
-    // SAFETY: `begin` is called once by the JavaScript that loads the program, before any other function; and the
-    // constructors of `inventory`, the only ones there are, allow to be called again.
+    // SAFETY: the JavaScript that loads a program calls its `begin` once, before any other function, which is when the
+    // linker means this to be called. Those of `inventory` may be called again.
     unsafe { __wasm_call_ctors() }
 }

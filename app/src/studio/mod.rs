@@ -16,6 +16,7 @@ pub mod path_dialog;
 pub mod phone;
 pub mod place;
 pub mod platform;
+pub mod press;
 pub mod remembered;
 pub mod spoken;
 pub mod theme;
@@ -114,6 +115,7 @@ impl Studio {
     /// A studio that `drawing` draws.
     pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: Beginning) -> Self {
         theme::install(ctx);
+        ctx.add_plugin(press::Press::default());
         let wake: hands::Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())

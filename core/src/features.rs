@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use crate::analysis::{PatchFeatures, linalg};
+use crate::analysis::PatchFeatures;
 use crate::data::augment::{eval_view, normalize, resize_to};
 use crate::data::source::Source;
 use crate::data::{DataError, Picture};
 use crate::model::params::read;
 use crate::model::vit::{Features, Layers};
 use crate::model::{Vit, VitConfig};
+use crate::parallel;
 
 /// Longest side of a view, in patches: beyond it attention's memory grows past what a desktop has.
 const MAX_PATCHES: usize = 256;
@@ -208,7 +209,7 @@ pub fn labelled_views(source: &dyn Source, size: usize, batch: usize) -> impl It
     (0..labelled.len().div_ceil(batch)).map(move |chunk| {
         let mut slots: Vec<(usize, Option<Result<Picture, DataError>>)> =
             labelled.iter().skip(chunk * batch).take(batch).map(|&i| (i, None)).collect();
-        linalg::for_chunks(&mut slots, 1, |_, slot| {
+        parallel::for_chunks(&mut slots, 1, |_, slot| {
             for (i, loaded) in slot {
                 *loaded = Some(source.load(*i).map(|picture| eval_view(&picture, size)));
             }

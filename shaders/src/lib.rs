@@ -16,12 +16,11 @@ pub mod display;
 pub mod launch;
 pub mod layer_norm;
 pub mod neighbours;
-pub mod pca_colour;
 pub mod readback;
 pub mod residual;
 pub mod sinkhorn;
 
-pub use pca_colour::{Background, ColourRange, PcaColour, pca_colour_cpu};
+pub use display::pca_colour::{Background, ColourRange, PcaColour, pca_colour_cpu};
 
 /// Why a GPU program could not run.
 #[derive(Debug, thiserror::Error)]

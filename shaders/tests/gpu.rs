@@ -4,7 +4,7 @@
 //! `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and therefore never the default.
 #![allow(clippy::unwrap_used)]
 
-use dinoscope_shaders::pca_colour::Buffers;
+use dinoscope_shaders::display::pca_colour::Buffers;
 use dinoscope_shaders::{Background, ColourRange, PcaColour, ShaderError, pca_colour_cpu, readback};
 
 /// A device, or `None` when GPU tests are switched off.

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use dinoscope_core::bytes;
 use dinoscope_core::explore;
+use dinoscope_core::export::{Card, CardRun, Written, card, save_card};
 use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
-use dinoscope_core::weights::card::{Card, Written, card};
-use dinoscope_core::weights::card_run::CardRun;
 use dinoscope_core::weights::{self, Checkpoint, Layout, Reading, download, onnx};
 
 use super::progress::Progress;
@@ -235,7 +234,7 @@ fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Opt
         file: &last(output.file_name()),
         run,
     });
-    match weights::save_card(folder, &text)? {
+    match save_card(folder, &text)? {
         Some(path) => out!("{} written", path.display()),
         None => out!(
             "{} was left as it is: it is not one that was written here",

@@ -52,7 +52,7 @@ impl Remembered {
         self.path.is_some()
     }
 
-    /// Writes the file if anything has changed, beside and then renamed. A disk that refuses costs a layout, not the
+    /// Writes the file if anything has changed, whole or not at all. A disk that refuses costs a layout, not the
     /// program.
     pub fn save(&mut self) {
         let Some(path) = &self.path else { return };
@@ -60,12 +60,8 @@ impl Remembered {
         if text == self.written {
             return;
         }
-        let beside = path.with_extension("tmp");
-        let written = path
-            .parent()
-            .map_or(Ok(()), files::create_dir_all)
-            .and_then(|()| files::write(&beside, &text))
-            .and_then(|()| files::rename(&beside, path));
+        let made = path.parent().map_or(Ok(()), files::create_dir_all);
+        let written = made.and_then(|()| files::write_and_rename(path, &text));
         if let Err(error) = written {
             ::log::warn!("the layout could not be kept in {}: {error}", path.display());
         }

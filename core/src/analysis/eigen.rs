@@ -77,7 +77,7 @@ fn multiply(matrix: &[f64], n: usize, vectors: &[Vec<f64>]) -> Vec<Vec<f64>> {
     // Interleaved, so that one pass over the matrix serves all vectors.
     let mixed: Vec<f64> = (0..n * p).map(|i| vectors[i % p][i / p]).collect();
     let mut out = vec![0.0; n * p];
-    super::linalg::for_chunks(&mut out, p.max(1), |row, sums| {
+    crate::parallel::for_chunks(&mut out, p.max(1), |row, sums| {
         for (weight, values) in matrix[row * n..][..n].iter().zip(mixed.chunks_exact(p)) {
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += weight * value;

@@ -3,6 +3,8 @@
 //! Rows are packed into panels of [`LANES`], interleaved, so that the inner loop reads both sides
 //! in order and keeps a tile of sums in registers. On x86 the AVX2 version is chosen at run time.
 
+use crate::parallel::for_chunks;
+
 /// Rows in a panel.
 pub(crate) const LANES: usize = 16;
 
@@ -89,17 +91,6 @@ fn strips<const M: usize, const FMA: bool>(a: &[f32], b: &[f32], out: &mut Block
         }
         rows.copy_from_slice(&sums);
     }
-}
-
-/// `f(i, chunk i)` for chunks of `size`, in parallel where there are threads.
-pub(crate) fn for_chunks<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
-    }
-    #[cfg(target_family = "wasm")]
-    data.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
 }
 
 /// `xᵀx` of `[n, dim]` data, as a full `[dim, dim]` matrix.

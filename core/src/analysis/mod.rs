@@ -19,6 +19,10 @@ pub mod pca_sample;
 mod pca_side;
 pub mod similarity;
 
+use std::path::Path;
+
+use crate::files;
+
 /// The patch tokens of one picture, in reading order.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PatchFeatures {
@@ -121,17 +125,11 @@ pub(crate) fn check_finite(what: &'static str, data: &[f32]) -> Result<(), Analy
     }
 }
 
-/// Writes beside the file and renames, so that a reader or a crash never meets half a file.
+/// [`files::write_and_rename`] with an error that names the file.
 ///
 /// # Errors
 /// [`AnalysisError::Write`] when the disk refuses.
-pub fn write_atomic(path: &std::path::Path, bytes: &[u8]) -> Result<(), AnalysisError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", crate::files::process()));
-    let beside = std::path::PathBuf::from(beside);
-    crate::files::write(&beside, bytes).and_then(|()| crate::files::rename(&beside, path)).map_err(|source| {
-        // The half-written neighbour is of no use to anyone.
-        let _ = crate::files::remove_file(&beside);
-        AnalysisError::Write { path: path.display().to_string(), source }
-    })
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), AnalysisError> {
+    files::write_and_rename(path, bytes)
+        .map_err(|source| AnalysisError::Write { path: path.display().to_string(), source })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dinoscope_shaders::ColourRange;
 
 use super::pca::{Alignment, Background, Foreground, Pca};
-use crate::weights::{HostTensor, StateDict};
+use crate::state_dict::{HostTensor, StateDict};
 
 /// Names of the tensors: `[3]`, `[3]`, `[1]`, `[dim]`, `[3, dim]`, `[pictures, 2]` and `[patches, 3]`.
 const LOW: &str = "range.low";

@@ -120,7 +120,7 @@ fn nearest(a: &[f32], b: &[f32], dim: usize) -> Vec<(usize, f32)> {
     }
     let (a, b) = (Packed::new(a, a.len() / dim, dim), Packed::new(b, b.len() / dim, dim));
     let mut out = vec![(0, f32::NEG_INFINITY); a.rows()];
-    super::linalg::for_chunks(&mut out, LANES, |panel, best| {
+    crate::parallel::for_chunks(&mut out, LANES, |panel, best| {
         let mut block = [[0.0; LANES]; LANES];
         for other in 0..b.panels() {
             a.block(panel, &b, other, &mut block);

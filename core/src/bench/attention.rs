@@ -9,11 +9,12 @@ use super::measure::{Bench, Way};
 use super::prepared::noise;
 use super::row::{Row, Work};
 use super::{BenchError, Sizes, unfused};
+use crate::fused::Packing;
 use crate::fused::{AttentionPlan, BranchParameter, Precision, attention_branch};
+use crate::model::VitConfig;
 use crate::model::block::Block;
 use crate::model::layers::Draw;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
-use crate::model::{Packing, VitConfig};
 use crate::rng::stream;
 
 /// Measures the attention branch of one block, `x + attention(norm(x))` with its two projections, in the model's way

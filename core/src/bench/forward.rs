@@ -5,11 +5,12 @@ use serde_json::json;
 use super::measure::{Bench, Way};
 use super::prepared::noise;
 use super::row::{Row, Work};
-use super::{BenchError, Sizes, flops, unfused};
+use super::{BenchError, Sizes, unfused};
+use crate::fused::packing::Group;
 use crate::model::block::Pass;
-use crate::model::packing::Group;
 use crate::model::vit::Crops;
 use crate::model::{Vit, presets};
+use crate::train::flops;
 
 /// Measures [`Vit::forward`] on a batch, and the same backbone without programs of our own.
 ///

@@ -13,8 +13,8 @@ use crate::data::loader::Loader;
 use crate::data::source::Source;
 use crate::data::source::scenes::ScenesSource;
 use crate::train::Recipe;
+use crate::train::preparing::crop_recipe;
 use crate::train::sources::open_path;
-use crate::train::trainer::crop_recipe;
 
 /// Pictures that are drawn where no folder is given.
 const SCENES: usize = 64;

@@ -5,7 +5,6 @@
 
 pub mod attention;
 pub mod drop;
-pub mod flops;
 pub mod forward;
 pub mod growth;
 pub mod loader;

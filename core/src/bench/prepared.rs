@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 
+use super::BenchError;
 use super::row::Work;
-use super::{BenchError, flops};
 use crate::device::block_on;
 use crate::model::Features;
 use crate::model::block::Pass;
@@ -12,9 +12,10 @@ use crate::model::vit::Crops;
 use crate::rng::{RngExt, normal, stream};
 use crate::ssl::OneProcess;
 use crate::train::batch::{HostCrops, Part, split};
+use crate::train::flops;
+use crate::train::preparing::{MASK_ROWS, draw_masks};
 use crate::train::schedule::{Scheduled, Schedules};
 use crate::train::step::step;
-use crate::train::trainer::{MASK_ROWS, draw_masks};
 use crate::train::{Recipe, State};
 
 /// Values from a standard normal distribution, the same for the same `slot`.

@@ -10,22 +10,23 @@ use serde_json::json;
 
 use super::BenchError;
 use super::attention::{branch, parameters};
-use super::flops;
 use super::measure::{Bench, Measured, Spread};
 use super::prepared::{Prepared, cubes, noise};
 use super::row::{Row, Work};
 use crate::device::block_on;
+use crate::fused::Packing;
 use crate::fused::{self, FeedForward, FeedForwardPlan, Pairs, cross_entropy, feed_forward_branch};
 use crate::model::block::{Block, Pass};
 use crate::model::layers::Draw;
 use crate::model::layers::Linear;
 use crate::model::params::{self, Named};
-use crate::model::{Packing, Vit, VitConfig};
+use crate::model::{Vit, VitConfig};
 use crate::rng::stream;
 use crate::ssl::centering::sinkhorn_knopp;
 use crate::ssl::koleo::koleo;
 use crate::ssl::{OneProcess, STUDENT_TEMPERATURE, dino, ibot};
 use crate::train::Recipe;
+use crate::train::flops;
 
 /// A part of a step.
 struct Part {

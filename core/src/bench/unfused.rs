@@ -5,11 +5,11 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation, module};
 
+use crate::fused::packing::{Group, Packing, Subset};
 use crate::model::attention::Attention;
 use crate::model::block::{Block, DropPath};
 use crate::model::ffn::Ffn;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
-use crate::model::packing::{Group, Packing, Subset};
 use crate::model::pos_embed::resample;
 use crate::model::vit::Crops;
 use crate::model::{Features, Vit};

@@ -6,12 +6,12 @@ use super::EvalError;
 use super::cache::{Kept, Name, name};
 use super::knn::Features;
 use super::run::EvaluationError;
-use crate::analysis::linalg;
 use crate::data::Picture;
 use crate::data::augment::{normalize, resize_to};
 use crate::data::source::Source;
 use crate::features::{Views, Wanted, embed, labelled_views};
 use crate::model::Vit;
+use crate::parallel;
 
 /// Pictures that are loaded at once where no backbone says how many it takes.
 const PIXEL_BATCH: usize = 64;
@@ -111,7 +111,7 @@ impl Gathering<'_> {
             return Ok(embed(backbone, &views, wanted, device).await?);
         }
         let mut names: Vec<Name> = vec![[0; 32]; views.len()];
-        linalg::for_chunks(&mut names, 1, |i, slot| slot[0] = name(&views[i]));
+        parallel::for_chunks(&mut names, 1, |i, slot| slot[0] = name(&views[i]));
         let mut rows: Vec<Option<Vec<f32>>> =
             names.iter().map(|name| kept.find(name).map(<[f32]>::to_vec)).collect();
         if !kept.checked

@@ -7,6 +7,7 @@
 
 use super::{Accuracy, EvalError};
 use crate::analysis::linalg::{self, LANES, Packed};
+use crate::parallel;
 use crate::rng::{self, RngExt};
 
 /// Features and labels of a set of pictures.
@@ -143,7 +144,7 @@ impl<'a> Lookup<'a> {
         let end = (start + round).min(total);
         let (bank, test, vote, ks) = (&self.bank, &self.test, &self.vote, &self.ks);
         let nearest = ks.last().copied().unwrap_or(1);
-        linalg::for_chunks(&mut self.ranks[start * width..end * width], QUERIES * width, |j, ranks| {
+        parallel::for_chunks(&mut self.ranks[start * width..end * width], QUERIES * width, |j, ranks| {
             let first = start + j * QUERIES;
             let rows = ranks.len() / width;
             let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);

@@ -10,7 +10,7 @@ use dinoscope_shaders::cpu::{Matrix, multiply};
 
 use super::knn::Features;
 use super::{Accuracy, EvalError};
-use crate::analysis::linalg;
+use crate::parallel;
 use crate::rng::{self, RngExt};
 
 /// The learning rates of the published grid, for a batch of 256.
@@ -101,7 +101,7 @@ impl Heads {
         let rows = labels.len();
         let mut gradient = self.logits(x);
         let scale = 1.0 / rows as f32;
-        linalg::for_chunks(&mut gradient, width, |row, logits| {
+        parallel::for_chunks(&mut gradient, width, |row, logits| {
             for logits in logits.chunks_exact_mut(classes) {
                 softmax(logits);
                 logits[labels[row] as usize] -= 1.0;
@@ -124,7 +124,7 @@ impl Heads {
         let size = classes * dim;
         let mut pairs: Vec<_> =
             self.weights.chunks_exact_mut(size).zip(self.velocity.chunks_exact_mut(size)).collect();
-        linalg::for_chunks(&mut pairs, 1, |head, pair| {
+        parallel::for_chunks(&mut pairs, 1, |head, pair| {
             pair.iter_mut().for_each(|(weights, velocity)| go(head, weights, velocity));
         });
         let pairs =
@@ -140,7 +140,7 @@ impl Heads {
             let end = (start + ROWS).min(total);
             let logits = self.logits(&self.cut(set, start..end));
             let mut found = vec![(0, 0.0); (end - start) * heads];
-            linalg::for_chunks(&mut found, heads, |row, found| {
+            parallel::for_chunks(&mut found, heads, |row, found| {
                 let right = set.labels[start + row] as usize;
                 let all = logits[row * heads * classes..].chunks_exact(classes);
                 found.iter_mut().zip(all).for_each(|(found, logits)| *found = rank(logits, right));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::data::source::Labelled;
 use crate::data::source::Source;
 use crate::data::{DataError, Picture};
-use crate::train::sources::Labelled;
 
 /// A source that labels each picture with its position: rows of features then say which picture they are of, even
 /// where others could not be loaded.

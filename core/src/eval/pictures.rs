@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::data::DataError;
 use crate::data::decode::depth::DepthRange;
+use crate::data::source::Labelled;
 use crate::data::source::gathered::{Holds, How, gather};
 use crate::data::source::halves::Halves;
 use crate::data::source::idx::{IdxSource, Split};
@@ -13,7 +14,6 @@ use crate::data::source::joined::{Part, join};
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::{Source, subset::Subset};
 use crate::files;
-use crate::train::sources::Labelled;
 
 /// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, lists with a column
 /// of classes, or IDX files, one place or several ([`gather`]).

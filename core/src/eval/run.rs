@@ -7,9 +7,9 @@ use super::gather::{Collected, all_pixels, gather};
 use super::knn::{KnnOptions, KnnResult, KnnScore, knn};
 use crate::analysis::AnalysisError;
 use crate::data::DataError;
+use crate::data::source::Labelled;
 use crate::features::Wanted;
 use crate::model::Vit;
-use crate::train::sources::Labelled;
 
 /// Neighbours of the accuracy that is quoted where one number has to do; fixed, so that runs compare.
 pub const HEADLINE_K: usize = 20;

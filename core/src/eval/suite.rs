@@ -20,11 +20,11 @@ use super::whole::linear::{self, LinearTask};
 use super::whole::logistic::{self, LogisticTask};
 use crate::analysis::{AnalysisError, npy};
 use crate::data::DataError;
+use crate::data::source::Labelled;
 use crate::data::source::dense::DenseSplit;
 use crate::features::Wanted;
 use crate::files;
 use crate::model::Vit;
-use crate::train::sources::Labelled;
 
 /// What is to be found out, on which pictures.
 #[derive(Clone)]

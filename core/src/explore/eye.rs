@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::open::{ModelError, ModelSource, OpenModel, open};
 use super::seen::{LookError, Seen, Way};
+use super::{ModelError, ModelSource, OpenModel, open};
 use crate::data::Picture;
 use crate::model::{VitConfig, params};
 

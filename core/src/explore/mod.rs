@@ -7,7 +7,6 @@
 mod buffers;
 mod eye;
 mod looks;
-mod open;
 mod seen;
 mod worker;
 
@@ -15,12 +14,12 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
 
-pub use buffers::DeviceSlice;
-pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
-pub use open::{
+pub use crate::train::model_source::{
     ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, inspect,
     notes, open, settled, split_part, weights_file, with_part,
 };
+pub use buffers::DeviceSlice;
+pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
 pub use seen::{LookError, Patches, Query, Seen, Way};
 
 use crate::data::{DataError, Picture};

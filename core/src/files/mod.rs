@@ -5,6 +5,7 @@
 //! [`is_dir`] and [`is_absolute`] in place of `Path`'s.
 
 pub mod memory;
+mod replace;
 
 #[cfg(not(target_family = "wasm"))]
 mod disk;
@@ -16,3 +17,4 @@ pub use disk::*;
 pub use memory::Change;
 #[cfg(target_family = "wasm")]
 pub use page::*;
+pub use replace::{fill_and_rename, partial, write_and_rename};

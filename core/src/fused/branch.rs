@@ -7,7 +7,7 @@ use burn::backend::{FloatDType, TensorMetadata};
 
 use super::composed::{cast, full};
 use super::programs::{Kept, Programs};
-use crate::model::packing::{Packing, Subset};
+use crate::fused::packing::{Packing, Subset};
 
 /// Numbers that a branch computes with; the residual stream, norms and softmax are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::composed::{self, sides};
 use super::loss::Pairs;
 use super::programs::{Kept, Programs, Three, starts};
 use super::update::{Rates, Updated};
-use crate::model::packing::Packing;
+use crate::fused::packing::Packing;
 
 type Array = FloatTensor<Flex>;
 

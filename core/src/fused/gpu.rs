@@ -26,7 +26,7 @@ use super::loss::Pairs;
 use super::optimiser;
 use super::programs::{Kept, Programs, Three, starts};
 use super::update::{Arenas, Found, Rates, Updated};
-use crate::model::packing::Packing;
+use crate::fused::packing::Packing;
 
 type Array = FloatTensor<CubeBackend>;
 

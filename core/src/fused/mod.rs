@@ -11,6 +11,7 @@ mod cpu;
 mod gpu;
 mod loss;
 mod optimiser;
+pub mod packing;
 mod programs;
 mod simple;
 mod tape;
@@ -26,6 +27,7 @@ use burn::tensor::{Int, Tensor};
 
 pub use branch::{AttentionPlan, FeedForward, FeedForwardPlan, Precision};
 pub use loss::Pairs;
+pub use packing::Packing;
 pub use programs::Programs;
 pub use tape::{Parameters, Tape};
 pub use update::{Arenas, Found, MODULES, Rates, Updated, optimise};

@@ -8,7 +8,7 @@ use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use super::composed;
 use super::loss::Pairs;
 use super::update::{Arenas, Found, Rates, Updated};
-use crate::model::packing::{Packing, Subset};
+use crate::fused::packing::{Packing, Subset};
 
 /// The crops that a branch keeps, on the device.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{Device, Distribution, Gradients, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::*;
-use crate::model::packing::{Group, Packing, Subset};
+use crate::fused::packing::{Group, Packing, Subset};
 use crate::rng::stream;
 
 const DIM: usize = 12;

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::layers::{Draw, Linear};
-use super::packing::Group;
+use crate::fused::packing::Group;
 
 /// Self-attention with one fused projection for queries, keys and values.
 #[derive(Module, Debug)]

@@ -9,7 +9,7 @@ use super::attention::Attention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
 use super::layers::{Draw, LayerNorm, LayerScale, Linear};
-use super::packing::{Group, Packing};
+use crate::fused::packing::{Group, Packing};
 use crate::fused::{
     AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{ExecutionError, Gradients, Tensor, TensorData};
 
-use crate::weights::{HostTensor, StateDict};
+use crate::state_dict::{HostTensor, StateDict};
 
 /// Flat tensors by parameter path, on the plain (graph-free) device.
 pub type Named = BTreeMap<String, Tensor<1>>;

@@ -9,9 +9,9 @@ use super::attention::concatenate;
 use super::block::{Block, Pass};
 use super::config::VitConfig;
 use super::layers::{Draw, LayerNorm, constant, normal};
-use super::packing::{Group, Packing};
 use super::patch_embed::PatchEmbed;
 use super::pos_embed::resample;
+use crate::fused::packing::{Group, Packing};
 use crate::rng::stream;
 
 /// A Vision Transformer. Its parameter paths are the official checkpoint keys.

@@ -177,9 +177,7 @@ fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, Archiv
     if files::exists(to) {
         return Err(ArchiveError::Occupied(to.display().to_string()));
     }
-    let mut name = to.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", files::process()));
-    let beside = PathBuf::from(name);
+    let beside = files::partial(to);
     // What a process that was killed may have left.
     let _ = files::remove_dir_all(&beside);
     let unpacked = write_all(&mut zip, &beside, most).and_then(|()| {

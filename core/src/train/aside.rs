@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use crate::engine::{Event, Port};
+use super::protocol::{Event, Port};
 
 /// Between two words about the same.
 const BETWEEN: Duration = Duration::from_millis(250);

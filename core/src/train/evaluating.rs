@@ -2,9 +2,9 @@
 
 use super::aside::{Task, Teller};
 use super::probes;
+use super::protocol::{EngineError, Event};
 use super::trainer::Trainer;
 use crate::analysis::AnalysisError;
-use crate::engine::{EngineError, Event};
 use crate::eval::EvalError;
 use crate::eval::agreement::{Agreement, Probe};
 use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};

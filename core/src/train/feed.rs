@@ -10,8 +10,8 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::batch::{HostCrops, MadeCrops, Part, split, split_made};
+use super::preparing::{MASK_ROWS, crop_recipe};
 use super::recipe::Recipe;
-use super::trainer::{MASK_ROWS, crop_recipe};
 use crate::data::DataError;
 use crate::data::augment::device_crops;
 use crate::data::loader::{Batch, Loader, PictureBatch, Skipped};

@@ -1,18 +1,18 @@
 //! The watched pictures of a run through time: where they lie, and as a film to hand on.
 
-use crate::files::{self, File};
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, ImageError, ImageReader, RgbaImage};
 
-use super::run::{RunFolder, beside};
+use super::run::RunFolder;
 use super::watch::{BACKDROP, Kind};
 use crate::analysis::{AnalysisError, write_atomic};
 use crate::data::augment::resize_to;
 use crate::data::decode::decode_file;
 use crate::data::{DataError, Picture};
+use crate::files::{self, File};
 
 /// Why a film could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -69,27 +69,43 @@ pub fn export_gif(
     progress: &mut dyn FnMut(usize) -> bool,
 ) -> Result<(), FilmError> {
     let stage = Stage::of(frames, max_side)?;
-    let partial = Partial::beside(to);
-    let encoding = |source| AnalysisError::Encode { width: stage.width, height: stage.height, source };
-    let mut out = BufWriter::new(File::create(&partial.path).map_err(|e| writing(to, e))?);
-    let mut gif = GifEncoder::new_with_speed(&mut out, GIF_SPEED);
-    gif.set_repeat(Repeat::Infinite).map_err(encoding)?;
-    for (done, (_, path)) in frames.iter().enumerate() {
-        let frame = stage.set(&decode_file(path)?);
-        let delay = Delay::from_numer_denom_ms(frame_ms, 1);
-        gif.encode_frame(Frame::from_parts(frame, 0, 0, delay)).map_err(|e| match e {
-            ImageError::IoError(e) => writing(to, e),
-            e => encoding(e),
-        })?;
-        if !progress(done + 1) {
-            return Ok(());
+    let (width, height) = (stage.width, stage.height);
+    let encoding = |source| FilmError::from(AnalysisError::Encode { width, height, source });
+    let delay = Delay::from_numer_denom_ms(frame_ms, 1);
+    let written = files::fill_and_rename(to, |out| {
+        // The encoder writes the end of the file when it goes.
+        let mut gif = GifEncoder::new_with_speed(out, GIF_SPEED);
+        gif.set_repeat(Repeat::Infinite).map_err(|e| Unfinished::Film(encoding(e)))?;
+        for (done, (_, path)) in frames.iter().enumerate() {
+            let frame = stage.set(&decode_file(path).map_err(|e| Unfinished::Film(e.into()))?);
+            gif.encode_frame(Frame::from_parts(frame, 0, 0, delay)).map_err(|e| match e {
+                ImageError::IoError(e) => Unfinished::Disk(e),
+                e => Unfinished::Film(encoding(e)),
+            })?;
+            if !progress(done + 1) {
+                return Err(Unfinished::Stopped);
+            }
         }
+        Ok(())
+    });
+    match written {
+        Ok(()) | Err(Unfinished::Stopped) => Ok(()),
+        Err(Unfinished::Disk(e)) => Err(writing(to, e).into()),
+        Err(Unfinished::Film(e)) => Err(e),
     }
-    // The encoder writes the end of the file when it goes, and tells nobody when it can't.
-    drop(gif);
-    drop(out.into_inner().map_err(|e| writing(to, e.into_error()))?);
-    files::rename(&partial.path, to).map_err(|e| writing(to, e))?;
-    Ok(())
+}
+
+/// Why a film is not whole.
+enum Unfinished {
+    Stopped,
+    Disk(std::io::Error),
+    Film(FilmError),
+}
+
+impl From<std::io::Error> for Unfinished {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error)
+    }
 }
 
 /// Copies the frames into a folder, under the names that they have in the run.
@@ -180,24 +196,6 @@ fn dimensions(path: &Path) -> Result<(u32, u32), DataError> {
     let reader = ImageReader::new(BufReader::new(file)).with_guessed_format();
     let found = reader.map_err(ImageError::from).and_then(ImageReader::into_dimensions);
     found.map_err(|e| DataError::Decode { name, reason: e.to_string() })
-}
-
-/// A file on its way, removed unless it has been renamed.
-struct Partial {
-    path: PathBuf,
-}
-
-impl Partial {
-    fn beside(target: &Path) -> Self {
-        Self { path: beside(target) }
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Nothing is there under this name once the film is whole.
-        let _ = files::remove_file(&self.path);
-    }
 }
 
 #[cfg(test)]

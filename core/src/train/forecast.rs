@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 
+use super::flops;
 use super::memory::{Estimate, estimate};
 use super::recipe::Recipe;
-use super::sources::Labelled;
-use crate::bench::flops;
 use crate::bytes;
+use crate::data::source::Labelled;
 use crate::data::source::Source;
 use crate::ssl::Masks;
 

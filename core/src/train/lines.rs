@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Values;
-use super::run::{RunError, beside, io, unused};
+use super::run::{RunError, io, unused};
 use crate::files::{self, File};
 
 /// One line of `metrics.jsonl`.
@@ -190,7 +190,7 @@ impl Wrong {
 /// When the disk refuses.
 pub(super) fn rewind(file: &Path, iteration: u64, apart: u64) -> Result<Wrong, RunError> {
     let mut wrong = Wrong::default();
-    let partial = beside(file);
+    let partial = files::partial(file);
     let read = |error| io("read", file)(error);
     let write = |error| io("write", &partial)(error);
     let mut reports = Reports::default();
@@ -251,11 +251,9 @@ pub(super) fn rewind(file: &Path, iteration: u64, apart: u64) -> Result<Wrong, R
 /// Copies a file to `NAME.bak`, or with a number where there is one already.
 fn keep(file: &Path) -> Result<PathBuf, RunError> {
     let free = unused(file, "bak");
-    let partial = beside(&free);
     let mut from = File::open(file).map_err(io("read", file))?;
-    let mut to = File::create(&partial).map_err(io("write", &partial))?;
-    std::io::copy(&mut from, &mut to).map_err(io("write", &partial))?;
-    files::rename(&partial, &free).map_err(io("rename", &partial))?;
+    files::fill_and_rename(&free, |out| std::io::copy(&mut from, out).map(drop))
+        .map_err(io("write", &free))?;
     Ok(free)
 }
 

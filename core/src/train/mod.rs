@@ -15,6 +15,7 @@ pub mod feed;
 pub mod fields;
 pub mod film;
 mod finite;
+pub mod flops;
 pub mod follow;
 #[cfg(not(target_family = "wasm"))]
 pub mod forecast;
@@ -25,13 +26,16 @@ pub mod lock;
 pub mod loss_scale;
 pub mod memory;
 pub mod metrics;
+pub mod model_source;
 pub mod network;
 pub mod optimizer;
+pub mod overrides;
 pub mod paths;
-mod preparing;
+pub mod preparing;
 pub mod presets;
 pub mod preview;
 pub mod probes;
+pub mod protocol;
 pub mod recipe;
 pub mod record;
 pub mod report;
@@ -51,7 +55,8 @@ pub mod trainer;
 pub mod watch;
 
 pub use network::{Network, NetworkConfig};
-pub use recipe::{Recipe, RecipeError, Resolved};
+pub use overrides::Resolved;
+pub use recipe::{Recipe, RecipeError};
 pub use state::State;
 
 #[cfg(all(test, not(target_family = "wasm")))]

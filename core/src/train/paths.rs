@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::fields::{self, FIELDS, Kind};
+use super::model_source::split_part;
 use super::recipe::{Recipe, RecipeError};
 use super::report::escape;
 use crate::data::source::listed;
-use crate::explore::split_part;
 use crate::files;
 
 /// The fields of a recipe that hold a path, or a word that stands for one.

@@ -4,13 +4,13 @@ use burn::tensor::{DType, Device};
 
 use super::checkpoint::{self, size};
 use super::memory;
+use super::protocol::EngineError;
 use super::recipe::{Blur, Numbers, Recipe};
 use super::run::RunFolder;
 use crate::data::augment::{BlurProbability, CropRecipe};
 use crate::data::loader::AHEAD;
 use crate::data::source::Source;
 use crate::data::variety;
-use crate::engine::EngineError;
 use crate::files;
 use crate::rng::stream;
 use crate::ssl::Masks;

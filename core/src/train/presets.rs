@@ -1,7 +1,8 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
 use super::recipe::{
-    Blur, Crops, Data, Distill, Evaluate, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, Start, Train,
+    Blur, Crops, Data, Distill, Evaluate, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, RecipeError,
+    Start, Train,
 };
 use crate::data::decode::depth::DepthRange;
 use crate::model::{FfnKind, presets::backbone};
@@ -14,8 +15,18 @@ pub const NAMES: [&str; 8] =
 /// "Epoch" of the official configurations: 1250 iterations, whatever the data.
 const EPOCH: u64 = 1250;
 
+impl Recipe {
+    /// A preset by name.
+    ///
+    /// # Errors
+    /// [`RecipeError::Preset`] when there is none of that name.
+    pub fn preset(name: &str) -> Result<Self, RecipeError> {
+        preset(name).ok_or_else(|| RecipeError::Preset { name: name.to_owned(), known: NAMES.join(", ") })
+    }
+}
+
 /// The recipe called `name`.
-pub fn preset(name: &str) -> Option<Recipe> {
+fn preset(name: &str) -> Option<Recipe> {
     Some(match name {
         "vitl16-short" => short(name),
         "vitl14" => Recipe { model: model("vitl14_swiglu", 0.4), ..long(name) },

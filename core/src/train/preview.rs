@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::preparing::{crop_recipe, draw_masks};
 use super::recipe::Recipe;
-use super::trainer::{crop_recipe, draw_masks};
 use crate::data::augment::{ViewPlan, resize_to};
 use crate::data::loader::{Skipped, first_pictures};
 use crate::data::source::Source;

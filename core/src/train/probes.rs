@@ -1,7 +1,7 @@
 //! What is measured during a run beside k-NN: heads that learn on the features as they are.
 
 use super::recipe::Recipe;
-use super::sources::Labelled;
+use crate::data::source::Labelled;
 use crate::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
 use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::checkpoint::{self, CheckpointError};
 use super::fields;
 use super::frozen::Frozen;
+use super::protocol::{EngineError, Finished, Job};
 use super::recipe::Recipe;
 use super::run::{RunError, RunFolder, replace, unused};
 use super::start::StartError;
@@ -17,7 +18,6 @@ use super::state::State;
 use super::tensors::hex;
 use crate::data::DataError;
 use crate::data::source::Source;
-use crate::engine::{EngineError, Finished, Job};
 use crate::files;
 
 /// What a run learns from, in `data.json`: enough to see whether something else is the same.

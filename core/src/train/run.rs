@@ -123,13 +123,6 @@ pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::i
     move |source| RunError::Io { action, path: path.display().to_string(), source }
 }
 
-/// Where a file is written before it is whole: no other process has the same.
-pub(super) fn beside(file: &Path) -> PathBuf {
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(format!(".{}.tmp", files::process()));
-    PathBuf::from(partial)
-}
-
 /// The first of `PATH.SUFFIX`, `PATH.SUFFIX-2`, … at which there is nothing.
 pub(super) fn unused(path: &Path, suffix: &str) -> PathBuf {
     let named = |number: usize| {
@@ -140,11 +133,9 @@ pub(super) fn unused(path: &Path, suffix: &str) -> PathBuf {
     (1..).map(named).find(|name| !files::exists(name)).unwrap_or_else(|| named(1))
 }
 
-/// Writes a text file of the run, whole or not at all: beside, then renamed.
+/// Writes a text file of the run, whole or not at all.
 pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
-    let partial = beside(file);
-    files::write(&partial, text).map_err(io("write", &partial))?;
-    files::rename(&partial, file).map_err(io("rename", &partial))
+    files::write_and_rename(file, text).map_err(io("write", file))
 }
 
 /// What a run writes into its folder and would not find there: names, the folders' with a stroke.

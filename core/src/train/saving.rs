@@ -2,10 +2,10 @@
 
 use super::checkpoint::{self, CheckpointError};
 use super::failing::{GONE, gone};
+use super::protocol::{EngineError, Event, Finished};
 use super::run::RunError;
 use super::trainer::Trainer;
 use crate::data::DataError;
-use crate::engine::{EngineError, Event, Finished};
 use crate::files;
 
 impl Trainer<'_> {

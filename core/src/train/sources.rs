@@ -10,17 +10,8 @@ use crate::data::source::gathered::{Gathered, Holds, How, gather};
 use crate::data::source::joined::{Part, join};
 use crate::data::source::matched::{Match, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
-use crate::data::source::{Source, subset::Subset};
+use crate::data::source::{Labelled, Source, subset::Subset};
 use crate::data::{DataError, Picture};
-
-/// Labelled pictures for k-NN.
-#[derive(Clone)]
-pub struct Labelled {
-    /// Whose features are looked up.
-    pub train: Arc<dyn Source>,
-    /// Whose labels are predicted.
-    pub test: Arc<dyn Source>,
-}
 
 /// Pictures of a run.
 #[derive(Clone)]

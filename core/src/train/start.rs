@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::checkpoint::colours_of;
+use super::model_source::{self, ModelError, ModelSource};
 use super::network::Network;
 use super::recipe::{Recipe, RecipeError};
 use super::state::State;
-use crate::explore::{self, ModelError, ModelSource};
 use crate::files;
 use crate::model::layers::Draw;
 use crate::model::pos_embed::resample;
@@ -60,7 +60,7 @@ pub enum StartError {
 /// # Errors
 /// When they can't be opened; names the field.
 pub fn open(field: &'static str, named: &str) -> Result<Checkpoint, StartError> {
-    explore::checkpoint(&ModelSource::named(named))
+    model_source::checkpoint(&ModelSource::named(named))
         .map_err(|error| StartError::Model { field, source: Box::new(error) })
 }
 
@@ -142,14 +142,14 @@ pub fn fill(mut state: State, recipe: &Recipe, device: &Device) -> Result<State,
     state.student = filled(state.student, of_student, recipe, FIELD, &device.clone().autodiff())?;
     state.teacher = filled(state.teacher, of_teacher, recipe, FIELD, device)?;
     // The same features go on: the pictures need no other colours.
-    let checkpoint = explore::weights_file(Path::new(&recipe.start.weights)).ok();
+    let checkpoint = model_source::weights_file(Path::new(&recipe.start.weights)).ok();
     state.colours = checkpoint.as_deref().and_then(Path::parent).and_then(colours_of);
     Ok(state)
 }
 
 /// Student and teacher of a run's newest checkpoint, or of a checkpoint's folder.
 fn both(named: &str) -> (Option<PathBuf>, Option<PathBuf>) {
-    let Ok(teacher) = explore::weights_file(Path::new(named)) else { return (None, None) };
+    let Ok(teacher) = model_source::weights_file(Path::new(named)) else { return (None, None) };
     let student = teacher.with_file_name("student.safetensors");
     let is_run = teacher.file_name().is_some_and(|name| name == "teacher.safetensors");
     if is_run && files::is_file(&student) { (Some(student), Some(teacher)) } else { (None, None) }

@@ -7,12 +7,12 @@ use super::film::frames;
 use super::health::{Level, judge};
 use super::lines::Line;
 use super::metrics::Values;
+use super::protocol::Job;
 use super::report::{FilmFrame, KnnRow, Report, Series, Tone};
 use super::run::{RunError, RunFolder};
 use super::watch::Kind;
 use crate::analysis::image_out::contact_sheet;
 use crate::data::{Picture, decode::decode_file};
-use crate::engine::Job;
 use crate::eval::Accuracy;
 
 /// Columns of the film strip between the pictures themselves and the attention at the end.

@@ -9,8 +9,8 @@ use super::fields;
 use super::frozen::Frozen;
 use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
-pub use super::preparing::{MASK_ROWS, crop_recipe, draw_masks};
 use super::preparing::{cautions, has_numbers, no_room, workers};
+use super::protocol::{Command, EngineError, Event, Finished, Job, Port, Step};
 use super::recipe::Recipe;
 use super::record::Record;
 use super::resume::{self, Found};
@@ -20,7 +20,6 @@ use super::state::State;
 use super::step::step;
 use super::teacher_cache::{CacheError, TeacherCache};
 use super::watch::Watched;
-use crate::engine::{Command, EngineError, Event, Finished, Job, Port, Step};
 use crate::eval::agreement::Probe;
 use crate::ssl::OneProcess;
 

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::colours::Colours;
+use super::protocol::EngineError;
 use super::recipe::Recipe;
 use crate::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use crate::analysis::colour_map::ColourMap;
@@ -14,7 +15,6 @@ use crate::analysis::pca::{Pca, PcaOptions};
 use crate::analysis::{AnalysisError, PatchFeatures};
 use crate::data::Picture;
 use crate::data::augment::resize_to;
-use crate::engine::EngineError;
 use crate::features::{view_features, view_features_and_attention, whole_view};
 use crate::model::Vit;
 

@@ -166,7 +166,10 @@ pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
 }
 
 /// The ratio from which `transformers` computes `config.hidden`: whole where possible, as it is usually written.
-pub(super) fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
+///
+/// # Errors
+/// When no ratio gives that width.
+pub fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
     let hidden = |ratio: f64| {
         let requested = (config.dim as f64 * ratio) as usize;
         if config.ffn == FfnKind::SwiGlu { swiglu_hidden(requested) } else { requested }
@@ -191,10 +194,16 @@ fn image_size(config: &VitConfig) -> Value {
     if height == width { json!(height) } else { json!([height, width]) }
 }
 
+/// Side of the square that pictures are cropped to unless somebody has a wish: the one that positions are stored for, at
+/// most 224 pixels; what `dinoscope eval` takes too.
+pub fn crop_side(config: &VitConfig) -> usize {
+    config.side().min((224 / config.patch).max(1) * config.patch)
+}
+
 /// `preprocessor_config.json` of a Hugging Face folder: the middle of the picture at the size that positions are stored
 /// for, at most 224 pixels, and ImageNet's statistics. For the released models these are the files of their folders.
 pub fn preprocessor_json(config: &VitConfig) -> String {
-    let side = super::card::crop(config);
+    let side = crop_side(config);
     preprocessor(side, side)
 }
 
@@ -223,7 +232,7 @@ pub(super) fn preprocessor(height: usize, width: usize) -> String {
 }
 
 /// What the shorter side of a picture becomes before the middle is cut out: 256 pixels for 224.
-pub(super) fn shortest_edge(crop: usize) -> usize {
+pub fn shortest_edge(crop: usize) -> usize {
     crop * 256 / 224
 }
 

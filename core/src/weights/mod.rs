@@ -1,16 +1,12 @@
 //! Weights files in and out: official `.pth`, Hugging Face, timm and safetensors, all to one set of key names.
 //!
 //! [`load`] and [`from_bytes`] read any of them and work out the model's shape from the tensors; [`save`] writes any
-//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`mod@card`] writes what people read beside them;
-//! [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the desktop, `download`
+//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the desktop, `download`
 //! fetches the released models.
 //!
 //! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
 
-pub mod card;
-pub mod card_run;
-mod card_snippets;
 mod dcp;
 #[cfg(not(target_family = "wasm"))]
 pub mod download;
@@ -36,7 +32,6 @@ mod safetensors;
 mod save;
 mod shapes;
 mod source;
-mod state_dict;
 #[cfg(test)]
 mod tests;
 mod timm;
@@ -45,15 +40,15 @@ mod wrapped;
 
 use crate::model::config::VitConfig;
 use crate::model::grid::Grid;
+pub use crate::state_dict::{HostTensor, StateDict};
 pub use error::WeightsError;
-pub use hugging_face::{config_json, preprocessor_json};
+pub use hugging_face::{config_json, crop_side, mlp_ratio, preprocessor_json, shortest_edge};
 pub use inspect::{
     Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
 };
-pub use save::{save, save_card, save_with_heads, to_bytes};
+pub use save::{save, save_with_heads, to_bytes};
 use serde::{Deserialize, Serialize};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
-pub use state_dict::{HostTensor, StateDict};
 use std::collections::BTreeMap;
 use std::path::Path;
 use told::Beside;

@@ -2,13 +2,13 @@
 
 use super::plan::CONFIG_KEY;
 use super::safetensors::{self, Outgoing};
-use super::{Checkpoint, Layout, StateDict, WeightsError, card, check, hugging_face, official, timm};
-use crate::files::{self, File};
+use super::{Checkpoint, Layout, StateDict, WeightsError, check, hugging_face, official, timm};
+use crate::files;
 use crate::model::config::VitConfig;
 use crate::model::grid::Grid;
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 /// Write `backbone` (official names) in `layout`.
 ///
@@ -75,24 +75,6 @@ pub fn save_with_heads(
     write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata))
 }
 
-/// Writes a card's text as `README.md` into `folder`, whole or not at all. One that a person has written, or made their
-/// own by taking [`card::MARK`] out of it, is left alone; then this is `None`.
-///
-/// # Errors
-/// If the disk refuses.
-pub fn save_card(folder: &Path, text: &str) -> Result<Option<PathBuf>, WeightsError> {
-    let path = folder.join("README.md");
-    let name = path.display().to_string();
-    if files::exists(&path) {
-        let there = files::read(&path).map_err(|e| WeightsError::io(&name, "read", e))?;
-        if !String::from_utf8_lossy(&there).contains(card::MARK) {
-            return Ok(None);
-        }
-    }
-    write_atomically(&path, |out| out.write_all(text.as_bytes()))?;
-    Ok(Some(path))
-}
-
 /// The safetensors file that [`save`] would write, in memory: what a browser offers for download. For
 /// [`Layout::HuggingFace`] this is `model.safetensors`; [`super::config_json`] makes the file beside it.
 ///
@@ -148,27 +130,14 @@ fn needs_safetensors(path: &Path) -> Result<(), WeightsError> {
     Ok(())
 }
 
-/// Write beside `path`, make sure that it is on the disk, and rename.
-pub(super) fn write_atomically(
+/// [`files::fill_and_rename`] with an error that names the file; its folder is made.
+pub(crate) fn write_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), WeightsError> {
     let name = path.display().to_string();
-    let mut beside = path.file_name().unwrap_or_default().to_os_string();
-    beside.push(".tmp");
-    let beside = path.with_file_name(beside);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::create_dir_all(folder).map_err(|e| WeightsError::io(&name, "create the folder of", e))?;
     }
-    let written = (|| {
-        let mut out = BufWriter::new(File::create(&beside)?);
-        fill(&mut out)?;
-        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        files::rename(&beside, path)
-    })();
-    written.map_err(|e| {
-        // Best effort: the error that matters is the one above.
-        let _ = files::remove_file(&beside);
-        WeightsError::io(&name, "write", e)
-    })
+    files::fill_and_rename(path, |out| fill(out)).map_err(|e| WeightsError::io(&name, "write", e))
 }

@@ -14,6 +14,7 @@ pub mod covariance;
 mod eigen_cpu;
 pub mod eigenvectors;
 pub mod overlay;
+pub mod pca_colour;
 pub mod pipeline;
 mod pipeline_cpu;
 pub mod project;

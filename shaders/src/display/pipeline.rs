@@ -6,11 +6,11 @@ use super::Range;
 use super::common::{Recorder, Slice, check_some, storage};
 use super::covariance::{CovarianceBuffers, CovarianceProgram};
 use super::eigenvectors::{EigenBuffers, EigenProgram};
+use super::pca_colour::Buffers;
 use super::project::{ProjectProgram, Projection};
 use super::ranges::{RangeOptions, RangesProgram, ranges_buffer};
 use super::split::{SplitBuffers, SplitProgram, split_buffer};
 use super::upsample::{Filter, Grid, UpsampleProgram};
-use crate::pca_colour::Buffers;
 use crate::{Background, PcaColour, ShaderError};
 
 const PROGRAM: &str = "pipeline";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::source::Labelled;
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::device::{Chosen, block_on};
@@ -14,7 +15,6 @@ use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
 use dinoscope_core::eval::suite::{self, Options, Task};
 use dinoscope_core::model::Vit;
-use dinoscope_core::train::sources::Labelled;
 
 use crate::cli::progress::Progress;
 use crate::cli::terminal::note;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dinoscope_core::analysis::{npy, parquet, write_atomic};
+use dinoscope_core::files;
 
 /// Kinds of tables, told from the file's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,7 @@ impl Target {
         dim: usize,
         mut row: impl FnMut(usize) -> Result<Vec<f32>>,
     ) -> Result<()> {
-        let mut beside = self.path.clone().into_os_string();
-        beside.push(format!(".{}.tmp", std::process::id()));
-        let beside = PathBuf::from(beside);
+        let beside = files::partial(&self.path);
         let written = self.fill(&beside, names, dim, &mut row).and_then(|()| {
             if self.kind == Kind::Npy {
                 write_atomic(&self.path.with_extension("names.json"), &serde_json::to_vec(names)?)?;

@@ -3,11 +3,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use dinoscope_core::data::source::Source;
-use dinoscope_core::data::source::idx::IdxSource;
-use dinoscope_core::eval::embedding::{Map, Mark, Shape, mark};
+use dinoscope_core::eval::embedding::{Mark, Shape, mark};
 use egui::accesskit::Role;
 use egui::{
     Color32, ColorImage, EventFilter, Key, Label, Painter, PointerButton, Pos2, Rect, Sense, Stroke,
@@ -15,9 +12,9 @@ use egui::{
 };
 
 use super::beside::{Beside, Lost};
+use super::charted::Charted;
 use super::findings::Id;
-use super::job::image;
-use super::wish::Wish;
+use super::images::image;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, Tokens, fonts, icons, space};
 use crate::studio::{touch, widgets};
@@ -30,35 +27,6 @@ const THUMBS: usize = 256;
 const NEAR: f32 = 14.0;
 /// Nearest and furthest look.
 const ZOOM: (f32, f32) = (1.0, 40.0);
-
-/// A map with the pictures that its points are of.
-pub struct Charted {
-    /// The map.
-    pub map: Map,
-    /// Where its pictures are.
-    pub source: Arc<dyn Source>,
-    /// Their folder, where they are files of one.
-    pub folder: Option<PathBuf>,
-}
-
-impl Charted {
-    /// A map of pictures that a wish has named.
-    pub fn new(map: Map, source: Arc<dyn Source>, wish: &Wish) -> Self {
-        let folder = wish.path().filter(|path| !IdxSource::recognizes(path));
-        Self { map, source, folder }
-    }
-
-    /// Name and class of a point.
-    fn words(&self, point: usize) -> (&str, &str) {
-        let class = self.class(point).and_then(|class| self.map.classes.get(class as usize));
-        let name = self.map.names.get(point).map_or("", String::as_str);
-        (name, class.map_or("", String::as_str))
-    }
-
-    fn class(&self, point: usize) -> Option<u32> {
-        self.map.labels.get(point).copied().flatten()
-    }
-}
 
 /// A picture of a map that is to be looked at.
 pub enum Opened {

@@ -8,7 +8,7 @@ use dinoscope_core::eval::outcome::{Figure, Outcome, Row, Unit};
 use dinoscope_core::eval::suite::Subject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::chart::Charted;
+use super::charted::Charted;
 use super::dark;
 use super::kind::Kind;
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::augment::resize_to;
+use dinoscope_core::data::source::Labelled;
 use dinoscope_core::data::source::Source;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::data::{DataError, Picture};
-use dinoscope_core::train::sources::Labelled;
 
 use super::pictures::Pictures;
 use super::wish::Wish;

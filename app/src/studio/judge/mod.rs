@@ -5,6 +5,7 @@
 mod bars;
 mod beside;
 mod chart;
+mod charted;
 mod dark;
 mod evidence;
 mod export;
@@ -13,11 +14,13 @@ mod findings_ui;
 mod foot;
 #[cfg(target_family = "wasm")]
 mod held;
+mod images;
 mod job;
 mod kind;
 mod pictures;
 mod question;
 mod table;
+mod tasks;
 mod wish;
 mod words;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use dinoscope_core::data::DataError;
 use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::source::Labelled;
 use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Reading, Truth};
 use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{Source, subset::Subset};
 use dinoscope_core::eval::pictures;
-use dinoscope_core::train::sources::Labelled;
 
 use super::kind::Need;
 use super::wish::Wish;

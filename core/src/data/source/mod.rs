@@ -7,6 +7,7 @@ pub mod gathered;
 pub mod halves;
 pub mod idx;
 pub mod joined;
+mod labelled;
 pub mod listed;
 pub mod listing;
 pub mod matched;
@@ -16,6 +17,8 @@ pub mod scenes;
 pub mod subset;
 
 use std::path::PathBuf;
+
+pub use labelled::Labelled;
 
 use super::{DataError, Picture};
 

@@ -17,11 +17,11 @@ use super::EvalError;
 use super::outcome::LeftOut;
 use super::run::EvaluationError;
 use super::suite::{Judge, Subject};
-use crate::analysis::linalg::for_chunks;
 use crate::data::DataError;
 use crate::data::source::dense::{Dense, DenseSource, Truth};
 use crate::features::reason;
 use crate::model::{Vit, VitConfig};
+use crate::parallel::for_chunks;
 use eye::Eye;
 
 /// Memory that features may fill; views beyond it are looked at again in every step.

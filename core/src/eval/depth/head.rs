@@ -7,10 +7,10 @@
 use dinoscope_shaders::cpu::{Matrix, multiply, wide};
 
 use super::loss::{Plane, loss};
-use crate::analysis::linalg::for_chunks;
 use crate::eval::dense::axis::{Axis, add, adjoint, blend, resize};
 use crate::eval::dense::eye::Map;
 use crate::eval::dense::frame::Frame;
+use crate::parallel::for_chunks;
 use crate::rng::{RngExt, stream};
 
 /// Distances that share out each pixel.

@@ -1,6 +1,7 @@
 //! How far pictures are apart, in features and on a map.
 
 use crate::analysis::linalg::{self, LANES, Packed};
+use crate::parallel;
 
 /// Squared distances on the unit sphere, `[pictures, pictures]`, of `[pictures, dim]` features.
 pub(super) fn on_the_sphere(features: &[f32], dim: usize) -> Vec<f32> {
@@ -18,7 +19,7 @@ pub(super) fn on_the_sphere(features: &[f32], dim: usize) -> Vec<f32> {
         around.chunks_exact(dim.max(1)).map(|row| row.iter().map(|v| v * v).sum()).collect();
     let packed = Packed::new(&around, pictures, dim);
     let mut out = vec![0f32; pictures * pictures];
-    linalg::for_chunks(&mut out, LANES * pictures.max(1), |own, rows| {
+    parallel::for_chunks(&mut out, LANES * pictures.max(1), |own, rows| {
         let mut block = [[0.0; LANES]; LANES];
         for other in 0..packed.panels() {
             packed.block(own, &packed, other, &mut block);
@@ -43,7 +44,7 @@ pub(super) fn on_the_sphere(features: &[f32], dim: usize) -> Vec<f32> {
 /// `[pictures, pictures]`; fewer where there are fewer.
 pub(super) fn nearest(distances: &[f32], pictures: usize, k: usize) -> Vec<Vec<u32>> {
     let mut out = vec![Vec::new(); pictures];
-    linalg::for_chunks(&mut out, 16, |chunk, some| {
+    parallel::for_chunks(&mut out, 16, |chunk, some| {
         for (i, near) in some.iter_mut().enumerate() {
             let own = chunk * 16 + i;
             let row = &distances[own * pictures..][..pictures];
@@ -56,7 +57,7 @@ pub(super) fn nearest(distances: &[f32], pictures: usize, k: usize) -> Vec<Vec<u
 /// [`nearest`] of points in the plane.
 pub(super) fn nearest_points(points: &[[f32; 2]], k: usize) -> Vec<Vec<u32>> {
     let mut out = vec![Vec::new(); points.len()];
-    linalg::for_chunks(&mut out, 16, |chunk, some| {
+    parallel::for_chunks(&mut out, 16, |chunk, some| {
         for (i, near) in some.iter_mut().enumerate() {
             let own = chunk * 16 + i;
             let [x, y] = points[own];

@@ -2,10 +2,10 @@
 
 use crate::analysis::AnalysisError;
 use crate::analysis::canvas::{Canvas, GRID};
-use crate::analysis::linalg::for_chunks;
 use crate::data::Picture;
 use crate::data::augment::eval_view;
 use crate::data::source::Source;
+use crate::parallel::for_chunks;
 
 /// Quality of the sheet as JPEG: small copies of photographs need no more.
 const QUALITY: u8 = 82;

@@ -4,7 +4,7 @@
 //! the first quarter of the steps with a momentum of 0.5, then 0.8, and a step that grows with the number of points.
 
 use super::super::EvalError;
-use crate::analysis::linalg::for_chunks;
+use crate::parallel::for_chunks;
 use crate::rng;
 
 /// How a map is made.

@@ -4,7 +4,7 @@
 //! loss is at most `½ (I - 11ᵀ/K) ⊗ XᵀX/n`. The inverse of `½ XᵀX/n + penalty` therefore says how far to go along each
 //! direction of the features, however unlike their spreads are.
 
-use crate::analysis::linalg::for_chunks;
+use crate::parallel::for_chunks;
 
 /// Numbers that are added up side by side, for the processor's vectors.
 const LANES: usize = 8;

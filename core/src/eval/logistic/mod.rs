@@ -19,7 +19,7 @@ pub(super) use space::Space;
 use super::knn::Features;
 use super::linear::largest;
 use super::{Accuracy, EvalError};
-use crate::analysis::linalg::for_chunks;
+use crate::parallel::for_chunks;
 
 /// How far a fit goes.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -1,6 +1,6 @@
 //! Matrix products in f64 for the logistic regression, on all cores.
 
-use crate::analysis::linalg::for_chunks;
+use crate::parallel::for_chunks;
 
 /// Columns of a tile; the right side's rows are a multiple of it.
 pub(super) const COLS: usize = 8;

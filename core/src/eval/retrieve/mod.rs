@@ -10,6 +10,7 @@ mod whole;
 
 use super::EvalError;
 use crate::analysis::linalg::{self, LANES, Packed};
+use crate::parallel;
 
 pub(super) use task::evaluate;
 pub use task::{RetrieveTask, Sought};
@@ -203,7 +204,7 @@ impl<'a> Search<'a> {
         }
         let (start, end) = (self.done, (self.done + AT_ONCE * TASKS).min(self.answers.len()));
         let mut answers = std::mem::take(&mut self.answers);
-        linalg::for_chunks(&mut answers[start..end], AT_ONCE, |i, some| {
+        parallel::for_chunks(&mut answers[start..end], AT_ONCE, |i, some| {
             self.answer(start + i * AT_ONCE, some);
         });
         self.answers = answers;

@@ -9,9 +9,9 @@ use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Subject};
 use super::super::{EvalError, gather::Collected};
 use super::{Answer, FIRST, Grade, GroundTruth, Known, Protocol, Score, Search, strips, whole};
+use crate::data::source::Labelled;
 use crate::data::source::{Source, subset::Subset};
 use crate::features::Wanted;
-use crate::train::sources::Labelled;
 
 /// Raw pixels are compared at this side: coarse pictures are found more easily than fine ones, and much faster.
 const PIXELS: usize = 32;

@@ -4,10 +4,10 @@ use super::super::EvalError;
 use super::super::gather::Collected;
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject, told};
+use crate::data::source::Labelled;
 use crate::data::source::Source;
 use crate::features::{Wanted, embed, reason, whole_view};
 use crate::model::Vit;
-use crate::train::sources::Labelled;
 
 /// CLS features of both halves, one picture at a time. Nothing is kept for another evaluation.
 pub(super) async fn sets(

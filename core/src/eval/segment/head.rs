@@ -7,10 +7,10 @@
 use dinoscope_shaders::cpu::{Matrix, multiply};
 
 use super::loss::{LANES, cross_entropy};
-use crate::analysis::linalg::for_chunks;
 use crate::data::source::dense::IGNORED;
 use crate::eval::dense::axis::Axis;
 use crate::eval::dense::eye::Map;
+use crate::parallel::for_chunks;
 use crate::rng::{normal, stream};
 
 /// Added to variances.

@@ -7,10 +7,10 @@
 
 use dinoscope_shaders::cpu::math::exp;
 
-use crate::analysis::linalg::for_chunks;
 use crate::data::augment::CropBox;
 use crate::eval::dense::axis::{Axis, blend};
 use crate::eval::dense::frame::Frame;
+use crate::parallel::for_chunks;
 
 /// A picture as it was looked at once.
 pub(super) struct Look {

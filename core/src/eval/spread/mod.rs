@@ -10,6 +10,7 @@ mod values;
 
 use super::EvalError;
 use crate::analysis::linalg::{self, LANES, Packed};
+use crate::parallel;
 
 pub use task::SpreadTask;
 pub(super) use task::evaluate;
@@ -94,7 +95,7 @@ pub fn uniformity(features: &[f32], dim: usize) -> Option<f64> {
     }
     let packed = Packed::new(&linalg::normalise_rows(features, dim), pictures, dim);
     let mut sums = vec![0f64; packed.panels()];
-    linalg::for_chunks(&mut sums, 1, |own, sum| {
+    parallel::for_chunks(&mut sums, 1, |own, sum| {
         let mut block = [[0.0; LANES]; LANES];
         for other in own..packed.panels() {
             packed.block(own, &packed, other, &mut block);

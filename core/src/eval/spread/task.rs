@@ -9,11 +9,11 @@ use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
 use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Subject};
 use super::{Spectrum, alignments, picture, uniformity};
-use crate::analysis::linalg::for_chunks;
 use crate::data::Picture;
 use crate::data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
 use crate::data::source::Source;
 use crate::features::{Wanted, embed};
+use crate::parallel::for_chunks;
 use crate::rng::stream;
 
 /// Raw pixels are looked at with this side: as many numbers as a backbone of usual size gives.

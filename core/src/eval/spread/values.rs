@@ -3,7 +3,7 @@
 //! Householder reflections make the matrix tridiagonal; the number of negative pivots of a shifted tridiagonal matrix
 //! is the number of eigenvalues below the shift (Sturm), so that halving finds each one. Nothing can fail to converge.
 
-use crate::analysis::linalg::for_chunks;
+use crate::parallel::for_chunks;
 
 /// Rows that one thread takes at a time.
 const ROWS: usize = 16;

@@ -6,8 +6,8 @@ use super::super::run::{EvaluationError, headline};
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{EvalError, suite};
 use super::{accuracies, description};
+use crate::data::source::Labelled;
 use crate::features::Wanted;
-use crate::train::sources::Labelled;
 
 /// What is asked of nearest neighbours.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

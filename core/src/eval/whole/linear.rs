@@ -15,9 +15,9 @@ use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
 use super::{PIXELS, accuracies, description, pixels};
+use crate::data::source::Labelled;
 use crate::features::Wanted;
 use crate::model::VitConfig;
-use crate::train::sources::Labelled;
 
 /// Steps from one report to the next.
 const REPORT: usize = 10;

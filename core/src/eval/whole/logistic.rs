@@ -12,8 +12,8 @@ use super::super::run::EvaluationError;
 use super::super::suite::{Judge, Progress, Sets, Subject};
 use super::super::{Accuracy, EvalError};
 use super::{PIXELS, accuracies, description, pixels};
+use crate::data::source::Labelled;
 use crate::features::Wanted;
-use crate::train::sources::Labelled;
 
 /// Moves from one report to the next.
 const REPORT: usize = 20;

@@ -7,7 +7,7 @@ pub mod logistic;
 use super::Accuracy;
 use super::outcome::Figure;
 use super::suite::Sets;
-use crate::train::sources::Labelled;
+use crate::data::source::Labelled;
 
 /// Side of the pictures whose raw pixels are learned from: the cost grows with the sixth power of it.
 const PIXELS: usize = 16;

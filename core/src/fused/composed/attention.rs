@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Shape, TensorMetadata};
 
 use super::{as_matrix, full, like, sides};
-use crate::model::packing::{Group, Packing};
+use crate::fused::packing::{Group, Packing};
 
 /// Queries, keys and values of one group of crops, each `[count, heads, tokens, width]`, in f32.
 fn split<B: Backend>(qkv: &FloatTensor<B>, start: usize, group: Group, heads: usize) -> [FloatTensor<B>; 3] {

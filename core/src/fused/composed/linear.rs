@@ -7,8 +7,8 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{IndexingUpdateOp, TensorData};
 
 use super::{as_matrix, as_row, flat, full, like, sides};
+use crate::fused::packing::Subset;
 use crate::fused::programs::{Kept, Programs, Three};
-use crate::model::packing::Subset;
 
 pub fn kept<B: Backend>(subset: Arc<Subset>, device: &Device<B>) -> Kept<B> {
     let n = subset.rows.len();

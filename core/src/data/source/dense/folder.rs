@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::truth_files::{self, Grid};
 use super::{Dense, DenseSource, DenseSplit, Files, IGNORED, MAX_CLASSES, Reading, Truth};
-use crate::analysis::linalg::for_chunks;
 use crate::data::DataError;
 use crate::data::decode::{decode_file_as, is_tiff};
 use crate::data::source::folder::pictures_in;
 use crate::data::source::halves::Role;
 use crate::files;
+use crate::parallel::for_chunks;
 
 /// Where the pictures lie.
 const IMAGES: &str = "images";

@@ -3,9 +3,9 @@
 //! Counted are matrix products and attention, which is where the time should go; norms, activations, losses and the
 //! optimizer are not. A backward pass is twice its forward pass.
 
-use crate::model::packing::Group;
+use super::Recipe;
+use crate::fused::packing::Group;
 use crate::model::{FfnKind, HeadConfig, VitConfig};
-use crate::train::Recipe;
 
 /// Operations of one forward pass of a backbone over crops of several sizes.
 ///
@@ -29,7 +29,7 @@ pub fn backbone(config: &VitConfig, groups: &[Group], drop: f64) -> u64 {
     2 * groups.iter().map(of_group).sum::<u64>()
 }
 
-/// Crops of a group that a residual branch computes (see [`crate::model::packing::Packing::draw_subset`]).
+/// Crops of a group that a residual branch computes (see [`crate::fused::packing::Packing::draw_subset`]).
 pub fn kept(count: usize, drop: f64) -> usize {
     ((count as f64 * (1.0 - drop)) as usize).clamp(1, count.max(1))
 }

@@ -2,9 +2,9 @@
 //!
 //! `tests/interop/handover_check.py` takes them from the card and runs them.
 
-use super::card::{Card, Written, crop, shell};
-use super::{Layout, hugging_face, onnx};
+use super::card::{Card, Written, shell};
 use crate::model::config::{FfnKind, NORM_EPS, VitConfig};
+use crate::weights::{Layout, crop_side, mlp_ratio, onnx, shortest_edge};
 
 /// A program with a sentence before it.
 pub(super) struct Snippet {
@@ -165,7 +165,7 @@ with torch.no_grad():
 {3}"#,
         python(file),
         epsilon(config),
-        crop(config),
+        crop_side(config),
         split(config)
     )
 }
@@ -181,7 +181,7 @@ fn official(config: &VitConfig, file: &str) -> String {
         format!("init_values={}", config.layerscale.map_or("None", |_| "1.0")),
         "block_chunks=0".to_owned(),
     ];
-    match hugging_face::mlp_ratio(config) {
+    match mlp_ratio(config) {
         Ok(ratio) => options.push(format!("mlp_ratio={ratio}")),
         // No ratio gives this width; whoever tries is told so by the shapes.
         Err(_) => options.push(format!("mlp_ratio={}", config.hidden as f64 / config.dim as f64)),
@@ -218,7 +218,7 @@ cls, patches = features["x_norm_clstoken"], features["x_norm_patchtokens"]
 "#,
         python(file),
         epsilon(config),
-        torchvision(crop(config))
+        torchvision(crop_side(config))
     )
 }
 
@@ -232,14 +232,14 @@ fn torchvision(side: usize) -> String {
     v2.ToDtype(torch.float32, scale=True),
     v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 ])",
-        hugging_face::shortest_edge(side)
+        shortest_edge(side)
     )
 }
 
 /// Height and width of the pictures that a graph is shown.
 fn shown(config: &VitConfig, size: onnx::Size) -> (usize, usize) {
     match size {
-        onnx::Size::Free => (crop(config), crop(config)),
+        onnx::Size::Free => (crop_side(config), crop_side(config)),
         onnx::Size::Fixed { height, width } => (height, width),
     }
 }

@@ -4,13 +4,16 @@
 //! Source of the front matter: the Hub's documentation of model cards. `unknown` is a licence it accepts, and says what
 //! is so: who publishes a model chooses its licence.
 
+use std::path::{Path, PathBuf};
+
 use super::card_run::CardRun;
 use super::card_snippets::{Snippet, loads_nowhere_else, snippets};
-use super::{Layout, onnx};
 use crate::eval::outcome::{Figure, Outcome, Row, Unit};
+use crate::files;
 use crate::model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
 use crate::train::fields;
 use crate::train::recipe::{Distillation, Recipe};
+use crate::weights::{Layout, WeightsError, crop_side, onnx};
 
 /// Last line of every card, by which one is known that may be written again.
 pub const MARK: &str =
@@ -61,10 +64,22 @@ pub fn card(card: &Card) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// Side of the square that pictures are cropped to unless somebody has a wish: the one that positions are stored for, at
-/// most 224 pixels; what `dinoscope eval` takes too.
-pub(super) fn crop(config: &VitConfig) -> usize {
-    config.side().min((224 / config.patch).max(1) * config.patch)
+/// Writes a card's text as `README.md` into `folder`, whole or not at all. One that a person has written, or made their
+/// own by taking [`MARK`] out of it, is left alone; then this is `None`.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn save_card(folder: &Path, text: &str) -> Result<Option<PathBuf>, WeightsError> {
+    let path = folder.join("README.md");
+    let name = path.display().to_string();
+    if files::exists(&path) {
+        let there = files::read(&path).map_err(|e| WeightsError::io(&name, "read", e))?;
+        if !String::from_utf8_lossy(&there).contains(MARK) {
+            return Ok(None);
+        }
+    }
+    files::write_and_rename(&path, text).map_err(|e| WeightsError::io(&name, "write", e))?;
+    Ok(Some(path))
 }
 
 fn front_matter(card: &Card) -> String {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use super::archive::{self, ArchiveError};
+use super::run::RunFolder;
 use crate::files;
 use crate::model::{Vit, params};
-use crate::train::archive::{self, ArchiveError};
-use crate::train::run::RunFolder;
 use crate::weights::{self, Checkpoint, Inspection, Reading, WeightsError};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.

@@ -1,7 +1,6 @@
 //! Cards of runs and of files: what must be said, what must not, and what may be replaced.
 #![allow(clippy::unwrap_used)]
 
-use super::super::save_card;
 use super::*;
 use crate::eval::Accuracy;
 use crate::model::Grid;
@@ -265,7 +264,7 @@ fn only_cards_from_here_are_replaced() {
 #[test]
 fn a_folder_asks_for_pictures_of_its_size() {
     let sides = |config: &VitConfig| {
-        let json = super::super::preprocessor_json(config);
+        let json = crate::weights::preprocessor_json(config);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         (json["crop_size"]["height"].as_u64().unwrap(), json["size"]["shortest_edge"].as_u64().unwrap())
     };

@@ -4,7 +4,7 @@
 //! this program is the per-patch part: stretch each component to its range, treat the background,
 //! pack to RGBA8.
 
-use crate::display::common::{Range, groups, uniform};
+use super::common::{Range, groups, uniform};
 use crate::{ShaderError, readback};
 
 const PROGRAM: &str = "pca_colour";
@@ -122,7 +122,7 @@ pub struct PcaColour {
 impl PcaColour {
     /// Compiles the program for a device. Keep it: compiling is slow, running is not.
     pub fn new(device: &wgpu::Device) -> Self {
-        let module = device.create_shader_module(wgpu::include_wgsl!("../wgsl/pca_colour.wgsl"));
+        let module = device.create_shader_module(wgpu::include_wgsl!("../../wgsl/pca_colour.wgsl"));
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(PROGRAM),
             layout: None,

@@ -1,0 +1,8 @@
+//! What goes out with weights for others to read: the model card.
+
+mod card;
+mod card_run;
+mod card_snippets;
+
+pub use card::{Card, MARK, Written, card, save_card};
+pub use card_run::{CardError, CardRun};

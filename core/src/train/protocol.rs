@@ -1,0 +1,340 @@
+//! What a run and whoever watches it say to each other: commands in, events out.
+//!
+//! The command line, the window, the page and the tests are consumers of the same stream. Events are ordered and
+//! small; bulky state stays in a slot that holds only the newest value. An error that ends a run is the stream's
+//! last item, everything recoverable is a [`Event::Warning`].
+
+use super::Recipe;
+use super::aside::Aside;
+use super::checkpoint::CheckpointError;
+use super::health::Health;
+use super::memory::Memory;
+use super::metrics::Values;
+use super::run::{RunError, RunFolder};
+use super::schedule::Scheduled;
+use super::sources::Sources;
+use super::start::StartError;
+use super::teacher_cache::CacheError;
+use super::watch::Look;
+use crate::data::{DataError, Picture};
+use crate::device::Chosen;
+use crate::eval::agreement::Agreement;
+use crate::eval::knn::KnnResult;
+use crate::eval::outcome::Outcome;
+use async_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// What a person may ask of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Hold after the current step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Finish the step, save, end.
+    Stop,
+    /// Save after the current step.
+    Checkpoint,
+    /// Show features of these pictures from now on.
+    Watch(Vec<Picture>),
+    /// Take over what may change while a run goes on ([`Field::live`](super::fields::Field::live)).
+    Change(Box<Recipe>),
+}
+
+/// What happens in a run, in order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The run is set up.
+    Started {
+        /// Every value resolved.
+        recipe: Box<Recipe>,
+        /// What computes.
+        device: String,
+        /// What is trained on.
+        data: String,
+        /// Trainable values of backbone and heads.
+        parameters: usize,
+        /// Steps already done, when a run goes on.
+        iteration: u64,
+    },
+    /// Figures of a step.
+    Step(Box<Step>),
+    /// Something beside the steps has begun or gone on; over with the next event of another kind.
+    Aside(Aside),
+    /// New pictures of the watched images; they are in the slot and, with a folder, on disk.
+    Pictures {
+        /// Steps done.
+        iteration: u64,
+        /// The strip that was written.
+        path: Option<PathBuf>,
+    },
+    /// k-NN accuracy of the teacher's CLS features.
+    Evaluation {
+        /// Steps done.
+        iteration: u64,
+        /// What was measured.
+        accuracy: KnnResult,
+        /// The same neighbours on raw pixels; measured once, at the start.
+        raw_pixels: Option<KnnResult>,
+        /// What the student has in common with a frozen teacher, where one is distilled.
+        agreement: Option<Agreement>,
+    },
+    /// What else was measured of the teacher's features.
+    Judged {
+        /// Steps done.
+        iteration: u64,
+        /// Which evaluation: `linear`, `segment` or `depth`.
+        name: String,
+        /// What was found.
+        outcome: Box<Outcome>,
+    },
+    /// A checkpoint is on disk.
+    Checkpoint {
+        /// Steps done.
+        iteration: u64,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Live fields of another recipe were taken over.
+    Changed {
+        /// What holds from now on.
+        recipe: Box<Recipe>,
+        /// Other fields in which the recipe that was asked for differs: they need a new run.
+        needs_restart: Vec<String>,
+    },
+    /// Something a person should know; the run goes on.
+    Warning(String),
+    /// The run holds.
+    Paused,
+    /// The run goes on.
+    Resumed,
+    /// The run ended in order.
+    Finished(Box<Finished>),
+}
+
+/// Figures of a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// The step, counted from 0.
+    pub iteration: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Losses and health figures by name.
+    pub values: Values,
+    /// Learning rate and other schedules of the step.
+    pub schedule: Scheduled,
+    /// Steps per second since the last report.
+    pub steps_per_second: f64,
+    /// Pictures per second since the last report.
+    pub images_per_second: f64,
+    /// Share of that time spent waiting for pictures.
+    pub waited: f64,
+    /// What the figures mean.
+    pub health: Health,
+    /// Memory in use, where the device or the system tells.
+    pub memory: Option<Memory>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// Steps done.
+    pub iteration: u64,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
+    /// The report.
+    pub report: Option<PathBuf>,
+    /// Pictures that could not be used: name and reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Pictures.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run's folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Pictures of the watched images.
+    #[error(transparent)]
+    Analysis(#[from] crate::analysis::AnalysisError),
+    /// Weights to start from, or a teacher.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What a frozen teacher says, on disk.
+    #[error(transparent)]
+    Taught(#[from] CacheError),
+    /// k-NN.
+    #[error(transparent)]
+    Evaluation(#[from] crate::eval::run::EvaluationError),
+    /// The loss is no number any more, or what the state holds.
+    #[error("not finite any more, noticed at step {iteration}: {health} {kept}")]
+    NotFinite {
+        /// The step at which it was noticed, counted from 0.
+        iteration: u64,
+        /// What the figures say, or which weights, moments or centres it is.
+        health: String,
+        /// Which checkpoint is still good.
+        kept: String,
+    },
+    /// The device gave up.
+    #[error("the device failed: {reason}\n{hint}")]
+    Device {
+        /// What it said.
+        reason: String,
+        /// Sizes, and what to lower.
+        hint: String,
+    },
+    /// What somewhere else said, for instance a worker of the page.
+    #[error("{text}")]
+    Told {
+        /// The whole message.
+        text: String,
+    },
+}
+
+/// An [`EngineError`] that can be sent: the kinds that something hangs on, and the text of all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// [`EngineError::NotFinite`].
+    NotFinite {
+        /// The step at which it was noticed, counted from 0.
+        iteration: u64,
+        /// What the figures say, or which weights, moments or centres it is.
+        health: String,
+        /// Which checkpoint is still good.
+        kept: String,
+    },
+    /// [`EngineError::Device`].
+    Device {
+        /// What it said.
+        reason: String,
+        /// Sizes, and what to lower.
+        hint: String,
+    },
+    /// Any other, in words.
+    Told(String),
+}
+
+impl From<EngineError> for Ended {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
+            EngineError::Device { reason, hint } => Self::Device { reason, hint },
+            other => Self::Told(other.to_string()),
+        }
+    }
+}
+
+impl From<Ended> for EngineError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
+            Ended::Device { reason, hint } => Self::Device { reason, hint },
+            Ended::Told(text) => Self::Told { text },
+        }
+    }
+}
+
+/// Everything a run needs.
+pub struct Job {
+    /// What to do.
+    pub recipe: Recipe,
+    /// What computes.
+    pub device: Chosen,
+    /// Pictures.
+    pub sources: Sources,
+    /// Pictures whose features are shown as they form.
+    pub watch: Vec<Picture>,
+    /// Where the run is kept; nothing is written without one.
+    pub folder: Option<RunFolder>,
+    /// Go on from the folder's newest checkpoint.
+    pub resume: bool,
+}
+
+/// The newest pictures of the watched images.
+pub type Slot = Arc<Mutex<Option<Arc<Look>>>>;
+
+/// A turn of the browser's event loop.
+#[cfg(target_family = "wasm")]
+pub type Breath = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+/// Gives a [`Breath`]: what is on its way gets in, and other tasks go on, before the future is done.
+#[cfg(target_family = "wasm")]
+pub type Breathe = Arc<dyn Fn() -> Breath>;
+
+/// What is called when there is something new to see; from the run's thread, so it must be quick.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A run from the outside.
+///
+/// A run whose handle is dropped, with every copy of `commands`, ends as with [`Command::Stop`]: after the step, with a
+/// checkpoint.
+pub struct Handle {
+    /// Commands in.
+    pub commands: Sender<Command>,
+    /// Events out; ends after `Finished` or an error.
+    pub events: Receiver<Result<Event, EngineError>>,
+    /// The newest pictures.
+    pub latest: Slot,
+}
+
+/// The run's side of the channels.
+pub(super) struct Port {
+    pub commands: Receiver<Command>,
+    events: Sender<Result<Event, EngineError>>,
+    latest: Slot,
+    wake: Wake,
+    #[cfg(target_family = "wasm")]
+    breathe: Breathe,
+}
+
+impl Port {
+    /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
+    pub async fn breathe(&self) {
+        #[cfg(target_family = "wasm")]
+        (self.breathe)().await;
+    }
+
+    /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
+    pub async fn emit(&self, event: Event) {
+        self.send(Ok(event)).await;
+    }
+
+    /// Puts pictures into the slot.
+    pub fn show(&self, look: Arc<Look>) {
+        if let Ok(mut slot) = self.latest.lock() {
+            *slot = Some(look);
+        }
+        (self.wake)();
+    }
+
+    async fn send(&self, item: Result<Event, EngineError>) {
+        let _ = self.events.send(item).await;
+        (self.wake)();
+    }
+}
+
+fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breathe) -> (Handle, Port) {
+    let (commands, commands_in) = async_channel::unbounded();
+    let (events_out, events) = async_channel::unbounded();
+    let latest = Slot::default();
+    let port = Port {
+        commands: commands_in,
+        events: events_out,
+        latest: latest.clone(),
+        wake,
+        #[cfg(target_family = "wasm")]
+        breathe,
+    };
+    (Handle { commands, events, latest }, port)
+}

@@ -9,6 +9,7 @@ use crate::analysis::image_out::write_png;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
 use crate::files::full;
+use crate::train::run::RunFolder;
 use crate::train::{checkpoint, sources};
 
 /// In range, and not finite after some steps.

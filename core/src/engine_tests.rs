@@ -4,9 +4,12 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_channel::Receiver;
+
 use super::*;
 use crate::device::{block_on, cpu};
-use crate::train::sources;
+use crate::train::run::RunFolder;
+use crate::train::{Recipe, sources};
 
 /// A run of a few milliseconds a step.
 pub(super) fn recipe(more: &[&str]) -> Recipe {

@@ -8,7 +8,7 @@ use dinoscope_core::bytes;
 use dinoscope_core::explore;
 use dinoscope_core::export::{Card, CardRun, Written, card, save_card};
 use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
-use dinoscope_core::weights::{self, Checkpoint, Layout, Reading, download, onnx};
+use dinoscope_core::weights::{Checkpoint, Layout, Reading, download, onnx};
 
 use super::progress::Progress;
 use super::terminal::{note, out, warning};
@@ -346,6 +346,7 @@ mod tests {
     use dinoscope_core::train::{Recipe, archive};
 
     use super::*;
+    use dinoscope_core::weights;
 
     fn starter() -> Checkpoint {
         explore::checkpoint(&ModelSource::Starter).unwrap()

@@ -13,7 +13,7 @@ use crate::files;
 use crate::model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
 use crate::train::fields;
 use crate::train::recipe::{Distillation, Recipe};
-use crate::weights::{Layout, WeightsError, crop_side, onnx};
+use crate::weights::{Layout, WeightsError, onnx};
 
 /// Last line of every card, by which one is known that may be written again.
 pub const MARK: &str =

@@ -125,7 +125,10 @@ fn what_loads_the_weights_has_their_sizes() {
     let fixed = onnx::Size::Fixed { height: 32, width: 48 };
     assert!(plain_card(&config(), Written::Onnx(fixed)).contains("resize((48, 32)"));
     assert!(!plain_card(&config(), Written::Onnx(fixed)).contains("dinoscope features"));
-    assert_eq!([crop(&config()), crop(&VitConfig::new(518, 14, 96, 1, 3))], [64, 224]);
+    assert_eq!(
+        [crate::weights::crop_side(&config()), crate::weights::crop_side(&VitConfig::new(518, 14, 96, 1, 3))],
+        [64, 224]
+    );
 }
 
 #[test]

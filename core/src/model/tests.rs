@@ -215,7 +215,7 @@ fn masked_pixels_do_not_matter() {
 fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let vit = Vit::init(&VitConfig { layerscale: Some(0.5), ..tiny() }, 5, &Device::flex());
     let block = &vit.blocks[0];
-    let packing = Arc::new(super::Packing::single(10, 3));
+    let packing = Arc::new(crate::fused::Packing::single(10, 3));
     let x = Tensor::<2>::random([30, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
     // The attention branch alone: the other adds nothing.
     let mut block = block.clone();

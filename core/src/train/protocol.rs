@@ -289,7 +289,7 @@ pub struct Handle {
 }
 
 /// The run's side of the channels.
-pub(super) struct Port {
+pub(crate) struct Port {
     pub commands: Receiver<Command>,
     events: Sender<Result<Event, EngineError>>,
     latest: Slot,
@@ -318,13 +318,14 @@ impl Port {
         (self.wake)();
     }
 
-    async fn send(&self, item: Result<Event, EngineError>) {
+    pub async fn send(&self, item: Result<Event, EngineError>) {
         let _ = self.events.send(item).await;
         (self.wake)();
     }
 }
 
-fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breathe) -> (Handle, Port) {
+/// The two ends of a run.
+pub(crate) fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breathe) -> (Handle, Port) {
     let (commands, commands_in) = async_channel::unbounded();
     let (events_out, events) = async_channel::unbounded();
     let latest = Slot::default();

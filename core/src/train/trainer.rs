@@ -9,7 +9,7 @@ use super::fields;
 use super::frozen::Frozen;
 use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
-use super::preparing::{cautions, has_numbers, no_room, workers};
+use super::preparing::{cautions, draw_masks, has_numbers, no_room, workers};
 use super::protocol::{Command, EngineError, Event, Finished, Job, Port, Step};
 use super::recipe::Recipe;
 use super::record::Record;

@@ -169,7 +169,7 @@ impl WeightsError {
     }
 
     /// A [`WeightsError::Io`]; an unexpected end is said as what it is for a person: a truncated file.
-    pub(super) fn io(file: &str, action: &'static str, source: std::io::Error) -> Self {
+    pub fn io(file: &str, action: &'static str, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::UnexpectedEof {
             return Self::format(
                 file,

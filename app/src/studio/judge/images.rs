@@ -37,3 +37,20 @@ pub fn images(picture: &Picture, widest: usize) -> Vec<Arc<ColorImage>> {
     }
     images
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pictures_fit_the_painter_and_come_in_halves() {
+        let picture =
+            |width: usize, height: usize| Picture { width, height, rgb: vec![7; width * height * 3] };
+        let sizes = |width, height, widest| {
+            images(&picture(width, height), widest).iter().map(|image| image.size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(900, 300, 2048), [[900, 300], [450, 150]]);
+        assert_eq!(sizes(100, 3000, 1500), [[50, 1500]]);
+        assert_eq!(sizes(3, 2, 2048), [[3, 2]]);
+    }
+}

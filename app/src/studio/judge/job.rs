@@ -7,14 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender, TryRecvError};
-use dinoscope_core::data::Picture;
-use dinoscope_core::data::augment::resize_to;
 use dinoscope_core::device::Chosen;
 use dinoscope_core::eval::cache::Cache;
 use dinoscope_core::eval::embedding;
 use dinoscope_core::eval::suite::{self, Options, Progress, evaluate};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
-use egui::ColorImage;
 use web_time::Instant;
 
 use super::charted::Charted;
@@ -337,22 +334,5 @@ fn keep(source: &ModelSource, finding: &Finding) -> Option<PathBuf> {
             ::log::warn!("the finding is not kept with its run: {reason}");
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_pictures_fit_the_painter_and_come_in_halves() {
-        let picture =
-            |width: usize, height: usize| Picture { width, height, rgb: vec![7; width * height * 3] };
-        let sizes = |width, height, widest| {
-            images(&picture(width, height), widest).iter().map(|image| image.size).collect::<Vec<_>>()
-        };
-        assert_eq!(sizes(900, 300, 2048), [[900, 300], [450, 150]]);
-        assert_eq!(sizes(100, 3000, 1500), [[50, 1500]]);
-        assert_eq!(sizes(3, 2, 2048), [[3, 2]]);
     }
 }

@@ -1,30 +1,29 @@
-//! DINOv2 (Oquab et al. 2023) without a window: the model, its objective, training, data, weights,
-//! analysis and evaluation. The command line, the desktop application, the web page and the tests
-//! are thin consumers of [`engine`]; nothing in this crate prints.
+//! Training of DINOv2 (Oquab et al. 2023) without a window: the objective, runs, distillation, and looking at pictures
+//! while a model learns. The command line, the desktop application, the web page and the tests are thin consumers of
+//! [`engine`]; nothing in this crate prints.
+//!
+//! What it stands on is in crates of its own, which it hands on under their names: [`data`], [`analysis`], [`model`],
+//! [`weights`], [`eval`], and at the bottom [`dinoscope_base`].
 
 pub use burn;
 pub use burn_cubecl;
+pub use dinoscope_analysis as analysis;
+#[cfg(target_family = "wasm")]
+pub use dinoscope_base::constructors;
+pub use dinoscope_base::{bytes, device, files, rng, state_dict, wire};
+pub use dinoscope_data as data;
+pub use dinoscope_eval as eval;
+pub use dinoscope_model as model;
+pub use dinoscope_model::{features, fused};
+pub use dinoscope_weights as weights;
 
-pub mod analysis;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
-pub mod bytes;
-#[cfg(target_family = "wasm")]
-pub mod constructors;
-pub mod data;
-pub mod device;
 pub mod engine;
-pub mod eval;
 pub mod explore;
 pub mod export;
-pub mod features;
-pub mod files;
-pub mod fused;
-pub mod model;
-pub(crate) mod parallel;
-pub mod rng;
 pub mod ssl;
-pub mod state_dict;
 pub mod train;
-pub mod weights;
-pub mod wire;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod wire_tests;

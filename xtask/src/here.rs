@@ -13,13 +13,21 @@ pub const PROGRAM: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
 /// How the packages of the program are compiled to be tested: what they compute with is in other packages, and so they are
 /// ready in a third of the time. `cargo build --release` optimises them in full.
-pub const TESTED: [&str; 6] = [
-    "--config",
-    "profile.release.package.dinoscope.opt-level=1",
-    "--config",
-    "profile.release.package.dinoscope-core.opt-level=1",
-    "--config",
-    "profile.release.package.dinoscope-tests.opt-level=1",
+pub fn tested() -> impl Iterator<Item = String> {
+    let packages = ["dinoscope", "dinoscope-tests"].into_iter().chain(CORE);
+    packages
+        .flat_map(|package| ["--config".to_owned(), format!("profile.release.package.{package}.opt-level=1")])
+}
+
+/// The packages in `core/`.
+pub const CORE: [&str; 7] = [
+    "dinoscope-analysis",
+    "dinoscope-base",
+    "dinoscope-core",
+    "dinoscope-data",
+    "dinoscope-eval",
+    "dinoscope-model",
+    "dinoscope-weights",
 ];
 
 /// The other one.

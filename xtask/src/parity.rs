@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::here::{Here, PROGRAM, TESTED};
+use crate::here::{Here, PROGRAM, tested};
 use crate::run;
 use crate::tally::{Runner, Tally};
 
@@ -13,7 +13,7 @@ use crate::tally::{Runner, Tally};
 /// # Errors
 /// When it does not compile.
 pub fn build(here: &Here) -> Result<()> {
-    run::run(here.cargo(&["build", "--release", "--bins"]).args(PROGRAM).args(TESTED))
+    run::run(here.cargo(&["build", "--release", "--bins"]).args(PROGRAM).args(tested()))
 }
 
 /// Compares all cases below `folder`, which counts from the root of the repository.

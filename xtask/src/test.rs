@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::here::{Here, PROGRAM, TESTED, XTASK};
+use crate::here::{Here, PROGRAM, XTASK, tested};
 use crate::run;
 use crate::tally::{Runner, Tally};
 use crate::{install, interop, lock, parity, web};
@@ -142,7 +142,7 @@ fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
         (Runner::Cargo, &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"])
     };
     let mut command = here.cargo(arguments);
-    command.args(packages).args(TESTED);
+    command.args(packages).args(tested());
     let mut tally = Tally::default();
     let passed = run::listen(&mut command, |line| tally.hear(runner, line))?;
     if !passed && tally.failed == 0 {

@@ -63,7 +63,8 @@ pub fn prototype_use(targets: Tensor<2>) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use crate::eval::spread::Spectrum;
+    use burn::tensor::{Device, TensorData};
 
     #[test]
     fn rank_counts_directions() {
@@ -74,6 +75,17 @@ mod tests {
         let cross = Tensor::<2>::from_floats([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], &device);
         let rank: f32 = feature_rank(cross).into_scalar();
         assert!((rank - 2.0).abs() < 1e-4, "{rank}");
+    }
+
+    #[test]
+    fn rank_is_the_participation_ratio_of_the_evaluation() {
+        let (rows, dim) = (40, 7);
+        let value = |i: usize| ((i * 37 % 101) as f32 / 50.0 - 1.0) * (1 + i % dim) as f32 + 2.0;
+        let features: Vec<f32> = (0..rows * dim).map(value).collect();
+        let tensor = Tensor::from_data(TensorData::new(features.clone(), [rows, dim]), &Device::flex());
+        let wanted: f32 = feature_rank(tensor).into_scalar();
+        let found = Spectrum::of(&features, dim).unwrap().participation();
+        assert!((found - f64::from(wanted)).abs() < 1e-4 * found, "{found} for {wanted}");
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn Source>, DataError
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::data::source::folder::folders::folder;
+    use dinoscope_testing::folder;
 
     fn sources(root: &Path, labels: bool) -> Sources {
         of_several(&[root], labels)

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::store::Store;
-use crate::here::Here;
+use crate::here::{CORE, Here};
 use crate::{install, run};
 
 /// What the programs are compiled with: the optimiser may use these and no more.
@@ -23,16 +23,8 @@ const FEATURES: [&str; 7] = [
 
 /// What is smaller on the web than on a desktop: the studio draws, the core and burn's GPU side say what is to be computed,
 /// and what computes is in other crates.
-const SMALLER: [&str; 8] = [
-    "dinoscope",
-    "dinoscope-core",
-    "cubecl-core",
-    "cubecl-ir",
-    "cubecl-std",
-    "cubek-matmul",
-    "cubek-tile",
-    "pliron",
-];
+const SMALLER: [&str; 7] =
+    ["dinoscope", "cubecl-core", "cubecl-ir", "cubecl-std", "cubek-matmul", "cubek-tile", "pliron"];
 
 /// Compiles the page's program and the package's. Together, so that what they share is compiled once.
 ///
@@ -41,7 +33,7 @@ const SMALLER: [&str; 8] = [
 pub fn compile(here: &Here) -> Result<()> {
     let compiler = install::wasm(here)?;
     let mut cargo = here.cargo(&["build", "--release", "-p", "dinoscope-web", "-p", "dinoscope-js", "--lib"]);
-    for package in SMALLER {
+    for package in SMALLER.into_iter().chain(CORE) {
         cargo.args(["--config", &format!("profile.release.package.{package}.opt-level='s'")]);
     }
     cargo.args(["--target", "wasm32-unknown-unknown"]).env("CARGO_TARGET_DIR", here.web_target());

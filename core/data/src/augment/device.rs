@@ -1,0 +1,223 @@
+//! Crops of a whole batch made on a GPU, so that loading threads only decode.
+
+use std::ops::Range;
+
+use cubecl::bytes::Bytes;
+use cubecl::client::Client;
+use cubecl::server::Handle;
+use dinoscope_shaders::ShaderError;
+use dinoscope_shaders::augment::{Jitter, Normalize, View, gpu};
+
+use super::{Adjustment, CropRecipe, MEAN, STD, ViewPlan};
+use crate::Picture;
+use dinoscope_base::bytes::shown;
+
+/// What [`super::normalize`] does, in the words of the GPU program.
+const NORMALIZE: Normalize = Normalize { mean: MEAN, std: STD };
+
+/// The crops of a batch on a device, ordered as in [`Batch`](crate::loader::Batch).
+#[derive(Clone, Debug)]
+pub struct DeviceCrops {
+    /// Normalised global crops `[2 batch, 3, global size, global size]`, floats.
+    pub global: Handle,
+    /// Normalised local crops `[locals batch, 3, local size, local size]`, floats.
+    pub local: Handle,
+}
+
+/// Carries out the plans of a batch on the device of `client`: uploads the pictures' bytes once, and makes of them
+/// what [`ViewCutter::cut`](super::ViewCutter::cut) would, up to rounding.
+///
+/// `plans` are those of each picture in the order of [`ViewPlan::draw_all`].
+///
+/// # Errors
+/// There are not as many plans for a picture as the recipe has crops, a plan is for another picture, or the pictures or
+/// crops are more than the device holds in one buffer.
+pub fn device_crops(
+    client: &Client,
+    pictures: &[Picture],
+    plans: &[Vec<ViewPlan>],
+    recipe: &CropRecipe,
+) -> Result<DeviceCrops, ShaderError> {
+    let wrong = |what, found, expected| ShaderError::Length { program: "crops", what, found, expected };
+    if plans.len() != pictures.len() {
+        return Err(wrong("plans of pictures", plans.len(), pictures.len()));
+    }
+    let crops = 2 + recipe.locals;
+    if let Some(plans) = plans.iter().find(|plans| plans.len() != crops) {
+        return Err(wrong("plans of a picture", plans.len(), crops));
+    }
+    let (packed, offsets) = pack(pictures);
+    let bytes = packed.len();
+    let most = client.properties().memory.max_page_size;
+    let largest = [
+        bytes,
+        12 * 2 * pictures.len() * recipe.global_size.pow(2),
+        12 * recipe.locals * pictures.len() * recipe.local_size.pow(2),
+    ];
+    if let Some(&needed) = largest.iter().find(|&&needed| needed as u64 > most) {
+        let (needed, allowed) = (format!("{} in one buffer", shown(needed as u64)), shown(most));
+        return Err(ShaderError::TooLarge { program: "crops", count: pictures.len(), needed, allowed });
+    }
+    let mut padded = packed;
+    padded.resize(bytes.next_multiple_of(4).max(4), 0);
+    let pixels = client.create(Bytes::from_bytes_vec(padded));
+    let made = |crops: Range<usize>, size| {
+        let views = views(pictures, &offsets, plans, crops);
+        gpu::augment(client, &pixels, bytes, &views, size, &NORMALIZE)
+    };
+    Ok(DeviceCrops { global: made(0..2, recipe.global_size)?, local: made(2..crops, recipe.local_size)? })
+}
+
+/// Some of the crops of all pictures: the first of each, then the second of each, and so on.
+fn views(pictures: &[Picture], offsets: &[usize], plans: &[Vec<ViewPlan>], crops: Range<usize>) -> Vec<View> {
+    let of_all = |crop: usize| {
+        let pictures = pictures.iter().zip(offsets).zip(plans);
+        pictures.map(move |((picture, &offset), plans)| (&plans[crop], picture, offset))
+    };
+    let in_order = crops.flat_map(of_all).enumerate();
+    in_order.map(|(slot, (plan, picture, offset))| view(plan, picture, offset, slot)).collect()
+}
+
+/// The bytes of all pictures, one after another, and where each begins.
+fn pack(pictures: &[Picture]) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = Vec::with_capacity(pictures.iter().map(|picture| picture.rgb.len()).sum::<usize>() + 4);
+    let offsets = pictures
+        .iter()
+        .map(|picture| {
+            let offset = bytes.len();
+            bytes.extend_from_slice(&picture.rgb);
+            offset
+        })
+        .collect();
+    (bytes, offsets)
+}
+
+/// A plan for a picture that begins at byte `offset`, as the GPU program takes it.
+fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> View {
+    let jitter = |adjustment: &Adjustment| match *adjustment {
+        Adjustment::Brightness(factor) => Jitter::Brightness(factor),
+        Adjustment::Contrast(factor) => Jitter::Contrast(factor),
+        Adjustment::Saturation(factor) => Jitter::Saturation(factor),
+        Adjustment::Hue(turns) => Jitter::Hue(turns),
+    };
+    View {
+        offset,
+        width: picture.width,
+        height: picture.height,
+        crop: [plan.crop.left, plan.crop.top, plan.crop.width, plan.crop.height],
+        flip: plan.flip,
+        jitter: plan.jitter.iter().flatten().map(jitter).collect(),
+        grayscale: plan.grayscale,
+        blur: plan.blur,
+        solarize: plan.solarize,
+        slot,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use dinoscope_shaders::augment::cpu;
+
+    use super::super::{ViewCutter, ViewKind};
+    use super::*;
+    use crate::loader::{Loader, make_batch};
+    use crate::source::scenes::ScenesSource;
+    use dinoscope_base::rng::stream;
+
+    /// Steps of 1/255 between two results `[views, 3, size, size]`, value by value.
+    fn steps(a: &[f32], b: &[f32], size: usize) -> Vec<f32> {
+        assert_eq!(a.len(), b.len());
+        let pairs = a.iter().zip(b).enumerate();
+        pairs.map(|(at, (a, b))| 255.0 * STD[at / (size * size) % 3] * (a - b).abs()).collect()
+    }
+
+    /// Colours that flow, edges, and a little noise.
+    fn picture(width: usize, height: usize) -> Picture {
+        let value = |i: usize| {
+            let (x, y, c) = (i / 3 % width, i / 3 / width, i % 3);
+            let flow = [x * 255 / width, y * 255 / height, (x + 2 * y) % 256][c];
+            let edge = if (x / 9 + y / 7) % 3 == 0 { 70 } else { 0 };
+            ((flow + edge) % 256 + i.wrapping_mul(2_654_435_761) % 23).min(255) as u8
+        };
+        Picture { width, height, rgb: (0..3 * width * height).map(value).collect() }
+    }
+
+    /// The GPU's program is held to its twin where there are GPUs; here the twin is held to this crate's operations.
+    #[test]
+    fn the_twin_of_the_gpu_program_agrees() {
+        let pictures = [picture(150, 110), picture(60, 190), picture(1, 1), picture(300, 4), picture(23, 31)];
+        let (pixels, offsets) = pack(&pictures);
+        let mut cutter = ViewCutter::default();
+        let (mut off, mut all) = (0, 0);
+        for i in 0..400 {
+            let which = i % pictures.len();
+            let (picture, size) = (&pictures[which], [16, 32, 41][i % 3]);
+            let kind = [ViewKind::Global1, ViewKind::Global2, ViewKind::Local][i % 3];
+            let mut rng = stream(4, "test", i as u64, 0);
+            let plan = ViewPlan::draw(&mut rng, kind, picture.width, picture.height, &CropRecipe::default());
+            let twin = cpu::augment(&pixels, &[view(&plan, picture, offsets[which], 0)], size, &NORMALIZE);
+            let mut expected = vec![0.0; twin.len()];
+            cutter.cut(&plan, picture, size, &mut expected);
+            let steps = steps(&twin, &expected, size);
+            let mean = steps.iter().sum::<f32>() / steps.len() as f32;
+            assert!(mean < 0.5, "{mean} steps on average, {size}, {plan:?}");
+            all += steps.len();
+            off += steps.iter().filter(|&&step| step > 0.5).count();
+        }
+        // Rounding of ties and of the mean grey differs.
+        assert!(100 * off < all, "{off} of {all} values are a step off");
+    }
+
+    #[test]
+    fn crops_stand_where_a_batch_has_them() {
+        let source = std::sync::Arc::new(ScenesSource::new(3, 9, 64));
+        let recipe = CropRecipe { global_size: 32, local_size: 16, locals: 3, ..CropRecipe::default() };
+        let batch = make_batch(&*source, &recipe, 4, 7, 0).unwrap();
+        let undone = Loader::start_pictures(source, recipe.clone(), 4, 7, 0, 0).next().unwrap();
+        let (pixels, offsets) = pack(&undone.pictures);
+        for (crops, size, expected) in [(0..2, 32, &batch.global), (2..5, 16, &batch.local)] {
+            let views = views(&undone.pictures, &offsets, &undone.plans, crops);
+            let steps = steps(&cpu::augment(&pixels, &views, size, &NORMALIZE), expected, size);
+            let off = steps.iter().filter(|&&step| step > 0.5).count();
+            assert!(50 * off < steps.len(), "{off} of {} values differ", steps.len());
+        }
+    }
+
+    /// A client, or `None` when GPU tests are switched off.
+    fn client() -> Option<Client> {
+        use cubecl::wgpu::{WgpuServer, WgslCompiler};
+        if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
+            return None;
+        }
+        let instance = wgpu::Instance::default();
+        let found = dinoscope_base::device::block_on(
+            instance.request_adapter(&wgpu::RequestAdapterOptions::default()),
+        );
+        found.expect("a GPU adapter, a software one will do, or DINOSCOPE_NO_GPU_TESTS=1");
+        // WGSL, which every driver takes. Type 4 is wgpu's default device.
+        Some(Client::load::<WgpuServer<WgslCompiler>>(cubecl::device::DeviceId::new(4, 0)))
+    }
+
+    #[test]
+    fn a_device_makes_the_batch_that_a_loader_makes() {
+        let Some(client) = client() else { return };
+        let source = std::sync::Arc::new(ScenesSource::new(3, 9, 61));
+        let recipe = CropRecipe { global_size: 24, local_size: 10, locals: 2, ..CropRecipe::default() };
+        let batch = make_batch(&*source, &recipe, 3, 7, 0).unwrap();
+        let undone = Loader::start_pictures(source, recipe.clone(), 3, 7, 0, 0).next().unwrap();
+        let (pictures, plans) = (&undone.pictures, &undone.plans);
+        let made = device_crops(&client, pictures, plans, &recipe).unwrap();
+        for (made, size, expected) in [(made.global, 24, &batch.global), (made.local, 10, &batch.local)] {
+            let bytes = client.read_one(made).unwrap();
+            let made: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes[..4 * expected.len()]);
+            let steps = steps(&made, expected, size);
+            let off = steps.iter().filter(|step| step.is_nan() || **step > 0.5).count();
+            assert!(20 * off < steps.len(), "{off} of {} values differ", steps.len());
+        }
+        assert!(device_crops(&client, pictures, &plans[1..], &recipe).is_err());
+        assert!(device_crops(&client, pictures, plans, &CropRecipe { locals: 3, ..recipe.clone() }).is_err());
+        let turned: Vec<Picture> = pictures.iter().map(|_| picture(2, 2)).collect();
+        assert!(device_crops(&client, &turned, plans, &recipe).is_err());
+    }
+}

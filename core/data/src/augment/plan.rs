@@ -1,0 +1,311 @@
+//! The random decisions behind one crop, and carrying them out.
+
+use super::blur::Blur;
+use super::planes::Planes;
+use super::resize::Resizer;
+use super::{BlurProbability, CropBox, CropRecipe, color, hue};
+use crate::Picture;
+use dinoscope_base::rng::{RngExt, Stream};
+
+/// Which of a picture's crops a view is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewKind {
+    /// The first global crop.
+    Global1,
+    /// The second global crop, the only one that may be solarized.
+    Global2,
+    /// A local crop.
+    Local,
+}
+
+/// One step of colour jitter with its strength.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Adjustment {
+    /// Factor for [`super::brightness`].
+    Brightness(f32),
+    /// Factor for [`super::contrast`].
+    Contrast(f32),
+    /// Factor for [`super::saturation`].
+    Saturation(f32),
+    /// Shift for [`super::hue`].
+    Hue(f32),
+}
+
+/// Everything that is decided at random about one view; fields stand in the order they are carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewPlan {
+    /// The part of the picture that becomes the view.
+    pub crop: CropBox,
+    /// Whether the view is mirrored left to right.
+    pub flip: bool,
+    /// Colour jitter in the order it is applied, if any.
+    pub jitter: Option<[Adjustment; 4]>,
+    /// Whether all colour is dropped.
+    pub grayscale: bool,
+    /// Standard deviation of the Gaussian blur in pixels of the view, if any.
+    pub blur: Option<f32>,
+    /// Whether values of 128 and above are inverted.
+    pub solarize: bool,
+}
+
+impl ViewPlan {
+    /// Draws the decisions for one view of a picture of `width` by `height` pixels (both at least 1).
+    pub fn draw(rng: &mut Stream, kind: ViewKind, width: usize, height: usize, recipe: &CropRecipe) -> Self {
+        let BlurProbability { global1, global2, local } = recipe.blur;
+        let (scale, blur, solarize) = match kind {
+            ViewKind::Global1 => (recipe.global_scale, global1, 0.0),
+            ViewKind::Global2 => (recipe.global_scale, global2, recipe.solarize),
+            ViewKind::Local => (recipe.local_scale, local, 0.0),
+        };
+        Self {
+            crop: draw_crop(rng, width, height, scale, recipe.aspect),
+            flip: chance(rng, recipe.flip),
+            jitter: chance(rng, recipe.jitter).then(|| draw_jitter(rng, recipe)),
+            grayscale: chance(rng, recipe.grayscale),
+            blur: chance(rng, blur).then(|| uniform(rng, recipe.blur_sigma) as f32),
+            solarize: chance(rng, solarize),
+        }
+    }
+
+    /// Draws the decisions for all views of a picture: the two global ones, then the local ones.
+    pub fn draw_all(rng: &mut Stream, width: usize, height: usize, recipe: &CropRecipe) -> Vec<Self> {
+        let locals = std::iter::repeat_n(ViewKind::Local, recipe.locals);
+        let kinds = [ViewKind::Global1, ViewKind::Global2].into_iter().chain(locals);
+        kinds.map(|kind| Self::draw(rng, kind, width, height, recipe)).collect()
+    }
+
+    /// Carries the plan out: the view as a square of `size` pixels.
+    pub fn apply(&self, picture: &Picture, size: usize) -> Picture {
+        ViewCutter::default().planes(self, picture, size).picture()
+    }
+}
+
+/// Carries out plans one after another, in memory that it keeps.
+#[derive(Default)]
+pub struct ViewCutter {
+    resizer: Resizer,
+    blur: Blur,
+    view: Planes,
+}
+
+impl ViewCutter {
+    /// What [`ViewPlan::apply`] makes, normalised ([`super::normalize`]) into `out`, of `3 * size * size` values.
+    pub fn cut(&mut self, plan: &ViewPlan, picture: &Picture, size: usize, out: &mut [f32]) {
+        self.planes(plan, picture, size).normalize_into(out);
+    }
+
+    fn planes(&mut self, plan: &ViewPlan, picture: &Picture, size: usize) -> &Planes {
+        let view = &mut self.view;
+        self.resizer.square(picture, plan.crop, size, plan.flip, view);
+        for adjustment in plan.jitter.iter().flatten() {
+            match *adjustment {
+                Adjustment::Brightness(factor) => color::brighten(view, factor),
+                Adjustment::Contrast(factor) => color::spread(view, factor),
+                Adjustment::Saturation(factor) => color::saturate(view, factor),
+                Adjustment::Hue(shift) => hue::turn(view, shift),
+            }
+        }
+        if plan.grayscale {
+            color::drop_color(view);
+        }
+        if let Some(sigma) = plan.blur {
+            self.blur.apply(view, sigma);
+        }
+        if plan.solarize {
+            color::invert_from(&mut view.bytes, 128);
+        }
+        view
+    }
+}
+
+/// torchvision's `RandomResizedCrop.get_params`.
+fn draw_crop(
+    rng: &mut Stream,
+    width: usize,
+    height: usize,
+    scale: (f64, f64),
+    aspect: (f64, f64),
+) -> CropBox {
+    let (w, h) = (width as f64, height as f64);
+    let whole = |length: f64| length.round_ties_even() as usize;
+    for _ in 0..10 {
+        let area = w * h * uniform(rng, scale);
+        let ratio = uniform(rng, (aspect.0.ln(), aspect.1.ln())).exp();
+        let (cut_w, cut_h) = (whole((area * ratio).sqrt()), whole((area / ratio).sqrt()));
+        if (1..=width).contains(&cut_w) && (1..=height).contains(&cut_h) {
+            let top = rng.random_range(0..=(height - cut_h) as u32) as usize;
+            let left = rng.random_range(0..=(width - cut_w) as u32) as usize;
+            return CropBox { left, top, width: cut_w, height: cut_h };
+        }
+    }
+    // No luck: the largest crop in the middle whose aspect is allowed.
+    let (cut_w, cut_h) = if w / h < aspect.0 {
+        (width, whole(w / aspect.0).clamp(1, height))
+    } else if w / h > aspect.1 {
+        (whole(h * aspect.1).clamp(1, width), height)
+    } else {
+        (width, height)
+    };
+    CropBox { left: (width - cut_w) / 2, top: (height - cut_h) / 2, width: cut_w, height: cut_h }
+}
+
+/// torchvision's `ColorJitter.get_params`.
+fn draw_jitter(rng: &mut Stream, recipe: &CropRecipe) -> [Adjustment; 4] {
+    let mut factor = |spread: f64| uniform(rng, ((1.0 - spread).max(0.0), 1.0 + spread)) as f32;
+    let mut adjustments = [
+        Adjustment::Brightness(factor(recipe.brightness)),
+        Adjustment::Contrast(factor(recipe.contrast)),
+        Adjustment::Saturation(factor(recipe.saturation)),
+        Adjustment::Hue(uniform(rng, (-recipe.hue, recipe.hue)) as f32),
+    ];
+    for last in (1..adjustments.len()).rev() {
+        adjustments.swap(last, rng.random_range(0..=last as u32) as usize);
+    }
+    adjustments
+}
+
+fn uniform(rng: &mut Stream, (from, to): (f64, f64)) -> f64 {
+    from + (to - from) * rng.random::<f64>()
+}
+
+fn chance(rng: &mut Stream, probability: f64) -> bool {
+    rng.random::<f64>() < probability
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{gaussian_blur, hue::hue, resized_crop};
+    use super::*;
+    use dinoscope_base::rng::stream;
+
+    fn plans(kind: ViewKind, width: usize, height: usize, recipe: &CropRecipe) -> Vec<ViewPlan> {
+        (0..4000).map(|i| ViewPlan::draw(&mut stream(3, "test", i, 0), kind, width, height, recipe)).collect()
+    }
+
+    fn share(plans: &[ViewPlan], of: impl Fn(&ViewPlan) -> bool) -> f64 {
+        plans.iter().filter(|plan| of(plan)).count() as f64 / plans.len() as f64
+    }
+
+    #[test]
+    fn views_are_blurred_as_often_as_the_recipe_says() {
+        for blur in [BlurProbability::OFFICIAL, BlurProbability::INTENDED] {
+            let recipe = CropRecipe { blur, ..CropRecipe::default() };
+            for (kind, expected) in [
+                (ViewKind::Global1, blur.global1),
+                (ViewKind::Global2, blur.global2),
+                (ViewKind::Local, blur.local),
+            ] {
+                let drawn = plans(kind, 500, 375, &recipe);
+                let blurred = share(&drawn, |plan| plan.blur.is_some());
+                assert!((blurred - expected).abs() < 0.03, "{kind:?}: {blurred} instead of {expected}");
+                assert!(drawn.iter().filter_map(|plan| plan.blur).all(|sigma| (0.1..=2.0).contains(&sigma)));
+            }
+        }
+    }
+
+    #[test]
+    fn other_decisions_come_as_often_as_the_recipe_says() {
+        let recipe = CropRecipe::default();
+        for kind in [ViewKind::Global1, ViewKind::Global2, ViewKind::Local] {
+            let drawn = plans(kind, 500, 375, &recipe);
+            let solarize = if kind == ViewKind::Global2 { 0.2 } else { 0.0 };
+            for (name, found, expected) in [
+                ("flip", share(&drawn, |plan| plan.flip), 0.5),
+                ("jitter", share(&drawn, |plan| plan.jitter.is_some()), 0.8),
+                ("grayscale", share(&drawn, |plan| plan.grayscale), 0.2),
+                ("solarize", share(&drawn, |plan| plan.solarize), solarize),
+            ] {
+                assert!((found - expected).abs() < 0.03, "{kind:?} {name}: {found} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn jitter_keeps_to_its_ranges_in_every_order() {
+        let drawn = plans(ViewKind::Local, 64, 64, &CropRecipe::default());
+        let mut orders = std::collections::HashSet::new();
+        for adjustments in drawn.iter().filter_map(|plan| plan.jitter) {
+            orders.insert(adjustments.map(|a| std::mem::discriminant(&a)));
+            for adjustment in adjustments {
+                let (value, range) = match adjustment {
+                    Adjustment::Brightness(f) | Adjustment::Contrast(f) => (f, 0.6..=1.4),
+                    Adjustment::Saturation(f) => (f, 0.8..=1.2),
+                    Adjustment::Hue(f) => (f, -0.1..=0.1),
+                };
+                assert!(range.contains(&value), "{adjustment:?}");
+            }
+        }
+        assert_eq!(orders.len(), 24);
+    }
+
+    #[test]
+    fn crops_lie_inside_and_keep_to_scale_and_aspect() {
+        let recipe = CropRecipe::default();
+        for (kind, scale) in [(ViewKind::Global1, (0.32, 1.0)), (ViewKind::Local, (0.05, 0.32))] {
+            let mut mean = 0.0;
+            for CropBox { left, top, width, height } in
+                plans(kind, 1000, 800, &recipe).iter().map(|plan| plan.crop)
+            {
+                assert!(left + width <= 1000 && top + height <= 800);
+                let share = (width * height) as f64 / 800_000.0;
+                let aspect = width as f64 / height as f64;
+                assert!(share > scale.0 - 0.01 && share < scale.1 + 0.01, "{kind:?}: {share} of the picture");
+                assert!(aspect > 0.74 && aspect < 1.35, "{kind:?}: aspect {aspect}");
+                mean += share / 4000.0;
+            }
+            // A global crop above some share of the picture may not fit, which is drawn again: smaller on average.
+            assert!((mean - (scale.0 + scale.1) / 2.0).abs() < 0.1, "{kind:?}: mean share {mean}");
+        }
+    }
+
+    #[test]
+    fn all_views_are_drawn_one_after_another() {
+        let recipe = CropRecipe { locals: 3, ..CropRecipe::default() };
+        let plans = ViewPlan::draw_all(&mut stream(1, "test", 0, 0), 20, 10, &recipe);
+        let mut rng = stream(1, "test", 0, 0);
+        let kinds = [ViewKind::Global1, ViewKind::Global2, ViewKind::Local, ViewKind::Local, ViewKind::Local];
+        let expected = kinds.map(|kind| ViewPlan::draw(&mut rng, kind, 20, 10, &recipe));
+        assert_eq!(plans, expected);
+    }
+
+    #[test]
+    fn thin_pictures_fall_back_to_the_middle() {
+        for plan in plans(ViewKind::Global1, 2000, 20, &CropRecipe::default()) {
+            assert_eq!(plan.crop, CropBox { left: 986, top: 0, width: 27, height: 20 });
+        }
+        for plan in plans(ViewKind::Global1, 1, 1, &CropRecipe::default()) {
+            assert_eq!(plan.crop, CropBox { left: 0, top: 0, width: 1, height: 1 });
+        }
+    }
+
+    #[test]
+    fn a_plan_is_carried_out_in_order() {
+        let rgb: Vec<u8> = (0..40 * 30 * 3).map(|i| (i * 7 % 256) as u8).collect();
+        let picture = Picture { width: 40, height: 30, rgb };
+        let crop = CropBox { left: 3, top: 5, width: 20, height: 18 };
+        let jitter = [
+            Adjustment::Hue(0.05),
+            Adjustment::Contrast(1.2),
+            Adjustment::Brightness(0.7),
+            Adjustment::Saturation(0.9),
+        ];
+        let plan = ViewPlan {
+            crop,
+            flip: true,
+            jitter: Some(jitter),
+            grayscale: true,
+            blur: Some(1.0),
+            solarize: true,
+        };
+        let mut expected = resized_crop(&picture, crop, 16, 16);
+        color::flip_horizontal(&mut expected);
+        hue(&mut expected, 0.05);
+        color::contrast(&mut expected, 1.2);
+        color::brightness(&mut expected, 0.7);
+        color::saturation(&mut expected, 0.9);
+        color::grayscale(&mut expected);
+        gaussian_blur(&mut expected, 1.0);
+        color::solarize(&mut expected, 128);
+        assert_eq!(plan.apply(&picture, 16), expected);
+    }
+}

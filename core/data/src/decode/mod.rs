@@ -1,0 +1,196 @@
+//! Files and bytes to pictures: any supported format, turned upright, 8-bit RGB, within limits.
+
+pub mod depth;
+mod kinds;
+mod limit;
+mod quiet;
+pub mod survey;
+mod tiff;
+
+use std::io::Cursor;
+use std::path::Path;
+pub(crate) use tiff::is_tiff;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use super::{DataError, Picture};
+use depth::{Depth, DepthRange, Samples};
+use dinoscope_base::files;
+
+pub use kinds::way_out_of;
+
+/// File name extensions of the formats that can be decoded, in lower case.
+pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// The formats that can be decoded, for messages.
+pub const FORMATS: &str = "JPEG, PNG, WebP, GIF, BMP or TIFF";
+/// Most pixels a side that any of the formats has.
+pub const MAX_SIDE: u32 = 65_535;
+/// Most pixels of what belongs to a picture and is no picture file: depth, and what a page hands over.
+pub const MAX_PIXELS: u64 = 1 << 27;
+
+/// A decoded picture, and what its file held where that was deeper than 8 bits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// Upright, 8-bit RGB.
+    pub picture: Picture,
+    /// The file's numbers; `None` for 8 bits and fewer.
+    pub depth: Option<Depth>,
+}
+
+/// Decodes a picture file; see [`decode_bytes`].
+///
+/// # Errors
+/// [`DataError::Read`] when the file can't be read, [`DataError::Decode`] when it is no usable picture.
+pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
+    decode_file_as(path, DepthRange::Fixed).map(|decoded| decoded.picture)
+}
+
+/// [`decode_file`] with a choice of what becomes black and white where the file is deeper than 8 bits.
+///
+/// # Errors
+/// As [`decode_file`].
+pub fn decode_file_as(path: &Path, range: DepthRange) -> Result<Decoded, DataError> {
+    let name = path.display().to_string();
+    let read = |source| DataError::Read { path: name.clone(), source };
+    let (size, most) = (files::metadata(path).map_err(read)?.len(), limit::bytes());
+    if size > most {
+        let reason = format!("the file has {}; {}", dinoscope_base::bytes::shown(size), limit::said(most));
+        return Err(DataError::Decode { name, reason });
+    }
+    let bytes = files::read(path).map_err(read)?;
+    decode_bytes_as(&name, &bytes, range)
+}
+
+/// Decodes a picture from the content of a file.
+///
+/// The format is told from the content, whatever the name. The result is upright (the EXIF orientation is
+/// applied) and 8-bit RGB: deeper colour is reduced as [`DepthRange::Fixed`] says, grey and CMYK are converted,
+/// transparency is laid on white, and of an animation the first frame is taken. Colour profiles are ignored, as the
+/// reference does. Pictures that are decoded at the same time together stay within the limit of a single one.
+///
+/// # Errors
+/// [`DataError::Decode`] says, for a picture called `name`, what is wrong and the way out; also where the decoder
+/// itself breaks down.
+pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<Picture, DataError> {
+    decode_bytes_as(name, bytes, DepthRange::Fixed).map(|decoded| decoded.picture)
+}
+
+/// [`decode_bytes`] with a choice of what becomes black and white where the file is deeper than 8 bits.
+///
+/// # Errors
+/// As [`decode_bytes`].
+pub fn decode_bytes_as(name: &str, bytes: &[u8], range: DepthRange) -> Result<Decoded, DataError> {
+    let most = limit::bytes();
+    guarded(|| decode(bytes, range, most))
+        .map_err(|reason| DataError::Decode { name: name.to_owned(), reason })
+}
+
+/// Runs a decoder of another crate. Some files make one panic; that is a fault of the file, not of the whole program.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    quiet::caught(work).unwrap_or_else(|panic| {
+        Err(format!(
+            "it is damaged in a way that its decoder breaks down over ({panic}); copy or export it again"
+        ))
+    })
+}
+
+fn decode(bytes: &[u8], range: DepthRange, most: u64) -> Result<Decoded, String> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    if tiff::is_tiff(bytes) {
+        if let Some(decoded) = tiff::decode(bytes, range, most)? {
+            return Ok(decoded);
+        }
+        // `image` knows the classic signature alone, but reads both.
+        reader.set_format(ImageFormat::Tiff);
+    }
+    let Some(format) = reader.format().filter(ImageFormat::reading_enabled) else {
+        return Err(kinds::unknown_format(bytes));
+    };
+    if format == ImageFormat::Jpeg {
+        kinds::check_jpeg(bytes)?;
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(most);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| explain(e, most))?;
+
+    let (width, height) = decoder.dimensions();
+    let room = limit::room_for((width, height), decoder.total_bytes(), most)?;
+    // A picture with broken EXIF data is still a picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| explain(e, most))?;
+    let depth = stretch(&mut decoded, range);
+    let rgb = match decoded.color().has_alpha() {
+        true => on_white(decoded),
+        false => decoded.into_rgb8(),
+    };
+    let picture = upright(rgb, orientation);
+    drop(room);
+    Ok(Decoded { picture, depth })
+}
+
+/// Turns a picture as its file says.
+fn upright(rgb: image::RgbImage, orientation: Orientation) -> Picture {
+    let mut upright = DynamicImage::ImageRgb8(rgb);
+    upright.apply_orientation(orientation);
+    let rgb = upright.into_rgb8();
+    Picture { width: rgb.width() as usize, height: rgb.height() as usize, rgb: rgb.into_raw() }
+}
+
+/// What 16-bit samples held; they are stretched to their whole range unless that is what they are taken as anyway.
+fn stretch(picture: &mut DynamicImage, range: DepthRange) -> Option<Depth> {
+    let (samples, channels): (&mut [u16], usize) = match picture {
+        DynamicImage::ImageLuma16(p) => (&mut **p, 1),
+        DynamicImage::ImageLumaA16(p) => (&mut **p, 2),
+        DynamicImage::ImageRgb16(p) => (&mut **p, 3),
+        DynamicImage::ImageRgba16(p) => (&mut **p, 4),
+        _ => return None,
+    };
+    // Behind the colours stands the opacity.
+    let colours = channels - usize::from(channels.is_multiple_of(2));
+    let of_pixels = || samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]);
+    let found = of_pixels().fold((u16::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
+    let depth = Depth::new(Samples::Words, (f64::from(found.0), f64::from(found.1)), range);
+    if range != DepthRange::Fixed {
+        let levels: Vec<u16> =
+            (0..=u16::MAX).map(|v| (65_535.0 * depth.share(f64::from(v))).round() as u16).collect();
+        for pixel in samples.chunks_exact_mut(channels) {
+            pixel[..colours].iter_mut().for_each(|v| *v = levels[usize::from(*v)]);
+        }
+    }
+    Some(depth)
+}
+
+fn on_white(picture: DynamicImage) -> image::RgbImage {
+    let rgba = picture.into_rgba8();
+    let (width, height) = rgba.dimensions();
+    let mut rgb = image::RgbImage::new(width, height);
+    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let [colors @ .., alpha] = from.0;
+        to.0 = colors.map(|color| over_white(color, alpha));
+    }
+    rgb
+}
+
+fn over_white(color: u8, alpha: u8) -> u8 {
+    let (color, alpha) = (u32::from(color), u32::from(alpha));
+    ((color * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}
+
+fn explain(error: ImageError, most: u64) -> String {
+    match error {
+        ImageError::Unsupported(e) => kinds::unsupported(&e.to_string()),
+        ImageError::Limits(_) => limit::said(most),
+        e => damaged(&e.to_string()),
+    }
+}
+
+fn damaged(error: &str) -> String {
+    format!("it is damaged or incomplete ({error}); copy or export it again")
+}
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,423 @@
+//! Batches of crops: which pictures, in which order, cropped how, made ahead of time by worker threads.
+//!
+//! Every batch is a pure function of source, recipe, seed and iteration. A run that resumes at iteration 500
+//! sees what it would have seen, and the number of workers changes nothing but speed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use rand::seq::SliceRandom;
+use web_time::Instant;
+
+use super::augment::{CropRecipe, ViewCutter, ViewPlan};
+use super::budget::{Budget, Held, ROOM};
+use super::source::Source;
+use super::{DataError, Picture};
+use dinoscope_base::rng::{RngExt, stream};
+
+/// Batches that each worker makes ahead.
+pub const AHEAD: usize = 2;
+
+/// The crops of one training step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The step that the batch is for.
+    pub iteration: u64,
+    /// Normalised global crops `[2 batch, 3, size, size]`: the first of all pictures, then the second of all.
+    pub global: Vec<f32>,
+    /// Normalised local crops `[locals batch, 3, size, size]`, ordered likewise.
+    pub local: Vec<f32>,
+    /// The picture in each slot, an index into the source.
+    pub indices: Vec<usize>,
+    /// Pictures that could not be used and were replaced by others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The pictures of one training step, for a device that makes the crops itself
+/// ([`device_crops`](super::augment::device_crops)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureBatch {
+    /// The step that the batch is for.
+    pub iteration: u64,
+    /// The picture in each slot.
+    pub pictures: Vec<Picture>,
+    /// What is to be cut out of each, as in [`ViewPlan::draw_all`]: the same that a [`Batch`] holds.
+    pub plans: Vec<Vec<ViewPlan>>,
+    /// The picture in each slot, an index into the source.
+    pub indices: Vec<usize>,
+    /// Pictures that could not be used and were replaced by others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A picture that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its name in the source.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Whether it could not even be read from disk, as when a drive goes.
+    pub unreadable: bool,
+}
+
+/// Makes the batch of one iteration.
+///
+/// Pictures come in a fresh order for every pass through the source; slot `j` of iteration `t` holds the
+/// picture at position `t * batch + j` of that endless sequence. A picture that fails to load is replaced by
+/// another.
+///
+/// # Errors
+/// When not one picture of the source can be loaded.
+pub fn make_batch(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    batch: usize,
+    seed: u64,
+    iteration: u64,
+) -> Result<Batch, DataError> {
+    let mut order = Order::new(seed, source.len());
+    let slots = Slots { iteration, batch, count: batch };
+    Ok(Batch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
+}
+
+/// The pictures and plans of the first `count` slots of the batch that [`make_batch`] makes.
+///
+/// # Errors
+/// When not one picture of the source can be loaded.
+pub fn first_pictures(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    batch: usize,
+    seed: u64,
+    iteration: u64,
+    count: usize,
+) -> Result<PictureBatch, DataError> {
+    let mut order = Order::new(seed, source.len());
+    let slots = Slots { iteration, batch, count: count.min(batch) };
+    Ok(PictureBatch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
+}
+
+/// Makes the batches of consecutive iterations, ahead of time where threads can be had.
+pub struct Loader<B = Batch> {
+    source: Arc<dyn Source>,
+    recipe: CropRecipe,
+    batch: usize,
+    order: Order,
+    /// Iteration of the next batch.
+    next: u64,
+    /// Batches come from the workers in turn; from this thread where there are none.
+    workers: Vec<Worker<B>>,
+    turn: usize,
+    waited: f64,
+    reins: Reins,
+}
+
+impl Loader {
+    /// Starts making the batches of `first_iteration` and on, `batch` pictures each.
+    ///
+    /// Without workers, or where threads can't be started (in a browser), [`Loader::next`] makes each batch itself.
+    pub fn start(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
+        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+    }
+}
+
+impl Loader<PictureBatch> {
+    /// [`Loader::start`] for crops that are made elsewhere: only loads pictures and draws their plans.
+    pub fn start_pictures(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
+        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+    }
+}
+
+#[expect(private_bounds, reason = "there are two kinds of batches, and no others")]
+impl<B: Make> Loader<B> {
+    fn launch(
+        source: Arc<dyn Source>,
+        recipe: CropRecipe,
+        batch: usize,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Self {
+        let order = Order::new(seed, source.len());
+        let reins = Reins { budget: Budget::new(ROOM, first_iteration), stop: Arc::default() };
+        let spawn = |worker: usize| {
+            let (sender, batches) = sync_channel(AHEAD);
+            let (source, recipe, reins) = (source.clone(), recipe.clone(), reins.clone());
+            let (mut order, held) = (order.clone(), reins.clone());
+            let work = move || {
+                for iteration in (first_iteration + worker as u64..).step_by(workers) {
+                    let slots = Slots { iteration, batch, count: batch };
+                    let made = B::make(&*source, &recipe, &mut order, slots, &held);
+                    // Nobody listens any more once the loader is dropped.
+                    if sender.send(made).is_err() {
+                        return;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("loader {worker}")).spawn(work)?;
+            Ok(Worker { batches: Some(batches), thread: Some(thread), reins })
+        };
+        let workers = (0..workers).map(spawn).collect::<std::io::Result<_>>().unwrap_or_default();
+        Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0, reins }
+    }
+
+    /// The next batch, in order of iterations.
+    ///
+    /// # Errors
+    /// As [`make_batch`], and when a worker has panicked.
+    #[expect(clippy::should_implement_trait, reason = "batches never end, but may fail")]
+    pub fn next(&mut self) -> Result<B, DataError> {
+        let iteration = self.next;
+        self.next += 1;
+        let began = Instant::now();
+        let made = match self.workers.get_mut(self.turn) {
+            Some(worker) => worker.receive(),
+            None => {
+                let slots = Slots { iteration, batch: self.batch, count: self.batch };
+                B::make(&*self.source, &self.recipe, &mut self.order, slots, &self.reins)
+            }
+        };
+        // What it held is the caller's now, and the next one may be made whatever the others hold.
+        let made = made.map(|(batch, _)| batch);
+        self.reins.budget.want(self.next);
+        self.turn = (self.turn + 1) % self.workers.len().max(1);
+        self.waited += began.elapsed().as_secs_f64();
+        made
+    }
+
+    /// Seconds spent in [`Loader::next`] so far: time that training stood still for data.
+    pub fn waited(&self) -> f64 {
+        self.waited
+    }
+}
+
+/// What holds loading threads back, and what ends them.
+#[derive(Clone)]
+struct Reins {
+    budget: Arc<Budget>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reins {
+    /// For batches that are made one at a time: nothing holds them back.
+    fn loose() -> Self {
+        Self { budget: Budget::new(u64::MAX, u64::MAX), stop: Arc::default() }
+    }
+}
+
+/// A batch, and the memory that it takes until it is delivered.
+type Made<B> = Result<(B, Vec<Held>), DataError>;
+
+/// A thread that makes every n-th batch.
+struct Worker<B> {
+    batches: Option<Receiver<Made<B>>>,
+    thread: Option<JoinHandle<()>>,
+    reins: Reins,
+}
+
+impl<B> Worker<B> {
+    fn receive(&mut self) -> Made<B> {
+        if let Some(Ok(made)) = self.batches.as_ref().map(Receiver::recv) {
+            return made;
+        }
+        // Workers never end by themselves while there is somebody to send to.
+        let cause = match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => match panic.downcast::<String>() {
+                Ok(message) => *message,
+                Err(panic) => panic.downcast_ref::<&str>().map_or("unknown", |message| message).to_owned(),
+            },
+            _ => "it has ended".to_owned(),
+        };
+        Err(problem(format!("a loading thread failed, which is a fault of this program: {cause}")))
+    }
+}
+
+impl<B> Drop for Worker<B> {
+    fn drop(&mut self) {
+        self.reins.stop.store(true, Ordering::Relaxed);
+        // Wakes the worker if it waits for memory, or for room in the channel.
+        self.reins.budget.wake();
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic that no one has asked about is of no interest any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The order in which pictures are visited: a fresh permutation of the source for every pass.
+#[derive(Clone)]
+struct Order {
+    seed: u64,
+    len: usize,
+    /// The pass that `permutation` is for.
+    pass: Option<u64>,
+    permutation: Vec<u32>,
+}
+
+impl Order {
+    fn new(seed: u64, len: usize) -> Self {
+        Self { seed, len, pass: None, permutation: Vec::new() }
+    }
+
+    /// The picture at a position of the endless sequence.
+    fn at(&mut self, position: u64) -> usize {
+        let (pass, place) = (position / self.len as u64, position % self.len as u64);
+        if self.pass != Some(pass) {
+            self.permutation = (0..self.len as u32).collect();
+            self.permutation.shuffle(&mut stream(self.seed, "order", pass, 0));
+            self.pass = Some(pass);
+        }
+        self.permutation[place as usize] as usize
+    }
+}
+
+/// A kind of batch.
+trait Make: Sized + Send + 'static {
+    /// [`make_batch`] with an order that is kept between batches, ending early with an error once it is to stop.
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        slots: Slots,
+        reins: &Reins,
+    ) -> Made<Self>;
+}
+
+impl Make for Batch {
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        slots: Slots,
+        reins: &Reins,
+    ) -> Made<Self> {
+        let Slots { batch, iteration, .. } = slots;
+        let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
+        let mut global = vec![0.0; 2 * batch * global_len];
+        let mut local = vec![0.0; recipe.locals * batch * local_len];
+        let mut cutter = ViewCutter::default();
+        // A picture is gone once its crops are cut.
+        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: Held| {
+            let globals = global.chunks_exact_mut(global_len).skip(slot).step_by(batch);
+            let locals = local.chunks_exact_mut(local_len).skip(slot).step_by(batch);
+            let (first, rest) = plans.split_at(2);
+            for (plan, out) in first.iter().zip(globals) {
+                cutter.cut(plan, &picture, recipe.global_size, out);
+            }
+            for (plan, out) in rest.iter().zip(locals) {
+                cutter.cut(plan, &picture, recipe.local_size, out);
+            }
+        };
+        let (indices, skipped) = gather(source, recipe, order, slots, reins, cut)?;
+        Ok((Self { iteration, global, local, indices, skipped }, Vec::new()))
+    }
+}
+
+impl Make for PictureBatch {
+    fn make(
+        source: &dyn Source,
+        recipe: &CropRecipe,
+        order: &mut Order,
+        slots: Slots,
+        reins: &Reins,
+    ) -> Made<Self> {
+        let (mut pictures, mut plans) = (Vec::with_capacity(slots.count), Vec::with_capacity(slots.count));
+        let mut all_held = Vec::with_capacity(slots.count);
+        let keep = |_, picture, drawn, held| {
+            pictures.push(picture);
+            plans.push(drawn);
+            all_held.push(held);
+        };
+        let (indices, skipped) = gather(source, recipe, order, slots, reins, keep)?;
+        Ok((Self { iteration: slots.iteration, pictures, plans, indices, skipped }, all_held))
+    }
+}
+
+/// The slots of a batch that are made: the first `count`.
+#[derive(Clone, Copy)]
+struct Slots {
+    iteration: u64,
+    batch: usize,
+    count: usize,
+}
+
+/// Loads the pictures of a batch and draws their plans, and hands both on slot by slot.
+fn gather(
+    source: &dyn Source,
+    recipe: &CropRecipe,
+    order: &mut Order,
+    Slots { iteration, batch, count }: Slots,
+    reins: &Reins,
+    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>, Held),
+) -> Result<(Vec<usize>, Vec<Skipped>), DataError> {
+    let (mut indices, mut skipped) = (Vec::with_capacity(count), Vec::new());
+    for slot in 0..count {
+        let planned = order.at(iteration * batch as u64 + slot as u64);
+        // Where to look for a replacement, should one be needed.
+        let start =
+            stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
+        let (index, picture, held) = load(source, (planned, start), iteration, &mut skipped, reins)?;
+        indices.push(index);
+        let mut rng = match recipe.fixed {
+            true => stream(order.seed, "fixed views", index as u64, 0),
+            false => stream(order.seed, "augment", iteration, slot as u64),
+        };
+        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
+        each(slot, picture, plans, held);
+    }
+    Ok((indices, skipped))
+}
+
+/// Loads a picture for the batch of `iteration`, or the first of the others, from `start` on, that can be loaded.
+fn load(
+    source: &dyn Source,
+    (planned, start): (usize, usize),
+    iteration: u64,
+    skipped: &mut Vec<Skipped>,
+    reins: &Reins,
+) -> Result<(usize, Picture, Held), DataError> {
+    let len = source.len();
+    let others = (start..len).chain(0..start).filter(|&index| index != planned);
+    for index in std::iter::once(planned).chain(others) {
+        let held = reins.budget.hold(source.decoding(index), iteration, &reins.stop);
+        let Some(mut held) = held else { return Err(problem("loading was stopped".to_owned())) };
+        match source.load(index) {
+            Ok(picture) => {
+                held.shrink(picture.rgb.len() as u64);
+                return Ok((index, picture, held));
+            }
+            Err(e) => skipped.push(Skipped {
+                name: source.name(index),
+                unreadable: matches!(e, DataError::Read { .. }),
+                reason: e.to_string(),
+            }),
+        }
+    }
+    let last = skipped.last().map_or("", |skipped| &skipped.reason);
+    Err(problem(format!("none of the {len} pictures can be used; for instance: {last}")))
+}
+
+fn problem(reason: String) -> DataError {
+    DataError::Source { path: "training pictures".to_owned(), reason }
+}
+
+#[cfg(test)]
+#[path = "loader_tests.rs"]
+mod tests;

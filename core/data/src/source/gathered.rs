@@ -1,0 +1,245 @@
+//! What places hold: folders (in halves or whole), lists, IDX files and single pictures, opened by the same doors for
+//! training and for evaluations.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Source;
+use super::folder::FolderSource;
+use super::halves::Halves;
+use super::idx::{IdxSource, Split};
+use super::joined::Part;
+use super::listed::{self, List};
+use super::listing::{LeftOut, is_picture, list};
+use super::pattern;
+use crate::DataError;
+use crate::decode::depth::DepthRange;
+use dinoscope_base::files;
+
+/// How pictures are read.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// With their classes.
+    pub labels: bool,
+    /// What becomes black and white in files of more than 8 bits.
+    pub range: DepthRange,
+}
+
+/// What a place holds.
+pub enum Holds {
+    /// Pictures in one piece.
+    Whole(Arc<dyn Source>),
+    /// Pictures to learn from beside others to judge.
+    Halves(Halves),
+}
+
+/// What a place holds, under its name.
+pub struct Gathered {
+    /// The last part of its path.
+    pub name: String,
+    /// Its pictures.
+    pub holds: Holds,
+    /// Whether it has a column of classes that nobody asked for.
+    pub unused_labels: bool,
+}
+
+impl Gathered {
+    fn new(name: String, holds: Holds) -> Self {
+        Self { name, holds, unused_labels: false }
+    }
+
+    /// All of it in one piece.
+    pub fn whole(self, how: How) -> Part {
+        let source = match self.holds {
+            Holds::Whole(source) => source,
+            // Their names are no classes all the same.
+            Holds::Halves(halves) => Arc::new(halves.all(how.labels)),
+        };
+        Part { name: self.name, source }
+    }
+}
+
+/// Opens places: a folder (nested), a list ([`listed`]) of pictures, folders and patterns, a pattern, an IDX file or
+/// folder, a single picture. A list gives a part for the pictures that it names and one for each of its folders.
+///
+/// The pictures that a list or a pattern names are read like the folder that they all lie in would be, if nothing else
+/// lay there; a list with a column of classes has those in place of the subfolders.
+///
+/// # Errors
+/// Names the place and what was expected there.
+pub fn gather(places: &[PathBuf], how: How) -> Result<Vec<Gathered>, DataError> {
+    let mut all = Vec::new();
+    for place in places {
+        match place.to_str().filter(|text| pattern::is_pattern(text)) {
+            _ if files::is_dir(place) => all.push(of_folder(place, how)?),
+            Some(text) if !files::exists(place) => of_pattern(text, how, &mut all)?,
+            _ if listed::is_list(place) && !IdxSource::recognizes(place) => of_list(place, how, &mut all)?,
+            _ => all.push(of_file(place, how)?),
+        }
+    }
+    Ok(all)
+}
+
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let whole = || name(&files::canonicalize(path).ok()?);
+    name(path).or_else(whole).unwrap_or_else(|| path.display().to_string())
+}
+
+fn of_folder(folder: &Path, how: How) -> Result<Gathered, DataError> {
+    if IdxSource::recognizes(folder) {
+        return of_file(folder, how);
+    }
+    let (pictures, left_out) = list(folder)?;
+    Ok(Gathered::new(name_of(folder), of_pictures(folder, &pictures, left_out, how)))
+}
+
+/// Pictures that lie in `root`, sorted.
+fn of_pictures(root: &Path, pictures: &[PathBuf], left_out: LeftOut, how: How) -> Holds {
+    match Halves::of(root, pictures) {
+        Some(halves) => Holds::Halves(halves.beside(left_out).read_as(how.range)),
+        None => {
+            let folder = FolderSource::of_files(root, pictures, how.labels);
+            Holds::Whole(Arc::new(folder.beside(left_out).read_as(how.range)))
+        }
+    }
+}
+
+fn of_file(file: &Path, how: How) -> Result<Gathered, DataError> {
+    let name = name_of(file);
+    if IdxSource::recognizes(file) {
+        return Ok(Gathered::new(name, Holds::Whole(Arc::new(IdxSource::open(file, Split::Train)?))));
+    }
+    let source = FolderSource::open(file, how.labels)?.read_as(how.range);
+    // What is no picture, an archive for instance, is told before anything is begun with it.
+    source.load(0)?;
+    Ok(Gathered::new(name, Holds::Whole(Arc::new(source))))
+}
+
+fn of_pattern(text: &str, how: How, all: &mut Vec<Gathered>) -> Result<(), DataError> {
+    let wrong = |reason: String| DataError::Source { path: text.to_owned(), reason };
+    let (mut pictures, mut left_out) = (Vec::new(), LeftOut::default());
+    let before = all.len();
+    for path in pattern::matches(text).map_err(wrong)? {
+        if files::is_dir(&path) {
+            all.push(of_folder(&path, how)?);
+        } else if is_picture(&path) {
+            pictures.push(path);
+        } else {
+            left_out.add(&path);
+        }
+    }
+    if !pictures.is_empty() {
+        let root = root_of(&pictures);
+        all.push(Gathered::new(name_of(&root), of_pictures(&root, &pictures, left_out, how)));
+    } else if all.len() == before {
+        let besides = left_out.note().map(|note| format!(". {note}")).unwrap_or_default();
+        return Err(wrong(format!("no pictures fit this pattern{besides}")));
+    }
+    Ok(())
+}
+
+fn of_list(file: &Path, how: How, all: &mut Vec<Gathered>) -> Result<(), DataError> {
+    let wrong = |reason: String| DataError::Source { path: file.display().to_string(), reason };
+    let List { entries, labelled } = listed::read(file)?;
+    if entries.is_empty() {
+        return Err(wrong("it names no pictures".to_owned()));
+    }
+    let with_labels = labelled && how.labels;
+    // Files with their classes: in a table folders and patterns have one too.
+    let mut pictures: HashMap<PathBuf, (Option<String>, usize)> = HashMap::new();
+    let mut missing: Vec<(usize, PathBuf)> = Vec::new();
+    for entry in entries {
+        let path = listed::place(file, &entry.path);
+        let about = files::metadata(&path);
+        let found = match about {
+            Ok(about) if about.is_dir() && with_labels => list(&path)?.0,
+            Ok(about) if about.is_dir() => {
+                all.push(of_folder(&path, how)?);
+                continue;
+            }
+            Ok(_) => vec![path],
+            Err(_) => match path.to_str().filter(|text| pattern::is_pattern(text)) {
+                Some(text) if with_labels => {
+                    let found = pattern::matches(text)
+                        .map_err(|why| wrong(format!("line {} names {text}: {why}", entry.line)))?;
+                    found.into_iter().filter(|path| is_picture(path)).collect()
+                }
+                Some(text) => {
+                    of_pattern(text, how, all)?;
+                    continue;
+                }
+                None => {
+                    missing.push((entry.line, path));
+                    continue;
+                }
+            },
+        };
+        for picture in found {
+            let (label, line) = pictures.entry(picture.clone()).or_insert((entry.label.clone(), entry.line));
+            if with_labels && *label != entry.label {
+                let word = |label: &Option<String>| label.clone().unwrap_or_else(|| "none".to_owned());
+                return Err(wrong(format!(
+                    "lines {line} and {} give {} two classes: {} and {}",
+                    entry.line,
+                    picture.display(),
+                    word(label),
+                    word(&entry.label)
+                )));
+            }
+        }
+    }
+    if let Some((line, path)) = missing.first() {
+        let others = match missing.len() - 1 {
+            0 => String::new(),
+            1 => "; 1 other is missing too".to_owned(),
+            n => format!("; {n} others are missing too"),
+        };
+        return Err(wrong(format!(
+            "line {line} names {}, which is not there{others}. Relative paths count from the list's folder",
+            path.display()
+        )));
+    }
+    let mut files: Vec<PathBuf> = pictures.keys().cloned().collect();
+    files.sort();
+    let Some(first) = files.first() else { return Ok(()) };
+    // A single picture is looked at before anything is begun with it, as where it is named itself.
+    if files.len() == 1 {
+        FolderSource::open(first, false)?.read_as(how.range).load(0)?;
+    }
+    let root = root_of(&files);
+    let name = name_of(file);
+    let holds = if with_labels {
+        let label = |file: &PathBuf| pictures.get(file).and_then(|(label, _)| label.as_ref());
+        let classes: BTreeSet<&String> = files.iter().filter_map(label).collect();
+        let classes: Vec<String> = classes.into_iter().cloned().collect();
+        let entry = |file: &PathBuf| {
+            let class = label(file).and_then(|name| classes.binary_search(name).ok());
+            (file.strip_prefix(&root).unwrap_or(file).to_owned(), class)
+        };
+        let entries = files.iter().map(entry).collect();
+        Holds::Whole(Arc::new(FolderSource::listed(&root, entries, classes.clone()).read_as(how.range)))
+    } else {
+        of_pictures(&root, &files, LeftOut::default(), how)
+    };
+    all.push(Gathered { name, holds, unused_labels: labelled && !how.labels });
+    Ok(())
+}
+
+/// The folder that files lie in, all of them.
+fn root_of(files: &[PathBuf]) -> PathBuf {
+    let folder = |file: &PathBuf| file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut root = files.first().map(folder).unwrap_or_default();
+    for file in files {
+        while !file.starts_with(&root) {
+            root = root.parent().unwrap_or(Path::new("")).to_owned();
+        }
+    }
+    root
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[path = "gathered_tests.rs"]
+mod tests;

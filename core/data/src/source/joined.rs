@@ -1,0 +1,240 @@
+//! Several collections as one: classes are joined by their names, and no file is there twice.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Source;
+use super::halves::listed;
+use crate::{DataError, Picture};
+use dinoscope_base::files;
+
+/// A collection, and what it is called beside others.
+pub struct Part {
+    /// For a person; that of another part may be the same.
+    pub name: String,
+    /// Its pictures.
+    pub source: Arc<dyn Source>,
+}
+
+/// Several collections, one behind the other.
+pub struct Joined {
+    parts: Vec<Part>,
+    /// Part, and the picture in it.
+    pictures: Vec<(usize, usize)>,
+    classes: Vec<String>,
+    /// The class here of each part's classes.
+    labels: Vec<Vec<usize>>,
+    origin: String,
+    notes: Vec<String>,
+}
+
+/// Parts in one piece: a single one as it is, several joined. Files in `besides` are left out.
+///
+/// # Errors
+/// When nothing is left.
+pub fn join(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Arc<dyn Source>, DataError> {
+    if parts.len() != 1 {
+        return Ok(Arc::new(Joined::new(parts, besides)?));
+    }
+    if besides.is_some() {
+        let joined = Joined::new(parts, besides)?;
+        if joined.pictures.len() < joined.parts.iter().map(|part| part.source.len()).sum() {
+            return Ok(Arc::new(joined));
+        }
+        parts = joined.parts;
+    }
+    let only = parts.pop().map(|part| part.source);
+    only.ok_or_else(|| DataError::Source { path: String::new(), reason: "there are no pictures".to_owned() })
+}
+
+impl Joined {
+    fn new(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Self, DataError> {
+        tell_apart(&mut parts);
+        let classes: BTreeSet<&String> = parts.iter().flat_map(|part| part.source.classes()).collect();
+        let classes: Vec<String> = classes.into_iter().cloned().collect();
+        let here = |name: &String| classes.binary_search(name).unwrap_or_default();
+        let labels = parts.iter().map(|part| part.source.classes().iter().map(here).collect()).collect();
+        let mut keys = Keys::default();
+        let kept = besides.map(|kept| (0..kept.len()).filter_map(|index| keys.of(kept, index)).collect());
+        let kept: HashSet<PathBuf> = kept.unwrap_or_default();
+        let mut seen = HashSet::new();
+        let (mut twice, mut kept_back) = (0, 0);
+        let mut pictures = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            for index in 0..part.source.len() {
+                let file = keys.of(part.source.as_ref(), index);
+                if file.as_ref().is_some_and(|file| kept.contains(file)) {
+                    kept_back += 1;
+                } else if file.is_some_and(|file| !seen.insert(file)) {
+                    twice += 1;
+                } else {
+                    pictures.push((at, index));
+                }
+            }
+        }
+        let origins: Vec<&str> =
+            parts.iter().map(|part| part.source.origin().unwrap_or(&part.name)).collect();
+        let origin = listed(&origins);
+        if pictures.is_empty() {
+            let reason = "all of their pictures are kept to judge: none are left to learn from".to_owned();
+            return Err(DataError::Source { path: origin, reason });
+        }
+        let mut notes: Vec<String> = Vec::new();
+        for note in parts.iter().flat_map(|part| part.source.notes()) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        if twice > 0 {
+            notes.push(format!("pictures that are there more than once count once: {twice} left out"));
+        }
+        if kept_back > 0 {
+            notes.push(format!("pictures that are judged are not learned from: {kept_back} left out"));
+        }
+        Ok(Self { parts, pictures, classes, labels, origin, notes })
+    }
+
+    fn at(&self, index: usize) -> (&Part, usize, usize) {
+        let (part, index) = self.pictures[index];
+        (&self.parts[part], part, index)
+    }
+}
+
+/// What tells files apart, however their folders are reached.
+#[derive(Default)]
+struct Keys(HashMap<PathBuf, PathBuf>);
+
+impl Keys {
+    fn of(&mut self, source: &dyn Source, index: usize) -> Option<PathBuf> {
+        let file = source.file(index)?;
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Some(file) };
+        // Most files share their folder with others: it is looked up once.
+        let whole = self
+            .0
+            .entry(folder.to_owned())
+            .or_insert_with_key(|folder| files::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+        Some(whole.join(name))
+    }
+}
+
+/// Gives parts of one name a number each, from the second.
+fn tell_apart(parts: &mut [Part]) {
+    let mut taken = HashSet::new();
+    for part in parts {
+        let name = part.name.clone();
+        let mut numbered = std::iter::once(name.clone()).chain((2..).map(|i| format!("{name}-{i}")));
+        let free = numbered.find(|name| taken.insert(name.clone()));
+        part.name = free.unwrap_or_default();
+    }
+}
+
+impl Source for Joined {
+    fn len(&self) -> usize {
+        self.pictures.len()
+    }
+    fn name(&self, index: usize) -> String {
+        let (part, _, index) = self.at(index);
+        match self.parts.len() {
+            1 => part.source.name(index),
+            _ => Path::new(&part.name).join(part.source.name(index)).display().to_string(),
+        }
+    }
+    fn below(&self, index: usize) -> String {
+        let (part, _, index) = self.at(index);
+        part.source.below(index)
+    }
+    fn label(&self, index: usize) -> Option<usize> {
+        let (part, at, index) = self.at(index);
+        self.labels[at].get(part.source.label(index)?).copied()
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        let (part, _, index) = self.at(index);
+        part.source.file(index)
+    }
+    fn decoding(&self, index: usize) -> u64 {
+        let (part, _, index) = self.at(index);
+        part.source.decoding(index)
+    }
+    fn load(&self, index: usize) -> Result<Picture, DataError> {
+        let (part, _, index) = self.at(index);
+        part.source.load(index)
+    }
+    fn origin(&self) -> Option<&str> {
+        Some(&self.origin)
+    }
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+    fn file_notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = Vec::new();
+        for note in self.parts.iter().flat_map(|part| part.source.file_notes()) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::source::folder::FolderSource;
+    use dinoscope_testing::folder;
+
+    fn part(path: &Path) -> Part {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        Part { name, source: Arc::new(FolderSource::open(path, true).unwrap()) }
+    }
+
+    #[test]
+    fn classes_are_joined_by_name_and_no_file_is_there_twice() {
+        let root = folder(&[
+            "one/photos/dog/1.png",
+            "one/photos/ant/1.png",
+            "two/photos/cat/1.png",
+            "two/photos/dog/1.png",
+        ]);
+        let places =
+            ["one/photos", "two/photos", "one/photos/dog"].map(|place| part(&root.path().join(place)));
+        let all = join(places.into(), None).unwrap();
+        assert_eq!(all.classes(), ["ant", "cat", "dog"]);
+        let found: Vec<(String, &str)> = (0..all.len())
+            .map(|i| (all.name(i).replace('\\', "/"), all.classes()[all.label(i).unwrap()].as_str()))
+            .collect();
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, class)| (name.as_str(), *class)).collect();
+        let wanted = [
+            ("photos/ant/1.png", "ant"),
+            ("photos/dog/1.png", "dog"),
+            ("photos-2/cat/1.png", "cat"),
+            ("photos-2/dog/1.png", "dog"),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(all.below(2).replace('\\', "/"), "cat/1.png", "as in its own folder");
+        assert_eq!(all.load(3).unwrap().width, 1);
+        assert!(all.file(3).unwrap().ends_with("two/photos/dog/1.png"));
+        assert!(all.notes()[0].contains("count once: 1"), "{:?}", all.notes());
+    }
+
+    #[test]
+    fn what_is_judged_is_not_learned_from() {
+        let root = folder(&["a/x/1.png", "a/y/1.png", "b/z/1.png"]);
+        let judged = FolderSource::open(&root.path().join("a/x"), true).unwrap();
+        let both = || ["a", "b"].map(|place| part(&root.path().join(place)));
+        let alone = join(vec![part(&root.path().join("a"))], Some(&judged)).unwrap();
+        assert_eq!((alone.len(), alone.name(0).replace('\\', "/")), (1, "y/1.png".to_owned()));
+        let apart = join(vec![part(&root.path().join("b"))], Some(&judged)).unwrap();
+        assert!(apart.notes().is_empty() && apart.origin().is_none(), "as it is");
+        let rest = join(both().into(), Some(&judged)).unwrap();
+        assert_eq!((rest.len(), rest.classes().len()), (2, 3));
+        assert!(rest.notes()[0].contains("not learned from: 1"), "{:?}", rest.notes());
+        let all = join(both().into(), None).unwrap();
+        let none = join(both().into(), Some(all.as_ref())).err().unwrap().to_string();
+        assert!(none.contains("a and b") && none.contains("none are left"), "{none}");
+    }
+}

@@ -1,0 +1,188 @@
+//! The pictures under a folder, and the other files that lie between them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::DataError;
+use crate::decode::{self, way_out_of};
+use dinoscope_base::files;
+
+/// Kinds of files that a note names.
+const NAMED: usize = 5;
+
+/// Files that are no pictures, by their extensions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut(BTreeMap<String, usize>);
+
+impl LeftOut {
+    /// Counts a file.
+    pub fn add(&mut self, path: &Path) {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        *self.0.entry(extension).or_default() += 1;
+    }
+
+    /// Counts those of another list too.
+    pub fn merge(&mut self, other: &Self) {
+        for (extension, count) in &other.0 {
+            *self.0.entry(extension.clone()).or_default() += count;
+        }
+    }
+
+    /// How many there are, and of which kinds, in a sentence: `12 files of other kinds were left out: 9 .heic, 3 .mov`,
+    /// with the way out where there is one for pictures of that kind. `None` when there are none.
+    pub fn note(&self) -> Option<String> {
+        let total: usize = self.0.values().sum();
+        let said = match total {
+            0 => return None,
+            1 => "1 file of another kind was left out".to_owned(),
+            n => format!("{n} files of other kinds were left out"),
+        };
+        let mut note = format!("{said}: {}", self.kinds());
+        if let Some(way) = self.by_number().find_map(|(extension, _)| way_out_of(extension)) {
+            note = format!("{note}; {way}");
+        }
+        Some(note)
+    }
+
+    /// The most frequent first.
+    fn by_number(&self) -> impl Iterator<Item = (&str, usize)> {
+        let mut kinds: Vec<(&str, usize)> = self.0.iter().map(|(e, n)| (e.as_str(), *n)).collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds.into_iter()
+    }
+
+    /// `9 .heic, 3 .mov`
+    fn kinds(&self) -> String {
+        let word = |(extension, count): (&str, usize)| match extension {
+            "" => format!("{count} without an extension"),
+            _ => format!("{count} .{extension}"),
+        };
+        let mut words: Vec<String> = self.by_number().take(NAMED).map(word).collect();
+        let rest: usize = self.by_number().skip(NAMED).map(|(_, count)| count).sum();
+        if rest > 0 {
+            words.push(format!("{rest} others"));
+        }
+        words.join(", ")
+    }
+}
+
+/// The pictures in a folder and all its subfolders in sorted order, or the single file that `path` names, whatever its
+/// extension.
+///
+/// Files count by their extension ([`decode::EXTENSIONS`]); hidden files and folders are left out, links are followed.
+///
+/// # Errors
+/// When `path` or a folder in it can't be read, or holds no pictures.
+pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    list(path).map(|(files, _)| files)
+}
+
+/// [`pictures_in`], and what else lies there.
+///
+/// # Errors
+/// As [`pictures_in`].
+pub fn list(path: &Path) -> Result<(Vec<PathBuf>, LeftOut), DataError> {
+    let metadata = files::metadata(path).map_err(|source| read_error(path, source))?;
+    let (mut files, mut left_out) = (Vec::new(), LeftOut::default());
+    if !metadata.is_dir() {
+        return Ok((vec![path.to_owned()], left_out));
+    }
+    walk(path, &mut HashSet::new(), &mut files, &mut left_out)?;
+    if files.is_empty() {
+        let extensions = decode::EXTENSIONS.join(", ");
+        let besides = left_out.note().map(|note| format!(". {note}")).unwrap_or_default();
+        return Err(DataError::Source {
+            path: path.display().to_string(),
+            reason: format!(
+                "there are no pictures in this folder or its subfolders (files ending in {extensions}){besides}"
+            ),
+        });
+    }
+    Ok((files, left_out))
+}
+
+fn walk(
+    folder: &Path,
+    seen: &mut HashSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+    left_out: &mut LeftOut,
+) -> Result<(), DataError> {
+    let failed = |source| read_error(folder, source);
+    // Each folder once, however many links lead to it, so that links can't lead round in circles.
+    if !seen.insert(files::canonicalize(folder).map_err(failed)?) {
+        return Ok(());
+    }
+    let mut entries =
+        files::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+    entries.sort_by_key(files::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let mut kind = entry.file_type().map_err(failed)?;
+        if kind.is_symlink() {
+            match files::metadata(&path) {
+                Ok(target) => kind = target.file_type(),
+                // A link to nothing.
+                Err(_) => continue,
+            }
+        }
+        if kind.is_dir() {
+            walk(&path, seen, files, left_out)?;
+        } else if kind.is_file() {
+            match is_picture(&path) {
+                true => files.push(path),
+                false => left_out.add(&path),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's extension is that of a picture that can be decoded.
+pub fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension
+        .is_some_and(|extension| decode::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> DataError {
+    DataError::Read { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn left_out(names: &[&str]) -> LeftOut {
+        let mut all = LeftOut::default();
+        names.iter().for_each(|name| all.add(Path::new(name)));
+        all
+    }
+
+    #[test]
+    fn other_files_are_counted_by_kind_with_the_way_out() {
+        assert_eq!(LeftOut::default().note(), None);
+        let phone = left_out(&["1.HEIC", "2.heic", "a.MOV", "b/3.heic"]).note().unwrap();
+        assert!(phone.starts_with("4 files of other kinds were left out: 3 .heic, 1 .mov; "), "{phone}");
+        assert!(phone.contains("heif-convert"), "{phone}");
+        let many = left_out(&["a.a", "a.b", "a.c", "a.d", "a.e", "a.f", "README", "README"]).note().unwrap();
+        assert_eq!(
+            many,
+            "8 files of other kinds were left out: 2 without an extension, 1 .a, 1 .b, 1 .c, 1 .d, 2 others"
+        );
+        let mut both = left_out(&["a.txt"]);
+        both.merge(&left_out(&["b.txt"]));
+        assert_eq!(both, left_out(&["a.txt", "b.txt"]));
+    }
+
+    #[test]
+    fn a_folder_of_a_phones_pictures_says_how_they_are_converted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("IMG_1.HEIC"), "phone").unwrap();
+        let said = pictures_in(folder.path()).unwrap_err().to_string();
+        assert!(said.contains("no pictures") && said.contains("1 .heic") && said.contains("sips"), "{said}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Part of a source: for held-out pictures, and for a quick look at a large collection.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Source;
+use crate::{DataError, Picture};
+use dinoscope_base::rng::{RngExt, stream};
+
+/// Some pictures of another source, in a stated order.
+pub struct Subset {
+    of: Arc<dyn Source>,
+    indices: Vec<usize>,
+}
+
+impl Subset {
+    /// The pictures at `indices`; `None` when there are none.
+    pub fn new(of: Arc<dyn Source>, indices: Vec<usize>) -> Option<Self> {
+        let usable = !indices.is_empty() && indices.iter().all(|&i| i < of.len());
+        usable.then_some(Self { of, indices })
+    }
+
+    /// Splits the labelled pictures of `source` at random (by `seed`) into at most `first` and `second` pictures.
+    ///
+    /// With few pictures they are shared out in proportion. `None` when either part would be empty.
+    pub fn split(source: &Arc<dyn Source>, first: usize, second: usize, seed: u64) -> Option<(Self, Self)> {
+        let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
+        shuffle(&mut labelled, seed);
+        let total = labelled.len().min(first + second);
+        let rest = labelled.split_off(total * first / (first + second).max(1));
+        let rest = rest.into_iter().take(total - labelled.len()).collect();
+        Some((Self::new(source.clone(), labelled)?, Self::new(source.clone(), rest)?))
+    }
+
+    /// `count` labelled pictures of `source` at random (by `seed`); `None` when there would be none.
+    pub fn labelled(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
+        let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
+        shuffle(&mut labelled, seed);
+        labelled.truncate(count);
+        Self::new(source.clone(), labelled)
+    }
+
+    /// `count` pictures of `source` at random (by `seed`); `None` when there would be none.
+    pub fn sample(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
+        let mut all: Vec<usize> = (0..source.len()).collect();
+        shuffle(&mut all, seed);
+        all.truncate(count);
+        Self::new(source.clone(), all)
+    }
+}
+
+/// Every order equally likely.
+fn shuffle(indices: &mut [usize], seed: u64) {
+    let mut rng = stream(seed, "split", 0, 0);
+    for i in 0..indices.len() {
+        let j = rng.random_range(i..indices.len());
+        indices.swap(i, j);
+    }
+}
+
+impl Source for Subset {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+    fn name(&self, index: usize) -> String {
+        self.of.name(self.indices[index])
+    }
+    fn label(&self, index: usize) -> Option<usize> {
+        self.of.label(self.indices[index])
+    }
+    fn classes(&self) -> &[String] {
+        self.of.classes()
+    }
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.of.file(self.indices[index])
+    }
+    fn decoding(&self, index: usize) -> u64 {
+        self.of.decoding(self.indices[index])
+    }
+    fn load(&self, index: usize) -> Result<Picture, DataError> {
+        self.of.load(self.indices[index])
+    }
+    fn origin(&self) -> Option<&str> {
+        self.of.origin()
+    }
+    fn notes(&self) -> &[String] {
+        self.of.notes()
+    }
+    fn file_notes(&self) -> Vec<String> {
+        self.of.file_notes()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::source::scenes::ScenesSource;
+
+    #[test]
+    fn halves_do_not_overlap() {
+        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 50, 8));
+        let (a, b) = Subset::split(&source, 20, 10, 7).unwrap();
+        assert_eq!((a.len(), b.len()), (20, 10));
+        assert!(a.indices.iter().all(|i| !b.indices.contains(i)));
+        let (a, b) = Subset::split(&source, 80, 20, 7).unwrap();
+        assert_eq!((a.len(), b.len()), (40, 10));
+    }
+}

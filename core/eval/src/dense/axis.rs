@@ -1,0 +1,132 @@
+//! Bilinear resampling and its adjoint, one axis at a time.
+//!
+//! As torch's `interpolate(mode="bilinear", align_corners=False)`: positions are centres, the rim is repeated.
+
+/// Where an output position looks: two neighbouring inputs and how much the second counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tap {
+    pub low: usize,
+    pub high: usize,
+    pub share: f32,
+}
+
+/// The outputs of one axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Axis {
+    /// Inputs that there are.
+    pub input: usize,
+    /// One for each output.
+    pub taps: Vec<Tap>,
+}
+
+impl Axis {
+    /// `input` positions as `output` positions.
+    pub fn new(input: usize, output: usize) -> Self {
+        Self::part(input, output, 0, output)
+    }
+
+    /// The same, of which only the `count` outputs from `first` on are wanted.
+    pub fn part(input: usize, output: usize, first: usize, count: usize) -> Self {
+        let step = input as f64 / output.max(1) as f64;
+        let tap = |i: usize| {
+            let place = ((i as f64 + 0.5) * step - 0.5).max(0.0);
+            let low = (place as usize).min(input.saturating_sub(1));
+            let high = (low + 1).min(input.saturating_sub(1));
+            Tap { low, high, share: if high > low { (place - low as f64) as f32 } else { 0.0 } }
+        };
+        Self { input, taps: (first..first + count).map(tap).collect() }
+    }
+
+    /// Every `step`-th output, from the middle of the first `step` on.
+    pub fn every(mut self, step: usize) -> Self {
+        self.taps = self.taps.into_iter().skip((step - 1) / 2).step_by(step).collect();
+        self
+    }
+
+    /// Outputs that there are.
+    pub fn len(&self) -> usize {
+        self.taps.len()
+    }
+}
+
+/// `out = low + share · (high - low)`, number by number.
+#[inline(always)]
+pub(crate) fn blend(low: &[f32], high: &[f32], share: f32, out: &mut [f32]) {
+    for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
+        *out = low + share * (high - low);
+    }
+}
+
+/// `out += factor · values`, number by number.
+#[inline(always)]
+pub(crate) fn add(out: &mut [f32], values: &[f32], factor: f32) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out += factor * value;
+    }
+}
+
+/// `[down.input, across.input]` numbers as `[down.len(), across.len()]`.
+pub(crate) fn resize(values: &[f32], down: &Axis, across: &Axis) -> Vec<f32> {
+    let (cols, width) = (across.input, across.len());
+    let mut out = vec![0.0; down.len() * width];
+    let mut row = vec![0.0; cols];
+    for (tap, out) in down.taps.iter().zip(out.chunks_exact_mut(width.max(1))) {
+        blend(&values[tap.low * cols..][..cols], &values[tap.high * cols..][..cols], tap.share, &mut row);
+        for (tap, out) in across.taps.iter().zip(out) {
+            *out = row[tap.low] + tap.share * (row[tap.high] - row[tap.low]);
+        }
+    }
+    out
+}
+
+/// What a gradient of [`resize`]'s outputs is for its inputs.
+pub(crate) fn adjoint(slopes: &[f32], down: &Axis, across: &Axis) -> Vec<f32> {
+    let (cols, width) = (across.input, across.len());
+    let mut out = vec![0.0; down.input * cols];
+    let mut row = vec![0.0; cols];
+    for (tap, slopes) in down.taps.iter().zip(slopes.chunks_exact(width.max(1))) {
+        row.fill(0.0);
+        for (tap, slope) in across.taps.iter().zip(slopes) {
+            row[tap.low] += (1.0 - tap.share) * slope;
+            row[tap.high] += tap.share * slope;
+        }
+        add(&mut out[tap.low * cols..][..cols], &row, 1.0 - tap.share);
+        add(&mut out[tap.high * cols..][..cols], &row, tap.share);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dinoscope_base::rng::{normal, stream};
+
+    #[test]
+    fn values_are_those_of_torch() {
+        // torch.nn.functional.interpolate(torch.tensor([[[0., 1.], [4., 9.]]])[None], size=(3, 5), mode="bilinear")
+        let found = resize(&[0.0, 1.0, 4.0, 9.0], &Axis::new(2, 3), &Axis::new(2, 5));
+        let want = [0.0, 0.1, 0.5, 0.9, 1.0, 2.0, 2.3, 3.5, 4.7, 5.0, 4.0, 4.5, 6.5, 8.5, 9.0];
+        assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+        let same: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        assert_eq!(resize(&same, &Axis::new(3, 3), &Axis::new(4, 4)), same);
+        let one = Axis::part(7, 20, 5, 9);
+        assert_eq!(one.taps, Axis::new(7, 20).taps[5..14]);
+    }
+
+    #[test]
+    fn the_adjoint_is_one() {
+        // <A x, y> = <x, Aᵀ y>, enlarging, reducing and in parts.
+        let mut rng = stream(1, "adjoint", 0, 0);
+        for (down, across) in [
+            (Axis::new(3, 11), Axis::new(4, 9)),
+            (Axis::new(9, 4), Axis::new(5, 5)),
+            (Axis::part(4, 30, 3, 20), Axis::part(1, 8, 2, 3)),
+        ] {
+            let mut noise = |n: usize| -> Vec<f32> { (0..n).map(|_| normal(&mut rng)).collect() };
+            let (x, y) = (noise(down.input * across.input), noise(down.len() * across.len()));
+            let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+            let (there, back) = (dot(&resize(&x, &down, &across), &y), dot(&x, &adjoint(&y, &down, &across)));
+            assert!((there - back).abs() < 1e-4, "{there} is not {back}");
+        }
+    }
+}

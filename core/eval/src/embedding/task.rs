@@ -1,0 +1,311 @@
+//! The map as an evaluation: from pictures to points, and how much of the neighbourhoods they keep.
+
+use std::sync::Arc;
+
+use super::super::EvalError;
+use super::super::numbered::{alone, from};
+use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::super::run::EvaluationError;
+use super::super::suite::{Judge, Progress, Subject};
+use super::distances::{nearest, nearest_points, on_the_sphere};
+use super::{Map, Tsne, TsneOptions, framed, picture};
+use dinoscope_analysis::{linalg, pca};
+use dinoscope_data::source::Source;
+use dinoscope_model::features::Wanted;
+
+/// Most pictures: memory and time grow with their square.
+const MOST: usize = 5000;
+/// Raw pixels are mapped at this side.
+const PIXELS: usize = 32;
+/// Neighbours that figures are about.
+const NEAR: usize = 10;
+/// Steps of t-SNE between two reports.
+const STEPS: usize = 10;
+
+/// What is asked of a map.
+#[derive(Clone)]
+pub struct MapTask {
+    /// The pictures, at most 5000; labels become colours, but are not needed.
+    pub source: Arc<dyn Source>,
+    /// How the map is made.
+    pub way: Way,
+}
+
+/// How a map is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// t-SNE: keeps neighbours together; distances between groups mean little.
+    Tsne(TsneOptions),
+    /// The two principal components: quick, keeps what varies most.
+    Pca,
+}
+
+/// A map of the weights' features with what was found out about it.
+#[derive(Clone, Debug)]
+pub struct Mapped {
+    /// Figures, and a picture for each that was judged.
+    pub outcome: Outcome,
+    /// The map itself.
+    pub map: Map,
+}
+
+pub(in super::super) async fn evaluate(
+    judge: &Judge<'_>,
+    task: &MapTask,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Outcome, EvaluationError> {
+    Ok(map(judge, task, progress).await?.outcome)
+}
+
+/// Makes a map, and judges it. `progress` is awaited between steps and answers whether to go on.
+///
+/// # Errors
+/// When there are fewer than four pictures or more than 5000, features can't be used, the device fails, or `progress`
+/// says no.
+pub async fn map(
+    judge: &Judge<'_>,
+    task: &MapTask,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Mapped, EvaluationError> {
+    let (source, count) = (task.source.as_ref(), task.source.len());
+    if !(4..=MOST).contains(&count) {
+        let expected = "from 4 to 5000: set a limit, or take more pictures";
+        return Err(EvalError::Option { option: "pictures of a map", value: count as f64, expected }.into());
+    }
+    let mut outcome = Outcome::of("Feature map");
+    let mut first = None;
+    for &subject in Subject::all(judge.options.alone) {
+        let sets = judge.sets(subject, &alone(&task.source), Wanted::CLS, PIXELS, progress).await?;
+        let (features, dim) = (&sets.train.features, sets.train.dim);
+        if let Some(at) = features.iter().position(|v| !v.is_finite()) {
+            return Err(EvalError::NotFinite { set: "mapped", index: at / dim.max(1) }.into());
+        }
+        let distances = on_the_sphere(features, dim);
+        let made = Made::new(subject, task.way, features, dim, &distances, progress).await?;
+        let pictures: Vec<usize> = sets.train.labels.iter().map(|label| *label as usize).collect();
+        let map = Map {
+            way: made.way,
+            points: framed(&made.points),
+            labels: pictures.iter().map(|i| source.label(*i).map(|label| label as u32)).collect(),
+            classes: source.classes().to_vec(),
+            names: pictures.iter().map(|i| source.name(*i)).collect(),
+            pictures,
+        };
+        outcome.rows.push(row(subject, &map, &distances, made.divergence));
+        outcome.notes.extend(sets.notes);
+        outcome.left_out.extend(sets.left_out);
+        outcome.pictures.push(shown(subject, &map));
+        if subject == Subject::Weights {
+            let (pictures, classes, way) = (map.points.len(), map.classes.len(), &map.way);
+            outcome.data = format!("{pictures} pictures, {classes} classes, {way}{}", from(source));
+            first = Some(map);
+        }
+    }
+    outcome.notes.push(format!(
+        "of the {NEAR} nearest: how many are of the same class, in features and on the map, and how many of those in \
+         features are also among those on the map"
+    ));
+    let map = first.ok_or(EvalError::Empty("pictures"))?;
+    Ok(Mapped { outcome, map })
+}
+
+/// Points as they came out.
+struct Made {
+    way: String,
+    points: Vec<[f32; 2]>,
+    divergence: Option<f64>,
+}
+
+impl Made {
+    async fn new(
+        subject: Subject,
+        way: Way,
+        features: &[f32],
+        dim: usize,
+        distances: &[f32],
+        progress: &mut impl AsyncFnMut(Progress) -> bool,
+    ) -> Result<Self, EvaluationError> {
+        let points = components(&linalg::normalise_rows(features, dim), dim);
+        let Way::Tsne(options) = way else {
+            return Ok(Self { way: "two principal components".to_owned(), points, divergence: None });
+        };
+        let mut tsne = Tsne::new(distances, &points, &options)?;
+        while tsne.advance() {
+            let (done, total) = (tsne.done(), tsne.total());
+            if done.is_multiple_of(STEPS) || done == total {
+                let at = Progress { subject: subject.name(), doing: "t-SNE", done, total };
+                if !progress(at).await {
+                    return Err(EvalError::Stopped.into());
+                }
+            }
+        }
+        let way = format!("t-SNE with a perplexity of {:.0}", tsne.perplexity());
+        Ok(Self { way, points: tsne.points(), divergence: Some(tsne.divergence()) })
+    }
+}
+
+/// The first two principal components of `[pictures, dim]` features.
+fn components(features: &[f32], dim: usize) -> Vec<[f32; 2]> {
+    let principal = pca::principal(features, dim, 2);
+    let along = |row: &[f32], k: usize| -> f32 {
+        let centred = row.iter().zip(&principal.mean).map(|(v, m)| f64::from(v - m));
+        centred.zip(&principal.directions[k]).map(|(v, d)| v * d).sum::<f64>() as f32
+    };
+    features.chunks_exact(dim).map(|row| [along(row, 0), along(row, 1)]).collect()
+}
+
+fn row(subject: Subject, map: &Map, distances: &[f32], divergence: Option<f64>) -> Row {
+    let points = map.points.len();
+    let in_features = nearest(distances, points, NEAR);
+    let on_map = nearest_points(&map.points, NEAR);
+    // The share of neighbours for which something holds.
+    let share = |near: &[Vec<u32>], holds: &dyn Fn(usize, u32) -> bool| {
+        let all: usize = near.iter().map(Vec::len).sum();
+        let held = near.iter().enumerate().map(|(i, near)| near.iter().filter(|j| holds(i, **j)).count());
+        held.sum::<usize>() as f64 / all.max(1) as f64
+    };
+    let alike = |i: usize, j: u32| map.labels[i].is_some() && map.labels[i] == map.labels[j as usize];
+    let mut figures = Vec::new();
+    if map.labels.iter().any(Option::is_some) {
+        figures.push(Figure::plain("same class in features", share(&in_features, &alike), Unit::Share));
+        figures.push(Figure::plain("same class on the map", share(&on_map, &alike), Unit::Share));
+    }
+    let kept = share(&in_features, &|i, j| on_map[i].contains(&j));
+    figures.push(Figure::plain("neighbours kept", kept, Unit::Share));
+    if let Some(divergence) = divergence {
+        figures.push(Figure::plain("divergence", divergence, Unit::Less));
+    }
+    Row { subject: subject.name().to_owned(), setting: String::new(), figures }
+}
+
+fn shown(subject: Subject, map: &Map) -> Shown {
+    let (name, whose) = match subject {
+        Subject::Weights => ("points", "Features"),
+        Subject::Untrained => ("untrained", "Features of the untrained model"),
+        Subject::RawPixels => ("pixels", "Raw pixels"),
+    };
+    Shown {
+        name: name.to_owned(),
+        caption: format!(
+            "{whose} of {} pictures, {}: near to each other are those that look alike.",
+            map.points.len(),
+            map.way
+        ),
+        picture: picture(map, whose),
+        kept: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::super::super::numbered::Numbered;
+    use super::super::super::suite::{self, Options, Task};
+    use super::*;
+    use dinoscope_base::device::block_on;
+    use dinoscope_data::source::scenes::ScenesSource;
+    use dinoscope_model::{Vit, VitConfig};
+
+    fn judged(task: &MapTask, options: &Options, stop_at: &str) -> Result<Mapped, EvaluationError> {
+        let device = Device::flex();
+        let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
+        let mut hear = async |at: Progress| at.doing != stop_at;
+        block_on(map(&Judge { backbone: &backbone, options, device: &device }, task, &mut hear))
+    }
+
+    fn quick() -> Way {
+        Way::Tsne(TsneOptions { steps: 400, ..TsneOptions::default() })
+    }
+
+    #[test]
+    fn maps_of_all_that_is_judged() {
+        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 40, 28));
+        let mapped =
+            judged(&MapTask { source: source.clone(), way: quick() }, &Options::new(28), "").unwrap();
+        let Mapped { outcome, map } = mapped;
+        let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
+        assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
+        let names: Vec<&str> = outcome.pictures.iter().map(|shown| shown.name.as_str()).collect();
+        assert_eq!(names, ["points", "untrained", "pixels"]);
+        assert_eq!(
+            (map.points.len(), map.labels.len(), map.names.len(), map.classes.len()),
+            (40, 40, 40, 12)
+        );
+        assert_eq!(map.pictures, (0..40).collect::<Vec<_>>());
+        assert_eq!(map.labels[7].map(|label| label as usize), source.label(7));
+        // 39 / 3 neighbours at most.
+        assert!(map.way.ends_with("13"), "{}", map.way);
+        let figures: Vec<&str> = outcome.rows[0].figures.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(
+            figures,
+            ["same class in features", "same class on the map", "neighbours kept", "divergence"]
+        );
+        // Arrangements at random would keep 10 of 39.
+        assert!(outcome.rows.iter().all(|row| row.figures[2].value > 0.4), "{:?}", outcome.rows);
+        // By the door of all evaluations the same comes out.
+        let device = Device::flex();
+        let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
+        let task = Task::Map(MapTask { source, way: quick() });
+        let options = Options { alone: true, ..Options::new(28) };
+        let again = block_on(suite::evaluate(&task, &backbone, &options, &device, &mut async |_| true));
+        assert_eq!(again.unwrap().rows, outcome.rows[..1]);
+    }
+
+    #[test]
+    fn principal_components_need_no_labels() {
+        let source: Arc<dyn Source> = Arc::new(Numbered(Arc::new(ScenesSource::new(1, 12, 28))));
+        let options = Options { alone: true, ..Options::new(28) };
+        struct Plain(Arc<dyn Source>);
+        impl Source for Plain {
+            fn len(&self) -> usize {
+                self.0.len()
+            }
+            fn name(&self, index: usize) -> String {
+                self.0.name(index)
+            }
+            fn label(&self, _: usize) -> Option<usize> {
+                None
+            }
+            fn classes(&self) -> &[String] {
+                &[]
+            }
+            fn load(&self, index: usize) -> Result<dinoscope_data::Picture, dinoscope_data::DataError> {
+                self.0.load(index)
+            }
+        }
+        let mapped =
+            judged(&MapTask { source: Arc::new(Plain(source)), way: Way::Pca }, &options, "").unwrap();
+        assert!(mapped.map.labels.iter().all(Option::is_none));
+        assert_eq!(mapped.outcome.rows[0].figures.len(), 1);
+        // The first component varies most.
+        let spread = |k: usize| -> f32 {
+            let values = mapped.map.points.iter().map(|p| p[k]);
+            values.clone().fold(f32::MIN, f32::max) - values.fold(f32::MAX, f32::min)
+        };
+        assert!(spread(0) == 2.0 || spread(1) == 2.0);
+    }
+
+    #[test]
+    fn components_lie_along_the_largest_variance() {
+        let rows: Vec<f32> = (0..20).flat_map(|i| [1.0, 3.0 * (i % 5) as f32, (i / 5) as f32]).collect();
+        let points = components(&rows, 3);
+        assert!((points[4][0] - points[0][0]).abs() > 11.9 && (points[4][1] - points[0][1]).abs() < 1e-3);
+        assert!((points[15][1] - points[0][1]).abs() > 2.9);
+    }
+
+    #[test]
+    fn it_stops_and_refuses() {
+        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 8, 28));
+        let task = MapTask { source, way: quick() };
+        for stop_at in ["features", "t-SNE"] {
+            assert!(judged(&task, &Options::new(28), stop_at).unwrap_err().is_stopped(), "{stop_at}");
+        }
+        for count in [3, 5001] {
+            let task = MapTask { source: Arc::new(ScenesSource::new(1, count, 28)), way: Way::Pca };
+            let error = judged(&task, &Options::new(28), "").unwrap_err().to_string();
+            assert!(error.contains("from 4 to 5000"), "{error}");
+        }
+    }
+}

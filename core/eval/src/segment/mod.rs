@@ -1,0 +1,363 @@
+//! Semantic segmentation with a linear head: how much of what a pixel shows can be read off the patch beneath it.
+//!
+//! As published for DINOv2 (Oquab et al. 2023, section 7.4): batch norm and a 1x1 convolution on the final-normed patch
+//! tokens of a frozen backbone, logits enlarged bilinearly, cross-entropy, AdamW; `linear` looks behind the last block,
+//! `+ms` behind the last four and at several sizes of each picture. The backbone does not change, so each view passes
+//! through it once.
+
+mod head;
+mod loss;
+mod picture;
+mod predict;
+mod score;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use dinoscope_data::Picture;
+use dinoscope_data::source::dense::{Dense, DenseSplit, IGNORED, Truth, one_class};
+
+use super::EvalError;
+use super::dense::axis::Axis;
+use super::dense::eye::{Bank, Example, Eye, Map};
+use super::dense::sheet;
+use super::dense::training::{AdamW, Order};
+use super::dense::{self, Looked, MEMORY, Skipped, Training, check};
+use super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::run::EvaluationError;
+use super::suite::{Judge, Progress, Subject};
+use head::{Head, Sample, Statistics};
+use picture::Shot;
+use score::{Counts, Score};
+use views::VIEWS;
+
+/// What is asked of segmentation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentTask {
+    /// Side of the windows in pixels; one that is no multiple of the patch is padded. Pictures are resized so that their
+    /// shorter side has it. `None` takes [`dense::default_window`].
+    pub window: Option<usize>,
+    /// Pixels from one window to the next where a picture is longer; `None` takes two thirds of a window.
+    pub stride: Option<usize>,
+    /// Blocks that are looked behind, counted from the last: 1 for `linear`, 4 for `+ms`.
+    pub blocks: usize,
+    /// Sizes at which a picture is judged, as multiples of the window; probabilities are averaged.
+    pub ratios: Vec<f64>,
+    /// Judges the mirrored picture too.
+    pub flip: bool,
+    /// Random crops of each training picture, made 0.5 to 2 times as large, half of them mirrored; 0 takes its windows.
+    pub crops: usize,
+    /// Learns from every n-th pixel both ways; 1 takes all of them, as published.
+    pub every: usize,
+    /// Takes padding off before patches become pixels, which the published code does not.
+    pub exact_padding: bool,
+    /// Bytes that features may fill.
+    pub memory: usize,
+    /// How the head learns.
+    pub training: Training,
+    /// Test pictures that are shown.
+    pub shown: usize,
+}
+
+impl Default for SegmentTask {
+    /// `linear`, with as many steps as a few hundred small pictures need.
+    fn default() -> Self {
+        Self {
+            window: None,
+            stride: None,
+            blocks: 1,
+            ratios: vec![1.0],
+            flip: false,
+            crops: 0,
+            every: 1,
+            exact_padding: false,
+            memory: MEMORY,
+            training: Training { iterations: 500, batch: 16, lr: 1e-2, weight_decay: 1e-4 },
+            shown: 6,
+        }
+    }
+}
+
+impl SegmentTask {
+    /// `+ms`: four blocks, five sizes, mirrored too.
+    pub fn multi_scale() -> Self {
+        Self { blocks: 4, ratios: vec![1.0, 1.32, 1.73, 2.28, 3.0], flip: true, ..Self::default() }
+    }
+
+    fn check(&self, depth: usize) -> Result<(), EvalError> {
+        let Self { window, stride, blocks, ratios, every, training, .. } = self;
+        check("window", window.unwrap_or(1) as f64, *window != Some(0), "1 or more")?;
+        check("stride", stride.unwrap_or(1) as f64, *stride != Some(0), "1 or more")?;
+        check("blocks", *blocks as f64, (1..=depth).contains(blocks), "1 up to the depth of the backbone")?;
+        check("every", *every as f64, (1..=64).contains(every), "1 to 64")?;
+        check("sizes", ratios.len() as f64, !ratios.is_empty(), "one or more ratios")?;
+        for ratio in ratios {
+            check("ratio", *ratio, (0.1..=8.0).contains(ratio), "0.1 to 8")?;
+        }
+        training.check()
+    }
+}
+
+/// Everything that is settled before anyone looks.
+struct Setting<'a> {
+    task: &'a SegmentTask,
+    window: usize,
+    stride: usize,
+    patch: usize,
+    classes: usize,
+    seed: u64,
+}
+
+pub(crate) async fn evaluate(
+    judge: &Judge<'_>,
+    data: &DenseSplit,
+    task: &SegmentTask,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Outcome, EvaluationError> {
+    let config = &judge.backbone.config;
+    task.check(config.depth)?;
+    let names = data.train.classes();
+    if names.len() < 2 {
+        return Err(EvalError::Empty("classes of pixels").into());
+    }
+    if data.test.classes().len() != names.len() {
+        let (found, expected) = (data.test.classes().len(), names.len());
+        return Err(EvalError::Shape { what: "classes of the test pictures", found, expected }.into());
+    }
+    let window = task.window.unwrap_or_else(|| dense::default_window(config));
+    let setting = Setting {
+        task,
+        window,
+        stride: task.stride.unwrap_or((2 * window / 3).max(1)),
+        patch: config.patch,
+        classes: names.len(),
+        seed: judge.options.seed,
+    };
+    let mut skipped = Skipped::default();
+    let total = data.train.len();
+    let mut hear = async |done| {
+        progress(Progress { subject: Subject::Weights.name(), doing: "pictures", done, total }).await
+    };
+    let mut seen = [false; 256];
+    let each = |index, dense: Dense| {
+        dense.classes.iter().for_each(|class| seen[usize::from(*class)] = true);
+        setting.examples(index, &dense)
+    };
+    let examples =
+        dense::load_all(data.train.as_ref(), Truth::Classes, &mut skipped, each, &mut hear).await?;
+    if examples.is_empty() {
+        return Err(EvalError::Empty("training pictures").into());
+    }
+    let classes: Vec<&str> =
+        names.iter().zip(seen).filter(|(_, seen)| *seen).map(|(n, _)| n.as_str()).collect();
+    if let [] | [_] = classes.as_slice() {
+        let only = classes.first().unwrap_or(&"no class");
+        return Err(EvalError::OneClass(match seen[usize::from(IGNORED)] {
+            true => one_class(only),
+            false => format!(
+                "all pixels to learn from are of one class, “{only}”: there is nothing to tell it from"
+            ),
+        })
+        .into());
+    }
+    let looked =
+        Looked { blocks: (config.depth - task.blocks..config.depth).collect(), norm: true, cls: false };
+    let mut out = Outcome::of("Linear segmentation");
+    out.data = format!(
+        "{total} pictures to learn from, {} to judge, {} classes of pixels{}",
+        data.test.len(),
+        names.len(),
+        data.words()
+    );
+    out.notes.push(setting.words());
+    let mut each_class = Vec::new();
+    for &subject in Subject::all(judge.options.alone) {
+        let mut untrained = None;
+        let eye = looked.eye(judge, subject, &mut untrained);
+        let mut left_out = Skipped::default();
+        let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
+        let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
+        out.rows.push(row(subject, &judged.score));
+        if subject == Subject::Weights {
+            skipped.all.append(&mut left_out.all);
+            if beyond > 0 {
+                out.notes.push(format!(
+                    "features of {beyond} views did not fit into {} and were computed again in every step",
+                    dinoscope_base::bytes::shown(task.memory as u64)
+                ));
+            }
+            each_class = class_rows(subject, names, &judged.score);
+            out.pictures.extend(judged.shown(names));
+        }
+    }
+    out.rows.extend(each_class);
+    out.left_out = skipped.all;
+    Ok(out)
+}
+
+fn figure(name: &str, value: f64, interval: Option<(f64, f64)>) -> Figure {
+    Figure { name: name.to_owned(), value, interval, unit: Unit::Share }
+}
+
+fn row(subject: Subject, score: &Score) -> Row {
+    Row {
+        subject: subject.name().to_owned(),
+        setting: String::new(),
+        figures: vec![
+            figure("mIoU", score.miou, score.miou_interval),
+            figure("pixels right", score.accuracy, score.accuracy_interval),
+        ],
+    }
+}
+
+/// A line for every class that occurs.
+fn class_rows(subject: Subject, names: &[String], score: &Score) -> Vec<Row> {
+    let one = |class: usize| Row {
+        subject: subject.name().to_owned(),
+        setting: names[class].clone(),
+        figures: vec![figure("IoU", score.iou[class], score.iou_intervals[class])],
+    };
+    (0..names.len()).filter(|class| score.iou[*class].is_finite()).map(one).collect()
+}
+
+/// What is said of the test pictures.
+struct Judged {
+    score: Score,
+    /// Pictures to show.
+    shots: Vec<Shot>,
+}
+
+impl Judged {
+    fn shown(self, names: &[String]) -> Option<Shown> {
+        if self.shots.is_empty() {
+            return None;
+        }
+        let (picture, kept) = picture::draw(&self.shots, names, &self.score);
+        Some(Shown {
+            name: "examples".to_owned(),
+            caption: "Test pictures, what their pixels show, and what the head found.".to_owned(),
+            picture,
+            kept,
+        })
+    }
+}
+
+impl Setting<'_> {
+    /// What was chosen, in a sentence.
+    fn words(&self) -> String {
+        let Self { task, window, .. } = self;
+        let blocks = match task.blocks {
+            1 => "the last block".to_owned(),
+            n => format!("the last {n} blocks"),
+        };
+        let Training { iterations, batch, .. } = task.training;
+        let every =
+            if task.every > 1 { format!(", every {}th pixel both ways", task.every) } else { String::new() };
+        format!(
+            "a linear head on {blocks}, windows of {window} pixels, {iterations} steps of {batch} views{every}; \
+             intervals: the test pictures drawn again 1000 times"
+        )
+    }
+
+    /// Trains a head; also says how many views had to be looked at again and again.
+    async fn train(
+        &self,
+        eye: &Eye<'_>,
+        examples: &[Example<u8>],
+        subject: Subject,
+        progress: &mut impl AsyncFnMut(Progress) -> bool,
+    ) -> Result<(Head, usize), EvaluationError> {
+        let Training { iterations, batch, lr, weight_decay } = self.task.training;
+        let name = subject.name();
+        let mut hear = async |done| {
+            progress(Progress { subject: name, doing: "features", done, total: examples.len() }).await
+        };
+        let bank = Bank::fill(eye, examples, self.task.memory, &mut hear).await?;
+        let mut head = Head::new(eye.dim(), self.classes, self.seed);
+        let mut adam = AdamW::new(head.values.len());
+        let mut order = Order::new(examples.len(), self.seed);
+        for step in 0..iterations {
+            let which = order.next(batch);
+            let maps = bank.batch(&which).await?;
+            let maps: Vec<&Map> = maps.iter().map(AsRef::as_ref).collect();
+            let axes: Vec<(Axis, Axis)> = which
+                .iter()
+                .map(|i| examples[*i].view.frame.axes(1))
+                .map(|(down, across)| (down.every(self.task.every), across.every(self.task.every)))
+                .collect();
+            let samples: Vec<Sample<'_>> = (0..which.len())
+                .map(|i| Sample {
+                    map: maps[i],
+                    down: &axes[i].0,
+                    across: &axes[i].1,
+                    truth: &examples[which[i]].truth,
+                })
+                .collect();
+            let statistics = Statistics::of(&maps, head.dim);
+            if let Some((loss, slopes)) = head.gradient(&samples, &statistics) {
+                check("learning rate", lr, loss.is_finite(), "smaller: the head diverged")?;
+                adam.step(&mut head.values, &slopes, self.task.training.rate(step), weight_decay);
+            }
+            head.remember(&statistics);
+            let done = step + 1;
+            if (done % 10 == 0 || done == iterations)
+                && !progress(Progress { subject: name, doing: "head", done, total: iterations }).await
+            {
+                return Err(EvalError::Stopped.into());
+            }
+        }
+        Ok((head, bank.beyond()))
+    }
+
+    /// Judges a head on the test pictures.
+    async fn judge(
+        &self,
+        eye: &Eye<'_>,
+        head: &Head,
+        data: &DenseSplit,
+        subject: Subject,
+        skipped: &mut Skipped,
+        progress: &mut impl AsyncFnMut(Progress) -> bool,
+    ) -> Result<Judged, EvaluationError> {
+        let test = data.test.as_ref();
+        let candidates = sheet::spread(test.len(), CANDIDATES * self.task.shown);
+        let (mut counts, mut shots) = (Vec::new(), Vec::new());
+        let round = (VIEWS / (self.task.ratios.len() * (1 + usize::from(self.task.flip)))).max(1);
+        for from in (0..test.len()).step_by(round) {
+            let to = (from + round).min(test.len());
+            let loaded = dense::load(test, from..to, Truth::Classes, skipped);
+            let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
+            let looks = self.looks(eye, head, &pictures).await?;
+            for ((index, dense), looks) in loaded.into_iter().zip(&looks) {
+                let Picture { width, height, .. } = dense.picture;
+                let found = predict::classes(looks, width, height, self.classes);
+                let own = Counts::new(&dense.classes, &found, self.classes);
+                if subject == Subject::Weights && candidates.contains(&index) {
+                    let right = own.accuracy().map(|share| format!("{:.0} % of pixels right", 100.0 * share));
+                    let Dense { picture, classes: truth, .. } = dense;
+                    shots.push(Shot {
+                        name: test.name(index),
+                        figure: right.unwrap_or_default(),
+                        picture,
+                        truth,
+                        found,
+                    });
+                }
+                counts.push(own);
+            }
+            let at = Progress { subject: subject.name(), doing: "judging", done: to, total: test.len() };
+            if !progress(at).await {
+                return Err(EvalError::Stopped.into());
+            }
+        }
+        skipped.check(test.len())?;
+        if counts.iter().all(|counts| counts.accuracy().is_none()) {
+            return Err(EvalError::Empty("test pixels whose class is known").into());
+        }
+        let shots = picture::varied(shots, self.task.shown);
+        Ok(Judged { score: Score::new(&counts, self.classes, self.seed), shots })
+    }
+}
+
+/// Test pictures for each one that is shown, of which those with other classes are chosen.
+const CANDIDATES: usize = 4;

@@ -1,0 +1,99 @@
+//! Views of pictures: what a head learns from, and all looks at a picture that is judged.
+
+use super::Setting;
+use super::head::Head;
+use super::predict::{Look, Seen};
+use crate::dense::eye::{Example, Eye, View};
+use crate::dense::frame::{Frame, cut, fitted, nearest, windows};
+use crate::run::EvaluationError;
+use dinoscope_base::rng::{RngExt, stream};
+use dinoscope_data::Picture;
+use dinoscope_data::augment::{CropBox, flip_horizontal};
+use dinoscope_data::source::dense::Dense;
+
+/// Views that are looked at together.
+pub(super) const VIEWS: usize = 16;
+
+impl Setting<'_> {
+    /// The views of a training picture with their labels.
+    pub(super) fn examples(&self, index: usize, dense: &Dense) -> Vec<Example<u8>> {
+        let whole = (dense.picture.width, dense.picture.height);
+        let example = |resized: &Picture, place: CropBox, mirrored: bool| {
+            let truth = nearest(&dense.classes, whole, (resized.width, resized.height));
+            let mut truth = cut(&truth, resized.width, place);
+            let mut picture = crop(resized, place);
+            if mirrored {
+                flip_horizontal(&mut picture);
+                truth.chunks_exact_mut(place.width).for_each(<[u8]>::reverse);
+            }
+            let frame = Frame::new(&picture, self.patch, self.task.exact_padding);
+            let truth = thinned(&truth, place.width, self.task.every);
+            Example { view: View { picture, frame }, truth, picture: index }
+        };
+        if self.task.crops == 0 {
+            let resized = fitted(&dense.picture, self.window);
+            let places = windows(resized.width, resized.height, self.window, self.stride);
+            return places.into_iter().map(|place| example(&resized, place, false)).collect();
+        }
+        let random = |crop: usize| {
+            let mut rng = stream(self.seed, "dense crop", index as u64, crop as u64);
+            let ratio = 0.5 + 1.5 * rng.random::<f64>();
+            let resized = fitted(&dense.picture, ((self.window as f64 * ratio).round() as usize).max(1));
+            let (width, height) = (self.window.min(resized.width), self.window.min(resized.height));
+            let left = rng.random_range(0..=resized.width - width);
+            let top = rng.random_range(0..=resized.height - height);
+            example(&resized, CropBox { left, top, width, height }, rng.random())
+        };
+        (0..self.task.crops).map(random).collect()
+    }
+
+    /// All looks at some pictures, each in windows.
+    pub(super) async fn looks(
+        &self,
+        eye: &Eye<'_>,
+        head: &Head,
+        pictures: &[&Picture],
+    ) -> Result<Vec<Vec<Look>>, EvaluationError> {
+        let mut out: Vec<Vec<Look>> = Vec::new();
+        let mut waiting: Vec<(usize, usize, CropBox, View)> = Vec::new();
+        for (i, picture) in pictures.iter().enumerate() {
+            out.push(Vec::new());
+            for mirrored in [false, true].into_iter().take(1 + usize::from(self.task.flip)) {
+                for ratio in &self.task.ratios {
+                    let short = ((self.window as f64 * ratio).round() as usize).max(1);
+                    let mut resized = fitted(picture, short);
+                    if mirrored {
+                        flip_horizontal(&mut resized);
+                    }
+                    let Picture { width, height, .. } = resized;
+                    for place in windows(width, height, self.window, self.stride) {
+                        let picture = crop(&resized, place);
+                        let frame = Frame::new(&picture, self.patch, self.task.exact_padding);
+                        waiting.push((i, out[i].len(), place, View { picture, frame }));
+                    }
+                    out[i].push(Look { width, height, mirrored, windows: Vec::new() });
+                }
+            }
+        }
+        for some in waiting.chunks(VIEWS) {
+            let views: Vec<&View> = some.iter().map(|(.., view)| view).collect();
+            for ((i, look, place, view), map) in some.iter().zip(eye.look(&views).await?) {
+                out[*i][*look].windows.push(Seen::new(*place, &view.frame, head.logits(&map)));
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// A part of a picture, pixel by pixel.
+fn crop(picture: &Picture, place: CropBox) -> Picture {
+    let rgb = cut(picture.rgb.as_chunks::<3>().0, picture.width, place).into_flattened();
+    Picture { width: place.width, height: place.height, rgb }
+}
+
+/// Every `every`-th label both ways, as [`Axis::every`](crate::dense::axis::Axis::every) takes them.
+fn thinned(truth: &[u8], width: usize, every: usize) -> Vec<u8> {
+    let first = (every - 1) / 2;
+    let lines = truth.chunks_exact(width.max(1)).skip(first).step_by(every);
+    lines.flat_map(|line| line.iter().skip(first).step_by(every).copied()).collect()
+}

@@ -1,0 +1,214 @@
+//! The spread of features as an evaluation: from pictures to figures and the spectrum.
+
+use std::sync::Arc;
+
+use super::super::EvalError;
+use super::super::dense::bootstrap::intervals;
+use super::super::numbered::{alone, from};
+use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::super::run::EvaluationError;
+use super::super::suite::{Judge, Progress, Subject};
+use super::{Spectrum, alignments, picture, uniformity};
+use dinoscope_base::parallel::for_chunks;
+use dinoscope_base::rng::stream;
+use dinoscope_data::Picture;
+use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
+use dinoscope_data::source::Source;
+use dinoscope_model::features::{Wanted, embed};
+
+/// Raw pixels are looked at with this side: as many numbers as a backbone of usual size gives.
+const PIXELS: usize = 16;
+
+/// What is asked: how the features of these pictures are spread. Labels are not needed.
+#[derive(Clone)]
+pub struct SpreadTask {
+    /// The pictures; about ten times as many as a feature has numbers is enough.
+    pub source: Arc<dyn Source>,
+}
+
+pub(in super::super) async fn evaluate(
+    judge: &Judge<'_>,
+    task: &SpreadTask,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Outcome, EvaluationError> {
+    let mut out = Outcome::of("Spread of features");
+    let labelled = alone(&task.source);
+    let mut spectra = Vec::new();
+    for &subject in Subject::all(judge.options.alone) {
+        let sets = judge.sets(subject, &labelled, Wanted::CLS, PIXELS, progress).await?;
+        let (features, dim) = (&sets.train.features, sets.train.dim);
+        let spectrum = Spectrum::of(features, dim)?;
+        let spread = uniformity(features, dim).ok_or(EvalError::Empty("second picture"))?;
+        let apart = aligned(judge, subject, task.source.as_ref(), progress).await?;
+        out.rows.push(row(subject, &spectrum, &apart, spread, judge.options.seed));
+        out.notes.extend(sets.notes);
+        out.left_out.extend(sets.left_out);
+        if subject == Subject::Weights {
+            let pictures = sets.train.labels.len();
+            let from = from(task.source.as_ref());
+            out.data = format!("{pictures} pictures and two views of each, features of {dim} numbers{from}");
+            if pictures <= 2 * dim {
+                out.notes.push(format!(
+                    "ranks are too low with {pictures} pictures for {dim} numbers: they can't be above either"
+                ));
+            }
+        }
+        spectra.push((subject, spectrum));
+    }
+    out.notes.push(
+        "RankMe: exp of the entropy of the singular values; participation: (Σv)²/Σv² of the variances; alignment: \
+         squared distance of two views; uniformity: log of the mean exp(-2d²) of all pairs"
+            .to_owned(),
+    );
+    let lines: Vec<picture::Line<'_>> = spectra
+        .iter()
+        .map(|(subject, spectrum)| picture::Line { name: subject.name(), variances: &spectrum.variances })
+        .collect();
+    out.pictures.push(Shown {
+        name: "spectrum".to_owned(),
+        caption: "How much each principal direction of the features carries, relative to the first. A line that falls \
+                  steeply or ends early means that the directions behind it are not used."
+            .to_owned(),
+        picture: picture::draw(&lines),
+        kept: Vec::new(),
+    });
+    Ok(out)
+}
+
+fn row(subject: Subject, spectrum: &Spectrum, apart: &[f64], spread: f64, seed: u64) -> Row {
+    let mean = |times: &[u32]| {
+        let sum: f64 = apart.iter().zip(times).map(|(v, times)| v * f64::from(*times)).sum();
+        vec![sum / apart.len() as f64]
+    };
+    let alignment = Figure {
+        name: "alignment".to_owned(),
+        value: apart.iter().sum::<f64>() / apart.len().max(1) as f64,
+        interval: intervals(apart.len(), seed, mean).into_iter().next().flatten(),
+        unit: Unit::Less,
+    };
+    Row {
+        subject: subject.name().to_owned(),
+        setting: String::new(),
+        figures: vec![
+            Figure::plain("RankMe", spectrum.rank_me(), Unit::More),
+            Figure::plain("participation", spectrum.participation(), Unit::More),
+            alignment,
+            Figure::plain("uniformity", spread, Unit::Less),
+        ],
+    }
+}
+
+/// Squared distances between two augmented views of each picture that can be loaded.
+async fn aligned(
+    judge: &Judge<'_>,
+    subject: Subject,
+    source: &dyn Source,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Vec<f64>, EvaluationError> {
+    let backbone = &*judge.backbone_of(subject);
+    let (size, total) = (judge.options.size, source.len());
+    let batch = judge.options.batch.max(1);
+    let mut apart = Vec::with_capacity(total);
+    for start in (0..total).step_by(batch) {
+        let mut pairs: Vec<Option<[Picture; 2]>> = vec![None; batch.min(total - start)];
+        for_chunks(&mut pairs, 1, |i, pair| {
+            pair[0] = source.load(start + i).ok().map(|p| views(&p, size, judge.options.seed, start + i));
+        });
+        let [first, second] =
+            [0, 1].map(|k| -> Vec<Picture> { pairs.iter().flatten().map(|pair| pair[k].clone()).collect() });
+        if !first.is_empty() {
+            let mut sides = Vec::new();
+            for views in [&first, &second] {
+                sides.push(match subject {
+                    Subject::RawPixels => {
+                        views.iter().flat_map(|v| normalize(&resize_to(v, PIXELS, PIXELS))).collect()
+                    }
+                    _ => embed(backbone, views, Wanted::CLS, judge.device).await?,
+                });
+            }
+            let dim = sides[0].len() / first.len();
+            apart.extend(alignments(&sides[0], &sides[1], dim));
+        }
+        let done = (start + batch).min(total);
+        if !progress(Progress { subject: subject.name(), doing: "two views", done, total }).await {
+            return Err(EvalError::Stopped.into());
+        }
+    }
+    Ok(apart)
+}
+
+/// Two global crops of a picture as training draws them, keyed by the seed and the picture's position.
+fn views(picture: &Picture, size: usize, seed: u64, index: usize) -> [Picture; 2] {
+    let recipe = CropRecipe { global_size: size, ..CropRecipe::default() };
+    [ViewKind::Global1, ViewKind::Global2].map(|kind| {
+        let mut rng = stream(seed, "two views", index as u64, kind as u64);
+        ViewPlan::draw(&mut rng, kind, picture.width, picture.height, &recipe).apply(picture, size)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::super::super::numbered::Numbered;
+    use super::super::super::suite::{self, Options, Task};
+    use super::*;
+    use dinoscope_base::device::block_on;
+    use dinoscope_data::source::scenes::ScenesSource;
+    use dinoscope_model::{Vit, VitConfig};
+
+    fn judged(source: Arc<dyn Source>, options: &Options, stop_at: &str) -> Result<Outcome, EvaluationError> {
+        let device = Device::flex();
+        let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
+        let mut hear = async |at: Progress| at.doing != stop_at;
+        let task = Task::Spread(SpreadTask { source });
+        block_on(suite::evaluate(&task, &backbone, options, &device, &mut hear))
+    }
+
+    #[test]
+    fn pictures_without_labels_are_enough() {
+        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 20, 28));
+        let outcome = judged(source.clone(), &Options::new(28), "").unwrap();
+        let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
+        assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
+        let names: Vec<&str> = outcome.rows[0].figures.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["RankMe", "participation", "alignment", "uniformity"]);
+        for row in &outcome.rows {
+            let value = |i: usize| row.figures[i].value;
+            assert!((1.0..=20.0).contains(&value(0)) && (1.0..=20.0).contains(&value(1)), "{row:?}");
+            assert!((0.0..=4.0).contains(&value(2)) && value(3) < 0.0, "{row:?}");
+            let (low, high) = row.figures[2].interval.unwrap();
+            assert!(low < value(2) && value(2) < high);
+        }
+        assert!(outcome.notes.iter().any(|note| note.contains("too low")), "{:?}", outcome.notes);
+        assert_eq!(outcome.pictures.len(), 1);
+        // Batches, and whether pictures have labels, make no difference.
+        let options = Options { alone: true, batch: 7, ..Options::new(28) };
+        let other = judged(Arc::new(Numbered(source)), &options, "").unwrap();
+        for (a, b) in other.rows[0].figures.iter().zip(&outcome.rows[0].figures) {
+            assert!((a.value - b.value).abs() < 1e-3 * b.value.abs(), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn views_differ_and_repeat() {
+        let picture = ScenesSource::new(1, 1, 40).load(0).unwrap();
+        let [a, b] = views(&picture, 28, 3, 0);
+        assert_eq!((a.width, a.height), (28, 28));
+        assert!(a != b);
+        assert_eq!(views(&picture, 28, 3, 0), [a.clone(), b]);
+        assert!(views(&picture, 28, 3, 1)[0] != a && views(&picture, 28, 4, 0)[0] != a);
+    }
+
+    #[test]
+    fn it_stops_and_refuses() {
+        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 5, 28));
+        for stop_at in ["features", "two views"] {
+            assert!(judged(source.clone(), &Options::new(28), stop_at).unwrap_err().is_stopped());
+        }
+        let one: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 1, 28));
+        let error = judged(one, &Options::new(28), "").unwrap_err().to_string();
+        assert!(error.contains("second picture"), "{error}");
+    }
+}

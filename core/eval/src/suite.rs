@@ -1,0 +1,270 @@
+//! One door to every evaluation: what is asked of which pictures, how it goes on, and what came of it.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+
+use super::EvalError;
+use super::cache::Cache;
+use super::depth::{self, DepthTask};
+use super::embedding::{self, MapTask};
+use super::gather::{Collected, Gathering, gather_pixels};
+use super::outcome::{LeftOut, Outcome};
+use super::retrieve::{self, RetrieveTask};
+use super::run::EvaluationError;
+use super::segment::{self, SegmentTask};
+use super::spread::{self, SpreadTask};
+use super::whole::knn::{self, KnnTask};
+use super::whole::linear::{self, LinearTask};
+use super::whole::logistic::{self, LogisticTask};
+use dinoscope_analysis::{AnalysisError, npy};
+use dinoscope_base::files;
+use dinoscope_data::DataError;
+use dinoscope_data::source::Labelled;
+use dinoscope_data::source::dense::DenseSplit;
+use dinoscope_model::Vit;
+use dinoscope_model::features::Wanted;
+
+/// What is to be found out, on which pictures.
+#[derive(Clone)]
+pub enum Task {
+    /// Weighted nearest neighbours.
+    Knn(Labelled, KnnTask),
+    /// Linear heads trained with SGD.
+    Linear(Labelled, LinearTask),
+    /// Logistic regression to its optimum.
+    Logistic(Labelled, LogisticTask),
+    /// What pixels show, with a linear head.
+    Segment(DenseSplit, SegmentTask),
+    /// How far away pixels are, with a linear head.
+    Depth(DenseSplit, DepthTask),
+    /// What is found for each picture among others.
+    Retrieve(RetrieveTask),
+    /// How features are spread over their space.
+    Spread(SpreadTask),
+    /// Pictures as points in the plane.
+    Map(MapTask),
+}
+
+/// What all evaluations have in common.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Options {
+    /// Side of the centre crop in pixels; a multiple of the patch.
+    pub size: usize,
+    /// Pictures that pass through the backbone at once.
+    pub batch: usize,
+    /// Of the untrained model, and of every random choice.
+    pub seed: u64,
+    /// Leaves out what the weights are compared with: the untrained model and raw pixels.
+    pub alone: bool,
+    /// Where features are kept for the next evaluation.
+    pub cache: Cache,
+    /// Writes what was judged into this folder as `train_features.npy` `[pictures, numbers]`, `train_labels.npy`
+    /// `[pictures]`, `test_features.npy` and `test_labels.npy`, all float32, for other programs to judge.
+    pub dump: Option<PathBuf>,
+}
+
+impl Options {
+    /// Pictures of `size`, everything else as it is without a wish; nothing is written.
+    pub fn new(size: usize) -> Self {
+        Self { size, batch: 64, seed: 0, alone: false, cache: Cache::off(), dump: None }
+    }
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being judged: [`Subject::name`].
+    pub subject: &'static str,
+    /// What is being done, in a word or two: `features`, `neighbours`.
+    pub doing: &'static str,
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps in all.
+    pub total: usize,
+}
+
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The backbone in question.
+    Weights,
+    /// A backbone of the same shape with random weights.
+    Untrained,
+    /// The pictures themselves.
+    RawPixels,
+}
+
+impl Subject {
+    /// As it is called in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Untrained => "untrained",
+            Self::RawPixels => "raw pixels",
+        }
+    }
+
+    /// All that are judged, in order.
+    pub fn all(alone: bool) -> &'static [Self] {
+        if alone { &[Self::Weights] } else { &[Self::Weights, Self::Untrained, Self::RawPixels] }
+    }
+}
+
+/// Makes an evaluation.
+///
+/// `progress` is awaited between steps, so that a browser's event loop can turn, and answers whether to go on.
+///
+/// # Errors
+/// See [`EvaluationError`]; [`EvaluationError::is_stopped`] when `progress` said no.
+pub async fn evaluate(
+    task: &Task,
+    backbone: &Vit,
+    options: &Options,
+    device: &Device,
+    progress: &mut impl AsyncFnMut(Progress) -> bool,
+) -> Result<Outcome, EvaluationError> {
+    let patch = backbone.config.patch;
+    if options.size == 0 || !options.size.is_multiple_of(patch) {
+        let (value, expected) = (options.size as f64, "a multiple of the backbone's patch");
+        return Err(EvalError::Option { option: "size", value, expected }.into());
+    }
+    let judge = Judge { backbone, options, device };
+    match task {
+        Task::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
+        Task::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
+        Task::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
+        Task::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
+        Task::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
+        Task::Retrieve(task) => retrieve::evaluate(&judge, task, progress).await,
+        Task::Spread(task) => spread::evaluate(&judge, task, progress).await,
+        Task::Map(task) => embedding::evaluate(&judge, task, progress).await,
+    }
+}
+
+/// Whom an evaluation is about, and how and where it is made.
+#[derive(Clone, Copy)]
+pub struct Judge<'a> {
+    /// The backbone in question.
+    pub backbone: &'a Vit,
+    /// What all evaluations have in common.
+    pub options: &'a Options,
+    /// Where the backbone is.
+    pub device: &'a Device,
+}
+
+/// Both halves of labelled pictures as numbers.
+#[derive(Clone, Debug)]
+pub struct Sets {
+    /// To learn from.
+    pub train: Collected,
+    /// To judge with.
+    pub test: Collected,
+    /// What a person should know: how pictures were chosen, features that were there before.
+    pub notes: Vec<String>,
+    /// Pictures that could not be used; said once, with the weights.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Judge<'_> {
+    /// The backbone in question, or an untrained one of its shape.
+    pub(super) fn backbone_of(&self, subject: Subject) -> Cow<'_, Vit> {
+        match subject {
+            Subject::Untrained => {
+                Cow::Owned(Vit::init(&self.backbone.config, self.options.seed, self.device))
+            }
+            Subject::Weights | Subject::RawPixels => Cow::Borrowed(self.backbone),
+        }
+    }
+
+    /// What `subject` makes of labelled pictures; of raw pixels a square of at most `pixels` a side. What the weights
+    /// make of them is dumped, where that is asked for.
+    ///
+    /// # Errors
+    /// When the device fails, `progress` says no, or the dump can't be written.
+    pub async fn sets(
+        &self,
+        subject: Subject,
+        labelled: &Labelled,
+        wanted: Wanted,
+        pixels: usize,
+        progress: &mut impl AsyncFnMut(Progress) -> bool,
+    ) -> Result<Sets, EvaluationError> {
+        let (first, total) = (labelled.train.len(), labelled.train.len() + labelled.test.len());
+        let at = |done| Progress { subject: subject.name(), doing: "features", done, total };
+        let mut first_half = async |done| progress(at(done)).await;
+        let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
+        if subject == Subject::RawPixels {
+            let (size, side) = (self.options.size, pixels.min(self.options.size));
+            let train = gather_pixels(train, size, side, &mut first_half).await?;
+            let mut second_half = async |done| progress(at(first + done)).await;
+            let test = gather_pixels(test, size, side, &mut second_half).await?;
+            return Ok(Sets { train, test, notes: Vec::new(), left_out: Vec::new() });
+        }
+        let backbone = &*self.backbone_of(subject);
+        let Options { size, batch, ref cache, .. } = *self.options;
+        let mut kept = cache.open(backbone, self.device, size, wanted).await?;
+        let gathering = Gathering { backbone, wanted, size, batch, device: self.device };
+        let train = gathering.gather(train, &mut kept, &mut first_half).await?;
+        let mut second_half = async |done| progress(at(first + done)).await;
+        let test = gathering.gather(test, &mut kept, &mut second_half).await?;
+
+        let (mut notes, left_out) = told(subject, labelled, &train, &test)?;
+        if let (1.., Some(folder)) = (kept.used, cache.folder()) {
+            notes.push(format!(
+                "{}: features of {} pictures were kept from before in {}",
+                subject.name(),
+                kept.used,
+                folder.display()
+            ));
+        }
+        if let Err(error) = cache.save(&kept) {
+            // Who can't write there still gets figures.
+            notes.push(format!("{}: features are not kept for the next time: {error}", subject.name()));
+        }
+        let sets = Sets { train, test, notes, left_out };
+        if subject == Subject::Weights {
+            self.dump(&sets)?;
+        }
+        Ok(sets)
+    }
+
+    fn dump(&self, sets: &Sets) -> Result<(), AnalysisError> {
+        let Some(folder) = &self.options.dump else { return Ok(()) };
+        let made = files::create_dir_all(folder);
+        made.map_err(|source| AnalysisError::Write { path: folder.display().to_string(), source })?;
+        for (half, set) in [("train", &sets.train), ("test", &sets.test)] {
+            let count = set.labels.len();
+            let labels: Vec<f32> = set.labels.iter().map(|label| *label as f32).collect();
+            npy::write(&folder.join(format!("{half}_features.npy")), &[count, set.dim], &set.features)?;
+            npy::write(&folder.join(format!("{half}_labels.npy")), &[count], &labels)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is said of labelled pictures once, with the weights: how they were chosen, and which could not be used.
+///
+/// # Errors
+/// When no picture of a half can be used: names the first, and why.
+pub(super) fn told(
+    subject: Subject,
+    labelled: &Labelled,
+    train: &Collected,
+    test: &Collected,
+) -> Result<(Vec<String>, Vec<LeftOut>), DataError> {
+    if subject != Subject::Weights {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    for half in [train, test] {
+        if let (true, Some((name, reason))) = (half.labels.is_empty(), half.skipped.first()) {
+            let count = half.skipped.len();
+            let reason = format!("{reason} (none of {count} pictures can be used; this is the first)");
+            return Err(DataError::Source { path: name.clone(), reason });
+        }
+    }
+    let notes = labelled.train.notes().iter().chain(labelled.test.notes()).cloned().collect();
+    let left_out = train.skipped.iter().chain(&test.skipped).cloned().map(LeftOut::new).collect();
+    Ok((notes, left_out))
+}

@@ -1,0 +1,118 @@
+//! One pre-norm transformer block with LayerScale and batch-subset stochastic depth.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::attention::Attention;
+use super::config::VitConfig;
+use super::ffn::Ffn;
+use super::layers::{Draw, LayerNorm, LayerScale, Linear};
+use crate::fused::packing::{Group, Packing};
+use crate::fused::{
+    AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
+};
+use dinoscope_base::rng::Stream;
+
+/// `x + ls1(attn(norm1(x)))`, then `x + ls2(mlp(norm2(x)))`.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Before attention.
+    pub norm1: LayerNorm,
+    /// Self-attention.
+    pub attn: Attention,
+    /// Gain of the attention branch.
+    pub ls1: Option<LayerScale>,
+    /// Before the feed-forward network.
+    pub norm2: LayerNorm,
+    /// Feed-forward network.
+    pub mlp: Ffn,
+    /// Gain of the feed-forward branch.
+    pub ls2: Option<LayerScale>,
+}
+
+/// Stochastic depth of one forward pass: the rate, and where the draws come from.
+#[derive(Debug)]
+pub struct DropPath<'a> {
+    /// Share of crops that skip a residual branch.
+    pub rate: f64,
+    /// Two draws a block: attention, then feed-forward.
+    pub rng: &'a mut Stream,
+}
+
+/// How a forward pass runs beside the model's own sizes.
+#[derive(Debug, Default)]
+pub struct Pass<'a, 'b> {
+    /// Stochastic depth, for training only.
+    pub drop: Option<&'a mut DropPath<'b>>,
+    /// Numbers that the branches compute with.
+    pub precision: Precision,
+    /// Keep only the input of each branch for the backward pass and compute the rest again: less memory, a third
+    /// more work.
+    pub checkpoint: bool,
+}
+
+impl Block {
+    /// Randomly initialised.
+    pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
+        let scale = || config.layerscale.map(|value| LayerScale::init(config.dim, value, device));
+        Self {
+            norm1: LayerNorm::init(config.dim, config.norm_eps, device),
+            attn: Attention::init(config.dim, config.heads, config.qkv_bias, draw, device),
+            ls1: scale(),
+            norm2: LayerNorm::init(config.dim, config.norm_eps, device),
+            mlp: Ffn::init(config, draw, device),
+            ls2: scale(),
+        }
+    }
+
+    /// `[tokens, dim]` to `[tokens, dim]`, one fused operation for each of the two branches.
+    pub fn forward(&self, x: Tensor<2>, packing: &Arc<Packing>, pass: &mut Pass) -> Tensor<2> {
+        let mut draw = || {
+            let drop = pass.drop.as_deref_mut()?;
+            packing.draw_subset(drop.rate, drop.rng).map(Arc::new)
+        };
+        let (first, second) = (draw(), draw());
+        let (precision, checkpoint) = (pass.precision, pass.checkpoint);
+
+        let plan = AttentionPlan {
+            packing: packing.clone(),
+            subset: first,
+            heads: self.attn.heads(),
+            qkv_bias: self.attn.qkv.bias.is_some(),
+            gamma: self.ls1.is_some(),
+            eps: self.norm1.eps(),
+            precision,
+            checkpoint,
+        };
+        let x =
+            attention_branch(x, parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1), plan);
+
+        let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
+        let (gamma, eps) = (self.ls2.is_some(), self.norm2.eps());
+        let plan = FeedForwardPlan { subset: second, kind, gamma, eps, precision, checkpoint };
+        feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
+    }
+
+    /// Attention probabilities of the tokens `x` that come in ([`Attention::probabilities`]).
+    pub fn attention(&self, x: Tensor<2>, group: Group, query: Option<usize>) -> Tensor<4> {
+        self.attn.probabilities(self.norm1.forward(x), group, query)
+    }
+}
+
+/// Parameters of a branch in the order that [`crate::fused`] takes them.
+fn parameters(
+    norm: &LayerNorm,
+    inner: &Linear,
+    outer: &Linear,
+    scale: &Option<LayerScale>,
+) -> Vec<BranchParameter> {
+    let mut list: Vec<BranchParameter> =
+        vec![norm.weight.val().into(), norm.bias.val().into(), inner.weight.val().into()];
+    list.extend(inner.bias.as_ref().map(|bias| bias.val().into()));
+    list.push(outer.weight.val().into());
+    list.extend(outer.bias.as_ref().map(|bias| bias.val().into()));
+    list.extend(scale.as_ref().map(|scale| scale.gamma.val().into()));
+    list
+}

@@ -1,0 +1,133 @@
+//! Several crops of different sizes in one flat sequence of tokens.
+//!
+//! All crops of a step go through the student together (Oquab et al. 2023, section 5): everything but
+//! attention acts on single tokens and runs once over the flat sequence; attention stays inside each crop.
+
+use dinoscope_base::rng::{RngExt, Stream};
+
+/// Crops of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// How many crops.
+    pub count: usize,
+    /// Tokens of each, prefix included.
+    pub tokens: usize,
+}
+
+/// The layout of a flat sequence: groups one after the other, crops of a group one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// In order of their place in the sequence.
+    pub groups: Vec<Group>,
+}
+
+/// The crops that a residual branch computes when some are dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subset {
+    /// Layout of what is kept.
+    pub packing: Packing,
+    /// Kept rows of the flat sequence, ascending.
+    pub rows: Vec<i32>,
+    /// For every kept row, crops in its group over crops kept: the branch keeps its expected size.
+    pub scale: Vec<f32>,
+}
+
+impl Packing {
+    /// A layout with one group.
+    pub fn single(count: usize, tokens: usize) -> Self {
+        Self { groups: vec![Group { count, tokens }] }
+    }
+
+    /// Length of the flat sequence.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|g| g.count * g.tokens).sum()
+    }
+
+    /// Whether there are no tokens.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// First row of each group, with the group.
+    pub fn spans(&self) -> impl Iterator<Item = (usize, Group)> + '_ {
+        self.groups.iter().scan(0, |start, &group| {
+            let at = *start;
+            *start += group.count * group.tokens;
+            Some((at, group))
+        })
+    }
+
+    /// Batch-subset stochastic depth: of each group's `b` crops exactly `max(floor(b (1 - rate)), 1)` are kept.
+    ///
+    /// Returns `None` when nothing would be dropped.
+    pub fn draw_subset(&self, rate: f64, rng: &mut Stream) -> Option<Subset> {
+        if rate <= 0.0 {
+            return None;
+        }
+        let mut subset =
+            Subset { packing: Packing { groups: Vec::new() }, rows: Vec::new(), scale: Vec::new() };
+        let mut dropped = false;
+        for (start, group) in self.spans() {
+            let kept = ((group.count as f64 * (1.0 - rate)) as usize).clamp(1, group.count.max(1));
+            let chosen = choose(group.count, kept, rng);
+            dropped |= kept < group.count;
+            for crop in &chosen {
+                let row = start + crop * group.tokens;
+                subset.rows.extend((row..row + group.tokens).map(|r| r as i32));
+            }
+            let scale = group.count as f32 / kept as f32;
+            subset.scale.extend(std::iter::repeat_n(scale, chosen.len() * group.tokens));
+            subset.packing.groups.push(Group { count: chosen.len(), tokens: group.tokens });
+        }
+        dropped.then_some(subset)
+    }
+}
+
+/// `kept` different numbers below `count`, ascending, every choice equally likely.
+fn choose(count: usize, kept: usize, rng: &mut Stream) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in 0..kept.min(count) {
+        let j = rng.random_range(i..count);
+        order.swap(i, j);
+    }
+    order.truncate(kept);
+    order.sort_unstable();
+    order
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dinoscope_base::rng::stream;
+
+    #[test]
+    fn subset_keeps_exactly_the_stated_share() {
+        let packing = Packing { groups: vec![Group { count: 10, tokens: 3 }, Group { count: 2, tokens: 5 }] };
+        let subset = packing.draw_subset(0.3, &mut stream(1, "drop", 0, 0)).unwrap();
+        assert_eq!(subset.packing.groups[0].count, 7);
+        assert_eq!(subset.packing.groups[1].count, 1);
+        assert_eq!(subset.rows.len(), 7 * 3 + 5);
+        assert!((subset.scale[0] - 10.0 / 7.0).abs() < 1e-6);
+        assert!((subset.scale[25] - 2.0).abs() < 1e-6);
+        assert!(subset.rows.windows(2).all(|w| w[0] < w[1]), "ascending, none twice");
+    }
+
+    #[test]
+    fn single_crops_are_never_dropped() {
+        assert!(Packing::single(1, 4).draw_subset(0.4, &mut stream(1, "drop", 0, 0)).is_none());
+        assert!(Packing::single(8, 4).draw_subset(0.0, &mut stream(1, "drop", 0, 0)).is_none());
+    }
+
+    #[test]
+    fn every_crop_is_kept_equally_often() {
+        let packing = Packing::single(5, 1);
+        let mut counts = [0usize; 5];
+        for i in 0..4000 {
+            for r in packing.draw_subset(0.4, &mut stream(2, "drop", i, 0)).unwrap().rows {
+                counts[r as usize] += 1;
+            }
+        }
+        assert!(counts.iter().all(|c| (2250..2550).contains(c)), "{counts:?}");
+    }
+}

@@ -1,0 +1,25 @@
+//! The Vision Transformer of DINOv2 and its projection heads, the operations that it is made of, and what it says of
+//! pictures.
+
+pub mod attention;
+pub mod block;
+pub mod config;
+pub mod features;
+pub mod ffn;
+pub mod fused;
+pub mod grid;
+pub mod head;
+pub mod layers;
+pub mod params;
+pub mod patch_embed;
+pub mod pos_embed;
+pub mod presets;
+pub mod vit;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{FfnKind, Interpolation, NORM_EPS, VitConfig, swiglu_hidden};
+pub use grid::Grid;
+pub use head::{DinoHead, HeadConfig};
+pub use vit::{Crops, Features, LayerOutput, Layers, Vit};

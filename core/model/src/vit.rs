@@ -1,0 +1,283 @@
+//! The backbone, top to bottom as in the paper: patches, tokens, positions, blocks, norm.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Tensor};
+
+use super::attention::concatenate;
+use super::block::{Block, Pass};
+use super::config::VitConfig;
+use super::layers::{Draw, LayerNorm, constant, normal};
+use super::patch_embed::PatchEmbed;
+use super::pos_embed::resample;
+use crate::fused::packing::{Group, Packing};
+use dinoscope_base::rng::stream;
+
+/// A Vision Transformer. Its parameter paths are the official checkpoint keys.
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// `[1, 1, dim]`
+    pub cls_token: Param<Tensor<3>>,
+    /// `[1, 1 + grid.area(), dim]`; the first row belongs to the CLS token.
+    pub pos_embed: Param<Tensor<3>>,
+    /// `[1, dim]`; takes the place of masked patches.
+    pub mask_token: Param<Tensor<2>>,
+    /// `[1, registers, dim]`
+    pub register_tokens: Option<Param<Tensor<3>>>,
+    /// Pictures to patch tokens.
+    pub patch_embed: PatchEmbed,
+    /// The transformer.
+    pub blocks: Vec<Block>,
+    /// Applied to every token at the end.
+    pub norm: LayerNorm,
+    /// Sizes.
+    #[module(skip)]
+    pub config: VitConfig,
+}
+
+/// Crops of one size on their way in.
+#[derive(Clone, Debug)]
+pub struct Crops {
+    /// `[batch, 3, height, width]`, normalised; both sides are multiples of the patch.
+    pub images: Tensor<4>,
+    /// `[batch, patches]`: true where the student must guess.
+    pub masks: Option<Tensor<2, Bool>>,
+}
+
+/// What a forward pass gives for crops of one size. All but `prenorm` have passed the final norm.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// `[batch, dim]`
+    pub cls: Tensor<2>,
+    /// `[batch, registers, dim]`; `None` without registers.
+    pub registers: Option<Tensor<3>>,
+    /// `[batch, patches, dim]`, patches row by row.
+    pub patches: Tensor<3>,
+    /// `[batch, tokens, dim]`: CLS, registers, patches before the final norm.
+    pub prenorm: Tensor<3>,
+}
+
+/// Which blocks to look behind.
+#[derive(Clone, Copy, Debug)]
+pub enum Layers<'a> {
+    /// The last n blocks.
+    Last(usize),
+    /// These blocks, counted from 0; results come in block order.
+    At(&'a [usize]),
+}
+
+/// Tokens behind one block.
+#[derive(Clone, Debug)]
+pub struct LayerOutput {
+    /// `[batch, dim]`
+    pub cls: Tensor<2>,
+    /// `[batch, patches, dim]`
+    pub patches: Tensor<3>,
+    /// `[batch, tokens, dim]`: CLS, registers, patches.
+    pub tokens: Tensor<3>,
+}
+
+impl LayerOutput {
+    /// Patch tokens as a map, `[batch, dim, rows, cols]`.
+    pub fn map(&self, rows: usize, cols: usize) -> Tensor<4> {
+        let [batch, _, dim] = self.patches.dims();
+        self.patches.clone().swap_dims(1, 2).reshape([batch, dim, rows, cols])
+    }
+}
+
+impl Vit {
+    /// A backbone with random weights. The same seed gives the same weights on every device.
+    pub fn init(config: &VitConfig, seed: u64, device: &Device) -> Self {
+        Self::new(config, &mut Draw::Random(stream(seed, "backbone", 0, 0)), device)
+    }
+
+    /// A backbone whose weights are yet to be loaded: all that training would draw at random is 0.
+    pub fn unloaded(config: &VitConfig, device: &Device) -> Self {
+        Self::new(config, &mut Draw::Zeros, device)
+    }
+
+    fn new(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
+        let (dim, positions) = (config.dim, 1 + config.grid.area());
+        Self {
+            cls_token: normal([1, 1, dim], 1e-6, draw, device),
+            pos_embed: normal([1, positions, dim], 0.02, draw, device),
+            mask_token: constant([1, dim], 0.0, device),
+            register_tokens: (config.registers > 0)
+                .then(|| normal([1, config.registers, dim], 1e-6, draw, device)),
+            patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
+            blocks: (0..config.depth).map(|_| Block::init(config, draw, device)).collect(),
+            norm: LayerNorm::init(dim, config.norm_eps, device),
+            config: config.clone(),
+        }
+    }
+
+    /// All crops in one packed pass; one result for each entry of `crops`.
+    ///
+    /// Equal to passing each entry alone: crops never see each other.
+    pub fn forward_packed(&self, crops: &[Crops], mut pass: Pass) -> Vec<Features> {
+        let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|c| self.prepare_tokens(c)).unzip();
+        let packing = Arc::new(Packing { groups });
+        let x =
+            self.blocks.iter().fold(concatenate(tokens), |x, block| block.forward(x, &packing, &mut pass));
+        let normed = self.norm.forward(x.clone());
+        packing.spans().map(|(start, group)| self.features(&x, &normed, start, group)).collect()
+    }
+
+    /// One batch of crops, no stochastic depth.
+    pub fn forward(&self, images: Tensor<4>, masks: Option<Tensor<2, Bool>>) -> Features {
+        self.forward_packed(&[Crops { images, masks }], Pass::default()).swap_remove(0)
+    }
+
+    /// [`Vit::forward`] of pictures without masks, a block at a time: `pause` is awaited before each block, and ends it by
+    /// saying no. Nothing then.
+    pub async fn forward_pausing(
+        &self,
+        images: Tensor<4>,
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Option<Features> {
+        let (x, packing) = self.through(&self.blocks, images, &mut pause).await?;
+        let normed = self.norm.forward(x.clone());
+        Some(self.features(&x, &normed, 0, packing.groups[0]))
+    }
+
+    /// [`Vit::attention`] in the same way.
+    ///
+    /// # Panics
+    /// When the block does not exist.
+    pub async fn attention_pausing(
+        &self,
+        images: Tensor<4>,
+        block: usize,
+        query: Option<usize>,
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Option<Tensor<4>> {
+        let (x, packing) = self.through(&self.blocks[..block], images, &mut pause).await?;
+        Some(self.blocks[block].attention(x, packing.groups[0], query))
+    }
+
+    /// One batch of whole pictures through some blocks; nothing where `pause` says no.
+    async fn through(
+        &self,
+        blocks: &[Block],
+        images: Tensor<4>,
+        pause: &mut impl AsyncFnMut() -> bool,
+    ) -> Option<(Tensor<2>, Arc<Packing>)> {
+        let (mut x, packing) = self.alone(images);
+        for block in blocks {
+            if !pause().await {
+                return None;
+            }
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        pause().await.then_some((x, packing))
+    }
+
+    /// The residual stream behind chosen blocks, with the final norm on each of them or without.
+    ///
+    /// # Panics
+    /// When a block does not exist; callers check against [`VitConfig::depth`].
+    pub fn intermediate_layers(&self, images: Tensor<4>, layers: Layers, norm: bool) -> Vec<LayerOutput> {
+        let depth = self.blocks.len();
+        let wanted: Vec<usize> = match layers {
+            Layers::Last(n) => (depth.saturating_sub(n)..depth).collect(),
+            Layers::At(blocks) => blocks.to_vec(),
+        };
+        assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
+        let (mut x, packing) = self.alone(images);
+        let mut outputs = Vec::new();
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, &packing, &mut Pass::default());
+            if wanted.contains(&i) {
+                let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
+                let Features { cls, patches, prenorm: tokens, .. } =
+                    self.features(&tokens, &tokens, 0, packing.groups[0]);
+                outputs.push(LayerOutput { cls, patches, tokens });
+            }
+        }
+        outputs
+    }
+
+    /// Attention probabilities of one block, `[batch, heads, queries, tokens]`; `query` picks one token.
+    ///
+    /// Token 0 is CLS, then registers, then patches. Fused kernels never hold these, so they are recomputed.
+    ///
+    /// # Panics
+    /// When the block does not exist.
+    pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
+        let (x, packing) = self.alone(images);
+        let x = self.blocks[..block].iter().fold(x, |x, b| b.forward(x, &packing, &mut Pass::default()));
+        self.blocks[block].attention(x, packing.groups[0], query)
+    }
+
+    /// What [`Vit::forward`] and [`Vit::attention`] give, in one pass.
+    ///
+    /// # Panics
+    /// When the block does not exist.
+    pub fn forward_with_attention(
+        &self,
+        images: Tensor<4>,
+        block: usize,
+        query: Option<usize>,
+    ) -> (Features, Tensor<4>) {
+        let (mut x, packing) = self.alone(images);
+        let group = packing.groups[0];
+        let (before, after) = self.blocks.split_at(block);
+        for block in before {
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        let attention = after[0].attention(x.clone(), group, query);
+        for block in after {
+            x = block.forward(x, &packing, &mut Pass::default());
+        }
+        let normed = self.norm.forward(x.clone());
+        (self.features(&x, &normed, 0, group), attention)
+    }
+
+    /// The tokens of one batch of whole pictures.
+    fn alone(&self, images: Tensor<4>) -> (Tensor<2>, Arc<Packing>) {
+        let (x, group) = self.prepare_tokens(&Crops { images, masks: None });
+        (x, Arc::new(Packing { groups: vec![group] }))
+    }
+
+    /// Crops to flat tokens `[batch * tokens, dim]`: patches, masked where asked, positions, CLS, registers.
+    fn prepare_tokens(&self, crops: &Crops) -> (Tensor<2>, Group) {
+        let [batch, _, height, width] = crops.images.dims();
+        let (rows, cols) = (height / self.config.patch, width / self.config.patch);
+        let dim = self.config.dim;
+        let mut patches = self.patch_embed.forward(crops.images.clone());
+        if let Some(masks) = &crops.masks {
+            let shape = [batch, rows * cols, dim];
+            let token = self.mask_token.val().unsqueeze::<3>().expand(shape);
+            patches = patches.mask_where(masks.clone().unsqueeze_dim::<3>(2).expand(shape), token);
+        }
+        let positions =
+            resample(self.pos_embed.val(), self.config.grid, rows, cols, self.config.interpolation);
+        let class = self.cls_token.val() + positions.clone().narrow(1, 0, 1);
+        let patches = patches + positions.narrow(1, 1, rows * cols);
+        let mut parts = vec![class.expand([batch, 1, dim])];
+        if let Some(registers) = &self.register_tokens {
+            // Registers have no position.
+            parts.push(registers.val().expand([batch, self.config.registers, dim]));
+        }
+        parts.push(patches);
+        let tokens = self.config.prefix() + rows * cols;
+        (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), Group { count: batch, tokens })
+    }
+
+    /// Cuts one group out of the flat sequence.
+    fn features(&self, x: &Tensor<2>, normed: &Tensor<2>, start: usize, group: Group) -> Features {
+        let (registers, dim) = (self.config.registers, self.config.dim);
+        let cut = |x: &Tensor<2>| {
+            x.clone().narrow(0, start, group.count * group.tokens).reshape([group.count, group.tokens, dim])
+        };
+        let normed = cut(normed);
+        let prefix = 1 + registers;
+        Features {
+            cls: normed.clone().narrow(1, 0, 1).squeeze_dim(1),
+            registers: (registers > 0).then(|| normed.clone().narrow(1, 1, registers)),
+            patches: normed.narrow(1, prefix, group.tokens - prefix),
+            prenorm: cut(x),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Weights files in and out: official `.pth`, Hugging Face, timm and safetensors, all to one set of key names.
+//!
+//! [`load`] and [`from_bytes`] read any of them and work out the model's shape from the tensors; [`save`] writes any
+//! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the desktop, `download`
+//! fetches the released models.
+//!
+//! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
+//! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
+
+mod dcp;
+#[cfg(not(target_family = "wasm"))]
+pub mod download;
+mod error;
+mod finite;
+mod heads;
+mod hugging_face;
+mod inspect;
+mod kin;
+mod official;
+pub mod onnx;
+mod open;
+mod parts;
+mod pickle;
+mod pickle_torch;
+mod pixels;
+mod plan;
+mod positions;
+mod pth;
+mod pth_listing;
+pub mod released;
+mod safetensors;
+mod save;
+mod shapes;
+mod source;
+#[cfg(test)]
+mod tests;
+mod timm;
+mod told;
+mod wrapped;
+
+pub use dinoscope_base::state_dict::{HostTensor, StateDict};
+use dinoscope_model::config::VitConfig;
+use dinoscope_model::grid::Grid;
+pub use error::WeightsError;
+pub use hugging_face::{config_json, crop_side, mlp_ratio, preprocessor_json, shortest_edge};
+pub use inspect::{
+    Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
+};
+pub use save::{save, save_with_heads, to_bytes};
+use serde::{Deserialize, Serialize};
+pub use shapes::{check, expected_shapes, guess_heads, infer_config};
+use std::collections::BTreeMap;
+use std::path::Path;
+use told::Beside;
+
+/// Whose key names a file uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// The official repository's names (`blocks.0.attn.qkv.weight`).
+    Official,
+    /// Hugging Face `transformers` names (`encoder.layer.0.attention.attention.query.weight`).
+    HuggingFace,
+    /// timm's names: official ones with `reg_token`, packed SwiGLU as `mlp.fc1`, and folded CLS position.
+    Timm,
+}
+
+/// A weights file, read and checked.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The backbone by official key names, without prefix or block chunks; exactly [`expected_shapes`] of `config`.
+    pub backbone: StateDict,
+    /// Projection heads that came along, by name (`dino_head`, `ibot_head`): `mlp.0.weight`, …,
+    /// `last_layer.weight_g`, `last_layer.weight_v`.
+    pub heads: BTreeMap<String, StateDict>,
+    /// The backbone's shape.
+    pub config: VitConfig,
+    /// Whose names the file used.
+    pub layout: Layout,
+    /// What a person may want to know: guesses made and tensors not used.
+    pub notes: Vec<String>,
+    /// Where it came from, for messages.
+    pub file: String,
+}
+
+/// Read a weights file, an index of shards, or a folder that holds one (as Hugging Face's and distributed checkpoints do).
+///
+/// Of several backbones a teacher's or another average's is read; [`load_as`] chooses.
+///
+/// # Errors
+/// If the file is not one, is damaged, or holds anything but a complete backbone of finite numbers; see [`WeightsError`].
+pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
+    load_as(path, Reading::default())
+}
+
+/// [`load`] with what a person says about the file.
+///
+/// # Errors
+/// As [`load`], when the file can't be what is said, and if there is no such part or there are several.
+pub fn load_as(path: &Path, reading: Reading) -> Result<Checkpoint, WeightsError> {
+    let (mut source, beside) = open::path(path)?;
+    plan::resolve(&*source, &beside, reading)?.read(&mut *source)
+}
+
+/// The notes that [`load_as`] would give, without reading any numbers.
+///
+/// # Errors
+/// As [`load_as`], but for what only the numbers tell.
+pub fn notes(path: &Path, part: Option<&str>) -> Result<Vec<String>, WeightsError> {
+    let (source, beside) = open::path(path)?;
+    Ok(plan::resolve(&*source, &beside, Reading { part, ..Reading::default() })?.notes)
+}
+
+/// [`notes`] for bytes in memory.
+///
+/// # Errors
+/// As [`notes`].
+pub fn notes_of_bytes(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Vec<String>, WeightsError> {
+    let source = open::bytes(name, bytes)?;
+    Ok(plan::resolve(&*source, &Beside::default(), Reading { part, ..Reading::default() })?.notes)
+}
+
+/// Whether `path` can be opened as weights: its names and sizes are there, its numbers are not looked at.
+///
+/// # Errors
+/// If it is no weights file, or is cut short.
+pub fn check_opens(path: &Path) -> Result<(), WeightsError> {
+    open::path(path).map(drop)
+}
+
+/// What a person says about a weights file that it may not say itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// Rows and columns of its positions.
+    pub grid: Option<Grid>,
+    /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`).
+    pub part: Option<&'a str>,
+}
+
+/// Read weights from memory; `name` is for messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Checkpoint, WeightsError> {
+    from_bytes_as(name, bytes, Reading::default())
+}
+
+/// [`from_bytes`] with what a person says about the file.
+///
+/// # Errors
+/// As [`load_as`].
+pub fn from_bytes_as(name: &str, bytes: &[u8], reading: Reading) -> Result<Checkpoint, WeightsError> {
+    let mut source = open::bytes(name, bytes)?;
+    plan::resolve(&*source, &Beside::default(), reading)?.read(&mut *source)
+}
+
+/// [`from_bytes`] with the contents of the `config.json` beside the file, which tells what tensors do not: heads, the
+/// norms' epsilon, rows and columns of the positions.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes_with_config(
+    name: &str,
+    bytes: &[u8],
+    config_json: Option<&[u8]>,
+) -> Result<Checkpoint, WeightsError> {
+    let mut source = open::bytes(name, bytes)?;
+    let beside = Beside { config: config_json.map(<[u8]>::to_vec), ..Beside::default() };
+    plan::resolve(&*source, &beside, Reading::default())?.read(&mut *source)
+}

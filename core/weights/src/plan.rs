@@ -1,0 +1,408 @@
+//! From the keys of any file to a checked plan: which tensors to read, under which official names.
+//!
+//! Everything that can be wrong with names and shapes is found here, before any number is read.
+
+use super::pixels::Pixels;
+use super::positions::{Known, Positions};
+use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
+use super::source::{Entry, Source, not_weights};
+use super::told::{Beside, Told};
+use super::wrapped::{self, Found};
+use super::{
+    Checkpoint, HostTensor, Layout, Reading, StateDict, WeightsError, finite, heads, hugging_face, kin,
+    official, timm,
+};
+use dinoscope_model::config::{Interpolation, VitConfig, is_norm_eps};
+use dinoscope_model::grid::Grid;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
+pub(super) const CONFIG_KEY: &str = "dinoscope.config";
+
+/// One official tensor: `zeros` values, then the tensors `from` (file's keys) after each other.
+#[derive(Debug)]
+struct Take {
+    key: String,
+    shape: Vec<usize>,
+    zeros: usize,
+    from: Vec<String>,
+}
+
+/// What to read, and what the result will be.
+pub(super) struct Plan {
+    takes: Vec<Take>,
+    /// By head: official name and the file's key.
+    pub heads: BTreeMap<String, BTreeMap<String, String>>,
+    pub config: VitConfig,
+    pub layout: Layout,
+    pub notes: Vec<String>,
+    positions: Positions,
+    pixels: Option<Pixels>,
+}
+
+/// Decide how to read `source`, with what lies `beside` it and what a person says of it.
+pub(super) fn resolve(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
+    read_names(source, beside, reading)
+        .map_err(|failure| kin::explain(source, beside.config.as_deref(), failure))
+}
+
+fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
+    let file = source.file();
+    let found = wrapped::find(source, reading.part)?;
+    kin::refuse(file, found.inside.keys().map(String::as_str))?;
+    let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
+    let shapes: Shapes =
+        found.inside.keys().filter_map(|n| Some((n.clone(), entry(n)?.shape.clone()))).collect();
+    let names = Names::new(&found, shapes);
+    let mut notes = found.notes.clone();
+
+    let (mut config, count) = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
+    let mut heads_known = config.dim.is_multiple_of(64);
+    config.interpolation = match names.layout {
+        Layout::HuggingFace => hugging_face::interpolation(config.registers),
+        Layout::Timm => Interpolation::ANTIALIAS,
+        // All official recipes train with the offset, registers or not; only released files with registers differ.
+        Layout::Official if !found.heads.is_empty() && config.registers > 0 => {
+            notes.push(
+                "a training file with registers: positions are resampled as the official recipes do".into(),
+            );
+            Interpolation::OFFSET
+        }
+        Layout::Official => config.interpolation,
+    };
+    // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
+    let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
+    let told = match own {
+        Some(_) => Told::default(),
+        None => Told::read(beside, names.layout, file, &config, reading.grid.is_some())?,
+    };
+    told.apply(&mut config);
+    notes.extend(told.notes.iter().cloned());
+    if let Some(heads) = told.heads {
+        set_heads(&mut config, heads, file, "config.json")?;
+        heads_known = true;
+    }
+    let key = names.in_file(names.parts("pos_embed").first().map_or("pos_embed", String::as_str));
+    let known = Known {
+        file,
+        key: &key,
+        layout: names.layout,
+        registers: config.registers,
+        count,
+        asked: reading.grid,
+        own: own.as_ref().map(|own| own.grid),
+        config: told.grid,
+        patches_alone: told.patches_alone,
+    };
+    let positions = known.positions()?;
+    config.grid = positions.grid;
+    notes.extend(told.grid.filter(|told| *told != config.grid).map(|told| another_grid(told, config.grid)));
+    if let Some(own) = own {
+        apply_own(&own, &mut config, file, &mut notes)?;
+        heads_known = true;
+    }
+    let no_mask_token = names.layout == Layout::Timm || told.no_mask_token;
+    if !heads_known {
+        let (heads, dim) = (config.heads, config.dim);
+        notes.push(format!(
+            "the file does not say how many attention heads it has; {heads} of {} dimensions are assumed",
+            dim / heads
+        ));
+    }
+
+    let takes = takes(source, &found, &names, (&config, positions), no_mask_token, &mut notes)?;
+    let heads = plan_heads(source, &found, &config, &mut notes);
+    notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
+    let pixels = told.pixels.map(|(pixels, _)| pixels);
+    Ok(Plan { takes, heads, config, layout: names.layout, notes, positions, pixels })
+}
+
+/// Says that a config.json is of pictures of another size.
+fn another_grid(told: Grid, found: Grid) -> String {
+    format!("config.json says that the grid is {told}, but the tensors have {found}; the tensors are right")
+}
+
+fn set_heads(config: &mut VitConfig, heads: usize, file: &str, whose: &str) -> Result<(), WeightsError> {
+    if heads == 0 || !config.dim.is_multiple_of(heads) {
+        let reason =
+            format!("{whose} asks for {heads} attention heads, which a width of {} has not", config.dim);
+        return Err(WeightsError::Unsupported { file: file.into(), reason });
+    }
+    config.heads = heads;
+    Ok(())
+}
+
+fn read_own(text: &str, file: &str) -> Result<VitConfig, WeightsError> {
+    serde_json::from_str(text).map_err(|e| {
+        WeightsError::format(file, format!("its metadata entry {CONFIG_KEY} cannot be read: {e}"))
+    })
+}
+
+/// Take from our own metadata what tensors do not tell; sizes come from the tensors in any case.
+fn apply_own(
+    own: &VitConfig,
+    config: &mut VitConfig,
+    file: &str,
+    notes: &mut Vec<String>,
+) -> Result<(), WeightsError> {
+    set_heads(config, own.heads, file, CONFIG_KEY)?;
+    if own.interpolation.offset.is_finite() && own.interpolation.offset.abs() < 1.0 {
+        config.interpolation = own.interpolation;
+    }
+    if is_norm_eps(own.norm_eps) {
+        config.norm_eps = own.norm_eps;
+    }
+    if (0.0..1.0).contains(&own.drop_path) {
+        config.drop_path = own.drop_path;
+    }
+    config.layerscale =
+        config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));
+    if config != own {
+        notes.push(format!(
+            "its metadata entry {CONFIG_KEY} disagrees with the tensors; the tensors are right"
+        ));
+    }
+    Ok(())
+}
+
+/// Names inside the backbone, and how they translate.
+struct Names<'a> {
+    found: &'a Found,
+    layout: Layout,
+    packed: bool,
+    /// Shapes by the name inside the file.
+    shapes: Shapes,
+    /// Official name (timm: after unchunking) to the name inside the file, for one-to-one names.
+    plain: BTreeMap<String, String>,
+}
+
+impl<'a> Names<'a> {
+    fn new(found: &'a Found, shapes: Shapes) -> Self {
+        let mut this =
+            Self { found, layout: Layout::Official, packed: false, shapes, plain: BTreeMap::new() };
+        if this
+            .shapes
+            .keys()
+            .any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
+        {
+            this.layout = Layout::HuggingFace;
+            return this;
+        }
+        let flat: Shapes =
+            this.shapes.iter().map(|(name, s)| (official::unchunked(name).into_owned(), s.clone())).collect();
+        if timm::is_timm(&flat) {
+            this.layout = Layout::Timm;
+            this.packed = timm::is_packed(&flat);
+        }
+        for name in this.shapes.keys() {
+            if let Some((key, _)) = this.official(name) {
+                this.plain.insert(key, name.clone());
+            }
+        }
+        this
+    }
+
+    /// Official name of a name inside the file, and how many of them stack.
+    fn official(&self, name: &str) -> Option<(String, usize)> {
+        let key = match self.layout {
+            Layout::HuggingFace => return hugging_face::official(name),
+            Layout::Official => official::unchunked(name).into_owned(),
+            Layout::Timm => timm::official(&official::unchunked(name), self.packed),
+        };
+        official::is_known(&key).then_some((key, 1))
+    }
+
+    /// Names inside the file of an official key, whether they are there or not.
+    fn parts(&self, key: &str) -> Vec<String> {
+        match self.layout {
+            Layout::HuggingFace => {
+                let there = |names: &Vec<String>| names.iter().any(|name| self.shapes.contains_key(name));
+                hugging_face::newer_names(key).filter(there).unwrap_or_else(|| hugging_face::names(key))
+            }
+            Layout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
+            Layout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
+        }
+    }
+
+    /// Shapes as the official layout would have them.
+    fn virtual_shapes(&self) -> Shapes {
+        let mut out = Shapes::new();
+        for (name, shape) in &self.shapes {
+            let Some((key, parts)) = self.official(name) else { continue };
+            let mut shape = shape.clone();
+            if let Some(rows) = shape.first_mut() {
+                *rows = rows.saturating_mul(parts);
+            }
+            out.insert(key, shape);
+        }
+        out
+    }
+
+    /// The file's full key for a name inside the backbone.
+    fn in_file(&self, name: &str) -> String {
+        self.found.inside.get(name).cloned().unwrap_or_else(|| format!("{}{name}", self.found.root))
+    }
+
+    /// An error about official keys, said about the file's.
+    fn in_file_terms(&self, error: WeightsError) -> WeightsError {
+        let rename = |key: String| self.in_file(self.parts(&key).first().unwrap_or(&key));
+        match error {
+            WeightsError::Missing { file, key, expected, more } => {
+                WeightsError::Missing { file, key: rename(key), expected, more }
+            }
+            WeightsError::Shape { file, key, expected, found } => {
+                WeightsError::Shape { file, key: rename(key), expected, found }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What to read for every expected key; everything else inside the backbone is an error.
+fn takes(
+    source: &dyn Source,
+    found: &Found,
+    names: &Names,
+    (config, positions): (&VitConfig, Positions),
+    no_mask_token: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Take>, WeightsError> {
+    let file = source.file();
+    let (mut takes, mut used) = (Vec::new(), BTreeSet::new());
+    let mut missing: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut misfits: Vec<WeightsError> = Vec::new();
+    for (key, shape) in expected_shapes(config) {
+        let parts = names.parts(&key);
+        if key == "mask_token" && no_mask_token && !found.inside.contains_key(&parts[0]) {
+            notes.push("the file has no mask token; it is zero here, as at the start of training".into());
+            takes.push(Take { zeros: config.dim, from: Vec::new(), key, shape });
+            continue;
+        }
+        let mut shape = shape;
+        if key == "pos_embed" {
+            // As the file has them; they are brought into the official form once they are read.
+            shape[1] = positions.count();
+        }
+        let mut part_shape = shape.clone();
+        part_shape[0] /= parts.len();
+        let mut from = Vec::new();
+        for part in parts {
+            match found.inside.get(&part).and_then(|full| Some((full, source.entries().get(full)?))) {
+                None => missing.push((names.in_file(&part), part_shape.clone())),
+                Some((full, entry)) => {
+                    misfits.extend(misfit(file, full, entry, &part_shape));
+                    from.push(full.clone());
+                }
+            }
+            used.insert(part);
+        }
+        takes.push(Take { zeros: 0, from, key, shape });
+    }
+    if let Some((key, expected)) = missing.first().cloned() {
+        return Err(WeightsError::Missing { file: file.into(), key, expected, more: missing.len() - 1 });
+    }
+    if let Some(first) = misfits.into_iter().next() {
+        return Err(first);
+    }
+    let mut strange = Vec::new();
+    for (name, full) in found.inside.iter().filter(|(name, _)| !used.contains(*name)) {
+        let Some(entry) = source.entries().get(full) else { continue };
+        // An object among the tensors (training arguments, say) is remarked on; a tensor without a place is an error.
+        if entry.dtype.bits().is_none() {
+            notes.push(format!("`{full}` holds {}, which was not read", entry.dtype.name()));
+        } else {
+            strange.push((full.clone(), entry.shape.clone(), name));
+        }
+    }
+    if let Some((key, found, _)) = strange.first().cloned() {
+        return Err(WeightsError::Unexpected { file: file.into(), key, found, more: strange.len() - 1 });
+    }
+    match positions.before {
+        0 => {
+            notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into())
+        }
+        1 => {}
+        _ => notes.push("its registers have positions; they are added to the registers here".into()),
+    }
+    Ok(takes)
+}
+
+fn misfit(file: &str, key: &str, entry: &Entry, expected: &[usize]) -> Option<WeightsError> {
+    if !entry.dtype.is_weight() {
+        return Some(not_weights(file, key, entry));
+    }
+    (entry.shape != expected).then(|| wrong_shape(file, key, expected, &entry.shape))
+}
+
+/// Which tensors make up the heads. A head of a kind that we do not know, or that does not fit the backbone, is remarked
+/// on and left out: the backbone is no worse for it.
+fn plan_heads(
+    source: &dyn Source,
+    found: &Found,
+    config: &VitConfig,
+    notes: &mut Vec<String>,
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut planned = BTreeMap::new();
+    for (head, tensors) in &found.heads {
+        let (mut shapes, mut origin) = (Shapes::new(), BTreeMap::new());
+        let mut strange = None;
+        for (name, full) in tensors {
+            let Some(entry) = source.entries().get(full) else { continue };
+            match heads::official(name).filter(|_| entry.dtype.is_weight()) {
+                Some(key) => {
+                    shapes.insert(key.clone(), entry.shape.clone());
+                    origin.insert(key, full.clone());
+                }
+                None => strange = Some(full),
+            }
+        }
+        if let Some(key) = strange {
+            notes.push(format!("{head} was not read: `{key}` belongs to no head that DINOv2 trains"));
+            continue;
+        }
+        match heads::check(&shapes, &origin, head, config.dim) {
+            Ok(()) => drop(planned.insert(head.clone(), origin)),
+            Err(reason) => notes.push(format!("{head} was not read: {reason}")),
+        }
+    }
+    planned
+}
+
+impl Plan {
+    /// Read what was planned.
+    pub fn read(self, source: &mut dyn Source) -> Result<Checkpoint, WeightsError> {
+        let (mut backbone, mut sound) = (StateDict::new(), finite::Tally::default());
+        for take in self.takes {
+            let tensor = match (&take.from[..], take.zeros) {
+                ([only], 0) => HostTensor { shape: take.shape, ..sound.read(source, only)? },
+                (parts, zeros) => {
+                    let mut data = Vec::with_capacity(take.shape.iter().product());
+                    data.resize(zeros, 0.0);
+                    for part in parts {
+                        data.extend_from_slice(&sound.read(source, part)?.data);
+                    }
+                    HostTensor::new(take.shape, data)
+                }
+            };
+            backbone.insert(take.key, tensor);
+        }
+        sound.check(source.file())?;
+        self.positions.official(&mut backbone, self.config.registers);
+        if let Some(pixels) = self.pixels {
+            pixels.fold(&mut backbone);
+        }
+        let (config, layout, mut notes) = (self.config, self.layout, self.notes);
+        let mut heads = BTreeMap::new();
+        for (head, tensors) in self.heads {
+            let (mut read, mut sound) = (StateDict::new(), finite::Tally::default());
+            for (key, full) in tensors {
+                read.insert(key, sound.read(source, &full)?);
+            }
+            match sound.check(source.file()) {
+                Ok(()) => drop(heads.insert(head, read)),
+                Err(reason) => notes.push(format!("{head} was not read: {reason}")),
+            }
+        }
+        Ok(Checkpoint { backbone, heads, config, layout, notes, file: source.file().into() })
+    }
+}

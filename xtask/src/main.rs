@@ -9,6 +9,7 @@ mod bench;
 mod here;
 mod install;
 mod interop;
+mod lint;
 mod lock;
 mod parity;
 mod python;
@@ -43,6 +44,12 @@ cargo xtask WORD
 Builds go to CARGO_TARGET_DIR (target/ if it is not set), those for the web beside it.";
 
 fn main() -> ExitCode {
+    if let Some(ended) = lint::as_rustc() {
+        return ended.unwrap_or_else(|error| {
+            eprintln!("rustc and clippy: {error:#}");
+            ExitCode::FAILURE
+        });
+    }
     let mut args = Args::new(std::env::args().skip(1));
     match work(&mut args) {
         Ok(true) => ExitCode::SUCCESS,

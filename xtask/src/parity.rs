@@ -5,15 +5,18 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::here::{Here, PROGRAM, tested};
-use crate::run;
 use crate::tally::{Runner, Tally};
+use crate::{lint, run};
 
 /// Builds the program that compares.
 ///
 /// # Errors
 /// When it does not compile.
 pub fn build(here: &Here) -> Result<()> {
-    run::run(here.cargo(&["build", "--release", "--bins"]).args(PROGRAM).args(tested()))
+    let mut command = here.cargo(&["build", "--release", "--bins"]);
+    command.args(PROGRAM).args(tested());
+    lint::while_compiling(&mut command, here)?;
+    run::run(&mut command)
 }
 
 /// Compares all cases below `folder`, which counts from the root of the repository.

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change has to pass, in stages, with one count at the end.
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -8,14 +9,14 @@ use anyhow::{Result, bail};
 use crate::here::{Here, PROGRAM, XTASK, tested};
 use crate::run;
 use crate::tally::{Runner, Tally};
-use crate::{install, interop, lock, parity, web};
+use crate::{install, interop, lint, lock, parity, web};
 
 /// A part of the test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Formatting.
     Fmt,
-    /// Lock file, spelling, clippy.
+    /// Lock file, spelling, clippy; what the next stage needs is compiled meanwhile.
     Lint,
     /// Tests of all crates on this machine.
     Native,
@@ -61,11 +62,11 @@ impl Stage {
         Ok(Self::ALL.into_iter().filter(|stage| names.contains(&stage.name())).collect())
     }
 
-    /// Does the work; what went wrong outside a counted case is an error.
-    fn run(self, here: &Here) -> Result<Tally> {
+    /// Does the work, as one of `stages`; what went wrong outside a counted case is an error.
+    fn run(self, here: &Here, stages: &[Self]) -> Result<Tally> {
         match self {
             Self::Fmt => run::run(&mut here.cargo(&["fmt", "--all", "--check"])).map(|()| Tally::default()),
-            Self::Lint => lint(here).map(|()| Tally::default()),
+            Self::Lint => lint(here, stages.contains(&Self::Native)).map(|()| Tally::default()),
             Self::Native => native(here),
             Self::Parity => {
                 parity::build(here)?;
@@ -87,7 +88,7 @@ pub fn run(here: &Here, stages: &[Stage]) -> Result<bool> {
     for stage in stages {
         println!("\n== {}", stage.name());
         let start = Instant::now();
-        let result = stage.run(here);
+        let result = stage.run(here, stages);
         let time = start.elapsed().as_secs_f64();
         let mut tally = *result.as_ref().unwrap_or(&Tally::default());
         if let Err(error) = &result {
@@ -106,12 +107,20 @@ pub fn run(here: &Here, stages: &[Stage]) -> Result<bool> {
     Ok(total.failed == 0)
 }
 
-fn lint(here: &Here) -> Result<()> {
+/// `compiles`: whether the tests are compiled anyway.
+fn lint(here: &Here, compiles: bool) -> Result<()> {
     lock::check(here)?;
     match install::typos(here) {
         Ok(typos) => run::run(&mut here.command(typos))?,
         Err(error) if here.ci => return Err(error),
         Err(error) => println!("spelling not checked: {error:#} (`cargo install typos-cli`)"),
+    }
+    if compiles {
+        // In the order and with the flags of the next stage, which finds everything compiled.
+        parity::build(here)?;
+        return [&PROGRAM[..], &XTASK]
+            .into_iter()
+            .try_for_each(|packages| run::run(test_command(here, packages)?.0.arg("--no-run")));
     }
     for packages in [&PROGRAM[..], &XTASK] {
         let mut clippy = here.cargo(&["clippy", "--release", "--all-targets", "--keep-going"]);
@@ -134,15 +143,25 @@ fn native(here: &Here) -> Result<Tally> {
     Ok(tally)
 }
 
-fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
+/// The command that tests these packages, and what will tell of it.
+fn test_command(here: &Here, packages: &[&str]) -> Result<(Command, Runner)> {
     let nextest = install::which("cargo-nextest").is_some();
     let (runner, arguments): (_, &[&str]) = if nextest {
-        (Runner::Nextest, &["nextest", "run", "--release", "--no-fail-fast", "--no-tests=pass"])
+        (Runner::Nextest, &["nextest", "run", "--release", "--no-fail-fast"])
     } else {
         (Runner::Cargo, &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"])
     };
     let mut command = here.cargo(arguments);
     command.args(packages).args(tested());
+    lint::while_compiling(&mut command, here)?;
+    Ok((command, runner))
+}
+
+fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
+    let (mut command, runner) = test_command(here, packages)?;
+    if runner == Runner::Nextest {
+        command.arg("--no-tests=pass");
+    }
     let mut tally = Tally::default();
     let passed = run::listen(&mut command, |line| tally.hear(runner, line))?;
     if !passed && tally.failed == 0 {

@@ -25,6 +25,10 @@ use window::*;
 
 /// Mean difference that pictures of features may have, in levels of 255.
 const SOFT: f64 = 3.0;
+/// What a square of them may have: a patch of another colour, or a line that is missing, has more.
+const SOFT_SQUARE: f64 = 12.0;
+/// Side of such a square, in pixels.
+const SQUARE: u32 = 12;
 
 const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";
@@ -129,11 +133,36 @@ fn accept(picture: &mut RgbaImage, kept: &RgbaImage, soft: &[Rect], scale: f32) 
             image::imageops::crop_imm(of, left, top, right.saturating_sub(left), bottom.saturating_sub(top))
                 .to_image()
         };
-        let old = crop(kept);
-        if difference(&crop(picture), &old) < SOFT {
+        let (new, old) = (crop(picture), crop(kept));
+        if difference(&new, &old) < SOFT && largest_of_squares(&new, &old) < SOFT_SQUARE {
             image::imageops::replace(picture, &old, i64::from(left), i64::from(top));
         }
     }
+}
+
+/// The largest mean difference of a square of two pictures, in levels of 255.
+fn largest_of_squares(a: &RgbaImage, b: &RgbaImage) -> f64 {
+    let (width, height) = a.dimensions();
+    let square =
+        |of: &RgbaImage, x: u32, y: u32| image::imageops::crop_imm(of, x, y, SQUARE, SQUARE).to_image();
+    let places = (0..height)
+        .step_by(SQUARE as usize)
+        .flat_map(|y| (0..width).step_by(SQUARE as usize).map(move |x| (x, y)));
+    places.map(|(x, y)| difference(&square(a, x, y), &square(b, x, y))).fold(0.0, f64::max)
+}
+
+#[test]
+fn an_error_in_one_place_is_no_noise() {
+    let kept = RgbaImage::from_pixel(200, 150, Rgba([90, 120, 60, 255]));
+    let noisy = RgbaImage::from_fn(200, 150, |x, y| {
+        let more = ((x * 7 + y * 13) % 5) as u8;
+        Rgba([90 + more, 120, 60, 255])
+    });
+    let mut patch = kept.clone();
+    image::imageops::replace(&mut patch, &RgbaImage::from_pixel(16, 16, Rgba([200, 60, 60, 255])), 40, 50);
+    assert!(difference(&noisy, &kept) < SOFT && largest_of_squares(&noisy, &kept) < SOFT_SQUARE);
+    assert!(difference(&patch, &kept) < SOFT, "hardly anything of the whole");
+    assert!(largest_of_squares(&patch, &kept) > SOFT_SQUARE);
 }
 
 /// Everything that shows what a model saw: the large pictures, the strip, the heads.

@@ -251,3 +251,30 @@ fn what_the_recipe_asks_for_is_measured_beside_k_nn() {
     let outcome: crate::eval::outcome::Outcome = serde_json::from_slice(&json).unwrap();
     assert_eq!(outcome.headline().unwrap().value, found);
 }
+
+#[test]
+fn every_figure_that_a_run_writes_is_shown() {
+    // What intervals and comparisons are computed from.
+    let is_input = |key: &str| {
+        key.starts_with("knn_raw_pixels_") || key.ends_with("_correct") || key.ends_with("_total")
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (linear, half) = ("evaluate.linear=true", "train.precision=f16");
+    for (name, more) in
+        [("evaluated", [linear, "train.evaluate_every=2"]), ("half", [half, "optim.warmup=1"])]
+    {
+        let folder = dir.path().join(name);
+        let more = [&more[..], &["train.iterations=2"]].concat();
+        rest(&start(job(&folder, &recipe(&more))).events);
+        let lines = RunFolder::open(&folder).unwrap().lines();
+        let written: std::collections::BTreeSet<&String> =
+            lines.iter().flat_map(|line| line.values.keys()).collect();
+        let hidden: Vec<_> = written
+            .iter()
+            .filter(|key| !is_input(key) && crate::train::figures::find(key).is_none())
+            .collect();
+        assert!(hidden.is_empty(), "{hidden:?} of {written:?}");
+        assert!(written.len() > 10 && written.contains(&"loss".to_owned()), "{written:?}");
+        assert_eq!(written.contains(&"loss_scale".to_owned()), name == "half");
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use dinoscope_core::train::{fields, presets};
+use dinoscope_core::train::{fields, figures, presets};
 
 /// `docs/recipe.md` holds the table of all fields. `UPDATE_DOCS=1` writes it anew.
 #[test]
@@ -18,4 +18,18 @@ fn the_recipe_page_lists_every_field() {
         assert_eq!(text, wanted, "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test docs");
     }
     assert!(presets::NAMES.iter().all(|name| head.contains(&format!("`{name}`"))), "every preset is named");
+}
+
+/// `docs/figures.md` holds the table of all figures. `UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_figures_page_lists_every_figure() {
+    let page = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../docs/figures.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (head, _) = text.split_once("| key |").unwrap();
+    let wanted = format!("{head}{}", figures::markdown());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, &wanted).unwrap();
+    } else {
+        assert_eq!(text, wanted, "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test docs");
+    }
 }

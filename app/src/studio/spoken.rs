@@ -141,6 +141,19 @@ fn role(node: &Node, named: bool) -> Option<&'static str> {
     })
 }
 
+/// The last part in reading order that can have the keyboard. What egui can give it to beside those has no name and
+/// nothing to show for it: handles between panels.
+pub fn last_control(update: &TreeUpdate) -> Option<NodeId> {
+    let held = |role| {
+        !matches!(role, "text" | "heading" | "radiogroup" | "img" | "progressbar" | "group" | "dialog")
+    };
+    let (parts, _) = parts(update, 1.0);
+    let nodes = index(update);
+    let able = |id: &NodeId| nodes.get(id).is_some_and(|node| node.supports_action(Action::Focus));
+    let controls = parts.iter().rev().filter(|part| held(part.role) && !part.disabled);
+    controls.filter_map(|part| part.id.parse().ok().map(NodeId)).find(able)
+}
+
 type Order = Vec<(String, Option<String>)>;
 
 /// All parts, and how they lie in each other.
@@ -250,6 +263,26 @@ mod tests {
         assert_eq!(above.1, Some(group), "the choices lie in their group");
         let [left, top, right, bottom] = found("switch")[0].place;
         assert!(right > left && bottom - top == 56, "twice a row's height: {:?}", found("switch")[0].place);
+    }
+
+    #[test]
+    fn the_last_control_is_one_with_a_name() {
+        let ctx = egui::Context::default();
+        ctx.enable_accesskit();
+        let mut output = None;
+        for _ in 0..2 {
+            output = Some(ctx.run_ui(egui::RawInput::default(), |ui| {
+                let _ = (ui.button("First"), ui.button("Last"));
+                ui.add_enabled(false, egui::Button::new("Not now"));
+                ui.label("A hint");
+                // As what moves the border between two panels.
+                let handle = egui::Rect::from_min_size(egui::pos2(5.0, 90.0), egui::vec2(8.0, 8.0));
+                ui.interact(handle, ui.id().with("handle"), egui::Sense::drag());
+            }));
+        }
+        let update = output.unwrap().platform_output.accesskit_update.unwrap();
+        let last = last_control(&update).unwrap();
+        assert_eq!(name(index(&update)[&last], &index(&update)), "Last");
     }
 
     #[test]

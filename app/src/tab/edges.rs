@@ -57,15 +57,19 @@ pub fn behind(ui: &mut egui::Ui) {
     }
 }
 
-/// The keyboard comes onto the canvas: what had it last, else the first widget. From behind it stays on the canvas as a
-/// whole, for egui goes backward only from a widget.
+/// The keyboard comes onto the canvas: to what had it last, else to the first control, or from behind to the last one.
+/// egui would take the last thing that can have the keyboard, which may be a handle that has no name.
 pub fn enter(ctx: &egui::Context, forward: bool) {
     if ctx.memory(|memory| memory.focused().is_some()) {
         ctx.request_repaint();
         return;
     }
-    let modifiers = if forward { Modifiers::NONE } else { Modifiers::SHIFT };
+    if !forward {
+        inspect::focus_last(ctx);
+        return;
+    }
     for pressed in [true, false] {
+        let modifiers = Modifiers::NONE;
         let event = Event::Key { key: Key::Tab, physical_key: None, pressed, repeat: false, modifiers };
         inspect::put(ctx, event);
     }

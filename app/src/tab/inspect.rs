@@ -106,6 +106,16 @@ pub fn ask(ctx: &egui::Context, id: &str, act: &str, value: Option<&str>) {
     put(ctx, egui::Event::AccessKitActionRequest(request));
 }
 
+/// Gives the keyboard to the last control that was drawn.
+pub fn focus_last(ctx: &egui::Context) {
+    let last = DRAWN.with_borrow(|drawn| drawn.as_ref().and_then(|(update, _)| spoken::last_control(update)));
+    if let Some(target_node) = last {
+        let request =
+            ActionRequest { action: Action::Focus, target_tree: TreeId::ROOT, target_node, data: None };
+        put(ctx, egui::Event::AccessKitActionRequest(request));
+    }
+}
+
 /// Puts something before egui, in the next frame.
 pub fn put(ctx: &egui::Context, event: egui::Event) {
     ASKED.with_borrow_mut(|asked| asked.push(event));

@@ -74,7 +74,8 @@ pub fn sinkhorn_knopp<C: Collective>(
     }
     let weights = weights.unwrap_or_else(|| Tensor::ones([rows, 1], &logits.device()));
     let total = collective.sum(weights.clone().sum()).unsqueeze::<2>().clamp_min(1.0);
-    let shift = logits.clone().max().unsqueeze::<2>();
+    // The same for all processes: their rows are weighed against each other in the columns' sums.
+    let shift = collective.max(logits.clone().max()).unsqueeze::<2>();
     let q = (logits - shift).div_scalar(temperature).exp() * weights.clone();
     // Smallest normal f32: a prototype or row without any mass gets zeros, not 0 / 0.
     let tiny = f32::MIN_POSITIVE;
@@ -96,6 +97,7 @@ pub fn sinkhorn_knopp<C: Collective>(
 mod tests {
     use super::*;
     use crate::ssl::OneProcess;
+    use crate::ssl::collective::threads::ThreadRank;
     use burn::tensor::{Device, TensorData};
 
     const LOGITS: [f32; 12] = [0.10, 0.0, -0.10, 0.20, 0.10, 0.0, 0.30, -0.20, 0.05, 0.0, 0.0, 0.0];
@@ -146,6 +148,52 @@ mod tests {
         let shifted: Vec<f32> =
             LOGITS.iter().zip([0.3, -0.2, 0.1].iter().cycle()).map(|(x, s)| x + s).collect();
         close(sinkhorn_knopp(matrix(&shifted, 4), 0.04, None, &OneProcess), &plain, 2e-5);
+    }
+
+    /// What each of two ranks makes of its half of the rows.
+    fn halves<R: Send>(rows: &[f32], each: impl Fn(Tensor<2>, &ThreadRank) -> R + Sync) -> Vec<R> {
+        let half = rows.len() / 2;
+        std::thread::scope(|scope| {
+            let each = &each;
+            let work = |rank: ThreadRank, own: &[f32]| {
+                let own = own.to_vec();
+                scope.spawn(move || each(matrix(&own, own.len() / 3), &rank))
+            };
+            let ranks = ThreadRank::all(2).into_iter().zip(rows.chunks(half));
+            let running: Vec<_> = ranks.map(|(rank, own)| work(rank, own)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn several_processes_balance_as_one() {
+        // The second half's largest logit is far above the first's: a shift of each rank's own would weigh them wrongly.
+        let rows: Vec<f32> =
+            LOGITS.iter().enumerate().map(|(i, x)| x + if i < 6 { 0.0 } else { 0.3 }).collect();
+        let alone = host(sinkhorn_knopp(matrix(&rows, 4), 0.04, None, &OneProcess));
+        let shared = halves(&rows, |own, rank| host(sinkhorn_knopp(own, 0.04, None, rank))).concat();
+        assert!(alone.iter().zip(&shared).all(|(a, b)| (a - b).abs() < 2e-5), "{shared:?} is not {alone:?}");
+        // With a row of padding in the second half.
+        let weights = |rank: usize| matrix(if rank == 0 { &[1.0, 1.0] } else { &[1.0, 0.0] }, 2);
+        let all = matrix(&[1.0, 1.0, 1.0, 0.0], 4);
+        let alone = host(sinkhorn_knopp(matrix(&rows, 4), 0.04, Some(all), &OneProcess));
+        let padded = |own: Tensor<2>, rank: &ThreadRank| {
+            host(sinkhorn_knopp(own, 0.04, Some(weights(rank.rank())), rank))
+        };
+        let shared = halves(&rows, padded).concat();
+        assert!(alone.iter().zip(&shared).all(|(a, b)| (a - b).abs() < 2e-5), "{shared:?} is not {alone:?}");
+    }
+
+    #[test]
+    fn several_processes_move_one_centre() {
+        let start = || matrix(&[0.1, -0.2, 0.3], 1);
+        let alone = host(update_center(start(), matrix(&LOGITS, 4), None, &OneProcess));
+        for moved in halves(&LOGITS, |own, rank| host(update_center(start(), own, None, rank))) {
+            assert!(
+                alone.iter().zip(&moved).all(|(a, b)| (a - b).abs() < 1e-6),
+                "{moved:?} is not {alone:?}"
+            );
+        }
     }
 
     #[test]

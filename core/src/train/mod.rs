@@ -13,6 +13,7 @@ mod evaluating;
 mod failing;
 pub mod feed;
 pub mod fields;
+pub mod figures;
 pub mod film;
 mod finite;
 pub mod flops;

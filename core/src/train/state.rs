@@ -10,7 +10,10 @@ use super::optimizer::AdamW;
 use super::recipe::Recipe;
 
 /// Student, teacher, centres and optimizer between two steps.
-#[derive(Clone, Debug)]
+///
+/// There is no copy of it: on a GPU a step changes all values in place, also those that a clone would share. Who wants to
+/// keep a state writes a checkpoint.
+#[derive(Debug)]
 pub struct State {
     /// Learns by gradient; lives on the autodiff device.
     pub student: Network,

@@ -3,6 +3,7 @@
 use crate::files;
 
 use super::curves;
+use super::figures;
 use super::film::frames;
 use super::health::{Level, judge};
 use super::lines::Line;
@@ -18,45 +19,6 @@ use crate::eval::Accuracy;
 /// Columns of the film strip between the pictures themselves and the attention at the end.
 const FILM_COLUMNS: usize = 6;
 
-/// Curves, in the order of the page; the other figures of `metrics.jsonl` are inputs of the comparison.
-const CURVES: [&str; 35] = [
-    "loss",
-    "dino_local_loss",
-    "dino_global_loss",
-    "ibot_loss",
-    "koleo_loss",
-    "distill_cls_loss",
-    "distill_patch_loss",
-    "cls_cosine",
-    "patch_cosine",
-    "knn_top1",
-    "linear_top1",
-    "segment_miou",
-    "depth_rmse",
-    "agreement_cls",
-    "agreement_patches",
-    "agreement_neighbours",
-    "teacher_entropy",
-    "student_entropy",
-    "prototype_use",
-    "neighbour_distance",
-    "feature_rank",
-    "patch_norm_mean",
-    "patch_norm_max",
-    "grad_norm_backbone",
-    "grad_norm_dino_head",
-    "grad_norm_ibot_head",
-    "lr",
-    "last_layer_lr",
-    "weight_decay",
-    "momentum",
-    "teacher_temperature",
-    "images_per_second",
-    "steps_per_second",
-    "waited",
-    "memory_used",
-];
-
 /// `report.html` of a run.
 ///
 /// # Errors
@@ -67,16 +29,17 @@ pub fn report(
     iteration: u64,
     skipped: &[(String, String)],
 ) -> Result<String, RunError> {
-    let figures = curves::of(folder, &CURVES)?;
-    let curve = |name: &&'static str| Some((*name, figures.curves.get(name)?.points()));
-    let series: Vec<Series> =
-        CURVES.iter().filter_map(curve).map(|(name, points)| Series::of_metric(name, points)).collect();
+    // The other figures of `metrics.jsonl` are inputs of the comparison.
+    let keys: Vec<&str> = figures::keys().collect();
+    let found = curves::of(folder, &keys)?;
+    let series_of = |key: &&str| Some(Series::of_metric(key, found.curves.get(*key)?.points()));
+    let series: Vec<Series> = keys.iter().filter_map(series_of).collect();
     let film: Vec<FilmFrame> = [Kind::Pca, Kind::Teacher, Kind::Attention]
         .into_iter()
         .flat_map(|kind| film_frames(folder, kind))
         .collect();
-    let knn = comparison(figures.measured.as_ref());
-    let health = judge(&values_of(figures.last.as_ref()), &job.recipe, iteration);
+    let knn = comparison(found.measured.as_ref());
+    let health = judge(&values_of(found.last.as_ref()), &job.recipe, iteration);
     let tone = match health.level {
         Level::Fine => Tone::Fine,
         Level::Watch => Tone::Watch,

@@ -126,6 +126,13 @@ async function keys(stage, url) {
   await page.keyboard.press('Enter');
   const unfolded = await page.evaluate(() => document.querySelector('#note details').open);
   check('the notice is used with the keyboard', unfolded);
+  const back = await through('Shift+Tab', 1);
+  const control = () => page.evaluate(() => {
+    const id = document.getElementById('studio').getAttribute('aria-activedescendant');
+    return (id && document.getElementById(id)?.getAttribute('aria-label')) ?? '';
+  });
+  const last = await until(control, Boolean, 'a control that has the keyboard');
+  check('Shift+Tab comes back onto a control', back.at(-1) === 'studio' && last !== '', [back, last]);
   check('no error in the console', errors.length === 0, errors);
 }
 

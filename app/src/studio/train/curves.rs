@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use dinoscope_core::train::figures::{FigureChart, FigureGroup};
 use egui::{Align, Layout, Ui, vec2};
 
 use super::acts::Act;
-use super::charts::{Chart, Extra, GROUPS, Group};
+use super::charts::{Extra, GROUPS, extra};
 use super::follow::Shelf;
 use super::plot::{self, Drawing, Window};
 use super::state::RunView;
@@ -21,7 +22,7 @@ const NARROWEST: f32 = 280.0;
 
 /// What the pane keeps.
 pub struct Curves {
-    group: Group,
+    group: FigureGroup,
     /// Which chart of the group, where there is no room for all.
     chart: usize,
     smoothing: f64,
@@ -37,7 +38,7 @@ pub struct Curves {
 impl Default for Curves {
     fn default() -> Self {
         Self {
-            group: Group::Loss,
+            group: FigureGroup::Loss,
             chart: 0,
             smoothing: 0.8,
             log: false,
@@ -61,13 +62,13 @@ pub struct Shown<'a> {
 
 /// The charts of a group of which there are figures; all of them while there are none at all. A run has either the
 /// terms of pre-training or those of a distillation.
-fn charts(group: Group, shown: &Shown<'_>) -> Vec<&'static Chart> {
-    let reported = |chart: &&Chart| {
-        chart.extra == Extra::Schedule
-            || shown.runs.iter().any(|run| chart.curves.iter().any(|c| run.history(c.metric).is_some()))
+fn charts(group: FigureGroup, shown: &Shown<'_>) -> Vec<&'static FigureChart> {
+    let reported = |chart: &&FigureChart| {
+        extra(chart) == Extra::Schedule
+            || shown.runs.iter().any(|run| chart.figures.iter().any(|c| run.history(c.key).is_some()))
     };
-    let some: Vec<&Chart> = group.charts().iter().filter(reported).collect();
-    if some.is_empty() { group.charts().iter().filter(|chart| !chart.rare).collect() } else { some }
+    let some: Vec<&FigureChart> = group.charts().filter(reported).collect();
+    if some.is_empty() { group.charts().filter(|chart| !chart.rare).collect() } else { some }
 }
 
 impl Curves {
@@ -120,7 +121,14 @@ impl Curves {
     }
 
     /// Which chart, where there is room for one only; how curves are drawn; which runs.
-    fn tools(&mut self, ui: &mut Ui, shown: &Shown<'_>, charts: &[&Chart], all: bool, acts: &mut Vec<Act>) {
+    fn tools(
+        &mut self,
+        ui: &mut Ui,
+        shown: &Shown<'_>,
+        charts: &[&FigureChart],
+        all: bool,
+        acts: &mut Vec<Act>,
+    ) {
         ui.horizontal(|ui| {
             let inline = all && ui.available_width() >= 360.0;
             let buttons = if inline { 3 } else { 4 };
@@ -154,7 +162,7 @@ impl Curves {
 
     fn smoothing(&mut self, ui: &mut Ui) {
         // Schedules and single evaluations have nothing to smooth.
-        let some = !matches!(self.group, Group::Schedules | Group::Accuracy);
+        let some = !matches!(self.group, FigureGroup::Schedule | FigureGroup::Evaluation);
         ui.add_enabled_ui(some, |ui| {
             let scale = Scale::new(0.0..=0.99).step(0.01);
             widgets::slider_row(ui, "Smoothing", &mut self.smoothing, &scale);
@@ -162,7 +170,7 @@ impl Curves {
     }
 
     /// One of the charts of the group.
-    fn choose(&mut self, ui: &mut Ui, charts: &[&Chart], width: f32) {
+    fn choose(&mut self, ui: &mut Ui, charts: &[&FigureChart], width: f32) {
         let title = charts.get(self.chart).map_or("", |chart| chart.title);
         let name = format!("Chart: {title}");
         let arrow = |ui: &Ui, rect: egui::Rect, _: &_, _: bool| {
@@ -186,7 +194,7 @@ impl Curves {
         &mut self,
         ui: &mut Ui,
         shown: &Shown<'_>,
-        chart: &Chart,
+        chart: &FigureChart,
         number: usize,
         height: f32,
     ) -> Option<f64> {
@@ -200,8 +208,8 @@ impl Curves {
             pointed: self.pointed,
         };
         let all = traces::traces(chart, &shown.runs, &mut self.smoother, &look);
-        let by_run = shown.runs.len() > 1 && chart.curves.len() == 1;
-        let step = match (self.pointed, chart.extra) {
+        let by_run = shown.runs.len() > 1 && chart.figures.len() == 1;
+        let step = match (self.pointed, extra(chart)) {
             (Some(step), _) => format!("step {}", words::count(step.max(0.0).round() as u64)),
             (None, Extra::Schedule) => "now".to_owned(),
             (None, _) => "newest".to_owned(),
@@ -215,7 +223,7 @@ impl Curves {
             return None;
         }
         let mut window = Window { steps: self.steps, values: self.values.get(number).copied().flatten() };
-        let now = shown.runs.first().filter(|_| chart.extra == Extra::Schedule).map(|run| run.done as f64);
+        let now = shown.runs.first().filter(|_| extra(chart) == Extra::Schedule).map(|run| run.done as f64);
         let title = format!("{} by step", chart.title);
         let touched = plot::show(
             ui,

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use dinoscope_core::eval::Accuracy;
+use dinoscope_core::train::figures::FigureChart;
 use dinoscope_core::train::schedule::Schedules;
 
-use super::charts::{Chart, Extra};
+use super::charts::{Extra, extra};
 use super::plot_data::{History, thin};
 use super::state::RunView;
 
@@ -111,11 +112,11 @@ impl Smoother {
 const FEW: usize = 8;
 
 /// All lines of a chart. The first of the runs is the one that the other panels show.
-pub fn traces(chart: &Chart, runs: &[&RunView], smoother: &mut Smoother, look: &Look) -> Vec<Trace> {
+pub fn traces(chart: &FigureChart, runs: &[&RunView], smoother: &mut Smoother, look: &Look) -> Vec<Trace> {
     let mut all = Vec::new();
     for (number, run) in runs.iter().enumerate() {
-        for (curve, about) in chart.curves.iter().enumerate() {
-            let label = match (chart.curves.len(), runs.len()) {
+        for (curve, about) in chart.figures.iter().enumerate() {
+            let label = match (chart.figures.len(), runs.len()) {
                 (_, 1) => about.label.to_owned(),
                 (1, _) => run.name.clone(),
                 (_, _) if number == 0 => about.label.to_owned(),
@@ -123,9 +124,9 @@ pub fn traces(chart: &Chart, runs: &[&RunView], smoother: &mut Smoother, look: &
                 (_, _) => run.name.clone(),
             };
             let base = Trace { label, run: number, curve, ..Trace::default() };
-            let trace = match chart.extra {
-                Extra::Schedule => run.schedules.as_ref().map(|s| schedule(s, run, about.metric, base, look)),
-                _ => measured(chart, run, about.metric, base, smoother, look),
+            let trace = match extra(chart) {
+                Extra::Schedule => run.schedules.as_ref().map(|s| schedule(s, run, about.key, base, look)),
+                _ => measured(chart, run, about.key, base, smoother, look),
             };
             all.extend(trace);
         }
@@ -139,7 +140,7 @@ pub fn traces(chart: &Chart, runs: &[&RunView], smoother: &mut Smoother, look: &
 }
 
 fn measured(
-    chart: &Chart,
+    chart: &FigureChart,
     run: &RunView,
     metric: &'static str,
     base: Trace,
@@ -153,7 +154,7 @@ fn measured(
     };
     let drawn = smoother.of(run, metric, history);
     let raw = by(drawn.raw(history, look));
-    let smoothing = if chart.extra == Extra::Accuracy || history.len() < FEW { 0.0 } else { look.smoothing };
+    let smoothing = if extra(chart) == Extra::Accuracy || history.len() < FEW { 0.0 } else { look.smoothing };
     let at = |values: &[f64]| match look.pointed {
         Some(step) => history.nearest(step).and_then(|i| values.get(i).copied()),
         None => history.last(),
@@ -167,7 +168,7 @@ fn measured(
         trace.line = raw;
     }
     trace.value = at(history.values()).map(|value| value * chart.factor);
-    if chart.extra == Extra::Accuracy {
+    if extra(chart) == Extra::Accuracy {
         trace.band = band(run, chart.factor);
     }
     Some(trace)
@@ -186,15 +187,15 @@ fn band(run: &RunView, factor: f64) -> Vec<[f64; 3]> {
 }
 
 /// What does not change through the run.
-fn levels(chart: &Chart, run: &RunView, all: &mut Vec<Trace>) {
+fn levels(chart: &FigureChart, run: &RunView, all: &mut Vec<Trace>) {
     let mut add = |label: &str, value: Option<f64>| {
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
-        let curve = chart.curves.len() + all.iter().filter(|trace| trace.level).count();
+        let curve = chart.figures.len() + all.iter().filter(|trace| trace.level).count();
         let level =
             Trace { label: label.to_owned(), curve, level: true, value: Some(value), ..Trace::default() };
         all.push(level);
     };
-    match chart.extra {
+    match extra(chart) {
         Extra::Accuracy => {
             let first = |name: &str| run.history(name).and_then(History::first).map(|v| v * chart.factor);
             add("Raw pixels", first("knn_raw_pixels_top1"));
@@ -237,10 +238,10 @@ fn schedule(schedules: &Schedules, run: &RunView, metric: &str, base: Trace, loo
 }
 
 /// First and last step of everything that a chart shows of the runs.
-pub fn extent(chart: &Chart, runs: &[&RunView]) -> (f64, f64) {
+pub fn extent(chart: &FigureChart, runs: &[&RunView]) -> (f64, f64) {
     let ends = runs.iter().flat_map(|run| {
-        let planned = (chart.extra == Extra::Schedule).then_some(run.total as f64);
-        let seen = chart.curves.iter().filter_map(|curve| run.history(curve.metric));
+        let planned = (extra(chart) == Extra::Schedule).then_some(run.total as f64);
+        let seen = chart.figures.iter().filter_map(|curve| run.history(curve.key));
         planned.into_iter().chain(seen.filter_map(|history| history.steps().last().copied()))
     });
     (0.0, ends.fold(1.0, f64::max))
@@ -255,8 +256,8 @@ mod tests {
     use dinoscope_core::train::run::Line;
 
     use super::*;
-    use crate::studio::train::charts::Group;
     use crate::studio::train::state::Phase;
+    use dinoscope_core::train::figures::FigureGroup;
 
     fn run(name: &str, steps: u64) -> RunView {
         let mut run = RunView::new(Path::new(name), Phase::Running);
@@ -276,30 +277,30 @@ mod tests {
     #[test]
     fn a_chart_has_the_lines_of_its_runs_and_its_levels() {
         let (a, b) = (run("a", 100), run("b", 50));
-        let entropy = Group::Health.charts()[0];
+        let entropy = FigureGroup::Health.charts().next().unwrap();
         let mut smoother = Smoother::default();
-        let alone = traces(&entropy, &[&a], &mut smoother, &look(None));
+        let alone = traces(entropy, &[&a], &mut smoother, &look(None));
         let labels: Vec<&str> = alone.iter().map(|trace| trace.label.as_str()).collect();
         assert_eq!(labels, ["Teacher", "Student", "Largest, ln K"]);
         assert!((alone[2].value.unwrap() - 128f64.ln()).abs() < 1e-12);
-        let loss = Group::Loss.charts()[0];
-        let both = traces(&loss, &[&a, &b], &mut smoother, &look(Some(9.6)));
+        let loss = FigureGroup::Loss.charts().next().unwrap();
+        let both = traces(loss, &[&a, &b], &mut smoother, &look(Some(9.6)));
         assert_eq!((both[0].label.as_str(), both[1].label.as_str()), ("a", "b"));
         // Step 10 is the tenth figure, 9.
         assert_eq!((both[0].value, both[1].value), (Some(9.0), Some(9.0)));
         assert!(both[0].raw.len() == 100 && both[1].raw.is_empty(), "one run's noise is enough");
-        assert_eq!(extent(&loss, &[&b, &a]), (0.0, 100.0));
+        assert_eq!(extent(loss, &[&b, &a]), (0.0, 100.0));
         // Smoothed values follow their history.
         let longer = run("a", 120);
-        assert_eq!(traces(&loss, &[&longer], &mut smoother, &look(None))[0].line.len(), 101);
+        assert_eq!(traces(loss, &[&longer], &mut smoother, &look(None))[0].line.len(), 101);
     }
 
     #[test]
     fn what_is_kept_is_of_this_view_and_this_weight() {
         let (run, mut kept) = (run("a", 100), Smoother::default());
-        let loss = Group::Loss.charts()[0];
+        let loss = FigureGroup::Loss.charts().next().unwrap();
         let drawn = |look: &Look, smoother: &mut Smoother| {
-            let all = traces(&loss, &[&run], smoother, look);
+            let all = traces(loss, &[&run], smoother, look);
             (all[0].raw.clone(), all[0].line.clone())
         };
         let usual = look(None);
@@ -319,10 +320,10 @@ mod tests {
     #[test]
     fn schedules_are_drawn_to_the_end_of_the_run() {
         let run = run("a", 3);
-        let rate = Group::Schedules.charts()[0];
-        assert_eq!(extent(&rate, &[&run]), (0.0, 240.0));
+        let rate = FigureGroup::Schedule.charts().next().unwrap();
+        assert_eq!(extent(rate, &[&run]), (0.0, 240.0));
         let seen = Look { seen: (0.0, 240.0), ..look(Some(0.0)) };
-        let all = traces(&rate, &[&run], &mut Smoother::default(), &seen);
+        let all = traces(rate, &[&run], &mut Smoother::default(), &seen);
         assert_eq!((all[0].value, all[0].line.first().unwrap()[1]), (Some(0.0), 0.0));
         assert_eq!(all[0].line.last().unwrap()[0], 239.0);
         let peak = all[0].line.iter().map(|p| p[1]).fold(0.0, f64::max);

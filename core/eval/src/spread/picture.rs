@@ -128,10 +128,18 @@ mod tests {
 
     #[test]
     fn nothing_to_show_is_drawn_as_well() {
+        let inside = |picture: &Picture, colour: Colour| {
+            let at = |x: usize, y: usize| &picture.rgb[(y * WIDTH + x) * 3..][..3];
+            (TOP + 1..HEIGHT - BOTTOM).any(|y| (LEFT..WIDTH - RIGHT).any(|x| at(x, y) == colour))
+        };
+        let empty = draw(&[]);
+        assert_eq!((empty.width, empty.height), (WIDTH, HEIGHT));
+        assert!(inside(&empty, GRID) && !inside(&empty, ACCENT), "a frame without lines");
         for variances in [&[][..], &[0.0][..], &[0.0, 0.0][..], &[1.0, 1e-30][..]] {
-            draw(&[Line { name: "a", variances }]);
+            let picture = draw(&[Line { name: "a", variances }]);
+            assert!(inside(&picture, GRID) && !inside(&picture, ACCENT), "{variances:?} make no line");
+            assert_ne!(picture, empty, "its name stands above");
         }
-        draw(&[]);
     }
 
     #[test]

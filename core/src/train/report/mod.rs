@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::eval::Accuracy;
+use crate::train::figures::FigureGroup;
 pub(super) use format::escape;
 use format::{count, number, percent};
 
@@ -25,22 +26,6 @@ const FILM_FRAMES: usize = 8;
 /// Width of the page's content, in which a film takes at most [`FILM_ROWS`] rows.
 const PAGE_WIDTH: usize = 1120;
 const FILM_ROWS: usize = 2;
-
-/// What a series is about, in the order of the page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Group {
-    /// The objective and its terms.
-    Loss,
-    /// Accuracy through time.
-    Evaluation,
-    /// Signs of collapse and divergence.
-    #[default]
-    Health,
-    /// What the recipe prescribes for each step.
-    Schedule,
-    /// How fast it went.
-    Speed,
-}
 
 /// How values become heights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +47,7 @@ pub struct Series {
     /// Series of one group with the same chart share it; empty for a chart of its own.
     pub chart: String,
     /// The part of the page.
-    pub group: Group,
+    pub group: FigureGroup,
     /// Behind values; may be empty.
     pub unit: String,
     /// One sentence under the chart; may be empty.
@@ -189,13 +174,13 @@ impl Report<'_> {
             );
         };
         let of_group = |group| self.series.iter().find(|s| s.group == group);
-        if let Some(loss) = of_group(Group::Loss)
+        if let Some(loss) = of_group(FigureGroup::Loss)
             && let Some(last) = chart::settled(loss)
         {
             let first = loss.points.iter().find(|p| p.1.is_finite()).map_or(f64::NAN, |p| p.1);
             card("Final loss", number(last), format!("from {} at the start", number(first)), loss);
         }
-        if let Some(speed) = of_group(Group::Speed) {
+        if let Some(speed) = of_group(FigureGroup::Speed) {
             let mut values: Vec<f64> = speed.points.iter().map(|p| p.1).filter(|v| v.is_finite()).collect();
             values.sort_by(f64::total_cmp);
             if let Some(median) = values.get(values.len() / 2) {
@@ -281,15 +266,15 @@ impl Report<'_> {
     fn curves(&self) -> String {
         let steps = || self.series.iter().flat_map(|s| &s.points).map(|p| p.0);
         let span = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
-        let sections: [(&str, &[Group]); 3] = [
-            ("Learning", &[Group::Loss, Group::Evaluation]),
-            ("Health", &[Group::Health]),
-            ("Schedules and speed", &[Group::Schedule, Group::Speed]),
+        let sections: [(&str, &[FigureGroup]); 3] = [
+            ("Learning", &[FigureGroup::Loss, FigureGroup::Evaluation]),
+            ("Health", &[FigureGroup::Health]),
+            ("Schedules and speed", &[FigureGroup::Schedule, FigureGroup::Speed]),
         ];
         let mut out = String::new();
         for (title, groups) in sections {
             let mut charts: Vec<(&str, Vec<&Series>)> = Vec::new();
-            let of = |group: Group| self.series.iter().filter(move |s| s.group == group);
+            let of = |group: FigureGroup| self.series.iter().filter(move |s| s.group == group);
             for s in groups.iter().copied().flat_map(of).filter(|s| !s.points.is_empty()) {
                 match charts.iter_mut().find(|(name, _)| !s.chart.is_empty() && *name == s.chart) {
                     Some((_, shared)) => shared.push(s),

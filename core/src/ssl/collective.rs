@@ -62,7 +62,7 @@ pub(super) mod threads {
 
         fn fold<const D: usize>(&self, tensor: Tensor<D>, of: impl Fn(f32, f32) -> f32) -> Tensor<D> {
             let (shape, device) = (tensor.shape(), tensor.device());
-            self.table.lock().unwrap()[self.rank] = tensor.into_data().to_vec().unwrap();
+            self.table.lock().unwrap()[self.rank] = tensor.into_data().iter::<f32>().collect();
             self.barrier.wait();
             let laid = self.table.lock().unwrap().clone();
             // Nobody lays down the next before all have read this.

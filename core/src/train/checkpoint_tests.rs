@@ -18,8 +18,7 @@ fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let (recipe, device) = (recipe(), Device::flex());
     let keep = |state: &State| block_on(save(state, &recipe, dir.path(), 1));
-    let good = State::new(&recipe, &device);
-    keep(&good).unwrap();
+    keep(&State::new(&recipe, &device)).unwrap();
     let infinite = Tensor::<1>::from_floats([0.0, f32::INFINITY], &device);
     let spoiled: [(&str, Spoil<'_>); 4] = [
         ("student backbone.norm.bias", &|state| {
@@ -42,7 +41,7 @@ fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
         }),
     ];
     for (name, spoil) in spoiled {
-        let mut state = good.clone();
+        let mut state = State::new(&recipe, &device);
         state.iteration = 7;
         spoil(&mut state);
         let error = keep(&state).unwrap_err().to_string();

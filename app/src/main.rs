@@ -2,7 +2,8 @@
 
 /// Counts what is allocated, for `dinoscope bench`.
 #[global_allocator]
-static ALLOCATOR: dinoscope_core::bench::memory::Counting = dinoscope_core::bench::memory::Counting;
+static ALLOCATOR: dinoscope_core::bench::memory::CountingAllocator =
+    dinoscope_core::bench::memory::CountingAllocator;
 
 fn main() -> std::process::ExitCode {
     // SAFETY: this is the first thing the program does; no other thread exists that could read the environment.

@@ -5,19 +5,19 @@
 use std::path::PathBuf;
 
 use dinoscope_core::data::Picture;
-use dinoscope_core::engine::{Command, Ended, Event};
-use dinoscope_core::explore::{ModelSource, RemoteModel, Seen, Way};
-use dinoscope_core::files::Change;
+use dinoscope_core::engine::{RunCommand, RunEvent, SerializableEngineError};
+use dinoscope_core::explore::{ModelSource, OpenModelInfo, PictureInspection, ViewQuery};
+use dinoscope_core::files::FileChange;
 use dinoscope_core::train::preview::PreviewItem;
-use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::watch::WatchSnapshot;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// From the page.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Order {
+pub enum WorkerRequest {
     /// Files that are needed for what comes next.
-    Files(Vec<Change>),
+    Files(Vec<FileChange>),
     /// A picture from a file.
     Decode(PathBuf),
     /// A scene that the program draws itself: seed, number, side.
@@ -27,16 +27,16 @@ pub enum Order {
     /// A model to look with from now on.
     Open(ModelSource),
     /// Features and attention of a view.
-    Look(Box<Picture>, Way),
+    Look(Box<Picture>, ViewQuery),
     /// A run.
-    Train(Box<Start>),
+    Train(Box<StartRunRequest>),
     /// Something for the run.
-    Command(Command),
+    Command(RunCommand),
 }
 
 /// A run to start. Its folder is among the files.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Start {
+pub struct StartRunRequest {
     /// Every value resolved, as TOML.
     pub recipe: String,
     /// Where the run is kept.
@@ -51,28 +51,28 @@ pub struct Start {
 
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Answer {
-    /// To [`Order::Decode`] and [`Order::Scene`].
+pub enum WorkerResponse {
+    /// To [`WorkerRequest::Decode`] and [`WorkerRequest::RenderedScene`].
     Decoded(Result<Picture, String>),
-    /// To [`Order::Preview`].
+    /// To [`WorkerRequest::BatchPreview`].
     Previewed(Result<Vec<PreviewItem>, String>),
-    /// To [`Order::Open`].
-    Opened(Result<RemoteModel, String>),
-    /// To [`Order::Look`].
-    Seen(Result<Box<Seen>, String>),
+    /// To [`WorkerRequest::Open`].
+    Opened(Result<OpenModelInfo, String>),
+    /// To [`WorkerRequest::WatchSnapshot`].
+    Seen(Result<Box<PictureInspection>, String>),
     /// What the run has written.
-    Files(Vec<Change>),
+    Files(Vec<FileChange>),
     /// What happens in the run.
-    Event(Box<Event>),
+    Event(Box<RunEvent>),
     /// Its newest pictures.
-    Pictures(Box<Look>),
+    Pictures(Box<WatchSnapshot>),
     /// It ended too early.
-    Ended(Ended),
+    Ended(SerializableEngineError),
 }
 
 /// A value with the number of the question that it belongs to.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Letter<T> {
+pub struct WorkerEnvelope<T> {
     /// Given by who asks; 0 where no answer is expected.
     pub number: u32,
     /// What is said.
@@ -84,7 +84,7 @@ pub struct Letter<T> {
 /// # Errors
 /// Something holds a value that stays where it is, such as a GPU's buffer.
 pub fn seal<T: Serialize>(number: u32, content: T) -> Result<Vec<u8>, String> {
-    let sealed = postcard::to_stdvec(&Letter { number, content });
+    let sealed = postcard::to_stdvec(&WorkerEnvelope { number, content });
     sealed.map_err(|error| format!("a message can't be written: {error}"))
 }
 
@@ -92,7 +92,7 @@ pub fn seal<T: Serialize>(number: u32, content: T) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// They come from another version of the page.
-pub fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<Letter<T>, String> {
+pub fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<WorkerEnvelope<T>, String> {
     let opened = postcard::from_bytes(bytes);
     opened.map_err(|error| format!("a message can't be read: {error}. Reload the page."))
 }
@@ -105,16 +105,17 @@ mod tests {
     #[test]
     fn letters_arrive_as_they_were_sent() {
         let picture = Picture { width: 2, height: 1, rgb: vec![1, 2, 3, 250, 251, 252] };
-        let start = Start {
+        let start = StartRunRequest {
             recipe: "preset = \"nano\"".to_owned(),
             folder: "/runs/nano-001".into(),
             resume: true,
             watch: vec![picture],
             gpu: true,
         };
-        let opened: Letter<Order> = open(&seal(7, Order::Train(Box::new(start))).unwrap()).unwrap();
-        let Order::Train(start) = opened.content else { panic!("another order") };
+        let opened: WorkerEnvelope<WorkerRequest> =
+            open(&seal(7, WorkerRequest::Train(Box::new(start))).unwrap()).unwrap();
+        let WorkerRequest::Train(start) = opened.content else { panic!("another order") };
         assert_eq!((opened.number, start.watch[0].rgb[5], start.gpu), (7, 252, true));
-        assert!(open::<Order>(&[0xff; 3]).unwrap_err().contains("Reload"));
+        assert!(open::<WorkerRequest>(&[0xff; 3]).unwrap_err().contains("Reload"));
     }
 }

@@ -4,25 +4,26 @@
 
 use std::time::Duration;
 
-use dinoscope::desktop::headless::Headless;
-use dinoscope::studio::house::Drawing;
+use dinoscope::desktop::headless::HeadlessWindow;
+use dinoscope::studio::house::RenderBackend;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::{Beginning, Stage, Studio};
+use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 
 #[test]
 fn a_run_that_is_not_there_is_named_and_let_go() {
     let folder = tempfile::tempdir().unwrap();
-    let beginning = Beginning {
+    let beginning = StartupOptions {
         device: Some(DeviceChoice::Cpu),
         workspace: Workspace::Train,
         run: Some(folder.path().join("absent")),
         fresh: true,
-        ..Beginning::default()
+        ..StartupOptions::default()
     };
-    let build =
-        |ctx: &egui::Context| -> Box<dyn Stage> { Box::new(Studio::new(ctx, Drawing::default(), beginning)) };
-    let mut window = Headless::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build);
+    let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+    };
+    let mut window = HeadlessWindow::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build);
     assert!(window.settle(Duration::from_secs(600)));
     let failures = window.stage().failures();
     assert!(failures.len() == 1 && failures[0].reason.contains("holds no run"), "{failures:?}");

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dinoscope::studio::Stage;
+use dinoscope::studio::AppFrontend;
 use egui::{Theme, vec2};
 use window::*;
 

@@ -8,9 +8,9 @@ mod window;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dinoscope::studio::Beginning;
-use dinoscope::studio::explore::Panel;
-use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::StartupOptions;
+use dinoscope::studio::explore::ExplorePanel;
+use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Pos2, Rect, vec2};
@@ -23,8 +23,8 @@ const ROCKET: &str = "scene-26-rocket.jpg";
 const MUSHROOM: &str = "scene-33-mushroom.jpg";
 
 /// A window with the official format's small model, two pictures and this panel.
-fn looking(panel: Panel) -> Window {
-    let mut window = window(Beginning {
+fn looking(panel: ExplorePanel) -> Window {
+    let mut window = window(StartupOptions {
         pictures: vec![sample(FISH), sample(ROCKET)],
         weights: Some(ModelSource::Path(official())),
         panel: Some(panel),
@@ -65,7 +65,7 @@ fn drop_on(window: &mut Window, paths: &[PathBuf]) {
 
 #[test]
 fn pictures_come_in_by_every_way() {
-    let mut window = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
+    let mut window = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     assert!(says("Drop pictures here")(&window) && says("nothing open")(&window));
 
     // The path field, with the keyboard.
@@ -77,7 +77,7 @@ fn pictures_come_in_by_every_way() {
     until(&mut window, "the typed picture", |window| has(window, Role::Button, FISH));
     assert!(says("1 picture")(&window) && !says("Drop pictures here")(&window));
 
-    give(&mut window, Purpose::OpenPictures, &[&sample(ROCKET), &sample(MUSHROOM)]);
+    give(&mut window, DialogPurpose::OpenPictures, &[&sample(ROCKET), &sample(MUSHROOM)]);
     until(&mut window, "the dialog's pictures", says("3 pictures"));
     // What is open already is not opened again.
     drop_on(&mut window, &[sample(ROCKET), sample("scene-19-teapot.jpg")]);
@@ -107,17 +107,17 @@ fn pictures_come_in_by_every_way() {
     settle(&mut window);
     assert_eq!((glance(&window).pictures, glance(&window).chosen.is_some()), (12, true));
     let folder = sample(FISH).parent().unwrap().to_owned();
-    give(&mut window, Purpose::OpenFolder, &[&folder]);
+    give(&mut window, DialogPurpose::OpenFolder, &[&folder]);
     until(&mut window, "the folder", |window| glance(window).pictures == 16);
     // A cancelled dialog changes nothing.
-    give(&mut window, Purpose::OpenPictures, &[]);
+    give(&mut window, DialogPurpose::OpenPictures, &[]);
     settle(&mut window);
     assert_eq!(glance(&window).pictures, 16);
 }
 
 #[test]
 fn each_panel_and_arrangement_shows_something_else() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let mut looks = vec![("the components", large(&mut window))];
     for (name, label) in [("Swipe", "swiped"), ("Beside", "beside")] {
         choose(&mut window, name);
@@ -151,7 +151,7 @@ fn large_of(window: &mut Window, (width, height): (u32, u32)) -> RgbaImage {
 
 #[test]
 fn colours_are_shared_locked_and_split() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let first = glance(&window);
     key(&mut window, Key::ArrowRight);
     let second = glance(&window);
@@ -192,7 +192,7 @@ fn colours_are_shared_locked_and_split() {
 
 #[test]
 fn attention_of_each_head_block_and_patch() {
-    let mut window = looking(Panel::Attention);
+    let mut window = looking(ExplorePanel::Attention);
     assert!(is_on(&window, Role::RadioButton, "Mean") && is_on(&window, Role::RadioButton, "Whole picture"));
     let mean = large(&mut window);
     choose(&mut window, "Head 2");
@@ -222,7 +222,7 @@ fn attention_of_each_head_block_and_patch() {
 
 #[test]
 fn resolution_changes_the_patches() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let own = grid(&window);
     let back = format!("Back to {}", 14 * own.0.min(own.1));
     assert!(!has(&window, Role::Button, &back));
@@ -236,7 +236,7 @@ fn resolution_changes_the_patches() {
 
 #[test]
 fn similar_patches_light_up_here_and_in_the_other_pictures() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     choose(&mut window, "Similar");
     let other = node(&window, Role::Button, ROCKET).rect().shrink(4.0);
     let both = |window: &mut Window| (large(window), look(window, other));
@@ -283,7 +283,7 @@ fn similar_patches_light_up_here_and_in_the_other_pictures() {
 
 #[test]
 fn keys_choose_panels_and_pictures() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     for (digit, name) in [
         (Key::Num2, "Attention"),
         (Key::Num3, "Similar"),
@@ -318,7 +318,7 @@ fn keys_choose_panels_and_pictures() {
 
 #[test]
 fn a_second_picture_stands_beside_and_is_matched() {
-    let mut window = looking(Panel::Match);
+    let mut window = looking(ExplorePanel::Match);
     button(&mut window, "Close all pictures");
     drop_on(&mut window, &[sample(FISH), sample(ROCKET), sample(MUSHROOM)]);
     until(&mut window, "three pictures", says("3 pictures"));
@@ -357,7 +357,7 @@ fn a_second_picture_stands_beside_and_is_matched() {
 
 #[test]
 fn pictures_zoom_pan_and_fit() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let whole = large(&mut window);
     let at = patch_at(&window, 0.5, 0.5);
     point(&mut window, at);
@@ -409,7 +409,7 @@ fn numbers(path: &Path) -> (Vec<usize>, Vec<f32>) {
 #[test]
 fn what_is_seen_is_saved() {
     let folder = tempfile::tempdir().unwrap();
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     press(&mut window, Role::DisclosureTriangle, "Export");
     let (rows, cols) = grid(&window);
     let save = |window: &mut Window, name: &str, purpose, file: &str| {
@@ -421,12 +421,12 @@ fn what_is_seen_is_saved() {
         settle(window);
         path
     };
-    let features = save(&mut window, "Patch features (.npy)", Purpose::SaveNumbers, "a.npy");
+    let features = save(&mut window, "Patch features (.npy)", DialogPurpose::SaveNumbers, "a.npy");
     let (shape, values) = numbers(&features);
     assert_eq!(shape[..2], [rows, cols]);
     assert_eq!(values.len(), shape.iter().product::<usize>());
     assert!(shape[2] > 1 && values.iter().all(|v| v.is_finite()));
-    let maps = save(&mut window, "Attention maps (.npy)", Purpose::SaveNumbers, "b.npy");
+    let maps = save(&mut window, "Attention maps (.npy)", DialogPurpose::SaveNumbers, "b.npy");
     let (shape, values) = numbers(&maps);
     let heads = window.query_all_by_label_contains("Head ").count();
     assert_eq!((shape.len(), &shape[1..], values.len()), (3, &[rows, cols][..], shape[0] * rows * cols));
@@ -438,11 +438,11 @@ fn what_is_seen_is_saved() {
         choose(&mut window, panel);
         if panel == "Similar" {
             press(&mut window, Role::Button, "Picture as shown (PNG)");
-            give(&mut window, Purpose::SavePicture, &[&folder.path().join("nothing.png")]);
+            give(&mut window, DialogPurpose::SavePicture, &[&folder.path().join("nothing.png")]);
             until(&mut window, "what is missing", says("no patch is pinned"));
             key(&mut window, Key::D);
         }
-        let path = save(&mut window, "Picture as shown (PNG)", Purpose::SavePicture, file);
+        let path = save(&mut window, "Picture as shown (PNG)", DialogPurpose::SavePicture, file);
         let picture = image::open(path).unwrap().to_rgb8();
         assert_eq!(picture.dimensions(), original.dimensions());
         assert!(kept.iter().all(|other| *other != picture), "{panel} looks like another panel");
@@ -450,7 +450,7 @@ fn what_is_seen_is_saved() {
     }
     // A folder that is not there.
     press(&mut window, Role::Button, "Picture as shown (PNG)");
-    give(&mut window, Purpose::SavePicture, &[&folder.path().join("no/such/folder.png")]);
+    give(&mut window, DialogPurpose::SavePicture, &[&folder.path().join("no/such/folder.png")]);
     until(&mut window, "the reason", says("folder.png"));
     assert!(!folder.path().join("no").exists());
 }
@@ -460,7 +460,7 @@ fn a_wrong_model_is_refused_and_a_right_one_looks() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("notes.pth");
     std::fs::write(&wrong, "not weights at all").unwrap();
-    let mut window = window(Beginning { pictures: vec![sample(FISH)], ..fresh() });
+    let mut window = window(StartupOptions { pictures: vec![sample(FISH)], ..fresh() });
     settle(&mut window);
     assert!(has(&window, Role::ComboBox, "Model: starter weights"), "{}", said(&window));
     let starter = large(&mut window);
@@ -469,7 +469,7 @@ fn a_wrong_model_is_refused_and_a_right_one_looks() {
         assert!(has(&window, Role::Button, entry), "{entry}");
     }
     press(&mut window, Role::Button, "A file of weights…");
-    give(&mut window, Purpose::OpenWeights, &[&wrong]);
+    give(&mut window, DialogPurpose::OpenWeights, &[&wrong]);
     until(&mut window, "why it is no model", |window| {
         window.root().children_recursive().any(|node| {
             let node = node.accesskit_node();
@@ -481,7 +481,7 @@ fn a_wrong_model_is_refused_and_a_right_one_looks() {
     button(&mut window, "Dismiss");
     assert!(difference(&starter, &large(&mut window)) < 0.01);
 
-    give(&mut window, Purpose::OpenWeights, &[&official()]);
+    give(&mut window, DialogPurpose::OpenWeights, &[&official()]);
     settle(&mut window);
     assert!(has(&window, Role::ComboBox, "Model: official_vit.pth"));
     assert!(difference(&starter, &large(&mut window)) > 1.0, "it sees something else");
@@ -517,7 +517,7 @@ fn a_pasted_path_of_weights_is_looked_with() {
 #[test]
 fn the_bar_at_the_top_works() {
     dinoscope::studio::log::listen();
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let device = window.get_by_label_contains("Device: CPU");
     device.click_accesskit();
     steps(&mut window, 2);
@@ -563,7 +563,7 @@ fn files_that_are_no_pictures_say_why_and_leave() {
     let whole = std::fs::read(sample(FISH)).unwrap();
     std::fs::write(at("half.jpg"), &whole[..whole.len() / 2]).unwrap();
     std::fs::create_dir(at("bare")).unwrap();
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     let before = large(&mut window);
     for (name, reason) in [
         ("notes.txt", "notes.txt"),
@@ -594,7 +594,7 @@ fn a_folder_that_holds_itself_is_walked_once() {
     std::fs::create_dir_all(&deep).unwrap();
     std::fs::copy(sample(FISH), deep.join("fish.jpg")).unwrap();
     std::os::unix::fs::symlink(folder.path(), deep.join("again")).unwrap();
-    let mut window = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
+    let mut window = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     drop_on(&mut window, &[folder.path().to_owned()]);
     until(&mut window, "the picture", says("1 picture"));
     settle(&mut window);
@@ -611,8 +611,8 @@ fn thousands_of_pictures_are_a_strip() {
     for i in 0..5000 {
         std::fs::write(folder.path().join(format!("{i:04}.png")), png.get_ref()).unwrap();
     }
-    let mut window = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
-    give(&mut window, Purpose::OpenFolder, &[folder.path()]);
+    let mut window = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
+    give(&mut window, DialogPurpose::OpenFolder, &[folder.path()]);
     until(&mut window, "all of them", says("5000 pictures"));
     settle(&mut window);
     let shown = glance(&window).thumbnails;
@@ -627,7 +627,7 @@ fn thousands_of_pictures_are_a_strip() {
     assert!(!has(&window, Role::Button, "0000.png"));
     assert!((shown..400).contains(&glance(&window).thumbnails));
     // The same folder once more adds nothing.
-    give(&mut window, Purpose::OpenFolder, &[folder.path()]);
+    give(&mut window, DialogPurpose::OpenFolder, &[folder.path()]);
     settle(&mut window);
     assert_eq!(glance(&window).pictures, 5000);
 }
@@ -649,7 +649,7 @@ fn a_hundred_megapixels_are_a_picture() {
         image::RgbImage::from_fn(12_000, 8_400, |x, y| image::Rgb([40, (x / 47) as u8, (y / 33) as u8]));
     huge.save(&path).unwrap();
     drop(huge);
-    let mut window = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
+    let mut window = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     drop_on(&mut window, &[path]);
     until(&mut window, "the picture", says("12000 × 8400"));
     settle(&mut window);
@@ -661,7 +661,7 @@ fn a_hundred_megapixels_are_a_picture() {
 fn every_control_fits_at_every_size() {
     for (size, scale) in [(vec2(1280.0, 720.0), 1.0), (vec2(1920.0, 1080.0), 1.0), (vec2(720.0, 480.0), 2.0)]
     {
-        let beginning = Beginning {
+        let beginning = StartupOptions {
             pictures: vec![sample(FISH)],
             weights: Some(ModelSource::Path(official())),
             ..fresh()
@@ -687,7 +687,7 @@ fn every_control_fits_at_every_size() {
 
 #[test]
 fn a_hovering_file_is_invited() {
-    let mut window = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
+    let mut window = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     settle(&mut window);
     let all = Rect::from_min_size(Pos2::ZERO, vec2(1280.0, 720.0));
     let before = look(&mut window, all);

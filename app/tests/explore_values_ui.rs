@@ -7,8 +7,8 @@ mod window;
 
 use std::path::Path;
 
-use dinoscope::studio::explore::Panel;
-use dinoscope::studio::{Beginning, Stage as _};
+use dinoscope::studio::explore::ExplorePanel;
+use dinoscope::studio::{AppFrontend as _, StartupOptions};
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, OutputCommand, Pos2, Theme, vec2};
@@ -18,8 +18,8 @@ use window::*;
 const FISH: &str = "scene-20-fish.jpg";
 
 /// A window with a small model and this panel.
-fn looking(panel: Panel) -> Window {
-    let mut window = window(Beginning {
+fn looking(panel: ExplorePanel) -> Window {
+    let mut window = window(StartupOptions {
         pictures: vec![sample(FISH)],
         weights: Some(ModelSource::Path(official())),
         panel: Some(panel),
@@ -41,10 +41,10 @@ fn many(folder: &Path, count: u32) {
 
 /// A window so high that all thumbnails of this folder can be seen.
 fn high(folder: &Path) -> Window {
-    let beginning = Beginning {
+    let beginning = StartupOptions {
         pictures: vec![folder.to_owned()],
         weights: Some(ModelSource::Path(official())),
-        panel: Some(Panel::Pca),
+        panel: Some(ExplorePanel::Pca),
         ..fresh()
     };
     let mut window = window_of(vec2(1280.0, 4400.0), 1.0, Theme::Dark, beginning);
@@ -94,7 +94,7 @@ fn looking_can_be_stopped_and_gone_on_with() {
 
 #[test]
 fn shares_are_those_of_each_colour() {
-    let window = looking(Panel::Pca);
+    let window = looking(ExplorePanel::Pca);
     let said = said(&window);
     assert!(said.contains("Red shows ") && said.contains(" % of what varies."), "{said}");
     assert!(!said.contains("Before: "), "{said}");
@@ -102,7 +102,7 @@ fn shares_are_those_of_each_colour() {
 
 #[test]
 fn the_value_under_the_pointer_is_said_and_copied() {
-    let mut window = looking(Panel::Similarity);
+    let mut window = looking(ExplorePanel::Similarity);
     assert!(has(&window, Role::Image, "cosine: from 0 or less to 1"), "{}", said(&window));
     let at = middle(&window);
     point(&mut window, at);
@@ -134,7 +134,7 @@ fn the_value_under_the_pointer_is_said_and_copied() {
 
 #[test]
 fn a_double_click_shows_pixel_for_pixel_and_fits_again() {
-    let mut window = looking(Panel::Pca);
+    let mut window = looking(ExplorePanel::Pca);
     assert!(says("fitted, ")(&window), "{}", said(&window));
     let at = middle(&window);
     let twice = |window: &mut Window| {

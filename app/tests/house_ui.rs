@@ -7,9 +7,9 @@ mod window;
 
 use std::path::PathBuf;
 
-use dinoscope::studio::Beginning;
+use dinoscope::studio::StartupOptions;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, vec2};
@@ -20,13 +20,13 @@ const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";
 const MUSHROOM: &str = "scene-33-mushroom.jpg";
 
-fn beginning() -> Beginning {
-    Beginning { weights: Some(ModelSource::Path(official())), ..fresh() }
+fn beginning() -> StartupOptions {
+    StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() }
 }
 
 fn with_pictures() -> Window {
     let pictures = vec![sample(FISH), sample(ROCKET), sample(MUSHROOM)];
-    let mut window = window(Beginning { pictures, ..beginning() });
+    let mut window = window(StartupOptions { pictures, ..beginning() });
     until(&mut window, "three pictures", says("3 pictures"));
     settle(&mut window);
     window
@@ -62,7 +62,7 @@ fn closed_pictures_come_back() {
 
 #[test]
 fn fields_and_panels_that_were_put_back_come_again() {
-    let mut window = window(Beginning { workspace: Workspace::Train, ..beginning() });
+    let mut window = window(StartupOptions { workspace: Workspace::Train, ..beginning() });
     settle(&mut window);
     node(&window, Role::SearchInput, "Search the fields").focus();
     steps(&mut window, 2);
@@ -96,7 +96,7 @@ fn where_there_are_no_dialogs_the_window_asks_for_a_path() {
         studio(window).house().dialogs.ask_in_window(purpose, "seen.png");
         steps(window, 3);
     };
-    ask(&mut window, Purpose::OpenPictures);
+    ask(&mut window, DialogPurpose::OpenPictures);
     assert!(says("installing zenity, or xdg-desktop-portal")(&window));
     let enter = |window: &mut Window, text: &str| {
         window.key_press_modifiers(Modifiers::COMMAND, Key::A);
@@ -113,7 +113,7 @@ fn where_there_are_no_dialogs_the_window_asks_for_a_path() {
     assert!(!has(&window, Role::TextInput, "Path"));
 
     // The next one begins where this one was.
-    ask(&mut window, Purpose::OpenPictures);
+    ask(&mut window, DialogPurpose::OpenPictures);
     let value = node(&window, Role::TextInput, "Path").accesskit_node().value();
     assert_eq!(value, Some(fish.parent().unwrap().join("").display().to_string()));
     window.key_press(Key::Escape);
@@ -123,7 +123,7 @@ fn where_there_are_no_dialogs_the_window_asks_for_a_path() {
     // What is there already is replaced only by one who says so twice.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("seen.png"), "mine").unwrap();
-    ask(&mut window, Purpose::SavePicture);
+    ask(&mut window, DialogPurpose::SavePicture);
     enter(&mut window, &folder.path().display().to_string());
     assert!(says("seen.png is there already.")(&window) && has(&window, Role::Button, "Replace it"));
     press(&mut window, Role::Button, "Cancel");
@@ -145,7 +145,7 @@ fn bars_lie_beside_controls() {
             vec2(1280.0, 480.0),
             1.0,
             Theme::Dark,
-            Beginning { workspace, pictures, ..beginning() },
+            StartupOptions { workspace, pictures, ..beginning() },
         );
         settle(&mut window);
         let bars: Vec<_> = places(&window, |role| role == Role::ScrollBar);
@@ -175,7 +175,7 @@ fn bars_lie_beside_controls() {
 
 #[test]
 fn names_that_are_too_long_stand_above_their_fields() {
-    let mut window = window(Beginning { workspace: Workspace::Train, ..beginning() });
+    let mut window = window(StartupOptions { workspace: Workspace::Train, ..beginning() });
     settle(&mut window);
     let label = node(&window, Role::Label, "Keep runs in").rect();
     let field = node(&window, Role::TextInput, "Keep runs in").rect();

@@ -7,11 +7,11 @@ mod window;
 
 use std::path::{Path, PathBuf};
 
-use dinoscope::studio::judge::Glance;
+use dinoscope::studio::judge::EvaluateSnapshot;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::Purpose;
-use dinoscope::studio::{Beginning, Stage as _};
-use dinoscope_core::eval::outcome::Outcome;
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::studio::{AppFrontend as _, StartupOptions};
+use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::run::RunFolder;
@@ -26,15 +26,18 @@ fn judging() -> Window {
 }
 
 fn judging_in(theme: Theme) -> Window {
-    let beginning =
-        Beginning { workspace: Workspace::Evaluate, weights: Some(ModelSource::Path(official())), ..fresh() };
+    let beginning = StartupOptions {
+        workspace: Workspace::Evaluate,
+        weights: Some(ModelSource::Path(official())),
+        ..fresh()
+    };
     let mut window = window_of(vec2(1280.0, 800.0), 1.0, theme, beginning);
     settle(&mut window);
     slide(&mut window, "At most", 24.0);
     window
 }
 
-fn judge(window: &Window) -> Glance {
+fn judge(window: &Window) -> EvaluateSnapshot {
     studio(window).judge().glance()
 }
 
@@ -114,10 +117,10 @@ fn mistakes_are_seen_and_everything_is_saved() {
     assert!(!has(&window, Role::Button, "Close"));
 
     let out = folder.path().join("findings");
-    give(&mut window, Purpose::SaveFindings, &[out.as_path()]);
+    give(&mut window, DialogPurpose::SaveFindings, &[out.as_path()]);
     settle(&mut window);
     assert!(says("Saved logistic-scenes.json and a picture in ")(&window), "{}", said(&window));
-    let outcome: Outcome =
+    let outcome: EvalReport =
         serde_json::from_slice(&std::fs::read(out.join("logistic-scenes.json")).unwrap()).unwrap();
     assert!(outcome.notes[0].starts_with("official_vit.pth, pictures of "), "{:?}", outcome.notes);
     assert_eq!(Some(outcome.rows[0].figures[0].value), judge(&window).found[0].2);
@@ -125,7 +128,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
 
     // Where nothing can be written the reason stands in the corner.
     let file = out.join("logistic-scenes.json");
-    give(&mut window, Purpose::SaveFindings, &[file.as_path()]);
+    give(&mut window, DialogPurpose::SaveFindings, &[file.as_path()]);
     settle(&mut window);
     assert!(
         studio(&window).house().toasts.texts().iter().any(|text| text.contains("logistic-scenes.json: "))
@@ -153,7 +156,7 @@ fn the_gallery_s_pictures_are_offered() {
     choose(&mut window, "Yours");
     assert!(!has(&window, Role::Button, "The gallery's: labelled"), "it is empty");
     // Opened as a whole, it is offered as a whole: not the folder of the first class.
-    give(&mut window, Purpose::OpenFolder, &[labelled.as_path()]);
+    give(&mut window, DialogPurpose::OpenFolder, &[labelled.as_path()]);
     until(&mut window, "the offer", |window| has(window, Role::Button, "The gallery's: labelled"));
     button(&mut window, "The gallery's: labelled");
     until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
@@ -168,7 +171,7 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     assert!(is_off(&window, "Judge") && says("Choose the pictures.")(&window));
     let unlabelled = folder.path().join("unlabelled");
     classes(&unlabelled, &[""], 5);
-    give(&mut window, Purpose::JudgedFolder, &[unlabelled.as_path()]);
+    give(&mut window, DialogPurpose::JudgedFolder, &[unlabelled.as_path()]);
     until(&mut window, "the reason", says("has no labels: put the pictures of each class into a subfolder"));
     assert!(is_off(&window, "Judge"));
     switch(&mut window, "Spread", true);
@@ -178,7 +181,7 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
 
     let labelled = folder.path().join("labelled");
     classes(&labelled, &["blue", "green"], 10);
-    give(&mut window, Purpose::JudgedFolder, &[labelled.as_path()]);
+    give(&mut window, DialogPurpose::JudgedFolder, &[labelled.as_path()]);
     until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
     // One evaluation needs what is not there: it says so, and the other one is made all the same.
     switch(&mut window, "Segmentation", true);
@@ -193,7 +196,7 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     assert!(judge(&window).troubles.is_empty());
 
     // Weights that are gone.
-    give(&mut window, Purpose::JudgedWeights, &[Path::new("/nowhere/vit.pth")]);
+    give(&mut window, DialogPurpose::JudgedWeights, &[Path::new("/nowhere/vit.pth")]);
     button(&mut window, "Judge");
     assert!(judge(&window).troubles[0].contains("/nowhere/vit.pth does not exist"), "{}", said(&window));
 }
@@ -291,18 +294,18 @@ fn a_run_keeps_what_was_found_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = run(folder.path());
     let mut window = judging();
-    give(&mut window, Purpose::JudgedRun, &[path.as_path()]);
+    give(&mut window, DialogPurpose::JudgedRun, &[path.as_path()]);
     button(&mut window, "Judge");
     assert!(bars(&window)[0].starts_with("nano-001 after 500 steps: "), "{:?}", bars(&window));
     assert!(says("Kept with the run in ")(&window));
     let kept = std::fs::read(path.join("evaluations/knn-scenes.json")).unwrap();
-    let outcome: Outcome = serde_json::from_slice(&kept).unwrap();
+    let outcome: EvalReport = serde_json::from_slice(&kept).unwrap();
     assert!(outcome.notes[0].starts_with("nano-001 after 500 steps"), "{:?}", outcome.notes);
 
     // Older weights are no finding about the run as it is.
     std::fs::remove_dir_all(path.join("evaluations")).unwrap();
     let older = path.join("checkpoints/000250");
-    give(&mut window, Purpose::JudgedRun, &[older.as_path()]);
+    give(&mut window, DialogPurpose::JudgedRun, &[older.as_path()]);
     button(&mut window, "Judge");
     assert!(bars(&window)[1].starts_with("nano-001 after 250 steps: "), "{:?}", bars(&window));
     assert!(!path.join("evaluations").exists());

@@ -5,8 +5,8 @@ mod common;
 #[path = "common/window.rs"]
 mod window;
 
-use dinoscope::studio::Beginning;
-use dinoscope::studio::explore::Panel;
+use dinoscope::studio::StartupOptions;
+use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::layout::Workspace;
 use egui::accesskit::{Action, Role};
 use egui::{Theme, vec2};
@@ -79,7 +79,7 @@ fn every_control_of_every_workspace_has_a_name() {
     // So high that nothing is scrolled away.
     let tall = vec2(1280.0, 4000.0);
     for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
-        let mut window = window_of(tall, 1.0, Theme::Dark, Beginning { workspace, ..fresh() });
+        let mut window = window_of(tall, 1.0, Theme::Dark, StartupOptions { workspace, ..fresh() });
         settle(&mut window);
         all_named(&window, &format!("{workspace:?}, empty"));
         unfold(&mut window);
@@ -93,8 +93,8 @@ fn every_control_of_every_workspace_has_a_name() {
 #[test]
 fn every_control_over_pictures_has_a_name() {
     let pictures = vec![sample("scene-20-fish.jpg"), sample("scene-26-rocket.jpg")];
-    for panel in [Panel::Pca, Panel::Attention, Panel::Similarity, Panel::Match] {
-        let beginning = Beginning { pictures: pictures.clone(), panel: Some(panel), ..fresh() };
+    for panel in [ExplorePanel::Pca, ExplorePanel::Attention, ExplorePanel::Similarity, ExplorePanel::Match] {
+        let beginning = StartupOptions { pictures: pictures.clone(), panel: Some(panel), ..fresh() };
         let mut window = window_of(vec2(1280.0, 2000.0), 1.0, Theme::Dark, beginning);
         settle(&mut window);
         unfold(&mut window);
@@ -116,7 +116,7 @@ fn every_control_of_a_menu_has_a_name() {
 fn every_control_on_a_phone_has_a_name() {
     for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
         let size = vec2(390.0, 844.0);
-        let mut window = window_of(size, 1.0, Theme::Light, Beginning { workspace, ..fresh() });
+        let mut window = window_of(size, 1.0, Theme::Light, StartupOptions { workspace, ..fresh() });
         settle(&mut window);
         all_named(&window, &format!("{workspace:?} on a phone"));
     }
@@ -142,7 +142,7 @@ fn small(window: &Window) -> Vec<String> {
 }
 
 /// A phone's window that a finger has touched.
-fn phone(beginning: Beginning) -> Window {
+fn phone(beginning: StartupOptions) -> Window {
     let mut window = window_of(vec2(390.0, 844.0), 1.0, Theme::Light, beginning);
     window.event(egui::Event::Touch {
         device_id: egui::TouchDeviceId(0),
@@ -159,7 +159,7 @@ fn phone(beginning: Beginning) -> Window {
 #[test]
 fn fingers_find_everything_and_no_word_speaks_of_keys() {
     for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
-        let mut window = phone(Beginning { workspace, ..fresh() });
+        let mut window = phone(StartupOptions { workspace, ..fresh() });
         let found = small(&window);
         assert!(found.is_empty(), "{workspace:?}: {found:#?}");
         for word in ["Ctrl", "Esc", "Drop pictures", "Shift+"] {
@@ -187,7 +187,8 @@ fn fingers_find_everything_and_no_word_speaks_of_keys() {
 fn a_small_window_cuts_nothing_off() {
     // A window of 1280 × 800 that is enlarged twice.
     for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
-        let mut window = window_of(vec2(640.0, 400.0), 1.0, Theme::Light, Beginning { workspace, ..fresh() });
+        let mut window =
+            window_of(vec2(640.0, 400.0), 1.0, Theme::Light, StartupOptions { workspace, ..fresh() });
         settle(&mut window);
         let device = window.get_by_label_contains("Device: ").rect();
         let last = node(&window, Role::RadioButton, "Evaluate").rect();

@@ -5,8 +5,8 @@ mod common;
 #[path = "common/window.rs"]
 mod window;
 
-use dinoscope::studio::Beginning;
-use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::StartupOptions;
+use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
@@ -34,7 +34,7 @@ fn the_first_screen_shows_a_sample_until_a_picture_is_there() {
         .collect();
     assert!(halves.iter().all(|colours| *colours > 200), "{halves:?} colours");
 
-    give(&mut window, Purpose::OpenPictures, &[&sample("scene-20-fish.jpg")]);
+    give(&mut window, DialogPurpose::OpenPictures, &[&sample("scene-20-fish.jpg")]);
     settle(&mut window);
     assert!(!glance(&window).sample && !says(NAME)(&window));
     assert_eq!(glance(&window).pictures, 1);
@@ -45,11 +45,11 @@ fn the_first_screen_shows_a_sample_until_a_picture_is_there() {
 #[test]
 fn the_sample_stays_away_where_something_else_was_asked_for() {
     let pictures = vec![sample("scene-20-fish.jpg")];
-    let mut begun = window(Beginning { pictures, ..fresh() });
+    let mut begun = window(StartupOptions { pictures, ..fresh() });
     settle(&mut begun);
     assert!(!glance(&begun).sample && glance(&begun).grid.is_some());
     // It is about the starter weights.
-    let mut other = window(Beginning { weights: Some(ModelSource::Path(official())), ..fresh() });
+    let mut other = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     settle(&mut other);
     steps(&mut other, 20);
     assert!(!glance(&other).sample && !has(&other, Role::Image, NAME));

@@ -5,29 +5,30 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dinoscope::desktop::headless::Headless;
-use dinoscope::studio::house::Drawing;
+use dinoscope::desktop::headless::HeadlessWindow;
+use dinoscope::studio::house::RenderBackend;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::train::Order;
-use dinoscope::studio::{Beginning, Stage, Studio};
+use dinoscope::studio::train::AutoStartRequest;
+use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::train::Recipe;
 
-fn window(train: Option<Order>) -> Headless {
-    let beginning = Beginning {
+fn window(train: Option<AutoStartRequest>) -> HeadlessWindow {
+    let beginning = StartupOptions {
         device: Some(DeviceChoice::Cpu),
         workspace: Workspace::Train,
         train,
         fresh: true,
-        ..Beginning::default()
+        ..StartupOptions::default()
     };
-    let build =
-        |ctx: &egui::Context| -> Box<dyn Stage> { Box::new(Studio::new(ctx, Drawing::default(), beginning)) };
-    Headless::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build)
+    let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+    };
+    HeadlessWindow::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build)
 }
 
 /// Seconds that each frame took, logic, layout and pixels, one every 10 ms.
-fn frames(window: &mut Headless, mut go_on: impl FnMut() -> bool) -> Vec<f64> {
+fn frames(window: &mut HeadlessWindow, mut go_on: impl FnMut() -> bool) -> Vec<f64> {
     let mut taken = Vec::new();
     while go_on() {
         let start = Instant::now();
@@ -74,7 +75,7 @@ fn frames_go_on_while_a_step_is_computed() {
     let overrides = ["train.batch=96", "train.evaluate_every=0", "train.picture_every=0", "data.scenes=96"];
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let recipe = Recipe::preset("nano").unwrap().with_overrides(&overrides).unwrap();
-    let order = Order { recipe, folder: run.clone(), resume: false, until: None };
+    let order = AutoStartRequest { recipe, folder: run.clone(), resume: false, until: None };
     let mut training = window(Some(order));
     frames(&mut training, || steps(&run) < 1);
     let start = Instant::now();

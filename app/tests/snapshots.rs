@@ -10,10 +10,10 @@ mod window;
 
 use std::path::Path;
 
-use dinoscope::studio::Beginning;
-use dinoscope::studio::explore::Panel;
+use dinoscope::studio::StartupOptions;
+use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Rect, Theme, vec2};
@@ -179,8 +179,8 @@ fn features(window: &Window) -> Vec<Rect> {
     soft
 }
 
-fn explore(size: egui::Vec2, scale: f32, theme: Theme, panel: Panel) -> Window {
-    let beginning = Beginning {
+fn explore(size: egui::Vec2, scale: f32, theme: Theme, panel: ExplorePanel) -> Window {
+    let beginning = StartupOptions {
         pictures: vec![sample(FISH), sample(ROCKET)],
         weights: Some(ModelSource::Path(official())),
         panel: Some(panel),
@@ -197,7 +197,7 @@ const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light
 #[test]
 fn nothing_open() {
     for (theme, name) in THEMES {
-        let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
+        let beginning = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
         let mut window = window_of(USUAL, 1.0, theme, beginning);
         settle(&mut window);
         compare(&mut window, &format!("empty-{name}"), &[]);
@@ -207,7 +207,7 @@ fn nothing_open() {
 #[test]
 fn components() {
     for (theme, name) in THEMES {
-        let mut window = explore(USUAL, 1.0, theme, Panel::Pca);
+        let mut window = explore(USUAL, 1.0, theme, ExplorePanel::Pca);
         let soft = features(&window);
         compare(&mut window, &format!("pca-{name}"), &soft);
         for (label, how) in [("Swipe", "swipe"), ("Beside", "beside")] {
@@ -221,7 +221,7 @@ fn components() {
 #[test]
 fn attention() {
     for (theme, name) in THEMES {
-        let mut window = explore(USUAL, 1.0, theme, Panel::Attention);
+        let mut window = explore(USUAL, 1.0, theme, ExplorePanel::Attention);
         let soft = features(&window);
         compare(&mut window, &format!("attention-{name}"), &soft);
     }
@@ -230,7 +230,7 @@ fn attention() {
 #[test]
 fn similar_to_a_pinned_patch() {
     for (theme, name) in THEMES {
-        let mut window = explore(USUAL, 1.0, theme, Panel::Similarity);
+        let mut window = explore(USUAL, 1.0, theme, ExplorePanel::Similarity);
         let soft = features(&window);
         compare(&mut window, &format!("similar-{name}"), &soft);
     }
@@ -239,7 +239,7 @@ fn similar_to_a_pinned_patch() {
 #[test]
 fn matches() {
     for (theme, name) in THEMES {
-        let mut window = explore(USUAL, 1.0, theme, Panel::Match);
+        let mut window = explore(USUAL, 1.0, theme, ExplorePanel::Match);
         let soft = features(&window);
         // Lines go over the gap between the pictures.
         let whole = soft.iter().take(2).copied().reduce(Rect::union).unwrap();
@@ -253,7 +253,7 @@ fn other_sizes() {
         (vec2(1920.0, 1080.0), 1.0, Theme::Dark, "large-dark"),
         (vec2(720.0, 480.0), 2.0, Theme::Light, "200-percent-light"),
     ] {
-        let mut window = explore(size, scale, theme, Panel::Pca);
+        let mut window = explore(size, scale, theme, ExplorePanel::Pca);
         let soft = features(&window);
         compare(&mut window, name, &soft);
     }
@@ -267,7 +267,7 @@ fn about_log_and_toasts() {
 }
 
 fn about_log_and_toasts_in(theme: Theme, name: &str) {
-    let beginning = Beginning { weights: Some(ModelSource::Path(official())), ..fresh() };
+    let beginning = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
     let mut window = window_of(USUAL, 1.0, theme, beginning);
     settle(&mut window);
     press(&mut window, Role::Button, "About Dinoscope");
@@ -275,9 +275,9 @@ fn about_log_and_toasts_in(theme: Theme, name: &str) {
     compare(&mut window, &format!("about-{name}"), &[]);
     press(&mut window, Role::Button, "Close");
     press(&mut window, Role::Button, "Log");
-    give(&mut window, Purpose::OpenWeights, &[Path::new("/nowhere/weights.pth")]);
+    give(&mut window, DialogPurpose::OpenWeights, &[Path::new("/nowhere/weights.pth")]);
     settle(&mut window);
-    give(&mut window, Purpose::OpenPictures, &[Path::new("/nowhere/picture.jpg")]);
+    give(&mut window, DialogPurpose::OpenPictures, &[Path::new("/nowhere/picture.jpg")]);
     until(&mut window, "two toasts", says("picture.jpg"));
     steps(&mut window, 3);
     compare(&mut window, &format!("log-and-toasts-{name}"), &[]);
@@ -286,7 +286,7 @@ fn about_log_and_toasts_in(theme: Theme, name: &str) {
 #[test]
 fn before_judging() {
     for (theme, name) in [(Theme::Dark, "evaluate-dark"), (Theme::Light, "evaluate-light")] {
-        let beginning = Beginning {
+        let beginning = StartupOptions {
             weights: Some(ModelSource::Path(official())),
             workspace: Workspace::Evaluate,
             ..fresh()
@@ -300,7 +300,7 @@ fn before_judging() {
 #[test]
 fn before_training() {
     for (theme, name) in [(Theme::Dark, "train-dark"), (Theme::Light, "train-light")] {
-        let beginning = Beginning {
+        let beginning = StartupOptions {
             weights: Some(ModelSource::Path(official())),
             workspace: Workspace::Train,
             ..fresh()

@@ -9,19 +9,20 @@ use crate::train::protocol::channels;
 #[cfg(target_family = "wasm")]
 pub use crate::train::protocol::{Breath, Breathe};
 pub use crate::train::protocol::{
-    Command, Ended, EngineError, Event, Finished, Handle, Job, Slot, Step, Wake,
+    EngineError, RunCommand, RunCompletion, RunEvent, RunHandle, SerializableEngineError, Slot, StepReport,
+    TrainJob, Wake,
 };
 use crate::train::trainer;
 
 /// Starts a run on a thread of its own, which does all work of the device.
 #[cfg(not(target_family = "wasm"))]
-pub fn start(job: Job) -> Handle {
+pub fn start(job: TrainJob) -> RunHandle {
     start_with(job, Arc::new(|| ()))
 }
 
 /// [`start`] for someone who sleeps in between: `wake` is called after every event and when there are new pictures.
 #[cfg(not(target_family = "wasm"))]
-pub fn start_with(job: Job, wake: Wake) -> Handle {
+pub fn start_with(job: TrainJob, wake: Wake) -> RunHandle {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use crate::device::block_on;
@@ -32,7 +33,7 @@ pub fn start_with(job: Job, wake: Wake) -> Handle {
         // burn panics when the device is lost or out of memory: turn that into the stream's last item.
         let outcome = catch_unwind(AssertUnwindSafe(|| block_on(trainer::run(job, &port))));
         let last = match outcome {
-            Ok(Ok(finished)) => Ok(Event::Finished(Box::new(finished))),
+            Ok(Ok(finished)) => Ok(RunEvent::Finished(Box::new(finished))),
             Ok(Err(error)) => Err(error),
             Err(panic) => {
                 let reason = crate::device::panic_text(panic);
@@ -58,14 +59,14 @@ pub fn start_with(job: Job, wake: Wake) -> Handle {
 /// between the batches of an evaluation and between watched pictures.
 #[cfg(target_family = "wasm")]
 pub fn start_with(
-    job: Job,
+    job: TrainJob,
     wake: Wake,
     breathe: Breathe,
     spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
-) -> Handle {
+) -> RunHandle {
     let (handle, port) = channels(wake, breathe);
     spawn(Box::pin(async move {
-        let last = trainer::run(job, &port).await.map(|finished| Event::Finished(Box::new(finished)));
+        let last = trainer::run(job, &port).await.map(|finished| RunEvent::Finished(Box::new(finished)));
         port.send(last).await;
     }));
     handle

@@ -22,11 +22,11 @@ const DIVERGING: [&str; 5] = [
 ];
 
 /// Events up to the last one, and the error that ended the run.
-fn failed(handle: &Handle) -> (Vec<Event>, EngineError) {
+fn failed(handle: &RunHandle) -> (Vec<RunEvent>, EngineError) {
     let mut events = Vec::new();
     loop {
         match block_on(handle.events.recv()).unwrap() {
-            Ok(Event::Finished(finished)) => panic!("it ended in order: {finished:?}"),
+            Ok(RunEvent::Finished(finished)) => panic!("it ended in order: {finished:?}"),
             Ok(event) => events.push(event),
             Err(error) => return (events, error),
         }
@@ -47,10 +47,10 @@ fn good(folder: &Path) -> std::path::PathBuf {
     kept[0].1.clone()
 }
 
-fn warnings(events: &[Event]) -> Vec<&str> {
+fn warnings(events: &[RunEvent]) -> Vec<&str> {
     events
         .iter()
-        .filter_map(|event| if let Event::Warning(text) = event { Some(text.as_str()) } else { None })
+        .filter_map(|event| if let RunEvent::Warning(text) = event { Some(text.as_str()) } else { None })
         .collect()
 }
 
@@ -69,7 +69,7 @@ fn weights_that_are_not_finite_never_take_the_place_of_a_good_checkpoint() {
         assert!(step <= *iteration, "{error}");
         // From there it goes on: the folder is not lost.
         let recipe = recipe(&more);
-        let mut job = Job {
+        let mut job = TrainJob {
             sources: sources::open(&recipe).unwrap(),
             device: cpu(None),
             watch: Vec::new(),
@@ -91,12 +91,12 @@ fn a_checkpoint_that_is_asked_for_is_looked_at_too() {
     let handle = start(job(&folder, &recipe(&[&DIVERGING[..], &more].concat())));
     let mut seen = 0;
     let error = 'asking: loop {
-        let _ = handle.commands.try_send(Command::Checkpoint);
+        let _ = handle.commands.try_send(RunCommand::Checkpoint);
         // One that was asked for at a step that is kept already has no answer: ask again.
         std::thread::sleep(std::time::Duration::from_millis(5));
         while let Ok(item) = handle.events.try_recv() {
             match item {
-                Ok(Event::Checkpoint { .. }) => seen += 1,
+                Ok(RunEvent::Checkpoint { .. }) => seen += 1,
                 Ok(_) => {}
                 Err(error) => break 'asking error,
             }
@@ -148,7 +148,7 @@ fn a_full_disk_is_waited_for_and_an_error_only_at_the_end() {
     let handle = start(job(&folder, &recipe));
     let mut said = Vec::new();
     while said.len() < 2 {
-        if let Event::Warning(text) = block_on(handle.events.recv()).unwrap().unwrap() {
+        if let RunEvent::Warning(text) = block_on(handle.events.recv()).unwrap().unwrap() {
             said.push(text);
         }
     }
@@ -168,7 +168,7 @@ fn a_full_disk_is_waited_for_and_an_error_only_at_the_end() {
     // Full again at the end of another run: what was kept before is whole.
     let folder = dir.path().join("other");
     let handle = start(job(&folder, &recipe));
-    while !matches!(block_on(handle.events.recv()).unwrap().unwrap(), Event::Checkpoint { .. }) {}
+    while !matches!(block_on(handle.events.recv()).unwrap().unwrap(), RunEvent::Checkpoint { .. }) {}
     full::set(&folder, true);
     let (_, error) = failed(&handle);
     assert!(error.to_string().contains("no room for a checkpoint"), "{error}");
@@ -202,11 +202,11 @@ fn a_run_whose_pictures_go_away_is_kept_and_goes_on_when_they_are_back() {
         "{text}"
     );
     assert!(text.contains("--resume"), "{text}");
-    let Some(Event::Checkpoint { iteration, path }) = events.last() else { panic!("{:?}", events.last()) };
+    let Some(RunEvent::Checkpoint { iteration, path }) = events.last() else { panic!("{:?}", events.last()) };
     assert!(text.contains(&path.display().to_string()) && (1..150).contains(iteration), "{text}");
 
     std::fs::rename(&away, &photos).unwrap();
-    let job = Job {
+    let job = TrainJob {
         sources: sources::open(&recipe).unwrap(),
         device: cpu(None),
         watch: Vec::new(),

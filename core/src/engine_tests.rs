@@ -35,8 +35,8 @@ pub(super) fn recipe(more: &[&str]) -> Recipe {
     Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()
 }
 
-pub(super) fn job(dir: &Path, recipe: &Recipe) -> Job {
-    Job {
+pub(super) fn job(dir: &Path, recipe: &Recipe) -> TrainJob {
+    TrainJob {
         sources: sources::open(recipe).unwrap(),
         device: cpu(None),
         watch: Vec::new(),
@@ -46,25 +46,25 @@ pub(super) fn job(dir: &Path, recipe: &Recipe) -> Job {
     }
 }
 
-pub(super) fn next(handle: &Handle) -> Event {
+pub(super) fn next(handle: &RunHandle) -> RunEvent {
     block_on(handle.events.recv()).unwrap().unwrap()
 }
 
 /// Events up to the last one.
-pub(super) fn rest(events: &Receiver<Result<Event, EngineError>>) -> Vec<Event> {
+pub(super) fn rest(events: &Receiver<Result<RunEvent, EngineError>>) -> Vec<RunEvent> {
     std::iter::from_fn(|| block_on(events.recv()).ok()).map(Result::unwrap).collect()
 }
 
-pub(super) fn finished(events: &[Event]) -> &Finished {
+pub(super) fn finished(events: &[RunEvent]) -> &RunCompletion {
     match events.last() {
-        Some(Event::Finished(finished)) => finished,
+        Some(RunEvent::Finished(finished)) => finished,
         other => panic!("the last event is {other:?}"),
     }
 }
 
-pub(super) fn first_step(handle: &Handle) -> Box<Step> {
+pub(super) fn first_step(handle: &RunHandle) -> Box<StepReport> {
     loop {
-        if let Event::Step(step) = next(handle) {
+        if let RunEvent::Step(step) = next(handle) {
             return step;
         }
     }
@@ -99,7 +99,7 @@ fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
 
     let handle = start(job(&stopped, &recipe));
     first_step(&handle);
-    handle.commands.try_send(Command::Stop).unwrap();
+    handle.commands.try_send(RunCommand::Stop).unwrap();
     let at = finished(&rest(&handle.events)).iteration;
     assert!((1..60).contains(&at), "{at}");
     let packed = archive::pack(&stopped).unwrap();
@@ -118,9 +118,9 @@ fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
     let folder = RunFolder::reopen(&moved, &recipe).unwrap();
     let sources = sources::open(&recipe).unwrap();
     let watch = Vec::new();
-    let job = Job { recipe, device: cpu(None), sources, watch, folder: Some(folder), resume: true };
+    let job = TrainJob { recipe, device: cpu(None), sources, watch, folder: Some(folder), resume: true };
     let events = rest(&start(job).events);
-    assert!(matches!(events.first(), Some(Event::Started { iteration, .. }) if *iteration == at));
+    assert!(matches!(events.first(), Some(RunEvent::Started { iteration, .. }) if *iteration == at));
     let losses = |path: &Path| -> Vec<(u64, Option<f64>)> {
         let lines = RunFolder::open(path).unwrap().lines();
         lines.iter().filter_map(|line| Some((line.iteration, *line.values.get("loss")?))).collect()
@@ -138,14 +138,14 @@ fn live_fields_change_on_the_way_and_nothing_else_does() {
 
     let handle = start(job(&changed, &before));
     first_step(&handle);
-    handle.commands.try_send(Command::Pause).unwrap();
-    while !matches!(next(&handle), Event::Paused) {}
+    handle.commands.try_send(RunCommand::Pause).unwrap();
+    while !matches!(next(&handle), RunEvent::Paused) {}
     let wanted = before.with_overrides(
         &["train.report_every=7", "train.workers=2", "optim.clip=1", "train.iterations=150"]
             .map(str::to_owned),
     );
-    handle.commands.try_send(Command::Change(Box::new(wanted.unwrap()))).unwrap();
-    let Event::Changed { recipe: now, needs_restart } = next(&handle) else { panic!("no answer") };
+    handle.commands.try_send(RunCommand::Change(Box::new(wanted.unwrap()))).unwrap();
+    let RunEvent::Changed { recipe: now, needs_restart } = next(&handle) else { panic!("no answer") };
     let taken = before.with_overrides(&["train.report_every=7".into(), "train.workers=2".into()]).unwrap();
     assert_eq!(*now, taken);
     assert_eq!(needs_restart, ["optim.clip", "train.iterations"]);
@@ -155,15 +155,15 @@ fn live_fields_change_on_the_way_and_nothing_else_does() {
     // What can't be is refused, and the run goes on.
     let mut broken = before.clone();
     broken.train.keep_checkpoints = 0;
-    handle.commands.try_send(Command::Change(Box::new(broken))).unwrap();
-    assert!(matches!(next(&handle), Event::Warning(why) if why.contains("train.keep_checkpoints")));
-    handle.commands.try_send(Command::Resume).unwrap();
+    handle.commands.try_send(RunCommand::Change(Box::new(broken))).unwrap();
+    assert!(matches!(next(&handle), RunEvent::Warning(why) if why.contains("train.keep_checkpoints")));
+    handle.commands.try_send(RunCommand::Resume).unwrap();
     let events = rest(&handle.events);
     assert!(!finished(&events).stopped);
     let reported: Vec<u64> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Step(step) => Some(step.iteration + 1),
+            RunEvent::Step(step) => Some(step.iteration + 1),
             _ => None,
         })
         .collect();
@@ -195,7 +195,7 @@ fn every_event_and_every_picture_wakes() {
         }),
     );
     let events = rest(&handle.events);
-    let pictures = events.iter().filter(|event| matches!(event, Event::Pictures { .. })).count();
+    let pictures = events.iter().filter(|event| matches!(event, RunEvent::Pictures { .. })).count();
     assert_eq!((finished(&events).iteration, pictures), (4, 3));
     assert_eq!(woken.load(Ordering::SeqCst), events.len() + pictures);
     assert_eq!(handle.latest.lock().unwrap().as_ref().unwrap().iteration, 4);
@@ -209,7 +209,7 @@ fn steps_say_how_much_memory_is_in_use() {
     let handle = start(job(&folder, &recipe(&["train.iterations=2"])));
     let step = first_step(&handle);
     let memory = step.memory.unwrap();
-    assert_eq!(memory.what, crate::train::memory::Whose::Process);
+    assert_eq!(memory.what, crate::train::memory::MemoryKind::Process);
     // A process with a model in it takes more than a megabyte, and less than there can be.
     assert!((1 << 20..1 << 40).contains(&memory.used), "{memory:?}");
     assert_eq!(step.values["memory_used"], memory.used as f64);
@@ -229,7 +229,7 @@ fn what_the_recipe_asks_for_is_measured_beside_k_nn() {
     let judged: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Judged { iteration, name, outcome } => Some((*iteration, name.as_str(), outcome)),
+            RunEvent::Judged { iteration, name, outcome } => Some((*iteration, name.as_str(), outcome)),
             _ => None,
         })
         .collect();
@@ -240,7 +240,7 @@ fn what_the_recipe_asks_for_is_measured_beside_k_nn() {
     let found = judged[1].2.headline().unwrap().value;
     assert!((0.0..=1.0).contains(&found), "{found}");
     let warned =
-        |event: &Event| matches!(event, Event::Warning(why) if why.starts_with("segment: not/there"));
+        |event: &RunEvent| matches!(event, RunEvent::Warning(why) if why.starts_with("segment: not/there"));
     assert!(events.iter().any(warned), "{events:?}");
     assert!(!finished(&events).stopped, "the run goes on");
     let run = RunFolder::open(&folder).unwrap();
@@ -248,7 +248,7 @@ fn what_the_recipe_asks_for_is_measured_beside_k_nn() {
         run.lines().iter().filter_map(|line| line.values.get("linear_top1").copied()).collect();
     assert_eq!((kept.len(), kept[1]), (2, Some(found)));
     let json = std::fs::read(folder.join("evaluations/linear.json")).unwrap();
-    let outcome: crate::eval::outcome::Outcome = serde_json::from_slice(&json).unwrap();
+    let outcome: crate::eval::outcome::EvalReport = serde_json::from_slice(&json).unwrap();
     assert_eq!(outcome.headline().unwrap().value, found);
 }
 

@@ -12,18 +12,18 @@ use crate::analysis::PatchFeatures;
 use crate::analysis::attention_map::AttentionMaps;
 use crate::data::Picture;
 use crate::device::block_on;
-use crate::engine::{Command, Ended, EngineError, Event, Finished, Step};
+use crate::engine::{EngineError, RunCommand, RunCompletion, RunEvent, SerializableEngineError, StepReport};
 use crate::eval::Accuracy;
 use crate::eval::knn::{KnnResult, KnnScore};
-use crate::explore::{ModelInfo, ModelSource, Patches, Query, Seen, Way};
+use crate::explore::{ModelInfo, ModelSource, PatchTokens, PictureInspection, QueryToken, ViewQuery};
 use crate::model::Vit;
 use crate::train::Recipe;
-use crate::train::aside::{Aside, Task};
-use crate::train::health::{Health, Level};
-use crate::train::memory::{Memory, Whose};
+use crate::train::aside::{SideTask, SideTaskProgress};
+use crate::train::health::{HealthLevel, RunHealth};
+use crate::train::memory::{MemoryKind, MemoryStats};
 use crate::train::metrics::of_pairs;
-use crate::train::schedule::Schedules;
-use crate::train::watch::Watched;
+use crate::train::schedule::TrainSchedules;
+use crate::train::watch::WatchedImages;
 
 /// Across and back; all fields of what comes out must be those of what went in.
 fn crossed<T: Serialize + DeserializeOwned + Debug>(sent: &T) -> T {
@@ -43,36 +43,36 @@ fn events_and_commands_arrive() {
     let recipe = Recipe::preset("nano").unwrap();
     let accuracy = Accuracy { correct: 3, total: 9 };
     let knn = KnnResult { scores: vec![KnnScore { k: 20, top1: accuracy, top5: accuracy }] };
-    let step = Step {
+    let step = StepReport {
         iteration: 7,
         total: 100,
         values: of_pairs(&[("loss", 1.25), ("grad_norm", f64::INFINITY)]),
-        schedule: Schedules::new(&recipe).at(7),
+        schedule: TrainSchedules::new(&recipe).at(7),
         steps_per_second: 3.5,
         images_per_second: 7.0,
         waited: 0.25,
-        health: Health { level: Level::Watch, sentences: vec!["Look here.".to_owned()] },
-        memory: Some(Memory { used: 5, reserved: 6, what: Whose::Gpu }),
+        health: RunHealth { level: HealthLevel::Watch, sentences: vec!["Look here.".to_owned()] },
+        memory: Some(MemoryStats { used: 5, reserved: 6, what: MemoryKind::Gpu }),
     };
     let path = Some(PathBuf::from("/run/pictures/000007.png"));
     for event in [
-        Event::Started {
+        RunEvent::Started {
             recipe: Box::new(recipe.clone()),
             device: "GPU".to_owned(),
             data: "scenes".to_owned(),
             parameters: 9,
             iteration: 1 << 40,
         },
-        Event::Step(Box::new(step)),
-        Event::Aside(Aside { iteration: 7, task: Task::Knn, done: 3, total: 9 }),
-        Event::Pictures { iteration: 7, path: path.clone() },
-        Event::Evaluation { iteration: 7, accuracy: knn.clone(), raw_pixels: Some(knn), agreement: None },
-        Event::Checkpoint { iteration: 7, path: PathBuf::from("/run/checkpoints/000007") },
-        Event::Changed { recipe: Box::new(recipe.clone()), needs_restart: vec!["model.dim".to_owned()] },
-        Event::Warning("careful".to_owned()),
-        Event::Paused,
-        Event::Resumed,
-        Event::Finished(Box::new(Finished {
+        RunEvent::Step(Box::new(step)),
+        RunEvent::Aside(SideTaskProgress { iteration: 7, task: SideTask::Knn, done: 3, total: 9 }),
+        RunEvent::Pictures { iteration: 7, path: path.clone() },
+        RunEvent::Evaluation { iteration: 7, accuracy: knn.clone(), raw_pixels: Some(knn), agreement: None },
+        RunEvent::Checkpoint { iteration: 7, path: PathBuf::from("/run/checkpoints/000007") },
+        RunEvent::Changed { recipe: Box::new(recipe.clone()), needs_restart: vec!["model.dim".to_owned()] },
+        RunEvent::Warning("careful".to_owned()),
+        RunEvent::Paused,
+        RunEvent::Resumed,
+        RunEvent::Finished(Box::new(RunCompletion {
             iteration: 8,
             stopped: true,
             checkpoint: path,
@@ -83,12 +83,12 @@ fn events_and_commands_arrive() {
         crossed(&event);
     }
     for command in [
-        Command::Pause,
-        Command::Resume,
-        Command::Stop,
-        Command::Checkpoint,
-        Command::Watch(vec![picture()]),
-        Command::Change(Box::new(recipe)),
+        RunCommand::Pause,
+        RunCommand::Resume,
+        RunCommand::Stop,
+        RunCommand::Checkpoint,
+        RunCommand::Watch(vec![picture()]),
+        RunCommand::Change(Box::new(recipe)),
     ] {
         crossed(&command);
     }
@@ -103,10 +103,10 @@ fn an_error_says_the_same_on_the_other_side() {
         crate::data::DataError::Source { path: "here".to_owned(), reason: text() }.into(),
     ] {
         let before = error.to_string();
-        let after = EngineError::from(crossed(&Ended::from(error)));
+        let after = EngineError::from(crossed(&SerializableEngineError::from(error)));
         assert_eq!(after.to_string(), before);
         // Once more, as when it is handed on.
-        assert_eq!(EngineError::from(Ended::from(after)).to_string(), before);
+        assert_eq!(EngineError::from(SerializableEngineError::from(after)).to_string(), before);
     }
 }
 
@@ -114,7 +114,7 @@ fn an_error_says_the_same_on_the_other_side() {
 fn a_look_arrives_and_the_next_one_follows_its_colours() {
     let recipe = Recipe::preset("nano").unwrap().with_overrides(&["crops.global_size=32".into()]).unwrap();
     let backbone = Vit::init(&recipe.backbone(), 1, &Device::flex());
-    let mut watched = Watched::new(vec![picture(); 2], &recipe);
+    let mut watched = WatchedImages::new(vec![picture(); 2], &recipe);
     let look = block_on(watched.look(&backbone, None, 3, &Device::flex(), async |_, _| ())).unwrap();
     let got = crossed(&*look);
     assert_eq!(got.frames[1].view, look.frames[1].view);
@@ -124,18 +124,27 @@ fn a_look_arrives_and_the_next_one_follows_its_colours() {
     );
 }
 
-fn seen(patches: Patches) -> Seen {
+fn seen(patches: PatchTokens) -> PictureInspection {
     let attention = AttentionMaps::new(&[0.1, 0.2, 0.3, 0.2, 0.2], 1, 1, 2, 2).unwrap();
     let cls = vec![0.5, f32::MIN_POSITIVE];
-    Seen { view: Arc::new(picture()), rows: 2, cols: 2, dim: 2, cls, patches, attention, seconds: 0.5 }
+    PictureInspection {
+        view: Arc::new(picture()),
+        rows: 2,
+        cols: 2,
+        dim: 2,
+        cls,
+        patches,
+        attention,
+        seconds: 0.5,
+    }
 }
 
 #[test]
 fn what_an_explorer_sends_arrives() {
     let features = PatchFeatures { rows: 2, cols: 2, dim: 2, data: (0..8).map(|i| i as f32 / 3.0).collect() };
-    let got = crossed(&seen(Patches::Host(Arc::new(features.clone()))));
-    assert!(matches!(&got.patches, Patches::Host(patches) if **patches == features));
-    crossed(&Way { resolution: 224, block: 3, query: Query::Patch(5) });
+    let got = crossed(&seen(PatchTokens::Host(Arc::new(features.clone()))));
+    assert!(matches!(&got.patches, PatchTokens::Host(patches) if **patches == features));
+    crossed(&ViewQuery { resolution: 224, block: 3, query: QueryToken::Patch(5) });
     for source in [
         ModelSource::Starter,
         ModelSource::Path(PathBuf::from("/run")),

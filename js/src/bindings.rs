@@ -9,8 +9,8 @@ use js_sys::{Array, Float32Array, Function, Promise, Uint8ClampedArray};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::failure::Failure;
-use crate::model::{self, Query};
+use crate::failure::JsApiError;
+use crate::model::{self, JsAttentionQuery};
 use crate::object::{number, object};
 use crate::{device, palette, pixels};
 
@@ -37,7 +37,7 @@ impl Picture {
     /// # Errors
     /// Throws when it is no usable picture.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, JsValue> {
-        let picture = decode::decode_bytes(name, bytes).map_err(Failure::from)?;
+        let picture = decode::decode_bytes(name, bytes).map_err(JsApiError::from)?;
         Ok(Self(picture))
     }
 
@@ -53,7 +53,7 @@ impl Picture {
 /// A model on its device.
 #[wasm_bindgen]
 pub struct Model {
-    model: model::Model,
+    model: model::InferenceSession,
     adapter: Option<String>,
 }
 
@@ -71,7 +71,7 @@ impl Model {
             }
             false => (Device::flex(), None),
         };
-        Ok(Self { model: model::Model::open(&name, bytes, &device)?, adapter })
+        Ok(Self { model: model::InferenceSession::open(&name, bytes, &device)?, adapter })
     }
 
     /// The GPU's name; undefined on the CPU.
@@ -145,9 +145,9 @@ impl Model {
         pause: Function,
     ) -> Result<JsValue, JsValue> {
         let query = match *query.as_slice() {
-            [patch] => Query::Patch(patch),
-            [x, y] => Query::Pixel { x, y },
-            _ => Query::Cls,
+            [patch] => JsAttentionQuery::Patch(patch),
+            [x, y] => JsAttentionQuery::Pixel { x, y },
+            _ => JsAttentionQuery::Cls,
         };
         let pause = async || go_on(&pause).await;
         let maps = self.model.attention(&picture.0, resolution, block, query, pause).await?;
@@ -176,7 +176,7 @@ async fn go_on(pause: &Function) -> bool {
 #[derive(Default)]
 pub struct Palette {
     pictures: Vec<PatchFeatures>,
-    fitted: Option<palette::Palette>,
+    fitted: Option<palette::PcaPalette>,
 }
 
 #[wasm_bindgen]
@@ -197,7 +197,7 @@ impl Palette {
     /// # Errors
     /// Throws without pictures, and when features belong to different models.
     pub fn fit(&mut self, foreground: bool) -> Result<(), JsValue> {
-        self.fitted = Some(palette::Palette::fit(std::mem::take(&mut self.pictures), foreground)?);
+        self.fitted = Some(palette::PcaPalette::fit(std::mem::take(&mut self.pictures), foreground)?);
         Ok(())
     }
 

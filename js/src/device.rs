@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
-use crate::failure::Failure;
+use crate::failure::JsApiError;
 
 thread_local! {
     /// The device with the adapter's name. One for all models: burn opens the browser's only once.
@@ -36,12 +36,12 @@ fn say(code: &str, message: &str) {
 ///
 /// # Errors
 /// When the browser gives none.
-pub async fn gpu() -> Result<(Device, String), Failure> {
+pub async fn gpu() -> Result<(Device, String), JsApiError> {
     if let Some(opened) = GPU.with(|slot| slot.borrow().clone()) {
         return Ok(opened);
     }
     let opened = Device::wgpu_options().init_with_setup_async().await;
-    let (device, setup) = opened.map_err(|error| Failure::Open(error.to_string()))?;
+    let (device, setup) = opened.map_err(|error| JsApiError::Open(error.to_string()))?;
     setup.device.set_device_lost_callback(|reason, message| say("lost", &format!("{reason:?}: {message}")));
     let opened = (device, setup.adapter.get_info().name);
     GPU.with(|slot| *slot.borrow_mut() = Some(opened.clone()));

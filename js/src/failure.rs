@@ -8,7 +8,7 @@ use dinoscope_core::weights::WeightsError;
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum JsApiError {
     /// The weights can't be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -42,7 +42,7 @@ pub enum Failure {
     Analysis(#[from] AnalysisError),
 }
 
-impl Failure {
+impl JsApiError {
     /// An option outside its range.
     pub fn argument(option: &'static str, given: impl ToString, expected: impl Into<String>) -> Self {
         Self::Argument { option, given: given.to_string(), expected: expected.into() }
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn messages_name_what_was_given_and_what_is_expected() {
-        let failure = Failure::argument("block", 12, "0 to 11");
+        let failure = JsApiError::argument("block", 12, "0 to 11");
         assert_eq!(failure.to_string(), "block is 12, expected 0 to 11");
         assert_eq!(failure.code(), "argument");
-        assert_eq!(Failure::from(AnalysisError::Empty("pictures")).code(), "features");
+        assert_eq!(JsApiError::from(AnalysisError::Empty("pictures")).code(), "features");
     }
 }

@@ -8,9 +8,9 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelError;
 use dinoscope_core::features::{ViewFeatures, view_attention_pausing, views_features_pausing, whole_view};
 use dinoscope_core::model::{Vit, VitConfig, params};
-use dinoscope_core::weights::{self, Checkpoint};
+use dinoscope_core::weights::{self, LoadedWeights};
 
-use crate::failure::Failure;
+use crate::failure::JsApiError;
 
 /// Longest shorter side of a view, in patches.
 const MAX_PATCHES: usize = 256;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 2048;
 
 /// A model that looks at pictures.
 #[derive(Debug)]
-pub struct Model {
+pub struct InferenceSession {
     backbone: Vit,
     device: Device,
     /// The file, or a name.
@@ -31,7 +31,7 @@ pub struct Model {
 
 /// Whose attention is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Query {
+pub enum JsAttentionQuery {
     /// The CLS token.
     Cls,
     /// This patch, in reading order.
@@ -45,7 +45,7 @@ pub enum Query {
     },
 }
 
-impl Model {
+impl InferenceSession {
     /// Reads the content of a weights file; `name` is for messages.
     ///
     /// The content is given away and let go before the model is made: a browser's program has 4 GB at most, and never
@@ -53,8 +53,8 @@ impl Model {
     ///
     /// # Errors
     /// When it is no weights file, or holds no backbone.
-    pub fn open(name: &str, bytes: Vec<u8>, device: &Device) -> Result<Self, Failure> {
-        let Checkpoint { backbone: dict, config, notes, file, .. } = weights::from_bytes(name, &bytes)?;
+    pub fn open(name: &str, bytes: Vec<u8>, device: &Device) -> Result<Self, JsApiError> {
+        let LoadedWeights { backbone: dict, config, notes, file, .. } = weights::from_bytes(name, &bytes)?;
         drop(bytes);
         let (backbone, missing) = params::load(Vit::unloaded(&config, device), &dict, |path| path.to_owned());
         match missing.as_slice() {
@@ -76,13 +76,13 @@ impl Model {
     }
 
     /// The picture as the model is given it.
-    fn view(&self, picture: &Picture, resolution: Option<f64>) -> Result<Picture, Failure> {
+    fn view(&self, picture: &Picture, resolution: Option<f64>) -> Result<Picture, JsApiError> {
         let patch = self.config().patch;
         let Some(asked) = resolution else { return Ok(whole_view(picture, self.resolution(), patch)) };
         let most = MAX_PATCHES * patch;
         if asked.fract() != 0.0 || !(patch as f64..=most as f64).contains(&asked) {
             let expected = format!("a whole number from {patch} to {most}");
-            return Err(Failure::argument("resolution", asked, expected));
+            return Err(JsApiError::argument("resolution", asked, expected));
         }
         Ok(whole_view(picture, asked as usize, patch))
     }
@@ -98,7 +98,7 @@ impl Model {
         pictures: &[Picture],
         resolution: Option<f64>,
         mut pause: impl AsyncFnMut() -> bool,
-    ) -> Result<Vec<ViewFeatures>, Failure> {
+    ) -> Result<Vec<ViewFeatures>, JsApiError> {
         let mut found = Vec::with_capacity(pictures.len());
         let mut waiting: Vec<Picture> = Vec::new();
         for picture in pictures {
@@ -126,9 +126,9 @@ impl Model {
         &self,
         views: &[Picture],
         pause: &mut impl AsyncFnMut() -> bool,
-    ) -> Result<Vec<ViewFeatures>, Failure> {
+    ) -> Result<Vec<ViewFeatures>, JsApiError> {
         let found = views_features_pausing(&self.backbone, views, &self.device, &mut *pause).await?;
-        let found = found.ok_or(Failure::Stopped)?;
+        let found = found.ok_or(JsApiError::Stopped)?;
         found.iter().try_for_each(|features| features.patches.check())?;
         Ok(found)
     }
@@ -142,9 +142,9 @@ impl Model {
         picture: &Picture,
         resolution: Option<f64>,
         block: Option<f64>,
-        query: Query,
+        query: JsAttentionQuery,
         pause: impl AsyncFnMut() -> bool,
-    ) -> Result<AttentionMaps, Failure> {
+    ) -> Result<AttentionMaps, JsApiError> {
         let VitConfig { patch, depth, heads, .. } = *self.config();
         let prefix = self.config().prefix();
         let block = match block {
@@ -154,33 +154,37 @@ impl Model {
         let view = self.view(picture, resolution)?;
         let (rows, cols) = (view.height / patch, view.width / patch);
         let query = match query {
-            Query::Cls => 0,
-            Query::Patch(index) => prefix + whole("query", index, rows * cols)?,
-            Query::Pixel { x, y } => {
+            JsAttentionQuery::Cls => 0,
+            JsAttentionQuery::Patch(index) => prefix + whole("query", index, rows * cols)?,
+            JsAttentionQuery::Pixel { x, y } => {
                 let col = along("query.x", x, picture.width, cols)?;
                 prefix + along("query.y", y, picture.height, rows)? * cols + col
             }
         };
         let found = view_attention_pausing(&self.backbone, &view, block, query, &self.device, pause).await?;
-        let probabilities = found.ok_or(Failure::Stopped)?;
+        let probabilities = found.ok_or(JsApiError::Stopped)?;
         Ok(AttentionMaps::new(&probabilities, heads, prefix, rows, cols)?)
     }
 }
 
 /// A whole number below `end`.
-fn whole(option: &'static str, given: f64, end: usize) -> Result<usize, Failure> {
+fn whole(option: &'static str, given: f64, end: usize) -> Result<usize, JsApiError> {
     if given.fract() == 0.0 && given >= 0.0 && given < end as f64 {
         return Ok(given as usize);
     }
-    Err(Failure::argument(option, given, format!("a whole number from 0 to {}", end.saturating_sub(1))))
+    Err(JsApiError::argument(option, given, format!("a whole number from 0 to {}", end.saturating_sub(1))))
 }
 
 /// The patch, of `patches`, in which a pixel of `pixels` lies.
-fn along(option: &'static str, given: f64, pixels: usize, patches: usize) -> Result<usize, Failure> {
+fn along(option: &'static str, given: f64, pixels: usize, patches: usize) -> Result<usize, JsApiError> {
     if given >= 0.0 && given < pixels as f64 {
         return Ok((given / pixels as f64 * patches as f64) as usize);
     }
-    Err(Failure::argument(option, given, format!("0 or more and below {pixels}, in pixels of the picture")))
+    Err(JsApiError::argument(
+        option,
+        given,
+        format!("0 or more and below {pixels}, in pixels of the picture"),
+    ))
 }
 
 #[cfg(test)]
@@ -198,9 +202,9 @@ mod tests {
         }
     }
 
-    fn starter() -> Model {
+    fn starter() -> InferenceSession {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
-        Model::open("starter weights", std::fs::read(file).unwrap(), &Device::flex()).unwrap()
+        InferenceSession::open("starter weights", std::fs::read(file).unwrap(), &Device::flex()).unwrap()
     }
 
     async fn go_on() -> bool {
@@ -258,7 +262,8 @@ mod tests {
             let failure = ready(model.features(&[picture()], Some(32.0), pause)).unwrap_err();
             assert_eq!((failure.code(), asked), ("stopped", most + 1));
         }
-        let stopped = ready(model.attention(&picture(), Some(32.0), None, Query::Cls, async || false));
+        let stopped =
+            ready(model.attention(&picture(), Some(32.0), None, JsAttentionQuery::Cls, async || false));
         assert_eq!(stopped.unwrap_err().code(), "stopped");
     }
 
@@ -268,10 +273,11 @@ mod tests {
         let bytes = std::fs::read(file).unwrap();
         let half = halved(&bytes);
         assert!(half.len() < bytes.len() / 2 + 8192);
-        let half = Model::open("half.safetensors", half, &Device::flex()).unwrap();
+        let half = InferenceSession::open("half.safetensors", half, &Device::flex()).unwrap();
         let whole = starter();
-        let look =
-            |model: &Model| ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0);
+        let look = |model: &InferenceSession| {
+            ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0)
+        };
         let (half, whole) = (look(&half).patches.data, look(&whole).patches.data);
         let apart: f32 = half.iter().zip(&whole).map(|(a, b)| (a - b).powi(2)).sum();
         let length: f32 = whole.iter().map(|b| b.powi(2)).sum();
@@ -320,12 +326,12 @@ mod tests {
     fn a_query_is_a_token_a_patch_or_a_place() {
         let model = starter();
         let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query, go_on));
-        let maps = look(Query::Cls).unwrap();
+        let maps = look(JsAttentionQuery::Cls).unwrap();
         assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 3));
         // Patch 9 of 6 columns is the second row's fourth: pixels 24 to 31, 8 to 15.
-        let patch = look(Query::Patch(9.0)).unwrap();
-        assert_eq!(look(Query::Pixel { x: 31.9, y: 8.0 }).unwrap(), patch);
-        assert_ne!(look(Query::Pixel { x: 32.0, y: 8.0 }).unwrap(), patch);
+        let patch = look(JsAttentionQuery::Patch(9.0)).unwrap();
+        assert_eq!(look(JsAttentionQuery::Pixel { x: 31.9, y: 8.0 }).unwrap(), patch);
+        assert_ne!(look(JsAttentionQuery::Pixel { x: 32.0, y: 8.0 }).unwrap(), patch);
         assert_ne!(maps, patch);
     }
 
@@ -337,19 +343,22 @@ mod tests {
             assert_eq!(failure.code(), "argument");
             failure.to_string()
         };
-        let message = refused(None, Some(4.0), Query::Cls);
+        let message = refused(None, Some(4.0), JsAttentionQuery::Cls);
         assert_eq!(message, "block is 4, expected a whole number from 0 to 3");
-        assert!(refused(Some(32.0), None, Query::Patch(24.0)).contains("from 0 to 23"));
-        assert!(refused(Some(32.0), None, Query::Patch(f64::NAN)).contains("query is NaN"));
-        assert!(refused(Some(32.0), None, Query::Pixel { x: 0.0, y: 32.0 }).contains("query.y is 32"));
+        assert!(refused(Some(32.0), None, JsAttentionQuery::Patch(24.0)).contains("from 0 to 23"));
+        assert!(refused(Some(32.0), None, JsAttentionQuery::Patch(f64::NAN)).contains("query is NaN"));
+        assert!(
+            refused(Some(32.0), None, JsAttentionQuery::Pixel { x: 0.0, y: 32.0 }).contains("query.y is 32")
+        );
         for resolution in [0.0, -8.0, 33.5, 4096.0, f64::INFINITY, f64::NAN] {
-            assert!(refused(Some(resolution), None, Query::Cls).contains("from 8 to 2048"));
+            assert!(refused(Some(resolution), None, JsAttentionQuery::Cls).contains("from 8 to 2048"));
         }
     }
 
     #[test]
     fn a_file_that_is_no_weights_is_named() {
-        let failure = Model::open("cat.jpg", b"\xff\xd8\xff\xe0 no weights".to_vec(), &Device::flex());
+        let failure =
+            InferenceSession::open("cat.jpg", b"\xff\xd8\xff\xe0 no weights".to_vec(), &Device::flex());
         let failure = failure.unwrap_err();
         assert_eq!(failure.code(), "weights");
         assert!(failure.to_string().starts_with("cat.jpg"), "{failure}");

@@ -3,7 +3,7 @@
 use js_sys::{Error, Object, Reflect};
 use wasm_bindgen::JsValue;
 
-use crate::failure::Failure;
+use crate::failure::JsApiError;
 
 /// A plain object with these properties.
 pub fn object(properties: &[(&str, JsValue)]) -> JsValue {
@@ -20,9 +20,9 @@ pub fn number(value: usize) -> JsValue {
     JsValue::from_f64(value as f64)
 }
 
-impl From<Failure> for JsValue {
+impl From<JsApiError> for JsValue {
     /// An `Error` with a `code`.
-    fn from(failure: Failure) -> Self {
+    fn from(failure: JsApiError) -> Self {
         let error = Error::new(&failure.to_string());
         let _ = Reflect::set(&error, &"code".into(), &failure.code().into());
         error.into()

@@ -1,10 +1,10 @@
 //! Patch features of several pictures in the colours of one basis.
 
 use dinoscope_core::analysis::PatchFeatures;
-use dinoscope_core::analysis::image_out::{Filter, upsample};
-use dinoscope_core::analysis::pca::{Background, Pca, PcaOptions};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample};
+use dinoscope_core::analysis::pca::{BackgroundMode, Pca, PcaOptions};
 
-use crate::failure::Failure;
+use crate::failure::JsApiError;
 use crate::pixels;
 
 /// Most pixels of a picture that is painted: while colours are spread over it, each takes 12 bytes.
@@ -12,19 +12,19 @@ const MAX_PIXELS: usize = 1 << 26;
 
 /// Three principal components of the patches of all pictures together.
 #[derive(Clone, Debug)]
-pub struct Palette {
+pub struct PcaPalette {
     pictures: Vec<PatchFeatures>,
     pca: Pca,
 }
 
-impl Palette {
+impl PcaPalette {
     /// Fits colours. With `foreground` a first component splits objects from what is behind them, which becomes black.
     ///
     /// # Errors
     /// Without pictures, with features of different models, or with wrong lengths.
-    pub fn fit(pictures: Vec<PatchFeatures>, foreground: bool) -> Result<Self, Failure> {
+    pub fn fit(pictures: Vec<PatchFeatures>, foreground: bool) -> Result<Self, JsApiError> {
         let all: Vec<&PatchFeatures> = pictures.iter().collect();
-        let options = PcaOptions { foreground, background: Background::Black, ..PcaOptions::default() };
+        let options = PcaOptions { foreground, background: BackgroundMode::Black, ..PcaOptions::default() };
         let pca = Pca::fit(&all, None, &options)?;
         Ok(Self { pictures, pca })
     }
@@ -39,14 +39,14 @@ impl Palette {
         index: usize,
         (width, height): (usize, usize),
         smooth: bool,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, JsApiError> {
         if !(1..=MAX_PIXELS).contains(&width.saturating_mul(height)) {
             let expected = format!("1 pixel to {} megapixels", MAX_PIXELS / 1_000_000);
-            return Err(Failure::argument("size", format!("{width} × {height}"), expected));
+            return Err(JsApiError::argument("size", format!("{width} × {height}"), expected));
         }
         let Some(features) = self.pictures.get(index) else { return Ok(Vec::new()) };
         let coloured = self.pca.colour(features)?;
-        let filter = if smooth { Filter::Bicubic } else { Filter::Nearest };
+        let filter = if smooth { UpsampleFilter::Bicubic } else { UpsampleFilter::Nearest };
         let picture = upsample(&coloured.rgb, coloured.rows, coloured.cols, width, height, filter)?;
         Ok(pixels::to_rgba(&picture))
     }
@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn pictures_of_any_size_share_a_basis() {
-        let both = Palette::fit(vec![features(4, 6, 0.0), features(3, 3, 1.0)], false).unwrap();
-        let alone = Palette::fit(vec![features(3, 3, 1.0)], false).unwrap();
+        let both = PcaPalette::fit(vec![features(4, 6, 0.0), features(3, 3, 1.0)], false).unwrap();
+        let alone = PcaPalette::fit(vec![features(3, 3, 1.0)], false).unwrap();
         let painted = both.paint(1, (3, 3), false).unwrap();
         assert_eq!(painted.len(), 3 * 3 * 4);
         assert!(painted.chunks_exact(4).all(|pixel| pixel[3] == 255));
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn what_can_not_be_painted_is_said() {
-        assert_eq!(Palette::fit(Vec::new(), false).unwrap_err().code(), "features");
-        let palette = Palette::fit(vec![features(2, 2, 0.0)], true).unwrap();
+        assert_eq!(PcaPalette::fit(Vec::new(), false).unwrap_err().code(), "features");
+        let palette = PcaPalette::fit(vec![features(2, 2, 0.0)], true).unwrap();
         let failure = palette.paint(0, (0, 5), true).unwrap_err();
         assert_eq!(failure.to_string(), "size is 0 × 5, expected 1 pixel to 67 megapixels");
         assert!(palette.paint(0, (usize::MAX, 2), true).is_err());

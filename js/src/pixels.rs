@@ -2,7 +2,7 @@
 
 use dinoscope_core::data::Picture;
 
-use crate::failure::Failure;
+use crate::failure::JsApiError;
 
 /// Most pixels in all, as for files.
 const MAX_PIXELS: usize = dinoscope_core::data::decode::MAX_PIXELS as usize;
@@ -11,15 +11,15 @@ const MAX_PIXELS: usize = dinoscope_core::data::decode::MAX_PIXELS as usize;
 ///
 /// # Errors
 /// When there are no pixels, too many, or another number than the size says.
-pub fn from_rgba(rgba: &[u8], width: usize, height: usize) -> Result<Picture, Failure> {
+pub fn from_rgba(rgba: &[u8], width: usize, height: usize) -> Result<Picture, JsApiError> {
     let pixels = width.saturating_mul(height);
     if !(1..=MAX_PIXELS).contains(&pixels) {
         let given = format!("{width} × {height}");
-        return Err(Failure::argument("the image's size", given, format!("1 to {MAX_PIXELS} pixels")));
+        return Err(JsApiError::argument("the image's size", given, format!("1 to {MAX_PIXELS} pixels")));
     }
     if rgba.len() != 4 * pixels {
         let expected = format!("{} for {width} × {height}", 4 * pixels);
-        return Err(Failure::argument("the number of the image's bytes", rgba.len(), expected));
+        return Err(JsApiError::argument("the number of the image's bytes", rgba.len(), expected));
     }
     let rgb = rgba.as_chunks::<4>().0.iter().flat_map(|&[red, green, blue, alpha]| {
         let alpha = u32::from(alpha);

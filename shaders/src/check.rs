@@ -17,7 +17,7 @@ const BACKWARD: f64 = 1e-4;
 
 /// One result of one program against its twin.
 #[derive(Clone, Debug)]
-pub struct Comparison {
+pub struct KernelComparison {
     /// Program, size and result.
     pub name: String,
     /// Largest difference over the largest value of the twin; not a number where either result is none.
@@ -26,7 +26,7 @@ pub struct Comparison {
     pub tolerance: f64,
 }
 
-impl Comparison {
+impl KernelComparison {
     /// Whether the two agree.
     pub fn passed(&self) -> bool {
         // Not-a-number is at most nothing.
@@ -35,17 +35,17 @@ impl Comparison {
 }
 
 /// A device, and what was found on it so far.
-struct Bench<'a> {
+struct KernelChecker<'a> {
     client: &'a Client,
-    found: Vec<Comparison>,
+    found: Vec<KernelComparison>,
 }
 
 /// Runs every program on `client` and its twin on the CPU, on sizes that no workgroup divides.
 ///
 /// # Errors
 /// A program refused its input, or the device was lost.
-pub async fn all(client: &Client) -> Result<Vec<Comparison>, ShaderError> {
-    let mut bench = Bench { client, found: Vec::new() };
+pub async fn all(client: &Client) -> Result<Vec<KernelComparison>, ShaderError> {
+    let mut bench = KernelChecker { client, found: Vec::new() };
     for (tokens, dim) in [(1, 5), (63, 96), (65, 257), (33, 384)] {
         bench.layer_norm(tokens, dim).await?;
         bench.activations(tokens, dim).await?;
@@ -77,7 +77,7 @@ fn some_rows(tokens: usize) -> Vec<i32> {
     (0..tokens).filter(|i| draws[*i] > 0.0 || *i == tokens / 2).map(|i| i as i32).collect()
 }
 
-impl Bench<'_> {
+impl KernelChecker<'_> {
     fn upload(&self, values: &[f32]) -> Handle {
         self.client.create_from_slice(bytemuck::cast_slice(values))
     }
@@ -105,7 +105,7 @@ impl Bench<'_> {
                 break;
             }
         }
-        self.found.push(Comparison { name, error, tolerance });
+        self.found.push(KernelComparison { name, error, tolerance });
     }
 
     async fn compare(
@@ -126,7 +126,7 @@ impl Bench<'_> {
             let what = format!("layer norm {tokens} x {dim}{}", if gathered { ", gathered" } else { "" });
             let rows = gathered.then(|| some_rows(tokens));
             let kept = rows.as_ref().map_or(tokens, Vec::len);
-            let shape = gpu::Shape { tokens, kept, dim };
+            let shape = gpu::LayerNormShape { tokens, kept, dim };
             let (x, past, dy) = (noise(tokens * dim, 1), noise(tokens * dim, 2), noise(kept * dim, 3));
             let (weight, bias) = (noise(dim, 4), noise(dim, 5));
             let (want, stats) = cpu::forward(&x, rows.as_deref(), &weight, &bias, 1e-6);
@@ -138,7 +138,7 @@ impl Bench<'_> {
             let out = gpu::forward(self.client, &x, rows, &weight, &bias, shape, 1e-6, F32)?;
             self.compare(format!("{what}: y"), &out.y, &want, FORWARD).await?;
             self.compare(format!("{what}: statistics"), &out.stats, &stats, FORWARD).await?;
-            let past = gpu::Past::Kept(&past);
+            let past = gpu::SkipGradient::Kept(&past);
             let got = gpu::backward(self.client, &dy, &x, rows, &out.stats, &weight, past, shape, F32)?;
             self.compare(format!("{what}: dx"), &got.x, &back.x, BACKWARD).await?;
             self.compare(format!("{what}: dweight"), &got.weight, &back.weight, BACKWARD).await?;
@@ -149,15 +149,15 @@ impl Bench<'_> {
 
     async fn activations(&mut self, rows: usize, width: usize) -> Result<(), ShaderError> {
         use activation::{cpu, gpu};
-        for activation in [gpu::Activation::Gelu, gpu::Activation::SwiGlu] {
+        for activation in [gpu::FfnActivation::Gelu, gpu::FfnActivation::SwiGlu] {
             let what = format!("{activation:?} {rows} x {width}");
             let inner = activation.hidden(width);
             let (hidden, bias, gradient) = (noise(rows * inner, 1), noise(inner, 2), noise(rows * width, 3));
             let (want, back) = match activation {
-                gpu::Activation::Gelu => {
+                gpu::FfnActivation::Gelu => {
                     (cpu::gelu(&hidden, &bias), cpu::gelu_backward(&hidden, &bias, &gradient))
                 }
-                gpu::Activation::SwiGlu => {
+                gpu::FfnActivation::SwiGlu => {
                     (cpu::swiglu(&hidden, &bias), cpu::swiglu_backward(&hidden, &bias, &gradient))
                 }
             };
@@ -177,10 +177,10 @@ impl Bench<'_> {
         let what = format!("residual {tokens} x {dim}");
         let rows = some_rows(tokens);
         let kept = rows.len();
-        let shape = gpu::Shape { tokens, kept, dim };
+        let shape = gpu::ResidualShape { tokens, kept, dim };
         let (x, branch, gradient) = (noise(tokens * dim, 1), noise(kept * dim, 2), noise(tokens * dim, 3));
         let (bias, gamma, scale) = (noise(dim, 4), noise(dim, 5), noise(kept, 6));
-        let chosen = cpu::Kept { rows: &rows, scale: &scale };
+        let chosen = cpu::CpuResidualRows { rows: &rows, scale: &scale };
         let want = cpu::forward(x.clone(), Some(chosen), &branch, Some(&bias), Some(&gamma), dim);
         let taken = cpu::gather_scaled(&gradient, chosen, dim);
         let sums = crate::cpu::column_sums(&taken, dim);
@@ -215,7 +215,7 @@ impl Bench<'_> {
         let want = cpu::sinkhorn(&logits, &weights, 0.07, 3);
         let centered = cpu::softmax_center(&logits, &center, 0.07);
         let [logits, weights, center] = [logits, weights, center].map(|v| self.upload(&v));
-        let kept = || gpu::Logits::Kept(&logits);
+        let kept = || gpu::SinkhornLogits::Kept(&logits);
         let got = gpu::sinkhorn(self.client, kept(), Some(&weights), rows, prototypes, 0.07, 3)?;
         self.compare(format!("sinkhorn {what}"), &got, &want, FORWARD).await?;
         let got = gpu::softmax_center(self.client, kept(), &center, rows, prototypes, 0.07)?;
@@ -261,7 +261,7 @@ impl Bench<'_> {
         let z: Vec<f32> = noise(rows * prototypes, 1).iter().map(|v| v / 2.0).collect();
         let directions: Vec<f32> =
             (0..prototypes * prototypes).map(|i| f32::from(i / prototypes == i % prototypes)).collect();
-        let inputs = cpu::Inputs {
+        let inputs = cpu::CpuCrossEntropyInputs {
             z: &z,
             directions: &directions,
             targets: &targets,
@@ -276,13 +276,19 @@ impl Bench<'_> {
 
         let (first, second) = (self.upload_indices(&first), self.upload_indices(&second));
         let (rows_of_targets, d_loss) = (self.upload(&targets), self.upload(&d_loss));
-        let targets = gpu::Targets { rows: &rows_of_targets, count, first: &first, second: &second };
-        let results = gpu::Results::new(self.client, rows);
+        let targets =
+            gpu::CrossEntropyTargets { rows: &rows_of_targets, count, first: &first, second: &second };
+        let results = gpu::CrossEntropyOutputs::new(self.client, rows);
         let mut got = Vec::new();
         let step = rows.div_ceil(2);
         for start in (0..rows).step_by(step) {
-            let chunk =
-                gpu::Chunk { start, count: step.min(rows - start), rows, prototypes, temperature: 0.1 };
+            let chunk = gpu::CrossEntropyChunk {
+                start,
+                count: step.min(rows - start),
+                rows,
+                prototypes,
+                temperature: 0.1,
+            };
             let logits = self.upload(&z[start * prototypes..][..chunk.count * prototypes]);
             gpu::forward(self.client, &logits, targets, chunk, &results)?;
             gpu::backward(self.client, &logits, targets, chunk, &results, &d_loss)?;
@@ -302,10 +308,10 @@ impl Bench<'_> {
         for (lengths, heads, width) in [(vec![1usize, 5, 37], 2, 8), (vec![65, 17], 3, 64)] {
             let what = format!("attention {lengths:?}, {heads} heads of {width}");
             let packed = gpu::PackedSequences::from_lengths(self.client, &lengths)?;
-            let spec = gpu::Spec::new(heads, width, F32);
+            let spec = gpu::AttentionSpec::new(heads, width, F32);
             let tokens = packed.tokens();
             let (qkv, d_out) = (noise(tokens * 3 * heads * width, 1), noise(tokens * heads * width, 2));
-            let layout = cpu::Layout { starts: packed.starts(), heads, width };
+            let layout = cpu::CpuAttentionLayout { starts: packed.starts(), heads, width };
             let (want, want_lse) = cpu::forward(&qkv, layout);
             let back = cpu::backward(&qkv, &want, &want_lse, &d_out, layout);
             let [qkv, d_out] = [qkv, d_out].map(|v| self.upload(&v));
@@ -321,16 +327,16 @@ impl Bench<'_> {
     async fn adamw(&mut self) -> Result<(), ShaderError> {
         use adamw::{cpu, gpu};
         let lengths = [1usize, 65, 257, 5000];
-        let group = |i: usize| gpu::Group {
+        let group = |i: usize| gpu::ArenaParamGroup {
             lr: 1.0 - 0.2 * i as f32,
             decay: (i % 2) as f32,
             is_last_layer: i == 3,
             module: (i % 3) as u32,
             idle: i == 1,
         };
-        let layout = gpu::Layout::new(lengths.iter().enumerate().map(|(i, n)| (*n, group(i))));
-        let (arenas, table) = (gpu::Arenas::new(self.client, &layout), layout.upload(self.client));
-        let rates = gpu::Rates {
+        let layout = gpu::ArenaLayout::new(lengths.iter().enumerate().map(|(i, n)| (*n, group(i))));
+        let (arenas, table) = (gpu::AdamWFlatBuffers::new(self.client, &layout), layout.upload(self.client));
+        let rates = gpu::AdamWStepHyperparams {
             lr: 3e-3,
             last_layer_lr: 1e-3,
             weight_decay: 0.04,
@@ -370,8 +376,8 @@ impl Bench<'_> {
             let [value, first, second, teacher, gradient] = values;
             let gradient = (!group.idle).then_some(&gradient[..]);
             cpu::update(
-                cpu::Parameter { value, first, second, teacher, gradient },
-                cpu::Rates {
+                cpu::AdamWParamSlices { value, first, second, teacher, gradient },
+                cpu::CpuAdamWParams {
                     step: (lr / (1.0 - rates.beta1)) as f32,
                     keep: (1.0 - lr * f64::from(group.decay) * rates.weight_decay) as f32,
                     gradient: (clip / f64::from(loss_scale)) as f32,

@@ -20,7 +20,7 @@ pub mod readback;
 pub mod residual;
 pub mod sinkhorn;
 
-pub use display::pca_colour::{Background, ColourRange, PcaColour, pca_colour_cpu};
+pub use display::pca_colour::{BackgroundMode, ColourRange, PcaColourProgram, pca_colour_cpu};
 
 /// Why a GPU program could not run.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use crate::ShaderError;
 
 /// What the mapping callback leaves for the future that waits for it.
 #[derive(Default)]
-struct Mapped {
+struct MapCallbackState {
     result: Option<Result<(), wgpu::BufferAsyncError>>,
     waker: Option<Waker>,
 }
@@ -75,7 +75,7 @@ fn words(bytes: &[u8]) -> Vec<u32> {
 
 /// What is in a buffer once everything submitted so far is done.
 async fn mapped(device: &wgpu::Device, staging: &wgpu::Buffer) -> Result<Vec<u8>, ShaderError> {
-    let state = Arc::new(Mutex::new(Mapped::default()));
+    let state = Arc::new(Mutex::new(MapCallbackState::default()));
     let told = state.clone();
     staging.map_async(wgpu::MapMode::Read, .., move |result| {
         let mut mapped = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -1,6 +1,6 @@
 //! Fused attention on the GPU against attention written out in f64.
 //!
-//! Needs an adapter, a software one will do; without any, or with `DINOSCOPE_NO_GPU_TESTS=1`, the tests say so and pass.
+//! Needs an adapter, a software one will do; with `DINOSCOPE_NO_GPU_TESTS=1` the tests are ignored.
 //! They run as WGSL, like in a browser; `DINOSCOPE_GPU_COMPILER=native` takes what the program takes on the adapter,
 //! which is SPIR-V on Vulkan.
 
@@ -13,7 +13,9 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
 use cubecl::wgpu::{WgpuServer, WgslCompiler};
 use dinoscope_shaders::ShaderError;
-use dinoscope_shaders::attention::gpu::{PackedSequences, Spec, backward, bytes_needed, forward, rows};
+use dinoscope_shaders::attention::gpu::{
+    AttentionSpec, PackedSequences, backward, bytes_needed, forward, rows,
+};
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
 const F16: ElemType = ElemType::Float(FloatKind::F16);
@@ -21,22 +23,17 @@ const F16: ElemType = ElemType::Float(FloatKind::F16);
 const FORWARD: f64 = 2e-5;
 const BACKWARD: f64 = 1e-4;
 
-fn client() -> Option<Client> {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        println!("skipped: DINOSCOPE_NO_GPU_TESTS=1");
-        return None;
-    }
+fn client() -> Client {
     let instance = wgpu::Instance::default();
-    if let Err(e) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) {
-        println!("skipped: no GPU adapter ({e}); Mesa's software one is in mesa-vulkan-drivers");
-        return None;
-    }
+    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+    found
+        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
     if std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native") {
-        return Some(Device::Wgpu(WgpuDevice::default()).client());
+        return Device::Wgpu(WgpuDevice::default()).client();
     }
     // By default not: cubecl-spirv 0.11.3 declares workgroup memory in a way that crashes Vulkan drivers without
     // VK_KHR_workgroup_memory_explicit_layout, of which Mesa 22's software one is one. Type 4 is the default device.
-    Some(Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0)))
+    Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0))
 }
 
 /// Numbers in -2..2 from a small linear congruential generator.
@@ -130,7 +127,13 @@ fn error(got: &[f32], want: &[f64]) -> f64 {
 }
 
 /// Forward and backward of one layout; the errors of out, lse and the three gradients together.
-fn run(client: &Client, qkv: &[f32], d_out: &[f32], lengths: &[usize], spec: &Spec) -> [Vec<f32>; 3] {
+fn run(
+    client: &Client,
+    qkv: &[f32],
+    d_out: &[f32],
+    lengths: &[usize],
+    spec: &AttentionSpec,
+) -> [Vec<f32>; 3] {
     let packed = PackedSequences::from_lengths(client, lengths).unwrap();
     let rows = packed.tokens() * spec.heads;
     let (qkv, d_out) = (upload(client, qkv), upload(client, d_out));
@@ -147,7 +150,7 @@ fn figures(errors: &[f64]) -> String {
     errors.iter().map(|e| format!("{e:.1e}")).collect::<Vec<_>>().join(" ")
 }
 
-fn compare(client: &Client, qkv: &[f32], d_out: &[f32], lengths: &[usize], spec: &Spec) {
+fn compare(client: &Client, qkv: &[f32], d_out: &[f32], lengths: &[usize], spec: &AttentionSpec) {
     let [out, lse, d_qkv] = run(client, qkv, d_out, lengths, spec);
     let want = reference(qkv, d_out, lengths, spec.heads, spec.width);
     let errors = [error(&out, &want.out), error(&lse, &want.lse), error(&d_qkv, &want.d_qkv)];
@@ -156,7 +159,7 @@ fn compare(client: &Client, qkv: &[f32], d_out: &[f32], lengths: &[usize], spec:
     assert!(errors[0] <= FORWARD && errors[1] <= FORWARD && errors[2] <= BACKWARD, "{case}");
 }
 
-fn compare_noise(client: &Client, lengths: &[usize], spec: &Spec) {
+fn compare_noise(client: &Client, lengths: &[usize], spec: &AttentionSpec) {
     let rows = lengths.iter().sum::<usize>() * spec.heads;
     compare(client, &noise(rows * 3 * spec.width, 5), &noise(rows * spec.width, 9), lengths, spec);
 }
@@ -164,13 +167,14 @@ fn compare_noise(client: &Client, lengths: &[usize], spec: &Spec) {
 const MIXES: [&[usize]; 6] = [&[1], &[1, 1, 1], &[2, 37, 5], &[145, 37], &[65, 64, 63], &[3, 0, 33, 0]];
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn both_passes_equal_attention_written_out() {
-    let Some(client) = client() else { return };
+    let client = client();
     for width in [5, 16, 24, 64] {
         // Heads are no part of a program.
         for heads in [1, 3] {
             for lengths in MIXES {
-                compare_noise(&client, lengths, &Spec::new(heads, width, F32));
+                compare_noise(&client, lengths, &AttentionSpec::new(heads, width, F32));
             }
         }
     }
@@ -178,29 +182,35 @@ fn both_passes_equal_attention_written_out() {
 
 /// Every choice of tiles: wide heads take smaller ones, more workgroup memory allows larger ones.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn other_widths_and_tiles() {
-    let Some(client) = client() else { return };
+    let client = client();
     for width in [80, 128, 160] {
-        compare_noise(&client, &[37, 2, 34], &Spec::new(2, width, F32));
+        compare_noise(&client, &[37, 2, 34], &AttentionSpec::new(2, width, F32));
     }
     let shared = client.properties().hardware.max_shared_memory_size;
     for bytes in [8 * 1024, 32 * 1024] {
         if bytes <= shared {
-            compare_noise(&client, &[2, 67, 33], &Spec { shared_bytes: bytes, ..Spec::new(2, 64, F32) });
+            compare_noise(
+                &client,
+                &[2, 67, 33],
+                &AttentionSpec { shared_bytes: bytes, ..AttentionSpec::new(2, 64, F32) },
+            );
         }
     }
 }
 
 /// Scores of thousands: without a running maximum, exp would overflow. Whole numbers keep the products exact.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn high_scores_stay_finite() {
-    let Some(client) = client() else { return };
+    let client = client();
     let lengths = [70, 3];
     let qkv: Vec<f32> = noise(73 * 3 * 64, 2).iter().map(|v| (v * 16.0).round()).collect();
     let d_out = noise(73 * 64, 3);
     let want = reference(&qkv, &d_out, &lengths, 1, 64);
     assert!(want.lse.iter().any(|v| *v > 500.0));
-    compare(&client, &qkv, &d_out, &lengths, &Spec::new(1, 64, F32));
+    compare(&client, &qkv, &d_out, &lengths, &AttentionSpec::new(1, 64, F32));
     // All scores far below zero: the highest is still found.
     let mut low = vec![0.0f32; 73 * 3 * 64];
     for token in low.chunks_exact_mut(3 * 64) {
@@ -208,14 +218,15 @@ fn high_scores_stay_finite() {
         token[64..128].fill(-32.0);
         token[128..].copy_from_slice(&noise(64, 4));
     }
-    compare(&client, &low, &d_out, &lengths, &Spec::new(1, 64, F32));
+    compare(&client, &low, &d_out, &lengths, &AttentionSpec::new(1, 64, F32));
 }
 
 /// The gradient along itself, in queries, keys and values, against differences of the forward pass.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn gradients_are_those_of_the_forward_pass() {
-    let Some(client) = client() else { return };
-    let (lengths, spec) = ([19, 6], Spec::new(2, 24, F32));
+    let client = client();
+    let (lengths, spec) = ([19, 6], AttentionSpec::new(2, 24, F32));
     let rows = 25 * spec.heads;
     let (qkv, weights) = (noise(rows * 3 * spec.width, 21), noise(rows * spec.width, 22));
     let [_, _, gradient] = run(&client, &qkv, &weights, &lengths, &spec);
@@ -249,10 +260,11 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 /// NaN in one head of one sequence comes out there and changes no bit of anything else.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn nan_stays_in_its_sequence_and_head() {
-    let Some(client) = client() else { return };
+    let client = client();
     let (lengths, heads, width) = ([5, 40, 7], 2, 16);
-    let spec = Spec::new(heads, width, F32);
+    let spec = AttentionSpec::new(heads, width, F32);
     let tokens = 52;
     let (qkv, d_out) = (noise(tokens * 3 * heads * width, 1), noise(tokens * heads * width, 2));
     let clean = run(&client, &qkv, &d_out, &lengths, &spec);
@@ -290,9 +302,10 @@ fn nan_stays_in_its_sequence_and_head() {
 
 /// Outputs lie in recycled memory full of NaN; two runs give the same bits.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn outputs_are_written_whole_and_the_same_each_time() {
-    let Some(client) = client() else { return };
-    let (lengths, spec) = ([33, 1, 70], Spec::new(3, 24, F32));
+    let client = client();
+    let (lengths, spec) = ([33, 1, 70], AttentionSpec::new(3, 24, F32));
     let rows = 104 * 3;
     let (qkv, d_out) = (noise(rows * 3 * 24, 1), noise(rows * 24, 2));
     let spoil = || {
@@ -320,8 +333,9 @@ fn outputs_are_written_whole_and_the_same_each_time() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn rows_are_probabilities_of_chosen_queries() {
-    let Some(client) = client() else { return };
+    let client = client();
     let lengths = [37, 0, 2, 70];
     let queries = [0u32, 36, 37, 38, 39, 108, 50];
     let start = |query: u32| {
@@ -334,7 +348,7 @@ fn rows_are_probabilities_of_chosen_queries() {
         }
     };
     for (heads, width) in [(1, 5), (3, 64)] {
-        let spec = Spec::new(heads, width, F32);
+        let spec = AttentionSpec::new(heads, width, F32);
         let (qkv, d_out) = (noise(109 * 3 * heads * width, 8), noise(109 * heads * width, 1));
         let want = reference(&qkv, &d_out, &lengths, heads, width);
         let packed = PackedSequences::from_lengths(&client, &lengths).unwrap();
@@ -363,12 +377,14 @@ fn rows_are_probabilities_of_chosen_queries() {
 
 /// More sequences than one row of workgroups: each token sees itself alone.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn work_wraps_into_rows_of_workgroups() {
-    let Some(client) = client() else { return };
+    let client = client();
     let (tokens, width) = (65_537 + 3, 4);
     let packed = PackedSequences::from_lengths(&client, &vec![1; tokens]).unwrap();
     let qkv = noise(tokens * 3 * width, 6);
-    let (out, lse) = forward(&client, &upload(&client, &qkv), &packed, &Spec::new(1, width, F32)).unwrap();
+    let (out, lse) =
+        forward(&client, &upload(&client, &qkv), &packed, &AttentionSpec::new(1, width, F32)).unwrap();
     let (out, lse) = (download(&client, &out, tokens * width), download(&client, &lse, tokens));
     for (t, token) in qkv.chunks_exact(3 * width).enumerate() {
         let score: f32 = (0..width).map(|d| token[d] * token[width + d]).sum::<f32>() / 2.0;
@@ -399,17 +415,18 @@ fn from_f16(bits: u16) -> f32 {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn half_precision_storage_sums_in_single() {
-    let Some(client) = client() else { return };
+    let client = client();
     if !client.properties().supports_type(F16) {
         println!("skipped: the adapter has no f16");
         let packed = PackedSequences::from_lengths(&client, &[2]).unwrap();
-        let refused = forward(&client, &upload(&client, &[0.0; 24]), &packed, &Spec::new(1, 8, F16));
+        let refused = forward(&client, &upload(&client, &[0.0; 24]), &packed, &AttentionSpec::new(1, 8, F16));
         assert!(matches!(refused, Err(ShaderError::Unsupported { .. })));
         return;
     }
     for width in [5, 64] {
-        let (lengths, spec) = ([2, 67], Spec::new(2, width, F16));
+        let (lengths, spec) = ([2, 67], AttentionSpec::new(2, width, F16));
         let rows = 69 * 2;
         let grid = |count, seed| -> Vec<f32> {
             noise(count, seed).iter().map(|v| (v * 64.0).round() / 64.0).collect()
@@ -440,16 +457,21 @@ fn half_precision_storage_sums_in_single() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn refuses_what_it_cannot_do() {
-    let Some(client) = client() else { return };
+    let client = client();
     let packed = PackedSequences::from_lengths(&client, &[4]).unwrap();
-    let short = forward(&client, &upload(&client, &[0.0; 95]), &packed, &Spec::new(1, 8, F32));
+    let short = forward(&client, &upload(&client, &[0.0; 95]), &packed, &AttentionSpec::new(1, 8, F32));
     assert!(
         matches!(short, Err(ShaderError::Length { what: "qkv", found: 95, expected: 96, .. })),
         "{short:?}"
     );
-    let wide = forward(&client, &upload(&client, &[0.0; 4 * 3 * 512]), &packed, &Spec::new(1, 512, F32));
-    let double = Spec { shared_bytes: usize::MAX, ..Spec::new(1, 8, ElemType::Float(FloatKind::F64)) };
+    let wide =
+        forward(&client, &upload(&client, &[0.0; 4 * 3 * 512]), &packed, &AttentionSpec::new(1, 512, F32));
+    let double = AttentionSpec {
+        shared_bytes: usize::MAX,
+        ..AttentionSpec::new(1, 8, ElemType::Float(FloatKind::F64))
+    };
     assert!(forward(&client, &upload(&client, &[0.0; 192]), &packed, &double).is_err());
     assert!(matches!(wide, Err(ShaderError::Unsupported { .. })), "{wide:?}");
     assert!(PackedSequences::new(&client, &[0, 3, 2]).is_err());
@@ -457,7 +479,7 @@ fn refuses_what_it_cannot_do() {
     assert!(PackedSequences::new(&client, &[]).is_err());
     // No tokens: nothing to do, and nothing to fail.
     let none = PackedSequences::from_lengths(&client, &[]).unwrap();
-    assert!(forward(&client, &upload(&client, &[0.0]), &none, &Spec::new(1, 8, F32)).is_ok());
+    assert!(forward(&client, &upload(&client, &[0.0]), &none, &AttentionSpec::new(1, 8, F32)).is_ok());
     let bytes = bytes_needed(1000, 10, 6);
     assert_eq!((bytes.kept, bytes.scratch), (24_000, 24_000));
 }

@@ -8,24 +8,18 @@ use cubecl::client::Client;
 use cubecl::device::DeviceId;
 use cubecl::wgpu::{WgpuServer, WgslCompiler};
 use dinoscope_shaders::ShaderError;
-use dinoscope_shaders::augment::{Jitter, Normalize, View, cpu, gpu};
+use dinoscope_shaders::augment::{ChannelNormalization, ColourJitterStep, CropSpec, cpu, gpu};
 
-const NORMALIZE: Normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const NORMALIZE: ChannelNormalization =
+    ChannelNormalization { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-/// A client, or `None` when GPU tests are switched off.
-fn client() -> Option<Client> {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        return None;
-    }
+fn client() -> Client {
     let instance = wgpu::Instance::default();
-    if let Err(e) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) {
-        panic!(
-            "no GPU adapter ({e}). Install a driver, for instance Mesa's software one \
-             (apt-get install mesa-vulkan-drivers), or set DINOSCOPE_NO_GPU_TESTS=1 to leave GPU tests out"
-        );
-    }
+    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+    found
+        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
     // WGSL, which every driver takes, whatever the build can do besides. Type 4 is wgpu's default device.
-    Some(Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0)))
+    Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0))
 }
 
 /// A small linear congruential generator.
@@ -70,9 +64,9 @@ impl Pictures {
     }
 
     /// A view of all of a picture, with nothing done to it.
-    fn view(&self, picture: usize, slot: usize) -> View {
+    fn view(&self, picture: usize, slot: usize) -> CropSpec {
         let [offset, width, height] = self.places[picture];
-        View {
+        CropSpec {
             offset,
             width,
             height,
@@ -88,7 +82,7 @@ impl Pictures {
 }
 
 /// In steps of 1/255 per view: the mean difference of the GPU from the twin, and the largest.
-fn compare(client: &Client, pictures: &Pictures, views: &[View], size: usize) -> Vec<(f64, f64)> {
+fn compare(client: &Client, pictures: &Pictures, views: &[CropSpec], size: usize) -> Vec<(f64, f64)> {
     let expected = cpu::augment(&pictures.bytes, views, size, &NORMALIZE);
     let mut padded = pictures.bytes.clone();
     padded.resize(padded.len().next_multiple_of(4), 0xee);
@@ -112,7 +106,7 @@ fn compare(client: &Client, pictures: &Pictures, views: &[View], size: usize) ->
 }
 
 /// Both round to bytes now and then, so that a value may be a step off; `amplified` where jitter makes more of it.
-fn assert_close(client: &Client, pictures: &Pictures, views: &[View], size: usize, amplified: f64) {
+fn assert_close(client: &Client, pictures: &Pictures, views: &[CropSpec], size: usize, amplified: f64) {
     for (view, (mean, largest)) in views.iter().zip(compare(client, pictures, views, size)) {
         assert!(
             mean < 0.02 && largest < amplified + 0.01,
@@ -122,8 +116,9 @@ fn assert_close(client: &Client, pictures: &Pictures, views: &[View], size: usiz
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn crops_are_resized_and_mirrored() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[
         (1, 1),
         (1, 40),
@@ -139,11 +134,11 @@ fn crops_are_resized_and_mirrored() {
         let mut views = Vec::new();
         for picture in 0..pictures.places.len() {
             for flip in [false, true] {
-                let whole = View { flip, ..pictures.view(picture, views.len()) };
+                let whole = CropSpec { flip, ..pictures.view(picture, views.len()) };
                 let (width, height) = (whole.width, whole.height);
                 let part = [width / 3, height / 4, (width / 2).max(1), (height / 2).max(1)];
                 views.push(whole.clone());
-                views.push(View { crop: part, slot: views.len(), ..whole });
+                views.push(CropSpec { crop: part, slot: views.len(), ..whole });
             }
         }
         assert_close(&client, &pictures, &views, size, 1.0);
@@ -151,8 +146,9 @@ fn crops_are_resized_and_mirrored() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn the_same_size_changes_nothing() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[(3, 2), (21, 21)]);
     let view = pictures.view(1, 0);
     let pixels = client.create_from_slice(&{
@@ -160,7 +156,7 @@ fn the_same_size_changes_nothing() {
         padded.resize(padded.len().next_multiple_of(4), 0);
         padded
     });
-    let plain = Normalize { mean: [0.0; 3], std: [1.0 / 255.0; 3] };
+    let plain = ChannelNormalization { mean: [0.0; 3], std: [1.0 / 255.0; 3] };
     let made = gpu::augment(&client, &pixels, pictures.bytes.len(), std::slice::from_ref(&view), 21, &plain)
         .unwrap();
     let made = client.read_one(made).unwrap();
@@ -172,18 +168,24 @@ fn the_same_size_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn jitter_comes_in_every_order() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[(24, 24)]);
-    let steps = [Jitter::Brightness(1.3), Jitter::Contrast(0.6), Jitter::Saturation(1.2), Jitter::Hue(-0.08)];
+    let steps = [
+        ColourJitterStep::Brightness(1.3),
+        ColourJitterStep::Contrast(0.6),
+        ColourJitterStep::Saturation(1.2),
+        ColourJitterStep::Hue(-0.08),
+    ];
     let mut views = Vec::new();
     for (a, b, c) in (0..4).flat_map(|a| (0..3).flat_map(move |b| (0..2).map(move |c| (a, b, c)))) {
         let mut left = steps.to_vec();
         let jitter = vec![left.remove(a), left.remove(b), left.remove(c), left.remove(0)];
-        views.push(View { jitter, ..pictures.view(0, views.len()) });
+        views.push(CropSpec { jitter, ..pictures.view(0, views.len()) });
     }
     for step in steps {
-        views.push(View { jitter: vec![step], ..pictures.view(0, views.len()) });
+        views.push(CropSpec { jitter: vec![step], ..pictures.view(0, views.len()) });
     }
     // All of them look different: none of the operations is nothing, and orders matter.
     let all = cpu::augment(&pictures.bytes, &views, 24, &NORMALIZE);
@@ -194,17 +196,21 @@ fn jitter_comes_in_every_order() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn every_colour_is_turned_alike() {
-    let Some(client) = client() else { return };
+    let client = client();
     // All colours of seventeen levels, in one picture of the views' size, so that nothing is rounded before.
     let mut pictures = Pictures { bytes: Vec::new(), places: vec![[0, 71, 71]] };
     for i in 0..71 * 71 {
         pictures.bytes.extend([i % 17, i / 17 % 17, i / 289 % 17].map(|level: usize| (level * 15) as u8));
     }
-    let views: Vec<View> = [-0.5, -0.1, -0.004, 0.0, 0.03, 0.1, 0.5]
+    let views: Vec<CropSpec> = [-0.5, -0.1, -0.004, 0.0, 0.03, 0.1, 0.5]
         .iter()
         .enumerate()
-        .map(|(slot, &turns)| View { jitter: vec![Jitter::Hue(turns)], ..pictures.view(0, slot) })
+        .map(|(slot, &turns)| CropSpec {
+            jitter: vec![ColourJitterStep::Hue(turns)],
+            ..pictures.view(0, slot)
+        })
         .collect();
     for (view, (_, largest)) in views.iter().zip(compare(&client, &pictures, &views, 71)) {
         assert!(largest < 0.01, "{:?}: {largest}", view.jitter);
@@ -212,8 +218,9 @@ fn every_colour_is_turned_alike() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn views_are_blurred_made_grey_and_solarized() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[(60, 45), (1, 1), (3, 50)]);
     for size in [1, 2, 5, 20, 33] {
         let mut views = Vec::new();
@@ -222,8 +229,8 @@ fn views_are_blurred_made_grey_and_solarized() {
         {
             for picture in 0..3 {
                 let (grayscale, solarize) = (bits & 1 == 1, bits & 2 == 2);
-                views.push(View { blur, grayscale, solarize, ..pictures.view(picture, views.len()) });
-                views.push(View { blur, ..pictures.view(picture, views.len()) });
+                views.push(CropSpec { blur, grayscale, solarize, ..pictures.view(picture, views.len()) });
+                views.push(CropSpec { blur, ..pictures.view(picture, views.len()) });
             }
         }
         // 127 and 128 solarize to the same, so that a step off stays one.
@@ -232,12 +239,13 @@ fn views_are_blurred_made_grey_and_solarized() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn whole_plans_land_in_their_slots() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[(64, 48), (33, 70), (90, 20)]);
     let mut dice = Dice(5);
     let count = 40;
-    let views: Vec<View> = (0..count)
+    let views: Vec<CropSpec> = (0..count)
         .map(|i| {
             // 7 has no factor in common with 40: every slot once.
             let view = pictures.view(dice.roll(3), i * 7 % count);
@@ -245,13 +253,13 @@ fn whole_plans_land_in_their_slots() {
             let crop =
                 [dice.roll(view.width - width + 1), dice.roll(view.height - height + 1), width, height];
             let mut steps = vec![
-                Jitter::Brightness(dice.between(0.6, 1.4)),
-                Jitter::Contrast(dice.between(0.6, 1.4)),
-                Jitter::Saturation(dice.between(0.8, 1.2)),
-                Jitter::Hue(dice.between(-0.1, 0.1)),
+                ColourJitterStep::Brightness(dice.between(0.6, 1.4)),
+                ColourJitterStep::Contrast(dice.between(0.6, 1.4)),
+                ColourJitterStep::Saturation(dice.between(0.8, 1.2)),
+                ColourJitterStep::Hue(dice.between(-0.1, 0.1)),
             ];
             let jitter = (0..dice.roll(5)).map(|_| steps.remove(dice.roll(steps.len()))).collect();
-            View {
+            CropSpec {
                 crop,
                 flip: dice.roll(2) == 0,
                 jitter,
@@ -271,26 +279,27 @@ fn whole_plans_land_in_their_slots() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn what_leads_outside_is_refused() {
-    let Some(client) = client() else { return };
+    let client = client();
     let pictures = Pictures::draw(&[(10, 8)]);
     let bytes = 10 * 8 * 3;
     let pixels = client.create_from_slice(&pictures.bytes[..bytes]);
-    let refused = |view: View, size: usize| {
+    let refused = |view: CropSpec, size: usize| {
         gpu::augment(&client, &pixels, bytes, &[view], size, &NORMALIZE).expect_err("nothing was refused")
     };
     let view = || pictures.view(0, 0);
     assert!(gpu::augment(&client, &pixels, bytes, &[view()], 16, &NORMALIZE).is_ok());
     assert!(gpu::augment(&client, &pixels, bytes, &[], 16, &NORMALIZE).is_ok());
     for wrong in [
-        View { offset: 1, ..view() },
-        View { height: 9, ..view() },
-        View { crop: [1, 0, 10, 8], ..view() },
-        View { crop: [0, 3, 10, 6], ..view() },
-        View { crop: [0, 0, 0, 8], ..view() },
-        View { slot: 1, ..view() },
-        View { jitter: vec![Jitter::Contrast(1.0); 2], ..view() },
-        View { jitter: vec![Jitter::Hue(0.1); 5], ..view() },
+        CropSpec { offset: 1, ..view() },
+        CropSpec { height: 9, ..view() },
+        CropSpec { crop: [1, 0, 10, 8], ..view() },
+        CropSpec { crop: [0, 3, 10, 6], ..view() },
+        CropSpec { crop: [0, 0, 0, 8], ..view() },
+        CropSpec { slot: 1, ..view() },
+        CropSpec { jitter: vec![ColourJitterStep::Contrast(1.0); 2], ..view() },
+        CropSpec { jitter: vec![ColourJitterStep::Hue(0.1); 5], ..view() },
     ] {
         let error = refused(wrong.clone(), 16);
         assert!(matches!(error, ShaderError::Length { .. }), "{wrong:?}: {error}");

@@ -4,21 +4,20 @@
 //! therefore never the default.
 #![allow(clippy::unwrap_used)]
 
-use dinoscope_shaders::display::bench::{Bench, difference, levels, noise, two_objects, uploaded};
+use dinoscope_shaders::display::bench::{
+    DisplayTestFixture, difference, levels, noise, two_objects, uploaded,
+};
 use dinoscope_shaders::display::check;
 use dinoscope_shaders::display::{
-    CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter, Pipeline, PipelineCpu,
-    PipelineOptions, ProjectProgram, Projection, RangeOptions, Recorder, Shape, Slice, covariance_cpu,
-    eigenvectors_cpu, project_cpu, texture,
+    ColourRangeOptions, CommandRecorder, CovarianceBuffers, CovarianceProgram, CpuPcaPipeline, EigenBuffers,
+    EigenProgram, FeatureBatchShape, PcaPipeline, PcaPipelineOptions, ProjectionBuffers, ProjectionProgram,
+    StorageSlice, UpsampleFilter, covariance_cpu, eigenvectors_cpu, project_cpu, texture,
 };
-use dinoscope_shaders::{Background, ShaderError};
+use dinoscope_shaders::{BackgroundMode, ShaderError};
 use pollster::block_on;
 
-/// A device with the limits that WebGPU guarantees, or `None` when GPU tests are switched off.
-fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        return None;
-    }
+/// A device with the limits that WebGPU guarantees.
+fn device() -> (wgpu::Device, wgpu::Queue) {
     let instance = wgpu::Instance::default();
     let adapter =
         block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap_or_else(|e| {
@@ -33,12 +32,13 @@ fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
             && limits.max_compute_workgroup_storage_size <= 16_384
     );
     let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
-    Some(block_on(adapter.request_device(&descriptor)).unwrap())
+    block_on(adapter.request_device(&descriptor)).unwrap()
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn every_program_equals_its_twin() {
-    let Some((device, queue)) = device() else { return };
+    let (device, queue) = device();
     let checks = block_on(check::all(&device, &queue)).unwrap();
     for check in &checks {
         println!("{:<55} {:.2e} of {:.0e}", check.name, check.error, check.tolerance);
@@ -73,9 +73,10 @@ fn awkward(dim: usize) -> Vec<(&'static str, Vec<f32>)> {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn degenerate_spectra_stay_numbers() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let program = EigenProgram::new(&device);
     for dim in [1, 2, 5, 70] {
         for (what, matrix) in awkward(dim) {
@@ -120,9 +121,10 @@ fn degenerate_spectra_stay_numbers() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn components_follow_those_given() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let program = EigenProgram::new(&device);
     let dim = 40;
     let matrix = covariance_cpu(&two_objects(12, 12, dim), dim, None).covariance;
@@ -204,6 +206,7 @@ fn exact_scores(features: &[f32], dim: usize) -> (Vec<[f64; 3]>, [(f64, f64); 3]
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn colours_are_those_of_exact_components_up_to_sign() {
     let (rows, cols, dim) = (16, 18, 24);
     let features = two_objects(rows, cols, dim);
@@ -223,18 +226,19 @@ fn colours_are_those_of_exact_components_up_to_sign() {
             assert!(worst <= 2.0, "{what}, channel {c}: {worst} levels");
         }
     };
-    let options = PipelineOptions { foreground: false, filter: Filter::Nearest, ..Default::default() };
-    let shape = Shape { pictures: 1, rows, cols, dim };
-    let mut twin = PipelineCpu::default();
+    let options =
+        PcaPipelineOptions { foreground: false, filter: UpsampleFilter::Nearest, ..Default::default() };
+    let shape = FeatureBatchShape { pictures: 1, rows, cols, dim };
+    let mut twin = CpuPcaPipeline::default();
     twin.fit(&features, None, shape, &options).unwrap();
     compare(&twin.draw(&features, None, (rows, cols), (cols, rows), &options).unwrap(), "CPU");
 
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let on_device = bench.upload(&features);
     let target = texture(&device, "target", cols as u32, rows as u32);
-    let mut pipeline = Pipeline::new(&device);
-    let draw = |pipeline: &mut Pipeline| {
+    let mut pipeline = PcaPipeline::new(&device);
+    let draw = |pipeline: &mut PcaPipeline| {
         bench
             .submit(|recorder| {
                 let features = uploaded(&on_device);
@@ -253,20 +257,21 @@ fn colours_are_those_of_exact_components_up_to_sign() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn what_is_no_number_is_black_and_harms_nothing_else() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let (rows, cols, dim) = (9, 11, 33);
     let n = rows * cols;
-    let shape = Shape { pictures: 1, rows, cols, dim };
-    let options = PipelineOptions {
+    let shape = FeatureBatchShape { pictures: 1, rows, cols, dim };
+    let options = PcaPipelineOptions {
         foreground: false,
-        filter: Filter::Nearest,
-        background: Background::Keep,
-        range: RangeOptions { percentiles: (0.0, 100.0), smoothing: 0.0 },
+        filter: UpsampleFilter::Nearest,
+        background: BackgroundMode::Keep,
+        range: ColourRangeOptions { percentiles: (0.0, 100.0), smoothing: 0.0 },
         ..Default::default()
     };
-    let mut pipeline = Pipeline::new(&device);
+    let mut pipeline = PcaPipeline::new(&device);
     let mut draw = |features: &[f32], weights: &[f32]| {
         let (features, weights) = (bench.upload(features), bench.upload(weights));
         let target = texture(&device, "target", cols as u32, rows as u32);
@@ -303,9 +308,10 @@ fn what_is_no_number_is_black_and_harms_nothing_else() {
 
 /// More rows than one row of workgroups covers.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn many_patches_wrap_into_rows() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let n = 65_535 * 8 + 9;
     let mut data = noise(n, 77);
     data[n - 2] = f32::NAN;
@@ -313,13 +319,14 @@ fn many_patches_wrap_into_rows() {
     let buffers = CovarianceBuffers::new(&device, n, 1).unwrap();
     let axis = bench.exact(&[1.0]);
     let (scores, foreground) = (bench.garbage(n * 3), bench.garbage(n));
-    let (covariance, project) = (CovarianceProgram::new(&device), ProjectProgram::new(&device));
+    let (covariance, project) = (CovarianceProgram::new(&device), ProjectionProgram::new(&device));
     bench
         .submit(|recorder| {
             let features = uploaded(&features);
             covariance.encode(recorder, features, None, n, &buffers)?;
             let (mean, components, scores, foreground) = (&buffers.mean, &axis, &scores, &foreground);
-            let projection = Projection { features, weights: None, mean, components, scores, foreground };
+            let projection =
+                ProjectionBuffers { features, weights: None, mean, components, scores, foreground };
             project.encode(recorder, projection, n, 1)
         })
         .unwrap();
@@ -336,9 +343,10 @@ fn many_patches_wrap_into_rows() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn rounding_of_a_mean_is_no_variance() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     // The first column differs in its last bit, the second one really.
     let n = 333;
     let data: Vec<f32> =
@@ -353,13 +361,14 @@ fn rounding_of_a_mean_is_no_variance() {
 
 /// Two objects on a background, of which the stronger one is what the first component shows.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn the_background_is_split_off() {
     let (rows, cols, dim) = (16, 18, 24);
-    let shape = Shape { pictures: 1, rows, cols, dim };
-    let options = PipelineOptions { filter: Filter::Nearest, ..Default::default() };
+    let shape = FeatureBatchShape { pictures: 1, rows, cols, dim };
+    let options = PcaPipelineOptions { filter: UpsampleFilter::Nearest, ..Default::default() };
     let features = two_objects(rows, cols, dim);
     let object: Vec<bool> = features.chunks_exact(dim).map(|p| p[0] > 2.0).collect();
-    let mut twin = PipelineCpu::default();
+    let mut twin = CpuPcaPipeline::default();
     twin.fit(&features, None, shape, &options).unwrap();
     let split = twin.split().unwrap();
     assert!(split.plausible, "{split:?}");
@@ -368,11 +377,11 @@ fn the_background_is_split_off() {
     assert!(right == packed.len(), "{right} of {} patches, {split:?}", packed.len());
     assert!((0..cols).all(|x| packed[x] == 0xff00_0000), "the upper border is no background");
 
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let on_device = bench.upload(&features);
     let target = texture(&device, "target", cols as u32, rows as u32);
-    let mut pipeline = Pipeline::new(&device);
+    let mut pipeline = PcaPipeline::new(&device);
     bench
         .submit(|recorder| {
             pipeline.fit(recorder, uploaded(&on_device), None, shape, &options)?;
@@ -384,9 +393,10 @@ fn the_background_is_split_off() {
 
 /// More elements of the covariance than one row of workgroups covers.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn wide_features_wrap_into_rows() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let (n, dim) = (3, 2051);
     let data = noise(n * dim, 79);
     let features = bench.upload(&data);
@@ -399,23 +409,24 @@ fn wide_features_wrap_into_rows() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn what_does_not_fit_is_refused() {
-    let Some((device, queue)) = device() else { return };
-    let bench = Bench { device: &device, queue: &queue };
+    let (device, queue) = device();
+    let bench = DisplayTestFixture { device: &device, queue: &queue };
     let mut encoder = device.create_command_encoder(&Default::default());
-    let recorder = &mut Recorder { device: &device, encoder: &mut encoder };
-    let mut pipeline = Pipeline::new(&device);
-    let options = PipelineOptions::default();
+    let recorder = &mut CommandRecorder { device: &device, encoder: &mut encoder };
+    let mut pipeline = PcaPipeline::new(&device);
+    let options = PcaPipelineOptions::default();
     let features = bench.exact(&[0.0; 60]);
-    let whole = Slice::whole(&features);
+    let whole = StorageSlice::whole(&features);
     let target = texture(&device, "target", 8, 8);
     let unfitted = pipeline.draw(recorder, whole, None, (3, 4), &options, &target);
     assert!(matches!(unfitted, Err(ShaderError::Length { what: "fits", .. })), "{unfitted:?}");
     let mut fit = |slice, weights, (cols, dim)| {
-        let shape = Shape { pictures: 1, rows: 1, cols, dim };
+        let shape = FeatureBatchShape { pictures: 1, rows: 1, cols, dim };
         pipeline.fit(recorder, slice, weights, shape, &options)
     };
-    let odd = fit(Slice { offset: 2, ..whole }, None, (2, 5));
+    let odd = fit(StorageSlice { offset: 2, ..whole }, None, (2, 5));
     assert!(matches!(odd, Err(ShaderError::Offset { what: "features", offset: 2, .. })), "{odd:?}");
     let short = fit(whole, None, (13, 5));
     assert!(
@@ -435,8 +446,8 @@ fn what_does_not_fit_is_refused() {
     fit(whole, None, (12, 5)).unwrap();
     assert!(EigenBuffers::new(&device, 5, 9).is_err() && EigenBuffers::new(&device, 5, 0).is_err());
 
-    let shape = |cols| Shape { pictures: 1, rows: 1, cols, dim: 5 };
-    let mut twin = PipelineCpu::default();
+    let shape = |cols| FeatureBatchShape { pictures: 1, rows: 1, cols, dim: 5 };
+    let mut twin = CpuPcaPipeline::default();
     assert!(twin.draw(&[0.0; 4], None, (2, 2), (4, 4), &options).is_err());
     assert!(twin.fit(&[0.0; 61], None, shape(12), &options).is_err());
     assert!(twin.fit(&[], None, shape(0), &options).is_err());

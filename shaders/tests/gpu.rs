@@ -4,14 +4,12 @@
 //! `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and therefore never the default.
 #![allow(clippy::unwrap_used)]
 
-use dinoscope_shaders::display::pca_colour::Buffers;
-use dinoscope_shaders::{Background, ColourRange, PcaColour, ShaderError, pca_colour_cpu, readback};
+use dinoscope_shaders::display::pca_colour::PcaColourBuffers;
+use dinoscope_shaders::{
+    BackgroundMode, ColourRange, PcaColourProgram, ShaderError, pca_colour_cpu, readback,
+};
 
-/// A device, or `None` when GPU tests are switched off.
-fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        return None;
-    }
+fn device() -> (wgpu::Device, wgpu::Queue) {
     let instance = wgpu::Instance::default();
     let adapter =
         pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap_or_else(|e| {
@@ -20,7 +18,7 @@ fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
                  (apt-get install mesa-vulkan-drivers), or set DINOSCOPE_NO_GPU_TESTS=1 to leave GPU tests out"
             )
         });
-    Some(pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap())
+    pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap()
 }
 
 /// Numbers in -2..2 from a small linear congruential generator.
@@ -50,9 +48,10 @@ fn assert_same(gpu: &[u32], cpu: &[u32], what: &str) {
 const RANGE: ColourRange = ColourRange { lo: [-1.0, -1.5, 0.25], hi: [1.0, 1.25, 0.25] };
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn pca_colour_equals_its_twin() {
-    let Some((device, queue)) = device() else { return };
-    let program = PcaColour::new(&device);
+    let (device, queue) = device();
+    let program = PcaColourProgram::new(&device);
     for count in [0, 1, 63, 64, 65, 1_000_003] {
         let mut scores = noise(count * 3, 7);
         let mut foreground: Vec<f32> = noise(count, 11).iter().map(|v| f32::from(*v > 0.0)).collect();
@@ -64,7 +63,7 @@ fn pca_colour_equals_its_twin() {
                 *v = bad;
             }
         }
-        for background in [Background::Black, Background::Dim, Background::Keep] {
+        for background in [BackgroundMode::Black, BackgroundMode::Dim, BackgroundMode::Keep] {
             let gpu =
                 pollster::block_on(program.run(&device, &queue, &scores, RANGE, &foreground, background))
                     .unwrap();
@@ -77,8 +76,9 @@ fn pca_colour_equals_its_twin() {
 /// More patches than one row of workgroups covers, and an output full of garbage that is longer
 /// than needed: all of the result is written, nothing behind it.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn pca_colour_wraps_into_rows_and_writes_only_its_own() {
-    let Some((device, queue)) = device() else { return };
+    let (device, queue) = device();
     // 65535 groups of 64 are over four million patches; one more makes a second row.
     let count = 65_535 * 64 + 1;
     let buffer = |words: usize| {
@@ -96,24 +96,27 @@ fn pca_colour_wraps_into_rows_and_writes_only_its_own() {
     queue.write_buffer(&colours, 0, &vec![0xab; (count + 100) * 4]);
 
     let mut encoder = device.create_command_encoder(&Default::default());
-    let buffers = Buffers { scores: &scores, foreground: &foreground, colours: &colours };
-    PcaColour::new(&device).encode(&device, &mut encoder, buffers, count, RANGE, Background::Black).unwrap();
+    let buffers = PcaColourBuffers { scores: &scores, foreground: &foreground, colours: &colours };
+    PcaColourProgram::new(&device)
+        .encode(&device, &mut encoder, buffers, count, RANGE, BackgroundMode::Black)
+        .unwrap();
     queue.submit([encoder.finish()]);
     let all = pollster::block_on(readback::read_u32(&device, &queue, &colours, count + 100)).unwrap();
     assert_same(
         &all[..count],
-        &pca_colour_cpu(&host, RANGE, &vec![1.0; count], Background::Black),
+        &pca_colour_cpu(&host, RANGE, &vec![1.0; count], BackgroundMode::Black),
         "two rows",
     );
     assert!(all[count..].iter().all(|v| *v == 0xabab_abab), "wrote behind the end");
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn pca_colour_refuses_what_does_not_fit() {
-    let Some((device, queue)) = device() else { return };
-    let program = PcaColour::new(&device);
+    let (device, queue) = device();
+    let program = PcaColourProgram::new(&device);
     let short =
-        pollster::block_on(program.run(&device, &queue, &[0.0; 5], RANGE, &[1.0; 2], Background::Black));
+        pollster::block_on(program.run(&device, &queue, &[0.0; 5], RANGE, &[1.0; 2], BackgroundMode::Black));
     assert!(
         matches!(short, Err(ShaderError::Length { what: "scores", found: 5, expected: 6, .. })),
         "{short:?}"
@@ -127,7 +130,7 @@ fn pca_colour_refuses_what_does_not_fit() {
         mapped_at_creation: false,
     });
     let mut encoder = device.create_command_encoder(&Default::default());
-    let buffers = Buffers { scores: &small, foreground: &small, colours: &small };
-    let long = program.encode(&device, &mut encoder, buffers, 1000, RANGE, Background::Black);
+    let buffers = PcaColourBuffers { scores: &small, foreground: &small, colours: &small };
+    let long = program.encode(&device, &mut encoder, buffers, 1000, RANGE, BackgroundMode::Black);
     assert!(matches!(long, Err(ShaderError::Length { .. })), "{long:?}");
 }

@@ -1,9 +1,9 @@
 //! The CPU twins against plain sums in f64, and every backward against finite differences of its forward.
 #![allow(clippy::unwrap_used)]
 
-use dinoscope_shaders::attention::cpu::{self as attention, Layout};
-use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, Inputs};
-use dinoscope_shaders::residual::cpu::{self as residual, Kept};
+use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
+use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
+use dinoscope_shaders::residual::cpu::{self as residual, CpuResidualRows};
 use dinoscope_shaders::{activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm};
 use dinoscope_shaders::{neighbours::cpu::nearest, sinkhorn::cpu as sinkhorn};
 
@@ -95,7 +95,7 @@ fn attention_is_the_plain_one_within_every_sequence() {
     ] {
         let tokens = *starts.last().unwrap() as usize;
         let qkv = noise(tokens * 3 * heads * width, 1);
-        let layout = Layout { starts: &starts, heads, width };
+        let layout = CpuAttentionLayout { starts: &starts, heads, width };
         let (out, lse) = attention::forward(&qkv, layout);
         let (want, want_lse) = plain_attention(&qkv, &starts, heads, width);
         close("attention", &out, &want, 2e-6);
@@ -109,7 +109,7 @@ fn attention_backward_is_the_slope() {
         let tokens = *starts.last().unwrap() as usize;
         let qkv = noise(tokens * 3 * heads * width, 2);
         let d_out = noise(tokens * heads * width, 3);
-        let layout = Layout { starts: &starts, heads, width };
+        let layout = CpuAttentionLayout { starts: &starts, heads, width };
         let (out, lse) = attention::forward(&qkv, layout);
         let gradient = attention::backward(&qkv, &out, &lse, &d_out, layout);
         check_gradient("attention", &qkv, &gradient, |qkv| dot(&attention::forward(qkv, layout).0, &d_out));
@@ -119,7 +119,7 @@ fn attention_backward_is_the_slope() {
 #[test]
 fn large_scores_do_not_overflow_and_nan_stays_in_its_sequence() {
     let starts = [0, 4, 9];
-    let layout = Layout { starts: &starts, heads: 2, width: 3 };
+    let layout = CpuAttentionLayout { starts: &starts, heads: 2, width: 3 };
     let mut qkv: Vec<f32> = noise(9 * 18, 4).iter().map(|x| 60.0 * x).collect();
     assert!(attention::forward(&qkv, layout).0.iter().all(|x| x.is_finite()));
     qkv[7 * 18 + 6] = f32::NAN;
@@ -187,7 +187,7 @@ fn activations_and_their_slopes() {
 fn residual_touches_only_kept_rows() {
     let (x, branch) = (noise(4 * 3, 15), noise(2 * 3, 16));
     let (bias, gamma) = (noise(3, 17), noise(3, 18));
-    let kept = Kept { rows: &[0, 2], scale: &[2.0, 0.5] };
+    let kept = CpuResidualRows { rows: &[0, 2], scale: &[2.0, 0.5] };
     let out = residual::forward(x.clone(), Some(kept), &branch, Some(&bias), Some(&gamma), 3);
     for (i, got) in out.iter().enumerate() {
         let (row, j) = (i / 3, i % 3);
@@ -230,7 +230,7 @@ fn cross_entropy_and_its_slopes() {
         }
         targets[2 * k..].fill(0.0); // padding
         let (first, second) = ([0, 1, 2, -1, 1, 0], [1, -1, -1, -1, 0, 1]);
-        let base = Inputs {
+        let base = CpuCrossEntropyInputs {
             z: &z,
             directions: &directions,
             targets: &targets,
@@ -258,7 +258,7 @@ fn cross_entropy_and_its_slopes() {
         let d_loss = noise(6, 27);
         let (dz, dd) = cross_entropy::backward(&base, &got.lse, &d_loss);
         let run = |z: &[f32], d: &[f32]| {
-            dot(&cross_entropy::forward(&Inputs { z, directions: d, ..base }).loss, &d_loss)
+            dot(&cross_entropy::forward(&CpuCrossEntropyInputs { z, directions: d, ..base }).loss, &d_loss)
         };
         check_gradient("z", &z, &dz, |z| run(z, &directions));
         check_gradient("directions", &directions, &dd, |d| run(&z, d));
@@ -273,7 +273,7 @@ fn cross_entropy_over_very_many_prototypes_comes_in_chunks() {
     targets[77] = 0.75;
     targets[k - 1] = 0.25;
     let (first, second) = (vec![0; rows], vec![-1; rows]);
-    let inputs = Inputs {
+    let inputs = CpuCrossEntropyInputs {
         z: &z,
         directions: &directions,
         targets: &targets,
@@ -335,7 +335,7 @@ fn adamw_is_the_formula() {
     v.iter_mut().for_each(|v| *v = v.abs());
     let g = noise(len, 32);
     let before = (p[777], m[777], v[777], t[777]);
-    let rates = adamw::Rates {
+    let rates = adamw::CpuAdamWParams {
         step: 0.01,
         keep: 0.999,
         gradient: 0.5,
@@ -347,7 +347,7 @@ fn adamw_is_the_formula() {
     };
     let norm = adamw::squared_norm(&g);
     assert!((norm - dot(&g, &g)).abs() < 1e-6 * norm);
-    let parameter = adamw::Parameter {
+    let parameter = adamw::AdamWParamSlices {
         value: &mut p,
         first: &mut m,
         second: &mut v,
@@ -369,7 +369,7 @@ fn adamw_is_the_formula() {
 #[test]
 #[should_panic(expected = "attention over")]
 fn tokens_before_the_first_sequence_are_refused() {
-    attention::forward(&noise(5 * 3 * 4, 1), Layout { starts: &[2, 5], heads: 1, width: 4 });
+    attention::forward(&noise(5 * 3 * 4, 1), CpuAttentionLayout { starts: &[2, 5], heads: 1, width: 4 });
 }
 
 #[test]

@@ -27,10 +27,8 @@ fn all_cases_on_the_cpu() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn all_cases_on_a_gpu() {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some() {
-        return;
-    }
     assert!(
         !adapters().is_empty(),
         "no GPU and no software Vulkan: install Mesa's driver (mesa-vulkan-drivers) or set DINOSCOPE_NO_GPU_TESTS=1"

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use dinoscope_core::analysis::image_out::write_png;
 use dinoscope_core::data::Picture;
-use dinoscope_core::model::{Grid, Interpolation, VitConfig};
-use dinoscope_core::weights::{self, HostTensor, Layout, StateDict};
+use dinoscope_core::model::{PatchGrid, PosEmbedInterpolation, VitConfig};
+use dinoscope_core::weights::{self, HostTensor, KeyLayout, StateDict};
 use dinoscope_tests::program::{TINY, ok, run};
 
 /// timm's model of 14 x 16 patches: 225 positions, which could be 15 x 15.
 fn wide() -> VitConfig {
     let config = VitConfig::new(112, 8, 48, 2, 3);
-    VitConfig { grid: Grid::new(14, 16), interpolation: Interpolation::ANTIALIAS, ..config }
+    VitConfig { grid: PatchGrid::new(14, 16), interpolation: PosEmbedInterpolation::ANTIALIAS, ..config }
 }
 
 fn state(config: &VitConfig) -> StateDict {
@@ -65,7 +65,7 @@ fn a_wide_timm_file_is_asked_for_its_grid_and_then_goes_everywhere() {
     let (dir, config) = (dir.path(), wide());
     let mut tensors = state(&config);
     tensors.insert("mask_token".into(), HostTensor::new([1, 48], vec![0.0; 48]));
-    weights::save(&dir.join("right.safetensors"), &tensors, &config, Layout::Official).unwrap();
+    weights::save(&dir.join("right.safetensors"), &tensors, &config, KeyLayout::Official).unwrap();
     tensors.remove("mask_token");
     write_bare(&dir.join("timm.safetensors"), &tensors);
     picture(&dir.join("p.png"), 128, 112);
@@ -126,13 +126,16 @@ fn a_wide_timm_file_is_asked_for_its_grid_and_then_goes_everywhere() {
 fn what_a_config_json_says_of_norms_and_pixels_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let config =
-        VitConfig { norm_eps: 0.05, interpolation: Interpolation::SIZE, ..VitConfig::new(64, 8, 48, 2, 3) };
+    let config = VitConfig {
+        norm_eps: 0.05,
+        interpolation: PosEmbedInterpolation::SIZE,
+        ..VitConfig::new(64, 8, 48, 2, 3)
+    };
     let tensors = state(&config);
     let usual = VitConfig { norm_eps: 1e-6, ..config.clone() };
-    weights::save(&dir.join("right.safetensors"), &tensors, &config, Layout::Official).unwrap();
-    weights::save(&dir.join("usual.safetensors"), &tensors, &usual, Layout::Official).unwrap();
-    weights::save(&dir.join("hub"), &tensors, &usual, Layout::HuggingFace).unwrap();
+    weights::save(&dir.join("right.safetensors"), &tensors, &config, KeyLayout::Official).unwrap();
+    weights::save(&dir.join("usual.safetensors"), &tensors, &usual, KeyLayout::Official).unwrap();
+    weights::save(&dir.join("hub"), &tensors, &usual, KeyLayout::HuggingFace).unwrap();
     let json = std::fs::read_to_string(dir.join("hub/config.json")).unwrap();
     assert!(json.contains("\"layer_norm_eps\": 1e-6"), "{json}");
     let json = json.replace("\"layer_norm_eps\": 1e-6", "\"layer_norm_eps\": 0.05");

@@ -1,8 +1,8 @@
 //! The functions that the page's JavaScript sees.
 
-use dinoscope::tab::files::{Given, arrived as take};
+use dinoscope::tab::files::{BrowserFile, arrived as take};
 use dinoscope::tab::host::{Host, Page};
-use dinoscope::tab::office::Office;
+use dinoscope::tab::office::WorkerServer;
 use dinoscope::tab::{address, edges, inspect, window};
 use dinoscope_core::{constructors, files};
 use js_sys::{Array, Uint8Array};
@@ -26,7 +26,7 @@ pub fn place(path: &str, bytes: &[u8]) -> Result<(), JsError> {
     Ok(files::write(path, bytes)?)
 }
 
-/// Draws the studio on a canvas. `wishes` is a [`window::Wishes`] as JSON.
+/// Draws the studio on a canvas. `wishes` is a [`window::UrlQuery`] as JSON.
 ///
 /// # Errors
 /// Throws when the canvas can't be drawn on that way.
@@ -44,11 +44,12 @@ pub async fn start(
 /// Files were dropped, pasted, or `chosen` in a dialog. `contents` has nothing for those that stay in the browser.
 #[wasm_bindgen]
 pub fn arrived(chosen: bool, roots: Vec<String>, paths: Vec<String>, sizes: Vec<f64>, contents: Array) {
-    let given = paths.into_iter().zip(sizes).zip(contents.iter()).map(|((path, size), content)| Given {
-        path: path.into(),
-        size: size as u64,
-        content: content.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()),
-    });
+    let given =
+        paths.into_iter().zip(sizes).zip(contents.iter()).map(|((path, size), content)| BrowserFile {
+            path: path.into(),
+            size: size as u64,
+            content: content.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()),
+        });
     take(chosen, roots.into_iter().map(Into::into).collect(), given.collect());
 }
 
@@ -88,7 +89,7 @@ pub fn enter(forward: bool) {
     }
 }
 
-/// The person goes to another place in the browser's history: a [`dinoscope::studio::place::Place`] as JSON.
+/// The person goes to another place in the browser's history: a [`dinoscope::studio::place::StudioUrlState`] as JSON.
 #[wasm_bindgen]
 pub fn go(place: &str) {
     if let Ok(place) = serde_json::from_str(place) {
@@ -110,14 +111,14 @@ pub fn glance() -> String {
     window::ask(|studio| studio.glance()).unwrap_or_default().to_string()
 }
 
-/// What is drawn on the canvas, as JSON: see [`inspect::Widget`].
+/// What is drawn on the canvas, as JSON: see [`inspect::WidgetSnapshot`].
 #[wasm_bindgen]
 pub fn widgets() -> String {
     let drawn = window::context().map(|ctx| inspect::drawn(&ctx));
     serde_json::to_string(&drawn.unwrap_or_default()).unwrap_or_default()
 }
 
-/// Compares the GPU programs with their CPU twins: a list of [`programs::Row`] as JSON.
+/// Compares the GPU programs with their CPU twins: a list of [`programs::KernelCheckResult`] as JSON.
 ///
 /// # Errors
 /// Throws when there is no WebGPU or a program can't run.
@@ -128,12 +129,12 @@ pub async fn compare_programs() -> Result<String, JsError> {
 
 /// A worker, from the inside.
 #[wasm_bindgen]
-pub struct Worker(Office);
+pub struct Worker(WorkerServer);
 
 /// Works for the page.
 #[wasm_bindgen]
 pub fn office(page: Page) -> Worker {
-    Worker(Office::new(page))
+    Worker(WorkerServer::new(page))
 }
 
 #[wasm_bindgen]

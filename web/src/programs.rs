@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Why the comparison could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ProgramsError {
+pub enum KernelCheckError {
     /// The browser gave no device.
     #[error("opening a WebGPU device: {0}")]
     Open(String),
@@ -18,7 +18,7 @@ pub enum ProgramsError {
 
 /// One comparison, as the page's test reads it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct KernelCheckResult {
     /// Program, size and result.
     pub name: String,
     /// Largest difference over the largest value of the twin; null where either is no number.
@@ -33,14 +33,14 @@ pub struct Row {
 ///
 /// # Errors
 /// There is no WebGPU, or a program is refused.
-pub async fn programs() -> Result<Vec<Row>, ProgramsError> {
+pub async fn programs() -> Result<Vec<KernelCheckResult>, KernelCheckError> {
     let opened = Device::wgpu_options().init_with_setup_async().await;
-    let (device, setup) = opened.map_err(|error| ProgramsError::Open(error.to_string()))?;
+    let (device, setup) = opened.map_err(|error| KernelCheckError::Open(error.to_string()))?;
     let near = Tensor::<1>::zeros([1], &device).try_into_primitive::<CubeBackend>();
-    let near = near.map_err(|error| ProgramsError::Open(format!("{error:?}")))?;
+    let near = near.map_err(|error| KernelCheckError::Open(format!("{error:?}")))?;
     let mut found = check::all(&near.client).await?;
     found.extend(display::check::all(&setup.device, &setup.queue).await?);
-    let row = |c: check::Comparison| Row {
+    let row = |c: check::KernelComparison| KernelCheckResult {
         passed: c.passed(),
         name: c.name,
         error: c.error,

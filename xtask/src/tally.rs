@@ -15,7 +15,7 @@ pub struct Tally {
 /// Whose lines are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
-    /// `Summary [ 1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`
+    /// `CliRunSummary [ 1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`
     Nextest,
     /// `test result: ok. 4 passed; 0 failed; 0 ignored; …`, one for each test program.
     Cargo,

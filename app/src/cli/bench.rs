@@ -4,16 +4,16 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dinoscope_core::bench::{self, Bench, Pace, Row, Sizes, Subject, peak};
+use dinoscope_core::bench::{self, BenchResult, BenchRunner, BenchSizes, BenchmarkKind, RepeatPolicy, peak};
 use dinoscope_core::bytes::shown;
 use serde_json::json;
 
 use super::terminal::{out, out_part};
-use super::{Mistake, load};
+use super::{UsageError, load};
 
 /// Measure speed and memory on this machine.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct BenchArgs {
     /// What to measure, with commas: forward, step, student, programs, attention, packing, drop, loader, growth
     /// [default: all].
     #[arg(long, value_name = "SUBJECT,…")]
@@ -68,16 +68,16 @@ pub struct Arguments {
 }
 
 /// Measures what was asked for and prints it.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: BenchArgs) -> Result<()> {
     let subjects = match &arguments.only {
-        None => Subject::ALL.to_vec(),
-        Some(names) => names.split(',').map(Subject::parse).collect::<Result<_, _>>()?,
+        None => BenchmarkKind::ALL.to_vec(),
+        Some(names) => names.split(',').map(BenchmarkKind::parse).collect::<Result<_, _>>()?,
     };
     if arguments.paced && subjects.len() != 1 {
-        bail!(Mistake("--paced measures one subject: name it with --only".to_owned()));
+        bail!(UsageError("--paced measures one subject: name it with --only".to_owned()));
     }
     let chosen = load::device(arguments.device.as_deref(), arguments.json || arguments.paced)?;
-    let sizes = Sizes {
+    let sizes = BenchSizes {
         backbone: arguments.backbone,
         resolution: arguments.resolution,
         images: arguments.images.max(1),
@@ -87,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         sequences: arguments.sequences,
         doublings: arguments.doublings,
         data: arguments.data,
-        ..Sizes::new(&arguments.overrides)?
+        ..BenchSizes::new(&arguments.overrides)?
     };
     let mut peak = peak::measure(&chosen.device)?;
     let quiet = arguments.json || arguments.paced;
@@ -97,15 +97,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
         out!("medians of {} runs [quartiles]; ways of a subject run in turn", arguments.repeat);
     }
 
-    let (mut fixed, mut paced) = (arguments.repeat as usize, Paced);
+    let (mut fixed, mut paced) = (arguments.repeat as usize, StdinTrigger);
     let mut all = Vec::new();
     for (i, subject) in subjects.into_iter().enumerate() {
         if i > 0 {
             // Other work on the machine may have been in the way of the first.
             peak = peak.max(peak::measure(&chosen.device)?);
         }
-        let pace: &mut dyn Pace = if arguments.paced { &mut paced } else { &mut fixed };
-        let mut bench = Bench {
+        let pace: &mut dyn RepeatPolicy = if arguments.paced { &mut paced } else { &mut fixed };
+        let mut bench = BenchRunner {
             device: chosen.device.clone(),
             warmup: arguments.warmup,
             pace,
@@ -129,9 +129,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// Runs when a line comes in, and says how long it took.
-struct Paced;
+struct StdinTrigger;
 
-impl Pace for Paced {
+impl RepeatPolicy for StdinTrigger {
     fn more(&mut self, seconds: &[f64]) -> bool {
         let said = match seconds.last() {
             None => json!({ "ready": true }),
@@ -142,7 +142,7 @@ impl Pace for Paced {
     }
 }
 
-fn print_rows(subject: Subject, rows: &[Row]) {
+fn print_rows(subject: BenchmarkKind, rows: &[BenchResult]) {
     out!();
     let mut what = "";
     for (i, row) in rows.iter().enumerate() {
@@ -172,7 +172,7 @@ fn print_rows(subject: Subject, rows: &[Row]) {
         }
         out!();
         // Figures of all ways together are said once, below them.
-        let told = matches!(subject, Subject::Growth | Subject::Drop); // by the name of the way
+        let told = matches!(subject, BenchmarkKind::Growth | BenchmarkKind::Drop); // by the name of the way
         if !told && rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
             row.figures.iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
         }

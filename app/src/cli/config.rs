@@ -11,14 +11,14 @@ use super::terminal::out;
 /// A flag comes before a variable, a variable before the configuration file, the file before the default. The file is
 /// TOML, for instance: device = "gpu:1", runs = "~/runs", cache = "/data/dinoscope", theme = "dark".
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ConfigArgs {
     /// One JSON object.
     #[arg(long)]
     json: bool,
 }
 
 /// Prints it.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &ConfigArgs) -> Result<()> {
     let settings = settings::get();
     let file = settings.file.as_ref().map(|file| file.display().to_string());
     let rows = [

@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dinoscope_core::engine::Job;
+use dinoscope_core::engine::TrainJob;
 use dinoscope_core::train::{Recipe, paths, sources};
 
 use super::history::percent;
-use super::status::Status;
+use super::status::CliExitStatus;
 use super::terminal::{self, out};
-use super::train::Place;
+use super::train::RunOutputOptions;
 use super::{load, run};
 
 /// Train a small model on pictures that the program draws itself, and write a report.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DemoArgs {
     /// Where the run is kept [default: runs/demo-NNN].
     #[arg(long)]
     out: Option<PathBuf>,
@@ -36,18 +36,18 @@ pub struct Arguments {
 }
 
 /// Trains the `nano` preset on the built-in scenes and sums it up.
-pub fn run(arguments: Arguments) -> Result<Status> {
+pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
     terminal::outlive_output();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
     let recipe = paths::lasting(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
-    let job = Job {
+    let job = TrainJob {
         watch: sources.to_watch(&recipe),
         sources,
         device: load::device(arguments.device.as_deref(), arguments.json)?,
-        folder: Some(Place { out: &out, resume: false, force: arguments.force }.open(&recipe)?),
+        folder: Some(RunOutputOptions { out: &out, resume: false, force: arguments.force }.open(&recipe)?),
         resume: false,
         recipe,
     };

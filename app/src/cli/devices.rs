@@ -8,14 +8,14 @@ use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
 
 /// List the devices that can compute.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DevicesArgs {
     /// One JSON object per device.
     #[arg(long)]
     json: bool,
 }
 
 /// Prints every adapter with its limits, and what `auto` would take.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: DevicesArgs) -> Result<()> {
     let list = adapters();
     if arguments.json {
         for adapter in &list {

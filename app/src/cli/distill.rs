@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use dinoscope_core::train::recipe::Distillation;
+use dinoscope_core::train::recipe::DistillMethod;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, distill_recipe, presets};
 
-use super::status::Status;
-use super::train::{self, Place};
-use super::{Mistake, load};
+use super::status::CliExitStatus;
+use super::train::{self, RunOutputOptions};
+use super::{UsageError, load};
 
 /// Teach a small model what a large one has learned.
 ///
 /// A run of ours is distilled through its heads, as in the paper; a released model, whose heads nobody published, through
 /// its features. The result is the moving average of the student, in the run's checkpoints as `teacher`.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DistillArgs {
     /// The teacher: a run, a checkpoint, a weights file, a Hugging Face folder, a pulled model, or `starter`.
     #[arg(long, value_name = "WEIGHTS", required_unless_present = "resume")]
     teacher: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Arguments {
     student: PathBuf,
     /// heads, similarity or regression [default: heads where the teacher has some, else similarity].
     #[arg(long)]
-    method: Option<Method>,
+    method: Option<DistillMethodArg>,
     /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
     /// label), a pattern, an IDX images file, or `scenes` for the built-in pictures. Given again, all of them together.
     #[arg(long, value_name = "PLACE")]
@@ -61,7 +61,7 @@ pub struct Arguments {
 
 /// What is learned of the teacher.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Method {
+enum DistillMethodArg {
     /// What its heads say of pictures and patches.
     Heads,
     /// How similar it finds pictures, and patches within one.
@@ -70,37 +70,37 @@ enum Method {
     Regression,
 }
 
-impl From<Method> for Distillation {
-    fn from(method: Method) -> Self {
+impl From<DistillMethodArg> for DistillMethod {
+    fn from(method: DistillMethodArg) -> Self {
         match method {
-            Method::Heads => Self::Heads,
-            Method::Similarity => Self::Similarity,
-            Method::Regression => Self::Regression,
+            DistillMethodArg::Heads => Self::Heads,
+            DistillMethodArg::Similarity => Self::Similarity,
+            DistillMethodArg::Regression => Self::Regression,
         }
     }
 }
 
 /// Resolves the recipe, opens teacher and pictures, trains.
-pub fn run(mut arguments: Arguments) -> Result<Status> {
+pub fn run(mut arguments: DistillArgs) -> Result<CliExitStatus> {
     if let Some(Some(file)) = &arguments.resume {
         train::unpack(file, &mut arguments.out)?;
     }
     let resume = arguments.resume.is_some();
     if resume && arguments.out.is_none() {
         return Err(
-            Mistake("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()).into()
+            UsageError("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()).into()
         );
     }
     let recipe = recipe(&arguments)?;
     let out =
         arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));
-    let place = Place { out: &out, resume, force: arguments.force };
+    let place = RunOutputOptions { out: &out, resume, force: arguments.force };
     train::carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
 }
 
-fn recipe(arguments: &Arguments) -> Result<Recipe> {
+fn recipe(arguments: &DistillArgs) -> Result<Recipe> {
     let data = train::of_data(&arguments.data, arguments.labels)?;
-    let method = arguments.method.map(Distillation::from);
+    let method = arguments.method.map(DistillMethod::from);
     let own = match (&arguments.teacher, &arguments.out) {
         (teacher, Some(out)) if arguments.resume.is_some() => {
             let mut run = RunFolder::open(out)?.recipe()?.with_overrides(&data)?;
@@ -117,13 +117,13 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
             load::say_notes(&teacher)?;
             distill_recipe::recipe(&student, &teacher, method)?
         }
-        (None, _) => return Err(Mistake("--teacher names the weights to learn from".to_owned()).into()),
+        (None, _) => return Err(UsageError("--teacher names the weights to learn from".to_owned()).into()),
     };
     Ok(load::noted(own.resolve(&arguments.overrides)?))
 }
 
 /// The student's recipe, before anything is distilled.
-fn student(arguments: &Arguments) -> Result<Recipe> {
+fn student(arguments: &DistillArgs) -> Result<Recipe> {
     let named = &arguments.student;
     if let Some(preset) = named.to_str().filter(|name| presets::NAMES.contains(name)) {
         return Ok(Recipe::preset(preset)?);
@@ -132,6 +132,6 @@ fn student(arguments: &Arguments) -> Result<Recipe> {
         return Ok(Recipe::preset(&named.to_string_lossy())?);
     }
     let text = std::fs::read_to_string(named)
-        .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
+        .map_err(|e| UsageError(format!("can't read the recipe {}: {e}", named.display())))?;
     Ok(load::noted(Recipe::resolve_toml(&text, &[]).with_context(|| named.display().to_string())?))
 }

@@ -8,22 +8,22 @@ use clap::ValueEnum;
 use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::archive;
-use dinoscope_core::train::follow::Follower;
+use dinoscope_core::train::follow::RunFolderReader;
 use dinoscope_core::weights::download;
 
-use super::status::{FailedInputs, Status};
+use super::status::{CliExitStatus, FailedInputs};
 use super::terminal::warning;
-use super::{Mistake, load, settings};
-use crate::desktop::{self, Draw, headless::Headless};
-use crate::studio::explore::Panel;
-use crate::studio::house::Drawing;
-use crate::studio::judge::{Kind, Wish};
+use super::{UsageError, load, settings};
+use crate::desktop::{self, RendererChoice, headless::HeadlessWindow};
+use crate::studio::explore::ExplorePanel;
+use crate::studio::house::RenderBackend;
+use crate::studio::judge::{EvaluationConfig, EvaluationKind};
 use crate::studio::layout::Workspace;
-use crate::studio::{Beginning, Studio};
+use crate::studio::{StartupOptions, StudioApp};
 
 /// Open the studio: drop pictures in, see what a model sees.
 #[derive(clap::Args, Default)]
-pub struct Arguments {
+pub struct ExploreArgs {
     /// Pictures and folders to open.
     images: Vec<PathBuf>,
     /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a released model, or
@@ -48,26 +48,26 @@ pub struct Arguments {
     workspace: Option<WorkspaceName>,
     /// Judge the weights on the built-in scenes at once: knn, linear, … as under `dinoscope eval`.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = kind)]
-    judge: Vec<Kind>,
+    judge: Vec<EvaluationKind>,
     /// What the window says first.
     #[arg(long, hide = true)]
     note: Option<String>,
     /// What draws the window: a GPU where there is one and else the processor, or the one that is named.
     #[arg(long, value_enum, default_value_t)]
-    draw: Draw,
+    draw: RendererChoice,
     /// Draw the window into this PNG, without a display, and end.
     #[arg(long, value_name = "OUT.png", value_parser = png)]
     screenshot: Option<PathBuf>,
     #[command(flatten)]
-    shot: ShotArguments,
+    shot: ScreenshotArgs,
 }
 
 /// How a picture of the window is taken.
 #[derive(clap::Args, Clone, Default)]
-pub struct ShotArguments {
+pub struct ScreenshotArgs {
     /// Size of the window in a screenshot, in points.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x800", value_parser = size)]
-    window_size: Size,
+    window_size: WindowSize,
     /// Pixels per point in a screenshot: 0.25 to 4.
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     scale: f32,
@@ -78,18 +78,20 @@ pub struct ShotArguments {
 
 /// Width and height in points.
 #[derive(Clone, Copy)]
-struct Size(f32, f32);
+struct WindowSize(f32, f32);
 
-impl Default for Size {
+impl Default for WindowSize {
     fn default() -> Self {
         Self(1280.0, 800.0)
     }
 }
 
-fn size(text: &str) -> Result<Size, String> {
+fn size(text: &str) -> Result<WindowSize, String> {
     let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     match parsed {
-        Some((w, h)) if (320.0..=8192.0).contains(&w) && (240.0..=8192.0).contains(&h) => Ok(Size(w, h)),
+        Some((w, h)) if (320.0..=8192.0).contains(&w) && (240.0..=8192.0).contains(&h) => {
+            Ok(WindowSize(w, h))
+        }
         _ => Err("expected WIDTHxHEIGHT in points, for instance 1280x800".to_owned()),
     }
 }
@@ -112,10 +114,10 @@ pub fn png(text: &str) -> Result<PathBuf, String> {
 pub fn check_target(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        bail!(Mistake(format!("{}: there is no folder {}", path.display(), folder.display())));
+        bail!(UsageError(format!("{}: there is no folder {}", path.display(), folder.display())));
     }
     if path.is_dir() {
-        bail!(Mistake(format!("{} is a folder", path.display())));
+        bail!(UsageError(format!("{} is a folder", path.display())));
     }
     Ok(())
 }
@@ -123,15 +125,15 @@ pub fn check_target(path: &Path) -> Result<()> {
 /// Whether a run can be shown.
 fn check_run(run: &Path) -> Result<()> {
     if !run.exists() {
-        bail!(Mistake(format!("{}: no such folder", run.display())));
+        bail!(UsageError(format!("{}: no such folder", run.display())));
     }
     if archive::is_archive(run) {
-        bail!(Mistake(format!(
+        bail!(UsageError(format!(
             "{0} holds a run in one file: drop it on the window, or unpack it and go on by `dinoscope train --resume {0}`",
             run.display()
         )));
     }
-    Follower::open(run)?;
+    RunFolderReader::open(run)?;
     Ok(())
 }
 
@@ -152,9 +154,9 @@ impl From<WorkspaceName> for Workspace {
     }
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
-    let names = || Kind::ALL.map(Kind::word).join(", ");
-    let named = Kind::ALL.into_iter().find(|kind| kind.word() == text);
+fn kind(text: &str) -> Result<EvaluationKind, String> {
+    let names = || EvaluationKind::ALL.map(EvaluationKind::word).join(", ");
+    let named = EvaluationKind::ALL.into_iter().find(|kind| kind.word() == text);
     named.ok_or_else(|| format!("expected one of {}", names()))
 }
 
@@ -166,7 +168,7 @@ enum PanelName {
     Match,
 }
 
-impl From<PanelName> for Panel {
+impl From<PanelName> for ExplorePanel {
     fn from(name: PanelName) -> Self {
         match name {
             PanelName::Pca => Self::Pca,
@@ -181,7 +183,7 @@ impl From<PanelName> for Panel {
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Opens the window, or takes the picture.
-pub fn run(arguments: Arguments) -> Result<Status> {
+pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
     if let Some(to) = &arguments.screenshot {
         check_target(to)?;
     }
@@ -199,7 +201,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
     }
     for path in &arguments.images {
         if !path.exists() {
-            bail!(Mistake(format!("{} does not exist", path.display())));
+            bail!(UsageError(format!("{} does not exist", path.display())));
         }
     }
     let settled = settings::get();
@@ -213,13 +215,15 @@ pub fn run(arguments: Arguments) -> Result<Status> {
         (None, Some(_)) => Workspace::Train,
         (None, None) => Workspace::Explore,
     };
-    let judge = (!arguments.judge.is_empty())
-        .then(|| Wish { kinds: arguments.judge.iter().copied().collect(), ..Wish::default() });
-    let beginning = Beginning {
+    let judge = (!arguments.judge.is_empty()).then(|| EvaluationConfig {
+        kinds: arguments.judge.iter().copied().collect(),
+        ..EvaluationConfig::default()
+    });
+    let beginning = StartupOptions {
         device,
         pictures: arguments.images,
         weights,
-        panel: arguments.panel.map(Panel::from),
+        panel: arguments.panel.map(ExplorePanel::from),
         workspace,
         judge,
         run: arguments.run,
@@ -227,7 +231,7 @@ pub fn run(arguments: Arguments) -> Result<Status> {
         runs: settled.runs.said(),
         theme: settled.theme.said(),
         fresh: arguments.screenshot.is_some(),
-        ..Beginning::default()
+        ..StartupOptions::default()
     };
     match arguments.screenshot {
         Some(to) => screenshot(beginning, &arguments.shot, &to),
@@ -236,13 +240,13 @@ pub fn run(arguments: Arguments) -> Result<Status> {
 }
 
 /// Draws the window once everything it shows is there, and says what of it could not be had.
-pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &Path) -> Result<Status> {
+pub fn screenshot(beginning: StartupOptions, how: &ScreenshotArgs, to: &Path) -> Result<CliExitStatus> {
     let theme = if how.light { egui::Theme::Light } else { egui::Theme::Dark };
-    let Size(width, height) = how.window_size;
-    let build = |ctx: &egui::Context| -> Box<dyn crate::studio::Stage> {
-        Box::new(Studio::new(ctx, Drawing::default(), beginning))
+    let WindowSize(width, height) = how.window_size;
+    let build = |ctx: &egui::Context| -> Box<dyn crate::studio::AppFrontend> {
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
     };
-    let mut window = Headless::new([width, height], how.scale, theme, build);
+    let mut window = HeadlessWindow::new([width, height], how.scale, theme, build);
     let settled = window.settle(PATIENCE);
     let picture = window.screenshot();
     let (failures, shows) = (window.stage().failures().to_vec(), window.stage().shows());
@@ -262,10 +266,10 @@ pub fn screenshot(beginning: Beginning, how: &ShotArguments, to: &Path) -> Resul
         }
     }
     Ok(match (failures.is_empty(), shows) {
-        (true, _) => Status::Done,
-        (false, true) => Status::Partly,
-        (false, false) if left_out.count() > 0 => Status::Mistake,
-        (false, false) => Status::Fault,
+        (true, _) => CliExitStatus::Done,
+        (false, true) => CliExitStatus::Partly,
+        (false, false) if left_out.count() > 0 => CliExitStatus::Mistake,
+        (false, false) => CliExitStatus::Fault,
     })
 }
 

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use dinoscope_core::engine::Event;
+use dinoscope_core::engine::RunEvent;
 use dinoscope_core::eval::Accuracy;
 use dinoscope_core::eval::run::headline;
-use dinoscope_core::train::run::Line;
+use dinoscope_core::train::run::MetricsLine;
 
 /// First and last figures, each with its step.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
+pub struct RunMetricsSummary {
     /// Loss of the first report, and its step, counted from 1.
     pub first_loss: Option<(u64, f64)>,
     /// The same of the last.
@@ -24,7 +24,7 @@ pub struct History {
     pub raw_pixels: Option<Accuracy>,
 }
 
-impl History {
+impl RunMetricsSummary {
     /// What a run's `metrics.jsonl` says, read line by line: such a file may be long.
     pub fn read(metrics: &Path) -> Self {
         let mut history = Self::default();
@@ -46,7 +46,7 @@ impl History {
     }
 
     fn take_line(&mut self, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
+        let Ok(line) = serde_json::from_slice::<MetricsLine>(line) else { return };
         let value = |name: &str| line.values.get(name).copied().flatten();
         if let Some(loss) = value("loss") {
             self.take_loss(line.iteration + 1, loss);
@@ -72,14 +72,14 @@ impl History {
     }
 
     /// Takes in what happens now.
-    pub fn take(&mut self, event: &Event) {
+    pub fn take(&mut self, event: &RunEvent) {
         match event {
-            Event::Step(step) => {
+            RunEvent::Step(step) => {
                 if let Some(loss) = step.values.get("loss") {
                     self.take_loss(step.iteration + 1, *loss);
                 }
             }
-            Event::Evaluation { iteration, accuracy, raw_pixels, .. } => {
+            RunEvent::Evaluation { iteration, accuracy, raw_pixels, .. } => {
                 let raw = raw_pixels.as_ref().and_then(headline).map(|score| score.top1);
                 self.take_accuracy(*iteration, headline(accuracy).map(|score| score.top1), raw);
             }
@@ -134,7 +134,7 @@ mod tests {
             {\"iteration\":2,\"loss\":5.0}\n"
             .to_vec();
         std::fs::write(&file, &bytes).unwrap();
-        let history = History::read(&file);
+        let history = RunMetricsSummary::read(&file);
         assert_eq!(history.loss().unwrap(), "loss 5.500 in step 1 → 5.000 in step 3");
         assert_eq!(history.raw_pixels.map(|a| a.value()), Some(0.5));
         let said = history.accuracy().unwrap();
@@ -145,12 +145,15 @@ mod tests {
 
         bytes.extend(b"{\"iteration\":60,\"knn_correct\":3.0,\"knn_total\":4.0}\n");
         std::fs::write(&file, &bytes).unwrap();
-        let said = History::read(&file).accuracy().unwrap();
+        let said = RunMetricsSummary::read(&file).accuracy().unwrap();
         assert!(
             said.starts_with("k-NN accuracy after 60 steps 75.0 % (") && said.contains(", untrained 25.0 %"),
             "{said}"
         );
-        assert_eq!(History::read(&dir.path().join("none")), History::default());
-        assert_eq!((History::default().loss(), History::default().accuracy()), (None, None));
+        assert_eq!(RunMetricsSummary::read(&dir.path().join("none")), RunMetricsSummary::default());
+        assert_eq!(
+            (RunMetricsSummary::default().loss(), RunMetricsSummary::default().accuracy()),
+            (None, None)
+        );
     }
 }

@@ -6,10 +6,10 @@ use super::terminal::{note, out};
 use super::{device_note, settings};
 use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
-use dinoscope_core::device::{Chosen, DeviceChoice, choose};
+use dinoscope_core::device::{DeviceChoice, SelectedDevice, choose};
 use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::model::Vit;
-use dinoscope_core::train::{Recipe, Resolved};
+use dinoscope_core::train::{Recipe, ResolvedRecipe};
 
 /// What `--device` says, else what the person has settled for all commands.
 pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
@@ -20,7 +20,7 @@ pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
 }
 
 /// Turns `--device` into a device; where it computes is said once when that may surprise.
-pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
+pub fn device(flag: Option<&str>, quiet: bool) -> Result<SelectedDevice> {
     let mut chosen = choose(choice(flag)?)?;
     if let Some(note) = chosen.note.take().filter(|_| !quiet) {
         device_note::keep(device_note::with_flag(note));
@@ -29,7 +29,7 @@ pub fn device(flag: Option<&str>, quiet: bool) -> Result<Chosen> {
 }
 
 /// A recipe that was resolved, with a word about what had to follow what was asked for.
-pub fn noted(resolved: Resolved) -> Recipe {
+pub fn noted(resolved: ResolvedRecipe) -> Recipe {
     for said in &resolved.notes {
         note!("{said}");
     }

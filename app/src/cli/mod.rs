@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 pub use runtime_folder::have_runtime_folder;
-use status::Status;
+use status::CliExitStatus;
 use terminal::{Verbosity, warning};
 
 /// What `--help` says last.
@@ -39,15 +39,15 @@ Flags come before variables (DINOSCOPE_DEVICE, …), variables before the config
 #[command(name = "dinoscope", version, after_help = ENDS)]
 struct Cli {
     #[command(flatten)]
-    volume: Volume,
+    volume: VerbosityArgs,
     /// Without a word the studio opens.
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
 }
 
 /// How much is said.
 #[derive(clap::Args)]
-struct Volume {
+struct VerbosityArgs {
     /// Say nothing but results and what went wrong: no progress, no notes.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -56,7 +56,7 @@ struct Volume {
     verbose: bool,
 }
 
-impl Volume {
+impl VerbosityArgs {
     fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -67,45 +67,45 @@ impl Volume {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Open the studio: drop pictures in, see what a model sees, watch one learn.
-    Explore(explore::Arguments),
+    Explore(explore::ExploreArgs),
     /// Train a small model on pictures that the program draws itself, and write a report. Needs nothing.
-    Demo(demo::Arguments),
+    Demo(demo::DemoArgs),
     /// Train a model on your pictures.
-    Train(train::Arguments),
+    Train(train::TrainArgs),
     /// Teach a small model what a large one has learned.
-    Distill(distill::Arguments),
+    Distill(distill::DistillArgs),
     /// PCA pictures, attention maps, raw features and tables of pictures.
     ///
     /// Pictures pass one by one: memory does not grow with their number, and results are written as they come. What is
     /// there already, made with the same weights and options from a file that has not changed, is left as it is, so
     /// that a command that was stopped goes on when it is given again.
-    Features(features::Arguments),
+    Features(features::FeaturesArgs),
     /// Judge features on labelled pictures.
     #[command(subcommand)]
-    Eval(eval::Command),
+    Eval(eval::EvalCommand),
     /// Look into, convert and download weights.
     #[command(subcommand)]
-    Weights(weights::Command),
+    Weights(weights::WeightsCommand),
     /// Measure speed and memory on this machine.
-    Bench(bench::Arguments),
+    Bench(bench::BenchArgs),
     /// List the devices that can compute.
-    Devices(devices::Arguments),
+    Devices(devices::DevicesArgs),
     /// Show what holds where no flag says otherwise: variables, the configuration file.
-    Config(config::Arguments),
+    Config(config::ConfigArgs),
     /// Write what a shell needs to complete words and flags: bash, zsh, fish, elvish, powershell.
-    Completions(shell::Completions),
+    Completions(shell::CompletionsArgs),
     /// Write the manual page.
-    Man(shell::Man),
+    Man(shell::ManPageArgs),
 }
 
-/// What is wrong with what the person asked for: [`Status::Mistake`].
+/// What is wrong with what the person asked for: [`CliExitStatus::UsageError`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Mistake(String);
+struct UsageError(String);
 
-/// Runs the program; [`Status`] says how it ended.
+/// Runs the program; [`CliExitStatus`] says how it ended.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -116,17 +116,17 @@ pub fn main() -> ExitCode {
         crate::studio::log::listen();
         crate::studio::log::also(terminal::write_log);
     }
-    let command = cli.command.unwrap_or_else(|| Command::Explore(explore::Arguments::default()));
+    let command = cli.command.unwrap_or_else(|| CliCommand::Explore(explore::ExploreArgs::default()));
     let outcome = match carry_out(command) {
         // The work is done, but what was said of it is lost.
-        Ok(Status::Done) if terminal::output_failed() => Status::Partly,
+        Ok(CliExitStatus::Done) if terminal::output_failed() => CliExitStatus::Partly,
         Ok(status) => {
             device_note::say();
             status
         }
         Err(error) => {
             warning!("dinoscope: {}", chain(&error));
-            if is_mistake(&error) { Status::Mistake } else { Status::Fault }
+            if is_mistake(&error) { CliExitStatus::Mistake } else { CliExitStatus::Fault }
         }
     };
     outcome.into()
@@ -137,32 +137,32 @@ fn told(answer: &clap::Error) -> ExitCode {
     match answer.print() {
         Err(error) if !answer.use_stderr() => {
             terminal::lost(&error);
-            Status::Fault.into()
+            CliExitStatus::Fault.into()
         }
-        _ if answer.use_stderr() => Status::Mistake.into(),
-        _ => Status::Done.into(),
+        _ if answer.use_stderr() => CliExitStatus::Mistake.into(),
+        _ => CliExitStatus::Done.into(),
     }
 }
 
 /// Does what one of the words says.
-fn carry_out(command: Command) -> anyhow::Result<Status> {
+fn carry_out(command: CliCommand) -> anyhow::Result<CliExitStatus> {
     // What a shell asks for has nothing to do with what was settled.
-    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
+    if !matches!(command, CliCommand::Completions(_) | CliCommand::Man(_)) {
         settings::load()?;
     }
     match command {
-        Command::Explore(arguments) => explore::run(arguments),
-        Command::Demo(arguments) => demo::run(arguments),
-        Command::Train(arguments) => train::run(arguments),
-        Command::Distill(arguments) => distill::run(arguments),
-        Command::Features(arguments) => features::run(arguments),
-        Command::Eval(command) => eval::run(command),
-        Command::Weights(command) => weights::run(command).map(Status::from),
-        Command::Bench(arguments) => bench::run(arguments).map(Status::from),
-        Command::Devices(arguments) => devices::run(arguments).map(Status::from),
-        Command::Config(arguments) => config::run(&arguments).map(Status::from),
-        Command::Completions(arguments) => shell::completions(&arguments).map(Status::from),
-        Command::Man(arguments) => shell::man(&arguments).map(Status::from),
+        CliCommand::Explore(arguments) => explore::run(arguments),
+        CliCommand::Demo(arguments) => demo::run(arguments),
+        CliCommand::Train(arguments) => train::run(arguments),
+        CliCommand::Distill(arguments) => distill::run(arguments),
+        CliCommand::Features(arguments) => features::run(arguments),
+        CliCommand::Eval(command) => eval::run(command),
+        CliCommand::Weights(command) => weights::run(command).map(CliExitStatus::from),
+        CliCommand::Bench(arguments) => bench::run(arguments).map(CliExitStatus::from),
+        CliCommand::Devices(arguments) => devices::run(arguments).map(CliExitStatus::from),
+        CliCommand::Config(arguments) => config::run(&arguments).map(CliExitStatus::from),
+        CliCommand::Completions(arguments) => shell::completions(&arguments).map(CliExitStatus::from),
+        CliCommand::Man(arguments) => shell::man(&arguments).map(CliExitStatus::from),
     }
 }
 
@@ -185,19 +185,19 @@ fn is_mistake(error: &anyhow::Error) -> bool {
     use dinoscope_core::bench::BenchError;
     use dinoscope_core::explore::ModelError;
     use dinoscope_core::train::archive::ArchiveError;
-    use dinoscope_core::train::start::StartError;
+    use dinoscope_core::train::start::WeightInitError;
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
     error.chain().any(|cause| {
-        cause.is::<Mistake>()
+        cause.is::<UsageError>()
             || cause.is::<RecipeError>()
             || cause.is::<DataError>()
             || cause.is::<DeviceError>()
             || cause.is::<WeightsError>()
             || cause.is::<ModelError>()
             || cause.is::<RunError>()
-            || cause.is::<StartError>()
+            || cause.is::<WeightInitError>()
             || cause.is::<ArchiveError>()
             || matches!(cause.downcast_ref::<WindowError>(), Some(WindowError::NoDisplay(_)))
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))

@@ -8,7 +8,7 @@ use super::terminal::{self, note, warning};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Where progress goes.
-pub enum Progress {
+pub enum CliProgress {
     /// A bar with rate, time left and a message.
     Bar(ProgressBar),
     /// Lines, not more than one every few seconds.
@@ -24,7 +24,7 @@ pub enum Progress {
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-impl Progress {
+impl CliProgress {
     /// Progress over `total` of `unit`.
     pub fn new(total: u64, unit: &str, json: bool) -> Self {
         // Now something is done, and takes a while.

@@ -4,33 +4,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use dinoscope_core::device::{adapters, block_on};
-use dinoscope_core::engine::{self, Command, Event, Finished, Handle, Job, Step};
+use dinoscope_core::engine::{self, RunCommand, RunCompletion, RunEvent, RunHandle, StepReport, TrainJob};
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
-use dinoscope_core::train::forecast::{self, Forecast};
+use dinoscope_core::train::forecast::{self, RunForecast};
 
-use super::history::{self, History};
+use super::history::{self, RunMetricsSummary};
 use super::json;
-use super::progress::Progress;
-use super::status::Status;
+use super::progress::CliProgress;
+use super::status::CliExitStatus;
 use super::terminal::{out, warning};
 use crate::studio::train::words;
 
 /// What a run left, for the last lines on the terminal.
 #[derive(Default)]
-pub struct Summary {
+pub struct CliRunSummary {
     /// How it ended.
-    pub finished: Option<Finished>,
+    pub finished: Option<RunCompletion>,
     /// Figures of the whole run.
-    pub history: History,
+    pub history: RunMetricsSummary,
 }
 
-impl Summary {
+impl CliRunSummary {
     /// A run that was stopped is not done: what comes after it in a script must not go on as if it were.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> CliExitStatus {
         match &self.finished {
-            Some(finished) if finished.stopped => Status::Interrupted,
-            _ => Status::Done,
+            Some(finished) if finished.stopped => CliExitStatus::Interrupted,
+            _ => CliExitStatus::Done,
         }
     }
 }
@@ -41,9 +41,9 @@ fn percent(result: &KnnResult) -> String {
 }
 
 /// Runs a job to its end and shows it.
-pub fn drive(job: Job, json: bool) -> Result<Summary> {
+pub fn drive(job: TrainJob, json: bool) -> Result<CliRunSummary> {
     let total = job.recipe.train.iterations;
-    let mut progress = Progress::new(total, "steps", json);
+    let mut progress = CliProgress::new(total, "steps", json);
     let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());
     let data = job.recipe.data.path.to_string();
     for note in job.sources.train.file_notes() {
@@ -56,23 +56,23 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
     let forecast = forecast(&job);
     let handle = engine::start(job);
     stop_on_interrupt(&handle)?;
-    let mut summary = Summary::default();
-    // The stream ends after `Finished` or the error that ended the run.
+    let mut summary = CliRunSummary::default();
+    // The stream ends after `RunCompletion` or the error that ended the run.
     while let Ok(item) = block_on(handle.events.recv()) {
         match item {
             Ok(event) => {
                 if json {
                     out!("{}", json::event(&event));
-                    if matches!(event, Event::Started { .. }) {
+                    if matches!(event, RunEvent::Started { .. }) {
                         out!("{}", json::forecast(&forecast));
                     }
                 }
-                if let (Event::Started { iteration: 1.., .. }, Some(metrics)) = (&event, &metrics) {
-                    summary.history = History::read(metrics);
+                if let (RunEvent::Started { iteration: 1.., .. }, Some(metrics)) = (&event, &metrics) {
+                    summary.history = RunMetricsSummary::read(metrics);
                 }
                 summary.history.take(&event);
                 show(&event, &mut progress, &forecast);
-                if let Event::Finished(finished) = event {
+                if let RunEvent::Finished(finished) = event {
                     progress.finish();
                     summary.finished = Some(*finished);
                     break;
@@ -91,8 +91,8 @@ pub fn drive(job: Job, json: bool) -> Result<Summary> {
 }
 
 /// What a run will take. What can't fit is warned of.
-fn forecast(job: &Job) -> Forecast {
-    let Job { recipe, device, sources, .. } = job;
+fn forecast(job: &TrainJob) -> RunForecast {
+    let TrainJob { recipe, device, sources, .. } = job;
     let done = job.folder.as_ref().filter(|_| job.resume).and_then(|folder| folder.latest_checkpoint());
     let from = done.map_or(0, |(iteration, _)| iteration);
     if device.gpu {
@@ -102,19 +102,19 @@ fn forecast(job: &Job) -> Forecast {
         }
     }
     let speed = block_on(forecast::speed(recipe, &device.device));
-    Forecast::new(recipe, sources.labelled.as_ref(), from, speed)
+    RunForecast::new(recipe, sources.labelled.as_ref(), from, speed)
 }
 
 /// In a line: `about 265 MB of memory; about 4 min on this device`.
-fn in_words(forecast: &Forecast) -> String {
+fn in_words(forecast: &RunForecast) -> String {
     let memory = words::bytes(forecast.memory.total());
     let time = forecast.seconds.map(|seconds| format!("; about {} on this device", words::duration(seconds)));
     format!("about {memory} of memory{}", time.unwrap_or_default())
 }
 
-fn show(event: &Event, progress: &mut Progress, forecast: &Forecast) {
+fn show(event: &RunEvent, progress: &mut CliProgress, forecast: &RunForecast) {
     match event {
-        Event::Started { recipe, device, data, parameters, iteration } => {
+        RunEvent::Started { recipe, device, data, parameters, iteration } => {
             let m = &recipe.model;
             progress.say(&format!(
                 "{}: ViT of {} blocks, {} wide, patch {}, {:.1} M parameters with heads\n{data}, batch {}, on {device}",
@@ -131,12 +131,12 @@ fn show(event: &Event, progress: &mut Progress, forecast: &Forecast) {
             }
             progress.start_at(*iteration);
         }
-        Event::Step(step) => {
+        RunEvent::Step(step) => {
             let loss = step.values.get("loss").copied().unwrap_or(f64::NAN);
             progress.set(step.iteration + 1, step_message(step, loss));
         }
-        Event::Aside(aside) => progress.set_aside(&aside.text(), aside.iteration == 0 && aside.done == 0),
-        Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
+        RunEvent::Aside(aside) => progress.set_aside(&aside.text(), aside.iteration == 0 && aside.done == 0),
+        RunEvent::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
             progress.say(&format!("k-NN after {iteration} steps: {}", percent(accuracy)));
             if let Some(raw) = raw_pixels {
                 progress.say(&format!("k-NN on raw pixels: {}", percent(raw)));
@@ -150,22 +150,25 @@ fn show(event: &Event, progress: &mut Progress, forecast: &Forecast) {
                 ));
             }
         }
-        Event::Judged { iteration, outcome, .. } => {
+        RunEvent::Judged { iteration, outcome, .. } => {
             if let Some(figure) = outcome.headline() {
                 let title = outcome.title.to_lowercase();
                 progress.say(&format!("{title} after {iteration} steps: {} {}", figure.name, figure.text()));
             }
         }
-        Event::Warning(message) => {
+        RunEvent::Warning(message) => {
             progress.warn(&format!("warning: {message}"));
         }
-        Event::Paused => progress.say("paused"),
-        Event::Resumed => progress.say("going on"),
-        Event::Changed { .. } | Event::Pictures { .. } | Event::Checkpoint { .. } | Event::Finished(_) => {}
+        RunEvent::Paused => progress.say("paused"),
+        RunEvent::Resumed => progress.say("going on"),
+        RunEvent::Changed { .. }
+        | RunEvent::Pictures { .. }
+        | RunEvent::Checkpoint { .. }
+        | RunEvent::Finished(_) => {}
     }
 }
 
-fn step_message(step: &Step, loss: f64) -> String {
+fn step_message(step: &StepReport, loss: f64) -> String {
     let waited = if step.waited > 0.1 {
         format!(", {:.0} % waiting for pictures", 100.0 * step.waited)
     } else {
@@ -175,7 +178,7 @@ fn step_message(step: &Step, loss: f64) -> String {
 }
 
 /// The first Ctrl-C finishes the step and saves; the second ends the program at once.
-fn stop_on_interrupt(handle: &Handle) -> Result<()> {
+fn stop_on_interrupt(handle: &RunHandle) -> Result<()> {
     static ASKED: AtomicBool = AtomicBool::new(false);
     let commands = handle.commands.clone();
     ctrlc::set_handler(move || {
@@ -183,13 +186,13 @@ fn stop_on_interrupt(handle: &Handle) -> Result<()> {
             std::process::exit(130);
         }
         warning!("\nstopping after this step (Ctrl-C again to end at once)");
-        let _ = commands.try_send(Command::Stop);
+        let _ = commands.try_send(RunCommand::Stop);
     })
     .context("can't listen for Ctrl-C")
 }
 
 /// The last lines of a run: where everything is, and what could not be used.
-pub fn say_finished(summary: &Summary) {
+pub fn say_finished(summary: &CliRunSummary) {
     let Some(finished) = &summary.finished else { return };
     if let Some(loss) = summary.history.loss() {
         out!("{loss}");

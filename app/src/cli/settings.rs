@@ -12,7 +12,7 @@ use egui::ThemePreference;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Mistake;
+use super::UsageError;
 use crate::studio::platform;
 
 /// Names the configuration file, in place of the usual one.
@@ -24,7 +24,7 @@ const THEME: &str = "DINOSCOPE_THEME";
 
 /// Where a value is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ConfigOrigin {
     /// A variable of the environment.
     Variable(&'static str),
     /// The configuration file.
@@ -33,7 +33,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ConfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => f.write_str(name),
@@ -45,55 +45,55 @@ impl fmt::Display for Origin {
 
 /// A value, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Set<T> {
+pub struct ConfigValue<T> {
     /// The value.
     pub value: T,
     /// Where it is from.
-    pub origin: Origin,
+    pub origin: ConfigOrigin,
 }
 
-impl<T: Clone> Set<T> {
+impl<T: Clone> ConfigValue<T> {
     /// The value, unless nobody has said anything.
     pub fn said(&self) -> Option<T> {
-        (self.origin != Origin::Default).then(|| self.value.clone())
+        (self.origin != ConfigOrigin::Default).then(|| self.value.clone())
     }
 }
 
 /// What holds where no flag says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct CliConfig {
     /// The configuration file, whether it is there or not; nothing without a home folder.
     pub file: Option<PathBuf>,
     /// Whether the file is there.
     pub found: bool,
     /// What computes.
-    pub device: Set<DeviceChoice>,
+    pub device: ConfigValue<DeviceChoice>,
     /// The folder that new runs are made in.
-    pub runs: Set<PathBuf>,
+    pub runs: ConfigValue<PathBuf>,
     /// The folder for pulled weights and computed features.
-    pub cache: Set<PathBuf>,
+    pub cache: ConfigValue<PathBuf>,
     /// How the studio looks.
-    pub theme: Set<ThemePreference>,
+    pub theme: ConfigValue<ThemePreference>,
 }
 
-impl Default for Settings {
+impl Default for CliConfig {
     fn default() -> Self {
         Self {
             file: None,
             found: false,
-            device: Set { value: DeviceChoice::Auto, origin: Origin::Default },
-            runs: Set { value: PathBuf::from("runs"), origin: Origin::Default },
-            cache: Set { value: download::cache_folder(), origin: Origin::Default },
-            theme: Set { value: ThemePreference::System, origin: Origin::Default },
+            device: ConfigValue { value: DeviceChoice::Auto, origin: ConfigOrigin::Default },
+            runs: ConfigValue { value: PathBuf::from("runs"), origin: ConfigOrigin::Default },
+            cache: ConfigValue { value: download::cache_folder(), origin: ConfigOrigin::Default },
+            theme: ConfigValue { value: ThemePreference::System, origin: ConfigOrigin::Default },
         }
     }
 }
 
-static HOLDS: OnceLock<Settings> = OnceLock::new();
+static HOLDS: OnceLock<CliConfig> = OnceLock::new();
 
 /// Reads variables and file; from here on [`get`] gives what they say.
-pub fn load() -> Result<(), Mistake> {
-    let settings = read(&|name| std::env::var_os(name), platform::settings_file()).map_err(Mistake)?;
+pub fn load() -> Result<(), UsageError> {
+    let settings = read(&|name| std::env::var_os(name), platform::settings_file()).map_err(UsageError)?;
     if let Some(cache) = settings.cache.said() {
         download::keep_in(cache);
     }
@@ -102,14 +102,14 @@ pub fn load() -> Result<(), Mistake> {
 }
 
 /// What holds where no flag says otherwise.
-pub fn get() -> &'static Settings {
-    HOLDS.get_or_init(Settings::default)
+pub fn get() -> &'static CliConfig {
+    HOLDS.get_or_init(CliConfig::default)
 }
 
 /// What the file may say.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct CliConfigFile {
     device: Option<Spanned<String>>,
     runs: Option<Spanned<String>>,
     cache: Option<Spanned<String>>,
@@ -117,13 +117,13 @@ struct Written {
 }
 
 /// `beside` is a file in the folder that the usual configuration file lies in.
-fn read(variable: &dyn Fn(&str) -> Option<OsString>, beside: Option<PathBuf>) -> Result<Settings, String> {
+fn read(variable: &dyn Fn(&str) -> Option<OsString>, beside: Option<PathBuf>) -> Result<CliConfig, String> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let named = variable(CONFIG).map(PathBuf::from);
     let asked = named.is_some();
     let file = named.or_else(|| Some(beside?.with_file_name("config.toml")));
     let home = ["HOME", "USERPROFILE"].iter().find_map(|name| variable(name)).map(PathBuf::from);
-    let mut settings = Settings { file: file.clone(), ..Settings::default() };
+    let mut settings = CliConfig { file: file.clone(), ..CliConfig::default() };
     if let Some(file) = file {
         match std::fs::read(&file) {
             Ok(bytes) => {
@@ -147,16 +147,19 @@ fn read(variable: &dyn Fn(&str) -> Option<OsString>, beside: Option<PathBuf>) ->
     };
     let said = |name: &'static str| move |reason: String| format!("{name}: {reason}");
     if let Some(value) = text(DEVICE).transpose()? {
-        settings.device =
-            Set { value: device(&value).map_err(said(DEVICE))?, origin: Origin::Variable(DEVICE) };
+        settings.device = ConfigValue {
+            value: device(&value).map_err(said(DEVICE))?,
+            origin: ConfigOrigin::Variable(DEVICE),
+        };
     }
     if let Some(value) = text(THEME).transpose()? {
-        settings.theme = Set { value: theme(&value).map_err(said(THEME))?, origin: Origin::Variable(THEME) };
+        settings.theme =
+            ConfigValue { value: theme(&value).map_err(said(THEME))?, origin: ConfigOrigin::Variable(THEME) };
     }
     // A shell's variable means a folder as the shell sees it.
     let folder = |value: OsString, name| {
         let value = std::path::absolute(&value).map_err(|error| format!("{name}: {error}"))?;
-        Ok::<_, String>(Set { value, origin: Origin::Variable(name) })
+        Ok::<_, String>(ConfigValue { value, origin: ConfigOrigin::Variable(name) })
     };
     if let Some(value) = variable(RUNS) {
         settings.runs = folder(value, RUNS)?;
@@ -167,21 +170,21 @@ fn read(variable: &dyn Fn(&str) -> Option<OsString>, beside: Option<PathBuf>) ->
     Ok(settings)
 }
 
-impl Settings {
+impl CliConfig {
     /// Takes what the file says; a line and a reason where it can't be.
     fn take_file(&mut self, text: &str, home: Option<&Path>) -> Result<(), (usize, String)> {
         let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
-        let written: Written = toml::from_str(text).map_err(|error| {
+        let written: CliConfigFile = toml::from_str(text).map_err(|error| {
             (line(error.span().map_or(0, |span| span.start)), error.message().trim().replace('\n', ": "))
         })?;
         fn checked<T>(
             written: Option<Spanned<String>>,
             line: impl Fn(usize) -> usize,
             read: impl Fn(&str) -> Result<T, String>,
-        ) -> Result<Option<Set<T>>, (usize, String)> {
+        ) -> Result<Option<ConfigValue<T>>, (usize, String)> {
             let Some(written) = written else { return Ok(None) };
             let value = read(written.get_ref()).map_err(|reason| (line(written.span().start), reason))?;
-            Ok(Some(Set { value, origin: Origin::File }))
+            Ok(Some(ConfigValue { value, origin: ConfigOrigin::File }))
         }
         let folder = |text: &str| folder(text, home);
         if let Some(device) = checked(written.device, line, device)? {
@@ -237,7 +240,7 @@ fn folder(text: &str, home: Option<&Path>) -> Result<PathBuf, String> {
 mod tests {
     use super::*;
 
-    fn read_with(variables: &[(&str, &str)], file: &Path) -> Result<Settings, String> {
+    fn read_with(variables: &[(&str, &str)], file: &Path) -> Result<CliConfig, String> {
         let variable = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
@@ -250,22 +253,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let nothing = read_with(&[], &file).unwrap();
-        assert_eq!(nothing, Settings { file: Some(file.clone()), ..Settings::default() });
+        assert_eq!(nothing, CliConfig { file: Some(file.clone()), ..CliConfig::default() });
         assert!(nothing.device.said().is_none() && nothing.runs.value == Path::new("runs"));
 
         std::fs::write(&file, "# mine\ndevice = \"cpu\"\nruns = \"~/runs\"\ntheme = \"light\"\n").unwrap();
         let home = ("HOME", folder.path().to_str().unwrap());
         let said = read_with(&[home], &file).unwrap();
-        assert_eq!(said.device, Set { value: DeviceChoice::Cpu, origin: Origin::File });
-        assert_eq!(said.runs, Set { value: folder.path().join("runs"), origin: Origin::File });
+        assert_eq!(said.device, ConfigValue { value: DeviceChoice::Cpu, origin: ConfigOrigin::File });
+        assert_eq!(said.runs, ConfigValue { value: folder.path().join("runs"), origin: ConfigOrigin::File });
         assert_eq!(said.theme.said(), Some(ThemePreference::Light));
-        assert_eq!(said.cache.origin, Origin::Default);
+        assert_eq!(said.cache.origin, ConfigOrigin::Default);
 
         // An empty variable is none; a relative folder is one of the shell's.
         let variables = [home, (DEVICE, "gpu:1"), (THEME, ""), (CACHE, "kept")];
         let said = read_with(&variables, &file).unwrap();
-        assert_eq!(said.device, Set { value: DeviceChoice::Gpu(1), origin: Origin::Variable(DEVICE) });
-        assert_eq!(said.theme.origin, Origin::File);
+        assert_eq!(
+            said.device,
+            ConfigValue { value: DeviceChoice::Gpu(1), origin: ConfigOrigin::Variable(DEVICE) }
+        );
+        assert_eq!(said.theme.origin, ConfigOrigin::File);
         assert_eq!(said.cache.value, std::env::current_dir().unwrap().join("kept"));
     }
 

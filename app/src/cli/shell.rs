@@ -8,20 +8,20 @@ use clap_complete::Shell;
 use dinoscope_core::analysis::write_atomic;
 
 use super::terminal::{out, out_part};
-use super::{Cli, Mistake};
+use super::{Cli, UsageError};
 
 /// Write what a shell needs to complete the words and flags of the program.
 ///
 /// For instance: dinoscope completions bash > ~/.local/share/bash-completion/completions/dinoscope
 #[derive(clap::Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// Whose language it is written in.
     shell: Shell,
 }
 
 /// Write the manual page of the program or of one of its words: dinoscope man train | man -l -
 #[derive(clap::Args)]
-pub struct Man {
+pub struct ManPageArgs {
     /// The word, such as train or weights convert.
     words: Vec<String>,
     /// Write all pages into this folder, which is made if it is not there.
@@ -30,7 +30,7 @@ pub struct Man {
 }
 
 /// Prints the completions.
-pub fn completions(arguments: &Completions) -> Result<()> {
+pub fn completions(arguments: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "dinoscope", &mut text);
     out_part!("{}", String::from_utf8_lossy(&text));
@@ -38,14 +38,14 @@ pub fn completions(arguments: &Completions) -> Result<()> {
 }
 
 /// Prints the page, or writes all of them.
-pub fn man(arguments: &Man) -> Result<()> {
+pub fn man(arguments: &ManPageArgs) -> Result<()> {
     let mut all = Vec::new();
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
     pages(&program, &mut all)?;
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder)
-            .map_err(|error| Mistake(format!("can't make the folder {}: {error}", folder.display())))?;
+            .map_err(|error| UsageError(format!("can't make the folder {}: {error}", folder.display())))?;
         for (name, page) in &all {
             write_atomic(&folder.join(format!("{name}.1")), page)?;
         }
@@ -56,7 +56,10 @@ pub fn man(arguments: &Man) -> Result<()> {
     let wanted = wanted.collect::<Vec<_>>().join("-");
     let page = all.iter().find(|(name, _)| *name == wanted).map(|(_, page)| page);
     let unknown = || {
-        Mistake(format!("dinoscope has no word `{}`: dinoscope --help lists them", arguments.words.join(" ")))
+        UsageError(format!(
+            "dinoscope has no word `{}`: dinoscope --help lists them",
+            arguments.words.join(" ")
+        ))
     };
     out_part!("{}", String::from_utf8_lossy(page.ok_or_else(unknown)?));
     Ok(())

@@ -9,7 +9,7 @@ use super::terminal::{out, warning};
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Status {
+pub enum CliExitStatus {
     /// All of it is done.
     #[default]
     Done = 0,
@@ -23,14 +23,14 @@ pub enum Status {
     Interrupted = 130,
 }
 
-impl From<()> for Status {
+impl From<()> for CliExitStatus {
     fn from((): ()) -> Self {
         Self::Done
     }
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
+impl From<CliExitStatus> for ExitCode {
+    fn from(status: CliExitStatus) -> Self {
         Self::from(status as u8)
     }
 }
@@ -67,8 +67,8 @@ impl FailedInputs {
         self.count
     }
 
-    /// [`Status::Partly`] when there were some.
-    pub fn status(&self) -> Status {
-        if self.count > 0 { Status::Partly } else { Status::Done }
+    /// [`CliExitStatus::Partly`] when there were some.
+    pub fn status(&self) -> CliExitStatus {
+        if self.count > 0 { CliExitStatus::Partly } else { CliExitStatus::Done }
     }
 }

@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dinoscope_core::data::source::places::Places;
-use dinoscope_core::engine::{Event, Job};
+use dinoscope_core::data::source::places::SourcePaths;
+use dinoscope_core::engine::{RunEvent, TrainJob};
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, paths, presets, resume, sources, start};
 
-use super::status::Status;
+use super::status::CliExitStatus;
 use super::terminal::{self, note, out};
-use super::{Mistake, explore, json, load, run};
-use crate::studio::Beginning;
+use super::{UsageError, explore, json, load, run};
+use crate::studio::StartupOptions;
 use crate::studio::layout::Workspace;
-use crate::studio::train::Order;
+use crate::studio::train::AutoStartRequest;
 
 /// Train a model on your pictures.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct TrainArgs {
     /// A recipe file, or the name of a preset: nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
     recipe: Option<PathBuf>,
     /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
@@ -71,11 +71,11 @@ pub struct Arguments {
     #[arg(long, num_args = 2, value_names = ["STEP", "OUT.png"])]
     screenshot_at: Option<Vec<String>>,
     #[command(flatten)]
-    shot: explore::ShotArguments,
+    shot: explore::ScreenshotArgs,
 }
 
 /// Where a run is kept, and what may be there.
-pub struct Place<'a> {
+pub struct RunOutputOptions<'a> {
     /// The folder.
     pub out: &'a Path,
     /// It goes on with the run that lies there.
@@ -84,7 +84,7 @@ pub struct Place<'a> {
     pub force: bool,
 }
 
-impl Place<'_> {
+impl RunOutputOptions<'_> {
     /// Makes or reopens the folder.
     pub fn open(&self, recipe: &Recipe) -> Result<RunFolder> {
         Ok(match (self.resume, self.force) {
@@ -96,9 +96,9 @@ impl Place<'_> {
 }
 
 /// Resolves the recipe, opens the pictures, trains.
-pub fn run(mut arguments: Arguments) -> Result<Status> {
+pub fn run(mut arguments: TrainArgs) -> Result<CliExitStatus> {
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
-        let said = |reason: String| Mistake(format!("--screenshot-at {step} {to}: {reason}"));
+        let said = |reason: String| UsageError(format!("--screenshot-at {step} {to}: {reason}"));
         explore::check_target(&explore::png(to).map_err(said)?)?;
     }
     let resume = goes_on(&mut arguments)?;
@@ -107,16 +107,21 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
         return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
-    let place = Place { out: &out, resume, force: arguments.force };
+    let place = RunOutputOptions { out: &out, resume, force: arguments.force };
     carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
 }
 
 /// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
-pub fn carry_out(recipe: &Recipe, place: &Place<'_>, device: Option<&str>, json: bool) -> Result<Status> {
+pub fn carry_out(
+    recipe: &Recipe,
+    place: &RunOutputOptions<'_>,
+    device: Option<&str>,
+    json: bool,
+) -> Result<CliExitStatus> {
     terminal::outlive_output();
     let recipe = paths::lasting(recipe)?;
     if place.resume && says_finished(&recipe, place.out, json)? {
-        return Ok(Status::Done);
+        return Ok(CliExitStatus::Done);
     }
     let sources = sources::open(&recipe).map_err(|error| match place.resume {
         true => anyhow::Error::from(resume::moved_data(place.out, &error)),
@@ -125,7 +130,7 @@ pub fn carry_out(recipe: &Recipe, place: &Place<'_>, device: Option<&str>, json:
     let device = load::device(device, json)?;
     let folder = place.open(&recipe)?;
     let watch = sources.to_watch(&recipe);
-    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume: place.resume };
+    let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume: place.resume };
     let summary = run::drive(job, json)?;
     if !json {
         if let Some(accuracy) = summary.history.accuracy() {
@@ -140,7 +145,7 @@ pub fn carry_out(recipe: &Recipe, place: &Place<'_>, device: Option<&str>, json:
 fn says_finished(recipe: &Recipe, out: &Path, json: bool) -> Result<bool> {
     let Some(finished) = resume::finished(out, recipe)? else { return Ok(false) };
     if json {
-        out!("{}", json::event(&Event::Finished(Box::new(finished))));
+        out!("{}", json::event(&RunEvent::Finished(Box::new(finished))));
         return Ok(true);
     }
     let done = finished.iteration;
@@ -156,18 +161,20 @@ fn says_finished(recipe: &Recipe, out: &Path, json: bool) -> Result<bool> {
 }
 
 /// Whether a run goes on, which then lies in `--out`: one that comes in an archive is unpacked.
-fn goes_on(arguments: &mut Arguments) -> Result<bool> {
+fn goes_on(arguments: &mut TrainArgs) -> Result<bool> {
     let Some(named) = &mut arguments.resume else { return Ok(false) };
     let zip = |path: &PathBuf| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
     match named.take() {
         Some(file) if zip(&file) => unpack(&file, &mut arguments.out)?,
         // What follows the flag may as well be the recipe.
         Some(other) if arguments.recipe.is_none() => arguments.recipe = Some(other),
-        Some(other) => bail!(Mistake(format!("--resume {}: expected a run in a .zip file", other.display()))),
+        Some(other) => {
+            bail!(UsageError(format!("--resume {}: expected a run in a .zip file", other.display())))
+        }
         None => {}
     }
     if arguments.out.is_none() {
-        bail!(Mistake("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()));
+        bail!(UsageError("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()));
     }
     Ok(true)
 }
@@ -177,12 +184,12 @@ pub fn unpack(file: &Path, out: &mut Option<PathBuf>) -> Result<()> {
     let to = out.get_or_insert_with(|| file.with_extension(""));
     if to.exists() {
         let folder = to.display();
-        bail!(Mistake(format!(
+        bail!(UsageError(format!(
             "{folder} is there already: go on with it by --resume --out {folder}, or choose another --out"
         )));
     }
     let bytes =
-        std::fs::read(file).map_err(|e| Mistake(format!("can't read the run {}: {e}", file.display())))?;
+        std::fs::read(file).map_err(|e| UsageError(format!("can't read the run {}: {e}", file.display())))?;
     archive::unpack(&bytes, to).with_context(|| file.display().to_string())?;
     Ok(())
 }
@@ -193,23 +200,24 @@ fn screenshot(
     out: PathBuf,
     resume: bool,
     (step, to): (&str, &Path),
-    arguments: &Arguments,
-) -> Result<Status> {
-    let until =
-        step.parse().map_err(|_| Mistake(format!("--screenshot-at {step}: expected a number of steps")))?;
+    arguments: &TrainArgs,
+) -> Result<CliExitStatus> {
+    let until = step
+        .parse()
+        .map_err(|_| UsageError(format!("--screenshot-at {step}: expected a number of steps")))?;
     let until = std::cmp::min(until, recipe.train.iterations);
-    let beginning = Beginning {
+    let beginning = StartupOptions {
         device: Some(load::choice(arguments.device.as_deref())?),
         workspace: Workspace::Train,
-        train: Some(Order { recipe, folder: out, resume, until: Some(until) }),
+        train: Some(AutoStartRequest { recipe, folder: out, resume, until: Some(until) }),
         fresh: true,
-        ..Beginning::default()
+        ..StartupOptions::default()
     };
     explore::screenshot(beginning, &arguments.shot, to)
 }
 
 /// The recipe of the file, preset or run, with the flags on top.
-fn recipe(arguments: &Arguments) -> Result<Recipe> {
+fn recipe(arguments: &TrainArgs) -> Result<Recipe> {
     let mut overrides = of_data(&arguments.data, arguments.labels)?;
     if let Some(run) = &arguments.adapt {
         let of = RunFolder::open(run)?.recipe()?.with_overrides(&overrides)?;
@@ -243,7 +251,7 @@ pub fn of_data(data: &[PathBuf], labels: bool) -> Result<Vec<String>> {
         let path = if data == Path::new("scenes") { data.to_owned() } else { std::path::absolute(data)? };
         Ok(path.to_string_lossy().into_owned())
     };
-    if let Some(places) = Places::new(data.iter().map(place).collect::<Result<Vec<_>>>()?) {
+    if let Some(places) = SourcePaths::new(data.iter().map(place).collect::<Result<Vec<_>>>()?) {
         let written = toml::Value::try_from(&places)?;
         overrides.push(format!("data.path={written}"));
     }
@@ -254,7 +262,7 @@ pub fn of_data(data: &[PathBuf], labels: bool) -> Result<Vec<String>> {
 }
 
 /// The recipe of the file, preset or run, with fields changed.
-fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
+fn named(arguments: &TrainArgs, overrides: &[String]) -> Result<Recipe> {
     let recipe = match (&arguments.recipe, &arguments.out) {
         (None, Some(out)) if arguments.resume.is_some() => {
             RunFolder::open(out)?.recipe()?.exactly(overrides)?
@@ -270,7 +278,7 @@ fn named(arguments: &Arguments, overrides: &[String]) -> Result<Recipe> {
             }
             None => {
                 let text = std::fs::read_to_string(named)
-                    .map_err(|e| Mistake(format!("can't read the recipe {}: {e}", named.display())))?;
+                    .map_err(|e| UsageError(format!("can't read the recipe {}: {e}", named.display())))?;
                 load::noted(
                     Recipe::resolve_toml(&text, overrides).with_context(|| named.display().to_string())?,
                 )

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use dinoscope_core::bytes;
 use dinoscope_core::explore;
-use dinoscope_core::export::{Card, CardRun, Written, card, save_card};
-use dinoscope_core::model::{Grid, NORM_EPS, VitConfig};
-use dinoscope_core::weights::{Checkpoint, Layout, Reading, download, onnx};
+use dinoscope_core::export::{ModelCard, ModelCardRun, ModelExportFormat, card, save_card};
+use dinoscope_core::model::{NORM_EPS, PatchGrid, VitConfig};
+use dinoscope_core::weights::{KeyLayout, LoadedWeights, WeightsLoadOptions, download, onnx};
 
-use super::progress::Progress;
+use super::progress::CliProgress;
 use super::terminal::{note, out, warning};
-use super::{Mistake, load};
+use super::{UsageError, load};
 
 /// Look into, convert and download weights.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub enum WeightsCommand {
     /// What a file holds: layout, sizes, heads, every tensor.
     Inspect {
         /// A weights file, a Hugging Face folder, a distributed checkpoint, a run (its folder or .zip), a checkpoint, the
@@ -47,15 +47,15 @@ pub enum Command {
         part: Option<String>,
         /// Whose names to write.
         #[arg(long, value_enum)]
-        to: To,
+        to: WeightsFormatArg,
         /// onnx: the pictures that the model takes: free, a side in pixels such as 224, or height and width as in
         /// 224x448 [default: free].
         #[arg(long)]
-        size: Option<onnx::Size>,
+        size: Option<onnx::OnnxInputSize>,
         /// Rows and columns of the input's positions, for a file that does not say them: 14x16 for pictures of 196 by 224
         /// pixels and patches of 14.
         #[arg(long, value_name = "ROWSxCOLS")]
-        grid: Option<Grid>,
+        grid: Option<PatchGrid>,
         /// Write the card, README.md, beside a file too. It always comes with a folder and with what is converted from a run; one that you have written yourself is left as it is.
         #[arg(long, conflicts_with = "no_card")]
         card: bool,
@@ -87,7 +87,7 @@ pub enum Command {
 
 /// Whose names to write.
 #[derive(Clone, Copy, clap::ValueEnum)]
-pub enum To {
+pub enum WeightsFormatArg {
     /// The official repository's.
     Official,
     /// transformers'.
@@ -100,31 +100,37 @@ pub enum To {
 }
 
 /// Carries out one of the words.
-pub fn run(command: Command) -> Result<()> {
+pub fn run(command: WeightsCommand) -> Result<()> {
     match command {
-        Command::Inspect { file, part, tensors, json } => {
+        WeightsCommand::Inspect { file, part, tensors, json } => {
             inspect(&load::with_part(&file, part.as_deref()), tensors, json)
         }
-        Command::Convert { input, output, part, to, size, grid, card, no_card, force } => {
+        WeightsCommand::Convert { input, output, part, to, size, grid, card, no_card, force } => {
             let asked = if no_card { Some(false) } else { card.then_some(true) };
             if !force {
                 nothing_in_the_way(&output)?;
             }
-            let reading = Reading { grid, ..Reading::default() };
+            let reading = WeightsLoadOptions { grid, ..WeightsLoadOptions::default() };
             convert(&load::with_part(&input, part.as_deref()), &output, to, size, reading, asked)
         }
-        Command::Pull { name, sha256, base_url, cache, allow_http } => match name {
+        WeightsCommand::Pull { name, sha256, base_url, cache, allow_http } => match name {
             Some(name) => {
                 let cache = cache.unwrap_or_else(download::default_cache);
                 let (sha256, base_url) = (sha256.as_deref(), base_url.as_deref());
-                pull(&download::Wanted { name_or_url: &name, cache: &cache, base_url, sha256, allow_http })
+                pull(&download::WeightsDownloadRequest {
+                    name_or_url: &name,
+                    cache: &cache,
+                    base_url,
+                    sha256,
+                    allow_http,
+                })
             }
             None => {
                 out!("Released models:");
                 for model in download::names() {
                     out!("  {:<20} about {}", model.name, bytes::shown(model.approximate_bytes()));
                 }
-                bail!(Mistake("name one of them, or an address".to_owned()))
+                bail!(UsageError("name one of them, or an address".to_owned()))
             }
         },
     }
@@ -144,7 +150,9 @@ fn nothing_in_the_way(output: &Path) -> Result<()> {
         false => output.exists().then(|| output.to_owned()),
     };
     match there {
-        Some(path) => bail!(Mistake(format!("{} is there already: --force writes over it", path.display()))),
+        Some(path) => {
+            bail!(UsageError(format!("{} is there already: --force writes over it", path.display())))
+        }
         None => Ok(()),
     }
 }
@@ -153,35 +161,35 @@ fn nothing_in_the_way(output: &Path) -> Result<()> {
 fn convert(
     input: &Path,
     output: &Path,
-    to: To,
-    size: Option<onnx::Size>,
-    reading: Reading,
+    to: WeightsFormatArg,
+    size: Option<onnx::OnnxInputSize>,
+    reading: WeightsLoadOptions,
     card: Option<bool>,
 ) -> Result<()> {
-    if size.is_some() && !matches!(to, To::Onnx) {
-        bail!(Mistake("--size is for --to onnx: weights under other names fit every size".to_owned()));
+    if size.is_some() && !matches!(to, WeightsFormatArg::Onnx) {
+        bail!(UsageError("--size is for --to onnx: weights under other names fit every size".to_owned()));
     }
     let (of, _) = explore::split_part(input);
-    let run = CardRun::of(&named(&of)).map_err(|error| Mistake(error.to_string()))?;
+    let run = ModelCardRun::of(&named(&of)).map_err(|error| UsageError(error.to_string()))?;
     let checkpoint = explore::checkpoint_as(&load::source(input), reading)?;
     for note in &checkpoint.notes {
         note!("{}: {note}", checkpoint.file);
     }
     let written = match to {
-        To::Official => Written::Weights(Layout::Official),
-        To::HuggingFace => Written::Weights(Layout::HuggingFace),
-        To::Timm => Written::Weights(Layout::Timm),
-        To::Onnx
+        WeightsFormatArg::Official => ModelExportFormat::Weights(KeyLayout::Official),
+        WeightsFormatArg::HuggingFace => ModelExportFormat::Weights(KeyLayout::HuggingFace),
+        WeightsFormatArg::Timm => ModelExportFormat::Weights(KeyLayout::Timm),
+        WeightsFormatArg::Onnx
             if output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) && !output.is_dir() =>
         {
-            Written::Onnx(size.unwrap_or(onnx::Size::Free))
+            ModelExportFormat::Onnx(size.unwrap_or(onnx::OnnxInputSize::Free))
         }
-        To::Onnx => Written::OnnxFolder(size.unwrap_or(onnx::Size::Free)),
+        WeightsFormatArg::Onnx => ModelExportFormat::OnnxFolder(size.unwrap_or(onnx::OnnxInputSize::Free)),
     };
     match written {
-        Written::Weights(layout) => checkpoint.save(output, layout)?,
-        Written::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
-        Written::OnnxFolder(size) => {
+        ModelExportFormat::Weights(layout) => checkpoint.save(output, layout)?,
+        ModelExportFormat::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
+        ModelExportFormat::OnnxFolder(size) => {
             onnx::save_folder(output, &checkpoint.backbone, &checkpoint.config, size)?;
         }
     }
@@ -196,18 +204,18 @@ fn convert(
 }
 
 /// Whether something is written as a folder.
-fn is_folder(written: Written) -> bool {
-    matches!(written, Written::Weights(Layout::HuggingFace) | Written::OnnxFolder(_))
+fn is_folder(written: ModelExportFormat) -> bool {
+    matches!(written, ModelExportFormat::Weights(KeyLayout::HuggingFace) | ModelExportFormat::OnnxFolder(_))
 }
 
 /// What the program that weights were written for does not know of them.
-fn elsewhere(config: &VitConfig, written: Written) -> Vec<String> {
+fn elsewhere(config: &VitConfig, written: ModelExportFormat) -> Vec<String> {
     let VitConfig { grid, norm_eps: eps, .. } = *config;
     let (who, square, built_in) = match written {
-        Written::Weights(Layout::HuggingFace) => ("transformers", true, false),
-        Written::Weights(Layout::Official) => ("the official code", true, true),
-        Written::Weights(Layout::Timm) => ("timm", false, true),
-        Written::Onnx(_) | Written::OnnxFolder(_) => return Vec::new(),
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) => ("transformers", true, false),
+        ModelExportFormat::Weights(KeyLayout::Official) => ("the official code", true, true),
+        ModelExportFormat::Weights(KeyLayout::Timm) => ("timm", false, true),
+        ModelExportFormat::Onnx(_) | ModelExportFormat::OnnxFolder(_) => return Vec::new(),
     };
     let grid = (square && !grid.is_square()).then(|| {
         format!("{who} has no place for a grid of {grid}: Dinoscope reads what was written; for others --to timm or onnx")
@@ -219,7 +227,12 @@ fn elsewhere(config: &VitConfig, written: Written) -> Vec<String> {
 }
 
 /// Writes the card into the folder of a file, or into the folder that was written.
-fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Option<&CardRun>) -> Result<()> {
+fn write_card(
+    checkpoint: &LoadedWeights,
+    output: &Path,
+    written: ModelExportFormat,
+    run: Option<&ModelCardRun>,
+) -> Result<()> {
     let output = named(output);
     let last = |part: Option<&std::ffi::OsStr>| {
         part.map_or_else(|| "model".to_owned(), |part| part.to_string_lossy().into_owned())
@@ -227,7 +240,7 @@ fn write_card(checkpoint: &Checkpoint, output: &Path, written: Written, run: Opt
     let is_folder = is_folder(written);
     let folder = if is_folder { output.as_path() } else { output.parent().unwrap_or(Path::new(".")) };
     let own = if is_folder { last(output.file_name()) } else { last(output.file_stem()) };
-    let text = card(&Card {
+    let text = card(&ModelCard {
         name: run.map_or(&own, |run| &run.name),
         config: &checkpoint.config,
         written,
@@ -311,11 +324,11 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn pull(wanted: &download::Wanted<'_>) -> Result<()> {
-    let mut bar: Option<Progress> = None;
+fn pull(wanted: &download::WeightsDownloadRequest<'_>) -> Result<()> {
+    let mut bar: Option<CliProgress> = None;
     let mut show = |done: u64, total: Option<u64>| {
         let bar = bar.get_or_insert_with(|| {
-            let mut bar = Progress::new(total.unwrap_or(0), "bytes", false);
+            let mut bar = CliProgress::new(total.unwrap_or(0), "bytes", false);
             bar.start_at(done);
             bar
         });
@@ -348,14 +361,14 @@ mod tests {
     use super::*;
     use dinoscope_core::weights;
 
-    fn starter() -> Checkpoint {
+    fn starter() -> LoadedWeights {
         explore::checkpoint(&ModelSource::Starter).unwrap()
     }
 
     /// A run whose newest teacher has the starter weights.
     fn run(path: &Path) -> RunFolder {
         let run = RunFolder::create(path, &Recipe::preset("nano").unwrap()).unwrap();
-        let Checkpoint { backbone, heads, config, .. } = starter();
+        let LoadedWeights { backbone, heads, config, .. } = starter();
         for step in ["000002", "000004"] {
             let checkpoint = run.checkpoints().join(step);
             for name in ["student", "teacher"] {
@@ -378,16 +391,18 @@ mod tests {
         for (named, steps) in [(run.path(), "4 of 240"), (&packed, "4 of 240"), (&checkpoint, "2 of 240")] {
             let found = explore::inspect(&load::source(named)).unwrap();
             assert_eq!(found.config, Some(starter().config), "{}", named.display());
-            for (to, file) in
-                [(To::HuggingFace, None), (To::Timm, Some("a.safetensors")), (To::Onnx, Some("a.onnx"))]
-            {
+            for (to, file) in [
+                (WeightsFormatArg::HuggingFace, None),
+                (WeightsFormatArg::Timm, Some("a.safetensors")),
+                (WeightsFormatArg::Onnx, Some("a.onnx")),
+            ] {
                 let place = tempfile::tempdir().unwrap();
                 let out = file.map_or_else(|| place.path().join("hf"), |file| place.path().join(file));
-                convert(named, &out, to, None, Reading::default(), None).unwrap();
+                convert(named, &out, to, None, WeightsLoadOptions::default(), None).unwrap();
                 let beside = if file.is_some() { place.path() } else { &out };
                 let card = std::fs::read_to_string(beside.join("README.md")).unwrap();
                 assert!(card.contains("# nano-001\n") && card.contains(steps), "{card}");
-                if !matches!(to, To::Onnx) {
+                if !matches!(to, WeightsFormatArg::Onnx) {
                     // timm's names have no place for the mask token.
                     let (mut there, mut here) = (weights::load(&out).unwrap().backbone, starter().backbone);
                     assert!(there.remove("mask_token").is_some() && here.remove("mask_token").is_some());
@@ -403,15 +418,25 @@ mod tests {
         let readme = folder.path().join("README.md");
         let out = folder.path().join("model.safetensors");
         let source = Path::new("starter");
-        convert(source, &out, To::Timm, None, Reading::default(), None).unwrap();
+        convert(source, &out, WeightsFormatArg::Timm, None, WeightsLoadOptions::default(), None).unwrap();
         assert!(!readme.exists(), "a file alone gets none");
-        convert(source, &out, To::Timm, None, Reading::default(), Some(true)).unwrap();
+        convert(source, &out, WeightsFormatArg::Timm, None, WeightsLoadOptions::default(), Some(true))
+            .unwrap();
         assert!(std::fs::read_to_string(&readme).unwrap().contains("# model\n"));
         let hub = folder.path().join("hub");
-        convert(source, &hub, To::HuggingFace, None, Reading::default(), Some(false)).unwrap();
+        convert(
+            source,
+            &hub,
+            WeightsFormatArg::HuggingFace,
+            None,
+            WeightsLoadOptions::default(),
+            Some(false),
+        )
+        .unwrap();
         assert!(hub.join("model.safetensors").is_file() && !hub.join("README.md").exists());
         std::fs::write(&readme, "mine").unwrap();
-        convert(source, &out, To::Official, None, Reading::default(), Some(true)).unwrap();
+        convert(source, &out, WeightsFormatArg::Official, None, WeightsLoadOptions::default(), Some(true))
+            .unwrap();
         assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
     }
 }

@@ -6,7 +6,7 @@ use egui::{Context, FullOutput, RawInput, Rect, Theme, ViewportId};
 use image::RgbaImage;
 
 use super::raster::{MAX_TEXTURE_SIDE, Raster};
-use crate::studio::Stage;
+use crate::studio::AppFrontend;
 
 /// The time between two frames on an ordinary screen.
 const FRAME: Duration = Duration::from_nanos(16_666_667);
@@ -23,9 +23,9 @@ const NAP: Duration = Duration::from_millis(10);
 /// A stage that nobody sees.
 ///
 /// Time goes on as it does on the wall, and by a frame with each step at least, so that animations run.
-pub struct Headless {
+pub struct HeadlessWindow {
     context: Context,
-    stage: Box<dyn Stage>,
+    stage: Box<dyn AppFrontend>,
     raster: Raster,
     size: [f32; 2],
     pixels_per_point: f32,
@@ -36,13 +36,13 @@ pub struct Headless {
     output: FullOutput,
 }
 
-impl Headless {
+impl HeadlessWindow {
     /// Sets up a stage on `size` points, each of which is `pixels_per_point` pixels wide and high.
     pub fn new(
         size: [f32; 2],
         pixels_per_point: f32,
         theme: Theme,
-        build: impl FnOnce(&Context) -> Box<dyn Stage>,
+        build: impl FnOnce(&Context) -> Box<dyn AppFrontend>,
     ) -> Self {
         let context = Context::default();
         super::software::prepare(&context);
@@ -100,7 +100,7 @@ impl Headless {
     }
 
     /// What is drawn.
-    pub fn stage(&self) -> &dyn Stage {
+    pub fn stage(&self) -> &dyn AppFrontend {
         self.stage.as_ref()
     }
 
@@ -173,7 +173,7 @@ mod tests {
         closed: Arc<AtomicBool>,
     }
 
-    impl Stage for Late {
+    impl AppFrontend for Late {
         fn logic(&mut self, _: &Context) {}
 
         fn ui(&mut self, ui: &mut egui::Ui) {
@@ -191,10 +191,10 @@ mod tests {
         }
     }
 
-    fn late() -> (Headless, Arc<AtomicBool>, Arc<AtomicBool>) {
+    fn late() -> (HeadlessWindow, Arc<AtomicBool>, Arc<AtomicBool>) {
         let (done, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let stage = Late { done: Arc::clone(&done), closed: Arc::clone(&closed) };
-        let headless = Headless::new([40.0, 30.0], 1.5, Theme::Dark, |_| Box::new(stage));
+        let headless = HeadlessWindow::new([40.0, 30.0], 1.5, Theme::Dark, |_| Box::new(stage));
         (headless, done, closed)
     }
 
@@ -224,7 +224,7 @@ mod tests {
         news: Arc<AtomicU64>,
     }
 
-    impl Stage for Restless {
+    impl AppFrontend for Restless {
         fn logic(&mut self, ctx: &Context) {
             ctx.request_repaint();
             let left = self.news.load(Ordering::SeqCst);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn what_never_stands_still_is_not_waited_for() {
         let stage = Restless { busy: false, news: Arc::default() };
-        let mut window = Headless::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
+        let mut window = HeadlessWindow::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
         assert!(window.settle(Duration::from_secs(600)));
     }
 
@@ -256,7 +256,7 @@ mod tests {
         // News comes with each of so many frames, which take longer than the patience for one.
         let news = Arc::new(AtomicU64::new(40));
         let stage = Restless { busy: true, news: Arc::clone(&news) };
-        let mut window = Headless::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
+        let mut window = HeadlessWindow::new([40.0, 30.0], 1.0, Theme::Dark, |_| Box::new(stage));
         assert!(!window.settle(Duration::from_millis(200)), "where none comes any more it ends");
         assert_eq!(news.load(Ordering::SeqCst), 0);
     }
@@ -271,7 +271,7 @@ mod tests {
     /// A button that counts.
     struct Counter(u32);
 
-    impl Stage for Counter {
+    impl AppFrontend for Counter {
         fn logic(&mut self, _: &Context) {}
 
         fn ui(&mut self, ui: &mut egui::Ui) {
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn events_reach_the_stage() {
-        let mut headless = Headless::new([80.0, 40.0], 1.0, Theme::Light, |_| Box::new(Counter(0)));
+        let mut headless = HeadlessWindow::new([80.0, 40.0], 1.0, Theme::Light, |_| Box::new(Counter(0)));
         assert!(headless.settle(Duration::from_secs(5)));
         let pos = egui::pos2(40.0, 20.0);
         for pressed in [true, false] {

@@ -5,14 +5,14 @@ pub mod raster;
 pub mod software;
 mod window;
 
-use dinoscope_core::device::{self, Adapter, DeviceChoice};
+use dinoscope_core::device::{self, DeviceChoice, GpuAdapter};
 use dinoscope_core::explore::ModelSource;
-use window::Outcome;
+use window::WindowOutcome;
 use winit::event_loop::EventLoop;
 
-use crate::studio::house::{Drawing, Frame};
-use crate::studio::remembered::Remembered;
-use crate::studio::{Beginning, Stage, Studio, platform};
+use crate::studio::house::{RenderBackend, WindowGeometry};
+use crate::studio::remembered::SettingsStore;
+use crate::studio::{AppFrontend, StartupOptions, StudioApp, platform};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ const TITLE: &str = "Dinoscope";
 
 /// How the window is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Draw {
+pub enum RendererChoice {
     /// A GPU, or the one that was chosen to compute; else the processor, which draws many times as fast as a program
     /// that acts as a GPU.
     #[default]
@@ -81,7 +81,7 @@ fn icon() -> Option<egui::IconData> {
 }
 
 /// The adapter that draws: the one that computes if a GPU was asked for, else the first.
-fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapter> {
+fn drawing_adapter(adapters: &[GpuAdapter], choice: DeviceChoice) -> Option<&GpuAdapter> {
     match choice {
         DeviceChoice::Gpu(index) => adapters.get(index).or(adapters.first()),
         _ => adapters.first(),
@@ -92,40 +92,42 @@ fn drawing_adapter(adapters: &[Adapter], choice: DeviceChoice) -> Option<&Adapte
 ///
 /// # Errors
 /// There is no display, or it refuses a window.
-pub fn run(beginning: Beginning, draw: Draw) -> Result<(), WindowError> {
+pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), WindowError> {
     find_display()?;
     crate::studio::log::listen();
     let adapters = device::adapters();
     let choice = beginning.device.unwrap_or_default();
     let adapter = drawing_adapter(&adapters, choice).filter(|adapter| match draw {
-        Draw::Auto => adapter.is_hardware() || matches!(choice, DeviceChoice::Gpu(_)),
-        Draw::Gpu => true,
-        Draw::Processor => false,
+        RendererChoice::Auto => adapter.is_hardware() || matches!(choice, DeviceChoice::Gpu(_)),
+        RendererChoice::Gpu => true,
+        RendererChoice::Processor => false,
     });
     let failed = |error: &dyn std::fmt::Display| WindowError::Open(plain(error));
     // One loop for both: a process can have no second one.
     let event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build();
     let mut event_loop = event_loop.map_err(|error| WindowError::NoDisplay(plain(&error)))?;
     let kept = (!beginning.fresh).then(platform::settings_file).flatten();
-    let frame = Frame::remembered(&Remembered::open(kept), SIZE, MIN_SIZE);
+    let frame = WindowGeometry::remembered(&SettingsStore::open(kept), SIZE, MIN_SIZE);
     if let Some(adapter) = adapter {
         let outcome = window::run(&mut event_loop, TITLE, frame, icon(), adapter, beginning.clone());
         match outcome.map_err(|error| failed(&error))? {
-            Outcome::Closed => return Ok(()),
-            Outcome::Lost(lost) => return again(&lost).map_err(|error| failed(&error)),
-            Outcome::NoGpu => ::log::warn!("{} can't draw the window: the processor does", adapter.name),
+            WindowOutcome::Closed => return Ok(()),
+            WindowOutcome::Lost(lost) => return again(&lost).map_err(|error| failed(&error)),
+            WindowOutcome::NoGpu => {
+                ::log::warn!("{} can't draw the window: the processor does", adapter.name)
+            }
         }
     }
-    let build = |ctx: &egui::Context| -> Box<dyn Stage> {
+    let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
         ctx.send_viewport_cmd(egui::ViewportCommand::MinInnerSize(MIN_SIZE.into()));
-        Box::new(Studio::new(ctx, Drawing::default(), beginning))
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
     };
     software::run_on(&mut event_loop, TITLE, frame, icon(), build).map_err(|error| failed(&error))
 }
 
 /// Starts the program once more, with the processor drawing: an event loop that a driver has thrown out of can't be used
 /// again, nor can the driver be trusted.
-fn again(lost: &Beginning) -> std::io::Result<()> {
+fn again(lost: &StartupOptions) -> std::io::Result<()> {
     let mut program = std::process::Command::new(std::env::current_exe()?);
     program.args(["explore", "--draw", "processor", "--device", "cpu"]);
     if let Some(note) = &lost.note {

@@ -20,8 +20,8 @@ use winit::platform::run_on_demand::EventLoopExtRunOnDemand;
 use winit::window::{Window, WindowId};
 
 use super::raster::{MAX_TEXTURE_SIDE, Raster};
-use crate::studio::Stage;
-use crate::studio::house::Frame;
+use crate::studio::AppFrontend;
+use crate::studio::house::WindowGeometry;
 
 /// How often the logic of a hidden window runs at most: some systems would let it turn without a pause.
 const HIDDEN_PAUSE: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ const FRAME_OVERDUE: Duration = Duration::from_millis(250);
 
 /// Why there is no window, or no longer.
 #[derive(Debug, thiserror::Error)]
-pub enum SoftwareError {
+pub enum SoftwareWindowError {
     /// No display, or none that can be spoken to.
     #[error("Could not reach a display: {0}")]
     Display(#[from] winit::error::EventLoopError),
@@ -53,10 +53,10 @@ pub enum SoftwareError {
 pub fn run_on(
     event_loop: &mut EventLoop<UserEvent>,
     title: &str,
-    frame: Frame,
+    frame: WindowGeometry,
     icon: Option<IconData>,
-    build: impl FnOnce(&Context) -> Box<dyn Stage>,
-) -> Result<(), SoftwareError> {
+    build: impl FnOnce(&Context) -> Box<dyn AppFrontend>,
+) -> Result<(), SoftwareWindowError> {
     let mut builder = ViewportBuilder::default()
         .with_title(title)
         .with_app_id(title.to_lowercase())
@@ -67,7 +67,7 @@ pub fn run_on(
     if let Some(icon) = icon {
         builder = builder.with_icon(icon);
     }
-    let mut program = Program {
+    let mut program = SoftwareApp {
         opening: Some((builder, build)),
         proxy: event_loop.create_proxy(),
         open: None,
@@ -89,30 +89,30 @@ pub fn prepare(context: &Context) {
 
 /// What a frame consists of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum FrameMode {
     Full,
     LogicOnly,
 }
 
 /// When frames happen.
-struct Program<B> {
+struct SoftwareApp<B> {
     /// Taken when the window opens.
     opening: Option<(ViewportBuilder, B)>,
     proxy: EventLoopProxy<UserEvent>,
-    open: Option<Open>,
+    open: Option<SoftwareWindow>,
     next_frame: Option<Instant>,
     /// Set while a frame that was asked for has not come.
     overdue: Option<Instant>,
-    error: Option<SoftwareError>,
+    error: Option<SoftwareWindowError>,
 }
 
-impl<B: FnOnce(&Context) -> Box<dyn Stage>> Program<B> {
+impl<B: FnOnce(&Context) -> Box<dyn AppFrontend>> SoftwareApp<B> {
     /// A frame at `when`, unless there is one earlier.
     fn frame_at(&mut self, when: Instant) {
         self.next_frame = Some(self.next_frame.map_or(when, |next| next.min(when)));
     }
 
-    fn frame(&mut self, event_loop: &ActiveEventLoop, mode: Mode) {
+    fn frame(&mut self, event_loop: &ActiveEventLoop, mode: FrameMode) {
         let Some(open) = &mut self.open else { return };
         if let Err(error) = open.frame(event_loop, mode) {
             self.error = Some(error);
@@ -133,23 +133,23 @@ impl<B: FnOnce(&Context) -> Box<dyn Stage>> Program<B> {
                     self.overdue.get_or_insert(now + FRAME_OVERDUE);
                 } else {
                     // Nobody asks a window that is not shown to draw itself.
-                    self.frame(event_loop, Mode::Full);
+                    self.frame(event_loop, FrameMode::Full);
                 }
             }
         }
         if self.overdue.is_some_and(|when| when <= now) {
             self.overdue = None;
-            self.frame(event_loop, Mode::LogicOnly);
+            self.frame(event_loop, FrameMode::LogicOnly);
         }
         let next = self.next_frame.into_iter().chain(self.overdue).min();
         event_loop.set_control_flow(next.map_or(ControlFlow::Wait, ControlFlow::WaitUntil));
     }
 }
 
-impl<B: FnOnce(&Context) -> Box<dyn Stage>> ApplicationHandler<UserEvent> for Program<B> {
+impl<B: FnOnce(&Context) -> Box<dyn AppFrontend>> ApplicationHandler<UserEvent> for SoftwareApp<B> {
     fn resumed(&mut self, event_loop: &ActiveEventLoop) {
         if let Some((builder, build)) = self.opening.take() {
-            match Open::new(event_loop, builder, build, &self.proxy) {
+            match SoftwareWindow::new(event_loop, builder, build, &self.proxy) {
                 Ok(open) => self.open = Some(open),
                 Err(error) => {
                     self.error = Some(error);
@@ -189,13 +189,13 @@ impl<B: FnOnce(&Context) -> Box<dyn Stage>> ApplicationHandler<UserEvent> for Pr
     fn window_event(&mut self, event_loop: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         if matches!(event, WindowEvent::RedrawRequested) {
             self.overdue = None;
-            self.frame(event_loop, Mode::Full);
+            self.frame(event_loop, FrameMode::Full);
         } else if let Some(open) = &mut self.open
             && open.on_event(&event)
         {
             if cfg!(windows) && matches!(event, WindowEvent::Resized(_)) {
                 // While a window is being resized, Windows leaves no other time to draw.
-                self.frame(event_loop, Mode::Full);
+                self.frame(event_loop, FrameMode::Full);
             } else {
                 self.frame_at(Instant::now());
             }
@@ -223,13 +223,13 @@ impl<B: FnOnce(&Context) -> Box<dyn Stage>> ApplicationHandler<UserEvent> for Pr
 }
 
 /// A window that is open.
-struct Open {
+struct SoftwareWindow {
     // Dropped in this order: what speaks to the window before the window.
     surface: softbuffer::Surface<OwnedDisplayHandle, Arc<Window>>,
     input: egui_winit::State,
     window: Arc<Window>,
     context: Context,
-    stage: Box<dyn Stage>,
+    stage: Box<dyn AppFrontend>,
     raster: Raster,
     info: ViewportInfo,
     actions: Vec<ActionRequested>,
@@ -240,13 +240,13 @@ struct Open {
     closing: bool,
 }
 
-impl Open {
+impl SoftwareWindow {
     fn new(
         event_loop: &ActiveEventLoop,
         builder: ViewportBuilder,
-        build: impl FnOnce(&Context) -> Box<dyn Stage>,
+        build: impl FnOnce(&Context) -> Box<dyn AppFrontend>,
         proxy: &EventLoopProxy<UserEvent>,
-    ) -> Result<Self, SoftwareError> {
+    ) -> Result<Self, SoftwareWindowError> {
         let context = Context::default();
         prepare(&context);
         // Hidden until the first frame is there: an empty window would flash.
@@ -333,7 +333,7 @@ impl Open {
     }
 
     /// One frame: logic, and if anybody sees it, the picture.
-    fn frame(&mut self, event_loop: &ActiveEventLoop, mode: Mode) -> Result<(), SoftwareError> {
+    fn frame(&mut self, event_loop: &ActiveEventLoop, mode: FrameMode) -> Result<(), SoftwareWindowError> {
         egui_winit::update_viewport_info(&mut self.info, &self.context, &self.window, false);
         let wanted = self.actions.iter().any(ActionRequested::wants_paint);
         let visible = self.info.visible().unwrap_or(true) || wanted;
@@ -345,7 +345,7 @@ impl Open {
         let close = self.info.close_requested();
         self.info.events.clear();
 
-        let commands = if mode == Mode::Full && visible {
+        let commands = if mode == FrameMode::Full && visible {
             self.draw(event_loop, input)?
         } else {
             let stage = &mut self.stage;
@@ -375,7 +375,7 @@ impl Open {
         &mut self,
         event_loop: &ActiveEventLoop,
         input: RawInput,
-    ) -> Result<OrderedViewportIdMap<Vec<ViewportCommand>>, SoftwareError> {
+    ) -> Result<OrderedViewportIdMap<Vec<ViewportCommand>>, SoftwareWindowError> {
         let stage = &mut self.stage;
         let mut output = self.context.run_ui(input, |ui| {
             stage.logic(ui.ctx());
@@ -409,7 +409,7 @@ impl Open {
         &mut self,
         primitives: &[egui::ClippedPrimitive],
         pixels_per_point: f32,
-    ) -> Result<(), SoftwareError> {
+    ) -> Result<(), SoftwareWindowError> {
         let size = self.window.inner_size();
         // A minimised window may have no size.
         let (Some(width), Some(height)) = (NonZeroU32::new(size.width), NonZeroU32::new(size.height)) else {

@@ -5,30 +5,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dinoscope_core::device::{self, Adapter};
+use dinoscope_core::device::{self, GpuAdapter};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 
 use winit::error::EventLoopError;
 use winit::event_loop::EventLoop;
 use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
 
-use crate::studio::house::{Drawing, Frame};
-use crate::studio::{Beginning, Stage, Studio};
+use crate::studio::house::{RenderBackend, WindowGeometry};
+use crate::studio::{AppFrontend, StartupOptions, StudioApp};
 
 /// What became of a window.
-pub enum Outcome {
+pub enum WindowOutcome {
     /// It was opened and closed.
     Closed,
     /// The GPU can't draw; something else may.
     NoGpu,
     /// The GPU went away while it drew; this is how to go on.
-    Lost(Box<Beginning>),
+    Lost(Box<StartupOptions>),
 }
 
 /// The studio outlives what draws it: a driver that fails takes the application with it.
-type Shared = Rc<RefCell<Option<Studio>>>;
+type Shared = Rc<RefCell<Option<StudioApp>>>;
 
-struct App {
+struct DesktopApp {
     studio: Shared,
     /// Whether the studio's own code runs just now, and not what draws it.
     inside: Rc<Cell<bool>>,
@@ -37,7 +37,7 @@ struct App {
 /// Set when the GPU is gone.
 type Gone = Arc<Mutex<Option<String>>>;
 
-impl eframe::App for App {
+impl eframe::App for DesktopApp {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.inside.set(true);
         if let Some(studio) = self.studio.borrow_mut().as_mut() {
@@ -62,7 +62,7 @@ impl eframe::App for App {
 const BACKENDS: wgpu::Backends =
     wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
-fn setup(adapter: &Adapter) -> WgpuSetup {
+fn setup(adapter: &GpuAdapter) -> WgpuSetup {
     let wanted = adapter.clone();
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.instance_descriptor.backends = BACKENDS;
@@ -90,11 +90,11 @@ fn setup(adapter: &Adapter) -> WgpuSetup {
 pub fn run(
     event_loop: &mut EventLoop<eframe::UserEvent>,
     title: &str,
-    frame: Frame,
+    frame: WindowGeometry,
     icon: Option<egui::IconData>,
-    adapter: &Adapter,
-    beginning: Beginning,
-) -> Result<Outcome, EventLoopError> {
+    adapter: &GpuAdapter,
+    beginning: StartupOptions,
+) -> Result<WindowOutcome, EventLoopError> {
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(title)
         .with_app_id("dinoscope")
@@ -121,19 +121,19 @@ pub fn run(
         if let Some(state) = &cc.wgpu_render_state {
             watch_over(&state.device, &lost, &cc.egui_ctx);
         }
-        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(lost) };
-        *shared.borrow_mut() = Some(Studio::new(&cc.egui_ctx, drawing, beginning));
-        Ok(Box::new(App { studio: shared, inside }))
+        let drawing = RenderBackend { gpu: cc.wgpu_render_state.clone(), lost: Some(lost) };
+        *shared.borrow_mut() = Some(StudioApp::new(&cc.egui_ctx, drawing, beginning));
+        Ok(Box::new(DesktopApp { studio: shared, inside }))
     });
     // eframe logs why a GPU refuses, and ends; that it made no studio is how one can tell.
     let mut app = eframe::create_native(title, options, build, event_loop);
     // egui panics in the middle of a frame when the device under it is lost.
     let ended = catch_unwind(AssertUnwindSafe(|| event_loop.run_app_on_demand(&mut app)));
     drop(app);
-    let Some(mut studio) = studio.take() else { return Ok(Outcome::NoGpu) };
+    let Some(mut studio) = studio.take() else { return Ok(WindowOutcome::NoGpu) };
     let said = gone.lock().ok().and_then(|gone| gone.clone());
     let outcome = match (said, ended) {
-        (None, Ok(ended)) => ended.map(|()| Outcome::Closed),
+        (None, Ok(ended)) => ended.map(|()| WindowOutcome::Closed),
         (None, Err(panic)) if ours.get() => {
             studio.closed();
             resume_unwind(panic)
@@ -145,7 +145,7 @@ pub fn run(
             let note = format!(
                 "The GPU can't draw any more ({reason}). The processor goes on; a run was saved and can go on too."
             );
-            Ok(Outcome::Lost(Box::new(studio.hand_over(note))))
+            Ok(WindowOutcome::Lost(Box::new(studio.hand_over(note))))
         }
     };
     studio.closed();

@@ -2,12 +2,12 @@
 
 use dinoscope_core::bytes;
 
-use super::house::House;
+use super::house::AppContext;
 use super::theme;
 use super::widgets;
 
 /// Draws the panel when it is open.
-pub fn ui(ctx: &egui::Context, house: &mut House) {
+pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
     if !house.about {
         #[cfg(target_family = "wasm")]
         crate::tab::kept::forget();

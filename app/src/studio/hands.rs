@@ -50,12 +50,12 @@ pub async fn breathe() {
 }
 
 /// What is to be done, which may be changed until a hand takes it.
-pub struct Desk<T> {
+pub struct SharedWorkQueue<T> {
     todo: Arc<Mutex<T>>,
     bells: Vec<Sender<()>>,
 }
 
-impl<T: Send + 'static> Desk<T> {
+impl<T: Send + 'static> SharedWorkQueue<T> {
     /// A desk without hands.
     pub fn new(todo: T) -> Self {
         Self { todo: Arc::new(Mutex::new(todo)), bells: Vec::new() }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn hands_do_what_is_most_urgent_and_end_with_the_desk() {
         let (out, done) = async_channel::unbounded();
-        let mut desk = Desk::new(Vec::<u32>::new());
+        let mut desk = SharedWorkQueue::new(Vec::<u32>::new());
         desk.write(|todo| todo.extend([1, 2, 3]));
         desk.hand("test", Vec::pop, async move |job| out.send(job).await.unwrap()).unwrap();
         let heard: Vec<u32> = (0..3).map(|_| done.recv_blocking().unwrap()).collect();

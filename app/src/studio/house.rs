@@ -4,25 +4,25 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use dinoscope_core::device::{self, Adapter, Chosen, DeviceChoice};
+use dinoscope_core::device::{self, DeviceChoice, GpuAdapter, SelectedDevice};
 
-use super::Beginning;
+use super::StartupOptions;
 use super::hands::Wake;
-use super::platform::Dialogs;
-use super::remembered::Remembered;
-use super::toasts::Toasts;
-use super::undo::{Parts, Undo};
+use super::platform::FileDialogs;
+use super::remembered::SettingsStore;
+use super::toasts::ToastQueue;
+use super::undo::{UndoStack, UndoTargets};
 
 /// What draws the window.
 #[derive(Clone, Default)]
-pub struct Drawing {
+pub struct RenderBackend {
     /// The GPU, its queue and egui's textures; nothing where the processor draws.
     pub gpu: Option<eframe::egui_wgpu::RenderState>,
     /// Where whoever opened the GPU says that it is gone.
     pub lost: Option<Arc<Mutex<Option<String>>>>,
 }
 
-impl Drawing {
+impl RenderBackend {
     /// For the title and the About panel.
     pub fn name(&self) -> String {
         match &self.gpu {
@@ -41,22 +41,22 @@ impl Drawing {
 }
 
 /// What can compute, and what does.
-pub struct Devices {
+pub struct ComputeDevices {
     /// All adapters.
-    pub adapters: Vec<Adapter>,
+    pub adapters: Vec<GpuAdapter>,
     /// What was asked for.
     pub choice: DeviceChoice,
     /// What computes.
-    pub chosen: Chosen,
+    pub chosen: SelectedDevice,
     /// Whether it is the GPU that draws, so that results need not leave it.
     pub draws: bool,
     /// The drawing GPU as a device, once it was asked for: it can be handed over once only.
-    shared: RefCell<Option<Chosen>>,
+    shared: RefCell<Option<SelectedDevice>>,
 }
 
 /// Something that was asked for and could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct RequestFailure {
     /// What it was: a file, weights, a run, an evaluation.
     pub what: String,
     /// Why.
@@ -66,19 +66,19 @@ pub struct Failure {
 }
 
 /// Shared by everything in the window.
-pub struct House {
+pub struct AppContext {
     /// What draws.
-    pub drawing: Drawing,
+    pub drawing: RenderBackend,
     /// What computes.
-    pub devices: Devices,
+    pub devices: ComputeDevices,
     /// News for the person.
-    pub toasts: Toasts,
+    pub toasts: ToastQueue,
     /// What can be taken back.
-    pub undo: Undo,
+    pub undo: UndoStack,
     /// Kept between starts.
-    pub remembered: Remembered,
+    pub remembered: SettingsStore,
     /// Choosing files.
-    pub dialogs: Rc<Dialogs>,
+    pub dialogs: Rc<FileDialogs>,
     /// Draws the window again; from any thread.
     pub wake: Wake,
     /// Whether the About panel is open.
@@ -90,26 +90,26 @@ pub struct House {
     /// A device that was chosen and that both sides have yet to hear of.
     pub device_changed: bool,
     /// What could not be had. Only where nobody sees the window: there a toast says it.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<RequestFailure>,
 }
 
 /// What can compute beside the processor.
 #[cfg(not(target_family = "wasm"))]
-fn adapters(_: &Drawing) -> Vec<Adapter> {
+fn adapters(_: &RenderBackend) -> Vec<GpuAdapter> {
     device::adapters()
 }
 
 /// What can compute beside the processor: the GPU that the browser has given the page, if it has.
 #[cfg(target_family = "wasm")]
-fn adapters(drawing: &Drawing) -> Vec<Adapter> {
-    drawing.gpu.iter().map(|gpu| Adapter::of_browser(&gpu.adapter)).collect()
+fn adapters(drawing: &RenderBackend) -> Vec<GpuAdapter> {
+    drawing.gpu.iter().map(|gpu| GpuAdapter::of_browser(&gpu.adapter)).collect()
 }
 
-impl House {
+impl AppContext {
     /// Looks at the machine and opens what computes.
-    pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: &Beginning, wake: Wake) -> Self {
+    pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: &StartupOptions, wake: Wake) -> Self {
         let path = (!beginning.fresh).then(super::platform::settings_file).flatten();
-        let remembered = Remembered::open(path);
+        let remembered = SettingsStore::open(path);
         if !beginning.fresh {
             let remembered_theme = remembered.get::<egui::ThemePreference>("theme");
             ctx.set_theme(beginning.theme.or(remembered_theme).unwrap_or_default());
@@ -117,11 +117,11 @@ impl House {
                 ctx.set_zoom_factor(zoom);
             }
         }
-        let mut toasts = Toasts::default();
+        let mut toasts = ToastQueue::default();
         let choice = beginning
             .device
             .or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
-        let mut devices = Devices {
+        let mut devices = ComputeDevices {
             adapters: adapters(&drawing),
             choice: DeviceChoice::Cpu,
             chosen: device::cpu(None),
@@ -135,7 +135,7 @@ impl House {
         if let Some(note) = &devices.chosen.note {
             ::log::info!("{note}");
         }
-        let dialogs = Rc::new(Dialogs::new(
+        let dialogs = Rc::new(FileDialogs::new(
             wake.clone(),
             beginning.fresh,
             remembered.get("folders").unwrap_or_default(),
@@ -146,7 +146,7 @@ impl House {
             drawing_lost,
             devices,
             toasts,
-            undo: Undo::default(),
+            undo: UndoStack::default(),
             remembered,
             dialogs,
             wake,
@@ -160,12 +160,12 @@ impl House {
     /// Notes what could not be had, for who does not see the window; `input` is something that a person named.
     pub fn failed(&mut self, what: impl Into<String>, reason: impl Into<String>, input: bool) {
         if self.fresh {
-            self.failures.push(Failure { what: what.into(), reason: reason.into(), input });
+            self.failures.push(RequestFailure { what: what.into(), reason: reason.into(), input });
         }
     }
 
     /// Says what was taken away, and how it comes back.
-    pub fn offer_undo(&mut self, said: impl Into<String>, back: impl FnOnce(&mut Parts<'_>) + 'static) {
+    pub fn offer_undo(&mut self, said: impl Into<String>, back: impl FnOnce(&mut UndoTargets<'_>) + 'static) {
         self.undo.offer(&mut self.toasts, said, back);
     }
 
@@ -200,16 +200,16 @@ impl House {
 
 /// How large the window is, in points of the system.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Frame {
+pub struct WindowGeometry {
     /// Width and height, while it is not maximised.
     pub size: [f32; 2],
     /// Whether it takes the whole screen.
     pub maximised: bool,
 }
 
-impl Frame {
+impl WindowGeometry {
     /// The window's, as it was remembered; within what can be shown.
-    pub fn remembered(remembered: &Remembered, first: [f32; 2], least: [f32; 2]) -> Self {
+    pub fn remembered(remembered: &SettingsStore, first: [f32; 2], least: [f32; 2]) -> Self {
         let kept = remembered.get::<Self>("window").filter(|frame| frame.size.iter().all(|s| s.is_finite()));
         let mut frame = kept.unwrap_or(Self { size: first, maximised: false });
         for (side, least) in frame.size.iter_mut().zip(least) {
@@ -219,7 +219,7 @@ impl Frame {
     }
 }
 
-impl House {
+impl AppContext {
     fn remember_frame(&mut self, ctx: &egui::Context) {
         let zoom = ctx.zoom_factor();
         let (size, maximised) = ctx.input(|input| {
@@ -227,11 +227,11 @@ impl House {
             let whole = viewport.maximized == Some(true) || viewport.fullscreen == Some(true);
             (input.content_rect().size() * zoom, whole)
         });
-        let before = self.remembered.get::<Frame>("window");
+        let before = self.remembered.get::<WindowGeometry>("window");
         let size = size.into();
         let now = match before {
-            Some(before) if maximised => Frame { maximised, ..before },
-            _ => Frame { size, maximised },
+            Some(before) if maximised => WindowGeometry { maximised, ..before },
+            _ => WindowGeometry { size, maximised },
         };
         if before != Some(now) && size[0] > 0.0 && size[1] > 0.0 {
             self.remembered.set("window", &now);
@@ -239,7 +239,7 @@ impl House {
     }
 }
 
-impl Devices {
+impl ComputeDevices {
     /// Whether a GPU, or a program that acts as one, computes.
     pub fn on_gpu(&self) -> bool {
         self.adapter(self.choice).is_some()
@@ -248,7 +248,7 @@ impl Devices {
     /// What a run computes on. Where the chosen GPU draws as well, the run gets a device of its own on it: a device has
     /// one queue, and a frame that shares it would wait for every step that was submitted before. In a page it is the
     /// worker that opens it.
-    pub fn for_training(&self) -> Chosen {
+    pub fn for_training(&self) -> SelectedDevice {
         if !self.draws || cfg!(target_family = "wasm") {
             return self.chosen.clone();
         }
@@ -262,7 +262,7 @@ impl Devices {
     }
 
     /// The adapter that a choice means; nothing for the CPU.
-    fn adapter(&self, choice: DeviceChoice) -> Option<&Adapter> {
+    fn adapter(&self, choice: DeviceChoice) -> Option<&GpuAdapter> {
         match choice {
             DeviceChoice::Cpu => None,
             DeviceChoice::Gpu(index) => self.adapters.get(index),
@@ -270,7 +270,7 @@ impl Devices {
         }
     }
 
-    fn choose(&mut self, choice: DeviceChoice, drawing: &Drawing) -> Result<(), String> {
+    fn choose(&mut self, choice: DeviceChoice, drawing: &RenderBackend) -> Result<(), String> {
         let wanted = self.adapter(choice);
         let draws = match (&drawing.gpu, wanted) {
             (Some(_), Some(_)) if cfg!(target_family = "wasm") => true,
@@ -290,7 +290,7 @@ impl Devices {
         Ok(())
     }
 
-    fn share(&self, gpu: &eframe::egui_wgpu::RenderState) -> Result<Chosen, device::DeviceError> {
+    fn share(&self, gpu: &eframe::egui_wgpu::RenderState) -> Result<SelectedDevice, device::DeviceError> {
         if let Some(chosen) = self.shared.borrow().as_ref() {
             return Ok(chosen.clone());
         }

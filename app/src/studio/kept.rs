@@ -9,18 +9,18 @@ use super::widgets;
 
 /// A model that was fetched once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptModel {
+pub struct CachedModel {
     /// Where it came from.
     pub address: String,
     /// Its size.
     pub bytes: u64,
 }
 
-impl KeptModel {
+impl CachedModel {
     /// A released model's name, else that of the file.
     pub fn name(&self) -> String {
         let part = |name: &str| self.address.contains(&format!("/facebook/{name}/"));
-        let known = released::names().iter().map(released::Released::hub_name).find(|name| part(name));
+        let known = released::names().iter().map(released::ReleasedModel::hub_name).find(|name| part(name));
         let path = self.address.split(['?', '#']).next().unwrap_or(&self.address);
         let file = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path);
         known.unwrap_or_else(|| file.to_owned())
@@ -31,7 +31,7 @@ impl KeptModel {
 pub type Removed = Vec<String>;
 
 /// Lists them; gives those that are to be removed.
-pub fn ui(ui: &mut Ui, kept: &[KeptModel]) -> Removed {
+pub fn ui(ui: &mut Ui, kept: &[CachedModel]) -> Removed {
     let mut removed = Vec::new();
     let sum: u64 = kept.iter().map(|model| model.bytes).sum();
     let text = if kept.is_empty() { "none".to_owned() } else { bytes::shown(sum) };
@@ -66,11 +66,11 @@ mod tests {
 
     use super::*;
 
-    fn two() -> Vec<KeptModel> {
+    fn two() -> Vec<CachedModel> {
         let hub = "https://huggingface.co/facebook/dinov2-small/resolve/main/model.safetensors";
         let own = "https://example.org/weights/mine.pth?v=2";
         [(hub, 88_250_000), (own, 1_900_000)]
-            .map(|(address, bytes)| KeptModel { address: address.to_owned(), bytes })
+            .map(|(address, bytes)| CachedModel { address: address.to_owned(), bytes })
             .to_vec()
     }
 
@@ -95,12 +95,12 @@ mod tests {
         assert!(harness.query_by_label("Remove all kept models").is_none());
     }
 
-    fn stage(kept: Vec<KeptModel>) -> Harness<'static, (Vec<KeptModel>, Removed)> {
+    fn stage(kept: Vec<CachedModel>) -> Harness<'static, (Vec<CachedModel>, Removed)> {
         let mut harness = Harness::builder()
             .with_context_setup(theme::install)
             .with_size(vec2(440.0, 320.0))
             .build_ui_state(
-                |ui, (kept, removed): &mut (Vec<KeptModel>, Removed)| removed.extend(super::ui(ui, kept)),
+                |ui, (kept, removed): &mut (Vec<CachedModel>, Removed)| removed.extend(super::ui(ui, kept)),
                 (kept, Vec::new()),
             );
         harness.run();

@@ -5,13 +5,13 @@ use egui_tiles::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::explore::Explore;
-use super::house::House;
-use super::judge::Judge;
-use super::phone::{self, Phone};
-use super::remembered::Remembered;
+use super::explore::ExploreWorkspace;
+use super::house::AppContext;
+use super::judge::EvaluateWorkspace;
+use super::phone::{self, NarrowLayout};
+use super::remembered::SettingsStore;
 use super::theme;
-use super::train::Train;
+use super::train::TrainWorkspace;
 
 /// What a person is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub enum Workspace {
 
 /// A panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Pane {
+pub enum StudioPane {
     /// The strip of thumbnails.
     Gallery,
     /// The chosen picture, large.
@@ -52,7 +52,7 @@ pub enum Pane {
     Log,
 }
 
-impl Pane {
+impl StudioPane {
     /// Its title.
     pub fn title(self) -> &'static str {
         match self {
@@ -72,19 +72,19 @@ impl Pane {
 }
 
 /// All workspaces.
-pub struct Layout {
+pub struct StudioLayout {
     /// Which one shows.
     pub workspace: Workspace,
-    explore: Tree<Pane>,
-    train: Tree<Pane>,
-    evaluate: Tree<Pane>,
+    explore: Tree<StudioPane>,
+    train: Tree<StudioPane>,
+    evaluate: Tree<StudioPane>,
     /// Shares that were set last, in place of the first ones, because the window is narrow.
     narrow: [Option<[f32; 3]>; 3],
-    phone: Phone,
+    phone: NarrowLayout,
 }
 
 /// Three columns: the outer ones need some width, however small the window is.
-struct Columns {
+struct ColumnWidths {
     /// Shares of the width.
     first: [f32; 3],
     /// Points that each needs.
@@ -96,14 +96,14 @@ struct Columns {
 /// A column that takes what is left.
 const ANY: f32 = f32::INFINITY;
 
-const EXPLORE: Columns =
-    Columns { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0], most: [420.0, ANY, 440.0] };
-const TRAIN: Columns =
-    Columns { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0], most: [520.0, ANY, 1000.0] };
-const EVALUATE: Columns =
-    Columns { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0], most: [520.0, ANY, 1200.0] };
+const EXPLORE: ColumnWidths =
+    ColumnWidths { first: [0.16, 0.62, 0.22], least: [162.0, 200.0, 264.0], most: [420.0, ANY, 440.0] };
+const TRAIN: ColumnWidths =
+    ColumnWidths { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0], most: [520.0, ANY, 1000.0] };
+const EVALUATE: ColumnWidths =
+    ColumnWidths { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0], most: [520.0, ANY, 1200.0] };
 
-impl Columns {
+impl ColumnWidths {
     /// Shares in a window that is `width` wide.
     fn shares(&self, width: f32) -> [f32; 3] {
         let ([a, _, c], [least_a, least_b, least_c]) = (self.first, self.least);
@@ -119,7 +119,7 @@ impl Columns {
     }
 
     /// Sets them, unless a person has chosen others; what was set.
-    fn fit(&self, tree: &mut Tree<Pane>, last: Option<[f32; 3]>, width: f32) -> Option<[f32; 3]> {
+    fn fit(&self, tree: &mut Tree<StudioPane>, last: Option<[f32; 3]>, width: f32) -> Option<[f32; 3]> {
         let linear = columns(tree)?;
         let [a, b, c] = *linear.children.as_slice() else { return None };
         let now = [a, b, c].map(|id| linear.shares[id]);
@@ -136,7 +136,7 @@ impl Columns {
 }
 
 /// The columns of a tree, with or without a log below.
-fn columns(tree: &mut Tree<Pane>) -> Option<&mut Linear> {
+fn columns(tree: &mut Tree<StudioPane>) -> Option<&mut Linear> {
     let mut at = tree.root?;
     if let Some(egui_tiles::Tile::Container(Container::Linear(linear))) = tree.tiles.get(at)
         && linear.dir == LinearDir::Vertical
@@ -153,22 +153,26 @@ fn columns(tree: &mut Tree<Pane>) -> Option<&mut Linear> {
     }
 }
 
-fn linear(tiles: &mut Tiles<Pane>, dir: LinearDir, children: &[(TileId, f32)]) -> TileId {
+fn linear(tiles: &mut Tiles<StudioPane>, dir: LinearDir, children: &[(TileId, f32)]) -> TileId {
     let mut linear = Linear::new(dir, children.iter().map(|(id, _)| *id).collect());
     children.iter().for_each(|(id, share)| linear.shares.set_share(*id, *share));
     tiles.insert_container(Container::Linear(linear))
 }
 
-fn explore_tree() -> Tree<Pane> {
-    three("explore tiles", [Pane::Gallery, Pane::Picture, Pane::View], EXPLORE.first)
+fn explore_tree() -> Tree<StudioPane> {
+    three("explore tiles", [StudioPane::Gallery, StudioPane::Picture, StudioPane::View], EXPLORE.first)
 }
 
-fn evaluate_tree() -> Tree<Pane> {
-    three("evaluate tiles", [Pane::Question, Pane::Findings, Pane::Evidence], EVALUATE.first)
+fn evaluate_tree() -> Tree<StudioPane> {
+    three(
+        "evaluate tiles",
+        [StudioPane::Question, StudioPane::Findings, StudioPane::Evidence],
+        EVALUATE.first,
+    )
 }
 
 /// Three panels beside each other.
-fn three(name: &str, panes: [Pane; 3], [a, b, c]: [f32; 3]) -> Tree<Pane> {
+fn three(name: &str, panes: [StudioPane; 3], [a, b, c]: [f32; 3]) -> Tree<StudioPane> {
     let mut tiles = Tiles::default();
     let [left, middle, right] = panes.map(|pane| {
         let pane = tiles.insert_pane(pane);
@@ -178,10 +182,10 @@ fn three(name: &str, panes: [Pane; 3], [a, b, c]: [f32; 3]) -> Tree<Pane> {
     Tree::new(egui::Id::unique(name), root, tiles)
 }
 
-fn train_tree() -> Tree<Pane> {
+fn train_tree() -> Tree<StudioPane> {
     let mut tiles = Tiles::default();
     let [recipe, watched, health, curves] =
-        [Pane::Recipe, Pane::Watched, Pane::Health, Pane::Curves].map(|pane| {
+        [StudioPane::Recipe, StudioPane::Watched, StudioPane::Health, StudioPane::Curves].map(|pane| {
             let pane = tiles.insert_pane(pane);
             tiles.insert_tab_tile(vec![pane])
         });
@@ -192,16 +196,16 @@ fn train_tree() -> Tree<Pane> {
 }
 
 /// Whether every panel is there once; a tree from another version is not worth keeping.
-fn whole(tree: &Tree<Pane>, first: &Tree<Pane>) -> bool {
-    let panes = |tree: &Tree<Pane>| {
-        let mut panes: Vec<Pane> = tree
+fn whole(tree: &Tree<StudioPane>, first: &Tree<StudioPane>) -> bool {
+    let panes = |tree: &Tree<StudioPane>| {
+        let mut panes: Vec<StudioPane> = tree
             .tiles
             .iter()
             .filter_map(|(_, tile)| match tile {
                 egui_tiles::Tile::Pane(pane) => Some(*pane),
                 egui_tiles::Tile::Container(_) => None,
             })
-            .filter(|pane| *pane != Pane::Log)
+            .filter(|pane| *pane != StudioPane::Log)
             .collect();
         panes.sort_by_key(|pane| pane.title());
         panes
@@ -209,10 +213,10 @@ fn whole(tree: &Tree<Pane>, first: &Tree<Pane>) -> bool {
     tree.root().is_some() && panes(tree) == panes(first)
 }
 
-impl Layout {
+impl StudioLayout {
     /// As it was left, or the first one.
-    pub fn new(remembered: &Remembered) -> Self {
-        let tree = |name: &str, first: Tree<Pane>| match remembered.get::<Tree<Pane>>(name) {
+    pub fn new(remembered: &SettingsStore) -> Self {
+        let tree = |name: &str, first: Tree<StudioPane>| match remembered.get::<Tree<StudioPane>>(name) {
             Some(tree) if whole(&tree, &first) => tree,
             _ => first,
         };
@@ -222,7 +226,7 @@ impl Layout {
             train: tree("train tiles", train_tree()),
             evaluate: tree("evaluate tiles", evaluate_tree()),
             narrow: [None; 3],
-            phone: Phone::default(),
+            phone: NarrowLayout::default(),
         }
     }
 
@@ -240,7 +244,7 @@ impl Layout {
         }
     }
 
-    fn tree(&mut self) -> &mut Tree<Pane> {
+    fn tree(&mut self) -> &mut Tree<StudioPane> {
         match self.workspace {
             Workspace::Explore => &mut self.explore,
             Workspace::Train => &mut self.train,
@@ -250,17 +254,17 @@ impl Layout {
 
     /// Whether the log shows in this workspace.
     pub fn has_log(&mut self) -> bool {
-        self.tree().tiles.find_pane(&Pane::Log).is_some()
+        self.tree().tiles.find_pane(&StudioPane::Log).is_some()
     }
 
     /// Shows the log below everything, or takes it away.
     pub fn toggle_log(&mut self) {
         let tree = self.tree();
-        if let Some(log) = tree.tiles.find_pane(&Pane::Log) {
+        if let Some(log) = tree.tiles.find_pane(&StudioPane::Log) {
             tree.remove_recursively(log);
             return;
         }
-        let log = tree.tiles.insert_pane(Pane::Log);
+        let log = tree.tiles.insert_pane(StudioPane::Log);
         let log = tree.tiles.insert_tab_tile(vec![log]);
         if let Some(root) = tree.root {
             let root = linear(&mut tree.tiles, LinearDir::Vertical, &[(root, 0.78), (log, 0.22)]);
@@ -269,7 +273,7 @@ impl Layout {
     }
 
     /// Keeps where everything is.
-    pub fn remember(&self, remembered: &mut Remembered) {
+    pub fn remember(&self, remembered: &mut SettingsStore) {
         let sides = [
             ("explore tiles", &EXPLORE, &self.explore),
             ("train tiles", &TRAIN, &self.train),
@@ -284,7 +288,7 @@ impl Layout {
     }
 
     /// Draws the workspace that shows.
-    pub fn ui(&mut self, ui: &mut egui::Ui, rooms: &mut Rooms<'_>) {
+    pub fn ui(&mut self, ui: &mut egui::Ui, rooms: &mut PaneBehavior<'_>) {
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).window);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             let width = ui.available_width();
@@ -308,47 +312,47 @@ impl Layout {
 const MARGIN: i8 = 12;
 
 /// Who draws which panel.
-pub struct Rooms<'a> {
+pub struct PaneBehavior<'a> {
     /// What they share.
-    pub house: &'a mut House,
+    pub house: &'a mut AppContext,
     /// Looking.
-    pub explore: &'a mut Explore,
+    pub explore: &'a mut ExploreWorkspace,
     /// Training.
-    pub train: &'a mut Train,
+    pub train: &'a mut TrainWorkspace,
     /// Judging.
-    pub judge: &'a mut Judge,
+    pub judge: &'a mut EvaluateWorkspace,
 }
 
-impl Rooms<'_> {
-    fn draw(&mut self, ui: &mut egui::Ui, pane: Pane) {
-        let margin = if pane == Pane::Picture { 0 } else { MARGIN };
+impl PaneBehavior<'_> {
+    fn draw(&mut self, ui: &mut egui::Ui, pane: StudioPane) {
+        let margin = if pane == StudioPane::Picture { 0 } else { MARGIN };
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).panel).inner_margin(margin);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
             match pane {
-                Pane::Gallery => self.explore.gallery_ui(ui, self.house),
-                Pane::Picture => self.explore.picture_ui(ui, self.house),
-                Pane::View => self.explore.view_ui(ui, self.house),
-                Pane::Recipe => self.train.recipe_ui(ui, self.house),
-                Pane::Watched => self.train.watched_ui(ui, self.house),
-                Pane::Curves => self.train.curves_ui(ui, self.house),
-                Pane::Health => self.train.health_ui(ui, self.house),
-                Pane::Question => self.judge.question_ui(ui, self.house),
-                Pane::Findings => self.judge.findings_ui(ui, self.house),
-                Pane::Evidence => self.judge.evidence_ui(ui, self.house),
-                Pane::Log => super::log::ui(ui),
+                StudioPane::Gallery => self.explore.gallery_ui(ui, self.house),
+                StudioPane::Picture => self.explore.picture_ui(ui, self.house),
+                StudioPane::View => self.explore.view_ui(ui, self.house),
+                StudioPane::Recipe => self.train.recipe_ui(ui, self.house),
+                StudioPane::Watched => self.train.watched_ui(ui, self.house),
+                StudioPane::Curves => self.train.curves_ui(ui, self.house),
+                StudioPane::Health => self.train.health_ui(ui, self.house),
+                StudioPane::Question => self.judge.question_ui(ui, self.house),
+                StudioPane::Findings => self.judge.findings_ui(ui, self.house),
+                StudioPane::Evidence => self.judge.evidence_ui(ui, self.house),
+                StudioPane::Log => super::log::ui(ui),
             }
         });
     }
 }
 
-impl Behavior<Pane> for Rooms<'_> {
-    fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut Pane) -> UiResponse {
+impl Behavior<StudioPane> for PaneBehavior<'_> {
+    fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut StudioPane) -> UiResponse {
         self.draw(ui, *pane);
         UiResponse::None
     }
 
-    fn tab_title_for_pane(&mut self, pane: &Pane) -> egui::WidgetText {
+    fn tab_title_for_pane(&mut self, pane: &StudioPane) -> egui::WidgetText {
         egui::RichText::new(pane.title())
             .font(egui::FontId::new(theme::fonts::BODY, theme::fonts::semibold()))
             .into()
@@ -361,7 +365,7 @@ impl Behavior<Pane> for Rooms<'_> {
     fn tab_bg_color(
         &self,
         visuals: &egui::Visuals,
-        _: &Tiles<Pane>,
+        _: &Tiles<StudioPane>,
         _: TileId,
         _: &egui_tiles::TabState,
     ) -> egui::Color32 {
@@ -371,7 +375,7 @@ impl Behavior<Pane> for Rooms<'_> {
     fn tab_outline_stroke(
         &self,
         _: &egui::Visuals,
-        _: &Tiles<Pane>,
+        _: &Tiles<StudioPane>,
         _: TileId,
         _: &egui_tiles::TabState,
     ) -> egui::Stroke {
@@ -381,7 +385,7 @@ impl Behavior<Pane> for Rooms<'_> {
     fn tab_text_color(
         &self,
         visuals: &egui::Visuals,
-        _: &Tiles<Pane>,
+        _: &Tiles<StudioPane>,
         _: TileId,
         state: &egui_tiles::TabState,
     ) -> egui::Color32 {
@@ -397,7 +401,12 @@ impl Behavior<Pane> for Rooms<'_> {
         }
     }
 
-    fn on_tab_button(&mut self, _: &mut Tiles<Pane>, _: TileId, response: egui::Response) -> egui::Response {
+    fn on_tab_button(
+        &mut self,
+        _: &mut Tiles<StudioPane>,
+        _: TileId,
+        response: egui::Response,
+    ) -> egui::Response {
         // A tab takes the keyboard as a button does, and has to show it.
         if response.has_focus() {
             let ring = egui::Stroke::new(theme::RING, theme::tokens(&response.ctx).accent);
@@ -434,7 +443,7 @@ impl Behavior<Pane> for Rooms<'_> {
 mod tests {
     use super::*;
 
-    fn shares(tree: &mut Tree<Pane>) -> Vec<f32> {
+    fn shares(tree: &mut Tree<StudioPane>) -> Vec<f32> {
         let linear = columns(tree).unwrap();
         linear.children.iter().map(|id| linear.shares[*id]).collect()
     }
@@ -451,15 +460,19 @@ mod tests {
 
     #[test]
     fn shares_follow_the_window_until_a_person_moves_a_border() {
-        let mut layout = Layout::new(&Remembered::default());
+        let mut layout = StudioLayout::new(&SettingsStore::default());
         layout.toggle_log();
         for width in [720.0, 800.0, 720.0] {
             layout.narrow[0] = EXPLORE.fit(&mut layout.explore, layout.narrow[0], width);
             assert_eq!(shares(&mut layout.explore), EXPLORE.shares(width));
         }
-        let mut kept = Remembered::default();
+        let mut kept = SettingsStore::default();
         layout.remember(&mut kept);
-        assert_eq!(shares(&mut Layout::new(&kept).explore), EXPLORE.first, "the next window may be wide");
+        assert_eq!(
+            shares(&mut StudioLayout::new(&kept).explore),
+            EXPLORE.first,
+            "the next window may be wide"
+        );
 
         let linear = columns(&mut layout.explore).unwrap();
         let first = linear.children[0];
@@ -467,7 +480,7 @@ mod tests {
         layout.narrow[0] = EXPLORE.fit(&mut layout.explore, layout.narrow[0], 1920.0);
         assert_eq!(shares(&mut layout.explore)[0], 0.4);
         layout.remember(&mut kept);
-        assert_eq!(shares(&mut Layout::new(&kept).explore)[0], 0.4);
+        assert_eq!(shares(&mut StudioLayout::new(&kept).explore)[0], 0.4);
         drop(layout.reset());
         assert_eq!(shares(&mut layout.explore), EXPLORE.first);
     }

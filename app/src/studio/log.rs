@@ -14,7 +14,7 @@ const KEPT: usize = 2000;
 
 /// One line.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct LogLine {
     /// How serious it is.
     pub level: Level,
     /// Seconds since the program started.
@@ -23,14 +23,14 @@ pub struct Line {
     pub text: String,
 }
 
-struct Ring {
-    lines: Mutex<VecDeque<Line>>,
+struct LogRingBuffer {
+    lines: Mutex<VecDeque<LogLine>>,
     start: web_time::Instant,
 }
 
-fn ring() -> &'static Ring {
-    static RING: OnceLock<Ring> = OnceLock::new();
-    RING.get_or_init(|| Ring { lines: Mutex::default(), start: web_time::Instant::now() })
+fn ring() -> &'static LogRingBuffer {
+    static RING: OnceLock<LogRingBuffer> = OnceLock::new();
+    RING.get_or_init(|| LogRingBuffer { lines: Mutex::default(), start: web_time::Instant::now() })
 }
 
 /// Who else hears every line.
@@ -54,7 +54,7 @@ pub fn dialog_failed() -> bool {
     DIALOG_FAILED.take()
 }
 
-impl Log for Ring {
+impl Log for LogRingBuffer {
     fn enabled(&self, metadata: &Metadata) -> bool {
         let quiet = QUIET.iter().any(|name| metadata.target().starts_with(name));
         metadata.level() <= if quiet { Level::Warn } else { Level::Info }
@@ -71,8 +71,11 @@ impl Log for Ring {
             DIALOG_FAILED.set(true);
         }
         let at = self.start.elapsed().as_secs_f64();
-        let line =
-            Line { level: record.level(), at, text: names::known(&record.args().to_string()).into_owned() };
+        let line = LogLine {
+            level: record.level(),
+            at,
+            text: names::known(&record.args().to_string()).into_owned(),
+        };
         if let Ok(mut lines) = self.lines.lock() {
             if lines.len() == KEPT {
                 lines.pop_front();
@@ -92,7 +95,7 @@ pub fn listen() {
 }
 
 /// Everything that is kept, oldest first.
-pub fn lines() -> Vec<Line> {
+pub fn lines() -> Vec<LogLine> {
     ring().lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default()
 }
 

@@ -32,14 +32,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::train::archive;
-use explore::Explore;
-use house::{Drawing, House};
-use judge::Judge;
-use layout::{Layout, Rooms, Workspace};
-use train::Train;
+use explore::ExploreWorkspace;
+use house::{AppContext, RenderBackend};
+use judge::EvaluateWorkspace;
+use layout::{PaneBehavior, StudioLayout, Workspace};
+use train::TrainWorkspace;
 
 /// What a window shows, whoever draws it.
-pub trait Stage {
+pub trait AppFrontend {
     /// Before each frame, also of a hidden window: takes in what other threads have sent. No drawing.
     fn logic(&mut self, ctx: &egui::Context);
     /// Draws everything.
@@ -51,7 +51,7 @@ pub trait Stage {
         0
     }
     /// What was asked for and could not be had.
-    fn failures(&self) -> &[house::Failure] {
+    fn failures(&self) -> &[house::RequestFailure] {
         &[]
     }
     /// Whether anything of what was asked for shows.
@@ -64,7 +64,7 @@ pub trait Stage {
 
 /// How a studio begins.
 #[derive(Clone, Default)]
-pub struct Beginning {
+pub struct StartupOptions {
     /// `auto`, `gpu:N` or `cpu`; what was remembered without.
     pub device: Option<dinoscope_core::device::DeviceChoice>,
     /// Pictures and folders to open.
@@ -72,15 +72,15 @@ pub struct Beginning {
     /// A model in place of the starter weights.
     pub weights: Option<dinoscope_core::explore::ModelSource>,
     /// What to show of the first picture.
-    pub panel: Option<explore::Panel>,
+    pub panel: Option<explore::ExplorePanel>,
     /// Which workspace shows.
     pub workspace: Workspace,
     /// A run that starts at once.
-    pub train: Option<train::Order>,
+    pub train: Option<train::AutoStartRequest>,
     /// A run to show.
     pub run: Option<PathBuf>,
     /// What is judged at once.
-    pub judge: Option<judge::Wish>,
+    pub judge: Option<judge::EvaluationConfig>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
     /// The folder that new runs are made in; the one that was remembered without.
@@ -95,12 +95,12 @@ pub struct Beginning {
 const NAME: &str = "Dinoscope";
 
 /// The whole application.
-pub struct Studio {
-    house: House,
-    layout: Layout,
-    explore: Explore,
-    train: Train,
-    judge: Judge,
+pub struct StudioApp {
+    house: AppContext,
+    layout: StudioLayout,
+    explore: ExploreWorkspace,
+    train: TrainWorkspace,
+    judge: EvaluateWorkspace,
     /// What the window was last called.
     title: String,
     path_dialog: path_dialog::PathDialog,
@@ -111,21 +111,21 @@ pub struct Studio {
 /// Seconds between looks at what is to be remembered: a program that is killed has lost no more.
 const REMEMBER: f64 = 1.0;
 
-impl Studio {
+impl StudioApp {
     /// A studio that `drawing` draws.
-    pub fn new(ctx: &egui::Context, drawing: Drawing, beginning: Beginning) -> Self {
+    pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: StartupOptions) -> Self {
         theme::install(ctx);
-        ctx.add_plugin(press::Press::default());
+        ctx.add_plugin(press::LongPressPlugin::default());
         let wake: hands::Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())
         };
-        let mut house = House::new(ctx, drawing, &beginning, wake);
-        let mut layout = Layout::new(&house.remembered);
+        let mut house = AppContext::new(ctx, drawing, &beginning, wake);
+        let mut layout = StudioLayout::new(&house.remembered);
         layout.workspace = beginning.workspace;
-        let mut explore = Explore::new(&mut house, &beginning);
+        let mut explore = ExploreWorkspace::new(&mut house, &beginning);
         explore.open(&house, beginning.pictures);
-        let mut train = Train::new(&mut house, beginning.runs);
+        let mut train = TrainWorkspace::new(&mut house, beginning.runs);
         if let Some(run) = &beginning.run {
             train.open_run(run);
         }
@@ -135,7 +135,7 @@ impl Studio {
         if let Some(order) = beginning.train {
             train.begin(&mut house, order);
         }
-        let judge = Judge::new(&house, beginning.judge);
+        let judge = EvaluateWorkspace::new(&house, beginning.judge);
         Self {
             house,
             layout,
@@ -193,8 +193,8 @@ impl Studio {
     }
 
     /// What another window needs to go on where this one ends: pictures, model, the run.
-    pub fn hand_over(&self, note: String) -> Beginning {
-        Beginning {
+    pub fn hand_over(&self, note: String) -> StartupOptions {
+        StartupOptions {
             device: Some(dinoscope_core::device::DeviceChoice::Cpu),
             pictures: self.explore.files(),
             weights: self.explore.model_source(),
@@ -202,7 +202,7 @@ impl Studio {
             run: self.train.own_folder(),
             note: Some(note),
             fresh: self.house.fresh,
-            ..Beginning::default()
+            ..StartupOptions::default()
         }
     }
 
@@ -222,22 +222,22 @@ impl Studio {
     }
 
     /// The training side.
-    pub fn train(&self) -> &Train {
+    pub fn train(&self) -> &TrainWorkspace {
         &self.train
     }
 
     /// The judging side.
-    pub fn judge(&self) -> &Judge {
+    pub fn judge(&self) -> &EvaluateWorkspace {
         &self.judge
     }
 
     /// The exploring side.
-    pub fn explore(&self) -> &Explore {
+    pub fn explore(&self) -> &ExploreWorkspace {
         &self.explore
     }
 
     /// What both sides share.
-    pub fn house(&self) -> &House {
+    pub fn house(&self) -> &AppContext {
         &self.house
     }
 
@@ -260,7 +260,7 @@ impl Studio {
     }
 
     /// The answers of dialogs, given from outside.
-    pub fn dialogs(&self) -> &platform::Dialogs {
+    pub fn dialogs(&self) -> &platform::FileDialogs {
         &self.house.dialogs
     }
 
@@ -297,38 +297,38 @@ impl Studio {
         }
         for paste in pasted {
             match paste {
-                Pasted::Picture(picture) => {
+                ClipboardContent::Picture(picture) => {
                     self.layout.workspace = Workspace::Explore;
                     self.explore.pasted(&self.house, &picture);
                 }
-                Pasted::Text(text) if !typing => self.explore.pasted_text(&mut self.house, &text),
-                Pasted::Text(_) => {}
+                ClipboardContent::Text(text) if !typing => self.explore.pasted_text(&mut self.house, &text),
+                ClipboardContent::Text(_) => {}
             }
         }
     }
 }
 
-enum Pasted {
+enum ClipboardContent {
     Picture(Arc<egui::ColorImage>),
     Text(String),
 }
 
-fn pasted(event: &egui::Event) -> Option<Pasted> {
+fn pasted(event: &egui::Event) -> Option<ClipboardContent> {
     match event {
-        egui::Event::PasteImage(picture) => Some(Pasted::Picture(picture.clone())),
-        egui::Event::Paste(text) => Some(Pasted::Text(text.clone())),
+        egui::Event::PasteImage(picture) => Some(ClipboardContent::Picture(picture.clone())),
+        egui::Event::Paste(text) => Some(ClipboardContent::Text(text.clone())),
         _ => None,
     }
 }
 
 /// The newest checkpoint of the run that Train shows, where it is one of ours.
-fn shown_checkpoint(train: &Train) -> Option<PathBuf> {
+fn shown_checkpoint(train: &TrainWorkspace) -> Option<PathBuf> {
     let (folder, shown) = (train.own_folder()?, train.glance()?);
     let own = folder.file_name().is_some_and(|name| name.to_string_lossy() == shown.name);
     Some(folder.join("checkpoints").join(format!("{:06}", shown.checkpoint.filter(|_| own)?)))
 }
 
-impl Stage for Studio {
+impl AppFrontend for StudioApp {
     fn logic(&mut self, ctx: &egui::Context) {
         touch::notice(ctx);
         self.house.logic(ctx);
@@ -348,7 +348,7 @@ impl Stage for Studio {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.house, source);
         }
-        let offer = judge::Offer {
+        let offer = judge::AvailableWeights {
             explored: self.explore.model_source(),
             trained: shown_checkpoint(&self.train),
             opening: self.explore.opens(),
@@ -359,8 +359,8 @@ impl Stage for Studio {
         if let Some(opened) = self.judge.wants_opened() {
             self.layout.workspace = Workspace::Explore;
             match opened {
-                judge::Opened::File(path) => self.explore.open(&self.house, vec![path]),
-                judge::Opened::Picture(picture) => self.explore.pasted(&self.house, &picture),
+                judge::ProjectionPointImage::File(path) => self.explore.open(&self.house, vec![path]),
+                judge::ProjectionPointImage::Picture(picture) => self.explore.pasted(&self.house, &picture),
             }
         }
         self.remember_soon(ctx);
@@ -371,7 +371,7 @@ impl Stage for Studio {
         self.take_in(&ctx);
         let Self { house, layout, explore, train, judge, .. } = self;
         top_bar::ui(ui, house, layout, train, judge);
-        layout.ui(ui, &mut Rooms { house, explore, train, judge });
+        layout.ui(ui, &mut PaneBehavior { house, explore, train, judge });
         judge.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
@@ -386,7 +386,7 @@ impl Stage for Studio {
         let last = if keys { self.house.undo.last(&mut self.house.toasts) } else { None };
         if let Some(back) = back.or(last) {
             let Self { layout, explore, train, judge, .. } = self;
-            back(&mut undo::Parts { explore, train, judge, layout });
+            back(&mut undo::UndoTargets { explore, train, judge, layout });
             ctx.request_repaint();
         }
     }
@@ -402,7 +402,7 @@ impl Stage for Studio {
             .fold(0, |sum, part| sum.wrapping_add(*part))
     }
 
-    fn failures(&self) -> &[house::Failure] {
+    fn failures(&self) -> &[house::RequestFailure] {
         &self.house.failures
     }
 

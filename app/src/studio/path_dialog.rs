@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dinoscope_core::files;
 use egui::{Align2, Key, Label, TextEdit};
 
-use super::platform::{Asked, Dialogs, Purpose};
+use super::platform::{DialogPurpose, FileDialogs, PathDialogRequest};
 use super::theme::{self, space};
 use super::{typed, widgets};
 
@@ -17,7 +17,7 @@ const ABOUT: &str = "This system shows no dialogs for files: installing zenity, 
 /// The question that stands.
 #[derive(Default)]
 pub struct PathDialog {
-    asked: Option<Asked>,
+    asked: Option<PathDialogRequest>,
     text: String,
     /// What is in the way of the path.
     wrong: Option<String>,
@@ -27,7 +27,7 @@ pub struct PathDialog {
 
 impl PathDialog {
     /// Draws it, and gives the answer.
-    pub fn ui(&mut self, ctx: &egui::Context, dialogs: &Dialogs) {
+    pub fn ui(&mut self, ctx: &egui::Context, dialogs: &FileDialogs) {
         let Some(asked) = dialogs.asked() else {
             self.asked = None;
             return;
@@ -86,7 +86,7 @@ impl PathDialog {
         }
     }
 
-    fn enter(&mut self, purpose: Purpose, name: &str, dialogs: &Dialogs) {
+    fn enter(&mut self, purpose: DialogPurpose, name: &str, dialogs: &FileDialogs) {
         match check(purpose, name, &self.text) {
             Ok(path) if self.replace.as_ref() != Some(&path) && replaces(purpose, &path) => {
                 self.wrong = Some(format!("{} is there already.", path.display()));
@@ -110,24 +110,25 @@ fn to_the_end(ui: &egui::Ui, response: &egui::Response, text: &str) {
 }
 
 /// What is asked for, in a word.
-fn wanted(purpose: Purpose) -> &'static str {
+fn wanted(purpose: DialogPurpose) -> &'static str {
     match purpose {
-        Purpose::OpenPictures => "the path of a picture or folder",
-        Purpose::OpenRun | Purpose::FollowRun | Purpose::BeginRun | Purpose::JudgedRun => {
-            "the path of a run or a folder of weights"
-        }
+        DialogPurpose::OpenPictures => "the path of a picture or folder",
+        DialogPurpose::OpenRun
+        | DialogPurpose::FollowRun
+        | DialogPurpose::BeginRun
+        | DialogPurpose::JudgedRun => "the path of a run or a folder of weights",
         purpose if purpose.wants_folder() => "the path of a folder",
         _ => "the path of a file",
     }
 }
 
 /// Whether writing there would replace a file.
-fn replaces(purpose: Purpose, path: &Path) -> bool {
+fn replaces(purpose: DialogPurpose, path: &Path) -> bool {
     purpose.saves() && !purpose.wants_folder() && files::is_file(path)
 }
 
 /// The path that is meant, if it will do.
-fn check(purpose: Purpose, name: &str, text: &str) -> Result<PathBuf, String> {
+fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, String> {
     let mut path = typed::path(text);
     if path.as_os_str().is_empty() {
         return Err("A path is needed.".to_owned());
@@ -136,7 +137,7 @@ fn check(purpose: Purpose, name: &str, text: &str) -> Result<PathBuf, String> {
         path = std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let shown = path.display();
-    if purpose == Purpose::RunsFolder {
+    if purpose == DialogPurpose::RunsFolder {
         // It is made when a run needs it.
         return match files::is_file(&path) {
             true => Err(format!("{shown} is a file; a folder is needed.")),
@@ -155,11 +156,11 @@ fn check(purpose: Purpose, name: &str, text: &str) -> Result<PathBuf, String> {
     let (is_dir, is_file) = (files::is_dir(&path), files::is_file(&path));
     let either = matches!(
         purpose,
-        Purpose::OpenPictures
-            | Purpose::OpenRun
-            | Purpose::FollowRun
-            | Purpose::BeginRun
-            | Purpose::JudgedRun
+        DialogPurpose::OpenPictures
+            | DialogPurpose::OpenRun
+            | DialogPurpose::FollowRun
+            | DialogPurpose::BeginRun
+            | DialogPurpose::JudgedRun
     );
     match (is_dir, is_file, purpose.wants_folder()) {
         (false, false, _) => Err(format!("{shown} does not exist.")),
@@ -182,21 +183,25 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let quoted = format!("\"{}\"", file.display());
-        assert_eq!(check(Purpose::OpenPictures, "", &quoted), Ok(file.clone()));
-        assert_eq!(check(Purpose::OpenPictures, "", &at("")), Ok(folder.path().join("")), "a folder of them");
+        assert_eq!(check(DialogPurpose::OpenPictures, "", &quoted), Ok(file.clone()));
+        assert_eq!(
+            check(DialogPurpose::OpenPictures, "", &at("")),
+            Ok(folder.path().join("")),
+            "a folder of them"
+        );
         for (purpose, text, wanted) in [
-            (Purpose::OpenWeights, at("none.pth"), "does not exist"),
-            (Purpose::OpenWeights, at(""), "a file is needed"),
-            (Purpose::TrainingData, at("a b.png"), "a folder is needed"),
-            (Purpose::RunsFolder, at("a b.png"), "a folder is needed"),
-            (Purpose::SaveFilm, at("none/film.gif"), "There is no folder"),
-            (Purpose::OpenFolder, "  ".to_owned(), "needed"),
+            (DialogPurpose::OpenWeights, at("none.pth"), "does not exist"),
+            (DialogPurpose::OpenWeights, at(""), "a file is needed"),
+            (DialogPurpose::TrainingData, at("a b.png"), "a folder is needed"),
+            (DialogPurpose::RunsFolder, at("a b.png"), "a folder is needed"),
+            (DialogPurpose::SaveFilm, at("none/film.gif"), "There is no folder"),
+            (DialogPurpose::OpenFolder, "  ".to_owned(), "needed"),
         ] {
             let said = check(purpose, "film.gif", &text).unwrap_err();
             assert!(said.contains(wanted), "{purpose:?} {text}: {said}");
         }
-        assert_eq!(check(Purpose::SaveFilm, "film.gif", &at("")), Ok(folder.path().join("film.gif")));
-        assert_eq!(check(Purpose::RunsFolder, "", &at("new")), Ok(folder.path().join("new")));
-        assert!(replaces(Purpose::SavePicture, &file) && !replaces(Purpose::OpenPictures, &file));
+        assert_eq!(check(DialogPurpose::SaveFilm, "film.gif", &at("")), Ok(folder.path().join("film.gif")));
+        assert_eq!(check(DialogPurpose::RunsFolder, "", &at("new")), Ok(folder.path().join("new")));
+        assert!(replaces(DialogPurpose::SavePicture, &file) && !replaces(DialogPurpose::OpenPictures, &file));
     }
 }

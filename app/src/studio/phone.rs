@@ -1,6 +1,6 @@
 //! Panels where there is room for one column: on a phone, or in a very narrow window.
 
-use super::layout::{Pane, Workspace};
+use super::layout::{StudioPane, Workspace};
 use super::theme::space;
 use super::widgets;
 
@@ -11,37 +11,43 @@ const PICTURE: f32 = 0.5;
 
 /// Which panel shows in each workspace.
 #[derive(Clone, Copy, Debug)]
-pub struct Phone {
-    explore: Pane,
-    train: Pane,
-    evaluate: Pane,
+pub struct NarrowLayout {
+    explore: StudioPane,
+    train: StudioPane,
+    evaluate: StudioPane,
 }
 
-impl Default for Phone {
+impl Default for NarrowLayout {
     fn default() -> Self {
-        Self { explore: Pane::Gallery, train: Pane::Recipe, evaluate: Pane::Question }
+        Self { explore: StudioPane::Gallery, train: StudioPane::Recipe, evaluate: StudioPane::Question }
     }
 }
 
-const EXPLORE: [(Pane, &str); 3] = [(Pane::Gallery, "Pictures"), (Pane::View, "View"), (Pane::Log, "Log")];
-const TRAIN: [(Pane, &str); 5] = [
-    (Pane::Recipe, "Recipe"),
-    (Pane::Watched, "Pictures"),
-    (Pane::Health, "Run"),
-    (Pane::Curves, "Curves"),
-    (Pane::Log, "Log"),
+const EXPLORE: [(StudioPane, &str); 3] =
+    [(StudioPane::Gallery, "Pictures"), (StudioPane::View, "View"), (StudioPane::Log, "Log")];
+const TRAIN: [(StudioPane, &str); 5] = [
+    (StudioPane::Recipe, "Recipe"),
+    (StudioPane::Watched, "Pictures"),
+    (StudioPane::Health, "Run"),
+    (StudioPane::Curves, "Curves"),
+    (StudioPane::Log, "Log"),
 ];
 
-const EVALUATE: [(Pane, &str); 4] = [
-    (Pane::Question, "Question"),
-    (Pane::Findings, "Findings"),
-    (Pane::Evidence, "Evidence"),
-    (Pane::Log, "Log"),
+const EVALUATE: [(StudioPane, &str); 4] = [
+    (StudioPane::Question, "Question"),
+    (StudioPane::Findings, "Findings"),
+    (StudioPane::Evidence, "Evidence"),
+    (StudioPane::Log, "Log"),
 ];
 
-impl Phone {
+impl NarrowLayout {
     /// Draws the workspace; `pane` draws a panel.
-    pub fn ui(&mut self, ui: &mut egui::Ui, workspace: Workspace, mut pane: impl FnMut(&mut egui::Ui, Pane)) {
+    pub fn ui(
+        &mut self,
+        ui: &mut egui::Ui,
+        workspace: Workspace,
+        mut pane: impl FnMut(&mut egui::Ui, StudioPane),
+    ) {
         let (shown, choices): (_, &[_]) = match workspace {
             Workspace::Explore => (&mut self.explore, &EXPLORE),
             Workspace::Train => (&mut self.train, &TRAIN),
@@ -52,7 +58,7 @@ impl Phone {
             let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
             let mut above = ui.new_child(egui::UiBuilder::new().id_salt("picture").max_rect(place));
             above.set_clip_rect(place);
-            pane(&mut above, Pane::Picture);
+            pane(&mut above, StudioPane::Picture);
         }
         egui::Frame::new().inner_margin(egui::Margin::symmetric(12, 6)).show(ui, |ui| {
             widgets::segmented(ui, "Panel", shown, choices);

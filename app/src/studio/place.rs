@@ -3,14 +3,14 @@
 use dinoscope_core::explore::{ModelSource, STARTER_NAME};
 use serde::{Deserialize, Serialize};
 
-use super::Studio;
-use super::explore::Panel;
+use super::StudioApp;
+use super::explore::ExplorePanel;
 use super::layout::Workspace;
 
 /// What an address can hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct StudioUrlState {
     /// `explore`, `train` or `evaluate`.
     pub workspace: String,
     /// `pca`, `attention`, `similarity` or `match`.
@@ -22,11 +22,11 @@ pub struct Place {
 const WORKSPACES: [(&str, Workspace); 3] =
     [("explore", Workspace::Explore), ("train", Workspace::Train), ("evaluate", Workspace::Evaluate)];
 
-const VIEWS: [(&str, Panel); 4] = [
-    ("pca", Panel::Pca),
-    ("attention", Panel::Attention),
-    ("similarity", Panel::Similarity),
-    ("match", Panel::Match),
+const VIEWS: [(&str, ExplorePanel); 4] = [
+    ("pca", ExplorePanel::Pca),
+    ("attention", ExplorePanel::Attention),
+    ("similarity", ExplorePanel::Similarity),
+    ("match", ExplorePanel::Match),
 ];
 
 /// The workspace of this name.
@@ -35,7 +35,7 @@ pub fn workspace(name: &str) -> Option<Workspace> {
 }
 
 /// What an address calls a view.
-pub fn view(name: &str) -> Option<Panel> {
+pub fn view(name: &str) -> Option<ExplorePanel> {
     VIEWS.iter().find(|(known, _)| *known == name).map(|(_, panel)| *panel)
 }
 
@@ -45,13 +45,13 @@ pub fn names() -> String {
     views.chain(WORKSPACES.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(", ")
 }
 
-impl Studio {
+impl StudioApp {
     /// Where one is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> StudioUrlState {
         let name = |found: Option<&'static str>| found.unwrap_or_default().to_owned();
         let at = self.layout.workspace;
         let panel = self.explore.panel();
-        Place {
+        StudioUrlState {
             workspace: name(WORKSPACES.iter().find(|(_, known)| *known == at).map(|(name, _)| *name)),
             view: name(VIEWS.iter().find(|(_, known)| *known == panel).map(|(name, _)| *name)),
             weights: self.explore.address().map(str::to_owned),
@@ -59,7 +59,7 @@ impl Studio {
     }
 
     /// Goes there; what is not known stays as it is.
-    pub fn go(&mut self, place: &Place) {
+    pub fn go(&mut self, place: &StudioUrlState) {
         if let Some(workspace) = workspace(&place.workspace) {
             self.layout.workspace = workspace;
         }
@@ -80,17 +80,17 @@ impl Studio {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::studio::house::Drawing;
-    use crate::studio::{Beginning, Stage as _};
+    use crate::studio::house::RenderBackend;
+    use crate::studio::{AppFrontend as _, StartupOptions};
 
-    fn studio() -> Studio {
+    fn studio() -> StudioApp {
         let ctx = egui::Context::default();
-        let beginning = Beginning {
+        let beginning = StartupOptions {
             fresh: true,
             device: Some(dinoscope_core::device::DeviceChoice::Cpu),
-            ..Beginning::default()
+            ..StartupOptions::default()
         };
-        Studio::new(&ctx, Drawing::default(), beginning)
+        StudioApp::new(&ctx, RenderBackend::default(), beginning)
     }
 
     #[test]
@@ -102,7 +102,8 @@ mod tests {
             ("explore", "pca", &None)
         );
         for (workspace, view) in [("train", "pca"), ("explore", "match"), ("evaluate", "attention")] {
-            let there = Place { workspace: workspace.to_owned(), view: view.to_owned(), weights: None };
+            let there =
+                StudioUrlState { workspace: workspace.to_owned(), view: view.to_owned(), weights: None };
             studio.go(&there);
             assert_eq!(studio.place(), there);
         }
@@ -115,7 +116,7 @@ mod tests {
     fn what_nobody_knows_changes_nothing() {
         let mut studio = studio();
         let before = studio.place();
-        studio.go(&Place { workspace: "nowhere".to_owned(), view: String::new(), weights: None });
+        studio.go(&StudioUrlState { workspace: "nowhere".to_owned(), view: String::new(), weights: None });
         assert_eq!(studio.place(), before);
         assert!(view("nonsense").is_none() && workspace("pca").is_none());
         assert_eq!(names(), "pca, attention, similarity, match, explore, train, evaluate");
@@ -125,7 +126,7 @@ mod tests {
     fn a_model_that_can_not_be_had_leaves_the_address_of_the_one_that_looks() {
         let ctx = egui::Context::default();
         let mut studio = studio();
-        let wait = |studio: &mut Studio, ctx: &egui::Context| {
+        let wait = |studio: &mut StudioApp, ctx: &egui::Context| {
             for _ in 0..20_000 {
                 studio.logic(ctx);
                 if !studio.explore().opens() {
@@ -137,7 +138,7 @@ mod tests {
         };
         wait(&mut studio, &ctx);
         let no_such = Some("no-such-model".to_owned());
-        studio.go(&Place { weights: no_such.clone(), ..studio.place() });
+        studio.go(&StudioUrlState { weights: no_such.clone(), ..studio.place() });
         assert_eq!(studio.place().weights, no_such, "what is asked for");
         wait(&mut studio, &ctx);
         assert_eq!(studio.place().weights, None);

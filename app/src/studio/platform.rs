@@ -33,7 +33,7 @@ pub fn settings_file() -> Option<PathBuf> {
 
 /// What a dialog is for; the answer comes back with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum DialogPurpose {
     /// Pictures to look at.
     OpenPictures,
     /// A folder of pictures to look at.
@@ -78,10 +78,12 @@ pub enum Purpose {
     SaveFindings,
 }
 
-impl Purpose {
+impl DialogPurpose {
     /// Whether something is going to be written.
     pub fn saves(self) -> bool {
-        use Purpose::{SaveFilm, SaveFindings, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun};
+        use DialogPurpose::{
+            SaveFilm, SaveFindings, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun,
+        };
         matches!(
             self,
             SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveFindings
@@ -112,7 +114,7 @@ impl Purpose {
 
     /// Whether it is one folder that is asked for.
     pub fn wants_folder(self) -> bool {
-        use Purpose::{
+        use DialogPurpose::{
             BeginRun, FollowRun, JudgedFolder, JudgedRun, OpenFolder, OpenRun, RunsFolder, SaveFindings,
             SaveFrames, TrainingData,
         };
@@ -161,13 +163,13 @@ impl Purpose {
 }
 
 /// What was asked, and what was chosen.
-type Answer = (Purpose, Vec<PathBuf>);
+type Answer = (DialogPurpose, Vec<PathBuf>);
 
 /// Something that is asked in the window itself, where the system shows no dialogs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct PathDialogRequest {
     /// What for.
-    pub purpose: Purpose,
+    pub purpose: DialogPurpose,
     /// What a saved file would be called.
     pub name: String,
     /// What is written into the field at first.
@@ -176,8 +178,8 @@ pub struct Asked {
 
 /// System dialogs on threads of their own; the window goes on meanwhile. Where the system has none, the window asks for a
 /// path itself.
-pub struct Dialogs {
-    shared: Arc<Shared>,
+pub struct FileDialogs {
+    shared: Arc<FileDialogState>,
     wake: Wake,
     /// Nobody is there who could answer: a screenshot, a test.
     alone: bool,
@@ -185,24 +187,24 @@ pub struct Dialogs {
 
 /// What the threads of dialogs write to.
 #[derive(Default)]
-struct Shared {
+struct FileDialogState {
     answers: Mutex<Vec<Answer>>,
     /// What the window has to ask for.
-    asked: Mutex<Option<Asked>>,
+    asked: Mutex<Option<PathDialogRequest>>,
     /// Folders where dialogs were last, by what they were for.
-    folders: Mutex<Folders>,
+    folders: Mutex<RecentFolders>,
 }
 
 /// Folders by what lies there; and whether they have changed since somebody asked.
 #[derive(Default)]
-struct Folders {
+struct RecentFolders {
     last: BTreeMap<String, PathBuf>,
     changed: bool,
 }
 
-impl Shared {
+impl FileDialogState {
     /// Takes an answer, and keeps where one was.
-    fn take(&self, purpose: Purpose, chosen: Vec<PathBuf>) {
+    fn take(&self, purpose: DialogPurpose, chosen: Vec<PathBuf>) {
         if let (Some(folder), Ok(mut folders)) =
             (chosen.first().and_then(|path| path.parent()), self.folders.lock())
         {
@@ -218,20 +220,23 @@ impl Shared {
     }
 
     /// Where a dialog opens.
-    fn folder(&self, purpose: Purpose) -> Option<PathBuf> {
+    fn folder(&self, purpose: DialogPurpose) -> Option<PathBuf> {
         self.folders.lock().ok()?.last.get(purpose.place()).cloned()
     }
 }
 
-impl Dialogs {
+impl FileDialogs {
     pub(super) fn new(wake: Wake, alone: bool, last: BTreeMap<String, PathBuf>) -> Self {
-        let shared = Shared { folders: Mutex::new(Folders { last, changed: false }), ..Shared::default() };
+        let shared = FileDialogState {
+            folders: Mutex::new(RecentFolders { last, changed: false }),
+            ..FileDialogState::default()
+        };
         Self { shared: Arc::new(shared), wake, alone }
     }
 
     /// Asks; `name` is what a saved file would be called.
     #[cfg(not(target_family = "wasm"))]
-    pub fn ask(&self, purpose: Purpose, name: &str) {
+    pub fn ask(&self, purpose: DialogPurpose, name: &str) {
         if self.alone {
             return;
         }
@@ -252,20 +257,20 @@ impl Dialogs {
 
     /// Asks. What is saved goes where the browser puts downloads; what is opened arrives once it was chosen.
     #[cfg(target_family = "wasm")]
-    pub fn ask(&self, purpose: Purpose, name: &str) {
+    pub fn ask(&self, purpose: DialogPurpose, name: &str) {
         if !self.alone {
             crate::tab::files::ask(self, purpose, name);
         }
     }
 
     /// Asks in the window itself, as where the system has no dialogs.
-    pub fn ask_in_window(&self, purpose: Purpose, name: &str) {
+    pub fn ask_in_window(&self, purpose: DialogPurpose, name: &str) {
         in_window(&self.shared, purpose, name);
         (self.wake)();
     }
 
     /// What the window has to ask for.
-    pub fn asked(&self) -> Option<Asked> {
+    pub fn asked(&self) -> Option<PathDialogRequest> {
         self.shared.asked.lock().ok()?.clone()
     }
 
@@ -277,14 +282,14 @@ impl Dialogs {
     }
 
     /// The answer to a question of this purpose, once. An empty one was cancelled.
-    pub fn answer(&self, purpose: Purpose) -> Option<Vec<PathBuf>> {
+    pub fn answer(&self, purpose: DialogPurpose) -> Option<Vec<PathBuf>> {
         let mut answers = self.shared.answers.lock().ok()?;
         let at = answers.iter().position(|(p, _)| *p == purpose)?;
         Some(answers.remove(at).1)
     }
 
     /// Gives an answer as a person has, or a test, where there are no dialogs.
-    pub fn give(&self, purpose: Purpose, paths: Vec<PathBuf>) {
+    pub fn give(&self, purpose: DialogPurpose, paths: Vec<PathBuf>) {
         self.shared.take(purpose, paths);
         (self.wake)();
     }
@@ -296,33 +301,33 @@ impl Dialogs {
     }
 
     /// Where a dialog of this purpose would open.
-    pub fn folder(&self, purpose: Purpose) -> Option<PathBuf> {
+    pub fn folder(&self, purpose: DialogPurpose) -> Option<PathBuf> {
         self.shared.folder(purpose)
     }
 }
 
 /// Has the window ask; the field begins where one was last.
-fn in_window(shared: &Shared, purpose: Purpose, name: &str) {
+fn in_window(shared: &FileDialogState, purpose: DialogPurpose, name: &str) {
     let folder = shared.folder(purpose).or_else(typed::home).unwrap_or_default();
     let saves = purpose.saves() && !purpose.wants_folder();
     // With a separator at its end: what is typed goes on from there.
     let path = folder.join(if saves { name } else { "" });
     if let Ok(mut asked) = shared.asked.lock() {
-        *asked = Some(Asked { purpose, name: name.to_owned(), text: path.display().to_string() });
+        *asked = Some(PathDialogRequest { purpose, name: name.to_owned(), text: path.display().to_string() });
     }
 }
 
 /// The system's own dialog. Nothing where it has none, which is not the same as an empty answer.
 #[cfg(not(target_family = "wasm"))]
-fn native(purpose: Purpose, name: &str, from: Option<PathBuf>) -> Option<Vec<PathBuf>> {
+fn native(purpose: DialogPurpose, name: &str, from: Option<PathBuf>) -> Option<Vec<PathBuf>> {
     let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
     if let Some(from) = from.filter(|from| from.is_dir()) {
         dialog = dialog.set_directory(from);
     }
     let kinds = purpose.kinds();
     let filter = match purpose {
-        Purpose::OpenPictures => "Pictures",
-        Purpose::OpenRecipe => "Recipe",
+        DialogPurpose::OpenPictures => "Pictures",
+        DialogPurpose::OpenRecipe => "Recipe",
         _ => "Weights",
     };
     let _ = super::log::dialog_failed();
@@ -334,7 +339,7 @@ fn native(purpose: Purpose, name: &str, from: Option<PathBuf>) -> Option<Vec<Pat
     } else {
         let dialog = if kinds.is_empty() { dialog } else { dialog.add_filter(filter, &kinds) };
         match purpose {
-            Purpose::OpenPictures => dialog.pick_files().unwrap_or_default(),
+            DialogPurpose::OpenPictures => dialog.pick_files().unwrap_or_default(),
             _ => one(dialog.pick_file()),
         }
     };
@@ -398,19 +403,19 @@ mod tests {
 
     #[test]
     fn dialogs_open_where_one_of_their_kind_was_last() {
-        let dialogs = Dialogs::new(Arc::new(|| ()), false, BTreeMap::new());
-        assert!(dialogs.folder(Purpose::OpenPictures).is_none() && dialogs.moved().is_none());
-        dialogs.give(Purpose::OpenFolder, vec![PathBuf::from("/photos/holiday")]);
-        assert_eq!(dialogs.folder(Purpose::OpenPictures), Some(PathBuf::from("/photos")));
-        assert_eq!(dialogs.folder(Purpose::TrainingData), Some(PathBuf::from("/photos")));
-        assert_eq!(dialogs.folder(Purpose::OpenWeights), None);
+        let dialogs = FileDialogs::new(Arc::new(|| ()), false, BTreeMap::new());
+        assert!(dialogs.folder(DialogPurpose::OpenPictures).is_none() && dialogs.moved().is_none());
+        dialogs.give(DialogPurpose::OpenFolder, vec![PathBuf::from("/photos/holiday")]);
+        assert_eq!(dialogs.folder(DialogPurpose::OpenPictures), Some(PathBuf::from("/photos")));
+        assert_eq!(dialogs.folder(DialogPurpose::TrainingData), Some(PathBuf::from("/photos")));
+        assert_eq!(dialogs.folder(DialogPurpose::OpenWeights), None);
         let kept = dialogs.moved().unwrap();
         assert!(dialogs.moved().is_none());
         // A dialog that was cancelled is nowhere.
-        dialogs.give(Purpose::OpenFolder, Vec::new());
-        let again = Dialogs::new(Arc::new(|| ()), false, kept);
-        assert_eq!(again.folder(Purpose::JudgedFile), Some(PathBuf::from("/photos")));
-        again.ask_in_window(Purpose::OpenPictures, "");
+        dialogs.give(DialogPurpose::OpenFolder, Vec::new());
+        let again = FileDialogs::new(Arc::new(|| ()), false, kept);
+        assert_eq!(again.folder(DialogPurpose::JudgedFile), Some(PathBuf::from("/photos")));
+        again.ask_in_window(DialogPurpose::OpenPictures, "");
         assert_eq!(again.asked().unwrap().text, Path::new("/photos").join("").display().to_string());
     }
 }

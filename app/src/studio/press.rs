@@ -7,18 +7,18 @@
 use egui::{Context, Event, InputOptions, RawInput, TouchPhase};
 
 /// Every press that doesn't move is a click, but a finger's long one.
-pub struct Press {
+pub struct LongPressPlugin {
     /// How long a finger presses for the context menu, in seconds.
     long: f64,
 }
 
-impl Default for Press {
+impl Default for LongPressPlugin {
     fn default() -> Self {
         Self { long: InputOptions::default().max_click_duration }
     }
 }
 
-impl egui::Plugin for Press {
+impl egui::Plugin for LongPressPlugin {
     fn debug_name(&self) -> &'static str {
         "press"
     }
@@ -63,7 +63,7 @@ mod tests {
     /// Clicks and long presses of a button, while frames with these events are drawn at these seconds.
     fn counted(frames: Vec<(f64, Vec<Event>)>) -> (u32, u32) {
         let ctx = Context::default();
-        ctx.add_plugin(Press::default());
+        ctx.add_plugin(LongPressPlugin::default());
         let (mut clicks, mut long) = (0, 0);
         // The first frames only show where the button is.
         let before = [(0.0, vec![]), (0.1, vec![Event::PointerMoved(AT)])];

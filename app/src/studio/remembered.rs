@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 
 #[derive(Default, Serialize, Deserialize)]
-struct File {
+struct SettingsFile {
     version: u32,
     #[serde(default)]
     values: BTreeMap<String, serde_json::Value>,
@@ -19,20 +19,20 @@ struct File {
 
 /// Values by name. What can't be read is as if it had never been said.
 #[derive(Default)]
-pub struct Remembered {
-    file: File,
+pub struct SettingsStore {
+    file: SettingsFile,
     path: Option<PathBuf>,
     /// What lies on disk, as far as is known.
     written: Vec<u8>,
 }
 
-impl Remembered {
+impl SettingsStore {
     /// What the file holds; nothing, and nothing will be written, without one.
     pub fn open(path: Option<PathBuf>) -> Self {
         let read = path.as_ref().and_then(|path| files::read(path).ok());
-        let file: Option<File> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let file: Option<SettingsFile> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let file = file.filter(|file| file.version == VERSION).unwrap_or_default();
-        Self { file: File { version: VERSION, ..file }, path, written: Vec::new() }
+        Self { file: SettingsFile { version: VERSION, ..file }, path, written: Vec::new() }
     }
 
     /// The value called `name`.
@@ -79,16 +79,16 @@ mod tests {
     fn values_come_back_and_rubbish_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/studio.json");
-        let mut first = Remembered::open(Some(path.clone()));
+        let mut first = SettingsStore::open(Some(path.clone()));
         first.set("scale", &1.5f32);
         first.save();
-        let second = Remembered::open(Some(path.clone()));
+        let second = SettingsStore::open(Some(path.clone()));
         assert_eq!(second.get::<f32>("scale"), Some(1.5));
         assert_eq!(second.get::<String>("scale"), None);
         std::fs::write(&path, "{ half a fi").unwrap();
-        assert_eq!(Remembered::open(Some(path.clone())).get::<f32>("scale"), None);
+        assert_eq!(SettingsStore::open(Some(path.clone())).get::<f32>("scale"), None);
         std::fs::write(&path, r#"{"version":0,"values":{"scale":2.0}}"#).unwrap();
-        assert_eq!(Remembered::open(Some(path)).get::<f32>("scale"), None);
-        assert_eq!(Remembered::open(None).get::<f32>("scale"), None);
+        assert_eq!(SettingsStore::open(Some(path)).get::<f32>("scale"), None);
+        assert_eq!(SettingsStore::open(None).get::<f32>("scale"), None);
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Numbers that something can have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Range {
+pub struct AriaValueRange {
     /// The one it has.
     pub now: Option<f64>,
     /// The least.
@@ -23,7 +23,7 @@ pub struct Range {
 
 /// Something that is drawn, in a document's terms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct AriaNode {
     /// Its number, as text: JavaScript's numbers have too few digits.
     pub id: String,
     /// Its role in ARIA; `text` is nothing but text.
@@ -41,14 +41,14 @@ pub struct Part {
     /// Can't be used now.
     pub disabled: bool,
     /// The numbers it can have, where it has one.
-    pub range: Option<Range>,
+    pub range: Option<AriaValueRange>,
 }
 
 /// What has changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Changes {
+pub struct AriaTreeUpdate {
     /// Parts that are new, or are not what they were.
-    pub parts: Vec<Part>,
+    pub parts: Vec<AriaNode>,
     /// All parts in reading order, each with the one it lies in, where that is another order than before.
     pub order: Option<Vec<(String, Option<String>)>>,
     /// What has the keyboard.
@@ -57,20 +57,20 @@ pub struct Changes {
 
 /// What somebody was told last.
 #[derive(Debug, Default)]
-pub struct Spoken {
-    parts: HashMap<String, Part>,
+pub struct AriaTree {
+    parts: HashMap<String, AriaNode>,
     order: Vec<(String, Option<String>)>,
     focus: Option<String>,
 }
 
-impl Spoken {
+impl AriaTree {
     /// What to tell now; nothing where all is as it was. `scale` is pixels of the page for each of egui's points.
-    pub fn changes(&mut self, update: &TreeUpdate, scale: f64) -> Option<Changes> {
+    pub fn changes(&mut self, update: &TreeUpdate, scale: f64) -> Option<AriaTreeUpdate> {
         let (parts, order) = parts(update, scale);
         let here: HashSet<&String> = order.iter().map(|(id, _)| id).collect();
         let focus = Some(update.focus.0.to_string()).filter(|id| here.contains(id));
         self.parts.retain(|id, _| here.contains(id));
-        let mut changes = Changes { focus, ..Changes::default() };
+        let mut changes = AriaTreeUpdate { focus, ..AriaTreeUpdate::default() };
         for part in parts {
             if self.parts.get(&part.id) != Some(&part) {
                 self.parts.insert(part.id.clone(), part.clone());
@@ -157,7 +157,7 @@ pub fn last_control(update: &TreeUpdate) -> Option<NodeId> {
 type Order = Vec<(String, Option<String>)>;
 
 /// All parts, and how they lie in each other.
-fn parts(update: &TreeUpdate, scale: f64) -> (Vec<Part>, Order) {
+fn parts(update: &TreeUpdate, scale: f64) -> (Vec<AriaNode>, Order) {
     let nodes = index(update);
     let Some(root) = update.tree.as_ref().map(|tree| tree.root) else { return Default::default() };
     // What labels something is read with it, and not a second time.
@@ -186,20 +186,20 @@ fn parts(update: &TreeUpdate, scale: f64) -> (Vec<Part>, Order) {
     (parts, order)
 }
 
-fn part(id: NodeId, node: &Node, role: &'static str, name: String, scale: f64) -> Part {
+fn part(id: NodeId, node: &Node, role: &'static str, name: String, scale: f64) -> AriaNode {
     let place = node.bounds().map_or([0; 4], |bounds| {
         [bounds.x0, bounds.y0, bounds.x1, bounds.y1].map(|side| (side * scale).round() as i32)
     });
     let range = node.numeric_value().is_some() || node.max_numeric_value().is_some();
     let finite = |number: Option<f64>| number.filter(|number| number.is_finite());
-    let range = range.then(|| Range {
+    let range = range.then(|| AriaValueRange {
         now: finite(node.numeric_value()),
         min: finite(node.min_numeric_value()),
         max: finite(node.max_numeric_value()),
         step: finite(node.numeric_value_step()),
     });
     let value = if role == "text" { String::new() } else { node.value().unwrap_or_default().to_owned() };
-    Part {
+    AriaNode {
         id: id.0.to_string(),
         role,
         name,
@@ -233,7 +233,12 @@ mod tests {
                 ui.label("A hint");
                 widgets::segmented(ui, "Which", &mut 1, &[(0, "First"), (1, "Second")]);
                 widgets::switch(ui, "Lock colours", &mut on);
-                widgets::slider_row(ui, "Opacity", &mut fraction, &widgets::Scale::new(0.0..=1.0).percent());
+                widgets::slider_row(
+                    ui,
+                    "Opacity",
+                    &mut fraction,
+                    &widgets::SliderScale::new(0.0..=1.0).percent(),
+                );
             }));
         }
         output.unwrap().platform_output.accesskit_update.unwrap()
@@ -277,7 +282,7 @@ mod tests {
                 ui.label("A hint");
                 // As what moves the border between two panels.
                 let handle = egui::Rect::from_min_size(egui::pos2(5.0, 90.0), egui::vec2(8.0, 8.0));
-                ui.interact(handle, ui.id().with("handle"), egui::Sense::drag());
+                ui.interact(handle, ui.scope_id().with("handle"), egui::Sense::drag());
             }));
         }
         let update = output.unwrap().platform_output.accesskit_update.unwrap();
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn only_what_has_changed_is_told() {
-        let mut spoken = Spoken::default();
+        let mut spoken = AriaTree::default();
         let first = spoken.changes(&described(false, 0.5), 1.0).unwrap();
         assert!(first.parts.len() == 7 && first.order.is_some());
         assert_eq!(spoken.changes(&described(false, 0.5), 1.0), None);
@@ -315,7 +320,7 @@ mod tests {
             let tree = Some(TreeInfo::new(NodeId(1)));
             TreeUpdate { nodes, tree, tree_id: TreeId::ROOT, focus: NodeId(11) }
         };
-        let mut spoken = Spoken::default();
+        let mut spoken = AriaTree::default();
         let first = spoken.changes(&update(&["Start", "Stop"]), 1.0).unwrap();
         assert_eq!((first.parts.len(), first.focus.as_deref()), (2, Some("11")));
         let second = spoken.changes(&update(&["Start"]), 1.0).unwrap();

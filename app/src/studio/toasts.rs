@@ -10,8 +10,8 @@ use egui::{
 };
 
 use super::names;
-use super::theme::{self, Tokens, fonts, icons, space};
-use super::widgets::{self, Tone};
+use super::theme::{self, ThemeTokens, fonts, icons, space};
+use super::widgets::{self, StatusTone};
 
 /// How long what needs no answer stays, in seconds.
 const STAYS: f64 = 6.0;
@@ -34,18 +34,18 @@ pub struct ActionId(pub u64);
 /// Something to say.
 #[derive(Clone, Debug)]
 pub struct Toast {
-    tone: Tone,
+    tone: StatusTone,
     text: String,
     action: Option<(String, ActionId)>,
 }
 
 impl Toast {
     /// `text` in this tone.
-    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+    pub fn new(tone: StatusTone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into(), action: None }
     }
 
-    /// With something to click; [`Toasts::show`] returns `id` when it was.
+    /// With something to click; [`ToastQueue::show`] returns `id` when it was.
     pub fn action(mut self, label: impl Into<String>, id: ActionId) -> Self {
         self.action = Some((label.into(), id));
         self
@@ -53,7 +53,7 @@ impl Toast {
 }
 
 #[derive(Debug)]
-struct Standing {
+struct ActiveToast {
     id: u64,
     toast: Toast,
     /// How often it was said.
@@ -66,11 +66,11 @@ struct Standing {
     whole: bool,
 }
 
-impl Standing {
+impl ActiveToast {
     /// Seconds that it stays.
     fn stays(&self) -> f64 {
         let letters = self.toast.text.chars().count() as f64;
-        let heeded = if self.toast.tone == Tone::Watch { HEEDED } else { 0.0 };
+        let heeded = if self.toast.tone == StatusTone::Watch { HEEDED } else { 0.0 };
         STAYS.max(letters / READ) + heeded
     }
 
@@ -83,8 +83,8 @@ impl Standing {
 
 /// Everything that is being said.
 #[derive(Debug, Default)]
-pub struct Toasts {
-    standing: Vec<Standing>,
+pub struct ToastQueue {
+    standing: Vec<ActiveToast>,
     next: u64,
     /// When it was last drawn, in egui's time.
     drawn: Option<f64>,
@@ -92,32 +92,32 @@ pub struct Toasts {
     held: bool,
 }
 
-impl Toasts {
+impl ToastQueue {
     /// Says what happened.
     pub fn info(&mut self, text: impl Into<String>) {
-        self.add(Toast::new(Tone::Neutral, text));
+        self.add(Toast::new(StatusTone::Neutral, text));
     }
 
     /// Says that something worked.
     pub fn good(&mut self, text: impl Into<String>) {
-        self.add(Toast::new(Tone::Good, text));
+        self.add(Toast::new(StatusTone::Good, text));
     }
 
     /// Says what is worth a look.
     pub fn watch(&mut self, text: impl Into<String>) {
-        self.add(Toast::new(Tone::Watch, text));
+        self.add(Toast::new(StatusTone::Watch, text));
     }
 
     /// Says what went wrong. It stays until it is put away.
     pub fn bad(&mut self, text: impl Into<String>) {
-        self.add(Toast::new(Tone::Bad, text));
+        self.add(Toast::new(StatusTone::Bad, text));
     }
 
     /// Says it; again, if it stands there already.
     pub fn add(&mut self, mut toast: Toast) {
         toast.text = names::known(&toast.text).into_owned();
         // Each action is about something else, whatever it is called.
-        let same = |standing: &&mut Standing| {
+        let same = |standing: &&mut ActiveToast| {
             standing.leaving.is_none()
                 && toast.action.is_none()
                 && standing.toast.text == toast.text
@@ -130,7 +130,7 @@ impl Toasts {
             standing.toast.action = None;
             return;
         }
-        self.standing.push(Standing {
+        self.standing.push(ActiveToast {
             id: self.next,
             toast,
             count: 1,
@@ -150,7 +150,8 @@ impl Toasts {
 
     /// Puts the one away that offers this action.
     pub fn put_away(&mut self, id: ActionId) {
-        let offers = |standing: &&mut Standing| standing.toast.action.as_ref().is_some_and(|(_, i)| *i == id);
+        let offers =
+            |standing: &&mut ActiveToast| standing.toast.action.as_ref().is_some_and(|(_, i)| *i == id);
         for standing in self.standing.iter_mut().filter(offers) {
             standing.leaving.get_or_insert(0.0);
         }
@@ -202,7 +203,7 @@ impl Toasts {
                 soon = 0.0;
             } else if standing.age < FADE {
                 soon = 0.0;
-            } else if standing.toast.tone != Tone::Bad && !self.held {
+            } else if standing.toast.tone != StatusTone::Bad && !self.held {
                 soon = soon.min(standing.stays() - standing.age);
                 if standing.age >= standing.stays() {
                     standing.leaving = Some(0.0);
@@ -223,7 +224,7 @@ impl Toasts {
             let size = vec2(ui.available_width(), theme::button(ui));
             let all = ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 let clear = widgets::button(ui, "", "Dismiss all");
-                widgets::badge(ui, &format!("+{hidden} more"), Tone::Neutral);
+                widgets::badge(ui, &format!("+{hidden} more"), StatusTone::Neutral);
                 clear
             });
             focused |= all.inner.has_focus();
@@ -231,9 +232,11 @@ impl Toasts {
                 self.dismiss_all();
             }
         }
-        let newest = self.standing.iter().rev().find(|one| one.toast.tone == Tone::Bad).map(|one| one.id);
+        let newest =
+            self.standing.iter().rev().find(|one| one.toast.tone == StatusTone::Bad).map(|one| one.id);
         for standing in self.standing.iter_mut().skip(hidden) {
-            let brief = standing.toast.tone == Tone::Bad && Some(standing.id) != newest && !standing.whole;
+            let brief =
+                standing.toast.tone == StatusTone::Bad && Some(standing.id) != newest && !standing.whole;
             let said = one(ui, standing, brief);
             standing.whole |= said.opened;
             chosen = chosen.or(said.chosen);
@@ -248,7 +251,7 @@ impl Toasts {
 }
 
 /// What a person did with one.
-struct Answer {
+struct ToastResponse {
     chosen: Option<ActionId>,
     put_away: bool,
     focused: bool,
@@ -257,10 +260,10 @@ struct Answer {
 }
 
 /// Draws one; a `brief` one as a single line.
-fn one(ui: &mut Ui, standing: &Standing, brief: bool) -> Answer {
+fn one(ui: &mut Ui, standing: &ActiveToast, brief: bool) -> ToastResponse {
     let t = theme::tokens(ui);
     let toast = &standing.toast;
-    let bad = toast.tone == Tone::Bad;
+    let bad = toast.tone == StatusTone::Bad;
     let builder = UiBuilder::new()
         .id_salt(("toast", standing.id))
         .accessibility_role(if bad { Role::Alert } else { Role::Status })
@@ -275,7 +278,7 @@ fn one(ui: &mut Ui, standing: &Standing, brief: bool) -> Answer {
     .inner
 }
 
-fn frame(t: &Tokens) -> Frame {
+fn frame(t: &ThemeTokens) -> Frame {
     Frame::new()
         .fill(t.panel)
         .stroke(Stroke::new(1.0, t.outline))
@@ -284,13 +287,13 @@ fn frame(t: &Tokens) -> Frame {
         .inner_margin(Margin { left: 12, right: 8, top: 8, bottom: 8 })
 }
 
-fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer {
+fn contents(ui: &mut Ui, standing: &ActiveToast, brief: bool, t: &ThemeTokens) -> ToastResponse {
     let toast = &standing.toast;
     let icon = match toast.tone {
-        Tone::Good => icons::CHECK_CIRCLE,
-        Tone::Watch => icons::WARNING,
-        Tone::Bad => icons::ERROR,
-        Tone::Neutral | Tone::Accent => icons::INFO,
+        StatusTone::Good => icons::CHECK_CIRCLE,
+        StatusTone::Watch => icons::WARNING,
+        StatusTone::Bad => icons::ERROR,
+        StatusTone::Neutral | StatusTone::Accent => icons::INFO,
     };
     let width = ui.available_width();
     ui.horizontal_top(|ui| {
@@ -331,13 +334,13 @@ fn contents(ui: &mut Ui, standing: &Standing, brief: bool, t: &Tokens) -> Answer
             let size = vec2(counted - space::S, theme::row(ui));
             ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.set_min_size(size);
-                widgets::badge(ui, &count, Tone::Neutral);
+                widgets::badge(ui, &count, StatusTone::Neutral);
             });
         }
         let close = widgets::icon_button(ui, icons::CLOSE, "Dismiss");
         focused |= close.has_focus();
         let escape = focused && ui.input(|input| input.key_pressed(Key::Escape));
-        Answer { chosen, put_away: close.clicked() || escape || chosen.is_some(), focused, opened }
+        ToastResponse { chosen, put_away: close.clicked() || escape || chosen.is_some(), focused, opened }
     })
     .inner
 }
@@ -350,7 +353,7 @@ mod tests {
 
     use super::*;
 
-    type State = (Toasts, Vec<ActionId>);
+    type State = (ToastQueue, Vec<ActionId>);
 
     fn stage() -> Harness<'static, State> {
         let builder = Harness::builder().with_context_setup(theme::install);
@@ -443,7 +446,7 @@ mod tests {
     #[test]
     fn an_action_is_told_and_ends_the_toast() {
         let mut harness = stage();
-        harness.state_mut().0.add(Toast::new(Tone::Good, "Exported").action("Show", ActionId(7)));
+        harness.state_mut().0.add(Toast::new(StatusTone::Good, "Exported").action("Show", ActionId(7)));
         wait(&mut harness, 0.5);
         harness.get_by_label("Show").click();
         wait(&mut harness, 0.5);

@@ -3,12 +3,12 @@
 use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use super::house::House;
-use super::judge::Judge;
-use super::layout::{Layout, Workspace};
+use super::house::AppContext;
+use super::judge::EvaluateWorkspace;
+use super::layout::{StudioLayout, Workspace};
 use super::phone;
 use super::theme::{self, icons, space};
-use super::train::Train;
+use super::train::TrainWorkspace;
 use super::widgets;
 
 const EXPLORE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num1);
@@ -24,7 +24,13 @@ const SWITCHES: f32 = 5.0;
 const DEVICE: f32 = 150.0;
 
 /// Draws the bar.
-pub fn ui(ui: &mut egui::Ui, house: &mut House, layout: &mut Layout, train: &mut Train, judge: &Judge) {
+pub fn ui(
+    ui: &mut egui::Ui,
+    house: &mut AppContext,
+    layout: &mut StudioLayout,
+    train: &mut TrainWorkspace,
+    judge: &EvaluateWorkspace,
+) {
     let ctx = ui.ctx().clone();
     let places = [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train), (EVALUATE, Workspace::Evaluate)];
     for (shortcut, workspace) in places {
@@ -95,7 +101,7 @@ fn theme_button(ui: &mut egui::Ui) {
 }
 
 /// Which device computes, and which others could.
-fn device_menu(ui: &mut egui::Ui, house: &mut House, narrow: bool) {
+fn device_menu(ui: &mut egui::Ui, house: &mut AppContext, narrow: bool) {
     let room = ui.available_width() - space::M;
     let devices = &house.devices;
     let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };

@@ -2,12 +2,12 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use super::explore::Explore;
-use super::judge::Judge;
-use super::layout::Layout;
-use super::toasts::{ActionId, Toast, Toasts};
-use super::train::Train;
-use super::widgets::Tone;
+use super::explore::ExploreWorkspace;
+use super::judge::EvaluateWorkspace;
+use super::layout::StudioLayout;
+use super::toasts::{ActionId, Toast, ToastQueue};
+use super::train::TrainWorkspace;
+use super::widgets::StatusTone;
 
 /// Takes the last one back, while no text is being written.
 pub const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
@@ -15,34 +15,34 @@ pub const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key
 const KEPT: usize = 16;
 
 /// What may have had something taken away.
-pub struct Parts<'a> {
+pub struct UndoTargets<'a> {
     /// Looking.
-    pub explore: &'a mut Explore,
+    pub explore: &'a mut ExploreWorkspace,
     /// Training.
-    pub train: &'a mut Train,
+    pub train: &'a mut TrainWorkspace,
     /// Judging.
-    pub judge: &'a mut Judge,
+    pub judge: &'a mut EvaluateWorkspace,
     /// Where the panels are.
-    pub layout: &'a mut Layout,
+    pub layout: &'a mut StudioLayout,
 }
 
 /// Puts back what was taken away.
-type Back = Box<dyn FnOnce(&mut Parts<'_>)>;
+type Back = Box<dyn FnOnce(&mut UndoTargets<'_>)>;
 
 /// What can be taken back, the newest last.
 #[derive(Default)]
-pub struct Undo {
+pub struct UndoStack {
     kept: Vec<(ActionId, Back)>,
     next: u64,
 }
 
-impl Undo {
+impl UndoStack {
     /// Says what was taken away, and keeps how it comes back.
     pub fn offer(
         &mut self,
-        toasts: &mut Toasts,
+        toasts: &mut ToastQueue,
         said: impl Into<String>,
-        back: impl FnOnce(&mut Parts<'_>) + 'static,
+        back: impl FnOnce(&mut UndoTargets<'_>) + 'static,
     ) {
         let id = ActionId(self.next);
         self.next += 1;
@@ -50,7 +50,7 @@ impl Undo {
         if self.kept.len() > KEPT {
             drop(self.kept.remove(0));
         }
-        toasts.add(Toast::new(Tone::Neutral, said).action("Undo", id));
+        toasts.add(Toast::new(StatusTone::Neutral, said).action("Undo", id));
     }
 
     /// How what a toast told of comes back.
@@ -60,7 +60,7 @@ impl Undo {
     }
 
     /// How the last one comes back; its toast goes.
-    pub fn last(&mut self, toasts: &mut Toasts) -> Option<Back> {
+    pub fn last(&mut self, toasts: &mut ToastQueue) -> Option<Back> {
         let (id, back) = self.kept.pop()?;
         toasts.put_away(id);
         Some(back)

@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::explore::{ModelSource, STARTER_FILE, split_part};
-use dinoscope_core::files::{self, Change};
+use dinoscope_core::files::{self, FileChange};
 use dinoscope_core::train::{Recipe, paths};
 
 /// What goes along.
-pub struct Baggage {
+pub struct RunInputFiles {
     /// What makes the worker's files have it.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FileChange>,
     /// Where it lies: pictures are read by who gets them.
     pub paths: Vec<PathBuf>,
 }
 
-impl Baggage {
+impl RunInputFiles {
     /// Everything that a recipe names.
     pub fn of(recipe: &Recipe) -> Self {
         let mut paths = paths::named(recipe);

@@ -5,33 +5,34 @@ use std::rc::Rc;
 
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::{
-    Explorer, LocalFuture, ModelSource, Remote, RemoteModel, STARTER_FILE, Seen, Way, weights_file,
+    ExplorerHandle, LocalFuture, ModelSource, OpenModelInfo, PictureInspection, RemoteInspector,
+    STARTER_FILE, ViewQuery, weights_file,
 };
 use dinoscope_core::files;
 
-use super::staff::{Post, Worker};
+use super::staff::{WorkerClient, WorkerSlot};
 use super::turns;
 use crate::studio::hands::Wake;
-use crate::wire::{Answer, Order};
+use crate::wire::{WorkerRequest, WorkerResponse};
 
 /// A model in a worker.
 #[derive(Clone, Default)]
-struct Eye(Rc<Inner>);
+struct WorkerInspector(Rc<WorkerInspectorInner>);
 
 #[derive(Default)]
-struct Inner {
-    post: Post,
+struct WorkerInspectorInner {
+    post: WorkerSlot,
     /// What it looks with, to be opened again after a worker failed.
     source: RefCell<Option<ModelSource>>,
 }
 
 /// An explorer that looks in a worker.
-pub fn explorer(name: String, wake: Wake) -> Explorer {
-    Explorer::start_remote(name, Rc::new(Eye::default()), wake, turns::spawn)
+pub fn explorer(name: String, wake: Wake) -> ExplorerHandle {
+    ExplorerHandle::start_remote(name, Rc::new(WorkerInspector::default()), wake, turns::spawn)
 }
 
 /// Gives the worker the file of a model.
-fn carry(worker: &Worker, source: &ModelSource) -> Result<ModelSource, String> {
+fn carry(worker: &WorkerClient, source: &ModelSource) -> Result<ModelSource, String> {
     let file = match source {
         ModelSource::Starter => STARTER_FILE.into(),
         ModelSource::Path(path) => weights_file(path).map_err(|error| error.to_string())?,
@@ -40,22 +41,22 @@ fn carry(worker: &Worker, source: &ModelSource) -> Result<ModelSource, String> {
     // What a Hugging Face folder says about its weights lies beside them.
     let beside = file.with_file_name("config.json");
     let changes = [file.as_path(), beside.as_path()].into_iter().filter(|file| files::exists(file));
-    worker.tell(Order::Files(changes.flat_map(files::snapshot).collect()), &[&file])?;
+    worker.tell(WorkerRequest::Files(changes.flat_map(files::snapshot).collect()), &[&file])?;
     Ok(source.clone())
 }
 
-impl Inner {
-    async fn open_in(&self, worker: &Worker, source: &ModelSource) -> Result<RemoteModel, String> {
+impl WorkerInspectorInner {
+    async fn open_in(&self, worker: &WorkerClient, source: &ModelSource) -> Result<OpenModelInfo, String> {
         let source = carry(worker, source)?;
-        match worker.ask(Order::Open(source), &[]).await? {
-            Answer::Opened(opened) => opened,
+        match worker.ask(WorkerRequest::Open(source), &[]).await? {
+            WorkerResponse::Opened(opened) => opened,
             other => Err(format!("the worker answered something else: {other:?}")),
         }
     }
 }
 
-impl Remote for Eye {
-    fn open(&self, source: ModelSource) -> LocalFuture<Result<RemoteModel, String>> {
+impl RemoteInspector for WorkerInspector {
+    fn open(&self, source: ModelSource) -> LocalFuture<Result<OpenModelInfo, String>> {
         let eye = self.0.clone();
         Box::pin(async move {
             let (worker, _) = eye.post.worker()?;
@@ -65,7 +66,7 @@ impl Remote for Eye {
         })
     }
 
-    fn look(&self, view: Picture, way: Way) -> LocalFuture<Result<Seen, String>> {
+    fn look(&self, view: Picture, way: ViewQuery) -> LocalFuture<Result<PictureInspection, String>> {
         let eye = self.0.clone();
         Box::pin(async move {
             let (worker, new) = eye.post.worker()?;
@@ -73,8 +74,8 @@ impl Remote for Eye {
             if let (true, Some(source)) = (new, source) {
                 eye.open_in(&worker, &source).await?;
             }
-            match worker.ask(Order::Look(Box::new(view), way), &[]).await? {
-                Answer::Seen(seen) => seen.map(|seen| *seen),
+            match worker.ask(WorkerRequest::Look(Box::new(view), way), &[]).await? {
+                WorkerResponse::Seen(seen) => seen.map(|seen| *seen),
                 other => Err(format!("the worker answered something else: {other:?}")),
             }
         })

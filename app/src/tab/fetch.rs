@@ -12,11 +12,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::{host, turns};
-use crate::studio::explore::hub::Located;
+use crate::studio::explore::hub::ModelLocation;
 use crate::studio::hands::Wake;
 
 /// How a download stands.
-pub enum News {
+pub enum ModelDownloadEvent {
     /// Bytes so far, in all where known, and what there is to say about the network.
     Bytes(u64, Option<u64>, String),
     /// It is in this file.
@@ -28,18 +28,18 @@ pub enum News {
 }
 
 /// A model on its way.
-pub struct Download {
+pub struct ModelDownload {
     /// How it stands.
-    pub news: Receiver<News>,
+    pub news: Receiver<ModelDownloadEvent>,
     /// Where it comes from.
     pub address: String,
     stopped: Rc<Cell<bool>>,
 }
 
-impl Download {
+impl ModelDownload {
     /// Fetches a model. The page may have kept it, and keeps it once [`host::Host::opened`] says that it is one.
-    pub fn start(located: Located, wake: Wake) -> Self {
-        let Located { address, file } = located;
+    pub fn start(located: ModelLocation, wake: Wake) -> Self {
+        let ModelLocation { address, file } = located;
         let (out, news) = async_channel::unbounded();
         let stopped = Rc::new(Cell::new(false));
         let to = match address == STARTER_NAME {
@@ -49,12 +49,12 @@ impl Download {
         let (asked, from) = (stopped.clone(), address.clone());
         turns::spawn(async move {
             let said = match fetch(&from, &to, &out, &wake, asked.clone()).await {
-                _ if asked.get() => News::Stopped,
-                Ok(()) => News::Here(to),
-                Err(reason) if from == STARTER_NAME => {
-                    News::Not(format!("The starter weights can't be fetched: {reason}. Other weights work."))
-                }
-                Err(reason) => News::Not(format!("{from} can't be fetched: {reason}")),
+                _ if asked.get() => ModelDownloadEvent::Stopped,
+                Ok(()) => ModelDownloadEvent::Here(to),
+                Err(reason) if from == STARTER_NAME => ModelDownloadEvent::Not(format!(
+                    "The starter weights can't be fetched: {reason}. Other weights work."
+                )),
+                Err(reason) => ModelDownloadEvent::Not(format!("{from} can't be fetched: {reason}")),
             };
             let _ = out.try_send(said);
             wake();
@@ -68,7 +68,7 @@ impl Download {
     }
 }
 
-impl Drop for Download {
+impl Drop for ModelDownload {
     fn drop(&mut self) {
         self.stop();
     }
@@ -77,14 +77,14 @@ impl Drop for Download {
 async fn fetch(
     address: &str,
     to: &Path,
-    out: &Sender<News>,
+    out: &Sender<ModelDownloadEvent>,
     wake: &Wake,
     stopped: Rc<Cell<bool>>,
 ) -> Result<(), String> {
     let bytes = {
         let (out, wake, stopped) = (out.clone(), wake.clone(), stopped.clone());
         let hear = move |done, total, word| {
-            let _ = out.try_send(News::Bytes(done, total, word));
+            let _ = out.try_send(ModelDownloadEvent::Bytes(done, total, word));
             wake();
             !stopped.get()
         };

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::explore::ModelSource;
-use dinoscope_core::files::{self, Change};
+use dinoscope_core::files::{self, FileChange};
 use js_sys::Uint8Array;
 
 use super::{fetch as network, host, turns, window};
 use crate::studio::explore::{hub::last, is_weights};
 use crate::studio::names::LOOSE;
-use crate::studio::platform::{Dialogs, Purpose};
+use crate::studio::platform::{DialogPurpose, FileDialogs};
 
 /// Where files that are to be saved lie until they are.
 const DOWNLOADS: &str = "/downloads";
@@ -21,11 +21,11 @@ thread_local! {
     /// Files that somebody is about to write.
     static EXPECTED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
     /// Which question the browser's dialog answers.
-    static ASKED: RefCell<Option<Purpose>> = const { RefCell::new(None) };
+    static ASKED: RefCell<Option<DialogPurpose>> = const { RefCell::new(None) };
 }
 
 /// Asks the person for files, or takes what is saved to where the browser puts downloads.
-pub fn ask(dialogs: &Dialogs, purpose: Purpose, name: &str) {
+pub fn ask(dialogs: &FileDialogs, purpose: DialogPurpose, name: &str) {
     if purpose.saves() {
         let path = Path::new(DOWNLOADS).join(name);
         let _ = files::create_dir_all(DOWNLOADS);
@@ -35,7 +35,10 @@ pub fn ask(dialogs: &Dialogs, purpose: Purpose, name: &str) {
     }
     ASKED.set(Some(purpose));
     let kinds: Vec<String> = purpose.kinds().iter().map(|kind| format!(".{kind}")).collect();
-    let folder = matches!(purpose, Purpose::OpenFolder | Purpose::TrainingData | Purpose::JudgedFolder);
+    let folder = matches!(
+        purpose,
+        DialogPurpose::OpenFolder | DialogPurpose::TrainingData | DialogPurpose::JudgedFolder
+    );
     if let Some(host) = host::get() {
         host.pick("dialog", &kinds.join(","), folder);
     }
@@ -62,7 +65,7 @@ pub fn sweep() {
 }
 
 /// A file that a person has given. Without a content it stays in the browser until a worker reads it.
-pub struct Given {
+pub struct BrowserFile {
     /// Where it is to lie.
     pub path: PathBuf,
     /// Bytes.
@@ -72,16 +75,16 @@ pub struct Given {
 }
 
 /// Files were dropped, pasted or chosen. `roots` are what a person sees as one: files and folders.
-pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<Given>) {
-    let changes = given.into_iter().map(|Given { path, size, content }| match content {
-        Some(bytes) => Change::Write { path, bytes },
-        None => Change::Outside { path, size },
+pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<BrowserFile>) {
+    let changes = given.into_iter().map(|BrowserFile { path, size, content }| match content {
+        Some(bytes) => FileChange::Write { path, bytes },
+        None => FileChange::Outside { path, size },
     });
     files::apply(changes.collect());
     let purpose = if chosen { ASKED.take() } else { None };
     let roots = match purpose {
         // Browsers that choose no folders give its pictures instead: those mean all loose ones.
-        Some(Purpose::TrainingData | Purpose::JudgedFolder) => {
+        Some(DialogPurpose::TrainingData | DialogPurpose::JudgedFolder) => {
             let whole = |root: PathBuf| if root.starts_with(LOOSE) { LOOSE.into() } else { root };
             roots.into_iter().map(whole).collect()
         }

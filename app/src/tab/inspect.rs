@@ -8,14 +8,14 @@ use egui::accesskit::{Action, ActionData, ActionRequest, NodeId, Role, TreeId, T
 use serde::Serialize;
 
 use super::host;
-use crate::studio::spoken::{self, Spoken};
+use crate::studio::spoken::{self, AriaTree};
 
 /// Between two looks at what has changed, in seconds: nobody reads faster.
 const PAUSE: f64 = 0.1;
 
 /// A widget as it was drawn last.
 #[derive(Clone, Debug, Serialize)]
-pub struct Widget {
+pub struct WidgetSnapshot {
     /// What it is: `Button`, `Slider`.
     pub role: String,
     /// What it is called.
@@ -31,16 +31,16 @@ pub struct Widget {
 thread_local! {
     /// What was drawn last, and pixels for each point.
     static DRAWN: RefCell<Option<(TreeUpdate, f64)>> = const { RefCell::new(None) };
-    static SPOKEN: RefCell<Spoken> = RefCell::default();
+    static SPOKEN: RefCell<AriaTree> = RefCell::default();
     /// When the page was told last.
     static TOLD: Cell<f64> = const { Cell::new(f64::NEG_INFINITY) };
     /// What the page asks egui to do in the next frame.
     static ASKED: RefCell<Vec<egui::Event>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Reader;
+struct InspectPlugin;
 
-impl egui::Plugin for Reader {
+impl egui::Plugin for InspectPlugin {
     fn debug_name(&self) -> &'static str {
         "inspect"
     }
@@ -74,7 +74,7 @@ pub fn install(ctx: &egui::Context) {
     // Another canvas begins with nothing.
     SPOKEN.take();
     TOLD.set(f64::NEG_INFINITY);
-    ctx.add_plugin(Reader);
+    ctx.add_plugin(InspectPlugin);
     ctx.enable_accesskit();
 }
 
@@ -128,14 +128,14 @@ pub fn asked() -> Vec<egui::Event> {
 }
 
 /// What was drawn last: controls first, in reading order, then texts.
-pub fn drawn(ctx: &egui::Context) -> Vec<Widget> {
+pub fn drawn(ctx: &egui::Context) -> Vec<WidgetSnapshot> {
     ctx.request_repaint();
     DRAWN.with_borrow(|drawn| {
         drawn.as_ref().map(|(update, scale)| widgets(update, *scale)).unwrap_or_default()
     })
 }
 
-fn widgets(update: &TreeUpdate, scale: f64) -> Vec<Widget> {
+fn widgets(update: &TreeUpdate, scale: f64) -> Vec<WidgetSnapshot> {
     let nodes = spoken::index(update);
     let named = |(_, node): &(NodeId, egui::accesskit::Node)| {
         let label = spoken::name(node, &nodes);
@@ -145,7 +145,7 @@ fn widgets(update: &TreeUpdate, scale: f64) -> Vec<Widget> {
         if node.role() == Role::TextRun || (label.is_empty() && value.is_none() && number.is_none()) {
             return None;
         }
-        Some(Widget {
+        Some(WidgetSnapshot {
             role: format!("{:?}", node.role()),
             label,
             value: value.or(number).unwrap_or_default(),
@@ -153,8 +153,9 @@ fn widgets(update: &TreeUpdate, scale: f64) -> Vec<Widget> {
             disabled: node.is_disabled(),
         })
     };
-    let mut found: Vec<Widget> = update.nodes.iter().filter_map(named).collect();
-    let order = |widget: &Widget| (widget.role == "Label", widget.place[1] as i64, widget.place[0] as i64);
+    let mut found: Vec<WidgetSnapshot> = update.nodes.iter().filter_map(named).collect();
+    let order =
+        |widget: &WidgetSnapshot| (widget.role == "Label", widget.place[1] as i64, widget.place[0] as i64);
     found.sort_by_key(order);
     found
 }

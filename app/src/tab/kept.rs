@@ -7,24 +7,24 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::{host, turns, window};
-use crate::studio::kept::{self, KeptModel};
+use crate::studio::kept::{self, CachedModel};
 
 /// What is known of them.
-enum Known {
+enum CachedModelsState {
     Nothing,
     Asked,
-    Models(Vec<KeptModel>),
+    Models(Vec<CachedModel>),
 }
 
 thread_local! {
-    static KNOWN: RefCell<Known> = const { RefCell::new(Known::Nothing) };
+    static KNOWN: RefCell<CachedModelsState> = const { RefCell::new(CachedModelsState::Nothing) };
 }
 
 /// Forgets what was said, so that the next panel asks again.
 pub fn forget() {
     KNOWN.with_borrow_mut(|known| {
-        if matches!(known, Known::Models(_)) {
-            *known = Known::Nothing;
+        if matches!(known, CachedModelsState::Models(_)) {
+            *known = CachedModelsState::Nothing;
         }
     });
 }
@@ -32,16 +32,16 @@ pub fn forget() {
 /// Draws them; asks which there are first.
 pub fn ui(ui: &mut egui::Ui) {
     let removed = KNOWN.with_borrow_mut(|known| match known {
-        Known::Models(models) => kept::ui(ui, models),
-        Known::Asked => Vec::new(),
-        Known::Nothing => {
-            *known = Known::Asked;
+        CachedModelsState::Models(models) => kept::ui(ui, models),
+        CachedModelsState::Asked => Vec::new(),
+        CachedModelsState::Nothing => {
+            *known = CachedModelsState::Asked;
             turns::spawn(ask(Vec::new()));
             Vec::new()
         }
     });
     if !removed.is_empty() {
-        KNOWN.set(Known::Asked);
+        KNOWN.set(CachedModelsState::Asked);
         turns::spawn(ask(removed));
     }
 }
@@ -59,9 +59,9 @@ async fn ask(removed: Vec<String>) {
     let model = |pair: JsValue| {
         let pair: Array = pair.dyn_into().ok()?;
         let (address, bytes) = (pair.get(0).as_string()?, pair.get(1).as_f64()?);
-        Some(KeptModel { address, bytes: bytes as u64 })
+        Some(CachedModel { address, bytes: bytes as u64 })
     };
-    KNOWN.set(Known::Models(pairs.iter().filter_map(model).collect()));
+    KNOWN.set(CachedModelsState::Models(pairs.iter().filter_map(model).collect()));
     // Draws it.
     window::with(|_| ());
 }

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex};
 
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{Picture, decode};
-use dinoscope_core::device::{self, Chosen};
-use dinoscope_core::engine::{self, Command, Ended, Handle, Job};
-use dinoscope_core::explore::{Eye, ModelSource, RemoteModel, Seen, Way};
+use dinoscope_core::device::{self, SelectedDevice};
+use dinoscope_core::engine::{self, RunCommand, RunHandle, SerializableEngineError, TrainJob};
+use dinoscope_core::explore::{LocalInspector, ModelSource, OpenModelInfo, PictureInspection, ViewQuery};
 use dinoscope_core::files;
 use dinoscope_core::train::preview::{PreviewItem, preview};
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::watch::WatchSnapshot;
 use dinoscope_core::train::{Recipe, sources};
 use js_sys::Uint8Array;
 
 use super::host::{Page, words};
 use super::turns;
-use crate::wire::{self, Answer, Letter, Order, Start};
+use crate::wire::{self, StartRunRequest, WorkerEnvelope, WorkerRequest, WorkerResponse};
 
 thread_local! {
     static CRIER: RefCell<Option<Page>> = const { RefCell::new(None) };
@@ -26,13 +26,13 @@ thread_local! {
 
 /// A worker that has begun.
 #[derive(Clone)]
-pub struct Office {
+pub struct WorkerServer {
     page: Page,
-    eye: Rc<RefCell<Option<Eye>>>,
-    run: Rc<RefCell<Option<async_channel::Sender<Command>>>>,
+    eye: Rc<RefCell<Option<LocalInspector>>>,
+    run: Rc<RefCell<Option<async_channel::Sender<RunCommand>>>>,
 }
 
-impl Office {
+impl WorkerServer {
     /// Works for a page.
     pub fn new(page: Page) -> Self {
         // A panic ends a worker: the page has to hear why.
@@ -51,7 +51,7 @@ impl Office {
         Self { page, eye: Rc::default(), run: Rc::default() }
     }
 
-    fn answer(&self, number: u32, answer: Answer) {
+    fn answer(&self, number: u32, answer: WorkerResponse) {
         // What can't be written is a GPU's buffer, and none of these holds one.
         match wire::seal(number, answer) {
             Ok(bytes) => self.page.answer(Uint8Array::from(bytes.as_slice())),
@@ -61,40 +61,42 @@ impl Office {
 
     /// Takes a message of the page's. What takes long goes on after this has returned.
     pub fn hear(&self, message: &[u8]) {
-        let Letter { number, content } = match wire::open::<Order>(message) {
+        let WorkerEnvelope { number, content } = match wire::open::<WorkerRequest>(message) {
             Ok(letter) => letter,
-            Err(reason) => return self.answer(0, Answer::Ended(Ended::Told(reason))),
+            Err(reason) => {
+                return self.answer(0, WorkerResponse::Ended(SerializableEngineError::Told(reason)));
+            }
         };
         match content {
-            Order::Files(changes) => files::apply(changes),
-            Order::Decode(path) => {
+            WorkerRequest::Files(changes) => files::apply(changes),
+            WorkerRequest::Decode(path) => {
                 let decoded = decode::decode_file(&path).map_err(|error| error.to_string());
-                self.answer(number, Answer::Decoded(decoded));
+                self.answer(number, WorkerResponse::Decoded(decoded));
             }
-            Order::Scene(seed, index, side) => {
+            WorkerRequest::Scene(seed, index, side) => {
                 let drawn = scenes::draw(seed, index, side).picture;
-                self.answer(number, Answer::Decoded(Ok(drawn)));
+                self.answer(number, WorkerResponse::Decoded(Ok(drawn)));
             }
-            Order::Preview(recipe, iteration, pictures) => {
-                self.answer(number, Answer::Previewed(preview_of(&recipe, iteration, pictures)));
+            WorkerRequest::Preview(recipe, iteration, pictures) => {
+                self.answer(number, WorkerResponse::Previewed(preview_of(&recipe, iteration, pictures)));
             }
-            Order::Open(source) => self.answer(number, Answer::Opened(self.open(&source))),
-            Order::Look(view, way) => {
+            WorkerRequest::Open(source) => self.answer(number, WorkerResponse::Opened(self.open(&source))),
+            WorkerRequest::Look(view, way) => {
                 let office = self.clone();
                 turns::spawn(async move {
                     let seen = office.look(*view, way).await;
-                    office.answer(number, Answer::Seen(seen.map(Box::new)));
+                    office.answer(number, WorkerResponse::Seen(seen.map(Box::new)));
                 });
             }
-            Order::Train(start) => {
+            WorkerRequest::Train(start) => {
                 let office = self.clone();
                 turns::spawn(async move {
                     if let Err(ended) = office.train(*start).await {
-                        office.answer(0, Answer::Ended(ended));
+                        office.answer(0, WorkerResponse::Ended(ended));
                     }
                 });
             }
-            Order::Command(command) => {
+            WorkerRequest::Command(command) => {
                 if let Some(run) = self.run.borrow().as_ref() {
                     let _ = run.try_send(command);
                 }
@@ -102,29 +104,30 @@ impl Office {
         }
     }
 
-    fn open(&self, source: &ModelSource) -> Result<RemoteModel, String> {
-        let eye = Eye::open(source, &device::cpu(None).device).map_err(|error| error.to_string())?;
+    fn open(&self, source: &ModelSource) -> Result<OpenModelInfo, String> {
+        let eye =
+            LocalInspector::open(source, &device::cpu(None).device).map_err(|error| error.to_string())?;
         let opened = eye.info();
         *self.eye.borrow_mut() = Some(eye);
         Ok(opened)
     }
 
-    async fn look(&self, view: Picture, way: Way) -> Result<Seen, String> {
+    async fn look(&self, view: Picture, way: ViewQuery) -> Result<PictureInspection, String> {
         // Looks come one at a time: the page waits for each.
         let eye = self.eye.borrow().clone().ok_or("no model was opened")?;
         eye.look(view, way).await.map_err(|error| error.to_string())
     }
 
     /// Runs to the end, and sends everything on.
-    async fn train(&self, start: Start) -> Result<(), Ended> {
-        let Start { recipe, folder, resume, watch, gpu } = start;
-        let told = |error: &dyn std::fmt::Display| Ended::Told(error.to_string());
+    async fn train(&self, start: StartRunRequest) -> Result<(), SerializableEngineError> {
+        let StartRunRequest { recipe, folder, resume, watch, gpu } = start;
+        let told = |error: &dyn std::fmt::Display| SerializableEngineError::Told(error.to_string());
         let recipe = Recipe::from_toml(&recipe, &[]).map_err(|error| told(&error))?;
         let device = chosen(gpu).await?;
         let sources = sources::open(&recipe).map_err(|error| told(&error))?;
         let folder = RunFolder::open(&folder).map_err(|error| told(&error))?;
         let watch = if watch.is_empty() { sources.to_watch(&recipe) } else { watch };
-        let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
+        let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
         files::journal::start();
         let handle = engine::start_with(job, Arc::new(|| ()), turns::breath(), turns::spawn);
         *self.run.borrow_mut() = Some(handle.commands.clone());
@@ -132,23 +135,23 @@ impl Office {
         Ok(())
     }
 
-    async fn pass_on(&self, handle: Handle) {
-        let Handle { events, latest, .. } = handle;
+    async fn pass_on(&self, handle: RunHandle) {
+        let RunHandle { events, latest, .. } = handle;
         let mut shown = None;
         while let Ok(event) = events.recv().await {
             // What an event speaks of is there before it.
             let written = files::journal::drain();
             if !written.is_empty() {
-                self.answer(0, Answer::Files(written));
+                self.answer(0, WorkerResponse::Files(written));
             }
             if let Some(look) = newer(&latest, &mut shown) {
-                self.answer(0, Answer::Pictures(Box::new(Look::clone(&look))));
+                self.answer(0, WorkerResponse::Pictures(Box::new(WatchSnapshot::clone(&look))));
             }
             self.answer(
                 0,
                 match event {
-                    Ok(event) => Answer::Event(Box::new(event)),
-                    Err(error) => Answer::Ended(error.into()),
+                    Ok(event) => WorkerResponse::Event(Box::new(event)),
+                    Err(error) => WorkerResponse::Ended(error.into()),
                 },
             );
         }
@@ -156,7 +159,10 @@ impl Office {
 }
 
 /// The newest pictures, once.
-fn newer(latest: &Mutex<Option<Arc<Look>>>, shown: &mut Option<Arc<Look>>) -> Option<Arc<Look>> {
+fn newer(
+    latest: &Mutex<Option<Arc<WatchSnapshot>>>,
+    shown: &mut Option<Arc<WatchSnapshot>>,
+) -> Option<Arc<WatchSnapshot>> {
     let look = latest.lock().ok()?.clone()?;
     if shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &look)) {
         return None;
@@ -172,9 +178,9 @@ fn preview_of(recipe: &str, iteration: u64, pictures: usize) -> Result<Vec<Previ
     made.map(|made| made.items).map_err(|error| error.to_string())
 }
 
-async fn chosen(gpu: bool) -> Result<Chosen, Ended> {
+async fn chosen(gpu: bool) -> Result<SelectedDevice, SerializableEngineError> {
     match gpu {
-        true => device::browser_gpu().await.map_err(|error| Ended::Device {
+        true => device::browser_gpu().await.map_err(|error| SerializableEngineError::Device {
             reason: error.to_string(),
             hint: "Choose the CPU above.".to_owned(),
         }),

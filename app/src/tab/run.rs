@@ -6,25 +6,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_channel::Sender;
-use dinoscope_core::engine::{Command, Ended, EngineError, Event, Handle, Job, Slot};
+use dinoscope_core::engine::{
+    EngineError, RunCommand, RunEvent, RunHandle, SerializableEngineError, Slot, TrainJob,
+};
 use dinoscope_core::files;
 
-use super::baggage::Baggage;
-use super::staff::Worker;
+use super::baggage::RunInputFiles;
+use super::staff::WorkerClient;
 use super::turns;
 use crate::studio::hands::Wake;
-use crate::wire::{Answer, Order, Start};
+use crate::wire::{StartRunRequest, WorkerRequest, WorkerResponse};
 
 /// What a worker's answers go to. Without `events` the run is over.
-struct Ears {
-    events: RefCell<Option<Sender<Result<Event, EngineError>>>>,
+struct RunEventSink {
+    events: RefCell<Option<Sender<Result<RunEvent, EngineError>>>>,
     latest: Slot,
     wake: Wake,
 }
 
-impl Ears {
-    fn send(&self, item: Result<Event, EngineError>) {
-        let last = matches!(item, Ok(Event::Finished(_)) | Err(_));
+impl RunEventSink {
+    fn send(&self, item: Result<RunEvent, EngineError>) {
+        let last = matches!(item, Ok(RunEvent::Finished(_)) | Err(_));
         if let Some(events) = self.events.borrow().as_ref() {
             let _ = events.try_send(item);
         }
@@ -34,17 +36,17 @@ impl Ears {
         (self.wake)();
     }
 
-    fn hear(&self, answer: Result<Answer, String>) {
+    fn hear(&self, answer: Result<WorkerResponse, String>) {
         match answer {
-            Ok(Answer::Files(changes)) => files::apply(changes),
-            Ok(Answer::Event(event)) => self.send(Ok(*event)),
-            Ok(Answer::Pictures(look)) => {
+            Ok(WorkerResponse::Files(changes)) => files::apply(changes),
+            Ok(WorkerResponse::Event(event)) => self.send(Ok(*event)),
+            Ok(WorkerResponse::Pictures(look)) => {
                 if let Ok(mut latest) = self.latest.lock() {
                     *latest = Some(Arc::new(*look));
                 }
                 (self.wake)();
             }
-            Ok(Answer::Ended(ended)) => self.send(Err(ended.into())),
+            Ok(WorkerResponse::Ended(ended)) => self.send(Err(ended.into())),
             Ok(other) => self.failed(format!("the worker said something else: {other:?}")),
             Err(reason) => self.failed(reason),
         }
@@ -52,7 +54,7 @@ impl Ears {
 
     fn failed(&self, reason: String) {
         let hint = "A smaller train.batch, or another device, may help.".to_owned();
-        self.send(Err(Ended::Device { reason, hint }.into()));
+        self.send(Err(SerializableEngineError::Device { reason, hint }.into()));
     }
 }
 
@@ -60,35 +62,35 @@ impl Ears {
 ///
 /// # Errors
 /// There is no worker to be had, or the recipe can't be written.
-pub fn start(job: Job, wake: Wake) -> Result<Handle, String> {
-    let (commands, orders) = async_channel::unbounded::<Command>();
+pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
+    let (commands, orders) = async_channel::unbounded::<RunCommand>();
     let (out, events) = async_channel::unbounded();
     let latest = Slot::default();
-    let ears = Rc::new(Ears { events: RefCell::new(Some(out)), latest: latest.clone(), wake });
+    let ears = Rc::new(RunEventSink { events: RefCell::new(Some(out)), latest: latest.clone(), wake });
     let worker = {
         let ears = ears.clone();
-        Worker::hire(move |answer| ears.hear(answer))?
+        WorkerClient::hire(move |answer| ears.hear(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
-    let Baggage { mut changes, paths } = Baggage::of(&job.recipe);
+    let RunInputFiles { mut changes, paths } = RunInputFiles::of(&job.recipe);
     changes.extend(files::snapshot(&folder));
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    worker.tell(Order::Files(changes), &paths)?;
+    worker.tell(WorkerRequest::Files(changes), &paths)?;
     let recipe = job.recipe.to_toml().map_err(|error| error.to_string())?;
-    let Job { watch, resume, device, .. } = job;
-    let start = Start { recipe, folder, resume, watch, gpu: device.gpu };
-    worker.tell(Order::Train(Box::new(start)), &[])?;
+    let TrainJob { watch, resume, device, .. } = job;
+    let start = StartRunRequest { recipe, folder, resume, watch, gpu: device.gpu };
+    worker.tell(WorkerRequest::Train(Box::new(start)), &[])?;
     turns::spawn(async move {
         while let Ok(command) = orders.recv().await {
-            if worker.tell(Order::Command(command), &[]).is_err() {
+            if worker.tell(WorkerRequest::Command(command), &[]).is_err() {
                 return;
             }
         }
         // Nobody holds the run any more: it saves and ends, as on the desktop.
-        let _ = worker.tell(Order::Command(Command::Stop), &[]);
+        let _ = worker.tell(WorkerRequest::Command(RunCommand::Stop), &[]);
         while ears.events.borrow().is_some() {
             turns::rest(std::time::Duration::from_millis(200)).await;
         }
     });
-    Ok(Handle { commands, events, latest })
+    Ok(RunHandle { commands, events, latest })
 }

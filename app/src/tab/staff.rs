@@ -17,13 +17,13 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::host::{self, Hand};
-use crate::wire::{self, Answer, Letter, Order};
+use crate::wire::{self, WorkerEnvelope, WorkerRequest, WorkerResponse};
 
 /// Who waits for answers, by the number of the question.
-type Waiting = Rc<RefCell<HashMap<u32, Sender<Result<Answer, String>>>>>;
+type Waiting = Rc<RefCell<HashMap<u32, Sender<Result<WorkerResponse, String>>>>>;
 
 /// A worker, from the page.
-pub struct Worker {
+pub struct WorkerClient {
     hand: Hand,
     waiting: Waiting,
     next: Cell<u32>,
@@ -32,17 +32,17 @@ pub struct Worker {
     _ears: (Closure<dyn FnMut(Uint8Array)>, Closure<dyn FnMut(String)>),
 }
 
-impl Worker {
+impl WorkerClient {
     /// Hires one. `unasked` hears what answers no question, and at last why it failed, if it did.
-    pub fn hire(unasked: impl Fn(Result<Answer, String>) + 'static) -> Result<Rc<Self>, String> {
+    pub fn hire(unasked: impl Fn(Result<WorkerResponse, String>) + 'static) -> Result<Rc<Self>, String> {
         let host = host::get().ok_or("only a page has workers")?;
         let (waiting, failed) = (Waiting::default(), Rc::new(RefCell::new(None::<String>)));
         let unasked = Rc::new(unasked);
         let heard = {
             let (waiting, unasked) = (waiting.clone(), unasked.clone());
-            Closure::new(move |message: Uint8Array| match wire::open::<Answer>(&message.to_vec()) {
-                Ok(Letter { number: 0, content }) => unasked(Ok(content)),
-                Ok(Letter { number, content }) => {
+            Closure::new(move |message: Uint8Array| match wire::open::<WorkerResponse>(&message.to_vec()) {
+                Ok(WorkerEnvelope { number: 0, content }) => unasked(Ok(content)),
+                Ok(WorkerEnvelope { number, content }) => {
                     if let Some(waits) = waiting.borrow_mut().remove(&number) {
                         let _ = waits.try_send(Ok(content));
                     }
@@ -74,11 +74,11 @@ impl Worker {
     ///
     /// # Errors
     /// It can't be sent.
-    pub fn tell(&self, order: Order, paths: &[&Path]) -> Result<(), String> {
+    pub fn tell(&self, order: WorkerRequest, paths: &[&Path]) -> Result<(), String> {
         self.send(0, order, paths)
     }
 
-    fn send(&self, number: u32, order: Order, paths: &[&Path]) -> Result<(), String> {
+    fn send(&self, number: u32, order: WorkerRequest, paths: &[&Path]) -> Result<(), String> {
         let message = wire::seal(number, order)?;
         let paths: Array = paths.iter().map(|path| JsValue::from(path.display().to_string())).collect();
         self.hand.post(Uint8Array::from(message.as_slice()), paths);
@@ -89,7 +89,7 @@ impl Worker {
     ///
     /// # Errors
     /// The worker failed, for instance for lack of memory.
-    pub async fn ask(&self, order: Order, paths: &[&Path]) -> Result<Answer, String> {
+    pub async fn ask(&self, order: WorkerRequest, paths: &[&Path]) -> Result<WorkerResponse, String> {
         if let Some(reason) = self.failed.borrow().clone() {
             return Err(reason);
         }
@@ -102,7 +102,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for WorkerClient {
     fn drop(&mut self) {
         self.hand.end();
     }
@@ -110,41 +110,41 @@ impl Drop for Worker {
 
 /// One worker that is hired when it is needed, and again after it failed.
 #[derive(Default)]
-pub struct Post(RefCell<Option<Rc<Worker>>>);
+pub struct WorkerSlot(RefCell<Option<Rc<WorkerClient>>>);
 
-impl Post {
+impl WorkerSlot {
     /// The worker, and whether it is a new one.
     ///
     /// # Errors
     /// There can't be one.
-    pub fn worker(&self) -> Result<(Rc<Worker>, bool), String> {
+    pub fn worker(&self) -> Result<(Rc<WorkerClient>, bool), String> {
         let mut held = self.0.borrow_mut();
         if let Some(worker) = held.as_ref().filter(|worker| !worker.has_failed()) {
             return Ok((worker.clone(), false));
         }
-        let worker = Worker::hire(|_| ())?;
+        let worker = WorkerClient::hire(|_| ())?;
         *held = Some(worker.clone());
         Ok((worker, true))
     }
 }
 
 thread_local! {
-    static DECODER: Post = Post::default();
+    static DECODER: WorkerSlot = WorkerSlot::default();
 }
 
 /// Asks the worker that decodes for a picture.
-async fn picture(order: Order, path: Option<&Path>) -> Result<Picture, DataError> {
-    let (worker, _) = DECODER.with(Post::worker).map_err(DataError::Told)?;
+async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<Picture, DataError> {
+    let (worker, _) = DECODER.with(WorkerSlot::worker).map_err(DataError::Told)?;
     if let Some(path) = path {
-        worker.tell(Order::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
+        worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
     }
     match worker.ask(order, &[]).await.map_err(DataError::Told)? {
-        Answer::Decoded(decoded) => decoded.map_err(DataError::Told),
+        WorkerResponse::Decoded(decoded) => decoded.map_err(DataError::Told),
         other => Err(DataError::Told(odd(&other))),
     }
 }
 
-fn odd(answer: &Answer) -> String {
+fn odd(answer: &WorkerResponse) -> String {
     format!("the worker answered something else: {answer:?}")
 }
 
@@ -153,7 +153,7 @@ fn odd(answer: &Answer) -> String {
 /// # Errors
 /// The file is no picture, or can't be read.
 pub async fn decode(path: &Path) -> Result<Picture, DataError> {
-    picture(Order::Decode(path.to_owned()), Some(path)).await
+    picture(WorkerRequest::Decode(path.to_owned()), Some(path)).await
 }
 
 /// Draws a scene in a worker.
@@ -161,7 +161,7 @@ pub async fn decode(path: &Path) -> Result<Picture, DataError> {
 /// # Errors
 /// The worker failed.
 pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, DataError> {
-    picture(Order::Scene(seed, index, side), None).await
+    picture(WorkerRequest::Scene(seed, index, side), None).await
 }
 
 /// What a step is given, made in a worker.
@@ -169,13 +169,13 @@ pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, Data
 /// # Errors
 /// There are no pictures, or the worker failed.
 pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
-    let (worker, _) = DECODER.with(Post::worker)?;
+    let (worker, _) = DECODER.with(WorkerSlot::worker)?;
     for data in recipe.data.path.paths().into_iter().filter(|place| files::exists(place)) {
-        worker.tell(Order::Files(files::snapshot(&data)), &[&data])?;
+        worker.tell(WorkerRequest::Files(files::snapshot(&data)), &[&data])?;
     }
     let text = recipe.to_toml().map_err(|error| error.to_string())?;
-    match worker.ask(Order::Preview(text, iteration, pictures), &[]).await? {
-        Answer::Previewed(made) => made,
+    match worker.ask(WorkerRequest::Preview(text, iteration, pictures), &[]).await? {
+        WorkerResponse::Previewed(made) => made,
         other => Err(odd(&other)),
     }
 }

@@ -13,13 +13,13 @@ use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
 use super::{address, edges, files, inspect, turns};
-use crate::studio::house::Drawing;
-use crate::studio::{Beginning, Stage as _, Studio, place, platform, touch};
+use crate::studio::house::RenderBackend;
+use crate::studio::{AppFrontend as _, StartupOptions, StudioApp, place, platform, touch};
 
 /// What an address asks for: `?image=…&weights=…&view=pca`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wishes {
+pub struct UrlQuery {
     /// Addresses of pictures.
     pub image: Vec<String>,
     /// Address of weights, the name of a released model, or `starter`.
@@ -36,7 +36,7 @@ pub struct Wishes {
 
 thread_local! {
     /// The studio outlives what draws it: a GPU may go away.
-    static STUDIO: RefCell<Option<Studio>> = const { RefCell::new(None) };
+    static STUDIO: RefCell<Option<StudioApp>> = const { RefCell::new(None) };
     static CONTEXT: RefCell<Option<egui::Context>> = const { RefCell::new(None) };
     /// What the browser's tab was last called.
     static TITLE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -46,12 +46,12 @@ thread_local! {
 }
 
 /// Asks the studio something; nothing while there is none.
-pub fn ask<T>(question: impl FnOnce(&mut Studio) -> T) -> Option<T> {
+pub fn ask<T>(question: impl FnOnce(&mut StudioApp) -> T) -> Option<T> {
     STUDIO.with(|held| held.try_borrow_mut().ok()?.as_mut().map(question))
 }
 
 /// Does something with the studio, from an event of the page, and draws it again.
-pub fn with(act: impl FnOnce(&mut Studio)) {
+pub fn with(act: impl FnOnce(&mut StudioApp)) {
     ask(act);
     // Also while no frames are drawn, as in a hidden tab.
     name_tab();
@@ -74,7 +74,7 @@ pub fn context() -> Option<egui::Context> {
     CONTEXT.with_borrow(Clone::clone)
 }
 
-struct App {
+struct WebApp {
     /// What the browser keeps of the settings.
     kept: String,
     /// When that was compared last, in seconds.
@@ -86,7 +86,7 @@ struct App {
 /// Between two looks at the settings, in seconds.
 const COMPARE: f64 = 2.0;
 
-impl eframe::App for App {
+impl eframe::App for WebApp {
     fn raw_input_hook(&mut self, _: &egui::Context, input: &mut egui::RawInput) {
         input.events.extend(inspect::asked());
     }
@@ -133,7 +133,7 @@ impl eframe::App for App {
     }
 }
 
-impl App {
+impl WebApp {
     /// Lets the browser keep what is to be remembered.
     fn keep(&mut self) {
         STUDIO.with_borrow_mut(|studio| {
@@ -179,7 +179,7 @@ fn setup() -> WgpuSetup {
 }
 
 /// How the studio begins, and what of the address is not understood.
-fn beginning(wishes: &Wishes) -> (Beginning, Vec<String>) {
+fn beginning(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
     let mut doubts = Vec::new();
     let view = wishes.view.as_deref().unwrap_or_default();
     let at = wishes.workspace.as_deref().unwrap_or_default();
@@ -200,7 +200,7 @@ fn beginning(wishes: &Wishes) -> (Beginning, Vec<String>) {
     if let (Some(name), None) = (device, chosen) {
         doubt("device", name, "auto, gpu, cpu");
     }
-    let beginning = Beginning {
+    let beginning = StartupOptions {
         device: chosen,
         weights: wishes.weights.clone().map(|name| match name == STARTER_NAME {
             true => ModelSource::Starter,
@@ -208,7 +208,7 @@ fn beginning(wishes: &Wishes) -> (Beginning, Vec<String>) {
         }),
         panel,
         workspace: workspace.unwrap_or_default(),
-        ..Beginning::default()
+        ..StartupOptions::default()
     };
     (beginning, doubts)
 }
@@ -220,7 +220,7 @@ fn beginning(wishes: &Wishes) -> (Beginning, Vec<String>) {
 pub async fn start(
     host: Host,
     canvas: HtmlCanvasElement,
-    wishes: Wishes,
+    wishes: UrlQuery,
     webgpu: bool,
 ) -> Result<(), String> {
     if let (Some(text), Some(path)) = (host.kept(), platform::settings_file()) {
@@ -248,7 +248,7 @@ pub async fn start(
     Ok(())
 }
 
-async fn draw(canvas: HtmlCanvasElement, beginning: Beginning, webgpu: bool) -> Result<(), String> {
+async fn draw(canvas: HtmlCanvasElement, beginning: StartupOptions, webgpu: bool) -> Result<(), String> {
     let mut options = eframe::WebOptions {
         renderer: if webgpu { eframe::Renderer::Wgpu } else { eframe::Renderer::Glow },
         // Colours are data here: none is changed to make another look smoother.
@@ -260,11 +260,11 @@ async fn draw(canvas: HtmlCanvasElement, beginning: Beginning, webgpu: bool) -> 
     let runner = eframe::WebRunner::new();
     let build: eframe::AppCreator<'static> = Box::new(move |cc| {
         inspect::install(&cc.egui_ctx);
-        let drawing = Drawing { gpu: cc.wgpu_render_state.clone(), lost: Some(watch_over(cc)) };
-        let studio = Studio::new(&cc.egui_ctx, drawing, beginning);
+        let drawing = RenderBackend { gpu: cc.wgpu_render_state.clone(), lost: Some(watch_over(cc)) };
+        let studio = StudioApp::new(&cc.egui_ctx, drawing, beginning);
         CONTEXT.set(Some(cc.egui_ctx.clone()));
         STUDIO.set(Some(studio));
-        Ok(Box::new(App { kept: String::new(), compared: 0.0, guarded: false, leaving: Rc::default() }))
+        Ok(Box::new(WebApp { kept: String::new(), compared: 0.0, guarded: false, leaving: Rc::default() }))
     });
     let started = runner.start(canvas, options, build).await;
     started.map_err(|thrown| host::words(&thrown))?;
@@ -297,7 +297,7 @@ async fn again() {
         "The GPU can't be used any more ({reason}). The CPU goes on; a run was saved and can go on too. \
          Reload the page to try the GPU again."
     );
-    let beginning = Beginning { device: Some(DeviceChoice::Cpu), ..studio.hand_over(note) };
+    let beginning = StartupOptions { device: Some(DeviceChoice::Cpu), ..studio.hand_over(note) };
     drop(studio);
     if let Some(runner) = RUNNER.take() {
         runner.destroy();

@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dinoscope::studio::explore::Glance;
-use dinoscope::studio::house::Drawing;
-use dinoscope::studio::platform::Purpose;
-use dinoscope::studio::{Beginning, Stage, Studio};
+use dinoscope::studio::explore::ExploreSnapshot;
+use dinoscope::studio::house::RenderBackend;
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use egui::accesskit::{Role, Toggled};
 use egui::{Key, Modifiers, Pos2, Rect, Theme, Vec2, vec2};
@@ -19,23 +19,23 @@ use image::RgbaImage;
 use super::common::RasterRenderer;
 
 /// A studio in a test's window.
-pub type Window = Harness<'static, Option<Studio>>;
+pub type Window = Harness<'static, Option<StudioApp>>;
 
 /// Models and threads take their time on a busy machine; a test that needs as long has failed.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// As a test begins: nothing remembered, on the processor.
-pub fn fresh() -> Beginning {
-    Beginning { fresh: true, device: Some(DeviceChoice::Cpu), ..Beginning::default() }
+pub fn fresh() -> StartupOptions {
+    StartupOptions { fresh: true, device: Some(DeviceChoice::Cpu), ..StartupOptions::default() }
 }
 
 /// A window of `size` points at `scale` pixels each.
-pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: Beginning) -> Window {
+pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: StartupOptions) -> Window {
     let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
     let builder = builder.with_render_cursor(false).renderer(RasterRenderer::default());
     let mut window = builder.build_ui_state(
-        move |ui, studio: &mut Option<Studio>| {
-            let begin = || Studio::new(ui.ctx(), Drawing::default(), beginning.clone());
+        move |ui, studio: &mut Option<StudioApp>| {
+            let begin = || StudioApp::new(ui.ctx(), RenderBackend::default(), beginning.clone());
             let studio = studio.get_or_insert_with(begin);
             studio.logic(ui.ctx());
             // The whole window: the harness leaves a margin that windows do not have.
@@ -53,7 +53,7 @@ pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: Beginning) -> 
 }
 
 /// The usual window.
-pub fn window(beginning: Beginning) -> Window {
+pub fn window(beginning: StartupOptions) -> Window {
     window_of(vec2(1280.0, 720.0), 1.0, Theme::Dark, beginning)
 }
 
@@ -108,12 +108,12 @@ impl egui::DroppedFile for Dropped {
 }
 
 /// The studio itself.
-pub fn studio(window: &Window) -> &Studio {
+pub fn studio(window: &Window) -> &StudioApp {
     window.state().as_ref().unwrap()
 }
 
 /// How the exploring side stands.
-pub fn glance(window: &Window) -> Glance {
+pub fn glance(window: &Window) -> ExploreSnapshot {
     studio(window).explore().glance()
 }
 
@@ -134,7 +134,7 @@ pub fn says(text: &str) -> impl Fn(&Window) -> bool + use<> {
 }
 
 /// Answers a dialog as a person would.
-pub fn give(window: &mut Window, purpose: Purpose, paths: &[&Path]) {
+pub fn give(window: &mut Window, purpose: DialogPurpose, paths: &[&Path]) {
     let paths = paths.iter().map(|path| path.to_path_buf()).collect();
     studio(window).house().dialogs.give(purpose, paths);
     steps(window, 2);

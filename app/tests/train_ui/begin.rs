@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dinoscope::studio::platform::Purpose;
-use dinoscope_core::train::run::{Line, RunFolder};
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use dinoscope_core::train::{Recipe, run};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
@@ -116,13 +116,13 @@ fn pictures_from_which_nothing_can_be_learned_are_told() {
         }
     }
     let mut window = window(folder.path());
-    give(&mut window, Purpose::TrainingData, vec![one]);
+    give(&mut window, DialogPurpose::TrainingData, vec![one]);
     until(&mut window, "one", says("There is only 1 picture, and from one alone a model can't learn"));
-    give(&mut window, Purpose::TrainingData, vec![eight.clone()]);
+    give(&mut window, DialogPurpose::TrainingData, vec![eight.clone()]);
     until(&mut window, "copies", says("The 8 pictures are copies of one"));
     shot(&mut window, "copies");
     image::RgbImage::new(32, 40).save(eight.join("other.png")).unwrap();
-    give(&mut window, Purpose::TrainingData, vec![eight]);
+    give(&mut window, DialogPurpose::TrainingData, vec![eight]);
     until(&mut window, "the ninth", says("9 pictures in eight"));
     assert!(!said(&window).contains("can't learn"));
 }
@@ -134,7 +134,7 @@ fn the_recipe_pane_follows_the_run_that_is_shown() {
     let path = folder.path().join("runs/fol");
     let made = RunFolder::create(&path, &recipe).unwrap();
     let mut log = made.metrics_from(0).unwrap();
-    log.append(&Line::new(0, &[("loss".to_owned(), 3.0)].into_iter().collect())).unwrap();
+    log.append(&MetricsLine::new(0, &[("loss".to_owned(), 3.0)].into_iter().collect())).unwrap();
     drop(log);
     drop(made);
 
@@ -149,7 +149,7 @@ fn the_recipe_pane_follows_the_run_that_is_shown() {
     assert_eq!(batch(&mut window), ("32".to_owned(), false));
     window.get_by_role_and_label(Role::TextInput, "Batch").set_text_value_accesskit("5");
     steps(&mut window, 2);
-    give(&mut window, Purpose::FollowRun, vec![path.clone()]);
+    give(&mut window, DialogPurpose::FollowRun, vec![path.clone()]);
     until(&mut window, "its recipe", says("The recipe of fol"));
     assert_eq!(batch(&mut window), ("3".to_owned(), true), "that of the run, only to be looked at");
     assert!(!has_button(&window, "Start"), "nothing starts that is not what one looks at");
@@ -164,7 +164,7 @@ fn the_recipe_pane_follows_the_run_that_is_shown() {
     // Once more, and a new run with it.
     let other = folder.path().join("runs/other");
     drop(RunFolder::create(&other, &recipe).unwrap());
-    give(&mut window, Purpose::FollowRun, vec![other]);
+    give(&mut window, DialogPurpose::FollowRun, vec![other]);
     until(&mut window, "its recipe", says("The recipe of other"));
     click(&mut window, "Use for a new run");
     assert_eq!(batch(&mut window), ("3".to_owned(), false));
@@ -209,7 +209,7 @@ fn the_run_pane_of_a_small_window_shows_all_that_it_has() {
             ("patch_norm_mean", 15.0),
         ];
         let figures = figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        run.metrics_from(0).unwrap().append(&Line::new(0, &figures)).unwrap();
+        run.metrics_from(0).unwrap().append(&MetricsLine::new(0, &figures)).unwrap();
     }
     for theme in [egui::Theme::Dark, egui::Theme::Light] {
         let mut window = window_of(vec2(1280.0, 720.0), 1.0, theme, folder.path());

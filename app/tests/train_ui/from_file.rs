@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dinoscope::studio::platform::Purpose;
+use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::train::archive;
 use dinoscope_core::train::run::RunFolder;
 
@@ -18,7 +18,7 @@ fn a_run_that_was_saved_while_it_went_on_goes_on_at_once_under_its_name() {
     let file = saved(folder.path());
     let elsewhere = tempfile::tempdir().unwrap();
     let mut window = window(elsewhere.path());
-    give(&mut window, Purpose::FollowRun, vec![file]);
+    give(&mut window, DialogPurpose::FollowRun, vec![file]);
     until(&mut window, "the run", says("nano-001 can be looked at"));
     until(&mut window, "the way on", |window| said(window).contains("Go on from step"));
     let text = said(&window);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dinoscope::studio::platform::Purpose;
-use dinoscope_core::train::run::{Line, RunFolder};
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use egui::accesskit::Role;
 use egui::vec2;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -105,11 +105,11 @@ fn a_hundred_thousand_figures_stay_smooth() {
         for i in 0..figures {
             let value = 3.0 + ((i * 7919) % 1000) as f64 / 500.0;
             let values = names.iter().map(|name| ((*name).to_owned(), value)).collect();
-            text += &serde_json::to_string(&Line::new(i, &values)).unwrap();
+            text += &serde_json::to_string(&MetricsLine::new(i, &values)).unwrap();
             text.push('\n');
         }
         std::fs::write(run.metrics_file(), text).unwrap();
-        give(&mut window, Purpose::FollowRun, vec![path]);
+        give(&mut window, DialogPurpose::FollowRun, vec![path]);
         until(&mut window, "the curves", says(said));
         steps(&mut window, 3);
         let mut times: Vec<Duration> = (0..21)

@@ -10,9 +10,9 @@ mod window;
 
 use std::time::Duration;
 
-use dinoscope::studio::Stage as _;
-use dinoscope::studio::platform::Purpose;
-use dinoscope_core::train::run::{Line, RunFolder};
+use dinoscope::studio::AppFrontend as _;
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, ViewportCommand, vec2};
 use egui_kittest::kittest::Queryable as _;
@@ -105,13 +105,13 @@ fn a_wrong_value_is_said_beside_its_field_and_holds_the_start() {
 fn pictures_that_are_not_there_hold_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window(folder.path());
-    give(&mut window, Purpose::TrainingData, vec![folder.path().join("nowhere")]);
+    give(&mut window, DialogPurpose::TrainingData, vec![folder.path().join("nowhere")]);
     until(&mut window, "the reason", says("Can't start"));
     assert!(said(&window).contains("nowhere") && is_off(&window, "Start"));
     let pictures = folder.path().join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     image::RgbImage::from_pixel(32, 32, image::Rgb([9, 99, 199])).save(pictures.join("blue.png")).unwrap();
-    give(&mut window, Purpose::TrainingData, vec![pictures]);
+    give(&mut window, DialogPurpose::TrainingData, vec![pictures]);
     until(&mut window, "the pictures", says("1 picture in pictures"));
     assert!(!is_off(&window, "Start"));
 }
@@ -151,7 +151,7 @@ fn a_run_on_disk_is_followed_while_others_write_it() {
     let line = |iteration: u64, loss: f64| {
         let values = [("loss", loss), ("feature_rank", 3.5), ("steps_per_second", 2.0), ("waited", 0.5)];
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        Line::new(iteration, &values)
+        MetricsLine::new(iteration, &values)
     };
     for i in 0..20 {
         log.append(&line(i, 3.0)).unwrap();
@@ -178,7 +178,7 @@ fn a_run_that_another_program_trains_is_left_to_it_whatever_the_clock_says() {
     let path = folder.path().join("runs/elsewhere");
     let run = RunFolder::create(&path, &recipe).unwrap();
     let mut log = run.metrics_from(0).unwrap();
-    log.append(&Line::new(0, &[("loss".to_owned(), 3.0)].into_iter().collect())).unwrap();
+    log.append(&MetricsLine::new(0, &[("loss".to_owned(), 3.0)].into_iter().collect())).unwrap();
     let checkpoint = run.checkpoints().join("000001");
     std::fs::create_dir(&checkpoint).unwrap();
     std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
@@ -187,7 +187,7 @@ fn a_run_that_another_program_trains_is_left_to_it_whatever_the_clock_says() {
     std::fs::File::options().append(true).open(run.metrics_file()).unwrap().set_modified(yesterday).unwrap();
     std::fs::write(run.report_file(), "<html>").unwrap();
     let mut window = window(folder.path());
-    give(&mut window, Purpose::FollowRun, vec![path]);
+    give(&mut window, DialogPurpose::FollowRun, vec![path]);
     until(&mut window, "who trains it", says("Another program goes on with this run."));
     assert!(said(&window).contains("Followed") && !has_button(&window, "Go on from step 1"));
     drop(run);
@@ -287,11 +287,11 @@ fn runs_are_compared_and_the_past_is_played() {
     shot(&mut window, "heads");
 
     let film = folder.path().join("film.gif");
-    give(&mut window, Purpose::SaveFilm, vec![film.clone()]);
+    give(&mut window, DialogPurpose::SaveFilm, vec![film.clone()]);
     until(&mut window, "the film", says("Film saved as"));
     assert!(std::fs::read(&film).unwrap().starts_with(b"GIF89a"));
     let frames = folder.path().join("frames");
-    give(&mut window, Purpose::SaveFrames, vec![frames.clone()]);
+    give(&mut window, DialogPurpose::SaveFrames, vec![frames.clone()]);
     until(&mut window, "the pictures", says("13 pictures saved"));
     assert_eq!(std::fs::read_dir(&frames).unwrap().count(), 13);
 }
@@ -354,7 +354,7 @@ fn an_unfinished_run_that_was_left_offers_to_go_on() {
     let step = RunFolder::open(&path).unwrap().latest_checkpoint().unwrap().0;
 
     let mut second = window(folder.path());
-    give(&mut second, Purpose::FollowRun, vec![path.clone()]);
+    give(&mut second, DialogPurpose::FollowRun, vec![path.clone()]);
     let label = format!("Go on from step {step}");
     until(&mut second, "the offer", |window| has_button(window, &label));
     until(&mut second, "its pictures", says("Watched pictures after"));
@@ -375,10 +375,10 @@ fn the_mouse_reads_zooms_and_resets_the_curves() {
     let mut log = run.metrics_from(0).unwrap();
     for i in 0..100 {
         let values = [("loss".to_owned(), 5.0 + i as f64)].into_iter().collect();
-        log.append(&Line::new(i, &values)).unwrap();
+        log.append(&MetricsLine::new(i, &values)).unwrap();
     }
     let mut window = window(folder.path());
-    give(&mut window, Purpose::FollowRun, vec![path]);
+    give(&mut window, DialogPurpose::FollowRun, vec![path]);
     until(&mut window, "the curve", says("Loss: 104.0"));
     let plot = window.get_by_label("Loss by step").rect();
     assert!(said(&window).contains("Loss, newest") && is_off(&window, "Show the whole run"));

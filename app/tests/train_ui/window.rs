@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::common::RasterRenderer;
-use dinoscope::studio::house::Drawing;
+use dinoscope::studio::house::RenderBackend;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::Purpose;
-use dinoscope::studio::{Beginning, Stage, Studio};
+use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::train::Recipe;
 
@@ -16,7 +16,7 @@ use egui::{ViewportCommand, ViewportEvent, ViewportId, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-pub type Window = Harness<'static, Option<Studio>>;
+pub type Window = Harness<'static, Option<StudioApp>>;
 
 /// Runs and the window take their time on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(240);
@@ -24,14 +24,15 @@ pub const PATIENCE: Duration = Duration::from_secs(240);
 pub fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) -> Window {
     let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
     let mut window = builder.renderer(RasterRenderer::default()).build_ui_state(
-        |ui, studio: &mut Option<Studio>| {
-            let beginning = Beginning {
+        |ui, studio: &mut Option<StudioApp>| {
+            let beginning = StartupOptions {
                 fresh: true,
                 device: Some(DeviceChoice::Cpu),
                 workspace: Workspace::Train,
-                ..Beginning::default()
+                ..StartupOptions::default()
             };
-            let studio = studio.get_or_insert_with(|| Studio::new(ui.ctx(), Drawing::default(), beginning));
+            let studio =
+                studio.get_or_insert_with(|| StudioApp::new(ui.ctx(), RenderBackend::default(), beginning));
             studio.logic(ui.ctx());
             studio.ui(ui);
         },
@@ -114,11 +115,11 @@ pub fn tiny(folder: &Path, more: &[&str]) -> Recipe {
 
 /// Opens a recipe as the dialog would.
 pub fn open_recipe(window: &mut Window, folder: &Path) {
-    give(window, Purpose::OpenRecipe, vec![folder.join("recipe.toml")]);
+    give(window, DialogPurpose::OpenRecipe, vec![folder.join("recipe.toml")]);
     until(window, "the recipe", says("Recipe opened"));
 }
 
-pub fn give(window: &mut Window, purpose: Purpose, paths: Vec<PathBuf>) {
+pub fn give(window: &mut Window, purpose: DialogPurpose, paths: Vec<PathBuf>) {
     window.state().as_ref().unwrap().house().dialogs.give(purpose, paths);
     steps(window, 2);
 }

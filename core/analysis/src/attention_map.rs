@@ -4,7 +4,7 @@
 //! class token and of registers are no places in the picture and are dropped.
 
 use super::colour_map::ColourMap;
-use super::image_out::{Filter, upsample_values};
+use super::image_out::{UpsampleFilter, upsample_values};
 use super::{AnalysisError, check_finite, check_len};
 use dinoscope_data::Picture;
 
@@ -105,7 +105,7 @@ pub fn overlay(
     cols: usize,
     colours: ColourMap,
     opacity: f32,
-    filter: Filter,
+    filter: UpsampleFilter,
 ) -> Result<Picture, AnalysisError> {
     if !(0.0..=1.0).contains(&opacity) {
         let value = f64::from(opacity);
@@ -150,8 +150,8 @@ mod tests {
             Err(AnalysisError::NotFinite { index: 1, .. })
         ));
         let picture = Picture { width: 1, height: 1, rgb: vec![0; 3] };
-        assert!(overlay(&picture, &[0.0], 1, 1, ColourMap::Grey, 2.0, Filter::Nearest).is_err());
-        assert!(overlay(&picture, &[0.0; 2], 1, 1, ColourMap::Grey, 1.0, Filter::Nearest).is_err());
+        assert!(overlay(&picture, &[0.0], 1, 1, ColourMap::Grey, 2.0, UpsampleFilter::Nearest).is_err());
+        assert!(overlay(&picture, &[0.0; 2], 1, 1, ColourMap::Grey, 1.0, UpsampleFilter::Nearest).is_err());
     }
 
     #[test]
@@ -166,9 +166,11 @@ mod tests {
         assert!(stretch(&[f32::NAN], 99.0).len() == 1 && stretch(&[], 99.0).is_empty());
 
         let picture = Picture { width: 2, height: 1, rgb: vec![100; 6] };
-        let half = overlay(&picture, &[0.0, 1.0], 1, 2, ColourMap::Grey, 0.5, Filter::Nearest).unwrap();
+        let half =
+            overlay(&picture, &[0.0, 1.0], 1, 2, ColourMap::Grey, 0.5, UpsampleFilter::Nearest).unwrap();
         assert_eq!(half.rgb, [50, 50, 50, 178, 178, 178]);
-        let none = overlay(&picture, &[0.0, 1.0], 1, 2, ColourMap::Inferno, 0.0, Filter::Bicubic).unwrap();
+        let none =
+            overlay(&picture, &[0.0, 1.0], 1, 2, ColourMap::Inferno, 0.0, UpsampleFilter::Bicubic).unwrap();
         assert_eq!(none, picture);
     }
 }

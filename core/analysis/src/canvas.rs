@@ -24,7 +24,7 @@ pub const ALARM: Colour = [0xc2, 0x41, 0x0c];
 
 /// Which end of a text lies at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchor {
+pub enum TextAnchor {
     /// The text begins there.
     Start,
     /// The text is centred there.
@@ -35,25 +35,25 @@ pub enum Anchor {
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Text {
+pub struct CanvasTextStyle {
     /// An em in pixels.
     pub size: f32,
     /// Its colour.
     pub colour: Colour,
     /// Which end lies at its place.
-    pub anchor: Anchor,
+    pub anchor: TextAnchor,
     /// Degrees that it is turned to the left: 90 reads upwards.
     pub turn: f32,
 }
 
-impl Text {
+impl CanvasTextStyle {
     /// Running text, from its place to the right.
     pub fn new(size: f32, colour: Colour) -> Self {
-        Self { size, colour, anchor: Anchor::Start, turn: 0.0 }
+        Self { size, colour, anchor: TextAnchor::Start, turn: 0.0 }
     }
 
     /// The same with another end at its place.
-    pub fn anchored(self, anchor: Anchor) -> Self {
+    pub fn anchored(self, anchor: TextAnchor) -> Self {
         Self { anchor, ..self }
     }
 
@@ -68,12 +68,12 @@ pub type Place = [usize; 4];
 
 /// A picture while it is drawn.
 #[derive(Clone, Debug)]
-pub struct Canvas {
+pub struct PictureCanvas {
     picture: Picture,
     kept: Vec<Place>,
 }
 
-impl Canvas {
+impl PictureCanvas {
     /// An area of one colour.
     pub fn new(width: usize, height: usize, background: Colour) -> Self {
         Self { picture: Picture { width, height, rgb: background.repeat(width * height) }, kept: Vec::new() }
@@ -119,12 +119,12 @@ impl Canvas {
     }
 
     /// Writes `text` at `(x, y)`, where `y` is the middle of its capital letters, not the baseline.
-    pub fn text(&mut self, text: &str, x: f32, y: f32, style: Text) {
+    pub fn text(&mut self, text: &str, x: f32, y: f32, style: CanvasTextStyle) {
         let (mut contours, advance) = lettering::outlines(text, style.size);
         let back = match style.anchor {
-            Anchor::Start => 0.0,
-            Anchor::Middle => advance / 2.0,
-            Anchor::End => advance,
+            TextAnchor::Start => 0.0,
+            TextAnchor::Middle => advance / 2.0,
+            TextAnchor::End => advance,
         };
         let (sin, cos) = style.turn.to_radians().sin_cos();
         for [px, py] in contours.iter_mut().flatten() {
@@ -174,7 +174,7 @@ impl Canvas {
             (low < high).then_some((low as usize, high as usize))
         };
         let (Some((left, right)), Some((top, bottom))) = (span(0, width), span(1, height)) else { return };
-        let mut sums = Sums::new(right - left, bottom - top);
+        let mut sums = CoverageAccumulator::new(right - left, bottom - top);
         for contour in contours {
             for (i, from) in contour.iter().enumerate() {
                 let to = contour[(i + 1) % contour.len()];
@@ -208,14 +208,14 @@ pub fn mixed(from: Colour, to: Colour, share: f32) -> Colour {
 }
 
 /// Signed area per pixel: the running sum along a row is how much of each pixel lies inside.
-struct Sums {
+struct CoverageAccumulator {
     width: usize,
     height: usize,
     stride: usize,
     values: Vec<f32>,
 }
 
-impl Sums {
+impl CoverageAccumulator {
     fn new(width: usize, height: usize) -> Self {
         let stride = width + 2;
         Self { width, height, stride, values: vec![0.0; stride * height] }
@@ -262,8 +262,8 @@ mod tests {
     use super::*;
 
     /// Darkness of each pixel of a black drawing on white, 0 to 1.
-    fn coverage(draw: impl FnOnce(&mut Canvas)) -> (usize, Vec<f32>) {
-        let mut canvas = Canvas::new(40, 30, [255; 3]);
+    fn coverage(draw: impl FnOnce(&mut PictureCanvas)) -> (usize, Vec<f32>) {
+        let mut canvas = PictureCanvas::new(40, 30, [255; 3]);
         draw(&mut canvas);
         let picture = canvas.picture();
         (picture.width, picture.rgb.chunks_exact(3).map(|p| 1.0 - f32::from(p[0]) / 255.0).collect())
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn text_lies_where_it_is_put() {
-        let centre = |style: Text| {
+        let centre = |style: CanvasTextStyle| {
             let (width, found) = coverage(|c| c.text("HH", 20.0, 15.0, style));
             let total: f32 = found.iter().sum();
             let mean = |of: &dyn Fn(usize) -> usize| {
@@ -305,13 +305,13 @@ mod tests {
             (mean(&|i| i % width), mean(&|i| i / width))
         };
         let half = lettering::width("HH", 10.0) / 2.0;
-        let style = Text::new(10.0, [0; 3]);
+        let style = CanvasTextStyle::new(10.0, [0; 3]);
         for (style, x, y) in [
             (style, 20.0 + half, 15.0),
-            (style.anchored(Anchor::Middle), 20.0, 15.0),
-            (style.anchored(Anchor::End), 20.0 - half, 15.0),
+            (style.anchored(TextAnchor::Middle), 20.0, 15.0),
+            (style.anchored(TextAnchor::End), 20.0 - half, 15.0),
             (style.turned(90.0), 20.0, 15.0 - half),
-            (style.turned(90.0).anchored(Anchor::End), 20.0, 15.0 + half),
+            (style.turned(90.0).anchored(TextAnchor::End), 20.0, 15.0 + half),
         ] {
             let found = centre(style);
             assert!((found.0 - x).abs() < 0.2 && (found.1 - y).abs() < 0.2, "{style:?}: {found:?}");

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-pub use dinoscope_shaders::display::Filter;
+pub use dinoscope_shaders::display::UpsampleFilter;
 
 use super::{AnalysisError, check_len, write_atomic};
 use dinoscope_data::Picture;
 
 /// For each output position four input positions with their weights.
-fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {
+fn taps(input: usize, output: usize, filter: UpsampleFilter) -> Vec<[(usize, f32); 4]> {
     (0..output)
         .map(|i| {
             // Centres of patches and of pixels, as in torch's `align_corners=False`.
@@ -16,12 +16,12 @@ fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {
             let at = |offset: isize| (place.floor() as isize + offset).clamp(0, input as isize - 1) as usize;
             let t = place - place.floor();
             match filter {
-                Filter::Nearest => {
+                UpsampleFilter::Nearest => {
                     let nearest = (i * input / output).min(input - 1);
                     [(nearest, 1.0), (0, 0.0), (0, 0.0), (0, 0.0)]
                 }
-                Filter::Bilinear => [(at(0), 1.0 - t), (at(1), t), (0, 0.0), (0, 0.0)],
-                Filter::Bicubic => [
+                UpsampleFilter::Bilinear => [(at(0), 1.0 - t), (at(1), t), (0, 0.0), (0, 0.0)],
+                UpsampleFilter::Bicubic => [
                     (at(-1), ((-0.5 * t + 1.0) * t - 0.5) * t),
                     (at(0), (1.5 * t - 2.5) * t * t + 1.0),
                     (at(1), ((-1.5 * t + 2.0) * t + 0.5) * t),
@@ -38,7 +38,7 @@ fn resample<const N: usize>(
     grid: &[[f32; N]],
     (rows, cols): (usize, usize),
     (height, width): (usize, usize),
-    filter: Filter,
+    filter: UpsampleFilter,
     mut put: impl FnMut([f32; N]),
 ) -> Result<(), AnalysisError> {
     check_len("grid", grid.len(), rows * cols)?;
@@ -77,7 +77,7 @@ pub fn upsample(
     cols: usize,
     width: usize,
     height: usize,
-    filter: Filter,
+    filter: UpsampleFilter,
 ) -> Result<Picture, AnalysisError> {
     let grid: Vec<[f32; 3]> = colours.iter().map(|c| c.map(f32::from)).collect();
     let mut rgb = Vec::with_capacity(3 * width * height);
@@ -94,7 +94,7 @@ pub fn upsample_values(
     cols: usize,
     width: usize,
     height: usize,
-    filter: Filter,
+    filter: UpsampleFilter,
 ) -> Result<Vec<f32>, AnalysisError> {
     let grid: Vec<[f32; 1]> = values.iter().map(|v| [*v]).collect();
     let mut out = Vec::with_capacity(width * height);
@@ -157,14 +157,14 @@ mod tests {
 
     #[test]
     fn nearest_makes_blocks() {
-        let p = upsample(&[[9; 3], [200, 0, 1]], 1, 2, 4, 2, Filter::Nearest).unwrap();
+        let p = upsample(&[[9; 3], [200, 0, 1]], 1, 2, 4, 2, UpsampleFilter::Nearest).unwrap();
         let row = [9, 9, 9, 9, 9, 9, 200, 0, 1, 200, 0, 1];
         assert_eq!(p.rgb, [row, row].concat());
     }
 
     #[test]
     fn smooth_filters_keep_size_range_and_constants() {
-        for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
+        for filter in [UpsampleFilter::Nearest, UpsampleFilter::Bilinear, UpsampleFilter::Bicubic] {
             // The same size is the same picture.
             let grid: Vec<f32> = (0..12).map(|v| (v * 7 % 5) as f32).collect();
             assert_eq!(upsample_values(&grid, 3, 4, 4, 3, filter).unwrap(), grid);
@@ -182,11 +182,12 @@ mod tests {
         }
         // Half way between two centres.
         assert_eq!(
-            upsample_values(&[0.0, 1.0], 1, 2, 4, 1, Filter::Bilinear).unwrap(),
+            upsample_values(&[0.0, 1.0], 1, 2, 4, 1, UpsampleFilter::Bilinear).unwrap(),
             [0.0, 0.25, 0.75, 1.0]
         );
         // A NaN stays where it is.
-        let nan = upsample_values(&[f32::NAN, 0.0, 0.0, 0.0, 0.0], 1, 5, 5, 1, Filter::Bicubic).unwrap();
+        let nan =
+            upsample_values(&[f32::NAN, 0.0, 0.0, 0.0, 0.0], 1, 5, 5, 1, UpsampleFilter::Bicubic).unwrap();
         assert!(nan[0].is_nan() && nan[4] == 0.0);
     }
 

@@ -14,7 +14,7 @@ pub const CAPITALS: f32 = 0.727;
 /// A closed polygon, `x` to the right and `y` down, in pixels.
 pub type Contour = Vec<[f32; 2]>;
 
-static FONT: LazyLock<Option<Font>> = LazyLock::new(|| Font::open(INTER));
+static FONT: LazyLock<Option<TrueTypeFont>> = LazyLock::new(|| TrueTypeFont::open(INTER));
 
 /// The outlines of `text` from the pen at `(0, 0)` on the baseline, and how far the pen moves. `size` is an em in pixels.
 pub fn outlines(text: &str, size: f32) -> (Vec<Contour>, f32) {
@@ -55,7 +55,7 @@ pub fn shortened(text: &str, size: f32, room: f32) -> String {
 }
 
 /// The tables of a TrueType file, as offsets into it.
-struct Font {
+struct TrueTypeFont {
     data: &'static [u8],
     units: f32,
     /// A character map of format 4.
@@ -72,7 +72,7 @@ struct Font {
 /// Glyphs made of glyphs made of glyphs: deeper than this is a broken file.
 const DEPTH: usize = 4;
 
-impl Font {
+impl TrueTypeFont {
     fn open(data: &'static [u8]) -> Option<Self> {
         let mut font =
             Self { data, units: 1.0, map: 0, glyphs: 0, places: 0, wide: false, widths: 0, measured: 0 };

@@ -12,13 +12,13 @@ pub const LANES: usize = 16;
 pub type Block = [[f32; LANES]; LANES];
 
 /// Row vectors in panels: `[panels, dim, LANES]`, the last panel filled up with zero rows.
-pub struct Packed {
+pub struct PackedPanels {
     rows: usize,
     dim: usize,
     data: Vec<f32>,
 }
 
-impl Packed {
+impl PackedPanels {
     /// Packs `[rows, dim]`, row-major.
     pub fn new(source: &[f32], rows: usize, dim: usize) -> Self {
         Self::with(rows, dim, |row, k| source[row * dim + k])
@@ -56,7 +56,7 @@ impl Packed {
     }
 
     /// Inner products of the rows of one panel with those of a panel of `other`, which has the same `dim`.
-    pub fn block(&self, panel: usize, other: &Packed, other_panel: usize, out: &mut Block) {
+    pub fn block(&self, panel: usize, other: &PackedPanels, other_panel: usize, out: &mut Block) {
         debug_assert_eq!(self.dim, other.dim);
         let (a, b) = (self.panel(panel), other.panel(other_panel));
         #[cfg(target_arch = "x86_64")]
@@ -98,10 +98,10 @@ fn strips<const M: usize, const FMA: bool>(a: &[f32], b: &[f32], out: &mut Block
 /// Sums of 512 rows in f32, sums of those in f64: the order never depends on the number of threads.
 pub fn scatter(x: &[f32], n: usize, dim: usize) -> Vec<f64> {
     const ROWS: usize = 512;
-    let chunks: Vec<Packed> = (0..n.div_ceil(ROWS))
+    let chunks: Vec<PackedPanels> = (0..n.div_ceil(ROWS))
         .map(|c| {
             let start = c * ROWS;
-            Packed::with(dim, ROWS.min(n - start), |row, k| x[(start + k) * dim + row])
+            PackedPanels::with(dim, ROWS.min(n - start), |row, k| x[(start + k) * dim + row])
         })
         .collect();
     symmetric(dim, &chunks)
@@ -109,11 +109,11 @@ pub fn scatter(x: &[f32], n: usize, dim: usize) -> Vec<f64> {
 
 /// `xxᵀ` of `[n, dim]` data, as a full `[n, n]` matrix.
 pub fn gram(x: &[f32], n: usize, dim: usize) -> Vec<f64> {
-    symmetric(n, &[Packed::new(x, n, dim)])
+    symmetric(n, &[PackedPanels::new(x, n, dim)])
 }
 
 /// The sum over `parts` of the products of all their `n` rows with each other.
-fn symmetric(n: usize, parts: &[Packed]) -> Vec<f64> {
+fn symmetric(n: usize, parts: &[PackedPanels]) -> Vec<f64> {
     let mut out = vec![0f64; n * n];
     for_chunks(&mut out, LANES * n.max(1), |i, rows| {
         let mut block = [[0.0; LANES]; LANES];
@@ -164,7 +164,7 @@ mod tests {
     fn blocks_equal_plain_products() {
         for (n, m, dim) in [(1, 1, 1), (16, 16, 3), (17, 33, 192), (5, 40, 7)] {
             let (a, b) = (noise(n * dim), noise(m * dim));
-            let (pa, pb) = (Packed::new(&a, n, dim), Packed::new(&b, m, dim));
+            let (pa, pb) = (PackedPanels::new(&a, n, dim), PackedPanels::new(&b, m, dim));
             let mut block = [[0.0; LANES]; LANES];
             let mut plain = [[0.0; LANES]; LANES];
             for i in 0..pa.panels() {

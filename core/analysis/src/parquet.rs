@@ -20,7 +20,7 @@ const PLAIN: i64 = 0;
 const RLE: i64 = 3;
 
 /// Writes a table with a text column and columns of lists of numbers, all of one length in each column.
-pub struct Writer<W> {
+pub struct ParquetWriter<W> {
     out: W,
     /// Bytes written.
     at: u64,
@@ -30,17 +30,17 @@ pub struct Writer<W> {
     names: Vec<u8>,
     numbers: Vec<Vec<u8>>,
     rows: usize,
-    groups: Vec<Group>,
+    groups: Vec<ParquetRowGroup>,
 }
 
 /// Where a group of rows was written.
-struct Group {
+struct ParquetRowGroup {
     rows: usize,
     /// Offset, length and number of values of each column.
     columns: Vec<(u64, u64, usize)>,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ParquetWriter<W> {
     /// A table whose first column is `text`, and whose others are lists with a name and a length above 0.
     ///
     /// # Errors
@@ -98,13 +98,13 @@ impl<W: Write> Writer<W> {
             page.append(&mut self.numbers[column]);
             columns.push(self.write_page(&page, rows * length)?);
         }
-        self.groups.push(Group { rows, columns });
+        self.groups.push(ParquetRowGroup { rows, columns });
         Ok(())
     }
 
     /// One page, which is all of a column in a group.
     fn write_page(&mut self, page: &[u8], values: usize) -> io::Result<(u64, u64, usize)> {
-        let mut header = Thrift::default();
+        let mut header = ThriftStructWriter::default();
         header.int(1, 0); // A data page.
         header.int(2, page.len() as i64);
         header.int(3, page.len() as i64);
@@ -124,7 +124,7 @@ impl<W: Write> Writer<W> {
 
     fn footer(&self) -> Vec<u8> {
         let rows: usize = self.groups.iter().map(|group| group.rows).sum();
-        let mut file = Thrift::default();
+        let mut file = ThriftStructWriter::default();
         file.int(1, 1); // The format's version.
         file.list(2, 2 + 3 * self.lists.len(), |list| {
             let columns = 1 + self.lists.len() as i64;
@@ -167,7 +167,7 @@ impl<W: Write> Writer<W> {
         file.end()
     }
 
-    fn describe(&self, group: &Group, out: &mut Thrift) {
+    fn describe(&self, group: &ParquetRowGroup, out: &mut ThriftStructWriter) {
         out.list(1, group.columns.len(), |list| {
             for (column, (offset, length, values)) in group.columns.iter().enumerate() {
                 list.element(|chunk| {
@@ -215,7 +215,7 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// A structure in Thrift's compact protocol: fields by ascending number.
 #[derive(Default)]
-struct Thrift {
+struct ThriftStructWriter {
     out: Vec<u8>,
     last: i64,
 }
@@ -227,7 +227,7 @@ const TEXT: u8 = 8;
 const SEQUENCE: u8 = 9;
 const STRUCTURE: u8 = 12;
 
-impl Thrift {
+impl ThriftStructWriter {
     fn field(&mut self, number: i64, kind: u8) {
         // Numbers here are never more than 15 apart.
         self.out.push(((number - self.last) as u8) << 4 | kind);
@@ -258,14 +258,14 @@ impl Thrift {
         self.bytes(text);
     }
 
-    fn structure(&mut self, number: i64, fill: impl FnOnce(&mut Thrift)) {
+    fn structure(&mut self, number: i64, fill: impl FnOnce(&mut ThriftStructWriter)) {
         self.field(number, STRUCTURE);
         self.element(fill);
     }
 
     /// A structure without a number: an element of a list.
-    fn element(&mut self, fill: impl FnOnce(&mut Thrift)) {
-        let mut inner = Thrift::default();
+    fn element(&mut self, fill: impl FnOnce(&mut ThriftStructWriter)) {
+        let mut inner = ThriftStructWriter::default();
         fill(&mut inner);
         self.out.extend(inner.end());
     }
@@ -280,7 +280,7 @@ impl Thrift {
         }
     }
 
-    fn list(&mut self, number: i64, length: usize, fill: impl FnOnce(&mut Thrift)) {
+    fn list(&mut self, number: i64, length: usize, fill: impl FnOnce(&mut ThriftStructWriter)) {
         self.start(number, length, STRUCTURE);
         fill(self);
     }
@@ -308,7 +308,7 @@ mod tests {
 
     fn table(rows: usize, length: usize) -> Vec<u8> {
         let mut table =
-            Writer::new(Vec::new(), "image", vec![("cls", length), ("patch_mean", length)]).unwrap();
+            ParquetWriter::new(Vec::new(), "image", vec![("cls", length), ("patch_mean", length)]).unwrap();
         for row in 0..rows {
             let cls: Vec<f32> = (0..length).map(|i| (row * length + i) as f32).collect();
             let mean: Vec<f32> = cls.iter().map(|v| -v).collect();
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn numbers_of_the_protocol_by_hand() {
-        let mut thrift = Thrift::default();
+        let mut thrift = ThriftStructWriter::default();
         thrift.int(1, 1);
         thrift.long(3, -2);
         thrift.text(4, "ab");
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn rows_of_another_shape_are_refused_and_none_are_a_table() {
-        let mut table = Writer::new(Vec::new(), "image", vec![("cls", 2)]).unwrap();
+        let mut table = ParquetWriter::new(Vec::new(), "image", vec![("cls", 2)]).unwrap();
         assert!(table.row("a", &[&[1.0]]).is_err() && table.row("a", &[]).is_err());
         assert!(table.finish().unwrap().ends_with(MAGIC));
     }

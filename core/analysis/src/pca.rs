@@ -3,11 +3,11 @@
 //! Source: DINOv2, figures 1 and 9. A first component over the patches of all pictures splits
 //! foreground from background, three components over the foreground become red, green and blue.
 
-pub use dinoscope_shaders::Background;
+pub use dinoscope_shaders::BackgroundMode;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};
 use serde::{Deserialize, Serialize};
 
-pub use super::pca_side::Side;
+pub use super::pca_side::ForegroundCue;
 use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg, pca_align, pca_side};
 
 /// How colours are made.
@@ -18,7 +18,7 @@ pub struct PcaOptions {
     /// Take the other side of the split for foreground than the one that was found.
     pub invert: bool,
     /// What becomes of background patches.
-    pub background: Background,
+    pub background: BackgroundMode,
     /// The percentiles of the foreground scores that become 0 and 255 in each channel.
     pub percentiles: (f32, f32),
     /// Weight of the previous range of colours when there is one, 0 (follow at once) to below 1.
@@ -30,7 +30,7 @@ impl Default for PcaOptions {
         Self {
             foreground: true,
             invert: false,
-            background: Background::Black,
+            background: BackgroundMode::Black,
             percentiles: (1.0, 99.0),
             smoothing: 0.7,
         }
@@ -39,7 +39,7 @@ impl Default for PcaOptions {
 
 /// What the first component made of the patches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Foreground {
+pub enum ForegroundResult {
     /// No split was asked for; every patch counts as foreground.
     Off,
     /// This share of the fitted patches is foreground.
@@ -50,7 +50,7 @@ pub enum Foreground {
 
 /// How colours follow those of the previous fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Alignment {
+pub enum PcaAlignment {
     /// There was no previous fit, or nothing to compare with.
     None,
     /// The same patches were fitted before: their scores were turned onto the previous scores.
@@ -62,15 +62,15 @@ pub enum Alignment {
 /// [`ColourRange`] for the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "ColourRange")]
-struct RangeParts {
+struct ColourRangeDef {
     lo: [f32; 3],
     hi: [f32; 3],
 }
 
-/// [`Background`] for the wire.
+/// [`BackgroundMode`] for the wire.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Background")]
-enum BackgroundName {
+#[serde(remote = "BackgroundMode")]
+enum BackgroundModeDef {
     Black,
     Dim,
     Keep,
@@ -83,19 +83,19 @@ const PLAUSIBLE: std::ops::RangeInclusive<f32> = 0.02..=0.98;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pca {
     /// What the first component made of the patches.
-    pub foreground: Foreground,
+    pub foreground: ForegroundResult,
     /// How this fit follows the previous one.
-    pub alignment: Alignment,
+    pub alignment: PcaAlignment,
     /// The share of the foreground's variance that each channel shows.
     pub explained: [f32; 3],
     /// The scores that become 0 and 255 in each channel.
-    #[serde(with = "RangeParts")]
+    #[serde(with = "ColourRangeDef")]
     pub range: ColourRange,
-    #[serde(with = "BackgroundName")]
-    pub(super) background: Background,
+    #[serde(with = "BackgroundModeDef")]
+    pub(super) background: BackgroundMode,
     pub(super) dim: usize,
     /// Of the first component: `score > 0` is foreground. `None` where every patch counts.
-    pub(super) split: Option<Axis>,
+    pub(super) split: Option<PcaAxis>,
     pub(super) mean: Vec<f32>,
     /// Three directions of `dim`, after alignment; zero where the features vary in fewer.
     pub(super) directions: [Vec<f64>; 3],
@@ -113,15 +113,15 @@ pub struct Pca {
 
 /// A direction through a mean.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Axis {
+pub(super) struct PcaAxis {
     mean: Vec<f32>,
     direction: Vec<f64>,
-    side: Side,
+    side: ForegroundCue,
 }
 
 /// One picture in colours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Coloured {
+pub struct PcaColours {
     /// Patches from top to bottom.
     pub rows: usize,
     /// Patches from left to right.
@@ -134,7 +134,7 @@ pub struct Coloured {
 
 /// Features of one picture on the three axes of colour, before they are stretched: the input of the GPU program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Projected {
+pub struct PcaScores {
     /// `[rows * cols, 3]`.
     pub scores: Vec<f32>,
     /// `[rows * cols]`, 1 for foreground and 0 for background.
@@ -205,8 +205,8 @@ impl Pca {
             return Err(AnalysisError::Empty("patches"));
         }
         let mut pca = Pca {
-            foreground: Foreground::Off,
-            alignment: Alignment::None,
+            foreground: ForegroundResult::Off,
+            alignment: PcaAlignment::None,
             explained: [0.0; 3],
             range: ColourRange::default(),
             background: options.background,
@@ -273,28 +273,28 @@ impl Pca {
             turn(&mut direction, &mut scores);
         }
         if invert {
-            side = Side::Hand;
+            side = ForegroundCue::Hand;
         }
-        let axis = Axis { mean: first.mean, direction, side };
+        let axis = PcaAxis { mean: first.mean, direction, side };
         let share = scores.iter().filter(|s| **s > 0.0).count() as f32 / scores.len() as f32;
         self.foreground = if PLAUSIBLE.contains(&share) {
             self.mask = scores.iter().map(|s| *s > 0.0).collect();
             self.split = Some(axis);
-            Foreground::Split(share)
+            ForegroundResult::Split(share)
         } else {
-            Foreground::Fallback(share)
+            ForegroundResult::Fallback(share)
         };
         self.first = scores;
     }
 
     /// Scores of the fitted patches along the first component, with the sign that was found for them.
     fn found_first(&self) -> Vec<f64> {
-        let sign = if self.side() == Some(Side::Hand) { -1.0 } else { 1.0 };
+        let sign = if self.side() == Some(ForegroundCue::Hand) { -1.0 } else { 1.0 };
         self.first.iter().map(|v| sign * v).collect()
     }
 
     /// What decided which side is foreground; `None` where every patch counts.
-    pub fn side(&self) -> Option<Side> {
+    pub fn side(&self) -> Option<ForegroundCue> {
         self.split.as_ref().map(|axis| axis.side)
     }
 
@@ -313,7 +313,7 @@ impl Pca {
             self.range.lo[c] = percentile(&column, low) as f32;
             self.range.hi[c] = percentile(&column, high) as f32;
             if let Some(previous) = previous
-                && self.alignment != Alignment::None
+                && self.alignment != PcaAlignment::None
                 && previous.spread > 0.0
                 && previous.range.hi[c] > previous.range.lo[c]
             {
@@ -327,7 +327,7 @@ impl Pca {
 
     /// Features on the axes of colour. The picture need not be one of those fitted; numbers that are
     /// not finite give scores that are not, which are coloured black.
-    pub fn project(&self, picture: &PatchFeatures) -> Result<Projected, AnalysisError> {
+    pub fn project(&self, picture: &PatchFeatures) -> Result<PcaScores, AnalysisError> {
         check_len("numbers per patch", picture.dim, self.dim)?;
         check_len("patch features", picture.data.len(), picture.len() * picture.dim)?;
         let patches = || picture.data.chunks_exact(self.dim);
@@ -335,17 +335,17 @@ impl Pca {
             Some(axis) => patches().map(|p| f32::from(u8::from(axis.score(p) > 0.0))).collect(),
             None => vec![1.0; picture.len()],
         };
-        Ok(Projected {
+        Ok(PcaScores {
             scores: patches().flat_map(|p| self.score(p)).map(|v| v as f32).collect(),
             foreground,
         })
     }
 
     /// The picture in colours, one a patch.
-    pub fn colour(&self, picture: &PatchFeatures) -> Result<Coloured, AnalysisError> {
-        let Projected { scores, foreground } = self.project(picture)?;
+    pub fn colour(&self, picture: &PatchFeatures) -> Result<PcaColours, AnalysisError> {
+        let PcaScores { scores, foreground } = self.project(picture)?;
         let packed = pca_colour_cpu(&scores, self.range, &foreground, self.background);
-        Ok(Coloured {
+        Ok(PcaColours {
             rows: picture.rows,
             cols: picture.cols,
             rgb: packed.into_iter().map(|v| [v as u8, (v >> 8) as u8, (v >> 16) as u8]).collect(),
@@ -359,7 +359,7 @@ impl Pca {
     }
 
     /// What [`Pca::colour`] does with background patches; may be changed without a new fit.
-    pub fn set_background(&mut self, background: Background) {
+    pub fn set_background(&mut self, background: BackgroundMode) {
         self.background = background;
     }
 
@@ -376,7 +376,7 @@ impl Pca {
     }
 }
 
-impl Axis {
+impl PcaAxis {
     fn score(&self, patch: &[f32]) -> f64 {
         along(patch, &self.mean, &self.direction)
     }
@@ -404,7 +404,7 @@ pub fn percentile(sorted: &[f64], percent: f32) -> f64 {
 }
 
 /// What [`principal`] finds.
-pub struct Principal {
+pub struct PrincipalComponents {
     /// The mean of the data, `[dim]`.
     pub mean: Vec<f32>,
     /// Unit vectors, or zero where the data do not vary in so many directions.
@@ -414,7 +414,7 @@ pub struct Principal {
 }
 
 /// The `k` principal directions of `[n, dim]` data, `n > 0`.
-pub fn principal(data: &[f32], dim: usize, k: usize) -> Principal {
+pub fn principal(data: &[f32], dim: usize, k: usize) -> PrincipalComponents {
     // Below this share of the largest variance a component is rounding noise of f32 sums.
     const NOISE: f64 = 1e-6;
     let n = data.len() / dim;
@@ -429,7 +429,7 @@ pub fn principal(data: &[f32], dim: usize, k: usize) -> Principal {
     let largest = |x: &[f32]| x.iter().fold(0f32, |m, v| m.max(v.abs()));
     let scale = largest(&centred);
     if scale <= 1e-6 * largest(&mean) || scale == 0.0 || !scale.is_finite() {
-        return Principal { mean, directions: vec![vec![0.0; dim]; k], total: 0.0 };
+        return PrincipalComponents { mean, directions: vec![vec![0.0; dim]; k], total: 0.0 };
     }
     centred.iter_mut().for_each(|v| *v /= scale);
 
@@ -456,7 +456,7 @@ pub fn principal(data: &[f32], dim: usize, k: usize) -> Principal {
         pairs.into_iter().map(|p| if p.value > floor { p.vector } else { vec![0.0; dim] }).collect();
     directions.resize(k, vec![0.0; dim]);
     let squares: f64 = centred.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-    Principal { mean, directions, total: squares / n as f64 * f64::from(scale) * f64::from(scale) }
+    PrincipalComponents { mean, directions, total: squares / n as f64 * f64::from(scale) * f64::from(scale) }
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Keeps the colours of one fit where the previous fit had them: signs, order and rotation of components.
 
 use super::eigen;
-use super::pca::{Alignment, Pca};
+use super::pca::{Pca, PcaAlignment};
 
 /// Turns directions and scores of `pca` towards those of `previous`, and notes how.
 pub(super) fn follow(pca: &mut Pca, previous: &Pca) {
     let turn = if pca.shapes == previous.shapes {
-        pca.alignment = Alignment::Scores;
+        pca.alignment = PcaAlignment::Scores;
         eigen::procrustes(&cross_scores(pca, previous))
     } else if pca.dim == previous.dim {
-        pca.alignment = Alignment::Components;
+        pca.alignment = PcaAlignment::Components;
         signed_permutation(&std::array::from_fn(|i| {
             std::array::from_fn(|j| {
                 pca.directions[i].iter().zip(&previous.directions[j]).map(|(a, b)| a * b).sum()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dinoscope_shaders::ColourRange;
 
-use super::pca::{Alignment, Background, Foreground, Pca};
+use super::pca::{BackgroundMode, ForegroundResult, Pca, PcaAlignment};
 use dinoscope_base::state_dict::{HostTensor, StateDict};
 
 /// Names of the tensors: `[3]`, `[3]`, `[1]`, `[dim]`, `[3, dim]`, `[pictures, 2]` and `[patches, 3]`.
@@ -62,11 +62,11 @@ impl Pca {
 
     fn without_split(dim: usize, mean: Vec<f32>, shapes: Vec<(usize, usize)>, scores: Vec<[f64; 3]>) -> Self {
         Self {
-            foreground: Foreground::Off,
-            alignment: Alignment::None,
+            foreground: ForegroundResult::Off,
+            alignment: PcaAlignment::None,
             explained: [0.0; 3],
             range: ColourRange::default(),
-            background: Background::Black,
+            background: BackgroundMode::Black,
             dim,
             split: None,
             mean,
@@ -170,7 +170,7 @@ mod tests {
         let back = Pca::of_kept(&pca.kept()).unwrap();
         let follow = |previous| Pca::fit(&[&after], Some(previous), &options()).unwrap();
         let (straight, resumed) = (follow(&pca), follow(&back));
-        assert_eq!(resumed.alignment, Alignment::Scores);
+        assert_eq!(resumed.alignment, PcaAlignment::Scores);
         let colours = |pca: &Pca| pca.colour(&after).unwrap().rgb;
         for (a, b) in colours(&straight).iter().zip(colours(&resumed)) {
             assert!(a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 1), "{a:?} {b:?}");
@@ -194,11 +194,11 @@ mod tests {
         }
         let turned = Pca::of_kept(&turned).unwrap().on_grids(&[(12, 16)]);
         let fitted = Pca::fit(&[&large], Some(&turned), &options()).unwrap();
-        assert_eq!(fitted.alignment, Alignment::Scores);
+        assert_eq!(fitted.alignment, PcaAlignment::Scores);
         let near = turned.scores.iter().zip(&fitted.scores).map(|(a, b)| a[0] * b[0]).sum::<f64>();
         assert!(near > 0.0, "{near}");
         assert_eq!(pca.on_grids(&[(6, 8), (6, 8)]).shapes, [(6, 8)], "other pictures");
         let bare = pca.without_patches();
-        assert_eq!(Pca::fit(&[&large], Some(&bare), &options()).unwrap().alignment, Alignment::Components);
+        assert_eq!(Pca::fit(&[&large], Some(&bare), &options()).unwrap().alignment, PcaAlignment::Components);
     }
 }

@@ -11,7 +11,7 @@ const FEWEST: usize = 64;
 
 /// Which patches of a collection are fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub struct PcaPatchSampling {
     pictures: usize,
     /// Pictures that are looked at.
     taken: usize,
@@ -19,7 +19,7 @@ pub struct Sample {
     patches: Option<usize>,
 }
 
-impl Sample {
+impl PcaPatchSampling {
     /// A sample of `pictures` pictures with `patches` patches in all, each of `dim` numbers: everything where that is
     /// little enough.
     pub fn of(pictures: usize, patches: usize, dim: usize) -> Self {
@@ -85,18 +85,18 @@ mod tests {
 
     #[test]
     fn little_is_taken_whole() {
-        let sample = Sample::of(3, 3 * 1024, 384);
+        let sample = PcaPatchSampling::of(3, 3 * 1024, 384);
         assert!(sample.is_whole() && (0..3).all(|i| sample.has(i)) && !sample.has(3));
         assert_eq!(sample.thin(picture(5, 7)), picture(5, 7));
-        assert_eq!(Sample::of(64, 1 << 16, 384).taken(), 64);
-        assert!(!Sample::of(65, (1 << 16) + 1, 384).is_whole());
+        assert_eq!(PcaPatchSampling::of(64, 1 << 16, 384).taken(), 64);
+        assert!(!PcaPatchSampling::of(65, (1 << 16) + 1, 384).is_whole());
         // Wide models have fewer patches in as much memory.
-        assert!(!Sample::of(22, 22 << 10, 1536).is_whole());
+        assert!(!PcaPatchSampling::of(22, 22 << 10, 1536).is_whole());
     }
 
     #[test]
     fn much_is_thinned_to_what_was_allowed_with_its_borders() {
-        let sample = Sample::within(4096, 50, 50 * 1800);
+        let sample = PcaPatchSampling::within(4096, 50, 50 * 1800);
         let thin = sample.thin(picture(36, 50));
         assert!(thin.len() <= 81 && thin.len() > 55, "{} x {}", thin.rows, thin.cols);
         assert_eq!(thin.data.len(), thin.len() * 2);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn of_very_many_pictures_some_are_taken_that_are_spread() {
-        let sample = Sample::within(4096, 10_000, 10_000 * 1800);
+        let sample = PcaPatchSampling::within(4096, 10_000, 10_000 * 1800);
         let taken: Vec<usize> = (0..10_000).filter(|i| sample.has(*i)).collect();
         assert_eq!((taken.len(), sample.taken(), taken[0]), (64, 64, 0));
         assert!(taken.windows(2).all(|pair| (150..165).contains(&(pair[1] - pair[0]))), "{taken:?}");

@@ -9,7 +9,7 @@ const CLEAR: f64 = 0.25;
 
 /// What decided which side is foreground.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Side {
+pub enum ForegroundCue {
     /// The first component itself: its scores fall with the distance from the middle.
     FirstComponent,
     /// Where the model looks: that spoke more clearly than the distance.
@@ -18,7 +18,7 @@ pub enum Side {
     Hand,
 }
 
-impl Side {
+impl ForegroundCue {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ pub(super) fn flip(
     shapes: &[(usize, usize)],
     attention: Option<&[f32]>,
     previous: Option<&[f64]>,
-) -> (bool, Side) {
+) -> (bool, ForegroundCue) {
     let spread = (scores.iter().map(|s| s * s).sum::<f64>() / scores.len() as f64).sqrt();
     let (mut outside, mut places, mut seen, mut looks) = (0.0, 0usize, 0.0, 0usize);
     let mut start = 0;
@@ -61,7 +61,8 @@ pub(super) fn flip(
     let share =
         |sum: f64, count: usize| if count > 0 && spread > 0.0 { sum / count as f64 / spread } else { 0.0 };
     let (outside, seen) = (share(outside, places), share(seen, looks));
-    let side = if seen.abs() > outside.abs() { Side::Attention } else { Side::FirstComponent };
+    let side =
+        if seen.abs() > outside.abs() { ForegroundCue::Attention } else { ForegroundCue::FirstComponent };
     // What speaks for the side that is negative now.
     let evidence = outside - seen;
     let agreement: f64 = previous.map_or(0.0, |previous| product(previous, scores));
@@ -72,7 +73,7 @@ pub(super) fn flip(
         return (evidence > 0.0, side);
     }
     let smaller = scores.iter().filter(|s| **s > 0.0).count() > scores.iter().filter(|s| **s < 0.0).count();
-    (smaller, Side::FirstComponent)
+    (smaller, ForegroundCue::FirstComponent)
 }
 
 /// How far each patch lies from the middle, squared, with mean 0 and variance 1 over the picture. The outermost patches
@@ -109,7 +110,7 @@ mod tests {
         let looks: Vec<f32> = (0..64).map(|i| if i % 8 < 4 { 0.03 } else { 0.001 }).collect();
         for sign in [1.0, -1.0] {
             let (flipped, side) = flip(&halves(sign), &[(8, 8)], Some(&looks), None);
-            assert_eq!((flipped, side), (sign < 0.0, Side::Attention));
+            assert_eq!((flipped, side), (sign < 0.0, ForegroundCue::Attention));
         }
         // The same looks the other way round.
         let away: Vec<f32> = looks.iter().rev().copied().collect();
@@ -121,7 +122,7 @@ mod tests {
         let middle = |i: usize| matches!((i / 8, i % 8), (2..=5, 2..=5));
         let scores: Vec<f64> = (0..64).map(|i| if middle(i) { 3.0 } else { -1.0 }).collect();
         for attention in [None, Some([0.1f32; 64].as_slice()), Some([f32::NAN; 64].as_slice())] {
-            assert_eq!(flip(&scores, &[(8, 8)], attention, None), (false, Side::FirstComponent));
+            assert_eq!(flip(&scores, &[(8, 8)], attention, None), (false, ForegroundCue::FirstComponent));
         }
     }
 

@@ -57,7 +57,7 @@ fn turned(f: &PatchFeatures, seed: u64, scale: f64) -> PatchFeatures {
     out
 }
 
-fn difference(a: &Coloured, b: &Coloured) -> f64 {
+fn difference(a: &PcaColours, b: &PcaColours) -> f64 {
     let sum: u64 =
         a.rgb.iter().flatten().zip(b.rgb.iter().flatten()).map(|(x, y)| u64::from(x.abs_diff(*y))).sum();
     sum as f64 / (3 * a.rgb.len()) as f64
@@ -79,7 +79,7 @@ fn components_of_a_known_case() {
     for (found, want) in pca.explained.iter().zip([9.0 / 14.0, 4.0 / 14.0, 1.0 / 14.0]) {
         assert!((found - want).abs() < 1e-4, "{:?}", pca.explained);
     }
-    assert_eq!(pca.foreground, Foreground::Off);
+    assert_eq!(pca.foreground, ForegroundResult::Off);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn few_patches_give_the_same_as_the_covariance_would() {
 
 #[test]
 fn the_other_side_is_foreground_where_a_person_or_attention_says_so() {
-    use super::Side;
+    use super::ForegroundCue;
     let f = turned(&scene(16, 24, 0.3, 0), 0, 1.0);
     let split = |attention: Option<&[f32]>, invert| {
         let options = PcaOptions { invert, ..PcaOptions::default() };
@@ -105,12 +105,12 @@ fn the_other_side_is_foreground_where_a_person_or_attention_says_so() {
         (pca.colour(&f).unwrap().foreground, pca.side().unwrap())
     };
     let (found, side) = split(None, false);
-    assert_eq!(side, Side::FirstComponent);
+    assert_eq!(side, ForegroundCue::FirstComponent);
     let other: Vec<bool> = found.iter().map(|object| !object).collect();
-    assert_eq!(split(None, true), (other.clone(), Side::Hand));
+    assert_eq!(split(None, true), (other.clone(), ForegroundCue::Hand));
     let looks: Vec<f32> = other.iter().map(|background| if *background { 0.01 } else { 0.0 }).collect();
-    assert_eq!(split(Some(&looks), false), (other, Side::Attention));
-    assert_eq!(split(Some(&looks), true), (found, Side::Hand));
+    assert_eq!(split(Some(&looks), false), (other, ForegroundCue::Attention));
+    assert_eq!(split(Some(&looks), true), (found, ForegroundCue::Hand));
     let short = Pca::fit_seen(&[&f], Some(&[&looks[1..]]), None, &PcaOptions::default());
     assert!(short.is_err());
 }
@@ -121,7 +121,11 @@ fn the_middle_is_foreground() {
         // Whatever the signs of the features are.
         let f = turned(&scene(16, 24, 0.3, seed), seed, 1.0);
         let pca = Pca::fit(&[&f, &f], None, &PcaOptions::default()).unwrap();
-        assert!(matches!(pca.foreground, Foreground::Split(s) if s > 0.2 && s < 0.5), "{:?}", pca.foreground);
+        assert!(
+            matches!(pca.foreground, ForegroundResult::Split(s) if s > 0.2 && s < 0.5),
+            "{:?}",
+            pca.foreground
+        );
         let colours = pca.colour(&f).unwrap();
         assert!(colours.foreground[8 * 16 + 8] && !colours.foreground[0]);
         assert_eq!(colours.rgb[0], [0; 3]);
@@ -141,7 +145,7 @@ fn colours_stay_when_features_turn_and_grow() {
         unaligned = unaligned
             .max(difference(&Pca::fit(&[&now], None, &options).unwrap().colour(&now).unwrap(), &first));
         pca = Pca::fit(&[&now], Some(&pca), &options).unwrap();
-        assert_eq!(pca.alignment, Alignment::Scores);
+        assert_eq!(pca.alignment, PcaAlignment::Scores);
         let off = difference(&pca.colour(&now).unwrap(), &first);
         assert!(off < 0.3, "step {step}: {off} levels away");
     }
@@ -166,13 +170,13 @@ fn components_that_swap_keep_their_colours() {
     // Another fit set in the same space: signs and order follow the components.
     let other = features(10, 30, 4, |r, c, k| -after.data[(3 * r * 30 + c) * 4 + k]);
     let third = Pca::fit(&[&other], Some(&old), &options).unwrap();
-    assert_eq!(third.alignment, Alignment::Components);
+    assert_eq!(third.alignment, PcaAlignment::Components);
     for (a, b) in old.directions.iter().zip(&third.directions) {
         assert!(a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>() > 0.99);
     }
     // Another space: nothing to follow.
     let wide = features(3, 3, 9, |r, c, k| (r * 3 + c * k) as f32);
-    assert_eq!(Pca::fit(&[&wide], Some(&old), &options).unwrap().alignment, Alignment::None);
+    assert_eq!(Pca::fit(&[&wide], Some(&old), &options).unwrap().alignment, PcaAlignment::None);
 }
 
 #[test]
@@ -209,9 +213,9 @@ fn awkward_features() {
         Pca::fit(&[&f], None, &PcaOptions::default()).unwrap()
     };
     // One patch, one number; constant features, also large ones; two patches; one direction only.
-    assert_eq!(all(1, 1, 1, |_, _, _| 3.0).foreground, Foreground::Fallback(0.0));
+    assert_eq!(all(1, 1, 1, |_, _, _| 3.0).foreground, ForegroundResult::Fallback(0.0));
     let constant = all(4, 4, 10, |_, _, k| 1e4 + k as f32 * 0.1);
-    assert_eq!(constant.foreground, Foreground::Fallback(0.0));
+    assert_eq!(constant.foreground, ForegroundResult::Fallback(0.0));
     assert_eq!(constant.colour(&features(1, 1, 10, |_, _, _| 0.0)).unwrap().rgb, [[128; 3]]);
     all(1, 2, 5, |_, c, k| (c * k) as f32);
     let line = all(5, 5, 6, |r, c, k| (r + c) as f32 * (k + 1) as f32);
@@ -221,7 +225,7 @@ fn awkward_features() {
     all(5, 5, 6, |r, c, k| 1e-30 * ((r * 7 + c * 3 + k) % 5) as f32);
     // One patch far from 399 others: the split is refused.
     let lonely = all(20, 20, 4, |r, c, k| if r == 10 && c == 10 { 50.0 } else { (k * c % 3) as f32 * 0.01 });
-    assert!(matches!(lonely.foreground, Foreground::Fallback(_)));
+    assert!(matches!(lonely.foreground, ForegroundResult::Fallback(_)));
 }
 
 #[test]
@@ -257,14 +261,15 @@ fn errors_instead_of_panics() {
 /// What draws on a device finds the same foreground and, up to the sign of a channel, the same colours.
 #[test]
 fn the_pipeline_for_devices_agrees() {
-    use dinoscope_shaders::display::{Filter, PipelineCpu, PipelineOptions, Shape};
+    use dinoscope_shaders::display::{CpuPcaPipeline, FeatureBatchShape, PcaPipelineOptions, UpsampleFilter};
     let f = scene(17, 24, 0.05, 5);
-    let shape = Shape { pictures: 1, rows: f.rows, cols: f.cols, dim: f.dim };
+    let shape = FeatureBatchShape { pictures: 1, rows: f.rows, cols: f.cols, dim: f.dim };
     for foreground in [false, true] {
         let pca = Pca::fit(&[&f], None, &PcaOptions { foreground, ..PcaOptions::default() }).unwrap();
         let expected = pca.colour(&f).unwrap();
-        let options = PipelineOptions { foreground, filter: Filter::Nearest, ..Default::default() };
-        let mut pipeline = PipelineCpu::default();
+        let options =
+            PcaPipelineOptions { foreground, filter: UpsampleFilter::Nearest, ..Default::default() };
+        let mut pipeline = CpuPcaPipeline::default();
         pipeline.fit(&f.data, None, shape, &options).unwrap();
         let drawn = pipeline.draw(&f.data, None, (f.rows, f.cols), (f.cols, f.rows), &options).unwrap();
         let drawn: Vec<[u8; 4]> = drawn.into_iter().map(u32::to_le_bytes).collect();

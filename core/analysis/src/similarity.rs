@@ -3,7 +3,7 @@
 //! Source: DINOv2, figure 10 and section 7.6 (patch matching): mutual nearest neighbours between
 //! foreground patches, with non-maximum suppression so that the pairs spread over the picture.
 
-use super::linalg::{LANES, Packed, normalise_rows};
+use super::linalg::{LANES, PackedPanels, normalise_rows};
 use super::{AnalysisError, PatchFeatures, check_len};
 
 /// Cosine similarity of one feature, `[dim]`, to every patch of a picture: `[rows * cols]` in -1..1.
@@ -41,7 +41,7 @@ pub fn of_patch(from: &PatchFeatures, index: usize, to: &PatchFeatures) -> Resul
 
 /// Two patches that are each other's nearest neighbours.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Match {
+pub struct PatchCorrespondence {
     /// Patch of the first picture, in reading order.
     pub a: usize,
     /// Patch of the second picture.
@@ -70,7 +70,7 @@ pub fn matches(
     a: &PatchFeatures,
     b: &PatchFeatures,
     options: &MatchOptions<'_>,
-) -> Result<Vec<Match>, AnalysisError> {
+) -> Result<Vec<PatchCorrespondence>, AnalysisError> {
     a.check()?;
     b.check()?;
     check_len("numbers per patch", b.dim, a.dim)?;
@@ -78,11 +78,15 @@ pub fn matches(
     let (index_b, kept_b) = kept(b, options.mask_b)?;
     let to_b = nearest(&kept_a, &kept_b, a.dim);
     let to_a = nearest(&kept_b, &kept_a, a.dim);
-    let mut found: Vec<Match> = to_b
+    let mut found: Vec<PatchCorrespondence> = to_b
         .iter()
         .enumerate()
         .filter(|(i, (j, _))| to_a.get(*j).is_some_and(|(back, _)| back == i))
-        .map(|(i, (j, similarity))| Match { a: index_a[i], b: index_b[*j], similarity: *similarity })
+        .map(|(i, (j, similarity))| PatchCorrespondence {
+            a: index_a[i],
+            b: index_b[*j],
+            similarity: *similarity,
+        })
         .collect();
     found.sort_by(|x, y| y.similarity.total_cmp(&x.similarity).then(x.a.cmp(&y.a)));
 
@@ -90,7 +94,7 @@ pub fn matches(
         let (dy, dx) = ((i / cols).abs_diff(j / cols), (i % cols).abs_diff(j % cols));
         ((dy * dy + dx * dx) as f32).sqrt() >= options.apart
     };
-    let mut out: Vec<Match> = Vec::new();
+    let mut out: Vec<PatchCorrespondence> = Vec::new();
     for new in found {
         if options.top > 0 && out.len() == options.top {
             break;
@@ -118,7 +122,7 @@ fn nearest(a: &[f32], b: &[f32], dim: usize) -> Vec<(usize, f32)> {
     if a.is_empty() || b.is_empty() {
         return Vec::new();
     }
-    let (a, b) = (Packed::new(a, a.len() / dim, dim), Packed::new(b, b.len() / dim, dim));
+    let (a, b) = (PackedPanels::new(a, a.len() / dim, dim), PackedPanels::new(b, b.len() / dim, dim));
     let mut out = vec![(0, f32::NEG_INFINITY); a.rows()];
     dinoscope_base::parallel::for_chunks(&mut out, LANES, |panel, best| {
         let mut block = [[0.0; LANES]; LANES];

@@ -75,7 +75,7 @@ pub enum DeviceError {
 
 /// A GPU, or a program that acts as one.
 #[derive(Clone, Debug, Serialize)]
-pub struct Adapter {
+pub struct GpuAdapter {
     /// Number to choose it by: `gpu:N`.
     pub index: usize,
     /// Name the driver gives.
@@ -101,7 +101,7 @@ pub struct Adapter {
     select: Option<DeviceKind>,
 }
 
-impl Adapter {
+impl GpuAdapter {
     /// What an adapter says about itself.
     fn describe(adapter: &wgpu::Adapter, kind: &'static str) -> Self {
         let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
@@ -145,7 +145,7 @@ impl Adapter {
 
 /// A device that was chosen, with what to tell the person about it.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub struct SelectedDevice {
     /// Without autodiff.
     pub device: Device,
     /// For logs and titles: `NVIDIA GeForce … (Vulkan)` or `CPU (8 threads)`.
@@ -158,7 +158,7 @@ pub struct Chosen {
 
 /// All adapters of this machine, in the order that `gpu:N` counts them.
 #[cfg(not(target_family = "wasm"))]
-pub fn adapters() -> Vec<Adapter> {
+pub fn adapters() -> Vec<GpuAdapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends; // OpenGL is of no use here, and opening it may talk to the display server
@@ -166,7 +166,7 @@ pub fn adapters() -> Vec<Adapter> {
     let found = block_on(instance.enumerate_adapters(backends));
     // burn counts adapters of each kind; the same order here makes the numbers agree.
     let mut seen = [0usize; 3];
-    let mut list: Vec<Adapter> = Vec::new();
+    let mut list: Vec<GpuAdapter> = Vec::new();
     for adapter in found {
         let mut next = |slot: usize| {
             seen[slot] += 1;
@@ -179,7 +179,7 @@ pub fn adapters() -> Vec<Adapter> {
             wgpu::DeviceType::Cpu => ("software", Some(DeviceKind::Cpu)),
             wgpu::DeviceType::Other => ("other", None),
         };
-        list.push(Adapter { select, ..Adapter::describe(&adapter, kind) });
+        list.push(GpuAdapter { select, ..GpuAdapter::describe(&adapter, kind) });
     }
     let rank = |kind: &str| {
         ["discrete", "integrated", "virtual", "other", "software"].iter().position(|k| *k == kind)
@@ -191,7 +191,7 @@ pub fn adapters() -> Vec<Adapter> {
 
 /// A page knows no adapter but the one that draws it.
 #[cfg(target_family = "wasm")]
-pub fn adapters() -> Vec<Adapter> {
+pub fn adapters() -> Vec<GpuAdapter> {
     Vec::new()
 }
 
@@ -200,7 +200,7 @@ pub fn adapters() -> Vec<Adapter> {
 /// # Errors
 /// A GPU has to be opened by who draws, or with [`browser_gpu`].
 #[cfg(target_family = "wasm")]
-pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
+pub fn choose(choice: DeviceChoice) -> Result<SelectedDevice, DeviceError> {
     match choice {
         DeviceChoice::Cpu | DeviceChoice::Auto => Ok(cpu(None)),
         DeviceChoice::Gpu(_) => Err(DeviceError::Browser("this browser offers no GPU".to_owned())),
@@ -212,11 +212,11 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
 /// # Errors
 /// There is no WebGPU, or no adapter.
 #[cfg(target_family = "wasm")]
-pub async fn browser_gpu() -> Result<Chosen, DeviceError> {
+pub async fn browser_gpu() -> Result<SelectedDevice, DeviceError> {
     let opened = Device::wgpu_options().init_with_setup_async().await;
     let (device, setup) = opened.map_err(|error| DeviceError::Browser(error.to_string()))?;
-    let adapter = Adapter::of_browser(&setup.adapter);
-    Ok(Chosen { device, name: format!("{} (WebGPU)", adapter.name), note: None, gpu: true })
+    let adapter = GpuAdapter::of_browser(&setup.adapter);
+    Ok(SelectedDevice { device, name: format!("{} (WebGPU)", adapter.name), note: None, gpu: true })
 }
 
 /// What the note of a device says where there is a program that acts as a GPU, and nothing better.
@@ -227,7 +227,7 @@ pub const SOFTWARE_ONLY: &str = ", only a program that acts as one";
 /// # Errors
 /// When `gpu:N` does not exist.
 #[cfg(not(target_family = "wasm"))]
-pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
+pub fn choose(choice: DeviceChoice) -> Result<SelectedDevice, DeviceError> {
     match choice {
         DeviceChoice::Cpu => Ok(cpu(None)),
         DeviceChoice::Auto => {
@@ -259,10 +259,10 @@ pub fn choose(choice: DeviceChoice) -> Result<Chosen, DeviceError> {
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn gpu(adapter: &Adapter) -> Chosen {
+fn gpu(adapter: &GpuAdapter) -> SelectedDevice {
     let name = format!("{} ({})", adapter.name, adapter.backend);
     let kind = adapter.select.clone().unwrap_or(DeviceKind::DefaultDevice);
-    Chosen { device: Device::wgpu(kind), name, note: None, gpu: true }
+    SelectedDevice { device: Device::wgpu(kind), name, note: None, gpu: true }
 }
 
 /// A GPU that something else has opened already, usually to draw with it: its buffers can then be drawn as they are.
@@ -276,7 +276,7 @@ pub fn shared(
     adapter: wgpu::Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
-) -> Result<Chosen, DeviceError> {
+) -> Result<SelectedDevice, DeviceError> {
     let info = adapter.get_info();
     let name = match info.name.as_str() {
         // Browsers may keep it to themselves.
@@ -287,7 +287,7 @@ pub fn shared(
     let device = Device::wgpu_options().setup(setup).init();
     let device =
         device.map_err(|error| DeviceError::Share { name: name.clone(), reason: error.to_string() })?;
-    Ok(Chosen { device, name, note: None, gpu: true })
+    Ok(SelectedDevice { device, name, note: None, gpu: true })
 }
 
 /// What a panic said.
@@ -300,7 +300,7 @@ pub fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
 }
 
 /// burn's CPU backend.
-pub fn cpu(note: Option<String>) -> Chosen {
+pub fn cpu(note: Option<String>) -> SelectedDevice {
     keep_memory();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let plural = if threads == 1 { "" } else { "s" };
@@ -308,7 +308,7 @@ pub fn cpu(note: Option<String>) -> Chosen {
         true => "CPU (WebAssembly)".to_owned(),
         false => format!("CPU ({threads} thread{plural})"),
     };
-    Chosen { device: Device::flex(), name, note, gpu: false }
+    SelectedDevice { device: Device::flex(), name, note, gpu: false }
 }
 
 /// Asks the C library to keep the memory that tensors give back.
@@ -334,14 +334,14 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     use std::sync::Arc;
     use std::task::{Context, Poll, Wake, Waker};
 
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
+    struct ThreadWaker(std::thread::Thread);
+    impl Wake for ThreadWaker {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
 
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = Waker::from(Arc::new(ThreadWaker(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use serde::de::{Error, Visitor};
 
 /// Takes bytes over, however they are held.
-struct Taken<T>(PhantomData<T>);
+struct BytesVisitor<T>(PhantomData<T>);
 
-impl<T: From<Vec<u8>>> Visitor<'_> for Taken<T> {
+impl<T: From<Vec<u8>>> Visitor<'_> for BytesVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,7 +44,7 @@ pub mod bytes {
     /// # Errors
     /// The format's own.
     pub fn deserialize<'de, T: From<Vec<u8>>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-        from.deserialize_byte_buf(super::Taken(PhantomData))
+        from.deserialize_byte_buf(super::BytesVisitor(PhantomData))
     }
 }
 

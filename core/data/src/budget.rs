@@ -19,14 +19,14 @@ pub const ROOM: u64 = 1 << 30;
 
 /// Memory that is shared out among loading threads.
 #[derive(Debug)]
-pub struct Budget {
+pub struct LoaderBudget {
     room: u64,
-    state: Mutex<State>,
+    state: Mutex<LoaderBudgetState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LoaderBudgetState {
     used: u64,
     /// The iteration whose batch is delivered next.
     wanted: u64,
@@ -34,26 +34,30 @@ struct State {
 
 /// Memory that was given to a thread; it is given back when this is dropped.
 #[derive(Debug)]
-pub struct Held {
-    budget: Arc<Budget>,
+pub struct LoaderPermit {
+    budget: Arc<LoaderBudget>,
     bytes: u64,
 }
 
-impl Budget {
+impl LoaderBudget {
     /// Room for `room` bytes; the batch of iteration `first` is delivered first.
     pub fn new(room: u64, first: u64) -> Arc<Self> {
-        Arc::new(Self { room, state: Mutex::new(State { used: 0, wanted: first }), changed: Condvar::new() })
+        Arc::new(Self {
+            room,
+            state: Mutex::new(LoaderBudgetState { used: 0, wanted: first }),
+            changed: Condvar::new(),
+        })
     }
 
     /// Waits until there is room for `bytes`, for a picture of the batch of `iteration`. `None` once `stop` is set.
     ///
     /// Whatever its size, a picture is let in when nothing else is held, or when its batch is the next one.
-    pub fn hold(self: &Arc<Self>, bytes: u64, iteration: u64, stop: &AtomicBool) -> Option<Held> {
+    pub fn hold(self: &Arc<Self>, bytes: u64, iteration: u64, stop: &AtomicBool) -> Option<LoaderPermit> {
         let mut state = self.lock();
         while !stop.load(Ordering::Relaxed) {
             if state.used == 0 || state.used.saturating_add(bytes) <= self.room || iteration <= state.wanted {
                 state.used = state.used.saturating_add(bytes);
-                return Some(Held { budget: self.clone(), bytes });
+                return Some(LoaderPermit { budget: self.clone(), bytes });
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -78,13 +82,13 @@ impl Budget {
         self.lock().used
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LoaderBudgetState> {
         // A thread that panicked left numbers behind, and nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl LoaderPermit {
     /// Gives back all but `bytes`: a picture that is decoded takes less than its decoding.
     pub fn shrink(&mut self, bytes: u64) {
         let less = self.bytes.saturating_sub(bytes);
@@ -94,7 +98,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LoaderPermit {
     fn drop(&mut self) {
         self.shrink(0);
     }
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_is_always_let_in_and_others_as_far_as_there_is_room() {
-        let budget = Budget::new(100, 0);
+        let budget = LoaderBudget::new(100, 0);
         let go = AtomicBool::new(false);
         let large = budget.hold(1000, 5, &go).unwrap();
         let (said, heard) = channel();
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_batch_that_is_waited_for_goes_on_whatever_is_held() {
-        let budget = Budget::new(100, 3);
+        let budget = LoaderBudget::new(100, 3);
         let go = AtomicBool::new(false);
         let mut ahead = budget.hold(90, 4, &go).unwrap();
         let next = budget.hold(90, 3, &go).unwrap();
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn who_waits_stops_when_told_to() {
-        let budget = Budget::new(100, 0);
+        let budget = LoaderBudget::new(100, 0);
         let stop = AtomicBool::new(false);
         let _held = budget.hold(100, 0, &stop).unwrap();
         std::thread::scope(|scope| {

@@ -12,8 +12,8 @@ use rand::seq::SliceRandom;
 use web_time::Instant;
 
 use super::augment::{CropRecipe, ViewCutter, ViewPlan};
-use super::budget::{Budget, Held, ROOM};
-use super::source::Source;
+use super::budget::{LoaderBudget, LoaderPermit, ROOM};
+use super::source::PictureSource;
 use super::{DataError, Picture};
 use dinoscope_base::rng::{RngExt, stream};
 
@@ -22,7 +22,7 @@ pub const AHEAD: usize = 2;
 
 /// The crops of one training step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
+pub struct CropBatch {
     /// The step that the batch is for.
     pub iteration: u64,
     /// Normalised global crops `[2 batch, 3, size, size]`: the first of all pictures, then the second of all.
@@ -32,7 +32,7 @@ pub struct Batch {
     /// The picture in each slot, an index into the source.
     pub indices: Vec<usize>,
     /// Pictures that could not be used and were replaced by others.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPicture>,
 }
 
 /// The pictures of one training step, for a device that makes the crops itself
@@ -43,17 +43,17 @@ pub struct PictureBatch {
     pub iteration: u64,
     /// The picture in each slot.
     pub pictures: Vec<Picture>,
-    /// What is to be cut out of each, as in [`ViewPlan::draw_all`]: the same that a [`Batch`] holds.
+    /// What is to be cut out of each, as in [`ViewPlan::draw_all`]: the same that a [`CropBatch`] holds.
     pub plans: Vec<Vec<ViewPlan>>,
     /// The picture in each slot, an index into the source.
     pub indices: Vec<usize>,
     /// Pictures that could not be used and were replaced by others.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPicture>,
 }
 
 /// A picture that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedPicture {
     /// Its name in the source.
     pub name: String,
     /// What is wrong with it.
@@ -71,15 +71,15 @@ pub struct Skipped {
 /// # Errors
 /// When not one picture of the source can be loaded.
 pub fn make_batch(
-    source: &dyn Source,
+    source: &dyn PictureSource,
     recipe: &CropRecipe,
     batch: usize,
     seed: u64,
     iteration: u64,
-) -> Result<Batch, DataError> {
-    let mut order = Order::new(seed, source.len());
-    let slots = Slots { iteration, batch, count: batch };
-    Ok(Batch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
+) -> Result<CropBatch, DataError> {
+    let mut order = InfiniteSampler::new(seed, source.len());
+    let slots = BatchSlots { iteration, batch, count: batch };
+    Ok(CropBatch::make(source, recipe, &mut order, slots, &LoaderControl::loose())?.0)
 }
 
 /// The pictures and plans of the first `count` slots of the batch that [`make_batch`] makes.
@@ -87,39 +87,39 @@ pub fn make_batch(
 /// # Errors
 /// When not one picture of the source can be loaded.
 pub fn first_pictures(
-    source: &dyn Source,
+    source: &dyn PictureSource,
     recipe: &CropRecipe,
     batch: usize,
     seed: u64,
     iteration: u64,
     count: usize,
 ) -> Result<PictureBatch, DataError> {
-    let mut order = Order::new(seed, source.len());
-    let slots = Slots { iteration, batch, count: count.min(batch) };
-    Ok(PictureBatch::make(source, recipe, &mut order, slots, &Reins::loose())?.0)
+    let mut order = InfiniteSampler::new(seed, source.len());
+    let slots = BatchSlots { iteration, batch, count: count.min(batch) };
+    Ok(PictureBatch::make(source, recipe, &mut order, slots, &LoaderControl::loose())?.0)
 }
 
 /// Makes the batches of consecutive iterations, ahead of time where threads can be had.
-pub struct Loader<B = Batch> {
-    source: Arc<dyn Source>,
+pub struct DataLoader<B = CropBatch> {
+    source: Arc<dyn PictureSource>,
     recipe: CropRecipe,
     batch: usize,
-    order: Order,
+    order: InfiniteSampler,
     /// Iteration of the next batch.
     next: u64,
     /// Batches come from the workers in turn; from this thread where there are none.
-    workers: Vec<Worker<B>>,
+    workers: Vec<LoaderWorker<B>>,
     turn: usize,
     waited: f64,
-    reins: Reins,
+    reins: LoaderControl,
 }
 
-impl Loader {
+impl DataLoader {
     /// Starts making the batches of `first_iteration` and on, `batch` pictures each.
     ///
-    /// Without workers, or where threads can't be started (in a browser), [`Loader::next`] makes each batch itself.
+    /// Without workers, or where threads can't be started (in a browser), [`DataLoader::next`] makes each batch itself.
     pub fn start(
-        source: Arc<dyn Source>,
+        source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
         batch: usize,
         seed: u64,
@@ -130,10 +130,10 @@ impl Loader {
     }
 }
 
-impl Loader<PictureBatch> {
-    /// [`Loader::start`] for crops that are made elsewhere: only loads pictures and draws their plans.
+impl DataLoader<PictureBatch> {
+    /// [`DataLoader::start`] for crops that are made elsewhere: only loads pictures and draws their plans.
     pub fn start_pictures(
-        source: Arc<dyn Source>,
+        source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
         batch: usize,
         seed: u64,
@@ -145,24 +145,24 @@ impl Loader<PictureBatch> {
 }
 
 #[expect(private_bounds, reason = "there are two kinds of batches, and no others")]
-impl<B: Make> Loader<B> {
+impl<B: LoadableBatch> DataLoader<B> {
     fn launch(
-        source: Arc<dyn Source>,
+        source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
         batch: usize,
         seed: u64,
         first_iteration: u64,
         workers: usize,
     ) -> Self {
-        let order = Order::new(seed, source.len());
-        let reins = Reins { budget: Budget::new(ROOM, first_iteration), stop: Arc::default() };
+        let order = InfiniteSampler::new(seed, source.len());
+        let reins = LoaderControl { budget: LoaderBudget::new(ROOM, first_iteration), stop: Arc::default() };
         let spawn = |worker: usize| {
             let (sender, batches) = sync_channel(AHEAD);
             let (source, recipe, reins) = (source.clone(), recipe.clone(), reins.clone());
             let (mut order, held) = (order.clone(), reins.clone());
             let work = move || {
                 for iteration in (first_iteration + worker as u64..).step_by(workers) {
-                    let slots = Slots { iteration, batch, count: batch };
+                    let slots = BatchSlots { iteration, batch, count: batch };
                     let made = B::make(&*source, &recipe, &mut order, slots, &held);
                     // Nobody listens any more once the loader is dropped.
                     if sender.send(made).is_err() {
@@ -171,7 +171,7 @@ impl<B: Make> Loader<B> {
                 }
             };
             let thread = std::thread::Builder::new().name(format!("loader {worker}")).spawn(work)?;
-            Ok(Worker { batches: Some(batches), thread: Some(thread), reins })
+            Ok(LoaderWorker { batches: Some(batches), thread: Some(thread), reins })
         };
         let workers = (0..workers).map(spawn).collect::<std::io::Result<_>>().unwrap_or_default();
         Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0, reins }
@@ -189,7 +189,7 @@ impl<B: Make> Loader<B> {
         let made = match self.workers.get_mut(self.turn) {
             Some(worker) => worker.receive(),
             None => {
-                let slots = Slots { iteration, batch: self.batch, count: self.batch };
+                let slots = BatchSlots { iteration, batch: self.batch, count: self.batch };
                 B::make(&*self.source, &self.recipe, &mut self.order, slots, &self.reins)
             }
         };
@@ -201,7 +201,7 @@ impl<B: Make> Loader<B> {
         made
     }
 
-    /// Seconds spent in [`Loader::next`] so far: time that training stood still for data.
+    /// Seconds spent in [`DataLoader::next`] so far: time that training stood still for data.
     pub fn waited(&self) -> f64 {
         self.waited
     }
@@ -209,29 +209,29 @@ impl<B: Make> Loader<B> {
 
 /// What holds loading threads back, and what ends them.
 #[derive(Clone)]
-struct Reins {
-    budget: Arc<Budget>,
+struct LoaderControl {
+    budget: Arc<LoaderBudget>,
     stop: Arc<AtomicBool>,
 }
 
-impl Reins {
+impl LoaderControl {
     /// For batches that are made one at a time: nothing holds them back.
     fn loose() -> Self {
-        Self { budget: Budget::new(u64::MAX, u64::MAX), stop: Arc::default() }
+        Self { budget: LoaderBudget::new(u64::MAX, u64::MAX), stop: Arc::default() }
     }
 }
 
 /// A batch, and the memory that it takes until it is delivered.
-type Made<B> = Result<(B, Vec<Held>), DataError>;
+type Made<B> = Result<(B, Vec<LoaderPermit>), DataError>;
 
 /// A thread that makes every n-th batch.
-struct Worker<B> {
+struct LoaderWorker<B> {
     batches: Option<Receiver<Made<B>>>,
     thread: Option<JoinHandle<()>>,
-    reins: Reins,
+    reins: LoaderControl,
 }
 
-impl<B> Worker<B> {
+impl<B> LoaderWorker<B> {
     fn receive(&mut self) -> Made<B> {
         if let Some(Ok(made)) = self.batches.as_ref().map(Receiver::recv) {
             return made;
@@ -248,7 +248,7 @@ impl<B> Worker<B> {
     }
 }
 
-impl<B> Drop for Worker<B> {
+impl<B> Drop for LoaderWorker<B> {
     fn drop(&mut self) {
         self.reins.stop.store(true, Ordering::Relaxed);
         // Wakes the worker if it waits for memory, or for room in the channel.
@@ -263,7 +263,7 @@ impl<B> Drop for Worker<B> {
 
 /// The order in which pictures are visited: a fresh permutation of the source for every pass.
 #[derive(Clone)]
-struct Order {
+struct InfiniteSampler {
     seed: u64,
     len: usize,
     /// The pass that `permutation` is for.
@@ -271,7 +271,7 @@ struct Order {
     permutation: Vec<u32>,
 }
 
-impl Order {
+impl InfiniteSampler {
     fn new(seed: u64, len: usize) -> Self {
         Self { seed, len, pass: None, permutation: Vec::new() }
     }
@@ -289,32 +289,32 @@ impl Order {
 }
 
 /// A kind of batch.
-trait Make: Sized + Send + 'static {
+trait LoadableBatch: Sized + Send + 'static {
     /// [`make_batch`] with an order that is kept between batches, ending early with an error once it is to stop.
     fn make(
-        source: &dyn Source,
+        source: &dyn PictureSource,
         recipe: &CropRecipe,
-        order: &mut Order,
-        slots: Slots,
-        reins: &Reins,
+        order: &mut InfiniteSampler,
+        slots: BatchSlots,
+        reins: &LoaderControl,
     ) -> Made<Self>;
 }
 
-impl Make for Batch {
+impl LoadableBatch for CropBatch {
     fn make(
-        source: &dyn Source,
+        source: &dyn PictureSource,
         recipe: &CropRecipe,
-        order: &mut Order,
-        slots: Slots,
-        reins: &Reins,
+        order: &mut InfiniteSampler,
+        slots: BatchSlots,
+        reins: &LoaderControl,
     ) -> Made<Self> {
-        let Slots { batch, iteration, .. } = slots;
+        let BatchSlots { batch, iteration, .. } = slots;
         let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
         let mut global = vec![0.0; 2 * batch * global_len];
         let mut local = vec![0.0; recipe.locals * batch * local_len];
         let mut cutter = ViewCutter::default();
         // A picture is gone once its crops are cut.
-        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: Held| {
+        let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: LoaderPermit| {
             let globals = global.chunks_exact_mut(global_len).skip(slot).step_by(batch);
             let locals = local.chunks_exact_mut(local_len).skip(slot).step_by(batch);
             let (first, rest) = plans.split_at(2);
@@ -330,13 +330,13 @@ impl Make for Batch {
     }
 }
 
-impl Make for PictureBatch {
+impl LoadableBatch for PictureBatch {
     fn make(
-        source: &dyn Source,
+        source: &dyn PictureSource,
         recipe: &CropRecipe,
-        order: &mut Order,
-        slots: Slots,
-        reins: &Reins,
+        order: &mut InfiniteSampler,
+        slots: BatchSlots,
+        reins: &LoaderControl,
     ) -> Made<Self> {
         let (mut pictures, mut plans) = (Vec::with_capacity(slots.count), Vec::with_capacity(slots.count));
         let mut all_held = Vec::with_capacity(slots.count);
@@ -352,7 +352,7 @@ impl Make for PictureBatch {
 
 /// The slots of a batch that are made: the first `count`.
 #[derive(Clone, Copy)]
-struct Slots {
+struct BatchSlots {
     iteration: u64,
     batch: usize,
     count: usize,
@@ -360,13 +360,13 @@ struct Slots {
 
 /// Loads the pictures of a batch and draws their plans, and hands both on slot by slot.
 fn gather(
-    source: &dyn Source,
+    source: &dyn PictureSource,
     recipe: &CropRecipe,
-    order: &mut Order,
-    Slots { iteration, batch, count }: Slots,
-    reins: &Reins,
-    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>, Held),
-) -> Result<(Vec<usize>, Vec<Skipped>), DataError> {
+    order: &mut InfiniteSampler,
+    BatchSlots { iteration, batch, count }: BatchSlots,
+    reins: &LoaderControl,
+    mut each: impl FnMut(usize, Picture, Vec<ViewPlan>, LoaderPermit),
+) -> Result<(Vec<usize>, Vec<SkippedPicture>), DataError> {
     let (mut indices, mut skipped) = (Vec::with_capacity(count), Vec::new());
     for slot in 0..count {
         let planned = order.at(iteration * batch as u64 + slot as u64);
@@ -387,12 +387,12 @@ fn gather(
 
 /// Loads a picture for the batch of `iteration`, or the first of the others, from `start` on, that can be loaded.
 fn load(
-    source: &dyn Source,
+    source: &dyn PictureSource,
     (planned, start): (usize, usize),
     iteration: u64,
-    skipped: &mut Vec<Skipped>,
-    reins: &Reins,
-) -> Result<(usize, Picture, Held), DataError> {
+    skipped: &mut Vec<SkippedPicture>,
+    reins: &LoaderControl,
+) -> Result<(usize, Picture, LoaderPermit), DataError> {
     let len = source.len();
     let others = (start..len).chain(0..start).filter(|&index| index != planned);
     for index in std::iter::once(planned).chain(others) {
@@ -403,7 +403,7 @@ fn load(
                 held.shrink(picture.rgb.len() as u64);
                 return Ok((index, picture, held));
             }
-            Err(e) => skipped.push(Skipped {
+            Err(e) => skipped.push(SkippedPicture {
                 name: source.name(index),
                 unreadable: matches!(e, DataError::Read { .. }),
                 reason: e.to_string(),

@@ -19,7 +19,7 @@ struct Flat {
     held: Arc<[AtomicUsize; 2]>,
 }
 
-impl Source for Flat {
+impl PictureSource for Flat {
     fn len(&self) -> usize {
         self.len
     }
@@ -53,8 +53,8 @@ fn recipe() -> CropRecipe {
     CropRecipe { global_size: 8, local_size: 4, locals: 3, ..CropRecipe::default() }
 }
 
-fn loader(source: Flat, first: u64, workers: usize) -> Loader {
-    Loader::start(Arc::new(source), recipe(), 4, 9, first, workers)
+fn loader(source: Flat, first: u64, workers: usize) -> DataLoader {
+    DataLoader::start(Arc::new(source), recipe(), 4, 9, first, workers)
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn crops_are_ordered_by_crop_then_picture() {
 #[test]
 fn pictures_and_plans_are_those_of_the_crops() {
     let source = || Flat { len: 5, broken: vec![1], ..Flat::default() };
-    let mut loader = Loader::start_pictures(Arc::new(source()), recipe(), 4, 9, 2, 2);
+    let mut loader = DataLoader::start_pictures(Arc::new(source()), recipe(), 4, 9, 2, 2);
     for iteration in 2..5 {
         let undone = loader.next().unwrap();
         let batch = make_batch(&source(), &recipe(), 4, 9, iteration).unwrap();
@@ -117,7 +117,7 @@ fn each_pass_visits_every_picture_once_in_a_new_order() {
 fn workers_and_resuming_change_nothing() {
     let broken = vec![2, 5];
     let source = Flat { len: 7, broken: broken.clone(), ..Flat::default() };
-    let expected: Vec<Batch> = (0..9).map(|t| make_batch(&source, &recipe(), 4, 9, t).unwrap()).collect();
+    let expected: Vec<CropBatch> = (0..9).map(|t| make_batch(&source, &recipe(), 4, 9, t).unwrap()).collect();
     for (first, workers) in [(0, 0), (0, 1), (0, 3), (4, 0), (4, 2), (5, 3)] {
         let source = Flat { len: 7, broken: broken.clone(), ..Flat::default() };
         let mut loader = loader(source, first, workers);
@@ -162,7 +162,7 @@ fn a_panic_in_a_worker_becomes_an_error() {
 #[test]
 fn dropping_does_not_wait_for_batches() {
     let slow = Flat { len: 100, delay: Duration::from_millis(20), ..Flat::default() };
-    let loader = Loader::start(Arc::new(slow), recipe(), 1000, 0, 0, 2);
+    let loader = DataLoader::start(Arc::new(slow), recipe(), 1000, 0, 0, 2);
     let began = Instant::now();
     drop(loader);
     assert!(began.elapsed() < Duration::from_secs(5), "a batch takes 20 s");
@@ -184,7 +184,7 @@ fn threads_together_keep_to_the_memory_there_is() {
 
     // Pictures that wait for a GPU count until their batch is delivered, and do not stand in each other's way.
     let source = Flat { len: 30, decoding: ROOM / 3, ..Flat::default() };
-    let mut loader = Loader::start_pictures(Arc::new(source), recipe(), 4, 9, 0, 4);
+    let mut loader = DataLoader::start_pictures(Arc::new(source), recipe(), 4, 9, 0, 4);
     for iteration in 0..12 {
         assert_eq!(loader.next().unwrap().iteration, iteration);
     }

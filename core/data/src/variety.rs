@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::source::Source;
+use super::source::PictureSource;
 use dinoscope_base::files;
 
 /// Most files whose content is compared.
@@ -24,7 +24,7 @@ pub fn note(files: &[PathBuf]) -> Option<String> {
 }
 
 /// The same for a source of pictures. Looks at its files, so it is asked for once, away from what is drawn.
-pub fn note_of(source: &dyn Source) -> Option<String> {
+pub fn note_of(source: &dyn PictureSource) -> Option<String> {
     if source.len() == 1 {
         return Some(alone());
     }

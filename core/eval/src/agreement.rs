@@ -11,7 +11,7 @@ use dinoscope_analysis::linalg;
 use dinoscope_base::rng::{RngExt, stream};
 use dinoscope_data::Picture;
 use dinoscope_data::augment::eval_view;
-use dinoscope_data::source::Source;
+use dinoscope_data::source::PictureSource;
 use dinoscope_model::Vit;
 use dinoscope_model::features::to_tensor;
 use dinoscope_model::params::read;
@@ -29,7 +29,7 @@ const RIDGE: f64 = 0.01;
 
 /// What student and teacher have in common; 1 is all, about 0 nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
+pub struct TeacherAgreement {
     /// Cosine between the teacher's CLS token and the student's, mapped.
     pub cls_cosine: f64,
     /// The same of patch tokens.
@@ -42,24 +42,24 @@ pub struct Agreement {
 
 /// Pictures and what the teacher sees in them: made once, asked of students as they learn.
 #[derive(Debug)]
-pub struct Probe {
+pub struct AgreementProbe {
     /// As the student sees them; the first are fitted on.
     views: Vec<Picture>,
     fit: usize,
     /// Which patches of each view are taken.
     picks: Vec<usize>,
-    teacher: Taken,
+    teacher: AgreementFeatures,
 }
 
 /// Features of all views.
 #[derive(Debug)]
-struct Taken {
+struct AgreementFeatures {
     cls: Vec<f32>,
     patches: Vec<f32>,
     dim: usize,
 }
 
-impl Probe {
+impl AgreementProbe {
     /// Looks at pictures of `source` with the teacher, on a grid of as many patches as the student has at `size`.
     /// `None` when there are too few pictures to judge anything. `between` is awaited after each batch.
     ///
@@ -67,7 +67,7 @@ impl Probe {
     /// When the device fails.
     pub async fn new(
         teacher: &Vit,
-        source: &dyn Source,
+        source: &dyn PictureSource,
         size: usize,
         student_patch: usize,
         device: &Device,
@@ -103,7 +103,7 @@ impl Probe {
         student: &Vit,
         device: &Device,
         between: impl AsyncFnMut(),
-    ) -> Result<Agreement, ExecutionError> {
+    ) -> Result<TeacherAgreement, ExecutionError> {
         let own = take(student, &self.views, &self.picks, device, between).await?;
         let split = |x: &'_ [f32], dim: usize, each: usize| {
             let (fit, judged) = x.split_at(self.fit * each * dim);
@@ -114,7 +114,7 @@ impl Probe {
             let (y, y_judged) = split(theirs, self.teacher.dim, each);
             mapped_cosine((&x, &y), (&x_judged, &y_judged), self.fit * each)
         };
-        Ok(Agreement {
+        Ok(TeacherAgreement {
             cls_cosine: cosine(&own.cls, &self.teacher.cls, 1),
             patch_cosine: cosine(&own.patches, &self.teacher.patches, PATCHES),
             neighbours: overlap(
@@ -132,10 +132,10 @@ async fn take(
     picks: &[usize],
     device: &Device,
     mut between: impl AsyncFnMut(),
-) -> Result<Taken, ExecutionError> {
+) -> Result<AgreementFeatures, ExecutionError> {
     const BATCH: usize = 32;
     let dim = backbone.config.dim;
-    let mut taken = Taken { cls: Vec::new(), patches: Vec::new(), dim };
+    let mut taken = AgreementFeatures { cls: Vec::new(), patches: Vec::new(), dim };
     for (views, picks) in views.chunks(BATCH).zip(picks.chunks(BATCH * PATCHES)) {
         let features = backbone.forward(to_tensor(views, device), None);
         taken.cls.extend(read(features.cls).await?);
@@ -307,13 +307,16 @@ mod tests {
         let source = ScenesSource::new(5, 80, 32);
         let net = |seed, patch| Vit::init(&VitConfig::new(4 * patch, patch, 24, 2, 2), seed, &device);
         let teacher = net(1, 8);
-        let probe = block_on(Probe::new(&teacher, &source, 32, 8, &device, async || ())).unwrap().unwrap();
+        let probe =
+            block_on(AgreementProbe::new(&teacher, &source, 32, 8, &device, async || ())).unwrap().unwrap();
         let asked = |student: &Vit| block_on(probe.agreement(student, &device, async || ())).unwrap();
         let (same, other) = (asked(&teacher), asked(&net(2, 8)));
         assert_eq!((same.neighbours, same.pictures), (1.0, 20));
         assert!(same.patch_cosine > 0.99, "{same:?}");
         assert!(other.neighbours < 1.0 && other.patch_cosine < same.patch_cosine, "{other:?}");
         let few = ScenesSource::new(5, 8, 32);
-        assert!(block_on(Probe::new(&teacher, &few, 32, 8, &device, async || ())).unwrap().is_none());
+        assert!(
+            block_on(AgreementProbe::new(&teacher, &few, 32, 8, &device, async || ())).unwrap().is_none()
+        );
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use dinoscope_analysis::{AnalysisError, write_atomic};
 use dinoscope_base::files;
 use dinoscope_data::Picture;
-use dinoscope_model::features::Wanted;
+use dinoscope_model::features::ImageFeatureSpec;
 use dinoscope_model::{Vit, params};
 
 /// Opens every file; another layout would have another one.
@@ -28,13 +28,13 @@ pub(super) type Name = [u8; 32];
 
 /// Where features are kept, and how many.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Cache {
+pub struct FeatureDiskCache {
     folder: Option<PathBuf>,
     /// Bytes of all files together.
     limit: u64,
 }
 
-impl Cache {
+impl FeatureDiskCache {
     /// Keeps nothing.
     pub fn off() -> Self {
         Self { folder: None, limit: 0 }
@@ -59,7 +59,7 @@ impl Cache {
         Self::in_folder("/features", Self::LIMIT)
     }
 
-    /// Bytes that [`Cache::of_program`] may fill.
+    /// Bytes that [`FeatureDiskCache::of_program`] may fill.
     pub const LIMIT: u64 = if cfg!(target_family = "wasm") { 64 << 20 } else { 2 << 30 };
 
     /// The folder, where there is one.
@@ -73,13 +73,13 @@ impl Cache {
         backbone: &Vit,
         device: &Device,
         size: usize,
-        wanted: Wanted,
-    ) -> Result<Kept, ExecutionError> {
+        wanted: ImageFeatureSpec,
+    ) -> Result<CachedFeatures, ExecutionError> {
         let dim = backbone.config.dim;
-        let mut kept = Kept::new(wanted.width(dim), self.limit);
+        let mut kept = CachedFeatures::new(wanted.width(dim), self.limit);
         let Some(folder) = &self.folder else { return Ok(kept) };
         let backbone_digest = digest(backbone).await?;
-        let path = |wanted: Wanted| {
+        let path = |wanted: ImageFeatureSpec| {
             let mut hash = Sha256::new();
             hash.update(MAGIC);
             hash.update(env!("CARGO_PKG_VERSION"));
@@ -89,8 +89,8 @@ impl Cache {
         };
         // What the linear probe looks at holds the last CLS token too.
         let blocks = backbone.config.depth.min(4);
-        let deep = Wanted { blocks, patch_mean: true };
-        if wanted == Wanted::CLS {
+        let deep = ImageFeatureSpec { blocks, patch_mean: true };
+        if wanted == ImageFeatureSpec::CLS {
             kept.take(path(deep), deep.width(dim), (blocks - 1) * dim);
         }
         kept.take(path(wanted), kept.dim, 0);
@@ -100,7 +100,7 @@ impl Cache {
     }
 
     /// Writes what is new, and makes room.
-    pub(super) fn save(&self, kept: &Kept) -> Result<(), AnalysisError> {
+    pub(super) fn save(&self, kept: &CachedFeatures) -> Result<(), AnalysisError> {
         let (Some(folder), Some(path)) = (&self.folder, kept.path.as_ref().filter(|_| kept.fresh > 0)) else {
             return Ok(());
         };
@@ -135,7 +135,7 @@ impl Cache {
 
 /// Rows that are known for one backbone.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedFeatures {
     /// The file to write; none when nothing is kept.
     path: Option<PathBuf>,
     /// The files that rows are from.
@@ -154,7 +154,7 @@ pub(super) struct Kept {
     pub(super) used: usize,
 }
 
-impl Kept {
+impl CachedFeatures {
     /// Nothing yet.
     pub(super) fn new(dim: usize, limit: u64) -> Self {
         Self {

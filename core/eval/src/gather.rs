@@ -2,23 +2,23 @@
 
 use burn::tensor::Device;
 
-use super::EvalError;
-use super::cache::{Kept, Name, name};
-use super::knn::Features;
+use super::EvalProtocolError;
+use super::cache::{CachedFeatures, Name, name};
+use super::knn::LabelledFeatures;
 use super::run::EvaluationError;
 use dinoscope_base::parallel;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::{normalize, resize_to};
-use dinoscope_data::source::Source;
+use dinoscope_data::source::PictureSource;
 use dinoscope_model::Vit;
-use dinoscope_model::features::{Views, Wanted, embed, labelled_views};
+use dinoscope_model::features::{ImageFeatureSpec, LabelledViewBatch, embed, labelled_views};
 
 /// Pictures that are loaded at once where no backbone says how many it takes.
 const PIXEL_BATCH: usize = 64;
 
 /// Features of a collection, and what could not be loaded.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Collected {
+pub struct FeatureSet {
     /// Numbers for each picture.
     pub dim: usize,
     /// `[pictures, dim]`, row-major.
@@ -29,10 +29,10 @@ pub struct Collected {
     pub skipped: Vec<(String, String)>,
 }
 
-impl Collected {
+impl FeatureSet {
     /// As the protocols take them.
-    pub fn view(&self) -> Features<'_> {
-        Features { dim: self.dim, data: &self.features, labels: &self.labels }
+    pub fn view(&self) -> LabelledFeatures<'_> {
+        LabelledFeatures { dim: self.dim, data: &self.features, labels: &self.labels }
     }
 
     /// Some columns of every row.
@@ -49,7 +49,7 @@ impl Collected {
         Self { dim: self.dim, features: rows.iter().flat_map(row).collect(), labels, skipped: Vec::new() }
     }
 
-    fn take(&mut self, views: Views) {
+    fn take(&mut self, views: LabelledViewBatch) {
         self.labels.extend(views.labels);
         self.skipped.extend(views.skipped);
     }
@@ -61,48 +61,52 @@ impl Collected {
 /// When the device fails, or `hear` says no.
 pub async fn gather(
     backbone: &Vit,
-    source: &dyn Source,
-    wanted: Wanted,
+    source: &dyn PictureSource,
+    wanted: ImageFeatureSpec,
     (size, batch): (usize, usize),
     device: &Device,
     hear: &mut impl AsyncFnMut(usize) -> bool,
-) -> Result<Collected, EvaluationError> {
-    let mut kept = Kept::new(wanted.width(backbone.config.dim), 0);
-    Gathering { backbone, wanted, size, batch, device }.gather(source, &mut kept, hear).await
+) -> Result<FeatureSet, EvaluationError> {
+    let mut kept = CachedFeatures::new(wanted.width(backbone.config.dim), 0);
+    ImageFeatureExtractor { backbone, wanted, size, batch, device }.gather(source, &mut kept, hear).await
 }
 
 /// How features are computed.
-pub(super) struct Gathering<'a> {
+pub(super) struct ImageFeatureExtractor<'a> {
     pub backbone: &'a Vit,
-    pub wanted: Wanted,
+    pub wanted: ImageFeatureSpec,
     pub size: usize,
     pub batch: usize,
     pub device: &'a Device,
 }
 
-impl Gathering<'_> {
+impl ImageFeatureExtractor<'_> {
     /// [`gather`] that takes from `kept` what is there, and puts there what is not.
     pub(super) async fn gather(
         &self,
-        source: &dyn Source,
-        kept: &mut Kept,
+        source: &dyn PictureSource,
+        kept: &mut CachedFeatures,
         hear: &mut impl AsyncFnMut(usize) -> bool,
-    ) -> Result<Collected, EvaluationError> {
+    ) -> Result<FeatureSet, EvaluationError> {
         let dim = self.wanted.width(self.backbone.config.dim);
-        let mut out = Collected { dim, ..Collected::default() };
-        for Views { views, labels, skipped } in labelled_views(source, self.size, self.batch) {
+        let mut out = FeatureSet { dim, ..FeatureSet::default() };
+        for LabelledViewBatch { views, labels, skipped } in labelled_views(source, self.size, self.batch) {
             out.features.extend(self.embed(views, kept).await?);
             out.labels.extend(labels);
             out.skipped.extend(skipped);
             if !hear(out.labels.len() + out.skipped.len()).await {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         Ok(out)
     }
 
     /// `[views, width]`, some of it perhaps known already.
-    async fn embed(&self, views: Vec<Picture>, kept: &mut Kept) -> Result<Vec<f32>, EvaluationError> {
+    async fn embed(
+        &self,
+        views: Vec<Picture>,
+        kept: &mut CachedFeatures,
+    ) -> Result<Vec<f32>, EvaluationError> {
         let (backbone, wanted, device) = (self.backbone, self.wanted, self.device);
         if views.is_empty() {
             return Ok(Vec::new());
@@ -154,30 +158,30 @@ fn is_near(a: &[f32], b: &[f32]) -> bool {
 /// # Errors
 /// When `hear` says no.
 pub async fn gather_pixels(
-    source: &dyn Source,
+    source: &dyn PictureSource,
     size: usize,
     side: usize,
     hear: &mut impl AsyncFnMut(usize) -> bool,
-) -> Result<Collected, EvaluationError> {
-    let mut out = Collected { dim: 3 * side * side, ..Collected::default() };
+) -> Result<FeatureSet, EvaluationError> {
+    let mut out = FeatureSet { dim: 3 * side * side, ..FeatureSet::default() };
     for views in labelled_views(source, size, PIXEL_BATCH) {
         out.take_pixels(views, size, side);
         if !hear(out.labels.len() + out.skipped.len()).await {
-            return Err(EvalError::Stopped.into());
+            return Err(EvalProtocolError::Stopped.into());
         }
     }
     Ok(out)
 }
 
 /// [`gather_pixels`] at full size, without a pause.
-pub(super) fn all_pixels(source: &dyn Source, size: usize) -> Collected {
-    let mut out = Collected { dim: 3 * size * size, ..Collected::default() };
+pub(super) fn all_pixels(source: &dyn PictureSource, size: usize) -> FeatureSet {
+    let mut out = FeatureSet { dim: 3 * size * size, ..FeatureSet::default() };
     labelled_views(source, size, PIXEL_BATCH).for_each(|views| out.take_pixels(views, size, size));
     out
 }
 
-impl Collected {
-    fn take_pixels(&mut self, views: Views, size: usize, side: usize) {
+impl FeatureSet {
+    fn take_pixels(&mut self, views: LabelledViewBatch, size: usize, side: usize) {
         for view in &views.views {
             self.features.extend(match side == size {
                 true => normalize(view),
@@ -211,10 +215,10 @@ mod tests {
             let found = block_on(gather(&backbone, &source, wanted, (28, batch), &device, &mut hear));
             (found.unwrap(), heard)
         };
-        let (deep, heard) = of(Wanted { blocks: 2, patch_mean: true }, 2);
+        let (deep, heard) = of(ImageFeatureSpec { blocks: 2, patch_mean: true }, 2);
         assert_eq!(heard, [2, 4, 5]);
         assert_eq!((deep.dim, deep.features.len(), deep.labels.len()), (36, 5 * 36, 5));
-        let (cls, _) = of(Wanted::CLS, 5);
+        let (cls, _) = of(ImageFeatureSpec::CLS, 5);
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-5);
         assert!(near(&cls.features, &deep.columns(12, 24).features), "the last block's come last");
         // What the backbone says of the first picture by its other door.
@@ -233,6 +237,6 @@ mod tests {
         assert_eq!((small.dim, small.features.len()), (48, 3 * 48));
         assert_eq!(all_pixels(&source, 28).dim, 3 * 28 * 28);
         let stopped = block_on(gather_pixels(&source, 28, 4, &mut async |_| false));
-        assert!(matches!(stopped, Err(EvaluationError::Protocol(EvalError::Stopped))));
+        assert!(matches!(stopped, Err(EvaluationError::Protocol(EvalProtocolError::Stopped))));
     }
 }

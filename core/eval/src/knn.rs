@@ -5,14 +5,14 @@
 //! `softmax(similarity / 0.07)` over all of them; the score of a class for one `k` is the sum of the
 //! first `k` weights. The search is exact.
 
-use super::{Accuracy, EvalError};
-use dinoscope_analysis::linalg::{self, LANES, Packed};
+use super::{Accuracy, EvalProtocolError};
+use dinoscope_analysis::linalg::{self, LANES, PackedPanels};
 use dinoscope_base::parallel;
 use dinoscope_base::rng::{self, RngExt};
 
 /// Features and labels of a set of pictures.
 #[derive(Clone, Copy, Debug)]
-pub struct Features<'a> {
+pub struct LabelledFeatures<'a> {
     /// Numbers per picture.
     pub dim: usize,
     /// `[pictures, dim]`, row-major; need not be normalised.
@@ -76,59 +76,61 @@ const QUERIES: usize = 4 * LANES;
 /// Classifies every test picture by its neighbours in the training set.
 ///
 /// `progress(done, total)` is called on this thread with test pictures finished; returning `false`
-/// ends the evaluation with [`EvalError::Stopped`]. Equal similarities are ordered by position in
+/// ends the evaluation with [`EvalProtocolError::Stopped`]. Equal similarities are ordered by position in
 /// the training set and equal class scores by class, so the result never depends on threads.
 pub fn knn(
-    train: &Features<'_>,
-    test: &Features<'_>,
+    train: &LabelledFeatures<'_>,
+    test: &LabelledFeatures<'_>,
     classes: usize,
     options: &KnnOptions,
     progress: &mut dyn FnMut(usize, usize) -> bool,
-) -> Result<KnnResult, EvalError> {
-    let mut lookup = Lookup::new(*train, *test, classes, options)?;
+) -> Result<KnnResult, EvalProtocolError> {
+    let mut lookup = KnnEvaluator::new(*train, *test, classes, options)?;
     while let Some(done) = lookup.round() {
         if !progress(done, test.labels.len()) {
-            return Err(EvalError::Stopped);
+            return Err(EvalProtocolError::Stopped);
         }
     }
     Ok(lookup.result())
 }
 
 /// [`knn`] in rounds, so that who waits for it can do something else in between.
-pub(super) struct Lookup<'a> {
-    bank: Packed,
-    test: Features<'a>,
-    vote: Vote<'a>,
+pub(super) struct KnnEvaluator<'a> {
+    bank: PackedPanels,
+    test: LabelledFeatures<'a>,
+    vote: KnnVote<'a>,
     ks: Vec<usize>,
-    /// For each test picture and each `k`: see [`Vote::ranks`].
+    /// For each test picture and each `k`: see [`KnnVote::ranks`].
     ranks: Vec<usize>,
     done: usize,
 }
 
-impl<'a> Lookup<'a> {
+impl<'a> KnnEvaluator<'a> {
     /// Checks everything and makes the training set ready to be searched.
     pub(super) fn new(
-        train: Features<'a>,
-        test: Features<'a>,
+        train: LabelledFeatures<'a>,
+        test: LabelledFeatures<'a>,
         classes: usize,
         options: &KnnOptions,
-    ) -> Result<Self, EvalError> {
+    ) -> Result<Self, EvalProtocolError> {
         check_pair(&train, &test, classes)?;
         if !(options.temperature > 0.0 && options.temperature.is_finite()) {
             let value = f64::from(options.temperature);
-            return Err(EvalError::Option { option: "temperature", value, expected: "above 0" });
+            return Err(EvalProtocolError::Option { option: "temperature", value, expected: "above 0" });
         }
         let (n, dim) = (train.labels.len(), train.dim);
         let mut ks: Vec<usize> = options.ks.iter().map(|k| (*k).min(n)).collect();
         ks.sort_unstable();
         ks.dedup();
         match ks.first() {
-            None => return Err(EvalError::Empty("numbers of neighbours")),
-            Some(0) => return Err(EvalError::Option { option: "k", value: 0.0, expected: "1 or more" }),
+            None => return Err(EvalProtocolError::Empty("numbers of neighbours")),
+            Some(0) => {
+                return Err(EvalProtocolError::Option { option: "k", value: 0.0, expected: "1 or more" });
+            }
             Some(_) => {}
         }
-        let bank = Packed::new(&linalg::normalise_rows(train.data, dim), n, dim);
-        let vote = Vote { labels: train.labels, classes, temperature: options.temperature };
+        let bank = PackedPanels::new(&linalg::normalise_rows(train.data, dim), n, dim);
+        let vote = KnnVote { labels: train.labels, classes, temperature: options.temperature };
         let ranks = vec![usize::MAX; test.labels.len() * ks.len()];
         Ok(Self { bank, test, vote, ks, ranks, done: 0 })
     }
@@ -148,7 +150,7 @@ impl<'a> Lookup<'a> {
             let first = start + j * QUERIES;
             let rows = ranks.len() / width;
             let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);
-            let found = search(&Packed::new(&queries, rows, dim), bank, nearest);
+            let found = search(&PackedPanels::new(&queries, rows, dim), bank, nearest);
             for (q, (neighbours, ranks)) in found.iter().zip(ranks.chunks_exact_mut(width)).enumerate() {
                 vote.ranks(neighbours, test.labels[first + q], ks, ranks);
             }
@@ -170,15 +172,15 @@ impl<'a> Lookup<'a> {
 }
 
 /// A training set reduced to a few pictures of each class.
-pub(super) struct Few {
+pub(super) struct FewShotSubset {
     dim: usize,
     data: Vec<f32>,
     labels: Vec<u32>,
 }
 
-impl Few {
+impl FewShotSubset {
     /// At most `per_class` pictures of each class, drawn by `seed`. The labels were checked.
-    pub(super) fn draw(train: &Features<'_>, classes: usize, per_class: usize, seed: u64) -> Self {
+    pub(super) fn draw(train: &LabelledFeatures<'_>, classes: usize, per_class: usize, seed: u64) -> Self {
         let chosen = draw(train.labels, classes, per_class, seed);
         let row = |i: usize| &train.data[i * train.dim..(i + 1) * train.dim];
         Self {
@@ -189,17 +191,17 @@ impl Few {
     }
 
     /// Its features.
-    pub(super) fn features(&self) -> Features<'_> {
-        Features { dim: self.dim, data: &self.data, labels: &self.labels }
+    pub(super) fn features(&self) -> LabelledFeatures<'_> {
+        LabelledFeatures { dim: self.dim, data: &self.data, labels: &self.labels }
     }
 }
 
 impl KnnOptions {
     /// As in the reference, the numbers of neighbours become those up to `per_class`, and `per_class`.
-    pub(super) fn of_few(&self, per_class: usize) -> Result<Self, EvalError> {
+    pub(super) fn of_few(&self, per_class: usize) -> Result<Self, EvalProtocolError> {
         if per_class == 0 {
             let expected = "1 or more";
-            return Err(EvalError::Option { option: "pictures per class", value: 0.0, expected });
+            return Err(EvalProtocolError::Option { option: "pictures per class", value: 0.0, expected });
         }
         let ks = self.ks.iter().copied().filter(|k| *k < per_class).chain([per_class]).collect();
         Ok(Self { ks, ..self.clone() })
@@ -212,20 +214,20 @@ impl KnnOptions {
 /// `seed + t`. Classes with fewer pictures keep all they have. `progress` counts test pictures over all tries.
 #[allow(clippy::too_many_arguments)]
 pub fn knn_few_shot(
-    train: &Features<'_>,
-    test: &Features<'_>,
+    train: &LabelledFeatures<'_>,
+    test: &LabelledFeatures<'_>,
     classes: usize,
     options: &KnnOptions,
     per_class: usize,
     tries: usize,
     seed: u64,
     progress: &mut dyn FnMut(usize, usize) -> bool,
-) -> Result<Vec<KnnResult>, EvalError> {
+) -> Result<Vec<KnnResult>, EvalProtocolError> {
     check_pair(train, test, classes)?;
     let options = options.of_few(per_class)?;
     (0..tries)
         .map(|t| {
-            let few = Few::draw(train, classes, per_class, seed.wrapping_add(t as u64));
+            let few = FewShotSubset::draw(train, classes, per_class, seed.wrapping_add(t as u64));
             let mut heard = |done, total| progress(t * total + done, tries * total);
             knn(&few.features(), test, classes, &options, &mut heard)
         })
@@ -265,32 +267,44 @@ fn draw(labels: &[u32], classes: usize, per_class: usize, seed: u64) -> Vec<usiz
 }
 
 /// An error unless both sets are whole, finite, labelled within the classes and of one width.
-pub(super) fn check_pair(train: &Features<'_>, test: &Features<'_>, classes: usize) -> Result<(), EvalError> {
+pub(super) fn check_pair(
+    train: &LabelledFeatures<'_>,
+    test: &LabelledFeatures<'_>,
+    classes: usize,
+) -> Result<(), EvalProtocolError> {
     check("training", train, classes)?;
     check("test", test, classes)?;
     if train.dim == test.dim {
         return Ok(());
     }
-    Err(EvalError::Shape { what: "numbers per test picture", found: test.dim, expected: train.dim })
+    Err(EvalProtocolError::Shape { what: "numbers per test picture", found: test.dim, expected: train.dim })
 }
 
-fn check(set: &'static str, features: &Features<'_>, classes: usize) -> Result<(), EvalError> {
+fn check(
+    set: &'static str,
+    features: &LabelledFeatures<'_>,
+    classes: usize,
+) -> Result<(), EvalProtocolError> {
     let (n, dim) = (features.labels.len(), features.dim);
     if n == 0 || dim == 0 {
-        return Err(EvalError::Empty(if set == "test" { "test features" } else { "training features" }));
+        return Err(EvalProtocolError::Empty(if set == "test" {
+            "test features"
+        } else {
+            "training features"
+        }));
     }
     if features.data.len() != n * dim {
-        return Err(EvalError::Shape {
+        return Err(EvalProtocolError::Shape {
             what: "numbers in all features",
             found: features.data.len(),
             expected: n * dim,
         });
     }
     if let Some(at) = features.data.iter().position(|v| !v.is_finite()) {
-        return Err(EvalError::NotFinite { set, index: at / dim });
+        return Err(EvalProtocolError::NotFinite { set, index: at / dim });
     }
     if let Some(index) = features.labels.iter().position(|l| *l as usize >= classes) {
-        return Err(EvalError::Label { set, index, label: features.labels[index], classes });
+        return Err(EvalProtocolError::Label { set, index, label: features.labels[index], classes });
     }
     Ok(())
 }
@@ -304,7 +318,7 @@ fn order(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
 }
 
 /// The `k` nearest training pictures of each query, nearest first.
-fn search(queries: &Packed, bank: &Packed, k: usize) -> Vec<Vec<Neighbour>> {
+fn search(queries: &PackedPanels, bank: &PackedPanels, k: usize) -> Vec<Vec<Neighbour>> {
     // Candidates pile up to three times `k` before the worst are dropped: amortised, one comparison each.
     let full = 3 * k;
     let mut found: Vec<Vec<Neighbour>> = vec![Vec::with_capacity(full + LANES); queries.rows()];
@@ -341,13 +355,13 @@ fn search(queries: &Packed, bank: &Packed, k: usize) -> Vec<Vec<Neighbour>> {
     found
 }
 
-struct Vote<'a> {
+struct KnnVote<'a> {
     labels: &'a [u32],
     classes: usize,
     temperature: f32,
 }
 
-impl Vote<'_> {
+impl KnnVote<'_> {
     /// For each `k`, how many classes score higher than the right one; `usize::MAX` when that has no neighbour.
     fn ranks(&self, neighbours: &[Neighbour], right: u32, ks: &[usize], out: &mut [usize]) {
         let largest = neighbours.first().map_or(0.0, |n| n.0);

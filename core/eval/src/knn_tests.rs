@@ -4,11 +4,11 @@
 use super::*;
 
 fn run(
-    train: &Features<'_>,
-    test: &Features<'_>,
+    train: &LabelledFeatures<'_>,
+    test: &LabelledFeatures<'_>,
     classes: usize,
     ks: &[usize],
-) -> Result<KnnResult, EvalError> {
+) -> Result<KnnResult, EvalProtocolError> {
     let options = KnnOptions { ks: ks.to_vec(), ..KnnOptions::default() };
     knn(train, test, classes, &options, &mut |_, _| true)
 }
@@ -27,7 +27,7 @@ fn labels(n: usize, classes: u64, seed: u64) -> Vec<u32> {
 fn every_picture_is_its_own_nearest_neighbour() {
     for (n, dim) in [(1, 1), (17, 3), (300, 16), (1000, 70)] {
         let (data, labels) = (noise(n, dim, 1), labels(n, 7, 2));
-        let set = Features { dim, data: &data, labels: &labels };
+        let set = LabelledFeatures { dim, data: &data, labels: &labels };
         assert_eq!(run(&set, &set, 7, &[1]).unwrap().scores[0].top1, Accuracy { correct: n, total: n });
     }
 }
@@ -39,23 +39,28 @@ fn by_hand() {
         .iter()
         .flat_map(|d| [d.to_radians().cos() * 5.0, d.to_radians().sin() * 5.0])
         .collect();
-    let train = Features { dim: 2, data: &data, labels: &[0, 1, 1, 2] };
+    let train = LabelledFeatures { dim: 2, data: &data, labels: &[0, 1, 1, 2] };
     // Weights exp((cos - 1) / 0.07): 1, 0.805, 0.422, 0.147. One neighbour says 0; three say 1 (1.227 > 1).
     for (label, k1, k3) in [(0, 1, 0), (1, 0, 1), (2, 0, 0)] {
-        let test = Features { dim: 2, data: &[2.0, 0.0], labels: &[label] };
+        let test = LabelledFeatures { dim: 2, data: &[2.0, 0.0], labels: &[label] };
         let result = run(&train, &test, 3, &[1, 3]).unwrap();
         assert_eq!((result.scores[0].top1.correct, result.scores[1].top1.correct), (k1, k3), "label {label}");
         // Class 2 has no neighbour among three.
         assert_eq!(result.at(3).unwrap().top5.correct, usize::from(label != 2));
     }
     // At a low temperature the nearest alone decides.
-    let test = Features { dim: 2, data: &[2.0, 0.0], labels: &[0] };
+    let test = LabelledFeatures { dim: 2, data: &[2.0, 0.0], labels: &[0] };
     let cold = KnnOptions { ks: vec![3], temperature: 0.01 };
     assert_eq!(knn(&train, &test, 3, &cold, &mut |_, _| true).unwrap().scores[0].top1.correct, 1);
 }
 
 /// The protocol again, as plainly as possible: all similarities in f64, a full sort, one softmax.
-fn plain(train: &Features<'_>, test: &Features<'_>, classes: usize, ks: &[usize]) -> Vec<(usize, usize)> {
+fn plain(
+    train: &LabelledFeatures<'_>,
+    test: &LabelledFeatures<'_>,
+    classes: usize,
+    ks: &[usize],
+) -> Vec<(usize, usize)> {
     let unit = |row: &[f32]| -> Vec<f64> {
         let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         row.iter().map(|v| f64::from(*v) / length).collect()
@@ -99,8 +104,8 @@ fn equals_the_plain_protocol() {
         (data, labels)
     };
     let ((train, train_labels), (test, test_labels)) = (set(1500, 1), set(333, 2));
-    let train = Features { dim, data: &train, labels: &train_labels };
-    let test = Features { dim, data: &test, labels: &test_labels };
+    let train = LabelledFeatures { dim, data: &train, labels: &train_labels };
+    let test = LabelledFeatures { dim, data: &test, labels: &test_labels };
     let ks = [1, 10, 20, 100, 200];
     let result = run(&train, &test, classes, &ks).unwrap();
     let want = plain(&train, &test, classes, &ks);
@@ -115,8 +120,8 @@ fn ties_go_to_the_first() {
     // Eighty pictures with the same feature: the neighbours are the first ones.
     let data = [1.0f32, 2.0].repeat(80);
     let labels: Vec<u32> = (0..80).map(|i| u32::from(i >= 30)).collect();
-    let train = Features { dim: 2, data: &data, labels: &labels };
-    let test = Features { dim: 2, data: &[2.0, 4.0], labels: &[0] };
+    let train = LabelledFeatures { dim: 2, data: &data, labels: &labels };
+    let test = LabelledFeatures { dim: 2, data: &[2.0, 4.0], labels: &[0] };
     let result = run(&train, &test, 2, &[1, 30, 60, 80]).unwrap();
     // With 60 the votes are even and the lower class wins; with 80 the larger one does.
     let correct: Vec<usize> = result.scores.iter().map(|s| s.top1.correct).collect();
@@ -127,7 +132,7 @@ fn ties_go_to_the_first() {
 #[test]
 fn small_sets_shorten_the_list() {
     let (data, labels) = (noise(15, 4, 1), labels(15, 3, 1));
-    let set = Features { dim: 4, data: &data, labels: &labels };
+    let set = LabelledFeatures { dim: 4, data: &data, labels: &labels };
     let ks: Vec<usize> =
         run(&set, &set, 3, &[10, 20, 100, 200]).unwrap().scores.iter().map(|s| s.k).collect();
     assert_eq!(ks, [10, 15]);
@@ -137,7 +142,7 @@ fn small_sets_shorten_the_list() {
 fn few_shot_draws_per_class_and_repeats() {
     let (n, dim) = (200, 6);
     let (data, labels) = (noise(n, dim, 4), labels(n, 4, 5));
-    let set = Features { dim, data: &data, labels: &labels };
+    let set = LabelledFeatures { dim, data: &data, labels: &labels };
     let chosen = draw(&labels, 4, 5, 1);
     assert_eq!(chosen.len(), 20);
     assert!((0..4).all(|c| chosen.iter().filter(|i| labels[**i] == c).count() == 5));
@@ -162,20 +167,26 @@ fn few_shot_draws_per_class_and_repeats() {
 
 #[test]
 fn errors_say_what_is_wrong() {
-    let good = Features { dim: 2, data: &[1.0, 0.0, 0.0, 1.0], labels: &[0, 1] };
+    let good = LabelledFeatures { dim: 2, data: &[1.0, 0.0, 0.0, 1.0], labels: &[0, 1] };
     let bad = |data: &'static [f32], labels: &'static [u32]| {
-        run(&good, &Features { dim: 2, data, labels }, 2, &[1])
+        run(&good, &LabelledFeatures { dim: 2, data, labels }, 2, &[1])
     };
-    assert!(matches!(bad(&[0.0, f32::NAN], &[0]), Err(EvalError::NotFinite { set: "test", index: 0 })));
-    assert!(matches!(bad(&[0.0; 3], &[0]), Err(EvalError::Shape { found: 3, expected: 2, .. })));
-    assert!(matches!(bad(&[], &[]), Err(EvalError::Empty("test features"))));
-    assert!(matches!(bad(&[0.0; 2], &[2]), Err(EvalError::Label { label: 2, classes: 2, .. })));
-    let other = Features { dim: 1, data: &[1.0], labels: &[0] };
-    assert!(matches!(run(&good, &other, 2, &[1]), Err(EvalError::Shape { .. })));
-    assert!(matches!(run(&good, &good, 2, &[]), Err(EvalError::Empty(_) | EvalError::Option { .. })));
-    assert!(matches!(run(&good, &good, 2, &[0]), Err(EvalError::Option { option: "k", .. })));
+    assert!(matches!(
+        bad(&[0.0, f32::NAN], &[0]),
+        Err(EvalProtocolError::NotFinite { set: "test", index: 0 })
+    ));
+    assert!(matches!(bad(&[0.0; 3], &[0]), Err(EvalProtocolError::Shape { found: 3, expected: 2, .. })));
+    assert!(matches!(bad(&[], &[]), Err(EvalProtocolError::Empty("test features"))));
+    assert!(matches!(bad(&[0.0; 2], &[2]), Err(EvalProtocolError::Label { label: 2, classes: 2, .. })));
+    let other = LabelledFeatures { dim: 1, data: &[1.0], labels: &[0] };
+    assert!(matches!(run(&good, &other, 2, &[1]), Err(EvalProtocolError::Shape { .. })));
+    assert!(matches!(
+        run(&good, &good, 2, &[]),
+        Err(EvalProtocolError::Empty(_) | EvalProtocolError::Option { .. })
+    ));
+    assert!(matches!(run(&good, &good, 2, &[0]), Err(EvalProtocolError::Option { option: "k", .. })));
     let stopped = knn(&good, &good, 2, &KnnOptions::default(), &mut |_, _| false);
-    assert!(matches!(stopped, Err(EvalError::Stopped)));
+    assert!(matches!(stopped, Err(EvalProtocolError::Stopped)));
     // A picture without any feature is similar to nothing, and no reason to stop.
     assert!(bad(&[0.0; 2], &[0]).is_ok());
 }
@@ -187,8 +198,8 @@ fn knn_is_fast() {
     let (train, test) = (noise(60_000, 192, 1), noise(10_000, 192, 2));
     let (train_labels, test_labels) = (labels(60_000, 10, 3), labels(10_000, 10, 4));
     let start = std::time::Instant::now();
-    let train = Features { dim: 192, data: &train, labels: &train_labels };
-    let test = Features { dim: 192, data: &test, labels: &test_labels };
+    let train = LabelledFeatures { dim: 192, data: &train, labels: &train_labels };
+    let test = LabelledFeatures { dim: 192, data: &test, labels: &test_labels };
     let result = run(&train, &test, 10, &[10, 20, 100, 200]).unwrap();
     let took = start.elapsed();
     assert!(took.as_secs() < 60, "{took:?}");

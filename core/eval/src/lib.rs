@@ -56,7 +56,7 @@ impl Accuracy {
 
 /// Why an evaluation could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum EvalError {
+pub enum EvalProtocolError {
     /// There are no pictures on one side.
     #[error("no {0} to evaluate with")]
     Empty(&'static str),

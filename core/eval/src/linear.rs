@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use dinoscope_shaders::cpu::{Matrix, multiply};
+use dinoscope_shaders::cpu::{MatrixView, multiply};
 
-use super::knn::Features;
-use super::{Accuracy, EvalError};
+use super::knn::LabelledFeatures;
+use super::{Accuracy, EvalProtocolError};
 use dinoscope_base::parallel;
 use dinoscope_base::rng::{self, RngExt};
 
@@ -25,7 +25,7 @@ const ROWS: usize = 256;
 
 /// How heads are trained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeadsOptions {
+pub struct LinearHeadOptions {
     /// Learning rates for a batch of 256; each gives a head.
     pub rates: Vec<f64>,
     /// Pictures a step; at most all there are.
@@ -38,7 +38,7 @@ pub struct HeadsOptions {
 
 /// How good one head is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Scored {
+pub struct LinearHeadScore {
     /// The class with the highest logit is right.
     pub top1: Accuracy,
     /// The right class is among the five highest.
@@ -48,7 +48,7 @@ pub struct Scored {
 }
 
 /// Heads that look at the same columns, one for each learning rate.
-pub(super) struct Heads {
+pub(super) struct LinearHeads {
     columns: Range<usize>,
     classes: usize,
     /// Effective learning rates.
@@ -62,8 +62,14 @@ pub(super) struct Heads {
     bias_velocity: Vec<f32>,
 }
 
-impl Heads {
-    fn new(classes: usize, columns: Range<usize>, options: &HeadsOptions, batch: usize, set: usize) -> Self {
+impl LinearHeads {
+    fn new(
+        classes: usize,
+        columns: Range<usize>,
+        options: &LinearHeadOptions,
+        batch: usize,
+        set: usize,
+    ) -> Self {
         let rows = options.rates.len() * classes;
         let mut stream = rng::stream(options.seed, "linear heads", set as u64, 0);
         let weights = (0..rows * columns.len()).map(|_| INITIAL * rng::normal(&mut stream)).collect();
@@ -79,7 +85,7 @@ impl Heads {
     }
 
     /// The columns that these heads look at, of some rows: `[rows, columns]`.
-    fn cut(&self, features: &Features<'_>, rows: impl Iterator<Item = usize>) -> Vec<f32> {
+    fn cut(&self, features: &LabelledFeatures<'_>, rows: impl Iterator<Item = usize>) -> Vec<f32> {
         let dim = features.dim;
         let row = |i: usize| &features.data[i * dim..][self.columns.clone()];
         rows.flat_map(|i| row(i).iter().copied()).collect()
@@ -90,8 +96,8 @@ impl Heads {
         let (dim, width) = (self.columns.len(), self.bias.len());
         let rows = x.len() / dim.max(1);
         let mut out = self.bias.repeat(rows);
-        let weights = Matrix::new(&self.weights, width, dim).transposed();
-        multiply(&mut out, Matrix::new(x, rows, dim), weights, 1.0, true);
+        let weights = MatrixView::new(&self.weights, width, dim).transposed();
+        multiply(&mut out, MatrixView::new(x, rows, dim), weights, 1.0, true);
         out
     }
 
@@ -108,8 +114,8 @@ impl Heads {
                 logits.iter_mut().for_each(|g| *g *= scale);
             }
         });
-        let by_class = Matrix::new(&gradient, rows, width).transposed();
-        multiply(&mut self.velocity, by_class, Matrix::new(x, rows, dim), 1.0, true);
+        let by_class = MatrixView::new(&gradient, rows, width).transposed();
+        multiply(&mut self.velocity, by_class, MatrixView::new(x, rows, dim), 1.0, true);
         for row in gradient.chunks_exact(width) {
             self.bias_velocity.iter_mut().zip(row).for_each(|(v, g)| *v += g);
         }
@@ -133,9 +139,9 @@ impl Heads {
     }
 
     /// How good each head is on `set`.
-    pub(super) fn score(&self, set: &Features<'_>) -> Vec<Scored> {
+    pub(super) fn score(&self, set: &LabelledFeatures<'_>) -> Vec<LinearHeadScore> {
         let (total, classes, heads) = (set.labels.len(), self.classes, self.rates.len());
-        let mut scored = vec![Scored::default(); heads];
+        let mut scored = vec![LinearHeadScore::default(); heads];
         for start in (0..total).step_by(ROWS) {
             let end = (start + ROWS).min(total);
             let logits = self.logits(&self.cut(set, start..end));
@@ -160,7 +166,7 @@ impl Heads {
     }
 
     /// The class that one head gives each row of `set`.
-    pub(super) fn predictions(&self, head: usize, set: &Features<'_>) -> Vec<u32> {
+    pub(super) fn predictions(&self, head: usize, set: &LabelledFeatures<'_>) -> Vec<u32> {
         let (classes, width) = (self.classes, self.bias.len());
         let mut out = Vec::with_capacity(set.labels.len());
         for start in (0..set.labels.len()).step_by(ROWS) {
@@ -207,10 +213,10 @@ pub(super) fn largest<T: Copy + PartialOrd>(values: &[T]) -> u32 {
 }
 
 /// Heads of several sets of columns on their way.
-pub(super) struct Training<'a> {
-    train: Features<'a>,
+pub(super) struct LinearHeadTrainer<'a> {
+    train: LabelledFeatures<'a>,
     /// For each set of columns.
-    pub(super) heads: Vec<Heads>,
+    pub(super) heads: Vec<LinearHeads>,
     iterations: usize,
     batch: usize,
     seed: u64,
@@ -220,30 +226,30 @@ pub(super) struct Training<'a> {
     passes: u64,
 }
 
-impl<'a> Training<'a> {
+impl<'a> LinearHeadTrainer<'a> {
     /// Heads for each of `sets` of columns, yet to be trained. `train` was checked.
     pub(super) fn new(
-        train: Features<'a>,
+        train: LabelledFeatures<'a>,
         classes: usize,
         sets: &[Range<usize>],
-        options: &HeadsOptions,
-    ) -> Result<Self, EvalError> {
+        options: &LinearHeadOptions,
+    ) -> Result<Self, EvalProtocolError> {
         for (option, value) in [("batch", options.batch), ("iterations", options.iterations)] {
             if value == 0 {
-                return Err(EvalError::Option { option, value: 0.0, expected: "1 or more" });
+                return Err(EvalProtocolError::Option { option, value: 0.0, expected: "1 or more" });
             }
         }
         if let Some(&value) = options.rates.iter().find(|rate| !(**rate > 0.0 && rate.is_finite())) {
-            return Err(EvalError::Option { option: "learning rate", value, expected: "above 0" });
+            return Err(EvalProtocolError::Option { option: "learning rate", value, expected: "above 0" });
         }
         if options.rates.is_empty() {
-            return Err(EvalError::Empty("learning rates"));
+            return Err(EvalProtocolError::Empty("learning rates"));
         }
         let batch = options.batch.min(train.labels.len());
         let heads = sets
             .iter()
             .enumerate()
-            .map(|(i, columns)| Heads::new(classes, columns.clone(), options, batch, i))
+            .map(|(i, columns)| LinearHeads::new(classes, columns.clone(), options, batch, i))
             .collect();
         let (iterations, seed) = (options.iterations, options.seed);
         Ok(Self { train, heads, iterations, batch, seed, done: 0, order: (Vec::new(), 0), passes: 0 })

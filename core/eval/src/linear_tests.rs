@@ -19,21 +19,21 @@ fn clouds(n: usize, dim: usize, classes: usize, seed: u64) -> (Vec<f32>, Vec<u32
     (data, labels)
 }
 
-fn options(rates: &[f64], batch: usize, iterations: usize) -> HeadsOptions {
-    HeadsOptions { rates: rates.to_vec(), batch, iterations, seed: 3 }
+fn options(rates: &[f64], batch: usize, iterations: usize) -> LinearHeadOptions {
+    LinearHeadOptions { rates: rates.to_vec(), batch, iterations, seed: 3 }
 }
 
 #[test]
 fn a_step_goes_down_the_slope_of_the_loss() {
     let (n, dim, classes) = (9, 6, 4);
     let (data, labels) = clouds(n, dim, classes, 1);
-    let set = Features { dim, data: &data, labels: &labels };
+    let set = LabelledFeatures { dim, data: &data, labels: &labels };
     // The whole set is the batch; the head sees columns 1 to 5 of 6.
-    let of = || Heads::new(classes, 1..5, &options(&[256.0 / 9.0, 1.0], n, 1), n, 0);
+    let of = || LinearHeads::new(classes, 1..5, &options(&[256.0 / 9.0, 1.0], n, 1), n, 0);
     let mut stepped = of();
     let x = stepped.cut(&set, 0..n);
     // Gradients of all sizes: weights away from their small beginning.
-    let spread = |heads: &mut Heads| heads.weights.iter_mut().for_each(|w| *w *= 60.0);
+    let spread = |heads: &mut LinearHeads| heads.weights.iter_mut().for_each(|w| *w *= 60.0);
     spread(&mut stepped);
     let mut before = of();
     spread(&mut before);
@@ -65,8 +65,8 @@ fn a_step_goes_down_the_slope_of_the_loss() {
 #[test]
 fn momentum_and_cosine_are_those_of_the_reference() {
     // One weight on one feature: logits (w0 x, w1 x) of class 0 with x = 1; by hand in f64.
-    let set = Features { dim: 1, data: &[1.0], labels: &[0] };
-    let mut training = Training::new(set, 2, &[0..1], &options(&[25.6], 1, 4)).unwrap();
+    let set = LabelledFeatures { dim: 1, data: &[1.0], labels: &[0] };
+    let mut training = LinearHeadTrainer::new(set, 2, &[0..1], &options(&[25.6], 1, 4)).unwrap();
     let mut w = [f64::from(training.heads[0].weights[0]), f64::from(training.heads[0].weights[1])];
     let (mut b, mut v, mut u) = ([0.0f64; 2], [0.0f64; 2], [0.0f64; 2]);
     for step in 0..4 {
@@ -94,15 +94,15 @@ fn heads_are_independent_and_learn() {
     let (dim, classes) = (12, 5);
     let ((train, train_labels), (test, test_labels)) =
         (clouds(300, dim, classes, 1), clouds(200, dim, classes, 2));
-    let train = Features { dim, data: &train, labels: &train_labels };
-    let test = Features { dim, data: &test, labels: &test_labels };
+    let train = LabelledFeatures { dim, data: &train, labels: &train_labels };
+    let test = LabelledFeatures { dim, data: &test, labels: &test_labels };
     let trained = |rates: &[f64], sets: &[Range<usize>]| {
-        let mut training = Training::new(train, classes, sets, &options(rates, 32, 200)).unwrap();
+        let mut training = LinearHeadTrainer::new(train, classes, sets, &options(rates, 32, 200)).unwrap();
         while training.step().is_some() {}
         training.heads
     };
     let both = trained(&[1e-5, 0.1], &[0..12, 0..4]);
-    let scores: Vec<Vec<Scored>> = both.iter().map(|heads| heads.score(&test)).collect();
+    let scores: Vec<Vec<LinearHeadScore>> = both.iter().map(|heads| heads.score(&test)).collect();
     let chance = 200 / classes;
     assert!(scores[0][1].top1.correct > 2 * chance, "{scores:?}");
     assert!(scores[0][1].top1.correct > scores[1][1].top1.correct, "more columns know more: {scores:?}");
@@ -123,8 +123,9 @@ fn a_head_that_diverges_is_wrong_and_disturbs_no_other() {
     let (dim, classes) = (4, 3);
     let (data, labels) = clouds(60, dim, classes, 1);
     let data: Vec<f32> = data.iter().map(|v| v * 1e20).collect();
-    let set = Features { dim, data: &data, labels: &labels };
-    let mut training = Training::new(set, classes, &[0..dim], &options(&[1e-30, 1e20], 16, 20)).unwrap();
+    let set = LabelledFeatures { dim, data: &data, labels: &labels };
+    let mut training =
+        LinearHeadTrainer::new(set, classes, &[0..dim], &options(&[1e-30, 1e20], 16, 20)).unwrap();
     while training.step().is_some() {}
     let scores = training.heads[0].score(&set);
     assert_eq!((scores[1].top1.correct, scores[1].top5.correct), (0, 0));
@@ -145,8 +146,8 @@ fn ranks_by_hand() {
 #[test]
 fn every_pass_sees_every_picture_once() {
     let (data, labels) = clouds(10, 2, 2, 1);
-    let set = Features { dim: 2, data: &data, labels: &labels };
-    let mut training = Training::new(set, 2, &[0..2], &options(&[0.1], 4, 5)).unwrap();
+    let set = LabelledFeatures { dim: 2, data: &data, labels: &labels };
+    let mut training = LinearHeadTrainer::new(set, 2, &[0..2], &options(&[0.1], 4, 5)).unwrap();
     let mut seen: Vec<usize> = (0..20).map(|_| training.next()).collect();
     assert_ne!(seen[..10], seen[10..]);
     seen[..10].sort_unstable();
@@ -162,8 +163,8 @@ fn every_pass_sees_every_picture_once() {
 #[test]
 fn options_are_checked() {
     let (data, labels) = clouds(10, 2, 2, 1);
-    let set = Features { dim: 2, data: &data, labels: &labels };
+    let set = LabelledFeatures { dim: 2, data: &data, labels: &labels };
     for bad in [options(&[], 4, 5), options(&[0.0], 4, 5), options(&[0.1], 0, 5), options(&[0.1], 4, 0)] {
-        assert!(Training::new(set, 2, &[0..2], &bad).is_err(), "{bad:?}");
+        assert!(LinearHeadTrainer::new(set, 2, &[0..2], &bad).is_err(), "{bad:?}");
     }
 }

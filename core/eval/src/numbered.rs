@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use dinoscope_data::source::Labelled;
-use dinoscope_data::source::Source;
+use dinoscope_data::source::LabelledSplit;
+use dinoscope_data::source::PictureSource;
 use dinoscope_data::{DataError, Picture};
 
 /// A source that labels each picture with its position: rows of features then say which picture they are of, even
 /// where others could not be loaded.
-pub(super) struct Numbered(pub(super) Arc<dyn Source>);
+pub(super) struct IndexAsLabel(pub(super) Arc<dyn PictureSource>);
 
-impl Source for Numbered {
+impl PictureSource for IndexAsLabel {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -41,9 +41,9 @@ impl Source for Numbered {
 }
 
 /// No pictures, for the half that is not wanted.
-struct Nothing;
+struct EmptySource;
 
-impl Source for Nothing {
+impl PictureSource for EmptySource {
     fn len(&self) -> usize {
         0
     }
@@ -62,16 +62,16 @@ impl Source for Nothing {
 }
 
 /// All pictures of a source, numbered, in the first half; the second is empty.
-pub(super) fn alone(source: &Arc<dyn Source>) -> Labelled {
-    Labelled { train: Arc::new(Numbered(source.clone())), test: Arc::new(Nothing) }
+pub(super) fn alone(source: &Arc<dyn PictureSource>) -> LabelledSplit {
+    LabelledSplit { train: Arc::new(IndexAsLabel(source.clone())), test: Arc::new(EmptySource) }
 }
 
 /// `; from root/train and root/val together`, where that has to be said.
-pub(super) fn from(source: &dyn Source) -> String {
+pub(super) fn from(source: &dyn PictureSource) -> String {
     source.origin().map_or(String::new(), |origin| format!("; from {origin}"))
 }
 
 /// The positions of pictures that have a class.
-pub(super) fn with_class(source: &dyn Source) -> Vec<usize> {
+pub(super) fn with_class(source: &dyn PictureSource) -> Vec<usize> {
     (0..source.len()).filter(|i| source.label(*i).is_some()).collect()
 }

@@ -8,26 +8,26 @@ use dinoscope_data::Picture;
 
 /// An evaluation's findings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct EvalReport {
     /// What was measured: `Linear probe`.
     pub title: String,
     /// On what, in words: `1200 pictures to learn from, 600 to judge, 12 classes`.
     pub data: String,
     /// A line for each thing that was judged in each setting; what is looked at first comes first.
-    pub rows: Vec<Row>,
+    pub rows: Vec<EvalTableRow>,
     /// Pictures where people would rather look. Not part of the JSON: they are files beside it.
     #[serde(skip)]
-    pub pictures: Vec<Shown>,
+    pub pictures: Vec<CaptionedPicture>,
     /// What a person should know: settings chosen, features kept.
     pub notes: Vec<String>,
     /// What could not be used.
     #[serde(default)]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<UnusableInput>,
 }
 
 /// An input that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub struct UnusableInput {
     /// Its name: the path of a picture in the folder that was named.
     pub input: String,
     /// Why.
@@ -36,18 +36,18 @@ pub struct LeftOut {
 
 /// One line of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct EvalTableRow {
     /// What was judged: `weights`, `untrained`, `raw pixels`.
     pub subject: String,
     /// In which setting: `k 20`, `4 blocks, lr 0.01`; empty where there is one only.
     pub setting: String,
     /// The figures; the first is the one to quote.
-    pub figures: Vec<Figure>,
+    pub figures: Vec<EvalMetric>,
 }
 
 /// One number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
+pub struct EvalMetric {
     /// Its name in the field's words: `top-1`, `mIoU`, `RMSE`.
     pub name: String,
     /// The number itself; shares are 0 to 1.
@@ -55,13 +55,13 @@ pub struct Figure {
     /// 95 % interval, where there is one.
     pub interval: Option<(f64, f64)>,
     /// How it is read.
-    pub unit: Unit,
+    pub unit: EvalMetricUnit,
 }
 
 /// How a figure is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Unit {
+pub enum EvalMetricUnit {
     /// 0 to 1, shown in per cent; more is better.
     Share,
     /// A number; more is better.
@@ -72,7 +72,7 @@ pub enum Unit {
 
 /// A picture with its name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct CaptionedPicture {
     /// Name of its file, without an extension: `confusion`.
     pub name: String,
     /// What one sees, in a sentence.
@@ -83,36 +83,36 @@ pub struct Shown {
     pub kept: Vec<Place>,
 }
 
-impl Figure {
+impl EvalMetric {
     /// An accuracy with Wilson's interval.
     pub fn accuracy(name: &str, accuracy: Accuracy) -> Self {
         Self {
             name: name.to_owned(),
             value: accuracy.value(),
             interval: Some(accuracy.wilson95()),
-            unit: Unit::Share,
+            unit: EvalMetricUnit::Share,
         }
     }
 
     /// A number without an interval.
-    pub fn plain(name: &str, value: f64, unit: Unit) -> Self {
+    pub fn plain(name: &str, value: f64, unit: EvalMetricUnit) -> Self {
         Self { name: name.to_owned(), value, interval: None, unit }
     }
 
     /// `72.1 % (68.4–75.6)`, `0.413`
     pub fn text(&self) -> String {
         let number = |value: f64| match self.unit {
-            Unit::Share => format!("{:.1}", 100.0 * value),
-            Unit::More | Unit::Less => format!("{value:.3}"),
+            EvalMetricUnit::Share => format!("{:.1}", 100.0 * value),
+            EvalMetricUnit::More | EvalMetricUnit::Less => format!("{value:.3}"),
         };
-        let unit = if self.unit == Unit::Share { " %" } else { "" };
+        let unit = if self.unit == EvalMetricUnit::Share { " %" } else { "" };
         let interval =
             self.interval.map_or(String::new(), |(a, b)| format!(" ({}–{})", number(a), number(b)));
         format!("{}{unit}{interval}", number(self.value))
     }
 }
 
-impl LeftOut {
+impl UnusableInput {
     /// From name and reason.
     pub fn new((input, reason): (String, String)) -> Self {
         Self { input, reason }
@@ -132,7 +132,7 @@ impl LeftOut {
     }
 }
 
-impl Outcome {
+impl EvalReport {
     /// One that is yet to be filled.
     pub fn of(title: &str) -> Self {
         Self {
@@ -146,7 +146,7 @@ impl Outcome {
     }
 
     /// The figure to quote: the first of the first row.
-    pub fn headline(&self) -> Option<&Figure> {
+    pub fn headline(&self) -> Option<&EvalMetric> {
         self.rows.first()?.figures.first()
     }
 }
@@ -158,21 +158,21 @@ mod tests {
 
     #[test]
     fn figures_read_as_people_write_them() {
-        let right = Figure::accuracy("top-1", Accuracy { correct: 8, total: 10 });
+        let right = EvalMetric::accuracy("top-1", Accuracy { correct: 8, total: 10 });
         assert_eq!(right.text(), "80.0 % (49.0–94.3)");
-        assert_eq!(Figure::plain("RMSE", 0.4129, Unit::Less).text(), "0.413");
+        assert_eq!(EvalMetric::plain("RMSE", 0.4129, EvalMetricUnit::Less).text(), "0.413");
     }
 
     #[test]
     fn what_is_left_out_is_part_of_the_json_and_old_files_have_none() {
-        let left = |input: &str| LeftOut::new((input.to_owned(), "torn".to_owned()));
-        let outcome = Outcome { left_out: vec![left("a.png"), left("b.png")], ..Outcome::of("Map") };
+        let left = |input: &str| UnusableInput::new((input.to_owned(), "torn".to_owned()));
+        let outcome = EvalReport { left_out: vec![left("a.png"), left("b.png")], ..EvalReport::of("Map") };
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(json["left_out"][1], serde_json::json!({ "input": "b.png", "reason": "torn" }));
-        assert_eq!(serde_json::from_value::<Outcome>(json.clone()).unwrap(), outcome);
+        assert_eq!(serde_json::from_value::<EvalReport>(json.clone()).unwrap(), outcome);
         let mut old = json;
         old.as_object_mut().unwrap().remove("left_out");
-        assert!(serde_json::from_value::<Outcome>(old).unwrap().left_out.is_empty());
-        assert_eq!(LeftOut::words(&outcome.left_out, 1), ["left out a.png: torn", "left out 1 more"]);
+        assert!(serde_json::from_value::<EvalReport>(old).unwrap().left_out.is_empty());
+        assert_eq!(UnusableInput::words(&outcome.left_out, 1), ["left out a.png: torn", "left out 1 more"]);
     }
 }

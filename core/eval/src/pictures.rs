@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use dinoscope_base::files;
 use dinoscope_data::DataError;
-use dinoscope_data::decode::depth::DepthRange;
-use dinoscope_data::source::Labelled;
-use dinoscope_data::source::gathered::{Holds, How, gather};
-use dinoscope_data::source::halves::Halves;
-use dinoscope_data::source::idx::{IdxSource, Split};
-use dinoscope_data::source::joined::{Part, join};
-use dinoscope_data::source::matched::{Match, matched, named};
-use dinoscope_data::source::{Source, subset::Subset};
+use dinoscope_data::decode::depth::IntensityRange;
+use dinoscope_data::source::LabelledSplit;
+use dinoscope_data::source::gathered::{SourceContent, SourceOptions, gather};
+use dinoscope_data::source::halves::SplitFolder;
+use dinoscope_data::source::idx::{IdxSource, IdxSplit};
+use dinoscope_data::source::joined::{NamedSource, join};
+use dinoscope_data::source::matched::{ClassMatchResult, matched, named};
+use dinoscope_data::source::{PictureSource, subset::SubsetSource};
 
 /// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, lists with a column
 /// of classes, or IDX files, one place or several ([`gather`]).
 ///
 /// What is judged is what `test` holds, or else the halves for it where `data` comes in halves
-/// ([`Halves`](dinoscope_data::source::halves::Halves); of an IDX pair the test half), or else a fifth of the pictures, chosen
+/// ([`SplitFolder`](dinoscope_data::source::halves::Halves); of an IDX pair the test half), or else a fifth of the pictures, chosen
 /// by `seed`. Classes are known by their names. `range` says how files of more than 8 bits are read.
 ///
 /// # Errors
@@ -29,8 +29,8 @@ pub fn labelled(
     data: &[PathBuf],
     test: &[PathBuf],
     seed: u64,
-    range: DepthRange,
-) -> Result<Labelled, DataError> {
+    range: IntensityRange,
+) -> Result<LabelledSplit, DataError> {
     let wrong = |reason: String| DataError::Source { path: words(data), reason };
     let judged = match test {
         [] => None,
@@ -51,19 +51,19 @@ pub fn labelled(
         (None, Some(own)) => (data, own),
         (None, None) => {
             let count = train.len();
-            let halves = Subset::split(&train, count - count / 5, count / 5, seed);
+            let halves = SubsetSource::split(&train, count - count / 5, count / 5, seed);
             let (train, test) = halves.ok_or_else(|| {
                 wrong(format!(
                     "it takes at least five labelled pictures to learn from some and judge others; there are {count}"
                 ))
             })?;
-            return Ok(Labelled { train: Arc::new(train), test: Arc::new(test) });
+            return Ok(LabelledSplit { train: Arc::new(train), test: Arc::new(test) });
         }
     };
     if judged.classes().is_empty() {
         return Err(DataError::Source { path: words(places), reason: no_labels() });
     }
-    let Match { source, unknown } = matched(&judged, train.as_ref());
+    let ClassMatchResult { source, unknown } = matched(&judged, train.as_ref());
     if !unknown.is_empty() {
         return Err(DataError::Source {
             path: words(places),
@@ -75,7 +75,7 @@ pub fn labelled(
             ),
         });
     }
-    Ok(Labelled { train, test: source })
+    Ok(LabelledSplit { train, test: source })
 }
 
 fn no_labels() -> String {
@@ -90,18 +90,18 @@ fn words(places: &[PathBuf]) -> String {
 }
 
 /// With the classes.
-fn how(range: DepthRange) -> How {
-    How { labels: true, range }
+fn how(range: IntensityRange) -> SourceOptions {
+    SourceOptions { labels: true, range }
 }
 
 /// What is learned from, and what judges where there are halves for it.
-type LearnedAndJudged = (Arc<dyn Source>, Option<Arc<dyn Source>>);
+type LearnedAndJudged = (Arc<dyn PictureSource>, Option<Arc<dyn PictureSource>>);
 
 /// What is learned from, and what judges unless `judged` does: halves for it.
 fn to_learn(
     data: &[PathBuf],
-    judged: Option<&dyn Source>,
-    range: DepthRange,
+    judged: Option<&dyn PictureSource>,
+    range: IntensityRange,
 ) -> Result<LearnedAndJudged, DataError> {
     let gathered = gather(data, how(range))?;
     let (mut train, mut own) = (Vec::new(), Vec::new());
@@ -110,18 +110,18 @@ fn to_learn(
     for part in gathered {
         let name = part.name.clone();
         match part.holds {
-            Holds::Halves(halves) => {
+            SourceContent::Halves(halves) => {
                 match halves.judged() {
-                    Some(half) => own.push(Part { name: name.clone(), source: Arc::new(half) }),
+                    Some(half) => own.push(NamedSource { name: name.clone(), source: Arc::new(half) }),
                     None => apart = Some(why_apart(&halves)),
                 }
-                train.push(Part { name, source: Arc::new(halves.train(true)) });
+                train.push(NamedSource { name, source: Arc::new(halves.train(true)) });
             }
-            Holds::Whole(source) => train.push(Part { name, source }),
+            SourceContent::Whole(source) => train.push(NamedSource { name, source }),
         }
     }
     for place in data {
-        own.extend(idx_test(place).map(|source| Part { name: place.display().to_string(), source }));
+        own.extend(idx_test(place).map(|source| NamedSource { name: place.display().to_string(), source }));
     }
     if let (Some(reason), true, None) = (apart, own.is_empty(), judged) {
         return Err(DataError::Source { path: words(data), reason });
@@ -136,7 +136,7 @@ fn to_learn(
     Ok((train, own))
 }
 
-fn why_apart(halves: &Halves) -> String {
+fn why_apart(halves: &SplitFolder) -> String {
     match halves.has_classes() {
         true => {
             format!("{} have no class in common: nothing can be learned of what is judged", halves.names())
@@ -155,26 +155,26 @@ fn why_apart(halves: &Halves) -> String {
 ///
 /// # Errors
 /// When a place can't be read or holds no pictures.
-pub fn all(data: &[PathBuf], range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
+pub fn all(data: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSource>, DataError> {
     let gathered = gather(data, how(range))?;
     join(gathered.into_iter().map(|part| part.whole(how(range))).collect(), None)
 }
 
 /// What is judged in places that were named for it.
-fn judged(places: &[PathBuf], range: DepthRange) -> Result<Arc<dyn Source>, DataError> {
+fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSource>, DataError> {
     let mut parts = Vec::new();
     for place in places {
         if let Some(source) = files::is_dir(place).then(|| idx_test(place)).flatten() {
-            parts.push(Part { name: place.display().to_string(), source });
+            parts.push(NamedSource { name: place.display().to_string(), source });
             continue;
         }
         for part in gather(std::slice::from_ref(place), how(range))? {
             let half = match &part.holds {
-                Holds::Halves(halves) => halves.judged(),
-                Holds::Whole(_) => None,
+                SourceContent::Halves(halves) => halves.judged(),
+                SourceContent::Whole(_) => None,
             };
             parts.push(match half {
-                Some(half) => Part { name: part.name, source: Arc::new(half) },
+                Some(half) => NamedSource { name: part.name, source: Arc::new(half) },
                 None => part.whole(how(range)),
             });
         }
@@ -183,12 +183,12 @@ fn judged(places: &[PathBuf], range: DepthRange) -> Result<Arc<dyn Source>, Data
 }
 
 /// The test half beside an IDX training half.
-fn idx_test(data: &Path) -> Option<Arc<dyn Source>> {
+fn idx_test(data: &Path) -> Option<Arc<dyn PictureSource>> {
     if !IdxSource::recognizes(data) {
         return None;
     }
     let folder = if files::is_dir(data) { data } else { data.parent()? };
-    IdxSource::open(folder, Split::Test).ok().map(|source| Arc::new(source) as Arc<dyn Source>)
+    IdxSource::open(folder, IdxSplit::Test).ok().map(|source| Arc::new(source) as Arc<dyn PictureSource>)
 }
 
 #[cfg(test)]
@@ -197,9 +197,9 @@ mod tests {
     use super::*;
     use dinoscope_testing::folder;
 
-    fn labelled(data: &Path, test: Option<&Path>) -> Result<Labelled, DataError> {
+    fn labelled(data: &Path, test: Option<&Path>) -> Result<LabelledSplit, DataError> {
         let test: Vec<PathBuf> = test.into_iter().map(Path::to_owned).collect();
-        super::labelled(&[data.to_owned()], &test, 0, DepthRange::Fixed)
+        super::labelled(&[data.to_owned()], &test, 0, IntensityRange::Fixed)
     }
 
     fn refused(data: &Path, test: Option<&Path>) -> String {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// The classes of all pictures, by name.
-    fn classes(source: &dyn Source) -> Vec<String> {
+    fn classes(source: &dyn PictureSource) -> Vec<String> {
         (0..source.len()).map(|i| source.classes()[source.label(i).unwrap()].clone()).collect()
     }
 
@@ -234,7 +234,7 @@ mod tests {
             assert_eq!(classes(named.train.as_ref()), classes(halves.train.as_ref()));
             assert_eq!(classes(named.test.as_ref()), classes(halves.test.as_ref()));
         }
-        let all = all(&[root.path().to_owned()], DepthRange::Fixed).unwrap();
+        let all = all(&[root.path().to_owned()], IntensityRange::Fixed).unwrap();
         assert_eq!((all.len(), all.classes().len()), (5, 3));
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let root =
             folder(&["h/train/a/1.png", "h/val/a/1.png", "f/b/1.png", "f/b/2.png", "t/a/1.png", "t/b/1.png"]);
         let at = |place: &str| root.path().join(place);
-        let fixed = DepthRange::Fixed;
+        let fixed = IntensityRange::Fixed;
         let both = super::labelled(&[at("h"), at("f")], &[], 0, fixed).unwrap();
         assert_eq!(
             (classes(both.train.as_ref()), classes(both.test.as_ref())),

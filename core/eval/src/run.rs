@@ -2,14 +2,14 @@
 
 use burn::tensor::{Device, ExecutionError};
 
-use super::EvalError;
-use super::gather::{Collected, all_pixels, gather};
+use super::EvalProtocolError;
+use super::gather::{FeatureSet, all_pixels, gather};
 use super::knn::{KnnOptions, KnnResult, KnnScore, knn};
 use dinoscope_analysis::AnalysisError;
 use dinoscope_data::DataError;
-use dinoscope_data::source::Labelled;
+use dinoscope_data::source::LabelledSplit;
 use dinoscope_model::Vit;
-use dinoscope_model::features::Wanted;
+use dinoscope_model::features::ImageFeatureSpec;
 
 /// Neighbours of the accuracy that is quoted where one number has to do; fixed, so that runs compare.
 pub const HEADLINE_K: usize = 20;
@@ -19,7 +19,7 @@ pub const HEADLINE_K: usize = 20;
 pub enum EvaluationError {
     /// Features, labels or options that can't be used, or a person who stopped it.
     #[error(transparent)]
-    Protocol(#[from] EvalError),
+    Protocol(#[from] EvalProtocolError),
     /// The device failed while its memory was read.
     #[error("the device failed during evaluation: {0}")]
     Device(#[from] ExecutionError),
@@ -34,7 +34,7 @@ pub enum EvaluationError {
 impl EvaluationError {
     /// Whether someone asked it to stop, which is no fault.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Protocol(EvalError::Stopped))
+        matches!(self, Self::Protocol(EvalProtocolError::Stopped))
     }
 }
 
@@ -45,7 +45,7 @@ pub fn headline(result: &KnnResult) -> Option<&KnnScore> {
 
 /// Scores of an evaluation, and the pictures it could not load (name, reason).
 #[derive(Clone, Debug)]
-pub struct Evaluated {
+pub struct KnnEvaluation {
     /// Accuracies.
     pub result: KnnResult,
     /// Name and reason of pictures that were left out.
@@ -58,24 +58,24 @@ pub struct Evaluated {
 /// See [`EvaluationError`].
 pub async fn knn_of_backbone(
     backbone: &Vit,
-    labelled: &Labelled,
+    labelled: &LabelledSplit,
     size: usize,
     batch: usize,
     device: &Device,
     mut progress: impl AsyncFnMut(usize, usize),
-) -> Result<Evaluated, EvaluationError> {
+) -> Result<KnnEvaluation, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     let (first, all) = (train.len(), train.len() + test.len());
     let mut hear = async |done| {
         progress(done, all).await;
         true
     };
-    let train = gather(backbone, train, Wanted::CLS, (size, batch), device, &mut hear).await?;
+    let train = gather(backbone, train, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
     let mut hear = async |done| {
         progress(first + done, all).await;
         true
     };
-    let test = gather(backbone, test, Wanted::CLS, (size, batch), device, &mut hear).await?;
+    let test = gather(backbone, test, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
     score(train, test, labelled)
 }
 
@@ -83,13 +83,17 @@ pub async fn knn_of_backbone(
 ///
 /// # Errors
 /// See [`EvaluationError`].
-pub fn knn_of_pixels(labelled: &Labelled, size: usize) -> Result<Evaluated, EvaluationError> {
+pub fn knn_of_pixels(labelled: &LabelledSplit, size: usize) -> Result<KnnEvaluation, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     score(all_pixels(train, size), all_pixels(test, size), labelled)
 }
 
-fn score(train: Collected, test: Collected, labelled: &Labelled) -> Result<Evaluated, EvaluationError> {
+fn score(
+    train: FeatureSet,
+    test: FeatureSet,
+    labelled: &LabelledSplit,
+) -> Result<KnnEvaluation, EvaluationError> {
     let classes = labelled.train.classes().len();
     let result = knn(&train.view(), &test.view(), classes, &KnnOptions::default(), &mut |_, _| true)?;
-    Ok(Evaluated { result, skipped: [train.skipped, test.skipped].concat() })
+    Ok(KnnEvaluation { result, skipped: [train.skipped, test.skipped].concat() })
 }

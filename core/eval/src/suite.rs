@@ -5,36 +5,36 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use super::EvalError;
-use super::cache::Cache;
+use super::EvalProtocolError;
+use super::cache::FeatureDiskCache;
 use super::depth::{self, DepthTask};
-use super::embedding::{self, MapTask};
-use super::gather::{Collected, Gathering, gather_pixels};
-use super::outcome::{LeftOut, Outcome};
+use super::embedding::{self, ProjectionTask};
+use super::gather::{FeatureSet, ImageFeatureExtractor, gather_pixels};
+use super::outcome::{EvalReport, UnusableInput};
 use super::retrieve::{self, RetrieveTask};
 use super::run::EvaluationError;
 use super::segment::{self, SegmentTask};
-use super::spread::{self, SpreadTask};
+use super::spread::{self, FeatureStatisticsTask};
 use super::whole::knn::{self, KnnTask};
 use super::whole::linear::{self, LinearTask};
 use super::whole::logistic::{self, LogisticTask};
 use dinoscope_analysis::{AnalysisError, npy};
 use dinoscope_base::files;
 use dinoscope_data::DataError;
-use dinoscope_data::source::Labelled;
+use dinoscope_data::source::LabelledSplit;
 use dinoscope_data::source::dense::DenseSplit;
 use dinoscope_model::Vit;
-use dinoscope_model::features::Wanted;
+use dinoscope_model::features::ImageFeatureSpec;
 
 /// What is to be found out, on which pictures.
 #[derive(Clone)]
-pub enum Task {
+pub enum EvalTask {
     /// Weighted nearest neighbours.
-    Knn(Labelled, KnnTask),
+    Knn(LabelledSplit, KnnTask),
     /// Linear heads trained with SGD.
-    Linear(Labelled, LinearTask),
+    Linear(LabelledSplit, LinearTask),
     /// Logistic regression to its optimum.
-    Logistic(Labelled, LogisticTask),
+    Logistic(LabelledSplit, LogisticTask),
     /// What pixels show, with a linear head.
     Segment(DenseSplit, SegmentTask),
     /// How far away pixels are, with a linear head.
@@ -42,14 +42,14 @@ pub enum Task {
     /// What is found for each picture among others.
     Retrieve(RetrieveTask),
     /// How features are spread over their space.
-    Spread(SpreadTask),
+    Spread(FeatureStatisticsTask),
     /// Pictures as points in the plane.
-    Map(MapTask),
+    Map(ProjectionTask),
 }
 
 /// What all evaluations have in common.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Options {
+pub struct EvalOptions {
     /// Side of the centre crop in pixels; a multiple of the patch.
     pub size: usize,
     /// Pictures that pass through the backbone at once.
@@ -59,23 +59,23 @@ pub struct Options {
     /// Leaves out what the weights are compared with: the untrained model and raw pixels.
     pub alone: bool,
     /// Where features are kept for the next evaluation.
-    pub cache: Cache,
+    pub cache: FeatureDiskCache,
     /// Writes what was judged into this folder as `train_features.npy` `[pictures, numbers]`, `train_labels.npy`
     /// `[pictures]`, `test_features.npy` and `test_labels.npy`, all float32, for other programs to judge.
     pub dump: Option<PathBuf>,
 }
 
-impl Options {
+impl EvalOptions {
     /// Pictures of `size`, everything else as it is without a wish; nothing is written.
     pub fn new(size: usize) -> Self {
-        Self { size, batch: 64, seed: 0, alone: false, cache: Cache::off(), dump: None }
+        Self { size, batch: 64, seed: 0, alone: false, cache: FeatureDiskCache::off(), dump: None }
     }
 }
 
 /// How far an evaluation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being judged: [`Subject::name`].
+pub struct EvalProgress {
+    /// What is being judged: [`EvalSubject::name`].
     pub subject: &'static str,
     /// What is being done, in a word or two: `features`, `neighbours`.
     pub doing: &'static str,
@@ -87,7 +87,7 @@ pub struct Progress {
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum EvalSubject {
     /// The backbone in question.
     Weights,
     /// A backbone of the same shape with random weights.
@@ -96,7 +96,7 @@ pub enum Subject {
     RawPixels,
 }
 
-impl Subject {
+impl EvalSubject {
     /// As it is called in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -119,62 +119,62 @@ impl Subject {
 /// # Errors
 /// See [`EvaluationError`]; [`EvaluationError::is_stopped`] when `progress` said no.
 pub async fn evaluate(
-    task: &Task,
+    task: &EvalTask,
     backbone: &Vit,
-    options: &Options,
+    options: &EvalOptions,
     device: &Device,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
     let patch = backbone.config.patch;
     if options.size == 0 || !options.size.is_multiple_of(patch) {
         let (value, expected) = (options.size as f64, "a multiple of the backbone's patch");
-        return Err(EvalError::Option { option: "size", value, expected }.into());
+        return Err(EvalProtocolError::Option { option: "size", value, expected }.into());
     }
-    let judge = Judge { backbone, options, device };
+    let judge = EvalContext { backbone, options, device };
     match task {
-        Task::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
-        Task::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
-        Task::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
-        Task::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
-        Task::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
-        Task::Retrieve(task) => retrieve::evaluate(&judge, task, progress).await,
-        Task::Spread(task) => spread::evaluate(&judge, task, progress).await,
-        Task::Map(task) => embedding::evaluate(&judge, task, progress).await,
+        EvalTask::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
+        EvalTask::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
+        EvalTask::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
+        EvalTask::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
+        EvalTask::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
+        EvalTask::Retrieve(task) => retrieve::evaluate(&judge, task, progress).await,
+        EvalTask::Spread(task) => spread::evaluate(&judge, task, progress).await,
+        EvalTask::Map(task) => embedding::evaluate(&judge, task, progress).await,
     }
 }
 
 /// Whom an evaluation is about, and how and where it is made.
 #[derive(Clone, Copy)]
-pub struct Judge<'a> {
+pub struct EvalContext<'a> {
     /// The backbone in question.
     pub backbone: &'a Vit,
     /// What all evaluations have in common.
-    pub options: &'a Options,
+    pub options: &'a EvalOptions,
     /// Where the backbone is.
     pub device: &'a Device,
 }
 
 /// Both halves of labelled pictures as numbers.
 #[derive(Clone, Debug)]
-pub struct Sets {
+pub struct TrainTestFeatures {
     /// To learn from.
-    pub train: Collected,
+    pub train: FeatureSet,
     /// To judge with.
-    pub test: Collected,
+    pub test: FeatureSet,
     /// What a person should know: how pictures were chosen, features that were there before.
     pub notes: Vec<String>,
     /// Pictures that could not be used; said once, with the weights.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<UnusableInput>,
 }
 
-impl Judge<'_> {
+impl EvalContext<'_> {
     /// The backbone in question, or an untrained one of its shape.
-    pub(super) fn backbone_of(&self, subject: Subject) -> Cow<'_, Vit> {
+    pub(super) fn backbone_of(&self, subject: EvalSubject) -> Cow<'_, Vit> {
         match subject {
-            Subject::Untrained => {
+            EvalSubject::Untrained => {
                 Cow::Owned(Vit::init(&self.backbone.config, self.options.seed, self.device))
             }
-            Subject::Weights | Subject::RawPixels => Cow::Borrowed(self.backbone),
+            EvalSubject::Weights | EvalSubject::RawPixels => Cow::Borrowed(self.backbone),
         }
     }
 
@@ -185,27 +185,27 @@ impl Judge<'_> {
     /// When the device fails, `progress` says no, or the dump can't be written.
     pub async fn sets(
         &self,
-        subject: Subject,
-        labelled: &Labelled,
-        wanted: Wanted,
+        subject: EvalSubject,
+        labelled: &LabelledSplit,
+        wanted: ImageFeatureSpec,
         pixels: usize,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<Sets, EvaluationError> {
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<TrainTestFeatures, EvaluationError> {
         let (first, total) = (labelled.train.len(), labelled.train.len() + labelled.test.len());
-        let at = |done| Progress { subject: subject.name(), doing: "features", done, total };
+        let at = |done| EvalProgress { subject: subject.name(), doing: "features", done, total };
         let mut first_half = async |done| progress(at(done)).await;
         let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
-        if subject == Subject::RawPixels {
+        if subject == EvalSubject::RawPixels {
             let (size, side) = (self.options.size, pixels.min(self.options.size));
             let train = gather_pixels(train, size, side, &mut first_half).await?;
             let mut second_half = async |done| progress(at(first + done)).await;
             let test = gather_pixels(test, size, side, &mut second_half).await?;
-            return Ok(Sets { train, test, notes: Vec::new(), left_out: Vec::new() });
+            return Ok(TrainTestFeatures { train, test, notes: Vec::new(), left_out: Vec::new() });
         }
         let backbone = &*self.backbone_of(subject);
-        let Options { size, batch, ref cache, .. } = *self.options;
+        let EvalOptions { size, batch, ref cache, .. } = *self.options;
         let mut kept = cache.open(backbone, self.device, size, wanted).await?;
-        let gathering = Gathering { backbone, wanted, size, batch, device: self.device };
+        let gathering = ImageFeatureExtractor { backbone, wanted, size, batch, device: self.device };
         let train = gathering.gather(train, &mut kept, &mut first_half).await?;
         let mut second_half = async |done| progress(at(first + done)).await;
         let test = gathering.gather(test, &mut kept, &mut second_half).await?;
@@ -223,14 +223,14 @@ impl Judge<'_> {
             // Who can't write there still gets figures.
             notes.push(format!("{}: features are not kept for the next time: {error}", subject.name()));
         }
-        let sets = Sets { train, test, notes, left_out };
-        if subject == Subject::Weights {
+        let sets = TrainTestFeatures { train, test, notes, left_out };
+        if subject == EvalSubject::Weights {
             self.dump(&sets)?;
         }
         Ok(sets)
     }
 
-    fn dump(&self, sets: &Sets) -> Result<(), AnalysisError> {
+    fn dump(&self, sets: &TrainTestFeatures) -> Result<(), AnalysisError> {
         let Some(folder) = &self.options.dump else { return Ok(()) };
         let made = files::create_dir_all(folder);
         made.map_err(|source| AnalysisError::Write { path: folder.display().to_string(), source })?;
@@ -249,12 +249,12 @@ impl Judge<'_> {
 /// # Errors
 /// When no picture of a half can be used: names the first, and why.
 pub(super) fn told(
-    subject: Subject,
-    labelled: &Labelled,
-    train: &Collected,
-    test: &Collected,
-) -> Result<(Vec<String>, Vec<LeftOut>), DataError> {
-    if subject != Subject::Weights {
+    subject: EvalSubject,
+    labelled: &LabelledSplit,
+    train: &FeatureSet,
+    test: &FeatureSet,
+) -> Result<(Vec<String>, Vec<UnusableInput>), DataError> {
+    if subject != EvalSubject::Weights {
         return Ok((Vec::new(), Vec::new()));
     }
     for half in [train, test] {
@@ -265,6 +265,6 @@ pub(super) fn told(
         }
     }
     let notes = labelled.train.notes().iter().chain(labelled.test.notes()).cloned().collect();
-    let left_out = train.skipped.iter().chain(&test.skipped).cloned().map(LeftOut::new).collect();
+    let left_out = train.skipped.iter().chain(&test.skipped).cloned().map(UnusableInput::new).collect();
     Ok((notes, left_out))
 }

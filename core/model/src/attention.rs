@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use super::layers::{Draw, Linear};
-use crate::fused::packing::Group;
+use super::layers::{Linear, WeightInit};
+use crate::fused::packing::CropGroup;
 
 /// Self-attention with one fused projection for queries, keys and values.
 #[derive(Module, Debug)]
-pub struct Attention {
+pub struct SelfAttention {
     /// `dim` to `3 dim`: rows of the weight are queries, keys, values, each head-major.
     pub qkv: Linear,
     /// `dim` to `dim`.
@@ -16,9 +16,9 @@ pub struct Attention {
     heads: usize,
 }
 
-impl Attention {
+impl SelfAttention {
     /// Randomly initialised.
-    pub fn init(dim: usize, heads: usize, qkv_bias: bool, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(dim: usize, heads: usize, qkv_bias: bool, draw: &mut WeightInit, device: &Device) -> Self {
         Self {
             qkv: Linear::init(dim, 3 * dim, qkv_bias, draw, device),
             proj: Linear::init(dim, dim, true, draw, device),
@@ -34,7 +34,7 @@ impl Attention {
     /// Softmax of queries against keys, `[count, heads, queries, tokens]`, for one group of crops.
     ///
     /// `query` picks one query token; `None` computes all of them.
-    pub fn probabilities(&self, x: Tensor<2>, group: Group, query: Option<usize>) -> Tensor<4> {
+    pub fn probabilities(&self, x: Tensor<2>, group: CropGroup, query: Option<usize>) -> Tensor<4> {
         let [q, k, _] = self.split(self.qkv.forward(x), group);
         let q = match query {
             Some(token) => q.narrow(2, token, 1),
@@ -44,7 +44,7 @@ impl Attention {
     }
 
     /// Queries (already scaled), keys and values of one group, each `[count, heads, tokens, dim / heads]`.
-    fn split(&self, qkv: Tensor<2>, group: Group) -> [Tensor<4>; 3] {
+    fn split(&self, qkv: Tensor<2>, group: CropGroup) -> [Tensor<4>; 3] {
         let width = qkv.dims()[1] / 3 / self.heads;
         let qkv = qkv.reshape([group.count, group.tokens, 3, self.heads, width]).permute([2, 0, 3, 1, 4]);
         let part = |i| qkv.clone().narrow(0, i, 1).squeeze_dim::<4>(0);

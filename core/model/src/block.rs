@@ -5,23 +5,23 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::attention::Attention;
+use super::attention::SelfAttention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
-use super::layers::{Draw, LayerNorm, LayerScale, Linear};
-use crate::fused::packing::{Group, Packing};
+use super::layers::{LayerNorm, LayerScale, Linear, WeightInit};
+use crate::fused::packing::{CropGroup, SequencePacking};
 use crate::fused::{
-    AttentionPlan, BranchParameter, FeedForwardPlan, Precision, attention_branch, feed_forward_branch,
+    AttentionPlan, BranchParameter, ComputePrecision, FeedForwardPlan, attention_branch, feed_forward_branch,
 };
 use dinoscope_base::rng::Stream;
 
 /// `x + ls1(attn(norm1(x)))`, then `x + ls2(mlp(norm2(x)))`.
 #[derive(Module, Debug)]
-pub struct Block {
+pub struct TransformerBlock {
     /// Before attention.
     pub norm1: LayerNorm,
     /// Self-attention.
-    pub attn: Attention,
+    pub attn: SelfAttention,
     /// Gain of the attention branch.
     pub ls1: Option<LayerScale>,
     /// Before the feed-forward network.
@@ -43,23 +43,23 @@ pub struct DropPath<'a> {
 
 /// How a forward pass runs beside the model's own sizes.
 #[derive(Debug, Default)]
-pub struct Pass<'a, 'b> {
+pub struct VitForwardOptions<'a, 'b> {
     /// Stochastic depth, for training only.
     pub drop: Option<&'a mut DropPath<'b>>,
     /// Numbers that the branches compute with.
-    pub precision: Precision,
+    pub precision: ComputePrecision,
     /// Keep only the input of each branch for the backward pass and compute the rest again: less memory, a third
     /// more work.
     pub checkpoint: bool,
 }
 
-impl Block {
+impl TransformerBlock {
     /// Randomly initialised.
-    pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(config: &VitConfig, draw: &mut WeightInit, device: &Device) -> Self {
         let scale = || config.layerscale.map(|value| LayerScale::init(config.dim, value, device));
         Self {
             norm1: LayerNorm::init(config.dim, config.norm_eps, device),
-            attn: Attention::init(config.dim, config.heads, config.qkv_bias, draw, device),
+            attn: SelfAttention::init(config.dim, config.heads, config.qkv_bias, draw, device),
             ls1: scale(),
             norm2: LayerNorm::init(config.dim, config.norm_eps, device),
             mlp: Ffn::init(config, draw, device),
@@ -68,7 +68,12 @@ impl Block {
     }
 
     /// `[tokens, dim]` to `[tokens, dim]`, one fused operation for each of the two branches.
-    pub fn forward(&self, x: Tensor<2>, packing: &Arc<Packing>, pass: &mut Pass) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        packing: &Arc<SequencePacking>,
+        pass: &mut VitForwardOptions,
+    ) -> Tensor<2> {
         let mut draw = || {
             let drop = pass.drop.as_deref_mut()?;
             packing.draw_subset(drop.rate, drop.rng).map(Arc::new)
@@ -95,8 +100,8 @@ impl Block {
         feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
     }
 
-    /// Attention probabilities of the tokens `x` that come in ([`Attention::probabilities`]).
-    pub fn attention(&self, x: Tensor<2>, group: Group, query: Option<usize>) -> Tensor<4> {
+    /// Attention probabilities of the tokens `x` that come in ([`SelfAttention::probabilities`]).
+    pub fn attention(&self, x: Tensor<2>, group: CropGroup, query: Option<usize>) -> Tensor<4> {
         self.attn.probabilities(self.norm1.forward(x), group, query)
     }
 }

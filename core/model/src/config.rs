@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::Grid;
+use super::grid::PatchGrid;
 
 /// The feed-forward network of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,14 +16,14 @@ pub enum FfnKind {
 
 /// How the position table is resampled to another grid (see [`super::pos_embed`]).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interpolation {
+pub struct PosEmbedInterpolation {
     /// Added to the target size when the sampling step is computed; 0.1 in released models without registers.
     pub offset: f64,
     /// Antialiased bicubic; true in released models with registers.
     pub antialias: bool,
 }
 
-impl Interpolation {
+impl PosEmbedInterpolation {
     /// Released models without registers, and all official training recipes.
     pub const OFFSET: Self = Self { offset: 0.1, antialias: false };
     /// Released `_reg` models.
@@ -51,7 +51,7 @@ pub struct VitConfig {
     /// Side of a patch in pixels.
     pub patch: usize,
     /// The stored position grid in patches (37 x 37 in released weights: 518 / 14).
-    pub grid: Grid,
+    pub grid: PatchGrid,
     /// Width of a token.
     pub dim: usize,
     /// Number of blocks.
@@ -72,7 +72,7 @@ pub struct VitConfig {
     #[serde(default = "norm_eps")]
     pub norm_eps: f64,
     /// How positions are resampled.
-    pub interpolation: Interpolation,
+    pub interpolation: PosEmbedInterpolation,
     /// Stochastic-depth rate of every block (uniform), used in training only.
     pub drop_path: f64,
 }
@@ -87,7 +87,7 @@ impl VitConfig {
     pub fn new(image: usize, patch: usize, dim: usize, depth: usize, heads: usize) -> Self {
         Self {
             patch,
-            grid: Grid::square(image / patch),
+            grid: PatchGrid::square(image / patch),
             dim,
             depth,
             heads,
@@ -97,7 +97,7 @@ impl VitConfig {
             layerscale: Some(1e-5),
             qkv_bias: true,
             norm_eps: NORM_EPS,
-            interpolation: Interpolation::OFFSET,
+            interpolation: PosEmbedInterpolation::OFFSET,
             drop_path: 0.0,
         }
     }

@@ -3,12 +3,12 @@
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::params::read;
-use crate::vit::{Features, Layers};
+use crate::vit::{LayerSelection, VitOutput};
 use crate::{Vit, VitConfig};
 use dinoscope_analysis::PatchFeatures;
 use dinoscope_base::parallel;
 use dinoscope_data::augment::{eval_view, normalize, resize_to};
-use dinoscope_data::source::Source;
+use dinoscope_data::source::PictureSource;
 use dinoscope_data::{DataError, Picture};
 
 /// Longest side of a view, in patches: beyond it attention's memory grows past what a desktop has.
@@ -111,7 +111,11 @@ pub async fn view_attention_pausing(
     }
 }
 
-async fn to_host(features: Features, backbone: &Vit, view: &Picture) -> Result<ViewFeatures, ExecutionError> {
+async fn to_host(
+    features: VitOutput,
+    backbone: &Vit,
+    view: &Picture,
+) -> Result<ViewFeatures, ExecutionError> {
     let VitConfig { patch, dim, .. } = backbone.config;
     let data = read(features.patches).await?;
     let patches = PatchFeatures { rows: view.height / patch, cols: view.width / patch, dim, data };
@@ -152,14 +156,14 @@ pub async fn view_features_and_attention(
 
 /// Which numbers stand for a whole picture; all have passed the final norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Wanted {
+pub struct ImageFeatureSpec {
     /// CLS tokens of that many of the last blocks, the last block's at the end.
     pub blocks: usize,
     /// Behind them the mean of the last block's patch tokens.
     pub patch_mean: bool,
 }
 
-impl Wanted {
+impl ImageFeatureSpec {
     /// The CLS token alone: what k-NN and retrieval look at.
     pub const CLS: Self = Self { blocks: 1, patch_mean: false };
 
@@ -179,10 +183,11 @@ impl Wanted {
 pub async fn embed(
     backbone: &Vit,
     views: &[Picture],
-    wanted: Wanted,
+    wanted: ImageFeatureSpec,
     device: &Device,
 ) -> Result<Vec<f32>, ExecutionError> {
-    let layers = backbone.intermediate_layers(to_tensor(views, device), Layers::Last(wanted.blocks), true);
+    let layers =
+        backbone.intermediate_layers(to_tensor(views, device), LayerSelection::Last(wanted.blocks), true);
     assert_eq!(layers.len(), wanted.blocks, "blocks to look behind");
     let mut parts: Vec<Tensor<2>> = layers.iter().map(|layer| layer.cls.clone()).collect();
     if let Some(last) = layers.last().filter(|_| wanted.patch_mean) {
@@ -193,7 +198,7 @@ pub async fn embed(
 
 /// Some labelled pictures of a collection, ready for a backbone.
 #[derive(Clone, Debug, Default)]
-pub struct Views {
+pub struct LabelledViewBatch {
     /// Shorter side resized, centre cropped.
     pub views: Vec<Picture>,
     /// The class of each.
@@ -203,7 +208,11 @@ pub struct Views {
 }
 
 /// Evaluation views of all labelled pictures, in batches of `batch`; they are loaded on all cores.
-pub fn labelled_views(source: &dyn Source, size: usize, batch: usize) -> impl Iterator<Item = Views> + '_ {
+pub fn labelled_views(
+    source: &dyn PictureSource,
+    size: usize,
+    batch: usize,
+) -> impl Iterator<Item = LabelledViewBatch> + '_ {
     let labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
     let batch = batch.max(1);
     (0..labelled.len().div_ceil(batch)).map(move |chunk| {
@@ -214,7 +223,7 @@ pub fn labelled_views(source: &dyn Source, size: usize, batch: usize) -> impl It
                 *loaded = Some(source.load(*i).map(|picture| eval_view(&picture, size)));
             }
         });
-        let mut out = Views::default();
+        let mut out = LabelledViewBatch::default();
         for (i, loaded) in slots {
             match (loaded, source.label(i)) {
                 (Some(Ok(view)), Some(label)) => {

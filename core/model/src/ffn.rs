@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::config::{FfnKind, VitConfig};
-use super::layers::{Draw, Linear};
-use crate::fused::FeedForward;
+use super::layers::{Linear, WeightInit};
+use crate::fused::FeedForwardKind;
 
 /// Either `fc2(gelu(fc1(x)))` or `w3(silu(gate) * value)`; the fields of the other kind are `None`.
 #[derive(Module, Debug)]
@@ -22,7 +22,7 @@ pub struct Ffn {
 
 impl Ffn {
     /// Randomly initialised, of the kind and width that `config` asks for.
-    pub fn init(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(config: &VitConfig, draw: &mut WeightInit, device: &Device) -> Self {
         let (dim, hidden) = (config.dim, config.hidden);
         match config.ffn {
             FfnKind::Mlp => Self {
@@ -41,10 +41,10 @@ impl Ffn {
     }
 
     /// What kind it is, and its first and second layer.
-    pub(super) fn layers(&self) -> Option<(FeedForward, &Linear, &Linear)> {
+    pub(super) fn layers(&self) -> Option<(FeedForwardKind, &Linear, &Linear)> {
         match (&self.fc1, &self.fc2, &self.w12, &self.w3) {
-            (Some(fc1), Some(fc2), _, _) => Some((FeedForward::Mlp, fc1, fc2)),
-            (_, _, Some(w12), Some(w3)) => Some((FeedForward::SwiGlu, w12, w3)),
+            (Some(fc1), Some(fc2), _, _) => Some((FeedForwardKind::Mlp, fc1, fc2)),
+            (_, _, Some(w12), Some(w3)) => Some((FeedForwardKind::SwiGlu, w12, w3)),
             _ => None,
         }
     }

@@ -13,14 +13,14 @@ const MOST: usize = 1 << 16;
 ///
 /// In files for people and other programs a square one is one number, any other a pair: `37`, `[14, 16]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Grid {
+pub struct PatchGrid {
     /// Patches from top to bottom.
     pub rows: usize,
     /// Patches from left to right.
     pub cols: usize,
 }
 
-impl Grid {
+impl PatchGrid {
     /// `rows` by `cols`.
     pub const fn new(rows: usize, cols: usize) -> Self {
         Self { rows, cols }
@@ -53,14 +53,14 @@ impl Grid {
     }
 }
 
-impl fmt::Display for Grid {
+impl fmt::Display for PatchGrid {
     /// `14 x 16`: rows first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} x {}", self.rows, self.cols)
     }
 }
 
-impl FromStr for Grid {
+impl FromStr for PatchGrid {
     type Err = String;
 
     /// Rows and columns as in `14x16`.
@@ -74,7 +74,7 @@ impl FromStr for Grid {
     }
 }
 
-impl Serialize for Grid {
+impl Serialize for PatchGrid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() && self.is_square() {
             return self.rows.serialize(serializer);
@@ -83,20 +83,20 @@ impl Serialize for Grid {
     }
 }
 
-impl<'de> Deserialize<'de> for Grid {
+impl<'de> Deserialize<'de> for PatchGrid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum PatchGridRepr {
             Side(usize),
             Sides([usize; 2]),
         }
         let [rows, cols] = if deserializer.is_human_readable() {
-            match Written::deserialize(deserializer).map_err(|_| {
+            match PatchGridRepr::deserialize(deserializer).map_err(|_| {
                 D::Error::custom("a grid is a number of patches, or rows and columns as in [14, 16]")
             })? {
-                Written::Side(side) => [side, side],
-                Written::Sides(sides) => sides,
+                PatchGridRepr::Side(side) => [side, side],
+                PatchGridRepr::Sides(sides) => sides,
             }
         } else {
             <[usize; 2]>::deserialize(deserializer)?
@@ -112,28 +112,28 @@ mod tests {
 
     #[test]
     fn squares_are_one_number_as_they_always_were() {
-        for (grid, text) in [(Grid::square(37), "37"), (Grid::new(14, 16), "[14,16]")] {
+        for (grid, text) in [(PatchGrid::square(37), "37"), (PatchGrid::new(14, 16), "[14,16]")] {
             assert_eq!(serde_json::to_string(&grid).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Grid>(text).unwrap(), grid);
+            assert_eq!(serde_json::from_str::<PatchGrid>(text).unwrap(), grid);
             let bytes = postcard::to_stdvec(&grid).unwrap();
-            assert_eq!(postcard::from_bytes::<Grid>(&bytes).unwrap(), grid);
+            assert_eq!(postcard::from_bytes::<PatchGrid>(&bytes).unwrap(), grid);
         }
         for wrong in ["-1", "\"14x16\"", "[1]", "[1,2,3]", "1.5"] {
-            let error = serde_json::from_str::<Grid>(wrong).unwrap_err().to_string();
+            let error = serde_json::from_str::<PatchGrid>(wrong).unwrap_err().to_string();
             assert!(error.contains("[14, 16]"), "{wrong}: {error}");
         }
     }
 
     #[test]
     fn rows_come_first() {
-        let grid: Grid = "14x16".parse().unwrap();
+        let grid: PatchGrid = "14x16".parse().unwrap();
         assert_eq!((grid.rows, grid.cols, grid.area(), grid.short()), (14, 16, 224, 14));
         assert_eq!(grid.to_string(), "14 x 16");
-        assert_eq!("16 x 14".parse(), Ok(Grid::new(16, 14)));
+        assert_eq!("16 x 14".parse(), Ok(PatchGrid::new(16, 14)));
         for wrong in ["", "14", "14x", "0x3", "axb", "1x2x3", "99999x1"] {
-            assert!(wrong.parse::<Grid>().unwrap_err().contains("14x16"), "{wrong}");
+            assert!(wrong.parse::<PatchGrid>().unwrap_err().contains("14x16"), "{wrong}");
         }
-        assert_eq!([Grid::of_area(224), Grid::of_area(0)], [None, None]);
-        assert_eq!(Grid::of_area(225), Some(Grid::square(15)));
+        assert_eq!([PatchGrid::of_area(224), PatchGrid::of_area(0)], [None, None]);
+        assert_eq!(PatchGrid::of_area(225), Some(PatchGrid::square(15)));
     }
 }

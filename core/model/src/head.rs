@@ -4,11 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Draw, Linear, constant, uniform};
+use super::layers::{Linear, WeightInit, constant, uniform};
 
 /// Sizes of a projection head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeadConfig {
+pub struct DinoHeadConfig {
     /// Width of the backbone.
     pub dim: usize,
     /// Number of prototypes, K.
@@ -21,7 +21,7 @@ pub struct HeadConfig {
     pub layers: usize,
 }
 
-impl HeadConfig {
+impl DinoHeadConfig {
     /// Input and output width of each linear layer of the MLP.
     pub fn widths(&self) -> Vec<(usize, usize)> {
         let last = self.layers.max(1) - 1;
@@ -45,12 +45,12 @@ pub struct DinoHead {
     /// Linear layers with a GELU between them.
     pub mlp: Vec<Linear>,
     /// The prototypes.
-    pub last_layer: Prototypes,
+    pub last_layer: PrototypeLayer,
 }
 
 /// Prototypes as a weight-normalised linear layer without bias: row k is `g_k v_k / |v_k|`.
 #[derive(Module, Debug)]
-pub struct Prototypes {
+pub struct PrototypeLayer {
     /// `[K, 1]`, starts at 1 and is trained, unlike DINO's first version.
     pub weight_g: Param<Tensor<2>>,
     /// `[K, bottleneck]`
@@ -59,14 +59,14 @@ pub struct Prototypes {
 
 impl DinoHead {
     /// Randomly initialised.
-    pub fn init(config: &HeadConfig, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(config: &DinoHeadConfig, draw: &mut WeightInit, device: &Device) -> Self {
         let mlp = config.widths().into_iter().map(|(i, o)| Linear::init(i, o, true, draw, device)).collect();
         // PyTorch's default for linears: the head's own initialisation runs before this layer exists.
         let bound = 1.0 / (config.bottleneck as f32).sqrt();
         let weight_v = uniform([config.prototypes, config.bottleneck], bound, draw, device);
         Self {
             mlp,
-            last_layer: Prototypes { weight_g: constant([config.prototypes, 1], 1.0, device), weight_v },
+            last_layer: PrototypeLayer { weight_g: constant([config.prototypes, 1], 1.0, device), weight_v },
         }
     }
 
@@ -101,7 +101,7 @@ impl DinoHead {
     }
 }
 
-impl Prototypes {
+impl PrototypeLayer {
     /// The rows that logits are taken with, `[K, bottleneck]`.
     pub fn directions(&self) -> Tensor<2> {
         // No epsilon: PyTorch's weight norm has none.

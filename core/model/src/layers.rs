@@ -9,7 +9,7 @@ use dinoscope_base::rng::{self, RngExt, Stream};
 /// Where initial weights come from.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of them while a model is made")]
-pub enum Draw {
+pub enum WeightInit {
     /// Drawn at random.
     Random(Stream),
     /// Nowhere: others take their place, and drawing millions of numbers in vain takes seconds.
@@ -27,7 +27,7 @@ pub struct Linear {
 
 impl Linear {
     /// Weights from a normal distribution of standard deviation 0.02 (the ViT's initialisation), bias 0.
-    pub fn init(input: usize, output: usize, bias: bool, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(input: usize, output: usize, bias: bool, draw: &mut WeightInit, device: &Device) -> Self {
         Self {
             weight: normal([output, input], 0.02, draw, device),
             bias: bias.then(|| constant([output], 0.0, device)),
@@ -101,12 +101,12 @@ pub(super) fn constant<const D: usize>(shape: [usize; D], value: f32, device: &D
 pub(super) fn normal<const D: usize>(
     shape: [usize; D],
     std: f32,
-    draw: &mut Draw,
+    draw: &mut WeightInit,
     device: &Device,
 ) -> Param<Tensor<D>> {
     match draw {
-        Draw::Random(rng) => from_fn(shape, device, || std * rng::normal(rng)),
-        Draw::Zeros => constant(shape, 0.0, device),
+        WeightInit::Random(rng) => from_fn(shape, device, || std * rng::normal(rng)),
+        WeightInit::Zeros => constant(shape, 0.0, device),
     }
 }
 
@@ -114,12 +114,12 @@ pub(super) fn normal<const D: usize>(
 pub(super) fn uniform<const D: usize>(
     shape: [usize; D],
     bound: f32,
-    draw: &mut Draw,
+    draw: &mut WeightInit,
     device: &Device,
 ) -> Param<Tensor<D>> {
     match draw {
-        Draw::Random(rng) => from_fn(shape, device, || bound * (2.0 * rng.random::<f32>() - 1.0)),
-        Draw::Zeros => constant(shape, 0.0, device),
+        WeightInit::Random(rng) => from_fn(shape, device, || bound * (2.0 * rng.random::<f32>() - 1.0)),
+        WeightInit::Zeros => constant(shape, 0.0, device),
     }
 }
 

@@ -19,7 +19,7 @@ pub mod vit;
 #[cfg(test)]
 mod tests;
 
-pub use config::{FfnKind, Interpolation, NORM_EPS, VitConfig, swiglu_hidden};
-pub use grid::Grid;
-pub use head::{DinoHead, HeadConfig};
-pub use vit::{Crops, Features, LayerOutput, Layers, Vit};
+pub use config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig, swiglu_hidden};
+pub use grid::PatchGrid;
+pub use head::{DinoHead, DinoHeadConfig};
+pub use vit::{LayerOutput, LayerSelection, Vit, VitInput, VitOutput};

@@ -10,13 +10,13 @@ use dinoscope_base::state_dict::{HostTensor, StateDict};
 /// Flat tensors by parameter path, on the plain (graph-free) device.
 pub type Named = BTreeMap<String, Tensor<1>>;
 
-struct Visit<F> {
+struct ParamVisitor<F> {
     path: Vec<String>,
     each: F,
 }
 
 /// A parameter as a visitor sees it.
-pub struct Seen<'a> {
+pub struct ParamRef<'a> {
     /// Path in the module, which is the official key for backbones.
     pub name: &'a str,
     /// Extent of each dimension.
@@ -25,7 +25,7 @@ pub struct Seen<'a> {
     pub value: Tensor<1>,
 }
 
-impl<F: FnMut(Seen)> ModuleVisitor for Visit<F> {
+impl<F: FnMut(ParamRef)> ModuleVisitor for ParamVisitor<F> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -35,13 +35,13 @@ impl<F: FnMut(Seen)> ModuleVisitor for Visit<F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val().without_autodiff();
         let shape = value.dims().to_vec();
-        (self.each)(Seen { name: &self.path.join("."), shape, value: value.reshape([-1]) });
+        (self.each)(ParamRef { name: &self.path.join("."), shape, value: value.reshape([-1]) });
     }
 }
 
 /// Calls `each` for every parameter.
-pub fn visit<M: Module>(module: &M, each: impl FnMut(Seen)) {
-    module.visit(&mut Visit { path: Vec::new(), each });
+pub fn visit<M: Module>(module: &M, each: impl FnMut(ParamRef)) {
+    module.visit(&mut ParamVisitor { path: Vec::new(), each });
 }
 
 /// All parameters, flat.
@@ -53,13 +53,13 @@ pub fn values<M: Module>(module: &M) -> Named {
     out
 }
 
-struct Collect<'a> {
+struct GradientCollector<'a> {
     path: Vec<String>,
     gradients: &'a mut Gradients,
     out: Named,
 }
 
-impl ModuleVisitor for Collect<'_> {
+impl ModuleVisitor for GradientCollector<'_> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -75,17 +75,17 @@ impl ModuleVisitor for Collect<'_> {
 
 /// Takes the gradients of `module` out of `gradients`; parameters that the loss does not reach are absent.
 pub fn take_gradients<M: Module>(module: &M, gradients: &mut Gradients) -> Named {
-    let mut collect = Collect { path: Vec::new(), gradients, out: Named::new() };
+    let mut collect = GradientCollector { path: Vec::new(), gradients, out: Named::new() };
     module.visit(&mut collect);
     collect.out
 }
 
-struct Update<F> {
+struct ParamMapper<F> {
     path: Vec<String>,
     each: F,
 }
 
-impl<F: FnMut(&str, Tensor<1>) -> Tensor<1>> ModuleMapper for Update<F> {
+impl<F: FnMut(&str, Tensor<1>) -> Tensor<1>> ModuleMapper for ParamMapper<F> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -105,7 +105,7 @@ impl<F: FnMut(&str, Tensor<1>) -> Tensor<1>> ModuleMapper for Update<F> {
 
 /// The module with every parameter replaced by what `each` returns for it (flat, without a graph).
 pub fn update<M: Module>(module: M, each: impl FnMut(&str, Tensor<1>) -> Tensor<1>) -> M {
-    module.map(&mut Update { path: Vec::new(), each })
+    module.map(&mut ParamMapper { path: Vec::new(), each })
 }
 
 /// Reads a module into a state dict; `key` turns paths into official keys.

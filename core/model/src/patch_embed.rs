@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{Draw, uniform};
+use super::layers::{WeightInit, uniform};
 use crate::fused;
 
 /// A convolution whose stride is its kernel, kept under its official name `patch_embed.proj`.
@@ -24,7 +24,7 @@ pub struct PatchProjection {
 
 impl PatchEmbed {
     /// PyTorch's default for convolutions: uniform over ±1/√(3 patch²). The ViT's own initialisation skips it.
-    pub fn init(patch: usize, dim: usize, draw: &mut Draw, device: &Device) -> Self {
+    pub fn init(patch: usize, dim: usize, draw: &mut WeightInit, device: &Device) -> Self {
         let bound = 1.0 / ((3 * patch * patch) as f32).sqrt();
         let weight = uniform([dim, 3, patch, patch], bound, draw, device);
         Self { proj: PatchProjection { weight, bias: uniform([dim], bound, draw, device) } }

@@ -5,8 +5,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::config::Interpolation;
-use super::grid::Grid;
+use super::config::PosEmbedInterpolation;
+use super::grid::PatchGrid;
 
 fn cubic(t: f64, a: f64) -> f64 {
     let t = t.abs();
@@ -20,7 +20,7 @@ fn cubic(t: f64, a: f64) -> f64 {
 }
 
 /// Weights `[output, input]` of a one-dimensional bicubic resize from `input` to `output` samples.
-pub fn resize_weights(input: usize, output: usize, rule: Interpolation) -> Vec<f32> {
+pub fn resize_weights(input: usize, output: usize, rule: PosEmbedInterpolation) -> Vec<f32> {
     let mut weights = vec![0.0f64; output * input];
     for (i, row) in weights.chunks_exact_mut(input.max(1)).enumerate() {
         let i = i as f64;
@@ -53,8 +53,14 @@ pub fn resize_weights(input: usize, output: usize, rule: Interpolation) -> Vec<f
 ///
 /// `table` is `[1, 1 + grid.area(), dim]`; the result is `[1, 1 + rows * cols, dim]`. The CLS row is kept as it is.
 /// The stored table is returned unchanged only when both rows and columns are those that are stored.
-pub fn resample(table: Tensor<3>, grid: Grid, rows: usize, cols: usize, rule: Interpolation) -> Tensor<3> {
-    if grid == Grid::new(rows, cols) {
+pub fn resample(
+    table: Tensor<3>,
+    grid: PatchGrid,
+    rows: usize,
+    cols: usize,
+    rule: PosEmbedInterpolation,
+) -> Tensor<3> {
+    if grid == PatchGrid::new(rows, cols) {
         return table;
     }
     let [_, positions, dim] = table.dims();
@@ -75,7 +81,7 @@ pub fn resample(table: Tensor<3>, grid: Grid, rows: usize, cols: usize, rule: In
 mod tests {
     use super::*;
 
-    fn resize(rows: usize, cols: usize, rule: Interpolation) -> Vec<f32> {
+    fn resize(rows: usize, cols: usize, rule: PosEmbedInterpolation) -> Vec<f32> {
         let (wy, wx) = (resize_weights(4, rows, rule), resize_weights(4, cols, rule));
         let at = |y: usize, x: usize| ((y * 4 + x) as f32).powi(2);
         let mut out = Vec::new();
@@ -101,10 +107,13 @@ mod tests {
             1.500636, 4.580093, 11.632380, 33.120037, 50.600983, 72.013374, 128.355438, 160.196503,
             195.927719,
         ];
-        close(&resize(3, 3, Interpolation::OFFSET), &want);
-        close(&resize(3, 5, Interpolation::OFFSET), &[1.201016, 2.197397, 4.650530, 8.784055, 13.075252]);
+        close(&resize(3, 3, PosEmbedInterpolation::OFFSET), &want);
+        close(
+            &resize(3, 5, PosEmbedInterpolation::OFFSET),
+            &[1.201016, 2.197397, 4.650530, 8.784055, 13.075252],
+        );
         let want = [-1.441527, -1.482604, -0.884864, 0.344354, 3.311249, 5.734621];
-        close(&resize(6, 6, Interpolation::OFFSET), &want);
+        close(&resize(6, 6, PosEmbedInterpolation::OFFSET), &want);
     }
 
     #[test]
@@ -113,7 +122,7 @@ mod tests {
             1.681721, 5.101849, 12.697905, 35.605331, 54.125000, 76.820610, 136.343765, 169.962982,
             207.758194,
         ];
-        close(&resize(3, 3, Interpolation::SIZE), &want);
+        close(&resize(3, 3, PosEmbedInterpolation::SIZE), &want);
     }
 
     #[test]
@@ -122,17 +131,19 @@ mod tests {
             1.572344, 5.846609, 13.413925, 40.101818, 58.106312, 79.403877, 131.320114, 163.054855,
             198.082672,
         ];
-        close(&resize(3, 3, Interpolation::ANTIALIAS), &want);
+        close(&resize(3, 3, PosEmbedInterpolation::ANTIALIAS), &want);
         let want = [-1.083793, -0.975229, -0.305552, 1.343572, 4.408675, 6.662750];
-        close(&resize(6, 6, Interpolation::ANTIALIAS), &want);
+        close(&resize(6, 6, PosEmbedInterpolation::ANTIALIAS), &want);
     }
 
     /// A table whose values tell rows from columns: bicubic weights add up to 1, so what is the same along an axis stays.
     #[test]
     fn rows_are_resampled_as_rows_and_columns_as_columns() {
         let device = burn::tensor::Device::flex();
-        let (grid, rows, cols) = (Grid::new(3, 5), 4, 7);
-        for rule in [Interpolation::OFFSET, Interpolation::SIZE, Interpolation::ANTIALIAS] {
+        let (grid, rows, cols) = (PatchGrid::new(3, 5), 4, 7);
+        for rule in
+            [PosEmbedInterpolation::OFFSET, PosEmbedInterpolation::SIZE, PosEmbedInterpolation::ANTIALIAS]
+        {
             let square = |i: usize| (i * i) as f32;
             let places =
                 (0..grid.rows).flat_map(|row| (0..grid.cols).map(move |col| [square(row), square(col)]));
@@ -160,7 +171,7 @@ mod tests {
             let at = |i: usize| (0..37).map(|k| w[i * 37 + k] * k as f32).sum::<f32>();
             [at(0), at(15)]
         };
-        close(&ends(Interpolation::OFFSET), &[0.555163, 35.171139]);
-        close(&ends(Interpolation::ANTIALIAS), &[0.708427, 35.291573]);
+        close(&ends(PosEmbedInterpolation::OFFSET), &[0.555163, 35.171139]);
+        close(&ends(PosEmbedInterpolation::ANTIALIAS), &[0.708427, 35.291573]);
     }
 }

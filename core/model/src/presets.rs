@@ -1,6 +1,6 @@
 //! Backbones by name.
 
-use super::config::{Interpolation, VitConfig};
+use super::config::{PosEmbedInterpolation, VitConfig};
 
 /// Names that [`backbone`] knows, smallest first.
 pub const NAMES: [&str; 13] = [
@@ -40,7 +40,7 @@ pub fn backbone(name: &str, image: usize) -> Option<VitConfig> {
     Some(if plain == name {
         config
     } else {
-        VitConfig { interpolation: Interpolation::ANTIALIAS, ..config.with_registers(4) }
+        VitConfig { interpolation: PosEmbedInterpolation::ANTIALIAS, ..config.with_registers(4) }
     })
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 
-use super::block::{DropPath, Pass};
-use super::head::{DinoHead, HeadConfig};
-use super::layers::Draw;
+use super::block::{DropPath, VitForwardOptions};
+use super::head::{DinoHead, DinoHeadConfig};
+use super::layers::WeightInit;
 use super::params::{self, take_gradients};
-use super::vit::{Crops, Layers, Vit};
-use super::{Interpolation, VitConfig};
+use super::vit::{LayerSelection, Vit, VitInput};
+use super::{PosEmbedInterpolation, VitConfig};
 use dinoscope_base::device::block_on;
 use dinoscope_base::rng::stream;
 use dinoscope_base::state_dict::{HostTensor, StateDict};
@@ -77,10 +77,10 @@ fn resampled_positions_match_the_reference() {
     let want = [1.108764, -1.194297, 1.701819, -0.707681, 0.588825, -0.628154, -1.101246, 0.031403];
     close(host(f.cls), &want, 1e-5);
     close(host(f.prenorm.sum()), &[-5.462374], 1e-4);
-    let layers = vit.intermediate_layers(input(6, 12), Layers::Last(2), true);
+    let layers = vit.intermediate_layers(input(6, 12), LayerSelection::Last(2), true);
     let want = [-0.772870, 1.247654, -0.813548, -0.344205, 1.371492, -1.469699, -0.070675, 0.745441];
     close(host(layers[0].patches.clone().narrow(1, 1, 1)), &want, 1e-5);
-    let at = vit.intermediate_layers(input(6, 12), Layers::At(&[0, 1]), true);
+    let at = vit.intermediate_layers(input(6, 12), LayerSelection::At(&[0, 1]), true);
     close(host(at[1].cls.clone()), &host(layers[1].cls.clone()), 0.0);
 }
 
@@ -95,7 +95,7 @@ fn masked_patches_match_the_reference() {
 
 #[test]
 fn registers_match_the_reference() {
-    let config = VitConfig { interpolation: Interpolation::ANTIALIAS, ..tiny().with_registers(2) };
+    let config = VitConfig { interpolation: PosEmbedInterpolation::ANTIALIAS, ..tiny().with_registers(2) };
     let vit = filled(&config);
     let f = vit.forward(input(8, 8), None);
     let want = [-0.146546, -0.008861, -0.768117, 1.513878, -0.894795, 1.265508, -1.253908, 0.050959];
@@ -120,8 +120,8 @@ fn swiglu_matches_the_reference() {
 
 #[test]
 fn head_matches_the_reference() {
-    let config = HeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
-    let head = DinoHead::init(&config, &mut Draw::Random(stream(0, "head", 0, 0)), &Device::flex());
+    let config = DinoHeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
+    let head = DinoHead::init(&config, &mut WeightInit::Random(stream(0, "head", 0, 0)), &Device::flex());
     let key = |p: &str| head.official_key(p);
     let shapes = block_on(params::state_dict(&head, key)).unwrap();
     assert_eq!(
@@ -179,11 +179,11 @@ fn one_packed_pass_equals_separate_passes_with_gradients() {
     let device = Device::flex().autodiff();
     let vit = Vit::init(&tiny(), 3, &device);
     let (global, local) = (random([4, 3, 8, 8]), random([6, 3, 4, 4]));
-    let crops = |images: &Tensor<4>| Crops { images: images.clone(), masks: None };
-    let loss = |f: &[super::Features]| {
+    let crops = |images: &Tensor<4>| VitInput { images: images.clone(), masks: None };
+    let loss = |f: &[super::VitOutput]| {
         f.iter().map(|f| f.prenorm.clone().powi_scalar(2).sum()).reduce(|a, b| a + b).unwrap()
     };
-    let packed = vit.forward_packed(&[crops(&global), crops(&local)], Pass::default());
+    let packed = vit.forward_packed(&[crops(&global), crops(&local)], VitForwardOptions::default());
     let apart = [vit.forward(global, None), vit.forward(local, None)];
     for (a, b) in packed.iter().zip(&apart) {
         close(host(a.patches.clone()), &host(b.patches.clone()), 1e-5);
@@ -215,19 +215,19 @@ fn masked_pixels_do_not_matter() {
 fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let vit = Vit::init(&VitConfig { layerscale: Some(0.5), ..tiny() }, 5, &Device::flex());
     let block = &vit.blocks[0];
-    let packing = Arc::new(crate::fused::Packing::single(10, 3));
+    let packing = Arc::new(crate::fused::SequencePacking::single(10, 3));
     let x = Tensor::<2>::random([30, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
     // The attention branch alone: the other adds nothing.
     let mut block = block.clone();
     block.ls2 = Some(super::layers::LayerScale::init(8, 0.0, &Device::flex()));
-    let plain = host(block.forward(x.clone(), &packing, &mut Pass::default()) - x.clone());
+    let plain = host(block.forward(x.clone(), &packing, &mut VitForwardOptions::default()) - x.clone());
     // The same draws twice: once by hand, once through the block.
     let rate = 0.3;
     let first = packing.draw_subset(rate, &mut stream(9, "drop", 0, 0)).unwrap();
     let kept: Vec<usize> = first.rows.iter().map(|r| *r as usize).collect();
     let mut rng = stream(9, "drop", 0, 0);
     let mut drop = DropPath { rate, rng: &mut rng };
-    let mut pass = Pass { drop: Some(&mut drop), ..Pass::default() };
+    let mut pass = VitForwardOptions { drop: Some(&mut drop), ..VitForwardOptions::default() };
     let (before, out) = (host(x.clone()), host(block.forward(x, &packing, &mut pass)));
     for row in 0..30 {
         let factor = if kept.contains(&row) { 10.0 / 7.0 } else { 0.0 };
@@ -241,8 +241,8 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
 #[test]
 fn weight_norm_gradient_is_orthogonal_to_its_rows_and_zero_rows_are_finite() {
     let device = Device::flex().autodiff();
-    let config = HeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
-    let head = DinoHead::init(&config, &mut Draw::Random(stream(1, "head", 0, 0)), &device);
+    let config = DinoHeadConfig { dim: 8, prototypes: 5, hidden: 6, bottleneck: 4, layers: 3 };
+    let head = DinoHead::init(&config, &mut WeightInit::Random(stream(1, "head", 0, 0)), &device);
     let x = Tensor::<2>::random([3, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
     // A zero row passes the MLP (biases are 0) as zeros: its norm must not make NaN.
     let x = Tensor::cat(vec![x, Tensor::zeros([1, 8], &Device::flex())], 0);

@@ -6,12 +6,12 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::attention::concatenate;
-use super::block::{Block, Pass};
+use super::block::{TransformerBlock, VitForwardOptions};
 use super::config::VitConfig;
-use super::layers::{Draw, LayerNorm, constant, normal};
+use super::layers::{LayerNorm, WeightInit, constant, normal};
 use super::patch_embed::PatchEmbed;
 use super::pos_embed::resample;
-use crate::fused::packing::{Group, Packing};
+use crate::fused::packing::{CropGroup, SequencePacking};
 use dinoscope_base::rng::stream;
 
 /// A Vision Transformer. Its parameter paths are the official checkpoint keys.
@@ -28,7 +28,7 @@ pub struct Vit {
     /// Pictures to patch tokens.
     pub patch_embed: PatchEmbed,
     /// The transformer.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<TransformerBlock>,
     /// Applied to every token at the end.
     pub norm: LayerNorm,
     /// Sizes.
@@ -38,7 +38,7 @@ pub struct Vit {
 
 /// Crops of one size on their way in.
 #[derive(Clone, Debug)]
-pub struct Crops {
+pub struct VitInput {
     /// `[batch, 3, height, width]`, normalised; both sides are multiples of the patch.
     pub images: Tensor<4>,
     /// `[batch, patches]`: true where the student must guess.
@@ -47,7 +47,7 @@ pub struct Crops {
 
 /// What a forward pass gives for crops of one size. All but `prenorm` have passed the final norm.
 #[derive(Clone, Debug)]
-pub struct Features {
+pub struct VitOutput {
     /// `[batch, dim]`
     pub cls: Tensor<2>,
     /// `[batch, registers, dim]`; `None` without registers.
@@ -60,7 +60,7 @@ pub struct Features {
 
 /// Which blocks to look behind.
 #[derive(Clone, Copy, Debug)]
-pub enum Layers<'a> {
+pub enum LayerSelection<'a> {
     /// The last n blocks.
     Last(usize),
     /// These blocks, counted from 0; results come in block order.
@@ -89,15 +89,15 @@ impl LayerOutput {
 impl Vit {
     /// A backbone with random weights. The same seed gives the same weights on every device.
     pub fn init(config: &VitConfig, seed: u64, device: &Device) -> Self {
-        Self::new(config, &mut Draw::Random(stream(seed, "backbone", 0, 0)), device)
+        Self::new(config, &mut WeightInit::Random(stream(seed, "backbone", 0, 0)), device)
     }
 
     /// A backbone whose weights are yet to be loaded: all that training would draw at random is 0.
     pub fn unloaded(config: &VitConfig, device: &Device) -> Self {
-        Self::new(config, &mut Draw::Zeros, device)
+        Self::new(config, &mut WeightInit::Zeros, device)
     }
 
-    fn new(config: &VitConfig, draw: &mut Draw, device: &Device) -> Self {
+    fn new(config: &VitConfig, draw: &mut WeightInit, device: &Device) -> Self {
         let (dim, positions) = (config.dim, 1 + config.grid.area());
         Self {
             cls_token: normal([1, 1, dim], 1e-6, draw, device),
@@ -106,7 +106,7 @@ impl Vit {
             register_tokens: (config.registers > 0)
                 .then(|| normal([1, config.registers, dim], 1e-6, draw, device)),
             patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
-            blocks: (0..config.depth).map(|_| Block::init(config, draw, device)).collect(),
+            blocks: (0..config.depth).map(|_| TransformerBlock::init(config, draw, device)).collect(),
             norm: LayerNorm::init(dim, config.norm_eps, device),
             config: config.clone(),
         }
@@ -115,9 +115,9 @@ impl Vit {
     /// All crops in one packed pass; one result for each entry of `crops`.
     ///
     /// Equal to passing each entry alone: crops never see each other.
-    pub fn forward_packed(&self, crops: &[Crops], mut pass: Pass) -> Vec<Features> {
+    pub fn forward_packed(&self, crops: &[VitInput], mut pass: VitForwardOptions) -> Vec<VitOutput> {
         let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|c| self.prepare_tokens(c)).unzip();
-        let packing = Arc::new(Packing { groups });
+        let packing = Arc::new(SequencePacking { groups });
         let x =
             self.blocks.iter().fold(concatenate(tokens), |x, block| block.forward(x, &packing, &mut pass));
         let normed = self.norm.forward(x.clone());
@@ -125,8 +125,8 @@ impl Vit {
     }
 
     /// One batch of crops, no stochastic depth.
-    pub fn forward(&self, images: Tensor<4>, masks: Option<Tensor<2, Bool>>) -> Features {
-        self.forward_packed(&[Crops { images, masks }], Pass::default()).swap_remove(0)
+    pub fn forward(&self, images: Tensor<4>, masks: Option<Tensor<2, Bool>>) -> VitOutput {
+        self.forward_packed(&[VitInput { images, masks }], VitForwardOptions::default()).swap_remove(0)
     }
 
     /// [`Vit::forward`] of pictures without masks, a block at a time: `pause` is awaited before each block, and ends it by
@@ -135,7 +135,7 @@ impl Vit {
         &self,
         images: Tensor<4>,
         mut pause: impl AsyncFnMut() -> bool,
-    ) -> Option<Features> {
+    ) -> Option<VitOutput> {
         let (x, packing) = self.through(&self.blocks, images, &mut pause).await?;
         let normed = self.norm.forward(x.clone());
         Some(self.features(&x, &normed, 0, packing.groups[0]))
@@ -159,16 +159,16 @@ impl Vit {
     /// One batch of whole pictures through some blocks; nothing where `pause` says no.
     async fn through(
         &self,
-        blocks: &[Block],
+        blocks: &[TransformerBlock],
         images: Tensor<4>,
         pause: &mut impl AsyncFnMut() -> bool,
-    ) -> Option<(Tensor<2>, Arc<Packing>)> {
+    ) -> Option<(Tensor<2>, Arc<SequencePacking>)> {
         let (mut x, packing) = self.alone(images);
         for block in blocks {
             if !pause().await {
                 return None;
             }
-            x = block.forward(x, &packing, &mut Pass::default());
+            x = block.forward(x, &packing, &mut VitForwardOptions::default());
         }
         pause().await.then_some((x, packing))
     }
@@ -177,20 +177,25 @@ impl Vit {
     ///
     /// # Panics
     /// When a block does not exist; callers check against [`VitConfig::depth`].
-    pub fn intermediate_layers(&self, images: Tensor<4>, layers: Layers, norm: bool) -> Vec<LayerOutput> {
+    pub fn intermediate_layers(
+        &self,
+        images: Tensor<4>,
+        layers: LayerSelection,
+        norm: bool,
+    ) -> Vec<LayerOutput> {
         let depth = self.blocks.len();
         let wanted: Vec<usize> = match layers {
-            Layers::Last(n) => (depth.saturating_sub(n)..depth).collect(),
-            Layers::At(blocks) => blocks.to_vec(),
+            LayerSelection::Last(n) => (depth.saturating_sub(n)..depth).collect(),
+            LayerSelection::At(blocks) => blocks.to_vec(),
         };
         assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
         let (mut x, packing) = self.alone(images);
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, &packing, &mut Pass::default());
+            x = block.forward(x, &packing, &mut VitForwardOptions::default());
             if wanted.contains(&i) {
                 let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
-                let Features { cls, patches, prenorm: tokens, .. } =
+                let VitOutput { cls, patches, prenorm: tokens, .. } =
                     self.features(&tokens, &tokens, 0, packing.groups[0]);
                 outputs.push(LayerOutput { cls, patches, tokens });
             }
@@ -206,7 +211,9 @@ impl Vit {
     /// When the block does not exist.
     pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
         let (x, packing) = self.alone(images);
-        let x = self.blocks[..block].iter().fold(x, |x, b| b.forward(x, &packing, &mut Pass::default()));
+        let x = self.blocks[..block]
+            .iter()
+            .fold(x, |x, b| b.forward(x, &packing, &mut VitForwardOptions::default()));
         self.blocks[block].attention(x, packing.groups[0], query)
     }
 
@@ -219,29 +226,29 @@ impl Vit {
         images: Tensor<4>,
         block: usize,
         query: Option<usize>,
-    ) -> (Features, Tensor<4>) {
+    ) -> (VitOutput, Tensor<4>) {
         let (mut x, packing) = self.alone(images);
         let group = packing.groups[0];
         let (before, after) = self.blocks.split_at(block);
         for block in before {
-            x = block.forward(x, &packing, &mut Pass::default());
+            x = block.forward(x, &packing, &mut VitForwardOptions::default());
         }
         let attention = after[0].attention(x.clone(), group, query);
         for block in after {
-            x = block.forward(x, &packing, &mut Pass::default());
+            x = block.forward(x, &packing, &mut VitForwardOptions::default());
         }
         let normed = self.norm.forward(x.clone());
         (self.features(&x, &normed, 0, group), attention)
     }
 
     /// The tokens of one batch of whole pictures.
-    fn alone(&self, images: Tensor<4>) -> (Tensor<2>, Arc<Packing>) {
-        let (x, group) = self.prepare_tokens(&Crops { images, masks: None });
-        (x, Arc::new(Packing { groups: vec![group] }))
+    fn alone(&self, images: Tensor<4>) -> (Tensor<2>, Arc<SequencePacking>) {
+        let (x, group) = self.prepare_tokens(&VitInput { images, masks: None });
+        (x, Arc::new(SequencePacking { groups: vec![group] }))
     }
 
     /// Crops to flat tokens `[batch * tokens, dim]`: patches, masked where asked, positions, CLS, registers.
-    fn prepare_tokens(&self, crops: &Crops) -> (Tensor<2>, Group) {
+    fn prepare_tokens(&self, crops: &VitInput) -> (Tensor<2>, CropGroup) {
         let [batch, _, height, width] = crops.images.dims();
         let (rows, cols) = (height / self.config.patch, width / self.config.patch);
         let dim = self.config.dim;
@@ -262,18 +269,18 @@ impl Vit {
         }
         parts.push(patches);
         let tokens = self.config.prefix() + rows * cols;
-        (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), Group { count: batch, tokens })
+        (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), CropGroup { count: batch, tokens })
     }
 
     /// Cuts one group out of the flat sequence.
-    fn features(&self, x: &Tensor<2>, normed: &Tensor<2>, start: usize, group: Group) -> Features {
+    fn features(&self, x: &Tensor<2>, normed: &Tensor<2>, start: usize, group: CropGroup) -> VitOutput {
         let (registers, dim) = (self.config.registers, self.config.dim);
         let cut = |x: &Tensor<2>| {
             x.clone().narrow(0, start, group.count * group.tokens).reshape([group.count, group.tokens, dim])
         };
         let normed = cut(normed);
         let prefix = 1 + registers;
-        Features {
+        VitOutput {
             cls: normed.clone().narrow(1, 0, 1).squeeze_dim(1),
             registers: (registers > 0).then(|| normed.clone().narrow(1, 1, registers)),
             patches: normed.narrow(1, prefix, group.tokens - prefix),

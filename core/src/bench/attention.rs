@@ -5,15 +5,15 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde_json::json;
 
-use super::measure::{Bench, Way};
+use super::measure::{BenchRunner, Way};
 use super::prepared::noise;
-use super::row::{Row, Work};
-use super::{BenchError, Sizes, unfused};
-use crate::fused::Packing;
-use crate::fused::{AttentionPlan, BranchParameter, Precision, attention_branch};
+use super::row::{BenchResult, BenchWorkload};
+use super::{BenchError, BenchSizes, unfused};
+use crate::fused::SequencePacking;
+use crate::fused::{AttentionPlan, BranchParameter, ComputePrecision, attention_branch};
 use crate::model::VitConfig;
-use crate::model::block::Block;
-use crate::model::layers::Draw;
+use crate::model::block::TransformerBlock;
+use crate::model::layers::WeightInit;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
 use crate::rng::stream;
 
@@ -22,21 +22,24 @@ use crate::rng::stream;
 ///
 /// # Errors
 /// When a size is 0 or the device fails.
-pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
-    let Sizes { tokens, heads, width, sequences, .. } = *sizes;
+pub fn run(sizes: &BenchSizes, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
+    let BenchSizes { tokens, heads, width, sequences, .. } = *sizes;
     if tokens == 0 || heads == 0 || width == 0 || sequences == 0 {
         return Err(BenchError::Mistake(
             "attention needs at least one token, head, channel and sequence".into(),
         ));
     }
     let dim = heads * width;
-    let packing = Arc::new(Packing::single(sequences, tokens));
+    let packing = Arc::new(SequencePacking::single(sequences, tokens));
     let config = VitConfig { layerscale: None, ..VitConfig::new(1, 1, dim, 1, heads) };
-    let block =
-        Block::init(&config, &mut Draw::Random(stream(0, "bench", 0, 0)), &bench.device.clone().autodiff());
+    let block = TransformerBlock::init(
+        &config,
+        &mut WeightInit::Random(stream(0, "bench", 0, 0)),
+        &bench.device.clone().autodiff(),
+    );
     let x: Tensor<2> = noise([packing.len(), dim], 1, &bench.device);
     let input = || x.clone().autodiff().require_grad();
-    let model = || branch(&block, input(), &packing, Precision::F32);
+    let model = || branch(&block, input(), &packing, ComputePrecision::F32);
     let plain = || {
         let x = input();
         x.clone() + unfused::attention(&block.attn, heads, unfused::norm(&block.norm1, x), &packing)
@@ -49,19 +52,24 @@ pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let (n, d) = (tokens as u64, dim as u64);
     // Two projections of dim to 3 dim and dim to dim; scores and mixing; three times that with the way back.
     let flops = 3 * 2 * sequences as u64 * (4 * n * d * d + 2 * n * n * d);
-    let work = Work { images: 0, tokens: packing.len(), flops };
+    let work = BenchWorkload { images: 0, tokens: packing.len(), flops };
     let what = format!("{sequences} × {tokens} tokens, {heads} heads of {width}");
     let detail = json!({ "tokens": tokens, "heads": heads, "width": width, "sequences": sequences });
     let measured = bench.alternate(ways)?;
     let row = |m| {
-        let row = Row::new("attention", what.clone(), detail.clone(), m, work, bench);
+        let row = BenchResult::new("attention", what.clone(), detail.clone(), m, work, bench);
         row.with("largest difference", difference)
     };
     Ok(measured.into_iter().map(row).collect())
 }
 
 /// The fused attention branch of a block over all crops.
-pub(super) fn branch(block: &Block, x: Tensor<2>, packing: &Arc<Packing>, precision: Precision) -> Tensor<2> {
+pub(super) fn branch(
+    block: &TransformerBlock,
+    x: Tensor<2>,
+    packing: &Arc<SequencePacking>,
+    precision: ComputePrecision,
+) -> Tensor<2> {
     let plan = AttentionPlan {
         packing: packing.clone(),
         subset: None,

@@ -1,8 +1,8 @@
 //! How a step's time and memory grow as one of its sizes doubles and the others stay.
 
-use super::measure::{Bench, Measured, Way};
-use super::prepared::Prepared;
-use super::row::Row;
+use super::measure::{BenchMeasurement, BenchRunner, Way};
+use super::prepared::StepFixture;
+use super::row::BenchResult;
 use super::{BenchError, memory};
 use crate::train::Recipe;
 
@@ -13,9 +13,9 @@ const AXES: [&str; 5] = ["tokens", "batch", "depth", "prototypes", "locals"];
 ///
 /// # Errors
 /// When the device fails.
-pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
+pub fn run(recipe: &Recipe, doublings: u32, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
     let there = memory::in_use(&bench.device);
-    let mut base = Prepared::new(recipe, &bench.device);
+    let mut base = StepFixture::new(recipe, &bench.device);
     let measured = bench.alternate(vec![("smallest", Box::new(|| drop(base.step())))])?;
     let smallest = measured.into_iter().map(|m| row(&base, m, there, bench)).next();
     let Some(smallest) = smallest else { return Ok(Vec::new()) };
@@ -24,9 +24,9 @@ pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row
     }
     let mut rows = Vec::new();
     for axis in AXES {
-        let named = |row: Row, value: usize| {
+        let named = |row: BenchResult, value: usize| {
             let times = value as f64 / self::value(recipe, axis) as f64;
-            Row { way: format!("{axis} {value}"), what: smallest.what.clone(), ..row }
+            BenchResult { way: format!("{axis} {value}"), what: smallest.what.clone(), ..row }
                 .with("value", value as f64)
                 .with("times", times)
         };
@@ -34,7 +34,7 @@ pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row
         for doubling in 1..=doublings {
             let larger = grown(recipe, axis, doubling);
             let there = memory::in_use(&bench.device);
-            let mut prepared = Prepared::new(&larger, &bench.device);
+            let mut prepared = StepFixture::new(&larger, &bench.device);
             let ways: Vec<Way> = vec![
                 ("smallest", Box::new(|| drop(base.step()))),
                 ("larger", Box::new(|| drop(prepared.step()))),
@@ -46,10 +46,10 @@ pub fn run(recipe: &Recipe, doublings: u32, bench: &mut Bench) -> Result<Vec<Row
     Ok(rows)
 }
 
-fn row(prepared: &Prepared, measured: Measured, there: u64, bench: &Bench) -> Row {
+fn row(prepared: &StepFixture, measured: BenchMeasurement, there: u64, bench: &BenchRunner) -> BenchResult {
     let memory = measured.memory.map(|memory| memory.without(there));
-    let measured = Measured { memory, ..measured };
-    Row::new("growth", prepared.what(), prepared.sizes(), measured, prepared.work(), bench)
+    let measured = BenchMeasurement { memory, ..measured };
+    BenchResult::new("growth", prepared.what(), prepared.sizes(), measured, prepared.work(), bench)
 }
 
 /// The recipe with one of its sizes doubled `doublings` times; sides of crops as close to that as patches allow.

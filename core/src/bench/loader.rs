@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::json;
 use web_time::Instant;
 
-use super::measure::{Bench, Measured, Spread};
-use super::row::{Row, Work};
-use super::{BenchError, Sizes};
+use super::measure::{BenchMeasurement, BenchRunner, TimingStats};
+use super::row::{BenchResult, BenchWorkload};
+use super::{BenchError, BenchSizes};
 use crate::data::augment::CropRecipe;
-use crate::data::loader::Loader;
-use crate::data::source::Source;
+use crate::data::loader::DataLoader;
+use crate::data::source::PictureSource;
 use crate::data::source::scenes::ScenesSource;
 use crate::train::Recipe;
 use crate::train::preparing::crop_recipe;
@@ -26,7 +26,7 @@ const BATCH: usize = 4;
 ///
 /// # Errors
 /// When the folder has no pictures, or not one of them can be read.
-pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
+pub fn run(sizes: &BenchSizes, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
     let recipe = crop_recipe(&Recipe::preset("vitl14").map_err(BenchError::Recipe)?);
     let source = open(sizes)?;
     let name = |path: &std::path::PathBuf| path.display().to_string();
@@ -41,28 +41,28 @@ pub fn run(sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
     let mut rows = Vec::new();
     let mut first = None;
     for (way, workers) in ways {
-        let seconds = Spread::of(&measure(&source, &recipe, sizes.loader_seconds, workers, bench)?);
+        let seconds = TimingStats::of(&measure(&source, &recipe, sizes.loader_seconds, workers, bench)?);
         let ratio = seconds.median / *first.get_or_insert(seconds.median);
         let detail = json!({
             "global_size": recipe.global_size, "local_size": recipe.local_size, "locals": recipe.locals,
             "pictures": source.len(), "workers": workers,
         });
-        let measured = Measured { way, seconds, ratio, memory: None };
-        let work = Work { images: 1, ..Work::default() };
-        rows.push(Row::new("loader", what.clone(), detail, measured, work, bench));
+        let measured = BenchMeasurement { way, seconds, ratio, memory: None };
+        let work = BenchWorkload { images: 1, ..BenchWorkload::default() };
+        rows.push(BenchResult::new("loader", what.clone(), detail, measured, work, bench));
     }
     Ok(rows)
 }
 
 /// Seconds per picture of each run.
 fn measure(
-    source: &Arc<dyn Source>,
+    source: &Arc<dyn PictureSource>,
     recipe: &CropRecipe,
     seconds: f64,
     workers: usize,
-    bench: &mut Bench,
+    bench: &mut BenchRunner,
 ) -> Result<Vec<f64>, BenchError> {
-    let mut loader = Loader::start(source.clone(), recipe.clone(), BATCH, 0, 0, workers);
+    let mut loader = DataLoader::start(source.clone(), recipe.clone(), BATCH, 0, 0, workers);
     // What was made ahead of time, while nobody looked at the clock, is not what is made per second.
     let mut next = || loader.next().map(drop).map_err(BenchError::Data);
     for _ in 0..4 * workers {
@@ -82,7 +82,7 @@ fn measure(
     Ok(each)
 }
 
-fn open(sizes: &Sizes) -> Result<Arc<dyn Source>, BenchError> {
+fn open(sizes: &BenchSizes) -> Result<Arc<dyn PictureSource>, BenchError> {
     Ok(match &sizes.data {
         Some(path) => open_path(path, false).map_err(BenchError::Data)?,
         None => Arc::new(ScenesSource::new(0, SCENES, 256)),

@@ -9,7 +9,7 @@ use super::memory::{self, MemoryUse};
 
 /// Seconds of one thing that was measured several times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub struct TimingStats {
     /// Half of the runs took at most this long.
     pub median: f64,
     /// A quarter of the runs took at most this long.
@@ -20,7 +20,7 @@ pub struct Spread {
     pub runs: usize,
 }
 
-impl Spread {
+impl TimingStats {
     /// Median and quartiles of some values, interpolated between neighbours; NaN without any.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
@@ -36,13 +36,13 @@ impl Spread {
 }
 
 /// Who says when the next run is made, and how many there are.
-pub trait Pace {
+pub trait RepeatPolicy {
     /// Whether there is one more run, after those that took `seconds`. May wait.
     fn more(&mut self, seconds: &[f64]) -> bool;
 }
 
 /// A fixed number of runs, one after the other.
-impl Pace for usize {
+impl RepeatPolicy for usize {
     fn more(&mut self, seconds: &[f64]) -> bool {
         seconds.len() < *self
     }
@@ -53,11 +53,11 @@ pub type Way<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 /// What was measured of one way.
 #[derive(Clone, Debug)]
-pub struct Measured {
+pub struct BenchMeasurement {
     /// Its name.
     pub way: &'static str,
     /// How long it took.
-    pub seconds: Spread,
+    pub seconds: TimingStats,
     /// Median over the rounds of this way's seconds over the first way's; 1 for the first.
     pub ratio: f64,
     /// The most memory that one run held, where that can be known.
@@ -65,25 +65,25 @@ pub struct Measured {
 }
 
 /// How to measure.
-pub struct Bench<'a> {
+pub struct BenchRunner<'a> {
     /// Without autodiff.
     pub device: Device,
     /// Runs that don't count, before those that do.
     pub warmup: usize,
     /// When the next run is made.
-    pub pace: &'a mut dyn Pace,
+    pub pace: &'a mut dyn RepeatPolicy,
     /// Leave out everything but the first way of a subject.
     pub first_only: bool,
     /// Operations per second that the device reaches at best, where it is known (see [`super::peak`]).
     pub peak: Option<f64>,
 }
 
-impl Bench<'_> {
+impl BenchRunner<'_> {
     /// Runs all ways in turn, so that what slows the machine down slows all of them down.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn alternate(&mut self, mut ways: Vec<Way>) -> Result<Vec<Measured>, BenchError> {
+    pub fn alternate(&mut self, mut ways: Vec<Way>) -> Result<Vec<BenchMeasurement>, BenchError> {
         if self.first_only {
             ways.truncate(1);
         }
@@ -107,7 +107,12 @@ impl Bench<'_> {
         let first = seconds[0].clone();
         let all = ways.iter().zip(&seconds).zip(used).map(|(((way, _), seconds), memory)| {
             let ratios: Vec<f64> = seconds.iter().zip(&first).map(|(own, first)| own / first).collect();
-            Measured { way, seconds: Spread::of(seconds), ratio: Spread::of(&ratios).median, memory }
+            BenchMeasurement {
+                way,
+                seconds: TimingStats::of(seconds),
+                ratio: TimingStats::of(&ratios).median,
+                memory,
+            }
         });
         Ok(all.collect())
     }
@@ -121,17 +126,22 @@ mod tests {
 
     #[test]
     fn quartiles_lie_between_neighbours() {
-        let spread = Spread::of(&[4.0, 1.0, 2.0, 3.0]);
+        let spread = TimingStats::of(&[4.0, 1.0, 2.0, 3.0]);
         assert_eq!((spread.low, spread.median, spread.high), (1.75, 2.5, 3.25));
-        assert_eq!(Spread::of(&[7.0]).high, 7.0);
-        assert!(Spread::of(&[]).median.is_nan());
+        assert_eq!(TimingStats::of(&[7.0]).high, 7.0);
+        assert!(TimingStats::of(&[]).median.is_nan());
     }
 
     #[test]
     fn ways_take_turns_and_are_compared_with_the_first() {
         let order = std::cell::RefCell::new(Vec::new());
-        let mut bench =
-            Bench { device: Device::flex(), warmup: 1, pace: &mut 3usize, first_only: false, peak: None };
+        let mut bench = BenchRunner {
+            device: Device::flex(),
+            warmup: 1,
+            pace: &mut 3usize,
+            first_only: false,
+            peak: None,
+        };
         let wait = |name: char, ms: u64| {
             order.borrow_mut().push(name);
             std::thread::sleep(Duration::from_millis(ms));

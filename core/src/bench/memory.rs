@@ -1,6 +1,6 @@
 //! How much memory a piece of work holds at most.
 //!
-//! On the CPU every allocation is counted, by [`Counting`] in the program that installs it. On a GPU the pools of the
+//! On the CPU every allocation is counted, by [`CountingAllocator`] in the program that installs it. On a GPU the pools of the
 //! device are emptied before the work and read after it: what they then hold beyond what was there is what the work
 //! needed, pages that are not full included.
 
@@ -14,14 +14,14 @@ use super::BenchError;
 use crate::train::memory::of_process;
 
 /// Bytes in use now, and the most there were since the last start.
-struct Tally {
+struct AllocCounters {
     live: AtomicU64,
     peak: AtomicU64,
 }
 
-static TALLY: Tally = Tally::new();
+static TALLY: AllocCounters = AllocCounters::new();
 
-impl Tally {
+impl AllocCounters {
     const fn new() -> Self {
         Self { live: AtomicU64::new(0), peak: AtomicU64::new(0) }
     }
@@ -48,13 +48,13 @@ impl Tally {
 
 /// The system's allocator, with a count of the bytes that are in use and of the most there ever were.
 ///
-/// A program installs it with `#[global_allocator] static ALLOCATOR: Counting = Counting;`. It costs one or two
+/// A program installs it with `#[global_allocator] static ALLOCATOR: CountingAllocator = CountingAllocator;`. It costs one or two
 /// uncontended atomic additions for each allocation.
 #[derive(Debug)]
-pub struct Counting;
+pub struct CountingAllocator;
 
 // SAFETY: every call is handed on to the system's allocator as it came; only counters are touched beside it.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises about `layout` are those that `System` asks for.
         let at = unsafe { System.alloc(layout) };
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_largest_value_is_kept_until_the_next_start() {
-        let tally = Tally::new();
+        let tally = AllocCounters::new();
         tally.grown(50);
         tally.shrunk(20);
         assert_eq!((tally.peak.load(Relaxed), tally.restart(), tally.peak.load(Relaxed)), (50, 30, 30));
@@ -176,11 +176,11 @@ mod tests {
         let before = live();
         // SAFETY: every block is freed once, with the layout that it has then.
         unsafe {
-            let at = Counting.alloc(layout);
+            let at = CountingAllocator.alloc(layout);
             assert_eq!(live() - before, 1 << 20);
-            let at = Counting.realloc(at, layout, 3 << 20);
+            let at = CountingAllocator.realloc(at, layout, 3 << 20);
             assert_eq!(live() - before, 3 << 20);
-            Counting.dealloc(at, larger);
+            CountingAllocator.dealloc(at, larger);
         }
         assert_eq!(live(), before);
     }

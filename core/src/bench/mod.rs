@@ -25,8 +25,8 @@ use crate::data::DataError;
 use crate::train::{Recipe, RecipeError};
 
 pub use dinoscope_shaders::cpu::threads;
-pub use measure::{Bench, Pace, Spread};
-pub use row::Row;
+pub use measure::{BenchRunner, RepeatPolicy, TimingStats};
+pub use row::BenchResult;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ impl From<burn::tensor::ExecutionError> for BenchError {
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum BenchmarkKind {
     /// A backbone looking at pictures, without a graph.
     Forward,
     /// A whole training step.
@@ -74,7 +74,7 @@ pub enum Subject {
     Growth,
 }
 
-impl Subject {
+impl BenchmarkKind {
     /// All of them, in the order in which they run.
     pub const ALL: [Self; 9] = [
         Self::Forward,
@@ -106,7 +106,7 @@ impl Subject {
     /// The subject called `name`.
     ///
     /// # Errors
-    /// [`BenchError::Mistake`] with the names that exist.
+    /// [`BenchError::UsageError`] with the names that exist.
     pub fn parse(name: &str) -> Result<Self, BenchError> {
         Self::ALL.into_iter().find(|s| s.name() == name.trim()).ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
@@ -117,7 +117,7 @@ impl Subject {
 
 /// The sizes that are measured.
 #[derive(Clone, Debug)]
-pub struct Sizes {
+pub struct BenchSizes {
     /// Backbone of `forward`, by its name in [`crate::model::presets`].
     pub backbone: String,
     /// Side of its pictures in pixels.
@@ -144,7 +144,7 @@ pub struct Sizes {
     pub loader_seconds: f64,
 }
 
-impl Sizes {
+impl BenchSizes {
     /// What is measured unless somebody asks for something else, with `key=value` pairs applied to both recipes.
     ///
     /// `step` takes the `tiny` preset (ViT-T/8; two crops of 96 pixels and six of 48; K = 4096) with a batch of 16
@@ -180,17 +180,21 @@ impl Sizes {
 ///
 /// # Errors
 /// See [`BenchError`].
-pub fn run(subject: Subject, sizes: &Sizes, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
+pub fn run(
+    subject: BenchmarkKind,
+    sizes: &BenchSizes,
+    bench: &mut BenchRunner,
+) -> Result<Vec<BenchResult>, BenchError> {
     match subject {
-        Subject::Forward => forward::run(sizes, bench),
-        Subject::Step => step::run(&sizes.step, bench),
-        Subject::Student => student::run(&sizes.step, bench),
-        Subject::Programs => programs::run(&sizes.step, bench),
-        Subject::Attention => attention::run(sizes, bench),
-        Subject::Packing => packing::run(&sizes.step, bench),
-        Subject::Drop => drop::run(&sizes.step, bench),
-        Subject::Loader => loader::run(sizes, bench),
-        Subject::Growth => growth::run(&sizes.growth, sizes.doublings, bench),
+        BenchmarkKind::Forward => forward::run(sizes, bench),
+        BenchmarkKind::Step => step::run(&sizes.step, bench),
+        BenchmarkKind::Student => student::run(&sizes.step, bench),
+        BenchmarkKind::Programs => programs::run(&sizes.step, bench),
+        BenchmarkKind::Attention => attention::run(sizes, bench),
+        BenchmarkKind::Packing => packing::run(&sizes.step, bench),
+        BenchmarkKind::Drop => drop::run(&sizes.step, bench),
+        BenchmarkKind::Loader => loader::run(sizes, bench),
+        BenchmarkKind::Growth => growth::run(&sizes.growth, sizes.doublings, bench),
     }
 }
 
@@ -201,15 +205,15 @@ mod tests {
 
     #[test]
     fn names_are_parsed_back() {
-        assert!(Subject::ALL.iter().all(|s| Subject::parse(s.name()).unwrap() == *s));
-        assert!(Subject::parse("sleep").unwrap_err().to_string().contains("forward, step"));
+        assert!(BenchmarkKind::ALL.iter().all(|s| BenchmarkKind::parse(s.name()).unwrap() == *s));
+        assert!(BenchmarkKind::parse("sleep").unwrap_err().to_string().contains("forward, step"));
     }
 
     #[test]
     fn overrides_reach_both_recipes() {
-        let sizes = Sizes::new(&["model.depth=2".into()]).unwrap();
+        let sizes = BenchSizes::new(&["model.depth=2".into()]).unwrap();
         assert_eq!((sizes.step.model.depth, sizes.growth.model.depth), (2, 2));
         assert_eq!((sizes.step.train.batch, sizes.step.model.dim), (16, 192));
-        assert!(Sizes::new(&["model.depht=2".into()]).is_err());
+        assert!(BenchSizes::new(&["model.depht=2".into()]).is_err());
     }
 }

@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 
 use super::BenchError;
-use super::measure::{Bench, Way};
-use super::prepared::{Prepared, cubes};
-use super::row::{Row, Work};
-use crate::model::Features;
+use super::measure::{BenchRunner, Way};
+use super::prepared::{StepFixture, cubes};
+use super::row::{BenchResult, BenchWorkload};
+use crate::model::VitOutput;
 use crate::model::params::{Named, take_gradients};
 use crate::train::Recipe;
 
@@ -14,8 +14,8 @@ use crate::train::Recipe;
 ///
 /// # Errors
 /// When the device fails.
-pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
-    let prepared = Prepared::new(recipe, &bench.device);
+pub fn run(recipe: &Recipe, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
+    let prepared = StepFixture::new(recipe, &bench.device);
     let (vit, crops) = (&prepared.state.student.backbone, prepared.crops());
     let packed = || vit.forward_packed(&crops, prepared.pass());
     let apart =
@@ -31,20 +31,20 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
         ("separate", Box::new(|| drop(cubes(&apart()).backward()))),
     ];
     let measured = bench.alternate(ways)?;
-    let work = Work {
+    let work = BenchWorkload {
         images: prepared.parts[0].images,
         tokens: prepared.student_tokens(),
         flops: prepared.student_flops(0.0),
     };
     let row = |m| {
-        let row = Row::new("packing", prepared.what(), prepared.sizes(), m, work, bench);
+        let row = BenchResult::new("packing", prepared.what(), prepared.sizes(), m, work, bench);
         row.with("largest feature difference", features).with("relative gradient difference", gradients)
     };
     Ok(measured.into_iter().map(row).collect())
 }
 
 /// Largest absolute difference of class and patch features; NaN if there is any.
-pub fn largest_difference(a: &[Features], b: &[Features]) -> f64 {
+pub fn largest_difference(a: &[VitOutput], b: &[VitOutput]) -> f64 {
     let largest = |a: Tensor<1>, b: Tensor<1>| f64::from((a - b).abs().max().into_scalar::<f32>());
     let each = a.iter().zip(b).flat_map(|(a, b)| {
         [

@@ -4,19 +4,19 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 
 use super::BenchError;
-use super::row::Work;
+use super::row::BenchWorkload;
 use crate::device::block_on;
-use crate::model::Features;
-use crate::model::block::Pass;
-use crate::model::vit::Crops;
+use crate::model::VitOutput;
+use crate::model::block::VitForwardOptions;
+use crate::model::vit::VitInput;
 use crate::rng::{RngExt, normal, stream};
 use crate::ssl::OneProcess;
-use crate::train::batch::{HostCrops, Part, split};
+use crate::train::batch::{HostCrops, MicroBatch, split};
 use crate::train::flops;
 use crate::train::preparing::{MASK_ROWS, draw_masks};
-use crate::train::schedule::{Scheduled, Schedules};
+use crate::train::schedule::{ScheduledValues, TrainSchedules};
 use crate::train::step::step;
-use crate::train::{Recipe, State};
+use crate::train::{Recipe, TrainerState};
 
 /// Values from a standard normal distribution, the same for the same `slot`.
 pub fn noise<const D: usize>(shape: [usize; D], slot: u64, device: &Device) -> Tensor<D> {
@@ -33,21 +33,21 @@ fn host_noise(count: usize, slot: u64) -> Vec<f32> {
 }
 
 /// A state in the middle of its schedules and a batch for it.
-pub struct Prepared {
+pub struct StepFixture {
     /// What is trained.
     pub recipe: Recipe,
     /// Student, teacher, optimizer.
-    pub state: State,
+    pub state: TrainerState,
     /// The batch, in as many parts as the recipe accumulates.
-    pub parts: Vec<Part>,
+    pub parts: Vec<MicroBatch>,
     /// Scheduled values; the last layers are not frozen any more.
-    pub now: Scheduled,
+    pub now: ScheduledValues,
     /// Masked patches, without padding.
     pub masked: usize,
     device: Device,
 }
 
-impl Prepared {
+impl StepFixture {
     /// Draws everything for a recipe, on the plain device.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
         let c = &recipe.crops;
@@ -65,9 +65,9 @@ impl Prepared {
         let masks = draw_masks(recipe, 0);
         let masked = masks.masked.iter().filter(|masked| **masked).count();
         Self {
-            state: State::new(recipe, device),
+            state: TrainerState::new(recipe, device),
             parts: split(crops, &masks, recipe.train.accumulate, MASK_ROWS, device),
-            now: Schedules::new(recipe).at(recipe.train.iterations / 2),
+            now: TrainSchedules::new(recipe).at(recipe.train.iterations / 2),
             masked,
             recipe: recipe.clone(),
             device: device.clone(),
@@ -89,17 +89,21 @@ impl Prepared {
     }
 
     /// The student's crops of the first part: masked global ones, then local ones.
-    pub fn crops(&self) -> Vec<Crops> {
+    pub fn crops(&self) -> Vec<VitInput> {
         let part = &self.parts[0];
-        let mut crops = vec![Crops { images: part.global.clone(), masks: Some(part.masks.clone()) }];
-        crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
+        let mut crops = vec![VitInput { images: part.global.clone(), masks: Some(part.masks.clone()) }];
+        crops.extend(part.local.clone().map(|images| VitInput { images, masks: None }));
         crops
     }
 
     /// How the recipe lets the student compute, without stochastic depth.
-    pub fn pass(&self) -> Pass<'_, '_> {
+    pub fn pass(&self) -> VitForwardOptions<'_, '_> {
         let train = &self.recipe.train;
-        Pass { drop: None, precision: train.precision.into(), checkpoint: train.checkpoint_activations }
+        VitForwardOptions {
+            drop: None,
+            precision: train.precision.into(),
+            checkpoint: train.checkpoint_activations,
+        }
     }
 
     /// Tokens of the student's crops.
@@ -114,9 +118,9 @@ impl Prepared {
     }
 
     /// What a step does.
-    pub fn work(&self) -> Work {
+    pub fn work(&self) -> BenchWorkload {
         let flops = flops::step(&self.recipe, self.masked);
-        Work { images: self.recipe.train.batch, tokens: self.tokens(), flops }
+        BenchWorkload { images: self.recipe.train.batch, tokens: self.tokens(), flops }
     }
 
     /// Operations of the student's backbone, forward and backward, at a rate of stochastic depth.
@@ -161,7 +165,7 @@ impl Prepared {
 ///
 /// Cubes reach every output with a gradient of its own; squares would not, because the final norm makes their mean a
 /// constant.
-pub fn cubes(features: &[Features]) -> Tensor<1> {
+pub fn cubes(features: &[VitOutput]) -> Tensor<1> {
     let mean = |x: Tensor<1>| (x.clone().square() * x).mean();
     let each =
         features.iter().map(|f| mean(f.cls.clone().reshape([-1])) + mean(f.patches.clone().reshape([-1])));

@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::BenchError;
 use super::attention::{branch, parameters};
-use super::measure::{Bench, Measured, Spread};
-use super::prepared::{Prepared, cubes, noise};
-use super::row::{Row, Work};
+use super::measure::{BenchMeasurement, BenchRunner, TimingStats};
+use super::prepared::{StepFixture, cubes, noise};
+use super::row::{BenchResult, BenchWorkload};
 use crate::device::block_on;
-use crate::fused::Packing;
-use crate::fused::{self, FeedForward, FeedForwardPlan, Pairs, cross_entropy, feed_forward_branch};
-use crate::model::block::{Block, Pass};
-use crate::model::layers::Draw;
+use crate::fused::SequencePacking;
+use crate::fused::{self, FeedForwardKind, FeedForwardPlan, TargetPairs, cross_entropy, feed_forward_branch};
+use crate::model::block::{TransformerBlock, VitForwardOptions};
 use crate::model::layers::Linear;
+use crate::model::layers::WeightInit;
 use crate::model::params::{self, Named};
 use crate::model::{Vit, VitConfig};
 use crate::rng::stream;
@@ -29,7 +29,7 @@ use crate::train::Recipe;
 use crate::train::flops;
 
 /// A part of a step.
-struct Part {
+struct StepComponent {
     name: &'static str,
     flops: u64,
     work: Box<dyn FnMut() + Send>,
@@ -39,8 +39,8 @@ struct Part {
 ///
 /// # Errors
 /// When the device fails.
-pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
-    let prepared = Prepared::new(recipe, &bench.device);
+pub fn run(recipe: &Recipe, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
+    let prepared = StepFixture::new(recipe, &bench.device);
     let mut rows = Vec::new();
     for mut part in parts(&prepared) {
         for _ in 0..bench.warmup {
@@ -52,13 +52,13 @@ pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
             seconds.push(taken);
             on_device &= device;
         }
-        let seconds = Spread::of(&seconds);
+        let seconds = TimingStats::of(&seconds);
         // Parts are different things: none of them is a multiple of another.
-        let measured = Measured { way: part.name, seconds, ratio: 1.0, memory: None };
-        let work = Work { flops: part.flops, ..Work::default() };
+        let measured = BenchMeasurement { way: part.name, seconds, ratio: 1.0, memory: None };
+        let work = BenchWorkload { flops: part.flops, ..BenchWorkload::default() };
         let mut sizes = prepared.sizes();
         sizes["clock"] = json!(if on_device { "device" } else { "wall" });
-        rows.push(Row::new("programs", prepared.what(), sizes, measured, work, bench));
+        rows.push(BenchResult::new("programs", prepared.what(), sizes, measured, work, bench));
         if bench.first_only {
             break;
         }
@@ -75,15 +75,15 @@ fn timed(device: &Device, work: &mut (dyn FnMut() + Send)) -> Result<(f64, bool)
     Ok((ticks.map_or(0.0, |ticks| ticks.duration().as_secs_f64()), on_device))
 }
 
-fn parts(prepared: &Prepared) -> Vec<Part> {
+fn parts(prepared: &StepFixture) -> Vec<StepComponent> {
     let mut list = backbone(prepared);
     list.extend(objective(prepared));
     list.push(update(prepared));
     list
 }
 
-fn part(name: &'static str, flops: u64, work: impl FnMut() + Send + 'static) -> Part {
-    Part { name, flops, work: Box::new(work) }
+fn part(name: &'static str, flops: u64, work: impl FnMut() + Send + 'static) -> StepComponent {
+    StepComponent { name, flops, work: Box::new(work) }
 }
 
 /// A gradient for every element of `y`, and the way back.
@@ -92,13 +92,13 @@ fn back(y: Tensor<2>) {
 }
 
 /// Patches and the final norm; the two branches of a block; all of the teacher's.
-fn backbone(prepared: &Prepared) -> Vec<Part> {
+fn backbone(prepared: &StepFixture) -> Vec<StepComponent> {
     let recipe = &prepared.recipe;
     let (config, groups) = (recipe.backbone(), flops::groups(recipe));
     let autodiff = prepared.device().clone().autodiff();
-    let packing = Arc::new(Packing { groups: groups.clone() });
-    let precision: fused::Precision = recipe.train.precision.into();
-    let block = Block::init(&config, &mut Draw::Random(stream(0, "bench", 1, 0)), &autodiff);
+    let packing = Arc::new(SequencePacking { groups: groups.clone() });
+    let precision: fused::ComputePrecision = recipe.train.precision.into();
+    let block = TransformerBlock::init(&config, &mut WeightInit::Random(stream(0, "bench", 1, 0)), &autodiff);
     let x: Tensor<2> = noise([packing.len(), config.dim], 10, prepared.device());
     let input = move || x.clone().autodiff().require_grad();
 
@@ -106,14 +106,14 @@ fn backbone(prepared: &Prepared) -> Vec<Part> {
     let (vit, crops) = (Vit::init(&shallow, 0, &autodiff), prepared.crops());
     let embedding = flops::backbone(&shallow, &groups, 0.0);
     let mut list = vec![part("patches and final norm", 3 * embedding, move || {
-        drop(cubes(&vit.forward_packed(&crops, Pass::default())).backward());
+        drop(cubes(&vit.forward_packed(&crops, VitForwardOptions::default())).backward());
     })];
 
     let one = flops::backbone(&VitConfig { depth: 1, ..config.clone() }, &groups, 0.0) - embedding;
     let mlp = &block.mlp;
     let (kind, inner, outer) = match (&mlp.fc1, &mlp.fc2, &mlp.w12, &mlp.w3) {
-        (Some(fc1), Some(fc2), _, _) => (FeedForward::Mlp, fc1.clone(), fc2.clone()),
-        (_, _, Some(w12), Some(w3)) => (FeedForward::SwiGlu, w12.clone(), w3.clone()),
+        (Some(fc1), Some(fc2), _, _) => (FeedForwardKind::Mlp, fc1.clone(), fc2.clone()),
+        (_, _, Some(w12), Some(w3)) => (FeedForwardKind::SwiGlu, w12.clone(), w3.clone()),
         _ => return list,
     };
     let size = |linear: &Linear| linear.weight.val().dims().iter().product::<usize>();
@@ -137,7 +137,7 @@ fn backbone(prepared: &Prepared) -> Vec<Part> {
 }
 
 /// Heads, targets and losses.
-fn objective(prepared: &Prepared) -> Vec<Part> {
+fn objective(prepared: &StepFixture) -> Vec<StepComponent> {
     let recipe = &prepared.recipe;
     let device = prepared.device();
     let (images, locals) = (recipe.train.batch, recipe.crops.locals);
@@ -145,7 +145,7 @@ fn objective(prepared: &Prepared) -> Vec<Part> {
     let config = recipe.dino_head();
     let (cls_rows, k) = ((2 + locals) * images, config.prototypes);
     let temperature = prepared.now.teacher_temperature;
-    let mlp = crate::model::HeadConfig { prototypes: 0, ..config.clone() };
+    let mlp = crate::model::DinoHeadConfig { prototypes: 0, ..config.clone() };
 
     let head = prepared.state.student.heads().0.clone();
     let tokens: Tensor<2> = noise([cls_rows + padded, config.dim], 11, device);
@@ -166,7 +166,7 @@ fn objective(prepared: &Prepared) -> Vec<Part> {
         drop(sinkhorn_knopp(on_patches.clone(), temperature, None, &OneProcess));
     }));
 
-    let mut loss = |name, rows: usize, targets: Tensor<2>, pairs: Pairs| {
+    let mut loss = |name, rows: usize, targets: Tensor<2>, pairs: TargetPairs| {
         let (head, pairs) = (head.clone(), Arc::new(pairs));
         let z: Tensor<2> = noise([rows, config.bottleneck], 14, device);
         let flops = 3 * 2 * (rows * config.bottleneck * k) as u64;
@@ -187,7 +187,7 @@ fn objective(prepared: &Prepared) -> Vec<Part> {
 }
 
 /// Clipping, AdamW and the teacher's moving average.
-fn update(prepared: &Prepared) -> Part {
+fn update(prepared: &StepFixture) -> StepComponent {
     let state = &prepared.state;
     let (now, optim, loss_scale) = (prepared.now, prepared.recipe.optim.clone(), state.loss_scale.clone());
     let gradients: Named =

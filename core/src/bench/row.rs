@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::measure::{Bench, Measured, Spread};
+use super::measure::{BenchMeasurement, BenchRunner, TimingStats};
 use super::memory::MemoryUse;
 
 /// One way of one subject, with everything that was measured of it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct BenchResult {
     /// Name of the subject.
     pub subject: &'static str,
     /// What was done, in words.
@@ -20,7 +20,7 @@ pub struct Row {
     /// Everything that another program needs in order to do the same.
     pub sizes: Map<String, Value>,
     /// How long one run took.
-    pub seconds: Spread,
+    pub seconds: TimingStats,
     /// Median ratio of this way's seconds to those of the first way of the subject.
     pub ratio: f64,
     /// Runs per second.
@@ -50,7 +50,7 @@ pub struct Row {
 
 /// What one run does; zeros are left out of the report.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Work {
+pub struct BenchWorkload {
     /// Pictures.
     pub images: usize,
     /// Tokens.
@@ -59,15 +59,15 @@ pub struct Work {
     pub flops: u64,
 }
 
-impl Row {
+impl BenchResult {
     /// Puts together what was measured and what was done.
     pub fn new(
         subject: &'static str,
         what: impl Into<String>,
         sizes: Value,
-        measured: Measured,
-        work: Work,
-        bench: &Bench,
+        measured: BenchMeasurement,
+        work: BenchWorkload,
+        bench: &BenchRunner,
     ) -> Self {
         let rate = 1.0 / measured.seconds.median;
         let some = |count: usize| (count > 0).then_some(count as f64 * rate);

@@ -1,8 +1,8 @@
 //! The student's packed pass, forward and backward: two thirds of a step, with burn's own operations as a peer.
 
-use super::measure::{Bench, Way};
-use super::prepared::{Prepared, cubes};
-use super::row::{Row, Work};
+use super::measure::{BenchRunner, Way};
+use super::prepared::{StepFixture, cubes};
+use super::row::{BenchResult, BenchWorkload};
 use super::{BenchError, unfused};
 use crate::train::Recipe;
 
@@ -10,19 +10,19 @@ use crate::train::Recipe;
 ///
 /// # Errors
 /// When the device fails.
-pub fn run(recipe: &Recipe, bench: &mut Bench) -> Result<Vec<Row>, BenchError> {
-    let prepared = Prepared::new(recipe, &bench.device);
+pub fn run(recipe: &Recipe, bench: &mut BenchRunner) -> Result<Vec<BenchResult>, BenchError> {
+    let prepared = StepFixture::new(recipe, &bench.device);
     let (vit, crops) = (&prepared.state.student.backbone, prepared.crops());
     let ways: Vec<Way> = vec![
         ("model", Box::new(|| drop(cubes(&vit.forward_packed(&crops, prepared.pass())).backward()))),
         ("unfused", Box::new(|| drop(cubes(&unfused::forward(vit, &crops, None)).backward()))),
     ];
     let measured = bench.alternate(ways)?;
-    let work = Work {
+    let work = BenchWorkload {
         images: prepared.parts[0].images,
         tokens: prepared.student_tokens(),
         flops: prepared.student_flops(0.0),
     };
-    let row = |m| Row::new("student", prepared.what(), prepared.sizes(), m, work, bench);
+    let row = |m| BenchResult::new("student", prepared.what(), prepared.sizes(), m, work, bench);
     Ok(measured.into_iter().map(row).collect())
 }

@@ -5,32 +5,32 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation, module};
 
-use crate::fused::packing::{Group, Packing, Subset};
-use crate::model::attention::Attention;
-use crate::model::block::{Block, DropPath};
+use crate::fused::packing::{CropGroup, CropSubset, SequencePacking};
+use crate::model::attention::SelfAttention;
+use crate::model::block::{DropPath, TransformerBlock};
 use crate::model::ffn::Ffn;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
 use crate::model::pos_embed::resample;
-use crate::model::vit::Crops;
-use crate::model::{Features, Vit};
+use crate::model::vit::VitInput;
+use crate::model::{Vit, VitOutput};
 
 /// All crops in one packed pass, as [`Vit::forward_packed`].
-pub fn forward(vit: &Vit, crops: &[Crops], mut drop: Option<&mut DropPath>) -> Vec<Features> {
+pub fn forward(vit: &Vit, crops: &[VitInput], mut drop: Option<&mut DropPath>) -> Vec<VitOutput> {
     let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|crops| prepare(vit, crops)).unzip();
-    let packing = Packing { groups };
+    let packing = SequencePacking { groups };
     let x = vit
         .blocks
         .iter()
         .fold(below(tokens), |x, b| block(b, vit.config.heads, x, &packing, drop.as_deref_mut()));
     let normed = norm(&vit.norm, x.clone());
     let prefix = vit.config.prefix();
-    let cut = |x: &Tensor<2>, start: usize, group: Group| {
+    let cut = |x: &Tensor<2>, start: usize, group: CropGroup| {
         let rows = x.clone().narrow(0, start, group.count * group.tokens);
         rows.reshape([group.count, group.tokens, vit.config.dim])
     };
     let each = packing.spans().map(|(start, group)| {
         let normed = cut(&normed, start, group);
-        Features {
+        VitOutput {
             cls: normed.clone().narrow(1, 0, 1).squeeze_dim(1),
             registers: (prefix > 1).then(|| normed.clone().narrow(1, 1, prefix - 1)),
             patches: normed.narrow(1, prefix, group.tokens - prefix),
@@ -41,10 +41,10 @@ pub fn forward(vit: &Vit, crops: &[Crops], mut drop: Option<&mut DropPath>) -> V
 }
 
 /// Self-attention inside each crop of a packed sequence: `softmax(q kᵀ / √width) v`, the scores written out.
-pub fn attention(own: &Attention, heads: usize, x: Tensor<2>, packing: &Packing) -> Tensor<2> {
+pub fn attention(own: &SelfAttention, heads: usize, x: Tensor<2>, packing: &SequencePacking) -> Tensor<2> {
     let qkv = linear(&own.qkv, x);
     let width = qkv.dims()[1] / 3 / heads;
-    let of_group = |(start, group): (usize, Group)| {
+    let of_group = |(start, group): (usize, CropGroup)| {
         let rows = group.count * group.tokens;
         let part = if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
         let part = part.reshape([group.count, group.tokens, 3, heads, width]).permute([2, 0, 3, 1, 4]);
@@ -57,7 +57,7 @@ pub fn attention(own: &Attention, heads: usize, x: Tensor<2>, packing: &Packing)
 }
 
 /// Crops to flat tokens `[batch * tokens, dim]`.
-fn prepare(vit: &Vit, crops: &Crops) -> (Tensor<2>, Group) {
+fn prepare(vit: &Vit, crops: &VitInput) -> (Tensor<2>, CropGroup) {
     let [batch, channels, height, width] = crops.images.dims();
     let (patch, dim) = (vit.config.patch, vit.config.dim);
     let (rows, cols, values) = (height / patch, width / patch, channels * patch * patch);
@@ -80,14 +80,14 @@ fn prepare(vit: &Vit, crops: &Crops) -> (Tensor<2>, Group) {
     }
     parts.push(patches + positions.narrow(1, 1, rows * cols));
     let tokens = vit.config.prefix() + rows * cols;
-    (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), Group { count: batch, tokens })
+    (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), CropGroup { count: batch, tokens })
 }
 
 fn block(
-    own: &Block,
+    own: &TransformerBlock,
     heads: usize,
     x: Tensor<2>,
-    packing: &Packing,
+    packing: &SequencePacking,
     mut drop: Option<&mut DropPath>,
 ) -> Tensor<2> {
     let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng));
@@ -100,11 +100,11 @@ fn block(
 /// `x + branch(x)`; with a subset the branch sees only the kept crops.
 fn residual(
     x: Tensor<2>,
-    packing: &Packing,
-    subset: Option<Subset>,
-    branch: impl FnOnce(Tensor<2>, &Packing) -> Tensor<2>,
+    packing: &SequencePacking,
+    subset: Option<CropSubset>,
+    branch: impl FnOnce(Tensor<2>, &SequencePacking) -> Tensor<2>,
 ) -> Tensor<2> {
-    let Some(Subset { packing, rows, scale }) = subset else {
+    let Some(CropSubset { packing, rows, scale }) = subset else {
         return x.clone() + branch(x, packing);
     };
     let device = x.device().without_autodiff();
@@ -157,9 +157,9 @@ mod tests {
     use super::*;
     use crate::bench::packing::{largest_difference, relative_difference};
     use crate::bench::prepared::{cubes, noise};
-    use crate::model::block::Pass;
+    use crate::model::block::VitForwardOptions;
     use crate::model::params::take_gradients;
-    use crate::model::{Grid, VitConfig};
+    use crate::model::{PatchGrid, VitConfig};
     use crate::rng::stream;
     use burn::tensor::{Bool, Device};
 
@@ -168,14 +168,14 @@ mod tests {
     fn is_what_the_model_computes() {
         let device = Device::flex();
         let base = VitConfig { layerscale: Some(0.5), norm_eps: 0.3, ..VitConfig::new(16, 4, 24, 2, 2) };
-        let wide = VitConfig { grid: Grid::new(2, 5), ..base.clone() };
+        let wide = VitConfig { grid: PatchGrid::new(2, 5), ..base.clone() };
         for config in [base.clone(), base.with_swiglu().with_registers(2), wide] {
             let vit = Vit::init(&config, 3, &device.clone().autodiff());
             let masked: Vec<bool> = (0..4 * 16).map(|i| i % 3 == 0).collect();
             let masks = Tensor::<2, Bool>::from_data(TensorData::new(masked, [4, 16]), &device);
             let crops = [
-                Crops { images: noise([4, 3, 16, 16], 1, &device), masks: Some(masks) },
-                Crops { images: noise([6, 3, 8, 12], 2, &device), masks: None },
+                VitInput { images: noise([4, 3, 16, 16], 1, &device), masks: Some(masks) },
+                VitInput { images: noise([6, 3, 8, 12], 2, &device), masks: None },
             ];
             for rate in [0.0, 0.4] {
                 let pass = |plain: bool| {
@@ -184,7 +184,10 @@ mod tests {
                     if plain {
                         forward(&vit, &crops, Some(&mut drop))
                     } else {
-                        vit.forward_packed(&crops, Pass { drop: Some(&mut drop), ..Pass::default() })
+                        vit.forward_packed(
+                            &crops,
+                            VitForwardOptions { drop: Some(&mut drop), ..VitForwardOptions::default() },
+                        )
                     }
                 };
                 let (own, plain) = (pass(false), pass(true));

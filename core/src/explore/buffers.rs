@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use cubecl::wgpu::{AutoCompiler, WgpuServer};
-use dinoscope_shaders::display::Slice;
+use dinoscope_shaders::display::StorageSlice;
 
 /// Part of a GPU buffer that holds a tensor, row-major, f32. The tensor lives as long as this does.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl DeviceSlice {
     }
 
     /// For the programs that draw.
-    pub fn slice(&self) -> Slice<'_> {
-        Slice { buffer: &self.buffer, offset: self.offset, size: self.size }
+    pub fn slice(&self) -> StorageSlice<'_> {
+        StorageSlice { buffer: &self.buffer, offset: self.offset, size: self.size }
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::seen::{LookError, Seen, Way};
+use super::seen::{InspectionError, PictureInspection, ViewQuery};
 use super::{ModelError, ModelSource, OpenModel, open};
 use crate::data::Picture;
 use crate::model::{VitConfig, params};
@@ -13,14 +13,14 @@ pub type LocalFuture<T> = std::pin::Pin<Box<dyn Future<Output = T>>>;
 
 /// A model that is ready to look with, on its device.
 #[derive(Clone, Debug)]
-pub struct Eye {
+pub struct LocalInspector {
     model: OpenModel,
     device: Device,
 }
 
 /// What is known about a model wherever it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RemoteModel {
+pub struct OpenModelInfo {
     /// Its sizes.
     pub config: VitConfig,
     /// What a person may want to know.
@@ -31,7 +31,7 @@ pub struct RemoteModel {
     pub parameters: usize,
 }
 
-impl Eye {
+impl LocalInspector {
     /// Opens a model on a device.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Eye {
         Self::open_hearing(source, device, &mut |_, _| true)
     }
 
-    /// [`Eye::open`] with a `progress` that hears what is downloaded of how many bytes, and may say no.
+    /// [`LocalInspector::open`] with a `progress` that hears what is downloaded of how many bytes, and may say no.
     pub(super) fn open_hearing(
         source: &ModelSource,
         device: &Device,
@@ -50,45 +50,50 @@ impl Eye {
     }
 
     /// What is known about the model.
-    pub fn info(&self) -> RemoteModel {
+    pub fn info(&self) -> OpenModelInfo {
         let OpenModel { backbone, notes, file } = &self.model;
         let mut parameters = 0;
         params::visit(backbone, |seen| parameters += seen.shape.iter().product::<usize>());
-        RemoteModel { config: backbone.config.clone(), notes: notes.clone(), file: file.clone(), parameters }
+        OpenModelInfo {
+            config: backbone.config.clone(),
+            notes: notes.clone(),
+            file: file.clone(),
+            parameters,
+        }
     }
 
     /// Looks at a view, whose sides are multiples of the patch; the result is in memory.
     ///
     /// # Errors
-    /// See [`LookError`].
-    pub async fn look(&self, view: Picture, way: Way) -> Result<Seen, LookError> {
+    /// See [`InspectionError`].
+    pub async fn look(&self, view: Picture, way: ViewQuery) -> Result<PictureInspection, InspectionError> {
         self.look_keeping(view, way, false).await
     }
 
-    /// [`Eye::look`] that may leave the patch tokens on the device.
+    /// [`LocalInspector::look`] that may leave the patch tokens on the device.
     pub(super) async fn look_keeping(
         &self,
         view: Picture,
-        way: Way,
+        way: ViewQuery,
         keep_on_device: bool,
-    ) -> Result<Seen, LookError> {
-        Seen::look(&self.model.backbone, view, way, &self.device, keep_on_device).await
+    ) -> Result<PictureInspection, InspectionError> {
+        PictureInspection::look(&self.model.backbone, view, way, &self.device, keep_on_device).await
     }
 }
 
-/// An [`Eye`] that is elsewhere, in a worker of the page for instance. Errors are for the person.
-pub trait Remote {
+/// An [`LocalInspector`] that is elsewhere, in a worker of the page for instance. Errors are for the person.
+pub trait RemoteInspector {
     /// Opens a model, in place of the one before.
-    fn open(&self, source: ModelSource) -> LocalFuture<Result<RemoteModel, String>>;
+    fn open(&self, source: ModelSource) -> LocalFuture<Result<OpenModelInfo, String>>;
 
     /// Looks at a view, whose sides are multiples of the patch; the result is in memory.
-    fn look(&self, view: Picture, way: Way) -> LocalFuture<Result<Seen, String>>;
+    fn look(&self, view: Picture, way: ViewQuery) -> LocalFuture<Result<PictureInspection, String>>;
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::Query;
+    use super::super::QueryToken;
     use super::*;
     use crate::data::source::scenes;
     use crate::device::block_on;
@@ -96,13 +101,13 @@ mod tests {
 
     #[test]
     fn an_eye_says_what_it_is_and_looks() {
-        let eye = Eye::open(&ModelSource::Starter, &Device::flex()).unwrap();
+        let eye = LocalInspector::open(&ModelSource::Starter, &Device::flex()).unwrap();
         let info = eye.info();
         assert_eq!(info.parameters, info.config.parameters());
         let view = whole_view(&scenes::draw(1, 0, 64).picture, 64, info.config.patch);
-        let way = Way { resolution: 64, block: 99, query: Query::Cls };
+        let way = ViewQuery { resolution: 64, block: 99, query: QueryToken::Cls };
         let seen = block_on(eye.look(view, way)).unwrap();
         assert_eq!((seen.rows * info.config.patch, seen.dim), (64, info.config.dim));
-        assert!(matches!(seen.patches, super::super::Patches::Host(_)));
+        assert!(matches!(seen.patches, super::super::PatchTokens::Host(_)));
     }
 }

@@ -4,22 +4,22 @@
 use std::rc::Rc;
 
 #[cfg(target_family = "wasm")]
-use super::eye::Remote;
-use super::eye::{Eye, RemoteModel};
-use super::{ModelSource, Seen, Way};
+use super::eye::RemoteInspector;
+use super::eye::{LocalInspector, OpenModelInfo};
+use super::{ModelSource, PictureInspection, ViewQuery};
 use crate::data::Picture;
-use crate::device::Chosen;
+use crate::device::SelectedDevice;
 
 /// Who looks. Errors are for the person.
-pub(super) enum Looks {
+pub(super) enum InspectorBackend {
     /// This thread.
     Here {
         /// What computes.
-        device: Chosen,
+        device: SelectedDevice,
         /// Whether patch tokens stay in its buffers.
         keep_on_device: bool,
         /// The model, once there is one.
-        eye: Option<Eye>,
+        eye: Option<LocalInspector>,
     },
     /// Somebody who is asked.
     #[cfg(target_family = "wasm")]
@@ -27,13 +27,13 @@ pub(super) enum Looks {
         /// What errors call them.
         name: String,
         /// How to ask.
-        remote: Rc<dyn Remote>,
+        remote: Rc<dyn RemoteInspector>,
     },
 }
 
-impl Looks {
+impl InspectorBackend {
     /// This thread, still without a model.
-    pub fn here(device: Chosen, keep_on_device: bool) -> Self {
+    pub fn here(device: SelectedDevice, keep_on_device: bool) -> Self {
         Self::Here { device, keep_on_device, eye: None }
     }
 
@@ -42,10 +42,10 @@ impl Looks {
         &mut self,
         source: &ModelSource,
         progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
-    ) -> Result<RemoteModel, String> {
+    ) -> Result<OpenModelInfo, String> {
         match self {
             Self::Here { device, eye, .. } => {
-                let opened = Eye::open_hearing(source, &device.device, progress);
+                let opened = LocalInspector::open_hearing(source, &device.device, progress);
                 Ok(eye.insert(opened.map_err(|error| error.to_string())?).info())
             }
             #[cfg(target_family = "wasm")]
@@ -54,7 +54,12 @@ impl Looks {
     }
 
     /// Looks at a view. With `in_memory` the patch tokens come into memory even where they are drawn from the device.
-    pub async fn look(&self, view: Picture, way: Way, in_memory: bool) -> Result<Seen, String> {
+    pub async fn look(
+        &self,
+        view: Picture,
+        way: ViewQuery,
+        in_memory: bool,
+    ) -> Result<PictureInspection, String> {
         match self {
             Self::Here { keep_on_device, eye, .. } => {
                 let eye = eye.as_ref().ok_or("no model was opened")?;

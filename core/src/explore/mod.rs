@@ -19,14 +19,14 @@ pub use crate::train::model_source::{
     notes, open, settled, split_part, weights_file, with_part,
 };
 pub use buffers::DeviceSlice;
-pub use eye::{Eye, LocalFuture, Remote, RemoteModel};
-pub use seen::{LookError, Patches, Query, Seen, Way};
+pub use eye::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};
+pub use seen::{InspectionError, PatchTokens, PictureInspection, QueryToken, ViewQuery};
 
 use crate::data::{DataError, Picture};
-use crate::device::Chosen;
+use crate::device::SelectedDevice;
 use crate::model::VitConfig;
-use looks::Looks;
-use worker::Voice;
+use looks::InspectorBackend;
+use worker::ExplorerEventSender;
 
 /// A picture's number, given by whoever shows it.
 pub type PictureId = u64;
@@ -37,18 +37,18 @@ pub type Load = Arc<dyn Fn(usize) -> LocalFuture<Result<Arc<Picture>, DataError>
 
 /// Something to look at.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct InspectionRequest {
     /// Whose pixels.
     pub picture: PictureId,
     /// How to look.
-    pub way: Way,
+    pub way: ViewQuery,
     /// The pixels.
     pub load: Load,
 }
 
 /// What the explorer says, in order.
 #[derive(Debug)]
-pub enum Report {
+pub enum ExplorerEvent {
     /// Bytes of a download so far, and in all where known.
     Downloading(u64, Option<u64>),
     /// A model is ready; what was seen before belongs to another one.
@@ -56,11 +56,11 @@ pub enum Report {
     /// There is no such model; the one before stays.
     NoModel(String),
     /// A picture was looked at.
-    Seen(PictureId, Way, Arc<Seen>),
+    Seen(PictureId, ViewQuery, Arc<PictureInspection>),
     /// A picture can't be looked at.
-    Failed(PictureId, Way, String),
-    /// Patch tokens that were on the device, in memory: the answer to [`Explorer::fetch`].
-    Fetched(PictureId, Way, Arc<crate::analysis::PatchFeatures>),
+    Failed(PictureId, ViewQuery, String),
+    /// Patch tokens that were on the device, in memory: the answer to [`ExplorerHandle::fetch`].
+    Fetched(PictureId, ViewQuery, Arc<crate::analysis::PatchFeatures>),
     /// The device is gone; the explorer's thread has ended.
     Lost(String),
 }
@@ -84,32 +84,36 @@ pub struct ModelInfo {
 
 /// What is wanted at the moment.
 #[derive(Default)]
-struct Desk {
+struct ExplorerRequestQueue {
     model: Option<ModelSource>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<InspectionRequest>,
     /// Being looked at.
-    looking: Option<(PictureId, Way)>,
-    fetch: Vec<(PictureId, Way, Arc<Seen>)>,
+    looking: Option<(PictureId, ViewQuery)>,
+    fetch: Vec<(PictureId, ViewQuery, Arc<PictureInspection>)>,
     stop_download: bool,
-    device: Option<(Chosen, bool)>,
+    device: Option<(SelectedDevice, bool)>,
     closed: bool,
 }
 
 /// An explorer from the outside.
-pub struct Explorer {
-    desk: Arc<Mutex<Desk>>,
+pub struct ExplorerHandle {
+    desk: Arc<Mutex<ExplorerRequestQueue>>,
     bell: Sender<()>,
     /// What it says.
-    pub reports: Receiver<Report>,
+    pub reports: Receiver<ExplorerEvent>,
 }
 
-impl Explorer {
+impl ExplorerHandle {
     /// Starts an explorer that computes on `device`. With `keep_on_device`, patch tokens stay in the buffers of that
     /// GPU, which then must be the one that draws. `wake` is called after each report.
     #[cfg(not(target_family = "wasm"))]
-    pub fn start(device: Chosen, keep_on_device: bool, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn start(device: SelectedDevice, keep_on_device: bool, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (out, reports) = async_channel::unbounded();
-        let (explorer, worker) = Self::new(Looks::here(device, keep_on_device), Voice { out, wake }, reports);
+        let (explorer, worker) = Self::new(
+            InspectorBackend::here(device, keep_on_device),
+            ExplorerEventSender { out, wake },
+            reports,
+        );
         worker::spawn(worker);
         explorer
     }
@@ -118,15 +122,15 @@ impl Explorer {
     /// `breathe` gives after each report, so that the page goes on.
     #[cfg(target_family = "wasm")]
     pub fn start(
-        device: Chosen,
+        device: SelectedDevice,
         keep_on_device: bool,
         wake: Arc<dyn Fn() + Send + Sync>,
         breathe: crate::engine::Breathe,
         spawn: impl FnOnce(LocalFuture<()>),
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
-        let voice = Voice { out, wake, breathe: Some(breathe) };
-        let (explorer, worker) = Self::new(Looks::here(device, keep_on_device), voice, reports);
+        let voice = ExplorerEventSender { out, wake, breathe: Some(breathe) };
+        let (explorer, worker) = Self::new(InspectorBackend::here(device, keep_on_device), voice, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
@@ -135,22 +139,26 @@ impl Explorer {
     #[cfg(target_family = "wasm")]
     pub fn start_remote(
         name: String,
-        remote: std::rc::Rc<dyn Remote>,
+        remote: std::rc::Rc<dyn RemoteInspector>,
         wake: Arc<dyn Fn() + Send + Sync>,
         spawn: impl FnOnce(LocalFuture<()>),
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
         // Whoever waits for an answer from elsewhere breathes.
-        let voice = Voice { out, wake, breathe: None };
-        let (explorer, worker) = Self::new(Looks::Elsewhere { name, remote }, voice, reports);
+        let voice = ExplorerEventSender { out, wake, breathe: None };
+        let (explorer, worker) = Self::new(InspectorBackend::Elsewhere { name, remote }, voice, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
 
-    fn new(looks: Looks, voice: Voice, reports: Receiver<Report>) -> (Self, worker::Worker) {
-        let desk = Arc::new(Mutex::new(Desk::default()));
+    fn new(
+        looks: InspectorBackend,
+        voice: ExplorerEventSender,
+        reports: Receiver<ExplorerEvent>,
+    ) -> (Self, worker::ExplorerWorker) {
+        let desk = Arc::new(Mutex::new(ExplorerRequestQueue::default()));
         let (bell, rung) = async_channel::bounded(1);
-        let worker = worker::Worker { desk: desk.clone(), rung, voice, looks, model: None };
+        let worker = worker::ExplorerWorker { desk: desk.clone(), rung, voice, looks, model: None };
         (Self { desk, bell, reports }, worker)
     }
 
@@ -168,13 +176,13 @@ impl Explorer {
     }
 
     /// Computes on another device from now on, with the same model.
-    pub fn device(&self, device: Chosen, keep_on_device: bool) {
+    pub fn device(&self, device: SelectedDevice, keep_on_device: bool) {
         self.write(|desk| desk.device = Some((device, keep_on_device)));
     }
 
     /// What to look at, most urgent first, in place of what was wanted before. What is being looked at already is not
     /// looked at once more.
-    pub fn want(&self, mut wanted: Vec<Wanted>) {
+    pub fn want(&self, mut wanted: Vec<InspectionRequest>) {
         self.write(|desk| {
             wanted.retain(|wanted| desk.looking != Some((wanted.picture, wanted.way)));
             desk.wanted = wanted;
@@ -182,11 +190,11 @@ impl Explorer {
     }
 
     /// Asks for the patch tokens of something seen, in memory.
-    pub fn fetch(&self, picture: PictureId, way: Way, seen: Arc<Seen>) {
+    pub fn fetch(&self, picture: PictureId, way: ViewQuery, seen: Arc<PictureInspection>) {
         self.write(|desk| desk.fetch.push((picture, way, seen)));
     }
 
-    fn write(&self, change: impl FnOnce(&mut Desk)) {
+    fn write(&self, change: impl FnOnce(&mut ExplorerRequestQueue)) {
         if let Ok(mut desk) = self.desk.lock() {
             change(&mut desk);
         }
@@ -195,7 +203,7 @@ impl Explorer {
     }
 }
 
-impl Drop for Explorer {
+impl Drop for ExplorerHandle {
     fn drop(&mut self) {
         self.write(|desk| {
             desk.closed = true;

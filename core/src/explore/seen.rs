@@ -15,7 +15,7 @@ use crate::model::{Vit, VitConfig};
 
 /// Where a model looks from: the CLS token, or a patch in reading order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Query {
+pub enum QueryToken {
     /// The CLS token.
     #[default]
     Cls,
@@ -25,18 +25,18 @@ pub enum Query {
 
 /// What belongs to one way of looking: results of different ways are not mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Way {
+pub struct ViewQuery {
     /// Shorter side of the view, in pixels.
     pub resolution: usize,
     /// Block whose attention is shown, counted from 0; the last one when it does not exist.
     pub block: usize,
     /// Whose attention is shown.
-    pub query: Query,
+    pub query: QueryToken,
 }
 
 /// Features and attention of one picture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Seen {
+pub struct PictureInspection {
     /// The picture as the model was given it.
     #[serde(with = "crate::wire::shared")]
     pub view: Arc<Picture>,
@@ -50,7 +50,7 @@ pub struct Seen {
     #[serde(with = "crate::wire::floats")]
     pub cls: Vec<f32>,
     /// Patch tokens after the final norm.
-    pub patches: Patches,
+    pub patches: PatchTokens,
     /// Attention of the query, head by head.
     pub attention: AttentionMaps,
     /// Seconds that the model took.
@@ -59,7 +59,7 @@ pub struct Seen {
 
 /// `[rows * cols, dim]`, where they were computed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Patches {
+pub enum PatchTokens {
     /// In memory.
     Host(#[serde(with = "crate::wire::shared")] Arc<PatchFeatures>),
     /// On the GPU that draws; can't be sent.
@@ -69,7 +69,7 @@ pub enum Patches {
 
 /// Why a picture could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub enum InspectionError {
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] ExecutionError),
@@ -78,22 +78,22 @@ pub enum LookError {
     Analysis(#[from] AnalysisError),
 }
 
-impl Seen {
+impl PictureInspection {
     /// Passes a view, whose sides are multiples of the patch, through a backbone. With `keep_on_device` the patch
     /// tokens stay where they are, if that is a GPU.
     pub(super) async fn look(
         backbone: &Vit,
         view: Picture,
-        way: Way,
+        way: ViewQuery,
         device: &Device,
         keep_on_device: bool,
-    ) -> Result<Self, LookError> {
+    ) -> Result<Self, InspectionError> {
         let start = web_time::Instant::now();
         let VitConfig { patch, dim, depth, heads, .. } = backbone.config;
         let (rows, cols) = (view.height / patch, view.width / patch);
         let prefix = backbone.config.prefix();
         let query = match way.query {
-            Query::Patch(index) if index < rows * cols => prefix + index,
+            QueryToken::Patch(index) if index < rows * cols => prefix + index,
             _ => 0,
         };
         let images = to_tensor(std::slice::from_ref(&view), device);
@@ -106,12 +106,12 @@ impl Seen {
         let patches = match kept {
             Some(slice) => {
                 device.flush()?;
-                Patches::Device(slice)
+                PatchTokens::Device(slice)
             }
             None => {
                 let patches = PatchFeatures { rows, cols, dim, data: read(features.patches).await? };
                 patches.check()?;
-                Patches::Host(Arc::new(patches))
+                PatchTokens::Host(Arc::new(patches))
             }
         };
         let seconds = start.elapsed().as_secs_f64();

@@ -5,39 +5,39 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
 
-use super::eye::RemoteModel;
-use super::looks::Looks;
-use super::seen::{Patches, Seen};
-use super::{Desk, ModelInfo, ModelSource, Report, Wanted};
-use crate::device::Chosen;
+use super::eye::OpenModelInfo;
+use super::looks::InspectorBackend;
+use super::seen::{PatchTokens, PictureInspection};
+use super::{ExplorerEvent, ExplorerRequestQueue, InspectionRequest, ModelInfo, ModelSource};
+use crate::device::SelectedDevice;
 use crate::features::whole_view;
 
 /// What the next thing to do is.
-enum Wish {
-    Device(Chosen, bool),
+enum ExplorerTask {
+    Device(SelectedDevice, bool),
     Model(ModelSource),
-    Fetch(super::PictureId, super::Way, Arc<Seen>),
-    Look(Wanted),
+    Fetch(super::PictureId, super::ViewQuery, Arc<PictureInspection>),
+    Look(InspectionRequest),
 }
 
 /// How reports get out.
-pub(super) struct Voice {
-    pub out: Sender<Report>,
+pub(super) struct ExplorerEventSender {
+    pub out: Sender<ExplorerEvent>,
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Lets the browser's event loop turn.
     #[cfg(target_family = "wasm")]
     pub breathe: Option<crate::engine::Breathe>,
 }
 
-impl Voice {
+impl ExplorerEventSender {
     /// Says something amid other work.
-    fn call(&self, report: Report) {
+    fn call(&self, report: ExplorerEvent) {
         let _ = self.out.try_send(report);
         (self.wake)();
     }
 
     /// Says something, and lets it be heard before the next thing is done.
-    async fn say(&self, report: Report) {
+    async fn say(&self, report: ExplorerEvent) {
         self.call(report);
         #[cfg(target_family = "wasm")]
         if let Some(breathe) = &self.breathe {
@@ -47,34 +47,34 @@ impl Voice {
 }
 
 /// The loop of an explorer.
-pub(super) struct Worker {
-    pub desk: Arc<Mutex<Desk>>,
+pub(super) struct ExplorerWorker {
+    pub desk: Arc<Mutex<ExplorerRequestQueue>>,
     pub rung: Receiver<()>,
-    pub voice: Voice,
-    pub looks: Looks,
-    pub model: Option<(ModelSource, RemoteModel)>,
+    pub voice: ExplorerEventSender,
+    pub looks: InspectorBackend,
+    pub model: Option<(ModelSource, OpenModelInfo)>,
 }
 
-impl Worker {
+impl ExplorerWorker {
     /// Works until the explorer is dropped.
     pub async fn work(mut self) {
         while let Some(wish) = self.next().await {
             match wish {
-                Wish::Device(device, keep) => {
-                    self.looks = Looks::here(device, keep);
+                ExplorerTask::Device(device, keep) => {
+                    self.looks = InspectorBackend::here(device, keep);
                     if let Some((source, _)) = self.model.take() {
                         self.open(source).await;
                     }
                 }
-                Wish::Model(source) => self.open(source).await,
-                Wish::Fetch(picture, way, seen) => self.fetch(picture, way, &seen).await,
-                Wish::Look(wanted) => self.look(wanted).await,
+                ExplorerTask::Model(source) => self.open(source).await,
+                ExplorerTask::Fetch(picture, way, seen) => self.fetch(picture, way, &seen).await,
+                ExplorerTask::Look(wanted) => self.look(wanted).await,
             }
         }
     }
 
     /// The next wish; waits for one. `None` when nobody wants anything ever again.
-    async fn next(&self) -> Option<Wish> {
+    async fn next(&self) -> Option<ExplorerTask> {
         loop {
             {
                 let mut desk = self.desk.lock().ok()?;
@@ -82,19 +82,19 @@ impl Worker {
                     return None;
                 }
                 if let Some((device, keep)) = desk.device.take() {
-                    return Some(Wish::Device(device, keep));
+                    return Some(ExplorerTask::Device(device, keep));
                 }
                 if let Some(source) = desk.model.take() {
                     desk.stop_download = false;
-                    return Some(Wish::Model(source));
+                    return Some(ExplorerTask::Model(source));
                 }
                 if let Some((picture, way, seen)) = desk.fetch.pop() {
-                    return Some(Wish::Fetch(picture, way, seen));
+                    return Some(ExplorerTask::Fetch(picture, way, seen));
                 }
                 if self.model.is_some() && !desk.wanted.is_empty() {
                     let wanted = desk.wanted.remove(0);
                     desk.looking = Some((wanted.picture, wanted.way));
-                    return Some(Wish::Look(wanted));
+                    return Some(ExplorerTask::Look(wanted));
                 }
             }
             self.rung.recv().await.ok()?;
@@ -105,7 +105,7 @@ impl Worker {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let (desk, voice) = (&self.desk, &self.voice);
         let mut progress = |done, total| {
-            voice.call(Report::Downloading(done, total));
+            voice.call(ExplorerEvent::Downloading(done, total));
             desk.lock().is_ok_and(|desk| !desk.stop_download && !desk.closed)
         };
         match self.looks.open(&source, &mut progress).await {
@@ -119,15 +119,15 @@ impl Worker {
                     generation: GENERATION.fetch_add(1, Ordering::Relaxed),
                 };
                 self.model = Some((source, model));
-                self.voice.say(Report::Ready(Arc::new(info))).await;
+                self.voice.say(ExplorerEvent::Ready(Arc::new(info))).await;
             }
-            Err(reason) => self.voice.say(Report::NoModel(reason)).await,
+            Err(reason) => self.voice.say(ExplorerEvent::NoModel(reason)).await,
         }
     }
 
-    async fn look(&self, wanted: Wanted) {
+    async fn look(&self, wanted: InspectionRequest) {
         let Some((_, model)) = &self.model else { return };
-        let Wanted { picture, way, load } = wanted;
+        let InspectionRequest { picture, way, load } = wanted;
         let patch = model.config.patch;
         let seen = match load(patch).await {
             Ok(pixels) => {
@@ -142,33 +142,35 @@ impl Worker {
             desk.looking = None;
         }
         let report = match seen {
-            Ok(seen) => Report::Seen(picture, way, Arc::new(seen)),
-            Err(reason) => Report::Failed(picture, way, reason),
+            Ok(seen) => ExplorerEvent::Seen(picture, way, Arc::new(seen)),
+            Err(reason) => ExplorerEvent::Failed(picture, way, reason),
         };
         self.voice.say(report).await;
     }
 
     /// The tokens of the picture once more: the same computation on the same device gives the same numbers, and
     /// asking for them is rare.
-    async fn fetch(&self, picture: super::PictureId, way: super::Way, seen: &Seen) {
-        if let Patches::Host(patches) = &seen.patches {
-            return self.voice.say(Report::Fetched(picture, way, patches.clone())).await;
+    async fn fetch(&self, picture: super::PictureId, way: super::ViewQuery, seen: &PictureInspection) {
+        if let PatchTokens::Host(patches) = &seen.patches {
+            return self.voice.say(ExplorerEvent::Fetched(picture, way, patches.clone())).await;
         }
         if self.model.is_none() {
             return;
         }
         let again = self.looks.look((*seen.view).clone(), way, true).await;
         match again.map(|seen| seen.patches) {
-            Ok(Patches::Host(patches)) => self.voice.say(Report::Fetched(picture, way, patches)).await,
-            Ok(Patches::Device(_)) => {}
-            Err(reason) => self.voice.say(Report::Failed(picture, way, reason)).await,
+            Ok(PatchTokens::Host(patches)) => {
+                self.voice.say(ExplorerEvent::Fetched(picture, way, patches)).await
+            }
+            Ok(PatchTokens::Device(_)) => {}
+            Err(reason) => self.voice.say(ExplorerEvent::Failed(picture, way, reason)).await,
         }
     }
 }
 
 /// Runs the loop on a thread of its own, which does all work of the device.
 #[cfg(not(target_family = "wasm"))]
-pub(super) fn spawn(worker: Worker) {
+pub(super) fn spawn(worker: ExplorerWorker) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     let (out, wake) = (worker.voice.out.clone(), worker.voice.wake.clone());
@@ -177,13 +179,13 @@ pub(super) fn spawn(worker: Worker) {
         // burn panics when a device is lost or out of memory.
         let ended = catch_unwind(AssertUnwindSafe(|| crate::device::block_on(worker.work())));
         if let Err(panic) = ended {
-            let _ = lost.try_send(Report::Lost(crate::device::panic_text(panic)));
+            let _ = lost.try_send(ExplorerEvent::Lost(crate::device::panic_text(panic)));
             woken();
         }
     };
     let thread = std::thread::Builder::new().name("dinoscope-explore".to_owned()).stack_size(32 << 20);
     if let Err(error) = thread.spawn(run) {
-        let _ = out.try_send(Report::Lost(format!("no thread could be started: {error}")));
+        let _ = out.try_send(ExplorerEvent::Lost(format!("no thread could be started: {error}")));
         wake();
     }
 }

@@ -6,14 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::card_run::CardRun;
-use super::card_snippets::{Snippet, loads_nowhere_else, snippets};
-use crate::eval::outcome::{Figure, Outcome, Row, Unit};
+use super::card_run::ModelCardRun;
+use super::card_snippets::{CardSnippet, loads_nowhere_else, snippets};
+use crate::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use crate::files;
-use crate::model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
+use crate::model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
 use crate::train::fields;
-use crate::train::recipe::{Distillation, Recipe};
-use crate::weights::{Layout, WeightsError, onnx};
+use crate::train::recipe::{DistillMethod, Recipe};
+use crate::weights::{KeyLayout, WeightsError, onnx};
 
 /// Last line of every card, by which one is known that may be written again.
 pub const MARK: &str =
@@ -26,32 +26,32 @@ const FIGURES: usize = 4;
 
 /// As what weights were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum ModelExportFormat {
     /// A safetensors file, or a Hugging Face folder.
-    Weights(Layout),
+    Weights(KeyLayout),
     /// A graph in a file.
-    Onnx(onnx::Size),
+    Onnx(onnx::OnnxInputSize),
     /// A graph in the folder that transformers.js loads.
-    OnnxFolder(onnx::Size),
+    OnnxFolder(onnx::OnnxInputSize),
 }
 
 /// What a card is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Card<'a> {
+pub struct ModelCard<'a> {
     /// The heading: `tiny-001`.
     pub name: &'a str,
     /// The backbone.
     pub config: &'a VitConfig,
     /// As what it was written.
-    pub written: Written,
+    pub written: ModelExportFormat,
     /// Name of the file beside the card; not used for folders.
     pub file: &'a str,
     /// The run that it comes from, if it does.
-    pub run: Option<&'a CardRun>,
+    pub run: Option<&'a ModelCardRun>,
 }
 
 /// The card as Markdown.
-pub fn card(card: &Card) -> String {
+pub fn card(card: &ModelCard) -> String {
     let parts = [
         Some(front_matter(card)),
         Some(format!("# {}\n\n{}\n{}", plain(card.name), introduction(card), sizes(card.config))),
@@ -82,13 +82,13 @@ pub fn save_card(folder: &Path, text: &str) -> Result<Option<PathBuf>, WeightsEr
     Ok(Some(path))
 }
 
-fn front_matter(card: &Card) -> String {
+fn front_matter(card: &ModelCard) -> String {
     let library = match card.written {
-        Written::Weights(Layout::HuggingFace) => "transformers",
-        Written::Weights(Layout::Timm) => "timm",
-        Written::Weights(Layout::Official) => "dinoscope",
-        Written::Onnx(_) => "onnx",
-        Written::OnnxFolder(_) => "transformers.js",
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) => "transformers",
+        ModelExportFormat::Weights(KeyLayout::Timm) => "timm",
+        ModelExportFormat::Weights(KeyLayout::Official) => "dinoscope",
+        ModelExportFormat::Onnx(_) => "onnx",
+        ModelExportFormat::OnnxFolder(_) => "transformers.js",
     };
     let distilled = card.run.is_some_and(|run| run.recipe.distill.is_on());
     let mut tags =
@@ -103,7 +103,7 @@ fn front_matter(card: &Card) -> String {
     )
 }
 
-fn introduction(card: &Card) -> String {
+fn introduction(card: &ModelCard) -> String {
     let dim = card.config.dim;
     let origin = match card.run {
         Some(run) if run.recipe.distill.is_on() => {
@@ -150,18 +150,18 @@ fn pixels(config: &VitConfig) -> String {
     }
 }
 
-fn loading(card: &Card) -> String {
+fn loading(card: &ModelCard) -> String {
     let mut text = "## How to load it\n".to_owned();
     if let Some(reason) = loads_nowhere_else(card) {
         text += &format!("\n{reason}\n");
     }
-    for Snippet { intro, language, code } in snippets(card) {
+    for CardSnippet { intro, language, code } in snippets(card) {
         text += &format!("\n{intro}\n\n```{language}\n{code}```\n");
     }
     text
 }
 
-fn training(run: &CardRun) -> String {
+fn training(run: &ModelCardRun) -> String {
     let recipe = &run.recipe;
     let mut text = "## How it was trained\n\n".to_owned();
     text += &table(["", ""], recipe_rows(run).into_iter().map(|(what, value)| [what.to_owned(), value]));
@@ -169,7 +169,7 @@ fn training(run: &CardRun) -> String {
     text
 }
 
-fn recipe_rows(run: &CardRun) -> Vec<(&'static str, String)> {
+fn recipe_rows(run: &ModelCardRun) -> Vec<(&'static str, String)> {
     let Recipe { crops, train, optim, loss, head, distill, start, .. } = &run.recipe;
     let per_cent = |[low, high]: [f64; 2]| format!("{:.0}–{:.0} %", 100.0 * low, 100.0 * high);
     let mut rows = vec![("data", data(&run.recipe))];
@@ -195,20 +195,20 @@ fn recipe_rows(run: &CardRun) -> Vec<(&'static str, String)> {
     let heads = format!("{} prototypes", head.prototypes);
     let weights = format!("DINO {}, iBOT {}, KoLeo {}", loss.dino, loss.ibot, loss.koleo);
     match distill.method {
-        Distillation::None => {
+        DistillMethod::None => {
             rows.push(("losses", format!("{weights}; {heads}, {} centering", word(&loss.centering))));
             rows.push((
                 "teacher",
                 format!("the student's moving average, {} to {}", optim.momentum, optim.momentum_end),
             ));
         }
-        Distillation::Heads => {
+        DistillMethod::Heads => {
             rows.push(("losses", format!("{weights}, without masks, against what the teacher's heads say")));
         }
-        Distillation::Similarity => {
+        DistillMethod::Similarity => {
             rows.push(("losses", "similarities among pictures and among patches".to_owned()))
         }
-        Distillation::Regression => {
+        DistillMethod::Regression => {
             rows.push(("losses", "the teacher's features, through linear projections".to_owned()))
         }
     }
@@ -251,10 +251,12 @@ fn again(recipe: &Recipe) -> String {
         let Some(value) = fields::get(recipe, key) else { continue };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         command += &match fields::kind(key) {
-            Some(fields::Kind::Path) if key == "data.path" => {
+            Some(fields::RecipeFieldKind::Path) if key == "data.path" => {
                 recipe.data.path.iter().map(|path| format!(" --data {}", shell(&name_of(path)))).collect()
             }
-            Some(fields::Kind::Path) => format!(" --set {}", shell(&format!("{key}={}", name_of(&text)))),
+            Some(fields::RecipeFieldKind::Path) => {
+                format!(" --set {}", shell(&format!("{key}={}", name_of(&text))))
+            }
             _ => format!(" --set {}", shell(&format!("{key}={text}"))),
         };
     }
@@ -262,7 +264,7 @@ fn again(recipe: &Recipe) -> String {
 }
 
 /// What was measured, if anything was.
-fn figures(run: &CardRun) -> Option<String> {
+fn figures(run: &ModelCardRun) -> Option<String> {
     let mut rows = Vec::new();
     let losses: Vec<f64> =
         run.lines.iter().filter_map(|line| line.values.get("loss").copied().flatten()).collect();
@@ -279,7 +281,11 @@ fn figures(run: &CardRun) -> Option<String> {
         [("knn", "CLS tokens, 20 neighbours"), ("knn_raw_pixels", "raw pixels, 20 neighbours")]
     {
         if let Some(accuracy) = run.accuracy(name) {
-            rows.push(["k-NN top-1".to_owned(), what.to_owned(), Figure::accuracy("top-1", accuracy).text()]);
+            rows.push([
+                "k-NN top-1".to_owned(),
+                what.to_owned(),
+                EvalMetric::accuracy("top-1", accuracy).text(),
+            ]);
         }
     }
     for (name, what) in [
@@ -288,7 +294,7 @@ fn figures(run: &CardRun) -> Option<String> {
         ("agreement_neighbours", "share of common neighbours"),
     ] {
         if let Some(value) = run.last(name) {
-            let text = Figure::plain(name, value, Unit::More).text();
+            let text = EvalMetric::plain(name, value, EvalMetricUnit::More).text();
             rows.push(["agreement with the teacher".to_owned(), what.to_owned(), text]);
         }
     }
@@ -305,9 +311,9 @@ fn figures(run: &CardRun) -> Option<String> {
     Some(text)
 }
 
-fn evaluation(outcome: &Outcome) -> String {
+fn evaluation(outcome: &EvalReport) -> String {
     let mut text = format!("\n### {}\n\n{}\n\n", plain(&outcome.title), plain(&outcome.data));
-    let figures = |row: &Row| {
+    let figures = |row: &EvalTableRow| {
         let shown = row.figures.iter().take(FIGURES);
         shown.map(|figure| format!("{} {}", figure.name, figure.text())).collect::<Vec<_>>().join(", ")
     };
@@ -324,7 +330,7 @@ fn evaluation(outcome: &Outcome) -> String {
     text
 }
 
-fn limits(card: &Card) -> String {
+fn limits(card: &ModelCard) -> String {
     let config = card.config;
     let mut points = vec![
         "No licence has been chosen: `license: unknown` above is a placeholder. What may be done with the weights also \
@@ -338,12 +344,12 @@ fn limits(card: &Card) -> String {
         ),
     ];
     match card.written {
-        Written::Weights(Layout::HuggingFace) if config.interpolation == Interpolation::OFFSET => points.push(format!(
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) if config.interpolation == PosEmbedInterpolation::OFFSET => points.push(format!(
             "At other sizes than {} `transformers` resamples positions slightly differently from the training, as \
              it does for the released models; features differ a little.",
             pixels(config)
         )),
-        Written::Weights(Layout::Timm) if config.interpolation != Interpolation::ANTIALIAS => points.push(format!(
+        ModelExportFormat::Weights(KeyLayout::Timm) if config.interpolation != PosEmbedInterpolation::ANTIALIAS => points.push(format!(
             "At other sizes than {} `timm` resamples positions slightly differently from the training; features \
              differ a little.",
             pixels(config)

@@ -1,20 +1,20 @@
 //! What a card says about the run that weights come from: recipe, figures, evaluations.
 
 use crate::eval::Accuracy;
-use crate::eval::outcome::Outcome;
+use crate::eval::outcome::EvalReport;
 use crate::files;
 use crate::train::Recipe;
 use crate::train::archive::{self, ArchiveError};
 use crate::train::checkpoint;
-use crate::train::run::{Line, RunError, RunFolder};
+use crate::train::run::{MetricsLine, RunError, RunFolder};
 use std::path::Path;
 
-/// Folder of a run in which its evaluations are kept, an [`Outcome`] in each JSON file.
+/// Folder of a run in which its evaluations are kept, an [`EvalReport`] in each JSON file.
 const EVALUATIONS: &str = "evaluations";
 
 /// A run, as far as a card tells of it.
 #[derive(Clone, Debug)]
-pub struct CardRun {
+pub struct ModelCardRun {
     /// Name of its folder.
     pub name: String,
     /// All its values.
@@ -22,14 +22,14 @@ pub struct CardRun {
     /// Steps that the weights have seen.
     pub iteration: u64,
     /// Its figures up to then.
-    pub lines: Vec<Line>,
+    pub lines: Vec<MetricsLine>,
     /// Evaluations that were kept with it, in order of their files' names.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<EvalReport>,
 }
 
 /// Why a run could not be told of.
 #[derive(Debug, thiserror::Error)]
-pub enum CardError {
+pub enum ModelCardError {
     /// Its folder.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -51,12 +51,12 @@ pub enum CardError {
     },
 }
 
-impl CardRun {
+impl ModelCardRun {
     /// The run that `named` is, is a checkpoint of, or holds as an archive; `None` for anything else.
     ///
     /// # Errors
     /// When there is a run whose recipe can't be read, or a damaged archive.
-    pub fn of(named: &Path) -> Result<Option<Self>, CardError> {
+    pub fn of(named: &Path) -> Result<Option<Self>, ModelCardError> {
         if archive::is_archive(named) {
             return Self::in_archive(named);
         }
@@ -76,14 +76,14 @@ impl CardRun {
         Ok(None)
     }
 
-    fn in_folder(run: &RunFolder, iteration: u64) -> Result<Self, CardError> {
+    fn in_folder(run: &RunFolder, iteration: u64) -> Result<Self, ModelCardError> {
         let mut outcomes = Vec::new();
         if let Ok(found) = files::read_dir(run.path().join(EVALUATIONS)) {
             let mut found: Vec<_> = found.flatten().map(|entry| entry.path()).collect();
             found.sort();
             for file in found.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "json")) {
                 let bytes = files::read(&file)
-                    .map_err(|source| CardError::Io { file: file.display().to_string(), source })?;
+                    .map_err(|source| ModelCardError::Io { file: file.display().to_string(), source })?;
                 outcomes.extend(serde_json::from_slice(&bytes).ok());
             }
         }
@@ -96,16 +96,16 @@ impl CardRun {
         })
     }
 
-    fn in_archive(file: &Path) -> Result<Option<Self>, CardError> {
+    fn in_archive(file: &Path) -> Result<Option<Self>, ModelCardError> {
         let shown = file.display().to_string();
-        let bytes = files::read(file).map_err(|source| CardError::Io { file: shown.clone(), source })?;
+        let bytes = files::read(file).map_err(|source| ModelCardError::Io { file: shown.clone(), source })?;
         let wanted = |name: &str| {
             let state = name.starts_with("checkpoints/") && name.ends_with("/state.json");
             let evaluation = name.starts_with("evaluations/") && name.ends_with(".json");
             name == "recipe.toml" || name == "metrics.jsonl" || state || evaluation
         };
         let found = archive::entries(&bytes, wanted)
-            .map_err(|source| CardError::Archive { file: shown.clone(), source })?;
+            .map_err(|source| ModelCardError::Archive { file: shown.clone(), source })?;
         let Some(found) = found else { return Ok(None) };
         let text = |name: &str| {
             found.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
@@ -117,7 +117,7 @@ impl CardRun {
             found.keys().filter(|name| name.starts_with("checkpoints/")).filter_map(step).max().unwrap_or(0);
         // Line by line: one that is damaged spoils no other.
         let lines = found.get("metrics.jsonl").map_or(&[][..], Vec::as_slice).split(|byte| *byte == b'\n');
-        let lines = lines.filter_map(Line::parse).collect();
+        let lines = lines.filter_map(MetricsLine::parse).collect();
         let evaluations = found.iter().filter(|(name, _)| name.starts_with("evaluations/"));
         Ok(Some(Self {
             name: name(&file.with_extension("")),
@@ -133,7 +133,7 @@ impl CardRun {
         self.lines.iter().rev().find_map(|line| line.values.get(name).copied().flatten())
     }
 
-    /// The newest accuracy that was measured under a name in [`Line::values`]: `knn`.
+    /// The newest accuracy that was measured under a name in [`MetricsLine::values`]: `knn`.
     pub fn accuracy(&self, name: &str) -> Option<Accuracy> {
         let count = |part: &str| self.last(&format!("{name}_{part}")).map(|value| value as usize);
         Some(Accuracy { correct: count("correct")?, total: count("total").filter(|total| *total > 0)? })
@@ -141,8 +141,8 @@ impl CardRun {
 }
 
 /// Figures of the steps that a checkpoint has seen: steps are counted from 0, evaluations say how many were done.
-fn until(lines: Vec<Line>, iteration: u64) -> Vec<Line> {
-    let seen = |line: &Line| {
+fn until(lines: Vec<MetricsLine>, iteration: u64) -> Vec<MetricsLine> {
+    let seen = |line: &MetricsLine| {
         line.iteration < iteration || (line.iteration == iteration && !line.values.contains_key("loss"))
     };
     lines.into_iter().filter(seen).collect()

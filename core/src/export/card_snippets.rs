@@ -2,12 +2,12 @@
 //!
 //! `tests/interop/handover_check.py` takes them from the card and runs them.
 
-use super::card::{Card, Written, shell};
+use super::card::{ModelCard, ModelExportFormat, shell};
 use crate::model::config::{FfnKind, NORM_EPS, VitConfig};
-use crate::weights::{Layout, crop_side, mlp_ratio, onnx, shortest_edge};
+use crate::weights::{KeyLayout, crop_side, mlp_ratio, onnx, shortest_edge};
 
 /// A program with a sentence before it.
-pub(super) struct Snippet {
+pub(super) struct CardSnippet {
     pub intro: String,
     pub language: &'static str,
     /// Ends with a line break.
@@ -18,14 +18,16 @@ pub(super) struct Snippet {
 const OFFICIAL: &str = "https://github.com/facebookresearch/dinov2";
 
 /// Why the program that the weights are named for can't run them, if so.
-pub(super) fn loads_nowhere_else(card: &Card) -> Option<String> {
+pub(super) fn loads_nowhere_else(card: &ModelCard) -> Option<String> {
     if card.config.grid.is_square() {
         return None;
     }
     let who = match card.written {
-        Written::Weights(Layout::HuggingFace) => "`transformers`",
-        Written::Weights(Layout::Official) => "The official code",
-        Written::Weights(Layout::Timm) | Written::Onnx(_) | Written::OnnxFolder(_) => return None,
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) => "`transformers`",
+        ModelExportFormat::Weights(KeyLayout::Official) => "The official code",
+        ModelExportFormat::Weights(KeyLayout::Timm)
+        | ModelExportFormat::Onnx(_)
+        | ModelExportFormat::OnnxFolder(_) => return None,
     };
     Some(format!(
         "{who} resamples square grids of positions alone, and this one is {}: for other programs convert it with \
@@ -35,35 +37,35 @@ pub(super) fn loads_nowhere_else(card: &Card) -> Option<String> {
 }
 
 /// The programs that the weights were written for, and Dinoscope where it reads them.
-pub(super) fn snippets(card: &Card) -> Vec<Snippet> {
-    let python = |intro: String, code: String| Snippet { intro, language: "python", code };
+pub(super) fn snippets(card: &ModelCard) -> Vec<CardSnippet> {
+    let python = |intro: String, code: String| CardSnippet { intro, language: "python", code };
     let runtime = |file: &str, size| {
         python("With [ONNX Runtime](https://onnxruntime.ai):".to_owned(), graph(card.config, file, size))
     };
     let first = match card.written {
         _ if loads_nowhere_else(card).is_some() => Vec::new(),
-        Written::Weights(Layout::HuggingFace) => vec![python(
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) => vec![python(
             "With [transformers](https://huggingface.co/docs/transformers), in this folder or with its name on the Hub in \
              place of `.`:"
                 .to_owned(),
             transformers(card.config),
         )],
-        Written::Weights(Layout::Timm) => {
+        ModelExportFormat::Weights(KeyLayout::Timm) => {
             vec![python("With [timm](https://huggingface.co/docs/timm):".to_owned(), timm(card.config, card.file))]
         }
-        Written::Weights(Layout::Official) => vec![python(
+        ModelExportFormat::Weights(KeyLayout::Official) => vec![python(
             format!("With the [official code]({OFFICIAL}), from a checkout of it:"),
             official(card.config, card.file),
         )],
-        Written::Onnx(size) => vec![runtime(card.file, size)],
-        Written::OnnxFolder(size) => vec![javascript(card.config, size), runtime(onnx::MODEL, size)],
+        ModelExportFormat::Onnx(size) => vec![runtime(card.file, size)],
+        ModelExportFormat::OnnxFolder(size) => vec![javascript(card.config, size), runtime(onnx::MODEL, size)],
     };
     let weights = match card.written {
-        Written::Weights(Layout::HuggingFace) => Some(".".to_owned()),
-        Written::Weights(_) => Some(shell(card.file)),
-        Written::Onnx(_) | Written::OnnxFolder(_) => None,
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) => Some(".".to_owned()),
+        ModelExportFormat::Weights(_) => Some(shell(card.file)),
+        ModelExportFormat::Onnx(_) | ModelExportFormat::OnnxFolder(_) => None,
     };
-    let dinoscope = weights.map(|weights| Snippet {
+    let dinoscope = weights.map(|weights| CardSnippet {
         intro: "With Dinoscope: colours, attention maps and raw numbers of a picture.".to_owned(),
         language: "sh",
         code: format!("dinoscope features picture.jpg --weights {weights} --out seen\n"),
@@ -237,14 +239,14 @@ fn torchvision(side: usize) -> String {
 }
 
 /// Height and width of the pictures that a graph is shown.
-fn shown(config: &VitConfig, size: onnx::Size) -> (usize, usize) {
+fn shown(config: &VitConfig, size: onnx::OnnxInputSize) -> (usize, usize) {
     match size {
-        onnx::Size::Free => (crop_side(config), crop_side(config)),
-        onnx::Size::Fixed { height, width } => (height, width),
+        onnx::OnnxInputSize::Free => (crop_side(config), crop_side(config)),
+        onnx::OnnxInputSize::Fixed { height, width } => (height, width),
     }
 }
 
-fn javascript(config: &VitConfig, size: onnx::Size) -> Snippet {
+fn javascript(config: &VitConfig, size: onnx::OnnxInputSize) -> CardSnippet {
     let (height, width) = shown(config, size);
     let (rows, cols) = (height / config.patch, width / config.patch);
     let prefix = config.prefix();
@@ -261,10 +263,10 @@ const patches = tokens.slice(null, [{prefix}, null]); // {rows} rows of {cols}
         prefix + rows * cols,
         config.dim,
     );
-    Snippet { intro: intro.to_owned(), language: "js", code }
+    CardSnippet { intro: intro.to_owned(), language: "js", code }
 }
 
-fn graph(config: &VitConfig, file: &str, size: onnx::Size) -> String {
+fn graph(config: &VitConfig, file: &str, size: onnx::OnnxInputSize) -> String {
     let (height, width) = shown(config, size);
     format!(
         r#"import numpy as np

@@ -3,26 +3,26 @@
 
 use super::*;
 use crate::eval::Accuracy;
-use crate::model::Grid;
+use crate::model::PatchGrid;
 use crate::train::archive;
 use crate::train::metrics::of_pairs as values;
-use crate::train::run::{Line, RunFolder};
+use crate::train::run::{MetricsLine, RunFolder};
 use std::path::Path;
 
 fn config() -> VitConfig {
     VitConfig::new(64, 8, 96, 4, 3)
 }
 
-fn plain_card(config: &VitConfig, written: Written) -> String {
-    card(&Card { name: "mine", config, written, file: "mine.safetensors", run: None })
+fn plain_card(config: &VitConfig, written: ModelExportFormat) -> String {
+    card(&ModelCard { name: "mine", config, written, file: "mine.safetensors", run: None })
 }
 
-fn outcome(title: &str, value: f64) -> Outcome {
-    let figure = |name: &str, value| Figure::plain(name, value, Unit::Share);
-    Outcome {
+fn outcome(title: &str, value: f64) -> EvalReport {
+    let figure = |name: &str, value| EvalMetric::plain(name, value, EvalMetricUnit::Share);
+    EvalReport {
         title: title.to_owned(),
         data: "3 pictures | 2 classes".to_owned(),
-        rows: vec![Row {
+        rows: vec![EvalTableRow {
             subject: "weights".to_owned(),
             setting: "k 20".to_owned(),
             figures: (0..6).map(|i| figure(&format!("figure {i}"), value)).collect(),
@@ -40,9 +40,9 @@ fn run(folder: &Path, overrides: &[&str]) -> RunFolder {
     let run = RunFolder::create(folder, &recipe).unwrap();
     let mut log = run.metrics_from(0).unwrap();
     for step in 0..4 {
-        log.append(&Line::new(step, &values(&[("loss", step as f64)]))).unwrap();
+        log.append(&MetricsLine::new(step, &values(&[("loss", step as f64)]))).unwrap();
         let found = [("knn_top1", 0.5), ("knn_correct", 8.0 + step as f64), ("knn_total", 20.0)];
-        log.append(&Line::new(step + 1, &values(&found))).unwrap();
+        log.append(&MetricsLine::new(step + 1, &values(&found))).unwrap();
     }
     for step in ["000002", "000004"] {
         let checkpoint = run.checkpoints().join(step);
@@ -59,20 +59,20 @@ fn run(folder: &Path, overrides: &[&str]) -> RunFolder {
     run
 }
 
-fn of_run(run: &CardRun) -> String {
+fn of_run(run: &ModelCardRun) -> String {
     let config = run.recipe.backbone();
-    let written = Written::Weights(Layout::HuggingFace);
-    card(&Card { name: &run.name, config: &config, written, file: "", run: Some(run) })
+    let written = ModelExportFormat::Weights(KeyLayout::HuggingFace);
+    card(&ModelCard { name: &run.name, config: &config, written, file: "", run: Some(run) })
 }
 
 #[test]
 fn the_front_matter_is_what_hubs_read() {
     for (written, library) in [
-        (Written::Weights(Layout::HuggingFace), "transformers"),
-        (Written::Weights(Layout::Timm), "timm"),
-        (Written::Weights(Layout::Official), "dinoscope"),
-        (Written::Onnx(onnx::Size::Free), "onnx"),
-        (Written::OnnxFolder(onnx::Size::Free), "transformers.js"),
+        (ModelExportFormat::Weights(KeyLayout::HuggingFace), "transformers"),
+        (ModelExportFormat::Weights(KeyLayout::Timm), "timm"),
+        (ModelExportFormat::Weights(KeyLayout::Official), "dinoscope"),
+        (ModelExportFormat::Onnx(onnx::OnnxInputSize::Free), "onnx"),
+        (ModelExportFormat::OnnxFolder(onnx::OnnxInputSize::Free), "transformers.js"),
     ] {
         let text = plain_card(&config(), written);
         let (front, body) = text.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
@@ -93,8 +93,8 @@ fn the_front_matter_is_what_hubs_read() {
 
 #[test]
 fn what_loads_the_weights_has_their_sizes() {
-    let of = |config: &VitConfig, layout| plain_card(config, Written::Weights(layout));
-    let timm = of(&config(), Layout::Timm);
+    let of = |config: &VitConfig, layout| plain_card(config, ModelExportFormat::Weights(layout));
+    let timm = of(&config(), KeyLayout::Timm);
     for part in
         ["img_size=64,", "patch_size=8,", "embed_dim=96,", "num_heads=3,", "load_file(\"mine.safetensors\")"]
     {
@@ -103,7 +103,7 @@ fn what_loads_the_weights_has_their_sizes() {
     assert!(timm.contains("create_transform((64, 64)") && timm.contains("tokens[:, 1:]"));
     let mut swiglu = config().with_swiglu().with_registers(4);
     (swiglu.layerscale, swiglu.qkv_bias) = (None, false);
-    let timm = of(&swiglu, Layout::Timm);
+    let timm = of(&swiglu, KeyLayout::Timm);
     for part in [
         "SwiGLUPacked",
         "reg_tokens=4,",
@@ -118,13 +118,13 @@ fn what_loads_the_weights_has_their_sizes() {
     let (_, ratio) = timm.split_once("mlp_ratio=").unwrap();
     let ratio: f64 = ratio.split_once(',').unwrap().0.parse().unwrap();
     assert_eq!((ratio * swiglu.dim as f64) as usize, 2 * swiglu.hidden);
-    let official = of(&swiglu, Layout::Official);
+    let official = of(&swiglu, KeyLayout::Official);
     for part in ["ffn_layer=\"swiglufused\"", "init_values=None", "num_register_tokens=4", "mlp_ratio=4,"] {
         assert!(official.contains(part), "{part} in {official}");
     }
-    let fixed = onnx::Size::Fixed { height: 32, width: 48 };
-    assert!(plain_card(&config(), Written::Onnx(fixed)).contains("resize((48, 32)"));
-    assert!(!plain_card(&config(), Written::Onnx(fixed)).contains("dinoscope features"));
+    let fixed = onnx::OnnxInputSize::Fixed { height: 32, width: 48 };
+    assert!(plain_card(&config(), ModelExportFormat::Onnx(fixed)).contains("resize((48, 32)"));
+    assert!(!plain_card(&config(), ModelExportFormat::Onnx(fixed)).contains("dinoscope features"));
     assert_eq!(
         [crate::weights::crop_side(&config()), crate::weights::crop_side(&VitConfig::new(518, 14, 96, 1, 3))],
         [64, 224]
@@ -133,8 +133,8 @@ fn what_loads_the_weights_has_their_sizes() {
 
 #[test]
 fn a_folder_for_transformers_js_shows_what_loads_it() {
-    let size = onnx::Size::Fixed { height: 32, width: 48 };
-    let text = plain_card(&config().with_registers(2), Written::OnnxFolder(size));
+    let size = onnx::OnnxInputSize::Fixed { height: 32, width: 48 };
+    let text = plain_card(&config().with_registers(2), ModelExportFormat::OnnxFolder(size));
     for part in [
         "```js\nimport { pipeline } from \"@huggingface/transformers\";",
         "pipeline(\"image-feature-extraction\", \"./\", { dtype: \"fp32\" })",
@@ -149,9 +149,9 @@ fn a_folder_for_transformers_js_shows_what_loads_it() {
 
 #[test]
 fn what_another_program_does_not_know_is_told_to_it() {
-    let of = |config: &VitConfig, layout| plain_card(config, Written::Weights(layout));
-    let wide = VitConfig { grid: Grid::new(6, 10), norm_eps: 1e-5, ..config() };
-    let timm = of(&wide, Layout::Timm);
+    let of = |config: &VitConfig, layout| plain_card(config, ModelExportFormat::Weights(layout));
+    let wide = VitConfig { grid: PatchGrid::new(6, 10), norm_eps: 1e-5, ..config() };
+    let timm = of(&wide, KeyLayout::Timm);
     for part in [
         "img_size=(48, 80),",
         "create_transform((48, 48)",
@@ -162,16 +162,16 @@ fn what_another_program_does_not_know_is_told_to_it() {
     ] {
         assert!(timm.contains(part), "{part} in {timm}");
     }
-    for layout in [Layout::HuggingFace, Layout::Official] {
+    for layout in [KeyLayout::HuggingFace, KeyLayout::Official] {
         let text = of(&wide, layout);
         assert!(text.contains("square grids") && text.contains("`--to timm`"), "{text}");
         assert!(!text.contains("```python") && text.contains("dinoscope features"), "{text}");
     }
-    let official = of(&VitConfig { norm_eps: 1e-5, ..config() }, Layout::Official);
+    let official = of(&VitConfig { norm_eps: 1e-5, ..config() }, KeyLayout::Official);
     assert!(official.contains("module.eps = 1e-5") && official.contains("img_size=64,"), "{official}");
-    assert!(!of(&config(), Layout::Official).contains("module.eps"));
+    assert!(!of(&config(), KeyLayout::Official).contains("module.eps"));
     // transformers reads it from config.json.
-    assert!(!of(&VitConfig { norm_eps: 1e-5, ..config() }, Layout::HuggingFace).contains("module.eps"));
+    assert!(!of(&VitConfig { norm_eps: 1e-5, ..config() }, KeyLayout::HuggingFace).contains("module.eps"));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_run_is_told_from_its_folder_a_checkpoint_or_an_archive() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nano-007");
     let run = run(&path, &[]);
-    let newest = CardRun::of(&path).unwrap().unwrap();
+    let newest = ModelCardRun::of(&path).unwrap().unwrap();
     assert_eq!((newest.name.as_str(), newest.iteration, newest.lines.len()), ("nano-007", 4, 8));
     assert_eq!(newest.accuracy("knn"), Some(Accuracy { correct: 11, total: 20 }));
     let text = of_run(&newest);
@@ -201,18 +201,18 @@ fn a_run_is_told_from_its_folder_a_checkpoint_or_an_archive() {
     assert!(!text.contains("figure 4"), "a row is not a page");
 
     for named in ["checkpoints/000002", "checkpoints/000002/teacher.safetensors"] {
-        let older = CardRun::of(&path.join(named)).unwrap().unwrap();
+        let older = ModelCardRun::of(&path.join(named)).unwrap().unwrap();
         assert_eq!((older.iteration, older.lines.len()), (2, 4), "{named}");
         assert_eq!(older.accuracy("knn"), Some(Accuracy { correct: 9, total: 20 }));
     }
 
     let packed = folder.path().join("nano-007.zip");
     std::fs::write(&packed, archive::pack(run.path()).unwrap()).unwrap();
-    let unpacked = CardRun::of(&packed).unwrap().unwrap();
+    let unpacked = ModelCardRun::of(&packed).unwrap().unwrap();
     assert_eq!(of_run(&unpacked), text);
-    assert!(CardRun::of(folder.path()).unwrap().is_none());
+    assert!(ModelCardRun::of(folder.path()).unwrap().is_none());
     std::fs::write(path.join("recipe.toml"), "preset = 3").unwrap();
-    assert!(CardRun::of(&path).unwrap_err().to_string().contains("recipe.toml"));
+    assert!(ModelCardRun::of(&path).unwrap_err().to_string().contains("recipe.toml"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn paths_of_one_machine_stay_there() {
     ];
     let path = folder.path().join("pupil");
     run(&path, &overrides);
-    let text = of_run(&CardRun::of(&path).unwrap().unwrap());
+    let text = of_run(&ModelCardRun::of(&path).unwrap().unwrap());
     assert!(!text.contains("secret") && !text.contains("Users"), "{text}");
     for part in [
         "pictures of `My Pictures`",
@@ -254,7 +254,7 @@ fn tables_keep_their_shape_whatever_a_name_holds() {
 #[test]
 fn only_cards_from_here_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let text = plain_card(&config(), Written::Weights(Layout::Timm));
+    let text = plain_card(&config(), ModelExportFormat::Weights(KeyLayout::Timm));
     let path = save_card(folder.path(), &text).unwrap().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     assert!(save_card(folder.path(), &text.replace("mine", "newer")).unwrap().is_some());

@@ -4,5 +4,5 @@ mod card;
 mod card_run;
 mod card_snippets;
 
-pub use card::{Card, MARK, Written, card, save_card};
-pub use card_run::{CardError, CardRun};
+pub use card::{MARK, ModelCard, ModelExportFormat, card, save_card};
+pub use card_run::{ModelCardError, ModelCardRun};

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::fused::Pairs;
+use crate::fused::TargetPairs;
 
 /// The two parts of the DINO loss, each `[1]`, already divided by the number of crop pairs.
 #[derive(Clone, Debug)]
@@ -15,12 +15,12 @@ pub struct DinoLoss {
 
 /// Which teacher crops each student row meets: global crops (crop 1 of all images, then crop 2), then local crops,
 /// crop-major. A global crop meets the other global crop of its image; a local crop meets both.
-pub fn pairs(images: usize, locals: usize) -> Pairs {
+pub fn pairs(images: usize, locals: usize) -> TargetPairs {
     let swapped = (0..2 * images).map(|row| (row + images) % (2 * images));
     let first = swapped.chain((0..locals * images).map(|row| row % images));
     let second =
         (0..2 * images).map(|_| -1).chain((0..locals * images).map(|row| (images + row % images) as i32));
-    Pairs { first: first.map(|row| row as i32).collect(), second: second.collect() }
+    TargetPairs { first: first.map(|row| row as i32).collect(), second: second.collect() }
 }
 
 /// The mean over all crop pairs: `2 + 2 locals` a picture.

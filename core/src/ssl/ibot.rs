@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use crate::fused::Pairs;
+use crate::fused::TargetPairs;
 
 /// Each masked patch meets the teacher's target of the same patch.
-pub fn pairs(rows: usize) -> Pairs {
-    Pairs { first: (0..rows as i32).collect(), second: vec![-1; rows] }
+pub fn pairs(rows: usize) -> TargetPairs {
+    TargetPairs { first: (0..rows as i32).collect(), second: vec![-1; rows] }
 }
 
 /// `sum_m w_m CE_m / crops`, `[1]`: the mean over crops of each crop's mean over masked patches.

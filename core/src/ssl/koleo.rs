@@ -7,7 +7,7 @@ use crate::model::head::normalize;
 
 /// KoLeo of one view's CLS tokens.
 #[derive(Clone, Debug)]
-pub struct Koleo {
+pub struct KoleoLoss {
     /// `-mean log(distance to the nearest neighbour)`, `[1]`.
     pub loss: Tensor<1>,
     /// Distance to the nearest neighbour on the unit sphere, `[rows, 1]`.
@@ -19,13 +19,13 @@ const EPS: f64 = 1e-8;
 /// KoLeo over `[rows, dim]` backbone features (after the final norm, before the head).
 ///
 /// The nearest neighbour is a constant of the step; gradients flow into both ends of each pair.
-pub fn koleo(features: Tensor<2>) -> Koleo {
+pub fn koleo(features: Tensor<2>) -> KoleoLoss {
     let [rows, dim] = features.dims();
     let x = normalize(features, EPS);
     let neighbours = nearest(x.clone().without_autodiff());
     let neighbours = x.clone().gather(0, neighbours.reshape([rows, 1]).expand([rows, dim]));
     let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();
-    Koleo { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }
+    KoleoLoss { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }
 }
 
 #[cfg(test)]

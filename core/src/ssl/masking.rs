@@ -23,7 +23,7 @@ impl Default for MaskRecipe {
 
 /// Masks of the global crops of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Masks {
+pub struct CropMasks {
     /// `[crops, patches]`, row-major.
     pub masked: Vec<bool>,
     /// Number of global crops.
@@ -93,7 +93,7 @@ fn place_block(mask: &mut [bool], rows: usize, cols: usize, room: usize, rng: &m
     0
 }
 
-impl Masks {
+impl CropMasks {
     /// Masks for `crops` global crops of `rows` by `cols` patches.
     ///
     /// Exactly `floor(crops * probability)` of them are masked; their ratios are stratified between the bounds,
@@ -221,11 +221,11 @@ mod tests {
     #[test]
     fn collation_follows_the_recipe() {
         let recipe = MaskRecipe::default();
-        assert_eq!(Masks::upper_bound(&recipe, 16, 256), 663);
-        assert_eq!(Masks::upper_bound(&recipe, 64, 256), 2496);
-        assert_eq!(Masks::upper_bound(&recipe, 128, 256), 4941);
+        assert_eq!(CropMasks::upper_bound(&recipe, 16, 256), 663);
+        assert_eq!(CropMasks::upper_bound(&recipe, 64, 256), 2496);
+        assert_eq!(CropMasks::upper_bound(&recipe, 128, 256), 4941);
         for i in 0..50 {
-            let masks = Masks::draw(&recipe, 16, 16, 16, &mut stream(5, "mask", i, 0));
+            let masks = CropMasks::draw(&recipe, 16, 16, 16, &mut stream(5, "mask", i, 0));
             let masked_crops = masks.masked.chunks(256).filter(|m| m.iter().any(|x| *x)).count();
             assert_eq!(masked_crops, 8);
             let rows = masks.rows(663);
@@ -238,13 +238,13 @@ mod tests {
 
     #[test]
     fn picking_keeps_rows_together() {
-        let masks = Masks { masked: vec![true, false, false, true, true, true], crops: 3, patches: 2 };
+        let masks = CropMasks { masked: vec![true, false, false, true, true, true], crops: 3, patches: 2 };
         let picked = masks.pick([2, 0]);
         assert_eq!(picked.masked, [true, true, true, false]);
         let rows = picked.rows(0);
         assert_eq!(rows.indices, [0, 1, 2]);
         assert_eq!(rows.weights, [0.5, 0.5, 1.0]);
-        let none = Masks { masked: vec![false; 4], crops: 2, patches: 2 }.rows(0);
+        let none = CropMasks { masked: vec![false; 4], crops: 2, patches: 2 }.rows(0);
         assert_eq!((none.indices.len(), none.count), (1, 0));
     }
 }

@@ -9,7 +9,7 @@ pub mod masking;
 
 pub use centering::Centering;
 pub use collective::{Collective, OneProcess};
-pub use masking::{MaskRecipe, Masks};
+pub use masking::{CropMasks, MaskRecipe};
 
 use burn::tensor::Tensor;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::recipe::{Recipe, RecipeError, Start};
+use super::recipe::{InitRecipe, Recipe, RecipeError};
 
 /// Learning rate of the adaptation as a share of the run's: the paper says "reduced" and no more.
 pub const RATE: f64 = 0.25;
@@ -47,7 +47,7 @@ pub fn recipe(
     t.picture_every = cadence(t.picture_every);
     t.evaluate_every = cadence(t.evaluate_every);
     t.checkpoint_every = cadence(t.checkpoint_every);
-    recipe.start = Start { weights: weights.display().to_string(), heads: true, hold_backbone: 0 };
+    recipe.start = InitRecipe { weights: weights.display().to_string(), heads: true, hold_backbone: 0 };
     // Checked as a whole, as if it had come from a file.
     recipe.with_overrides(&[])
 }
@@ -62,7 +62,7 @@ mod tests {
         let run = Recipe::preset("vits14").unwrap();
         let adapted = recipe(&run, Path::new("runs/a"), 518, Some(10_000)).unwrap();
         assert_eq!(adapted.crops.global_size, 518);
-        assert_eq!(adapted.backbone().grid, crate::model::Grid::square(37));
+        assert_eq!(adapted.backbone().grid, crate::model::PatchGrid::square(37));
         let o = (adapted.optim.warmup, adapted.optim.teacher_temp_warmup, adapted.optim.freeze_last_layer);
         assert_eq!((adapted.train.iterations, o), (10_000, (1600, 600, 20)));
         assert_eq!(adapted.optim.base_lr, RATE * run.optim.base_lr);

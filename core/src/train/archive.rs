@@ -11,7 +11,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::checkpoint;
 use super::lock;
-use super::paths::{self, Withheld};
+use super::paths::{self, PathRedactor};
 use super::recipe::Recipe;
 use super::resume::CHANGES;
 use super::run::{RunError, RunFolder};
@@ -88,7 +88,7 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
     let (_, checkpoint) =
         run.latest_checkpoint().ok_or_else(|| ArchiveError::NoCheckpoint(folder.display().to_string()))?;
     let recipe = run.recipe()?;
-    let withheld = Withheld::of(&recipe);
+    let withheld = PathRedactor::of(&recipe);
     let [learned_from, changes] = ["data.json", CHANGES].map(|name| folder.join(name));
     let mut wanted = vec![run.recipe_file(), run.metrics_file(), run.report_file(), learned_from, changes];
     let evaluations = Some(folder.join("evaluations")).filter(|folder| files::is_dir(folder));
@@ -123,7 +123,7 @@ fn handed_on(
     name: &str,
     bytes: Vec<u8>,
     recipe: &Recipe,
-    withheld: &Withheld,
+    withheld: &PathRedactor,
 ) -> Result<Vec<u8>, ArchiveError> {
     let invalid = |source| RunError::Recipe { path: name.to_owned(), source };
     let of_ours = |ending: &str| name.ends_with(ending) && !name.starts_with("checkpoints/");

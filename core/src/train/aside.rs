@@ -5,18 +5,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::protocol::{Event, Port};
+use super::protocol::{RunChannels, RunEvent};
 
 /// Between two words about the same.
 const BETWEEN: Duration = Duration::from_millis(250);
 
 /// Something beside the steps, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct SideTaskProgress {
     /// Steps done.
     pub iteration: u64,
     /// What is being done.
-    pub task: Task,
+    pub task: SideTask,
     /// How much of it is done; pictures, or whatever an evaluation counts.
     pub done: usize,
     /// How much there is to do; 0 where nobody knows.
@@ -25,7 +25,7 @@ pub struct Aside {
 
 /// What is being done beside the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Task {
+pub enum SideTask {
     /// PCA and attention of the watched pictures.
     Watched,
     /// k-NN with the features of the labelled pictures, and what belongs to it.
@@ -34,7 +34,7 @@ pub enum Task {
     Evaluation,
 }
 
-impl Task {
+impl SideTask {
     /// In JSON: `watched`, `knn` or `evaluation`.
     pub fn name(self) -> &'static str {
         match self {
@@ -45,14 +45,14 @@ impl Task {
     }
 }
 
-impl Aside {
+impl SideTaskProgress {
     /// For a person: `Judging the untrained model: 640 of 1800 pictures`.
     pub fn text(&self) -> String {
         let model = if self.iteration == 0 { "the untrained model" } else { "the model" };
         let (what, of) = match self.task {
-            Task::Watched => (format!("Looking at the watched pictures with {model}"), ""),
-            Task::Knn => (format!("Judging {model}"), " pictures"),
-            Task::Evaluation => (format!("Judging {model} further"), ""),
+            SideTask::Watched => (format!("Looking at the watched pictures with {model}"), ""),
+            SideTask::Knn => (format!("Judging {model}"), " pictures"),
+            SideTask::Evaluation => (format!("Judging {model} further"), ""),
         };
         match self.total {
             0 => what,
@@ -67,23 +67,23 @@ impl Aside {
 }
 
 /// Tells how far something is, at its beginning and then now and again.
-pub(super) struct Teller<'a> {
-    port: &'a Port,
-    aside: Aside,
+pub(super) struct SideTaskReporter<'a> {
+    port: &'a RunChannels,
+    aside: SideTaskProgress,
     last: Option<Instant>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> SideTaskReporter<'a> {
     /// Nothing is said yet.
-    pub fn new(port: &'a Port, iteration: u64, task: Task) -> Self {
-        Self { port, aside: Aside { iteration, task, done: 0, total: 0 }, last: None }
+    pub fn new(port: &'a RunChannels, iteration: u64, task: SideTask) -> Self {
+        Self { port, aside: SideTaskProgress { iteration, task, done: 0, total: 0 }, last: None }
     }
 
     /// So much is done. Lets a page's event loop turn.
     pub async fn hear(&mut self, done: usize, total: usize) {
         if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
             self.last = Some(Instant::now());
-            self.port.emit(Event::Aside(Aside { done, total, ..self.aside })).await;
+            self.port.emit(RunEvent::Aside(SideTaskProgress { done, total, ..self.aside })).await;
         }
         self.port.breathe().await;
     }
@@ -95,12 +95,12 @@ mod tests {
 
     #[test]
     fn what_is_done_is_said_in_words() {
-        let aside = |iteration, task, done, total| Aside { iteration, task, done, total };
+        let aside = |iteration, task, done, total| SideTaskProgress { iteration, task, done, total };
         let said = [
-            aside(0, Task::Knn, 640, 1800).text(),
-            aside(60, Task::Knn, 0, 0).text(),
-            aside(0, Task::Watched, 2, 6).text(),
-            aside(60, Task::Evaluation, 1, 3).text(),
+            aside(0, SideTask::Knn, 640, 1800).text(),
+            aside(60, SideTask::Knn, 0, 0).text(),
+            aside(0, SideTask::Watched, 2, 6).text(),
+            aside(60, SideTask::Evaluation, 1, 3).text(),
         ];
         let wanted = [
             "Judging the untrained model: 640 of 1800 pictures",
@@ -110,7 +110,7 @@ mod tests {
         ];
         assert_eq!(said, wanted);
         assert_eq!(
-            (aside(0, Task::Knn, 1, 4).share(), aside(0, Task::Knn, 1, 0).share()),
+            (aside(0, SideTask::Knn, 1, 4).share(), aside(0, SideTask::Knn, 1, 0).share()),
             (Some(0.25), None)
         );
     }

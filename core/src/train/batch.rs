@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use super::frozen::Told;
-use crate::ssl::Masks;
+use super::frozen::TeacherOutput;
+use crate::ssl::CropMasks;
 
 /// Crops of a batch on the host, crop-major: crop 1 of all images, then crop 2, …
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct HostCrops<'a> {
 
 /// Crops of a batch that were made on the device, crop-major.
 #[derive(Clone, Debug)]
-pub struct MadeCrops {
+pub struct CropTensors {
     /// `[2 images, 3, global_size, global_size]`
     pub global: Tensor<4>,
     /// `[locals images, 3, local_size, local_size]`; `None` without local crops.
@@ -39,7 +39,7 @@ pub struct MadeCrops {
 
 /// Some images of a batch on the device.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct MicroBatch {
     /// Images in this part.
     pub images: usize,
     /// Local crops per image.
@@ -57,13 +57,19 @@ pub struct Part {
     /// `[rows, 1]`: 1, or 0 for padding.
     pub mask_valid: Tensor<2>,
     /// What a frozen teacher sees in the global crops, where that is known already.
-    pub told: Option<Told>,
+    pub told: Option<TeacherOutput>,
     /// The picture in each slot, an index into the source; empty where nobody needs it.
     pub pictures: Vec<usize>,
 }
 
 /// Cuts a batch into `parts` of equally many images. Masked patches of a part are padded to a multiple of `step`.
-pub fn split(crops: HostCrops, masks: &Masks, parts: usize, step: usize, device: &Device) -> Vec<Part> {
+pub fn split(
+    crops: HostCrops,
+    masks: &CropMasks,
+    parts: usize,
+    step: usize,
+    device: &Device,
+) -> Vec<MicroBatch> {
     let images = crops.images / parts;
     let pick = |values: &[f32], views: usize, side: usize, first: usize| -> Tensor<4> {
         let each = 3 * side * side;
@@ -84,7 +90,13 @@ pub fn split(crops: HostCrops, masks: &Masks, parts: usize, step: usize, device:
 }
 
 /// [`split`] for crops that are on the device already.
-pub fn split_made(crops: MadeCrops, masks: &Masks, parts: usize, step: usize, device: &Device) -> Vec<Part> {
+pub fn split_made(
+    crops: CropTensors,
+    masks: &CropMasks,
+    parts: usize,
+    step: usize,
+    device: &Device,
+) -> Vec<MicroBatch> {
     let images = crops.images / parts;
     let pick = |all: &Tensor<4>, first: usize| -> Tensor<4> {
         if parts == 1 {
@@ -109,16 +121,16 @@ fn assemble(
     local: Option<Tensor<4>>,
     (span, all): (Range<usize>, usize),
     locals: usize,
-    masks: &Masks,
+    masks: &CropMasks,
     step: usize,
     device: &Device,
-) -> Part {
+) -> MicroBatch {
     let images = span.len();
     let masks = masks.pick((0..2).flat_map(|view| span.clone().map(move |i| view * all + i)));
     let rows = masks.rows(step);
     let length = rows.indices.len();
     let valid: Vec<f32> = (0..length).map(|i| if i < rows.count { 1.0 } else { 0.0 }).collect();
-    Part {
+    MicroBatch {
         images,
         locals,
         global,

@@ -13,11 +13,11 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::colours::{self, Colours};
+use super::colours::{self, WatchPcaBasis};
 use super::finite::not_finite;
-use super::frozen::Frozen;
-use super::recipe::{Distillation, Recipe};
-use super::state::State;
+use super::frozen::FrozenTeacher;
+use super::recipe::{DistillMethod, Recipe};
+use super::state::TrainerState;
 use super::tensors;
 use crate::model::params::{self, Named, read};
 use crate::weights::{HostTensor, StateDict};
@@ -74,7 +74,7 @@ pub(super) fn size(bytes: &u64) -> String {
 
 /// What `state.json` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct CheckpointManifest {
     /// Steps done. Order of the data, crops and masks follow from it and the seed.
     pub iteration: u64,
     /// Seed of all random draws; each is keyed by its purpose and iteration, so there is no generator state.
@@ -87,12 +87,12 @@ pub struct Progress {
     pub sha256: BTreeMap<String, String>,
 }
 
-/// Name of the file that holds [`Progress`].
+/// Name of the file that holds [`CheckpointManifest`].
 const STATE: &str = "state.json";
 /// The tensor files.
 const FILES: [&str; 3] = ["student.safetensors", "teacher.safetensors", "optimizer.safetensors"];
 
-impl Progress {
+impl CheckpointManifest {
     /// Digest of everything but itself.
     fn digest(&self) -> Result<String, serde_json::Error> {
         let mut bare = self.clone();
@@ -151,12 +151,14 @@ pub fn iteration_of(folder: &str) -> Option<u64> {
 /// Complete checkpoints in `dir`, oldest first. A folder whose `state.json` is of another step is none.
 pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
     #[derive(Deserialize)]
-    struct Says {
+    struct CheckpointIteration {
         iteration: u64,
     }
     // What can't be read is damaged, which whoever wants it is told.
     let of_another = |iteration: u64, state: &Path| {
-        let says = files::read(state).ok().and_then(|text| serde_json::from_slice::<Says>(&text).ok());
+        let says = files::read(state)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<CheckpointIteration>(&text).ok());
         says.is_some_and(|says| says.iteration != iteration)
     };
     let Ok(entries) = files::read_dir(dir) else { return Vec::new() };
@@ -188,7 +190,7 @@ const HEADERS: u64 = 1 << 17;
 /// When the state is not finite, there is no room for it, or the disk or the device refuses; earlier checkpoints stay as
 /// they are in every case.
 pub async fn save(
-    state: &State,
+    state: &TrainerState,
     recipe: &Recipe,
     dir: &Path,
     keep: usize,
@@ -214,7 +216,7 @@ pub async fn save(
         let data = read(scale).await?;
         optimizer.insert("loss_scale".to_owned(), HostTensor::new([data.len()], data));
     }
-    let progress = Progress {
+    let progress = CheckpointManifest {
         iteration: state.iteration,
         seed: recipe.train.seed,
         optimizer_steps: state.optimizer.steps,
@@ -264,9 +266,9 @@ type Parts<'a> = [(&'a str, &'a StateDict); 3];
 fn write_parts(
     folder: &Path,
     parts: Parts<'_>,
-    colours: Option<&Colours>,
+    colours: Option<&WatchPcaBasis>,
     config: &str,
-    mut progress: Progress,
+    mut progress: CheckpointManifest,
 ) -> Result<(), CheckpointError> {
     files::create_dir(folder).map_err(io("create", folder))?;
     for (file, (_, dict)) in FILES.into_iter().zip(parts) {
@@ -290,11 +292,11 @@ fn write_parts(
 /// Names the file and the keys that are missing or of another size.
 pub fn load(
     recipe: &Recipe,
-    frozen: Option<Frozen>,
+    frozen: Option<FrozenTeacher>,
     path: &Path,
     device: &Device,
-) -> Result<State, CheckpointError> {
-    let progress = Progress::read(path)?;
+) -> Result<TrainerState, CheckpointError> {
+    let progress = CheckpointManifest::read(path)?;
     let file = path.join(STATE);
     if progress.seed != recipe.train.seed {
         let reason = format!(
@@ -303,7 +305,7 @@ pub fn load(
         );
         return Err(content(&file, reason));
     }
-    let mut state = State::distilling(recipe, frozen, device);
+    let mut state = TrainerState::distilling(recipe, frozen, device);
     let fill = |name: &str, network: super::Network| {
         let file = path.join(name);
         let dict = tensors::read(&file, progress.sha256.get(name))?;
@@ -363,14 +365,19 @@ pub fn load(
 }
 
 /// Colours of the watched pictures that a checkpoint was written with, where it was and they are whole.
-pub(super) fn colours_of(path: &Path) -> Option<Colours> {
-    let progress = Progress::read(path).ok()?;
-    Colours::read(path, progress.sha256.get(colours::FILE))
+pub(super) fn colours_of(path: &Path) -> Option<WatchPcaBasis> {
+    let progress = CheckpointManifest::read(path).ok()?;
+    WatchPcaBasis::read(path, progress.sha256.get(colours::FILE))
 }
 
 /// What does not fit in the optimizer's file: a moment that is missing or of another size than its parameter, or another
 /// value that is.
-fn unfit(optimizer: &StateDict, state: &State, recipe: &Recipe, progress: &Progress) -> Option<String> {
+fn unfit(
+    optimizer: &StateDict,
+    state: &TrainerState,
+    recipe: &Recipe,
+    progress: &CheckpointManifest,
+) -> Option<String> {
     let begun = progress.iteration > 0;
     let mut sizes = BTreeMap::new();
     params::visit(&state.student, |seen| {
@@ -399,7 +406,7 @@ fn unfit(optimizer: &StateDict, state: &State, recipe: &Recipe, progress: &Progr
     if state.loss_scale.is_on() && scale.unwrap_or(if begun { 0 } else { 2 }) != 2 {
         return Some("loss_scale is missing or does not have 2 values".to_owned());
     }
-    if recipe.distill.method == Distillation::Similarity {
+    if recipe.distill.method == DistillMethod::Similarity {
         let dim = state.frozen.as_ref().map_or(0, |frozen| frozen.backbone.config.dim);
         let fits = |queue: &HostTensor| matches!(queue.shape[..], [rows, width] if rows > 0 && width == dim);
         if !optimizer.get("queue").map_or(!begun, fits) {
@@ -411,7 +418,7 @@ fn unfit(optimizer: &StateDict, state: &State, recipe: &Recipe, progress: &Progr
 
 /// Whether a checkpoint is complete and, as far as digests were written down, undamaged.
 pub fn is_whole(path: &Path) -> bool {
-    let Ok(progress) = Progress::read(path) else { return false };
+    let Ok(progress) = CheckpointManifest::read(path) else { return false };
     FILES.iter().all(|name| {
         let file = path.join(name);
         match progress.sha256.get(*name) {

@@ -6,7 +6,7 @@ use crate::device::block_on;
 use crate::model::params;
 
 /// Puts a number that is none into a state.
-type Spoil<'a> = &'a dyn Fn(&mut State);
+type Spoil<'a> = &'a dyn Fn(&mut TrainerState);
 
 fn recipe() -> Recipe {
     let tiny = ["model.depth=1", "model.dim=12", "head.prototypes=8", "head.hidden=8", "head.bottleneck=8"];
@@ -17,8 +17,8 @@ fn recipe() -> Recipe {
 fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let (recipe, device) = (recipe(), Device::flex());
-    let keep = |state: &State| block_on(save(state, &recipe, dir.path(), 1));
-    keep(&State::new(&recipe, &device)).unwrap();
+    let keep = |state: &TrainerState| block_on(save(state, &recipe, dir.path(), 1));
+    keep(&TrainerState::new(&recipe, &device)).unwrap();
     let infinite = Tensor::<1>::from_floats([0.0, f32::INFINITY], &device);
     let spoiled: [(&str, Spoil<'_>); 4] = [
         ("student backbone.norm.bias", &|state| {
@@ -41,7 +41,7 @@ fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
         }),
     ];
     for (name, spoil) in spoiled {
-        let mut state = State::new(&recipe, &device);
+        let mut state = TrainerState::new(&recipe, &device);
         state.iteration = 7;
         spoil(&mut state);
         let error = keep(&state).unwrap_err().to_string();
@@ -55,7 +55,7 @@ fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
 fn a_checkpoint_has_the_size_that_room_is_looked_for() {
     let dir = tempfile::tempdir().unwrap();
     let (recipe, device) = (recipe(), Device::flex());
-    let mut state = State::new(&recipe, &device);
+    let mut state = TrainerState::new(&recipe, &device);
     for (name, value) in params::values(&state.teacher) {
         state.optimizer.first.insert(name.clone(), value.clone());
         state.optimizer.second.insert(name, value);
@@ -73,7 +73,7 @@ fn a_checkpoint_has_the_size_that_room_is_looked_for() {
 fn without_room_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let (recipe, device) = (recipe(), Device::flex());
-    let state = State::new(&recipe, &device);
+    let state = TrainerState::new(&recipe, &device);
     files::full::set(dir.path(), true);
     let error = block_on(save(&state, &recipe, dir.path(), 1)).unwrap_err().to_string();
     assert!(error.contains(" and 0 B are free"), "{error}");

@@ -21,12 +21,12 @@ const FACES: &str = "faces";
 
 /// Colours of the last look, and what the pictures looked like that they are of.
 #[derive(Clone, Debug)]
-pub struct Colours {
+pub struct WatchPcaBasis {
     pca: Pca,
     faces: Vec<Vec<f32>>,
 }
 
-impl Colours {
+impl WatchPcaBasis {
     /// Those of a look at `views`.
     pub(super) fn of(pca: Pca, views: &[Picture]) -> Self {
         Self { pca, faces: views.iter().map(face).collect() }

@@ -6,11 +6,11 @@ use crate::data::augment::resize_to;
 use crate::data::decode::decode_file;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
-use crate::engine::{self, Job};
+use crate::engine::{self, TrainJob};
 use crate::files;
 use crate::train::film;
 use crate::train::run::RunFolder;
-use crate::train::watch::{BACKDROP, Kind};
+use crate::train::watch::{BACKDROP, WatchFrameKind};
 use crate::train::{Recipe, adapt, archive, sources};
 
 fn recipe() -> Recipe {
@@ -49,14 +49,15 @@ fn run_watching(dir: &Path, recipe: &Recipe, resume: bool, watch: Option<Vec<Pic
     let sources = sources::open(recipe).unwrap();
     let watch = watch.unwrap_or_else(|| sources.to_watch(recipe));
     let (recipe, folder) = (recipe.clone(), Some(folder));
-    let handle = engine::start(Job { recipe, device: cpu(None), sources, watch, folder, resume });
+    let handle = engine::start(TrainJob { recipe, device: cpu(None), sources, watch, folder, resume });
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).for_each(|event| drop(event.unwrap()));
 }
 
 /// The colours after some steps, as they lie on disk.
 fn colours(run: &Path, step: u64) -> Picture {
     let folder = RunFolder::open(run).unwrap();
-    let (_, file) = film::frames(&folder, Kind::Pca).into_iter().find(|(at, _)| *at == step).unwrap();
+    let (_, file) =
+        film::frames(&folder, WatchFrameKind::Pca).into_iter().find(|(at, _)| *at == step).unwrap();
     decode_file(&file).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::Line;
+use super::lines::MetricsLine;
 use super::run::{RunError, RunFolder};
 
 /// Parts into which a long curve is gathered at most.
@@ -11,24 +11,24 @@ const MOST: usize = 8192;
 /// One figure over the steps. A short one is exact; of a long one the smallest and the largest value of each part are
 /// known, and the last value.
 #[derive(Debug, Default)]
-pub(super) struct Curve {
-    parts: Vec<Part>,
+pub(super) struct BinnedMetricCurve {
+    parts: Vec<MetricCurveBin>,
     /// Points of a whole part, as a power of two.
     doubled: u32,
-    open: Option<(Part, u64)>,
+    open: Option<(MetricCurveBin, u64)>,
     last: Option<(u64, f64)>,
 }
 
 /// Some points that follow each other.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct MetricCurveBin {
     low: (u64, f64),
     high: (u64, f64),
     /// A step whose value is not finite.
     gap: Option<u64>,
 }
 
-impl Part {
+impl MetricCurveBin {
     fn of((step, value): (u64, f64)) -> Self {
         let gap = (!value.is_finite()).then_some(step);
         Self { low: (step, value), high: (step, value), gap }
@@ -42,11 +42,11 @@ impl Part {
     }
 }
 
-impl Curve {
+impl BinnedMetricCurve {
     /// Adds the value of a later step.
     pub fn push(&mut self, step: u64, value: f64) {
         self.last = Some((step, value));
-        let point = Part::of((step, value));
+        let point = MetricCurveBin::of((step, value));
         let (part, count) = match self.open.take() {
             Some((part, count)) => (part.with(point), count + 1),
             None => (point, 1),
@@ -82,21 +82,21 @@ impl Curve {
 
 /// What the summary of a run needs of its figures.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(super) struct MetricsSummary {
     /// Curves of the figures that were asked for.
-    pub curves: BTreeMap<&'static str, Curve>,
+    pub curves: BTreeMap<&'static str, BinnedMetricCurve>,
     /// The last line of a step.
-    pub last: Option<Line>,
+    pub last: Option<MetricsLine>,
     /// The first and the last line with k-NN accuracies.
-    pub measured: Option<(Line, Line)>,
+    pub measured: Option<(MetricsLine, MetricsLine)>,
 }
 
 /// Reads a run's figures once, from the first line to the last.
 ///
 /// # Errors
 /// When `metrics.jsonl` can't be read.
-pub(super) fn of(folder: &RunFolder, names: &[&'static str]) -> Result<Figures, RunError> {
-    let mut figures = Figures::default();
+pub(super) fn of(folder: &RunFolder, names: &[&'static str]) -> Result<MetricsSummary, RunError> {
+    let mut figures = MetricsSummary::default();
     folder.each_line(|line| {
         for name in names {
             if let Some(value) = line.values.get(*name) {
@@ -123,11 +123,11 @@ mod tests {
 
     #[test]
     fn short_curves_are_exact() {
-        let mut curve = Curve::default();
+        let mut curve = BinnedMetricCurve::default();
         let points: Vec<(u64, f64)> = (0..5000).map(|i| (i * 3, (i % 7) as f64)).collect();
         points.iter().for_each(|(step, value)| curve.push(*step, *value));
         assert_eq!(curve.points(), points);
-        let mut gap = Curve::default();
+        let mut gap = BinnedMetricCurve::default();
         [1.0, f64::NAN, 2.0].iter().enumerate().for_each(|(i, value)| gap.push(i as u64, *value));
         let points = gap.points();
         assert!(points[1].1.is_nan() && (points[0], points[2]) == ((0, 1.0), (2, 2.0)), "{points:?}");
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn long_curves_keep_peaks_gaps_and_their_end_in_little_memory() {
-        let mut curve = Curve::default();
+        let mut curve = BinnedMetricCurve::default();
         for i in 0..1_000_003u64 {
             let value = match i {
                 123_456 => 9.0,

@@ -7,20 +7,20 @@
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::batch::Part;
-use super::frozen::{Frozen, Told};
+use super::batch::MicroBatch;
+use super::frozen::{FrozenTeacher, TeacherOutput};
 use super::metrics::{DeviceMetrics, feature_rank};
-use super::network::{Network, Projections};
-use super::recipe::{Distillation, Recipe};
-use super::schedule::Scheduled;
-use super::state::State;
+use super::network::{DistillProjections, Network};
+use super::recipe::{DistillMethod, Recipe};
+use super::schedule::ScheduledValues;
+use super::state::TrainerState;
 use super::step::{gradients_of, update};
-use crate::model::Interpolation;
-use crate::model::block::{DropPath, Pass};
+use crate::model::PosEmbedInterpolation;
+use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::head::normalize;
 use crate::model::params::Named;
 use crate::model::pos_embed::resize_weights;
-use crate::model::vit::Crops;
+use crate::model::vit::VitInput;
 use crate::rng::{RngExt, stream};
 use crate::ssl::Collective;
 
@@ -28,7 +28,7 @@ use crate::ssl::Collective;
 const EPS: f64 = 1e-12;
 
 /// The losses of one part, as they are displayed, and the student's CLS features.
-struct Losses {
+struct DistillLosses {
     total: Tensor<1>,
     cls: Tensor<1>,
     patches: Tensor<1>,
@@ -41,11 +41,11 @@ struct Losses {
 
 /// One step over a batch that was cut into `parts`; see [`super::step::step`].
 pub(super) fn step<C: Collective>(
-    state: &mut State,
-    frozen: &Frozen,
-    parts: &[Part],
+    state: &mut TrainerState,
+    frozen: &FrozenTeacher,
+    parts: &[MicroBatch],
     recipe: &Recipe,
-    now: &Scheduled,
+    now: &ScheduledValues,
     collective: &C,
     inspect: impl FnOnce(&Named),
 ) -> DeviceMetrics {
@@ -54,14 +54,14 @@ pub(super) fn step<C: Collective>(
     // Both see the same views, blended where the recipe says so.
     let views: Vec<Tensor<4>> =
         parts.iter().enumerate().map(|(i, part)| blended(part, recipe, state, i)).collect();
-    let told: Vec<Told> = parts
+    let told: Vec<TeacherOutput> = parts
         .iter()
         .zip(&views)
         .map(|(part, views)| part.told.clone().unwrap_or_else(|| frozen.look(views.clone(), recipe)))
         .collect();
 
     // The queue holds this batch before the loss is taken.
-    let queue = (recipe.distill.method == Distillation::Similarity).then(|| {
+    let queue = (recipe.distill.method == DistillMethod::Similarity).then(|| {
         let new = told.iter().map(|told| normalize(told.cls.clone(), EPS)).collect();
         let queue = refilled(state.queue.take(), Tensor::cat(new, 0), queue_size(recipe, state.pictures));
         state.queue = Some(queue.clone());
@@ -70,7 +70,7 @@ pub(super) fn step<C: Collective>(
 
     let images: usize = parts.iter().map(|part| part.images).sum();
     let mut gradients = Named::new();
-    let mut shown: Vec<(f64, Losses)> = Vec::new();
+    let mut shown: Vec<(f64, DistillLosses)> = Vec::new();
     for (index, (views, told)) in views.into_iter().zip(&told).enumerate() {
         let share = parts[index].images as f64 / images as f64;
         let losses = losses(state, views, told, queue.as_ref(), recipe, index);
@@ -113,7 +113,7 @@ fn refilled(queue: Option<Tensor<2>>, new: Tensor<2>, size: usize) -> Tensor<2> 
 }
 
 /// The global crops, each blended with another of them: one weight for the whole batch (Zhang et al. 2017).
-fn blended(part: &Part, recipe: &Recipe, state: &State, index: usize) -> Tensor<4> {
+fn blended(part: &MicroBatch, recipe: &Recipe, state: &TrainerState, index: usize) -> Tensor<4> {
     let views = part.global.clone();
     if !recipe.distill.mixup {
         return views;
@@ -130,24 +130,24 @@ fn blended(part: &Part, recipe: &Recipe, state: &State, index: usize) -> Tensor<
 }
 
 fn losses(
-    state: &State,
+    state: &TrainerState,
     views: Tensor<4>,
-    told: &Told,
+    told: &TeacherOutput,
     queue: Option<&Tensor<2>>,
     recipe: &Recipe,
     index: usize,
-) -> Losses {
+) -> DistillLosses {
     let Network { backbone, projections: Some(to_teacher), .. } = &state.student else {
         unreachable!("a student that learns features has projections")
     };
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
-    let pass = Pass {
+    let pass = VitForwardOptions {
         drop: Some(&mut drop),
         precision: recipe.train.precision.into(),
         checkpoint: recipe.train.checkpoint_activations,
     };
-    let features = backbone.forward_packed(&[Crops { images: views, masks: None }], pass).swap_remove(0);
+    let features = backbone.forward_packed(&[VitInput { images: views, masks: None }], pass).swap_remove(0);
     let cls = to_teacher.cls.forward(features.cls.clone());
     let patches = on_grid(features.patches, told.grid, to_teacher);
     let cosine = |a: Tensor<2>, b: Tensor<2>| (normalize(a, EPS) * normalize(b, EPS)).sum_dim(1).mean();
@@ -182,7 +182,7 @@ fn losses(
         }
     };
     let of_patches = of_patches.mul_scalar(d.patch_weight);
-    Losses {
+    DistillLosses {
         total: of_cls.clone() + of_patches.clone(),
         cls: of_cls,
         patches: of_patches,
@@ -200,7 +200,7 @@ fn divergence(teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tenso
 }
 
 /// Patch tokens `[views, patches, dim]` of a square grid, projected and resampled (bilinear) to the teacher's grid.
-fn on_grid(patches: Tensor<3>, grid: usize, to_teacher: &Projections) -> Tensor<3> {
+fn on_grid(patches: Tensor<3>, grid: usize, to_teacher: &DistillProjections) -> Tensor<3> {
     let [views, tokens, dim] = patches.dims();
     let projected = to_teacher.patches.forward(patches.reshape([views * tokens, dim]));
     let dim = projected.dims()[1];
@@ -218,7 +218,7 @@ pub(super) fn resize_views(views: Tensor<4>, side: usize) -> Tensor<4> {
     if height == side {
         return views;
     }
-    let smooth = Interpolation { antialias: true, offset: 0.0 };
+    let smooth = PosEmbedInterpolation { antialias: true, offset: 0.0 };
     let weights = resize_weights(height, side, smooth);
     resized(views.permute([0, 2, 3, 1]), side, weights).permute([0, 3, 1, 2])
 }
@@ -250,9 +250,9 @@ fn bilinear_weights(input: usize, output: usize) -> Vec<f32> {
 }
 
 /// One of the losses, where it is computed.
-type Shown<'a> = &'a dyn Fn(&Losses) -> Option<Tensor<1>>;
+type Shown<'a> = &'a dyn Fn(&DistillLosses) -> Option<Tensor<1>>;
 
-fn report(shown: Vec<(f64, Losses)>, metrics: &mut DeviceMetrics) {
+fn report(shown: Vec<(f64, DistillLosses)>, metrics: &mut DeviceMetrics) {
     let sum = |value: Shown<'_>| {
         let parts = shown
             .iter()

@@ -1,7 +1,7 @@
 //! The recipe of a distillation: a student's own, with a frozen teacher and what the published ways change.
 
-use super::recipe::{Blur, Distillation, Recipe};
-use super::start::{self, StartError};
+use super::recipe::{BlurPreset, DistillMethod, Recipe};
+use super::start::{self, WeightInitError};
 
 /// Peak learning rate of the paper's distillation, at its batch of 2048 (Oquab et al. 2023, appendix).
 const PAPER_RATE: f64 = 1e-3;
@@ -17,13 +17,17 @@ const MOST_TARGETS: f64 = 268_435_456.0;
 ///
 /// # Errors
 /// When the teacher can't be opened.
-pub fn recipe(student: &Recipe, teacher: &str, method: Option<Distillation>) -> Result<Recipe, StartError> {
+pub fn recipe(
+    student: &Recipe,
+    teacher: &str,
+    method: Option<DistillMethod>,
+) -> Result<Recipe, WeightInitError> {
     let weights = start::open("distill.teacher", teacher)?;
     let of_heads = weights.heads.contains_key("dino_head") && weights.config.patch == student.model.patch;
     let method = match method {
         Some(method) => method,
-        None if of_heads => Distillation::Heads,
-        None => Distillation::Similarity,
+        None if of_heads => DistillMethod::Heads,
+        None => DistillMethod::Similarity,
     };
     let mut recipe = student.clone();
     recipe.distill.method = method;
@@ -31,7 +35,7 @@ pub fn recipe(student: &Recipe, teacher: &str, method: Option<Distillation>) -> 
     recipe.model.drop_path = 0.0;
     let official = recipe.preset.starts_with("vit");
     match method {
-        Distillation::Heads => {
+        DistillMethod::Heads => {
             recipe = start::recipe_with_heads(&recipe, &weights);
             if official {
                 recipe.train.batch = 2048;
@@ -47,10 +51,10 @@ pub fn recipe(student: &Recipe, teacher: &str, method: Option<Distillation>) -> 
             recipe.distill.patches =
                 if share >= 1.0 { 1.0 } else { (share * 1000.0).floor().max(1.0) / 1000.0 };
         }
-        Distillation::Similarity | Distillation::Regression => {
+        DistillMethod::Similarity | DistillMethod::Regression => {
             recipe.crops.locals = 0;
             recipe.crops.global_scale = [0.14, 1.0];
-            recipe.crops.blur = Blur::None;
+            recipe.crops.blur = BlurPreset::None;
             recipe.crops.solarize = 0.0;
             recipe.distill.mixup = true;
             recipe.optim.clip = 1.0;
@@ -62,7 +66,7 @@ pub fn recipe(student: &Recipe, teacher: &str, method: Option<Distillation>) -> 
                 (recipe.optim.layer_decay, recipe.optim.patch_embed_lr) = (1.0, 1.0);
             }
         }
-        Distillation::None => recipe.distill.teacher.clear(),
+        DistillMethod::None => recipe.distill.teacher.clear(),
     }
     // Checked as a whole, as if it had come from a file.
     Ok(recipe.with_overrides(&[])?)

@@ -1,14 +1,14 @@
 //! What is looked at while a run goes on: the watched pictures, k-NN, and what the recipe asks for beside it.
 
-use super::aside::{Task, Teller};
+use super::aside::{SideTask, SideTaskReporter};
 use super::probes;
-use super::protocol::{EngineError, Event};
+use super::protocol::{EngineError, RunEvent};
 use super::trainer::Trainer;
 use crate::analysis::AnalysisError;
-use crate::eval::EvalError;
-use crate::eval::agreement::{Agreement, Probe};
+use crate::eval::EvalProtocolError;
+use crate::eval::agreement::{AgreementProbe, TeacherAgreement};
 use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
-use crate::eval::suite::{self, Options};
+use crate::eval::suite::{self, EvalOptions};
 
 /// Pictures that an evaluation passes through the backbone at once.
 const EVALUATION_BATCH: usize = 64;
@@ -21,7 +21,7 @@ impl Trainer<'_> {
         }
         let iteration = self.state.iteration;
         let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
-        let mut teller = Teller::new(self.port, iteration, Task::Watched);
+        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Watched);
         let hear = async |done, total| teller.hear(done, total).await;
         let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
         let look = match self.watched.look(backbone, frozen, iteration, device, hear).await {
@@ -31,7 +31,7 @@ impl Trainer<'_> {
             }
             // What can't be shown is no reason to end.
             Err(EngineError::Analysis(error)) => {
-                self.port.emit(Event::Warning(format!("pictures after {iteration} steps: {error}"))).await;
+                self.port.emit(RunEvent::Warning(format!("pictures after {iteration} steps: {error}"))).await;
                 return Ok(());
             }
             Err(other) => return Err(other),
@@ -40,7 +40,7 @@ impl Trainer<'_> {
         let path = self.record.pictures(&look);
         self.tell().await?;
         self.port.show(look);
-        self.port.emit(Event::Pictures { iteration, path }).await;
+        self.port.emit(RunEvent::Pictures { iteration, path }).await;
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Trainer<'_> {
         let device = &self.job.device.device;
         let backbone = &self.state.teacher.backbone;
         let iteration = self.state.iteration;
-        let mut teller = Teller::new(self.port, iteration, Task::Knn);
+        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Knn);
         teller.hear(0, labelled.train.len() + labelled.test.len()).await;
         let hear = async |done, total| teller.hear(done, total).await;
         let measured = async {
@@ -65,13 +65,13 @@ impl Trainer<'_> {
         };
         let (evaluated, raw_pixels) = match measured.await {
             Ok(measured) => measured,
-            Err(EvaluationError::Protocol(EvalError::NotFinite { .. })) => {
+            Err(EvaluationError::Protocol(EvalProtocolError::NotFinite { .. })) => {
                 return Err(self.weights_not_finite("features of the labelled pictures"));
             }
             Err(error @ EvaluationError::Device(_)) => return Err(error.into()),
             // What can't be measured is no reason to end: the run goes on.
             Err(error) => {
-                self.port.emit(Event::Warning(format!("k-NN after {iteration} steps: {error}"))).await;
+                self.port.emit(RunEvent::Warning(format!("k-NN after {iteration} steps: {error}"))).await;
                 return self.judge().await;
             }
         };
@@ -80,7 +80,7 @@ impl Trainer<'_> {
         let agreement = self.agreement().await?;
         self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref());
         self.tell().await?;
-        self.port.emit(Event::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
+        self.port.emit(RunEvent::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
         self.judge().await
     }
 
@@ -91,10 +91,10 @@ impl Trainer<'_> {
         for (name, task) in probes::tasks(&recipe, self.job.sources.labelled.as_ref()) {
             let outcome = match task {
                 Ok(task) => {
-                    let options = Options { alone: true, ..Options::new(recipe.crops.global_size) };
+                    let options = EvalOptions { alone: true, ..EvalOptions::new(recipe.crops.global_size) };
                     let backbone = &self.state.teacher.backbone;
-                    let mut teller = Teller::new(self.port, iteration, Task::Evaluation);
-                    let mut hear = async |at: suite::Progress| {
+                    let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
+                    let mut hear = async |at: suite::EvalProgress| {
                         teller.hear(at.done, at.total).await;
                         true
                     };
@@ -109,17 +109,21 @@ impl Trainer<'_> {
                     self.record.outcome(iteration, name, &outcome);
                     self.tell().await?;
                     self.port
-                        .emit(Event::Judged { iteration, name: name.to_owned(), outcome: Box::new(outcome) })
+                        .emit(RunEvent::Judged {
+                            iteration,
+                            name: name.to_owned(),
+                            outcome: Box::new(outcome),
+                        })
                         .await;
                 }
-                Err(reason) => self.port.emit(Event::Warning(format!("{name}: {reason}"))).await,
+                Err(reason) => self.port.emit(RunEvent::Warning(format!("{name}: {reason}"))).await,
             }
         }
         Ok(())
     }
 
     /// What the student, in the average that is kept, has in common with a frozen teacher, on pictures that are judged.
-    async fn agreement(&mut self) -> Result<Option<Agreement>, EngineError> {
+    async fn agreement(&mut self) -> Result<Option<TeacherAgreement>, EngineError> {
         let (Some(frozen), Some(labelled)) = (&self.state.frozen, &self.job.sources.labelled) else {
             return Ok(None);
         };
@@ -129,8 +133,9 @@ impl Trainer<'_> {
         if self.probe.is_none() {
             let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
             let size = recipe.crops.global_size;
-            self.probe =
-                Probe::new(&frozen.backbone, source, size, patch, device, breathe).await.map_err(failed)?;
+            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, breathe)
+                .await
+                .map_err(failed)?;
         }
         let breathe = async || self.port.breathe().await;
         match &self.probe {

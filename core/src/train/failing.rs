@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::recipe::Recipe;
-use crate::data::loader::Skipped;
+use crate::data::loader::SkippedPicture;
 use crate::data::source::pattern::is_pattern;
 use crate::files;
 
@@ -22,7 +22,7 @@ pub(super) const GONE: &str = "the pictures are gone; bring them back";
 
 /// What could not be used in the whole run, and in the pass under way.
 #[derive(Debug, Default)]
-pub(super) struct Failing {
+pub(super) struct PictureFailures {
     /// Name and reason.
     all: BTreeMap<String, String>,
     /// The pass through the pictures that the rest is about.
@@ -31,11 +31,11 @@ pub(super) struct Failing {
     unreadable: BTreeSet<String>,
 }
 
-impl Failing {
+impl PictureFailures {
     /// Adds what the batch of a step had to do without; returns a sentence for each picture that is new.
     pub fn add(
         &mut self,
-        skipped: Vec<Skipped>,
+        skipped: Vec<SkippedPicture>,
         iteration: u64,
         recipe: &Recipe,
         pictures: usize,
@@ -47,7 +47,7 @@ impl Failing {
             self.unreadable.clear();
         }
         let mut news = Vec::new();
-        for Skipped { name, reason, unreadable } in skipped {
+        for SkippedPicture { name, reason, unreadable } in skipped {
             if unreadable {
                 self.unreadable.insert(name.clone());
             }
@@ -106,8 +106,9 @@ pub(super) fn gone(recipe: &Recipe) -> bool {
 mod tests {
     use super::*;
 
-    fn skipped(pictures: std::ops::Range<usize>, unreadable: bool) -> Vec<Skipped> {
-        let of = |i| Skipped { name: format!("{i:03}"), reason: format!("{i:03} is no good"), unreadable };
+    fn skipped(pictures: std::ops::Range<usize>, unreadable: bool) -> Vec<SkippedPicture> {
+        let of =
+            |i| SkippedPicture { name: format!("{i:03}"), reason: format!("{i:03} is no good"), unreadable };
         pictures.map(of).collect()
     }
 
@@ -120,7 +121,7 @@ mod tests {
     fn a_handful_goes_on_and_a_tenth_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let recipe = recipe(dir.path());
-        let mut failing = Failing::default();
+        let mut failing = PictureFailures::default();
         assert_eq!(failing.add(skipped(0..10, true), 0, &recipe, 100).len(), 10);
         assert!(failing.add(skipped(0..10, true), 1, &recipe, 100).is_empty(), "each is said once");
         assert_eq!(failing.verdict(&recipe, 100), None);
@@ -140,13 +141,13 @@ mod tests {
     fn damaged_pictures_may_be_more_but_not_the_greater_part() {
         let dir = tempfile::tempdir().unwrap();
         let recipe = recipe(dir.path());
-        let mut failing = Failing::default();
+        let mut failing = PictureFailures::default();
         failing.add(skipped(0..25, false), 0, &recipe, 100);
         assert_eq!(failing.verdict(&recipe, 100), None);
         failing.add(skipped(25..26, false), 0, &recipe, 100);
         assert!(failing.verdict(&recipe, 100).unwrap().contains("26 of 100 pictures can't be used"));
         // A few are a few, however few there are in all.
-        let mut few = Failing::default();
+        let mut few = PictureFailures::default();
         few.add(skipped(0..8, true), 0, &recipe, 12);
         assert_eq!(few.verdict(&recipe, 12), None);
     }
@@ -155,7 +156,7 @@ mod tests {
     fn one_failure_is_enough_where_the_folder_has_gone() {
         let dir = tempfile::tempdir().unwrap();
         let recipe = recipe(&dir.path().join("photos"));
-        let mut failing = Failing::default();
+        let mut failing = PictureFailures::default();
         assert_eq!(failing.verdict(&recipe, 100), None, "all of it may be in memory");
         failing.add(skipped(0..1, true), 0, &recipe, 100);
         assert!(failing.verdict(&recipe, 100).unwrap().contains("gone"));

@@ -9,35 +9,35 @@ use burn::tensor::{Device, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::batch::{HostCrops, MadeCrops, Part, split, split_made};
+use super::batch::{CropTensors, HostCrops, MicroBatch, split, split_made};
 use super::preparing::{MASK_ROWS, crop_recipe};
 use super::recipe::Recipe;
 use crate::data::DataError;
 use crate::data::augment::device_crops;
-use crate::data::loader::{Batch, Loader, PictureBatch, Skipped};
-use crate::data::source::Source;
-use crate::ssl::Masks;
+use crate::data::loader::{CropBatch, DataLoader, PictureBatch, SkippedPicture};
+use crate::data::source::PictureSource;
+use crate::ssl::CropMasks;
 
 /// Where batches come from.
-pub struct Feed {
-    kind: Kind,
+pub struct BatchFeeder {
+    kind: FeederBackend,
     device: Device,
 }
 
-enum Kind {
+enum FeederBackend {
     /// Crops made by the loading threads.
-    Crops(Loader<Batch>),
+    Crops(DataLoader<CropBatch>),
     /// Pictures, and a tensor whose device makes the crops.
-    Pictures(Loader<PictureBatch>, Box<CubeTensor>),
+    Pictures(DataLoader<PictureBatch>, Box<CubeTensor>),
 }
 
 /// Parts of a batch, the pictures in its slots, and those that had to be replaced.
-type Taken = (Vec<Part>, Vec<usize>, Vec<Skipped>);
+type Taken = (Vec<MicroBatch>, Vec<usize>, Vec<SkippedPicture>);
 
-impl Feed {
+impl BatchFeeder {
     /// Starts loading for `first_iteration` and on.
     pub fn start(
-        source: Arc<dyn Source>,
+        source: Arc<dyn PictureSource>,
         recipe: &Recipe,
         first_iteration: u64,
         workers: usize,
@@ -47,10 +47,12 @@ impl Feed {
         let near = Tensor::<1>::zeros([1], device).try_into_primitive::<CubeBackend>();
         let kind = match near {
             Ok(near) => {
-                let loader = Loader::start_pictures(source, crops, batch, seed, first_iteration, workers);
-                Kind::Pictures(loader, Box::new(near))
+                let loader = DataLoader::start_pictures(source, crops, batch, seed, first_iteration, workers);
+                FeederBackend::Pictures(loader, Box::new(near))
             }
-            Err(_) => Kind::Crops(Loader::start(source, crops, batch, seed, first_iteration, workers)),
+            Err(_) => {
+                FeederBackend::Crops(DataLoader::start(source, crops, batch, seed, first_iteration, workers))
+            }
         };
         Self { kind, device: device.clone() }
     }
@@ -58,8 +60,8 @@ impl Feed {
     /// Seconds that training stood still for data so far.
     pub fn waited(&self) -> f64 {
         match &self.kind {
-            Kind::Crops(loader) => loader.waited(),
-            Kind::Pictures(loader, _) => loader.waited(),
+            FeederBackend::Crops(loader) => loader.waited(),
+            FeederBackend::Pictures(loader, _) => loader.waited(),
         }
     }
 
@@ -67,7 +69,11 @@ impl Feed {
     ///
     /// # Errors
     /// No picture can be used, or a batch of pictures is more than the device holds in one buffer.
-    pub fn next(&mut self, recipe: &Recipe, masks: &Masks) -> Result<(Vec<Part>, Vec<Skipped>), DataError> {
+    pub fn next(
+        &mut self,
+        recipe: &Recipe,
+        masks: &CropMasks,
+    ) -> Result<(Vec<MicroBatch>, Vec<SkippedPicture>), DataError> {
         let (mut parts, indices, skipped) = self.take(recipe, masks)?;
         let mut indices = indices.into_iter();
         for part in &mut parts {
@@ -76,10 +82,10 @@ impl Feed {
         Ok((parts, skipped))
     }
 
-    fn take(&mut self, recipe: &Recipe, masks: &Masks) -> Result<Taken, DataError> {
+    fn take(&mut self, recipe: &Recipe, masks: &CropMasks) -> Result<Taken, DataError> {
         let (images, locals, parts) = (recipe.train.batch, recipe.crops.locals, recipe.train.accumulate);
         match &mut self.kind {
-            Kind::Crops(loader) => {
+            FeederBackend::Crops(loader) => {
                 let batch = loader.next()?;
                 let crops = HostCrops {
                     global: &batch.global,
@@ -91,7 +97,7 @@ impl Feed {
                 };
                 Ok((split(crops, masks, parts, MASK_ROWS, &self.device), batch.indices, batch.skipped))
             }
-            Kind::Pictures(loader, near) => {
+            FeederBackend::Pictures(loader, near) => {
                 let batch = loader.next()?;
                 let made = device_crops(&near.client, &batch.pictures, &batch.plans, &crop_recipe(recipe));
                 let made = made.map_err(|e| DataError::Source {
@@ -109,7 +115,7 @@ impl Feed {
                     );
                     Tensor::<4>::from_primitive::<CubeBackend>(primitive)
                 };
-                let crops = MadeCrops {
+                let crops = CropTensors {
                     global: tensor(made.global, 2, recipe.crops.global_size),
                     local: (locals > 0).then(|| tensor(made.local, locals, recipe.crops.local_size)),
                     images,

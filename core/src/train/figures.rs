@@ -30,7 +30,7 @@ impl FigureGroup {
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figure {
+pub struct RunFigure {
     /// Its key in the metrics.
     pub key: &'static str,
     /// What its curve is called in its chart.
@@ -45,7 +45,7 @@ pub struct FigureChart {
     /// The part of a report.
     pub group: FigureGroup,
     /// Its curves.
-    pub figures: &'static [Figure],
+    pub figures: &'static [RunFigure],
     /// Values are multiplied by this to be shown.
     pub factor: f64,
     /// Behind the values; may be empty.
@@ -56,14 +56,14 @@ pub struct FigureChart {
     pub rare: bool,
 }
 
-const fn figure(key: &'static str, label: &'static str) -> Figure {
-    Figure { key, label }
+const fn figure(key: &'static str, label: &'static str) -> RunFigure {
+    RunFigure { key, label }
 }
 
 const fn chart(
     group: FigureGroup,
     title: &'static str,
-    figures: &'static [Figure],
+    figures: &'static [RunFigure],
     note: &'static str,
 ) -> FigureChart {
     FigureChart { title, group, figures, factor: 1.0, unit: "", note, rare: false }
@@ -232,7 +232,7 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// The figure with this key, and its chart.
-pub fn find(key: &str) -> Option<(&'static FigureChart, &'static Figure)> {
+pub fn find(key: &str) -> Option<(&'static FigureChart, &'static RunFigure)> {
     CHARTS.iter().find_map(|chart| Some((chart, chart.figures.iter().find(|figure| figure.key == key)?)))
 }
 

@@ -7,7 +7,7 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, ImageError, ImageReader, RgbaImage};
 
 use super::run::RunFolder;
-use super::watch::{BACKDROP, Kind};
+use super::watch::{BACKDROP, WatchFrameKind};
 use crate::analysis::{AnalysisError, write_atomic};
 use crate::data::augment::resize_to;
 use crate::data::decode::decode_file;
@@ -16,7 +16,7 @@ use crate::files::{self, File};
 
 /// Why a film could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum FilmError {
+pub enum TimelapseError {
     /// A picture of the run can't be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -29,12 +29,12 @@ pub enum FilmError {
 const GIF_SPEED: i32 = 10;
 
 /// Where the picture of one kind after some steps lies: `pictures/000100-pca.png`.
-pub(super) fn file(folder: &RunFolder, iteration: u64, kind: Kind) -> PathBuf {
+pub(super) fn file(folder: &RunFolder, iteration: u64, kind: WatchFrameKind) -> PathBuf {
     folder.pictures().join(format!("{iteration:06}-{}.png", kind.name()))
 }
 
 /// The iteration of a picture of this kind; `None` for other files.
-pub(super) fn iteration(path: &Path, kind: Kind) -> Option<u64> {
+pub(super) fn iteration(path: &Path, kind: WatchFrameKind) -> Option<u64> {
     path.file_name()?
         .to_str()?
         .strip_suffix(".png")?
@@ -45,7 +45,7 @@ pub(super) fn iteration(path: &Path, kind: Kind) -> Option<u64> {
 }
 
 /// Pictures of one kind, by iteration.
-pub fn frames(folder: &RunFolder, kind: Kind) -> Vec<(u64, PathBuf)> {
+pub fn frames(folder: &RunFolder, kind: WatchFrameKind) -> Vec<(u64, PathBuf)> {
     let entries = files::read_dir(folder.pictures()).into_iter().flatten().flatten();
     let mut files: Vec<_> =
         entries.filter_map(|entry| Some((iteration(&entry.path(), kind)?, entry.path()))).collect();
@@ -67,42 +67,42 @@ pub fn export_gif(
     frame_ms: u32,
     max_side: u32,
     progress: &mut dyn FnMut(usize) -> bool,
-) -> Result<(), FilmError> {
-    let stage = Stage::of(frames, max_side)?;
+) -> Result<(), TimelapseError> {
+    let stage = TimelapseCanvas::of(frames, max_side)?;
     let (width, height) = (stage.width, stage.height);
-    let encoding = |source| FilmError::from(AnalysisError::Encode { width, height, source });
+    let encoding = |source| TimelapseError::from(AnalysisError::Encode { width, height, source });
     let delay = Delay::from_numer_denom_ms(frame_ms, 1);
     let written = files::fill_and_rename(to, |out| {
         // The encoder writes the end of the file when it goes.
         let mut gif = GifEncoder::new_with_speed(out, GIF_SPEED);
-        gif.set_repeat(Repeat::Infinite).map_err(|e| Unfinished::Film(encoding(e)))?;
+        gif.set_repeat(Repeat::Infinite).map_err(|e| TimelapseWriteError::Film(encoding(e)))?;
         for (done, (_, path)) in frames.iter().enumerate() {
-            let frame = stage.set(&decode_file(path).map_err(|e| Unfinished::Film(e.into()))?);
+            let frame = stage.set(&decode_file(path).map_err(|e| TimelapseWriteError::Film(e.into()))?);
             gif.encode_frame(Frame::from_parts(frame, 0, 0, delay)).map_err(|e| match e {
-                ImageError::IoError(e) => Unfinished::Disk(e),
-                e => Unfinished::Film(encoding(e)),
+                ImageError::IoError(e) => TimelapseWriteError::Disk(e),
+                e => TimelapseWriteError::Film(encoding(e)),
             })?;
             if !progress(done + 1) {
-                return Err(Unfinished::Stopped);
+                return Err(TimelapseWriteError::Stopped);
             }
         }
         Ok(())
     });
     match written {
-        Ok(()) | Err(Unfinished::Stopped) => Ok(()),
-        Err(Unfinished::Disk(e)) => Err(writing(to, e).into()),
-        Err(Unfinished::Film(e)) => Err(e),
+        Ok(()) | Err(TimelapseWriteError::Stopped) => Ok(()),
+        Err(TimelapseWriteError::Disk(e)) => Err(writing(to, e).into()),
+        Err(TimelapseWriteError::Film(e)) => Err(e),
     }
 }
 
 /// Why a film is not whole.
-enum Unfinished {
+enum TimelapseWriteError {
     Stopped,
     Disk(std::io::Error),
-    Film(FilmError),
+    Film(TimelapseError),
 }
 
-impl From<std::io::Error> for Unfinished {
+impl From<std::io::Error> for TimelapseWriteError {
     fn from(error: std::io::Error) -> Self {
         Self::Disk(error)
     }
@@ -118,7 +118,7 @@ pub fn export_pngs(
     frames: &[(u64, PathBuf)],
     to_folder: &Path,
     progress: &mut dyn FnMut(usize) -> bool,
-) -> Result<(), FilmError> {
+) -> Result<(), TimelapseError> {
     if frames.is_empty() {
         return Err(AnalysisError::Empty("pictures").into());
     }
@@ -141,16 +141,16 @@ fn writing(path: &Path, source: std::io::Error) -> AnalysisError {
 }
 
 /// What all frames of a film are shown on.
-struct Stage {
+struct TimelapseCanvas {
     width: usize,
     height: usize,
     /// Pixels of the film for each pixel of a frame, at most 1.
     scale: f64,
 }
 
-impl Stage {
+impl TimelapseCanvas {
     /// Room for every one of the frames.
-    fn of(frames: &[(u64, PathBuf)], max_side: u32) -> Result<Self, FilmError> {
+    fn of(frames: &[(u64, PathBuf)], max_side: u32) -> Result<Self, TimelapseError> {
         let (mut width, mut height) = (0, 0);
         for (_, path) in frames {
             let (w, h) = dimensions(path)?;
@@ -218,10 +218,10 @@ mod tests {
             (0, plain(40, 20, [200, 0, 0])),
             (100, plain(40, 20, [0, 200, 0])),
         ] {
-            write_png(&file(&folder, iteration, Kind::Pca), &picture).unwrap();
+            write_png(&file(&folder, iteration, WatchFrameKind::Pca), &picture).unwrap();
             write_png(&folder.pictures().join(format!("{iteration:06}.png")), &picture).unwrap();
         }
-        write_png(&file(&folder, 7, Kind::View), &plain(4, 4, [9; 3])).unwrap();
+        write_png(&file(&folder, 7, WatchFrameKind::View), &plain(4, 4, [9; 3])).unwrap();
         folder
     }
 
@@ -229,16 +229,17 @@ mod tests {
     fn frames_are_those_of_the_kind_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let folder = run(dir.path());
-        let found: Vec<u64> = frames(&folder, Kind::Pca).iter().map(|(iteration, _)| *iteration).collect();
+        let found: Vec<u64> =
+            frames(&folder, WatchFrameKind::Pca).iter().map(|(iteration, _)| *iteration).collect();
         assert_eq!(found, [0, 100, 1_000_000]);
-        assert_eq!(frames(&folder, Kind::View), [(7, folder.pictures().join("000007-view.png"))]);
-        assert!(frames(&folder, Kind::Attention).is_empty());
+        assert_eq!(frames(&folder, WatchFrameKind::View), [(7, folder.pictures().join("000007-view.png"))]);
+        assert!(frames(&folder, WatchFrameKind::Attention).is_empty());
     }
 
     #[test]
     fn a_gif_has_all_frames_at_the_size_asked_for() {
         let dir = tempfile::tempdir().unwrap();
-        let frames = frames(&run(dir.path()), Kind::Pca);
+        let frames = frames(&run(dir.path()), WatchFrameKind::Pca);
         let to = dir.path().join("film.gif");
         let mut heard = Vec::new();
         let mut progress = |done| {
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn a_film_that_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let frames = frames(&run(dir.path()), Kind::Pca);
+        let frames = frames(&run(dir.path()), WatchFrameKind::Pca);
         let to = dir.path().join("film.gif");
         let mut heard = 0;
         let mut stop = |done| {
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn pictures_are_copied_until_told_to_stop() {
         let dir = tempfile::tempdir().unwrap();
-        let frames = frames(&run(dir.path()), Kind::Pca);
+        let frames = frames(&run(dir.path()), WatchFrameKind::Pca);
         let to = dir.path().join("deep/film");
         export_pngs(&frames, &to, &mut |done| done < 2).unwrap();
         let mut names: Vec<_> = files::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();

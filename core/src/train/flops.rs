@@ -4,13 +4,13 @@
 //! optimizer are not. A backward pass is twice its forward pass.
 
 use super::Recipe;
-use crate::fused::packing::Group;
-use crate::model::{FfnKind, HeadConfig, VitConfig};
+use crate::fused::packing::CropGroup;
+use crate::model::{DinoHeadConfig, FfnKind, VitConfig};
 
 /// Operations of one forward pass of a backbone over crops of several sizes.
 ///
 /// `drop` is the rate of stochastic depth: of each group's crops only those that are kept count, in every block.
-pub fn backbone(config: &VitConfig, groups: &[Group], drop: f64) -> u64 {
+pub fn backbone(config: &VitConfig, groups: &[CropGroup], drop: f64) -> u64 {
     let (dim, hidden) = (config.dim as u64, config.hidden as u64);
     let ffn = match config.ffn {
         FfnKind::Mlp => 2 * dim * hidden,
@@ -18,7 +18,7 @@ pub fn backbone(config: &VitConfig, groups: &[Group], drop: f64) -> u64 {
     };
     let per_token = 4 * dim * dim + ffn;
     let patch = 3 * (config.patch * config.patch) as u64 * dim;
-    let of_group = |group: &Group| {
+    let of_group = |group: &CropGroup| {
         let tokens = group.tokens as u64;
         let patches = (group.tokens - config.prefix()) as u64;
         // Scores, and values weighted by them.
@@ -29,21 +29,21 @@ pub fn backbone(config: &VitConfig, groups: &[Group], drop: f64) -> u64 {
     2 * groups.iter().map(of_group).sum::<u64>()
 }
 
-/// Crops of a group that a residual branch computes (see [`crate::fused::packing::Packing::draw_subset`]).
+/// Crops of a group that a residual branch computes (see [`crate::fused::packing::SequencePacking::draw_subset`]).
 pub fn kept(count: usize, drop: f64) -> usize {
     ((count as f64 * (1.0 - drop)) as usize).clamp(1, count.max(1))
 }
 
 /// Operations of one forward pass of a head over `rows` tokens.
-pub fn head(config: &HeadConfig, rows: usize) -> u64 {
+pub fn head(config: &DinoHeadConfig, rows: usize) -> u64 {
     let mlp: usize = config.widths().iter().map(|(input, output)| input * output).sum();
     2 * (rows * (mlp + config.bottleneck * config.prototypes)) as u64
 }
 
 /// Crops of a step as they are packed: global, then local.
-pub fn groups(recipe: &Recipe) -> Vec<Group> {
+pub fn groups(recipe: &Recipe) -> Vec<CropGroup> {
     let config = recipe.backbone();
-    let group = |views: usize, side: usize| Group {
+    let group = |views: usize, side: usize| CropGroup {
         count: views * recipe.train.batch,
         tokens: config.prefix() + (side / config.patch).pow(2),
     };
@@ -76,14 +76,14 @@ mod tests {
         // DeiT (Touvron et al. 2021), table 5: 1.3, 4.6 and 17.6 billion multiply-adds with patches of 16 at 224.
         for (dim, heads, billions) in [(192, 3, 1.26), (384, 6, 4.6), (768, 12, 17.58)] {
             let config = VitConfig::new(224, 16, dim, 12, heads);
-            let count = backbone(&config, &[Group { count: 1, tokens: 197 }], 0.0) as f64 / 2e9;
+            let count = backbone(&config, &[CropGroup { count: 1, tokens: 197 }], 0.0) as f64 / 2e9;
             assert!((count / billions - 1.0).abs() < 0.01, "{dim}: {count} is not {billions}");
         }
     }
 
     #[test]
     fn a_head_is_its_matrices() {
-        let config = HeadConfig { dim: 3, prototypes: 11, hidden: 5, bottleneck: 7, layers: 3 };
+        let config = DinoHeadConfig { dim: 3, prototypes: 11, hidden: 5, bottleneck: 7, layers: 3 };
         assert_eq!(head(&config, 2), 2 * 2 * (3 * 5 + 5 * 5 + 5 * 7 + 7 * 11));
     }
 
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn dropped_crops_cost_nothing_but_their_patches() {
         let config = VitConfig::new(64, 8, 96, 4, 3);
-        let all = [Group { count: 10, tokens: 65 }];
-        let kept = [Group { count: 6, tokens: 65 }];
+        let all = [CropGroup { count: 10, tokens: 65 }];
+        let kept = [CropGroup { count: 6, tokens: 65 }];
         let patches = |count: u64| 2 * count * 64 * 3 * 64 * 96;
         assert_eq!(backbone(&config, &all, 0.4) - patches(10), backbone(&config, &kept, 0.0) - patches(6));
     }

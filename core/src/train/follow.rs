@@ -10,16 +10,16 @@ use web_time::SystemTime;
 
 use super::checkpoint;
 use super::film;
-use super::lock::{self, Held};
+use super::lock::{self, RunLockStatus};
 use super::recipe::Recipe;
-use super::run::{Line, RunError, RunFolder, io};
-use super::watch::Kind;
+use super::run::{MetricsLine, RunError, RunFolder, io};
+use super::watch::WatchFrameKind;
 
 /// What is new in a run's folder.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changes {
+pub struct RunFolderChanges {
     /// Lines that were added to `metrics.jsonl`.
-    pub lines: Vec<Line>,
+    pub lines: Vec<MetricsLine>,
     /// `metrics.jsonl` was written anew, as a run that goes on from an earlier checkpoint does: what was given before
     /// holds no more, and everything is given again.
     pub restarted: bool,
@@ -33,12 +33,12 @@ pub struct Changes {
     /// state: it stays true, until the run goes on.
     pub finished: bool,
     /// Whether somebody trains it. A state as well.
-    pub held: Held,
+    pub held: RunLockStatus,
     /// The recipe, at first and whenever its file was written.
     pub recipe: Option<Recipe>,
 }
 
-impl Changes {
+impl RunFolderChanges {
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
         *self == Self { finished: self.finished, held: self.held.clone(), ..Self::default() }
@@ -53,7 +53,7 @@ const AT_ONCE: u64 = 4 << 20;
 
 /// Follows a run.
 #[derive(Debug)]
-pub struct Follower {
+pub struct RunFolderReader {
     folder: RunFolder,
     recipe: Option<Stamp>,
     /// Steps of the whole run.
@@ -63,8 +63,8 @@ pub struct Follower {
     given: u64,
     /// The last of these lines: another one in its place means another file.
     last: Vec<u8>,
-    pictures: Listing,
-    checkpoints: Listing,
+    pictures: IterationFiles,
+    checkpoints: IterationFiles,
 }
 
 /// Direct subfolders of `folder` that hold runs, that which was written to last first.
@@ -81,8 +81,8 @@ pub fn runs_in(folder: &Path) -> Vec<PathBuf> {
     runs.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-impl Follower {
-    /// Starts following the run in `path`; the first [`Follower::poll`] gives all that is there.
+impl RunFolderReader {
+    /// Starts following the run in `path`; the first [`RunFolderReader::poll`] gives all that is there.
     ///
     /// # Errors
     /// When there is no run.
@@ -95,8 +95,8 @@ impl Follower {
             metrics: None,
             given: 0,
             last: Vec::new(),
-            pictures: Listing::default(),
-            checkpoints: Listing::default(),
+            pictures: IterationFiles::default(),
+            checkpoints: IterationFiles::default(),
         })
     }
 
@@ -108,8 +108,8 @@ impl Follower {
     /// All that is new since the last look, in one part or several.
     ///
     /// # Errors
-    /// As [`Follower::poll`]; what was taken before holds.
-    pub fn poll_all(&mut self, mut take: impl FnMut(Changes)) -> Result<(), RunError> {
+    /// As [`RunFolderReader::poll`]; what was taken before holds.
+    pub fn poll_all(&mut self, mut take: impl FnMut(RunFolderChanges)) -> Result<(), RunError> {
         loop {
             let changes = self.poll()?;
             let more = changes.more;
@@ -124,12 +124,12 @@ impl Follower {
     ///
     /// # Errors
     /// When the folder is gone, or a file of it can't be read. The next call may succeed.
-    pub fn poll(&mut self) -> Result<Changes, RunError> {
+    pub fn poll(&mut self) -> Result<RunFolderChanges, RunError> {
         if !files::is_dir(self.folder.path()) {
             return Err(RunError::Gone(self.folder.path().display().to_string()));
         }
         let known = self.recipe;
-        let mut changes = Changes { recipe: self.new_recipe()?, ..Changes::default() };
+        let mut changes = RunFolderChanges { recipe: self.new_recipe()?, ..RunFolderChanges::default() };
         (changes.lines, changes.restarted, changes.more) = match self.new_lines() {
             Ok(new) => new,
             Err(error) => {
@@ -145,7 +145,7 @@ impl Follower {
             }
         }
         // The attention is written last: with it all pictures of a moment are there.
-        let whole = |path: &Path| film::iteration(path, Kind::Attention);
+        let whole = |path: &Path| film::iteration(path, WatchFrameKind::Attention);
         changes.pictures = self.pictures.update(&self.folder.pictures(), || {
             let entries = files::read_dir(self.folder.pictures()).into_iter().flatten().flatten();
             entries.filter_map(|entry| Some((whole(&entry.path())?, entry.path()))).collect()
@@ -173,7 +173,7 @@ impl Follower {
 
     /// Lines that were added, or those from the first on and true when the file is another one; and whether there are
     /// more.
-    fn new_lines(&mut self) -> Result<(Vec<Line>, bool, bool), RunError> {
+    fn new_lines(&mut self) -> Result<(Vec<MetricsLine>, bool, bool), RunError> {
         let path = self.folder.metrics_file();
         let Some(now) = stamp(&path) else {
             let restarted = self.given > 0;
@@ -204,7 +204,7 @@ impl Follower {
         if let Some(line) = lines.last() {
             self.last = line.to_vec();
         }
-        Ok((lines.into_iter().filter_map(Line::parse).collect(), restarted, more))
+        Ok((lines.into_iter().filter_map(MetricsLine::parse).collect(), restarted, more))
     }
 
     /// Whether the last line that was given stands where it stood.
@@ -218,11 +218,11 @@ impl Follower {
         Ok(there == self.last)
     }
 
-    fn finished(&self, held: &Held) -> bool {
+    fn finished(&self, held: &RunLockStatus) -> bool {
         let time = |path: PathBuf| stamp(&path).and_then(|(_, time)| time);
         let reported = || match held {
             // A run that goes on takes its report away.
-            Held::Nobody => files::is_file(self.folder.report_file()),
+            RunLockStatus::Nobody => files::is_file(self.folder.report_file()),
             // Nothing but times can tell for what was trained by older versions.
             _ => {
                 let report = time(self.folder.report_file());
@@ -244,7 +244,7 @@ fn of(found: &Metadata) -> Stamp {
 
 /// Files of a folder by iteration, and which of them are new or were replaced.
 #[derive(Debug, Default)]
-struct Listing {
+struct IterationFiles {
     seen: BTreeMap<u64, Option<SystemTime>>,
     /// The folder's own time when it was looked into.
     folder: Option<SystemTime>,
@@ -253,7 +253,7 @@ struct Listing {
 /// A folder's time may be that of two changes; after so long the next change has another.
 const GRAIN: Duration = Duration::from_secs(2);
 
-impl Listing {
+impl IterationFiles {
     /// Iterations with new files; does not look into a folder that has not changed.
     fn update(&mut self, folder: &Path, list: impl FnOnce() -> Vec<(u64, PathBuf)>) -> Vec<u64> {
         let now = stamp(folder).and_then(|(_, time)| time);

@@ -15,11 +15,12 @@ fn new_run(dir: &Path) -> RunFolder {
 
 fn write(log: &mut MetricsLog, iterations: std::ops::Range<u64>, speed: f64) {
     for i in iterations {
-        log.append(&Line::new(i, &values(&[("loss", i as f64), ("steps_per_second", speed)]))).unwrap();
+        log.append(&MetricsLine::new(i, &values(&[("loss", i as f64), ("steps_per_second", speed)])))
+            .unwrap();
     }
 }
 
-fn iterations(changes: &Changes) -> Vec<u64> {
+fn iterations(changes: &RunFolderChanges) -> Vec<u64> {
     changes.lines.iter().map(|line| line.iteration).collect()
 }
 
@@ -34,7 +35,7 @@ fn checkpoint_at(folder: &RunFolder, iteration: u64) {
 fn lines_come_once_and_whole() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let first = follower.poll().unwrap();
     assert_eq!(first.recipe.as_ref(), Some(&Recipe::preset("nano").unwrap()));
     assert_eq!((first.lines.len(), first.restarted, first.finished), (0, false, false));
@@ -61,7 +62,7 @@ fn only_what_was_added_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
     write(&mut folder.metrics_from(0).unwrap(), 0..100, 1.0);
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     assert_eq!(follower.poll().unwrap().lines.len(), 100);
     // Old lines are spoilt in place: nobody who reads only what is new can tell.
     let mut text = files::read(folder.metrics_file()).unwrap();
@@ -79,7 +80,7 @@ fn a_run_that_goes_on_from_before_is_given_again() {
     let folder = new_run(dir.path());
     write(&mut folder.metrics_from(0).unwrap(), 0..9, 1.0);
     checkpoint_at(&folder, 5);
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let first = follower.poll().unwrap();
     assert_eq!((first.lines.len(), first.checkpoints), (9, vec![5]));
 
@@ -112,20 +113,20 @@ fn a_run_that_goes_on_from_before_is_given_again() {
 fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     follower.poll().unwrap();
     let picture =
         |iteration, kind| files::write(film::file(&folder, iteration, kind), iteration.to_string()).unwrap();
-    picture(0, Kind::View);
-    picture(0, Kind::Pca);
+    picture(0, WatchFrameKind::View);
+    picture(0, WatchFrameKind::Pca);
     assert!(follower.poll().unwrap().is_empty(), "not all pictures of the moment are there");
-    picture(0, Kind::Attention);
-    picture(100, Kind::Attention);
+    picture(0, WatchFrameKind::Attention);
+    picture(100, WatchFrameKind::Attention);
     checkpoint_at(&folder, 50);
     let changes = follower.poll().unwrap();
     assert_eq!((changes.pictures, changes.checkpoints), (vec![0, 100], vec![50]));
     assert!(follower.poll().unwrap().is_empty());
-    picture(200, Kind::Attention);
+    picture(200, WatchFrameKind::Attention);
     // A checkpoint that was removed is no news, one that comes is.
     files::remove_dir_all(folder.checkpoints().join("000050")).unwrap();
     checkpoint_at(&folder, 100);
@@ -146,9 +147,9 @@ fn pictures_checkpoints_and_recipes_are_told_when_they_are_new() {
 fn a_folder_is_looked_into_when_its_time_may_hide_a_change() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let mut add = |iteration, time| {
-        files::write(film::file(&folder, iteration, Kind::Attention), "").unwrap();
+        files::write(film::file(&folder, iteration, WatchFrameKind::Attention), "").unwrap();
         File::open(folder.pictures()).unwrap().set_modified(time).unwrap();
         follower.poll().unwrap().pictures
     };
@@ -168,11 +169,11 @@ fn a_run_is_finished_with_its_report_or_its_last_checkpoint_when_nobody_trains_i
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
     write(&mut folder.metrics_from(0).unwrap(), 0..3, 1.0);
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let mut state = || follower.poll().map(|changes| (changes.finished, changes.held)).unwrap();
-    assert_eq!(state(), (false, Held::Nobody));
+    assert_eq!(state(), (false, RunLockStatus::Nobody));
     files::write(folder.report_file(), "<html>").unwrap();
-    assert_eq!((state(), state()), ((true, Held::Nobody), (true, Held::Nobody)));
+    assert_eq!((state(), state()), ((true, RunLockStatus::Nobody), (true, RunLockStatus::Nobody)));
 
     // It goes on, and the clock was put back: the report is of tomorrow.
     let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
@@ -180,14 +181,14 @@ fn a_run_is_finished_with_its_report_or_its_last_checkpoint_when_nobody_trains_i
     let recipe = folder.recipe().unwrap();
     let trained = RunFolder::reopen(folder.path(), &recipe).unwrap();
     let (finished, held) = state();
-    assert!(!finished && matches!(held, Held::By(Some(_))), "{held:?}");
+    assert!(!finished && matches!(held, RunLockStatus::By(Some(_))), "{held:?}");
     let total = recipe.train.iterations;
     checkpoint_at(&folder, total - 1);
     checkpoint_at(&folder, total);
     assert!(!state().0, "its report is being written");
     drop(trained);
     files::remove_file(folder.report_file()).unwrap();
-    assert_eq!(state(), (true, Held::Nobody));
+    assert_eq!(state(), (true, RunLockStatus::Nobody));
 }
 
 #[test]
@@ -196,10 +197,10 @@ fn of_runs_without_a_lock_times_must_tell() {
     let folder = new_run(dir.path());
     files::remove_file(folder.path().join(lock::FILE)).unwrap();
     write(&mut folder.metrics_from(0).unwrap(), 0..3, 1.0);
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let mut finished = || {
         let changes = follower.poll().unwrap();
-        assert_eq!(changes.held, Held::Unknown);
+        assert_eq!(changes.held, RunLockStatus::Unknown);
         changes.finished
     };
     assert!(!finished());
@@ -220,9 +221,9 @@ fn a_long_run_is_given_in_parts() {
     let line = |i: u64| format!("{{\"iteration\":{i},\"loss\":1.5,\"{filler}\":1}}\n");
     let count = 3 * AT_ONCE / line(10_000).len() as u64;
     files::write(folder.metrics_file(), (0..count).map(line).collect::<String>()).unwrap();
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let (mut seen, mut parts) = (Vec::new(), 0);
-    let mut take = |changes: Changes| {
+    let mut take = |changes: RunFolderChanges| {
         assert!(!changes.restarted);
         seen.extend(iterations(&changes));
         parts += 1;
@@ -243,9 +244,9 @@ fn a_long_run_is_given_in_parts() {
 #[test]
 fn a_folder_that_is_gone_or_holds_no_run_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(Follower::open(dir.path()).unwrap_err().to_string().contains("holds no run"));
+    assert!(RunFolderReader::open(dir.path()).unwrap_err().to_string().contains("holds no run"));
     let folder = new_run(dir.path());
-    let mut follower = Follower::open(folder.path()).unwrap();
+    let mut follower = RunFolderReader::open(folder.path()).unwrap();
     follower.poll().unwrap();
     files::remove_dir_all(folder.path()).unwrap();
     let message = follower.poll().unwrap_err().to_string();

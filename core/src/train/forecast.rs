@@ -5,12 +5,12 @@ use std::time::Instant;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::flops;
-use super::memory::{Estimate, estimate};
+use super::memory::{MemoryEstimate, estimate};
 use super::recipe::Recipe;
 use crate::bytes;
-use crate::data::source::Labelled;
-use crate::data::source::Source;
-use crate::ssl::Masks;
+use crate::data::source::LabelledSplit;
+use crate::data::source::PictureSource;
+use crate::ssl::CropMasks;
 
 /// Share of the speed of plain matrix products that a whole step reaches: norms, activations, losses and the optimizer
 /// take their time too. On two cores of a CPU `nano` took what this tells, and `tiny` six tenths of it.
@@ -21,32 +21,32 @@ const MEASURED: u64 = 1 << 30;
 
 /// What a run will take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Forecast {
+pub struct RunForecast {
     /// Memory of a part of a step.
-    pub memory: Estimate,
+    pub memory: MemoryEstimate,
     /// Time, where the device's speed is known.
     pub seconds: Option<f64>,
 }
 
-impl Forecast {
+impl RunForecast {
     /// What `recipe` will take from step `from` on at `speed` operations a second; `labelled` is looked at by k-NN.
-    pub fn new(recipe: &Recipe, labelled: Option<&Labelled>, from: u64, speed: Option<f64>) -> Self {
+    pub fn new(recipe: &Recipe, labelled: Option<&LabelledSplit>, from: u64, speed: Option<f64>) -> Self {
         let operations = operations(recipe, labelled, from);
         Self { memory: estimate(recipe), seconds: speed.map(|speed| operations / (speed * EFFICIENCY)) }
     }
 }
 
 /// Operations from step `from` to the end, as [`flops`] counts them, with those of k-NN.
-fn operations(recipe: &Recipe, labelled: Option<&Labelled>, from: u64) -> f64 {
+fn operations(recipe: &Recipe, labelled: Option<&LabelledSplit>, from: u64) -> f64 {
     let steps = recipe.train.iterations.saturating_sub(from);
     let grid = (recipe.crops.global_size / recipe.model.patch).pow(2);
     let masked = match recipe.distill.is_on() {
         true => 0,
-        false => Masks::upper_bound(&recipe.mask, 2 * recipe.train.batch, grid),
+        false => CropMasks::upper_bound(&recipe.mask, 2 * recipe.train.batch, grid),
     };
     let training = steps as f64 * flops::step(recipe, masked) as f64;
     let every = recipe.train.evaluate_every;
-    let looked_at = labelled.map_or(0, |of| Source::len(&*of.train) + Source::len(&*of.test));
+    let looked_at = labelled.map_or(0, |of| PictureSource::len(&*of.train) + PictureSource::len(&*of.test));
     let (Some(rounds), Some(mut group)) =
         (steps.checked_div(every), flops::groups(recipe).into_iter().next())
     else {
@@ -85,7 +85,7 @@ pub async fn speed(recipe: &Recipe, device: &Device) -> Option<f64> {
 
 /// Why a step can't be computed on a device that binds at most `limit` bytes at once, and what helps; `None` where it can.
 pub fn too_large(recipe: &Recipe, limit: u64) -> Option<String> {
-    let Estimate { largest, .. } = estimate(recipe);
+    let MemoryEstimate { largest, .. } = estimate(recipe);
     (largest > limit).then(|| {
         format!(
             "one tensor of a step takes {} and this device holds at most {} at once: this can't run. Raise \
@@ -113,7 +113,7 @@ mod tests {
     fn time_grows_with_steps_batch_and_what_is_measured() {
         let seconds = |recipe: &Recipe, from| {
             let labelled = sources::open(recipe).unwrap().labelled;
-            Forecast::new(recipe, labelled.as_ref(), from, Some(1e10)).seconds.unwrap()
+            RunForecast::new(recipe, labelled.as_ref(), from, Some(1e10)).seconds.unwrap()
         };
         let quiet = ["train.evaluate_every=0", "train.iterations=100", "optim.warmup=0"];
         let plain = seconds(&nano(&quiet), 0);
@@ -124,7 +124,7 @@ mod tests {
         let looked =
             seconds(&nano(&["train.evaluate_every=10", "train.iterations=100", "optim.warmup=0"]), 0);
         assert!(looked > 1.1 * plain, "{looked} {plain}");
-        assert_eq!(Forecast::new(&nano(&[]), None, 0, None).seconds, None);
+        assert_eq!(RunForecast::new(&nano(&[]), None, 0, None).seconds, None);
     }
 
     #[test]

@@ -5,17 +5,17 @@ use sha2::{Digest, Sha256};
 
 use super::distill::resize_views;
 use super::network::NetworkConfig;
-use super::recipe::{Distillation, Recipe};
-use super::start::{self, StartError};
-use crate::model::vit::Layers;
+use super::recipe::{DistillMethod, Recipe};
+use super::start::{self, WeightInitError};
+use crate::model::vit::LayerSelection;
 use crate::model::{DinoHead, NORM_EPS, Vit, VitConfig};
-use crate::weights::Checkpoint;
+use crate::weights::LoadedWeights;
 
 const FIELD: &str = "distill.teacher";
 
 /// A teacher that does not learn. Lives on the plain device.
 #[derive(Clone, Debug)]
-pub struct Frozen {
+pub struct FrozenTeacher {
     /// Its backbone, which may have another width, depth and patch than the student's.
     pub backbone: Vit,
     /// Head of the CLS tokens, where it came with one.
@@ -30,7 +30,7 @@ pub struct Frozen {
 
 /// Features of a batch of views; constants for the student.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct TeacherOutput {
     /// `[views, dim]`, after the final norm.
     pub cls: Tensor<2>,
     /// `[views, rows * cols, dim * blocks]`, after the final norm; of several blocks one after another.
@@ -39,12 +39,12 @@ pub struct Told {
     pub grid: usize,
 }
 
-impl Frozen {
+impl FrozenTeacher {
     /// Opens what the recipe names; `None` when nothing is distilled.
     ///
     /// # Errors
     /// When it can't be opened or can't teach what the recipe asks for.
-    pub fn open(recipe: &Recipe, device: &Device) -> Result<Option<Self>, StartError> {
+    pub fn open(recipe: &Recipe, device: &Device) -> Result<Option<Self>, WeightInitError> {
         if !recipe.distill.is_on() {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Frozen {
             let found = format!("without {key}");
             let wanted = start::describe(&weights.config);
             let way_out = "check the file".to_owned();
-            return Err(StartError::Other { field: FIELD, file: weights.file, found, wanted, way_out });
+            return Err(WeightInitError::Other { field: FIELD, file: weights.file, found, wanted, way_out });
         }
         let head = |name: &str| weights.heads.get(name).and_then(|dict| start::head(dict, device));
         Ok(Some(Self {
@@ -71,9 +71,9 @@ impl Frozen {
     pub fn student(&self, recipe: &Recipe) -> NetworkConfig {
         let dim = self.backbone.config.dim;
         let projections = match recipe.distill.method {
-            Distillation::Similarity => Some([dim, dim]),
-            Distillation::Regression => Some([dim, dim * self.blocks(recipe)]),
-            Distillation::Heads | Distillation::None => None,
+            DistillMethod::Similarity => Some([dim, dim]),
+            DistillMethod::Regression => Some([dim, dim * self.blocks(recipe)]),
+            DistillMethod::Heads | DistillMethod::None => None,
         };
         NetworkConfig { projections, ..NetworkConfig::from(recipe) }
     }
@@ -81,7 +81,7 @@ impl Frozen {
     /// How many of its last blocks are learned from.
     pub fn blocks(&self, recipe: &Recipe) -> usize {
         match recipe.distill.method {
-            Distillation::Regression => recipe.distill.blocks.min(self.backbone.config.depth),
+            DistillMethod::Regression => recipe.distill.blocks.min(self.backbone.config.depth),
             _ => 1,
         }
     }
@@ -103,24 +103,25 @@ impl Frozen {
     }
 
     /// Features of `views` `[views, 3, side, side]`.
-    pub fn look(&self, views: Tensor<4>, recipe: &Recipe) -> Told {
+    pub fn look(&self, views: Tensor<4>, recipe: &Recipe) -> TeacherOutput {
         let side = self.side(recipe);
         let views = resize_views(views, side);
-        let mut layers = self.backbone.intermediate_layers(views, Layers::Last(self.blocks(recipe)), true);
+        let mut layers =
+            self.backbone.intermediate_layers(views, LayerSelection::Last(self.blocks(recipe)), true);
         let patches = Tensor::cat(layers.iter().map(|layer| layer.patches.clone()).collect(), 2);
         let Some(last) = layers.pop() else { unreachable!("at least one block is asked for") };
-        Told { cls: last.cls, patches, grid: side / self.backbone.config.patch }
+        TeacherOutput { cls: last.cls, patches, grid: side / self.backbone.config.patch }
     }
 }
 
 /// Fails when the teacher can't teach what is asked for.
-fn check(recipe: &Recipe, weights: &Checkpoint) -> Result<(), StartError> {
-    if recipe.distill.method != Distillation::Heads {
+fn check(recipe: &Recipe, weights: &LoadedWeights) -> Result<(), WeightInitError> {
+    if recipe.distill.method != DistillMethod::Heads {
         return Ok(());
     }
     let file = weights.file.clone();
     if weights.config.patch != recipe.model.patch {
-        return Err(StartError::Other {
+        return Err(WeightInitError::Other {
             field: FIELD,
             file,
             found: format!("a model with patches of {}", weights.config.patch),
@@ -132,7 +133,7 @@ fn check(recipe: &Recipe, weights: &Checkpoint) -> Result<(), StartError> {
     }
     let Some(dino) = weights.heads.get("dino_head").and_then(start::head_config) else {
         let way_out = "released files come without: distill.method = similarity learns features instead";
-        return Err(StartError::NoHeads { field: FIELD, file, way_out });
+        return Err(WeightInitError::NoHeads { field: FIELD, file, way_out });
     };
     let ibot = weights.heads.get("ibot_head").and_then(start::head_config);
     let head = &recipe.head;
@@ -144,7 +145,7 @@ fn check(recipe: &Recipe, weights: &Checkpoint) -> Result<(), StartError> {
         return Ok(());
     }
     let say = |sizes: (usize, Option<usize>)| format!("{} and {} prototypes", sizes.0, patches(sizes));
-    Err(StartError::Other {
+    Err(WeightInitError::Other {
         field: FIELD,
         file,
         found: format!("a teacher with {} for CLS and patches", say(its)),
@@ -158,7 +159,7 @@ fn check(recipe: &Recipe, weights: &Checkpoint) -> Result<(), StartError> {
     })
 }
 
-fn fingerprint(weights: &Checkpoint) -> String {
+fn fingerprint(weights: &LoadedWeights) -> String {
     let mut hash = Sha256::new();
     let VitConfig { norm_eps, grid, .. } = weights.config;
     // What the tensors do not tell; a teacher without either is known by them alone, as it always was.

@@ -13,7 +13,7 @@ use crate::files::{self, File};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub struct MetricsLine {
     /// The step, counted from 0, that the figures belong to; for evaluations the steps done.
     pub iteration: u64,
     /// Figures by name. A figure that is not finite is written as null.
@@ -21,7 +21,7 @@ pub struct Line {
     pub values: std::collections::BTreeMap<String, Option<f64>>,
 }
 
-impl Line {
+impl MetricsLine {
     /// A line for some figures.
     pub fn new(iteration: u64, values: &Values) -> Self {
         let finite = |v: &f64| v.is_finite().then_some(*v);
@@ -83,7 +83,7 @@ fn name(json: &str) -> Option<(String, &str)> {
 const LONGEST: u64 = 1 << 20;
 
 /// A line of a file, whatever is in it.
-struct Raw<'a> {
+struct RawLine<'a> {
     /// All of it, with its end.
     bytes: &'a [u8],
     /// Whether it has an end, and is no longer than lines are.
@@ -91,12 +91,12 @@ struct Raw<'a> {
 }
 
 /// Reads a file line by line.
-struct Lines {
+struct RawLineReader {
     reader: BufReader<File>,
     bytes: Vec<u8>,
 }
 
-impl Lines {
+impl RawLineReader {
     /// `None` where there is no file.
     fn open(file: &Path) -> std::io::Result<Option<Self>> {
         match File::open(file) {
@@ -106,7 +106,7 @@ impl Lines {
         }
     }
 
-    fn next(&mut self) -> std::io::Result<Option<Raw<'_>>> {
+    fn next(&mut self) -> std::io::Result<Option<RawLine<'_>>> {
         self.bytes.clear();
         let read = self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut self.bytes)?;
         if read == 0 {
@@ -116,7 +116,7 @@ impl Lines {
         if !whole && read as u64 == LONGEST {
             self.skip()?;
         }
-        Ok(Some(Raw { bytes: &self.bytes, whole }))
+        Ok(Some(RawLine { bytes: &self.bytes, whole }))
     }
 
     /// Passes over the rest of a line.
@@ -137,11 +137,11 @@ impl Lines {
 ///
 /// # Errors
 /// When the file can't be read.
-pub(super) fn each(file: &Path, mut each: impl FnMut(Line)) -> Result<(), RunError> {
+pub(super) fn each(file: &Path, mut each: impl FnMut(MetricsLine)) -> Result<(), RunError> {
     let read = |error| io("read", file)(error);
-    let Some(mut lines) = Lines::open(file).map_err(read)? else { return Ok(()) };
+    let Some(mut lines) = RawLineReader::open(file).map_err(read)? else { return Ok(()) };
     while let Some(raw) = lines.next().map_err(read)? {
-        if let Some(line) = Line::parse(raw.bytes) {
+        if let Some(line) = MetricsLine::parse(raw.bytes) {
             each(line);
         }
     }
@@ -150,7 +150,7 @@ pub(super) fn each(file: &Path, mut each: impl FnMut(Line)) -> Result<(), RunErr
 
 /// What [`rewind`] found wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct RewindIssues {
     /// Lines that could not be kept: how many, and the first of them, counted from 1.
     pub damaged: usize,
     /// See above.
@@ -161,7 +161,7 @@ pub(super) struct Wrong {
     pub gap: Option<(u64, u64)>,
 }
 
-impl Wrong {
+impl RewindIssues {
     /// In sentences.
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
@@ -188,20 +188,20 @@ impl Wrong {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn rewind(file: &Path, iteration: u64, apart: u64) -> Result<Wrong, RunError> {
-    let mut wrong = Wrong::default();
+pub(super) fn rewind(file: &Path, iteration: u64, apart: u64) -> Result<RewindIssues, RunError> {
+    let mut wrong = RewindIssues::default();
     let partial = files::partial(file);
     let read = |error| io("read", file)(error);
     let write = |error| io("write", &partial)(error);
-    let mut reports = Reports::default();
+    let mut reports = ReportIntervalTracker::default();
     let changed = {
         let mut out = BufWriter::new(File::create(&partial).map_err(write)?);
-        let mut lines = Lines::open(file).map_err(read)?;
+        let mut lines = RawLineReader::open(file).map_err(read)?;
         // Lines of later steps, which a run that goes on writes again, as long as no earlier one follows.
         let (mut later, mut cut, mut number) = (0, false, 0);
-        while let Some(raw) = lines.as_mut().map(Lines::next).transpose().map_err(read)?.flatten() {
+        while let Some(raw) = lines.as_mut().map(RawLineReader::next).transpose().map_err(read)?.flatten() {
             number += 1;
-            let damaged = match Line::parse(raw.bytes) {
+            let damaged = match MetricsLine::parse(raw.bytes) {
                 Some(line) if line.is_within(iteration) => {
                     let out_of_order = std::mem::take(&mut later);
                     reports.take(&line);
@@ -259,13 +259,13 @@ fn keep(file: &Path) -> Result<PathBuf, RunError> {
 
 /// How far apart the reports of steps are.
 #[derive(Default)]
-struct Reports {
+struct ReportIntervalTracker {
     last: Option<u64>,
     widest: u64,
 }
 
-impl Reports {
-    fn take(&mut self, line: &Line) {
+impl ReportIntervalTracker {
+    fn take(&mut self, line: &MetricsLine) {
         if line.is_step() {
             let apart = self.last.map_or(0, |last| line.iteration.saturating_sub(last));
             self.widest = self.widest.max(apart);

@@ -5,7 +5,8 @@ use super::*;
 use crate::train::metrics::of_pairs as values;
 
 fn text(iterations: std::ops::Range<u64>) -> String {
-    let line = |i| serde_json::to_string(&Line::new(i, &values(&[("loss", 1.0 / (i + 3) as f64)]))).unwrap();
+    let line =
+        |i| serde_json::to_string(&MetricsLine::new(i, &values(&[("loss", 1.0 / (i + 3) as f64)]))).unwrap();
     iterations.map(|i| line(i) + "\n").collect()
 }
 
@@ -24,17 +25,17 @@ fn numbers_come_back_to_the_last_bit() {
     let odd = (0..5000).map(|_| f64::from_bits(crate::rng::RngExt::random::<u64>(&mut rng)));
     let edges = [0.0, -0.0, 1e-310, f64::MIN_POSITIVE, f64::MAX, 0.1 + 0.2, 5e-324, -2.5e17];
     for value in odd.filter(|v| v.is_finite()).chain(edges) {
-        let written = serde_json::to_vec(&Line::new(3, &values(&[("loss", value)]))).unwrap();
-        let read = Line::parse(&written).unwrap().values["loss"].unwrap();
+        let written = serde_json::to_vec(&MetricsLine::new(3, &values(&[("loss", value)]))).unwrap();
+        let read = MetricsLine::parse(&written).unwrap().values["loss"].unwrap();
         assert_eq!(read.to_bits(), value.to_bits(), "{value:e}");
     }
 }
 
 #[test]
 fn lines_are_read_as_json_says() {
-    let line = Line::parse(br#" { "iteration" : 7 , "a\"\u0062" : -1.5e3, "none":null } "#).unwrap();
+    let line = MetricsLine::parse(br#" { "iteration" : 7 , "a\"\u0062" : -1.5e3, "none":null } "#).unwrap();
     assert_eq!((line.iteration, line.values["a\"b"], line.values["none"]), (7, Some(-1500.0), None));
-    assert_eq!(Line::parse(b"{\"iteration\":2}\r\n").unwrap().values.len(), 0);
+    assert_eq!(MetricsLine::parse(b"{\"iteration\":2}\r\n").unwrap().values.len(), 0);
     for other in [
         "",
         "{}",
@@ -50,9 +51,9 @@ fn lines_are_read_as_json_says() {
         "{\"iteration\":1,}",
         "{\"iteration\":1} 2",
     ] {
-        assert_eq!(Line::parse(other.as_bytes()), None, "{other}");
+        assert_eq!(MetricsLine::parse(other.as_bytes()), None, "{other}");
     }
-    assert_eq!(Line::parse(b"{\"iteration\":1,\"a\xff\":1}"), None);
+    assert_eq!(MetricsLine::parse(b"{\"iteration\":1,\"a\xff\":1}"), None);
 }
 
 #[test]
@@ -61,11 +62,11 @@ fn what_is_kept_is_kept_byte_for_byte() {
     let (_dir, path) = file(whole.clone() + "{\"iteration\":5,\"knn_top1\":0.5}\n{\"itera");
     assert_eq!(rewind(&path, 5, 1).unwrap().damaged, 4, "an evaluation after later steps is out of order");
     let (_dir, path) = file(whole.clone() + "{\"itera");
-    assert_eq!(rewind(&path, 5, 1).unwrap(), Wrong::default());
+    assert_eq!(rewind(&path, 5, 1).unwrap(), RewindIssues::default());
     assert_eq!(files::read_to_string(&path).unwrap(), text(0..5));
     // A line that lacks nothing but its end.
     files::write(&path, text(0..5).trim_end()).unwrap();
-    assert_eq!(rewind(&path, 5, 1).unwrap(), Wrong::default());
+    assert_eq!(rewind(&path, 5, 1).unwrap(), RewindIssues::default());
     assert_eq!(files::read_to_string(&path).unwrap(), text(0..5));
     // Spaces that our writer would not put, and numbers of more places than there are.
     let odd = "{ \"iteration\": 0, \"loss\": 0.30000000000000004000 }\n";
@@ -73,7 +74,7 @@ fn what_is_kept_is_kept_byte_for_byte() {
     let modified = || files::metadata(&path).unwrap().modified().unwrap();
     let before = modified();
     for _ in 0..3 {
-        assert_eq!(rewind(&path, 1, 1).unwrap(), Wrong::default());
+        assert_eq!(rewind(&path, 1, 1).unwrap(), RewindIssues::default());
     }
     assert_eq!((files::read_to_string(&path).unwrap().as_str(), modified()), (odd, before));
     assert_eq!(files::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
@@ -126,7 +127,7 @@ fn figures_that_are_missing_at_the_end_are_said() {
 #[test]
 fn a_line_without_end_is_not_taken_into_memory() {
     let (_dir, path) = file([vec![b'x'; 3 << 20], b"\n".to_vec(), text(0..2).into_bytes()].concat());
-    let mut lines = Lines::open(&path).unwrap().unwrap();
+    let mut lines = RawLineReader::open(&path).unwrap().unwrap();
     while lines.next().unwrap().is_some() {
         assert!(lines.bytes.capacity() <= 2 << 20, "{}", lines.bytes.capacity());
     }

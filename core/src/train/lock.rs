@@ -15,14 +15,14 @@ pub const FILE: &str = "run.lock";
 
 /// A process that trains a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockHolder {
     /// Its number.
     pub process: u32,
     /// The computer that it runs on.
     pub host: String,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.as_str() {
             "" => write!(f, "pid {}", self.process),
@@ -33,17 +33,17 @@ impl fmt::Display for Holder {
 
 /// Whether somebody trains a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Held {
+pub enum RunLockStatus {
     /// It can't be told: the run was never trained by a program that locks.
     #[default]
     Unknown,
     /// Nobody does.
     Nobody,
     /// Somebody does; who, where the file could be read.
-    By(Option<Holder>),
+    By(Option<LockHolder>),
 }
 
-impl Held {
+impl RunLockStatus {
     /// Whether somebody is known to train it.
     pub fn is_held(&self) -> bool {
         matches!(self, Self::By(_))
@@ -53,11 +53,11 @@ impl Held {
 /// Why a run can't be locked.
 #[cfg_attr(target_family = "wasm", allow(dead_code, reason = "a page locks nothing"))]
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum RunLockError {
     /// Somebody trains it.
     Taken {
         /// Who, where that could be read.
-        by: Option<Holder>,
+        by: Option<LockHolder>,
         /// Whether that is known from the system, and not only from what the file says.
         sure: bool,
     },
@@ -65,7 +65,7 @@ pub(super) enum Refused {
     Io(std::io::Error),
 }
 
-pub use imp::{Lock, held};
+pub use imp::{RunLock, held};
 
 #[cfg(not(target_family = "wasm"))]
 mod imp {
@@ -73,7 +73,7 @@ mod imp {
     use std::io::{Seek, Write};
     use std::time::Duration;
 
-    use super::{FILE, Held, Holder, Path, Refused};
+    use super::{FILE, LockHolder, Path, RunLockError, RunLockStatus};
     use crate::files::{self, File, OpenOptions};
 
     /// Who only looks whether a run is locked holds it for an instant: that is waited for.
@@ -82,18 +82,18 @@ mod imp {
 
     /// The right to write a run; given back when it is dropped.
     #[derive(Debug)]
-    pub struct Lock {
+    pub struct RunLock {
         file: File,
         by_system: bool,
     }
 
-    impl Lock {
+    impl RunLock {
         /// Takes the lock of a folder.
-        pub(in crate::train) fn take(folder: &Path) -> Result<Self, Refused> {
+        pub(in crate::train) fn take(folder: &Path) -> Result<Self, RunLockError> {
             let path = folder.join(FILE);
             let mut options = OpenOptions::new();
             let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = file.map_err(Refused::Io)?;
+            let mut file = file.map_err(RunLockError::Io)?;
             let mut tries = 1;
             let by_system = loop {
                 match file.try_lock() {
@@ -103,7 +103,7 @@ mod imp {
                         std::thread::sleep(BETWEEN);
                     }
                     Err(TryLockError::WouldBlock) => {
-                        return Err(Refused::Taken { by: said(&path), sure: true });
+                        return Err(RunLockError::Taken { by: said(&path), sure: true });
                     }
                     Err(TryLockError::Error(_)) => break false,
                 }
@@ -111,10 +111,10 @@ mod imp {
             if !by_system {
                 vacant(&path)?;
             }
-            let own = Holder { process: files::process(), host: host() };
+            let own = LockHolder { process: files::process(), host: host() };
             let text = serde_json::to_string(&own).unwrap_or_default() + "\n";
             let written = file.set_len(0).and_then(|()| file.rewind());
-            written.and_then(|()| file.write_all(text.as_bytes())).map_err(Refused::Io)?;
+            written.and_then(|()| file.write_all(text.as_bytes())).map_err(RunLockError::Io)?;
             Ok(Self { file, by_system })
         }
 
@@ -124,7 +124,7 @@ mod imp {
         }
     }
 
-    impl Drop for Lock {
+    impl Drop for RunLock {
         fn drop(&mut self) {
             // Nobody has it any more. Closing the file gives the lock back.
             let _ = self.file.set_len(0);
@@ -132,37 +132,37 @@ mod imp {
     }
 
     /// Fails when the file names somebody who may be alive.
-    pub(super) fn vacant(path: &Path) -> Result<(), Refused> {
+    pub(super) fn vacant(path: &Path) -> Result<(), RunLockError> {
         match said(path) {
-            Some(holder) if may_live(&holder) => Err(Refused::Taken { by: Some(holder), sure: false }),
+            Some(holder) if may_live(&holder) => Err(RunLockError::Taken { by: Some(holder), sure: false }),
             _ => Ok(()),
         }
     }
 
     /// Whether somebody trains the run in a folder.
-    pub fn held(folder: &Path) -> Held {
+    pub fn held(folder: &Path) -> RunLockStatus {
         let path = folder.join(FILE);
-        let Ok(file) = File::open(&path) else { return Held::Unknown };
+        let Ok(file) = File::open(&path) else { return RunLockStatus::Unknown };
         match file.try_lock_shared() {
             Ok(()) => {
                 let _ = file.unlock();
-                Held::Nobody
+                RunLockStatus::Nobody
             }
-            Err(TryLockError::WouldBlock) => Held::By(said(&path)),
+            Err(TryLockError::WouldBlock) => RunLockStatus::By(said(&path)),
             Err(TryLockError::Error(_)) => match vacant(&path) {
-                Err(Refused::Taken { by, .. }) => Held::By(by),
-                _ => Held::Nobody,
+                Err(RunLockError::Taken { by, .. }) => RunLockStatus::By(by),
+                _ => RunLockStatus::Nobody,
             },
         }
     }
 
     /// Whom the file names.
-    fn said(path: &Path) -> Option<Holder> {
+    fn said(path: &Path) -> Option<LockHolder> {
         serde_json::from_slice(&files::read(path).ok()?).ok()
     }
 
     /// Whether a holder may be alive: for certain not when it ran here and its process is gone.
-    fn may_live(holder: &Holder) -> bool {
+    fn may_live(holder: &LockHolder) -> bool {
         if holder.host != host() {
             return true;
         }
@@ -180,14 +180,14 @@ mod imp {
 
 #[cfg(target_family = "wasm")]
 mod imp {
-    use super::{Held, Path, Refused};
+    use super::{Path, RunLockError, RunLockStatus};
 
     /// Nothing: a page's files are its own.
     #[derive(Debug)]
-    pub struct Lock;
+    pub struct RunLock;
 
-    impl Lock {
-        pub(in crate::train) fn take(_: &Path) -> Result<Self, Refused> {
+    impl RunLock {
+        pub(in crate::train) fn take(_: &Path) -> Result<Self, RunLockError> {
             Ok(Self)
         }
 
@@ -198,8 +198,8 @@ mod imp {
     }
 
     /// What lies in a page and is not its own run is nobody's: no other program reaches it.
-    pub fn held(_: &Path) -> Held {
-        Held::Nobody
+    pub fn held(_: &Path) -> RunLockStatus {
+        RunLockStatus::Nobody
     }
 }
 
@@ -214,17 +214,17 @@ mod tests {
     #[test]
     fn one_has_it_and_the_next_is_told_who() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(held(dir.path()), Held::Unknown);
-        let lock = Lock::take(dir.path()).unwrap();
+        assert_eq!(held(dir.path()), RunLockStatus::Unknown);
+        let lock = RunLock::take(dir.path()).unwrap();
         assert!(lock.by_system());
-        let own = Holder { process: files::process(), host: imp::host() };
-        assert_eq!(held(dir.path()), Held::By(Some(own.clone())));
-        match Lock::take(dir.path()) {
-            Err(Refused::Taken { by, sure: true }) => assert_eq!(by, Some(own)),
+        let own = LockHolder { process: files::process(), host: imp::host() };
+        assert_eq!(held(dir.path()), RunLockStatus::By(Some(own.clone())));
+        match RunLock::take(dir.path()) {
+            Err(RunLockError::Taken { by, sure: true }) => assert_eq!(by, Some(own)),
             other => panic!("{other:?}"),
         }
         drop(lock);
-        assert_eq!(held(dir.path()), Held::Nobody);
+        assert_eq!(held(dir.path()), RunLockStatus::Nobody);
         // Whoever looks does not stand in the way.
         let stop = AtomicBool::new(false);
         let taken = std::thread::scope(|scope| {
@@ -234,7 +234,7 @@ mod tests {
                     std::thread::sleep(std::time::Duration::from_millis(1));
                 }
             });
-            let taken = (0..20).filter(|_| Lock::take(dir.path()).is_ok()).count();
+            let taken = (0..20).filter(|_| RunLock::take(dir.path()).is_ok()).count();
             stop.store(true, Ordering::Relaxed);
             taken
         });
@@ -244,10 +244,10 @@ mod tests {
     #[test]
     fn what_a_crash_leaves_is_no_lock() {
         let dir = tempfile::tempdir().unwrap();
-        let left = Holder { process: 1, host: imp::host() };
+        let left = LockHolder { process: 1, host: imp::host() };
         files::write(dir.path().join(FILE), serde_json::to_string(&left).unwrap()).unwrap();
-        assert_eq!(held(dir.path()), Held::Nobody);
-        drop(Lock::take(dir.path()).unwrap());
+        assert_eq!(held(dir.path()), RunLockStatus::Nobody);
+        drop(RunLock::take(dir.path()).unwrap());
         assert_eq!(files::read(dir.path().join(FILE)).unwrap(), b"", "nobody is named any more");
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         let says = |process: u32, host: &str| {
-            let holder = Holder { process, host: host.to_owned() };
+            let holder = LockHolder { process, host: host.to_owned() };
             files::write(&path, serde_json::to_string(&holder).unwrap()).unwrap();
             imp::vacant(&path).is_ok()
         };

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::recipe::Numbers;
+use super::recipe::TrainPrecision;
 
 /// Where the scale begins. The residual stream is f32, so that only gradients inside of branches need room; PyTorch's
 /// start at 65,536 overflows them, and the first steps would be lost until it has halved often enough.
@@ -17,10 +17,10 @@ const LARGEST: f64 = 16_777_216.0;
 
 /// The scale of the loss, where there is one.
 #[derive(Clone, Debug)]
-pub struct LossScale(Option<Scale>);
+pub struct LossScale(Option<LossScaleState>);
 
 #[derive(Clone, Debug)]
-struct Scale {
+struct LossScaleState {
     /// `[1]`
     scale: Tensor<1>,
     /// Steps since the last change, `[1]`.
@@ -32,11 +32,11 @@ impl LossScale {
     pub const OFF: Self = Self(None);
 
     /// On for f16 alone.
-    pub fn new(numbers: Numbers, device: &Device) -> Self {
-        Self(
-            (numbers == Numbers::F16)
-                .then(|| Scale { scale: Tensor::full([1], START, device), calm: Tensor::zeros([1], device) }),
-        )
+    pub fn new(numbers: TrainPrecision, device: &Device) -> Self {
+        Self((numbers == TrainPrecision::F16).then(|| LossScaleState {
+            scale: Tensor::full([1], START, device),
+            calm: Tensor::zeros([1], device),
+        }))
     }
 
     /// Scale and steps since its last change, `[2]`, for a checkpoint.
@@ -46,7 +46,12 @@ impl LossScale {
 
     /// Goes on from what [`saved`](Self::saved) gave; off stays off.
     pub fn restored(self, saved: Tensor<1>) -> Self {
-        Self(self.0.map(|_| Scale { scale: saved.clone().narrow(0, 0, 1), calm: saved.narrow(0, 1, 1) }))
+        Self(
+            self.0.map(|_| LossScaleState {
+                scale: saved.clone().narrow(0, 0, 1),
+                calm: saved.narrow(0, 1, 1),
+            }),
+        )
     }
 
     /// Whether overflowing steps are to be skipped.
@@ -71,7 +76,7 @@ impl LossScale {
     ///
     /// Returns the scale that the step was made with, where there is one.
     pub fn observe(&mut self, overflow: Tensor<1>) -> Option<Tensor<1>> {
-        let Scale { scale, calm } = self.0.as_mut()?;
+        let LossScaleState { scale, calm } = self.0.as_mut()?;
         let before = scale.clone();
         let overflow = overflow.greater_scalar(0.0);
         let waited = calm.clone().add_scalar(1.0);
@@ -96,20 +101,20 @@ mod tests {
     #[test]
     fn overflow_halves_and_patience_doubles() {
         let device = Device::flex();
-        let mut scale = LossScale::new(Numbers::F16, &device);
+        let mut scale = LossScale::new(TrainPrecision::F16, &device);
         let (good, bad) = (Tensor::<1>::zeros([1], &device), Tensor::<1>::ones([1], &device));
         scale.observe(good.clone());
         assert_eq!(scale.observe(bad).map(|s| read(&s)), Some(1024.0));
-        let Some(Scale { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
+        let Some(LossScaleState { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (512.0, 0.0));
-        let halved =
-            LossScale::new(Numbers::F16, &device).restored(scale.saved().unwrap_or_else(|| good.clone()));
+        let halved = LossScale::new(TrainPrecision::F16, &device)
+            .restored(scale.saved().unwrap_or_else(|| good.clone()));
         assert_eq!(halved.value().map(|s| read(&s)), Some(512.0));
         for _ in 0..2000 {
             scale.observe(good.clone());
         }
-        let Some(Scale { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
+        let Some(LossScaleState { scale: now, calm }) = &scale.0 else { unreachable!("f16 has a scale") };
         assert_eq!((read(now), read(calm)), (1024.0, 0.0));
-        assert!(!LossScale::new(Numbers::Bf16, &device).is_on());
+        assert!(!LossScale::new(TrainPrecision::Bf16, &device).is_on());
     }
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::network::NetworkConfig;
 use super::recipe::Recipe;
 use crate::bytes;
-use crate::ssl::Masks;
+use crate::ssl::CropMasks;
 
 /// Sizes in bytes, float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Estimate {
+pub struct MemoryEstimate {
     /// Student, teacher, gradients and the two moments of AdamW.
     pub parameters: u64,
     /// What the student's blocks keep for the backward pass.
@@ -21,7 +21,7 @@ pub struct Estimate {
     pub largest: u64,
 }
 
-impl Estimate {
+impl MemoryEstimate {
     /// All of it together.
     pub fn total(&self) -> u64 {
         self.parameters + self.activations + self.logits
@@ -29,7 +29,7 @@ impl Estimate {
 }
 
 /// Estimates the memory of one part of a step.
-pub fn estimate(recipe: &Recipe) -> Estimate {
+pub fn estimate(recipe: &Recipe) -> MemoryEstimate {
     let config = NetworkConfig::from(recipe);
     let b = &config.backbone;
     let parameters = config.parameters() as u64;
@@ -47,13 +47,13 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     let grid = (recipe.crops.global_size / b.patch).pow(2);
     let masked = match recipe.distill.is_on() {
         true => (2 * images * grid as u64) as f64 * recipe.distill.patches,
-        false => Masks::upper_bound(&recipe.mask, 2 * images as usize, grid) as f64,
+        false => CropMasks::upper_bound(&recipe.mask, 2 * images as usize, grid) as f64,
     } as u64;
     let k = if recipe.distill.of_features() { 0 } else { recipe.head.prototypes as u64 };
     let rows = images * (2 + locals) + masked;
     let largest =
         (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
-    Estimate {
+    MemoryEstimate {
         parameters: 4 * 5 * parameters,
         activations: 4 * activations,
         logits: 4 * (4 * rows * k + 3 * (2 * images + masked) * k),
@@ -82,7 +82,7 @@ pub fn hint(recipe: &Recipe) -> String {
 
 /// Whose memory is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Whose {
+pub enum MemoryKind {
     /// A GPU's.
     #[serde(rename = "GPU")]
     Gpu,
@@ -91,7 +91,7 @@ pub enum Whose {
     Process,
 }
 
-impl Whose {
+impl MemoryKind {
     /// `GPU` or `process`.
     pub fn name(self) -> &'static str {
         match self {
@@ -103,22 +103,26 @@ impl Whose {
 
 /// Memory in use, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct MemoryStats {
     /// Held by tensors on a GPU; the machine's memory that the process takes otherwise.
     pub used: u64,
     /// The same with what is kept for later: pages of a GPU's pools that are not full.
     pub reserved: u64,
     /// Whose memory it is.
-    pub what: Whose,
+    pub what: MemoryKind,
 }
 
 /// Memory in use now: of a GPU's pools by this program, of this process on the CPU backend. `None` where nobody tells.
-pub fn in_use(device: &Device) -> Option<Memory> {
+pub fn in_use(device: &Device) -> Option<MemoryStats> {
     if let Some(usage) = device.memory_pool_usage() {
-        return Some(Memory { used: usage.bytes_in_use, reserved: usage.bytes_reserved, what: Whose::Gpu });
+        return Some(MemoryStats {
+            used: usage.bytes_in_use,
+            reserved: usage.bytes_reserved,
+            what: MemoryKind::Gpu,
+        });
     }
     let used = of_process("VmRSS:")?;
-    Some(Memory { used, reserved: used, what: Whose::Process })
+    Some(MemoryStats { used, reserved: used, what: MemoryKind::Process })
 }
 
 /// Bytes that this process may still take for tensors of the CPU backend. `None` where nobody tells (Linux does), and of
@@ -169,7 +173,7 @@ mod tests {
         // Written to, so that the pages are there.
         let held = std::hint::black_box(vec![1_u8; 256 << 20]);
         let after = in_use(&device).unwrap();
-        assert_eq!((before.what, after.reserved), (Whose::Process, after.used));
+        assert_eq!((before.what, after.reserved), (MemoryKind::Process, after.used));
         assert!(
             after.used >= before.used + (200 << 20),
             "{before:?}, then {after:?} with {} more",

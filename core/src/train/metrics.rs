@@ -63,7 +63,7 @@ pub fn prototype_use(targets: Tensor<2>) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::spread::Spectrum;
+    use crate::eval::spread::FeatureSpectrum;
     use burn::tensor::{Device, TensorData};
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
         let features: Vec<f32> = (0..rows * dim).map(value).collect();
         let tensor = Tensor::from_data(TensorData::new(features.clone(), [rows, dim]), &Device::flex());
         let wanted: f32 = feature_rank(tensor).into_scalar();
-        let found = Spectrum::of(&features, dim).unwrap().participation();
+        let found = FeatureSpectrum::of(&features, dim).unwrap().participation();
         assert!((found - f64::from(wanted)).abs() < 1e-4 * found, "{found} for {wanted}");
     }
 

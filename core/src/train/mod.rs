@@ -56,9 +56,9 @@ pub mod trainer;
 pub mod watch;
 
 pub use network::{Network, NetworkConfig};
-pub use overrides::Resolved;
+pub use overrides::ResolvedRecipe;
 pub use recipe::{Recipe, RecipeError};
-pub use state::State;
+pub use state::TrainerState;
 
 #[cfg(all(test, not(target_family = "wasm")))]
 mod start_tests;

@@ -11,7 +11,7 @@ use super::archive::{self, ArchiveError};
 use super::run::RunFolder;
 use crate::files;
 use crate::model::{Vit, params};
-use crate::weights::{self, Checkpoint, Inspection, Reading, WeightsError};
+use crate::weights::{self, LoadedWeights, WeightsError, WeightsLoadOptions, WeightsSummary};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
 #[cfg(not(target_family = "wasm"))]
@@ -59,7 +59,7 @@ fn is_starter(named: &Path) -> bool {
 const PART: char = '#';
 
 /// A path, and the part of it that `PATH#PART` names: the prefix of one of several backbones, or a word of it (see
-/// [`weights::Reading`]); `student` or `teacher` of a run. A file that has the whole name is that file.
+/// [`weights::WeightsLoadOptions`]); `student` or `teacher` of a run. A file that has the whole name is that file.
 pub fn split_part(named: &Path) -> (PathBuf, Option<String>) {
     let split = named.to_str().filter(|_| !files::exists(named)).and_then(|text| text.rsplit_once(PART));
     match split.filter(|(path, part)| !path.is_empty() && !part.is_empty() && !part.contains(['/', '\\'])) {
@@ -220,21 +220,21 @@ pub fn open(
 ///
 /// # Errors
 /// See [`ModelError`].
-pub fn checkpoint(source: &ModelSource) -> Result<Checkpoint, ModelError> {
-    checkpoint_as(source, Reading::default())
+pub fn checkpoint(source: &ModelSource) -> Result<LoadedWeights, ModelError> {
+    checkpoint_as(source, WeightsLoadOptions::default())
 }
 
 /// [`checkpoint`] with what a person says about the file.
 ///
 /// # Errors
 /// See [`ModelError`].
-pub fn checkpoint_as(source: &ModelSource, reading: Reading) -> Result<Checkpoint, ModelError> {
+pub fn checkpoint_as(source: &ModelSource, reading: WeightsLoadOptions) -> Result<LoadedWeights, ModelError> {
     match source {
         ModelSource::Starter => starter(),
-        ModelSource::Bytes { name, bytes } => read(&Found::of_bytes(name, bytes)?, reading),
+        ModelSource::Bytes { name, bytes } => read(&ResolvedWeights::of_bytes(name, bytes)?, reading),
         ModelSource::Path(path) if is_starter(path) => starter(),
-        ModelSource::Path(path) => read(&Found::of_file(path)?, reading),
-        ModelSource::Released(name) => read(&Found::of_file(Path::new(name))?, reading),
+        ModelSource::Path(path) => read(&ResolvedWeights::of_file(path)?, reading),
+        ModelSource::Released(name) => read(&ResolvedWeights::of_file(Path::new(name))?, reading),
     }
 }
 
@@ -246,13 +246,15 @@ pub fn notes(source: &ModelSource) -> Result<Vec<String>, ModelError> {
     let found = match source {
         ModelSource::Starter => return Ok(Vec::new()),
         ModelSource::Path(path) if is_starter(path) => return Ok(Vec::new()),
-        ModelSource::Bytes { name, bytes } => Found::of_bytes(name, bytes)?,
-        ModelSource::Path(path) => Found::of_file(path)?,
-        ModelSource::Released(name) => Found::of_file(Path::new(name))?,
+        ModelSource::Bytes { name, bytes } => ResolvedWeights::of_bytes(name, bytes)?,
+        ModelSource::Path(path) => ResolvedWeights::of_file(path)?,
+        ModelSource::Released(name) => ResolvedWeights::of_file(Path::new(name))?,
     };
     Ok(match &found {
-        Found::File(file, part) => weights::notes(file, part.as_deref())?,
-        Found::Bytes { name, bytes, part } => weights::notes_of_bytes(name, bytes, part.as_deref())?,
+        ResolvedWeights::File(file, part) => weights::notes(file, part.as_deref())?,
+        ResolvedWeights::Bytes { name, bytes, part } => {
+            weights::notes_of_bytes(name, bytes, part.as_deref())?
+        }
     })
 }
 
@@ -260,27 +262,29 @@ pub fn notes(source: &ModelSource) -> Result<Vec<String>, ModelError> {
 ///
 /// # Errors
 /// See [`ModelError`].
-pub fn inspect(source: &ModelSource) -> Result<Inspection, ModelError> {
+pub fn inspect(source: &ModelSource) -> Result<WeightsSummary, ModelError> {
     let found = match source {
-        ModelSource::Starter => Found::of_starter()?,
-        ModelSource::Path(path) if is_starter(path) => Found::of_starter()?,
-        ModelSource::Bytes { name, bytes } => Found::of_bytes(name, bytes)?,
-        ModelSource::Path(path) => Found::of_file(path)?,
-        ModelSource::Released(name) => Found::of_file(Path::new(name))?,
+        ModelSource::Starter => ResolvedWeights::of_starter()?,
+        ModelSource::Path(path) if is_starter(path) => ResolvedWeights::of_starter()?,
+        ModelSource::Bytes { name, bytes } => ResolvedWeights::of_bytes(name, bytes)?,
+        ModelSource::Path(path) => ResolvedWeights::of_file(path)?,
+        ModelSource::Released(name) => ResolvedWeights::of_file(Path::new(name))?,
     };
     Ok(match &found {
-        Found::File(file, part) => weights::inspect_part(file, part.as_deref())?,
-        Found::Bytes { name, bytes, part } => weights::inspect_bytes_part(name, bytes, part.as_deref())?,
+        ResolvedWeights::File(file, part) => weights::inspect_part(file, part.as_deref())?,
+        ResolvedWeights::Bytes { name, bytes, part } => {
+            weights::inspect_bytes_part(name, bytes, part.as_deref())?
+        }
     })
 }
 
 /// Weights that were found: on the disk, or in memory.
-enum Found<'a> {
+enum ResolvedWeights<'a> {
     File(PathBuf, Option<String>),
     Bytes { name: String, bytes: Cow<'a, [u8]>, part: Option<String> },
 }
 
-impl<'a> Found<'a> {
+impl<'a> ResolvedWeights<'a> {
     /// A weights file, or what an archive of a run holds.
     fn of_file(named: &Path) -> Result<Self, ModelError> {
         let (file, part) = located(named)?;
@@ -327,26 +331,26 @@ fn teacher_or_student(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Op
     newest.map(Some).ok_or_else(|| damaged(ArchiveError::NoRun("a checkpoint")))
 }
 
-fn starter() -> Result<Checkpoint, ModelError> {
-    read(&Found::of_starter()?, Reading::default())
+fn starter() -> Result<LoadedWeights, ModelError> {
+    read(&ResolvedWeights::of_starter()?, WeightsLoadOptions::default())
 }
 
 /// What was found, read as `reading` says; a part that the name itself has counts as well.
-fn read(found: &Found, reading: Reading) -> Result<Checkpoint, ModelError> {
+fn read(found: &ResolvedWeights, reading: WeightsLoadOptions) -> Result<LoadedWeights, ModelError> {
     Ok(match found {
-        Found::File(file, part) => {
-            weights::load_as(file, Reading { part: part.as_deref().or(reading.part), ..reading })?
+        ResolvedWeights::File(file, part) => {
+            weights::load_as(file, WeightsLoadOptions { part: part.as_deref().or(reading.part), ..reading })?
         }
-        Found::Bytes { name, bytes, part } => weights::from_bytes_as(
+        ResolvedWeights::Bytes { name, bytes, part } => weights::from_bytes_as(
             name,
             bytes,
-            Reading { part: part.as_deref().or(reading.part), ..reading },
+            WeightsLoadOptions { part: part.as_deref().or(reading.part), ..reading },
         )?,
     })
 }
 
-fn on_device(checkpoint: Checkpoint, device: &Device) -> Result<OpenModel, ModelError> {
-    let Checkpoint { backbone: dict, config, notes, file, .. } = checkpoint;
+fn on_device(checkpoint: LoadedWeights, device: &Device) -> Result<OpenModel, ModelError> {
+    let LoadedWeights { backbone: dict, config, notes, file, .. } = checkpoint;
     let (backbone, missing) = params::load(Vit::unloaded(&config, device), &dict, |path| path.to_owned());
     match missing.as_slice() {
         [] => Ok(OpenModel { backbone, notes, file }),
@@ -366,7 +370,7 @@ fn released(name: &str, progress: &mut dyn FnMut(u64, Option<u64>) -> bool) -> R
         }
     };
     let cache = weights::download::default_cache();
-    match weights::download::Wanted::new(name, &cache).pull(&mut hear) {
+    match weights::download::WeightsDownloadRequest::new(name, &cache).pull(&mut hear) {
         Err(_) if stopped => Err(ModelError::Stopped(name.to_owned())),
         pulled => Ok(pulled?.path),
     }
@@ -425,7 +429,7 @@ mod tests {
     #[test]
     fn a_checkpoint_of_ours_has_a_student_too() {
         let folder = tempfile::tempdir().unwrap();
-        let Checkpoint { mut backbone, heads, config, .. } = checkpoint(&ModelSource::Starter).unwrap();
+        let LoadedWeights { mut backbone, heads, config, .. } = checkpoint(&ModelSource::Starter).unwrap();
         for name in ["teacher", "student"] {
             let file = folder.path().join(format!("{name}.safetensors"));
             weights::save_with_heads(&file, &backbone, &heads, &config).unwrap();

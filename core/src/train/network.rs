@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, ExecutionError, Tensor};
 
 use super::recipe::Recipe;
-use crate::model::layers::{Draw, Linear};
-use crate::model::{DinoHead, HeadConfig, Vit, VitConfig, params};
+use crate::model::layers::{Linear, WeightInit};
+use crate::model::{DinoHead, DinoHeadConfig, Vit, VitConfig, params};
 use crate::rng::stream;
 use crate::weights::StateDict;
 
@@ -19,12 +19,12 @@ pub struct Network {
     /// Head of the patch tokens, if they do not share the DINO head.
     pub ibot_head: Option<DinoHead>,
     /// Where features of another width are learned.
-    pub projections: Option<Projections>,
+    pub projections: Option<DistillProjections>,
 }
 
 /// Linear maps to the width of a teacher whose features are learned.
 #[derive(Module, Debug)]
-pub struct Projections {
+pub struct DistillProjections {
     /// Of CLS tokens.
     pub cls: Linear,
     /// Of patch tokens.
@@ -37,9 +37,9 @@ pub struct NetworkConfig {
     /// The backbone.
     pub backbone: VitConfig,
     /// The DINO head, if there is one.
-    pub dino_head: Option<HeadConfig>,
+    pub dino_head: Option<DinoHeadConfig>,
     /// A separate iBOT head, if there is one.
-    pub ibot_head: Option<HeadConfig>,
+    pub ibot_head: Option<DinoHeadConfig>,
     /// Widths that CLS and patch tokens are projected to, if they are.
     pub projections: Option<[usize; 2]>,
 }
@@ -59,7 +59,7 @@ impl From<&Recipe> for NetworkConfig {
 impl NetworkConfig {
     /// Trainable values.
     pub fn parameters(&self) -> usize {
-        let heads: usize = self.dino_head.iter().chain(&self.ibot_head).map(HeadConfig::parameters).sum();
+        let heads: usize = self.dino_head.iter().chain(&self.ibot_head).map(DinoHeadConfig::parameters).sum();
         let projections: usize =
             self.projections.iter().flatten().map(|width| (self.backbone.dim + 1) * width).sum();
         self.backbone.parameters() + heads + projections
@@ -69,17 +69,18 @@ impl NetworkConfig {
 impl Network {
     /// Random weights; the same seed gives the same weights, so that student and teacher start equal.
     pub fn init(config: &NetworkConfig, seed: u64, device: &Device) -> Self {
-        let head =
-            |config, which| DinoHead::init(config, &mut Draw::Random(stream(seed, "head", which, 0)), device);
+        let head = |config, which| {
+            DinoHead::init(config, &mut WeightInit::Random(stream(seed, "head", which, 0)), device)
+        };
         Self {
             backbone: Vit::init(&config.backbone, seed, device),
             dino_head: config.dino_head.as_ref().map(|config| head(config, 0)),
             ibot_head: config.ibot_head.as_ref().map(|config| head(config, 1)),
             projections: config.projections.map(|widths| {
                 let [cls, patches] = widths;
-                let draw = &mut Draw::Random(stream(seed, "projections", 0, 0));
+                let draw = &mut WeightInit::Random(stream(seed, "projections", 0, 0));
                 let dim = config.backbone.dim;
-                Projections {
+                DistillProjections {
                     cls: Linear::init(dim, cls, true, draw, device),
                     patches: Linear::init(dim, patches, true, draw, device),
                 }

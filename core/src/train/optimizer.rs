@@ -4,14 +4,14 @@ use burn::tensor::Tensor;
 
 use super::loss_scale::LossScale;
 use super::network::Network;
-use super::recipe::Optim;
-use super::schedule::Scheduled;
-use crate::fused::{Arenas, Found, MODULES, Rates, Updated, optimise};
+use super::recipe::OptimRecipe;
+use super::schedule::ScheduledValues;
+use crate::fused::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise};
 use crate::model::params::{self, Named};
 
 /// What makes a parameter different from others of its network.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Group {
+pub struct OptimizerParamGroup {
     /// Factor on the learning rate.
     pub lr: f64,
     /// Factor on the weight decay: 0 or 1.
@@ -23,7 +23,7 @@ pub struct Group {
 /// The group of a parameter by its path in [`Network`].
 ///
 /// Tokens, the patch convolution and the prototypes' gain are decayed; norms, gains and biases are not.
-pub fn group(name: &str, depth: usize, layer_decay: f64, patch_embed_lr: f64) -> Group {
+pub fn group(name: &str, depth: usize, layer_decay: f64, patch_embed_lr: f64) -> OptimizerParamGroup {
     let undecayed = name.ends_with(".bias") || name.contains("norm") || name.contains("gamma");
     let mut lr = 1.0;
     if let Some(rest) = name.strip_prefix("backbone.") {
@@ -37,24 +37,28 @@ pub fn group(name: &str, depth: usize, layer_decay: f64, patch_embed_lr: f64) ->
             lr *= patch_embed_lr;
         }
     }
-    Group { lr, weight_decay: if undecayed { 0.0 } else { 1.0 }, is_last_layer: name.contains("last_layer") }
+    OptimizerParamGroup {
+        lr,
+        weight_decay: if undecayed { 0.0 } else { 1.0 },
+        is_last_layer: name.contains("last_layer"),
+    }
 }
 
 /// Moments of AdamW (Loshchilov & Hutter 2019) for every parameter of a network.
 #[derive(Clone, Debug, Default)]
-pub struct AdamW {
+pub struct AdamWMoments {
     /// Running mean of gradients.
     pub first: Named,
     /// Running mean of squared gradients.
     pub second: Named,
     /// Updates so far.
     pub steps: u64,
-    arenas: Arenas,
+    arenas: UpdateArenas,
 }
 
 const EPS: f64 = 1e-8;
 
-impl AdamW {
+impl AdamWMoments {
     /// One update of all parameters that have a gradient, each sub-module clipped alone: large gradients of a head do
     /// not slow the backbone. The teacher follows the student's new values, heads included:
     /// `teacher = m teacher + (1 - m) student`.
@@ -64,13 +68,13 @@ impl AdamW {
         &mut self,
         (student, teacher): (Network, Network),
         mut gradients: Named,
-        now: &Scheduled,
-        recipe: &Optim,
+        now: &ScheduledValues,
+        recipe: &OptimRecipe,
         loss_scale: &LossScale,
-    ) -> ((Network, Network), Found<Tensor<1>>) {
+    ) -> ((Network, Network), GradNorms<Tensor<1>>) {
         self.steps += 1;
         let depth = student.backbone.config.depth;
-        let rates = Rates {
+        let rates = UpdateHyperparams {
             beta1: recipe.beta1,
             beta2: recipe.beta2,
             eps: EPS,
@@ -86,7 +90,7 @@ impl AdamW {
             let Some(teacher) = teachers.remove(&name) else { continue };
             let group = group(&name, depth, recipe.layer_decay, recipe.patch_embed_lr);
             let zeros = || value.clone().zeros_like();
-            parameters.push(Updated {
+            parameters.push(ParamUpdate {
                 teacher,
                 first: self.first.remove(&name).unwrap_or_else(zeros),
                 second: self.second.remove(&name).unwrap_or_else(zeros),
@@ -139,7 +143,7 @@ mod tests {
         }
         assert_eq!(
             g("dino_head.last_layer.weight_g"),
-            Group { lr: 1.0, weight_decay: 1.0, is_last_layer: true }
+            OptimizerParamGroup { lr: 1.0, weight_decay: 1.0, is_last_layer: true }
         );
         for not in ["backbone.blocks.3.ls1.gamma", "backbone.blocks.3.norm2.weight", "dino_head.mlp.0.bias"] {
             assert_eq!(g(not).weight_decay, 0.0, "{not}");

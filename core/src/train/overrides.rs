@@ -7,7 +7,7 @@ use super::recipe::{Recipe, RecipeError};
 
 /// A recipe, and what was changed in it beside what was asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
+pub struct ResolvedRecipe {
     /// The recipe, every value in range.
     pub recipe: Recipe,
     /// A sentence for each field that had to follow another.
@@ -20,11 +20,11 @@ fn resolved(
     table: toml::Table,
     mut chosen: BTreeSet<String>,
     overrides: &[String],
-) -> Result<Resolved, RecipeError> {
+) -> Result<ResolvedRecipe, RecipeError> {
     let table = fields::set_all(table, overrides)?;
     chosen.extend(overrides.iter().filter_map(|pair| Some(pair.split_once('=')?.0.trim().to_owned())));
     let (table, notes) = fields::shorten(base, table, &chosen)?;
-    Ok(Resolved { recipe: fields::from_table(table)?, notes })
+    Ok(ResolvedRecipe { recipe: fields::from_table(table)?, notes })
 }
 
 impl Recipe {
@@ -42,7 +42,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::from_toml`].
-    pub fn resolve_toml(text: &str, overrides: &[String]) -> Result<Resolved, RecipeError> {
+    pub fn resolve_toml(text: &str, overrides: &[String]) -> Result<ResolvedRecipe, RecipeError> {
         let file: toml::Table =
             text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
         let preset = match file.get("preset") {
@@ -69,7 +69,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::with_overrides`].
-    pub fn resolve(&self, overrides: &[String]) -> Result<Resolved, RecipeError> {
+    pub fn resolve(&self, overrides: &[String]) -> Result<ResolvedRecipe, RecipeError> {
         let base = fields::to_table(self)?;
         resolved(&base, base.clone(), BTreeSet::new(), overrides)
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use super::fields::{self, FIELDS, Kind};
+use super::fields::{self, FIELDS, RecipeFieldKind};
 use super::model_source::split_part;
 use super::recipe::{Recipe, RecipeError};
 use super::report::escape;
@@ -13,7 +13,7 @@ use crate::files;
 
 /// The fields of a recipe that hold a path, or a word that stands for one.
 pub fn fields() -> impl Iterator<Item = &'static str> {
-    FIELDS.iter().map(|field| field.key).filter(|key| fields::kind(key) == Some(Kind::Path))
+    FIELDS.iter().map(|field| field.key).filter(|key| fields::kind(key) == Some(RecipeFieldKind::Path))
 }
 
 /// Their values that are not empty; of a field with several paths each one.
@@ -120,12 +120,12 @@ pub fn short(recipe: &Recipe) -> Result<Recipe, RecipeError> {
 
 /// Takes the paths of a recipe, and home folders, out of text that is handed on.
 #[derive(Debug)]
-pub struct Withheld {
+pub struct PathRedactor {
     /// What is replaced by what, the longest first.
     pairs: Vec<(String, String)>,
 }
 
-impl Withheld {
+impl PathRedactor {
     /// What a recipe names, and this person's home.
     pub fn of(recipe: &Recipe) -> Self {
         let named = values(recipe).map(|(_, path)| (last_part(&path).to_owned(), path));
@@ -241,7 +241,7 @@ mod tests {
         let own = recipe(&["data.path=/mnt/ada/a&b \"c\"", "start.weights=/srv/ada/w.pth"]);
         let short = short(&own).unwrap();
         assert_eq!((short.data.path.text().as_str(), short.start.weights.as_str()), ("a&b \"c\"", "w.pth"));
-        let withheld = Withheld::of(&own);
+        let withheld = PathRedactor::of(&own);
         for text in
             [own.to_toml().unwrap(), escape(&own.to_toml().unwrap()), format!("{:?}", own.data.path.text())]
         {
@@ -260,7 +260,7 @@ mod tests {
         let lasting = lasting(&own).unwrap();
         assert_eq!(lasting.data.path.paths(), [here.join("photos"), "/mnt/ada/more".into()]);
         assert_eq!(short(&own).unwrap().data.path.text(), r#"["photos", "more"]"#);
-        let handed = Withheld::of(&own).taken_out_of(&own.to_toml().unwrap());
+        let handed = PathRedactor::of(&own).taken_out_of(&own.to_toml().unwrap());
         assert!(!handed.contains("ada") && handed.contains("\"more\""), "{handed}");
     }
 

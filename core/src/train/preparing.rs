@@ -5,15 +5,15 @@ use burn::tensor::{DType, Device};
 use super::checkpoint::{self, size};
 use super::memory;
 use super::protocol::EngineError;
-use super::recipe::{Blur, Numbers, Recipe};
+use super::recipe::{BlurPreset, Recipe, TrainPrecision};
 use super::run::RunFolder;
 use crate::data::augment::{BlurProbability, CropRecipe};
 use crate::data::loader::AHEAD;
-use crate::data::source::Source;
+use crate::data::source::PictureSource;
 use crate::data::variety;
 use crate::files;
 use crate::rng::stream;
-use crate::ssl::Masks;
+use crate::ssl::CropMasks;
 
 /// Multi-crop as the recipe says.
 pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
@@ -25,9 +25,9 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
         global_scale: (c.global_scale[0], c.global_scale[1]),
         local_scale: (c.local_scale[0], c.local_scale[1]),
         blur: match c.blur {
-            Blur::Official => BlurProbability::OFFICIAL,
-            Blur::Intended => BlurProbability::INTENDED,
-            Blur::None => BlurProbability::NONE,
+            BlurPreset::Official => BlurProbability::OFFICIAL,
+            BlurPreset::Intended => BlurProbability::INTENDED,
+            BlurPreset::None => BlurProbability::NONE,
         },
         brightness: c.brightness,
         contrast: c.contrast,
@@ -42,13 +42,13 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
 
 /// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
 /// they are hidden from the student, in distillation they are not.
-pub fn draw_masks(recipe: &Recipe, iteration: u64) -> Masks {
+pub fn draw_masks(recipe: &Recipe, iteration: u64) -> CropMasks {
     let grid = recipe.crops.global_size / recipe.model.patch;
     let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
     if recipe.distill.is_on() {
-        return Masks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
+        return CropMasks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
     }
-    Masks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
+    CropMasks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
 }
 
 /// Rows that masked patches are padded to in each part of a batch: the next multiple of this, so that a GPU meets few
@@ -65,11 +65,11 @@ pub(super) fn workers(recipe: &Recipe) -> usize {
 }
 
 /// Whether the device can compute with the recipe's numbers.
-pub(super) fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), EngineError> {
+pub(super) fn has_numbers(numbers: TrainPrecision, device: &Device) -> Result<(), EngineError> {
     let (name, dtype) = match numbers {
-        Numbers::F32 => return Ok(()),
-        Numbers::F16 => ("f16", DType::F16),
-        Numbers::Bf16 => ("bf16", DType::BF16),
+        TrainPrecision::F32 => return Ok(()),
+        TrainPrecision::F16 => ("f16", DType::F16),
+        TrainPrecision::Bf16 => ("bf16", DType::BF16),
     };
     if device.supports_dtype(dtype) {
         return Ok(());
@@ -79,7 +79,7 @@ pub(super) fn has_numbers(numbers: Numbers, device: &Device) -> Result<(), Engin
 }
 
 /// What a person should know before the first step; the run starts all the same.
-pub(super) fn cautions(recipe: &Recipe, device: &Device, source: &dyn Source) -> Vec<String> {
+pub(super) fn cautions(recipe: &Recipe, device: &Device, source: &dyn PictureSource) -> Vec<String> {
     let (mut said, pictures) = (Vec::new(), source.len());
     if let Some(note) = variety::note_of(source) {
         said.push(note);

@@ -1,10 +1,10 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
 use super::recipe::{
-    Blur, Crops, Data, Distill, Evaluate, Head, Loss, ModelRecipe, Numbers, Optim, Recipe, RecipeError,
-    Start, Train,
+    BlurPreset, DataRecipe, DistillRecipe, EvalRecipe, HeadRecipe, InitRecipe, LossRecipe, ModelRecipe,
+    MultiCropRecipe, OptimRecipe, Recipe, RecipeError, TrainPrecision, TrainRecipe,
 };
-use crate::data::decode::depth::DepthRange;
+use crate::data::decode::depth::IntensityRange;
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 
@@ -64,13 +64,13 @@ fn short(name: &str) -> Recipe {
     Recipe {
         preset: name.to_owned(),
         model: ModelRecipe { ffn: FfnKind::Mlp, ..model("vitl16", 0.3) },
-        crops: Crops {
+        crops: MultiCropRecipe {
             global_size: 224,
             local_size: 96,
             locals: 8,
             global_scale: [0.32, 1.0],
             local_scale: [0.05, 0.32],
-            blur: Blur::Official,
+            blur: BlurPreset::Official,
             brightness: 0.4,
             contrast: 0.4,
             saturation: 0.2,
@@ -79,7 +79,7 @@ fn short(name: &str) -> Recipe {
             solarize: 0.2,
         },
         mask: MaskRecipe::default(),
-        head: Head {
+        head: HeadRecipe {
             prototypes: 65_536,
             hidden: 2048,
             bottleneck: 256,
@@ -88,8 +88,8 @@ fn short(name: &str) -> Recipe {
             ibot_prototypes: 65_536,
             ibot_bottleneck: 256,
         },
-        loss: Loss { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax },
-        optim: Optim {
+        loss: LossRecipe { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax },
+        optim: OptimRecipe {
             base_lr: 4e-3,
             min_lr: 1e-6,
             warmup: 10 * EPOCH,
@@ -107,13 +107,13 @@ fn short(name: &str) -> Recipe {
             teacher_temp: 0.07,
             teacher_temp_warmup: 30 * EPOCH,
         },
-        start: Start::default(),
-        distill: Distill::default(),
-        train: Train {
+        start: InitRecipe::default(),
+        distill: DistillRecipe::default(),
+        train: TrainRecipe {
             iterations: 100 * EPOCH,
             batch: 2048,
             accumulate: 1,
-            precision: Numbers::F32,
+            precision: TrainPrecision::F32,
             checkpoint_activations: false,
             seed: 0,
             workers: 0,
@@ -123,11 +123,11 @@ fn short(name: &str) -> Recipe {
             checkpoint_every: 3 * EPOCH,
             keep_checkpoints: 3,
         },
-        evaluate: Evaluate::default(),
-        data: Data {
+        evaluate: EvalRecipe::default(),
+        data: DataRecipe {
             path: "scenes".into(),
             labels: false,
-            depth_range: DepthRange::Fixed,
+            depth_range: IntensityRange::Fixed,
             scenes: 4096,
             scene_size: 256,
             scene_seed: 0,
@@ -139,16 +139,16 @@ fn short(name: &str) -> Recipe {
 fn long(name: &str) -> Recipe {
     let base = short(name);
     Recipe {
-        crops: Crops { local_size: 98, ..base.crops },
-        head: Head {
+        crops: MultiCropRecipe { local_size: 98, ..base.crops },
+        head: HeadRecipe {
             prototypes: 131_072,
             bottleneck: 384,
             separate_ibot: true,
             ibot_prototypes: 131_072,
             ..base.head
         },
-        loss: Loss { centering: Centering::SinkhornKnopp, ..base.loss },
-        optim: Optim {
+        loss: LossRecipe { centering: Centering::SinkhornKnopp, ..base.loss },
+        optim: OptimRecipe {
             base_lr: 2e-4,
             warmup: 80 * EPOCH,
             weight_decay_end: 0.2,
@@ -156,7 +156,7 @@ fn long(name: &str) -> Recipe {
             momentum: 0.994,
             ..base.optim
         },
-        train: Train { iterations: 500 * EPOCH, batch: 3072, ..base.train },
+        train: TrainRecipe { iterations: 500 * EPOCH, batch: 3072, ..base.train },
         ..base
     }
 }
@@ -167,7 +167,7 @@ fn nano() -> Recipe {
     let base = short("nano");
     Recipe {
         model: ModelRecipe { layerscale: 1.0, ..model("nano", 0.0) },
-        crops: Crops {
+        crops: MultiCropRecipe {
             global_size: 64,
             local_size: 32,
             locals: 4,
@@ -175,7 +175,7 @@ fn nano() -> Recipe {
             local_scale: [0.15, 0.5],
             ..base.crops
         },
-        head: Head {
+        head: HeadRecipe {
             prototypes: 128,
             hidden: 256,
             bottleneck: 64,
@@ -183,8 +183,8 @@ fn nano() -> Recipe {
             ibot_bottleneck: 64,
             ..base.head
         },
-        loss: Loss { centering: Centering::SinkhornKnopp, ..base.loss },
-        optim: Optim {
+        loss: LossRecipe { centering: Centering::SinkhornKnopp, ..base.loss },
+        optim: OptimRecipe {
             base_lr: 2e-2,
             min_lr: 1e-5,
             warmup: 20,
@@ -199,7 +199,7 @@ fn nano() -> Recipe {
             teacher_temp_warmup: 100,
             ..base.optim
         },
-        train: Train {
+        train: TrainRecipe {
             iterations: 240,
             batch: 32,
             report_every: 1,
@@ -208,7 +208,7 @@ fn nano() -> Recipe {
             checkpoint_every: 60,
             ..base.train
         },
-        data: Data { scenes: 1200, scene_size: 96, ..base.data },
+        data: DataRecipe { scenes: 1200, scene_size: 96, ..base.data },
         ..base
     }
 }
@@ -219,7 +219,7 @@ fn tiny() -> Recipe {
     Recipe {
         preset: "tiny".to_owned(),
         model: ModelRecipe { layerscale: 1e-2, ..model("tiny", 0.1) },
-        crops: Crops {
+        crops: MultiCropRecipe {
             global_size: 96,
             local_size: 48,
             locals: 6,
@@ -227,7 +227,7 @@ fn tiny() -> Recipe {
             local_scale: [0.05, 0.32],
             ..base.crops
         },
-        head: Head {
+        head: HeadRecipe {
             prototypes: 4096,
             hidden: 1024,
             bottleneck: 128,
@@ -235,7 +235,7 @@ fn tiny() -> Recipe {
             ibot_bottleneck: 128,
             ..base.head
         },
-        optim: Optim {
+        optim: OptimRecipe {
             base_lr: 4e-3,
             min_lr: 1e-6,
             warmup: 500,
@@ -248,7 +248,7 @@ fn tiny() -> Recipe {
             teacher_temp_warmup: 1500,
             ..base.optim
         },
-        train: Train {
+        train: TrainRecipe {
             iterations: 10_000,
             batch: 64,
             report_every: 10,
@@ -257,7 +257,7 @@ fn tiny() -> Recipe {
             checkpoint_every: 500,
             ..base.train
         },
-        data: Data { scenes: 4096, scene_size: 128, ..base.data },
+        data: DataRecipe { scenes: 4096, scene_size: 128, ..base.data },
         ..base
     }
 }
@@ -268,8 +268,8 @@ fn small() -> Recipe {
     Recipe {
         preset: "small".to_owned(),
         model: ModelRecipe { layerscale: 1e-3, ..model("small", 0.1) },
-        crops: Crops { global_size: 128, local_size: 64, locals: 8, ..base.crops },
-        head: Head {
+        crops: MultiCropRecipe { global_size: 128, local_size: 64, locals: 8, ..base.crops },
+        head: HeadRecipe {
             prototypes: 8192,
             hidden: 2048,
             bottleneck: 256,
@@ -277,7 +277,7 @@ fn small() -> Recipe {
             ibot_bottleneck: 256,
             ..base.head
         },
-        optim: Optim {
+        optim: OptimRecipe {
             base_lr: 2e-3,
             warmup: 2500,
             freeze_last_layer: 500,
@@ -285,14 +285,14 @@ fn small() -> Recipe {
             teacher_temp_warmup: 7500,
             ..base.optim
         },
-        train: Train {
+        train: TrainRecipe {
             iterations: 50_000,
             picture_every: 1000,
             evaluate_every: 5000,
             checkpoint_every: 2000,
             ..base.train
         },
-        data: Data { scenes: 8192, scene_size: 160, ..base.data },
+        data: DataRecipe { scenes: 8192, scene_size: 160, ..base.data },
         ..base
     }
 }

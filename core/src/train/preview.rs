@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::preparing::{crop_recipe, draw_masks};
 use super::recipe::Recipe;
 use crate::data::augment::{ViewPlan, resize_to};
-use crate::data::loader::{Skipped, first_pictures};
-use crate::data::source::Source;
+use crate::data::loader::{SkippedPicture, first_pictures};
+use crate::data::source::PictureSource;
 use crate::data::{DataError, Picture};
 
 /// Longest side of the reduced pictures.
@@ -16,13 +16,13 @@ const REDUCED: usize = 256;
 
 /// The first pictures of a step's batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preview {
+pub struct BatchPreview {
     /// The step that they are for.
     pub iteration: u64,
     /// One for each picture.
     pub items: Vec<PreviewItem>,
     /// Pictures that could not be used and were replaced by others.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPicture>,
 }
 
 /// One picture of a batch and what is made of it.
@@ -50,10 +50,10 @@ pub struct PreviewItem {
 /// When not one picture of the source can be loaded.
 pub fn preview(
     recipe: &Recipe,
-    source: &dyn Source,
+    source: &dyn PictureSource,
     iteration: u64,
     pictures: usize,
-) -> Result<Preview, DataError> {
+) -> Result<BatchPreview, DataError> {
     let (batch, seed) = (recipe.train.batch, recipe.train.seed);
     let made = first_pictures(source, &crop_recipe(recipe), batch, seed, iteration, pictures)?;
     let masks = draw_masks(recipe, iteration);
@@ -73,7 +73,7 @@ pub fn preview(
             boxes: plans.iter().map(|plan| share(plan, picture)).collect(),
         }
     });
-    Ok(Preview { iteration, items: items.collect(), skipped: made.skipped })
+    Ok(BatchPreview { iteration, items: items.collect(), skipped: made.skipped })
 }
 
 fn reduced(picture: &Picture) -> Picture {
@@ -101,12 +101,12 @@ mod tests {
     use super::*;
     use crate::data::augment::{CropBox, flip_horizontal, normalize, resized_crop};
     use crate::data::source::scenes::ScenesSource;
-    use crate::train::feed::Feed;
+    use crate::train::feed::BatchFeeder;
 
     /// Scenes, of which one can't be loaded.
     struct Broken(ScenesSource);
 
-    impl Source for Broken {
+    impl PictureSource for Broken {
         fn len(&self) -> usize {
             self.0.len()
         }
@@ -143,7 +143,7 @@ mod tests {
         let recipe = recipe(&["train.accumulate=1"]);
         let mut seen_masked = 0;
         for iteration in [0, 7] {
-            let mut feed = Feed::start(Arc::new(source()), &recipe, iteration, 2, &Device::flex());
+            let mut feed = BatchFeeder::start(Arc::new(source()), &recipe, iteration, 2, &Device::flex());
             let (mut parts, skipped) = feed.next(&recipe, &draw_masks(&recipe, iteration)).unwrap();
             let part = parts.remove(0);
             let masks: Vec<bool> = part.masks.into_data().iter::<bool>().collect();

@@ -1,32 +1,38 @@
 //! What is measured during a run beside k-NN: heads that learn on the features as they are.
 
 use super::recipe::Recipe;
-use crate::data::source::Labelled;
-use crate::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
+use crate::data::source::LabelledSplit;
+use crate::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
 use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;
 use crate::eval::segment::SegmentTask;
-use crate::eval::suite::Task;
+use crate::eval::suite::EvalTask;
 use crate::eval::whole::linear::LinearTask;
 
 /// Built-in scenes to learn from, and to judge.
 const SCENES: (usize, usize) = (240, 120);
 
 /// The evaluations that a recipe asks for, by name; those that can't be made with the reason.
-pub fn tasks(recipe: &Recipe, labelled: Option<&Labelled>) -> Vec<(&'static str, Result<Task, String>)> {
+pub fn tasks(
+    recipe: &Recipe,
+    labelled: Option<&LabelledSplit>,
+) -> Vec<(&'static str, Result<EvalTask, String>)> {
     let wanted = &recipe.evaluate;
     let mut tasks = Vec::new();
     if wanted.linear {
-        let task = labelled.cloned().map(|labelled| Task::Linear(labelled, LinearTask::default()));
+        let task = labelled.cloned().map(|labelled| EvalTask::Linear(labelled, LinearTask::default()));
         tasks.push(("linear", task.ok_or_else(|| "these pictures have no classes".to_owned())));
     }
     if wanted.segment {
         let task = SegmentTask::default();
-        tasks.push(("segment", dense(recipe, Truth::Classes).map(|data| Task::Segment(data, task))));
+        tasks.push((
+            "segment",
+            dense(recipe, DenseTruthKind::Classes).map(|data| EvalTask::Segment(data, task)),
+        ));
     }
     if wanted.depth {
         let task = DepthTask::default();
-        tasks.push(("depth", dense(recipe, Truth::Depth).map(|data| Task::Depth(data, task))));
+        tasks.push(("depth", dense(recipe, DenseTruthKind::Depth).map(|data| EvalTask::Depth(data, task))));
     }
     tasks
 }
@@ -40,14 +46,14 @@ pub fn metric(name: &str) -> &'static str {
     }
 }
 
-fn dense(recipe: &Recipe, truth: Truth) -> Result<DenseSplit, String> {
+fn dense(recipe: &Recipe, truth: DenseTruthKind) -> Result<DenseSplit, String> {
     let path = &recipe.evaluate.dense;
     if path == "scenes" {
         let side = default_window(&recipe.backbone());
         return Ok(DenseSplit::scenes(SCENES.0, SCENES.1, side));
     }
     let unit = recipe.evaluate.depth_unit.parse()?;
-    let reading = Reading { unit, range: recipe.data.depth_range, ..Reading::default() };
+    let reading = DenseReadOptions { unit, range: recipe.data.depth_range, ..DenseReadOptions::default() };
     DenseFolder::split(path.as_ref(), truth, reading, recipe.train.seed).map_err(|error| error.to_string())
 }
 

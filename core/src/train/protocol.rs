@@ -2,25 +2,25 @@
 //!
 //! The command line, the window, the page and the tests are consumers of the same stream. Events are ordered and
 //! small; bulky state stays in a slot that holds only the newest value. An error that ends a run is the stream's
-//! last item, everything recoverable is a [`Event::Warning`].
+//! last item, everything recoverable is a [`RunEvent::Warning`].
 
 use super::Recipe;
-use super::aside::Aside;
+use super::aside::SideTaskProgress;
 use super::checkpoint::CheckpointError;
-use super::health::Health;
-use super::memory::Memory;
+use super::health::RunHealth;
+use super::memory::MemoryStats;
 use super::metrics::Values;
 use super::run::{RunError, RunFolder};
-use super::schedule::Scheduled;
-use super::sources::Sources;
-use super::start::StartError;
-use super::teacher_cache::CacheError;
-use super::watch::Look;
+use super::schedule::ScheduledValues;
+use super::sources::RunDataSources;
+use super::start::WeightInitError;
+use super::teacher_cache::TeacherCacheError;
+use super::watch::WatchSnapshot;
 use crate::data::{DataError, Picture};
-use crate::device::Chosen;
-use crate::eval::agreement::Agreement;
+use crate::device::SelectedDevice;
+use crate::eval::agreement::TeacherAgreement;
 use crate::eval::knn::KnnResult;
-use crate::eval::outcome::Outcome;
+use crate::eval::outcome::EvalReport;
 use async_channel::{Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 
 /// What a person may ask of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Command {
+pub enum RunCommand {
     /// Hold after the current step.
     Pause,
     /// Go on.
@@ -39,13 +39,13 @@ pub enum Command {
     Checkpoint,
     /// Show features of these pictures from now on.
     Watch(Vec<Picture>),
-    /// Take over what may change while a run goes on ([`Field::live`](super::fields::Field::live)).
+    /// Take over what may change while a run goes on ([`RecipeField::live`](super::fields::Field::live)).
     Change(Box<Recipe>),
 }
 
 /// What happens in a run, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Event {
+pub enum RunEvent {
     /// The run is set up.
     Started {
         /// Every value resolved.
@@ -60,9 +60,9 @@ pub enum Event {
         iteration: u64,
     },
     /// Figures of a step.
-    Step(Box<Step>),
+    Step(Box<StepReport>),
     /// Something beside the steps has begun or gone on; over with the next event of another kind.
-    Aside(Aside),
+    Aside(SideTaskProgress),
     /// New pictures of the watched images; they are in the slot and, with a folder, on disk.
     Pictures {
         /// Steps done.
@@ -79,7 +79,7 @@ pub enum Event {
         /// The same neighbours on raw pixels; measured once, at the start.
         raw_pixels: Option<KnnResult>,
         /// What the student has in common with a frozen teacher, where one is distilled.
-        agreement: Option<Agreement>,
+        agreement: Option<TeacherAgreement>,
     },
     /// What else was measured of the teacher's features.
     Judged {
@@ -88,7 +88,7 @@ pub enum Event {
         /// Which evaluation: `linear`, `segment` or `depth`.
         name: String,
         /// What was found.
-        outcome: Box<Outcome>,
+        outcome: Box<EvalReport>,
     },
     /// A checkpoint is on disk.
     Checkpoint {
@@ -111,12 +111,12 @@ pub enum Event {
     /// The run goes on.
     Resumed,
     /// The run ended in order.
-    Finished(Box<Finished>),
+    Finished(Box<RunCompletion>),
 }
 
 /// Figures of a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Step {
+pub struct StepReport {
     /// The step, counted from 0.
     pub iteration: u64,
     /// Steps of the whole run.
@@ -124,7 +124,7 @@ pub struct Step {
     /// Losses and health figures by name.
     pub values: Values,
     /// Learning rate and other schedules of the step.
-    pub schedule: Scheduled,
+    pub schedule: ScheduledValues,
     /// Steps per second since the last report.
     pub steps_per_second: f64,
     /// Pictures per second since the last report.
@@ -132,14 +132,14 @@ pub struct Step {
     /// Share of that time spent waiting for pictures.
     pub waited: f64,
     /// What the figures mean.
-    pub health: Health,
+    pub health: RunHealth,
     /// Memory in use, where the device or the system tells.
-    pub memory: Option<Memory>,
+    pub memory: Option<MemoryStats>,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Finished {
+pub struct RunCompletion {
     /// Steps done.
     pub iteration: u64,
     /// Whether it was stopped before its end.
@@ -169,10 +169,10 @@ pub enum EngineError {
     Analysis(#[from] crate::analysis::AnalysisError),
     /// Weights to start from, or a teacher.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] WeightInitError),
     /// What a frozen teacher says, on disk.
     #[error(transparent)]
-    Taught(#[from] CacheError),
+    Taught(#[from] TeacherCacheError),
     /// k-NN.
     #[error(transparent)]
     Evaluation(#[from] crate::eval::run::EvaluationError),
@@ -204,7 +204,7 @@ pub enum EngineError {
 
 /// An [`EngineError`] that can be sent: the kinds that something hangs on, and the text of all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ended {
+pub enum SerializableEngineError {
     /// [`EngineError::NotFinite`].
     NotFinite {
         /// The step at which it was noticed, counted from 0.
@@ -225,7 +225,7 @@ pub enum Ended {
     Told(String),
 }
 
-impl From<EngineError> for Ended {
+impl From<EngineError> for SerializableEngineError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
@@ -235,24 +235,26 @@ impl From<EngineError> for Ended {
     }
 }
 
-impl From<Ended> for EngineError {
-    fn from(ended: Ended) -> Self {
+impl From<SerializableEngineError> for EngineError {
+    fn from(ended: SerializableEngineError) -> Self {
         match ended {
-            Ended::NotFinite { iteration, health, kept } => Self::NotFinite { iteration, health, kept },
-            Ended::Device { reason, hint } => Self::Device { reason, hint },
-            Ended::Told(text) => Self::Told { text },
+            SerializableEngineError::NotFinite { iteration, health, kept } => {
+                Self::NotFinite { iteration, health, kept }
+            }
+            SerializableEngineError::Device { reason, hint } => Self::Device { reason, hint },
+            SerializableEngineError::Told(text) => Self::Told { text },
         }
     }
 }
 
 /// Everything a run needs.
-pub struct Job {
+pub struct TrainJob {
     /// What to do.
     pub recipe: Recipe,
     /// What computes.
-    pub device: Chosen,
+    pub device: SelectedDevice,
     /// Pictures.
-    pub sources: Sources,
+    pub sources: RunDataSources,
     /// Pictures whose features are shown as they form.
     pub watch: Vec<Picture>,
     /// Where the run is kept; nothing is written without one.
@@ -262,7 +264,7 @@ pub struct Job {
 }
 
 /// The newest pictures of the watched images.
-pub type Slot = Arc<Mutex<Option<Arc<Look>>>>;
+pub type Slot = Arc<Mutex<Option<Arc<WatchSnapshot>>>>;
 
 /// A turn of the browser's event loop.
 #[cfg(target_family = "wasm")]
@@ -277,28 +279,28 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A run from the outside.
 ///
-/// A run whose handle is dropped, with every copy of `commands`, ends as with [`Command::Stop`]: after the step, with a
+/// A run whose handle is dropped, with every copy of `commands`, ends as with [`RunCommand::CancelFlag`]: after the step, with a
 /// checkpoint.
-pub struct Handle {
+pub struct RunHandle {
     /// Commands in.
-    pub commands: Sender<Command>,
-    /// Events out; ends after `Finished` or an error.
-    pub events: Receiver<Result<Event, EngineError>>,
+    pub commands: Sender<RunCommand>,
+    /// Events out; ends after `RunCompletion` or an error.
+    pub events: Receiver<Result<RunEvent, EngineError>>,
     /// The newest pictures.
     pub latest: Slot,
 }
 
 /// The run's side of the channels.
-pub(crate) struct Port {
-    pub commands: Receiver<Command>,
-    events: Sender<Result<Event, EngineError>>,
+pub(crate) struct RunChannels {
+    pub commands: Receiver<RunCommand>,
+    events: Sender<Result<RunEvent, EngineError>>,
     latest: Slot,
     wake: Wake,
     #[cfg(target_family = "wasm")]
     breathe: Breathe,
 }
 
-impl Port {
+impl RunChannels {
     /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
     pub async fn breathe(&self) {
         #[cfg(target_family = "wasm")]
@@ -306,30 +308,33 @@ impl Port {
     }
 
     /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
-    pub async fn emit(&self, event: Event) {
+    pub async fn emit(&self, event: RunEvent) {
         self.send(Ok(event)).await;
     }
 
     /// Puts pictures into the slot.
-    pub fn show(&self, look: Arc<Look>) {
+    pub fn show(&self, look: Arc<WatchSnapshot>) {
         if let Ok(mut slot) = self.latest.lock() {
             *slot = Some(look);
         }
         (self.wake)();
     }
 
-    pub async fn send(&self, item: Result<Event, EngineError>) {
+    pub async fn send(&self, item: Result<RunEvent, EngineError>) {
         let _ = self.events.send(item).await;
         (self.wake)();
     }
 }
 
 /// The two ends of a run.
-pub(crate) fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breathe) -> (Handle, Port) {
+pub(crate) fn channels(
+    wake: Wake,
+    #[cfg(target_family = "wasm")] breathe: Breathe,
+) -> (RunHandle, RunChannels) {
     let (commands, commands_in) = async_channel::unbounded();
     let (events_out, events) = async_channel::unbounded();
     let latest = Slot::default();
-    let port = Port {
+    let port = RunChannels {
         commands: commands_in,
         events: events_out,
         latest: latest.clone(),
@@ -337,5 +342,5 @@ pub(crate) fn channels(wake: Wake, #[cfg(target_family = "wasm")] breathe: Breat
         #[cfg(target_family = "wasm")]
         breathe,
     };
-    (Handle { commands, events, latest }, port)
+    (RunHandle { commands, events, latest }, port)
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::decode::depth::DepthRange;
-use crate::data::source::places::Places;
-use crate::fused::Precision;
-use crate::model::{FfnKind, Grid, HeadConfig, Interpolation, VitConfig, swiglu_hidden};
+use crate::data::decode::depth::IntensityRange;
+use crate::data::source::places::SourcePaths;
+use crate::fused::ComputePrecision;
+use crate::model::{DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use crate::ssl::{Centering, MaskRecipe};
 
 /// Why a recipe was refused.
@@ -49,16 +49,16 @@ pub enum RecipeError {
 pub struct Recipe {
     pub preset: String,
     pub model: ModelRecipe,
-    pub crops: Crops,
+    pub crops: MultiCropRecipe,
     pub mask: MaskRecipe,
-    pub head: Head,
-    pub loss: Loss,
-    pub optim: Optim,
-    pub start: Start,
-    pub distill: Distill,
-    pub train: Train,
-    pub evaluate: Evaluate,
-    pub data: Data,
+    pub head: HeadRecipe,
+    pub loss: LossRecipe,
+    pub optim: OptimRecipe,
+    pub start: InitRecipe,
+    pub distill: DistillRecipe,
+    pub train: TrainRecipe,
+    pub evaluate: EvalRecipe,
+    pub data: DataRecipe,
 }
 
 /// `[model]`: the backbone.
@@ -82,7 +82,7 @@ pub struct ModelRecipe {
 /// Probabilities of Gaussian blur for the first global, second global and local crops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Blur {
+pub enum BlurPreset {
     /// 0.0, 0.9, 0.5: what the official code does and the released models were trained with.
     Official,
     /// 1.0, 0.1, 0.5: what the papers say.
@@ -95,13 +95,13 @@ pub enum Blur {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Crops {
+pub struct MultiCropRecipe {
     pub global_size: usize,
     pub local_size: usize,
     pub locals: usize,
     pub global_scale: [f64; 2],
     pub local_scale: [f64; 2],
-    pub blur: Blur,
+    pub blur: BlurPreset,
     pub brightness: f64,
     pub contrast: f64,
     pub saturation: f64,
@@ -114,7 +114,7 @@ pub struct Crops {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Head {
+pub struct HeadRecipe {
     pub prototypes: usize,
     pub hidden: usize,
     pub bottleneck: usize,
@@ -128,7 +128,7 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Loss {
+pub struct LossRecipe {
     pub dino: f64,
     pub ibot: f64,
     pub koleo: f64,
@@ -139,7 +139,7 @@ pub struct Loss {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Optim {
+pub struct OptimRecipe {
     pub base_lr: f64,
     pub min_lr: f64,
     pub warmup: u64,
@@ -162,7 +162,7 @@ pub struct Optim {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Start {
+pub struct InitRecipe {
     pub weights: String,
     pub heads: bool,
     pub hold_backbone: u64,
@@ -172,8 +172,8 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Distill {
-    pub method: Distillation,
+pub struct DistillRecipe {
+    pub method: DistillMethod,
     pub teacher: String,
     pub teacher_size: usize,
     pub patches: f64,
@@ -188,7 +188,7 @@ pub struct Distill {
 /// What a student learns from a frozen teacher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Distillation {
+pub enum DistillMethod {
     /// Nothing: the teacher is the student's moving average.
     #[default]
     None,
@@ -201,10 +201,10 @@ pub enum Distillation {
     Regression,
 }
 
-impl Default for Distill {
+impl Default for DistillRecipe {
     fn default() -> Self {
         Self {
-            method: Distillation::None,
+            method: DistillMethod::None,
             teacher: String::new(),
             teacher_size: 0,
             patches: 1.0,
@@ -218,15 +218,15 @@ impl Default for Distill {
     }
 }
 
-impl Distill {
+impl DistillRecipe {
     /// Whether there is a frozen teacher.
     pub fn is_on(&self) -> bool {
-        self.method != Distillation::None
+        self.method != DistillMethod::None
     }
 
     /// Whether the student learns features, through projections, rather than what heads say.
     pub fn of_features(&self) -> bool {
-        matches!(self.method, Distillation::Similarity | Distillation::Regression)
+        matches!(self.method, DistillMethod::Similarity | DistillMethod::Regression)
     }
 }
 
@@ -234,12 +234,12 @@ impl Distill {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Train {
+pub struct TrainRecipe {
     pub iterations: u64,
     pub batch: usize,
     pub accumulate: usize,
     #[serde(default)]
-    pub precision: Numbers,
+    pub precision: TrainPrecision,
     #[serde(default)]
     pub checkpoint_activations: bool,
     pub seed: u64,
@@ -255,7 +255,7 @@ pub struct Train {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Evaluate {
+pub struct EvalRecipe {
     pub linear: bool,
     pub segment: bool,
     pub depth: bool,
@@ -268,7 +268,7 @@ fn millimetre() -> String {
     "mm".to_owned()
 }
 
-impl Default for Evaluate {
+impl Default for EvalRecipe {
     fn default() -> Self {
         Self {
             linear: false,
@@ -284,19 +284,19 @@ impl Default for Evaluate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
-pub enum Numbers {
+pub enum TrainPrecision {
     #[default]
     F32,
     F16,
     Bf16,
 }
 
-impl From<Numbers> for Precision {
-    fn from(numbers: Numbers) -> Self {
+impl From<TrainPrecision> for ComputePrecision {
+    fn from(numbers: TrainPrecision) -> Self {
         match numbers {
-            Numbers::F32 => Self::F32,
-            Numbers::F16 => Self::F16,
-            Numbers::Bf16 => Self::Bf16,
+            TrainPrecision::F32 => Self::F32,
+            TrainPrecision::F16 => Self::F16,
+            TrainPrecision::Bf16 => Self::Bf16,
         }
     }
 }
@@ -305,11 +305,11 @@ impl From<Numbers> for Precision {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Data {
-    pub path: Places,
+pub struct DataRecipe {
+    pub path: SourcePaths,
     pub labels: bool,
     #[serde(default)]
-    pub depth_range: DepthRange,
+    pub depth_range: IntensityRange,
     pub scenes: usize,
     pub scene_size: usize,
     pub scene_seed: u64,
@@ -334,7 +334,7 @@ impl Recipe {
         let m = &self.model;
         VitConfig {
             patch: m.patch,
-            grid: Grid::square(self.crops.global_size / m.patch),
+            grid: PatchGrid::square(self.crops.global_size / m.patch),
             dim: m.dim,
             depth: m.depth,
             heads: m.heads,
@@ -347,15 +347,18 @@ impl Recipe {
             layerscale: (m.layerscale > 0.0).then_some(m.layerscale as f32),
             qkv_bias: true,
             norm_eps: m.norm_eps,
-            interpolation: Interpolation { offset: m.interpolate_offset, antialias: m.interpolate_antialias },
+            interpolation: PosEmbedInterpolation {
+                offset: m.interpolate_offset,
+                antialias: m.interpolate_antialias,
+            },
             drop_path: m.drop_path,
         }
     }
 
     /// The head of the DINO loss.
-    pub fn dino_head(&self) -> HeadConfig {
+    pub fn dino_head(&self) -> DinoHeadConfig {
         let h = &self.head;
-        HeadConfig {
+        DinoHeadConfig {
             dim: self.model.dim,
             prototypes: h.prototypes,
             hidden: h.hidden,
@@ -365,9 +368,9 @@ impl Recipe {
     }
 
     /// The head of the iBOT loss, if it is not the DINO head.
-    pub fn ibot_head(&self) -> Option<HeadConfig> {
+    pub fn ibot_head(&self) -> Option<DinoHeadConfig> {
         let h = &self.head;
-        h.separate_ibot.then(|| HeadConfig {
+        h.separate_ibot.then(|| DinoHeadConfig {
             prototypes: h.ibot_prototypes,
             bottleneck: h.ibot_bottleneck,
             ..self.dino_head()

@@ -6,19 +6,19 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::film;
-use super::health::{Alarm, Health};
+use super::health::{HealthAlarm, RunHealth};
 use super::metrics::Values;
 use super::probes;
-use super::protocol::{EngineError, Job};
-use super::run::{Line, MetricsLog, RunError, RunFolder, io, replace};
+use super::protocol::{EngineError, TrainJob};
+use super::run::{MetricsLine, MetricsLog, RunError, RunFolder, io, replace};
 use super::summary;
 use super::tensorboard::TensorboardWriter;
-use super::watch::Look;
+use super::watch::WatchSnapshot;
 use crate::analysis::image_out::{png, write_png};
 use crate::analysis::{AnalysisError, write_atomic};
-use crate::eval::agreement::Agreement;
+use crate::eval::agreement::TeacherAgreement;
 use crate::eval::knn::KnnResult;
-use crate::eval::outcome::Outcome;
+use crate::eval::outcome::EvalReport;
 use crate::eval::run::headline;
 
 /// Most lines of figures that wait in memory for a disk that refuses them.
@@ -26,25 +26,25 @@ const WAITING: usize = 10_000;
 
 /// Writes a run's folder; does nothing for a run without one.
 ///
-/// All of it is beside the run itself: what can't be written is said once, in [`Record::warnings`], and the run goes on.
-pub(super) struct Record {
-    open: Option<Open>,
-    alarm: Alarm,
+/// All of it is beside the run itself: what can't be written is said once, in [`RunRecorder::warnings`], and the run goes on.
+pub(super) struct RunRecorder {
+    open: Option<RecorderOutputs>,
+    alarm: HealthAlarm,
     warnings: Vec<String>,
 }
 
-struct Open {
+struct RecorderOutputs {
     folder: RunFolder,
     metrics: MetricsLog,
     /// Lines that the disk refused; they are tried again with the next.
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<MetricsLine>,
     /// Outputs that are still written; each ends with its first failure.
     board: Option<TensorboardWriter>,
     pictures: bool,
     outcomes: bool,
 }
 
-impl Record {
+impl RunRecorder {
     /// Opens the folder to go on after `iteration` steps.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Record {
         let mut warnings = Vec::new();
         let open = match folder {
             None => None,
-            Some(folder) => Some(Open {
+            Some(folder) => Some(RecorderOutputs {
                 metrics: folder.metrics_from(iteration)?,
                 waiting: VecDeque::new(),
                 board: keep(board(folder, iteration), "TensorBoard's events", &mut warnings),
@@ -62,7 +62,7 @@ impl Record {
                 folder: folder.clone(),
             }),
         };
-        Ok(Self { open, alarm: Alarm::default(), warnings })
+        Ok(Self { open, alarm: HealthAlarm::default(), warnings })
     }
 
     /// What could not be written since this was last asked.
@@ -87,7 +87,7 @@ impl Record {
         iteration: u64,
         accuracy: &KnnResult,
         raw_pixels: Option<&KnnResult>,
-        agreement: Option<&Agreement>,
+        agreement: Option<&TeacherAgreement>,
     ) {
         let Some(open) = &mut self.open else { return };
         let mut values = Values::new();
@@ -108,7 +108,7 @@ impl Record {
 
     /// What else was measured after `iteration` steps: a figure among the metrics, and in `evaluations/` the newest
     /// outcome with its pictures.
-    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &Outcome) {
+    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &EvalReport) {
         let Some(open) = &mut self.open else { return };
         let Some(figure) = outcome.headline() else { return };
         let values = Values::from([(probes::metric(name).to_owned(), figure.value)]);
@@ -120,12 +120,12 @@ impl Record {
     }
 
     /// Whether this judgement of the run is news: it goes wrong in a way that was not said yet.
-    pub fn newly_wrong(&mut self, health: &Health) -> bool {
+    pub fn newly_wrong(&mut self, health: &RunHealth) -> bool {
         self.alarm.is_news(health)
     }
 
     /// The watched pictures: `pictures/000100.png` with all of a moment, and one file for each kind.
-    pub fn pictures(&mut self, look: &Look) -> Option<PathBuf> {
+    pub fn pictures(&mut self, look: &WatchSnapshot) -> Option<PathBuf> {
         let open = self.open.as_mut().filter(|open| open.pictures)?;
         let written = open.look(look);
         let Some((path, size, encoded)) = keep(written, "pictures", &mut self.warnings) else {
@@ -142,7 +142,12 @@ impl Record {
     }
 
     /// Writes `report.html` and `film.png` from everything the folder holds.
-    pub fn report(&mut self, job: &Job, iteration: u64, skipped: &[(String, String)]) -> Option<PathBuf> {
+    pub fn report(
+        &mut self,
+        job: &TrainJob,
+        iteration: u64,
+        skipped: &[(String, String)],
+    ) -> Option<PathBuf> {
         let open = self.open.as_mut()?;
         open.write_waiting(&mut self.warnings);
         if !open.waiting.is_empty() {
@@ -171,10 +176,10 @@ fn keep<T>(written: Result<T, impl Display>, what: &str, warnings: &mut Vec<Stri
 /// A sheet of pictures that was written: its path, size and content.
 type Sheet = (PathBuf, (usize, usize), Vec<u8>);
 
-impl Open {
+impl RecorderOutputs {
     /// A line of `metrics.jsonl`, and the same for TensorBoard.
     fn line(&mut self, iteration: u64, values: &Values, warnings: &mut Vec<String>) {
-        self.waiting.push_back(Line::new(iteration, values));
+        self.waiting.push_back(MetricsLine::new(iteration, values));
         self.write_waiting(warnings);
         if let Some(board) = &mut self.board {
             let finite = values.iter().filter(|(_, v)| v.is_finite()).map(|(k, v)| (k.as_str(), *v));
@@ -206,7 +211,7 @@ impl Open {
     }
 
     /// The newest outcome of an evaluation.
-    fn outcome(&self, name: &str, outcome: &Outcome) -> Result<(), EngineError> {
+    fn outcome(&self, name: &str, outcome: &EvalReport) -> Result<(), EngineError> {
         let folder = self.folder.path().join("evaluations");
         let json = serde_json::to_vec_pretty(outcome).unwrap_or_default();
         files::create_dir_all(&folder).map_err(io("create", &folder))?;
@@ -218,7 +223,7 @@ impl Open {
     }
 
     /// Pictures of a look.
-    fn look(&self, look: &Look) -> Result<Sheet, AnalysisError> {
+    fn look(&self, look: &WatchSnapshot) -> Result<Sheet, AnalysisError> {
         let sheet = look.sheet()?;
         let path = self.folder.pictures().join(format!("{:06}.png", look.iteration));
         let encoded = png(&sheet)?;
@@ -268,7 +273,7 @@ mod tests {
     fn a_disk_that_refuses_figures_gets_them_later() {
         let dir = tempfile::tempdir().unwrap();
         let folder = folder(dir.path());
-        let mut record = Record::open(Some(&folder), 0).unwrap();
+        let mut record = RunRecorder::open(Some(&folder), 0).unwrap();
         let log = std::mem::replace(
             &mut record.open.as_mut().unwrap().metrics,
             MetricsLog::at(std::path::Path::new("/dev/full")).unwrap(),
@@ -291,7 +296,7 @@ mod tests {
         let folder = folder(dir.path());
         std::fs::remove_dir_all(folder.tensorboard()).unwrap();
         std::fs::write(folder.tensorboard(), "in the way").unwrap();
-        let mut record = Record::open(Some(&folder), 0).unwrap();
+        let mut record = RunRecorder::open(Some(&folder), 0).unwrap();
         let said = record.warnings();
         assert!(said.len() == 1 && said[0].contains("without TensorBoard's events"), "{said:?}");
         record.figures(0, &values(&[("loss", 1.0)]));

@@ -9,20 +9,20 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, CheckpointError};
 use super::fields;
-use super::frozen::Frozen;
-use super::protocol::{EngineError, Finished, Job};
+use super::frozen::FrozenTeacher;
+use super::protocol::{EngineError, RunCompletion, TrainJob};
 use super::recipe::Recipe;
 use super::run::{RunError, RunFolder, replace, unused};
-use super::start::StartError;
-use super::state::State;
+use super::start::WeightInitError;
+use super::state::TrainerState;
 use super::tensors::hex;
 use crate::data::DataError;
-use crate::data::source::Source;
+use crate::data::source::PictureSource;
 use crate::files;
 
 /// What a run learns from, in `data.json`: enough to see whether something else is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LearnedFrom {
+pub struct TrainDataFingerprint {
     /// How many pictures.
     pub pictures: usize,
     /// SHA-256 of their names, which are relative to the place they come from, in order.
@@ -34,12 +34,12 @@ pub struct LearnedFrom {
     pub teacher: Option<String>,
 }
 
-/// Names in [`LearnedFrom::some`].
+/// Names in [`TrainDataFingerprint::some`].
 const SOME: usize = 5;
 
-impl LearnedFrom {
+impl TrainDataFingerprint {
     /// What a source holds.
-    pub fn of(source: &dyn Source, teacher: Option<&str>) -> Self {
+    pub fn of(source: &dyn PictureSource, teacher: Option<&str>) -> Self {
         // Other systems have another stroke between folders.
         let name = |index| source.below(index).replace('\\', "/");
         let mut names = Sha256::new();
@@ -117,14 +117,14 @@ pub(super) fn check(run: &RunFolder, wanted: &Recipe) -> Result<(), RunError> {
 ///
 /// # Errors
 /// As [`RunFolder::reopen`], but nothing is locked.
-pub fn finished(path: &Path, recipe: &Recipe) -> Result<Option<Finished>, RunError> {
+pub fn finished(path: &Path, recipe: &Recipe) -> Result<Option<RunCompletion>, RunError> {
     let run = RunFolder::open(path)?;
     check(&run, recipe)?;
     let total = run.recipe()?.train.iterations;
     let last = run.latest_checkpoint().filter(|(done, _)| *done >= total);
     let last = last.filter(|(_, path)| recipe.train.iterations == total && checkpoint::is_whole(path));
     let report = Some(run.report_file()).filter(|report| files::is_file(report));
-    Ok(last.map(|(iteration, checkpoint)| Finished {
+    Ok(last.map(|(iteration, checkpoint)| RunCompletion {
         iteration,
         stopped: false,
         checkpoint: Some(checkpoint),
@@ -140,14 +140,14 @@ pub fn finished(path: &Path, recipe: &Recipe) -> Result<Option<Finished>, RunErr
 /// When what was named is not what the run learned from, or the disk refuses.
 pub(super) fn settle(
     folder: &RunFolder,
-    job: &Job,
+    job: &TrainJob,
     teacher: Option<&str>,
     iteration: u64,
 ) -> Result<Vec<String>, RunError> {
     let mut notes: Vec<String> = folder.note_of_lock().into_iter().collect();
-    let now = LearnedFrom::of(job.sources.train.as_ref(), teacher);
+    let now = TrainDataFingerprint::of(job.sources.train.as_ref(), teacher);
     let read = files::read(data_file(folder)).ok();
-    let kept: Option<LearnedFrom> = read.and_then(|text| serde_json::from_slice(&text).ok());
+    let kept: Option<TrainDataFingerprint> = read.and_then(|text| serde_json::from_slice(&text).ok());
     if job.resume {
         let before = folder.recipe()?;
         notes.extend(compare(folder, &before, &job.recipe, kept.as_ref(), &now)?);
@@ -175,8 +175,8 @@ fn compare(
     folder: &RunFolder,
     before: &Recipe,
     recipe: &Recipe,
-    kept: Option<&LearnedFrom>,
-    now: &LearnedFrom,
+    kept: Option<&TrainDataFingerprint>,
+    now: &TrainDataFingerprint,
 ) -> Result<Vec<String>, RunError> {
     let mut notes = Vec::new();
     let run = folder.path().display();
@@ -303,8 +303,8 @@ pub fn moved_data(run: &Path, error: &DataError) -> RunError {
 }
 
 /// The same of weights that a run needs.
-pub(super) fn moved_weights(job: &Job, error: StartError) -> EngineError {
-    let (Some(folder), true, StartError::Model { field, .. }) = (&job.folder, job.resume, &error) else {
+pub(super) fn moved_weights(job: &TrainJob, error: WeightInitError) -> EngineError {
+    let (Some(folder), true, WeightInitError::Model { field, .. }) = (&job.folder, job.resume, &error) else {
         return error.into();
     };
     match *field {
@@ -321,18 +321,18 @@ fn moved(run: &Path, word: &str, flag: &str, reason: &dyn std::error::Error) -> 
 }
 
 /// A state to go on with.
-pub struct Found {
+pub struct ResumePoint {
     /// The state.
-    pub state: State,
+    pub state: TrainerState,
     /// The checkpoint's folder, where it comes from one.
     pub path: Option<PathBuf>,
     /// Newer ones, and what is wrong with them.
     damaged: Vec<(PathBuf, CheckpointError)>,
 }
 
-impl Found {
+impl ResumePoint {
     /// A state that comes from no checkpoint.
-    pub fn fresh(state: State) -> Self {
+    pub fn fresh(state: TrainerState) -> Self {
         Self { state, path: None, damaged: Vec::new() }
     }
 
@@ -348,14 +348,14 @@ impl Found {
 /// Those of the newest one, when none can be read.
 pub fn newest(
     recipe: &Recipe,
-    frozen: Option<&Frozen>,
+    frozen: Option<&FrozenTeacher>,
     dir: &Path,
     device: &Device,
-) -> Result<Option<Found>, CheckpointError> {
+) -> Result<Option<ResumePoint>, CheckpointError> {
     let mut damaged: Vec<(PathBuf, CheckpointError)> = Vec::new();
     for (_, path) in checkpoint::list(dir).into_iter().rev() {
         match checkpoint::load(recipe, frozen.cloned(), &path, device) {
-            Ok(state) => return Ok(Some(Found { state, path: Some(path), damaged })),
+            Ok(state) => return Ok(Some(ResumePoint { state, path: Some(path), damaged })),
             Err(error) => damaged.push((path, error)),
         }
     }

@@ -5,8 +5,8 @@ use super::*;
 use crate::analysis::image_out::write_png;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
-use crate::engine::{self, Event};
-use crate::train::schedule::Schedules;
+use crate::engine::{self, RunEvent};
+use crate::train::schedule::TrainSchedules;
 use crate::train::{lock, paths, sources};
 use crate::weights::HostTensor;
 
@@ -40,18 +40,19 @@ fn pair(key: &str, value: &Path) -> String {
     format!("{key}={:?}", value.to_string_lossy())
 }
 
-fn run(dir: &Path, recipe: &Recipe, resume: bool) -> Result<Vec<Event>, EngineError> {
+fn run(dir: &Path, recipe: &Recipe, resume: bool) -> Result<Vec<RunEvent>, EngineError> {
     let folder = if resume { RunFolder::reopen(dir, recipe)? } else { RunFolder::create(dir, recipe)? };
     let sources = sources::open(recipe)?;
     let watch = sources.to_watch(recipe).into_iter().take(1).collect();
-    let job = Job { recipe: recipe.clone(), device: cpu(None), sources, watch, folder: Some(folder), resume };
+    let job =
+        TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder: Some(folder), resume };
     let handle = engine::start(job);
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
 }
 
-fn warnings(events: &[Event]) -> String {
-    let warning = |event: &Event| match event {
-        Event::Warning(text) => Some(text.clone() + "\n"),
+fn warnings(events: &[RunEvent]) -> String {
+    let warning = |event: &RunEvent| match event {
+        RunEvent::Warning(text) => Some(text.clone() + "\n"),
         _ => None,
     };
     events.iter().filter_map(warning).collect()
@@ -175,11 +176,11 @@ fn a_run_becomes_longer_and_never_shorter_than_it_is() {
     let events = run(&path, &long, true).unwrap();
     let said = warnings(&events);
     assert!(said.contains("from step 6 on all schedules are those of a run of 10"), "{said}");
-    let schedules = Schedules::new(&long);
+    let schedules = TrainSchedules::new(&long);
     let rates: Vec<(u64, f64)> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Step(step) => Some((step.iteration, step.schedule.lr)),
+            RunEvent::Step(step) => Some((step.iteration, step.schedule.lr)),
             _ => None,
         })
         .collect();
@@ -343,6 +344,6 @@ fn what_will_be_done_again_is_forgotten() {
     unfinished(&path);
     run(&path, &chosen, true).unwrap();
     assert_eq!(pictures().len(), 7);
-    assert_eq!(lock::held(&path), lock::Held::Nobody);
+    assert_eq!(lock::held(&path), lock::RunLockStatus::Nobody);
     assert_eq!(paths::lasting(&chosen).unwrap(), chosen);
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::checkpoint;
 use super::lines;
-use super::lock::{Lock, Refused};
+use super::lock::{RunLock, RunLockError};
 use super::recipe::{Recipe, RecipeError};
 use super::resume;
 
-pub use super::lines::Line;
+pub use super::lines::MetricsLine;
 
 /// Why a run's folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ pub enum RunError {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    lock: Option<Arc<Lock>>,
+    lock: Option<Arc<RunLock>>,
 }
 
 pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> RunError + 'a {
@@ -212,12 +212,12 @@ impl RunFolder {
 
     fn lock(&mut self) -> Result<(), RunError> {
         let path = || self.path.display().to_string();
-        match Lock::take(&self.path) {
+        match RunLock::take(&self.path) {
             Ok(lock) => self.lock = Some(Arc::new(lock)),
-            Err(Refused::Io(source)) => {
+            Err(RunLockError::Io(source)) => {
                 return Err(io("lock", &self.path.join(super::lock::FILE))(source));
             }
-            Err(Refused::Taken { by, sure }) => {
+            Err(RunLockError::Taken { by, sure }) => {
                 let by = by.map_or_else(|| "whose number can't be read".to_owned(), |by| by.to_string());
                 let way_out = match sure {
                     true => String::new(),
@@ -306,7 +306,7 @@ impl RunFolder {
 
     /// All lines of `metrics.jsonl`; what can't be read is left out. Of a long run that is much: see
     /// [`RunFolder::each_line`].
-    pub fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Vec<MetricsLine> {
         let mut all = Vec::new();
         // What was read until it could be read no more is better than nothing.
         let _ = self.each_line(|line| all.push(line));
@@ -317,7 +317,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the file is there and the disk refuses.
-    pub fn each_line(&self, each: impl FnMut(Line)) -> Result<(), RunError> {
+    pub fn each_line(&self, each: impl FnMut(MetricsLine)) -> Result<(), RunError> {
         lines::each(&self.metrics_file(), each)
     }
 
@@ -363,7 +363,7 @@ impl MetricsLog {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn append(&mut self, line: &Line) -> Result<(), RunError> {
+    pub fn append(&mut self, line: &MetricsLine) -> Result<(), RunError> {
         let mut text = serde_json::to_string(line).map_err(|e| RunError::Io {
             action: "write",
             path: self.file.display().to_string(),

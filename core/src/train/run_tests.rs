@@ -64,9 +64,10 @@ fn metrics_go_on_where_the_checkpoint_stands() {
     let run = RunFolder::create(&dir.path().join("run"), &Recipe::preset("nano").unwrap()).unwrap();
     let mut log = run.metrics_from(0).unwrap();
     for i in 0..5 {
-        log.append(&Line::new(i, &values(&[("loss", if i == 3 { f64::NAN } else { i as f64 })]))).unwrap();
+        log.append(&MetricsLine::new(i, &values(&[("loss", if i == 3 { f64::NAN } else { i as f64 })])))
+            .unwrap();
     }
-    log.append(&Line::new(3, &values(&[("knn", 0.5)]))).unwrap();
+    log.append(&MetricsLine::new(3, &values(&[("knn", 0.5)]))).unwrap();
     drop(log);
     files::write(run.metrics_file(), files::read_to_string(run.metrics_file()).unwrap() + "{\"iterat")
         .unwrap();

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{self, CheckpointError};
 use super::failing::{GONE, gone};
-use super::protocol::{EngineError, Event, Finished};
+use super::protocol::{EngineError, RunCompletion, RunEvent};
 use super::run::RunError;
 use super::trainer::Trainer;
 use crate::data::DataError;
@@ -19,7 +19,7 @@ impl Trainer<'_> {
                 if !std::mem::replace(&mut self.unsaved, true) {
                     let message =
                         format!("{error}. The run goes on, and it is tried again at the next checkpoint");
-                    self.port.emit(Event::Warning(message)).await;
+                    self.port.emit(RunEvent::Warning(message)).await;
                 }
                 Ok(())
             }
@@ -43,7 +43,7 @@ impl Trainer<'_> {
         self.checkpoint = Some(path.clone());
         self.saved_at = Some(self.state.iteration);
         self.unsaved = false;
-        self.port.emit(Event::Checkpoint { iteration: self.state.iteration, path }).await;
+        self.port.emit(RunEvent::Checkpoint { iteration: self.state.iteration, path }).await;
         Ok(())
     }
 
@@ -103,12 +103,12 @@ impl Trainer<'_> {
     }
 
     /// The last checkpoint and the report.
-    pub(super) async fn finish(mut self, stopped: bool) -> Result<Finished, EngineError> {
+    pub(super) async fn finish(mut self, stopped: bool) -> Result<RunCompletion, EngineError> {
         self.save().await?;
         let skipped = std::mem::take(&mut self.failing).into_all();
         let report = self.record.report(&self.job, self.state.iteration, &skipped);
         self.tell().await?;
         let iteration = self.state.iteration;
-        Ok(Finished { iteration, stopped, checkpoint: self.checkpoint, report, skipped })
+        Ok(RunCompletion { iteration, stopped, checkpoint: self.checkpoint, report, skipped })
     }
 }

@@ -4,7 +4,7 @@ use super::recipe::Recipe;
 
 /// Warm-up from `start` to `base`, then a cosine to `end` (section "schedules" of the official code).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cosine {
+pub struct CosineSchedule {
     /// First value of the warm-up.
     pub start: f64,
     /// Value at the end of the warm-up, and again right after it.
@@ -19,7 +19,7 @@ pub struct Cosine {
     pub freeze: u64,
 }
 
-impl Cosine {
+impl CosineSchedule {
     /// The value at an iteration, counted from 0.
     pub fn at(&self, iteration: u64) -> f64 {
         if iteration < self.freeze {
@@ -42,7 +42,7 @@ impl Cosine {
 
 /// Every scheduled value of one iteration.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Scheduled {
+pub struct ScheduledValues {
     /// Learning rate before each group's multiplier.
     pub lr: f64,
     /// Learning rate of the heads' last layers: 0 while they are frozen.
@@ -59,23 +59,29 @@ pub struct Scheduled {
 
 /// The schedules of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Schedules {
-    lr: Cosine,
+pub struct TrainSchedules {
+    lr: CosineSchedule,
     last_layer_freeze: u64,
-    weight_decay: Cosine,
-    momentum: Cosine,
+    weight_decay: CosineSchedule,
+    momentum: CosineSchedule,
     temperature: (f64, f64, u64),
     hold_backbone: u64,
 }
 
-impl Schedules {
+impl TrainSchedules {
     /// From a recipe; all lengths in iterations.
     pub fn new(recipe: &Recipe) -> Self {
         let o = &recipe.optim;
         let total = recipe.train.iterations;
-        let plain = |base, end| Cosine { start: base, base, end, warmup: 0, total, freeze: 0 };
-        let lr =
-            Cosine { start: 0.0, base: recipe.peak_lr(), end: o.min_lr, warmup: o.warmup, total, freeze: 0 };
+        let plain = |base, end| CosineSchedule { start: base, base, end, warmup: 0, total, freeze: 0 };
+        let lr = CosineSchedule {
+            start: 0.0,
+            base: recipe.peak_lr(),
+            end: o.min_lr,
+            warmup: o.warmup,
+            total,
+            freeze: 0,
+        };
         Self {
             lr,
             last_layer_freeze: o.freeze_last_layer,
@@ -87,11 +93,11 @@ impl Schedules {
     }
 
     /// Values of an iteration, counted from 0.
-    pub fn at(&self, iteration: u64) -> Scheduled {
+    pub fn at(&self, iteration: u64) -> ScheduledValues {
         let lr = self.lr.at(iteration);
         let (start, end, warmup) = self.temperature;
         let span = warmup.saturating_sub(1).max(1) as f64;
-        Scheduled {
+        ScheduledValues {
             lr,
             last_layer_lr: if iteration < self.last_layer_freeze { 0.0 } else { lr },
             weight_decay: self.weight_decay.at(iteration),
@@ -119,7 +125,7 @@ mod tests {
     // Values of the official code.
     #[test]
     fn short_recipe_matches_the_reference() {
-        let s = Schedules::new(&Recipe::preset("vitl16-short").unwrap());
+        let s = TrainSchedules::new(&Recipe::preset("vitl16-short").unwrap());
         near(s.at(0).lr, 0.0);
         near(s.at(1).lr, 5.656854e-3 / 12_499.0);
         near(s.at(12_499).lr, 5.656854e-3);
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn long_recipe_matches_the_reference() {
-        let s = Schedules::new(&Recipe::preset("vitl14").unwrap());
+        let s = TrainSchedules::new(&Recipe::preset("vitl14").unwrap());
         near(s.at(1).lr, 3.46414e-9);
         near(s.at(99_999).lr, 3.464102e-4);
         near(s.at(100_000).lr, 3.464102e-4);

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use super::recipe::Recipe;
 use super::watch::view;
-use crate::data::decode::depth::DepthRange;
-use crate::data::source::gathered::{Gathered, Holds, How, gather};
-use crate::data::source::joined::{Part, join};
-use crate::data::source::matched::{Match, matched, named};
+use crate::data::decode::depth::IntensityRange;
+use crate::data::source::gathered::{OpenedSource, SourceContent, SourceOptions, gather};
+use crate::data::source::joined::{NamedSource, join};
+use crate::data::source::matched::{ClassMatchResult, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
-use crate::data::source::{Labelled, Source, subset::Subset};
+use crate::data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
 use crate::data::{DataError, Picture};
 
 /// Pictures of a run.
 #[derive(Clone)]
-pub struct Sources {
+pub struct RunDataSources {
     /// Trained on, without labels.
-    pub train: Arc<dyn Source>,
+    pub train: Arc<dyn PictureSource>,
     /// For k-NN during training, where there are labels.
-    pub labelled: Option<Labelled>,
+    pub labelled: Option<LabelledSplit>,
     /// What it is, for a person: `1200 built-in scenes`.
     pub description: String,
     /// What the rest is for, where not all that was named is trained on: `k-NN predicts 12 pictures from root/val`.
@@ -35,7 +35,7 @@ pub const WATCHED: usize = 6;
 /// Away from the seeds of training and evaluation.
 const WATCH_SEED: u64 = 7 << 40;
 
-impl Sources {
+impl RunDataSources {
     /// Pictures to watch while a recipe trains: scenes that are never trained on, or some spread over the data.
     ///
     /// What can't be loaded is left out here; training reports it.
@@ -56,52 +56,61 @@ impl Sources {
 ///
 /// # Errors
 /// Names the path and what was expected there.
-pub fn open(recipe: &Recipe) -> Result<Sources, DataError> {
+pub fn open(recipe: &Recipe) -> Result<RunDataSources, DataError> {
     let data = &recipe.data;
     if data.path.is_scenes() {
-        let scenes =
-            |seed: u64, count| Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn Source>;
+        let scenes = |seed: u64, count| {
+            Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn PictureSource>
+        };
         // Seeds far apart: scenes that are judged were never trained on.
         let judged = data.scene_seed.wrapping_add(1 << 32);
-        return Ok(Sources {
+        return Ok(RunDataSources {
             train: scenes(data.scene_seed, data.scenes),
-            labelled: Some(Labelled { train: scenes(judged, LOOK_UP), test: scenes(judged + 1, PREDICT) }),
+            labelled: Some(LabelledSplit {
+                train: scenes(judged, LOOK_UP),
+                test: scenes(judged + 1, PREDICT),
+            }),
             description: format!("{} built-in scenes", data.scenes),
             rest: None,
         });
     }
-    let how = How { labels: data.labels, range: data.depth_range };
+    let how = SourceOptions { labels: data.labels, range: data.depth_range };
     let gathered = gather(&data.path.paths(), how)?;
     let unused = gathered.iter().any(|part| part.unused_labels);
     let unused = unused.then(|| "its classes are not looked at: data.labels = true takes them".to_owned());
-    let in_halves = |part: &Gathered| matches!(&part.holds, Holds::Halves(halves) if halves.can_judge());
+    let in_halves =
+        |part: &OpenedSource| matches!(&part.holds, SourceContent::Halves(halves) if halves.can_judge());
     if gathered.iter().any(in_halves) {
         return of_halves(recipe, gathered, how);
     }
     let source = join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)?;
-    let labelled = Subset::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
-        .map(|(train, test)| Labelled { train: Arc::new(train), test: Arc::new(test) });
+    let labelled = SubsetSource::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
+        .map(|(train, test)| LabelledSplit { train: Arc::new(train), test: Arc::new(test) });
     let pictures = if source.len() == 1 { "picture" } else { "pictures" };
     let rest = unused.iter().map(|rest| format!("; {rest}")).collect::<String>();
     let description = format!("{} {pictures} from {}{rest}", source.len(), data.path);
-    Ok(Sources { train: source, labelled, description, rest: unused })
+    Ok(RunDataSources { train: source, labelled, description, rest: unused })
 }
 
 /// Of places in halves the one to learn from is trained on, with labels or without; what is judged is kept from it, as is
 /// usual with ImageNet. k-NN looks pictures up in the first and predicts those of the second. Places without halves are
 /// trained on as a whole.
-fn of_halves(recipe: &Recipe, gathered: Vec<Gathered>, how: How) -> Result<Sources, DataError> {
+fn of_halves(
+    recipe: &Recipe,
+    gathered: Vec<OpenedSource>,
+    how: SourceOptions,
+) -> Result<RunDataSources, DataError> {
     let seed = recipe.train.seed;
     let (mut train, mut judged) = (Vec::new(), Vec::new());
     for part in gathered {
         let half = match &part.holds {
-            Holds::Halves(halves) => halves.judged().map(|half| (halves.train(how.labels), half)),
-            Holds::Whole(_) => None,
+            SourceContent::Halves(halves) => halves.judged().map(|half| (halves.train(how.labels), half)),
+            SourceContent::Whole(_) => None,
         };
         match half {
             Some((learn, judge)) => {
-                train.push(Part { name: part.name.clone(), source: Arc::new(learn) });
-                judged.push(Part { name: part.name, source: Arc::new(judge) });
+                train.push(NamedSource { name: part.name.clone(), source: Arc::new(learn) });
+                judged.push(NamedSource { name: part.name, source: Arc::new(judge) });
             }
             None => train.push(part.whole(how)),
         }
@@ -115,28 +124,28 @@ fn of_halves(recipe: &Recipe, gathered: Vec<Gathered>, how: How) -> Result<Sourc
     let kept = if of.contains(" and ") { "are" } else { "is" };
     let (mut labelled, mut rest) = (None, Some(format!("{of} {kept} kept from training, to judge")));
     if how.labels {
-        let Match { source: judged, unknown } = matched(&judged, train.as_ref());
-        let part = |of: &Arc<dyn Source>, most| Subset::labelled(of, most, seed).map(Arc::new);
+        let ClassMatchResult { source: judged, unknown } = matched(&judged, train.as_ref());
+        let part = |of: &Arc<dyn PictureSource>, most| SubsetSource::labelled(of, most, seed).map(Arc::new);
         if let (Some(look_up), Some(predict)) = (part(&train, LOOK_UP), part(&judged, PREDICT)) {
             let beyond = match unknown.is_empty() {
                 true => String::new(),
                 false => format!(", but not what {from} lacks: {}", named(&unknown)),
             };
             rest = Some(format!("k-NN predicts {} pictures from {of}{beyond}", predict.len()));
-            labelled = Some(Labelled { train: look_up, test: predict });
+            labelled = Some(LabelledSplit { train: look_up, test: predict });
         }
     }
     let rest_of = rest.iter().map(|rest| format!("; {rest}")).collect::<String>();
     let description = format!("{} pictures from {}{rest_of}", train.len(), from);
-    Ok(Sources { train, labelled, description, rest })
+    Ok(RunDataSources { train, labelled, description, rest })
 }
 
 /// All pictures of a folder, a list or an IDX file in one piece, or a single picture.
 ///
 /// # Errors
 /// Names the path and what was expected there.
-pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn Source>, DataError> {
-    let how = How { labels, range: DepthRange::Fixed };
+pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn PictureSource>, DataError> {
+    let how = SourceOptions { labels, range: IntensityRange::Fixed };
     let gathered = gather(&[path.to_owned()], how)?;
     join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)
 }
@@ -147,16 +156,16 @@ mod tests {
     use super::*;
     use dinoscope_testing::folder;
 
-    fn sources(root: &Path, labels: bool) -> Sources {
+    fn sources(root: &Path, labels: bool) -> RunDataSources {
         of_several(&[root], labels)
     }
 
-    fn of_several(places: &[&Path], labels: bool) -> Sources {
+    fn of_several(places: &[&Path], labels: bool) -> RunDataSources {
         let pairs = [format!("data.path={places:?}"), format!("data.labels={labels}")];
         open(&Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()).unwrap()
     }
 
-    fn names(source: &dyn Source) -> Vec<String> {
+    fn names(source: &dyn PictureSource) -> Vec<String> {
         let mut names: Vec<String> = (0..source.len()).map(|i| source.name(i).replace('\\', "/")).collect();
         names.sort();
         names
@@ -168,7 +177,7 @@ mod tests {
         let name = root.path().file_name().unwrap().to_string_lossy().into_owned();
         let with = sources(root.path(), true);
         assert_eq!(names(with.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
-        let Labelled { train, test } = with.labelled.unwrap();
+        let LabelledSplit { train, test } = with.labelled.unwrap();
         assert_eq!(
             (train.classes(), test.classes()),
             (["a", "b"].map(String::from).as_slice(), train.classes())

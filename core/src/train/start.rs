@@ -8,16 +8,16 @@ use super::checkpoint::colours_of;
 use super::model_source::{self, ModelError, ModelSource};
 use super::network::Network;
 use super::recipe::{Recipe, RecipeError};
-use super::state::State;
+use super::state::TrainerState;
 use crate::files;
-use crate::model::layers::Draw;
+use crate::model::layers::WeightInit;
 use crate::model::pos_embed::resample;
-use crate::model::{DinoHead, Grid, HeadConfig, NORM_EPS, Vit, VitConfig, params};
-use crate::weights::{Checkpoint, HostTensor, StateDict};
+use crate::model::{DinoHead, DinoHeadConfig, NORM_EPS, PatchGrid, Vit, VitConfig, params};
+use crate::weights::{HostTensor, LoadedWeights, StateDict};
 
 /// Why a run could not start from weights, or with a teacher.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum WeightInitError {
     /// The weights can't be opened.
     #[error("{field}: {source}")]
     Model {
@@ -59,9 +59,9 @@ pub enum StartError {
 ///
 /// # Errors
 /// When they can't be opened; names the field.
-pub fn open(field: &'static str, named: &str) -> Result<Checkpoint, StartError> {
+pub fn open(field: &'static str, named: &str) -> Result<LoadedWeights, WeightInitError> {
     model_source::checkpoint(&ModelSource::named(named))
-        .map_err(|error| StartError::Model { field, source: Box::new(error) })
+        .map_err(|error| WeightInitError::Model { field, source: Box::new(error) })
 }
 
 /// The recipe with the backbone that weights have.
@@ -86,7 +86,7 @@ pub fn recipe_for(recipe: &Recipe, config: &VitConfig) -> Result<Recipe, RecipeE
 }
 
 /// The recipe with the sizes of heads that come with weights.
-pub fn recipe_with_heads(recipe: &Recipe, weights: &Checkpoint) -> Recipe {
+pub fn recipe_with_heads(recipe: &Recipe, weights: &LoadedWeights) -> Recipe {
     let mut recipe = recipe.clone();
     let head = &mut recipe.head;
     if let Some(dino) = weights.heads.get("dino_head").and_then(head_config) {
@@ -101,18 +101,18 @@ pub fn recipe_with_heads(recipe: &Recipe, weights: &Checkpoint) -> Recipe {
 }
 
 /// Sizes of a head by its tensors.
-pub fn head_config(dict: &StateDict) -> Option<HeadConfig> {
+pub fn head_config(dict: &StateDict) -> Option<DinoHeadConfig> {
     let [prototypes, bottleneck] = dict.get("last_layer.weight_v")?.shape[..] else { return None };
     let first = dict.get("mlp.0.weight").or_else(|| dict.get("mlp.weight"))?;
     let [out, dim] = first.shape[..] else { return None };
     let layers = dict.keys().filter(|key| key.starts_with("mlp.") && key.ends_with(".weight")).count();
     // A head of one layer has no hidden width; any will do.
-    Some(HeadConfig { dim, prototypes, hidden: out, bottleneck, layers })
+    Some(DinoHeadConfig { dim, prototypes, hidden: out, bottleneck, layers })
 }
 
 /// A head with its weights; `None` when a tensor is missing.
 pub fn head(dict: &StateDict, device: &Device) -> Option<DinoHead> {
-    let head = DinoHead::init(&head_config(dict)?, &mut Draw::Zeros, device);
+    let head = DinoHead::init(&head_config(dict)?, &mut WeightInit::Zeros, device);
     let names = head.clone();
     let (head, missing) = params::load(head, dict, |path| names.official_key(path));
     missing.is_empty().then_some(head)
@@ -124,7 +124,11 @@ pub fn head(dict: &StateDict, device: &Device) -> Option<DinoHead> {
 ///
 /// # Errors
 /// When the weights can't be opened or are another model than the recipe's.
-pub fn fill(mut state: State, recipe: &Recipe, device: &Device) -> Result<State, StartError> {
+pub fn fill(
+    mut state: TrainerState,
+    recipe: &Recipe,
+    device: &Device,
+) -> Result<TrainerState, WeightInitError> {
     const FIELD: &str = "start.weights";
     if recipe.start.weights.is_empty() {
         return Ok(state);
@@ -157,11 +161,11 @@ fn both(named: &str) -> (Option<PathBuf>, Option<PathBuf>) {
 
 fn filled(
     mut network: Network,
-    mut weights: Checkpoint,
+    mut weights: LoadedWeights,
     recipe: &Recipe,
     field: &'static str,
     device: &Device,
-) -> Result<Network, StartError> {
+) -> Result<Network, WeightInitError> {
     let wanted = network.backbone.config.clone();
     same_backbone(field, &weights, &wanted)?;
     regrid(&mut weights.backbone, &weights.config, &wanted);
@@ -180,11 +184,11 @@ fn filled(
     if !recipe.start.heads {
         return Ok(network);
     }
-    let fill = |own: Option<DinoHead>, name: &str| -> Result<Option<DinoHead>, StartError> {
+    let fill = |own: Option<DinoHead>, name: &str| -> Result<Option<DinoHead>, WeightInitError> {
         let Some(own) = own else { return Ok(None) };
         let Some(dict) = weights.heads.get(name) else {
             let way_out = "start.heads = false begins with fresh ones";
-            return Err(StartError::NoHeads { field, file: weights.file.clone(), way_out });
+            return Err(WeightInitError::NoHeads { field, file: weights.file.clone(), way_out });
         };
         let found = head(dict, device);
         let sizes = |head: &DinoHead| {
@@ -196,7 +200,7 @@ fn filled(
             Some(found) if sizes(&found) == sizes(&own) => Ok(Some(found)),
             _ => {
                 let (found, wanted) = (head_config(dict), head_config_of(&own));
-                let text = |config: Option<HeadConfig>| {
+                let text = |config: Option<DinoHeadConfig>| {
                     config.map_or(format!("an incomplete {name}"), |c| {
                         format!(
                             "a {name} of {} prototypes, bottleneck {}, hidden {}, {} layers",
@@ -214,14 +218,14 @@ fn filled(
     Ok(network)
 }
 
-fn head_config_of(head: &DinoHead) -> HeadConfig {
+fn head_config_of(head: &DinoHead) -> DinoHeadConfig {
     let [prototypes, bottleneck] = head.last_layer.weight_v.val().dims();
     let [hidden, dim] = head.mlp[0].weight.val().dims();
-    HeadConfig { dim, prototypes, hidden, bottleneck, layers: head.mlp.len() }
+    DinoHeadConfig { dim, prototypes, hidden, bottleneck, layers: head.mlp.len() }
 }
 
-fn other(field: &'static str, file: &str, found: String, wanted: String, way_out: &str) -> StartError {
-    StartError::Other { field, file: file.to_owned(), found, wanted, way_out: way_out.to_owned() }
+fn other(field: &'static str, file: &str, found: String, wanted: String, way_out: &str) -> WeightInitError {
+    WeightInitError::Other { field, file: file.to_owned(), found, wanted, way_out: way_out.to_owned() }
 }
 
 /// A backbone in words.
@@ -240,7 +244,11 @@ pub fn describe(config: &VitConfig) -> String {
 }
 
 /// Fails unless the weights fit into the recipe's backbone, up to the position grid.
-fn same_backbone(field: &'static str, weights: &Checkpoint, wanted: &VitConfig) -> Result<(), StartError> {
+fn same_backbone(
+    field: &'static str,
+    weights: &LoadedWeights,
+    wanted: &VitConfig,
+) -> Result<(), WeightInitError> {
     let found = &weights.config;
     let sizes = |c: &VitConfig| {
         (c.patch, c.dim, c.depth, c.heads, c.ffn, c.hidden, c.registers, c.layerscale.is_some(), c.qkv_bias)
@@ -265,7 +273,7 @@ fn same_backbone(field: &'static str, weights: &Checkpoint, wanted: &VitConfig) 
 
 /// Resamples the stored positions to another grid.
 fn regrid(dict: &mut StateDict, from: &VitConfig, to: &VitConfig) {
-    let Grid { rows, cols } = to.grid;
+    let PatchGrid { rows, cols } = to.grid;
     if from.grid == to.grid {
         return;
     }
@@ -279,6 +287,6 @@ fn regrid(dict: &mut StateDict, from: &VitConfig, to: &VitConfig) {
 }
 
 /// A backbone on a device from checked weights; the keys that were missing, of which there should be none.
-pub(super) fn backbone(weights: &Checkpoint, device: &Device) -> (Vit, Vec<String>) {
+pub(super) fn backbone(weights: &LoadedWeights, device: &Device) -> (Vit, Vec<String>) {
     params::load(Vit::unloaded(&weights.config, device), &weights.backbone, |path| path.to_owned())
 }

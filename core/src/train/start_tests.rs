@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::recipe::{Distillation, Recipe};
+use super::recipe::{DistillMethod, Recipe};
 use super::run::RunFolder;
-use super::watch::Kind;
+use super::watch::WatchFrameKind;
 use super::{adapt, distill_recipe, film, sources, start};
 use crate::device::{block_on, cpu};
-use crate::engine::{self, EngineError, Event, Job};
+use crate::engine::{self, EngineError, RunEvent, TrainJob};
 use crate::explore::{ModelSource, checkpoint};
-use crate::model::{Grid, Vit, VitConfig, params};
+use crate::model::{PatchGrid, Vit, VitConfig, params};
 use crate::weights::StateDict;
 
 const TINY: [&str; 19] = [
@@ -44,21 +44,21 @@ fn recipe(more: &[&str]) -> Recipe {
     Recipe::preset("nano").unwrap().with_overrides(&pairs(&all)).unwrap()
 }
 
-fn run_in(folder: Option<RunFolder>, recipe: &Recipe, resume: bool) -> Result<Vec<Event>, EngineError> {
+fn run_in(folder: Option<RunFolder>, recipe: &Recipe, resume: bool) -> Result<Vec<RunEvent>, EngineError> {
     let sources = sources::open(recipe).unwrap();
     let watch = sources.to_watch(recipe).into_iter().take(2).collect();
-    let job = Job { recipe: recipe.clone(), device: cpu(None), sources, watch, folder, resume };
+    let job = TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder, resume };
     let handle = engine::start(job);
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
 }
 
-fn run(dir: &Path, recipe: &Recipe) -> Result<Vec<Event>, EngineError> {
+fn run(dir: &Path, recipe: &Recipe) -> Result<Vec<RunEvent>, EngineError> {
     run_in(Some(RunFolder::create(dir, recipe).unwrap()), recipe, false)
 }
 
-fn losses(events: &[Event]) -> Vec<(u64, f64)> {
-    let loss = |event: &Event| match event {
-        Event::Step(step) => Some((step.iteration, step.values["loss"])),
+fn losses(events: &[RunEvent]) -> Vec<(u64, f64)> {
+    let loss = |event: &RunEvent| match event {
+        RunEvent::Step(step) => Some((step.iteration, step.values["loss"])),
         _ => None,
     };
     events.iter().filter_map(loss).collect()
@@ -69,7 +69,7 @@ fn weights(dir: &Path, step: u64, who: &str) -> StateDict {
     checkpoint(&ModelSource::Path(file)).unwrap().backbone
 }
 
-fn distilled(student: &Recipe, teacher: &Path, method: Distillation, more: &[&str]) -> Recipe {
+fn distilled(student: &Recipe, teacher: &Path, method: DistillMethod, more: &[&str]) -> Recipe {
     let recipe = distill_recipe::recipe(student, teacher.to_str().unwrap(), Some(method)).unwrap();
     recipe.with_overrides(&pairs(more)).unwrap()
 }
@@ -81,7 +81,7 @@ fn what_heads_say_is_distilled_into_another_width() {
     run(&teacher, &recipe(&["head.separate_ibot=true", "head.ibot_prototypes=96"])).unwrap();
     let narrow = recipe(&["model.dim=24", "model.heads=2", "model.depth=3"]);
     let chosen = distill_recipe::recipe(&narrow, teacher.to_str().unwrap(), None).unwrap();
-    assert_eq!(chosen.distill.method, Distillation::Heads);
+    assert_eq!(chosen.distill.method, DistillMethod::Heads);
     assert_eq!((chosen.head.ibot_prototypes, chosen.head.separate_ibot), (96, true));
 
     let chosen = chosen.with_overrides(&pairs(&["train.evaluate_every=6", "train.picture_every=6"])).unwrap();
@@ -90,7 +90,7 @@ fn what_heads_say_is_distilled_into_another_width() {
     let agreements: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Evaluation { agreement, .. } => Some(agreement.unwrap()),
+            RunEvent::Evaluation { agreement, .. } => Some(agreement.unwrap()),
             _ => None,
         })
         .collect();
@@ -98,7 +98,7 @@ fn what_heads_say_is_distilled_into_another_width() {
     assert!(agreements.iter().all(|a| (0.0..=1.0).contains(&a.neighbours) && a.cls_cosine.abs() <= 1.0));
     // The frozen teacher is shown beside the student.
     let folder = RunFolder::open(&student).unwrap();
-    assert!(film::file(&folder, 6, Kind::Teacher).is_file());
+    assert!(film::file(&folder, 6, WatchFrameKind::Teacher).is_file());
     // What is kept is the student's average, in the student's width.
     assert_eq!(weights(&student, 6, "teacher")["cls_token"].shape, [1, 1, 24]);
     assert!(weights(&student, 6, "teacher") != weights(&student, 6, "student"));
@@ -109,7 +109,7 @@ fn features_are_distilled_and_a_run_goes_on_with_its_queue() {
     let dir = tempfile::tempdir().unwrap();
     let teacher = dir.path().join("teacher");
     run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
-    for method in [Distillation::Similarity, Distillation::Regression] {
+    for method in [DistillMethod::Similarity, DistillMethod::Regression] {
         // Another width, depth and patch: grids of 4 and 2 patches.
         let student = recipe(&["model.dim=24", "model.heads=2", "model.depth=1", "model.patch=16"]);
         let chosen = distilled(&student, &teacher, method, &["distill.queue=10"]);
@@ -131,7 +131,7 @@ fn what_a_teacher_said_of_fixed_views_is_kept_and_the_same() {
     let teacher = dir.path().join("teacher");
     run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
     let fixed = ["distill.mixup=false", "distill.fixed_views=true", "data.scenes=6", "train.iterations=5"];
-    let chosen = distilled(&recipe(&[]), &teacher, Distillation::Regression, &fixed);
+    let chosen = distilled(&recipe(&[]), &teacher, DistillMethod::Regression, &fixed);
     let asked = losses(&run_in(None, &chosen, false).unwrap());
     let kept = dir.path().join("kept");
     assert_eq!(losses(&run(&kept, &chosen).unwrap()), asked);
@@ -162,7 +162,7 @@ fn a_teacher_that_does_not_fit_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let teacher = dir.path().join("teacher");
     run(&teacher, &recipe(&["train.iterations=3"])).unwrap();
-    let heads = distilled(&recipe(&[]), &teacher, Distillation::Heads, &[]);
+    let heads = distilled(&recipe(&[]), &teacher, DistillMethod::Heads, &[]);
     let refused = |recipe: &Recipe, more: &[&str]| {
         run_in(None, &recipe.with_overrides(&pairs(more)).unwrap(), false).unwrap_err().to_string()
     };
@@ -185,7 +185,10 @@ fn a_run_is_adapted_to_larger_pictures() {
     let before = recipe(&[]);
     run(&small, &before).unwrap();
     let adapted = adapt::recipe(&before, &small, 61, Some(3)).unwrap();
-    assert_eq!((adapted.crops.global_size, adapted.backbone().grid), (64, crate::model::Grid::square(8)));
+    assert_eq!(
+        (adapted.crops.global_size, adapted.backbone().grid),
+        (64, crate::model::PatchGrid::square(8))
+    );
     // Nothing moves at a learning rate of 0: what is saved is what was taken over.
     let held = ["optim.base_lr=0", "optim.min_lr=0", "optim.momentum=1", "optim.momentum_end=1"];
     let still = adapted.with_overrides(&pairs(&held)).unwrap();
@@ -217,7 +220,7 @@ fn a_run_starts_from_a_wide_grid_with_its_own_epsilon() {
     let dir = tempfile::tempdir().unwrap();
     let [named, run_dir] = ["wide.safetensors", "run"].map(|name| dir.path().join(name));
     let own = recipe(&[]);
-    let config = VitConfig { grid: Grid::new(2, 6), norm_eps: 1e-3, ..own.backbone() };
+    let config = VitConfig { grid: PatchGrid::new(2, 6), norm_eps: 1e-3, ..own.backbone() };
     let state = crate::device::block_on(params::state_dict(&Vit::init(&config, 3, &cpu(None).device), |p| {
         p.to_owned()
     }));
@@ -227,17 +230,17 @@ fn a_run_starts_from_a_wide_grid_with_its_own_epsilon() {
     for (i, row) in table.data.chunks_exact_mut(48).enumerate().skip(1) {
         row.fill(((i - 1) / 6) as f32);
     }
-    crate::weights::save(&named, &state, &config, crate::weights::Layout::Official).unwrap();
+    crate::weights::save(&named, &state, &config, crate::weights::KeyLayout::Official).unwrap();
 
     let weights = start::open("--start", named.to_str().unwrap()).unwrap();
     let begun = start::recipe_for(&own, &weights.config).unwrap();
-    assert_eq!((begun.model.norm_eps, begun.backbone().grid), (1e-3, Grid::square(4)));
+    assert_eq!((begun.model.norm_eps, begun.backbone().grid), (1e-3, PatchGrid::square(4)));
     let start = format!("start.weights={}", named.display());
     let held = ["optim.base_lr=0", "optim.min_lr=0", "train.iterations=3", &start];
     run(&run_dir, &begun.with_overrides(&pairs(&held)).unwrap()).unwrap();
     let saved =
         checkpoint(&ModelSource::Path(run_dir.join("checkpoints/000003/student.safetensors"))).unwrap();
-    assert_eq!((saved.config.norm_eps, saved.config.grid), (1e-3, Grid::square(4)));
+    assert_eq!((saved.config.norm_eps, saved.config.grid), (1e-3, PatchGrid::square(4)));
     // Two rows become four, six columns become four: nothing changes along a row, and rows are in order.
     let rows: Vec<f32> =
         saved.backbone["pos_embed"].data[48..].chunks_exact(4 * 48).map(|row| row[0]).collect();
@@ -260,8 +263,8 @@ fn heads_learn_first_while_the_backbone_is_held() {
     let held = recipe(&[&start, "start.hold_backbone=3", "train.seed=5"]);
     let events = run(&second, &held).unwrap();
     let said = |at: u64| {
-        let step = |event: &Event| match event {
-            Event::Step(step) if step.iteration == at => Some(step.health.sentences.join(" ")),
+        let step = |event: &RunEvent| match event {
+            RunEvent::Step(step) if step.iteration == at => Some(step.health.sentences.join(" ")),
             _ => None,
         };
         events.iter().find_map(step).unwrap()

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::colours::Colours;
-use super::frozen::Frozen;
+use super::colours::WatchPcaBasis;
+use super::frozen::FrozenTeacher;
 use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
-use super::optimizer::AdamW;
+use super::optimizer::AdamWMoments;
 use super::recipe::Recipe;
 
 /// Student, teacher, centres and optimizer between two steps.
@@ -14,46 +14,46 @@ use super::recipe::Recipe;
 /// There is no copy of it: on a GPU a step changes all values in place, also those that a clone would share. Who wants to
 /// keep a state writes a checkpoint.
 #[derive(Debug)]
-pub struct State {
+pub struct TrainerState {
     /// Learns by gradient; lives on the autodiff device.
     pub student: Network,
     /// Follows the student; lives on the plain device, so it never has a graph.
     pub teacher: Network,
     /// Softmax centres, `[1, K]` each; unused by Sinkhorn–Knopp.
-    pub centers: Centers,
+    pub centers: TeacherCenters,
     /// Moments of AdamW.
-    pub optimizer: AdamW,
+    pub optimizer: AdamWMoments,
     /// Keeps gradients of 16-bit numbers in range; off with others.
     pub loss_scale: LossScale,
     /// Steps done.
     pub iteration: u64,
     /// What is distilled, if anything; then `teacher` is the moving average that is kept, and teaches nothing.
-    pub frozen: Option<Frozen>,
+    pub frozen: Option<FrozenTeacher>,
     /// Normalised CLS vectors of the frozen teacher, newest first, `[rows, dim]`; only where similarity is learned.
     pub queue: Option<Tensor<2>>,
     /// How many pictures there are to train on; what the queue's size follows.
     pub pictures: usize,
     /// Colours of the last look at the watched pictures. Nothing is learned from them.
-    pub colours: Option<Colours>,
+    pub colours: Option<WatchPcaBasis>,
 }
 
 /// Moving averages of the teacher's logits.
 #[derive(Clone, Debug)]
-pub struct Centers {
+pub struct TeacherCenters {
     /// Of CLS logits, `[1, K]`.
     pub dino: Tensor<2>,
     /// Of masked patches' logits, `[1, K]`.
     pub ibot: Tensor<2>,
 }
 
-impl State {
+impl TrainerState {
     /// The state before step 0: teacher equal to the student, centres 0. `device` is the plain device.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
         Self::distilling(recipe, None, device)
     }
 
     /// The same with a frozen teacher to distil from.
-    pub fn distilling(recipe: &Recipe, frozen: Option<Frozen>, device: &Device) -> Self {
+    pub fn distilling(recipe: &Recipe, frozen: Option<FrozenTeacher>, device: &Device) -> Self {
         let config = match &frozen {
             Some(frozen) => frozen.student(recipe),
             None => NetworkConfig::from(recipe),
@@ -72,11 +72,11 @@ impl State {
         Self {
             student: Network::init(config, seed, &device.clone().autodiff()),
             teacher: Network::init(config, seed, device),
-            centers: Centers {
+            centers: TeacherCenters {
                 dino: Tensor::zeros([1, dino], device),
                 ibot: Tensor::zeros([1, ibot], device),
             },
-            optimizer: AdamW::default(),
+            optimizer: AdamWMoments::default(),
             loss_scale: LossScale::OFF,
             iteration: 0,
             frozen: None,

@@ -10,18 +10,18 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::batch::Part;
+use super::batch::MicroBatch;
 use super::distill;
 use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
 use super::network::gather_patches;
 use super::optimizer::SUB_MODULES;
 use super::recipe::Recipe;
-use super::schedule::Scheduled;
-use super::state::State;
+use super::schedule::ScheduledValues;
+use super::state::TrainerState;
 use crate::fused::cross_entropy;
-use crate::model::block::{DropPath, Pass};
+use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::params::{Named, take_gradients};
-use crate::model::vit::{Crops, Features};
+use crate::model::vit::{VitInput, VitOutput};
 use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
 use crate::ssl::dino::{self, dino_loss};
@@ -30,7 +30,7 @@ use crate::ssl::koleo::koleo;
 use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
 
 /// What the teacher says about one part of the batch; a constant for the student.
-struct Targets {
+struct TeacherTargets {
     /// `[2 images, K]`
     cls: Tensor<2>,
     /// `[rows, K]`
@@ -38,7 +38,7 @@ struct Targets {
 }
 
 /// Losses of one part. Displayed values follow the official log: KoLeo and iBOT are half of what is optimised.
-struct Losses {
+struct PretrainLosses {
     total: Tensor<1>,
     dino_local: Tensor<1>,
     dino_global: Tensor<1>,
@@ -58,10 +58,10 @@ struct Losses {
 /// gradient is. Returns the step's figures; `gradients` of the student before clipping (and
 /// still times the loss scale, where there is one) go to `inspect`.
 pub fn step<C: Collective>(
-    state: &mut State,
-    parts: &[Part],
+    state: &mut TrainerState,
+    parts: &[MicroBatch],
     recipe: &Recipe,
-    now: &Scheduled,
+    now: &ScheduledValues,
     collective: &C,
     inspect: impl FnOnce(&Named),
 ) -> DeviceMetrics {
@@ -78,7 +78,7 @@ pub fn step<C: Collective>(
     // The student: all crops of a part in one packed pass; gradients add up over the parts.
     let others = neighbours_elsewhere(state, parts, recipe);
     let mut gradients = Named::new();
-    let mut shown: Option<Losses> = None;
+    let mut shown: Option<PretrainLosses> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
         let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_held);
         gradients_of(state, losses.total.clone(), &mut gradients);
@@ -95,7 +95,7 @@ pub fn step<C: Collective>(
 }
 
 /// Gradients of a part's loss with respect to the student, added to those of other parts.
-pub(super) fn gradients_of(state: &State, loss: Tensor<1>, gradients: &mut Named) {
+pub(super) fn gradients_of(state: &TrainerState, loss: Tensor<1>, gradients: &mut Named) {
     let mut graph = state.loss_scale.applied(loss).backward();
     for (name, gradient) in take_gradients(&state.student, &mut graph) {
         let sum = match gradients.remove(&name) {
@@ -108,10 +108,10 @@ pub(super) fn gradients_of(state: &State, loss: Tensor<1>, gradients: &mut Named
 
 /// The second half of a step: gradients over all ranks, clipping per sub-module, AdamW, the teacher's moving average.
 pub(super) fn update<C: Collective>(
-    state: &mut State,
+    state: &mut TrainerState,
     mut gradients: Named,
     recipe: &Recipe,
-    now: &Scheduled,
+    now: &ScheduledValues,
     collective: &C,
     metrics: &mut DeviceMetrics,
     inspect: impl FnOnce(&Named),
@@ -144,21 +144,22 @@ pub(super) fn update<C: Collective>(
 
 /// Targets for every part, centred over the whole batch; the softmax centres move on.
 fn teacher_targets<C: Collective>(
-    state: &mut State,
-    parts: &[Part],
+    state: &mut TrainerState,
+    parts: &[MicroBatch],
     recipe: &Recipe,
-    now: &Scheduled,
+    now: &ScheduledValues,
     collective: &C,
     metrics: &mut DeviceMetrics,
-) -> Vec<Targets> {
+) -> Vec<TeacherTargets> {
     // A frozen teacher, where one is distilled; else the student's moving average.
     let frozen = state.frozen.as_ref().and_then(|frozen| Some((&frozen.backbone, frozen.heads()?)));
     let (backbone, (dino_head, patch_head)) =
         frozen.unwrap_or_else(|| (&state.teacher.backbone, state.teacher.heads()));
     let (mut cls, mut patches, mut norms) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
-        let crops = [Crops { images: part.global.clone(), masks: None }];
-        let pass = Pass { precision: recipe.train.precision.into(), ..Pass::default() };
+        let crops = [VitInput { images: part.global.clone(), masks: None }];
+        let pass =
+            VitForwardOptions { precision: recipe.train.precision.into(), ..VitForwardOptions::default() };
         let features = backbone.forward_packed(&crops, pass).swap_remove(0);
         norms.push(patch_norms(&features, backbone.config.prefix()));
         cls.push(dino_head.forward(features.cls));
@@ -196,11 +197,11 @@ fn teacher_targets<C: Collective>(
 
     let cls = cls.split_with_sizes(cls_rows, 0);
     let patches = patches.split_with_sizes(patch_rows, 0);
-    cls.into_iter().zip(patches).map(|(cls, patches)| Targets { cls, patches }).collect()
+    cls.into_iter().zip(patches).map(|(cls, patches)| TeacherTargets { cls, patches }).collect()
 }
 
 /// L2 norms of patch tokens before the final norm, `[crops * patches]`: outliers show up here.
-fn patch_norms(features: &Features, prefix: usize) -> Tensor<1> {
+fn patch_norms(features: &VitOutput, prefix: usize) -> Tensor<1> {
     let [crops, tokens, dim] = features.prenorm.dims();
     let patches = features.prenorm.clone().narrow(1, prefix, tokens - prefix);
     patches.reshape([crops * (tokens - prefix), dim]).square().sum_dim(1).sqrt().reshape([-1])
@@ -208,7 +209,7 @@ fn patch_norms(features: &Features, prefix: usize) -> Tensor<1> {
 
 /// CLS features of every part and view without a graph, for KoLeo over the whole batch.
 /// Empty with a single part, whose own pass has them all.
-fn neighbours_elsewhere(state: &State, parts: &[Part], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
+fn neighbours_elsewhere(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
     if parts.len() == 1 {
         return Vec::new();
     }
@@ -220,15 +221,15 @@ fn neighbours_elsewhere(state: &State, parts: &[Part], recipe: &Recipe) -> Vec<[
 }
 
 /// The student's packed pass over masked global crops and local crops. The same draws every time it is called.
-fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Vec<Features> {
+fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> Vec<VitOutput> {
     let masks = (!recipe.distill.is_on()).then(|| part.masks.clone());
-    let mut crops = vec![Crops { images: part.global.clone(), masks }];
-    crops.extend(part.local.clone().map(|images| Crops { images, masks: None }));
+    let mut crops = vec![VitInput { images: part.global.clone(), masks }];
+    crops.extend(part.local.clone().map(|images| VitInput { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
     state.student.backbone.forward_packed(
         &crops,
-        Pass {
+        VitForwardOptions {
             drop: Some(&mut drop),
             precision: recipe.train.precision.into(),
             checkpoint: recipe.train.checkpoint_activations,
@@ -239,17 +240,17 @@ fn student_pass(state: &State, index: usize, part: &Part, recipe: &Recipe) -> Ve
 /// Losses of one part, scaled so that the parts add up to the batch's.
 #[allow(clippy::too_many_arguments)]
 fn student_losses(
-    state: &State,
-    parts: &[Part],
+    state: &TrainerState,
+    parts: &[MicroBatch],
     index: usize,
-    part: &Part,
-    targets: &Targets,
+    part: &MicroBatch,
+    targets: &TeacherTargets,
     others: &[[Tensor<2>; 2]],
     recipe: &Recipe,
     backbone_held: bool,
-) -> Losses {
+) -> PretrainLosses {
     // Without a graph behind its features nothing reaches a backbone that is held.
-    let held = |f: Features| Features { cls: f.cls.detach(), patches: f.patches.detach(), ..f };
+    let held = |f: VitOutput| VitOutput { cls: f.cls.detach(), patches: f.patches.detach(), ..f };
     let features = student_pass(state, index, part, recipe).into_iter();
     let mut features = features.map(|f| if backbone_held { held(f) } else { f });
     let Some(global) = features.next() else { unreachable!("the packed pass returns what it was given") };
@@ -302,7 +303,7 @@ fn student_losses(
     let total = (dino_local.clone() + dino_global.clone()).mul_scalar(w.dino)
         + koleo_sum.clone().mul_scalar(w.koleo)
         + ibot.clone().mul_scalar(w.ibot);
-    Losses {
+    PretrainLosses {
         total,
         dino_local: dino_local.mul_scalar(w.dino),
         dino_global: dino_global.mul_scalar(w.dino),
@@ -321,7 +322,7 @@ fn views(cls: Tensor<2>) -> [Tensor<2>; 2] {
     [cls.clone().narrow(0, 0, images), cls.narrow(0, images, images)]
 }
 
-impl Losses {
+impl PretrainLosses {
     fn detached(self) -> Self {
         Self {
             total: self.total.without_autodiff(),

@@ -5,13 +5,13 @@ use crate::files;
 use super::curves;
 use super::figures;
 use super::film::frames;
-use super::health::{Level, judge};
-use super::lines::Line;
+use super::health::{HealthLevel, judge};
+use super::lines::MetricsLine;
 use super::metrics::Values;
-use super::protocol::Job;
-use super::report::{FilmFrame, KnnRow, Report, Series, Tone};
+use super::protocol::TrainJob;
+use super::report::{KnnRow, ReportSeries, RunReport, TimelapseFrame, VerdictLevel};
 use super::run::{RunError, RunFolder};
-use super::watch::Kind;
+use super::watch::WatchFrameKind;
 use crate::analysis::image_out::contact_sheet;
 use crate::data::{Picture, decode::decode_file};
 use crate::eval::Accuracy;
@@ -25,25 +25,25 @@ const FILM_COLUMNS: usize = 6;
 /// When the folder can't be read.
 pub fn report(
     folder: &RunFolder,
-    job: &Job,
+    job: &TrainJob,
     iteration: u64,
     skipped: &[(String, String)],
 ) -> Result<String, RunError> {
     // The other figures of `metrics.jsonl` are inputs of the comparison.
     let keys: Vec<&str> = figures::keys().collect();
     let found = curves::of(folder, &keys)?;
-    let series_of = |key: &&str| Some(Series::of_metric(key, found.curves.get(*key)?.points()));
-    let series: Vec<Series> = keys.iter().filter_map(series_of).collect();
-    let film: Vec<FilmFrame> = [Kind::Pca, Kind::Teacher, Kind::Attention]
+    let series_of = |key: &&str| Some(ReportSeries::of_metric(key, found.curves.get(*key)?.points()));
+    let series: Vec<ReportSeries> = keys.iter().filter_map(series_of).collect();
+    let film: Vec<TimelapseFrame> = [WatchFrameKind::Pca, WatchFrameKind::Teacher, WatchFrameKind::Attention]
         .into_iter()
         .flat_map(|kind| film_frames(folder, kind))
         .collect();
     let knn = comparison(found.measured.as_ref());
     let health = judge(&values_of(found.last.as_ref()), &job.recipe, iteration);
     let tone = match health.level {
-        Level::Fine => Tone::Fine,
-        Level::Watch => Tone::Watch,
-        Level::Wrong => Tone::Wrong,
+        HealthLevel::Fine => VerdictLevel::Fine,
+        HealthLevel::Watch => VerdictLevel::Watch,
+        HealthLevel::Wrong => VerdictLevel::Wrong,
     };
     let warnings: Vec<String> = skipped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
     let recipe = &job.recipe;
@@ -57,7 +57,7 @@ pub fn report(
         fact("Seed", recipe.train.seed.to_string()),
     ];
     let name = folder.path().file_name().map(|n| n.to_string_lossy().into_owned());
-    let page = Report {
+    let page = RunReport {
         title: &name.unwrap_or_else(|| recipe.preset.clone()),
         verdict: Some((tone, &health.sentences.join(" "))),
         facts: &facts,
@@ -85,37 +85,37 @@ pub fn film(folder: &RunFolder) -> Option<Picture> {
             .filter_map(|(_, path)| decode_file(path).ok())
             .collect()
     };
-    let mut columns = of(Kind::View);
+    let mut columns = of(WatchFrameKind::View);
     columns.truncate(1);
-    columns.extend(of(Kind::Pca));
-    columns.extend(of(Kind::Teacher).pop());
-    columns.extend(of(Kind::Attention).pop());
+    columns.extend(of(WatchFrameKind::Pca));
+    columns.extend(of(WatchFrameKind::Teacher).pop());
+    columns.extend(of(WatchFrameKind::Attention).pop());
     contact_sheet(&columns.iter().collect::<Vec<_>>(), columns.len(), 6, [24, 24, 27]).ok()
 }
 
-fn film_frames(folder: &RunFolder, kind: Kind) -> Vec<FilmFrame> {
+fn film_frames(folder: &RunFolder, kind: WatchFrameKind) -> Vec<TimelapseFrame> {
     let label = match kind {
-        Kind::View => "The pictures",
-        Kind::Pca => "Principal components of the patch features",
-        Kind::Teacher => "The same of the frozen teacher",
-        Kind::Attention => "Attention of the class token",
+        WatchFrameKind::View => "The pictures",
+        WatchFrameKind::Pca => "Principal components of the patch features",
+        WatchFrameKind::Teacher => "The same of the frozen teacher",
+        WatchFrameKind::Attention => "Attention of the class token",
     };
     frames(folder, kind)
         .into_iter()
         .filter_map(|(iteration, path)| {
-            Some(FilmFrame { iteration, label: label.to_owned(), png: files::read(path).ok()? })
+            Some(TimelapseFrame { iteration, label: label.to_owned(), png: files::read(path).ok()? })
         })
         .collect()
 }
 
-fn values_of(line: Option<&Line>) -> Values {
+fn values_of(line: Option<&MetricsLine>) -> Values {
     let values = line.into_iter().flat_map(|line| &line.values);
     values.map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect()
 }
 
 /// Trained against untrained against raw pixels, from the first and the last time that they were measured.
-fn comparison(measured: Option<&(Line, Line)>) -> Vec<KnnRow> {
-    let row = |name: &str, line: &Line, prefix: &str, highlighted| {
+fn comparison(measured: Option<&(MetricsLine, MetricsLine)>) -> Vec<KnnRow> {
+    let row = |name: &str, line: &MetricsLine, prefix: &str, highlighted| {
         let count =
             |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
         Some(KnnRow {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
-use super::batch::Part;
-use super::frozen::{Frozen, Told};
+use super::batch::MicroBatch;
+use super::frozen::{FrozenTeacher, TeacherOutput};
 use super::recipe::Recipe;
 use crate::files::{self, File, OpenOptions};
 use crate::model::params::read;
@@ -26,17 +26,17 @@ pub struct TeacherCache {
     /// Where each picture's record begins.
     at: HashMap<usize, u64>,
     end: u64,
-    sizes: Sizes,
+    sizes: TeacherRecordLayout,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sizes {
+struct TeacherRecordLayout {
     cls: usize,
     grid: usize,
     patch: usize,
 }
 
-impl Sizes {
+impl TeacherRecordLayout {
     fn view(self) -> usize {
         self.cls + self.grid * self.grid * self.patch
     }
@@ -52,10 +52,10 @@ impl TeacherCache {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn open(folder: &Path, frozen: &Frozen, recipe: &Recipe, data: &str) -> std::io::Result<Self> {
+    pub fn open(folder: &Path, frozen: &FrozenTeacher, recipe: &Recipe, data: &str) -> std::io::Result<Self> {
         let dim = frozen.backbone.config.dim;
         let grid = frozen.side(recipe) / frozen.backbone.config.patch;
-        let sizes = Sizes { cls: dim, grid, patch: dim * frozen.blocks(recipe) };
+        let sizes = TeacherRecordLayout { cls: dim, grid, patch: dim * frozen.blocks(recipe) };
         let mut hash = Sha256::new();
         hash.update(frozen.fingerprint.as_bytes());
         hash.update(format!("{:?} {} {sizes:?} {data}", recipe.crops, recipe.train.seed));
@@ -114,11 +114,11 @@ impl TeacherCache {
     /// When the disk or the device refuses.
     pub async fn told(
         &mut self,
-        frozen: &Frozen,
-        part: &Part,
+        frozen: &FrozenTeacher,
+        part: &MicroBatch,
         recipe: &Recipe,
         device: &Device,
-    ) -> Result<Told, CacheError> {
+    ) -> Result<TeacherOutput, TeacherCacheError> {
         let images = part.pictures.len();
         if part.pictures.iter().all(|picture| self.at.contains_key(picture)) {
             let records: Vec<Vec<f32>> =
@@ -156,8 +156,8 @@ impl TeacherCache {
     }
 
     /// Records of a part's pictures as tensors, the first views of all before the second ones.
-    fn assemble(&self, records: &[Vec<f32>], device: &Device) -> Told {
-        let Sizes { cls, grid, patch } = self.sizes;
+    fn assemble(&self, records: &[Vec<f32>], device: &Device) -> TeacherOutput {
+        let TeacherRecordLayout { cls, grid, patch } = self.sizes;
         let view = self.sizes.view();
         let of = |from: usize, length: usize| -> Vec<f32> {
             let views = (0..VIEWS).flat_map(|v| records.iter().map(move |r| &r[v * view..][..view]));
@@ -165,7 +165,7 @@ impl TeacherCache {
         };
         let views = VIEWS * records.len();
         let patches = [views, grid * grid, patch];
-        Told {
+        TeacherOutput {
             cls: Tensor::from_data(TensorData::new(of(0, cls), [views, cls]), device),
             patches: Tensor::from_data(TensorData::new(of(cls, view - cls), patches), device),
             grid,
@@ -175,7 +175,7 @@ impl TeacherCache {
 
 /// Why the cache failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CacheError {
+pub enum TeacherCacheError {
     /// The disk refused.
     #[error("what the teacher says can't be kept or read: {0}; distill.fixed_views = false does without")]
     Io(#[from] std::io::Error),

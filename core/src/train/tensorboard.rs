@@ -49,7 +49,7 @@ impl<W: Write> TensorboardWriter<W> {
     /// Writes events to anything; `path` is what errors call it.
     pub fn new(out: W, path: String, wall_time: f64) -> Result<Self, TensorboardError> {
         let mut writer = Self { out, path };
-        let mut event = Message::default();
+        let mut event = TensorboardMessage::default();
         event.double(1, wall_time);
         event.bytes(3, b"brain.Event:2");
         writer.record(&event.0)?;
@@ -63,9 +63,9 @@ impl<W: Write> TensorboardWriter<W> {
         wall_time: f64,
         values: impl IntoIterator<Item = (&'a str, f64)>,
     ) -> Result<(), TensorboardError> {
-        let mut summary = Message::default();
+        let mut summary = TensorboardMessage::default();
         for (tag, number) in values {
-            let mut value = Message::default();
+            let mut value = TensorboardMessage::default();
             value.bytes(1, tag.as_bytes());
             value.float(2, number as f32);
             summary.bytes(1, &value.0);
@@ -82,15 +82,15 @@ impl<W: Write> TensorboardWriter<W> {
         (width, height): (usize, usize),
         png: &[u8],
     ) -> Result<(), TensorboardError> {
-        let mut image = Message::default();
+        let mut image = TensorboardMessage::default();
         image.varint_field(1, height as u64);
         image.varint_field(2, width as u64);
         image.varint_field(3, 3);
         image.bytes(4, png);
-        let mut value = Message::default();
+        let mut value = TensorboardMessage::default();
         value.bytes(1, tag.as_bytes());
         value.bytes(4, &image.0);
-        let mut summary = Message::default();
+        let mut summary = TensorboardMessage::default();
         summary.bytes(1, &value.0);
         self.event(step, wall_time, &summary)
     }
@@ -100,8 +100,13 @@ impl<W: Write> TensorboardWriter<W> {
         self.out.flush().map_err(|source| TensorboardError { path: self.path.clone(), source })
     }
 
-    fn event(&mut self, step: u64, wall_time: f64, summary: &Message) -> Result<(), TensorboardError> {
-        let mut event = Message::default();
+    fn event(
+        &mut self,
+        step: u64,
+        wall_time: f64,
+        summary: &TensorboardMessage,
+    ) -> Result<(), TensorboardError> {
+        let mut event = TensorboardMessage::default();
         event.double(1, wall_time);
         event.varint_field(2, step);
         event.bytes(5, &summary.0);
@@ -122,9 +127,9 @@ impl<W: Write> TensorboardWriter<W> {
 
 /// A protocol buffer message under construction.
 #[derive(Default)]
-struct Message(Vec<u8>);
+struct TensorboardMessage(Vec<u8>);
 
-impl Message {
+impl TensorboardMessage {
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);

@@ -2,57 +2,57 @@
 
 use async_channel::TryRecvError;
 
-use super::batch::Part;
-use super::failing::Failing;
-use super::feed::Feed;
+use super::batch::MicroBatch;
+use super::failing::PictureFailures;
+use super::feed::BatchFeeder;
 use super::fields;
-use super::frozen::Frozen;
+use super::frozen::FrozenTeacher;
 use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
 use super::preparing::{cautions, draw_masks, has_numbers, no_room, workers};
-use super::protocol::{Command, EngineError, Event, Finished, Job, Port, Step};
+use super::protocol::{EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob};
 use super::recipe::Recipe;
-use super::record::Record;
-use super::resume::{self, Found};
-use super::schedule::{Scheduled, Schedules};
+use super::record::RunRecorder;
+use super::resume::{self, ResumePoint};
+use super::schedule::{ScheduledValues, TrainSchedules};
 use super::start;
-use super::state::State;
+use super::state::TrainerState;
 use super::step::step;
-use super::teacher_cache::{CacheError, TeacherCache};
-use super::watch::Watched;
-use crate::eval::agreement::Probe;
+use super::teacher_cache::{TeacherCache, TeacherCacheError};
+use super::watch::WatchedImages;
+use crate::eval::agreement::AgreementProbe;
 use crate::ssl::OneProcess;
 
 /// What happens between two steps.
-enum Flow {
+enum StepControl {
     Go,
     Stop,
 }
 
 /// A run on its way.
 pub(super) struct Trainer<'a> {
-    pub(super) job: Job,
-    pub(super) port: &'a Port,
-    pub(super) state: State,
-    schedules: Schedules,
-    feed: Feed,
-    pub(super) record: Record,
-    pub(super) watched: Watched,
+    pub(super) job: TrainJob,
+    pub(super) port: &'a RunChannels,
+    pub(super) state: TrainerState,
+    schedules: TrainSchedules,
+    feed: BatchFeeder,
+    pub(super) record: RunRecorder,
+    pub(super) watched: WatchedImages,
     /// What a frozen teacher said of views that never change.
     told: Option<TeacherCache>,
     /// Asks student and frozen teacher the same; made at the first evaluation.
-    pub(super) probe: Option<Probe>,
-    pub(super) failing: Failing,
+    pub(super) probe: Option<AgreementProbe>,
+    pub(super) failing: PictureFailures,
     /// The newest that was written or gone on from.
     pub(super) checkpoint: Option<std::path::PathBuf>,
     pub(super) saved_at: Option<u64>,
     /// Whether the last try to write one failed.
     pub(super) unsaved: bool,
-    since_report: Pace,
+    since_report: ThroughputSample,
 }
 
 /// Time since the last report.
-struct Pace {
+struct ThroughputSample {
     start: web_time::Instant,
     waited: f64,
     iteration: u64,
@@ -62,7 +62,7 @@ struct Pace {
 ///
 /// # Errors
 /// See [`EngineError`]; the newest checkpoint is kept in every case.
-pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> {
+pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompletion, EngineError> {
     let mut trainer = Trainer::set_up(job, port).await?;
     let total = trainer.job.recipe.train.iterations;
     let mut stopped = false;
@@ -71,7 +71,7 @@ pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> 
         trainer.evaluate().await?;
     }
     while trainer.state.iteration < total {
-        if let Flow::Stop = trainer.obey().await? {
+        if let StepControl::Stop = trainer.obey().await? {
             stopped = true;
             break;
         }
@@ -82,12 +82,12 @@ pub(crate) async fn run(job: Job, port: &Port) -> Result<Finished, EngineError> 
 }
 
 impl<'a> Trainer<'a> {
-    async fn set_up(job: Job, port: &'a Port) -> Result<Self, EngineError> {
+    async fn set_up(job: TrainJob, port: &'a RunChannels) -> Result<Self, EngineError> {
         let recipe = &job.recipe;
         let device = &job.device.device;
         has_numbers(recipe.train.precision, device)?;
         let moved = |error| resume::moved_weights(&job, error);
-        let frozen = Frozen::open(recipe, device).map_err(moved)?;
+        let frozen = FrozenTeacher::open(recipe, device).map_err(moved)?;
         let teacher = frozen.as_ref().map(|frozen| frozen.fingerprint.clone());
         let found = match (&job.folder, job.resume) {
             (Some(folder), true) => resume::newest(recipe, frozen.as_ref(), &folder.checkpoints(), device)?,
@@ -96,8 +96,8 @@ impl<'a> Trainer<'a> {
         let found = match found {
             Some(found) => found,
             None => {
-                let fresh = State::distilling(recipe, frozen, device);
-                Found::fresh(start::fill(fresh, recipe, device).map_err(moved)?)
+                let fresh = TrainerState::distilling(recipe, frozen, device);
+                ResumePoint::fresh(start::fill(fresh, recipe, device).map_err(moved)?)
             }
         };
         let mut notes = Vec::new();
@@ -105,24 +105,24 @@ impl<'a> Trainer<'a> {
             notes = resume::settle(folder, &job, teacher.as_deref(), found.state.iteration)?;
             notes.extend(found.set_aside());
         }
-        let Found { mut state, path: latest, .. } = found;
+        let ResumePoint { mut state, path: latest, .. } = found;
         state.pictures = job.sources.train.len();
         let told = match (&state.frozen, &job.folder) {
             (Some(frozen), Some(folder)) if recipe.distill.fixed_views => {
                 let data = format!("{} {}", recipe.data.path, job.sources.description);
                 let opened = TeacherCache::open(folder.path(), frozen, recipe, &data);
-                Some(opened.map_err(CacheError::from)?)
+                Some(opened.map_err(TeacherCacheError::from)?)
             }
             _ => None,
         };
-        let record = Record::open(job.folder.as_ref(), state.iteration)?;
+        let record = RunRecorder::open(job.folder.as_ref(), state.iteration)?;
         notes.extend(record.notes().iter().cloned());
         let parameters = {
             let mut count = 0;
             crate::model::params::visit(&state.student, |seen| count += seen.shape.iter().product::<usize>());
             count
         };
-        port.emit(Event::Started {
+        port.emit(RunEvent::Started {
             recipe: Box::new(recipe.clone()),
             device: job.device.name.clone(),
             data: job.sources.description.clone(),
@@ -133,67 +133,68 @@ impl<'a> Trainer<'a> {
         notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
         let cautions = cautions(recipe, device, job.sources.train.as_ref());
         for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
-            port.emit(Event::Warning(caution)).await;
+            port.emit(RunEvent::Warning(caution)).await;
         }
-        let feed = Feed::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
+        let feed =
+            BatchFeeder::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
         let (iteration, colours) = (state.iteration, state.colours.clone());
         Ok(Self {
             port,
-            schedules: Schedules::new(recipe),
+            schedules: TrainSchedules::new(recipe),
             state,
             feed,
             record,
-            watched: Watched::new(job.watch.clone(), recipe).following(colours),
+            watched: WatchedImages::new(job.watch.clone(), recipe).following(colours),
             told,
             probe: None,
             job,
-            failing: Failing::default(),
+            failing: PictureFailures::default(),
             checkpoint: latest,
             saved_at: (iteration > 0).then_some(iteration),
             unsaved: false,
-            since_report: Pace { start: web_time::Instant::now(), waited: 0.0, iteration },
+            since_report: ThroughputSample { start: web_time::Instant::now(), waited: 0.0, iteration },
         })
     }
 
     /// Carries out waiting commands; holds while paused, without polling.
-    async fn obey(&mut self) -> Result<Flow, EngineError> {
+    async fn obey(&mut self) -> Result<StepControl, EngineError> {
         let mut paused = false;
         loop {
             let command = if paused {
                 match self.port.commands.recv().await {
                     Ok(command) => command,
-                    Err(_) => return Ok(Flow::Stop), // whoever paused is gone
+                    Err(_) => return Ok(StepControl::Stop), // whoever paused is gone
                 }
             } else {
                 match self.port.commands.try_recv() {
                     Ok(command) => command,
-                    Err(TryRecvError::Empty) => return Ok(Flow::Go),
-                    Err(TryRecvError::Closed) => return Ok(Flow::Stop), // whoever started it is gone
+                    Err(TryRecvError::Empty) => return Ok(StepControl::Go),
+                    Err(TryRecvError::Closed) => return Ok(StepControl::Stop), // whoever started it is gone
                 }
             };
             match command {
-                Command::Pause if !paused => {
+                RunCommand::Pause if !paused => {
                     paused = true;
-                    self.port.emit(Event::Paused).await;
+                    self.port.emit(RunEvent::Paused).await;
                 }
-                Command::Resume if paused => {
+                RunCommand::Resume if paused => {
                     paused = false;
                     self.since_report = self.pace();
-                    self.port.emit(Event::Resumed).await;
+                    self.port.emit(RunEvent::Resumed).await;
                 }
-                Command::Pause | Command::Resume => {}
-                Command::Stop => return Ok(Flow::Stop),
-                Command::Checkpoint => {
+                RunCommand::Pause | RunCommand::Resume => {}
+                RunCommand::Stop => return Ok(StepControl::Stop),
+                RunCommand::Checkpoint => {
                     // Who asks for it hears of it.
                     self.unsaved = false;
                     self.save_midway().await?;
                 }
-                Command::Watch(pictures) => {
+                RunCommand::Watch(pictures) => {
                     let colours = self.watched.colours();
-                    self.watched = Watched::new(pictures, &self.job.recipe).following(colours);
+                    self.watched = WatchedImages::new(pictures, &self.job.recipe).following(colours);
                     self.pictures().await?;
                 }
-                Command::Change(wanted) => self.change(&wanted).await,
+                RunCommand::Change(wanted) => self.change(&wanted).await,
             }
         }
     }
@@ -202,20 +203,20 @@ impl<'a> Trainer<'a> {
     async fn change(&mut self, wanted: &Recipe) {
         let (recipe, needs_restart) = match fields::take_over(&self.job.recipe, wanted) {
             Ok(taken) => taken,
-            Err(refused) => return self.port.emit(Event::Warning(refused.to_string())).await,
+            Err(refused) => return self.port.emit(RunEvent::Warning(refused.to_string())).await,
         };
         let before = std::mem::replace(&mut self.job.recipe, recipe);
         let recipe = &self.job.recipe;
         if recipe.train.workers != before.train.workers {
             let (train, device) = (self.job.sources.train.clone(), &self.job.device.device);
-            self.feed = Feed::start(train, recipe, self.state.iteration, workers(recipe), device);
+            self.feed = BatchFeeder::start(train, recipe, self.state.iteration, workers(recipe), device);
             self.since_report.waited = 0.0;
         }
         // The run itself does not need the file: it goes on.
         if let Some(Err(failed)) = self.job.folder.as_ref().map(|folder| folder.write_recipe(recipe)) {
-            self.port.emit(Event::Warning(failed.to_string())).await;
+            self.port.emit(RunEvent::Warning(failed.to_string())).await;
         }
-        self.port.emit(Event::Changed { recipe: Box::new(recipe.clone()), needs_restart }).await;
+        self.port.emit(RunEvent::Changed { recipe: Box::new(recipe.clone()), needs_restart }).await;
     }
 
     /// One step of the method and whatever is due after it.
@@ -232,7 +233,7 @@ impl<'a> Trainer<'a> {
             return Err(self.without_pictures(why).await);
         }
         for news in news {
-            self.port.emit(Event::Warning(news)).await;
+            self.port.emit(RunEvent::Warning(news)).await;
         }
         self.ask_teacher(&mut parts).await?;
         let now = self.schedules.at(iteration);
@@ -263,14 +264,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// What a frozen teacher says of views that never change. Where that can't be kept, it is asked each time.
-    async fn ask_teacher(&mut self, parts: &mut [Part]) -> Result<(), EngineError> {
+    async fn ask_teacher(&mut self, parts: &mut [MicroBatch]) -> Result<(), EngineError> {
         let (Some(told), Some(frozen)) = (&mut self.told, &self.state.frozen) else { return Ok(()) };
         for part in parts {
             match told.told(frozen, part, &self.job.recipe, &self.job.device.device).await {
                 Ok(told) => part.told = Some(told),
-                Err(failed @ CacheError::Io(_)) => {
+                Err(failed @ TeacherCacheError::Io(_)) => {
                     self.told = None;
-                    self.port.emit(Event::Warning(failed.to_string())).await;
+                    self.port.emit(RunEvent::Warning(failed.to_string())).await;
                     return Ok(());
                 }
                 Err(failed) => return Err(failed.into()),
@@ -283,7 +284,7 @@ impl<'a> Trainer<'a> {
         &mut self,
         iteration: u64,
         metrics: DeviceMetrics,
-        schedule: Scheduled,
+        schedule: ScheduledValues,
     ) -> Result<(), EngineError> {
         let recipe = &self.job.recipe;
         let failed = |e: burn::tensor::ExecutionError| EngineError::Device {
@@ -313,7 +314,7 @@ impl<'a> Trainer<'a> {
         if !finite {
             return Err(self.not_finite(iteration, health.sentences.join(" ")));
         }
-        let event = Step {
+        let event = StepReport {
             iteration,
             total: self.job.recipe.train.iterations,
             values,
@@ -325,14 +326,18 @@ impl<'a> Trainer<'a> {
             memory,
         };
         if self.record.newly_wrong(&event.health) {
-            self.port.emit(Event::Warning(event.health.sentences.join(" "))).await;
+            self.port.emit(RunEvent::Warning(event.health.sentences.join(" "))).await;
         }
-        self.port.emit(Event::Step(Box::new(event))).await;
+        self.port.emit(RunEvent::Step(Box::new(event))).await;
         Ok(())
     }
 
-    fn pace(&self) -> Pace {
-        Pace { start: web_time::Instant::now(), waited: self.feed.waited(), iteration: self.state.iteration }
+    fn pace(&self) -> ThroughputSample {
+        ThroughputSample {
+            start: web_time::Instant::now(),
+            waited: self.feed.waited(),
+            iteration: self.state.iteration,
+        }
     }
 
     /// Passes on what could not be written down: that ends a run only where its folder is gone altogether.
@@ -342,13 +347,13 @@ impl<'a> Trainer<'a> {
             self.has_folder()?;
         }
         for warning in warnings {
-            self.port.emit(Event::Warning(warning)).await;
+            self.port.emit(RunEvent::Warning(warning)).await;
         }
         Ok(())
     }
 }
 
-fn scheduled_values(schedule: &Scheduled, values: &mut Values) {
+fn scheduled_values(schedule: &ScheduledValues, values: &mut Values) {
     for (name, value) in [
         ("lr", schedule.lr),
         ("last_layer_lr", schedule.last_layer_lr),

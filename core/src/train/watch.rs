@@ -5,12 +5,12 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::colours::Colours;
+use super::colours::WatchPcaBasis;
 use super::protocol::EngineError;
 use super::recipe::Recipe;
 use crate::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use crate::analysis::colour_map::ColourMap;
-use crate::analysis::image_out::{Filter, contact_sheet, upsample};
+use crate::analysis::image_out::{UpsampleFilter, contact_sheet, upsample};
 use crate::analysis::pca::{Pca, PcaOptions};
 use crate::analysis::{AnalysisError, PatchFeatures};
 use crate::data::Picture;
@@ -23,34 +23,34 @@ const ZOOM: usize = 2;
 
 /// Pictures to look at, and the colours of the last look.
 #[derive(Debug)]
-pub struct Watched {
+pub struct WatchedImages {
     views: Vec<Picture>,
     previous: Option<Pca>,
     /// What a frozen teacher sees, which never changes.
-    taught: Option<Taught>,
+    taught: Option<TeacherView>,
 }
 
 /// A frozen teacher's look at the watched pictures.
 #[derive(Debug)]
-struct Taught {
+struct TeacherView {
     pca: Pca,
     pictures: Vec<Picture>,
 }
 
 /// The watched pictures at one moment of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Look {
+pub struct WatchSnapshot {
     /// Steps done.
     pub iteration: u64,
     /// One for each watched picture.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<WatchFrame>,
     /// The colours' axes.
     pub pca: Pca,
 }
 
 /// One watched picture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Frame {
+pub struct WatchFrame {
     /// As the model sees it.
     pub view: Picture,
     /// Patch features.
@@ -70,7 +70,7 @@ pub(super) fn view(picture: &Picture, recipe: &Recipe) -> Picture {
     whole_view(picture, ZOOM * recipe.crops.global_size, recipe.model.patch)
 }
 
-impl Watched {
+impl WatchedImages {
     /// Prepares pictures for looking at with the recipe's model.
     pub fn new(pictures: Vec<Picture>, recipe: &Recipe) -> Self {
         let views = pictures.iter().map(|picture| view(picture, recipe)).collect();
@@ -79,14 +79,14 @@ impl Watched {
 
     /// The same in colours that follow those of an earlier look, at these pictures or others.
     #[must_use]
-    pub fn following(self, colours: Option<Colours>) -> Self {
+    pub fn following(self, colours: Option<WatchPcaBasis>) -> Self {
         let previous = colours.map(|colours| colours.for_views(&self.views));
         Self { previous: previous.or(self.previous), ..self }
     }
 
     /// The colours of the last look, to be kept.
-    pub fn colours(&self) -> Option<Colours> {
-        self.previous.clone().map(|pca| Colours::of(pca, &self.views))
+    pub fn colours(&self) -> Option<WatchPcaBasis> {
+        self.previous.clone().map(|pca| WatchPcaBasis::of(pca, &self.views))
     }
 
     /// Whether nothing is watched.
@@ -107,7 +107,7 @@ impl Watched {
         iteration: u64,
         device: &Device,
         mut between: impl AsyncFnMut(usize, usize),
-    ) -> Result<Arc<Look>, EngineError> {
+    ) -> Result<Arc<WatchSnapshot>, EngineError> {
         if let Some(frozen) = frozen.filter(|_| self.taught.is_none()) {
             self.taught = Some(self.ask(frozen, backbone.config.patch, device, &mut between).await?);
         }
@@ -134,10 +134,12 @@ impl Watched {
             .iter()
             .zip(&seen)
             .enumerate()
-            .map(|(i, (view, (features, attention)))| Frame::new(view, features, teacher(i), attention, &pca))
+            .map(|(i, (view, (features, attention)))| {
+                WatchFrame::new(view, features, teacher(i), attention, &pca)
+            })
             .collect::<Result<_, AnalysisError>>()?;
         self.previous = Some(pca.clone());
-        Ok(Arc::new(Look { iteration, frames, pca }))
+        Ok(Arc::new(WatchSnapshot { iteration, frames, pca }))
     }
 
     /// What a frozen teacher sees, on the grid that the student's patches have.
@@ -147,7 +149,7 @@ impl Watched {
         student_patch: usize,
         device: &Device,
         between: &mut impl AsyncFnMut(usize, usize),
-    ) -> Result<Taught, EngineError> {
+    ) -> Result<TeacherView, EngineError> {
         let patch = frozen.config.patch;
         let side = |pixels: usize| pixels / student_patch * patch;
         let mut seen = Vec::with_capacity(self.views.len());
@@ -159,7 +161,7 @@ impl Watched {
         }
         let pca = Pca::fit(&seen.iter().collect::<Vec<_>>(), None, &colours())?;
         let pictures = self.views.iter().zip(&seen).map(|(view, features)| in_colours(view, features, &pca));
-        Ok(Taught { pictures: pictures.collect::<Result<_, _>>()?, pca })
+        Ok(TeacherView { pictures: pictures.collect::<Result<_, _>>()?, pca })
     }
 }
 
@@ -176,10 +178,10 @@ fn failed(error: burn::tensor::ExecutionError) -> EngineError {
 /// Features as colours, at the view's size.
 fn in_colours(view: &Picture, features: &PatchFeatures, pca: &Pca) -> Result<Picture, AnalysisError> {
     let coloured = pca.colour(features)?;
-    upsample(&coloured.rgb, coloured.rows, coloured.cols, view.width, view.height, Filter::Bicubic)
+    upsample(&coloured.rgb, coloured.rows, coloured.cols, view.width, view.height, UpsampleFilter::Bicubic)
 }
 
-impl Frame {
+impl WatchFrame {
     fn new(
         view: &Picture,
         features: &PatchFeatures,
@@ -188,7 +190,7 @@ impl Frame {
         pca: &Pca,
     ) -> Result<Self, AnalysisError> {
         let (rows, cols) = (features.rows, features.cols);
-        let smooth = Filter::Bicubic;
+        let smooth = UpsampleFilter::Bicubic;
         Ok(Self {
             pca: in_colours(view, features, pca)?,
             teacher,
@@ -210,7 +212,7 @@ impl Frame {
 
 /// What to take from a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum WatchFrameKind {
     /// The picture itself.
     View,
     /// Principal components as colours.
@@ -221,7 +223,7 @@ pub enum Kind {
     Attention,
 }
 
-impl Kind {
+impl WatchFrameKind {
     /// All kinds, in the order of the sheet.
     pub const ALL: [Self; 4] = [Self::View, Self::Pca, Self::Teacher, Self::Attention];
 
@@ -239,19 +241,19 @@ impl Kind {
 /// Behind and between pictures.
 pub(super) const BACKDROP: [u8; 3] = [24, 24, 27];
 
-impl Look {
-    fn pictures(&self, kind: Kind) -> impl Iterator<Item = &Picture> {
+impl WatchSnapshot {
+    fn pictures(&self, kind: WatchFrameKind) -> impl Iterator<Item = &Picture> {
         self.frames.iter().filter_map(move |frame| match kind {
-            Kind::View => Some(&frame.view),
-            Kind::Pca => Some(&frame.pca),
-            Kind::Teacher => frame.teacher.as_ref(),
-            Kind::Attention => Some(&frame.overlay),
+            WatchFrameKind::View => Some(&frame.view),
+            WatchFrameKind::Pca => Some(&frame.pca),
+            WatchFrameKind::Teacher => frame.teacher.as_ref(),
+            WatchFrameKind::Attention => Some(&frame.overlay),
         })
     }
 
     /// The kinds that there are: a teacher's only in a distillation.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| self.pictures(*kind).next().is_some())
+    pub fn kinds(&self) -> impl Iterator<Item = WatchFrameKind> {
+        WatchFrameKind::ALL.into_iter().filter(|kind| self.pictures(*kind).next().is_some())
     }
 
     /// All watched pictures in one: a column each, picture above PCA (and the teacher's) above attention.
@@ -259,7 +261,8 @@ impl Look {
     /// # Errors
     /// When there is nothing to show.
     pub fn sheet(&self) -> Result<Picture, AnalysisError> {
-        let pictures: Vec<&Picture> = Kind::ALL.into_iter().flat_map(|kind| self.pictures(kind)).collect();
+        let pictures: Vec<&Picture> =
+            WatchFrameKind::ALL.into_iter().flat_map(|kind| self.pictures(kind)).collect();
         contact_sheet(&pictures, self.frames.len(), 4, BACKDROP)
     }
 
@@ -267,7 +270,7 @@ impl Look {
     ///
     /// # Errors
     /// When there is nothing to show.
-    pub fn grid(&self, kind: Kind) -> Result<Picture, AnalysisError> {
+    pub fn grid(&self, kind: WatchFrameKind) -> Result<Picture, AnalysisError> {
         contact_sheet(&self.pictures(kind).collect::<Vec<_>>(), 2, 4, BACKDROP)
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! All pieces of all processes are in the folder, so that a tensor is whole whichever way it was split.
 
-use super::pickle::{self, Id, Node, Pickle, Record};
-use super::pickle_torch::Known;
-use super::pth::{self, Pth};
+use super::pickle::{self, Id, Pickle, PickleValue, PickledObject};
+use super::pickle_torch::PickleGlobal;
+use super::pth::{self, PthFile};
 use super::pth_listing::ALONE;
-use super::source::{Dtype, Entry, Source, elements, not_weights, read_bytes};
+use super::source::{Dtype, TensorInfo, WeightsReader, elements, not_weights, read_bytes};
 use super::{HostTensor, WeightsError};
 use dinoscope_base::files::{self, File};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(super) fn way_out(folder: &str) -> String {
 
 /// A piece of a tensor, and where its file is.
 #[derive(Clone, Debug)]
-struct Piece {
+struct DcpChunk {
     offsets: Vec<usize>,
     sizes: Vec<usize>,
     file: String,
@@ -40,15 +40,15 @@ struct Piece {
 }
 
 /// An opened folder.
-pub(super) struct Dcp {
+pub(super) struct DcpCheckpoint {
     name: String,
     folder: PathBuf,
-    entries: BTreeMap<String, Entry>,
-    pieces: BTreeMap<String, Vec<Piece>>,
+    entries: BTreeMap<String, TensorInfo>,
+    pieces: BTreeMap<String, Vec<DcpChunk>>,
     metadata: BTreeMap<String, String>,
 }
 
-impl Dcp {
+impl DcpCheckpoint {
     /// Read `.metadata` of `folder`.
     pub fn open(folder: &Path) -> Result<Self, WeightsError> {
         let name = folder.display().to_string();
@@ -65,7 +65,7 @@ impl Dcp {
     }
 
     /// The values of one piece.
-    fn piece(&self, key: &str, piece: &Piece) -> Result<Vec<f32>, WeightsError> {
+    fn piece(&self, key: &str, piece: &DcpChunk) -> Result<Vec<f32>, WeightsError> {
         let path = self.folder.join(&piece.file);
         let name = path.display().to_string();
         if !files::is_file(&path) {
@@ -89,7 +89,7 @@ impl Dcp {
                 format!("key `{key}` is stored in a way that is not known here; {}", way_out(&self.name));
             return Err(WeightsError::format(&self.name, reason));
         }
-        let mut inner = Pth::open_zip(&name, Box::new(Cursor::new(bytes)), length)?;
+        let mut inner = PthFile::open_zip(&name, Box::new(Cursor::new(bytes)), length)?;
         let tensor = inner.read(ALONE)?;
         if tensor.shape != piece.sizes {
             let reason = format!(
@@ -102,12 +102,12 @@ impl Dcp {
     }
 }
 
-impl Source for Dcp {
+impl WeightsReader for DcpCheckpoint {
     fn file(&self) -> &str {
         &self.name
     }
 
-    fn entries(&self) -> &BTreeMap<String, Entry> {
+    fn entries(&self) -> &BTreeMap<String, TensorInfo> {
         &self.entries
     }
 
@@ -140,29 +140,29 @@ impl Source for Dcp {
 }
 
 /// Whether the pieces lie inside `shape`, do not overlap, and are as many values as it has.
-fn covers(shape: &[usize], pieces: &[Piece]) -> bool {
-    let inside = |piece: &Piece| {
+fn covers(shape: &[usize], pieces: &[DcpChunk]) -> bool {
+    let inside = |piece: &DcpChunk| {
         piece.offsets.len() == shape.len()
             && piece.sizes.len() == shape.len()
             && (0..shape.len()).all(|axis| {
                 piece.offsets[axis].checked_add(piece.sizes[axis]).is_some_and(|end| end <= shape[axis])
             })
     };
-    let apart = |a: &Piece, b: &Piece| {
+    let apart = |a: &DcpChunk, b: &DcpChunk| {
         (0..shape.len()).any(|axis| {
             a.offsets[axis] + a.sizes[axis] <= b.offsets[axis]
                 || b.offsets[axis] + b.sizes[axis] <= a.offsets[axis]
         })
     };
     let held = pieces.iter().try_fold(0usize, |n, piece| n.checked_add(elements(&piece.sizes)?));
-    let full: Vec<&Piece> = pieces.iter().filter(|piece| !piece.sizes.contains(&0)).collect();
+    let full: Vec<&DcpChunk> = pieces.iter().filter(|piece| !piece.sizes.contains(&0)).collect();
     pieces.iter().all(inside)
         && held == elements(shape)
         && full.iter().enumerate().all(|(i, a)| full[..i].iter().all(|b| apart(a, b)))
 }
 
 /// Copy a piece to its place in the whole, row by row.
-fn place(whole: &mut [f32], shape: &[usize], piece: &Piece, data: &[f32]) {
+fn place(whole: &mut [f32], shape: &[usize], piece: &DcpChunk, data: &[f32]) {
     let Some((&width, outer)) = piece.sizes.split_last() else {
         whole.copy_from_slice(data);
         return;
@@ -182,7 +182,7 @@ fn place(whole: &mut [f32], shape: &[usize], piece: &Piece, data: &[f32]) {
 }
 
 /// Entries and pieces, by the same keys.
-type Listed = (BTreeMap<String, Entry>, BTreeMap<String, Vec<Piece>>);
+type Listed = (BTreeMap<String, TensorInfo>, BTreeMap<String, Vec<DcpChunk>>);
 
 /// A tensor's name, and where a piece of it begins.
 type Key = (String, Option<Vec<usize>>);
@@ -192,11 +192,11 @@ type Place = (String, u64, u64);
 
 /// Entries and pieces by key; `None` where `.metadata` is of another form.
 fn listed(pickle: &Pickle) -> Option<Listed> {
-    let top = Object::at(pickle, pickle.root)?;
+    let top = DcpMetadataObject::at(pickle, pickle.root)?;
     let (described, stored) = (top.dictionary("state_dict_metadata")?, top.dictionary("storage_data")?);
     let mut files: BTreeMap<Key, Place> = BTreeMap::new();
     for &(index, info) in stored {
-        let (index, info) = (Object::at(pickle, index)?, Object::at(pickle, info)?);
+        let (index, info) = (DcpMetadataObject::at(pickle, index)?, DcpMetadataObject::at(pickle, info)?);
         let file = info.text("relative_path")?;
         // A checkpoint must not reach outside its folder.
         if file.is_empty() || file.contains(['/', '\\', ':', '\0']) || file.starts_with('.') {
@@ -207,7 +207,10 @@ fn listed(pickle: &Pickle) -> Option<Listed> {
     }
     let (mut entries, mut pieces, mut all) = (BTreeMap::new(), BTreeMap::new(), 0);
     for &(key, value) in described {
-        let (Node::Text(key), Some(tensor)) = (pickle.get(key), Object::at(pickle, value)) else { continue };
+        let (PickleValue::Text(key), Some(tensor)) = (pickle.get(key), DcpMetadataObject::at(pickle, value))
+        else {
+            continue;
+        };
         // What is no tensor (a step count, a schedule) has no size.
         let Some(shape) = tensor.sizes("size") else { continue };
         let dtype = tensor.dtype().unwrap_or_else(|| Dtype::Other("an unknown number type".into(), None));
@@ -218,53 +221,57 @@ fn listed(pickle: &Pickle) -> Option<Listed> {
         }
         let mut own = Vec::new();
         for &chunk in chunks {
-            let chunk = Object::at(pickle, chunk)?;
+            let chunk = DcpMetadataObject::at(pickle, chunk)?;
             let (offsets, sizes) = (chunk.sizes("offsets")?, chunk.sizes("sizes")?);
             let found = files.get(&(key.clone(), Some(offsets.clone())));
             let (file, start, length) = found.or_else(|| files.get(&(key.clone(), None)))?.clone();
-            own.push(Piece { offsets, sizes, file, start, length });
+            own.push(DcpChunk { offsets, sizes, file, start, length });
         }
-        entries.insert(key.clone(), Entry { shape, dtype });
+        entries.insert(key.clone(), TensorInfo { shape, dtype });
         pieces.insert(key.clone(), own);
     }
     Some((entries, pieces))
 }
 
 /// An object of `torch.distributed.checkpoint.metadata`, by its attributes.
-struct Object<'a> {
+struct DcpMetadataObject<'a> {
     pickle: &'a Pickle,
-    record: &'a Record,
+    record: &'a PickledObject,
 }
 
-impl<'a> Object<'a> {
+impl<'a> DcpMetadataObject<'a> {
     fn at(pickle: &'a Pickle, id: Id) -> Option<Self> {
-        if let Node::Record(record) = pickle.get(id) { Some(Self { pickle, record }) } else { None }
+        if let PickleValue::Record(record) = pickle.get(id) { Some(Self { pickle, record }) } else { None }
     }
 
-    fn get(&self, name: &str) -> Option<&'a Node> {
+    fn get(&self, name: &str) -> Option<&'a PickleValue> {
         let found = self.pickle.attributes(self.record).into_iter().find(|(key, _)| *key == name);
         found.map(|(_, id)| self.pickle.get(id))
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        if let Node::Text(text) = self.get(name)? { Some(text.clone()) } else { None }
+        if let PickleValue::Text(text) = self.get(name)? { Some(text.clone()) } else { None }
     }
 
     fn number(&self, name: &str) -> Option<u64> {
-        if let Node::Int(n) = self.get(name)? { u64::try_from(*n).ok() } else { None }
+        if let PickleValue::Int(n) = self.get(name)? { u64::try_from(*n).ok() } else { None }
     }
 
     fn dictionary(&self, name: &str) -> Option<&'a [(Id, Id)]> {
-        if let Node::Dict(items) = self.get(name)? { Some(items) } else { None }
+        if let PickleValue::Dict(items) = self.get(name)? { Some(items) } else { None }
     }
 
     fn list(&self, name: &str) -> Option<&'a [Id]> {
-        if let Node::List(items) | Node::Tuple(items) = self.get(name)? { Some(items) } else { None }
+        if let PickleValue::List(items) | PickleValue::Tuple(items) = self.get(name)? {
+            Some(items)
+        } else {
+            None
+        }
     }
 
     fn sizes(&self, name: &str) -> Option<Vec<usize>> {
         let number = |&id: &Id| match self.pickle.get(id) {
-            Node::Int(n) => usize::try_from(*n).ok(),
+            PickleValue::Int(n) => usize::try_from(*n).ok(),
             _ => None,
         };
         self.list(name).filter(|items| items.len() <= 16)?.iter().map(number).collect()
@@ -272,14 +279,14 @@ impl<'a> Object<'a> {
 
     /// The number type among the `properties`, whose state is a dictionary or a tuple.
     fn dtype(&self) -> Option<Dtype> {
-        let Node::Record(properties) = self.get("properties")? else { return None };
+        let PickleValue::Record(properties) = self.get("properties")? else { return None };
         let items: Vec<Id> = match self.pickle.get(properties.state?) {
-            Node::Dict(items) => items.iter().map(|(_, value)| *value).collect(),
-            Node::Tuple(items) | Node::List(items) => items.clone(),
+            PickleValue::Dict(items) => items.iter().map(|(_, value)| *value).collect(),
+            PickleValue::Tuple(items) | PickleValue::List(items) => items.clone(),
             _ => return None,
         };
         items.into_iter().find_map(|id| match self.pickle.get(id) {
-            Node::Global(Known::Dtype(dtype)) => Some(dtype.clone()),
+            PickleValue::Global(PickleGlobal::Dtype(dtype)) => Some(dtype.clone()),
             _ => None,
         })
     }

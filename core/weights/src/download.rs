@@ -7,7 +7,7 @@
 //! sends on to another, unless the caller allows more.
 
 use super::WeightsError;
-pub use super::released::{BASE_URL, Released, find, names};
+pub use super::released::{BASE_URL, ReleasedModel, find, names};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -59,7 +59,7 @@ pub fn target(name_or_url: &str, cache: &Path) -> Result<PathBuf, WeightsError> 
 
 /// A file that is wanted, and what it must be like.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct WeightsDownloadRequest<'a> {
     /// A released model's name, or the address of any file.
     pub name_or_url: &'a str,
     /// Folder that it goes into.
@@ -74,7 +74,7 @@ pub struct Wanted<'a> {
 
 /// A file that is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulled {
+pub struct DownloadedWeights {
     /// Where it lies.
     pub path: PathBuf,
     /// Its SHA-256, lower-case hexadecimal.
@@ -85,13 +85,13 @@ pub struct Pulled {
     pub notes: Vec<String>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WeightsDownloadRequest<'a> {
     /// `name_or_url` from where it is released, into `cache`.
     pub fn new(name_or_url: &'a str, cache: &'a Path) -> Self {
         Self { name_or_url, cache, base_url: None, sha256: None, allow_http: false }
     }
 
-    /// Fetch it, unless it is here and is what it was; see [`Pulled`].
+    /// Fetch it, unless it is here and is what it was; see [`DownloadedWeights`].
     ///
     /// A file that is here is held against the SHA-256 that is wanted or known, and against the one in `<file>.sha256`, in
     /// the form that `sha256sum -c` reads; where it differs it is thrown away and fetched anew. An attempt that broke off
@@ -103,7 +103,7 @@ impl<'a> Wanted<'a> {
     pub fn pull(
         &self,
         progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
-    ) -> Result<Pulled, WeightsError> {
+    ) -> Result<DownloadedWeights, WeightsError> {
         let (url, path) = locate(self.name_or_url, self.cache, self.base_url)?;
         let expected = self.sha256.or_else(|| find(self.name_or_url).map(|released| released.sha256));
         let (mut notes, mut has_changed) = (Vec::new(), false);
@@ -119,7 +119,7 @@ impl<'a> Wanted<'a> {
                 "the file that is here is another one"
             } else {
                 let _ = progress(size, Some(size));
-                return Ok(Pulled { path, sha256: found, fetched: false, notes });
+                return Ok(DownloadedWeights { path, sha256: found, fetched: false, notes });
             };
             notes.insert(0, format!("{}: {reason} (it has {found}); it is fetched anew", path.display()));
         }
@@ -138,10 +138,10 @@ impl<'a> Wanted<'a> {
             let _ = fs::remove_file(beside(&path, ".sha256"));
         }
         fs::create_dir_all(self.cache).map_err(|e| disk(self.cache, "create", e))?;
-        let mut job = Job::open(url, path)?;
+        let mut job = ResumableDownload::open(url, path)?;
         job.fetch(self.allow_http, progress)?;
         let (path, sha256) = job.finish(expected)?;
-        Ok(Pulled { path, sha256, fetched: true, notes })
+        Ok(DownloadedWeights { path, sha256, fetched: true, notes })
     }
 }
 
@@ -196,24 +196,24 @@ fn locate(
 
 /// What is remembered about a `.part`, so that it is only continued with the same contents.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
-struct Origin {
+struct DownloadResumeInfo {
     url: String,
     validator: Option<String>,
     total: Option<u64>,
 }
 
 /// A download under way.
-struct Job {
+struct ResumableDownload {
     url: String,
     path: PathBuf,
     part_path: PathBuf,
     origin_path: PathBuf,
     part: File,
     done: u64,
-    origin: Origin,
+    origin: DownloadResumeInfo,
 }
 
-impl Job {
+impl ResumableDownload {
     fn open(url: String, path: PathBuf) -> Result<Self, WeightsError> {
         let (part_path, origin_path) = (beside(&path, ".part"), beside(&path, ".part.json"));
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part_path);
@@ -221,7 +221,7 @@ impl Job {
         if let Err(TryLockError::WouldBlock) = part.try_lock() {
             return Err(failed(&url, &path, "another process is fetching it at this moment".into()));
         }
-        let origin: Origin = fs::read(&origin_path)
+        let origin: DownloadResumeInfo = fs::read(&origin_path)
             .ok()
             .and_then(|json| serde_json::from_slice(&json).ok())
             .unwrap_or_default();
@@ -248,10 +248,10 @@ impl Job {
         for _ in 0..=RETRIES {
             let before = self.done;
             match self.attempt(&agent, progress)? {
-                Attempt::Complete => return Ok(()),
-                Attempt::Restart => {}
-                Attempt::Broken(reason) if self.done <= before => return Err(self.failed(reason)),
-                Attempt::Broken(_) => std::thread::sleep(Duration::from_millis(200)),
+                DownloadAttempt::Complete => return Ok(()),
+                DownloadAttempt::Restart => {}
+                DownloadAttempt::Broken(reason) if self.done <= before => return Err(self.failed(reason)),
+                DownloadAttempt::Broken(_) => std::thread::sleep(Duration::from_millis(200)),
             }
         }
         let total = self.origin.total.map_or("an unknown number".into(), |t| t.to_string());
@@ -266,7 +266,7 @@ impl Job {
         &mut self,
         agent: &ureq::Agent,
         progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
-    ) -> Result<Attempt, WeightsError> {
+    ) -> Result<DownloadAttempt, WeightsError> {
         let mut request = agent.get(&self.url);
         if self.done > 0 {
             request = request.header("Range", format!("bytes={}-", self.done));
@@ -276,7 +276,7 @@ impl Job {
         }
         let mut response = match request.call() {
             Ok(response) => response,
-            Err(e) => return Ok(Attempt::Broken(explain(&e))),
+            Err(e) => return Ok(DownloadAttempt::Broken(explain(&e))),
         };
         let (first, total) = content_range(&response);
         match response.status() {
@@ -286,12 +286,12 @@ impl Job {
                     && (self.origin.total.is_none() || total == self.origin.total) => {}
             StatusCode::RANGE_NOT_SATISFIABLE if self.done > 0 && total == Some(self.done) => {
                 self.origin.total = total;
-                return Ok(Attempt::Complete);
+                return Ok(DownloadAttempt::Complete);
             }
             // The server's file is another one now, or it answered for a range that was not asked for.
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if self.done > 0 => {
                 self.done = 0;
-                return Ok(Attempt::Restart);
+                return Ok(DownloadAttempt::Restart);
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 return Err(self.failed("the server has no such file (404)".into()));
@@ -309,7 +309,7 @@ impl Job {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Ok(Attempt::Broken(format!("the connection broke: {e}"))),
+                Err(e) => return Ok(DownloadAttempt::Broken(format!("the connection broke: {e}"))),
             };
             self.part.write_all(&buffer[..count]).map_err(|e| disk(&self.part_path, "write", e))?;
             self.done += count as u64;
@@ -318,13 +318,14 @@ impl Job {
             }
         }
         match self.origin.total {
-            Some(total) if self.done < total => {
-                Ok(Attempt::Broken(format!("the connection ended after {} of {total} bytes", self.done)))
-            }
+            Some(total) if self.done < total => Ok(DownloadAttempt::Broken(format!(
+                "the connection ended after {} of {total} bytes",
+                self.done
+            ))),
             Some(total) if self.done > total => {
                 Err(self.failed(format!("the server sent {} bytes, but announced {total}", self.done)))
             }
-            _ => Ok(Attempt::Complete),
+            _ => Ok(DownloadAttempt::Complete),
         }
     }
 
@@ -337,7 +338,7 @@ impl Job {
         }
         // Weak entity tags may not be used to continue (RFC 9110, section 13.1.5).
         let tag = text(header::ETAG).filter(|tag| !tag.starts_with("W/"));
-        self.origin = Origin {
+        self.origin = DownloadResumeInfo {
             url: self.url.clone(),
             validator: tag.or_else(|| text(header::LAST_MODIFIED)),
             total: text(header::CONTENT_LENGTH).and_then(|n| n.parse().ok()),
@@ -383,7 +384,7 @@ impl Job {
 }
 
 /// How one request ended.
-enum Attempt {
+enum DownloadAttempt {
     Complete,
     /// What was there is useless; ask again from the start.
     Restart,

@@ -1,6 +1,6 @@
 //! Weights that are numbers: NaN and infinities are counted as tensors are read, and turned down by name.
 
-use super::source::Source;
+use super::source::WeightsReader;
 use super::{HostTensor, WeightsError};
 
 /// Tensors that an error names.
@@ -13,14 +13,14 @@ pub(super) fn count(values: &[f32]) -> usize {
 
 /// What was read, and how much of it is no number.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct NonFiniteCounter {
     tensors: usize,
     broken: Vec<(String, usize)>,
 }
 
-impl Tally {
+impl NonFiniteCounter {
     /// Read a tensor and look at its values.
-    pub fn read(&mut self, source: &mut dyn Source, key: &str) -> Result<HostTensor, WeightsError> {
+    pub fn read(&mut self, source: &mut dyn WeightsReader, key: &str) -> Result<HostTensor, WeightsError> {
         let tensor = source.read(key)?;
         self.tensors += 1;
         let values = count(&tensor.data);

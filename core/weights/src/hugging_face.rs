@@ -1,9 +1,9 @@
 //! Hugging Face `transformers` names (`Dinov2Model`, `Dinov2WithRegistersModel`) and the JSON files of their folders.
 
-use super::safetensors::Outgoing;
+use super::safetensors::OutputTensor;
 use super::shapes::{parse_index, split_block};
 use super::{StateDict, WeightsError};
-use dinoscope_model::config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -98,7 +98,7 @@ pub(super) fn newer_names(key: &str) -> Option<Vec<String>> {
 }
 
 /// `backbone` under Hugging Face names. LayerScale is always there: a backbone without it gets ones.
-pub(super) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<Outgoing<'a>> {
+pub(super) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<OutputTensor<'a>> {
     let mut out = Vec::new();
     for (key, tensor) in backbone {
         let names = names(key);
@@ -109,14 +109,14 @@ pub(super) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<O
         }
         for (part, key) in names.into_iter().enumerate() {
             let data = Cow::Borrowed(&tensor.data[part * rows..(part + 1) * rows]);
-            out.push(Outgoing { key, shape: shape.clone(), data });
+            out.push(OutputTensor { key, shape: shape.clone(), data });
         }
     }
     if config.layerscale.is_none() {
         for key in
             (0..config.depth).flat_map(|block| SCALE.map(|(_, hf)| format!("encoder.layer.{block}.{hf}")))
         {
-            out.push(Outgoing { key, shape: vec![config.dim], data: vec![1.0; config.dim].into() });
+            out.push(OutputTensor { key, shape: vec![config.dim], data: vec![1.0; config.dim].into() });
         }
     }
     out
@@ -237,6 +237,6 @@ pub fn shortest_edge(crop: usize) -> usize {
 }
 
 /// How `transformers` resamples positions: to an explicit size, antialiased with registers.
-pub(super) fn interpolation(registers: usize) -> Interpolation {
-    if registers > 0 { Interpolation::ANTIALIAS } else { Interpolation::SIZE }
+pub(super) fn interpolation(registers: usize) -> PosEmbedInterpolation {
+    if registers > 0 { PosEmbedInterpolation::ANTIALIAS } else { PosEmbedInterpolation::SIZE }
 }

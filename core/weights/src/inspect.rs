@@ -1,8 +1,8 @@
 //! A look into a weights file without using it: what it is, what is in it, and whether the numbers are sound.
 
-use super::source::{Source, elements};
-use super::told::Beside;
-use super::{Layout, Reading, WeightsError, open, plan};
+use super::source::{WeightsReader, elements};
+use super::told::SidecarFiles;
+use super::{KeyLayout, WeightsError, WeightsLoadOptions, open, plan};
 use dinoscope_model::config::VitConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,11 +38,11 @@ pub struct ValueSummary {
 
 /// What a weights file holds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Inspection {
+pub struct WeightsSummary {
     /// The file.
     pub file: String,
     /// Whose names it uses; `None` if it cannot be loaded.
-    pub layout: Option<Layout>,
+    pub layout: Option<KeyLayout>,
     /// Shape of the backbone; `None` if it cannot be loaded.
     pub config: Option<VitConfig>,
     /// Why it cannot be loaded, if so; the tensors are listed nevertheless.
@@ -67,8 +67,8 @@ pub struct Inspection {
 ///
 /// # Errors
 /// If it is not a weights file, or a tensor's numbers cannot be read. A file that is one but holds no usable backbone
-/// gives an [`Inspection`] with a `problem`.
-pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
+/// gives an [`WeightsSummary`] with a `problem`.
+pub fn inspect(path: &Path) -> Result<WeightsSummary, WeightsError> {
     inspect_part(path, None)
 }
 
@@ -77,7 +77,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_part(path: &Path, part: Option<&str>) -> Result<Inspection, WeightsError> {
+pub fn inspect_part(path: &Path, part: Option<&str>) -> Result<WeightsSummary, WeightsError> {
     let (mut source, beside) = open::path(path)?;
     look(&mut *source, &beside, part)
 }
@@ -86,7 +86,7 @@ pub fn inspect_part(path: &Path, part: Option<&str>) -> Result<Inspection, Weigh
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_bytes(name: &str, bytes: &[u8]) -> Result<Inspection, WeightsError> {
+pub fn inspect_bytes(name: &str, bytes: &[u8]) -> Result<WeightsSummary, WeightsError> {
     inspect_bytes_part(name, bytes, None)
 }
 
@@ -94,12 +94,20 @@ pub fn inspect_bytes(name: &str, bytes: &[u8]) -> Result<Inspection, WeightsErro
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_bytes_part(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Inspection, WeightsError> {
-    look(&mut *open::bytes(name, bytes)?, &Beside::default(), part)
+pub fn inspect_bytes_part(
+    name: &str,
+    bytes: &[u8],
+    part: Option<&str>,
+) -> Result<WeightsSummary, WeightsError> {
+    look(&mut *open::bytes(name, bytes)?, &SidecarFiles::default(), part)
 }
 
-fn look(source: &mut dyn Source, beside: &Beside, part: Option<&str>) -> Result<Inspection, WeightsError> {
-    let mut seen = Inspection {
+fn look(
+    source: &mut dyn WeightsReader,
+    beside: &SidecarFiles,
+    part: Option<&str>,
+) -> Result<WeightsSummary, WeightsError> {
+    let mut seen = WeightsSummary {
         file: source.file().into(),
         layout: None,
         config: None,
@@ -112,7 +120,7 @@ fn look(source: &mut dyn Source, beside: &Beside, part: Option<&str>) -> Result<
         metadata: source.metadata().clone(),
         notes: Vec::new(),
     };
-    match plan::resolve(source, beside, Reading { part, ..Reading::default() }) {
+    match plan::resolve(source, beside, WeightsLoadOptions { part, ..WeightsLoadOptions::default() }) {
         Ok(plan) => {
             seen.parameters = plan.config.parameters();
             let count =

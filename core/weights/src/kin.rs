@@ -3,13 +3,13 @@
 //! Recognised by names that only they have, or by the `model_type` of a `config.json`; what is not certain is not said.
 
 use super::WeightsError;
-use super::source::Source;
+use super::source::WeightsReader;
 use super::{official, pickle_torch};
 use serde_json::Value;
 use std::path::Path;
 
 /// A kind of model.
-struct Kin {
+struct UnsupportedArchitecture {
     /// What it is, for people.
     what: &'static str,
     /// What it has that DINOv2 has not.
@@ -21,8 +21,8 @@ struct Kin {
 }
 
 /// The kinds, those with the surest names first. A fragment is looked for in the dotted key with a full stop before it.
-const KINDS: [Kin; 14] = [
-    Kin {
+const KINDS: [UnsupportedArchitecture; 14] = [
+    UnsupportedArchitecture {
         what: "a DINOv3 Vision Transformer, or one of its layout (EUPE, LingBot-Vision)",
         why: "it turns queries and keys by their position (RoPE) where DINOv2 adds a table of positions",
         types: &["dinov3_vit"],
@@ -33,7 +33,7 @@ const KINDS: [Kin; 14] = [
             &[".embeddings.register_tokens", ".embeddings.patch_embeddings.weight"],
         ],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a ConvNeXt, as DINOv3's small models are",
         why: "it is a convolutional network, without tokens or attention",
         types: &["dinov3_convnext", "convnext", "convnextv2"],
@@ -43,13 +43,13 @@ const KINDS: [Kin; 14] = [
             &[".depthwise_conv.weight", ".pointwise_conv1.weight"],
         ],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a SigLIP model",
         why: "it has no class token and gathers its patches by attention",
         types: &["siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"],
         marks: &[&[".attn_pool.latent"], &[".vision_model.head.probe"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a CLIP model",
         why: "it normalises tokens before the first block and has other names and activations",
         types: &["clip", "clip_vision_model", "chinese_clip", "openclip"],
@@ -59,7 +59,7 @@ const KINDS: [Kin; 14] = [
             &[".class_embedding", ".ln_pre.weight"],
         ],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a Swin Transformer",
         why: "it attends within shifted windows and merges patches from stage to stage",
         types: &["swin", "swinv2"],
@@ -68,31 +68,31 @@ const KINDS: [Kin; 14] = [
             &[".cpb_mlp.0.weight", ".downsample.reduction.weight"],
         ],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "an EVA-02 or another Vision Transformer with rotary positions",
         why: "it turns queries and keys by their position (RoPE)",
         types: &["eva02"],
         marks: &[&[".rope.freqs_cos"], &[".rope.freqs"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a BEiT, data2vec or EVA model",
         why: "it has relative positions or biases of its own in attention",
         types: &["beit", "data2vec-vision", "eva"],
         marks: &[&[".relative_position_bias_table"], &[".attn.q_bias", ".attn.v_bias"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a Segment Anything model",
         why: "its blocks have relative positions and windows",
         types: &["sam", "sam2", "sam3"],
         marks: &[&[".attn.rel_pos_h", ".attn.rel_pos_w"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a distilled DeiT",
         why: "it has a distillation token beside the class token",
         types: &["deit"],
         marks: &[&[".dist_token"], &[".embeddings.distillation_token"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a ResNet",
         why: "it is a convolutional network, without tokens or attention",
         types: &["resnet", "regnet"],
@@ -101,7 +101,7 @@ const KINDS: [Kin; 14] = [
             &[".embedder.embedder.convolution.weight"],
         ],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a Vision Transformer of the transformers library (ViT, MAE, MSN)",
         why: "transformers keeps these under names and in shapes that are not read here",
         types: &["vit", "vit_mae", "vit_msn", "ijepa"],
@@ -111,19 +111,19 @@ const KINDS: [Kin; 14] = [
             ".embeddings.patch_embeddings.projection.weight",
         ]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a model for videos",
         why: "its patches have a third dimension, time",
         types: &["vjepa2", "videomae", "vivit", "timesformer"],
         marks: &[],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a RADIO model",
         why: "it takes other pictures in and gives several class tokens out",
         types: &["radio"],
         marks: &[&[".patch_generator.embedder.weight"]],
     },
-    Kin {
+    UnsupportedArchitecture {
         what: "a TIPS model",
         why: "it comes with a text side and other names",
         types: &["tipsv2", "tipsv2_vision_model"],
@@ -132,7 +132,7 @@ const KINDS: [Kin; 14] = [
 ];
 
 /// The kind whose names are among `keys`, where that is certain.
-fn by_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<&'static Kin> {
+fn by_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<&'static UnsupportedArchitecture> {
     let dotted: Vec<String> = keys.map(|key| format!(".{}", official::unwrapped(key))).collect();
     let has = |fragment: &&str| dotted.iter().any(|key| key.contains(fragment));
     // timm's DINOv3 is known by what it has and by what it lacks.
@@ -143,13 +143,13 @@ fn by_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<&'static Kin> {
     KINDS.iter().find(|kin| kin.marks.iter().any(|all| all.iter().all(has)))
 }
 
-fn by_type(config: &[u8]) -> Option<&'static Kin> {
+fn by_type(config: &[u8]) -> Option<&'static UnsupportedArchitecture> {
     let config: Value = serde_json::from_slice(config).ok()?;
     let named = config.get("model_type")?.as_str()?;
     KINDS.iter().find(|kin| kin.types.contains(&named))
 }
 
-fn error(file: &str, kin: &Kin) -> WeightsError {
+fn error(file: &str, kin: &UnsupportedArchitecture) -> WeightsError {
     let shown = Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy());
     let reason = format!(
         "is {}, which this version cannot read: {}. It reads DINOv2, and Vision Transformers that are built alike, under \
@@ -166,7 +166,11 @@ pub(super) fn refuse<'a>(file: &str, names: impl Iterator<Item = &'a str>) -> Re
 }
 
 /// `failure`, or in its place what the file is, where its names or its `config.json` tell.
-pub(super) fn explain(source: &dyn Source, config: Option<&[u8]>, failure: WeightsError) -> WeightsError {
+pub(super) fn explain(
+    source: &dyn WeightsReader,
+    config: Option<&[u8]>,
+    failure: WeightsError,
+) -> WeightsError {
     let of_contents = matches!(
         failure,
         WeightsError::Missing { .. }

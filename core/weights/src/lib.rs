@@ -40,23 +40,23 @@ mod wrapped;
 
 pub use dinoscope_base::state_dict::{HostTensor, StateDict};
 use dinoscope_model::config::VitConfig;
-use dinoscope_model::grid::Grid;
+use dinoscope_model::grid::PatchGrid;
 pub use error::WeightsError;
 pub use hugging_face::{config_json, crop_side, mlp_ratio, preprocessor_json, shortest_edge};
 pub use inspect::{
-    Inspection, TensorSummary, ValueSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
+    TensorSummary, ValueSummary, WeightsSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
 };
 pub use save::{save, save_with_heads, to_bytes};
 use serde::{Deserialize, Serialize};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
 use std::collections::BTreeMap;
 use std::path::Path;
-use told::Beside;
+use told::SidecarFiles;
 
 /// Whose key names a file uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Layout {
+pub enum KeyLayout {
     /// The official repository's names (`blocks.0.attn.qkv.weight`).
     Official,
     /// Hugging Face `transformers` names (`encoder.layer.0.attention.attention.query.weight`).
@@ -67,7 +67,7 @@ pub enum Layout {
 
 /// A weights file, read and checked.
 #[derive(Clone, Debug)]
-pub struct Checkpoint {
+pub struct LoadedWeights {
     /// The backbone by official key names, without prefix or block chunks; exactly [`expected_shapes`] of `config`.
     pub backbone: StateDict,
     /// Projection heads that came along, by name (`dino_head`, `ibot_head`): `mlp.0.weight`, …,
@@ -76,7 +76,7 @@ pub struct Checkpoint {
     /// The backbone's shape.
     pub config: VitConfig,
     /// Whose names the file used.
-    pub layout: Layout,
+    pub layout: KeyLayout,
     /// What a person may want to know: guesses made and tensors not used.
     pub notes: Vec<String>,
     /// Where it came from, for messages.
@@ -89,15 +89,15 @@ pub struct Checkpoint {
 ///
 /// # Errors
 /// If the file is not one, is damaged, or holds anything but a complete backbone of finite numbers; see [`WeightsError`].
-pub fn load(path: &Path) -> Result<Checkpoint, WeightsError> {
-    load_as(path, Reading::default())
+pub fn load(path: &Path) -> Result<LoadedWeights, WeightsError> {
+    load_as(path, WeightsLoadOptions::default())
 }
 
 /// [`load`] with what a person says about the file.
 ///
 /// # Errors
 /// As [`load`], when the file can't be what is said, and if there is no such part or there are several.
-pub fn load_as(path: &Path, reading: Reading) -> Result<Checkpoint, WeightsError> {
+pub fn load_as(path: &Path, reading: WeightsLoadOptions) -> Result<LoadedWeights, WeightsError> {
     let (mut source, beside) = open::path(path)?;
     plan::resolve(&*source, &beside, reading)?.read(&mut *source)
 }
@@ -108,7 +108,7 @@ pub fn load_as(path: &Path, reading: Reading) -> Result<Checkpoint, WeightsError
 /// As [`load_as`], but for what only the numbers tell.
 pub fn notes(path: &Path, part: Option<&str>) -> Result<Vec<String>, WeightsError> {
     let (source, beside) = open::path(path)?;
-    Ok(plan::resolve(&*source, &beside, Reading { part, ..Reading::default() })?.notes)
+    Ok(plan::resolve(&*source, &beside, WeightsLoadOptions { part, ..WeightsLoadOptions::default() })?.notes)
 }
 
 /// [`notes`] for bytes in memory.
@@ -117,7 +117,12 @@ pub fn notes(path: &Path, part: Option<&str>) -> Result<Vec<String>, WeightsErro
 /// As [`notes`].
 pub fn notes_of_bytes(name: &str, bytes: &[u8], part: Option<&str>) -> Result<Vec<String>, WeightsError> {
     let source = open::bytes(name, bytes)?;
-    Ok(plan::resolve(&*source, &Beside::default(), Reading { part, ..Reading::default() })?.notes)
+    Ok(plan::resolve(
+        &*source,
+        &SidecarFiles::default(),
+        WeightsLoadOptions { part, ..WeightsLoadOptions::default() },
+    )?
+    .notes)
 }
 
 /// Whether `path` can be opened as weights: its names and sizes are there, its numbers are not looked at.
@@ -130,9 +135,9 @@ pub fn check_opens(path: &Path) -> Result<(), WeightsError> {
 
 /// What a person says about a weights file that it may not say itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading<'a> {
+pub struct WeightsLoadOptions<'a> {
     /// Rows and columns of its positions.
-    pub grid: Option<Grid>,
+    pub grid: Option<PatchGrid>,
     /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`).
     pub part: Option<&'a str>,
 }
@@ -141,17 +146,21 @@ pub struct Reading<'a> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Checkpoint, WeightsError> {
-    from_bytes_as(name, bytes, Reading::default())
+pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<LoadedWeights, WeightsError> {
+    from_bytes_as(name, bytes, WeightsLoadOptions::default())
 }
 
 /// [`from_bytes`] with what a person says about the file.
 ///
 /// # Errors
 /// As [`load_as`].
-pub fn from_bytes_as(name: &str, bytes: &[u8], reading: Reading) -> Result<Checkpoint, WeightsError> {
+pub fn from_bytes_as(
+    name: &str,
+    bytes: &[u8],
+    reading: WeightsLoadOptions,
+) -> Result<LoadedWeights, WeightsError> {
     let mut source = open::bytes(name, bytes)?;
-    plan::resolve(&*source, &Beside::default(), reading)?.read(&mut *source)
+    plan::resolve(&*source, &SidecarFiles::default(), reading)?.read(&mut *source)
 }
 
 /// [`from_bytes`] with the contents of the `config.json` beside the file, which tells what tensors do not: heads, the
@@ -163,8 +172,8 @@ pub fn from_bytes_with_config(
     name: &str,
     bytes: &[u8],
     config_json: Option<&[u8]>,
-) -> Result<Checkpoint, WeightsError> {
+) -> Result<LoadedWeights, WeightsError> {
     let mut source = open::bytes(name, bytes)?;
-    let beside = Beside { config: config_json.map(<[u8]>::to_vec), ..Beside::default() };
-    plan::resolve(&*source, &beside, Reading::default())?.read(&mut *source)
+    let beside = SidecarFiles { config: config_json.map(<[u8]>::to_vec), ..SidecarFiles::default() };
+    plan::resolve(&*source, &beside, WeightsLoadOptions::default())?.read(&mut *source)
 }

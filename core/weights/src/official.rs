@@ -1,7 +1,7 @@
 //! The official repository's key names: block chunks, and the wrappers that training puts around a model.
 
 use super::StateDict;
-use super::safetensors::Outgoing;
+use super::safetensors::OutputTensor;
 use super::shapes::parse_index;
 use std::borrow::Cow;
 
@@ -54,13 +54,13 @@ pub(super) fn is_known(key: &str) -> bool {
 }
 
 /// `backbone` as it is.
-pub(super) fn outgoing(backbone: &StateDict) -> Vec<Outgoing<'_>> {
+pub(super) fn outgoing(backbone: &StateDict) -> Vec<OutputTensor<'_>> {
     let keep = |(key, tensor): (&String, &'_ super::HostTensor)| (key.clone(), tensor.shape.clone());
     backbone
         .iter()
         .map(|item| {
             let (key, shape) = keep(item);
-            Outgoing { key, shape, data: Cow::Borrowed(&item.1.data) }
+            OutputTensor { key, shape, data: Cow::Borrowed(&item.1.data) }
         })
         .collect()
 }

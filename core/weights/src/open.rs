@@ -1,10 +1,10 @@
 //! From a path or bytes to an opened file, by what it contains rather than by its name.
 
-use super::dcp::{self, Dcp};
-use super::pth::{self, Pth};
+use super::dcp::{self, DcpCheckpoint};
+use super::pth::{self, PthFile};
 use super::safetensors::{self, SafeTensors};
-use super::source::{Entry, ReadSeek, Source};
-use super::told::Beside;
+use super::source::{ReadSeek, TensorInfo, WeightsReader};
+use super::told::SidecarFiles;
 use super::{HostTensor, WeightsError};
 use dinoscope_base::files::{self, File};
 use serde_json::Value;
@@ -23,16 +23,16 @@ const CANDIDATES: [&str; 4] = [
 ];
 
 /// An opened file, and what lies beside it.
-pub(super) type Opened<'a> = (Box<dyn Source + 'a>, Beside);
+pub(super) type Opened<'a> = (Box<dyn WeightsReader + 'a>, SidecarFiles);
 
 /// Open a file, an index of shards, or a folder that holds one of them, also in pieces.
 pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
-    let (source, folder): (Box<dyn Source>, _) = match in_pieces(path) {
-        Some(folder) => (Box::new(Dcp::open(&folder)?), Some(folder)),
+    let (source, folder): (Box<dyn WeightsReader>, _) = match in_pieces(path) {
+        Some(folder) => (Box::new(DcpCheckpoint::open(&folder)?), Some(folder)),
         None => {
             let target = if files::is_dir(path) { inside(path)? } else { path.to_path_buf() };
-            let source: Box<dyn Source> = if target.to_string_lossy().ends_with(".index.json") {
-                Box::new(Shards::open(&target)?)
+            let source: Box<dyn WeightsReader> = if target.to_string_lossy().ends_with(".index.json") {
+                Box::new(ShardedWeights::open(&target)?)
             } else {
                 one_file(&target)?
             };
@@ -43,7 +43,10 @@ pub(super) fn path(path: &Path) -> Result<Opened<'static>, WeightsError> {
         let found = folder.as_ref().map(|folder| folder.join(name)).filter(|path| files::is_file(path));
         found.map(|path| json_file(&path)).transpose()
     };
-    Ok((source, Beside { config: beside("config.json")?, preprocessor: beside("preprocessor_config.json")? }))
+    Ok((
+        source,
+        SidecarFiles { config: beside("config.json")?, preprocessor: beside("preprocessor_config.json")? },
+    ))
 }
 
 /// The folder of a distributed checkpoint that `path` is, is a file of, or holds alone.
@@ -63,12 +66,12 @@ fn in_pieces(path: &Path) -> Option<PathBuf> {
 }
 
 /// Open bytes in memory.
-pub(super) fn bytes<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Source + 'a>, WeightsError> {
+pub(super) fn bytes<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn WeightsReader + 'a>, WeightsError> {
     let head = &bytes[..bytes.len().min(64)];
     reader(name, Box::new(Cursor::new(bytes)), head, bytes.len() as u64)
 }
 
-fn one_file(path: &Path) -> Result<Box<dyn Source>, WeightsError> {
+fn one_file(path: &Path) -> Result<Box<dyn WeightsReader>, WeightsError> {
     let name = path.display().to_string();
     let io = |e| WeightsError::io(&name, "open", e);
     let mut file = File::open(path).map_err(io)?;
@@ -83,13 +86,13 @@ fn reader<'a>(
     reader: Box<dyn ReadSeek + 'a>,
     head: &[u8],
     length: u64,
-) -> Result<Box<dyn Source + 'a>, WeightsError> {
+) -> Result<Box<dyn WeightsReader + 'a>, WeightsError> {
     let size = usize::try_from(length).unwrap_or(usize::MAX);
     if head.starts_with(b"PK\x03\x04") {
-        return Ok(Box::new(Pth::open_zip(name, reader, size)?));
+        return Ok(Box::new(PthFile::open_zip(name, reader, size)?));
     }
     if pth::is_legacy(head) {
-        return Ok(Box::new(Pth::open_legacy(name, reader, size)?));
+        return Ok(Box::new(PthFile::open_legacy(name, reader, size)?));
     }
     if safetensors::is_safetensors(head) {
         return Ok(Box::new(SafeTensors::open(name, reader, length)?));
@@ -148,15 +151,15 @@ fn json_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// Several files that hold one model, listed in an index.
-struct Shards {
+struct ShardedWeights {
     file: String,
-    shards: Vec<Box<dyn Source>>,
-    entries: BTreeMap<String, Entry>,
+    shards: Vec<Box<dyn WeightsReader>>,
+    entries: BTreeMap<String, TensorInfo>,
     owner: BTreeMap<String, usize>,
     metadata: BTreeMap<String, String>,
 }
 
-impl Shards {
+impl ShardedWeights {
     fn open(index: &Path) -> Result<Self, WeightsError> {
         let file = index.display().to_string();
         let bad = |reason: String| WeightsError::format(&file, reason);
@@ -201,12 +204,12 @@ impl Shards {
     }
 }
 
-impl Source for Shards {
+impl WeightsReader for ShardedWeights {
     fn file(&self) -> &str {
         &self.file
     }
 
-    fn entries(&self) -> &BTreeMap<String, Entry> {
+    fn entries(&self) -> &BTreeMap<String, TensorInfo> {
         &self.entries
     }
 

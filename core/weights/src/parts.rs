@@ -18,7 +18,7 @@ const SHOWN: usize = 6;
 
 /// A backbone that was found: what stands before its keys.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(super) struct BackboneCandidate {
     /// The prefix, with a full stop at its end or empty.
     pub root: String,
     /// How many of the names that mark a backbone stand behind it.
@@ -63,7 +63,7 @@ pub(super) fn name(root: &str) -> &str {
 }
 
 /// How many bytes of prefix, up to a full stop, all candidates share.
-fn shared(candidates: &[Candidate]) -> usize {
+fn shared(candidates: &[BackboneCandidate]) -> usize {
     let Some(first) = candidates.first().map(|c| c.root.as_str()) else { return 0 };
     let all = |end: &usize| candidates.iter().all(|c| c.root.starts_with(&first[..*end]));
     first.match_indices('.').map(|(at, _)| at + 1).filter(all).max().unwrap_or(0)
@@ -75,15 +75,15 @@ fn shared(candidates: &[Candidate]) -> usize {
 /// is what such trainings are for. Of two that are alike the more complete one is read.
 pub(super) fn choose(
     file: &str,
-    mut candidates: Vec<Candidate>,
+    mut candidates: Vec<BackboneCandidate>,
     wanted: Option<&str>,
-) -> Result<Choice, WeightsError> {
+) -> Result<BackboneChoice, WeightsError> {
     // What lacks the patch embedding is a predictor or a decoder that shares a name.
     if candidates.iter().any(|c| c.whole) {
         candidates.retain(|c| c.whole);
     }
     let start = shared(&candidates);
-    let rank = |c: &&Candidate| {
+    let rank = |c: &&BackboneCandidate| {
         let words = words(&c.root[start.min(c.root.len())..]);
         (
             any(&words, &OPTIMIZERS),
@@ -100,19 +100,19 @@ pub(super) fn choose(
         None => candidates.iter().min_by_key(rank).map(|c| c.root.clone()).unwrap_or_default(),
     };
     let others: Vec<String> = candidates.into_iter().map(|c| c.root).filter(|root| *root != chosen).collect();
-    Ok(Choice { root: chosen, others })
+    Ok(BackboneChoice { root: chosen, others })
 }
 
 /// What is read, and what could have been.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct BackboneChoice {
     /// Prefix of the backbone that is read.
     pub root: String,
     /// Prefixes of the others.
     pub others: Vec<String>,
 }
 
-impl Choice {
+impl BackboneChoice {
     /// A remark where there was a choice.
     pub fn note(&self) -> Option<String> {
         (!self.others.is_empty()).then(|| {
@@ -142,7 +142,7 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
 }
 
 /// The candidate that a person means: by its whole prefix, by parts of it between full stops, or by words of them.
-fn named(file: &str, candidates: &[Candidate], wanted: &str) -> Result<String, WeightsError> {
+fn named(file: &str, candidates: &[BackboneCandidate], wanted: &str) -> Result<String, WeightsError> {
     let unsupported = |reason| WeightsError::Unsupported { file: file.into(), reason };
     let wanted = wanted.trim();
     let parts = |text: &str| -> Vec<String> {
@@ -151,11 +151,11 @@ fn named(file: &str, candidates: &[Candidate], wanted: &str) -> Result<String, W
     let holds = |all: &[String], some: &[String]| {
         !some.is_empty() && all.windows(some.len()).any(|window| window == some)
     };
-    let whole = |c: &Candidate| name(&c.root) == name(wanted.trim_end_matches('.'));
-    let by_parts = |c: &Candidate| holds(&parts(&c.root), &parts(wanted));
-    let by_words = |c: &Candidate| holds(&words(&c.root), &words(wanted));
-    for fits in [&whole as &dyn Fn(&Candidate) -> bool, &by_parts, &by_words] {
-        let found: Vec<&Candidate> = candidates.iter().filter(|c| fits(c)).collect();
+    let whole = |c: &BackboneCandidate| name(&c.root) == name(wanted.trim_end_matches('.'));
+    let by_parts = |c: &BackboneCandidate| holds(&parts(&c.root), &parts(wanted));
+    let by_words = |c: &BackboneCandidate| holds(&words(&c.root), &words(wanted));
+    for fits in [&whole as &dyn Fn(&BackboneCandidate) -> bool, &by_parts, &by_words] {
+        let found: Vec<&BackboneCandidate> = candidates.iter().filter(|c| fits(c)).collect();
         match found[..] {
             [] => {}
             [only] => return Ok(only.root.clone()),
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn chosen(roots: &[&str], wanted: Option<&str>) -> Result<String, String> {
-        let one = |root: &&str| Candidate { root: (*root).into(), marks: 5, whole: true };
+        let one = |root: &&str| BackboneCandidate { root: (*root).into(), marks: 5, whole: true };
         choose("x.ckpt", roots.iter().map(one).collect(), wanted)
             .map(|choice| choice.root)
             .map_err(|e| e.to_string())

@@ -4,7 +4,7 @@
 //! Values live in an arena and refer to each other by index. Nesting therefore needs no recursion, neither while
 //! reading nor when the values are dropped, and a value that contains itself is harmless.
 
-use super::pickle_torch::{self, Built};
+use super::pickle_torch::{self, PickleCallResult};
 use super::source::Dtype;
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ pub(super) fn malformed<T>(reason: impl Into<String>) -> Outcome<T> {
 
 /// A run of numbers elsewhere in the file.
 #[derive(Clone, Debug)]
-pub(super) struct Storage {
+pub(super) struct PickledStorage {
     pub key: String,
     /// `None` for an untyped storage, which is counted in bytes.
     pub dtype: Option<Dtype>,
@@ -48,8 +48,8 @@ pub(super) struct Storage {
 
 /// A view of a storage; offset and strides count elements.
 #[derive(Clone, Debug)]
-pub(super) struct Tensor {
-    pub storage: Storage,
+pub(super) struct PickledTensor {
+    pub storage: PickledStorage,
     pub dtype: Dtype,
     pub offset: usize,
     pub shape: Vec<usize>,
@@ -58,7 +58,7 @@ pub(super) struct Tensor {
 
 /// A value.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
+pub(super) enum PickleValue {
     None,
     Bool(bool),
     Int(i64),
@@ -67,18 +67,18 @@ pub(super) enum Node {
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     /// A name that stands for something known, see [`pickle_torch::judge`].
-    Global(pickle_torch::Known),
-    Storage(Storage),
-    Tensor(Box<Tensor>),
+    Global(pickle_torch::PickleGlobal),
+    Storage(PickledStorage),
+    Tensor(Box<PickledTensor>),
     /// What a call of an unknown name would have made: its class and what was put into it, without any behaviour.
-    Record(Box<Record>),
+    Record(Box<PickledObject>),
     /// Something that is not understood and was not called; its name.
     Opaque(String),
 }
 
 /// An object of an unknown class, inert: nothing of the class was run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record {
+pub(super) struct PickledObject {
     /// `module.name` of its class, or of the function that would have made it.
     pub class: String,
     /// The state that the object would have been given.
@@ -89,7 +89,7 @@ pub(super) struct Record {
 
 /// A pickle that was read.
 pub(super) struct Pickle {
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<PickleValue>,
     pub root: Id,
     /// Bytes used; what follows is not part of this pickle.
     pub length: usize,
@@ -97,30 +97,30 @@ pub(super) struct Pickle {
 
 impl Pickle {
     /// The value at `id`.
-    pub fn get(&self, id: Id) -> &Node {
+    pub fn get(&self, id: Id) -> &PickleValue {
         &self.nodes[id as usize]
     }
 
     /// The value at the top.
-    pub fn top(&self) -> &Node {
+    pub fn top(&self) -> &PickleValue {
         self.get(self.root)
     }
 
     /// The attributes of an object by name: those in its `__dict__`, then those in its slots.
-    pub fn attributes(&self, record: &Record) -> Vec<(&str, Id)> {
+    pub fn attributes(&self, record: &PickledObject) -> Vec<(&str, Id)> {
         let dictionary = |id: Id| match self.get(id) {
-            Node::Dict(items) => &items[..],
+            PickleValue::Dict(items) => &items[..],
             _ => &[],
         };
         let items: Vec<(Id, Id)> = match record.state.map(|id| self.get(id)) {
-            Some(Node::Dict(items)) => items.clone(),
-            Some(Node::Tuple(both)) if both.len() == 2 => {
+            Some(PickleValue::Dict(items)) => items.clone(),
+            Some(PickleValue::Tuple(both)) if both.len() == 2 => {
                 both.iter().flat_map(|&id| dictionary(id)).copied().collect()
             }
             _ => Vec::new(),
         };
         let named = |&(key, value): &(Id, Id)| match self.get(key) {
-            Node::Text(name) => Some((name.as_str(), value)),
+            PickleValue::Text(name) => Some((name.as_str(), value)),
             _ => None,
         };
         items.iter().filter_map(named).collect()
@@ -130,23 +130,23 @@ impl Pickle {
 /// Read the pickle that `bytes` starts with.
 pub(super) fn parse(bytes: &[u8]) -> Outcome<Pickle> {
     let bytes = &bytes[..bytes.len().min(MAX_BYTES)];
-    let mut machine = Machine { bytes, ..Machine::default() };
+    let mut machine = Unpickler { bytes, ..Unpickler::default() };
     let root = machine.run()?;
     Ok(Pickle { nodes: machine.nodes, root, length: machine.at })
 }
 
 #[derive(Default)]
-pub(super) struct Machine<'a> {
+pub(super) struct Unpickler<'a> {
     bytes: &'a [u8],
     at: usize,
-    nodes: Vec<Node>,
+    nodes: Vec<PickleValue>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     references: usize,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Unpickler<'a> {
     fn run(&mut self) -> Outcome<Id> {
         if self.byte()? != 0x80 {
             return malformed("it does not start like a pickle of protocol 2 or later");
@@ -179,49 +179,49 @@ impl<'a> Machine<'a> {
                 self.push_id(top)
             }
             // Atoms.
-            b'N' => self.push(Node::None),
-            0x88 => self.push(Node::Bool(true)),
-            0x89 => self.push(Node::Bool(false)),
-            b'K' => self.unsigned(1).and_then(|n| self.push(Node::Int(n as i64))),
-            b'M' => self.unsigned(2).and_then(|n| self.push(Node::Int(n as i64))),
-            b'J' => self.unsigned(4).and_then(|n| self.push(Node::Int(i64::from(n as u32 as i32)))),
+            b'N' => self.push(PickleValue::None),
+            0x88 => self.push(PickleValue::Bool(true)),
+            0x89 => self.push(PickleValue::Bool(false)),
+            b'K' => self.unsigned(1).and_then(|n| self.push(PickleValue::Int(n as i64))),
+            b'M' => self.unsigned(2).and_then(|n| self.push(PickleValue::Int(n as i64))),
+            b'J' => self.unsigned(4).and_then(|n| self.push(PickleValue::Int(i64::from(n as u32 as i32)))),
             b'I' | b'L' => self.decimal(),
             0x8a => self.unsigned(1).and_then(|n| self.long(n as usize)),
             0x8b => self.unsigned(4).and_then(|n| self.long(n as usize)),
             // No float is needed to place a tensor; that one was there is enough.
-            b'G' => self.take(8).and_then(|_| self.push(Node::Opaque("float".into()))),
-            b'F' => self.line().and_then(|_| self.push(Node::Opaque("float".into()))),
+            b'G' => self.take(8).and_then(|_| self.push(PickleValue::Opaque("float".into()))),
+            b'F' => self.line().and_then(|_| self.push(PickleValue::Opaque("float".into()))),
             // Text and bytes.
             0x8c | b'U' => self.unsigned(1).and_then(|n| self.text(n)),
             b'X' | b'T' => self.unsigned(4).and_then(|n| self.text(n)),
             0x8d => self.unsigned(8).and_then(|n| self.text(n)),
             b'V' => {
                 let line = self.line()?.to_string();
-                self.push(Node::Text(line))
+                self.push(PickleValue::Text(line))
             }
             b'C' => self.unsigned(1).and_then(|n| self.blob(n)),
             b'B' => self.unsigned(4).and_then(|n| self.blob(n)),
             0x8e | 0x96 => self.unsigned(8).and_then(|n| self.blob(n)),
             // Containers.
-            b')' => self.push(Node::Tuple(Vec::new())),
-            b']' => self.push(Node::List(Vec::new())),
-            b'}' => self.push(Node::Dict(Vec::new())),
-            0x8f => self.push(Node::List(Vec::new())),
-            b't' => self.pop_mark().and_then(|items| self.push(Node::Tuple(items))),
-            b'l' => self.pop_mark().and_then(|items| self.push(Node::List(items))),
+            b')' => self.push(PickleValue::Tuple(Vec::new())),
+            b']' => self.push(PickleValue::List(Vec::new())),
+            b'}' => self.push(PickleValue::Dict(Vec::new())),
+            0x8f => self.push(PickleValue::List(Vec::new())),
+            b't' => self.pop_mark().and_then(|items| self.push(PickleValue::Tuple(items))),
+            b'l' => self.pop_mark().and_then(|items| self.push(PickleValue::List(items))),
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(opcode - 0x84));
                 let Some(from) = from.filter(|&f| f >= self.floor()) else {
                     return malformed("stack underflow");
                 };
                 let items = self.stack.split_off(from);
-                self.push(Node::Tuple(items))
+                self.push(PickleValue::Tuple(items))
             }
             b'd' => {
                 let pairs = self.pop_pairs()?;
-                self.push(Node::Dict(pairs))
+                self.push(PickleValue::Dict(pairs))
             }
-            0x91 => self.pop_mark().and_then(|items| self.push(Node::List(items))),
+            0x91 => self.pop_mark().and_then(|items| self.push(PickleValue::List(items))),
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])
@@ -286,7 +286,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The value at `id`.
-    pub fn get(&self, id: Id) -> &Node {
+    pub fn get(&self, id: Id) -> &PickleValue {
         &self.nodes[id as usize]
     }
 
@@ -321,9 +321,9 @@ impl<'a> Machine<'a> {
 
     fn decimal(&mut self) -> Outcome<()> {
         let node = match self.line()?.trim_end_matches('L') {
-            "00" => Node::Bool(false),
-            "01" => Node::Bool(true),
-            line => line.parse().map_or_else(|_| Node::Opaque("integer".into()), Node::Int),
+            "00" => PickleValue::Bool(false),
+            "01" => PickleValue::Bool(true),
+            line => line.parse().map_or_else(|_| PickleValue::Opaque("integer".into()), PickleValue::Int),
         };
         self.push(node)
     }
@@ -331,26 +331,26 @@ impl<'a> Machine<'a> {
     fn long(&mut self, count: usize) -> Outcome<()> {
         let bytes = self.take(count)?;
         if count > 8 {
-            return self.push(Node::Opaque("integer beyond 64 bits".into()));
+            return self.push(PickleValue::Opaque("integer beyond 64 bits".into()));
         }
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let fill = if negative { u64::MAX } else { 0 };
         let value = bytes.iter().rev().fold(fill, |n, &b| (n << 8) | u64::from(b));
-        self.push(Node::Int(value as i64))
+        self.push(PickleValue::Int(value as i64))
     }
 
     fn text(&mut self, count: u64) -> Outcome<()> {
         let bytes = self.take(usize::try_from(count).unwrap_or(usize::MAX))?;
         match std::str::from_utf8(bytes) {
-            Ok(text) => self.push(Node::Text(text.into())),
+            Ok(text) => self.push(PickleValue::Text(text.into())),
             // Python allows lone surrogates; keys of tensors have none.
-            Err(_) => self.push(Node::Opaque("text".into())),
+            Err(_) => self.push(PickleValue::Opaque("text".into())),
         }
     }
 
     fn blob(&mut self, count: u64) -> Outcome<()> {
         self.take(usize::try_from(count).unwrap_or(usize::MAX))?;
-        self.push(Node::Opaque("bytes".into()))
+        self.push(PickleValue::Opaque("bytes".into()))
     }
 
     /// Count references, which is what bounds time and memory whatever the pickle repeats.
@@ -362,7 +362,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    pub fn push(&mut self, node: Node) -> Outcome<()> {
+    pub fn push(&mut self, node: PickleValue) -> Outcome<()> {
         if self.nodes.len() >= MAX_NODES {
             return malformed("the pickle holds more values than any checkpoint");
         }
@@ -397,7 +397,7 @@ impl<'a> Machine<'a> {
     fn pop_text(&mut self) -> Outcome<String> {
         let id = self.pop()?;
         match self.get(id) {
-            Node::Text(text) => Ok(text.clone()),
+            PickleValue::Text(text) => Ok(text.clone()),
             _ => malformed("a name that is not text"),
         }
     }
@@ -418,8 +418,8 @@ impl<'a> Machine<'a> {
     fn append(&mut self, items: Vec<Id>) -> Outcome<()> {
         let target = self.peek()?;
         match &mut self.nodes[target as usize] {
-            Node::List(list) => list.extend(items),
-            Node::Opaque(_) | Node::Record(_) => {}
+            PickleValue::List(list) => list.extend(items),
+            PickleValue::Opaque(_) | PickleValue::Record(_) => {}
             _ => return malformed("append to what is not a list"),
         }
         Ok(())
@@ -428,9 +428,9 @@ impl<'a> Machine<'a> {
     fn set_items(&mut self, pairs: Vec<(Id, Id)>) -> Outcome<()> {
         let target = self.peek()?;
         match &mut self.nodes[target as usize] {
-            Node::Dict(dict) => dict.extend(pairs),
-            Node::Record(record) => record.items.extend(pairs),
-            Node::Opaque(_) => {}
+            PickleValue::Dict(dict) => dict.extend(pairs),
+            PickleValue::Record(record) => record.items.extend(pairs),
+            PickleValue::Opaque(_) => {}
             _ => return malformed("items set in what is not a dictionary"),
         }
         Ok(())
@@ -440,7 +440,7 @@ impl<'a> Machine<'a> {
     /// matters (`_metadata` of a state dict).
     fn build(&mut self, state: Id) -> Outcome<()> {
         let target = self.peek()?;
-        if let Node::Record(record) = &mut self.nodes[target as usize] {
+        if let PickleValue::Record(record) = &mut self.nodes[target as usize] {
             record.state = Some(state);
         }
         self.charge(1)
@@ -475,14 +475,14 @@ impl<'a> Machine<'a> {
     }
 
     fn call(&mut self, callee: Id, arguments: Id) -> Outcome<()> {
-        let Node::Tuple(arguments) = self.get(arguments) else {
+        let PickleValue::Tuple(arguments) = self.get(arguments) else {
             return malformed("a call whose arguments are not a tuple");
         };
         let arguments = arguments.clone();
         self.charge(arguments.len())?;
         match pickle_torch::construct(self, callee, &arguments)? {
-            Built::New(node) => self.push(node),
-            Built::Same(id) => self.push_id(id),
+            PickleCallResult::New(node) => self.push(node),
+            PickleCallResult::Same(id) => self.push_id(id),
         }
     }
 }

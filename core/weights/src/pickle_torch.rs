@@ -4,12 +4,14 @@
 //! call would make there is a record of what was put into it), refused (a name that only an attack uses; the whole file is
 //! turned down so that its owner learns about it).
 
-use super::pickle::{Id, Machine, Node, Outcome, PickleError, Record, Storage, Tensor, malformed};
+use super::pickle::{
+    Id, Outcome, PickleError, PickleValue, PickledObject, PickledStorage, PickledTensor, Unpickler, malformed,
+};
 use super::source::Dtype;
 
 /// A name that is understood.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Known {
+pub(super) enum PickleGlobal {
     /// `collections.OrderedDict`, `defaultdict`, `dict`.
     Dict,
     /// `torch.Size`, `tuple`, `list`, `set`: returns its argument.
@@ -83,7 +85,7 @@ const REFUSED_NAMES: [&str; 7] = [
 pub(super) const SHARD: &str = "one process's rows of a DTensor";
 
 /// What `module.name` is to be taken for.
-pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
+pub(super) fn judge(module: &str, name: &str) -> Outcome<PickleValue> {
     let full = format!("{module}.{name}");
     let outer = module.split('.').next().unwrap_or(module);
     let builtin = matches!(module, "builtins" | "__builtin__");
@@ -94,55 +96,55 @@ pub(super) fn judge(module: &str, name: &str) -> Outcome<Node> {
         return Err(PickleError::Refused(full));
     }
     let known = match (module, name) {
-        ("collections", "OrderedDict" | "defaultdict") => Known::Dict,
-        ("torch", "Size") => Known::Same,
-        ("torch._utils", "_rebuild_tensor_v2") => Known::Tensor { v3: false },
-        ("torch._utils", "_rebuild_tensor_v3") => Known::Tensor { v3: true },
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Known::Parameter,
-        ("torch._tensor", "_rebuild_from_type_v2") => Known::FromType,
-        ("torch._utils", "_rebuild_wrapper_subclass") => Known::Wrapper,
+        ("collections", "OrderedDict" | "defaultdict") => PickleGlobal::Dict,
+        ("torch", "Size") => PickleGlobal::Same,
+        ("torch._utils", "_rebuild_tensor_v2") => PickleGlobal::Tensor { v3: false },
+        ("torch._utils", "_rebuild_tensor_v3") => PickleGlobal::Tensor { v3: true },
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => PickleGlobal::Parameter,
+        ("torch._tensor", "_rebuild_from_type_v2") => PickleGlobal::FromType,
+        ("torch._utils", "_rebuild_wrapper_subclass") => PickleGlobal::Wrapper,
         ("torch.storage", "UntypedStorage" | "TypedStorage") | ("torch", "UntypedStorage") => {
-            Known::Storage(None)
+            PickleGlobal::Storage(None)
         }
-        (_, "dict") if builtin => Known::Dict,
-        (_, "list" | "tuple" | "set" | "frozenset") if builtin => Known::Same,
+        (_, "dict") if builtin => PickleGlobal::Dict,
+        (_, "list" | "tuple" | "set" | "frozenset") if builtin => PickleGlobal::Same,
         ("torch" | "torch.cuda", _) => match (Dtype::from_storage(name), Dtype::from_torch(name)) {
-            (Some(dtype), _) => Known::Storage(Some(dtype)),
-            (None, Some(dtype)) => Known::Dtype(dtype),
-            _ => return Ok(Node::Opaque(full)),
+            (Some(dtype), _) => PickleGlobal::Storage(Some(dtype)),
+            (None, Some(dtype)) => PickleGlobal::Dtype(dtype),
+            _ => return Ok(PickleValue::Opaque(full)),
         },
-        _ => return Ok(Node::Opaque(full)),
+        _ => return Ok(PickleValue::Opaque(full)),
     };
-    Ok(Node::Global(known))
+    Ok(PickleValue::Global(known))
 }
 
 /// An object of the class `class` that holds nothing yet.
-pub(super) fn record(class: String) -> Node {
-    Node::Record(Box::new(Record { class, ..Record::default() }))
+pub(super) fn record(class: String) -> PickleValue {
+    PickleValue::Record(Box::new(PickledObject { class, ..PickledObject::default() }))
 }
 
 /// A name for an object that is not understood.
-pub(super) fn name_of(node: &Node) -> String {
+pub(super) fn name_of(node: &PickleValue) -> String {
     match node {
-        Node::Opaque(name) => name.clone(),
-        Node::Record(record) => record.class.clone(),
-        Node::Global(known) => format!("{known:?}"),
+        PickleValue::Opaque(name) => name.clone(),
+        PickleValue::Record(record) => record.class.clone(),
+        PickleValue::Global(known) => format!("{known:?}"),
         _ => "an object without a name".into(),
     }
 }
 
 /// What a call gives.
-pub(super) enum Built {
+pub(super) enum PickleCallResult {
     /// A new value.
-    New(Node),
+    New(PickleValue),
     /// One of its arguments.
     Same(Id),
 }
 
 /// What calling `callee` would give: built here for known names, an inert record for others.
-pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> Outcome<Built> {
+pub(super) fn construct(machine: &mut Unpickler, callee: Id, arguments: &[Id]) -> Outcome<PickleCallResult> {
     let known = match machine.get(callee) {
-        Node::Global(known) => known.clone(),
+        PickleValue::Global(known) => known.clone(),
         other => {
             let mut class = name_of(other);
             // Python's own makers name the class in their first argument.
@@ -151,73 +153,86 @@ pub(super) fn construct(machine: &mut Machine, callee: Id, arguments: &[Id]) -> 
             {
                 class = name_of(machine.get(first));
             }
-            return Ok(Built::New(record(class)));
+            return Ok(PickleCallResult::New(record(class)));
         }
     };
     let node = match known {
-        Known::Same | Known::Parameter => {
+        PickleGlobal::Same | PickleGlobal::Parameter => {
             return match (known, arguments) {
-                (Known::Same, []) => Ok(Built::New(Node::List(Vec::new()))),
-                (Known::Same, [only]) | (_, [only, ..]) => Ok(Built::Same(*only)),
+                (PickleGlobal::Same, []) => Ok(PickleCallResult::New(PickleValue::List(Vec::new()))),
+                (PickleGlobal::Same, [only]) | (_, [only, ..]) => Ok(PickleCallResult::Same(*only)),
                 _ => malformed("a parameter without a tensor"),
             };
         }
-        Known::Dict => {
+        PickleGlobal::Dict => {
             // Looking through a long list costs time even if it holds no pairs.
-            if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id))
+            if let Some(PickleValue::List(items) | PickleValue::Tuple(items)) =
+                arguments.last().map(|&id| machine.get(id))
             {
                 machine.charge(items.len())?;
             }
             let pairs = pairs(machine, arguments);
-            Ok(Node::Dict(pairs))
+            Ok(PickleValue::Dict(pairs))
         }
-        Known::Tensor { v3 } => tensor(machine, arguments, v3),
-        Known::FromType => {
+        PickleGlobal::Tensor { v3 } => tensor(machine, arguments, v3),
+        PickleGlobal::FromType => {
             let (Some(&function), Some(&inner)) = (arguments.first(), arguments.get(2)) else {
                 return malformed("a tensor type without arguments");
             };
             match (machine.get(function), machine.get(inner)) {
-                (Node::Global(Known::Tensor { v3 }), Node::Tuple(inner)) => tensor(machine, inner, *v3),
-                (Node::Global(Known::Wrapper), Node::Tuple(inner)) => distributed(machine, arguments, inner),
-                (function, _) => Ok(Node::Opaque(name_of(function))),
+                (PickleValue::Global(PickleGlobal::Tensor { v3 }), PickleValue::Tuple(inner)) => {
+                    tensor(machine, inner, *v3)
+                }
+                (PickleValue::Global(PickleGlobal::Wrapper), PickleValue::Tuple(inner)) => {
+                    distributed(machine, arguments, inner)
+                }
+                (function, _) => Ok(PickleValue::Opaque(name_of(function))),
             }
         }
-        Known::Wrapper => Ok(Node::Opaque("torch._utils._rebuild_wrapper_subclass".into())),
-        Known::Storage(_) | Known::Dtype(_) => Ok(Node::Opaque("a storage inside the pickle".into())),
+        PickleGlobal::Wrapper => Ok(PickleValue::Opaque("torch._utils._rebuild_wrapper_subclass".into())),
+        PickleGlobal::Storage(_) | PickleGlobal::Dtype(_) => {
+            Ok(PickleValue::Opaque("a storage inside the pickle".into()))
+        }
     }?;
-    Ok(Built::New(node))
+    Ok(PickleCallResult::New(node))
 }
 
 /// A `DTensor`: `outer` is `(function, type, arguments, state)`, `inner` its arguments, the third of which is the size of
 /// the whole. The rows that this process held are in the state; they are the tensor where they are all of it.
-fn distributed(machine: &Machine, outer: &[Id], inner: &[Id]) -> Outcome<Node> {
+fn distributed(machine: &Unpickler, outer: &[Id], inner: &[Id]) -> Outcome<PickleValue> {
     let class = outer.get(1).map_or_else(String::new, |&class| name_of(machine.get(class)));
-    let (Some(&state), Some(&whole)) = (outer.get(3), inner.get(2)) else { return Ok(Node::Opaque(class)) };
+    let (Some(&state), Some(&whole)) = (outer.get(3), inner.get(2)) else {
+        return Ok(PickleValue::Opaque(class));
+    };
     let held = match machine.get(state) {
         // `__dict__` and slots.
-        Node::Tuple(both) if both.len() == 2 => both.iter().find_map(|&part| local(machine, part)),
+        PickleValue::Tuple(both) if both.len() == 2 => both.iter().find_map(|&part| local(machine, part)),
         _ => local(machine, state),
     };
     Ok(match held {
-        Some(tensor) if tensor.shape == sizes(machine, whole)? => Node::Tensor(Box::new(tensor.clone())),
-        Some(_) => Node::Opaque(SHARD.into()),
-        None => Node::Opaque(class),
+        Some(tensor) if tensor.shape == sizes(machine, whole)? => {
+            PickleValue::Tensor(Box::new(tensor.clone()))
+        }
+        Some(_) => PickleValue::Opaque(SHARD.into()),
+        None => PickleValue::Opaque(class),
     })
 }
 
-fn local<'m>(machine: &'m Machine, state: Id) -> Option<&'m Tensor> {
-    let Node::Dict(items) = machine.get(state) else { return None };
-    let named = |key: Id| matches!(machine.get(key), Node::Text(name) if name == "_local_tensor");
+fn local<'m>(machine: &'m Unpickler, state: Id) -> Option<&'m PickledTensor> {
+    let PickleValue::Dict(items) = machine.get(state) else { return None };
+    let named = |key: Id| matches!(machine.get(key), PickleValue::Text(name) if name == "_local_tensor");
     let value = items.iter().find(|(key, _)| named(*key))?.1;
-    if let Node::Tensor(tensor) = machine.get(value) { Some(tensor) } else { None }
+    if let PickleValue::Tensor(tensor) = machine.get(value) { Some(tensor) } else { None }
 }
 
 /// The items of `OrderedDict([[key, value], …])`; other arguments (a `defaultdict`'s factory) hold none.
-fn pairs(machine: &Machine, arguments: &[Id]) -> Vec<(Id, Id)> {
+fn pairs(machine: &Unpickler, arguments: &[Id]) -> Vec<(Id, Id)> {
     let mut pairs = Vec::new();
-    if let Some(Node::List(items) | Node::Tuple(items)) = arguments.last().map(|&id| machine.get(id)) {
+    if let Some(PickleValue::List(items) | PickleValue::Tuple(items)) =
+        arguments.last().map(|&id| machine.get(id))
+    {
         for &item in items {
-            if let Node::Tuple(pair) | Node::List(pair) = machine.get(item)
+            if let PickleValue::Tuple(pair) | PickleValue::List(pair) = machine.get(item)
                 && let [key, value] = pair[..]
             {
                 pairs.push((key, value));
@@ -227,17 +242,19 @@ fn pairs(machine: &Machine, arguments: &[Id]) -> Vec<(Id, Id)> {
     pairs
 }
 
-fn tensor(machine: &Machine, arguments: &[Id], v3: bool) -> Outcome<Node> {
+fn tensor(machine: &Unpickler, arguments: &[Id], v3: bool) -> Outcome<PickleValue> {
     let [storage, offset, shape, strides, rest @ ..] = arguments else {
         return malformed("a tensor without storage, offset, shape and strides");
     };
     let storage = match machine.get(*storage) {
-        Node::Storage(storage) => storage.clone(),
-        other @ (Node::Opaque(_) | Node::Record(_)) => return Ok(Node::Opaque(name_of(other))),
+        PickleValue::Storage(storage) => storage.clone(),
+        other @ (PickleValue::Opaque(_) | PickleValue::Record(_)) => {
+            return Ok(PickleValue::Opaque(name_of(other)));
+        }
         _ => return malformed("a tensor whose storage is not one"),
     };
     let named = match rest.get(2).filter(|_| v3).map(|&id| machine.get(id)) {
-        Some(Node::Global(Known::Dtype(dtype))) => Some(dtype.clone()),
+        Some(PickleValue::Global(PickleGlobal::Dtype(dtype))) => Some(dtype.clone()),
         Some(other) => Some(Dtype::Other(name_of(other), None)),
         None => None,
     };
@@ -249,20 +266,20 @@ fn tensor(machine: &Machine, arguments: &[Id], v3: bool) -> Outcome<Node> {
         return malformed("a tensor with as many strides as dimensions was expected");
     }
     let offset = size(machine, *offset)?;
-    Ok(Node::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides })))
+    Ok(PickleValue::Tensor(Box::new(PickledTensor { storage, dtype, offset, shape, strides })))
 }
 
-fn size(machine: &Machine, id: Id) -> Outcome<usize> {
+fn size(machine: &Unpickler, id: Id) -> Outcome<usize> {
     match machine.get(id) {
-        Node::Int(n) => usize::try_from(*n).or_else(|_| malformed(format!("{n} is not a size"))),
+        PickleValue::Int(n) => usize::try_from(*n).or_else(|_| malformed(format!("{n} is not a size"))),
         _ => malformed("a size that is not a number"),
     }
 }
 
-fn sizes(machine: &Machine, id: Id) -> Outcome<Vec<usize>> {
+fn sizes(machine: &Unpickler, id: Id) -> Outcome<Vec<usize>> {
     match machine.get(id) {
         // Far above what any weight has.
-        Node::Tuple(items) | Node::List(items) if items.len() <= 16 => {
+        PickleValue::Tuple(items) | PickleValue::List(items) if items.len() <= 16 => {
             items.iter().map(|&id| size(machine, id)).collect()
         }
         _ => malformed("a shape that is not a short tuple"),
@@ -270,31 +287,33 @@ fn sizes(machine: &Machine, id: Id) -> Outcome<Vec<usize>> {
 }
 
 /// `('storage', torch.FloatStorage, key, location, count[, view])`.
-pub(super) fn persistent(machine: &Machine, id: Id) -> Outcome<Node> {
-    let Node::Tuple(items) = machine.get(id) else { return malformed("a persistent id that is not a tuple") };
+pub(super) fn persistent(machine: &Unpickler, id: Id) -> Outcome<PickleValue> {
+    let PickleValue::Tuple(items) = machine.get(id) else {
+        return malformed("a persistent id that is not a tuple");
+    };
     // Older versions of torch put a module's class beside its source text: ('module', class, file, source).
     if let [tag, class, _, _] = items[..]
-        && matches!(machine.get(tag), Node::Text(tag) if tag == "module")
+        && matches!(machine.get(tag), PickleValue::Text(tag) if tag == "module")
     {
         return Ok(machine.get(class).clone());
     }
     let [tag, class, key, _location, count, view @ ..] = &items[..] else {
         return malformed("a persistent id of unknown form");
     };
-    if !matches!(machine.get(*tag), Node::Text(tag) if tag == "storage") {
+    if !matches!(machine.get(*tag), PickleValue::Text(tag) if tag == "storage") {
         return malformed("a persistent id that is not a storage");
     }
-    if view.first().is_some_and(|&view| !matches!(machine.get(view), Node::None)) {
+    if view.first().is_some_and(|&view| !matches!(machine.get(view), PickleValue::None)) {
         return malformed("a storage that is a view of another; save the file again with a newer torch");
     }
     let dtype = match machine.get(*class) {
-        Node::Global(Known::Storage(dtype)) => dtype.clone(),
+        PickleValue::Global(PickleGlobal::Storage(dtype)) => dtype.clone(),
         other => Some(Dtype::Other(name_of(other), None)),
     };
     let key = match machine.get(*key) {
-        Node::Text(key) if key.len() <= 64 => key.clone(),
-        Node::Int(key) => key.to_string(),
+        PickleValue::Text(key) if key.len() <= 64 => key.clone(),
+        PickleValue::Int(key) => key.to_string(),
         _ => return malformed("a storage without a short key"),
     };
-    Ok(Node::Storage(Storage { key, dtype, count: size(machine, *count)? }))
+    Ok(PickleValue::Storage(PickledStorage { key, dtype, count: size(machine, *count)? }))
 }

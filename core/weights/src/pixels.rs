@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// How a channel between 0 and 1 becomes what the model takes: `value * gain + shift`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pixels {
+pub(super) struct PixelNormalization {
     gain: [f64; 3],
     shift: [f64; 3],
     /// In words, for a note.
@@ -18,7 +18,7 @@ pub(super) struct Pixels {
     std: [f64; 3],
 }
 
-impl Pixels {
+impl PixelNormalization {
     /// From a mean and a standard deviation of values between 0 and 1.
     fn normalised(mean: [f64; 3], std: [f64; 3], scale: f64) -> Self {
         let each = |f: &dyn Fn(usize) -> f64| [f(0), f(1), f(2)];
@@ -154,7 +154,7 @@ mod tests {
             (r#"{"image_mean": 0, "image_std": 2, "rescale_factor": 0.0078431372549}"#, picture),
         ] {
             let (mut state, model) = (embedding(), embedding());
-            let pixels = Pixels::hugging_face(json.as_bytes(), "a").unwrap().unwrap();
+            let pixels = PixelNormalization::hugging_face(json.as_bytes(), "a").unwrap().unwrap();
             assert!(pixels.note("x").unwrap().contains("patch embedding"));
             pixels.fold(&mut state);
             let (found, wanted) = (embed(&state, ours), embed(&model, theirs));
@@ -166,11 +166,11 @@ mod tests {
     fn image_nets_own_changes_nothing() {
         let json = r#"{"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
             "rescale_factor": 0.00392156862745098}"#;
-        let pixels = Pixels::hugging_face(json.as_bytes(), "a").unwrap().unwrap();
+        let pixels = PixelNormalization::hugging_face(json.as_bytes(), "a").unwrap().unwrap();
         let mut state = embedding();
         pixels.fold(&mut state);
         assert_eq!((state, pixels.note("x")), (embedding(), None));
-        assert_eq!(Pixels::hugging_face(b"{}", "a").unwrap(), None);
+        assert_eq!(PixelNormalization::hugging_face(b"{}", "a").unwrap(), None);
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
             (r#"{"rescale_factor": 0, "image_std": 1, "image_mean": 0}"#, "rescale_factor"),
             ("{", "preprocessor_config.json"),
         ] {
-            let error = Pixels::hugging_face(json.as_bytes(), "a.bin").unwrap_err().to_string();
+            let error = PixelNormalization::hugging_face(json.as_bytes(), "a.bin").unwrap_err().to_string();
             assert!(error.contains("a.bin") && error.contains(named), "{error}");
         }
     }

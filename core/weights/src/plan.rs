@@ -2,18 +2,18 @@
 //!
 //! Everything that can be wrong with names and shapes is found here, before any number is read.
 
-use super::pixels::Pixels;
-use super::positions::{Known, Positions};
+use super::pixels::PixelNormalization;
+use super::positions::{PosEmbedInfo, PosEmbedLayout};
 use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
-use super::source::{Entry, Source, not_weights};
-use super::told::{Beside, Told};
-use super::wrapped::{self, Found};
+use super::source::{TensorInfo, WeightsReader, not_weights};
+use super::told::{SidecarConfig, SidecarFiles};
+use super::wrapped::{self, BackboneKeys};
 use super::{
-    Checkpoint, HostTensor, Layout, Reading, StateDict, WeightsError, finite, heads, hugging_face, kin,
-    official, timm,
+    HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads,
+    hugging_face, kin, official, timm,
 };
-use dinoscope_model::config::{Interpolation, VitConfig, is_norm_eps};
-use dinoscope_model::grid::Grid;
+use dinoscope_model::config::{PosEmbedInterpolation, VitConfig, is_norm_eps};
+use dinoscope_model::grid::PatchGrid;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
@@ -21,7 +21,7 @@ pub(super) const CONFIG_KEY: &str = "dinoscope.config";
 
 /// One official tensor: `zeros` values, then the tensors `from` (file's keys) after each other.
 #[derive(Debug)]
-struct Take {
+struct TensorMapping {
     key: String,
     shape: Vec<usize>,
     zeros: usize,
@@ -29,52 +29,60 @@ struct Take {
 }
 
 /// What to read, and what the result will be.
-pub(super) struct Plan {
-    takes: Vec<Take>,
+pub(super) struct WeightsLoadPlan {
+    takes: Vec<TensorMapping>,
     /// By head: official name and the file's key.
     pub heads: BTreeMap<String, BTreeMap<String, String>>,
     pub config: VitConfig,
-    pub layout: Layout,
+    pub layout: KeyLayout,
     pub notes: Vec<String>,
-    positions: Positions,
-    pixels: Option<Pixels>,
+    positions: PosEmbedLayout,
+    pixels: Option<PixelNormalization>,
 }
 
 /// Decide how to read `source`, with what lies `beside` it and what a person says of it.
-pub(super) fn resolve(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
+pub(super) fn resolve(
+    source: &dyn WeightsReader,
+    beside: &SidecarFiles,
+    reading: WeightsLoadOptions,
+) -> Result<WeightsLoadPlan, WeightsError> {
     read_names(source, beside, reading)
         .map_err(|failure| kin::explain(source, beside.config.as_deref(), failure))
 }
 
-fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<Plan, WeightsError> {
+fn read_names(
+    source: &dyn WeightsReader,
+    beside: &SidecarFiles,
+    reading: WeightsLoadOptions,
+) -> Result<WeightsLoadPlan, WeightsError> {
     let file = source.file();
     let found = wrapped::find(source, reading.part)?;
     kin::refuse(file, found.inside.keys().map(String::as_str))?;
     let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
     let shapes: Shapes =
         found.inside.keys().filter_map(|n| Some((n.clone(), entry(n)?.shape.clone()))).collect();
-    let names = Names::new(&found, shapes);
+    let names = KeyTranslation::new(&found, shapes);
     let mut notes = found.notes.clone();
 
     let (mut config, count) = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
     let mut heads_known = config.dim.is_multiple_of(64);
     config.interpolation = match names.layout {
-        Layout::HuggingFace => hugging_face::interpolation(config.registers),
-        Layout::Timm => Interpolation::ANTIALIAS,
+        KeyLayout::HuggingFace => hugging_face::interpolation(config.registers),
+        KeyLayout::Timm => PosEmbedInterpolation::ANTIALIAS,
         // All official recipes train with the offset, registers or not; only released files with registers differ.
-        Layout::Official if !found.heads.is_empty() && config.registers > 0 => {
+        KeyLayout::Official if !found.heads.is_empty() && config.registers > 0 => {
             notes.push(
                 "a training file with registers: positions are resampled as the official recipes do".into(),
             );
-            Interpolation::OFFSET
+            PosEmbedInterpolation::OFFSET
         }
-        Layout::Official => config.interpolation,
+        KeyLayout::Official => config.interpolation,
     };
     // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
     let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
     let told = match own {
-        Some(_) => Told::default(),
-        None => Told::read(beside, names.layout, file, &config, reading.grid.is_some())?,
+        Some(_) => SidecarConfig::default(),
+        None => SidecarConfig::read(beside, names.layout, file, &config, reading.grid.is_some())?,
     };
     told.apply(&mut config);
     notes.extend(told.notes.iter().cloned());
@@ -83,7 +91,7 @@ fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<
         heads_known = true;
     }
     let key = names.in_file(names.parts("pos_embed").first().map_or("pos_embed", String::as_str));
-    let known = Known {
+    let known = PosEmbedInfo {
         file,
         key: &key,
         layout: names.layout,
@@ -101,7 +109,7 @@ fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<
         apply_own(&own, &mut config, file, &mut notes)?;
         heads_known = true;
     }
-    let no_mask_token = names.layout == Layout::Timm || told.no_mask_token;
+    let no_mask_token = names.layout == KeyLayout::Timm || told.no_mask_token;
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
         notes.push(format!(
@@ -114,11 +122,11 @@ fn read_names(source: &dyn Source, beside: &Beside, reading: Reading) -> Result<
     let heads = plan_heads(source, &found, &config, &mut notes);
     notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
     let pixels = told.pixels.map(|(pixels, _)| pixels);
-    Ok(Plan { takes, heads, config, layout: names.layout, notes, positions, pixels })
+    Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, pixels })
 }
 
 /// Says that a config.json is of pictures of another size.
-fn another_grid(told: Grid, found: Grid) -> String {
+fn another_grid(told: PatchGrid, found: PatchGrid) -> String {
     format!("config.json says that the grid is {told}, but the tensors have {found}; the tensors are right")
 }
 
@@ -166,9 +174,9 @@ fn apply_own(
 }
 
 /// Names inside the backbone, and how they translate.
-struct Names<'a> {
-    found: &'a Found,
-    layout: Layout,
+struct KeyTranslation<'a> {
+    found: &'a BackboneKeys,
+    layout: KeyLayout,
     packed: bool,
     /// Shapes by the name inside the file.
     shapes: Shapes,
@@ -176,22 +184,22 @@ struct Names<'a> {
     plain: BTreeMap<String, String>,
 }
 
-impl<'a> Names<'a> {
-    fn new(found: &'a Found, shapes: Shapes) -> Self {
+impl<'a> KeyTranslation<'a> {
+    fn new(found: &'a BackboneKeys, shapes: Shapes) -> Self {
         let mut this =
-            Self { found, layout: Layout::Official, packed: false, shapes, plain: BTreeMap::new() };
+            Self { found, layout: KeyLayout::Official, packed: false, shapes, plain: BTreeMap::new() };
         if this
             .shapes
             .keys()
             .any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
         {
-            this.layout = Layout::HuggingFace;
+            this.layout = KeyLayout::HuggingFace;
             return this;
         }
         let flat: Shapes =
             this.shapes.iter().map(|(name, s)| (official::unchunked(name).into_owned(), s.clone())).collect();
         if timm::is_timm(&flat) {
-            this.layout = Layout::Timm;
+            this.layout = KeyLayout::Timm;
             this.packed = timm::is_packed(&flat);
         }
         for name in this.shapes.keys() {
@@ -205,9 +213,9 @@ impl<'a> Names<'a> {
     /// Official name of a name inside the file, and how many of them stack.
     fn official(&self, name: &str) -> Option<(String, usize)> {
         let key = match self.layout {
-            Layout::HuggingFace => return hugging_face::official(name),
-            Layout::Official => official::unchunked(name).into_owned(),
-            Layout::Timm => timm::official(&official::unchunked(name), self.packed),
+            KeyLayout::HuggingFace => return hugging_face::official(name),
+            KeyLayout::Official => official::unchunked(name).into_owned(),
+            KeyLayout::Timm => timm::official(&official::unchunked(name), self.packed),
         };
         official::is_known(&key).then_some((key, 1))
     }
@@ -215,12 +223,12 @@ impl<'a> Names<'a> {
     /// Names inside the file of an official key, whether they are there or not.
     fn parts(&self, key: &str) -> Vec<String> {
         match self.layout {
-            Layout::HuggingFace => {
+            KeyLayout::HuggingFace => {
                 let there = |names: &Vec<String>| names.iter().any(|name| self.shapes.contains_key(name));
                 hugging_face::newer_names(key).filter(there).unwrap_or_else(|| hugging_face::names(key))
             }
-            Layout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
-            Layout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
+            KeyLayout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
+            KeyLayout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
         }
     }
 
@@ -260,13 +268,13 @@ impl<'a> Names<'a> {
 
 /// What to read for every expected key; everything else inside the backbone is an error.
 fn takes(
-    source: &dyn Source,
-    found: &Found,
-    names: &Names,
-    (config, positions): (&VitConfig, Positions),
+    source: &dyn WeightsReader,
+    found: &BackboneKeys,
+    names: &KeyTranslation,
+    (config, positions): (&VitConfig, PosEmbedLayout),
     no_mask_token: bool,
     notes: &mut Vec<String>,
-) -> Result<Vec<Take>, WeightsError> {
+) -> Result<Vec<TensorMapping>, WeightsError> {
     let file = source.file();
     let (mut takes, mut used) = (Vec::new(), BTreeSet::new());
     let mut missing: Vec<(String, Vec<usize>)> = Vec::new();
@@ -275,7 +283,7 @@ fn takes(
         let parts = names.parts(&key);
         if key == "mask_token" && no_mask_token && !found.inside.contains_key(&parts[0]) {
             notes.push("the file has no mask token; it is zero here, as at the start of training".into());
-            takes.push(Take { zeros: config.dim, from: Vec::new(), key, shape });
+            takes.push(TensorMapping { zeros: config.dim, from: Vec::new(), key, shape });
             continue;
         }
         let mut shape = shape;
@@ -296,7 +304,7 @@ fn takes(
             }
             used.insert(part);
         }
-        takes.push(Take { zeros: 0, from, key, shape });
+        takes.push(TensorMapping { zeros: 0, from, key, shape });
     }
     if let Some((key, expected)) = missing.first().cloned() {
         return Err(WeightsError::Missing { file: file.into(), key, expected, more: missing.len() - 1 });
@@ -327,7 +335,7 @@ fn takes(
     Ok(takes)
 }
 
-fn misfit(file: &str, key: &str, entry: &Entry, expected: &[usize]) -> Option<WeightsError> {
+fn misfit(file: &str, key: &str, entry: &TensorInfo, expected: &[usize]) -> Option<WeightsError> {
     if !entry.dtype.is_weight() {
         return Some(not_weights(file, key, entry));
     }
@@ -337,8 +345,8 @@ fn misfit(file: &str, key: &str, entry: &Entry, expected: &[usize]) -> Option<We
 /// Which tensors make up the heads. A head of a kind that we do not know, or that does not fit the backbone, is remarked
 /// on and left out: the backbone is no worse for it.
 fn plan_heads(
-    source: &dyn Source,
-    found: &Found,
+    source: &dyn WeightsReader,
+    found: &BackboneKeys,
     config: &VitConfig,
     notes: &mut Vec<String>,
 ) -> BTreeMap<String, BTreeMap<String, String>> {
@@ -368,10 +376,10 @@ fn plan_heads(
     planned
 }
 
-impl Plan {
+impl WeightsLoadPlan {
     /// Read what was planned.
-    pub fn read(self, source: &mut dyn Source) -> Result<Checkpoint, WeightsError> {
-        let (mut backbone, mut sound) = (StateDict::new(), finite::Tally::default());
+    pub fn read(self, source: &mut dyn WeightsReader) -> Result<LoadedWeights, WeightsError> {
+        let (mut backbone, mut sound) = (StateDict::new(), finite::NonFiniteCounter::default());
         for take in self.takes {
             let tensor = match (&take.from[..], take.zeros) {
                 ([only], 0) => HostTensor { shape: take.shape, ..sound.read(source, only)? },
@@ -394,7 +402,7 @@ impl Plan {
         let (config, layout, mut notes) = (self.config, self.layout, self.notes);
         let mut heads = BTreeMap::new();
         for (head, tensors) in self.heads {
-            let (mut read, mut sound) = (StateDict::new(), finite::Tally::default());
+            let (mut read, mut sound) = (StateDict::new(), finite::NonFiniteCounter::default());
             for (key, full) in tensors {
                 read.insert(key, sound.read(source, &full)?);
             }
@@ -403,6 +411,6 @@ impl Plan {
                 Err(reason) => notes.push(format!("{head} was not read: {reason}")),
             }
         }
-        Ok(Checkpoint { backbone, heads, config, layout, notes, file: source.file().into() })
+        Ok(LoadedWeights { backbone, heads, config, layout, notes, file: source.file().into() })
     }
 }

@@ -5,48 +5,48 @@
 //! say how it is folded into rows and columns, so what a person, the file's metadata or its config.json say comes first;
 //! without them a square is taken where there is exactly one way to read it, and anything else is refused.
 
-use super::{HostTensor, Layout, StateDict, WeightsError};
-use dinoscope_model::grid::Grid;
+use super::{HostTensor, KeyLayout, StateDict, WeightsError};
+use dinoscope_model::grid::PatchGrid;
 
 /// How a file keeps its positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Positions {
+pub(super) struct PosEmbedLayout {
     /// Rows and columns of the patches.
-    pub grid: Grid,
+    pub grid: PatchGrid,
     /// Positions before the patches': 1 for CLS, none, or one for CLS and for each register.
     pub before: usize,
 }
 
 /// What is known about a table of positions.
-pub(super) struct Known<'a> {
+pub(super) struct PosEmbedInfo<'a> {
     pub file: &'a str,
     /// The table's key in the file.
     pub key: &'a str,
-    pub layout: Layout,
+    pub layout: KeyLayout,
     pub registers: usize,
     /// How many positions it holds.
     pub count: usize,
     /// What a person says.
-    pub asked: Option<Grid>,
+    pub asked: Option<PatchGrid>,
     /// What its own metadata say.
-    pub own: Option<Grid>,
+    pub own: Option<PatchGrid>,
     /// What the config.json beside it says.
-    pub config: Option<Grid>,
+    pub config: Option<PatchGrid>,
     /// Whether the config.json says that there are patches alone (timm's `no_embed_class`).
     pub patches_alone: Option<bool>,
 }
 
-impl Known<'_> {
+impl PosEmbedInfo<'_> {
     /// How the table is to be read.
     ///
     /// # Errors
     /// If nothing tells, or a person says what can't be.
-    pub fn positions(&self) -> Result<Positions, WeightsError> {
+    pub fn positions(&self) -> Result<PosEmbedLayout, WeightsError> {
         let before = self.before();
-        let fits = |grid: Grid| {
+        let fits = |grid: PatchGrid| {
             let before =
                 before.iter().copied().find(|before| self.count.checked_sub(*before) == Some(grid.area()));
-            before.map(|before| Positions { grid, before })
+            before.map(|before| PosEmbedLayout { grid, before })
         };
         if let Some(grid) = self.asked {
             return fits(grid).ok_or_else(|| self.refused(format!("a grid of {grid} has {}", grid.area())));
@@ -55,13 +55,13 @@ impl Known<'_> {
             return Ok(found);
         }
         let squares = before.iter().filter_map(|&before| {
-            Some(Positions { grid: Grid::of_area(self.count.checked_sub(before)?)?, before })
+            Some(PosEmbedLayout { grid: PatchGrid::of_area(self.count.checked_sub(before)?)?, before })
         });
-        let squares: Vec<Positions> = squares.collect();
+        let squares: Vec<PosEmbedLayout> = squares.collect();
         match squares[..] {
             // timm's models without registers keep a position for CLS: a square without one may as well be a CLS token
             // and a grid that is not square.
-            [Positions { grid, before: 0 }] if self.registers == 0 && self.patches_alone.is_none() => {
+            [PosEmbedLayout { grid, before: 0 }] if self.registers == 0 && self.patches_alone.is_none() => {
                 let patches = self.count - 1;
                 Err(self.refused(format!("that is {grid} patches, or a CLS token and {patches} patches")))
             }
@@ -76,11 +76,11 @@ impl Known<'_> {
     /// How many positions may stand before the patches', likeliest first.
     fn before(&self) -> Vec<usize> {
         match (self.layout, self.registers, self.patches_alone) {
-            (Layout::Official | Layout::HuggingFace, ..) => vec![1],
-            (Layout::Timm, _, Some(true)) => vec![0],
-            (Layout::Timm, registers, Some(false)) => vec![1 + registers],
-            (Layout::Timm, 0, None) => vec![1, 0],
-            (Layout::Timm, registers, None) => vec![0, 1 + registers],
+            (KeyLayout::Official | KeyLayout::HuggingFace, ..) => vec![1],
+            (KeyLayout::Timm, _, Some(true)) => vec![0],
+            (KeyLayout::Timm, registers, Some(false)) => vec![1 + registers],
+            (KeyLayout::Timm, 0, None) => vec![1, 0],
+            (KeyLayout::Timm, registers, None) => vec![0, 1 + registers],
         }
     }
 
@@ -89,7 +89,7 @@ impl Known<'_> {
     }
 }
 
-impl Positions {
+impl PosEmbedLayout {
     /// Positions in the file.
     pub fn count(self) -> usize {
         self.before + self.grid.area()
@@ -126,8 +126,8 @@ impl Positions {
 mod tests {
     use super::*;
 
-    fn known(layout: Layout, registers: usize, count: usize) -> Known<'static> {
-        Known {
+    fn known(layout: KeyLayout, registers: usize, count: usize) -> PosEmbedInfo<'static> {
+        PosEmbedInfo {
             file: "a.safetensors",
             key: "pos_embed",
             layout,
@@ -140,13 +140,13 @@ mod tests {
         }
     }
 
-    fn read(known: &Known) -> Option<(usize, usize, usize)> {
+    fn read(known: &PosEmbedInfo) -> Option<(usize, usize, usize)> {
         known.positions().ok().map(|found| (found.grid.rows, found.grid.cols, found.before))
     }
 
     #[test]
     fn squares_are_known_where_there_is_one_way_to_read_them() {
-        use Layout::{HuggingFace, Official, Timm};
+        use KeyLayout::{HuggingFace, Official, Timm};
         for (layout, registers, count, expected) in [
             (Official, 0, 1370, Some((37, 37, 1))),
             (HuggingFace, 4, 257, Some((16, 16, 1))),
@@ -169,29 +169,41 @@ mod tests {
 
     #[test]
     fn who_says_more_is_believed_first_and_only_where_it_fits() {
-        let timm = |count| known(Layout::Timm, 0, count);
-        let (wide, tall, square) = (Grid::new(14, 16), Grid::new(16, 14), Grid::square(15));
-        assert_eq!(read(&Known { config: Some(wide), ..timm(225) }), Some((14, 16, 1)));
-        assert_eq!(read(&Known { config: Some(square), ..timm(225) }), Some((15, 15, 0)));
-        assert_eq!(read(&Known { config: Some(wide), ..timm(224) }), Some((14, 16, 0)));
-        assert_eq!(read(&Known { own: Some(tall), config: Some(wide), ..timm(225) }), Some((16, 14, 1)));
-        assert_eq!(read(&Known { asked: Some(tall), own: Some(wide), ..timm(225) }), Some((16, 14, 1)));
-        assert_eq!(read(&Known { patches_alone: Some(true), ..timm(225) }), Some((15, 15, 0)));
-        assert_eq!(read(&Known { patches_alone: Some(false), ..timm(225) }), None);
+        let timm = |count| known(KeyLayout::Timm, 0, count);
+        let (wide, tall, square) = (PatchGrid::new(14, 16), PatchGrid::new(16, 14), PatchGrid::square(15));
+        assert_eq!(read(&PosEmbedInfo { config: Some(wide), ..timm(225) }), Some((14, 16, 1)));
+        assert_eq!(read(&PosEmbedInfo { config: Some(square), ..timm(225) }), Some((15, 15, 0)));
+        assert_eq!(read(&PosEmbedInfo { config: Some(wide), ..timm(224) }), Some((14, 16, 0)));
+        assert_eq!(
+            read(&PosEmbedInfo { own: Some(tall), config: Some(wide), ..timm(225) }),
+            Some((16, 14, 1))
+        );
+        assert_eq!(
+            read(&PosEmbedInfo { asked: Some(tall), own: Some(wide), ..timm(225) }),
+            Some((16, 14, 1))
+        );
+        assert_eq!(read(&PosEmbedInfo { patches_alone: Some(true), ..timm(225) }), Some((15, 15, 0)));
+        assert_eq!(read(&PosEmbedInfo { patches_alone: Some(false), ..timm(225) }), None);
         // A config.json of another size says nothing; a person who says what can't be is told so.
-        assert_eq!(read(&Known { config: Some(Grid::square(37)), ..timm(257) }), Some((16, 16, 1)));
-        let error = Known { asked: Some(Grid::new(9, 9)), ..timm(257) }.positions().unwrap_err().to_string();
+        assert_eq!(
+            read(&PosEmbedInfo { config: Some(PatchGrid::square(37)), ..timm(257) }),
+            Some((16, 16, 1))
+        );
+        let error = PosEmbedInfo { asked: Some(PatchGrid::new(9, 9)), ..timm(257) }
+            .positions()
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("a.safetensors") && error.contains("257") && error.contains("9 x 9"),
             "{error}"
         );
-        let registers = Known { config: Some(wide), ..known(Layout::Timm, 4, 229) };
+        let registers = PosEmbedInfo { config: Some(wide), ..known(KeyLayout::Timm, 4, 229) };
         assert_eq!(read(&registers), Some((14, 16, 5)));
     }
 
     #[test]
     fn a_refusal_names_the_way_out() {
-        let error = known(Layout::Timm, 0, 225).positions().unwrap_err().to_string();
+        let error = known(KeyLayout::Timm, 0, 225).positions().unwrap_err().to_string();
         for part in
             ["a.safetensors", "225 positions", "15 x 15", "224 patches", "--grid ROWSxCOLS", "config.json"]
         {
@@ -205,12 +217,12 @@ mod tests {
         let count = |n: usize| (0..n).map(|i| i as f32).collect::<Vec<f32>>();
         state.insert("pos_embed".into(), HostTensor::new([1, 3 + 2, 2], count(10)));
         state.insert("register_tokens".into(), HostTensor::new([1, 2, 2], vec![100.0; 4]));
-        Positions { grid: Grid::new(1, 2), before: 3 }.official(&mut state, 2);
+        PosEmbedLayout { grid: PatchGrid::new(1, 2), before: 3 }.official(&mut state, 2);
         assert_eq!(state["pos_embed"], HostTensor::new([1, 3, 2], vec![0.0, 1.0, 6.0, 7.0, 8.0, 9.0]));
         assert_eq!(state["register_tokens"].data, [102.0, 103.0, 104.0, 105.0]);
 
         state.insert("pos_embed".into(), HostTensor::new([1, 2, 2], count(4)));
-        Positions { grid: Grid::new(2, 1), before: 0 }.official(&mut state, 0);
+        PosEmbedLayout { grid: PatchGrid::new(2, 1), before: 0 }.official(&mut state, 0);
         assert_eq!(state["pos_embed"], HostTensor::new([1, 3, 2], vec![0.0, 0.0, 0.0, 1.0, 2.0, 3.0]));
     }
 }

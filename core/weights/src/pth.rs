@@ -3,9 +3,9 @@
 //! The pickle says which tensors there are and where their numbers lie; it is read by [`super::pickle`], which
 //! executes nothing. Nothing is believed about sizes: offsets, strides and counts are checked against the file.
 
-use super::pickle::{self, Node, Pickle, PickleError, Tensor};
+use super::pickle::{self, Pickle, PickleError, PickleValue, PickledTensor};
 use super::pth_listing as listing;
-use super::source::{Dtype, Entry, ReadSeek, Source, elements, not_weights, read_bytes};
+use super::source::{Dtype, ReadSeek, TensorInfo, WeightsReader, elements, not_weights, read_bytes};
 use super::{HostTensor, WeightsError};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, SeekFrom};
@@ -20,17 +20,17 @@ const EXPANSION: usize = 32;
 const ALLOWANCE: usize = 16 << 20;
 
 /// Where the numbers are.
-enum Container<'a> {
+enum PthContainer<'a> {
     Zip { archive: ZipArchive<Box<dyn ReadSeek + 'a>>, prefix: String },
     Legacy { reader: Box<dyn ReadSeek + 'a>, starts: HashMap<String, (u64, usize)> },
 }
 
 /// An opened `.pth`, `.pt` or `.bin`.
-pub(super) struct Pth<'a> {
+pub(super) struct PthFile<'a> {
     file: String,
-    container: Container<'a>,
-    tensors: BTreeMap<String, Tensor>,
-    entries: BTreeMap<String, Entry>,
+    container: PthContainer<'a>,
+    tensors: BTreeMap<String, PickledTensor>,
+    entries: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
     length: usize,
     /// Bytes that may still be read and made.
@@ -44,7 +44,7 @@ pub(super) fn is_legacy(head: &[u8]) -> bool {
     head.starts_with(&LEGACY_MAGIC)
 }
 
-impl<'a> Pth<'a> {
+impl<'a> PthFile<'a> {
     /// Open a zip archive of `length` bytes.
     pub fn open_zip(file: &str, reader: Box<dyn ReadSeek + 'a>, length: usize) -> Result<Self, WeightsError> {
         let bad = |e: zip::result::ZipError| zip_error(file, e);
@@ -72,7 +72,7 @@ impl<'a> Pth<'a> {
             return Err(WeightsError::format(file, "data.pkl cannot be found"));
         };
         let parsed = parse(file, &bytes)?;
-        Self::new(file, Container::Zip { archive, prefix }, &parsed, length)
+        Self::new(file, PthContainer::Zip { archive, prefix }, &parsed, length)
     }
 
     /// Open a legacy file of `length` bytes.
@@ -92,10 +92,10 @@ impl<'a> Pth<'a> {
             Ok::<_, WeightsError>(parsed)
         };
         let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
-        if let Node::Dict(items) = system.top()
+        if let PickleValue::Dict(items) = system.top()
             && items.iter().any(|&(key, value)| {
                 matches!((system.get(key), system.get(value)),
-                    (Node::Text(key), Node::Bool(false)) if key == "little_endian")
+                    (PickleValue::Text(key), PickleValue::Bool(false)) if key == "little_endian")
             })
         {
             return Err(big_endian(file));
@@ -103,13 +103,13 @@ impl<'a> Pth<'a> {
         let widths = storage_widths(&object);
         let mut starts = HashMap::new();
         let mut position = at as u64;
-        let Node::List(keys_listed) = keys.top() else {
+        let PickleValue::List(keys_listed) = keys.top() else {
             return Err(WeightsError::format(file, "a legacy file of torch.save without a list of storages"));
         };
         for &key in keys_listed {
             let key = match keys.get(key) {
-                Node::Text(key) => key.clone(),
-                Node::Int(key) => key.to_string(),
+                PickleValue::Text(key) => key.clone(),
+                PickleValue::Int(key) => key.to_string(),
                 _ => return Err(WeightsError::format(file, "a storage key is neither text nor number")),
             };
             reader.seek(SeekFrom::Start(position)).map_err(io)?;
@@ -127,12 +127,12 @@ impl<'a> Pth<'a> {
             starts.insert(key, (position + 8, count * width));
             position = end as u64;
         }
-        Self::new(file, Container::Legacy { reader, starts }, &object, length)
+        Self::new(file, PthContainer::Legacy { reader, starts }, &object, length)
     }
 
     fn new(
         file: &str,
-        container: Container<'a>,
+        container: PthContainer<'a>,
         object: &Pickle,
         length: usize,
     ) -> Result<Self, WeightsError> {
@@ -167,7 +167,7 @@ impl<'a> Pth<'a> {
         self.spend(bytes)?;
         let file = &self.file;
         match &mut self.container {
-            Container::Zip { archive, prefix } => {
+            PthContainer::Zip { archive, prefix } => {
                 let name = format!("{prefix}data/{key}");
                 let mut entry = archive.by_name(&name).map_err(|e| zip_error(file, e))?;
                 if entry.size() != bytes as u64 {
@@ -185,7 +185,7 @@ impl<'a> Pth<'a> {
                 }
                 Ok(data)
             }
-            Container::Legacy { reader, starts } => {
+            PthContainer::Legacy { reader, starts } => {
                 let Some(&(start, held)) = starts.get(key) else {
                     return Err(WeightsError::format(file, format!("storage {key} is missing")));
                 };
@@ -200,12 +200,12 @@ impl<'a> Pth<'a> {
     }
 }
 
-impl Source for Pth<'_> {
+impl WeightsReader for PthFile<'_> {
     fn file(&self) -> &str {
         &self.file
     }
 
-    fn entries(&self) -> &BTreeMap<String, Entry> {
+    fn entries(&self) -> &BTreeMap<String, TensorInfo> {
         &self.entries
     }
 
@@ -246,7 +246,7 @@ impl Source for Pth<'_> {
 }
 
 /// Elements of the storage that `tensor` needs: one past its last.
-fn reach(tensor: &Tensor) -> Option<usize> {
+fn reach(tensor: &PickledTensor) -> Option<usize> {
     if tensor.shape.contains(&0) {
         return Some(0);
     }
@@ -257,7 +257,7 @@ fn reach(tensor: &Tensor) -> Option<usize> {
     last.checked_add(1)
 }
 
-fn is_contiguous(tensor: &Tensor) -> bool {
+fn is_contiguous(tensor: &PickledTensor) -> bool {
     let mut step = 1;
     for (&extent, &stride) in tensor.shape.iter().zip(&tensor.strides).rev() {
         if extent != 1 && stride != step {
@@ -269,7 +269,7 @@ fn is_contiguous(tensor: &Tensor) -> bool {
 }
 
 /// The elements of a strided view in row-major order; the view was checked to lie inside `data`.
-fn gather(tensor: &Tensor, data: &[u8], width: usize, count: usize) -> Vec<u8> {
+fn gather(tensor: &PickledTensor, data: &[u8], width: usize, count: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(count * width);
     let mut index = vec![0; tensor.shape.len()];
     let mut at = tensor.offset;
@@ -291,7 +291,7 @@ fn gather(tensor: &Tensor, data: &[u8], width: usize, count: usize) -> Vec<u8> {
 /// Bytes per element of each storage; legacy files count elements where they hold the numbers.
 fn storage_widths(object: &Pickle) -> HashMap<String, usize> {
     let storages = object.nodes.iter().filter_map(|node| match node {
-        Node::Storage(storage) => Some(storage),
+        PickleValue::Storage(storage) => Some(storage),
         _ => None,
     });
     storages.map(|s| (s.key.clone(), s.dtype.as_ref().and_then(Dtype::bits).unwrap_or(8) / 8)).collect()

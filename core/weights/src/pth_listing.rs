@@ -1,9 +1,9 @@
 //! Which tensors a pickle holds: in dictionaries of dictionaries, in whole modules, or one alone.
 
 use super::WeightsError;
-use super::pickle::{Id, Node, Pickle, Record, Tensor};
+use super::pickle::{Id, Pickle, PickleValue, PickledObject, PickledTensor};
 use super::pickle_torch::name_of;
-use super::source::{Dtype, Entry};
+use super::source::{Dtype, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Dictionaries inside dictionaries that are looked through (`{"teacher": {...}}` is one).
@@ -17,18 +17,20 @@ const MAX_KEY_BYTES: usize = 32 << 20;
 pub(super) const ALONE: &str = "tensor";
 
 /// Tensors, and what else has a key, by dotted key.
-type Listed = (BTreeMap<String, Tensor>, BTreeMap<String, Entry>);
+type Listed = (BTreeMap<String, PickledTensor>, BTreeMap<String, TensorInfo>);
 
 /// Every tensor of `pickle` by dotted key.
 pub(super) fn list(file: &str, pickle: &Pickle) -> Result<Listed, WeightsError> {
-    let mut listing = Listing { file, pickle, out: Listed::default(), seen: 0, seen_bytes: 0 };
+    let mut listing = PthTensorCollector { file, pickle, out: Listed::default(), seen: 0, seen_bytes: 0 };
     match pickle.top() {
-        Node::Dict(items) => listing.dictionary(items, "", 0)?,
-        Node::Tensor(tensor) => listing.tensor(ALONE.into(), tensor),
-        Node::Record(record) if is_module(pickle, record) => listing.module(record, "", 0)?,
+        PickleValue::Dict(items) => listing.dictionary(items, "", 0)?,
+        PickleValue::Tensor(tensor) => listing.tensor(ALONE.into(), tensor),
+        PickleValue::Record(record) if is_module(pickle, record) => listing.module(record, "", 0)?,
         // A dictionary of its own kind.
-        Node::Record(record) if !record.items.is_empty() => listing.dictionary(&record.items, "", 0)?,
-        Node::Opaque(_) | Node::Record(_) => {
+        PickleValue::Record(record) if !record.items.is_empty() => {
+            listing.dictionary(&record.items, "", 0)?
+        }
+        PickleValue::Opaque(_) | PickleValue::Record(_) => {
             let reason = format!(
                 "holds a whole Python object (`{}`), which only its own program can open; there, save the weights with \
                  torch.save(model.state_dict(), …)",
@@ -42,15 +44,17 @@ pub(super) fn list(file: &str, pickle: &Pickle) -> Result<Listed, WeightsError> 
 }
 
 /// Whether an object is a `torch.nn.Module`, by the attributes that each has.
-fn is_module(pickle: &Pickle, record: &Record) -> bool {
+fn is_module(pickle: &Pickle, record: &PickledObject) -> bool {
     let attributes = pickle.attributes(record);
     let has = |name: &str| {
-        attributes.iter().any(|&(key, value)| key == name && matches!(pickle.get(value), Node::Dict(_)))
+        attributes
+            .iter()
+            .any(|&(key, value)| key == name && matches!(pickle.get(value), PickleValue::Dict(_)))
     };
     has("_parameters") && has("_modules")
 }
 
-struct Listing<'a> {
+struct PthTensorCollector<'a> {
     file: &'a str,
     pickle: &'a Pickle,
     out: Listed,
@@ -58,12 +62,12 @@ struct Listing<'a> {
     seen_bytes: usize,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> PthTensorCollector<'a> {
     /// `prefix` and the key's text, or `None` for keys of other kinds: numbers, in optimizer states, never name weights.
     fn name(&mut self, prefix: &str, key: Id) -> Result<Option<String>, WeightsError> {
         self.seen_bytes += prefix.len();
         self.charge(1)?;
-        let Node::Text(name) = self.pickle.get(key) else { return Ok(None) };
+        let PickleValue::Text(name) = self.pickle.get(key) else { return Ok(None) };
         if name.len() > 512 {
             return Err(WeightsError::format(self.file, "a key is longer than 512 bytes"));
         }
@@ -78,8 +82,8 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    fn tensor(&mut self, name: String, tensor: &Tensor) {
-        let entry = Entry { shape: tensor.shape.clone(), dtype: tensor.dtype.clone() };
+    fn tensor(&mut self, name: String, tensor: &PickledTensor) {
+        let entry = TensorInfo { shape: tensor.shape.clone(), dtype: tensor.dtype.clone() };
         self.out.1.insert(name.clone(), entry);
         self.out.0.insert(name, tensor.clone());
     }
@@ -87,23 +91,23 @@ impl<'a> Listing<'a> {
     fn dictionary(&mut self, items: &'a [(Id, Id)], prefix: &str, depth: usize) -> Result<(), WeightsError> {
         for &(key, value) in items {
             let Some(name) = self.name(prefix, key)? else { continue };
-            if let Node::Record(record) = self.pickle.get(value) {
+            if let PickleValue::Record(record) = self.pickle.get(value) {
                 self.charge(self.pickle.attributes(record).len())?;
             }
             match self.pickle.get(value) {
-                Node::Dict(inner) if depth < MAX_DEPTH => {
+                PickleValue::Dict(inner) if depth < MAX_DEPTH => {
                     self.dictionary(inner, &format!("{name}."), depth + 1)?;
                 }
-                Node::Tensor(tensor) => self.tensor(name, tensor),
-                Node::Record(record) if is_module(self.pickle, record) => {
+                PickleValue::Tensor(tensor) => self.tensor(name, tensor),
+                PickleValue::Record(record) if is_module(self.pickle, record) => {
                     self.module(record, &format!("{name}."), 0)?;
                 }
-                Node::Record(record) if !record.items.is_empty() && depth < MAX_DEPTH => {
+                PickleValue::Record(record) if !record.items.is_empty() && depth < MAX_DEPTH => {
                     self.dictionary(&record.items, &format!("{name}."), depth + 1)?;
                 }
-                what @ (Node::Opaque(_) | Node::Record(_)) => {
+                what @ (PickleValue::Opaque(_) | PickleValue::Record(_)) => {
                     let dtype = Dtype::Other(name_of(what), None);
-                    self.out.1.insert(name, Entry { shape: Vec::new(), dtype });
+                    self.out.1.insert(name, TensorInfo { shape: Vec::new(), dtype });
                 }
                 _ => {}
             }
@@ -112,7 +116,7 @@ impl<'a> Listing<'a> {
     }
 
     /// The parameters, buffers and modules of a `torch.nn.Module`, under the names that its state dict has.
-    fn module(&mut self, record: &'a Record, prefix: &str, depth: usize) -> Result<(), WeightsError> {
+    fn module(&mut self, record: &'a PickledObject, prefix: &str, depth: usize) -> Result<(), WeightsError> {
         let pickle = self.pickle;
         let attributes = pickle.attributes(record);
         self.charge(attributes.len())?;
@@ -121,9 +125,9 @@ impl<'a> Listing<'a> {
             found.map(|&(_, value)| pickle.get(value))
         };
         let unsaved: BTreeSet<&str> = match named("_non_persistent_buffers_set") {
-            Some(Node::List(items) | Node::Tuple(items)) => {
+            Some(PickleValue::List(items) | PickleValue::Tuple(items)) => {
                 let text = |&id: &Id| match pickle.get(id) {
-                    Node::Text(name) => Some(name.as_str()),
+                    PickleValue::Text(name) => Some(name.as_str()),
                     _ => None,
                 };
                 items.iter().filter_map(text).collect()
@@ -131,21 +135,21 @@ impl<'a> Listing<'a> {
             _ => BTreeSet::new(),
         };
         for table in ["_parameters", "_buffers", "_modules"] {
-            let Some(Node::Dict(items)) = named(table) else { continue };
+            let Some(PickleValue::Dict(items)) = named(table) else { continue };
             for &(key, value) in items {
-                let own = matches!(pickle.get(key), Node::Text(own) if unsaved.contains(own.as_str()));
+                let own = matches!(pickle.get(key), PickleValue::Text(own) if unsaved.contains(own.as_str()));
                 let Some(name) = self.name(prefix, key)?.filter(|_| table != "_buffers" || !own) else {
                     continue;
                 };
                 match pickle.get(value) {
-                    Node::Tensor(tensor) if table != "_modules" => self.tensor(name, tensor),
-                    Node::Record(inner) if table == "_modules" && depth < MAX_MODULES => {
+                    PickleValue::Tensor(tensor) if table != "_modules" => self.tensor(name, tensor),
+                    PickleValue::Record(inner) if table == "_modules" && depth < MAX_MODULES => {
                         self.module(inner, &format!("{name}."), depth + 1)?;
                     }
                     // A shard of a parameter is told of where it is missed.
-                    Node::Opaque(what) if table == "_parameters" => {
+                    PickleValue::Opaque(what) if table == "_parameters" => {
                         let dtype = Dtype::Other(what.clone(), None);
-                        self.out.1.insert(name, Entry { shape: Vec::new(), dtype });
+                        self.out.1.insert(name, TensorInfo { shape: Vec::new(), dtype });
                     }
                     _ => {}
                 }

@@ -7,7 +7,7 @@
 pub const BASE_URL: &str = "https://dl.fbaipublicfiles.com/dinov2";
 /// A released model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Released {
+pub struct ReleasedModel {
     /// Name for pulling it, as in the official hub (`dinov2_vits14_reg`).
     pub name: &'static str,
     /// Path below [`BASE_URL`].
@@ -18,7 +18,7 @@ pub struct Released {
     pub sha256: &'static str,
 }
 
-impl Released {
+impl ReleasedModel {
     /// Full address.
     pub fn url(&self) -> String {
         format!("{BASE_URL}/{}", self.path)
@@ -45,50 +45,50 @@ impl Released {
     }
 }
 
-const RELEASED: [Released; 8] = [
-    Released {
+const RELEASED: [ReleasedModel; 8] = [
+    ReleasedModel {
         name: "dinov2_vits14",
         path: "dinov2_vits14/dinov2_vits14_pretrain.pth",
         parameters: 22_056_576,
         sha256: "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitb14",
         path: "dinov2_vitb14/dinov2_vitb14_pretrain.pth",
         parameters: 86_580_480,
         sha256: "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitl14",
         path: "dinov2_vitl14/dinov2_vitl14_pretrain.pth",
         parameters: 304_368_640,
         sha256: "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitg14",
         path: "dinov2_vitg14/dinov2_vitg14_pretrain.pth",
         parameters: 1_136_480_768,
         sha256: "baf8467e50af277596bbbafa06887c177ee899ab46033649c383577d7e9309d3",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vits14_reg",
         path: "dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
         parameters: 22_058_112,
         sha256: "f433177089a681826f849f194ece3bb48f4d63fb38d32fc837e3dc7a4e5641fb",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitb14_reg",
         path: "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth",
         parameters: 86_583_552,
         sha256: "73182a088cf94833c94b1666d1c99e02fe87e2007bff57b564fb6206e25dba71",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitl14_reg",
         path: "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
         parameters: 304_372_736,
         sha256: "36e4deffbaef061a2576705b0c36f93621e2ae20bf6274694821b0b492551b51",
     },
-    Released {
+    ReleasedModel {
         name: "dinov2_vitg14_reg",
         path: "dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth",
         parameters: 1_136_486_912,
@@ -97,13 +97,13 @@ const RELEASED: [Released; 8] = [
 ];
 
 /// Every model that is known by name.
-pub fn names() -> &'static [Released] {
+pub fn names() -> &'static [ReleasedModel] {
     &RELEASED
 }
 
 /// The model called `name`: as in the official hub, where `…_reg4` is accepted for `…_reg`, or as on the Hugging Face
 /// hub, with `facebook/` before it or without.
-pub fn find(name: &str) -> Option<&'static Released> {
+pub fn find(name: &str) -> Option<&'static ReleasedModel> {
     let name = name.strip_suffix('4').filter(|n| n.ends_with("_reg")).unwrap_or(name);
     let hub = name.strip_prefix("facebook/").unwrap_or(name);
     RELEASED.iter().find(|released| released.name == name || released.hub_name() == hub)

@@ -3,7 +3,7 @@
 //! The reader is our own because the `safetensors` crate wants the whole file in memory; the tests hold both to the
 //! same answers.
 
-use super::source::{Dtype, Entry, ReadSeek, Source, elements, not_weights, read_bytes};
+use super::source::{Dtype, ReadSeek, TensorInfo, WeightsReader, elements, not_weights, read_bytes};
 use super::{HostTensor, WeightsError};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ const MAX_HEADER: u64 = 16 << 20;
 pub(super) struct SafeTensors<'a> {
     file: String,
     reader: Box<dyn ReadSeek + 'a>,
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, TensorInfo>,
     /// Begin and end of each tensor in the file.
     spans: BTreeMap<String, (u64, u64)>,
     metadata: BTreeMap<String, String>,
@@ -90,7 +90,7 @@ impl<'a> SafeTensors<'a> {
 }
 
 /// A header entry, if its shape, type and span agree.
-fn tensor(value: &Value) -> Option<(Entry, (u64, u64))> {
+fn tensor(value: &Value) -> Option<(TensorInfo, (u64, u64))> {
     let dtype = Dtype::from_safetensors(value.get("dtype")?.as_str()?);
     let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
     let shape: Vec<usize> = value.get("shape")?.as_array()?.iter().map(size).collect::<Option<_>>()?;
@@ -98,15 +98,15 @@ fn tensor(value: &Value) -> Option<(Entry, (u64, u64))> {
     let (begin, end) = (begin.as_u64()?, end.as_u64()?);
     let held = end.checked_sub(begin)?;
     let needed = elements(&shape)?.checked_mul(dtype.bits().unwrap_or(0))?.div_ceil(8) as u64;
-    (dtype.bits().is_none() || held == needed).then_some((Entry { shape, dtype }, (begin, end)))
+    (dtype.bits().is_none() || held == needed).then_some((TensorInfo { shape, dtype }, (begin, end)))
 }
 
-impl Source for SafeTensors<'_> {
+impl WeightsReader for SafeTensors<'_> {
     fn file(&self) -> &str {
         &self.file
     }
 
-    fn entries(&self) -> &BTreeMap<String, Entry> {
+    fn entries(&self) -> &BTreeMap<String, TensorInfo> {
         &self.entries
     }
 
@@ -130,7 +130,7 @@ impl Source for SafeTensors<'_> {
 }
 
 /// A float32 tensor to be written; borrowed where it can be.
-pub(super) struct Outgoing<'a> {
+pub(super) struct OutputTensor<'a> {
     pub key: String,
     pub shape: Vec<usize>,
     pub data: Cow<'a, [f32]>,
@@ -139,7 +139,7 @@ pub(super) struct Outgoing<'a> {
 /// Write `tensors`, in order of their keys, with string metadata.
 pub(super) fn write(
     out: &mut dyn Write,
-    tensors: &mut [Outgoing<'_>],
+    tensors: &mut [OutputTensor<'_>],
     metadata: &[(&str, String)],
 ) -> io::Result<()> {
     tensors.sort_by(|a, b| a.key.cmp(&b.key));

@@ -1,19 +1,19 @@
 //! Weights to disk, in any layout, so that a killed process leaves either the old file or the new one.
 
 use super::plan::CONFIG_KEY;
-use super::safetensors::{self, Outgoing};
-use super::{Checkpoint, Layout, StateDict, WeightsError, check, hugging_face, official, timm};
+use super::safetensors::{self, OutputTensor};
+use super::{KeyLayout, LoadedWeights, StateDict, WeightsError, check, hugging_face, official, timm};
 use dinoscope_base::files;
 use dinoscope_model::config::VitConfig;
-use dinoscope_model::grid::Grid;
+use dinoscope_model::grid::PatchGrid;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 /// Write `backbone` (official names) in `layout`.
 ///
-/// [`Layout::Official`] and [`Layout::Timm`] make one safetensors file at `path`, with `config` in its metadata so that
-/// nothing has to be guessed when it is read again. [`Layout::HuggingFace`] makes the folder `path` with
+/// [`KeyLayout::Official`] and [`KeyLayout::Timm`] make one safetensors file at `path`, with `config` in its metadata so that
+/// nothing has to be guessed when it is read again. [`KeyLayout::HuggingFace`] makes the folder `path` with
 /// `model.safetensors`, `config.json` and `preprocessor_config.json`. Each file is written beside its place and renamed.
 ///
 /// # Errors
@@ -22,16 +22,16 @@ pub fn save(
     path: &Path,
     backbone: &StateDict,
     config: &VitConfig,
-    layout: Layout,
+    layout: KeyLayout,
 ) -> Result<(), WeightsError> {
     let name = path.display().to_string();
     let (mut tensors, metadata) = outgoing(&name, backbone, config, layout)?;
-    if layout != Layout::HuggingFace {
+    if layout != KeyLayout::HuggingFace {
         needs_safetensors(path)?;
         return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata));
     }
     let json = hugging_face::config_json(config)?;
-    if let Some(square) = Grid::of_area(config.grid.area()).filter(|square| *square != config.grid) {
+    if let Some(square) = PatchGrid::of_area(config.grid.area()).filter(|square| *square != config.grid) {
         let reason = format!(
             "transformers would read positions for {} patches as {square}: write --to timm or official, or --to onnx",
             config.grid
@@ -62,7 +62,8 @@ pub fn save_with_heads(
     config: &VitConfig,
 ) -> Result<(), WeightsError> {
     needs_safetensors(path)?;
-    let (mut tensors, metadata) = outgoing(&path.display().to_string(), backbone, config, Layout::Official)?;
+    let (mut tensors, metadata) =
+        outgoing(&path.display().to_string(), backbone, config, KeyLayout::Official)?;
     for tensor in &mut tensors {
         tensor.key.insert_str(0, "backbone.");
     }
@@ -76,11 +77,15 @@ pub fn save_with_heads(
 }
 
 /// The safetensors file that [`save`] would write, in memory: what a browser offers for download. For
-/// [`Layout::HuggingFace`] this is `model.safetensors`; [`super::config_json`] makes the file beside it.
+/// [`KeyLayout::HuggingFace`] this is `model.safetensors`; [`super::config_json`] makes the file beside it.
 ///
 /// # Errors
 /// If `backbone` is not what `config` describes.
-pub fn to_bytes(backbone: &StateDict, config: &VitConfig, layout: Layout) -> Result<Vec<u8>, WeightsError> {
+pub fn to_bytes(
+    backbone: &StateDict,
+    config: &VitConfig,
+    layout: KeyLayout,
+) -> Result<Vec<u8>, WeightsError> {
     let (mut tensors, metadata) = outgoing("model", backbone, config, layout)?;
     let mut out = Vec::new();
     safetensors::write(&mut out, &mut tensors, &metadata)
@@ -88,34 +93,34 @@ pub fn to_bytes(backbone: &StateDict, config: &VitConfig, layout: Layout) -> Res
     Ok(out)
 }
 
-impl Checkpoint {
+impl LoadedWeights {
     /// Write the backbone in `layout`; see [`save`]. Heads are left out; [`save_with_heads`] keeps them.
     ///
     /// # Errors
     /// As [`save`].
-    pub fn save(&self, path: &Path, layout: Layout) -> Result<(), WeightsError> {
+    pub fn save(&self, path: &Path, layout: KeyLayout) -> Result<(), WeightsError> {
         save(path, &self.backbone, &self.config, layout)
     }
 }
 
-type Named<'a> = (Vec<Outgoing<'a>>, Vec<(&'static str, String)>);
+type Named<'a> = (Vec<OutputTensor<'a>>, Vec<(&'static str, String)>);
 
 fn outgoing<'a>(
     file: &str,
     backbone: &'a StateDict,
     config: &VitConfig,
-    layout: Layout,
+    layout: KeyLayout,
 ) -> Result<Named<'a>, WeightsError> {
     check(backbone, config, file)?;
     let own = serde_json::to_string(config).map_err(|e| WeightsError::format(file, e.to_string()))?;
     let mut metadata = vec![("format", "pt".to_string())];
     let tensors = match layout {
-        Layout::Official => official::outgoing(backbone),
-        Layout::HuggingFace => hugging_face::outgoing(backbone, config),
-        Layout::Timm => timm::outgoing(backbone, config),
+        KeyLayout::Official => official::outgoing(backbone),
+        KeyLayout::HuggingFace => hugging_face::outgoing(backbone, config),
+        KeyLayout::Timm => timm::outgoing(backbone, config),
     };
     // A Hugging Face folder is read as `transformers` reads it, by its config.json alone.
-    if layout != Layout::HuggingFace {
+    if layout != KeyLayout::HuggingFace {
         metadata.push((CONFIG_KEY, own));
     }
     Ok((tensors, metadata))

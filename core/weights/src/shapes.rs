@@ -1,9 +1,9 @@
 //! Which tensors a backbone has: from a configuration to keys and shapes, and back.
 
-use super::positions::Known;
-use super::{Layout, StateDict, WeightsError};
-use dinoscope_model::config::{FfnKind, Interpolation, NORM_EPS, VitConfig};
-use dinoscope_model::grid::Grid;
+use super::positions::PosEmbedInfo;
+use super::{KeyLayout, StateDict, WeightsError};
+use dinoscope_model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
+use dinoscope_model::grid::PatchGrid;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,10 +94,10 @@ pub fn check(backbone: &StateDict, config: &VitConfig, file: &str) -> Result<(),
 pub fn infer_config(backbone: &StateDict, file: &str) -> Result<VitConfig, WeightsError> {
     let shapes = backbone.iter().map(|(key, tensor)| (key.clone(), tensor.shape.clone())).collect();
     let (config, count) = infer(&shapes, file)?;
-    let known = Known {
+    let known = PosEmbedInfo {
         file,
         key: "pos_embed",
-        layout: Layout::Official,
+        layout: KeyLayout::Official,
         registers: config.registers,
         count,
         asked: None,
@@ -204,7 +204,7 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), W
     }
     let config = VitConfig {
         patch,
-        grid: Grid::square(1),
+        grid: PatchGrid::square(1),
         dim,
         depth,
         heads: guess_heads(dim),
@@ -214,7 +214,11 @@ pub(super) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), W
         layerscale: (any("ls1.gamma") || any("ls2.gamma")).then_some(LAYERSCALE),
         qkv_bias: any("attn.qkv.bias"),
         norm_eps: NORM_EPS,
-        interpolation: if registers > 0 { Interpolation::ANTIALIAS } else { Interpolation::OFFSET },
+        interpolation: if registers > 0 {
+            PosEmbedInterpolation::ANTIALIAS
+        } else {
+            PosEmbedInterpolation::OFFSET
+        },
         drop_path: 0.0,
     };
     Ok((config, positions))

@@ -69,7 +69,7 @@ impl Dtype {
         })
     }
 
-    /// From `torch.<name>Storage`.
+    /// From `torch.<name>PickledStorage`.
     pub fn from_storage(name: &str) -> Option<Self> {
         Self::from_torch(match name.strip_suffix("Storage")? {
             "Double" => "float64",
@@ -144,17 +144,17 @@ fn f16_to_f32(bits: u16) -> f32 {
 
 /// A tensor in a file, before it is read.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct TensorInfo {
     pub shape: Vec<usize>,
     pub dtype: Dtype,
 }
 
 /// An opened weights file.
-pub(super) trait Source {
+pub(super) trait WeightsReader {
     /// Name for messages.
     fn file(&self) -> &str;
     /// Every tensor by the file's own key.
-    fn entries(&self) -> &BTreeMap<String, Entry>;
+    fn entries(&self) -> &BTreeMap<String, TensorInfo>;
     /// String metadata (safetensors only).
     fn metadata(&self) -> &BTreeMap<String, String>;
     /// Read one tensor as float32.
@@ -167,7 +167,7 @@ pub(super) fn elements(shape: &[usize]) -> Option<usize> {
 }
 
 /// The error for a tensor that holds no weights.
-pub(super) fn not_weights(file: &str, key: &str, entry: &Entry) -> WeightsError {
+pub(super) fn not_weights(file: &str, key: &str, entry: &TensorInfo) -> WeightsError {
     WeightsError::Dtype {
         file: file.into(),
         key: key.into(),

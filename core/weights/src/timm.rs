@@ -2,7 +2,7 @@
 //! with registers the CLS position folded into the CLS token.
 
 use super::StateDict;
-use super::safetensors::Outgoing;
+use super::safetensors::OutputTensor;
 use super::shapes::{Shapes, split_block};
 use dinoscope_model::config::VitConfig;
 use std::borrow::Cow;
@@ -50,13 +50,13 @@ pub(super) fn name(key: &str) -> String {
 }
 
 /// `backbone` under timm's names. Folding keeps the forward pass: `cls_token + pos_embed[0]` is one tensor there.
-pub(super) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<Outgoing<'a>> {
+pub(super) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<OutputTensor<'a>> {
     let (dim, fold) = (config.dim, config.registers > 0);
     let kept = backbone.iter().filter(|(key, _)| *key != "mask_token");
     let position = backbone.get("pos_embed").map(|tensor| &tensor.data[..]).unwrap_or_default();
     kept.map(|(key, tensor)| {
         let mut out =
-            Outgoing { key: name(key), shape: tensor.shape.clone(), data: Cow::Borrowed(&tensor.data) };
+            OutputTensor { key: name(key), shape: tensor.shape.clone(), data: Cow::Borrowed(&tensor.data) };
         match key.as_str() {
             "cls_token" if fold => {
                 out.data = tensor.data.iter().zip(position).map(|(token, row)| token + row).collect();

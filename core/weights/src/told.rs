@@ -2,15 +2,15 @@
 //!
 //! Every value that changes what a model computes is obeyed, or refused by its name. Sizes that tensors tell are theirs.
 
-use super::pixels::Pixels;
-use super::{Layout, WeightsError};
+use super::pixels::PixelNormalization;
+use super::{KeyLayout, WeightsError};
 use dinoscope_model::config::{FfnKind, VitConfig, is_norm_eps};
-use dinoscope_model::grid::Grid;
+use dinoscope_model::grid::PatchGrid;
 use serde_json::Value;
 
 /// JSON files that lie beside a weights file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Beside {
+pub(super) struct SidecarFiles {
     /// `config.json`
     pub config: Option<Vec<u8>>,
     /// `preprocessor_config.json`
@@ -19,7 +19,7 @@ pub(super) struct Beside {
 
 /// What they say.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct SidecarConfig {
     pub heads: Option<usize>,
     pub norm_eps: Option<f64>,
     pub layerscale: Option<f32>,
@@ -27,17 +27,17 @@ pub(super) struct Told {
     /// Whether the model was saved without a mask token.
     pub no_mask_token: bool,
     /// Grid of the picture size.
-    pub grid: Option<Grid>,
+    pub grid: Option<PatchGrid>,
     /// timm's `no_embed_class`.
     pub patches_alone: Option<bool>,
     /// What a pixel is for the model, and which file says so.
-    pub pixels: Option<(Pixels, &'static str)>,
+    pub pixels: Option<(PixelNormalization, &'static str)>,
     /// Where config.json and tensors disagree.
     pub notes: Vec<String>,
 }
 
-/// A `config.json` on its way into [`Told`].
-struct Reader<'a> {
+/// A `config.json` on its way into [`SidecarConfig`].
+struct ConfigJsonReader<'a> {
     json: &'a Value,
     file: &'a str,
     /// Sizes that the tensors tell.
@@ -45,7 +45,7 @@ struct Reader<'a> {
     grid_is_known: bool,
 }
 
-impl Told {
+impl SidecarConfig {
     /// Reads what lies beside `file`, whose tensors have `sizes`; `grid_is_known` when a person names the grid.
     ///
     /// A config.json of Hugging Face counts for files with their names, and for others where its sizes are the tensors';
@@ -54,8 +54,8 @@ impl Told {
     /// # Errors
     /// If it is no JSON, or asks for what is not computed here.
     pub fn read(
-        beside: &Beside,
-        layout: Layout,
+        beside: &SidecarFiles,
+        layout: KeyLayout,
         file: &str,
         sizes: &VitConfig,
         grid_is_known: bool,
@@ -64,7 +64,7 @@ impl Told {
         if let Some(bytes) = &beside.config {
             let json: Option<Value> = match serde_json::from_slice(bytes) {
                 Ok(json) => Some(json),
-                Err(e) if layout == Layout::HuggingFace => {
+                Err(e) if layout == KeyLayout::HuggingFace => {
                     let reason = format!("the config.json beside it is not valid JSON: {e}");
                     return Err(WeightsError::format(file, reason));
                 }
@@ -72,19 +72,19 @@ impl Told {
                 Err(_) => None,
             };
             if let Some(json) = json.as_ref().map(of_backbone) {
-                let reader = Reader { json, file, sizes, grid_is_known };
+                let reader = ConfigJsonReader { json, file, sizes, grid_is_known };
                 let is_timm =
                     ["architecture", "model_args", "pretrained_cfg"].iter().any(|f| json.get(f).is_some());
-                if layout == Layout::HuggingFace || !is_timm && reader.describes_this() {
+                if layout == KeyLayout::HuggingFace || !is_timm && reader.describes_this() {
                     told = reader.hugging_face(layout)?;
-                } else if is_timm && layout == Layout::Timm {
+                } else if is_timm && layout == KeyLayout::Timm {
                     told = reader.timm()?;
                 }
             }
         }
-        if let Some(json) = beside.preprocessor.as_ref().filter(|_| layout == Layout::HuggingFace) {
-            told.pixels =
-                Pixels::hugging_face(json, file)?.map(|pixels| (pixels, "preprocessor_config.json"));
+        if let Some(json) = beside.preprocessor.as_ref().filter(|_| layout == KeyLayout::HuggingFace) {
+            told.pixels = PixelNormalization::hugging_face(json, file)?
+                .map(|pixels| (pixels, "preprocessor_config.json"));
         }
         Ok(told)
     }
@@ -108,7 +108,7 @@ fn of_backbone(json: &Value) -> &Value {
     if is_backbone(json) { json } else { inside.into_iter().find(|inner| is_backbone(inner)).unwrap_or(json) }
 }
 
-impl Reader<'_> {
+impl ConfigJsonReader<'_> {
     fn number(&self, of: &Value, field: &str) -> Option<usize> {
         of.get(field).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok())
     }
@@ -148,7 +148,7 @@ impl Reader<'_> {
     }
 
     /// The grid of a picture size in pixels: a side, or height and width.
-    fn grid(&self, size: Option<&Value>) -> Option<Grid> {
+    fn grid(&self, size: Option<&Value>) -> Option<PatchGrid> {
         let side = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
         let (height, width) = match size? {
             Value::Array(sides) => match &sides[..] {
@@ -158,18 +158,18 @@ impl Reader<'_> {
             one => (side(one)?, side(one)?),
         };
         let patch = self.sizes.patch.max(1);
-        Some(Grid::new(height / patch, width / patch)).filter(|grid| grid.area() > 0)
+        Some(PatchGrid::new(height / patch, width / patch)).filter(|grid| grid.area() > 0)
     }
 
     /// `config.json` of `transformers`; its defaults are those of `Dinov2Config`.
-    fn hugging_face(&self, layout: Layout) -> Result<Told, WeightsError> {
+    fn hugging_face(&self, layout: KeyLayout) -> Result<SidecarConfig, WeightsError> {
         let Self { json, sizes, .. } = *self;
-        let mut told = Told {
+        let mut told = SidecarConfig {
             heads: self.number(json, "num_attention_heads"),
             norm_eps: self.eps(json, "layer_norm_eps")?,
             no_mask_token: json.get("use_mask_token") == Some(&Value::Bool(false)),
             grid: self.grid(json.get("image_size")),
-            ..Told::default()
+            ..SidecarConfig::default()
         };
         if let Some(activation) = json.get("hidden_act").filter(|value| !value.is_null())
             && !matches!(activation.as_str(), Some("gelu" | "gelu_python"))
@@ -182,9 +182,10 @@ impl Reader<'_> {
                           values; transformers would leave them out: set it to true, or take them out of the file";
             return Err(self.refused(reason.into()));
         }
-        if let Some(grid) =
-            told.grid.filter(|grid| layout == Layout::HuggingFace && !self.grid_is_known && !grid.is_square())
-            && let Some(square) = Grid::of_area(grid.area())
+        if let Some(grid) = told
+            .grid
+            .filter(|grid| layout == KeyLayout::HuggingFace && !self.grid_is_known && !grid.is_square())
+            && let Some(square) = PatchGrid::of_area(grid.area())
         {
             // `transformers` folds every table into a square one, and refuses those that can't be.
             return Err(self.refused(format!(
@@ -213,7 +214,7 @@ impl Reader<'_> {
     }
 
     /// `config.json` of timm, as its models on the Hub have it: `model_args` are what differs from the architecture.
-    fn timm(&self) -> Result<Told, WeightsError> {
+    fn timm(&self) -> Result<SidecarConfig, WeightsError> {
         let nothing = Value::Null;
         let args = self.json.get("model_args").unwrap_or(&nothing);
         // Older files have the fields of `pretrained_cfg` beside everything else.
@@ -250,13 +251,13 @@ impl Reader<'_> {
         // Some of timm's models are made with another epsilon by name of the field of other families.
         let named = ["norm_eps", "layer_norm_eps"].into_iter().map(|field| self.eps(args, field));
         let eps: Vec<_> = named.collect::<Result<_, _>>()?;
-        Ok(Told {
+        Ok(SidecarConfig {
             heads: self.number(args, "num_heads"),
             norm_eps: eps.into_iter().flatten().next(),
             grid: self.grid(args.get("img_size")).or_else(|| self.grid(input.as_ref())),
             patches_alone: args.get("no_embed_class").and_then(Value::as_bool),
-            pixels: Pixels::timm(cfg, self.file)?.map(|pixels| (pixels, "config.json")),
-            ..Told::default()
+            pixels: PixelNormalization::timm(cfg, self.file)?.map(|pixels| (pixels, "config.json")),
+            ..SidecarConfig::default()
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Where in a file the backbone is: behind which prefix, with which heads beside it, among what else.
 
-use super::parts::{self, Candidate, words};
-use super::source::{Entry, Source, elements};
+use super::parts::{self, BackboneCandidate, words};
+use super::source::{TensorInfo, WeightsReader, elements};
 use super::{WeightsError, dcp, heads, hugging_face, official, pickle_torch, pth_listing};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ const BYSTANDERS: [&str; 8] = [
 ];
 
 /// The backbone in a file.
-pub(super) struct Found {
+pub(super) struct BackboneKeys {
     /// What stands before its keys, without wrapper modules.
     pub root: String,
     /// Name behind the prefix to the file's full key.
@@ -81,7 +81,7 @@ const BESIDE: [&str; 34] = [
 ];
 
 /// Whether `name`, inside a backbone, is of something that lies beside its modules.
-fn is_beside(name: &str, entry: &Entry) -> bool {
+fn is_beside(name: &str, entry: &TensorInfo) -> bool {
     if BYSTANDERS.iter().any(|b| name.starts_with(b)) {
         return true;
     }
@@ -99,7 +99,7 @@ fn is_beside(name: &str, entry: &Entry) -> bool {
 }
 
 /// Find the backbone. Of several, a teacher's is preferred, since that is the one to use; `part` names another.
-pub(super) fn find(source: &dyn Source, part: Option<&str>) -> Result<Found, WeightsError> {
+pub(super) fn find(source: &dyn WeightsReader, part: Option<&str>) -> Result<BackboneKeys, WeightsError> {
     let file = source.file();
     let mut names: BTreeMap<String, &String> = BTreeMap::new();
     for key in source.entries().keys() {
@@ -108,13 +108,13 @@ pub(super) fn find(source: &dyn Source, part: Option<&str>) -> Result<Found, Wei
             return Err(WeightsError::format(file, reason));
         }
     }
-    let mut roots: BTreeMap<&str, Candidate> = BTreeMap::new();
+    let mut roots: BTreeMap<&str, BackboneCandidate> = BTreeMap::new();
     for name in names.keys() {
         for mark in MARKS {
             let prefix = name.strip_suffix(mark).filter(|p| p.is_empty() || p.ends_with('.'));
             // `embeddings.cls_token` marks what stands before `embeddings.`.
             if let Some(prefix) = prefix.filter(|p| *p != "embeddings." && !p.ends_with(".embeddings.")) {
-                let fresh = || Candidate { root: prefix.into(), marks: 0, whole: false };
+                let fresh = || BackboneCandidate { root: prefix.into(), marks: 0, whole: false };
                 let candidate = roots.entry(prefix).or_insert_with(fresh);
                 candidate.marks += 1;
                 candidate.whole |= mark.ends_with("proj.weight") || mark.ends_with("projection.weight");
@@ -131,7 +131,8 @@ pub(super) fn find(source: &dyn Source, part: Option<&str>) -> Result<Found, Wei
     let parent = root.strip_suffix("backbone.").unwrap_or(&root).to_string();
     let parent =
         hugging_face::PREFIXES.iter().find_map(|p| parent.strip_suffix(p)).unwrap_or(&parent).to_string();
-    let mut found = Found { root: root.clone(), inside: BTreeMap::new(), heads: BTreeMap::new(), notes };
+    let mut found =
+        BackboneKeys { root: root.clone(), inside: BTreeMap::new(), heads: BTreeMap::new(), notes };
     let (mut outside, mut bystanders) = (Vec::new(), Vec::new());
     for (name, key) in &names {
         let beside = name.strip_prefix(&parent);
@@ -163,7 +164,7 @@ pub(super) fn find(source: &dyn Source, part: Option<&str>) -> Result<Found, Wei
 }
 
 /// Why a backbone's tensors are not whole, where each process of a training saved its own rows.
-fn incomplete(source: &dyn Source, found: &Found) -> Option<String> {
+fn incomplete(source: &dyn WeightsReader, found: &BackboneKeys) -> Option<String> {
     let entries = || found.inside.values().filter_map(|key| Some((key, source.entries().get(key)?)));
     let kinds = [pickle_torch::SHARD, "DTensor", "ShardedTensor"];
     if let Some((key, _)) =
@@ -186,7 +187,7 @@ fn incomplete(source: &dyn Source, found: &Found) -> Option<String> {
 }
 
 /// Why a file without a backbone has none, as far as one can tell.
-fn nothing(source: &dyn Source) -> WeightsError {
+fn nothing(source: &dyn WeightsReader) -> WeightsError {
     let keys: Vec<_> = source.entries().keys().map(String::as_str).collect();
     let reason = if keys.is_empty() {
         "holds no tensors".to_string()

@@ -1,10 +1,10 @@
 //! The CPU twins of GELU and SwiGLU.
 
-use crate::cpu::{Disjoint, blocks, chunk_rows, math, unwritten, wide};
+use crate::cpu::{DisjointSlice, blocks, chunk_rows, math, unwritten, wide};
 
 /// What the way back gives.
 #[derive(Clone, Debug)]
-pub struct Backward {
+pub struct CpuActivationGradients {
     /// Gradient of `hidden`, of its shape.
     pub hidden: Vec<f32>,
     /// The activation once more.
@@ -19,7 +19,7 @@ pub fn gelu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
     let rows = hidden.len() / width.max(1);
     // SAFETY: blocks cover every row, and write each value of it.
     let mut out = unsafe { unwritten(rows * width) };
-    let parts = Disjoint::new(&mut out);
+    let parts = DisjointSlice::new(&mut out);
     blocks(rows, chunk_rows(width), |rows| {
         let span = rows.start * width..rows.end * width;
         // SAFETY: blocks are apart.
@@ -41,7 +41,7 @@ pub fn gelu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
 }
 
 /// The way back of [`gelu`] from the gradient of its result.
-pub fn gelu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> Backward {
+pub fn gelu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> CpuActivationGradients {
     let width = bias.len();
     backward(
         hidden,
@@ -69,7 +69,7 @@ pub fn swiglu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
     let rows = hidden.len() / bias.len().max(1);
     // SAFETY: blocks cover every row, and write each value of it.
     let mut out = unsafe { unwritten(rows * width) };
-    let parts = Disjoint::new(&mut out);
+    let parts = DisjointSlice::new(&mut out);
     blocks(rows, chunk_rows(2 * width), |rows| {
         // SAFETY: blocks are apart.
         let out = unsafe { parts.part(rows.start * width..rows.end * width) };
@@ -90,7 +90,7 @@ pub fn swiglu(hidden: &[f32], bias: &[f32]) -> Vec<f32> {
 }
 
 /// The way back of [`swiglu`] from the gradient of its result.
-pub fn swiglu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> Backward {
+pub fn swiglu_backward(hidden: &[f32], bias: &[f32], gradient: &[f32]) -> CpuActivationGradients {
     let width = bias.len() / 2;
     backward(
         hidden,
@@ -122,14 +122,14 @@ fn backward(
     wide_in: usize,
     wide_out: usize,
     row: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
-) -> Backward {
+) -> CpuActivationGradients {
     let rows = hidden.len() / wide_in.max(1);
     let block = 2 * chunk_rows(wide_in);
     // SAFETY: blocks cover every row, and `row` of both callers writes each value of its two outputs.
     let (mut d_hidden, mut out) = unsafe { (unwritten(rows * wide_in), unwritten(rows * wide_out)) };
     let mut partial = vec![0.0f32; rows.div_ceil(block) * wide_in];
     let (d_parts, parts, sums) =
-        (Disjoint::new(&mut d_hidden), Disjoint::new(&mut out), Disjoint::new(&mut partial));
+        (DisjointSlice::new(&mut d_hidden), DisjointSlice::new(&mut out), DisjointSlice::new(&mut partial));
     blocks(rows, block, |span| {
         let index = span.start / block;
         // SAFETY: blocks are apart.
@@ -154,5 +154,5 @@ fn backward(
     for sums in partial.chunks_exact(wide_in.max(1)) {
         bias.iter_mut().zip(sums).for_each(|(b, s)| *b += s);
     }
-    Backward { hidden: d_hidden, activation: out, bias }
+    CpuActivationGradients { hidden: d_hidden, activation: out, bias }
 }

@@ -13,14 +13,14 @@ const ACROSS: u32 = 64;
 
 /// The activation between the two linear layers of a feed-forward network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+pub enum FfnActivation {
     /// `x Φ(x)` (Hendrycks & Gimpel 2016), with the exact error function.
     Gelu,
     /// `silu(gate) · value`, gate and value side by side in `hidden` (Shazeer 2020).
     SwiGlu,
 }
 
-impl Activation {
+impl FfnActivation {
     /// Columns of `hidden` for `width` columns of the activation.
     pub fn hidden(self, width: usize) -> usize {
         match self {
@@ -32,7 +32,7 @@ impl Activation {
 
 /// What the backward pass returns.
 #[derive(Clone, Debug)]
-pub struct Gradients {
+pub struct ActivationGradients {
     /// Shaped and stored as `hidden`.
     pub hidden: Handle,
     /// The activation once more, `[rows, width]`, stored as `hidden`.
@@ -49,7 +49,7 @@ pub struct Gradients {
 /// A buffer is too short.
 pub fn forward(
     client: &Client,
-    activation: Activation,
+    activation: FfnActivation,
     hidden: &Handle,
     bias: &Handle,
     rows: usize,
@@ -78,7 +78,7 @@ pub fn forward(
             rows as u32,
             (width / vector) as u32,
             depth as u32,
-            activation == Activation::SwiGlu,
+            activation == FfnActivation::SwiGlu,
             elem,
         );
     }
@@ -92,19 +92,23 @@ pub fn forward(
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
     client: &Client,
-    activation: Activation,
+    activation: FfnActivation,
     gradient: &Handle,
     hidden: &Handle,
     bias: &Handle,
     rows: usize,
     width: usize,
     elem: ElemType,
-) -> Result<Gradients, ShaderError> {
+) -> Result<ActivationGradients, ShaderError> {
     let inner = activation.hidden(width);
     let d_hidden = launch::empty(client, rows * inner, elem.size());
     let again = launch::empty(client, rows * width, elem.size());
     if rows * width == 0 {
-        return Ok(Gradients { hidden: d_hidden, activation: again, bias: launch::zeros(client, inner) });
+        return Ok(ActivationGradients {
+            hidden: d_hidden,
+            activation: again,
+            bias: launch::zeros(client, inner),
+        });
     }
     let (count, vector, depth) = strips(rows, width);
     let blocks = rows.div_ceil(depth);
@@ -131,12 +135,12 @@ pub fn backward(
             rows as u32,
             (width / vector) as u32,
             depth as u32,
-            activation == Activation::SwiGlu,
+            activation == FfnActivation::SwiGlu,
             elem,
         );
     }
     let bias = launch::column_sums(NAME, client, &partial, blocks, inner)?;
-    Ok(Gradients { hidden: d_hidden, activation: again, bias })
+    Ok(ActivationGradients { hidden: d_hidden, activation: again, bias })
 }
 
 /// Workgroups, vector width, and rows an invocation walks down.

@@ -1,10 +1,10 @@
 //! The CPU twin of the optimiser's update.
 
-use crate::cpu::{Disjoint, blocks, math, wide};
+use crate::cpu::{DisjointSlice, blocks, math, wide};
 
 /// What the update of one parameter needs beside its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
+pub struct CpuAdamWParams {
     /// Learning rate of this parameter over `1 - beta1^step`.
     pub step: f32,
     /// What is left of a value after weight decay: `1 - lr decay`.
@@ -25,7 +25,7 @@ pub struct Rates {
 
 /// One parameter with its moments, its teacher's copy and its gradient; all of the same length.
 #[derive(Debug)]
-pub struct Parameter<'a> {
+pub struct AdamWParamSlices<'a> {
     /// Student's value.
     pub value: &'a mut [f32],
     /// Mean of gradients.
@@ -44,7 +44,7 @@ const BLOCK: usize = 1 << 14;
 /// Σ x², in blocks, so that it does not depend on the number of threads.
 pub fn squared_norm(values: &[f32]) -> f64 {
     let mut partial = vec![0.0f64; values.len().div_ceil(BLOCK)];
-    let sums = Disjoint::new(&mut partial);
+    let sums = DisjointSlice::new(&mut partial);
     blocks(values.len(), BLOCK, |span| {
         // SAFETY: a place for each block.
         let sum = unsafe { sums.part(span.start / BLOCK..span.start / BLOCK + 1) };
@@ -58,11 +58,15 @@ pub fn squared_norm(values: &[f32]) -> f64 {
 }
 
 /// One update of AdamW, and the teacher's step towards its result.
-pub fn update(parameter: Parameter, rates: Rates) {
-    let Parameter { value, first, second, teacher, gradient } = parameter;
+pub fn update(parameter: AdamWParamSlices, rates: CpuAdamWParams) {
+    let AdamWParamSlices { value, first, second, teacher, gradient } = parameter;
     let len = value.len();
-    let (value, first, second, teacher) =
-        (Disjoint::new(value), Disjoint::new(first), Disjoint::new(second), Disjoint::new(teacher));
+    let (value, first, second, teacher) = (
+        DisjointSlice::new(value),
+        DisjointSlice::new(first),
+        DisjointSlice::new(second),
+        DisjointSlice::new(teacher),
+    );
     let r = rates;
     blocks(len, BLOCK, |span| {
         // SAFETY: blocks are apart.

@@ -1,6 +1,6 @@
 //! The optimiser on the GPU: all parameters in a few launches, whatever their number.
 //!
-//! Parameters, moments, teacher and gradients are one flat buffer each ([`Arenas`]) of the same [`Layout`]. A step
+//! Parameters, moments, teacher and gradients are one flat buffer each ([`AdamWFlatBuffers`]) of the same [`ArenaLayout`]. A step
 //! gathers the gradients, sums their squares for each sub-module, and then clips, updates and moves the teacher in one
 //! launch. Norms and the decision to skip a step stay on the device.
 
@@ -12,12 +12,12 @@ use cubecl::server::Handle;
 use crate::ShaderError;
 use crate::launch::{self, ALIGN, UNITS, buffer, finite, row_sum};
 
-pub use layout::{Group, Layout, Segment, Table};
+pub use layout::{ArenaLayout, ArenaLayoutTable, ArenaParamGroup, ArenaSegment};
 
 const NAME: &str = "adamw";
 /// Sub-modules that are clipped each on its own: backbone, DINO head, iBOT head.
 pub const MODULES: usize = 3;
-/// Values of [`State`].
+/// Values of [`GradClipState`].
 const STATE: usize = 8;
 /// Gradients that one launch brings together: with the arena and the scalars that makes eight buffers.
 const SOURCES: usize = 6;
@@ -31,7 +31,7 @@ const IDLE: u32 = 8;
 
 /// Flat buffers of all parameters and what belongs to them, floats.
 #[derive(Clone, Debug)]
-pub struct Arenas {
+pub struct AdamWFlatBuffers {
     /// Student.
     pub parameters: Handle,
     /// Running mean of gradients.
@@ -44,9 +44,9 @@ pub struct Arenas {
     pub gradients: Handle,
 }
 
-impl Arenas {
+impl AdamWFlatBuffers {
     /// All zero. Fill the first and the fourth with [`gather`].
-    pub fn new(client: &Client, layout: &Layout) -> Self {
+    pub fn new(client: &Client, layout: &ArenaLayout) -> Self {
         let zeros = || launch::zeros(client, layout.len);
         Self { parameters: zeros(), first: zeros(), second: zeros(), teacher: zeros(), gradients: zeros() }
     }
@@ -58,11 +58,11 @@ impl Arenas {
 /// after unscaling and before clipping; 6: 1, or 0 where a norm is not finite and the step is skipped; 7: the inverse
 /// of the loss scale.
 #[derive(Clone, Debug)]
-pub struct State(pub Handle);
+pub struct GradClipState(pub Handle);
 
 /// Rates of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
+pub struct AdamWStepHyperparams {
     /// Learning rate.
     pub lr: f64,
     /// Learning rate of the last layers.
@@ -87,7 +87,7 @@ pub struct Rates {
 /// A source is shorter than its segment, or a segment leaves the arena.
 pub fn gather<'a>(
     client: &Client,
-    sources: impl IntoIterator<Item = (&'a Handle, Segment)>,
+    sources: impl IntoIterator<Item = (&'a Handle, ArenaSegment)>,
     arena: &Handle,
 ) -> Result<(), ShaderError> {
     let len = arena.size_in_used() as usize / 4;
@@ -134,13 +134,13 @@ pub fn gather<'a>(
 pub fn norms(
     client: &Client,
     gradients: &Handle,
-    table: &Table,
+    table: &ArenaLayoutTable,
     loss_scale: Option<&Handle>,
     max_norm: f64,
-) -> Result<State, ShaderError> {
+) -> Result<GradClipState, ShaderError> {
     let state = launch::empty(client, STATE, 4);
     let one = loss_scale.is_none().then(|| launch::filled(client, 1, 1.0));
-    let Some(scale) = loss_scale.or(one.as_ref()) else { return Ok(State(state)) };
+    let Some(scale) = loss_scale.or(one.as_ref()) else { return Ok(GradClipState(state)) };
     let count = table.len.div_ceil(CHUNK);
     let partial = launch::empty(client, (count * MODULES).max(1), 4);
     if table.len > 0 {
@@ -180,7 +180,7 @@ pub fn norms(
             max_norm as f32,
         );
     }
-    Ok(State(state))
+    Ok(GradClipState(state))
 }
 
 /// Clips, updates by AdamW (Loshchilov & Hutter 2019) and moves the teacher, for every value in one launch.
@@ -191,10 +191,10 @@ pub fn norms(
 /// A buffer is too short.
 pub fn update(
     client: &Client,
-    arenas: &Arenas,
-    table: &Table,
-    state: &State,
-    rates: Rates,
+    arenas: &AdamWFlatBuffers,
+    table: &ArenaLayoutTable,
+    state: &GradClipState,
+    rates: AdamWStepHyperparams,
 ) -> Result<(), ShaderError> {
     if table.len == 0 {
         return Ok(());
@@ -228,11 +228,11 @@ pub fn update(
     Ok(())
 }
 
-impl Rates {
+impl AdamWStepHyperparams {
     /// For a launch.
-    fn scalars(&self) -> ScalarsLaunch {
+    fn scalars(&self) -> AdamWKernelScalarsLaunch {
         let (b1, b2, steps) = (self.beta1, self.beta2, self.step as f64);
-        ScalarsLaunch::new(
+        AdamWKernelScalarsLaunch::new(
             self.lr as f32,
             self.last_layer_lr as f32,
             self.weight_decay as f32,
@@ -249,9 +249,9 @@ impl Rates {
     }
 }
 
-/// [`Rates`] as the kernel takes them; differences from 1 are taken in f64.
+/// [`AdamWStepHyperparams`] as the kernel takes them; differences from 1 are taken in f64.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-struct Scalars {
+struct AdamWKernelScalars {
     lr: f32,
     last_layer_lr: f32,
     weight_decay: f32,
@@ -270,7 +270,7 @@ struct Scalars {
 
 /// A value after its step and its decay.
 #[cube]
-fn moved(value: f32, mean: f32, square: f32, lr: f32, decay: f32, rates: &Scalars) -> f32 {
+fn moved(value: f32, mean: f32, square: f32, lr: f32, decay: f32, rates: &AdamWKernelScalars) -> f32 {
     let step = lr * rates.correction1 * mean / (square.sqrt() * rates.correction2 + rates.eps);
     value - value * (lr * decay) - step
 }
@@ -378,7 +378,7 @@ fn update_kernel(
     state: &[f32],
     segments: u32,
     len: u32,
-    rates: Scalars,
+    rates: AdamWKernelScalars,
 ) {
     let at = ABSOLUTE_POS;
     if at < len as usize && state[6] == 1.0f32 {

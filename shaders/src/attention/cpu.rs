@@ -1,6 +1,6 @@
 //! The CPU twin of packed attention: blocks of queries, so that scores never outgrow the cache.
 
-use crate::cpu::{Disjoint, RawMatrix, blocks, math, multiply_raw, unwritten, wide};
+use crate::cpu::{DisjointSlice, RawMatrix, blocks, math, multiply_raw, unwritten, wide};
 
 /// Scores that are held at once by a thread: 256 KiB, which leaves room in a second-level cache.
 const SCORES: usize = 1 << 16;
@@ -9,7 +9,7 @@ const MOST_QUERIES: usize = 128;
 
 /// How the tokens are laid out.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout<'a> {
+pub struct CpuAttentionLayout<'a> {
     /// `[sequences + 1]`: first token of each sequence, and the end of the last.
     pub starts: &'a [u32],
     /// Attention heads.
@@ -18,7 +18,7 @@ pub struct Layout<'a> {
     pub width: usize,
 }
 
-impl Layout<'_> {
+impl CpuAttentionLayout<'_> {
     fn tokens(&self) -> usize {
         self.starts.last().map_or(0, |&end| end as usize)
     }
@@ -65,7 +65,7 @@ fn transposed(m: RawMatrix) -> RawMatrix {
     RawMatrix { row_stride: m.col_stride, col_stride: m.row_stride, ..m }
 }
 
-fn check(qkv: &[f32], layout: Layout) -> (usize, usize) {
+fn check(qkv: &[f32], layout: CpuAttentionLayout) -> (usize, usize) {
     let (tokens, dim) = (layout.tokens(), layout.heads * layout.width);
     // From the first token on and without gaps: what lies outside of every sequence would never be written.
     let ordered = layout.starts.first().is_none_or(|first| *first == 0)
@@ -82,12 +82,12 @@ fn check(qkv: &[f32], layout: Layout) -> (usize, usize) {
 ///
 /// # Panics
 /// When the sequences do not begin with the first token, or end beyond the last.
-pub fn forward(qkv: &[f32], layout: Layout) -> (Vec<f32>, Vec<f32>) {
-    let Layout { heads, width, .. } = layout;
+pub fn forward(qkv: &[f32], layout: CpuAttentionLayout) -> (Vec<f32>, Vec<f32>) {
+    let CpuAttentionLayout { heads, width, .. } = layout;
     let (tokens, dim) = check(qkv, layout);
     // SAFETY: sequences cover all tokens, tasks all sequences and heads, and each writes its part of both.
     let (mut out, mut lse) = unsafe { (unwritten(tokens * dim), unwritten(tokens * heads)) };
-    let (out_at, lse_at) = (Disjoint::new(&mut out), Disjoint::new(&mut lse));
+    let (out_at, lse_at) = (DisjointSlice::new(&mut out), DisjointSlice::new(&mut lse));
     let scale = 1.0 / (width as f32).sqrt();
     blocks(layout.tasks(), layout.block(), |tasks| {
         let mut scores = Vec::new();
@@ -150,13 +150,19 @@ pub fn forward(qkv: &[f32], layout: Layout) -> (Vec<f32>, Vec<f32>) {
 ///
 /// # Panics
 /// When the sequences do not begin with the first token, or end beyond the last.
-pub fn backward(qkv: &[f32], out: &[f32], lse: &[f32], d_out: &[f32], layout: Layout) -> Vec<f32> {
-    let Layout { heads, width, .. } = layout;
+pub fn backward(
+    qkv: &[f32],
+    out: &[f32],
+    lse: &[f32],
+    d_out: &[f32],
+    layout: CpuAttentionLayout,
+) -> Vec<f32> {
+    let CpuAttentionLayout { heads, width, .. } = layout;
     let (tokens, dim) = check(qkv, layout);
     assert!(out.len() >= tokens * dim && d_out.len() >= tokens * dim && lse.len() >= tokens * heads);
     // SAFETY: as in `forward`; of each token's part a task first writes, then adds.
     let mut d_qkv = unsafe { unwritten(tokens * 3 * dim) };
-    let gradient = Disjoint::new(&mut d_qkv);
+    let gradient = DisjointSlice::new(&mut d_qkv);
     let scale = 1.0 / (width as f32).sqrt();
     blocks(layout.tasks(), layout.block(), |tasks| {
         let (mut scores, mut slopes) = (Vec::new(), Vec::new());

@@ -1,12 +1,12 @@
 //! What is right, written pixel by pixel.
 
-use super::{Jitter, Normalize, View, blur_weights, down_first, hue_shift};
+use super::{ChannelNormalization, ColourJitterStep, CropSpec, blur_weights, down_first, hue_shift};
 
 /// Channels of a pixel, each a whole number 0 to 255.
 type Pixel = [u32; 3];
 
 /// Makes `views` of `pixels` as the GPU does: `[views, 3, size, size]`.
-pub fn augment(pixels: &[u8], views: &[View], size: usize, normalize: &Normalize) -> Vec<f32> {
+pub fn augment(pixels: &[u8], views: &[CropSpec], size: usize, normalize: &ChannelNormalization) -> Vec<f32> {
     let mut out = vec![0.0; views.len() * 3 * size * size];
     for view in views {
         let made = make(pixels, view, size);
@@ -23,7 +23,7 @@ pub fn augment(pixels: &[u8], views: &[View], size: usize, normalize: &Normalize
 }
 
 /// One view as bytes.
-fn make(pixels: &[u8], view: &View, size: usize) -> Vec<Pixel> {
+fn make(pixels: &[u8], view: &CropSpec, size: usize) -> Vec<Pixel> {
     let mut made = resized(pixels, view, size);
     for jitter in &view.jitter {
         let mean = mean_grey(&made);
@@ -48,15 +48,15 @@ fn make(pixels: &[u8], view: &View, size: usize) -> Vec<Pixel> {
 }
 
 /// The crop, resized and mirrored.
-fn resized(pixels: &[u8], view: &View, size: usize) -> Vec<Pixel> {
+fn resized(pixels: &[u8], view: &CropSpec, size: usize) -> Vec<Pixel> {
     let [left, top, width, height] = view.crop;
     let source = |x: usize, y: usize| -> [f32; 3] {
         let at = view.offset + 3 * ((top + y) * view.width + left + x);
         std::array::from_fn(|c| f32::from(pixels[at + c]))
     };
     let floats = |pixel: Pixel| pixel.map(|value| value as f32);
-    let column = |x: usize| Taps::new(if view.flip { size - 1 - x } else { x }, width, size);
-    let row = |y: usize| Taps::new(y, height, size);
+    let column = |x: usize| CpuResizeTaps::new(if view.flip { size - 1 - x } else { x }, width, size);
+    let row = |y: usize| CpuResizeTaps::new(y, height, size);
     let mut out = Vec::with_capacity(size * size);
     if down_first(view, size) {
         let low: Vec<Vec<Pixel>> =
@@ -75,7 +75,7 @@ fn resized(pixels: &[u8], view: &View, size: usize) -> Vec<Pixel> {
 }
 
 /// The inputs that one output is a weighted sum of.
-struct Taps {
+struct CpuResizeTaps {
     first: usize,
     end: usize,
     /// The middle of the output among the inputs: a whole number and what is over, which keeps floats small.
@@ -84,7 +84,7 @@ struct Taps {
     stretch: f32,
 }
 
-impl Taps {
+impl CpuResizeTaps {
     fn new(position: usize, input: usize, output: usize) -> Self {
         let numerator = (2 * position + 1) * input;
         let whole = numerator / (2 * output);
@@ -126,12 +126,12 @@ fn to_byte(value: f32) -> u32 {
     (value.clamp(0.0, 255.0) + 0.5) as u32
 }
 
-fn jittered(pixel: Pixel, jitter: Jitter, mean: u32) -> Pixel {
+fn jittered(pixel: Pixel, jitter: ColourJitterStep, mean: u32) -> Pixel {
     match jitter {
-        Jitter::Brightness(factor) => pixel.map(|value| blend(0, value, factor)),
-        Jitter::Contrast(factor) => pixel.map(|value| blend(mean, value, factor)),
-        Jitter::Saturation(factor) => pixel.map(|value| blend(luma(pixel), value, factor)),
-        Jitter::Hue(turns) => turned(pixel, hue_shift(turns)),
+        ColourJitterStep::Brightness(factor) => pixel.map(|value| blend(0, value, factor)),
+        ColourJitterStep::Contrast(factor) => pixel.map(|value| blend(mean, value, factor)),
+        ColourJitterStep::Saturation(factor) => pixel.map(|value| blend(luma(pixel), value, factor)),
+        ColourJitterStep::Hue(turns) => turned(pixel, hue_shift(turns)),
     }
 }
 

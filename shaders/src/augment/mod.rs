@@ -1,6 +1,6 @@
 //! Random views of pictures, from 8-bit pixels to what the model takes, for a whole batch at once.
 //!
-//! A loading thread then only decodes. What is decided at random comes from outside, as a [`View`]; carrying it out
+//! A loading thread then only decodes. What is decided at random comes from outside, as a [`CropSpec`]; carrying it out
 //! is what torchvision does on PIL images, rounded to 8 bits where PIL rounds: antialiased bicubic crop and resize,
 //! mirroring, colour jitter in any order, grayscale, Gaussian blur of nine taps, solarizing, normalising.
 //!
@@ -17,7 +17,7 @@ mod table;
 
 /// One step of colour jitter with its strength.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Jitter {
+pub enum ColourJitterStep {
     /// Blends with black: factor 0 is black, 1 changes nothing.
     Brightness(f32),
     /// Blends with the view's mean grey.
@@ -30,7 +30,7 @@ pub enum Jitter {
 
 /// Everything that is decided about one view; operations stand in the order they are carried out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub struct CropSpec {
     /// First byte of the picture in `pixels`.
     pub offset: usize,
     /// Pixels in a row of the picture.
@@ -42,7 +42,7 @@ pub struct View {
     /// Whether the view is mirrored left to right.
     pub flip: bool,
     /// Up to four steps of colour jitter, contrast at most once among them.
-    pub jitter: Vec<Jitter>,
+    pub jitter: Vec<ColourJitterStep>,
     /// Whether all colour is dropped.
     pub grayscale: bool,
     /// Standard deviation of the blur in pixels of the view, if any.
@@ -55,14 +55,14 @@ pub struct View {
 
 /// What is taken from a value in 0..1 and what it is then divided by, for red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normalize {
+pub struct ChannelNormalization {
     /// Mean of each channel.
     pub mean: [f32; 3],
     /// Standard deviation of each channel.
     pub std: [f32; 3],
 }
 
-impl Normalize {
+impl ChannelNormalization {
     /// Factor of a byte and what is added to it, for each channel.
     fn line(&self) -> [(f32, f32); 3] {
         std::array::from_fn(|c| (1.0 / (255.0 * self.std[c]), -self.mean[c] / self.std[c]))
@@ -83,7 +83,7 @@ fn hue_shift(turns: f32) -> u32 {
 }
 
 /// Whether columns are resized before rows: first comes the axis that shrinks more, as in PIL.
-fn down_first(view: &View, size: usize) -> bool {
+fn down_first(view: &CropSpec, size: usize) -> bool {
     let [_, _, width, height] = view.crop;
     size < height && width < height
 }

@@ -1,6 +1,6 @@
 //! Views as words for a GPU, after checking that nothing in them leads outside.
 
-use super::{Jitter, View, blur_weights, down_first, hue_shift};
+use super::{ColourJitterStep, CropSpec, blur_weights, down_first, hue_shift};
 use crate::ShaderError;
 
 pub(super) const PROGRAM: &str = "augment";
@@ -42,7 +42,7 @@ pub(super) const SATURATION: u32 = 3;
 pub(super) const HUE: u32 = 4;
 
 /// Words of all views; `bytes` is how many `pixels` has.
-pub(super) fn pack(views: &[View], size: usize, bytes: usize) -> Result<Vec<u32>, ShaderError> {
+pub(super) fn pack(views: &[CropSpec], size: usize, bytes: usize) -> Result<Vec<u32>, ShaderError> {
     check(views, size, bytes)?;
     let mut table = Vec::with_capacity(views.len() * WORDS);
     for view in views {
@@ -64,10 +64,10 @@ pub(super) fn pack(views: &[View], size: usize, bytes: usize) -> Result<Vec<u32>
         words[CONTRAST_AT] = 4;
         for (step, jitter) in view.jitter.iter().enumerate() {
             let (code, strength) = match *jitter {
-                Jitter::Brightness(factor) => (BRIGHTNESS, factor.to_bits()),
-                Jitter::Contrast(factor) => (CONTRAST, factor.to_bits()),
-                Jitter::Saturation(factor) => (SATURATION, factor.to_bits()),
-                Jitter::Hue(turns) => (HUE, hue_shift(turns)),
+                ColourJitterStep::Brightness(factor) => (BRIGHTNESS, factor.to_bits()),
+                ColourJitterStep::Contrast(factor) => (CONTRAST, factor.to_bits()),
+                ColourJitterStep::Saturation(factor) => (SATURATION, factor.to_bits()),
+                ColourJitterStep::Hue(turns) => (HUE, hue_shift(turns)),
             };
             words[ORDER] |= code << (4 * step);
             words[STRENGTHS + step] = strength;
@@ -86,7 +86,7 @@ pub(super) fn pack(views: &[View], size: usize, bytes: usize) -> Result<Vec<u32>
     Ok(table)
 }
 
-fn check(views: &[View], size: usize, bytes: usize) -> Result<(), ShaderError> {
+fn check(views: &[CropSpec], size: usize, bytes: usize) -> Result<(), ShaderError> {
     let length = |what, found, expected| ShaderError::Length { program: PROGRAM, what, found, expected };
     let large = |count: usize, what: &str, allowed: String| {
         Err(ShaderError::TooLarge { program: PROGRAM, count, needed: format!("{count} {what}"), allowed })
@@ -116,7 +116,8 @@ fn check(views: &[View], size: usize, bytes: usize) -> Result<(), ShaderError> {
         if width.max(height) > MAX_CROP {
             return large(width.max(height), "pixels a side of a crop", format!("{MAX_CROP}"));
         }
-        let contrasts = view.jitter.iter().filter(|jitter| matches!(jitter, Jitter::Contrast(_))).count();
+        let contrasts =
+            view.jitter.iter().filter(|jitter| matches!(jitter, ColourJitterStep::Contrast(_))).count();
         if contrasts > 1 {
             return Err(length("contrasts of a view", contrasts, 1));
         }

@@ -2,7 +2,7 @@
 
 /// A matrix in a slice.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
+pub struct MatrixView<'a> {
     values: &'a [f32],
     rows: usize,
     cols: usize,
@@ -10,7 +10,7 @@ pub struct Matrix<'a> {
     col_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> MatrixView<'a> {
     /// Rows one after the other.
     ///
     /// # Panics
@@ -36,15 +36,15 @@ impl<'a> Matrix<'a> {
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn multiply(out: &mut [f32], a: Matrix, b: Matrix, scale: f32, add: bool) {
+pub fn multiply(out: &mut [f32], a: MatrixView, b: MatrixView, scale: f32, add: bool) {
     assert_eq!(a.cols, b.rows, "the inner sides of a product");
     assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
-    let raw = |m: &Matrix| RawMatrix {
+    let raw = |m: &MatrixView| RawMatrix {
         at: m.values.as_ptr(),
         row_stride: m.row_stride as isize,
         col_stride: m.col_stride as isize,
     };
-    // SAFETY: the assertions here and in `Matrix::new` keep all three inside their slices.
+    // SAFETY: the assertions here and in `MatrixView::new` keep all three inside their slices.
     unsafe {
         let out = (out.as_mut_ptr(), b.cols as isize);
         multiply_raw([a.rows, a.cols, b.cols], out, raw(&a), raw(&b), scale, add, true);
@@ -132,9 +132,9 @@ mod tests {
         let bt: Vec<f32> = (0..k * n).map(|i| b[(i % k) * n + i / k]).collect();
         let want = |i: usize, j: usize| (0..k).map(|x| a[i * k + x] * b[x * n + j]).sum::<f32>();
         for (a, b) in [
-            (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
-            (Matrix::new(&at, k, m).transposed(), Matrix::new(&b, k, n)),
-            (Matrix::new(&a, m, k), Matrix::new(&bt, n, k).transposed()),
+            (MatrixView::new(&a, m, k), MatrixView::new(&b, k, n)),
+            (MatrixView::new(&at, k, m).transposed(), MatrixView::new(&b, k, n)),
+            (MatrixView::new(&a, m, k), MatrixView::new(&bt, n, k).transposed()),
         ] {
             let mut out = vec![f32::NAN; m * n];
             multiply(&mut out, a, b, 2.0, false);

@@ -4,8 +4,8 @@ pub mod math;
 mod matmul;
 mod parallel;
 
-pub use matmul::{Matrix, RawMatrix, multiply, multiply_raw};
-pub use parallel::{Disjoint, blocks, chunk_rows, threads};
+pub use matmul::{MatrixView, RawMatrix, multiply, multiply_raw};
+pub use parallel::{DisjointSlice, blocks, chunk_rows, threads};
 
 /// Runs `f` compiled for the widest vectors of this machine (AVX-512, AVX2, NEON, wasm's SIMD).
 ///
@@ -39,7 +39,7 @@ pub fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
     let rows = values.len() / width.max(1);
     let block = 2 * chunk_rows(width);
     let mut partial = vec![0.0f32; rows.div_ceil(block) * width];
-    let sums = Disjoint::new(&mut partial);
+    let sums = DisjointSlice::new(&mut partial);
     blocks(rows, block, |part| {
         let index = part.start / block;
         // SAFETY: blocks are apart.
@@ -63,7 +63,7 @@ pub fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
 /// Adds `row` to every row of `values`, which are used up.
 pub fn add_rows(mut values: Vec<f32>, row: &[f32]) -> Vec<f32> {
     let width = row.len();
-    let parts = Disjoint::new(&mut values);
+    let parts = DisjointSlice::new(&mut values);
     blocks(parts.len() / width.max(1), chunk_rows(width), |rows| {
         // SAFETY: blocks are apart.
         let values = unsafe { parts.part(rows.start * width..rows.end * width) };

@@ -33,16 +33,16 @@ pub fn chunk_rows(width: usize) -> usize {
 }
 
 /// A slice whose parts several threads write at once.
-pub struct Disjoint<'a, T> {
+pub struct DisjointSlice<'a, T> {
     start: *mut T,
     len: usize,
     of: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the only access is `part`, whose callers promise that parts do not overlap.
-unsafe impl<T: Send> Sync for Disjoint<'_, T> {}
+unsafe impl<T: Send> Sync for DisjointSlice<'_, T> {}
 
-impl<'a, T> Disjoint<'a, T> {
+impl<'a, T> DisjointSlice<'a, T> {
     /// Takes the slice for as long as it is shared.
     pub fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), of: PhantomData }

@@ -1,13 +1,13 @@
 //! The CPU twin of the cross-entropy over prototypes.
 
-use crate::cpu::{Disjoint, Matrix, blocks, chunk_rows, math, multiply, unwritten, wide};
+use crate::cpu::{DisjointSlice, MatrixView, blocks, chunk_rows, math, multiply, unwritten, wide};
 
 /// Logits that exist at once: 16 MiB, however many prototypes there are.
 const LOGITS: usize = 1 << 22;
 
 /// Student rows and what they are compared with.
 #[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
+pub struct CpuCrossEntropyInputs<'a> {
     /// `[rows, bottleneck]`
     pub z: &'a [f32],
     /// `[K, bottleneck]`
@@ -26,7 +26,7 @@ pub struct Inputs<'a> {
 
 /// What the way there gives, a value a row.
 #[derive(Clone, Debug)]
-pub struct Forward {
+pub struct CpuCrossEntropyResult {
     /// Sum of the cross-entropies against the row's targets.
     pub loss: Vec<f32>,
     /// `log Σ exp(logit / temperature)`.
@@ -35,7 +35,7 @@ pub struct Forward {
     pub entropy: Vec<f32>,
 }
 
-impl<'a> Inputs<'a> {
+impl<'a> CpuCrossEntropyInputs<'a> {
     fn prototypes(&self) -> usize {
         self.directions.len() / self.bottleneck.max(1)
     }
@@ -48,12 +48,12 @@ impl<'a> Inputs<'a> {
         let mut logits = unsafe { unwritten(chunk * k) };
         for start in (0..rows).step_by(chunk) {
             let m = chunk.min(rows - start);
-            let z = Matrix::new(&self.z[start * d..(start + m) * d], m, d);
+            let z = MatrixView::new(&self.z[start * d..(start + m) * d], m, d);
             let logits = &mut logits[..m * k];
             multiply(
                 logits,
                 z,
-                Matrix::new(self.directions, k, d).transposed(),
+                MatrixView::new(self.directions, k, d).transposed(),
                 1.0 / self.temperature,
                 false,
             );
@@ -68,12 +68,12 @@ impl<'a> Inputs<'a> {
 }
 
 /// Loss, log-sum-exp and entropy of every row.
-pub fn forward(inputs: &Inputs) -> Forward {
+pub fn forward(inputs: &CpuCrossEntropyInputs) -> CpuCrossEntropyResult {
     let (k, rows) = (inputs.prototypes(), inputs.first.len());
     // SAFETY: chunks, and blocks within them, cover every row, and write its three values.
     let (mut loss, mut lse, mut entropy) = unsafe { (unwritten(rows), unwritten(rows), unwritten(rows)) };
     let (loss_at, lse_at, entropy_at) =
-        (Disjoint::new(&mut loss), Disjoint::new(&mut lse), Disjoint::new(&mut entropy));
+        (DisjointSlice::new(&mut loss), DisjointSlice::new(&mut lse), DisjointSlice::new(&mut entropy));
     inputs.chunks(|start, logits| {
         blocks(logits.len() / k, chunk_rows(k), |part| {
             // SAFETY: blocks are apart.
@@ -102,17 +102,17 @@ pub fn forward(inputs: &Inputs) -> Forward {
             );
         });
     });
-    Forward { loss, lse, entropy }
+    CpuCrossEntropyResult { loss, lse, entropy }
 }
 
 /// Gradients of `z` and `directions`, from the gradient of every row's loss.
-pub fn backward(inputs: &Inputs, lse: &[f32], d_loss: &[f32]) -> (Vec<f32>, Vec<f32>) {
+pub fn backward(inputs: &CpuCrossEntropyInputs, lse: &[f32], d_loss: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (k, d, rows) = (inputs.prototypes(), inputs.bottleneck, inputs.first.len());
     // SAFETY: chunks cover every row, and the product writes all of it.
     let (mut d_z, mut d_directions) = (unsafe { unwritten(rows * d) }, vec![0.0; k * d]);
     inputs.chunks(|start, logits| {
         let m = logits.len() / k;
-        let parts = Disjoint::new(logits);
+        let parts = DisjointSlice::new(logits);
         blocks(m, chunk_rows(k), |part| {
             wide(
                 #[inline(always)]
@@ -136,15 +136,15 @@ pub fn backward(inputs: &Inputs, lse: &[f32], d_loss: &[f32]) -> (Vec<f32>, Vec<
                 },
             );
         });
-        let slopes = Matrix::new(logits, m, k);
+        let slopes = MatrixView::new(logits, m, k);
         multiply(
             &mut d_z[start * d..(start + m) * d],
             slopes,
-            Matrix::new(inputs.directions, k, d),
+            MatrixView::new(inputs.directions, k, d),
             1.0,
             false,
         );
-        let z = Matrix::new(&inputs.z[start * d..(start + m) * d], m, d);
+        let z = MatrixView::new(&inputs.z[start * d..(start + m) * d], m, d);
         multiply(&mut d_directions, slopes.transposed(), z, 1.0, true);
     });
     (d_z, d_directions)

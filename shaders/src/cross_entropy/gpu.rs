@@ -13,7 +13,7 @@ const STRIP: usize = 16 * UNITS as usize;
 
 /// Targets, and which of them every student row meets.
 #[derive(Clone, Copy, Debug)]
-pub struct Targets<'a> {
+pub struct CrossEntropyTargets<'a> {
     /// `[count, prototypes]` floats; padded rows sum to 0.
     pub rows: &'a Handle,
     /// Rows of targets.
@@ -26,7 +26,7 @@ pub struct Targets<'a> {
 
 /// Student rows of one chunk, and what all chunks share.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Chunk {
+pub struct CrossEntropyChunk {
     /// First row.
     pub start: usize,
     /// Rows.
@@ -41,7 +41,7 @@ pub struct Chunk {
 
 /// Results for all rows, filled chunk by chunk.
 #[derive(Clone, Debug)]
-pub struct Results {
+pub struct CrossEntropyOutputs {
     /// `[rows]` floats: `-Σ_targets Σ_k t_k log softmax(logits / temperature)_k`.
     pub loss: Handle,
     /// `[rows]` floats: entropy of the student's softmax.
@@ -50,7 +50,7 @@ pub struct Results {
     pub stats: Handle,
 }
 
-impl Results {
+impl CrossEntropyOutputs {
     /// Room for `rows` rows.
     pub fn new(client: &Client, rows: usize) -> Self {
         let floats = |count| launch::empty(client, count, 4);
@@ -65,11 +65,11 @@ impl Results {
 pub fn forward(
     client: &Client,
     logits: &Handle,
-    targets: Targets,
-    chunk: Chunk,
-    results: &Results,
+    targets: CrossEntropyTargets,
+    chunk: CrossEntropyChunk,
+    results: &CrossEntropyOutputs,
 ) -> Result<(), ShaderError> {
-    let Chunk { start, count, rows, prototypes, temperature } = chunk;
+    let CrossEntropyChunk { start, count, rows, prototypes, temperature } = chunk;
     if count * prototypes == 0 {
         return Ok(());
     }
@@ -113,12 +113,12 @@ pub fn forward(
 pub fn backward(
     client: &Client,
     logits: &Handle,
-    targets: Targets,
-    chunk: Chunk,
-    results: &Results,
+    targets: CrossEntropyTargets,
+    chunk: CrossEntropyChunk,
+    results: &CrossEntropyOutputs,
     d_loss: &Handle,
 ) -> Result<(), ShaderError> {
-    let Chunk { start, count, rows, prototypes, temperature } = chunk;
+    let CrossEntropyChunk { start, count, rows, prototypes, temperature } = chunk;
     if count * prototypes == 0 {
         return Ok(());
     }

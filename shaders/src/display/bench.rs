@@ -1,21 +1,21 @@
 //! Inputs, uploads and comparisons for checks of programs against their twins.
 
-use super::{Recorder, Slice, texture};
+use super::{CommandRecorder, StorageSlice, texture};
 use crate::{ShaderError, readback};
 
 /// A device, and the helpers that the checks share.
 #[derive(Clone, Copy, Debug)]
-pub struct Bench<'a> {
+pub struct DisplayTestFixture<'a> {
     /// The device.
     pub device: &'a wgpu::Device,
     /// Its queue.
     pub queue: &'a wgpu::Queue,
 }
 
-/// Words before the data of [`Bench::upload`]: no multiple of any alignment.
+/// Words before the data of [`DisplayTestFixture::upload`]: no multiple of any alignment.
 pub const EARLY: usize = 3;
 
-impl Bench<'_> {
+impl DisplayTestFixture<'_> {
     /// A buffer with garbage, `data` from word [`EARLY`] on, and garbage again.
     pub fn upload(&self, data: &[f32]) -> wgpu::Buffer {
         let buffer = self.garbage(data.len() + EARLY + 5);
@@ -63,10 +63,10 @@ impl Bench<'_> {
     /// Records and submits.
     pub fn submit(
         &self,
-        record: impl FnOnce(&mut Recorder<'_>) -> Result<(), ShaderError>,
+        record: impl FnOnce(&mut CommandRecorder<'_>) -> Result<(), ShaderError>,
     ) -> Result<(), ShaderError> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        record(&mut Recorder { device: self.device, encoder: &mut encoder })?;
+        record(&mut CommandRecorder { device: self.device, encoder: &mut encoder })?;
         self.queue.submit([encoder.finish()]);
         Ok(())
     }
@@ -88,9 +88,9 @@ impl Bench<'_> {
     }
 }
 
-/// `data` in a buffer made by [`Bench::upload`].
-pub fn uploaded(buffer: &wgpu::Buffer) -> Slice<'_> {
-    Slice { buffer, offset: EARLY as u64 * 4, size: buffer.size() - EARLY as u64 * 4 }
+/// `data` in a buffer made by [`DisplayTestFixture::upload`].
+pub fn uploaded(buffer: &wgpu::Buffer) -> StorageSlice<'_> {
+    StorageSlice { buffer, offset: EARLY as u64 * 4, size: buffer.size() - EARLY as u64 * 4 }
 }
 
 /// The largest difference, relative to the largest finite number; infinite where only one is a number.

@@ -5,22 +5,23 @@
 //! software is done in seconds. Errors are relative to the largest number, except for colours, where they count
 //! levels of 255; they are infinite where only one side has a number.
 
-use super::bench::{Bench, difference, levels, noise, two_objects, uploaded};
-use super::split::{SplitBuffers, split_buffer};
+use super::bench::{DisplayTestFixture, difference, levels, noise, two_objects, uploaded};
+use super::split::{ForegroundSplitBuffers, split_buffer};
 use super::{
-    ColourMap, ColourMapProgram, CovarianceBuffers, CovarianceProgram, EigenBuffers, EigenProgram, Filter,
-    Grid, Overlay, OverlayProgram, Pipeline, PipelineCpu, PipelineOptions, ProjectProgram, Projection,
-    RangeOptions, Ranges, RangesProgram, Shape, SimilarityProgram, SplitProgram, UpsampleProgram,
+    ColourMap, ColourMapProgram, ColourRangeEstimate, ColourRangeOptions, ColourRangeProgram,
+    CovarianceBuffers, CovarianceProgram, CpuPcaPipeline, EigenBuffers, EigenProgram, FeatureBatchShape,
+    ForegroundSplitProgram, OverlayOptions, OverlayProgram, PcaPipeline, PcaPipelineOptions,
+    ProjectionBuffers, ProjectionProgram, SimilarityProgram, UpsampleFilter, UpsampleInput, UpsampleProgram,
     colour_map_cpu, covariance_cpu, eigenvectors_cpu, overlay_cpu, project_cpu, ranges, ranges_cpu,
     similarity_cpu, split_cpu, texture, upsample_cpu, upsample_scalars_cpu,
 };
-use crate::check::Comparison;
-use crate::{Background, ColourRange, ShaderError};
+use crate::check::KernelComparison;
+use crate::{BackgroundMode, ColourRange, ShaderError};
 
 /// Runs every program and its twin. An error is one of the device; a difference that is too large is a
-/// [`Comparison`] that has not passed.
-pub async fn all(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Vec<Comparison>, ShaderError> {
-    let bench = Bench { device, queue };
+/// [`KernelComparison`] that has not passed.
+pub async fn all(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Vec<KernelComparison>, ShaderError> {
+    let bench = DisplayTestFixture { device, queue };
     let mut found = Vec::new();
     features(bench, &mut found).await?;
     ranges_of_scores(bench, &mut found).await?;
@@ -32,14 +33,17 @@ pub async fn all(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Vec<Compa
     Ok(found)
 }
 
-fn note(found: &mut Vec<Comparison>, name: String, error: f32, tolerance: f64) {
-    found.push(Comparison { name, error: error.into(), tolerance });
+fn note(found: &mut Vec<KernelComparison>, name: String, error: f32, tolerance: f64) {
+    found.push(KernelComparison { name, error: error.into(), tolerance });
 }
 
 /// Covariance, eigenvectors and projection.
-async fn features(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
+async fn features(
+    bench: DisplayTestFixture<'_>,
+    found: &mut Vec<KernelComparison>,
+) -> Result<(), ShaderError> {
     let (covariance, eigen) = (CovarianceProgram::new(bench.device), EigenProgram::new(bench.device));
-    let project = ProjectProgram::new(bench.device);
+    let project = ProjectionProgram::new(bench.device);
     for (rows, cols, dim) in [(1, 1, 5), (9, 7, 1), (8, 8, 5), (13, 5, 63), (16, 12, 65), (17, 21, 257)] {
         let n = rows * cols;
         let mut data = two_objects(rows, cols, dim);
@@ -89,7 +93,7 @@ async fn features(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), S
         bench.submit(|recorder| {
             let (features, weights) = (uploaded(&features), Some(uploaded(&weights)));
             let (mean, components, scores, foreground) = (&center, &axes, &scores, &foreground);
-            let projection = Projection { features, weights, mean, components, scores, foreground };
+            let projection = ProjectionBuffers { features, weights, mean, components, scores, foreground };
             project.encode(recorder, projection, n, dim)
         })?;
         let twin = project_cpu(&data, dim, &mean[..dim], &components);
@@ -102,8 +106,11 @@ async fn features(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), S
     Ok(())
 }
 
-async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
-    let program = RangesProgram::new(bench.device);
+async fn ranges_of_scores(
+    bench: DisplayTestFixture<'_>,
+    found: &mut Vec<KernelComparison>,
+) -> Result<(), ShaderError> {
+    let program = ColourRangeProgram::new(bench.device);
     for (n, channels) in [(1, 3), (2, 1), (255, 2), (257, 3), (1000, 3)] {
         let mut scores = noise(n * channels, 23);
         for (i, bad) in [f32::NAN, 1e9, f32::NEG_INFINITY, -3e7, -0.0, 0.0].into_iter().enumerate() {
@@ -117,10 +124,10 @@ async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Resu
         }
         let buffer = ranges::ranges_buffer(bench.device)?;
         let mask = bench.upload(&foreground);
-        let mut twin = Ranges::default();
+        let mut twin = ColourRangeEstimate::default();
         // The second round smooths with what the first one left; everything has grown by then.
         for smoothing in [0.0, 0.7] {
-            let options = RangeOptions { percentiles: (1.0, 97.5), smoothing };
+            let options = ColourRangeOptions { percentiles: (1.0, 97.5), smoothing };
             let on_device = bench.upload(&scores);
             twin = ranges_cpu(&scores, channels, &foreground, &options, Some(&twin));
             bench.submit(|recorder| {
@@ -139,7 +146,10 @@ async fn ranges_of_scores(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Resu
     Ok(())
 }
 
-async fn similar(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
+async fn similar(
+    bench: DisplayTestFixture<'_>,
+    found: &mut Vec<KernelComparison>,
+) -> Result<(), ShaderError> {
     let program = SimilarityProgram::new(bench.device);
     for (n, dim, query) in [(1, 5, 0), (63, 1, 2), (65, 64, 64), (130, 257, 7)] {
         let mut data = noise(n * dim, 41);
@@ -175,7 +185,10 @@ async fn similar(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), Sh
     Ok(())
 }
 
-async fn scalars(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
+async fn scalars(
+    bench: DisplayTestFixture<'_>,
+    found: &mut Vec<KernelComparison>,
+) -> Result<(), ShaderError> {
     let program = ColourMapProgram::new(bench.device);
     for (n, range) in [
         (1, ColourRange::single(0.0, 1.0)),
@@ -202,7 +215,10 @@ async fn scalars(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), Sh
 }
 
 /// Upsampling and overlay.
-async fn pictures(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
+async fn pictures(
+    bench: DisplayTestFixture<'_>,
+    found: &mut Vec<KernelComparison>,
+) -> Result<(), ShaderError> {
     let (upsample, over) = (UpsampleProgram::new(bench.device), OverlayProgram::new(bench.device));
     for (shape, size) in
         [((1, 1), (5, 3)), ((1, 9), (63, 7)), ((5, 4), (65, 33)), ((16, 17), (8, 9)), ((7, 7), (7, 7))]
@@ -216,17 +232,21 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), S
             values[30] = f32::NAN;
         }
         let numbers = bench.upload(&values);
-        for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
+        for filter in [UpsampleFilter::Nearest, UpsampleFilter::Bilinear, UpsampleFilter::Bicubic] {
             let name = format!("{filter:?}, {shape:?} to {size:?}");
             let target = texture(bench.device, "target", size.0 as u32, size.1 as u32);
             bench.submit(|recorder| {
-                upsample.encode(recorder, Grid { patches: uploaded(&colours), shape, filter }, &target)
+                upsample.encode(
+                    recorder,
+                    UpsampleInput { patches: uploaded(&colours), shape, filter },
+                    &target,
+                )
             })?;
             let worst = levels(&bench.pixels(&target).await?, &upsample_cpu(&packed, shape, size, filter)?);
             note(found, format!("{name}, colours"), worst, 1.0);
             let (range, map) = (ColourRange::single(-0.9, 0.8), ColourMap::Viridis);
             bench.submit(|recorder| {
-                let grid = Grid { patches: uploaded(&numbers), shape, filter };
+                let grid = UpsampleInput { patches: uploaded(&numbers), shape, filter };
                 upsample.encode_scalars(recorder, grid, range, map, &target)
             })?;
             let twin = upsample_scalars_cpu(&values, shape, size, filter, range, map)?;
@@ -238,7 +258,7 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), S
     let (under, layer) = (random(71), random(73));
     let (picture, lies) = (bench.picture(&under, width, height), bench.picture(&layer, width, height));
     for overlay in [(0.0, 0.0), (1.0, 0.0), (0.6, 0.4), (0.5, 1.0), (7.0, f32::NAN)] {
-        let overlay = Overlay { opacity: overlay.0, swipe: overlay.1 };
+        let overlay = OverlayOptions { opacity: overlay.0, swipe: overlay.1 };
         let target = texture(bench.device, "target", width as u32, height as u32);
         bench.submit(|recorder| over.encode(recorder, &picture, &lies, overlay, &target))?;
         let twin = overlay_cpu(&under, &layer, width, overlay)?;
@@ -248,27 +268,27 @@ async fn pictures(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), S
     // Three sizes: the nearest pixels, as when a grid is upsampled.
     let size = (50, 23);
     let (few, target) = (bench.picture(&layer[..35], 7, 5), texture(bench.device, "target", 50, 23));
-    let overlay = Overlay { opacity: 0.5, swipe: 0.3 };
+    let overlay = OverlayOptions { opacity: 0.5, swipe: 0.3 };
     bench.submit(|recorder| over.encode(recorder, &picture, &few, overlay, &target))?;
-    let fitted = upsample_cpu(&under, (height, width), size, Filter::Nearest)?;
-    let twin = upsample_cpu(&layer[..35], (5, 7), size, Filter::Nearest)?;
+    let fitted = upsample_cpu(&under, (height, width), size, UpsampleFilter::Nearest)?;
+    let twin = upsample_cpu(&layer[..35], (5, 7), size, UpsampleFilter::Nearest)?;
     let twin = overlay_cpu(&fitted, &twin, size.0, overlay)?;
     note(found, "overlay of three sizes".to_owned(), levels(&bench.pixels(&target).await?, &twin), 1.0);
     Ok(())
 }
 
 /// From features to pictures, twice, so that the second fit goes on from the first; a patch is not a number.
-async fn chain(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
+async fn chain(bench: DisplayTestFixture<'_>, found: &mut Vec<KernelComparison>) -> Result<(), ShaderError> {
     let (rows, cols, dim, size) = (14, 15, 65, (45, 42));
-    let shape = Shape { pictures: 2, rows, cols, dim };
+    let shape = FeatureBatchShape { pictures: 2, rows, cols, dim };
     let n = rows * cols;
-    let mut pipeline = Pipeline::new(bench.device);
+    let mut pipeline = PcaPipeline::new(bench.device);
     for foreground in [false, true] {
         pipeline.forget();
-        let mut twin = PipelineCpu::default();
-        let background = Background::Dim;
+        let mut twin = CpuPcaPipeline::default();
+        let background = BackgroundMode::Dim;
         let options =
-            PipelineOptions { foreground, vectors: 5, iterations: 6, background, ..Default::default() };
+            PcaPipelineOptions { foreground, vectors: 5, iterations: 6, background, ..Default::default() };
         let mut data = [two_objects(rows, cols, dim), two_objects(rows, cols, dim)].concat();
         data[(n + 40) * dim + 3] = f32::NAN;
         let weights: Vec<f32> = (0..2 * n).map(|i| f32::from(u8::from(i % 29 != 0))).collect();
@@ -294,8 +314,8 @@ async fn chain(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), Shad
 }
 
 /// The side of the first component, with and without borders and a decision before.
-async fn splits(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), ShaderError> {
-    let program = SplitProgram::new(bench.device);
+async fn splits(bench: DisplayTestFixture<'_>, found: &mut Vec<KernelComparison>) -> Result<(), ShaderError> {
+    let program = ForegroundSplitProgram::new(bench.device);
     let dim = 70;
     for (pictures, rows, cols, lean) in [
         (1, 1, 1, 0.0),
@@ -324,7 +344,7 @@ async fn splits(bench: Bench<'_>, found: &mut Vec<Comparison>) -> Result<(), Sha
         for turn in [1.0, -1.0] {
             let component: Vec<f32> = noise(dim, 107).iter().map(|v| turn * v).collect();
             let (on_device, foreground) = (bench.exact(&component), bench.garbage(n));
-            let buffers = SplitBuffers {
+            let buffers = ForegroundSplitBuffers {
                 scores: &axis,
                 weights: &mask,
                 component: &on_device,

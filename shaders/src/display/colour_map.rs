@@ -4,7 +4,9 @@
 //! (S. van der Walt and N. Smith, CC0): one to three levels of 255 away from the originals on
 //! average, nine at most. Polynomials, because a GPU program can hold the same few numbers.
 
-use super::common::{Binding, Program, Range, Recorder, Slice, groups, uniform};
+use super::common::{
+    BindingKind, ColourRangeSource, CommandRecorder, StorageSlice, WgslProgram, groups, uniform,
+};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "colour_map";
@@ -99,7 +101,7 @@ pub fn colour_map_cpu(values: &[f32], range: ColourRange, map: ColourMap) -> Vec
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct ColourMapParams {
     lo: [f32; 4],
     scale: [f32; 4],
     count: u32,
@@ -112,15 +114,15 @@ struct Parameters {
 /// The GPU program; see [`colour_map_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct ColourMapProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl ColourMapProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
         let source = wgpu::include_wgsl!("../../wgsl/colour_map.wgsl");
-        let bindings = [Binding::Uniform, Binding::Read, Binding::Write];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &["main"]) }
+        let bindings = [BindingKind::Uniform, BindingKind::Read, BindingKind::Write];
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &["main"]) }
     }
 
     /// Records the colours of `n` values.
@@ -129,21 +131,22 @@ impl ColourMapProgram {
     /// - `colours`: `[n]` packed colours, or longer; written.
     pub fn encode<'r>(
         &self,
-        recorder: &mut Recorder<'_>,
-        values: Slice<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        values: StorageSlice<'_>,
         n: usize,
-        range: impl Into<Range<'r>>,
+        range: impl Into<ColourRangeSource<'r>>,
         map: ColourMap,
         colours: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
         let device = recorder.device;
         let (values, skip) = values.bind(device, PROGRAM, "values", n)?;
-        let (colours, _) = Slice::whole(colours).bind(device, PROGRAM, "colours", n)?;
+        let (colours, _) = StorageSlice::whole(colours).bind(device, PROGRAM, "colours", n)?;
         let (groups, row) = groups(device, PROGRAM, n, 64)?;
         let range = range.into();
         let [lo, scale] = range.known();
         let polynomial = map.rows();
-        let parameters = Parameters { lo, scale, count: n as u32, row, values: skip, padding: 0, polynomial };
+        let parameters =
+            ColourMapParams { lo, scale, count: n as u32, row, values: skip, padding: 0, polynomial };
         let uniform = uniform(device, PROGRAM, &parameters)?;
         range.fill(recorder.encoder, &uniform);
         let group = self.program.bind(device, &[uniform.as_entire_binding(), values, colours]);

@@ -4,7 +4,7 @@ use crate::{ColourRange, ShaderError, dispatch};
 
 /// Where programs record what they will do: nothing runs before the caller submits the encoder.
 #[derive(Debug)]
-pub struct Recorder<'a> {
+pub struct CommandRecorder<'a> {
     /// The device of all buffers.
     pub device: &'a wgpu::Device,
     /// What is recorded into.
@@ -16,7 +16,7 @@ pub struct Recorder<'a> {
 /// Offsets need to be whole words only: programs bind from the last place that the device can bind
 /// and skip the rest. What a program writes must not lie in the same buffer as what it reads.
 #[derive(Clone, Copy, Debug)]
-pub struct Slice<'a> {
+pub struct StorageSlice<'a> {
     /// The buffer, with usage `STORAGE`.
     pub buffer: &'a wgpu::Buffer,
     /// Bytes before the first element, a multiple of 4.
@@ -25,7 +25,7 @@ pub struct Slice<'a> {
     pub size: u64,
 }
 
-impl<'a> Slice<'a> {
+impl<'a> StorageSlice<'a> {
     /// All of a buffer.
     pub fn whole(buffer: &'a wgpu::Buffer) -> Self {
         Self { buffer, offset: 0, size: buffer.size() }
@@ -73,7 +73,7 @@ impl<'a> Slice<'a> {
 
 /// What a binding is, in the order in which a WGSL file numbers them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Binding {
+pub(crate) enum BindingKind {
     Uniform,
     Read,
     Write,
@@ -81,7 +81,7 @@ pub(crate) enum Binding {
     Target,
 }
 
-impl Binding {
+impl BindingKind {
     fn entry(self, binding: usize) -> wgpu::BindGroupLayoutEntry {
         let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
         wgpu::BindGroupLayoutEntry {
@@ -129,18 +129,18 @@ pub fn texture(device: &wgpu::Device, label: &str, width: u32, height: u32) -> w
 
 /// The compiled entry points of one WGSL file, which share a layout and therefore a bind group.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct WgslProgram {
     name: &'static str,
     layout: wgpu::BindGroupLayout,
     entries: Vec<(&'static str, wgpu::ComputePipeline)>,
 }
 
-impl Program {
+impl WgslProgram {
     pub(crate) fn new(
         device: &wgpu::Device,
         name: &'static str,
         source: wgpu::ShaderModuleDescriptor<'_>,
-        bindings: &[Binding],
+        bindings: &[BindingKind],
         entries: &[&'static str],
     ) -> Self {
         let module = device.create_shader_module(source);
@@ -228,20 +228,20 @@ pub(crate) fn uniform<T: bytemuck::Pod>(
 
 /// Where the ends of a colour scale come from.
 #[derive(Clone, Copy, Debug)]
-pub enum Range<'a> {
+pub enum ColourRangeSource<'a> {
     /// These numbers.
     Given(ColourRange),
-    /// What [`super::RangesProgram`] leaves in its buffer, on the device.
+    /// What [`super::ColourRangeProgram`] leaves in its buffer, on the device.
     Found(&'a wgpu::Buffer),
 }
 
-impl From<ColourRange> for Range<'_> {
+impl From<ColourRange> for ColourRangeSource<'_> {
     fn from(range: ColourRange) -> Self {
         Self::Given(range)
     }
 }
 
-impl Range<'_> {
+impl ColourRangeSource<'_> {
     /// `lo` and `scale` as the colour programs expect them; zero where only the device knows.
     pub(crate) fn known(self) -> [[f32; 4]; 2] {
         match self {

@@ -1,7 +1,8 @@
 //! Mean and covariance of patch features: the first step to their principal components.
 
 use super::common::{
-    Binding, Program, Recorder, Slice, check_len, for_chunks, groups, storage, uniform, usable,
+    BindingKind, CommandRecorder, StorageSlice, WgslProgram, check_len, for_chunks, groups, storage, uniform,
+    usable,
 };
 use crate::ShaderError;
 
@@ -115,7 +116,7 @@ fn gram(rows: &[f32], dim: usize, out: &mut [f32]) {
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct CovarianceParams {
     count: u32,
     dim: u32,
     features: u32,
@@ -132,12 +133,12 @@ struct Parameters {
 
 /// How the work on `n` rows is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Plan {
+struct CovariancePlan {
     chunks: usize,
     splits: usize,
 }
 
-impl Plan {
+impl CovariancePlan {
     /// Enough workgroups for a large GPU, and sums in 32 bits that are not too long.
     fn new(n: usize, dim: usize) -> Self {
         let tiles = dim.div_ceil(SIDE) * (dim.div_ceil(SIDE) + 1) / 2;
@@ -166,7 +167,7 @@ impl CovarianceBuffers {
     /// Fails when the device can't hold so much.
     pub fn new(device: &wgpu::Device, rows: usize, dim: usize) -> Result<Self, ShaderError> {
         // Fewer rows never need more.
-        let scratch = Plan::new(rows, dim).scratch(dim);
+        let scratch = CovariancePlan::new(rows, dim).scratch(dim);
         Ok(Self {
             dim,
             mask: storage(device, PROGRAM, "rows that count", rows)?,
@@ -188,17 +189,17 @@ impl CovarianceBuffers {
 /// the same device.
 #[derive(Debug)]
 pub struct CovarianceProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl CovarianceProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/covariance.wgsl");
         let bindings = [Uniform, Read, Read, Write, Write, Write, Write];
         let entries = ["usable", "sums", "mean_of_sums", "residuals", "refine", "outer", "reduce"];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &entries) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &entries) }
     }
 
     /// Records mean and covariance of `[n, dim]` features.
@@ -206,9 +207,9 @@ impl CovarianceProgram {
     /// `dim` is that of the buffers. Fails on no features and on more than the buffers are for.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        features: Slice<'_>,
-        weights: Option<Slice<'_>>,
+        recorder: &mut CommandRecorder<'_>,
+        features: StorageSlice<'_>,
+        weights: Option<StorageSlice<'_>>,
         n: usize,
         buffers: &CovarianceBuffers,
     ) -> Result<(), ShaderError> {
@@ -230,10 +231,10 @@ impl CovarianceProgram {
             }
             None => (features.clone(), 0, 0),
         };
-        let plan = Plan::new(n, dim);
+        let plan = CovariancePlan::new(n, dim);
         let (usable, row) = groups(device, PROGRAM, n, 8)?;
         let (reduce, elements) = groups(device, PROGRAM, dim * dim, 64)?;
-        let parameters = Parameters {
+        let parameters = CovarianceParams {
             count: n as u32,
             dim: dim as u32,
             features: skip,
@@ -325,14 +326,14 @@ mod tests {
     #[test]
     fn plans_fit_the_smallest_device() {
         for (n, dim) in [(1, 1), (1369, 384), (100_000, 384), (100_000, 1536), (5, 4096)] {
-            let plan = Plan::new(n, dim);
+            let plan = CovariancePlan::new(n, dim);
             assert!(plan.scratch(dim) * 4 <= 128 << 20, "{n} x {dim}: {plan:?}");
             assert!(
                 n.div_ceil(plan.splits) <= LONGEST && plan.splits * 64 <= 65_535,
                 "{n} x {dim}: {plan:?}"
             );
             // Buffers for many rows serve few.
-            assert!(Plan::new(n / 3 + 1, dim).scratch(dim) <= plan.scratch(dim));
+            assert!(CovariancePlan::new(n / 3 + 1, dim).scratch(dim) <= plan.scratch(dim));
         }
     }
 }

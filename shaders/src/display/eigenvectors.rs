@@ -3,7 +3,7 @@
 //! Source: DINOv2, figures 1 and 9, shows principal components; subspace iteration with a
 //! Rayleigh–Ritz step is the textbook method (Golub and Van Loan, section 8.2).
 
-use super::common::{Binding, Program, Recorder, Slice, storage, uniform};
+use super::common::{BindingKind, CommandRecorder, StorageSlice, WgslProgram, storage, uniform};
 pub use super::eigen_cpu::eigenvectors_cpu;
 use crate::ShaderError;
 
@@ -24,7 +24,7 @@ pub struct Eigenvectors {
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct EigenParams {
     dim: u32,
     k: u32,
     follow: u32,
@@ -81,17 +81,17 @@ impl EigenBuffers {
 /// The GPU program; see [`eigenvectors_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct EigenProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl EigenProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/eigenvectors.wgsl");
         let bindings = [Uniform, Read, Write, Write, Write, Write, Write];
         let entries = ["begin", "multiply", "orthonormalise", "ritz"];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &entries) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &entries) }
     }
 
     /// Records the eigenvectors of a `[dim, dim]` matrix.
@@ -99,7 +99,7 @@ impl EigenProgram {
     /// `dim` and the number of vectors are those of the buffers, whose `components` are the start.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
+        recorder: &mut CommandRecorder<'_>,
         covariance: &wgpu::Buffer,
         iterations: usize,
         follow: bool,
@@ -112,9 +112,9 @@ impl EigenProgram {
             let (needed, allowed) = ("a workgroup for each".to_owned(), format!("{side} a side"));
             return Err(ShaderError::TooLarge { program: PROGRAM, count: dim, needed, allowed });
         }
-        let whole = Slice::whole(covariance);
+        let whole = StorageSlice::whole(covariance);
         let (covariance, _) = whole.bind(device, PROGRAM, "covariance", dim * dim)?;
-        let parameters = Parameters { dim: dim as u32, k: k as u32, follow: follow.into(), padding: 0 };
+        let parameters = EigenParams { dim: dim as u32, k: k as u32, follow: follow.into(), padding: 0 };
         let uniform = uniform(device, PROGRAM, &parameters)?;
         let mut resources = vec![uniform.as_entire_binding(), covariance];
         let written = [&buffers.components, &buffers.basis, &buffers.image, &buffers.values, &buffers.scale];

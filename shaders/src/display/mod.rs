@@ -1,8 +1,8 @@
 //! From features on a device to a picture that an interface can draw, with no way back over the CPU.
 //!
 //! The programs run through wgpu on a device and on buffers that the caller gives, for instance those of
-//! tensors: [`Slice`] names them. Each records into an encoder of the caller, so that a whole chain
-//! is one submission; [`Pipeline`] is the chain from features to a texture of principal components.
+//! tensors: [`StorageSlice`] names them. Each records into an encoder of the caller, so that a whole chain
+//! is one submission; [`PcaPipeline`] is the chain from features to a texture of principal components.
 //!
 //! Source: DINOv2, figures 1, 9 and 10.
 
@@ -24,14 +24,14 @@ pub mod split;
 pub mod upsample;
 
 pub use colour_map::{ColourMap, ColourMapProgram, colour_map_cpu};
-pub use common::{FORMAT, Range, Recorder, Slice, texture};
+pub use common::{ColourRangeSource, CommandRecorder, FORMAT, StorageSlice, texture};
 pub use covariance::{Covariance, CovarianceBuffers, CovarianceProgram, covariance_cpu};
 pub use eigenvectors::{EigenBuffers, EigenProgram, Eigenvectors, eigenvectors_cpu};
-pub use overlay::{Overlay, OverlayProgram, overlay_cpu};
-pub use pipeline::{Pipeline, PipelineOptions, Shape};
-pub use pipeline_cpu::PipelineCpu;
-pub use project::{ProjectProgram, Projection, project_cpu};
-pub use ranges::{RangeOptions, Ranges, RangesProgram, ranges_cpu};
+pub use overlay::{OverlayOptions, OverlayProgram, overlay_cpu};
+pub use pipeline::{FeatureBatchShape, PcaPipeline, PcaPipelineOptions};
+pub use pipeline_cpu::CpuPcaPipeline;
+pub use project::{ProjectionBuffers, ProjectionProgram, project_cpu};
+pub use ranges::{ColourRangeEstimate, ColourRangeOptions, ColourRangeProgram, ranges_cpu};
 pub use similarity::{SimilarityProgram, similarity_cpu};
-pub use split::{Split, SplitProgram, split_cpu};
-pub use upsample::{Filter, Grid, UpsampleProgram, upsample_cpu, upsample_scalars_cpu};
+pub use split::{ForegroundSplit, ForegroundSplitProgram, split_cpu};
+pub use upsample::{UpsampleFilter, UpsampleInput, UpsampleProgram, upsample_cpu, upsample_scalars_cpu};

@@ -1,26 +1,26 @@
 //! What was computed over the picture that it was computed from.
 
-use super::common::{Binding, Program, Recorder, check_len, pixels, uniform};
+use super::common::{BindingKind, CommandRecorder, WgslProgram, check_len, pixels, uniform};
 use crate::ShaderError;
 
 const PROGRAM: &str = "overlay";
 
 /// How a layer lies over a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Overlay {
+pub struct OverlayOptions {
     /// The share of the layer in the result, 0 to 1.
     pub opacity: f32,
     /// Left of this share of the width there is only the picture: what a slider over it moves. 0 to 1.
     pub swipe: f32,
 }
 
-impl Default for Overlay {
+impl Default for OverlayOptions {
     fn default() -> Self {
         Self { opacity: 0.6, swipe: 0.0 }
     }
 }
 
-impl Overlay {
+impl OverlayOptions {
     /// Both within 0 to 1; NaN is 0.
     fn clamped(self) -> (f32, f32) {
         let share = |v: f32| if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) };
@@ -35,7 +35,7 @@ pub fn overlay_cpu(
     picture: &[u32],
     layer: &[u32],
     width: usize,
-    overlay: Overlay,
+    overlay: OverlayOptions,
 ) -> Result<Vec<u32>, ShaderError> {
     check_len(PROGRAM, "layer", layer.len(), picture.len())?;
     check_len(PROGRAM, "picture", picture.len(), picture.len().next_multiple_of(width.max(1)))?;
@@ -52,7 +52,7 @@ pub fn overlay_cpu(
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct OverlayParams {
     opacity: f32,
     swipe: f32,
     padding: [f32; 2],
@@ -61,16 +61,22 @@ struct Parameters {
 /// The GPU program; see [`overlay_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct OverlayProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl OverlayProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Target, Texture, Uniform};
+        use BindingKind::{Target, Texture, Uniform};
         let source = wgpu::include_wgsl!("../../wgsl/overlay.wgsl");
         Self {
-            program: Program::new(device, PROGRAM, source, &[Uniform, Texture, Texture, Target], &["main"]),
+            program: WgslProgram::new(
+                device,
+                PROGRAM,
+                source,
+                &[Uniform, Texture, Texture, Target],
+                &["main"],
+            ),
         }
     }
 
@@ -81,15 +87,15 @@ impl OverlayProgram {
     /// format [`super::FORMAT`] with usage `STORAGE_BINDING`.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
+        recorder: &mut CommandRecorder<'_>,
         picture: &wgpu::Texture,
         layer: &wgpu::Texture,
-        overlay: Overlay,
+        overlay: OverlayOptions,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
         let device = recorder.device;
         let (opacity, swipe) = overlay.clamped();
-        let uniform = uniform(device, PROGRAM, &Parameters { opacity, swipe, padding: [0.0; 2] })?;
+        let uniform = uniform(device, PROGRAM, &OverlayParams { opacity, swipe, padding: [0.0; 2] })?;
         let views = [picture, layer, target].map(|texture| texture.create_view(&Default::default()));
         let [picture, layer, both] = views.each_ref().map(wgpu::BindingResource::TextureView);
         let group = self.program.bind(device, &[uniform.as_entire_binding(), picture, layer, both]);
@@ -107,12 +113,13 @@ mod tests {
     #[test]
     fn mixes_by_hand() {
         let (picture, layer) = ([0xff64_6464; 4], [0x00c8_0065; 4]);
-        let mixed = |opacity, swipe| overlay_cpu(&picture, &layer, 4, Overlay { opacity, swipe }).unwrap();
+        let mixed =
+            |opacity, swipe| overlay_cpu(&picture, &layer, 4, OverlayOptions { opacity, swipe }).unwrap();
         assert_eq!(mixed(0.5, 0.0), [0xff96_3265; 4]);
         assert_eq!(mixed(0.0, 0.0), picture);
         assert_eq!(mixed(1.0, 0.5), [0xff64_6464, 0xff64_6464, 0xffc8_0065, 0xffc8_0065]);
         assert_eq!(mixed(f32::NAN, f32::INFINITY), picture);
-        assert!(overlay_cpu(&picture, &layer[..3], 4, Overlay::default()).is_err());
-        assert!(overlay_cpu(&picture, &layer, 3, Overlay::default()).is_err());
+        assert!(overlay_cpu(&picture, &layer[..3], 4, OverlayOptions::default()).is_err());
+        assert!(overlay_cpu(&picture, &layer, 3, OverlayOptions::default()).is_err());
     }
 }

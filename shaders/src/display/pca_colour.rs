@@ -4,7 +4,7 @@
 //! this program is the per-patch part: stretch each component to its range, treat the background,
 //! pack to RGBA8.
 
-use super::common::{Range, groups, uniform};
+use super::common::{ColourRangeSource, groups, uniform};
 use crate::{ShaderError, readback};
 
 const PROGRAM: &str = "pca_colour";
@@ -15,7 +15,7 @@ const BLACK: u32 = 0xff00_0000;
 /// What becomes of patches that are not foreground.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Background {
+pub enum BackgroundMode {
     /// Black, as in the paper.
     #[default]
     Black = 0,
@@ -60,7 +60,7 @@ pub fn pca_colour_cpu(
     scores: &[f32],
     range: ColourRange,
     foreground: &[f32],
-    background: Background,
+    background: BackgroundMode,
 ) -> Vec<u32> {
     let scale = range.scale();
     let level = |score: f32, c: usize| -> u32 {
@@ -80,9 +80,9 @@ pub fn pca_colour_cpu(
             let mut rgb = [level(s[0], 0), level(s[1], 1), level(s[2], 2)];
             if *f < 0.5 {
                 match background {
-                    Background::Black => rgb = [0; 3],
-                    Background::Dim => rgb = rgb.map(|v| v / 4),
-                    Background::Keep => {}
+                    BackgroundMode::Black => rgb = [0; 3],
+                    BackgroundMode::Dim => rgb = rgb.map(|v| v / 4),
+                    BackgroundMode::Keep => {}
                 }
             }
             BLACK | rgb[2] << 16 | rgb[1] << 8 | rgb[0]
@@ -93,7 +93,7 @@ pub fn pca_colour_cpu(
 /// The uniform block of `pca_colour.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct PcaColourParams {
     lo: [f32; 4],
     scale: [f32; 4],
     count: u32,
@@ -104,7 +104,7 @@ struct Parameters {
 
 /// Where the GPU program reads and writes. All three need `STORAGE`.
 #[derive(Clone, Copy, Debug)]
-pub struct Buffers<'a> {
+pub struct PcaColourBuffers<'a> {
     /// `[n, 3]` f32.
     pub scores: &'a wgpu::Buffer,
     /// `[n]` f32.
@@ -115,11 +115,11 @@ pub struct Buffers<'a> {
 
 /// The GPU program; see [`pca_colour_cpu`] for what it computes.
 #[derive(Debug)]
-pub struct PcaColour {
+pub struct PcaColourProgram {
     pipeline: wgpu::ComputePipeline,
 }
 
-impl PcaColour {
+impl PcaColourProgram {
     /// Compiles the program for a device. Keep it: compiling is slow, running is not.
     pub fn new(device: &wgpu::Device) -> Self {
         let module = device.create_shader_module(wgpu::include_wgsl!("../../wgsl/pca_colour.wgsl"));
@@ -141,10 +141,10 @@ impl PcaColour {
         &self,
         device: &wgpu::Device,
         encoder: &mut wgpu::CommandEncoder,
-        buffers: Buffers<'_>,
+        buffers: PcaColourBuffers<'_>,
         count: usize,
-        range: impl Into<Range<'r>>,
-        background: Background,
+        range: impl Into<ColourRangeSource<'r>>,
+        background: BackgroundMode,
     ) -> Result<(), ShaderError> {
         if count == 0 {
             return Ok(());
@@ -163,8 +163,14 @@ impl PcaColour {
         let ((x, y, _), row) = groups(device, PROGRAM, count, WORKGROUP)?;
         let range = range.into();
         let [lo, scale] = range.known();
-        let parameters =
-            Parameters { lo, scale, count: count as u32, row, background: background as u32, padding: 0 };
+        let parameters = PcaColourParams {
+            lo,
+            scale,
+            count: count as u32,
+            row,
+            background: background as u32,
+            padding: 0,
+        };
         let uniform = uniform(device, PROGRAM, &parameters)?;
         range.fill(encoder, &uniform);
         let entries = [&uniform, buffers.scores, buffers.foreground, buffers.colours];
@@ -193,7 +199,7 @@ impl PcaColour {
         scores: &[f32],
         range: ColourRange,
         foreground: &[f32],
-        background: Background,
+        background: BackgroundMode,
     ) -> Result<Vec<u32>, ShaderError> {
         let count = foreground.len();
         if scores.len() != count * 3 {
@@ -221,7 +227,7 @@ impl PcaColour {
         let colours = buffer("colours", count * 4, wgpu::BufferUsages::COPY_SRC);
         queue.write_buffer(&input, 0, bytemuck::cast_slice(scores));
         queue.write_buffer(&mask, 0, bytemuck::cast_slice(foreground));
-        let buffers = Buffers { scores: &input, foreground: &mask, colours: &colours };
+        let buffers = PcaColourBuffers { scores: &input, foreground: &mask, colours: &colours };
         let mut encoder = device.create_command_encoder(&Default::default());
         self.encode(device, &mut encoder, buffers, count, range, background)?;
         queue.submit([encoder.finish()]);
@@ -229,7 +235,7 @@ impl PcaColour {
     }
 }
 
-fn check_lengths(buffers: Buffers<'_>, count: usize) -> Result<(), ShaderError> {
+fn check_lengths(buffers: PcaColourBuffers<'_>, count: usize) -> Result<(), ShaderError> {
     let each = [
         ("scores", buffers.scores, count * 3),
         ("foreground", buffers.foreground, count),
@@ -261,23 +267,23 @@ mod tests {
     fn colours_by_hand() {
         let range = ColourRange { lo: [0.0, -1.0, 5.0], hi: [1.0, 1.0, 5.0] };
         // Stretched, clamped, and grey where there is no range.
-        let rgb = pca_colour_cpu(&[0.5, 0.0, 9.0, -3.0, 7.0, 0.0], range, &[1.0, 1.0], Background::Black);
+        let rgb = pca_colour_cpu(&[0.5, 0.0, 9.0, -3.0, 7.0, 0.0], range, &[1.0, 1.0], BackgroundMode::Black);
         assert_eq!(rgb, [0xff80_8080, 0xff80_ff00]);
         let one = |background| pca_colour_cpu(&[1.0, 1.0, 0.0], range, &[0.0], background)[0];
-        assert_eq!(one(Background::Black), 0xff00_0000);
-        assert_eq!(one(Background::Dim), 0xff20_3f3f);
-        assert_eq!(one(Background::Keep), 0xff80_ffff);
+        assert_eq!(one(BackgroundMode::Black), 0xff00_0000);
+        assert_eq!(one(BackgroundMode::Dim), 0xff20_3f3f);
+        assert_eq!(one(BackgroundMode::Keep), 0xff80_ffff);
     }
 
     #[test]
     fn what_is_not_finite_is_background() {
         let range = ColourRange { lo: [0.0; 3], hi: [1.0; 3] };
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            assert_eq!(pca_colour_cpu(&[1.0, bad, 1.0], range, &[1.0], Background::Keep), [BLACK]);
-            assert_eq!(pca_colour_cpu(&[1.0; 3], range, &[bad], Background::Keep), [BLACK]);
+            assert_eq!(pca_colour_cpu(&[1.0, bad, 1.0], range, &[1.0], BackgroundMode::Keep), [BLACK]);
+            assert_eq!(pca_colour_cpu(&[1.0; 3], range, &[bad], BackgroundMode::Keep), [BLACK]);
             let broken = ColourRange { lo: [bad; 3], hi: [1.0; 3] };
-            assert_eq!(pca_colour_cpu(&[1.0; 3], broken, &[1.0], Background::Keep), [0xff80_8080]);
+            assert_eq!(pca_colour_cpu(&[1.0; 3], broken, &[1.0], BackgroundMode::Keep), [0xff80_8080]);
         }
-        assert!(pca_colour_cpu(&[], range, &[], Background::Keep).is_empty());
+        assert!(pca_colour_cpu(&[], range, &[], BackgroundMode::Keep).is_empty());
     }
 }

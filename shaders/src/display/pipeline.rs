@@ -2,16 +2,16 @@
 //!
 //! Source: DINOv2, figures 1 and 9: three components become red, green and blue.
 
-use super::Range;
-use super::common::{Recorder, Slice, check_some, storage};
+use super::ColourRangeSource;
+use super::common::{CommandRecorder, StorageSlice, check_some, storage};
 use super::covariance::{CovarianceBuffers, CovarianceProgram};
 use super::eigenvectors::{EigenBuffers, EigenProgram};
-use super::pca_colour::Buffers;
-use super::project::{ProjectProgram, Projection};
-use super::ranges::{RangeOptions, RangesProgram, ranges_buffer};
-use super::split::{SplitBuffers, SplitProgram, split_buffer};
-use super::upsample::{Filter, Grid, UpsampleProgram};
-use crate::{Background, PcaColour, ShaderError};
+use super::pca_colour::PcaColourBuffers;
+use super::project::{ProjectionBuffers, ProjectionProgram};
+use super::ranges::{ColourRangeOptions, ColourRangeProgram, ranges_buffer};
+use super::split::{ForegroundSplitBuffers, ForegroundSplitProgram, split_buffer};
+use super::upsample::{UpsampleFilter, UpsampleInput, UpsampleProgram};
+use crate::{BackgroundMode, PcaColourProgram, ShaderError};
 
 const PROGRAM: &str = "pipeline";
 /// A fit from nothing takes so many times the iterations of one that goes on from the last.
@@ -21,7 +21,7 @@ pub(crate) const FIRST: usize = 4;
 
 /// `[pictures, rows * cols, dim]`: features of equally large pictures one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct FeatureBatchShape {
     /// Pictures.
     pub pictures: usize,
     /// Patches from top to bottom.
@@ -32,7 +32,7 @@ pub struct Shape {
     pub dim: usize,
 }
 
-impl Shape {
+impl FeatureBatchShape {
     /// Patches of all pictures.
     pub fn patches(self) -> usize {
         self.pictures * self.rows * self.cols
@@ -41,7 +41,7 @@ impl Shape {
 
 /// How features become colours.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PipelineOptions {
+pub struct PcaPipelineOptions {
     /// Split foreground from background with a first component; otherwise every patch is foreground.
     pub foreground: bool,
     /// Eigenvectors carried, 3 to 8. Those beyond three make the three exact sooner.
@@ -51,28 +51,28 @@ pub struct PipelineOptions {
     /// Components keep the order and signs of those in the fit before.
     pub follow: bool,
     /// How scores become colours.
-    pub range: RangeOptions,
+    pub range: ColourRangeOptions,
     /// What becomes of patches that are background.
-    pub background: Background,
+    pub background: BackgroundMode,
     /// How patches become pixels.
-    pub filter: Filter,
+    pub filter: UpsampleFilter,
 }
 
-impl Default for PipelineOptions {
+impl Default for PcaPipelineOptions {
     fn default() -> Self {
         Self {
             foreground: true,
             vectors: 8,
             iterations: 12,
             follow: true,
-            range: RangeOptions { smoothing: 0.7, ..RangeOptions::default() },
-            background: Background::Black,
-            filter: Filter::Bicubic,
+            range: ColourRangeOptions { smoothing: 0.7, ..ColourRangeOptions::default() },
+            background: BackgroundMode::Black,
+            filter: UpsampleFilter::Bicubic,
         }
     }
 }
 
-impl PipelineOptions {
+impl PcaPipelineOptions {
     pub(crate) fn vectors(&self) -> usize {
         self.vectors.clamp(3, super::eigenvectors::VECTORS)
     }
@@ -80,22 +80,22 @@ impl PipelineOptions {
 
 /// Features to look at, and which of them count.
 #[derive(Clone, Copy, Debug)]
-struct Input<'a> {
-    features: Slice<'a>,
-    weights: Option<Slice<'a>>,
+struct PcaPipelineInput<'a> {
+    features: StorageSlice<'a>,
+    weights: Option<StorageSlice<'a>>,
     n: usize,
 }
 
 /// Components through a mean.
 #[derive(Debug)]
-struct Axes {
+struct GpuPcaAxes {
     mean: wgpu::Buffer,
     eigen: EigenBuffers,
     /// Whether a fit was recorded since the components were zero.
     warm: bool,
 }
 
-impl Axes {
+impl GpuPcaAxes {
     fn new(device: &wgpu::Device, dim: usize, vectors: usize) -> Result<Self, ShaderError> {
         let mean = storage(device, PROGRAM, "mean", dim + 1)?;
         Ok(Self { mean, eigen: EigenBuffers::new(device, dim, vectors)?, warm: false })
@@ -104,10 +104,10 @@ impl Axes {
 
 /// What belongs to one dimension of features.
 #[derive(Debug)]
-struct Fitted {
+struct PcaFitBuffers {
     covariance: CovarianceBuffers,
-    first: Axes,
-    axes: Axes,
+    first: GpuPcaAxes,
+    axes: GpuPcaAxes,
     split: wgpu::Buffer,
     /// Whether the last fit made use of the split.
     divided: bool,
@@ -116,7 +116,7 @@ struct Fitted {
 
 /// What belongs to a number of patches.
 #[derive(Debug)]
-struct Patches {
+struct PcaPatchBuffers {
     rows: usize,
     scores: wgpu::Buffer,
     foreground: wgpu::Buffer,
@@ -125,7 +125,7 @@ struct Patches {
     colours: wgpu::Buffer,
 }
 
-impl Patches {
+impl PcaPatchBuffers {
     fn new(device: &wgpu::Device, rows: usize) -> Result<Self, ShaderError> {
         Ok(Self {
             rows,
@@ -137,34 +137,34 @@ impl Patches {
     }
 }
 
-/// Programs and buffers from features to a texture; [`super::PipelineCpu`] defines what they compute.
+/// Programs and buffers from features to a texture; [`super::CpuPcaPipeline`] defines what they compute.
 ///
 /// A fit learns the axes of colour from features and their weights, and goes on from the fit before so
 /// that colours stay where they are; a drawing colours one picture. Everything is recorded into the
 /// caller's encoder and nothing comes back from the device.
 #[derive(Debug)]
-pub struct Pipeline {
+pub struct PcaPipeline {
     covariance: CovarianceProgram,
     eigenvectors: EigenProgram,
-    project: ProjectProgram,
-    split: SplitProgram,
-    ranges: RangesProgram,
-    colour: PcaColour,
+    project: ProjectionProgram,
+    split: ForegroundSplitProgram,
+    ranges: ColourRangeProgram,
+    colour: PcaColourProgram,
     upsample: UpsampleProgram,
-    fitted: Option<Fitted>,
-    patches: Option<Patches>,
+    fitted: Option<PcaFitBuffers>,
+    patches: Option<PcaPatchBuffers>,
 }
 
-impl Pipeline {
+impl PcaPipeline {
     /// Compiles the programs for a device. Keep it: compiling is slow, and fits follow each other.
     pub fn new(device: &wgpu::Device) -> Self {
         Self {
             covariance: CovarianceProgram::new(device),
             eigenvectors: EigenProgram::new(device),
-            project: ProjectProgram::new(device),
-            split: SplitProgram::new(device),
-            ranges: RangesProgram::new(device),
-            colour: PcaColour::new(device),
+            project: ProjectionProgram::new(device),
+            split: ForegroundSplitProgram::new(device),
+            ranges: ColourRangeProgram::new(device),
+            colour: PcaColourProgram::new(device),
             upsample: UpsampleProgram::new(device),
             fitted: None,
             patches: None,
@@ -176,7 +176,7 @@ impl Pipeline {
         self.fitted = None;
     }
 
-    /// The ranges of the colours of the last fit, for [`Range::Found`] and for legends.
+    /// The ranges of the colours of the last fit, for [`ColourRangeSource::Found`] and for legends.
     pub fn ranges(&self) -> Option<&wgpu::Buffer> {
         self.fitted.as_ref().map(|fitted| &fitted.ranges)
     }
@@ -188,18 +188,18 @@ impl Pipeline {
 
     /// Records a fit to features.
     ///
-    /// - `features`: [`Shape`], f32.
+    /// - `features`: [`FeatureBatchShape`], f32.
     /// - `weights`: a number for each patch; below 0.5 it has no part in the fit and is background. All
     ///   patches have a part without them.
     ///
     /// Fails on no features and on more than the device can bind.
     pub fn fit(
         &mut self,
-        recorder: &mut Recorder<'_>,
-        features: Slice<'_>,
-        weights: Option<Slice<'_>>,
-        shape: Shape,
-        options: &PipelineOptions,
+        recorder: &mut CommandRecorder<'_>,
+        features: StorageSlice<'_>,
+        weights: Option<StorageSlice<'_>>,
+        shape: FeatureBatchShape,
+        options: &PcaPipelineOptions,
     ) -> Result<(), ShaderError> {
         let (n, dim) = (shape.patches(), shape.dim);
         check_some(PROGRAM, "features", n * dim)?;
@@ -208,7 +208,7 @@ impl Pipeline {
         let (Some(mut fitted), Some(patches)) = (self.fitted.take(), self.patches.take()) else {
             return Ok(());
         };
-        let input = Input { features, weights, n };
+        let input = PcaPipelineInput { features, weights, n };
         let recorded = self.record_fit(recorder, input, shape, options, &mut fitted, &patches);
         (self.fitted, self.patches) = (Some(fitted), Some(patches));
         recorded
@@ -216,23 +216,24 @@ impl Pipeline {
 
     fn record_fit<'a>(
         &self,
-        recorder: &mut Recorder<'_>,
-        mut input: Input<'a>,
-        shape: Shape,
-        options: &PipelineOptions,
-        fitted: &mut Fitted,
-        patches: &'a Patches,
+        recorder: &mut CommandRecorder<'_>,
+        mut input: PcaPipelineInput<'a>,
+        shape: FeatureBatchShape,
+        options: &PcaPipelineOptions,
+        fitted: &mut PcaFitBuffers,
+        patches: &'a PcaPatchBuffers,
     ) -> Result<(), ShaderError> {
         fitted.divided = options.foreground;
         let iterations = options.iterations;
         if options.foreground {
             self.axes(recorder, input, &fitted.covariance, &mut fitted.first, iterations, false)?;
             self.side(recorder, input, (shape.rows, shape.cols), fitted, patches, true)?;
-            input.weights = Some(Slice::whole(&patches.side));
+            input.weights = Some(StorageSlice::whole(&patches.side));
         }
         self.axes(recorder, input, &fitted.covariance, &mut fitted.axes, iterations, options.follow)?;
         self.scores(recorder, input, &fitted.axes, patches)?;
-        let (scores, foreground) = (Slice::whole(&patches.scores), Slice::whole(&patches.foreground));
+        let (scores, foreground) =
+            (StorageSlice::whole(&patches.scores), StorageSlice::whole(&patches.foreground));
         self.ranges.encode(recorder, scores, Some(foreground), (input.n, 3), &options.range, &fitted.ranges)
     }
 
@@ -244,11 +245,11 @@ impl Pipeline {
     /// there was no fit.
     pub fn draw(
         &mut self,
-        recorder: &mut Recorder<'_>,
-        features: Slice<'_>,
-        weights: Option<Slice<'_>>,
+        recorder: &mut CommandRecorder<'_>,
+        features: StorageSlice<'_>,
+        weights: Option<StorageSlice<'_>>,
         shape: (usize, usize),
-        options: &PipelineOptions,
+        options: &PcaPipelineOptions,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
         let n = shape.0 * shape.1;
@@ -256,27 +257,27 @@ impl Pipeline {
         let (Some(fitted), Some(patches)) = (&self.fitted, &self.patches) else {
             return Err(ShaderError::Length { program: PROGRAM, what: "fits", found: 0, expected: 1 });
         };
-        let mut input = Input { features, weights, n };
+        let mut input = PcaPipelineInput { features, weights, n };
         if fitted.divided {
             self.side(recorder, input, shape, fitted, patches, false)?;
-            input.weights = Some(Slice::whole(&patches.side));
+            input.weights = Some(StorageSlice::whole(&patches.side));
         }
         self.scores(recorder, input, &fitted.axes, patches)?;
-        let Patches { scores, foreground, colours, .. } = patches;
-        let buffers = Buffers { scores, foreground, colours };
-        let range = Range::Found(&fitted.ranges);
+        let PcaPatchBuffers { scores, foreground, colours, .. } = patches;
+        let buffers = PcaColourBuffers { scores, foreground, colours };
+        let range = ColourRangeSource::Found(&fitted.ranges);
         self.colour.encode(recorder.device, recorder.encoder, buffers, n, range, options.background)?;
-        let grid = Grid { patches: Slice::whole(colours), shape, filter: options.filter };
+        let grid = UpsampleInput { patches: StorageSlice::whole(colours), shape, filter: options.filter };
         self.upsample.encode(recorder, grid, target)
     }
 
     /// Components and mean of the features that count.
     fn axes(
         &self,
-        recorder: &mut Recorder<'_>,
-        input: Input<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        input: PcaPipelineInput<'_>,
         buffers: &CovarianceBuffers,
-        axes: &mut Axes,
+        axes: &mut GpuPcaAxes,
         iterations: usize,
         follow: bool,
     ) -> Result<(), ShaderError> {
@@ -291,12 +292,12 @@ impl Pipeline {
 
     fn scores(
         &self,
-        recorder: &mut Recorder<'_>,
-        input: Input<'_>,
-        axes: &Axes,
-        patches: &Patches,
+        recorder: &mut CommandRecorder<'_>,
+        input: PcaPipelineInput<'_>,
+        axes: &GpuPcaAxes,
+        patches: &PcaPatchBuffers,
     ) -> Result<(), ShaderError> {
-        let projection = Projection {
+        let projection = ProjectionBuffers {
             features: input.features,
             weights: input.weights,
             mean: &axes.mean,
@@ -310,15 +311,15 @@ impl Pipeline {
     /// Which side of the first component each patch is on, decided anew if `decide`.
     fn side(
         &self,
-        recorder: &mut Recorder<'_>,
-        input: Input<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        input: PcaPipelineInput<'_>,
         grid: (usize, usize),
-        fitted: &Fitted,
-        patches: &Patches,
+        fitted: &PcaFitBuffers,
+        patches: &PcaPatchBuffers,
         decide: bool,
     ) -> Result<(), ShaderError> {
         self.scores(recorder, input, &fitted.first, patches)?;
-        let buffers = SplitBuffers {
+        let buffers = ForegroundSplitBuffers {
             scores: &patches.scores,
             weights: &patches.foreground,
             component: &fitted.first.eigen.components,
@@ -333,11 +334,11 @@ impl Pipeline {
         device: &wgpu::Device,
         n: usize,
         dim: usize,
-        options: &PipelineOptions,
+        options: &PcaPipelineOptions,
     ) -> Result<(), ShaderError> {
         let vectors = options.vectors();
         match &mut self.fitted {
-            Some(Fitted { axes: Axes { eigen, .. }, covariance, .. })
+            Some(PcaFitBuffers { axes: GpuPcaAxes { eigen, .. }, covariance, .. })
                 if eigen.dim() == dim && eigen.k() == vectors =>
             {
                 if covariance.rows() < n {
@@ -345,10 +346,10 @@ impl Pipeline {
                 }
             }
             fitted => {
-                *fitted = Some(Fitted {
+                *fitted = Some(PcaFitBuffers {
                     covariance: CovarianceBuffers::new(device, n, dim)?,
-                    first: Axes::new(device, dim, FIRST)?,
-                    axes: Axes::new(device, dim, vectors)?,
+                    first: GpuPcaAxes::new(device, dim, FIRST)?,
+                    axes: GpuPcaAxes::new(device, dim, vectors)?,
                     split: split_buffer(device, dim)?,
                     divided: false,
                     ranges: ranges_buffer(device)?,
@@ -360,7 +361,7 @@ impl Pipeline {
 
     fn reserve(&mut self, device: &wgpu::Device, n: usize) -> Result<(), ShaderError> {
         if self.patches.as_ref().is_none_or(|patches| patches.rows < n) {
-            self.patches = Some(Patches::new(device, n)?);
+            self.patches = Some(PcaPatchBuffers::new(device, n)?);
         }
         Ok(())
     }

@@ -3,10 +3,10 @@
 use super::common::{check_len, check_some};
 use super::covariance::{Covariance, covariance_cpu};
 use super::eigenvectors::eigenvectors_cpu;
-use super::pipeline::{COLD, FIRST, PipelineOptions, Shape};
+use super::pipeline::{COLD, FIRST, FeatureBatchShape, PcaPipelineOptions};
 use super::project::project_cpu;
-use super::ranges::{Ranges, ranges_cpu};
-use super::split::{Split, split_cpu};
+use super::ranges::{ColourRangeEstimate, ranges_cpu};
+use super::split::{ForegroundSplit, split_cpu};
 use super::upsample::upsample_cpu;
 use crate::{ShaderError, pca_colour_cpu};
 
@@ -14,13 +14,13 @@ const PROGRAM: &str = "pipeline";
 
 /// Components through a mean, and what to start the next ones from.
 #[derive(Clone, Debug, Default)]
-struct Axes {
+struct CpuPcaAxes {
     mean: Vec<f32>,
     /// `[vectors, dim]`; empty before the first fit.
     components: Vec<f32>,
 }
 
-impl Axes {
+impl CpuPcaAxes {
     fn fit(&mut self, fit: Covariance, vectors: usize, iterations: usize, follow: bool) {
         let length = vectors * fit.mean.len();
         let warm = self.components.len() == length;
@@ -37,21 +37,21 @@ impl Axes {
     }
 }
 
-/// The CPU twin of [`super::Pipeline`], and what runs where there is no GPU.
+/// The CPU twin of [`super::PcaPipeline`], and what runs where there is no GPU.
 #[derive(Clone, Debug, Default)]
-pub struct PipelineCpu {
+pub struct CpuPcaPipeline {
     dim: usize,
-    first: Axes,
-    axes: Axes,
-    split: Option<Split>,
+    first: CpuPcaAxes,
+    axes: CpuPcaAxes,
+    split: Option<ForegroundSplit>,
     /// Whether the last fit made use of the split.
     divided: bool,
-    ranges: Ranges,
+    ranges: ColourRangeEstimate,
 }
 
-impl PipelineCpu {
+impl CpuPcaPipeline {
     /// The range of the colours of the last fit.
-    pub fn ranges(&self) -> Ranges {
+    pub fn ranges(&self) -> ColourRangeEstimate {
         self.ranges
     }
 
@@ -61,17 +61,17 @@ impl PipelineCpu {
     }
 
     /// What the last fit with a split decided.
-    pub fn split(&self) -> Option<&Split> {
+    pub fn split(&self) -> Option<&ForegroundSplit> {
         self.split.as_ref().filter(|_| self.divided)
     }
 
-    /// See [`super::Pipeline::fit`].
+    /// See [`super::PcaPipeline::fit`].
     pub fn fit(
         &mut self,
         features: &[f32],
         weights: Option<&[f32]>,
-        shape: Shape,
-        options: &PipelineOptions,
+        shape: FeatureBatchShape,
+        options: &PcaPipelineOptions,
     ) -> Result<(), ShaderError> {
         let (n, dim) = (shape.patches(), shape.dim);
         check_some(PROGRAM, "features", n * dim)?;
@@ -97,14 +97,14 @@ impl PipelineCpu {
         Ok(())
     }
 
-    /// `[height, width]` packed colours; see [`super::Pipeline::draw`].
+    /// `[height, width]` packed colours; see [`super::PcaPipeline::draw`].
     pub fn draw(
         &self,
         features: &[f32],
         weights: Option<&[f32]>,
         (rows, cols): (usize, usize),
         size: (usize, usize),
-        options: &PipelineOptions,
+        options: &PcaPipelineOptions,
     ) -> Result<Vec<u32>, ShaderError> {
         if self.axes.components.is_empty() {
             return Err(ShaderError::Length { program: PROGRAM, what: "fits", found: 0, expected: 1 });

@@ -1,6 +1,6 @@
 //! Features on the axes of colour, before they are stretched.
 
-use super::common::{Binding, Program, Recorder, Slice, groups, uniform, usable};
+use super::common::{BindingKind, CommandRecorder, StorageSlice, WgslProgram, groups, uniform, usable};
 use crate::ShaderError;
 
 const PROGRAM: &str = "project";
@@ -26,7 +26,7 @@ pub fn project_cpu(features: &[f32], dim: usize, mean: &[f32], components: &[f32
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct ProjectionParams {
     count: u32,
     dim: u32,
     k: u32,
@@ -39,11 +39,11 @@ struct Parameters {
 
 /// What the GPU program reads and writes.
 #[derive(Clone, Copy, Debug)]
-pub struct Projection<'a> {
+pub struct ProjectionBuffers<'a> {
     /// `[n, dim]` f32.
-    pub features: Slice<'a>,
+    pub features: StorageSlice<'a>,
     /// `[n]` f32, copied to `foreground`; ones where there are none.
-    pub weights: Option<Slice<'a>>,
+    pub weights: Option<StorageSlice<'a>>,
     /// `[dim]` f32, or longer.
     pub mean: &'a wgpu::Buffer,
     /// `[k, dim]` f32.
@@ -56,24 +56,24 @@ pub struct Projection<'a> {
 
 /// The GPU program; see [`project_cpu`] for what it computes.
 #[derive(Debug)]
-pub struct ProjectProgram {
-    program: Program,
+pub struct ProjectionProgram {
+    program: WgslProgram,
 }
 
-impl ProjectProgram {
+impl ProjectionProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/project.wgsl");
         let bindings = [Uniform, Read, Read, Read, Read, Write, Write];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &["main"]) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &["main"]) }
     }
 
     /// Records the projection of `n` rows.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        buffers: Projection<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        buffers: ProjectionBuffers<'_>,
         n: usize,
         dim: usize,
     ) -> Result<(), ShaderError> {
@@ -87,11 +87,11 @@ impl ProjectProgram {
             None => (features.clone(), 0, 0),
         };
         let whole = |buffer, what, words| {
-            Slice::whole(buffer).bind(device, PROGRAM, what, words).map(|(binding, _)| binding)
+            StorageSlice::whole(buffer).bind(device, PROGRAM, what, words).map(|(binding, _)| binding)
         };
         let k = (buffers.components.size() / 4) as usize / dim.max(1);
         let (groups, row) = groups(device, PROGRAM, n, 8)?;
-        let parameters = Parameters {
+        let parameters = ProjectionParams {
             count: n as u32,
             dim: dim as u32,
             k: k as u32,

@@ -1,6 +1,6 @@
 //! The scores that become the ends of a colour scale, robust against outliers and steady over time.
 
-use super::common::{Binding, Program, Recorder, Slice, storage, uniform};
+use super::common::{BindingKind, CommandRecorder, StorageSlice, WgslProgram, storage, uniform};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "ranges";
@@ -9,20 +9,20 @@ pub const WORDS: usize = 16;
 
 /// How a range is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RangeOptions {
+pub struct ColourRangeOptions {
     /// The percentiles of the foreground scores that become the ends, 0 to 100.
     pub percentiles: (f32, f32),
     /// Weight of the range that was there before, relative to the overall size of the scores; 0 (follow at once) to below 1.
     pub smoothing: f32,
 }
 
-impl Default for RangeOptions {
+impl Default for ColourRangeOptions {
     fn default() -> Self {
         Self { percentiles: (1.0, 99.0), smoothing: 0.0 }
     }
 }
 
-impl RangeOptions {
+impl ColourRangeOptions {
     fn shares(&self) -> (f32, f32) {
         let share = |p: f32| if p.is_finite() { (p / 100.0).clamp(0.0, 1.0) } else { 0.0 };
         (share(self.percentiles.0), share(self.percentiles.1))
@@ -35,7 +35,7 @@ impl RangeOptions {
 
 /// What [`ranges_cpu`] computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Ranges {
+pub struct ColourRangeEstimate {
     /// The ends of the scale in each channel; zero in channels that there are not.
     pub range: ColourRange,
     /// Root of the mean, over foreground rows, of the summed squares of all channels.
@@ -52,16 +52,16 @@ pub fn ranges_cpu(
     scores: &[f32],
     channels: usize,
     foreground: &[f32],
-    options: &RangeOptions,
-    previous: Option<&Ranges>,
-) -> Ranges {
+    options: &ColourRangeOptions,
+    previous: Option<&ColourRangeEstimate>,
+) -> ColourRangeEstimate {
     let kept: Vec<&[f32]> = scores
         .chunks_exact(channels.max(1))
         .zip(foreground)
         .filter(|(row, f)| f.is_finite() && **f >= 0.5 && row.iter().all(|v| v.is_finite()))
         .map(|(row, _)| row)
         .collect();
-    let mut out = Ranges::default();
+    let mut out = ColourRangeEstimate::default();
     if kept.is_empty() {
         return out;
     }
@@ -95,7 +95,7 @@ fn percentile(column: &mut [f32], share: f32) -> f32 {
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct ColourRangeParams {
     count: u32,
     channels: u32,
     scores: u32,
@@ -108,8 +108,8 @@ struct Parameters {
 
 /// The GPU program; see [`ranges_cpu`] for what it computes.
 #[derive(Debug)]
-pub struct RangesProgram {
-    program: Program,
+pub struct ColourRangeProgram {
+    program: WgslProgram,
 }
 
 /// A buffer for ranges that says nothing yet.
@@ -117,12 +117,12 @@ pub fn ranges_buffer(device: &wgpu::Device) -> Result<wgpu::Buffer, ShaderError>
     storage(device, PROGRAM, "ranges", WORDS)
 }
 
-impl RangesProgram {
+impl ColourRangeProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/ranges.wgsl");
-        Self { program: Program::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
     }
 
     /// Records the ranges of `[n, channels]` scores.
@@ -131,11 +131,11 @@ impl RangesProgram {
     /// `foreground` every row counts.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        scores: Slice<'_>,
-        foreground: Option<Slice<'_>>,
+        recorder: &mut CommandRecorder<'_>,
+        scores: StorageSlice<'_>,
+        foreground: Option<StorageSlice<'_>>,
         (n, channels): (usize, usize),
-        options: &RangeOptions,
+        options: &ColourRangeOptions,
         ranges: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
         let device = recorder.device;
@@ -156,9 +156,9 @@ impl RangesProgram {
             }
             None => (scores.clone(), 0, 0),
         };
-        let (ranges, _) = Slice::whole(ranges).bind(device, PROGRAM, "ranges", WORDS)?;
+        let (ranges, _) = StorageSlice::whole(ranges).bind(device, PROGRAM, "ranges", WORDS)?;
         let (low, high) = options.shares();
-        let parameters = Parameters {
+        let parameters = ColourRangeParams {
             count: n as u32,
             channels: channels as u32,
             scores: skip,
@@ -185,17 +185,17 @@ mod tests {
         let scores: Vec<f32> = [7.0, 0.0, 3.0, f32::NAN, 100.0, 1.0].iter().flat_map(|v| [*v, -v]).collect();
         // Of 0, 1, 3, 7: the NaN and the background do not count.
         let foreground = [1.0, 1.0, 1.0, 1.0, 0.0, 1.0];
-        let options = RangeOptions { percentiles: (25.0, 50.0), smoothing: 0.0 };
+        let options = ColourRangeOptions { percentiles: (25.0, 50.0), smoothing: 0.0 };
         let found = ranges_cpu(&scores, 2, &foreground, &options, None);
         assert_eq!((found.range.lo, found.range.hi), ([0.75, -4.0, 0.0], [2.0, -2.0, 0.0]));
         let squares = 2.0 * (0.0 + 1.0 + 9.0 + 49.0) / 4.0;
         assert!((found.spread - f32::sqrt(squares)).abs() < 1e-6);
-        assert_eq!(ranges_cpu(&scores, 2, &[0.0; 6], &options, Some(&found)), Ranges::default());
+        assert_eq!(ranges_cpu(&scores, 2, &[0.0; 6], &options, Some(&found)), ColourRangeEstimate::default());
     }
 
     #[test]
     fn smoothing_follows_the_size_at_once_and_the_rest_slowly() {
-        let options = RangeOptions { percentiles: (0.0, 100.0), smoothing: 0.75 };
+        let options = ColourRangeOptions { percentiles: (0.0, 100.0), smoothing: 0.75 };
         let before = ranges_cpu(&[-1.0, 1.0], 1, &[1.0; 2], &options, None);
         let grown = ranges_cpu(&[-10.0, 10.0], 1, &[1.0; 2], &options, Some(&before));
         assert_eq!((grown.range.lo[0], grown.range.hi[0]), (-10.0, 10.0));

@@ -1,6 +1,8 @@
 //! Which patches look alike to the model: DINOv2, figure 10, as a map for one patch.
 
-use super::common::{Binding, Program, Recorder, Slice, for_chunks, groups, uniform, usable};
+use super::common::{
+    BindingKind, CommandRecorder, StorageSlice, WgslProgram, for_chunks, groups, uniform, usable,
+};
 use crate::ShaderError;
 
 const PROGRAM: &str = "similarity";
@@ -40,7 +42,7 @@ pub fn similarity_cpu(features: &[f32], dim: usize, queries: &[f32]) -> Vec<f32>
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct SimilarityParams {
     count: u32,
     dim: u32,
     row: u32,
@@ -52,15 +54,15 @@ struct Parameters {
 /// The GPU program; see [`similarity_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct SimilarityProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl SimilarityProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/similarity.wgsl");
-        Self { program: Program::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &[Uniform, Read, Read, Write], &["main"]) }
     }
 
     /// Records the similarity of `n` features to `queries.1` queries.
@@ -70,23 +72,23 @@ impl SimilarityProgram {
     /// - `similarity`: `[q, n]` f32, or longer; written.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        features: Slice<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        features: StorageSlice<'_>,
         (n, dim): (usize, usize),
-        (queries, q): (Slice<'_>, usize),
+        (queries, q): (StorageSlice<'_>, usize),
         similarity: &wgpu::Buffer,
     ) -> Result<(), ShaderError> {
         let device = recorder.device;
         let (features, skip) = features.bind(device, PROGRAM, "features", n * dim)?;
         let (queries, skip_queries) = queries.bind(device, PROGRAM, "queries", q * dim)?;
-        let (similarity, _) = Slice::whole(similarity).bind(device, PROGRAM, "similarity", q * n)?;
+        let (similarity, _) = StorageSlice::whole(similarity).bind(device, PROGRAM, "similarity", q * n)?;
         let (groups, row) = groups(device, PROGRAM, n, 8)?;
         let side = device.limits().max_compute_workgroups_per_dimension;
         if q as u64 > u64::from(side) {
             let (needed, allowed) = ("a layer of workgroups for each query".to_owned(), side.to_string());
             return Err(ShaderError::TooLarge { program: PROGRAM, count: q, needed, allowed });
         }
-        let parameters = Parameters {
+        let parameters = SimilarityParams {
             count: n as u32,
             dim: dim as u32,
             row,

@@ -1,6 +1,8 @@
 //! Foreground and background from the first component: DINOv2, figure 1.
 
-use super::common::{Binding, Program, Recorder, Slice, check_len, groups, storage, uniform};
+use super::common::{
+    BindingKind, CommandRecorder, StorageSlice, WgslProgram, check_len, groups, storage, uniform,
+};
 use crate::ShaderError;
 
 const PROGRAM: &str = "split";
@@ -13,7 +15,7 @@ const PLAUSIBLE: std::ops::RangeInclusive<f32> = 0.02..=0.98;
 
 /// What [`split_cpu`] decides.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Split {
+pub struct ForegroundSplit {
     /// `[dim]`: the first component, turned towards the foreground.
     pub direction: Vec<f32>,
     /// 1 or -1: what the component was turned by.
@@ -26,7 +28,7 @@ pub struct Split {
     pub plausible: bool,
 }
 
-impl Split {
+impl ForegroundSplit {
     /// `[n]`: 1 for patches on the foreground's side of `[n, 3]` scores, and 0 for those that are not or do not count.
     pub fn foreground(&self, scores: &[f32], weights: Option<&[f32]>) -> Vec<f32> {
         let side = |(i, score): (usize, &[f32])| {
@@ -57,8 +59,8 @@ pub fn split_cpu(
     weights: Option<&[f32]>,
     (rows, cols): (usize, usize),
     component: &[f32],
-    previous: Option<&Split>,
-) -> Split {
+    previous: Option<&ForegroundSplit>,
+) -> ForegroundSplit {
     let (mut squares, mut border, mut all) = (0f64, (0f64, 0usize), 0usize);
     let (mut above, mut below) = (0usize, 0usize);
     for (i, score) in scores.chunks_exact(3).enumerate().filter(|(i, s)| counts(s[0], *i, weights)) {
@@ -89,7 +91,7 @@ pub fn split_cpu(
     };
     let sign = if flip { -1.0 } else { 1.0 };
     let share = if flip { below } else { above } as f32 / all.max(1) as f32;
-    Split {
+    ForegroundSplit {
         direction: component.iter().map(|v| sign * v).collect(),
         sign,
         evidence,
@@ -100,7 +102,7 @@ pub fn split_cpu(
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct ForegroundSplitParams {
     count: u32,
     rows: u32,
     cols: u32,
@@ -111,7 +113,7 @@ struct Parameters {
 
 /// What the program reads and writes. All are whole buffers, as long as they need to be or longer.
 #[derive(Clone, Copy, Debug)]
-pub struct SplitBuffers<'a> {
+pub struct ForegroundSplitBuffers<'a> {
     /// `[n, 3]` f32.
     pub scores: &'a wgpu::Buffer,
     /// `[n]` f32: which patches count.
@@ -131,27 +133,27 @@ pub fn split_buffer(device: &wgpu::Device, dim: usize) -> Result<wgpu::Buffer, S
     storage(device, PROGRAM, "split", dim + 4)
 }
 
-/// The GPU program; see [`split_cpu`] for what it decides and [`Split::foreground`] for what it makes of that.
+/// The GPU program; see [`split_cpu`] for what it decides and [`ForegroundSplit::foreground`] for what it makes of that.
 #[derive(Debug)]
-pub struct SplitProgram {
-    program: Program,
+pub struct ForegroundSplitProgram {
+    program: WgslProgram,
 }
 
-impl SplitProgram {
+impl ForegroundSplitProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
-        use Binding::{Read, Uniform, Write};
+        use BindingKind::{Read, Uniform, Write};
         let source = wgpu::include_wgsl!("../../wgsl/split.wgsl");
         let bindings = [Uniform, Read, Read, Read, Write, Write];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &["decide", "apply"]) }
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &["decide", "apply"]) }
     }
 
     /// Records the foreground of `n` patches in pictures of `rows` × `cols`; with `decide` after a decision on these
     /// patches, otherwise by the one in the buffer.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        buffers: SplitBuffers<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        buffers: ForegroundSplitBuffers<'_>,
         n: usize,
         (rows, cols): (usize, usize),
         dim: usize,
@@ -160,10 +162,10 @@ impl SplitProgram {
         let device = recorder.device;
         check_len(PROGRAM, "patches", n, n.next_multiple_of((rows * cols).max(1)))?;
         let whole = |buffer, what, words| {
-            Slice::whole(buffer).bind(device, PROGRAM, what, words).map(|(binding, _)| binding)
+            StorageSlice::whole(buffer).bind(device, PROGRAM, what, words).map(|(binding, _)| binding)
         };
         let (groups, row) = groups(device, PROGRAM, n, 64)?;
-        let parameters = Parameters {
+        let parameters = ForegroundSplitParams {
             count: n as u32,
             rows: rows as u32,
             cols: cols as u32,
@@ -210,7 +212,7 @@ mod tests {
         let foreground = split.foreground(&framed(-3.0), None);
         assert!(foreground.iter().enumerate().all(|(i, f)| (*f == 1.0) == [5, 6, 9, 10].contains(&i)));
         // Turned round, against a decision for the border: the borders are clear.
-        let before = Split { direction: vec![0.0, 1.0], sign: 1.0, ..Split::default() };
+        let before = ForegroundSplit { direction: vec![0.0, 1.0], sign: 1.0, ..ForegroundSplit::default() };
         assert_eq!(split_cpu(&framed(-3.0), None, (4, 4), &[0.0, 1.0], Some(&before)).sign, -1.0);
     }
 
@@ -220,7 +222,7 @@ mod tests {
         let split = |previous| split_cpu(&scores, None, (1, 5), &[1.0], previous);
         assert_eq!((split(None).sign, split(None).share), (-1.0, 0.25));
         assert_eq!(split(None).foreground(&scores, Some(&[1.0; 4])), [0.0, 0.0, 0.0, 1.0, 0.0]);
-        let before = Split { direction: vec![0.5], sign: -1.0, ..Split::default() };
+        let before = ForegroundSplit { direction: vec![0.5], sign: -1.0, ..ForegroundSplit::default() };
         assert_eq!((split(Some(&before)).sign, split(Some(&before)).share), (1.0, 0.75));
     }
 

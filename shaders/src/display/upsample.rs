@@ -1,7 +1,10 @@
 //! From a grid of patches to a picture.
 
 use super::colour_map::ColourMap;
-use super::common::{Binding, Program, Range, Recorder, Slice, check_len, for_chunks, pixels, uniform};
+use super::common::{
+    BindingKind, ColourRangeSource, CommandRecorder, StorageSlice, WgslProgram, check_len, for_chunks,
+    pixels, uniform,
+};
 use crate::{ColourRange, ShaderError};
 
 const PROGRAM: &str = "upsample";
@@ -12,7 +15,7 @@ const PROGRAM: &str = "upsample";
 /// model did not give. It looks better, and interfaces should say which one is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Filter {
+pub enum UpsampleFilter {
     /// Every patch a block of one colour: exactly what was computed.
     Nearest = 0,
     /// Straight lines between the centres of patches.
@@ -23,7 +26,7 @@ pub enum Filter {
 }
 
 /// For each output position four input positions with their weights; a weight of zero is no tap.
-fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {
+fn taps(input: usize, output: usize, filter: UpsampleFilter) -> Vec<[(usize, f32); 4]> {
     (0..output)
         .map(|i| {
             // Centres of patches and of pixels, as in torch's `align_corners=False`; in whole numbers, so
@@ -32,12 +35,12 @@ fn taps(input: usize, output: usize, filter: Filter) -> Vec<[(usize, f32); 4]> {
             let at = |offset: usize| (place / (2 * output) + offset).saturating_sub(2).min(input - 1);
             let t = (place % (2 * output)) as f32 / (2 * output) as f32;
             match filter {
-                Filter::Nearest => {
+                UpsampleFilter::Nearest => {
                     let nearest = (i * input / output).min(input - 1);
                     [(nearest, 1.0), (0, 0.0), (0, 0.0), (0, 0.0)]
                 }
-                Filter::Bilinear => [(0, 0.0), (at(1), 1.0 - t), (at(2), t), (0, 0.0)],
-                Filter::Bicubic => [
+                UpsampleFilter::Bilinear => [(0, 0.0), (at(1), 1.0 - t), (at(2), t), (0, 0.0)],
+                UpsampleFilter::Bicubic => [
                     (at(0), ((-0.5 * t + 1.0) * t - 0.5) * t),
                     (at(1), (1.5 * t - 2.5) * t * t + 1.0),
                     (at(2), ((-1.5 * t + 2.0) * t + 0.5) * t),
@@ -74,7 +77,7 @@ fn resample<const N: usize>(
     rows: usize,
     cols: usize,
     (width, height): (usize, usize),
-    filter: Filter,
+    filter: UpsampleFilter,
     grid: impl Fn(usize) -> [f32; N] + Sync,
     pixel: impl Fn([f32; N]) -> u32 + Sync,
 ) -> Vec<u32> {
@@ -102,7 +105,7 @@ pub fn upsample_cpu(
     grid: &[u32],
     (rows, cols): (usize, usize),
     size: (usize, usize),
-    filter: Filter,
+    filter: UpsampleFilter,
 ) -> Result<Vec<u32>, ShaderError> {
     check(grid.len(), rows, cols, size)?;
     let unpack = |i: usize| grid[i].to_le_bytes().map(f32::from);
@@ -116,7 +119,7 @@ pub fn upsample_scalars_cpu(
     grid: &[f32],
     (rows, cols): (usize, usize),
     size: (usize, usize),
-    filter: Filter,
+    filter: UpsampleFilter,
     range: ColourRange,
     map: ColourMap,
 ) -> Result<Vec<u32>, ShaderError> {
@@ -133,7 +136,7 @@ fn check(found: usize, rows: usize, cols: usize, (width, height): (usize, usize)
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Parameters {
+struct UpsampleParams {
     lo: [f32; 4],
     scale: [f32; 4],
     rows: u32,
@@ -145,47 +148,47 @@ struct Parameters {
 
 /// Patches on the device, and how they become pixels.
 #[derive(Clone, Copy, Debug)]
-pub struct Grid<'a> {
+pub struct UpsampleInput<'a> {
     /// `[rows, cols]`, a word each.
-    pub patches: Slice<'a>,
+    pub patches: StorageSlice<'a>,
     /// Rows and columns.
     pub shape: (usize, usize),
     /// What lies between the centres of patches.
-    pub filter: Filter,
+    pub filter: UpsampleFilter,
 }
 
 /// The GPU program; see [`upsample_cpu`] and [`upsample_scalars_cpu`] for what it computes.
 #[derive(Debug)]
 pub struct UpsampleProgram {
-    program: Program,
+    program: WgslProgram,
 }
 
 impl UpsampleProgram {
     /// Compiles the program for a device.
     pub fn new(device: &wgpu::Device) -> Self {
         let source = wgpu::include_wgsl!("../../wgsl/upsample.wgsl");
-        let bindings = [Binding::Uniform, Binding::Read, Binding::Target];
-        Self { program: Program::new(device, PROGRAM, source, &bindings, &["colours", "scalars"]) }
+        let bindings = [BindingKind::Uniform, BindingKind::Read, BindingKind::Target];
+        Self { program: WgslProgram::new(device, PROGRAM, source, &bindings, &["colours", "scalars"]) }
     }
 
     /// Records a picture of packed colours that fills `target`, which has the format [`super::FORMAT`]
     /// and usage `STORAGE_BINDING`.
     pub fn encode(
         &self,
-        recorder: &mut Recorder<'_>,
-        grid: Grid<'_>,
+        recorder: &mut CommandRecorder<'_>,
+        grid: UpsampleInput<'_>,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
-        let nothing = Range::Given(ColourRange::default());
+        let nothing = ColourRangeSource::Given(ColourRange::default());
         self.record(recorder, "colours", grid, nothing, ColourMap::Grey, target)
     }
 
     /// Records a picture of f32, interpolated and then coloured; otherwise like [`UpsampleProgram::encode`].
     pub fn encode_scalars<'r>(
         &self,
-        recorder: &mut Recorder<'_>,
-        grid: Grid<'_>,
-        range: impl Into<Range<'r>>,
+        recorder: &mut CommandRecorder<'_>,
+        grid: UpsampleInput<'_>,
+        range: impl Into<ColourRangeSource<'r>>,
         map: ColourMap,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
@@ -194,17 +197,17 @@ impl UpsampleProgram {
 
     fn record(
         &self,
-        recorder: &mut Recorder<'_>,
+        recorder: &mut CommandRecorder<'_>,
         entry: &'static str,
-        Grid { patches, shape: (rows, cols), filter }: Grid<'_>,
-        range: Range<'_>,
+        UpsampleInput { patches, shape: (rows, cols), filter }: UpsampleInput<'_>,
+        range: ColourRangeSource<'_>,
         map: ColourMap,
         target: &wgpu::Texture,
     ) -> Result<(), ShaderError> {
         let device = recorder.device;
         let (grid, skip) = patches.bind(device, PROGRAM, "grid", rows * cols)?;
         let [lo, scale] = range.known();
-        let parameters = Parameters {
+        let parameters = UpsampleParams {
             lo,
             scale,
             rows: rows as u32,
@@ -236,20 +239,20 @@ mod tests {
     #[test]
     fn pixels_by_hand() {
         let two = grey(&[0, 200]);
-        let nearest = upsample_cpu(&two, (1, 2), (4, 1), Filter::Nearest).unwrap();
+        let nearest = upsample_cpu(&two, (1, 2), (4, 1), UpsampleFilter::Nearest).unwrap();
         assert_eq!(nearest, grey(&[0, 0, 200, 200]));
-        let bilinear = upsample_cpu(&two, (1, 2), (4, 1), Filter::Bilinear).unwrap();
+        let bilinear = upsample_cpu(&two, (1, 2), (4, 1), UpsampleFilter::Bilinear).unwrap();
         assert_eq!(bilinear, grey(&[0, 50, 150, 200]));
         // Catmull-Rom a quarter of the way: (-9 p0 + 111 p1 + 29 p2 - 3 p3) / 128.
-        let four = upsample_cpu(&grey(&[100, 0, 128, 100]), (1, 4), (8, 1), Filter::Bicubic).unwrap();
+        let four = upsample_cpu(&grey(&[100, 0, 128, 100]), (1, 4), (8, 1), UpsampleFilter::Bicubic).unwrap();
         assert_eq!(four[3], grey(&[((-900.0 + 29.0 * 128.0 - 300.0) / 128.0f32).round() as u8])[0]);
-        let down = upsample_cpu(&grey(&[0, 100]), (2, 1), (1, 4), Filter::Bilinear).unwrap();
+        let down = upsample_cpu(&grey(&[0, 100]), (2, 1), (1, 4), UpsampleFilter::Bilinear).unwrap();
         assert_eq!(down, grey(&[0, 25, 75, 100]));
     }
 
     #[test]
     fn filters_keep_size_range_and_constants() {
-        for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
+        for filter in [UpsampleFilter::Nearest, UpsampleFilter::Bilinear, UpsampleFilter::Bicubic] {
             let grid: Vec<u32> = (0..12u32).map(|v| v * 0x0709_1113).collect();
             assert_eq!(upsample_cpu(&grid, (3, 4), (4, 3), filter).unwrap(), grid);
             let even = upsample_cpu(&[0xff12_3456; 12], (3, 4), (31, 17), filter).unwrap();
@@ -268,7 +271,8 @@ mod tests {
         let range = ColourRange::single(0.0, 1.0);
         let grid = [f32::NAN, 0.0, 0.0, 0.0, 1.0];
         let same =
-            upsample_scalars_cpu(&grid, (1, 5), (5, 1), Filter::Bicubic, range, ColourMap::Viridis).unwrap();
+            upsample_scalars_cpu(&grid, (1, 5), (5, 1), UpsampleFilter::Bicubic, range, ColourMap::Viridis)
+                .unwrap();
         let colours = [0.0, 1.0].map(|t| ColourMap::Viridis.packed(t, 0.0, 1.0));
         assert_eq!(same, [0xff00_0000, colours[0], colours[0], colours[0], colours[1]]);
     }

@@ -1,6 +1,6 @@
 //! The CPU twin of LayerNorm.
 
-use crate::cpu::{Disjoint, blocks, chunk_rows, math, unwritten, wide};
+use crate::cpu::{DisjointSlice, blocks, chunk_rows, math, unwritten, wide};
 
 /// Normalises chosen rows of `x` `[tokens, dim]`; gives `y` `[kept, dim]` and `stats` `[kept, 2]`.
 ///
@@ -17,7 +17,7 @@ pub fn forward(
     let kept = rows.map_or(x.len() / dim.max(1), <[i32]>::len);
     // SAFETY: blocks cover every row that is kept, and write its values and its two statistics.
     let (mut y, mut stats) = unsafe { (unwritten(kept * dim), unwritten(kept * 2)) };
-    let (out, out_stats) = (Disjoint::new(&mut y), Disjoint::new(&mut stats));
+    let (out, out_stats) = (DisjointSlice::new(&mut y), DisjointSlice::new(&mut stats));
     blocks(kept, chunk_rows(dim), |part| {
         // SAFETY: blocks are apart.
         let (out, out_stats) = unsafe {
@@ -47,7 +47,7 @@ pub fn forward(
 
 /// Gradients of one normalisation.
 #[derive(Clone, Debug)]
-pub struct Gradients {
+pub struct CpuLayerNormGradients {
     /// `[tokens, dim]`, with what went past the branch.
     pub x: Vec<f32>,
     /// `[dim]`
@@ -66,7 +66,7 @@ pub fn backward(
     stats: &[f32],
     dy: &[f32],
     past: Option<Vec<f32>>,
-) -> Gradients {
+) -> CpuLayerNormGradients {
     let dim = weight.len();
     let kept = stats.len() / 2;
     let mut dx = match (past, rows) {
@@ -76,7 +76,7 @@ pub fn backward(
     };
     let block = chunk_rows(dim);
     let mut partial = vec![0.0f32; kept.div_ceil(block) * 2 * dim];
-    let (out, sums) = (Disjoint::new(&mut dx), Disjoint::new(&mut partial));
+    let (out, sums) = (DisjointSlice::new(&mut dx), DisjointSlice::new(&mut partial));
     blocks(kept, block, |part| {
         let index = part.start / block;
         // SAFETY: blocks are apart.
@@ -113,5 +113,5 @@ pub fn backward(
             db[j] += sums[dim + j];
         }
     }
-    Gradients { x: dx, weight: dw, bias: db }
+    CpuLayerNormGradients { x: dx, weight: dw, bias: db }
 }

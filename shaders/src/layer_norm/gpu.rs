@@ -12,7 +12,7 @@ const GROUPS: usize = 512;
 
 /// Sizes of a LayerNorm: rows of `x`, rows that are normalised, and their width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct LayerNormShape {
     /// Rows of `x`.
     pub tokens: usize,
     /// Rows that are normalised: the length of `rows`, or `tokens` without it.
@@ -23,7 +23,7 @@ pub struct Shape {
 
 /// What the forward pass leaves.
 #[derive(Clone, Debug)]
-pub struct Normalised {
+pub struct LayerNormOutput {
     /// `[kept, dim]` in the branch's element type.
     pub y: Handle,
     /// `[kept, 2]` floats: mean and 1 / standard deviation.
@@ -32,7 +32,7 @@ pub struct Normalised {
 
 /// The gradient that flows around the branch.
 #[derive(Clone, Debug)]
-pub enum Past<'a> {
+pub enum SkipGradient<'a> {
     /// There is none: rows that were not normalised get zeros.
     None,
     /// `[tokens, dim]` floats, left as they are.
@@ -43,7 +43,7 @@ pub enum Past<'a> {
 
 /// Gradients of a LayerNorm.
 #[derive(Clone, Debug)]
-pub struct Gradients {
+pub struct LayerNormGradients {
     /// `[tokens, dim]` floats: `past`, plus the branch's share in the rows that were normalised.
     pub x: Handle,
     /// `[dim]` floats.
@@ -66,12 +66,12 @@ pub fn forward(
     rows: Option<&Handle>,
     weight: &Handle,
     bias: &Handle,
-    shape: Shape,
+    shape: LayerNormShape,
     epsilon: f32,
     elem: ElemType,
-) -> Result<Normalised, ShaderError> {
-    let Shape { tokens, kept, dim } = shape;
-    let out = Normalised {
+) -> Result<LayerNormOutput, ShaderError> {
+    let LayerNormShape { tokens, kept, dim } = shape;
+    let out = LayerNormOutput {
         y: launch::empty(client, kept * dim, elem.size()),
         stats: launch::empty(client, kept * 2, 4),
     };
@@ -123,30 +123,38 @@ pub fn backward(
     rows: Option<&Handle>,
     stats: &Handle,
     weight: &Handle,
-    past: Past,
-    shape: Shape,
+    past: SkipGradient,
+    shape: LayerNormShape,
     elem: ElemType,
-) -> Result<Gradients, ShaderError> {
-    let Shape { tokens, kept, dim } = shape;
+) -> Result<LayerNormGradients, ShaderError> {
+    let LayerNormShape { tokens, kept, dim } = shape;
     // With gathered rows the result starts out as what flows past; else every row is written once.
     let (dx, reads) = match (past, rows) {
-        (Past::Reused(past), _) => (past, Reads::Result),
-        (Past::Kept(past), Some(_)) => (launch::copy(NAME, client, past, tokens * dim)?, Reads::Result),
-        (Past::Kept(past), None) => (launch::empty(client, tokens * dim, 4), Reads::Past(past)),
-        (Past::None, Some(_)) => (launch::zeros(client, tokens * dim), Reads::Nothing),
-        (Past::None, None) => (launch::empty(client, tokens * dim, 4), Reads::Nothing),
+        (SkipGradient::Reused(past), _) => (past, SkipGradientSource::Result),
+        (SkipGradient::Kept(past), Some(_)) => {
+            (launch::copy(NAME, client, past, tokens * dim)?, SkipGradientSource::Result)
+        }
+        (SkipGradient::Kept(past), None) => {
+            (launch::empty(client, tokens * dim, 4), SkipGradientSource::Past(past))
+        }
+        (SkipGradient::None, Some(_)) => (launch::zeros(client, tokens * dim), SkipGradientSource::Nothing),
+        (SkipGradient::None, None) => (launch::empty(client, tokens * dim, 4), SkipGradientSource::Nothing),
     };
     if kept * dim == 0 {
-        return Ok(Gradients { x: dx, weight: launch::zeros(client, dim), bias: launch::zeros(client, dim) });
+        return Ok(LayerNormGradients {
+            x: dx,
+            weight: launch::zeros(client, dim),
+            bias: launch::zeros(client, dim),
+        });
     }
     let (lanes, columns) = launch::lanes(dim);
     let in_group = (UNITS / lanes) as usize;
     let groups = kept.div_ceil(in_group).min(GROUPS);
     let partial = launch::empty(client, groups * 2 * dim, 4);
     let (past, adds) = match reads {
-        Reads::Nothing => (None, false),
-        Reads::Result => (None, true),
-        Reads::Past(past) => (Some(buffer(NAME, "past", past, tokens * dim, 4)?), false),
+        SkipGradientSource::Nothing => (None, false),
+        SkipGradientSource::Result => (None, true),
+        SkipGradientSource::Past(past) => (Some(buffer(NAME, "past", past, tokens * dim, 4)?), false),
     };
     let rows = rows.map(|rows| buffer(NAME, "rows", rows, kept, 4)).transpose()?;
     let dy = buffer(NAME, "dy", dy, kept * dim, elem.size())?;
@@ -179,11 +187,11 @@ pub fn backward(
         );
     }
     let (weight, bias) = launch::column_sums_pair(NAME, client, &partial, groups, 2 * dim, dim)?;
-    Ok(Gradients { x: dx, weight, bias })
+    Ok(LayerNormGradients { x: dx, weight, bias })
 }
 
 /// Where the backward kernel finds what it adds to.
-enum Reads<'a> {
+enum SkipGradientSource<'a> {
     Nothing,
     Result,
     Past(&'a Handle),

@@ -1,6 +1,6 @@
 //! The CPU twin of the nearest neighbours.
 
-use crate::cpu::{Disjoint, Matrix, blocks, multiply, unwritten};
+use crate::cpu::{DisjointSlice, MatrixView, blocks, multiply, unwritten};
 
 /// Products that exist at once.
 const PRODUCTS: usize = 1 << 20;
@@ -16,10 +16,10 @@ pub fn nearest(x: &[f32], dim: usize) -> Vec<i32> {
     let mut products = unsafe { unwritten(chunk * rows) };
     for start in (0..rows).step_by(chunk) {
         let m = chunk.min(rows - start);
-        let all = Matrix::new(x, rows, dim);
+        let all = MatrixView::new(x, rows, dim);
         let products = &mut products[..m * rows];
-        multiply(products, Matrix::new(&x[start * dim..], m, dim), all.transposed(), 1.0, false);
-        let found = Disjoint::new(&mut nearest[start..start + m]);
+        multiply(products, MatrixView::new(&x[start * dim..], m, dim), all.transposed(), 1.0, false);
+        let found = DisjointSlice::new(&mut nearest[start..start + m]);
         blocks(m, 16, |part| {
             // SAFETY: blocks are apart.
             let found = unsafe { found.part(part.clone()) };

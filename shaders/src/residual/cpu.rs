@@ -1,10 +1,10 @@
 //! The CPU twin of the end of a residual branch.
 
-use crate::cpu::{Disjoint, blocks, chunk_rows, unwritten, wide};
+use crate::cpu::{DisjointSlice, blocks, chunk_rows, unwritten, wide};
 
 /// Which rows a branch computed, and what each counts.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
+pub struct CpuResidualRows<'a> {
     /// Ascending, none twice.
     pub rows: &'a [i32],
     /// As long as `rows`.
@@ -16,14 +16,14 @@ pub struct Kept<'a> {
 /// `x` is used up: the result is written over it.
 pub fn forward(
     mut x: Vec<f32>,
-    kept: Option<Kept>,
+    kept: Option<CpuResidualRows>,
     branch: &[f32],
     bias: Option<&[f32]>,
     gamma: Option<&[f32]>,
     dim: usize,
 ) -> Vec<f32> {
     let count = branch.len() / dim.max(1);
-    let out = Disjoint::new(&mut x);
+    let out = DisjointSlice::new(&mut x);
     let (zeros, ones) = (vec![0.0; dim], vec![1.0; dim]);
     let (bias, gamma) = (bias.unwrap_or(&zeros), gamma.unwrap_or(&ones));
     blocks(count, chunk_rows(dim), |part| {
@@ -46,10 +46,10 @@ pub fn forward(
 }
 
 /// `scale · gradient[rows]`, `[kept, dim]`: what the branch gets of the gradient `[tokens, dim]`.
-pub fn gather_scaled(gradient: &[f32], kept: Kept, dim: usize) -> Vec<f32> {
+pub fn gather_scaled(gradient: &[f32], kept: CpuResidualRows, dim: usize) -> Vec<f32> {
     // SAFETY: blocks cover every row that is kept, and write each value of it.
     let mut out = unsafe { unwritten(kept.rows.len() * dim) };
-    let parts = Disjoint::new(&mut out);
+    let parts = DisjointSlice::new(&mut out);
     blocks(kept.rows.len(), chunk_rows(dim), |part| {
         // SAFETY: blocks are apart.
         let out = unsafe { parts.part(part.start * dim..part.end * dim) };
@@ -65,7 +65,7 @@ pub fn gather_scaled(gradient: &[f32], kept: Kept, dim: usize) -> Vec<f32> {
 
 /// Gradients of the last linear layer with its LayerScale.
 #[derive(Clone, Debug)]
-pub struct Gradients {
+pub struct CpuLayerScaleGradients {
     /// `[out, in]`
     pub weight: Vec<f32>,
     /// `[out]`
@@ -83,7 +83,7 @@ pub fn weight_gradients(
     weight: &[f32],
     bias: &[f32],
     gamma: &[f32],
-) -> Gradients {
+) -> CpuLayerScaleGradients {
     let mut d_gamma = vec![0.0; gamma.len()];
     let inputs = weight.len() / gamma.len().max(1);
     for (j, d_gamma) in d_gamma.iter_mut().enumerate() {
@@ -93,5 +93,5 @@ pub fn weight_gradients(
         dw.iter_mut().for_each(|d| *d *= gamma[j]);
         d_bias[j] *= gamma[j];
     }
-    Gradients { weight: d_weight, bias: d_bias, gamma: d_gamma }
+    CpuLayerScaleGradients { weight: d_weight, bias: d_bias, gamma: d_gamma }
 }

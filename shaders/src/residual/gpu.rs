@@ -12,7 +12,7 @@ const LANES: u32 = 64;
 
 /// Sizes of a residual branch: tokens of the stream, tokens of the branch, their width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct ResidualShape {
     /// Rows of `x`.
     pub tokens: usize,
     /// Rows of the branch: the length of `rows`, or `tokens` without it.
@@ -37,10 +37,10 @@ pub fn forward(
     gamma: Option<&Handle>,
     rows: Option<&Handle>,
     scale: Option<&Handle>,
-    shape: Shape,
+    shape: ResidualShape,
     elem: ElemType,
 ) -> Result<Handle, ShaderError> {
-    let Shape { tokens, kept, dim } = shape;
+    let ResidualShape { tokens, kept, dim } = shape;
     if kept * dim == 0 {
         return launch::copy(NAME, client, x, tokens * dim);
     }
@@ -88,10 +88,10 @@ pub fn gather_scaled(
     gradient: &Handle,
     rows: Option<&Handle>,
     scale: Option<&Handle>,
-    shape: Shape,
+    shape: ResidualShape,
     elem: ElemType,
 ) -> Result<(Handle, Handle), ShaderError> {
-    let Shape { tokens, kept, dim } = shape;
+    let ResidualShape { tokens, kept, dim } = shape;
     let out = launch::empty(client, kept * dim, elem.size());
     if kept * dim == 0 {
         return Ok((out, launch::zeros(client, dim)));
@@ -129,7 +129,7 @@ pub fn gather_scaled(
 
 /// Gradients of a linear layer and of the LayerScale after it.
 #[derive(Clone, Debug)]
-pub struct WeightGradients {
+pub struct LayerScaleGradients {
     /// `[out, in]` floats.
     pub weight: Handle,
     /// `[out]` floats.
@@ -156,7 +156,7 @@ pub fn weight_gradients(
     gamma: &Handle,
     outputs: usize,
     inputs: usize,
-) -> Result<WeightGradients, ShaderError> {
+) -> Result<LayerScaleGradients, ShaderError> {
     let out = launch::empty(client, outputs * inputs, 4);
     // The two vectors share a buffer, which keeps the launch within eight of them.
     let second = outputs.next_multiple_of(launch::ALIGN);
@@ -189,7 +189,7 @@ pub fn weight_gradients(
         }
     }
     let bias = launch::view(&vectors, 0, outputs)?;
-    Ok(WeightGradients { weight: out, bias, gamma: launch::view(&vectors, second, outputs)? })
+    Ok(LayerScaleGradients { weight: out, bias, gamma: launch::view(&vectors, second, outputs)? })
 }
 
 #[cube(launch_unchecked)]

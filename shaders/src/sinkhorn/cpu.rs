@@ -1,6 +1,6 @@
 //! The CPU twins of Sinkhorn–Knopp and softmax centering.
 
-use crate::cpu::{Disjoint, blocks, chunk_rows, math, unwritten, wide};
+use crate::cpu::{DisjointSlice, blocks, chunk_rows, math, unwritten, wide};
 
 /// Sinkhorn–Knopp over `logits` `[rows, K]`: targets `[rows, K]`; `weights` `[rows]` marks padding with 0.
 ///
@@ -13,7 +13,7 @@ pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: u
     let block = chunk_rows(k);
     let n = rows.div_ceil(block);
     let mut largest = vec![f32::MIN; n];
-    let at = Disjoint::new(&mut largest);
+    let at = DisjointSlice::new(&mut largest);
     blocks(rows, block, |part| {
         // SAFETY: a place for each block.
         let largest = unsafe { at.part(part.start / block..part.start / block + 1) };
@@ -31,7 +31,7 @@ pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: u
     let (mut u, mut v) = (weights.to_vec(), vec![1.0f32; k]);
     let mut partial = vec![0.0f32; n * k];
     for iteration in 0..iterations {
-        let (q_at, sums) = (Disjoint::new(&mut q), Disjoint::new(&mut partial));
+        let (q_at, sums) = (DisjointSlice::new(&mut q), DisjointSlice::new(&mut partial));
         // Columns: each prototype gets 1/K of the mass.
         blocks(rows, block, |part| {
             let index = part.start / block;
@@ -60,7 +60,7 @@ pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: u
         }
         v.iter_mut().for_each(|v| *v = 1.0 / at_least_tiny(*v * k as f32));
         // Rows: each sample gets 1/B.
-        let u_at = Disjoint::new(&mut u);
+        let u_at = DisjointSlice::new(&mut u);
         blocks(rows, block, |part| {
             // SAFETY: blocks are apart.
             let u = unsafe { u_at.part(part.clone()) };
@@ -75,7 +75,7 @@ pub fn sinkhorn(logits: &[f32], weights: &[f32], temperature: f32, iterations: u
             );
         });
     }
-    let q_at = Disjoint::new(&mut q);
+    let q_at = DisjointSlice::new(&mut q);
     blocks(rows, block, |part| {
         // SAFETY: blocks are apart.
         let q = unsafe { q_at.part(part.start * k..part.end * k) };
@@ -104,7 +104,7 @@ pub fn softmax_center(logits: &[f32], center: &[f32], temperature: f32) -> Vec<f
     let rows = logits.len() / k.max(1);
     // SAFETY: blocks cover every row, and write each value of it before they read it.
     let mut out = unsafe { unwritten(rows * k) };
-    let parts = Disjoint::new(&mut out);
+    let parts = DisjointSlice::new(&mut out);
     blocks(rows, chunk_rows(k), |part| {
         // SAFETY: blocks are apart.
         let out = unsafe { parts.part(part.start * k..part.end * k) };

@@ -15,7 +15,7 @@ const STRIP: usize = 16 * UNITS as usize;
 
 /// The teacher's logits.
 #[derive(Clone, Debug)]
-pub enum Logits<'a> {
+pub enum SinkhornLogits<'a> {
     /// Left as they are.
     Kept(&'a Handle),
     /// Overwritten with the targets, which saves a matrix of that size.
@@ -32,7 +32,7 @@ pub enum Logits<'a> {
 /// A buffer is too short.
 pub fn sinkhorn(
     client: &Client,
-    logits: Logits,
+    logits: SinkhornLogits,
     weights: Option<&Handle>,
     rows: usize,
     prototypes: usize,
@@ -45,8 +45,8 @@ pub fn sinkhorn(
         return Ok(launch::empty(client, rows * prototypes, 4));
     };
     let source = match &logits {
-        Logits::Kept(logits) => *logits,
-        Logits::Reused(logits) => logits,
+        SinkhornLogits::Kept(logits) => *logits,
+        SinkhornLogits::Reused(logits) => logits,
     };
     let matrix = || buffer(NAME, "logits", source, rows * prototypes, 4);
     let floats = |what, handle: &Handle, count| buffer(NAME, what, handle, count, 4);
@@ -135,7 +135,7 @@ pub fn sinkhorn(
 /// A buffer is too short.
 pub fn softmax_center(
     client: &Client,
-    logits: Logits,
+    logits: SinkhornLogits,
     center: &Handle,
     rows: usize,
     prototypes: usize,
@@ -167,14 +167,14 @@ pub fn softmax_center(
 /// Where targets go, and where their logits are read if not there.
 fn destination(
     client: &Client,
-    logits: Logits,
+    logits: SinkhornLogits,
     elements: usize,
 ) -> Result<(Handle, Option<BufferArg>), ShaderError> {
     Ok(match logits {
-        Logits::Kept(logits) => {
+        SinkhornLogits::Kept(logits) => {
             (launch::empty(client, elements, 4), Some(buffer(NAME, "logits", logits, elements, 4)?))
         }
-        Logits::Reused(logits) => (logits, None),
+        SinkhornLogits::Reused(logits) => (logits, None),
     })
 }
 

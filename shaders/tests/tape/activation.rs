@@ -1,4 +1,4 @@
-use dinoscope_shaders::activation::gpu::{Activation, backward, forward};
+use dinoscope_shaders::activation::gpu::{FfnActivation, backward, forward};
 
 use super::*;
 
@@ -20,18 +20,18 @@ fn erf(x: f64) -> f64 {
 }
 
 /// The activation of one row.
-fn reference(activation: Activation, hidden: &[f64], bias: &[f64]) -> Vec<f64> {
+fn reference(activation: FfnActivation, hidden: &[f64], bias: &[f64]) -> Vec<f64> {
     let x: Vec<f64> = hidden.iter().zip(bias).map(|(h, b)| h + b).collect();
     match activation {
-        Activation::Gelu => x.iter().map(|x| x * 0.5 * (1.0 + erf(x / 2f64.sqrt()))).collect(),
-        Activation::SwiGlu => {
+        FfnActivation::Gelu => x.iter().map(|x| x * 0.5 * (1.0 + erf(x / 2f64.sqrt()))).collect(),
+        FfnActivation::SwiGlu => {
             let (gate, value) = x.split_at(x.len() / 2);
             gate.iter().zip(value).map(|(g, v)| g / (1.0 + (-g).exp()) * v).collect()
         }
     }
 }
 
-fn check(client: &Client, activation: Activation, rows: usize, width: usize, spread: f32) {
+fn check(client: &Client, activation: FfnActivation, rows: usize, width: usize, spread: f32) {
     let what = format!("{activation:?} {rows} x {width}");
     let inner = activation.hidden(width);
     let mut hidden: Vec<f32> = noise(rows * inner, 1).iter().map(|v| v * spread).collect();
@@ -75,9 +75,10 @@ fn check(client: &Client, activation: Activation, rows: usize, width: usize, spr
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn activations_of_awkward_shapes() {
-    let Some(client) = client() else { return };
-    for activation in [Activation::Gelu, Activation::SwiGlu] {
+    let client = client();
+    for activation in [FfnActivation::Gelu, FfnActivation::SwiGlu] {
         for (rows, width) in [(1, 1), (1, 5), (63, 6), (65, 96), (257, 257), (17, 384)] {
             check(&client, activation, rows, width, 1.0);
         }
@@ -86,12 +87,13 @@ fn activations_of_awkward_shapes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn the_normal_distribution_is_exact_to_2e_7() {
-    let Some(client) = client() else { return };
+    let client = client();
     // gelu(x) / x = Φ(x), over the whole range that matters.
     let x: Vec<f32> = (1..20_000).map(|i| (i as f32 - 10_000.5) * 6e-4).collect();
     let (hidden, bias) = (floats(&client, &x), floats(&client, &vec![0.0; x.len()]));
-    let out = forward(&client, Activation::Gelu, &hidden, &bias, 1, x.len(), F32).unwrap();
+    let out = forward(&client, FfnActivation::Gelu, &hidden, &bias, 1, x.len(), F32).unwrap();
     for (x, y) in x.iter().zip(read(&client, &out)) {
         let (x, y) = (f64::from(*x), f64::from(y));
         let off = (y / x - 0.5 * (1.0 + erf(x / 2f64.sqrt()))).abs();
@@ -100,18 +102,19 @@ fn the_normal_distribution_is_exact_to_2e_7() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn activations_keep_nan_and_huge_values_in_their_place() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut hidden = noise(4 * 6, 1);
     hidden[7] = f32::NAN;
     hidden[13] = 1e30;
     hidden[14] = -1e30;
     let (h, b) = (floats(&client, &hidden), floats(&client, &[0.0; 6]));
-    let out = read(&client, &forward(&client, Activation::Gelu, &h, &b, 4, 6, F32).unwrap());
+    let out = read(&client, &forward(&client, FfnActivation::Gelu, &h, &b, 4, 6, F32).unwrap());
     assert!(out.iter().enumerate().all(|(i, v)| v.is_nan() == (i == 7)), "{out:?}");
     assert_eq!((out[13], out[14]), (1e30, 0.0));
     let gradient = floats(&client, &[1.0; 24]);
-    let back = backward(&client, Activation::Gelu, &gradient, &h, &b, 4, 6, F32).unwrap();
+    let back = backward(&client, FfnActivation::Gelu, &gradient, &h, &b, 4, 6, F32).unwrap();
     let d = read(&client, &back.hidden);
     assert!(d.iter().enumerate().all(|(i, v)| v.is_nan() == (i == 7)), "{d:?}");
     assert_eq!((d[13], d[14]), (1.0, 0.0));
@@ -120,10 +123,11 @@ fn activations_keep_nan_and_huge_values_in_their_place() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn no_rows_have_no_activation() {
-    let Some(client) = client() else { return };
+    let client = client();
     let some = floats(&client, &[f32::NAN; 4]);
-    assert!(forward(&client, Activation::Gelu, &some, &some, 0, 4, F32).is_ok());
-    let back = backward(&client, Activation::SwiGlu, &some, &some, &some, 0, 4, F32).unwrap();
+    assert!(forward(&client, FfnActivation::Gelu, &some, &some, 0, 4, F32).is_ok());
+    let back = backward(&client, FfnActivation::SwiGlu, &some, &some, &some, 0, 4, F32).unwrap();
     assert_eq!(read(&client, &back.bias), [0.0; 8]);
 }

@@ -1,11 +1,14 @@
-use dinoscope_shaders::adamw::gpu::{Arenas, Group, Layout, Rates, Segment, Table, gather, norms, update};
+use dinoscope_shaders::adamw::gpu::{
+    AdamWFlatBuffers, AdamWStepHyperparams, ArenaLayout, ArenaLayoutTable, ArenaParamGroup, ArenaSegment,
+    gather, norms, update,
+};
 use dinoscope_shaders::launch;
 
 use super::*;
 
 const LENGTHS: [usize; 9] = [1, 63, 64, 65, 257, 5, 96 * 5, 384, 20_000];
 
-const RATES: Rates = Rates {
+const RATES: AdamWStepHyperparams = AdamWStepHyperparams {
     lr: 3e-3,
     last_layer_lr: 1e-3,
     weight_decay: 0.04,
@@ -17,9 +20,9 @@ const RATES: Rates = Rates {
 };
 
 struct Run {
-    layout: Layout,
-    table: Table,
-    arenas: Arenas,
+    layout: ArenaLayout,
+    table: ArenaLayoutTable,
+    arenas: AdamWFlatBuffers,
     /// Parameters, first and second moments, teacher; f64, by segment.
     want: [Vec<Vec<f64>>; 4],
     /// Garbage that padding starts with and keeps.
@@ -28,19 +31,19 @@ struct Run {
 
 impl Run {
     fn new(client: &Client) -> Self {
-        let group = |i: usize| Group {
+        let group = |i: usize| ArenaParamGroup {
             lr: 1.0 - i as f32 * 0.1,
             decay: (i % 2) as f32,
             is_last_layer: i % 4 == 3,
             module: (i % 3) as u32,
             idle: i == 5,
         };
-        let layout = Layout::new(LENGTHS.iter().enumerate().map(|(i, n)| (*n, group(i))));
+        let layout = ArenaLayout::new(LENGTHS.iter().enumerate().map(|(i, n)| (*n, group(i))));
         let values = |seed: u32| -> Vec<Vec<f32>> {
             LENGTHS.iter().enumerate().map(|(i, n)| noise(*n, seed + i as u32)).collect()
         };
         let (parameters, teacher, gradients) = (values(1), values(50), values(100));
-        let arenas = Arenas::new(client, &layout);
+        let arenas = AdamWFlatBuffers::new(client, &layout);
         let table = layout.upload(client);
         let run = Self {
             want: [
@@ -65,7 +68,7 @@ impl Run {
     }
 
     /// What one step should do with `gradients · scale`; the norms.
-    fn expect(&mut self, rates: Rates, scale: f64, max_norm: f64) -> [f64; 3] {
+    fn expect(&mut self, rates: AdamWStepHyperparams, scale: f64, max_norm: f64) -> [f64; 3] {
         let mut squares = [0.0; 3];
         for (segment, gradient) in self.layout.segments.iter().zip(&self.gradients) {
             if !segment.group.idle {
@@ -75,7 +78,7 @@ impl Run {
         }
         let norm = squares.map(f64::sqrt);
         for (i, segment) in self.layout.segments.iter().enumerate() {
-            let Group { lr, decay, is_last_layer, module, idle } = segment.group;
+            let ArenaParamGroup { lr, decay, is_last_layer, module, idle } = segment.group;
             let lr = f64::from(lr) * if is_last_layer { rates.last_layer_lr } else { rates.lr };
             let clip =
                 if max_norm > 0.0 { (max_norm / (norm[module as usize] + 1e-6)).min(1.0) } else { 1.0 };
@@ -99,22 +102,23 @@ impl Run {
 
     /// All that an update may change, by arena and segment; views are read so that they are tested as well.
     fn read(&self, client: &Client) -> [Vec<Vec<f32>>; 4] {
-        let Arenas { parameters, first, second, teacher, .. } = &self.arenas;
+        let AdamWFlatBuffers { parameters, first, second, teacher, .. } = &self.arenas;
         [parameters, first, second, teacher].map(|arena| {
-            let view = |s: &Segment| launch::view(arena, s.offset, s.length).unwrap();
+            let view = |s: &ArenaSegment| launch::view(arena, s.offset, s.length).unwrap();
             self.layout.segments.iter().map(|s| read(client, &view(s))).collect()
         })
     }
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn three_steps_of_adamw() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (scale, max_norm) in [(1.0, 0.0), (1.0, 3.0), (1024.0, 0.01)] {
         let mut run = Run::new(&client);
         let scale_handle = floats(&client, &[scale as f32]);
         for step in 1..=3 {
-            let rates = Rates { step, ..RATES };
+            let rates = AdamWStepHyperparams { step, ..RATES };
             run.gradients =
                 LENGTHS.iter().enumerate().map(|(i, n)| noise(*n, 7 * step as u32 + i as u32)).collect();
             run.fill(&client, &run.gradients, &run.arenas.gradients);
@@ -145,8 +149,9 @@ fn three_steps_of_adamw() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn a_gradient_that_is_not_finite_changes_nothing() {
-    let Some(client) = client() else { return };
+    let client = client();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
         let mut run = Run::new(&client);
         let before = run.read(&client);
@@ -160,8 +165,9 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn padding_in_the_gradients_counts_for_nothing() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut run = Run::new(&client);
     run.arenas.gradients = floats(&client, &vec![f32::NAN; run.layout.len]);
     run.gradients[5].fill(f32::NAN); // idle
@@ -172,18 +178,20 @@ fn padding_in_the_gradients_counts_for_nothing() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn views_and_segments_outside_are_refused() {
-    let Some(client) = client() else { return };
+    let client = client();
     let arena = floats(&client, &noise(128, 1));
     assert!(launch::view(&arena, 64, 64).is_ok());
     assert!(launch::view(&arena, 64, 65).is_err());
     assert!(launch::view(&arena, 32, 8).is_err());
-    let layout = Layout::new([(100, RATES_GROUP), (64, RATES_GROUP)]);
+    let layout = ArenaLayout::new([(100, RATES_GROUP), (64, RATES_GROUP)]);
     assert!(gather(&client, layout.segments.iter().map(|s| (&arena, *s)), &arena).is_err());
-    let empty = Layout::new([]);
+    let empty = ArenaLayout::new([]);
     let table = empty.upload(&client);
     let state = norms(&client, &arena, &table, None, 0.0).unwrap();
     assert_eq!(read(&client, &state.0)[3..7], [0.0, 0.0, 0.0, 1.0]);
 }
 
-const RATES_GROUP: Group = Group { lr: 1.0, decay: 1.0, is_last_layer: false, module: 0, idle: false };
+const RATES_GROUP: ArenaParamGroup =
+    ArenaParamGroup { lr: 1.0, decay: 1.0, is_last_layer: false, module: 0, idle: false };

@@ -1,4 +1,6 @@
-use dinoscope_shaders::cross_entropy::gpu::{Chunk, Results, Targets, backward, forward};
+use dinoscope_shaders::cross_entropy::gpu::{
+    CrossEntropyChunk, CrossEntropyOutputs, CrossEntropyTargets, backward, forward,
+};
 
 use super::*;
 
@@ -53,16 +55,17 @@ impl Case {
 
     /// Loss, entropy, statistics and gradient, in chunks of `step` rows.
     fn run(&self, client: &Client, step: usize) -> [Vec<f32>; 4] {
-        let results = Results::new(client, self.rows);
+        let results = CrossEntropyOutputs::new(client, self.rows);
         let targets = floats(client, &self.targets);
         let (first, second) = (indices(client, &self.first), indices(client, &self.second));
-        let targets = Targets { rows: &targets, count: self.count, first: &first, second: &second };
+        let targets =
+            CrossEntropyTargets { rows: &targets, count: self.count, first: &first, second: &second };
         let d_loss = floats(client, &self.d_loss);
         let mut gradient = Vec::new();
         for start in (0..self.rows).step_by(step) {
             let count = step.min(self.rows - start);
             let (rows, prototypes) = (self.rows, self.prototypes);
-            let chunk = Chunk { start, count, rows, prototypes, temperature: TEMPERATURE };
+            let chunk = CrossEntropyChunk { start, count, rows, prototypes, temperature: TEMPERATURE };
             let logits = floats(client, &self.logits[start * prototypes..][..count * prototypes]);
             forward(client, &logits, targets, chunk, &results).unwrap();
             backward(client, &logits, targets, chunk, &results, &d_loss).unwrap();
@@ -73,8 +76,9 @@ impl Case {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn cross_entropy_of_awkward_shapes() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (rows, prototypes, step) in
         [(1, 1, 1), (1, 5, 1), (63, 65, 17), (7, 257, 7), (5, 384, 2), (3, 5000, 2), (65, 6, 65)]
     {
@@ -113,8 +117,9 @@ fn cross_entropy_of_awkward_shapes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn cross_entropy_keeps_nan_in_its_row() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut case = Case::new(9, 300);
     case.logits[3 * 300 + 299] = f32::NAN;
     let [loss, entropy, stats, gradient] = case.run(&client, 4);
@@ -127,16 +132,25 @@ fn cross_entropy_keeps_nan_in_its_row() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn rows_outside_are_refused() {
-    let Some(client) = client() else { return };
-    let results = Results::new(&client, 4);
+    let client = client();
+    let results = CrossEntropyOutputs::new(&client, 4);
     let some = floats(&client, &[0.0; 20]);
-    let targets = Targets { rows: &some, count: 2, first: &some, second: &some };
-    let chunk = Chunk { start: 3, count: 2, rows: 4, prototypes: 5, temperature: 1.0 };
+    let targets = CrossEntropyTargets { rows: &some, count: 2, first: &some, second: &some };
+    let chunk = CrossEntropyChunk { start: 3, count: 2, rows: 4, prototypes: 5, temperature: 1.0 };
     assert!(forward(&client, &some, targets, chunk, &results).is_err());
-    assert!(backward(&client, &some, targets, Chunk { start: 0, ..chunk }, &results, &some).is_ok());
     assert!(
-        forward(&client, &some, Targets { count: 5, ..targets }, Chunk { start: 0, ..chunk }, &results)
-            .is_err()
+        backward(&client, &some, targets, CrossEntropyChunk { start: 0, ..chunk }, &results, &some).is_ok()
+    );
+    assert!(
+        forward(
+            &client,
+            &some,
+            CrossEntropyTargets { count: 5, ..targets },
+            CrossEntropyChunk { start: 0, ..chunk },
+            &results
+        )
+        .is_err()
     );
 }

@@ -1,6 +1,6 @@
 use cubecl::ir::FloatKind;
-use dinoscope_shaders::activation::gpu::{self as activation, Activation};
-use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, Past};
+use dinoscope_shaders::activation::gpu::{self as activation, FfnActivation};
+use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
 use dinoscope_shaders::{launch, residual::gpu as residual};
 
 use super::*;
@@ -59,8 +59,9 @@ fn coarse(count: usize, seed: u32) -> Vec<f32> {
 
 /// What is stored in 16 bits equals what is stored in 32, rounded; sums and statistics stay in 32.
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn branches_may_be_stored_in_16_bits() {
-    let Some(client) = client() else { return };
+    let client = client();
     let client = &client;
     for half in TYPES {
         if !launch::supports(client, half.elem) {
@@ -89,14 +90,14 @@ fn branches_may_be_stored_in_16_bits() {
         let sums = |x, elem| launch::sum_columns(client, x, kept, dim, elem).unwrap();
         same("column sums", &sums(&short, half.elem), &sums(&full, F32));
 
-        let shape = layer_norm::Shape { tokens, kept, dim };
+        let shape = layer_norm::LayerNormShape { tokens, kept, dim };
         let norm =
             |elem| layer_norm::forward(client, &x, Some(&r), &weight, &bias, shape, 1e-6, elem).unwrap();
         let (a, b) = (norm(half.elem), norm(F32));
         rounded("y", &a.y, &b.y);
         same("statistics", &a.stats, &b.stats);
         let back = |dy, elem| {
-            let past = Past::Kept(&past);
+            let past = SkipGradient::Kept(&past);
             layer_norm::backward(client, dy, &x, Some(&r), &b.stats, &weight, past, shape, elem).unwrap()
         };
         let (a, b) = (back(&short, half.elem), back(&full, F32));
@@ -104,7 +105,7 @@ fn branches_may_be_stored_in_16_bits() {
         same("dweight", &a.weight, &b.weight);
         same("dbias", &a.bias, &b.bias);
 
-        let shape = residual::Shape { tokens, kept, dim };
+        let shape = residual::ResidualShape { tokens, kept, dim };
         let end = |branch, elem| {
             let (r, s) = (Some(&r), Some(&scale));
             residual::forward(client, &x, branch, Some(&bias), Some(&weight), r, s, shape, elem).unwrap()
@@ -116,7 +117,7 @@ fn branches_may_be_stored_in_16_bits() {
         rounded("gathered", &a.0, &b.0);
         same("sums", &a.1, &b.1);
 
-        for (which, width) in [(Activation::Gelu, dim), (Activation::SwiGlu, dim / 2)] {
+        for (which, width) in [(FfnActivation::Gelu, dim), (FfnActivation::SwiGlu, dim / 2)] {
             let run =
                 |hidden, elem| activation::forward(client, which, hidden, &bias, kept, width, elem).unwrap();
             rounded("activation", &run(&short, half.elem), &run(&full, F32));

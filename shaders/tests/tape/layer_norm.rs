@@ -1,4 +1,4 @@
-use dinoscope_shaders::layer_norm::gpu::{Past, Shape, backward, forward};
+use dinoscope_shaders::layer_norm::gpu::{LayerNormShape, SkipGradient, backward, forward};
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn reference(x: &[f64], rows: &[usize], weight: &[f64], bias: &[f64]) -> (Vec<f6
 }
 
 struct Case {
-    shape: Shape,
+    shape: LayerNormShape,
     rows: Option<Vec<usize>>,
     x: Vec<f32>,
     weight: Vec<f32>,
@@ -35,7 +35,7 @@ impl Case {
         let rows = gathered.then(|| some_rows(tokens, 3));
         let kept = rows.as_ref().map_or(tokens, Vec::len);
         let x = noise(tokens * dim, 1).iter().map(|v| v + 0.5).collect();
-        let shape = Shape { tokens, kept, dim };
+        let shape = LayerNormShape { tokens, kept, dim };
         let (weight, bias) = (noise(dim, 2), noise(dim, 4));
         Self { shape, rows, x, weight, bias, dy: noise(kept * dim, 5), past: noise(tokens * dim, 6) }
     }
@@ -52,9 +52,9 @@ impl Case {
         let out = forward(client, &x, rows.as_ref(), &weight, &bias, self.shape, EPSILON, F32).unwrap();
         let (dy, past) = (floats(client, &self.dy), floats(client, &self.past));
         let past = match mode {
-            0 => Past::None,
-            1 => Past::Kept(&past),
-            _ => Past::Reused(past),
+            0 => SkipGradient::None,
+            1 => SkipGradient::Kept(&past),
+            _ => SkipGradient::Reused(past),
         };
         let back =
             backward(client, &dy, &x, rows.as_ref(), &out.stats, &weight, past, self.shape, F32).unwrap();
@@ -92,8 +92,9 @@ impl Case {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn layer_norm_of_awkward_shapes() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (tokens, dim) in [(1, 5), (1, 384), (63, 96), (65, 5), (257, 65), (3, 1), (5, 1030), (64, 512)] {
         for gathered in [false, true] {
             for mode in 0..3 {
@@ -104,8 +105,9 @@ fn layer_norm_of_awkward_shapes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn layer_norm_slopes() {
-    let Some(client) = client() else { return };
+    let client = client();
     let case = Case::new(7, 5, true);
     let [_, _, dx, d_weight, d_bias] = case.run(&client, 0);
     let (x, weight, bias, dy) = (wide(&case.x), wide(&case.weight), wide(&case.bias), wide(&case.dy));
@@ -117,8 +119,9 @@ fn layer_norm_slopes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn layer_norm_without_rows() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut case = Case::new(5, 6, true);
     case.rows = Some(vec![]);
     case.shape.kept = 0;
@@ -130,9 +133,9 @@ fn layer_norm_without_rows() {
         let out = forward(&client, &x, Some(&rows), &weight, &weight, case.shape, EPSILON, F32).unwrap();
         let kept = floats(&client, &case.past);
         let past = match mode {
-            0 => Past::None,
-            1 => Past::Kept(&kept),
-            _ => Past::Reused(kept.clone()),
+            0 => SkipGradient::None,
+            1 => SkipGradient::Kept(&kept),
+            _ => SkipGradient::Reused(kept.clone()),
         };
         let back =
             backward(&client, &rows, &x, Some(&rows), &out.stats, &weight, past, case.shape, F32).unwrap();
@@ -143,8 +146,9 @@ fn layer_norm_without_rows() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn layer_norm_keeps_nan_in_its_row() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut case = Case::new(9, 96, false);
     case.x[3 * 96 + 17] = f32::NAN;
     let [y, stats, dx, ..] = case.run(&client, 1);

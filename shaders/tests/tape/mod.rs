@@ -19,18 +19,12 @@ use cubecl::wgpu::{WgpuDevice, WgpuRuntime, WgslCompiler};
 
 pub const F32: ElemType = ElemType::Float(FloatKind::F32);
 
-/// A client of the first adapter, whose free memory holds not-a-numbers; `None` (with a line why) without an adapter.
-#[allow(clippy::print_stderr)] // A case that passes without running says so.
-pub fn client() -> Option<Client> {
-    if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-        return None;
-    }
+/// A client of the first adapter, whose free memory holds not-a-numbers.
+pub fn client() -> Client {
     let instance = wgpu::Instance::default();
-    if let Err(error) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
-    {
-        eprintln!("skipped: no GPU adapter ({error}); Mesa's software one will do (mesa-vulkan-drivers)");
-        return None;
-    }
+    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+    found
+        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
     // WGSL, as in browsers. Built with `vulkan`, cubecl would compile to SPIR-V, and what it writes for workgroup
     // memory on drivers without VK_KHR_workgroup_memory_explicit_layout (Mesa's software one) is not valid.
     let native = std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native");
@@ -41,7 +35,7 @@ pub fn client() -> Option<Client> {
         WgpuRuntime::<WgslCompiler>::client(&device)
     };
     spoil(&client);
-    Some(client)
+    client
 }
 
 /// Leaves garbage of several sizes in the memory that new buffers are cut from.

@@ -18,8 +18,9 @@ fn normal(mut x: Vec<f32>, dim: usize) -> Vec<f32> {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn neighbours_of_awkward_shapes() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (rows, dim) in [(1, 5), (2, 3), (15, 5), (63, 96), (65, 5), (17, 384), (257, 33)] {
         let x = normal(noise(rows * dim, 9), dim);
         let got = run(&client, &x, dim);
@@ -37,8 +38,9 @@ fn neighbours_of_awkward_shapes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn the_first_of_equal_neighbours_wins() {
-    let Some(client) = client() else { return };
+    let client = client();
     // Rows 1, 3, 20 and 36 are the same.
     let mut x = vec![0.0; 40 * 8];
     for row in 0..40 {
@@ -49,8 +51,9 @@ fn the_first_of_equal_neighbours_wins() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn nan_is_nobodys_neighbour() {
-    let Some(client) = client() else { return };
+    let client = client();
     let mut x = normal(noise(20 * 5, 4), 5);
     x[3 * 5 + 2] = f32::NAN;
     let got = run(&client, &x, 5);

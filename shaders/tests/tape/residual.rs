@@ -1,4 +1,4 @@
-use dinoscope_shaders::residual::gpu::{Shape, forward, gather_scaled, weight_gradients};
+use dinoscope_shaders::residual::gpu::{ResidualShape, forward, gather_scaled, weight_gradients};
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn check(client: &Client, tokens: usize, dim: usize, gathered: bool, folded: boo
     let what = format!("residual {tokens} x {dim}, rows {gathered}, gamma {folded}");
     let rows: Vec<usize> = if gathered { some_rows(tokens, 3) } else { (0..tokens).collect() };
     let kept = rows.len();
-    let shape = Shape { tokens, kept, dim };
+    let shape = ResidualShape { tokens, kept, dim };
     let (x, branch, gradient) = (noise(tokens * dim, 1), noise(kept * dim, 2), noise(tokens * dim, 7));
     let (bias, gamma, scale) = (noise(dim, 4), noise(dim, 5), noise(kept, 6));
     let [h, b, c, g, s, d] = [&x, &branch, &bias, &gamma, &scale, &gradient].map(|v| floats(client, v));
@@ -34,8 +34,9 @@ fn check(client: &Client, tokens: usize, dim: usize, gathered: bool, folded: boo
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn residuals_of_awkward_shapes() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (tokens, dim) in [(1, 1), (1, 384), (63, 96), (65, 5), (257, 65), (600, 6)] {
         for gathered in [false, true] {
             check(&client, tokens, dim, gathered, true);
@@ -45,11 +46,12 @@ fn residuals_of_awkward_shapes() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn a_residual_without_rows_is_its_stream() {
-    let Some(client) = client() else { return };
+    let client = client();
     let x = noise(30, 1);
     let (h, none) = (floats(&client, &x), floats(&client, &[f32::NAN]));
-    let shape = Shape { tokens: 5, kept: 0, dim: 6 };
+    let shape = ResidualShape { tokens: 5, kept: 0, dim: 6 };
     let out = forward(&client, &h, &none, None, None, Some(&none), Some(&none), shape, F32).unwrap();
     assert_eq!(read(&client, &out), x);
     let (_, sums) = gather_scaled(&client, &h, Some(&none), Some(&none), shape, F32).unwrap();
@@ -57,9 +59,10 @@ fn a_residual_without_rows_is_its_stream() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn residuals_keep_nan_in_its_row() {
-    let Some(client) = client() else { return };
-    let shape = Shape { tokens: 6, kept: 2, dim: 5 };
+    let client = client();
+    let shape = ResidualShape { tokens: 6, kept: 2, dim: 5 };
     let mut branch = noise(10, 2);
     branch[7] = f32::NAN;
     let (h, b) = (floats(&client, &noise(30, 1)), floats(&client, &branch));
@@ -69,8 +72,9 @@ fn residuals_keep_nan_in_its_row() {
 }
 
 #[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
 fn weight_gradients_pass_layer_scale() {
-    let Some(client) = client() else { return };
+    let client = client();
     for (outputs, inputs) in [(1, 1), (5, 96), (65, 5), (384, 257)] {
         let (dw, w) = (noise(outputs * inputs, 1), noise(outputs * inputs, 2));
         let (db, b, gamma) = (noise(outputs, 3), noise(outputs, 4), noise(outputs, 5));

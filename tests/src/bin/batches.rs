@@ -20,9 +20,9 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::data::augment::normalize;
 use dinoscope_core::device::block_on;
 use dinoscope_core::model::params::read;
-use dinoscope_core::train::feed::Feed;
+use dinoscope_core::train::feed::BatchFeeder;
 use dinoscope_core::train::preparing::draw_masks;
-use dinoscope_core::train::{Recipe, State, sources, start};
+use dinoscope_core::train::{Recipe, TrainerState, sources, start};
 use dinoscope_core::weights::StateDict;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
@@ -60,7 +60,7 @@ fn stream(arguments: &Arguments) -> Result<()> {
     let recipe = Recipe::preset(&arguments.preset)?.with_overrides(&set)?;
     let device = Device::flex();
     let source = sources::open(&recipe)?.train;
-    let state = start::fill(State::new(&recipe, &device), &recipe, &device)?;
+    let state = start::fill(TrainerState::new(&recipe, &device), &recipe, &device)?;
     let weights = file(&block_on(state.student.state_dict())?)?;
     let header = serde_json::json!({
         "recipe": &recipe,
@@ -72,7 +72,7 @@ fn stream(arguments: &Arguments) -> Result<()> {
     writeln!(out, "{header}")?;
     out.write_all(&weights)?;
     let bytes = Bytes::new();
-    let mut feed = Feed::start(source, &recipe, 0, 1, &device);
+    let mut feed = BatchFeeder::start(source, &recipe, 0, 1, &device);
     for iteration in 0..arguments.iterations {
         let (mut parts, skipped) = feed.next(&recipe, &draw_masks(&recipe, iteration))?;
         for picture in skipped {

@@ -1,7 +1,7 @@
 //! Using a program's window as a person would: a screen of its own, a mouse, a keyboard, files dropped on it.
 //!
 //! A [`Display`] is an X server that draws into memory. [`Display::open`] starts a program there and waits until it
-//! shows something; the [`Window`] it gives takes clicks, keys and dropped files, and says what is to be seen. The
+//! shows something; the [`PlotRange`] it gives takes clicks, keys and dropped files, and says what is to be seen. The
 //! program is told nothing of the test: what arrives is what the X server would send for a real hand.
 //!
 //! Whatever goes wrong panics, as in any test. A window that is dropped by a panic leaves its last picture in

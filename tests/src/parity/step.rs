@@ -5,13 +5,13 @@ use std::path::Path;
 
 use dinoscope_core::burn::tensor::{DType, Device};
 use dinoscope_core::device::block_on;
-use dinoscope_core::model::{Grid, Layers, Vit, params};
-use dinoscope_core::ssl::{Centering, Masks, OneProcess};
+use dinoscope_core::model::{LayerSelection, PatchGrid, Vit, params};
+use dinoscope_core::ssl::{Centering, CropMasks, OneProcess};
 use dinoscope_core::train::batch::{HostCrops, split};
 use dinoscope_core::train::loss_scale::LossScale;
-use dinoscope_core::train::recipe::Numbers;
-use dinoscope_core::train::schedule::Scheduled;
-use dinoscope_core::train::state::State;
+use dinoscope_core::train::recipe::TrainPrecision;
+use dinoscope_core::train::schedule::ScheduledValues;
+use dinoscope_core::train::state::TrainerState;
 use dinoscope_core::train::step::step;
 use dinoscope_core::train::{Network, NetworkConfig, Recipe};
 use dinoscope_core::weights::StateDict;
@@ -66,8 +66,10 @@ const LOSSES: [(&str, &str); 4] = [
 
 /// Compares every step of the file, then its losses once more in half precision, where the device has it.
 pub fn check(path: &Path, device: &Device) -> Result<Vec<Check>, String> {
-    let mut checks = check_in(path, device, Numbers::F32)?;
-    for (name, numbers, dtype) in [("f16", Numbers::F16, DType::F16), ("bf16", Numbers::Bf16, DType::BF16)] {
+    let mut checks = check_in(path, device, TrainPrecision::F32)?;
+    for (name, numbers, dtype) in
+        [("f16", TrainPrecision::F16, DType::F16), ("bf16", TrainPrecision::Bf16, DType::BF16)]
+    {
         if device.supports_dtype(dtype) {
             let losses = check_in(path, device, numbers)?.into_iter().find(|c| c.what.starts_with("losses"));
             checks.extend(losses.map(|c| Check { what: format!("{name} {}", c.what), tolerance: 2e-2, ..c }));
@@ -76,7 +78,7 @@ pub fn check(path: &Path, device: &Device) -> Result<Vec<Check>, String> {
     Ok(checks)
 }
 
-fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>, String> {
+fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec<Check>, String> {
     let file = Reference::read(path)?;
     let config: Config = parse(file.json("config")?)?;
     let losses: Vec<BTreeMap<String, serde_json::Value>> = parse(file.json("losses")?)?;
@@ -85,8 +87,8 @@ fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>
     let mut recipe = recipe(&config)?;
     recipe.train.precision = numbers;
     let mut sizes = NetworkConfig::from(&recipe);
-    sizes.backbone.grid = Grid::square(config.pretrain_size / config.patch_size);
-    let mut state = State::with_sizes(&sizes, 0, device);
+    sizes.backbone.grid = PatchGrid::square(config.pretrain_size / config.patch_size);
+    let mut state = TrainerState::with_sizes(&sizes, 0, device);
     state.loss_scale = LossScale::new(numbers, device);
     state.student = fill(state.student, &file.below("init.student."))?;
     state.teacher = fill(state.teacher, &file.below("init.teacher."))?;
@@ -94,7 +96,7 @@ fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>
     let (mut loss_errors, mut gradient_errors, mut norm_errors) = (Vec::new(), Vec::new(), Vec::new());
     for (i, shown) in losses.iter().enumerate() {
         let schedule: Schedule = parse(shown.get("_schedule").cloned().unwrap_or_default())?;
-        let now = Scheduled {
+        let now = ScheduledValues {
             lr: schedule.lr,
             last_layer_lr: if schedule.last_layer_frozen { 0.0 } else { schedule.lr },
             weight_decay: schedule.weight_decay,
@@ -103,7 +105,7 @@ fn check_in(path: &Path, device: &Device, numbers: Numbers) -> Result<Vec<Check>
             backbone_held: false,
         };
         let masks = file.get(&format!("step{i}.masks"))?;
-        let masks = Masks {
+        let masks = CropMasks {
             masked: masks.data.iter().map(|v| *v != 0.0).collect(),
             crops: masks.shape[0],
             patches: masks.shape[1],
@@ -258,7 +260,9 @@ fn check_features(file: &Reference, sizes: &NetworkConfig, device: &Device) -> R
         let features = vit.forward(input.clone(), None);
         compare("x_norm_clstoken".to_owned(), host(features.cls)?)?;
         compare("x_norm_patchtokens".to_owned(), host(features.patches)?)?;
-        for (j, layer) in vit.intermediate_layers(input, Layers::Last(2), true).into_iter().enumerate() {
+        for (j, layer) in
+            vit.intermediate_layers(input, LayerSelection::Last(2), true).into_iter().enumerate()
+        {
             compare(format!("intermediate{j}.patch"), host(layer.map(rows, cols))?)?;
             compare(format!("intermediate{j}.cls"), host(layer.cls)?)?;
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dinoscope_core::burn::tensor::Device;
-use dinoscope_core::model::{Layers, Vit, params};
+use dinoscope_core::model::{LayerSelection, Vit, params};
 use dinoscope_core::weights;
 
 use super::Check;
@@ -55,11 +55,11 @@ pub fn check_hugging_face(folder: &Path, device: &Device) -> Result<Vec<Check>, 
             states.push((name.clone(), absolute(&got, &expected.get(&name)?.data)));
             Ok(())
         };
-        let layers = vit.intermediate_layers(pixels.clone(), Layers::Last(depth), false);
+        let layers = vit.intermediate_layers(pixels.clone(), LayerSelection::Last(depth), false);
         for (i, layer) in layers.into_iter().enumerate() {
             compare(&format!("hidden_states.{}", i + 1), host(layer.tokens)?)?;
         }
-        let mut last = vit.intermediate_layers(pixels.clone(), Layers::Last(1), true);
+        let mut last = vit.intermediate_layers(pixels.clone(), LayerSelection::Last(1), true);
         let Some(last) = last.pop() else { return Err("a backbone without blocks".to_owned()) };
         compare("last_hidden_state", host(last.tokens)?)?;
         let name = format!("{size}.attentions.last");

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{Source, subset::Subset};
+use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
 use dinoscope_core::eval::pictures;
 
 use super::data::are_scenes;
@@ -14,7 +14,7 @@ use crate::cli::terminal::note;
 
 /// Pictures, with classes or without.
 #[derive(clap::Args)]
-pub struct Collection {
+pub struct ImageSetArgs {
     /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), a list of pictures (FILE.txt,
     /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, or `scenes`.
     /// Given again, all of them together.
@@ -25,13 +25,13 @@ pub struct Collection {
     limit: usize,
     /// Black and white of files of more than 8 bits: fixed, file, or two numbers such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
-    depth_range: DepthRange,
+    depth_range: IntensityRange,
 }
 
-impl Collection {
+impl ImageSetArgs {
     /// The pictures, or some of them by `seed`.
-    pub fn open(&self, seed: u64) -> Result<Arc<dyn Source>> {
-        let all: Arc<dyn Source> = if are_scenes(&self.data)? {
+    pub fn open(&self, seed: u64) -> Result<Arc<dyn PictureSource>> {
+        let all: Arc<dyn PictureSource> = if are_scenes(&self.data)? {
             // Those that k-NN looks up; training never sees them.
             Arc::new(ScenesSource::new(1 << 32, 1200, 96))
         } else {
@@ -41,7 +41,7 @@ impl Collection {
         if self.limit >= all.len() {
             return Ok(all);
         }
-        Ok(match Subset::sample(&all, self.limit, seed) {
+        Ok(match SubsetSource::sample(&all, self.limit, seed) {
             Some(some) => Arc::new(some),
             None => all,
         })

@@ -4,25 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use dinoscope_core::data::decode::depth::DepthRange;
-use dinoscope_core::data::source::Labelled;
+use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{Source, subset::Subset};
-use dinoscope_core::device::{Chosen, block_on};
-use dinoscope_core::eval::cache::Cache;
-use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
+use dinoscope_core::device::{SelectedDevice, block_on};
+use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
-use dinoscope_core::eval::suite::{self, Options, Task};
+use dinoscope_core::eval::suite::{self, EvalOptions, EvalTask};
 use dinoscope_core::model::Vit;
 
-use crate::cli::progress::Progress;
+use crate::cli::progress::CliProgress;
 use crate::cli::terminal::note;
-use crate::cli::{Mistake, load};
+use crate::cli::{UsageError, load};
 
 /// Which model is judged, and how it computes.
 #[derive(clap::Args)]
-pub struct Model {
+pub struct EvalModelArgs {
     /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
     /// `starter`.
     #[arg(long)]
@@ -56,7 +56,7 @@ pub struct Model {
 
 /// Labelled pictures.
 #[derive(clap::Args)]
-pub struct Pictures {
+pub struct LabelledDataArgs {
     /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
     /// … in any case), a table FILE.csv with the columns path and label, a list or a pattern, an IDX images file or folder,
     /// or `scenes`. Given again, all of them together: classes are joined by name.
@@ -78,55 +78,55 @@ pub struct Pictures {
     dump: Option<PathBuf>,
     /// Black and white of files of more than 8 bits: fixed, file, or two numbers such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
-    depth_range: DepthRange,
+    depth_range: IntensityRange,
 }
 
 /// A model that is ready to be judged.
-pub struct Opened {
+pub struct LoadedEvalModel {
     /// The backbone.
     pub backbone: Vit,
     /// Where it is.
-    pub chosen: Chosen,
+    pub chosen: SelectedDevice,
     /// What all evaluations have in common.
-    pub options: Options,
+    pub options: EvalOptions,
     /// Nothing but the result is printed.
     quiet: bool,
 }
 
-impl Model {
+impl EvalModelArgs {
     /// Opens the model; `quiet` beside JSON.
-    pub fn open(&self, quiet: bool) -> Result<Opened> {
+    pub fn open(&self, quiet: bool) -> Result<LoadedEvalModel> {
         let chosen = load::device(self.device.as_deref(), quiet)?;
         let weights = load::with_part(&self.weights, self.part.as_deref());
         let backbone = load::backbone(&weights, &chosen.device, false)?;
         let config = &backbone.config;
         let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
         if size == 0 || !size.is_multiple_of(config.patch) {
-            bail!(Mistake(format!(
+            bail!(UsageError(format!(
                 "--size {size} is not a multiple of the model's patch of {}",
                 config.patch
             )));
         }
         let cache = match &self.cache {
-            _ if self.no_cache => Cache::off(),
-            Some(folder) => Cache::in_folder(folder, Cache::LIMIT),
-            None => Cache::of_program(),
+            _ if self.no_cache => FeatureDiskCache::off(),
+            Some(folder) => FeatureDiskCache::in_folder(folder, FeatureDiskCache::LIMIT),
+            None => FeatureDiskCache::of_program(),
         };
-        let options = Options {
+        let options = EvalOptions {
             batch: self.batch.max(1),
             seed: self.seed,
             alone: self.alone,
             cache,
-            ..Options::new(size)
+            ..EvalOptions::new(size)
         };
-        Ok(Opened { backbone, chosen, options, quiet })
+        Ok(LoadedEvalModel { backbone, chosen, options, quiet })
     }
 }
 
-impl Opened {
+impl LoadedEvalModel {
     /// Makes an evaluation, showing how it goes on.
-    pub fn evaluate(&self, task: &Task) -> Result<Outcome> {
-        let mut bars = Bars::new(self.quiet);
+    pub fn evaluate(&self, task: &EvalTask) -> Result<EvalReport> {
+        let mut bars = EvalProgressBars::new(self.quiet);
         let Self { backbone, chosen, options, .. } = self;
         let mut hear = async |at| bars.hear(at);
         block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut hear)).map_err(fault)
@@ -134,25 +134,25 @@ impl Opened {
 }
 
 /// How an evaluation goes on: a bar for each part of it. What is left of the last one goes when this is dropped.
-pub struct Bars {
-    shown: Option<(suite::Progress, Progress)>,
+pub struct EvalProgressBars {
+    shown: Option<(suite::EvalProgress, CliProgress)>,
     quiet: bool,
 }
 
-impl Bars {
+impl EvalProgressBars {
     /// Nothing is shown when `quiet`.
     pub fn new(quiet: bool) -> Self {
         Self { shown: None, quiet }
     }
 
     /// Shows how far it is, and has it go on.
-    pub fn hear(&mut self, at: suite::Progress) -> bool {
-        let same = |before: &suite::Progress| (before.subject, before.doing) == (at.subject, at.doing);
+    pub fn hear(&mut self, at: suite::EvalProgress) -> bool {
+        let same = |before: &suite::EvalProgress| (before.subject, before.doing) == (at.subject, at.doing);
         if !self.shown.as_ref().is_some_and(|(before, _)| same(before)) {
             if let Some((_, bar)) = self.shown.take() {
                 bar.finish();
             }
-            self.shown = Some((at, Progress::new(at.total as u64, at.doing, self.quiet)));
+            self.shown = Some((at, CliProgress::new(at.total as u64, at.doing, self.quiet)));
         }
         if let Some((_, bar)) = &mut self.shown {
             bar.set(at.done as u64, format!("{}: {}", at.subject, at.doing));
@@ -161,7 +161,7 @@ impl Bars {
     }
 }
 
-impl Drop for Bars {
+impl Drop for EvalProgressBars {
     fn drop(&mut self) {
         if let Some((_, bar)) = &self.shown {
             bar.finish();
@@ -172,15 +172,20 @@ impl Drop for Bars {
 /// An evaluation's error; what the person can mend is their mistake.
 pub fn fault(error: EvaluationError) -> anyhow::Error {
     match error {
-        EvaluationError::Protocol(error) => Mistake(error.to_string()).into(),
+        EvaluationError::Protocol(error) => UsageError(error.to_string()).into(),
         EvaluationError::Data(error) => error.into(),
         other => other.into(),
     }
 }
 
-impl Pictures {
+impl LabelledDataArgs {
     /// Evaluates a task on these pictures with a model.
-    pub fn judge(&self, model: &Model, quiet: bool, task: impl FnOnce(Labelled) -> Task) -> Result<Outcome> {
+    pub fn judge(
+        &self,
+        model: &EvalModelArgs,
+        quiet: bool,
+        task: impl FnOnce(LabelledSplit) -> EvalTask,
+    ) -> Result<EvalReport> {
         let labelled = self.open(model.seed)?;
         let mut opened = model.open(quiet)?;
         opened.options.dump.clone_from(&self.dump);
@@ -188,15 +193,18 @@ impl Pictures {
     }
 
     /// What is learned from and what is predicted.
-    pub fn open(&self, seed: u64) -> Result<Labelled> {
-        let Labelled { train, test } = if are_scenes(&self.data)? {
-            let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn Source>;
-            Labelled { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
+    pub fn open(&self, seed: u64) -> Result<LabelledSplit> {
+        let LabelledSplit { train, test } = if are_scenes(&self.data)? {
+            let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn PictureSource>;
+            LabelledSplit { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
         } else {
             pictures::labelled(&self.data, &self.test, seed, self.depth_range)?
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
-        Ok(Labelled { train: limited(train, self.limit, seed), test: limited(test, self.limit_test, seed) })
+        Ok(LabelledSplit {
+            train: limited(train, self.limit, seed),
+            test: limited(test, self.limit_test, seed),
+        })
     }
 }
 
@@ -204,15 +212,15 @@ impl Pictures {
 pub fn are_scenes(data: &[PathBuf]) -> Result<bool> {
     let scenes = data.iter().filter(|place| *place == Path::new("scenes")).count();
     if scenes > 0 && data.len() > scenes {
-        bail!(Mistake(
+        bail!(UsageError(
             "--data scenes stands alone: the built-in pictures are not mixed with others".to_owned()
         ));
     }
     Ok(scenes > 0)
 }
 
-fn limited(source: Arc<dyn Source>, limit: Option<usize>, seed: u64) -> Arc<dyn Source> {
-    match limit.filter(|n| *n < source.len()).and_then(|n| Subset::sample(&source, n, seed)) {
+fn limited(source: Arc<dyn PictureSource>, limit: Option<usize>, seed: u64) -> Arc<dyn PictureSource> {
+    match limit.filter(|n| *n < source.len()).and_then(|n| SubsetSource::sample(&source, n, seed)) {
         Some(some) => Arc::new(some),
         None => source,
     }

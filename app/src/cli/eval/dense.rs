@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dinoscope_core::data::decode::depth::DepthRange;
-use dinoscope_core::data::source::dense::{DenseFolder, DenseSplit, Reading, Truth};
-use dinoscope_core::eval::dense::{Training, default_window};
+use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
+use dinoscope_core::eval::dense::{DenseTrainingOptions, default_window};
 
-use super::data::Opened;
+use super::data::LoadedEvalModel;
 
 /// Pictures with a truth for every pixel.
 #[derive(clap::Args)]
-pub struct Pictures {
+pub struct DenseDataArgs {
     /// `scenes`, which the program draws itself, or a folder with images/ and labels/ or depth/, or with train/ and val/ of
     /// that kind. Otherwise a fifth, chosen by --seed, is judged.
     #[arg(long, default_value = "scenes")]
@@ -24,20 +24,26 @@ pub struct Pictures {
     limit_test: Option<usize>,
     /// Black and white of pictures of more than 8 bits: fixed, file, or two numbers such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
-    depth_range: DepthRange,
+    depth_range: IntensityRange,
 }
 
 /// Scenes without a wish.
 const SCENES: (usize, usize) = (240, 120);
 
-impl Pictures {
+impl DenseDataArgs {
     /// Opens them for one truth; scenes are drawn `side` pixels wide.
-    pub fn open(&self, truth: Truth, reading: Reading, side: usize, seed: u64) -> Result<DenseSplit> {
+    pub fn open(
+        &self,
+        truth: DenseTruthKind,
+        reading: DenseReadOptions,
+        side: usize,
+        seed: u64,
+    ) -> Result<DenseSplit> {
         if self.is_scenes() {
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(train, test, side));
         }
-        let reading = Reading { range: self.depth_range, ..reading };
+        let reading = DenseReadOptions { range: self.depth_range, ..reading };
         let split = DenseFolder::split(&self.data, truth, reading, seed)?;
         Ok(split.limited(self.limit, self.limit_test, seed))
     }
@@ -50,7 +56,7 @@ impl Pictures {
 
 /// How a head learns.
 #[derive(clap::Args)]
-pub struct Learning {
+pub struct HeadTrainingArgs {
     /// Steps in which the head learns; 40000 as published.
     #[arg(long, value_name = "N")]
     iterations: Option<usize>,
@@ -74,10 +80,10 @@ pub struct Learning {
     show: usize,
 }
 
-impl Learning {
+impl HeadTrainingArgs {
     /// What was asked for in place of `usual`.
-    pub fn training(&self, usual: Training) -> Training {
-        Training {
+    pub fn training(&self, usual: DenseTrainingOptions) -> DenseTrainingOptions {
+        DenseTrainingOptions {
             iterations: self.iterations.unwrap_or(usual.iterations),
             batch: self.views.unwrap_or(usual.batch),
             lr: self.lr.unwrap_or(usual.lr),
@@ -92,6 +98,6 @@ impl Learning {
 }
 
 /// The side of windows: what was asked for, or what suits the model.
-pub fn window(asked: Option<usize>, size: Option<usize>, opened: &Opened) -> usize {
+pub fn window(asked: Option<usize>, size: Option<usize>, opened: &LoadedEvalModel) -> usize {
     asked.or(size).unwrap_or_else(|| default_window(&opened.backbone.config))
 }

@@ -3,27 +3,27 @@
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use dinoscope_core::data::source::dense::{DepthUnit, Reading, Truth};
-use dinoscope_core::eval::depth::{DepthTask, Range};
-use dinoscope_core::eval::suite::Task;
+use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind, DepthUnit};
+use dinoscope_core::eval::depth::{DepthEvalRange, DepthTask};
+use dinoscope_core::eval::suite::EvalTask;
 
-use super::data::Model;
-use super::dense::{Learning, Pictures, window};
-use super::show::{Output, show};
-use crate::cli::Mistake;
-use crate::cli::status::Status;
+use super::data::EvalModelArgs;
+use super::dense::{DenseDataArgs, HeadTrainingArgs, window};
+use super::show::{EvalOutputArgs, show};
+use crate::cli::UsageError;
+use crate::cli::status::CliExitStatus;
 
 /// Linear depth.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DepthArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Pictures,
+    pictures: DenseDataArgs,
     #[command(flatten)]
-    learning: Learning,
+    learning: HeadTrainingArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// Pixels that the shorter side of pictures is resized to; what is no multiple of the patch is padded
     /// [default: --size, or the model's grid, at least 16 patches, at most 224 pixels].
     #[arg(long, value_name = "PIXELS")]
@@ -33,8 +33,8 @@ pub struct Arguments {
     blocks: usize,
     /// Least and largest depth that count: `nyu` (0.001,10), `kitti` (0.001,80) or MIN,MAX in metres
     /// [default: those of the training pictures].
-    #[arg(long, value_name = "RANGE", value_parser = Range::from_str)]
-    range: Option<Range>,
+    #[arg(long, value_name = "RANGE", value_parser = DepthEvalRange::from_str)]
+    range: Option<DepthEvalRange>,
     /// What a step of a 16-bit depth PNG or TIFF is worth: mm, cm, or metres such as 1/256 or 0.0002; 0 is no measurement
     /// [default: 1/256 for --range kitti, else mm].
     #[arg(long, value_name = "UNIT", value_parser = DepthUnit::from_str)]
@@ -51,23 +51,23 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, learning, output, .. } = arguments;
+pub fn run(arguments: &DepthArgs) -> Result<CliExitStatus> {
+    let DepthArgs { model, pictures, learning, output, .. } = arguments;
     let opened = model.open(output.json)?;
     let depth = opened.backbone.config.depth;
     if arguments.blocks > depth {
-        bail!(Mistake(format!("--blocks {}: the model has {depth}", arguments.blocks)));
+        bail!(UsageError(format!("--blocks {}: the model has {depth}", arguments.blocks)));
     }
     let side = window(arguments.window, model.size, &opened);
-    let unit = arguments.unit.or(arguments.range.map(Range::unit)).unwrap_or_default();
-    let reading = Reading { unit, ..Reading::default() };
-    let data = pictures.open(Truth::Depth, reading, side, model.seed)?;
+    let unit = arguments.unit.or(arguments.range.map(DepthEvalRange::unit)).unwrap_or_default();
+    let reading = DenseReadOptions { unit, ..DenseReadOptions::default() };
+    let data = pictures.open(DenseTruthKind::Depth, reading, side, model.seed)?;
     let (memory, exact_padding, shown) = learning.rest();
     let usual = DepthTask::default();
     let task = DepthTask {
         window: Some(side),
         blocks: arguments.blocks,
-        range: arguments.range.map(Range::bounds),
+        range: arguments.range.map(DepthEvalRange::bounds),
         gradient: arguments.gradient,
         mirrored: arguments.mirrored,
         flip: arguments.flip,
@@ -77,5 +77,5 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         shown,
         unit: if pictures.is_scenes() { "half object heights".to_owned() } else { usual.unit },
     };
-    show(&opened.evaluate(&Task::Depth(data, task))?, "depth", output)
+    show(&opened.evaluate(&EvalTask::Depth(data, task))?, "depth", output)
 }

@@ -2,22 +2,22 @@
 
 use anyhow::Result;
 use dinoscope_core::eval::knn::KnnOptions;
-use dinoscope_core::eval::suite::Task;
-use dinoscope_core::eval::whole::knn::{FewShot, KnnTask};
+use dinoscope_core::eval::suite::EvalTask;
+use dinoscope_core::eval::whole::knn::{FewShotOptions, KnnTask};
 
-use super::data::{Model, Pictures};
-use super::show::{Output, show};
-use crate::cli::status::Status;
+use super::data::{EvalModelArgs, LabelledDataArgs};
+use super::show::{EvalOutputArgs, show};
+use crate::cli::status::CliExitStatus;
 
 /// Weighted nearest neighbours.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct KnnArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Pictures,
+    pictures: LabelledDataArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// Numbers of neighbours that vote, such as 10,20.
     #[arg(long, value_name = "K,K", value_delimiter = ',', default_values_t = KnnOptions::default().ks)]
     k: Vec<usize>,
@@ -30,11 +30,11 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, output, .. } = arguments;
-    let few = arguments.few_shot.map(|per_class| FewShot { per_class, tries: arguments.tries });
+pub fn run(arguments: &KnnArgs) -> Result<CliExitStatus> {
+    let KnnArgs { model, pictures, output, .. } = arguments;
+    let few = arguments.few_shot.map(|per_class| FewShotOptions { per_class, tries: arguments.tries });
     let options = KnnOptions { ks: arguments.k.clone(), ..KnnOptions::default() };
     let task = KnnTask { options, few };
-    let outcome = pictures.judge(model, output.json, |labelled| Task::Knn(labelled, task))?;
+    let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Knn(labelled, task))?;
     show(&outcome, "knn", output)
 }

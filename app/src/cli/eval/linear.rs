@@ -1,22 +1,22 @@
 //! `dinoscope eval linear`: the linear probe.
 
 use anyhow::Result;
-use dinoscope_core::eval::suite::Task;
-use dinoscope_core::eval::whole::linear::{Length, LinearTask, Select};
+use dinoscope_core::eval::suite::EvalTask;
+use dinoscope_core::eval::whole::linear::{HeadSelectionSet, LinearProbeLength, LinearTask};
 
-use super::data::{Model, Pictures};
-use super::show::{Output, show};
-use crate::cli::status::Status;
+use super::data::{EvalModelArgs, LabelledDataArgs};
+use super::show::{EvalOutputArgs, show};
+use crate::cli::status::CliExitStatus;
 
 /// Linear probe.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct LinearProbeArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Pictures,
+    pictures: LabelledDataArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// Steps of SGD; the official recipe has 12500 [default: 1250].
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     iterations: Option<usize>,
@@ -29,29 +29,29 @@ pub struct Arguments {
     /// On which pictures the best head is chosen: a tenth of the training pictures, or the test pictures themselves, as
     /// the official code does.
     #[arg(long, value_enum, default_value = "held-out")]
-    select: Choice,
+    select: HeadSelectionArg,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Choice {
+enum HeadSelectionArg {
     HeldOut,
     Test,
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, output, .. } = arguments;
+pub fn run(arguments: &LinearProbeArgs) -> Result<CliExitStatus> {
+    let LinearProbeArgs { model, pictures, output, .. } = arguments;
     let mut task = LinearTask { batch: arguments.head_batch, ..LinearTask::default() };
     if let Some(iterations) = arguments.iterations {
-        task.length = Length::Iterations(iterations);
+        task.length = LinearProbeLength::Iterations(iterations);
     }
     if let Some(epochs) = arguments.epochs {
-        task.length = Length::Epochs(epochs);
+        task.length = LinearProbeLength::Epochs(epochs);
     }
     task.select = match arguments.select {
-        Choice::HeldOut => Select::HeldOut,
-        Choice::Test => Select::Test,
+        HeadSelectionArg::HeldOut => HeadSelectionSet::HeldOut,
+        HeadSelectionArg::Test => HeadSelectionSet::Test,
     };
-    let outcome = pictures.judge(model, output.json, |labelled| Task::Linear(labelled, task))?;
+    let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Linear(labelled, task))?;
     show(&outcome, "linear", output)
 }

@@ -5,24 +5,26 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::device::block_on;
-use dinoscope_core::eval::embedding::{self, MapTask, Mapped, Sprites, TsneOptions, Way};
-use dinoscope_core::eval::suite::Judge;
+use dinoscope_core::eval::embedding::{
+    self, ProjectionResult, ProjectionTask, ReductionMethod, SpriteSheet, TsneOptions,
+};
+use dinoscope_core::eval::suite::EvalContext;
 
-use super::collection::Collection;
-use super::data::{Bars, Model, fault};
-use super::show::{Output, show};
-use crate::cli::status::Status;
+use super::collection::ImageSetArgs;
+use super::data::{EvalModelArgs, EvalProgressBars, fault};
+use super::show::{EvalOutputArgs, show};
+use crate::cli::status::CliExitStatus;
 use crate::cli::terminal::out;
 
 /// A map of features.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ProjectionArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Collection,
+    pictures: ImageSetArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// The two principal components instead of t-SNE: quick, but groups overlap.
     #[arg(long, conflicts_with_all = ["perplexity", "steps"])]
     pca: bool,
@@ -38,20 +40,25 @@ pub struct Arguments {
 }
 
 /// Makes the map and shows it.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, output, .. } = arguments;
+pub fn run(arguments: &ProjectionArgs) -> Result<CliExitStatus> {
+    let ProjectionArgs { model, pictures, output, .. } = arguments;
     let way = if arguments.pca {
-        Way::Pca
+        ReductionMethod::Pca
     } else {
-        Way::Tsne(TsneOptions { perplexity: arguments.perplexity, steps: arguments.steps, seed: model.seed })
+        ReductionMethod::Tsne(TsneOptions {
+            perplexity: arguments.perplexity,
+            steps: arguments.steps,
+            seed: model.seed,
+        })
     };
-    let task = MapTask { source: pictures.open(model.seed)?, way };
+    let task = ProjectionTask { source: pictures.open(model.seed)?, way };
     let opened = model.open(output.json)?;
-    let mut bars = Bars::new(output.json);
-    let judge = Judge { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };
+    let mut bars = EvalProgressBars::new(output.json);
+    let judge =
+        EvalContext { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };
     let mapped = block_on(embedding::map(&judge, &task, &mut async |at| bars.hear(at)));
     drop(bars);
-    let Mapped { outcome, map } = mapped.map_err(fault)?;
+    let ProjectionResult { outcome, map } = mapped.map_err(fault)?;
     let status = show(&outcome, "map", output)?;
     if let Some(folder) = &output.out {
         keep(&folder.join("map-points.json"), &serde_json::to_vec(&map)?, output.json)?;
@@ -59,7 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let Some(path) = arguments.page.clone().or_else(|| Some(output.out.as_ref()?.join("map.html"))) else {
         return Ok(status);
     };
-    let sprites = Sprites::of(task.source.as_ref(), &map.pictures);
+    let sprites = SpriteSheet::of(task.source.as_ref(), &map.pictures);
     let named = model.weights.file_name().unwrap_or(model.weights.as_os_str());
     let title = format!("Features of {}", named.to_string_lossy());
     let page = embedding::page(&map, &sprites, &title, &outcome.data)?;

@@ -15,39 +15,39 @@ mod spread;
 
 use anyhow::Result;
 
-use super::status::Status;
+use super::status::CliExitStatus;
 
 /// Judge features on labelled pictures.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub enum EvalCommand {
     /// Weighted nearest neighbours on CLS features, against raw pixels and the untrained model.
-    Knn(knn::Arguments),
+    Knn(knn::KnnArgs),
     /// The linear probe: heads on the last blocks' tokens at many learning rates.
-    Linear(linear::Arguments),
+    Linear(linear::LinearProbeArgs),
     /// Logistic regression on CLS features.
-    Logistic(logistic::Arguments),
+    Logistic(logistic::LogisticArgs),
     /// What every pixel shows, with a linear head on patch features.
-    Segment(segment::Arguments),
+    Segment(segment::SegmentationArgs),
     /// How far away every pixel is, with a linear head on patch features.
-    Depth(depth::Arguments),
+    Depth(depth::DepthArgs),
     /// How many of the pictures that look most alike show the same thing.
-    Retrieve(retrieve::Arguments),
+    Retrieve(retrieve::RetrievalArgs),
     /// Rank, alignment and uniformity of features; needs no labels.
-    Spread(spread::Arguments),
+    Spread(spread::FeatureStatisticsArgs),
     /// Features as points in the plane, for the eye.
-    Map(map::Arguments),
+    Map(map::ProjectionArgs),
 }
 
 /// Measures and shows.
-pub fn run(command: Command) -> Result<Status> {
+pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
     match command {
-        Command::Knn(arguments) => knn::run(&arguments),
-        Command::Linear(arguments) => linear::run(&arguments),
-        Command::Logistic(arguments) => logistic::run(&arguments),
-        Command::Segment(arguments) => segment::run(&arguments),
-        Command::Depth(arguments) => depth::run(&arguments),
-        Command::Retrieve(arguments) => retrieve::run(&arguments),
-        Command::Spread(arguments) => spread::run(&arguments),
-        Command::Map(arguments) => map::run(&arguments),
+        EvalCommand::Knn(arguments) => knn::run(&arguments),
+        EvalCommand::Linear(arguments) => linear::run(&arguments),
+        EvalCommand::Logistic(arguments) => logistic::run(&arguments),
+        EvalCommand::Segment(arguments) => segment::run(&arguments),
+        EvalCommand::Depth(arguments) => depth::run(&arguments),
+        EvalCommand::Retrieve(arguments) => retrieve::run(&arguments),
+        EvalCommand::Spread(arguments) => spread::run(&arguments),
+        EvalCommand::Map(arguments) => map::run(&arguments),
     }
 }

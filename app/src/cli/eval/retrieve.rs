@@ -3,24 +3,24 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dinoscope_core::eval::retrieve::{GroundTruth, RetrieveTask, Sought};
-use dinoscope_core::eval::suite::Task;
+use dinoscope_core::eval::retrieve::{RetrievalBenchmark, RetrievalTarget, RetrieveTask};
+use dinoscope_core::eval::suite::EvalTask;
 
-use super::collection::Collection;
-use super::data::Model;
-use super::show::{Output, show};
-use crate::cli::Mistake;
-use crate::cli::status::Status;
+use super::collection::ImageSetArgs;
+use super::data::EvalModelArgs;
+use super::show::{EvalOutputArgs, show};
+use crate::cli::UsageError;
+use crate::cli::status::CliExitStatus;
 
 /// Retrieval.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct RetrievalArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Collection,
+    pictures: ImageSetArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// Which pictures of --data are right for which query: gnd_roxford5k.pkl or gnd_rparis6k.pkl as JSON, for instance by
     /// python3 -c "import json, pickle; json.dump(pickle.load(open('gnd_roxford5k.pkl', 'rb')), open('gnd.json', 'w'),
     /// default=lambda v: v.tolist())". Without it those of the same class are right, and --limit applies.
@@ -32,15 +32,15 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, output, .. } = arguments;
+pub fn run(arguments: &RetrievalArgs) -> Result<CliExitStatus> {
+    let RetrievalArgs { model, pictures, output, .. } = arguments;
     let sought = match &arguments.truth {
         Some(file) => match pictures.data.as_slice() {
-            [folder] => Sought::Listed(GroundTruth::open(file, folder)?),
-            _ => bail!(Mistake("--truth counts the pictures of one folder: name one --data".to_owned())),
+            [folder] => RetrievalTarget::Listed(RetrievalBenchmark::open(file, folder)?),
+            _ => bail!(UsageError("--truth counts the pictures of one folder: name one --data".to_owned())),
         },
-        None => Sought::SameClass(pictures.open(model.seed)?),
+        None => RetrievalTarget::SameClass(pictures.open(model.seed)?),
     };
-    let task = Task::Retrieve(RetrieveTask { sought, whole: arguments.whole });
+    let task = EvalTask::Retrieve(RetrieveTask { sought, whole: arguments.whole });
     show(&model.open(output.json)?.evaluate(&task)?, "retrieve", output)
 }

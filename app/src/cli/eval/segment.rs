@@ -1,26 +1,26 @@
 //! `dinoscope eval segment`: a linear head that tells what every pixel shows.
 
 use anyhow::Result;
-use dinoscope_core::data::source::dense::{Reading, Truth};
+use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind};
 use dinoscope_core::eval::segment::SegmentTask;
-use dinoscope_core::eval::suite::Task;
+use dinoscope_core::eval::suite::EvalTask;
 
-use super::data::Model;
-use super::dense::{Learning, Pictures, window};
-use super::show::{Output, show};
-use crate::cli::status::Status;
+use super::data::EvalModelArgs;
+use super::dense::{DenseDataArgs, HeadTrainingArgs, window};
+use super::show::{EvalOutputArgs, show};
+use crate::cli::status::CliExitStatus;
 
 /// Linear segmentation.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct SegmentationArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Pictures,
+    pictures: DenseDataArgs,
     #[command(flatten)]
-    learning: Learning,
+    learning: HeadTrainingArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
     /// Labels are masks of an object: 0 is the background and every other value the object. Without it 255 means that a
     /// pixel does not count.
     #[arg(long)]
@@ -53,12 +53,12 @@ pub struct Arguments {
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, learning, output, .. } = arguments;
+pub fn run(arguments: &SegmentationArgs) -> Result<CliExitStatus> {
+    let SegmentationArgs { model, pictures, learning, output, .. } = arguments;
     let opened = model.open(output.json)?;
     let side = window(arguments.window, model.size, &opened);
-    let reading = Reading { binary: arguments.binary, ..Reading::default() };
-    let data = pictures.open(Truth::Classes, reading, side, model.seed)?;
+    let reading = DenseReadOptions { binary: arguments.binary, ..DenseReadOptions::default() };
+    let data = pictures.open(DenseTruthKind::Classes, reading, side, model.seed)?;
     let usual = if arguments.ms { SegmentTask::multi_scale() } else { SegmentTask::default() };
     let (memory, exact_padding, shown) = learning.rest();
     let task = SegmentTask {
@@ -74,5 +74,5 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         training: learning.training(usual.training),
         shown,
     };
-    show(&opened.evaluate(&Task::Segment(data, task))?, "segment", output)
+    show(&opened.evaluate(&EvalTask::Segment(data, task))?, "segment", output)
 }

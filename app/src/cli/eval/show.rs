@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use dinoscope_core::analysis::image_out::write_png;
 use dinoscope_core::analysis::write_atomic;
-use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::eval::outcome::EvalReport;
 
-use crate::cli::Mistake;
-use crate::cli::status::{FailedInputs, Status};
+use crate::cli::UsageError;
+use crate::cli::status::{CliExitStatus, FailedInputs};
 use crate::cli::terminal::{out, out_part};
 
 /// Where the outcome goes.
 #[derive(clap::Args)]
-pub struct Output {
+pub struct EvalOutputArgs {
     /// One JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -23,7 +23,7 @@ pub struct Output {
 }
 
 /// Shows the outcome of the word `name`; what was left out is named on standard error, and part of the JSON.
-pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<Status> {
+pub fn show(outcome: &EvalReport, name: &str, output: &EvalOutputArgs) -> Result<CliExitStatus> {
     // The JSON is one object, which holds them.
     let mut failed = FailedInputs::new(false);
     outcome.left_out.iter().for_each(|left| failed.add(&left.input, &left.reason));
@@ -41,7 +41,7 @@ pub fn show(outcome: &Outcome, name: &str, output: &Output) -> Result<Status> {
 }
 
 /// Title, data, a line for each row with its columns aligned, notes.
-fn table(outcome: &Outcome) -> String {
+fn table(outcome: &EvalReport) -> String {
     let lines: Vec<Vec<String>> = outcome
         .rows
         .iter()
@@ -75,10 +75,10 @@ fn table(outcome: &Outcome) -> String {
 }
 
 /// `NAME.json` and `NAME-<picture>.png`; where they are.
-fn write(outcome: &Outcome, name: &str, output: &Output) -> Result<Vec<PathBuf>> {
+fn write(outcome: &EvalReport, name: &str, output: &EvalOutputArgs) -> Result<Vec<PathBuf>> {
     let Some(folder) = &output.out else { return Ok(Vec::new()) };
     std::fs::create_dir_all(folder)
-        .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
+        .map_err(|e| UsageError(format!("can't make the folder {}: {e}", folder.display())))?;
     let mut written = vec![folder.join(format!("{name}.json"))];
     write_atomic(&written[0], &serde_json::to_vec_pretty(outcome)?)?;
     for shown in &outcome.pictures {
@@ -94,31 +94,33 @@ fn write(outcome: &Outcome, name: &str, output: &Output) -> Result<Vec<PathBuf>>
 mod tests {
     use dinoscope_core::data::Picture;
     use dinoscope_core::eval::Accuracy;
-    use dinoscope_core::eval::outcome::{Figure, LeftOut, Row, Shown, Unit};
+    use dinoscope_core::eval::outcome::{
+        CaptionedPicture, EvalMetric, EvalMetricUnit, EvalTableRow, UnusableInput,
+    };
 
     use super::*;
 
-    fn outcome() -> Outcome {
-        let row = |subject: &str, setting: &str, figure: Figure| Row {
+    fn outcome() -> EvalReport {
+        let row = |subject: &str, setting: &str, figure: EvalMetric| EvalTableRow {
             subject: subject.to_owned(),
             setting: setting.to_owned(),
             figures: vec![figure],
         };
-        Outcome {
+        EvalReport {
             title: "Nearest neighbours".to_owned(),
             data: "3 pictures".to_owned(),
             rows: vec![
-                row("weights", "k 20", Figure::accuracy("top-1", Accuracy { correct: 8, total: 10 })),
-                row("raw pixels", "", Figure::plain("RMSE", 0.5, Unit::Less)),
+                row("weights", "k 20", EvalMetric::accuracy("top-1", Accuracy { correct: 8, total: 10 })),
+                row("raw pixels", "", EvalMetric::plain("RMSE", 0.5, EvalMetricUnit::Less)),
             ],
-            pictures: vec![Shown {
+            pictures: vec![CaptionedPicture {
                 name: "confusion".to_owned(),
                 caption: "What is taken for what.".to_owned(),
                 picture: Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] },
                 kept: Vec::new(),
             }],
             notes: vec!["chosen by hand".to_owned()],
-            left_out: vec![LeftOut { input: "a.png".to_owned(), reason: "broken".to_owned() }],
+            left_out: vec![UnusableInput { input: "a.png".to_owned(), reason: "broken".to_owned() }],
         }
     }
 
@@ -139,14 +141,14 @@ mod tests {
     fn files_hold_the_outcome_and_its_pictures() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("new");
-        let output = Output { json: true, out: Some(out.clone()) };
+        let output = EvalOutputArgs { json: true, out: Some(out.clone()) };
         let written = write(&outcome(), "knn", &output).unwrap();
         assert_eq!(written, [out.join("knn.json"), out.join("knn-confusion.png")]);
-        let back: Outcome = serde_json::from_slice(&std::fs::read(&written[0]).unwrap()).unwrap();
+        let back: EvalReport = serde_json::from_slice(&std::fs::read(&written[0]).unwrap()).unwrap();
         assert_eq!((back.title, back.rows.len()), (outcome().title, 2));
         assert_eq!(back.left_out, outcome().left_out);
         assert_eq!(back.rows[0].figures[0].text(), "80.0 % (49.0–94.3)");
         assert_eq!(image::open(&written[1]).unwrap().to_rgb8().into_raw(), [0, 1, 2, 3, 4, 5]);
-        assert!(write(&outcome(), "knn", &Output { json: false, out: None }).unwrap().is_empty());
+        assert!(write(&outcome(), "knn", &EvalOutputArgs { json: false, out: None }).unwrap().is_empty());
     }
 }

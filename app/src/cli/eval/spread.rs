@@ -1,28 +1,28 @@
 //! `dinoscope eval spread`: how features are spread over their space.
 
 use anyhow::Result;
-use dinoscope_core::eval::spread::SpreadTask;
-use dinoscope_core::eval::suite::Task;
+use dinoscope_core::eval::spread::FeatureStatisticsTask;
+use dinoscope_core::eval::suite::EvalTask;
 
-use super::collection::Collection;
-use super::data::Model;
-use super::show::{Output, show};
-use crate::cli::status::Status;
+use super::collection::ImageSetArgs;
+use super::data::EvalModelArgs;
+use super::show::{EvalOutputArgs, show};
+use crate::cli::status::CliExitStatus;
 
 /// Rank, alignment and uniformity.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct FeatureStatisticsArgs {
     #[command(flatten)]
-    model: Model,
+    model: EvalModelArgs,
     #[command(flatten)]
-    pictures: Collection,
+    pictures: ImageSetArgs,
     #[command(flatten)]
-    output: Output,
+    output: EvalOutputArgs,
 }
 
 /// Measures and shows.
-pub fn run(arguments: &Arguments) -> Result<Status> {
-    let Arguments { model, pictures, output } = arguments;
-    let task = Task::Spread(SpreadTask { source: pictures.open(model.seed)? });
+pub fn run(arguments: &FeatureStatisticsArgs) -> Result<CliExitStatus> {
+    let FeatureStatisticsArgs { model, pictures, output } = arguments;
+    let task = EvalTask::Spread(FeatureStatisticsTask { source: pictures.open(model.seed)? });
     show(&model.open(output.json)?.evaluate(&task)?, "spread", output)
 }

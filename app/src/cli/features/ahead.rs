@@ -6,7 +6,7 @@ use std::thread::{Builder, Scope};
 
 use anyhow::{Context, Result, anyhow};
 use dinoscope_core::data::decode::decode_file_as;
-use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::features::whole_view;
 
@@ -15,19 +15,19 @@ const THREADS: usize = 8;
 
 /// How pictures are made ready.
 #[derive(Clone, Copy)]
-pub struct Making {
+pub struct PrefetchOptions {
     /// Shorter side of the view.
     pub resolution: usize,
     /// Side of a patch.
     pub patch: usize,
     /// Black and white of deep files.
-    pub range: DepthRange,
+    pub range: IntensityRange,
     /// Whether the whole picture is wanted too.
     pub whole: bool,
 }
 
 /// A picture for the model.
-pub struct Ready {
+pub struct PrefetchedImage {
     /// What the model sees.
     pub view: Picture,
     /// The whole picture, where it was wanted.
@@ -36,28 +36,28 @@ pub struct Ready {
     pub size: (usize, usize),
 }
 
-impl Making {
-    fn make(self, path: &Path) -> Result<Ready, DataError> {
+impl PrefetchOptions {
+    fn make(self, path: &Path) -> Result<PrefetchedImage, DataError> {
         let picture = decode_file_as(path, self.range)?.picture;
         let view = whole_view(&picture, self.resolution, self.patch);
         let size = (picture.width, picture.height);
-        Ok(Ready { view, picture: self.whole.then_some(picture), size })
+        Ok(PrefetchedImage { view, picture: self.whole.then_some(picture), size })
     }
 }
 
 /// Pictures in their order, as they become ready.
-pub struct Ahead {
-    threads: Vec<Receiver<Result<Ready, DataError>>>,
+pub struct ImagePrefetcher {
+    threads: Vec<Receiver<Result<PrefetchedImage, DataError>>>,
     turn: usize,
 }
 
-impl Ahead {
+impl ImagePrefetcher {
     /// Begins to decode. Each thread makes every n-th picture, one ahead of what is asked for; it ends when this is
     /// dropped.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         paths: &'scope [&'scope PathBuf],
-        making: Making,
+        making: PrefetchOptions,
     ) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = cores.min(THREADS).min(paths.len());
@@ -80,7 +80,7 @@ impl Ahead {
     }
 
     /// The next picture; there are as many as paths.
-    pub fn next(&mut self) -> Result<Result<Ready, DataError>> {
+    pub fn next(&mut self) -> Result<Result<PrefetchedImage, DataError>> {
         let turn = self.turn;
         self.turn = (turn + 1) % self.threads.len().max(1);
         let ended = || anyhow!("a thread that decodes pictures has ended");
@@ -110,9 +110,9 @@ mod tests {
             .collect();
         let paths: Vec<&PathBuf> = paths.iter().collect();
         for whole in [false, true] {
-            let making = Making { resolution: 16, patch: 8, range: DepthRange::Fixed, whole };
+            let making = PrefetchOptions { resolution: 16, patch: 8, range: IntensityRange::Fixed, whole };
             std::thread::scope(|scope| {
-                let mut ahead = Ahead::start(scope, &paths, making).unwrap();
+                let mut ahead = ImagePrefetcher::start(scope, &paths, making).unwrap();
                 for i in 0..23 {
                     match ahead.next().unwrap() {
                         Err(error) => assert!(i == 7 && error.to_string().contains("7.png"), "{error}"),
@@ -127,8 +127,9 @@ mod tests {
         }
         // Dropped early, the threads end.
         std::thread::scope(|scope| {
-            let making = Making { resolution: 16, patch: 8, range: DepthRange::Fixed, whole: true };
-            Ahead::start(scope, &paths, making).unwrap().next().unwrap().unwrap();
+            let making =
+                PrefetchOptions { resolution: 16, patch: 8, range: IntensityRange::Fixed, whole: true };
+            ImagePrefetcher::start(scope, &paths, making).unwrap().next().unwrap().unwrap();
         });
     }
 }

@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dinoscope_core::analysis::image_out::{Filter, upsample, write_png};
-use dinoscope_core::analysis::pca::{Background, Foreground, Pca, PcaOptions, Side};
-use dinoscope_core::analysis::pca_sample::Sample;
+use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample, write_png};
+use dinoscope_core::analysis::pca::{BackgroundMode, ForegroundCue, ForegroundResult, Pca, PcaOptions};
+use dinoscope_core::analysis::pca_sample::PcaPatchSampling;
 use dinoscope_core::analysis::{PatchFeatures, npy};
 use serde_json::json;
 
 /// Patch features that wait for the fit: in files, because those of many pictures fill any memory.
-pub struct Waiting {
+pub struct SpilledFeatures {
     /// Where those lie that are not kept anyway; removed in the end.
     folder: PathBuf,
-    pictures: Vec<Picture>,
+    pictures: Vec<SpilledImage>,
 }
 
 /// A picture whose features wait.
-struct Picture {
+struct SpilledImage {
     /// An `.npy` file of `[rows, cols, dim]`.
     features: PathBuf,
     shape: [usize; 3],
@@ -30,26 +30,26 @@ struct Picture {
 }
 
 /// How colours are fitted and drawn.
-pub struct Colouring {
+pub struct PcaRenderOptions {
     /// Split objects from background.
     pub foreground: bool,
     /// Take the other side of the split.
     pub invert: bool,
     /// How patches become pixels.
-    pub filter: Filter,
+    pub filter: UpsampleFilter,
 }
 
 /// What came of the fit.
-pub struct Coloured {
+pub struct PcaFitReport {
     /// A sentence where the fit has looked at a part of the patches only.
     pub note: Option<String>,
     /// What was split from the background, of all fitted patches.
-    pub foreground: Foreground,
+    pub foreground: ForegroundResult,
     /// What decided which side is foreground.
-    pub side: Option<Side>,
+    pub side: Option<ForegroundCue>,
 }
 
-impl Waiting {
+impl SpilledFeatures {
     /// None so far; files go into a folder below `out`.
     pub fn new(out: &Path) -> Self {
         let folder = out.join(".features.tmp");
@@ -60,7 +60,7 @@ impl Waiting {
 
     /// Adds a picture whose features are in a file that stays.
     pub fn add_kept(&mut self, features: PathBuf, shape: [usize; 3], size: (usize, usize), to: PathBuf) {
-        self.pictures.push(Picture { features, shape, size, to, attention: None });
+        self.pictures.push(SpilledImage { features, shape, size, to, attention: None });
     }
 
     /// Adds a picture.
@@ -86,10 +86,10 @@ impl Waiting {
     }
 
     /// Fits the colours, and writes a picture of each. `each` hears of every picture that is drawn.
-    pub fn colour(&self, how: &Colouring, mut each: impl FnMut(usize)) -> Result<Coloured> {
+    pub fn colour(&self, how: &PcaRenderOptions, mut each: impl FnMut(usize)) -> Result<PcaFitReport> {
         let patches = self.pictures.iter().map(|p| p.shape[0] * p.shape[1]).sum();
         let dim = self.pictures.first().map_or(0, |p| p.shape[2]);
-        let sample = Sample::of(self.pictures.len(), patches, dim);
+        let sample = PcaPatchSampling::of(self.pictures.len(), patches, dim);
         let taken = || self.pictures.iter().enumerate().filter(|(i, _)| sample.has(*i)).map(|(_, of)| of);
         let parts: Vec<PatchFeatures> =
             taken().map(|picture| Ok(sample.thin(picture.load()?))).collect::<Result<_>>()?;
@@ -105,7 +105,7 @@ impl Waiting {
         let options = PcaOptions {
             foreground: how.foreground,
             invert: how.invert,
-            background: Background::Black,
+            background: BackgroundMode::Black,
             ..PcaOptions::default()
         };
         let pca = Pca::fit_seen(&parts.iter().collect::<Vec<_>>(), looks.as_deref(), None, &options)?;
@@ -120,23 +120,23 @@ impl Waiting {
         let whole = sample.is_whole();
         let note = (!whole)
             .then(|| format!("colours are fitted to {looked_at} of {patches} patches, spread over all"));
-        Ok(Coloured { note, foreground: pca.foreground, side: pca.side() })
+        Ok(PcaFitReport { note, foreground: pca.foreground, side: pca.side() })
     }
 }
 
-impl Coloured {
+impl PcaFitReport {
     /// What was split, in a sentence: `foreground: 31 % of the patches, by attention`. `None` where no split was asked for.
     pub fn words(&self) -> Option<String> {
         let percent = |share: f32| format!("{:.0} %", 100.0 * share);
         match (self.foreground, self.side) {
-            (Foreground::Split(share), Some(side)) => {
+            (ForegroundResult::Split(share), Some(side)) => {
                 let way = match side {
-                    Side::Hand => side.words().to_owned(),
+                    ForegroundCue::Hand => side.words().to_owned(),
                     _ => format!("by the {}; --invert takes the other side", side.words()),
                 };
                 Some(format!("foreground: {} of the patches, {way}", percent(share)))
             }
-            (Foreground::Fallback(share), _) => Some(format!(
+            (ForegroundResult::Fallback(share), _) => Some(format!(
                 "foreground: the first component would leave {} of the patches, so nothing is split off",
                 percent(share)
             )),
@@ -147,10 +147,10 @@ impl Coloured {
     /// The same for a program: the share of foreground and what decided. `None` where no split was asked for.
     pub fn json(&self) -> Option<serde_json::Value> {
         match (self.foreground, self.side) {
-            (Foreground::Split(share), Some(side)) => {
+            (ForegroundResult::Split(share), Some(side)) => {
                 Some(json!({ "event": "foreground", "share": share, "reason": side.words() }))
             }
-            (Foreground::Fallback(_), _) => {
+            (ForegroundResult::Fallback(_), _) => {
                 Some(json!({ "event": "foreground", "share": 1.0, "reason": "nothing is split off" }))
             }
             _ => None,
@@ -158,7 +158,7 @@ impl Coloured {
     }
 }
 
-impl Picture {
+impl SpilledImage {
     fn load(&self) -> Result<PatchFeatures> {
         let [rows, cols, dim] = self.shape;
         let data = npy::read_back(&self.features, &self.shape);
@@ -176,7 +176,7 @@ impl Picture {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for SpilledFeatures {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -196,21 +196,22 @@ mod tests {
     fn colours_are_those_of_all_pictures_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let all = [features(1, 6, 7), features(2, 5, 5), features(3, 8, 4)];
-        let how = Colouring { foreground: true, invert: false, filter: Filter::Nearest };
-        let mut waiting = Waiting::new(folder.path());
+        let how = PcaRenderOptions { foreground: true, invert: false, filter: UpsampleFilter::Nearest };
+        let mut waiting = SpilledFeatures::new(folder.path());
         let to = |i: usize| folder.path().join(format!("{i}.png"));
         for (i, picture) in all.iter().enumerate() {
             waiting.add(picture, (14, 12), to(i)).unwrap();
         }
         let mut drawn = 0;
         let coloured = waiting.colour(&how, |i| drawn = i).unwrap();
-        assert_eq!((coloured.note.is_none(), coloured.side), (true, Some(Side::FirstComponent)));
+        assert_eq!((coloured.note.is_none(), coloured.side), (true, Some(ForegroundCue::FirstComponent)));
         drop(waiting);
         let pca = Pca::fit(&all.iter().collect::<Vec<_>>(), None, &PcaOptions::default()).unwrap();
         for (i, picture) in all.iter().enumerate() {
             let coloured = pca.colour(picture).unwrap();
             let wanted =
-                upsample(&coloured.rgb, coloured.rows, coloured.cols, 14, 12, Filter::Nearest).unwrap();
+                upsample(&coloured.rgb, coloured.rows, coloured.cols, 14, 12, UpsampleFilter::Nearest)
+                    .unwrap();
             assert_eq!(image::open(to(i)).unwrap().to_rgb8().into_raw(), wanted.rgb);
         }
         assert_eq!(
@@ -227,11 +228,11 @@ mod tests {
         let value = |i: usize| if (i / 5) % 8 < 4 { 2.0 } else { -1.0 } + ((i * 37) % 11) as f32 / 50.0;
         let picture = PatchFeatures { rows: 8, cols: 8, dim: 5, data: (0..8 * 8 * 5).map(value).collect() };
         let colour = |left: bool, invert| {
-            let mut waiting = Waiting::new(folder.path());
+            let mut waiting = SpilledFeatures::new(folder.path());
             waiting.add(&picture, (8, 8), folder.path().join("1.png")).unwrap();
             let looks: Vec<f32> = (0..64).map(|i| f32::from(u8::from((i % 8 < 4) == left))).collect();
             waiting.seen(&looks).unwrap();
-            let how = Colouring { foreground: true, invert, filter: Filter::Nearest };
+            let how = PcaRenderOptions { foreground: true, invert, filter: UpsampleFilter::Nearest };
             let coloured = waiting.colour(&how, |_| ()).unwrap();
             let drawn = image::open(folder.path().join("1.png")).unwrap().to_rgb8();
             let black = |x: u32| drawn.get_pixel(x, 3).0 == [0; 3];

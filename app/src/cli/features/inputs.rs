@@ -6,15 +6,15 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use dinoscope_core::data::source::listed;
-use dinoscope_core::data::source::listing::{LeftOut, is_picture, list};
+use dinoscope_core::data::source::listing::{SkippedFileCounts, is_picture, list};
 use dinoscope_core::data::source::pattern::{self, base_of, is_pattern};
 
-use crate::cli::Mistake;
+use crate::cli::UsageError;
 use crate::cli::status::FailedInputs;
 
 /// A picture, and where its results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
+pub struct FeatureInput {
     /// The file.
     pub path: PathBuf,
     /// Below the folder of results, without an ending.
@@ -23,28 +23,28 @@ pub struct Input {
 
 /// What a person named, taken apart.
 #[derive(Default)]
-pub struct Inputs {
-    found: Vec<Found>,
+pub struct FeatureInputScanner {
+    found: Vec<ScannedFile>,
     /// Names of folders, patterns and lists.
     roots: Vec<String>,
     seen: HashSet<PathBuf>,
     /// Files in folders that are no pictures.
-    pub left_out: LeftOut,
+    pub left_out: SkippedFileCounts,
 }
 
-struct Found {
+struct ScannedFile {
     path: PathBuf,
     /// The root that it was found under, and its path below that.
     below: Option<(usize, PathBuf)>,
 }
 
-impl Inputs {
+impl FeatureInputScanner {
     /// Adds a file, a folder with all its subfolders, or a pattern that the shell has left as it was.
     pub fn add(&mut self, named: &Path, failed: &mut FailedInputs) {
         match named.to_str().filter(|text| is_pattern(text)) {
             _ if named.is_dir() => self.add_folder(named, None, failed),
             Some(pattern) if !named.exists() => self.add_pattern(pattern, failed),
-            _ => self.found.push(Found { path: named.to_owned(), below: None }),
+            _ => self.found.push(ScannedFile { path: named.to_owned(), below: None }),
         }
     }
 
@@ -55,10 +55,10 @@ impl Inputs {
         let list = if from_input {
             let mut bytes = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut bytes);
-            read.map_err(|e| Mistake(format!("can't read the list {}: {e}", file.display())))?;
-            listed::parse(&bytes, false).map_err(Mistake)?
+            read.map_err(|e| UsageError(format!("can't read the list {}: {e}", file.display())))?;
+            listed::parse(&bytes, false).map_err(UsageError)?
         } else {
-            listed::read(file).map_err(|e| Mistake(e.to_string()))?
+            listed::read(file).map_err(|e| UsageError(e.to_string()))?
         };
         let root = self.root(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
         for entry in list.entries {
@@ -89,7 +89,7 @@ impl Inputs {
     /// Adds a picture found under a root, unless it is there already.
     fn push(&mut self, path: PathBuf, root: usize, below: PathBuf) {
         if self.seen.insert(path.clone()) {
-            self.found.push(Found { path, below: Some((root, below)) });
+            self.found.push(ScannedFile { path, below: Some((root, below)) });
         }
     }
 
@@ -135,7 +135,7 @@ impl Inputs {
     /// A file that was named itself is called by its name, `-2` and so on behind it where that is taken. Others keep
     /// their path below the folder, the pattern or the list's folder, with the root's name before it where there are
     /// several, and with their extension where only that tells two apart: names that do not depend on any order.
-    pub fn named(self) -> Vec<Input> {
+    pub fn named(self) -> Vec<FeatureInput> {
         let roots = self.found.iter().filter_map(|found| Some(found.below.as_ref()?.0));
         let several = roots.collect::<HashSet<usize>>().len() > 1;
         let place = |(root, below): &(usize, PathBuf)| match several {
@@ -171,7 +171,11 @@ impl Inputs {
             *stem = Some(unused(name.unwrap_or_else(|| "picture".into())));
         }
         let stems = stems.into_iter().flatten();
-        self.found.into_iter().zip(stems).map(|(found, stem)| Input { path: found.path, stem }).collect()
+        self.found
+            .into_iter()
+            .zip(stems)
+            .map(|(found, stem)| FeatureInput { path: found.path, stem })
+            .collect()
     }
 }
 
@@ -211,10 +215,10 @@ mod tests {
 
     /// Paths below `root` and stems, with how many failed.
     fn named(root: &Path, names: &[&str]) -> (Vec<(String, String)>, usize) {
-        let (mut inputs, mut failed) = (Inputs::default(), FailedInputs::new(false));
+        let (mut inputs, mut failed) = (FeatureInputScanner::default(), FailedInputs::new(false));
         names.iter().for_each(|name| inputs.add(&root.join(name), &mut failed));
         let text = |path: &Path| path.display().to_string().replace('\\', "/");
-        let shown = |input: Input| (text(input.path.strip_prefix(root).unwrap()), text(&input.stem));
+        let shown = |input: FeatureInput| (text(input.path.strip_prefix(root).unwrap()), text(&input.stem));
         (inputs.named().into_iter().map(shown).collect(), failed.count())
     }
 
@@ -256,7 +260,7 @@ mod tests {
             format!("\u{feff}{}\r\n\n{}\n{}\n", line("a/1.jpg"), line("b/1.jpg"), line("a/1.jpg")),
         )
         .unwrap();
-        let (mut inputs, mut failed) = (Inputs::default(), FailedInputs::new(false));
+        let (mut inputs, mut failed) = (FeatureInputScanner::default(), FailedInputs::new(false));
         inputs.add_list(&list, &mut failed).unwrap();
         let found = inputs.named();
         assert_eq!(
@@ -268,11 +272,11 @@ mod tests {
                 && found[1].stem.ends_with("b/1")
                 && !dinoscope_core::files::is_absolute(&found[0].stem)
         );
-        assert!(Inputs::default().add_list(&f.path().join("none.txt"), &mut failed).is_err());
+        assert!(FeatureInputScanner::default().add_list(&f.path().join("none.txt"), &mut failed).is_err());
         // What is not in the current folder is looked for beside the list, which may be a table.
         let table = f.path().join("table.csv");
         std::fs::write(&table, "label,path\nx,a/1.jpg\n,b/*.jpg\n").unwrap();
-        let mut inputs = Inputs::default();
+        let mut inputs = FeatureInputScanner::default();
         inputs.add_list(&table, &mut failed).unwrap();
         let paths: Vec<PathBuf> = inputs.named().into_iter().map(|input| input.path).collect();
         assert_eq!(paths, [f.path().join("a/1.jpg"), f.path().join("b/1.jpg")]);

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Mistake;
+use crate::cli::UsageError;
 
 /// What all results in a journal were made with; results of anything else are made again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MadeWith {
+pub struct JournalProvenance {
     /// The program's version.
     pub dinoscope: String,
     /// SHA-256 of the weights.
@@ -27,7 +27,7 @@ pub struct MadeWith {
 
 /// What was done for a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// Below the folder of results.
     #[serde(serialize_with = "as_text")]
     pub stem: PathBuf,
@@ -55,9 +55,9 @@ fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S:
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
-    MadeWith(MadeWith),
-    Picture(Entry),
+enum JournalRecord {
+    MadeWith(JournalProvenance),
+    Picture(JournalEntry),
     /// A picture that could not be used.
     Failed {
         stem: PathBuf,
@@ -68,24 +68,24 @@ enum Line {
 }
 
 /// A journal, open for more, which no other process writes.
-pub struct Journal {
+pub struct FeatureJournal {
     path: PathBuf,
     file: File,
     /// Where the newest line of each picture begins.
     places: HashMap<PathBuf, u64>,
-    entries: HashMap<PathBuf, Entry>,
+    entries: HashMap<PathBuf, JournalEntry>,
     failed: HashMap<PathBuf, String>,
     colours: Option<String>,
 }
 
-impl Journal {
+impl FeatureJournal {
     /// Opens the journal, or begins a new one when there is none, it is of other weights or options, or `again`.
-    pub fn open(path: &Path, made_with: &MadeWith, again: bool) -> Result<Self> {
-        let refused = |e: std::io::Error| Mistake(format!("can't write {}: {e}", path.display()));
+    pub fn open(path: &Path, made_with: &JournalProvenance, again: bool) -> Result<Self> {
+        let refused = |e: std::io::Error| UsageError(format!("can't write {}: {e}", path.display()));
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(refused)?;
         match file.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => bail!(Mistake(format!(
+            Err(std::fs::TryLockError::WouldBlock) => bail!(UsageError(format!(
                 "another process writes these results ({} is in use): wait for it, or choose another --out",
                 path.display()
             ))),
@@ -98,13 +98,13 @@ impl Journal {
         let end = end.unwrap_or_default();
         journal.file.set_len(end).and_then(|()| journal.file.seek(SeekFrom::Start(end))).map_err(refused)?;
         if end == 0 {
-            journal.write(&Line::MadeWith(made_with.clone()))?;
+            journal.write(&JournalRecord::MadeWith(made_with.clone()))?;
         }
         Ok(journal)
     }
 
     /// Reads the lines; where the last whole one ends, or `None` for results of something else.
-    fn read(&mut self, made_with: &MadeWith) -> Result<Option<u64>> {
+    fn read(&mut self, made_with: &JournalProvenance) -> Result<Option<u64>> {
         let told = || self.path.display().to_string();
         let mut reader = BufReader::new(self.file.try_clone().with_context(told)?);
         let (mut at, mut bytes) = (0, Vec::new());
@@ -116,25 +116,25 @@ impl Journal {
                 return Ok((at > 0).then_some(at));
             }
             match serde_json::from_slice(&bytes) {
-                Ok(Line::MadeWith(found)) if at == 0 && found == *made_with => {}
+                Ok(JournalRecord::MadeWith(found)) if at == 0 && found == *made_with => {}
                 _ if at == 0 => return Ok(None),
-                Ok(Line::Picture(mut entry)) => {
+                Ok(JournalRecord::Picture(mut entry)) => {
                     // Numbers are many: they are read again when they are needed.
                     let row = !std::mem::take(&mut entry.row).is_empty();
                     self.take(entry, row.then_some(at));
                 }
-                Ok(Line::Failed { stem, stamp }) => {
+                Ok(JournalRecord::Failed { stem, stamp }) => {
                     self.failed.insert(stem, stamp);
                 }
-                Ok(Line::Colours(found)) => self.colours = Some(found),
-                Ok(Line::MadeWith(_)) | Err(_) => {}
+                Ok(JournalRecord::Colours(found)) => self.colours = Some(found),
+                Ok(JournalRecord::MadeWith(_)) | Err(_) => {}
             }
             at += length as u64;
         }
     }
 
     /// Takes in an entry, and where its line begins if that holds numbers.
-    fn take(&mut self, mut entry: Entry, place: Option<u64>) {
+    fn take(&mut self, mut entry: JournalEntry, place: Option<u64>) {
         match self.entries.get(&entry.stem) {
             // What was made of the same file before is there as well.
             Some(before) if (&before.image, &before.stamp) == (&entry.image, &entry.stamp) => {
@@ -151,7 +151,7 @@ impl Journal {
     }
 
     /// What was done for a picture.
-    pub fn entry(&self, stem: &Path) -> Option<&Entry> {
+    pub fn entry(&self, stem: &Path) -> Option<&JournalEntry> {
         self.entries.get(stem)
     }
 
@@ -169,15 +169,20 @@ impl Journal {
         let mut line = Vec::new();
         BufReader::new((&self.file).take(end - at)).read_until(b'\n', &mut line)?;
         self.file.seek(SeekFrom::Start(end))?;
-        let Line::Picture(entry) = serde_json::from_slice(&line).with_context(lost)? else { bail!(lost()) };
+        let JournalRecord::Picture(entry) = serde_json::from_slice(&line).with_context(lost)? else {
+            bail!(lost())
+        };
         numbers(&entry.row).with_context(lost)
     }
 
     /// Notes what was done for a picture.
-    pub fn done(&mut self, entry: Entry, row: Option<&[f32]>) -> Result<()> {
+    pub fn done(&mut self, entry: JournalEntry, row: Option<&[f32]>) -> Result<()> {
         let bits = |row: &[f32]| row.iter().map(|v| format!("{:08x}", v.to_bits())).collect();
         let at = self.file.stream_position()?;
-        self.write(&Line::Picture(Entry { row: row.map(bits).unwrap_or_default(), ..entry.clone() }))?;
+        self.write(&JournalRecord::Picture(JournalEntry {
+            row: row.map(bits).unwrap_or_default(),
+            ..entry.clone()
+        }))?;
         self.take(entry, row.map(|_| at));
         Ok(())
     }
@@ -193,7 +198,7 @@ impl Journal {
             return Ok(());
         }
         self.failed.insert(stem.to_owned(), stamp.to_owned());
-        self.write(&Line::Failed { stem: stem.to_owned(), stamp: stamp.to_owned() })
+        self.write(&JournalRecord::Failed { stem: stem.to_owned(), stamp: stamp.to_owned() })
     }
 
     /// Whether colours were fitted to these pictures and no others.
@@ -203,10 +208,10 @@ impl Journal {
 
     /// Notes that colours were fitted and drawn.
     pub fn coloured(&mut self, of: String) -> Result<()> {
-        self.write(&Line::Colours(of))
+        self.write(&JournalRecord::Colours(of))
     }
 
-    fn write(&mut self, line: &Line) -> Result<()> {
+    fn write(&mut self, line: &JournalRecord) -> Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         // In one piece, so that a line is whole or none.
@@ -236,13 +241,18 @@ fn numbers(bits: &str) -> Option<Vec<f32>> {
 mod tests {
     use super::*;
 
-    fn made_with(weights: &str) -> MadeWith {
+    fn made_with(weights: &str) -> JournalProvenance {
         let text = str::to_owned;
-        MadeWith { dinoscope: text("1"), weights: text(weights), resolution: 64, depth_range: text("fixed") }
+        JournalProvenance {
+            dinoscope: text("1"),
+            weights: text(weights),
+            resolution: 64,
+            depth_range: text("fixed"),
+        }
     }
 
-    fn entry(stem: &str, made: &[&str]) -> Entry {
-        Entry {
+    fn entry(stem: &str, made: &[&str]) -> JournalEntry {
+        JournalEntry {
             stem: stem.into(),
             image: format!("{stem}.jpg").into(),
             stamp: "1 2".to_owned(),
@@ -257,8 +267,8 @@ mod tests {
     fn a_journal_goes_on_and_adds_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features.jsonl");
-        let mut journal = Journal::open(&path, &made_with("a"), false).unwrap();
-        let second = Journal::open(&path, &made_with("a"), false).err().unwrap().to_string();
+        let mut journal = FeatureJournal::open(&path, &made_with("a"), false).unwrap();
+        let second = FeatureJournal::open(&path, &made_with("a"), false).err().unwrap().to_string();
         assert!(second.contains("another process"), "{second}");
         journal.done(entry("x/1", &["npy"]), None).unwrap();
         journal.done(entry("2", &["npy"]), Some(&[0.1, -0.0, f32::MAX])).unwrap();
@@ -269,7 +279,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], b"{\"picture\":{\"stem\":\"3\""].concat()).unwrap();
 
-        let mut journal = Journal::open(&path, &made_with("a"), false).unwrap();
+        let mut journal = FeatureJournal::open(&path, &made_with("a"), false).unwrap();
         assert!(journal.has_colours("these") && !journal.has_colours("those"));
         assert!(journal.has_failed(Path::new("4"), "5 6") && !journal.has_failed(Path::new("4"), "5 7"));
         journal.done(entry("2", &["attention"]), None).unwrap();
@@ -277,14 +287,14 @@ mod tests {
         assert!(journal.has_row(Path::new("2")) && !journal.has_row(Path::new("x/1")));
         assert_eq!(journal.row(Path::new("2")).unwrap(), [0.1, -0.0, f32::MAX]);
         // A file that changed is another one.
-        let changed = Entry { stamp: "7 8".to_owned(), ..entry("x/1", &["attention"]) };
+        let changed = JournalEntry { stamp: "7 8".to_owned(), ..entry("x/1", &["attention"]) };
         journal.done(changed.clone(), Some(&[3.0])).unwrap();
         assert_eq!(journal.entry(Path::new("x/1")), Some(&changed));
         assert_eq!(journal.row(Path::new("x/1")).unwrap(), [3.0]);
         assert!(journal.entry(Path::new("3")).is_none());
         drop(journal);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 7);
-        Journal::open(&path, &made_with("a"), false).unwrap().remove().unwrap();
+        FeatureJournal::open(&path, &made_with("a"), false).unwrap().remove().unwrap();
         assert!(!path.exists());
     }
 
@@ -294,13 +304,15 @@ mod tests {
         let path = folder.path().join("features.jsonl");
         for before in ["", "something else\n", "{\"picture\":{}}\n"] {
             std::fs::write(&path, before).unwrap();
-            let mut journal = Journal::open(&path, &made_with("a"), false).unwrap();
+            let mut journal = FeatureJournal::open(&path, &made_with("a"), false).unwrap();
             journal.done(entry("1", &["npy"]), None).unwrap();
             drop(journal);
-            assert!(Journal::open(&path, &made_with("a"), false).unwrap().entry(Path::new("1")).is_some());
+            assert!(
+                FeatureJournal::open(&path, &made_with("a"), false).unwrap().entry(Path::new("1")).is_some()
+            );
         }
-        assert!(Journal::open(&path, &made_with("a"), true).unwrap().entry(Path::new("1")).is_none());
-        Journal::open(&path, &made_with("a"), false).unwrap().done(entry("1", &[]), None).unwrap();
-        assert!(Journal::open(&path, &made_with("b"), false).unwrap().entry(Path::new("1")).is_none());
+        assert!(FeatureJournal::open(&path, &made_with("a"), true).unwrap().entry(Path::new("1")).is_none());
+        FeatureJournal::open(&path, &made_with("a"), false).unwrap().done(entry("1", &[]), None).unwrap();
+        assert!(FeatureJournal::open(&path, &made_with("b"), false).unwrap().entry(Path::new("1")).is_none());
     }
 }

@@ -10,22 +10,22 @@ mod work;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dinoscope_core::data::decode::depth::DepthRange;
+use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::decode::survey::depth_note;
 use dinoscope_core::device::block_on;
 use dinoscope_core::eval::cache::digest;
 
-use super::status::{FailedInputs, Status};
+use super::status::{CliExitStatus, FailedInputs};
 use super::terminal::{self, note};
-use super::{Mistake, load};
-use inputs::Inputs;
-use journal::{Journal, MadeWith};
-use table::Target;
-use work::Work;
+use super::{UsageError, load};
+use inputs::FeatureInputScanner;
+use journal::{FeatureJournal, JournalProvenance};
+use table::FeatureTableFile;
+use work::FeatureJob;
 
 /// PCA pictures, attention maps, raw features and tables of pictures.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct FeaturesArgs {
     /// Pictures, folders with all their subfolders, and patterns ('photos/**/*.jpg').
     #[arg(required_unless_present = "list")]
     images: Vec<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// A table of all pictures, with their names, CLS tokens and mean patch tokens: FILE.parquet, FILE.csv, or FILE.npy
     /// [pictures, 2 dim] with FILE.names.json beside it. Alone, nothing else is written.
     #[arg(long, value_name = "FILE")]
-    table: Option<Target>,
+    table: Option<FeatureTableFile>,
     /// NAME.pca.png: three principal components of the patch features of all pictures together, as colours. They are
     /// fitted after all pictures have passed; features wait in files in --out. Of more than 65,536 patches (or 128 MiB)
     /// the fit looks at a part that is spread evenly over the pictures.
@@ -76,7 +76,7 @@ pub struct Arguments {
     /// Black and white of files of more than 8 bits: fixed (0 and 65535 of 16 bits), file (the lowest and highest number
     /// of each), or two numbers, such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
-    depth_range: DepthRange,
+    depth_range: IntensityRange,
     /// Split objects from background with the first component; the background becomes black. Which side is which is told
     /// from the middle of pictures and from where the model looks.
     #[arg(long)]
@@ -104,7 +104,7 @@ fn place(text: &str) -> Result<(usize, usize), String> {
     parsed.ok_or_else(|| "expected ROW,COL, for instance 12,8".to_owned())
 }
 
-impl Arguments {
+impl FeaturesArgs {
     /// Whether files of their own are written for each picture.
     fn of_each(&self) -> bool {
         self.pca || self.attention || self.npy || self.similarity.is_some()
@@ -112,7 +112,7 @@ impl Arguments {
 }
 
 /// Writes what was asked for; everything of each picture, when nothing was.
-pub fn run(mut arguments: Arguments) -> Result<Status> {
+pub fn run(mut arguments: FeaturesArgs) -> Result<CliExitStatus> {
     terminal::outlive_output();
     if !arguments.of_each() && arguments.table.is_none() {
         (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
@@ -120,7 +120,7 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
     let of_each = arguments.of_each();
     let folder = arguments.out.as_ref().filter(|_| of_each).cloned();
     if of_each && folder.is_none() {
-        bail!(Mistake(
+        bail!(UsageError(
             "--pca, --attention, --npy and --similarity need --out, the folder they go to".to_owned()
         ));
     }
@@ -129,11 +129,11 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
     let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
     let (depth, patch) = (backbone.config.depth, backbone.config.patch);
     if let Some(block) = arguments.block.filter(|block| *block >= depth) {
-        bail!(Mistake(format!("--block {block}: the model has blocks 0 to {}", depth - 1)));
+        bail!(UsageError(format!("--block {block}: the model has blocks 0 to {}", depth - 1)));
     }
 
     let mut failed = FailedInputs::new(arguments.json);
-    let mut named = Inputs::default();
+    let mut named = FeatureInputScanner::default();
     arguments.images.iter().for_each(|path| named.add(path, &mut failed));
     arguments.list.iter().try_for_each(|list| named.add_list(list, &mut failed))?;
     let left_out = named.left_out.note();
@@ -145,11 +145,11 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
 
     if let Some(folder) = &folder {
         std::fs::create_dir_all(folder)
-            .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
+            .map_err(|e| UsageError(format!("can't make the folder {}: {e}", folder.display())))?;
     }
     let resolution = arguments.resolution.unwrap_or(backbone.config.grid.short().max(32) * patch);
     let weights = block_on(digest(&backbone))?;
-    let made_with = MadeWith {
+    let made_with = JournalProvenance {
         dinoscope: env!("CARGO_PKG_VERSION").to_owned(),
         weights: weights.iter().map(|byte| format!("{byte:02x}")).collect(),
         resolution,
@@ -158,9 +158,16 @@ pub fn run(mut arguments: Arguments) -> Result<Status> {
     let book = match (&folder, &arguments.table) {
         (Some(folder), _) => folder.join("features.jsonl"),
         (None, Some(table)) => table.beside(),
-        (None, None) => bail!(Mistake("there is nothing to write".to_owned())),
+        (None, None) => bail!(UsageError("there is nothing to write".to_owned())),
     };
-    let journal = Journal::open(&book, &made_with, arguments.again)?;
-    Work { arguments: &arguments, backbone: &backbone, chosen: &chosen, inputs: &inputs, resolution, folder }
-        .carry_out(journal, failed)
+    let journal = FeatureJournal::open(&book, &made_with, arguments.again)?;
+    FeatureJob {
+        arguments: &arguments,
+        backbone: &backbone,
+        chosen: &chosen,
+        inputs: &inputs,
+        resolution,
+        folder,
+    }
+    .carry_out(journal, failed)
 }

@@ -10,7 +10,7 @@ use dinoscope_core::files;
 
 /// Kinds of tables, told from the file's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FeatureTableFormat {
     Parquet,
     Npy,
     Csv,
@@ -18,28 +18,28 @@ enum Kind {
 
 /// A file that a table goes to.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct FeatureTableFile {
     path: PathBuf,
-    kind: Kind,
+    kind: FeatureTableFormat,
 }
 
-impl std::str::FromStr for Target {
+impl std::str::FromStr for FeatureTableFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let path = PathBuf::from(text);
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         let kind = match extension.as_deref() {
-            Some("parquet") => Kind::Parquet,
-            Some("npy") => Kind::Npy,
-            Some("csv") => Kind::Csv,
+            Some("parquet") => FeatureTableFormat::Parquet,
+            Some("npy") => FeatureTableFormat::Npy,
+            Some("csv") => FeatureTableFormat::Csv,
             _ => return Err("expected a file ending in .parquet, .npy or .csv".to_owned()),
         };
         Ok(Self { path, kind })
     }
 }
 
-impl Target {
+impl FeatureTableFile {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -61,7 +61,7 @@ impl Target {
     ) -> Result<()> {
         let beside = files::partial(&self.path);
         let written = self.fill(&beside, names, dim, &mut row).and_then(|()| {
-            if self.kind == Kind::Npy {
+            if self.kind == FeatureTableFormat::Npy {
                 write_atomic(&self.path.with_extension("names.json"), &serde_json::to_vec(names)?)?;
             }
             std::fs::rename(&beside, &self.path).context("can't rename it")
@@ -82,8 +82,9 @@ impl Target {
     ) -> Result<()> {
         let mut out = BufWriter::new(File::create(path)?);
         match self.kind {
-            Kind::Parquet => {
-                let mut table = parquet::Writer::new(out, "image", vec![("cls", dim), ("patch_mean", dim)])?;
+            FeatureTableFormat::Parquet => {
+                let mut table =
+                    parquet::ParquetWriter::new(out, "image", vec![("cls", dim), ("patch_mean", dim)])?;
                 for (i, name) in names.iter().enumerate() {
                     let row = row(i)?;
                     let (cls, mean) = row.split_at_checked(dim).context("a row is too short")?;
@@ -91,7 +92,7 @@ impl Target {
                 }
                 out = table.finish()?;
             }
-            Kind::Npy => {
+            FeatureTableFormat::Npy => {
                 out.write_all(&npy::header(&[names.len(), 2 * dim])?)?;
                 for i in 0..names.len() {
                     for value in row(i)? {
@@ -99,7 +100,7 @@ impl Target {
                     }
                 }
             }
-            Kind::Csv => {
+            FeatureTableFormat::Csv => {
                 write!(out, "image")?;
                 for part in ["cls", "patch"] {
                     for i in 0..dim {
@@ -140,7 +141,7 @@ mod tests {
         let names = ["a.jpg".to_owned(), "b, \"c\".jpg".to_owned()];
         let rows = [vec![0.1, 2.0, -3.0, 4.5], vec![5.0, 6.0, 7.0, 1e-9]];
         let write = |name: &str| {
-            let target: Target = folder.path().join(name).to_str().unwrap().parse().unwrap();
+            let target: FeatureTableFile = folder.path().join(name).to_str().unwrap().parse().unwrap();
             target.write(&names, 2, |i| Ok(rows[i].clone())).unwrap();
             std::fs::read(target.path()).unwrap()
         };
@@ -154,14 +155,14 @@ mod tests {
         assert!(write("t.parquet").starts_with(b"PAR1"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing beside them");
         for name in ["t", "t.xlsx", "parquet"] {
-            assert!(name.parse::<Target>().unwrap_err().contains(".parquet"), "{name}");
+            assert!(name.parse::<FeatureTableFile>().unwrap_err().contains(".parquet"), "{name}");
         }
     }
 
     #[test]
     fn half_a_table_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let target: Target = folder.path().join("t.csv").to_str().unwrap().parse().unwrap();
+        let target: FeatureTableFile = folder.path().join("t.csv").to_str().unwrap().parse().unwrap();
         let names = ["a".to_owned()];
         assert!(target.write(&names, 1, |_| anyhow::bail!("gone")).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

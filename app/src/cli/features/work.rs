@@ -7,37 +7,37 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Result, bail};
 use dinoscope_core::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
-use dinoscope_core::analysis::image_out::{Filter, write_png};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, write_png};
 use dinoscope_core::analysis::{PatchFeatures, npy, similarity};
 use dinoscope_core::data::Picture;
-use dinoscope_core::device::{Chosen, block_on};
+use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::features::{ViewFeatures, view_attention, view_features, view_features_and_attention};
 use dinoscope_core::model::Vit;
 use serde_json::json;
 
-use super::Arguments;
-use super::ahead::{Ahead, Making, Ready};
-use super::colours::{Colouring, Waiting};
-use super::inputs::Input;
-use super::journal::{Entry, Journal};
-use crate::cli::Mistake;
-use crate::cli::progress::Progress;
-use crate::cli::status::{FailedInputs, Status};
+use super::FeaturesArgs;
+use super::ahead::{ImagePrefetcher, PrefetchOptions, PrefetchedImage};
+use super::colours::{PcaRenderOptions, SpilledFeatures};
+use super::inputs::FeatureInput;
+use super::journal::{FeatureJournal, JournalEntry};
+use crate::cli::UsageError;
+use crate::cli::progress::CliProgress;
+use crate::cli::status::{CliExitStatus, FailedInputs};
 use crate::cli::terminal::{note, out};
 
 /// Reasons that are said again when no picture could be used.
 const REASONS: usize = 3;
 
 /// What is done with which pictures.
-pub struct Work<'a> {
+pub struct FeatureJob<'a> {
     /// What was asked for.
-    pub arguments: &'a Arguments,
+    pub arguments: &'a FeaturesArgs,
     /// The model.
     pub backbone: &'a Vit,
     /// Where it is.
-    pub chosen: &'a Chosen,
+    pub chosen: &'a SelectedDevice,
     /// The pictures.
-    pub inputs: &'a [Input],
+    pub inputs: &'a [FeatureInput],
     /// Shorter side of the views.
     pub resolution: usize,
     /// Where files of each picture go, if there are any.
@@ -45,8 +45,8 @@ pub struct Work<'a> {
 }
 
 /// What there is before the work begins.
-struct State {
-    journal: Journal,
+struct FeatureJobState {
+    journal: FeatureJournal,
     failed: FailedInputs,
     /// What each picture's file is known by.
     stamps: Vec<String>,
@@ -55,7 +55,7 @@ struct State {
     /// Pictures that are passed over: all that is wanted of them is there.
     skipped: Vec<bool>,
     /// Colours that wait to be fitted, unless that was done.
-    waiting: Option<Waiting>,
+    waiting: Option<SpilledFeatures>,
     /// What patches are compared with.
     query: Option<Vec<f32>>,
     /// Pictures that are done, in their order.
@@ -64,9 +64,9 @@ struct State {
     reasons: Vec<String>,
 }
 
-impl Work<'_> {
+impl FeatureJob<'_> {
     /// Makes what is missing.
-    pub fn carry_out(&self, journal: Journal, failed: FailedInputs) -> Result<Status> {
+    pub fn carry_out(&self, journal: FeatureJournal, failed: FailedInputs) -> Result<CliExitStatus> {
         let mut state = self.look(journal, failed);
         let todo: Vec<&PathBuf> = self
             .inputs
@@ -75,15 +75,15 @@ impl Work<'_> {
             .filter(|(_, s)| !**s)
             .map(|(input, _)| &input.path)
             .collect();
-        let making = Making {
+        let making = PrefetchOptions {
             resolution: self.resolution,
             patch: self.backbone.config.patch,
             range: self.arguments.depth_range,
             whole: self.arguments.attention || self.arguments.similarity.is_some(),
         };
-        let mut progress = Progress::new(self.inputs.len() as u64, "pictures", self.arguments.json);
+        let mut progress = CliProgress::new(self.inputs.len() as u64, "pictures", self.arguments.json);
         std::thread::scope(|scope| {
-            let mut ahead = Ahead::start(scope, &todo, making)?;
+            let mut ahead = ImagePrefetcher::start(scope, &todo, making)?;
             for (i, input) in self.inputs.iter().enumerate() {
                 if state.skipped[i] {
                     self.pass_over(i, &mut state);
@@ -107,7 +107,7 @@ impl Work<'_> {
     }
 
     /// What is there already.
-    fn look(&self, journal: Journal, failed: FailedInputs) -> State {
+    fn look(&self, journal: FeatureJournal, failed: FailedInputs) -> FeatureJobState {
         let stamps: Vec<String> = self.inputs.iter().map(|input| stamp(&input.path)).collect();
         let lost: Vec<bool> = self
             .inputs
@@ -136,7 +136,7 @@ impl Work<'_> {
             && journal.has_colours(&self.of_colours(&usable, &stamps))
             && usable.iter().all(|i| self.file(&self.inputs[*i], "pca.png").is_file());
         let waiting = match &self.folder {
-            Some(folder) if self.arguments.pca && !coloured => Some(Waiting::new(folder)),
+            Some(folder) if self.arguments.pca && !coloured => Some(SpilledFeatures::new(folder)),
             _ => None,
         };
         // Features that wait for colours are those of the `.npy` files, or computed again, as is where the model looks.
@@ -144,12 +144,12 @@ impl Work<'_> {
             skipped.fill(false);
         }
         let (query, usable, reasons) = Default::default();
-        State { journal, failed, stamps, wanted, skipped, waiting, query, usable, reasons }
+        FeatureJobState { journal, failed, stamps, wanted, skipped, waiting, query, usable, reasons }
     }
 
     /// Names of what is written for each picture, but for its colours.
     fn wanted(&self, first: &Path) -> BTreeSet<String> {
-        let Arguments { npy, attention, query, blocks, .. } = *self.arguments;
+        let FeaturesArgs { npy, attention, query, blocks, .. } = *self.arguments;
         let mut wanted = BTreeSet::new();
         if self.folder.is_none() {
             return wanted;
@@ -172,7 +172,7 @@ impl Work<'_> {
 
     /// Endings of files that show whether the rest is there.
     fn endings(&self) -> Vec<&'static str> {
-        let Arguments { npy, attention, similarity, .. } = *self.arguments;
+        let FeaturesArgs { npy, attention, similarity, .. } = *self.arguments;
         let all = [
             ("npy", npy),
             ("cls.npy", npy),
@@ -186,7 +186,7 @@ impl Work<'_> {
 
     /// The pictures whose colours are fitted together, and how.
     fn of_colours(&self, usable: &[usize], stamps: &[String]) -> String {
-        let Arguments { foreground, invert, blocks, .. } = *self.arguments;
+        let FeaturesArgs { foreground, invert, blocks, .. } = *self.arguments;
         let mut of = format!("foreground {foreground}, inverted {invert}, blocks {blocks}");
         for i in usable {
             of += &format!("; {} {}", self.inputs[*i].stem.display(), stamps[*i]);
@@ -207,23 +207,23 @@ impl Work<'_> {
         self.arguments.block.unwrap_or(self.backbone.config.depth - 1)
     }
 
-    fn filter(&self) -> Filter {
-        if self.arguments.blocks { Filter::Nearest } else { Filter::Bicubic }
+    fn filter(&self) -> UpsampleFilter {
+        if self.arguments.blocks { UpsampleFilter::Nearest } else { UpsampleFilter::Bicubic }
     }
 
     /// A file of a picture's results.
-    fn file(&self, input: &Input, ending: &str) -> PathBuf {
+    fn file(&self, input: &FeatureInput, ending: &str) -> PathBuf {
         let mut name = self.stem(input).into_os_string();
         name.push(format!(".{ending}"));
         name.into()
     }
 
-    fn stem(&self, input: &Input) -> PathBuf {
+    fn stem(&self, input: &FeatureInput) -> PathBuf {
         self.folder.as_deref().unwrap_or(Path::new("")).join(&input.stem)
     }
 
     /// A picture that is done already.
-    fn pass_over(&self, i: usize, state: &mut State) {
+    fn pass_over(&self, i: usize, state: &mut FeatureJobState) {
         let input = &self.inputs[i];
         let Some(entry) = state.journal.entry(&input.stem) else { return };
         if let Some(waiting) = &mut state.waiting {
@@ -234,7 +234,7 @@ impl Work<'_> {
     }
 
     /// A picture through the model, and its results on the disk. Why there are none, where that is the picture's fault.
-    fn see(&self, i: usize, ready: &Ready, state: &mut State) -> Result<Option<String>> {
+    fn see(&self, i: usize, ready: &PrefetchedImage, state: &mut FeatureJobState) -> Result<Option<String>> {
         let (input, config, arguments) = (&self.inputs[i], &self.backbone.config, self.arguments);
         let (rows, cols) = (ready.view.height / config.patch, ready.view.width / config.patch);
         let token = match arguments.query {
@@ -272,7 +272,7 @@ impl Work<'_> {
         }
         if let Some(folder) = self.stem(input).parent().filter(|_| self.folder.is_some()) {
             std::fs::create_dir_all(folder)
-                .map_err(|e| Mistake(format!("can't make the folder {}: {e}", folder.display())))?;
+                .map_err(|e| UsageError(format!("can't make the folder {}: {e}", folder.display())))?;
         }
         let PatchFeatures { dim, ref data, .. } = features.patches;
         if arguments.npy {
@@ -295,7 +295,7 @@ impl Work<'_> {
                 waiting.seen(&hint)?;
             }
         }
-        let entry = Entry {
+        let entry = JournalEntry {
             stem: input.stem.clone(),
             image: input.path.clone(),
             stamp: state.stamps[i].clone(),
@@ -312,7 +312,7 @@ impl Work<'_> {
     }
 
     /// One JSON object for a picture that is done.
-    fn say(&self, input: &Input, [rows, cols, dim]: [usize; 3], there: bool) {
+    fn say(&self, input: &FeatureInput, [rows, cols, dim]: [usize; 3], there: bool) {
         if !self.arguments.json {
             return;
         }
@@ -327,7 +327,7 @@ impl Work<'_> {
         out!("{said}");
     }
 
-    fn write_attention(&self, input: &Input, maps: &AttentionMaps, picture: &Picture) -> Result<()> {
+    fn write_attention(&self, input: &FeatureInput, maps: &AttentionMaps, picture: &Picture) -> Result<()> {
         let draw = |map: &[f32], ending: &str| -> Result<()> {
             let values = stretch(map, 99.0);
             let (rows, cols) = (maps.rows, maps.cols);
@@ -346,7 +346,7 @@ impl Work<'_> {
 
     fn write_similarity(
         &self,
-        input: &Input,
+        input: &FeatureInput,
         at: (usize, usize),
         patches: &PatchFeatures,
         picture: &Picture,
@@ -355,7 +355,7 @@ impl Work<'_> {
         let query = match query {
             Some(query) => query,
             None => {
-                let index = patch_index(at, patches.rows, patches.cols).map_err(Mistake)?;
+                let index = patch_index(at, patches.rows, patches.cols).map_err(UsageError)?;
                 query.insert(patches.patch(index).unwrap_or_default().to_vec())
             }
         };
@@ -366,8 +366,8 @@ impl Work<'_> {
     }
 
     /// What is made of all pictures together, and the last words.
-    fn complete(&self, mut state: State) -> Result<Status> {
-        let Arguments { json, foreground, invert, table, .. } = self.arguments;
+    fn complete(&self, mut state: FeatureJobState) -> Result<CliExitStatus> {
+        let FeaturesArgs { json, foreground, invert, table, .. } = self.arguments;
         let count = state.usable.len();
         if count == 0 {
             let mut said = state.reasons.iter().take(REASONS).cloned().collect::<Vec<_>>().join("; ");
@@ -375,11 +375,11 @@ impl Work<'_> {
                 said += &format!("; and {} others", state.reasons.len() - REASONS);
             }
             let colon = if said.is_empty() { "" } else { ": " };
-            bail!(Mistake(format!("no picture could be used{colon}{said}")));
+            bail!(UsageError(format!("no picture could be used{colon}{said}")));
         }
         if let Some(waiting) = state.waiting.take() {
-            let mut progress = Progress::new(count as u64, "pictures in colour", *json);
-            let how = Colouring { foreground: *foreground, invert: *invert, filter: self.filter() };
+            let mut progress = CliProgress::new(count as u64, "pictures in colour", *json);
+            let how = PcaRenderOptions { foreground: *foreground, invert: *invert, filter: self.filter() };
             let coloured = waiting.colour(&how, |done| progress.set(done as u64, "colours".to_owned()))?;
             progress.finish();
             if let Some(said) = &coloured.note {
@@ -392,7 +392,7 @@ impl Work<'_> {
             state.journal.coloured(self.of_colours(&state.usable, &state.stamps))?;
         }
         if let Some(table) = table {
-            let inputs: Vec<&Input> = state.usable.iter().map(|i| &self.inputs[*i]).collect();
+            let inputs: Vec<&FeatureInput> = state.usable.iter().map(|i| &self.inputs[*i]).collect();
             let names: Vec<String> = inputs.iter().map(|input| input.path.display().to_string()).collect();
             let journal = &mut state.journal;
             table.write(&names, self.backbone.config.dim, |i| journal.row(&inputs[i].stem))?;

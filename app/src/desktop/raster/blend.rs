@@ -1,24 +1,24 @@
 //! Single pixels: channels packed in a word, multiplied and laid over each other.
 
 /// How a target packs a pixel. All arithmetic on packed channels works in any order: only what comes in is turned.
-pub trait Layout {
+pub trait PixelFormat {
     /// A premultiplied colour, red in the lowest byte and alpha in the highest, as the target keeps it.
     fn pack(rgba: u32) -> u32;
 }
 
 /// Red, green, blue, alpha from the lowest byte up: what an [`image::RgbaImage`] holds.
-pub struct Rgba;
+pub struct RgbaFormat;
 
-impl Layout for Rgba {
+impl PixelFormat for RgbaFormat {
     fn pack(rgba: u32) -> u32 {
         rgba
     }
 }
 
 /// `0x00RRGGBB`: what a window takes.
-pub struct Xrgb;
+pub struct XrgbFormat;
 
-impl Layout for Xrgb {
+impl PixelFormat for XrgbFormat {
     fn pack(rgba: u32) -> u32 {
         ((rgba & 0xff) << 16) | (rgba & 0xff00) | ((rgba >> 16) & 0xff)
     }
@@ -49,7 +49,7 @@ pub fn over(below: u32, source: u32, through: u32) -> u32 {
 }
 
 /// Lays `rgba` over a pixel.
-pub fn blend<L: Layout>(pixel: &mut u32, rgba: u32) {
+pub fn blend<L: PixelFormat>(pixel: &mut u32, rgba: u32) {
     let through = 255 - (rgba >> 24);
     if through == 0 {
         *pixel = L::pack(rgba);
@@ -59,7 +59,7 @@ pub fn blend<L: Layout>(pixel: &mut u32, rgba: u32) {
 }
 
 /// Lays one colour over a row of pixels.
-pub fn fill<L: Layout>(row: &mut [u32], rgba: u32) {
+pub fn fill<L: PixelFormat>(row: &mut [u32], rgba: u32) {
     let through = 255 - (rgba >> 24);
     let source = L::pack(rgba);
     if through == 0 {
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn a_window_has_no_alpha() {
         let mut pixel = 0x0000_0000;
-        blend::<Xrgb>(&mut pixel, 0xff03_0201);
+        blend::<XrgbFormat>(&mut pixel, 0xff03_0201);
         assert_eq!(pixel, 0x0001_0203);
-        blend::<Xrgb>(&mut pixel, 0x8000_0080);
+        blend::<XrgbFormat>(&mut pixel, 0x8000_0080);
         assert_eq!(pixel, 0x0080_0101);
     }
 }

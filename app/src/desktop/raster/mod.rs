@@ -18,10 +18,10 @@ use egui::{ClippedPrimitive, Color32, Rect, TexturesDelta};
 use image::RgbaImage;
 use rayon::prelude::*;
 
-use self::blend::{Layout, Rgba, Xrgb};
-use self::shade::{Corner, Shade};
-use self::texture::{Texels, Textures, pack};
-use self::triangle::{Area, cover, cover_rectangle, cut, is_rectangle, on_grid};
+use self::blend::{PixelFormat, RgbaFormat, XrgbFormat};
+use self::shade::{RasterVertex, TriangleShader};
+use self::texture::{TexelView, TextureStore, pack};
+use self::triangle::{ScissorRect, cover, cover_rectangle, cut, is_rectangle, on_grid};
 
 /// The most texels that a side of a texture may have: what graphics cards take.
 pub const MAX_TEXTURE_SIDE: usize = 8192;
@@ -29,7 +29,7 @@ pub const MAX_TEXTURE_SIDE: usize = 8192;
 /// A painter that needs no graphics card, and the textures it was given.
 #[derive(Default)]
 pub struct Raster {
-    textures: Textures,
+    textures: TextureStore,
 }
 
 impl Raster {
@@ -59,7 +59,7 @@ impl Raster {
             return RgbaImage::new(0, 0);
         };
         let mut pixels = vec![0; count];
-        self.bands::<Rgba>(&mut pixels, size[0], pixels_per_point, primitives, clear);
+        self.bands::<RgbaFormat>(&mut pixels, size[0], pixels_per_point, primitives, clear);
         let mut bytes = vec![0; count * 4];
         for (bytes, pixel) in bytes.chunks_exact_mut(4).zip(&pixels) {
             bytes.copy_from_slice(&pixel.to_le_bytes());
@@ -78,11 +78,11 @@ impl Raster {
         clear: Color32,
     ) {
         let count = size[0].saturating_mul(size[1]).min(pixels.len());
-        self.bands::<Xrgb>(&mut pixels[..count], size[0], pixels_per_point, primitives, clear);
+        self.bands::<XrgbFormat>(&mut pixels[..count], size[0], pixels_per_point, primitives, clear);
     }
 
     /// Paints bands one below the other, on all threads. No band depends on another or on where it starts.
-    fn bands<L: Layout>(
+    fn bands<L: PixelFormat>(
         &self,
         pixels: &mut [u32],
         width: usize,
@@ -125,15 +125,21 @@ struct Band<'a> {
 
 impl Band<'_> {
     /// What a clip rectangle leaves of the band: its edges go to the nearest pixels.
-    fn area(&self, clip: &Rect, pixels_per_point: f32) -> Area {
+    fn area(&self, clip: &Rect, pixels_per_point: f32) -> ScissorRect {
         let pixel = |points: f32| (points * pixels_per_point).round() as usize;
         let [left, right] = [clip.min.x, clip.max.x].map(|x| pixel(x).min(self.width));
         let [top, bottom] = [clip.min.y, clip.max.y].map(|y| pixel(y).min(self.height));
-        Area { x: left..right, y: top.max(self.top)..bottom.min(self.bottom) }
+        ScissorRect { x: left..right, y: top.max(self.top)..bottom.min(self.bottom) }
     }
 
     /// Paints a mesh's triangles, two at once where they make a rectangle: most of what egui draws is that.
-    fn mesh<L: Layout>(&mut self, mesh: &Mesh, texels: &Texels<'_>, area: &Area, pixels_per_point: f32) {
+    fn mesh<L: PixelFormat>(
+        &mut self,
+        mesh: &Mesh,
+        texels: &TexelView<'_>,
+        area: &ScissorRect,
+        pixels_per_point: f32,
+    ) {
         let corner = |index: &u32| corner(mesh.vertices.get(*index as usize)?, pixels_per_point);
         let mut rest = mesh.indices.as_slice();
         while let [ia, ib, ic, after @ ..] = rest {
@@ -162,19 +168,29 @@ impl Band<'_> {
         }
     }
 
-    fn triangle<L: Layout>(&mut self, corners: &[Corner; 3], texels: &Texels<'_>, area: &Area) {
-        if let Some(shade) = Shade::new(corners, texels) {
+    fn triangle<L: PixelFormat>(
+        &mut self,
+        corners: &[RasterVertex; 3],
+        texels: &TexelView<'_>,
+        area: &ScissorRect,
+    ) {
+        if let Some(shade) = TriangleShader::new(corners, texels) {
             cover(corners, area, |y, columns| self.span::<L>(&shade, y, columns));
         }
     }
 
-    fn rectangle<L: Layout>(&mut self, [a, b, c, _]: &[Corner; 4], texels: &Texels<'_>, area: &Area) {
-        if let Some(shade) = Shade::new(&[*a, *b, *c], texels) {
+    fn rectangle<L: PixelFormat>(
+        &mut self,
+        [a, b, c, _]: &[RasterVertex; 4],
+        texels: &TexelView<'_>,
+        area: &ScissorRect,
+    ) {
+        if let Some(shade) = TriangleShader::new(&[*a, *b, *c], texels) {
             cover_rectangle(b.at, c.at, area, |y, columns| self.span::<L>(&shade, y, columns));
         }
     }
 
-    fn span<L: Layout>(&mut self, shade: &Shade<'_>, y: usize, columns: Range<usize>) {
+    fn span<L: PixelFormat>(&mut self, shade: &TriangleShader<'_>, y: usize, columns: Range<usize>) {
         let row = (y - self.top) * self.width;
         if let Some(pixels) = self.pixels.get_mut(row + columns.start..row + columns.end) {
             shade.paint::<L>(pixels, columns.start, y);
@@ -183,9 +199,9 @@ impl Band<'_> {
 }
 
 /// A vertex as a corner; none if its place is no number.
-fn corner(vertex: &Vertex, pixels_per_point: f32) -> Option<Corner> {
+fn corner(vertex: &Vertex, pixels_per_point: f32) -> Option<RasterVertex> {
     let at = [vertex.pos.x, vertex.pos.y].map(|value| f64::from(value) * f64::from(pixels_per_point));
     let uv = [vertex.uv.x, vertex.uv.y].map(f64::from);
     let numbers = at.iter().chain(&uv).all(|value| value.is_finite());
-    numbers.then(|| Corner { at, uv, color: vertex.color.to_array().map(f32::from) })
+    numbers.then(|| RasterVertex { at, uv, color: vertex.color.to_array().map(f32::from) })
 }

@@ -2,12 +2,12 @@
 
 use egui::TextureFilter;
 
-use super::blend::{Layout, blend, channels, fill, modulate, quantise};
-use super::texture::{Place, Texels, along, pack, place};
+use super::blend::{PixelFormat, blend, channels, fill, modulate, quantise};
+use super::texture::{Place, TexelView, along, pack, place};
 
 /// A corner of a triangle, on the screen in pixels and on the texture from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Corner {
+pub struct RasterVertex {
     /// Pixels from the left and top edges.
     pub at: [f64; 2],
     /// Place on the texture.
@@ -16,7 +16,7 @@ pub struct Corner {
     pub color: [f32; 4],
 }
 
-impl Corner {
+impl RasterVertex {
     /// The corner `part` of the way towards another one.
     pub fn toward(&self, other: &Self, part: f64) -> Self {
         let mix = |a: f64, b: f64| a + (b - a) * part;
@@ -33,16 +33,16 @@ impl Corner {
 }
 
 /// Values that change evenly over the screen.
-struct Planes<const N: usize> {
+struct PlaneEquations<const N: usize> {
     origin: [f64; 2],
     base: [f64; N],
     across: [f64; N],
     down: [f64; N],
 }
 
-impl<const N: usize> Planes<N> {
+impl<const N: usize> PlaneEquations<N> {
     /// The planes through three corners' values; none if the corners are on a line.
-    fn through(corners: &[Corner; 3], values: impl Fn(&Corner) -> [f64; N]) -> Option<Self> {
+    fn through(corners: &[RasterVertex; 3], values: impl Fn(&RasterVertex) -> [f64; N]) -> Option<Self> {
         let [a, b, c] = corners;
         let (bx, by) = (b.at[0] - a.at[0], b.at[1] - a.at[1]);
         let (cx, cy) = (c.at[0] - a.at[0], c.at[1] - a.at[1]);
@@ -68,31 +68,31 @@ impl<const N: usize> Planes<N> {
 }
 
 /// The colour without the texture.
-enum Tint {
+enum TriangleColour {
     Flat(u32),
-    Smooth(Planes<4>),
+    Smooth(PlaneEquations<4>),
 }
 
 /// A texture on a triangle.
-struct Cloth<'a> {
-    texels: &'a Texels<'a>,
+struct TriangleTexture<'a> {
+    texels: &'a TexelView<'a>,
     filter: TextureFilter,
     /// The place on the texture, in texels.
-    place: Planes<2>,
+    place: PlaneEquations<2>,
 }
 
 /// How a triangle's pixels look.
-pub struct Shade<'a> {
-    tint: Tint,
-    cloth: Option<Cloth<'a>>,
+pub struct TriangleShader<'a> {
+    tint: TriangleColour,
+    cloth: Option<TriangleTexture<'a>>,
 }
 
-impl<'a> Shade<'a> {
+impl<'a> TriangleShader<'a> {
     /// For a triangle with these corners; none if it has no area.
-    pub fn new(corners: &[Corner; 3], texels: &'a Texels<'a>) -> Option<Self> {
+    pub fn new(corners: &[RasterVertex; 3], texels: &'a TexelView<'a>) -> Option<Self> {
         let [a, b, c] = corners;
         let size = texels.size();
-        let texel = |corner: &Corner| [corner.uv[0] * size[0], corner.uv[1] * size[1]];
+        let texel = |corner: &RasterVertex| [corner.uv[0] * size[0], corner.uv[1] * size[1]];
         let mut colors = [a.color, b.color, c.color];
         let cloth = if a.uv == b.uv && a.uv == c.uv {
             // All of egui's plain colours: one white texel, read once.
@@ -105,40 +105,40 @@ impl<'a> Shade<'a> {
             }
             None
         } else {
-            let place = Planes::through(corners, texel)?;
+            let place = PlaneEquations::through(corners, texel)?;
             let length = |step: &[f64; 2]| step[0].hypot(step[1]);
             let filter = texels.filter(length(&place.across).max(length(&place.down)));
-            Some(Cloth { texels, filter, place })
+            Some(TriangleTexture { texels, filter, place })
         };
         let tint = if colors[0] == colors[1] && colors[0] == colors[2] {
-            Tint::Flat(quantise(colors[0]))
+            TriangleColour::Flat(quantise(colors[0]))
         } else {
-            let corners = [0, 1, 2].map(|i| Corner { color: colors[i], ..corners[i] });
-            Tint::Smooth(Planes::through(&corners, |corner| corner.color.map(f64::from))?)
+            let corners = [0, 1, 2].map(|i| RasterVertex { color: colors[i], ..corners[i] });
+            TriangleColour::Smooth(PlaneEquations::through(&corners, |corner| corner.color.map(f64::from))?)
         };
         Some(Self { tint, cloth })
     }
 
     /// Paints the pixels of `row`, the first of which is at `x`, `y`.
-    pub fn paint<L: Layout>(&self, row: &mut [u32], x: usize, y: usize) {
+    pub fn paint<L: PixelFormat>(&self, row: &mut [u32], x: usize, y: usize) {
         match (&self.tint, &self.cloth) {
-            (Tint::Flat(color), None) => fill::<L>(row, *color),
-            (Tint::Smooth(planes), None) => {
-                let tint = Row::new(planes, x, y);
+            (TriangleColour::Flat(color), None) => fill::<L>(row, *color),
+            (TriangleColour::Smooth(planes), None) => {
+                let tint = ColourSpan::new(planes, x, y);
                 for (i, pixel) in row.iter_mut().enumerate() {
                     blend::<L>(pixel, quantise(tint.at(i)));
                 }
             }
-            (Tint::Flat(u32::MAX), Some(cloth)) => cloth.read(row, x, y, |_, pixel, texel| {
+            (TriangleColour::Flat(u32::MAX), Some(cloth)) => cloth.read(row, x, y, |_, pixel, texel| {
                 blend::<L>(pixel, texel);
             }),
-            (Tint::Flat(color), Some(cloth)) => cloth.read(row, x, y, |_, pixel, texel| {
+            (TriangleColour::Flat(color), Some(cloth)) => cloth.read(row, x, y, |_, pixel, texel| {
                 if texel != 0 {
                     blend::<L>(pixel, modulate(texel, *color));
                 }
             }),
-            (Tint::Smooth(planes), Some(cloth)) => {
-                let tint = Row::new(planes, x, y);
+            (TriangleColour::Smooth(planes), Some(cloth)) => {
+                let tint = ColourSpan::new(planes, x, y);
                 cloth.read(row, x, y, |i, pixel, texel| {
                     let (tint, texel) = (tint.at(i), channels(texel));
                     blend::<L>(pixel, quantise(std::array::from_fn(|c| tint[c] * texel[c] * (1.0 / 255.0))));
@@ -149,13 +149,13 @@ impl<'a> Shade<'a> {
 }
 
 /// Colours along a row.
-struct Row {
+struct ColourSpan {
     start: [f32; 4],
     step: [f32; 4],
 }
 
-impl Row {
-    fn new(planes: &Planes<4>, x: usize, y: usize) -> Self {
+impl ColourSpan {
+    fn new(planes: &PlaneEquations<4>, x: usize, y: usize) -> Self {
         Self { start: planes.at(x, y).map(|c| c as f32), step: planes.across.map(|c| c as f32) }
     }
 
@@ -166,7 +166,7 @@ impl Row {
     }
 }
 
-impl Cloth<'_> {
+impl TriangleTexture<'_> {
     /// Hands each pixel of a row to `put` with its index and what the texture has there.
     fn read(&self, row: &mut [u32], x: usize, y: usize, mut put: impl FnMut(usize, &mut u32, u32)) {
         let [u, v]: [Place; 2] = self.place.at(x, y).map(place);

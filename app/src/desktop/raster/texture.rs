@@ -9,20 +9,20 @@ use egui::{
 };
 
 /// Pixels, premultiplied, and how they are to be read. They are shared with egui until a part of them changes.
-struct Texture {
+struct RasterTexture {
     image: Arc<ColorImage>,
     options: TextureOptions,
 }
 
 /// All textures of a context.
 #[derive(Default)]
-pub struct Textures {
-    by_id: HashMap<TextureId, Texture>,
+pub struct TextureStore {
+    by_id: HashMap<TextureId, RasterTexture>,
     /// Freed by the last change, but perhaps still to be seen in what is painted after it.
     leaving: Vec<TextureId>,
 }
 
-impl Textures {
+impl TextureStore {
     /// Takes over what changed. What is freed stays until the next change: the frame that came with it may show it.
     pub fn update(&mut self, delta: &TexturesDelta) {
         for id in self.leaving.drain(..) {
@@ -43,7 +43,7 @@ impl Textures {
             return;
         }
         let Some(corner) = change.pos else {
-            let texture = Texture { image: Arc::clone(image), options: change.options };
+            let texture = RasterTexture { image: Arc::clone(image), options: change.options };
             self.by_id.insert(id, texture);
             return;
         };
@@ -66,16 +66,16 @@ impl Textures {
     }
 
     /// A texture's pixels, if it has any. Textures that others than egui made are unknown here.
-    pub fn get(&self, id: TextureId) -> Option<Texels<'_>> {
-        let Texture { image, options } = self.by_id.get(&id)?;
+    pub fn get(&self, id: TextureId) -> Option<TexelView<'_>> {
+        let RasterTexture { image, options } = self.by_id.get(&id)?;
         let side = |n: usize| i32::try_from(n).ok().filter(|n| *n > 0);
         let size = [side(image.width())?, side(image.height())?];
-        Some(Texels { pixels: &image.pixels, size, options: *options })
+        Some(TexelView { pixels: &image.pixels, size, options: *options })
     }
 }
 
 /// A texture's pixels and how they are read outside and between them.
-pub struct Texels<'a> {
+pub struct TexelView<'a> {
     pixels: &'a [Color32],
     size: [i32; 2],
     options: TextureOptions,
@@ -88,7 +88,7 @@ pub type Place = i64;
 /// One texel.
 const TEXEL: Place = 1 << 32;
 
-/// A number of texels as a [`Place`]; far out it is held, and no number is 0.
+/// A number of texels as a [`TexelCoordinate`]; far out it is held, and no number is 0.
 pub fn place(texels: f64) -> Place {
     (texels * TEXEL as f64).clamp(-(TEXEL as f64) * 1e9, TEXEL as f64 * 1e9) as Place
 }
@@ -100,12 +100,12 @@ pub fn along(start: Place, step: Place, count: usize) -> Place {
 
 /// A texel's place, and how far towards the next one, in parts of 256.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Tap {
+struct TexelCoordinate {
     texel: i32,
     toward_next: u32,
 }
 
-impl Tap {
+impl TexelCoordinate {
     /// Colours are those of texels' middles. Weights have the eight bits that graphics cards give them.
     fn at(place: Place) -> Self {
         let rounded = place.wrapping_sub(TEXEL / 2 - TEXEL / 512);
@@ -113,7 +113,7 @@ impl Tap {
     }
 }
 
-impl<'a> Texels<'a> {
+impl<'a> TexelView<'a> {
     /// Width and height in texels.
     pub fn size(&self) -> [f64; 2] {
         self.size.map(f64::from)
@@ -154,27 +154,27 @@ impl<'a> Texels<'a> {
     }
 
     /// What is read for all places at `y`.
-    pub fn line(&self, y: Place) -> Line<'_> {
-        let y = Tap::at(y);
+    pub fn line(&self, y: Place) -> TexelRowPair<'_> {
+        let y = TexelCoordinate::at(y);
         let (above, below) = (self.row(y.texel), self.row(y.texel.wrapping_add(1)));
-        Line { texels: self, above, below, toward_below: y.toward_next }
+        TexelRowPair { texels: self, above, below, toward_below: y.toward_next }
     }
 }
 
 /// The two rows of texels between which a row of places lies.
-pub struct Line<'a> {
-    texels: &'a Texels<'a>,
+pub struct TexelRowPair<'a> {
+    texels: &'a TexelView<'a>,
     above: &'a [Color32],
     below: &'a [Color32],
     toward_below: u32,
 }
 
-impl<'a> Line<'a> {
+impl<'a> TexelRowPair<'a> {
     /// The texels that are read from `x` on in `count` steps of `step`, if they coincide with the places, as they
     /// do for text and for pictures in their own size: none has to be mixed.
     pub fn direct(&self, x: Place, step: Place, count: usize) -> Option<&'a [Color32]> {
         let last = count.checked_sub(1)?;
-        let (first, end) = (Tap::at(x), Tap::at(along(x, step, last)));
+        let (first, end) = (TexelCoordinate::at(x), TexelCoordinate::at(along(x, step, last)));
         // What is true of both ends is true between them.
         let aligned = first.toward_next == 0 && end.toward_next == 0 && self.toward_below == 0;
         let start = usize::try_from(first.texel).ok()?;
@@ -186,7 +186,7 @@ impl<'a> Line<'a> {
 
     /// The colour at `x`.
     pub fn linear(&self, x: Place) -> u32 {
-        let x = Tap::at(x);
+        let x = TexelCoordinate::at(x);
         // What is negative is far beyond the end.
         let left = x.texel as usize;
         let pair = left..left.wrapping_add(2);
@@ -197,7 +197,7 @@ impl<'a> Line<'a> {
     }
 
     #[cold]
-    fn linear_at_edge(&self, x: Tap) -> u32 {
+    fn linear_at_edge(&self, x: TexelCoordinate) -> u32 {
         let (left, right) = (self.texels.wrap(x.texel, 0), self.texels.wrap(x.texel.wrapping_add(1), 0));
         let corners = [self.above[left], self.above[right], self.below[left], self.below[right]];
         mix(corners, x.toward_next, self.toward_below)

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::shade::Corner;
+use super::shade::RasterVertex;
 
 /// Grid lines for each pixel.
 const GRID: i64 = 256;
@@ -15,14 +15,14 @@ const REACH: f64 = (1 << 20) as f64;
 
 /// The pixels that may be painted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Area {
+pub struct ScissorRect {
     /// Columns.
     pub x: Range<usize>,
     /// Rows.
     pub y: Range<usize>,
 }
 
-impl Area {
+impl ScissorRect {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.x.is_empty() || self.y.is_empty()
@@ -60,7 +60,7 @@ fn snap(place: f64) -> i64 {
 }
 
 /// Puts corners on the grid, unless one is too far out.
-pub fn on_grid<const N: usize>(corners: &mut [Corner; N]) -> bool {
+pub fn on_grid<const N: usize>(corners: &mut [RasterVertex; N]) -> bool {
     for corner in corners {
         for place in &mut corner.at {
             if place.abs() > REACH {
@@ -73,13 +73,13 @@ pub fn on_grid<const N: usize>(corners: &mut [Corner; N]) -> bool {
 }
 
 /// One edge: `slack - slope * x` is at least 0 for the pixels on the inner side.
-struct Edge {
+struct TriangleEdge {
     slack: i64,
     slope: i64,
     down: i64,
 }
 
-impl Edge {
+impl TriangleEdge {
     /// From one corner to the next, the inside at the right; `slack` is that of row `y`.
     fn new(from: [i64; 2], to: [i64; 2], y: usize) -> Self {
         let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
@@ -103,7 +103,7 @@ impl Edge {
 }
 
 /// Calls `span` with each row of a triangle whose corners are on the grid, and the columns it covers there.
-pub fn cover(corners: &[Corner; 3], area: &Area, mut span: impl FnMut(usize, Range<usize>)) {
+pub fn cover(corners: &[RasterVertex; 3], area: &ScissorRect, mut span: impl FnMut(usize, Range<usize>)) {
     let [a, mut b, mut c] = corners.map(|corner| corner.at.map(snap));
     let turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
     if turn == 0 {
@@ -118,7 +118,7 @@ pub fn cover(corners: &[Corner; 3], area: &Area, mut span: impl FnMut(usize, Ran
     if rows.is_empty() {
         return;
     }
-    let mut edges = [(a, b), (b, c), (c, a)].map(|(from, to)| Edge::new(from, to, rows.start));
+    let mut edges = [(a, b), (b, c), (c, a)].map(|(from, to)| TriangleEdge::new(from, to, rows.start));
     let bounds = (first_pixel(a[0].min(b[0]).min(c[0])), first_pixel(a[0].max(b[0]).max(c[0])));
     for y in rows {
         let mut columns = bounds;
@@ -135,7 +135,12 @@ pub fn cover(corners: &[Corner; 3], area: &Area, mut span: impl FnMut(usize, Ran
 
 /// Calls `span` with each row of the rectangle between two opposite corners on the grid: what [`cover`] gives for
 /// the two triangles it is made of.
-pub fn cover_rectangle(a: [f64; 2], b: [f64; 2], area: &Area, mut span: impl FnMut(usize, Range<usize>)) {
+pub fn cover_rectangle(
+    a: [f64; 2],
+    b: [f64; 2],
+    area: &ScissorRect,
+    mut span: impl FnMut(usize, Range<usize>),
+) {
     let (a, b) = (a.map(snap), b.map(snap));
     let columns = area.columns(first_pixel(a[0].min(b[0])), first_pixel(a[0].max(b[0])));
     if columns.is_empty() {
@@ -147,7 +152,7 @@ pub fn cover_rectangle(a: [f64; 2], b: [f64; 2], area: &Area, mut span: impl FnM
 }
 
 /// Whether two triangles `a b c` and `c b d` make an upright rectangle of one colour, with the texture not turned.
-pub fn is_rectangle([a, b, c, d]: &[Corner; 4]) -> bool {
+pub fn is_rectangle([a, b, c, d]: &[RasterVertex; 4]) -> bool {
     // `b` and `c` are opposite; `a` is beside one of them and above or below the other.
     let upright = |[a, b, c, d]: [[f64; 2]; 4], x: usize| {
         let y = 1 - x;
@@ -160,14 +165,14 @@ pub fn is_rectangle([a, b, c, d]: &[Corner; 4]) -> bool {
 }
 
 /// Cuts a triangle that reaches too far and calls `part` with triangles that do not, on the grid.
-pub fn cut(corners: &[Corner; 3], mut part: impl FnMut(&[Corner; 3])) {
+pub fn cut(corners: &[RasterVertex; 3], mut part: impl FnMut(&[RasterVertex; 3])) {
     // Three corners, and at most one more for each of the four sides cut.
     let mut polygon = [corners[0]; 7];
     polygon[..3].copy_from_slice(corners);
     let mut count = 3;
     for (axis, side) in [(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)] {
         let whole = polygon;
-        let inside = |corner: &Corner| REACH - side * corner.at[axis];
+        let inside = |corner: &RasterVertex| REACH - side * corner.at[axis];
         let mut kept = 0;
         for i in 0..count {
             let (here, next) = (whole[i], whole[(i + 1) % count]);

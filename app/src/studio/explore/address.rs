@@ -2,18 +2,18 @@
 
 use dinoscope_core::explore::ModelSource;
 
-use super::{Explore, Panel};
+use super::{ExplorePanel, ExploreWorkspace};
 
 /// Names and addresses of models.
 #[derive(Debug, Default)]
-pub struct Named {
+pub struct ModelAddresses {
     /// Of the one that was asked for last.
     asked: Option<String>,
     /// Of the one that looks.
     looking: Option<String>,
 }
 
-impl Named {
+impl ModelAddresses {
     /// A model was asked for. A file that was fetched keeps the name that it was fetched by.
     pub fn ask(&mut self, source: &ModelSource, fetched: bool) {
         if !fetched {
@@ -33,14 +33,14 @@ impl Named {
     }
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// What is shown over pictures.
-    pub fn panel(&self) -> Panel {
+    pub fn panel(&self) -> ExplorePanel {
         self.settings.panel
     }
 
     /// Shows that over pictures.
-    pub fn show(&mut self, panel: Panel) {
+    pub fn show(&mut self, panel: ExplorePanel) {
         self.settings.panel = panel;
     }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_model_keeps_the_name_that_it_was_asked_by() {
-        let mut named = Named::default();
+        let mut named = ModelAddresses::default();
         let file = ModelSource::Path("/models/dinov2-small.safetensors".into());
         named.ask(&ModelSource::Released("dinov2-small".to_owned()), false);
         named.ask(&file, true);

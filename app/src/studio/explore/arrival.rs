@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use dinoscope_core::explore::{ModelInfo, ModelSource};
 
-use super::{Explore, Results};
-use crate::studio::house::House;
+use super::{ExploreWorkspace, InspectionCache};
+use crate::studio::house::AppContext;
 use crate::studio::toasts::{ActionId, Toast};
-use crate::studio::widgets::{self, Tone};
+use crate::studio::widgets::{self, StatusTone};
 
 /// Actions of toasts that open a model once more: this number, and which of those that failed.
 const AGAIN: u64 = 0x6d6f_6465_6c00;
 
 /// A model on its way here.
 #[derive(Default)]
-pub struct Arrival {
+pub struct ModelFetchState {
     #[cfg(target_family = "wasm")]
-    download: Option<crate::tab::fetch::Download>,
+    download: Option<crate::tab::fetch::ModelDownload>,
     /// What was fetched, and whether it is a model is not known yet.
     #[cfg(target_family = "wasm")]
-    fetched: Option<Fetched>,
+    fetched: Option<FetchedModelFile>,
     /// What there is to say about the network; nothing while all is well.
     #[cfg(target_family = "wasm")]
     word: String,
@@ -29,14 +29,14 @@ pub struct Arrival {
 
 /// A file from the network.
 #[cfg(target_family = "wasm")]
-struct Fetched {
+struct FetchedModelFile {
     path: std::path::PathBuf,
     address: String,
     /// What was asked for.
     asked: ModelSource,
 }
 
-impl Arrival {
+impl ModelFetchState {
     /// Whether something is being fetched.
     fn is_under_way(&self) -> bool {
         #[cfg(target_family = "wasm")]
@@ -82,9 +82,9 @@ fn so_far(bytes: Option<super::Bytes>, word: &str) -> (Option<f32>, String) {
     }
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Looks with another model from now on; until it is here, with the one that is there.
-    pub fn use_model(&mut self, house: &mut House, source: ModelSource) {
+    pub fn use_model(&mut self, house: &mut AppContext, source: ModelSource) {
         ::log::info!("opening {source}");
         self.named.ask(&source, self.arrival.was_fetched(&source));
         self.opening = Some((source.clone(), None));
@@ -98,7 +98,7 @@ impl Explore {
     }
 
     /// The first model: the starter weights look until another one is here.
-    pub(super) fn first_model(&mut self, house: &mut House, asked: Option<ModelSource>) {
+    pub(super) fn first_model(&mut self, house: &mut AppContext, asked: Option<ModelSource>) {
         let source = asked.unwrap_or(ModelSource::Starter);
         #[cfg(target_family = "wasm")]
         if matches!(source, ModelSource::Released(_)) {
@@ -108,7 +108,7 @@ impl Explore {
     }
 
     /// A new explorer has none: the model that the last one had. What is on its way still comes.
-    pub(super) fn model_again(&mut self, house: &mut House) {
+    pub(super) fn model_again(&mut self, house: &mut AppContext) {
         let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
         match self.arrival.is_under_way() {
             true => self.explorer.model(source),
@@ -117,7 +117,7 @@ impl Explore {
     }
 
     /// A model looks from now on.
-    pub(super) fn model_ready(&mut self, info: Arc<ModelInfo>, house: &House) {
+    pub(super) fn model_ready(&mut self, info: Arc<ModelInfo>, house: &AppContext) {
         ::log::info!("looking with {} on {}", info.source, house.devices.chosen.name);
         for note in &info.notes {
             ::log::info!("{}: {note}", info.file);
@@ -127,7 +127,7 @@ impl Explore {
         }
         #[cfg(target_family = "wasm")]
         self.settle(&info.source, true);
-        self.results = Results::default();
+        self.results = InspectionCache::default();
         self.failures.clear();
         self.fetched.clear();
         self.canvas.fetching.clear();
@@ -142,7 +142,7 @@ impl Explore {
     }
 
     /// A model can't be opened.
-    pub(super) fn model_refused(&mut self, reason: String, house: &mut House) {
+    pub(super) fn model_refused(&mut self, reason: String, house: &mut AppContext) {
         if self.arrival.is_under_way() {
             // It was the one that looks until the other is here.
             ::log::error!("{reason}");
@@ -165,11 +165,11 @@ impl Explore {
 
     /// Says why there is no such model, with a way to try `again`, and looks with what there is: the model before, else
     /// the starter weights.
-    fn no_model(&mut self, source: ModelSource, reason: String, again: bool, house: &mut House) {
+    fn no_model(&mut self, source: ModelSource, reason: String, again: bool, house: &mut AppContext) {
         ::log::error!("{reason}");
         self.opening = None;
         house.failed(source.to_string(), reason.clone(), true);
-        let toast = Toast::new(Tone::Bad, reason);
+        let toast = Toast::new(StatusTone::Bad, reason);
         let toast = match again {
             true => toast.action("Try again", self.try_again(source.clone())),
             false => toast,
@@ -179,7 +179,7 @@ impl Explore {
     }
 
     /// Where no model is there, the starter weights look. Not where nobody sees the window: what was asked for failed.
-    fn fall_back(&mut self, failed: &ModelSource, house: &mut House) {
+    fn fall_back(&mut self, failed: &ModelSource, house: &mut AppContext) {
         if self.model.is_none() && *failed != ModelSource::Starter && !house.fresh {
             self.use_model(house, ModelSource::Starter);
         }
@@ -194,7 +194,7 @@ impl Explore {
     }
 
     /// A person chose what a toast offers.
-    pub fn chose(&mut self, house: &mut House, ActionId(number): ActionId) {
+    pub fn chose(&mut self, house: &mut AppContext, ActionId(number): ActionId) {
         let at = number.checked_sub(AGAIN).and_then(|at| usize::try_from(at).ok());
         if let Some(source) = at.and_then(|at| self.arrival.failed.get(at)).cloned() {
             self.use_model(house, source);
@@ -216,9 +216,9 @@ impl Explore {
 }
 
 #[cfg(target_family = "wasm")]
-impl Explore {
+impl ExploreWorkspace {
     /// Fetches a model that is not here; whether that is so.
-    fn download(&mut self, house: &mut House, source: &ModelSource) -> bool {
+    fn download(&mut self, house: &mut AppContext, source: &ModelSource) -> bool {
         use dinoscope_core::explore::{STARTER_FILE, STARTER_NAME};
 
         self.arrival.download = None;
@@ -231,7 +231,7 @@ impl Explore {
         match super::hub::located(asked) {
             Ok(located) => {
                 let wake = self.export.wake();
-                self.arrival.download = Some(crate::tab::fetch::Download::start(located, wake));
+                self.arrival.download = Some(crate::tab::fetch::ModelDownload::start(located, wake));
             }
             Err(reason) => self.no_model(source.clone(), reason, false, house),
         }
@@ -239,8 +239,8 @@ impl Explore {
     }
 
     /// Takes in how far the download of a model is, and opens it once it is here.
-    pub(super) fn fetch_logic(&mut self, house: &mut House) {
-        use crate::tab::fetch::News;
+    pub(super) fn fetch_logic(&mut self, house: &mut AppContext) {
+        use crate::tab::fetch::ModelDownloadEvent;
         use dinoscope_core::explore::STARTER_FILE;
 
         while let Some(news) =
@@ -248,27 +248,27 @@ impl Explore {
         {
             let asked = self.opening.as_ref().map_or(ModelSource::Starter, |(source, _)| source.clone());
             match news {
-                News::Bytes(done, total, word) => {
+                ModelDownloadEvent::Bytes(done, total, word) => {
                     if let Some((_, bytes)) = &mut self.opening {
                         *bytes = (done > 0).then_some((done, total));
                     }
                     self.arrival.word = word;
                 }
-                News::Here(path) if path == std::path::Path::new(STARTER_FILE) => {
+                ModelDownloadEvent::Here(path) if path == std::path::Path::new(STARTER_FILE) => {
                     self.arrival.download = None;
                     self.use_model(house, ModelSource::Starter);
                 }
-                News::Here(path) => {
+                ModelDownloadEvent::Here(path) => {
                     let address =
                         self.arrival.download.take().map_or_else(String::new, |d| d.address.clone());
-                    self.arrival.fetched = Some(Fetched { path: path.clone(), address, asked });
+                    self.arrival.fetched = Some(FetchedModelFile { path: path.clone(), address, asked });
                     self.use_model(house, ModelSource::Path(path));
                 }
-                News::Not(reason) => {
+                ModelDownloadEvent::Not(reason) => {
                     self.arrival.download = None;
                     self.no_model(asked, reason, true, house);
                 }
-                News::Stopped => {
+                ModelDownloadEvent::Stopped => {
                     self.arrival.download = None;
                     self.opening = None;
                     self.fall_back(&asked, house);
@@ -278,8 +278,8 @@ impl Explore {
     }
 
     /// Whether a file from the network is a model is known now: the page keeps it, or forgets it.
-    fn settle(&mut self, source: &ModelSource, good: bool) -> Option<Fetched> {
-        let is_it = |fetched: &mut Fetched| *source == ModelSource::Path(fetched.path.clone());
+    fn settle(&mut self, source: &ModelSource, good: bool) -> Option<FetchedModelFile> {
+        let is_it = |fetched: &mut FetchedModelFile| *source == ModelSource::Path(fetched.path.clone());
         let fetched = self.arrival.fetched.take_if(is_it)?;
         if let Some(host) = crate::tab::host::get() {
             host.opened(&fetched.address, good);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dinoscope_core::explore::{PictureId, Way};
+use dinoscope_core::explore::{PictureId, ViewQuery};
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 
 /// Screen points a picture's pixel may take at most.
@@ -10,7 +10,7 @@ const CLOSEST: f32 = 64.0;
 
 /// What the large pictures keep from one frame to the next.
 #[derive(Default)]
-pub struct Canvas {
+pub struct ImageViewerState {
     /// How much larger than fitted.
     zoom: Option<f32>,
     /// Where the middle of the view is in the picture, 0 to 1.
@@ -26,23 +26,23 @@ pub struct Canvas {
     /// Pixels of the screen that a pixel of the large picture takes, once its size is known.
     pub scale: Option<f32>,
     /// What was pinned before the last click.
-    pub before_click: Option<super::Spot>,
+    pub before_click: Option<super::PatchLocation>,
     /// Since when something is being looked at, in the frames' time.
     pub looking_since: Option<f64>,
     /// Patches that were asked of the device.
-    pub fetching: HashSet<(PictureId, Way)>,
+    pub fetching: HashSet<(PictureId, ViewQuery)>,
 }
 
 /// A picture as it lies on the screen.
 #[derive(Clone, Copy, Debug)]
-pub struct Placed {
+pub struct ImagePlacement {
     /// Where its place is.
     pub clip: Rect,
     /// Where the whole picture would be.
     pub rect: Rect,
 }
 
-impl Placed {
+impl ImagePlacement {
     /// Where a point of the screen is in the picture, 0 to 1; nothing outside it.
     pub fn at(&self, point: Pos2) -> Option<Vec2> {
         if !self.clip.contains(point) || !self.rect.contains(point) {
@@ -66,7 +66,7 @@ impl Placed {
     }
 }
 
-impl Canvas {
+impl ImageViewerState {
     /// The whole picture again.
     pub fn fit(&mut self) {
         self.zoom = None;
@@ -83,20 +83,23 @@ impl Canvas {
     }
 
     /// Where a picture of `size` pixels lies in `place`.
-    pub fn placed(&self, place: Rect, size: Vec2) -> Placed {
+    pub fn placed(&self, place: Rect, size: Vec2) -> ImagePlacement {
         let size = size.max(vec2(1.0, 1.0));
         let fitted = size * (place.width() / size.x).min(place.height() / size.y);
         match self.zoom {
-            None => Placed { clip: place, rect: Rect::from_center_size(place.center(), fitted) },
+            None => ImagePlacement { clip: place, rect: Rect::from_center_size(place.center(), fitted) },
             Some(zoom) => {
                 let whole = fitted * zoom;
-                Placed { clip: place, rect: Rect::from_min_size(place.center() - self.middle * whole, whole) }
+                ImagePlacement {
+                    clip: place,
+                    rect: Rect::from_min_size(place.center() - self.middle * whole, whole),
+                }
             }
         }
     }
 
     /// Scrolling and pinching zoom about the pointer, dragging pans, a double click shows pixel for pixel or fits.
-    pub fn handle(&mut self, ui: &egui::Ui, response: &egui::Response, placed: Placed, size: Vec2) {
+    pub fn handle(&mut self, ui: &egui::Ui, response: &egui::Response, placed: ImagePlacement, size: Vec2) {
         if response.double_clicked() {
             match response.interact_pointer_pos().filter(|_| self.is_fitted()) {
                 Some(pointer) => {
@@ -124,7 +127,7 @@ impl Canvas {
     }
 
     /// A pixel of the picture for each of the screen, about `pointer`; `whole` is how large the picture is then.
-    pub fn one_to_one(&mut self, pointer: Pos2, placed: Placed, whole: Vec2) {
+    pub fn one_to_one(&mut self, pointer: Pos2, placed: ImagePlacement, whole: Vec2) {
         let fitted = placed.rect.size() / self.zoom();
         let zoom = whole.x / fitted.x.max(1.0);
         if (zoom - 1.0).abs() < 1e-3 {
@@ -143,7 +146,7 @@ impl Canvas {
     }
 
     /// Zooms so that what is under `pointer` stays there.
-    pub fn zoom_by(&mut self, factor: f32, pointer: Pos2, placed: Placed, size: Vec2) {
+    pub fn zoom_by(&mut self, factor: f32, pointer: Pos2, placed: ImagePlacement, size: Vec2) {
         let fitted = placed.rect.size() / self.zoom();
         let largest = (CLOSEST * size.x / fitted.x.max(1.0)).max(1.0);
         let zoom = (self.zoom() * factor).clamp(1.0, largest);
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_picture_fits_its_place_and_patches_are_found() {
-        let placed = Canvas::default().placed(place(), vec2(100.0, 100.0));
+        let placed = ImageViewerState::default().placed(place(), vec2(100.0, 100.0));
         assert_eq!(placed.rect, Rect::from_min_size(pos2(200.0, 50.0), vec2(200.0, 200.0)));
         assert_eq!(placed.patch(pos2(201.0, 51.0), 4, 4), Some(0));
         assert_eq!(placed.patch(pos2(399.9, 249.9), 4, 4), Some(15));
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn zooming_keeps_what_is_under_the_pointer() {
-        let mut canvas = Canvas::default();
+        let mut canvas = ImageViewerState::default();
         let size = vec2(800.0, 400.0);
         let pointer = pos2(180.0, 90.0);
         let before = canvas.placed(place(), size);
@@ -203,7 +206,7 @@ mod tests {
 
     #[test]
     fn one_to_one_keeps_what_is_under_the_pointer() {
-        let mut canvas = Canvas::default();
+        let mut canvas = ImageViewerState::default();
         let size = vec2(4000.0, 2000.0);
         let pointer = pos2(180.0, 90.0);
         let before = canvas.placed(place(), size);
@@ -213,7 +216,7 @@ mod tests {
         let (Some(at), Some(now)) = (before.at(pointer), after.at(pointer)) else { panic!("outside") };
         assert!((at - now).length() < 1e-4, "{at:?} {now:?}");
         // A picture that is smaller than its place stands in the middle.
-        let mut canvas = Canvas::default();
+        let mut canvas = ImageViewerState::default();
         let small = vec2(40.0, 20.0);
         canvas.one_to_one(pointer, canvas.placed(place(), small), small);
         let placed = canvas.placed(place(), small).rect;

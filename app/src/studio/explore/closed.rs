@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use dinoscope_core::explore::PictureId;
 
-use super::Explore;
-use super::gallery::{Gallery, Item};
-use super::pixels::Origin;
-use crate::studio::house::House;
+use super::ExploreWorkspace;
+use super::gallery::{Gallery, GalleryItem};
+use super::pixels::ImageOrigin;
+use crate::studio::house::AppContext;
 
 /// Pictures that were closed, and how the gallery stood. Their thumbnails are made again.
 #[derive(Default)]
-pub struct Closed {
+pub struct ClosedImages {
     /// With their places, in that order.
-    items: Vec<(usize, Item)>,
+    items: Vec<(usize, GalleryItem)>,
     chosen: Option<PictureId>,
     second: Option<PictureId>,
     selected: BTreeSet<PictureId>,
@@ -21,7 +21,7 @@ pub struct Closed {
     scenes: usize,
 }
 
-impl Closed {
+impl ClosedImages {
     /// How many.
     pub fn count(&self) -> usize {
         self.items.len()
@@ -38,8 +38,8 @@ impl Closed {
 
 impl Gallery {
     /// Closes pictures. When the chosen one is among them, the next that stays is chosen.
-    pub fn close(&mut self, gone: &BTreeSet<PictureId>) -> Closed {
-        let mut closed = Closed {
+    pub fn close(&mut self, gone: &BTreeSet<PictureId>) -> ClosedImages {
+        let mut closed = ClosedImages {
             items: Vec::new(),
             chosen: self.chosen,
             second: self.second,
@@ -56,7 +56,7 @@ impl Gallery {
                 kept.push(item);
                 continue;
             }
-            if let Origin::File(path) = &item.origin {
+            if let ImageOrigin::File(path) = &item.origin {
                 self.files.remove(path);
             }
             self.thumbs.remove(&item.id);
@@ -81,19 +81,19 @@ impl Gallery {
     }
 
     /// Pictures that were closed are open again where they were, unless they have been opened since.
-    pub fn restore(&mut self, closed: Closed) {
+    pub fn restore(&mut self, closed: ClosedImages) {
         let scenes: BTreeSet<usize> = self.items.iter().filter_map(|item| scene(&item.origin)).collect();
         let mut there = std::mem::take(&mut self.items).into_iter();
         let mut all = Vec::with_capacity(there.len() + closed.items.len());
         for (place, item) in closed.items {
             let again = match &item.origin {
-                Origin::File(path) => self.files.contains_key(path),
+                ImageOrigin::File(path) => self.files.contains_key(path),
                 origin => scene(origin).is_some_and(|scene| scenes.contains(&scene)),
             };
             if again {
                 continue;
             }
-            if let Origin::File(path) = &item.origin {
+            if let ImageOrigin::File(path) = &item.origin {
                 self.files.insert(path.clone(), item.id);
             }
             all.extend(there.by_ref().take(place.saturating_sub(all.len())));
@@ -121,16 +121,16 @@ impl Gallery {
 }
 
 /// Which scene it is.
-fn scene(origin: &Origin) -> Option<usize> {
+fn scene(origin: &ImageOrigin) -> Option<usize> {
     match origin {
-        Origin::Scene(index) => Some(*index),
-        Origin::File(_) | Origin::Memory(_) => None,
+        ImageOrigin::Scene(index) => Some(*index),
+        ImageOrigin::File(_) | ImageOrigin::Memory(_) => None,
     }
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Closes pictures, and says how they come back.
-    pub(super) fn close_pictures(&mut self, gone: &BTreeSet<PictureId>, house: &mut House) {
+    pub(super) fn close_pictures(&mut self, gone: &BTreeSet<PictureId>, house: &mut AppContext) {
         let closed = self.gallery.close(gone);
         if closed.count() == 0 {
             return;
@@ -141,13 +141,13 @@ impl Explore {
     }
 
     /// Closes what is selected.
-    pub(super) fn close_selection(&mut self, house: &mut House) {
+    pub(super) fn close_selection(&mut self, house: &mut AppContext) {
         let selected = self.gallery.selection().into_iter().collect();
         self.close_pictures(&selected, house);
     }
 
     /// Closes everything.
-    pub(super) fn close_all(&mut self, house: &mut House) {
+    pub(super) fn close_all(&mut self, house: &mut AppContext) {
         let all = self.gallery.sample(usize::MAX).into_iter().collect();
         self.close_pictures(&all, house);
     }
@@ -182,8 +182,8 @@ mod tests {
         let mut gallery = files(3);
         let closed = gallery.close(&BTreeSet::from([0, 1, 2]));
         assert!(gallery.is_empty() && gallery.chosen().is_none());
-        let again = gallery.add("1".into(), Origin::File(PathBuf::from("/pictures/1.png")));
-        let other = gallery.add("9".into(), Origin::File(PathBuf::from("/pictures/9.png")));
+        let again = gallery.add("1".into(), ImageOrigin::File(PathBuf::from("/pictures/1.png")));
+        let other = gallery.add("9".into(), ImageOrigin::File(PathBuf::from("/pictures/9.png")));
         assert_eq!((again, other), (3, 4), "numbers are not given twice");
         gallery.restore(closed);
         assert_eq!(gallery.sample(9), [0, 3, 2, 4]);

@@ -6,25 +6,25 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender};
 use dinoscope_core::analysis::attention_map::{overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
-use dinoscope_core::analysis::image_out::{Filter, upsample, write_png};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample, write_png};
 use dinoscope_core::analysis::pca::{Pca, PcaOptions};
 use dinoscope_core::analysis::{AnalysisError, PatchFeatures, npy, similarity};
 use dinoscope_core::data::{DataError, Picture};
-use dinoscope_core::explore::{PictureId, Seen};
+use dinoscope_core::explore::{PictureId, PictureInspection};
 
 use super::paint::ATTENTION_PERCENTILE;
-use super::pixels::{Origin, Pixels};
-use super::{Explore, Panel};
+use super::pixels::{ImageOrigin, PixelStore};
+use super::{ExplorePanel, ExploreWorkspace};
 use crate::studio::hands::{self, Wake};
-use crate::studio::house::House;
+use crate::studio::house::AppContext;
 use crate::studio::names;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum ExploreExportKind {
     /// What the large picture shows, at the picture's own size.
     Picture,
     /// Patch features, `[rows, cols, dim]`.
@@ -34,14 +34,14 @@ enum What {
 }
 
 /// Everything that is needed to write a file.
-struct Order {
-    what: What,
+struct ExploreExportRequest {
+    what: ExploreExportKind,
     to: PathBuf,
-    pixels: Arc<Pixels>,
-    picture: (PictureId, Origin),
-    seen: Arc<Seen>,
+    pixels: Arc<PixelStore>,
+    picture: (PictureId, ImageOrigin),
+    seen: Arc<PictureInspection>,
     patches: Arc<PatchFeatures>,
-    panel: Panel,
+    panel: ExplorePanel,
     basis: Option<Arc<Pca>>,
     foreground: bool,
     head: Option<usize>,
@@ -51,7 +51,7 @@ struct Order {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ExportError {
+enum ExploreExportError {
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
     #[error(transparent)]
@@ -64,15 +64,15 @@ enum ExportError {
 type Written = Result<PathBuf, String>;
 
 /// Exports that are on their way.
-pub struct Export {
-    pending: Option<What>,
-    to: Option<(What, PathBuf)>,
+pub struct ExploreExporter {
+    pending: Option<ExploreExportKind>,
+    to: Option<(ExploreExportKind, PathBuf)>,
     running: usize,
     done: (Sender<Written>, Receiver<Written>),
     wake: Wake,
 }
 
-impl Export {
+impl ExploreExporter {
     /// None yet.
     pub fn new(wake: Wake) -> Self {
         Self { pending: None, to: None, running: 0, done: async_channel::unbounded(), wake }
@@ -89,7 +89,7 @@ impl Export {
     }
 
     /// Says what was written.
-    pub fn logic(&mut self, house: &mut House) {
+    pub fn logic(&mut self, house: &mut AppContext) {
         while let Ok(done) = self.done.1.try_recv() {
             self.running = self.running.saturating_sub(1);
             match done {
@@ -100,9 +100,9 @@ impl Export {
     }
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// The buttons.
-    pub(super) fn export_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub(super) fn export_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let chosen = self.gallery.chosen();
         let ready = chosen.is_some_and(|id| self.seen(id).is_some());
         let stem = chosen.and_then(|id| self.gallery.item(id)).map_or("picture".to_owned(), |item| {
@@ -113,24 +113,24 @@ impl Explore {
         ui.add_enabled_ui(ready, |ui| {
             for (what, icon, label, purpose, name) in [
                 (
-                    What::Picture,
+                    ExploreExportKind::Picture,
                     icons::IMAGE,
                     "Picture as shown (PNG)",
-                    Purpose::SavePicture,
+                    DialogPurpose::SavePicture,
                     format!("{stem}.seen.png"),
                 ),
                 (
-                    What::Features,
+                    ExploreExportKind::Features,
                     icons::NUMBER,
                     "Patch features (.npy)",
-                    Purpose::SaveNumbers,
+                    DialogPurpose::SaveNumbers,
                     format!("{stem}.npy"),
                 ),
                 (
-                    What::Attention,
+                    ExploreExportKind::Attention,
                     icons::LOOK,
                     "Attention maps (.npy)",
-                    Purpose::SaveNumbers,
+                    DialogPurpose::SaveNumbers,
                     format!("{stem}.attention.npy"),
                 ),
             ] {
@@ -143,8 +143,8 @@ impl Explore {
     }
 
     /// Takes up the answers of the dialogs, and starts writing once the features are in memory.
-    pub(super) fn export_logic(&mut self, house: &mut House) {
-        for purpose in [Purpose::SavePicture, Purpose::SaveNumbers] {
+    pub(super) fn export_logic(&mut self, house: &mut AppContext) {
+        for purpose in [DialogPurpose::SavePicture, DialogPurpose::SaveNumbers] {
             if let Some(answer) = house.dialogs.answer(purpose)
                 && let (Some(path), Some(what)) = (answer.into_iter().next(), self.export.pending.take())
             {
@@ -156,7 +156,7 @@ impl Explore {
         let (Some(seen), Some(origin)) = (self.seen(id), self.gallery.origin(id)) else { return };
         let Some(patches) = self.in_memory(id) else { return };
         let query = match (self.settings.panel, self.spot()) {
-            (Panel::Similarity, Some(spot)) => {
+            (ExplorePanel::Similarity, Some(spot)) => {
                 let Some(from) = self.in_memory(spot.picture) else { return };
                 from.patch(spot.patch).map(<[f32]>::to_vec)
             }
@@ -164,7 +164,7 @@ impl Explore {
         };
         self.export.to = None;
         let settings = &self.settings;
-        let order = Order {
+        let order = ExploreExportRequest {
             what,
             to,
             pixels: self.intake.pixels.clone(),
@@ -176,7 +176,7 @@ impl Explore {
             foreground: settings.foreground,
             head: settings.head,
             query,
-            opacity: if settings.arrangement == super::settings::Arrangement::Overlay {
+            opacity: if settings.arrangement == super::settings::OverlayArrangement::Overlay {
                 settings.opacity
             } else {
                 1.0
@@ -198,15 +198,15 @@ impl Explore {
     }
 }
 
-async fn write(order: &Order) -> Result<(), ExportError> {
+async fn write(order: &ExploreExportRequest) -> Result<(), ExploreExportError> {
     let (rows, cols, dim) = (order.seen.rows, order.seen.cols, order.seen.dim);
     match order.what {
-        What::Features => Ok(npy::write(&order.to, &[rows, cols, dim], &order.patches.data)?),
-        What::Attention => {
+        ExploreExportKind::Features => Ok(npy::write(&order.to, &[rows, cols, dim], &order.patches.data)?),
+        ExploreExportKind::Attention => {
             let heads = &order.seen.attention.heads;
             Ok(npy::write(&order.to, &[heads.len(), rows, cols], &heads.concat())?)
         }
-        What::Picture => {
+        ExploreExportKind::Picture => {
             let (id, origin) = &order.picture;
             let picture = order.pixels.load(*id, origin).await?;
             Ok(write_png(&order.to, &drawn(order, &picture)?)?)
@@ -215,12 +215,12 @@ async fn write(order: &Order) -> Result<(), ExportError> {
 }
 
 /// What the large picture shows, at the picture's own size.
-fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
+fn drawn(order: &ExploreExportRequest, picture: &Picture) -> Result<Picture, ExploreExportError> {
     let (rows, cols) = (order.seen.rows, order.seen.cols);
-    let filter = if order.blocks { Filter::Nearest } else { Filter::Bicubic };
+    let filter = if order.blocks { UpsampleFilter::Nearest } else { UpsampleFilter::Bicubic };
     let over = |values: &[f32], map| overlay(picture, values, rows, cols, map, order.opacity, filter);
     match order.panel {
-        Panel::Pca => {
+        ExplorePanel::Pca => {
             let fitted;
             let basis = match &order.basis {
                 Some(basis) => basis.as_ref(),
@@ -239,19 +239,19 @@ fn drawn(order: &Order, picture: &Picture) -> Result<Picture, ExportError> {
             }
             Ok(layer)
         }
-        Panel::Attention => {
+        ExplorePanel::Attention => {
             let maps = &order.seen.attention;
             let map = order.head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
             Ok(over(&stretch(map, ATTENTION_PERCENTILE), ColourMap::Inferno)?)
         }
-        Panel::Similarity => {
+        ExplorePanel::Similarity => {
             let query = order.query.as_ref();
-            let query =
-                query.ok_or(ExportError::Nothing("no patch is pinned: choose one in the picture first"))?;
+            let query = query
+                .ok_or(ExploreExportError::Nothing("no patch is pinned: choose one in the picture first"))?;
             let values = similarity::to_all(query, &order.patches)?;
             let values: Vec<f32> = values.into_iter().map(|v| v.max(0.0)).collect();
             Ok(over(&values, ColourMap::Viridis)?)
         }
-        Panel::Match => Ok(picture.clone()),
+        ExplorePanel::Match => Ok(picture.clone()),
     }
 }

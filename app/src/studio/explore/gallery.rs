@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use dinoscope_core::explore::PictureId;
 use egui::{TextureHandle, TextureOptions, vec2};
 
-use super::pixels::{Origin, Wish};
-use super::thumb::{self, Click, State};
+use super::pixels::{ImageOrigin, Wish};
+use super::thumb::{self, ThumbnailAction, ThumbnailState};
 use crate::studio::theme;
 use crate::studio::widgets;
 
@@ -22,13 +22,13 @@ const THUMBS: usize = 600;
 const LARGE: usize = 6;
 
 /// A picture that is open.
-pub struct Item {
+pub struct GalleryItem {
     /// Its number.
     pub id: PictureId,
     /// What to call it.
     pub name: String,
     /// Where its pixels are.
-    pub origin: Origin,
+    pub origin: ImageOrigin,
     /// Pixels of the whole picture, once it was decoded.
     pub size: Option<[usize; 2]>,
 }
@@ -36,7 +36,7 @@ pub struct Item {
 /// All pictures that are open.
 #[derive(Default)]
 pub struct Gallery {
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<GalleryItem>,
     pub(super) places: HashMap<PictureId, usize>,
     /// Files that are open.
     pub(super) files: HashMap<PathBuf, PictureId>,
@@ -61,9 +61,9 @@ pub struct Gallery {
 
 impl Gallery {
     /// Adds a picture, or finds it where it is open already. The first one is chosen, and so is each from memory.
-    pub fn add(&mut self, name: String, origin: Origin) -> PictureId {
+    pub fn add(&mut self, name: String, origin: ImageOrigin) -> PictureId {
         let id = self.next;
-        if let Origin::File(path) = &origin {
+        if let ImageOrigin::File(path) = &origin {
             match self.files.entry(path.clone()) {
                 Entry::Occupied(there) => return *there.get(),
                 Entry::Vacant(free) => _ = free.insert(id),
@@ -71,15 +71,17 @@ impl Gallery {
         }
         self.next += 1;
         self.places.insert(id, self.items.len());
-        self.items.push(Item { id, name, origin, size: None });
-        if self.chosen.is_none() || matches!(self.items.last().map(|i| &i.origin), Some(Origin::Memory(_))) {
+        self.items.push(GalleryItem { id, name, origin, size: None });
+        if self.chosen.is_none()
+            || matches!(self.items.last().map(|i| &i.origin), Some(ImageOrigin::Memory(_)))
+        {
             self.choose(id);
         }
         id
     }
 
     /// A picture in memory has become another one.
-    pub fn change(&mut self, id: PictureId, origin: Origin) {
+    pub fn change(&mut self, id: PictureId, origin: ImageOrigin) {
         if let Some(item) = self.places.get(&id).and_then(|at| self.items.get_mut(*at)) {
             item.origin = origin;
         }
@@ -104,8 +106,8 @@ impl Gallery {
     pub fn called(&self, id: PictureId) -> String {
         let Some(item) = self.item(id) else { return String::new() };
         match &item.origin {
-            Origin::File(path) => path.display().to_string(),
-            Origin::Memory(_) | Origin::Scene(_) => item.name.clone(),
+            ImageOrigin::File(path) => path.display().to_string(),
+            ImageOrigin::Memory(_) | ImageOrigin::Scene(_) => item.name.clone(),
         }
     }
 
@@ -120,12 +122,12 @@ impl Gallery {
     }
 
     /// The picture called `id`.
-    pub fn item(&self, id: PictureId) -> Option<&Item> {
+    pub fn item(&self, id: PictureId) -> Option<&GalleryItem> {
         self.items.get(*self.places.get(&id)?)
     }
 
     /// Where a picture's pixels are.
-    pub fn origin(&self, id: PictureId) -> Option<Origin> {
+    pub fn origin(&self, id: PictureId) -> Option<ImageOrigin> {
         self.item(id).map(|item| item.origin.clone())
     }
 
@@ -196,8 +198,8 @@ impl Gallery {
 
     /// The files of all pictures that are files.
     pub fn files(&self) -> Vec<PathBuf> {
-        let file = |item: &Item| match &item.origin {
-            Origin::File(path) => Some(path.clone()),
+        let file = |item: &GalleryItem| match &item.origin {
+            ImageOrigin::File(path) => Some(path.clone()),
             _ => None,
         };
         self.items.iter().filter_map(file).collect()
@@ -206,7 +208,7 @@ impl Gallery {
     /// Folder of the first picture that is a file.
     pub fn folder(&self) -> Option<PathBuf> {
         self.items.iter().find_map(|item| match &item.origin {
-            Origin::File(path) => path.parent().map(PathBuf::from),
+            ImageOrigin::File(path) => path.parent().map(PathBuf::from),
             _ => None,
         })
     }
@@ -308,7 +310,7 @@ impl Gallery {
                 ui.horizontal(|ui| {
                     for item in self.items.iter().skip(row * columns).take(columns) {
                         visible.push(item.id);
-                        let state = State {
+                        let state = ThumbnailState {
                             chosen: self.chosen == Some(item.id),
                             marked: self.selected.contains(&item.id),
                             several: self.selected.len() > 1,
@@ -332,16 +334,18 @@ impl Gallery {
         }
         self.visible = visible;
         match clicked {
-            Some((id, Click::Choose)) => self.choose(id),
-            Some((id, Click::Beside)) => self.second = if self.second == Some(id) { None } else { Some(id) },
-            Some((id, Click::Select)) if self.selected.contains(&id) => {
+            Some((id, ThumbnailAction::Choose)) => self.choose(id),
+            Some((id, ThumbnailAction::Beside)) => {
+                self.second = if self.second == Some(id) { None } else { Some(id) }
+            }
+            Some((id, ThumbnailAction::Select)) if self.selected.contains(&id) => {
                 self.selected.remove(&id);
             }
-            Some((id, Click::Select)) => {
+            Some((id, ThumbnailAction::Select)) => {
                 self.selected.insert(id);
             }
-            Some((id, Click::Close)) => return BTreeSet::from([id]),
-            Some((_, Click::CloseSelected)) => return self.selected.clone(),
+            Some((id, ThumbnailAction::Close)) => return BTreeSet::from([id]),
+            Some((_, ThumbnailAction::CloseSelected)) => return self.selected.clone(),
             None => {}
         }
         BTreeSet::new()
@@ -374,7 +378,7 @@ pub(super) mod tests {
     pub fn files(n: usize) -> Gallery {
         let mut gallery = Gallery::default();
         for i in 0..n {
-            gallery.add(format!("{i}"), Origin::File(PathBuf::from(format!("/pictures/{i}.png"))));
+            gallery.add(format!("{i}"), ImageOrigin::File(PathBuf::from(format!("/pictures/{i}.png"))));
         }
         gallery
     }
@@ -393,7 +397,7 @@ pub(super) mod tests {
     #[test]
     fn a_file_is_open_once_and_a_removed_one_leaves_its_neighbour() {
         let mut gallery = files(3);
-        assert_eq!(gallery.add("again".into(), Origin::File(PathBuf::from("/pictures/1.png"))), 1);
+        assert_eq!(gallery.add("again".into(), ImageOrigin::File(PathBuf::from("/pictures/1.png"))), 1);
         assert_eq!((gallery.len(), gallery.chosen()), (3, Some(0)));
         gallery.choose(1);
         gallery.beside(Some(2));

@@ -2,11 +2,11 @@
 
 use dinoscope_core::explore::PictureId;
 
-use super::{Explore, Looking, Spot};
+use super::{ExploreWorkspace, InspectionProgress, PatchLocation};
 
 /// How the exploring side stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Glance {
+pub struct ExploreSnapshot {
     /// Pictures that are open.
     pub pictures: usize,
     /// The large one.
@@ -14,13 +14,13 @@ pub struct Glance {
     /// The one beside it.
     pub second: Option<PictureId>,
     /// The patch that was clicked.
-    pub pinned: Option<Spot>,
+    pub pinned: Option<PatchLocation>,
     /// Changes with the basis of the colours.
     pub colours: Option<u64>,
     /// Pictures that they were fitted to.
     pub fitted: Option<usize>,
     /// How far looking is, while there is something to look at.
-    pub looking: Option<Looking>,
+    pub looking: Option<InspectionProgress>,
     /// Pictures over which something shows.
     pub layers: usize,
     /// Lines between two pictures, once they were found.
@@ -30,14 +30,14 @@ pub struct Glance {
     /// Thumbnails in memory.
     pub thumbnails: usize,
     /// The patch under the pointer.
-    pub hover: Option<Spot>,
+    pub hover: Option<PatchLocation>,
     /// Where the large picture lies: left, top, right, bottom, in points.
     pub place: Option<[i32; 4]>,
     /// Rows and columns of patches of the large picture, once it was looked at.
     pub grid: Option<[usize; 2]>,
 }
 
-impl Explore {
+impl ExploreWorkspace {
     fn grid(&self) -> Option<[usize; 2]> {
         let chosen = self.gallery.chosen()?;
         let (seen, _) = self.results.kept.get(&(chosen, self.way(chosen)))?;
@@ -56,8 +56,8 @@ impl Explore {
     }
 
     /// How it stands at the moment.
-    pub fn glance(&self) -> Glance {
-        Glance {
+    pub fn glance(&self) -> ExploreSnapshot {
+        ExploreSnapshot {
             pictures: self.gallery.len(),
             chosen: self.gallery.chosen(),
             second: self.gallery.second(),

@@ -2,14 +2,14 @@
 
 use dinoscope_core::bytes;
 use dinoscope_core::explore::STARTER_NAME;
-use dinoscope_core::weights::released::{self, Released};
+use dinoscope_core::weights::released::{self, ReleasedModel};
 
 /// Bytes of weights that a page has room for, of the 4 GB that a browser gives it.
 const LARGEST: u64 = 1_500_000_000;
 
 /// What lies where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Located {
+pub struct ModelLocation {
     /// The address; of the starter weights their name, for the page knows where those lie.
     pub address: String,
     /// Name of the file.
@@ -17,7 +17,7 @@ pub struct Located {
 }
 
 /// Released models that a page can fetch: those that it has room for.
-pub fn offered() -> impl Iterator<Item = &'static Released> {
+pub fn offered() -> impl Iterator<Item = &'static ReleasedModel> {
     released::names().iter().filter(|released| released.approximate_bytes() <= LARGEST)
 }
 
@@ -25,9 +25,9 @@ pub fn offered() -> impl Iterator<Item = &'static Released> {
 ///
 /// # Errors
 /// It is none of them, or too large; lists the names.
-pub fn located(asked: &str) -> Result<Located, String> {
+pub fn located(asked: &str) -> Result<ModelLocation, String> {
     if asked == STARTER_NAME {
-        return Ok(Located { address: asked.to_owned(), file: "starter.safetensors".to_owned() });
+        return Ok(ModelLocation { address: asked.to_owned(), file: "starter.safetensors".to_owned() });
     }
     if let Some(found) = released::find(asked) {
         let (name, size) = (found.hub_name(), found.approximate_bytes());
@@ -39,7 +39,7 @@ pub fn located(asked: &str) -> Result<Located, String> {
         }
         // Where browsers may fetch them; the official server lets no page do so.
         let address = format!("https://huggingface.co/facebook/{name}/resolve/main/model.safetensors");
-        return Ok(Located { address, file: format!("{name}.safetensors") });
+        return Ok(ModelLocation { address, file: format!("{name}.safetensors") });
     }
     if !asked.contains(['.', '/', ':']) {
         let names = offered().map(|released| format!("{} ({})", released.hub_name(), released.name));
@@ -50,7 +50,7 @@ pub fn located(asked: &str) -> Result<Located, String> {
             names.join(", ")
         ));
     }
-    Ok(Located { address: asked.to_owned(), file: last(asked).to_owned() })
+    Ok(ModelLocation { address: asked.to_owned(), file: last(asked).to_owned() })
 }
 
 /// The last part of an address, without what asks for a version.

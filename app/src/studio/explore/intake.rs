@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_channel::Receiver;
 use dinoscope_core::data::Picture;
 use dinoscope_core::data::augment::resize_to;
-use dinoscope_core::data::source::listing::{self, LeftOut};
+use dinoscope_core::data::source::listing::{self, SkippedFileCounts};
 use dinoscope_core::explore::PictureId;
 
-use super::pixels::{Job, Pixels};
-use crate::studio::hands::{Desk, Wake};
+use super::pixels::{DecodeJob, PixelStore};
+use crate::studio::hands::{SharedWorkQueue, Wake};
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;
@@ -21,7 +21,7 @@ pub const SHOWN: usize = 2048;
 pub type Made = Result<(egui::ColorImage, [usize; 2]), String>;
 
 /// What a thread found or made.
-pub enum News {
+pub enum GalleryLoaderEvent {
     /// Pictures under what was opened, in order, and what of it was no picture.
     Found {
         /// The files.
@@ -40,12 +40,12 @@ pub enum News {
 }
 
 /// Who finds and decodes, from the outside.
-pub struct Intake {
-    _desk: Arc<Desk<Arc<Pixels>>>,
+pub struct GalleryLoader {
+    _desk: Arc<SharedWorkQueue<Arc<PixelStore>>>,
     /// What they found and made.
-    pub news: Receiver<News>,
+    pub news: Receiver<GalleryLoaderEvent>,
     /// Where pixels are asked for.
-    pub pixels: Arc<Pixels>,
+    pub pixels: Arc<PixelStore>,
 }
 
 /// A picture no larger than `side`, as egui has it.
@@ -94,25 +94,25 @@ fn hands() -> usize {
     1
 }
 
-impl Intake {
+impl GalleryLoader {
     /// Starts it; `wake` is called when there is news.
     pub fn start(wake: &Wake) -> Self {
-        let pixels = Arc::new(Pixels::default());
-        let mut desk = Desk::new(pixels.clone());
+        let pixels = Arc::new(PixelStore::default());
+        let mut desk = SharedWorkQueue::new(pixels.clone());
         let (out, news) = async_channel::unbounded();
         // One for what is waited for alone, which needs not wait for a thumbnail's picture.
         let names = std::iter::once(("decode", false)).chain(std::iter::repeat_n(("thumbs", true), hands()));
         for (name, thumbs) in names {
             let (out, pixels, wake) = (out.clone(), pixels.clone(), wake.clone());
             let work = async move |job| {
-                let say = |news: News| {
+                let say = |news: GalleryLoaderEvent| {
                     // Nobody listens any more: then nobody misses it.
                     let _ = out.try_send(news);
                     wake();
                 };
                 run(job, &pixels, &say).await;
             };
-            let next = move |pixels: &mut Arc<Pixels>| pixels.next(thumbs);
+            let next = move |pixels: &mut Arc<PixelStore>| pixels.next(thumbs);
             if let Err(error) = desk.hand(name, next, work) {
                 ::log::error!("pictures can't be opened, {error}");
             }
@@ -123,35 +123,35 @@ impl Intake {
     }
 }
 
-impl Drop for Intake {
+impl Drop for GalleryLoader {
     fn drop(&mut self) {
         self.pixels.close();
     }
 }
 
-async fn run(job: Job, pixels: &Pixels, say: &dyn Fn(News)) {
+async fn run(job: DecodeJob, pixels: &PixelStore, say: &dyn Fn(GalleryLoaderEvent)) {
     let (id, origin) = match job {
-        Job::Walk(paths) => return say(walk(paths)),
-        Job::Decode(id, origin) => (id, origin),
+        DecodeJob::Walk(paths) => return say(walk(paths)),
+        DecodeJob::Decode(id, origin) => (id, origin),
     };
     match pixels.decode(id, &origin).await {
         Ok((picture, made)) => {
             let size = [picture.width, picture.height];
             if made.thumb {
-                say(News::Thumb(id, Ok((reduced(&picture, THUMB), size))));
+                say(GalleryLoaderEvent::Thumb(id, Ok((reduced(&picture, THUMB), size))));
             }
             if made.large {
-                say(News::Shown(id, Ok((reduced(&picture, SHOWN), size))));
+                say(GalleryLoaderEvent::Shown(id, Ok((reduced(&picture, SHOWN), size))));
             }
         }
-        Err(reason) => say(News::Thumb(id, Err(reason))),
+        Err(reason) => say(GalleryLoaderEvent::Thumb(id, Err(reason))),
     }
-    say(News::Done(id));
+    say(GalleryLoaderEvent::Done(id));
 }
 
-fn walk(paths: Vec<PathBuf>) -> News {
+fn walk(paths: Vec<PathBuf>) -> GalleryLoaderEvent {
     let (mut files, mut refused) = (Vec::new(), Vec::new());
-    let mut left_out = LeftOut::default();
+    let mut left_out = SkippedFileCounts::default();
     for path in paths {
         match listing::list(&path) {
             Ok((found, others)) => {
@@ -161,13 +161,13 @@ fn walk(paths: Vec<PathBuf>) -> News {
             Err(error) => refused.push((path.display().to_string(), error.to_string())),
         }
     }
-    News::Found { files, refused, left_out: left_out.note() }
+    GalleryLoaderEvent::Found { files, refused, left_out: left_out.note() }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::pixels::Origin;
+    use super::super::pixels::ImageOrigin;
     use super::*;
 
     #[test]
@@ -187,14 +187,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.jpg");
         std::fs::write(&path, "not a picture").unwrap();
-        let intake = Intake::start(&(Arc::new(|| ()) as Wake));
+        let intake = GalleryLoader::start(&(Arc::new(|| ()) as Wake));
         intake.pixels.walk(vec![folder.path().to_owned(), folder.path().join("missing")]);
-        let Ok(News::Found { files, refused, .. }) = intake.news.recv_blocking() else {
+        let Ok(GalleryLoaderEvent::Found { files, refused, .. }) = intake.news.recv_blocking() else {
             panic!("nothing found")
         };
         assert_eq!((files, refused.len()), (vec![path.clone()], 1));
-        intake.pixels.want(vec![(3, Origin::File(path))], Vec::new());
-        let Ok(News::Thumb(3, Err(reason))) = intake.news.recv_blocking() else { panic!("no reason") };
+        intake.pixels.want(vec![(3, ImageOrigin::File(path))], Vec::new());
+        let Ok(GalleryLoaderEvent::Thumb(3, Err(reason))) = intake.news.recv_blocking() else {
+            panic!("no reason")
+        };
         assert!(reason.contains("notes.jpg"), "{reason}");
     }
 }

@@ -2,10 +2,10 @@
 
 use egui::vec2;
 
-use super::Explore;
+use super::ExploreWorkspace;
 use crate::studio::camera;
-use crate::studio::house::House;
-use crate::studio::platform::Purpose;
+use crate::studio::house::AppContext;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, typed, widgets};
 
@@ -28,16 +28,16 @@ fn paste(_: &egui::Context) {
     }
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// The panel while nothing is open.
-    pub(super) fn invitation(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub(super) fn invitation(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let height = ui.available_height();
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.vertical_centered(|ui| self.invite(ui, house, height));
         });
     }
 
-    fn invite(&mut self, ui: &mut egui::Ui, house: &mut House, height: f32) {
+    fn invite(&mut self, ui: &mut egui::Ui, house: &mut AppContext, height: f32) {
         if self.gallery.walking > 0 {
             ui.add_space((height * 0.5 - 24.0).max(space::M));
             ui.spinner();
@@ -85,12 +85,12 @@ impl Explore {
     }
 
     /// Ways to open something.
-    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-            house.dialogs.ask(Purpose::OpenPictures, "");
+            house.dialogs.ask(DialogPurpose::OpenPictures, "");
         }
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-            house.dialogs.ask(Purpose::OpenFolder, "");
+            house.dialogs.ask(DialogPurpose::OpenFolder, "");
         }
         if widgets::button(ui, icons::PASTE, "Paste").clicked() {
             paste(ui.ctx());
@@ -104,7 +104,7 @@ impl Explore {
     }
 
     /// A path that can be typed, where there is no dialog or no mouse.
-    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let field = egui::TextEdit::singleline(&mut self.path)
             .hint_text(match cfg!(target_family = "wasm") {
                 true => "… or type the address of a picture",

@@ -2,8 +2,8 @@
 
 use egui::{Key, Modifiers};
 
-use super::{Explore, Panel, Spot};
-use crate::studio::house::House;
+use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
+use crate::studio::house::AppContext;
 
 /// Every key of the studio, and what it does.
 pub const ALL: [(&str, &str); 23] = [
@@ -38,7 +38,7 @@ pub fn shown(ctx: &egui::Context, keys: &str) -> String {
 }
 
 /// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Delete closes.
-pub fn handle(explore: &mut Explore, house: &mut House, ctx: &egui::Context) {
+pub fn handle(explore: &mut ExploreWorkspace, house: &mut AppContext, ctx: &egui::Context) {
     // A menu or a panel in front has the keyboard: Escape closes that one first.
     let in_front = egui::Popup::is_any_open(ctx) || ctx.memory(|memory| memory.top_modal_layer().is_some());
     if in_front || ctx.egui_wants_keyboard_input() {
@@ -47,10 +47,10 @@ pub fn handle(explore: &mut Explore, house: &mut House, ctx: &egui::Context) {
     let focused = ctx.memory(|memory| memory.focused().is_some());
     let pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
     for (key, panel) in [
-        (Key::Num1, Panel::Pca),
-        (Key::Num2, Panel::Attention),
-        (Key::Num3, Panel::Similarity),
-        (Key::Num4, Panel::Match),
+        (Key::Num1, ExplorePanel::Pca),
+        (Key::Num2, ExplorePanel::Attention),
+        (Key::Num3, ExplorePanel::Similarity),
+        (Key::Num4, ExplorePanel::Match),
     ] {
         if pressed(key) {
             explore.settings.panel = panel;
@@ -103,7 +103,7 @@ pub fn copies(ctx: &egui::Context) -> bool {
 }
 
 /// Moves the pinned patch; the first one is in the middle.
-fn move_patch(explore: &mut Explore, (down, right): (isize, isize)) {
+fn move_patch(explore: &mut ExploreWorkspace, (down, right): (isize, isize)) {
     let Some(picture) = explore.pinned.map(|spot| spot.picture).or(explore.gallery.chosen()) else { return };
     let Some(seen) = explore.seen(picture) else { return };
     let (rows, cols) = (seen.rows, seen.cols);
@@ -113,5 +113,5 @@ fn move_patch(explore: &mut Explore, (down, right): (isize, isize)) {
     };
     let row = row.saturating_add_signed(down).min(rows - 1);
     let col = col.saturating_add_signed(right).min(cols - 1);
-    explore.pinned = Some(Spot { picture, patch: row * cols + col });
+    explore.pinned = Some(PatchLocation { picture, patch: row * cols + col });
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::PictureId;
 
-use super::Explore;
+use super::ExploreWorkspace;
 use super::intake::reduced;
-use super::pixels::Origin;
+use super::pixels::ImageOrigin;
 use crate::studio::camera;
-use crate::studio::house::House;
+use crate::studio::house::AppContext;
 
 /// Longest side of a camera's picture.
 const SIDE: usize = 640;
 
 /// A picture that changes.
-pub struct Live {
+pub struct CameraStream {
     id: Option<PictureId>,
     /// Pictures so far.
     frame: u64,
@@ -23,19 +23,19 @@ pub struct Live {
     seen: u64,
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Whether the camera is on, or being asked for.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
     }
 
     /// Asks for the camera, or gives it back.
-    pub(super) fn toggle_camera(&mut self, house: &House) {
+    pub(super) fn toggle_camera(&mut self, house: &AppContext) {
         match self.live.take() {
             Some(_) => camera::stop(),
             None => {
                 camera::start(house.wake.clone());
-                self.live = Some(Live { id: None, frame: 0, seen: 0 });
+                self.live = Some(CameraStream { id: None, frame: 0, seen: 0 });
             }
         }
     }
@@ -59,7 +59,7 @@ impl Explore {
     }
 
     /// Takes the camera's next picture once the last one was looked at.
-    pub(super) fn live_logic(&mut self, ctx: &egui::Context, house: &mut House) {
+    pub(super) fn live_logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
         let Some(live) = &mut self.live else { return };
         if let Some(reason) = camera::trouble() {
             self.live = None;
@@ -84,7 +84,7 @@ impl Explore {
 
     fn show_live(&mut self, ctx: &egui::Context, picture: Picture) {
         let (size, image) = ([picture.width, picture.height], reduced(&picture, SIDE));
-        let origin = Origin::Memory(Arc::new(picture));
+        let origin = ImageOrigin::Memory(Arc::new(picture));
         let known = self.live.as_ref().and_then(|live| live.id);
         let id = match known {
             Some(id) => id,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use dinoscope_core::explore::{PictureId, Seen, Way};
+use dinoscope_core::explore::{PictureId, PictureInspection, ViewQuery};
 
 use egui::{Sense, vec2};
 
 use super::paint::key_of;
-use super::settings::{MOST, Scope};
-use super::{Explore, KEPT, Panel};
+use super::settings::{ColourScope, MOST};
+use super::{ExplorePanel, ExploreWorkspace, KEPT};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -17,7 +17,7 @@ const SLOW: f64 = 1.0;
 
 /// How far looking is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Looking {
+pub struct InspectionProgress {
     /// Pictures that were looked at, of those that are to be.
     pub done: usize,
     /// Pictures that are to be looked at.
@@ -26,14 +26,14 @@ pub struct Looking {
     pub stopped: bool,
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Pictures that colours are fitted to. Of a gallery that is too large, a sample all over it.
     pub(super) fn together(&self) -> Vec<PictureId> {
         let mut ids = match self.settings.scope {
             // A basis that changed with each chosen picture would be none that all share.
-            Scope::All => return self.gallery.sample(MOST),
-            Scope::One => Vec::new(),
-            Scope::Selection => self.gallery.selection(),
+            ColourScope::All => return self.gallery.sample(MOST),
+            ColourScope::One => Vec::new(),
+            ColourScope::Selection => self.gallery.selection(),
         };
         let shown = [self.gallery.chosen(), self.gallery.second()];
         for id in shown.into_iter().flatten().rev() {
@@ -47,10 +47,10 @@ impl Explore {
 
     /// Those of them that colours are fitted to now. While they come in one after another, colours change when there are
     /// twice as many: each time all pictures turn.
-    pub(super) fn fitted_together(&mut self) -> Vec<(PictureId, Arc<Seen>)> {
+    pub(super) fn fitted_together(&mut self) -> Vec<(PictureId, Arc<PictureInspection>)> {
         let ids = self.together();
         let of = ids.len();
-        let mut seen: Vec<(PictureId, Arc<Seen>)> =
+        let mut seen: Vec<(PictureId, Arc<PictureInspection>)> =
             ids.into_iter().filter_map(|id| self.seen(id).map(|seen| (id, seen))).collect();
         if seen.len() < of && !seen.is_empty() && !self.missing().is_empty() {
             seen.truncate(1 << seen.len().ilog2());
@@ -65,10 +65,10 @@ impl Explore {
         let (panel, scope) = (self.settings.panel, self.settings.scope);
         let mut others = Vec::new();
         // What is similar lights up in every picture that can be seen, and so do colours that all share.
-        if panel == Panel::Similarity || (panel == Panel::Pca && scope == Scope::All) {
+        if panel == ExplorePanel::Similarity || (panel == ExplorePanel::Pca && scope == ColourScope::All) {
             others.extend_from_slice(self.gallery.visible());
         }
-        if panel == Panel::Pca {
+        if panel == ExplorePanel::Pca {
             others.extend(self.together());
         }
         let mut there: std::collections::HashSet<PictureId> = ids.iter().copied().collect();
@@ -78,13 +78,13 @@ impl Explore {
         ids
     }
 
-    fn is_missing(&self, key: &(PictureId, Way)) -> bool {
+    fn is_missing(&self, key: &(PictureId, ViewQuery)) -> bool {
         let there = self.results.kept.contains_key(key) || self.failures.contains_key(key);
         !there || self.unseen(key.0).is_some()
     }
 
     /// Pictures that have not been looked at yet, most urgent first; none where a person has stopped it.
-    pub(super) fn missing(&self) -> Vec<(PictureId, Way)> {
+    pub(super) fn missing(&self) -> Vec<(PictureId, ViewQuery)> {
         if self.model.is_none() || self.is_stopped() {
             return Vec::new();
         }
@@ -93,12 +93,12 @@ impl Explore {
     }
 
     /// How far looking is; nothing where there is nothing to look at.
-    pub(super) fn looking(&self) -> Option<Looking> {
+    pub(super) fn looking(&self) -> Option<InspectionProgress> {
         self.model.as_ref()?;
         let needed = self.needed();
         let missing = needed.iter().filter(|id| self.is_missing(&(**id, self.way(**id)))).count();
         let (of, stopped) = (needed.len(), self.is_stopped());
-        (missing > 0).then_some(Looking { done: of - missing, of, stopped })
+        (missing > 0).then_some(InspectionProgress { done: of - missing, of, stopped })
     }
 
     /// What a person looks at: when it changes, what was stopped goes on.
@@ -130,7 +130,7 @@ impl Explore {
             self.canvas.looking_since = None;
             return;
         };
-        let Looking { done, of, stopped } = looking;
+        let InspectionProgress { done, of, stopped } = looking;
         let now = ui.input(|input| input.time);
         let since = *self.canvas.looking_since.get_or_insert(now);
         if of == 1 && !stopped && now - since < SLOW {
@@ -173,7 +173,7 @@ impl Explore {
     }
 }
 
-impl super::Results {
+impl super::InspectionCache {
     /// How many results can be kept, judging by the largest; all of them while there are none.
     fn room(&self) -> usize {
         let largest = self.kept.values().map(|(seen, _)| seen.bytes()).max();

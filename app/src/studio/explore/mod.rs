@@ -32,32 +32,34 @@ use std::sync::Arc;
 
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::data::Picture;
-use dinoscope_core::explore::{Explorer, ModelInfo, ModelSource, PictureId, Report, Seen, Way};
+use dinoscope_core::explore::{
+    ExplorerEvent, ExplorerHandle, ModelInfo, ModelSource, PictureId, PictureInspection, ViewQuery,
+};
 #[cfg(not(target_family = "wasm"))]
 use dinoscope_core::files;
 use serde::{Deserialize, Serialize};
 
-use super::Beginning;
+use super::StartupOptions;
 use super::hands::Wake;
-use super::house::{Devices, House};
-use super::platform::Purpose;
-use super::remembered::Remembered;
+use super::house::{AppContext, ComputeDevices};
+use super::platform::DialogPurpose;
+use super::remembered::SettingsStore;
 use super::theme;
 #[cfg(not(target_family = "wasm"))]
 use super::typed;
 use gallery::Gallery;
-pub use glance::Glance;
-use intake::{Intake, News};
-pub use looking::Looking;
+pub use glance::ExploreSnapshot;
+use intake::{GalleryLoader, GalleryLoaderEvent};
+pub use looking::InspectionProgress;
 #[cfg(target_family = "wasm")]
 pub use model::is_weights;
-use paint::Painter;
-use pixels::Origin;
-use settings::Settings;
+use paint::OverlayPainter;
+use pixels::ImageOrigin;
+use settings::ExploreSettings;
 
 /// What is shown over a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Panel {
+pub enum ExplorePanel {
     /// Principal components of the patch features as colours.
     #[default]
     Pca,
@@ -71,7 +73,7 @@ pub enum Panel {
 
 /// A patch of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Spot {
+pub struct PatchLocation {
     /// The picture.
     pub picture: PictureId,
     /// The patch, in reading order.
@@ -83,13 +85,13 @@ const KEPT: usize = 512 << 20;
 
 /// Results, the most recently used ones.
 #[derive(Default)]
-struct Results {
-    kept: HashMap<(PictureId, Way), (Arc<Seen>, u64)>,
+struct InspectionCache {
+    kept: HashMap<(PictureId, ViewQuery), (Arc<PictureInspection>, u64)>,
     clock: u64,
 }
 
-impl Results {
-    fn get(&mut self, picture: PictureId, way: Way) -> Option<Arc<Seen>> {
+impl InspectionCache {
+    fn get(&mut self, picture: PictureId, way: ViewQuery) -> Option<Arc<PictureInspection>> {
         self.clock += 1;
         let clock = self.clock;
         self.kept.get_mut(&(picture, way)).map(|(seen, used)| {
@@ -98,11 +100,12 @@ impl Results {
         })
     }
 
-    fn put(&mut self, picture: PictureId, way: Way, seen: Arc<Seen>) {
+    fn put(&mut self, picture: PictureId, way: ViewQuery, seen: Arc<PictureInspection>) {
         self.clock += 1;
         self.kept.insert((picture, way), (seen, self.clock));
-        let bytes =
-            |kept: &HashMap<_, (Arc<Seen>, u64)>| -> usize { kept.values().map(|(s, _)| s.bytes()).sum() };
+        let bytes = |kept: &HashMap<_, (Arc<PictureInspection>, u64)>| -> usize {
+            kept.values().map(|(s, _)| s.bytes()).sum()
+        };
         while self.kept.len() > 1 && bytes(&self.kept) > KEPT {
             let oldest = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
             if let Some(oldest) = oldest {
@@ -117,46 +120,48 @@ type Bytes = (u64, Option<u64>);
 
 /// Who looks: a thread.
 #[cfg(not(target_family = "wasm"))]
-fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
-    Explorer::start(devices.chosen.clone(), devices.draws, wake.clone())
+fn explorer(devices: &ComputeDevices, wake: &Wake) -> ExplorerHandle {
+    ExplorerHandle::start(devices.chosen.clone(), devices.draws, wake.clone())
 }
 
 /// Who looks: the page itself with the GPU that draws it, else a worker.
 #[cfg(target_family = "wasm")]
-fn explorer(devices: &Devices, wake: &Wake) -> Explorer {
+fn explorer(devices: &ComputeDevices, wake: &Wake) -> ExplorerHandle {
     use crate::tab::{eye, turns};
     match devices.draws {
-        true => Explorer::start(devices.chosen.clone(), true, wake.clone(), turns::breath(), turns::spawn),
+        true => {
+            ExplorerHandle::start(devices.chosen.clone(), true, wake.clone(), turns::breath(), turns::spawn)
+        }
         false => eye::explorer(devices.chosen.name.clone(), wake.clone()),
     }
 }
 
 /// The exploring side of the studio.
-pub struct Explore {
+pub struct ExploreWorkspace {
     gallery: Gallery,
     /// Files and folders that were opened.
     opened: Vec<PathBuf>,
-    settings: Settings,
-    intake: Intake,
-    explorer: Explorer,
+    settings: ExploreSettings,
+    intake: GalleryLoader,
+    explorer: ExplorerHandle,
     model: Option<Arc<ModelInfo>>,
-    live: Option<live::Live>,
-    arrival: arrival::Arrival,
+    live: Option<live::CameraStream>,
+    arrival: arrival::ModelFetchState,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
-    named: address::Named,
-    sample: sample::Sample,
-    results: Results,
-    failures: HashMap<(PictureId, Way), String>,
+    named: address::ModelAddresses,
+    sample: sample::WelcomeSample,
+    results: InspectionCache,
+    failures: HashMap<(PictureId, ViewQuery), String>,
     /// What was looked at when a person stopped it.
     stopped: Option<u64>,
-    fetched: HashMap<(PictureId, Way), Arc<PatchFeatures>>,
-    painter: Painter,
-    canvas: canvas::Canvas,
-    hover: Option<Spot>,
-    pinned: Option<Spot>,
-    export: export::Export,
-    watch: watch::Watch,
+    fetched: HashMap<(PictureId, ViewQuery), Arc<PatchFeatures>>,
+    painter: OverlayPainter,
+    canvas: canvas::ImageViewerState,
+    hover: Option<PatchLocation>,
+    pinned: Option<PatchLocation>,
+    export: export::ExploreExporter,
+    watch: watch::WatchedImageChannel,
     /// Whether the middle of the first picture is pinned once it was looked at: nobody points in a screenshot.
     pin_middle: bool,
     /// A path that is being typed.
@@ -165,10 +170,10 @@ pub struct Explore {
     unreadable: (usize, String),
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Opens the first model; pictures come later.
-    pub fn new(house: &mut House, beginning: &Beginning) -> Self {
-        let mut settings: Settings = house.remembered.get("view").unwrap_or_default();
+    pub fn new(house: &mut AppContext, beginning: &StartupOptions) -> Self {
+        let mut settings: ExploreSettings = house.remembered.get("view").unwrap_or_default();
         if let Some(panel) = beginning.panel {
             settings.panel = panel;
         }
@@ -176,25 +181,25 @@ impl Explore {
             gallery: Gallery::default(),
             opened: Vec::new(),
             settings,
-            intake: Intake::start(&house.wake),
+            intake: GalleryLoader::start(&house.wake),
             explorer: explorer(&house.devices, &house.wake),
             model: None,
             live: None,
-            arrival: arrival::Arrival::default(),
+            arrival: arrival::ModelFetchState::default(),
             opening: None,
-            named: address::Named::default(),
-            sample: sample::Sample::default(),
-            results: Results::default(),
+            named: address::ModelAddresses::default(),
+            sample: sample::WelcomeSample::default(),
+            results: InspectionCache::default(),
             failures: HashMap::new(),
             stopped: None,
             fetched: HashMap::new(),
-            painter: Painter::new(&house.drawing, house.wake.clone()),
-            canvas: canvas::Canvas::default(),
+            painter: OverlayPainter::new(&house.drawing, house.wake.clone()),
+            canvas: canvas::ImageViewerState::default(),
             hover: None,
             pinned: None,
-            export: export::Export::new(house.wake.clone()),
-            watch: watch::Watch::default(),
-            pin_middle: beginning.fresh && beginning.panel == Some(Panel::Similarity),
+            export: export::ExploreExporter::new(house.wake.clone()),
+            watch: watch::WatchedImageChannel::default(),
+            pin_middle: beginning.fresh && beginning.panel == Some(ExplorePanel::Similarity),
             path: String::new(),
             unreadable: (0, String::new()),
         };
@@ -203,7 +208,7 @@ impl Explore {
     }
 
     /// Opens pictures and folders.
-    pub fn open(&mut self, _: &House, paths: Vec<PathBuf>) {
+    pub fn open(&mut self, _: &AppContext, paths: Vec<PathBuf>) {
         if !paths.is_empty() {
             self.gallery.walking += 1;
             self.opened.extend(paths.iter().cloned());
@@ -212,7 +217,7 @@ impl Explore {
     }
 
     /// Opens what was dropped on the window: pictures, folders, or weights.
-    pub fn dropped(&mut self, house: &mut House, paths: Vec<PathBuf>) {
+    pub fn dropped(&mut self, house: &mut AppContext, paths: Vec<PathBuf>) {
         let (weights, pictures): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.into_iter().partition(|path| model::is_weights(path));
         if let Some(path) = weights.into_iter().next() {
@@ -222,16 +227,16 @@ impl Explore {
     }
 
     /// Opens a picture from the clipboard.
-    pub fn pasted(&mut self, _: &House, image: &egui::ColorImage) {
+    pub fn pasted(&mut self, _: &AppContext, image: &egui::ColorImage) {
         let rgb = image.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
         let picture = Picture { width: image.size[0], height: image.size[1], rgb };
         let count = self.gallery.pasted + 1;
         self.gallery.pasted = count;
-        self.gallery.add(format!("pasted {count}"), Origin::Memory(Arc::new(picture)));
+        self.gallery.add(format!("pasted {count}"), ImageOrigin::Memory(Arc::new(picture)));
     }
 
     /// Opens the files that a pasted text names; in a page, what lies at an address.
-    pub fn pasted_text(&mut self, house: &mut House, text: &str) {
+    pub fn pasted_text(&mut self, house: &mut AppContext, text: &str) {
         let lines = text.lines().map(|line| line.trim().trim_matches('"'));
         #[cfg(target_family = "wasm")]
         {
@@ -257,7 +262,7 @@ impl Explore {
     pub fn add_scenes(&mut self) {
         let first = self.gallery.scenes;
         for index in first..first + 12 {
-            self.gallery.add(format!("scene {index}"), Origin::Scene(index));
+            self.gallery.add(format!("scene {index}"), ImageOrigin::Scene(index));
         }
         self.gallery.scenes += 12;
     }
@@ -280,7 +285,7 @@ impl Explore {
     }
 
     /// Takes in what the threads have sent and asks for what is missing.
-    pub fn logic(&mut self, ctx: &egui::Context, house: &mut House) {
+    pub fn logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
         if std::mem::take(&mut house.device_changed) {
             self.change_device(house);
         }
@@ -308,7 +313,10 @@ impl Explore {
 
     /// What a panel needs to show anything: a second picture to match, and a patch where no pointer can point.
     fn choose_for_panel(&mut self) {
-        if self.settings.panel == Panel::Match && self.gallery.second().is_none() && self.gallery.len() > 1 {
+        if self.settings.panel == ExplorePanel::Match
+            && self.gallery.second().is_none()
+            && self.gallery.len() > 1
+        {
             self.gallery.neighbour_beside();
         }
         if self.pin_middle
@@ -317,28 +325,28 @@ impl Explore {
         {
             self.pin_middle = false;
             let patch = seen.rows / 2 * seen.cols + seen.cols / 2;
-            self.pinned = Some(Spot { picture, patch });
+            self.pinned = Some(PatchLocation { picture, patch });
         }
     }
 
-    fn take_dialogs(&mut self, house: &mut House) {
+    fn take_dialogs(&mut self, house: &mut AppContext) {
         let dialogs = house.dialogs.clone();
-        for purpose in [Purpose::OpenPictures, Purpose::OpenFolder] {
+        for purpose in [DialogPurpose::OpenPictures, DialogPurpose::OpenFolder] {
             if let Some(paths) = dialogs.answer(purpose) {
                 self.open(house, paths);
             }
         }
-        for purpose in [Purpose::OpenWeights, Purpose::OpenRun] {
+        for purpose in [DialogPurpose::OpenWeights, DialogPurpose::OpenRun] {
             if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
                 self.use_model(house, ModelSource::Path(path));
             }
         }
     }
 
-    fn take_news(&mut self, ctx: &egui::Context, house: &mut House) {
+    fn take_news(&mut self, ctx: &egui::Context, house: &mut AppContext) {
         while let Ok(news) = self.intake.news.try_recv() {
             match news {
-                News::Found { files, refused, left_out } => {
+                GalleryLoaderEvent::Found { files, refused, left_out } => {
                     left_out.into_iter().for_each(|said| house.toasts.watch(said));
                     self.gallery.walking = self.gallery.walking.saturating_sub(1);
                     for (path, reason) in refused {
@@ -351,14 +359,16 @@ impl Explore {
                     let alone = files.len() == 1;
                     for path in files {
                         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                        let id = self.gallery.add(name.unwrap_or_default(), Origin::File(path));
+                        let id = self.gallery.add(name.unwrap_or_default(), ImageOrigin::File(path));
                         // Who opens one picture wants to see that one.
                         if alone {
                             self.gallery.choose(id);
                         }
                     }
                 }
-                News::Thumb(id, made) | News::Shown(id, made) if made.is_err() => {
+                GalleryLoaderEvent::Thumb(id, made) | GalleryLoaderEvent::Shown(id, made)
+                    if made.is_err() =>
+                {
                     let reason = made.err().unwrap_or_default();
                     ::log::warn!("{reason}");
                     house.failed(self.gallery.called(id), reason.clone(), true);
@@ -367,10 +377,10 @@ impl Explore {
                         self.unreadable.1 = reason;
                     }
                 }
-                News::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
-                News::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
-                News::Done(id) => self.intake.pixels.heard(id),
-                News::Thumb(..) | News::Shown(..) => {}
+                GalleryLoaderEvent::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
+                GalleryLoaderEvent::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
+                GalleryLoaderEvent::Done(id) => self.intake.pixels.heard(id),
+                GalleryLoaderEvent::Thumb(..) | GalleryLoaderEvent::Shown(..) => {}
             }
         }
         // One message for a folder's worth of broken files, once they have all been tried.
@@ -386,36 +396,36 @@ impl Explore {
         }
     }
 
-    fn take_report(&mut self, report: Report, house: &mut House) {
+    fn take_report(&mut self, report: ExplorerEvent, house: &mut AppContext) {
         match report {
-            Report::Downloading(done, total) => {
+            ExplorerEvent::Downloading(done, total) => {
                 if let Some((_, bytes)) = &mut self.opening {
                     *bytes = Some((done, total));
                 }
             }
-            Report::Ready(info) => self.model_ready(info, house),
-            Report::NoModel(reason) => self.model_refused(reason, house),
-            Report::Seen(picture, way, seen) => {
+            ExplorerEvent::Ready(info) => self.model_ready(info, house),
+            ExplorerEvent::NoModel(reason) => self.model_refused(reason, house),
+            ExplorerEvent::Seen(picture, way, seen) => {
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);
             }
-            Report::Failed(picture, way, reason) => {
+            ExplorerEvent::Failed(picture, way, reason) => {
                 ::log::warn!("{reason}");
                 house.failed(self.gallery.called(picture), reason.clone(), false);
                 self.failures.insert((picture, way), reason);
             }
-            Report::Fetched(picture, way, patches) => {
+            ExplorerEvent::Fetched(picture, way, patches) => {
                 if self.fetched.len() > 8 {
                     self.fetched.clear();
                 }
                 self.fetched.insert((picture, way), patches);
             }
-            Report::Lost(reason) => self.lost(&reason, house),
+            ExplorerEvent::Lost(reason) => self.lost(&reason, house),
         }
     }
 
     /// The explorer's thread has ended: says why and goes on with a new one, on the processor.
-    fn lost(&mut self, reason: &str, house: &mut House) {
+    fn lost(&mut self, reason: &str, house: &mut AppContext) {
         ::log::error!("the device failed: {reason}");
         if house.devices.draws {
             // It was the GPU that draws as well: whoever has the window must open another.
@@ -434,25 +444,25 @@ impl Explore {
 
     /// Computes on another device from now on.
     #[cfg(not(target_family = "wasm"))]
-    fn change_device(&mut self, house: &mut House) {
+    fn change_device(&mut self, house: &mut AppContext) {
         self.explorer.device(house.devices.chosen.clone(), house.devices.draws);
     }
 
     /// Computes elsewhere from now on: the page itself, or a worker.
     #[cfg(target_family = "wasm")]
-    fn change_device(&mut self, house: &mut House) {
+    fn change_device(&mut self, house: &mut AppContext) {
         self.begin_again(house);
     }
 
     /// A new explorer, with the model that the last one had.
-    fn begin_again(&mut self, house: &mut House) {
+    fn begin_again(&mut self, house: &mut AppContext) {
         self.explorer = explorer(&house.devices, &house.wake);
         self.canvas.wanted = 0;
         self.model_again(house);
     }
 
     /// Keeps how one looks.
-    pub fn remember(&self, remembered: &mut Remembered) {
+    pub fn remember(&self, remembered: &mut SettingsStore) {
         remembered.set("view", &self.settings);
     }
 

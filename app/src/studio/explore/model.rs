@@ -6,11 +6,11 @@ use dinoscope_core::bytes;
 use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 
-use super::Explore;
+use super::ExploreWorkspace;
 #[cfg(target_family = "wasm")]
 use super::hub;
-use crate::studio::house::House;
-use crate::studio::platform::Purpose;
+use crate::studio::house::AppContext;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
 
@@ -32,7 +32,7 @@ pub fn is_weights(path: &Path) -> bool {
 #[cfg(not(target_family = "wasm"))]
 fn released() -> Vec<(String, String)> {
     use dinoscope_core::weights::download;
-    let state = |released: &download::Released| {
+    let state = |released: &download::ReleasedModel| {
         let cached = download::target(released.name, &download::default_cache());
         match cached.is_ok_and(files::is_file) {
             true => "here".to_owned(),
@@ -45,15 +45,15 @@ fn released() -> Vec<(String, String)> {
 /// Released models that a page can fetch.
 #[cfg(target_family = "wasm")]
 fn released() -> Vec<(String, String)> {
-    let shown = |released: &dinoscope_core::weights::released::Released| {
+    let shown = |released: &dinoscope_core::weights::released::ReleasedModel| {
         (released.hub_name(), bytes::shown(released.approximate_bytes()))
     };
     hub::offered().map(shown).collect()
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// The chooser, and what is known about the model.
-    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let name = match (&self.opening, &self.model) {
             (Some((source, _)), _) => source.to_string(),
             (None, Some(model)) => model.source.to_string(),
@@ -81,11 +81,11 @@ impl Explore {
                 chosen = Some(ModelSource::Starter);
             }
             if entry(ui, "A file of weights…") {
-                house.dialogs.ask(Purpose::OpenWeights, "");
+                house.dialogs.ask(DialogPurpose::OpenWeights, "");
             }
             // A page is given files, not folders of the disk.
             if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
-                house.dialogs.ask(Purpose::OpenRun, "");
+                house.dialogs.ask(DialogPurpose::OpenRun, "");
             }
             ui.separator();
             widgets::hint(ui, "Released by Meta AI, under its own licence");

@@ -3,20 +3,20 @@
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
 
-use super::canvas::{Placed, right_of};
-use super::paint::{Kind, Slot};
-use super::settings::Arrangement;
-use super::{Explore, Panel, Spot, keys};
+use super::canvas::{ImagePlacement, right_of};
+use super::paint::{OverlayKind, OverlaySlot};
+use super::settings::OverlayArrangement;
+use super::{ExplorePanel, ExploreWorkspace, PatchLocation, keys};
 use crate::studio::camera;
-use crate::studio::house::House;
+use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
 
-impl Explore {
+impl ExploreWorkspace {
     /// The panel.
-    pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         if self.gallery.is_empty() {
             self.invitation(ui, house);
             return;
@@ -46,7 +46,7 @@ impl Explore {
                 let right = right.with_min_x(right.left() + gap / 2.0);
                 let (a, in_a) = self.one(ui, left, chosen, "large picture");
                 let (b, in_b) = self.one(ui, right, second, "second picture");
-                if self.settings.panel == Panel::Match {
+                if self.settings.panel == ExplorePanel::Match {
                     self.lines(ui, a, b, chosen, second);
                 }
                 in_a.or(in_b)
@@ -64,7 +64,7 @@ impl Explore {
     }
 
     /// Switches the camera on and off, where there is one.
-    pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, house: &House) {
+    pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, house: &AppContext) {
         if !camera::available() {
             return;
         }
@@ -76,7 +76,13 @@ impl Explore {
     }
 
     /// One picture in its place, with its layer; and the patch under the pointer, if it is in this one.
-    fn one(&mut self, ui: &mut egui::Ui, place: Rect, id: PictureId, name: &str) -> (Placed, Option<Spot>) {
+    fn one(
+        &mut self,
+        ui: &mut egui::Ui,
+        place: Rect,
+        id: PictureId,
+        name: &str,
+    ) -> (ImagePlacement, Option<PatchLocation>) {
         let t = theme::tokens(ui.ctx());
         let texture = self.gallery.texture(id);
         let whole = self.gallery.item(id).and_then(|item| item.size);
@@ -86,8 +92,9 @@ impl Explore {
             (None, Some(texture)) => texture.size_vec2(),
             (None, None) => vec2(1.0, 1.0),
         };
-        let side_by_side = self.settings.arrangement == Arrangement::Side && self.gallery.second().is_none();
-        let side_by_side = side_by_side && self.settings.panel != Panel::Match;
+        let side_by_side =
+            self.settings.arrangement == OverlayArrangement::Side && self.gallery.second().is_none();
+        let side_by_side = side_by_side && self.settings.panel != ExplorePanel::Match;
         let (main, beside) = match side_by_side {
             true => {
                 let (left, right) = place.split_left_right_at_fraction(0.5);
@@ -98,10 +105,10 @@ impl Explore {
         let response = ui.interact(place, ui.scope_id().with(name), Sense::click_and_drag());
         response.widget_info(|| {
             let what = match self.settings.panel {
-                Panel::Pca => "principal components",
-                Panel::Attention => "attention",
-                Panel::Similarity => "similarity",
-                Panel::Match => "matches",
+                ExplorePanel::Pca => "principal components",
+                ExplorePanel::Attention => "attention",
+                ExplorePanel::Similarity => "similarity",
+                ExplorePanel::Match => "matches",
             };
             egui::WidgetInfo::labeled(egui::Role::Image, true, format!("{name}: {title}, {what}"))
         });
@@ -121,18 +128,20 @@ impl Explore {
             self.canvas.handle(ui, &response, under, size);
         }
 
-        let base = |at: Placed| {
+        let base = |at: ImagePlacement| {
             if let Some(texture) = &texture {
                 ui.painter_at(at.clip).image(texture.id(), at.rect, WHOLE, Color32::WHITE);
             }
         };
         base(placed);
-        let slot = |kind| Slot { picture: id, kind };
+        let slot = |kind| OverlaySlot { picture: id, kind };
         let layer = match self.settings.panel {
-            Panel::Pca => self.painter.layer(slot(Kind::Pca)),
-            Panel::Attention => self.painter.layer(slot(Kind::Attention(self.settings.head))),
-            Panel::Similarity if self.spot().is_some() => self.painter.layer(slot(Kind::Similarity)),
-            Panel::Similarity | Panel::Match => None,
+            ExplorePanel::Pca => self.painter.layer(slot(OverlayKind::Pca)),
+            ExplorePanel::Attention => self.painter.layer(slot(OverlayKind::Attention(self.settings.head))),
+            ExplorePanel::Similarity if self.spot().is_some() => {
+                self.painter.layer(slot(OverlayKind::Similarity))
+            }
+            ExplorePanel::Similarity | ExplorePanel::Match => None,
         };
         if let Some(layer) = layer {
             let tint = |opacity: f32| Color32::from_white_alpha((opacity.clamp(0.0, 1.0) * 255.0) as u8);
@@ -140,7 +149,7 @@ impl Explore {
                 (_, Some(other)) => {
                     ui.painter_at(other.clip).image(layer, other.rect, WHOLE, Color32::WHITE);
                 }
-                (Arrangement::Swipe, None) => {
+                (OverlayArrangement::Swipe, None) => {
                     let x = placed.clip.left() + self.settings.swipe * placed.clip.width();
                     let (part, uv) = right_of(placed.rect, x);
                     ui.painter_at(placed.clip).image(layer, part, uv, Color32::WHITE);
@@ -182,11 +191,11 @@ impl Explore {
         ui: &egui::Ui,
         id: PictureId,
         response: &egui::Response,
-        placed: Placed,
-    ) -> Option<Spot> {
+        placed: ImagePlacement,
+    ) -> Option<PatchLocation> {
         let seen = self.seen(id)?;
         let pointer = response.hover_pos().filter(|_| response.contains_pointer())?;
-        let spot = Spot { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
+        let spot = PatchLocation { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
         if response.double_clicked() {
             // The first of the two clicks was none.
             self.pinned = self.canvas.before_click;
@@ -194,18 +203,24 @@ impl Explore {
             self.canvas.before_click = self.pinned;
             self.pinned = if self.pinned == Some(spot) { None } else { Some(spot) };
         }
-        if matches!(self.settings.panel, Panel::Similarity | Panel::Attention) {
+        if matches!(self.settings.panel, ExplorePanel::Similarity | ExplorePanel::Attention) {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         }
         Some(spot)
     }
 
     /// Frames around the patch under the pointer and the pinned one.
-    fn outline(&mut self, ui: &egui::Ui, id: PictureId, placed: Placed, pointed: Option<Spot>) {
+    fn outline(
+        &mut self,
+        ui: &egui::Ui,
+        id: PictureId,
+        placed: ImagePlacement,
+        pointed: Option<PatchLocation>,
+    ) {
         let Some(seen) = self.seen(id) else { return };
         let t = theme::tokens(ui.ctx());
         let painter = ui.painter_at(placed.clip);
-        let frame = |spot: Option<Spot>, colour: Color32, width: f32| {
+        let frame = |spot: Option<PatchLocation>, colour: Color32, width: f32| {
             if let Some(spot) = spot.filter(|spot| spot.picture == id) {
                 let rect = placed.patch_rect(spot.patch, seen.rows, seen.cols);
                 painter.rect_stroke(
@@ -226,10 +241,13 @@ impl Explore {
         &mut self,
         ui: &egui::Ui,
         response: &egui::Response,
-        placed: Placed,
+        placed: ImagePlacement,
         beside: bool,
     ) -> bool {
-        if self.settings.arrangement != Arrangement::Swipe || beside || self.settings.panel == Panel::Match {
+        if self.settings.arrangement != OverlayArrangement::Swipe
+            || beside
+            || self.settings.panel == ExplorePanel::Match
+        {
             return false;
         }
         let x = placed.clip.left() + self.settings.swipe * placed.clip.width();
@@ -250,7 +268,7 @@ impl Explore {
         holds
     }
 
-    fn draw_handle(&self, ui: &egui::Ui, placed: Placed, x: f32) {
+    fn draw_handle(&self, ui: &egui::Ui, placed: ImagePlacement, x: f32) {
         let painter = ui.painter_at(placed.clip);
         painter.vline(x, placed.clip.y_range(), Stroke::new(3.0, Color32::from_black_alpha(120)));
         painter.vline(x, placed.clip.y_range(), Stroke::new(1.5, Color32::WHITE));
@@ -261,14 +279,21 @@ impl Explore {
     }
 
     /// Lines between patches that belong together.
-    fn lines(&mut self, ui: &egui::Ui, a: Placed, b: Placed, first: PictureId, second: PictureId) {
+    fn lines(
+        &mut self,
+        ui: &egui::Ui,
+        a: ImagePlacement,
+        b: ImagePlacement,
+        first: PictureId,
+        second: PictureId,
+    ) {
         let (Some(seen_a), Some(seen_b)) = (self.seen(first), self.seen(second)) else { return };
         let Some((key, matches)) = &self.painter.matches else { return };
         if Some(*key) != self.canvas.matching {
             return;
         }
         // Pictures are no lighter in the light theme.
-        let series = theme::Tokens::of(egui::Theme::Dark).series;
+        let series = theme::ThemeTokens::of(egui::Theme::Dark).series;
         let painter = ui.painter_at(a.clip.union(b.clip));
         let hovered = self.hover;
         for (i, found) in matches.iter().enumerate() {
@@ -280,7 +305,10 @@ impl Explore {
             if !a.clip.contains(from) || !b.clip.contains(to) {
                 continue;
             }
-            let spots = [Spot { picture: first, patch: found.a }, Spot { picture: second, patch: found.b }];
+            let spots = [
+                PatchLocation { picture: first, patch: found.a },
+                PatchLocation { picture: second, patch: found.b },
+            ];
             let strong = hovered.is_some_and(|spot| spots.contains(&spot));
             let colour = series[i % series.len()];
             let (width, colour) = if strong { (3.0, colour) } else { (1.5, colour.gamma_multiply(0.8)) };

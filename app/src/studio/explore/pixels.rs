@@ -13,7 +13,7 @@ use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 
-use crate::studio::hands::Desk;
+use crate::studio::hands::SharedWorkQueue;
 
 /// Bytes of whole pictures that are kept, of those that were drawn large.
 const CACHE: usize = 192 << 20;
@@ -28,7 +28,7 @@ const SCENE_SEED: u64 = 9 << 40;
 
 /// Where a picture's pixels are.
 #[derive(Clone, Debug)]
-pub enum Origin {
+pub enum ImageOrigin {
     /// A file.
     File(PathBuf),
     /// In memory: pasted, or taken with a camera.
@@ -38,11 +38,11 @@ pub enum Origin {
 }
 
 /// A picture whose pixels are asked for.
-pub type Wish = (PictureId, Origin);
+pub type Wish = (PictureId, ImageOrigin);
 
 /// How a model is given pictures: see [`whole_view`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shape {
+pub struct ModelViewShape {
     /// Shorter side in pixels.
     pub resolution: usize,
     /// Side of a patch.
@@ -53,7 +53,7 @@ pub struct Shape {
 type Whole = Result<Arc<Picture>, String>;
 
 /// What there is of a picture.
-enum Found {
+enum PixelLookup {
     View(Arc<Picture>),
     Whole(Arc<Picture>),
     Coming(Receiver<Whole>),
@@ -61,7 +61,7 @@ enum Found {
 
 /// What is wished for and what is there.
 #[derive(Default)]
-struct State {
+struct PixelStoreState {
     walks: Vec<Vec<PathBuf>>,
     /// Thumbnails in view that are missing, most urgent first.
     thumbs: Vec<Wish>,
@@ -77,24 +77,24 @@ struct State {
     /// Taken from the wishes; the frames have not heard of the result yet and go on wishing.
     held: HashSet<PictureId>,
     /// How the model is given pictures, and which it will look at.
-    looks: Option<(Shape, HashSet<PictureId>)>,
-    views: HashMap<(PictureId, Shape), Arc<Picture>>,
+    looks: Option<(ModelViewShape, HashSet<PictureId>)>,
+    views: HashMap<(PictureId, ModelViewShape), Arc<Picture>>,
     kept: VecDeque<(PictureId, Arc<Picture>)>,
     decoded: u64,
     closed: bool,
 }
 
 /// What a hand does next.
-pub enum Job {
+pub enum DecodeJob {
     /// Look for pictures in files and folders.
     Walk(Vec<PathBuf>),
     /// Decode a picture, and make what is wished of it.
-    Decode(PictureId, Origin),
+    Decode(PictureId, ImageOrigin),
 }
 
 /// What is to be made of a picture that was decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Made {
+pub struct DecodeTargets {
     /// A thumbnail.
     pub thumb: bool,
     /// The picture to draw large.
@@ -103,18 +103,18 @@ pub struct Made {
 
 /// Everybody's pixels.
 #[derive(Default)]
-pub struct Pixels {
-    state: Mutex<State>,
-    desk: OnceLock<Weak<Desk<Arc<Pixels>>>>,
+pub struct PixelStore {
+    state: Mutex<PixelStoreState>,
+    desk: OnceLock<Weak<SharedWorkQueue<Arc<PixelStore>>>>,
 }
 
-impl Pixels {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl PixelStore {
+    fn state(&self) -> MutexGuard<'_, PixelStoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose hands decode.
-    pub fn belongs_to(&self, desk: &Arc<Desk<Arc<Self>>>) {
+    pub fn belongs_to(&self, desk: &Arc<SharedWorkQueue<Arc<Self>>>) {
         let _ = self.desk.set(Arc::downgrade(desk));
     }
 
@@ -151,7 +151,7 @@ impl Pixels {
     }
 
     /// Which pictures the model will look at, and how, in place of those before.
-    pub fn expect(&self, shape: Shape, pictures: HashSet<PictureId>) {
+    pub fn expect(&self, shape: ModelViewShape, pictures: HashSet<PictureId>) {
         let mut state = self.state();
         state.views.retain(|(id, made), _| *made == shape && pictures.contains(id));
         state.looks = Some((shape, pictures));
@@ -163,12 +163,12 @@ impl Pixels {
     }
 
     /// The most urgent thing to do; `thumbs` says whether the hand makes thumbnails too.
-    pub fn next(&self, thumbs: bool) -> Option<Job> {
+    pub fn next(&self, thumbs: bool) -> Option<DecodeJob> {
         let mut state = self.state();
         if thumbs && let Some(paths) = state.walks.pop() {
-            return Some(Job::Walk(paths));
+            return Some(DecodeJob::Walk(paths));
         }
-        let free = |state: &State, list: &[Wish]| {
+        let free = |state: &PixelStoreState, list: &[Wish]| {
             list.iter().find(|(id, _)| !state.held.contains(id) && !state.at_work.contains(id)).cloned()
         };
         let pressing = match state.urgent.pop_front() {
@@ -191,14 +191,18 @@ impl Pixels {
         state.urgent.retain(|(wished, _)| *wished != id);
         state.at_work.insert(id);
         state.held.insert(id);
-        Some(Job::Decode(id, origin))
+        Some(DecodeJob::Decode(id, origin))
     }
 
     /// Decodes a picture, hands it to all who wait for it, and says what else is to be made of it.
     ///
     /// # Errors
     /// Why it can't be decoded.
-    pub async fn decode(&self, id: PictureId, origin: &Origin) -> Result<(Arc<Picture>, Made), String> {
+    pub async fn decode(
+        &self,
+        id: PictureId,
+        origin: &ImageOrigin,
+    ) -> Result<(Arc<Picture>, DecodeTargets), String> {
         let kept = self.state().kept.iter().find(|(kept, _)| *kept == id).map(|(_, picture)| picture.clone());
         let whole = match kept {
             Some(picture) => Ok(picture),
@@ -218,7 +222,7 @@ impl Pixels {
                 let _ = waits.try_send(whole.clone());
             }
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
-            let made = Made { thumb: has(&state.thumbs), large: has(&state.large) };
+            let made = DecodeTargets { thumb: has(&state.thumbs), large: has(&state.large) };
             if made.large
                 && let Ok(picture) = &whole
             {
@@ -231,14 +235,14 @@ impl Pixels {
     }
 
     /// The picture as the model will be given it, while its pixels are at hand.
-    fn make_view(&self, id: PictureId, origin: &Origin, picture: &Picture) {
+    fn make_view(&self, id: PictureId, origin: &ImageOrigin, picture: &Picture) {
         let shape = {
             let state = self.state();
             let room = state.views.values().map(|view| view.rgb.len()).sum::<usize>() < VIEWS;
             state.looks.as_ref().filter(|(_, ids)| room && ids.contains(&id)).map(|(shape, _)| *shape)
         };
         // What is in memory may be another picture the next time.
-        let Some(shape) = shape.filter(|_| !matches!(origin, Origin::Memory(_))) else { return };
+        let Some(shape) = shape.filter(|_| !matches!(origin, ImageOrigin::Memory(_))) else { return };
         let view = Arc::new(whole_view(picture, shape.resolution, shape.patch));
         self.state().views.insert((id, shape), view);
     }
@@ -247,10 +251,10 @@ impl Pixels {
     ///
     /// # Errors
     /// Why it can't be decoded.
-    pub async fn load(&self, id: PictureId, origin: &Origin) -> Result<Arc<Picture>, DataError> {
+    pub async fn load(&self, id: PictureId, origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
         match self.ask(id, origin, None)? {
-            Found::View(picture) | Found::Whole(picture) => Ok(picture),
-            Found::Coming(answer) => answered(&answer).await,
+            PixelLookup::View(picture) | PixelLookup::Whole(picture) => Ok(picture),
+            PixelLookup::Coming(answer) => answered(&answer).await,
         }
     }
 
@@ -261,13 +265,13 @@ impl Pixels {
     pub async fn view(
         &self,
         id: PictureId,
-        origin: &Origin,
-        shape: Shape,
+        origin: &ImageOrigin,
+        shape: ModelViewShape,
     ) -> Result<Arc<Picture>, DataError> {
         let whole = match self.ask(id, origin, Some(shape))? {
-            Found::View(view) => return Ok(view),
-            Found::Whole(picture) => picture,
-            Found::Coming(answer) => answered(&answer).await?,
+            PixelLookup::View(view) => return Ok(view),
+            PixelLookup::Whole(picture) => picture,
+            PixelLookup::Coming(answer) => answered(&answer).await?,
         };
         // Who decoded it may have known what for.
         let made = self.state().views.remove(&(id, shape));
@@ -275,17 +279,22 @@ impl Pixels {
     }
 
     /// What there is of a picture; where there is nothing, it is decoded next.
-    fn ask(&self, id: PictureId, origin: &Origin, shape: Option<Shape>) -> Result<Found, DataError> {
-        if let Origin::Memory(picture) = origin {
-            return Ok(Found::Whole(picture.clone()));
+    fn ask(
+        &self,
+        id: PictureId,
+        origin: &ImageOrigin,
+        shape: Option<ModelViewShape>,
+    ) -> Result<PixelLookup, DataError> {
+        if let ImageOrigin::Memory(picture) = origin {
+            return Ok(PixelLookup::Whole(picture.clone()));
         }
         let answer = {
             let mut state = self.state();
             if let Some(view) = shape.and_then(|shape| state.views.remove(&(id, shape))) {
-                return Ok(Found::View(view));
+                return Ok(PixelLookup::View(view));
             }
             if let Some((_, picture)) = state.kept.iter().find(|(kept, _)| *kept == id) {
-                return Ok(Found::Whole(picture.clone()));
+                return Ok(PixelLookup::Whole(picture.clone()));
             }
             if state.closed {
                 return Err(DataError::Told(CLOSED.to_owned()));
@@ -298,7 +307,7 @@ impl Pixels {
             answer
         };
         self.ring();
-        Ok(Found::Coming(answer))
+        Ok(PixelLookup::Coming(answer))
     }
 
     /// How often something was decoded.
@@ -313,7 +322,7 @@ async fn answered(answer: &Receiver<Whole>) -> Result<Arc<Picture>, DataError> {
     whole.unwrap_or_else(|_| Err(CLOSED.to_owned())).map_err(DataError::Told)
 }
 
-impl State {
+impl PixelStoreState {
     fn keep(&mut self, id: PictureId, picture: Arc<Picture>) {
         self.kept.retain(|(kept, _)| *kept != id);
         self.kept.push_back((id, picture));
@@ -327,11 +336,11 @@ impl State {
     }
 }
 
-async fn decoded(origin: &Origin) -> Result<Arc<Picture>, DataError> {
+async fn decoded(origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
     Ok(match origin {
-        Origin::File(path) => Arc::new(file(path).await?),
-        Origin::Memory(picture) => picture.clone(),
-        Origin::Scene(index) => Arc::new(scene(*index).await?),
+        ImageOrigin::File(path) => Arc::new(file(path).await?),
+        ImageOrigin::Memory(picture) => picture.clone(),
+        ImageOrigin::Scene(index) => Arc::new(scene(*index).await?),
     })
 }
 

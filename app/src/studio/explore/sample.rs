@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use async_channel::Receiver;
 use dinoscope_core::analysis::PatchFeatures;
-use dinoscope_core::analysis::image_out::{Filter, upsample};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample};
 use dinoscope_core::analysis::pca::{Pca, PcaOptions};
 use dinoscope_core::data::Picture;
-use dinoscope_core::explore::{LocalFuture, ModelSource, Patches, PictureId, Query, Wanted, Way};
+use dinoscope_core::explore::{
+    InspectionRequest, LocalFuture, ModelSource, PatchTokens, PictureId, QueryToken, ViewQuery,
+};
 use egui::{Color32, Rect, Sense, TextureHandle, TextureOptions, pos2, vec2};
 use web_time::Instant;
 
-use super::Explore;
+use super::ExploreWorkspace;
 use super::intake::reduced;
-use super::pixels::{Origin, Shape};
+use super::pixels::{ImageOrigin, ModelViewShape};
 use crate::studio::hands::{self, Wake};
 use crate::studio::theme::{self, space};
 
@@ -36,12 +38,12 @@ type Drawn = [egui::ColorImage; 2];
 
 /// How far the sample is.
 #[derive(Default)]
-enum State {
+enum WelcomeSampleState {
     /// Nothing was done yet.
     #[default]
     Waiting,
     /// It is being looked at.
-    Asked(Way),
+    Asked(ViewQuery),
     /// It is being coloured.
     Colouring(Receiver<Result<Drawn, String>>),
     /// It can be shown.
@@ -52,8 +54,8 @@ enum State {
 
 /// The sample of the first screen.
 #[derive(Default)]
-pub struct Sample {
-    state: State,
+pub struct WelcomeSample {
+    state: WelcomeSampleState,
     /// Since when nothing is to be done.
     idle: Option<Instant>,
     /// Whether the first screen has been seen.
@@ -64,15 +66,15 @@ pub struct Sample {
     over: bool,
 }
 
-impl Sample {
+impl WelcomeSample {
     /// Whether it can be seen.
     pub fn shows(&self) -> bool {
-        !self.over && matches!(self.state, State::Here(_))
+        !self.over && matches!(self.state, WelcomeSampleState::Here(_))
     }
 
     /// Whether it is on its way.
     pub fn busy(&self) -> bool {
-        !self.over && matches!(self.state, State::Asked(_) | State::Colouring(_))
+        !self.over && matches!(self.state, WelcomeSampleState::Asked(_) | WelcomeSampleState::Colouring(_))
     }
 }
 
@@ -84,7 +86,8 @@ fn colour(picture: &Picture, patches: &PatchFeatures) -> Result<Drawn, String> {
     let seen = basis.colour(patches).map_err(words)?;
     let image = reduced(picture, DRAWN);
     let [width, height] = image.size;
-    let colours = upsample(&seen.rgb, seen.rows, seen.cols, width, height, Filter::Bicubic).map_err(words)?;
+    let colours =
+        upsample(&seen.rgb, seen.rows, seen.cols, width, height, UpsampleFilter::Bicubic).map_err(words)?;
     Ok([image, egui::ColorImage::from_rgb([width, height], &colours.rgb)])
 }
 
@@ -102,7 +105,7 @@ fn begin(picture: Arc<Picture>, patches: Arc<PatchFeatures>, wake: Wake) -> Rece
     made
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// Whether the sample is worth anything now: nothing is open or on its way, and the starter weights look.
     fn sample_fits(&self) -> bool {
         let starter = self.model.as_ref().is_some_and(|model| model.source == ModelSource::Starter);
@@ -110,107 +113,114 @@ impl Explore {
     }
 
     /// The look at the sample that is wanted, if it is.
-    pub(super) fn sample_wanted(&self) -> Option<Wanted> {
-        let State::Asked(way) = self.sample.state else { return None };
+    pub(super) fn sample_wanted(&self) -> Option<InspectionRequest> {
+        let WelcomeSampleState::Asked(way) = self.sample.state else { return None };
         let pixels = self.intake.pixels.clone();
         let load = move |patch| -> LocalFuture<_> {
             let pixels = pixels.clone();
-            let shape = Shape { resolution: way.resolution, patch };
-            Box::pin(async move { pixels.view(SAMPLE, &Origin::Scene(SCENE), shape).await })
+            let shape = ModelViewShape { resolution: way.resolution, patch };
+            Box::pin(async move { pixels.view(SAMPLE, &ImageOrigin::Scene(SCENE), shape).await })
         };
         let wanted = !self.sample.over && !self.results.kept.contains_key(&(SAMPLE, way));
-        wanted.then(|| Wanted { picture: SAMPLE, way, load: Arc::new(load) })
+        wanted.then(|| InspectionRequest { picture: SAMPLE, way, load: Arc::new(load) })
     }
 
     /// Makes the sample where it `may` be made, a step at a time, and gives it up as soon as anything else is there.
     pub(super) fn sample_logic(&mut self, ctx: &egui::Context, may: bool, gpu: bool) {
-        if self.sample.over || matches!(self.sample.state, State::Not) {
+        if self.sample.over || matches!(self.sample.state, WelcomeSampleState::Not) {
             return;
         }
         if !self.gallery.is_empty() || self.gallery.walking > 0 {
-            self.sample = Sample { over: true, ..Sample::default() };
+            self.sample = WelcomeSample { over: true, ..WelcomeSample::default() };
             return;
         }
         self.sample.slow = !may;
         let state = std::mem::take(&mut self.sample.state);
         self.sample.state = match state {
-            State::Waiting => self.sample_begin(ctx, gpu),
-            State::Asked(way) => self.sample_seen(way),
-            State::Colouring(made) => match made.try_recv() {
-                Ok(Ok(images)) => {
-                    State::Here(images.map(|image| ctx.load_texture("sample", image, TextureOptions::LINEAR)))
-                }
+            WelcomeSampleState::Waiting => self.sample_begin(ctx, gpu),
+            WelcomeSampleState::Asked(way) => self.sample_seen(way),
+            WelcomeSampleState::Colouring(made) => match made.try_recv() {
+                Ok(Ok(images)) => WelcomeSampleState::Here(
+                    images.map(|image| ctx.load_texture("sample", image, TextureOptions::LINEAR)),
+                ),
                 Ok(Err(reason)) => {
                     ::log::warn!("the sample can't be coloured: {reason}");
-                    State::Not
+                    WelcomeSampleState::Not
                 }
-                Err(async_channel::TryRecvError::Empty) => State::Colouring(made),
-                Err(async_channel::TryRecvError::Closed) => State::Not,
+                Err(async_channel::TryRecvError::Empty) => WelcomeSampleState::Colouring(made),
+                Err(async_channel::TryRecvError::Closed) => WelcomeSampleState::Not,
             },
             there => there,
         };
     }
 
     /// Asks for the look once nothing else is to be done.
-    fn sample_begin(&mut self, ctx: &egui::Context, gpu: bool) -> State {
+    fn sample_begin(&mut self, ctx: &egui::Context, gpu: bool) -> WelcomeSampleState {
         let hands_full =
             |input: &egui::InputState| !input.raw.hovered_files.is_empty() || input.pointer.any_down();
         let wanted = self.sample.invited && !self.sample.slow;
         if !wanted || !self.sample_fits() || ctx.input(hands_full) {
             self.sample.idle = None;
-            return State::Waiting;
+            return WelcomeSampleState::Waiting;
         }
         let since = self.sample.idle.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
         if since < IDLE {
             ctx.request_repaint_after(std::time::Duration::from_secs_f64(IDLE - since));
-            return State::Waiting;
+            return WelcomeSampleState::Waiting;
         }
         let patch = self.settings.patch.max(1);
         let own = self.settings.own_resolution;
         // A GPU compiles its programs for the size that comes next anyway.
         let side = if gpu { own } else { own.min(SIDE / patch * patch).max(patch) };
-        State::Asked(Way {
+        WelcomeSampleState::Asked(ViewQuery {
             resolution: side,
             block: self.settings.depth.saturating_sub(1),
-            query: Query::Cls,
+            query: QueryToken::Cls,
         })
     }
 
     /// Colours what was seen, once it was.
-    fn sample_seen(&mut self, way: Way) -> State {
+    fn sample_seen(&mut self, way: ViewQuery) -> WelcomeSampleState {
         let key = (SAMPLE, way);
         if self.failures.contains_key(&key) {
-            return State::Not;
+            return WelcomeSampleState::Not;
         }
         let Some(seen) = self.results.get(SAMPLE, way) else {
             // Another model has come in between.
-            return if self.sample_fits() { State::Asked(way) } else { State::Waiting };
+            return if self.sample_fits() {
+                WelcomeSampleState::Asked(way)
+            } else {
+                WelcomeSampleState::Waiting
+            };
         };
         let patches = match &seen.patches {
-            Patches::Host(patches) => patches.clone(),
-            Patches::Device(_) => match self.fetched.get(&key) {
+            PatchTokens::Host(patches) => patches.clone(),
+            PatchTokens::Device(_) => match self.fetched.get(&key) {
                 Some(patches) => patches.clone(),
                 None => {
                     if self.canvas.fetching.insert(key) {
                         self.explorer.fetch(SAMPLE, way, seen);
                     }
-                    return State::Asked(way);
+                    return WelcomeSampleState::Asked(way);
                 }
             },
         };
-        State::Colouring(begin(seen.view.clone(), patches, self.export.wake()))
+        WelcomeSampleState::Colouring(begin(seen.view.clone(), patches, self.export.wake()))
     }
 
     /// Whether it will show: then its place is kept free, and nothing jumps.
     pub(super) fn sample_expected(&mut self) -> bool {
         self.sample.invited = true;
         let starter = self.model.as_ref().is_none_or(|model| model.source == ModelSource::Starter);
-        starter && !self.sample.over && !self.sample.slow && !matches!(self.sample.state, State::Not)
+        starter
+            && !self.sample.over
+            && !self.sample.slow
+            && !matches!(self.sample.state, WelcomeSampleState::Not)
     }
 
     /// Draws it, no higher than `room`.
     pub(super) fn sample_ui(&self, ui: &mut egui::Ui, room: f32) {
-        let State::Here(textures) = &self.sample.state else { return };
+        let WelcomeSampleState::Here(textures) = &self.sample.state else { return };
         if self.sample.over || room < 96.0 {
             return;
         }

@@ -1,14 +1,14 @@
 //! How one looks: what is remembered and what belongs to the model.
 
-use dinoscope_core::explore::{Query, Way};
+use dinoscope_core::explore::{QueryToken, ViewQuery};
 use dinoscope_core::model::VitConfig;
 use serde::{Deserialize, Serialize};
 
-use super::Panel;
+use super::ExplorePanel;
 
 /// How a layer lies over its picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Arrangement {
+pub enum OverlayArrangement {
     /// Over it.
     #[default]
     Overlay,
@@ -20,7 +20,7 @@ pub enum Arrangement {
 
 /// Which pictures share their colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Scope {
+pub enum ColourScope {
     /// The chosen one alone.
     #[default]
     One,
@@ -38,17 +38,17 @@ pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 112..=1568;
 /// Everything one may change about a look.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Settings {
+pub struct ExploreSettings {
     /// What is shown.
-    pub panel: Panel,
+    pub panel: ExplorePanel,
     /// How.
-    pub arrangement: Arrangement,
+    pub arrangement: OverlayArrangement,
     /// Share of the layer, 0 to 1.
     pub opacity: f32,
     /// Where the handle is, 0 to 1.
     pub swipe: f32,
     /// Which pictures share their colours.
-    pub scope: Scope,
+    pub scope: ColourScope,
     /// Colours stay as pictures change.
     pub locked: bool,
     /// Split objects from background.
@@ -80,14 +80,14 @@ pub struct Settings {
     pub heads: usize,
 }
 
-impl Default for Settings {
+impl Default for ExploreSettings {
     fn default() -> Self {
         Self {
-            panel: Panel::Pca,
-            arrangement: Arrangement::Overlay,
+            panel: ExplorePanel::Pca,
+            arrangement: OverlayArrangement::Overlay,
             opacity: 0.85,
             swipe: 0.5,
-            scope: Scope::One,
+            scope: ColourScope::One,
             locked: false,
             foreground: false,
             blocks: false,
@@ -103,7 +103,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ExploreSettings {
     /// Adapts what belongs to a model.
     pub fn fit_to(&mut self, config: &VitConfig) {
         // As `dinoscope features`: the stored grid, at least 32 patches.
@@ -122,8 +122,8 @@ impl Settings {
     }
 
     /// The way to look from `query`.
-    pub fn way(&self, query: Query) -> Way {
-        Way { resolution: self.resolution(), block: self.block.unwrap_or(self.depth - 1), query }
+    pub fn way(&self, query: QueryToken) -> ViewQuery {
+        ViewQuery { resolution: self.resolution(), block: self.block.unwrap_or(self.depth - 1), query }
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_resolution_is_a_multiple_of_the_patch() {
-        let mut settings = Settings::default();
+        let mut settings = ExploreSettings::default();
         settings.fit_to(&VitConfig::new(518, 14, 384, 12, 6));
         assert_eq!(settings.resolution(), 518);
         settings.resolution = 500;
@@ -143,16 +143,17 @@ mod tests {
         assert_eq!(settings.resolution(), 112);
         settings.block = Some(11);
         settings.fit_to(&VitConfig::new(64, 8, 96, 6, 3));
-        assert_eq!((settings.resolution(), settings.way(Query::Cls).block), (112, 5));
+        assert_eq!((settings.resolution(), settings.way(QueryToken::Cls).block), (112, 5));
     }
 
     #[test]
     fn what_is_remembered_comes_back() {
-        let settings = Settings { opacity: 0.3, panel: Panel::Match, ..Settings::default() };
+        let settings =
+            ExploreSettings { opacity: 0.3, panel: ExplorePanel::Match, ..ExploreSettings::default() };
         let text = serde_json::to_string(&settings).unwrap();
-        let back: Settings = serde_json::from_str(&text).unwrap();
-        assert!(back.opacity == 0.3 && back.panel == Panel::Match);
-        let old: Settings = serde_json::from_str(r#"{"swipe":0.2}"#).unwrap();
+        let back: ExploreSettings = serde_json::from_str(&text).unwrap();
+        assert!(back.opacity == 0.3 && back.panel == ExplorePanel::Match);
+        let old: ExploreSettings = serde_json::from_str(r#"{"swipe":0.2}"#).unwrap();
         assert!(old.swipe == 0.2 && old.opacity == 0.85);
     }
 }

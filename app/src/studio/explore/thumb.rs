@@ -5,8 +5,8 @@ use egui::{
     vec2,
 };
 
-use super::gallery::Item;
-use super::pixels::Origin;
+use super::gallery::GalleryItem;
+use super::pixels::ImageOrigin;
 use crate::studio::theme::{self, fonts, icons};
 use crate::studio::{touch, widgets};
 
@@ -17,7 +17,7 @@ const END: usize = 8;
 
 /// What a person did with a picture of the strip.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Click {
+pub enum ThumbnailAction {
     /// Shows it.
     Choose,
     /// Shows it beside the chosen one, or no more.
@@ -32,7 +32,7 @@ pub enum Click {
 
 /// How a picture stands.
 #[derive(Clone, Copy)]
-pub struct State {
+pub struct ThumbnailState {
     /// It is the large one.
     pub chosen: bool,
     /// It is selected.
@@ -46,12 +46,12 @@ pub struct State {
 /// Draws it; `over` is a layer over the thumbnail.
 pub fn ui(
     ui: &mut Ui,
-    item: &Item,
+    item: &GalleryItem,
     side: f32,
     thumb: Option<&TextureHandle>,
     over: Option<TextureId>,
-    state: State,
-) -> Option<Click> {
+    state: ThumbnailState,
+) -> Option<ThumbnailAction> {
     let t = theme::tokens(ui.ctx());
     let (place, response) = ui.allocate_exact_size(vec2(side, side + NAME), Sense::click());
     let rect = Rect::from_min_size(place.min, vec2(side, side));
@@ -99,23 +99,23 @@ pub fn ui(
     if response.clicked() {
         let modifiers = ui.input(|input| input.modifiers);
         click = Some(match modifiers {
-            m if m.shift => Click::Beside,
-            m if m.command => Click::Select,
-            _ => Click::Choose,
+            m if m.shift => ThumbnailAction::Beside,
+            m if m.command => ThumbnailAction::Select,
+            _ => ThumbnailAction::Choose,
         });
     }
     if response.has_focus() && ui.input(|input| input.key_pressed(egui::Key::Delete)) {
-        click = Some(if selected { Click::CloseSelected } else { Click::Close });
+        click = Some(if selected { ThumbnailAction::CloseSelected } else { ThumbnailAction::Close });
     }
     widgets::context_menu(&response).show(|ui| {
         let select = if state.marked { "Take out of the selection" } else { "Add to the selection" };
         let mut entries = vec![
-            ("Show beside the chosen picture", Click::Beside),
-            (select, Click::Select),
-            ("Close this picture", Click::Close),
+            ("Show beside the chosen picture", ThumbnailAction::Beside),
+            (select, ThumbnailAction::Select),
+            ("Close this picture", ThumbnailAction::Close),
         ];
         if selected {
-            entries.push(("Close the selected pictures", Click::CloseSelected));
+            entries.push(("Close the selected pictures", ThumbnailAction::CloseSelected));
         }
         for (label, how) in entries {
             if ui.button(label).clicked() {
@@ -123,7 +123,7 @@ pub fn ui(
                 ui.close();
             }
         }
-        if let Origin::File(path) = &item.origin
+        if let ImageOrigin::File(path) = &item.origin
             && ui.button("Copy its path").clicked()
         {
             ui.ctx().copy_text(path.display().to_string());

@@ -7,7 +7,7 @@ use dinoscope_core::analysis::similarity;
 use egui::{Color32, Mesh, Rect, Sense, pos2, vec2};
 
 use super::paint::ATTENTION_PERCENTILE;
-use super::{Explore, Panel, Spot};
+use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 use crate::studio::theme::{self, space};
 use crate::studio::widgets;
 
@@ -62,7 +62,7 @@ fn colour_bar(ui: &mut egui::Ui, map: ColourMap, what: &str, ends: [&str; 2]) {
     response.on_hover_text(said);
 }
 
-impl Explore {
+impl ExploreWorkspace {
     /// The colours of attention with the shares that they stand for.
     pub(super) fn attention_bar(&mut self, ui: &mut egui::Ui) {
         let seen = self.gallery.chosen().and_then(|id| self.seen(id));
@@ -90,7 +90,7 @@ impl Explore {
         let fitted = self.painter.basis().map_or(0, |basis| basis.pictures);
         let Some(basis) = self.painter.basis() else { return };
         let mut said = Vec::new();
-        if self.settings.scope != super::settings::Scope::One {
+        if self.settings.scope != super::settings::ColourScope::One {
             said.push(match fitted < of {
                 true => format!("Colours from {fitted} of {of} pictures so far."),
                 false if of < all => format!("Colours from {fitted} of {all} pictures."),
@@ -120,20 +120,20 @@ impl Explore {
     }
 
     /// The number that a patch has in what is shown.
-    fn value(&mut self, spot: Spot) -> Option<String> {
+    fn value(&mut self, spot: PatchLocation) -> Option<String> {
         match self.settings.panel {
-            Panel::Attention => {
+            ExplorePanel::Attention => {
                 let seen = self.seen(spot.picture)?;
                 let maps = &seen.attention;
                 let map = self.settings.head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
                 map.get(spot.patch).map(|share| format!("attention {}", percent(*share)))
             }
-            Panel::Similarity => {
+            ExplorePanel::Similarity => {
                 let from = self.spot()?;
                 let (a, b) = (self.in_memory(from.picture)?, self.in_memory(spot.picture)?);
                 cosine(&a, from.patch, &b, spot.patch).map(|value| format!("cosine {value:.3}"))
             }
-            Panel::Pca | Panel::Match => None,
+            ExplorePanel::Pca | ExplorePanel::Match => None,
         }
     }
 

@@ -3,23 +3,23 @@
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
 
-use super::paint::{Kind, Slot};
-use super::settings::{Arrangement, RESOLUTIONS, Scope};
-use super::{Explore, Panel, keys};
-use crate::studio::house::House;
-use crate::studio::platform::Purpose;
+use super::paint::{OverlayKind, OverlaySlot};
+use super::settings::{ColourScope, OverlayArrangement, RESOLUTIONS};
+use super::{ExplorePanel, ExploreWorkspace, keys};
+use crate::studio::house::AppContext;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
 
-impl Explore {
+impl ExploreWorkspace {
     /// The strip of thumbnails.
-    pub fn gallery_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn gallery_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         ui.horizontal_wrapped(|ui| {
             if widgets::icon_button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-                house.dialogs.ask(Purpose::OpenPictures, "");
+                house.dialogs.ask(DialogPurpose::OpenPictures, "");
             }
             if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-                house.dialogs.ask(Purpose::OpenFolder, "");
+                house.dialogs.ask(DialogPurpose::OpenFolder, "");
             }
             if widgets::icon_button(ui, icons::WAND, "Add built-in scenes").clicked() {
                 self.add_scenes();
@@ -42,18 +42,18 @@ impl Explore {
         let spot = self.spot();
         let over = |id: PictureId| {
             let kind = match panel {
-                Panel::Pca => Kind::Pca,
-                Panel::Similarity if spot.is_some() => Kind::Similarity,
+                ExplorePanel::Pca => OverlayKind::Pca,
+                ExplorePanel::Similarity if spot.is_some() => OverlayKind::Similarity,
                 _ => return None,
             };
-            painter.layer(Slot { picture: id, kind })
+            painter.layer(OverlaySlot { picture: id, kind })
         };
         let closed = self.gallery.ui(ui, &over);
         self.close_pictures(&closed, house);
     }
 
     /// The controls.
-    pub fn view_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn view_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         widgets::scroll(ui, "view", |ui| {
             widgets::section(ui, "Model", true, |ui| self.model_ui(ui, house));
             widgets::section(ui, "Show", true, |ui| self.show_ui(ui));
@@ -85,36 +85,36 @@ impl Explore {
 
     fn show_ui(&mut self, ui: &mut egui::Ui) {
         let panels = [
-            (Panel::Pca, "PCA"),
-            (Panel::Attention, "Attention"),
-            (Panel::Similarity, "Similar"),
-            (Panel::Match, "Match"),
+            (ExplorePanel::Pca, "PCA"),
+            (ExplorePanel::Attention, "Attention"),
+            (ExplorePanel::Similarity, "Similar"),
+            (ExplorePanel::Match, "Match"),
         ];
         widgets::segmented(ui, "What is shown", &mut self.settings.panel, &panels);
         ui.add_space(space::XS);
-        if self.settings.panel != Panel::Match {
+        if self.settings.panel != ExplorePanel::Match {
             let ways = [
-                (Arrangement::Overlay, "Over"),
-                (Arrangement::Swipe, "Swipe"),
-                (Arrangement::Side, "Beside"),
+                (OverlayArrangement::Overlay, "Over"),
+                (OverlayArrangement::Swipe, "Swipe"),
+                (OverlayArrangement::Side, "Beside"),
             ];
             widgets::segmented(ui, "Arrangement", &mut self.settings.arrangement, &ways);
             let mut percent = f64::from(self.settings.opacity * 100.0);
-            let overlay = self.settings.arrangement == Arrangement::Overlay;
+            let overlay = self.settings.arrangement == OverlayArrangement::Overlay;
             ui.add_enabled_ui(overlay, |ui| {
                 widgets::slider_row(
                     ui,
                     "Opacity",
                     &mut percent,
-                    &widgets::Scale::new(0.0..=100.0).unit("%").step(1.0),
+                    &widgets::SliderScale::new(0.0..=100.0).unit("%").step(1.0),
                 );
             });
             self.settings.opacity = (percent / 100.0) as f32;
         }
         match self.settings.panel {
-            Panel::Pca => self.pca_ui(ui),
-            Panel::Attention => self.attention_ui(ui),
-            Panel::Similarity => {
+            ExplorePanel::Pca => self.pca_ui(ui),
+            ExplorePanel::Attention => self.attention_ui(ui),
+            ExplorePanel::Similarity => {
                 let text = match self.pinned {
                     Some(_) => touch::words(
                         ui,
@@ -131,7 +131,7 @@ impl Explore {
                 self.similarity_bar(ui);
                 widgets::switch(ui, "Patches as blocks", &mut self.settings.blocks);
             }
-            Panel::Match => {
+            ExplorePanel::Match => {
                 let text = match self.gallery.second() {
                     Some(_) => touch::words(
                         ui,
@@ -155,7 +155,11 @@ impl Explore {
 
     fn pca_ui(&mut self, ui: &mut egui::Ui) {
         widgets::hint(ui, "Three principal components as red, green and blue. Colours are shared by");
-        let scopes = [(Scope::One, "This one"), (Scope::Selection, "Selection"), (Scope::All, "All")];
+        let scopes = [
+            (ColourScope::One, "This one"),
+            (ColourScope::Selection, "Selection"),
+            (ColourScope::All, "All"),
+        ];
         widgets::segmented(ui, "Colours over", &mut self.settings.scope, &scopes);
         widgets::switch(ui, "Lock colours", &mut self.settings.locked);
         widgets::switch(ui, "Objects only", &mut self.settings.foreground);
@@ -171,7 +175,7 @@ impl Explore {
         if self.settings.depth > 1 {
             let last = self.settings.depth as f64;
             let mut block = self.settings.block.map_or(last, |block| block as f64 + 1.0);
-            widgets::slider_row(ui, "Block", &mut block, &widgets::Scale::new(1.0..=last).step(1.0));
+            widgets::slider_row(ui, "Block", &mut block, &widgets::SliderScale::new(1.0..=last).step(1.0));
             self.settings.block = (block < last).then_some(block as usize - 1);
         }
         let places = [(false, "Whole picture"), (true, "Pinned patch")];
@@ -217,7 +221,8 @@ impl Explore {
         let map = egui::Rect::from_min_size(rect.min, size);
         let painter = ui.painter();
         painter.rect_filled(map, 3, t.raised);
-        if let Some(texture) = self.painter.layer(Slot { picture, kind: Kind::Attention(head) }) {
+        if let Some(texture) = self.painter.layer(OverlaySlot { picture, kind: OverlayKind::Attention(head) })
+        {
             let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
             painter.image(texture, map, whole, Color32::WHITE);
         }
@@ -248,7 +253,7 @@ impl Explore {
         let mut side = self.settings.resolution() as f64;
         let (low, high) = (*RESOLUTIONS.start() as f64, *RESOLUTIONS.end() as f64);
         let patch = self.settings.patch as f64;
-        let scale = widgets::Scale::new(low..=high).unit("px").step(patch).log();
+        let scale = widgets::SliderScale::new(low..=high).unit("px").step(patch).log();
         let response = widgets::slider_row(ui, "Shorter side", &mut side, &scale);
         if response.changed() {
             self.canvas.resolution = Some(side as usize);

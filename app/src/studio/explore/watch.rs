@@ -4,7 +4,7 @@ use async_channel::{Receiver, Sender};
 use dinoscope_core::data::Picture;
 use dinoscope_core::features::whole_view;
 
-use super::Explore;
+use super::ExploreWorkspace;
 use crate::studio::hands;
 
 /// Most pictures that are watched.
@@ -13,18 +13,18 @@ const MOST: usize = 12;
 const SIDE: usize = 512;
 
 /// Pictures on their way to the training side.
-pub struct Watch {
+pub struct WatchedImageChannel {
     ready: (Sender<Vec<Picture>>, Receiver<Vec<Picture>>),
 }
 
-impl Default for Watch {
+impl Default for WatchedImageChannel {
     fn default() -> Self {
         Self { ready: async_channel::unbounded() }
     }
 }
 
-impl Explore {
-    /// Loads the selected pictures beside the frames; [`Explore::wants_watched`] has them when they are there.
+impl ExploreWorkspace {
+    /// Loads the selected pictures beside the frames; [`ExploreWorkspace::wants_watched`] has them when they are there.
     pub(super) fn watch_selection(&self) {
         let wanted: Vec<_> = self
             .gallery

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use dinoscope_core::analysis::PatchFeatures;
-use dinoscope_core::explore::{LocalFuture, Patches, PictureId, Query, Seen, Wanted, Way};
+use dinoscope_core::explore::{
+    InspectionRequest, LocalFuture, PatchTokens, PictureId, PictureInspection, QueryToken, ViewQuery,
+};
 
-use super::paint::{FitJob, Job, Kind, Slot, What, key_of};
-use super::pixels::Shape;
-use super::settings::Scope;
-use super::{Explore, Panel, Spot};
+use super::paint::{ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, key_of};
+use super::pixels::ModelViewShape;
+use super::settings::ColourScope;
+use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 
 /// Longest side of a large layer; the GPU's texture filter does the rest.
 const LAYER: usize = 640;
@@ -17,22 +19,23 @@ const QUICK: usize = 288;
 /// Longest side of a layer over a thumbnail.
 const SMALL: usize = 96;
 
-impl Explore {
+impl ExploreWorkspace {
     /// The patch whose similarity shows: the pinned one, else the one under the pointer.
-    pub(super) fn spot(&self) -> Option<Spot> {
+    pub(super) fn spot(&self) -> Option<PatchLocation> {
         self.pinned.or(self.hover)
     }
 
     /// The way one looks at a picture at the moment.
-    pub(super) fn way(&self, picture: PictureId) -> Way {
+    pub(super) fn way(&self, picture: PictureId) -> ViewQuery {
         let pinned = self.pinned.filter(|spot| spot.picture == picture && self.settings.from_pin);
-        let attention = self.settings.panel == Panel::Attention;
-        let query = pinned.filter(|_| attention).map_or(Query::Cls, |spot| Query::Patch(spot.patch));
+        let attention = self.settings.panel == ExplorePanel::Attention;
+        let query =
+            pinned.filter(|_| attention).map_or(QueryToken::Cls, |spot| QueryToken::Patch(spot.patch));
         self.settings.way(query)
     }
 
     /// What was seen in a picture, the way one looks now.
-    pub(super) fn seen(&mut self, picture: PictureId) -> Option<Arc<Seen>> {
+    pub(super) fn seen(&mut self, picture: PictureId) -> Option<Arc<PictureInspection>> {
         let way = self.way(picture);
         self.results.get(picture, way)
     }
@@ -45,17 +48,17 @@ impl Explore {
             let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
             let load = move |patch| -> LocalFuture<_> {
                 let (pixels, origin) = (pixels.clone(), origin.clone());
-                let shape = Shape { resolution: way.resolution, patch };
+                let shape = ModelViewShape { resolution: way.resolution, patch };
                 Box::pin(async move { pixels.view(id, &origin, shape).await })
             };
-            Some(Wanted { picture: id, way, load: Arc::new(load) })
+            Some(InspectionRequest { picture: id, way, load: Arc::new(load) })
         });
-        let wanted: Vec<Wanted> = wanted.chain(self.sample_wanted()).collect();
-        let which = |w: &Wanted| (w.picture, w.way, self.unseen(w.picture));
+        let wanted: Vec<InspectionRequest> = wanted.chain(self.sample_wanted()).collect();
+        let which = |w: &InspectionRequest| (w.picture, w.way, self.unseen(w.picture));
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
         if self.canvas.wanted != key {
             self.canvas.wanted = key;
-            let shape = Shape { resolution: self.settings.resolution(), patch: self.settings.patch };
+            let shape = ModelViewShape { resolution: self.settings.resolution(), patch: self.settings.patch };
             self.intake.pixels.expect(shape, wanted.iter().map(|wanted| wanted.picture).collect());
             self.explorer.want(wanted);
         }
@@ -66,7 +69,7 @@ impl Explore {
     }
 
     fn ask_for_colours(&mut self) {
-        if self.settings.panel != Panel::Pca {
+        if self.settings.panel != ExplorePanel::Pca {
             return;
         }
         let dim = self.model.as_ref().map_or(0, |model| model.config.dim);
@@ -75,7 +78,7 @@ impl Explore {
         }
         // Until the chosen picture was looked at, the colours of the last one stay.
         let chosen = self.gallery.chosen();
-        if self.settings.scope != Scope::All && chosen.and_then(|id| self.seen(id)).is_none() {
+        if self.settings.scope != ColourScope::All && chosen.and_then(|id| self.seen(id)).is_none() {
             return;
         }
         let seen = self.fitted_together();
@@ -84,14 +87,19 @@ impl Explore {
         }
         let generation = self.model.as_ref().map_or(0, |model| model.generation);
         let which = |id: PictureId| (id, self.way(id), self.version(id));
-        let ids: Vec<(PictureId, Way, u64)> = seen.iter().map(|(id, _)| which(*id)).collect();
+        let ids: Vec<(PictureId, ViewQuery, u64)> = seen.iter().map(|(id, _)| which(*id)).collect();
         let key = key_of((generation, dim, ids, self.settings.foreground));
         let seen = seen.into_iter().map(|(_, seen)| seen).collect();
-        self.painter.fit(FitJob { key, seen, foreground: self.settings.foreground, smooth: self.is_live() });
+        self.painter.fit(ColourFitJob {
+            key,
+            seen,
+            foreground: self.settings.foreground,
+            smooth: self.is_live(),
+        });
     }
 
     /// Layers of the large pictures, and of the thumbnails in view.
-    fn layers(&mut self) -> Vec<Job> {
+    fn layers(&mut self) -> Vec<OverlayJob> {
         let shown: Vec<PictureId> =
             [self.gallery.chosen(), self.gallery.second()].into_iter().flatten().collect();
         let mut jobs = Vec::new();
@@ -106,11 +114,11 @@ impl Explore {
         jobs
     }
 
-    fn layer_jobs(&mut self, id: PictureId, small: bool) -> Vec<Job> {
+    fn layer_jobs(&mut self, id: PictureId, small: bool) -> Vec<OverlayJob> {
         let Some(seen) = self.seen(id) else { return Vec::new() };
         let (way, blocks, version) = (self.way(id), self.settings.blocks, self.version(id));
-        let job = |kind: Kind, what: What, side: usize, key: u64| Job {
-            slot: Slot { picture: id, kind },
+        let job = |kind: OverlayKind, what: OverlayContent, side: usize, key: u64| OverlayJob {
+            slot: OverlaySlot { picture: id, kind },
             key: key_of((key, id, way, blocks, side, version)),
             seen: seen.clone(),
             what,
@@ -118,24 +126,27 @@ impl Explore {
             side,
         };
         match self.settings.panel {
-            Panel::Pca => {
+            ExplorePanel::Pca => {
                 let Some(basis) = self.painter.basis() else { return Vec::new() };
-                if small && self.settings.scope == Scope::One {
+                if small && self.settings.scope == ColourScope::One {
                     return Vec::new();
                 }
                 let side = if small { SMALL } else { LAYER };
-                vec![job(Kind::Pca, What::Pca, side, basis.generation)]
+                vec![job(OverlayKind::Pca, OverlayContent::Pca, side, basis.generation)]
             }
-            Panel::Attention if small => Vec::new(),
-            Panel::Attention => {
+            ExplorePanel::Attention if small => Vec::new(),
+            ExplorePanel::Attention => {
                 let heads = seen.attention.heads.len();
                 let large = self.settings.head;
-                let mut jobs = vec![job(Kind::Attention(large), What::Attention(large), LAYER, 1)];
+                let mut jobs =
+                    vec![job(OverlayKind::Attention(large), OverlayContent::Attention(large), LAYER, 1)];
                 let others = std::iter::once(None).chain((0..heads).map(Some)).filter(|head| *head != large);
-                jobs.extend(others.map(|head| job(Kind::Attention(head), What::Attention(head), SMALL, 2)));
+                jobs.extend(others.map(|head| {
+                    job(OverlayKind::Attention(head), OverlayContent::Attention(head), SMALL, 2)
+                }));
                 jobs
             }
-            Panel::Similarity => {
+            ExplorePanel::Similarity => {
                 let Some(spot) = self.spot() else { return Vec::new() };
                 let from_way = self.way(spot.picture);
                 let Some(from) = self.results.get(spot.picture, from_way) else { return Vec::new() };
@@ -144,9 +155,9 @@ impl Explore {
                 }
                 let side = if small { SMALL } else { QUICK };
                 let key = key_of((spot, from_way, self.version(spot.picture)));
-                vec![job(Kind::Similarity, What::Similarity(from, spot.patch), side, key)]
+                vec![job(OverlayKind::Similarity, OverlayContent::Similarity(from, spot.patch), side, key)]
             }
-            Panel::Match => Vec::new(),
+            ExplorePanel::Match => Vec::new(),
         }
     }
 
@@ -155,8 +166,8 @@ impl Explore {
         let way = self.way(id);
         let seen = self.results.get(id, way)?;
         match &seen.patches {
-            Patches::Host(patches) => Some(patches.clone()),
-            Patches::Device(_) => {
+            PatchTokens::Host(patches) => Some(patches.clone()),
+            PatchTokens::Device(_) => {
                 if let Some(patches) = self.fetched.get(&(id, way)) {
                     return Some(patches.clone());
                 }
@@ -170,14 +181,14 @@ impl Explore {
 
     /// Whether matches that will be drawn are on their way.
     pub(super) fn matching(&self) -> bool {
-        self.settings.panel == Panel::Match
+        self.settings.panel == ExplorePanel::Match
             && self.gallery.second().is_some()
             && self.failures.is_empty()
             && self.painter.matches.as_ref().map(|(key, _)| *key) != self.canvas.matching
     }
 
     fn ask_for_matches(&mut self) {
-        if self.settings.panel != Panel::Match {
+        if self.settings.panel != ExplorePanel::Match {
             return;
         }
         let (Some(a), Some(b)) = (self.gallery.chosen(), self.gallery.second()) else { return };

@@ -1,11 +1,11 @@
 //! Figures as bars with their intervals, one under the other: what is better is seen before a number is read.
 
-use dinoscope_core::eval::outcome::Figure;
+use dinoscope_core::eval::outcome::EvalMetric;
 use egui::accesskit::Role;
 use egui::{Align2, Color32, FontFamily, FontId, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use super::findings::{Bar, Id, parts};
-use crate::studio::theme::{self, Tokens, fonts, space};
+use super::findings::{EvaluationBar, Id, parts};
+use crate::studio::theme::{self, ThemeTokens, fonts, space};
 
 /// Height of a bar.
 const THICK: f32 = 10.0;
@@ -17,7 +17,7 @@ const NAMES: f32 = 0.36;
 const WIDEST: f32 = 240.0;
 
 /// Draws them; the finding that a person chose, if one was. `chosen` is the one that shows.
-pub fn ui(ui: &mut Ui, bars: &[Bar], chosen: Option<Id>) -> Option<Id> {
+pub fn ui(ui: &mut Ui, bars: &[EvaluationBar], chosen: Option<Id>) -> Option<Id> {
     let (low, high) = range(bars.iter().map(|bar| &bar.figure));
     let font = FontId::new(fonts::BODY, FontFamily::Proportional);
     let small = FontId::new(fonts::SMALL, FontFamily::Proportional);
@@ -94,7 +94,7 @@ pub fn ui(ui: &mut Ui, bars: &[Bar], chosen: Option<Id>) -> Option<Id> {
         // The ends of the scale: a bar's length says little without them.
         let (rect, _) = ui.allocate_exact_size(vec2(width, 16.0), Sense::hover());
         if let Some(bar) = bars.first() {
-            let end = |value| parts(&Figure { value, interval: None, ..bar.figure.clone() }).0;
+            let end = |value| parts(&EvalMetric { value, interval: None, ..bar.figure.clone() }).0;
             let left = pos2(rect.left() + names + space::S, rect.center().y);
             let right = pos2(rect.right() - numbers - space::S, rect.center().y);
             ui.painter().text(left, Align2::LEFT_CENTER, end(low), small.clone(), t.muted);
@@ -104,7 +104,7 @@ pub fn ui(ui: &mut Ui, bars: &[Bar], chosen: Option<Id>) -> Option<Id> {
     next
 }
 
-fn fill(bar: &Bar, on: bool, t: &Tokens) -> Color32 {
+fn fill(bar: &EvaluationBar, on: bool, t: &ThemeTokens) -> Color32 {
     match (on, bar.finding) {
         (true, _) => t.accent,
         (false, Some(_)) => t.accent.lerp_to_gamma(t.muted, 0.45),
@@ -112,7 +112,7 @@ fn fill(bar: &Bar, on: bool, t: &Tokens) -> Color32 {
     }
 }
 
-fn draw(ui: &Ui, rail: Rect, figure: &Figure, (low, high): (f64, f64), colour: Color32, t: &Tokens) {
+fn draw(ui: &Ui, rail: Rect, figure: &EvalMetric, (low, high): (f64, f64), colour: Color32, t: &ThemeTokens) {
     if rail.width() < 8.0 || !figure.value.is_finite() {
         return;
     }
@@ -136,8 +136,8 @@ fn draw(ui: &Ui, rail: Rect, figure: &Figure, (low, high): (f64, f64), colour: C
 }
 
 /// The ends of the scale: nought and everything with its interval, to a round number.
-fn range<'a>(figures: impl Iterator<Item = &'a Figure>) -> (f64, f64) {
-    let ends = |figure: &Figure| figure.interval.map_or([figure.value; 2], |(low, high)| [low, high]);
+fn range<'a>(figures: impl Iterator<Item = &'a EvalMetric>) -> (f64, f64) {
+    let ends = |figure: &EvalMetric| figure.interval.map_or([figure.value; 2], |(low, high)| [low, high]);
     let all = figures.flat_map(|figure| ends(figure).into_iter().chain([figure.value]));
     let finite = all.filter(|value| value.is_finite());
     let (low, high) = finite.fold((0.0f64, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
@@ -162,18 +162,18 @@ fn round_up(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use dinoscope_core::eval::outcome::Unit;
+    use dinoscope_core::eval::outcome::EvalMetricUnit;
 
     use super::*;
 
     #[test]
     fn scales_begin_at_nought_and_end_at_round_numbers() {
         let of = |values: &[(f64, Option<(f64, f64)>)]| {
-            let figure = |(value, interval): &(f64, Option<(f64, f64)>)| Figure {
+            let figure = |(value, interval): &(f64, Option<(f64, f64)>)| EvalMetric {
                 name: String::new(),
                 value: *value,
                 interval: *interval,
-                unit: Unit::More,
+                unit: EvalMetricUnit::More,
             };
             range(values.iter().map(figure).collect::<Vec<_>>().iter())
         };

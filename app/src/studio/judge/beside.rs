@@ -5,9 +5,9 @@ use async_channel::{Receiver, TryRecvError, bounded};
 use crate::studio::hands::{Wake, go};
 
 /// One answer that is on its way. Dropped, nobody waits for it any more.
-pub struct Beside<T>(Receiver<T>);
+pub struct OneshotTask<T>(Receiver<T>);
 
-impl<T: Send + 'static> Beside<T> {
+impl<T: Send + 'static> OneshotTask<T> {
     /// Starts the work; the window is drawn again when it has ended.
     pub fn start(name: &str, wake: &Wake, work: impl AsyncFnOnce() -> T + Send + 'static) -> Self {
         let (out, answer) = bounded(1);
@@ -25,18 +25,18 @@ impl<T: Send + 'static> Beside<T> {
     }
 
     /// The answer once it is there; an error when the work has ended without one.
-    pub fn hear(&self) -> Option<Result<T, Lost>> {
+    pub fn hear(&self) -> Option<Result<T, TaskFailedError>> {
         match self.0.try_recv() {
             Ok(answer) => Some(Ok(answer)),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Closed) => Some(Err(Lost)),
+            Err(TryRecvError::Closed) => Some(Err(TaskFailedError)),
         }
     }
 }
 
 /// Work that has ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
+pub struct TaskFailedError;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    fn until<T: Send + 'static>(work: &Beside<T>) -> Result<T, Lost> {
+    fn until<T: Send + 'static>(work: &OneshotTask<T>) -> Result<T, TaskFailedError> {
         let start = Instant::now();
         loop {
             if let Some(answer) = work.hear() {
@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn answers_come_and_work_that_panics_is_lost() {
         let wake: Wake = Arc::new(|| ());
-        assert_eq!(until(&Beside::start("test", &wake, async || 7)), Ok(7));
-        let lost = Beside::<u8>::start("test", &wake, async || panic!("a picture too many"));
-        assert_eq!(until(&lost), Err(Lost));
+        assert_eq!(until(&OneshotTask::start("test", &wake, async || 7)), Ok(7));
+        let lost = OneshotTask::<u8>::start("test", &wake, async || panic!("a picture too many"));
+        assert_eq!(until(&lost), Err(TaskFailedError));
     }
 }

@@ -4,19 +4,19 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use dinoscope_core::eval::embedding::{Mark, Shape, mark};
+use dinoscope_core::eval::embedding::{ClassMarker, MarkerShape, mark};
 use egui::accesskit::Role;
 use egui::{
     Color32, ColorImage, EventFilter, Key, Label, Painter, PointerButton, Pos2, Rect, Sense, Stroke,
     TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use super::beside::{Beside, Lost};
-use super::charted::Charted;
+use super::beside::{OneshotTask, TaskFailedError};
+use super::charted::ProjectionChartData;
 use super::findings::Id;
 use super::images::image;
 use crate::studio::hands::Wake;
-use crate::studio::theme::{self, Tokens, fonts, icons, space};
+use crate::studio::theme::{self, ThemeTokens, fonts, icons, space};
 use crate::studio::{touch, widgets};
 
 /// Longest side of the picture beside a point, in pixels.
@@ -29,7 +29,7 @@ const NEAR: f32 = 14.0;
 const ZOOM: (f32, f32) = (1.0, 40.0);
 
 /// A picture of a map that is to be looked at.
-pub enum Opened {
+pub enum ProjectionPointImage {
     /// It is a file.
     File(PathBuf),
     /// It is in memory.
@@ -37,10 +37,10 @@ pub enum Opened {
 }
 
 /// A picture that is being read.
-type Reading = Beside<Result<ColorImage, String>>;
+type Reading = OneshotTask<Result<ColorImage, String>>;
 
 /// How a map is looked at.
-pub struct Chart {
+pub struct ProjectionChart {
     /// Which finding's.
     of: Option<Id>,
     /// In the middle of the view.
@@ -55,10 +55,10 @@ pub struct Chart {
     thumbs: HashMap<(Id, usize), TextureHandle>,
     thumb: Option<((Id, usize), Reading)>,
     opening: Option<Reading>,
-    opened: Option<Opened>,
+    opened: Option<ProjectionPointImage>,
 }
 
-impl Default for Chart {
+impl Default for ProjectionChart {
     fn default() -> Self {
         Self {
             of: None,
@@ -75,7 +75,7 @@ impl Default for Chart {
     }
 }
 
-impl Chart {
+impl ProjectionChart {
     /// Takes in pictures that were loaded.
     pub fn logic(&mut self, ctx: &egui::Context) {
         if let Some((key, answer)) =
@@ -85,7 +85,7 @@ impl Chart {
             let image = match answer {
                 Ok(Ok(image)) => image,
                 // Its name is shown without a picture.
-                Ok(Err(_)) | Err(Lost) => ColorImage::filled([1, 1], Color32::TRANSPARENT),
+                Ok(Err(_)) | Err(TaskFailedError) => ColorImage::filled([1, 1], Color32::TRANSPARENT),
             };
             if self.thumbs.len() >= THUMBS {
                 self.thumbs.clear();
@@ -93,16 +93,16 @@ impl Chart {
             let texture = ctx.load_texture(format!("point {key:?}"), image, TextureOptions::LINEAR);
             self.thumbs.insert(key, texture);
         }
-        if let Some(answer) = self.opening.as_ref().and_then(Beside::hear) {
+        if let Some(answer) = self.opening.as_ref().and_then(OneshotTask::hear) {
             self.opening = None;
             if let Ok(Ok(image)) = answer {
-                self.opened = Some(Opened::Picture(image));
+                self.opened = Some(ProjectionPointImage::Picture(image));
             }
         }
     }
 
     /// A picture that a person wants to look at in Explore.
-    pub fn wants_opened(&mut self) -> Option<Opened> {
+    pub fn wants_opened(&mut self) -> Option<ProjectionPointImage> {
         self.opened.take()
     }
 
@@ -112,7 +112,7 @@ impl Chart {
     }
 
     /// Draws a map and its legend.
-    pub fn ui(&mut self, ui: &mut Ui, id: Id, charted: &Charted, wake: &Wake) {
+    pub fn ui(&mut self, ui: &mut Ui, id: Id, charted: &ProjectionChartData, wake: &Wake) {
         if self.of != Some(id) {
             // Thumbnails stay: one goes to and fro between weights.
             self.of = Some(id);
@@ -141,7 +141,7 @@ impl Chart {
         }
         if let Some(point) = self.pointed {
             let at = view.place(charted.map.points[point]);
-            let told = Told { id, charted, point, at: pointer.unwrap_or(at) };
+            let told = ProjectionHoverPoint { id, charted, point, at: pointer.unwrap_or(at) };
             self.tell(ui, &response, &told, wake);
             if response.clicked() || (response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter)))
             {
@@ -187,7 +187,7 @@ impl Chart {
     }
 
     /// Arrow keys go from point to point.
-    fn walk(&mut self, ui: &Ui, response: &egui::Response, charted: &Charted) {
+    fn walk(&mut self, ui: &Ui, response: &egui::Response, charted: &ProjectionChartData) {
         if !response.has_focus() {
             return;
         }
@@ -207,11 +207,11 @@ impl Chart {
         self.pointed = Some(shown[next]);
     }
 
-    fn is_seen(&self, charted: &Charted, point: usize) -> bool {
+    fn is_seen(&self, charted: &ProjectionChartData, point: usize) -> bool {
         self.only.is_none_or(|only| charted.class(point) == Some(only))
     }
 
-    fn nearest(&self, view: &View, charted: &Charted, to: Pos2) -> Option<usize> {
+    fn nearest(&self, view: &ProjectionViewport, charted: &ProjectionChartData, to: Pos2) -> Option<usize> {
         let points = charted.map.points.iter().enumerate();
         let seen = points.filter(|(point, _)| self.is_seen(charted, *point));
         let apart = seen.map(|(point, at)| (point, view.place(*at).distance(to)));
@@ -219,7 +219,13 @@ impl Chart {
         (apart <= NEAR).then_some(point)
     }
 
-    fn draw(&self, painter: &Painter, view: &View, charted: &Charted, t: &Tokens) {
+    fn draw(
+        &self,
+        painter: &Painter,
+        view: &ProjectionViewport,
+        charted: &ProjectionChartData,
+        t: &ThemeTokens,
+    ) {
         painter.rect_filled(view.rect, theme::RADIUS, t.field);
         let points = &charted.map.points;
         let radius = (80.0 / (points.len().max(1) as f32).sqrt()).clamp(2.5, 6.0) * self.zoom.sqrt().min(2.0);
@@ -244,19 +250,19 @@ impl Chart {
         }
     }
 
-    fn view(&self, rect: Rect) -> View {
-        View { rect, middle: self.middle, zoom: self.zoom }
+    fn view(&self, rect: Rect) -> ProjectionViewport {
+        ProjectionViewport { rect, middle: self.middle, zoom: self.zoom }
     }
 
     /// The picture of a point with its name and class, beside it.
-    fn tell(&mut self, ui: &Ui, response: &egui::Response, told: &Told<'_>, wake: &Wake) {
-        let Told { id, charted, point, at } = *told;
+    fn tell(&mut self, ui: &Ui, response: &egui::Response, told: &ProjectionHoverPoint<'_>, wake: &Wake) {
+        let ProjectionHoverPoint { id, charted, point, at } = *told;
         let picture = charted.map.pictures.get(point).copied().unwrap_or(point);
         let key = (id, picture);
         if !self.thumbs.contains_key(&key) && self.thumb.is_none() {
             let source = charted.source.clone();
             let load = move || source.load(picture).map(|p| image(&p, THUMB)).map_err(|e| e.to_string());
-            self.thumb = Some((key, Beside::start("point", wake, async move || load())));
+            self.thumb = Some((key, OneshotTask::start("point", wake, async move || load())));
         }
         let (name, class) = charted.words(point);
         let tooltip =
@@ -277,14 +283,16 @@ impl Chart {
         });
     }
 
-    fn open(&mut self, charted: &Charted, point: usize, wake: &Wake) {
+    fn open(&mut self, charted: &ProjectionChartData, point: usize, wake: &Wake) {
         let picture = charted.map.pictures.get(point).copied().unwrap_or(point);
         match &charted.folder {
-            Some(folder) => self.opened = Some(Opened::File(folder.join(charted.words(point).0))),
+            Some(folder) => {
+                self.opened = Some(ProjectionPointImage::File(folder.join(charted.words(point).0)))
+            }
             None => {
                 let source = charted.source.clone();
                 let load = move || source.load(picture).map_err(|error| error.to_string());
-                self.opening = Some(Beside::start("point", wake, async move || {
+                self.opening = Some(OneshotTask::start("point", wake, async move || {
                     load().map(|p| ColorImage::from_rgb([p.width, p.height], &p.rgb))
                 }));
             }
@@ -292,7 +300,7 @@ impl Chart {
     }
 
     /// Classes with their marks. Under the pointer a class stands out; clicked it is the only one that is seen.
-    fn legend(&mut self, ui: &mut Ui, charted: &Charted, t: &Tokens) {
+    fn legend(&mut self, ui: &mut Ui, charted: &ProjectionChartData, t: &ThemeTokens) {
         self.hinted = None;
         let counts = charted.map.counts();
         egui::ScrollArea::vertical().id_salt("legend").max_height(160.0).show(ui, |ui| {
@@ -322,21 +330,21 @@ impl Chart {
 }
 
 /// A point that is spoken of.
-struct Told<'a> {
+struct ProjectionHoverPoint<'a> {
     id: Id,
-    charted: &'a Charted,
+    charted: &'a ProjectionChartData,
     point: usize,
     at: Pos2,
 }
 
 /// Where the points of a map lie on the screen.
-struct View {
+struct ProjectionViewport {
     rect: Rect,
     middle: Vec2,
     zoom: f32,
 }
 
-impl View {
+impl ProjectionViewport {
     /// Points on the screen for 1 on the map. Marks at the edge are seen whole.
     fn scale(&self) -> f32 {
         (0.5 * self.rect.width().min(self.rect.height()) - 12.0).max(1.0) * self.zoom
@@ -348,13 +356,13 @@ impl View {
     }
 }
 
-fn draw_mark(painter: &Painter, mark: Mark, at: Pos2, radius: f32, faded: bool, t: &Tokens) {
+fn draw_mark(painter: &Painter, mark: ClassMarker, at: Pos2, radius: f32, faded: bool, t: &ThemeTokens) {
     let [r, g, b] = mark.colour;
     let colour = Color32::from_rgb(r, g, b);
     let colour = if faded { colour.lerp_to_gamma(t.field, 0.8) } else { colour };
     let edge = Stroke::new(1.0, t.field);
     match mark.shape {
-        Shape::Disc => painter.circle(at, radius, colour, edge),
+        MarkerShape::Disc => painter.circle(at, radius, colour, edge),
         shape => {
             let corners = shape.corners().iter().map(|[x, y]| at + radius * vec2(*x, *y)).collect();
             painter.add(egui::Shape::convex_polygon(corners, colour, edge))
@@ -363,7 +371,14 @@ fn draw_mark(painter: &Painter, mark: Mark, at: Pos2, radius: f32, faded: bool, 
 }
 
 /// A class of the legend.
-fn chip(ui: &mut Ui, mark: Mark, name: &str, count: usize, on: bool, t: &Tokens) -> egui::Response {
+fn chip(
+    ui: &mut Ui,
+    mark: ClassMarker,
+    name: &str,
+    count: usize,
+    on: bool,
+    t: &ThemeTokens,
+) -> egui::Response {
     let font = egui::FontId::new(fonts::SMALL, egui::FontFamily::Proportional);
     let text = format!("{name}  {count}");
     let galley = ui.painter().layout_no_wrap(text, font, if on { t.accent } else { t.text });

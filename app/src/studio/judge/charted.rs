@@ -3,25 +3,25 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dinoscope_core::data::source::Source;
+use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
-use dinoscope_core::eval::embedding::Map;
+use dinoscope_core::eval::embedding::ProjectionMap;
 
-use super::wish::Wish;
+use super::wish::EvaluationConfig;
 
 /// A map with the pictures that its points are of.
-pub struct Charted {
+pub struct ProjectionChartData {
     /// The map.
-    pub map: Map,
+    pub map: ProjectionMap,
     /// Where its pictures are.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn PictureSource>,
     /// Their folder, where they are files of one.
     pub folder: Option<PathBuf>,
 }
 
-impl Charted {
+impl ProjectionChartData {
     /// A map of pictures that a wish has named.
-    pub fn new(map: Map, source: Arc<dyn Source>, wish: &Wish) -> Self {
+    pub fn new(map: ProjectionMap, source: Arc<dyn PictureSource>, wish: &EvaluationConfig) -> Self {
         let folder = wish.path().filter(|path| !IdxSource::recognizes(path));
         Self { map, source, folder }
     }

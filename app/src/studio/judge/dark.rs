@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use dinoscope_core::analysis::canvas::Place;
 use egui::{Color32, ColorImage, Theme};
 
-use crate::studio::theme::Tokens;
+use crate::studio::theme::ThemeTokens;
 
 /// A chart on the panel of the dark theme. Places are those of the chart at its full size.
 pub fn on_panel(chart: &ColorImage, full: [usize; 2], kept: &[Place]) -> ColorImage {
@@ -71,7 +71,7 @@ const INK: f32 = 0.21;
 
 /// A colour of paper and ink, turned round. What is a colour of its own stays as light as it is, or becomes lighter.
 fn turned(colour: Color32) -> Color32 {
-    let t = Tokens::of(Theme::Dark);
+    let t = ThemeTokens::of(Theme::Dark);
     let ([panel, panel_a, panel_b], [text, ..]) = (oklab(t.panel), oklab(t.text));
     let [lightness, a, b] = oklab(colour);
     let round = panel + (1.0 - lightness) * (text - panel) / (1.0 - INK);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn paper_becomes_the_panel_and_ink_its_text() {
-        let t = Tokens::of(Theme::Dark);
+        let t = ThemeTokens::of(Theme::Dark);
         assert!(apart(turned(Color32::WHITE), t.panel) <= 1, "{:?}", turned(Color32::WHITE));
         let ink = turned(Color32::from_rgb(0x18, 0x18, 0x1b));
         assert!(apart(ink, t.text) <= 6, "{ink:?}");

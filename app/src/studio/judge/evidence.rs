@@ -3,22 +3,22 @@
 use egui::accesskit::Role;
 use egui::{Label, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
-use super::Judge;
+use super::EvaluateWorkspace;
 use super::findings::Id;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets::{self, Scale};
+use crate::studio::widgets::{self, SliderScale};
 
 /// A picture that is shown large.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Large {
+pub struct EnlargedImage {
     id: Id,
     index: usize,
     /// 1 to fit the window.
     zoom: f32,
 }
 
-impl Judge {
+impl EvaluateWorkspace {
     /// Draws them.
     pub(super) fn evidence_pane(&mut self, ui: &mut Ui, wake: &Wake) {
         let Some((id, finding)) = self.findings.chosen() else {
@@ -73,7 +73,7 @@ impl Judge {
             }
         }
         if response.clicked() {
-            self.large = Some(Large { id, index, zoom: 1.0 });
+            self.large = Some(EnlargedImage { id, index, zoom: 1.0 });
         }
         response.on_hover_cursor(egui::CursorIcon::ZoomIn);
     }
@@ -110,7 +110,7 @@ impl Judge {
                 if widgets::button(ui, "", "Close").clicked() {
                     ui.close();
                 }
-                let scale = Scale::new(1.0..=(2.0 / fit).max(2.0)).unit("×");
+                let scale = SliderScale::new(1.0..=(2.0 / fit).max(2.0)).unit("×");
                 widgets::slider_row(ui, "Size", &mut large.zoom, &scale);
             });
         });

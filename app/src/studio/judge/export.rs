@@ -8,21 +8,21 @@ use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::files;
 use dinoscope_core::train::run::RunFolder;
 
-use super::findings::Finding;
+use super::findings::EvaluationRecord;
 use super::wish::run_of;
 
 /// Folder of a run in which cards look for evaluations.
 const EVALUATIONS: &str = "evaluations";
 
 /// `knn-scenes.json` and then its pictures, `knn-scenes-confusion.png`.
-pub fn names(finding: &Finding) -> Vec<String> {
+pub fn names(finding: &EvaluationRecord) -> Vec<String> {
     let stem = stem(finding);
     let pictures = finding.outcome.pictures.iter().map(|shown| format!("{stem}-{}.png", shown.name));
     std::iter::once(format!("{stem}.json")).chain(pictures).collect()
 }
 
 /// `knn-scenes`
-fn stem(finding: &Finding) -> String {
+fn stem(finding: &EvaluationRecord) -> String {
     format!("{}-{}", finding.kind.word(), plain(&finding.data))
 }
 
@@ -37,7 +37,7 @@ pub fn plain(name: &str) -> String {
 }
 
 /// The content of a file that [`names`] names, by its place there.
-fn content(finding: &Finding, index: usize) -> Result<Vec<u8>, String> {
+fn content(finding: &EvaluationRecord, index: usize) -> Result<Vec<u8>, String> {
     match index.checked_sub(1).and_then(|picture| finding.outcome.pictures.get(picture)) {
         Some(shown) => png(&shown.picture).map_err(|error| error.to_string()),
         None => serde_json::to_vec_pretty(&finding.outcome).map_err(|error| error.to_string()),
@@ -48,7 +48,7 @@ fn content(finding: &Finding, index: usize) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// Names the file that could not be written.
-pub fn write(finding: &Finding, folder: &Path) -> Result<(), String> {
+pub fn write(finding: &EvaluationRecord, folder: &Path) -> Result<(), String> {
     files::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for (index, name) in names(finding).iter().enumerate() {
         write_atomic(&folder.join(name), &content(finding, index)?).map_err(|error| error.to_string())?;
@@ -61,7 +61,7 @@ pub fn write(finding: &Finding, folder: &Path) -> Result<(), String> {
 /// # Errors
 /// Names the file that could not be written.
 #[cfg(not(target_family = "wasm"))]
-pub fn save(finding: &Finding, folder: &Path) -> Result<String, String> {
+pub fn save(finding: &EvaluationRecord, folder: &Path) -> Result<String, String> {
     write(finding, folder)?;
     let names = names(finding);
     let more = match names.len() {
@@ -77,7 +77,7 @@ pub fn save(finding: &Finding, folder: &Path) -> Result<String, String> {
 /// # Errors
 /// Names the file that could not be written.
 #[cfg(target_family = "wasm")]
-pub fn save(finding: &Finding, file: &Path) -> Result<String, String> {
+pub fn save(finding: &EvaluationRecord, file: &Path) -> Result<String, String> {
     let name = super::wish::short(file);
     let index = names(finding).iter().position(|known| *known == name);
     let index = index.ok_or_else(|| format!("{name} belongs to a finding that is gone"))?;
@@ -90,7 +90,7 @@ pub fn save(finding: &Finding, file: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// Names the file that could not be written.
-pub fn keep(weights: &Path, finding: &Finding) -> Result<Option<PathBuf>, String> {
+pub fn keep(weights: &Path, finding: &EvaluationRecord) -> Result<Option<PathBuf>, String> {
     let Some((folder, step)) = run_of(weights) else { return Ok(None) };
     let Ok(run) = RunFolder::open(&folder) else { return Ok(None) };
     if run.latest_checkpoint().is_none_or(|(newest, _)| newest != step) {
@@ -104,7 +104,7 @@ pub fn keep(weights: &Path, finding: &Finding) -> Result<Option<PathBuf>, String
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use dinoscope_core::eval::outcome::Outcome;
+    use dinoscope_core::eval::outcome::EvalReport;
     use dinoscope_core::train::Recipe;
 
     use super::super::findings::tests::finding;
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(keep(Path::new("/weights/vit.pth"), &finding).unwrap(), None);
         assert_eq!(keep(&of("001000"), &finding).unwrap(), Some(path.join("evaluations")));
         let text = std::fs::read(path.join("evaluations/knn-scenes.json")).unwrap();
-        let back: Outcome = serde_json::from_slice(&text).unwrap();
+        let back: EvalReport = serde_json::from_slice(&text).unwrap();
         assert_eq!(back.rows, finding.outcome.rows);
         assert!(path.join("evaluations/knn-scenes-confusion.png").is_file());
     }

@@ -4,28 +4,28 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dinoscope_core::eval::outcome::{Figure, Outcome, Row, Unit};
-use dinoscope_core::eval::suite::Subject;
+use dinoscope_core::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
+use dinoscope_core::eval::suite::EvalSubject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::charted::Charted;
+use super::charted::ProjectionChartData;
 use super::dark;
-use super::kind::Kind;
+use super::kind::EvaluationKind;
 
 /// What one evaluation found.
-pub struct Finding {
+pub struct EvaluationRecord {
     /// Which evaluation.
-    pub kind: Kind,
+    pub kind: EvaluationKind,
     /// What the weights are called.
     pub weights: String,
     /// What the pictures are called.
     pub data: String,
     /// The finding itself.
-    pub outcome: Outcome,
+    pub outcome: EvalReport,
     /// Its pictures for the screen, in the same order: each at full size, then at halves of the size before.
     pub shown: Vec<Vec<Arc<ColorImage>>>,
     /// The map, of the evaluation that makes one.
-    pub chart: Option<Charted>,
+    pub chart: Option<ProjectionChartData>,
     /// How long it took.
     pub seconds: f64,
     /// The folder of the run beside which it was written.
@@ -37,30 +37,30 @@ pub type Id = u64;
 
 /// All findings of this session, oldest first.
 #[derive(Default)]
-pub struct Findings {
-    all: Vec<(Id, Arc<Finding>)>,
+pub struct EvaluationHistory {
+    all: Vec<(Id, Arc<EvaluationRecord>)>,
     next: Id,
     chosen: Option<Id>,
     /// The name of the figure whose bars show, by evaluation.
-    pub figures: HashMap<Kind, String>,
+    pub figures: HashMap<EvaluationKind, String>,
     /// By finding, picture, how often it was halved, and whether it is for the dark theme.
     textures: HashMap<(Id, usize, usize, bool), TextureHandle>,
 }
 
 /// A bar of the chart.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bar {
+pub struct EvaluationBar {
     /// Whose figure.
     pub name: String,
     /// The figure.
-    pub figure: Figure,
+    pub figure: EvalMetric,
     /// The finding it belongs to; none for what the chosen one is compared with.
     pub finding: Option<Id>,
 }
 
-impl Findings {
+impl EvaluationHistory {
     /// Adds one, and shows it. The same question about the same weights is answered anew, in the place of the old answer.
-    pub fn add(&mut self, finding: Finding) {
+    pub fn add(&mut self, finding: EvaluationRecord) {
         self.all.retain(|(_, before)| !(before.weights == finding.weights && alike(before, &finding)));
         let id = self.next;
         self.next += 1;
@@ -71,12 +71,12 @@ impl Findings {
     }
 
     /// All of them, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+    pub fn iter(&self) -> impl Iterator<Item = &EvaluationRecord> {
         self.all.iter().map(|(_, finding)| finding.as_ref())
     }
 
     /// The one that shows.
-    pub fn chosen(&self) -> Option<(Id, &Arc<Finding>)> {
+    pub fn chosen(&self) -> Option<(Id, &Arc<EvaluationRecord>)> {
         let chosen = self.chosen?;
         self.all.iter().find(|(id, _)| *id == chosen).map(|(id, finding)| (*id, finding))
     }
@@ -88,7 +88,7 @@ impl Findings {
 
     /// Forgets the one that shows; the next one that can be compared with it shows then, else the newest. What was
     /// forgotten is handed back.
-    pub fn forget(&mut self) -> Option<(Id, Arc<Finding>)> {
+    pub fn forget(&mut self) -> Option<(Id, Arc<EvaluationRecord>)> {
         let (gone, finding) = self.chosen().map(|(id, finding)| (id, finding.clone()))?;
         let next = self.beside().find(|(id, _)| *id != gone).map(|(id, _)| id);
         self.all.retain(|(id, _)| *id != gone);
@@ -98,8 +98,8 @@ impl Findings {
     }
 
     /// Takes one back that was forgotten, unless its question was answered anew.
-    pub fn take_back(&mut self, (id, finding): (Id, Arc<Finding>)) {
-        let anew = |there: &Finding| there.weights == finding.weights && alike(there, &finding);
+    pub fn take_back(&mut self, (id, finding): (Id, Arc<EvaluationRecord>)) {
+        let anew = |there: &EvaluationRecord| there.weights == finding.weights && alike(there, &finding);
         if !self.all.iter().any(|(_, there)| anew(there)) {
             let at = self.all.partition_point(|(there, _)| *there < id);
             self.all.insert(at, (id, finding));
@@ -109,7 +109,7 @@ impl Findings {
 
     /// Questions that were asked, in the order in which they came first, each with its newest answer.
     pub fn questions(&self) -> Vec<(Id, String)> {
-        let mut questions: Vec<(Id, &Finding)> = Vec::new();
+        let mut questions: Vec<(Id, &EvaluationRecord)> = Vec::new();
         for (id, finding) in &self.all {
             match questions.iter_mut().find(|(_, before)| alike(before, finding)) {
                 Some(same) => *same = (*id, finding),
@@ -117,10 +117,11 @@ impl Findings {
             }
         }
         // The same evaluation of different pictures of one name is told apart by what is said of them.
-        let name = |finding: &Finding| format!("{} · {}", finding.outcome.title, finding.data);
-        let twice =
-            |finding: &Finding| questions.iter().filter(|(_, f)| name(f) == name(finding)).count() > 1;
-        let full = |finding: &Finding| match twice(finding) {
+        let name = |finding: &EvaluationRecord| format!("{} · {}", finding.outcome.title, finding.data);
+        let twice = |finding: &EvaluationRecord| {
+            questions.iter().filter(|(_, f)| name(f) == name(finding)).count() > 1
+        };
+        let full = |finding: &EvaluationRecord| match twice(finding) {
             true => format!("{} · {}", finding.outcome.title, finding.outcome.data),
             false => name(finding),
         };
@@ -128,9 +129,9 @@ impl Findings {
     }
 
     /// Findings of the same question as the one that shows, oldest first, and that one.
-    pub fn beside(&self) -> impl Iterator<Item = (Id, &Finding)> {
+    pub fn beside(&self) -> impl Iterator<Item = (Id, &EvaluationRecord)> {
         let chosen = self.chosen().map(|(_, finding)| finding);
-        let same = move |finding: &Finding| chosen.is_some_and(|chosen| alike(chosen, finding));
+        let same = move |finding: &EvaluationRecord| chosen.is_some_and(|chosen| alike(chosen, finding));
         self.all.iter().filter(move |(_, finding)| same(finding)).map(|(id, finding)| (*id, finding.as_ref()))
     }
 
@@ -143,16 +144,20 @@ impl Findings {
     }
 
     /// Bars of that figure: all weights of which the same was asked, and what the chosen ones are compared with.
-    pub fn bars(&self) -> Vec<Bar> {
+    pub fn bars(&self) -> Vec<EvaluationBar> {
         let (Some((chosen, finding)), Some(figure)) = (self.chosen(), self.figure()) else {
             return Vec::new();
         };
-        let weights = Subject::Weights.name();
-        let mut bars: Vec<Bar> = self
+        let weights = EvalSubject::Weights.name();
+        let mut bars: Vec<EvaluationBar> = self
             .beside()
             .filter_map(|(id, beside)| {
                 let figure = of_subject(&beside.outcome, weights, &figure)?;
-                Some(Bar { name: beside.weights.clone(), figure: figure.clone(), finding: Some(id) })
+                Some(EvaluationBar {
+                    name: beside.weights.clone(),
+                    figure: figure.clone(),
+                    finding: Some(id),
+                })
             })
             .collect();
         for row in &finding.outcome.rows {
@@ -161,7 +166,7 @@ impl Findings {
                 && !known
                 && let Some(figure) = of_subject(&finding.outcome, &row.subject, &figure)
             {
-                bars.push(Bar { name: row.subject.clone(), figure: figure.clone(), finding: None });
+                bars.push(EvaluationBar { name: row.subject.clone(), figure: figure.clone(), finding: None });
             }
         }
         // What has no weights of its own has no bar to choose by: its first row stands for it.
@@ -201,19 +206,20 @@ impl Findings {
 }
 
 /// Whether both answer the same question, so that their figures may stand beside each other.
-fn alike(a: &Finding, b: &Finding) -> bool {
-    let question = |f: &Finding| (f.kind, f.data.clone(), f.outcome.title.clone(), f.outcome.data.clone());
+fn alike(a: &EvaluationRecord, b: &EvaluationRecord) -> bool {
+    let question =
+        |f: &EvaluationRecord| (f.kind, f.data.clone(), f.outcome.title.clone(), f.outcome.data.clone());
     question(a) == question(b)
 }
 
 /// The figure of a subject's first row, which is the one to quote.
-fn of_subject<'a>(outcome: &'a Outcome, subject: &str, name: &str) -> Option<&'a Figure> {
+fn of_subject<'a>(outcome: &'a EvalReport, subject: &str, name: &str) -> Option<&'a EvalMetric> {
     let row = outcome.rows.iter().find(|row| row.subject == subject)?;
     row.figures.iter().find(|figure| figure.name == name)
 }
 
 /// Names of all figures, in the order in which they come first.
-pub fn figure_names(outcome: &Outcome) -> Vec<String> {
+pub fn figure_names(outcome: &EvalReport) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for figure in outcome.rows.iter().flat_map(|row| &row.figures) {
         if !names.contains(&figure.name) {
@@ -224,7 +230,7 @@ pub fn figure_names(outcome: &Outcome) -> Vec<String> {
 }
 
 /// `k 20: top-1 72.1 % (68.4–75.6), top-5 90.3 %`
-pub fn row_text(row: &Row) -> String {
+pub fn row_text(row: &EvalTableRow) -> String {
     let figures = row.figures.iter().map(|figure| format!("{} {}", figure.name, figure.text()));
     let figures = figures.collect::<Vec<_>>().join(", ");
     match row.setting.as_str() {
@@ -234,11 +240,11 @@ pub fn row_text(row: &Row) -> String {
 }
 
 /// The number of a figure without its interval, and the interval alone.
-pub fn parts(figure: &Figure) -> (String, String) {
-    let number = Figure { interval: None, ..figure.clone() }.text();
+pub fn parts(figure: &EvalMetric) -> (String, String) {
+    let number = EvalMetric { interval: None, ..figure.clone() }.text();
     let interval = figure.interval.map_or(String::new(), |(low, high)| {
         let bare = |value: f64| {
-            let text = Figure { value, interval: None, ..figure.clone() }.text();
+            let text = EvalMetric { value, interval: None, ..figure.clone() }.text();
             text.trim_end_matches(" %").to_owned()
         };
         format!("{}–{}", bare(low), bare(high))
@@ -247,35 +253,40 @@ pub fn parts(figure: &Figure) -> (String, String) {
 }
 
 /// Whether less of it is better.
-pub fn less_is_better(figure: &Figure) -> bool {
-    figure.unit == Unit::Less
+pub fn less_is_better(figure: &EvalMetric) -> bool {
+    figure.unit == EvalMetricUnit::Less
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod tests {
     use dinoscope_core::data::Picture;
-    use dinoscope_core::eval::outcome::Shown;
+    use dinoscope_core::eval::outcome::CaptionedPicture;
 
     use super::*;
 
     /// A finding with a row and a top-1 for each subject.
-    pub fn finding(weights: &str, subjects: &[(&str, f64)]) -> Finding {
-        let row = |(subject, value): &(&str, f64)| Row {
+    pub fn finding(weights: &str, subjects: &[(&str, f64)]) -> EvaluationRecord {
+        let row = |(subject, value): &(&str, f64)| EvalTableRow {
             subject: (*subject).to_owned(),
             setting: "k 20".to_owned(),
             figures: vec![
-                Figure::plain("top-1", *value, Unit::Share),
-                Figure::plain("top-5", value / 2.0, Unit::Share),
+                EvalMetric::plain("top-1", *value, EvalMetricUnit::Share),
+                EvalMetric::plain("top-5", value / 2.0, EvalMetricUnit::Share),
             ],
         };
         let picture = Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] };
-        let shown = Shown { name: "confusion".to_owned(), caption: String::new(), picture, kept: Vec::new() };
-        Finding {
-            kind: Kind::Knn,
+        let shown = CaptionedPicture {
+            name: "confusion".to_owned(),
+            caption: String::new(),
+            picture,
+            kept: Vec::new(),
+        };
+        EvaluationRecord {
+            kind: EvaluationKind::Knn,
             weights: weights.to_owned(),
             data: "scenes".to_owned(),
-            outcome: Outcome {
+            outcome: EvalReport {
                 title: "Nearest neighbours".to_owned(),
                 data: "3 pictures".to_owned(),
                 rows: subjects.iter().map(row).collect(),
@@ -290,13 +301,13 @@ pub mod tests {
         }
     }
 
-    fn names(findings: &Findings) -> Vec<(String, f64)> {
+    fn names(findings: &EvaluationHistory) -> Vec<(String, f64)> {
         findings.bars().into_iter().map(|bar| (bar.name, bar.figure.value)).collect()
     }
 
     #[test]
     fn weights_stand_beside_each_other_and_above_what_they_are_compared_with() {
-        let mut findings = Findings::default();
+        let mut findings = EvaluationHistory::default();
         findings.add(finding("a", &[("weights", 0.5), ("weights", 0.9), ("raw pixels", 0.2)]));
         findings.add(finding("b", &[("weights", 0.6), ("untrained", 0.3), ("raw pixels", 0.1)]));
         let of = |name: &str, value| (name.to_owned(), value);
@@ -304,9 +315,9 @@ pub mod tests {
             names(&findings),
             [of("a", 0.5), of("b", 0.6), of("untrained", 0.3), of("raw pixels", 0.1)]
         );
-        findings.figures.insert(Kind::Knn, "top-5".to_owned());
+        findings.figures.insert(EvaluationKind::Knn, "top-5".to_owned());
         assert_eq!(names(&findings)[..2], [of("a", 0.25), of("b", 0.3)]);
-        findings.figures.insert(Kind::Knn, "no such".to_owned());
+        findings.figures.insert(EvaluationKind::Knn, "no such".to_owned());
         assert_eq!(findings.figure().as_deref(), Some("top-1"));
         findings.choose(0);
         assert_eq!(names(&findings)[2], of("raw pixels", 0.2));
@@ -323,7 +334,7 @@ pub mod tests {
 
     #[test]
     fn other_questions_are_kept_apart() {
-        let mut findings = Findings::default();
+        let mut findings = EvaluationHistory::default();
         findings.add(finding("a", &[("weights", 0.5)]));
         let mut other = finding("a", &[("weights", 0.7)]);
         other.outcome.data = "9 pictures".to_owned();
@@ -347,7 +358,8 @@ pub mod tests {
     fn rows_read_as_sentences() {
         let finding = finding("a", &[("weights", 0.5)]);
         assert_eq!(row_text(&finding.outcome.rows[0]), "weights, k 20: top-1 50.0 %, top-5 25.0 %");
-        let figure = Figure { interval: Some((0.41, 0.62)), ..finding.outcome.rows[0].figures[0].clone() };
+        let figure =
+            EvalMetric { interval: Some((0.41, 0.62)), ..finding.outcome.rows[0].figures[0].clone() };
         assert_eq!(parts(&figure), ("50.0 %".to_owned(), "41.0–62.0".to_owned()));
     }
 }

@@ -1,21 +1,21 @@
 //! The findings pane: which question, its bars, all figures, and what a person should know about them.
 
-use dinoscope_core::eval::outcome::LeftOut;
+use dinoscope_core::eval::outcome::UnusableInput;
 use egui::{Label, Ui};
 
-use super::findings::{Finding, Id, figure_names, less_is_better};
+use super::findings::{EvaluationRecord, Id, figure_names, less_is_better};
 use super::words::duration;
-use super::{Judge, bars, table};
-use crate::studio::house::House;
+use super::{EvaluateWorkspace, bars, table};
+use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// Names of figures that fit beside each other.
 const BESIDE: usize = 5;
 
-impl Judge {
+impl EvaluateWorkspace {
     /// Draws it.
-    pub(super) fn found_ui(&mut self, ui: &mut Ui, house: &mut House) {
+    pub(super) fn found_ui(&mut self, ui: &mut Ui, house: &mut AppContext) {
         let Some((id, _)) = self.findings.chosen() else {
             ui.add_space(ui.available_height() * 0.25);
             widgets::empty_state(
@@ -40,7 +40,7 @@ impl Judge {
     }
 
     /// Which question, and what can be done with the answer.
-    fn head_ui(&mut self, ui: &mut Ui, house: &mut House, id: Id) {
+    fn head_ui(&mut self, ui: &mut Ui, house: &mut AppContext, id: Id) {
         let questions = self.findings.questions();
         // The question's own number is that of its newest answer, which need not be the one that shows.
         let beside: Vec<Id> = self.findings.beside().map(|(id, _)| id).collect();
@@ -130,13 +130,13 @@ fn caret(ui: &Ui, rect: egui::Rect, _: &egui::style::WidgetVisuals, _: bool) {
 const LEFT_OUT_NAMED: usize = 8;
 
 /// Sentences, how long it took, and where it was written.
-fn notes(ui: &mut Ui, finding: &Finding) {
+fn notes(ui: &mut Ui, finding: &EvaluationRecord) {
     let t = theme::tokens(ui);
     let mut line = |text: &str| {
         ui.add(Label::new(theme::small(text).color(t.muted)).selectable(true).wrap());
     };
     finding.outcome.notes.iter().for_each(|note| line(note));
-    LeftOut::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
+    UnusableInput::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
     line(&format!("Took {}.", duration(finding.seconds)));
     if let Some(kept) = &finding.kept {
         line(&format!("Kept with the run in {}.", crate::studio::names::shown(kept)));

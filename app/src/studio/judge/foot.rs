@@ -2,19 +2,19 @@
 
 use egui::{Key, KeyboardShortcut, Label, Modifiers, Ui};
 
-use super::job::{At, Job};
+use super::job::{EvaluationJob, EvaluationJobProgress};
 use super::words;
-use super::{Judge, Offer};
-use crate::studio::house::House;
+use super::{AvailableWeights, EvaluateWorkspace};
+use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// Judges, wherever the keyboard is.
 pub const GO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
 
-impl Judge {
+impl EvaluateWorkspace {
     /// Draws it.
-    pub(super) fn foot_ui(&mut self, ui: &mut Ui, house: &mut House, offer: &Offer) {
+    pub(super) fn foot_ui(&mut self, ui: &mut Ui, house: &mut AppContext, offer: &AvailableWeights) {
         ui.add_space(space::S);
         self.trouble_ui(ui);
         if let Some(job) = &mut self.job {
@@ -64,7 +64,7 @@ impl Judge {
     }
 }
 
-fn going(ui: &mut Ui, job: &mut Job) {
+fn going(ui: &mut Ui, job: &mut EvaluationJob) {
     let at = job.at();
     let share = at.and_then(|at| at.step).filter(|step| step.total > 0);
     let share = share.map(|step| step.done as f32 / step.total as f32);
@@ -85,7 +85,7 @@ fn going(ui: &mut Ui, job: &mut Job) {
 }
 
 /// `weights: features, 45 of 120`
-fn doing(at: &At) -> String {
+fn doing(at: &EvaluationJobProgress) -> String {
     match at.step {
         Some(step) => format!("{}: {}, {} of {}", step.subject, step.doing, step.done, step.total),
         None => "Opening weights and pictures".to_owned(),
@@ -93,7 +93,7 @@ fn doing(at: &At) -> String {
 }
 
 /// How far it is in a line, for the bar at the top.
-pub fn brief(job: &Job) -> String {
+pub fn brief(job: &EvaluationJob) -> String {
     let Some(at) = job.at() else { return "judging".to_owned() };
     let share = at.step.filter(|step| step.total > 0).map_or(String::new(), |step| {
         let percent = 100 * step.done / step.total;

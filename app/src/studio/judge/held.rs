@@ -5,23 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::augment::resize_to;
-use dinoscope_core::data::source::Labelled;
-use dinoscope_core::data::source::Source;
+use dinoscope_core::data::source::LabelledSplit;
+use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::data::{DataError, Picture};
 
-use super::pictures::Pictures;
-use super::wish::Wish;
+use super::pictures::EvaluationData;
+use super::wish::EvaluationConfig;
 use crate::studio::hands::breathe;
 use crate::tab::staff;
 
 /// Pictures as they will be looked at, but for the cut.
-struct Held {
-    of: Arc<dyn Source>,
+struct PreloadedSource {
+    of: Arc<dyn PictureSource>,
     pictures: Vec<Result<Picture, String>>,
 }
 
-impl Source for Held {
+impl PictureSource for PreloadedSource {
     fn len(&self) -> usize {
         self.of.len()
     }
@@ -52,20 +52,20 @@ impl Source for Held {
 /// Brings all pictures into memory, `side` pixels being looked at. `hear` is told how many are done of how many, and answers
 /// whether to go on; nothing when it said no.
 pub async fn held(
-    pictures: &Pictures,
-    wish: &Wish,
+    pictures: &EvaluationData,
+    wish: &EvaluationConfig,
     side: usize,
     hear: &mut impl AsyncFnMut(usize, usize) -> bool,
-) -> Option<Pictures> {
-    let parts: Vec<&Arc<dyn Source>> = match pictures {
-        Pictures::Labelled(Labelled { train, test }) => vec![train, test],
-        Pictures::All(all) => vec![all],
+) -> Option<EvaluationData> {
+    let parts: Vec<&Arc<dyn PictureSource>> = match pictures {
+        EvaluationData::Labelled(LabelledSplit { train, test }) => vec![train, test],
+        EvaluationData::All(all) => vec![all],
         // Scenes alone, which the program draws.
-        Pictures::Dense(_) => return Some(pictures.clone()),
+        EvaluationData::Dense(_) => return Some(pictures.clone()),
     };
     let total = parts.iter().map(|part| part.len()).sum();
     let mut done = 0;
-    let mut held: Vec<Arc<dyn Source>> = Vec::new();
+    let mut held: Vec<Arc<dyn PictureSource>> = Vec::new();
     for of in parts {
         let mut pictures = Vec::with_capacity(of.len());
         for index in 0..of.len() {
@@ -80,12 +80,12 @@ pub async fn held(
                 return None;
             }
         }
-        held.push(Arc::new(Held { of: of.clone(), pictures }));
+        held.push(Arc::new(PreloadedSource { of: of.clone(), pictures }));
     }
     let last = held.pop()?;
     Some(match held.pop() {
-        Some(train) => Pictures::Labelled(Labelled { train, test: last }),
-        None => Pictures::All(last),
+        Some(train) => EvaluationData::Labelled(LabelledSplit { train, test: last }),
+        None => EvaluationData::All(last),
     })
 }
 

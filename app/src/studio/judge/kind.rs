@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// An evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum EvaluationKind {
     /// Weighted nearest neighbours.
     Knn,
     /// Pictures as points in the plane.
@@ -26,7 +26,7 @@ pub enum Kind {
 
 /// What has to be known about pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Need {
+pub enum LabelRequirement {
     /// A class of each picture.
     Labels,
     /// Nothing; classes are of use.
@@ -37,7 +37,7 @@ pub enum Need {
     Depth,
 }
 
-impl Kind {
+impl EvaluationKind {
     /// All of them, as they are offered.
     pub const ALL: [Self; 8] = [
         Self::Knn,
@@ -93,17 +93,17 @@ impl Kind {
     }
 
     /// What has to be known about the pictures.
-    pub fn need(self) -> Need {
+    pub fn need(self) -> LabelRequirement {
         match self {
-            Self::Knn | Self::Linear | Self::Logistic => Need::Labels,
-            Self::Map | Self::Retrieve | Self::Spread => Need::Nothing,
-            Self::Segment => Need::Classes,
-            Self::Depth => Need::Depth,
+            Self::Knn | Self::Linear | Self::Logistic => LabelRequirement::Labels,
+            Self::Map | Self::Retrieve | Self::Spread => LabelRequirement::Nothing,
+            Self::Segment => LabelRequirement::Classes,
+            Self::Depth => LabelRequirement::Depth,
         }
     }
 }
 
-impl Need {
+impl LabelRequirement {
     /// The evaluations that need it, for a person.
     pub fn name(self) -> &'static str {
         match self {
@@ -121,8 +121,10 @@ mod tests {
 
     #[test]
     fn every_kind_is_offered_once_under_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-        let words: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.word()).collect();
-        assert_eq!((names.len(), words.len()), (Kind::ALL.len(), Kind::ALL.len()));
+        let names: std::collections::BTreeSet<_> =
+            EvaluationKind::ALL.iter().map(|kind| kind.name()).collect();
+        let words: std::collections::BTreeSet<_> =
+            EvaluationKind::ALL.iter().map(|kind| kind.word()).collect();
+        assert_eq!((names.len(), words.len()), (EvaluationKind::ALL.len(), EvaluationKind::ALL.len()));
     }
 }

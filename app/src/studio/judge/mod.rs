@@ -1,6 +1,6 @@
 //! The judging side: how good features are, found out by evaluations that train nothing but small heads.
 //!
-//! A [`Wish`] says what is asked, a [`Job`] answers it beside the frames, [`Findings`] keep the answers of this session.
+//! A [`EvaluationConfig`] says what is asked, a [`EvaluationJob`] answers it beside the frames, [`EvaluationHistory`] keep the answers of this session.
 
 mod bars;
 mod beside;
@@ -27,29 +27,29 @@ mod words;
 use std::path::PathBuf;
 
 use dinoscope_core::data::source::idx::IdxSource;
-use dinoscope_core::eval::cache::Cache;
+use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::files;
 
-use beside::{Beside, Lost};
-use chart::Chart;
-pub use chart::Opened;
-use evidence::Large;
-use findings::{Finding, Findings};
-use job::{Job, Order, Over, Said};
-pub use kind::Kind;
-use question::Lookup;
-pub use wish::{Place, Wish};
-use wish::{Weights, called};
+use beside::{OneshotTask, TaskFailedError};
+use chart::ProjectionChart;
+pub use chart::ProjectionPointImage;
+use evidence::EnlargedImage;
+use findings::{EvaluationHistory, EvaluationRecord};
+use job::{EvaluationEnded, EvaluationJob, EvaluationJobEvent, EvaluationRequest};
+pub use kind::EvaluationKind;
+use question::EvaluationDataLookup;
+pub use wish::{EvaluationConfig, EvaluationDataOrigin};
+use wish::{EvaluationWeights, called};
 
-use super::house::House;
-use super::platform::Purpose;
-use super::remembered::Remembered;
+use super::house::AppContext;
+use super::platform::DialogPurpose;
+use super::remembered::SettingsStore;
 use super::theme;
 
 /// Weights that the other workspaces have.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Offer {
+pub struct AvailableWeights {
     /// What Explore looks with.
     pub explored: Option<ModelSource>,
     /// The newest checkpoint of the run that Train shows.
@@ -60,7 +60,7 @@ pub struct Offer {
     pub gallery: Option<PathBuf>,
 }
 
-impl Offer {
+impl AvailableWeights {
     fn explored_name(&self) -> String {
         self.explored.as_ref().map_or_else(|| "none yet".to_owned(), called)
     }
@@ -75,7 +75,7 @@ impl Offer {
 
 /// How judging stands, for tests and for who asks in a browser's console.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Glance {
+pub struct EvaluateSnapshot {
     /// Whether an evaluation goes on.
     pub going: bool,
     /// Findings so far: title, weights and the figure to quote, the newest last.
@@ -85,48 +85,55 @@ pub struct Glance {
 }
 
 /// The judging side of the studio.
-pub struct Judge {
-    wish: Wish,
-    offer: Offer,
-    lookup: Lookup,
-    job: Option<Job>,
+pub struct EvaluateWorkspace {
+    wish: EvaluationConfig,
+    offer: AvailableWeights,
+    lookup: EvaluationDataLookup,
+    job: Option<EvaluationJob>,
     /// Begins as soon as the weights are there: for screenshots.
     at_once: bool,
-    findings: Findings,
+    findings: EvaluationHistory,
     troubles: Vec<String>,
-    large: Option<Large>,
-    chart: Chart,
-    saving: Vec<Beside<Result<String, String>>>,
+    large: Option<EnlargedImage>,
+    chart: ProjectionChart,
+    saving: Vec<OneshotTask<Result<String, String>>>,
     /// Most pixels that a side of a picture on the screen can have.
     widest: usize,
 }
 
-impl Judge {
+impl EvaluateWorkspace {
     /// Nothing was judged yet; what is asked is as it was left. With a wish it is judged at once.
-    pub fn new(house: &House, wish: Option<Wish>) -> Self {
+    pub fn new(house: &AppContext, wish: Option<EvaluationConfig>) -> Self {
         let at_once = wish.is_some();
-        let mut wish: Wish = wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default();
+        let mut wish: EvaluationConfig =
+            wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default();
         // What was given to a page on another visit is not here any more.
         if cfg!(target_family = "wasm") && wish.path().is_some_and(|path| !files::exists(path)) {
             wish.path.clear();
         }
         Self {
             wish,
-            offer: Offer::default(),
-            lookup: Lookup::default(),
+            offer: AvailableWeights::default(),
+            lookup: EvaluationDataLookup::default(),
             job: None,
             at_once,
-            findings: Findings::default(),
+            findings: EvaluationHistory::default(),
             troubles: Vec::new(),
             large: None,
-            chart: Chart::default(),
+            chart: ProjectionChart::default(),
             saving: Vec::new(),
             widest: 2048,
         }
     }
 
     /// Takes in what was found. `seen` says whether the workspace shows: what nobody sees is told in the corner.
-    pub fn logic(&mut self, ctx: &egui::Context, house: &mut House, offer: Offer, seen: bool) {
+    pub fn logic(
+        &mut self,
+        ctx: &egui::Context,
+        house: &mut AppContext,
+        offer: AvailableWeights,
+        seen: bool,
+    ) {
         self.offer = offer;
         self.widest = ctx.input(|input| input.max_texture_side);
         self.lookup.logic(&self.wish, &house.wake);
@@ -151,53 +158,55 @@ impl Judge {
         }
     }
 
-    fn take_dialogs(&mut self, house: &House) {
+    fn take_dialogs(&mut self, house: &AppContext) {
         let dialogs = house.dialogs.clone();
         let first = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
-        for purpose in [Purpose::JudgedWeights, Purpose::JudgedRun] {
+        for purpose in [DialogPurpose::JudgedWeights, DialogPurpose::JudgedRun] {
             if let Some(path) = first(purpose) {
-                self.wish.weights = Weights::These(ModelSource::Path(path));
+                self.wish.weights = EvaluationWeights::These(ModelSource::Path(path));
             }
         }
-        for purpose in [Purpose::JudgedFolder, Purpose::JudgedFile] {
+        for purpose in [DialogPurpose::JudgedFolder, DialogPurpose::JudgedFile] {
             // Who chooses pictures and labels together means the pictures.
             let paths = dialogs.answer(purpose).unwrap_or_default();
             let pictures = paths.iter().find(|path| IdxSource::recognizes(path)).or(paths.first());
             if let Some(path) = pictures {
-                (self.wish.place, self.wish.path) = (Place::Disk, path.display().to_string());
+                (self.wish.place, self.wish.path) = (EvaluationDataOrigin::Disk, path.display().to_string());
                 self.lookup.again();
             }
         }
         // A page answers once for each file, a desktop with the folder.
-        while let Some(path) = first(Purpose::SaveFindings) {
+        while let Some(path) = first(DialogPurpose::SaveFindings) {
             self.save(house, path);
         }
     }
 
     /// Something could not be judged.
-    fn trouble(&mut self, house: &mut House, what: String, reason: String) {
+    fn trouble(&mut self, house: &mut AppContext, what: String, reason: String) {
         self.troubles.push(format!("{what}: {reason}"));
         house.failed(what, reason, false);
     }
 
-    fn hear(&mut self, house: &mut House, seen: bool) {
+    fn hear(&mut self, house: &mut AppContext, seen: bool) {
         while let Some(job) = &mut self.job {
             match job.hear() {
                 Ok(None) => return,
-                Ok(Some(Said::At(_))) => {}
-                Ok(Some(Said::Found(finding))) => {
+                Ok(Some(EvaluationJobEvent::At(_))) => {}
+                Ok(Some(EvaluationJobEvent::Found(finding))) => {
                     if !seen {
                         house.toasts.good(told(&finding));
                     }
                     ::log::info!("{}", told(&finding));
                     self.findings.add(*finding);
                 }
-                Ok(Some(Said::Not(kind, reason))) => self.trouble(house, kind.name().to_owned(), reason),
-                Ok(Some(Said::Failed(reason))) => {
+                Ok(Some(EvaluationJobEvent::Not(kind, reason))) => {
+                    self.trouble(house, kind.name().to_owned(), reason)
+                }
+                Ok(Some(EvaluationJobEvent::Failed(reason))) => {
                     house.failed("the evaluation", reason.clone(), false);
                     self.troubles.push(reason);
                 }
-                Err(Over) => {
+                Err(EvaluationEnded) => {
                     self.job = None;
                     if !seen && !self.troubles.is_empty() {
                         house.toasts.watch("Not everything could be judged: Evaluate says why.");
@@ -208,19 +217,21 @@ impl Judge {
     }
 
     /// Which weights are meant.
-    fn source(&self, offer: &Offer) -> Result<ModelSource, &'static str> {
+    fn source(&self, offer: &AvailableWeights) -> Result<ModelSource, &'static str> {
         match &self.wish.weights {
-            Weights::Explored => offer.explored.clone().ok_or("Explore is still opening its weights."),
-            Weights::Trained => {
+            EvaluationWeights::Explored => {
+                offer.explored.clone().ok_or("Explore is still opening its weights.")
+            }
+            EvaluationWeights::Trained => {
                 let path = offer.trained.clone().ok_or("Train shows no run with a checkpoint.")?;
                 Ok(ModelSource::Path(path))
             }
-            Weights::These(source) => Ok(source.clone()),
+            EvaluationWeights::These(source) => Ok(source.clone()),
         }
     }
 
     /// Why nothing can be judged now.
-    fn in_the_way(&self, offer: &Offer) -> Option<String> {
+    fn in_the_way(&self, offer: &AvailableWeights) -> Option<String> {
         if let Err(reason) = self.source(offer) {
             return Some(reason.to_owned());
         }
@@ -233,15 +244,18 @@ impl Judge {
         self.lookup.trouble().map(|_| "These pictures can't be used: see above.".to_owned())
     }
 
-    fn begin(&mut self, house: &mut House, offer: &Offer) {
+    fn begin(&mut self, house: &mut AppContext, offer: &AvailableWeights) {
         let Ok(source) = self.source(offer) else { return };
         self.troubles.clear();
         // A page's memory is for pictures, and a test leaves nothing behind.
-        let cache =
-            if cfg!(target_family = "wasm") || house.fresh { Cache::off() } else { Cache::of_program() };
+        let cache = if cfg!(target_family = "wasm") || house.fresh {
+            FeatureDiskCache::off()
+        } else {
+            FeatureDiskCache::of_program()
+        };
         let device = house.devices.for_training();
-        let order = Order { source, device, wish: self.wish.clone(), cache, widest: self.widest };
-        match Job::start(order, &house.wake) {
+        let order = EvaluationRequest { source, device, wish: self.wish.clone(), cache, widest: self.widest };
+        match EvaluationJob::start(order, &house.wake) {
             Ok(job) => self.job = Some(job),
             Err(reason) => {
                 house.failed("the evaluation", reason.clone(), false);
@@ -251,23 +265,25 @@ impl Judge {
     }
 
     /// Asks where figures and pictures of the finding that shows go: for a folder, in a page for each file.
-    fn ask_where(&self, house: &House) {
+    fn ask_where(&self, house: &AppContext) {
         let Some((_, finding)) = self.findings.chosen() else { return };
         if cfg!(target_family = "wasm") {
-            export::names(finding).iter().for_each(|name| house.dialogs.ask(Purpose::SaveFindings, name));
+            export::names(finding)
+                .iter()
+                .for_each(|name| house.dialogs.ask(DialogPurpose::SaveFindings, name));
         } else {
-            house.dialogs.ask(Purpose::SaveFindings, "");
+            house.dialogs.ask(DialogPurpose::SaveFindings, "");
         }
     }
 
-    fn save(&mut self, house: &House, to: PathBuf) {
+    fn save(&mut self, house: &AppContext, to: PathBuf) {
         let Some((_, finding)) = self.findings.chosen() else { return };
         let finding = finding.clone();
         let work = async move || export::save(&finding, &to);
-        self.saving.push(Beside::start("export", &house.wake, work));
+        self.saving.push(OneshotTask::start("export", &house.wake, work));
     }
 
-    fn hear_saved(&mut self, house: &mut House) {
+    fn hear_saved(&mut self, house: &mut AppContext) {
         self.saving.retain(|work| match work.hear() {
             None => true,
             Some(Ok(Ok(saved))) => {
@@ -278,7 +294,7 @@ impl Judge {
                 house.toasts.bad(reason);
                 false
             }
-            Some(Err(Lost)) => {
+            Some(Err(TaskFailedError)) => {
                 house.toasts.bad("The finding could not be saved.");
                 false
             }
@@ -286,7 +302,7 @@ impl Judge {
     }
 
     /// Whose features are judged, on which pictures, how; its foot begins.
-    pub fn question_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn question_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let offer = self.offer.clone();
         egui::Panel::bottom("judge").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
             self.foot_ui(ui, house, &offer);
@@ -295,17 +311,17 @@ impl Judge {
     }
 
     /// What was found.
-    pub fn findings_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn findings_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         self.found_ui(ui, house);
     }
 
     /// Pictures of what was found.
-    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         self.evidence_pane(ui, &house.wake);
     }
 
     /// A picture of a map that a person wants to look at in Explore.
-    pub fn wants_opened(&mut self) -> Option<Opened> {
+    pub fn wants_opened(&mut self) -> Option<ProjectionPointImage> {
         self.chart.wants_opened()
     }
 
@@ -324,17 +340,21 @@ impl Judge {
     }
 
     /// How it stands.
-    pub fn glance(&self) -> Glance {
+    pub fn glance(&self) -> EvaluateSnapshot {
         let found = self.findings.iter().map(|finding| {
             let quoted = finding.outcome.headline().map(|figure| figure.value);
             (finding.outcome.title.clone(), finding.weights.clone(), quoted)
         });
-        Glance { going: self.job.is_some(), found: found.collect(), troubles: self.troubles.clone() }
+        EvaluateSnapshot {
+            going: self.job.is_some(),
+            found: found.collect(),
+            troubles: self.troubles.clone(),
+        }
     }
 
     /// Another number whenever it has come further.
     pub fn progress(&self) -> u64 {
-        let at = self.job.as_ref().and_then(Job::at);
+        let at = self.job.as_ref().and_then(EvaluationJob::at);
         let steps = at.map_or(0, |at| at.done + at.step.map_or(0, |step| step.done + step.doing.len()));
         (steps + self.findings.iter().count() + self.troubles.len()) as u64
     }
@@ -354,13 +374,13 @@ impl Judge {
     }
 
     /// Keeps what is asked.
-    pub fn remember(&self, remembered: &mut Remembered) {
+    pub fn remember(&self, remembered: &mut SettingsStore) {
         remembered.set("evaluate", &self.wish);
     }
 }
 
 /// `Nearest neighbours of starter weights: top-1 81.2 % (78.0–84.1)`
-fn told(finding: &Finding) -> String {
+fn told(finding: &EvaluationRecord) -> String {
     let quoted = finding.outcome.headline();
     let quoted = quoted.map_or(String::new(), |figure| format!(": {} {}", figure.name, figure.text()));
     format!("{} of {}{quoted}", finding.outcome.title, finding.weights)

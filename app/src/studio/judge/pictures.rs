@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::DataError;
-use dinoscope_core::data::decode::depth::DepthRange;
-use dinoscope_core::data::source::Labelled;
-use dinoscope_core::data::source::dense::{DenseFolder, DenseSource, DenseSplit, Reading, Truth};
+use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::LabelledSplit;
+use dinoscope_core::data::source::dense::{
+    DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
+};
 use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{Source, subset::Subset};
+use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
 use dinoscope_core::eval::pictures;
 
-use super::kind::Need;
-use super::wish::Wish;
+use super::kind::LabelRequirement;
+use super::wish::EvaluationConfig;
 
 /// Seed of the scenes that are learned from, as on the command line; the next one's are judged.
 pub const SCENE_SEED: u64 = 1 << 32;
@@ -29,18 +31,18 @@ const SEED: u64 = 0;
 
 /// Pictures that are open.
 #[derive(Clone)]
-pub enum Pictures {
+pub enum EvaluationData {
     /// With a class each.
-    Labelled(Labelled),
+    Labelled(LabelledSplit),
     /// In one piece, with a class each or without.
-    All(Arc<dyn Source>),
+    All(Arc<dyn PictureSource>),
     /// With something known of every pixel.
     Dense(DenseSplit),
 }
 
-impl Pictures {
+impl EvaluationData {
     /// Those with a class each.
-    pub fn labelled(&self) -> Option<&Labelled> {
+    pub fn labelled(&self) -> Option<&LabelledSplit> {
         match self {
             Self::Labelled(labelled) => Some(labelled),
             Self::All(_) | Self::Dense(_) => None,
@@ -56,7 +58,7 @@ impl Pictures {
     }
 
     /// Those in one piece.
-    pub fn all(&self) -> Option<&Arc<dyn Source>> {
+    pub fn all(&self) -> Option<&Arc<dyn PictureSource>> {
         match self {
             Self::All(all) => Some(all),
             Self::Labelled(_) | Self::Dense(_) => None,
@@ -67,13 +69,13 @@ impl Pictures {
     ///
     /// # Errors
     /// Says in words what is missing, and what to do about it.
-    pub fn open(need: Need, wish: &Wish, window: usize) -> Result<Self, String> {
+    pub fn open(need: LabelRequirement, wish: &EvaluationConfig, window: usize) -> Result<Self, String> {
         let (learn, judge) = wish.limits();
         if wish.is_scenes() {
             return Ok(match need {
-                Need::Labels => Self::Labelled(scenes(learn, judge)),
-                Need::Nothing => Self::All(scenes(learn.min(MAPPED), judge).train),
-                Need::Classes | Need::Depth => {
+                LabelRequirement::Labels => Self::Labelled(scenes(learn, judge)),
+                LabelRequirement::Nothing => Self::All(scenes(learn.min(MAPPED), judge).train),
+                LabelRequirement::Classes | LabelRequirement::Depth => {
                     let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
                     Self::Dense(DenseSplit::scenes(train, test, window))
                 }
@@ -81,18 +83,19 @@ impl Pictures {
         }
         let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
         match need {
-            Need::Labels => {
-                let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, DepthRange::Fixed);
-                let Labelled { train, test } = opened.map_err(|error| error.to_string())?;
-                let labelled = Labelled { train: limited(train, learn), test: limited(test, judge) };
+            LabelRequirement::Labels => {
+                let opened =
+                    pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
+                let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
+                let labelled = LabelledSplit { train: limited(train, learn), test: limited(test, judge) };
                 Ok(Self::Labelled(labelled))
             }
-            Need::Nothing => {
-                let all = pictures::all(std::slice::from_ref(&path), DepthRange::Fixed);
+            LabelRequirement::Nothing => {
+                let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
                 let all = all.map_err(|error| error.to_string())?;
                 Ok(Self::All(limited(all, learn.min(MAPPED))))
             }
-            Need::Classes | Need::Depth => {
+            LabelRequirement::Classes | LabelRequirement::Depth => {
                 let split = dense(&path, need, wish.reading())?;
                 Ok(Self::Dense(split.limited(Some(learn), Some(judge), SEED)))
             }
@@ -105,26 +108,26 @@ pub fn nothing_named() -> &'static str {
     "Choose a folder with a subfolder for each class, or an IDX file of pictures."
 }
 
-fn scenes(learn: usize, judge: usize) -> Labelled {
+fn scenes(learn: usize, judge: usize) -> LabelledSplit {
     let part = |seed, count, most| {
-        let all: Arc<dyn Source> = Arc::new(ScenesSource::new(seed, count, SCENE_SIDE));
+        let all: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(seed, count, SCENE_SIDE));
         limited(all, most)
     };
-    Labelled { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
+    LabelledSplit { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
 }
 
-fn dense(path: &Path, need: Need, reading: Reading) -> Result<DenseSplit, String> {
-    let truth = if need == Need::Depth { Truth::Depth } else { Truth::Classes };
+fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Result<DenseSplit, String> {
+    let truth = if need == LabelRequirement::Depth { DenseTruthKind::Depth } else { DenseTruthKind::Classes };
     let split =
         DenseFolder::split(path, truth, reading, SEED).map_err(|error: DataError| error.to_string())?;
-    if need == Need::Classes && split.train.classes().len() < 2 {
+    if need == LabelRequirement::Classes && split.train.classes().len() < 2 {
         return Err(format!("{} knows one class of pixels only.", path.display()));
     }
     Ok(split)
 }
 
-fn limited(source: Arc<dyn Source>, most: usize) -> Arc<dyn Source> {
-    match (most < source.len()).then(|| Subset::sample(&source, most, SEED)).flatten() {
+fn limited(source: Arc<dyn PictureSource>, most: usize) -> Arc<dyn PictureSource> {
+    match (most < source.len()).then(|| SubsetSource::sample(&source, most, SEED)).flatten() {
         Some(some) => Arc::new(some),
         None => source,
     }
@@ -134,9 +137,9 @@ fn limited(source: Arc<dyn Source>, most: usize) -> Arc<dyn Source> {
 ///
 /// # Errors
 /// Says what is missing.
-pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
-    let (learn, judge, classes, said) = match Pictures::open(need, wish, 1)? {
-        Pictures::Labelled(Labelled { train, test }) => {
+pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<String, String> {
+    let (learn, judge, classes, said) = match EvaluationData::open(need, wish, 1)? {
+        EvaluationData::Labelled(LabelledSplit { train, test }) => {
             let halves = match (train.origin(), test.origin()) {
                 (Some(train), Some(test)) if train != test => format!("; learns from {train}, judges {test}"),
                 _ => String::new(),
@@ -145,20 +148,21 @@ pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
                 train.notes().iter().chain(test.notes()).map(|note| format!("; {note}")).collect();
             (train.len(), test.len(), train.classes().len(), halves + &notes)
         }
-        Pictures::All(all) => {
+        EvaluationData::All(all) => {
             let from = all.origin().map_or(String::new(), |from| format!("; from {from}"));
             return Ok(match all.classes().len() {
                 0 => format!("{} pictures without classes{from}", all.len()),
                 classes => format!("{} pictures, {classes} classes{from}", all.len()),
             });
         }
-        Pictures::Dense(split) => {
+        EvaluationData::Dense(split) => {
             let (train, test) = (&split.train, &split.test);
             let counts = (DenseSource::len(&**train), DenseSource::len(&**test));
             (counts.0, counts.1, train.classes().len(), split.words())
         }
     };
-    let classes = if need == Need::Depth { String::new() } else { format!(", {classes} classes") };
+    let classes =
+        if need == LabelRequirement::Depth { String::new() } else { format!(", {classes} classes") };
     Ok(format!("{learn} to learn from, {judge} to judge{classes}{said}"))
 }
 
@@ -166,13 +170,17 @@ pub fn describe(need: Need, wish: &Wish) -> Result<String, String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use dinoscope_core::data::source::dense::DepthUnit;
-    use dinoscope_core::eval::depth::Range;
+    use dinoscope_core::eval::depth::DepthEvalRange;
 
-    use super::super::wish::Place;
+    use super::super::wish::EvaluationDataOrigin;
     use super::*;
 
-    fn on(path: &Path) -> Wish {
-        Wish { place: Place::Disk, path: path.display().to_string(), ..Wish::default() }
+    fn on(path: &Path) -> EvaluationConfig {
+        EvaluationConfig {
+            place: EvaluationDataOrigin::Disk,
+            path: path.display().to_string(),
+            ..EvaluationConfig::default()
+        }
     }
 
     fn fill(folder: &Path, class: &str, count: usize) {
@@ -185,36 +193,47 @@ mod tests {
 
     #[test]
     fn scenes_are_those_of_the_command_line() {
-        let wish = Wish { most: 20, ..Wish::default() };
-        assert_eq!(describe(Need::Labels, &wish).unwrap(), "20 to learn from, 10 to judge, 12 classes");
-        let Pictures::Labelled(all) =
-            Pictures::open(Need::Labels, &Wish { most: 5000, ..wish.clone() }, 1).unwrap()
-        else {
+        let wish = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
+        assert_eq!(
+            describe(LabelRequirement::Labels, &wish).unwrap(),
+            "20 to learn from, 10 to judge, 12 classes"
+        );
+        let EvaluationData::Labelled(all) = EvaluationData::open(
+            LabelRequirement::Labels,
+            &EvaluationConfig { most: 5000, ..wish.clone() },
+            1,
+        )
+        .unwrap() else {
             panic!("of another kind")
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
-        assert_eq!(describe(Need::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
-        assert_eq!(describe(Need::Depth, &wish).unwrap(), "20 to learn from, 10 to judge");
-        assert!(describe(Need::Classes, &wish).unwrap().contains("20 to learn from, 10 to judge, 1"));
+        assert_eq!(describe(LabelRequirement::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
+        assert_eq!(describe(LabelRequirement::Depth, &wish).unwrap(), "20 to learn from, 10 to judge");
+        assert!(
+            describe(LabelRequirement::Classes, &wish).unwrap().contains("20 to learn from, 10 to judge, 1")
+        );
     }
 
     #[test]
     fn folders_are_split_and_what_is_wrong_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let told = |wish: &Wish| describe(Need::Labels, wish).unwrap_err();
+        let told = |wish: &EvaluationConfig| describe(LabelRequirement::Labels, wish).unwrap_err();
         assert_eq!(told(&on(Path::new(""))), nothing_named());
         assert!(told(&on(&folder.path().join("nowhere"))).contains("nowhere"));
         fill(folder.path(), "", 3);
         assert!(told(&on(folder.path())).contains("no labels"), "{}", told(&on(folder.path())));
-        assert_eq!(describe(Need::Nothing, &on(folder.path())).unwrap(), "3 pictures without classes");
+        assert_eq!(
+            describe(LabelRequirement::Nothing, &on(folder.path())).unwrap(),
+            "3 pictures without classes"
+        );
         fill(folder.path(), "cat", 4);
         assert!(told(&on(folder.path())).contains("one class only, “cat”"));
         fill(folder.path(), "dog", 6);
         assert_eq!(
-            describe(Need::Labels, &on(folder.path())).unwrap(),
+            describe(LabelRequirement::Labels, &on(folder.path())).unwrap(),
             "8 to learn from, 2 to judge, 2 classes"
         );
-        let dense = describe(Need::Classes, &on(folder.path())).unwrap_err();
+        let dense = describe(LabelRequirement::Classes, &on(folder.path())).unwrap_err();
         assert!(dense.contains("images/"), "{dense}");
     }
 
@@ -227,11 +246,14 @@ mod tests {
         let root = folder.path().file_name().unwrap().to_string_lossy().into_owned();
         let told = |need| describe(need, &on(folder.path())).unwrap().replace(&root, "root");
         assert_eq!(
-            told(Need::Labels),
+            told(LabelRequirement::Labels),
             "6 to learn from, 3 to judge, 2 classes; learns from root/train, judges root/val; \
              1 of 2 classes have no picture to judge: cat"
         );
-        assert_eq!(told(Need::Nothing), "9 pictures, 2 classes; from root/train and root/val together");
+        assert_eq!(
+            told(LabelRequirement::Nothing),
+            "9 pictures, 2 classes; from root/train and root/val together"
+        );
     }
 
     #[test]
@@ -247,19 +269,28 @@ mod tests {
             image::ImageBuffer::from_pixel(2, 2, image::Luma([512u16])).save(at("depth")).unwrap();
         }
         let wish = on(folder.path());
-        let said = describe(Need::Classes, &wish).unwrap_err();
+        let said = describe(LabelRequirement::Classes, &wish).unwrap_err();
         assert!(said.contains("255 is the object"), "{said}");
-        let binary = Wish { binary: true, ..wish.clone() };
-        assert_eq!(describe(Need::Classes, &binary).unwrap(), "4 to learn from, 1 to judge, 2 classes");
-        let depth = |wish: &Wish| {
-            let Ok(Pictures::Dense(split)) = Pictures::open(Need::Depth, wish, 1) else { panic!("no depth") };
-            (describe(Need::Depth, wish).unwrap(), split.train.load(0, Truth::Depth).unwrap().depth[0])
+        let binary = EvaluationConfig { binary: true, ..wish.clone() };
+        assert_eq!(
+            describe(LabelRequirement::Classes, &binary).unwrap(),
+            "4 to learn from, 1 to judge, 2 classes"
+        );
+        let depth = |wish: &EvaluationConfig| {
+            let Ok(EvaluationData::Dense(split)) = EvaluationData::open(LabelRequirement::Depth, wish, 1)
+            else {
+                panic!("no depth")
+            };
+            (
+                describe(LabelRequirement::Depth, wish).unwrap(),
+                split.train.load(0, DenseTruthKind::Depth).unwrap().depth[0],
+            )
         };
         let words = "4 to learn from, 1 to judge; depth from 16-bit PNG at ";
         assert_eq!(depth(&wish), (format!("{words}1 mm"), 0.512));
-        let kitti = Wish { range: Some(Range::Kitti), ..wish.clone() };
+        let kitti = EvaluationConfig { range: Some(DepthEvalRange::Kitti), ..wish.clone() };
         assert_eq!(depth(&kitti), (format!("{words}1/256 m"), 2.0));
-        let own = Wish { unit: Some(DepthUnit::Centimetres), ..kitti };
+        let own = EvaluationConfig { unit: Some(DepthUnit::Centimetres), ..kitti };
         assert_eq!(depth(&own), (format!("{words}1 cm"), 5.12));
     }
 }

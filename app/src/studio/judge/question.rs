@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use dinoscope_core::data::source::dense::DepthUnit;
-use dinoscope_core::eval::depth::Range;
+use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
-use super::beside::{Beside, Lost};
-use super::kind::{Kind, Need};
+use super::beside::{OneshotTask, TaskFailedError};
+use super::kind::{EvaluationKind, LabelRequirement};
 use super::pictures::{describe, nothing_named};
-use super::wish::{FEWEST, MOST, Place, Weights, Wish, called, short};
-use super::{Judge, Offer};
+use super::wish::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
+use super::{AvailableWeights, EvaluateWorkspace};
 use crate::studio::hands::Wake;
-use crate::studio::house::House;
-use crate::studio::platform::Purpose;
+use crate::studio::house::AppContext;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::typed;
-use crate::studio::widgets::{self, Scale};
+use crate::studio::widgets::{self, SliderScale};
 
 /// Sides of pictures that are offered, in pixels.
 const SIDES: [usize; 7] = [56, 98, 112, 168, 224, 336, 448];
@@ -25,21 +25,21 @@ const SIDES: [usize; 7] = [56, 98, 112, 168, 224, 336, 448];
 const SHOTS: [usize; 4] = [1, 2, 5, 10];
 
 /// What is known of the pictures that are named, by what has to be known about them.
-type Known = BTreeMap<Need, Result<String, String>>;
+type Known = BTreeMap<LabelRequirement, Result<String, String>>;
 
 /// Looks in the background whether the pictures that are named are there.
 #[derive(Default)]
-pub struct Lookup {
+pub struct EvaluationDataLookup {
     /// What was looked for.
-    asked: Option<Wish>,
+    asked: Option<EvaluationConfig>,
     known: Known,
-    work: Option<Beside<Known>>,
+    work: Option<OneshotTask<Known>>,
 }
 
-impl Lookup {
+impl EvaluationDataLookup {
     /// Looks for the pictures of a wish, unless that was done, and takes in what was found.
-    pub fn logic(&mut self, wish: &Wish, wake: &Wake) {
-        let same = |asked: &Wish| {
+    pub fn logic(&mut self, wish: &EvaluationConfig, wake: &Wake) {
+        let same = |asked: &EvaluationConfig| {
             (asked.place, &asked.path, asked.needs(), asked.limits(), asked.reading())
                 == (wish.place, &wish.path, wish.needs(), wish.limits(), wish.reading())
         };
@@ -48,12 +48,12 @@ impl Lookup {
             self.known = Known::new();
             let wish = wish.clone();
             let look = move || wish.needs().into_iter().map(|need| (need, describe(need, &wish))).collect();
-            self.work = Some(Beside::start("pictures", wake, async move || look()));
+            self.work = Some(OneshotTask::start("pictures", wake, async move || look()));
         }
-        match self.work.as_ref().and_then(Beside::hear) {
+        match self.work.as_ref().and_then(OneshotTask::hear) {
             None => {}
             Some(Ok(known)) => (self.known, self.work) = (known, None),
-            Some(Err(Lost)) => {
+            Some(Err(TaskFailedError)) => {
                 let lost = || Err("the pictures can't be looked up".to_owned());
                 self.known = wish.needs().into_iter().map(|need| (need, lost())).collect();
                 self.work = None;
@@ -79,9 +79,9 @@ impl Lookup {
     }
 }
 
-impl Judge {
+impl EvaluateWorkspace {
     /// Everything above the foot.
-    pub(super) fn wishes_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
+    pub(super) fn wishes_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
         widgets::scroll(ui, "question", |ui| {
             widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
             widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house, offer));
@@ -90,12 +90,12 @@ impl Judge {
         });
     }
 
-    fn weights_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
+    fn weights_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
         let mut chosen = None;
         let name = match &self.wish.weights {
-            Weights::Explored => format!("Explore's: {}", offer.explored_name()),
-            Weights::Trained => format!("Train's: {}", offer.trained_name()),
-            Weights::These(source) => called(source),
+            EvaluationWeights::Explored => format!("Explore's: {}", offer.explored_name()),
+            EvaluationWeights::Trained => format!("Train's: {}", offer.trained_name()),
+            EvaluationWeights::These(source) => called(source),
         };
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()
@@ -115,21 +115,21 @@ impl Judge {
                 clicked
             };
             if entry(ui, &format!("What Explore looks with: {}", offer.explored_name())) {
-                chosen = Some(Weights::Explored);
+                chosen = Some(EvaluationWeights::Explored);
             }
             let trained = format!("The run that Train shows: {}", offer.trained_name());
             if ui.add_enabled_ui(offer.trained.is_some(), |ui| entry(ui, &trained)).inner {
-                chosen = Some(Weights::Trained);
+                chosen = Some(EvaluationWeights::Trained);
             }
             if entry(ui, "Starter weights") {
-                chosen = Some(Weights::These(ModelSource::Starter));
+                chosen = Some(EvaluationWeights::These(ModelSource::Starter));
             }
             if entry(ui, "A file of weights…") {
-                house.dialogs.ask(Purpose::JudgedWeights, "");
+                house.dialogs.ask(DialogPurpose::JudgedWeights, "");
             }
             // A page is given files, not folders of the disk.
             if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
-                house.dialogs.ask(Purpose::JudgedRun, "");
+                house.dialogs.ask(DialogPurpose::JudgedRun, "");
             }
             let here = released();
             if !here.is_empty() {
@@ -138,7 +138,7 @@ impl Judge {
             }
             for name in here {
                 if entry(ui, &name) {
-                    chosen = Some(Weights::These(ModelSource::Released(name)));
+                    chosen = Some(EvaluationWeights::These(ModelSource::Released(name)));
                 }
             }
         });
@@ -148,7 +148,7 @@ impl Judge {
     }
 
     fn kinds_ui(&mut self, ui: &mut Ui) {
-        for kind in Kind::ALL {
+        for kind in EvaluationKind::ALL {
             let mut on = self.wish.kinds.contains(&kind);
             let toggled = ui
                 .scope(|ui| {
@@ -167,19 +167,20 @@ impl Judge {
         }
     }
 
-    fn pictures_ui(&mut self, ui: &mut Ui, house: &House, offer: &Offer) {
-        let places = [(Place::Scenes, "Built-in scenes"), (Place::Disk, "Yours")];
+    fn pictures_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
+        let places =
+            [(EvaluationDataOrigin::Scenes, "Built-in scenes"), (EvaluationDataOrigin::Disk, "Yours")];
         widgets::segmented(ui, "Pictures to judge on", &mut self.wish.place, &places);
-        if self.wish.place == Place::Disk {
+        if self.wish.place == EvaluationDataOrigin::Disk {
             if widgets::path_row(ui, "Folder or file", &mut self.wish.path, "").lost_focus() {
                 typed::tidy(&mut self.wish.path);
             }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
-                    house.dialogs.ask(Purpose::JudgedFolder, "");
+                    house.dialogs.ask(DialogPurpose::JudgedFolder, "");
                 }
                 if widgets::button(ui, icons::FILE, "IDX file …").clicked() {
-                    house.dialogs.ask(Purpose::JudgedFile, "");
+                    house.dialogs.ask(DialogPurpose::JudgedFile, "");
                 }
                 if widgets::icon_button(ui, icons::REFRESH, "Look again").clicked() {
                     self.lookup.again();
@@ -193,7 +194,7 @@ impl Judge {
                 }
             });
         }
-        let scale = Scale::new(FEWEST..=MOST).log();
+        let scale = SliderScale::new(FEWEST..=MOST).log();
         widgets::slider_row(ui, "At most", &mut self.wish.most, &scale)
             .on_hover_text("Pictures to learn from; half as many are judged.");
         self.known_ui(ui);
@@ -201,9 +202,14 @@ impl Judge {
 
     /// What the pictures turned out to be.
     fn known_ui(&self, ui: &mut Ui) {
-        if self.wish.place == Place::Disk && self.wish.path().is_none() {
+        if self.wish.place == EvaluationDataOrigin::Disk && self.wish.path().is_none() {
             widgets::hint(ui, nothing_named());
-            if self.wish.kinds.iter().any(|kind| matches!(kind.need(), Need::Classes | Need::Depth)) {
+            if self
+                .wish
+                .kinds
+                .iter()
+                .any(|kind| matches!(kind.need(), LabelRequirement::Classes | LabelRequirement::Depth))
+            {
                 widgets::hint(
                     ui,
                     "For single pixels a folder with images/ and labels/ (PNG of class indexes) or depth/ (16-bit PNG or \
@@ -233,7 +239,7 @@ impl Judge {
         let sides: Vec<_> = usual.chain(sides).collect();
         widgets::choice_row(ui, "Size", &mut self.wish.size, &sides)
             .on_hover_text("Side of the pictures; the nearest multiple of the model's patch is taken.");
-        if self.wish.kinds.contains(&Kind::Knn) {
+        if self.wish.kinds.contains(&EvaluationKind::Knn) {
             let all = std::iter::once((None, "all pictures".to_owned()));
             let few = SHOTS.map(|n| (Some(n), format!("{n} of each class")));
             let shots: Vec<_> = all.chain(few).collect();
@@ -248,27 +254,27 @@ impl Judge {
     }
 }
 
-impl Judge {
+impl EvaluateWorkspace {
     /// What files of labels and of depth do not say themselves.
     fn pixels_ui(&mut self, ui: &mut Ui) {
         if self.wish.is_scenes() {
             return;
         }
-        if self.wish.kinds.contains(&Kind::Segment) {
+        if self.wish.kinds.contains(&EvaluationKind::Segment) {
             widgets::switch(ui, "255 is the object", &mut self.wish.binary).on_hover_text(
                 "Labels are masks: 0 is the background and every other value the object. Otherwise 255 means that a \
                  pixel does not count.",
             );
         }
-        if self.wish.kinds.contains(&Kind::Depth) {
+        if self.wish.kinds.contains(&EvaluationKind::Depth) {
             let ranges = [
                 (None, "those of the pictures".to_owned()),
-                (Some(Range::Nyu), "to 10 m (NYU)".to_owned()),
-                (Some(Range::Kitti), "to 80 m (KITTI)".to_owned()),
+                (Some(DepthEvalRange::Nyu), "to 10 m (NYU)".to_owned()),
+                (Some(DepthEvalRange::Kitti), "to 80 m (KITTI)".to_owned()),
             ];
             widgets::choice_row(ui, "Depths", &mut self.wish.range, &ranges)
                 .on_hover_text("Depths that count; pixels outside are left out.");
-            let usual = self.wish.range.map(Range::unit).unwrap_or_default();
+            let usual = self.wish.range.map(DepthEvalRange::unit).unwrap_or_default();
             let units = [DepthUnit::Millimetres, DepthUnit::Centimetres, DepthUnit::Kitti];
             let units: Vec<_> = std::iter::once((None, format!("{usual}, as usual")))
                 .chain(units.map(|unit| (Some(unit), unit.to_string())))

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use dinoscope_core::eval::outcome::Outcome;
+use dinoscope_core::eval::outcome::EvalReport;
 use egui::accesskit::Role;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontFamily, FontId, Galley, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::findings::{figure_names, parts, row_text};
-use crate::studio::theme::{self, Tokens, fonts, space};
+use crate::studio::theme::{self, ThemeTokens, fonts, space};
 
 /// Height of a row.
 const HIGH: f32 = 24.0;
 
 /// Draws it; wider than its place, it moves from side to side.
-pub fn ui(ui: &mut Ui, outcome: &Outcome) {
+pub fn ui(ui: &mut Ui, outcome: &EvalReport) {
     let t = theme::tokens(ui);
     let names = figure_names(outcome);
     let mut lines: Vec<Vec<Arc<Galley>>> = Vec::new();
@@ -68,7 +68,7 @@ fn font(heavy: bool) -> FontId {
     FontId::new(fonts::BODY, if heavy { fonts::semibold() } else { FontFamily::Proportional })
 }
 
-fn note(ui: &Ui, text: &str, t: &Tokens) -> Arc<Galley> {
+fn note(ui: &Ui, text: &str, t: &ThemeTokens) -> Arc<Galley> {
     let small = FontId::new(fonts::SMALL, FontFamily::Proportional);
     ui.painter().layout_no_wrap(text.to_owned(), small, t.muted)
 }
@@ -78,7 +78,7 @@ fn word(ui: &Ui, text: &str, heavy: bool, colour: Color32) -> Arc<Galley> {
 }
 
 /// A number with its interval behind it, smaller.
-fn cell(ui: &Ui, number: &str, interval: &str, heavy: bool, t: &Tokens) -> Arc<Galley> {
+fn cell(ui: &Ui, number: &str, interval: &str, heavy: bool, t: &ThemeTokens) -> Arc<Galley> {
     let mut job = LayoutJob::default();
     job.append(number, 0.0, TextFormat::simple(font(heavy), t.text));
     if !interval.is_empty() {
@@ -89,7 +89,7 @@ fn cell(ui: &Ui, number: &str, interval: &str, heavy: bool, t: &Tokens) -> Arc<G
 }
 
 /// The table as text for a spreadsheet or a report: tabs between columns.
-pub fn text(outcome: &Outcome) -> String {
+pub fn text(outcome: &EvalReport) -> String {
     let names = figure_names(outcome);
     let head = ["judged", "setting"].into_iter().chain(names.iter().map(String::as_str));
     let mut lines = vec![head.collect::<Vec<_>>().join("\t")];

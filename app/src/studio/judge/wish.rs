@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dinoscope_core::data::source::dense::{DepthUnit, Reading};
+use dinoscope_core::data::source::dense::{DenseReadOptions, DepthUnit};
 use dinoscope_core::eval::dense::default_window;
-use dinoscope_core::eval::depth::Range;
+use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::model::VitConfig;
 use dinoscope_core::train::checkpoint::iteration_of;
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Kind, Need};
+use super::kind::{EvaluationKind, LabelRequirement};
 
 /// Most pictures to learn from, and the fewest that make sense.
 pub const MOST: usize = 50_000;
@@ -22,7 +22,7 @@ const USUAL: usize = 224;
 
 /// Which weights are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Weights {
+pub enum EvaluationWeights {
     /// Those that Explore looks with.
     #[default]
     Explored,
@@ -34,7 +34,7 @@ pub enum Weights {
 
 /// Where the pictures are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub enum EvaluationDataOrigin {
     /// The program draws them.
     #[default]
     Scenes,
@@ -45,16 +45,16 @@ pub enum Place {
 /// Everything that is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wish {
+pub struct EvaluationConfig {
     /// Which weights; those of another day are not taken up again.
     #[serde(skip)]
-    pub weights: Weights,
+    pub weights: EvaluationWeights,
     /// Where the pictures are.
-    pub place: Place,
+    pub place: EvaluationDataOrigin,
     /// The folder or file, as it is typed.
     pub path: String,
     /// Which evaluations.
-    pub kinds: BTreeSet<Kind>,
+    pub kinds: BTreeSet<EvaluationKind>,
     /// At most so many pictures to learn from; half as many are judged.
     pub most: usize,
     /// Side of the pictures in pixels; what suits the weights without.
@@ -66,18 +66,18 @@ pub struct Wish {
     /// Labels of pixels are masks of an object: every value but 0 is it, 255 too.
     pub binary: bool,
     /// Depths that count; those of the pictures without.
-    pub range: Option<Range>,
+    pub range: Option<DepthEvalRange>,
     /// What a step of a depth PNG is worth; what suits the range without.
     pub unit: Option<DepthUnit>,
 }
 
-impl Default for Wish {
+impl Default for EvaluationConfig {
     fn default() -> Self {
         Self {
-            weights: Weights::default(),
-            place: Place::default(),
+            weights: EvaluationWeights::default(),
+            place: EvaluationDataOrigin::default(),
             path: String::new(),
-            kinds: BTreeSet::from([Kind::Knn]),
+            kinds: BTreeSet::from([EvaluationKind::Knn]),
             most: 400,
             size: None,
             compare: true,
@@ -89,10 +89,10 @@ impl Default for Wish {
     }
 }
 
-impl Wish {
+impl EvaluationConfig {
     /// Whether the program draws the pictures itself.
     pub fn is_scenes(&self) -> bool {
-        self.place == Place::Scenes
+        self.place == EvaluationDataOrigin::Scenes
     }
 
     /// The folder or file; none for scenes, and before one was named.
@@ -110,14 +110,14 @@ impl Wish {
     }
 
     /// What has to be known about the pictures.
-    pub fn needs(&self) -> BTreeSet<Need> {
+    pub fn needs(&self) -> BTreeSet<LabelRequirement> {
         self.kinds.iter().map(|kind| kind.need()).collect()
     }
 
     /// How files of what is known about pixels are read.
-    pub fn reading(&self) -> Reading {
-        let unit = self.unit.or(self.range.map(Range::unit)).unwrap_or_default();
-        Reading { binary: self.binary, unit, ..Reading::default() }
+    pub fn reading(&self) -> DenseReadOptions {
+        let unit = self.unit.or(self.range.map(DepthEvalRange::unit)).unwrap_or_default();
+        DenseReadOptions { binary: self.binary, unit, ..DenseReadOptions::default() }
     }
 
     /// At most so many pictures to learn from and to judge.
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn sides_are_multiples_of_the_patch() {
         let config = VitConfig::new(518, 14, 12, 1, 2);
-        let wish = |size| Wish { size, ..Wish::default() };
+        let wish = |size| EvaluationConfig { size, ..EvaluationConfig::default() };
         assert_eq!((wish(None).side(&config), wish(None).window(&config)), (224, 224));
         assert_eq!((wish(Some(100)).side(&config), wish(Some(3)).window(&config)), (98, 14));
         assert_eq!(wish(None).side(&VitConfig::new(56, 7, 12, 1, 2)), 56);
@@ -198,20 +198,20 @@ mod tests {
 
     #[test]
     fn wishes_survive_being_remembered_without_the_weights() {
-        let wish = Wish {
-            weights: Weights::Trained,
-            place: Place::Disk,
+        let wish = EvaluationConfig {
+            weights: EvaluationWeights::Trained,
+            place: EvaluationDataOrigin::Disk,
             path: "/pictures".to_owned(),
-            kinds: BTreeSet::from([Kind::Depth, Kind::Linear]),
+            kinds: BTreeSet::from([EvaluationKind::Depth, EvaluationKind::Linear]),
             shots: Some(5),
             binary: true,
-            range: Some(Range::Kitti),
+            range: Some(DepthEvalRange::Kitti),
             unit: Some(DepthUnit::Metres(0.0002)),
-            ..Wish::default()
+            ..EvaluationConfig::default()
         };
         let text = serde_json::to_string(&wish).unwrap();
-        let back: Wish = serde_json::from_str(&text).unwrap();
-        assert_eq!(back, Wish { weights: Weights::Explored, ..wish });
-        assert_eq!(serde_json::from_str::<Wish>("{}").unwrap(), Wish::default());
+        let back: EvaluationConfig = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, EvaluationConfig { weights: EvaluationWeights::Explored, ..wish });
+        assert_eq!(serde_json::from_str::<EvaluationConfig>("{}").unwrap(), EvaluationConfig::default());
     }
 }

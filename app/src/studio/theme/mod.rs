@@ -7,7 +7,7 @@ pub mod icons;
 mod tokens;
 
 pub use fonts::{heading, mono, small, strong};
-pub use tokens::Tokens;
+pub use tokens::ThemeTokens;
 
 use egui::style::{HandleShape, ScrollStyle, Selection, TextCursorStyle, WidgetVisuals, Widgets};
 use egui::{Color32, CornerRadius, Margin, Shadow, Stroke, Style, Theme, Visuals, vec2};
@@ -48,8 +48,8 @@ pub fn install(ctx: &egui::Context) {
 }
 
 /// The colours of the theme that shows. A `Ui` will do as well as a context.
-pub fn tokens(ctx: &egui::Context) -> Tokens {
-    *Tokens::of(ctx.theme())
+pub fn tokens(ctx: &egui::Context) -> ThemeTokens {
+    *ThemeTokens::of(ctx.theme())
 }
 
 /// Height of a row: [`ROW`], where fingers work it [`TOUCH`].
@@ -66,7 +66,7 @@ pub fn button(ui: &egui::Ui) -> f32 {
 pub fn style(theme: Theme) -> Style {
     let mut style = Style {
         text_styles: fonts::text_styles(),
-        visuals: visuals(theme, Tokens::of(theme)),
+        visuals: visuals(theme, ThemeTokens::of(theme)),
         animation_time: 0.12,
         ..theme.default_style()
     };
@@ -97,7 +97,7 @@ pub fn style(theme: Theme) -> Style {
 }
 
 /// egui's colours, from ours.
-fn visuals(theme: Theme, t: &Tokens) -> Visuals {
+fn visuals(theme: Theme, t: &ThemeTokens) -> Visuals {
     let shadow = Shadow { offset: [0, 2], blur: 8, spread: 0, color: t.shadow };
     Visuals {
         weak_text_color: Some(t.muted),
@@ -173,10 +173,10 @@ mod tests {
         let ctx = egui::Context::default();
         install(&ctx);
         ctx.set_theme(Theme::Light);
-        assert_eq!(tokens(&ctx), *Tokens::of(Theme::Light));
+        assert_eq!(tokens(&ctx), *ThemeTokens::of(Theme::Light));
         ctx.set_theme(Theme::Dark);
-        assert_eq!(tokens(&ctx), *Tokens::of(Theme::Dark));
-        assert_eq!(ctx.style_of(Theme::Light).visuals.panel_fill, Tokens::of(Theme::Light).panel);
-        assert_eq!(ctx.style_of(Theme::Dark).visuals.panel_fill, Tokens::of(Theme::Dark).panel);
+        assert_eq!(tokens(&ctx), *ThemeTokens::of(Theme::Dark));
+        assert_eq!(ctx.style_of(Theme::Light).visuals.panel_fill, ThemeTokens::of(Theme::Light).panel);
+        assert_eq!(ctx.style_of(Theme::Dark).visuals.panel_fill, ThemeTokens::of(Theme::Dark).panel);
     }
 }

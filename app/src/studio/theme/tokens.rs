@@ -4,7 +4,7 @@ use egui::{Color32, Theme};
 
 /// The colours of one theme.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tokens {
+pub struct ThemeTokens {
     /// Whether this is the dark theme.
     pub dark: bool,
     /// Behind everything.
@@ -53,7 +53,7 @@ pub struct Tokens {
     pub drop_shade: Color32,
     /// Under what floats.
     pub shadow: Color32,
-    /// Ground of a label that lies on a picture, whatever the theme; its text is [`Tokens::ON_PICTURE`].
+    /// Ground of a label that lies on a picture, whatever the theme; its text is [`ThemeTokens::ON_PICTURE`].
     pub picture_shade: Color32,
 }
 
@@ -61,7 +61,7 @@ const fn hex(rgb: u32) -> Color32 {
     Color32::from_rgb((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8)
 }
 
-const DARK: Tokens = Tokens {
+const DARK: ThemeTokens = ThemeTokens {
     dark: true,
     window: hex(0x16171a),
     panel: hex(0x1c1d21),
@@ -98,7 +98,7 @@ const DARK: Tokens = Tokens {
     picture_shade: Color32::from_black_alpha(0xb0),
 };
 
-const LIGHT: Tokens = Tokens {
+const LIGHT: ThemeTokens = ThemeTokens {
     dark: false,
     window: hex(0xf4f4f6),
     panel: hex(0xffffff),
@@ -135,8 +135,8 @@ const LIGHT: Tokens = Tokens {
     picture_shade: Color32::from_black_alpha(0xb0),
 };
 
-impl Tokens {
-    /// Text on a picture, over [`Tokens::picture_shade`].
+impl ThemeTokens {
+    /// Text on a picture, over [`ThemeTokens::picture_shade`].
     pub const ON_PICTURE: Color32 = Color32::WHITE;
 
     /// The colours of `theme`.
@@ -171,7 +171,7 @@ mod tests {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    fn both() -> [&'static Tokens; 2] {
+    fn both() -> [&'static ThemeTokens; 2] {
         [&DARK, &LIGHT]
     }
 
@@ -209,7 +209,7 @@ mod tests {
         }
         // A label on the brightest picture there can be.
         let ground = Color32::WHITE.blend(DARK.picture_shade);
-        assert!(contrast(Tokens::ON_PICTURE, ground) >= 4.5);
+        assert!(contrast(ThemeTokens::ON_PICTURE, ground) >= 4.5);
     }
 
     #[test]

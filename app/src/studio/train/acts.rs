@@ -3,25 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dinoscope_core::device::{self, Chosen};
+use dinoscope_core::device::{self, SelectedDevice};
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::files;
 use dinoscope_core::train::{Recipe, fields};
 
-use super::draft::Draft;
-use super::follow::Followed;
-use super::session::{Place, Plan, Session};
-use super::state::{Phase, RunView};
-use super::work::Work;
-use super::{Banner, Focus, Train, words};
-use crate::studio::house::House;
+use super::draft::RecipeDraft;
+use super::follow::FollowedRun;
+use super::session::{RunLaunchPlan, RunLocation, TrainSession};
+use super::state::{RunPhase, RunView};
+use super::work::BackgroundTask;
+use super::{RunSelection, TrainBanner, TrainWorkspace, words};
+use crate::studio::house::AppContext;
 use crate::studio::names;
-use crate::studio::platform::Purpose;
-use crate::studio::widgets::Tone;
+use crate::studio::platform::DialogPurpose;
+use crate::studio::widgets::StatusTone;
 
 /// Which device computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
+pub enum DevicePick {
     /// The one that the house has chosen.
     Chosen,
     /// The processor.
@@ -30,11 +30,11 @@ pub enum On {
 
 /// Something that a person asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Act {
+pub enum TrainAction {
     /// Starts a run with the recipe.
     Start,
     /// Goes on with the run in this folder from its newest checkpoint.
-    GoOn(PathBuf, On),
+    GoOn(PathBuf, DevicePick),
     /// Holds after the step.
     Pause,
     /// Goes on.
@@ -54,9 +54,9 @@ pub enum Act {
     /// Shows the curves of a followed run no more.
     Unfollow(PathBuf),
     /// Shows another run in all panels.
-    Focus(Focus),
+    Focus(RunSelection),
     /// Asks the person for something.
-    Ask(Purpose, String),
+    Ask(DialogPurpose, String),
     /// Puts the message away.
     Dismiss,
     /// Looks for runs again.
@@ -73,49 +73,49 @@ pub enum Act {
     OwnRecipe,
 }
 
-impl Train {
+impl TrainWorkspace {
     /// Does what was asked for.
-    pub(super) fn carry_out(&mut self, ctx: &egui::Context, house: &mut House, act: Act) {
+    pub(super) fn carry_out(&mut self, ctx: &egui::Context, house: &mut AppContext, act: TrainAction) {
         match act {
-            Act::Start => self.start(house),
-            Act::GoOn(folder, on) => self.go_on(house, &folder, on),
-            Act::Pause => self.with_own(|own| own.pause()),
-            Act::Resume => self.with_own(|own| own.resume()),
-            Act::Stop => self.with_own(Session::stop),
-            Act::Checkpoint => {
+            TrainAction::Start => self.start(house),
+            TrainAction::GoOn(folder, on) => self.go_on(house, &folder, on),
+            TrainAction::Pause => self.with_own(|own| own.pause()),
+            TrainAction::Resume => self.with_own(|own| own.resume()),
+            TrainAction::Stop => self.with_own(TrainSession::stop),
+            TrainAction::Checkpoint => {
                 self.asked_checkpoint = true;
                 self.with_own(|own| own.checkpoint());
             }
-            Act::Live(key) => self.change_live(key),
-            Act::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
-            Act::Open(path) => show(ctx, &path),
-            Act::Follow(path, whole) => self.follow(&path, whole),
-            Act::Unfollow(path) => {
+            TrainAction::Live(key) => self.change_live(key),
+            TrainAction::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
+            TrainAction::Open(path) => show(ctx, &path),
+            TrainAction::Follow(path, whole) => self.follow(&path, whole),
+            TrainAction::Unfollow(path) => {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)
             }
-            Act::Focus(focus) => self.set_focus(focus),
-            Act::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
-            Act::Dismiss => self.banner = None,
-            Act::Pack(folder) => self.pack(house, folder),
-            Act::Preset(name) => {
+            TrainAction::Focus(focus) => self.set_focus(focus),
+            TrainAction::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
+            TrainAction::Dismiss => self.banner = None,
+            TrainAction::Pack(folder) => self.pack(house, folder),
+            TrainAction::Preset(name) => {
                 let before = self.draft.clone();
                 self.draft.choose_preset(&name);
                 self.recipe.begin.preset_chosen(&mut self.draft, &self.wake);
                 self.offer_draft(house, before);
             }
-            Act::PutAllBack => {
+            TrainAction::PutAllBack => {
                 let before = self.draft.clone();
                 self.draft.put_all_back();
                 self.offer_draft(house, before);
             }
-            Act::UseRecipe => self.of_run.let_go(),
-            Act::OwnRecipe => self.back_to_mine(),
-            Act::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
+            TrainAction::UseRecipe => self.of_run.let_go(),
+            TrainAction::OwnRecipe => self.back_to_mine(),
+            TrainAction::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
         }
     }
 
     /// Offers a recipe again whose changes are gone.
-    fn offer_draft(&self, house: &mut House, before: Draft) {
+    fn offer_draft(&self, house: &mut AppContext, before: RecipeDraft) {
         let lost = before.changed_in("").saturating_sub(self.draft.changed_in(""));
         if lost > 0 {
             let said = format!("Put {} back.", words::some(lost, "changed field", "changed fields"));
@@ -123,15 +123,15 @@ impl Train {
         }
     }
 
-    fn with_own(&mut self, tell: impl FnOnce(&mut Session)) {
+    fn with_own(&mut self, tell: impl FnOnce(&mut TrainSession)) {
         if let Some(own) = &mut self.own {
             tell(own);
         }
     }
 
     /// Starts a run with what stands in the recipe pane.
-    fn start(&mut self, house: &mut House) {
-        if self.own.as_ref().is_some_and(Session::is_going) {
+    fn start(&mut self, house: &mut AppContext) {
+        if self.own.as_ref().is_some_and(TrainSession::is_going) {
             house.toasts.watch("A run is going on: stop it before another one starts.");
             return;
         }
@@ -150,21 +150,27 @@ impl Train {
                 return;
             }
         };
-        let place = Place::Below(self.root.path());
-        self.begin_plan(house, recipe, place, false, On::Chosen);
+        let place = RunLocation::Below(self.root.path());
+        self.begin_plan(house, recipe, place, false, DevicePick::Chosen);
         self.of_run.begins(true);
     }
 
     /// Goes on with a run on disk, with the recipe that lies there.
-    fn go_on(&mut self, house: &mut House, folder: &Path, on: On) {
-        if self.own.as_ref().is_some_and(Session::is_going) {
+    fn go_on(&mut self, house: &mut AppContext, folder: &Path, on: DevicePick) {
+        if self.own.as_ref().is_some_and(TrainSession::is_going) {
             house.toasts.watch("A run is going on: stop it before another one starts.");
             return;
         }
         let recipe = self.view_of(folder).and_then(|view| view.recipe.clone());
         match recipe {
             Some(recipe) => {
-                self.begin_plan(house, Recipe::clone(&recipe), Place::Folder(folder.to_owned()), true, on);
+                self.begin_plan(
+                    house,
+                    Recipe::clone(&recipe),
+                    RunLocation::Folder(folder.to_owned()),
+                    true,
+                    on,
+                );
                 self.of_run.begins(false);
             }
             None => house.toasts.bad(format!("The recipe in {} can't be read.", folder.display())),
@@ -173,26 +179,27 @@ impl Train {
 
     pub(super) fn begin_plan(
         &mut self,
-        house: &mut House,
+        house: &mut AppContext,
         recipe: Recipe,
-        place: Place,
+        place: RunLocation,
         resume: bool,
-        on: On,
+        on: DevicePick,
     ) {
-        let device: Chosen = match on {
-            On::Chosen => house.devices.for_training(),
-            On::Processor => device::cpu(None),
+        let device: SelectedDevice = match on {
+            DevicePick::Chosen => house.devices.for_training(),
+            DevicePick::Processor => device::cpu(None),
         };
         let watch = self.watch_wish.clone();
         ::log::info!("starting a run of {} on {}", recipe.preset, device.name);
-        if let Place::Folder(folder) = &place {
+        if let RunLocation::Folder(folder) = &place {
             self.followed.retain(|followed| followed.view.folder != *folder);
         }
-        self.own = Some(Session::begin(Plan { recipe, place, resume, device, watch }, &self.wake));
+        self.own =
+            Some(TrainSession::begin(RunLaunchPlan { recipe, place, resume, device, watch }, &self.wake));
         self.banner = None;
         self.asked_checkpoint = false;
         self.watched.timeline.follow();
-        self.set_focus(Focus::Own);
+        self.set_focus(RunSelection::Own);
     }
 
     /// A field of the recipe pane, in the run that goes on.
@@ -211,23 +218,23 @@ impl Train {
     /// Follows a run on disk.
     pub(super) fn follow(&mut self, path: &Path, whole: bool) {
         if self.own.as_ref().is_some_and(|own| own.view.folder == path) {
-            self.set_focus(Focus::Own);
+            self.set_focus(RunSelection::Own);
             return;
         }
         let at = self.followed.iter().position(|followed| followed.view.folder == path);
         let at = at.unwrap_or_else(|| {
-            self.followed.push(Followed::new(path, &self.wake));
+            self.followed.push(FollowedRun::new(path, &self.wake));
             self.followed.len() - 1
         });
         if let Some(followed) = self.followed.get_mut(at) {
             followed.shown = true;
         }
         if whole {
-            self.set_focus(Focus::Followed(path.to_owned()));
+            self.set_focus(RunSelection::Followed(path.to_owned()));
         }
     }
 
-    pub(super) fn set_focus(&mut self, focus: Focus) {
+    pub(super) fn set_focus(&mut self, focus: RunSelection) {
         if self.focus != focus {
             self.watched.timeline.follow();
         }
@@ -235,47 +242,47 @@ impl Train {
     }
 
     /// Answers of the system's dialogs.
-    pub(super) fn take_answers(&mut self, house: &mut House) {
+    pub(super) fn take_answers(&mut self, house: &mut AppContext) {
         let dialogs = house.dialogs.clone();
         let one = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
-        if let Some(folder) = one(Purpose::TrainingData) {
+        if let Some(folder) = one(DialogPurpose::TrainingData) {
             self.draft.set("data.path", folder.to_string_lossy());
             self.lookup.again();
         }
-        if let Some(folder) = one(Purpose::RunsFolder) {
+        if let Some(folder) = one(DialogPurpose::RunsFolder) {
             self.root.choose(&folder);
             self.shelf.look(&self.root.path(), &self.wake);
         }
-        if let Some(path) = one(Purpose::BeginFile).or_else(|| one(Purpose::BeginRun)) {
+        if let Some(path) = one(DialogPurpose::BeginFile).or_else(|| one(DialogPurpose::BeginRun)) {
             self.recipe.begin.named = path.to_string_lossy().into_owned();
             self.recipe.begin.apply(&mut self.draft, &self.wake);
         }
-        if let Some(path) = one(Purpose::FollowRun) {
+        if let Some(path) = one(DialogPurpose::FollowRun) {
             match files::is_dir(&path) {
                 true => self.follow(&path, true),
                 false => self.open_archive(&path),
             }
         }
-        if let Some(file) = one(Purpose::OpenRecipe) {
+        if let Some(file) = one(DialogPurpose::OpenRecipe) {
             let read = move || {
                 let text = files::read_to_string(&file)
                     .map_err(|e| format!("can't read {}: {e}", file.display()))?;
                 Recipe::from_toml(&text, &[]).map_err(|e| format!("{}: {e}", file.display()))
             };
-            self.reading = Some(Work::ask("recipe", &self.wake, move |_| read()));
+            self.reading = Some(BackgroundTask::ask("recipe", &self.wake, move |_| read()));
         }
-        if let Some(file) = one(Purpose::SaveRecipe) {
+        if let Some(file) = one(DialogPurpose::SaveRecipe) {
             self.save_recipe(house, file);
         }
-        if let Some(file) = one(Purpose::SaveFilm) {
+        if let Some(file) = one(DialogPurpose::SaveFilm) {
             self.watched.export.write_gif(self.focused_folder(), file, &self.wake);
         }
-        if let Some(folder) = one(Purpose::SaveFrames) {
+        if let Some(folder) = one(DialogPurpose::SaveFrames) {
             self.watched.export.copy_pictures(self.focused_folder(), folder, &self.wake);
         }
     }
 
-    fn save_recipe(&mut self, house: &mut House, file: PathBuf) {
+    fn save_recipe(&mut self, house: &mut AppContext, file: PathBuf) {
         let text = match self.draft.recipe().map(|recipe| recipe.to_toml().map_err(|e| e.to_string())) {
             Ok(Ok(text)) => text,
             Ok(Err(reason)) | Err(reason) => {
@@ -289,16 +296,16 @@ impl Train {
                 .map(|()| said)
                 .map_err(|e| format!("can't write {}: {e}", file.display()))
         };
-        self.saving = Some(Work::ask("recipe", &self.wake, move |_| write()));
+        self.saving = Some(BackgroundTask::ask("recipe", &self.wake, move |_| write()));
     }
 
     /// What files that were read or written have come to.
-    pub(super) fn hear_files(&mut self, house: &mut House) {
+    pub(super) fn hear_files(&mut self, house: &mut AppContext) {
         if let Some(work) = &mut self.reading {
             match work.hear() {
                 Some(Ok(recipe)) => {
                     self.reading = None;
-                    match Draft::of(&recipe) {
+                    match RecipeDraft::of(&recipe) {
                         Ok(draft) => {
                             let changed = words::some(draft.changed_in(""), "field", "fields");
                             let preset = draft.preset_name();
@@ -336,20 +343,20 @@ impl Train {
 }
 
 /// What to do after a run of ours has ended too early: nothing is lost, and here are the ways on.
-pub(super) fn banner_of_failure(view: &RunView) -> Option<Banner> {
-    let Phase::Failed(failure) = &view.phase else { return None };
+pub(super) fn banner_of_failure(view: &RunView) -> Option<TrainBanner> {
+    let RunPhase::Failed(failure) = &view.phase else { return None };
     let folder = view.folder.clone();
     let (kept, mut ways) = match view.newest_checkpoint() {
         Some((step, _)) => (
             format!("The run is kept {}. It has everything up to step {step}.", names::kept(&folder)),
-            vec![(format!("Go on from step {step}"), Act::GoOn(folder.clone(), On::Chosen))],
+            vec![(format!("Go on from step {step}"), TrainAction::GoOn(folder.clone(), DevicePick::Chosen))],
         ),
         None => (format!("What was written is kept {}.", names::kept(&folder)), Vec::new()),
     };
     if failure.device && !ways.is_empty() {
-        ways.push(("Go on on the processor".to_owned(), Act::GoOn(folder, On::Processor)));
+        ways.push(("Go on on the processor".to_owned(), TrainAction::GoOn(folder, DevicePick::Processor)));
     }
-    Some(Banner { tone: Tone::Bad, text: format!("{}\n{kept}", failure.text), ways })
+    Some(TrainBanner { tone: StatusTone::Bad, text: format!("{}\n{kept}", failure.text), ways })
 }
 
 /// Shows a file with whatever the system has for it.
@@ -386,27 +393,33 @@ fn address(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dinoscope_core::engine::{EngineError, Event};
+    use dinoscope_core::engine::{EngineError, RunEvent};
 
     use super::*;
 
     #[test]
     fn after_a_device_is_lost_the_run_goes_on_here_or_on_the_processor() {
-        let mut view = RunView::new(Path::new("/runs/nano-001"), Phase::Running);
+        let mut view = RunView::new(Path::new("/runs/nano-001"), RunPhase::Running);
         assert!(banner_of_failure(&view).is_none());
         let lost = EngineError::Device { reason: "it is lost".to_owned(), hint: "try less".to_owned() };
         view.fail(&lost);
         let banner = banner_of_failure(&view).map(|banner| (banner.text, banner.ways.len()));
         assert!(banner.is_some_and(|(text, ways)| text.contains("/runs/nano-001") && ways == 0));
-        view.take_event(Event::Checkpoint {
+        view.take_event(RunEvent::Checkpoint {
             iteration: 60,
             path: PathBuf::from("/runs/nano-001/checkpoints/000060"),
         });
         let banner = banner_of_failure(&view);
-        let acts: Vec<Act> =
+        let acts: Vec<TrainAction> =
             banner.iter().flat_map(|banner| &banner.ways).map(|(_, act)| act.clone()).collect();
         let folder = PathBuf::from("/runs/nano-001");
-        assert_eq!(acts, [Act::GoOn(folder.clone(), On::Chosen), Act::GoOn(folder, On::Processor)]);
+        assert_eq!(
+            acts,
+            [
+                TrainAction::GoOn(folder.clone(), DevicePick::Chosen),
+                TrainAction::GoOn(folder, DevicePick::Processor)
+            ]
+        );
         assert!(
             banner
                 .is_some_and(|banner| banner.text.contains("it is lost") && banner.text.contains("step 60"))

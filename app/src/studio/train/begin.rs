@@ -4,17 +4,17 @@
 
 use std::path::Path;
 
-use dinoscope_core::train::recipe::Distillation;
+use dinoscope_core::train::recipe::DistillMethod;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, distill_recipe, start};
 
-use super::draft::Draft;
-use super::obstacle::Obstacle;
-use super::work::{Wake, Work};
+use super::draft::RecipeDraft;
+use super::obstacle::StartBlocker;
+use super::work::{BackgroundTask, Wake};
 
 /// What a run begins with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
+pub enum RunInitKind {
     /// Random weights.
     #[default]
     Nothing,
@@ -28,13 +28,13 @@ pub enum Way {
 
 /// What was chosen, and how far it is taken over.
 #[derive(Default)]
-pub struct Begin {
+pub struct RunInitState {
     /// What with.
-    pub way: Way,
+    pub way: RunInitKind,
     /// The weights, the teacher or the run.
     pub named: String,
     /// What is learned of a teacher; what suits it without.
-    pub method: Option<Distillation>,
+    pub method: Option<DistillMethod>,
     /// Side of the pictures that a run is adapted to.
     pub resolution: usize,
     /// Length of the adaptation; an eighth of the run's without.
@@ -43,13 +43,13 @@ pub struct Begin {
     applied: String,
     /// The recipe before anything was taken over.
     before: Option<Recipe>,
-    work: Option<Work<Result<Recipe, String>>>,
+    work: Option<BackgroundTask<Result<Recipe, String>>>,
     /// What came of it.
     said: Option<Result<String, String>>,
     seen: u64,
 }
 
-impl Begin {
+impl RunInitState {
     /// Whether weights are being opened.
     pub fn busy(&self) -> bool {
         self.work.is_some()
@@ -61,58 +61,58 @@ impl Begin {
     }
 
     /// Another way to begin. What another way had taken over goes: until something is chosen nothing is begun with.
-    pub fn choose(&mut self, way: Way, draft: &mut Draft) {
+    pub fn choose(&mut self, way: RunInitKind, draft: &mut RecipeDraft) {
         self.way = way;
         self.named.clear();
         self.put_back(draft);
     }
 
     /// The recipe as it was before anything was taken over.
-    fn put_back(&mut self, draft: &mut Draft) {
+    fn put_back(&mut self, draft: &mut RecipeDraft) {
         (self.said, self.work) = (None, None);
         self.applied.clear();
         let before = self.before.take().map(|before| with_pictures_of(before, draft));
         let Some(before) = before.or_else(|| draft.recipe().ok().map(|recipe| plain(recipe))) else { return };
         let same = draft.recipe().is_ok_and(|recipe| **recipe == before);
-        if let Some(before) = Draft::of(&before).ok().filter(|_| !same) {
+        if let Some(before) = RecipeDraft::of(&before).ok().filter(|_| !same) {
             draft.become_like(before);
         }
     }
 
     /// What is still in the way of a run that begins as was chosen; without it the recipe would be trained as it is,
     /// which is another run.
-    pub fn in_the_way(&self, recipe: &Recipe) -> Option<Obstacle> {
+    pub fn in_the_way(&self, recipe: &Recipe) -> Option<StartBlocker> {
         let missing = match self.way {
-            Way::Nothing => "",
-            Way::Weights => "Choose the weights.",
-            Way::Teacher => "Choose a teacher.",
-            Way::Run => "Choose a run.",
+            RunInitKind::Nothing => "",
+            RunInitKind::Weights => "Choose the weights.",
+            RunInitKind::Teacher => "Choose a teacher.",
+            RunInitKind::Run => "Choose a run.",
         };
         let named = self.named.trim();
-        let beginning = (self.way, if self.way == Way::Nothing { "" } else { named });
-        if self.way != Way::Nothing {
+        let beginning = (self.way, if self.way == RunInitKind::Nothing { "" } else { named });
+        if self.way != RunInitKind::Nothing {
             if named.is_empty() {
-                return Some(Obstacle::Missing(missing.to_owned()));
+                return Some(StartBlocker::Missing(missing.to_owned()));
             }
             if named != self.applied {
-                return Some(Obstacle::Missing(format!("Press Enter to open {named}.")));
+                return Some(StartBlocker::Missing(format!("Press Enter to open {named}.")));
             }
             if self.busy() {
-                return Some(Obstacle::Missing(format!("Opening {named} …")));
+                return Some(StartBlocker::Missing(format!("Opening {named} …")));
             }
             if let Some(Err(reason)) = &self.said {
-                return Some(Obstacle::Wrong(reason.clone()));
+                return Some(StartBlocker::Wrong(reason.clone()));
             }
         }
         if !recipe.distill.is_on() && !recipe.distill.teacher.is_empty() {
             let what = "a teacher is named, but Method says that nothing is learned from it (Distillation)";
-            return Some(Obstacle::Wrong(what.to_owned()));
+            return Some(StartBlocker::Wrong(what.to_owned()));
         }
-        (begins(recipe) != beginning).then(|| Obstacle::Missing("Choose what to begin with.".to_owned()))
+        (begins(recipe) != beginning).then(|| StartBlocker::Missing("Choose what to begin with.".to_owned()))
     }
 
     /// Takes the choice over into the recipe.
-    pub fn apply(&mut self, draft: &mut Draft, wake: &Wake) {
+    pub fn apply(&mut self, draft: &mut RecipeDraft, wake: &Wake) {
         let named = self.named.trim().to_owned();
         if named.is_empty() {
             self.put_back(draft);
@@ -130,29 +130,29 @@ impl Begin {
         self.before = Some(own.clone());
         let (way, method, resolution, steps) = (self.way, self.method, self.resolution, self.steps);
         self.said = None;
-        self.work = Some(Work::ask("begin", wake, move |_| match way {
-            Way::Nothing => Ok(own),
-            Way::Weights => from_weights(&own, &named),
-            Way::Teacher => distill_recipe::recipe(&own, &named, method).map_err(|e| e.to_string()),
-            Way::Run => adapted(&own, &named, resolution, steps),
+        self.work = Some(BackgroundTask::ask("begin", wake, move |_| match way {
+            RunInitKind::Nothing => Ok(own),
+            RunInitKind::Weights => from_weights(&own, &named),
+            RunInitKind::Teacher => distill_recipe::recipe(&own, &named, method).map_err(|e| e.to_string()),
+            RunInitKind::Run => adapted(&own, &named, resolution, steps),
         }));
     }
 
     /// Another preset for what begins: sizes that do not come from weights follow it.
-    pub fn preset_chosen(&mut self, draft: &mut Draft, wake: &Wake) {
+    pub fn preset_chosen(&mut self, draft: &mut RecipeDraft, wake: &Wake) {
         self.before = draft.recipe().ok().map(|recipe| plain(recipe));
-        if matches!(self.way, Way::Weights | Way::Teacher) {
+        if matches!(self.way, RunInitKind::Weights | RunInitKind::Teacher) {
             self.apply(draft, wake);
         }
     }
 
     /// Takes in what was opened.
-    pub fn listen(&mut self, draft: &mut Draft) {
+    pub fn listen(&mut self, draft: &mut RecipeDraft) {
         if let Some(work) = &mut self.work {
             match work.hear() {
                 Some(Ok(recipe)) => {
                     self.work = None;
-                    self.said = Some(match Draft::of(&recipe) {
+                    self.said = Some(match RecipeDraft::of(&recipe) {
                         Ok(taken) => {
                             draft.become_like(taken);
                             Ok(words(&recipe))
@@ -162,7 +162,7 @@ impl Begin {
                 }
                 Some(Err(reason)) => {
                     (self.work, self.said) = (None, Some(Err(reason)));
-                    if draft.recipe().is_ok_and(|recipe| begins(recipe).0 == Way::Nothing) {
+                    if draft.recipe().is_ok_and(|recipe| begins(recipe).0 == RunInitKind::Nothing) {
                         // Nothing was taken over: fields that change from now on are a person's.
                         self.before = None;
                     }
@@ -182,13 +182,13 @@ impl Begin {
     }
 
     /// A recipe that came from elsewhere, or was edited by hand, says how it begins.
-    fn reflect(&mut self, draft: &Draft) {
+    fn reflect(&mut self, draft: &RecipeDraft) {
         let Ok(recipe) = draft.recipe() else { return };
         let (way, named) = begins(recipe);
-        if way == Way::Nothing {
+        if way == RunInitKind::Nothing {
             // What is only chosen and not taken over yet stays chosen.
             if self.said.as_ref().is_some_and(Result::is_ok) {
-                (self.way, self.said, self.before) = (Way::Nothing, None, None);
+                (self.way, self.said, self.before) = (RunInitKind::Nothing, None, None);
                 self.named.clear();
                 self.applied.clear();
             }
@@ -198,24 +198,24 @@ impl Begin {
             (self.way, self.named, self.applied) = (way, named.to_owned(), named.trim().to_owned());
             self.said = Some(Ok(words(recipe)));
         }
-        if way == Way::Teacher {
+        if way == RunInitKind::Teacher {
             self.method = Some(recipe.distill.method);
         }
     }
 }
 
 /// How a recipe begins, and with what.
-fn begins(recipe: &Recipe) -> (Way, &str) {
+fn begins(recipe: &Recipe) -> (RunInitKind, &str) {
     match (&recipe.distill, recipe.start.weights.as_str()) {
-        (distill, _) if distill.is_on() => (Way::Teacher, &distill.teacher),
-        (_, "") => (Way::Nothing, ""),
-        (_, weights) if recipe.start.heads => (Way::Run, weights),
-        (_, weights) => (Way::Weights, weights),
+        (distill, _) if distill.is_on() => (RunInitKind::Teacher, &distill.teacher),
+        (_, "") => (RunInitKind::Nothing, ""),
+        (_, weights) if recipe.start.heads => (RunInitKind::Run, weights),
+        (_, weights) => (RunInitKind::Weights, weights),
     }
 }
 
 /// An earlier recipe with the pictures that were chosen since.
-fn with_pictures_of(mut earlier: Recipe, draft: &Draft) -> Recipe {
+fn with_pictures_of(mut earlier: Recipe, draft: &RecipeDraft) -> Recipe {
     if let Ok(now) = draft.recipe() {
         earlier.data.path.clone_from(&now.data.path);
         (earlier.data.labels, earlier.data.depth_range) = (now.data.labels, now.data.depth_range);
@@ -253,18 +253,18 @@ fn adapted(own: &Recipe, named: &str, resolution: usize, steps: Option<u64>) -> 
 fn words(recipe: &Recipe) -> String {
     let (crops, train) = (&recipe.crops, &recipe.train);
     match recipe.distill.method {
-        Distillation::Heads => {
+        DistillMethod::Heads => {
             "The student learns what the teacher's heads say of crops and patches.".to_owned()
         }
-        Distillation::Similarity => {
+        DistillMethod::Similarity => {
             "The student learns how similar the teacher finds pictures, and patches within one.".to_owned()
         }
-        Distillation::Regression => "The student learns the teacher's features themselves.".to_owned(),
-        Distillation::None if recipe.start.heads => format!(
+        DistillMethod::Regression => "The student learns the teacher's features themselves.".to_owned(),
+        DistillMethod::None if recipe.start.heads => format!(
             "Goes on from the run's student, teacher and heads with crops of {} pixels for {} steps.",
             crops.global_size, train.iterations
         ),
-        Distillation::None => format!(
+        DistillMethod::None => format!(
             "The backbone is taken over; its heads are new and learn alone for {} steps.",
             recipe.start.hold_backbone
         ),

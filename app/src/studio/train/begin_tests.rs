@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 
-fn heard(begin: &mut Begin, draft: &mut Draft) {
+fn heard(begin: &mut RunInitState, draft: &mut RecipeDraft) {
     let began = std::time::Instant::now();
     while begin.busy() {
         assert!(began.elapsed().as_secs() < 60, "no answer");
@@ -17,36 +17,36 @@ fn heard(begin: &mut Begin, draft: &mut Draft) {
 #[test]
 fn a_teacher_is_taken_over_follows_the_preset_and_is_put_away() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
     let nano = draft.recipe().unwrap().clone();
-    begin.choose(Way::Teacher, &mut draft);
+    begin.choose(RunInitKind::Teacher, &mut draft);
     begin.named = "starter".to_owned();
     begin.apply(&mut draft, &wake);
     heard(&mut begin, &mut draft);
     // The starter weights come without heads.
     assert!(begin.said().unwrap().unwrap().contains("how similar"), "{:?}", begin.said());
     let recipe = draft.recipe().unwrap().clone();
-    assert_eq!((recipe.distill.method, recipe.crops.locals), (Distillation::Similarity, 0));
+    assert_eq!((recipe.distill.method, recipe.crops.locals), (DistillMethod::Similarity, 0));
 
     draft.choose_preset("tiny");
     begin.preset_chosen(&mut draft, &wake);
     heard(&mut begin, &mut draft);
     let recipe = draft.recipe().unwrap().clone();
-    assert_eq!((recipe.preset.as_str(), recipe.distill.method), ("tiny", Distillation::Similarity));
+    assert_eq!((recipe.preset.as_str(), recipe.distill.method), ("tiny", DistillMethod::Similarity));
 
     draft.choose_preset("nano");
     begin.preset_chosen(&mut draft, &wake);
     heard(&mut begin, &mut draft);
-    begin.choose(Way::Nothing, &mut draft);
+    begin.choose(RunInitKind::Nothing, &mut draft);
     assert_eq!(**draft.recipe().unwrap(), *nano);
 }
 
 #[test]
 fn what_can_not_be_opened_says_why_and_changes_nothing() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
     let before = draft.recipe().unwrap().clone();
-    for way in [Way::Weights, Way::Teacher, Way::Run] {
+    for way in [RunInitKind::Weights, RunInitKind::Teacher, RunInitKind::Run] {
         begin.choose(way, &mut draft);
         begin.named = "/no/such/place".to_owned();
         begin.apply(&mut draft, &wake);
@@ -58,33 +58,33 @@ fn what_can_not_be_opened_says_why_and_changes_nothing() {
 
 #[test]
 fn a_recipe_from_elsewhere_shows_how_it_begins() {
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
     draft.set("start.weights", "starter");
     begin.listen(&mut draft);
-    assert_eq!((begin.way, begin.named.as_str()), (Way::Weights, "starter"));
+    assert_eq!((begin.way, begin.named.as_str()), (RunInitKind::Weights, "starter"));
     draft.put_back("start.weights");
     begin.listen(&mut draft);
-    assert_eq!(begin.way, Way::Nothing);
+    assert_eq!(begin.way, RunInitKind::Nothing);
 }
 
 /// What stands where, while a person chooses.
-fn way_on(begin: &Begin, draft: &Draft) -> String {
+fn way_on(begin: &RunInitState, draft: &RecipeDraft) -> String {
     match begin.in_the_way(draft.recipe().unwrap()) {
         None => "free".to_owned(),
-        Some(Obstacle::Missing(text)) => text,
-        Some(Obstacle::Wrong(text)) => format!("wrong: {text}"),
+        Some(StartBlocker::Missing(text)) => text,
+        Some(StartBlocker::Wrong(text)) => format!("wrong: {text}"),
     }
 }
 
 #[test]
 fn no_run_begins_otherwise_than_was_chosen() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
     assert_eq!(way_on(&begin, &draft), "free");
     let ways = [
-        (Way::Weights, "Choose the weights."),
-        (Way::Teacher, "Choose a teacher."),
-        (Way::Run, "Choose a run."),
+        (RunInitKind::Weights, "Choose the weights."),
+        (RunInitKind::Teacher, "Choose a teacher."),
+        (RunInitKind::Run, "Choose a run."),
     ];
     for (way, missing) in ways {
         begin.choose(way, &mut draft);
@@ -104,13 +104,13 @@ fn no_run_begins_otherwise_than_was_chosen() {
         begin.listen(&mut draft);
         assert!(way_on(&begin, &draft).starts_with("wrong: "));
     }
-    begin.choose(Way::Nothing, &mut draft);
+    begin.choose(RunInitKind::Nothing, &mut draft);
     assert_eq!(way_on(&begin, &draft), "free");
 }
 
 #[test]
 fn a_teacher_among_the_fields_from_which_nothing_is_learned_is_told() {
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
     draft.set("distill.teacher", "starter");
     begin.listen(&mut draft);
     assert!(way_on(&begin, &draft).starts_with("wrong: a teacher is named"));
@@ -121,8 +121,8 @@ fn a_teacher_among_the_fields_from_which_nothing_is_learned_is_told() {
 #[test]
 fn what_was_chosen_before_is_not_begun_with_once_something_else_is() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (Begin::default(), Draft::default());
-    begin.choose(Way::Teacher, &mut draft);
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    begin.choose(RunInitKind::Teacher, &mut draft);
     begin.named = "starter".to_owned();
     begin.apply(&mut draft, &wake);
     assert_eq!(way_on(&begin, &draft), "Opening starter …");
@@ -133,14 +133,14 @@ fn what_was_chosen_before_is_not_begun_with_once_something_else_is() {
     assert_eq!(way_on(&begin, &draft), "Choose a teacher.");
     begin.apply(&mut draft, &wake);
     begin.listen(&mut draft);
-    assert_eq!((begin.way, way_on(&begin, &draft).as_str()), (Way::Teacher, "Choose a teacher."));
+    assert_eq!((begin.way, way_on(&begin, &draft).as_str()), (RunInitKind::Teacher, "Choose a teacher."));
     assert!(!draft.recipe().unwrap().distill.is_on(), "the recipe is plain again");
     // Another way.
     begin.named = "starter".to_owned();
     begin.apply(&mut draft, &wake);
     heard(&mut begin, &mut draft);
-    begin.choose(Way::Weights, &mut draft);
+    begin.choose(RunInitKind::Weights, &mut draft);
     begin.listen(&mut draft);
-    assert_eq!((begin.way, way_on(&begin, &draft).as_str()), (Way::Weights, "Choose the weights."));
+    assert_eq!((begin.way, way_on(&begin, &draft).as_str()), (RunInitKind::Weights, "Choose the weights."));
     assert!(!draft.recipe().unwrap().distill.is_on());
 }

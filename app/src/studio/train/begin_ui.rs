@@ -1,14 +1,14 @@
 //! The part of the recipe pane that says what a run begins with.
 
-use dinoscope_core::train::recipe::Distillation;
+use dinoscope_core::train::recipe::DistillMethod;
 use egui::Ui;
 
-use super::acts::Act;
-use super::begin::{Begin, Way};
-use super::draft::Draft;
-use super::follow::Listed;
+use super::acts::TrainAction;
+use super::begin::{RunInitKind, RunInitState};
+use super::draft::RecipeDraft;
+use super::follow::RunListEntry;
 use super::work::Wake;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::typed;
 use crate::studio::widgets;
@@ -22,42 +22,42 @@ const CROP_SIDE: &str = "Crop side";
 /// Draws it.
 pub fn ui(
     ui: &mut Ui,
-    begin: &mut Begin,
-    draft: &mut Draft,
-    runs: &[Listed],
+    begin: &mut RunInitState,
+    draft: &mut RecipeDraft,
+    runs: &[RunListEntry],
     wake: &Wake,
-    acts: &mut Vec<Act>,
+    acts: &mut Vec<TrainAction>,
 ) {
     let mut way = begin.way;
     let ways = [
-        (Way::Nothing, "Nothing"),
-        (Way::Weights, "Weights"),
-        (Way::Teacher, "A teacher"),
-        (Way::Run, "A run"),
+        (RunInitKind::Nothing, "Nothing"),
+        (RunInitKind::Weights, "Weights"),
+        (RunInitKind::Teacher, "A teacher"),
+        (RunInitKind::Run, "A run"),
     ];
     widgets::segmented(ui, "What the run begins with", &mut way, &ways);
     if way != begin.way {
         begin.choose(way, draft);
-        acts.push(Act::LookForRuns);
+        acts.push(TrainAction::LookForRuns);
     }
     let (label, about) = match begin.way {
-        Way::Nothing => {
+        RunInitKind::Nothing => {
             widgets::hint(ui, "Random weights: only your pictures teach.");
             return;
         }
-        Way::Weights => ("Weights", "A trained backbone goes on learning. Its heads are new."),
-        Way::Teacher => {
+        RunInitKind::Weights => ("Weights", "A trained backbone goes on learning. Its heads are new."),
+        RunInitKind::Teacher => {
             ("Teacher", "A small model learns what a large one has learned. The preset is the student.")
         }
-        Way::Run => ("Run", "A finished run goes on with larger pictures, for sharper features."),
+        RunInitKind::Run => ("Run", "A finished run goes on with larger pictures, for sharper features."),
     };
     widgets::hint(ui, about);
     let mut chosen = named(ui, label, begin, runs, acts);
     match begin.way {
-        Way::Weights => steps_held(ui, draft),
-        Way::Teacher => chosen |= method(ui, begin),
-        Way::Run => chosen |= adaptation(ui, begin),
-        Way::Nothing => {}
+        RunInitKind::Weights => steps_held(ui, draft),
+        RunInitKind::Teacher => chosen |= method(ui, begin),
+        RunInitKind::Run => chosen |= adaptation(ui, begin),
+        RunInitKind::Nothing => {}
     }
     if chosen {
         begin.apply(draft, wake);
@@ -78,7 +78,13 @@ pub fn ui(
 }
 
 /// The name of what is begun with, and the ways to choose it; whether it was chosen.
-fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], acts: &mut Vec<Act>) -> bool {
+fn named(
+    ui: &mut Ui,
+    label: &'static str,
+    begin: &mut RunInitState,
+    runs: &[RunListEntry],
+    acts: &mut Vec<TrainAction>,
+) -> bool {
     let response = widgets::path_row(ui, label, &mut begin.named, wanted(label));
     let mut chosen = response.lost_focus();
     if chosen {
@@ -106,11 +112,11 @@ fn named(ui: &mut Ui, label: &'static str, begin: &mut Begin, runs: &[Listed], a
             }
             ui.separator();
             if begin_takes_files(label) && ui.button("A file of weights …").clicked() {
-                acts.push(Act::Ask(Purpose::BeginFile, String::new()));
+                acts.push(TrainAction::Ask(DialogPurpose::BeginFile, String::new()));
                 ui.close();
             }
             if !cfg!(target_family = "wasm") && ui.button("A run from elsewhere …").clicked() {
-                acts.push(Act::Ask(Purpose::BeginRun, String::new()));
+                acts.push(TrainAction::Ask(DialogPurpose::BeginRun, String::new()));
                 ui.close();
             }
         });
@@ -143,7 +149,7 @@ fn released() -> Vec<String> {
     Vec::new()
 }
 
-fn steps_held(ui: &mut Ui, draft: &mut Draft) {
+fn steps_held(ui: &mut Ui, draft: &mut RecipeDraft) {
     let mut text = draft.text("start.hold_backbone");
     let row = widgets::text_row(ui, HEADS_ALONE, &mut text, "0");
     if row.changed() {
@@ -153,19 +159,19 @@ fn steps_held(ui: &mut Ui, draft: &mut Draft) {
 }
 
 /// What is learned of a teacher; whether another way was chosen.
-fn method(ui: &mut Ui, begin: &mut Begin) -> bool {
+fn method(ui: &mut Ui, begin: &mut RunInitState) -> bool {
     let ways = [
         (None, "What suits it"),
-        (Some(Distillation::Heads), "What its heads say"),
-        (Some(Distillation::Similarity), "Similarities"),
-        (Some(Distillation::Regression), "Its features"),
+        (Some(DistillMethod::Heads), "What its heads say"),
+        (Some(DistillMethod::Similarity), "Similarities"),
+        (Some(DistillMethod::Regression), "Its features"),
     ]
     .map(|(way, text)| (way, text.to_owned()));
     widgets::choice_row(ui, "Learn", &mut begin.method, &ways).changed()
 }
 
 /// Size and length of an adaptation; whether one was changed.
-fn adaptation(ui: &mut Ui, begin: &mut Begin) -> bool {
+fn adaptation(ui: &mut Ui, begin: &mut RunInitState) -> bool {
     let shown = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let mut side = shown(begin.resolution as u64);
     let sized = widgets::text_row(ui, CROP_SIDE, &mut side, "twice the run's");

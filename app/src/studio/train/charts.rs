@@ -13,7 +13,7 @@ pub const GROUPS: [(FigureGroup, &str); 5] = [
 
 /// What a chart has beside curves of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extra {
+pub enum TrainChartAnnotation {
     /// Nothing.
     Nothing,
     /// The 95 % interval, raw pixels, and the untrained model.
@@ -25,12 +25,12 @@ pub enum Extra {
 }
 
 /// What a chart has beside its curves.
-pub fn extra(chart: &FigureChart) -> Extra {
+pub fn extra(chart: &FigureChart) -> TrainChartAnnotation {
     match (chart.group, chart.figures.first().map(|figure| figure.key)) {
-        (FigureGroup::Schedule, _) => Extra::Schedule,
-        (_, Some("knn_top1")) => Extra::Accuracy,
-        (_, Some("teacher_entropy")) => Extra::LargestEntropy,
-        _ => Extra::Nothing,
+        (FigureGroup::Schedule, _) => TrainChartAnnotation::Schedule,
+        (_, Some("knn_top1")) => TrainChartAnnotation::Accuracy,
+        (_, Some("teacher_entropy")) => TrainChartAnnotation::LargestEntropy,
+        _ => TrainChartAnnotation::Nothing,
     }
 }
 
@@ -47,7 +47,10 @@ mod tests {
         let with = |wanted| {
             FigureGroup::ALL.iter().flat_map(|group| group.charts()).filter(|c| extra(c) == wanted).count()
         };
-        assert_eq!((with(Extra::Accuracy), with(Extra::LargestEntropy)), (1, 1));
-        assert_eq!(with(Extra::Schedule), FigureGroup::Schedule.charts().count());
+        assert_eq!(
+            (with(TrainChartAnnotation::Accuracy), with(TrainChartAnnotation::LargestEntropy)),
+            (1, 1)
+        );
+        assert_eq!(with(TrainChartAnnotation::Schedule), FigureGroup::Schedule.charts().count());
     }
 }

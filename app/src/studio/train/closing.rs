@@ -2,13 +2,13 @@
 
 use egui::ViewportCommand;
 
-use super::session::Session;
+use super::session::TrainSession;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// What was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Closing {
+pub enum CloseDialogState {
     /// Nobody asked.
     #[default]
     No,
@@ -20,9 +20,9 @@ pub enum Closing {
     Free,
 }
 
-impl Closing {
+impl CloseDialogState {
     /// Draws the question, and sees to what was answered.
-    pub fn ui(&mut self, ctx: &egui::Context, own: Option<&mut Session>) {
+    pub fn ui(&mut self, ctx: &egui::Context, own: Option<&mut TrainSession>) {
         let Some(own) = own.filter(|own| own.is_going()) else {
             if *self == Self::Stopping {
                 *self = Self::Free;

@@ -4,12 +4,12 @@ use dinoscope_core::train::Recipe;
 use dinoscope_core::train::memory::estimate;
 use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 
-use super::acts::{Act, On};
-use super::obstacle::Obstacle;
-use super::state::{Phase, RunView};
-use super::{Banner, words};
+use super::acts::{DevicePick, TrainAction};
+use super::obstacle::StartBlocker;
+use super::state::{RunPhase, RunView};
+use super::{TrainBanner, words};
 use crate::studio::names;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -17,23 +17,23 @@ use crate::studio::widgets;
 pub const SPACE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::Space);
 
 /// What the foot has to know.
-pub struct Foot<'a> {
+pub struct TrainFooterContext<'a> {
     /// The recipe, where nothing is wrong with it.
     pub recipe: Option<&'a Recipe>,
     /// Our run, while there is one.
     pub own: Option<&'a RunView>,
     /// A message that stays.
-    pub banner: Option<&'a Banner>,
+    pub banner: Option<&'a TrainBanner>,
     /// What the chosen device can bind at once, where it has a limit.
     pub limit: Option<u64>,
     /// What is in the way of a start.
-    pub obstacle: Option<&'a Obstacle>,
+    pub obstacle: Option<&'a StartBlocker>,
     /// The run whose recipe stands above, only to be looked at.
     pub locked: Option<&'a str>,
 }
 
 /// Draws it.
-pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
+pub fn ui(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &mut Vec<TrainAction>) {
     ui.add_space(space::S);
     if let Some(banner) = foot.banner {
         message(ui, banner, acts);
@@ -53,7 +53,7 @@ pub fn ui(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) 
 }
 
 /// The recipe of a run stands above: a new run can begin with it.
-fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<Act>) {
+fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<TrainAction>) {
     ui.add(
         egui::Label::new(theme::small(format!("The recipe of {run}")).color(theme::tokens(ui).muted))
             .truncate(),
@@ -61,30 +61,30 @@ fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<Act>) {
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
         if widgets::primary_button(ui, icons::COPY, "Use for a new run").clicked() {
-            acts.push(Act::UseRecipe);
+            acts.push(TrainAction::UseRecipe);
         }
         let mine = widgets::button(ui, "", "Back to mine");
         if mine.on_hover_text("The recipe that stood here before this run was shown.").clicked() {
-            acts.push(Act::OwnRecipe);
+            acts.push(TrainAction::OwnRecipe);
         }
     });
 }
 
 /// The folder of new runs, as wide as there is room: one has to see where they are.
-fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<Act>) {
+fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<TrainAction>) {
     widgets::wide_row(ui, "Keep runs in", |ui, width| {
         widgets::with_border(ui, |ui| {
             let edit = egui::TextEdit::singleline(root).align(egui::Align2::LEFT_CENTER);
             ui.add_sized([width - theme::row(ui) - space::S, theme::row(ui)], edit)
         });
         if widgets::icon_button(ui, icons::FOLDER_OPEN, "Choose the folder for runs").clicked() {
-            acts.push(Act::Ask(Purpose::RunsFolder, String::new()));
+            acts.push(TrainAction::Ask(DialogPurpose::RunsFolder, String::new()));
         }
     });
 }
 
 /// Where the run goes, what is in the way, and the button.
-fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
+fn start(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &mut Vec<TrainAction>) {
     // A page keeps them where it keeps everything.
     if !cfg!(target_family = "wasm") {
         runs_folder(ui, root, acts);
@@ -98,7 +98,7 @@ fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
         let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
         let start = ui.add_enabled_ui(foot.obstacle.is_none(), start).inner;
         if start.clicked() {
-            acts.push(Act::Start);
+            acts.push(TrainAction::Start);
         }
         if let Some(obstacle) = foot.obstacle {
             start.on_disabled_hover_text(obstacle.text());
@@ -107,7 +107,7 @@ fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
             && let Some((step, _)) = own.newest_checkpoint()
             && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
         {
-            acts.push(Act::GoOn(own.folder.clone(), On::Chosen));
+            acts.push(TrainAction::GoOn(own.folder.clone(), DevicePick::Chosen));
         }
         if foot.obstacle.is_none() {
             memory(ui, foot, true);
@@ -116,7 +116,7 @@ fn start(ui: &mut Ui, foot: &Foot<'_>, root: &mut String, acts: &mut Vec<Act>) {
 }
 
 /// How much memory it takes: `beside` the buttons, or above them where that is too much and there is more to say.
-fn memory(ui: &mut Ui, foot: &Foot<'_>, beside: bool) {
+fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: bool) {
     let t = theme::tokens(ui);
     let Some(recipe) = foot.recipe else { return };
     let e = estimate(recipe);
@@ -145,33 +145,33 @@ fn memory(ui: &mut Ui, foot: &Foot<'_>, beside: bool) {
     ));
 }
 
-fn while_going(ui: &mut Ui, own: &RunView, acts: &mut Vec<Act>) {
+fn while_going(ui: &mut Ui, own: &RunView, acts: &mut Vec<TrainAction>) {
     ui.horizontal_wrapped(|ui| {
-        let steady = matches!(own.phase, Phase::Running | Phase::Paused);
+        let steady = matches!(own.phase, RunPhase::Running | RunPhase::Paused);
         ui.add_enabled_ui(steady, |ui| {
-            if own.phase == Phase::Paused {
+            if own.phase == RunPhase::Paused {
                 if widgets::primary_button(ui, icons::PLAY, ("Resume", SPACE)).clicked() {
-                    acts.push(Act::Resume);
+                    acts.push(TrainAction::Resume);
                 }
             } else if widgets::button(ui, icons::PAUSE, ("Pause", SPACE)).clicked() {
-                acts.push(Act::Pause);
+                acts.push(TrainAction::Pause);
             }
         });
-        ui.add_enabled_ui(own.phase != Phase::Stopping, |ui| {
+        ui.add_enabled_ui(own.phase != RunPhase::Stopping, |ui| {
             if widgets::button(ui, icons::STOP, "Stop").clicked() {
-                acts.push(Act::Stop);
+                acts.push(TrainAction::Stop);
             }
         });
         ui.add_enabled_ui(steady, |ui| {
             if widgets::icon_button(ui, icons::SAVE, "Checkpoint now").clicked() {
-                acts.push(Act::Checkpoint);
+                acts.push(TrainAction::Checkpoint);
             }
         });
     });
 }
 
 /// A message that stays, with its ways out.
-fn message(ui: &mut Ui, banner: &Banner, acts: &mut Vec<Act>) {
+fn message(ui: &mut Ui, banner: &TrainBanner, acts: &mut Vec<TrainAction>) {
     let t = theme::tokens(ui);
     let frame = egui::Frame::new().fill(banner.tone.ground(&t)).corner_radius(theme::RADIUS).inner_margin(8);
     frame.show(ui, |ui| {
@@ -187,7 +187,7 @@ fn message(ui: &mut Ui, banner: &Banner, acts: &mut Vec<Act>) {
                 }
             }
             if widgets::button(ui, "", "Put away").clicked() {
-                acts.push(Act::Dismiss);
+                acts.push(TrainAction::Dismiss);
             }
         });
     });

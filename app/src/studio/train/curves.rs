@@ -5,15 +5,15 @@ use std::path::Path;
 use dinoscope_core::train::figures::{FigureChart, FigureGroup};
 use egui::{Align, Layout, Ui, vec2};
 
-use super::acts::Act;
-use super::charts::{Extra, GROUPS, extra};
-use super::follow::Shelf;
-use super::plot::{self, Drawing, Window};
+use super::acts::TrainAction;
+use super::charts::{GROUPS, TrainChartAnnotation, extra};
+use super::follow::RunList;
+use super::plot::{self, PlotRange, PlotSpec};
 use super::state::RunView;
-use super::traces::{self, Look, Smoother};
+use super::traces::{self, SeriesCache, TrainSeriesOptions};
 use super::{readout, runs_menu, words};
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets::{self, Scale};
+use crate::studio::widgets::{self, SliderScale};
 
 /// Lowest that a plot is still read.
 const LOWEST: f32 = 96.0;
@@ -21,7 +21,7 @@ const LOWEST: f32 = 96.0;
 const NARROWEST: f32 = 280.0;
 
 /// What the pane keeps.
-pub struct Curves {
+pub struct CurvesPane {
     group: FigureGroup,
     /// Which chart of the group, where there is no room for all.
     chart: usize,
@@ -32,10 +32,10 @@ pub struct Curves {
     /// What is seen of the values, by chart.
     values: Vec<Option<(f64, f64)>>,
     pointed: Option<f64>,
-    smoother: Smoother,
+    smoother: SeriesCache,
 }
 
-impl Default for Curves {
+impl Default for CurvesPane {
     fn default() -> Self {
         Self {
             group: FigureGroup::Loss,
@@ -45,35 +45,35 @@ impl Default for Curves {
             steps: None,
             values: Vec::new(),
             pointed: None,
-            smoother: Smoother::default(),
+            smoother: SeriesCache::default(),
         }
     }
 }
 
 /// What the pane shows.
-pub struct Shown<'a> {
+pub struct CurvesPaneContext<'a> {
     /// Runs, that of the other panels first.
     pub runs: Vec<&'a RunView>,
     /// Runs of the folder of runs.
-    pub shelf: &'a Shelf,
+    pub shelf: &'a RunList,
     /// Folders of the runs whose curves are shown beside the first.
     pub beside: Vec<&'a Path>,
 }
 
 /// The charts of a group of which there are figures; all of them while there are none at all. A run has either the
 /// terms of pre-training or those of a distillation.
-fn charts(group: FigureGroup, shown: &Shown<'_>) -> Vec<&'static FigureChart> {
+fn charts(group: FigureGroup, shown: &CurvesPaneContext<'_>) -> Vec<&'static FigureChart> {
     let reported = |chart: &&FigureChart| {
-        extra(chart) == Extra::Schedule
+        extra(chart) == TrainChartAnnotation::Schedule
             || shown.runs.iter().any(|run| chart.figures.iter().any(|c| run.history(c.key).is_some()))
     };
     let some: Vec<&FigureChart> = group.charts().filter(reported).collect();
     if some.is_empty() { group.charts().filter(|chart| !chart.rare).collect() } else { some }
 }
 
-impl Curves {
+impl CurvesPane {
     /// Draws the pane.
-    pub fn ui(&mut self, ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+    pub fn ui(&mut self, ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction>) {
         let before = self.group;
         widgets::segmented(ui, "Figures", &mut self.group, &GROUPS);
         if before != self.group {
@@ -124,10 +124,10 @@ impl Curves {
     fn tools(
         &mut self,
         ui: &mut Ui,
-        shown: &Shown<'_>,
+        shown: &CurvesPaneContext<'_>,
         charts: &[&FigureChart],
         all: bool,
-        acts: &mut Vec<Act>,
+        acts: &mut Vec<TrainAction>,
     ) {
         ui.horizontal(|ui| {
             let inline = all && ui.available_width() >= 360.0;
@@ -164,7 +164,7 @@ impl Curves {
         // Schedules and single evaluations have nothing to smooth.
         let some = !matches!(self.group, FigureGroup::Schedule | FigureGroup::Evaluation);
         ui.add_enabled_ui(some, |ui| {
-            let scale = Scale::new(0.0..=0.99).step(0.01);
+            let scale = SliderScale::new(0.0..=0.99).step(0.01);
             widgets::slider_row(ui, "Smoothing", &mut self.smoothing, &scale);
         });
     }
@@ -193,7 +193,7 @@ impl Curves {
     fn chart(
         &mut self,
         ui: &mut Ui,
-        shown: &Shown<'_>,
+        shown: &CurvesPaneContext<'_>,
         chart: &FigureChart,
         number: usize,
         height: f32,
@@ -201,7 +201,7 @@ impl Curves {
         ui.spacing_mut().item_spacing.y = space::XS;
         let extent = traces::extent(chart, &shown.runs);
         let width = ui.available_width();
-        let look = Look {
+        let look = TrainSeriesOptions {
             smoothing: self.smoothing,
             seen: self.steps.unwrap_or(extent),
             columns: (width.max(32.0) as usize).min(4000),
@@ -211,7 +211,7 @@ impl Curves {
         let by_run = shown.runs.len() > 1 && chart.figures.len() == 1;
         let step = match (self.pointed, extra(chart)) {
             (Some(step), _) => format!("step {}", words::count(step.max(0.0).round() as u64)),
-            (None, Extra::Schedule) => "now".to_owned(),
+            (None, TrainChartAnnotation::Schedule) => "now".to_owned(),
             (None, _) => "newest".to_owned(),
         };
         let top = ui.cursor().top();
@@ -222,12 +222,16 @@ impl Curves {
             ui.allocate_ui(vec2(width, room.max(24.0)), |ui| widgets::hint(ui, "Nothing was reported yet."));
             return None;
         }
-        let mut window = Window { steps: self.steps, values: self.values.get(number).copied().flatten() };
-        let now = shown.runs.first().filter(|_| extra(chart) == Extra::Schedule).map(|run| run.done as f64);
+        let mut window = PlotRange { steps: self.steps, values: self.values.get(number).copied().flatten() };
+        let now = shown
+            .runs
+            .first()
+            .filter(|_| extra(chart) == TrainChartAnnotation::Schedule)
+            .map(|run| run.done as f64);
         let title = format!("{} by step", chart.title);
         let touched = plot::show(
             ui,
-            &Drawing {
+            &PlotSpec {
                 id: chart.title,
                 title: &title,
                 traces: &all,

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use dinoscope_core::analysis::attention_map::{overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
-use dinoscope_core::analysis::image_out::{Filter, contact_sheet};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, contact_sheet};
 use dinoscope_core::data::Picture;
 use dinoscope_core::data::decode::decode_file;
-use dinoscope_core::train::watch::{Kind, Look};
+use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::work::{Stop, Wake, Work};
+use super::work::{BackgroundTask, CancelFlag, Wake};
 use crate::studio::hands::breathe;
 
 /// Sheets that are kept; beyond it those go that have not been seen for longest.
@@ -29,34 +29,34 @@ const BACKDROP: [u8; 3] = [24, 24, 27];
 
 /// What a sheet shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum ContactSheetKind {
     /// One kind of all watched pictures.
-    Kind(Kind),
+    Kind(WatchFrameKind),
     /// The attention of every head, a row for each watched picture. Of the newest pictures only.
     Heads,
 }
 
 /// Which sheet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct ContactSheetKey {
     /// The run's folder.
     pub run: PathBuf,
     /// Steps done.
     pub iteration: u64,
     /// What it shows.
-    pub what: What,
+    pub what: ContactSheetKind,
 }
 
 /// Where a sheet comes from.
 #[derive(Clone)]
-pub enum Origin {
+pub enum ContactSheetSource {
     /// The newest pictures.
-    Look(Arc<Look>),
+    Look(Arc<WatchSnapshot>),
     /// A file of the run.
     File(PathBuf),
 }
 
-impl Origin {
+impl ContactSheetSource {
     /// Whether it is the same one: a picture that was made again has another origin under the same name.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -69,11 +69,11 @@ impl Origin {
 }
 
 /// Pictures beside each other in one texture.
-pub struct Sheet {
+pub struct ContactSheet {
     /// The texture.
     pub texture: TextureHandle,
     /// Its pictures.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<ContactSheetCell>,
     /// Pictures in a row.
     pub columns: usize,
     /// Width by height of a picture.
@@ -83,57 +83,57 @@ pub struct Sheet {
 /// A picture of a sheet. What stands around it, where it has another shape than its place, is left out: there the panel
 /// shows, in whatever theme.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell {
+pub struct ContactSheetCell {
     /// Where the picture is, as shares of the texture.
     pub uv: egui::Rect,
     /// Which part of its place it takes, as shares of that.
     pub part: egui::Rect,
 }
 
-enum Kept {
-    Sheet(Sheet),
+enum CachedContactSheet {
+    Sheet(ContactSheet),
     /// It can't be shown, and why.
     Not(String),
 }
 
-struct Entry {
-    kept: Kept,
-    origin: Origin,
+struct ContactSheetEntry {
+    kept: CachedContactSheet,
+    origin: ContactSheetSource,
     seen: u64,
 }
 
-struct Developed {
+struct RenderedContactSheet {
     image: ColorImage,
     /// Place and picture of each.
     cells: Vec<[[usize; 4]; 2]>,
     columns: usize,
 }
 
-type Answer = (Key, Origin, Result<Developed, String>);
+type Answer = (ContactSheetKey, ContactSheetSource, Result<RenderedContactSheet, String>);
 
 /// Develops sheets and keeps them.
 #[derive(Default)]
-pub struct Darkroom {
-    entries: HashMap<Key, Entry>,
-    wanted: Vec<(Key, Origin)>,
-    work: Option<Work<Answer>>,
+pub struct ContactSheetCache {
+    entries: HashMap<ContactSheetKey, ContactSheetEntry>,
+    wanted: Vec<(ContactSheetKey, ContactSheetSource)>,
+    work: Option<BackgroundTask<Answer>>,
     clock: u64,
 }
 
-impl Darkroom {
+impl ContactSheetCache {
     /// A sheet is being looked at: it is developed soon if it is not there, and kept. Why it can't be shown, if so.
-    pub fn look(&mut self, key: &Key, origin: &Origin) -> Option<&str> {
+    pub fn look(&mut self, key: &ContactSheetKey, origin: &ContactSheetSource) -> Option<&str> {
         self.want(key, origin);
         let entry = self.entries.get_mut(key)?;
         entry.seen = self.clock;
         match &entry.kept {
-            Kept::Sheet(_) => None,
-            Kept::Not(reason) => Some(reason),
+            CachedContactSheet::Sheet(_) => None,
+            CachedContactSheet::Not(reason) => Some(reason),
         }
     }
 
     /// Develops a sheet soon unless it is there: for those that will be seen next.
-    pub fn want(&mut self, key: &Key, origin: &Origin) {
+    pub fn want(&mut self, key: &ContactSheetKey, origin: &ContactSheetSource) {
         let there = self.entries.get(key).is_some_and(|entry| entry.origin.is(origin));
         if !there && self.wanted.len() < AT_ONCE && !self.wanted.iter().any(|(wanted, _)| wanted == key) {
             self.wanted.push((key.clone(), origin.clone()));
@@ -141,22 +141,22 @@ impl Darkroom {
     }
 
     /// A sheet is still shown.
-    pub fn keep(&mut self, key: &Key) {
+    pub fn keep(&mut self, key: &ContactSheetKey) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.seen = self.clock;
         }
     }
 
     /// Whether a sheet, or the reason why there is none, is there.
-    pub fn has(&self, key: &Key) -> bool {
+    pub fn has(&self, key: &ContactSheetKey) -> bool {
         self.entries.contains_key(key)
     }
 
     /// The sheet, if it is there.
-    pub fn there(&self, key: &Key) -> Option<&Sheet> {
+    pub fn there(&self, key: &ContactSheetKey) -> Option<&ContactSheet> {
         match &self.entries.get(key)?.kept {
-            Kept::Sheet(sheet) => Some(sheet),
-            Kept::Not(_) => None,
+            CachedContactSheet::Sheet(sheet) => Some(sheet),
+            CachedContactSheet::Not(_) => None,
         }
     }
 
@@ -178,10 +178,10 @@ impl Darkroom {
             }
             for (key, origin, developed) in fresh {
                 let kept = match developed {
-                    Ok(developed) => Kept::Sheet(developed.upload(ctx, &key)),
-                    Err(reason) => Kept::Not(reason),
+                    Ok(developed) => CachedContactSheet::Sheet(developed.upload(ctx, &key)),
+                    Err(reason) => CachedContactSheet::Not(reason),
                 };
-                self.entries.insert(key, Entry { kept, origin, seen: self.clock });
+                self.entries.insert(key, ContactSheetEntry { kept, origin, seen: self.clock });
             }
             self.forget();
         }
@@ -189,16 +189,17 @@ impl Darkroom {
         self.wanted.retain(|(key, origin)| !entries.get(key).is_some_and(|entry| entry.origin.is(origin)));
         if self.work.is_none() && !self.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.wanted);
-            self.work = Some(Work::start_async("pictures", wake, async move |voice, stop: Stop| {
-                for (key, origin) in wanted {
-                    if stop.asked() {
-                        return;
+            self.work =
+                Some(BackgroundTask::start_async("pictures", wake, async move |voice, stop: CancelFlag| {
+                    for (key, origin) in wanted {
+                        if stop.asked() {
+                            return;
+                        }
+                        let developed = develop(key.what, &origin);
+                        voice.say((key, origin, developed));
+                        breathe().await;
                     }
-                    let developed = develop(key.what, &origin);
-                    voice.say((key, origin, developed));
-                    breathe().await;
-                }
-            }));
+                }));
         }
     }
 
@@ -213,8 +214,8 @@ impl Darkroom {
     }
 }
 
-impl Developed {
-    fn upload(self, ctx: &egui::Context, key: &Key) -> Sheet {
+impl RenderedContactSheet {
+    fn upload(self, ctx: &egui::Context, key: &ContactSheetKey) -> ContactSheet {
         let [width, height] = self.image.size.map(|side| side.max(1) as f32);
         let share = |[x, y, w, h]: [usize; 4], [left, top]: [usize; 2], [width, height]: [f32; 2]| {
             let min = egui::pos2((x - left) as f32 / width, (y - top) as f32 / height);
@@ -223,11 +224,14 @@ impl Developed {
         let cell = |[place, picture]: [[usize; 4]; 2]| {
             let [left, top, w, h] = place;
             let sides = [w, h].map(|side| side.max(1) as f32);
-            Cell { uv: share(picture, [0, 0], [width, height]), part: share(picture, [left, top], sides) }
+            ContactSheetCell {
+                uv: share(picture, [0, 0], [width, height]),
+                part: share(picture, [left, top], sides),
+            }
         };
         let aspect = self.cells.first().map_or(1.0, |[[_, _, w, h], _]| *w as f32 / (*h).max(1) as f32);
         let name = format!("watched {}", key.iteration);
-        Sheet {
+        ContactSheet {
             cells: self.cells.into_iter().map(cell).collect(),
             columns: self.columns,
             aspect,
@@ -236,33 +240,37 @@ impl Developed {
     }
 }
 
-fn develop(what: What, origin: &Origin) -> Result<Developed, String> {
+fn develop(what: ContactSheetKind, origin: &ContactSheetSource) -> Result<RenderedContactSheet, String> {
     let (sheet, columns, count) = match (what, origin) {
-        (What::Kind(kind), Origin::Look(look)) => {
+        (ContactSheetKind::Kind(kind), ContactSheetSource::Look(look)) => {
             (look.grid(kind).map_err(|e| e.to_string())?, COLUMNS, Some(look.frames.len()))
         }
-        (What::Kind(_), Origin::File(path)) => (decode_file(path).map_err(|e| e.to_string())?, COLUMNS, None),
-        (What::Heads, Origin::Look(look)) => {
+        (ContactSheetKind::Kind(_), ContactSheetSource::File(path)) => {
+            (decode_file(path).map_err(|e| e.to_string())?, COLUMNS, None)
+        }
+        (ContactSheetKind::Heads, ContactSheetSource::Look(look)) => {
             let (sheet, heads) = heads(look)?;
             (sheet, heads, Some(heads * look.frames.len()))
         }
-        (What::Heads, Origin::File(_)) => return Err("heads are kept of the newest pictures only".to_owned()),
+        (ContactSheetKind::Heads, ContactSheetSource::File(_)) => {
+            return Err("heads are kept of the newest pictures only".to_owned());
+        }
     };
     let columns = columns.min(count.unwrap_or(columns)).max(1);
     let cells = cells(&sheet, columns, count);
     let cells = cells.into_iter().map(|place| [place, trimmed(&sheet, place)]).collect();
-    Ok(Developed { image: image(&sheet), cells, columns })
+    Ok(RenderedContactSheet { image: image(&sheet), cells, columns })
 }
 
 /// The attention of every head over every watched picture.
-fn heads(look: &Look) -> Result<(Picture, usize), String> {
+fn heads(look: &WatchSnapshot) -> Result<(Picture, usize), String> {
     let heads = look.frames.first().map_or(0, |frame| frame.attention.heads.len());
     let mut shown = Vec::with_capacity(heads * look.frames.len());
     for frame in &look.frames {
         let (rows, cols) = (frame.attention.rows, frame.attention.cols);
         for head in &frame.attention.heads {
             let map = stretch(head, 99.0);
-            let smooth = Filter::Bicubic;
+            let smooth = UpsampleFilter::Bicubic;
             let over = overlay(&frame.view, &map, rows, cols, ColourMap::Inferno, 0.7, smooth);
             shown.push(over.map_err(|e| e.to_string())?);
         }

@@ -3,23 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dinoscope_core::data::decode::depth::DepthRange;
-use dinoscope_core::data::source::Source;
+use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::matched::named;
-use dinoscope_core::data::source::places::Places;
+use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::data::variety;
 use dinoscope_core::train::{Recipe, sources};
 
 use super::words;
-use super::work::{Wake, Work};
+use super::work::{BackgroundTask, Wake};
 
 /// What the folder or the built-in pictures turned out to hold.
 #[derive(Clone)]
-pub struct Found {
+pub struct ResolvedTrainData {
     /// For a person: `1200 built-in scenes`, `3512 pictures from …, 12 classes`.
     pub description: String,
     /// The pictures.
-    pub train: Arc<dyn Source>,
+    pub train: Arc<dyn PictureSource>,
     /// Whether k-NN can be measured.
     pub labelled: bool,
     /// Why nothing can be learned from them.
@@ -28,14 +28,14 @@ pub struct Found {
 
 /// What pictures are found by: everything that decides them.
 #[derive(Clone, Debug, PartialEq)]
-struct Address {
+struct TrainDataKey {
     path: String,
     labels: bool,
-    depth_range: DepthRange,
+    depth_range: IntensityRange,
     scenes: (usize, usize, u64),
 }
 
-impl Address {
+impl TrainDataKey {
     fn of(recipe: &Recipe) -> Self {
         let data = &recipe.data;
         let scenes = (data.scenes, data.scene_size, data.scene_seed);
@@ -45,22 +45,22 @@ impl Address {
 
 /// Looks pictures up.
 #[derive(Default)]
-pub struct Lookup {
-    address: Option<Address>,
-    found: Option<Result<Found, String>>,
-    work: Option<Work<Result<Found, String>>>,
+pub struct TrainDataLookup {
+    address: Option<TrainDataKey>,
+    found: Option<Result<ResolvedTrainData, String>>,
+    work: Option<BackgroundTask<Result<ResolvedTrainData, String>>>,
 }
 
-impl Lookup {
+impl TrainDataLookup {
     /// Looks for the pictures of a recipe, unless that was done.
     pub fn look(&mut self, recipe: &Recipe, wake: &Wake) {
-        let address = Address::of(recipe);
+        let address = TrainDataKey::of(recipe);
         if self.address.as_ref() == Some(&address) {
             return;
         }
         (self.address, self.found) = (Some(address), None);
         let recipe = recipe.clone();
-        self.work = Some(Work::ask("data", wake, move |_| find(&recipe)));
+        self.work = Some(BackgroundTask::ask("data", wake, move |_| find(&recipe)));
     }
 
     /// Looks again: the folder may have changed.
@@ -83,16 +83,18 @@ impl Lookup {
 
     /// Whether the pictures at this path are what is, or was, looked up.
     pub fn is_for(&self, path: &str) -> bool {
-        self.address.as_ref().is_some_and(|address| address.path == Places::from_text(path.trim()).text())
+        self.address
+            .as_ref()
+            .is_some_and(|address| address.path == SourcePaths::from_text(path.trim()).text())
     }
 
     /// What was found; nothing while it is being looked up.
-    pub fn found(&self) -> Option<Result<&Found, &str>> {
+    pub fn found(&self) -> Option<Result<&ResolvedTrainData, &str>> {
         self.found.as_ref().map(|found| found.as_ref().map_err(String::as_str))
     }
 }
 
-fn find(recipe: &Recipe) -> Result<Found, String> {
+fn find(recipe: &Recipe) -> Result<ResolvedTrainData, String> {
     let sources = sources::open(recipe).map_err(|e| e.to_string())?;
     let pictures = words::some(sources.train.len(), "picture", "pictures");
     let place = sources.train.origin().map_or_else(|| names(&recipe.data.path), str::to_owned);
@@ -105,7 +107,7 @@ fn find(recipe: &Recipe) -> Result<Found, String> {
     let notes: String = sources.train.notes().iter().map(|note| format!(". {note}")).collect();
     let description = description + &notes;
     let caution = variety::note_of(sources.train.as_ref()).map(|note| format!("{}.", capital(&note)));
-    Ok(Found { description, labelled: sources.labelled.is_some(), caution, train: sources.train })
+    Ok(ResolvedTrainData { description, labelled: sources.labelled.is_some(), caution, train: sources.train })
 }
 
 /// A sentence as it begins a line.
@@ -115,7 +117,7 @@ fn capital(text: &str) -> String {
 }
 
 /// The last parts of paths.
-fn names(places: &Places) -> String {
+fn names(places: &SourcePaths) -> String {
     named(&places.iter().map(short).collect::<Vec<_>>())
 }
 

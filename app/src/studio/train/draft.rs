@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dinoscope_core::data::source::places::Places;
-use dinoscope_core::train::fields::{self, Field, Kind};
+use dinoscope_core::data::source::places::SourcePaths;
+use dinoscope_core::train::fields::{self, RecipeField, RecipeFieldKind};
 use dinoscope_core::train::{Recipe, RecipeError};
 use toml::Value;
 
 /// A recipe while it is edited.
 #[derive(Clone)]
-pub struct Draft {
+pub struct RecipeDraft {
     preset: Recipe,
     /// What was typed, by field; only where it is not what the preset says.
     typed: BTreeMap<&'static str, String>,
@@ -21,7 +21,7 @@ pub struct Draft {
     version: u64,
 }
 
-impl Default for Draft {
+impl Default for RecipeDraft {
     /// The smallest preset.
     fn default() -> Self {
         // Presets are ours: a test builds them all.
@@ -29,7 +29,7 @@ impl Default for Draft {
     }
 }
 
-impl Draft {
+impl RecipeDraft {
     /// A preset, unchanged.
     ///
     /// # Errors
@@ -212,39 +212,39 @@ pub fn number(x: f64) -> String {
 }
 
 /// The value that a text stands for, within the field's own range.
-fn parse(field: &Field, text: &str) -> Result<Value, String> {
+fn parse(field: &RecipeField, text: &str) -> Result<Value, String> {
     let text = text.trim();
     let (low, high) = field.range;
     let allowed = || format!("{} to {} is allowed", number(low), number(high));
     let within = |x: f64| if (low..=high).contains(&x) { Ok(x) } else { Err(allowed()) };
     let plain: String = text.chars().filter(|c| !matches!(c, '_' | ' ' | '\u{202f}')).collect();
     match fields::kind(field.key) {
-        Some(Kind::Whole) => {
+        Some(RecipeFieldKind::Whole) => {
             let number: i64 =
                 plain.parse().map_err(|_| format!("a whole number is needed; {}", allowed()))?;
             within(number as f64).map(|_| Value::Integer(number))
         }
-        Some(Kind::Number) => {
+        Some(RecipeFieldKind::Number) => {
             let number: f64 = plain.parse().map_err(|_| format!("a number is needed; {}", allowed()))?;
             within(number).map(Value::Float)
         }
-        Some(Kind::Pair) => {
+        Some(RecipeFieldKind::Pair) => {
             let parts: Vec<Option<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
             let [Some(a), Some(b)] = parts[..] else { return Err("two numbers are needed".to_owned()) };
             Ok(Value::Array(vec![Value::Float(within(a)?), Value::Float(within(b)?)]))
         }
-        Some(Kind::Switch) => {
+        Some(RecipeFieldKind::Switch) => {
             text.parse().map(Value::Boolean).map_err(|_| "true or false is needed".to_owned())
         }
-        Some(Kind::Choice(words)) if words.contains(&text) => Ok(Value::String(text.to_owned())),
-        Some(Kind::Choice(words)) => Err(format!("one of {} is needed", words.join(", "))),
-        Some(Kind::Path) if text.is_empty() && field.key == "data.path" => {
+        Some(RecipeFieldKind::Choice(words)) if words.contains(&text) => Ok(Value::String(text.to_owned())),
+        Some(RecipeFieldKind::Choice(words)) => Err(format!("one of {} is needed", words.join(", "))),
+        Some(RecipeFieldKind::Path) if text.is_empty() && field.key == "data.path" => {
             Err("a folder is needed, or `scenes`".to_owned())
         }
-        Some(Kind::Path) if field.key == "data.path" => {
-            Value::try_from(Places::from_text(text)).map_err(|error| error.to_string())
+        Some(RecipeFieldKind::Path) if field.key == "data.path" => {
+            Value::try_from(SourcePaths::from_text(text)).map_err(|error| error.to_string())
         }
-        Some(Kind::Path | Kind::Text) | None => Ok(Value::String(text.to_owned())),
+        Some(RecipeFieldKind::Path | RecipeFieldKind::Text) | None => Ok(Value::String(text.to_owned())),
     }
 }
 
@@ -253,8 +253,8 @@ fn parse(field: &Field, text: &str) -> Result<Value, String> {
 mod tests {
     use super::*;
 
-    fn nano() -> Draft {
-        Draft::preset("nano").unwrap()
+    fn nano() -> RecipeDraft {
+        RecipeDraft::preset("nano").unwrap()
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
         let mut draft = nano();
         draft.set("data.path", r#"["/a", "/b c"]"#);
         assert_eq!(draft.recipe().unwrap().data.path.paths().len(), 2);
-        assert_eq!(Draft::of(draft.recipe().unwrap()).unwrap().text("data.path"), r#"["/a", "/b c"]"#);
+        assert_eq!(RecipeDraft::of(draft.recipe().unwrap()).unwrap().text("data.path"), r#"["/a", "/b c"]"#);
         draft.set("data.path", r#"["/a", "scenes"]"#);
         assert!(draft.recipe().unwrap_err().contains("stands alone"));
     }
@@ -324,7 +324,7 @@ mod tests {
     fn a_recipe_is_its_preset_and_what_differs() {
         let pairs = ["train.batch=16".to_owned(), "loss.centering=softmax".to_owned()];
         let recipe = Recipe::preset("tiny").unwrap().with_overrides(&pairs).unwrap();
-        let mut draft = Draft::of(&recipe).unwrap();
+        let mut draft = RecipeDraft::of(&recipe).unwrap();
         assert_eq!(**draft.recipe().unwrap(), recipe);
         assert_eq!((draft.preset_name(), draft.changed_in("")), ("tiny", 2));
         draft.set("data.path", "/pictures");

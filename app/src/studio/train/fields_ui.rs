@@ -1,10 +1,10 @@
 //! Every field of a recipe, generated from its table: name, value, meaning, unit, range, and the way back.
 
-use dinoscope_core::train::fields::{self, FIELDS, Field, Kind};
+use dinoscope_core::train::fields::{self, FIELDS, RecipeField, RecipeFieldKind};
 use egui::{Align, Layout, Stroke, TextEdit, Ui, vec2};
 
-use super::acts::Act;
-use super::draft::{Draft, number, section_of};
+use super::acts::TrainAction;
+use super::draft::{RecipeDraft, number, section_of};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -24,7 +24,13 @@ const SECTIONS: [(&str, &str); 11] = [
 ];
 
 /// Draws all sections, or the fields that a search finds: of a run that goes on, or `held` and only to be looked at.
-pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, (going, held): (bool, bool), acts: &mut Vec<Act>) {
+pub fn ui(
+    ui: &mut Ui,
+    draft: &mut RecipeDraft,
+    search: &str,
+    (going, held): (bool, bool),
+    acts: &mut Vec<TrainAction>,
+) {
     let search = search.trim().to_lowercase();
     if search.is_empty() {
         for (section, title) in SECTIONS {
@@ -57,7 +63,7 @@ pub fn ui(ui: &mut Ui, draft: &mut Draft, search: &str, (going, held): (bool, bo
 }
 
 /// Whether every word that is searched for is in a field's name or meaning.
-fn matches(field: &Field, search: &str) -> bool {
+fn matches(field: &RecipeField, search: &str) -> bool {
     let text = format!("{} {} {}", field.key, label(field.key), field.meaning).to_lowercase();
     search.split_whitespace().all(|word| text.contains(word))
 }
@@ -104,7 +110,7 @@ fn word(word: &str) -> String {
 }
 
 /// One field: its value in a row with the way back, and below it what it means or what is wrong.
-fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<Act>) {
+fn field(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, going: bool, acts: &mut Vec<TrainAction>) {
     let t = theme::tokens(ui);
     let name = label(f.key);
     let changed = draft.is_changed(f.key);
@@ -115,7 +121,7 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
         ui.allocate_ui_with_layout(vec2(width, theme::row(ui)), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
             if input(ui, draft, f, &name, wrong.is_some()) && going && f.live {
-                acts.push(Act::Live(f.key));
+                acts.push(TrainAction::Live(f.key));
             }
         });
         if changed {
@@ -123,7 +129,7 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
             if widgets::icon_button(ui, icons::RESUME, &what).clicked() {
                 draft.put_back(f.key);
                 if going && f.live {
-                    acts.push(Act::Live(f.key));
+                    acts.push(TrainAction::Live(f.key));
                 }
             }
         } else {
@@ -144,10 +150,10 @@ fn field(ui: &mut Ui, draft: &mut Draft, f: &Field, going: bool, acts: &mut Vec<
 }
 
 /// Meaning, range, what the preset says, and whether a run takes it over.
-fn about(draft: &Draft, f: &Field, going: bool) -> String {
+fn about(draft: &RecipeDraft, f: &RecipeField, going: bool) -> String {
     let mut text = format!("{}.", f.meaning);
     let kind = fields::kind(f.key);
-    if matches!(kind, Some(Kind::Whole | Kind::Number | Kind::Pair)) {
+    if matches!(kind, Some(RecipeFieldKind::Whole | RecipeFieldKind::Number | RecipeFieldKind::Pair)) {
         let unit = if f.unit.is_empty() { String::new() } else { format!(" {}", f.unit) };
         text += &format!(" {} to {}{unit}", number(f.range.0), number(f.range.1));
         text += &format!("; {}: {}.", draft.preset_name(), draft.default_text(f.key));
@@ -163,10 +169,10 @@ fn about(draft: &Draft, f: &Field, going: bool) -> String {
 }
 
 /// The value itself. True when a person is done with changing it.
-fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> bool {
+fn input(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, name: &str, wrong: bool) -> bool {
     let text = draft.text(f.key);
     match fields::kind(f.key) {
-        Some(Kind::Switch) => {
+        Some(RecipeFieldKind::Switch) => {
             let mut on = text == "true";
             let changed = widgets::switch(ui, name, &mut on).changed();
             if changed {
@@ -174,7 +180,7 @@ fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> 
             }
             changed
         }
-        Some(Kind::Choice(words)) => {
+        Some(RecipeFieldKind::Choice(words)) => {
             let mut value = text;
             let items: Vec<(String, String)> =
                 words.iter().map(|w| ((*w).to_owned(), (*w).to_owned())).collect();
@@ -184,7 +190,7 @@ fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> 
             }
             changed
         }
-        Some(Kind::Pair) => {
+        Some(RecipeFieldKind::Pair) => {
             let (low, high) = text.split_once(',').unwrap_or((text.as_str(), ""));
             let (mut low, mut high) = (low.trim().to_owned(), high.trim().to_owned());
             widgets::row(ui, name, |ui, width| {
@@ -198,7 +204,7 @@ fn input(ui: &mut Ui, draft: &mut Draft, f: &Field, name: &str, wrong: bool) -> 
             })
         }
         // A page's files have paths that nobody knows: they are given and chosen, not typed.
-        Some(Kind::Path) if cfg!(target_family = "wasm") => {
+        Some(RecipeFieldKind::Path) if cfg!(target_family = "wasm") => {
             widgets::path_row(ui, name, &mut { text }, "");
             false
         }

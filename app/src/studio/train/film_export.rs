@@ -4,40 +4,40 @@ use std::path::PathBuf;
 
 use dinoscope_core::train::film::{export_gif, export_pngs, frames};
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::watch::Kind;
+use dinoscope_core::train::watch::WatchFrameKind;
 use egui::Ui;
 
-use super::acts::Act;
-use super::work::{Voice, Wake, Work};
+use super::acts::TrainAction;
+use super::work::{BackgroundTask, TaskEventSender, Wake};
 use crate::studio::names;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{icons, space};
-use crate::studio::toasts::Toasts;
+use crate::studio::toasts::ToastQueue;
 use crate::studio::widgets;
 
 /// Longest side of a film.
 const LONGEST: u32 = 800;
 
-enum Said {
+enum TimelapseExportEvent {
     Done(usize, usize),
     Over(Result<String, String>),
 }
 
 /// A film on its way to disk.
-pub struct Export {
-    kind: Kind,
+pub struct TimelapseExport {
+    kind: WatchFrameKind,
     per_second: u8,
-    work: Option<Work<Said>>,
+    work: Option<BackgroundTask<TimelapseExportEvent>>,
     progress: (usize, usize),
 }
 
-impl Default for Export {
+impl Default for TimelapseExport {
     fn default() -> Self {
-        Self { kind: Kind::Pca, per_second: 5, work: None, progress: (0, 0) }
+        Self { kind: WatchFrameKind::Pca, per_second: 5, work: None, progress: (0, 0) }
     }
 }
 
-impl Export {
+impl TimelapseExport {
     /// Writes a GIF.
     pub fn write_gif(&mut self, run: Option<PathBuf>, mut file: PathBuf, wake: &Wake) {
         if file.extension().is_none() {
@@ -47,7 +47,7 @@ impl Export {
         self.start(run, wake, move |films, voice, stopped| {
             let total = films.len();
             let mut progress = |done| {
-                voice.say(Said::Done(done, total));
+                voice.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
             let made = export_gif(&films, &file, frame_ms, LONGEST, &mut progress);
@@ -60,7 +60,7 @@ impl Export {
         self.start(run, wake, move |films, voice, stopped| {
             let total = films.len();
             let mut progress = |done| {
-                voice.say(Said::Done(done, total));
+                voice.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
             let made = export_pngs(&films, &folder, &mut progress);
@@ -73,31 +73,35 @@ impl Export {
         &mut self,
         run: Option<PathBuf>,
         wake: &Wake,
-        make: impl FnOnce(Vec<(u64, PathBuf)>, &Voice<Said>, &dyn Fn() -> bool) -> Result<String, String>
+        make: impl FnOnce(
+            Vec<(u64, PathBuf)>,
+            &TaskEventSender<TimelapseExportEvent>,
+            &dyn Fn() -> bool,
+        ) -> Result<String, String>
         + Send
         + 'static,
     ) {
         let Some(run) = run else { return };
         let kind = self.kind;
         self.progress = (0, 0);
-        self.work = Some(Work::start("film", wake, move |voice, stop| {
+        self.work = Some(BackgroundTask::start("film", wake, move |voice, stop| {
             let made = RunFolder::open(&run).map_err(|e| e.to_string()).and_then(|run| {
                 let stopped = || stop.asked();
                 make(frames(&run, kind), voice, &stopped)
             });
             let told = if stop.asked() { Ok("The film was given up.".to_owned()) } else { made };
-            voice.say(Said::Over(told));
+            voice.say(TimelapseExportEvent::Over(told));
         }));
     }
 
     /// Takes in how far it is.
-    pub fn listen(&mut self, toasts: &mut Toasts) {
+    pub fn listen(&mut self, toasts: &mut ToastQueue) {
         let Some(work) = &mut self.work else { return };
         while let Some(said) = work.hear() {
             match said {
-                Said::Done(done, total) => self.progress = (done, total),
-                Said::Over(Ok(told)) => toasts.good(told),
-                Said::Over(Err(reason)) => toasts.bad(reason),
+                TimelapseExportEvent::Done(done, total) => self.progress = (done, total),
+                TimelapseExportEvent::Over(Ok(told)) => toasts.good(told),
+                TimelapseExportEvent::Over(Err(reason)) => toasts.bad(reason),
             }
         }
         if work.over() {
@@ -106,7 +110,7 @@ impl Export {
     }
 
     /// The button and, while a film is being made, how far it is.
-    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, acts: &mut Vec<Act>) {
+    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, acts: &mut Vec<TrainAction>) {
         let button = |ui: &mut Ui| widgets::icon_button(ui, icons::MAKE_FILM, "Save as a film");
         let response = ui.add_enabled_ui(there && self.work.is_none(), button).inner;
         widgets::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
@@ -115,18 +119,25 @@ impl Export {
                 ui,
                 "What the film shows",
                 &mut self.kind,
-                &[(Kind::View, "Picture"), (Kind::Pca, "PCA"), (Kind::Attention, "Attention")],
+                &[
+                    (WatchFrameKind::View, "Picture"),
+                    (WatchFrameKind::Pca, "PCA"),
+                    (WatchFrameKind::Attention, "Attention"),
+                ],
             );
             widgets::segmented(ui, "Pictures a second", &mut self.per_second, &super::timeline::SPEEDS);
             ui.add_space(space::XS);
             if widgets::button(ui, icons::FILM, "GIF …").clicked() {
-                acts.push(Act::Ask(Purpose::SaveFilm, format!("{run}-{}.gif", self.kind.name())));
+                acts.push(TrainAction::Ask(
+                    DialogPurpose::SaveFilm,
+                    format!("{run}-{}.gif", self.kind.name()),
+                ));
                 ui.close();
             }
             // A page is given no folder to put them into.
             if !cfg!(target_family = "wasm") && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked()
             {
-                acts.push(Act::Ask(Purpose::SaveFrames, String::new()));
+                acts.push(TrainAction::Ask(DialogPurpose::SaveFrames, String::new()));
                 ui.close();
             }
         });

@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dinoscope_core::files;
-use dinoscope_core::train::follow::{Changes, Follower, runs_in};
-use dinoscope_core::train::lock::Held;
+use dinoscope_core::train::follow::{RunFolderChanges, RunFolderReader, runs_in};
+use dinoscope_core::train::lock::RunLockStatus;
 
 use web_time::Instant;
 
-use super::state::{Phase, RunView};
-use super::work::{Stop, Voice, Wake, Work};
+use super::state::{RunPhase, RunView};
+use super::work::{BackgroundTask, CancelFlag, TaskEventSender, Wake};
 use crate::studio::hands::rest;
 
 /// Between two looks at a folder.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// What the thread that follows says.
-enum News {
+enum FollowedRunEvent {
     /// All that is known, and how long ago its figures were written.
     Whole(Box<RunView>, Option<Duration>),
     /// What is new.
-    More(Box<Changes>),
+    More(Box<RunFolderChanges>),
     /// Why nothing can be read at the moment.
     Trouble(String),
     /// There is no run, and nothing is followed.
@@ -29,7 +29,7 @@ enum News {
 }
 
 /// A run that is followed.
-pub struct Followed {
+pub struct FollowedRun {
     /// What is known of it.
     pub view: RunView,
     /// Whether its curves are shown beside the others.
@@ -42,16 +42,17 @@ pub struct Followed {
     pub heard: bool,
     /// When its figures were written last.
     written: Option<Instant>,
-    work: Work<News>,
+    work: BackgroundTask<FollowedRunEvent>,
 }
 
-impl Followed {
+impl FollowedRun {
     /// Starts following.
     pub fn new(folder: &Path, wake: &Wake) -> Self {
         let path = folder.to_owned();
-        let work =
-            Work::start_async("follow", wake, async move |voice, stop| follow(&path, voice, stop).await);
-        let view = RunView::new(folder, Phase::Followed);
+        let work = BackgroundTask::start_async("follow", wake, async move |voice, stop| {
+            follow(&path, voice, stop).await
+        });
+        let view = RunView::new(folder, RunPhase::Followed);
         Self { view, shown: true, trouble: None, absent: None, heard: false, written: None, work }
     }
 
@@ -60,50 +61,50 @@ impl Followed {
         while let Some(news) = self.work.hear() {
             self.heard = true;
             match news {
-                News::Whole(view, age) => {
+                FollowedRunEvent::Whole(view, age) => {
                     (self.view, self.trouble) = (*view, None);
                     self.written = age.and_then(|age| Instant::now().checked_sub(age));
                 }
-                News::More(changes) => {
+                FollowedRunEvent::More(changes) => {
                     if !changes.lines.is_empty() {
                         self.written = Some(Instant::now());
                     }
                     self.view.take_changes(*changes);
                     self.trouble = None;
                 }
-                News::Trouble(reason) => self.trouble = Some(reason),
-                News::Absent(reason) => self.absent = Some(reason),
+                FollowedRunEvent::Trouble(reason) => self.trouble = Some(reason),
+                FollowedRunEvent::Absent(reason) => self.absent = Some(reason),
             }
         }
     }
 }
 
-impl Followed {
+impl FollowedRun {
     /// Whether somebody goes on with it. Where its lock can't tell, somebody seems to while its last figures are no older
     /// than some reports take.
     pub fn is_written(&self) -> bool {
         match self.view.held {
-            Held::By(_) => return true,
-            Held::Nobody => return false,
-            Held::Unknown => {}
+            RunLockStatus::By(_) => return true,
+            RunLockStatus::Nobody => return false,
+            RunLockStatus::Unknown => {}
         }
         let every = self.view.recipe.as_ref().map_or(1, |recipe| recipe.train.report_every) as f64;
         let report = every / self.view.pace.steps_per_second.max(1e-3);
         let patience = Duration::from_secs_f64((5.0 * report).clamp(20.0, 3600.0));
-        self.view.phase == Phase::Followed && self.written.is_some_and(|at| at.elapsed() < patience)
+        self.view.phase == RunPhase::Followed && self.written.is_some_and(|at| at.elapsed() < patience)
     }
 }
 
-async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
+async fn follow(path: &Path, voice: TaskEventSender<FollowedRunEvent>, stop: CancelFlag) {
     let mut follower = None;
     // How it stood with the run when it was last spoken of; nothing before that.
     let mut told = None;
     while !stop.asked() {
         let changes = match poll(path, &mut follower) {
             Ok(changes) => changes,
-            Err(reason) if follower.is_none() => return voice.say(News::Absent(reason)),
+            Err(reason) if follower.is_none() => return voice.say(FollowedRunEvent::Absent(reason)),
             Err(reason) => {
-                voice.say(News::Trouble(reason));
+                voice.say(FollowedRunEvent::Trouble(reason));
                 nap(&stop).await;
                 continue;
             }
@@ -111,7 +112,7 @@ async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
         let (state, mut more) = (Some((changes.finished, changes.held.clone())), changes.more);
         if changes.restarted || told.is_none() {
             // Many figures are put in order here, not in a frame.
-            let mut view = RunView::new(path, Phase::Followed);
+            let mut view = RunView::new(path, RunPhase::Followed);
             view.take_changes(changes);
             while more
                 && !stop.asked()
@@ -121,9 +122,9 @@ async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
                 view.take_changes(changes);
             }
             let written = files::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
-            voice.say(News::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
+            voice.say(FollowedRunEvent::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
         } else if !changes.is_empty() || told != state {
-            voice.say(News::More(Box::new(changes)));
+            voice.say(FollowedRunEvent::More(Box::new(changes)));
         }
         told = state;
         if !more {
@@ -132,17 +133,17 @@ async fn follow(path: &Path, voice: Voice<News>, stop: Stop) {
     }
 }
 
-fn poll(path: &Path, follower: &mut Option<Follower>) -> Result<Changes, String> {
+fn poll(path: &Path, follower: &mut Option<RunFolderReader>) -> Result<RunFolderChanges, String> {
     if follower.is_none() {
-        *follower = Some(Follower::open(path).map_err(|e| e.to_string())?);
+        *follower = Some(RunFolderReader::open(path).map_err(|e| e.to_string())?);
     }
     match follower {
         Some(follower) => follower.poll().map_err(|e| e.to_string()),
-        None => Ok(Changes::default()),
+        None => Ok(RunFolderChanges::default()),
     }
 }
 
-async fn nap(stop: &Stop) {
+async fn nap(stop: &CancelFlag) {
     let naps = 10;
     for _ in 0..naps {
         if stop.asked() {
@@ -154,7 +155,7 @@ async fn nap(stop: &Stop) {
 
 /// A run in the folder of runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct RunListEntry {
     /// Its folder.
     pub path: PathBuf,
     /// Name of the folder.
@@ -163,14 +164,14 @@ pub struct Listed {
 
 /// The runs of a folder, looked up in the background.
 #[derive(Default)]
-pub struct Shelf {
+pub struct RunList {
     /// The runs, that which was written to last first.
-    pub runs: Vec<Listed>,
-    work: Option<Work<Vec<Listed>>>,
+    pub runs: Vec<RunListEntry>,
+    work: Option<BackgroundTask<Vec<RunListEntry>>>,
     looked: Option<PathBuf>,
 }
 
-impl Shelf {
+impl RunList {
     /// Looks into `runs`, unless it is being looked into.
     pub fn look(&mut self, runs: &Path, wake: &Wake) {
         if self.work.is_some() {
@@ -178,8 +179,9 @@ impl Shelf {
         }
         let runs = runs.to_owned();
         self.looked = Some(runs.clone());
-        self.work =
-            Some(Work::ask("runs", wake, move |_| runs_in(&runs).into_iter().filter_map(listed).collect()));
+        self.work = Some(BackgroundTask::ask("runs", wake, move |_| {
+            runs_in(&runs).into_iter().filter_map(listed).collect()
+        }));
     }
 
     /// Takes in what was found; looks when another folder is meant than before.
@@ -197,7 +199,7 @@ impl Shelf {
     }
 }
 
-fn listed(path: PathBuf) -> Option<Listed> {
+fn listed(path: PathBuf) -> Option<RunListEntry> {
     let name = path.file_name()?.to_string_lossy().into_owned();
-    Some(Listed { path, name })
+    Some(RunListEntry { path, name })
 }

@@ -6,11 +6,11 @@ use egui::{Align2, FontId, Rect, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::words;
 use crate::studio::theme::{self, fonts};
-use crate::studio::widgets::Tone;
+use crate::studio::widgets::StatusTone;
 
 /// A figure on its scale.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Gauge {
+pub struct MetricGauge {
     /// What it is called.
     pub name: &'static str,
     /// As it is written.
@@ -24,11 +24,11 @@ pub struct Gauge {
 }
 
 /// The gauges of a report.
-pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
+pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<MetricGauge> {
     let get = |name: &str| values.get(name).copied().filter(|v| v.is_finite());
     let ln_k = (recipe.head.prototypes as f64).ln();
     let entropy = |name: &'static str, metric: &str, about| {
-        get(metric).map(|h| Gauge {
+        get(metric).map(|h| MetricGauge {
             name,
             text: format!("{h:.2} of {ln_k:.2}"),
             place: h / ln_k,
@@ -39,7 +39,7 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
     let rank = get("feature_rank").map(|rank| {
         // The rank of a batch can't be more than its pictures or the width of a token.
         let most = (recipe.train.batch.min(recipe.model.dim) as f64).max(2.0);
-        Gauge {
+        MetricGauge {
             name: "Feature rank",
             text: format!("{rank:.1} of {most:.0}"),
             place: (rank.ln() / most.ln()).min(1.0),
@@ -48,7 +48,7 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
         }
     });
     let norms = match (get("patch_norm_max"), get("patch_norm_mean")) {
-        (Some(max), Some(mean)) if mean > 0.0 => Some(Gauge {
+        (Some(max), Some(mean)) if mean > 0.0 => Some(MetricGauge {
             name: "Patch norms",
             text: format!("{:.1} × mean", max / mean),
             place: (max / mean / 16.0).min(1.0),
@@ -57,14 +57,14 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
         }),
         _ => None,
     };
-    let share = get("prototype_use").map(|used| Gauge {
+    let share = get("prototype_use").map(|used| MetricGauge {
         name: "Prototypes in use",
         text: words::percent(used),
         place: used,
         normal: (0.02, 1.0),
         about: "As if so many were used equally often. Below 2 % the teacher is collapsing.",
     });
-    let apart = get("neighbour_distance").map(|distance| Gauge {
+    let apart = get("neighbour_distance").map(|distance| MetricGauge {
         name: "Neighbours apart",
         text: words::figure(distance),
         place: (distance / 1.4).min(1.0),
@@ -92,17 +92,17 @@ pub fn gauges(values: &Values, recipe: &Recipe) -> Vec<Gauge> {
     .collect()
 }
 
-impl Gauge {
+impl MetricGauge {
     fn is_normal(&self) -> bool {
         (self.normal.0..=self.normal.1).contains(&self.place)
     }
 }
 
 /// Draws one: its name, its value, and below both a scale with the normal part marked.
-pub fn ui(ui: &mut Ui, gauge: &Gauge, width: f32) {
+pub fn ui(ui: &mut Ui, gauge: &MetricGauge, width: f32) {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(width, 32.0), Sense::hover());
-    let tone = if gauge.is_normal() { Tone::Good } else { Tone::Watch };
+    let tone = if gauge.is_normal() { StatusTone::Good } else { StatusTone::Watch };
     let label = format!("{}: {}", gauge.name, gauge.text);
     response.widget_info(|| WidgetInfo::labeled(egui::accesskit::Role::Meter, true, &label));
     if ui.is_rect_visible(rect) {

@@ -3,39 +3,39 @@
 use std::sync::Arc;
 
 use dinoscope_core::data::Picture;
-use dinoscope_core::data::source::Source;
+use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::preview::PreviewItem;
 use egui::{ColorImage, Sense, TextureHandle, TextureOptions, Ui, vec2};
 
 use super::darkroom::image;
-use super::work::{Wake, Work};
+use super::work::{BackgroundTask, Wake};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 /// Pictures that are shown of a batch.
 const SHOWN: usize = 4;
 
-struct Crop {
+struct InputPreviewCrop {
     texture: TextureHandle,
     name: String,
 }
 
-struct Item {
+struct InputPreviewItem {
     name: String,
-    globals: Vec<Crop>,
-    locals: Vec<Crop>,
+    globals: Vec<InputPreviewCrop>,
+    locals: Vec<InputPreviewCrop>,
 }
 
 #[cfg(not(target_family = "wasm"))]
-async fn make(recipe: &Recipe, source: &Arc<dyn Source>, iteration: u64) -> Made {
+async fn make(recipe: &Recipe, source: &Arc<dyn PictureSource>, iteration: u64) -> Made {
     let made = dinoscope_core::train::preview::preview(recipe, source.as_ref(), iteration, SHOWN);
     made.map(|made| made.items).map_err(|error| error.to_string())
 }
 
 /// In a worker: drawing scenes and cutting crops takes longer than many frames.
 #[cfg(target_family = "wasm")]
-async fn make(recipe: &Recipe, _: &Arc<dyn Source>, iteration: u64) -> Made {
+async fn make(recipe: &Recipe, _: &Arc<dyn PictureSource>, iteration: u64) -> Made {
     crate::tab::staff::preview(recipe, iteration, SHOWN).await
 }
 
@@ -43,27 +43,27 @@ type Made = Result<Vec<PreviewItem>, String>;
 
 /// The crops and masks of a step.
 #[derive(Default)]
-pub struct Given {
+pub struct InputPreviewState {
     /// The step that they are for.
     iteration: u64,
     /// Version of the recipe and step that the newest are made from.
     made_of: Option<(u64, u64)>,
     asked_for: (u64, u64),
-    items: Vec<Item>,
+    items: Vec<InputPreviewItem>,
     trouble: Option<String>,
-    work: Option<Work<Made>>,
+    work: Option<BackgroundTask<Made>>,
     /// Whether anybody looks; nothing is made in vain.
     open: bool,
 }
 
-impl Given {
+impl InputPreviewState {
     /// Takes in what was made, and makes anew what is out of date.
     pub fn logic(
         &mut self,
         ctx: &egui::Context,
         wake: &Wake,
         recipe: Option<(&Arc<Recipe>, u64)>,
-        source: Option<&Arc<dyn Source>>,
+        source: Option<&Arc<dyn PictureSource>>,
     ) {
         if let Some(work) = &mut self.work {
             let answer = work.hear();
@@ -86,7 +86,7 @@ impl Given {
         if self.work.is_none() && self.made_of != Some(wanted) {
             self.asked_for = wanted;
             let (recipe, source, iteration) = (recipe.clone(), source.clone(), self.iteration);
-            self.work = Some(Work::start_async("preview", wake, async move |voice, _| {
+            self.work = Some(BackgroundTask::start_async("preview", wake, async move |voice, _| {
                 voice.say(make(&recipe, &source, iteration).await);
             }));
         }
@@ -137,7 +137,7 @@ impl Given {
 }
 
 /// The two global crops large, the local ones beside them in two rows.
-fn show(ui: &mut Ui, item: &Item) {
+fn show(ui: &mut Ui, item: &InputPreviewItem) {
     let gap = space::XS;
     let columns = item.locals.len().div_ceil(2);
     // A column of local crops is half as wide as a global crop.
@@ -157,7 +157,7 @@ fn show(ui: &mut Ui, item: &Item) {
     ui.add_space(space::XS);
 }
 
-fn thumbnail(ui: &mut Ui, crop: &Crop, side: f32, of: &str) {
+fn thumbnail(ui: &mut Ui, crop: &InputPreviewCrop, side: f32, of: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
     let label = format!("{} of {of}", crop.name);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Image, true, &label));
@@ -170,8 +170,8 @@ fn thumbnail(ui: &mut Ui, crop: &Crop, side: f32, of: &str) {
     });
 }
 
-fn upload(ctx: &egui::Context, item: &PreviewItem) -> Item {
-    let crop = |picture: ColorImage, name: String| Crop {
+fn upload(ctx: &egui::Context, item: &PreviewItem) -> InputPreviewItem {
+    let crop = |picture: ColorImage, name: String| InputPreviewCrop {
         texture: ctx.load_texture("crop", picture, TextureOptions::LINEAR),
         name,
     };
@@ -189,7 +189,7 @@ fn upload(ctx: &egui::Context, item: &PreviewItem) -> Item {
         .iter()
         .enumerate()
         .map(|(i, picture)| crop(image(picture), format!("Local crop {}", i + 1)));
-    Item { name: item.name.clone(), globals: globals.collect(), locals: locals.collect() }
+    InputPreviewItem { name: item.name.clone(), globals: globals.collect(), locals: locals.collect() }
 }
 
 /// A crop with what is hidden from the student dark.

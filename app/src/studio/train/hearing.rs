@@ -3,26 +3,26 @@
 use dinoscope_core::train::run::RunFolder;
 
 use super::acts::banner_of_failure;
-use super::session::News;
-use super::state::Phase;
-use super::{Banner, Focus, Train, words};
-use crate::studio::house::House;
-use crate::studio::widgets::Tone;
+use super::session::TrainSessionEvent;
+use super::state::RunPhase;
+use super::{RunSelection, TrainBanner, TrainWorkspace, words};
+use crate::studio::house::AppContext;
+use crate::studio::widgets::StatusTone;
 
-impl Train {
+impl TrainWorkspace {
     /// Takes in what our run says.
-    pub(super) fn hear_own(&mut self, house: &mut House) {
+    pub(super) fn hear_own(&mut self, house: &mut AppContext) {
         let Some(own) = &mut self.own else { return };
         for news in own.listen() {
             match news {
-                News::NotBegun(reason) => {
+                TrainSessionEvent::NotBegun(reason) => {
                     let reason = words::without_flags(&reason);
                     ::log::error!("the run could not start: {reason}");
                     house.toasts.bad("The run could not start. What to do stands above Start.");
                     let folder = self.own_folder().unwrap_or_default();
                     house.failed(folder.display().to_string(), reason.clone(), true);
                     let text = format!("The run could not start.\n{reason}");
-                    self.banner = Some(Banner { tone: Tone::Bad, text, ways: Vec::new() });
+                    self.banner = Some(TrainBanner { tone: StatusTone::Bad, text, ways: Vec::new() });
                     self.own = None;
                     // One that a person wanted to go on is there as before.
                     if self.until.is_none() && RunFolder::open(&folder).is_ok() {
@@ -30,9 +30,9 @@ impl Train {
                     }
                     return;
                 }
-                News::Failed => {
+                TrainSessionEvent::Failed => {
                     let Some(own) = &self.own else { return };
-                    if let Phase::Failed(failure) = &own.view.phase {
+                    if let RunPhase::Failed(failure) = &own.view.phase {
                         ::log::error!("{}: {}", own.view.name, failure.text);
                         house.failed(own.view.name.clone(), failure.text.clone(), false);
                         house
@@ -43,7 +43,7 @@ impl Train {
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;
                 }
-                News::Finished => {
+                TrainSessionEvent::Finished => {
                     let Some(own) = &self.own else { return };
                     ::log::info!("{} has ended after {} steps", own.view.name, own.view.done);
                     match own.view.is_complete() {
@@ -53,18 +53,18 @@ impl Train {
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;
                 }
-                News::Checkpoint(step) => {
+                TrainSessionEvent::Checkpoint(step) => {
                     if std::mem::take(&mut self.asked_checkpoint) {
                         house.toasts.good(format!("Checkpoint after {step} steps"));
                     }
                 }
-                News::Wrong => {
+                TrainSessionEvent::Wrong => {
                     let Some(own) = &self.own else { return };
                     let why = own.view.health.as_ref().map(|health| health.sentences.join(" "));
                     ::log::warn!("{}: {}", own.view.name, why.unwrap_or_default());
                     house.toasts.watch(format!("{} is going wrong: the Run panel says why.", own.view.name));
                 }
-                News::Warning(text) => {
+                TrainSessionEvent::Warning(text) => {
                     ::log::warn!("{text}");
                     if !text.starts_with("skipped ") {
                         house.toasts.watch(text);
@@ -75,15 +75,15 @@ impl Train {
     }
 
     /// Lets go of what was to be followed and is no run: it says so, and shows what there was before.
-    pub(super) fn forget_absent(&mut self, house: &mut House) {
+    pub(super) fn forget_absent(&mut self, house: &mut AppContext) {
         while let Some(at) = self.followed.iter().position(|followed| followed.absent.is_some()) {
             let followed = self.followed.remove(at);
             let (folder, reason) = (followed.view.folder.clone(), followed.absent.unwrap_or_default());
             ::log::warn!("{reason}");
             house.failed(folder.display().to_string(), reason.clone(), true);
             house.toasts.bad(reason);
-            if self.focus == Focus::Followed(folder) {
-                self.set_focus(Focus::Own);
+            if self.focus == RunSelection::Followed(folder) {
+                self.set_focus(RunSelection::Own);
             }
         }
     }
@@ -95,7 +95,7 @@ impl Train {
 
     /// Whether a run shows that has not failed.
     pub fn shows(&self) -> bool {
-        self.view().is_some_and(|view| !matches!(view.phase, Phase::Failed(_)))
+        self.view().is_some_and(|view| !matches!(view.phase, RunPhase::Failed(_)))
     }
 
     /// Whether what was ordered has been done and shows.

@@ -47,41 +47,41 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::Recipe;
 
-use acts::{Act, On};
-use closing::Closing;
-use curves::Curves;
-use data_pick::Lookup;
-use draft::Draft;
-use follow::{Followed, Shelf};
-use of_run::OfRun;
+use acts::{DevicePick, TrainAction};
+use closing::CloseDialogState;
+use curves::CurvesPane;
+use data_pick::TrainDataLookup;
+use draft::RecipeDraft;
+use follow::{FollowedRun, RunList};
+use of_run::RecipeSync;
 use panes::seen;
 use recipe_pane::RecipePane;
-use root::Root;
-use session::{Place, Session};
+use root::RunsFolderField;
+use session::{RunLocation, TrainSession};
 use state::RunView;
 use watched::WatchedPane;
-use work::{Wake, Work};
+use work::{BackgroundTask, Wake};
 
-use super::house::House;
-use super::remembered::Remembered;
-use super::widgets::Tone;
+use super::house::AppContext;
+use super::remembered::SettingsStore;
+use super::widgets::StatusTone;
 
 /// A run that is to start at once: what `dinoscope train --screenshot-at` asks for.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct AutoStartRequest {
     /// Every value resolved.
     pub recipe: Recipe,
     /// Where the run is kept.
     pub folder: PathBuf,
     /// Go on from the folder's newest checkpoint.
     pub resume: bool,
-    /// [`Train::busy`] until so many steps are done.
+    /// [`TrainWorkspace::busy`] until so many steps are done.
     pub until: Option<u64>,
 }
 
 /// How a run stands.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Glance {
+pub struct TrainSnapshot {
     /// Name of its folder.
     pub name: String,
     /// How it stands.
@@ -102,7 +102,7 @@ pub struct Glance {
 
 /// Which run the panels show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Focus {
+pub enum RunSelection {
     /// Ours.
     #[default]
     Own,
@@ -112,10 +112,10 @@ pub enum Focus {
 
 /// A message that stays until it is put away, with the ways out.
 #[derive(Clone, Debug)]
-struct Banner {
-    tone: Tone,
+struct TrainBanner {
+    tone: StatusTone,
     text: String,
-    ways: Vec<(String, Act)>,
+    ways: Vec<(String, TrainAction)>,
 }
 
 /// How long the end of the program waits for a run to save.
@@ -123,59 +123,59 @@ struct Banner {
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The training side of the studio.
-pub struct Train {
+pub struct TrainWorkspace {
     wake: Wake,
-    draft: Draft,
-    of_run: OfRun,
-    root: Root,
-    own: Option<Session>,
-    followed: Vec<Followed>,
-    focus: Focus,
-    shelf: Shelf,
-    lookup: Lookup,
+    draft: RecipeDraft,
+    of_run: RecipeSync,
+    root: RunsFolderField,
+    own: Option<TrainSession>,
+    followed: Vec<FollowedRun>,
+    focus: RunSelection,
+    shelf: RunList,
+    lookup: TrainDataLookup,
     recipe: RecipePane,
     watched: WatchedPane,
-    curves: Curves,
-    banner: Option<Banner>,
-    closing: Closing,
+    curves: CurvesPane,
+    banner: Option<TrainBanner>,
+    closing: CloseDialogState,
     /// Steps that whoever ordered the run waits for, and whether a frame was drawn since they were done.
     until: Option<(u64, bool)>,
     asked_checkpoint: bool,
     explore_wish: Option<ModelSource>,
     watch_wish: Option<Vec<Picture>>,
     gallery: Option<PathBuf>,
-    reading: Option<Work<Result<Recipe, String>>>,
-    saving: Option<Work<Result<String, String>>>,
-    packing: Option<pack::Packing>,
+    reading: Option<BackgroundTask<Result<Recipe, String>>>,
+    saving: Option<BackgroundTask<Result<String, String>>>,
+    packing: Option<pack::RunArchiveJob>,
     unpacking: Option<pack::Unpacking>,
     /// The run was held because nobody could see it.
     held: bool,
-    acts: Vec<Act>,
+    acts: Vec<TrainAction>,
 }
 
-impl Train {
+impl TrainWorkspace {
     /// Nothing runs yet. New runs are made in `runs`, if it is given, else where they were made the last time.
-    pub fn new(house: &mut House, runs: Option<PathBuf>) -> Self {
+    pub fn new(house: &mut AppContext, runs: Option<PathBuf>) -> Self {
         let remembered =
             house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
         #[cfg(target_family = "wasm")]
         let remembered = remembered.map(crate::tab::baggage::of_today);
-        let draft = remembered.and_then(|recipe| Draft::of(&recipe).ok()).unwrap_or_default();
+        let draft = remembered.and_then(|recipe| RecipeDraft::of(&recipe).ok()).unwrap_or_default();
         Self {
             wake: house.wake.clone(),
             draft,
-            of_run: OfRun::default(),
-            root: Root::new(&house.remembered, runs),
+            of_run: RecipeSync::default(),
+            root: RunsFolderField::new(&house.remembered, runs),
             own: None,
             followed: Vec::new(),
-            focus: Focus::Own,
-            shelf: Shelf::default(),
-            lookup: Lookup::default(),
+            focus: RunSelection::Own,
+            shelf: RunList::default(),
+            lookup: TrainDataLookup::default(),
             recipe: RecipePane::default(),
             watched: WatchedPane::default(),
-            curves: Curves::default(),
+            curves: CurvesPane::default(),
             banner: None,
-            closing: Closing::No,
+            closing: CloseDialogState::No,
             until: None,
             asked_checkpoint: false,
             explore_wish: None,
@@ -191,12 +191,18 @@ impl Train {
     }
 
     /// Starts a run as if a person had.
-    pub fn begin(&mut self, house: &mut House, order: Order) {
-        if let Ok(draft) = Draft::of(&order.recipe) {
+    pub fn begin(&mut self, house: &mut AppContext, order: AutoStartRequest) {
+        if let Ok(draft) = RecipeDraft::of(&order.recipe) {
             self.draft.become_like(draft);
         }
         self.until = order.until.map(|until| (until, false));
-        self.begin_plan(house, order.recipe, Place::Folder(order.folder), order.resume, On::Chosen);
+        self.begin_plan(
+            house,
+            order.recipe,
+            RunLocation::Folder(order.folder),
+            order.resume,
+            DevicePick::Chosen,
+        );
         self.of_run.begins(true);
     }
 
@@ -227,7 +233,7 @@ impl Train {
     }
 
     /// Takes in what the run says.
-    pub fn logic(&mut self, ctx: &egui::Context, house: &mut House) {
+    pub fn logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
         for act in std::mem::take(&mut self.acts) {
             self.carry_out(ctx, house, act);
         }
@@ -235,7 +241,7 @@ impl Train {
         self.hear_files(house);
         self.packing_logic(house);
         self.hear_own(house);
-        self.followed.iter_mut().for_each(Followed::listen);
+        self.followed.iter_mut().for_each(FollowedRun::listen);
         self.forget_absent(house);
         self.follow_recipe();
         let root = self.root.path();
@@ -279,7 +285,7 @@ impl Train {
     }
 
     fn going(&self) -> bool {
-        self.own.as_ref().is_some_and(Session::is_going)
+        self.own.as_ref().is_some_and(TrainSession::is_going)
     }
 
     /// Whether a run of ours goes on, or holds.
@@ -306,9 +312,9 @@ impl Train {
     }
 
     /// How our run stands, in words and figures: for tests, and for who asks in a browser's console.
-    pub fn glance(&self) -> Option<Glance> {
+    pub fn glance(&self) -> Option<TrainSnapshot> {
         let view = self.view()?;
-        Some(Glance {
+        Some(TrainSnapshot {
             name: view.name.clone(),
             phase: format!("{:?}", view.phase),
             done: view.done,
@@ -326,7 +332,7 @@ impl Train {
     }
 
     /// The question that closing a window with a run asks.
-    pub fn closing_ui(&mut self, ctx: &egui::Context, _: &mut House) {
+    pub fn closing_ui(&mut self, ctx: &egui::Context, _: &mut AppContext) {
         self.closing.ui(ctx, self.own.as_mut());
     }
 
@@ -347,7 +353,7 @@ impl Train {
     }
 
     /// Keeps what a person would not want to choose again.
-    pub fn remember(&self, remembered: &mut Remembered) {
+    pub fn remember(&self, remembered: &mut SettingsStore) {
         self.root.remember(remembered);
         let mine = self.of_run.mine().unwrap_or(&self.draft);
         if let Some(text) = mine.recipe().ok().and_then(|recipe| recipe.to_toml().ok()) {

@@ -2,19 +2,19 @@
 
 use egui::Ui;
 
-use super::Train;
+use super::TrainWorkspace;
 use crate::studio::theme;
 
 /// What is in the way of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum StartBlocker {
     /// Something is not chosen yet, or still on its way. No fault of anybody's.
     Missing(String),
     /// What was chosen or typed can't be used.
     Wrong(String),
 }
 
-impl Obstacle {
+impl StartBlocker {
     /// In a sentence.
     pub fn text(&self) -> String {
         match self {
@@ -31,12 +31,12 @@ impl Obstacle {
     }
 }
 
-impl Train {
+impl TrainWorkspace {
     /// What is in the way of a run with what stands in the recipe pane.
-    pub(super) fn in_the_way(&self) -> Option<Obstacle> {
-        let wrong = |reason: &str| Some(Obstacle::Wrong(reason.to_owned()));
+    pub(super) fn in_the_way(&self) -> Option<StartBlocker> {
+        let wrong = |reason: &str| Some(StartBlocker::Wrong(reason.to_owned()));
         if self.draft.text("data.path").trim().is_empty() {
-            return Some(Obstacle::Missing("Choose the pictures.".to_owned()));
+            return Some(StartBlocker::Missing("Choose the pictures.".to_owned()));
         }
         let recipe = match self.draft.recipe() {
             Ok(recipe) => recipe,

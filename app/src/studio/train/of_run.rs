@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use dinoscope_core::train::{Recipe, paths};
 
-use super::begin::Begin;
-use super::draft::Draft;
-use super::{Focus, Train};
+use super::begin::RunInitState;
+use super::draft::RecipeDraft;
+use super::{RunSelection, TrainWorkspace};
 
 /// Which run it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Which {
+enum RunIdentity {
     /// Ours, counted.
     Own(u64),
     /// One on disk.
@@ -21,10 +21,10 @@ enum Which {
 
 /// How the recipe pane follows.
 #[derive(Default)]
-pub struct OfRun {
+pub struct RecipeSync {
     /// The run that was shown last.
-    seen: Option<Which>,
-    showing: Option<Showing>,
+    seen: Option<RunIdentity>,
+    showing: Option<ShownRunRecipe>,
     /// How many runs of ours have begun.
     begun: u64,
     /// Whether the newest of ours was begun with what stood in the pane.
@@ -32,14 +32,14 @@ pub struct OfRun {
 }
 
 /// The recipe of a run stands in the pane.
-struct Showing {
+struct ShownRunRecipe {
     name: String,
     recipe: Arc<Recipe>,
     /// What a person had there.
-    mine: Draft,
+    mine: RecipeDraft,
 }
 
-impl OfRun {
+impl RecipeSync {
     /// A run of ours begins; with what stands in the pane, or with a recipe that lies on disk.
     pub fn begins(&mut self, of_pane: bool) {
         self.begun += 1;
@@ -52,12 +52,12 @@ impl OfRun {
     }
 
     /// What a person had in the pane, where it waits.
-    pub fn mine(&self) -> Option<&Draft> {
+    pub fn mine(&self) -> Option<&RecipeDraft> {
         self.showing.as_ref().map(|showing| &showing.mine)
     }
 }
 
-impl Train {
+impl TrainWorkspace {
     /// Shows the recipe of the run that is shown, when that is another one than before.
     pub(super) fn follow_recipe(&mut self) {
         let Some(view) = self.view() else {
@@ -69,7 +69,7 @@ impl Train {
         // Of a run that is only just looked at nothing is known yet.
         let Some(recipe) = recipe else { return };
         let own = self.own.as_ref().is_some_and(|own| own.view.folder == folder);
-        let which = if own { Which::Own(self.of_run.begun) } else { Which::Followed(folder) };
+        let which = if own { RunIdentity::Own(self.of_run.begun) } else { RunIdentity::Followed(folder) };
         if self.of_run.seen.as_ref() == Some(&which) {
             self.refresh(&name, &recipe);
             return;
@@ -79,7 +79,7 @@ impl Train {
             self.back_to_mine();
             return;
         }
-        let Ok(shown) = Draft::of(&recipe) else {
+        let Ok(shown) = RecipeDraft::of(&recipe) else {
             // Made by a version with other presets: there is nothing to show it with.
             self.back_to_mine();
             return;
@@ -90,7 +90,7 @@ impl Train {
         }
         let left = self.replace_draft(shown);
         let mine = before.map_or(left, |showing| showing.mine);
-        self.of_run.showing = Some(Showing { name, recipe, mine });
+        self.of_run.showing = Some(ShownRunRecipe { name, recipe, mine });
     }
 
     /// Takes over what has changed in a recipe that only shows.
@@ -103,7 +103,7 @@ impl Train {
         }
         let changed = *showing.recipe != **recipe;
         showing.recipe = recipe.clone();
-        if let Some(draft) = Draft::of(recipe).ok().filter(|_| locked && changed) {
+        if let Some(draft) = RecipeDraft::of(recipe).ok().filter(|_| locked && changed) {
             self.replace_draft(draft);
         }
     }
@@ -114,15 +114,15 @@ impl Train {
         drafted.is_some_and(|drafted| drafted == *recipe)
     }
 
-    fn replace_draft(&mut self, draft: Draft) -> Draft {
+    fn replace_draft(&mut self, draft: RecipeDraft) -> RecipeDraft {
         // How it begins is read from the recipe.
-        self.recipe.begin = Begin::default();
+        self.recipe.begin = RunInitState::default();
         self.draft.give_way_to(draft)
     }
 
     /// The run whose recipe stands in the pane only to be looked at. That of a run of ours that goes on can be changed.
     pub(super) fn locked(&self) -> Option<&str> {
-        let live = self.focus == Focus::Own && self.going();
+        let live = self.focus == RunSelection::Own && self.going();
         self.of_run.showing.as_ref().filter(|_| !live).map(|showing| showing.name.as_str())
     }
 

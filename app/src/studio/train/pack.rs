@@ -7,47 +7,47 @@ use dinoscope_core::train::archive;
 use dinoscope_core::train::run::RunFolder;
 
 use super::state::RunView;
-use super::work::Work;
-use super::{Train, words};
-use crate::studio::house::House;
+use super::work::BackgroundTask;
+use super::{TrainWorkspace, words};
+use crate::studio::house::AppContext;
 use crate::studio::names;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 
 /// A run that is being packed.
-pub struct Packing {
+pub struct RunArchiveJob {
     folder: PathBuf,
     /// Where it goes, once that is known.
     to: Option<PathBuf>,
     /// A checkpoint of that many steps has to be there first.
     after: u64,
-    work: Option<Work<Result<String, String>>>,
+    work: Option<BackgroundTask<Result<String, String>>>,
 }
 
 /// A run that is being unpacked.
-pub type Unpacking = Work<Result<PathBuf, String>>;
+pub type Unpacking = BackgroundTask<Result<PathBuf, String>>;
 
-impl Train {
+impl TrainWorkspace {
     /// Packs a run into one file; first what is learned is saved.
-    pub(super) fn pack(&mut self, house: &House, folder: PathBuf) {
+    pub(super) fn pack(&mut self, house: &AppContext, folder: PathBuf) {
         let Some(view) = self.view_of(&folder) else { return };
         let name = format!("{}-{:06}.zip", view.name, view.done);
         let after = if view.is_alive() { view.done } else { 0 };
         if let Some(own) = self.own.as_ref().filter(|own| own.view.folder == folder && own.is_going()) {
             own.checkpoint();
         }
-        self.packing = Some(Packing { folder, to: None, after, work: None });
-        house.dialogs.ask(Purpose::SaveRun, &name);
+        self.packing = Some(RunArchiveJob { folder, to: None, after, work: None });
+        house.dialogs.ask(DialogPurpose::SaveRun, &name);
     }
 
     /// Opens a run that lies in one file.
     pub fn open_archive(&mut self, file: &Path) {
         let (file, runs) = (file.to_owned(), self.root.path());
-        self.unpacking = Some(Work::ask("unpack", &self.wake, move |_| unpack(&file, &runs)));
+        self.unpacking = Some(BackgroundTask::ask("unpack", &self.wake, move |_| unpack(&file, &runs)));
     }
 
     /// Takes up the answer of the dialog, and what has been packed or unpacked.
-    pub(super) fn packing_logic(&mut self, house: &mut House) {
-        if let Some(answer) = house.dialogs.answer(Purpose::SaveRun)
+    pub(super) fn packing_logic(&mut self, house: &mut AppContext) {
+        if let Some(answer) = house.dialogs.answer(DialogPurpose::SaveRun)
             && let Some(packing) = &mut self.packing
         {
             packing.to = answer.into_iter().next();
@@ -62,7 +62,7 @@ impl Train {
             let ready = self.view_of(&packing.folder).is_none_or(saved);
             if let (true, None, Some(to)) = (ready, &packing.work, packing.to.clone()) {
                 let folder = packing.folder.clone();
-                packing.work = Some(Work::ask("pack", &self.wake, move |_| pack(&folder, &to)));
+                packing.work = Some(BackgroundTask::ask("pack", &self.wake, move |_| pack(&folder, &to)));
             }
             match packing.work.as_mut().map(|work| (work.hear(), work.over())) {
                 Some((Some(Ok(said)), _)) => house.toasts.good(said),

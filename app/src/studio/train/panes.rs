@@ -2,16 +2,16 @@
 
 use dinoscope_core::device::DeviceChoice;
 
-use super::acts::Act;
-use super::follow::Followed;
-use super::session::Session;
-use super::state::{Phase, RunView};
-use super::watched::Seen;
-use super::{Focus, Train, controls, curves, plot_data, recipe_pane, run_pane, words};
-use crate::studio::house::{Devices, House};
+use super::acts::TrainAction;
+use super::follow::FollowedRun;
+use super::session::TrainSession;
+use super::state::{RunPhase, RunView};
+use super::watched::WatchedPaneContext;
+use super::{RunSelection, TrainWorkspace, controls, curves, plot_data, recipe_pane, run_pane, words};
+use crate::studio::house::{AppContext, ComputeDevices};
 use crate::studio::theme;
 
-impl Train {
+impl TrainWorkspace {
     /// The run in a line, for the bar at the top.
     pub fn brief_ui(&mut self, ui: &mut egui::Ui) {
         let Some(own) = &self.own else { return };
@@ -28,12 +28,12 @@ impl Train {
     }
 
     /// Pictures, preset, recipe, start.
-    pub fn recipe_ui(&mut self, ui: &mut egui::Ui, house: &mut House) {
+    pub fn recipe_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         self.keys(ui);
         let obstacle = self.in_the_way();
         let recipe = self.drafted();
         let limit = limit(&house.devices);
-        let foot = controls::Foot {
+        let foot = controls::TrainFooterContext {
             recipe: recipe.as_deref(),
             own: self.own.as_ref().map(|own| &own.view),
             banner: self.banner.as_ref(),
@@ -53,7 +53,7 @@ impl Train {
         egui::Frame::new().show(ui, |ui| {
             let (draft, lookup) = (&mut self.draft, &mut self.lookup);
             let (gallery, runs) = (gallery.as_deref(), &self.shelf.runs);
-            let of = recipe_pane::Of { going, run: locked.as_deref(), gallery, runs };
+            let of = recipe_pane::RecipePaneContext { going, run: locked.as_deref(), gallery, runs };
             self.recipe.ui(ui, draft, lookup, &of, &self.wake, &mut acts);
         });
         self.acts.extend(acts);
@@ -66,26 +66,26 @@ impl Train {
             return;
         }
         match self.own.as_ref().map(|own| &own.view.phase) {
-            Some(Phase::Running) => self.acts.push(Act::Pause),
-            Some(Phase::Paused) => self.acts.push(Act::Resume),
+            Some(RunPhase::Running) => self.acts.push(TrainAction::Pause),
+            Some(RunPhase::Paused) => self.acts.push(TrainAction::Resume),
             _ => {}
         }
     }
 
     /// The watched pictures and the timeline.
-    pub fn watched_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
+    pub fn watched_ui(&mut self, ui: &mut egui::Ui, _: &mut AppContext) {
         let seen = seen(&self.own, &self.followed, &self.focus);
         self.watched.ui(ui, seen.as_ref(), &mut self.acts);
     }
 
     /// Losses and schedules.
-    pub fn curves_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
+    pub fn curves_ui(&mut self, ui: &mut egui::Ui, _: &mut AppContext) {
         let first = seen(&self.own, &self.followed, &self.focus).map(|seen| seen.view);
-        let beside: Vec<&Followed> = self.followed.iter().filter(|followed| followed.shown).collect();
+        let beside: Vec<&FollowedRun> = self.followed.iter().filter(|followed| followed.shown).collect();
         let own = self.own.iter().map(|own| &own.view);
         let others = own.chain(beside.iter().map(|followed| &followed.view));
         let others = others.filter(|view| first.is_none_or(|first| first.folder != view.folder));
-        let shown = curves::Shown {
+        let shown = curves::CurvesPaneContext {
             runs: first.into_iter().chain(others).collect(),
             shelf: &self.shelf,
             beside: beside.iter().map(|followed| followed.view.folder.as_path()).collect(),
@@ -94,18 +94,18 @@ impl Train {
     }
 
     /// What the figures mean.
-    pub fn health_ui(&mut self, ui: &mut egui::Ui, _: &mut House) {
-        let own = self.own.iter().map(|own| (Focus::Own, own.view.name.clone()));
+    pub fn health_ui(&mut self, ui: &mut egui::Ui, _: &mut AppContext) {
+        let own = self.own.iter().map(|own| (RunSelection::Own, own.view.name.clone()));
         let followed = self.followed.iter().map(|followed| {
             let view = &followed.view;
-            (Focus::Followed(view.folder.clone()), format!("{} (followed)", view.name))
+            (RunSelection::Followed(view.folder.clone()), format!("{} (followed)", view.name))
         });
-        let of = self.followed.iter().find(|f| self.focus == Focus::Followed(f.view.folder.clone()));
-        let shown = run_pane::Shown {
+        let of = self.followed.iter().find(|f| self.focus == RunSelection::Followed(f.view.folder.clone()));
+        let shown = run_pane::RunPaneContext {
             view: self.view(),
-            own: self.focus == Focus::Own,
+            own: self.focus == RunSelection::Own,
             trouble: of.and_then(|followed| followed.trouble.as_deref()),
-            written: of.is_some_and(Followed::is_written),
+            written: of.is_some_and(FollowedRun::is_written),
             focus: self.focus.clone(),
             all: own.chain(followed).collect(),
             going: self.going(),
@@ -119,22 +119,22 @@ impl Train {
 
 /// The run that the panels show.
 pub(super) fn seen<'a>(
-    own: &'a Option<Session>,
-    followed: &'a [Followed],
-    focus: &Focus,
-) -> Option<Seen<'a>> {
-    let ours = || own.as_ref().map(|own| Seen { view: &own.view, look: own.look.as_ref() });
+    own: &'a Option<TrainSession>,
+    followed: &'a [FollowedRun],
+    focus: &RunSelection,
+) -> Option<WatchedPaneContext<'a>> {
+    let ours = || own.as_ref().map(|own| WatchedPaneContext { view: &own.view, look: own.look.as_ref() });
     match focus {
-        Focus::Own => ours(),
-        Focus::Followed(folder) => {
+        RunSelection::Own => ours(),
+        RunSelection::Followed(folder) => {
             let found = followed.iter().find(|followed| followed.view.folder == *folder);
-            found.map(|followed| Seen { view: &followed.view, look: None }).or_else(ours)
+            found.map(|followed| WatchedPaneContext { view: &followed.view, look: None }).or_else(ours)
         }
     }
 }
 
 /// What the chosen GPU can bind at once.
-fn limit(devices: &Devices) -> Option<u64> {
+fn limit(devices: &ComputeDevices) -> Option<u64> {
     let adapter = match devices.choice {
         DeviceChoice::Cpu => None,
         DeviceChoice::Gpu(index) => devices.adapters.get(index),
@@ -145,7 +145,7 @@ fn limit(devices: &Devices) -> Option<u64> {
 
 /// `step 120/240 · loss 5.43 · 2 min left`
 fn brief(view: &RunView) -> String {
-    if view.phase == Phase::Preparing {
+    if view.phase == RunPhase::Preparing {
         return "preparing".to_owned();
     }
     // Before the first step this is all that happens.
@@ -153,14 +153,14 @@ fn brief(view: &RunView) -> String {
         return aside.text();
     }
     let mut text = format!("step {}/{}", words::count(view.done), words::count(view.total));
-    if let Some(loss) = view.history("loss").and_then(plot_data::History::last) {
+    if let Some(loss) = view.history("loss").and_then(plot_data::MetricHistory::last) {
         text += &format!(" · loss {}", words::figure(loss));
     }
     match (&view.phase, view.left()) {
-        (Phase::Running, Some(left)) => text += &format!(" · {} left", words::duration(left)),
-        (Phase::Paused, _) => text += " · paused",
-        (Phase::Stopping, _) => text += " · stopping",
-        (Phase::Failed(_), _) => text += " · failed",
+        (RunPhase::Running, Some(left)) => text += &format!(" · {} left", words::duration(left)),
+        (RunPhase::Paused, _) => text += " · paused",
+        (RunPhase::Stopping, _) => text += " · stopping",
+        (RunPhase::Failed(_), _) => text += " · failed",
         _ => {}
     }
     text

@@ -3,13 +3,13 @@
 use egui::{Color32, Stroke, Ui, vec2};
 use egui_plot::{FilledArea, GridInput, GridMark, HLine, Line, LineStyle, Plot, PlotPoints, VLine};
 
-use super::traces::Trace;
+use super::traces::TrainChartSeries;
 use super::words;
-use crate::studio::theme::{self, Tokens};
+use crate::studio::theme::{self, ThemeTokens};
 
 /// Which part of the steps and of the values is seen; all of it without.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Window {
+pub struct PlotRange {
     /// First and last step.
     pub steps: Option<(f64, f64)>,
     /// Lowest and highest value, as drawn.
@@ -17,13 +17,13 @@ pub struct Window {
 }
 
 /// What a chart is drawn from.
-pub struct Drawing<'a> {
+pub struct PlotSpec<'a> {
     /// Tells plots apart.
     pub id: &'a str,
     /// What is read aloud.
     pub title: &'a str,
     /// Lines, the most important first.
-    pub traces: &'a [Trace],
+    pub traces: &'a [TrainChartSeries],
     /// All steps that there are.
     pub extent: (f64, f64),
     /// Values by powers of ten.
@@ -41,13 +41,13 @@ pub struct Drawing<'a> {
 }
 
 /// What the mouse did.
-pub struct Touched {
+pub struct PlotInteraction {
     /// The step under the pointer.
     pub pointed: Option<f64>,
 }
 
 /// The colour of a line.
-pub fn colour(trace: &Trace, by_run: bool, t: &Tokens) -> Color32 {
+pub fn colour(trace: &TrainChartSeries, by_run: bool, t: &ThemeTokens) -> Color32 {
     if trace.level {
         return t.muted;
     }
@@ -56,7 +56,7 @@ pub fn colour(trace: &Trace, by_run: bool, t: &Tokens) -> Color32 {
 }
 
 /// How the line of a run is drawn beside those of others.
-pub fn style(trace: &Trace, by_run: bool) -> LineStyle {
+pub fn style(trace: &TrainChartSeries, by_run: bool) -> LineStyle {
     match (trace.level, by_run, trace.run % 3) {
         (true, ..) => LineStyle::Dashed { length: 4.0 },
         (_, true, _) | (_, _, 0) => LineStyle::Solid,
@@ -66,7 +66,7 @@ pub fn style(trace: &Trace, by_run: bool) -> LineStyle {
 }
 
 /// Lowest and highest of what is drawn, with a little air.
-fn heights(drawing: &Drawing<'_>) -> (f64, f64) {
+fn heights(drawing: &PlotSpec<'_>) -> (f64, f64) {
     let values = drawing.traces.iter().flat_map(|trace| {
         let band = trace.band.iter().flat_map(|b| [b[1], b[2]]);
         let level = trace.level.then_some(trace.value).flatten();
@@ -95,7 +95,7 @@ fn points(line: &[[f64; 2]], log: bool) -> Vec<[f64; 2]> {
 
 /// Draws a chart and lets the mouse change what is seen: dragging moves, the wheel zooms in time, with Ctrl in height,
 /// a double click shows everything again.
-pub fn show(ui: &mut Ui, drawing: &Drawing<'_>, window: &mut Window) -> Touched {
+pub fn show(ui: &mut Ui, drawing: &PlotSpec<'_>, window: &mut PlotRange) -> PlotInteraction {
     let t = theme::tokens(ui);
     let steps = window.steps.unwrap_or(drawing.extent);
     let values = window.values.unwrap_or_else(|| heights(drawing));
@@ -151,7 +151,7 @@ pub fn show(ui: &mut Ui, drawing: &Drawing<'_>, window: &mut Window) -> Touched 
         (values.1 - values.0) / f64::from(frame.y.max(1.0)),
     );
     if plot.double_clicked() {
-        *window = Window::default();
+        *window = PlotRange::default();
     } else if plot.dragged_by(egui::PointerButton::Primary) {
         let delta = plot.drag_delta();
         let by = -f64::from(delta.x) * per_point.0;
@@ -174,10 +174,10 @@ pub fn show(ui: &mut Ui, drawing: &Drawing<'_>, window: &mut Window) -> Touched 
             ui.input_mut(|input| input.smooth_scroll_delta.y = 0.0);
         }
     }
-    Touched { pointed: hovered.map(|point| point.x) }
+    PlotInteraction { pointed: hovered.map(|point| point.x) }
 }
 
-fn draw(plot: &mut egui_plot::PlotUi<'_>, trace: &Trace, drawing: &Drawing<'_>, t: &Tokens) {
+fn draw(plot: &mut egui_plot::PlotUi<'_>, trace: &TrainChartSeries, drawing: &PlotSpec<'_>, t: &ThemeTokens) {
     let colour = colour(trace, drawing.by_run, t);
     let style = style(trace, drawing.by_run);
     if trace.level {
@@ -308,12 +308,12 @@ mod tests {
 
     #[test]
     fn heights_have_air_and_a_floor_at_nought_when_it_is_near() {
-        let line = |values: &[f64]| Trace {
+        let line = |values: &[f64]| TrainChartSeries {
             line: values.iter().enumerate().map(|(i, v)| [i as f64, *v]).collect(),
-            ..Trace::default()
+            ..TrainChartSeries::default()
         };
-        let of = |trace: Trace, log| {
-            heights(&Drawing {
+        let of = |trace: TrainChartSeries, log| {
+            heights(&PlotSpec {
                 id: "",
                 title: "",
                 traces: &[trace],

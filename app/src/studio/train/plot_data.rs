@@ -4,14 +4,14 @@ use std::ops::Range;
 
 /// One figure over the steps of a run, by steps done. Steps only ever rise.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub struct MetricHistory {
     steps: Vec<f64>,
     values: Vec<f64>,
     /// Rises with every change, so that what is drawn from it knows when it is old.
     version: u64,
 }
 
-impl History {
+impl MetricHistory {
     /// Adds the figure of a step. A step that was there before is told anew, with all that came after it.
     pub fn push(&mut self, step: f64, value: f64) {
         if self.steps.last().is_some_and(|last| *last >= step) {
@@ -40,7 +40,7 @@ impl History {
         self.steps.is_empty()
     }
 
-    /// See [`History`].
+    /// See [`MetricHistory`].
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -103,13 +103,13 @@ pub fn thin(steps: &[f64], values: &[f64], (first, last): (f64, f64), columns: u
         return points().collect();
     }
     let mut thinned = Vec::with_capacity(2 * columns + 4);
-    let mut column: Option<Column> = None;
+    let mut column: Option<PlotColumnExtrema> = None;
     for [step, value] in points() {
         let number = ((step - first) / width).floor();
         match &mut column {
             Some(open) if open.number == number => open.take([step, value]),
             open => {
-                if let Some(full) = open.replace(Column::new(number, [step, value])) {
+                if let Some(full) = open.replace(PlotColumnExtrema::new(number, [step, value])) {
                     full.give(&mut thinned);
                 }
             }
@@ -122,13 +122,13 @@ pub fn thin(steps: &[f64], values: &[f64], (first, last): (f64, f64), columns: u
 }
 
 /// The lowest and the highest point of a column.
-struct Column {
+struct PlotColumnExtrema {
     number: f64,
     low: [f64; 2],
     high: [f64; 2],
 }
 
-impl Column {
+impl PlotColumnExtrema {
     fn new(number: f64, point: [f64; 2]) -> Self {
         Self { number, low: point, high: point }
     }
@@ -163,8 +163,8 @@ fn visible(steps: &[f64], first: f64, last: f64) -> Range<usize> {
 mod tests {
     use super::*;
 
-    fn history(values: impl IntoIterator<Item = f64>) -> History {
-        let mut history = History::default();
+    fn history(values: impl IntoIterator<Item = f64>) -> MetricHistory {
+        let mut history = MetricHistory::default();
         for (step, value) in values.into_iter().enumerate() {
             history.push(step as f64, value);
         }
@@ -234,6 +234,6 @@ mod tests {
         assert_eq!(all.nearest(1.4), Some(1));
         assert_eq!(all.nearest(-9.0), Some(0));
         assert_eq!(all.nearest(99.0), Some(2));
-        assert_eq!(History::default().nearest(1.0), None);
+        assert_eq!(MetricHistory::default().nearest(1.0), None);
     }
 }

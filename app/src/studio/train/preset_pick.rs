@@ -10,7 +10,7 @@ use crate::studio::theme::{self, fonts, space};
 use crate::studio::widgets;
 
 /// A preset in a line.
-pub struct Offer {
+pub struct PresetEntry {
     /// Its name.
     pub name: &'static str,
     /// Size, steps, pictures a step.
@@ -22,11 +22,11 @@ pub struct Offer {
 }
 
 /// All presets, smallest first.
-pub fn offers() -> Vec<Offer> {
+pub fn offers() -> Vec<PresetEntry> {
     presets::NAMES.iter().filter_map(|name| offer(name)).collect()
 }
 
-fn offer(name: &'static str) -> Option<Offer> {
+fn offer(name: &'static str) -> Option<PresetEntry> {
     let recipe = Recipe::preset(name).ok()?;
     let parameters = NetworkConfig::from(&recipe).backbone.parameters();
     let line = format!(
@@ -42,11 +42,11 @@ fn offer(name: &'static str) -> Option<Offer> {
         "vitl16-short" => "ImageNet-1k, a day on 32 GPUs",
         _ => "The official long recipe, many GPUs",
     };
-    Some(Offer { name, line, purpose, small: matches!(name, "nano" | "tiny" | "small") })
+    Some(PresetEntry { name, line, purpose, small: matches!(name, "nano" | "tiny" | "small") })
 }
 
 /// Draws them. The name of the one that was chosen now.
-pub fn ui(ui: &mut Ui, offers: &[Offer], chosen: &str) -> Option<&'static str> {
+pub fn ui(ui: &mut Ui, offers: &[PresetEntry], chosen: &str) -> Option<&'static str> {
     let mut picked = None;
     ui.spacing_mut().item_spacing.y = space::XS;
     for offer in offers.iter().filter(|offer| offer.small) {
@@ -70,7 +70,7 @@ const NARROW: f32 = 250.0;
 /// Narrower, and a number has to do without its word.
 const WIDE: f32 = 300.0;
 
-fn row(ui: &mut Ui, offer: &Offer, chosen: &str) -> bool {
+fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
     let t = theme::tokens(ui);
     let on = offer.name == chosen;
     let width = ui.available_width();

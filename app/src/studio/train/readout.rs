@@ -4,7 +4,7 @@ use egui::{Align2, FontId, Ui, pos2, vec2};
 use egui_plot::LineStyle;
 
 use super::plot::{colour, style};
-use super::traces::Trace;
+use super::traces::TrainChartSeries;
 use super::words;
 use crate::studio::theme::{self, fonts, space};
 
@@ -23,7 +23,7 @@ fn columns(width: f32) -> usize {
 }
 
 /// Draws the values.
-pub fn ui(ui: &mut Ui, traces: &[Trace], by_run: bool, unit: &str) {
+pub fn ui(ui: &mut Ui, traces: &[TrainChartSeries], by_run: bool, unit: &str) {
     let t = theme::tokens(ui);
     let width = ui.available_width();
     let columns = columns(width);

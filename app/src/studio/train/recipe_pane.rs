@@ -4,29 +4,29 @@ use std::path::Path;
 
 use egui::Ui;
 
-use super::acts::Act;
-use super::begin::Begin;
+use super::acts::TrainAction;
+use super::begin::RunInitState;
 use super::begin_ui;
-use super::data_pick::{Lookup, short};
-use super::draft::Draft;
+use super::data_pick::{TrainDataLookup, short};
+use super::draft::RecipeDraft;
 use super::fields_ui;
-use super::follow::Listed;
-use super::given::Given;
-use super::preset_pick::{self, Offer};
+use super::follow::RunListEntry;
+use super::given::InputPreviewState;
+use super::preset_pick::{self, PresetEntry};
 use super::work::Wake;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::typed;
 use crate::studio::widgets;
 
 /// What the pane keeps.
 pub struct RecipePane {
-    offers: Vec<Offer>,
+    offers: Vec<PresetEntry>,
     search: String,
     /// What the run begins with.
-    pub begin: Begin,
+    pub begin: RunInitState,
     /// Crops and masks of the next batch.
-    pub given: Given,
+    pub given: InputPreviewState,
     /// The folder that was typed last, so that it is there again after a look at the scenes.
     folder: String,
 }
@@ -36,15 +36,15 @@ impl Default for RecipePane {
         Self {
             offers: preset_pick::offers(),
             search: String::new(),
-            begin: Begin::default(),
-            given: Given::default(),
+            begin: RunInitState::default(),
+            given: InputPreviewState::default(),
             folder: String::new(),
         }
     }
 }
 
 /// What the pane has to know of the rest.
-pub struct Of<'a> {
+pub struct RecipePaneContext<'a> {
     /// Whether a run of ours goes on, which takes over some fields at once.
     pub going: bool,
     /// The run whose recipe this is, where it is only to be looked at.
@@ -52,11 +52,11 @@ pub struct Of<'a> {
     /// The folder that the gallery's pictures come from.
     pub gallery: Option<&'a Path>,
     /// Runs to begin with.
-    pub runs: &'a [Listed],
+    pub runs: &'a [RunListEntry],
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum TrainDataKind {
     Scenes,
     Folder,
 }
@@ -66,11 +66,11 @@ impl RecipePane {
     pub fn ui(
         &mut self,
         ui: &mut Ui,
-        draft: &mut Draft,
-        lookup: &mut Lookup,
-        of: &Of<'_>,
+        draft: &mut RecipeDraft,
+        lookup: &mut TrainDataLookup,
+        of: &RecipePaneContext<'_>,
         wake: &Wake,
-        acts: &mut Vec<Act>,
+        acts: &mut Vec<TrainAction>,
     ) {
         widgets::scroll(ui, "recipe", |ui| {
             if let Some(run) = of.run {
@@ -94,7 +94,7 @@ impl RecipePane {
             widgets::section(ui, "Preset", true, |ui| {
                 held(ui);
                 if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
-                    acts.push(Act::Preset(name.to_owned()));
+                    acts.push(TrainAction::Preset(name.to_owned()));
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
@@ -106,28 +106,28 @@ impl RecipePane {
     fn pictures(
         &mut self,
         ui: &mut Ui,
-        draft: &mut Draft,
-        lookup: &mut Lookup,
+        draft: &mut RecipeDraft,
+        lookup: &mut TrainDataLookup,
         gallery: Option<&Path>,
-        acts: &mut Vec<Act>,
+        acts: &mut Vec<TrainAction>,
     ) {
         let path = draft.text("data.path");
-        let before = if path == "scenes" { Kind::Scenes } else { Kind::Folder };
+        let before = if path == "scenes" { TrainDataKind::Scenes } else { TrainDataKind::Folder };
         let mut kind = before;
         widgets::segmented(
             ui,
             "Pictures to train on",
             &mut kind,
-            &[(Kind::Scenes, "Built-in scenes"), (Kind::Folder, "A folder")],
+            &[(TrainDataKind::Scenes, "Built-in scenes"), (TrainDataKind::Folder, "A folder")],
         );
         if kind != before {
-            let text = if kind == Kind::Scenes { "scenes".to_owned() } else { self.folder.clone() };
-            if kind == Kind::Scenes {
+            let text = if kind == TrainDataKind::Scenes { "scenes".to_owned() } else { self.folder.clone() };
+            if kind == TrainDataKind::Scenes {
                 self.folder = path.clone();
             }
             draft.set("data.path", text);
         }
-        if kind == Kind::Folder {
+        if kind == TrainDataKind::Folder {
             let mut text = draft.text("data.path");
             let field = widgets::path_row(ui, "Folder", &mut text, "");
             if field.lost_focus() {
@@ -138,7 +138,7 @@ impl RecipePane {
             }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Choose …").clicked() {
-                    acts.push(Act::Ask(Purpose::TrainingData, String::new()));
+                    acts.push(TrainAction::Ask(DialogPurpose::TrainingData, String::new()));
                 }
                 if let Some(folder) = gallery {
                     let label = format!("The gallery's: {}", short(&folder.to_string_lossy()));
@@ -157,7 +157,7 @@ impl RecipePane {
     }
 
     /// What the pictures turned out to be; nothing of others than those that are named.
-    fn found(&self, ui: &mut Ui, draft: &Draft, lookup: &Lookup) {
+    fn found(&self, ui: &mut Ui, draft: &RecipeDraft, lookup: &TrainDataLookup) {
         let t = theme::tokens(ui);
         let path = draft.text("data.path");
         if path.trim().is_empty() {
@@ -178,20 +178,20 @@ impl RecipePane {
     }
 
     /// Searching, opening, saving, putting everything back.
-    fn tools(&mut self, ui: &mut Ui, draft: &mut Draft, held: bool, acts: &mut Vec<Act>) {
+    fn tools(&mut self, ui: &mut Ui, draft: &mut RecipeDraft, held: bool, acts: &mut Vec<TrainAction>) {
         ui.horizontal(|ui| {
             ui.label(theme::strong("Fields"));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::SAVE, "Save the recipe as TOML").clicked() {
                     let name = format!("{}.toml", draft.preset_name());
-                    acts.push(Act::Ask(Purpose::SaveRecipe, name));
+                    acts.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
                 }
                 if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a recipe").clicked() {
-                    acts.push(Act::Ask(Purpose::OpenRecipe, String::new()));
+                    acts.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
                 }
                 let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
                 if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
-                    acts.push(Act::PutAllBack);
+                    acts.push(TrainAction::PutAllBack);
                 }
             });
         });

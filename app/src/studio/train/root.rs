@@ -3,22 +3,22 @@
 use std::path::PathBuf;
 
 use super::session::first_root;
-use super::work::{Wake, Work};
-use crate::studio::remembered::Remembered;
+use super::work::{BackgroundTask, Wake};
+use crate::studio::remembered::SettingsStore;
 use crate::studio::typed;
 
 /// The folder in which new runs are made.
-pub struct Root {
+pub struct RunsFolderField {
     /// As it is typed.
     pub text: String,
     first: PathBuf,
     checked: Option<(String, Option<String>)>,
-    work: Option<Work<(String, Option<String>)>>,
+    work: Option<BackgroundTask<(String, Option<String>)>>,
 }
 
-impl Root {
+impl RunsFolderField {
     /// As it was `given`, else remembered; else in the user's documents.
-    pub fn new(remembered: &Remembered, given: Option<PathBuf>) -> Self {
+    pub fn new(remembered: &SettingsStore, given: Option<PathBuf>) -> Self {
         let first = first_root();
         // Before there was a folder for runs itself, the one above it was remembered.
         let above = || Some(PathBuf::from(remembered.get::<String>("runs folder")?).join("runs"));
@@ -64,7 +64,7 @@ impl Root {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
                 Err(error) => Some(format!("{}: {error}", path.display())),
             };
-            self.work = Some(Work::ask("folder", wake, move |_| (text, check())));
+            self.work = Some(BackgroundTask::ask("folder", wake, move |_| (text, check())));
         }
     }
 
@@ -74,7 +74,7 @@ impl Root {
     }
 
     /// Keeps it, where it is another one than at first.
-    pub fn remember(&self, remembered: &mut Remembered) {
+    pub fn remember(&self, remembered: &mut SettingsStore) {
         let path = self.path();
         remembered.set("runs", &(path != self.first).then(|| path.display().to_string()));
     }
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn runs_are_kept_where_it_says() {
-        let mut remembered = Remembered::default();
-        let mut root = Root::new(&remembered, None);
+        let mut remembered = SettingsStore::default();
+        let mut root = RunsFolderField::new(&remembered, None);
         assert_eq!(root.path(), first_root());
         assert!(
             dinoscope_core::files::is_absolute(root.path()) && root.path().ends_with("Dinoscope"),
@@ -103,8 +103,8 @@ mod tests {
         root.text = format!(" '{}' ", folder.path().display());
         assert_eq!(root.path(), folder.path(), "that folder, and none inside it");
         root.remember(&mut remembered);
-        assert_eq!(Root::new(&remembered, None).path(), folder.path());
-        let given = Root::new(&remembered, Some(PathBuf::from("/given/runs")));
+        assert_eq!(RunsFolderField::new(&remembered, None).path(), folder.path());
+        let given = RunsFolderField::new(&remembered, Some(PathBuf::from("/given/runs")));
         assert!(given.path().ends_with("given/runs"), "what a file or a variable says comes first");
         root.text = "here".to_owned();
         assert_eq!(root.path(), std::env::current_dir().unwrap().join("here"));

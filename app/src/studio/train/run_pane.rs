@@ -1,19 +1,19 @@
 //! The run pane: how it stands, how long it takes, how good it is, and whether it is well.
 
-use dinoscope_core::train::health::Level;
-use dinoscope_core::train::lock::Held;
+use dinoscope_core::train::health::HealthLevel;
+use dinoscope_core::train::lock::RunLockStatus;
 use egui::Ui;
 
-use super::acts::{Act, On};
-use super::state::{Phase, RunView};
-use super::{Focus, gauges, words};
+use super::acts::{DevicePick, TrainAction};
+use super::state::{RunPhase, RunView};
+use super::{RunSelection, gauges, words};
 use crate::studio::names;
-use crate::studio::platform::Purpose;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets::{self, Tone};
+use crate::studio::widgets::{self, StatusTone};
 
 /// What the pane shows.
-pub struct Shown<'a> {
+pub struct RunPaneContext<'a> {
     /// The run.
     pub view: Option<&'a RunView>,
     /// Whether it is one of ours.
@@ -23,9 +23,9 @@ pub struct Shown<'a> {
     /// Whether somebody else seems to go on with it.
     pub written: bool,
     /// Which of the runs it is.
-    pub focus: Focus,
+    pub focus: RunSelection,
     /// All runs that can be shown.
-    pub all: Vec<(Focus, String)>,
+    pub all: Vec<(RunSelection, String)>,
     /// Whether a run of ours goes on, so that no other may.
     pub going: bool,
     /// Runs on disk, newest first: folder and name.
@@ -33,31 +33,31 @@ pub struct Shown<'a> {
 }
 
 /// A phase in a word, with its tone.
-pub fn phase_word(view: &RunView, own: bool) -> (&'static str, Tone) {
+pub fn phase_word(view: &RunView, own: bool) -> (&'static str, StatusTone) {
     match &view.phase {
-        Phase::Preparing => ("Preparing", Tone::Neutral),
-        Phase::Running => ("Running", Tone::Accent),
-        Phase::Paused => ("Paused", Tone::Watch),
-        Phase::Stopping => ("Stopping", Tone::Watch),
-        Phase::Finished { stopped: true } => ("Stopped", Tone::Neutral),
-        Phase::Finished { stopped: false } => ("Finished", Tone::Good),
-        Phase::Failed(_) => ("Failed", Tone::Bad),
-        Phase::Followed if own => ("On disk", Tone::Neutral),
-        Phase::Followed if view.held == Held::Nobody => ("Unfinished", Tone::Neutral),
-        Phase::Followed => ("Followed", Tone::Accent),
+        RunPhase::Preparing => ("Preparing", StatusTone::Neutral),
+        RunPhase::Running => ("Running", StatusTone::Accent),
+        RunPhase::Paused => ("Paused", StatusTone::Watch),
+        RunPhase::Stopping => ("Stopping", StatusTone::Watch),
+        RunPhase::Finished { stopped: true } => ("Stopped", StatusTone::Neutral),
+        RunPhase::Finished { stopped: false } => ("Finished", StatusTone::Good),
+        RunPhase::Failed(_) => ("Failed", StatusTone::Bad),
+        RunPhase::Followed if own => ("On disk", StatusTone::Neutral),
+        RunPhase::Followed if view.held == RunLockStatus::Nobody => ("Unfinished", StatusTone::Neutral),
+        RunPhase::Followed => ("Followed", StatusTone::Accent),
     }
 }
 
 /// The icon of a phase.
 pub fn phase_icon(view: &RunView) -> &'static str {
     match &view.phase {
-        Phase::Preparing | Phase::Stopping => icons::WAITING,
-        Phase::Running => icons::PLAY,
-        Phase::Paused => icons::PAUSE,
-        Phase::Finished { stopped: true } => icons::STOP,
-        Phase::Finished { stopped: false } => icons::FINISHED,
-        Phase::Failed(_) => icons::ERROR,
-        Phase::Followed => icons::EYE,
+        RunPhase::Preparing | RunPhase::Stopping => icons::WAITING,
+        RunPhase::Running => icons::PLAY,
+        RunPhase::Paused => icons::PAUSE,
+        RunPhase::Finished { stopped: true } => icons::STOP,
+        RunPhase::Finished { stopped: false } => icons::FINISHED,
+        RunPhase::Failed(_) => icons::ERROR,
+        RunPhase::Followed => icons::EYE,
     }
 }
 
@@ -67,7 +67,7 @@ const BADGES: f32 = 220.0;
 const NEWEST: usize = 9;
 
 /// Draws the pane.
-pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+pub fn ui(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>) {
     let Some(view) = shown.view else {
         nothing(ui, shown, acts);
         return;
@@ -76,7 +76,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
         if shown.all.len() > 1 {
             let mut focus = shown.focus.clone();
             if widgets::choice_row(ui, "Run", &mut focus, &shown.all).changed() {
-                acts.push(Act::Focus(focus));
+                acts.push(TrainAction::Focus(focus));
             }
         }
         head(ui, shown, view, acts);
@@ -84,7 +84,7 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
             let t = theme::tokens(ui);
             ui.add(egui::Label::new(theme::small(trouble).color(t.watch)).wrap());
         }
-        if let Phase::Failed(failure) = &view.phase {
+        if let RunPhase::Failed(failure) = &view.phase {
             let t = theme::tokens(ui);
             ui.add(
                 egui::Label::new(egui::RichText::new(names::known(&failure.text)).color(t.bad))
@@ -99,13 +99,13 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
     });
 }
 
-fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+fn nothing(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>) {
     widgets::scroll(ui, "no run", |ui| {
         ui.label(theme::strong("No run yet"));
         widgets::hint(ui, "Start one at the left, or open one that lies on disk.");
         ui.add_space(space::XS);
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
-            acts.push(Act::Ask(Purpose::FollowRun, String::new()));
+            acts.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
         }
         if shown.shelf.is_empty() {
             return;
@@ -118,14 +118,14 @@ fn nothing(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
             for (path, name) in shown.shelf.iter().take(NEWEST) {
                 let button = widgets::button(ui, icons::TIMELINE, name);
                 if button.on_hover_text(names::shown(path)).clicked() {
-                    acts.push(Act::Follow(path.clone(), true));
+                    acts.push(TrainAction::Follow(path.clone(), true));
                 }
             }
         });
     });
 }
 
-fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
+fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, acts: &mut Vec<TrainAction>) {
     ui.horizontal(|ui| {
         let (word, tone) = phase_word(view, shown.own);
         // A long name leaves room for the words behind it.
@@ -143,7 +143,7 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
         if view.newest_checkpoint().is_some() || view.is_alive() {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::ARCHIVE, "Save as one file").clicked() {
-                    acts.push(Act::Pack(view.folder.clone()));
+                    acts.push(TrainAction::Pack(view.folder.clone()));
                 }
             });
         }
@@ -152,18 +152,18 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
     let unfinished = !view.is_alive() && !view.is_complete();
     if unfinished && shown.written {
         let said = widgets::hint(ui, "Another program goes on with this run.");
-        if let Held::By(Some(holder)) = &view.held {
+        if let RunLockStatus::By(Some(holder)) = &view.held {
             said.on_hover_text(holder.to_string());
         }
     } else if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
         ui.horizontal_wrapped(|ui| {
             if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {
-                acts.push(Act::GoOn(view.folder.clone(), On::Chosen));
+                acts.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Chosen));
             }
-            if matches!(&view.phase, Phase::Failed(failure) if failure.device)
+            if matches!(&view.phase, RunPhase::Failed(failure) if failure.device)
                 && widgets::button(ui, icons::CPU, "On the processor").clicked()
             {
-                acts.push(Act::GoOn(view.folder.clone(), On::Processor));
+                acts.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Processor));
             }
         });
     }
@@ -172,7 +172,7 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, view: &RunView, acts: &mut Vec<Act>) {
 /// How far it is: before the first step what is done beside the steps, where that is known.
 fn share(view: &RunView) -> Option<f32> {
     match &view.aside {
-        _ if view.phase == Phase::Preparing => None,
+        _ if view.phase == RunPhase::Preparing => None,
         Some(aside) if view.done == 0 => aside.share(),
         _ => (view.total > 0).then(|| view.done as f32 / view.total as f32),
     }
@@ -180,7 +180,7 @@ fn share(view: &RunView) -> Option<f32> {
 
 /// How far it is, in words.
 pub fn progress_text(view: &RunView) -> String {
-    if view.phase == Phase::Preparing {
+    if view.phase == RunPhase::Preparing {
         return "Opening the pictures, setting up the device".to_owned();
     }
     let steps = format!("Step {} of {}", words::count(view.done), words::count(view.total));
@@ -188,9 +188,9 @@ pub fn progress_text(view: &RunView) -> String {
         return if view.done == 0 { aside.text() } else { format!("{steps} · {}", aside.text()) };
     }
     let comes = match view.phase {
-        Phase::Running | Phase::Paused => true,
+        RunPhase::Running | RunPhase::Paused => true,
         // What nobody goes on with takes no time.
-        Phase::Followed => view.held != Held::Nobody,
+        RunPhase::Followed => view.held != RunLockStatus::Nobody,
         _ => false,
     };
     match view.left().filter(|_| comes) {
@@ -200,11 +200,11 @@ pub fn progress_text(view: &RunView) -> String {
 }
 
 /// Whether a run is well, in a word.
-fn health_word(level: Level) -> (&'static str, Tone) {
+fn health_word(level: HealthLevel) -> (&'static str, StatusTone) {
     match level {
-        Level::Fine => ("Healthy", Tone::Good),
-        Level::Watch => ("Worth a look", Tone::Watch),
-        Level::Wrong => ("Going wrong", Tone::Bad),
+        HealthLevel::Fine => ("Healthy", StatusTone::Good),
+        HealthLevel::Watch => ("Worth a look", StatusTone::Watch),
+        HealthLevel::Wrong => ("Going wrong", StatusTone::Bad),
     }
 }
 
@@ -279,7 +279,7 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
     }
 }
 
-fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<Act>) {
+fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<TrainAction>) {
     if let Some((step, _)) = view.newest_checkpoint() {
         let all: Vec<String> = view.checkpoints.keys().map(|step| words::count(*step)).collect();
         let property = widgets::property(ui, "Checkpoint", &format!("after {} steps", words::count(step)));
@@ -289,12 +289,12 @@ fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<Act>) {
         if let Some((_, path)) = view.newest_checkpoint()
             && widgets::button(ui, icons::LOOK, "Look with it").clicked()
         {
-            acts.push(Act::LookWith(path.to_owned()));
+            acts.push(TrainAction::LookWith(path.to_owned()));
         }
         if let Some(report) = &view.report
             && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
         {
-            acts.push(Act::Open(report.clone()));
+            acts.push(TrainAction::Open(report.clone()));
         }
     });
 }

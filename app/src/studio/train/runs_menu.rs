@@ -2,9 +2,9 @@
 
 use egui::Ui;
 
-use super::acts::Act;
-use super::curves::Shown;
-use crate::studio::platform::Purpose;
+use super::acts::TrainAction;
+use super::curves::CurvesPaneContext;
+use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{icons, space};
 use crate::studio::widgets;
 
@@ -12,10 +12,10 @@ use crate::studio::widgets;
 const LISTED: usize = 40;
 
 /// A button that opens the list.
-pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction>) {
     let button = widgets::icon_button(ui, icons::COMPARE_RUNS, "Compare with other runs");
     if button.clicked() {
-        acts.push(Act::LookForRuns);
+        acts.push(TrainAction::LookForRuns);
     }
     let popup = widgets::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
     popup.show(|ui| {
@@ -46,18 +46,24 @@ pub fn ui(ui: &mut Ui, shown: &Shown<'_>, acts: &mut Vec<Act>) {
         });
         ui.add_space(space::XS);
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
-            acts.push(Act::Ask(Purpose::FollowRun, String::new()));
+            acts.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
             ui.close();
         }
     });
 }
 
-fn tick(ui: &mut Ui, name: &str, path: &std::path::Path, shown: &Shown<'_>, acts: &mut Vec<Act>) {
+fn tick(
+    ui: &mut Ui,
+    name: &str,
+    path: &std::path::Path,
+    shown: &CurvesPaneContext<'_>,
+    acts: &mut Vec<TrainAction>,
+) {
     let mut on = shown.beside.contains(&path);
     if ui.checkbox(&mut on, name).on_hover_text(crate::studio::names::shown(path)).changed() {
         acts.push(match on {
-            true => Act::Follow(path.to_owned(), false),
-            false => Act::Unfollow(path.to_owned()),
+            true => TrainAction::Follow(path.to_owned(), false),
+            false => TrainAction::Unfollow(path.to_owned()),
         });
     }
 }

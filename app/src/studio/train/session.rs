@@ -4,25 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::data::Picture;
-use dinoscope_core::device::Chosen;
-use dinoscope_core::engine::{Command, Handle, Job};
+use dinoscope_core::device::SelectedDevice;
+use dinoscope_core::engine::{RunCommand, RunHandle, TrainJob};
 use dinoscope_core::files;
-use dinoscope_core::train::follow::Follower;
-use dinoscope_core::train::health::Health;
+use dinoscope_core::train::follow::RunFolderReader;
+use dinoscope_core::train::health::RunHealth;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::sources::{self, Sources};
-use dinoscope_core::train::watch::Look;
+use dinoscope_core::train::sources::{self, RunDataSources};
+use dinoscope_core::train::watch::WatchSnapshot;
 use dinoscope_core::train::{Recipe, paths, resume};
 
-use super::state::{Phase, RunView};
+use super::state::{RunPhase, RunView};
 use super::words;
-use super::work::{Stop, Wake, Work};
+use super::work::{BackgroundTask, CancelFlag, Wake};
 #[cfg(not(target_family = "wasm"))]
 use crate::studio::platform;
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RunLocation {
     /// The first of `PRESET-001`, `PRESET-002`, … in this folder that does not exist.
     Below(PathBuf),
     /// Here.
@@ -30,22 +30,22 @@ pub enum Place {
 }
 
 /// Everything that a run needs to begin.
-pub struct Plan {
+pub struct RunLaunchPlan {
     /// Every value resolved.
     pub recipe: Recipe,
     /// Where it is kept.
-    pub place: Place,
+    pub place: RunLocation,
     /// Go on from the folder's newest checkpoint.
     pub resume: bool,
     /// What computes.
-    pub device: Chosen,
+    pub device: SelectedDevice,
     /// Pictures to watch in place of some of those that are trained on.
     pub watch: Option<Vec<Picture>>,
 }
 
 /// A run that has begun.
-pub struct Begun {
-    handle: Handle,
+pub struct StartedRun {
+    handle: RunHandle,
     view: RunView,
 }
 
@@ -53,27 +53,27 @@ pub struct Begun {
 const EVENTS: usize = 2000;
 
 /// A run of ours.
-pub struct Session {
-    state: State,
+pub struct TrainSession {
+    state: TrainSessionState,
     /// What is known of it.
     pub view: RunView,
     /// The newest pictures of the watched images.
-    pub look: Option<Arc<Look>>,
+    pub look: Option<Arc<WatchSnapshot>>,
     /// The live fields that were asked for last.
     asked: Option<Recipe>,
     /// A warning that may turn out to be what the figures of the next report mean.
     pending: Option<String>,
 }
 
-enum State {
-    Beginning(Work<Result<Begun, String>>),
-    Going(Handle),
+enum TrainSessionState {
+    Beginning(BackgroundTask<Result<StartedRun, String>>),
+    Going(RunHandle),
     Over,
 }
 
 /// What a frame may want to tell the person about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum TrainSessionEvent {
     /// It could not begin.
     NotBegun(String),
     /// It ended too early; the view says why.
@@ -88,27 +88,27 @@ pub enum News {
     Wrong,
 }
 
-impl Session {
+impl TrainSession {
     /// Begins: opens the pictures and the folder and starts the engine, all on a thread of its own.
-    pub fn begin(plan: Plan, wake: &Wake) -> Self {
+    pub fn begin(plan: RunLaunchPlan, wake: &Wake) -> Self {
         let folder = plan.place.shown(&plan.recipe);
-        let mut view = RunView::new(&folder, Phase::Preparing);
+        let mut view = RunView::new(&folder, RunPhase::Preparing);
         view.set_recipe(plan.recipe.clone());
         let for_engine = wake.clone();
-        let work = Work::ask("begin", wake, move |stop| begin(plan, for_engine, stop));
-        Self { state: State::Beginning(work), view, look: None, asked: None, pending: None }
+        let work = BackgroundTask::ask("begin", wake, move |stop| begin(plan, for_engine, stop));
+        Self { state: TrainSessionState::Beginning(work), view, look: None, asked: None, pending: None }
     }
 
     /// Takes in what the run says.
-    pub fn listen(&mut self) -> Vec<News> {
+    pub fn listen(&mut self) -> Vec<TrainSessionEvent> {
         let mut news = Vec::new();
-        if let State::Beginning(work) = &mut self.state {
+        if let TrainSessionState::Beginning(work) = &mut self.state {
             let answer = work.hear();
             let lost = answer.is_none() && work.over();
             match answer {
                 Some(Ok(begun)) => {
-                    self.state = State::Going(begun.handle);
-                    let stopping = self.view.phase == Phase::Stopping;
+                    self.state = TrainSessionState::Going(begun.handle);
+                    let stopping = self.view.phase == RunPhase::Stopping;
                     self.view = begun.view;
                     if stopping {
                         self.stop();
@@ -120,17 +120,17 @@ impl Session {
             }
         }
         for _ in 0..EVENTS {
-            let State::Going(handle) = &self.state else { break };
+            let TrainSessionState::Going(handle) = &self.state else { break };
             match handle.events.try_recv() {
                 Ok(Ok(event)) => self.hear(event, &mut news),
                 Ok(Err(error)) => {
                     self.take_look();
                     self.view.fail(&error);
-                    self.state = State::Over;
-                    news.push(News::Failed);
+                    self.state = TrainSessionState::Over;
+                    news.push(TrainSessionEvent::Failed);
                 }
                 Err(async_channel::TryRecvError::Empty) => break,
-                Err(async_channel::TryRecvError::Closed) => self.state = State::Over,
+                Err(async_channel::TryRecvError::Closed) => self.state = TrainSessionState::Over,
             }
         }
         self.take_look();
@@ -139,7 +139,7 @@ impl Session {
 
     /// The newest pictures, unless they are being put there just now.
     fn take_look(&mut self) {
-        if let State::Going(handle) = &self.state
+        if let TrainSessionState::Going(handle) = &self.state
             && let Ok(slot) = handle.latest.try_lock()
             && let Some(look) = slot.as_ref()
         {
@@ -147,42 +147,42 @@ impl Session {
         }
     }
 
-    fn not_begun(&mut self, reason: String, news: &mut Vec<News>) {
-        self.state = State::Over;
-        self.view.phase = Phase::Finished { stopped: true };
-        news.push(News::NotBegun(reason));
+    fn not_begun(&mut self, reason: String, news: &mut Vec<TrainSessionEvent>) {
+        self.state = TrainSessionState::Over;
+        self.view.phase = RunPhase::Finished { stopped: true };
+        news.push(TrainSessionEvent::NotBegun(reason));
     }
 
-    fn hear(&mut self, event: dinoscope_core::engine::Event, news: &mut Vec<News>) {
-        use dinoscope_core::engine::Event;
+    fn hear(&mut self, event: dinoscope_core::engine::RunEvent, news: &mut Vec<TrainSessionEvent>) {
+        use dinoscope_core::engine::RunEvent;
         if let Some(text) = self.pending.take() {
-            let same = |health: &Health| health.sentences.join(" ") == text;
+            let same = |health: &RunHealth| health.sentences.join(" ") == text;
             news.push(match &event {
-                Event::Step(step) if same(&step.health) => News::Wrong,
-                _ => News::Warning(text),
+                RunEvent::Step(step) if same(&step.health) => TrainSessionEvent::Wrong,
+                _ => TrainSessionEvent::Warning(text),
             });
         }
         match &event {
-            Event::Checkpoint { iteration, .. } => news.push(News::Checkpoint(*iteration)),
-            Event::Warning(text) => self.pending = Some(words::without_flags(text)),
-            Event::Finished(_) => news.push(News::Finished),
+            RunEvent::Checkpoint { iteration, .. } => news.push(TrainSessionEvent::Checkpoint(*iteration)),
+            RunEvent::Warning(text) => self.pending = Some(words::without_flags(text)),
+            RunEvent::Finished(_) => news.push(TrainSessionEvent::Finished),
             _ => {}
         }
-        let finished = matches!(event, Event::Finished(_));
+        let finished = matches!(event, RunEvent::Finished(_));
         self.view.take_event(event);
         if finished {
             self.take_look();
-            self.state = State::Over;
+            self.state = TrainSessionState::Over;
         }
     }
 
     /// Whether it still does something.
     pub fn is_going(&self) -> bool {
-        !matches!(self.state, State::Over)
+        !matches!(self.state, TrainSessionState::Over)
     }
 
-    fn tell(&self, command: Command) {
-        if let State::Going(handle) = &self.state {
+    fn tell(&self, command: RunCommand) {
+        if let TrainSessionState::Going(handle) = &self.state {
             // A run that has just ended needs no telling.
             let _ = handle.commands.try_send(command);
         }
@@ -190,43 +190,43 @@ impl Session {
 
     /// Holds after the step.
     pub fn pause(&self) {
-        self.tell(Command::Pause);
+        self.tell(RunCommand::Pause);
     }
 
     /// Goes on.
     pub fn resume(&self) {
-        self.tell(Command::Resume);
+        self.tell(RunCommand::Resume);
     }
 
     /// Finishes the step, saves, ends.
     pub fn stop(&mut self) {
         if self.is_going() {
-            self.view.phase = Phase::Stopping;
-            self.tell(Command::Stop);
+            self.view.phase = RunPhase::Stopping;
+            self.tell(RunCommand::Stop);
         }
     }
 
     /// Saves after the step.
     pub fn checkpoint(&self) {
-        self.tell(Command::Checkpoint);
+        self.tell(RunCommand::Checkpoint);
     }
 
     /// Shows features of other pictures from now on.
     pub fn watch(&self, pictures: Vec<Picture>) {
-        self.tell(Command::Watch(pictures));
+        self.tell(RunCommand::Watch(pictures));
     }
 
     /// Takes over the live fields of a recipe, unless they were asked for already.
     pub fn change(&mut self, wanted: &Recipe) {
-        if matches!(self.state, State::Going(_)) && self.asked.as_ref() != Some(wanted) {
+        if matches!(self.state, TrainSessionState::Going(_)) && self.asked.as_ref() != Some(wanted) {
             self.asked = Some(wanted.clone());
-            self.tell(Command::Change(Box::new(wanted.clone())));
+            self.tell(RunCommand::Change(Box::new(wanted.clone())));
         }
     }
 
     /// Whether it holds or goes on, as far as is known.
     pub fn is_running(&self) -> bool {
-        matches!(self.state, State::Going(_)) && self.view.phase == Phase::Running
+        matches!(self.state, TrainSessionState::Going(_)) && self.view.phase == RunPhase::Running
     }
 
     /// Waits until it has ended, but not longer than `patience`. For the end of the program, when no frame is held up.
@@ -240,7 +240,7 @@ impl Session {
     }
 }
 
-impl Place {
+impl RunLocation {
     /// The folder as far as it is known without looking at the disk.
     fn shown(&self, recipe: &Recipe) -> PathBuf {
         match self {
@@ -250,14 +250,14 @@ impl Place {
     }
 }
 
-fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
+fn begin(plan: RunLaunchPlan, wake: Wake, stop: &CancelFlag) -> Result<StartedRun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let Plan { recipe, place, resume, device, watch } = plan;
+    let RunLaunchPlan { recipe, place, resume, device, watch } = plan;
     #[cfg(target_family = "wasm")]
     let recipe = crate::tab::baggage::found(&recipe, resume)?;
     let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
     let sources = sources::open(&recipe).map_err(|e| match &place {
-        Place::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),
+        RunLocation::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),
         _ => told(&e),
     })?;
     let watch = watch.unwrap_or_else(|| to_watch(&sources, &recipe));
@@ -265,47 +265,47 @@ fn begin(plan: Plan, wake: Wake, stop: &Stop) -> Result<Begun, String> {
         return Err("stopped before it began".to_owned());
     }
     let folder = open_folder(&place, &recipe, resume)?;
-    let mut view = RunView::new(folder.path(), Phase::Preparing);
-    if resume && let Ok(mut run) = Follower::open(folder.path()) {
+    let mut view = RunView::new(folder.path(), RunPhase::Preparing);
+    if resume && let Ok(mut run) = RunFolderReader::open(folder.path()) {
         // Without what it had before the run goes on as well.
         let _ = run.poll_all(|changes| view.take_changes(changes));
-        view.phase = Phase::Preparing;
+        view.phase = RunPhase::Preparing;
     }
     view.set_recipe(recipe.clone());
-    let job = Job { recipe, device, sources, watch, folder: Some(folder), resume };
-    Ok(Begun { handle: start(job, wake)?, view })
+    let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
+    Ok(StartedRun { handle: start(job, wake)?, view })
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn to_watch(sources: &Sources, recipe: &Recipe) -> Vec<Picture> {
+fn to_watch(sources: &RunDataSources, recipe: &Recipe) -> Vec<Picture> {
     sources.to_watch(recipe)
 }
 
 /// The worker draws or decodes them.
 #[cfg(target_family = "wasm")]
-fn to_watch(_: &Sources, _: &Recipe) -> Vec<Picture> {
+fn to_watch(_: &RunDataSources, _: &Recipe) -> Vec<Picture> {
     Vec::new()
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn start(job: Job, wake: Wake) -> Result<Handle, String> {
+fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
     Ok(dinoscope_core::engine::start_with(job, wake))
 }
 
 /// A page has one thread: the run gets a worker.
 #[cfg(target_family = "wasm")]
-fn start(job: Job, wake: Wake) -> Result<Handle, String> {
+fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
     crate::tab::run::start(job, wake)
 }
 
 /// How many numbers a run's folder may have.
 const NUMBERS: usize = 100_000;
 
-fn open_folder(place: &Place, recipe: &Recipe, resume: bool) -> Result<RunFolder, String> {
+fn open_folder(place: &RunLocation, recipe: &Recipe, resume: bool) -> Result<RunFolder, String> {
     match place {
-        Place::Folder(folder) if resume => RunFolder::reopen(folder, recipe).map_err(|e| e.to_string()),
-        Place::Folder(folder) => RunFolder::create(folder, recipe).map_err(|e| e.to_string()),
-        Place::Below(runs) => {
+        RunLocation::Folder(folder) if resume => RunFolder::reopen(folder, recipe).map_err(|e| e.to_string()),
+        RunLocation::Folder(folder) => RunFolder::create(folder, recipe).map_err(|e| e.to_string()),
+        RunLocation::Below(runs) => {
             let free = (1..NUMBERS)
                 .map(|i| runs.join(format!("{}-{i:03}", recipe.preset)))
                 .find(|p| !files::exists(p));
@@ -341,12 +341,12 @@ mod tests {
     fn runs_get_the_first_free_number() {
         let root = tempfile::tempdir().unwrap();
         let recipe = Recipe::preset("nano").unwrap();
-        let place = Place::Below(root.path().join("runs"));
+        let place = RunLocation::Below(root.path().join("runs"));
         for number in ["nano-001", "nano-002"] {
             let folder = open_folder(&place, &recipe, false).unwrap();
             assert_eq!(folder.path(), root.path().join("runs").join(number));
         }
-        let taken = Place::Folder(root.path().join("runs/nano-001"));
+        let taken = RunLocation::Folder(root.path().join("runs/nano-001"));
         assert!(open_folder(&taken, &recipe, false).unwrap_err().contains("already holds a run"));
         open_folder(&taken, &recipe, true).unwrap();
     }

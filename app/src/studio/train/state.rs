@@ -4,26 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dinoscope_core::engine::{EngineError, Event, Finished, Step};
+use dinoscope_core::engine::{EngineError, RunCompletion, RunEvent, StepReport};
 use dinoscope_core::eval::Accuracy;
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
-use dinoscope_core::train::aside::Aside;
-use dinoscope_core::train::follow::Changes;
-use dinoscope_core::train::health::{Health, judge};
-use dinoscope_core::train::lock::Held;
+use dinoscope_core::train::aside::SideTaskProgress;
+use dinoscope_core::train::follow::RunFolderChanges;
+use dinoscope_core::train::health::{RunHealth, judge};
+use dinoscope_core::train::lock::RunLockStatus;
 use dinoscope_core::train::metrics::Values;
 use dinoscope_core::train::probes;
-use dinoscope_core::train::run::Line;
-use dinoscope_core::train::schedule::Schedules;
+use dinoscope_core::train::run::MetricsLine;
+use dinoscope_core::train::schedule::TrainSchedules;
 
-use super::plot_data::History;
+use super::plot_data::MetricHistory;
 use super::words;
 
 /// How it stands with a run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Phase {
+pub enum RunPhase {
     /// The pictures are opened, the device is set up.
     Preparing,
     /// Steps are being done.
@@ -38,14 +38,14 @@ pub enum Phase {
         stopped: bool,
     },
     /// It ended too early.
-    Failed(Failure),
+    Failed(RunFailure),
     /// It lies on disk: it goes on elsewhere, or was left.
     Followed,
 }
 
 /// Why a run ended too early.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct RunFailure {
     /// What happened and what to do about it.
     pub text: String,
     /// Whether it was the device that gave up, so that another one may do better.
@@ -54,7 +54,7 @@ pub struct Failure {
 
 /// Memory in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InUse {
+pub struct RunMemoryUsage {
     /// Bytes.
     pub used: u64,
     /// Bytes with what is kept for later.
@@ -65,7 +65,7 @@ pub struct InUse {
 
 /// How fast it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Pace {
+pub struct RunThroughput {
     /// Steps per second since the last report.
     pub steps_per_second: f64,
     /// Pictures per second since the last report.
@@ -85,11 +85,11 @@ pub struct RunView {
     /// Where it is kept.
     pub folder: PathBuf,
     /// How it stands.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Every value resolved.
     pub recipe: Option<Arc<Recipe>>,
     /// What changes with every step, ahead.
-    pub schedules: Option<Schedules>,
+    pub schedules: Option<TrainSchedules>,
     /// What computes.
     pub device: String,
     /// What it is trained on.
@@ -101,17 +101,17 @@ pub struct RunView {
     /// Steps of the whole run.
     pub total: u64,
     /// What is being done beside the steps.
-    pub aside: Option<Aside>,
+    pub aside: Option<SideTaskProgress>,
     /// How fast it goes.
-    pub pace: Pace,
+    pub pace: RunThroughput,
     /// Memory in use.
-    pub memory: Option<InUse>,
+    pub memory: Option<RunMemoryUsage>,
     /// What the figures mean.
-    pub health: Option<Health>,
+    pub health: Option<RunHealth>,
     /// The figures of the last report.
     pub values: Values,
     /// All figures over the steps.
-    pub histories: BTreeMap<String, History>,
+    pub histories: BTreeMap<String, MetricHistory>,
     /// Steps done at the moments of which there are pictures on disk.
     pub pictures: BTreeSet<u64>,
     /// Checkpoints on disk, by steps done.
@@ -123,7 +123,7 @@ pub struct RunView {
     /// Pictures that could not be used: name and reason.
     pub skipped: Vec<(String, String)>,
     /// Who trains it, where it is followed.
-    pub held: Held,
+    pub held: RunLockStatus,
     /// Steps and seconds of the last reports.
     recent: VecDeque<(f64, f64)>,
     last_report: u64,
@@ -134,7 +134,7 @@ const WARNINGS: usize = 500;
 
 impl RunView {
     /// A run in `folder` of which nothing is known yet.
-    pub fn new(folder: &Path, phase: Phase) -> Self {
+    pub fn new(folder: &Path, phase: RunPhase) -> Self {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         Self {
             name: name.unwrap_or_else(|| folder.display().to_string()),
@@ -148,7 +148,7 @@ impl RunView {
             done: 0,
             total: 0,
             aside: None,
-            pace: Pace::default(),
+            pace: RunThroughput::default(),
             memory: None,
             health: None,
             values: Values::new(),
@@ -158,7 +158,7 @@ impl RunView {
             report: None,
             warnings: Vec::new(),
             skipped: Vec::new(),
-            held: Held::Unknown,
+            held: RunLockStatus::Unknown,
             recent: VecDeque::new(),
             last_report: 0,
         }
@@ -166,7 +166,7 @@ impl RunView {
 
     /// Whether it may still do steps of its own accord.
     pub fn is_alive(&self) -> bool {
-        matches!(self.phase, Phase::Preparing | Phase::Running | Phase::Paused | Phase::Stopping)
+        matches!(self.phase, RunPhase::Preparing | RunPhase::Running | RunPhase::Paused | RunPhase::Stopping)
     }
 
     /// Whether its last step is done.
@@ -183,14 +183,14 @@ impl RunView {
     }
 
     /// A figure over the steps.
-    pub fn history(&self, name: &str) -> Option<&History> {
+    pub fn history(&self, name: &str) -> Option<&MetricHistory> {
         self.histories.get(name).filter(|history| !history.is_empty())
     }
 
     /// k-NN after the most steps.
     pub fn knn(&self) -> Option<(u64, Accuracy)> {
         let step = *self.history("knn_correct")?.steps().last()?;
-        let of = |name: &str| self.history(name).and_then(History::last).unwrap_or(0.0) as usize;
+        let of = |name: &str| self.history(name).and_then(MetricHistory::last).unwrap_or(0.0) as usize;
         Some((step as u64, Accuracy { correct: of("knn_correct"), total: of("knn_total") }))
     }
 
@@ -202,12 +202,12 @@ impl RunView {
     /// Takes a recipe over, with what follows from it.
     pub fn set_recipe(&mut self, recipe: Recipe) {
         self.total = recipe.train.iterations;
-        self.schedules = Some(Schedules::new(&recipe));
+        self.schedules = Some(TrainSchedules::new(&recipe));
         self.recipe = Some(Arc::new(recipe));
     }
 
     /// Figures that were written down after `iteration`.
-    pub fn take_line(&mut self, line: &Line) {
+    pub fn take_line(&mut self, line: &MetricsLine) {
         let is_step = line.values.contains_key("loss");
         // Steps are counted from 0 and are done when they are reported; evaluations say how many are done.
         let done = line.iteration + u64::from(is_step);
@@ -222,7 +222,7 @@ impl RunView {
         if is_step {
             self.values = line.values.iter().map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect();
             let get = |name: &str| self.values.get(name).copied().unwrap_or(0.0);
-            self.pace = Pace {
+            self.pace = RunThroughput {
                 steps_per_second: get("steps_per_second"),
                 images_per_second: get("images_per_second"),
                 waited: get("waited"),
@@ -256,26 +256,26 @@ impl RunView {
     }
 
     /// What one of our runs says.
-    pub fn take_event(&mut self, event: Event) {
-        if !matches!(event, Event::Warning(_) | Event::Changed { .. }) {
+    pub fn take_event(&mut self, event: RunEvent) {
+        if !matches!(event, RunEvent::Warning(_) | RunEvent::Changed { .. }) {
             self.aside = None;
         }
         match event {
-            Event::Started { recipe, device, data, parameters, iteration } => {
+            RunEvent::Started { recipe, device, data, parameters, iteration } => {
                 self.go_back(iteration);
                 self.set_recipe(*recipe);
                 (self.device, self.data, self.parameters) = (device, data, parameters);
-                self.phase = Phase::Running;
+                self.phase = RunPhase::Running;
             }
-            Event::Aside(aside) => self.aside = Some(aside),
-            Event::Step(step) => self.take_step(*step),
-            Event::Pictures { iteration, path } => {
+            RunEvent::Aside(aside) => self.aside = Some(aside),
+            RunEvent::Step(step) => self.take_step(*step),
+            RunEvent::Pictures { iteration, path } => {
                 if path.is_some() {
                     self.pictures.insert(iteration);
                 }
             }
-            Event::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
-                let mut line = Line { iteration, values: BTreeMap::new() };
+            RunEvent::Evaluation { iteration, accuracy, raw_pixels, agreement } => {
+                let mut line = MetricsLine { iteration, values: BTreeMap::new() };
                 knn_values("knn", &accuracy, &mut line);
                 if let Some(raw) = &raw_pixels {
                     knn_values("knn_raw_pixels", raw, &mut line);
@@ -288,43 +288,44 @@ impl RunView {
                 }
                 self.take_line(&line);
             }
-            Event::Judged { iteration, name, outcome } => {
+            RunEvent::Judged { iteration, name, outcome } => {
                 if let Some(figure) = outcome.headline() {
                     let values = BTreeMap::from([(probes::metric(&name).to_owned(), Some(figure.value))]);
-                    self.take_line(&Line { iteration, values });
+                    self.take_line(&MetricsLine { iteration, values });
                 }
             }
-            Event::Checkpoint { iteration, path } => {
+            RunEvent::Checkpoint { iteration, path } => {
                 self.checkpoints.insert(iteration, path);
                 let keep = self.recipe.as_ref().map_or(usize::MAX, |r| r.train.keep_checkpoints.max(1));
                 while self.checkpoints.len() > keep {
                     self.checkpoints.pop_first();
                 }
             }
-            Event::Changed { recipe, .. } => self.set_recipe(*recipe),
-            Event::Warning(text) => self.warn(words::without_flags(&text)),
-            Event::Paused if self.phase != Phase::Stopping => self.phase = Phase::Paused,
-            Event::Resumed if self.phase != Phase::Stopping => self.phase = Phase::Running,
-            Event::Paused | Event::Resumed => {}
-            Event::Finished(finished) => self.finish(*finished),
+            RunEvent::Changed { recipe, .. } => self.set_recipe(*recipe),
+            RunEvent::Warning(text) => self.warn(words::without_flags(&text)),
+            RunEvent::Paused if self.phase != RunPhase::Stopping => self.phase = RunPhase::Paused,
+            RunEvent::Resumed if self.phase != RunPhase::Stopping => self.phase = RunPhase::Running,
+            RunEvent::Paused | RunEvent::Resumed => {}
+            RunEvent::Finished(finished) => self.finish(*finished),
         }
     }
 
-    fn take_step(&mut self, step: Step) {
+    fn take_step(&mut self, step: StepReport) {
         self.total = step.total;
-        self.take_line(&Line::new(step.iteration, &step.values));
+        self.take_line(&MetricsLine::new(step.iteration, &step.values));
         self.health = Some(step.health);
-        self.memory = step.memory.map(|m| InUse { used: m.used, reserved: m.reserved, what: m.what.name() });
+        self.memory =
+            step.memory.map(|m| RunMemoryUsage { used: m.used, reserved: m.reserved, what: m.what.name() });
     }
 
-    fn finish(&mut self, finished: Finished) {
+    fn finish(&mut self, finished: RunCompletion) {
         self.done = finished.iteration;
         if let Some(path) = finished.checkpoint {
             self.checkpoints.insert(finished.iteration, path);
         }
         self.report = finished.report;
         self.skipped = finished.skipped;
-        self.phase = Phase::Finished { stopped: finished.stopped };
+        self.phase = RunPhase::Finished { stopped: finished.stopped };
     }
 
     /// Something a person should know.
@@ -339,11 +340,11 @@ impl RunView {
     pub fn fail(&mut self, error: &EngineError) {
         self.aside = None;
         let device = matches!(error, EngineError::Device { .. });
-        self.phase = Phase::Failed(Failure { text: words::without_flags(&error.to_string()), device });
+        self.phase = RunPhase::Failed(RunFailure { text: words::without_flags(&error.to_string()), device });
     }
 
     /// What is new on disk of a run that is followed.
-    pub fn take_changes(&mut self, changes: Changes) {
+    pub fn take_changes(&mut self, changes: RunFolderChanges) {
         if changes.restarted {
             self.histories.clear();
             self.pictures.clear();
@@ -359,7 +360,8 @@ impl RunView {
         if let Some(recipe) = self.recipe.as_ref().filter(|_| has_steps) {
             self.health = Some(judge(&self.values, recipe, self.done.saturating_sub(1)));
             let used = self.values.get("memory_used").copied().filter(|bytes| bytes.is_finite());
-            self.memory = used.map(|bytes| InUse { used: bytes as u64, reserved: bytes as u64, what: "its" });
+            self.memory =
+                used.map(|bytes| RunMemoryUsage { used: bytes as u64, reserved: bytes as u64, what: "its" });
         }
         self.pictures.extend(changes.pictures);
         let folder = self.folder.join("checkpoints");
@@ -369,14 +371,14 @@ impl RunView {
         self.report = changes.finished.then_some(report);
         self.held = changes.held;
         self.phase = match changes.finished {
-            true => Phase::Finished { stopped: !self.is_complete() },
-            false => Phase::Followed,
+            true => RunPhase::Finished { stopped: !self.is_complete() },
+            false => RunPhase::Followed,
         };
     }
 }
 
 /// The names that `metrics.jsonl` has for an evaluation.
-fn knn_values(name: &str, result: &KnnResult, line: &mut Line) {
+fn knn_values(name: &str, result: &KnnResult, line: &mut MetricsLine) {
     let Some(score) = headline(result) else { return };
     let top1 = score.top1;
     for (what, value) in

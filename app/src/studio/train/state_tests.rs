@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use dinoscope_core::eval::knn::KnnScore;
-use dinoscope_core::train::health::Level;
+use dinoscope_core::train::health::HealthLevel;
 
 use super::*;
 
@@ -11,25 +11,25 @@ fn recipe() -> Recipe {
 }
 
 fn view() -> RunView {
-    RunView::new(Path::new("runs/nano-001"), Phase::Preparing)
+    RunView::new(Path::new("runs/nano-001"), RunPhase::Preparing)
 }
 
-fn started(iteration: u64) -> Event {
+fn started(iteration: u64) -> RunEvent {
     let (device, data) = ("CPU".to_owned(), "scenes".to_owned());
-    Event::Started { recipe: Box::new(recipe()), device, data, parameters: 7, iteration }
+    RunEvent::Started { recipe: Box::new(recipe()), device, data, parameters: 7, iteration }
 }
 
-fn step(iteration: u64, loss: f64, steps_per_second: f64) -> Event {
+fn step(iteration: u64, loss: f64, steps_per_second: f64) -> RunEvent {
     let pairs = [("loss", loss), ("steps_per_second", steps_per_second), ("waited", 0.25)];
-    Event::Step(Box::new(Step {
+    RunEvent::Step(Box::new(StepReport {
         iteration,
         total: 240,
         values: pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
-        schedule: Schedules::new(&recipe()).at(iteration),
+        schedule: TrainSchedules::new(&recipe()).at(iteration),
         steps_per_second,
         images_per_second: 32.0 * steps_per_second,
         waited: 0.25,
-        health: Health { level: Level::Fine, sentences: vec!["Healthy.".to_owned()] },
+        health: RunHealth { level: HealthLevel::Fine, sentences: vec!["Healthy.".to_owned()] },
         memory: None,
     }))
 }
@@ -49,13 +49,13 @@ fn events_become_histories_by_steps_done() {
     let mut run = view();
     assert_eq!(run.name, "nano-001");
     run.take_event(started(0));
-    assert_eq!((run.phase.clone(), run.total, run.parameters), (Phase::Running, 240, 7));
+    assert_eq!((run.phase.clone(), run.total, run.parameters), (RunPhase::Running, 240, 7));
     for i in 0..3 {
         run.take_event(step(i, 5.0 - i as f64, 2.0));
     }
     assert_eq!(loss(&run), (vec![1.0, 2.0, 3.0], vec![5.0, 4.0, 3.0]));
     assert_eq!((run.done, run.pace.waited), (3, 0.25));
-    run.take_event(Event::Evaluation {
+    run.take_event(RunEvent::Evaluation {
         iteration: 3,
         accuracy: knn(300),
         raw_pixels: Some(knn(100)),
@@ -71,24 +71,28 @@ fn events_become_histories_by_steps_done() {
 fn the_same_run_from_disk_has_the_same_histories() {
     let (mut ours, mut followed) = (view(), view());
     ours.take_event(started(0));
-    let mut changes =
-        Changes { recipe: Some(recipe()), pictures: vec![0], checkpoints: vec![2], ..Changes::default() };
+    let mut changes = RunFolderChanges {
+        recipe: Some(recipe()),
+        pictures: vec![0],
+        checkpoints: vec![2],
+        ..RunFolderChanges::default()
+    };
     for i in 0..4 {
         let event = step(i, 1.0 / (i + 1) as f64, 1.0);
-        if let Event::Step(step) = &event {
-            changes.lines.push(Line::new(i, &step.values));
+        if let RunEvent::Step(step) = &event {
+            changes.lines.push(MetricsLine::new(i, &step.values));
         }
         ours.take_event(event);
     }
     followed.take_changes(changes);
     assert_eq!(loss(&ours), loss(&followed));
     assert_eq!((ours.done, ours.total), (followed.done, followed.total));
-    assert_eq!(followed.phase, Phase::Followed);
+    assert_eq!(followed.phase, RunPhase::Followed);
     assert!(followed.health.is_some());
     assert_eq!(followed.newest_checkpoint().unwrap().1, Path::new("runs/nano-001/checkpoints/000002"));
-    followed.take_changes(Changes { finished: true, ..Changes::default() });
-    assert_eq!(followed.phase, Phase::Finished { stopped: true });
-    followed.take_changes(Changes { restarted: true, ..Changes::default() });
+    followed.take_changes(RunFolderChanges { finished: true, ..RunFolderChanges::default() });
+    assert_eq!(followed.phase, RunPhase::Finished { stopped: true });
+    followed.take_changes(RunFolderChanges { restarted: true, ..RunFolderChanges::default() });
     assert_eq!((followed.done, followed.history("loss").is_none()), (0, true));
 }
 
@@ -98,7 +102,7 @@ fn a_run_that_goes_on_starts_its_histories_where_the_checkpoint_stands() {
     run.take_event(started(0));
     for i in 0..10 {
         run.take_event(step(i, i as f64, 2.0));
-        run.take_event(Event::Pictures { iteration: i + 1, path: Some(PathBuf::from("p.png")) });
+        run.take_event(RunEvent::Pictures { iteration: i + 1, path: Some(PathBuf::from("p.png")) });
     }
     run.take_event(started(6));
     assert_eq!(run.done, 6);
@@ -131,24 +135,24 @@ fn time_left_follows_the_last_reports() {
 fn pausing_stopping_and_failing_are_phases() {
     let mut run = view();
     run.take_event(started(0));
-    run.take_event(Event::Paused);
-    assert_eq!(run.phase, Phase::Paused);
-    run.take_event(Event::Resumed);
-    run.phase = Phase::Stopping;
-    run.take_event(Event::Paused);
-    assert_eq!(run.phase, Phase::Stopping, "whoever stops does not pause");
-    let finished = Finished {
+    run.take_event(RunEvent::Paused);
+    assert_eq!(run.phase, RunPhase::Paused);
+    run.take_event(RunEvent::Resumed);
+    run.phase = RunPhase::Stopping;
+    run.take_event(RunEvent::Paused);
+    assert_eq!(run.phase, RunPhase::Stopping, "whoever stops does not pause");
+    let finished = RunCompletion {
         iteration: 12,
         stopped: true,
         checkpoint: Some(PathBuf::from("c/000012")),
         report: Some(PathBuf::from("report.html")),
         skipped: vec![("a.png".to_owned(), "torn".to_owned())],
     };
-    run.take_event(Event::Finished(Box::new(finished)));
-    assert_eq!((run.phase.clone(), run.done), (Phase::Finished { stopped: true }, 12));
+    run.take_event(RunEvent::Finished(Box::new(finished)));
+    assert_eq!((run.phase.clone(), run.done), (RunPhase::Finished { stopped: true }, 12));
     assert!(!run.is_alive() && !run.is_complete() && run.skipped.len() == 1);
     run.fail(&EngineError::Device { reason: "lost".to_owned(), hint: "smaller".to_owned() });
-    let Phase::Failed(failure) = &run.phase else { panic!("{:?}", run.phase) };
+    let RunPhase::Failed(failure) = &run.phase else { panic!("{:?}", run.phase) };
     assert!(failure.device && failure.text.contains("lost"));
 }
 
@@ -157,7 +161,7 @@ fn checkpoints_that_are_not_kept_are_forgotten() {
     let mut run = view();
     run.take_event(started(0));
     for step in [60, 120, 180, 240] {
-        run.take_event(Event::Checkpoint { iteration: step, path: PathBuf::from(format!("{step}")) });
+        run.take_event(RunEvent::Checkpoint { iteration: step, path: PathBuf::from(format!("{step}")) });
     }
     let kept: Vec<u64> = run.checkpoints.keys().copied().collect();
     assert_eq!(kept, [120, 180, 240]);

@@ -7,7 +7,7 @@ pub const SPEEDS: [(u8, &str); 4] = [(2, "2/s"), (5, "5/s"), (10, "10/s"), (20, 
 
 /// A place in the past of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Timeline {
+pub struct TimelineState {
     /// Steps done at the moment that is shown; the newest without.
     at: Option<u64>,
     playing: bool,
@@ -17,13 +17,13 @@ pub struct Timeline {
     passed: f32,
 }
 
-impl Default for Timeline {
+impl Default for TimelineState {
     fn default() -> Self {
         Self { at: None, playing: false, speed: 5, passed: 0.0 }
     }
 }
 
-impl Timeline {
+impl TimelineState {
     /// Whether the newest pictures show, also those that are still to come.
     pub fn follows(&self) -> bool {
         self.at.is_none()
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_newest_is_followed_until_one_looks_back() {
-        let (mut line, mut all) = (Timeline::default(), moments());
+        let (mut line, mut all) = (TimelineState::default(), moments());
         assert_eq!((line.moment(&all), line.place(&all)), (Some(60), 3));
         all.insert(80);
         assert_eq!(line.moment(&all), Some(80));
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn playing_waits_for_pictures_and_ends_at_the_newest() {
-        let (mut line, all) = (Timeline::default(), moments());
+        let (mut line, all) = (TimelineState::default(), moments());
         line.speed = 10;
         line.toggle(&all);
         assert_eq!((line.moment(&all), line.plays()), (Some(0), true));

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use egui::accesskit::{Action, ActionData, Role};
 use egui::{EventFilter, Key, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::acts::Act;
+use super::acts::TrainAction;
 use super::timeline::SPEEDS;
-use super::watched::{Seen, WatchedPane, moment_text};
+use super::watched::{WatchedPane, WatchedPaneContext, moment_text};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
 
@@ -15,9 +15,9 @@ use crate::studio::{touch, widgets};
 pub fn ui(
     ui: &mut Ui,
     pane: &mut WatchedPane,
-    seen: &Seen<'_>,
+    seen: &WatchedPaneContext<'_>,
     moments: &BTreeSet<u64>,
-    acts: &mut Vec<Act>,
+    acts: &mut Vec<TrainAction>,
 ) {
     ui.add_space(space::S);
     rail(ui, pane, seen, moments);
@@ -58,7 +58,7 @@ pub fn ui(
 }
 
 /// A rail with a mark for each moment.
-fn rail(ui: &mut Ui, pane: &mut WatchedPane, seen: &Seen<'_>, moments: &BTreeSet<u64>) {
+fn rail(ui: &mut Ui, pane: &mut WatchedPane, seen: &WatchedPaneContext<'_>, moments: &BTreeSet<u64>) {
     let t = theme::tokens(ui);
     let size = vec2(ui.available_width(), if touch::is(ui) { theme::TOUCH } else { 24.0 });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use dinoscope_core::eval::Accuracy;
 use dinoscope_core::train::figures::FigureChart;
-use dinoscope_core::train::schedule::Schedules;
+use dinoscope_core::train::schedule::TrainSchedules;
 
-use super::charts::{Extra, extra};
-use super::plot_data::{History, thin};
+use super::charts::{TrainChartAnnotation, extra};
+use super::plot_data::{MetricHistory, thin};
 use super::state::RunView;
 
 /// One line of a chart.
 #[derive(Clone, Debug, Default)]
-pub struct Trace {
+pub struct TrainChartSeries {
     /// What it is called.
     pub label: String,
     /// Which run it belongs to, 0 for the one that the other panels show.
@@ -34,7 +34,7 @@ pub struct Trace {
 
 /// How curves are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
+pub struct TrainSeriesOptions {
     /// Weight of what came before, 0 to 1.
     pub smoothing: f64,
     /// First and last step that can be seen.
@@ -47,14 +47,14 @@ pub struct Look {
 
 /// As much of a history as can be seen, kept until that changes.
 #[derive(Default)]
-struct Line {
+struct DecimatedSeries {
     /// First and last step that can be seen, and columns of the plot.
     seen: Option<((f64, f64), usize)>,
     points: Vec<[f64; 2]>,
 }
 
-impl Line {
-    fn of(&mut self, steps: &[f64], values: &[f64], look: &Look) -> Vec<[f64; 2]> {
+impl DecimatedSeries {
+    fn of(&mut self, steps: &[f64], values: &[f64], look: &TrainSeriesOptions) -> Vec<[f64; 2]> {
         let seen = Some((look.seen, look.columns));
         if self.seen != seen {
             *self = Self { seen, points: thin(steps, values, look.seen, look.columns) };
@@ -65,23 +65,23 @@ impl Line {
 
 /// What is drawn of a history, kept until it changes.
 #[derive(Default)]
-struct Drawn {
+struct SeriesCacheEntry {
     /// Version and length of the history.
     of: (u64, usize),
-    raw: Line,
+    raw: DecimatedSeries,
     /// Weight of what came before, smoothed values, and the line through them.
-    smooth: Option<(f64, Vec<f64>, Line)>,
+    smooth: Option<(f64, Vec<f64>, DecimatedSeries)>,
 }
 
-impl Drawn {
-    fn raw(&mut self, history: &History, look: &Look) -> Vec<[f64; 2]> {
+impl SeriesCacheEntry {
+    fn raw(&mut self, history: &MetricHistory, look: &TrainSeriesOptions) -> Vec<[f64; 2]> {
         self.raw.of(history.steps(), history.values(), look)
     }
 
-    fn smooth(&mut self, history: &History, weight: f64, look: &Look) -> Vec<[f64; 2]> {
+    fn smooth(&mut self, history: &MetricHistory, weight: f64, look: &TrainSeriesOptions) -> Vec<[f64; 2]> {
         let (_, values, line) = match self.smooth.take_if(|(kept, ..)| *kept == weight) {
             Some(kept) => self.smooth.insert(kept),
-            None => self.smooth.insert((weight, history.smoothed(weight), Line::default())),
+            None => self.smooth.insert((weight, history.smoothed(weight), DecimatedSeries::default())),
         };
         line.of(history.steps(), values, look)
     }
@@ -89,12 +89,12 @@ impl Drawn {
 
 /// What is drawn of all histories.
 #[derive(Default)]
-pub struct Smoother {
-    kept: HashMap<(PathBuf, &'static str), Drawn>,
+pub struct SeriesCache {
+    kept: HashMap<(PathBuf, &'static str), SeriesCacheEntry>,
 }
 
-impl Smoother {
-    fn of(&mut self, run: &RunView, metric: &'static str, history: &History) -> &mut Drawn {
+impl SeriesCache {
+    fn of(&mut self, run: &RunView, metric: &'static str, history: &MetricHistory) -> &mut SeriesCacheEntry {
         // Two hundred curves are many; then they are smoothed anew.
         if self.kept.len() > 200 {
             self.kept.clear();
@@ -102,7 +102,7 @@ impl Smoother {
         let of = (history.version(), history.len());
         let kept = self.kept.entry((run.folder.clone(), metric)).or_default();
         if kept.of != of {
-            *kept = Drawn { of, ..Drawn::default() };
+            *kept = SeriesCacheEntry { of, ..SeriesCacheEntry::default() };
         }
         kept
     }
@@ -112,7 +112,12 @@ impl Smoother {
 const FEW: usize = 8;
 
 /// All lines of a chart. The first of the runs is the one that the other panels show.
-pub fn traces(chart: &FigureChart, runs: &[&RunView], smoother: &mut Smoother, look: &Look) -> Vec<Trace> {
+pub fn traces(
+    chart: &FigureChart,
+    runs: &[&RunView],
+    smoother: &mut SeriesCache,
+    look: &TrainSeriesOptions,
+) -> Vec<TrainChartSeries> {
     let mut all = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         for (curve, about) in chart.figures.iter().enumerate() {
@@ -123,9 +128,11 @@ pub fn traces(chart: &FigureChart, runs: &[&RunView], smoother: &mut Smoother, l
                 // The colour says which curve.
                 (_, _) => run.name.clone(),
             };
-            let base = Trace { label, run: number, curve, ..Trace::default() };
+            let base = TrainChartSeries { label, run: number, curve, ..TrainChartSeries::default() };
             let trace = match extra(chart) {
-                Extra::Schedule => run.schedules.as_ref().map(|s| schedule(s, run, about.key, base, look)),
+                TrainChartAnnotation::Schedule => {
+                    run.schedules.as_ref().map(|s| schedule(s, run, about.key, base, look))
+                }
                 _ => measured(chart, run, about.key, base, smoother, look),
             };
             all.extend(trace);
@@ -143,10 +150,10 @@ fn measured(
     chart: &FigureChart,
     run: &RunView,
     metric: &'static str,
-    base: Trace,
-    smoother: &mut Smoother,
-    look: &Look,
-) -> Option<Trace> {
+    base: TrainChartSeries,
+    smoother: &mut SeriesCache,
+    look: &TrainSeriesOptions,
+) -> Option<TrainChartSeries> {
     let history = run.history(metric)?;
     let by = |mut points: Vec<[f64; 2]>| {
         points.iter_mut().for_each(|p| p[1] *= chart.factor);
@@ -154,7 +161,11 @@ fn measured(
     };
     let drawn = smoother.of(run, metric, history);
     let raw = by(drawn.raw(history, look));
-    let smoothing = if extra(chart) == Extra::Accuracy || history.len() < FEW { 0.0 } else { look.smoothing };
+    let smoothing = if extra(chart) == TrainChartAnnotation::Accuracy || history.len() < FEW {
+        0.0
+    } else {
+        look.smoothing
+    };
     let at = |values: &[f64]| match look.pointed {
         Some(step) => history.nearest(step).and_then(|i| values.get(i).copied()),
         None => history.last(),
@@ -168,7 +179,7 @@ fn measured(
         trace.line = raw;
     }
     trace.value = at(history.values()).map(|value| value * chart.factor);
-    if extra(chart) == Extra::Accuracy {
+    if extra(chart) == TrainChartAnnotation::Accuracy {
         trace.band = band(run, chart.factor);
     }
     Some(trace)
@@ -187,30 +198,42 @@ fn band(run: &RunView, factor: f64) -> Vec<[f64; 3]> {
 }
 
 /// What does not change through the run.
-fn levels(chart: &FigureChart, run: &RunView, all: &mut Vec<Trace>) {
+fn levels(chart: &FigureChart, run: &RunView, all: &mut Vec<TrainChartSeries>) {
     let mut add = |label: &str, value: Option<f64>| {
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let curve = chart.figures.len() + all.iter().filter(|trace| trace.level).count();
-        let level =
-            Trace { label: label.to_owned(), curve, level: true, value: Some(value), ..Trace::default() };
+        let level = TrainChartSeries {
+            label: label.to_owned(),
+            curve,
+            level: true,
+            value: Some(value),
+            ..TrainChartSeries::default()
+        };
         all.push(level);
     };
     match extra(chart) {
-        Extra::Accuracy => {
-            let first = |name: &str| run.history(name).and_then(History::first).map(|v| v * chart.factor);
+        TrainChartAnnotation::Accuracy => {
+            let first =
+                |name: &str| run.history(name).and_then(MetricHistory::first).map(|v| v * chart.factor);
             add("Raw pixels", first("knn_raw_pixels_top1"));
             let untrained = run.history("knn_top1").filter(|h| h.steps().first() == Some(&0.0));
-            add("Untrained", untrained.and_then(History::first).map(|v| v * chart.factor));
+            add("Untrained", untrained.and_then(MetricHistory::first).map(|v| v * chart.factor));
         }
-        Extra::LargestEntropy => {
+        TrainChartAnnotation::LargestEntropy => {
             add("Largest, ln K", run.recipe.as_ref().map(|r| (r.head.prototypes as f64).ln()));
         }
-        Extra::Nothing | Extra::Schedule => {}
+        TrainChartAnnotation::Nothing | TrainChartAnnotation::Schedule => {}
     }
 }
 
 /// A scheduled value over the steps that can be seen, also those to come.
-fn schedule(schedules: &Schedules, run: &RunView, metric: &str, base: Trace, look: &Look) -> Trace {
+fn schedule(
+    schedules: &TrainSchedules,
+    run: &RunView,
+    metric: &str,
+    base: TrainChartSeries,
+    look: &TrainSeriesOptions,
+) -> TrainChartSeries {
     let at = |step: f64| {
         let now = schedules.at(step as u64);
         match metric {
@@ -234,13 +257,13 @@ fn schedule(schedules: &Schedules, run: &RunView, metric: &str, base: Trace, loo
         line.push([last, at(last)]);
     }
     let pointed = look.pointed.unwrap_or(run.done as f64).clamp(0.0, (total - 1.0).max(0.0));
-    Trace { line, value: (total > 0.0).then(|| at(pointed.round())), ..base }
+    TrainChartSeries { line, value: (total > 0.0).then(|| at(pointed.round())), ..base }
 }
 
 /// First and last step of everything that a chart shows of the runs.
 pub fn extent(chart: &FigureChart, runs: &[&RunView]) -> (f64, f64) {
     let ends = runs.iter().flat_map(|run| {
-        let planned = (extra(chart) == Extra::Schedule).then_some(run.total as f64);
+        let planned = (extra(chart) == TrainChartAnnotation::Schedule).then_some(run.total as f64);
         let seen = chart.figures.iter().filter_map(|curve| run.history(curve.key));
         planned.into_iter().chain(seen.filter_map(|history| history.steps().last().copied()))
     });
@@ -253,32 +276,32 @@ mod tests {
     use std::path::Path;
 
     use dinoscope_core::train::Recipe;
-    use dinoscope_core::train::run::Line;
+    use dinoscope_core::train::run::MetricsLine;
 
     use super::*;
-    use crate::studio::train::state::Phase;
+    use crate::studio::train::state::RunPhase;
     use dinoscope_core::train::figures::FigureGroup;
 
     fn run(name: &str, steps: u64) -> RunView {
-        let mut run = RunView::new(Path::new(name), Phase::Running);
+        let mut run = RunView::new(Path::new(name), RunPhase::Running);
         run.set_recipe(Recipe::preset("nano").unwrap());
         for i in 0..steps {
             let values = [("loss", i as f64), ("teacher_entropy", 1.0), ("student_entropy", 2.0)];
             let values = values.iter().map(|(k, v)| ((*k).to_owned(), Some(*v))).collect();
-            run.take_line(&Line { iteration: i, values });
+            run.take_line(&MetricsLine { iteration: i, values });
         }
         run
     }
 
-    fn look(pointed: Option<f64>) -> Look {
-        Look { smoothing: 0.9, seen: (0.0, 100.0), columns: 200, pointed }
+    fn look(pointed: Option<f64>) -> TrainSeriesOptions {
+        TrainSeriesOptions { smoothing: 0.9, seen: (0.0, 100.0), columns: 200, pointed }
     }
 
     #[test]
     fn a_chart_has_the_lines_of_its_runs_and_its_levels() {
         let (a, b) = (run("a", 100), run("b", 50));
         let entropy = FigureGroup::Health.charts().next().unwrap();
-        let mut smoother = Smoother::default();
+        let mut smoother = SeriesCache::default();
         let alone = traces(entropy, &[&a], &mut smoother, &look(None));
         let labels: Vec<&str> = alone.iter().map(|trace| trace.label.as_str()).collect();
         assert_eq!(labels, ["Teacher", "Student", "Largest, ln K"]);
@@ -297,23 +320,23 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_of_this_view_and_this_weight() {
-        let (run, mut kept) = (run("a", 100), Smoother::default());
+        let (run, mut kept) = (run("a", 100), SeriesCache::default());
         let loss = FigureGroup::Loss.charts().next().unwrap();
-        let drawn = |look: &Look, smoother: &mut Smoother| {
+        let drawn = |look: &TrainSeriesOptions, smoother: &mut SeriesCache| {
             let all = traces(loss, &[&run], smoother, look);
             (all[0].raw.clone(), all[0].line.clone())
         };
         let usual = look(None);
         let others = [
             usual,
-            Look { seen: (10.0, 20.0), ..usual },
-            Look { columns: 7, ..usual },
-            Look { smoothing: 0.5, ..usual },
-            Look { smoothing: 0.0, ..usual },
+            TrainSeriesOptions { seen: (10.0, 20.0), ..usual },
+            TrainSeriesOptions { columns: 7, ..usual },
+            TrainSeriesOptions { smoothing: 0.5, ..usual },
+            TrainSeriesOptions { smoothing: 0.0, ..usual },
             usual,
         ];
         for look in others {
-            assert_eq!(drawn(&look, &mut kept), drawn(&look, &mut Smoother::default()), "{look:?}");
+            assert_eq!(drawn(&look, &mut kept), drawn(&look, &mut SeriesCache::default()), "{look:?}");
         }
     }
 
@@ -322,8 +345,8 @@ mod tests {
         let run = run("a", 3);
         let rate = FigureGroup::Schedule.charts().next().unwrap();
         assert_eq!(extent(rate, &[&run]), (0.0, 240.0));
-        let seen = Look { seen: (0.0, 240.0), ..look(Some(0.0)) };
-        let all = traces(rate, &[&run], &mut Smoother::default(), &seen);
+        let seen = TrainSeriesOptions { seen: (0.0, 240.0), ..look(Some(0.0)) };
+        let all = traces(rate, &[&run], &mut SeriesCache::default(), &seen);
         assert_eq!((all[0].value, all[0].line.first().unwrap()[1]), (Some(0.0), 0.0));
         assert_eq!(all[0].line.last().unwrap()[0], 239.0);
         let peak = all[0].line.iter().map(|p| p[1]).fold(0.0, f64::max);

@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dinoscope_core::train::watch::{Kind, Look};
+use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{Rect, Sense, Ui, vec2};
 
-use super::acts::Act;
-use super::darkroom::{Darkroom, Key, Origin, Sheet, What};
-use super::film_export::Export;
-use super::state::{Phase, RunView};
-use super::timeline::Timeline;
+use super::acts::TrainAction;
+use super::darkroom::{
+    ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource,
+};
+use super::film_export::TimelapseExport;
+use super::state::{RunPhase, RunView};
+use super::timeline::TimelineState;
 use super::{timeline_ui, words};
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets::{self, Scale};
+use crate::studio::widgets::{self, SliderScale};
 
 /// Which kinds of pictures show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Show {
+pub enum WatchedViewMode {
     /// Picture, PCA and attention beside each other.
     #[default]
     All,
@@ -32,69 +34,77 @@ pub enum Show {
     Heads,
 }
 
-const SHOWS: [(Show, &str); 5] = [
-    (Show::All, "All"),
-    (Show::View, "Picture"),
-    (Show::Pca, "PCA"),
-    (Show::Attention, "Attention"),
-    (Show::Heads, "Heads"),
+const SHOWS: [(WatchedViewMode, &str); 5] = [
+    (WatchedViewMode::All, "All"),
+    (WatchedViewMode::View, "Picture"),
+    (WatchedViewMode::Pca, "PCA"),
+    (WatchedViewMode::Attention, "Attention"),
+    (WatchedViewMode::Heads, "Heads"),
 ];
 
-impl Show {
+impl WatchedViewMode {
     /// `taught`: a frozen teacher's pictures are there beside the student's.
-    fn whats(self, taught: bool) -> &'static [What] {
-        const BESIDE: [What; 2] = [What::Kind(Kind::Pca), What::Kind(Kind::Teacher)];
+    fn whats(self, taught: bool) -> &'static [ContactSheetKind] {
+        const BESIDE: [ContactSheetKind; 2] =
+            [ContactSheetKind::Kind(WatchFrameKind::Pca), ContactSheetKind::Kind(WatchFrameKind::Teacher)];
         match self {
-            Self::All if taught => {
-                &[What::Kind(Kind::View), BESIDE[0], BESIDE[1], What::Kind(Kind::Attention)]
-            }
+            Self::All if taught => &[
+                ContactSheetKind::Kind(WatchFrameKind::View),
+                BESIDE[0],
+                BESIDE[1],
+                ContactSheetKind::Kind(WatchFrameKind::Attention),
+            ],
             Self::Pca if taught => &BESIDE,
-            Self::All => &[What::Kind(Kind::View), What::Kind(Kind::Pca), What::Kind(Kind::Attention)],
-            Self::View => &[What::Kind(Kind::View)],
-            Self::Pca => &[What::Kind(Kind::Pca)],
-            Self::Attention => &[What::Kind(Kind::Attention)],
-            Self::Heads => &[What::Heads],
+            Self::All => &[
+                ContactSheetKind::Kind(WatchFrameKind::View),
+                ContactSheetKind::Kind(WatchFrameKind::Pca),
+                ContactSheetKind::Kind(WatchFrameKind::Attention),
+            ],
+            Self::View => &[ContactSheetKind::Kind(WatchFrameKind::View)],
+            Self::Pca => &[ContactSheetKind::Kind(WatchFrameKind::Pca)],
+            Self::Attention => &[ContactSheetKind::Kind(WatchFrameKind::Attention)],
+            Self::Heads => &[ContactSheetKind::Heads],
         }
     }
 }
 
 /// What the pane keeps.
 pub struct WatchedPane {
-    show: Show,
+    show: WatchedViewMode,
     /// 1 for all of them at once.
     zoom: f32,
     /// Which run's pictures were shown last, and of which moment.
     shown: Option<(PathBuf, u64)>,
     /// Where in the past one is.
-    pub timeline: Timeline,
+    pub timeline: TimelineState,
     /// The pictures as textures.
-    pub darkroom: Darkroom,
+    pub darkroom: ContactSheetCache,
     /// A film on its way to disk.
-    pub export: Export,
+    pub export: TimelapseExport,
 }
 
 impl Default for WatchedPane {
     fn default() -> Self {
         Self {
-            show: Show::All,
+            show: WatchedViewMode::All,
             zoom: 1.0,
             shown: None,
-            timeline: Timeline::default(),
-            darkroom: Darkroom::default(),
-            export: Export::default(),
+            timeline: TimelineState::default(),
+            darkroom: ContactSheetCache::default(),
+            export: TimelapseExport::default(),
         }
     }
 }
 
 /// The run whose pictures show.
-pub struct Seen<'a> {
+pub struct WatchedPaneContext<'a> {
     /// What is known of it.
     pub view: &'a RunView,
     /// Its newest pictures, of a run of ours.
-    pub look: Option<&'a Arc<Look>>,
+    pub look: Option<&'a Arc<WatchSnapshot>>,
 }
 
-impl Seen<'_> {
+impl WatchedPaneContext<'_> {
     /// Moments of which there are pictures.
     pub fn moments(&self) -> BTreeSet<u64> {
         let mut all = self.view.pictures.clone();
@@ -107,19 +117,19 @@ impl Seen<'_> {
         self.view.recipe.as_ref().is_some_and(|recipe| recipe.distill.is_on())
     }
 
-    fn sheet(&self, iteration: u64, what: What) -> (Key, Origin) {
-        let key = Key { run: self.view.folder.clone(), iteration, what };
+    fn sheet(&self, iteration: u64, what: ContactSheetKind) -> (ContactSheetKey, ContactSheetSource) {
+        let key = ContactSheetKey { run: self.view.folder.clone(), iteration, what };
         let origin = match self.look.filter(|look| look.iteration == iteration) {
-            Some(look) => Origin::Look(look.clone()),
-            None => Origin::File(self.file(iteration, what)),
+            Some(look) => ContactSheetSource::Look(look.clone()),
+            None => ContactSheetSource::File(self.file(iteration, what)),
         };
         (key, origin)
     }
 
-    fn file(&self, iteration: u64, what: What) -> PathBuf {
+    fn file(&self, iteration: u64, what: ContactSheetKind) -> PathBuf {
         let kind = match what {
-            What::Kind(kind) => kind.name(),
-            What::Heads => Kind::Attention.name(),
+            ContactSheetKind::Kind(kind) => kind.name(),
+            ContactSheetKind::Heads => WatchFrameKind::Attention.name(),
         };
         self.view.folder.join("pictures").join(format!("{iteration:06}-{kind}.png"))
     }
@@ -127,7 +137,7 @@ impl Seen<'_> {
 
 impl WatchedPane {
     /// Time goes on in the past that is being played; what comes next is developed.
-    pub fn play(&mut self, seconds: f32, seen: &Seen<'_>) {
+    pub fn play(&mut self, seconds: f32, seen: &WatchedPaneContext<'_>) {
         let moments = seen.moments();
         let whats = self.show.whats(seen.taught());
         let ahead: Vec<u64> = self.timeline.ahead(&moments).collect();
@@ -144,7 +154,7 @@ impl WatchedPane {
     }
 
     /// Draws the pane.
-    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&Seen<'_>>, acts: &mut Vec<Act>) {
+    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&WatchedPaneContext<'_>>, acts: &mut Vec<TrainAction>) {
         let Some(seen) = seen else {
             ui.add_space(ui.available_height() * 0.25);
             widgets::empty_state(
@@ -165,10 +175,10 @@ impl WatchedPane {
             });
         egui::Frame::new().show(ui, |ui| {
             self.tools(ui);
-            if seen.taught() && matches!(self.show, Show::All | Show::Pca) {
+            if seen.taught() && matches!(self.show, WatchedViewMode::All | WatchedViewMode::Pca) {
                 let all = "From left to right: the picture, the student, its frozen teacher, the student's attention.";
                 let both = "The student at the left, its frozen teacher at the right.";
-                widgets::hint(ui, if self.show == Show::All { all } else { both });
+                widgets::hint(ui, if self.show == WatchedViewMode::All { all } else { both });
                 ui.add_space(space::XS);
             }
             let Some(moment) = self.timeline.moment(&moments) else {
@@ -185,7 +195,7 @@ impl WatchedPane {
             let room = ui.available_width();
             if room > 200.0 {
                 ui.allocate_ui_with_layout(vec2(room.min(300.0), theme::row(ui)), *ui.layout(), |ui| {
-                    let scale = Scale::new(1.0..=6.0).unit("×");
+                    let scale = SliderScale::new(1.0..=6.0).unit("×");
                     widgets::slider_row(ui, "Size", &mut self.zoom, &scale);
                 });
             }
@@ -193,7 +203,7 @@ impl WatchedPane {
         ui.add_space(space::XS);
     }
 
-    fn pictures(&mut self, ui: &mut Ui, seen: &Seen<'_>, moment: u64) {
+    fn pictures(&mut self, ui: &mut Ui, seen: &WatchedPaneContext<'_>, moment: u64) {
         let whats = self.show.whats(seen.taught());
         let mut trouble = None;
         for what in whats {
@@ -209,19 +219,26 @@ impl WatchedPane {
         let before =
             self.shown.as_ref().filter(|(run, _)| *run == seen.view.folder).map(|(_, moment)| *moment);
         let moment = if ready { moment } else { before.unwrap_or(moment) };
-        let sheets: Vec<Key> = keys(moment).collect();
+        let sheets: Vec<ContactSheetKey> = keys(moment).collect();
         sheets.iter().for_each(|key| self.darkroom.keep(key));
         if ready {
             self.shown = Some((seen.view.folder.clone(), moment));
         }
         let area = ui.available_rect_before_wrap();
         egui::ScrollArea::both().id_salt("watched").auto_shrink(false).show(ui, |ui| {
-            let shown: Vec<&Sheet> = sheets.iter().filter_map(|key| self.darkroom.there(key)).collect();
+            let shown: Vec<&ContactSheet> =
+                sheets.iter().filter_map(|key| self.darkroom.there(key)).collect();
             let Some(first) = shown.first() else {
                 ui.centered_and_justified(|ui| ui.spinner());
                 return;
             };
-            let layout = Layout::new(first, shown.len(), self.show == Show::Heads, area.size(), self.zoom);
+            let layout = WatchedGridLayout::new(
+                first,
+                shown.len(),
+                self.show == WatchedViewMode::Heads,
+                area.size(),
+                self.zoom,
+            );
             let aside = ((ui.available_width() - layout.size.x) / 2.0).floor().max(0.0);
             let (rect, response) = ui.allocate_exact_size(layout.size, Sense::hover());
             response.widget_info(|| {
@@ -248,7 +265,7 @@ impl WatchedPane {
 fn waiting(ui: &mut Ui, view: &RunView) {
     ui.add_space(ui.available_height() * 0.3);
     match &view.phase {
-        Phase::Preparing | Phase::Running | Phase::Paused | Phase::Stopping => {
+        RunPhase::Preparing | RunPhase::Running | RunPhase::Paused | RunPhase::Stopping => {
             widgets::empty_state(
                 ui,
                 icons::WAITING,
@@ -268,7 +285,7 @@ fn waiting(ui: &mut Ui, view: &RunView) {
 }
 
 /// Where the pictures go: groups of one picture in all its kinds, in rows.
-struct Layout {
+struct WatchedGridLayout {
     size: egui::Vec2,
     cell: egui::Vec2,
     kinds: usize,
@@ -285,9 +302,9 @@ const GAP: f32 = 4.0;
 /// Between groups.
 const APART: f32 = 12.0;
 
-impl Layout {
+impl WatchedGridLayout {
     /// The largest that shows everything at once, times `zoom`.
-    fn new(sheet: &Sheet, kinds: usize, heads: bool, area: egui::Vec2, zoom: f32) -> Self {
+    fn new(sheet: &ContactSheet, kinds: usize, heads: bool, area: egui::Vec2, zoom: f32) -> Self {
         // A row of heads belongs to one picture.
         let (kinds, groups) = match heads {
             true => (sheet.columns, sheet.cells.len() / sheet.columns.max(1)),

@@ -9,9 +9,9 @@ use crate::studio::hands::go;
 
 /// Whether nobody wants the result any more.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct CancelFlag(Arc<AtomicBool>);
 
-impl Stop {
+impl CancelFlag {
     /// Asks the work to end.
     pub fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -24,12 +24,12 @@ impl Stop {
 }
 
 /// What the work can say while it is at it.
-pub struct Voice<T> {
+pub struct TaskEventSender<T> {
     out: Sender<T>,
     wake: Wake,
 }
 
-impl<T> Voice<T> {
+impl<T> TaskEventSender<T> {
     /// Hands something over and draws the window again.
     pub fn say(&self, news: T) {
         // Nobody listens any more: then nobody misses it.
@@ -39,27 +39,33 @@ impl<T> Voice<T> {
 }
 
 /// Work beside the frames that says things of type `T`. Dropped, it is asked to end.
-pub struct Work<T> {
+pub struct BackgroundTask<T> {
     news: Receiver<T>,
-    stop: Stop,
+    stop: CancelFlag,
     over: bool,
 }
 
-impl<T: Send + 'static> Work<T> {
+impl<T: Send + 'static> BackgroundTask<T> {
     /// Starts it. Where no thread can be started the work is over before it began.
-    pub fn start(name: &str, wake: &Wake, work: impl FnOnce(&Voice<T>, &Stop) + Send + 'static) -> Self {
-        Self::start_async(name, wake, async move |voice: Voice<T>, stop: Stop| work(&voice, &stop))
+    pub fn start(
+        name: &str,
+        wake: &Wake,
+        work: impl FnOnce(&TaskEventSender<T>, &CancelFlag) + Send + 'static,
+    ) -> Self {
+        Self::start_async(name, wake, async move |voice: TaskEventSender<T>, stop: CancelFlag| {
+            work(&voice, &stop)
+        })
     }
 
-    /// [`Work::start`] for work that waits in between.
+    /// [`BackgroundTask::start`] for work that waits in between.
     pub fn start_async(
         name: &str,
         wake: &Wake,
-        work: impl AsyncFnOnce(Voice<T>, Stop) + Send + 'static,
+        work: impl AsyncFnOnce(TaskEventSender<T>, CancelFlag) + Send + 'static,
     ) -> Self {
         let (out, news) = channel();
-        let stop = Stop::default();
-        let (voice, asked) = (Voice { out, wake: wake.clone() }, stop.clone());
+        let stop = CancelFlag::default();
+        let (voice, asked) = (TaskEventSender { out, wake: wake.clone() }, stop.clone());
         let wake = wake.clone();
         let run = async move || {
             // The end is news too: whoever waits for the last word learns that there is none.
@@ -73,7 +79,7 @@ impl<T: Send + 'static> Work<T> {
     }
 
     /// Starts work that has one answer.
-    pub fn ask(name: &str, wake: &Wake, work: impl FnOnce(&Stop) -> T + Send + 'static) -> Self {
+    pub fn ask(name: &str, wake: &Wake, work: impl FnOnce(&CancelFlag) -> T + Send + 'static) -> Self {
         Self::start(name, wake, move |voice, stop| voice.say(work(stop)))
     }
 
@@ -100,7 +106,7 @@ impl<T: Send + 'static> Work<T> {
     }
 }
 
-impl<T> Drop for Work<T> {
+impl<T> Drop for BackgroundTask<T> {
     fn drop(&mut self) {
         self.stop.ask();
     }
@@ -126,12 +132,12 @@ mod tests {
 
     #[test]
     fn answers_come_and_the_end_is_known() {
-        let woken = Stop::default();
+        let woken = CancelFlag::default();
         let wake: Wake = {
             let woken = woken.clone();
             Arc::new(move || woken.ask())
         };
-        let mut work = Work::ask("test", &wake, |_| 7);
+        let mut work = BackgroundTask::ask("test", &wake, |_| 7);
         assert_eq!(until(|| work.hear()), 7);
         assert!(woken.asked());
         until(|| {
@@ -143,10 +149,10 @@ mod tests {
     #[test]
     fn work_that_panics_is_over_and_work_that_is_dropped_is_asked_to_end() {
         let wake: Wake = Arc::new(|| ());
-        let mut lost = Work::<u8>::ask("test", &wake, |_| panic!("a picture too many"));
+        let mut lost = BackgroundTask::<u8>::ask("test", &wake, |_| panic!("a picture too many"));
         until(|| (lost.hear().is_none() && lost.over()).then_some(()));
         let (seen, ended) = channel();
-        let endless = Work::<u8>::start("test", &wake, move |_, stop| {
+        let endless = BackgroundTask::<u8>::start("test", &wake, move |_, stop| {
             while !stop.asked() {
                 std::thread::yield_now();
             }

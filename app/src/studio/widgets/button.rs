@@ -3,21 +3,21 @@
 use egui::accesskit::Role;
 use egui::{Color32, FontFamily, FontId, Response, Sense, Ui, WidgetInfo, vec2};
 
-use super::{Named, paint};
+use super::{WidgetLabel, paint};
 use crate::studio::theme::{self, fonts};
 
 /// Between icon and name.
 const GAP: f32 = 6.0;
 
 #[derive(Clone, Copy, PartialEq)]
-enum Weight {
+enum ButtonVariant {
     Usual,
     Primary,
     Danger,
 }
 
 /// An icon to click. Its name is in the tooltip.
-pub fn icon_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> Response {
+pub fn icon_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<WidgetLabel<'a>>) -> Response {
     let label = label.into();
     let side = theme::row(ui);
     let response = ui.allocate_response(vec2(side, side), Sense::click());
@@ -27,7 +27,12 @@ pub fn icon_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> 
 }
 
 /// An icon that is on or off. Its name is in the tooltip.
-pub fn toggle_icon<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
+pub fn toggle_icon<'a>(
+    ui: &mut Ui,
+    icon: &str,
+    label: impl Into<WidgetLabel<'a>>,
+    on: &mut bool,
+) -> Response {
     let label = label.into();
     let side = theme::row(ui);
     let mut response = ui.allocate_response(vec2(side, side), Sense::click());
@@ -59,23 +64,23 @@ fn paint_icon_button(ui: &Ui, icon: &str, response: &Response, on: bool) {
 }
 
 /// A button with a name; without an icon if that is empty.
-pub fn button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> Response {
-    named_button(ui, icon, label.into(), Weight::Usual)
+pub fn button<'a>(ui: &mut Ui, icon: &str, label: impl Into<WidgetLabel<'a>>) -> Response {
+    named_button(ui, icon, label.into(), ButtonVariant::Usual)
 }
 
 /// The loud button. One in a view.
-pub fn primary_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> Response {
-    named_button(ui, icon, label.into(), Weight::Primary)
+pub fn primary_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<WidgetLabel<'a>>) -> Response {
+    named_button(ui, icon, label.into(), ButtonVariant::Primary)
 }
 
 /// A button that takes something away.
-pub fn danger_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<Named<'a>>) -> Response {
-    named_button(ui, icon, label.into(), Weight::Danger)
+pub fn danger_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<WidgetLabel<'a>>) -> Response {
+    named_button(ui, icon, label.into(), ButtonVariant::Danger)
 }
 
-fn named_button(ui: &mut Ui, icon: &str, label: Named<'_>, weight: Weight) -> Response {
+fn named_button(ui: &mut Ui, icon: &str, label: WidgetLabel<'_>, weight: ButtonVariant) -> Response {
     let (padding, family) = match weight {
-        Weight::Primary => (16.0, fonts::semibold()),
+        ButtonVariant::Primary => (16.0, fonts::semibold()),
         _ => (12.0, FontFamily::Proportional),
     };
     let before = if icon.is_empty() { 0.0 } else { fonts::ICON + GAP };
@@ -91,11 +96,11 @@ fn named_button(ui: &mut Ui, icon: &str, label: Named<'_>, weight: Weight) -> Re
         let t = theme::tokens(ui);
         let loud = response.hovered() || response.is_pointer_button_down_on();
         let (ground, colour) = match weight {
-            Weight::Usual => (paint::ground(&response, t.raised, &t), t.text),
-            Weight::Primary if loud => (t.accent_hovered, t.on_accent),
-            Weight::Primary => (t.accent, t.on_accent),
-            Weight::Danger if loud => (t.bad_soft, t.bad),
-            Weight::Danger => (t.raised, t.bad),
+            ButtonVariant::Usual => (paint::ground(&response, t.raised, &t), t.text),
+            ButtonVariant::Primary if loud => (t.accent_hovered, t.on_accent),
+            ButtonVariant::Primary => (t.accent, t.on_accent),
+            ButtonVariant::Danger if loud => (t.bad_soft, t.bad),
+            ButtonVariant::Danger => (t.raised, t.bad),
         };
         let rect = response.rect;
         ui.painter().rect_filled(rect, paint::corners(), ground);
@@ -109,7 +114,7 @@ fn named_button(ui: &mut Ui, icon: &str, label: Named<'_>, weight: Weight) -> Re
         paint::text_at(ui, galley, left, rect, colour);
         match weight {
             // An accent ring on the accent would not be seen.
-            Weight::Primary => paint::ring(ui, &response, rect.shrink(2.0), t.on_accent),
+            ButtonVariant::Primary => paint::ring(ui, &response, rect.shrink(2.0), t.on_accent),
             _ => paint::ring(ui, &response, rect, t.accent),
         }
     }

@@ -15,14 +15,14 @@ mod text;
 
 pub use button::{button, danger_button, icon_button, primary_button, toggle_icon};
 pub use menu::{context_menu, menu};
-pub use named::Named;
+pub use named::WidgetLabel;
 pub use progress::{progress, progress_with_cancel};
 pub use row::{choice_row, row, switch, wide_row, with_border};
-pub use say::{Tone, badge, empty_state, hint, property};
+pub use say::{StatusTone, badge, empty_state, hint, property};
 pub use scroll::{beside_bar, scroll, scroll_with};
 pub use section::section;
 pub use segmented::segmented;
-pub use slider::{Scale, slider_row};
+pub use slider::{SliderScale, slider_row};
 pub use text::{path_row, search_field, text_row};
 
 #[cfg(test)]

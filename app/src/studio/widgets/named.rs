@@ -6,32 +6,32 @@ use crate::studio::theme;
 
 /// What a widget is called, with its keyboard shortcut if it has one. A text alone will do.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<'a> {
+pub struct WidgetLabel<'a> {
     /// The name.
     pub text: &'a str,
     /// The shortcut, which whoever owns the widget listens for.
     pub keys: Option<KeyboardShortcut>,
 }
 
-impl<'a> From<&'a str> for Named<'a> {
+impl<'a> From<&'a str> for WidgetLabel<'a> {
     fn from(text: &'a str) -> Self {
         Self { text, keys: None }
     }
 }
 
-impl<'a> From<&'a String> for Named<'a> {
+impl<'a> From<&'a String> for WidgetLabel<'a> {
     fn from(text: &'a String) -> Self {
         Self { text, keys: None }
     }
 }
 
-impl<'a> From<(&'a str, KeyboardShortcut)> for Named<'a> {
+impl<'a> From<(&'a str, KeyboardShortcut)> for WidgetLabel<'a> {
     fn from((text, keys): (&'a str, KeyboardShortcut)) -> Self {
         Self { text, keys: Some(keys) }
     }
 }
 
-impl Named<'_> {
+impl WidgetLabel<'_> {
     /// Tells assistive technology the shortcut, and shows a tooltip: always where the name can't be read (`hidden`),
     /// elsewhere only if there is a shortcut to tell.
     pub(super) fn explain(&self, response: Response, hidden: bool) -> Response {

@@ -7,10 +7,10 @@ use egui::{
     Color32, CornerRadius, FontId, Rect, Response, Stroke, StrokeKind, TextWrapMode, Ui, WidgetText, pos2,
 };
 
-use crate::studio::theme::{RADIUS, RING, Tokens, fonts};
+use crate::studio::theme::{RADIUS, RING, ThemeTokens, fonts};
 
 /// The ground of something clickable: at rest, under the pointer, pressed.
-pub(super) fn ground(response: &Response, rest: Color32, t: &Tokens) -> Color32 {
+pub(super) fn ground(response: &Response, rest: Color32, t: &ThemeTokens) -> Color32 {
     if response.is_pointer_button_down_on() {
         t.pressed
     } else if response.hovered() || response.highlighted() {

@@ -6,7 +6,7 @@ use egui::{
     UiBuilder, WidgetInfo, lerp, pos2, vec2,
 };
 
-use super::{Named, paint};
+use super::{WidgetLabel, paint};
 use crate::studio::theme::{self, fonts, icons, space};
 
 /// Wider, and the eye loses the way from name to value.
@@ -28,19 +28,23 @@ pub(super) fn columns(width: f32) -> (f32, f32) {
 /// `add` is told the width it has.
 ///
 /// A name that is too long for its column stands above the value instead: it is never cut.
-pub fn row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
+pub fn row<'a, R>(ui: &mut Ui, label: impl Into<WidgetLabel<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
     row_for(ui, label.into(), 0.0, add)
 }
 
 /// A row whose value has the whole width, below the name.
-pub fn wide_row<'a, R>(ui: &mut Ui, label: impl Into<Named<'a>>, add: impl FnOnce(&mut Ui, f32) -> R) -> R {
+pub fn wide_row<'a, R>(
+    ui: &mut Ui,
+    label: impl Into<WidgetLabel<'a>>,
+    add: impl FnOnce(&mut Ui, f32) -> R,
+) -> R {
     row_for(ui, label.into(), f32::INFINITY, add)
 }
 
 /// A row whose value needs some width; where its column has less, it goes below the name.
 pub(super) fn row_for<R>(
     ui: &mut Ui,
-    label: Named<'_>,
+    label: WidgetLabel<'_>,
     needs: f32,
     add: impl FnOnce(&mut Ui, f32) -> R,
 ) -> R {
@@ -77,7 +81,7 @@ pub(super) fn width_of(ui: &Ui, text: &str) -> f32 {
     ui.painter().layout_no_wrap(text.to_owned(), font, colour).size().x.floor()
 }
 
-fn name_cell(ui: &mut Ui, label: Named<'_>, width: f32, height: f32) -> Id {
+fn name_cell(ui: &mut Ui, label: WidgetLabel<'_>, width: f32, height: f32) -> Id {
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     let galley = paint::line(ui, label.text, width, FontId::new(fonts::BODY, FontFamily::Proportional));
     let cut = galley.elided;
@@ -92,7 +96,7 @@ const CARET: f32 = 36.0;
 /// One of several, from a list that opens.
 pub fn choice_row<'a, T: PartialEq + Clone>(
     ui: &mut Ui,
-    label: impl Into<Named<'a>>,
+    label: impl Into<WidgetLabel<'a>>,
     value: &mut T,
     items: &[(T, String)],
 ) -> Response {
@@ -121,7 +125,7 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
 }
 
 /// On or off. The whole row can be clicked.
-pub fn switch<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, on: &mut bool) -> Response {
+pub fn switch<'a>(ui: &mut Ui, label: impl Into<WidgetLabel<'a>>, on: &mut bool) -> Response {
     let label = label.into();
     let width = ui.available_width().min(WIDEST);
     let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click());

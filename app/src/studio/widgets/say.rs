@@ -8,7 +8,7 @@ use crate::studio::theme::{self, fonts, space};
 
 /// How something stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tone {
+pub enum StatusTone {
     /// It is just so.
     #[default]
     Neutral,
@@ -22,9 +22,9 @@ pub enum Tone {
     Bad,
 }
 
-impl Tone {
+impl StatusTone {
     /// The colour of text in this tone.
-    pub fn colour(self, t: &theme::Tokens) -> egui::Color32 {
+    pub fn colour(self, t: &theme::ThemeTokens) -> egui::Color32 {
         match self {
             Self::Neutral => t.muted,
             Self::Accent => t.accent,
@@ -35,7 +35,7 @@ impl Tone {
     }
 
     /// The ground under it.
-    pub fn ground(self, t: &theme::Tokens) -> egui::Color32 {
+    pub fn ground(self, t: &theme::ThemeTokens) -> egui::Color32 {
         match self {
             Self::Neutral => t.raised,
             Self::Accent => t.accent_soft,
@@ -53,7 +53,7 @@ pub fn hint(ui: &mut Ui, text: &str) -> Response {
 }
 
 /// A word on a ground of its own.
-pub fn badge(ui: &mut Ui, text: &str, tone: Tone) -> Response {
+pub fn badge(ui: &mut Ui, text: &str, tone: StatusTone) -> Response {
     let font = FontId::new(fonts::SMALL, FontFamily::Proportional);
     let galley = paint::line(ui, text, ui.available_width() - 16.0, font);
     let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x.ceil() + 16.0, 20.0), Sense::hover());

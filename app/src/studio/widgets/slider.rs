@@ -6,9 +6,9 @@ use egui::accesskit::{Action, ActionData, Role};
 use egui::emath::{Numeric, smart_aim};
 use egui::{DragValue, EventFilter, Key, Rect, Response, Sense, Stroke, Ui, WidgetInfo, lerp, pos2, vec2};
 
-use super::Named;
+use super::WidgetLabel;
 use super::row::row;
-use crate::studio::theme::{self, Tokens, space};
+use crate::studio::theme::{self, ThemeTokens, space};
 
 /// Radius of the knob.
 const KNOB: f32 = 7.0;
@@ -17,7 +17,7 @@ const NUMBER: f32 = 72.0;
 
 /// Which numbers a slider has, how they lie on the rail and how they are written.
 #[derive(Clone, Debug)]
-pub struct Scale {
+pub struct SliderScale {
     range: RangeInclusive<f64>,
     step: Option<f64>,
     unit: &'static str,
@@ -25,7 +25,7 @@ pub struct Scale {
     percent: bool,
 }
 
-impl Scale {
+impl SliderScale {
     /// Numbers of `range`, evenly spread.
     pub fn new<N: Numeric>(range: RangeInclusive<N>) -> Self {
         let (start, end) = (range.start().to_f64(), range.end().to_f64());
@@ -162,9 +162,9 @@ fn trimmed(value: f64, decimals: usize) -> String {
 /// A row with a slider and its number. Arrow keys move it, with Shift ten times as far; Home and End go to the ends.
 pub fn slider_row<'a, N: Numeric>(
     ui: &mut Ui,
-    label: impl Into<Named<'a>>,
+    label: impl Into<WidgetLabel<'a>>,
     value: &mut N,
-    scale: &Scale,
+    scale: &SliderScale,
 ) -> Response {
     let label = label.into();
     let mut number = value.to_f64();
@@ -178,7 +178,7 @@ pub fn slider_row<'a, N: Numeric>(
     response
 }
 
-fn field(ui: &mut Ui, number: &mut f64, scale: &Scale) -> Response {
+fn field(ui: &mut Ui, number: &mut f64, scale: &SliderScale) -> Response {
     let (start, end) = (*scale.range.start(), *scale.range.end());
     let point = (scale.value(scale.place(*number) + 0.005) - scale.value(scale.place(*number) - 0.005)).abs();
     let part = if scale.percent { 100.0 } else { 1.0 };
@@ -199,7 +199,7 @@ fn field(ui: &mut Ui, number: &mut f64, scale: &Scale) -> Response {
     response
 }
 
-fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &Scale, width: f32) -> Response {
+fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &SliderScale, width: f32) -> Response {
     let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click_and_drag());
     let (from, to) = (rect.left() + KNOB, rect.right() - KNOB);
     let before = *number;
@@ -238,7 +238,7 @@ fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &Scale, width: f32) -
 }
 
 /// What the keyboard or assistive technology asks for.
-fn by_keys(ui: &Ui, response: &Response, number: f64, scale: &Scale) -> Option<f64> {
+fn by_keys(ui: &Ui, response: &Response, number: f64, scale: &SliderScale) -> Option<f64> {
     let id = response.id;
     // Asked before: what reads egui's input may not ask egui anything else.
     let focused = response.has_focus();
@@ -271,7 +271,7 @@ fn by_keys(ui: &Ui, response: &Response, number: f64, scale: &Scale) -> Option<f
     })
 }
 
-fn paint_rail(ui: &Ui, response: &Response, rect: Rect, x: f32, t: &Tokens) {
+fn paint_rail(ui: &Ui, response: &Response, rect: Rect, x: f32, t: &ThemeTokens) {
     let y = rect.center().y;
     let bar = |from: f32, to: f32| Rect::from_min_max(pos2(from, y - 2.0), pos2(to, y + 2.0));
     let painter = ui.painter();
@@ -292,43 +292,47 @@ mod tests {
 
     #[test]
     fn places_and_values_are_inverse() {
-        for scale in [Scale::new(-2.0..=6.0), Scale::new(1e-6..=1.0).log(), Scale::new(0.0..=1.0).percent()] {
+        for scale in [
+            SliderScale::new(-2.0..=6.0),
+            SliderScale::new(1e-6..=1.0).log(),
+            SliderScale::new(0.0..=1.0).percent(),
+        ] {
             for place in [0.0, 0.25, 0.5, 1.0] {
                 assert!((scale.place(scale.value(place)) - place).abs() < 1e-9);
             }
         }
-        assert!((Scale::new(1e-6..=1e-2).log().value(0.5) - 1e-4).abs() < 1e-9);
+        assert!((SliderScale::new(1e-6..=1e-2).log().value(0.5) - 1e-4).abs() < 1e-9);
     }
 
     #[test]
     fn steps_are_whole() {
-        let scale = Scale::new(112..=672).step(14.0);
+        let scale = SliderScale::new(112..=672).step(14.0);
         assert_eq!(scale.value(0.5), 392.0);
         assert_eq!(scale.rounded(230.0), 224.0);
         assert_eq!(scale.moved(224.0, 1.0), 238.0);
         assert_eq!(scale.moved(672.0, 5.0), 672.0);
-        assert_eq!(Scale::new(1..=1000).log().moved(1.0, 1.0), 2.0);
+        assert_eq!(SliderScale::new(1..=1000).log().moved(1.0, 1.0), 2.0);
     }
 
     #[test]
     fn strange_ranges_and_values_stay_on_the_rail() {
-        assert_eq!(Scale::new(3.0..=3.0).place(3.0), 0.0);
-        assert_eq!(Scale::new(0.0..=1.0).place(f64::NAN), 0.0);
-        assert_eq!(Scale::new(0.0..=1.0).log().value(0.5), 0.5, "no logarithm of nothing");
-        assert_eq!(Scale::new(1e-6..=1.0).log().place(-1.0), 0.0);
+        assert_eq!(SliderScale::new(3.0..=3.0).place(3.0), 0.0);
+        assert_eq!(SliderScale::new(0.0..=1.0).place(f64::NAN), 0.0);
+        assert_eq!(SliderScale::new(0.0..=1.0).log().value(0.5), 0.5, "no logarithm of nothing");
+        assert_eq!(SliderScale::new(1e-6..=1.0).log().place(-1.0), 0.0);
     }
 
     #[test]
     fn numbers_are_written_with_what_they_say() {
-        let plain = Scale::new(0.0..=1.0);
+        let plain = SliderScale::new(0.0..=1.0);
         assert_eq!(plain.written(0.5), "0.5");
         assert_eq!(plain.written(0.0005), "5e-4");
         assert_eq!(plain.written(0.00512), "0.00512");
         assert_eq!(plain.written(12.3456), "12.3");
         assert_eq!(plain.written(0.0), "0");
         assert_eq!(plain.written(1234.5), "1234");
-        assert_eq!(Scale::new(0.0..=1.0).percent().written(0.455), "45.5");
-        assert_eq!(Scale::new(0..=10).written(3.0), "3");
-        assert_eq!(Scale::new(0.0..=1.0).step(0.05).written(0.15), "0.15");
+        assert_eq!(SliderScale::new(0.0..=1.0).percent().written(0.455), "45.5");
+        assert_eq!(SliderScale::new(0..=10).written(3.0), "3");
+        assert_eq!(SliderScale::new(0.0..=1.0).step(0.05).written(0.15), "0.15");
     }
 }

@@ -4,11 +4,11 @@ use egui::{Key, KeyboardShortcut, Modifiers, Ui, vec2};
 
 use super::*;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::toasts::{ActionId, Toast, Toasts};
+use crate::studio::toasts::{ActionId, Toast, ToastQueue};
 
 /// What the page's widgets change.
-pub struct Specimen {
-    pub toasts: Toasts,
+pub struct WidgetGallery {
+    pub toasts: ToastQueue,
     pub view: usize,
     pub layer: u32,
     pub blend: f32,
@@ -25,13 +25,14 @@ pub struct Specimen {
     pub pressed: Vec<&'static str>,
 }
 
-impl Default for Specimen {
+impl Default for WidgetGallery {
     fn default() -> Self {
-        let mut toasts = Toasts::default();
+        let mut toasts = ToastQueue::default();
         for n in 0..3 {
             toasts.bad(format!("Picture {n} could not be read."));
         }
-        toasts.add(Toast::new(Tone::Good, "12 pictures exported.").action("Show in folder", ActionId(1)));
+        toasts
+            .add(Toast::new(StatusTone::Good, "12 pictures exported.").action("Show in folder", ActionId(1)));
         toasts.watch("The graphics card is full; crops are made smaller until there is room.");
         toasts.watch("The graphics card is full; crops are made smaller until there is room.");
         toasts.info("Pasted.");
@@ -55,7 +56,7 @@ impl Default for Specimen {
     }
 }
 
-impl Specimen {
+impl WidgetGallery {
     /// The page: three columns as the panels are, and the toasts over them.
     pub fn ui(&mut self, ui: &mut Ui) {
         let t = theme::tokens(ui);
@@ -85,10 +86,10 @@ impl Specimen {
         let views = [(0, "PCA"), (1, "Attention"), (2, "Similarity")];
         segmented(ui, "Overlay", &mut self.view, &views);
         section(ui, "What is shown", true, |ui| {
-            slider_row(ui, "Blend", &mut self.blend, &Scale::new(0.0..=1.0).percent());
-            slider_row(ui, "Layer", &mut self.layer, &Scale::new(0..=11));
-            slider_row(ui, "Resolution", &mut self.size, &Scale::new(112..=1036).step(14.0).unit("px"));
-            slider_row(ui, "Learning rate", &mut self.rate, &Scale::new(1e-6..=1e-1).log());
+            slider_row(ui, "Blend", &mut self.blend, &SliderScale::new(0.0..=1.0).percent());
+            slider_row(ui, "Layer", &mut self.layer, &SliderScale::new(0..=11));
+            slider_row(ui, "Resolution", &mut self.size, &SliderScale::new(112..=1036).step(14.0).unit("px"));
+            slider_row(ui, "Learning rate", &mut self.rate, &SliderScale::new(1e-6..=1e-1).log());
             let models = ["ViT-S/14 distilled", "ViT-S/14 with registers", "ViT-B/14"];
             let models: Vec<_> = models.iter().map(|name| (*name).to_owned()).enumerate().collect();
             choice_row(ui, "Model", &mut self.model, &models);
@@ -129,11 +130,11 @@ impl Specimen {
     fn sayings(&mut self, ui: &mut Ui) {
         search_field(ui, &mut self.looked_for, "Look for a picture");
         ui.horizontal_wrapped(|ui| {
-            badge(ui, "k-NN 71.4 %", Tone::Neutral);
-            badge(ui, "teacher", Tone::Accent);
-            badge(ui, "healthy", Tone::Good);
-            badge(ui, "rank falls", Tone::Watch);
-            badge(ui, "collapsed", Tone::Bad);
+            badge(ui, "k-NN 71.4 %", StatusTone::Neutral);
+            badge(ui, "teacher", StatusTone::Accent);
+            badge(ui, "healthy", StatusTone::Good);
+            badge(ui, "rank falls", StatusTone::Watch);
+            badge(ui, "collapsed", StatusTone::Bad);
         });
         ui.label(theme::strong("Emphasised, 15"));
         ui.label("Body, 13: 0123456789 → × ± ≤ ≥ … – — ° µ αβγ äöüß");
@@ -167,7 +168,7 @@ impl Specimen {
         hint(ui, "Narrow");
         let views = [(0, "PCA"), (1, "Attention"), (2, "Similarity")];
         segmented(ui, "Overlay", &mut self.view, &views);
-        slider_row(ui, "Blend of the overlay", &mut self.blend, &Scale::new(0.0..=1.0).percent());
+        slider_row(ui, "Blend of the overlay", &mut self.blend, &SliderScale::new(0.0..=1.0).percent());
         switch(ui, "Mirror every second picture", &mut self.mirrored);
         property(ui, "Computes on", "llvmpipe");
         button(ui, icons::FOLDER_OPEN, "Open a folder of pictures");

@@ -7,7 +7,7 @@ use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{Harness, HarnessBuilder};
 
-use super::specimen::Specimen;
+use super::specimen::WidgetGallery;
 use super::*;
 use crate::desktop::raster::Raster;
 use crate::studio::theme::{self, icons};
@@ -32,17 +32,17 @@ fn builder<S>() -> HarnessBuilder<S> {
     Harness::builder().with_context_setup(theme::install).with_step_dt(0.05).with_size(vec2(1040.0, 860.0))
 }
 
-fn page(theme: Theme, scale: f32) -> Harness<'static, Specimen> {
+fn page(theme: Theme, scale: f32) -> Harness<'static, WidgetGallery> {
     let builder = builder().with_theme(theme).with_pixels_per_point(scale).with_accessibility_check(true);
     let mut harness = builder
         .renderer(Painter(Raster::new()))
-        .build_ui_state(|ui, specimen: &mut Specimen| specimen.ui(ui), Specimen::default());
+        .build_ui_state(|ui, specimen: &mut WidgetGallery| specimen.ui(ui), WidgetGallery::default());
     harness.run_steps(8);
     harness
 }
 
 /// Leaves a picture where it was asked for.
-fn keep(harness: &mut Harness<'_, Specimen>, name: &str) -> image::RgbaImage {
+fn keep(harness: &mut Harness<'_, WidgetGallery>, name: &str) -> image::RgbaImage {
     let picture = harness.render().unwrap();
     if let Some(folder) = std::env::var_os("DINOSCOPE_SPECIMEN") {
         picture.save(std::path::Path::new(&folder).join(format!("{name}.png"))).unwrap();
@@ -57,7 +57,7 @@ fn the_page_is_drawn_in_both_themes_and_sizes() {
             let mut harness = page(theme, scale);
             let picture = keep(&mut harness, &format!("{name}-{scale}"));
             assert_eq!(picture.width(), (1040.0 * scale) as u32);
-            let t = theme::Tokens::of(theme);
+            let t = theme::ThemeTokens::of(theme);
             let has = |colour: egui::Color32| picture.pixels().any(|pixel| pixel.0 == colour.to_array());
             for colour in [t.window, t.panel, t.raised, t.accent, t.accent_soft, t.bad_soft] {
                 assert!(has(colour), "{colour:?} is nowhere (dark: {})", t.dark);
@@ -78,7 +78,7 @@ fn a_list_lies_over_the_page() {
         let item = harness.get_by_label("ViT-B/14").rect().center();
         let ground =
             picture.get_pixel(item.x as u32, harness.get_by_label("ViT-B/14").rect().top() as u32 + 3);
-        assert_eq!(ground.0, theme::Tokens::of(theme).hovered.to_array(), "the one under the pointer");
+        assert_eq!(ground.0, theme::ThemeTokens::of(theme).hovered.to_array(), "the one under the pointer");
     }
 }
 
@@ -87,7 +87,7 @@ fn the_keyboard_sees_where_it_is() {
     const STOPS: usize = 30;
     for theme in [Theme::Dark, Theme::Light] {
         let mut harness = page(theme, 1.0);
-        let t = theme::Tokens::of(theme);
+        let t = theme::ThemeTokens::of(theme);
         let mut seen = Vec::new();
         for step in 0..STOPS {
             harness.key_press(Key::Tab);
@@ -221,7 +221,7 @@ fn arrows_move_the_choice_and_tab_leaves_the_group() {
 
 #[test]
 fn a_slider_moves_by_keyboard_mouse_and_number() {
-    let scale = Scale::new(112..=672).step(14.0).unit("px");
+    let scale = SliderScale::new(112..=672).step(14.0).unit("px");
     let mut harness = small(224_u32, move |ui, size: &mut u32| {
         slider_row(ui, "Resolution", size, &scale);
     });
@@ -326,7 +326,7 @@ fn names_too_long_are_cut_and_told_in_full() {
     let mut harness = small((), move |ui, ()| {
         ui.set_max_width(160.0);
         button(ui, icons::CLOSE, long);
-        badge(ui, long, Tone::Watch);
+        badge(ui, long, StatusTone::Watch);
         property(ui, long, long);
         row(ui, long, |ui, _| ui.label("value"));
     });

@@ -4,7 +4,7 @@ use egui::accesskit::Role;
 use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::row::{row, row_for, width_of, with_border};
-use super::{Named, icon_button};
+use super::{WidgetLabel, icon_button};
 use crate::studio::names;
 use crate::studio::theme::{self, fonts, icons};
 
@@ -12,7 +12,12 @@ use crate::studio::theme::{self, fonts, icons};
 const FIELD_MARGIN: f32 = 6.0;
 
 /// A row with a line of text. `hint` shows while it is empty.
-pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String, hint: &str) -> Response {
+pub fn text_row<'a>(
+    ui: &mut Ui,
+    label: impl Into<WidgetLabel<'a>>,
+    text: &mut String,
+    hint: &str,
+) -> Response {
     // A hint that is cut helps nobody.
     let needs = width_of(ui, hint) + 2.0 * FIELD_MARGIN;
     row_for(ui, label.into(), needs, |ui, width| {
@@ -34,7 +39,12 @@ pub fn text_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, text: &mut String,
 }
 
 /// A row with a file or folder. In a page it can only be given, and is shown by its name.
-pub fn path_row<'a>(ui: &mut Ui, label: impl Into<Named<'a>>, path: &mut String, hint: &str) -> Response {
+pub fn path_row<'a>(
+    ui: &mut Ui,
+    label: impl Into<WidgetLabel<'a>>,
+    path: &mut String,
+    hint: &str,
+) -> Response {
     if !cfg!(target_family = "wasm") {
         return text_row(ui, label, path, hint);
     }

@@ -9,7 +9,7 @@ use web_time::SystemTime;
 
 /// Something that was done to files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Change {
+pub enum FileChange {
     /// A file holds this from now on.
     Write {
         /// The file.
@@ -57,7 +57,7 @@ pub type Reader = Box<dyn Fn(&Path) -> Result<Vec<u8>>>;
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Node {
+enum MemoryFsNode {
     Folder(SystemTime),
     File(Vec<u8>, SystemTime),
     Outside(u64, SystemTime),
@@ -65,7 +65,7 @@ enum Node {
 
 /// What is known about a file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct MemoryFileInfo {
     /// Bytes; 0 for a folder.
     pub len: u64,
     /// Whether it is a folder.
@@ -75,13 +75,13 @@ pub struct About {
 }
 
 /// The file system. Relative paths count from the root.
-pub struct Memory {
-    nodes: BTreeMap<PathBuf, Node>,
-    journal: Option<Vec<Change>>,
+pub struct MemoryFs {
+    nodes: BTreeMap<PathBuf, MemoryFsNode>,
+    journal: Option<Vec<FileChange>>,
     outside: Option<Reader>,
 }
 
-impl Default for Memory {
+impl Default for MemoryFs {
     fn default() -> Self {
         Self::new()
     }
@@ -104,10 +104,10 @@ fn error(kind: ErrorKind, path: &Path, what: &str) -> Error {
     Error::new(kind, format!("{}: {what}", path.display()))
 }
 
-impl Memory {
+impl MemoryFs {
     /// With nothing in it but the root.
     pub fn new() -> Self {
-        let nodes = BTreeMap::from([(PathBuf::from("/"), Node::Folder(SystemTime::now()))]);
+        let nodes = BTreeMap::from([(PathBuf::from("/"), MemoryFsNode::Folder(SystemTime::now()))]);
         Self { nodes, journal: None, outside: None }
     }
 
@@ -115,7 +115,7 @@ impl Memory {
     fn missing(&self, path: &Path) -> Error {
         let at = whole(path);
         match at.ancestors().skip(1).find_map(|above| self.nodes.get(above)) {
-            Some(Node::Folder(_)) | None => {
+            Some(MemoryFsNode::Folder(_)) | None => {
                 error(ErrorKind::NotFound, path, "there is no such file or folder")
             }
             Some(_) => error(ErrorKind::NotADirectory, path, "it would lie in a file"),
@@ -133,25 +133,25 @@ impl Memory {
     }
 
     /// What was changed since the last call, in order.
-    pub fn drain_journal(&mut self) -> Vec<Change> {
+    pub fn drain_journal(&mut self) -> Vec<FileChange> {
         self.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Does what was done elsewhere. Folders that are missing are made.
-    pub fn apply(&mut self, changes: Vec<Change>) {
+    pub fn apply(&mut self, changes: Vec<FileChange>) {
         for change in changes {
             let done = match change {
-                Change::Write { path, bytes } => {
-                    self.make_room(&path).and_then(|()| self.put(&path, Node::File(bytes, SystemTime::now())))
-                }
-                Change::Append { path, bytes } => {
+                FileChange::Write { path, bytes } => self
+                    .make_room(&path)
+                    .and_then(|()| self.put(&path, MemoryFsNode::File(bytes, SystemTime::now()))),
+                FileChange::Append { path, bytes } => {
                     self.make_room(&path).and_then(|()| self.append(&path, &bytes))
                 }
-                Change::Rename { from, to } => self.make_room(&to).and_then(|()| self.rename(&from, &to)),
-                Change::Remove { path } => self.remove(&path, true),
-                Change::Folder { path } => self.create_dir_all(&path),
-                Change::Outside { path, size } => {
-                    let node = Node::Outside(size, SystemTime::now());
+                FileChange::Rename { from, to } => self.make_room(&to).and_then(|()| self.rename(&from, &to)),
+                FileChange::Remove { path } => self.remove(&path, true),
+                FileChange::Folder { path } => self.create_dir_all(&path),
+                FileChange::Outside { path, size } => {
+                    let node = MemoryFsNode::Outside(size, SystemTime::now());
                     self.make_room(&path).and_then(|()| self.put(&path, node))
                 }
             };
@@ -165,45 +165,49 @@ impl Memory {
     }
 
     /// Writes down a change, where that is asked for.
-    fn note(&mut self, change: impl FnOnce() -> Change) {
+    fn note(&mut self, change: impl FnOnce() -> FileChange) {
         let Some(journal) = &mut self.journal else { return };
         match (journal.last_mut(), change()) {
             // Of several whole contents only the last one counts.
-            (Some(Change::Write { path: last, bytes: held }), Change::Write { path, bytes })
+            (Some(FileChange::Write { path: last, bytes: held }), FileChange::Write { path, bytes })
                 if *last == path =>
             {
                 *held = bytes;
             }
             // What is written piece by piece is told as one.
             (
-                Some(Change::Write { path: last, bytes: held } | Change::Append { path: last, bytes: held }),
-                Change::Append { path, bytes },
+                Some(
+                    FileChange::Write { path: last, bytes: held }
+                    | FileChange::Append { path: last, bytes: held },
+                ),
+                FileChange::Append { path, bytes },
             ) if *last == path => held.extend(bytes),
             (_, change) => journal.push(change),
         }
     }
 
     fn touch(&mut self, path: &Path) {
-        if let Some(Node::Folder(time)) = path.parent().and_then(|parent| self.nodes.get_mut(parent)) {
+        if let Some(MemoryFsNode::Folder(time)) = path.parent().and_then(|parent| self.nodes.get_mut(parent))
+        {
             *time = SystemTime::now();
         }
     }
 
     /// Puts a file where its folder is.
-    fn put(&mut self, path: &Path, node: Node) -> Result<()> {
+    fn put(&mut self, path: &Path, node: MemoryFsNode) -> Result<()> {
         let path = whole(path);
         match path.parent().map(|parent| self.nodes.get(parent)) {
-            Some(Some(Node::Folder(_))) => {}
+            Some(Some(MemoryFsNode::Folder(_))) => {}
             Some(Some(_)) => return Err(error(ErrorKind::NotADirectory, &path, "it would lie in a file")),
             _ => return Err(self.missing(&path)),
         }
-        if let Some(Node::Folder(_)) = self.nodes.get(&path) {
+        if let Some(MemoryFsNode::Folder(_)) = self.nodes.get(&path) {
             return Err(error(ErrorKind::IsADirectory, &path, "it is a folder"));
         }
         self.note(|| match &node {
-            Node::File(bytes, _) => Change::Write { path: path.clone(), bytes: bytes.clone() },
-            Node::Outside(size, _) => Change::Outside { path: path.clone(), size: *size },
-            Node::Folder(_) => Change::Folder { path: path.clone() },
+            MemoryFsNode::File(bytes, _) => FileChange::Write { path: path.clone(), bytes: bytes.clone() },
+            MemoryFsNode::Outside(size, _) => FileChange::Outside { path: path.clone(), size: *size },
+            MemoryFsNode::Folder(_) => FileChange::Folder { path: path.clone() },
         });
         if self.nodes.insert(path.clone(), node).is_none() {
             self.touch(&path);
@@ -216,7 +220,7 @@ impl Memory {
     /// # Errors
     /// Its folder is missing, or it is a folder itself.
     pub fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.put(path, Node::File(bytes.to_vec(), SystemTime::now()))
+        self.put(path, MemoryFsNode::File(bytes.to_vec(), SystemTime::now()))
     }
 
     /// Adds to a file, or makes it.
@@ -226,20 +230,22 @@ impl Memory {
     pub fn append(&mut self, path: &Path, more: &[u8]) -> Result<()> {
         let at = whole(path);
         match self.nodes.get_mut(&at) {
-            Some(Node::File(bytes, time)) => {
+            Some(MemoryFsNode::File(bytes, time)) => {
                 bytes.extend_from_slice(more);
                 *time = SystemTime::now();
-                self.note(|| Change::Append { path: at, bytes: more.to_vec() });
+                self.note(|| FileChange::Append { path: at, bytes: more.to_vec() });
                 Ok(())
             }
-            Some(Node::Outside(..)) => Err(error(ErrorKind::PermissionDenied, path, "it is kept outside")),
-            _ => self.put(path, Node::File(more.to_vec(), SystemTime::now())),
+            Some(MemoryFsNode::Outside(..)) => {
+                Err(error(ErrorKind::PermissionDenied, path, "it is kept outside"))
+            }
+            _ => self.put(path, MemoryFsNode::File(more.to_vec(), SystemTime::now())),
         }
     }
 
     /// Whether somebody else keeps the file.
     pub fn is_outside(&self, path: &Path) -> bool {
-        matches!(self.nodes.get(&whole(path)), Some(Node::Outside(..)))
+        matches!(self.nodes.get(&whole(path)), Some(MemoryFsNode::Outside(..)))
     }
 
     /// All of a file.
@@ -249,12 +255,12 @@ impl Memory {
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let at = whole(path);
         match (self.nodes.get(&at), &self.outside) {
-            (Some(Node::File(bytes, _)), _) => Ok(bytes.clone()),
-            (Some(Node::Outside(..)), Some(reader)) => reader(&at),
-            (Some(Node::Outside(..)), None) => {
+            (Some(MemoryFsNode::File(bytes, _)), _) => Ok(bytes.clone()),
+            (Some(MemoryFsNode::Outside(..)), Some(reader)) => reader(&at),
+            (Some(MemoryFsNode::Outside(..)), None) => {
                 Err(error(ErrorKind::Unsupported, path, "it can only be read in a worker"))
             }
-            (Some(Node::Folder(_)), _) => Err(error(ErrorKind::IsADirectory, path, "it is a folder")),
+            (Some(MemoryFsNode::Folder(_)), _) => Err(error(ErrorKind::IsADirectory, path, "it is a folder")),
             (None, _) => Err(self.missing(path)),
         }
     }
@@ -262,7 +268,7 @@ impl Memory {
     /// Part of a file, from `from`, as much as fits.
     ///
     /// # Errors
-    /// As [`Memory::read`].
+    /// As [`MemoryFs::read`].
     pub fn read_at(&self, path: &Path, from: u64, into: &mut [u8]) -> Result<usize> {
         let mut copy = |bytes: &[u8]| {
             let rest = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
@@ -271,7 +277,7 @@ impl Memory {
             count
         };
         match self.nodes.get(&whole(path)) {
-            Some(Node::File(bytes, _)) => Ok(copy(bytes)),
+            Some(MemoryFsNode::File(bytes, _)) => Ok(copy(bytes)),
             _ => Ok(copy(&self.read(path)?)),
         }
     }
@@ -280,12 +286,12 @@ impl Memory {
     ///
     /// # Errors
     /// There is none.
-    pub fn about(&self, path: &Path) -> Result<About> {
-        let about = |len, is_dir, modified| About { len, is_dir, modified };
+    pub fn about(&self, path: &Path) -> Result<MemoryFileInfo> {
+        let about = |len, is_dir, modified| MemoryFileInfo { len, is_dir, modified };
         match self.nodes.get(&whole(path)) {
-            Some(Node::Folder(time)) => Ok(about(0, true, *time)),
-            Some(Node::File(bytes, time)) => Ok(about(bytes.len() as u64, false, *time)),
-            Some(Node::Outside(size, time)) => Ok(about(*size, false, *time)),
+            Some(MemoryFsNode::Folder(time)) => Ok(about(0, true, *time)),
+            Some(MemoryFsNode::File(bytes, time)) => Ok(about(bytes.len() as u64, false, *time)),
+            Some(MemoryFsNode::Outside(size, time)) => Ok(about(*size, false, *time)),
             None => Err(self.missing(path)),
         }
     }
@@ -297,7 +303,7 @@ impl Memory {
     pub fn list(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let at = whole(path);
         match self.nodes.get(&at) {
-            Some(Node::Folder(_)) => {}
+            Some(MemoryFsNode::Folder(_)) => {}
             Some(_) => return Err(error(ErrorKind::NotADirectory, path, "it is no folder")),
             None => return Err(self.missing(path)),
         }
@@ -321,7 +327,7 @@ impl Memory {
         if self.nodes.contains_key(&at) {
             return Err(error(ErrorKind::AlreadyExists, path, "there is something of that name"));
         }
-        self.put(&at, Node::Folder(SystemTime::now()))
+        self.put(&at, MemoryFsNode::Folder(SystemTime::now()))
     }
 
     /// Makes a folder and those that it lies in, as far as they are missing.
@@ -334,12 +340,12 @@ impl Memory {
         folders.reverse();
         for folder in folders {
             match self.nodes.get(folder) {
-                Some(Node::Folder(_)) => {}
+                Some(MemoryFsNode::Folder(_)) => {}
                 Some(_) if folder == at => {
                     return Err(error(ErrorKind::AlreadyExists, folder, "it is a file"));
                 }
                 Some(_) => return Err(error(ErrorKind::NotADirectory, folder, "it is a file")),
-                None => self.put(folder, Node::Folder(SystemTime::now()))?,
+                None => self.put(folder, MemoryFsNode::Folder(SystemTime::now()))?,
             }
         }
         Ok(())
@@ -355,23 +361,23 @@ impl Memory {
         if old == new {
             return Ok(());
         }
-        let is_folder = matches!(node, Node::Folder(_));
+        let is_folder = matches!(node, MemoryFsNode::Folder(_));
         if new.starts_with(&old) {
             return Err(error(ErrorKind::InvalidInput, to, "a folder can't lie in itself"));
         }
         match (self.nodes.get(&new), is_folder) {
-            (Some(Node::Folder(_)), false) => {
+            (Some(MemoryFsNode::Folder(_)), false) => {
                 return Err(error(ErrorKind::IsADirectory, to, "it is a folder"));
             }
-            (Some(Node::Folder(_)), true) if self.below(&new).next().is_some() => {
+            (Some(MemoryFsNode::Folder(_)), true) if self.below(&new).next().is_some() => {
                 return Err(error(ErrorKind::DirectoryNotEmpty, to, "it is not empty"));
             }
-            (Some(Node::File(..) | Node::Outside(..)), true) => {
+            (Some(MemoryFsNode::File(..) | MemoryFsNode::Outside(..)), true) => {
                 return Err(error(ErrorKind::NotADirectory, to, "it is a file"));
             }
             _ => {}
         }
-        if !matches!(new.parent().map(|parent| self.nodes.get(parent)), Some(Some(Node::Folder(_)))) {
+        if !matches!(new.parent().map(|parent| self.nodes.get(parent)), Some(Some(MemoryFsNode::Folder(_)))) {
             return Err(self.missing(to));
         }
         let inside: Vec<PathBuf> = std::iter::once(old.clone()).chain(self.below(&old).cloned()).collect();
@@ -384,7 +390,7 @@ impl Memory {
         }
         self.touch(&old);
         self.touch(&new);
-        self.note(|| Change::Rename { from: old, to: new });
+        self.note(|| FileChange::Rename { from: old, to: new });
         Ok(())
     }
 
@@ -396,7 +402,7 @@ impl Memory {
         let at = whole(path);
         match self.nodes.get(&at) {
             None => return Err(self.missing(path)),
-            Some(Node::Folder(_)) if !folders => {
+            Some(MemoryFsNode::Folder(_)) if !folders => {
                 return Err(error(ErrorKind::IsADirectory, path, "it is a folder"));
             }
             Some(_) => {}
@@ -407,26 +413,28 @@ impl Memory {
             self.nodes.remove(&at);
         }
         self.touch(&at);
-        self.note(|| Change::Remove { path: at });
+        self.note(|| FileChange::Remove { path: at });
         Ok(())
     }
 
     /// What makes another file system have the file or folder at a path, with all in it.
-    pub fn snapshot(&self, path: &Path) -> Vec<Change> {
+    pub fn snapshot(&self, path: &Path) -> Vec<FileChange> {
         let at = whole(path);
         let here = self.nodes.contains_key(&at).then(|| at.clone());
         let all = here.into_iter().chain(self.below(&at).cloned());
         let change = |path: PathBuf| match self.nodes.get(&path)? {
-            Node::Folder(_) => Some(Change::Folder { path }),
-            Node::File(bytes, _) => Some(Change::Write { bytes: bytes.clone(), path }),
-            Node::Outside(size, _) => Some(Change::Outside { size: *size, path }),
+            MemoryFsNode::Folder(_) => Some(FileChange::Folder { path }),
+            MemoryFsNode::File(bytes, _) => Some(FileChange::Write { bytes: bytes.clone(), path }),
+            MemoryFsNode::Outside(size, _) => Some(FileChange::Outside { size: *size, path }),
         };
         all.filter_map(change).collect()
     }
 
     /// Bytes of all files that lie here.
     pub fn total_bytes(&self) -> u64 {
-        let size = |node: &Node| if let Node::File(bytes, _) = node { bytes.len() as u64 } else { 0 };
+        let size = |node: &MemoryFsNode| {
+            if let MemoryFsNode::File(bytes, _) = node { bytes.len() as u64 } else { 0 }
+        };
         self.nodes.values().map(size).sum()
     }
 }

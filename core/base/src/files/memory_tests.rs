@@ -8,7 +8,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 
 #[test]
 fn files_are_where_they_were_put() {
-    let mut memory = Memory::new();
+    let mut memory = MemoryFs::new();
     let file = Path::new("/runs/nano/metrics.jsonl");
     assert_eq!(kind(memory.write(file, b"a")), ErrorKind::NotFound, "the folder is missing");
     memory.create_dir_all(file.parent().unwrap()).unwrap();
@@ -28,7 +28,7 @@ fn files_are_where_they_were_put() {
 
 #[test]
 fn errors_are_those_of_a_disk() {
-    let mut memory = Memory::new();
+    let mut memory = MemoryFs::new();
     memory.create_dir_all(Path::new("/a/b")).unwrap();
     memory.write(Path::new("/a/f"), b"").unwrap();
     assert_eq!(kind(memory.read(Path::new("/a/none"))), ErrorKind::NotFound);
@@ -46,7 +46,7 @@ fn errors_are_those_of_a_disk() {
 
 #[test]
 fn folders_move_with_all_in_them() {
-    let mut memory = Memory::new();
+    let mut memory = MemoryFs::new();
     memory.create_dir_all(Path::new("/run/.partial/deep")).unwrap();
     memory.write(Path::new("/run/.partial/deep/w"), b"weights").unwrap();
     // A name that begins the same is another folder.
@@ -68,7 +68,7 @@ fn folders_move_with_all_in_them() {
 
 #[test]
 fn another_file_system_becomes_equal_by_the_journal() {
-    let (mut here, mut there) = (Memory::new(), Memory::new());
+    let (mut here, mut there) = (MemoryFs::new(), MemoryFs::new());
     here.create_dir_all(Path::new("/runs/a")).unwrap();
     here.write(Path::new("/runs/a/recipe.toml"), b"preset = \"nano\"").unwrap();
     there.apply(here.snapshot(Path::new("/runs")));
@@ -86,19 +86,19 @@ fn another_file_system_becomes_equal_by_the_journal() {
     let changes = here.drain_journal();
     let whole = changes
         .iter()
-        .filter(|change| matches!(change, Change::Write { path, .. } if path.ends_with("state.tmp")));
+        .filter(|change| matches!(change, FileChange::Write { path, .. } if path.ends_with("state.tmp")));
     assert_eq!(whole.count(), 1, "of two contents the last one is told");
     there.apply(changes);
     assert!(here.drain_journal().is_empty());
-    let strip = |memory: &Memory| memory.snapshot(Path::new("/"));
+    let strip = |memory: &MemoryFs| memory.snapshot(Path::new("/"));
     assert_eq!(strip(&here), strip(&there));
 }
 
 #[test]
 fn what_is_kept_outside_is_asked_for() {
-    let mut memory = Memory::new();
+    let mut memory = MemoryFs::new();
     let path = PathBuf::from("/given/1/a.jpg");
-    memory.apply(vec![Change::Outside { path: path.clone(), size: 3 }]);
+    memory.apply(vec![FileChange::Outside { path: path.clone(), size: 3 }]);
     assert_eq!(memory.about(&path).unwrap().len, 3);
     assert_eq!(kind(memory.read(&path)), ErrorKind::Unsupported);
     memory.read_outside_with(Box::new(|path| Ok(path.display().to_string().into_bytes())));

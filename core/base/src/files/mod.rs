@@ -14,7 +14,7 @@ pub mod page;
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::*;
-pub use memory::Change;
+pub use memory::FileChange;
 #[cfg(target_family = "wasm")]
 pub use page::*;
 pub use replace::{fill_and_rename, partial, write_and_rename};

@@ -1,4 +1,4 @@
-//! The page's files: one [`Memory`] for all of the program, behind `std::fs`'s names.
+//! The page's files: one [`MemoryFs`] for all of the program, behind `std::fs`'s names.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use web_time::SystemTime;
 
-use super::memory::{About, Change, Memory, Reader};
+use super::memory::{FileChange, MemoryFileInfo, MemoryFs, Reader};
 
 thread_local! {
     // A page and each of its workers have one thread.
-    static MEMORY: RefCell<Memory> = RefCell::new(Memory::new());
+    static MEMORY: RefCell<MemoryFs> = RefCell::new(MemoryFs::new());
 }
 
-fn with<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
+fn with<T>(act: impl FnOnce(&mut MemoryFs) -> T) -> T {
     MEMORY.with_borrow_mut(act)
 }
 
@@ -141,7 +141,7 @@ impl FileType {
 
 /// What is known about a file or folder.
 #[derive(Clone, Copy, Debug)]
-pub struct Metadata(About);
+pub struct Metadata(MemoryFileInfo);
 
 #[expect(clippy::len_without_is_empty, reason = "as the standard library's")]
 impl Metadata {
@@ -361,18 +361,18 @@ pub fn read_outside_with(reader: Reader) {
 }
 
 /// Does what was done elsewhere.
-pub fn apply(changes: Vec<Change>) {
+pub fn apply(changes: Vec<FileChange>) {
     with(|memory| memory.apply(changes));
 }
 
 /// What makes another file system have the file or folder at a path, with all in it.
-pub fn snapshot(path: impl AsRef<Path>) -> Vec<Change> {
+pub fn snapshot(path: impl AsRef<Path>) -> Vec<FileChange> {
     with(|memory| memory.snapshot(path.as_ref()))
 }
 
 /// What is changed, for another file system that is to be equal.
 pub mod journal {
-    use super::{Change, with};
+    use super::{FileChange, with};
 
     /// Writes down from now on.
     pub fn start() {
@@ -380,7 +380,7 @@ pub mod journal {
     }
 
     /// What was changed since the last call.
-    pub fn drain() -> Vec<Change> {
+    pub fn drain() -> Vec<FileChange> {
         with(|memory| memory.drain_journal())
     }
 }

@@ -165,7 +165,7 @@ fn a_page_s_paths_count_from_its_root() {
 #[test]
 fn what_a_person_gave_is_read_where_it_is_kept() {
     let path = PathBuf::from("/given/cat.png");
-    apply(vec![Change::Outside { path: path.clone(), size: 4 }]);
+    apply(vec![FileChange::Outside { path: path.clone(), size: 4 }]);
     assert_eq!(metadata(&path).unwrap().len(), 4);
     assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::Unsupported);
     read_outside_with(Box::new(|path| match path.ends_with("cat.png") {
@@ -180,7 +180,7 @@ fn what_a_person_gave_is_read_where_it_is_kept() {
     assert_eq!(tail, "ow");
     let mut more = OpenOptions::new().append(true).open(&path).unwrap();
     assert!(more.write_all(b"!").is_err(), "it is not ours");
-    assert_eq!(snapshot("/given")[1], Change::Outside { path: path.clone(), size: 4 });
+    assert_eq!(snapshot("/given")[1], FileChange::Outside { path: path.clone(), size: 4 });
     write(&path, "mine").unwrap();
-    assert_eq!(snapshot(&path), [Change::Write { path, bytes: b"mine".to_vec() }]);
+    assert_eq!(snapshot(&path), [FileChange::Write { path, bytes: b"mine".to_vec() }]);
 }

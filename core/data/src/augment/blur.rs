@@ -1,6 +1,6 @@
 //! Gaussian blur with torchvision's nine-tap kernel and reflected borders.
 
-use super::planes::Planes;
+use super::planes::PlanarPicture;
 use super::wide::{to_byte, wide};
 use crate::Picture;
 
@@ -9,21 +9,21 @@ const RADIUS: usize = 4;
 
 /// Blurs with standard deviation `sigma`, in pixels; the kernel ends four pixels from its middle.
 pub fn gaussian_blur(picture: &mut Picture, sigma: f32) {
-    Planes::of(picture, |planes| Blur::default().apply(planes, sigma));
+    PlanarPicture::of(picture, |planes| GaussianBlur::default().apply(planes, sigma));
 }
 
 /// [`gaussian_blur`] of planes, with the memory it needs.
 #[derive(Default)]
-pub(super) struct Blur {
+pub(super) struct GaussianBlur {
     /// A plane as it was.
     before: Vec<u8>,
     /// A row, already blurred along the columns, with the pixels reflected at either end.
     row: Vec<f32>,
 }
 
-impl Blur {
+impl GaussianBlur {
     /// Blurs with standard deviation `sigma`.
-    pub fn apply(&mut self, planes: &mut Planes, sigma: f32) {
+    pub fn apply(&mut self, planes: &mut PlanarPicture, sigma: f32) {
         let (width, height) = (planes.width, planes.height);
         let kernel = kernel(sigma);
         self.row.resize(width + 2 * RADIUS, 0.0);

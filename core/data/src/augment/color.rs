@@ -1,6 +1,6 @@
 //! Operations on single pixels, with the integer arithmetic of PIL.
 
-use super::planes::Planes;
+use super::planes::PlanarPicture;
 use super::wide::{to_byte_down, wide};
 use crate::Picture;
 
@@ -13,22 +13,22 @@ pub fn flip_horizontal(picture: &mut Picture) {
 
 /// Blends with black: factor 0 is black, 1 changes nothing.
 pub fn brightness(picture: &mut Picture, factor: f32) {
-    Planes::of(picture, |planes| brighten(planes, factor));
+    PlanarPicture::of(picture, |planes| brighten(planes, factor));
 }
 
 /// Blends with the picture's mean grey: factor 0 is flat grey, 1 changes nothing.
 pub fn contrast(picture: &mut Picture, factor: f32) {
-    Planes::of(picture, |planes| spread(planes, factor));
+    PlanarPicture::of(picture, |planes| spread(planes, factor));
 }
 
 /// Blends with the picture's grey version: factor 0 is grey, 1 changes nothing.
 pub fn saturation(picture: &mut Picture, factor: f32) {
-    Planes::of(picture, |planes| saturate(planes, factor));
+    PlanarPicture::of(picture, |planes| saturate(planes, factor));
 }
 
 /// Sets all three channels to the pixel's luma.
 pub fn grayscale(picture: &mut Picture) {
-    Planes::of(picture, drop_color);
+    PlanarPicture::of(picture, drop_color);
 }
 
 /// Inverts values of `threshold` and above.
@@ -37,12 +37,12 @@ pub fn solarize(picture: &mut Picture, threshold: u8) {
 }
 
 /// [`brightness`] of planes.
-pub(super) fn brighten(planes: &mut Planes, factor: f32) {
+pub(super) fn brighten(planes: &mut PlanarPicture, factor: f32) {
     blend_all(&mut planes.bytes, 0, factor);
 }
 
 /// [`contrast`] of planes.
-pub(super) fn spread(planes: &mut Planes, factor: f32) {
+pub(super) fn spread(planes: &mut PlanarPicture, factor: f32) {
     let pixels = planes.width * planes.height;
     let sum = sum_of_luma(planes.channels());
     let mean = (sum as f64 / pixels.max(1) as f64 + 0.5) as u8;
@@ -50,12 +50,12 @@ pub(super) fn spread(planes: &mut Planes, factor: f32) {
 }
 
 /// [`saturation`] of planes.
-pub(super) fn saturate(planes: &mut Planes, factor: f32) {
+pub(super) fn saturate(planes: &mut PlanarPicture, factor: f32) {
     blend_with_luma(planes.channels_mut(), factor);
 }
 
 /// [`grayscale`] of planes.
-pub(super) fn drop_color(planes: &mut Planes) {
+pub(super) fn drop_color(planes: &mut PlanarPicture) {
     blend_with_luma(planes.channels_mut(), 0.0);
 }
 

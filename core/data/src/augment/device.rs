@@ -6,16 +6,16 @@ use cubecl::bytes::Bytes;
 use cubecl::client::Client;
 use cubecl::server::Handle;
 use dinoscope_shaders::ShaderError;
-use dinoscope_shaders::augment::{Jitter, Normalize, View, gpu};
+use dinoscope_shaders::augment::{ChannelNormalization, ColourJitterStep, CropSpec, gpu};
 
-use super::{Adjustment, CropRecipe, MEAN, STD, ViewPlan};
+use super::{ColourAdjustment, CropRecipe, MEAN, STD, ViewPlan};
 use crate::Picture;
 use dinoscope_base::bytes::shown;
 
 /// What [`super::normalize`] does, in the words of the GPU program.
-const NORMALIZE: Normalize = Normalize { mean: MEAN, std: STD };
+const NORMALIZE: ChannelNormalization = ChannelNormalization { mean: MEAN, std: STD };
 
-/// The crops of a batch on a device, ordered as in [`Batch`](crate::loader::Batch).
+/// The crops of a batch on a device, ordered as in [`CropBatch`](crate::loader::Batch).
 #[derive(Clone, Debug)]
 pub struct DeviceCrops {
     /// Normalised global crops `[2 batch, 3, global size, global size]`, floats.
@@ -69,7 +69,12 @@ pub fn device_crops(
 }
 
 /// Some of the crops of all pictures: the first of each, then the second of each, and so on.
-fn views(pictures: &[Picture], offsets: &[usize], plans: &[Vec<ViewPlan>], crops: Range<usize>) -> Vec<View> {
+fn views(
+    pictures: &[Picture],
+    offsets: &[usize],
+    plans: &[Vec<ViewPlan>],
+    crops: Range<usize>,
+) -> Vec<CropSpec> {
     let of_all = |crop: usize| {
         let pictures = pictures.iter().zip(offsets).zip(plans);
         pictures.map(move |((picture, &offset), plans)| (&plans[crop], picture, offset))
@@ -93,14 +98,14 @@ fn pack(pictures: &[Picture]) -> (Vec<u8>, Vec<usize>) {
 }
 
 /// A plan for a picture that begins at byte `offset`, as the GPU program takes it.
-fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> View {
-    let jitter = |adjustment: &Adjustment| match *adjustment {
-        Adjustment::Brightness(factor) => Jitter::Brightness(factor),
-        Adjustment::Contrast(factor) => Jitter::Contrast(factor),
-        Adjustment::Saturation(factor) => Jitter::Saturation(factor),
-        Adjustment::Hue(turns) => Jitter::Hue(turns),
+fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> CropSpec {
+    let jitter = |adjustment: &ColourAdjustment| match *adjustment {
+        ColourAdjustment::Brightness(factor) => ColourJitterStep::Brightness(factor),
+        ColourAdjustment::Contrast(factor) => ColourJitterStep::Contrast(factor),
+        ColourAdjustment::Saturation(factor) => ColourJitterStep::Saturation(factor),
+        ColourAdjustment::Hue(turns) => ColourJitterStep::Hue(turns),
     };
-    View {
+    CropSpec {
         offset,
         width: picture.width,
         height: picture.height,
@@ -121,7 +126,7 @@ mod tests {
 
     use super::super::{ViewCutter, ViewKind};
     use super::*;
-    use crate::loader::{Loader, make_batch};
+    use crate::loader::{DataLoader, make_batch};
     use crate::source::scenes::ScenesSource;
     use dinoscope_base::rng::stream;
 
@@ -174,7 +179,7 @@ mod tests {
         let source = std::sync::Arc::new(ScenesSource::new(3, 9, 64));
         let recipe = CropRecipe { global_size: 32, local_size: 16, locals: 3, ..CropRecipe::default() };
         let batch = make_batch(&*source, &recipe, 4, 7, 0).unwrap();
-        let undone = Loader::start_pictures(source, recipe.clone(), 4, 7, 0, 0).next().unwrap();
+        let undone = DataLoader::start_pictures(source, recipe.clone(), 4, 7, 0, 0).next().unwrap();
         let (pixels, offsets) = pack(&undone.pictures);
         for (crops, size, expected) in [(0..2, 32, &batch.global), (2..5, 16, &batch.local)] {
             let views = views(&undone.pictures, &offsets, &undone.plans, crops);
@@ -184,28 +189,25 @@ mod tests {
         }
     }
 
-    /// A client, or `None` when GPU tests are switched off.
-    fn client() -> Option<Client> {
+    fn client() -> Client {
         use cubecl::wgpu::{WgpuServer, WgslCompiler};
-        if std::env::var_os("DINOSCOPE_NO_GPU_TESTS").is_some_and(|v| v == "1") {
-            return None;
-        }
         let instance = wgpu::Instance::default();
         let found = dinoscope_base::device::block_on(
             instance.request_adapter(&wgpu::RequestAdapterOptions::default()),
         );
         found.expect("a GPU adapter, a software one will do, or DINOSCOPE_NO_GPU_TESTS=1");
         // WGSL, which every driver takes. Type 4 is wgpu's default device.
-        Some(Client::load::<WgpuServer<WgslCompiler>>(cubecl::device::DeviceId::new(4, 0)))
+        Client::load::<WgpuServer<WgslCompiler>>(cubecl::device::DeviceId::new(4, 0))
     }
 
     #[test]
+    #[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
     fn a_device_makes_the_batch_that_a_loader_makes() {
-        let Some(client) = client() else { return };
+        let client = client();
         let source = std::sync::Arc::new(ScenesSource::new(3, 9, 61));
         let recipe = CropRecipe { global_size: 24, local_size: 10, locals: 2, ..CropRecipe::default() };
         let batch = make_batch(&*source, &recipe, 3, 7, 0).unwrap();
-        let undone = Loader::start_pictures(source, recipe.clone(), 3, 7, 0, 0).next().unwrap();
+        let undone = DataLoader::start_pictures(source, recipe.clone(), 3, 7, 0, 0).next().unwrap();
         let (pictures, plans) = (&undone.pictures, &undone.plans);
         let made = device_crops(&client, pictures, plans, &recipe).unwrap();
         for (made, size, expected) in [(made.global, 24, &batch.global), (made.local, 10, &batch.local)] {

@@ -1,16 +1,16 @@
 //! Turning colours on the colour circle through PIL's 8-bit HSV.
 
-use super::planes::Planes;
+use super::planes::PlanarPicture;
 use super::wide::{to_byte, to_byte_down, wide};
 use crate::Picture;
 
 /// Turns all colours on the colour circle by `shift` turns, −0.5 to 0.5, through PIL's 8-bit HSV.
 pub fn hue(picture: &mut Picture, shift: f32) {
-    Planes::of(picture, |planes| turn(planes, shift));
+    PlanarPicture::of(picture, |planes| turn(planes, shift));
 }
 
 /// [`hue`] of planes.
-pub(super) fn turn(planes: &mut Planes, shift: f32) {
+pub(super) fn turn(planes: &mut PlanarPicture, shift: f32) {
     // Toward zero and modulo 256, as numpy casts to uint8.
     let shift = (shift * 255.0) as i32 as u8;
     turn_all(planes.channels_mut(), shift);

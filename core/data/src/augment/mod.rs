@@ -19,7 +19,7 @@ pub use blur::gaussian_blur;
 pub use color::{brightness, contrast, flip_horizontal, grayscale, saturation, solarize};
 pub use device::{DeviceCrops, device_crops};
 pub use hue::hue;
-pub use plan::{Adjustment, ViewCutter, ViewKind, ViewPlan};
+pub use plan::{ColourAdjustment, ViewCutter, ViewKind, ViewPlan};
 pub use reference::{apply_named, check_oracle};
 pub use resize::{CropBox, eval_view, resize_to, resized_crop};
 

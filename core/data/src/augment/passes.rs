@@ -1,6 +1,6 @@
 //! The two passes of resizing: along rows, and along columns.
 
-use super::resize::Axis;
+use super::resize::ResampleAxis;
 use super::wide::{to_byte, wide};
 
 /// Rows that are resized together: a vector holds one pixel of each, in four channels.
@@ -14,7 +14,7 @@ type Vector = [f32; LANES];
 
 /// The pass along rows, with the memory it needs.
 #[derive(Default)]
-pub(super) struct Across {
+pub(super) struct HorizontalResizePass {
     pixels: Vec<Vector>,
     sums: Vec<Vector>,
     bytes: Vec<[u8; LANES]>,
@@ -22,10 +22,17 @@ pub(super) struct Across {
     last: Vec<u8>,
 }
 
-impl Across {
+impl HorizontalResizePass {
     /// Resizes `height` rows of three channels, `stride` bytes from one to the next, into rows of four channels.
     /// `out` may end with rows that mean nothing.
-    pub fn run(&mut self, source: &[u8], stride: usize, height: usize, axis: &Axis, out: &mut Vec<u8>) {
+    pub fn run(
+        &mut self,
+        source: &[u8],
+        stride: usize,
+        height: usize,
+        axis: &ResampleAxis,
+        out: &mut Vec<u8>,
+    ) {
         let (width, reads) = (axis.spans.len(), axis.reads.len());
         self.pixels.resize(reads, [0.0; LANES]);
         self.sums.resize(width, [0.0; LANES]);
@@ -73,7 +80,7 @@ wide! {
     }
 
     /// Weighted sums of pixels.
-    fn weigh_pixels<'a>(pixels: &'a [Vector], axis: &'a Axis, sums: &'a mut [Vector]) {
+    fn weigh_pixels<'a>(pixels: &'a [Vector], axis: &'a ResampleAxis, sums: &'a mut [Vector]) {
         for (span, sum) in axis.spans.iter().zip(sums) {
             let mut total = [0.0; LANES];
             for (pixel, weight) in pixels[span.first..].iter().zip(axis.weights(span)) {
@@ -102,13 +109,13 @@ wide! {
 
 /// The pass along columns, with the memory it needs.
 #[derive(Default)]
-pub(super) struct Down {
+pub(super) struct VerticalResizePass {
     sums: Vec<f32>,
 }
 
-impl Down {
+impl VerticalResizePass {
     /// Resizes columns of `length` bytes a row, `stride` bytes from one row to the next, into rows of `length` bytes.
-    pub fn run(&mut self, source: &[u8], stride: usize, length: usize, axis: &Axis, out: &mut [u8]) {
+    pub fn run(&mut self, source: &[u8], stride: usize, length: usize, axis: &ResampleAxis, out: &mut [u8]) {
         self.sums.resize(length, 0.0);
         for (span, out) in axis.spans.iter().zip(out.chunks_exact_mut(length)) {
             weigh_rows(&source[span.first * stride..], stride, axis.weights(span), &mut self.sums);

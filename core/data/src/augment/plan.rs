@@ -1,8 +1,8 @@
 //! The random decisions behind one crop, and carrying them out.
 
-use super::blur::Blur;
-use super::planes::Planes;
-use super::resize::Resizer;
+use super::blur::GaussianBlur;
+use super::planes::PlanarPicture;
+use super::resize::CropResizer;
 use super::{BlurProbability, CropBox, CropRecipe, color, hue};
 use crate::Picture;
 use dinoscope_base::rng::{RngExt, Stream};
@@ -20,7 +20,7 @@ pub enum ViewKind {
 
 /// One step of colour jitter with its strength.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Adjustment {
+pub enum ColourAdjustment {
     /// Factor for [`super::brightness`].
     Brightness(f32),
     /// Factor for [`super::contrast`].
@@ -39,7 +39,7 @@ pub struct ViewPlan {
     /// Whether the view is mirrored left to right.
     pub flip: bool,
     /// Colour jitter in the order it is applied, if any.
-    pub jitter: Option<[Adjustment; 4]>,
+    pub jitter: Option<[ColourAdjustment; 4]>,
     /// Whether all colour is dropped.
     pub grayscale: bool,
     /// Standard deviation of the Gaussian blur in pixels of the view, if any.
@@ -83,9 +83,9 @@ impl ViewPlan {
 /// Carries out plans one after another, in memory that it keeps.
 #[derive(Default)]
 pub struct ViewCutter {
-    resizer: Resizer,
-    blur: Blur,
-    view: Planes,
+    resizer: CropResizer,
+    blur: GaussianBlur,
+    view: PlanarPicture,
 }
 
 impl ViewCutter {
@@ -94,15 +94,15 @@ impl ViewCutter {
         self.planes(plan, picture, size).normalize_into(out);
     }
 
-    fn planes(&mut self, plan: &ViewPlan, picture: &Picture, size: usize) -> &Planes {
+    fn planes(&mut self, plan: &ViewPlan, picture: &Picture, size: usize) -> &PlanarPicture {
         let view = &mut self.view;
         self.resizer.square(picture, plan.crop, size, plan.flip, view);
         for adjustment in plan.jitter.iter().flatten() {
             match *adjustment {
-                Adjustment::Brightness(factor) => color::brighten(view, factor),
-                Adjustment::Contrast(factor) => color::spread(view, factor),
-                Adjustment::Saturation(factor) => color::saturate(view, factor),
-                Adjustment::Hue(shift) => hue::turn(view, shift),
+                ColourAdjustment::Brightness(factor) => color::brighten(view, factor),
+                ColourAdjustment::Contrast(factor) => color::spread(view, factor),
+                ColourAdjustment::Saturation(factor) => color::saturate(view, factor),
+                ColourAdjustment::Hue(shift) => hue::turn(view, shift),
             }
         }
         if plan.grayscale {
@@ -150,13 +150,13 @@ fn draw_crop(
 }
 
 /// torchvision's `ColorJitter.get_params`.
-fn draw_jitter(rng: &mut Stream, recipe: &CropRecipe) -> [Adjustment; 4] {
+fn draw_jitter(rng: &mut Stream, recipe: &CropRecipe) -> [ColourAdjustment; 4] {
     let mut factor = |spread: f64| uniform(rng, ((1.0 - spread).max(0.0), 1.0 + spread)) as f32;
     let mut adjustments = [
-        Adjustment::Brightness(factor(recipe.brightness)),
-        Adjustment::Contrast(factor(recipe.contrast)),
-        Adjustment::Saturation(factor(recipe.saturation)),
-        Adjustment::Hue(uniform(rng, (-recipe.hue, recipe.hue)) as f32),
+        ColourAdjustment::Brightness(factor(recipe.brightness)),
+        ColourAdjustment::Contrast(factor(recipe.contrast)),
+        ColourAdjustment::Saturation(factor(recipe.saturation)),
+        ColourAdjustment::Hue(uniform(rng, (-recipe.hue, recipe.hue)) as f32),
     ];
     for last in (1..adjustments.len()).rev() {
         adjustments.swap(last, rng.random_range(0..=last as u32) as usize);
@@ -228,9 +228,9 @@ mod tests {
             orders.insert(adjustments.map(|a| std::mem::discriminant(&a)));
             for adjustment in adjustments {
                 let (value, range) = match adjustment {
-                    Adjustment::Brightness(f) | Adjustment::Contrast(f) => (f, 0.6..=1.4),
-                    Adjustment::Saturation(f) => (f, 0.8..=1.2),
-                    Adjustment::Hue(f) => (f, -0.1..=0.1),
+                    ColourAdjustment::Brightness(f) | ColourAdjustment::Contrast(f) => (f, 0.6..=1.4),
+                    ColourAdjustment::Saturation(f) => (f, 0.8..=1.2),
+                    ColourAdjustment::Hue(f) => (f, -0.1..=0.1),
                 };
                 assert!(range.contains(&value), "{adjustment:?}");
             }
@@ -284,10 +284,10 @@ mod tests {
         let picture = Picture { width: 40, height: 30, rgb };
         let crop = CropBox { left: 3, top: 5, width: 20, height: 18 };
         let jitter = [
-            Adjustment::Hue(0.05),
-            Adjustment::Contrast(1.2),
-            Adjustment::Brightness(0.7),
-            Adjustment::Saturation(0.9),
+            ColourAdjustment::Hue(0.05),
+            ColourAdjustment::Contrast(1.2),
+            ColourAdjustment::Brightness(0.7),
+            ColourAdjustment::Saturation(0.9),
         ];
         let plan = ViewPlan {
             crop,

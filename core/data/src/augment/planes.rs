@@ -5,7 +5,7 @@ use crate::Picture;
 
 /// An 8-bit picture `[3, height, width]`.
 #[derive(Default)]
-pub(super) struct Planes {
+pub(super) struct PlanarPicture {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
@@ -14,7 +14,7 @@ pub(super) struct Planes {
     pub bytes: Vec<u8>,
 }
 
-impl Planes {
+impl PlanarPicture {
     /// Takes another size; what the pixels are then is undefined.
     pub fn reshape(&mut self, width: usize, height: usize) {
         (self.width, self.height) = (width, height);

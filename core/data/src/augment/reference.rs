@@ -13,7 +13,7 @@ use crate::Picture;
 /// An operation as a reference file describes it.
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-enum Operation {
+enum ReferenceAugmentation {
     ResizedCropBicubicAntialias {
         top: usize,
         left: usize,
@@ -44,7 +44,7 @@ enum Operation {
 }
 
 #[derive(Deserialize)]
-struct Normalization {
+struct ReferenceNormalization {
     mean: [f32; 3],
     std: [f32; 3],
 }
@@ -54,10 +54,10 @@ struct Normalization {
 /// # Errors
 /// Says what is wrong with the description.
 pub fn apply_named(op: &Value, input: &Picture) -> Result<Picture, String> {
-    let operation = Operation::deserialize(op).map_err(|e| format!("augmentation {op}: {e}"))?;
+    let operation = ReferenceAugmentation::deserialize(op).map_err(|e| format!("augmentation {op}: {e}"))?;
     let mut picture = input.clone();
     match operation {
-        Operation::ResizedCropBicubicAntialias { top, left, height, width, size } => {
+        ReferenceAugmentation::ResizedCropBicubicAntialias { top, left, height, width, size } => {
             let fits = |start: usize, len: usize, all| {
                 len > 0 && start.checked_add(len).is_some_and(|end| end <= all)
             };
@@ -69,14 +69,14 @@ pub fn apply_named(op: &Value, input: &Picture) -> Result<Picture, String> {
             }
             return Ok(resized_crop(input, CropBox { left, top, width, height }, size, size));
         }
-        Operation::Hflip => flip_horizontal(&mut picture),
-        Operation::Brightness { factor } => brightness(&mut picture, factor),
-        Operation::Contrast { factor } => contrast(&mut picture, factor),
-        Operation::Saturation { factor } => saturation(&mut picture, factor),
-        Operation::Hue { factor } => hue(&mut picture, factor),
-        Operation::Grayscale => grayscale(&mut picture),
-        Operation::GaussianBlur { sigma } => gaussian_blur(&mut picture, sigma),
-        Operation::Solarize => solarize(&mut picture, 128),
+        ReferenceAugmentation::Hflip => flip_horizontal(&mut picture),
+        ReferenceAugmentation::Brightness { factor } => brightness(&mut picture, factor),
+        ReferenceAugmentation::Contrast { factor } => contrast(&mut picture, factor),
+        ReferenceAugmentation::Saturation { factor } => saturation(&mut picture, factor),
+        ReferenceAugmentation::Hue { factor } => hue(&mut picture, factor),
+        ReferenceAugmentation::Grayscale => grayscale(&mut picture),
+        ReferenceAugmentation::GaussianBlur { sigma } => gaussian_blur(&mut picture, sigma),
+        ReferenceAugmentation::Solarize => solarize(&mut picture, 128),
     }
     Ok(picture)
 }
@@ -113,7 +113,8 @@ pub fn check_oracle(bytes: &[u8]) -> Result<Vec<(String, f64, f64, bool)>, Strin
         let errors = found.rgb.iter().zip(&expected.rgb).map(|(a, b)| f64::from(a.abs_diff(*b)));
         cases.push(case(op.to_string(), errors, limits));
     }
-    let expected: Normalization = serde_json::from_str(metadata("normalize")?).map_err(|e| describe(&e))?;
+    let expected: ReferenceNormalization =
+        serde_json::from_str(metadata("normalize")?).map_err(|e| describe(&e))?;
     let pairs = MEAN.iter().chain(&STD).zip(expected.mean.iter().chain(&expected.std));
     let errors = pairs.map(|(a, b)| 255.0 * f64::from((a - b).abs()));
     cases.push(case("normalize: mean and std".to_owned(), errors, (1e-3, 1e-3)));

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::passes::{Across, CHANNELS, Down};
-use super::planes::Planes;
+use super::passes::{CHANNELS, HorizontalResizePass, VerticalResizePass};
+use super::planes::PlanarPicture;
 use super::wide::wide;
 use crate::Picture;
 
@@ -50,11 +50,11 @@ pub fn eval_view(picture: &Picture, size: usize) -> Picture {
 
 /// Resizes `crop` to `width` by `height` and returns the part of the result that lies in `window`.
 fn resample(picture: &Picture, crop: CropBox, (width, height): (usize, usize), window: CropBox) -> Picture {
-    let across = Axis::new(crop.width, width, window.left, window.width);
-    let down = Axis::new(crop.height, height, window.top, window.height);
-    let mut planes = Planes::default();
+    let across = ResampleAxis::new(crop.width, width, window.left, window.width);
+    let down = ResampleAxis::new(crop.height, height, window.top, window.height);
+    let mut planes = PlanarPicture::default();
     let down_first = shrinks_more_down(crop, width, height);
-    Resizer::default().run(picture, crop, [&across, &down], down_first, &mut planes);
+    CropResizer::default().run(picture, crop, [&across, &down], down_first, &mut planes);
     planes.picture()
 }
 
@@ -68,20 +68,27 @@ pub(super) fn shrinks_more_down(crop: CropBox, width: usize, height: usize) -> b
 
 /// Resizing, with the memory it needs.
 #[derive(Default)]
-pub(super) struct Resizer {
-    across: Across,
-    down: Down,
+pub(super) struct CropResizer {
+    across: HorizontalResizePass,
+    down: VerticalResizePass,
     /// What the first pass leaves.
     between: Vec<u8>,
     /// What the second pass leaves.
     after: Vec<u8>,
 }
 
-impl Resizer {
+impl CropResizer {
     /// Cuts out `crop`, resizes it to `size` by `size` and mirrors it if so wished.
-    pub fn square(&mut self, picture: &Picture, crop: CropBox, size: usize, flip: bool, planes: &mut Planes) {
-        let mut across = Axis::new(crop.width, size, 0, size);
-        let down = Axis::new(crop.height, size, 0, size);
+    pub fn square(
+        &mut self,
+        picture: &Picture,
+        crop: CropBox,
+        size: usize,
+        flip: bool,
+        planes: &mut PlanarPicture,
+    ) {
+        let mut across = ResampleAxis::new(crop.width, size, 0, size);
+        let down = ResampleAxis::new(crop.height, size, 0, size);
         if flip {
             across.spans.reverse();
         }
@@ -92,9 +99,9 @@ impl Resizer {
         &mut self,
         picture: &Picture,
         crop: CropBox,
-        [across, down]: [&Axis; 2],
+        [across, down]: [&ResampleAxis; 2],
         down_first: bool,
-        planes: &mut Planes,
+        planes: &mut PlanarPicture,
     ) {
         let (width, height) = (across.spans.len(), down.spans.len());
         let stride = 3 * picture.width;
@@ -128,24 +135,24 @@ wide! {
 }
 
 /// Which input positions each output position is a weighted sum of, along one axis.
-pub(super) struct Axis {
+pub(super) struct ResampleAxis {
     /// The input positions that are looked at.
     pub reads: Range<usize>,
     /// What each output position is a sum of.
-    pub spans: Vec<Span>,
+    pub spans: Vec<ResampleSpan>,
     /// Weights of all output positions, one after another.
     weights: Vec<f32>,
 }
 
 /// Neighbouring input positions with their weights.
-pub(super) struct Span {
-    /// The first input position, counted from the start of [`Axis::reads`].
+pub(super) struct ResampleSpan {
+    /// The first input position, counted from the start of [`ResampleAxis::reads`].
     pub first: usize,
     /// Where the weights stand.
     weights: Range<usize>,
 }
 
-impl Axis {
+impl ResampleAxis {
     /// Taps of output positions `start..start + count` where `input` positions are resized to `output`.
     pub fn new(input: usize, output: usize, start: usize, count: usize) -> Self {
         let scale = input as f64 / output as f64;
@@ -167,14 +174,14 @@ impl Axis {
             let sum: f64 = taps.iter().sum();
             let from = weights.len();
             weights.extend(taps.iter().map(|tap| (tap / sum) as f32));
-            spans.push(Span { first: first - reads.start, weights: from..weights.len() });
+            spans.push(ResampleSpan { first: first - reads.start, weights: from..weights.len() });
         }
         Self { reads, spans, weights }
     }
 
     /// The weights of one output position.
     #[inline(always)]
-    pub fn weights(&self, span: &Span) -> &[f32] {
+    pub fn weights(&self, span: &ResampleSpan) -> &[f32] {
         &self.weights[span.weights.clone()]
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What becomes black and white in a file of more than 8 bits a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum DepthRange {
+pub enum IntensityRange {
     /// 0 and 65535 of 16 bits; 0 and 1 of floats that stay within them. Where there is no such range (other floats,
     /// signed numbers, 32 bits), the lowest and the highest number of each file.
     #[default]
@@ -24,7 +24,7 @@ pub enum DepthRange {
     },
 }
 
-impl FromStr for DepthRange {
+impl FromStr for IntensityRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -44,7 +44,7 @@ impl FromStr for DepthRange {
     }
 }
 
-impl fmt::Display for DepthRange {
+impl fmt::Display for IntensityRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed => f.write_str("fixed"),
@@ -54,7 +54,7 @@ impl fmt::Display for DepthRange {
     }
 }
 
-impl TryFrom<String> for DepthRange {
+impl TryFrom<String> for IntensityRange {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -62,15 +62,15 @@ impl TryFrom<String> for DepthRange {
     }
 }
 
-impl From<DepthRange> for String {
-    fn from(range: DepthRange) -> Self {
+impl From<IntensityRange> for String {
+    fn from(range: IntensityRange) -> Self {
         range.to_string()
     }
 }
 
 /// How a file stores a sample of more than 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Samples {
+pub enum SampleKind {
     /// 8 bits, in a file that holds no usual picture.
     Bytes,
     /// 16 bits, from 0.
@@ -83,26 +83,26 @@ pub enum Samples {
 
 /// What a file of more than 8 bits a sample held, and how it was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Depth {
+pub struct IntensityMapping {
     /// How it stores them.
-    pub samples: Samples,
+    pub samples: SampleKind,
     /// The lowest and the highest number of its colours; those that are not finite are left out.
     pub found: (f64, f64),
     /// The numbers that became black and white.
     pub shown: (f64, f64),
 }
 
-impl Depth {
+impl IntensityMapping {
     /// Numbers between the two of `found`, read as `range` says.
-    pub(super) fn new(samples: Samples, found: (f64, f64), range: DepthRange) -> Self {
+    pub(super) fn new(samples: SampleKind, found: (f64, f64), range: IntensityRange) -> Self {
         let found = if found.0 <= found.1 { found } else { (0.0, 0.0) };
         let shown = match (range, samples) {
             // There is nothing to choose.
-            (_, Samples::Bytes) => (0.0, 255.0),
-            (DepthRange::Between { low, high }, _) => (low, high),
-            (DepthRange::Fixed, Samples::Words) => (0.0, 65_535.0),
-            (DepthRange::Fixed, Samples::Floats) if found.0 >= 0.0 && found.1 <= 1.0 => (0.0, 1.0),
-            (DepthRange::Fixed | DepthRange::File, _) => found,
+            (_, SampleKind::Bytes) => (0.0, 255.0),
+            (IntensityRange::Between { low, high }, _) => (low, high),
+            (IntensityRange::Fixed, SampleKind::Words) => (0.0, 65_535.0),
+            (IntensityRange::Fixed, SampleKind::Floats) if found.0 >= 0.0 && found.1 <= 1.0 => (0.0, 1.0),
+            (IntensityRange::Fixed | IntensityRange::File, _) => found,
         };
         Self { samples, found, shown }
     }
@@ -129,41 +129,46 @@ mod tests {
     #[test]
     fn ranges_are_words_or_two_numbers() {
         for text in ["fixed", "file", "0..4095", "-1000..3000", "0.5..2.25"] {
-            let range: DepthRange = text.parse().unwrap();
+            let range: IntensityRange = text.parse().unwrap();
             assert_eq!(range.to_string(), text);
         }
         for text in ["", "deep", "0..", "5..5", "9..1", "nan..1", "0..inf", "1...2"] {
-            assert!(text.parse::<DepthRange>().unwrap_err().contains("0..4095"), "{text}");
+            assert!(text.parse::<IntensityRange>().unwrap_err().contains("0..4095"), "{text}");
         }
     }
 
     #[test]
     fn what_is_shown_depends_on_numbers_and_choice() {
-        let shown = |samples, found, range| Depth::new(samples, found, range).shown;
-        let between = DepthRange::Between { low: 1.0, high: 9.0 };
-        let (fixed, file) = (DepthRange::Fixed, DepthRange::File);
-        assert_eq!(shown(Samples::Words, (3.0, 4000.0), fixed), (0.0, 65_535.0));
-        assert_eq!(shown(Samples::Words, (3.0, 4000.0), file), (3.0, 4000.0));
-        assert_eq!(shown(Samples::Words, (3.0, 4000.0), between), (1.0, 9.0));
-        assert_eq!(shown(Samples::Floats, (0.2, 0.9), fixed), (0.0, 1.0));
-        assert_eq!(shown(Samples::Floats, (0.2, 0.9), file), (0.2, 0.9));
-        assert_eq!(shown(Samples::Floats, (-0.1, 0.9), fixed), (-0.1, 0.9));
-        assert_eq!(shown(Samples::Whole, (-1000.0, 2000.0), fixed), (-1000.0, 2000.0));
-        assert_eq!(shown(Samples::Bytes, (7.0, 9.0), file), (0.0, 255.0));
+        let shown = |samples, found, range| IntensityMapping::new(samples, found, range).shown;
+        let between = IntensityRange::Between { low: 1.0, high: 9.0 };
+        let (fixed, file) = (IntensityRange::Fixed, IntensityRange::File);
+        assert_eq!(shown(SampleKind::Words, (3.0, 4000.0), fixed), (0.0, 65_535.0));
+        assert_eq!(shown(SampleKind::Words, (3.0, 4000.0), file), (3.0, 4000.0));
+        assert_eq!(shown(SampleKind::Words, (3.0, 4000.0), between), (1.0, 9.0));
+        assert_eq!(shown(SampleKind::Floats, (0.2, 0.9), fixed), (0.0, 1.0));
+        assert_eq!(shown(SampleKind::Floats, (0.2, 0.9), file), (0.2, 0.9));
+        assert_eq!(shown(SampleKind::Floats, (-0.1, 0.9), fixed), (-0.1, 0.9));
+        assert_eq!(shown(SampleKind::Whole, (-1000.0, 2000.0), fixed), (-1000.0, 2000.0));
+        assert_eq!(shown(SampleKind::Bytes, (7.0, 9.0), file), (0.0, 255.0));
     }
 
     #[test]
     fn numbers_outside_and_none_at_all_have_a_level() {
-        let depth = Depth::new(Samples::Floats, (-10.0, 10.0), DepthRange::Fixed);
+        let depth = IntensityMapping::new(SampleKind::Floats, (-10.0, 10.0), IntensityRange::Fixed);
         assert_eq!(
             [-99.0, -10.0, 0.0, 10.0, 99.0, f64::NAN].map(|v| depth.level(v)),
             [0, 0, 128, 255, 255, 0]
         );
-        let flat = Depth::new(Samples::Whole, (5.0, 5.0), DepthRange::File);
+        let flat = IntensityMapping::new(SampleKind::Whole, (5.0, 5.0), IntensityRange::File);
         assert_eq!([flat.level(5.0), flat.level(4.0)], [0, 0]);
         // Nothing finite was found.
         assert_eq!(
-            Depth::new(Samples::Floats, (f64::INFINITY, f64::NEG_INFINITY), DepthRange::File).found,
+            IntensityMapping::new(
+                SampleKind::Floats,
+                (f64::INFINITY, f64::NEG_INFINITY),
+                IntensityRange::File
+            )
+            .found,
             (0.0, 0.0)
         );
     }

@@ -101,8 +101,8 @@ fn no_damage_gets_through_as_a_panic() {
                 mend_png(&mut bytes);
             }
             // Small pictures stay small, or are refused: nobody waits for gigabytes here.
-            match guarded(|| decode(&bytes, DepthRange::Fixed, 16 << 20)) {
-                Ok(Decoded { picture, .. }) => {
+            match guarded(|| decode(&bytes, IntensityRange::Fixed, 16 << 20)) {
+                Ok(DecodedPicture { picture, .. }) => {
                     assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
                 }
                 Err(reason) => {

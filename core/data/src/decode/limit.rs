@@ -30,22 +30,22 @@ pub(super) fn said(most: u64) -> String {
 }
 
 /// Pixels that are being decoded in all threads.
-struct Room {
+struct DecodeBudget {
     taken: Mutex<u64>,
     freed: Condvar,
 }
 
-static ROOM: Room = Room { taken: Mutex::new(0), freed: Condvar::new() };
+static ROOM: DecodeBudget = DecodeBudget { taken: Mutex::new(0), freed: Condvar::new() };
 
 /// A share of the room, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Taken(u64);
+pub(super) struct DecodePermit(u64);
 
 /// Waits until a picture of so many pixels and bytes can be decoded beside those of other threads.
 ///
 /// # Errors
 /// When it has no pixels, or takes more than `most` bytes.
-pub(super) fn room_for((width, height): (u32, u32), bytes: u64, most: u64) -> Result<Taken, String> {
+pub(super) fn room_for((width, height): (u32, u32), bytes: u64, most: u64) -> Result<DecodePermit, String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
         return Err(format!("it has no pixels ({width} × {height})"));
@@ -60,10 +60,10 @@ pub(super) fn room_for((width, height): (u32, u32), bytes: u64, most: u64) -> Re
         taken = ROOM.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
     }
     *taken += needed;
-    Ok(Taken(needed))
+    Ok(DecodePermit(needed))
 }
 
-impl Drop for Taken {
+impl Drop for DecodePermit {
     fn drop(&mut self) {
         let mut taken = ROOM.taken.lock().unwrap_or_else(PoisonError::into_inner);
         *taken = taken.saturating_sub(self.0);

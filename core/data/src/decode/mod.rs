@@ -15,7 +15,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::{DataError, Picture};
-use depth::{Depth, DepthRange, Samples};
+use depth::{IntensityMapping, IntensityRange, SampleKind};
 use dinoscope_base::files;
 
 pub use kinds::way_out_of;
@@ -31,11 +31,11 @@ pub const MAX_PIXELS: u64 = 1 << 27;
 
 /// A decoded picture, and what its file held where that was deeper than 8 bits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
+pub struct DecodedPicture {
     /// Upright, 8-bit RGB.
     pub picture: Picture,
     /// The file's numbers; `None` for 8 bits and fewer.
-    pub depth: Option<Depth>,
+    pub depth: Option<IntensityMapping>,
 }
 
 /// Decodes a picture file; see [`decode_bytes`].
@@ -43,14 +43,14 @@ pub struct Decoded {
 /// # Errors
 /// [`DataError::Read`] when the file can't be read, [`DataError::Decode`] when it is no usable picture.
 pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
-    decode_file_as(path, DepthRange::Fixed).map(|decoded| decoded.picture)
+    decode_file_as(path, IntensityRange::Fixed).map(|decoded| decoded.picture)
 }
 
 /// [`decode_file`] with a choice of what becomes black and white where the file is deeper than 8 bits.
 ///
 /// # Errors
 /// As [`decode_file`].
-pub fn decode_file_as(path: &Path, range: DepthRange) -> Result<Decoded, DataError> {
+pub fn decode_file_as(path: &Path, range: IntensityRange) -> Result<DecodedPicture, DataError> {
     let name = path.display().to_string();
     let read = |source| DataError::Read { path: name.clone(), source };
     let (size, most) = (files::metadata(path).map_err(read)?.len(), limit::bytes());
@@ -65,7 +65,7 @@ pub fn decode_file_as(path: &Path, range: DepthRange) -> Result<Decoded, DataErr
 /// Decodes a picture from the content of a file.
 ///
 /// The format is told from the content, whatever the name. The result is upright (the EXIF orientation is
-/// applied) and 8-bit RGB: deeper colour is reduced as [`DepthRange::Fixed`] says, grey and CMYK are converted,
+/// applied) and 8-bit RGB: deeper colour is reduced as [`IntensityRange::Fixed`] says, grey and CMYK are converted,
 /// transparency is laid on white, and of an animation the first frame is taken. Colour profiles are ignored, as the
 /// reference does. Pictures that are decoded at the same time together stay within the limit of a single one.
 ///
@@ -73,14 +73,14 @@ pub fn decode_file_as(path: &Path, range: DepthRange) -> Result<Decoded, DataErr
 /// [`DataError::Decode`] says, for a picture called `name`, what is wrong and the way out; also where the decoder
 /// itself breaks down.
 pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<Picture, DataError> {
-    decode_bytes_as(name, bytes, DepthRange::Fixed).map(|decoded| decoded.picture)
+    decode_bytes_as(name, bytes, IntensityRange::Fixed).map(|decoded| decoded.picture)
 }
 
 /// [`decode_bytes`] with a choice of what becomes black and white where the file is deeper than 8 bits.
 ///
 /// # Errors
 /// As [`decode_bytes`].
-pub fn decode_bytes_as(name: &str, bytes: &[u8], range: DepthRange) -> Result<Decoded, DataError> {
+pub fn decode_bytes_as(name: &str, bytes: &[u8], range: IntensityRange) -> Result<DecodedPicture, DataError> {
     let most = limit::bytes();
     guarded(|| decode(bytes, range, most))
         .map_err(|reason| DataError::Decode { name: name.to_owned(), reason })
@@ -95,7 +95,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     })
 }
 
-fn decode(bytes: &[u8], range: DepthRange, most: u64) -> Result<Decoded, String> {
+fn decode(bytes: &[u8], range: IntensityRange, most: u64) -> Result<DecodedPicture, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if tiff::is_tiff(bytes) {
         if let Some(decoded) = tiff::decode(bytes, range, most)? {
@@ -127,7 +127,7 @@ fn decode(bytes: &[u8], range: DepthRange, most: u64) -> Result<Decoded, String>
     };
     let picture = upright(rgb, orientation);
     drop(room);
-    Ok(Decoded { picture, depth })
+    Ok(DecodedPicture { picture, depth })
 }
 
 /// Turns a picture as its file says.
@@ -139,7 +139,7 @@ fn upright(rgb: image::RgbImage, orientation: Orientation) -> Picture {
 }
 
 /// What 16-bit samples held; they are stretched to their whole range unless that is what they are taken as anyway.
-fn stretch(picture: &mut DynamicImage, range: DepthRange) -> Option<Depth> {
+fn stretch(picture: &mut DynamicImage, range: IntensityRange) -> Option<IntensityMapping> {
     let (samples, channels): (&mut [u16], usize) = match picture {
         DynamicImage::ImageLuma16(p) => (&mut **p, 1),
         DynamicImage::ImageLumaA16(p) => (&mut **p, 2),
@@ -151,8 +151,8 @@ fn stretch(picture: &mut DynamicImage, range: DepthRange) -> Option<Depth> {
     let colours = channels - usize::from(channels.is_multiple_of(2));
     let of_pixels = || samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]);
     let found = of_pixels().fold((u16::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
-    let depth = Depth::new(Samples::Words, (f64::from(found.0), f64::from(found.1)), range);
-    if range != DepthRange::Fixed {
+    let depth = IntensityMapping::new(SampleKind::Words, (f64::from(found.0), f64::from(found.1)), range);
+    if range != IntensityRange::Fixed {
         let levels: Vec<u16> =
             (0..=u16::MAX).map(|v| (65_535.0 * depth.share(f64::from(v))).round() as u16).collect();
         for pixel in samples.chunks_exact_mut(channels) {

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::depth::{Depth, DepthRange, Samples};
+use super::depth::{IntensityMapping, IntensityRange, SampleKind};
 use super::{decode_file_as, guarded, tiff};
 use dinoscope_base::files::File;
 
@@ -14,8 +14,8 @@ const WHOLE: usize = 4;
 /// What a person should know about pictures of more than 8 bits that are read with the usual range: that they come out
 /// dark, or that each is stretched by itself. Looks at some that are spread over `pictures`; `None` where there is
 /// nothing to say.
-pub fn depth_note<P: AsRef<Path>>(pictures: &[P], range: DepthRange) -> Option<String> {
-    if range != DepthRange::Fixed {
+pub fn depth_note<P: AsRef<Path>>(pictures: &[P], range: IntensityRange) -> Option<String> {
+    if range != IntensityRange::Fixed {
         return None;
     }
     let may_be: Vec<&Path> = pictures.iter().map(AsRef::as_ref).filter(|path| may_be_deep(path)).collect();
@@ -25,9 +25,9 @@ pub fn depth_note<P: AsRef<Path>>(pictures: &[P], range: DepthRange) -> Option<S
 }
 
 /// [`depth_note`] of pictures that were decoded.
-pub fn note(seen: &[(PathBuf, Depth)]) -> Option<String> {
-    let of = |wanted: fn(&Depth) -> bool| seen.iter().filter(move |(_, depth)| wanted(depth));
-    let dark = |depth: &Depth| depth.samples == Samples::Words && depth.found.1 < 32_768.0;
+pub fn note(seen: &[(PathBuf, IntensityMapping)]) -> Option<String> {
+    let of = |wanted: fn(&IntensityMapping) -> bool| seen.iter().filter(move |(_, depth)| wanted(depth));
+    let dark = |depth: &IntensityMapping| depth.samples == SampleKind::Words && depth.found.1 < 32_768.0;
     if let Some((path, depth)) = of(dark).max_by(|(_, a), (_, b)| a.found.1.total_cmp(&b.found.1)) {
         let most = depth.found.1;
         let bits = (most.max(1.0) as u32).ilog2() + 1;
@@ -39,11 +39,11 @@ pub fn note(seen: &[(PathBuf, Depth)]) -> Option<String> {
             path.display()
         ));
     }
-    let stretched = |depth: &Depth| {
-        matches!(depth.samples, Samples::Whole | Samples::Floats) && depth.shown == depth.found
+    let stretched = |depth: &IntensityMapping| {
+        matches!(depth.samples, SampleKind::Whole | SampleKind::Floats) && depth.shown == depth.found
     };
     let (path, depth) = of(stretched).next()?;
-    let kind = if depth.samples == Samples::Floats { "floats" } else { "signed or 32-bit numbers" };
+    let kind = if depth.samples == SampleKind::Floats { "floats" } else { "signed or 32-bit numbers" };
     let (low, high) = depth.found;
     Some(format!(
         "pictures of {kind} (such as {}, {low} to {high}) have no usual range: each is stretched from its own lowest \
@@ -101,21 +101,21 @@ mod tests {
     #[test]
     fn dark_pictures_are_noted_with_their_highest_number() {
         let (_folder, paths) = folder(&[800, 4095, 100]);
-        let said = depth_note(&paths, DepthRange::Fixed).unwrap();
+        let said = depth_note(&paths, IntensityRange::Fixed).unwrap();
         assert!(
             said.contains("up to 4095") && said.contains("001.png") && said.contains("0..4095"),
             "{said}"
         );
         assert!(said.contains("data.depth_range") && said.contains("--depth-range"), "{said}");
         // Who has chosen need not be told.
-        assert_eq!(depth_note(&paths, DepthRange::File), None);
+        assert_eq!(depth_note(&paths, IntensityRange::File), None);
         let (_folder, paths) = folder(&[40_000, 65_000]);
-        assert_eq!(depth_note(&paths, DepthRange::Fixed), None);
+        assert_eq!(depth_note(&paths, IntensityRange::Fixed), None);
         // One that is dark between others is worth a word.
         let (_folder, paths) = folder(&[800, 65_000]);
-        assert!(depth_note(&paths, DepthRange::Fixed).unwrap().contains("up to 800"));
+        assert!(depth_note(&paths, IntensityRange::Fixed).unwrap().contains("up to 800"));
         let (_folder, paths) = folder(&[1000]);
-        assert!(depth_note(&paths, DepthRange::Fixed).unwrap().contains("0..1023"));
+        assert!(depth_note(&paths, IntensityRange::Fixed).unwrap().contains("0..1023"));
     }
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
         std::fs::write(path("b.png"), "short").unwrap();
         std::fs::write(path("c.tif"), b"II*\0, and then something else altogether").unwrap();
         let paths = [path("a.png"), path("b.png"), path("c.tif"), path("missing.png"), path("d.jpg")];
-        assert_eq!(depth_note(&paths, DepthRange::Fixed), None);
-        assert_eq!(depth_note::<PathBuf>(&[], DepthRange::Fixed), None);
+        assert_eq!(depth_note(&paths, IntensityRange::Fixed), None);
+        assert_eq!(depth_note::<PathBuf>(&[], IntensityRange::Fixed), None);
     }
 
     #[test]

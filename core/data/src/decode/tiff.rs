@@ -9,8 +9,8 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::{SampleFormat, Tag};
 use tiff::{ColorType, TiffError};
 
-use super::depth::{Depth, DepthRange, Samples};
-use super::{Decoded, damaged, kinds, limit, over_white, upright};
+use super::depth::{IntensityMapping, IntensityRange, SampleKind};
+use super::{DecodedPicture, damaged, kinds, limit, over_white, upright};
 
 /// The number that stands for "nothing was measured here", as text.
 const GDAL_NODATA: Tag = Tag::Unknown(42_113);
@@ -36,7 +36,11 @@ fn format<R: std::io::Read + std::io::Seek>(decoder: &mut Decoder<R>) -> SampleF
 ///
 /// # Errors
 /// What is wrong and the way out.
-pub(super) fn decode(bytes: &[u8], range: DepthRange, most: u64) -> Result<Option<Decoded>, String> {
+pub(super) fn decode(
+    bytes: &[u8],
+    range: IntensityRange,
+    most: u64,
+) -> Result<Option<DecodedPicture>, String> {
     let told = |e: TiffError| explain(&e, most);
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(told)?;
     let colour = decoder.colortype().map_err(told)?;
@@ -67,50 +71,52 @@ pub(super) fn decode(bytes: &[u8], range: DepthRange, most: u64) -> Result<Optio
     let mut samples = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut samples).map_err(told)?;
     let bands = usize::from(colour.num_samples());
-    let form = Form {
+    let form = TiffSampleLayout {
         pixels: width as usize * height as usize,
         bands,
         planar: layout.planes > 1,
         colours: colours(colour)?,
     };
     let levels = match &samples {
-        DecodingResult::U8(v) => form.levels(v, |v| f64::from(*v), Samples::Bytes, 255.0, nothing, range),
-        DecodingResult::U16(v) => form.levels(v, |v| f64::from(*v), Samples::Words, 65_535.0, nothing, range),
+        DecodingResult::U8(v) => form.levels(v, |v| f64::from(*v), SampleKind::Bytes, 255.0, nothing, range),
+        DecodingResult::U16(v) => {
+            form.levels(v, |v| f64::from(*v), SampleKind::Words, 65_535.0, nothing, range)
+        }
         DecodingResult::U32(v) => {
-            form.levels(v, |v| f64::from(*v), Samples::Whole, u32::MAX.into(), nothing, range)
+            form.levels(v, |v| f64::from(*v), SampleKind::Whole, u32::MAX.into(), nothing, range)
         }
         DecodingResult::U64(v) => {
-            form.levels(v, |v| *v as f64, Samples::Whole, u64::MAX as f64, nothing, range)
+            form.levels(v, |v| *v as f64, SampleKind::Whole, u64::MAX as f64, nothing, range)
         }
         DecodingResult::I8(v) => {
-            form.levels(v, |v| f64::from(*v), Samples::Whole, i8::MAX.into(), nothing, range)
+            form.levels(v, |v| f64::from(*v), SampleKind::Whole, i8::MAX.into(), nothing, range)
         }
         DecodingResult::I16(v) => {
-            form.levels(v, |v| f64::from(*v), Samples::Whole, i16::MAX.into(), nothing, range)
+            form.levels(v, |v| f64::from(*v), SampleKind::Whole, i16::MAX.into(), nothing, range)
         }
         DecodingResult::I32(v) => {
-            form.levels(v, |v| f64::from(*v), Samples::Whole, i32::MAX.into(), nothing, range)
+            form.levels(v, |v| f64::from(*v), SampleKind::Whole, i32::MAX.into(), nothing, range)
         }
         DecodingResult::I64(v) => {
-            form.levels(v, |v| *v as f64, Samples::Whole, i64::MAX as f64, nothing, range)
+            form.levels(v, |v| *v as f64, SampleKind::Whole, i64::MAX as f64, nothing, range)
         }
         DecodingResult::F16(v) => {
-            form.levels(v, |v| f64::from(v.to_f32()), Samples::Floats, 1.0, nothing, range)
+            form.levels(v, |v| f64::from(v.to_f32()), SampleKind::Floats, 1.0, nothing, range)
         }
-        DecodingResult::F32(v) => form.levels(v, |v| f64::from(*v), Samples::Floats, 1.0, nothing, range),
-        DecodingResult::F64(v) => form.levels(v, |v| *v, Samples::Floats, 1.0, nothing, range),
+        DecodingResult::F32(v) => form.levels(v, |v| f64::from(*v), SampleKind::Floats, 1.0, nothing, range),
+        DecodingResult::F64(v) => form.levels(v, |v| *v, SampleKind::Floats, 1.0, nothing, range),
     };
     let (rgb, depth) = levels.ok_or_else(|| damaged("there are fewer samples than its size says"))?;
     let rgb =
         image::RgbImage::from_raw(width, height, rgb).ok_or_else(|| damaged("its size does not fit"))?;
     let picture = upright(rgb, orientation.unwrap_or(Orientation::NoTransforms));
     drop(room);
-    Ok(Some(Decoded { picture, depth: (depth.samples != Samples::Bytes).then_some(depth) }))
+    Ok(Some(DecodedPicture { picture, depth: (depth.samples != SampleKind::Bytes).then_some(depth) }))
 }
 
 /// What the bands of a pixel mean.
 #[derive(Clone, Copy)]
-enum Colours {
+enum TiffColourModel {
     /// The first band is grey.
     Grey,
     /// The first three bands are red, green and blue.
@@ -121,39 +127,39 @@ enum Colours {
     YCbCr,
 }
 
-fn colours(colour: ColorType) -> Result<Colours, String> {
+fn colours(colour: ColorType) -> Result<TiffColourModel, String> {
     Ok(match colour {
-        ColorType::Gray(_) => Colours::Grey,
-        ColorType::RGB(_) => Colours::Rgb,
-        ColorType::RGBA(_) => Colours::Rgba,
-        ColorType::YCbCr(8) => Colours::YCbCr,
+        ColorType::Gray(_) => TiffColourModel::Grey,
+        ColorType::RGB(_) => TiffColourModel::Rgb,
+        ColorType::RGBA(_) => TiffColourModel::Rgba,
+        ColorType::YCbCr(8) => TiffColourModel::YCbCr,
         // Grey with opacity, or two channels of a microscope; satellites have more.
-        ColorType::Multiband { num_samples: ..=2, .. } => Colours::Grey,
-        ColorType::Multiband { .. } => Colours::Rgb,
+        ColorType::Multiband { num_samples: ..=2, .. } => TiffColourModel::Grey,
+        ColorType::Multiband { .. } => TiffColourModel::Rgb,
         other => return Err(kinds::unsupported(&format!("TIFF of {other:?}"))),
     })
 }
 
 /// Where the samples of a picture stand.
-struct Form {
+struct TiffSampleLayout {
     pixels: usize,
     bands: usize,
     /// One band after the other, instead of one pixel after the other.
     planar: bool,
-    colours: Colours,
+    colours: TiffColourModel,
 }
 
-impl Form {
+impl TiffSampleLayout {
     /// `[pixels, 3]` levels of `samples`; `None` where there are too few.
     fn levels<T>(
         &self,
         samples: &[T],
         number: impl Fn(&T) -> f64,
-        stored: Samples,
+        stored: SampleKind,
         opaque: f64,
         nothing: Option<f64>,
-        range: DepthRange,
-    ) -> Option<(Vec<u8>, Depth)> {
+        range: IntensityRange,
+    ) -> Option<(Vec<u8>, IntensityMapping)> {
         if self.pixels == 0 || samples.len() < self.pixels.checked_mul(self.bands)? {
             return None;
         }
@@ -164,7 +170,7 @@ impl Form {
             let real = nothing != Some(value) && value.abs() < f64::from(f32::MAX);
             if real { value } else { f64::NAN }
         };
-        let shown = if matches!(self.colours, Colours::Grey) { 1 } else { 3 };
+        let shown = if matches!(self.colours, TiffColourModel::Grey) { 1 } else { 3 };
         let mut found = (f64::INFINITY, f64::NEG_INFINITY);
         for pixel in 0..self.pixels {
             for value in (0..shown).map(|band| at(pixel, band)) {
@@ -172,18 +178,18 @@ impl Form {
                 found = (found.0.min(value), found.1.max(value));
             }
         }
-        let depth = Depth::new(stored, found, range);
+        let depth = IntensityMapping::new(stored, found, range);
         let mut rgb = Vec::with_capacity(3 * self.pixels);
         for pixel in 0..self.pixels {
             let level = |band| depth.level(at(pixel, band));
             rgb.extend(match self.colours {
-                Colours::Grey => [level(0); 3],
-                Colours::Rgb => [level(0), level(1), level(2)],
-                Colours::Rgba => {
+                TiffColourModel::Grey => [level(0); 3],
+                TiffColourModel::Rgb => [level(0), level(1), level(2)],
+                TiffColourModel::Rgba => {
                     let alpha = (255.0 * at(pixel, 3) / opaque).round() as u8;
                     [level(0), level(1), level(2)].map(|colour| over_white(colour, alpha))
                 }
-                Colours::YCbCr => from_ycbcr([at(pixel, 0), at(pixel, 1), at(pixel, 2)]),
+                TiffColourModel::YCbCr => from_ycbcr([at(pixel, 0), at(pixel, 1), at(pixel, 2)]),
             });
         }
         Some((rgb, depth))

@@ -7,7 +7,7 @@ use tiff::tags::PhotometricInterpretation;
 use super::*;
 use crate::decode::{decode_bytes, decode_bytes_as};
 
-const FIXED: DepthRange = DepthRange::Fixed;
+const FIXED: IntensityRange = IntensityRange::Fixed;
 
 /// A grey file of two by two numbers.
 fn grey<C: colortype::ColorType<Inner = T>, T>(values: &[T]) -> Vec<u8>
@@ -20,7 +20,7 @@ where
 }
 
 /// Levels of grey and what was found, in the range given.
-fn levels(bytes: &[u8], range: DepthRange) -> (Vec<u8>, Depth) {
+fn levels(bytes: &[u8], range: IntensityRange) -> (Vec<u8>, IntensityMapping) {
     let decoded = decode_bytes_as("", bytes, range).unwrap();
     assert_eq!((decoded.picture.width, decoded.picture.height), (2, 2));
     let grey = decoded.picture.rgb.as_chunks::<3>().0.iter().map(|[red, green, blue]| {

@@ -3,7 +3,7 @@
 
 /// A table with named columns.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct CsvTable {
     /// Names of the columns, without blanks around them.
     pub columns: Vec<String>,
     /// The rows below, each with the line of the file that it begins in and a field for every column.
@@ -17,7 +17,7 @@ const BETWEEN: [char; 3] = [',', ';', '\t'];
 ///
 /// # Errors
 /// Names the line, and what is wrong in it.
-pub fn parse(text: &str) -> Result<Table, String> {
+pub fn parse(text: &str) -> Result<CsvTable, String> {
     // Some programs begin a file with a mark.
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().find(|line| !line.trim().is_empty()).ok_or("it is empty")?;
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Table, String> {
             row.len(),
             columns.len()
         )),
-        None => Ok(Table { columns, rows }),
+        None => Ok(CsvTable { columns, rows }),
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
     fn fields_are_read_as_programs_write_them() {
         let written =
             "\u{feff} path ,label\r\n\"a, \"\"b\"\".png\",cat\r\n\r\n\"two\nlines.png\",\nc\"d\".png, dog";
-        let Table { columns, rows } = parse(written).unwrap();
+        let CsvTable { columns, rows } = parse(written).unwrap();
         assert_eq!(columns, ["path", "label"]);
         let fields: Vec<(usize, &str, &str)> =
             rows.iter().map(|(line, row)| (*line, row[0].as_str(), row[1].as_str())).collect();

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Source;
-use super::listing::{LeftOut, list};
+use super::PictureSource;
+use super::listing::{SkippedFileCounts, list};
 use crate::decode::decode_file_as;
-use crate::decode::depth::DepthRange;
+use crate::decode::depth::IntensityRange;
 use crate::decode::survey::depth_note;
 use crate::{DataError, Picture, budget};
 
@@ -21,20 +21,20 @@ const CACHE_BYTES: usize = 256 << 20;
 /// Picture files under a folder, in sorted order.
 pub struct FolderSource {
     root: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<FolderSourceEntry>,
     classes: Vec<String>,
-    left_out: LeftOut,
-    range: DepthRange,
+    left_out: SkippedFileCounts,
+    range: IntensityRange,
     /// Bytes of decoded pictures that may still be kept.
     room: AtomicUsize,
 }
 
-struct Entry {
+struct FolderSourceEntry {
     /// Relative to the root.
     path: PathBuf,
     label: Option<usize>,
     kept: OnceLock<Picture>,
-    /// What [`Source::decoding`] found.
+    /// What [`PictureSource::decoding`] found.
     decoding: OnceLock<u64>,
 }
 
@@ -75,31 +75,36 @@ impl FolderSource {
 
     /// Pictures at paths below `root`, each with its class as an index into `classes`.
     pub(super) fn listed(root: &Path, entries: Vec<(PathBuf, Option<usize>)>, classes: Vec<String>) -> Self {
-        let entry = |(path, label)| Entry { path, label, kept: OnceLock::new(), decoding: OnceLock::new() };
+        let entry = |(path, label)| FolderSourceEntry {
+            path,
+            label,
+            kept: OnceLock::new(),
+            decoding: OnceLock::new(),
+        };
         Self {
             root: root.to_owned(),
             entries: entries.into_iter().map(entry).collect(),
             classes,
-            left_out: LeftOut::default(),
-            range: DepthRange::Fixed,
+            left_out: SkippedFileCounts::default(),
+            range: IntensityRange::Fixed,
             room: AtomicUsize::new(CACHE_BYTES),
         }
     }
 
     /// The same, with the files of other kinds that lie beside the pictures.
     #[must_use]
-    pub fn beside(self, left_out: LeftOut) -> Self {
+    pub fn beside(self, left_out: SkippedFileCounts) -> Self {
         Self { left_out, ..self }
     }
 
     /// The same, with a choice of what becomes black and white in files of more than 8 bits.
     #[must_use]
-    pub fn read_as(self, range: DepthRange) -> Self {
+    pub fn read_as(self, range: IntensityRange) -> Self {
         Self { range, ..self }
     }
 }
 
-impl Source for FolderSource {
+impl PictureSource for FolderSource {
     fn len(&self) -> usize {
         self.entries.len()
     }
@@ -197,7 +202,7 @@ mod tests {
         let source = FolderSource::open(folder.path(), false).unwrap();
         assert!(source.file_notes()[0].contains("0..4095"), "{:?}", source.file_notes());
         assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 16, 16, 16]);
-        let source = FolderSource::open(folder.path(), false).unwrap().read_as(DepthRange::File);
+        let source = FolderSource::open(folder.path(), false).unwrap().read_as(IntensityRange::File);
         assert!(source.file_notes().is_empty());
         assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 255, 255, 255]);
     }

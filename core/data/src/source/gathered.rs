@@ -5,58 +5,58 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Source;
+use super::PictureSource;
 use super::folder::FolderSource;
-use super::halves::Halves;
-use super::idx::{IdxSource, Split};
-use super::joined::Part;
-use super::listed::{self, List};
-use super::listing::{LeftOut, is_picture, list};
+use super::halves::SplitFolder;
+use super::idx::{IdxSource, IdxSplit};
+use super::joined::NamedSource;
+use super::listed::{self, PictureList};
+use super::listing::{SkippedFileCounts, is_picture, list};
 use super::pattern;
 use crate::DataError;
-use crate::decode::depth::DepthRange;
+use crate::decode::depth::IntensityRange;
 use dinoscope_base::files;
 
 /// How pictures are read.
 #[derive(Clone, Copy, Debug)]
-pub struct How {
+pub struct SourceOptions {
     /// With their classes.
     pub labels: bool,
     /// What becomes black and white in files of more than 8 bits.
-    pub range: DepthRange,
+    pub range: IntensityRange,
 }
 
 /// What a place holds.
-pub enum Holds {
+pub enum SourceContent {
     /// Pictures in one piece.
-    Whole(Arc<dyn Source>),
+    Whole(Arc<dyn PictureSource>),
     /// Pictures to learn from beside others to judge.
-    Halves(Halves),
+    Halves(SplitFolder),
 }
 
 /// What a place holds, under its name.
-pub struct Gathered {
+pub struct OpenedSource {
     /// The last part of its path.
     pub name: String,
     /// Its pictures.
-    pub holds: Holds,
+    pub holds: SourceContent,
     /// Whether it has a column of classes that nobody asked for.
     pub unused_labels: bool,
 }
 
-impl Gathered {
-    fn new(name: String, holds: Holds) -> Self {
+impl OpenedSource {
+    fn new(name: String, holds: SourceContent) -> Self {
         Self { name, holds, unused_labels: false }
     }
 
     /// All of it in one piece.
-    pub fn whole(self, how: How) -> Part {
+    pub fn whole(self, how: SourceOptions) -> NamedSource {
         let source = match self.holds {
-            Holds::Whole(source) => source,
+            SourceContent::Whole(source) => source,
             // Their names are no classes all the same.
-            Holds::Halves(halves) => Arc::new(halves.all(how.labels)),
+            SourceContent::Halves(halves) => Arc::new(halves.all(how.labels)),
         };
-        Part { name: self.name, source }
+        NamedSource { name: self.name, source }
     }
 }
 
@@ -68,7 +68,7 @@ impl Gathered {
 ///
 /// # Errors
 /// Names the place and what was expected there.
-pub fn gather(places: &[PathBuf], how: How) -> Result<Vec<Gathered>, DataError> {
+pub fn gather(places: &[PathBuf], how: SourceOptions) -> Result<Vec<OpenedSource>, DataError> {
     let mut all = Vec::new();
     for place in places {
         match place.to_str().filter(|text| pattern::is_pattern(text)) {
@@ -88,39 +88,47 @@ fn name_of(path: &Path) -> String {
     name(path).or_else(whole).unwrap_or_else(|| path.display().to_string())
 }
 
-fn of_folder(folder: &Path, how: How) -> Result<Gathered, DataError> {
+fn of_folder(folder: &Path, how: SourceOptions) -> Result<OpenedSource, DataError> {
     if IdxSource::recognizes(folder) {
         return of_file(folder, how);
     }
     let (pictures, left_out) = list(folder)?;
-    Ok(Gathered::new(name_of(folder), of_pictures(folder, &pictures, left_out, how)))
+    Ok(OpenedSource::new(name_of(folder), of_pictures(folder, &pictures, left_out, how)))
 }
 
 /// Pictures that lie in `root`, sorted.
-fn of_pictures(root: &Path, pictures: &[PathBuf], left_out: LeftOut, how: How) -> Holds {
-    match Halves::of(root, pictures) {
-        Some(halves) => Holds::Halves(halves.beside(left_out).read_as(how.range)),
+fn of_pictures(
+    root: &Path,
+    pictures: &[PathBuf],
+    left_out: SkippedFileCounts,
+    how: SourceOptions,
+) -> SourceContent {
+    match SplitFolder::of(root, pictures) {
+        Some(halves) => SourceContent::Halves(halves.beside(left_out).read_as(how.range)),
         None => {
             let folder = FolderSource::of_files(root, pictures, how.labels);
-            Holds::Whole(Arc::new(folder.beside(left_out).read_as(how.range)))
+            SourceContent::Whole(Arc::new(folder.beside(left_out).read_as(how.range)))
         }
     }
 }
 
-fn of_file(file: &Path, how: How) -> Result<Gathered, DataError> {
+fn of_file(file: &Path, how: SourceOptions) -> Result<OpenedSource, DataError> {
     let name = name_of(file);
     if IdxSource::recognizes(file) {
-        return Ok(Gathered::new(name, Holds::Whole(Arc::new(IdxSource::open(file, Split::Train)?))));
+        return Ok(OpenedSource::new(
+            name,
+            SourceContent::Whole(Arc::new(IdxSource::open(file, IdxSplit::Train)?)),
+        ));
     }
     let source = FolderSource::open(file, how.labels)?.read_as(how.range);
     // What is no picture, an archive for instance, is told before anything is begun with it.
     source.load(0)?;
-    Ok(Gathered::new(name, Holds::Whole(Arc::new(source))))
+    Ok(OpenedSource::new(name, SourceContent::Whole(Arc::new(source))))
 }
 
-fn of_pattern(text: &str, how: How, all: &mut Vec<Gathered>) -> Result<(), DataError> {
+fn of_pattern(text: &str, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Result<(), DataError> {
     let wrong = |reason: String| DataError::Source { path: text.to_owned(), reason };
-    let (mut pictures, mut left_out) = (Vec::new(), LeftOut::default());
+    let (mut pictures, mut left_out) = (Vec::new(), SkippedFileCounts::default());
     let before = all.len();
     for path in pattern::matches(text).map_err(wrong)? {
         if files::is_dir(&path) {
@@ -133,7 +141,7 @@ fn of_pattern(text: &str, how: How, all: &mut Vec<Gathered>) -> Result<(), DataE
     }
     if !pictures.is_empty() {
         let root = root_of(&pictures);
-        all.push(Gathered::new(name_of(&root), of_pictures(&root, &pictures, left_out, how)));
+        all.push(OpenedSource::new(name_of(&root), of_pictures(&root, &pictures, left_out, how)));
     } else if all.len() == before {
         let besides = left_out.note().map(|note| format!(". {note}")).unwrap_or_default();
         return Err(wrong(format!("no pictures fit this pattern{besides}")));
@@ -141,9 +149,9 @@ fn of_pattern(text: &str, how: How, all: &mut Vec<Gathered>) -> Result<(), DataE
     Ok(())
 }
 
-fn of_list(file: &Path, how: How, all: &mut Vec<Gathered>) -> Result<(), DataError> {
+fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Result<(), DataError> {
     let wrong = |reason: String| DataError::Source { path: file.display().to_string(), reason };
-    let List { entries, labelled } = listed::read(file)?;
+    let PictureList { entries, labelled } = listed::read(file)?;
     if entries.is_empty() {
         return Err(wrong("it names no pictures".to_owned()));
     }
@@ -220,11 +228,13 @@ fn of_list(file: &Path, how: How, all: &mut Vec<Gathered>) -> Result<(), DataErr
             (file.strip_prefix(&root).unwrap_or(file).to_owned(), class)
         };
         let entries = files.iter().map(entry).collect();
-        Holds::Whole(Arc::new(FolderSource::listed(&root, entries, classes.clone()).read_as(how.range)))
+        SourceContent::Whole(Arc::new(
+            FolderSource::listed(&root, entries, classes.clone()).read_as(how.range),
+        ))
     } else {
-        of_pictures(&root, &files, LeftOut::default(), how)
+        of_pictures(&root, &files, SkippedFileCounts::default(), how)
     };
-    all.push(Gathered { name, holds, unused_labels: labelled && !how.labels });
+    all.push(OpenedSource { name, holds, unused_labels: labelled && !how.labels });
     Ok(())
 }
 

@@ -4,17 +4,17 @@ use super::*;
 use crate::source::joined::join;
 use dinoscope_testing::folder;
 
-fn how(labels: bool) -> How {
-    How { labels, range: DepthRange::Fixed }
+fn how(labels: bool) -> SourceOptions {
+    SourceOptions { labels, range: IntensityRange::Fixed }
 }
 
-fn open(places: &[PathBuf], labels: bool) -> Result<Arc<dyn Source>, DataError> {
+fn open(places: &[PathBuf], labels: bool) -> Result<Arc<dyn PictureSource>, DataError> {
     let parts = gather(places, how(labels))?.into_iter().map(|part| part.whole(how(labels))).collect();
     join(parts, None)
 }
 
 /// Names with their classes, sorted.
-fn found(source: &dyn Source) -> Vec<(String, String)> {
+fn found(source: &dyn PictureSource) -> Vec<(String, String)> {
     let class = |i| source.label(i).map_or("-".to_owned(), |label| source.classes()[label].clone());
     let mut all: Vec<(String, String)> =
         (0..source.len()).map(|i| (source.name(i).replace('\\', "/"), class(i))).collect();
@@ -102,7 +102,10 @@ fn halves_stay_halves_among_several_places() {
     let root = folder(&["h/train/a/1.png", "h/val/a/1.png", "f/b/1.png"]);
     let places = ["h", "f"].map(|place| root.path().join(place));
     let parts = gather(&places, how(true)).unwrap();
-    assert!(matches!(parts[0].holds, Holds::Halves(_)) && matches!(parts[1].holds, Holds::Whole(_)));
+    assert!(
+        matches!(parts[0].holds, SourceContent::Halves(_))
+            && matches!(parts[1].holds, SourceContent::Whole(_))
+    );
     let all = open(&places, true).unwrap();
     assert_eq!(all.classes(), ["a", "b"]);
     assert_eq!(all.len(), 3);

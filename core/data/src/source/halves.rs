@@ -5,15 +5,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Source;
+use super::PictureSource;
 use super::folder::FolderSource;
-use super::listing::LeftOut;
-use crate::decode::depth::DepthRange;
+use super::listing::SkippedFileCounts;
+use crate::decode::depth::IntensityRange;
 use crate::{DataError, Picture};
 
 /// What pictures are for, by the name of their folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum DatasetSplit {
     /// To learn from.
     Train,
     /// To judge, and to choose with.
@@ -28,7 +28,7 @@ const BESIDE: [&str; 17] = [
     "folder", "seg", "ilsvrc", "imagenet", "files",
 ];
 
-impl Role {
+impl DatasetSplit {
     /// The role that a folder's name says, in any case and with numbers (`train2017`); none for names of other things.
     pub fn of(name: &str) -> Option<Self> {
         let mut role = None;
@@ -53,7 +53,7 @@ impl Role {
 }
 
 /// A picture's place in a folder of halves.
-struct Place {
+struct SplitFolderEntry {
     path: PathBuf,
     /// The folder of its half, as a person reads it; none where it lies beside the halves.
     half: Option<String>,
@@ -61,20 +61,20 @@ struct Place {
 }
 
 /// A folder of which one part is to learn from and another to judge.
-pub struct Halves {
+pub struct SplitFolder {
     root: PathBuf,
-    places: Vec<Place>,
+    places: Vec<SplitFolderEntry>,
     /// The half to learn from, and its classes.
     train: (String, BTreeSet<String>),
     /// The other folders, those to learn from first, then those to judge.
-    others: Vec<(Role, String, BTreeSet<String>)>,
+    others: Vec<(DatasetSplit, String, BTreeSet<String>)>,
     /// How files of more than 8 bits are read.
-    range: DepthRange,
+    range: IntensityRange,
     /// Files of other kinds in all of it.
-    left_out: LeftOut,
+    left_out: SkippedFileCounts,
 }
 
-impl Halves {
+impl SplitFolder {
     /// Reads the halves off the places of pictures, all of which lie in `root`; none where the folder has no halves.
     ///
     /// It has some when every folder with pictures in it is called as a half is, one to learn from and one to judge
@@ -83,19 +83,19 @@ impl Halves {
         let parts: Vec<Vec<String>> = files.iter().map(|file| parts(root, file)).collect();
         let base = base(&parts);
         let first: BTreeSet<&str> = folders(&parts, base).collect();
-        let roles: Vec<Option<Role>> = first.iter().map(|name| Role::of(name)).collect();
+        let roles: Vec<Option<DatasetSplit>> = first.iter().map(|name| DatasetSplit::of(name)).collect();
         let halves = if roles.iter().all(Option::is_some) {
             roles
         } else if roles.iter().all(Option::is_none) && classes_hold_halves(&parts, base) {
-            folders(&parts, base + 1).map(Role::of).collect()
+            folders(&parts, base + 1).map(DatasetSplit::of).collect()
         } else {
             return None;
         };
-        let has = |wanted: &dyn Fn(Role) -> bool| halves.iter().flatten().any(|role| wanted(*role));
-        if !has(&|role| role == Role::Train) || !has(&|role| role != Role::Train) {
+        let has = |wanted: &dyn Fn(DatasetSplit) -> bool| halves.iter().flatten().any(|role| wanted(*role));
+        if !has(&|role| role == DatasetSplit::Train) || !has(&|role| role != DatasetSplit::Train) {
             return None;
         }
-        let inverse = !first.iter().all(|name| Role::of(name).is_some());
+        let inverse = !first.iter().all(|name| DatasetSplit::of(name).is_some());
         Self::read(root, files, &parts, base, inverse)
     }
 
@@ -116,14 +116,14 @@ impl Halves {
             let middle = if inverse { vec!["*"] } else { Vec::new() };
             above.iter().copied().chain(middle).chain([name]).collect::<Vec<_>>().join("/")
         };
-        let mut found: Vec<(Role, String, BTreeSet<String>)> = Vec::new();
+        let mut found: Vec<(DatasetSplit, String, BTreeSet<String>)> = Vec::new();
         let mut places = Vec::new();
         for (file, parts) in files.iter().zip(parts) {
             let path = file.strip_prefix(root).unwrap_or(file).to_owned();
             let at = base + usize::from(inverse);
             let half = parts.get(at).filter(|_| parts.len() > at + 1);
-            let Some((name, role)) = half.and_then(|name| Some((name, Role::of(name)?))) else {
-                places.push(Place { path, half: None, class: None });
+            let Some((name, role)) = half.and_then(|name| Some((name, DatasetSplit::of(name)?))) else {
+                places.push(SplitFolderEntry { path, half: None, class: None });
                 continue;
             };
             let class = if inverse { Some(parts[base].clone()) } else { class(&parts[at + 1..], role) };
@@ -132,7 +132,7 @@ impl Halves {
                 Some((.., classes)) => classes.extend(class.clone()),
                 None => found.push((role, half.clone(), class.clone().into_iter().collect())),
             }
-            places.push(Place { path, half: Some(half), class });
+            places.push(SplitFolderEntry { path, half: Some(half), class });
         }
         // In the order of their roles; of two with one role the one with classes first.
         found.sort_by_key(|(role, name, classes)| (*role, classes.is_empty(), name.clone()));
@@ -143,28 +143,28 @@ impl Halves {
             places,
             train: (name, classes),
             others: found.collect(),
-            range: DepthRange::Fixed,
-            left_out: LeftOut::default(),
+            range: IntensityRange::Fixed,
+            left_out: SkippedFileCounts::default(),
         })
     }
 
     /// The half that judges: the first of those to judge with that has a class of the half to learn from.
     fn judge(&self) -> Option<&str> {
-        let judges = |role: Role, classes: &BTreeSet<String>| {
-            role != Role::Train && !classes.is_disjoint(&self.train.1)
+        let judges = |role: DatasetSplit, classes: &BTreeSet<String>| {
+            role != DatasetSplit::Train && !classes.is_disjoint(&self.train.1)
         };
         self.others.iter().find(|(role, _, classes)| judges(*role, classes)).map(|(_, name, _)| name.as_str())
     }
 
     /// The same, with a choice of what becomes black and white in files of more than 8 bits.
     #[must_use]
-    pub fn read_as(self, range: DepthRange) -> Self {
+    pub fn read_as(self, range: IntensityRange) -> Self {
         Self { range, ..self }
     }
 
     /// The same, with the files of other kinds that lie between the pictures.
     #[must_use]
-    pub fn beside(self, left_out: LeftOut) -> Self {
+    pub fn beside(self, left_out: SkippedFileCounts) -> Self {
         Self { left_out, ..self }
     }
 
@@ -179,12 +179,12 @@ impl Halves {
     }
 
     /// The half to learn from, with its classes if `labels`.
-    pub fn train(&self, labels: bool) -> Half {
+    pub fn train(&self, labels: bool) -> SplitFolderSource {
         self.part(&self.train.0, labels)
     }
 
-    /// The half to judge, with its classes; none unless [`Halves::can_judge`].
-    pub fn judged(&self) -> Option<Half> {
+    /// The half to judge, with its classes; none unless [`SplitFolder::can_judge`].
+    pub fn judged(&self) -> Option<SplitFolderSource> {
         let judge = self.judge()?;
         let mut half = self.part(judge, true);
         let rest = self.others.iter().map(|(_, name, _)| name.as_str()).filter(|name| *name != judge);
@@ -193,7 +193,7 @@ impl Halves {
     }
 
     /// All halves together, each picture with the class that it has in its half, if `labels`.
-    pub fn all(&self, labels: bool) -> Half {
+    pub fn all(&self, labels: bool) -> SplitFolderSource {
         let names: Vec<&str> = std::iter::once(&self.train.0)
             .chain(self.others.iter().map(|(_, name, _)| name))
             .map(String::as_str)
@@ -208,7 +208,7 @@ impl Halves {
         listed(&[&self.train.0, judge.unwrap_or_default()])
     }
 
-    fn part(&self, name: &str, labels: bool) -> Half {
+    fn part(&self, name: &str, labels: bool) -> SplitFolderSource {
         let mut half = self.half(|half| half == Some(name), labels, name.to_owned());
         let beside = self.places.iter().filter(|place| place.half.is_none()).count();
         if name == self.train.0 && beside > 0 {
@@ -217,15 +217,16 @@ impl Halves {
         half
     }
 
-    fn half(&self, holds: impl Fn(Option<&str>) -> bool, labels: bool, origin: String) -> Half {
-        let places: Vec<&Place> = self.places.iter().filter(|place| holds(place.half.as_deref())).collect();
+    fn half(&self, holds: impl Fn(Option<&str>) -> bool, labels: bool, origin: String) -> SplitFolderSource {
+        let places: Vec<&SplitFolderEntry> =
+            self.places.iter().filter(|place| holds(place.half.as_deref())).collect();
         let classes: BTreeSet<&String> = places.iter().filter_map(|place| place.class.as_ref()).collect();
         let classes: Vec<String> = if labels { classes.into_iter().cloned().collect() } else { Vec::new() };
-        let label = |place: &Place| classes.binary_search(place.class.as_ref()?).ok();
+        let label = |place: &SplitFolderEntry| classes.binary_search(place.class.as_ref()?).ok();
         let entries = places.iter().map(|place| (place.path.clone(), label(place))).collect();
         let of = FolderSource::listed(&self.root, entries, classes.clone());
         let of = of.read_as(self.range).beside(self.left_out.clone());
-        Half { of, origin, notes: Vec::new() }
+        SplitFolderSource { of, origin, notes: Vec::new() }
     }
 }
 
@@ -253,7 +254,7 @@ fn folders(parts: &[Vec<String>], at: usize) -> impl Iterator<Item = &str> {
 fn base(parts: &[Vec<String>]) -> usize {
     let mut base = 0;
     while let Some(first) = parts.first().and_then(|parts| parts.get(base))
-        && Role::of(first).is_none()
+        && DatasetSplit::of(first).is_none()
         && parts.iter().all(|parts| parts.len() > base + 1 && parts[base] == *first)
     {
         base += 1;
@@ -264,28 +265,31 @@ fn base(parts: &[Vec<String>]) -> usize {
 /// Whether every picture lies directly in a half of its class: `CLASS/train/1.png`.
 fn classes_hold_halves(parts: &[Vec<String>], base: usize) -> bool {
     let inside = |parts: &&Vec<String>| parts.len() > base + 1;
-    parts.iter().filter(inside).all(|parts| parts.len() == base + 3 && Role::of(&parts[base + 1]).is_some())
+    parts
+        .iter()
+        .filter(inside)
+        .all(|parts| parts.len() == base + 3 && DatasetSplit::of(&parts[base + 1]).is_some())
 }
 
 /// The class of a picture by its path in a half: the first folder, or the second where the half lies in a folder of its
 /// own name (`training_set/training_set/CLASS`).
-fn class(inside: &[String], role: Role) -> Option<String> {
+fn class(inside: &[String], role: DatasetSplit) -> Option<String> {
     let folders = &inside[..inside.len().saturating_sub(1)];
     match folders {
-        [first, rest @ ..] if Role::of(first) == Some(role) => rest.first().cloned(),
+        [first, rest @ ..] if DatasetSplit::of(first) == Some(role) => rest.first().cloned(),
         [first, ..] => Some(first.clone()),
         [] => None,
     }
 }
 
 /// One half of a folder, or all of them together.
-pub struct Half {
+pub struct SplitFolderSource {
     of: FolderSource,
     origin: String,
     notes: Vec<String>,
 }
 
-impl Source for Half {
+impl PictureSource for SplitFolderSource {
     fn len(&self) -> usize {
         self.of.len()
     }

@@ -5,14 +5,14 @@ use std::path::Path;
 use super::*;
 
 /// The halves of pictures at these places below `/data/root`.
-fn halves(places: &[&str]) -> Option<Halves> {
+fn halves(places: &[&str]) -> Option<SplitFolder> {
     let root = Path::new("/data/root");
     let mut files: Vec<PathBuf> = places.iter().map(|place| root.join(place)).collect();
     files.sort();
-    Halves::of(root, &files)
+    SplitFolder::of(root, &files)
 }
 
-fn labelled(half: &Half) -> Vec<(String, Option<String>)> {
+fn labelled(half: &SplitFolderSource) -> Vec<(String, Option<String>)> {
     let class = |index: usize| half.label(index).map(|label| half.classes()[label].clone());
     (0..half.len()).map(|index| (half.name(index).replace('\\', "/"), class(index))).collect()
 }
@@ -28,17 +28,17 @@ fn roles_are_told_by_names() {
     for name in
         ["train", "Training", "TRAIN", "train2017", "seg_train", "training_set", "trainset", "Train Images"]
     {
-        assert_eq!(Role::of(name), Some(Role::Train), "{name}");
+        assert_eq!(DatasetSplit::of(name), Some(DatasetSplit::Train), "{name}");
     }
     for name in ["val", "Valid", "validation", "VAL", "val2017", "ILSVRC2012_img_val", "dev", "valset"] {
-        assert_eq!(Role::of(name), Some(Role::Validation), "{name}");
+        assert_eq!(DatasetSplit::of(name), Some(DatasetSplit::Validation), "{name}");
     }
     for name in ["test", "Testing", "test_images", "TEST-DATA"] {
-        assert_eq!(Role::of(name), Some(Role::Test), "{name}");
+        assert_eq!(DatasetSplit::of(name), Some(DatasetSplit::Test), "{name}");
     }
     for name in ["cat", "trains", "train station", "steam_train", "images", "set", "", "train_val", "contest"]
     {
-        assert_eq!(Role::of(name), None, "{name}");
+        assert_eq!(DatasetSplit::of(name), None, "{name}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::Source;
+use super::PictureSource;
 use crate::{DataError, Picture};
 use dinoscope_base::bytes;
 
@@ -35,7 +35,7 @@ const FASHION: [&str; 10] = [
 
 /// Which half of a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
+pub enum IdxSplit {
     /// `train-…`
     #[default]
     Train,
@@ -59,7 +59,7 @@ impl IdxSource {
     /// Whether a path looks like something for [`IdxSource::open`]: an images file by its name, or a folder with one.
     pub fn recognizes(path: &Path) -> bool {
         match files::is_dir(path) {
-            true => [Split::Train, Split::Test].iter().any(|&split| images_in(path, split).is_some()),
+            true => [IdxSplit::Train, IdxSplit::Test].iter().any(|&split| images_in(path, split).is_some()),
             false => path.file_name().is_some_and(|name| name.to_string_lossy().contains(IMAGES)),
         }
     }
@@ -72,7 +72,7 @@ impl IdxSource {
     ///
     /// # Errors
     /// When there are no such files, or one of them can't be read, is damaged or does not fit the other.
-    pub fn open(path: &Path, split: Split) -> Result<Self, DataError> {
+    pub fn open(path: &Path, split: IdxSplit) -> Result<Self, DataError> {
         let images = match files::is_dir(path) {
             true => images_in(path, split).ok_or_else(|| {
                 let name = file_name(split);
@@ -99,7 +99,7 @@ impl IdxSource {
     }
 }
 
-impl Source for IdxSource {
+impl PictureSource for IdxSource {
     fn len(&self) -> usize {
         self.pixels.len() / (self.width * self.height)
     }
@@ -123,14 +123,14 @@ impl Source for IdxSource {
     }
 }
 
-fn file_name(split: Split) -> &'static str {
+fn file_name(split: IdxSplit) -> &'static str {
     match split {
-        Split::Train => "train-images-idx3-ubyte",
-        Split::Test => "t10k-images-idx3-ubyte",
+        IdxSplit::Train => "train-images-idx3-ubyte",
+        IdxSplit::Test => "t10k-images-idx3-ubyte",
     }
 }
 
-fn images_in(folder: &Path, split: Split) -> Option<PathBuf> {
+fn images_in(folder: &Path, split: IdxSplit) -> Option<PathBuf> {
     packed_or_not(&folder.join(file_name(split)))
 }
 
@@ -249,7 +249,7 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         let folder = folder(&[("train-images-idx3-ubyte", bytes.to_vec())]);
-        IdxSource::open(folder.path(), Split::Train).unwrap_err().to_string()
+        IdxSource::open(folder.path(), IdxSplit::Train).unwrap_err().to_string()
     }
 
     #[test]
@@ -261,17 +261,17 @@ mod tests {
             ("t10k-images-idx3-ubyte", idx(&[1, 1, 1], &[9])),
             ("t10k-labels-idx1-ubyte.gz", packed(&idx(&[1], &[3]))),
         ]);
-        let train = IdxSource::open(folder.path(), Split::Train).unwrap();
+        let train = IdxSource::open(folder.path(), IdxSplit::Train).unwrap();
         assert_eq!((train.len(), train.label(0), train.label(1)), (2, Some(7), Some(0)));
         assert_eq!(train.classes(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
         let picture = train.load(1).unwrap();
         assert_eq!((picture.width, picture.height), (3, 2));
         assert_eq!((&picture.rgb[..6], &picture.rgb[15..]), (&[10, 10, 10, 11, 11, 11][..], &[255; 3][..]));
 
-        let test = IdxSource::open(folder.path(), Split::Test).unwrap();
+        let test = IdxSource::open(folder.path(), IdxSplit::Test).unwrap();
         assert_eq!((test.len(), test.label(0)), (1, Some(3)));
         let file = folder.path().join("t10k-images-idx3-ubyte");
-        assert_eq!(IdxSource::open(&file, Split::Train).unwrap().len(), 1);
+        assert_eq!(IdxSource::open(&file, IdxSplit::Train).unwrap().len(), 1);
         assert!(IdxSource::recognizes(&file) && IdxSource::recognizes(folder.path()));
         assert!(!IdxSource::recognizes(&folder.path().join("train-labels-idx1-ubyte")));
     }
@@ -281,10 +281,10 @@ mod tests {
         let folder = tempfile::Builder::new().prefix("Fashion-MNIST").tempdir().unwrap();
         let images_file = folder.path().join("train-images-idx3-ubyte");
         files::write(&images_file, images()).unwrap();
-        let unlabelled = IdxSource::open(&images_file, Split::Train).unwrap();
+        let unlabelled = IdxSource::open(&images_file, IdxSplit::Train).unwrap();
         assert_eq!((unlabelled.label(0), unlabelled.classes().len()), (None, 0));
         files::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[2], &[9, 1])).unwrap();
-        let labelled = IdxSource::open(&images_file, Split::Train).unwrap();
+        let labelled = IdxSource::open(&images_file, IdxSplit::Train).unwrap();
         assert_eq!(labelled.classes()[9], "Ankle boot");
     }
 
@@ -305,7 +305,7 @@ mod tests {
         let gz = packed(&images());
         assert!(refusal(&gz[..gz.len() - 12]).contains("damaged or incomplete"));
         let elsewhere = tempfile::tempdir().unwrap();
-        let message = IdxSource::open(elsewhere.path(), Split::Test).unwrap_err().to_string();
+        let message = IdxSource::open(elsewhere.path(), IdxSplit::Test).unwrap_err().to_string();
         assert!(message.contains("there is no t10k-images-idx3-ubyte"), "{message}");
     }
 
@@ -315,7 +315,7 @@ mod tests {
             ("train-images-idx3-ubyte", images()),
             ("train-labels-idx1-ubyte", idx(&[3], &[1, 2, 3])),
         ]);
-        let message = IdxSource::open(folder.path(), Split::Train).unwrap_err().to_string();
+        let message = IdxSource::open(folder.path(), IdxSplit::Train).unwrap_err().to_string();
         assert!(message.contains("labels-idx1") && message.contains("3 labels for 2 pictures"), "{message}");
     }
 }

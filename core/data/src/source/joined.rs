@@ -4,22 +4,22 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Source;
+use super::PictureSource;
 use super::halves::listed;
 use crate::{DataError, Picture};
 use dinoscope_base::files;
 
 /// A collection, and what it is called beside others.
-pub struct Part {
+pub struct NamedSource {
     /// For a person; that of another part may be the same.
     pub name: String,
     /// Its pictures.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn PictureSource>,
 }
 
 /// Several collections, one behind the other.
-pub struct Joined {
-    parts: Vec<Part>,
+pub struct ConcatSource {
+    parts: Vec<NamedSource>,
     /// Part, and the picture in it.
     pictures: Vec<(usize, usize)>,
     classes: Vec<String>,
@@ -33,12 +33,15 @@ pub struct Joined {
 ///
 /// # Errors
 /// When nothing is left.
-pub fn join(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Arc<dyn Source>, DataError> {
+pub fn join(
+    mut parts: Vec<NamedSource>,
+    besides: Option<&dyn PictureSource>,
+) -> Result<Arc<dyn PictureSource>, DataError> {
     if parts.len() != 1 {
-        return Ok(Arc::new(Joined::new(parts, besides)?));
+        return Ok(Arc::new(ConcatSource::new(parts, besides)?));
     }
     if besides.is_some() {
-        let joined = Joined::new(parts, besides)?;
+        let joined = ConcatSource::new(parts, besides)?;
         if joined.pictures.len() < joined.parts.iter().map(|part| part.source.len()).sum() {
             return Ok(Arc::new(joined));
         }
@@ -48,14 +51,14 @@ pub fn join(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Arc<dy
     only.ok_or_else(|| DataError::Source { path: String::new(), reason: "there are no pictures".to_owned() })
 }
 
-impl Joined {
-    fn new(mut parts: Vec<Part>, besides: Option<&dyn Source>) -> Result<Self, DataError> {
+impl ConcatSource {
+    fn new(mut parts: Vec<NamedSource>, besides: Option<&dyn PictureSource>) -> Result<Self, DataError> {
         tell_apart(&mut parts);
         let classes: BTreeSet<&String> = parts.iter().flat_map(|part| part.source.classes()).collect();
         let classes: Vec<String> = classes.into_iter().cloned().collect();
         let here = |name: &String| classes.binary_search(name).unwrap_or_default();
         let labels = parts.iter().map(|part| part.source.classes().iter().map(here).collect()).collect();
-        let mut keys = Keys::default();
+        let mut keys = CanonicalPaths::default();
         let kept = besides.map(|kept| (0..kept.len()).filter_map(|index| keys.of(kept, index)).collect());
         let kept: HashSet<PathBuf> = kept.unwrap_or_default();
         let mut seen = HashSet::new();
@@ -95,7 +98,7 @@ impl Joined {
         Ok(Self { parts, pictures, classes, labels, origin, notes })
     }
 
-    fn at(&self, index: usize) -> (&Part, usize, usize) {
+    fn at(&self, index: usize) -> (&NamedSource, usize, usize) {
         let (part, index) = self.pictures[index];
         (&self.parts[part], part, index)
     }
@@ -103,10 +106,10 @@ impl Joined {
 
 /// What tells files apart, however their folders are reached.
 #[derive(Default)]
-struct Keys(HashMap<PathBuf, PathBuf>);
+struct CanonicalPaths(HashMap<PathBuf, PathBuf>);
 
-impl Keys {
-    fn of(&mut self, source: &dyn Source, index: usize) -> Option<PathBuf> {
+impl CanonicalPaths {
+    fn of(&mut self, source: &dyn PictureSource, index: usize) -> Option<PathBuf> {
         let file = source.file(index)?;
         let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Some(file) };
         // Most files share their folder with others: it is looked up once.
@@ -119,7 +122,7 @@ impl Keys {
 }
 
 /// Gives parts of one name a number each, from the second.
-fn tell_apart(parts: &mut [Part]) {
+fn tell_apart(parts: &mut [NamedSource]) {
     let mut taken = HashSet::new();
     for part in parts {
         let name = part.name.clone();
@@ -129,7 +132,7 @@ fn tell_apart(parts: &mut [Part]) {
     }
 }
 
-impl Source for Joined {
+impl PictureSource for ConcatSource {
     fn len(&self) -> usize {
         self.pictures.len()
     }
@@ -187,9 +190,9 @@ mod tests {
     use crate::source::folder::FolderSource;
     use dinoscope_testing::folder;
 
-    fn part(path: &Path) -> Part {
+    fn part(path: &Path) -> NamedSource {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        Part { name, source: Arc::new(FolderSource::open(path, true).unwrap()) }
+        NamedSource { name, source: Arc::new(FolderSource::open(path, true).unwrap()) }
     }
 
     #[test]

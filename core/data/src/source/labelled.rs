@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Source;
+use super::PictureSource;
 
 /// Labelled pictures: some to learn from, others whose labels are predicted.
 #[derive(Clone)]
-pub struct Labelled {
+pub struct LabelledSplit {
     /// Whose labels are known.
-    pub train: Arc<dyn Source>,
+    pub train: Arc<dyn PictureSource>,
     /// Whose labels are predicted.
-    pub test: Arc<dyn Source>,
+    pub test: Arc<dyn PictureSource>,
 }

@@ -14,7 +14,7 @@ const LABELS: [&str; 5] = ["label", "class", "class_name", "category", "target"]
 
 /// One entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct PictureListEntry {
     /// Line of the file, from 1.
     pub line: usize,
     /// As it is written.
@@ -25,9 +25,9 @@ pub struct Entry {
 
 /// What a list names.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct List {
+pub struct PictureList {
     /// In their order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PictureListEntry>,
     /// Whether it is a table with a column of classes.
     pub labelled: bool,
 }
@@ -46,7 +46,7 @@ fn is_table(path: &Path) -> bool {
 ///
 /// # Errors
 /// When it can't be read, is no text, or is a table without a column of paths.
-pub fn read(file: &Path) -> Result<List, DataError> {
+pub fn read(file: &Path) -> Result<PictureList, DataError> {
     let name = || file.display().to_string();
     let bytes = files::read(file).map_err(|source| DataError::Read { path: name(), source })?;
     let wrong = |reason: String| DataError::Source { path: name(), reason };
@@ -61,7 +61,7 @@ pub fn read(file: &Path) -> Result<List, DataError> {
 ///
 /// # Errors
 /// What is wrong with a table.
-pub fn parse(bytes: &[u8], table: bool) -> Result<List, String> {
+pub fn parse(bytes: &[u8], table: bool) -> Result<PictureList, String> {
     let text = String::from_utf8_lossy(bytes);
     if table {
         return of_table(&text);
@@ -70,13 +70,13 @@ pub fn parse(bytes: &[u8], table: bool) -> Result<List, String> {
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let entry = |(at, line): (usize, &str)| {
         let path = line.trim_end();
-        (!path.is_empty()).then(|| Entry { line: at + 1, path: path.to_owned(), label: None })
+        (!path.is_empty()).then(|| PictureListEntry { line: at + 1, path: path.to_owned(), label: None })
     };
-    Ok(List { entries: lines.filter_map(entry).collect(), labelled: false })
+    Ok(PictureList { entries: lines.filter_map(entry).collect(), labelled: false })
 }
 
-fn of_table(text: &str) -> Result<List, String> {
-    let csv::Table { columns, rows } = csv::parse(text)?;
+fn of_table(text: &str) -> Result<PictureList, String> {
+    let csv::CsvTable { columns, rows } = csv::parse(text)?;
     let column = |names: &[&str]| {
         names.iter().find_map(|name| columns.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
@@ -90,9 +90,9 @@ fn of_table(text: &str) -> Result<List, String> {
     let entry = |(line, row): (usize, Vec<String>)| {
         let word = |at: usize| row.get(at).map(|word| word.trim()).filter(|word| !word.is_empty());
         let path = word(path)?.to_owned();
-        Some(Entry { line, path, label: label.and_then(word).map(str::to_owned) })
+        Some(PictureListEntry { line, path, label: label.and_then(word).map(str::to_owned) })
     };
-    Ok(List { entries: rows.into_iter().filter_map(entry).collect(), labelled: label.is_some() })
+    Ok(PictureList { entries: rows.into_iter().filter_map(entry).collect(), labelled: label.is_some() })
 }
 
 /// Where an entry of a list lies: relative ones are looked for from the list's folder.
@@ -114,7 +114,7 @@ pub fn place(list: &Path, written: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn written(name: &str, text: &[u8]) -> Result<List, DataError> {
+    fn written(name: &str, text: &[u8]) -> Result<PictureList, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
@@ -122,8 +122,8 @@ mod tests {
         read(&file)
     }
 
-    fn entry(line: usize, path: &str, label: Option<&str>) -> Entry {
-        Entry { line, path: path.to_owned(), label: label.map(str::to_owned) }
+    fn entry(line: usize, path: &str, label: Option<&str>) -> PictureListEntry {
+        PictureListEntry { line, path: path.to_owned(), label: label.map(str::to_owned) }
     }
 
     #[test]

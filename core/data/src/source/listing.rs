@@ -12,9 +12,9 @@ const NAMED: usize = 5;
 
 /// Files that are no pictures, by their extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut(BTreeMap<String, usize>);
+pub struct SkippedFileCounts(BTreeMap<String, usize>);
 
-impl LeftOut {
+impl SkippedFileCounts {
     /// Counts a file.
     pub fn add(&mut self, path: &Path) {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -81,9 +81,9 @@ pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>, DataError> {
 ///
 /// # Errors
 /// As [`pictures_in`].
-pub fn list(path: &Path) -> Result<(Vec<PathBuf>, LeftOut), DataError> {
+pub fn list(path: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataError> {
     let metadata = files::metadata(path).map_err(|source| read_error(path, source))?;
-    let (mut files, mut left_out) = (Vec::new(), LeftOut::default());
+    let (mut files, mut left_out) = (Vec::new(), SkippedFileCounts::default());
     if !metadata.is_dir() {
         return Ok((vec![path.to_owned()], left_out));
     }
@@ -105,7 +105,7 @@ fn walk(
     folder: &Path,
     seen: &mut HashSet<PathBuf>,
     files: &mut Vec<PathBuf>,
-    left_out: &mut LeftOut,
+    left_out: &mut SkippedFileCounts,
 ) -> Result<(), DataError> {
     let failed = |source| read_error(folder, source);
     // Each folder once, however many links lead to it, so that links can't lead round in circles.
@@ -156,15 +156,15 @@ fn read_error(path: &Path, source: std::io::Error) -> DataError {
 mod tests {
     use super::*;
 
-    fn left_out(names: &[&str]) -> LeftOut {
-        let mut all = LeftOut::default();
+    fn left_out(names: &[&str]) -> SkippedFileCounts {
+        let mut all = SkippedFileCounts::default();
         names.iter().for_each(|name| all.add(Path::new(name)));
         all
     }
 
     #[test]
     fn other_files_are_counted_by_kind_with_the_way_out() {
-        assert_eq!(LeftOut::default().note(), None);
+        assert_eq!(SkippedFileCounts::default().note(), None);
         let phone = left_out(&["1.HEIC", "2.heic", "a.MOV", "b/3.heic"]).note().unwrap();
         assert!(phone.starts_with("4 files of other kinds were left out: 3 .heic, 1 .mov; "), "{phone}");
         assert!(phone.contains("heif-convert"), "{phone}");

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Source;
+use super::PictureSource;
 use crate::{DataError, Picture};
 
 /// A collection under the classes of another one.
-pub struct Matched {
-    of: Arc<dyn Source>,
+pub struct ClassMatchedSource {
+    of: Arc<dyn PictureSource>,
     /// By the collection's own labels.
     labels: Vec<Option<usize>>,
     classes: Vec<String>,
@@ -17,15 +17,15 @@ pub struct Matched {
 }
 
 /// What came of matching.
-pub struct Match {
+pub struct ClassMatchResult {
     /// The pictures under the classes of the other collection; those of unknown classes have none.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn PictureSource>,
     /// Its classes with pictures that the other collection does not know.
     pub unknown: Vec<String>,
 }
 
 /// `of` under the classes of `like`, by name.
-pub fn matched(of: &Arc<dyn Source>, like: &dyn Source) -> Match {
+pub fn matched(of: &Arc<dyn PictureSource>, like: &dyn PictureSource) -> ClassMatchResult {
     let mut of_class = vec![0usize; of.classes().len()];
     for label in (0..of.len()).filter_map(|index| of.label(index)) {
         if let Some(count) = of_class.get_mut(label) {
@@ -55,8 +55,8 @@ pub fn matched(of: &Arc<dyn Source>, like: &dyn Source) -> Match {
         let (count, all) = (missing.len(), judged.len());
         notes.push(format!("{count} of {all} classes have no picture to judge: {}", named(&missing)));
     }
-    let source = Matched { of: of.clone(), labels, classes: like.classes().to_vec(), notes };
-    Match { source: Arc::new(source), unknown }
+    let source = ClassMatchedSource { of: of.clone(), labels, classes: like.classes().to_vec(), notes };
+    ClassMatchResult { source: Arc::new(source), unknown }
 }
 
 /// Names in a sentence, not too many of them.
@@ -68,7 +68,7 @@ pub fn named<T: AsRef<str>>(names: &[T]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-impl Source for Matched {
+impl PictureSource for ClassMatchedSource {
     fn len(&self) -> usize {
         self.of.len()
     }
@@ -109,7 +109,7 @@ mod tests {
     /// Pictures with the classes of their names.
     struct Named(Vec<String>, Vec<usize>);
 
-    impl Source for Named {
+    impl PictureSource for Named {
         fn len(&self) -> usize {
             self.1.len()
         }
@@ -127,14 +127,15 @@ mod tests {
         }
     }
 
-    fn source(classes: &[&str], labels: &[usize]) -> Arc<dyn Source> {
+    fn source(classes: &[&str], labels: &[usize]) -> Arc<dyn PictureSource> {
         Arc::new(Named(classes.iter().map(|name| (*name).to_owned()).collect(), labels.to_vec()))
     }
 
     #[test]
     fn classes_are_found_by_name() {
         let train = source(&["a", "b", "c", "d"], &[0, 1, 2, 3]);
-        let Match { source: test, unknown } = matched(&source(&["c", "b"], &[0, 0, 1]), train.as_ref());
+        let ClassMatchResult { source: test, unknown } =
+            matched(&source(&["c", "b"], &[0, 0, 1]), train.as_ref());
         let labels: Vec<Option<usize>> = (0..3).map(|index| test.label(index)).collect();
         assert_eq!(labels, [Some(2), Some(2), Some(1)]);
         assert_eq!((test.classes(), unknown.len()), (train.classes(), 0));
@@ -147,7 +148,8 @@ mod tests {
     #[test]
     fn unknown_classes_are_named_when_they_have_pictures() {
         let train = source(&["a", "b"], &[0, 1]);
-        let Match { source: test, unknown } = matched(&source(&["b", "x", "y"], &[0, 2]), train.as_ref());
+        let ClassMatchResult { source: test, unknown } =
+            matched(&source(&["b", "x", "y"], &[0, 2]), train.as_ref());
         assert_eq!(unknown, ["y"]);
         assert_eq!((test.label(0), test.label(1)), (Some(1), None));
     }

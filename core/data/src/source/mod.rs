@@ -18,12 +18,12 @@ pub mod subset;
 
 use std::path::PathBuf;
 
-pub use labelled::Labelled;
+pub use labelled::LabelledSplit;
 
 use super::{DataError, Picture};
 
 /// A collection of pictures that can be read in any order from any thread.
-pub trait Source: Send + Sync {
+pub trait PictureSource: Send + Sync {
     /// How many pictures there are. Never zero.
     fn len(&self) -> usize;
     /// Always false; a source without pictures is refused when it is opened.
@@ -36,7 +36,7 @@ pub trait Source: Send + Sync {
     fn below(&self, index: usize) -> String {
         self.name(index)
     }
-    /// The class of a picture, an index into [`Source::classes`], where the source has labels.
+    /// The class of a picture, an index into [`PictureSource::classes`], where the source has labels.
     fn label(&self, index: usize) -> Option<usize>;
     /// Names of the classes; empty where the source has no labels.
     fn classes(&self) -> &[String];
@@ -44,7 +44,7 @@ pub trait Source: Send + Sync {
     fn file(&self, _index: usize) -> Option<PathBuf> {
         None
     }
-    /// Bytes of memory that [`Source::load`] takes at once for a picture, where they may be many; 0 elsewhere.
+    /// Bytes of memory that [`PictureSource::load`] takes at once for a picture, where they may be many; 0 elsewhere.
     fn decoding(&self, _index: usize) -> u64 {
         0
     }

@@ -12,9 +12,9 @@ use super::matched::named;
 ///
 /// In a recipe one place is a word, as it always was, and several are a list: `path = ["a", "b"]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Places(Vec<String>);
+pub struct SourcePaths(Vec<String>);
 
-impl Places {
+impl SourcePaths {
     /// These places, without those that are named twice; `None` when there are none.
     pub fn new(places: impl IntoIterator<Item = String>) -> Option<Self> {
         let mut all: Vec<String> = Vec::new();
@@ -36,7 +36,7 @@ impl Places {
         text.trim_start().starts_with('[').then(list).flatten().unwrap_or_else(|| text.into())
     }
 
-    /// The same as one line, which [`Places::from_text`] reads.
+    /// The same as one line, which [`SourcePaths::from_text`] reads.
     pub fn text(&self) -> String {
         match self.0.as_slice() {
             [one] => one.clone(),
@@ -69,43 +69,43 @@ impl Places {
 }
 
 /// In a sentence.
-impl fmt::Display for Places {
+impl fmt::Display for SourcePaths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&named(&self.0))
     }
 }
 
-impl From<&str> for Places {
+impl From<&str> for SourcePaths {
     fn from(place: &str) -> Self {
         Self(vec![place.to_owned()])
     }
 }
 
-impl From<&Path> for Places {
+impl From<&Path> for SourcePaths {
     fn from(place: &Path) -> Self {
         Self(vec![place.to_string_lossy().into_owned()])
     }
 }
 
-impl PartialEq<str> for Places {
+impl PartialEq<str> for SourcePaths {
     fn eq(&self, other: &str) -> bool {
         self.only() == Some(other)
     }
 }
 
-impl PartialEq<&str> for Places {
+impl PartialEq<&str> for SourcePaths {
     fn eq(&self, other: &&str) -> bool {
         self == *other
     }
 }
 
-impl PartialEq<String> for Places {
+impl PartialEq<String> for SourcePaths {
     fn eq(&self, other: &String) -> bool {
         self == other.as_str()
     }
 }
 
-impl Serialize for Places {
+impl Serialize for SourcePaths {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {
             [one] if serializer.is_human_readable() => one.serialize(serializer),
@@ -117,17 +117,17 @@ impl Serialize for Places {
 /// As people write it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum OneOrManyPaths {
     One(String),
     Several(Vec<String>),
 }
 
-impl<'de> Deserialize<'de> for Places {
+impl<'de> Deserialize<'de> for SourcePaths {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let all = match deserializer.is_human_readable() {
-            true => match Written::deserialize(deserializer)? {
-                Written::One(one) => vec![one],
-                Written::Several(all) => all,
+            true => match OneOrManyPaths::deserialize(deserializer)? {
+                OneOrManyPaths::One(one) => vec![one],
+                OneOrManyPaths::Several(all) => all,
             },
             false => Vec::deserialize(deserializer)?,
         };
@@ -140,21 +140,23 @@ impl<'de> Deserialize<'de> for Places {
 mod tests {
     use super::*;
 
-    fn several() -> Places {
-        Places::new(["/a, b".to_owned(), "/c \"d\"\\".to_owned(), "/a, b".to_owned()]).unwrap()
+    fn several() -> SourcePaths {
+        SourcePaths::new(["/a, b".to_owned(), "/c \"d\"\\".to_owned(), "/a, b".to_owned()]).unwrap()
     }
 
     #[test]
     fn one_is_a_word_and_several_are_a_list() {
         assert_eq!(several().paths().len(), 2, "none twice");
-        assert!(Places::new([]).is_none());
+        assert!(SourcePaths::new([]).is_none());
         for text in ["scenes", "/my [photos]", "[1, 2]", "[photos]", ""] {
-            assert_eq!(Places::from_text(text), text);
-            assert_eq!(Places::from_text(text).text(), text);
+            assert_eq!(SourcePaths::from_text(text), text);
+            assert_eq!(SourcePaths::from_text(text).text(), text);
         }
-        assert_eq!(Places::from_text(&several().text()), several());
-        assert_eq!(Places::from_text(" [\"one\"] "), "one");
-        assert!(Places::from("scenes").is_scenes() && !several().is_scenes() && several().only().is_none());
+        assert_eq!(SourcePaths::from_text(&several().text()), several());
+        assert_eq!(SourcePaths::from_text(" [\"one\"] "), "one");
+        assert!(
+            SourcePaths::from("scenes").is_scenes() && !several().is_scenes() && several().only().is_none()
+        );
         assert_eq!(several().to_string(), "/a, b, /c \"d\"\\");
     }
 
@@ -162,9 +164,9 @@ mod tests {
     fn files_and_the_wire_hold_both() {
         #[derive(Serialize, Deserialize, PartialEq, Debug)]
         struct Data {
-            path: Places,
+            path: SourcePaths,
         }
-        for places in [Places::from("photos"), several()] {
+        for places in [SourcePaths::from("photos"), several()] {
             let data = Data { path: places };
             assert_eq!(toml::from_str::<Data>(&toml::to_string(&data).unwrap()).unwrap(), data);
             assert_eq!(serde_json::from_str::<Data>(&serde_json::to_string(&data).unwrap()).unwrap(), data);

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Source;
+use super::PictureSource;
 use crate::{DataError, Picture};
 use dinoscope_base::rng::{RngExt, stream};
 
 /// Some pictures of another source, in a stated order.
-pub struct Subset {
-    of: Arc<dyn Source>,
+pub struct SubsetSource {
+    of: Arc<dyn PictureSource>,
     indices: Vec<usize>,
 }
 
-impl Subset {
+impl SubsetSource {
     /// The pictures at `indices`; `None` when there are none.
-    pub fn new(of: Arc<dyn Source>, indices: Vec<usize>) -> Option<Self> {
+    pub fn new(of: Arc<dyn PictureSource>, indices: Vec<usize>) -> Option<Self> {
         let usable = !indices.is_empty() && indices.iter().all(|&i| i < of.len());
         usable.then_some(Self { of, indices })
     }
@@ -23,7 +23,12 @@ impl Subset {
     /// Splits the labelled pictures of `source` at random (by `seed`) into at most `first` and `second` pictures.
     ///
     /// With few pictures they are shared out in proportion. `None` when either part would be empty.
-    pub fn split(source: &Arc<dyn Source>, first: usize, second: usize, seed: u64) -> Option<(Self, Self)> {
+    pub fn split(
+        source: &Arc<dyn PictureSource>,
+        first: usize,
+        second: usize,
+        seed: u64,
+    ) -> Option<(Self, Self)> {
         let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
         shuffle(&mut labelled, seed);
         let total = labelled.len().min(first + second);
@@ -33,7 +38,7 @@ impl Subset {
     }
 
     /// `count` labelled pictures of `source` at random (by `seed`); `None` when there would be none.
-    pub fn labelled(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
+    pub fn labelled(source: &Arc<dyn PictureSource>, count: usize, seed: u64) -> Option<Self> {
         let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
         shuffle(&mut labelled, seed);
         labelled.truncate(count);
@@ -41,7 +46,7 @@ impl Subset {
     }
 
     /// `count` pictures of `source` at random (by `seed`); `None` when there would be none.
-    pub fn sample(source: &Arc<dyn Source>, count: usize, seed: u64) -> Option<Self> {
+    pub fn sample(source: &Arc<dyn PictureSource>, count: usize, seed: u64) -> Option<Self> {
         let mut all: Vec<usize> = (0..source.len()).collect();
         shuffle(&mut all, seed);
         all.truncate(count);
@@ -58,7 +63,7 @@ fn shuffle(indices: &mut [usize], seed: u64) {
     }
 }
 
-impl Source for Subset {
+impl PictureSource for SubsetSource {
     fn len(&self) -> usize {
         self.indices.len()
     }
@@ -99,11 +104,11 @@ mod tests {
 
     #[test]
     fn halves_do_not_overlap() {
-        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 50, 8));
-        let (a, b) = Subset::split(&source, 20, 10, 7).unwrap();
+        let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 50, 8));
+        let (a, b) = SubsetSource::split(&source, 20, 10, 7).unwrap();
         assert_eq!((a.len(), b.len()), (20, 10));
         assert!(a.indices.iter().all(|i| !b.indices.contains(i)));
-        let (a, b) = Subset::split(&source, 80, 20, 7).unwrap();
+        let (a, b) = SubsetSource::split(&source, 80, 20, 7).unwrap();
         assert_eq!((a.len(), b.len()), (40, 10));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::outcome::Shown;
-use super::{Accuracy, EvalError};
+use super::outcome::CaptionedPicture;
+use super::{Accuracy, EvalProtocolError};
 use dinoscope_data::Picture;
 
 mod picture;
@@ -16,7 +16,7 @@ const PAIRS_NAMED: usize = 5;
 
 /// How often each class was predicted for each.
 #[derive(Clone, Debug)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     classes: Vec<String>,
     /// By true and predicted class, where there are any.
     counts: BTreeMap<(u32, u32), usize>,
@@ -26,7 +26,7 @@ pub struct Confusion {
 
 /// Pictures of one class that were taken for another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistaken {
+pub struct ConfusedClassPair {
     /// What they show.
     pub truth: u32,
     /// What they were taken for.
@@ -35,25 +35,30 @@ pub struct Mistaken {
     pub share: Accuracy,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// Counts predictions; both are `[pictures]`, indices into `classes`.
     ///
     /// # Errors
     /// When there are no pictures, the two differ in length, or one of them names a class that does not exist.
-    pub fn new(predictions: &[u32], truth: &[u32], classes: &[String]) -> Result<Self, EvalError> {
+    pub fn new(predictions: &[u32], truth: &[u32], classes: &[String]) -> Result<Self, EvalProtocolError> {
         if truth.is_empty() {
-            return Err(EvalError::Empty("predictions"));
+            return Err(EvalProtocolError::Empty("predictions"));
         }
         if predictions.len() != truth.len() {
             let (found, expected) = (predictions.len(), truth.len());
-            return Err(EvalError::Shape { what: "predictions", found, expected });
+            return Err(EvalProtocolError::Shape { what: "predictions", found, expected });
         }
         let mut confusion =
             Self { classes: classes.to_vec(), counts: BTreeMap::new(), of_class: vec![0; classes.len()] };
         for (index, pair) in truth.iter().zip(predictions).enumerate() {
             for label in [*pair.0, *pair.1] {
                 if label as usize >= classes.len() {
-                    return Err(EvalError::Label { set: "test", index, label, classes: classes.len() });
+                    return Err(EvalProtocolError::Label {
+                        set: "test",
+                        index,
+                        label,
+                        classes: classes.len(),
+                    });
                 }
             }
             *confusion.counts.entry((*pair.0, *pair.1)).or_default() += 1;
@@ -85,12 +90,12 @@ impl Confusion {
     }
 
     /// All mistakes between two classes, the most frequent first, then those that weigh most in their class.
-    pub fn mistakes(&self) -> Vec<Mistaken> {
-        let mut mistakes: Vec<Mistaken> = self
+    pub fn mistakes(&self) -> Vec<ConfusedClassPair> {
+        let mut mistakes: Vec<ConfusedClassPair> = self
             .counts
             .iter()
             .filter(|((truth, predicted), _)| truth != predicted)
-            .map(|((truth, predicted), count)| Mistaken {
+            .map(|((truth, predicted), count)| ConfusedClassPair {
                 truth: *truth,
                 predicted: *predicted,
                 share: Accuracy { correct: *count, total: self.of_class[*truth as usize] },
@@ -148,13 +153,13 @@ impl Confusion {
 /// The picture `confusion` of these predictions and the most frequent mistakes in words, as an outcome shows them.
 ///
 /// # Errors
-/// See [`Confusion::new`].
+/// See [`ConfusionMatrix::new`].
 pub fn shown(
     predictions: &[u32],
     truth: &[u32],
     classes: &[String],
-) -> Result<(Shown, Vec<String>), EvalError> {
-    let confusion = Confusion::new(predictions, truth, classes)?;
+) -> Result<(CaptionedPicture, Vec<String>), EvalProtocolError> {
+    let confusion = ConfusionMatrix::new(predictions, truth, classes)?;
     let more = classes.len().checked_sub(CLASSES_SHOWN).filter(|more| *more > 0);
     let which = more.map_or(String::new(), |_| {
         format!(" The {CLASSES_SHOWN} of {} classes with the most mistakes are shown.", classes.len())
@@ -165,7 +170,7 @@ pub fn shown(
         confusion.accuracy().total,
     );
     let picture = confusion.picture();
-    let shown = Shown { name: "confusion".to_owned(), caption, picture, kept: Vec::new() };
+    let shown = CaptionedPicture { name: "confusion".to_owned(), caption, picture, kept: Vec::new() };
     Ok((shown, confusion.notes(PAIRS_NAMED)))
 }
 

@@ -29,7 +29,7 @@ fn pixels(picture: &Picture, colour: [u8; 3]) -> usize {
 #[test]
 fn counts_by_hand() {
     let classes = names(3);
-    let confusion = Confusion::new(&[0, 1, 1, 2, 1, 0], &[0, 0, 0, 2, 2, 2], &classes).unwrap();
+    let confusion = ConfusionMatrix::new(&[0, 1, 1, 2, 1, 0], &[0, 0, 0, 2, 2, 2], &classes).unwrap();
     assert_eq!((confusion.count(0, 1), confusion.count(1, 0), confusion.count(2, 2)), (2, 0, 1));
     assert_eq!(confusion.accuracy(), Accuracy { correct: 2, total: 6 });
     assert_eq!(confusion.recall(0), Accuracy { correct: 1, total: 3 });
@@ -52,7 +52,7 @@ fn what_does_not_fit_is_refused() {
     for (predictions, truth) in
         [(&[][..], &[][..]), (&[0][..], &[0, 1][..]), (&[2][..], &[0][..]), (&[0][..], &[9][..])]
     {
-        assert!(Confusion::new(predictions, truth, &classes).is_err(), "{predictions:?} {truth:?}");
+        assert!(ConfusionMatrix::new(predictions, truth, &classes).is_err(), "{predictions:?} {truth:?}");
     }
 }
 
@@ -82,7 +82,7 @@ fn of_very_many_classes_the_worst_are_shown() {
     let truth: Vec<u32> = (0..classes as u32).flat_map(|c| [c, c]).collect();
     // Classes 700 to 799 are taken for their neighbours, the others are right.
     let predictions: Vec<u32> = truth.iter().map(|t| if t / 100 == 7 { t ^ 1 } else { *t }).collect();
-    let confusion = Confusion::new(&predictions, &truth, &names(classes)).unwrap();
+    let confusion = ConfusionMatrix::new(&predictions, &truth, &names(classes)).unwrap();
     let shown_classes = confusion.shown_classes(100);
     assert_eq!(shown_classes, (700..800).collect::<Vec<_>>());
     let (shown, notes) = shown(&predictions, &truth, &names(classes)).unwrap();

@@ -4,7 +4,7 @@
 
 /// Where an output position looks: two neighbouring inputs and how much the second counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Tap {
+pub(crate) struct InterpolationTap {
     pub low: usize,
     pub high: usize,
     pub share: f32,
@@ -12,14 +12,14 @@ pub(crate) struct Tap {
 
 /// The outputs of one axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Axis {
+pub(crate) struct InterpolationAxis {
     /// Inputs that there are.
     pub input: usize,
     /// One for each output.
-    pub taps: Vec<Tap>,
+    pub taps: Vec<InterpolationTap>,
 }
 
-impl Axis {
+impl InterpolationAxis {
     /// `input` positions as `output` positions.
     pub fn new(input: usize, output: usize) -> Self {
         Self::part(input, output, 0, output)
@@ -32,7 +32,7 @@ impl Axis {
             let place = ((i as f64 + 0.5) * step - 0.5).max(0.0);
             let low = (place as usize).min(input.saturating_sub(1));
             let high = (low + 1).min(input.saturating_sub(1));
-            Tap { low, high, share: if high > low { (place - low as f64) as f32 } else { 0.0 } }
+            InterpolationTap { low, high, share: if high > low { (place - low as f64) as f32 } else { 0.0 } }
         };
         Self { input, taps: (first..first + count).map(tap).collect() }
     }
@@ -66,7 +66,7 @@ pub(crate) fn add(out: &mut [f32], values: &[f32], factor: f32) {
 }
 
 /// `[down.input, across.input]` numbers as `[down.len(), across.len()]`.
-pub(crate) fn resize(values: &[f32], down: &Axis, across: &Axis) -> Vec<f32> {
+pub(crate) fn resize(values: &[f32], down: &InterpolationAxis, across: &InterpolationAxis) -> Vec<f32> {
     let (cols, width) = (across.input, across.len());
     let mut out = vec![0.0; down.len() * width];
     let mut row = vec![0.0; cols];
@@ -80,7 +80,7 @@ pub(crate) fn resize(values: &[f32], down: &Axis, across: &Axis) -> Vec<f32> {
 }
 
 /// What a gradient of [`resize`]'s outputs is for its inputs.
-pub(crate) fn adjoint(slopes: &[f32], down: &Axis, across: &Axis) -> Vec<f32> {
+pub(crate) fn adjoint(slopes: &[f32], down: &InterpolationAxis, across: &InterpolationAxis) -> Vec<f32> {
     let (cols, width) = (across.input, across.len());
     let mut out = vec![0.0; down.input * cols];
     let mut row = vec![0.0; cols];
@@ -104,13 +104,14 @@ mod tests {
     #[test]
     fn values_are_those_of_torch() {
         // torch.nn.functional.interpolate(torch.tensor([[[0., 1.], [4., 9.]]])[None], size=(3, 5), mode="bilinear")
-        let found = resize(&[0.0, 1.0, 4.0, 9.0], &Axis::new(2, 3), &Axis::new(2, 5));
+        let found =
+            resize(&[0.0, 1.0, 4.0, 9.0], &InterpolationAxis::new(2, 3), &InterpolationAxis::new(2, 5));
         let want = [0.0, 0.1, 0.5, 0.9, 1.0, 2.0, 2.3, 3.5, 4.7, 5.0, 4.0, 4.5, 6.5, 8.5, 9.0];
         assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
         let same: Vec<f32> = (0..12).map(|i| i as f32).collect();
-        assert_eq!(resize(&same, &Axis::new(3, 3), &Axis::new(4, 4)), same);
-        let one = Axis::part(7, 20, 5, 9);
-        assert_eq!(one.taps, Axis::new(7, 20).taps[5..14]);
+        assert_eq!(resize(&same, &InterpolationAxis::new(3, 3), &InterpolationAxis::new(4, 4)), same);
+        let one = InterpolationAxis::part(7, 20, 5, 9);
+        assert_eq!(one.taps, InterpolationAxis::new(7, 20).taps[5..14]);
     }
 
     #[test]
@@ -118,9 +119,9 @@ mod tests {
         // <A x, y> = <x, Aᵀ y>, enlarging, reducing and in parts.
         let mut rng = stream(1, "adjoint", 0, 0);
         for (down, across) in [
-            (Axis::new(3, 11), Axis::new(4, 9)),
-            (Axis::new(9, 4), Axis::new(5, 5)),
-            (Axis::part(4, 30, 3, 20), Axis::part(1, 8, 2, 3)),
+            (InterpolationAxis::new(3, 11), InterpolationAxis::new(4, 9)),
+            (InterpolationAxis::new(9, 4), InterpolationAxis::new(5, 5)),
+            (InterpolationAxis::part(4, 30, 3, 20), InterpolationAxis::part(1, 8, 2, 3)),
         ] {
             let mut noise = |n: usize| -> Vec<f32> { (0..n).map(|_| normal(&mut rng)).collect() };
             let (x, y) = (noise(down.input * across.input), noise(down.len() * across.len()));

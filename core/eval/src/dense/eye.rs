@@ -2,23 +2,23 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::frame::Frame;
+use super::frame::CenterPadding;
 use crate::run::EvaluationError;
 use dinoscope_data::Picture;
 use dinoscope_model::Vit;
 use dinoscope_model::params::read;
-use dinoscope_model::vit::Layers;
+use dinoscope_model::vit::LayerSelection;
 
 /// What a subject sees in one view.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Map {
+pub(crate) struct DenseFeatureMap {
     /// `[cells, dim]`, cells row by row.
     pub patches: Vec<f32>,
     /// `[cls_dim]`: numbers that go to every cell; may be empty.
     pub cls: Vec<f32>,
 }
 
-impl Map {
+impl DenseFeatureMap {
     fn bytes(&self) -> usize {
         4 * (self.patches.len() + self.cls.len())
     }
@@ -30,13 +30,13 @@ impl Map {
 
 /// A view of a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct View {
+pub(crate) struct DenseView {
     pub picture: Picture,
-    pub frame: Frame,
+    pub frame: CenterPadding,
 }
 
 /// A subject that looks.
-pub(crate) enum Eye<'a> {
+pub(crate) enum DenseFeatureExtractor<'a> {
     /// A backbone, with the tokens behind some of its blocks side by side.
     Backbone {
         vit: &'a Vit,
@@ -57,7 +57,7 @@ pub(crate) enum Eye<'a> {
     },
 }
 
-impl Eye<'_> {
+impl DenseFeatureExtractor<'_> {
     /// Numbers for each cell.
     pub fn dim(&self) -> usize {
         match self {
@@ -75,17 +75,19 @@ impl Eye<'_> {
     }
 
     /// Bytes of a view's map.
-    pub fn bytes(&self, frame: &Frame) -> usize {
+    pub fn bytes(&self, frame: &CenterPadding) -> usize {
         4 * (frame.rows() * frame.cols() * self.dim() + self.cls_dim())
     }
 
     /// Looks at views; neighbours of one size pass together.
-    pub async fn look(&self, views: &[&View]) -> Result<Vec<Map>, EvaluationError> {
+    pub async fn look(&self, views: &[&DenseView]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
         let mut out = Vec::with_capacity(views.len());
         for alike in views.chunk_by(|a, b| a.frame == b.frame) {
             match self {
                 Self::Pixels { .. } => out.extend(
-                    alike.iter().map(|v| Map { patches: v.frame.pixels(&v.picture), cls: Vec::new() }),
+                    alike
+                        .iter()
+                        .map(|v| DenseFeatureMap { patches: v.frame.pixels(&v.picture), cls: Vec::new() }),
                 ),
                 Self::Backbone { batch, .. } => {
                     for some in alike.chunks((*batch).max(1)) {
@@ -98,14 +100,14 @@ impl Eye<'_> {
     }
 
     /// Views of one size through the backbone.
-    async fn pass(&self, views: &[&View]) -> Result<Vec<Map>, EvaluationError> {
+    async fn pass(&self, views: &[&DenseView]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
         let (Self::Backbone { vit, device, blocks, norm, cls, .. }, Some(first)) = (self, views.first())
         else {
             return Ok(Vec::new());
         };
         let pictures: Vec<&Picture> = views.iter().map(|view| &view.picture).collect();
         let images = first.frame.tensor(&pictures, device);
-        let layers = vit.intermediate_layers(images, Layers::At(blocks), *norm);
+        let layers = vit.intermediate_layers(images, LayerSelection::At(blocks), *norm);
         let patches = Tensor::cat(layers.iter().map(|layer| layer.patches.clone()).collect(), 2);
         let patches = read(patches).await?;
         let tokens = match cls {
@@ -113,7 +115,7 @@ impl Eye<'_> {
             false => Vec::new(),
         };
         let (long, short) = (patches.len() / views.len(), tokens.len() / views.len());
-        let map = |i: usize| Map {
+        let map = |i: usize| DenseFeatureMap {
             patches: patches[i * long..(i + 1) * long].to_vec(),
             cls: tokens[i * short..(i + 1) * short].to_vec(),
         };
@@ -123,8 +125,8 @@ impl Eye<'_> {
 
 /// A view to learn from, with its truth.
 #[derive(Clone, Debug)]
-pub(crate) struct Example<T> {
-    pub view: View,
+pub(crate) struct DenseExample<T> {
+    pub view: DenseView,
     /// `[height * width]` of the view.
     pub truth: Vec<T>,
     /// Which training picture it is part of.
@@ -132,26 +134,26 @@ pub(crate) struct Example<T> {
 }
 
 /// What a subject sees in all examples: kept as far as memory allows, looked at again beyond.
-pub(crate) struct Bank<'a, T> {
-    eye: &'a Eye<'a>,
-    examples: &'a [Example<T>],
-    kept: Vec<Map>,
+pub(crate) struct DenseFeatureCache<'a, T> {
+    eye: &'a DenseFeatureExtractor<'a>,
+    examples: &'a [DenseExample<T>],
+    kept: Vec<DenseFeatureMap>,
 }
 
 /// Views between two reports.
 const ROUND: usize = 16;
 
-impl<'a, T> Bank<'a, T> {
+impl<'a, T> DenseFeatureCache<'a, T> {
     /// Looks at as many examples as `memory` bytes hold. `hear` is told how many are done and answers whether to go on.
     pub async fn fill(
-        eye: &'a Eye<'a>,
-        examples: &'a [Example<T>],
+        eye: &'a DenseFeatureExtractor<'a>,
+        examples: &'a [DenseExample<T>],
         memory: usize,
         hear: &mut impl AsyncFnMut(usize) -> bool,
     ) -> Result<Self, EvaluationError> {
         let mut bank = Self { eye, examples, kept: Vec::new() };
         let mut left = memory;
-        let fits = |example: &Example<T>| {
+        let fits = |example: &DenseExample<T>| {
             let room = left.checked_sub(eye.bytes(&example.view.frame));
             left = room.unwrap_or(0);
             room.is_some()
@@ -163,10 +165,10 @@ impl<'a, T> Bank<'a, T> {
             let maps = bank.look(&some).await?;
             bank.kept.extend(maps);
             if !hear(bank.kept.len()).await {
-                return Err(crate::EvalError::Stopped.into());
+                return Err(crate::EvalProtocolError::Stopped.into());
             }
         }
-        debug_assert!(bank.kept.iter().map(Map::bytes).sum::<usize>() <= memory);
+        debug_assert!(bank.kept.iter().map(DenseFeatureMap::bytes).sum::<usize>() <= memory);
         Ok(bank)
     }
 
@@ -175,20 +177,23 @@ impl<'a, T> Bank<'a, T> {
         self.examples.len() - self.kept.len()
     }
 
-    async fn look(&self, which: &[usize]) -> Result<Vec<Map>, EvaluationError> {
-        let views: Vec<&View> = which.iter().map(|i| &self.examples[*i].view).collect();
+    async fn look(&self, which: &[usize]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
+        let views: Vec<&DenseView> = which.iter().map(|i| &self.examples[*i].view).collect();
         let maps = self.eye.look(&views).await?;
         match maps.iter().position(|map| !map.is_finite()) {
             None => Ok(maps),
             Some(at) => {
                 let index = self.examples[which[at]].picture;
-                Err(crate::EvalError::NotFinite { set: "training", index }.into())
+                Err(crate::EvalProtocolError::NotFinite { set: "training", index }.into())
             }
         }
     }
 
     /// What is seen in some examples: a place in the bank, or a map that was made for this call.
-    pub async fn batch(&self, which: &[usize]) -> Result<Vec<std::borrow::Cow<'_, Map>>, EvaluationError> {
+    pub async fn batch(
+        &self,
+        which: &[usize],
+    ) -> Result<Vec<std::borrow::Cow<'_, DenseFeatureMap>>, EvaluationError> {
         use std::borrow::Cow;
         let again: Vec<usize> = which.iter().copied().filter(|i| *i >= self.kept.len()).collect();
         let mut again = self.look(&again).await?.into_iter();

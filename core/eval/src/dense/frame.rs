@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::axis::Axis;
+use super::axis::InterpolationAxis;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::{CropBox, normalize, resize_to};
 
@@ -12,7 +12,7 @@ const LONGEST: usize = 4;
 /// A picture or window on its way to a backbone: it is padded with zeros on all sides to multiples of the patch, the
 /// left and the top getting the smaller half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct CenterPadding {
     pub width: usize,
     pub height: usize,
     /// Side of a patch in pixels.
@@ -22,7 +22,7 @@ pub(crate) struct Frame {
     pub exact: bool,
 }
 
-impl Frame {
+impl CenterPadding {
     pub fn new(picture: &Picture, patch: usize, exact: bool) -> Self {
         Self { width: picture.width, height: picture.height, patch, exact }
     }
@@ -44,10 +44,10 @@ impl Frame {
     }
 
     /// The grid, each cell divided into `fine` by `fine`, as the pixels of the picture: down and across.
-    pub fn axes(&self, fine: usize) -> (Axis, Axis) {
+    pub fn axes(&self, fine: usize) -> (InterpolationAxis, InterpolationAxis) {
         let axis = |cells: usize, length: usize, first: usize| match self.exact {
-            true => Axis::part(fine * cells, cells * self.patch, first, length),
-            false => Axis::new(fine * cells, length),
+            true => InterpolationAxis::part(fine * cells, cells * self.patch, first, length),
+            false => InterpolationAxis::new(fine * cells, length),
         };
         (axis(self.rows(), self.height, self.top()), axis(self.cols(), self.width, self.left()))
     }
@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn padding_is_in_the_middle_and_the_smaller_half_comes_first() {
         let picture = ramp(7, 4);
-        let frame = Frame::new(&picture, 4, true);
+        let frame = CenterPadding::new(&picture, 4, true);
         assert_eq!((frame.rows(), frame.cols(), frame.left(), frame.top()), (1, 2, 0, 0));
-        let frame = Frame::new(&ramp(5, 6), 4, true);
+        let frame = CenterPadding::new(&ramp(5, 6), 4, true);
         assert_eq!((frame.rows(), frame.cols(), frame.left(), frame.top()), (2, 2, 1, 1));
         let padded = frame.padded(&ramp(5, 6));
         let plain = normalize(&ramp(5, 6));
@@ -172,19 +172,19 @@ mod tests {
 
     #[test]
     fn cells_become_pixels_with_the_padding_taken_off_or_stretched() {
-        let frame = Frame { width: 5, height: 8, patch: 4, exact: true };
+        let frame = CenterPadding { width: 5, height: 8, patch: 4, exact: true };
         let (down, across) = frame.axes(1);
-        assert_eq!(down, Axis::new(2, 8), "what needs no padding is the same both ways");
-        assert_eq!(across, Axis::part(2, 8, 1, 5));
-        let (_, across) = Frame { exact: false, ..frame }.axes(1);
-        assert_eq!(across, Axis::new(2, 5));
-        assert_eq!(frame.axes(4).0, Axis::new(8, 8));
+        assert_eq!(down, InterpolationAxis::new(2, 8), "what needs no padding is the same both ways");
+        assert_eq!(across, InterpolationAxis::part(2, 8, 1, 5));
+        let (_, across) = CenterPadding { exact: false, ..frame }.axes(1);
+        assert_eq!(across, InterpolationAxis::new(2, 5));
+        assert_eq!(frame.axes(4).0, InterpolationAxis::new(8, 8));
     }
 
     #[test]
     fn patches_hold_their_own_pixels() {
         let picture = ramp(6, 4);
-        let pixels = Frame::new(&picture, 2, false).pixels(&picture);
+        let pixels = CenterPadding::new(&picture, 2, false).pixels(&picture);
         let plain = normalize(&picture);
         let at = |c: usize, y: usize, x: usize| plain[c * 24 + y * 6 + x];
         // The cell in row 1, column 2: channels, rows, columns.

@@ -11,18 +11,18 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 
-pub use training::Training;
+pub use training::DenseTrainingOptions;
 
-use super::EvalError;
-use super::outcome::LeftOut;
+use super::EvalProtocolError;
+use super::outcome::UnusableInput;
 use super::run::EvaluationError;
-use super::suite::{Judge, Subject};
+use super::suite::{EvalContext, EvalSubject};
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_data::DataError;
-use dinoscope_data::source::dense::{Dense, DenseSource, Truth};
+use dinoscope_data::source::dense::{DenseSample, DenseSource, DenseTruthKind};
 use dinoscope_model::features::reason;
 use dinoscope_model::{Vit, VitConfig};
-use eye::Eye;
+use eye::DenseFeatureExtractor;
 
 /// Memory that features may fill; views beyond it are looked at again in every step.
 pub const MEMORY: usize = if cfg!(target_family = "wasm") { 256 << 20 } else { 1 << 30 };
@@ -43,13 +43,13 @@ pub(crate) fn check(
     value: f64,
     fits: bool,
     expected: &'static str,
-) -> Result<(), EvalError> {
-    if fits { Ok(()) } else { Err(EvalError::Option { option, value, expected }) }
+) -> Result<(), EvalProtocolError> {
+    if fits { Ok(()) } else { Err(EvalProtocolError::Option { option, value, expected }) }
 }
 
-impl Training {
+impl DenseTrainingOptions {
     /// An error when a setting is outside its range.
-    pub(crate) fn check(&self) -> Result<(), EvalError> {
+    pub(crate) fn check(&self) -> Result<(), EvalProtocolError> {
         let Self { iterations, batch, lr, weight_decay } = *self;
         check("iterations", iterations as f64, iterations > 0, "1 or more")?;
         check("views of a step", batch as f64, batch > 0, "1 or more")?;
@@ -60,19 +60,19 @@ impl Training {
 
 /// Pictures that were left out, and whether that were too many.
 #[derive(Default)]
-pub(crate) struct Skipped {
-    pub all: Vec<LeftOut>,
+pub(crate) struct SkippedDenseInputs {
+    pub all: Vec<UnusableInput>,
     /// Truths that are of another kind than the pictures need, or do not belong to them; the first as it was told.
     unfit: usize,
     first: Option<DataError>,
 }
 
-impl Skipped {
+impl SkippedDenseInputs {
     fn add(&mut self, source: &dyn DenseSource, index: usize, error: DataError) {
         let of_truth = matches!(error, DataError::Source { .. });
         let files = source.files(index).map(|files| if of_truth { files.truth } else { files.picture });
         let input = files.unwrap_or_else(|| source.name(index));
-        self.all.push(LeftOut { input, reason: reason(&error) });
+        self.all.push(UnusableInput { input, reason: reason(&error) });
         self.unfit += usize::from(of_truth);
         self.first.get_or_insert(error);
     }
@@ -80,7 +80,7 @@ impl Skipped {
     /// A picture of which nothing is known.
     pub fn unknown(&mut self, source: &dyn DenseSource, index: usize, reason: &str) {
         let input = source.files(index).map_or_else(|| source.name(index), |files| files.truth);
-        self.all.push(LeftOut { input, reason: reason.to_owned() });
+        self.all.push(UnusableInput { input, reason: reason.to_owned() });
     }
 
     /// An error when none of `count` pictures could be used, or when more than half of their truths do not fit: that is a
@@ -106,10 +106,10 @@ impl Skipped {
 pub(crate) fn load(
     source: &dyn DenseSource,
     range: Range<usize>,
-    truth: Truth,
-    skipped: &mut Skipped,
-) -> Vec<(usize, Dense)> {
-    let mut slots: Vec<(usize, Option<Result<Dense, DataError>>)> = range.map(|i| (i, None)).collect();
+    truth: DenseTruthKind,
+    skipped: &mut SkippedDenseInputs,
+) -> Vec<(usize, DenseSample)> {
+    let mut slots: Vec<(usize, Option<Result<DenseSample, DataError>>)> = range.map(|i| (i, None)).collect();
     for_chunks(&mut slots, 1, |_, slots| {
         for (index, slot) in slots {
             *slot = Some(source.load(*index, truth));
@@ -130,12 +130,12 @@ pub(crate) fn load(
 /// go on.
 ///
 /// # Errors
-/// As [`Skipped::check`] has, or when `hear` says no.
+/// As [`SkippedDenseInputs::check`] has, or when `hear` says no.
 pub(crate) async fn load_all<T>(
     source: &dyn DenseSource,
-    truth: Truth,
-    skipped: &mut Skipped,
-    mut each: impl FnMut(usize, Dense) -> Vec<T>,
+    truth: DenseTruthKind,
+    skipped: &mut SkippedDenseInputs,
+    mut each: impl FnMut(usize, DenseSample) -> Vec<T>,
     hear: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<Vec<T>, EvaluationError> {
     let mut out = Vec::new();
@@ -145,7 +145,7 @@ pub(crate) async fn load_all<T>(
             out.extend(each(index, dense));
         }
         if !hear(to).await {
-            return Err(EvalError::Stopped.into());
+            return Err(EvalProtocolError::Stopped.into());
         }
     }
     skipped.check(source.len())?;
@@ -154,24 +154,31 @@ pub(crate) async fn load_all<T>(
 
 /// What is looked at behind which blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Looked {
+pub(crate) struct DenseFeatureSpec {
     pub blocks: Vec<usize>,
     pub norm: bool,
     pub cls: bool,
 }
 
-impl Looked {
+impl DenseFeatureSpec {
     /// A subject that looks; `untrained` is where its backbone is kept.
-    pub fn eye<'a>(&self, judge: &Judge<'a>, subject: Subject, untrained: &'a mut Option<Vit>) -> Eye<'a> {
+    pub fn eye<'a>(
+        &self,
+        judge: &EvalContext<'a>,
+        subject: EvalSubject,
+        untrained: &'a mut Option<Vit>,
+    ) -> DenseFeatureExtractor<'a> {
         let device: &'a Device = judge.device;
         let vit: &'a Vit = match subject {
-            Subject::RawPixels => return Eye::Pixels { patch: judge.backbone.config.patch },
-            Subject::Untrained => {
+            EvalSubject::RawPixels => {
+                return DenseFeatureExtractor::Pixels { patch: judge.backbone.config.patch };
+            }
+            EvalSubject::Untrained => {
                 untrained.insert(Vit::init(&judge.backbone.config, judge.options.seed, device))
             }
-            Subject::Weights => judge.backbone,
+            EvalSubject::Weights => judge.backbone,
         };
         let Self { blocks, norm, cls } = self.clone();
-        Eye::Backbone { vit, device, blocks, norm, cls, batch: judge.options.batch }
+        DenseFeatureExtractor::Backbone { vit, device, blocks, norm, cls, batch: judge.options.batch }
     }
 }

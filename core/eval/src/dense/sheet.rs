@@ -1,6 +1,6 @@
 //! Examples side by side: a picture, its truth, what was found, with a legend.
 
-use dinoscope_analysis::canvas::{Anchor, Canvas, INK, PAPER, Place, SOFT, Text};
+use dinoscope_analysis::canvas::{CanvasTextStyle, INK, PAPER, PictureCanvas, Place, SOFT, TextAnchor};
 use dinoscope_analysis::lettering;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::resize_to;
@@ -22,7 +22,7 @@ const SIZE: f32 = 14.0;
 
 /// One example.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Example {
+pub(crate) struct RenderedExample {
     /// What it is called.
     pub name: String,
     /// How well it went.
@@ -37,7 +37,7 @@ pub(crate) struct Example {
 
 /// Space for a legend: it begins at `(left, top)` and is so wide and high.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Space {
+pub(crate) struct LegendRect {
     pub left: usize,
     pub top: usize,
     pub width: usize,
@@ -51,9 +51,9 @@ fn across(examples: usize) -> usize {
 
 /// Draws examples in two columns, with a legend `legend_width` wide and at least `legend_height` high.
 pub(crate) fn draw(
-    examples: &[Example],
+    examples: &[RenderedExample],
     (legend_width, legend_height): (usize, usize),
-    legend: impl FnOnce(&mut Canvas, Space),
+    legend: impl FnOnce(&mut PictureCanvas, LegendRect),
 ) -> (Picture, Vec<Place>) {
     let across = across(examples.len());
     let block = 3 * CELL + 2 * GAP;
@@ -64,12 +64,12 @@ pub(crate) fn draw(
     let body: usize = heights.iter().map(|height| height + LINE).sum();
     let width = 2 * MARGIN + across * (block + WIDE) + legend_width;
     let height = 2 * MARGIN + HEAD + body.max(legend_height);
-    let mut canvas = Canvas::new(width, height, PAPER);
+    let mut canvas = PictureCanvas::new(width, height, PAPER);
     let left = |column: usize| MARGIN + column * (block + WIDE);
     for column in 0..across {
         for (i, name) in ["Picture", "Truth", "Found"].into_iter().enumerate() {
             let x = left(column) + i * (CELL + GAP);
-            canvas.text(name, x as f32, (MARGIN + 6) as f32, Text::new(SIZE, INK));
+            canvas.text(name, x as f32, (MARGIN + 6) as f32, CanvasTextStyle::new(SIZE, INK));
         }
     }
     let mut top = MARGIN + HEAD;
@@ -79,12 +79,13 @@ pub(crate) fn draw(
         }
         top += height + LINE;
     }
-    let space = Space { left: left(across), top: MARGIN, width: legend_width, height: height - 2 * MARGIN };
+    let space =
+        LegendRect { left: left(across), top: MARGIN, width: legend_width, height: height - 2 * MARGIN };
     legend(&mut canvas, space);
     canvas.parts()
 }
 
-fn place(canvas: &mut Canvas, example: &Example, left: usize, top: usize, height: usize) {
+fn place(canvas: &mut PictureCanvas, example: &RenderedExample, left: usize, top: usize, height: usize) {
     let (width, own) = fit(&example.picture);
     for (i, picture) in [&example.picture, &example.truth, &example.found].into_iter().enumerate() {
         let picture = match i {
@@ -95,8 +96,8 @@ fn place(canvas: &mut Canvas, example: &Example, left: usize, top: usize, height
     }
     let y = (top + height) as f32 + 13.0;
     let right = (left + 3 * CELL + 2 * GAP) as f32;
-    let soft = Text::new(SIZE - 1.0, SOFT);
-    canvas.text(&example.figure, right, y, soft.anchored(Anchor::End));
+    let soft = CanvasTextStyle::new(SIZE - 1.0, SOFT);
+    canvas.text(&example.figure, right, y, soft.anchored(TextAnchor::End));
     let room = right - left as f32 - lettering::width(&example.figure, SIZE - 1.0) - 12.0;
     canvas.text(&lettering::shortened(&example.name, SIZE - 1.0, room), left as f32, y, soft);
 }
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn examples_stand_side_by_side_and_nothing_overlaps() {
-        let example = |width, height| Example {
+        let example = |width, height| RenderedExample {
             name:
                 "a name that is much too long to stand beside the figure under three small pictures, really"
                     .into(),
@@ -152,7 +153,7 @@ mod tests {
         let count = |red: u8| sheet.rgb.as_chunks::<3>().0.iter().filter(|p| **p == [red, 0, 0]).count();
         let area = CELL * CELL / 2 * 2 + CELL * CELL;
         assert_eq!([10, 20, 30].map(count), [area; 3]);
-        let space = space.unwrap_or(Space { left: 0, top: 0, width: 0, height: 0 });
+        let space = space.unwrap_or(LegendRect { left: 0, top: 0, width: 0, height: 0 });
         assert_eq!(count(40), space.width * space.height);
         assert_eq!(space.left + space.width + MARGIN, sheet.width);
         assert!(draw(&[], (100, 900), |_, _| {}).0.height > 900);

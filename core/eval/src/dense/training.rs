@@ -4,7 +4,7 @@ use dinoscope_base::rng::{RngExt, stream};
 
 /// How a linear head on frozen features is trained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Training {
+pub struct DenseTrainingOptions {
     /// Steps; 40 000 as published for large data.
     pub iterations: usize,
     /// Views of a step; 16 as published.
@@ -20,7 +20,7 @@ const WARM_UP: f64 = 1500.0 / 40_000.0;
 /// Where it starts, as a share.
 const WARM_UP_FROM: f64 = 1e-6;
 
-impl Training {
+impl DenseTrainingOptions {
     /// The learning rate of a step: falls in a straight line to 0 (polynomial decay of power 1), and rises before that.
     pub(crate) fn rate(&self, step: usize) -> f64 {
         let falling = self.lr * (1.0 - step as f64 / self.iterations.max(1) as f64);
@@ -31,13 +31,13 @@ impl Training {
 }
 
 /// AdamW with PyTorch's defaults (betas 0.9 and 0.999, epsilon 1e-8).
-pub(crate) struct AdamW {
+pub(crate) struct DenseHeadAdamW {
     first: Vec<f32>,
     second: Vec<f32>,
     steps: i32,
 }
 
-impl AdamW {
+impl DenseHeadAdamW {
     pub fn new(count: usize) -> Self {
         Self { first: vec![0.0; count], second: vec![0.0; count], steps: 0 }
     }
@@ -61,14 +61,14 @@ impl AdamW {
 }
 
 /// Batches of examples: each pass visits all of them in an order of its own.
-pub(crate) struct Order {
+pub(crate) struct DenseBatchSampler {
     seed: u64,
     pass: u64,
     left: Vec<usize>,
     count: usize,
 }
 
-impl Order {
+impl DenseBatchSampler {
     pub fn new(count: usize, seed: u64) -> Self {
         Self { seed, pass: 0, left: Vec::new(), count }
     }
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn the_rate_rises_and_falls_in_straight_lines() {
-        let training = Training { iterations: 400, batch: 1, lr: 0.1, weight_decay: 0.0 };
+        let training = DenseTrainingOptions { iterations: 400, batch: 1, lr: 0.1, weight_decay: 0.0 };
         assert!(training.rate(0) < 1e-6);
         let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
         assert!(near(training.rate(15), 0.1 * (1.0 - 15.0 / 400.0)), "15 of 400 steps are warm-up");
         assert!((training.rate(3) - 0.2 * 0.1 * (1.0 - 3.0 / 400.0)).abs() < 1e-6);
         assert!(near(training.rate(300), 0.025) && near(training.rate(400), 0.0));
-        let short = Training { iterations: 4, ..training };
+        let short = DenseTrainingOptions { iterations: 4, ..training };
         assert!(short.rate(1) > 0.07, "a few steps are not all warm-up");
     }
 
@@ -113,7 +113,7 @@ mod tests {
     fn steps_are_those_of_torch() {
         // torch.optim.AdamW([1., -2.], lr=0.1, weight_decay=0.01), gradients [0.5, -1] then [0.25, 3].
         let mut values = [1.0, -2.0];
-        let mut adam = AdamW::new(2);
+        let mut adam = DenseHeadAdamW::new(2);
         adam.step(&mut values, &[0.5, -1.0], 0.1, 0.01);
         assert!((values[0] - 0.899).abs() < 1e-6 && (values[1] + 1.898).abs() < 1e-6, "{values:?}");
         adam.step(&mut values, &[0.25, 3.0], 0.1, 0.01);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_pass_visits_all() {
-        let mut order = Order::new(5, 3);
+        let mut order = DenseBatchSampler::new(5, 3);
         let two: Vec<usize> = (0..5).flat_map(|_| order.next(2)).collect();
         for pass in two.chunks(5) {
             let mut seen = pass.to_vec();
@@ -138,6 +138,6 @@ mod tests {
             assert_eq!(seen, [0, 1, 2, 3, 4]);
         }
         assert_ne!(two[..5], two[5..]);
-        assert_eq!(Order::new(2, 1).next(5).len(), 5, "a batch may hold an example twice");
+        assert_eq!(DenseBatchSampler::new(2, 1).next(5).len(), 5, "a batch may hold an example twice");
     }
 }

@@ -4,12 +4,12 @@
 //! by side, enlarged four times, convolved to 256 logits; `relu(logit) + 0.1` over their sum are the shares of equally
 //! spaced distances. Convolution and enlarging are both linear and commute, so the logits are enlarged, not the features.
 
-use dinoscope_shaders::cpu::{Matrix, multiply, wide};
+use dinoscope_shaders::cpu::{MatrixView, multiply, wide};
 
-use super::loss::{Plane, loss};
-use crate::dense::axis::{Axis, add, adjoint, blend, resize};
-use crate::dense::eye::Map;
-use crate::dense::frame::Frame;
+use super::loss::{DepthMapPair, loss};
+use crate::dense::axis::{InterpolationAxis, add, adjoint, blend, resize};
+use crate::dense::eye::DenseFeatureMap;
+use crate::dense::frame::CenterPadding;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{RngExt, stream};
 
@@ -24,7 +24,7 @@ const LANES: usize = 16;
 
 /// The convolution.
 #[derive(Clone, Debug)]
-pub(super) struct Head {
+pub(super) struct DepthHead {
     dim: usize,
     cls_dim: usize,
     /// The distances, from near to far.
@@ -34,16 +34,16 @@ pub(super) struct Head {
 }
 
 /// A view to learn from.
-pub(super) struct Sample<'a> {
-    pub map: &'a Map,
-    pub frame: &'a Frame,
+pub(super) struct DepthHeadSample<'a> {
+    pub map: &'a DenseFeatureMap,
+    pub frame: &'a CenterPadding,
     /// `[height * width]`; 0 is unknown.
     pub truth: &'a [f32],
 }
 
 /// A view on its way through the head.
 #[derive(Default)]
-struct Passed {
+struct DepthHeadPass {
     /// `[cells, BINS]`
     logits: Vec<f32>,
     /// Depth of every pixel.
@@ -52,7 +52,7 @@ struct Passed {
     slopes: [Vec<f32>; 3],
 }
 
-impl Head {
+impl DepthHead {
     /// A head with PyTorch's initial convolution, for depths from `min` to `max`.
     pub fn new(dim: usize, cls_dim: usize, (min, max): (f64, f64), seed: u64) -> Self {
         let mut rng = stream(seed, "depth head", 0, 0);
@@ -64,24 +64,24 @@ impl Head {
     }
 
     /// Depth of every pixel of a view.
-    pub fn predict(&self, map: &Map, frame: &Frame) -> Vec<f32> {
+    pub fn predict(&self, map: &DenseFeatureMap, frame: &CenterPadding) -> Vec<f32> {
         let (near, far) = (self.bins[0], self.bins[BINS - 1]);
         let predicted = self.enlarged(&self.logits(map), frame);
         predicted.into_iter().map(|depth| depth.clamp(near, far)).collect()
     }
 
-    /// The loss of a batch and the gradient of [`Head::values`]; `None` when too little is known. `gradient` is the
+    /// The loss of a batch and the gradient of [`DepthHead::values`]; `None` when too little is known. `gradient` is the
     /// weight of the gradient loss.
-    pub fn gradient(&self, samples: &[Sample<'_>], gradient: f64) -> Option<(f64, Vec<f32>)> {
-        let mut passed: Vec<Passed> = samples.iter().map(|_| Passed::default()).collect();
+    pub fn gradient(&self, samples: &[DepthHeadSample<'_>], gradient: f64) -> Option<(f64, Vec<f32>)> {
+        let mut passed: Vec<DepthHeadPass> = samples.iter().map(|_| DepthHeadPass::default()).collect();
         for_chunks(&mut passed, 1, |i, passed| {
             passed[0].logits = self.logits(samples[i].map);
             passed[0].predicted = self.enlarged(&passed[0].logits, samples[i].frame);
         });
-        let planes: Vec<Plane<'_>> = samples
+        let planes: Vec<DepthMapPair<'_>> = samples
             .iter()
             .zip(&passed)
-            .map(|(Sample { frame, truth, .. }, Passed { predicted, .. })| Plane {
+            .map(|(DepthHeadSample { frame, truth, .. }, DepthHeadPass { predicted, .. })| DepthMapPair {
                 width: frame.width,
                 predicted,
                 truth,
@@ -89,7 +89,7 @@ impl Head {
             .collect();
         let (value, slopes) = loss(&planes, gradient)?;
         for_chunks(&mut passed, 1, |i, passed| {
-            let Sample { map, frame, .. } = &samples[i];
+            let DepthHeadSample { map, frame, .. } = &samples[i];
             let of_logits = self.slopes(&passed[0].logits, frame, &slopes[i]);
             passed[0].slopes = self.products(map, &of_logits);
         });
@@ -112,24 +112,25 @@ impl Head {
     }
 
     /// `[cells, BINS]`
-    fn logits(&self, map: &Map) -> Vec<f32> {
+    fn logits(&self, map: &DenseFeatureMap) -> Vec<f32> {
         let (patches, cls, bias) = self.parts();
         let cells = map.patches.len() / self.dim.max(1);
         // The same for all cells: the bias and what the CLS tokens add.
         let mut common = bias.to_vec();
         if self.cls_dim > 0 {
             let (weight, tokens) =
-                (Matrix::new(cls, BINS, self.cls_dim), Matrix::new(&map.cls, self.cls_dim, 1));
+                (MatrixView::new(cls, BINS, self.cls_dim), MatrixView::new(&map.cls, self.cls_dim, 1));
             multiply(&mut common, weight, tokens, 1.0, true);
         }
         let mut out = common.repeat(cells);
-        let (x, weight) = (Matrix::new(&map.patches, cells, self.dim), Matrix::new(patches, BINS, self.dim));
+        let (x, weight) =
+            (MatrixView::new(&map.patches, cells, self.dim), MatrixView::new(patches, BINS, self.dim));
         multiply(&mut out, x, weight.transposed(), 1.0, true);
         out
     }
 
     /// Logits of cells to depth of pixels.
-    fn enlarged(&self, logits: &[f32], frame: &Frame) -> Vec<f32> {
+    fn enlarged(&self, logits: &[f32], frame: &CenterPadding) -> Vec<f32> {
         let (down, across) = fine(frame);
         let stride = across.input * BINS;
         let (mut row, mut pixel) = (vec![0.0; stride], vec![0.0; BINS]);
@@ -154,7 +155,7 @@ impl Head {
     }
 
     /// What slopes of the pixels' depth are for the logits of the cells.
-    fn slopes(&self, logits: &[f32], frame: &Frame, of_pixels: &[f32]) -> Vec<f32> {
+    fn slopes(&self, logits: &[f32], frame: &CenterPadding, of_pixels: &[f32]) -> Vec<f32> {
         let (down, across) = frame.axes(FINE);
         let of_depths = adjoint(of_pixels, &down, &across);
         let (down, across) = fine(frame);
@@ -188,12 +189,12 @@ impl Head {
         out
     }
 
-    /// From slopes of the logits to those of the three parts of [`Head::values`].
-    fn products(&self, map: &Map, of_logits: &[f32]) -> [Vec<f32>; 3] {
+    /// From slopes of the logits to those of the three parts of [`DepthHead::values`].
+    fn products(&self, map: &DenseFeatureMap, of_logits: &[f32]) -> [Vec<f32>; 3] {
         let cells = of_logits.len() / BINS;
         let mut patches = vec![0.0; BINS * self.dim];
-        let slopes = Matrix::new(of_logits, cells, BINS).transposed();
-        multiply(&mut patches, slopes, Matrix::new(&map.patches, cells, self.dim), 1.0, false);
+        let slopes = MatrixView::new(of_logits, cells, BINS).transposed();
+        multiply(&mut patches, slopes, MatrixView::new(&map.patches, cells, self.dim), 1.0, false);
         let mut bias = vec![0.0; BINS];
         of_logits.chunks_exact(BINS).for_each(|row| add(&mut bias, row, 1.0));
         let cls = bias.iter().flat_map(|slope| map.cls.iter().map(move |token| slope * token)).collect();
@@ -202,9 +203,9 @@ impl Head {
 }
 
 /// Cells as finer cells.
-fn fine(frame: &Frame) -> (Axis, Axis) {
+fn fine(frame: &CenterPadding) -> (InterpolationAxis, InterpolationAxis) {
     let (rows, cols) = (frame.rows(), frame.cols());
-    (Axis::new(rows, FINE * rows), Axis::new(cols, FINE * cols))
+    (InterpolationAxis::new(rows, FINE * rows), InterpolationAxis::new(cols, FINE * cols))
 }
 
 /// The mean distance that the logits of a pixel stand for, and what their shares are divided by.
@@ -228,22 +229,22 @@ mod tests {
     use super::*;
     use dinoscope_base::rng::normal;
 
-    fn case() -> (Head, Vec<Map>, Vec<Frame>, Vec<Vec<f32>>) {
+    fn case() -> (DepthHead, Vec<DenseFeatureMap>, Vec<CenterPadding>, Vec<Vec<f32>>) {
         let mut rng = stream(8, "depth case", 0, 0);
         let frames = vec![
-            Frame { width: 9, height: 8, patch: 4, exact: true },
-            Frame { width: 5, height: 11, patch: 4, exact: false },
+            CenterPadding { width: 9, height: 8, patch: 4, exact: true },
+            CenterPadding { width: 5, height: 11, patch: 4, exact: false },
         ];
         let mut noise = |n: usize| -> Vec<f32> { (0..n).map(|_| normal(&mut rng)).collect() };
-        let maps: Vec<Map> = frames
+        let maps: Vec<DenseFeatureMap> = frames
             .iter()
-            .map(|frame| Map { patches: noise(3 * frame.rows() * frame.cols()), cls: noise(2) })
+            .map(|frame| DenseFeatureMap { patches: noise(3 * frame.rows() * frame.cols()), cls: noise(2) })
             .collect();
         let truths = frames
             .iter()
             .map(|frame| noise(frame.width * frame.height).iter().map(|v| (3.0 + v).max(0.0)).collect())
             .collect();
-        let mut head = Head::new(3, 2, (0.5, 9.0), 1);
+        let mut head = DepthHead::new(3, 2, (0.5, 9.0), 1);
         // Away from the kinks: three of four bins are on everywhere, the others off.
         for (i, bias) in head.values[5 * BINS..].iter_mut().enumerate() {
             *bias += if i % 4 == 3 { -5.0 } else { 5.0 };
@@ -254,8 +255,8 @@ mod tests {
     #[test]
     fn slopes_are_those_of_the_loss() {
         let (head, maps, frames, truths) = case();
-        let samples: Vec<Sample<'_>> =
-            (0..2).map(|i| Sample { map: &maps[i], frame: &frames[i], truth: &truths[i] }).collect();
+        let samples: Vec<DepthHeadSample<'_>> =
+            (0..2).map(|i| DepthHeadSample { map: &maps[i], frame: &frames[i], truth: &truths[i] }).collect();
         for weight in [0.0, 0.5] {
             let (_, slopes) = head.gradient(&samples, weight).unwrap();
             // Along every direction at once, and along single values of each part.
@@ -303,7 +304,7 @@ mod tests {
         };
         let channels: Vec<Vec<f32>> = (0..3).map(channel).collect();
         let patches = (0..channels[0].len()).flat_map(|i| channels.iter().map(move |c| c[i])).collect();
-        let logits = head.logits(&Map { patches, cls: map.cls.clone() });
+        let logits = head.logits(&DenseFeatureMap { patches, cls: map.cls.clone() });
         let depths: Vec<f32> = logits.chunks_exact(BINS).map(|pixel| mean(pixel, &head.bins).0).collect();
         let (down, across) = frame.axes(FINE);
         let want = resize(&depths, &down, &across);

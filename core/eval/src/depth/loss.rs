@@ -17,13 +17,13 @@ const APART: usize = 2;
 const SMALLEST: f64 = 1e-9;
 
 /// Predicted and true depth of one view, `[height * width]`; 0 is unknown.
-pub(super) struct Plane<'a> {
+pub(super) struct DepthMapPair<'a> {
     pub width: usize,
     pub predicted: &'a [f32],
     pub truth: &'a [f32],
 }
 
-impl Plane<'_> {
+impl DepthMapPair<'_> {
     /// `g` of every pixel; `None` where the truth is not known.
     fn ratios(&self) -> Vec<Option<f32>> {
         let ratio = |(predicted, truth): (&f32, &f32)| {
@@ -35,8 +35,8 @@ impl Plane<'_> {
 
 /// The loss of a batch, `gradient` being the weight of the gradient loss, and its slopes for every predicted pixel;
 /// `None` with fewer than two known pixels.
-pub(super) fn loss(planes: &[Plane<'_>], gradient: f64) -> Option<(f64, Vec<Vec<f32>>)> {
-    let ratios: Vec<Vec<Option<f32>>> = planes.iter().map(Plane::ratios).collect();
+pub(super) fn loss(planes: &[DepthMapPair<'_>], gradient: f64) -> Option<(f64, Vec<Vec<f32>>)> {
+    let ratios: Vec<Vec<Option<f32>>> = planes.iter().map(DepthMapPair::ratios).collect();
     let known = || ratios.iter().flatten().flatten().map(|g| f64::from(*g));
     let count = known().count() as f64;
     if count < 2.0 {
@@ -53,14 +53,19 @@ pub(super) fn loss(planes: &[Plane<'_>], gradient: f64) -> Option<(f64, Vec<Vec<
     if gradient > 0.0 {
         total += gradient * edges(planes, &ratios, gradient, &mut slopes);
     }
-    let to_predicted = |(plane, slopes): (&Plane<'_>, Vec<f64>)| {
+    let to_predicted = |(plane, slopes): (&DepthMapPair<'_>, Vec<f64>)| {
         plane.predicted.iter().zip(slopes).map(|(p, slope)| (slope / f64::from(p + EPSILON)) as f32).collect()
     };
     Some((total, planes.iter().zip(slopes).map(to_predicted).collect()))
 }
 
 /// The gradient loss; adds `weight` times its slopes for each `g`.
-fn edges(planes: &[Plane<'_>], ratios: &[Vec<Option<f32>>], weight: f64, slopes: &mut [Vec<f64>]) -> f64 {
+fn edges(
+    planes: &[DepthMapPair<'_>],
+    ratios: &[Vec<Option<f32>>],
+    weight: f64,
+    slopes: &mut [Vec<f64>],
+) -> f64 {
     let mut total = 0.0;
     for stride in STRIDES {
         let (mut sum, mut known) = (0.0, 0usize);
@@ -113,7 +118,7 @@ mod tests {
     }
 
     fn of(predicted: &[Vec<f32>; 2], truth: &[Vec<f32>; 2], gradient: f64) -> (f64, Vec<Vec<f32>>) {
-        let plane = |i: usize, width| Plane { width, predicted: &predicted[i], truth: &truth[i] };
+        let plane = |i: usize, width| DepthMapPair { width, predicted: &predicted[i], truth: &truth[i] };
         loss(&[plane(0, 7), plane(1, 15)], gradient).unwrap()
     }
 
@@ -126,13 +131,13 @@ mod tests {
             .collect();
         let mean = g.iter().sum::<f64>() / 3.0;
         let variance = g.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 2.0;
-        let plane = Plane { width: 2, predicted: &predicted, truth: &truth };
+        let plane = DepthMapPair { width: 2, predicted: &predicted, truth: &truth };
         let (value, slopes) = loss(&[plane], 0.0).unwrap();
         assert!((value - (variance + 0.15 * mean * mean).sqrt()).abs() < 1e-6);
         assert_eq!(slopes[0][3], 0.0, "unknown pixels pull at nothing");
 
         // A column of three known pixels: one pair two apart at the full size, and only that.
-        let plane = Plane { width: 1, predicted: &[2.0, 3.0, 1.0], truth: &truth[..3] };
+        let plane = DepthMapPair { width: 1, predicted: &[2.0, 3.0, 1.0], truth: &truth[..3] };
         let (with, _) = loss(&[plane], 0.5).unwrap();
         assert!((with - value - 0.5 * (g[0] - g[2]).abs() / 3.0).abs() < 1e-6);
     }
@@ -165,7 +170,7 @@ mod tests {
         let exact = truth.clone().map(|truth| truth.iter().map(|v| v.max(0.5)).collect());
         let (none, slopes) = of(&exact, &truth, 0.0);
         assert!(none < 1e-6 && slopes.iter().flatten().all(|s| s.is_finite()));
-        let plane = Plane { width: 1, predicted: &[1.0, 2.0], truth: &[0.0, 2.0] };
+        let plane = DepthMapPair { width: 1, predicted: &[1.0, 2.0], truth: &[0.0, 2.0] };
         assert!(loss(&[plane], 0.0).is_none());
     }
 }

@@ -14,22 +14,22 @@ mod tests;
 
 use dinoscope_data::Picture;
 use dinoscope_data::augment::flip_horizontal;
-use dinoscope_data::source::dense::{Dense, DenseSplit, Truth};
+use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind};
 
-use super::EvalError;
-use super::dense::axis::{Axis, resize};
-use super::dense::eye::{Bank, Example, Eye, View};
-use super::dense::frame::{Frame, fitted, nearest};
+use super::EvalProtocolError;
+use super::dense::axis::{InterpolationAxis, resize};
+use super::dense::eye::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseView};
+use super::dense::frame::{CenterPadding, fitted, nearest};
 use super::dense::sheet;
-use super::dense::training::{AdamW, Order};
-use super::dense::{self, Looked, MEMORY, Skipped, Training, check};
-use super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
+use super::dense::{self, DenseFeatureSpec, DenseTrainingOptions, MEMORY, SkippedDenseInputs, check};
+use super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::run::EvaluationError;
-use super::suite::{Judge, Progress, Subject};
-use head::{Head, Sample};
-use picture::Scale;
-use range::Known;
-pub use range::Range;
+use super::suite::{EvalContext, EvalProgress, EvalSubject};
+use head::{DepthHead, DepthHeadSample};
+use picture::DepthColourScale;
+pub use range::DepthEvalRange;
+use range::DepthRangeStats;
 
 /// What is asked of depth.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,7 @@ pub struct DepthTask {
     /// Bytes that features may fill.
     pub memory: usize,
     /// How the head learns.
-    pub training: Training,
+    pub training: DenseTrainingOptions,
     /// Test pictures that are shown.
     pub shown: usize,
     /// The unit of depth, for people.
@@ -72,7 +72,7 @@ impl Default for DepthTask {
             flip: false,
             exact_padding: false,
             memory: MEMORY,
-            training: Training { iterations: 400, batch: 8, lr: 3e-3, weight_decay: 1e-4 },
+            training: DenseTrainingOptions { iterations: 400, batch: 8, lr: 3e-3, weight_decay: 1e-4 },
             shown: 6,
             unit: "metres".to_owned(),
         }
@@ -80,7 +80,7 @@ impl Default for DepthTask {
 }
 
 impl DepthTask {
-    fn check(&self, depth: usize) -> Result<(), EvalError> {
+    fn check(&self, depth: usize) -> Result<(), EvalProtocolError> {
         let Self { window, blocks, range, gradient, training, .. } = self;
         check("window", window.unwrap_or(1) as f64, *window != Some(0), "1 or more")?;
         check("blocks", *blocks as f64, (1..=depth).contains(blocks), "1 up to the depth of the backbone")?;
@@ -104,7 +104,7 @@ fn spread(depth: usize, count: usize) -> Vec<usize> {
 }
 
 /// Everything that is settled before anyone looks.
-struct Setting<'a> {
+struct DepthRunConfig<'a> {
     task: &'a DepthTask,
     window: usize,
     patch: usize,
@@ -113,31 +113,32 @@ struct Setting<'a> {
 }
 
 pub(crate) async fn evaluate(
-    judge: &Judge<'_>,
+    judge: &EvalContext<'_>,
     data: &DenseSplit,
     task: &DepthTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
     let config = &judge.backbone.config;
     task.check(config.depth)?;
-    let mut setting = Setting {
+    let mut setting = DepthRunConfig {
         task,
         window: task.window.unwrap_or_else(|| dense::default_window(config)),
         patch: config.patch,
         range: task.range.unwrap_or_default(),
         seed: judge.options.seed,
     };
-    let mut skipped = Skipped::default();
+    let mut skipped = SkippedDenseInputs::default();
     let total = data.train.len();
     let mut hear = async |done| {
-        progress(Progress { subject: Subject::Weights.name(), doing: "pictures", done, total }).await
+        progress(EvalProgress { subject: EvalSubject::Weights.name(), doing: "pictures", done, total }).await
     };
-    let mut known = Known::default();
-    let each = |index, dense: Dense| {
+    let mut known = DepthRangeStats::default();
+    let each = |index, dense: DenseSample| {
         known.add(&dense.depth, task.range.unwrap_or((0.0, f64::INFINITY)));
         setting.examples(index, &dense)
     };
-    let examples = dense::load_all(data.train.as_ref(), Truth::Depth, &mut skipped, each, &mut hear).await?;
+    let examples =
+        dense::load_all(data.train.as_ref(), DenseTruthKind::Depth, &mut skipped, each, &mut hear).await?;
     let doubt = match task.range {
         Some(range) => known.judge(range, data.train.measure(), &task.unit)?,
         None => None,
@@ -146,19 +147,19 @@ pub(crate) async fn evaluate(
         Some(range) => range,
         None => range_of(&examples)?,
     };
-    let looked = Looked { blocks: spread(config.depth, task.blocks), norm: false, cls: true };
-    let mut out = Outcome::of("Linear depth");
+    let looked = DenseFeatureSpec { blocks: spread(config.depth, task.blocks), norm: false, cls: true };
+    let mut out = EvalReport::of("Linear depth");
     out.data = format!("{total} pictures to learn from, {} to judge{}", data.test.len(), data.words());
     out.notes.push(setting.words(&looked.blocks));
     out.notes.extend(doubt);
-    for &subject in Subject::all(judge.options.alone) {
+    for &subject in EvalSubject::all(judge.options.alone) {
         let mut untrained = None;
         let eye = looked.eye(judge, subject, &mut untrained);
-        let mut left_out = Skipped::default();
+        let mut left_out = SkippedDenseInputs::default();
         let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
         let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.pictures, setting.seed));
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
@@ -174,36 +175,42 @@ pub(crate) async fn evaluate(
 }
 
 /// The range of the known depths of the training pictures.
-fn range_of(examples: &[Example<f32>]) -> Result<(f64, f64), EvalError> {
+fn range_of(examples: &[DenseExample<f32>]) -> Result<(f64, f64), EvalProtocolError> {
     let known = || examples.iter().flat_map(|example| &example.truth).filter(|depth| **depth > 0.0);
     let (min, max) = known().fold((f32::INFINITY, 0.0f32), |(min, max), d| (min.min(*d), max.max(*d)));
     if min < max {
         return Ok((f64::from(min), f64::from(max)));
     }
-    Err(EvalError::Empty("training pixels with different depths"))
+    Err(EvalProtocolError::Empty("training pixels with different depths"))
 }
 
-fn row(subject: Subject, pictures: &[[f64; 5]], seed: u64) -> Row {
-    let units = [Unit::Less, Unit::Less, Unit::Share, Unit::Share, Unit::Share];
+fn row(subject: EvalSubject, pictures: &[[f64; 5]], seed: u64) -> EvalTableRow {
+    let units = [
+        EvalMetricUnit::Less,
+        EvalMetricUnit::Less,
+        EvalMetricUnit::Share,
+        EvalMetricUnit::Share,
+        EvalMetricUnit::Share,
+    ];
     let means = score::means(pictures, seed).into_iter();
-    let figures = means.zip(score::NAMES).zip(units).map(|(((value, interval), name), unit)| Figure {
+    let figures = means.zip(score::NAMES).zip(units).map(|(((value, interval), name), unit)| EvalMetric {
         name: name.to_owned(),
         value,
         interval,
         unit,
     });
-    Row { subject: subject.name().to_owned(), setting: String::new(), figures: figures.collect() }
+    EvalTableRow { subject: subject.name().to_owned(), setting: String::new(), figures: figures.collect() }
 }
 
 /// What is said of the test pictures.
-struct Judged {
+struct DepthTestResult {
     /// The figures of each.
     pictures: Vec<[f64; 5]>,
-    examples: Vec<Shot>,
+    examples: Vec<DepthExample>,
 }
 
 /// An example before the range of its colours is known.
-struct Shot {
+struct DepthExample {
     name: String,
     figure: String,
     picture: Picture,
@@ -211,12 +218,12 @@ struct Shot {
     found: Vec<f32>,
 }
 
-impl Judged {
-    fn shown(self, unit: &str) -> Option<Shown> {
-        let scale = Scale::of(self.examples.iter().flat_map(|shot| shot.truth.iter().copied()));
-        let example = |shot: Shot| {
+impl DepthTestResult {
+    fn shown(self, unit: &str) -> Option<CaptionedPicture> {
+        let scale = DepthColourScale::of(self.examples.iter().flat_map(|shot| shot.truth.iter().copied()));
+        let example = |shot: DepthExample| {
             let Picture { width, height, .. } = shot.picture;
-            sheet::Example {
+            sheet::RenderedExample {
                 name: shot.name,
                 figure: shot.figure,
                 truth: scale.picture(&shot.truth, width, height),
@@ -224,12 +231,12 @@ impl Judged {
                 picture: shot.picture,
             }
         };
-        let examples: Vec<sheet::Example> = self.examples.into_iter().map(example).collect();
+        let examples: Vec<sheet::RenderedExample> = self.examples.into_iter().map(example).collect();
         if examples.is_empty() {
             return None;
         }
         let (picture, kept) = picture::draw(&examples, scale, unit);
-        Some(Shown {
+        Some(CaptionedPicture {
             name: "examples".to_owned(),
             caption: "Test pictures, how far away their pixels are, and what the head found; near is bright."
                 .to_owned(),
@@ -239,12 +246,12 @@ impl Judged {
     }
 }
 
-impl Setting<'_> {
+impl DepthRunConfig<'_> {
     /// What was chosen, in a sentence.
     fn words(&self, blocks: &[usize]) -> String {
         let Self { task, window, range: (min, max), .. } = self;
         let blocks: Vec<String> = blocks.iter().map(usize::to_string).collect();
-        let Training { iterations, batch, .. } = task.training;
+        let DenseTrainingOptions { iterations, batch, .. } = task.training;
         format!(
             "a linear head on the blocks {}, shorter side {window} pixels, depths from {min:.3} to {max:.3} {}, \
              {iterations} steps of {batch} pictures; intervals: the test pictures drawn again 1000 times",
@@ -254,7 +261,7 @@ impl Setting<'_> {
     }
 
     /// A training picture with its depth, and its mirror image.
-    fn examples(&self, index: usize, dense: &Dense) -> Vec<Example<f32>> {
+    fn examples(&self, index: usize, dense: &DenseSample) -> Vec<DenseExample<f32>> {
         let resized = fitted(&dense.picture, self.window);
         let whole = (dense.picture.width, dense.picture.height);
         let mut truth = nearest(&dense.depth, whole, (resized.width, resized.height));
@@ -262,8 +269,8 @@ impl Setting<'_> {
             truth.iter_mut().filter(|d| !inside(**d, (min, max))).for_each(|d| *d = 0.0);
         }
         let example = |picture: Picture, truth: Vec<f32>| {
-            let frame = Frame::new(&picture, self.patch, self.task.exact_padding);
-            Example { view: View { picture, frame }, truth, picture: index }
+            let frame = CenterPadding::new(&picture, self.patch, self.task.exact_padding);
+            DenseExample { view: DenseView { picture, frame }, truth, picture: index }
         };
         let mut out = Vec::new();
         if self.task.mirrored {
@@ -279,27 +286,27 @@ impl Setting<'_> {
     /// Trains a head; also says how many views had to be looked at again and again.
     async fn train(
         &self,
-        eye: &Eye<'_>,
-        examples: &[Example<f32>],
-        subject: Subject,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<(Head, usize), EvaluationError> {
-        let Training { iterations, batch, lr, weight_decay } = self.task.training;
+        eye: &DenseFeatureExtractor<'_>,
+        examples: &[DenseExample<f32>],
+        subject: EvalSubject,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<(DepthHead, usize), EvaluationError> {
+        let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
         let name = subject.name();
         let mut hear = async |done| {
-            progress(Progress { subject: name, doing: "features", done, total: examples.len() }).await
+            progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
         };
-        let bank = Bank::fill(eye, examples, self.task.memory, &mut hear).await?;
-        let mut head = Head::new(eye.dim(), eye.cls_dim(), self.range, self.seed);
-        let mut adam = AdamW::new(head.values.len());
-        let mut order = Order::new(examples.len(), self.seed);
+        let bank = DenseFeatureCache::fill(eye, examples, self.task.memory, &mut hear).await?;
+        let mut head = DepthHead::new(eye.dim(), eye.cls_dim(), self.range, self.seed);
+        let mut adam = DenseHeadAdamW::new(head.values.len());
+        let mut order = DenseBatchSampler::new(examples.len(), self.seed);
         for step in 0..iterations {
             let which = order.next(batch);
             let maps = bank.batch(&which).await?;
-            let samples: Vec<Sample<'_>> = which
+            let samples: Vec<DepthHeadSample<'_>> = which
                 .iter()
                 .zip(&maps)
-                .map(|(i, map)| Sample {
+                .map(|(i, map)| DepthHeadSample {
                     map: map.as_ref(),
                     frame: &examples[*i].view.frame,
                     truth: &examples[*i].truth,
@@ -311,9 +318,9 @@ impl Setting<'_> {
             }
             let done = step + 1;
             if (done % 10 == 0 || done == iterations)
-                && !progress(Progress { subject: name, doing: "head", done, total: iterations }).await
+                && !progress(EvalProgress { subject: name, doing: "head", done, total: iterations }).await
             {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         Ok((head, bank.beyond()))
@@ -322,19 +329,19 @@ impl Setting<'_> {
     /// Judges a head on the test pictures.
     async fn judge(
         &self,
-        eye: &Eye<'_>,
-        head: &Head,
+        eye: &DenseFeatureExtractor<'_>,
+        head: &DepthHead,
         data: &DenseSplit,
-        subject: Subject,
-        skipped: &mut Skipped,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<Judged, EvaluationError> {
+        subject: EvalSubject,
+        skipped: &mut SkippedDenseInputs,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<DepthTestResult, EvaluationError> {
         let test = data.test.as_ref();
         let shown = sheet::spread(test.len(), self.task.shown);
-        let mut out = Judged { pictures: Vec::new(), examples: Vec::new() };
+        let mut out = DepthTestResult { pictures: Vec::new(), examples: Vec::new() };
         for from in (0..test.len()).step_by(ROUND) {
             let to = (from + ROUND).min(test.len());
-            let loaded = dense::load(test, from..to, Truth::Depth, skipped);
+            let loaded = dense::load(test, from..to, DenseTruthKind::Depth, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
             let found = self.predict(eye, head, &pictures).await?;
             for ((index, dense), found) in loaded.into_iter().zip(found) {
@@ -344,8 +351,8 @@ impl Setting<'_> {
                     continue;
                 };
                 out.pictures.push(figures);
-                if subject == Subject::Weights && shown.contains(&index) {
-                    out.examples.push(Shot {
+                if subject == EvalSubject::Weights && shown.contains(&index) {
+                    out.examples.push(DepthExample {
                         name: test.name(index),
                         figure: format!("RMSE {:.2}", figures[0]),
                         picture: dense.picture,
@@ -354,14 +361,14 @@ impl Setting<'_> {
                     });
                 }
             }
-            let at = Progress { subject: subject.name(), doing: "judging", done: to, total: test.len() };
+            let at = EvalProgress { subject: subject.name(), doing: "judging", done: to, total: test.len() };
             if !progress(at).await {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         skipped.check(test.len())?;
         if out.pictures.is_empty() {
-            return Err(EvalError::Empty("test pixels whose depth is known").into());
+            return Err(EvalProtocolError::Empty("test pixels whose depth is known").into());
         }
         Ok(out)
     }
@@ -369,8 +376,8 @@ impl Setting<'_> {
     /// Depth of every pixel of some pictures.
     async fn predict(
         &self,
-        eye: &Eye<'_>,
-        head: &Head,
+        eye: &DenseFeatureExtractor<'_>,
+        head: &DepthHead,
         pictures: &[&Picture],
     ) -> Result<Vec<Vec<f32>>, EvaluationError> {
         let mut sums: Vec<Vec<f32>> = pictures.iter().map(|p| vec![0.0; p.width * p.height]).collect();
@@ -381,9 +388,12 @@ impl Setting<'_> {
                 if mirrored {
                     flip_horizontal(&mut picture);
                 }
-                View { frame: Frame::new(&picture, self.patch, self.task.exact_padding), picture }
+                DenseView {
+                    frame: CenterPadding::new(&picture, self.patch, self.task.exact_padding),
+                    picture,
+                }
             };
-            let views: Vec<View> = pictures.iter().map(view).collect();
+            let views: Vec<DenseView> = pictures.iter().map(view).collect();
             let maps = eye.look(&views.iter().collect::<Vec<_>>()).await?;
             for (((picture, view), map), sums) in pictures.iter().zip(&views).zip(&maps).zip(&mut sums) {
                 let mut depth = head.predict(map, &view.frame);
@@ -391,7 +401,10 @@ impl Setting<'_> {
                     depth.chunks_exact_mut(view.frame.width).for_each(<[f32]>::reverse);
                 }
                 let (down, across) = (view.frame.height, view.frame.width);
-                let (down, across) = (Axis::new(down, picture.height), Axis::new(across, picture.width));
+                let (down, across) = (
+                    InterpolationAxis::new(down, picture.height),
+                    InterpolationAxis::new(across, picture.width),
+                );
                 let depth = resize(&depth, &down, &across);
                 sums.iter_mut().zip(depth).for_each(|(sum, depth)| *sum += depth / looks as f32);
             }

@@ -1,19 +1,19 @@
 //! Depth in colours: what is near is bright, and the same colour is the same distance everywhere.
 
-use crate::dense::sheet::{self, Example, Space};
-use dinoscope_analysis::canvas::{Canvas, Colour, GRID, INK, Place, SOFT, Text};
+use crate::dense::sheet::{self, LegendRect, RenderedExample};
+use dinoscope_analysis::canvas::{CanvasTextStyle, Colour, GRID, INK, PictureCanvas, Place, SOFT};
 use dinoscope_analysis::colour_map::ColourMap;
 use dinoscope_data::Picture;
 
 /// Distances from near to far, spread over the colours by their logarithm: a step of colour is a ratio of distances,
 /// which is what the loss compares.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
+pub(super) struct DepthColourScale {
     near: f32,
     far: f32,
 }
 
-impl Scale {
+impl DepthColourScale {
     /// From the nearest to the farthest of some depths, without the outermost hundredth at either side; those that are
     /// not above 0 are not known.
     pub fn of(depths: impl IntoIterator<Item = f32>) -> Self {
@@ -55,14 +55,18 @@ const HEAD: usize = 48;
 const FOOT: usize = 40;
 
 /// Examples with a legend of distances.
-pub(super) fn draw(examples: &[Example], scale: Scale, unit: &str) -> (Picture, Vec<Place>) {
+pub(super) fn draw(
+    examples: &[RenderedExample],
+    scale: DepthColourScale,
+    unit: &str,
+) -> (Picture, Vec<Place>) {
     sheet::draw(examples, (WIDTH, 200), |canvas, space| legend(canvas, space, scale, unit))
 }
 
-fn legend(canvas: &mut Canvas, space: Space, scale: Scale, unit: &str) {
+fn legend(canvas: &mut PictureCanvas, space: LegendRect, scale: DepthColourScale, unit: &str) {
     let left = space.left as f32;
-    canvas.text("Depth", left, (space.top + 6) as f32, Text::new(SIZE, INK));
-    canvas.text(unit, left, (space.top + 28) as f32, Text::new(SIZE - 1.0, SOFT));
+    canvas.text("Depth", left, (space.top + 6) as f32, CanvasTextStyle::new(SIZE, INK));
+    canvas.text(unit, left, (space.top + 28) as f32, CanvasTextStyle::new(SIZE - 1.0, SOFT));
     let top = space.top + HEAD;
     let height = space.height.saturating_sub(HEAD + FOOT).clamp(2, LONGEST);
     for y in 0..height {
@@ -73,12 +77,12 @@ fn legend(canvas: &mut Canvas, space: Space, scale: Scale, unit: &str) {
     for depth in round(scale.near, scale.far) {
         let y = top as f32 + scale.share(depth) * (height - 1) as f32;
         canvas.line([x, y], [x + 4.0, y], 1.0, SOFT);
-        canvas.text(&depth.to_string(), x + 9.0, y, Text::new(SIZE, SOFT));
+        canvas.text(&depth.to_string(), x + 9.0, y, CanvasTextStyle::new(SIZE, SOFT));
     }
     let y = top + height + 16;
     canvas.area(space.left, y, BAR, 14, GRID);
     canvas.keep(space.left, y, BAR, 14);
-    canvas.text("unknown", x + 9.0, (y + 7) as f32, Text::new(SIZE, SOFT));
+    canvas.text("unknown", x + 9.0, (y + 7) as f32, CanvasTextStyle::new(SIZE, SOFT));
 }
 
 /// Round numbers from `near` to `far`, as many as are easily read.
@@ -113,9 +117,9 @@ mod tests {
     fn near_is_bright_and_colours_go_by_ratios() {
         let depths: Vec<f32> =
             (0..1000).map(|i| if i % 3 == 0 { 0.0 } else { 1.0 + i as f32 / 10.0 }).collect();
-        let scale = Scale::of(depths);
+        let scale = DepthColourScale::of(depths);
         assert!((scale.near - 2.0).abs() < 0.2 && (scale.far - 100.0).abs() < 0.3, "{scale:?}");
-        let scale = Scale { near: 1.0, far: 100.0 };
+        let scale = DepthColourScale { near: 1.0, far: 100.0 };
         let picture = scale.picture(&[0.5, 1.0, 10.0, 100.0, 900.0, 0.0], 6, 1);
         let [close, near, middle, far, away, unknown] = picture.rgb.as_chunks::<3>().0 else {
             panic!("six pixels")
@@ -125,7 +129,7 @@ mod tests {
         let sum = |c: &Colour| c.iter().map(|v| u32::from(*v)).sum::<u32>();
         assert!(sum(near) > sum(middle) && sum(middle) > sum(far));
         // Nothing known at all is still a scale.
-        let empty = Scale::of([0.0]);
+        let empty = DepthColourScale::of([0.0]);
         assert!(empty.far > empty.near);
     }
 }

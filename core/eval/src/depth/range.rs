@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::EvalProtocolError;
 use dinoscope_data::source::dense::DepthUnit;
 
 /// The least and largest depth that count, in metres; pixels outside do not.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Range {
+pub enum DepthEvalRange {
     /// 0.001 to 10, as published for rooms.
     Nyu,
     /// 0.001 to 80, as published for streets.
@@ -18,7 +18,7 @@ pub enum Range {
     Between(f64, f64),
 }
 
-impl Range {
+impl DepthEvalRange {
     /// Least and largest.
     pub fn bounds(self) -> (f64, f64) {
         match self {
@@ -37,7 +37,7 @@ impl Range {
     }
 }
 
-impl FromStr for Range {
+impl FromStr for DepthEvalRange {
     type Err = String;
 
     /// `nyu`, `kitti` or `MIN,MAX`.
@@ -57,7 +57,7 @@ impl FromStr for Range {
 
 /// Known depths of the pictures that are learned from, before any is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Known {
+pub(super) struct DepthRangeStats {
     pub pixels: usize,
     pub inside: usize,
     pub largest: f32,
@@ -70,7 +70,7 @@ const FEW: f64 = 0.5;
 /// Depths that all lie in such a part of the range are worth a sentence too.
 const NEAR: f64 = 0.02;
 
-impl Known {
+impl DepthRangeStats {
     /// Counts the depths of a picture.
     pub fn add(&mut self, depths: &[f32], (min, max): (f64, f64)) {
         for depth in depths.iter().filter(|depth| **depth > 0.0) {
@@ -89,7 +89,7 @@ impl Known {
         (min, max): (f64, f64),
         measure: Option<&str>,
         unit: &str,
-    ) -> Result<Option<String>, EvalError> {
+    ) -> Result<Option<String>, EvalProtocolError> {
         let Self { pixels, inside, largest } = *self;
         if pixels == 0 {
             return Ok(None);
@@ -102,7 +102,7 @@ impl Known {
             "{percent:.1} % of the known depths lie between {min} and {max} {unit}; the largest is {largest:.3}{read}: {way}?"
         );
         match share {
-            share if share < NONE => Err(EvalError::Range(told)),
+            share if share < NONE => Err(EvalProtocolError::Range(told)),
             share if share < FEW => Ok(Some(told)),
             _ if f64::from(largest) < NEAR * max => {
                 Ok(Some(format!("the largest depth is {largest:.3} {unit}{read}, far below {max}: {way}?")))
@@ -119,21 +119,24 @@ mod tests {
 
     #[test]
     fn ranges_have_names_and_units() {
-        assert_eq!("nyu".parse(), Ok(Range::Nyu));
-        assert_eq!("KITTI".parse(), Ok(Range::Kitti));
-        assert_eq!("0.5, 20".parse(), Ok(Range::Between(0.5, 20.0)));
-        assert!("far".parse::<Range>().is_err());
-        assert_eq!((Range::Nyu.bounds(), Range::Kitti.bounds()), ((0.001, 10.0), (0.001, 80.0)));
-        assert_eq!(Range::Kitti.unit(), DepthUnit::Kitti);
-        assert_eq!(Range::Nyu.unit(), DepthUnit::Millimetres);
-        assert_eq!(Range::Between(0.001, 80.0).unit(), DepthUnit::Millimetres);
+        assert_eq!("nyu".parse(), Ok(DepthEvalRange::Nyu));
+        assert_eq!("KITTI".parse(), Ok(DepthEvalRange::Kitti));
+        assert_eq!("0.5, 20".parse(), Ok(DepthEvalRange::Between(0.5, 20.0)));
+        assert!("far".parse::<DepthEvalRange>().is_err());
+        assert_eq!(
+            (DepthEvalRange::Nyu.bounds(), DepthEvalRange::Kitti.bounds()),
+            ((0.001, 10.0), (0.001, 80.0))
+        );
+        assert_eq!(DepthEvalRange::Kitti.unit(), DepthUnit::Kitti);
+        assert_eq!(DepthEvalRange::Nyu.unit(), DepthUnit::Millimetres);
+        assert_eq!(DepthEvalRange::Between(0.001, 80.0).unit(), DepthUnit::Millimetres);
     }
 
     #[test]
     fn depths_outside_the_range_are_told_with_the_unit() {
-        let range = Range::Nyu.bounds();
+        let range = DepthEvalRange::Nyu.bounds();
         let of = |depths: &[f32]| {
-            let mut known = Known::default();
+            let mut known = DepthRangeStats::default();
             known.add(depths, range);
             known.judge(range, Some("depth from 16-bit PNG at 1 cm"), "metres")
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::*;
-use crate::suite::Options;
+use crate::suite::EvalOptions;
 use dinoscope_base::device::block_on;
 use dinoscope_base::rng::{RngExt, stream};
 use dinoscope_data::DataError;
@@ -31,7 +31,7 @@ impl DenseSource for Ramps {
         &[]
     }
 
-    fn load(&self, index: usize, _: Truth) -> Result<Dense, DataError> {
+    fn load(&self, index: usize, _: DenseTruthKind) -> Result<DenseSample, DataError> {
         let mut rng = stream(5, "ramps", (self.first + index) as u64, 0);
         let (from, to) = (2.0 + 3.0 * rng.random::<f32>(), 5.0 + 3.0 * rng.random::<f32>());
         let far = |i: usize| from + (to - from) * (i % 20) as f32 / 19.0;
@@ -41,7 +41,7 @@ impl DenseSource for Ramps {
         let rgb = (0..240).flat_map(|i| [level(i, &mut rng); 3]).collect();
         let depth = |i: usize| if i < 20 { 0.0 } else { far(i) };
         let picture = Picture { width: 20, height: 12, rgb };
-        Ok(Dense { picture, classes: Vec::new(), depth: (0..240).map(depth).collect() })
+        Ok(DenseSample { picture, classes: Vec::new(), depth: (0..240).map(depth).collect() })
     }
 }
 
@@ -50,15 +50,15 @@ fn split() -> DenseSplit {
 }
 
 fn task() -> DepthTask {
-    let training = Training { iterations: 150, batch: 4, lr: 1e-2, weight_decay: 1e-4 };
+    let training = DenseTrainingOptions { iterations: 150, batch: 4, lr: 1e-2, weight_decay: 1e-4 };
     DepthTask { window: Some(12), training, shown: 3, ..DepthTask::default() }
 }
 
-fn run(task: &DepthTask, alone: bool) -> Result<Outcome, EvaluationError> {
+fn run(task: &DepthTask, alone: bool) -> Result<EvalReport, EvaluationError> {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
-    let options = Options { alone, ..Options::new(16) };
-    let judge = Judge { backbone: &backbone, options: &options, device: &device };
+    let options = EvalOptions { alone, ..EvalOptions::new(16) };
+    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
     block_on(evaluate(&judge, &split(), task, &mut async |_| true))
 }
 
@@ -111,10 +111,10 @@ fn wrong_settings_and_a_stop_are_told() {
     assert!(outside.starts_with("0.0 % of the known depths lie between 90 and 100 metres"), "{outside}");
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
-    let options = Options::new(16);
-    let judge = Judge { backbone: &backbone, options: &options, device: &device };
+    let options = EvalOptions::new(16);
+    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
     for last in ["pictures", "features", "head", "judging"] {
-        let mut progress = async |at: Progress| at.doing != last;
+        let mut progress = async |at: EvalProgress| at.doing != last;
         let stopped = block_on(evaluate(&judge, &split(), &task(), &mut progress));
         assert!(stopped.unwrap_err().is_stopped(), "{last}");
     }

@@ -1,6 +1,6 @@
 //! How far pictures are apart, in features and on a map.
 
-use dinoscope_analysis::linalg::{self, LANES, Packed};
+use dinoscope_analysis::linalg::{self, LANES, PackedPanels};
 use dinoscope_base::parallel;
 
 /// Squared distances on the unit sphere, `[pictures, pictures]`, of `[pictures, dim]` features.
@@ -17,7 +17,7 @@ pub(super) fn on_the_sphere(features: &[f32], dim: usize) -> Vec<f32> {
     }
     let squares: Vec<f32> =
         around.chunks_exact(dim.max(1)).map(|row| row.iter().map(|v| v * v).sum()).collect();
-    let packed = Packed::new(&around, pictures, dim);
+    let packed = PackedPanels::new(&around, pictures, dim);
     let mut out = vec![0f32; pictures * pictures];
     parallel::for_chunks(&mut out, LANES * pictures.max(1), |own, rows| {
         let mut block = [[0.0; LANES]; LANES];

@@ -20,7 +20,7 @@ const COLOURS: [Colour; 12] = [
 
 /// The outline of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum MarkerShape {
     /// A disc.
     Disc,
     /// A square on its side.
@@ -31,33 +31,33 @@ pub enum Shape {
     Diamond,
 }
 
-const SHAPES: [(Shape, &str); 4] = [
-    (Shape::Disc, "disc"),
-    (Shape::Square, "square"),
-    (Shape::Triangle, "triangle"),
-    (Shape::Diamond, "diamond"),
+const SHAPES: [(MarkerShape, &str); 4] = [
+    (MarkerShape::Disc, "disc"),
+    (MarkerShape::Square, "square"),
+    (MarkerShape::Triangle, "triangle"),
+    (MarkerShape::Diamond, "diamond"),
 ];
 
 /// What a point of a class looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct ClassMarker {
     /// Its colour.
     pub colour: Colour,
     /// Its outline.
-    pub shape: Shape,
+    pub shape: MarkerShape,
 }
 
 /// The mark of a class: the first twelve differ by colour, the next by shape as well; after 48 they begin again.
 /// Pictures without a class are soft discs.
-pub fn mark(class: Option<u32>) -> Mark {
+pub fn mark(class: Option<u32>) -> ClassMarker {
     let Some(class) = class.map(|class| class as usize) else {
-        return Mark { colour: SOFT, shape: Shape::Disc };
+        return ClassMarker { colour: SOFT, shape: MarkerShape::Disc };
     };
     let (colours, shapes) = (COLOURS.len(), SHAPES.len());
-    Mark { colour: COLOURS[class % colours], shape: SHAPES[class / colours % shapes].0 }
+    ClassMarker { colour: COLOURS[class % colours], shape: SHAPES[class / colours % shapes].0 }
 }
 
-impl Shape {
+impl MarkerShape {
     /// Its name, for pages.
     pub(super) fn name(self) -> &'static str {
         SHAPES.iter().find(|(shape, _)| *shape == self).map_or("disc", |(_, name)| name)
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn classes_have_marks_of_their_own_and_shapes_one_area() {
-        let marks: Vec<Mark> = (0..48).map(|class| mark(Some(class))).collect();
+        let marks: Vec<ClassMarker> = (0..48).map(|class| mark(Some(class))).collect();
         for (i, a) in marks.iter().enumerate() {
             assert!(marks[..i].iter().all(|b| a != b), "{i}");
             assert_ne!(*a, mark(None));

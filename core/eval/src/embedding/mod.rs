@@ -1,6 +1,6 @@
 //! A map of features: pictures as points in the plane, near to each other where the model finds them alike.
 //!
-//! A [`Map`] is data; who draws it is apart: [`picture`] for a file, [`page`] for a browser, the studio for itself.
+//! A [`ProjectionMap`] is data; who draws it is apart: [`picture`] for a file, [`page`] for a browser, the studio for itself.
 
 mod distances;
 mod marks;
@@ -12,17 +12,17 @@ mod tsne;
 
 use serde::{Deserialize, Serialize};
 
-pub use marks::{Mark, Shape, mark};
+pub use marks::{ClassMarker, MarkerShape, mark};
 pub use page::page;
 pub use picture::picture;
-pub use sprites::Sprites;
+pub use sprites::SpriteSheet;
 pub(super) use task::evaluate;
-pub use task::{MapTask, Mapped, Way, map};
-pub use tsne::{Tsne, TsneOptions};
+pub use task::{ProjectionResult, ProjectionTask, ReductionMethod, map};
+pub use tsne::{TsneOptimizer, TsneOptions};
 
 /// Pictures as points in the plane.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Map {
+pub struct ProjectionMap {
     /// What was done, in words: `t-SNE, perplexity 30`.
     pub way: String,
     /// `[points]`: across and up, all within -1 to 1, both to the same scale.
@@ -37,7 +37,7 @@ pub struct Map {
     pub pictures: Vec<usize>,
 }
 
-impl Map {
+impl ProjectionMap {
     /// How many points there are of each class.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];

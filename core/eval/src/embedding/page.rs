@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use super::{Map, Sprites, mark};
+use super::{ProjectionMap, SpriteSheet, mark};
 use dinoscope_analysis::AnalysisError;
 
 const CSS: &str = include_str!("page.css");
@@ -21,7 +21,12 @@ const STEPS: f32 = 20_000.0;
 ///
 /// # Errors
 /// When the small pictures can't be encoded.
-pub fn page(map: &Map, sprites: &Sprites, title: &str, facts: &str) -> Result<String, AnalysisError> {
+pub fn page(
+    map: &ProjectionMap,
+    sprites: &SpriteSheet,
+    title: &str,
+    facts: &str,
+) -> Result<String, AnalysisError> {
     let colour = |[r, g, b]: [u8; 3]| format!("#{r:02x}{g:02x}{b:02x}");
     let look = |class: Option<u32>, name: &str, count: usize| {
         let mark = mark(class);
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_page_holds_everything_and_nothing_gets_out_of_it() {
-        let map = Map {
+        let map = ProjectionMap {
             way: "t-SNE".to_owned(),
             points: vec![[-1.0, 1.0], [0.0, 0.0], [1.0, -1.0]],
             labels: vec![Some(1), None, Some(0)],
@@ -84,7 +89,7 @@ mod tests {
             names: vec!["a.png".to_owned(), "<!-- b".to_owned(), "c\"d".to_owned()],
             pictures: vec![0, 1, 2],
         };
-        let sprites = Sprites::of(&ScenesSource::new(1, 3, 30), &map.pictures);
+        let sprites = SpriteSheet::of(&ScenesSource::new(1, 3, 30), &map.pictures);
         let page = page(&map, &sprites, "my </title> run", "3 pictures").unwrap();
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(!page.contains("<!-- b") && !page.contains("my </title>"));

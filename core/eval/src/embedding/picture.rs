@@ -1,7 +1,7 @@
 //! A map as a picture: points by class, with a legend beside them.
 
-use super::{Map, Mark, Shape, mark};
-use dinoscope_analysis::canvas::{Anchor, Canvas, GRID, INK, PAPER, SOFT, Text};
+use super::{ClassMarker, MarkerShape, ProjectionMap, mark};
+use dinoscope_analysis::canvas::{CanvasTextStyle, GRID, INK, PAPER, PictureCanvas, SOFT, TextAnchor};
 use dinoscope_analysis::lettering;
 use dinoscope_base::rng::{self, RngExt};
 use dinoscope_data::Picture;
@@ -18,18 +18,23 @@ const LONGEST_NAME: f32 = 190.0;
 const TEXT: f32 = 15.0;
 
 /// Draws a map under a title, on white.
-pub fn picture(map: &Map, title: &str) -> Picture {
+pub fn picture(map: &ProjectionMap, title: &str) -> Picture {
     let counts = map.counts();
     let entries = entries(map, &counts);
     let columns = entries.len().div_ceil(LINES);
     let widest = entries.iter().map(|entry| lettering::width(&entry.name, TEXT)).fold(0.0, f32::max);
     let column = 26 + widest.min(LONGEST_NAME).ceil() as usize + 62;
     let width = MARGIN + SIDE + MARGIN + columns * column + if columns > 0 { MARGIN / 2 } else { 0 };
-    let mut canvas = Canvas::new(width, TOP + SIDE + MARGIN, PAPER);
+    let mut canvas = PictureCanvas::new(width, TOP + SIDE + MARGIN, PAPER);
     let room = (width - 2 * MARGIN) as f32;
-    canvas.text(&lettering::shortened(title, 20.0, room), MARGIN as f32, 30.0, Text::new(20.0, INK));
+    canvas.text(
+        &lettering::shortened(title, 20.0, room),
+        MARGIN as f32,
+        30.0,
+        CanvasTextStyle::new(20.0, INK),
+    );
     let facts = format!("{} pictures · {}", map.points.len(), map.way);
-    canvas.text(&facts, MARGIN as f32, 55.0, Text::new(14.0, SOFT));
+    canvas.text(&facts, MARGIN as f32, 55.0, CanvasTextStyle::new(14.0, SOFT));
     frame(&mut canvas);
 
     let radius = (150.0 / (map.points.len().max(1) as f32).sqrt()).clamp(3.5, 9.0);
@@ -47,26 +52,26 @@ pub fn picture(map: &Map, title: &str) -> Picture {
             draw_mark(&mut canvas, mark, [left + 8.0, y], 6.5);
         }
         let name = lettering::shortened(&entry.name, TEXT, LONGEST_NAME);
-        canvas.text(&name, left + 26.0, y, Text::new(TEXT, INK));
+        canvas.text(&name, left + 26.0, y, CanvasTextStyle::new(TEXT, INK));
         let right = left + column as f32 - 20.0;
-        canvas.text(&entry.count, right, y, Text::new(TEXT, SOFT).anchored(Anchor::End));
+        canvas.text(&entry.count, right, y, CanvasTextStyle::new(TEXT, SOFT).anchored(TextAnchor::End));
     }
     canvas.picture()
 }
 
 /// A line of the legend.
-struct Entry {
-    mark: Option<Mark>,
+struct ProjectionLegendEntry {
+    mark: Option<ClassMarker>,
     name: String,
     count: String,
 }
 
 /// Classes that have points; what does not fit is counted in a last line.
-fn entries(map: &Map, counts: &[usize]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = (0u32..)
+fn entries(map: &ProjectionMap, counts: &[usize]) -> Vec<ProjectionLegendEntry> {
+    let mut entries: Vec<ProjectionLegendEntry> = (0u32..)
         .zip(map.classes.iter().zip(counts))
         .filter(|(_, (_, count))| **count > 0)
-        .map(|(class, (name, count))| Entry {
+        .map(|(class, (name, count))| ProjectionLegendEntry {
             mark: Some(mark(Some(class))),
             name: name.clone(),
             count: count.to_string(),
@@ -75,18 +80,22 @@ fn entries(map: &Map, counts: &[usize]) -> Vec<Entry> {
     let without = map.labels.iter().filter(|label| label.is_none()).count();
     if without > 0 && !entries.is_empty() {
         let name = "without a class".to_owned();
-        entries.push(Entry { mark: Some(mark(None)), name, count: without.to_string() });
+        entries.push(ProjectionLegendEntry { mark: Some(mark(None)), name, count: without.to_string() });
     }
     if entries.len() > LINES * COLUMNS {
         let more = entries.len() - (LINES * COLUMNS - 1);
         entries.truncate(LINES * COLUMNS - 1);
-        entries.push(Entry { mark: None, name: format!("and {more} more classes"), count: String::new() });
+        entries.push(ProjectionLegendEntry {
+            mark: None,
+            name: format!("and {more} more classes"),
+            count: String::new(),
+        });
     }
     entries
 }
 
 /// A thin line around the map: its place, not its axes, which mean nothing.
-fn frame(canvas: &mut Canvas) {
+fn frame(canvas: &mut PictureCanvas) {
     let (left, top) = (MARGIN, TOP);
     for (x, y, width, height) in [
         (left, top, SIDE, 1),
@@ -99,10 +108,10 @@ fn frame(canvas: &mut Canvas) {
 }
 
 /// A mark with a thin edge of paper, so that neighbours stay apart.
-fn draw_mark(canvas: &mut Canvas, mark: Mark, at: [f32; 2], radius: f32) {
+fn draw_mark(canvas: &mut PictureCanvas, mark: ClassMarker, at: [f32; 2], radius: f32) {
     for (radius, colour) in [(radius + 1.0, PAPER), (radius, mark.colour)] {
         match mark.shape {
-            Shape::Disc => canvas.disc(at[0], at[1], radius, 0.0, colour, 1.0),
+            MarkerShape::Disc => canvas.disc(at[0], at[1], radius, 0.0, colour, 1.0),
             shape => {
                 let corners = shape.corners().iter();
                 let outline = corners.map(|[x, y]| [at[0] + x * radius, at[1] + y * radius]).collect();
@@ -126,8 +135,8 @@ fn shuffled(points: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn map(classes: usize, points: usize) -> Map {
-        Map {
+    fn map(classes: usize, points: usize) -> ProjectionMap {
+        ProjectionMap {
             way: "t-SNE, perplexity 30".to_owned(),
             points: (0..points).map(|i| [i as f32 / points as f32 * 2.0 - 1.0, 0.0]).collect(),
             labels: (0..points).map(|i| (classes > 0).then(|| (i % classes.max(1)) as u32)).collect(),

@@ -1,18 +1,18 @@
 //! Small copies of all pictures of a map on one sheet.
 
 use dinoscope_analysis::AnalysisError;
-use dinoscope_analysis::canvas::{Canvas, GRID};
+use dinoscope_analysis::canvas::{GRID, PictureCanvas};
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::eval_view;
-use dinoscope_data::source::Source;
+use dinoscope_data::source::PictureSource;
 
 /// Quality of the sheet as JPEG: small copies of photographs need no more.
 const QUALITY: u8 = 82;
 
 /// Small copies side by side.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sprites {
+pub struct SpriteSheet {
     /// Pixels of a copy's side.
     pub side: usize,
     /// Copies in a row.
@@ -21,12 +21,12 @@ pub struct Sprites {
     pub sheet: Picture,
 }
 
-impl Sprites {
+impl SpriteSheet {
     /// Copies of the given pictures of a source, in their order: larger ones where there are few.
-    pub fn of(source: &dyn Source, pictures: &[usize]) -> Self {
+    pub fn of(source: &dyn PictureSource, pictures: &[usize]) -> Self {
         let side = if pictures.len() <= 1000 { 72 } else { 48 };
         let columns = (pictures.len() as f64).sqrt().ceil().max(1.0) as usize;
-        let mut sheet = Canvas::new(columns * side, pictures.len().div_ceil(columns) * side, GRID);
+        let mut sheet = PictureCanvas::new(columns * side, pictures.len().div_ceil(columns) * side, GRID);
         // Some at a time: large pictures must not all be in memory.
         for (round, some) in pictures.chunks(64).enumerate() {
             let mut copies: Vec<Option<Picture>> = vec![None; some.len()];
@@ -68,7 +68,7 @@ mod tests {
     fn copies_lie_in_reading_order() {
         let source = ScenesSource::new(1, 90, 40);
         let pictures: Vec<usize> = (0..70).map(|i| 89 - i).collect();
-        let sprites = Sprites::of(&source, &pictures);
+        let sprites = SpriteSheet::of(&source, &pictures);
         assert_eq!((sprites.side, sprites.columns), (72, 9));
         assert_eq!((sprites.sheet.width, sprites.sheet.height), (9 * 72, 8 * 72));
         for at in [0, 8, 65, 69] {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::super::EvalError;
+use super::super::EvalProtocolError;
 use super::super::numbered::{alone, from};
-use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
-use super::super::suite::{Judge, Progress, Subject};
+use super::super::suite::{EvalContext, EvalProgress, EvalSubject};
 use super::distances::{nearest, nearest_points, on_the_sphere};
-use super::{Map, Tsne, TsneOptions, framed, picture};
+use super::{ProjectionMap, TsneOptimizer, TsneOptions, framed, picture};
 use dinoscope_analysis::{linalg, pca};
-use dinoscope_data::source::Source;
-use dinoscope_model::features::Wanted;
+use dinoscope_data::source::PictureSource;
+use dinoscope_model::features::ImageFeatureSpec;
 
 /// Most pictures: memory and time grow with their square.
 const MOST: usize = 5000;
@@ -24,16 +24,16 @@ const STEPS: usize = 10;
 
 /// What is asked of a map.
 #[derive(Clone)]
-pub struct MapTask {
+pub struct ProjectionTask {
     /// The pictures, at most 5000; labels become colours, but are not needed.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn PictureSource>,
     /// How the map is made.
-    pub way: Way,
+    pub way: ReductionMethod,
 }
 
 /// How a map is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Way {
+pub enum ReductionMethod {
     /// t-SNE: keeps neighbours together; distances between groups mean little.
     Tsne(TsneOptions),
     /// The two principal components: quick, keeps what varies most.
@@ -42,18 +42,18 @@ pub enum Way {
 
 /// A map of the weights' features with what was found out about it.
 #[derive(Clone, Debug)]
-pub struct Mapped {
+pub struct ProjectionResult {
     /// Figures, and a picture for each that was judged.
-    pub outcome: Outcome,
+    pub outcome: EvalReport,
     /// The map itself.
-    pub map: Map,
+    pub map: ProjectionMap,
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &Judge<'_>,
-    task: &MapTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
+    judge: &EvalContext<'_>,
+    task: &ProjectionTask,
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
     Ok(map(judge, task, progress).await?.outcome)
 }
 
@@ -63,27 +63,29 @@ pub(in super::super) async fn evaluate(
 /// When there are fewer than four pictures or more than 5000, features can't be used, the device fails, or `progress`
 /// says no.
 pub async fn map(
-    judge: &Judge<'_>,
-    task: &MapTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Mapped, EvaluationError> {
+    judge: &EvalContext<'_>,
+    task: &ProjectionTask,
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<ProjectionResult, EvaluationError> {
     let (source, count) = (task.source.as_ref(), task.source.len());
     if !(4..=MOST).contains(&count) {
         let expected = "from 4 to 5000: set a limit, or take more pictures";
-        return Err(EvalError::Option { option: "pictures of a map", value: count as f64, expected }.into());
+        return Err(
+            EvalProtocolError::Option { option: "pictures of a map", value: count as f64, expected }.into()
+        );
     }
-    let mut outcome = Outcome::of("Feature map");
+    let mut outcome = EvalReport::of("Feature map");
     let mut first = None;
-    for &subject in Subject::all(judge.options.alone) {
-        let sets = judge.sets(subject, &alone(&task.source), Wanted::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(judge.options.alone) {
+        let sets = judge.sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, PIXELS, progress).await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
         if let Some(at) = features.iter().position(|v| !v.is_finite()) {
-            return Err(EvalError::NotFinite { set: "mapped", index: at / dim.max(1) }.into());
+            return Err(EvalProtocolError::NotFinite { set: "mapped", index: at / dim.max(1) }.into());
         }
         let distances = on_the_sphere(features, dim);
-        let made = Made::new(subject, task.way, features, dim, &distances, progress).await?;
+        let made = ReducedPoints::new(subject, task.way, features, dim, &distances, progress).await?;
         let pictures: Vec<usize> = sets.train.labels.iter().map(|label| *label as usize).collect();
-        let map = Map {
+        let map = ProjectionMap {
             way: made.way,
             points: framed(&made.points),
             labels: pictures.iter().map(|i| source.label(*i).map(|label| label as u32)).collect(),
@@ -95,7 +97,7 @@ pub async fn map(
         outcome.notes.extend(sets.notes);
         outcome.left_out.extend(sets.left_out);
         outcome.pictures.push(shown(subject, &map));
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             let (pictures, classes, way) = (map.points.len(), map.classes.len(), &map.way);
             outcome.data = format!("{pictures} pictures, {classes} classes, {way}{}", from(source));
             first = Some(map);
@@ -105,37 +107,37 @@ pub async fn map(
         "of the {NEAR} nearest: how many are of the same class, in features and on the map, and how many of those in \
          features are also among those on the map"
     ));
-    let map = first.ok_or(EvalError::Empty("pictures"))?;
-    Ok(Mapped { outcome, map })
+    let map = first.ok_or(EvalProtocolError::Empty("pictures"))?;
+    Ok(ProjectionResult { outcome, map })
 }
 
 /// Points as they came out.
-struct Made {
+struct ReducedPoints {
     way: String,
     points: Vec<[f32; 2]>,
     divergence: Option<f64>,
 }
 
-impl Made {
+impl ReducedPoints {
     async fn new(
-        subject: Subject,
-        way: Way,
+        subject: EvalSubject,
+        way: ReductionMethod,
         features: &[f32],
         dim: usize,
         distances: &[f32],
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
     ) -> Result<Self, EvaluationError> {
         let points = components(&linalg::normalise_rows(features, dim), dim);
-        let Way::Tsne(options) = way else {
+        let ReductionMethod::Tsne(options) = way else {
             return Ok(Self { way: "two principal components".to_owned(), points, divergence: None });
         };
-        let mut tsne = Tsne::new(distances, &points, &options)?;
+        let mut tsne = TsneOptimizer::new(distances, &points, &options)?;
         while tsne.advance() {
             let (done, total) = (tsne.done(), tsne.total());
             if done.is_multiple_of(STEPS) || done == total {
-                let at = Progress { subject: subject.name(), doing: "t-SNE", done, total };
+                let at = EvalProgress { subject: subject.name(), doing: "t-SNE", done, total };
                 if !progress(at).await {
-                    return Err(EvalError::Stopped.into());
+                    return Err(EvalProtocolError::Stopped.into());
                 }
             }
         }
@@ -154,7 +156,12 @@ fn components(features: &[f32], dim: usize) -> Vec<[f32; 2]> {
     features.chunks_exact(dim).map(|row| [along(row, 0), along(row, 1)]).collect()
 }
 
-fn row(subject: Subject, map: &Map, distances: &[f32], divergence: Option<f64>) -> Row {
+fn row(
+    subject: EvalSubject,
+    map: &ProjectionMap,
+    distances: &[f32],
+    divergence: Option<f64>,
+) -> EvalTableRow {
     let points = map.points.len();
     let in_features = nearest(distances, points, NEAR);
     let on_map = nearest_points(&map.points, NEAR);
@@ -167,24 +174,32 @@ fn row(subject: Subject, map: &Map, distances: &[f32], divergence: Option<f64>) 
     let alike = |i: usize, j: u32| map.labels[i].is_some() && map.labels[i] == map.labels[j as usize];
     let mut figures = Vec::new();
     if map.labels.iter().any(Option::is_some) {
-        figures.push(Figure::plain("same class in features", share(&in_features, &alike), Unit::Share));
-        figures.push(Figure::plain("same class on the map", share(&on_map, &alike), Unit::Share));
+        figures.push(EvalMetric::plain(
+            "same class in features",
+            share(&in_features, &alike),
+            EvalMetricUnit::Share,
+        ));
+        figures.push(EvalMetric::plain(
+            "same class on the map",
+            share(&on_map, &alike),
+            EvalMetricUnit::Share,
+        ));
     }
     let kept = share(&in_features, &|i, j| on_map[i].contains(&j));
-    figures.push(Figure::plain("neighbours kept", kept, Unit::Share));
+    figures.push(EvalMetric::plain("neighbours kept", kept, EvalMetricUnit::Share));
     if let Some(divergence) = divergence {
-        figures.push(Figure::plain("divergence", divergence, Unit::Less));
+        figures.push(EvalMetric::plain("divergence", divergence, EvalMetricUnit::Less));
     }
-    Row { subject: subject.name().to_owned(), setting: String::new(), figures }
+    EvalTableRow { subject: subject.name().to_owned(), setting: String::new(), figures }
 }
 
-fn shown(subject: Subject, map: &Map) -> Shown {
+fn shown(subject: EvalSubject, map: &ProjectionMap) -> CaptionedPicture {
     let (name, whose) = match subject {
-        Subject::Weights => ("points", "Features"),
-        Subject::Untrained => ("untrained", "Features of the untrained model"),
-        Subject::RawPixels => ("pixels", "Raw pixels"),
+        EvalSubject::Weights => ("points", "Features"),
+        EvalSubject::Untrained => ("untrained", "Features of the untrained model"),
+        EvalSubject::RawPixels => ("pixels", "Raw pixels"),
     };
-    Shown {
+    CaptionedPicture {
         name: name.to_owned(),
         caption: format!(
             "{whose} of {} pictures, {}: near to each other are those that look alike.",
@@ -201,30 +216,35 @@ fn shown(subject: Subject, map: &Map) -> Shown {
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::super::numbered::Numbered;
-    use super::super::super::suite::{self, Options, Task};
+    use super::super::super::numbered::IndexAsLabel;
+    use super::super::super::suite::{self, EvalOptions, EvalTask};
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;
     use dinoscope_model::{Vit, VitConfig};
 
-    fn judged(task: &MapTask, options: &Options, stop_at: &str) -> Result<Mapped, EvaluationError> {
+    fn judged(
+        task: &ProjectionTask,
+        options: &EvalOptions,
+        stop_at: &str,
+    ) -> Result<ProjectionResult, EvaluationError> {
         let device = Device::flex();
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-        let mut hear = async |at: Progress| at.doing != stop_at;
-        block_on(map(&Judge { backbone: &backbone, options, device: &device }, task, &mut hear))
+        let mut hear = async |at: EvalProgress| at.doing != stop_at;
+        block_on(map(&EvalContext { backbone: &backbone, options, device: &device }, task, &mut hear))
     }
 
-    fn quick() -> Way {
-        Way::Tsne(TsneOptions { steps: 400, ..TsneOptions::default() })
+    fn quick() -> ReductionMethod {
+        ReductionMethod::Tsne(TsneOptions { steps: 400, ..TsneOptions::default() })
     }
 
     #[test]
     fn maps_of_all_that_is_judged() {
-        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 40, 28));
+        let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 40, 28));
         let mapped =
-            judged(&MapTask { source: source.clone(), way: quick() }, &Options::new(28), "").unwrap();
-        let Mapped { outcome, map } = mapped;
+            judged(&ProjectionTask { source: source.clone(), way: quick() }, &EvalOptions::new(28), "")
+                .unwrap();
+        let ProjectionResult { outcome, map } = mapped;
         let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
         let names: Vec<&str> = outcome.pictures.iter().map(|shown| shown.name.as_str()).collect();
@@ -247,18 +267,18 @@ mod tests {
         // By the door of all evaluations the same comes out.
         let device = Device::flex();
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-        let task = Task::Map(MapTask { source, way: quick() });
-        let options = Options { alone: true, ..Options::new(28) };
+        let task = EvalTask::Map(ProjectionTask { source, way: quick() });
+        let options = EvalOptions { alone: true, ..EvalOptions::new(28) };
         let again = block_on(suite::evaluate(&task, &backbone, &options, &device, &mut async |_| true));
         assert_eq!(again.unwrap().rows, outcome.rows[..1]);
     }
 
     #[test]
     fn principal_components_need_no_labels() {
-        let source: Arc<dyn Source> = Arc::new(Numbered(Arc::new(ScenesSource::new(1, 12, 28))));
-        let options = Options { alone: true, ..Options::new(28) };
-        struct Plain(Arc<dyn Source>);
-        impl Source for Plain {
+        let source: Arc<dyn PictureSource> = Arc::new(IndexAsLabel(Arc::new(ScenesSource::new(1, 12, 28))));
+        let options = EvalOptions { alone: true, ..EvalOptions::new(28) };
+        struct Plain(Arc<dyn PictureSource>);
+        impl PictureSource for Plain {
             fn len(&self) -> usize {
                 self.0.len()
             }
@@ -275,8 +295,12 @@ mod tests {
                 self.0.load(index)
             }
         }
-        let mapped =
-            judged(&MapTask { source: Arc::new(Plain(source)), way: Way::Pca }, &options, "").unwrap();
+        let mapped = judged(
+            &ProjectionTask { source: Arc::new(Plain(source)), way: ReductionMethod::Pca },
+            &options,
+            "",
+        )
+        .unwrap();
         assert!(mapped.map.labels.iter().all(Option::is_none));
         assert_eq!(mapped.outcome.rows[0].figures.len(), 1);
         // The first component varies most.
@@ -297,14 +321,17 @@ mod tests {
 
     #[test]
     fn it_stops_and_refuses() {
-        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 8, 28));
-        let task = MapTask { source, way: quick() };
+        let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 8, 28));
+        let task = ProjectionTask { source, way: quick() };
         for stop_at in ["features", "t-SNE"] {
-            assert!(judged(&task, &Options::new(28), stop_at).unwrap_err().is_stopped(), "{stop_at}");
+            assert!(judged(&task, &EvalOptions::new(28), stop_at).unwrap_err().is_stopped(), "{stop_at}");
         }
         for count in [3, 5001] {
-            let task = MapTask { source: Arc::new(ScenesSource::new(1, count, 28)), way: Way::Pca };
-            let error = judged(&task, &Options::new(28), "").unwrap_err().to_string();
+            let task = ProjectionTask {
+                source: Arc::new(ScenesSource::new(1, count, 28)),
+                way: ReductionMethod::Pca,
+            };
+            let error = judged(&task, &EvalOptions::new(28), "").unwrap_err().to_string();
             assert!(error.contains("from 4 to 5000"), "{error}");
         }
     }

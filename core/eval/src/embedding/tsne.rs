@@ -3,7 +3,7 @@
 //! Settings follow scikit-learn, whose maps people know: a start from principal components, an exaggeration of 12 for
 //! the first quarter of the steps with a momentum of 0.5, then 0.8, and a step that grows with the number of points.
 
-use super::super::EvalError;
+use super::super::EvalProtocolError;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng;
 
@@ -33,7 +33,7 @@ const ROWS: usize = 16;
 const LANES: usize = 16;
 
 /// A map on its way.
-pub struct Tsne {
+pub struct TsneOptimizer {
     points: usize,
     /// Probability of each pair, `[points, stride]`, rows filled up with zeros to full lanes.
     pairs: Vec<f32>,
@@ -49,31 +49,39 @@ pub struct Tsne {
 
 /// What acts on one point.
 #[derive(Clone, Copy, Debug, Default)]
-struct Force {
+struct TsneForce {
     pull: [f32; 2],
     push: [f32; 2],
     /// The point's part of the sum over all pairs.
     sum: f32,
 }
 
-impl Tsne {
+impl TsneOptimizer {
     /// From squared distances `[points, points]` and where the points start.
     ///
     /// # Errors
     /// When lengths do not fit, there are fewer than four points, or the perplexity is below 1.
-    pub fn new(distances: &[f32], start: &[[f32; 2]], options: &TsneOptions) -> Result<Self, EvalError> {
+    pub fn new(
+        distances: &[f32],
+        start: &[[f32; 2]],
+        options: &TsneOptions,
+    ) -> Result<Self, EvalProtocolError> {
         let points = start.len();
         if distances.len() != points * points {
             let (found, expected) = (distances.len(), points * points);
-            return Err(EvalError::Shape { what: "distances", found, expected });
+            return Err(EvalProtocolError::Shape { what: "distances", found, expected });
         }
         if points < 4 {
             let expected = "4 or more, for there is nothing to arrange otherwise";
-            return Err(EvalError::Option { option: "pictures of a map", value: points as f64, expected });
+            return Err(EvalProtocolError::Option {
+                option: "pictures of a map",
+                value: points as f64,
+                expected,
+            });
         }
         let value = options.perplexity;
         if value.is_nan() || value < 1.0 {
-            return Err(EvalError::Option { option: "perplexity", value, expected: "1 or more" });
+            return Err(EvalProtocolError::Option { option: "perplexity", value, expected: "1 or more" });
         }
         let perplexity = value.min((points - 1) as f64 / 3.0).max(1.0);
         let stride = points.next_multiple_of(LANES);
@@ -182,12 +190,12 @@ impl Tsne {
         // In the order of the points, whatever the number of threads.
         let total: f64 = forces.iter().map(|f| f64::from(f.sum)).sum();
         let share = (1.0 / total.max(f64::MIN_POSITIVE)) as f32;
-        let of = |f: &Force, k: usize| 4.0 * (exaggeration * f.pull[k] - share * f.push[k]);
+        let of = |f: &TsneForce, k: usize| 4.0 * (exaggeration * f.pull[k] - share * f.push[k]);
         forces.iter().map(|f| [of(f, 0), of(f, 1)]).collect()
     }
 
-    fn forces(&self) -> Vec<Force> {
-        let mut forces = vec![Force::default(); self.points];
+    fn forces(&self) -> Vec<TsneForce> {
+        let mut forces = vec![TsneForce::default(); self.points];
         for_chunks(&mut forces, ROWS, |chunk, some| {
             for (i, force) in some.iter_mut().enumerate() {
                 let own = chunk * ROWS + i;
@@ -254,7 +262,7 @@ fn neighbours(distances: &[f32], own: usize, perplexity: f64, out: &mut [f32]) {
 }
 
 /// What all points do to point `own`.
-fn force_on(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> Force {
+fn force_on(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> TsneForce {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
         // SAFETY: the processor has just said that it has both.
@@ -265,12 +273,12 @@ fn force_on(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> For
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn force_avx2(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> Force {
+fn force_avx2(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> TsneForce {
     force_in_lanes(own, row, x, y, points)
 }
 
 #[inline(always)]
-fn force_in_lanes(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> Force {
+fn force_in_lanes(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) -> TsneForce {
     let (own_x, own_y) = (x[own], y[own]);
     let mut sums = [[0f32; LANES]; 5];
     let (rows, xs, ys) = (row.as_chunks::<LANES>().0, x.as_chunks::<LANES>().0, y.as_chunks::<LANES>().0);
@@ -291,7 +299,7 @@ fn force_in_lanes(own: usize, row: &[f32], x: &[f32], y: &[f32], points: usize) 
     let filling = (x.len() - points) as f32;
     let near_origin = 1.0 / (1.0 + own_x * own_x + own_y * own_y);
     let (sum, push) = (filling * near_origin, filling * near_origin * near_origin);
-    Force {
+    TsneForce {
         pull: [pull_x, pull_y],
         push: [push_x - push * own_x, push_y - push * own_y],
         sum: near - 1.0 - sum,

@@ -19,7 +19,8 @@ fn the_gradient_is_that_of_the_divergence() {
     let n = 19;
     let distances = on_the_sphere(&noise(n, 5, 1), 5);
     let mut map =
-        Tsne::new(&distances, &start(n, 2), &TsneOptions { perplexity: 4.0, ..Default::default() }).unwrap();
+        TsneOptimizer::new(&distances, &start(n, 2), &TsneOptions { perplexity: 4.0, ..Default::default() })
+            .unwrap();
     let places = start(n, 3);
     for (i, [x, y]) in places.iter().enumerate() {
         (map.x[i], map.y[i]) = (2.0 * x, 2.0 * y);
@@ -57,7 +58,7 @@ fn pairs_have_the_perplexity_and_sum_to_one() {
         assert!((entropy.exp() - perplexity).abs() < 1e-3, "{} for {perplexity}", entropy.exp());
         assert_eq!(row[0], 0.0);
     }
-    let map = Tsne::new(&distances, &start(n, 5), &TsneOptions::default()).unwrap();
+    let map = TsneOptimizer::new(&distances, &start(n, 5), &TsneOptions::default()).unwrap();
     let sum: f64 = map.pairs.iter().map(|p| f64::from(*p)).sum();
     assert!((sum - 1.0).abs() < 1e-5, "{sum}");
     assert!(
@@ -79,7 +80,7 @@ fn clusters_stay_apart_and_points_alike_too() {
     let distances = on_the_sphere(&features, dim);
     let made = |seed: u64| {
         let options = TsneOptions { perplexity: 10.0, steps: 400, seed };
-        let mut map = Tsne::new(&distances, &start(n, 7), &options).unwrap();
+        let mut map = TsneOptimizer::new(&distances, &start(n, 7), &options).unwrap();
         let first = map.divergence();
         while map.advance() {}
         assert!(map.divergence() < first / 3.0, "{first} to {}", map.divergence());
@@ -98,12 +99,12 @@ fn clusters_stay_apart_and_points_alike_too() {
 
 #[test]
 fn all_alike_and_too_few() {
-    let mut map = Tsne::new(&[0.0; 36], &[[0.5; 2]; 6], &TsneOptions::default()).unwrap();
+    let mut map = TsneOptimizer::new(&[0.0; 36], &[[0.5; 2]; 6], &TsneOptions::default()).unwrap();
     while map.advance() {}
     assert!(map.points().iter().flatten().all(|v| v.is_finite()));
     let refused = |distances: &[f32], n: usize, perplexity: f64| {
         let options = TsneOptions { perplexity, ..Default::default() };
-        Tsne::new(distances, &start(n, 1), &options).err().map(|e| e.to_string()).unwrap_or_default()
+        TsneOptimizer::new(distances, &start(n, 1), &options).err().map(|e| e.to_string()).unwrap_or_default()
     };
     assert!(refused(&[0.0; 9], 3, 5.0).contains("4 or more"));
     assert!(refused(&[0.0; 9], 4, 5.0).contains("expected 16"));

@@ -13,13 +13,13 @@ const FLOOR: f64 = 1e-13;
 
 /// `½ XᵀX/n` of centred features.
 #[derive(Clone)]
-pub(super) struct Curvature {
+pub(super) struct HessianBound {
     dim: usize,
     /// `[dim, dim]`
     half: Vec<f64>,
 }
 
-impl Curvature {
+impl HessianBound {
     /// From features by column, `[dim, pictures]`.
     pub(super) fn new(columns: &[f64], dim: usize, pictures: usize) -> Self {
         let column = |i: usize| &columns[i * pictures..(i + 1) * pictures];
@@ -99,7 +99,7 @@ mod tests {
         for (dim, pictures) in [(1, 3), (13, 40), (30, 7)] {
             let columns: Vec<f64> =
                 (0..dim * pictures).map(|i| (i as f64 * 0.9).sin() + 0.1 * i as f64 % 1.3).collect();
-            let curvature = Curvature::new(&columns, dim, pictures);
+            let curvature = HessianBound::new(&columns, dim, pictures);
             let inverse = curvature.inverse(1e-3);
             for i in 0..dim {
                 for j in 0..dim {
@@ -113,8 +113,8 @@ mod tests {
             }
         }
         // Nothing at all is no reason to fail.
-        assert!(Curvature::new(&[0.0; 6], 2, 3).inverse(0.0).iter().all(|v| v.is_finite()));
+        assert!(HessianBound::new(&[0.0; 6], 2, 3).inverse(0.0).iter().all(|v| v.is_finite()));
         // Where features tell nothing, the penalty is all there is.
-        assert_eq!(Curvature::new(&[0.0; 6], 2, 3).inverse(0.25), [4.0, 0.0, 0.0, 4.0]);
+        assert_eq!(HessianBound::new(&[0.0; 6], 2, 3).inverse(0.25), [4.0, 0.0, 0.0, 4.0]);
     }
 }

@@ -16,7 +16,7 @@ const NOISE: f64 = 1e-14;
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum LbfgsStep {
     /// To a lower place.
     Moved,
     /// Nowhere: no gradient is left that is above the tolerance.
@@ -27,14 +27,14 @@ pub(super) enum Step {
 
 /// A place with what is known about it.
 #[derive(Clone)]
-struct Place {
+struct LbfgsPoint {
     x: Vec<f64>,
     value: f64,
     gradient: Vec<f64>,
 }
 
 /// A move that was made: how far, how the gradient changed, and one over their product.
-struct Move {
+struct LbfgsCorrection {
     step: Vec<f64>,
     change: Vec<f64>,
     scale: f64,
@@ -42,14 +42,14 @@ struct Move {
 
 /// A search on its way.
 pub(super) struct Lbfgs {
-    here: Place,
-    moves: VecDeque<Move>,
+    here: LbfgsPoint,
+    moves: VecDeque<LbfgsCorrection>,
     /// Line-search steps that a move may take.
     patience: usize,
 }
 
 /// What is searched.
-pub(super) trait Function {
+pub(super) trait ObjectiveFunction {
     /// Fills in the gradient at a place and returns the value.
     fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64;
 
@@ -61,10 +61,10 @@ pub(super) trait Function {
 
 impl Lbfgs {
     /// Begins at `x`.
-    pub(super) fn new(x: Vec<f64>, patience: usize, function: &mut impl Function) -> Self {
+    pub(super) fn new(x: Vec<f64>, patience: usize, function: &mut impl ObjectiveFunction) -> Self {
         let mut gradient = vec![0.0; x.len()];
         let value = function.value(&x, &mut gradient);
-        Self { here: Place { x, value, gradient }, moves: VecDeque::new(), patience }
+        Self { here: LbfgsPoint { x, value, gradient }, moves: VecDeque::new(), patience }
     }
 
     /// Where it is.
@@ -78,9 +78,9 @@ impl Lbfgs {
     }
 
     /// One move, unless no component of the gradient is above `tolerance`.
-    pub(super) fn step(&mut self, tolerance: f64, function: &mut impl Function) -> Step {
+    pub(super) fn step(&mut self, tolerance: f64, function: &mut impl ObjectiveFunction) -> LbfgsStep {
         if self.slope() <= tolerance {
-            return Step::Arrived;
+            return LbfgsStep::Arrived;
         }
         let mut direction = self.direction(function);
         if dot(&direction, &self.here.gradient) >= 0.0 {
@@ -95,15 +95,15 @@ impl Lbfgs {
                     there.gradient.iter().zip(&self.here.gradient).map(|(a, b)| a - b).collect();
                 let curvature = dot(&step, &change);
                 if curvature > 0.0 {
-                    self.moves.push_back(Move { step, change, scale: 1.0 / curvature });
+                    self.moves.push_back(LbfgsCorrection { step, change, scale: 1.0 / curvature });
                     if self.moves.len() > MEMORY {
                         self.moves.pop_front();
                     }
                 }
                 self.here = there;
-                Step::Moved
+                LbfgsStep::Moved
             }
-            None if self.moves.is_empty() => Step::Stuck,
+            None if self.moves.is_empty() => LbfgsStep::Stuck,
             None => {
                 // Once more, straight down.
                 self.moves.clear();
@@ -113,7 +113,7 @@ impl Lbfgs {
     }
 
     /// Minus the gradient, times what the moves tell about the inverse of the second derivative.
-    fn direction(&self, function: &impl Function) -> Vec<f64> {
+    fn direction(&self, function: &impl ObjectiveFunction) -> Vec<f64> {
         let mut q: Vec<f64> = self.here.gradient.iter().map(|g| -g).collect();
         let mut shares = Vec::new();
         for m in self.moves.iter().rev() {
@@ -135,17 +135,17 @@ impl Lbfgs {
     }
 
     /// A place along `direction` that is low enough and not too steep; `None` when there is none lower than here.
-    fn search(&self, direction: &[f64], function: &mut impl Function) -> Option<Place> {
+    fn search(&self, direction: &[f64], function: &mut impl ObjectiveFunction) -> Option<LbfgsPoint> {
         let slope = dot(direction, &self.here.gradient);
         let noise = NOISE * self.here.value.abs();
-        let mut low = Tried { length: 0.0, slope, place: self.here.clone() };
+        let mut low = LineSearchPoint { length: 0.0, slope, place: self.here.clone() };
         let mut high: Option<(f64, f64, f64)> = None;
         let mut length = 1.0;
         for _ in 0..self.patience {
             let mut place = self.here.clone();
             add(&mut place.x, length, direction);
             place.value = function.value(&place.x, &mut place.gradient);
-            let tried = Tried { length, slope: dot(direction, &place.gradient), place };
+            let tried = LineSearchPoint { length, slope: dot(direction, &place.gradient), place };
             let value = tried.place.value;
             let enough = value <= self.here.value + DECREASE * length * slope + noise;
             if !value.is_finite() || !enough || value > low.place.value + noise {
@@ -170,10 +170,10 @@ impl Lbfgs {
 }
 
 /// A place along a direction.
-struct Tried {
+struct LineSearchPoint {
     length: f64,
     slope: f64,
-    place: Place,
+    place: LbfgsPoint,
 }
 
 /// Where the cubic through two values and slopes is lowest, but well between the two.
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     struct Plain<F>(F);
-    impl<F: FnMut(&[f64], &mut [f64]) -> f64> Function for Plain<F> {
+    impl<F: FnMut(&[f64], &mut [f64]) -> f64> ObjectiveFunction for Plain<F> {
         fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
             self.0(x, gradient)
         }
@@ -210,17 +210,17 @@ mod tests {
         x: Vec<f64>,
         tolerance: f64,
         function: impl FnMut(&[f64], &mut [f64]) -> f64,
-    ) -> (Vec<f64>, usize, Step) {
+    ) -> (Vec<f64>, usize, LbfgsStep) {
         let mut function = Plain(function);
 
         let mut search = Lbfgs::new(x, 50, &mut function);
         for moves in 0..1000 {
             let step = search.step(tolerance, &mut function);
-            if step != Step::Moved {
+            if step != LbfgsStep::Moved {
                 return (search.x().to_vec(), moves, step);
             }
         }
-        (search.x().to_vec(), 1000, Step::Moved)
+        (search.x().to_vec(), 1000, LbfgsStep::Moved)
     }
 
     #[test]
@@ -236,14 +236,14 @@ mod tests {
             value
         };
         let (x, moves, step) = minimum(vec![5.0; 200], 1e-10, bowl);
-        assert_eq!(step, Step::Arrived);
+        assert_eq!(step, LbfgsStep::Arrived);
         assert!(x.iter().enumerate().all(|(i, x)| (x - 1.0 / (i + 1) as f64).abs() < 1e-9));
         assert!(moves < 250, "{moves}");
     }
 
     /// The same bowl, known beforehand.
     struct Known;
-    impl Function for Known {
+    impl ObjectiveFunction for Known {
         fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
             gradient.iter_mut().zip(x).enumerate().for_each(|(i, (g, x))| *g = (i + 1) as f64 * x - 1.0);
             x.iter().enumerate().map(|(i, x)| 0.5 * (i + 1) as f64 * x * x - x).sum()
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn what_is_known_beforehand_is_used() {
         let mut search = Lbfgs::new(vec![5.0; 200], 50, &mut Known);
-        assert_eq!(search.step(1e-9, &mut Known), Step::Moved);
-        assert_eq!(search.step(1e-9, &mut Known), Step::Arrived);
+        assert_eq!(search.step(1e-9, &mut Known), LbfgsStep::Moved);
+        assert_eq!(search.step(1e-9, &mut Known), LbfgsStep::Arrived);
         assert!(search.x().iter().enumerate().all(|(i, x)| (x - 1.0 / (i + 1) as f64).abs() < 1e-9));
     }
 
@@ -299,11 +299,11 @@ mod tests {
             1e16 + x[0] * x[0]
         };
         let (_, moves, step) = minimum(vec![0.3], 0.0, rounded);
-        assert!(step != Step::Moved && moves < 100, "{step:?} {moves}");
+        assert!(step != LbfgsStep::Moved && moves < 100, "{step:?} {moves}");
         let level = |_: &[f64], g: &mut [f64]| {
             g[0] = 0.0;
             1.0
         };
-        assert_eq!(minimum(vec![0.0], 1e-9, level).2, Step::Arrived);
+        assert_eq!(minimum(vec![0.0], 1e-9, level).2, LbfgsStep::Arrived);
     }
 }

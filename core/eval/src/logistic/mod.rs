@@ -11,26 +11,26 @@ mod space;
 
 use std::sync::Arc;
 
-use curvature::Curvature;
-use lbfgs::{Function, Lbfgs, Step};
+use curvature::HessianBound;
+use lbfgs::{Lbfgs, LbfgsStep, ObjectiveFunction};
 use product::{COLS, product};
-pub(super) use space::Space;
+pub(super) use space::FeatureSubspace;
 
-use super::knn::Features;
+use super::knn::LabelledFeatures;
 use super::linear::largest;
-use super::{Accuracy, EvalError};
+use super::{Accuracy, EvalProtocolError};
 use dinoscope_base::parallel::for_chunks;
 
 /// How far a fit goes.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct FitOptions {
+pub struct LogisticFitOptions {
     /// Most moves of L-BFGS.
     pub moves: usize,
     /// Ends when no component of the gradient of the mean loss is above this.
     pub tolerance: f64,
 }
 
-impl Default for FitOptions {
+impl Default for LogisticFitOptions {
     fn default() -> Self {
         Self { moves: 1000, tolerance: 1e-6 }
     }
@@ -45,7 +45,7 @@ pub fn grid() -> Vec<f64> {
 }
 
 /// Pictures as the objective takes them.
-pub(super) struct Pictures {
+pub(super) struct LogisticDataset {
     dim: usize,
     classes: usize,
     /// Classes, filled up to whole tiles.
@@ -57,9 +57,14 @@ pub(super) struct Pictures {
     labels: Vec<u32>,
 }
 
-impl Pictures {
+impl LogisticDataset {
     /// Some rows of a set that was checked, in a `space` that is the same for all that shall share weights.
-    pub(super) fn new(set: &Features<'_>, rows: &[usize], classes: usize, space: &Space) -> Self {
+    pub(super) fn new(
+        set: &LabelledFeatures<'_>,
+        rows: &[usize],
+        classes: usize,
+        space: &FeatureSubspace,
+    ) -> Self {
         let (dim, count) = (space.dim(), rows.len());
         let mut x = vec![0.0; count * dim];
         let mut places: Vec<(&mut [f64], &usize)> = x.chunks_exact_mut(dim.max(1)).zip(rows).collect();
@@ -164,9 +169,9 @@ fn ahead(logits: &[f64], right: usize) -> usize {
 }
 
 /// What fits on the same pictures share.
-pub(super) struct Ground<'a> {
-    pictures: &'a Pictures,
-    curvature: Curvature,
+pub(super) struct LogisticFitter<'a> {
+    pictures: &'a LogisticDataset,
+    curvature: HessianBound,
     /// For which penalty, and the inverse.
     known: Option<(f64, Arc<Vec<f64>>)>,
 }
@@ -174,10 +179,10 @@ pub(super) struct Ground<'a> {
 /// The inverse is computed anew when the penalty has changed by more than this factor.
 const STALE: f64 = 10.0;
 
-impl<'a> Ground<'a> {
+impl<'a> LogisticFitter<'a> {
     /// Looks at the pictures once.
-    pub(super) fn new(pictures: &'a Pictures) -> Self {
-        let curvature = Curvature::new(&pictures.transposed, pictures.dim, pictures.labels.len());
+    pub(super) fn new(pictures: &'a LogisticDataset) -> Self {
+        let curvature = HessianBound::new(&pictures.transposed, pictures.dim, pictures.labels.len());
         Self { pictures, curvature, known: None }
     }
 
@@ -186,10 +191,10 @@ impl<'a> Ground<'a> {
         &mut self,
         c: f64,
         weights: Vec<f64>,
-        options: FitOptions,
-    ) -> Result<Fit<'a>, EvalError> {
+        options: LogisticFitOptions,
+    ) -> Result<LogisticFit<'a>, EvalProtocolError> {
         if !(c > 0.0 && c.is_finite()) {
-            return Err(EvalError::Option { option: "C", value: c, expected: "above 0" });
+            return Err(EvalProtocolError::Option { option: "C", value: c, expected: "above 0" });
         }
         let penalty = 1.0 / (c * self.pictures.labels.len() as f64);
         let fresh = |known: f64| known / penalty < STALE && penalty / known < STALE;
@@ -201,21 +206,21 @@ impl<'a> Ground<'a> {
                 inverse
             }
         };
-        let mut objective = Objective { pictures: self.pictures, c, inverse };
+        let mut objective = LogisticObjective { pictures: self.pictures, c, inverse };
         let search = Lbfgs::new(weights, PATIENCE, &mut objective);
-        Ok(Fit { objective, options, search, moves: 0 })
+        Ok(LogisticFit { objective, options, search, moves: 0 })
     }
 }
 
 /// The objective for one `C`.
-struct Objective<'a> {
-    pictures: &'a Pictures,
+struct LogisticObjective<'a> {
+    pictures: &'a LogisticDataset,
     c: f64,
-    /// See [`Curvature::inverse`].
+    /// See [`HessianBound::inverse`].
     inverse: Arc<Vec<f64>>,
 }
 
-impl Function for Objective<'_> {
+impl ObjectiveFunction for LogisticObjective<'_> {
     fn value(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
         self.pictures.objective(self.c, x, gradient)
     }
@@ -233,19 +238,19 @@ impl Function for Objective<'_> {
 }
 
 /// A fit on its way.
-pub(super) struct Fit<'a> {
-    objective: Objective<'a>,
-    options: FitOptions,
+pub(super) struct LogisticFit<'a> {
+    objective: LogisticObjective<'a>,
+    options: LogisticFitOptions,
     search: Lbfgs,
     moves: usize,
 }
 
-impl Fit<'_> {
+impl LogisticFit<'_> {
     /// Some moves; whether there is more to do.
     pub(super) fn go_on(&mut self, moves: usize) -> bool {
         for _ in 0..moves {
             if self.moves >= self.options.moves
-                || self.search.step(self.options.tolerance, &mut self.objective) != Step::Moved
+                || self.search.step(self.options.tolerance, &mut self.objective) != LbfgsStep::Moved
             {
                 return false;
             }

@@ -2,7 +2,7 @@
 
 use super::curvature::dot;
 use super::lbfgs::add;
-use crate::knn::Features;
+use crate::knn::LabelledFeatures;
 
 /// A direction counts as one that earlier pictures span already when less than this share of its length is left.
 const SPANNED: f64 = 1e-10;
@@ -12,15 +12,15 @@ const SPANNED: f64 = 1e-10;
 /// The optimum's weights lie in the span of the centred pictures: a part at right angles to it would change no logit and
 /// add to the penalty. Along orthonormal axes of the span nothing else changes, and a fit costs as much as there are
 /// pictures rather than as the features are wide.
-pub(crate) struct Space {
+pub(crate) struct FeatureSubspace {
     mean: Vec<f64>,
     /// `[axes, dim]`, orthonormal. Without them the features are taken as they are.
     axes: Option<Vec<f64>>,
 }
 
-impl Space {
+impl FeatureSubspace {
     /// Looks at all pictures that something is to be learned from.
-    pub(crate) fn new(set: &Features<'_>) -> Self {
+    pub(crate) fn new(set: &LabelledFeatures<'_>) -> Self {
         let mean = mean(set);
         let few = 2 * set.labels.len() <= set.dim;
         let axes = few.then(|| axes(set, &mean));
@@ -48,7 +48,7 @@ impl Space {
 }
 
 /// Mean of each number over the pictures of a set, `[dim]`.
-fn mean(set: &Features<'_>) -> Vec<f64> {
+fn mean(set: &LabelledFeatures<'_>) -> Vec<f64> {
     let mut mean = vec![0.0; set.dim];
     for row in set.data.chunks_exact(set.dim.max(1)) {
         mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
@@ -63,7 +63,7 @@ fn centred(features: &[f32], mean: &[f64]) -> impl Iterator<Item = f64> {
 }
 
 /// Orthonormal axes of the centred pictures, by Gram and Schmidt, each made orthogonal twice.
-fn axes(set: &Features<'_>, mean: &[f64]) -> Vec<f64> {
+fn axes(set: &LabelledFeatures<'_>, mean: &[f64]) -> Vec<f64> {
     let mut axes: Vec<f64> = Vec::new();
     for row in set.data.chunks_exact(set.dim.max(1)) {
         let mut left: Vec<f64> = centred(row, mean).collect();

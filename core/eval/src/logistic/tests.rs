@@ -9,14 +9,14 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
     (0..n).map(|_| rng::normal(&mut stream)).collect()
 }
 
-fn pictures(data: &[f32], labels: &[u32], classes: usize) -> Pictures {
-    let set = Features { dim: data.len() / labels.len(), data, labels };
-    Pictures::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes, &Space::new(&set))
+fn pictures(data: &[f32], labels: &[u32], classes: usize) -> LogisticDataset {
+    let set = LabelledFeatures { dim: data.len() / labels.len(), data, labels };
+    LogisticDataset::new(&set, &(0..labels.len()).collect::<Vec<_>>(), classes, &FeatureSubspace::new(&set))
 }
 
-fn fitted(pictures: &Pictures, c: f64) -> Vec<f64> {
-    let options = FitOptions { tolerance: 1e-11, ..FitOptions::default() };
-    let mut fit = Ground::new(pictures).fit(c, pictures.start(), options).unwrap();
+fn fitted(pictures: &LogisticDataset, c: f64) -> Vec<f64> {
+    let options = LogisticFitOptions { tolerance: 1e-11, ..LogisticFitOptions::default() };
+    let mut fit = LogisticFitter::new(pictures).fit(c, pictures.start(), options).unwrap();
     while fit.go_on(10) {}
     let (weights, arrived) = fit.finish();
     assert!(arrived);
@@ -94,8 +94,8 @@ fn a_start_nearby_ends_at_the_same_optimum() {
     let labels: Vec<u32> = (0..60).map(|i| i * 7 % 5).collect();
     let pictures = pictures(&noise(60 * 8, 3), &labels, 5);
     let (far, near) = (fitted(&pictures, 0.5), fitted(&pictures, 0.2));
-    let options = FitOptions { tolerance: 1e-11, ..FitOptions::default() };
-    let mut ground = Ground::new(&pictures);
+    let options = LogisticFitOptions { tolerance: 1e-11, ..LogisticFitOptions::default() };
+    let mut ground = LogisticFitter::new(&pictures);
     let mut fit = ground.fit(0.5, near, options).unwrap();
     while fit.go_on(10) {}
     let (again, _) = fit.finish();
@@ -115,10 +115,10 @@ fn features_of_unlike_spreads_take_few_moves() {
         row.iter_mut().enumerate().for_each(|(d, v)| *v = 4.0 + *v * 10f32.powf(-0.25 * d as f32));
     }
     let pictures = pictures(&data, &labels, 4);
-    let mut ground = Ground::new(&pictures);
+    let mut ground = LogisticFitter::new(&pictures);
     let mut weights = pictures.start();
     for c in [1.0, 1e3, 1e6] {
-        let mut fit = ground.fit(c, weights, FitOptions { tolerance: 1e-9, moves: 200 }).unwrap();
+        let mut fit = ground.fit(c, weights, LogisticFitOptions { tolerance: 1e-9, moves: 200 }).unwrap();
         while fit.go_on(1) {}
         assert!(fit.moves < 60, "C {c}: {} moves", fit.moves);
         let (found, arrived) = fit.finish();
@@ -142,16 +142,16 @@ fn few_pictures_in_many_dimensions_have_the_same_optimum() {
     let labels: Vec<u32> = (0..few + 50).map(|i| (i % classes) as u32).collect();
     let (train, test) = data.split_at(few * dim);
     let (own, others) = labels.split_at(few);
-    let set = Features { dim, data: train, labels: own };
-    let judged = Features { dim, data: test, labels: others };
+    let set = LabelledFeatures { dim, data: train, labels: own };
+    let judged = LabelledFeatures { dim, data: test, labels: others };
     let rows = |count: usize| (0..count).collect::<Vec<_>>();
     // The same pictures five times are not few any more, and have the same mean loss.
-    let repeated = Features { dim, data: &train.repeat(5), labels: &own.repeat(5) };
-    let logits = |set: &Features<'_>, c: f64| {
-        let space = Space::new(set);
-        let learned = Pictures::new(set, &rows(set.labels.len()), classes, &space);
+    let repeated = LabelledFeatures { dim, data: &train.repeat(5), labels: &own.repeat(5) };
+    let logits = |set: &LabelledFeatures<'_>, c: f64| {
+        let space = FeatureSubspace::new(set);
+        let learned = LogisticDataset::new(set, &rows(set.labels.len()), classes, &space);
         let weights = fitted(&learned, c);
-        (space.dim(), Pictures::new(&judged, &rows(50), classes, &space).logits(&weights))
+        (space.dim(), LogisticDataset::new(&judged, &rows(50), classes, &space).logits(&weights))
     };
     let (narrow, found) = logits(&set, 0.7);
     let (wide, wanted) = logits(&repeated, 0.7 / 5.0);
@@ -160,8 +160,8 @@ fn few_pictures_in_many_dimensions_have_the_same_optimum() {
         assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
     }
     // Pictures that are all alike.
-    let alike = Features { dim, data: &train[..dim].repeat(few), labels: own };
-    let space = Space::new(&alike);
-    let weights = fitted(&Pictures::new(&alike, &rows(few), classes, &space), 1.0);
+    let alike = LabelledFeatures { dim, data: &train[..dim].repeat(few), labels: own };
+    let space = FeatureSubspace::new(&alike);
+    let weights = fitted(&LogisticDataset::new(&alike, &rows(few), classes, &space), 1.0);
     assert!(space.dim() == 1 && weights.iter().all(|w| w.abs() < 1e-9), "{weights:?}");
 }

@@ -8,20 +8,20 @@ mod task;
 mod truth;
 mod whole;
 
-use super::EvalError;
-use dinoscope_analysis::linalg::{self, LANES, Packed};
+use super::EvalProtocolError;
+use dinoscope_analysis::linalg::{self, LANES, PackedPanels};
 use dinoscope_base::parallel;
 
 pub(super) use task::evaluate;
-pub use task::{RetrieveTask, Sought};
-pub use truth::{GroundTruth, Listed};
+pub use task::{RetrievalTarget, RetrieveTask};
+pub use truth::{BenchmarkSource, RetrievalBenchmark};
 
 /// Numbers of first pictures for which a precision is reported.
 pub const FIRST: [usize; 3] = [1, 5, 10];
 
 /// How a picture of the database relates to a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
+pub enum RelevanceGrade {
     /// It shows something else.
     Unrelated,
     /// It shows the same thing, easy to see.
@@ -34,14 +34,14 @@ pub enum Grade {
 
 /// Which grades are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum RetrievalProtocol {
     /// Easy and hard ones; junk is taken out of the order.
     Medium,
     /// Hard ones alone; easy ones and junk are taken out of the order.
     Hard,
 }
 
-impl Protocol {
+impl RetrievalProtocol {
     /// As it is called in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -51,18 +51,18 @@ impl Protocol {
     }
 
     /// Whether a picture is right; `None` where it is taken out of the order.
-    pub fn is_right(self, grade: Grade) -> Option<bool> {
+    pub fn is_right(self, grade: RelevanceGrade) -> Option<bool> {
         match (self, grade) {
-            (_, Grade::Unrelated) => Some(false),
-            (_, Grade::Hard) | (Self::Medium, Grade::Easy) => Some(true),
-            (_, Grade::Junk) | (Self::Hard, Grade::Easy) => None,
+            (_, RelevanceGrade::Unrelated) => Some(false),
+            (_, RelevanceGrade::Hard) | (Self::Medium, RelevanceGrade::Easy) => Some(true),
+            (_, RelevanceGrade::Junk) | (Self::Hard, RelevanceGrade::Easy) => None,
         }
     }
 }
 
 /// How well one query was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Score {
+pub struct RetrievalScore {
     /// Average precision: the area under precision over recall, by the trapezoid rule.
     pub average: f64,
     /// Mean over the first R places, R being the number of right pictures, of the precision where the picture is right.
@@ -71,7 +71,7 @@ pub struct Score {
     pub first: [f64; FIRST.len()],
 }
 
-impl Score {
+impl RetrievalScore {
     /// The score of an order, `true` where a picture is right; `None` when none is.
     pub fn of(order: impl IntoIterator<Item = bool>) -> Option<Self> {
         let places: Vec<usize> =
@@ -97,19 +97,19 @@ impl Score {
 
 /// Where the right pictures of each query are known from.
 #[derive(Clone, Copy, Debug)]
-pub enum Known<'a> {
+pub enum RelevanceLabels<'a> {
     /// Queries are the pictures of the database; those of the same class are easy, the query itself is junk.
     SameClass(&'a [u32]),
     /// A grade for each query and picture of the database, `[queries, database]`.
-    Graded(&'a [Grade]),
+    Graded(&'a [RelevanceGrade]),
 }
 
-impl Known<'_> {
-    fn grade(&self, query: usize, picture: usize, pictures: usize) -> Grade {
+impl RelevanceLabels<'_> {
+    fn grade(&self, query: usize, picture: usize, pictures: usize) -> RelevanceGrade {
         match self {
-            Self::SameClass(_) if query == picture => Grade::Junk,
-            Self::SameClass(labels) if labels[query] == labels[picture] => Grade::Easy,
-            Self::SameClass(_) => Grade::Unrelated,
+            Self::SameClass(_) if query == picture => RelevanceGrade::Junk,
+            Self::SameClass(labels) if labels[query] == labels[picture] => RelevanceGrade::Easy,
+            Self::SameClass(_) => RelevanceGrade::Unrelated,
             Self::Graded(grades) => grades[query * pictures + picture],
         }
     }
@@ -117,7 +117,7 @@ impl Known<'_> {
 
 /// A picture of the database, near to a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Near {
+pub struct RetrievalHit {
     /// Its position in the database.
     pub picture: usize,
     /// The cosine of the two features.
@@ -128,29 +128,29 @@ pub struct Near {
 
 /// What came of one query.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct RetrievalQueryResult {
     /// Its score in each protocol; `None` where no picture is right.
-    pub scores: Vec<Option<Score>>,
+    pub scores: Vec<Option<RetrievalScore>>,
     /// The nearest pictures in the first protocol, without those that are taken out.
-    pub nearest: Vec<Near>,
+    pub nearest: Vec<RetrievalHit>,
 }
 
 /// Queries that are answered at a time by one thread.
 const AT_ONCE: usize = 2 * LANES;
 
 /// Ordering a database by each of many queries, some queries a round.
-pub struct Search<'a> {
+pub struct RetrievalSearch<'a> {
     dim: usize,
     queries: Vec<f32>,
-    database: Packed,
-    known: Known<'a>,
-    protocols: &'a [Protocol],
+    database: PackedPanels,
+    known: RelevanceLabels<'a>,
+    protocols: &'a [RetrievalProtocol],
     shown: usize,
-    answers: Vec<Answer>,
+    answers: Vec<RetrievalQueryResult>,
     done: usize,
 }
 
-impl<'a> Search<'a> {
+impl<'a> RetrievalSearch<'a> {
     /// Features are `[queries, dim]` and `[database, dim]`, row-major; `shown` nearest pictures are kept for each query.
     ///
     /// # Errors
@@ -159,39 +159,43 @@ impl<'a> Search<'a> {
         dim: usize,
         queries: &[f32],
         database: &[f32],
-        known: Known<'a>,
-        protocols: &'a [Protocol],
+        known: RelevanceLabels<'a>,
+        protocols: &'a [RetrievalProtocol],
         shown: usize,
-    ) -> Result<Self, EvalError> {
+    ) -> Result<Self, EvalProtocolError> {
         for (set, what, data) in [("query", "queries", queries), ("database", "pictures to find", database)] {
             if dim == 0 || data.is_empty() {
-                return Err(EvalError::Empty(what));
+                return Err(EvalProtocolError::Empty(what));
             }
             if !data.len().is_multiple_of(dim) {
                 let (found, expected) = (data.len() % dim, 0);
-                return Err(EvalError::Shape { what: "numbers left over of features", found, expected });
+                return Err(EvalProtocolError::Shape {
+                    what: "numbers left over of features",
+                    found,
+                    expected,
+                });
             }
             if let Some(at) = data.iter().position(|v| !v.is_finite()) {
-                return Err(EvalError::NotFinite { set, index: at / dim });
+                return Err(EvalProtocolError::NotFinite { set, index: at / dim });
             }
         }
         let (asked, pictures) = (queries.len() / dim, database.len() / dim);
         let (what, found, expected) = match known {
-            Known::SameClass(labels) if asked == pictures => ("labels", labels.len(), pictures),
-            Known::SameClass(_) => ("queries that are the database", asked, pictures),
-            Known::Graded(grades) => ("grades", grades.len(), asked * pictures),
+            RelevanceLabels::SameClass(labels) if asked == pictures => ("labels", labels.len(), pictures),
+            RelevanceLabels::SameClass(_) => ("queries that are the database", asked, pictures),
+            RelevanceLabels::Graded(grades) => ("grades", grades.len(), asked * pictures),
         };
         if found != expected {
-            return Err(EvalError::Shape { what, found, expected });
+            return Err(EvalProtocolError::Shape { what, found, expected });
         }
         Ok(Self {
             dim,
             queries: linalg::normalise_rows(queries, dim),
-            database: Packed::new(&linalg::normalise_rows(database, dim), pictures, dim),
+            database: PackedPanels::new(&linalg::normalise_rows(database, dim), pictures, dim),
             known,
             protocols,
             shown,
-            answers: vec![Answer::default(); asked],
+            answers: vec![RetrievalQueryResult::default(); asked],
             done: 0,
         })
     }
@@ -213,14 +217,14 @@ impl<'a> Search<'a> {
     }
 
     /// An answer for each query, in their order.
-    pub fn answers(self) -> Vec<Answer> {
+    pub fn answers(self) -> Vec<RetrievalQueryResult> {
         self.answers
     }
 
-    fn answer(&self, first: usize, answers: &mut [Answer]) {
+    fn answer(&self, first: usize, answers: &mut [RetrievalQueryResult]) {
         let (dim, pictures) = (self.dim, self.database.rows());
         let queries = &self.queries[first * dim..(first + answers.len()) * dim];
-        let packed = Packed::new(queries, answers.len(), dim);
+        let packed = PackedPanels::new(queries, answers.len(), dim);
         let mut similarities = vec![0f32; answers.len() * pictures];
         let mut block = [[0.0; LANES]; LANES];
         for panel in 0..self.database.panels() {
@@ -239,13 +243,15 @@ impl<'a> Search<'a> {
             order.sort_unstable_by(|a, b| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b)));
             let graded =
                 || order.iter().map(|at| (*at as usize, self.known.grade(query, *at as usize, pictures)));
-            let scored = |protocol: &Protocol| Score::of(graded().filter_map(|(_, g)| protocol.is_right(g)));
+            let scored = |protocol: &RetrievalProtocol| {
+                RetrievalScore::of(graded().filter_map(|(_, g)| protocol.is_right(g)))
+            };
             answer.scores = self.protocols.iter().map(scored).collect();
             if let Some(protocol) = self.protocols.first() {
                 let kept = graded().filter_map(|(at, grade)| Some((at, protocol.is_right(grade)?)));
                 answer.nearest = kept
                     .take(self.shown)
-                    .map(|(picture, right)| Near { picture, similarity: row[picture], right })
+                    .map(|(picture, right)| RetrievalHit { picture, similarity: row[picture], right })
                     .collect();
             }
         }

@@ -1,7 +1,9 @@
 //! Queries with what was found for them: right and wrong pictures in frames of different colours.
 
-use super::Near;
-use dinoscope_analysis::canvas::{ACCENT, ALARM, Anchor, Canvas, INK, PAPER, Place, SOFT, Text};
+use super::RetrievalHit;
+use dinoscope_analysis::canvas::{
+    ACCENT, ALARM, CanvasTextStyle, INK, PAPER, PictureCanvas, Place, SOFT, TextAnchor,
+};
 use dinoscope_analysis::lettering;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::eval_view;
@@ -24,20 +26,20 @@ const CAPTION: usize = 60;
 
 /// A query and its nearest pictures, ready to be drawn.
 #[derive(Clone, Debug)]
-pub(super) struct Strip {
+pub(super) struct RetrievalResultRow {
     pub query: Picture,
     /// What the query shows, where it is known.
     pub class: String,
     /// Its average precision.
     pub average: f64,
-    pub found: Vec<Shown>,
+    pub found: Vec<RetrievedPicture>,
 }
 
 /// A picture that was found.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+pub(super) struct RetrievedPicture {
     pub picture: Picture,
-    pub near: Near,
+    pub near: RetrievalHit,
     pub class: String,
 }
 
@@ -70,19 +72,19 @@ pub(super) fn chosen(
 }
 
 /// All strips in one picture, the good ones first.
-pub(super) fn draw(good: &[Strip], bad: &[Strip]) -> (Picture, Vec<Place>) {
+pub(super) fn draw(good: &[RetrievalResultRow], bad: &[RetrievalResultRow]) -> (Picture, Vec<Place>) {
     let columns = good.iter().chain(bad).map(|strip| strip.found.len()).max().unwrap_or(0);
     let width = MARGIN + SIDE + APART + columns * (SIDE + GAP) - GAP.min(columns * GAP) + MARGIN;
     let row = SIDE + CAPTION;
     let groups = [("Answered best", good), ("Answered worst", bad)];
     let shown = || groups.into_iter().filter(|(_, strips)| !strips.is_empty());
     let height = MARGIN / 2 + shown().count() * HEADING + (good.len() + bad.len()) * row + MARGIN / 2;
-    let mut canvas = Canvas::new(width, height, PAPER);
+    let mut canvas = PictureCanvas::new(width, height, PAPER);
     legend(&mut canvas, (width - MARGIN) as f32, (MARGIN + HEADING) as f32 / 2.0 - 4.0);
     let mut top = MARGIN / 2;
     for (title, strips) in shown() {
         let middle = top as f32 + HEADING as f32 / 2.0 - 4.0;
-        canvas.text(title, MARGIN as f32, middle, Text::new(17.0, INK));
+        canvas.text(title, MARGIN as f32, middle, CanvasTextStyle::new(17.0, INK));
         top += HEADING;
         for strip in strips {
             draw_strip(&mut canvas, strip, top);
@@ -93,31 +95,36 @@ pub(super) fn draw(good: &[Strip], bad: &[Strip]) -> (Picture, Vec<Place>) {
 }
 
 /// What frames and numbers mean, ending at `right`.
-fn legend(canvas: &mut Canvas, right: f32, middle: f32) {
-    let soft = Text::new(13.0, SOFT);
+fn legend(canvas: &mut PictureCanvas, right: f32, middle: f32) {
+    let soft = CanvasTextStyle::new(13.0, SOFT);
     let mut x = right;
     for (text, colour) in [("cosine similarity", None), ("wrong", Some(ALARM)), ("right", Some(ACCENT))] {
-        canvas.text(text, x, middle, soft.anchored(Anchor::End));
+        canvas.text(text, x, middle, soft.anchored(TextAnchor::End));
         x -= lettering::width(text, 13.0) + 20.0;
         match colour {
             Some(colour) => canvas.area(x as usize, middle as usize - 6, 12, 12, colour),
-            None => canvas.text("0.87", x + 14.0, middle, Text::new(13.0, INK).anchored(Anchor::End)),
+            None => canvas.text(
+                "0.87",
+                x + 14.0,
+                middle,
+                CanvasTextStyle::new(13.0, INK).anchored(TextAnchor::End),
+            ),
         }
         x -= if colour.is_some() { 24.0 } else { 36.0 };
     }
 }
 
-fn draw_strip(canvas: &mut Canvas, strip: &Strip, top: usize) {
+fn draw_strip(canvas: &mut PictureCanvas, strip: &RetrievalResultRow, top: usize) {
     canvas.paste(&eval_view(&strip.query, SIDE), MARGIN, top);
     let (below, line) = ((top + SIDE) as f32 + 13.0, 17.0);
     let left = MARGIN as f32;
     let average = format!("AP {:.1} %", 100.0 * strip.average);
     if strip.class.is_empty() {
-        canvas.text(&average, left, below, Text::new(13.0, INK));
+        canvas.text(&average, left, below, CanvasTextStyle::new(13.0, INK));
     } else {
         let class = lettering::shortened(&strip.class, 13.0, SIDE as f32);
-        canvas.text(&class, left, below, Text::new(13.0, INK));
-        canvas.text(&average, left, below + line, Text::new(13.0, SOFT));
+        canvas.text(&class, left, below, CanvasTextStyle::new(13.0, INK));
+        canvas.text(&average, left, below + line, CanvasTextStyle::new(13.0, SOFT));
     }
     for (i, shown) in strip.found.iter().enumerate() {
         let x = MARGIN + SIDE + APART + i * (SIDE + GAP);
@@ -125,11 +132,16 @@ fn draw_strip(canvas: &mut Canvas, strip: &Strip, top: usize) {
         canvas.area(x, top, SIDE, SIDE, colour);
         canvas.paste(&eval_view(&shown.picture, SIDE - 2 * FRAME), x + FRAME, top + FRAME);
         let sign = if shown.near.right { "✓" } else { "✗" };
-        canvas.text(sign, x as f32, below, Text::new(14.0, colour));
+        canvas.text(sign, x as f32, below, CanvasTextStyle::new(14.0, colour));
         let similarity = format!("{:.2}", shown.near.similarity);
-        canvas.text(&similarity, x as f32 + 18.0, below, Text::new(13.0, INK));
+        canvas.text(&similarity, x as f32 + 18.0, below, CanvasTextStyle::new(13.0, INK));
         let class = lettering::shortened(&shown.class, 13.0, SIDE as f32);
-        canvas.text(&class, x as f32, below + line, Text::new(13.0, SOFT).anchored(Anchor::Start));
+        canvas.text(
+            &class,
+            x as f32,
+            below + line,
+            CanvasTextStyle::new(13.0, SOFT).anchored(TextAnchor::Start),
+        );
     }
 }
 
@@ -153,12 +165,12 @@ mod tests {
     #[test]
     fn frames_tell_right_from_wrong() {
         let picture = Picture { width: 40, height: 30, rgb: vec![200; 3600] };
-        let found = |right| Shown {
+        let found = |right| RetrievedPicture {
             picture: picture.clone(),
-            near: Near { picture: 0, similarity: 0.5, right },
+            near: RetrievalHit { picture: 0, similarity: 0.5, right },
             class: "mug".to_owned(),
         };
-        let strip = |rights: &[bool]| Strip {
+        let strip = |rights: &[bool]| RetrievalResultRow {
             query: picture.clone(),
             class: "mug".to_owned(),
             average: 0.5,

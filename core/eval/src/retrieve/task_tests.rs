@@ -3,29 +3,31 @@
 
 use burn::tensor::Device;
 
-use super::super::super::suite::{self, Options, Task};
+use super::super::super::suite::{self, EvalOptions, EvalTask};
 use super::*;
 use dinoscope_analysis::image_out::write_png;
 use dinoscope_base::device::block_on;
 use dinoscope_data::source::scenes::ScenesSource;
 use dinoscope_model::{Vit, VitConfig};
 
-fn judged(task: RetrieveTask, options: &Options, stop_at: &str) -> Result<Outcome, EvaluationError> {
+fn judged(task: RetrieveTask, options: &EvalOptions, stop_at: &str) -> Result<EvalReport, EvaluationError> {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-    let mut hear = async |at: Progress| at.doing != stop_at;
-    block_on(suite::evaluate(&Task::Retrieve(task), &backbone, options, &device, &mut hear))
+    let mut hear = async |at: EvalProgress| at.doing != stop_at;
+    block_on(suite::evaluate(&EvalTask::Retrieve(task), &backbone, options, &device, &mut hear))
 }
 
-fn alone() -> Options {
-    Options { alone: true, ..Options::new(28) }
+fn alone() -> EvalOptions {
+    EvalOptions { alone: true, ..EvalOptions::new(28) }
 }
 
 #[test]
 fn classes_of_scenes() {
-    let task =
-        |whole| RetrieveTask { sought: Sought::SameClass(Arc::new(ScenesSource::new(1, 48, 28))), whole };
-    let outcome = judged(task(false), &Options::new(28), "").unwrap();
+    let task = |whole| RetrieveTask {
+        sought: RetrievalTarget::SameClass(Arc::new(ScenesSource::new(1, 48, 28))),
+        whole,
+    };
+    let outcome = judged(task(false), &EvalOptions::new(28), "").unwrap();
     let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
     let names: Vec<&str> = outcome.rows[0].figures.iter().map(|f| f.name.as_str()).collect();
@@ -55,9 +57,9 @@ fn lists_have_two_protocols_and_missing_pictures_are_left_out() {
     let gnd = serde_json::json!([{"easy": [0], "hard": [2, 5], "junk": []}, {"easy": [1]}]);
     let lists = serde_json::json!({"imlist": names, "qimlist": ["p0", "p1"], "gnd": gnd});
     std::fs::write(&file, lists.to_string()).unwrap();
-    let truth = GroundTruth::open(&file, folder.path()).unwrap();
-    let task = RetrieveTask { sought: Sought::Listed(truth), whole: false };
-    let outcome = judged(task, &Options::new(28), "").unwrap();
+    let truth = RetrievalBenchmark::open(&file, folder.path()).unwrap();
+    let task = RetrieveTask { sought: RetrievalTarget::Listed(truth), whole: false };
+    let outcome = judged(task, &EvalOptions::new(28), "").unwrap();
     let settings: Vec<&str> = outcome.rows.iter().map(|row| row.setting.as_str()).collect();
     assert_eq!(settings, ["Medium", "Hard", "Medium", "Hard", "Medium", "Hard"]);
     let hard = outcome.rows[1].figures[0].value;
@@ -76,14 +78,14 @@ fn lists_have_two_protocols_and_missing_pictures_are_left_out() {
 
 #[test]
 fn it_stops_and_refuses() {
-    let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 24, 28));
+    let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 24, 28));
     for (whole, stop_at) in [(false, "features"), (true, "features"), (false, "queries")] {
-        let task = RetrieveTask { sought: Sought::SameClass(source.clone()), whole };
+        let task = RetrieveTask { sought: RetrievalTarget::SameClass(source.clone()), whole };
         assert!(judged(task, &alone(), stop_at).unwrap_err().is_stopped(), "{whole} {stop_at}");
     }
-    let unlabelled: Arc<dyn Source> = Arc::new(Numbered(source));
+    let unlabelled: Arc<dyn PictureSource> = Arc::new(IndexAsLabel(source));
     // Every picture is a class of its own: nothing to find.
-    let task = RetrieveTask { sought: Sought::SameClass(unlabelled), whole: false };
+    let task = RetrieveTask { sought: RetrievalTarget::SameClass(unlabelled), whole: false };
     let error = judged(task, &alone(), "").unwrap_err().to_string();
     assert!(error.contains("right picture"), "{error}");
 }

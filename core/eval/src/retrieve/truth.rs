@@ -17,34 +17,34 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Grade;
+use super::RelevanceGrade;
 use dinoscope_base::files;
 use dinoscope_data::augment::{CropBox, resized_crop};
 use dinoscope_data::decode::decode_file;
-use dinoscope_data::source::{Source, folder::pictures_in};
+use dinoscope_data::source::{PictureSource, folder::pictures_in};
 use dinoscope_data::{DataError, Picture};
 
 /// A benchmark: a database, queries, and what is right for each of them.
 #[derive(Clone)]
-pub struct GroundTruth {
+pub struct RetrievalBenchmark {
     /// The pictures to find.
-    pub database: Arc<Listed>,
+    pub database: Arc<BenchmarkSource>,
     /// The pictures, or parts of pictures, that are asked for.
-    pub queries: Arc<Listed>,
+    pub queries: Arc<BenchmarkSource>,
     /// `[queries, database]`.
-    pub grades: Arc<Vec<Grade>>,
+    pub grades: Arc<Vec<RelevanceGrade>>,
 }
 
 /// The file.
 #[derive(Deserialize)]
-struct Lists {
+struct GroundTruthFile {
     imlist: Vec<String>,
     qimlist: Vec<String>,
-    gnd: Vec<List>,
+    gnd: Vec<GroundTruthQuery>,
 }
 
 #[derive(Deserialize)]
-struct List {
+struct GroundTruthQuery {
     bbx: Option<[f64; 4]>,
     #[serde(default, alias = "ok")]
     easy: Vec<usize>,
@@ -54,7 +54,7 @@ struct List {
     junk: Vec<usize>,
 }
 
-impl GroundTruth {
+impl RetrievalBenchmark {
     /// Reads the lists in `file`, whose pictures lie in `folder` or folders in it.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl GroundTruth {
         let name = file.display().to_string();
         let wrong = |reason: String| DataError::Source { path: name.clone(), reason };
         let text = files::read(file).map_err(|source| DataError::Read { path: name.clone(), source })?;
-        let lists: Lists = serde_json::from_slice(&text).map_err(|error| {
+        let lists: GroundTruthFile = serde_json::from_slice(&text).map_err(|error| {
             let way = "expected the dictionary of gnd_*.pkl with imlist, qimlist and gnd, as JSON";
             wrong(format!("{error}; {way}"))
         })?;
@@ -75,13 +75,15 @@ impl GroundTruth {
             return Err(wrong("imlist or qimlist is empty".to_owned()));
         }
         let pictures = lists.imlist.len();
-        let mut grades = vec![Grade::Unrelated; lists.gnd.len() * pictures];
+        let mut grades = vec![RelevanceGrade::Unrelated; lists.gnd.len() * pictures];
         for ((query, list), row) in
             lists.qimlist.iter().zip(&lists.gnd).zip(grades.chunks_exact_mut(pictures))
         {
-            for (at, grade) in
-                [(&list.easy, Grade::Easy), (&list.hard, Grade::Hard), (&list.junk, Grade::Junk)]
-            {
+            for (at, grade) in [
+                (&list.easy, RelevanceGrade::Easy),
+                (&list.hard, RelevanceGrade::Hard),
+                (&list.junk, RelevanceGrade::Junk),
+            ] {
                 for at in at {
                     let slot = row.get_mut(*at).ok_or_else(|| {
                         wrong(format!("the entry of {query} names picture {at}, but imlist ends before it"))
@@ -90,25 +92,25 @@ impl GroundTruth {
                 }
             }
         }
-        let shelf = Shelf::new(folder)?;
+        let shelf = PictureNameIndex::new(folder)?;
         let find =
             |names: &[String]| names.iter().map(|name| shelf.find(name, file)).collect::<Result<_, _>>();
         let boxes = lists.gnd.iter().map(|list| list.bbx).collect();
         Ok(Self {
-            database: Arc::new(Listed { paths: find(&lists.imlist)?, boxes: vec![None; pictures] }),
-            queries: Arc::new(Listed { paths: find(&lists.qimlist)?, boxes }),
+            database: Arc::new(BenchmarkSource { paths: find(&lists.imlist)?, boxes: vec![None; pictures] }),
+            queries: Arc::new(BenchmarkSource { paths: find(&lists.qimlist)?, boxes }),
             grades: Arc::new(grades),
         })
     }
 }
 
 /// The pictures of a folder by the names that lists give them.
-struct Shelf<'a> {
+struct PictureNameIndex<'a> {
     folder: &'a Path,
     by_name: HashMap<String, PathBuf>,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> PictureNameIndex<'a> {
     fn new(folder: &'a Path) -> Result<Self, DataError> {
         let mut by_name = HashMap::new();
         for path in pictures_in(folder)? {
@@ -131,13 +133,13 @@ impl<'a> Shelf<'a> {
 }
 
 /// Pictures, or parts of them, in the order of a list.
-pub struct Listed {
+pub struct BenchmarkSource {
     paths: Vec<PathBuf>,
     /// Left, top, right and bottom in pixels.
     boxes: Vec<Option<[f64; 4]>>,
 }
 
-impl Source for Listed {
+impl PictureSource for BenchmarkSource {
     fn len(&self) -> usize {
         self.paths.len()
     }
@@ -176,7 +178,7 @@ mod tests {
     use dinoscope_analysis::image_out::write_png;
 
     /// A folder with the pictures `a` to `d`, of which `c` lies deeper, and a file with `text`.
-    fn case(text: &str) -> (tempfile::TempDir, Result<GroundTruth, DataError>) {
+    fn case(text: &str) -> (tempfile::TempDir, Result<RetrievalBenchmark, DataError>) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("jpg")).unwrap();
         for (i, name) in ["a.png", "b.png", "jpg/c.png", "d.png"].into_iter().enumerate() {
@@ -185,7 +187,7 @@ mod tests {
         }
         let file = folder.path().join("gnd.json");
         std::fs::write(&file, text).unwrap();
-        let found = GroundTruth::open(&file, folder.path());
+        let found = RetrievalBenchmark::open(&file, folder.path());
         (folder, found)
     }
 
@@ -196,7 +198,7 @@ mod tests {
                 {"bbx": [1.6, 2.4, 5.0, 99.0], "easy": [2], "hard": [0], "junk": [1]}, {"ok": [1]}]}"#,
         );
         let truth = truth.unwrap();
-        use Grade::{Easy, Hard, Junk, Unrelated};
+        use RelevanceGrade::{Easy, Hard, Junk, Unrelated};
         assert_eq!(*truth.grades, [Hard, Junk, Easy, Unrelated, Easy, Unrelated]);
         assert_eq!((truth.database.len(), truth.queries.len()), (3, 2));
         assert!(truth.database.name(2).ends_with("c.png"));

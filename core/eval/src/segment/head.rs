@@ -4,11 +4,11 @@
 //! product: with `x` the features, `n` the normalised ones and `G` the slopes of the logits, all parameters follow from
 //! `GᵀX` and the column sums of `G`.
 
-use dinoscope_shaders::cpu::{Matrix, multiply};
+use dinoscope_shaders::cpu::{MatrixView, multiply};
 
 use super::loss::{LANES, cross_entropy};
-use crate::dense::axis::Axis;
-use crate::dense::eye::Map;
+use crate::dense::axis::InterpolationAxis;
+use crate::dense::eye::DenseFeatureMap;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{normal, stream};
 use dinoscope_data::source::dense::IGNORED;
@@ -20,18 +20,18 @@ const MOMENTUM: f64 = 0.1;
 
 /// Batch norm and 1x1 convolution.
 #[derive(Clone, Debug)]
-pub(super) struct Head {
+pub(super) struct SegmentationHead {
     pub dim: usize,
     pub classes: usize,
     /// Gain `[dim]`, shift `[dim]`, weight `[classes, dim]`, bias `[classes]`.
     pub values: Vec<f32>,
     /// Statistics through time.
-    running: Statistics,
+    running: BatchNormStats,
 }
 
 /// Mean and variance of every feature.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Statistics {
+pub(super) struct BatchNormStats {
     pub mean: Vec<f64>,
     pub variance: Vec<f64>,
     /// Cells they were taken from.
@@ -39,22 +39,22 @@ pub(super) struct Statistics {
 }
 
 /// A view to learn from.
-pub(super) struct Sample<'a> {
-    pub map: &'a Map,
-    pub down: &'a Axis,
-    pub across: &'a Axis,
+pub(super) struct SegmentationSample<'a> {
+    pub map: &'a DenseFeatureMap,
+    pub down: &'a InterpolationAxis,
+    pub across: &'a InterpolationAxis,
     /// `[down.len(), across.len()]`
     pub truth: &'a [u8],
 }
 
-impl Head {
+impl SegmentationHead {
     /// A head as the reference begins: gain 1, weights of deviation 0.01, everything else 0.
     pub fn new(dim: usize, classes: usize, seed: u64) -> Self {
         let mut rng = stream(seed, "segmentation head", 0, 0);
         let mut values = vec![0.0; (2 + classes) * dim + classes];
         values[..dim].fill(1.0);
         values[2 * dim..(2 + classes) * dim].fill_with(|| 0.01 * normal(&mut rng));
-        let running = Statistics { mean: vec![0.0; dim], variance: vec![1.0; dim], count: 0 };
+        let running = BatchNormStats { mean: vec![0.0; dim], variance: vec![1.0; dim], count: 0 };
         Self { dim, classes, values, running }
     }
 
@@ -72,7 +72,7 @@ impl Head {
 
     /// Norm and convolution as one: weight `[padded, dim]` and bias `[padded]`, so low behind the classes that those
     /// never count.
-    fn folded(&self, statistics: &Statistics) -> (Vec<f32>, Vec<f32>) {
+    fn folded(&self, statistics: &BatchNormStats) -> (Vec<f32>, Vec<f32>) {
         const NEVER: f32 = -1e30;
         let (gain, shift, weight, bias) = self.parts();
         let dim = self.dim;
@@ -94,27 +94,34 @@ impl Head {
     }
 
     /// Logits of every cell, `[cells, classes]`, with the statistics of training.
-    pub fn logits(&self, map: &Map) -> Vec<f32> {
+    pub fn logits(&self, map: &DenseFeatureMap) -> Vec<f32> {
         let (weight, bias) = self.folded(&self.running);
         let padded = logits(map, self.dim, &weight, &bias);
         padded.chunks_exact(self.padded()).flat_map(|row| &row[..self.classes]).copied().collect()
     }
 
-    /// The mean cross-entropy over all pixels that count, and the gradient of [`Head::values`]; `None` when no pixel counts.
-    pub fn gradient(&self, samples: &[Sample<'_>], statistics: &Statistics) -> Option<(f64, Vec<f32>)> {
-        let counted = |sample: &Sample<'_>| sample.truth.iter().filter(|class| **class != IGNORED).count();
+    /// The mean cross-entropy over all pixels that count, and the gradient of [`SegmentationHead::values`]; `None` when no pixel counts.
+    pub fn gradient(
+        &self,
+        samples: &[SegmentationSample<'_>],
+        statistics: &BatchNormStats,
+    ) -> Option<(f64, Vec<f32>)> {
+        let counted =
+            |sample: &SegmentationSample<'_>| sample.truth.iter().filter(|class| **class != IGNORED).count();
         let pixels: usize = samples.iter().map(counted).sum();
         if pixels == 0 {
             return None;
         }
         let (weight, bias) = self.folded(statistics);
         let (dim, padded) = (self.dim, self.padded());
-        let mut parts: Vec<Part> = samples.iter().map(|_| Part::default()).collect();
+        let mut parts: Vec<SegmentationGradient> =
+            samples.iter().map(|_| SegmentationGradient::default()).collect();
         for_chunks(&mut parts, 1, |i, part| {
             let logits = logits(samples[i].map, dim, &weight, &bias);
-            part[0] = Part::new(&samples[i], dim, &logits, padded, 1.0 / pixels as f32);
+            part[0] = SegmentationGradient::new(&samples[i], dim, &logits, padded, 1.0 / pixels as f32);
         });
-        let mut all = Part { loss: 0.0, products: vec![0.0; padded * dim], sums: vec![0.0; padded] };
+        let mut all =
+            SegmentationGradient { loss: 0.0, products: vec![0.0; padded * dim], sums: vec![0.0; padded] };
         for part in &parts {
             all.loss += part.loss;
             all.products.iter_mut().zip(&part.products).for_each(|(all, part)| *all += part);
@@ -124,7 +131,7 @@ impl Head {
     }
 
     /// From `GᵀX` and the sums of `G` to the slopes of all parameters.
-    fn slopes(&self, all: &Part, statistics: &Statistics) -> Vec<f32> {
+    fn slopes(&self, all: &SegmentationGradient, statistics: &BatchNormStats) -> Vec<f32> {
         let (gain, shift, weight, _) = self.parts();
         let (dim, classes) = (self.dim, self.classes);
         let mut out = vec![0.0f32; self.values.len()];
@@ -146,7 +153,7 @@ impl Head {
     }
 
     /// Takes the statistics of a batch into those that are used for judging.
-    pub fn remember(&mut self, batch: &Statistics) {
+    pub fn remember(&mut self, batch: &BatchNormStats) {
         let unbiased = batch.count as f64 / batch.count.saturating_sub(1).max(1) as f64;
         let mix = |old: &mut f64, new: f64| *old += MOMENTUM * (new - *old);
         self.running.mean.iter_mut().zip(&batch.mean).for_each(|(old, new)| mix(old, *new));
@@ -154,9 +161,9 @@ impl Head {
     }
 }
 
-impl Statistics {
+impl BatchNormStats {
     /// Of all cells of some maps together.
-    pub fn of(maps: &[&Map], dim: usize) -> Self {
+    pub fn of(maps: &[&DenseFeatureMap], dim: usize) -> Self {
         // Around the first cell, so that a common offset costs no digits.
         let origin: Vec<f32> = maps.first().map_or(vec![0.0; dim], |map| map.patches[..dim].to_vec());
         let mut sums: Vec<[Vec<f32>; 2]> = maps.iter().map(|_| [vec![0.0; dim], vec![0.0; dim]]).collect();
@@ -188,19 +195,19 @@ impl Statistics {
 
 /// What a view adds: its loss, `GᵀX` `[padded, dim]`, the column sums of `G` `[padded]`.
 #[derive(Default)]
-struct Part {
+struct SegmentationGradient {
     loss: f64,
     products: Vec<f32>,
     sums: Vec<f32>,
 }
 
-impl Part {
-    fn new(sample: &Sample<'_>, dim: usize, logits: &[f32], padded: usize, scale: f32) -> Self {
+impl SegmentationGradient {
+    fn new(sample: &SegmentationSample<'_>, dim: usize, logits: &[f32], padded: usize, scale: f32) -> Self {
         let (loss, slopes) = cross_entropy(logits, padded, sample, scale);
         let cells = slopes.len() / padded;
         let mut products = vec![0.0; padded * dim];
         let (x, slopes_matrix) =
-            (Matrix::new(&sample.map.patches, cells, dim), Matrix::new(&slopes, cells, padded));
+            (MatrixView::new(&sample.map.patches, cells, dim), MatrixView::new(&slopes, cells, padded));
         multiply(&mut products, slopes_matrix.transposed(), x, 1.0, false);
         let mut sums = vec![0.0; padded];
         for row in slopes.chunks_exact(padded) {
@@ -211,10 +218,10 @@ impl Part {
 }
 
 /// `x Wᵀ + b`, `[cells, padded]`.
-fn logits(map: &Map, dim: usize, weight: &[f32], bias: &[f32]) -> Vec<f32> {
+fn logits(map: &DenseFeatureMap, dim: usize, weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let (cells, padded) = (map.patches.len() / dim.max(1), bias.len());
     let mut out: Vec<f32> = bias.iter().copied().cycle().take(cells * padded).collect();
-    let (x, weight) = (Matrix::new(&map.patches, cells, dim), Matrix::new(weight, padded, dim));
+    let (x, weight) = (MatrixView::new(&map.patches, cells, dim), MatrixView::new(weight, padded, dim));
     multiply(&mut out, x, weight.transposed(), 1.0, true);
     out
 }

@@ -4,12 +4,12 @@ use super::*;
 
 const DIM: usize = 5;
 
-fn maps() -> Vec<Map> {
+fn maps() -> Vec<DenseFeatureMap> {
     let mut rng = stream(4, "maps", 0, 0);
     [6, 12]
         .map(|cells| {
             let patches = (0..cells * DIM).map(|i| 0.5 * (i % DIM) as f32 + normal(&mut rng)).collect();
-            Map { patches, cls: Vec::new() }
+            DenseFeatureMap { patches, cls: Vec::new() }
         })
         .to_vec()
 }
@@ -21,15 +21,23 @@ fn truth(pixels: usize, classes: usize) -> Vec<u8> {
 /// Two views of different grids, 2 × 3 and 3 × 4 cells, with sizes that are no multiples of them.
 fn checked(classes: usize) {
     let maps = maps();
-    let axes = [(Axis::new(2, 9), Axis::new(3, 10)), (Axis::part(3, 15, 2, 11), Axis::new(4, 4))];
+    let axes = [
+        (InterpolationAxis::new(2, 9), InterpolationAxis::new(3, 10)),
+        (InterpolationAxis::part(3, 15, 2, 11), InterpolationAxis::new(4, 4)),
+    ];
     let truths = axes.clone().map(|(down, across)| truth(down.len() * across.len(), classes));
-    let samples: Vec<Sample<'_>> = (0..2)
-        .map(|i| Sample { map: &maps[i], down: &axes[i].0, across: &axes[i].1, truth: &truths[i] })
+    let samples: Vec<SegmentationSample<'_>> = (0..2)
+        .map(|i| SegmentationSample {
+            map: &maps[i],
+            down: &axes[i].0,
+            across: &axes[i].1,
+            truth: &truths[i],
+        })
         .collect();
-    let mut head = Head::new(DIM, classes, 2);
+    let mut head = SegmentationHead::new(DIM, classes, 2);
     let mut rng = stream(9, "values", 0, 0);
     head.values.iter_mut().for_each(|value| *value += 0.5 * normal(&mut rng));
-    let statistics = Statistics::of(&[&maps[0], &maps[1]], DIM);
+    let statistics = BatchNormStats::of(&[&maps[0], &maps[1]], DIM);
     let (loss, slopes) = head.gradient(&samples, &statistics).unwrap();
     assert!((loss - plain_loss(&head, &samples, &statistics)).abs() < 1e-5);
     assert_eq!(slopes.len(), head.values.len());
@@ -45,7 +53,11 @@ fn checked(classes: usize) {
 }
 
 /// The loss as it is written down: normalise, convolve, enlarge, compare, in f64.
-fn plain_loss(head: &Head, samples: &[Sample<'_>], statistics: &Statistics) -> f64 {
+fn plain_loss(
+    head: &SegmentationHead,
+    samples: &[SegmentationSample<'_>],
+    statistics: &BatchNormStats,
+) -> f64 {
     let (gain, shift, weight, bias) = head.parts();
     let (mut loss, mut count) = (0.0, 0);
     for sample in samples {
@@ -85,7 +97,7 @@ fn slopes_are_those_of_the_loss() {
 #[test]
 fn statistics_are_those_of_all_cells() {
     let maps = maps();
-    let found = Statistics::of(&[&maps[0], &maps[1]], DIM);
+    let found = BatchNormStats::of(&[&maps[0], &maps[1]], DIM);
     let all: Vec<f32> = maps.iter().flat_map(|map| map.patches.clone()).collect();
     assert_eq!(found.count, 18);
     for d in 0..DIM {
@@ -95,7 +107,7 @@ fn statistics_are_those_of_all_cells() {
         assert!((found.mean[d] - mean).abs() < 1e-6 && (found.variance[d] - variance).abs() < 1e-6);
     }
     // Judging uses what was remembered: a tenth of the first batch, with the unbiased variance.
-    let mut head = Head::new(DIM, 2, 0);
+    let mut head = SegmentationHead::new(DIM, 2, 0);
     head.remember(&found);
     assert!((head.running.mean[1] - 0.1 * found.mean[1]).abs() < 1e-12);
     assert!((head.running.variance[1] - 0.9 - 0.1 * found.variance[1] * 18.0 / 17.0).abs() < 1e-12);
@@ -104,8 +116,8 @@ fn statistics_are_those_of_all_cells() {
 #[test]
 fn nothing_is_learned_where_nothing_counts() {
     let map = maps().swap_remove(0);
-    let (down, across) = (Axis::new(2, 2), Axis::new(3, 3));
-    let sample = Sample { map: &map, down: &down, across: &across, truth: &[IGNORED; 6] };
-    let statistics = Statistics::of(&[&map], DIM);
-    assert!(Head::new(DIM, 4, 0).gradient(&[sample], &statistics).is_none());
+    let (down, across) = (InterpolationAxis::new(2, 2), InterpolationAxis::new(3, 3));
+    let sample = SegmentationSample { map: &map, down: &down, across: &across, truth: &[IGNORED; 6] };
+    let statistics = BatchNormStats::of(&[&map], DIM);
+    assert!(SegmentationHead::new(DIM, 4, 0).gradient(&[sample], &statistics).is_none());
 }

@@ -2,7 +2,7 @@
 
 use dinoscope_shaders::cpu::{math::exp, wide};
 
-use super::head::Sample;
+use super::head::SegmentationSample;
 use crate::dense::axis::{add, blend};
 use dinoscope_data::source::dense::IGNORED;
 
@@ -16,7 +16,7 @@ pub(super) const LANES: usize = 16;
 pub(super) fn cross_entropy(
     logits: &[f32],
     padded: usize,
-    sample: &Sample<'_>,
+    sample: &SegmentationSample<'_>,
     scale: f32,
 ) -> (f64, Vec<f32>) {
     let stride = sample.across.input * padded;

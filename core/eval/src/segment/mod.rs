@@ -15,20 +15,20 @@ mod tests;
 mod views;
 
 use dinoscope_data::Picture;
-use dinoscope_data::source::dense::{Dense, DenseSplit, IGNORED, Truth, one_class};
+use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind, IGNORED, one_class};
 
-use super::EvalError;
-use super::dense::axis::Axis;
-use super::dense::eye::{Bank, Example, Eye, Map};
+use super::EvalProtocolError;
+use super::dense::axis::InterpolationAxis;
+use super::dense::eye::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
 use super::dense::sheet;
-use super::dense::training::{AdamW, Order};
-use super::dense::{self, Looked, MEMORY, Skipped, Training, check};
-use super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
+use super::dense::{self, DenseFeatureSpec, DenseTrainingOptions, MEMORY, SkippedDenseInputs, check};
+use super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::run::EvaluationError;
-use super::suite::{Judge, Progress, Subject};
-use head::{Head, Sample, Statistics};
-use picture::Shot;
-use score::{Counts, Score};
+use super::suite::{EvalContext, EvalProgress, EvalSubject};
+use head::{BatchNormStats, SegmentationHead, SegmentationSample};
+use picture::SegmentationExample;
+use score::{ClassPixelCounts, SegmentationScore};
 use views::VIEWS;
 
 /// What is asked of segmentation.
@@ -54,7 +54,7 @@ pub struct SegmentTask {
     /// Bytes that features may fill.
     pub memory: usize,
     /// How the head learns.
-    pub training: Training,
+    pub training: DenseTrainingOptions,
     /// Test pictures that are shown.
     pub shown: usize,
 }
@@ -72,7 +72,7 @@ impl Default for SegmentTask {
             every: 1,
             exact_padding: false,
             memory: MEMORY,
-            training: Training { iterations: 500, batch: 16, lr: 1e-2, weight_decay: 1e-4 },
+            training: DenseTrainingOptions { iterations: 500, batch: 16, lr: 1e-2, weight_decay: 1e-4 },
             shown: 6,
         }
     }
@@ -84,7 +84,7 @@ impl SegmentTask {
         Self { blocks: 4, ratios: vec![1.0, 1.32, 1.73, 2.28, 3.0], flip: true, ..Self::default() }
     }
 
-    fn check(&self, depth: usize) -> Result<(), EvalError> {
+    fn check(&self, depth: usize) -> Result<(), EvalProtocolError> {
         let Self { window, stride, blocks, ratios, every, training, .. } = self;
         check("window", window.unwrap_or(1) as f64, *window != Some(0), "1 or more")?;
         check("stride", stride.unwrap_or(1) as f64, *stride != Some(0), "1 or more")?;
@@ -99,7 +99,7 @@ impl SegmentTask {
 }
 
 /// Everything that is settled before anyone looks.
-struct Setting<'a> {
+struct SegmentationRunConfig<'a> {
     task: &'a SegmentTask,
     window: usize,
     stride: usize,
@@ -109,23 +109,23 @@ struct Setting<'a> {
 }
 
 pub(crate) async fn evaluate(
-    judge: &Judge<'_>,
+    judge: &EvalContext<'_>,
     data: &DenseSplit,
     task: &SegmentTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
     let config = &judge.backbone.config;
     task.check(config.depth)?;
     let names = data.train.classes();
     if names.len() < 2 {
-        return Err(EvalError::Empty("classes of pixels").into());
+        return Err(EvalProtocolError::Empty("classes of pixels").into());
     }
     if data.test.classes().len() != names.len() {
         let (found, expected) = (data.test.classes().len(), names.len());
-        return Err(EvalError::Shape { what: "classes of the test pictures", found, expected }.into());
+        return Err(EvalProtocolError::Shape { what: "classes of the test pictures", found, expected }.into());
     }
     let window = task.window.unwrap_or_else(|| dense::default_window(config));
-    let setting = Setting {
+    let setting = SegmentationRunConfig {
         task,
         window,
         stride: task.stride.unwrap_or((2 * window / 3).max(1)),
@@ -133,26 +133,26 @@ pub(crate) async fn evaluate(
         classes: names.len(),
         seed: judge.options.seed,
     };
-    let mut skipped = Skipped::default();
+    let mut skipped = SkippedDenseInputs::default();
     let total = data.train.len();
     let mut hear = async |done| {
-        progress(Progress { subject: Subject::Weights.name(), doing: "pictures", done, total }).await
+        progress(EvalProgress { subject: EvalSubject::Weights.name(), doing: "pictures", done, total }).await
     };
     let mut seen = [false; 256];
-    let each = |index, dense: Dense| {
+    let each = |index, dense: DenseSample| {
         dense.classes.iter().for_each(|class| seen[usize::from(*class)] = true);
         setting.examples(index, &dense)
     };
     let examples =
-        dense::load_all(data.train.as_ref(), Truth::Classes, &mut skipped, each, &mut hear).await?;
+        dense::load_all(data.train.as_ref(), DenseTruthKind::Classes, &mut skipped, each, &mut hear).await?;
     if examples.is_empty() {
-        return Err(EvalError::Empty("training pictures").into());
+        return Err(EvalProtocolError::Empty("training pictures").into());
     }
     let classes: Vec<&str> =
         names.iter().zip(seen).filter(|(_, seen)| *seen).map(|(n, _)| n.as_str()).collect();
     if let [] | [_] = classes.as_slice() {
         let only = classes.first().unwrap_or(&"no class");
-        return Err(EvalError::OneClass(match seen[usize::from(IGNORED)] {
+        return Err(EvalProtocolError::OneClass(match seen[usize::from(IGNORED)] {
             true => one_class(only),
             false => format!(
                 "all pixels to learn from are of one class, “{only}”: there is nothing to tell it from"
@@ -160,9 +160,12 @@ pub(crate) async fn evaluate(
         })
         .into());
     }
-    let looked =
-        Looked { blocks: (config.depth - task.blocks..config.depth).collect(), norm: true, cls: false };
-    let mut out = Outcome::of("Linear segmentation");
+    let looked = DenseFeatureSpec {
+        blocks: (config.depth - task.blocks..config.depth).collect(),
+        norm: true,
+        cls: false,
+    };
+    let mut out = EvalReport::of("Linear segmentation");
     out.data = format!(
         "{total} pictures to learn from, {} to judge, {} classes of pixels{}",
         data.test.len(),
@@ -171,14 +174,14 @@ pub(crate) async fn evaluate(
     );
     out.notes.push(setting.words());
     let mut each_class = Vec::new();
-    for &subject in Subject::all(judge.options.alone) {
+    for &subject in EvalSubject::all(judge.options.alone) {
         let mut untrained = None;
         let eye = looked.eye(judge, subject, &mut untrained);
-        let mut left_out = Skipped::default();
+        let mut left_out = SkippedDenseInputs::default();
         let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
         let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.score));
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             skipped.all.append(&mut left_out.all);
             if beyond > 0 {
                 out.notes.push(format!(
@@ -195,12 +198,12 @@ pub(crate) async fn evaluate(
     Ok(out)
 }
 
-fn figure(name: &str, value: f64, interval: Option<(f64, f64)>) -> Figure {
-    Figure { name: name.to_owned(), value, interval, unit: Unit::Share }
+fn figure(name: &str, value: f64, interval: Option<(f64, f64)>) -> EvalMetric {
+    EvalMetric { name: name.to_owned(), value, interval, unit: EvalMetricUnit::Share }
 }
 
-fn row(subject: Subject, score: &Score) -> Row {
-    Row {
+fn row(subject: EvalSubject, score: &SegmentationScore) -> EvalTableRow {
+    EvalTableRow {
         subject: subject.name().to_owned(),
         setting: String::new(),
         figures: vec![
@@ -211,8 +214,8 @@ fn row(subject: Subject, score: &Score) -> Row {
 }
 
 /// A line for every class that occurs.
-fn class_rows(subject: Subject, names: &[String], score: &Score) -> Vec<Row> {
-    let one = |class: usize| Row {
+fn class_rows(subject: EvalSubject, names: &[String], score: &SegmentationScore) -> Vec<EvalTableRow> {
+    let one = |class: usize| EvalTableRow {
         subject: subject.name().to_owned(),
         setting: names[class].clone(),
         figures: vec![figure("IoU", score.iou[class], score.iou_intervals[class])],
@@ -221,19 +224,19 @@ fn class_rows(subject: Subject, names: &[String], score: &Score) -> Vec<Row> {
 }
 
 /// What is said of the test pictures.
-struct Judged {
-    score: Score,
+struct SegmentationTestResult {
+    score: SegmentationScore,
     /// Pictures to show.
-    shots: Vec<Shot>,
+    shots: Vec<SegmentationExample>,
 }
 
-impl Judged {
-    fn shown(self, names: &[String]) -> Option<Shown> {
+impl SegmentationTestResult {
+    fn shown(self, names: &[String]) -> Option<CaptionedPicture> {
         if self.shots.is_empty() {
             return None;
         }
         let (picture, kept) = picture::draw(&self.shots, names, &self.score);
-        Some(Shown {
+        Some(CaptionedPicture {
             name: "examples".to_owned(),
             caption: "Test pictures, what their pixels show, and what the head found.".to_owned(),
             picture,
@@ -242,7 +245,7 @@ impl Judged {
     }
 }
 
-impl Setting<'_> {
+impl SegmentationRunConfig<'_> {
     /// What was chosen, in a sentence.
     fn words(&self) -> String {
         let Self { task, window, .. } = self;
@@ -250,7 +253,7 @@ impl Setting<'_> {
             1 => "the last block".to_owned(),
             n => format!("the last {n} blocks"),
         };
-        let Training { iterations, batch, .. } = task.training;
+        let DenseTrainingOptions { iterations, batch, .. } = task.training;
         let every =
             if task.every > 1 { format!(", every {}th pixel both ways", task.every) } else { String::new() };
         format!(
@@ -262,38 +265,38 @@ impl Setting<'_> {
     /// Trains a head; also says how many views had to be looked at again and again.
     async fn train(
         &self,
-        eye: &Eye<'_>,
-        examples: &[Example<u8>],
-        subject: Subject,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<(Head, usize), EvaluationError> {
-        let Training { iterations, batch, lr, weight_decay } = self.task.training;
+        eye: &DenseFeatureExtractor<'_>,
+        examples: &[DenseExample<u8>],
+        subject: EvalSubject,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<(SegmentationHead, usize), EvaluationError> {
+        let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
         let name = subject.name();
         let mut hear = async |done| {
-            progress(Progress { subject: name, doing: "features", done, total: examples.len() }).await
+            progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
         };
-        let bank = Bank::fill(eye, examples, self.task.memory, &mut hear).await?;
-        let mut head = Head::new(eye.dim(), self.classes, self.seed);
-        let mut adam = AdamW::new(head.values.len());
-        let mut order = Order::new(examples.len(), self.seed);
+        let bank = DenseFeatureCache::fill(eye, examples, self.task.memory, &mut hear).await?;
+        let mut head = SegmentationHead::new(eye.dim(), self.classes, self.seed);
+        let mut adam = DenseHeadAdamW::new(head.values.len());
+        let mut order = DenseBatchSampler::new(examples.len(), self.seed);
         for step in 0..iterations {
             let which = order.next(batch);
             let maps = bank.batch(&which).await?;
-            let maps: Vec<&Map> = maps.iter().map(AsRef::as_ref).collect();
-            let axes: Vec<(Axis, Axis)> = which
+            let maps: Vec<&DenseFeatureMap> = maps.iter().map(AsRef::as_ref).collect();
+            let axes: Vec<(InterpolationAxis, InterpolationAxis)> = which
                 .iter()
                 .map(|i| examples[*i].view.frame.axes(1))
                 .map(|(down, across)| (down.every(self.task.every), across.every(self.task.every)))
                 .collect();
-            let samples: Vec<Sample<'_>> = (0..which.len())
-                .map(|i| Sample {
+            let samples: Vec<SegmentationSample<'_>> = (0..which.len())
+                .map(|i| SegmentationSample {
                     map: maps[i],
                     down: &axes[i].0,
                     across: &axes[i].1,
                     truth: &examples[which[i]].truth,
                 })
                 .collect();
-            let statistics = Statistics::of(&maps, head.dim);
+            let statistics = BatchNormStats::of(&maps, head.dim);
             if let Some((loss, slopes)) = head.gradient(&samples, &statistics) {
                 check("learning rate", lr, loss.is_finite(), "smaller: the head diverged")?;
                 adam.step(&mut head.values, &slopes, self.task.training.rate(step), weight_decay);
@@ -301,9 +304,9 @@ impl Setting<'_> {
             head.remember(&statistics);
             let done = step + 1;
             if (done % 10 == 0 || done == iterations)
-                && !progress(Progress { subject: name, doing: "head", done, total: iterations }).await
+                && !progress(EvalProgress { subject: name, doing: "head", done, total: iterations }).await
             {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         Ok((head, bank.beyond()))
@@ -312,30 +315,30 @@ impl Setting<'_> {
     /// Judges a head on the test pictures.
     async fn judge(
         &self,
-        eye: &Eye<'_>,
-        head: &Head,
+        eye: &DenseFeatureExtractor<'_>,
+        head: &SegmentationHead,
         data: &DenseSplit,
-        subject: Subject,
-        skipped: &mut Skipped,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<Judged, EvaluationError> {
+        subject: EvalSubject,
+        skipped: &mut SkippedDenseInputs,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<SegmentationTestResult, EvaluationError> {
         let test = data.test.as_ref();
         let candidates = sheet::spread(test.len(), CANDIDATES * self.task.shown);
         let (mut counts, mut shots) = (Vec::new(), Vec::new());
         let round = (VIEWS / (self.task.ratios.len() * (1 + usize::from(self.task.flip)))).max(1);
         for from in (0..test.len()).step_by(round) {
             let to = (from + round).min(test.len());
-            let loaded = dense::load(test, from..to, Truth::Classes, skipped);
+            let loaded = dense::load(test, from..to, DenseTruthKind::Classes, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
             let looks = self.looks(eye, head, &pictures).await?;
             for ((index, dense), looks) in loaded.into_iter().zip(&looks) {
                 let Picture { width, height, .. } = dense.picture;
                 let found = predict::classes(looks, width, height, self.classes);
-                let own = Counts::new(&dense.classes, &found, self.classes);
-                if subject == Subject::Weights && candidates.contains(&index) {
+                let own = ClassPixelCounts::new(&dense.classes, &found, self.classes);
+                if subject == EvalSubject::Weights && candidates.contains(&index) {
                     let right = own.accuracy().map(|share| format!("{:.0} % of pixels right", 100.0 * share));
-                    let Dense { picture, classes: truth, .. } = dense;
-                    shots.push(Shot {
+                    let DenseSample { picture, classes: truth, .. } = dense;
+                    shots.push(SegmentationExample {
                         name: test.name(index),
                         figure: right.unwrap_or_default(),
                         picture,
@@ -345,17 +348,17 @@ impl Setting<'_> {
                 }
                 counts.push(own);
             }
-            let at = Progress { subject: subject.name(), doing: "judging", done: to, total: test.len() };
+            let at = EvalProgress { subject: subject.name(), doing: "judging", done: to, total: test.len() };
             if !progress(at).await {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         skipped.check(test.len())?;
         if counts.iter().all(|counts| counts.accuracy().is_none()) {
-            return Err(EvalError::Empty("test pixels whose class is known").into());
+            return Err(EvalProtocolError::Empty("test pixels whose class is known").into());
         }
         let shots = picture::varied(shots, self.task.shown);
-        Ok(Judged { score: Score::new(&counts, self.classes, self.seed), shots })
+        Ok(SegmentationTestResult { score: SegmentationScore::new(&counts, self.classes, self.seed), shots })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Classes in colours.
 
-use crate::dense::sheet::{self, Example, Space};
-use dinoscope_analysis::canvas::{Anchor, Canvas, Colour, GRID, INK, Place, SOFT, Text};
+use crate::dense::sheet::{self, LegendRect, RenderedExample};
+use dinoscope_analysis::canvas::{
+    CanvasTextStyle, Colour, GRID, INK, PictureCanvas, Place, SOFT, TextAnchor,
+};
 use dinoscope_analysis::lettering;
 use dinoscope_data::Picture;
 use dinoscope_data::source::dense::IGNORED;
 
-use super::score::Score;
+use super::score::SegmentationScore;
 
 /// Colours that are told apart at a glance (after S. Trubetskoy's list). The first is quiet: in most collections it is
 /// what lies around everything else.
@@ -64,7 +66,7 @@ const SIZE: f32 = 14.0;
 
 /// A test picture that may be shown.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Shot {
+pub(super) struct SegmentationExample {
     pub name: String,
     pub figure: String,
     pub picture: Picture,
@@ -75,7 +77,7 @@ pub(super) struct Shot {
 }
 
 /// At most `count` of some pictures, in their order: first those that show a class that no other one before them does.
-pub(super) fn varied(shots: Vec<Shot>, count: usize) -> Vec<Shot> {
+pub(super) fn varied(shots: Vec<SegmentationExample>, count: usize) -> Vec<SegmentationExample> {
     let mut seen = [false; 256];
     seen[usize::from(IGNORED)] = true;
     let mut new = Vec::new();
@@ -91,7 +93,11 @@ pub(super) fn varied(shots: Vec<Shot>, count: usize) -> Vec<Shot> {
 }
 
 /// Examples with a legend of the classes that occur in them.
-pub(super) fn draw(shots: &[Shot], names: &[String], score: &Score) -> (Picture, Vec<Place>) {
+pub(super) fn draw(
+    shots: &[SegmentationExample],
+    names: &[String],
+    score: &SegmentationScore,
+) -> (Picture, Vec<Place>) {
     let mut occurs = [false; 256];
     shots
         .iter()
@@ -102,9 +108,9 @@ pub(super) fn draw(shots: &[Shot], names: &[String], score: &Score) -> (Picture,
     let more = shown.len().saturating_sub(MOST);
     shown.truncate(MOST);
     let lines = shown.len() + 1 + usize::from(more > 0);
-    let example = |shot: &Shot| {
+    let example = |shot: &SegmentationExample| {
         let Picture { width, height, .. } = shot.picture;
-        Example {
+        RenderedExample {
             name: shot.name.clone(),
             figure: shot.figure.clone(),
             picture: shot.picture.clone(),
@@ -112,21 +118,27 @@ pub(super) fn draw(shots: &[Shot], names: &[String], score: &Score) -> (Picture,
             found: coloured(&shot.found, width, height),
         }
     };
-    let examples: Vec<Example> = shots.iter().map(example).collect();
+    let examples: Vec<RenderedExample> = shots.iter().map(example).collect();
     sheet::draw(&examples, (WIDTH, STEP * lines), |canvas, space| {
         legend(canvas, space, &shown, names, score);
         if more > 0 {
             let y = (space.top + 6 + STEP * (shown.len() + 1)) as f32;
-            canvas.text(&format!("and {more} more"), space.left as f32, y, Text::new(SIZE, SOFT));
+            canvas.text(&format!("and {more} more"), space.left as f32, y, CanvasTextStyle::new(SIZE, SOFT));
         }
     })
 }
 
-fn legend(canvas: &mut Canvas, space: Space, shown: &[u8], names: &[String], score: &Score) {
+fn legend(
+    canvas: &mut PictureCanvas,
+    space: LegendRect,
+    shown: &[u8],
+    names: &[String],
+    score: &SegmentationScore,
+) {
     let right = (space.left + space.width) as f32;
     let y = |line: usize| (space.top + 6 + STEP * line) as f32;
-    canvas.text("Class", space.left as f32, y(0), Text::new(SIZE, INK));
-    canvas.text("IoU, %", right, y(0), Text::new(SIZE, INK).anchored(Anchor::End));
+    canvas.text("Class", space.left as f32, y(0), CanvasTextStyle::new(SIZE, INK));
+    canvas.text("IoU, %", right, y(0), CanvasTextStyle::new(SIZE, INK).anchored(TextAnchor::End));
     for (line, &class) in shown.iter().enumerate() {
         let (index, y) = (usize::from(class), y(line + 1) + 3.0);
         canvas.area(space.left, y as usize - 7, 14, 14, colour(class));
@@ -135,10 +147,10 @@ fn legend(canvas: &mut Canvas, space: Space, shown: &[u8], names: &[String], sco
             Some(iou) => format!("{:.0}", 100.0 * iou),
             None => "–".to_owned(),
         };
-        canvas.text(&iou, right, y, Text::new(SIZE, SOFT).anchored(Anchor::End));
+        canvas.text(&iou, right, y, CanvasTextStyle::new(SIZE, SOFT).anchored(TextAnchor::End));
         let name = names.get(index).map_or("", String::as_str);
         let name = lettering::shortened(name, SIZE, space.width as f32 - 70.0);
-        canvas.text(&name, (space.left + 24) as f32, y, Text::new(SIZE, INK));
+        canvas.text(&name, (space.left + 24) as f32, y, CanvasTextStyle::new(SIZE, INK));
     }
 }
 
@@ -146,9 +158,9 @@ fn legend(canvas: &mut Canvas, space: Space, shown: &[u8], names: &[String], sco
 mod tests {
     use super::*;
 
-    fn shot(truth: &[u8]) -> Shot {
+    fn shot(truth: &[u8]) -> SegmentationExample {
         let picture = Picture { width: truth.len(), height: 1, rgb: vec![0; 3 * truth.len()] };
-        Shot {
+        SegmentationExample {
             name: String::new(),
             figure: String::new(),
             picture,
@@ -160,7 +172,7 @@ mod tests {
     #[test]
     fn pictures_with_other_classes_are_shown_first() {
         let all = [&[0, 1][..], &[0, 1, IGNORED], &[1], &[0, 2], &[3, 0]].map(shot).to_vec();
-        let of = |count| -> Vec<Shot> { varied(all.clone(), count) };
+        let of = |count| -> Vec<SegmentationExample> { varied(all.clone(), count) };
         assert_eq!(of(3), [0, 3, 4].map(|i: usize| all[i].clone()));
         assert_eq!(of(4), [0, 1, 3, 4].map(|i: usize| all[i].clone()));
         assert_eq!((of(9).len(), of(0).len()), (5, 0));

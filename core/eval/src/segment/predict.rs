@@ -7,31 +7,31 @@
 
 use dinoscope_shaders::cpu::math::exp;
 
-use crate::dense::axis::{Axis, blend};
-use crate::dense::frame::Frame;
+use crate::dense::axis::{InterpolationAxis, blend};
+use crate::dense::frame::CenterPadding;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_data::augment::CropBox;
 
 /// A picture as it was looked at once.
-pub(super) struct Look {
+pub(super) struct TtaPrediction {
     pub width: usize,
     pub height: usize,
     /// Left and right changed places.
     pub mirrored: bool,
-    pub windows: Vec<Seen>,
+    pub windows: Vec<WindowLogits>,
 }
 
 /// What the head says of one window.
-pub(super) struct Seen {
+pub(super) struct WindowLogits {
     pub place: CropBox,
     /// `[cells, classes]`
     pub logits: Vec<f32>,
-    down: Axis,
-    across: Axis,
+    down: InterpolationAxis,
+    across: InterpolationAxis,
 }
 
-impl Seen {
-    pub fn new(place: CropBox, frame: &Frame, logits: Vec<f32>) -> Self {
+impl WindowLogits {
+    pub fn new(place: CropBox, frame: &CenterPadding, logits: Vec<f32>) -> Self {
         let (down, across) = frame.axes(1);
         Self { place, logits, down, across }
     }
@@ -41,12 +41,15 @@ impl Seen {
 const ROWS: usize = 8;
 
 /// The class of every pixel of a picture, `[height, width]`.
-pub(super) fn classes(looks: &[Look], width: usize, height: usize, classes: usize) -> Vec<u8> {
-    let axes: Vec<(Axis, Axis)> =
-        looks.iter().map(|look| (Axis::new(look.height, height), Axis::new(look.width, width))).collect();
+pub(super) fn classes(looks: &[TtaPrediction], width: usize, height: usize, classes: usize) -> Vec<u8> {
+    let axes: Vec<(InterpolationAxis, InterpolationAxis)> = looks
+        .iter()
+        .map(|look| (InterpolationAxis::new(look.height, height), InterpolationAxis::new(look.width, width)))
+        .collect();
     let mut out = vec![0; width * height];
     for_chunks(&mut out, ROWS * width.max(1), |chunk, out| {
-        let mut rows: Vec<Rows<'_>> = looks.iter().map(|look| Rows::new(look, classes)).collect();
+        let mut rows: Vec<LogitRowUpsampler<'_>> =
+            looks.iter().map(|look| LogitRowUpsampler::new(look, classes)).collect();
         let mut scores = vec![0.0; width * classes];
         for (y, out) in out.chunks_exact_mut(width).enumerate() {
             scores.fill(0.0);
@@ -65,8 +68,8 @@ pub(super) fn classes(looks: &[Look], width: usize, height: usize, classes: usiz
 }
 
 /// Rows of a look, of which two neighbours at a time are needed.
-struct Rows<'a> {
-    look: &'a Look,
+struct LogitRowUpsampler<'a> {
+    look: &'a TtaPrediction,
     classes: usize,
     /// Two rows `[look.width, classes]` and which they are.
     two: [(usize, Vec<f32>); 2],
@@ -76,8 +79,8 @@ struct Rows<'a> {
     pixel: Vec<f32>,
 }
 
-impl<'a> Rows<'a> {
-    fn new(look: &'a Look, classes: usize) -> Self {
+impl<'a> LogitRowUpsampler<'a> {
+    fn new(look: &'a TtaPrediction, classes: usize) -> Self {
         let row = vec![0.0; look.width * classes];
         let two = [(usize::MAX, row.clone()), (usize::MAX, row.clone())];
         Self { look, classes, two, mixed: row, pixel: vec![0.0; classes] }
@@ -98,7 +101,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Adds the logits, or the probabilities, of a row of the picture to `[width, classes]` scores.
-    fn vote(&mut self, across: &Axis, scores: &mut [f32], probabilities: bool) {
+    fn vote(&mut self, across: &InterpolationAxis, scores: &mut [f32], probabilities: bool) {
         let (classes, width) = (self.classes, across.len());
         for x in 0..width {
             let tap = across.taps[if self.look.mirrored { width - 1 - x } else { x }];
@@ -119,7 +122,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Row `y` of a look: the mean of the windows at each pixel.
-fn row(look: &Look, y: usize, classes: usize, out: &mut [f32]) {
+fn row(look: &TtaPrediction, y: usize, classes: usize, out: &mut [f32]) {
     out.fill(0.0);
     let mut counts = vec![0u32; look.width];
     for seen in &look.windows {
@@ -155,14 +158,14 @@ mod tests {
 
     const CLASSES: usize = 3;
 
-    fn look(width: usize, height: usize, mirrored: bool, seed: u64) -> Look {
+    fn look(width: usize, height: usize, mirrored: bool, seed: u64) -> TtaPrediction {
         let mut rng = stream(seed, "look", 0, 0);
         let seen = |place: CropBox| {
-            let frame = Frame { width: place.width, height: place.height, patch: 4, exact: false };
+            let frame = CenterPadding { width: place.width, height: place.height, patch: 4, exact: false };
             let count = frame.rows() * frame.cols() * CLASSES;
-            Seen::new(place, &frame, (0..count).map(|_| normal(&mut rng)).collect())
+            WindowLogits::new(place, &frame, (0..count).map(|_| normal(&mut rng)).collect())
         };
-        Look {
+        TtaPrediction {
             width,
             height,
             mirrored,
@@ -171,7 +174,7 @@ mod tests {
     }
 
     /// Logits of one class over a whole look, the plain way.
-    fn plain(look: &Look, class: usize) -> Vec<f32> {
+    fn plain(look: &TtaPrediction, class: usize) -> Vec<f32> {
         let (mut sums, mut counts) =
             (vec![0.0; look.width * look.height], vec![0.0; look.width * look.height]);
         for seen in &look.windows {
@@ -194,7 +197,8 @@ mod tests {
         for looks in [&looks[..1], &looks[2..3], &looks] {
             let mut scores = vec![[0.0f32; CLASSES]; width * height];
             for look in looks {
-                let (down, across) = (Axis::new(look.height, height), Axis::new(look.width, width));
+                let (down, across) =
+                    (InterpolationAxis::new(look.height, height), InterpolationAxis::new(look.width, width));
                 let logits: Vec<Vec<f32>> =
                     (0..CLASSES).map(|class| resize(&plain(look, class), &down, &across)).collect();
                 for (i, scores) in scores.iter_mut().enumerate() {

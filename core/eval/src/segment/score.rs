@@ -5,7 +5,7 @@ use dinoscope_data::source::dense::IGNORED;
 
 /// Pixels of one picture, by class.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Counts {
+pub(super) struct ClassPixelCounts {
     /// Of the class, and taken for it.
     right: Vec<u32>,
     /// Of the class.
@@ -14,7 +14,7 @@ pub(super) struct Counts {
     taken: Vec<u32>,
 }
 
-impl Counts {
+impl ClassPixelCounts {
     /// Counts the pixels whose class is known.
     pub fn new(truth: &[u8], found: &[u8], classes: usize) -> Self {
         let mut out = Self { right: vec![0; classes], real: vec![0; classes], taken: vec![0; classes] };
@@ -35,7 +35,7 @@ impl Counts {
 
 /// What is said of a test set; a class is judged where it occurs in a truth or in a prediction.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Score {
+pub(super) struct SegmentationScore {
     /// Mean over the classes of the intersection over the union, each over all pictures together.
     pub miou: f64,
     pub miou_interval: Option<(f64, f64)>,
@@ -47,8 +47,8 @@ pub(super) struct Score {
     pub iou_intervals: Vec<Option<(f64, f64)>>,
 }
 
-impl Score {
-    pub fn new(pictures: &[Counts], classes: usize, seed: u64) -> Self {
+impl SegmentationScore {
+    pub fn new(pictures: &[ClassPixelCounts], classes: usize, seed: u64) -> Self {
         let figures = |times: &[u32]| figures(pictures, times, classes);
         let whole = figures(&vec![1; pictures.len()]);
         let mut found = intervals(pictures.len(), seed, figures);
@@ -65,7 +65,7 @@ impl Score {
 }
 
 /// mIoU, pixel accuracy, the IoU of each class, where each picture counts so many times.
-fn figures(pictures: &[Counts], times: &[u32], classes: usize) -> Vec<f64> {
+fn figures(pictures: &[ClassPixelCounts], times: &[u32], classes: usize) -> Vec<f64> {
     let (mut right, mut real, mut taken) = (vec![0u64; classes], vec![0u64; classes], vec![0u64; classes]);
     for (counts, &times) in pictures.iter().zip(times).filter(|(_, times)| **times > 0) {
         for (sums, of) in
@@ -89,10 +89,13 @@ mod tests {
 
     #[test]
     fn figures_of_a_case_by_hand() {
-        let first = Counts::new(&[0, 0, 1, 1, IGNORED], &[0, 1, 1, 1, 0], 4);
-        let second = Counts::new(&[2, 0], &[0, 0], 4);
-        assert_eq!((first.accuracy(), Counts::new(&[IGNORED], &[0], 4).accuracy()), (Some(0.75), None));
-        let score = Score::new(&[first, second], 4, 0);
+        let first = ClassPixelCounts::new(&[0, 0, 1, 1, IGNORED], &[0, 1, 1, 1, 0], 4);
+        let second = ClassPixelCounts::new(&[2, 0], &[0, 0], 4);
+        assert_eq!(
+            (first.accuracy(), ClassPixelCounts::new(&[IGNORED], &[0], 4).accuracy()),
+            (Some(0.75), None)
+        );
+        let score = SegmentationScore::new(&[first, second], 4, 0);
         // Class 0: right 2 of real 3 and taken 3; class 1: 2 of 2 and 3; class 2: none of 1; class 3 is nowhere.
         assert_eq!(score.iou[..3], [0.5, 2.0 / 3.0, 0.0]);
         assert!(score.iou[3].is_nan() && score.iou_intervals[3].is_none());

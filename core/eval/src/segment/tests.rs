@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::outcome::LeftOut;
-use crate::suite::Options;
+use crate::outcome::UnusableInput;
+use crate::suite::EvalOptions;
 use burn::tensor::Device;
 use dinoscope_base::device::block_on;
 use dinoscope_base::rng::{RngExt, stream};
@@ -45,7 +45,7 @@ impl DenseSource for Squares {
         &self.classes
     }
 
-    fn load(&self, index: usize, _: Truth) -> Result<Dense, DataError> {
+    fn load(&self, index: usize, _: DenseTruthKind) -> Result<DenseSample, DataError> {
         let mut rng = stream(5, "squares", (self.first + index) as u64, 0);
         let squares: Vec<usize> = (0..24).map(|_| rng.random_range(0..3)).collect();
         let class = |i: usize| squares[i / 24 / 4 * 6 + i % 24 / 4];
@@ -57,22 +57,22 @@ impl DenseSource for Squares {
         if self.first + index == 51 {
             return Err(DataError::Decode { name: "squares 51".into(), reason: "it is torn".into() });
         }
-        Ok(Dense { picture, classes: (0..24 * 16).map(label).collect(), depth: Vec::new() })
+        Ok(DenseSample { picture, classes: (0..24 * 16).map(label).collect(), depth: Vec::new() })
     }
 }
 
 fn task() -> SegmentTask {
-    let training = Training { iterations: 120, batch: 4, lr: 2e-2, weight_decay: 1e-4 };
+    let training = DenseTrainingOptions { iterations: 120, batch: 4, lr: 2e-2, weight_decay: 1e-4 };
     SegmentTask { window: Some(16), training, shown: 2, ..SegmentTask::default() }
 }
 
-fn run(task: &SegmentTask, alone: bool) -> (Result<Outcome, EvaluationError>, Vec<&'static str>) {
+fn run(task: &SegmentTask, alone: bool) -> (Result<EvalReport, EvaluationError>, Vec<&'static str>) {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
-    let options = Options { alone, ..Options::new(16) };
-    let judge = Judge { backbone: &backbone, options: &options, device: &device };
+    let options = EvalOptions { alone, ..EvalOptions::new(16) };
+    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
     let mut heard = Vec::new();
-    let mut progress = async |at: Progress| {
+    let mut progress = async |at: EvalProgress| {
         assert!(at.done <= at.total, "{at:?}");
         if heard.last() != Some(&at.doing) {
             heard.push(at.doing);
@@ -83,7 +83,7 @@ fn run(task: &SegmentTask, alone: bool) -> (Result<Outcome, EvaluationError>, Ve
     (outcome, heard)
 }
 
-fn miou(outcome: &Outcome, subject: &str) -> f64 {
+fn miou(outcome: &EvalReport, subject: &str) -> f64 {
     outcome.rows.iter().find(|row| row.subject == subject).unwrap().figures[0].value
 }
 
@@ -103,7 +103,7 @@ fn colours_are_read_off_pixels() {
         let (low, high) = figure.interval.unwrap();
         assert!(low <= figure.value && figure.value <= high && high <= 1.0, "{figure:?}");
     }
-    let torn = LeftOut { input: "squares 51".to_owned(), reason: "it is torn".to_owned() };
+    let torn = UnusableInput { input: "squares 51".to_owned(), reason: "it is torn".to_owned() };
     assert_eq!(outcome.left_out, [torn]);
     assert_eq!(outcome.pictures.len(), 1);
     assert_eq!(run(&task(), false).0.unwrap(), outcome, "the same again");
@@ -140,15 +140,15 @@ fn wrong_settings_and_a_stop_are_told() {
     assert!(said(SegmentTask { blocks: 5, ..task() }).contains("blocks is 5"));
     assert!(said(SegmentTask { window: Some(0), ..task() }).contains("window"));
     assert!(said(SegmentTask { ratios: Vec::new(), ..task() }).contains("sizes"));
-    let lost = Training { lr: f64::INFINITY, ..task().training };
+    let lost = DenseTrainingOptions { lr: f64::INFINITY, ..task().training };
     assert!(said(SegmentTask { training: lost, ..task() }).contains("learning rate"));
 
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
-    let options = Options::new(16);
-    let judge = Judge { backbone: &backbone, options: &options, device: &device };
+    let options = EvalOptions::new(16);
+    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
     for last in ["pictures", "features", "head", "judging"] {
-        let mut progress = async |at: Progress| at.doing != last;
+        let mut progress = async |at: EvalProgress| at.doing != last;
         let stopped = block_on(evaluate(&judge, &Squares::split(), &task(), &mut progress));
         assert!(stopped.unwrap_err().is_stopped(), "{last}");
     }
@@ -158,12 +158,13 @@ fn wrong_settings_and_a_stop_are_told() {
 fn crops_carry_their_labels() {
     // Every pixel's colour tells its class, whatever was cut out and mirrored.
     let crops = SegmentTask { crops: 6, ..task() };
-    let setting = Setting { task: &crops, window: 16, stride: 10, patch: 4, classes: 3, seed: 0 };
-    let dense = Squares::split().train.load(0, Truth::Classes).unwrap();
+    let setting =
+        SegmentationRunConfig { task: &crops, window: 16, stride: 10, patch: 4, classes: 3, seed: 0 };
+    let dense = Squares::split().train.load(0, DenseTruthKind::Classes).unwrap();
     let mut right = (0, 0);
     let examples = setting.examples(0, &dense);
     assert_eq!(examples.len(), 6);
-    for Example { view, truth, .. } in examples {
+    for DenseExample { view, truth, .. } in examples {
         assert_eq!(truth.len(), view.frame.width * view.frame.height);
         for (pixel, label) in view.picture.rgb.as_chunks::<3>().0.iter().zip(&truth) {
             if *label != IGNORED {

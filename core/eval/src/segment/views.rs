@@ -1,22 +1,22 @@
 //! Views of pictures: what a head learns from, and all looks at a picture that is judged.
 
-use super::Setting;
-use super::head::Head;
-use super::predict::{Look, Seen};
-use crate::dense::eye::{Example, Eye, View};
-use crate::dense::frame::{Frame, cut, fitted, nearest, windows};
+use super::SegmentationRunConfig;
+use super::head::SegmentationHead;
+use super::predict::{TtaPrediction, WindowLogits};
+use crate::dense::eye::{DenseExample, DenseFeatureExtractor, DenseView};
+use crate::dense::frame::{CenterPadding, cut, fitted, nearest, windows};
 use crate::run::EvaluationError;
 use dinoscope_base::rng::{RngExt, stream};
 use dinoscope_data::Picture;
 use dinoscope_data::augment::{CropBox, flip_horizontal};
-use dinoscope_data::source::dense::Dense;
+use dinoscope_data::source::dense::DenseSample;
 
 /// Views that are looked at together.
 pub(super) const VIEWS: usize = 16;
 
-impl Setting<'_> {
+impl SegmentationRunConfig<'_> {
     /// The views of a training picture with their labels.
-    pub(super) fn examples(&self, index: usize, dense: &Dense) -> Vec<Example<u8>> {
+    pub(super) fn examples(&self, index: usize, dense: &DenseSample) -> Vec<DenseExample<u8>> {
         let whole = (dense.picture.width, dense.picture.height);
         let example = |resized: &Picture, place: CropBox, mirrored: bool| {
             let truth = nearest(&dense.classes, whole, (resized.width, resized.height));
@@ -26,9 +26,9 @@ impl Setting<'_> {
                 flip_horizontal(&mut picture);
                 truth.chunks_exact_mut(place.width).for_each(<[u8]>::reverse);
             }
-            let frame = Frame::new(&picture, self.patch, self.task.exact_padding);
+            let frame = CenterPadding::new(&picture, self.patch, self.task.exact_padding);
             let truth = thinned(&truth, place.width, self.task.every);
-            Example { view: View { picture, frame }, truth, picture: index }
+            DenseExample { view: DenseView { picture, frame }, truth, picture: index }
         };
         if self.task.crops == 0 {
             let resized = fitted(&dense.picture, self.window);
@@ -50,12 +50,12 @@ impl Setting<'_> {
     /// All looks at some pictures, each in windows.
     pub(super) async fn looks(
         &self,
-        eye: &Eye<'_>,
-        head: &Head,
+        eye: &DenseFeatureExtractor<'_>,
+        head: &SegmentationHead,
         pictures: &[&Picture],
-    ) -> Result<Vec<Vec<Look>>, EvaluationError> {
-        let mut out: Vec<Vec<Look>> = Vec::new();
-        let mut waiting: Vec<(usize, usize, CropBox, View)> = Vec::new();
+    ) -> Result<Vec<Vec<TtaPrediction>>, EvaluationError> {
+        let mut out: Vec<Vec<TtaPrediction>> = Vec::new();
+        let mut waiting: Vec<(usize, usize, CropBox, DenseView)> = Vec::new();
         for (i, picture) in pictures.iter().enumerate() {
             out.push(Vec::new());
             for mirrored in [false, true].into_iter().take(1 + usize::from(self.task.flip)) {
@@ -68,17 +68,17 @@ impl Setting<'_> {
                     let Picture { width, height, .. } = resized;
                     for place in windows(width, height, self.window, self.stride) {
                         let picture = crop(&resized, place);
-                        let frame = Frame::new(&picture, self.patch, self.task.exact_padding);
-                        waiting.push((i, out[i].len(), place, View { picture, frame }));
+                        let frame = CenterPadding::new(&picture, self.patch, self.task.exact_padding);
+                        waiting.push((i, out[i].len(), place, DenseView { picture, frame }));
                     }
-                    out[i].push(Look { width, height, mirrored, windows: Vec::new() });
+                    out[i].push(TtaPrediction { width, height, mirrored, windows: Vec::new() });
                 }
             }
         }
         for some in waiting.chunks(VIEWS) {
-            let views: Vec<&View> = some.iter().map(|(.., view)| view).collect();
+            let views: Vec<&DenseView> = some.iter().map(|(.., view)| view).collect();
             for ((i, look, place, view), map) in some.iter().zip(eye.look(&views).await?) {
-                out[*i][*look].windows.push(Seen::new(*place, &view.frame, head.logits(&map)));
+                out[*i][*look].windows.push(WindowLogits::new(*place, &view.frame, head.logits(&map)));
             }
         }
         Ok(out)

@@ -8,37 +8,41 @@ mod picture;
 mod task;
 mod values;
 
-use super::EvalError;
-use dinoscope_analysis::linalg::{self, LANES, Packed};
+use super::EvalProtocolError;
+use dinoscope_analysis::linalg::{self, LANES, PackedPanels};
 use dinoscope_base::parallel;
 
-pub use task::SpreadTask;
+pub use task::FeatureStatisticsTask;
 pub(super) use task::evaluate;
 
 /// How much each direction carries.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spectrum {
+pub struct FeatureSpectrum {
     /// Variances along the principal directions, largest first.
     pub variances: Vec<f64>,
     /// Singular values of the features as they are, without taking off their mean, largest first.
     pub singular: Vec<f64>,
 }
 
-impl Spectrum {
+impl FeatureSpectrum {
     /// Of `[pictures, dim]` features, row-major.
     ///
     /// # Errors
     /// When there are none, lengths do not fit, or a number is not finite.
-    pub fn of(features: &[f32], dim: usize) -> Result<Self, EvalError> {
+    pub fn of(features: &[f32], dim: usize) -> Result<Self, EvalProtocolError> {
         if features.is_empty() || dim == 0 {
-            return Err(EvalError::Empty("features"));
+            return Err(EvalProtocolError::Empty("features"));
         }
         if !features.len().is_multiple_of(dim) {
             let found = features.len() % dim;
-            return Err(EvalError::Shape { what: "numbers left over of features", found, expected: 0 });
+            return Err(EvalProtocolError::Shape {
+                what: "numbers left over of features",
+                found,
+                expected: 0,
+            });
         }
         if let Some(at) = features.iter().position(|v| !v.is_finite()) {
-            return Err(EvalError::NotFinite { set: "judged", index: at / dim });
+            return Err(EvalProtocolError::NotFinite { set: "judged", index: at / dim });
         }
         let pictures = features.len() / dim;
         let plain: Vec<f64> = features.iter().map(|v| f64::from(*v)).collect();
@@ -93,7 +97,7 @@ pub fn uniformity(features: &[f32], dim: usize) -> Option<f64> {
     if pictures < 2 {
         return None;
     }
-    let packed = Packed::new(&linalg::normalise_rows(features, dim), pictures, dim);
+    let packed = PackedPanels::new(&linalg::normalise_rows(features, dim), pictures, dim);
     let mut sums = vec![0f64; packed.panels()];
     parallel::for_chunks(&mut sums, 1, |own, sum| {
         let mut block = [[0.0; LANES]; LANES];

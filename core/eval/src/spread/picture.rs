@@ -1,6 +1,8 @@
 //! The spectrum of features: how much each direction carries, on a scale of powers of ten.
 
-use dinoscope_analysis::canvas::{ACCENT, ALARM, Anchor, Canvas, Colour, GRID, INK, PAPER, SOFT, Text};
+use dinoscope_analysis::canvas::{
+    ACCENT, ALARM, CanvasTextStyle, Colour, GRID, INK, PAPER, PictureCanvas, SOFT, TextAnchor,
+};
 use dinoscope_analysis::lettering;
 use dinoscope_data::Picture;
 
@@ -15,7 +17,7 @@ const BOTTOM: usize = 68;
 const NOTHING: f64 = -9.0;
 
 /// Variances of one subject, largest first.
-pub(super) struct Line<'a> {
+pub(super) struct SpectrumCurve<'a> {
     pub name: &'a str,
     pub variances: &'a [f64],
 }
@@ -24,13 +26,13 @@ pub(super) struct Line<'a> {
 const COLOURS: [Colour; 3] = [ACCENT, ALARM, SOFT];
 
 /// Draws the variances of each subject, relative to its largest; the first is drawn last, over the others.
-pub(super) fn draw(lines: &[Line<'_>]) -> Picture {
-    let mut canvas = Canvas::new(WIDTH, HEIGHT, PAPER);
+pub(super) fn draw(lines: &[SpectrumCurve<'_>]) -> Picture {
+    let mut canvas = PictureCanvas::new(WIDTH, HEIGHT, PAPER);
     canvas.text(
         "Variance along the principal directions, relative to the largest",
         32.0,
         36.0,
-        Text::new(18.0, INK),
+        CanvasTextStyle::new(18.0, INK),
     );
     let count = lines.first().map_or(1, |line| line.variances.len()).max(2);
     let powers: Vec<Vec<f64>> = lines.iter().map(|line| powers(line.variances, count)).collect();
@@ -39,29 +41,29 @@ pub(super) fn draw(lines: &[Line<'_>]) -> Picture {
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let x = |i: usize| LEFT as f32 + (right - LEFT) as f32 * i as f32 / (count - 1) as f32;
     let y = |power: f64| TOP as f32 + (bottom - TOP) as f32 * (power / floor) as f32;
-    let soft = Text::new(14.0, SOFT);
+    let soft = CanvasTextStyle::new(14.0, SOFT);
     for power in (0..=(-floor) as i32).map(|p| -f64::from(p)) {
         canvas.area(LEFT, y(power).round() as usize, right - LEFT, 1, GRID);
         let name = if power == 0.0 { "1".to_owned() } else { format!("10⁻{}", superscript(-power as u32)) };
-        canvas.text(&name, LEFT as f32 - 14.0, y(power), soft.anchored(Anchor::End));
+        canvas.text(&name, LEFT as f32 - 14.0, y(power), soft.anchored(TextAnchor::End));
     }
     for i in ticks(count) {
         let anchor = if i == 0 {
-            Anchor::Start
+            TextAnchor::Start
         } else if i + 1 == count {
-            Anchor::End
+            TextAnchor::End
         } else {
-            Anchor::Middle
+            TextAnchor::Middle
         };
         canvas.text(&(i + 1).to_string(), x(i), bottom as f32 + 20.0, soft.anchored(anchor));
     }
     let middle = (LEFT + right) as f32 / 2.0;
-    canvas.text("direction, largest first", middle, bottom as f32 + 44.0, soft.anchored(Anchor::Middle));
+    canvas.text("direction, largest first", middle, bottom as f32 + 44.0, soft.anchored(TextAnchor::Middle));
     let mut legend = LEFT as f32;
     for (i, line) in lines.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
         canvas.line([legend, 66.0], [legend + 22.0, 66.0], 3.0, colour);
-        canvas.text(line.name, legend + 30.0, 66.0, Text::new(14.0, INK));
+        canvas.text(line.name, legend + 30.0, 66.0, CanvasTextStyle::new(14.0, INK));
         legend += 30.0 + lettering::width(line.name, 14.0) + 28.0;
     }
     for (i, powers) in powers.iter().enumerate().rev() {
@@ -105,7 +107,8 @@ mod tests {
     fn lines_fall_from_left_to_right() {
         let falling: Vec<f64> = (0..40).map(|i| 10f64.powf(-f64::from(i) / 10.0)).collect();
         let flat = [2.0; 40];
-        let lines = [Line { name: "a", variances: &falling }, Line { name: "b", variances: &flat }];
+        let lines =
+            [SpectrumCurve { name: "a", variances: &falling }, SpectrumCurve { name: "b", variances: &flat }];
         let picture = draw(&lines);
         let heights = |colour: Colour| -> Vec<usize> {
             let at = |x: usize, y: usize| &picture.rgb[(y * WIDTH + x) * 3..][..3];
@@ -136,7 +139,7 @@ mod tests {
         assert_eq!((empty.width, empty.height), (WIDTH, HEIGHT));
         assert!(inside(&empty, GRID) && !inside(&empty, ACCENT), "a frame without lines");
         for variances in [&[][..], &[0.0][..], &[0.0, 0.0][..], &[1.0, 1e-30][..]] {
-            let picture = draw(&[Line { name: "a", variances }]);
+            let picture = draw(&[SpectrumCurve { name: "a", variances }]);
             assert!(inside(&picture, GRID) && !inside(&picture, ACCENT), "{variances:?} make no line");
             assert_ne!(picture, empty, "its name stands above");
         }

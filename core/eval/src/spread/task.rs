@@ -2,48 +2,48 @@
 
 use std::sync::Arc;
 
-use super::super::EvalError;
+use super::super::EvalProtocolError;
 use super::super::dense::bootstrap::intervals;
 use super::super::numbered::{alone, from};
-use super::super::outcome::{Figure, Outcome, Row, Shown, Unit};
+use super::super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
-use super::super::suite::{Judge, Progress, Subject};
-use super::{Spectrum, alignments, picture, uniformity};
+use super::super::suite::{EvalContext, EvalProgress, EvalSubject};
+use super::{FeatureSpectrum, alignments, picture, uniformity};
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::stream;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
-use dinoscope_data::source::Source;
-use dinoscope_model::features::{Wanted, embed};
+use dinoscope_data::source::PictureSource;
+use dinoscope_model::features::{ImageFeatureSpec, embed};
 
 /// Raw pixels are looked at with this side: as many numbers as a backbone of usual size gives.
 const PIXELS: usize = 16;
 
 /// What is asked: how the features of these pictures are spread. Labels are not needed.
 #[derive(Clone)]
-pub struct SpreadTask {
+pub struct FeatureStatisticsTask {
     /// The pictures; about ten times as many as a feature has numbers is enough.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn PictureSource>,
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &Judge<'_>,
-    task: &SpreadTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
-    let mut out = Outcome::of("Spread of features");
+    judge: &EvalContext<'_>,
+    task: &FeatureStatisticsTask,
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
+    let mut out = EvalReport::of("Spread of features");
     let labelled = alone(&task.source);
     let mut spectra = Vec::new();
-    for &subject in Subject::all(judge.options.alone) {
-        let sets = judge.sets(subject, &labelled, Wanted::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(judge.options.alone) {
+        let sets = judge.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
-        let spectrum = Spectrum::of(features, dim)?;
-        let spread = uniformity(features, dim).ok_or(EvalError::Empty("second picture"))?;
+        let spectrum = FeatureSpectrum::of(features, dim)?;
+        let spread = uniformity(features, dim).ok_or(EvalProtocolError::Empty("second picture"))?;
         let apart = aligned(judge, subject, task.source.as_ref(), progress).await?;
         out.rows.push(row(subject, &spectrum, &apart, spread, judge.options.seed));
         out.notes.extend(sets.notes);
         out.left_out.extend(sets.left_out);
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             let pictures = sets.train.labels.len();
             let from = from(task.source.as_ref());
             out.data = format!("{pictures} pictures and two views of each, features of {dim} numbers{from}");
@@ -60,11 +60,14 @@ pub(in super::super) async fn evaluate(
          squared distance of two views; uniformity: log of the mean exp(-2d²) of all pairs"
             .to_owned(),
     );
-    let lines: Vec<picture::Line<'_>> = spectra
+    let lines: Vec<picture::SpectrumCurve<'_>> = spectra
         .iter()
-        .map(|(subject, spectrum)| picture::Line { name: subject.name(), variances: &spectrum.variances })
+        .map(|(subject, spectrum)| picture::SpectrumCurve {
+            name: subject.name(),
+            variances: &spectrum.variances,
+        })
         .collect();
-    out.pictures.push(Shown {
+    out.pictures.push(CaptionedPicture {
         name: "spectrum".to_owned(),
         caption: "How much each principal direction of the features carries, relative to the first. A line that falls \
                   steeply or ends early means that the directions behind it are not used."
@@ -75,35 +78,41 @@ pub(in super::super) async fn evaluate(
     Ok(out)
 }
 
-fn row(subject: Subject, spectrum: &Spectrum, apart: &[f64], spread: f64, seed: u64) -> Row {
+fn row(
+    subject: EvalSubject,
+    spectrum: &FeatureSpectrum,
+    apart: &[f64],
+    spread: f64,
+    seed: u64,
+) -> EvalTableRow {
     let mean = |times: &[u32]| {
         let sum: f64 = apart.iter().zip(times).map(|(v, times)| v * f64::from(*times)).sum();
         vec![sum / apart.len() as f64]
     };
-    let alignment = Figure {
+    let alignment = EvalMetric {
         name: "alignment".to_owned(),
         value: apart.iter().sum::<f64>() / apart.len().max(1) as f64,
         interval: intervals(apart.len(), seed, mean).into_iter().next().flatten(),
-        unit: Unit::Less,
+        unit: EvalMetricUnit::Less,
     };
-    Row {
+    EvalTableRow {
         subject: subject.name().to_owned(),
         setting: String::new(),
         figures: vec![
-            Figure::plain("RankMe", spectrum.rank_me(), Unit::More),
-            Figure::plain("participation", spectrum.participation(), Unit::More),
+            EvalMetric::plain("RankMe", spectrum.rank_me(), EvalMetricUnit::More),
+            EvalMetric::plain("participation", spectrum.participation(), EvalMetricUnit::More),
             alignment,
-            Figure::plain("uniformity", spread, Unit::Less),
+            EvalMetric::plain("uniformity", spread, EvalMetricUnit::Less),
         ],
     }
 }
 
 /// Squared distances between two augmented views of each picture that can be loaded.
 async fn aligned(
-    judge: &Judge<'_>,
-    subject: Subject,
-    source: &dyn Source,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
+    judge: &EvalContext<'_>,
+    subject: EvalSubject,
+    source: &dyn PictureSource,
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<Vec<f64>, EvaluationError> {
     let backbone = &*judge.backbone_of(subject);
     let (size, total) = (judge.options.size, source.len());
@@ -120,18 +129,18 @@ async fn aligned(
             let mut sides = Vec::new();
             for views in [&first, &second] {
                 sides.push(match subject {
-                    Subject::RawPixels => {
+                    EvalSubject::RawPixels => {
                         views.iter().flat_map(|v| normalize(&resize_to(v, PIXELS, PIXELS))).collect()
                     }
-                    _ => embed(backbone, views, Wanted::CLS, judge.device).await?,
+                    _ => embed(backbone, views, ImageFeatureSpec::CLS, judge.device).await?,
                 });
             }
             let dim = sides[0].len() / first.len();
             apart.extend(alignments(&sides[0], &sides[1], dim));
         }
         let done = (start + batch).min(total);
-        if !progress(Progress { subject: subject.name(), doing: "two views", done, total }).await {
-            return Err(EvalError::Stopped.into());
+        if !progress(EvalProgress { subject: subject.name(), doing: "two views", done, total }).await {
+            return Err(EvalProtocolError::Stopped.into());
         }
     }
     Ok(apart)
@@ -151,25 +160,29 @@ fn views(picture: &Picture, size: usize, seed: u64, index: usize) -> [Picture; 2
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::super::numbered::Numbered;
-    use super::super::super::suite::{self, Options, Task};
+    use super::super::super::numbered::IndexAsLabel;
+    use super::super::super::suite::{self, EvalOptions, EvalTask};
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;
     use dinoscope_model::{Vit, VitConfig};
 
-    fn judged(source: Arc<dyn Source>, options: &Options, stop_at: &str) -> Result<Outcome, EvaluationError> {
+    fn judged(
+        source: Arc<dyn PictureSource>,
+        options: &EvalOptions,
+        stop_at: &str,
+    ) -> Result<EvalReport, EvaluationError> {
         let device = Device::flex();
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-        let mut hear = async |at: Progress| at.doing != stop_at;
-        let task = Task::Spread(SpreadTask { source });
+        let mut hear = async |at: EvalProgress| at.doing != stop_at;
+        let task = EvalTask::Spread(FeatureStatisticsTask { source });
         block_on(suite::evaluate(&task, &backbone, options, &device, &mut hear))
     }
 
     #[test]
     fn pictures_without_labels_are_enough() {
-        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 20, 28));
-        let outcome = judged(source.clone(), &Options::new(28), "").unwrap();
+        let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 20, 28));
+        let outcome = judged(source.clone(), &EvalOptions::new(28), "").unwrap();
         let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
         let names: Vec<&str> = outcome.rows[0].figures.iter().map(|f| f.name.as_str()).collect();
@@ -184,8 +197,8 @@ mod tests {
         assert!(outcome.notes.iter().any(|note| note.contains("too low")), "{:?}", outcome.notes);
         assert_eq!(outcome.pictures.len(), 1);
         // Batches, and whether pictures have labels, make no difference.
-        let options = Options { alone: true, batch: 7, ..Options::new(28) };
-        let other = judged(Arc::new(Numbered(source)), &options, "").unwrap();
+        let options = EvalOptions { alone: true, batch: 7, ..EvalOptions::new(28) };
+        let other = judged(Arc::new(IndexAsLabel(source)), &options, "").unwrap();
         for (a, b) in other.rows[0].figures.iter().zip(&outcome.rows[0].figures) {
             assert!((a.value - b.value).abs() < 1e-3 * b.value.abs(), "{a:?} {b:?}");
         }
@@ -203,12 +216,12 @@ mod tests {
 
     #[test]
     fn it_stops_and_refuses() {
-        let source: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 5, 28));
+        let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 5, 28));
         for stop_at in ["features", "two views"] {
-            assert!(judged(source.clone(), &Options::new(28), stop_at).unwrap_err().is_stopped());
+            assert!(judged(source.clone(), &EvalOptions::new(28), stop_at).unwrap_err().is_stopped());
         }
-        let one: Arc<dyn Source> = Arc::new(ScenesSource::new(1, 1, 28));
-        let error = judged(one, &Options::new(28), "").unwrap_err().to_string();
+        let one: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 1, 28));
+        let error = judged(one, &EvalOptions::new(28), "").unwrap_err().to_string();
         assert!(error.contains("second picture"), "{error}");
     }
 }

@@ -15,29 +15,29 @@ fn ranks_count_directions() {
     let even: Vec<f32> = (0..8 * 6)
         .map(|i| if i % 6 == i / 6 / 2 { f32::from(i8::from(i / 6 % 2 == 0) * 2 - 1) } else { 0.0 })
         .collect();
-    let spectrum = Spectrum::of(&even, 6).unwrap();
+    let spectrum = FeatureSpectrum::of(&even, 6).unwrap();
     // The small constant of the source counts for a little in the two directions that are not used.
     assert!((spectrum.rank_me() - 4.0).abs() < 1e-4, "{}", spectrum.rank_me());
     assert!((spectrum.participation() - 4.0).abs() < 1e-9);
     // Variances 9 and 1: (10)² / 82. Singular values 3 and 1: shares 3/4 and 1/4.
     let uneven = [3.0, 0.0, -3.0, 0.0, 0.0, 1.0, 0.0, -1.0];
-    let spectrum = Spectrum::of(&uneven, 2).unwrap();
+    let spectrum = FeatureSpectrum::of(&uneven, 2).unwrap();
     assert!((spectrum.participation() - 100.0 / 82.0).abs() < 1e-9);
     let entropy = -(0.75f64 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
     assert!((spectrum.rank_me() - entropy.exp()).abs() < 1e-4);
     // A common mean is a direction like any other to one of them, and nothing to the other.
     let shifted: Vec<f32> =
         even.iter().enumerate().map(|(i, v)| v + if i % 6 == 5 { 100.0 } else { 0.0 }).collect();
-    let shifted = Spectrum::of(&shifted, 6).unwrap();
+    let shifted = FeatureSpectrum::of(&shifted, 6).unwrap();
     assert!((shifted.participation() - 4.0).abs() < 1e-6);
     assert!(shifted.rank_me() < 2.0);
-    let noise = Spectrum::of(&noise(2000, 10), 10).unwrap();
+    let noise = FeatureSpectrum::of(&noise(2000, 10), 10).unwrap();
     assert!(noise.rank_me() > 9.9 && noise.participation() > 9.8);
-    let same = Spectrum::of(&[1.0, 2.0, 1.0, 2.0], 2).unwrap();
+    let same = FeatureSpectrum::of(&[1.0, 2.0, 1.0, 2.0], 2).unwrap();
     assert!((same.rank_me() - 1.0).abs() < 1e-4 && same.participation() == 0.0);
     for (features, dim) in [(&[][..], 3), (&[1.0][..], 0), (&[1.0; 4][..], 3), (&[1.0, f32::INFINITY][..], 2)]
     {
-        assert!(Spectrum::of(features, dim).is_err());
+        assert!(FeatureSpectrum::of(features, dim).is_err());
     }
 }
 

@@ -7,17 +7,17 @@
 use std::ops::Range;
 
 use super::super::confusion;
-use super::super::gather::Collected;
+use super::super::gather::FeatureSet;
 use super::super::knn::check_pair;
-use super::super::linear::{HeadsOptions, RATES, Scored, Training, tenth};
-use super::super::outcome::{Figure, Outcome, Row};
+use super::super::linear::{LinearHeadOptions, LinearHeadScore, LinearHeadTrainer, RATES, tenth};
+use super::super::outcome::{EvalMetric, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
-use super::super::suite::{Judge, Progress, Sets, Subject};
-use super::super::{Accuracy, EvalError};
+use super::super::suite::{EvalContext, EvalProgress, EvalSubject, TrainTestFeatures};
+use super::super::{Accuracy, EvalProtocolError};
 use super::{PIXELS, accuracies, description, pixels};
-use dinoscope_data::source::Labelled;
+use dinoscope_data::source::LabelledSplit;
 use dinoscope_model::VitConfig;
-use dinoscope_model::features::Wanted;
+use dinoscope_model::features::ImageFeatureSpec;
 
 /// Steps from one report to the next.
 const REPORT: usize = 10;
@@ -30,20 +30,25 @@ pub struct LinearTask {
     /// Pictures a step; without a wish an eighth of them, a power of two from 16 to 1024.
     pub batch: Option<usize>,
     /// How long heads are trained.
-    pub length: Length,
+    pub length: LinearProbeLength,
     /// On which pictures the best head is chosen.
-    pub select: Select,
+    pub select: HeadSelectionSet,
 }
 
 impl Default for LinearTask {
     fn default() -> Self {
-        Self { rates: RATES.to_vec(), batch: None, length: Length::Iterations(1250), select: Select::HeldOut }
+        Self {
+            rates: RATES.to_vec(),
+            batch: None,
+            length: LinearProbeLength::Iterations(1250),
+            select: HeadSelectionSet::HeldOut,
+        }
     }
 }
 
 /// How long heads are trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Length {
+pub enum LinearProbeLength {
     /// Steps.
     Iterations(usize),
     /// Times that every picture is seen.
@@ -52,7 +57,7 @@ pub enum Length {
 
 /// On which pictures the best head is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Select {
+pub enum HeadSelectionSet {
     /// A tenth of the training pictures, which no head is trained on.
     HeldOut,
     /// The test pictures, as the official code does: the result flatters.
@@ -67,21 +72,21 @@ impl LinearTask {
 
     fn iterations(&self, count: usize, batch: usize) -> usize {
         match self.length {
-            Length::Iterations(n) => n,
-            Length::Epochs(n) => (n * count).div_ceil(batch.max(1)),
+            LinearProbeLength::Iterations(n) => n,
+            LinearProbeLength::Epochs(n) => (n * count).div_ceil(batch.max(1)),
         }
     }
 }
 
 /// Columns that a set of heads looks at, and what they are.
-struct Seen {
+struct FeatureColumns {
     what: String,
     columns: Range<usize>,
 }
 
-impl Seen {
-    fn all(subject: Subject, config: &VitConfig, sets: &Sets) -> Vec<Self> {
-        if subject == Subject::RawPixels {
+impl FeatureColumns {
+    fn all(subject: EvalSubject, config: &VitConfig, sets: &TrainTestFeatures) -> Vec<Self> {
+        if subject == EvalSubject::RawPixels {
             return vec![Self { what: pixels(sets.train.dim), columns: 0..sets.train.dim }];
         }
         let (blocks, dim) = (deepest(config), config.dim);
@@ -108,25 +113,25 @@ fn deepest(config: &VitConfig) -> usize {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &Judge<'_>,
-    labelled: &Labelled,
+    judge: &EvalContext<'_>,
+    labelled: &LabelledSplit,
     task: &LinearTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
-    let mut out = Outcome::of("Linear probe");
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
+    let mut out = EvalReport::of("Linear probe");
     let classes = labelled.train.classes();
     let config = &judge.backbone.config;
-    let wanted = Wanted { blocks: deepest(config), patch_mean: true };
-    for &subject in Subject::all(judge.options.alone) {
+    let wanted = ImageFeatureSpec { blocks: deepest(config), patch_mean: true };
+    for &subject in EvalSubject::all(judge.options.alone) {
         let sets = judge.sets(subject, labelled, wanted, PIXELS, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
-        let seen = Seen::all(subject, config, &sets);
-        let probe = Probe { task, classes: classes.len(), seed: judge.options.seed };
+        let seen = FeatureColumns::all(subject, config, &sets);
+        let probe = LinearProbe { task, classes: classes.len(), seed: judge.options.seed };
         let found = probe.run(subject, &sets, &seen, progress).await?;
         out.rows.push(found.row(subject, &seen, classes.len()));
         out.notes.extend(sets.notes.iter().cloned());
         out.left_out.extend(sets.left_out.iter().cloned());
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             out.data = description(&sets, labelled);
             let (shown, notes) = confusion::shown(&found.predictions, &sets.test.labels, classes)?;
             out.pictures.push(shown);
@@ -138,59 +143,61 @@ pub(in super::super) async fn evaluate(
 }
 
 /// The probe of one subject.
-struct Probe<'a> {
+struct LinearProbe<'a> {
     task: &'a LinearTask,
     classes: usize,
     seed: u64,
 }
 
 /// The head that was chosen.
-struct Found {
+struct SelectedLinearHead {
     /// Which set of columns.
     set: usize,
     rate: f64,
     /// On the pictures that it was chosen with.
-    chosen: Scored,
+    chosen: LinearHeadScore,
     /// On the test pictures.
-    test: Scored,
+    test: LinearHeadScore,
     /// The class that it gives each test picture.
     predictions: Vec<u32>,
     held_out: bool,
     notes: Vec<String>,
 }
 
-impl Probe<'_> {
+impl LinearProbe<'_> {
     async fn run(
         &self,
-        subject: Subject,
-        sets: &Sets,
-        seen: &[Seen],
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<Found, EvaluationError> {
+        subject: EvalSubject,
+        sets: &TrainTestFeatures,
+        seen: &[FeatureColumns],
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<SelectedLinearHead, EvaluationError> {
         let task = self.task;
         let (train, held) = self.split(&sets.train)?;
         let train = train.as_ref().unwrap_or(&sets.train);
         let count = train.labels.len();
         let batch = task.batch(count);
         let total = task.iterations(count, batch);
-        let options = HeadsOptions { rates: task.rates.clone(), batch, iterations: total, seed: self.seed };
+        let options =
+            LinearHeadOptions { rates: task.rates.clone(), batch, iterations: total, seed: self.seed };
         let columns: Vec<Range<usize>> = seen.iter().map(|seen| seen.columns.clone()).collect();
-        let mut training = Training::new(train.view(), self.classes, &columns, &options)?;
+        let mut training = LinearHeadTrainer::new(train.view(), self.classes, &columns, &options)?;
         while let Some(done) = training.step() {
-            let at = Progress { subject: subject.name(), doing: "heads", done, total };
+            let at = EvalProgress { subject: subject.name(), doing: "heads", done, total };
             if (done % REPORT == 0 || done == total) && !progress(at).await {
-                return Err(EvalError::Stopped.into());
+                return Err(EvalProtocolError::Stopped.into());
             }
         }
         let judged = held.as_ref().unwrap_or(&sets.test).view();
-        let scores: Vec<Vec<Scored>> = training.heads.iter().map(|heads| heads.score(&judged)).collect();
+        let scores: Vec<Vec<LinearHeadScore>> =
+            training.heads.iter().map(|heads| heads.score(&judged)).collect();
         let Some((set, head)) = best(&scores) else {
-            return Err(EvalError::Empty("learning rates").into());
+            return Err(EvalProtocolError::Empty("learning rates").into());
         };
         let heads = &training.heads[set];
         let test = sets.test.view();
         let held_out = held.as_ref().map(|held| held.labels.len());
-        Ok(Found {
+        Ok(SelectedLinearHead {
             set,
             rate: task.rates[head],
             chosen: scores[set][head],
@@ -202,23 +209,26 @@ impl Probe<'_> {
     }
 
     /// Pictures to train on, when they are not all, and those that are held out.
-    fn split(&self, train: &Collected) -> Result<(Option<Collected>, Option<Collected>), EvalError> {
-        if self.task.select == Select::Test {
+    fn split(
+        &self,
+        train: &FeatureSet,
+    ) -> Result<(Option<FeatureSet>, Option<FeatureSet>), EvalProtocolError> {
+        if self.task.select == HeadSelectionSet::Test {
             return Ok((None, None));
         }
         let (held, rest) = tenth(train.labels.len(), self.seed);
         if rest.is_empty() {
-            return Err(EvalError::Empty("training pictures beside those that are held out"));
+            return Err(EvalProtocolError::Empty("training pictures beside those that are held out"));
         }
         Ok((Some(train.rows(&rest)), Some(train.rows(&held))))
     }
 }
 
 /// The head with the most right, the lowest loss among equals.
-fn best(scores: &[Vec<Scored>]) -> Option<(usize, usize)> {
+fn best(scores: &[Vec<LinearHeadScore>]) -> Option<(usize, usize)> {
     let all =
         scores.iter().enumerate().flat_map(|(set, heads)| (0..heads.len()).map(move |head| (set, head)));
-    let loss = |s: &Scored| if s.loss.is_nan() { f64::INFINITY } else { s.loss };
+    let loss = |s: &LinearHeadScore| if s.loss.is_nan() { f64::INFINITY } else { s.loss };
     all.reduce(|best, at| {
         let (a, b) = (&scores[best.0][best.1], &scores[at.0][at.1]);
         let better = (b.top1.correct, -loss(b)) > (a.top1.correct, -loss(a));
@@ -227,8 +237,8 @@ fn best(scores: &[Vec<Scored>]) -> Option<(usize, usize)> {
 }
 
 fn notes(
-    scores: &[Vec<Scored>],
-    seen: &[Seen],
+    scores: &[Vec<LinearHeadScore>],
+    seen: &[FeatureColumns],
     held_out: Option<usize>,
     (count, batch, iterations): (usize, usize, usize),
 ) -> Vec<String> {
@@ -253,14 +263,14 @@ fn notes(
     notes
 }
 
-impl Found {
-    fn row(&self, subject: Subject, seen: &[Seen], classes: usize) -> Row {
+impl SelectedLinearHead {
+    fn row(&self, subject: EvalSubject, seen: &[FeatureColumns], classes: usize) -> EvalTableRow {
         let mut figures = accuracies(self.test.top1, self.test.top5, classes);
         if self.held_out {
-            figures.push(Figure::accuracy("held-out top-1", self.chosen.top1));
+            figures.push(EvalMetric::accuracy("held-out top-1", self.chosen.top1));
         }
         let setting = format!("{}, lr {}", seen[self.set].what, self.rate);
-        Row { subject: subject.name().to_owned(), setting, figures }
+        EvalTableRow { subject: subject.name().to_owned(), setting, figures }
     }
 }
 

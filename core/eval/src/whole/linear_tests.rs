@@ -3,16 +3,16 @@
 
 use super::super::tests::{backbone, judged, scenes};
 use super::*;
-use crate::suite::{Options, Task};
+use crate::suite::{EvalOptions, EvalTask};
 
-fn quick(select: Select) -> LinearTask {
-    LinearTask { length: Length::Iterations(40), select, ..LinearTask::default() }
+fn quick(select: HeadSelectionSet) -> LinearTask {
+    LinearTask { length: LinearProbeLength::Iterations(40), select, ..LinearTask::default() }
 }
 
 #[test]
 fn every_subject_has_one_line_with_its_head() {
-    let task = Task::Linear(scenes(60, 30), quick(Select::HeldOut));
-    let outcome = judged(&task, &Options::new(28)).unwrap();
+    let task = EvalTask::Linear(scenes(60, 30), quick(HeadSelectionSet::HeldOut));
+    let outcome = judged(&task, &EvalOptions::new(28)).unwrap();
     let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
     for row in &outcome.rows {
@@ -30,9 +30,9 @@ fn every_subject_has_one_line_with_its_head() {
 
 #[test]
 fn the_official_choice_is_never_below_the_honest_one() {
-    let options = Options { alone: true, ..Options::new(28) };
-    let of = |select| judged(&Task::Linear(scenes(60, 30), quick(select)), &options).unwrap();
-    let official = of(Select::Test);
+    let options = EvalOptions { alone: true, ..EvalOptions::new(28) };
+    let of = |select| judged(&EvalTask::Linear(scenes(60, 30), quick(select)), &options).unwrap();
+    let official = of(HeadSelectionSet::Test);
     assert_eq!(official.rows[0].figures.len(), 2);
     assert!(official.notes[0].contains("flatters"), "{:?}", official.notes);
     // On the same heads it would be above or equal by definition; these have six pictures more to learn from.
@@ -45,9 +45,9 @@ fn the_official_choice_is_never_below_the_honest_one() {
 #[test]
 fn heads_see_what_their_names_say() {
     let backbone = backbone(3);
-    let set = Collected { dim: 4 * 12, ..Collected::default() };
-    let sets = Sets { train: set.clone(), test: set, notes: Vec::new(), left_out: Vec::new() };
-    let seen = Seen::all(Subject::Weights, &backbone.config, &sets);
+    let set = FeatureSet { dim: 4 * 12, ..FeatureSet::default() };
+    let sets = TrainTestFeatures { train: set.clone(), test: set, notes: Vec::new(), left_out: Vec::new() };
+    let seen = FeatureColumns::all(EvalSubject::Weights, &backbone.config, &sets);
     let all: Vec<(&str, Range<usize>)> = seen.iter().map(|s| (s.what.as_str(), s.columns.clone())).collect();
     // Three blocks: their CLS tokens, then the mean patch.
     assert_eq!(
@@ -60,13 +60,17 @@ fn heads_see_what_their_names_say() {
         ]
     );
     let single = VitConfig::new(28, 14, 12, 1, 2);
-    assert_eq!(Seen::all(Subject::Weights, &single, &sets).len(), 2);
-    assert_eq!(Seen::all(Subject::RawPixels, &single, &sets)[0].columns, 0..48);
+    assert_eq!(FeatureColumns::all(EvalSubject::Weights, &single, &sets).len(), 2);
+    assert_eq!(FeatureColumns::all(EvalSubject::RawPixels, &single, &sets)[0].columns, 0..48);
 }
 
 #[test]
 fn the_best_has_most_right_and_the_lowest_loss_among_equals() {
-    let of = |correct, loss| Scored { top1: Accuracy { correct, total: 9 }, loss, ..Scored::default() };
+    let of = |correct, loss| LinearHeadScore {
+        top1: Accuracy { correct, total: 9 },
+        loss,
+        ..LinearHeadScore::default()
+    };
     let scores = [vec![of(3, 0.5), of(5, 0.9)], vec![of(5, f64::NAN), of(5, 0.7), of(4, 0.1)]];
     assert_eq!(best(&scores), Some((1, 1)));
     assert_eq!(best(&[vec![of(0, f64::NAN)]]), Some((0, 0)));
@@ -77,12 +81,12 @@ fn the_best_has_most_right_and_the_lowest_loss_among_equals() {
 fn batches_and_lengths_follow_the_data() {
     let task = LinearTask::default();
     assert_eq!([5, 100, 1080, 5000, 100_000].map(|n| task.batch(n)), [5, 16, 128, 512, 1024]);
-    let epochs = LinearTask { length: Length::Epochs(10), ..task };
+    let epochs = LinearTask { length: LinearProbeLength::Epochs(10), ..task };
     assert_eq!((epochs.iterations(1000, 128), epochs.iterations(100, 16)), (79, 63));
 }
 
 #[test]
 fn too_little_is_refused() {
-    let one = Task::Linear(scenes(1, 3), quick(Select::HeldOut));
-    assert!(judged(&one, &Options::new(28)).unwrap_err().to_string().contains("held out"));
+    let one = EvalTask::Linear(scenes(1, 3), quick(HeadSelectionSet::HeldOut));
+    assert!(judged(&one, &EvalOptions::new(28)).unwrap_err().to_string().contains("held out"));
 }

@@ -4,16 +4,18 @@
 //! training pictures. Fits begin where the one with the next smaller `C` ended; that moves no optimum.
 
 use super::super::confusion;
-use super::super::knn::{Features, check_pair};
+use super::super::knn::{LabelledFeatures, check_pair};
 use super::super::linear::tenth;
-use super::super::logistic::{Fit, FitOptions, Ground, Pictures, Space, grid};
-use super::super::outcome::{Figure, Outcome, Row};
+use super::super::logistic::{
+    FeatureSubspace, LogisticDataset, LogisticFit, LogisticFitOptions, LogisticFitter, grid,
+};
+use super::super::outcome::{EvalMetric, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
-use super::super::suite::{Judge, Progress, Sets, Subject};
-use super::super::{Accuracy, EvalError};
+use super::super::suite::{EvalContext, EvalProgress, EvalSubject, TrainTestFeatures};
+use super::super::{Accuracy, EvalProtocolError};
 use super::{PIXELS, accuracies, description, pixels};
-use dinoscope_data::source::Labelled;
-use dinoscope_model::features::Wanted;
+use dinoscope_data::source::LabelledSplit;
+use dinoscope_model::features::ImageFeatureSpec;
 
 /// Moves from one report to the next.
 const REPORT: usize = 20;
@@ -26,36 +28,37 @@ pub struct LogisticTask {
     /// Values of `C` to choose from: scikit-learn's, the weight of the losses against `½ |W|²`.
     pub cs: Vec<f64>,
     /// How far fits go while `C` is chosen; the last one goes on to a hundredth of the tolerance.
-    pub fit: FitOptions,
+    pub fit: LogisticFitOptions,
 }
 
 impl Default for LogisticTask {
     fn default() -> Self {
-        Self { cs: grid(), fit: FitOptions::default() }
+        Self { cs: grid(), fit: LogisticFitOptions::default() }
     }
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &Judge<'_>,
-    labelled: &Labelled,
+    judge: &EvalContext<'_>,
+    labelled: &LabelledSplit,
     task: &LogisticTask,
-    progress: &mut impl AsyncFnMut(Progress) -> bool,
-) -> Result<Outcome, EvaluationError> {
-    let mut out = Outcome::of("Logistic regression");
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
+    let mut out = EvalReport::of("Logistic regression");
     let classes = labelled.train.classes();
-    for &subject in Subject::all(judge.options.alone) {
-        let sets = judge.sets(subject, labelled, Wanted::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(judge.options.alone) {
+        let sets = judge.sets(subject, labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
-        let regression = Regression { task, classes: classes.len(), seed: judge.options.seed, subject };
+        let regression =
+            LogisticRegression { task, classes: classes.len(), seed: judge.options.seed, subject };
         let found = regression.run(&sets, progress).await?;
         let mut figures = accuracies(found.top1, found.top5, classes.len());
-        figures.push(Figure::accuracy("held-out top-1", found.held_out));
+        figures.push(EvalMetric::accuracy("held-out top-1", found.held_out));
         let what = match subject {
-            Subject::RawPixels => pixels(sets.train.dim),
+            EvalSubject::RawPixels => pixels(sets.train.dim),
             _ => "CLS".to_owned(),
         };
         let setting = format!("{what}, C {:.3e}", found.c);
-        out.rows.push(Row { subject: subject.name().to_owned(), setting, figures });
+        out.rows.push(EvalTableRow { subject: subject.name().to_owned(), setting, figures });
         out.notes.extend(sets.notes.iter().cloned());
         out.left_out.extend(sets.left_out.iter().cloned());
         if !found.arrived {
@@ -65,7 +68,7 @@ pub(in super::super) async fn evaluate(
                 task.fit.moves
             ));
         }
-        if subject == Subject::Weights {
+        if subject == EvalSubject::Weights {
             out.data = description(&sets, labelled);
             out.notes.push(format!(
                 "C chosen from {} on {} training pictures, then all were fitted",
@@ -81,15 +84,15 @@ pub(in super::super) async fn evaluate(
 }
 
 /// The regression of one subject.
-struct Regression<'a> {
+struct LogisticRegression<'a> {
     task: &'a LogisticTask,
     classes: usize,
     seed: u64,
-    subject: Subject,
+    subject: EvalSubject,
 }
 
 /// What came of it.
-struct Found {
+struct LogisticResult {
     c: f64,
     held_out: Accuracy,
     top1: Accuracy,
@@ -98,26 +101,28 @@ struct Found {
     arrived: bool,
 }
 
-impl Regression<'_> {
+impl LogisticRegression<'_> {
     async fn run(
         &self,
-        sets: &Sets,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
-    ) -> Result<Found, EvaluationError> {
+        sets: &TrainTestFeatures,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<LogisticResult, EvaluationError> {
         let (train, test) = (sets.train.view(), sets.test.view());
         let (held, rest) = tenth(train.labels.len(), self.seed);
         if rest.is_empty() {
-            return Err(EvalError::Empty("training pictures beside those that are held out").into());
+            return Err(EvalProtocolError::Empty("training pictures beside those that are held out").into());
         }
         let mut cs = self.task.cs.clone();
         cs.sort_by(f64::total_cmp);
         let steps = cs.len() + 1;
 
-        let space = Space::new(&train);
-        let of = |set: &Features<'_>, rows: &[usize]| Pictures::new(set, rows, self.classes, &space);
-        let every = |set: &Features<'_>| of(set, &(0..set.labels.len()).collect::<Vec<_>>());
+        let space = FeatureSubspace::new(&train);
+        let of = |set: &LabelledFeatures<'_>, rows: &[usize]| {
+            LogisticDataset::new(set, rows, self.classes, &space)
+        };
+        let every = |set: &LabelledFeatures<'_>| of(set, &(0..set.labels.len()).collect::<Vec<_>>());
         let (most, few) = (of(&train, &rest), of(&train, &held));
-        let mut ground = Ground::new(&most);
+        let mut ground = LogisticFitter::new(&most);
         let mut weights = most.start();
         let mut best: Option<(Accuracy, f64, Vec<f64>)> = None;
         for (done, &c) in cs.iter().enumerate() {
@@ -129,32 +134,32 @@ impl Regression<'_> {
             }
         }
         let Some((held_out, c, weights)) = best else {
-            return Err(EvalError::Empty("values of C").into());
+            return Err(EvalProtocolError::Empty("values of C").into());
         };
         drop(most);
 
         let all = every(&train);
-        let options = FitOptions { tolerance: FINER * self.task.fit.tolerance, ..self.task.fit };
-        let last = Ground::new(&all).fit(c, weights, options)?;
+        let options = LogisticFitOptions { tolerance: FINER * self.task.fit.tolerance, ..self.task.fit };
+        let last = LogisticFitter::new(&all).fit(c, weights, options)?;
         let (weights, arrived) = self.fit(last, cs.len(), steps, progress).await?;
         let judged = every(&test);
         let (top1, top5) = judged.score(&weights);
-        Ok(Found { c, held_out, top1, top5, predictions: judged.predictions(&weights), arrived })
+        Ok(LogisticResult { c, held_out, top1, top5, predictions: judged.predictions(&weights), arrived })
     }
 
     /// Weights of a fit, and whether they are the optimum.
     async fn fit(
         &self,
-        mut fit: Fit<'_>,
+        mut fit: LogisticFit<'_>,
         done: usize,
         total: usize,
-        progress: &mut impl AsyncFnMut(Progress) -> bool,
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
     ) -> Result<(Vec<f64>, bool), EvaluationError> {
         loop {
             let more = fit.go_on(REPORT);
             let done = if more { done } else { done + 1 };
-            if !progress(Progress { subject: self.subject.name(), doing: "fits", done, total }).await {
-                return Err(EvalError::Stopped.into());
+            if !progress(EvalProgress { subject: self.subject.name(), doing: "fits", done, total }).await {
+                return Err(EvalProtocolError::Stopped.into());
             }
             if !more {
                 return Ok(fit.finish());
@@ -168,7 +173,7 @@ impl Regression<'_> {
 mod tests {
     use super::super::tests::{backbone, judged, scenes};
     use super::*;
-    use crate::suite::{self, Options, Task};
+    use crate::suite::{self, EvalOptions, EvalTask};
     use burn::tensor::Device;
     use dinoscope_base::device::block_on;
 
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_subject_has_one_line_with_its_c() {
-        let outcome = judged(&Task::Logistic(scenes(60, 30), quick()), &Options::new(28)).unwrap();
+        let outcome = judged(&EvalTask::Logistic(scenes(60, 30), quick()), &EvalOptions::new(28)).unwrap();
         let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
         for row in &outcome.rows {
@@ -192,24 +197,25 @@ mod tests {
     #[test]
     fn equal_choices_take_the_smallest_c_and_bad_ones_are_refused() {
         // Every picture is learned from and held out at once by how few there are of each kind: one class only.
-        let options = Options { alone: true, ..Options::new(28) };
+        let options = EvalOptions { alone: true, ..EvalOptions::new(28) };
         let none = LogisticTask { cs: Vec::new(), ..quick() };
-        assert!(judged(&Task::Logistic(scenes(20, 5), none), &options).is_err());
+        assert!(judged(&EvalTask::Logistic(scenes(20, 5), none), &options).is_err());
         let bad = LogisticTask { cs: vec![-1.0], ..quick() };
-        let error = judged(&Task::Logistic(scenes(20, 5), bad), &options).unwrap_err();
+        let error = judged(&EvalTask::Logistic(scenes(20, 5), bad), &options).unwrap_err();
         assert!(error.to_string().contains("C is -1"), "{error}");
         // At these the weights are zero: the intercepts alone decide, and all are equal.
         let tiny = LogisticTask { cs: vec![3e-12, 1e-12, 2e-12], ..quick() };
-        let outcome = judged(&Task::Logistic(scenes(40, 5), tiny), &options).unwrap();
+        let outcome = judged(&EvalTask::Logistic(scenes(40, 5), tiny), &options).unwrap();
         assert!(outcome.rows[0].setting.ends_with("C 1.000e-12"), "{:?}", outcome.rows);
     }
 
     #[test]
     fn it_stops_between_moves() {
         let device = Device::flex();
-        let mut hear = async |at: Progress| at.doing != "fits";
-        let task = Task::Logistic(scenes(20, 5), quick());
-        let stopped = block_on(suite::evaluate(&task, &backbone(1), &Options::new(28), &device, &mut hear));
+        let mut hear = async |at: EvalProgress| at.doing != "fits";
+        let task = EvalTask::Logistic(scenes(20, 5), quick());
+        let stopped =
+            block_on(suite::evaluate(&task, &backbone(1), &EvalOptions::new(28), &device, &mut hear));
         assert!(stopped.unwrap_err().is_stopped());
     }
 }

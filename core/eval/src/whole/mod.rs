@@ -1,13 +1,13 @@
-//! Protocols on features of whole pictures, from labelled pictures to an [`Outcome`].
+//! Protocols on features of whole pictures, from labelled pictures to an [`EvalReport`].
 
 pub mod knn;
 pub mod linear;
 pub mod logistic;
 
 use super::Accuracy;
-use super::outcome::Figure;
-use super::suite::Sets;
-use dinoscope_data::source::Labelled;
+use super::outcome::EvalMetric;
+use super::suite::TrainTestFeatures;
+use dinoscope_data::source::LabelledSplit;
 
 /// Side of the pictures whose raw pixels are learned from: the cost grows with the sixth power of it.
 const PIXELS: usize = 16;
@@ -19,7 +19,7 @@ fn pixels(numbers: usize) -> String {
 }
 
 /// `1200 pictures to learn from, 600 to judge, 12 classes; learns from root/train, judges root/val`
-fn description(sets: &Sets, labelled: &Labelled) -> String {
+fn description(sets: &TrainTestFeatures, labelled: &LabelledSplit) -> String {
     let (train, test) = (sets.train.labels.len(), sets.test.labels.len());
     let classes = labelled.train.classes().len();
     let learns = labelled.train.origin().map(|from| format!("learns from {from}"));
@@ -30,10 +30,10 @@ fn description(sets: &Sets, labelled: &Labelled) -> String {
 }
 
 /// The share that was right, and the share that was right among five answers, where there are more than five.
-fn accuracies(top1: Accuracy, top5: Accuracy, classes: usize) -> Vec<Figure> {
-    let mut figures = vec![Figure::accuracy("top-1", top1)];
+fn accuracies(top1: Accuracy, top5: Accuracy, classes: usize) -> Vec<EvalMetric> {
+    let mut figures = vec![EvalMetric::accuracy("top-1", top1)];
     if classes > 5 {
-        figures.push(Figure::accuracy("top-5", top5));
+        figures.push(EvalMetric::accuracy("top-5", top5));
     }
     figures
 }
@@ -44,17 +44,17 @@ mod tests {
 
     use burn::tensor::Device;
 
-    use super::super::outcome::Outcome;
+    use super::super::outcome::EvalReport;
     use super::super::run::EvaluationError;
-    use super::super::suite::{Options, Task, evaluate};
+    use super::super::suite::{EvalOptions, EvalTask, evaluate};
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;
     use dinoscope_model::{Vit, VitConfig};
 
     /// Scenes to learn from and others to judge, 28 pixels wide.
-    pub(super) fn scenes(train: usize, test: usize) -> Labelled {
-        Labelled {
+    pub(super) fn scenes(train: usize, test: usize) -> LabelledSplit {
+        LabelledSplit {
             train: Arc::new(ScenesSource::new(1, train, 28)),
             test: Arc::new(ScenesSource::new(2, test, 28)),
         }
@@ -65,7 +65,7 @@ mod tests {
         Vit::init(&VitConfig::new(28, 14, 12, depth, 2), 5, &Device::flex())
     }
 
-    pub(super) fn judged(task: &Task, options: &Options) -> Result<Outcome, EvaluationError> {
+    pub(super) fn judged(task: &EvalTask, options: &EvalOptions) -> Result<EvalReport, EvaluationError> {
         block_on(evaluate(task, &backbone(2), options, &Device::flex(), &mut async |_| true))
     }
 
@@ -73,8 +73,8 @@ mod tests {
     fn what_is_judged_can_be_taken_elsewhere() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("new");
-        let options = Options { alone: true, dump: Some(out.clone()), ..Options::new(28) };
-        let task = Task::Knn(scenes(9, 4), knn::KnnTask::default());
+        let options = EvalOptions { alone: true, dump: Some(out.clone()), ..EvalOptions::new(28) };
+        let task = EvalTask::Knn(scenes(9, 4), knn::KnnTask::default());
         judged(&task, &options).unwrap();
         let read = |name: &str| std::fs::read(out.join(name)).unwrap();
         let header = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..128]).into_owned();
@@ -85,8 +85,9 @@ mod tests {
         let first = scenes(9, 4).test.label(0).unwrap() as f32;
         assert_eq!(labels[128..132], first.to_le_bytes());
         // The linear probe's are wider: two blocks and the mean patch.
-        let task = linear::LinearTask { length: linear::Length::Iterations(1), ..Default::default() };
-        judged(&Task::Linear(scenes(9, 4), task), &options).unwrap();
+        let task =
+            linear::LinearTask { length: linear::LinearProbeLength::Iterations(1), ..Default::default() };
+        judged(&EvalTask::Linear(scenes(9, 4), task), &options).unwrap();
         assert!(header(&read("train_features.npy")).contains("(9, 36)"));
     }
 }

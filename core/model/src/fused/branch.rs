@@ -6,12 +6,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{FloatDType, TensorMetadata};
 
 use super::composed::{cast, full};
-use super::programs::{Kept, Programs};
-use crate::fused::packing::{Packing, Subset};
+use super::programs::{KeptCrops, KernelOps};
+use crate::fused::packing::{CropSubset, SequencePacking};
 
 /// Numbers that a branch computes with; the residual stream, norms and softmax are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
+pub enum ComputePrecision {
     /// 32 bits.
     #[default]
     F32,
@@ -21,7 +21,7 @@ pub enum Precision {
     Bf16,
 }
 
-impl Precision {
+impl ComputePrecision {
     fn float(self) -> FloatDType {
         match self {
             Self::F32 => FloatDType::F32,
@@ -36,9 +36,9 @@ impl Precision {
 #[derive(Clone, Debug)]
 pub struct AttentionPlan {
     /// All crops.
-    pub packing: Arc<Packing>,
+    pub packing: Arc<SequencePacking>,
     /// The crops that are computed, where some are dropped.
-    pub subset: Option<Arc<Subset>>,
+    pub subset: Option<Arc<CropSubset>>,
     /// Attention heads.
     pub heads: usize,
     /// Whether qkv has a bias.
@@ -48,14 +48,14 @@ pub struct AttentionPlan {
     /// Epsilon of the norm.
     pub eps: f64,
     /// Numbers to compute with.
-    pub precision: Precision,
+    pub precision: ComputePrecision,
     /// Keep only the input and compute the rest again on the way back.
     pub checkpoint: bool,
 }
 
 /// Kind of feed-forward network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FeedForward {
+pub enum FeedForwardKind {
     /// `fc2(gelu(fc1(x)))`
     Mlp,
     /// `w3(silu(gate) value)`
@@ -67,35 +67,35 @@ pub enum FeedForward {
 #[derive(Clone, Debug)]
 pub struct FeedForwardPlan {
     /// The crops that are computed, where some are dropped.
-    pub subset: Option<Arc<Subset>>,
+    pub subset: Option<Arc<CropSubset>>,
     /// Kind of network.
-    pub kind: FeedForward,
+    pub kind: FeedForwardKind,
     /// Whether there is a LayerScale.
     pub gamma: bool,
     /// Epsilon of the norm.
     pub eps: f64,
     /// Numbers to compute with.
-    pub precision: Precision,
+    pub precision: ComputePrecision,
     /// Keep only the input and compute the rest again on the way back.
     pub checkpoint: bool,
 }
 
 /// What both kinds of branch have: how to run, and what to keep.
-pub(super) trait Branch: Clone + std::fmt::Debug + Send + 'static {
+pub(super) trait BranchPlan: Clone + std::fmt::Debug + Send + 'static {
     /// What the backward pass needs beside `x` and the parameters.
-    type Saved<B: Programs>: Clone + std::fmt::Debug + Send + 'static;
+    type Saved<B: KernelOps>: Clone + std::fmt::Debug + Send + 'static;
 
     fn checkpoint(&self) -> bool;
 
     /// `x` `[tokens, dim]` to `[tokens, dim]`.
-    fn forward<B: Programs>(
+    fn forward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
     ) -> (FloatTensor<B>, Self::Saved<B>);
 
     /// Gradients of `x` and of the parameters in their order.
-    fn backward<B: Programs>(
+    fn backward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
@@ -106,8 +106,8 @@ pub(super) trait Branch: Clone + std::fmt::Debug + Send + 'static {
 
 /// Kept by an attention branch.
 #[derive(Clone, Debug)]
-pub(super) struct AttentionSaved<B: Programs> {
-    kept: Option<Kept<B>>,
+pub(super) struct AttentionSaved<B: KernelOps> {
+    kept: Option<KeptCrops<B>>,
     stats: FloatTensor<B>,
     normed: FloatTensor<B>,
     qkv: FloatTensor<B>,
@@ -116,27 +116,27 @@ pub(super) struct AttentionSaved<B: Programs> {
 }
 
 impl AttentionPlan {
-    fn packing(&self) -> &Packing {
+    fn packing(&self) -> &SequencePacking {
         self.subset.as_ref().map_or(&self.packing, |subset| &subset.packing)
     }
 }
 
-impl Branch for AttentionPlan {
-    type Saved<B: Programs> = AttentionSaved<B>;
+impl BranchPlan for AttentionPlan {
+    type Saved<B: KernelOps> = AttentionSaved<B>;
 
     fn checkpoint(&self) -> bool {
         self.checkpoint
     }
 
-    fn forward<B: Programs>(
+    fn forward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
     ) -> (FloatTensor<B>, AttentionSaved<B>) {
-        let p = Layers::<B>::new(parameters, self.qkv_bias, self.gamma);
+        let p = BranchWeights::<B>::new(parameters, self.qkv_bias, self.gamma);
         let to = self.precision.float();
         let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
-        let (normed, stats) = <B as Programs>::layer_norm(
+        let (normed, stats) = <B as KernelOps>::layer_norm(
             x.clone(),
             kept.as_ref(),
             p.norm[0].clone(),
@@ -144,39 +144,39 @@ impl Branch for AttentionPlan {
             self.eps,
         );
         let normed = cast::<B>(normed, to);
-        let mut qkv = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
+        let mut qkv = <B as KernelOps>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
         if let Some(bias) = p.first_bias {
             qkv = B::add_bias(qkv, bias.clone());
         }
-        let (out, lse) = <B as Programs>::attention(qkv.clone(), self.packing(), self.heads);
+        let (out, lse) = <B as KernelOps>::attention(qkv.clone(), self.packing(), self.heads);
         let weight = cast::<B>(p.second.clone(), to);
         let y = B::project(x, kept.as_ref(), out.clone(), weight, p.second_bias.clone(), p.gamma.cloned());
         (y, AttentionSaved { kept, stats, normed, qkv, out, lse })
     }
 
-    fn backward<B: Programs>(
+    fn backward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
         saved: AttentionSaved<B>,
         gradient: FloatTensor<B>,
     ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
-        let p = Layers::<B>::new(parameters, self.qkv_bias, self.gamma);
+        let p = BranchWeights::<B>::new(parameters, self.qkv_bias, self.gamma);
         let AttentionSaved { kept, stats, normed, qkv, out, lse } = saved;
         let to = self.precision.float();
         let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
         let d_out = p.behind_last(&branch, to);
         let d_qkv =
-            <B as Programs>::attention_backward(qkv, out.clone(), lse, d_out, self.packing(), self.heads);
+            <B as KernelOps>::attention_backward(qkv, out.clone(), lse, d_out, self.packing(), self.heads);
         let last = p.last_gradients(branch, out);
 
-        let mut gradients = vec![full::<B>(<B as Programs>::matmul(d_qkv.clone(), true, normed, false))];
+        let mut gradients = vec![full::<B>(<B as KernelOps>::matmul(d_qkv.clone(), true, normed, false))];
         if self.qkv_bias {
             gradients.push(B::column_sums(d_qkv.clone()));
         }
         gradients.extend(last);
-        let d_normed = <B as Programs>::matmul(d_qkv, false, cast::<B>(p.first.clone(), to), false);
-        let (dx, dw, db) = <B as Programs>::layer_norm_backward(
+        let d_normed = <B as KernelOps>::matmul(d_qkv, false, cast::<B>(p.first.clone(), to), false);
+        let (dx, dw, db) = <B as KernelOps>::layer_norm_backward(
             x,
             kept.as_ref(),
             p.norm[0].clone(),
@@ -191,29 +191,29 @@ impl Branch for AttentionPlan {
 
 /// Kept by a feed-forward branch; the activation is computed again.
 #[derive(Clone, Debug)]
-pub(super) struct FeedForwardSaved<B: Programs> {
-    kept: Option<Kept<B>>,
+pub(super) struct FeedForwardSaved<B: KernelOps> {
+    kept: Option<KeptCrops<B>>,
     stats: FloatTensor<B>,
     normed: FloatTensor<B>,
     hidden: FloatTensor<B>,
 }
 
-impl Branch for FeedForwardPlan {
-    type Saved<B: Programs> = FeedForwardSaved<B>;
+impl BranchPlan for FeedForwardPlan {
+    type Saved<B: KernelOps> = FeedForwardSaved<B>;
 
     fn checkpoint(&self) -> bool {
         self.checkpoint
     }
 
-    fn forward<B: Programs>(
+    fn forward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
     ) -> (FloatTensor<B>, FeedForwardSaved<B>) {
-        let p = Layers::<B>::new(parameters, true, self.gamma);
+        let p = BranchWeights::<B>::new(parameters, true, self.gamma);
         let to = self.precision.float();
         let kept = self.subset.clone().map(|subset| B::kept(subset, &x.device()));
-        let (normed, stats) = <B as Programs>::layer_norm(
+        let (normed, stats) = <B as KernelOps>::layer_norm(
             x.clone(),
             kept.as_ref(),
             p.norm[0].clone(),
@@ -221,37 +221,37 @@ impl Branch for FeedForwardPlan {
             self.eps,
         );
         let normed = cast::<B>(normed, to);
-        let hidden = <B as Programs>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
+        let hidden = <B as KernelOps>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
         let bias = p.bias();
         let active = match self.kind {
-            FeedForward::Mlp => <B as Programs>::gelu(hidden.clone(), bias),
-            FeedForward::SwiGlu => <B as Programs>::swiglu(hidden.clone(), bias),
+            FeedForwardKind::Mlp => <B as KernelOps>::gelu(hidden.clone(), bias),
+            FeedForwardKind::SwiGlu => <B as KernelOps>::swiglu(hidden.clone(), bias),
         };
         let weight = cast::<B>(p.second.clone(), to);
         let y = B::project(x, kept.as_ref(), active, weight, p.second_bias.clone(), p.gamma.cloned());
         (y, FeedForwardSaved { kept, stats, normed, hidden })
     }
 
-    fn backward<B: Programs>(
+    fn backward<B: KernelOps>(
         &self,
         x: FloatTensor<B>,
         parameters: &[FloatTensor<B>],
         saved: FeedForwardSaved<B>,
         gradient: FloatTensor<B>,
     ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
-        let p = Layers::<B>::new(parameters, true, self.gamma);
+        let p = BranchWeights::<B>::new(parameters, true, self.gamma);
         let FeedForwardSaved { kept, stats, normed, hidden } = saved;
         let to = self.precision.float();
         let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
         let d_active = p.behind_last(&branch, to);
         let (d_hidden, active, d_bias) = match self.kind {
-            FeedForward::Mlp => <B as Programs>::gelu_backward(hidden, p.bias(), d_active),
-            FeedForward::SwiGlu => <B as Programs>::swiglu_backward(hidden, p.bias(), d_active),
+            FeedForwardKind::Mlp => <B as KernelOps>::gelu_backward(hidden, p.bias(), d_active),
+            FeedForwardKind::SwiGlu => <B as KernelOps>::swiglu_backward(hidden, p.bias(), d_active),
         };
         let last = p.last_gradients(branch, active);
-        let d_first = full::<B>(<B as Programs>::matmul(d_hidden.clone(), true, normed, false));
-        let d_normed = <B as Programs>::matmul(d_hidden, false, cast::<B>(p.first.clone(), to), false);
-        let (dx, dw, db) = <B as Programs>::layer_norm_backward(
+        let d_first = full::<B>(<B as KernelOps>::matmul(d_hidden.clone(), true, normed, false));
+        let d_normed = <B as KernelOps>::matmul(d_hidden, false, cast::<B>(p.first.clone(), to), false);
+        let (dx, dw, db) = <B as KernelOps>::layer_norm_backward(
             x,
             kept.as_ref(),
             p.norm[0].clone(),
@@ -266,7 +266,7 @@ impl Branch for FeedForwardPlan {
 }
 
 /// Parameters of a branch by what they are.
-struct Layers<'a, B: Programs> {
+struct BranchWeights<'a, B: KernelOps> {
     norm: &'a [FloatTensor<B>],
     first: &'a FloatTensor<B>,
     first_bias: Option<&'a FloatTensor<B>>,
@@ -275,7 +275,7 @@ struct Layers<'a, B: Programs> {
     gamma: Option<&'a FloatTensor<B>>,
 }
 
-impl<'a, B: Programs> Layers<'a, B> {
+impl<'a, B: KernelOps> BranchWeights<'a, B> {
     fn new(all: &'a [FloatTensor<B>], first_bias: bool, gamma: bool) -> Self {
         let second = if first_bias { 4 } else { 3 };
         Self {
@@ -299,13 +299,13 @@ impl<'a, B: Programs> Layers<'a, B> {
             Some(gamma) => B::scale_rows(self.second.clone(), gamma.clone()),
             None => self.second.clone(),
         };
-        <B as Programs>::matmul(gradient.clone(), false, cast::<B>(weight, to), false)
+        <B as KernelOps>::matmul(gradient.clone(), false, cast::<B>(weight, to), false)
     }
 
     /// Gradients of the last layer's weight, bias and LayerScale.
     fn last_gradients(&self, gradient: FloatTensor<B>, input: FloatTensor<B>) -> Vec<FloatTensor<B>> {
         let d_bias = B::column_sums(gradient.clone());
-        let d_weight = full::<B>(<B as Programs>::matmul(gradient, true, input, false));
+        let d_weight = full::<B>(<B as KernelOps>::matmul(gradient, true, input, false));
         match self.gamma {
             None => vec![d_weight, d_bias],
             Some(gamma) => {

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
-use dinoscope_shaders::attention::cpu::{self as attention, Layout};
-use dinoscope_shaders::cpu::{Matrix, add_rows, column_sums, multiply, unwritten};
-use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, Inputs};
+use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
+use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, multiply, unwritten};
+use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
 use dinoscope_shaders::neighbours::cpu::nearest;
 use dinoscope_shaders::residual::cpu as residual;
 use dinoscope_shaders::{
@@ -15,10 +15,10 @@ use dinoscope_shaders::{
 };
 
 use super::composed::{self, sides};
-use super::loss::Pairs;
-use super::programs::{Kept, Programs, Three, starts};
-use super::update::{Rates, Updated};
-use crate::fused::packing::Packing;
+use super::loss::TargetPairs;
+use super::programs::{KeptCrops, KernelOps, Three, starts};
+use super::update::{ParamUpdate, UpdateHyperparams};
+use crate::fused::packing::SequencePacking;
 
 type Array = FloatTensor<Flex>;
 
@@ -56,19 +56,19 @@ fn vector(values: Vec<f32>) -> Array {
     array(values, [n])
 }
 
-fn rows(kept: Option<&Kept<Flex>>) -> Option<&[i32]> {
+fn rows(kept: Option<&KeptCrops<Flex>>) -> Option<&[i32]> {
     kept.map(|kept| kept.subset.rows.as_slice())
 }
 
-fn sum<'a>(kept: &'a Kept<Flex>) -> residual::Kept<'a> {
-    residual::Kept { rows: &kept.subset.rows, scale: &kept.subset.scale }
+fn sum<'a>(kept: &'a KeptCrops<Flex>) -> residual::CpuResidualRows<'a> {
+    residual::CpuResidualRows { rows: &kept.subset.rows, scale: &kept.subset.scale }
 }
 
 fn three([a, b, c]: [Array; 3]) -> Three<Flex> {
     (a, b, c)
 }
 
-impl Programs for Flex {
+impl KernelOps for Flex {
     fn matmul(a: Array, flip_a: bool, b: Array, flip_b: bool) -> Array {
         if !single(&a) || !single(&b) {
             return composed::matmul::<Flex>(a, flip_a, b, flip_b);
@@ -76,7 +76,7 @@ impl Programs for Flex {
         let ([ra, ca], [rb, cb]) = (sides::<Flex>(&a), sides::<Flex>(&b));
         let (a, b) = (values(&a), values(&b));
         let (m, n) = (if flip_a { ca } else { ra }, if flip_b { rb } else { cb });
-        let (left, right) = (Matrix::new(&a, ra, ca), Matrix::new(&b, rb, cb));
+        let (left, right) = (MatrixView::new(&a, ra, ca), MatrixView::new(&b, rb, cb));
         // Strides tell the product which way a matrix lies; nothing is copied.
         let left = if flip_a { left.transposed() } else { left };
         let right = if flip_b { right.transposed() } else { right };
@@ -104,7 +104,7 @@ impl Programs for Flex {
 
     fn layer_norm(
         x: Array,
-        kept: Option<&Kept<Flex>>,
+        kept: Option<&KeptCrops<Flex>>,
         weight: Array,
         bias: Array,
         eps: f64,
@@ -121,7 +121,7 @@ impl Programs for Flex {
 
     fn layer_norm_backward(
         x: Array,
-        kept: Option<&Kept<Flex>>,
+        kept: Option<&KeptCrops<Flex>>,
         weight: Array,
         stats: Array,
         dy: Array,
@@ -137,13 +137,13 @@ impl Programs for Flex {
         three([array(g.x, shape), vector(g.weight), vector(g.bias)])
     }
 
-    fn attention(qkv: Array, packing: &Packing, heads: usize) -> (Array, Array) {
+    fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {
         if !single(&qkv) {
             return composed::attention::<Flex>(qkv, packing, heads);
         }
         let [tokens, columns] = sides::<Flex>(&qkv);
         let starts = starts(packing);
-        let layout = Layout { starts: &starts, heads, width: columns / 3 / heads };
+        let layout = CpuAttentionLayout { starts: &starts, heads, width: columns / 3 / heads };
         let (out, lse) = attention::forward(&values(&qkv), layout);
         (array(out, [tokens, columns / 3]), array(lse, [tokens, heads]))
     }
@@ -153,7 +153,7 @@ impl Programs for Flex {
         out: Array,
         lse: Array,
         d_out: Array,
-        packing: &Packing,
+        packing: &SequencePacking,
         heads: usize,
     ) -> Array {
         if ![&qkv, &out, &lse, &d_out].into_iter().all(single) {
@@ -161,7 +161,7 @@ impl Programs for Flex {
         }
         let shape = sides::<Flex>(&qkv);
         let starts = starts(packing);
-        let layout = Layout { starts: &starts, heads, width: shape[1] / 3 / heads };
+        let layout = CpuAttentionLayout { starts: &starts, heads, width: shape[1] / 3 / heads };
         let gradient =
             attention::backward(&values(&qkv), &values(&out), &values(&lse), &values(&d_out), layout);
         array(gradient, shape)
@@ -203,7 +203,7 @@ impl Programs for Flex {
 
     fn project(
         x: Array,
-        kept: Option<&Kept<Flex>>,
+        kept: Option<&KeptCrops<Flex>>,
         a: Array,
         weight: Array,
         bias: Array,
@@ -237,11 +237,17 @@ impl Programs for Flex {
         let [m, k] = sides::<Flex>(&a);
         let mut out = add_rows(owned(x), &bias);
         let (a, weight) = (values(&a), values(&weight));
-        multiply(&mut out, Matrix::new(&a, m, k), Matrix::new(&weight, shape[1], k).transposed(), 1.0, true);
+        multiply(
+            &mut out,
+            MatrixView::new(&a, m, k),
+            MatrixView::new(&weight, shape[1], k).transposed(),
+            1.0,
+            true,
+        );
         array(out, shape)
     }
 
-    fn gather_scaled(gradient: Array, kept: Option<&Kept<Flex>>) -> Array {
+    fn gather_scaled(gradient: Array, kept: Option<&KeptCrops<Flex>>) -> Array {
         match kept {
             Some(kept) if single(&gradient) => {
                 let [_, dim] = sides::<Flex>(&gradient);
@@ -279,7 +285,7 @@ impl Programs for Flex {
         z: Array,
         directions: Array,
         targets: Array,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
     ) -> Three<Flex> {
         let [_, bottleneck] = sides::<Flex>(&z);
@@ -293,7 +299,7 @@ impl Programs for Flex {
         z: Array,
         directions: Array,
         targets: Array,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
         lse: Array,
         d_loss: Array,
@@ -327,7 +333,11 @@ impl Programs for Flex {
         vector(vec![sum as f32])
     }
 
-    fn adamw(parameters: Vec<Updated<Array>>, factors: &[Array], rates: &Rates) -> Vec<Updated<Array>> {
+    fn adamw(
+        parameters: Vec<ParamUpdate<Array>>,
+        factors: &[Array],
+        rates: &UpdateHyperparams,
+    ) -> Vec<ParamUpdate<Array>> {
         let factors: Vec<f32> = factors.iter().flat_map(|f| values(f).to_vec()).collect();
         parameters.into_iter().map(|p| update(p, &factors, rates)).collect()
     }
@@ -337,23 +347,31 @@ fn inputs<'a>(
     z: &'a [f32],
     directions: &'a [f32],
     targets: &'a [f32],
-    pairs: &'a Pairs,
+    pairs: &'a TargetPairs,
     bottleneck: usize,
     temperature: f64,
-) -> Inputs<'a> {
+) -> CpuCrossEntropyInputs<'a> {
     let temperature = temperature as f32;
-    Inputs { z, directions, targets, first: &pairs.first, second: &pairs.second, bottleneck, temperature }
+    CpuCrossEntropyInputs {
+        z,
+        directions,
+        targets,
+        first: &pairs.first,
+        second: &pairs.second,
+        bottleneck,
+        temperature,
+    }
 }
 
 /// One parameter.
-fn update(p: Updated<Array>, factors: &[f32], rates: &Rates) -> Updated<Array> {
-    let Updated { value, teacher, first, second, gradient, module, lr, decay } = p;
+fn update(p: ParamUpdate<Array>, factors: &[f32], rates: &UpdateHyperparams) -> ParamUpdate<Array> {
+    let ParamUpdate { value, teacher, first, second, gradient, module, lr, decay } = p;
     let (mut value, mut teacher) = (owned(value), owned(teacher));
     let (mut first, mut second) = (owned(first), owned(second));
     let factor = factors.get(module).copied().unwrap_or(1.0);
     let gradient = gradient.filter(|_| !rates.skip_not_finite || factor.is_finite());
     let pair = |x: f64| [x as f32, (1.0 - x) as f32];
-    let own = adamw::Rates {
+    let own = adamw::CpuAdamWParams {
         step: (lr / rates.correction1()) as f32,
         keep: (1.0 - lr * decay) as f32,
         gradient: factor,
@@ -364,7 +382,7 @@ fn update(p: Updated<Array>, factors: &[f32], rates: &Rates) -> Updated<Array> {
         momentum: pair(rates.momentum),
     };
     let slopes = gradient.as_ref().map(values);
-    let parameter = adamw::Parameter {
+    let parameter = adamw::AdamWParamSlices {
         value: &mut value,
         first: &mut first,
         second: &mut second,
@@ -373,5 +391,5 @@ fn update(p: Updated<Array>, factors: &[f32], rates: &Rates) -> Updated<Array> {
     };
     adamw::update(parameter, own);
     let [value, teacher, first, second] = [value, teacher, first, second].map(vector);
-    Updated { value, teacher, first, second, gradient: None, module, lr, decay }
+    ParamUpdate { value, teacher, first, second, gradient: None, module, lr, decay }
 }

@@ -12,21 +12,23 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::ElemType;
 use cubecl::server::Handle;
 use dinoscope_shaders::ShaderError;
-use dinoscope_shaders::activation::gpu::{self as activation, Activation};
-use dinoscope_shaders::attention::gpu::{self as attention, PackedSequences, Spec};
-use dinoscope_shaders::cross_entropy::gpu::{self as cross_entropy, Chunk, Results, Targets};
+use dinoscope_shaders::activation::gpu::{self as activation, FfnActivation};
+use dinoscope_shaders::attention::gpu::{self as attention, AttentionSpec, PackedSequences};
+use dinoscope_shaders::cross_entropy::gpu::{
+    self as cross_entropy, CrossEntropyChunk, CrossEntropyOutputs, CrossEntropyTargets,
+};
 use dinoscope_shaders::launch::sum_columns;
-use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, Past};
+use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
 use dinoscope_shaders::neighbours::gpu::nearest;
 use dinoscope_shaders::residual::gpu as residual;
-use dinoscope_shaders::sinkhorn::gpu::{self as sinkhorn, Logits};
+use dinoscope_shaders::sinkhorn::gpu::{self as sinkhorn, SinkhornLogits};
 
 use super::composed::{self, full, sides};
-use super::loss::Pairs;
+use super::loss::TargetPairs;
 use super::optimiser;
-use super::programs::{Kept, Programs, Three, starts};
-use super::update::{Arenas, Found, Rates, Updated};
-use crate::fused::packing::Packing;
+use super::programs::{KeptCrops, KernelOps, Three, starts};
+use super::update::{GradNorms, ParamUpdate, UpdateArenas, UpdateHyperparams};
+use crate::fused::packing::SequencePacking;
 
 type Array = FloatTensor<CubeBackend>;
 
@@ -63,22 +65,22 @@ fn elem(dtype: DType) -> ElemType {
 }
 
 /// Buffers of a subset: rows and scale.
-fn of(kept: Option<&Kept<CubeBackend>>) -> (Option<&Handle>, Option<&Handle>) {
+fn of(kept: Option<&KeptCrops<CubeBackend>>) -> (Option<&Handle>, Option<&Handle>) {
     (kept.map(|k| &k.rows.handle), kept.map(|k| &k.scale.handle))
 }
 
-fn kept_rows(kept: Option<&Kept<CubeBackend>>, tokens: usize) -> usize {
+fn kept_rows(kept: Option<&KeptCrops<CubeBackend>>, tokens: usize) -> usize {
     kept.map_or(tokens, |k| k.subset.rows.len())
 }
 
 /// The attention program for these heads, where the device can run it.
-fn fused_attention(qkv: &CubeTensor, heads: usize) -> Option<Spec> {
+fn fused_attention(qkv: &CubeTensor, heads: usize) -> Option<AttentionSpec> {
     let [_, columns] = sides::<CubeBackend>(qkv);
-    let spec = Spec::new(heads, columns / 3 / heads, elem(qkv.dtype));
+    let spec = AttentionSpec::new(heads, columns / 3 / heads, elem(qkv.dtype));
     spec.supported_by(&qkv.client).is_ok().then_some(spec)
 }
 
-impl Programs for CubeBackend {
+impl KernelOps for CubeBackend {
     fn column_sums(x: Array) -> Array {
         let [rows, width] = sides::<Self>(&x);
         let x = into_contiguous(x);
@@ -88,7 +90,7 @@ impl Programs for CubeBackend {
 
     fn layer_norm(
         x: Array,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         weight: Array,
         bias: Array,
         eps: f64,
@@ -96,7 +98,7 @@ impl Programs for CubeBackend {
         let [tokens, dim] = sides::<Self>(&x);
         let (x, weight, bias) = (plain(x), plain(weight), plain(bias));
         let n = kept_rows(kept, tokens);
-        let shape = layer_norm::Shape { tokens, kept: n, dim };
+        let shape = layer_norm::LayerNormShape { tokens, kept: n, dim };
         let got = done(layer_norm::forward(
             &x.client,
             &x.handle,
@@ -112,7 +114,7 @@ impl Programs for CubeBackend {
 
     fn layer_norm_backward(
         x: Array,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         weight: Array,
         stats: Array,
         dy: Array,
@@ -123,10 +125,10 @@ impl Programs for CubeBackend {
         let (x, weight, stats) = (plain(x), plain(weight), plain(stats));
         let past = past.map(plain);
         let past = match &past {
-            None => Past::None,
-            Some(past) => Past::Kept(&past.handle),
+            None => SkipGradient::None,
+            Some(past) => SkipGradient::Kept(&past.handle),
         };
-        let shape = layer_norm::Shape { tokens, kept: kept_rows(kept, tokens), dim };
+        let shape = layer_norm::LayerNormShape { tokens, kept: kept_rows(kept, tokens), dim };
         let g = done(layer_norm::backward(
             &x.client,
             &dy.handle,
@@ -141,7 +143,7 @@ impl Programs for CubeBackend {
         (floats(&x, g.x, [tokens, dim]), floats(&x, g.weight, [dim]), floats(&x, g.bias, [dim]))
     }
 
-    fn attention(qkv: Array, packing: &Packing, heads: usize) -> (Array, Array) {
+    fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {
         let qkv = into_contiguous(qkv);
         let Some(spec) = fused_attention(&qkv, heads) else {
             return composed::attention::<Self>(qkv, packing, heads);
@@ -157,7 +159,7 @@ impl Programs for CubeBackend {
         out: Array,
         lse: Array,
         d_out: Array,
-        packing: &Packing,
+        packing: &SequencePacking,
         heads: usize,
     ) -> Array {
         let Some(spec) = fused_attention(&qkv, heads) else {
@@ -179,34 +181,34 @@ impl Programs for CubeBackend {
     }
 
     fn gelu(hidden: Array, bias: Array) -> Array {
-        activate(Activation::Gelu, hidden, bias)
+        activate(FfnActivation::Gelu, hidden, bias)
     }
 
     fn gelu_backward(hidden: Array, bias: Array, gradient: Array) -> Three<Self> {
-        activate_backward(Activation::Gelu, hidden, bias, gradient)
+        activate_backward(FfnActivation::Gelu, hidden, bias, gradient)
     }
 
     fn swiglu(hidden: Array, bias: Array) -> Array {
-        activate(Activation::SwiGlu, hidden, bias)
+        activate(FfnActivation::SwiGlu, hidden, bias)
     }
 
     fn swiglu_backward(hidden: Array, bias: Array, gradient: Array) -> Three<Self> {
-        activate_backward(Activation::SwiGlu, hidden, bias, gradient)
+        activate_backward(FfnActivation::SwiGlu, hidden, bias, gradient)
     }
 
     fn project(
         x: Array,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         a: Array,
         weight: Array,
         bias: Array,
         gamma: Option<Array>,
     ) -> Array {
         let [tokens, dim] = sides::<Self>(&x);
-        let branch = into_contiguous(<Self as Programs>::matmul(a, false, weight, true));
+        let branch = into_contiguous(<Self as KernelOps>::matmul(a, false, weight, true));
         let (x, bias, gamma) = (plain(x), plain(bias), gamma.map(plain));
         let (rows, scale) = of(kept);
-        let shape = residual::Shape { tokens, kept: kept_rows(kept, tokens), dim };
+        let shape = residual::ResidualShape { tokens, kept: kept_rows(kept, tokens), dim };
         let out = done(residual::forward(
             &x.client,
             &x.handle,
@@ -221,13 +223,13 @@ impl Programs for CubeBackend {
         floats(&x, out, [tokens, dim])
     }
 
-    fn gather_scaled(gradient: Array, kept: Option<&Kept<Self>>) -> Array {
+    fn gather_scaled(gradient: Array, kept: Option<&KeptCrops<Self>>) -> Array {
         let Some(subset) = kept else { return gradient };
         let [tokens, dim] = sides::<Self>(&gradient);
         let gradient = plain(gradient);
         let n = subset.subset.rows.len();
         let (rows, scale) = of(kept);
-        let shape = residual::Shape { tokens, kept: n, dim };
+        let shape = residual::ResidualShape { tokens, kept: n, dim };
         let (out, _) = done(residual::gather_scaled(
             &gradient.client,
             &gradient.handle,
@@ -269,18 +271,18 @@ impl Programs for CubeBackend {
         z: Array,
         directions: Array,
         targets: Array,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
     ) -> Three<Self> {
         let [rows, _] = sides::<Self>(&z);
         let targets = plain(targets);
-        let met = Met::new(&targets, pairs);
-        let results = Results::new(&z.client, rows);
+        let met = TargetIndices::new(&targets, pairs);
+        let results = CrossEntropyOutputs::new(&z.client, rows);
         for chunk in chunks(rows, sides::<Self>(&directions)[0], temperature) {
             let logits = into_contiguous(logits(&z, &directions, chunk));
             done(cross_entropy::forward(&z.client, &logits.handle, met.targets(&targets), chunk, &results));
         }
-        let Results { loss, entropy, stats } = results;
+        let CrossEntropyOutputs { loss, entropy, stats } = results;
         (floats(&z, loss, [rows]), floats(&z, stats, [rows, 2]), floats(&z, entropy, [rows]))
     }
 
@@ -288,23 +290,23 @@ impl Programs for CubeBackend {
         z: Array,
         directions: Array,
         targets: Array,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
         stats: Array,
         d_loss: Array,
     ) -> (Array, Array) {
         let [rows, _] = sides::<Self>(&z);
         let (targets, stats, d_loss) = (plain(targets), plain(stats), plain(d_loss));
-        let met = Met::new(&targets, pairs);
+        let met = TargetIndices::new(&targets, pairs);
         let empty = || z.client.empty(0);
-        let results = Results { loss: empty(), entropy: empty(), stats: stats.handle.clone() };
+        let results = CrossEntropyOutputs { loss: empty(), entropy: empty(), stats: stats.handle.clone() };
         let (mut d_z, mut d_directions) = (Vec::new(), None);
         for chunk in chunks(rows, sides::<Self>(&directions)[0], temperature) {
             let d = into_contiguous(logits(&z, &directions, chunk));
             let of = met.targets(&targets);
             done(cross_entropy::backward(&z.client, &d.handle, of, chunk, &results, &d_loss.handle));
             d_z.push(Self::float_matmul(d.clone(), directions.clone()));
-            let own = <Self as Programs>::matmul(d, true, part(&z, chunk), false);
+            let own = <Self as KernelOps>::matmul(d, true, part(&z, chunk), false);
             d_directions = Some(match d_directions {
                 Some(sum) => Self::float_add(sum, own),
                 None => own,
@@ -318,7 +320,7 @@ impl Programs for CubeBackend {
     fn sinkhorn(logits: Array, weights: Array, temperature: f64, iterations: usize) -> Array {
         let [rows, k] = sides::<Self>(&logits);
         let (logits, weights) = (plain(logits), plain(weights));
-        let (from, t) = (Logits::Kept(&logits.handle), temperature as f32);
+        let (from, t) = (SinkhornLogits::Kept(&logits.handle), temperature as f32);
         let out = sinkhorn::sinkhorn(&logits.client, from, Some(&weights.handle), rows, k, t, iterations);
         floats(&logits, done(out), [rows, k])
     }
@@ -326,7 +328,7 @@ impl Programs for CubeBackend {
     fn softmax_center(logits: Array, center: Array, temperature: f64) -> Array {
         let [rows, k] = sides::<Self>(&logits);
         let (logits, center) = (plain(logits), plain(center));
-        let (from, t) = (Logits::Kept(&logits.handle), temperature as f32);
+        let (from, t) = (SinkhornLogits::Kept(&logits.handle), temperature as f32);
         let out = sinkhorn::softmax_center(&logits.client, from, &center.handle, rows, k, t);
         floats(&logits, done(out), [rows, k])
     }
@@ -339,16 +341,16 @@ impl Programs for CubeBackend {
     }
 
     fn optimise(
-        parameters: Vec<Updated<Array>>,
+        parameters: Vec<ParamUpdate<Array>>,
         loss_scale: Option<Array>,
-        rates: &Rates,
-        arenas: &mut Arenas,
-    ) -> (Vec<Updated<Array>>, Found<Array>) {
+        rates: &UpdateHyperparams,
+        arenas: &mut UpdateArenas,
+    ) -> (Vec<ParamUpdate<Array>>, GradNorms<Array>) {
         optimiser::optimise(parameters, loss_scale, rates, arenas)
     }
 }
 
-fn activate(kind: Activation, hidden: Array, bias: Array) -> Array {
+fn activate(kind: FfnActivation, hidden: Array, bias: Array) -> Array {
     let hidden = into_contiguous(hidden);
     let [rows, columns] = sides::<CubeBackend>(&hidden);
     let width = columns / kind.hidden(1);
@@ -358,7 +360,7 @@ fn activate(kind: Activation, hidden: Array, bias: Array) -> Array {
     array(&hidden, done(out), [rows, width], dtype)
 }
 
-fn activate_backward(kind: Activation, hidden: Array, bias: Array, gradient: Array) -> Three<CubeBackend> {
+fn activate_backward(kind: FfnActivation, hidden: Array, bias: Array, gradient: Array) -> Three<CubeBackend> {
     let hidden = into_contiguous(hidden);
     let dtype = hidden.dtype;
     let gradient = into_contiguous(composed::like::<CubeBackend>(gradient, dtype));
@@ -382,9 +384,9 @@ fn activate_backward(kind: Activation, hidden: Array, bias: Array, gradient: Arr
 }
 
 /// Rows in chunks whose logits fit.
-fn chunks(rows: usize, prototypes: usize, temperature: f64) -> impl Iterator<Item = Chunk> {
+fn chunks(rows: usize, prototypes: usize, temperature: f64) -> impl Iterator<Item = CrossEntropyChunk> {
     let most = (LOGITS / prototypes.max(1)).max(1);
-    (0..rows).step_by(most).map(move |start| Chunk {
+    (0..rows).step_by(most).map(move |start| CrossEntropyChunk {
         start,
         count: most.min(rows - start),
         rows,
@@ -394,7 +396,7 @@ fn chunks(rows: usize, prototypes: usize, temperature: f64) -> impl Iterator<Ite
 }
 
 /// Rows of a chunk.
-fn part(z: &Array, chunk: Chunk) -> Array {
+fn part(z: &Array, chunk: CrossEntropyChunk) -> Array {
     let [rows, width] = sides::<CubeBackend>(z);
     if chunk.count == rows {
         return z.clone();
@@ -402,18 +404,18 @@ fn part(z: &Array, chunk: Chunk) -> Array {
     CubeBackend::float_slice(z.clone(), &[(chunk.start..chunk.start + chunk.count).into(), (0..width).into()])
 }
 
-fn logits(z: &Array, directions: &Array, chunk: Chunk) -> Array {
-    <CubeBackend as Programs>::matmul(part(z, chunk), false, directions.clone(), true)
+fn logits(z: &Array, directions: &Array, chunk: CrossEntropyChunk) -> Array {
+    <CubeBackend as KernelOps>::matmul(part(z, chunk), false, directions.clone(), true)
 }
 
 /// Which targets rows meet, on the device.
-struct Met {
+struct TargetIndices {
     first: IntTensor<CubeBackend>,
     second: IntTensor<CubeBackend>,
 }
 
-impl Met {
-    fn new(targets: &CubeTensor, pairs: &Pairs) -> Self {
+impl TargetIndices {
+    fn new(targets: &CubeTensor, pairs: &TargetPairs) -> Self {
         let upload = |rows: &[i32]| {
             let n = rows.len();
             CubeBackend::int_from_data(TensorData::new(rows.to_vec(), [n]), &targets.device())
@@ -421,8 +423,13 @@ impl Met {
         Self { first: upload(&pairs.first), second: upload(&pairs.second) }
     }
 
-    fn targets<'a>(&'a self, rows: &'a CubeTensor) -> Targets<'a> {
+    fn targets<'a>(&'a self, rows: &'a CubeTensor) -> CrossEntropyTargets<'a> {
         let [count, _] = sides::<CubeBackend>(rows);
-        Targets { rows: &rows.handle, count, first: &self.first.handle, second: &self.second.handle }
+        CrossEntropyTargets {
+            rows: &rows.handle,
+            count,
+            first: &self.first.handle,
+            second: &self.second.handle,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Targets of every student row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pairs {
+pub struct TargetPairs {
     /// `[rows]`: index of a target row, or -1.
     pub first: Vec<i32>,
     /// `[rows]`: index of another, or -1.

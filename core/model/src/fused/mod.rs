@@ -2,7 +2,7 @@
 //!
 //! A residual branch is one operation on the tape: it keeps what its backward needs and nothing else, gathers the
 //! crops that stochastic depth left, and adds its result in one pass (Oquab et al. 2023, section 5). Each is made of
-//! [`Programs`], which every backend has: composed out of burn's operations, the CPU twins on the CPU backend,
+//! [`KernelOps`], which every backend has: composed out of burn's operations, the CPU twins on the CPU backend,
 //! CubeCL on GPUs.
 
 mod branch;
@@ -25,35 +25,35 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 
-pub use branch::{AttentionPlan, FeedForward, FeedForwardPlan, Precision};
-pub use loss::Pairs;
-pub use packing::Packing;
-pub use programs::Programs;
-pub use tape::{Parameters, Tape};
-pub use update::{Arenas, Found, MODULES, Rates, Updated, optimise};
+pub use branch::{AttentionPlan, ComputePrecision, FeedForwardKind, FeedForwardPlan};
+pub use loss::TargetPairs;
+pub use packing::SequencePacking;
+pub use programs::KernelOps;
+pub use tape::{AutodiffOps, BranchParamTensors};
+pub use update::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise};
 
 /// LayerNorm over the last dimension, `[rows, dim]` to `[rows, dim]`.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Tape>::layer_norm_op(x, weight, bias, eps))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::layer_norm_op(x, weight, bias, eps))
 }
 
 /// `x Wᵀ + b`, `[rows, in]` to `[rows, out]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Tape>::linear_op(x, weight, bias))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::linear_op(x, weight, bias))
 }
 
 /// `gelu(x Wᵀ + b)`, `[rows, in]` to `[rows, out]`.
 pub fn linear_gelu(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Tape>::linear_gelu_op(x, weight, bias))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::linear_gelu_op(x, weight, bias))
 }
 
 /// `x + scale · gamma · attention(norm(x))` over packed crops, `[tokens, dim]` to `[tokens, dim]`.
 pub fn attention_branch(x: Tensor<2>, parameters: Vec<BranchParameter>, plan: AttentionPlan) -> Tensor<2> {
-    let parameters = Parameters::new(parameters.into_iter().map(|p| p.0).collect());
-    Tensor::from_dispatch(<Dispatch as Tape>::attention_branch_op(x.into_dispatch(), parameters, plan))
+    let parameters = BranchParamTensors::new(parameters.into_iter().map(|p| p.0).collect());
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::attention_branch_op(x.into_dispatch(), parameters, plan))
 }
 
 /// `x + scale · gamma · ffn(norm(x))`, `[tokens, dim]` to `[tokens, dim]`.
@@ -62,8 +62,12 @@ pub fn feed_forward_branch(
     parameters: Vec<BranchParameter>,
     plan: FeedForwardPlan,
 ) -> Tensor<2> {
-    let parameters = Parameters::new(parameters.into_iter().map(|p| p.0).collect());
-    Tensor::from_dispatch(<Dispatch as Tape>::feed_forward_branch_op(x.into_dispatch(), parameters, plan))
+    let parameters = BranchParamTensors::new(parameters.into_iter().map(|p| p.0).collect());
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::feed_forward_branch_op(
+        x.into_dispatch(),
+        parameters,
+        plan,
+    ))
 }
 
 /// A parameter of a branch, whatever its shape.
@@ -77,7 +81,7 @@ impl<const D: usize> From<Tensor<D>> for BranchParameter {
 
 /// Cross-entropy of student rows against the teacher's targets.
 #[derive(Clone, Debug)]
-pub struct CrossEntropy {
+pub struct CrossEntropyOutput {
     /// `[rows]`: sum over the row's targets.
     pub loss: Tensor<1>,
     /// `[rows]`: entropy of the student's softmax, without a graph.
@@ -90,27 +94,28 @@ pub fn cross_entropy(
     z: Tensor<2>,
     directions: Tensor<2>,
     targets: Tensor<2>,
-    pairs: Arc<Pairs>,
+    pairs: Arc<TargetPairs>,
     temperature: f64,
-) -> CrossEntropy {
+) -> CrossEntropyOutput {
     let (z, directions, targets) = (z.into_dispatch(), directions.into_dispatch(), targets.into_dispatch());
-    let (loss, entropy) = <Dispatch as Tape>::cross_entropy_op(z, directions, targets, pairs, temperature);
-    CrossEntropy { loss: Tensor::from_dispatch(loss), entropy: Tensor::from_dispatch(entropy) }
+    let (loss, entropy) =
+        <Dispatch as AutodiffOps>::cross_entropy_op(z, directions, targets, pairs, temperature);
+    CrossEntropyOutput { loss: Tensor::from_dispatch(loss), entropy: Tensor::from_dispatch(entropy) }
 }
 
 /// Sinkhorn–Knopp over `logits` `[rows, K]`; `weights` `[rows]` marks padding with 0. All on the device.
 pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterations: usize) -> Tensor<2> {
     let (logits, weights) = (logits.into_dispatch(), weights.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Tape>::sinkhorn_op(logits, weights, temperature, iterations))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::sinkhorn_op(logits, weights, temperature, iterations))
 }
 
 /// `softmax((logits - center) / temperature)`: `logits` `[rows, K]`, `center` `[K]`. All on the device.
 pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
     let (logits, center) = (logits.into_dispatch(), center.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Tape>::softmax_center_op(logits, center, temperature))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::softmax_center_op(logits, center, temperature))
 }
 
 /// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
 pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
-    Tensor::from_dispatch(<Dispatch as Tape>::nearest_op(x.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::nearest_op(x.into_dispatch()))
 }

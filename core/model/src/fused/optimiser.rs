@@ -5,25 +5,25 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 use cubecl::server::Handle;
-use dinoscope_shaders::adamw::gpu::{self as adamw, Group, Layout, Segment};
+use dinoscope_shaders::adamw::gpu::{self as adamw, ArenaLayout, ArenaParamGroup, ArenaSegment};
 use dinoscope_shaders::launch::view;
 
 use super::composed::flat;
 use super::gpu::{done, floats, plain};
-use super::update::{Arenas, Found, MODULES, Rates, Updated};
+use super::update::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams};
 
 type Array = FloatTensor<CubeBackend>;
 
 /// The buffers between two updates.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    arenas: adamw::Arenas,
+pub(super) struct ArenaState {
+    arenas: adamw::AdamWFlatBuffers,
     len: usize,
 }
 
 /// Tensors of all parameters, kind by kind.
 #[derive(Default)]
-struct Lists {
+struct OptimizerTensors {
     values: Vec<Array>,
     teachers: Vec<Array>,
     firsts: Vec<Array>,
@@ -31,18 +31,23 @@ struct Lists {
 }
 
 /// Whether a tensor is still the view of an arena that the last update returned.
-fn lies_in(tensor: &Array, arena: &Handle, segment: &Segment) -> bool {
+fn lies_in(tensor: &Array, arena: &Handle, segment: &ArenaSegment) -> bool {
     let start = arena.offset_start.unwrap_or(0) + 4 * segment.offset as u64;
     tensor.handle.memory.descriptor() == arena.memory.descriptor()
         && tensor.handle.offset_start.unwrap_or(0) == start
 }
 
-impl Held {
+impl ArenaState {
     /// The buffers of the last update, if the parameters still lie in them; else new ones with the parameters in.
-    fn of(old: Option<Self>, lists: &Lists, layout: &Layout, client: &cubecl::client::Client) -> Self {
-        let pairs = |arenas: &adamw::Arenas| {
-            let Lists { values, teachers, firsts, seconds } = lists;
-            let adamw::Arenas { parameters, teacher, first, second, .. } = arenas.clone();
+    fn of(
+        old: Option<Self>,
+        lists: &OptimizerTensors,
+        layout: &ArenaLayout,
+        client: &cubecl::client::Client,
+    ) -> Self {
+        let pairs = |arenas: &adamw::AdamWFlatBuffers| {
+            let OptimizerTensors { values, teachers, firsts, seconds } = lists;
+            let adamw::AdamWFlatBuffers { parameters, teacher, first, second, .. } = arenas.clone();
             [(values, parameters), (teachers, teacher), (firsts, first), (seconds, second)]
         };
         let there = |held: &Self| {
@@ -54,7 +59,7 @@ impl Held {
         if let Some(held) = old.filter(there) {
             return held;
         }
-        let arenas = adamw::Arenas::new(client, layout);
+        let arenas = adamw::AdamWFlatBuffers::new(client, layout);
         for (tensors, arena) in pairs(&arenas) {
             let sources = tensors.iter().map(|t| &t.handle).zip(layout.segments.iter().copied());
             done(adamw::gather(client, sources, &arena));
@@ -65,16 +70,16 @@ impl Held {
 
 /// See [`super::optimise`].
 pub(super) fn optimise(
-    parameters: Vec<Updated<Array>>,
+    parameters: Vec<ParamUpdate<Array>>,
     loss_scale: Option<Array>,
-    rates: &Rates,
-    held: &mut Arenas,
-) -> (Vec<Updated<Array>>, Found<Array>) {
+    rates: &UpdateHyperparams,
+    held: &mut UpdateArenas,
+) -> (Vec<ParamUpdate<Array>>, GradNorms<Array>) {
     let near = parameters[0].value.clone();
     let client = near.client.clone();
     // Each group carries its own rates, and the program multiplies them with 1.
-    let layout = Layout::new(parameters.iter().map(|p| {
-        let group = Group {
+    let layout = ArenaLayout::new(parameters.iter().map(|p| {
+        let group = ArenaParamGroup {
             lr: p.lr as f32,
             decay: p.decay as f32,
             is_last_layer: false,
@@ -84,7 +89,7 @@ pub(super) fn optimise(
         (p.value.shape().num_elements(), group)
     }));
     let table = layout.upload(&client);
-    let mut lists = Lists::default();
+    let mut lists = OptimizerTensors::default();
     let (mut gradients, mut plans) = (Vec::new(), Vec::new());
     for (p, segment) in parameters.into_iter().zip(&layout.segments) {
         lists.values.push(plain(p.value));
@@ -94,7 +99,7 @@ pub(super) fn optimise(
         gradients.extend(p.gradient.map(|gradient| (plain(gradient), *segment)));
         plans.push((p.module, p.lr, p.decay));
     }
-    let now = Held::of(held.0.take(), &lists, &layout, &client);
+    let now = ArenaState::of(held.0.take(), &lists, &layout, &client);
     let arenas = &now.arenas;
     done(adamw::gather(
         &client,
@@ -104,7 +109,7 @@ pub(super) fn optimise(
     let scale = loss_scale.map(plain);
     let state =
         done(adamw::norms(&client, &arenas.gradients, &table, scale.as_ref().map(|s| &s.handle), rates.clip));
-    let own = adamw::Rates {
+    let own = adamw::AdamWStepHyperparams {
         lr: 1.0,
         last_layer_lr: 1.0,
         weight_decay: 1.0,
@@ -116,10 +121,10 @@ pub(super) fn optimise(
     };
     done(adamw::update(&client, arenas, &table, &state, own));
 
-    let of = |arena: &Handle, segment: &Segment| {
+    let of = |arena: &Handle, segment: &ArenaSegment| {
         floats(&near, done(view(arena, segment.offset, segment.length)), [segment.length])
     };
-    let updated = layout.segments.iter().zip(plans).map(|(segment, (module, lr, decay))| Updated {
+    let updated = layout.segments.iter().zip(plans).map(|(segment, (module, lr, decay))| ParamUpdate {
         value: of(&arenas.parameters, segment),
         teacher: of(&arenas.teacher, segment),
         first: of(&arenas.first, segment),
@@ -137,5 +142,5 @@ pub(super) fn optimise(
     let overflow = CubeBackend::float_add_scalar(CubeBackend::float_neg(value(2 * MODULES)), 1.0.into());
     let norms = (0..MODULES).map(|module| value(MODULES + module)).collect();
     held.0 = Some(now);
-    (updated, Found { norms, overflow })
+    (updated, GradNorms { norms, overflow })
 }

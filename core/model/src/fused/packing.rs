@@ -7,7 +7,7 @@ use dinoscope_base::rng::{RngExt, Stream};
 
 /// Crops of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct CropGroup {
     /// How many crops.
     pub count: usize,
     /// Tokens of each, prefix included.
@@ -16,26 +16,26 @@ pub struct Group {
 
 /// The layout of a flat sequence: groups one after the other, crops of a group one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packing {
+pub struct SequencePacking {
     /// In order of their place in the sequence.
-    pub groups: Vec<Group>,
+    pub groups: Vec<CropGroup>,
 }
 
 /// The crops that a residual branch computes when some are dropped.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subset {
+pub struct CropSubset {
     /// Layout of what is kept.
-    pub packing: Packing,
+    pub packing: SequencePacking,
     /// Kept rows of the flat sequence, ascending.
     pub rows: Vec<i32>,
     /// For every kept row, crops in its group over crops kept: the branch keeps its expected size.
     pub scale: Vec<f32>,
 }
 
-impl Packing {
+impl SequencePacking {
     /// A layout with one group.
     pub fn single(count: usize, tokens: usize) -> Self {
-        Self { groups: vec![Group { count, tokens }] }
+        Self { groups: vec![CropGroup { count, tokens }] }
     }
 
     /// Length of the flat sequence.
@@ -49,7 +49,7 @@ impl Packing {
     }
 
     /// First row of each group, with the group.
-    pub fn spans(&self) -> impl Iterator<Item = (usize, Group)> + '_ {
+    pub fn spans(&self) -> impl Iterator<Item = (usize, CropGroup)> + '_ {
         self.groups.iter().scan(0, |start, &group| {
             let at = *start;
             *start += group.count * group.tokens;
@@ -60,12 +60,15 @@ impl Packing {
     /// Batch-subset stochastic depth: of each group's `b` crops exactly `max(floor(b (1 - rate)), 1)` are kept.
     ///
     /// Returns `None` when nothing would be dropped.
-    pub fn draw_subset(&self, rate: f64, rng: &mut Stream) -> Option<Subset> {
+    pub fn draw_subset(&self, rate: f64, rng: &mut Stream) -> Option<CropSubset> {
         if rate <= 0.0 {
             return None;
         }
-        let mut subset =
-            Subset { packing: Packing { groups: Vec::new() }, rows: Vec::new(), scale: Vec::new() };
+        let mut subset = CropSubset {
+            packing: SequencePacking { groups: Vec::new() },
+            rows: Vec::new(),
+            scale: Vec::new(),
+        };
         let mut dropped = false;
         for (start, group) in self.spans() {
             let kept = ((group.count as f64 * (1.0 - rate)) as usize).clamp(1, group.count.max(1));
@@ -77,7 +80,7 @@ impl Packing {
             }
             let scale = group.count as f32 / kept as f32;
             subset.scale.extend(std::iter::repeat_n(scale, chosen.len() * group.tokens));
-            subset.packing.groups.push(Group { count: chosen.len(), tokens: group.tokens });
+            subset.packing.groups.push(CropGroup { count: chosen.len(), tokens: group.tokens });
         }
         dropped.then_some(subset)
     }
@@ -103,7 +106,9 @@ mod tests {
 
     #[test]
     fn subset_keeps_exactly_the_stated_share() {
-        let packing = Packing { groups: vec![Group { count: 10, tokens: 3 }, Group { count: 2, tokens: 5 }] };
+        let packing = SequencePacking {
+            groups: vec![CropGroup { count: 10, tokens: 3 }, CropGroup { count: 2, tokens: 5 }],
+        };
         let subset = packing.draw_subset(0.3, &mut stream(1, "drop", 0, 0)).unwrap();
         assert_eq!(subset.packing.groups[0].count, 7);
         assert_eq!(subset.packing.groups[1].count, 1);
@@ -115,13 +120,13 @@ mod tests {
 
     #[test]
     fn single_crops_are_never_dropped() {
-        assert!(Packing::single(1, 4).draw_subset(0.4, &mut stream(1, "drop", 0, 0)).is_none());
-        assert!(Packing::single(8, 4).draw_subset(0.0, &mut stream(1, "drop", 0, 0)).is_none());
+        assert!(SequencePacking::single(1, 4).draw_subset(0.4, &mut stream(1, "drop", 0, 0)).is_none());
+        assert!(SequencePacking::single(8, 4).draw_subset(0.0, &mut stream(1, "drop", 0, 0)).is_none());
     }
 
     #[test]
     fn every_crop_is_kept_equally_often() {
-        let packing = Packing::single(5, 1);
+        let packing = SequencePacking::single(5, 1);
         let mut counts = [0usize; 5];
         for i in 0..4000 {
             for r in packing.draw_subset(0.4, &mut stream(2, "drop", i, 0)).unwrap().rows {

@@ -6,15 +6,15 @@ use burn::backend::Backend;
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 
 use super::composed;
-use super::loss::Pairs;
-use super::update::{Arenas, Found, Rates, Updated};
-use crate::fused::packing::{Packing, Subset};
+use super::loss::TargetPairs;
+use super::update::{GradNorms, ParamUpdate, UpdateArenas, UpdateHyperparams};
+use crate::fused::packing::{CropSubset, SequencePacking};
 
 /// The crops that a branch keeps, on the device.
 #[derive(Clone, Debug)]
-pub struct Kept<B: Backend> {
+pub struct KeptCrops<B: Backend> {
     /// What was drawn.
-    pub subset: Arc<Subset>,
+    pub subset: Arc<CropSubset>,
     /// `[kept]`: rows of the flat sequence.
     pub rows: IntTensor<B>,
     /// `[kept, 1]`: crops in the group over crops kept.
@@ -25,7 +25,7 @@ pub struct Kept<B: Backend> {
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// `cu_seqlens` of a packing.
-pub(super) fn starts(packing: &Packing) -> Vec<u32> {
+pub(super) fn starts(packing: &SequencePacking) -> Vec<u32> {
     let mut starts = vec![0u32];
     for (start, group) in packing.spans() {
         starts.extend((1..=group.count).map(|i| (start + i * group.tokens) as u32));
@@ -37,9 +37,9 @@ pub(super) fn starts(packing: &Packing) -> Vec<u32> {
 ///
 /// The default of each is composed of burn's operations: it runs on any backend and in any precision, and is what
 /// the others are compared with.
-pub trait Programs: Backend {
+pub trait KernelOps: Backend {
     /// Puts a subset on the device.
-    fn kept(subset: Arc<Subset>, device: &Device<Self>) -> Kept<Self> {
+    fn kept(subset: Arc<CropSubset>, device: &Device<Self>) -> KeptCrops<Self> {
         composed::kept(subset, device)
     }
 
@@ -61,7 +61,7 @@ pub trait Programs: Backend {
     /// `(y, stats)`
     fn layer_norm(
         x: FloatTensor<Self>,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         eps: f64,
@@ -72,7 +72,7 @@ pub trait Programs: Backend {
     /// Gradients of `x` (with `past`, what went around the branch), `weight`, `bias`.
     fn layer_norm_backward(
         x: FloatTensor<Self>,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         weight: FloatTensor<Self>,
         stats: FloatTensor<Self>,
         dy: FloatTensor<Self>,
@@ -84,7 +84,7 @@ pub trait Programs: Backend {
     /// `qkv` `[tokens, 3 dim]` to `(out [tokens, dim], lse [tokens, heads])`.
     fn attention(
         qkv: FloatTensor<Self>,
-        packing: &Packing,
+        packing: &SequencePacking,
         heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::attention::<Self>(qkv, packing, heads)
@@ -96,7 +96,7 @@ pub trait Programs: Backend {
         out: FloatTensor<Self>,
         lse: FloatTensor<Self>,
         d_out: FloatTensor<Self>,
-        packing: &Packing,
+        packing: &SequencePacking,
         heads: usize,
     ) -> FloatTensor<Self> {
         composed::attention_backward::<Self>(qkv, out, lse, d_out, packing, heads)
@@ -133,7 +133,7 @@ pub trait Programs: Backend {
     /// The last linear layer of a branch with its LayerScale, added to `x`: `x[rows] += scale gamma (a Wᵀ + b)`.
     fn project(
         x: FloatTensor<Self>,
-        kept: Option<&Kept<Self>>,
+        kept: Option<&KeptCrops<Self>>,
         a: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -143,7 +143,7 @@ pub trait Programs: Backend {
     }
 
     /// `scale · gradient[rows]`; the gradient itself where no crop was dropped.
-    fn gather_scaled(gradient: FloatTensor<Self>, kept: Option<&Kept<Self>>) -> FloatTensor<Self> {
+    fn gather_scaled(gradient: FloatTensor<Self>, kept: Option<&KeptCrops<Self>>) -> FloatTensor<Self> {
         composed::gather_scaled(gradient, kept)
     }
 
@@ -168,7 +168,7 @@ pub trait Programs: Backend {
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
     ) -> Three<Self> {
         composed::cross_entropy::<Self>(z, directions, targets, pairs, temperature)
@@ -179,7 +179,7 @@ pub trait Programs: Backend {
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        pairs: &Pairs,
+        pairs: &TargetPairs,
         temperature: f64,
         stats: FloatTensor<Self>,
         d_loss: FloatTensor<Self>,
@@ -219,20 +219,20 @@ pub trait Programs: Backend {
     /// One update of AdamW for every parameter, and the teacher's step; `factors` `[1]` scale each sub-module's
     /// gradients.
     fn adamw(
-        parameters: Vec<Updated<FloatTensor<Self>>>,
+        parameters: Vec<ParamUpdate<FloatTensor<Self>>>,
         factors: &[FloatTensor<Self>],
-        rates: &Rates,
-    ) -> Vec<Updated<FloatTensor<Self>>> {
+        rates: &UpdateHyperparams,
+    ) -> Vec<ParamUpdate<FloatTensor<Self>>> {
         composed::adamw::<Self>(parameters, factors, rates)
     }
 
-    /// Norms, clipping and [`Programs::adamw`].
+    /// Norms, clipping and [`KernelOps::adamw`].
     fn optimise(
-        parameters: Vec<Updated<FloatTensor<Self>>>,
+        parameters: Vec<ParamUpdate<FloatTensor<Self>>>,
         loss_scale: Option<FloatTensor<Self>>,
-        rates: &Rates,
-        _: &mut Arenas,
-    ) -> (Vec<Updated<FloatTensor<Self>>>, Found<FloatTensor<Self>>) {
+        rates: &UpdateHyperparams,
+        _: &mut UpdateArenas,
+    ) -> (Vec<ParamUpdate<FloatTensor<Self>>>, GradNorms<FloatTensor<Self>>) {
         composed::optimise::<Self>(parameters, loss_scale, rates)
     }
 }

@@ -2,10 +2,10 @@
 
 use burn::backend::tensor::FloatTensor;
 
-use super::programs::Programs;
+use super::programs::KernelOps;
 
 /// `x Wᵀ + b`
-pub(super) fn linear<B: Programs>(
+pub(super) fn linear<B: KernelOps>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
@@ -14,7 +14,7 @@ pub(super) fn linear<B: Programs>(
 }
 
 /// Gradients of `x`, weight and bias of a linear layer; each only where `wanted`.
-pub(super) fn linear_backward<B: Programs>(
+pub(super) fn linear_backward<B: KernelOps>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,

@@ -11,14 +11,14 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
 use burn_cubecl::CubeBackend;
 
-use super::branch::{AttentionPlan, Branch, FeedForwardPlan};
-use super::loss::Pairs;
-use super::programs::Programs;
+use super::branch::{AttentionPlan, BranchPlan, FeedForwardPlan};
+use super::loss::TargetPairs;
+use super::programs::KernelOps;
 use super::simple;
 
 /// Parameters of a branch in their order. Where there are fewer than seven, the rest repeats the first.
 #[derive(Clone, Debug, ExtensionType)]
-pub struct Parameters<B: Backend> {
+pub struct BranchParamTensors<B: Backend> {
     p0: FloatTensor<B>,
     p1: FloatTensor<B>,
     p2: FloatTensor<B>,
@@ -29,7 +29,7 @@ pub struct Parameters<B: Backend> {
     count: usize,
 }
 
-impl<B: Backend> Parameters<B> {
+impl<B: Backend> BranchParamTensors<B> {
     /// # Panics
     /// Without parameters; a branch has five at least.
     pub(super) fn new(list: Vec<FloatTensor<B>>) -> Self {
@@ -49,7 +49,7 @@ impl<B: Backend> Parameters<B> {
 
 /// The fused operations as every device has them; call the functions of [`super`].
 #[backend_extension(Cube, Flex, Autodiff)]
-pub trait Tape: Backend {
+pub trait AutodiffOps: Backend {
     /// See [`super::layer_norm`].
     fn layer_norm_op(
         x: FloatTensor<Self>,
@@ -75,14 +75,14 @@ pub trait Tape: Backend {
     /// See [`super::attention_branch`].
     fn attention_branch_op(
         x: FloatTensor<Self>,
-        #[extension_type] parameters: Parameters<Self>,
+        #[extension_type] parameters: BranchParamTensors<Self>,
         plan: AttentionPlan,
     ) -> FloatTensor<Self>;
 
     /// See [`super::feed_forward_branch`].
     fn feed_forward_branch_op(
         x: FloatTensor<Self>,
-        #[extension_type] parameters: Parameters<Self>,
+        #[extension_type] parameters: BranchParamTensors<Self>,
         plan: FeedForwardPlan,
     ) -> FloatTensor<Self>;
 
@@ -91,7 +91,7 @@ pub trait Tape: Backend {
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        pairs: Arc<Pairs>,
+        pairs: Arc<TargetPairs>,
         temperature: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
@@ -115,14 +115,14 @@ pub trait Tape: Backend {
 }
 
 macro_rules! without_graph {
-    ($($backend:ty),*) => { $(impl Tape for $backend {
+    ($($backend:ty),*) => { $(impl AutodiffOps for $backend {
         fn layer_norm_op(
             x: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
             eps: f64,
         ) -> FloatTensor<Self> {
-            <Self as Programs>::layer_norm(x, None, weight, bias, eps).0
+            <Self as KernelOps>::layer_norm(x, None, weight, bias, eps).0
         }
 
         fn linear_op(
@@ -138,12 +138,12 @@ macro_rules! without_graph {
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
         ) -> FloatTensor<Self> {
-            <Self as Programs>::gelu(<Self as Programs>::matmul(x, false, weight, true), bias)
+            <Self as KernelOps>::gelu(<Self as KernelOps>::matmul(x, false, weight, true), bias)
         }
 
         fn attention_branch_op(
             x: FloatTensor<Self>,
-            parameters: Parameters<Self>,
+            parameters: BranchParamTensors<Self>,
             plan: AttentionPlan,
         ) -> FloatTensor<Self> {
             plan.forward::<Self>(x, &parameters.list()).0
@@ -151,7 +151,7 @@ macro_rules! without_graph {
 
         fn feed_forward_branch_op(
             x: FloatTensor<Self>,
-            parameters: Parameters<Self>,
+            parameters: BranchParamTensors<Self>,
             plan: FeedForwardPlan,
         ) -> FloatTensor<Self> {
             plan.forward::<Self>(x, &parameters.list()).0
@@ -161,7 +161,7 @@ macro_rules! without_graph {
             z: FloatTensor<Self>,
             directions: FloatTensor<Self>,
             targets: FloatTensor<Self>,
-            pairs: Arc<Pairs>,
+            pairs: Arc<TargetPairs>,
             temperature: f64,
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
             let (loss, _, entropy) = Self::cross_entropy(z, directions, targets, &pairs, temperature);
@@ -213,13 +213,13 @@ struct BranchBackward<P>(P);
 
 /// Kept for the way back: `x`, the parameters, and what the branch saved unless it is computed again.
 #[derive(Clone, Debug)]
-struct BranchState<B: Programs, P: Branch> {
+struct BranchState<B: KernelOps, P: BranchPlan> {
     x: FloatTensor<B>,
     parameters: Vec<FloatTensor<B>>,
     saved: Option<P::Saved<B>>,
 }
 
-impl<B: Programs, P: Branch> Backward<B, OPERANDS> for BranchBackward<P> {
+impl<B: KernelOps, P: BranchPlan> Backward<B, OPERANDS> for BranchBackward<P> {
     type State = BranchState<B, P>;
 
     fn backward(self, ops: Ops<Self::State, OPERANDS>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -235,7 +235,7 @@ impl<B: Programs, P: Branch> Backward<B, OPERANDS> for BranchBackward<P> {
     }
 }
 
-fn branch<B: Programs, C: CheckpointStrategy, P: Branch>(
+fn branch<B: KernelOps, C: CheckpointStrategy, P: BranchPlan>(
     x: FloatTensor<Autodiff<B, C>>,
     parameters: Vec<FloatTensor<Autodiff<B, C>>>,
     plan: P,
@@ -260,14 +260,14 @@ fn branch<B: Programs, C: CheckpointStrategy, P: Branch>(
 #[derive(Debug)]
 struct NormBackward;
 
-impl<B: Programs> Backward<B, 3> for NormBackward {
+impl<B: KernelOps> Backward<B, 3> for NormBackward {
     /// `x`, weight, statistics.
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         let (x, weight, stats) = ops.state;
-        let (dx, dw, db) = <B as Programs>::layer_norm_backward(x, None, weight, stats, gradient, None);
+        let (dx, dw, db) = <B as KernelOps>::layer_norm_backward(x, None, weight, stats, gradient, None);
         register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dx, dw, db].map(Some));
     }
 }
@@ -275,7 +275,7 @@ impl<B: Programs> Backward<B, 3> for NormBackward {
 #[derive(Debug)]
 struct LinearBackward;
 
-impl<B: Programs> Backward<B, 3> for LinearBackward {
+impl<B: KernelOps> Backward<B, 3> for LinearBackward {
     /// `x`, weight.
     type State = (FloatTensor<B>, FloatTensor<B>);
 
@@ -291,14 +291,14 @@ impl<B: Programs> Backward<B, 3> for LinearBackward {
 #[derive(Debug)]
 struct LinearGeluBackward;
 
-impl<B: Programs> Backward<B, 3> for LinearGeluBackward {
+impl<B: KernelOps> Backward<B, 3> for LinearGeluBackward {
     /// `x`, weight, bias, the product without its bias.
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         let (x, weight, bias, hidden) = ops.state;
-        let (d_hidden, _, d_bias) = <B as Programs>::gelu_backward(hidden, bias, gradient);
+        let (d_hidden, _, d_bias) = <B as KernelOps>::gelu_backward(hidden, bias, gradient);
         let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some(), false];
         let [dx, dw, _] = simple::linear_backward::<B>(x, weight, d_hidden, wanted);
         register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dx, dw, Some(d_bias)]);
@@ -315,11 +315,11 @@ struct CrossEntropyState<B: Backend> {
     targets: FloatTensor<B>,
     /// For the way back, as the program left them.
     stats: FloatTensor<B>,
-    pairs: Arc<Pairs>,
+    pairs: Arc<TargetPairs>,
     temperature: f64,
 }
 
-impl<B: Programs> Backward<B, 2> for CrossEntropyBackward {
+impl<B: KernelOps> Backward<B, 2> for CrossEntropyBackward {
     type State = CrossEntropyState<B>;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -331,7 +331,7 @@ impl<B: Programs> Backward<B, 2> for CrossEntropyBackward {
     }
 }
 
-impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
+impl<B: KernelOps + AutodiffOps, C: CheckpointStrategy> AutodiffOps for Autodiff<B, C> {
     fn layer_norm_op(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -339,7 +339,7 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
         eps: f64,
     ) -> FloatTensor<Self> {
         let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
-        let (y, stats) = <B as Programs>::layer_norm(xv.clone(), None, wv.clone(), bv, eps);
+        let (y, stats) = <B as KernelOps>::layer_norm(xv.clone(), None, wv.clone(), bv, eps);
         match NormBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((xv, wv, stats), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
@@ -366,8 +366,8 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
-        let hidden = <B as Programs>::matmul(xv.clone(), false, wv.clone(), true);
-        let y = <B as Programs>::gelu(hidden.clone(), bv.clone());
+        let hidden = <B as KernelOps>::matmul(xv.clone(), false, wv.clone(), true);
+        let y = <B as KernelOps>::gelu(hidden.clone(), bv.clone());
         let nodes = [x.node(), weight.node(), bias.node()];
         match LinearGeluBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((xv, wv, bv, hidden), y),
@@ -377,7 +377,7 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
 
     fn attention_branch_op(
         x: FloatTensor<Self>,
-        parameters: Parameters<Self>,
+        parameters: BranchParamTensors<Self>,
         plan: AttentionPlan,
     ) -> FloatTensor<Self> {
         branch::<B, C, _>(x, parameters.list(), plan)
@@ -385,7 +385,7 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
 
     fn feed_forward_branch_op(
         x: FloatTensor<Self>,
-        parameters: Parameters<Self>,
+        parameters: BranchParamTensors<Self>,
         plan: FeedForwardPlan,
     ) -> FloatTensor<Self> {
         branch::<B, C, _>(x, parameters.list(), plan)
@@ -395,7 +395,7 @@ impl<B: Programs + Tape, C: CheckpointStrategy> Tape for Autodiff<B, C> {
         z: FloatTensor<Self>,
         directions: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        pairs: Arc<Pairs>,
+        pairs: Arc<TargetPairs>,
         temperature: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [z.node(), directions.node()];

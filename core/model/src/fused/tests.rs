@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{Device, Distribution, Gradients, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::*;
-use crate::fused::packing::{Group, Packing, Subset};
+use crate::fused::packing::{CropGroup, CropSubset, SequencePacking};
 use dinoscope_base::rng::stream;
 
 const DIM: usize = 12;
@@ -73,7 +73,7 @@ impl Weights {
     fn plain(
         &self,
         x: Tensor<2>,
-        subset: Option<&Subset>,
+        subset: Option<&CropSubset>,
         mix: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let rows = subset.map(|s| {
@@ -123,17 +123,17 @@ impl Weights {
     }
 }
 
-fn packing() -> Packing {
-    Packing {
+fn packing() -> SequencePacking {
+    SequencePacking {
         groups: vec![
-            Group { count: 4, tokens: 5 },
-            Group { count: 3, tokens: 2 },
-            Group { count: 2, tokens: 1 },
+            CropGroup { count: 4, tokens: 5 },
+            CropGroup { count: 3, tokens: 2 },
+            CropGroup { count: 2, tokens: 1 },
         ],
     }
 }
 
-fn attention_plan(weights: &Weights, subset: Option<Arc<Subset>>) -> AttentionPlan {
+fn attention_plan(weights: &Weights, subset: Option<Arc<CropSubset>>) -> AttentionPlan {
     AttentionPlan {
         packing: Arc::new(packing()),
         subset,
@@ -141,12 +141,12 @@ fn attention_plan(weights: &Weights, subset: Option<Arc<Subset>>) -> AttentionPl
         qkv_bias: weights.inner.1.is_some(),
         gamma: weights.gamma.is_some(),
         eps: EPS,
-        precision: Precision::F32,
+        precision: ComputePrecision::F32,
         checkpoint: false,
     }
 }
 
-fn plain_attention(qkv: Tensor<2>, packing: &Packing) -> Tensor<2> {
+fn plain_attention(qkv: Tensor<2>, packing: &SequencePacking) -> Tensor<2> {
     let parts = packing.spans().map(|(start, group)| {
         let rows = group.count * group.tokens;
         let width = DIM / HEADS;
@@ -186,22 +186,22 @@ fn attention_branches_and_their_gradients_are_the_plain_ones() {
 #[test]
 fn feed_forward_branches_and_their_gradients_are_the_plain_ones() {
     for (kind, gamma, rate) in [
-        (FeedForward::Mlp, true, 0.0),
-        (FeedForward::Mlp, false, 0.4),
-        (FeedForward::SwiGlu, true, 0.4),
-        (FeedForward::SwiGlu, false, 0.0),
+        (FeedForwardKind::Mlp, true, 0.0),
+        (FeedForwardKind::Mlp, false, 0.4),
+        (FeedForwardKind::SwiGlu, true, 0.4),
+        (FeedForwardKind::SwiGlu, false, 0.0),
     ] {
-        let inner = if kind == FeedForward::Mlp { 20 } else { 40 };
+        let inner = if kind == FeedForwardKind::Mlp { 20 } else { 40 };
         let weights = Weights::new(inner, 20, true, gamma);
         let x = tracked(random([packing().len(), DIM]));
         let subset = packing().draw_subset(rate, &mut stream(2, "drop", 0, 0)).map(Arc::new);
         let toward = random([packing().len(), DIM]);
         let mix = |h: Tensor<2>| match kind {
             // burn's own gradient of GELU is that of the tanh approximation; erf's is exact.
-            FeedForward::Mlp => {
+            FeedForwardKind::Mlp => {
                 h.clone() * (h.div_scalar(std::f32::consts::SQRT_2).erf().add_scalar(1.0)).mul_scalar(0.5)
             }
-            FeedForward::SwiGlu => silu(h.clone().narrow(1, 0, 20)) * h.narrow(1, 20, 20),
+            FeedForwardKind::SwiGlu => silu(h.clone().narrow(1, 0, 20)) * h.narrow(1, 20, 20),
         };
         let plain = weights.plain(x.clone(), subset.as_deref(), mix);
         let want = (plain.clone() * toward.clone()).sum().backward();
@@ -211,7 +211,7 @@ fn feed_forward_branches_and_their_gradients_are_the_plain_ones() {
                 kind,
                 gamma,
                 eps: EPS,
-                precision: Precision::F32,
+                precision: ComputePrecision::F32,
                 checkpoint,
             };
             let fused = feed_forward_branch(x.clone(), weights.list(), plan);
@@ -233,7 +233,7 @@ fn half_precision_is_close() {
         let y = attention_branch(x.clone(), weights.list(), plan);
         let plan = FeedForwardPlan {
             subset: None,
-            kind: FeedForward::Mlp,
+            kind: FeedForwardKind::Mlp,
             gamma: true,
             eps: EPS,
             precision,
@@ -243,8 +243,8 @@ fn half_precision_is_close() {
         let grads = y.clone().square().sum().backward();
         (y, grads)
     };
-    let (want, full) = run(Precision::F32);
-    for (precision, tolerance) in [(Precision::F16, 4e-3), (Precision::Bf16, 3e-2)] {
+    let (want, full) = run(ComputePrecision::F32);
+    for (precision, tolerance) in [(ComputePrecision::F16, 4e-3), (ComputePrecision::Bf16, 3e-2)] {
         let (got, half) = run(precision);
         close("half", got, want.clone(), tolerance);
         close("half x", x.grad(&half).unwrap(), x.grad(&full).unwrap(), 2.0 * tolerance);
@@ -277,7 +277,7 @@ fn single_layers_are_the_plain_ones() {
 fn cross_entropy_is_the_plain_one() {
     let (z, directions) = (tracked(random([4, 3])), tracked(random([6, 3])));
     let targets = softmax(random([2, 6]), 1);
-    let pairs = Arc::new(Pairs { first: vec![0, 1, 0, -1], second: vec![-1, -1, 1, -1] });
+    let pairs = Arc::new(TargetPairs { first: vec![0, 1, 0, -1], second: vec![-1, -1, 1, -1] });
     let weights = random([4]);
     let logits = z.clone().matmul(directions.clone().transpose()).div_scalar(0.1);
     let logs = log_softmax(logits, 1);
@@ -301,10 +301,10 @@ fn an_update_of_many_parameters_is_the_composed_one() {
     use burn::backend::tensor::FloatTensor;
     let primitive = |x: &Tensor<1>| x.clone().try_into_primitive::<Flex>().unwrap();
     for (clip, broken, scale) in [(0.0, false, 1.0), (0.3, false, 1.0), (0.3, false, 8.0), (0.3, true, 8.0)] {
-        let parameters: Vec<Updated<Tensor<1>>> = [5usize, 1, 300, 7]
+        let parameters: Vec<ParamUpdate<Tensor<1>>> = [5usize, 1, 300, 7]
             .into_iter()
             .enumerate()
-            .map(|(i, n)| Updated {
+            .map(|(i, n)| ParamUpdate {
                 value: random([n]),
                 teacher: random([n]),
                 first: random([n]),
@@ -315,7 +315,7 @@ fn an_update_of_many_parameters_is_the_composed_one() {
                 decay: 0.1,
             })
             .collect();
-        let rates = Rates {
+        let rates = UpdateHyperparams {
             beta1: 0.9,
             beta2: 0.99,
             eps: 1e-8,
@@ -324,7 +324,7 @@ fn an_update_of_many_parameters_is_the_composed_one() {
             clip,
             skip_not_finite: true,
         };
-        let inside: Vec<Updated<FloatTensor<Flex>>> =
+        let inside: Vec<ParamUpdate<FloatTensor<Flex>>> =
             parameters.iter().map(|p| p.clone().map(|x| primitive(&x))).collect();
         let before: Vec<_> = parameters.iter().map(|p| p.value.clone()).collect();
         let norm = |module: usize| -> f32 {
@@ -338,7 +338,7 @@ fn an_update_of_many_parameters_is_the_composed_one() {
         });
         let want = composed::adamw::<Flex>(inside, &factors, &rates);
         let loss_scale = (scale != 1.0).then(|| Tensor::full([1], scale, &Device::flex()));
-        let (got, found) = optimise(parameters, loss_scale, &rates, &mut Arenas::default());
+        let (got, found) = optimise(parameters, loss_scale, &rates, &mut UpdateArenas::default());
         assert_eq!(host(found.overflow)[0] > 0.0, broken);
         for (got, want) in found.norms.into_iter().zip(norms) {
             assert!(broken || (host(got)[0] - want).abs() < 1e-4 * want);

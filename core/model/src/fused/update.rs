@@ -5,11 +5,11 @@ use burn::backend::{Backend, DispatchKindConversion, DispatchTensor, Flex};
 use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 
-use super::programs::Programs;
+use super::programs::KernelOps;
 
 /// What all parameters share in an update.
 #[derive(Clone, Debug)]
-pub struct Rates {
+pub struct UpdateHyperparams {
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
@@ -31,7 +31,7 @@ pub const MODULES: usize = 3;
 
 /// What an update found out about its gradients; all of it stays on the device.
 #[derive(Clone, Debug)]
-pub struct Found<T> {
+pub struct GradNorms<T> {
     /// Gradient norms of the sub-modules, without a loss scale and before clipping, `[1]` each.
     pub norms: Vec<T>,
     /// More than 0 where a norm is not finite, `[1]`.
@@ -42,9 +42,9 @@ pub struct Found<T> {
 ///
 /// Parameters, teacher and moments that an update returns are views of it: the next update changes them in place.
 #[derive(Clone, Debug, Default)]
-pub struct Arenas(pub(super) Option<super::optimiser::Held>);
+pub struct UpdateArenas(pub(super) Option<super::optimiser::ArenaState>);
 
-impl Rates {
+impl UpdateHyperparams {
     /// `1 - beta1^steps`
     pub fn correction1(&self) -> f64 {
         1.0 - self.beta1.powf(self.steps as f64)
@@ -58,7 +58,7 @@ impl Rates {
 
 /// A parameter on its way through an update; all tensors are `[n]`.
 #[derive(Clone, Debug)]
-pub struct Updated<T> {
+pub struct ParamUpdate<T> {
     /// The student's value.
     pub value: T,
     /// The teacher's value.
@@ -82,11 +82,11 @@ pub struct Updated<T> {
 ///
 /// All tensors are on one device. `loss_scale` `[1]` divides the gradients first.
 pub fn optimise(
-    parameters: Vec<Updated<Tensor<1>>>,
+    parameters: Vec<ParamUpdate<Tensor<1>>>,
     loss_scale: Option<Tensor<1>>,
-    rates: &Rates,
-    arenas: &mut Arenas,
-) -> (Vec<Updated<Tensor<1>>>, Found<Tensor<1>>) {
+    rates: &UpdateHyperparams,
+    arenas: &mut UpdateArenas,
+) -> (Vec<ParamUpdate<Tensor<1>>>, GradNorms<Tensor<1>>) {
     match parameters.first() {
         Some(p) if on::<Flex>(&p.value) => optimise_on::<Flex>(parameters, loss_scale, rates, arenas),
         _ => optimise_on::<CubeBackend>(parameters, loss_scale, rates, arenas),
@@ -113,26 +113,28 @@ where
     }
 }
 
-fn optimise_on<B: Programs>(
-    parameters: Vec<Updated<Tensor<1>>>,
+fn optimise_on<B: KernelOps>(
+    parameters: Vec<ParamUpdate<Tensor<1>>>,
     loss_scale: Option<Tensor<1>>,
-    rates: &Rates,
-    arenas: &mut Arenas,
-) -> (Vec<Updated<Tensor<1>>>, Found<Tensor<1>>)
+    rates: &UpdateHyperparams,
+    arenas: &mut UpdateArenas,
+) -> (Vec<ParamUpdate<Tensor<1>>>, GradNorms<Tensor<1>>)
 where
     DispatchTensor: DispatchKindConversion<B>,
 {
     let inside = parameters.into_iter().map(|p| p.map(primitive::<B>)).collect();
     let (updated, found) = B::optimise(inside, loss_scale.map(primitive::<B>), rates, arenas);
     let outside = Tensor::from_primitive::<B>;
-    let found =
-        Found { norms: found.norms.into_iter().map(outside).collect(), overflow: outside(found.overflow) };
+    let found = GradNorms {
+        norms: found.norms.into_iter().map(outside).collect(),
+        overflow: outside(found.overflow),
+    };
     (updated.into_iter().map(|p| p.map(outside)).collect(), found)
 }
 
-impl<T> Updated<T> {
-    pub(super) fn map<U>(self, f: impl Fn(T) -> U) -> Updated<U> {
-        Updated {
+impl<T> ParamUpdate<T> {
+    pub(super) fn map<U>(self, f: impl Fn(T) -> U) -> ParamUpdate<U> {
+        ParamUpdate {
             value: f(self.value),
             teacher: f(self.teacher),
             first: f(self.first),

@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use super::{field, near};
 use crate::data::source::dense::DepthUnit;
-use crate::data::source::places::Places;
+use crate::data::source::places::SourcePaths;
 use crate::train::recipe::{Recipe, RecipeError};
 
 /// A recipe from a complete table, every value in range.
@@ -96,7 +96,7 @@ fn fit(key: &str, old: &Value, new: Value) -> Result<Value, RecipeError> {
 /// One place or several, of which one is a word and several are a list.
 fn places(key: &str, new: Value) -> Result<Value, RecipeError> {
     let refuse = |allowed: &str| Err(range(key, &new.to_string(), allowed));
-    let Ok(places) = new.clone().try_into::<Places>() else {
+    let Ok(places) = new.clone().try_into::<SourcePaths>() else {
         return refuse("it must be a place that pictures come from, or a list of such");
     };
     let any = |is: fn(&str) -> bool| places.only().is_none() && places.iter().any(is);

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use toml::{Table, Value};
 
-use super::recipe::{Blur, Distillation, Numbers, Recipe, RecipeError};
+use super::recipe::{BlurPreset, DistillMethod, Recipe, RecipeError, TrainPrecision};
 use crate::model::FfnKind;
 use crate::ssl::Centering;
 use words::words;
@@ -21,7 +21,7 @@ pub use table::FIELDS;
 
 /// One field of a recipe.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub struct RecipeField {
     /// Dotted name, as in `--set train.batch=32`.
     pub key: &'static str,
     /// What it does.
@@ -37,12 +37,12 @@ pub struct Field {
 
 /// What kind of value a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A whole number within [`Field::range`].
+pub enum RecipeFieldKind {
+    /// A whole number within [`RecipeField::range`].
     Whole,
-    /// A number within [`Field::range`].
+    /// A number within [`RecipeField::range`].
     Number,
-    /// Two numbers within [`Field::range`], the first not above the second.
+    /// Two numbers within [`RecipeField::range`], the first not above the second.
     Pair,
     /// True or false.
     Switch,
@@ -55,28 +55,28 @@ pub enum Kind {
 }
 
 /// The field called `key`.
-pub fn field(key: &str) -> Option<&'static Field> {
+pub fn field(key: &str) -> Option<&'static RecipeField> {
     FIELDS.iter().find(|f| f.key == key)
 }
 
 /// Kinds of all [`FIELDS`], told from a recipe's own types.
-static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let kind = |(field, value): &(&Field, Value)| match value {
-        Value::Integer(_) => Kind::Whole,
-        Value::Float(_) => Kind::Number,
-        Value::Array(_) => Kind::Pair,
-        Value::Boolean(_) => Kind::Switch,
-        _ if !choices(field.key).is_empty() => Kind::Choice(choices(field.key)),
+static KINDS: LazyLock<Vec<RecipeFieldKind>> = LazyLock::new(|| {
+    let kind = |(field, value): &(&RecipeField, Value)| match value {
+        Value::Integer(_) => RecipeFieldKind::Whole,
+        Value::Float(_) => RecipeFieldKind::Number,
+        Value::Array(_) => RecipeFieldKind::Pair,
+        Value::Boolean(_) => RecipeFieldKind::Switch,
+        _ if !choices(field.key).is_empty() => RecipeFieldKind::Choice(choices(field.key)),
         _ if ["data.path", "start.weights", "distill.teacher", "evaluate.dense"].contains(&field.key) => {
-            Kind::Path
+            RecipeFieldKind::Path
         }
-        _ => Kind::Text,
+        _ => RecipeFieldKind::Text,
     };
     Recipe::preset("nano").and_then(|nano| values(&nano)).unwrap_or_default().iter().map(kind).collect()
 });
 
 /// The kind of value that the field called `key` holds; `None` without such a field.
-pub fn kind(key: &str) -> Option<Kind> {
+pub fn kind(key: &str) -> Option<RecipeFieldKind> {
     KINDS.get(FIELDS.iter().position(|f| f.key == key)?).copied()
 }
 
@@ -84,15 +84,15 @@ pub fn kind(key: &str) -> Option<Kind> {
 pub fn choices(key: &str) -> &'static [&'static str] {
     match key {
         "model.ffn" => words::<FfnKind>(),
-        "crops.blur" => words::<Blur>(),
+        "crops.blur" => words::<BlurPreset>(),
         "loss.centering" => words::<Centering>(),
-        "distill.method" => words::<Distillation>(),
-        "train.precision" => words::<Numbers>(),
+        "distill.method" => words::<DistillMethod>(),
+        "train.precision" => words::<TrainPrecision>(),
         _ => &[],
     }
 }
 
-/// Whether the field called `key` may change while a run goes on ([`Field::live`]).
+/// Whether the field called `key` may change while a run goes on ([`RecipeField::live`]).
 pub fn live(key: &str) -> bool {
     field(key).is_some_and(|f| f.live)
 }
@@ -107,7 +107,7 @@ pub fn get(recipe: &Recipe, key: &str) -> Option<Value> {
 ///
 /// # Errors
 /// Never for a recipe that was validated.
-pub fn values(recipe: &Recipe) -> Result<Vec<(&'static Field, Value)>, RecipeError> {
+pub fn values(recipe: &Recipe) -> Result<Vec<(&'static RecipeField, Value)>, RecipeError> {
     let table = to_table(recipe)?;
     Ok(FIELDS.iter().filter_map(|field| Some((field, at(&table, field.key)?.clone()))).collect())
 }

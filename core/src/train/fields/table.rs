@@ -1,20 +1,26 @@
 //! All fields of a recipe.
 
-use super::Field;
+use super::RecipeField;
 
-const fn f(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> Field {
-    Field { key, meaning, unit, range: (low, high), live: false }
+const fn f(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> RecipeField {
+    RecipeField { key, meaning, unit, range: (low, high), live: false }
 }
 
 /// The same, for a field that does not touch what is computed: it may change while a run goes on.
-const fn live(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> Field {
-    Field { live: true, ..f(key, meaning, unit, low, high) }
+const fn live(
+    key: &'static str,
+    meaning: &'static str,
+    unit: &'static str,
+    low: f64,
+    high: f64,
+) -> RecipeField {
+    RecipeField { live: true, ..f(key, meaning, unit, low, high) }
 }
 
 const HUGE: f64 = 1e9;
 
 /// All fields, in the order of the file.
-pub const FIELDS: &[Field] = &[
+pub const FIELDS: &[RecipeField] = &[
     f("preset", "Name of the recipe that this one started from", "", 0.0, 0.0),
     f("model.patch", "Side of a patch", "pixels", 1.0, 64.0),
     f("model.dim", "Width of a token; a multiple of the heads", "", 1.0, 8192.0),

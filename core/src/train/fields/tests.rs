@@ -130,11 +130,13 @@ fn every_field_of_every_preset_is_read_and_set_by_its_kind() {
             assert_eq!(set(&recipe, f.key, value.clone()).unwrap(), recipe, "{name} {}", f.key);
             let (low, high) = f.range;
             let wrong = match (kind(f.key).unwrap(), &value) {
-                (Kind::Whole, Value::Integer(_)) => Value::Integer(low as i64 - 1),
-                (Kind::Number, Value::Float(_)) => Value::Float(high + 1.0),
-                (Kind::Pair, Value::Array(pair)) if pair.len() == 2 => Value::Array(vec![Value::Float(0.5)]),
-                (Kind::Switch, Value::Boolean(_)) => Value::Integer(1),
-                (Kind::Choice(words), Value::String(word)) => {
+                (RecipeFieldKind::Whole, Value::Integer(_)) => Value::Integer(low as i64 - 1),
+                (RecipeFieldKind::Number, Value::Float(_)) => Value::Float(high + 1.0),
+                (RecipeFieldKind::Pair, Value::Array(pair)) if pair.len() == 2 => {
+                    Value::Array(vec![Value::Float(0.5)])
+                }
+                (RecipeFieldKind::Switch, Value::Boolean(_)) => Value::Integer(1),
+                (RecipeFieldKind::Choice(words), Value::String(word)) => {
                     assert!(words.len() > 1 && words.contains(&word.as_str()), "{}: {words:?}", f.key);
                     for word in words {
                         let chosen = set(&recipe, f.key, Value::String((*word).to_owned())).unwrap();
@@ -142,10 +144,13 @@ fn every_field_of_every_preset_is_read_and_set_by_its_kind() {
                     }
                     Value::String("none of them".to_owned())
                 }
-                (Kind::Text | Kind::Path, Value::String(_)) => Value::Float(0.5),
+                (RecipeFieldKind::Text | RecipeFieldKind::Path, Value::String(_)) => Value::Float(0.5),
                 (kind, value) => panic!("{} is {kind:?} and holds {value}", f.key),
             };
-            let numeric = matches!(kind(f.key).unwrap(), Kind::Whole | Kind::Number | Kind::Pair);
+            let numeric = matches!(
+                kind(f.key).unwrap(),
+                RecipeFieldKind::Whole | RecipeFieldKind::Number | RecipeFieldKind::Pair
+            );
             assert_eq!(high > low, numeric, "{}: a range for numbers alone", f.key);
             assert!(set(&recipe, f.key, wrong.clone()).is_err(), "{name} {} = {wrong}", f.key);
         }
@@ -161,7 +166,14 @@ fn kinds_and_words_are_those_of_the_struct() {
     assert!(choices("train.batch").is_empty());
     let kinds =
         ["train.batch", "optim.clip", "crops.local_scale", "data.labels", "preset", "data.path"].map(kind);
-    let wanted = [Kind::Whole, Kind::Number, Kind::Pair, Kind::Switch, Kind::Text, Kind::Path];
+    let wanted = [
+        RecipeFieldKind::Whole,
+        RecipeFieldKind::Number,
+        RecipeFieldKind::Pair,
+        RecipeFieldKind::Switch,
+        RecipeFieldKind::Text,
+        RecipeFieldKind::Path,
+    ];
     assert_eq!(kinds, wanted.map(Some));
     assert_eq!(
         (kind("train"), kind("train.bach"), get(&Recipe::preset("nano").unwrap(), "train")),

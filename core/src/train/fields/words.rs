@@ -9,14 +9,14 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 pub(super) fn words<T: Deserialize<'static>>() -> &'static [&'static str] {
     let mut found: &'static [&'static str] = &[];
     // There is nothing to read: the answer is always an error, behind which the names are known.
-    let _ = T::deserialize(Listener(&mut found));
+    let _ = T::deserialize(EnumNamesDeserializer(&mut found));
     found
 }
 
 /// Listens to what a type expects, and gives it nothing.
-struct Listener<'a>(&'a mut &'static [&'static str]);
+struct EnumNamesDeserializer<'a>(&'a mut &'static [&'static str]);
 
-impl<'de> Deserializer<'de> for Listener<'_> {
+impl<'de> Deserializer<'de> for EnumNamesDeserializer<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {

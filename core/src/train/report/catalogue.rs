@@ -1,9 +1,9 @@
 //! From a figure of the metrics to a series of the report.
 
-use super::{Scale, Series};
+use super::{ReportAxisScale, ReportSeries};
 use crate::train::figures::{self, FigureGroup};
 
-impl Series {
+impl ReportSeries {
     /// A series of the metrics, titled, grouped and explained as the table of figures says. A figure that is not in it goes
     /// to the health figures as it is.
     pub fn of_metric(metric: &str, points: Vec<(u64, f64)>) -> Self {
@@ -19,7 +19,7 @@ impl Series {
             unit: chart.unit.to_owned(),
             note: chart.note.to_owned(),
             // Shares are compared with the whole, not with each other.
-            scale: if chart.unit == "%" { Scale::Linear } else { Scale::Auto },
+            scale: if chart.unit == "%" { ReportAxisScale::Linear } else { ReportAxisScale::Auto },
             points: points.into_iter().map(|(step, v)| (step, v * chart.factor)).collect(),
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::format::{count, escape, number};
-use super::{Scale, Series};
+use super::{ReportAxisScale, ReportSeries};
 
 /// Columns into which a long series is gathered; each keeps its smallest and largest value.
 const COLUMNS: usize = 300;
@@ -14,8 +14,8 @@ const COLUMNS: usize = 300;
 const SMOOTH_FROM: usize = 40;
 
 /// One figure with all series that share it.
-pub(super) fn figure(title: &str, series: &[&Series], (first, last): (u64, u64)) -> String {
-    let axis = Axis::new(series);
+pub(super) fn figure(title: &str, series: &[&ReportSeries], (first, last): (u64, u64)) -> String {
+    let axis = ReportChartAxis::new(series);
     let x = |step: u64| 1000.0 * (step - first) as f64 / (last - first).max(1) as f64;
     let (mut faint, mut strong, mut keys) = (String::new(), String::new(), String::new());
     for (i, s) in series.iter().enumerate() {
@@ -77,21 +77,21 @@ fn drawable(value: f64) -> bool {
 }
 
 /// Height of values; `lo` is at the bottom.
-struct Axis {
+struct ReportChartAxis {
     lo: f64,
     hi: f64,
     log: bool,
 }
 
-impl Axis {
-    fn new(series: &[&Series]) -> Self {
+impl ReportChartAxis {
+    fn new(series: &[&ReportSeries]) -> Self {
         let values = || series.iter().flat_map(|s| &s.points).map(|p| p.1).filter(|v| drawable(*v));
         let (lo, hi) = range(values());
         let (positive, _) = range(values().filter(|v| *v > SMALLEST));
-        let log = match series.first().map_or(Scale::Auto, |s| s.scale) {
-            Scale::Linear => false,
-            Scale::Log => positive.is_finite(),
-            Scale::Auto => lo > 0.0 && hi / lo > 100.0,
+        let log = match series.first().map_or(ReportAxisScale::Auto, |s| s.scale) {
+            ReportAxisScale::Linear => false,
+            ReportAxisScale::Log => positive.is_finite(),
+            ReportAxisScale::Auto => lo > 0.0 && hi / lo > 100.0,
         };
         if log {
             // A little air, in decades.
@@ -149,7 +149,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// SVG path data; values that are not finite leave gaps, single points become dots.
-fn path(points: &[(u64, f64)], axis: &Axis, x: &dyn Fn(u64) -> f64) -> String {
+fn path(points: &[(u64, f64)], axis: &ReportChartAxis, x: &dyn Fn(u64) -> f64) -> String {
     let mut out = String::new();
     let mut pen = false;
     for (step, value) in thinned(points) {
@@ -236,8 +236,8 @@ fn smoothed(points: &[(u64, f64)], log: bool) -> Vec<(u64, f64)> {
 }
 
 /// The course of a series without axes, for a card.
-pub(super) fn sparkline(series: &Series) -> String {
-    let axis = Axis::new(&[series]);
+pub(super) fn sparkline(series: &ReportSeries) -> String {
+    let axis = ReportChartAxis::new(&[series]);
     let smooth = smoothed(&series.points, axis.log);
     let line = if smooth.is_empty() { &series.points } else { &smooth };
     let (Some((first, _)), Some((last, _))) = (line.first(), line.last()) else { return String::new() };
@@ -250,7 +250,7 @@ pub(super) fn sparkline(series: &Series) -> String {
 }
 
 /// What a noisy series says at its end: the last smoothed value, or the last one.
-pub(super) fn settled(series: &Series) -> Option<f64> {
+pub(super) fn settled(series: &ReportSeries) -> Option<f64> {
     let smooth = smoothed(&series.points, false);
     let line = if smooth.is_empty() { &series.points } else { &smooth };
     line.iter().rev().map(|p| p.1).find(|v| v.is_finite())
@@ -260,15 +260,15 @@ pub(super) fn settled(series: &Series) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn series(points: Vec<(u64, f64)>) -> Series {
-        Series { name: "x".into(), points, ..Series::default() }
+    fn series(points: Vec<(u64, f64)>) -> ReportSeries {
+        ReportSeries { name: "x".into(), points, ..ReportSeries::default() }
     }
 
     #[test]
     fn gaps_and_dots() {
         let s =
             series(vec![(0, 1.0), (1, 2.0), (2, f64::NAN), (3, 1.5), (4, f64::INFINITY), (5, 1.0), (6, 1.0)]);
-        let axis = Axis::new(&[&s]);
+        let axis = ReportChartAxis::new(&[&s]);
         let d = path(&s.points, &axis, &|step| step as f64);
         assert_eq!(d.matches('M').count(), 3, "{d}");
         assert!(!d.contains("NaN") && !d.contains("inf"));
@@ -285,18 +285,18 @@ mod tests {
             vec![(0, 1e-300), (1, 1e300)],
             vec![(0, 1e17), (1, 1e17 + 32.0)],
         ] {
-            for scale in [Scale::Linear, Scale::Log, Scale::Auto] {
-                let s = Series { scale, ..series(points.clone()) };
+            for scale in [ReportAxisScale::Linear, ReportAxisScale::Log, ReportAxisScale::Auto] {
+                let s = ReportSeries { scale, ..series(points.clone()) };
                 let html = figure("t", &[&s], (0, 7));
                 assert!(!html.contains("NaN") && !html.contains("inf"), "{points:?} {scale:?}: {html}");
-                assert!(Axis::new(&[&s]).ticks().len() < 12);
+                assert!(ReportChartAxis::new(&[&s]).ticks().len() < 12);
             }
         }
     }
 
     #[test]
     fn ticks_are_round_and_few() {
-        let ticks = |lo, hi, log| Axis { lo, hi, log }.ticks();
+        let ticks = |lo, hi, log| ReportChartAxis { lo, hi, log }.ticks();
         assert_eq!(ticks(0.0, 1.06, false), [0.0, 0.5, 1.0]);
         assert_eq!(ticks(-3.0, 11.0, false), [0.0, 5.0, 10.0]);
         assert_eq!(ticks(0.9e-4, 1.1e-1, true).len(), 4);

@@ -29,7 +29,7 @@ const FILM_ROWS: usize = 2;
 
 /// How values become heights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
+pub enum ReportAxisScale {
     /// Logarithmic for positive values that span more than two decades, else linear.
     #[default]
     Auto,
@@ -41,7 +41,7 @@ pub enum Scale {
 
 /// A curve.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Series {
+pub struct ReportSeries {
     /// What it is called; the title of its chart when it has one of its own.
     pub name: String,
     /// Series of one group with the same chart share it; empty for a chart of its own.
@@ -53,14 +53,14 @@ pub struct Series {
     /// One sentence under the chart; may be empty.
     pub note: String,
     /// How values become heights; the first series of a chart decides.
-    pub scale: Scale,
+    pub scale: ReportAxisScale,
     /// Step and value, in rising order of steps. Values that are not finite leave gaps.
     pub points: Vec<(u64, f64)>,
 }
 
 /// A picture from the course of the run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FilmFrame {
+pub struct TimelapseFrame {
     /// Steps done.
     pub iteration: u64,
     /// What it shows; frames with the same label make one strip.
@@ -82,7 +82,7 @@ pub struct KnnRow {
 
 /// How a sentence about the run is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub enum VerdictLevel {
     /// All is well.
     Fine,
     /// Worth a look.
@@ -93,17 +93,17 @@ pub enum Tone {
 
 /// Everything that the report shows. Parts that are empty are left out.
 #[derive(Clone, Debug)]
-pub struct Report<'a> {
+pub struct RunReport<'a> {
     /// Name of the run.
     pub title: &'a str,
     /// The health of the run in a sentence.
-    pub verdict: Option<(Tone, &'a str)>,
+    pub verdict: Option<(VerdictLevel, &'a str)>,
     /// Name and value: device, data, steps, duration, model.
     pub facts: &'a [(String, String)],
     /// All curves.
-    pub series: &'a [Series],
+    pub series: &'a [ReportSeries],
     /// PCA and attention of the watched pictures.
-    pub film: &'a [FilmFrame],
+    pub film: &'a [TimelapseFrame],
     /// Accuracy of these and other features on the same pictures.
     pub knn: &'a [KnnRow],
     /// How the accuracy was measured, in a sentence; may be empty.
@@ -114,7 +114,7 @@ pub struct Report<'a> {
     pub warnings: &'a [String],
 }
 
-impl Report<'_> {
+impl RunReport<'_> {
     /// The page.
     pub fn html(&self) -> String {
         let title = escape(self.title);
@@ -148,9 +148,9 @@ impl Report<'_> {
         );
         if let Some((tone, text)) = self.verdict {
             let class = match tone {
-                Tone::Fine => "fine",
-                Tone::Watch => "watch",
-                Tone::Wrong => "wrong",
+                VerdictLevel::Fine => "fine",
+                VerdictLevel::Watch => "watch",
+                VerdictLevel::Wrong => "wrong",
             };
             let _ = write!(out, "<p class=\"verdict {class}\">{}</p>", escape(text));
         }
@@ -166,7 +166,7 @@ impl Report<'_> {
 
     fn cards(&self) -> String {
         let mut out = self.knn_card();
-        let mut card = |label: &str, value: String, note: String, series: &Series| {
+        let mut card = |label: &str, value: String, note: String, series: &ReportSeries| {
             let _ = write!(
                 out,
                 "<div class=\"card\"><h2>{label}</h2><p class=\"value\">{value}</p><p class=\"note\">{note}</p>{}</div>",
@@ -238,7 +238,7 @@ impl Report<'_> {
         }
         let mut out = String::new();
         for label in labels {
-            let mut frames: Vec<&FilmFrame> = self.film.iter().filter(|f| f.label == label).collect();
+            let mut frames: Vec<&TimelapseFrame> = self.film.iter().filter(|f| f.label == label).collect();
             frames.sort_by_key(|f| f.iteration);
             let _ = write!(out, "<h3>{}</h3><div class=\"film\">", escape(label));
             let frames = evenly(&frames, FILM_FRAMES);
@@ -273,7 +273,7 @@ impl Report<'_> {
         ];
         let mut out = String::new();
         for (title, groups) in sections {
-            let mut charts: Vec<(&str, Vec<&Series>)> = Vec::new();
+            let mut charts: Vec<(&str, Vec<&ReportSeries>)> = Vec::new();
             let of = |group: FigureGroup| self.series.iter().filter(move |s| s.group == group);
             for s in groups.iter().copied().flat_map(of).filter(|s| !s.points.is_empty()) {
                 match charts.iter_mut().find(|(name, _)| !s.chart.is_empty() && *name == s.chart) {
@@ -322,7 +322,7 @@ fn evenly<T: Copy>(items: &[T], most: usize) -> Vec<T> {
 }
 
 /// Pixels for each frame such that all are in sight, the last as well as the first: large where they are few.
-fn frame_height(frames: &[&FilmFrame]) -> usize {
+fn frame_height(frames: &[&TimelapseFrame]) -> usize {
     let sizes = || frames.iter().filter_map(|f| png_size(&f.png)).filter(|(_, height)| *height > 0);
     let widest = sizes().map(|(width, height)| f64::from(width) / f64::from(height)).fold(0.25, f64::max);
     let fits = |height: &usize| {

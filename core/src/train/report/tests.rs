@@ -5,8 +5,8 @@ use super::*;
 use crate::analysis::image_out::png;
 use crate::data::Picture;
 
-fn empty() -> Report<'static> {
-    Report {
+fn empty() -> RunReport<'static> {
+    RunReport {
         title: "run",
         verdict: None,
         facts: &[],
@@ -45,23 +45,26 @@ fn empty_parts_are_left_out() {
 fn all_parts_nest_and_nothing_gets_out_of_its_text() {
     let evil = "</script><img src=x onerror=alert(1)>\"'&";
     let picture = Picture { width: 4, height: 4, rgb: vec![90; 48] };
-    let film: Vec<FilmFrame> = (0..40)
-        .map(|i| FilmFrame { iteration: i * 10, label: evil.to_owned(), png: png(&picture).unwrap() })
+    let film: Vec<TimelapseFrame> = (0..40)
+        .map(|i| TimelapseFrame { iteration: i * 10, label: evil.to_owned(), png: png(&picture).unwrap() })
         .collect();
     let series = [
-        Series {
+        ReportSeries {
             name: evil.into(),
             chart: evil.into(),
             unit: evil.into(),
             note: evil.into(),
-            ..Series::default()
+            ..ReportSeries::default()
         },
-        Series::of_metric("loss", (0..200).map(|i| (i, 1.0 / (i as f64 + 1.0) + (i % 3) as f64)).collect()),
-        Series::of_metric("teacher_entropy", vec![(0, f64::NAN), (1, 2.0)]),
-        Series::of_metric("student_entropy", vec![(1, 3.0)]),
-        Series::of_metric(evil, vec![(1, 3.0), (2, 2.0)]),
-        Series::of_metric("grad_norm_backbone", vec![(1, 3.0)]),
-        Series::of_metric("images_per_second", vec![(1, 300.0), (2, 100.0), (3, 200.0)]),
+        ReportSeries::of_metric(
+            "loss",
+            (0..200).map(|i| (i, 1.0 / (i as f64 + 1.0) + (i % 3) as f64)).collect(),
+        ),
+        ReportSeries::of_metric("teacher_entropy", vec![(0, f64::NAN), (1, 2.0)]),
+        ReportSeries::of_metric("student_entropy", vec![(1, 3.0)]),
+        ReportSeries::of_metric(evil, vec![(1, 3.0), (2, 2.0)]),
+        ReportSeries::of_metric("grad_norm_backbone", vec![(1, 3.0)]),
+        ReportSeries::of_metric("images_per_second", vec![(1, 300.0), (2, 100.0), (3, 200.0)]),
     ];
     let knn = [
         KnnRow { name: evil.into(), accuracy: Accuracy { correct: 80, total: 100 }, highlighted: true },
@@ -69,9 +72,9 @@ fn all_parts_nest_and_nothing_gets_out_of_its_text() {
     ];
     let facts = [(evil.to_owned(), evil.to_owned())];
     let warnings = [evil.to_owned()];
-    let report = Report {
+    let report = RunReport {
         title: evil,
-        verdict: Some((Tone::Wrong, evil)),
+        verdict: Some((VerdictLevel::Wrong, evil)),
         facts: &facts,
         series: &series,
         film: &film,
@@ -102,6 +105,6 @@ fn helpers() {
     let picture = Picture { width: 7, height: 5, rgb: vec![0; 105] };
     assert_eq!(png_size(&png(&picture).unwrap()), Some((7, 5)));
     assert_eq!(png_size(b"no"), None);
-    let used = Series::of_metric("prototype_use", vec![(3, 0.25)]);
+    let used = ReportSeries::of_metric("prototype_use", vec![(3, 0.25)]);
     assert_eq!((used.points[0].1, used.unit.as_str()), (25.0, "%"));
 }

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use super::Size;
-use super::graph::{Attribute, Graph};
-use super::positions::Table;
+use super::OnnxInputSize;
+use super::graph::{OnnxAttribute, OnnxGraph};
+use super::positions::PosEmbedTable;
 use crate::{HostTensor, StateDict, WeightsError};
 use dinoscope_model::config::{FfnKind, VitConfig};
 
@@ -18,8 +18,8 @@ pub(super) const TOKENS: &str = "last_hidden_state";
 pub(super) const CLS: &str = "pooler_output";
 
 /// Writes a backbone down as nodes.
-struct Writer<'a, 'c> {
-    graph: Graph<'a>,
+struct OnnxBackboneBuilder<'a, 'c> {
+    graph: OnnxGraph<'a>,
     backbone: &'a StateDict,
     config: &'c VitConfig,
 }
@@ -28,9 +28,9 @@ struct Writer<'a, 'c> {
 pub(super) fn graph<'a>(
     backbone: &'a StateDict,
     config: &VitConfig,
-    size: Size,
-) -> Result<Graph<'a>, WeightsError> {
-    let mut writer = Writer { graph: Graph::default(), backbone, config };
+    size: OnnxInputSize,
+) -> Result<OnnxGraph<'a>, WeightsError> {
+    let mut writer = OnnxBackboneBuilder { graph: OnnxGraph::default(), backbone, config };
     let mut x = writer.tokens(size)?;
     for block in 0..config.depth {
         x = writer.attention(&x, block)?;
@@ -41,11 +41,11 @@ pub(super) fn graph<'a>(
     }
     let tokens = writer.norm(&x, "norm", TOKENS)?;
     let first = writer.graph.integer("first_token", 0);
-    writer.graph.node("Gather", &[&tokens, &first], CLS, &[Attribute::Int("axis", 1)]);
+    writer.graph.node("Gather", &[&tokens, &first], CLS, &[OnnxAttribute::Int("axis", 1)]);
     Ok(writer.graph)
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a> OnnxBackboneBuilder<'a, '_> {
     fn tensor(&self, key: &str) -> Result<&'a HostTensor, WeightsError> {
         self.backbone.get(key).ok_or_else(|| WeightsError::Missing {
             file: "the model".into(),
@@ -62,7 +62,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Pictures to tokens: patches, positions, CLS, registers.
-    fn tokens(&mut self, size: Size) -> Result<String, WeightsError> {
+    fn tokens(&mut self, size: OnnxInputSize) -> Result<String, WeightsError> {
         let VitConfig { patch, grid, dim, interpolation: rule, .. } = *self.config;
         let (weight, bias) =
             (self.verbatim("patch_embed.proj.weight")?, self.verbatim("patch_embed.proj.bias")?);
@@ -71,23 +71,27 @@ impl<'a> Writer<'a, '_> {
             "Conv",
             &[INPUT, &weight, &bias],
             "patch_embed.map",
-            &[Attribute::Ints("kernel_shape", &side), Attribute::Ints("strides", &side)],
+            &[OnnxAttribute::Ints("kernel_shape", &side), OnnxAttribute::Ints("strides", &side)],
         );
         let shape = self.graph.integers("patch_embed.shape", &[0, dim as i64, -1]);
         let patches = self.graph.node("Reshape", &[&map, &shape], "patch_embed.columns", &[]);
-        let patches =
-            self.graph.node("Transpose", &[&patches], "patch_embed", &[Attribute::Ints("perm", &[0, 2, 1])]);
+        let patches = self.graph.node(
+            "Transpose",
+            &[&patches],
+            "patch_embed",
+            &[OnnxAttribute::Ints("perm", &[0, 2, 1])],
+        );
 
         let (class, stored) = self.tensor("pos_embed")?.data.split_at(dim);
-        let table = Table { values: stored, grid, dim, rule };
+        let table = PosEmbedTable { values: stored, grid, dim, rule };
         let positions = match size {
-            Size::Free => {
+            OnnxInputSize::Free => {
                 let constant = self
                     .graph
                     .lazy("pos_embed", &[grid.rows, grid.cols * dim], move || Cow::Borrowed(stored));
                 table.nodes(&mut self.graph, &constant, &map)
             }
-            Size::Fixed { height, width } => {
+            OnnxInputSize::Fixed { height, width } => {
                 let (rows, cols) = (height / patch, width / patch);
                 let shape = [1, rows * cols, dim];
                 self.graph.lazy("pos_embed", &shape, move || Cow::Owned(table.resampled(rows, cols)))
@@ -108,7 +112,7 @@ impl<'a> Writer<'a, '_> {
         }
         let prefix = self.graph.floats("prefix", &[1, self.config.prefix(), dim], prefix);
         let prefix = self.for_each_picture(&prefix, dim);
-        Ok(self.graph.node("Concat", &[&prefix, &patches], "tokens", &[Attribute::Int("axis", 1)]))
+        Ok(self.graph.node("Concat", &[&prefix, &patches], "tokens", &[OnnxAttribute::Int("axis", 1)]))
     }
 
     /// `[1, prefix, dim]` to `[batch, prefix, dim]`.
@@ -117,7 +121,8 @@ impl<'a> Writer<'a, '_> {
         let axis = self.graph.integers("batch_axis", &[0]);
         let batch = self.graph.node("Gather", &[&shape, &axis], "batch", &[]);
         let rest = self.graph.integers("prefix_shape", &[self.config.prefix() as i64, dim as i64]);
-        let shape = self.graph.node("Concat", &[&batch, &rest], "batch_shape", &[Attribute::Int("axis", 0)]);
+        let shape =
+            self.graph.node("Concat", &[&batch, &rest], "batch_shape", &[OnnxAttribute::Int("axis", 0)]);
         self.graph.node("Expand", &[prefix, &shape], "prefix_tokens", &[])
     }
 
@@ -125,7 +130,7 @@ impl<'a> Writer<'a, '_> {
         let weight = self.verbatim(&format!("{layer}.weight"))?;
         let bias = self.verbatim(&format!("{layer}.bias"))?;
         let attributes =
-            [Attribute::Int("axis", -1), Attribute::Float("epsilon", self.config.norm_eps as f32)];
+            [OnnxAttribute::Int("axis", -1), OnnxAttribute::Float("epsilon", self.config.norm_eps as f32)];
         Ok(self.graph.node("LayerNormalization", &[x, &weight, &bias], name, &attributes))
     }
 
@@ -183,7 +188,7 @@ impl<'a> Writer<'a, '_> {
         let qkv = self.linear(&normed, &name("attn.qkv"), gain)?;
         let parts = ["q", "k", "v"].map(|part| name(&format!("attn.{part}")));
         let outputs: Vec<&str> = parts.iter().map(String::as_str).collect();
-        self.graph.split("Split", &[&qkv], &name("attn.split"), &outputs, &[Attribute::Int("axis", 2)]);
+        self.graph.split("Split", &[&qkv], &name("attn.split"), &outputs, &[OnnxAttribute::Int("axis", 2)]);
 
         let by_head = self.graph.integers(&name("attn.by_head"), &[0, 0, heads as i64, (dim / heads) as i64]);
         let mut split = |part: &String, order: [i64; 4]| {
@@ -192,7 +197,7 @@ impl<'a> Writer<'a, '_> {
                 "Transpose",
                 &[&heads],
                 &format!("{part}.heads"),
-                &[Attribute::Ints("perm", &order)],
+                &[OnnxAttribute::Ints("perm", &order)],
             )
         };
         let [query, key, value] = &parts;
@@ -200,10 +205,10 @@ impl<'a> Writer<'a, '_> {
         let key = split(key, [0, 2, 3, 1]);
         let value = split(value, [0, 2, 1, 3]);
         let scores = self.graph.node("MatMul", &[&query, &key], &name("attn.scores"), &[]);
-        let axis = [Attribute::Int("axis", -1)];
+        let axis = [OnnxAttribute::Int("axis", -1)];
         let scores = self.graph.node("Softmax", &[&scores], &name("attn.probabilities"), &axis);
         let seen = self.graph.node("MatMul", &[&scores, &value], &name("attn.seen"), &[]);
-        let order = [Attribute::Ints("perm", &[0, 2, 1, 3])];
+        let order = [OnnxAttribute::Ints("perm", &[0, 2, 1, 3])];
         let seen = self.graph.node("Transpose", &[&seen], &name("attn.seen_tokens"), &order);
         let shape = self.graph.integers(&name("attn.shape"), &[0, 0, dim as i64]);
         let seen = self.graph.node("Reshape", &[&seen, &shape], &name("attn.joined"), &[]);
@@ -232,7 +237,7 @@ impl<'a> Writer<'a, '_> {
         let normed = self.norm(x, &name("norm2"), &name("norm2"))?;
         let both = self.linear(&normed, &name("mlp.w12"), |_| 1.0)?;
         let (gate, value) = (name("mlp.gate"), name("mlp.value"));
-        let axis = [Attribute::Int("axis", 2)];
+        let axis = [OnnxAttribute::Int("axis", 2)];
         self.graph.split("Split", &[&both], &name("mlp.split"), &[&gate, &value], &axis);
         let open = self.graph.node("Sigmoid", &[&gate], &name("mlp.sigmoid"), &[]);
         let open = self.graph.node("Mul", &[&gate, &open], &name("mlp.silu"), &[]);

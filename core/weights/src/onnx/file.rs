@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::Size;
+use super::OnnxInputSize;
 use super::backbone::{CLS, INPUT, TOKENS};
-use super::graph::{Constant, Extent, Graph, Values, number, value_info};
-use super::proto::{Message, prefix};
+use super::graph::{OnnxConstant, OnnxConstantValues, OnnxDimension, OnnxGraph, number, value_info};
+use super::proto::{ProtoMessage, prefix};
 use dinoscope_data::augment::{MEAN, STD};
 use dinoscope_model::config::VitConfig;
 
@@ -17,20 +17,20 @@ const SMALL: u64 = 1024;
 const PAGE: u64 = 4096;
 
 /// A model on its way into a file.
-pub(super) struct Model<'g, 'a> {
-    graph: &'g Graph<'a>,
+pub(super) struct OnnxModelWriter<'g, 'a> {
+    graph: &'g OnnxGraph<'a>,
     /// Everything before the graph.
-    outer: Message,
+    outer: ProtoMessage,
     /// The graph without its constants.
-    inner: Message,
+    inner: ProtoMessage,
     /// Name of the file for the numbers, if they get one.
     beside: Option<String>,
 }
 
-impl<'g, 'a> Model<'g, 'a> {
+impl<'g, 'a> OnnxModelWriter<'g, 'a> {
     /// Says what `graph` is, computed for pictures of `size`.
-    pub fn new(graph: &'g Graph<'a>, config: &VitConfig, size: Size) -> Self {
-        let entry = |key: &str, value: &str| Message::default().text(1, key).text(2, value);
+    pub fn new(graph: &'g OnnxGraph<'a>, config: &VitConfig, size: OnnxInputSize) -> Self {
+        let entry = |key: &str, value: &str| ProtoMessage::default().text(1, key).text(2, value);
         let about = [
             ("patch_size", config.patch.to_string()),
             ("num_register_tokens", config.registers.to_string()),
@@ -38,26 +38,34 @@ impl<'g, 'a> Model<'g, 'a> {
             ("image_std", STD.map(|v| v.to_string()).join(", ")),
             ("size", size.to_string()),
         ];
-        let outer = Message::default()
+        let outer = ProtoMessage::default()
             .integer(1, 8)
             .text(2, "dinoscope")
             .text(3, env!("CARGO_PKG_VERSION"))
-            .message(8, &Message::default().text(1, "").integer(2, 17))
+            .message(8, &ProtoMessage::default().text(1, "").integer(2, 17))
             .each(&about, |m, (key, value)| m.message(14, &entry(key, value)));
         let (height, width, tokens) = match size {
-            Size::Free => (Extent::Named("height"), Extent::Named("width"), Extent::Named("sequence_length")),
-            Size::Fixed { height, width } => {
+            OnnxInputSize::Free => (
+                OnnxDimension::Named("height"),
+                OnnxDimension::Named("width"),
+                OnnxDimension::Named("sequence_length"),
+            ),
+            OnnxInputSize::Fixed { height, width } => {
                 let patches = (height / config.patch) * (width / config.patch);
-                (Extent::Known(height), Extent::Known(width), Extent::Known(config.prefix() + patches))
+                (
+                    OnnxDimension::Known(height),
+                    OnnxDimension::Known(width),
+                    OnnxDimension::Known(config.prefix() + patches),
+                )
             }
         };
-        let batch = || Extent::Named("batch_size");
-        let dim = || Extent::Known(config.dim);
+        let batch = || OnnxDimension::Named("batch_size");
+        let dim = || OnnxDimension::Known(config.dim);
         let input = "RGB, scaled to 0 to 1, normalised by image_mean and image_std";
-        let inner = Message::default()
+        let inner = ProtoMessage::default()
             .each(&graph.nodes, |m, node| m.message(number::NODE, node))
             .text(2, "dinov2")
-            .message(11, &value_info(INPUT, &[batch(), Extent::Known(3), height, width], input))
+            .message(11, &value_info(INPUT, &[batch(), OnnxDimension::Known(3), height, width], input))
             .message(12, &value_info(TOKENS, &[batch(), tokens, dim()], "CLS, registers, patches row by row"))
             .message(12, &value_info(CLS, &[batch(), dim()], "the CLS token"));
         Self { graph, outer, inner, beside: None }
@@ -82,7 +90,7 @@ impl<'g, 'a> Model<'g, 'a> {
         self.inner.0.len() as u64 + constants.sum::<u64>()
     }
 
-    fn constant_length(&self, constant: &Constant, head: &Message) -> u64 {
+    fn constant_length(&self, constant: &OnnxConstant, head: &ProtoMessage) -> u64 {
         let numbers = if self.goes_beside(constant) {
             0
         } else {
@@ -91,17 +99,17 @@ impl<'g, 'a> Model<'g, 'a> {
         head.0.len() as u64 + numbers
     }
 
-    fn goes_beside(&self, constant: &Constant) -> bool {
+    fn goes_beside(&self, constant: &OnnxConstant) -> bool {
         self.beside.is_some() && constant.bytes() >= SMALL
     }
 
     /// All constants, each with what is said about it before its numbers.
-    fn constants(&self) -> impl Iterator<Item = (&Constant<'a>, Message)> {
+    fn constants(&self) -> impl Iterator<Item = (&OnnxConstant<'a>, ProtoMessage)> {
         let mut end = 0u64;
         self.graph.constants.iter().map(move |constant| {
             let mut head = constant.head();
             if let Some(beside) = self.beside.as_deref().filter(|_| self.goes_beside(constant)) {
-                let entry = |key: &str, value: &str| Message::default().text(1, key).text(2, value);
+                let entry = |key: &str, value: &str| ProtoMessage::default().text(1, key).text(2, value);
                 let start = end.next_multiple_of(PAGE);
                 end = start + constant.bytes();
                 head = head
@@ -144,10 +152,12 @@ impl<'g, 'a> Model<'g, 'a> {
 }
 
 /// The numbers of a constant, lowest byte first.
-fn numbers(out: &mut dyn Write, constant: &Constant) -> io::Result<()> {
+fn numbers(out: &mut dyn Write, constant: &OnnxConstant) -> io::Result<()> {
     match &constant.values {
-        Values::Integers(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
-        Values::Floats(make) => {
+        OnnxConstantValues::Integers(values) => {
+            values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+        }
+        OnnxConstantValues::Floats(make) => {
             let mut bytes = Vec::with_capacity(4 << 14);
             for chunk in make().chunks(1 << 14) {
                 bytes.clear();

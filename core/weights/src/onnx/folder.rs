@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Size, file};
+use super::{OnnxInputSize, file};
 use crate::save::write_atomically;
 use crate::{StateDict, WeightsError, hugging_face};
 use dinoscope_base::files;
@@ -27,7 +27,7 @@ pub fn save_folder(
     path: &Path,
     backbone: &StateDict,
     config: &VitConfig,
-    size: Size,
+    size: OnnxInputSize,
 ) -> Result<(), WeightsError> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     if files::is_file(path) || ending.is_some_and(|ending| FILES.contains(&&ending[..])) {
@@ -43,8 +43,8 @@ pub fn save_folder(
     };
     let json = format!("{json:#}\n");
     let pictures = match size {
-        Size::Free => hugging_face::preprocessor_json(config),
-        Size::Fixed { height, width } => hugging_face::preprocessor(height, width),
+        OnnxInputSize::Free => hugging_face::preprocessor_json(config),
+        OnnxInputSize::Fixed { height, width } => hugging_face::preprocessor(height, width),
     };
     write_atomically(&path.join("preprocessor_config.json"), |out| out.write_all(pictures.as_bytes()))?;
     write_atomically(&path.join("config.json"), |out| out.write_all(json.as_bytes()))

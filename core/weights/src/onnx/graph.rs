@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::proto::Message;
+use super::proto::ProtoMessage;
 
 /// Field numbers and codes of onnx.proto that more than one place needs.
 pub(super) mod number {
@@ -14,35 +14,35 @@ pub(super) mod number {
 }
 
 /// Numbers of a constant. Large ones are borrowed or made when they are written, so that they lie in memory once.
-pub(super) enum Values<'a> {
+pub(super) enum OnnxConstantValues<'a> {
     Floats(Box<dyn Fn() -> Cow<'a, [f32]> + 'a>),
     Integers(Vec<i64>),
 }
 
 /// A constant of the graph.
-pub(super) struct Constant<'a> {
+pub(super) struct OnnxConstant<'a> {
     pub name: String,
     pub shape: Vec<usize>,
-    pub values: Values<'a>,
+    pub values: OnnxConstantValues<'a>,
 }
 
-impl Constant<'_> {
+impl OnnxConstant<'_> {
     /// Length of its numbers in bytes.
     pub fn bytes(&self) -> u64 {
         let width = match self.values {
-            Values::Floats(_) => 4,
-            Values::Integers(_) => 8,
+            OnnxConstantValues::Floats(_) => 4,
+            OnnxConstantValues::Integers(_) => 8,
         };
         width * self.shape.iter().map(|&n| n as u64).product::<u64>()
     }
 
     /// Name, type and shape as a TensorProto, to which the numbers or their whereabouts are added.
-    pub fn head(&self) -> Message {
+    pub fn head(&self) -> ProtoMessage {
         let kind = match self.values {
-            Values::Floats(_) => number::FLOAT,
-            Values::Integers(_) => number::INT64,
+            OnnxConstantValues::Floats(_) => number::FLOAT,
+            OnnxConstantValues::Integers(_) => number::INT64,
         };
-        Message::default()
+        ProtoMessage::default()
             .each(&self.shape, |m, &n| m.integer(1, n as i64))
             .integer(2, kind)
             .text(8, &self.name)
@@ -50,15 +50,15 @@ impl Constant<'_> {
 }
 
 /// A setting of a node.
-pub(super) enum Attribute<'a> {
+pub(super) enum OnnxAttribute<'a> {
     Int(&'a str, i64),
     Ints(&'a str, &'a [i64]),
     Float(&'a str, f32),
 }
 
-impl Attribute<'_> {
-    fn message(&self) -> Message {
-        let named = |name: &str| Message::default().text(1, name);
+impl OnnxAttribute<'_> {
+    fn message(&self) -> ProtoMessage {
+        let named = |name: &str| ProtoMessage::default().text(1, name);
         match self {
             Self::Float(name, value) => named(name).float(2, *value).integer(20, 1),
             Self::Int(name, value) => named(name).integer(3, *value).integer(20, 2),
@@ -68,37 +68,40 @@ impl Attribute<'_> {
 }
 
 /// One extent of an input or output: known, or a name for what the caller chooses.
-pub(super) enum Extent<'a> {
+pub(super) enum OnnxDimension<'a> {
     Known(usize),
     Named(&'a str),
 }
 
 /// An input or output of float32 as a ValueInfoProto.
-pub(super) fn value_info(name: &str, shape: &[Extent], about: &str) -> Message {
-    let dims = Message::default().each(shape, |m, extent| {
-        let dim = Message::default();
+pub(super) fn value_info(name: &str, shape: &[OnnxDimension], about: &str) -> ProtoMessage {
+    let dims = ProtoMessage::default().each(shape, |m, extent| {
+        let dim = ProtoMessage::default();
         m.message(
             1,
             &match extent {
-                Extent::Known(n) => dim.integer(1, *n as i64),
-                Extent::Named(name) => dim.text(2, name),
+                OnnxDimension::Known(n) => dim.integer(1, *n as i64),
+                OnnxDimension::Named(name) => dim.text(2, name),
             },
         )
     });
-    let tensor = Message::default().integer(1, number::FLOAT).message(2, &dims);
-    Message::default().text(1, name).message(2, &Message::default().message(1, &tensor)).text(3, about)
+    let tensor = ProtoMessage::default().integer(1, number::FLOAT).message(2, &dims);
+    ProtoMessage::default()
+        .text(1, name)
+        .message(2, &ProtoMessage::default().message(1, &tensor))
+        .text(3, about)
 }
 
 /// Nodes in the order in which they run, and the constants that they take.
 #[derive(Default)]
-pub(super) struct Graph<'a> {
-    pub nodes: Vec<Message>,
-    pub constants: Vec<Constant<'a>>,
+pub(super) struct OnnxGraph<'a> {
+    pub nodes: Vec<ProtoMessage>,
+    pub constants: Vec<OnnxConstant<'a>>,
 }
 
-impl<'a> Graph<'a> {
+impl<'a> OnnxGraph<'a> {
     /// Adds an operator with one output, which is called `name` as the node itself; returns that name.
-    pub fn node(&mut self, op: &str, inputs: &[&str], name: &str, attributes: &[Attribute]) -> String {
+    pub fn node(&mut self, op: &str, inputs: &[&str], name: &str, attributes: &[OnnxAttribute]) -> String {
         self.split(op, inputs, name, &[name], attributes);
         name.to_owned()
     }
@@ -110,9 +113,9 @@ impl<'a> Graph<'a> {
         inputs: &[&str],
         name: &str,
         outputs: &[&str],
-        attributes: &[Attribute],
+        attributes: &[OnnxAttribute],
     ) {
-        let node = Message::default()
+        let node = ProtoMessage::default()
             .each(inputs, |m, input| m.text(1, input))
             .each(outputs, |m, output| m.text(2, output))
             .text(3, name)
@@ -123,7 +126,7 @@ impl<'a> Graph<'a> {
 
     /// Adds a constant whose numbers are made when it is written.
     pub fn lazy(&mut self, name: &str, shape: &[usize], values: impl Fn() -> Cow<'a, [f32]> + 'a) -> String {
-        self.add(name, shape, Values::Floats(Box::new(values)))
+        self.add(name, shape, OnnxConstantValues::Floats(Box::new(values)))
     }
 
     /// Adds a constant of float32.
@@ -138,16 +141,16 @@ impl<'a> Graph<'a> {
 
     /// Adds a list of integers: a shape, or axes.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
-        self.add(name, &[values.len()], Values::Integers(values.to_vec()))
+        self.add(name, &[values.len()], OnnxConstantValues::Integers(values.to_vec()))
     }
 
     /// Adds a single integer.
     pub fn integer(&mut self, name: &str, value: i64) -> String {
-        self.add(name, &[], Values::Integers(vec![value]))
+        self.add(name, &[], OnnxConstantValues::Integers(vec![value]))
     }
 
-    fn add(&mut self, name: &str, shape: &[usize], values: Values<'a>) -> String {
-        self.constants.push(Constant { name: name.to_owned(), shape: shape.to_vec(), values });
+    fn add(&mut self, name: &str, shape: &[usize], values: OnnxConstantValues<'a>) -> String {
+        self.constants.push(OnnxConstant { name: name.to_owned(), shape: shape.to_vec(), values });
         name.to_owned()
     }
 }

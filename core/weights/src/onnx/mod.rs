@@ -25,7 +25,7 @@ pub use folder::{MODEL, save_folder};
 
 /// Which pictures an exported model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub enum OnnxInputSize {
     /// Any size; positions are resampled inside the graph. Pixels beyond the last whole patch are not seen.
     Free,
     /// One size, with the position table resampled beforehand.
@@ -40,7 +40,7 @@ pub enum Size {
 /// Longest side of a fixed size in pixels; a table beyond it would be larger than most models.
 const MAX_SIDE: usize = 1 << 14;
 
-impl FromStr for Size {
+impl FromStr for OnnxInputSize {
     type Err = String;
 
     /// `free`, a side in pixels, or height and width as in `224x448`.
@@ -60,7 +60,7 @@ impl FromStr for Size {
     }
 }
 
-impl fmt::Display for Size {
+impl fmt::Display for OnnxInputSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Free => f.write_str("free"),
@@ -75,7 +75,12 @@ impl fmt::Display for Size {
 ///
 /// # Errors
 /// If `backbone` is not what `config` describes, if `size` is no multiple of the patch, or if the disk refuses.
-pub fn save(path: &Path, backbone: &StateDict, config: &VitConfig, size: Size) -> Result<(), WeightsError> {
+pub fn save(
+    path: &Path,
+    backbone: &StateDict,
+    config: &VitConfig,
+    size: OnnxInputSize,
+) -> Result<(), WeightsError> {
     save_longest(path, backbone, config, size, file::LONGEST).map(|_| ())
 }
 
@@ -84,7 +89,7 @@ fn save_longest(
     path: &Path,
     backbone: &StateDict,
     config: &VitConfig,
-    size: Size,
+    size: OnnxInputSize,
     longest: u64,
 ) -> Result<bool, WeightsError> {
     let name = path.display().to_string();
@@ -93,7 +98,7 @@ fn save_longest(
         return Err(WeightsError::Unsupported { file: name, reason });
     }
     let graph = build(&name, backbone, config, size)?;
-    let model = file::Model::new(&graph, config, size);
+    let model = file::OnnxModelWriter::new(&graph, config, size);
     if model.length() <= longest {
         write_atomically(path, |out| model.write(out))?;
         return Ok(false);
@@ -109,9 +114,13 @@ fn save_longest(
 ///
 /// # Errors
 /// As [`save`], and for models of more than 2 GB, which need a second file.
-pub fn to_bytes(backbone: &StateDict, config: &VitConfig, size: Size) -> Result<Vec<u8>, WeightsError> {
+pub fn to_bytes(
+    backbone: &StateDict,
+    config: &VitConfig,
+    size: OnnxInputSize,
+) -> Result<Vec<u8>, WeightsError> {
     let graph = build("model.onnx", backbone, config, size)?;
-    let model = file::Model::new(&graph, config, size);
+    let model = file::OnnxModelWriter::new(&graph, config, size);
     if model.length() > file::LONGEST {
         let reason = "more than 2 GB, which one ONNX file can't hold; save it as files".to_string();
         return Err(WeightsError::Unsupported { file: "model.onnx".into(), reason });
@@ -125,10 +134,10 @@ fn build<'a>(
     file: &str,
     backbone: &'a StateDict,
     config: &VitConfig,
-    size: Size,
-) -> Result<graph::Graph<'a>, WeightsError> {
+    size: OnnxInputSize,
+) -> Result<graph::OnnxGraph<'a>, WeightsError> {
     check(backbone, config, file)?;
-    if let Size::Fixed { height, width } = size
+    if let OnnxInputSize::Fixed { height, width } = size
         && let Some(side) = [height, width].into_iter().find(|side| *side == 0 || side % config.patch != 0)
     {
         let below = side / config.patch * config.patch;

@@ -5,26 +5,26 @@
 //! matrices from the number of rows and columns with plain arithmetic, so that all three rules come out the same on
 //! every runtime.
 
-use super::graph::{Attribute, Graph};
-use dinoscope_model::config::Interpolation;
-use dinoscope_model::grid::Grid;
+use super::graph::{OnnxAttribute, OnnxGraph};
+use dinoscope_model::config::PosEmbedInterpolation;
+use dinoscope_model::grid::PatchGrid;
 use dinoscope_model::pos_embed::resize_weights;
 
 /// The patches' part of a position table, `[grid.area(), dim]`.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
+pub(super) struct PosEmbedTable<'a> {
     pub values: &'a [f32],
-    pub grid: Grid,
+    pub grid: PatchGrid,
     pub dim: usize,
-    pub rule: Interpolation,
+    pub rule: PosEmbedInterpolation,
 }
 
-impl Table<'_> {
+impl PosEmbedTable<'_> {
     /// The table for `rows` by `cols` patches, `[rows * cols, dim]`; [`dinoscope_model::pos_embed::resample`] on the
     /// host.
     pub fn resampled(&self, rows: usize, cols: usize) -> Vec<f32> {
         let Self { values, grid, dim, rule } = *self;
-        if grid == Grid::new(rows, cols) {
+        if grid == PatchGrid::new(rows, cols) {
             return values.to_vec();
         }
         let (down, across) = (resize_weights(grid.rows, rows, rule), resize_weights(grid.cols, cols, rule));
@@ -48,17 +48,17 @@ impl Table<'_> {
 
     /// Nodes that resample the constant `table`, `[grid.rows, grid.cols * dim]`, to the extent of the map `patches`,
     /// `[batch, dim, rows, cols]`. The result is `[1, rows * cols, dim]`.
-    pub fn nodes(&self, graph: &mut Graph, table: &str, patches: &str) -> String {
+    pub fn nodes(&self, graph: &mut OnnxGraph, table: &str, patches: &str) -> String {
         let (stored, dim) = (self.grid, self.dim as i64);
         let extent = graph.node("Shape", &[patches], "pos_embed.extent", &[]);
         let (two, three) = (graph.integer("pos_embed.axis_rows", 2), graph.integer("pos_embed.axis_cols", 3));
         let rows = graph.node("Gather", &[&extent, &two], "pos_embed.rows", &[]);
         let cols = graph.node("Gather", &[&extent, &three], "pos_embed.cols", &[]);
         let offset = self.offset(graph, &rows, &cols);
-        let cubic = Cubic::new(graph, self.rule);
-        let down = Axis::new(graph, &cubic, self.rule, stored.rows, "pos_embed.down");
+        let cubic = CubicConstants::new(graph, self.rule);
+        let down = PosEmbedAxis::new(graph, &cubic, self.rule, stored.rows, "pos_embed.down");
         let down = down.weights(graph, &rows, &offset);
-        let across = Axis::new(graph, &cubic, self.rule, stored.cols, "pos_embed.across");
+        let across = PosEmbedAxis::new(graph, &cubic, self.rule, stored.cols, "pos_embed.across");
         let across = across.weights(graph, &cols, &offset);
         let tall = graph.node("MatMul", &[&down, table], "pos_embed.tall", &[]);
         let shape = graph.integers("pos_embed.tall_shape", &[-1, stored.cols as i64, dim]);
@@ -69,7 +69,7 @@ impl Table<'_> {
     }
 
     /// What is added to the target size: the rule's offset, but nothing where the stored grid fits.
-    fn offset(&self, graph: &mut Graph, rows: &str, cols: &str) -> String {
+    fn offset(&self, graph: &mut OnnxGraph, rows: &str, cols: &str) -> String {
         let nothing = graph.scalar("pos_embed.no_offset", 0.0);
         if self.rule.offset == 0.0 {
             return nothing;
@@ -92,9 +92,9 @@ fn add(to: &mut [f32], weight: f32, from: &[f32]) {
 }
 
 /// Rows or columns of the stored grid.
-struct Axis<'c> {
-    cubic: &'c Cubic,
-    rule: Interpolation,
+struct PosEmbedAxis<'c> {
+    cubic: &'c CubicConstants,
+    rule: PosEmbedInterpolation,
     name: &'static str,
     /// How many are stored.
     stored: String,
@@ -104,11 +104,11 @@ struct Axis<'c> {
     fold: String,
 }
 
-impl<'c> Axis<'c> {
+impl<'c> PosEmbedAxis<'c> {
     fn new(
-        graph: &mut Graph,
-        cubic: &'c Cubic,
-        rule: Interpolation,
+        graph: &mut OnnxGraph,
+        cubic: &'c CubicConstants,
+        rule: PosEmbedInterpolation,
         stored: usize,
         name: &'static str,
     ) -> Self {
@@ -135,9 +135,9 @@ impl<'c> Axis<'c> {
     }
 
     /// The matrix `[extent, stored]` of [`resize_weights`] for an `extent` that is known only when the graph runs.
-    fn weights(&self, graph: &mut Graph, extent: &str, offset: &str) -> String {
+    fn weights(&self, graph: &mut OnnxGraph, extent: &str, offset: &str) -> String {
         let (name, c) = (self.name, self.cubic);
-        let float = [Attribute::Int("to", super::graph::number::FLOAT)];
+        let float = [OnnxAttribute::Int("to", super::graph::number::FLOAT)];
         let named = |part: &str| format!("{name}.{part}");
         let size = graph.node("Cast", &[extent], &named("size"), &float);
         let size = graph.node("Add", &[&size, offset], &named("offset_size"), &[]);
@@ -164,7 +164,7 @@ impl<'c> Axis<'c> {
 }
 
 /// Constants of the cubic, which rows and columns share.
-struct Cubic {
+struct CubicConstants {
     first: String,
     next: String,
     half: String,
@@ -177,8 +177,8 @@ struct Cubic {
     outer: [String; 4],
 }
 
-impl Cubic {
-    fn new(graph: &mut Graph, rule: Interpolation) -> Self {
+impl CubicConstants {
+    fn new(graph: &mut OnnxGraph, rule: PosEmbedInterpolation) -> Self {
         let a = if rule.antialias { -0.5f32 } else { -0.75 };
         let mut named = |part: &str, value: f32| graph.scalar(&format!("pos_embed.{part}"), value);
         Self {
@@ -200,7 +200,7 @@ impl Cubic {
     }
 
     /// The cubic of distances `t`: `((a + 2) t - (a + 3)) t² + 1` up to 1, `((a t - 5a) t + 8a) t - 4a` up to 2.
-    fn of(&self, graph: &mut Graph, t: &str, name: &str) -> String {
+    fn of(&self, graph: &mut OnnxGraph, t: &str, name: &str) -> String {
         let mut step =
             |op: &str, a: &str, b: &str, part: &str| graph.node(op, &[a, b], &format!("{name}.{part}"), &[]);
         let x = step("Mul", t, &self.inner[0], "inner_a");

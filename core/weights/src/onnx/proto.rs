@@ -2,11 +2,11 @@
 
 /// A message that grows field by field.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message(pub Vec<u8>);
+pub(super) struct ProtoMessage(pub Vec<u8>);
 
 /// How the value of a field lies on the wire.
 #[derive(Clone, Copy)]
-pub(super) enum Wire {
+pub(super) enum ProtoWireType {
     Varint = 0,
     Bytes = 2,
     Fixed32 = 5,
@@ -24,26 +24,26 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 /// What stands before the value of a field that has a length: the tag, then the length.
 pub(super) fn prefix(field: u32, length: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    tag(&mut out, field, Wire::Bytes);
+    tag(&mut out, field, ProtoWireType::Bytes);
     varint(&mut out, length);
     out
 }
 
-fn tag(out: &mut Vec<u8>, field: u32, wire: Wire) {
+fn tag(out: &mut Vec<u8>, field: u32, wire: ProtoWireType) {
     varint(out, u64::from(field) << 3 | wire as u64);
 }
 
-impl Message {
+impl ProtoMessage {
     /// With an integer more.
     pub fn integer(mut self, field: u32, value: i64) -> Self {
-        tag(&mut self.0, field, Wire::Varint);
+        tag(&mut self.0, field, ProtoWireType::Varint);
         varint(&mut self.0, value as u64);
         self
     }
 
     /// With a single-precision number more.
     pub fn float(mut self, field: u32, value: f32) -> Self {
-        tag(&mut self.0, field, Wire::Fixed32);
+        tag(&mut self.0, field, ProtoWireType::Fixed32);
         self.0.extend(value.to_le_bytes());
         self
     }

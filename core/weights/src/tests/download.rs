@@ -1,7 +1,7 @@
 //! Downloads against a small server on the loopback: whole, broken off, changed, refused.
 
 use super::super::WeightsError;
-use super::super::download::{Pulled, Wanted, find, names, target};
+use super::super::download::{DownloadedWeights, WeightsDownloadRequest, find, names, target};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -115,7 +115,12 @@ fn pull(
 ) -> Result<PathBuf, WeightsError> {
     let own = sha(&content());
     let sha256 = Some(sha256.unwrap_or(&own));
-    let wanted = Wanted { base_url, sha256, allow_http: true, ..Wanted::new(name, cache) };
+    let wanted = WeightsDownloadRequest {
+        base_url,
+        sha256,
+        allow_http: true,
+        ..WeightsDownloadRequest::new(name, cache)
+    };
     wanted.pull(progress).map(|pulled| pulled.path)
 }
 
@@ -278,11 +283,12 @@ fn what_is_here_is_held_against_the_record_beside_it() {
     let server = serve(content.clone(), TAG, &[Answer::Proper]);
     let url = format!("{}/some/model.safetensors", server.address);
     // No checksum is known of an address: the record is all there is.
-    let wanted = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) };
+    let wanted =
+        WeightsDownloadRequest { allow_http: true, ..WeightsDownloadRequest::new(&url, cache.path()) };
     let first = wanted.pull(&mut go).unwrap();
     assert_eq!((first.sha256.clone(), first.fetched, first.notes.len()), (sha(&content), true, 0));
     let again = wanted.pull(&mut go).unwrap();
-    assert_eq!(again, Pulled { fetched: false, ..first.clone() });
+    assert_eq!(again, DownloadedWeights { fetched: false, ..first.clone() });
     assert_eq!(server.ranges().len(), 1);
 
     // One bit in the cache.
@@ -300,7 +306,8 @@ fn what_is_here_is_held_against_the_record_beside_it() {
     std::fs::write(&place, &rotten).unwrap();
     let record = std::fs::read_to_string(format!("{}.sha256", first.path.display())).unwrap();
     std::fs::write(format!("{}.sha256", place.display()), record).unwrap();
-    let gone = Wanted { allow_http: true, ..Wanted::new(&gone, cache.path()) };
+    let gone =
+        WeightsDownloadRequest { allow_http: true, ..WeightsDownloadRequest::new(&gone, cache.path()) };
     assert!(gone.pull(&mut go).is_err() && !place.exists());
 }
 
@@ -315,7 +322,11 @@ fn released_files_have_known_checksums() {
     let cache = tempfile::tempdir().unwrap();
     let server = serve(content(), TAG, &[Answer::Proper]);
     let base_url = Some(server.address.as_str());
-    let wanted = Wanted { base_url, allow_http: true, ..Wanted::new("dinov2_vits14", cache.path()) };
+    let wanted = WeightsDownloadRequest {
+        base_url,
+        allow_http: true,
+        ..WeightsDownloadRequest::new("dinov2_vits14", cache.path())
+    };
     let error = wanted.pull(&mut go).unwrap_err();
     let known = |expected: &String| expected.starts_with("b938bf1b");
     assert!(matches!(&error, WeightsError::Checksum { expected, .. } if known(expected)), "{error}");
@@ -327,8 +338,11 @@ fn addresses_without_encryption_are_asked_only_when_they_may_be() {
     let cache = tempfile::tempdir().unwrap();
     let server = serve(content(), TAG, &[Answer::Proper]);
     let url = format!("{}/model.safetensors", server.address);
-    let with_base = Wanted { base_url: Some(&server.address), ..Wanted::new("dinov2_vits14", cache.path()) };
-    for wanted in [Wanted::new(&url, cache.path()), with_base] {
+    let with_base = WeightsDownloadRequest {
+        base_url: Some(&server.address),
+        ..WeightsDownloadRequest::new("dinov2_vits14", cache.path())
+    };
+    for wanted in [WeightsDownloadRequest::new(&url, cache.path()), with_base] {
         let text = wanted.pull(&mut go).unwrap_err().to_string();
         assert!(text.contains("https") && text.contains("--allow-http"), "{text}");
     }
@@ -341,7 +355,9 @@ fn a_file_of_unknown_length_is_whole_when_it_opens() {
     let fetch = |answers, content: Vec<u8>| {
         let (cache, server) = (tempfile::tempdir().unwrap(), serve(content, TAG, answers));
         let url = format!("{}/model.safetensors", server.address);
-        let pulled = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) }.pull(&mut go);
+        let pulled =
+            WeightsDownloadRequest { allow_http: true, ..WeightsDownloadRequest::new(&url, cache.path()) }
+                .pull(&mut go);
         let bytes =
             pulled.map(|pulled| std::fs::read(pulled.path).unwrap()).map_err(|error| error.to_string());
         if bytes.is_err() {
@@ -364,6 +380,9 @@ fn where_a_server_sends_on_to_is_followed() {
     let to: &'static str = Box::leak(format!("{}/model.safetensors", target.address).into_boxed_str());
     let server = serve(content(), TAG, Box::leak(Box::new([Answer::Redirect(to)])));
     let url = format!("{}/latest.safetensors", server.address);
-    let pulled = Wanted { allow_http: true, ..Wanted::new(&url, cache.path()) }.pull(&mut go).unwrap();
+    let pulled =
+        WeightsDownloadRequest { allow_http: true, ..WeightsDownloadRequest::new(&url, cache.path()) }
+            .pull(&mut go)
+            .unwrap();
     assert_eq!(std::fs::read(pulled.path).unwrap(), content());
 }

@@ -2,16 +2,16 @@
 
 use super::super::*;
 use super::{FIXTURES, fixture, random, renamed, tiny};
-use dinoscope_model::config::{FfnKind, Interpolation};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation};
 
 #[test]
 fn reference_files_are_what_they_are() {
     let cases = [
-        ("official_vit.pth", Layout::Official, 0, FfnKind::Mlp, Interpolation::OFFSET),
-        ("official_vit_reg4.pth", Layout::Official, 4, FfnKind::Mlp, Interpolation::ANTIALIAS),
-        ("hf_dinov2", Layout::HuggingFace, 0, FfnKind::Mlp, Interpolation::SIZE),
-        ("hf_dinov2_registers", Layout::HuggingFace, 4, FfnKind::Mlp, Interpolation::ANTIALIAS),
-        ("hf_dinov2_swiglu", Layout::HuggingFace, 0, FfnKind::SwiGlu, Interpolation::SIZE),
+        ("official_vit.pth", KeyLayout::Official, 0, FfnKind::Mlp, PosEmbedInterpolation::OFFSET),
+        ("official_vit_reg4.pth", KeyLayout::Official, 4, FfnKind::Mlp, PosEmbedInterpolation::ANTIALIAS),
+        ("hf_dinov2", KeyLayout::HuggingFace, 0, FfnKind::Mlp, PosEmbedInterpolation::SIZE),
+        ("hf_dinov2_registers", KeyLayout::HuggingFace, 4, FfnKind::Mlp, PosEmbedInterpolation::ANTIALIAS),
+        ("hf_dinov2_swiglu", KeyLayout::HuggingFace, 0, FfnKind::SwiGlu, PosEmbedInterpolation::SIZE),
     ];
     for (name, layout, registers, ffn, interpolation) in cases {
         let checkpoint = load(&fixture(name)).unwrap();
@@ -66,7 +66,7 @@ fn our_safetensors_reader_agrees_with_the_crate() {
 fn the_crate_reads_what_we_write() {
     let config = tiny(2, FfnKind::SwiGlu);
     let state = random(&config);
-    for layout in [Layout::Official, Layout::HuggingFace, Layout::Timm] {
+    for layout in [KeyLayout::Official, KeyLayout::HuggingFace, KeyLayout::Timm] {
         let bytes = to_bytes(&state, &config, layout).unwrap();
         let (_, metadata) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!(metadata.metadata().as_ref().unwrap()["format"], "pt");
@@ -120,7 +120,7 @@ fn sizes_are_read_off_shapes() {
             config.qkv_bias = registers == 0;
             config.layerscale = swiglu.then_some(1e-5);
             config.interpolation =
-                if registers > 0 { Interpolation::ANTIALIAS } else { Interpolation::OFFSET };
+                if registers > 0 { PosEmbedInterpolation::ANTIALIAS } else { PosEmbedInterpolation::OFFSET };
             let shapes = expected_shapes(&config).into_iter().collect();
             let (found, positions) = shapes::infer(&shapes, "x").unwrap();
             // How they are folded into rows and columns is told elsewhere.
@@ -218,7 +218,7 @@ fn training_states_in_the_step_cases_are_read() {
     let checkpoint = load(&path).unwrap();
     assert_eq!((checkpoint.config.registers, checkpoint.config.ffn), (4, FfnKind::SwiGlu));
     assert_eq!(checkpoint.heads.len(), 2);
-    assert_eq!(checkpoint.config.interpolation, Interpolation::OFFSET);
+    assert_eq!(checkpoint.config.interpolation, PosEmbedInterpolation::OFFSET);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn inspection_tells_types_and_soundness() {
         (bias.shape.clone(), bias.values.unwrap().max, bias.values.unwrap().non_finite),
         (vec![32], 5.0, 2)
     );
-    assert_eq!((seen.layout, seen.problem), (Some(Layout::Official), None));
+    assert_eq!((seen.layout, seen.problem), (Some(KeyLayout::Official), None));
 
     state.remove("norm.bias");
     let seen = inspect_bytes("x.pth", &super::pth(&state, None)).unwrap();

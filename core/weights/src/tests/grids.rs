@@ -4,12 +4,12 @@ use super::super::*;
 use super::{pth, random, tiny};
 use burn::tensor::{Device, Tensor, TensorData};
 use dinoscope_base::device::block_on;
-use dinoscope_model::config::{FfnKind, Interpolation};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation};
 use dinoscope_model::{Vit, params};
 
-const GRIDS: [Grid; 3] = [Grid::new(3, 5), Grid::new(5, 3), Grid::new(2, 7)];
+const GRIDS: [PatchGrid; 3] = [PatchGrid::new(3, 5), PatchGrid::new(5, 3), PatchGrid::new(2, 7)];
 
-pub fn of(grid: Grid, registers: usize) -> VitConfig {
+pub fn of(grid: PatchGrid, registers: usize) -> VitConfig {
     VitConfig { grid, ..tiny(registers, FfnKind::Mlp) }
 }
 
@@ -33,11 +33,11 @@ pub fn furthest(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// A file without metadata, under the given names.
-pub fn bare(state: &StateDict, config: &VitConfig, layout: Layout) -> Vec<u8> {
+pub fn bare(state: &StateDict, config: &VitConfig, layout: KeyLayout) -> Vec<u8> {
     let mut tensors = match layout {
-        Layout::Official => official::outgoing(state),
-        Layout::HuggingFace => hugging_face::outgoing(state, config),
-        Layout::Timm => timm::outgoing(state, config),
+        KeyLayout::Official => official::outgoing(state),
+        KeyLayout::HuggingFace => hugging_face::outgoing(state, config),
+        KeyLayout::Timm => timm::outgoing(state, config),
     };
     let mut bytes = Vec::new();
     safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
@@ -58,7 +58,7 @@ fn every_layout_keeps_rows_and_columns_apart() {
     for (i, (grid, registers)) in GRIDS.into_iter().flat_map(|grid| [(grid, 0), (grid, 4)]).enumerate() {
         let config = of(grid, registers);
         let state = random(&config);
-        for layout in [Layout::Official, Layout::HuggingFace, Layout::Timm] {
+        for layout in [KeyLayout::Official, KeyLayout::HuggingFace, KeyLayout::Timm] {
             let place = folder.path().join(format!("{i}-{layout:?}"));
             save(&place, &state, &config, layout).unwrap();
             let read = load(&place).unwrap();
@@ -82,11 +82,11 @@ fn every_layout_keeps_rows_and_columns_apart() {
 #[test]
 fn a_bare_table_is_read_by_what_lies_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    let grid = Grid::new(14, 16);
-    let config = VitConfig { interpolation: Interpolation::ANTIALIAS, ..of(grid, 0) };
+    let grid = PatchGrid::new(14, 16);
+    let config = VitConfig { interpolation: PosEmbedInterpolation::ANTIALIAS, ..of(grid, 0) };
     let mut state = random(&config);
     state.insert("mask_token".into(), HostTensor::new([1, 32], vec![0.0; 32]));
-    let bytes = bare(&state, &config, Layout::Timm);
+    let bytes = bare(&state, &config, KeyLayout::Timm);
     // 225 positions: 15 x 15 patches or a CLS token and 14 x 16; both were possible, one was taken without a word.
     let error = from_bytes("timm.safetensors", &bytes).unwrap_err().to_string();
     for part in ["timm.safetensors", "`pos_embed` holds 225 positions", "15 x 15", "--grid ROWSxCOLS"] {
@@ -96,11 +96,14 @@ fn a_bare_table_is_read_by_what_lies_beside_it() {
     assert!(seen.config.is_none() && seen.problem.unwrap().contains("225 positions"));
 
     let want = look(&config, &state, 98, 112);
-    let same = |read: Checkpoint| {
+    let same = |read: LoadedWeights| {
         assert_eq!((read.config.grid, &read.config.interpolation), (grid, &config.interpolation));
         assert!(furthest(&look(&read.config, &read.backbone, 98, 112), &want) < 1e-5);
     };
-    same(from_bytes_as("a", &bytes, Reading { grid: Some(grid), ..Reading::default() }).unwrap());
+    same(
+        from_bytes_as("a", &bytes, WeightsLoadOptions { grid: Some(grid), ..WeightsLoadOptions::default() })
+            .unwrap(),
+    );
     for (i, json) in [
         r#"{"architecture": "vit_small_patch14_dinov2", "model_args": {"img_size": [98, 112]},
             "pretrained_cfg": {"input_size": [3, 518, 518]}}"#,
@@ -130,25 +133,33 @@ fn a_bare_table_is_read_by_what_lies_beside_it() {
     }
     let alone = r#"{"model_args": {"no_embed_class": true}}"#;
     let read = from_bytes_with_config("a", &bytes, Some(alone.as_bytes())).unwrap();
-    assert_eq!(read.config.grid, Grid::square(15));
-    let wrong = from_bytes_as("a", &bytes, Reading { grid: Some(Grid::new(14, 14)), ..Reading::default() })
-        .unwrap_err()
-        .to_string();
+    assert_eq!(read.config.grid, PatchGrid::square(15));
+    let wrong = from_bytes_as(
+        "a",
+        &bytes,
+        WeightsLoadOptions { grid: Some(PatchGrid::new(14, 14)), ..WeightsLoadOptions::default() },
+    )
+    .unwrap_err()
+    .to_string();
     assert!(wrong.contains("14 x 14 has 196"), "{wrong}");
 }
 
 #[test]
 fn official_and_hugging_face_files_say_it_or_are_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let config = of(Grid::new(3, 5), 4);
+    let config = of(PatchGrid::new(3, 5), 4);
     let state = random(&config);
     let plain = pth(&state, None);
     assert!(from_bytes("a.pth", &plain).unwrap_err().to_string().contains("16 positions"));
-    let read =
-        from_bytes_as("a.pth", &plain, Reading { grid: Some(config.grid), ..Reading::default() }).unwrap();
+    let read = from_bytes_as(
+        "a.pth",
+        &plain,
+        WeightsLoadOptions { grid: Some(config.grid), ..WeightsLoadOptions::default() },
+    )
+    .unwrap();
     assert_eq!((read.backbone, read.config.grid), (state.clone(), config.grid));
 
-    let bytes = bare(&state, &config, Layout::HuggingFace);
+    let bytes = bare(&state, &config, KeyLayout::HuggingFace);
     let with = |json: &str| from_bytes_with_config("model.safetensors", &bytes, Some(json.as_bytes()));
     assert_eq!(with(r#"{"image_size": [21, 35]}"#).unwrap().config.grid, config.grid);
     // Pixels beyond the last whole patch have no position.
@@ -157,8 +168,8 @@ fn official_and_hugging_face_files_say_it_or_are_asked() {
     assert!(error.contains("embeddings.position_embeddings") && error.contains("16 positions"), "{error}");
 
     // What transformers folds into a square is no grid of 2 x 8; nobody but a person can say which is right.
-    let wide = of(Grid::new(2, 8), 0);
-    let (bytes, state) = (bare(&random(&wide), &wide, Layout::HuggingFace), random(&wide));
+    let wide = of(PatchGrid::new(2, 8), 0);
+    let (bytes, state) = (bare(&random(&wide), &wide, KeyLayout::HuggingFace), random(&wide));
     let config_json = br#"{"image_size": [14, 56]}"#;
     let error =
         from_bytes_with_config("model.safetensors", &bytes, Some(config_json)).unwrap_err().to_string();
@@ -167,21 +178,25 @@ fn official_and_hugging_face_files_say_it_or_are_asked() {
     }
     let files = [("model.safetensors", &bytes[..]), ("config.json", &config_json[..])];
     let file = written(&folder.path().join("wide"), &files);
-    for grid in [wide.grid, Grid::square(4)] {
+    for grid in [wide.grid, PatchGrid::square(4)] {
         assert_eq!(
-            load_as(&file, Reading { grid: Some(grid), ..Reading::default() }).unwrap().config.grid,
+            load_as(&file, WeightsLoadOptions { grid: Some(grid), ..WeightsLoadOptions::default() })
+                .unwrap()
+                .config
+                .grid,
             grid
         );
     }
-    let error = save(&folder.path().join("hf"), &state, &wide, Layout::HuggingFace).unwrap_err().to_string();
+    let error =
+        save(&folder.path().join("hf"), &state, &wide, KeyLayout::HuggingFace).unwrap_err().to_string();
     assert!(error.contains("4 x 4") && error.contains("--to timm"), "{error}");
     assert!(!folder.path().join("hf").exists());
 }
 
 #[test]
 fn positions_of_timms_registers_go_into_them() {
-    for grid in [Grid::square(4), Grid::new(3, 5)] {
-        let config = VitConfig { interpolation: Interpolation::ANTIALIAS, ..of(grid, 4) };
+    for grid in [PatchGrid::square(4), PatchGrid::new(3, 5)] {
+        let config = VitConfig { interpolation: PosEmbedInterpolation::ANTIALIAS, ..of(grid, 4) };
         let mut state = random(&config);
         state.remove("mask_token");
         // As timm keeps a model with registers and no_embed_class = False: CLS, registers and patches have positions.
@@ -193,7 +208,8 @@ fn positions_of_timms_registers_go_into_them() {
         let table = file.get_mut("pos_embed").unwrap();
         table.data.splice(32..32, at);
         table.shape = vec![1, 5 + grid.area(), 32];
-        let reading = Reading { grid: (!grid.is_square()).then_some(grid), ..Reading::default() };
+        let reading =
+            WeightsLoadOptions { grid: (!grid.is_square()).then_some(grid), ..WeightsLoadOptions::default() };
         let read = from_bytes_as("timm.pth", &pth(&file, None), reading).unwrap();
         assert!(read.notes.iter().any(|note| note.contains("registers have positions")), "{:?}", read.notes);
         let [a, b] = [&read.backbone, &{
@@ -216,10 +232,10 @@ fn files_from_before_are_read_as_they_were() {
     safetensors::write(&mut bytes, &mut tensors, &[(plan::CONFIG_KEY, own.to_owned())]).unwrap();
     let read = from_bytes("old", &bytes).unwrap();
     assert!(read.notes.is_empty(), "{:?}", read.notes);
-    assert_eq!((read.config.grid, read.config.norm_eps, read.config.heads), (Grid::square(4), 1e-6, 4));
+    assert_eq!((read.config.grid, read.config.norm_eps, read.config.heads), (PatchGrid::square(4), 1e-6, 4));
     // Square grids are written as they were, so that programs from before read new files.
     let text = serde_json::to_string(&read.config).unwrap();
     assert!(text.contains(r#""grid":4,"#), "{text}");
-    let rectangle = serde_json::to_string(&of(Grid::new(3, 5), 0)).unwrap();
+    let rectangle = serde_json::to_string(&of(PatchGrid::new(3, 5), 0)).unwrap();
     assert!(rectangle.contains(r#""grid":[3,5],"#), "{rectangle}");
 }

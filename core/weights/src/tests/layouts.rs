@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{fixture, random, tiny};
-use dinoscope_model::config::{FfnKind, Interpolation};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation};
 
 const KINDS: [(usize, FfnKind); 4] =
     [(0, FfnKind::Mlp), (4, FfnKind::Mlp), (0, FfnKind::SwiGlu), (4, FfnKind::SwiGlu)];
@@ -14,17 +14,18 @@ fn official_to_hugging_face_and_back_is_exact() {
         let config = tiny(registers, ffn);
         let state = random(&config);
         let hf = folder.path().join(format!("hf-{registers}-{ffn:?}"));
-        save(&hf, &state, &config, Layout::HuggingFace).unwrap();
+        save(&hf, &state, &config, KeyLayout::HuggingFace).unwrap();
         let read = load(&hf).unwrap();
-        assert_eq!((read.layout, &read.backbone), (Layout::HuggingFace, &state));
-        let expected = if registers > 0 { Interpolation::ANTIALIAS } else { Interpolation::SIZE };
+        assert_eq!((read.layout, &read.backbone), (KeyLayout::HuggingFace, &state));
+        let expected =
+            if registers > 0 { PosEmbedInterpolation::ANTIALIAS } else { PosEmbedInterpolation::SIZE };
         assert_eq!(read.config, VitConfig { interpolation: expected, ..config.clone() });
         assert!(read.notes.is_empty(), "{:?}", read.notes);
 
         let official = folder.path().join(format!("{registers}-{ffn:?}.safetensors"));
-        save(&official, &read.backbone, &config, Layout::Official).unwrap();
+        save(&official, &read.backbone, &config, KeyLayout::Official).unwrap();
         let back = load(&official).unwrap();
-        assert_eq!((back.layout, back.backbone, back.config), (Layout::Official, state, config));
+        assert_eq!((back.layout, back.backbone, back.config), (KeyLayout::Official, state, config));
         assert!(back.notes.is_empty(), "{:?}", back.notes);
     }
 }
@@ -34,14 +35,14 @@ fn reference_files_survive_the_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["official_vit.pth", "official_vit_reg4.pth"] {
         let official = load(&fixture(name)).unwrap();
-        official.save(&folder.path().join(name).with_extension("hf"), Layout::HuggingFace).unwrap();
+        official.save(&folder.path().join(name).with_extension("hf"), KeyLayout::HuggingFace).unwrap();
         let hf = load(&folder.path().join(name).with_extension("hf")).unwrap();
         assert_eq!((hf.backbone, hf.config.heads), (official.backbone, official.config.heads));
     }
     for name in ["hf_dinov2", "hf_dinov2_registers", "hf_dinov2_swiglu"] {
         let hf = load(&fixture(name)).unwrap();
         let copy = folder.path().join(name);
-        hf.save(&copy, Layout::HuggingFace).unwrap();
+        hf.save(&copy, KeyLayout::HuggingFace).unwrap();
         let bytes = |path: &Path| std::fs::read(path.join("model.safetensors")).unwrap();
         let (a, b) = (bytes(&fixture(name)), bytes(&copy));
         let (a, b) =
@@ -73,8 +74,8 @@ fn timm_and_back_keeps_the_forward_pass() {
     for (registers, ffn) in KINDS {
         let config = tiny(registers, ffn);
         let mut state = random(&config);
-        let read = from_bytes("timm", &to_bytes(&state, &config, Layout::Timm).unwrap()).unwrap();
-        assert_eq!((read.layout, &read.config), (Layout::Timm, &config));
+        let read = from_bytes("timm", &to_bytes(&state, &config, KeyLayout::Timm).unwrap()).unwrap();
+        assert_eq!((read.layout, &read.config), (KeyLayout::Timm, &config));
         let mut back = read.backbone;
         // The mask token is not part of timm's models.
         let mask = back.remove("mask_token").unwrap();
@@ -105,7 +106,7 @@ fn timm_and_back_keeps_the_forward_pass() {
 #[test]
 fn timm_names_are_timms() {
     let config = tiny(4, FfnKind::SwiGlu);
-    let bytes = to_bytes(&random(&config), &config, Layout::Timm).unwrap();
+    let bytes = to_bytes(&random(&config), &config, KeyLayout::Timm).unwrap();
     let file = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let shape = |key: &str| file.tensor(key).unwrap().shape().to_vec();
     assert_eq!(shape("reg_token"), [1, 4, 32]);
@@ -119,17 +120,19 @@ fn timm_names_are_timms() {
 fn a_plain_timm_file_without_our_metadata() {
     let config = tiny(4, FfnKind::Mlp);
     let mut source = open_timm(&config);
-    let read =
-        plan::resolve(&*source, &Default::default(), Reading::default()).unwrap().read(&mut *source).unwrap();
-    assert_eq!((read.layout, read.config.interpolation), (Layout::Timm, Interpolation::ANTIALIAS));
+    let read = plan::resolve(&*source, &Default::default(), WeightsLoadOptions::default())
+        .unwrap()
+        .read(&mut *source)
+        .unwrap();
+    assert_eq!((read.layout, read.config.interpolation), (KeyLayout::Timm, PosEmbedInterpolation::ANTIALIAS));
     assert_eq!(
         (read.config.grid, read.config.registers, read.config.ffn),
-        (Grid::square(4), 4, FfnKind::Mlp)
+        (PatchGrid::square(4), 4, FfnKind::Mlp)
     );
 }
 
 /// A timm file as timm itself writes it: no metadata of ours.
-fn open_timm(config: &VitConfig) -> Box<dyn source::Source> {
+fn open_timm(config: &VitConfig) -> Box<dyn source::WeightsReader> {
     let state = random(config);
     let mut tensors = timm::outgoing(&state, config);
     let mut bytes = Vec::new();
@@ -144,7 +147,7 @@ fn wrapped_hugging_face_models() {
     for prefix in ["dinov2.", "dinov2_with_registers.", "backbone."] {
         let mut tensors = hugging_face::outgoing(&state, &config);
         tensors.iter_mut().for_each(|t| t.key.insert_str(0, prefix));
-        tensors.push(safetensors::Outgoing {
+        tensors.push(safetensors::OutputTensor {
             key: "classifier.weight".into(),
             shape: vec![2, 64],
             data: vec![0.0; 128].into(),
@@ -152,7 +155,7 @@ fn wrapped_hugging_face_models() {
         let mut bytes = Vec::new();
         safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
         let read = from_bytes("wrapped", &bytes).unwrap();
-        assert_eq!((read.layout, &read.backbone), (Layout::HuggingFace, &state));
+        assert_eq!((read.layout, &read.backbone), (KeyLayout::HuggingFace, &state));
         assert!(read.notes.iter().any(|n| n.contains("classifier.weight")), "{:?}", read.notes);
     }
 }
@@ -192,7 +195,7 @@ fn shards_are_put_together_and_may_not_leave_the_folder() {
 #[test]
 fn heads_come_from_config_json_and_must_divide_the_width() {
     let config = tiny(0, FfnKind::Mlp);
-    let bytes = to_bytes(&random(&config), &config, Layout::HuggingFace).unwrap();
+    let bytes = to_bytes(&random(&config), &config, KeyLayout::HuggingFace).unwrap();
     let with = |json: &str| from_bytes_with_config("model.safetensors", &bytes, Some(json.as_bytes()));
     assert_eq!(with(r#"{"num_attention_heads": 8}"#).unwrap().config.heads, 8);
     assert!(with(r#"{"num_attention_heads": 5}"#).unwrap_err().to_string().contains("5 attention heads"));
@@ -207,10 +210,10 @@ fn a_backbone_without_layerscale_becomes_ones_for_hugging_face() {
     let mut config = tiny(0, FfnKind::Mlp);
     (config.layerscale, config.qkv_bias) = (None, false);
     let state = random(&config);
-    let read = from_bytes("hf", &to_bytes(&state, &config, Layout::HuggingFace).unwrap()).unwrap();
+    let read = from_bytes("hf", &to_bytes(&state, &config, KeyLayout::HuggingFace).unwrap()).unwrap();
     assert!(!read.config.qkv_bias && read.config.layerscale.is_some());
     assert!(read.backbone["blocks.0.ls1.gamma"].data.iter().all(|&v| v == 1.0));
-    let read = from_bytes("official", &to_bytes(&state, &config, Layout::Official).unwrap()).unwrap();
+    let read = from_bytes("official", &to_bytes(&state, &config, KeyLayout::Official).unwrap()).unwrap();
     assert_eq!((read.backbone, read.config), (state, config));
 }
 
@@ -220,13 +223,13 @@ fn saving_checks_first_and_leaves_no_debris() {
     let config = tiny(0, FfnKind::Mlp);
     let mut state = random(&config);
     let path = folder.path().join("new/model.safetensors");
-    save(&path, &state, &config, Layout::Official).unwrap();
+    save(&path, &state, &config, KeyLayout::Official).unwrap();
     state.remove("norm.bias");
-    let message = save(&path, &state, &config, Layout::Official).unwrap_err().to_string();
+    let message = save(&path, &state, &config, KeyLayout::Official).unwrap_err().to_string();
     assert!(message.contains("model.safetensors") && message.contains("norm.bias"), "{message}");
     assert!(load(&path).is_ok());
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
     let message =
-        save(&folder.path().join("x.pth"), &random(&config), &config, Layout::Official).unwrap_err();
+        save(&folder.path().join("x.pth"), &random(&config), &config, KeyLayout::Official).unwrap_err();
     assert!(message.to_string().contains("safetensors"), "{message}");
 }

@@ -13,7 +13,7 @@ mod told;
 mod wrappings;
 
 use super::{HostTensor, StateDict, expected_shapes};
-use dinoscope_model::config::{FfnKind, Interpolation, VitConfig, swiglu_hidden};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use zip::CompressionMethod;
@@ -56,7 +56,7 @@ impl Noise {
 pub fn tiny(registers: usize, ffn: FfnKind) -> VitConfig {
     let mut config = VitConfig::new(28, 7, 32, 2, 2).with_registers(registers);
     if registers > 0 {
-        config.interpolation = Interpolation::ANTIALIAS;
+        config.interpolation = PosEmbedInterpolation::ANTIALIAS;
     }
     if ffn == FfnKind::SwiGlu {
         (config.ffn, config.hidden) = (ffn, swiglu_hidden(4 * config.dim));

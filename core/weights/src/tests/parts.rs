@@ -44,7 +44,9 @@ fn the_average_of_known_trainings_is_read() {
         assert!(note.contains("--part"), "{note}");
         let prefix = unwrapped(first);
         let part = Some(parts::name(&prefix));
-        let named = from_bytes_as("last.ckpt", &bytes, Reading { part, ..Reading::default() }).unwrap();
+        let named =
+            from_bytes_as("last.ckpt", &bytes, WeightsLoadOptions { part, ..WeightsLoadOptions::default() })
+                .unwrap();
         assert!(named.backbone == student, "{first} was not chosen");
         assert_eq!(notes_of_bytes("last.ckpt", &bytes, None).unwrap(), read.notes);
         let seen = inspect_bytes("last.ckpt", &bytes).unwrap();
@@ -60,7 +62,13 @@ fn unwrapped(prefix: &str) -> String {
 fn words_choose_and_wrong_words_are_answered() {
     let (student, teacher) = pair();
     let bytes = pth(&both(&student, "student_backbone.", &teacher, "teacher_backbone."), Some("state_dict"));
-    let part = |name| from_bytes_as("last.ckpt", &bytes, Reading { part: Some(name), ..Reading::default() });
+    let part = |name| {
+        from_bytes_as(
+            "last.ckpt",
+            &bytes,
+            WeightsLoadOptions { part: Some(name), ..WeightsLoadOptions::default() },
+        )
+    };
     for name in ["student", "student_backbone", "state_dict.student_backbone", "Student"] {
         assert!(part(name).unwrap().backbone == student, "{name}");
     }
@@ -73,15 +81,23 @@ fn words_choose_and_wrong_words_are_answered() {
     let error = part("backbone").unwrap_err().to_string();
     assert!(error.contains("several") && error.contains("student_backbone"), "{error}");
     let alone = pth(&student, None);
-    let error = from_bytes_as("one.pth", &alone, Reading { part: Some("teacher"), ..Reading::default() })
-        .unwrap_err()
-        .to_string();
+    let error = from_bytes_as(
+        "one.pth",
+        &alone,
+        WeightsLoadOptions { part: Some("teacher"), ..WeightsLoadOptions::default() },
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.contains("one backbone"), "{error}");
     let teachers = pth(&student, Some("teacher"));
     assert!(
-        from_bytes_as("t.pth", &teachers, Reading { part: Some("teacher"), ..Reading::default() })
-            .unwrap()
-            .backbone
+        from_bytes_as(
+            "t.pth",
+            &teachers,
+            WeightsLoadOptions { part: Some("teacher"), ..WeightsLoadOptions::default() }
+        )
+        .unwrap()
+        .backbone
             == student
     );
 }

@@ -19,7 +19,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 fn the_norms_epsilon_is_obeyed_and_kept() {
     let config = tiny(0, FfnKind::Mlp);
     let state = random(&config);
-    let bytes = bare(&state, &config, Layout::HuggingFace);
+    let bytes = bare(&state, &config, KeyLayout::HuggingFace);
     let json = format!(r#"{{"num_attention_heads": 2, "layer_norm_eps": {EPS}}}"#);
     let there = folder(&[("model.safetensors", &bytes), ("config.json", json.as_bytes())]);
     let read = load(there.path()).unwrap();
@@ -29,7 +29,7 @@ fn the_norms_epsilon_is_obeyed_and_kept() {
     assert_eq!(seen, look(&with, &state, 28, 28));
     assert!(furthest(&seen, &look(&without, &state, 28, 28)) > 0.05, "the test would see nothing");
 
-    for layout in [Layout::Official, Layout::HuggingFace, Layout::Timm] {
+    for layout in [KeyLayout::Official, KeyLayout::HuggingFace, KeyLayout::Timm] {
         let copy = there.path().join(format!("{layout:?}"));
         read.save(&copy, layout).unwrap();
         assert_eq!(load(&copy).unwrap().config.norm_eps, EPS, "{layout:?}");
@@ -70,7 +70,7 @@ fn a_config_json_counts_for_other_names_where_it_is_of_this_model() {
     assert_eq!((of(32).norm_eps, of(32).heads), (1e-5, 4));
     assert_eq!((of(64).norm_eps, of(64).heads), (1e-6, 2));
     // A file of our own knows all of it itself.
-    let own = to_bytes(&random(&config), &config, Layout::Official).unwrap();
+    let own = to_bytes(&random(&config), &config, KeyLayout::Official).unwrap();
     let json = br#"{"hidden_size": 32, "num_hidden_layers": 2, "patch_size": 7, "layer_norm_eps": 1e-5}"#;
     assert_eq!(from_bytes_with_config("a", &own, Some(json)).unwrap().config, config);
 }
@@ -79,7 +79,7 @@ fn a_config_json_counts_for_other_names_where_it_is_of_this_model() {
 fn what_is_not_computed_is_refused_by_its_name() {
     let config = tiny(0, FfnKind::Mlp);
     let state = random(&config);
-    let refused = |layout: Layout, json: &str| {
+    let refused = |layout: KeyLayout, json: &str| {
         let bytes = bare(&state, &config, layout);
         from_bytes_with_config("m.safetensors", &bytes, Some(json.as_bytes())).unwrap_err().to_string()
     };
@@ -89,7 +89,7 @@ fn what_is_not_computed_is_refused_by_its_name() {
         (r#"{"qkv_bias": false}"#, "qkv_bias false"),
         (r#"{"num_attention_heads": 5}"#, "5 attention heads"),
     ] {
-        let error = refused(Layout::HuggingFace, json);
+        let error = refused(KeyLayout::HuggingFace, json);
         assert!(error.contains("m.safetensors") && error.contains(named), "{error}");
     }
     for args in [
@@ -102,7 +102,7 @@ fn what_is_not_computed_is_refused_by_its_name() {
         r#""class_token": false"#,
         r#""final_norm": false"#,
     ] {
-        let error = refused(Layout::Timm, &format!(r#"{{"model_args": {{{args}}}}}"#));
+        let error = refused(KeyLayout::Timm, &format!(r#"{{"model_args": {{{args}}}}}"#));
         let name = args.split('"').nth(1).unwrap();
         assert!(error.contains("m.safetensors") && error.contains(name), "{args}: {error}");
     }
@@ -112,24 +112,24 @@ fn what_is_not_computed_is_refused_by_its_name() {
         r#"{"hidden_act": null}"#,
     ];
     for json in fine {
-        let bytes = bare(&state, &config, Layout::HuggingFace);
+        let bytes = bare(&state, &config, KeyLayout::HuggingFace);
         from_bytes_with_config("m", &bytes, Some(json.as_bytes())).unwrap();
     }
     // SwiGLU has no such activation.
     let swiglu = tiny(0, FfnKind::SwiGlu);
-    let bytes = bare(&random(&swiglu), &swiglu, Layout::HuggingFace);
+    let bytes = bare(&random(&swiglu), &swiglu, KeyLayout::HuggingFace);
     from_bytes_with_config("m", &bytes, Some(br#"{"hidden_act": "relu"}"#)).unwrap();
 }
 
 #[test]
 fn timms_own_arguments_are_obeyed() {
     let config = tiny(4, FfnKind::Mlp);
-    let bytes = bare(&random(&config), &config, Layout::Timm);
+    let bytes = bare(&random(&config), &config, KeyLayout::Timm);
     let json = r#"{"architecture": "vit_small_patch14_reg4_dinov2", "num_classes": 0,
         "model_args": {"num_heads": 4, "act_layer": "gelu", "norm_eps": 1e-5, "reg_tokens": 4, "img_size": 28},
         "pretrained_cfg": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}"#;
     let read = from_bytes_with_config("m", &bytes, Some(json.as_bytes())).unwrap();
-    assert_eq!((read.config.heads, read.config.norm_eps, read.config.grid), (4, 1e-5, Grid::square(4)));
+    assert_eq!((read.config.heads, read.config.norm_eps, read.config.grid), (4, 1e-5, PatchGrid::square(4)));
     assert!(!read.notes.iter().any(|note| note.contains("attention heads") || note.contains("mean")));
 }
 
@@ -139,7 +139,7 @@ fn other_means_and_deviations_are_obeyed() {
     let config = tiny(0, FfnKind::Mlp);
     let state = random(&config);
     let (mean, std) = ([0.5f32, 0.4, 0.3], [0.5f32, 0.25, 0.2]);
-    let file = bare(&state, &config, Layout::HuggingFace);
+    let file = bare(&state, &config, KeyLayout::HuggingFace);
     let preprocessor = br#"{"image_mean": [0.5, 0.4, 0.3], "image_std": [0.5, 0.25, 0.2]}"#;
     let there = folder(&[
         ("model.safetensors", &file),
@@ -149,7 +149,7 @@ fn other_means_and_deviations_are_obeyed() {
     let hub = load(there.path()).unwrap();
     assert!(hub.notes.iter().any(|note| note.contains("preprocessor_config.json")), "{:?}", hub.notes);
     let json = br#"{"pretrained_cfg": {"mean": [0.5, 0.4, 0.3], "std": [0.5, 0.25, 0.2]}}"#;
-    let bytes = bare(&state, &config, Layout::Timm);
+    let bytes = bare(&state, &config, KeyLayout::Timm);
     let timm = from_bytes_with_config("timm", &bytes, Some(json)).unwrap();
 
     // Pixels of a channel: one value of the picture, as each program normalises it.
@@ -166,9 +166,9 @@ fn other_means_and_deviations_are_obeyed() {
         assert!(furthest(&ours, &theirs) < 1e-3, "{}", furthest(&ours, &theirs));
     }
     // What is written takes our pixels, and is not brought to them once more where the old files still lie.
-    hub.save(&there.path().join("official.safetensors"), Layout::Official).unwrap();
+    hub.save(&there.path().join("official.safetensors"), KeyLayout::Official).unwrap();
     let again = load(&there.path().join("official.safetensors")).unwrap();
     assert_eq!((again.backbone, again.notes.len()), (hub.backbone.clone(), 0));
-    hub.save(&there.path().join("again"), Layout::HuggingFace).unwrap();
+    hub.save(&there.path().join("again"), KeyLayout::HuggingFace).unwrap();
     assert_eq!(load(&there.path().join("again")).unwrap().backbone, hub.backbone);
 }

@@ -58,7 +58,7 @@ fn the_names_of_transformers_in_memory_are_read() {
             named.insert("classifier.weight".into(), HostTensor::new([10, 64], vec![0.0; 640]));
             let read = from_bytes("memory.pth", &pth(&named, None)).unwrap();
             assert!(read.backbone == state, "{prefix} {registers} {ffn:?}");
-            assert_eq!(read.layout, Layout::HuggingFace);
+            assert_eq!(read.layout, KeyLayout::HuggingFace);
         }
         let mut short = newest.clone();
         short.remove("encoder.layer.1.attention.k_proj.weight");

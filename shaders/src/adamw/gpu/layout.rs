@@ -8,7 +8,7 @@ use crate::launch::ALIGN;
 
 /// What sets one parameter apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Group {
+pub struct ArenaParamGroup {
     /// Factor on the learning rate.
     pub lr: f32,
     /// Factor on the weight decay.
@@ -23,41 +23,41 @@ pub struct Group {
 
 /// One parameter in the arenas.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Segment {
+pub struct ArenaSegment {
     /// First value; a multiple of [`ALIGN`].
     pub offset: usize,
     /// Values.
     pub length: usize,
     /// How it is updated.
-    pub group: Group,
+    pub group: ArenaParamGroup,
 }
 
 /// Where every parameter lies in the arenas.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Layout {
+pub struct ArenaLayout {
     /// In the order of the parameters.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<ArenaSegment>,
     /// Values of an arena.
     pub len: usize,
 }
 
-impl Layout {
+impl ArenaLayout {
     /// Parameters of these lengths one after another, each where a view may start.
-    pub fn new(parameters: impl IntoIterator<Item = (usize, Group)>) -> Self {
+    pub fn new(parameters: impl IntoIterator<Item = (usize, ArenaParamGroup)>) -> Self {
         let mut len = 0;
-        let place = |(length, group): (usize, Group)| {
+        let place = |(length, group): (usize, ArenaParamGroup)| {
             let offset = len;
             len += length.next_multiple_of(ALIGN);
-            Segment { offset, length, group }
+            ArenaSegment { offset, length, group }
         };
         let segments = parameters.into_iter().map(place).collect();
         Self { segments, len }
     }
 
     /// The table the programs read: a segment's words, then for every [`ALIGN`] values the segment they belong to.
-    pub fn upload(&self, client: &Client) -> Table {
+    pub fn upload(&self, client: &Client) -> ArenaLayoutTable {
         let mut words = Vec::with_capacity(self.segments.len() * WORDS as usize + self.len / ALIGN);
-        for Segment { offset, length, group } in &self.segments {
+        for ArenaSegment { offset, length, group } in &self.segments {
             let flags = group.module
                 | if group.is_last_layer { LAST_LAYER } else { 0 }
                 | if group.idle { IDLE } else { 0 };
@@ -70,13 +70,13 @@ impl Layout {
         // An upload of nothing is refused.
         words.resize(count.max(1), 0);
         let handle = client.create_from_slice(bytemuck::cast_slice(&words));
-        Table { handle, words: count, segments: self.segments.len(), len: self.len }
+        ArenaLayoutTable { handle, words: count, segments: self.segments.len(), len: self.len }
     }
 }
 
-/// A [`Layout`] on the device.
+/// A [`ArenaLayout`] on the device.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct ArenaLayoutTable {
     pub(super) handle: Handle,
     pub(super) words: usize,
     pub(super) segments: usize,

@@ -9,7 +9,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::plan::{ACROSS, DOWN, Plan, Spec, UNITS, of_out, of_qkv, of_row};
+use super::plan::{ACROSS, AttentionSpec, AttentionTiling, DOWN, UNITS, of_out, of_qkv, of_row};
 use super::tile::{
     accumulate, across, clear, down, entry, fetch, has_rows, own, place, products, share, store,
 };
@@ -32,7 +32,7 @@ pub fn backward(
     lse: &Handle,
     d_out: &Handle,
     packed: &PackedSequences,
-    spec: &Spec,
+    spec: &AttentionSpec,
 ) -> Result<Handle, ShaderError> {
     let plan = spec.backward_plan()?;
     let rows = check(client, packed, spec, &[("qkv", qkv, 3), ("out", out, 1), ("d_out", d_out, 1)])?;
@@ -102,7 +102,7 @@ fn delta_kernel<E: Float, N: Size>(
     d_out: &[Vector<E, N>],
     delta: &mut [f32],
     count: u32,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
     #[define(E)] _elem: ElemType,
     #[define(N)] _vector: usize,
 ) {
@@ -144,7 +144,7 @@ fn queries_kernel<E: Float, N: Size, C: Size>(
     delta: &[f32],
     work: &[Vector<u32, Const<4>>],
     d_qkv: &mut [Vector<E, N>],
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
     #[define(E)] _elem: ElemType,
     #[define(N)] _vector: usize,
     #[define(C)] _cols: usize,
@@ -241,7 +241,7 @@ fn keys_kernel<E: Float, N: Size, C: Size>(
     delta: &[f32],
     work: &[Vector<u32, Const<4>>],
     d_qkv: &mut [Vector<E, N>],
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
     #[define(E)] _elem: ElemType,
     #[define(N)] _vector: usize,
     #[define(C)] _cols: usize,

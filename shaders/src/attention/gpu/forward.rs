@@ -5,7 +5,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::plan::{ACROSS, Plan, Spec, UNITS, of_out, of_qkv, of_row};
+use super::plan::{ACROSS, AttentionSpec, AttentionTiling, UNITS, of_out, of_qkv, of_row};
 use super::tile::{
     LOWEST, accumulate, across, clear, down, entry, fetch, has_rows, own, place, products, share, store,
 };
@@ -24,7 +24,7 @@ pub fn forward(
     client: &Client,
     qkv: &Handle,
     packed: &PackedSequences,
-    spec: &Spec,
+    spec: &AttentionSpec,
 ) -> Result<(Handle, Handle), ShaderError> {
     let plan = spec.forward_plan()?;
     let rows = check(client, packed, spec, &[("qkv", qkv, 3)])?;
@@ -61,7 +61,7 @@ fn forward_kernel<E: Float, N: Size, C: Size, R: Size>(
     work: &[Vector<u32, Const<4>>],
     out: &mut [Vector<E, N>],
     lse: &mut [f32],
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
     #[define(E)] _elem: ElemType,
     #[define(N)] _vector: usize,
     #[define(C)] _cols: usize,

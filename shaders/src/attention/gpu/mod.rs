@@ -17,7 +17,7 @@ mod tile;
 pub use backward::backward;
 pub use forward::forward;
 pub use packed::PackedSequences;
-pub use plan::Spec;
+pub use plan::AttentionSpec;
 pub use rows::rows;
 
 use cubecl::client::Client;
@@ -30,7 +30,7 @@ const PROGRAM: &str = "attention";
 
 /// Bytes on the device beyond `qkv`, `out` and their gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes {
+pub struct AttentionMemoryBytes {
     /// `lse`, kept from the forward to the backward pass.
     pub kept: usize,
     /// `D`, during the backward pass.
@@ -40,18 +40,18 @@ pub struct Bytes {
 }
 
 /// What the passes need for `tokens` in `sequences`: linear in both, whatever the length of a sequence.
-pub fn bytes_needed(tokens: usize, sequences: usize, heads: usize) -> Bytes {
+pub fn bytes_needed(tokens: usize, sequences: usize, heads: usize) -> AttentionMemoryBytes {
     let row = tokens * heads * size_of::<f32>();
     // Tiles of 8, 16 and 32 rows; each sequence may end inside of one.
     let tiles: usize = [8, 16, 32].into_iter().map(|rows| tokens.div_ceil(rows) + sequences).sum();
-    Bytes { kept: row, scratch: row, layout: tiles * 16 }
+    AttentionMemoryBytes { kept: row, scratch: row, layout: tiles * 16 }
 }
 
 /// Rows (tokens times heads) of a launch. Each buffer is named with its rows a token and head.
 fn check(
     client: &Client,
     packed: &PackedSequences,
-    spec: &Spec,
+    spec: &AttentionSpec,
     buffers: &[(&'static str, &Handle, usize)],
 ) -> Result<usize, ShaderError> {
     spec.supported_by(client)?;

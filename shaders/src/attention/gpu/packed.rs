@@ -9,25 +9,25 @@ use cubecl::server::Handle;
 use crate::ShaderError;
 use crate::cube::groups;
 
-/// Tiles of 8, 16 and 32 rows: what [`Plan::own`](super::plan::Plan::own) can be.
+/// Tiles of 8, 16 and 32 rows: what [`AttentionTiling::own`](super::plan::AttentionTiling::own) can be.
 const TILES: usize = 3;
 
 /// The layout of a packed batch, on the host and on the device. Make it once a layout.
 pub struct PackedSequences {
     client: Client,
     starts: Vec<u32>,
-    lists: [OnceLock<WorkList>; TILES],
+    lists: [OnceLock<AttentionWorkList>; TILES],
 }
 
 /// `[first row, begin of its sequence, end of its sequence, 0]` for each workgroup.
-pub(super) struct WorkList {
+pub(super) struct AttentionWorkList {
     /// `[groups, 4]` u32.
     pub entries: Handle,
     /// Workgroups along x and z. Entries behind the last tile are zero and own no rows.
     pub groups: (u32, u32),
 }
 
-impl WorkList {
+impl AttentionWorkList {
     /// Entries, with those that fill the last row of workgroups.
     pub fn len(&self) -> usize {
         self.groups.0 as usize * self.groups.1 as usize
@@ -107,12 +107,12 @@ impl PackedSequences {
     }
 
     /// The work list for tiles of `rows` rows, uploaded when it is first asked for.
-    pub(super) fn list(&self, rows: usize) -> Result<&WorkList, ShaderError> {
+    pub(super) fn list(&self, rows: usize) -> Result<&AttentionWorkList, ShaderError> {
         let slot = &self.lists[(rows / 8).ilog2() as usize];
         if let Some(list) = slot.get() {
             return Ok(list);
         }
-        let list = WorkList::upload(&self.client, "attention", tiles(&self.starts, rows))?;
+        let list = AttentionWorkList::upload(&self.client, "attention", tiles(&self.starts, rows))?;
         Ok(slot.get_or_init(|| list))
     }
 }

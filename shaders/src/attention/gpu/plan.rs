@@ -17,7 +17,7 @@ pub(super) const UNITS: usize = DOWN * ACROSS;
 
 /// Heads and storage of the tensors, and the workgroup memory a program may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spec {
+pub struct AttentionSpec {
     /// Heads.
     pub heads: usize,
     /// Elements of a head. Multiples of four load vectors; 64 is the tuned width, and up to 164
@@ -33,7 +33,7 @@ pub struct Spec {
     pub shared_bytes: usize,
 }
 
-impl Spec {
+impl AttentionSpec {
     /// `heads` of `width` elements, stored as `elem`, within the workgroup memory of any device.
     pub fn new(heads: usize, width: usize, elem: ElemType) -> Self {
         Self { heads, width, elem, shared_bytes: SHARED_BYTES }
@@ -69,7 +69,7 @@ impl Spec {
     }
 
     /// The largest tiles of the forward pass.
-    pub(super) fn forward_plan(&self) -> Result<Plan, ShaderError> {
+    pub(super) fn forward_plan(&self) -> Result<AttentionTiling, ShaderError> {
         self.plan(|plan, vector| {
             let tiles = (plan.own() * plan.chunks + plan.stream() * plan.stride()) * vector;
             // Beside the two tiles: their scores, and one row maximum a thread and row.
@@ -78,7 +78,7 @@ impl Spec {
     }
 
     /// The largest tiles of both backward passes.
-    pub(super) fn backward_plan(&self) -> Result<Plan, ShaderError> {
+    pub(super) fn backward_plan(&self) -> Result<AttentionTiling, ShaderError> {
         self.plan(|plan, vector| {
             let tiles = (2 * plan.own() * plan.chunks + plan.stream() * plan.stride()) * vector;
             // Beside the three tiles: probabilities and gradients of scores.
@@ -87,13 +87,13 @@ impl Spec {
     }
 
     /// The plan with the most products a load whose `words` fit.
-    fn plan(&self, words: impl Fn(&Plan, usize) -> usize) -> Result<Plan, ShaderError> {
+    fn plan(&self, words: impl Fn(&AttentionTiling, usize) -> usize) -> Result<AttentionTiling, ShaderError> {
         let vector = self.vector();
         let chunks = self.width / vector;
         // Ordered by rows * cols / (rows + cols), products for each value that a thread loads.
         [(4, 4), (4, 2), (2, 4), (2, 2), (4, 1), (1, 4), (2, 1), (1, 2), (1, 1)]
             .into_iter()
-            .map(|(rows, cols)| Plan { rows, cols, chunks, width: self.width })
+            .map(|(rows, cols)| AttentionTiling { rows, cols, chunks, width: self.width })
             .find(|plan| words(plan, vector) * 4 + HEADER_BYTES <= self.shared_bytes)
             .ok_or_else(|| ShaderError::Unsupported {
                 program: PROGRAM,
@@ -111,7 +111,7 @@ const HEADER_BYTES: usize = 16;
 /// [`stream`](Self::stream) rows of the other kind at a time. Each of its 8 x 8 threads computes `rows x cols` scores:
 /// rows `rows * ty ..`, columns `tx + 8 j`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(super) struct AttentionTiling {
     /// Rows of scores of a thread.
     pub rows: usize,
     /// Columns of scores of a thread.
@@ -122,7 +122,7 @@ pub(super) struct Plan {
     pub width: usize,
 }
 
-impl Plan {
+impl AttentionTiling {
     /// Rows that a workgroup owns.
     pub fn own(&self) -> usize {
         DOWN * self.rows
@@ -162,7 +162,7 @@ impl Plan {
 
 /// Where a part of a packed tensor lies: vector `chunk` of token `t` is at `base + t * pitch + chunk`.
 #[derive(CubeType, Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct StridedRows {
     /// First vector of token 0.
     pub base: usize,
     /// Vectors from one token to the next.
@@ -173,17 +173,17 @@ pub(super) struct Rows {
 ///
 /// Heads are counted along y, in launches as in here: programs differ by width only.
 #[cube]
-pub(super) fn of_qkv(#[comptime] part: usize, #[comptime] plan: Plan) -> Rows {
+pub(super) fn of_qkv(#[comptime] part: usize, #[comptime] plan: AttentionTiling) -> StridedRows {
     let heads = CUBE_COUNT_Y as usize;
     let chunks = comptime!(plan.chunks);
-    Rows { base: (CUBE_POS_Y as usize + heads * part) * chunks, pitch: heads * comptime!(3 * chunks) }
+    StridedRows { base: (CUBE_POS_Y as usize + heads * part) * chunks, pitch: heads * comptime!(3 * chunks) }
 }
 
 /// This workgroup's head of `[tokens, heads, width]`.
 #[cube]
-pub(super) fn of_out(#[comptime] plan: Plan) -> Rows {
+pub(super) fn of_out(#[comptime] plan: AttentionTiling) -> StridedRows {
     let chunks = comptime!(plan.chunks);
-    Rows { base: CUBE_POS_Y as usize * chunks, pitch: CUBE_COUNT_Y as usize * chunks }
+    StridedRows { base: CUBE_POS_Y as usize * chunks, pitch: CUBE_COUNT_Y as usize * chunks }
 }
 
 /// Where `[tokens, heads]` keeps this workgroup's value of `token`.
@@ -199,7 +199,8 @@ mod tests {
 
     /// Rows and columns of a thread in both passes.
     fn tiles(width: usize, shared_bytes: usize) -> Option<[(usize, usize); 2]> {
-        let spec = Spec { shared_bytes, ..Spec::new(6, width, ElemType::Float(FloatKind::F32)) };
+        let spec =
+            AttentionSpec { shared_bytes, ..AttentionSpec::new(6, width, ElemType::Float(FloatKind::F32)) };
         let (forward, backward) = (spec.forward_plan().ok()?, spec.backward_plan().ok()?);
         Some([(forward.rows, forward.cols), (backward.rows, backward.cols)])
     }

@@ -5,8 +5,8 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::packed::WorkList;
-use super::plan::{Plan, Spec, UNITS, of_qkv, of_row};
+use super::packed::AttentionWorkList;
+use super::plan::{AttentionSpec, AttentionTiling, UNITS, of_qkv, of_row};
 use super::tile::LOWEST;
 use super::{PackedSequences, check};
 use crate::ShaderError;
@@ -24,7 +24,7 @@ pub fn rows(
     client: &Client,
     qkv: &Handle,
     packed: &PackedSequences,
-    spec: &Spec,
+    spec: &AttentionSpec,
     queries: &[u32],
 ) -> Result<Handle, ShaderError> {
     const PROGRAM: &str = "attention rows";
@@ -50,7 +50,7 @@ pub fn rows(
     }
     let out = empty(client, count, f32::elem_type_native());
     if count > 0 {
-        let list = WorkList::upload(client, PROGRAM, entries)?;
+        let list = AttentionWorkList::upload(client, PROGRAM, entries)?;
         // SAFETY: buffers have the lengths that are named; entries past the last query are told apart by their number.
         unsafe {
             rows_kernel::launch_unchecked(
@@ -79,7 +79,7 @@ fn rows_kernel<E: Float, N: Size>(
     out: &mut [f32],
     count: u32,
     longest: u32,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
     #[define(E)] _elem: ElemType,
     #[define(N)] _vector: usize,
 ) {

@@ -5,7 +5,7 @@
 
 use cubecl::prelude::*;
 
-use super::plan::{ACROSS, DOWN, Plan, Rows, UNITS};
+use super::plan::{ACROSS, AttentionTiling, DOWN, StridedRows, UNITS};
 
 /// Lower than any score, and finite: WGSL promises nothing about infinities.
 pub(super) const LOWEST: f32 = -1.0e30;
@@ -38,11 +38,11 @@ pub(super) fn entry(work: &[Vector<u32, Const<4>>]) -> Vector<u32, Const<4>> {
 #[cube]
 pub(super) fn fetch<E: Float, N: Size>(
     from: &[Vector<E, N>],
-    at: &Rows,
+    at: &StridedRows,
     registers: &mut Array<Vector<E, N>>,
     first: usize,
     end: usize,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let chunks = comptime!(plan.chunks);
     #[unroll]
@@ -63,7 +63,7 @@ pub(super) fn place<E: Float, N: Size>(
     registers: &Array<Vector<E, N>>,
     tile: &mut Shared<[Vector<f32, N>]>,
     factor: f32,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let chunks = comptime!(plan.chunks);
     #[unroll]
@@ -81,12 +81,12 @@ pub(super) fn place<E: Float, N: Size>(
 #[cube]
 pub(super) fn own<E: Float, N: Size>(
     from: &[Vector<E, N>],
-    at: &Rows,
+    at: &StridedRows,
     tile: &mut Shared<[Vector<f32, N>]>,
     first: usize,
     end: usize,
     factor: f32,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let chunks = comptime!(plan.chunks);
     for i in 0..comptime!(plan.owned()) {
@@ -110,7 +110,7 @@ pub(super) fn products<N: Size>(
     own: &Shared<[Vector<f32, N>]>,
     stream: &Shared<[Vector<f32, N>]>,
     scores: &mut Array<f32>,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let rows = comptime!(plan.rows);
     let cols = comptime!(plan.cols);
@@ -149,7 +149,7 @@ pub(super) fn products<N: Size>(
 pub(super) fn share<C: Size>(
     scores: &Array<f32>,
     tile: &mut Shared<[Vector<f32, C>]>,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let rows = comptime!(plan.rows);
     let cols = comptime!(plan.cols);
@@ -172,7 +172,7 @@ pub(super) fn accumulate<N: Size, C: Size>(
     weights: &Shared<[Vector<f32, C>]>,
     stream: &Shared<[Vector<f32, N>]>,
     sums: &mut Array<Vector<f32, N>>,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let rows = comptime!(plan.rows);
     let cols = comptime!(plan.cols);
@@ -203,7 +203,7 @@ pub(super) fn accumulate<N: Size, C: Size>(
 
 /// The vector of a head that is this thread's `k`-th. Threads past the last one repeat it and write nothing.
 #[cube]
-fn held_chunk(tx: usize, #[comptime] k: usize, #[comptime] plan: Plan) -> usize {
+fn held_chunk(tx: usize, #[comptime] k: usize, #[comptime] plan: AttentionTiling) -> usize {
     let chunk = tx + k * ACROSS;
     if comptime!((k + 1) * ACROSS <= plan.chunks) {
         chunk
@@ -218,10 +218,10 @@ pub(super) fn store<E: Float, N: Size>(
     sums: &Array<Vector<f32, N>>,
     factor: &Array<f32>,
     to: &mut [Vector<E, N>],
-    at: &Rows,
+    at: &StridedRows,
     first: usize,
     end: usize,
-    #[comptime] plan: Plan,
+    #[comptime] plan: AttentionTiling,
 ) {
     let rows = comptime!(plan.rows);
     let held = comptime!(plan.held());
@@ -246,7 +246,7 @@ pub(super) fn store<E: Float, N: Size>(
 /// Whether this thread has any row before `end`. Rows past it are skipped by whole rows of threads, which on most
 /// devices spares their subgroup the work.
 #[cube]
-pub(super) fn has_rows(first: usize, end: usize, #[comptime] plan: Plan) -> bool {
+pub(super) fn has_rows(first: usize, end: usize, #[comptime] plan: AttentionTiling) -> bool {
     first + down() * comptime!(plan.rows) < end
 }
 

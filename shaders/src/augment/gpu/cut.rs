@@ -8,7 +8,7 @@ use super::{TILE, UNITS, sum_of_all};
 
 /// The inputs that one output is a weighted sum of.
 #[derive(CubeType, Clone, Copy)]
-struct Taps {
+struct GpuResizeTaps {
     first: u32,
     end: u32,
     /// The middle of the output among the inputs: a whole number and what is over, which keeps floats small.
@@ -18,7 +18,7 @@ struct Taps {
 }
 
 #[cube]
-fn taps(position: u32, input: u32, output: u32) -> Taps {
+fn taps(position: u32, input: u32, output: u32) -> GpuResizeTaps {
     let numerator = (2u32 * position + 1u32) * input;
     let whole = numerator / (2u32 * output);
     let fraction = f32::cast_from(numerator - whole * 2u32 * output) / f32::cast_from(2u32 * output);
@@ -26,12 +26,12 @@ fn taps(position: u32, input: u32, output: u32) -> Taps {
     let stretch = max(f32::cast_from(input) / f32::cast_from(output), 1.0f32);
     let first = i32::cast_from(whole) + i32::cast_from((fraction - 2.0f32 * stretch + 0.5f32).floor());
     let end = whole + u32::cast_from((fraction + 2.0f32 * stretch + 0.5f32).floor());
-    Taps { first: u32::cast_from(max(first, 0i32)), end: min(end, input), whole, fraction, stretch }
+    GpuResizeTaps { first: u32::cast_from(max(first, 0i32)), end: min(end, input), whole, fraction, stretch }
 }
 
 /// Keys' cubic with a = −0.5, of input `at`.
 #[cube]
-fn weight(taps: &Taps, at: u32) -> f32 {
+fn weight(taps: &GpuResizeTaps, at: u32) -> f32 {
     let distance = f32::cast_from(i32::cast_from(at) - i32::cast_from(taps.whole));
     let x = ((distance - taps.fraction + 0.5f32) / taps.stretch).abs();
     let near = (1.5f32 * x - 2.5f32) * x * x + 1.0f32;

@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::table::{PROGRAM, WORDS, pack};
-use super::{Normalize, View};
+use super::{ChannelNormalization, CropSpec};
 use crate::ShaderError;
 
 /// Side of the square of pixels that a workgroup makes.
@@ -33,9 +33,9 @@ pub fn augment(
     client: &Client,
     pixels: &Handle,
     bytes: usize,
-    views: &[View],
+    views: &[CropSpec],
     size: usize,
-    normalize: &Normalize,
+    normalize: &ChannelNormalization,
 ) -> Result<Handle, ShaderError> {
     let table = pack(views, size, bytes)?;
     let (words, found) = (bytes.div_ceil(4), pixels.size_in_used() as usize / 4);

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use async_channel::Receiver;
 use dinoscope_core::analysis::attention_map::stretch;
 use dinoscope_core::analysis::colour_map::ColourMap;
-use dinoscope_core::analysis::image_out::{Filter, upsample, upsample_values};
+use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample, upsample_values};
 use dinoscope_core::analysis::pca::{Pca, PcaOptions};
-use dinoscope_core::analysis::similarity::{self, Match, MatchOptions};
+use dinoscope_core::analysis::similarity::{self, MatchOptions, PatchCorrespondence};
 use dinoscope_core::analysis::{AnalysisError, PatchFeatures};
-use dinoscope_core::explore::{Patches, Seen};
+use dinoscope_core::explore::{PatchTokens, PictureInspection};
 
-use super::{ATTENTION_PERCENTILE, FitJob, Job, Slot, What};
-use crate::studio::hands::{Desk, Wake};
+use super::{ATTENTION_PERCENTILE, ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
+use crate::studio::hands::{SharedWorkQueue, Wake};
 
 /// What was made.
-pub enum Made {
+pub enum OverlayResult {
     /// Colours for everything: of this job, from so many pictures.
     Fit(u64, usize, Result<Arc<Pca>, String>),
     /// A layer.
     Layer {
         /// For this slot.
-        slot: Slot,
+        slot: OverlaySlot,
         /// Of this job.
         key: u64,
         /// Its pixels.
@@ -32,37 +32,37 @@ pub enum Made {
     /// A layer that can't be made.
     Nothing {
         /// For this slot.
-        slot: Slot,
+        slot: OverlaySlot,
         /// Of this job.
         key: u64,
         /// Why.
         error: String,
     },
     /// Patches of two pictures that belong together.
-    Matches(u64, Vec<Match>),
+    Matches(u64, Vec<PatchCorrespondence>),
 }
 
 type Pair = [Arc<PatchFeatures>; 2];
 
 #[derive(Default)]
-struct Wanted {
-    fit: Option<(FitJob, Option<Arc<Pca>>)>,
-    draws: Vec<Job>,
+struct OverlayQueue {
+    fit: Option<(ColourFitJob, Option<Arc<Pca>>)>,
+    draws: Vec<OverlayJob>,
     basis: Option<Arc<Pca>>,
     matches: Option<(u64, Pair)>,
 }
 
 /// Who makes layers, from the outside.
-pub struct Worker {
-    desk: Desk<Wanted>,
+pub struct OverlayWorker {
+    desk: SharedWorkQueue<OverlayQueue>,
     /// What was made.
-    pub made: Receiver<Made>,
+    pub made: Receiver<OverlayResult>,
 }
 
-impl Worker {
+impl OverlayWorker {
     /// Starts it.
     pub fn start(wake: Wake) -> Self {
-        let mut desk = Desk::new(Wanted::default());
+        let mut desk = SharedWorkQueue::new(OverlayQueue::default());
         let (out, made) = async_channel::unbounded();
         let work = async move |task| {
             // Nobody listens any more: then nobody misses it.
@@ -76,12 +76,12 @@ impl Worker {
     }
 
     /// Fits colours, in place of a fit that has not begun.
-    pub fn fit(&self, job: FitJob, previous: Option<Arc<Pca>>) {
+    pub fn fit(&self, job: ColourFitJob, previous: Option<Arc<Pca>>) {
         self.desk.write(|wanted| wanted.fit = Some((job, previous)));
     }
 
     /// Makes these layers, in place of those that have not begun.
-    pub fn draw(&self, jobs: Vec<Job>, basis: Option<Arc<Pca>>) {
+    pub fn draw(&self, jobs: Vec<OverlayJob>, basis: Option<Arc<Pca>>) {
         self.desk.write(|wanted| (wanted.draws, wanted.basis) = (jobs, basis));
     }
 
@@ -91,48 +91,52 @@ impl Worker {
     }
 }
 
-enum Task {
-    Fit(FitJob, Option<Arc<Pca>>),
-    Draw(Box<Job>, Option<Arc<Pca>>),
+enum OverlayTask {
+    Fit(ColourFitJob, Option<Arc<Pca>>),
+    Draw(Box<OverlayJob>, Option<Arc<Pca>>),
     Match(u64, Pair),
 }
 
-fn next(wanted: &mut Wanted) -> Option<Task> {
+fn next(wanted: &mut OverlayQueue) -> Option<OverlayTask> {
     if let Some((job, previous)) = wanted.fit.take() {
-        return Some(Task::Fit(job, previous));
+        return Some(OverlayTask::Fit(job, previous));
     }
     if !wanted.draws.is_empty() {
         let basis = wanted.basis.clone();
-        return Some(Task::Draw(Box::new(wanted.draws.remove(0)), basis));
+        return Some(OverlayTask::Draw(Box::new(wanted.draws.remove(0)), basis));
     }
-    wanted.matches.take().map(|(key, pair)| Task::Match(key, pair))
+    wanted.matches.take().map(|(key, pair)| OverlayTask::Match(key, pair))
 }
 
-fn work(task: Task) -> Made {
+fn work(task: OverlayTask) -> OverlayResult {
     match task {
-        Task::Fit(job, previous) => {
+        OverlayTask::Fit(job, previous) => {
             let fitted = fit(&job, previous.as_deref());
-            Made::Fit(job.key, job.seen.len(), fitted.map(Arc::new).map_err(|error| error.to_string()))
+            OverlayResult::Fit(
+                job.key,
+                job.seen.len(),
+                fitted.map(Arc::new).map_err(|error| error.to_string()),
+            )
         }
-        Task::Draw(job, basis) => match draw(&job, basis.as_deref()) {
-            Ok(image) => Made::Layer { slot: job.slot, key: job.key, image, blocks: job.blocks },
-            Err(error) => Made::Nothing { slot: job.slot, key: job.key, error: error.to_string() },
+        OverlayTask::Draw(job, basis) => match draw(&job, basis.as_deref()) {
+            Ok(image) => OverlayResult::Layer { slot: job.slot, key: job.key, image, blocks: job.blocks },
+            Err(error) => OverlayResult::Nothing { slot: job.slot, key: job.key, error: error.to_string() },
         },
-        Task::Match(key, [a, b]) => {
+        OverlayTask::Match(key, [a, b]) => {
             let options = MatchOptions { top: 40, apart: 2.5, ..MatchOptions::default() };
-            Made::Matches(key, similarity::matches(&a, &b, &options).unwrap_or_default())
+            OverlayResult::Matches(key, similarity::matches(&a, &b, &options).unwrap_or_default())
         }
     }
 }
 
-fn host(seen: &Seen) -> Option<&PatchFeatures> {
+fn host(seen: &PictureInspection) -> Option<&PatchFeatures> {
     match &seen.patches {
-        Patches::Host(patches) => Some(patches),
-        Patches::Device(_) => None,
+        PatchTokens::Host(patches) => Some(patches),
+        PatchTokens::Device(_) => None,
     }
 }
 
-fn fit(job: &FitJob, previous: Option<&Pca>) -> Result<Pca, AnalysisError> {
+fn fit(job: &ColourFitJob, previous: Option<&Pca>) -> Result<Pca, AnalysisError> {
     let pictures: Vec<&PatchFeatures> = job.seen.iter().filter_map(|seen| host(seen)).collect();
     let dim = pictures.first().map_or(0, |picture| picture.dim);
     let previous = previous.filter(|pca| pca.dim() == dim);
@@ -142,7 +146,7 @@ fn fit(job: &FitJob, previous: Option<&Pca>) -> Result<Pca, AnalysisError> {
     Pca::fit(&pictures, previous, &options)
 }
 
-fn size(job: &Job) -> (usize, usize) {
+fn size(job: &OverlayJob) -> (usize, usize) {
     let (rows, cols) = (job.seen.rows, job.seen.cols);
     if job.blocks {
         return (cols, rows);
@@ -151,10 +155,10 @@ fn size(job: &Job) -> (usize, usize) {
     ((cols as f64 * scale).round() as usize, (rows as f64 * scale).round() as usize)
 }
 
-fn draw(job: &Job, basis: Option<&Pca>) -> Result<egui::ColorImage, AnalysisError> {
+fn draw(job: &OverlayJob, basis: Option<&Pca>) -> Result<egui::ColorImage, AnalysisError> {
     let (rows, cols) = (job.seen.rows, job.seen.cols);
     let (width, height) = size(job);
-    let filter = if job.blocks { Filter::Nearest } else { Filter::Bicubic };
+    let filter = if job.blocks { UpsampleFilter::Nearest } else { UpsampleFilter::Bicubic };
     let scalars = |values: &[f32], map: ColourMap| -> Result<egui::ColorImage, AnalysisError> {
         let values = upsample_values(values, rows, cols, width, height, filter)?;
         let table = map.table();
@@ -165,19 +169,19 @@ fn draw(job: &Job, basis: Option<&Pca>) -> Result<egui::ColorImage, AnalysisErro
         ))
     };
     match &job.what {
-        What::Pca => {
+        OverlayContent::Pca => {
             let basis = basis.ok_or(AnalysisError::Empty("colours"))?;
             let patches = host(&job.seen).ok_or(AnalysisError::Empty("features"))?;
             let coloured = basis.colour(patches)?;
             let picture = upsample(&coloured.rgb, rows, cols, width, height, filter)?;
             Ok(egui::ColorImage::from_rgb([width, height], &picture.rgb))
         }
-        What::Attention(head) => {
+        OverlayContent::Attention(head) => {
             let maps = &job.seen.attention;
             let map = head.and_then(|head| maps.heads.get(head)).unwrap_or(&maps.mean);
             scalars(&stretch(map, ATTENTION_PERCENTILE), ColourMap::Inferno)
         }
-        What::Similarity(from, patch) => {
+        OverlayContent::Similarity(from, patch) => {
             let patches = host(&job.seen).ok_or(AnalysisError::Empty("features"))?;
             let from = host(from).ok_or(AnalysisError::Empty("features"))?;
             let values = similarity::of_patch(from, *patch, patches)?;

@@ -1,21 +1,21 @@
 //! Layers made by the GPU from the tensors' own buffers, into textures that egui draws: nothing comes back.
 
 use async_channel::Receiver;
-use dinoscope_core::explore::{Patches, Seen};
+use dinoscope_core::explore::{PatchTokens, PictureInspection};
 use dinoscope_shaders::display::{
-    ColourMap, Filter, Grid, Pipeline, PipelineOptions, RangeOptions, Recorder, Shape, SimilarityProgram,
-    UpsampleProgram, texture,
+    ColourMap, ColourRangeOptions, CommandRecorder, FeatureBatchShape, PcaPipeline, PcaPipelineOptions,
+    SimilarityProgram, UpsampleFilter, UpsampleInput, UpsampleProgram, texture,
 };
-use dinoscope_shaders::{Background, ColourRange, ShaderError};
+use dinoscope_shaders::{BackgroundMode, ColourRange, ShaderError};
 use eframe::egui_wgpu::RenderState;
 use egui::TextureId;
 
-use super::{FitJob, Job, Slot, What};
+use super::{ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
 use crate::studio::hands::{self, Wake};
 
 /// Compiled programs.
-struct Programs {
-    pipeline: Pipeline,
+struct OverlayKernels {
+    pipeline: PcaPipeline,
     similarity: SimilarityProgram,
     upsample: UpsampleProgram,
 }
@@ -43,9 +43,9 @@ impl Drop for DeviceTexture {
 /// Draws on the window's GPU.
 pub struct GpuPainter {
     state: RenderState,
-    coming: Receiver<Programs>,
-    programs: Option<Programs>,
-    options: PipelineOptions,
+    coming: Receiver<OverlayKernels>,
+    programs: Option<OverlayKernels>,
+    options: PcaPipelineOptions,
     fitted: bool,
 }
 
@@ -55,8 +55,8 @@ impl GpuPainter {
         let (out, coming) = async_channel::bounded(1);
         let device = state.device.clone();
         let compile = async move || {
-            let programs = Programs {
-                pipeline: Pipeline::new(&device),
+            let programs = OverlayKernels {
+                pipeline: PcaPipeline::new(&device),
                 similarity: SimilarityProgram::new(&device),
                 upsample: UpsampleProgram::new(&device),
             };
@@ -66,8 +66,9 @@ impl GpuPainter {
         if let Err(error) = hands::go("programs", compile) {
             ::log::error!("the GPU's programs can't be compiled, {error}");
         }
-        let range = RangeOptions { smoothing: 0.0, ..RangeOptions::default() };
-        let options = PipelineOptions { range, background: Background::Black, ..PipelineOptions::default() };
+        let range = ColourRangeOptions { smoothing: 0.0, ..ColourRangeOptions::default() };
+        let options =
+            PcaPipelineOptions { range, background: BackgroundMode::Black, ..PcaPipelineOptions::default() };
         Self { state, coming, programs: None, options, fitted: false }
     }
 
@@ -79,7 +80,7 @@ impl GpuPainter {
         }
     }
 
-    fn programs(&mut self) -> Option<&mut Programs> {
+    fn programs(&mut self) -> Option<&mut OverlayKernels> {
         if self.programs.is_none() {
             self.programs = self.coming.try_recv().ok();
         }
@@ -87,26 +88,31 @@ impl GpuPainter {
     }
 
     /// Fits colours; false while the programs are being compiled.
-    pub fn fit(&mut self, job: &FitJob) -> Result<bool, ShaderError> {
+    pub fn fit(&mut self, job: &ColourFitJob) -> Result<bool, ShaderError> {
         let state = self.state.clone();
         let same =
             job.seen.windows(2).all(|pair| (pair[0].rows, pair[0].cols) == (pair[1].rows, pair[1].cols));
         // The split looks at the borders of pictures, so it needs them to be of one shape.
         self.options.foreground = job.foreground && same;
-        self.options.range.smoothing = if job.smooth { RangeOptions::default().smoothing } else { 0.0 };
+        self.options.range.smoothing = if job.smooth { ColourRangeOptions::default().smoothing } else { 0.0 };
         let options = self.options;
         let Some(programs) = self.programs() else { return Ok(false) };
         let [Some(first), ..] = [job.seen.first()] else { return Ok(false) };
-        let patches = |seen: &Seen| seen.rows * seen.cols;
+        let patches = |seen: &PictureInspection| seen.rows * seen.cols;
         let n: usize = job.seen.iter().map(|seen| patches(seen)).sum();
         let shape = match same {
-            true => Shape { pictures: job.seen.len(), rows: first.rows, cols: first.cols, dim: first.dim },
-            false => Shape { pictures: 1, rows: n, cols: 1, dim: first.dim },
+            true => FeatureBatchShape {
+                pictures: job.seen.len(),
+                rows: first.rows,
+                cols: first.cols,
+                dim: first.dim,
+            },
+            false => FeatureBatchShape { pictures: 1, rows: n, cols: 1, dim: first.dim },
         };
         let mut encoder = state.device.create_command_encoder(&Default::default());
         let joined;
         let features = match (&first.patches, job.seen.len()) {
-            (Patches::Device(slice), 1) => slice.slice(),
+            (PatchTokens::Device(slice), 1) => slice.slice(),
             _ => {
                 let size = (n * first.dim * 4) as u64;
                 let limit = state.device.limits().max_storage_buffer_binding_size;
@@ -123,16 +129,16 @@ impl GpuPainter {
                 });
                 let mut at = 0;
                 for seen in &job.seen {
-                    if let Patches::Device(slice) = &seen.patches {
+                    if let PatchTokens::Device(slice) = &seen.patches {
                         let (part, bytes) = (slice.slice(), (patches(seen) * seen.dim * 4) as u64);
                         encoder.copy_buffer_to_buffer(part.buffer, part.offset, &joined, at, bytes);
                         at += bytes;
                     }
                 }
-                dinoscope_shaders::display::Slice::whole(&joined)
+                dinoscope_shaders::display::StorageSlice::whole(&joined)
             }
         };
-        let mut recorder = Recorder { device: &state.device, encoder: &mut encoder };
+        let mut recorder = CommandRecorder { device: &state.device, encoder: &mut encoder };
         programs.pipeline.fit(&mut recorder, features, None, shape, &options)?;
         state.queue.submit([encoder.finish()]);
         self.fitted = true;
@@ -140,21 +146,24 @@ impl GpuPainter {
     }
 
     /// Makes layers; those that can't be made yet are left out.
-    pub fn draw(&mut self, jobs: &[Job]) -> Result<Vec<(Slot, u64, DeviceTexture)>, ShaderError> {
+    pub fn draw(
+        &mut self,
+        jobs: &[OverlayJob],
+    ) -> Result<Vec<(OverlaySlot, u64, DeviceTexture)>, ShaderError> {
         let (state, fitted, mut options) = (self.state.clone(), self.fitted, self.options);
         let Some(programs) = self.programs() else { return Ok(Vec::new()) };
         let mut encoder = state.device.create_command_encoder(&Default::default());
         let mut made = Vec::new();
         for job in jobs {
             let (rows, cols, dim) = (job.seen.rows, job.seen.cols, job.seen.dim);
-            let Patches::Device(patches) = &job.seen.patches else { continue };
+            let PatchTokens::Device(patches) = &job.seen.patches else { continue };
             let scale = if job.blocks { 1.0 } else { (job.side as f64 / rows.max(cols) as f64).max(1.0) };
             let [width, height] = [cols, rows].map(|side| (side as f64 * scale).round() as u32);
             let target = texture(&state.device, "layer", width, height);
-            let filter = if job.blocks { Filter::Nearest } else { Filter::Bicubic };
-            let mut recorder = Recorder { device: &state.device, encoder: &mut encoder };
+            let filter = if job.blocks { UpsampleFilter::Nearest } else { UpsampleFilter::Bicubic };
+            let mut recorder = CommandRecorder { device: &state.device, encoder: &mut encoder };
             match &job.what {
-                What::Pca if fitted => {
+                OverlayContent::Pca if fitted => {
                     options.filter = filter;
                     programs.pipeline.draw(
                         &mut recorder,
@@ -165,8 +174,8 @@ impl GpuPainter {
                         &target,
                     )?;
                 }
-                What::Similarity(from, patch) => {
-                    let Patches::Device(queries) = &from.patches else { continue };
+                OverlayContent::Similarity(from, patch) => {
+                    let PatchTokens::Device(queries) = &from.patches else { continue };
                     let values = state.device.create_buffer(&wgpu::BufferDescriptor {
                         label: Some("similarity"),
                         size: (rows * cols * 4) as u64,
@@ -177,8 +186,8 @@ impl GpuPainter {
                     let features = patches.slice();
                     let similarity = &programs.similarity;
                     similarity.encode(&mut recorder, features, (rows * cols, dim), (query, 1), &values)?;
-                    let grid = Grid {
-                        patches: dinoscope_shaders::display::Slice::whole(&values),
+                    let grid = UpsampleInput {
+                        patches: dinoscope_shaders::display::StorageSlice::whole(&values),
                         shape: (rows, cols),
                         filter,
                     };
@@ -191,7 +200,7 @@ impl GpuPainter {
                         &target,
                     )?;
                 }
-                What::Pca | What::Attention(_) => continue,
+                OverlayContent::Pca | OverlayContent::Attention(_) => continue,
             }
             let view = target.create_view(&Default::default());
             let smooth = if job.blocks { wgpu::FilterMode::Nearest } else { wgpu::FilterMode::Linear };

@@ -11,25 +11,25 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use dinoscope_core::analysis::pca::Pca;
-use dinoscope_core::analysis::similarity::Match;
-use dinoscope_core::explore::{Patches, PictureId, Seen};
+use dinoscope_core::analysis::similarity::PatchCorrespondence;
+use dinoscope_core::explore::{PatchTokens, PictureId, PictureInspection};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
 use crate::studio::hands::Wake;
-use crate::studio::house::Drawing;
+use crate::studio::house::RenderBackend;
 
 /// A place for a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
+pub struct OverlaySlot {
     /// Over which picture.
     pub picture: PictureId,
     /// Of which kind.
-    pub kind: Kind,
+    pub kind: OverlayKind,
 }
 
 /// Kinds of layers that are kept beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum OverlayKind {
     /// Principal components as colours.
     Pca,
     /// Attention of one head, or the mean.
@@ -40,26 +40,26 @@ pub enum Kind {
 
 /// What a layer is made of.
 #[derive(Clone)]
-pub enum What {
+pub enum OverlayContent {
     /// The colours of the current basis.
     Pca,
     /// Attention: a head, or the mean of all.
     Attention(Option<usize>),
     /// Cosine similarity to a patch of something seen.
-    Similarity(Arc<Seen>, usize),
+    Similarity(Arc<PictureInspection>, usize),
 }
 
 /// A layer that is wanted.
 #[derive(Clone)]
-pub struct Job {
+pub struct OverlayJob {
     /// Where it goes.
-    pub slot: Slot,
+    pub slot: OverlaySlot,
     /// Changes whenever the result would.
     pub key: u64,
     /// What it is computed from.
-    pub seen: Arc<Seen>,
+    pub seen: Arc<PictureInspection>,
     /// What it shows.
-    pub what: What,
+    pub what: OverlayContent,
     /// Every patch a block of one colour: exactly what was computed.
     pub blocks: bool,
     /// Longest side of the texture.
@@ -68,11 +68,11 @@ pub struct Job {
 
 /// A fit of colours.
 #[derive(Clone)]
-pub struct FitJob {
+pub struct ColourFitJob {
     /// Changes whenever the result would.
     pub key: u64,
     /// All that is coloured together.
-    pub seen: Vec<Arc<Seen>>,
+    pub seen: Vec<Arc<PictureInspection>>,
     /// Split objects from background.
     pub foreground: bool,
     /// The range of the colours moves slowly: for pictures that follow each other.
@@ -80,18 +80,18 @@ pub struct FitJob {
 }
 
 /// A texture in its slot.
-struct Layer {
+struct OverlayLayer {
     key: u64,
-    texture: Texture,
+    texture: OverlayTexture,
     used: u64,
 }
 
-enum Texture {
+enum OverlayTexture {
     Host(TextureHandle),
     Device(gpu::DeviceTexture),
 }
 
-impl Texture {
+impl OverlayTexture {
     fn id(&self) -> TextureId {
         match self {
             Self::Host(handle) => handle.id(),
@@ -101,7 +101,7 @@ impl Texture {
 }
 
 /// The colours that all pictures share at the moment.
-pub struct Basis {
+pub struct SharedPcaBasis {
     /// The job that it answers.
     pub key: u64,
     /// How many pictures it was fitted to.
@@ -115,7 +115,7 @@ pub struct Basis {
     host: Option<Arc<Pca>>,
 }
 
-impl Basis {
+impl SharedPcaBasis {
     /// The basis as numbers; nothing where it is on the device.
     pub fn host(&self) -> Option<&Arc<Pca>> {
         self.host.as_ref()
@@ -123,17 +123,17 @@ impl Basis {
 }
 
 /// Textures of everything seen.
-pub struct Painter {
-    cpu: cpu::Worker,
+pub struct OverlayPainter {
+    cpu: cpu::OverlayWorker,
     gpu: Option<gpu::GpuPainter>,
-    layers: HashMap<Slot, Layer>,
-    basis: Option<Basis>,
+    layers: HashMap<OverlaySlot, OverlayLayer>,
+    basis: Option<SharedPcaBasis>,
     fitting: Option<u64>,
-    asked: Vec<(Slot, u64)>,
+    asked: Vec<(OverlaySlot, u64)>,
     frame: u64,
     generations: u64,
-    /// The answer to [`Painter::match_pictures`].
-    pub matches: Option<(u64, Vec<Match>)>,
+    /// The answer to [`OverlayPainter::match_pictures`].
+    pub matches: Option<(u64, Vec<PatchCorrespondence>)>,
     /// What went wrong last, once.
     pub error: Option<String>,
 }
@@ -152,12 +152,12 @@ pub fn key_of(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-impl Painter {
+impl OverlayPainter {
     /// A painter for a window; `wake` is called when a thread has made something.
-    pub fn new(drawing: &Drawing, wake: Wake) -> Self {
+    pub fn new(drawing: &RenderBackend, wake: Wake) -> Self {
         Self {
             gpu: drawing.gpu.clone().map(|gpu| gpu::GpuPainter::start(gpu, wake.clone())),
-            cpu: cpu::Worker::start(wake),
+            cpu: cpu::OverlayWorker::start(wake),
             layers: HashMap::new(),
             basis: None,
             fitting: None,
@@ -170,7 +170,7 @@ impl Painter {
     }
 
     /// The colours of the moment.
-    pub fn basis(&self) -> Option<&Basis> {
+    pub fn basis(&self) -> Option<&SharedPcaBasis> {
         self.basis.as_ref()
     }
 
@@ -201,27 +201,27 @@ impl Painter {
         self.frame += 1;
         while let Ok(made) = self.cpu.made.try_recv() {
             match made {
-                cpu::Made::Fit(key, pictures, Ok(pca)) => {
+                cpu::OverlayResult::Fit(key, pictures, Ok(pca)) => {
                     if self.fitting == Some(key) {
                         self.fitting = None;
                     }
                     self.take_basis(key, pictures, Some(pca));
                 }
-                cpu::Made::Fit(key, _, Err(error)) => {
+                cpu::OverlayResult::Fit(key, _, Err(error)) => {
                     if self.fitting == Some(key) {
                         self.fitting = None;
                     }
                     self.error = Some(error);
                 }
-                cpu::Made::Layer { slot, key, image, blocks } => {
+                cpu::OverlayResult::Layer { slot, key, image, blocks } => {
                     self.asked.retain(|(s, k)| (*s, *k) != (slot, key));
                     self.take_layer(ctx, slot, key, image, blocks);
                 }
-                cpu::Made::Nothing { slot, key, error } => {
+                cpu::OverlayResult::Nothing { slot, key, error } => {
                     self.asked.retain(|(s, k)| (*s, *k) != (slot, key));
                     self.error = Some(error);
                 }
-                cpu::Made::Matches(key, found) => self.matches = Some((key, found)),
+                cpu::OverlayResult::Matches(key, found) => self.matches = Some((key, found)),
             }
         }
         let (frame, full) = (self.frame, self.layers.len() > LAYERS);
@@ -230,14 +230,16 @@ impl Painter {
     }
 
     fn take_basis(&mut self, key: u64, pictures: usize, host: Option<Arc<Pca>>) {
-        use dinoscope_core::analysis::pca::Foreground;
+        use dinoscope_core::analysis::pca::ForegroundResult;
         self.generations += 1;
-        self.basis = Some(Basis {
+        self.basis = Some(SharedPcaBasis {
             key,
             pictures,
             generation: self.generations,
             explained: host.as_ref().map(|pca| pca.explained),
-            fallback: host.as_ref().is_some_and(|pca| matches!(pca.foreground, Foreground::Fallback(_))),
+            fallback: host
+                .as_ref()
+                .is_some_and(|pca| matches!(pca.foreground, ForegroundResult::Fallback(_))),
             host,
         });
     }
@@ -245,7 +247,7 @@ impl Painter {
     fn take_layer(
         &mut self,
         ctx: &egui::Context,
-        slot: Slot,
+        slot: OverlaySlot,
         key: u64,
         image: egui::ColorImage,
         blocks: bool,
@@ -253,23 +255,23 @@ impl Painter {
         let options = if blocks { TextureOptions::NEAREST } else { TextureOptions::LINEAR };
         let used = self.frame;
         match self.layers.get_mut(&slot) {
-            Some(Layer { key: old, texture: Texture::Host(handle), .. }) => {
+            Some(OverlayLayer { key: old, texture: OverlayTexture::Host(handle), .. }) => {
                 handle.set(image, options);
                 *old = key;
             }
             _ => {
                 let handle = ctx.load_texture(format!("layer {slot:?}"), image, options);
-                self.layers.insert(slot, Layer { key, texture: Texture::Host(handle), used });
+                self.layers.insert(slot, OverlayLayer { key, texture: OverlayTexture::Host(handle), used });
             }
         }
     }
 
     /// Fits colours to everything that is coloured together, going on from the last ones.
-    pub fn fit(&mut self, job: FitJob) {
+    pub fn fit(&mut self, job: ColourFitJob) {
         if self.fitting == Some(job.key) || self.basis.as_ref().is_some_and(|basis| basis.key == job.key) {
             return;
         }
-        let on_device = job.seen.iter().all(|seen| matches!(seen.patches, Patches::Device(_)));
+        let on_device = job.seen.iter().all(|seen| matches!(seen.patches, PatchTokens::Device(_)));
         if on_device && let Some(gpu) = &mut self.gpu {
             match gpu.fit(&job) {
                 Ok(true) => self.take_basis(job.key, job.seen.len(), None),
@@ -283,13 +285,13 @@ impl Painter {
         self.cpu.fit(job, previous);
     }
 
-    /// Matches patches between two pictures in memory; [`Painter::matches`] has the answer under `key`.
+    /// Matches patches between two pictures in memory; [`OverlayPainter::matches`] has the answer under `key`.
     pub fn match_pictures(&self, key: u64, pair: [Arc<dinoscope_core::analysis::PatchFeatures>; 2]) {
         self.cpu.match_pictures(key, pair);
     }
 
     /// The layers that this frame wants. What is missing is made; what is there stays.
-    pub fn want(&mut self, ctx: &egui::Context, jobs: Vec<Job>) {
+    pub fn want(&mut self, ctx: &egui::Context, jobs: Vec<OverlayJob>) {
         let mut missing = Vec::new();
         let mut for_gpu = Vec::new();
         for job in jobs {
@@ -299,8 +301,8 @@ impl Painter {
                     continue;
                 }
             }
-            let on_device = matches!(job.seen.patches, Patches::Device(_));
-            if on_device && !matches!(job.what, What::Attention(_)) {
+            let on_device = matches!(job.seen.patches, PatchTokens::Device(_));
+            if on_device && !matches!(job.what, OverlayContent::Attention(_)) {
                 for_gpu.push(job);
             } else {
                 missing.push(job);
@@ -312,7 +314,8 @@ impl Painter {
             match gpu.draw(&for_gpu) {
                 Ok(made) => {
                     for (slot, key, texture) in made {
-                        let layer = Layer { key, texture: Texture::Device(texture), used: self.frame };
+                        let layer =
+                            OverlayLayer { key, texture: OverlayTexture::Device(texture), used: self.frame };
                         self.layers.insert(slot, layer);
                     }
                     ctx.request_repaint();
@@ -320,7 +323,7 @@ impl Painter {
                 Err(error) => self.error = Some(error.to_string()),
             }
         }
-        let asked: Vec<(Slot, u64)> = missing.iter().map(|job| (job.slot, job.key)).collect();
+        let asked: Vec<(OverlaySlot, u64)> = missing.iter().map(|job| (job.slot, job.key)).collect();
         if asked != self.asked {
             self.asked = asked;
             let basis = self.basis.as_ref().and_then(|basis| basis.host.clone());
@@ -334,7 +337,7 @@ impl Painter {
     }
 
     /// The layer in a slot, be it a moment old.
-    pub fn layer(&self, slot: Slot) -> Option<TextureId> {
+    pub fn layer(&self, slot: OverlaySlot) -> Option<TextureId> {
         self.layers.get(&slot).map(|layer| layer.texture.id())
     }
 }

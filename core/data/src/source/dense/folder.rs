@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::truth_files::{self, Grid};
-use super::{Dense, DenseSource, DenseSplit, Files, IGNORED, MAX_CLASSES, Reading, Truth};
+use super::truth_files::{self, PixelGrid};
+use super::{
+    DenseReadOptions, DenseSample, DenseSampleFiles, DenseSource, DenseSplit, DenseTruthKind, IGNORED,
+    MAX_CLASSES,
+};
 use crate::DataError;
 use crate::decode::{decode_file_as, is_tiff};
 use crate::source::folder::pictures_in;
-use crate::source::halves::Role;
+use crate::source::halves::DatasetSplit;
 use dinoscope_base::files;
 use dinoscope_base::parallel::for_chunks;
 
@@ -25,9 +28,9 @@ const BINARY: [&str; 2] = ["background", "object"];
 
 /// The pictures in `images/` with their counterparts in `labels/` or `depth/`, matched by path without extension.
 pub struct DenseFolder {
-    truth: Truth,
-    reading: Reading,
-    entries: Vec<Entry>,
+    truth: DenseTruthKind,
+    reading: DenseReadOptions,
+    entries: Vec<DenseFolderEntry>,
     classes: Vec<String>,
     /// What its half is called, where it is one.
     origin: Option<String>,
@@ -35,47 +38,53 @@ pub struct DenseFolder {
     measure: Option<String>,
 }
 
-struct Entry {
+struct DenseFolderEntry {
     /// For a person: relative to the folder.
     name: String,
     picture: PathBuf,
     truth: PathBuf,
     /// Of both files, in the folder that was named.
-    files: Files,
+    files: DenseSampleFiles,
 }
 
 /// Pictures of a folder, or of one half of it.
-struct Listed {
+struct DenseListing {
     /// Where `images/` lies.
     root: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<DenseFolderEntry>,
     origin: Option<String>,
 }
 
 impl DenseFolder {
-    /// Opens a folder for one truth: `train/` and `val/` (or `test/`, in any case and as [`Role`] knows them) in it or in
+    /// Opens a folder for one truth: `train/` and `val/` (or `test/`, in any case and as [`DatasetSplit`] knows them) in it or in
     /// its `images/`, or else one collection of which `seed` chooses a fifth to judge.
     ///
     /// Names of classes come from `classes.txt`; without it every file of labels is read to find out how many there are.
     ///
     /// # Errors
     /// Names the folder or file that is missing or wrong, and what was expected there.
-    pub fn split(path: &Path, truth: Truth, reading: Reading, seed: u64) -> Result<DenseSplit, DataError> {
+    pub fn split(
+        path: &Path,
+        truth: DenseTruthKind,
+        reading: DenseReadOptions,
+        seed: u64,
+    ) -> Result<DenseSplit, DataError> {
         let wrong = |reason: String| DataError::Source { path: path.display().to_string(), reason };
         if !files::is_dir(path) {
             return Err(wrong(format!("there is no such folder; it should hold {}", expected(truth))));
         }
         let mut parts = parts(path, truth)?;
         let classes = match truth {
-            Truth::Depth => Vec::new(),
-            Truth::Classes => classes(path, &parts, reading)?,
+            DenseTruthKind::Depth => Vec::new(),
+            DenseTruthKind::Classes => classes(path, &parts, reading)?,
         };
-        let source = |part: Listed| -> Arc<dyn DenseSource> {
-            let is_png =
-                |entry: &Entry| entry.truth.extension().is_some_and(|of| of.eq_ignore_ascii_case("png"));
-            let png = truth == Truth::Depth && part.entries.iter().any(is_png);
+        let source = |part: DenseListing| -> Arc<dyn DenseSource> {
+            let is_png = |entry: &DenseFolderEntry| {
+                entry.truth.extension().is_some_and(|of| of.eq_ignore_ascii_case("png"))
+            };
+            let png = truth == DenseTruthKind::Depth && part.entries.iter().any(is_png);
             let measure = png.then(|| format!("depth from 16-bit PNG at {}", reading.unit));
-            let Listed { entries, origin, .. } = part;
+            let DenseListing { entries, origin, .. } = part;
             Arc::new(Self { truth, reading, entries, classes: classes.clone(), origin, measure })
         };
         match (parts.pop(), parts.pop()) {
@@ -91,18 +100,18 @@ impl DenseFolder {
 }
 
 /// The collection, or a half to learn from and one to judge.
-fn parts(path: &Path, truth: Truth) -> Result<Vec<Listed>, DataError> {
+fn parts(path: &Path, truth: DenseTruthKind) -> Result<Vec<DenseListing>, DataError> {
     let wrong =
         |reason: &str| DataError::Source { path: path.display().to_string(), reason: reason.to_owned() };
     let short = path.file_name().map_or(String::new(), |name| format!("{}/", name.to_string_lossy()));
     let halves = halves(path)?;
     let of = |role| halves.iter().find(|(is, _)| *is == role).map(|(_, name)| name);
-    match (of(Role::Train), of(Role::Validation).or(of(Role::Test))) {
+    match (of(DatasetSplit::Train), of(DatasetSplit::Validation).or(of(DatasetSplit::Test))) {
         (Some(train), Some(test)) => {
-            let half = |name: &String| -> Result<Listed, DataError> {
+            let half = |name: &String| -> Result<DenseListing, DataError> {
                 let root = path.join(name);
                 let entries = list(&root, &format!("{name}/"), truth)?;
-                Ok(Listed { root, entries, origin: Some(format!("{short}{name}")) })
+                Ok(DenseListing { root, entries, origin: Some(format!("{short}{name}")) })
             };
             return Ok(vec![half(train)?, half(test)?]);
         }
@@ -113,21 +122,24 @@ fn parts(path: &Path, truth: Truth) -> Result<Vec<Listed>, DataError> {
     }
     let all = list(path, "", truth)?;
     // images/train/1.jpg, labels/train/1.png
-    let half = |entry: &Entry| {
+    let half = |entry: &DenseFolderEntry| {
         let first = Path::new(&entry.name).components().next()?.as_os_str().to_string_lossy().into_owned();
         (Path::new(&entry.name).components().count() > 1).then_some(())?;
-        Some((Role::of(&first)?, first))
+        Some((DatasetSplit::of(&first)?, first))
     };
-    let roles: Vec<Option<(Role, String)>> = all.iter().map(half).collect();
-    let has = |wanted: Role| roles.iter().flatten().any(|(role, _)| *role == wanted);
-    let judge = if has(Role::Validation) { Role::Validation } else { Role::Test };
-    if roles.iter().any(Option::is_none) || !has(Role::Train) || !has(judge) {
-        return Ok(vec![Listed { root: path.to_owned(), entries: all, origin: None }]);
+    let roles: Vec<Option<(DatasetSplit, String)>> = all.iter().map(half).collect();
+    let has = |wanted: DatasetSplit| roles.iter().flatten().any(|(role, _)| *role == wanted);
+    let judge = if has(DatasetSplit::Validation) { DatasetSplit::Validation } else { DatasetSplit::Test };
+    if roles.iter().any(Option::is_none) || !has(DatasetSplit::Train) || !has(judge) {
+        return Ok(vec![DenseListing { root: path.to_owned(), entries: all, origin: None }]);
     }
-    let mut parts =
-        [Role::Train, judge].map(|_| Listed { root: path.to_owned(), entries: Vec::new(), origin: None });
+    let mut parts = [DatasetSplit::Train, judge].map(|_| DenseListing {
+        root: path.to_owned(),
+        entries: Vec::new(),
+        origin: None,
+    });
     for (entry, (role, name)) in all.into_iter().zip(roles.into_iter().flatten()) {
-        let Some(at) = [Role::Train, judge].iter().position(|is| *is == role) else { continue };
+        let Some(at) = [DatasetSplit::Train, judge].iter().position(|is| *is == role) else { continue };
         parts[at].origin = Some(format!("{short}{IMAGES}/{name}"));
         parts[at].entries.push(entry);
     }
@@ -135,21 +147,21 @@ fn parts(path: &Path, truth: Truth) -> Result<Vec<Listed>, DataError> {
 }
 
 /// Folders in a folder that are halves by their names and hold pictures, in the order of their names.
-fn halves(path: &Path) -> Result<Vec<(Role, String)>, DataError> {
+fn halves(path: &Path) -> Result<Vec<(DatasetSplit, String)>, DataError> {
     let failed = |source| DataError::Read { path: path.display().to_string(), source };
     let entries = files::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-    let mut halves: Vec<(Role, String)> = entries
+    let mut halves: Vec<(DatasetSplit, String)> = entries
         .iter()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| files::is_dir(path.join(name).join(IMAGES)))
-        .filter_map(|name| Some((Role::of(&name)?, name)))
+        .filter_map(|name| Some((DatasetSplit::of(&name)?, name)))
         .collect();
     halves.sort();
     Ok(halves)
 }
 
 /// Names of the classes of pixels.
-fn classes(path: &Path, parts: &[Listed], reading: Reading) -> Result<Vec<String>, DataError> {
+fn classes(path: &Path, parts: &[DenseListing], reading: DenseReadOptions) -> Result<Vec<String>, DataError> {
     let wrong = |path: &Path, reason: String| DataError::Source { path: path.display().to_string(), reason };
     let first = parts.first().map(|part| part.root.clone());
     let file = [Some(path.to_owned()), first].map(|folder| Some(folder?.join(NAMES)));
@@ -168,8 +180,8 @@ fn classes(path: &Path, parts: &[Listed], reading: Reading) -> Result<Vec<String
             let files: Vec<&Path> =
                 parts.iter().flat_map(|part| &part.entries).map(|e| e.truth.as_path()).collect();
             match numbered(&files)? {
-                Found { ignored: true, most: 0 } => Err(wrong(path, one_class("0"))),
-                Found { most, .. } => Ok((0..=most).map(|i| format!("class {i}")).collect()),
+                LabelMapSummary { ignored: true, most: 0 } => Err(wrong(path, one_class("0"))),
+                LabelMapSummary { most, .. } => Ok((0..=most).map(|i| format!("class {i}")).collect()),
             }
         }
     }
@@ -185,12 +197,12 @@ pub fn one_class(class: &str) -> String {
 }
 
 /// What a folder should look like, in words.
-fn expected(truth: Truth) -> String {
+fn expected(truth: DenseTruthKind) -> String {
     match truth {
-        Truth::Classes => {
+        DenseTruthKind::Classes => {
             format!("{IMAGES}/ with pictures and {LABELS}/ with a PNG of class indexes for each")
         }
-        Truth::Depth => {
+        DenseTruthKind::Depth => {
             format!(
                 "{IMAGES}/ with pictures and {DEPTH}/ with a 16-bit PNG, or .npy or TIFF of floats (metres), for each"
             )
@@ -199,12 +211,12 @@ fn expected(truth: Truth) -> String {
 }
 
 /// The pictures of a collection with their counterparts, in sorted order; `before` stands before their names.
-fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError> {
+fn list(root: &Path, before: &str, truth: DenseTruthKind) -> Result<Vec<DenseFolderEntry>, DataError> {
     let wrong = |reason: String| DataError::Source { path: root.display().to_string(), reason };
     // Those that are told of, and how else they may be written.
     let (folder, endings, others): (&str, &[&str], &[&str]) = match truth {
-        Truth::Classes => (LABELS, &["png"], &["PNG"]),
-        Truth::Depth => (DEPTH, &["png", "npy", "tif"], &["PNG", "tiff", "TIF", "TIFF"]),
+        DenseTruthKind::Classes => (LABELS, &["png"], &["PNG"]),
+        DenseTruthKind::Depth => (DEPTH, &["png", "npy", "tif"], &["PNG", "tiff", "TIF", "TIFF"]),
     };
     let (images, truths) = (root.join(IMAGES), root.join(folder));
     for needed in [&images, &truths] {
@@ -224,8 +236,8 @@ fn list(root: &Path, before: &str, truth: Truth) -> Result<Vec<Entry>, DataError
                 let name = relative.display().to_string();
                 let [of_picture, of_truth] = [format!("{IMAGES}/{name}"), shown]
                     .map(|file| format!("{before}{file}").replace('\\', "/"));
-                let files = Files { picture: of_picture, truth: of_truth };
-                entries.push(Entry { name, truth: file, picture, files });
+                let files = DenseSampleFiles { picture: of_picture, truth: of_truth };
+                entries.push(DenseFolderEntry { name, truth: file, picture, files });
             }
             None => missing.push(relative.to_owned()),
         }
@@ -270,7 +282,7 @@ fn class_names(file: &Path) -> Result<Vec<String>, DataError> {
 }
 
 /// What labels hold.
-struct Found {
+struct LabelMapSummary {
     /// The largest index of a class.
     most: u8,
     /// Whether some pixels do not count.
@@ -278,10 +290,10 @@ struct Found {
 }
 
 /// What all files of labels hold together.
-fn numbered(labels: &[&Path]) -> Result<Found, DataError> {
-    let mut largest: Vec<Option<Result<Found, DataError>>> = labels.iter().map(|_| None).collect();
+fn numbered(labels: &[&Path]) -> Result<LabelMapSummary, DataError> {
+    let mut largest: Vec<Option<Result<LabelMapSummary, DataError>>> = labels.iter().map(|_| None).collect();
     for_chunks(&mut largest, 1, |i, slot| {
-        let of = |grid: Grid<u8>| Found {
+        let of = |grid: PixelGrid<u8>| LabelMapSummary {
             most: grid.values.iter().copied().filter(|v| *v != IGNORED).max().unwrap_or(0),
             ignored: grid.values.contains(&IGNORED),
         };
@@ -291,7 +303,7 @@ fn numbered(labels: &[&Path]) -> Result<Found, DataError> {
     for found in largest.into_iter().flatten() {
         match (found, &mut all) {
             (Ok(found), None) => all = Some(found),
-            (Ok(found), Some(Found { most, ignored })) => {
+            (Ok(found), Some(LabelMapSummary { most, ignored })) => {
                 *most = found.most.max(*most);
                 *ignored |= found.ignored;
             }
@@ -302,7 +314,7 @@ fn numbered(labels: &[&Path]) -> Result<Found, DataError> {
     match (all, first) {
         (Some(all), _) => Ok(all),
         (None, Some(error)) => Err(error),
-        (None, None) => Ok(Found { most: 0, ignored: false }),
+        (None, None) => Ok(LabelMapSummary { most: 0, ignored: false }),
     }
 }
 
@@ -315,7 +327,7 @@ fn read(file: &Path) -> Result<Vec<u8>, DataError> {
     files::read(file).map_err(|source| DataError::Read { path: file.display().to_string(), source })
 }
 
-fn indexes(file: &Path) -> Result<Grid<u8>, DataError> {
+fn indexes(file: &Path) -> Result<PixelGrid<u8>, DataError> {
     let wrong = |reason| DataError::Source { path: file.display().to_string(), reason };
     truth_files::class_indexes(&read(file)?).map_err(wrong)
 }
@@ -333,7 +345,7 @@ impl DenseSource for DenseFolder {
         &self.classes
     }
 
-    fn files(&self, index: usize) -> Option<Files> {
+    fn files(&self, index: usize) -> Option<DenseSampleFiles> {
         Some(self.entries[index].files.clone())
     }
 
@@ -345,7 +357,7 @@ impl DenseSource for DenseFolder {
         self.measure.as_deref()
     }
 
-    fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError> {
+    fn load(&self, index: usize, truth: DenseTruthKind) -> Result<DenseSample, DataError> {
         let entry = &self.entries[index];
         let wrong = |reason: String| DataError::Source { path: entry.truth.display().to_string(), reason };
         if truth != self.truth {
@@ -362,7 +374,7 @@ impl DenseSource for DenseFolder {
             ))),
         };
         match truth {
-            Truth::Classes => {
+            DenseTruthKind::Classes => {
                 let mut grid = indexes(&entry.truth)?;
                 fits(grid.width, grid.height)?;
                 if self.reading.binary {
@@ -377,9 +389,9 @@ impl DenseSource for DenseFolder {
                         classes.saturating_sub(1)
                     )));
                 }
-                Ok(Dense { picture, classes: grid.values, depth: Vec::new() })
+                Ok(DenseSample { picture, classes: grid.values, depth: Vec::new() })
             }
-            Truth::Depth => {
+            DenseTruthKind::Depth => {
                 let bytes = read(&entry.truth)?;
                 let step = self.reading.unit.metres();
                 let grid = match (is_array(&entry.truth), is_tiff(&bytes)) {
@@ -389,7 +401,7 @@ impl DenseSource for DenseFolder {
                 };
                 let grid = grid.map_err(wrong)?;
                 fits(grid.width, grid.height)?;
-                Ok(Dense { picture, classes: Vec::new(), depth: grid.values })
+                Ok(DenseSample { picture, classes: Vec::new(), depth: grid.values })
             }
         }
     }

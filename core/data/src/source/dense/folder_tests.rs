@@ -23,11 +23,11 @@ fn folder(names: &[(&str, u8)]) -> tempfile::TempDir {
     folder
 }
 
-fn opened(path: &Path, truth: Truth) -> Result<DenseSplit, DataError> {
-    DenseFolder::split(path, truth, Reading::default(), 0)
+fn opened(path: &Path, truth: DenseTruthKind) -> Result<DenseSplit, DataError> {
+    DenseFolder::split(path, truth, DenseReadOptions::default(), 0)
 }
 
-fn refusal(folder: &tempfile::TempDir, truth: Truth) -> String {
+fn refusal(folder: &tempfile::TempDir, truth: DenseTruthKind) -> String {
     let error = opened(folder.path(), truth).err().unwrap();
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
     error.to_string()
@@ -36,56 +36,56 @@ fn refusal(folder: &tempfile::TempDir, truth: Truth) -> String {
 #[test]
 fn two_halves_or_a_split_by_seed() {
     let halves = folder(&[("train:a", 0), ("train:deep/b", 4), ("val:c", 2)]);
-    let split = opened(halves.path(), Truth::Classes).unwrap();
+    let split = opened(halves.path(), DenseTruthKind::Classes).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (2, 1));
     assert_eq!(split.test.classes(), ["class 0", "class 1", "class 2", "class 3", "class 4"]);
     assert_eq!(split.train.name(1).replace('\\', "/"), "deep/b.jpg");
-    assert_eq!(split.train.load(1, Truth::Classes).unwrap().classes, [4; 6]);
-    assert!(split.train.load(1, Truth::Depth).is_err());
+    assert_eq!(split.train.load(1, DenseTruthKind::Classes).unwrap().classes, [4; 6]);
+    assert!(split.train.load(1, DenseTruthKind::Depth).is_err());
 
     let one = folder(&[("a", 3), ("b", 3), ("c", 3)]);
     files::write(one.path().join(NAMES), "sky\n\nroad\n grass \n\n").unwrap();
-    let split = opened(one.path(), Truth::Classes).unwrap();
+    let split = opened(one.path(), DenseTruthKind::Classes).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (2, 1));
     assert_eq!(split.train.classes(), ["sky", "", "road", "grass"]);
-    let split = opened(one.path(), Truth::Depth).unwrap();
+    let split = opened(one.path(), DenseTruthKind::Depth).unwrap();
     assert!(split.train.classes().is_empty());
-    assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [0.3; 6]);
+    assert_eq!(split.test.load(0, DenseTruthKind::Depth).unwrap().depth, [0.3; 6]);
     // Arrays do as well.
     let name = split.test.name(0);
     let png = one.path().join(DEPTH).join(&name).with_extension("png");
     files::remove_file(&png).unwrap();
     std::fs::write(png.with_extension("npy"), dinoscope_base::npy::encode(&[2, 3], &[7.5; 6]).unwrap())
         .unwrap();
-    let split = opened(one.path(), Truth::Depth).unwrap();
-    assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [7.5; 6]);
+    let split = opened(one.path(), DenseTruthKind::Depth).unwrap();
+    assert_eq!(split.test.load(0, DenseTruthKind::Depth).unwrap().depth, [7.5; 6]);
 }
 
 #[test]
 fn what_is_missing_is_named() {
     let folder = folder(&[("a", 0), ("b", 1), ("c", 1)]);
     files::remove_file(folder.path().join("labels/b.png")).unwrap();
-    let message = refusal(&folder, Truth::Classes);
+    let message = refusal(&folder, DenseTruthKind::Classes);
     assert!(message.contains("no labels/b.png for images/b.jpg;"), "{message}");
     files::remove_file(folder.path().join("labels/c.png")).unwrap();
-    assert!(refusal(&folder, Truth::Classes).contains("1 other"));
-    assert!(opened(folder.path(), Truth::Depth).is_ok());
+    assert!(refusal(&folder, DenseTruthKind::Classes).contains("1 other"));
+    assert!(opened(folder.path(), DenseTruthKind::Depth).is_ok());
     files::remove_dir_all(folder.path().join(DEPTH)).unwrap();
-    assert!(refusal(&folder, Truth::Depth).contains("no depth/ in it"));
-    let nowhere = opened(Path::new("no/such"), Truth::Depth).err().unwrap().to_string();
+    assert!(refusal(&folder, DenseTruthKind::Depth).contains("no depth/ in it"));
+    let nowhere = opened(Path::new("no/such"), DenseTruthKind::Depth).err().unwrap().to_string();
     assert!(nowhere.contains("no/such") && nowhere.contains("images/"), "{nowhere}");
     let half = self::folder(&[("train:a", 0)]);
-    assert!(refusal(&half, Truth::Classes).contains("val/"));
+    assert!(refusal(&half, DenseTruthKind::Classes).contains("val/"));
     let single = self::folder(&[("a", 0)]);
-    assert!(refusal(&single, Truth::Classes).contains("only one"));
+    assert!(refusal(&single, DenseTruthKind::Classes).contains("only one"));
 }
 
 #[test]
 fn truths_that_do_not_fit_their_picture_are_named() {
     let folder = folder(&[("train:a", 5), ("val:b", 1)]);
     let load = || {
-        let split = opened(folder.path(), Truth::Classes).unwrap();
-        split.train.load(0, Truth::Classes).unwrap_err().to_string()
+        let split = opened(folder.path(), DenseTruthKind::Classes).unwrap();
+        split.train.load(0, DenseTruthKind::Classes).unwrap_err().to_string()
     };
     files::write(folder.path().join(NAMES), "sky\nroad\n").unwrap();
     let message = load();
@@ -100,13 +100,13 @@ fn truths_that_do_not_fit_their_picture_are_named() {
     RgbImage::new(3, 2).save(&label).unwrap();
     assert!(load().contains("palette"));
     files::write(folder.path().join(NAMES), "\n").unwrap();
-    assert!(refusal(&folder, Truth::Classes).contains("one a line"));
+    assert!(refusal(&folder, DenseTruthKind::Classes).contains("one a line"));
 }
 
 #[test]
 fn halves_go_by_many_names() {
     let origins = |root: &tempfile::TempDir| {
-        let split = opened(root.path(), Truth::Classes).unwrap();
+        let split = opened(root.path(), DenseTruthKind::Classes).unwrap();
         let name = root.path().file_name().unwrap().to_string_lossy().into_owned();
         let words = split.words().replace(&name, "root");
         (split.train.len(), split.test.len(), words)
@@ -124,7 +124,7 @@ fn halves_go_by_many_names() {
     );
     let plain = folder(&[("train/a", 0), ("car/b", 1), ("val/c", 1)]);
     assert_eq!(origins(&plain).2, "");
-    let split = opened(named.path(), Truth::Classes).unwrap();
+    let split = opened(named.path(), DenseTruthKind::Classes).unwrap();
     let files = split.test.files(0).unwrap();
     let names = (files.picture.as_str(), files.truth.as_str());
     assert_eq!(names, ("validation/images/c.jpg", "validation/labels/c.png"));
@@ -137,30 +137,33 @@ fn a_broken_file_of_labels_ends_nothing_until_it_is_loaded() {
     let whole = files::read(&label).unwrap();
     for broken in [&whole[..whole.len() / 2], b"", b"no picture"] {
         files::write(&label, broken).unwrap();
-        let split = opened(root.path(), Truth::Classes).unwrap();
+        let split = opened(root.path(), DenseTruthKind::Classes).unwrap();
         assert_eq!(split.train.classes().len(), 3);
-        assert!(split.train.load(0, Truth::Classes).is_err() && split.train.load(1, Truth::Classes).is_ok());
+        assert!(
+            split.train.load(0, DenseTruthKind::Classes).is_err()
+                && split.train.load(1, DenseTruthKind::Classes).is_ok()
+        );
     }
     for other in ["train/labels/b.png", "val/labels/c.png"] {
         files::write(root.path().join(other), b"").unwrap();
     }
-    assert!(refusal(&root, Truth::Classes).contains("a.png"), "no file of labels can be read");
+    assert!(refusal(&root, DenseTruthKind::Classes).contains("a.png"), "no file of labels can be read");
 }
 
 #[test]
 fn masks_of_two_values_are_explained_and_read_when_asked() {
     let root = folder(&[("a", 0), ("b", 255), ("c", 0), ("d", 255)]);
-    let said = refusal(&root, Truth::Classes);
+    let said = refusal(&root, DenseTruthKind::Classes);
     assert!(
         said.contains("0 and 255 alone") && said.contains("“not counted”") && said.contains("--binary"),
         "{said}"
     );
-    let binary = Reading { binary: true, ..Reading::default() };
-    let split = DenseFolder::split(root.path(), Truth::Classes, binary, 0).unwrap();
+    let binary = DenseReadOptions { binary: true, ..DenseReadOptions::default() };
+    let split = DenseFolder::split(root.path(), DenseTruthKind::Classes, binary, 0).unwrap();
     assert_eq!(split.train.classes(), ["background", "object"]);
     let of = |source: &dyn DenseSource| -> Vec<(String, u8)> {
         (0..source.len())
-            .map(|i| (source.name(i), source.load(i, Truth::Classes).unwrap().classes[0]))
+            .map(|i| (source.name(i), source.load(i, DenseTruthKind::Classes).unwrap().classes[0]))
             .collect()
     };
     for (name, class) in [of(split.train.as_ref()), of(split.test.as_ref())].concat() {
@@ -168,13 +171,14 @@ fn masks_of_two_values_are_explained_and_read_when_asked() {
     }
     // With names of one's own; and 255 beside other classes is what it was.
     files::write(root.path().join(NAMES), "lawn\ndog\n").unwrap();
-    let split = DenseFolder::split(root.path(), Truth::Classes, binary, 0).unwrap();
+    let split = DenseFolder::split(root.path(), DenseTruthKind::Classes, binary, 0).unwrap();
     assert_eq!(split.test.classes(), ["lawn", "dog"]);
     files::write(root.path().join(NAMES), "lawn\ndog\ncat\n").unwrap();
-    let error = DenseFolder::split(root.path(), Truth::Classes, binary, 0).err().unwrap().to_string();
+    let error =
+        DenseFolder::split(root.path(), DenseTruthKind::Classes, binary, 0).err().unwrap().to_string();
     assert!(error.contains("3 classes"), "{error}");
     let three = folder(&[("a", 0), ("b", 255), ("c", 1)]);
-    assert_eq!(opened(three.path(), Truth::Classes).unwrap().train.classes().len(), 2);
+    assert_eq!(opened(three.path(), DenseTruthKind::Classes).unwrap().train.classes().len(), 2);
 }
 
 #[test]
@@ -185,9 +189,9 @@ fn a_step_of_a_depth_png_is_worth_what_is_said() {
         (DepthUnit::Centimetres, 2.0, "depth from 16-bit PNG at 1 cm"),
         (DepthUnit::Kitti, 200.0 / 256.0, "depth from 16-bit PNG at 1/256 m"),
     ] {
-        let reading = Reading { unit, ..Reading::default() };
-        let split = DenseFolder::split(root.path(), Truth::Depth, reading, 0).unwrap();
-        assert_eq!(split.train.load(0, Truth::Depth).unwrap().depth, [metres as f32; 6]);
+        let reading = DenseReadOptions { unit, ..DenseReadOptions::default() };
+        let split = DenseFolder::split(root.path(), DenseTruthKind::Depth, reading, 0).unwrap();
+        assert_eq!(split.train.load(0, DenseTruthKind::Depth).unwrap().depth, [metres as f32; 6]);
         assert!(split.words().ends_with(words), "{}", split.words());
     }
     // Files of numbers are in metres, whatever a step is worth.
@@ -197,9 +201,9 @@ fn a_step_of_a_depth_png_is_worth_what_is_said() {
         std::fs::write(png.with_extension("npy"), dinoscope_base::npy::encode(&[2, 3], &[7.5; 6]).unwrap())
             .unwrap();
     }
-    let kitti = Reading { unit: DepthUnit::Kitti, ..Reading::default() };
-    let split = DenseFolder::split(root.path(), Truth::Depth, kitti, 0).unwrap();
-    assert_eq!(split.test.load(0, Truth::Depth).unwrap().depth, [7.5; 6]);
+    let kitti = DenseReadOptions { unit: DepthUnit::Kitti, ..DenseReadOptions::default() };
+    let split = DenseFolder::split(root.path(), DenseTruthKind::Depth, kitti, 0).unwrap();
+    assert_eq!(split.test.load(0, DenseTruthKind::Depth).unwrap().depth, [7.5; 6]);
     assert!(split.test.measure().is_none());
 }
 
@@ -221,9 +225,9 @@ fn depth_may_be_a_tiff_of_metres_and_deep_pictures_are_read_as_wished() {
     files::remove_file(&old).unwrap();
     deep.save(picture("train", "a.png")).unwrap();
     for (range, level) in [("fixed", 16), ("0..4095", 255)] {
-        let reading = Reading { range: range.parse().unwrap(), ..Reading::default() };
-        let split = DenseFolder::split(root.path(), Truth::Depth, reading, 0).unwrap();
-        let seen = split.train.load(0, Truth::Depth).unwrap();
+        let reading = DenseReadOptions { range: range.parse().unwrap(), ..DenseReadOptions::default() };
+        let split = DenseFolder::split(root.path(), DenseTruthKind::Depth, reading, 0).unwrap();
+        let seen = split.train.load(0, DenseTruthKind::Depth).unwrap();
         assert_eq!((seen.depth, seen.picture.rgb[0]), (vec![7.5; 6], level));
         assert!(split.test.measure().is_none(), "floats are metres");
     }

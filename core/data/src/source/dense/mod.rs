@@ -11,7 +11,7 @@ use crate::{DataError, Picture};
 use dinoscope_base::rng::{RngExt, stream};
 
 pub use folder::{DenseFolder, one_class};
-pub use reading::{DepthUnit, Reading};
+pub use reading::{DenseReadOptions, DepthUnit};
 pub use scenes::DenseScenes;
 
 /// The class of pixels that nobody judges.
@@ -21,7 +21,7 @@ pub const MAX_CLASSES: usize = 255;
 
 /// What is known about every pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
+pub enum DenseTruthKind {
     /// What it shows.
     Classes,
     /// How far away it is.
@@ -30,7 +30,7 @@ pub enum Truth {
 
 /// A picture with the truth that was asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dense {
+pub struct DenseSample {
     /// The picture.
     pub picture: Picture,
     /// `[height * width]`: an index into [`DenseSource::classes`] or [`IGNORED`]; empty unless asked for.
@@ -42,7 +42,7 @@ pub struct Dense {
 
 /// The files of a picture and of its truth, in the folder that was named: `train/images/a.jpg`, `train/labels/a.png`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct DenseSampleFiles {
     /// The picture.
     pub picture: String,
     /// What is known about it.
@@ -66,9 +66,9 @@ pub trait DenseSource: Send + Sync {
     /// # Errors
     /// [`DataError::Source`] when picture and truth do not belong together, or the truth is of the other kind;
     /// [`DataError::Read`] and [`DataError::Decode`] when a file can't be used.
-    fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError>;
+    fn load(&self, index: usize, truth: DenseTruthKind) -> Result<DenseSample, DataError>;
     /// What the files of a picture are called, where it has some.
-    fn files(&self, _index: usize) -> Option<Files> {
+    fn files(&self, _index: usize) -> Option<DenseSampleFiles> {
         None
     }
     /// Where its pictures come from, when that is not all of what was named: `root/train`. Without the folders above.
@@ -116,7 +116,10 @@ impl DenseSplit {
     pub fn of(source: &Arc<dyn DenseSource>, seed: u64) -> Option<Self> {
         let mut order = shuffled(source.len(), seed);
         let test = order.split_off(source.len() - (source.len() / 5).max(1));
-        Some(Self { train: Arc::new(Part::new(source, order)?), test: Arc::new(Part::new(source, test)?) })
+        Some(Self {
+            train: Arc::new(DenseSubset::new(source, order)?),
+            test: Arc::new(DenseSubset::new(source, test)?),
+        })
     }
 
     /// At most so many pictures of either side, chosen by `seed`.
@@ -126,7 +129,7 @@ impl DenseSplit {
             let Some(most) = most.filter(|most| *most < source.len()) else { return source };
             let mut order = shuffled(source.len(), seed);
             order.truncate(most);
-            match Part::new(&source, order) {
+            match DenseSubset::new(&source, order) {
                 Some(part) => Arc::new(part),
                 None => source,
             }
@@ -136,18 +139,18 @@ impl DenseSplit {
 }
 
 /// Some pictures of another collection.
-struct Part {
+struct DenseSubset {
     of: Arc<dyn DenseSource>,
     indices: Vec<usize>,
 }
 
-impl Part {
+impl DenseSubset {
     fn new(of: &Arc<dyn DenseSource>, indices: Vec<usize>) -> Option<Self> {
         (!indices.is_empty()).then(|| Self { of: of.clone(), indices })
     }
 }
 
-impl DenseSource for Part {
+impl DenseSource for DenseSubset {
     fn len(&self) -> usize {
         self.indices.len()
     }
@@ -160,11 +163,11 @@ impl DenseSource for Part {
         self.of.classes()
     }
 
-    fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError> {
+    fn load(&self, index: usize, truth: DenseTruthKind) -> Result<DenseSample, DataError> {
         self.of.load(self.indices[index], truth)
     }
 
-    fn files(&self, index: usize) -> Option<Files> {
+    fn files(&self, index: usize) -> Option<DenseSampleFiles> {
         self.of.files(self.indices[index])
     }
 

@@ -5,18 +5,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::depth::DepthRange;
+use crate::decode::depth::IntensityRange;
 
 /// How files of truths are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
+pub struct DenseReadOptions {
     /// Labels tell an object from what is behind it: 0 is the background, and every other value, 255 too, the object.
     /// Without it 255 is no class: such a pixel does not count.
     pub binary: bool,
     /// What a step of a 16-bit depth PNG is worth.
     pub unit: DepthUnit,
     /// What becomes black and white in pictures of more than 8 bits.
-    pub range: DepthRange,
+    pub range: IntensityRange,
 }
 
 /// What a step of a 16-bit depth PNG or TIFF is worth. Files of numbers (`.npy`, TIFF of floats) are in metres.

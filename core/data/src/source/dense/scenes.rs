@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Dense, DenseSource, Truth};
+use super::{DenseSample, DenseSource, DenseTruthKind};
 use crate::source::scenes::{self, CLASSES, CLUTTER, OBJECT};
 use crate::{DataError, Picture};
 
@@ -25,10 +25,10 @@ pub struct DenseScenes {
     len: usize,
     size: usize,
     classes: Vec<String>,
-    drawn: Vec<OnceLock<Drawn>>,
+    drawn: Vec<OnceLock<CachedDenseScene>>,
 }
 
-struct Drawn {
+struct CachedDenseScene {
     picture: Picture,
     classes: Vec<u8>,
     depth: Vec<f32>,
@@ -48,14 +48,14 @@ impl DenseScenes {
         }
     }
 
-    fn draw(&self, index: usize) -> Drawn {
+    fn draw(&self, index: usize) -> CachedDenseScene {
         let scene = scenes::draw(self.seed, index, self.size);
         let class = |seen: &u8| match *seen {
             OBJECT => (BEFORE.len() + scene.label) as u8,
             CLUTTER => 1,
             _ => 0,
         };
-        Drawn {
+        CachedDenseScene {
             classes: scene.mask.iter().map(class).collect(),
             depth: scene.depth.iter().map(|far| if *far <= FAR { *far } else { 0.0 }).collect(),
             picture: scene.picture,
@@ -76,7 +76,7 @@ impl DenseSource for DenseScenes {
         &self.classes
     }
 
-    fn load(&self, index: usize, truth: Truth) -> Result<Dense, DataError> {
+    fn load(&self, index: usize, truth: DenseTruthKind) -> Result<DenseSample, DataError> {
         if index >= self.len {
             let reason = format!("scene {index} was asked for, but there are only {}", self.len);
             return Err(DataError::Source { path: "built-in scenes".into(), reason });
@@ -90,10 +90,10 @@ impl DenseSource for DenseScenes {
             }
         };
         let (classes, depth) = match truth {
-            Truth::Classes => (drawn.classes.clone(), Vec::new()),
-            Truth::Depth => (Vec::new(), drawn.depth.clone()),
+            DenseTruthKind::Classes => (drawn.classes.clone(), Vec::new()),
+            DenseTruthKind::Depth => (Vec::new(), drawn.depth.clone()),
         };
-        Ok(Dense { picture: drawn.picture.clone(), classes, depth })
+        Ok(DenseSample { picture: drawn.picture.clone(), classes, depth })
     }
 }
 
@@ -109,18 +109,18 @@ mod tests {
         for index in 0..3 {
             let scene = scenes::draw(5, index, 32);
             let own = (2 + scene.label) as u8;
-            let seen = source.load(index, Truth::Classes).unwrap();
+            let seen = source.load(index, DenseTruthKind::Classes).unwrap();
             assert_eq!((&seen.picture, seen.depth.len()), (&scene.picture, 0));
             assert_eq!(source.classes()[usize::from(own)], CLASSES[scene.label]);
             for (class, mask) in seen.classes.iter().zip(&scene.mask) {
                 assert_eq!(*class, [0, own, 1][usize::from(*mask)]);
             }
-            let far = source.load(index, Truth::Depth).unwrap();
+            let far = source.load(index, DenseTruthKind::Depth).unwrap();
             assert!(far.classes.is_empty());
             for (found, real) in far.depth.iter().zip(&scene.depth) {
                 assert_eq!(*found, if *real <= FAR { *real } else { 0.0 });
             }
         }
-        assert!(source.load(3, Truth::Depth).unwrap_err().to_string().contains("only 3"));
+        assert!(source.load(3, DenseTruthKind::Depth).unwrap_err().to_string().contains("only 3"));
     }
 }

@@ -13,7 +13,7 @@ use crate::decode::{self, MAX_PIXELS, MAX_SIDE};
 
 /// A number for every pixel, row by row.
 #[derive(Debug, PartialEq)]
-pub(super) struct Grid<T> {
+pub(super) struct PixelGrid<T> {
     pub width: usize,
     pub height: usize,
     pub values: Vec<T>,
@@ -28,7 +28,7 @@ const PALETTE: u8 = 3;
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn class_indexes(bytes: &[u8]) -> Result<Grid<u8>, String> {
+pub(super) fn class_indexes(bytes: &[u8]) -> Result<PixelGrid<u8>, String> {
     let (plain, bits) = as_grey(bytes)?;
     let told = |error: crate::DataError| match error {
         crate::DataError::Decode { reason, .. } => reason,
@@ -38,7 +38,7 @@ pub(super) fn class_indexes(bytes: &[u8]) -> Result<Grid<u8>, String> {
     // Fewer than 8 bits were stretched to the whole range.
     let step = 255 / ((1u16 << bits) - 1) as u8;
     let values = picture.rgb.as_chunks::<3>().0.iter().map(|[index, ..]| index / step).collect();
-    Ok(Grid { width: picture.width, height: picture.height, values })
+    Ok(PixelGrid { width: picture.width, height: picture.height, values })
 }
 
 /// The same PNG with its numbers declared as levels of grey, so that a decoder hands them over as they are; and how many
@@ -101,7 +101,7 @@ fn chunk(out: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
+pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<PixelGrid<f32>, String> {
     let damaged =
         |error: image::ImageError| format!("it is damaged or incomplete ({error}); copy or export it again");
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
@@ -109,7 +109,7 @@ pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
     reader.limits(limits);
     match reader.decode().map_err(damaged)? {
-        DynamicImage::ImageLuma16(picture) => Ok(Grid {
+        DynamicImage::ImageLuma16(picture) => Ok(PixelGrid {
             width: picture.width() as usize,
             height: picture.height() as usize,
             values: picture.as_raw().iter().map(|steps| (f64::from(*steps) * step) as f32).collect(),
@@ -126,7 +126,7 @@ pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
+pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<PixelGrid<f32>, String> {
     let damaged =
         |error: tiff::TiffError| format!("it is damaged or incomplete ({error}); copy or export it again");
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
@@ -165,7 +165,7 @@ pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
     if values.len() as u64 != pixels {
         return Err("it is damaged or incomplete; copy or export it again".to_owned());
     }
-    Ok(Grid { width: width as usize, height: height as usize, values })
+    Ok(PixelGrid { width: width as usize, height: height as usize, values })
 }
 
 /// Depth in metres from an `.npy` file of `[height, width]` numbers, also with sides of 1 before or behind; what is
@@ -173,7 +173,7 @@ pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<Grid<f32>, String> {
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn npy(bytes: &[u8]) -> Result<Grid<f32>, String> {
+pub(super) fn npy(bytes: &[u8]) -> Result<PixelGrid<f32>, String> {
     let broken = || "it is no .npy file, or incomplete; save it again with numpy.save".to_owned();
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(broken)?;
     let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
@@ -224,7 +224,7 @@ pub(super) fn npy(bytes: &[u8]) -> Result<Grid<f32>, String> {
         return Err(broken());
     }
     let values = values.into_iter().map(|v| if v > 0.0 && v.is_finite() { v } else { 0.0 }).collect();
-    Ok(Grid { width, height, values })
+    Ok(PixelGrid { width, height, values })
 }
 
 #[cfg(test)]

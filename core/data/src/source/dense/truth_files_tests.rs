@@ -29,7 +29,7 @@ fn palette(width: u32, height: u32, bits: u8, rows: &[u8]) -> Vec<u8> {
 #[test]
 fn class_indexes_are_those_of_palettes_and_of_grey() {
     let grey = png(&[0, 1, 255, 13, 14, 2], 3, 2, ExtendedColorType::L8);
-    let want = Grid { width: 3, height: 2, values: vec![0, 1, 255, 13, 14, 2] };
+    let want = PixelGrid { width: 3, height: 2, values: vec![0, 1, 255, 13, 14, 2] };
     assert_eq!(class_indexes(&grey).unwrap(), want);
     // The same colour twice, half transparent: the index counts.
     let eight = palette(3, 2, 8, &[0, 0, 3, 1, 0, 2, 2, 0]);
@@ -57,13 +57,16 @@ fn depth_is_read_from_png_and_npy() {
     // The encoder takes the machine's order of bytes.
     for (step, unit) in [(1e-3, 1000.0), (1.0 / 256.0, 256.0), (1e-2, 100.0)] {
         let values = [0u16, 1000, 1, 65_535].map(|v| f32::from(v) / unit);
-        assert_eq!(deep_grey(&deep, step).unwrap(), Grid { width: 2, height: 2, values: values.to_vec() });
+        assert_eq!(
+            deep_grey(&deep, step).unwrap(),
+            PixelGrid { width: 2, height: 2, values: values.to_vec() }
+        );
     }
     assert!(deep_grey(&png(&[1], 1, 1, ExtendedColorType::L8), 1.0).unwrap_err().contains("16-bit"));
     assert!(deep_grey(b"", 1.0).is_err());
 
     let data = [1.5, 0.0, -2.0, f32::NAN, f32::INFINITY, 80.25];
-    let want = Grid { width: 3, height: 2, values: vec![1.5, 0.0, 0.0, 0.0, 0.0, 80.25] };
+    let want = PixelGrid { width: 3, height: 2, values: vec![1.5, 0.0, 0.0, 0.0, 0.0, 80.25] };
     for shape in [&[2, 3][..], &[1, 2, 3], &[2, 3, 1]] {
         let bytes = dinoscope_base::npy::encode(shape, &data).unwrap();
         assert_eq!(npy(&bytes).unwrap(), want, "{shape:?}");

@@ -1,16 +1,16 @@
 //! A random scene round one object: pose, paint, clutter, backdrop, light, and a viewpoint that frames it.
 
 use super::framing::frame;
-use super::item::Item;
-use super::materials::{Paint, Palette, TEXTURES, between};
-use super::math::{Frame, V3, oklch, sin_cos, v3};
-use super::shapes::{Kind, Shape};
-use super::world::{Camera, Light, Wall, World};
+use super::item::SceneObject;
+use super::materials::{SceneMaterial, ScenePalette, TEXTURES, between};
+use super::math::{RotationMatrix, V3, oklch, sin_cos, v3};
+use super::shapes::{SceneObjectKind, SceneShape};
+use super::world::{SceneCamera, SceneDescription, SceneLight, SceneWall};
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// Composes a scene about an object of class `label`.
-pub fn compose(rng: &mut Stream, label: usize) -> World {
-    let palette = Palette::new(rng);
+pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
+    let palette = ScenePalette::new(rng);
     let low = between(rng, 0.0, 1.0);
     let pitch = 0.014 + 0.075 * low * low.sqrt();
     let object = main_object(rng, label, &palette);
@@ -27,22 +27,29 @@ pub fn compose(rng: &mut Stream, label: usize) -> World {
     let aim = items[0].place + items[0].frame.outward(items[0].centre) * items[0].scale;
     let eye = aim + v3(0.0, s, c) * distance;
     let eye = v3(eye.x, eye.y.max(0.25), eye.z);
-    let camera = Camera {
+    let camera = SceneCamera {
         eye,
-        frame: Frame::new(0.0, -pitch, between(rng, -0.035, 0.035)),
+        frame: RotationMatrix::new(0.0, -pitch, between(rng, -0.035, 0.035)),
         centre: (0.0, 0.0),
         side: 1.0,
     };
     let near = between(rng, 9.0, 14.0);
-    let mut world =
-        World { items, ground, wall, heaven, haze: (near, near + between(rng, 6.0, 20.0)), light, camera };
+    let mut world = SceneDescription {
+        items,
+        ground,
+        wall,
+        heaven,
+        haze: (near, near + between(rng, 6.0, 20.0)),
+        light,
+        camera,
+    };
     frame(rng, &mut world);
     world
 }
 
 /// The object with its paint, in a pose from which its form can be told.
-fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
-    let shape = Shape { kind: Kind::Main(label), v: std::array::from_fn(|_| rng.random()) };
+fn main_object(rng: &mut Stream, label: usize, palette: &ScenePalette) -> SceneObject {
+    let shape = SceneShape { kind: SceneObjectKind::Main(label), v: std::array::from_fn(|_| rng.random()) };
     // How far its best side may turn from the viewer, and how far towards him, in turns; whether the far side is as
     // good (a handle or a snout then points left instead of right).
     let (away, towards, both) = match label {
@@ -61,10 +68,10 @@ fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
     let flies = label == 7 || label == 10 || (label == 5 && rng.random::<f32>() < 0.5);
     let (tilt, roll) = (between(rng, -1.0, 1.0), between(rng, -1.0, 1.0));
     let frame = match label {
-        5 if flies => Frame::new(yaw, 0.06 * tilt, 0.1 * roll),
-        7 => Frame::new(yaw, 0.03 * tilt, 0.06 * roll),
-        10 => Frame::new(yaw, 0.09 * tilt, 0.05 * roll),
-        _ => Frame::new(yaw, 0.0, 0.0),
+        5 if flies => RotationMatrix::new(yaw, 0.06 * tilt, 0.1 * roll),
+        7 => RotationMatrix::new(yaw, 0.03 * tilt, 0.06 * roll),
+        10 => RotationMatrix::new(yaw, 0.09 * tilt, 0.05 * roll),
+        _ => RotationMatrix::new(yaw, 0.0, 0.0),
     };
     let (centre, half) = shape.bounds();
     let rise = if flies {
@@ -78,7 +85,7 @@ fn main_object(rng: &mut Stream, label: usize, palette: &Palette) -> Item {
     let usual = rng.random::<f32>() < USUAL;
     let skin = if usual { habit(rng, label) } else { object_paint(rng, palette, body) };
     let paints = [skin, plain(rng, palette), plain(rng, palette)];
-    Item::new(shape, frame, v3(0.0, rise, 0.0), 1.0, paints)
+    SceneObject::new(shape, frame, v3(0.0, rise, 0.0), 1.0, paints)
 }
 
 /// Share of objects that wear what their kind usually does. In the world kinds have habits of colour and pattern, and
@@ -103,19 +110,27 @@ const HABITS: [Habit; 12] = [
     (6, [0.45, 0.15, 0.84], [0.75, 0.10, 0.84]), // ring: violet with chips
 ];
 
-fn habit(rng: &mut Stream, label: usize) -> Paint {
+fn habit(rng: &mut Stream, label: usize) -> SceneMaterial {
     let (texture, ground, figure) = HABITS[label % HABITS.len()];
     let (lighter, turn) = (between(rng, -0.06, 0.06), between(rng, -0.025, 0.025));
     let colour = |[l, c, h]: [f32; 3]| oklch((l + lighter).min(0.97), c, h + turn);
-    let frame = Frame::new(rng.random(), rng.random(), rng.random());
+    let frame = RotationMatrix::new(rng.random(), rng.random(), rng.random());
     let shift = v3(between(rng, -9.0, 9.0), between(rng, -9.0, 9.0), between(rng, -9.0, 9.0));
     let shift = if texture == 4 { shift * 0.08 } else { shift };
     let scale = between(rng, 1.6, 2.6);
-    Paint { texture, base: colour(ground), figure: colour(figure), frame, shift, scale, gloss: gloss(rng) }
+    SceneMaterial {
+        texture,
+        base: colour(ground),
+        figure: colour(figure),
+        frame,
+        shift,
+        scale,
+        gloss: gloss(rng),
+    }
 }
 
 /// A lively texture for a body.
-fn object_paint(rng: &mut Stream, palette: &Palette, lightness: f32) -> Paint {
+fn object_paint(rng: &mut Stream, palette: &ScenePalette, lightness: f32) -> SceneMaterial {
     let base = palette.loud(rng, lightness);
     let shade = if lightness > 0.64 {
         lightness - between(rng, 0.15, 0.32)
@@ -130,11 +145,11 @@ fn object_paint(rng: &mut Stream, palette: &Palette, lightness: f32) -> Paint {
         5 => between(rng, 2.5, 5.0),
         _ => between(rng, 1.2, 2.6),
     };
-    let frame = Frame::new(rng.random(), rng.random(), rng.random());
+    let frame = RotationMatrix::new(rng.random(), rng.random(), rng.random());
     let shift = v3(between(rng, -9.0, 9.0), between(rng, -9.0, 9.0), between(rng, -9.0, 9.0));
     // Rings of wood run about an axis through the piece.
     let shift = if texture == 4 { shift * 0.08 } else { shift };
-    Paint { texture, base, figure, frame, shift, scale, gloss: gloss(rng) }
+    SceneMaterial { texture, base, figure, frame, shift, scale, gloss: gloss(rng) }
 }
 
 fn gloss(rng: &mut Stream) -> f32 {
@@ -142,16 +157,24 @@ fn gloss(rng: &mut Stream) -> f32 {
 }
 
 /// One colour, for limbs and details.
-fn plain(rng: &mut Stream, palette: &Palette) -> Paint {
+fn plain(rng: &mut Stream, palette: &ScenePalette) -> SceneMaterial {
     let lightness = between(rng, 0.28, 0.94);
     let base =
         if rng.random::<f32>() < 0.4 { palette.loud(rng, lightness) } else { palette.any(rng, lightness) };
-    let frame = Frame::new(0.0, 0.0, 0.0);
-    Paint { texture: 0, base, figure: base, frame, shift: V3::default(), scale: 1.0, gloss: gloss(rng) }
+    let frame = RotationMatrix::new(0.0, 0.0, 0.0);
+    SceneMaterial {
+        texture: 0,
+        base,
+        figure: base,
+        frame,
+        shift: V3::default(),
+        scale: 1.0,
+        gloss: gloss(rng),
+    }
 }
 
 /// A quiet texture for a plane.
-fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32) -> Paint {
+fn backdrop_paint(rng: &mut Stream, palette: &ScenePalette, base: V3, lightness: f32) -> SceneMaterial {
     let away = between(rng, 0.04, 0.2);
     let figure = palette.quiet(rng, if lightness > 0.66 { lightness - away } else { lightness + away });
     // Half of all planes are plain, so that the backdrop alone does not name the picture.
@@ -160,28 +183,28 @@ fn backdrop_paint(rng: &mut Stream, palette: &Palette, base: V3, lightness: f32)
         3 | 9 => between(rng, 0.5, 1.1),
         _ => between(rng, 0.7, 1.9),
     };
-    let frame = Frame::new(rng.random(), 0.0, 0.0);
+    let frame = RotationMatrix::new(rng.random(), 0.0, 0.0);
     let shift = v3(between(rng, -9.0, 9.0), 0.0, between(rng, -9.0, 9.0));
-    Paint { texture, base, figure, frame, shift, scale, gloss: 0.0 }
+    SceneMaterial { texture, base, figure, frame, shift, scale, gloss: 0.0 }
 }
 
-fn wall(rng: &mut Stream, palette: &Palette) -> Wall {
+fn wall(rng: &mut Stream, palette: &ScenePalette) -> SceneWall {
     let (s, c) = sin_cos(between(rng, -0.09, 0.09));
     let lightness = between(rng, 0.55, 0.95);
     let base = palette.quiet(rng, lightness);
     let mut paint = backdrop_paint(rng, palette, base, lightness);
     // Wallpaper hangs straight.
-    paint.frame = Frame::new([0.0, 0.25][rng.random_range(0..2u32) as usize], 0.0, 0.0);
+    paint.frame = RotationMatrix::new([0.0, 0.25][rng.random_range(0..2u32) as usize], 0.0, 0.0);
     let height = if rng.random::<bool>() { between(rng, 0.12, 0.3) } else { 0.0 };
     let skirting = (height, palette.quiet(rng, between_light(lightness)));
-    Wall { normal: v3(s, 0.0, c), back: between(rng, 1.9, 5.0), paint, skirting }
+    SceneWall { normal: v3(s, 0.0, c), back: between(rng, 1.9, 5.0), paint, skirting }
 }
 
 fn between_light(lightness: f32) -> f32 {
     if lightness > 0.75 { lightness - 0.12 } else { lightness + 0.14 }
 }
 
-fn sky(rng: &mut Stream, palette: &Palette) -> (V3, V3) {
+fn sky(rng: &mut Stream, palette: &ScenePalette) -> (V3, V3) {
     match rng.random_range(0..10u32) {
         0..=3 => {
             let hue = between(rng, 0.62, 0.74);
@@ -198,7 +221,7 @@ fn sky(rng: &mut Stream, palette: &Palette) -> (V3, V3) {
     }
 }
 
-fn lighting(rng: &mut Stream, ground: V3) -> Light {
+fn lighting(rng: &mut Stream, ground: V3) -> SceneLight {
     let (azimuth, height) = (between(rng, -0.3, 0.3), between(rng, 0.075, 0.18));
     let ((sa, ca), (se, ce)) = (sin_cos(azimuth), sin_cos(height));
     let dir = v3(sa * ce, se, ca * ce);
@@ -209,19 +232,19 @@ fn lighting(rng: &mut Stream, ground: V3) -> Light {
     let fill = between(rng, 0.34, 0.54) + (1.2 - strength) * 0.4;
     let key = tint(warmth) * strength;
     let bounce = ground.tint(key) * (0.5 * se) + tint(-0.5 * warmth) * (0.22 * fill);
-    Light { dir, key, sky: tint(-0.6 * warmth) * fill, bounce, k: between(rng, 5.0, 18.0) }
+    SceneLight { dir, key, sky: tint(-0.6 * warmth) * fill, bounce, k: between(rng, 5.0, 18.0) }
 }
 
 /// Up to three small bodies about the object's foot; none in half of the scenes.
-fn clutter(rng: &mut Stream, palette: &Palette, items: &mut Vec<Item>) {
+fn clutter(rng: &mut Stream, palette: &ScenePalette, items: &mut Vec<SceneObject>) {
     let (centre, half) = (items[0].frame.outward(items[0].centre), items[0].half);
     for _ in 0..rng.random_range(0..=6u32).saturating_sub(3) {
-        let shape = Shape {
-            kind: Kind::Clutter(rng.random_range(0..4u32) as usize),
+        let shape = SceneShape {
+            kind: SceneObjectKind::Clutter(rng.random_range(0..4u32) as usize),
             v: std::array::from_fn(|_| rng.random()),
         };
         let scale = between(rng, 0.16, 0.42);
-        let frame = Frame::new(rng.random(), 0.0, 0.0);
+        let frame = RotationMatrix::new(rng.random(), 0.0, 0.0);
         let lightness = between(rng, 0.4, 0.85);
         let paint =
             if rng.random::<bool>() { object_paint(rng, palette, lightness) } else { plain(rng, palette) };
@@ -234,7 +257,7 @@ fn clutter(rng: &mut Stream, palette: &Palette, items: &mut Vec<Item>) {
             let hides = c > 0.3 && s.abs() < 0.75;
             let free = items[1..].iter().all(|o| (o.place - place).len() > 1.2 * (o.scale + scale));
             if !hides && free {
-                items.push(Item::new(shape, frame, place, scale, [paint; 3]));
+                items.push(SceneObject::new(shape, frame, place, scale, [paint; 3]));
                 break;
             }
         }

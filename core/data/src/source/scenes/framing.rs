@@ -2,14 +2,14 @@
 
 use super::materials::between;
 use super::math::{P4, v3};
-use super::world::World;
+use super::world::SceneDescription;
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// Rays a side (a multiple of four) with which the object's outline is measured.
 const PROBE: usize = 24;
 
 /// Chooses the part of the view that the picture shows: the object covers a drawn share, somewhere near the middle.
-pub fn frame(rng: &mut Stream, world: &mut World) {
+pub fn frame(rng: &mut Stream, world: &mut SceneDescription) {
     let item = &world.items[0];
     let camera = &world.camera;
     let (mut lo, mut hi) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));

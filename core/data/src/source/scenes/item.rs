@@ -1,35 +1,41 @@
 //! A body in its place, and what rays and light ask of it.
 
-use super::lanes::F4;
-use super::materials::Paint;
-use super::math::{Frame, P4, V3, v3};
-use super::shapes::Shape;
+use super::lanes::F32x4;
+use super::materials::SceneMaterial;
+use super::math::{P4, RotationMatrix, V3, v3};
+use super::shapes::SceneShape;
 use super::solids::block;
 
 /// A body in its place.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct SceneObject {
     /// Its form, in its own space.
-    pub shape: Shape,
+    pub shape: SceneShape,
     /// How it is turned.
-    pub frame: Frame,
+    pub frame: RotationMatrix,
     /// Where its origin stands.
     pub place: V3,
     /// World units to one of its own.
     pub scale: f32,
     /// Paint of the three parts, in its own space.
-    pub paints: [Paint; 3],
+    pub paints: [SceneMaterial; 3],
     /// Centre of the box that holds it, in its own space.
     pub centre: V3,
     /// Half sides of that box.
     pub half: V3,
 }
 
-impl Item {
+impl SceneObject {
     /// A body with its box worked out.
-    pub fn new(shape: Shape, frame: Frame, place: V3, scale: f32, paints: [Paint; 3]) -> Item {
+    pub fn new(
+        shape: SceneShape,
+        frame: RotationMatrix,
+        place: V3,
+        scale: f32,
+        paints: [SceneMaterial; 3],
+    ) -> SceneObject {
         let (centre, half) = shape.bounds();
-        Item { shape, frame, place, scale, paints, centre, half }
+        SceneObject { shape, frame, place, scale, paints, centre, half }
     }
 
     /// Points of the world in the body's own space.
@@ -38,9 +44,9 @@ impl Item {
     }
 
     /// The stretch of rays (own space) inside the box grown by `pad`; empty where the first is not below the second.
-    fn span(&self, o: P4, d: P4, pad: F4) -> (F4, F4) {
+    fn span(&self, o: P4, d: P4, pad: F32x4) -> (F32x4, F32x4) {
         let o = o - self.centre;
-        let axis = |o: F4, d: F4, h: f32| {
+        let axis = |o: F32x4, d: F32x4, h: f32| {
             let inv = 1.0 / d.abs().below(1e-9).pick(1e-9, d);
             let (a, b) = ((-pad - h - o) * inv, (pad + h - o) * inv);
             (a.least(b), a.most(b))
@@ -53,12 +59,12 @@ impl Item {
 
     /// Where rays (unit directions, world) first meet the body, if before `until`, else infinity; `spread` is a
     /// pixel's width at distance 1, finer than which nothing need be found.
-    pub fn hit(&self, eye: V3, dir: P4, until: F4, spread: f32) -> F4 {
+    pub fn hit(&self, eye: V3, dir: P4, until: F32x4, spread: f32) -> F32x4 {
         let (o, d) = (self.local(P4::splat(eye)), self.frame.inward(dir));
         let (mut t, end) = self.span(o, d, 0.0.into());
         let end = end.least(until * (1.0 / self.scale));
         let mut live = t.below(end);
-        let mut found = F4::splat(f32::INFINITY);
+        let mut found = F32x4::splat(f32::INFINITY);
         for _ in 0..48 {
             if !live.any() {
                 break;
@@ -75,7 +81,7 @@ impl Item {
 
     /// Which part of the body points of its surface (world) belong to.
     pub fn part(&self, p: P4) -> [usize; 4] {
-        let d = self.shape.parts(self.local(p)).map(F4::array);
+        let d = self.shape.parts(self.local(p)).map(F32x4::array);
         std::array::from_fn(|i| {
             let (a, b, c) = (d[0][i], d[1][i], d[2][i]);
             if a <= b && a <= c { 0 } else { 1 + usize::from(c < b) }
@@ -83,7 +89,7 @@ impl Item {
     }
 
     /// Outward normals near the surface, in the world; `width` (own space) is over how much each is averaged.
-    pub fn normal(&self, local: P4, width: F4) -> P4 {
+    pub fn normal(&self, local: P4, width: F32x4) -> P4 {
         let e = width.hold(6e-4, 0.012);
         let f = |x: f32, y: f32, z: f32| self.shape.distance(local + v3(e * x, e * y, e * z));
         let (a, b, c, d) = (f(1.0, -1.0, -1.0), f(-1.0, -1.0, 1.0), f(-1.0, 1.0, -1.0), f(1.0, 1.0, 1.0));
@@ -91,13 +97,13 @@ impl Item {
     }
 
     /// The share of a lamp of relative size `1 / k` in direction `dir` that the body leaves visible from each point.
-    pub fn shade(&self, p: P4, dir: V3, k: f32) -> F4 {
+    pub fn shade(&self, p: P4, dir: V3, k: f32) -> F32x4 {
         let (o, d) = (self.local(p), P4::splat(self.frame.inward(dir)));
         // A half shadow reaches beyond the box by the lamp's apparent width at that distance.
         let along = (P4::splat(self.centre) - o).dot(d) + self.half.len();
         let (start, end) = self.span(o, d, along.most(0.0) * (1.0 / k));
-        let mut live = start.below(end) & F4::splat(0.0).below(along);
-        let (mut t, mut open) = (start.most(0.02), F4::splat(1.0));
+        let mut live = start.below(end) & F32x4::splat(0.0).below(along);
+        let (mut t, mut open) = (start.most(0.02), F32x4::splat(1.0));
         for _ in 0..22 {
             if !live.any() {
                 break;
@@ -105,7 +111,7 @@ impl Item {
             let h = self.shape.distance(o + d * t);
             open = live.pick(open.least(h * k / t), open);
             t = t + h.hold(0.05, 0.6);
-            live = live & t.below(end) & F4::splat(0.02).below(open);
+            live = live & t.below(end) & F32x4::splat(0.02).below(open);
         }
         let open = open.most(0.0);
         open * open * (3.0 - open * 2.0)
@@ -117,7 +123,7 @@ impl Item {
     }
 
     /// Distances from points of the world.
-    pub fn distance(&self, p: P4) -> F4 {
+    pub fn distance(&self, p: P4) -> F32x4 {
         self.shape.distance(self.local(p)) * self.scale
     }
 }

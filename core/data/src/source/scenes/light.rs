@@ -1,38 +1,38 @@
 //! How bright and of what colour a scene is along a ray: a lamp with soft shadows, the sky, the ground's reflection.
 
-use super::lanes::F4;
+use super::lanes::F32x4;
 use super::math::{P4, V3, smoothstep, v3};
-use super::world::{End, FAR, Found, World};
+use super::world::{FAR, RayHit, RayTarget, SceneDescription};
 /// Linear light along four rays.
-pub fn colour(world: &World, found: &[Found; 4], spread: f32) -> [V3; 4] {
-    if found.iter().all(|f| f.end == End::Sky) {
+pub fn colour(world: &SceneDescription, found: &[RayHit; 4], spread: f32) -> [V3; 4] {
+    if found.iter().all(|f| f.end == RayTarget::Sky) {
         return found.map(|f| soften(heaven(world, f.dir)));
     }
     let points = found.map(|f| world.camera.eye + f.dir * f.t.min(FAR));
     let packet = P4::new(points);
     let mut surface =
-        [Surface { normal: v3(0.0, 1.0, 0.0), albedo: V3::default(), gloss: 0.0, lift: 0.0 }; 4];
+        [ShadingPoint { normal: v3(0.0, 1.0, 0.0), albedo: V3::default(), gloss: 0.0, lift: 0.0 }; 4];
     for (i, item) in world.items.iter().enumerate() {
-        if found.iter().any(|f| f.end == End::Item(i)) {
+        if found.iter().any(|f| f.end == RayTarget::Item(i)) {
             let local = item.local(packet);
-            let width = F4::new(found.map(|f| spread * f.t.min(FAR) / item.scale));
+            let width = F32x4::new(found.map(|f| spread * f.t.min(FAR) / item.scale));
             let normals = item.normal(local, width * 0.35).array();
             let (local, width) = (local.array(), width.array());
-            for (j, f) in found.iter().enumerate().filter(|(_, f)| f.end == End::Item(i)) {
+            for (j, f) in found.iter().enumerate().filter(|(_, f)| f.end == RayTarget::Item(i)) {
                 let paint = &item.paints[f.part];
                 let albedo = paint.at(local[j], width[j]);
-                surface[j] = Surface { normal: normals[j], albedo, gloss: paint.gloss, lift: 1.0 };
+                surface[j] = ShadingPoint { normal: normals[j], albedo, gloss: paint.gloss, lift: 1.0 };
             }
         }
     }
     for ((s, f), p) in surface.iter_mut().zip(found).zip(points) {
         match (f.end, &world.wall) {
-            (End::Ground, _) => {
+            (RayTarget::Ground, _) => {
                 // Seen at a slant a pixel covers more ground; the square root splits that between both directions.
                 let slant = 1.0 / (-f.dir.y).max(0.02).sqrt();
                 s.albedo = world.ground.at(v3(p.x, 0.0, p.z), spread * f.t * slant);
             }
-            (End::Wall, Some(wall)) => {
+            (RayTarget::Wall, Some(wall)) => {
                 let along = p.x * wall.normal.z - p.z * wall.normal.x;
                 let board = p.y < wall.skirting.0;
                 let paint =
@@ -49,8 +49,8 @@ pub fn colour(world: &World, found: &[Found; 4], spread: f32) -> [V3; 4] {
         let f = &found[i];
         let haze = smoothstep(world.haze.0, world.haze.1, f.t);
         soften(match f.end {
-            End::Sky => heaven(world, f.dir),
-            End::Ground if haze > 0.0 => lit[i].mix(heaven(world, f.dir), haze),
+            RayTarget::Sky => heaven(world, f.dir),
+            RayTarget::Ground if haze > 0.0 => lit[i].mix(heaven(world, f.dir), haze),
             _ => lit[i],
         })
     })
@@ -60,14 +60,14 @@ fn soften(c: V3) -> V3 {
     v3(shoulder(c.x), shoulder(c.y), shoulder(c.z))
 }
 
-fn heaven(world: &World, dir: V3) -> V3 {
+fn heaven(world: &SceneDescription, dir: V3) -> V3 {
     let up = smoothstep(-0.05, 0.55, dir.y);
     world.heaven.0.mix(world.heaven.1, up)
 }
 
 /// What light falls on.
 #[derive(Clone, Copy)]
-struct Surface {
+struct ShadingPoint {
     normal: V3,
     albedo: V3,
     gloss: f32,
@@ -76,24 +76,24 @@ struct Surface {
 }
 
 /// Light that leaves four surfaces towards the eye, `dir` being the rays that arrive.
-fn light(world: &World, p: P4, dir: P4, surface: &[Surface; 4]) -> [V3; 4] {
+fn light(world: &SceneDescription, p: P4, dir: P4, surface: &[ShadingPoint; 4]) -> [V3; 4] {
     let lamp = &world.light;
     let n = P4::new(surface.map(|s| s.normal));
-    let gloss = F4::new(surface.map(|s| s.gloss));
+    let gloss = F32x4::new(surface.map(|s| s.gloss));
     let facing = n.dot(lamp.dir).most(0.0);
-    let mut open = F4::splat(1.0);
-    if F4::splat(0.0).below(facing).any() {
+    let mut open = F32x4::splat(1.0);
+    if F32x4::splat(0.0).below(facing).any() {
         let start = p + n * 0.01;
         for item in &world.items {
             open = open.least(item.shade(start, lamp.dir, lamp.k));
         }
     }
-    let ao = shelter(world, p, n, F4::new(surface.map(|s| s.lift)));
+    let ao = shelter(world, p, n, F32x4::new(surface.map(|s| s.lift)));
     let key = facing * open;
     let up = n.y * 0.5 + 0.5;
     let fill = (P4::splat(lamp.bounce) + v3(up, up, up).tint(lamp.sky - lamp.bounce)) * ao;
     let mut c = P4::new(surface.map(|s| s.albedo)).tint(v3(key, key, key).tint(lamp.key) + fill);
-    if F4::splat(0.0).below(gloss).any() {
+    if F32x4::splat(0.0).below(gloss).any() {
         let mut s = n.dot((P4::splat(lamp.dir) - dir).unit()).most(0.0);
         // To the 32nd power by squaring.
         for _ in 0..5 {
@@ -107,9 +107,9 @@ fn light(world: &World, p: P4, dir: P4, surface: &[Surface; 4]) -> [V3; 4] {
 }
 
 /// How much of the sky is not hidden close by, 0 to 1.
-fn shelter(world: &World, p: P4, n: P4, lift: F4) -> F4 {
+fn shelter(world: &SceneDescription, p: P4, n: P4, lift: F32x4) -> F32x4 {
     const STEPS: [(f32, f32); 3] = [(0.07, 2.4), (0.18, 1.3), (0.4, 0.75)];
-    let mut free = STEPS.map(|(h, _)| F4::splat(0.5).below(lift).pick((p.y + n.y * h).most(0.0), h));
+    let mut free = STEPS.map(|(h, _)| F32x4::splat(0.5).below(lift).pick((p.y + n.y * h).most(0.0), h));
     // A body hides nothing of a point that is more than twice the longest step away.
     for item in world.items.iter().filter(|item| item.close_to(p, 0.8)) {
         for (free, (h, _)) in free.iter_mut().zip(STEPS) {
@@ -119,7 +119,7 @@ fn shelter(world: &World, p: P4, n: P4, lift: F4) -> F4 {
     let hidden = STEPS
         .iter()
         .zip(free)
-        .fold(F4::splat(0.0), |sum, (&(h, weight), d)| sum + (h - d).most(0.0) * weight);
+        .fold(F32x4::splat(0.0), |sum, (&(h, weight), d)| sum + (h - d).most(0.0) * weight);
     (1.0 - hidden * 1.15).hold(0.12, 1.0)
 }
 

@@ -1,6 +1,6 @@
 //! Paint for the scenes: ten solid textures and palettes that go together, drawn independently of what is painted.
 
-use super::math::{Frame, V3, oklch, v3};
+use super::math::{RotationMatrix, V3, oklch, v3};
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// How many textures there are.
@@ -8,7 +8,7 @@ pub const TEXTURES: u32 = 10;
 
 /// A texture that fills space, with its two colours.
 #[derive(Clone, Copy, Debug)]
-pub struct Paint {
+pub struct SceneMaterial {
     /// Which texture, below [`TEXTURES`].
     pub texture: u32,
     /// The ground colour, linear RGB.
@@ -16,7 +16,7 @@ pub struct Paint {
     /// The colour of the figure on it.
     pub figure: V3,
     /// How the texture lies in space.
-    pub frame: Frame,
+    pub frame: RotationMatrix,
     /// Where in the texture the object lies.
     pub shift: V3,
     /// Repeats a unit.
@@ -45,7 +45,7 @@ fn line(x: f32, w: f32, blur: f32) -> f32 {
     (1.0 - step(w, near, blur)) * (2.0 * w / (2.0 * w).max(blur))
 }
 
-impl Paint {
+impl SceneMaterial {
     /// The colour at a point; `width` is how much of the object's space one pixel covers.
     pub fn at(&self, p: V3, width: f32) -> V3 {
         let blur = width * self.scale;
@@ -150,17 +150,17 @@ fn noise(p: V3) -> f32 {
 
 /// The colours of one scene.
 #[derive(Clone, Copy, Debug)]
-pub struct Palette {
+pub struct ScenePalette {
     hue: f32,
     /// How far the object's hues lie from the ground's, in turns.
     offset: f32,
 }
 
-impl Palette {
+impl ScenePalette {
     /// A palette about a random hue.
-    pub fn new(rng: &mut Stream) -> Palette {
+    pub fn new(rng: &mut Stream) -> ScenePalette {
         let offset = [0.5, 0.36, 0.64, 0.28, 0.72][rng.random_range(0..5u32) as usize];
-        Palette { hue: rng.random(), offset }
+        ScenePalette { hue: rng.random(), offset }
     }
 
     /// A muted colour for what lies behind; `lightness` is OKLab's.

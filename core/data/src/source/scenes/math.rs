@@ -5,11 +5,11 @@
 
 use std::ops::{Add, Mul, Neg, Sub};
 
-use super::lanes::F4;
+use super::lanes::F32x4;
 
 /// Three components.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct V<T> {
+pub struct Vec3<T> {
     /// First component (right, or red).
     pub x: T,
     /// Second component (up, or green).
@@ -19,36 +19,36 @@ pub struct V<T> {
 }
 
 /// A point, a direction or a linear RGB colour.
-pub type V3 = V<f32>;
+pub type V3 = Vec3<f32>;
 /// Four of them.
-pub type P4 = V<F4>;
+pub type P4 = Vec3<F32x4>;
 
-/// Short for a [`V`].
+/// Short for a [`Vec3`].
 #[inline(always)]
-pub const fn v3<T>(x: T, y: T, z: T) -> V<T> {
-    V { x, y, z }
+pub const fn v3<T>(x: T, y: T, z: T) -> Vec3<T> {
+    Vec3 { x, y, z }
 }
 
-impl<T: Add<U>, U> Add<V<U>> for V<T> {
-    type Output = V<T::Output>;
+impl<T: Add<U>, U> Add<Vec3<U>> for Vec3<T> {
+    type Output = Vec3<T::Output>;
     #[inline(always)]
-    fn add(self, o: V<U>) -> V<T::Output> {
+    fn add(self, o: Vec3<U>) -> Vec3<T::Output> {
         v3(self.x + o.x, self.y + o.y, self.z + o.z)
     }
 }
 
-impl<T: Sub<U>, U> Sub<V<U>> for V<T> {
-    type Output = V<T::Output>;
+impl<T: Sub<U>, U> Sub<Vec3<U>> for Vec3<T> {
+    type Output = Vec3<T::Output>;
     #[inline(always)]
-    fn sub(self, o: V<U>) -> V<T::Output> {
+    fn sub(self, o: Vec3<U>) -> Vec3<T::Output> {
         v3(self.x - o.x, self.y - o.y, self.z - o.z)
     }
 }
 
-impl<T: Mul<U>, U: Copy> Mul<U> for V<T> {
-    type Output = V<T::Output>;
+impl<T: Mul<U>, U: Copy> Mul<U> for Vec3<T> {
+    type Output = Vec3<T::Output>;
     #[inline(always)]
-    fn mul(self, k: U) -> V<T::Output> {
+    fn mul(self, k: U) -> Vec3<T::Output> {
         v3(self.x * k, self.y * k, self.z * k)
     }
 }
@@ -60,10 +60,10 @@ impl Neg for V3 {
     }
 }
 
-impl<T> V<T> {
+impl<T> Vec3<T> {
     /// Scalar product.
     #[inline(always)]
-    pub fn dot<U, R: Add<Output = R>>(self, o: V<U>) -> R
+    pub fn dot<U, R: Add<Output = R>>(self, o: Vec3<U>) -> R
     where
         T: Mul<U, Output = R>,
     {
@@ -72,7 +72,7 @@ impl<T> V<T> {
 
     /// Component-wise product, for a colour under a light.
     #[inline(always)]
-    pub fn tint<U>(self, o: V<U>) -> V<T::Output>
+    pub fn tint<U>(self, o: Vec3<U>) -> Vec3<T::Output>
     where
         T: Mul<U>,
     {
@@ -106,7 +106,7 @@ impl P4 {
     /// Four vectors side by side.
     #[inline(always)]
     pub fn new(v: [V3; 4]) -> P4 {
-        v3(F4::new(v.map(|v| v.x)), F4::new(v.map(|v| v.y)), F4::new(v.map(|v| v.z)))
+        v3(F32x4::new(v.map(|v| v.x)), F32x4::new(v.map(|v| v.y)), F32x4::new(v.map(|v| v.z)))
     }
 
     /// The same vector four times.
@@ -124,7 +124,7 @@ impl P4 {
 
     /// Lengths.
     #[inline(always)]
-    pub fn len(self) -> F4 {
+    pub fn len(self) -> F32x4 {
         self.dot(self).sqrt()
     }
 
@@ -143,27 +143,27 @@ impl P4 {
 
 /// A rotation: the images of the three axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Frame(pub V3, pub V3, pub V3);
+pub struct RotationMatrix(pub V3, pub V3, pub V3);
 
-impl Frame {
+impl RotationMatrix {
     /// Turns by `yaw` about the vertical, after `pitch` about x and `roll` about z; all in turns.
-    pub fn new(yaw: f32, pitch: f32, roll: f32) -> Frame {
+    pub fn new(yaw: f32, pitch: f32, roll: f32) -> RotationMatrix {
         let ((sy, cy), (sp, cp), (sr, cr)) = (sin_cos(yaw), sin_cos(pitch), sin_cos(roll));
         let turn = |v: V3| {
             let v = v3(cr * v.x - sr * v.y, sr * v.x + cr * v.y, v.z);
             let v = v3(v.x, cp * v.y - sp * v.z, sp * v.y + cp * v.z);
             v3(cy * v.x + sy * v.z, v.y, cy * v.z - sy * v.x)
         };
-        Frame(turn(v3(1.0, 0.0, 0.0)), turn(v3(0.0, 1.0, 0.0)), turn(v3(0.0, 0.0, 1.0)))
+        RotationMatrix(turn(v3(1.0, 0.0, 0.0)), turn(v3(0.0, 1.0, 0.0)), turn(v3(0.0, 0.0, 1.0)))
     }
 
     /// From the turned frame to the outer one.
     #[inline(always)]
-    pub fn outward<T>(&self, v: V<T>) -> V<T>
+    pub fn outward<T>(&self, v: Vec3<T>) -> Vec3<T>
     where
         T: Copy + Mul<f32, Output = T> + Add<Output = T>,
     {
-        let Frame(a, b, c) = self;
+        let RotationMatrix(a, b, c) = self;
         v3(
             v.x * a.x + v.y * b.x + v.z * c.x,
             v.x * a.y + v.y * b.y + v.z * c.y,
@@ -173,7 +173,7 @@ impl Frame {
 
     /// From the outer frame to the turned one.
     #[inline(always)]
-    pub fn inward<T>(&self, v: V<T>) -> V<T>
+    pub fn inward<T>(&self, v: Vec3<T>) -> Vec3<T>
     where
         T: Copy + Mul<f32, Output = T> + Add<Output = T>,
     {

@@ -15,21 +15,21 @@ mod world;
 
 use std::sync::OnceLock;
 
-use crate::source::Source;
+use crate::source::PictureSource;
 use crate::{DataError, Picture};
 use dinoscope_base::rng::{self, RngExt};
 
-/// Names of the main objects, in the order of [`Scene::label`].
+/// Names of the main objects, in the order of [`RenderedScene::label`].
 pub const CLASSES: [&str; 12] = [
     "mug", "chair", "mushroom", "tree", "snowman", "rocket", "teapot", "fish", "car", "house", "airplane",
     "ring",
 ];
 
-/// What a pixel shows, as stored in [`Scene::mask`]: ground, wall or sky.
+/// What a pixel shows, as stored in [`RenderedScene::mask`]: ground, wall or sky.
 pub const BACKGROUND: u8 = 0;
-/// What a pixel shows, as stored in [`Scene::mask`]: the main object.
+/// What a pixel shows, as stored in [`RenderedScene::mask`]: the main object.
 pub const OBJECT: u8 = 1;
-/// What a pixel shows, as stored in [`Scene::mask`]: one of the small bodies that lie about.
+/// What a pixel shows, as stored in [`RenderedScene::mask`]: one of the small bodies that lie about.
 pub const CLUTTER: u8 = 2;
 
 /// Memory that a [`ScenesSource`] may fill with pictures already drawn; later indexes are drawn again on each load.
@@ -37,7 +37,7 @@ const CACHE_BYTES: usize = 256 << 20;
 
 /// A drawn scene with everything that is known about it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scene {
+pub struct RenderedScene {
     /// The picture, square.
     pub picture: Picture,
     /// The main object's class, an index into [`CLASSES`].
@@ -63,15 +63,15 @@ pub fn label(seed: u64, index: usize) -> usize {
 /// Draws scene `index` of a seed as a square picture of `size` pixels a side (at least 1).
 ///
 /// The same arguments always give the same bytes; another `size` gives the same scene in another resolution.
-pub fn draw(seed: u64, index: usize, size: usize) -> Scene {
+pub fn draw(seed: u64, index: usize, size: usize) -> RenderedScene {
     let size = size.max(1);
     let label = label(seed, index);
     let world = compose::compose(&mut rng::stream(seed, "scene", index as u64, 0), label);
-    let render::Images { rgb, mask, depth } = render::render(&world, size);
-    Scene { picture: Picture { width: size, height: size, rgb }, label, mask, depth }
+    let render::RenderOutput { rgb, mask, depth } = render::render(&world, size);
+    RenderedScene { picture: Picture { width: size, height: size, rgb }, label, mask, depth }
 }
 
-/// The built-in scenes as a [`Source`]: drawn on demand by whichever thread asks, then remembered.
+/// The built-in scenes as a [`PictureSource`]: drawn on demand by whichever thread asks, then remembered.
 #[derive(Debug)]
 pub struct ScenesSource {
     seed: u64,
@@ -96,12 +96,12 @@ impl ScenesSource {
     }
 
     /// Draws a scene with its mask and depth; nothing is remembered.
-    pub fn scene(&self, index: usize) -> Scene {
+    pub fn scene(&self, index: usize) -> RenderedScene {
         draw(self.seed, index, self.size)
     }
 }
 
-impl Source for ScenesSource {
+impl PictureSource for ScenesSource {
     fn len(&self) -> usize {
         self.len
     }

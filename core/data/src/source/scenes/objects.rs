@@ -3,7 +3,7 @@
 //! Objects stand on `y = 0`, about two units tall or long, and face `+z` or point along `+x`. `v` are four numbers
 //! from 0 to 1 that vary the proportions, so that no two mugs are the same.
 
-use super::lanes::F4;
+use super::lanes::F32x4;
 use super::math::{P4, v3};
 use super::solids::{ball, block, cone, drum, egg, lens, octahedron, plate, radius, rect, rod, smin, torus};
 
@@ -15,7 +15,7 @@ fn span(v: f32, lo: f32, hi: f32) -> f32 {
 }
 
 /// A mug with a drink: wall and floor, handle, drink.
-pub fn mug(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn mug(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (h, flare) = (span(v[0], 1.15, 1.55), span(v[1], -0.06, 0.1));
     let r = (p.y * (2.0 / h) - 1.0).hold(-1.0, 1.0) * flare + 0.64;
     let q = radius(p);
@@ -31,7 +31,7 @@ pub fn mug(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A chair: seat, legs and posts, back.
-pub fn chair(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn chair(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (half, seat, top) = (span(v[0], 0.48, 0.6), span(v[1], 0.85, 1.1), span(v[2], 1.85, 2.35));
     let ax = p.x.abs();
     let pad = block(p - v3(0.0, seat, 0.0), v3(half + 0.04, 0.075, half + 0.04), 0.05);
@@ -51,7 +51,7 @@ pub fn chair(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A toadstool: cap, stem, spots.
-pub fn mushroom(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn mushroom(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (h, wide, tall) = (span(v[0], 0.85, 1.2), span(v[1], 0.82, 1.05), span(v[2], 0.55, 0.75));
     let stem = smin(
         rod(p, v3(0.0, 0.2, 0.0), v3(0.0, h, 0.0), 0.27, 0.2),
@@ -73,11 +73,11 @@ pub fn mushroom(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A conifer: leaves, trunk, a ball on top.
-pub fn tree(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn tree(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (wide, trunk) = (span(v[0], 0.78, 1.0), span(v[1], 0.3, 0.5));
     let tiers = if v[2] < 0.5 { 3 } else { 4 };
     let step = 1.75 / tiers as f32;
-    let mut leaves = F4::splat(FAR);
+    let mut leaves = F32x4::splat(FAR);
     for i in 0..tiers {
         let k = i as f32 / tiers as f32;
         let r = wide * (1.0 - 0.72 * k);
@@ -90,7 +90,7 @@ pub fn tree(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A snowman: balls, hat and arms, face, buttons and scarf.
-pub fn snowman(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn snowman(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (r1, r2) = (span(v[0], 0.68, 0.8), span(v[1], 0.46, 0.54));
     let r3 = span(v[2], 0.33, 0.39);
     let (y1, y2) = (r1 * 0.9, r1 * 1.72 + r2 * 0.55);
@@ -112,7 +112,7 @@ pub fn snowman(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A rocket: hull, fins and nozzle, nose and porthole.
-pub fn rocket(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn rocket(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (w, h) = (span(v[0], 0.4, 0.52), span(v[1], 1.25, 1.42));
     let mid = 1.24;
     let q = radius(p);
@@ -131,7 +131,7 @@ pub fn rocket(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A teapot: pot and spout, handle, lid.
-pub fn teapot(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn teapot(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (r, h) = (span(v[0], 0.72, 0.84), span(v[1], 0.56, 0.68));
     let c = p - v3(0.0, h, 0.0);
     let pot = egg(c, v3(r, h, r));
@@ -149,7 +149,7 @@ pub fn teapot(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A fish: body, fins, eyes.
-pub fn fish(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn fish(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (h, w) = (span(v[0], 0.42, 0.62), span(v[1], 0.24, 0.34));
     // The body narrows towards the tail.
     let body = smin(
@@ -175,7 +175,7 @@ pub fn fish(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A car: body and roof, wheels, windows and lamps.
-pub fn car(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn car(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (long, roof) = (span(v[0], 1.08, 1.24), span(v[1], 0.98, 1.14));
     let (ax, az) = (p.x.abs(), p.z.abs());
     let tub = block(p - v3(0.0, 0.45, 0.0), v3(long, 0.22, 0.56), 0.12);
@@ -199,7 +199,7 @@ pub fn car(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A house: walls and chimney, roof, door and windows.
-pub fn house(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn house(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (w, d, h) = (span(v[0], 0.62, 0.78), span(v[1], 0.66, 0.92), span(v[2], 0.8, 1.05));
     let rise = span(v[3], 0.6, 0.8);
     let (ax, az) = (p.x.abs(), p.z.abs());
@@ -218,7 +218,7 @@ pub fn house(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// An airplane: hull, wings and tail, cockpit and engines.
-pub fn airplane(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn airplane(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (fat, reach) = (span(v[0], 0.22, 0.3), span(v[1], 1.25, 1.5));
     let az = p.z.abs();
     let hull = smin(
@@ -239,7 +239,7 @@ pub fn airplane(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// A ring with a stone: band, claw, stone.
-pub fn ring(p: P4, v: &[f32; 4]) -> [F4; 3] {
+pub fn ring(p: P4, v: &[f32; 4]) -> [F32x4; 3] {
     let (r, wire) = (span(v[0], 0.68, 0.76), span(v[1], 0.12, 0.18));
     let c = p - v3(0.0, r + wire, 0.0);
     // The band is broader along z than it is thick.
@@ -253,7 +253,7 @@ pub fn ring(p: P4, v: &[f32; 4]) -> [F4; 3] {
 }
 
 /// Clutter: 0 a ball, 1 a block, 2 a cone, 3 a drum.
-pub fn clutter(i: usize, p: P4, v: &[f32; 4]) -> F4 {
+pub fn clutter(i: usize, p: P4, v: &[f32; 4]) -> F32x4 {
     match i {
         0 => ball(p - v3(0.0, 0.9, 0.0), 0.9),
         1 => {

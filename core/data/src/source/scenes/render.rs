@@ -2,7 +2,7 @@
 
 use super::light::colour;
 use super::math::{V3, srgb, v3};
-use super::world::{End, Found, World};
+use super::world::{RayHit, RayTarget, SceneDescription};
 use super::{BACKGROUND, CLUTTER, OBJECT};
 
 /// Where in a pixel the further samples of an edge are taken.
@@ -11,7 +11,7 @@ const SUBPIXELS: [(f32, f32); 4] = [(-0.125, -0.375), (0.375, -0.125), (0.125, 0
 const CONTRAST: f32 = 0.14;
 
 /// The three images of a scene, row-major.
-pub struct Images {
+pub struct RenderOutput {
     /// 8-bit sRGB.
     pub rgb: Vec<u8>,
     /// What each pixel's centre shows.
@@ -21,13 +21,13 @@ pub struct Images {
 }
 
 /// Draws a scene as `size` by `size` pixels.
-pub fn render(world: &World, size: usize) -> Images {
+pub fn render(world: &SceneDescription, size: usize) -> RenderOutput {
     let n = size as f32;
     let spread = world.camera.side / n;
     let ray = |x: usize, y: usize, dx: f32, dy: f32| {
         world.camera.ray((x as f32 + 0.5 + dx) / n, (y as f32 + 0.5 + dy) / n)
     };
-    let nothing = Found { dir: V3::default(), end: End::Sky, part: 0, t: 0.0 };
+    let nothing = RayHit { dir: V3::default(), end: RayTarget::Sky, part: 0, t: 0.0 };
     let (mut found, mut colours) = (vec![nothing; size * size], vec![V3::default(); size * size]);
     // Two by two pixels to a packet; what overhangs an odd edge is drawn twice.
     for y in (0..size).step_by(2) {
@@ -59,7 +59,7 @@ pub fn render(world: &World, size: usize) -> Images {
                 rough |= d.x.max(d.y).max(d.z) > CONTRAST;
             }
             // Ground and wall have soft shadows and textures that blur by themselves.
-            rough &= matches!(found[i].end, End::Item(_));
+            rough &= matches!(found[i].end, RayTarget::Item(_));
             let mut t = tones[i];
             if edge || rough {
                 let four = world.find(SUBPIXELS.map(|(dx, dy)| ray(x, y, dx, dy)), spread);
@@ -82,12 +82,12 @@ pub fn render(world: &World, size: usize) -> Images {
             rgb.extend([t.x, t.y, t.z].map(|c| (c * 255.0 + 0.5) as u8));
         }
     }
-    let code = |f: &Found| match f.end {
-        End::Item(0) => OBJECT,
-        End::Item(_) => CLUTTER,
+    let code = |f: &RayHit| match f.end {
+        RayTarget::Item(0) => OBJECT,
+        RayTarget::Item(_) => CLUTTER,
         _ => BACKGROUND,
     };
-    Images {
+    RenderOutput {
         rgb,
         mask: found.iter().map(code).collect(),
         depth: found.iter().map(|f| world.camera.depth(f.dir, f.t)).collect(),

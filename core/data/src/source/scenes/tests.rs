@@ -1,7 +1,7 @@
 //! What the scenes promise: the same picture every time, one object well in view, told by its shape alone.
 #![allow(clippy::unwrap_used)]
 
-use super::world::End;
+use super::world::RayTarget;
 use super::*;
 
 /// Share of test items whose majority label among their `k` nearest training items is right.
@@ -19,7 +19,7 @@ fn nearest_neighbours(items: &[(Vec<f32>, usize)], train: usize, k: usize) -> f3
 }
 
 /// The object's outline, cut to its extent and laid on a grid of `n` by `n`.
-fn outline(scene: &Scene, n: usize) -> Vec<f32> {
+fn outline(scene: &RenderedScene, n: usize) -> Vec<f32> {
     let size = scene.picture.width;
     let on: Vec<usize> = (0..size * size).filter(|&i| scene.mask[i] == OBJECT).collect();
     let (x0, x1) =
@@ -89,7 +89,7 @@ fn bodies_are_nearer_than_what_lies_behind() {
             let behind = world.camera.depth(dir, t);
             if mask == BACKGROUND {
                 assert_eq!(depth, behind);
-                assert_eq!(depth.is_infinite(), end == End::Sky);
+                assert_eq!(depth.is_infinite(), end == RayTarget::Sky);
             } else {
                 assert!(depth > 0.5 && depth.is_finite() && depth < behind, "{depth} before {behind}");
             }
@@ -100,14 +100,16 @@ fn bodies_are_nearer_than_what_lies_behind() {
 #[test]
 fn bounds_hold_the_shapes() {
     use super::math::{P4, v3};
-    use super::shapes::{Kind, Shape};
+    use super::shapes::{SceneObjectKind, SceneShape};
     let mut rng = rng::stream(1, "test", 0, 0);
-    let kinds = (0..12).map(Kind::Main).chain((0..4).map(Kind::Clutter));
+    let kinds = (0..12).map(SceneObjectKind::Main).chain((0..4).map(SceneObjectKind::Clutter));
     for kind in kinds {
         for _ in 0..4000 {
             // Proportions at their extremes half the time: there the box is tightest.
-            let shape =
-                Shape { kind, v: std::array::from_fn(|_| (rng.random::<f32>() * 2.0 - 0.5).clamp(0.0, 1.0)) };
+            let shape = SceneShape {
+                kind,
+                v: std::array::from_fn(|_| (rng.random::<f32>() * 2.0 - 0.5).clamp(0.0, 1.0)),
+            };
             let (centre, half) = shape.bounds();
             // A point on the box's faces (the lowest, where things stand, left out): nothing may reach through.
             let mut side = || rng.random::<f32>() * 2.0 - 1.0;
@@ -123,15 +125,15 @@ fn bounds_hold_the_shapes() {
 
 #[test]
 fn shape_tells_the_class_and_colour_only_helps() {
-    let scenes: Vec<Scene> = (0..600).map(|i| draw(4, i, 32)).collect();
-    let histogram = |s: &Scene| {
+    let scenes: Vec<RenderedScene> = (0..600).map(|i| draw(4, i, 32)).collect();
+    let histogram = |s: &RenderedScene| {
         let mut bins = vec![0.0; 64];
         for p in s.picture.rgb.chunks_exact(3) {
             bins[usize::from(p[0] >> 6) * 16 + usize::from(p[1] >> 6) * 4 + usize::from(p[2] >> 6)] += 1.0;
         }
         bins
     };
-    let by = |f: &dyn Fn(&Scene) -> Vec<f32>| {
+    let by = |f: &dyn Fn(&RenderedScene) -> Vec<f32>| {
         let items: Vec<_> = scenes.iter().map(|s| (f(s), s.label)).collect();
         nearest_neighbours(&items, 450, 5)
     };

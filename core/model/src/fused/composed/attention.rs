@@ -4,10 +4,15 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Shape, TensorMetadata};
 
 use super::{as_matrix, full, like, sides};
-use crate::fused::packing::{Group, Packing};
+use crate::fused::packing::{CropGroup, SequencePacking};
 
 /// Queries, keys and values of one group of crops, each `[count, heads, tokens, width]`, in f32.
-fn split<B: Backend>(qkv: &FloatTensor<B>, start: usize, group: Group, heads: usize) -> [FloatTensor<B>; 3] {
+fn split<B: Backend>(
+    qkv: &FloatTensor<B>,
+    start: usize,
+    group: CropGroup,
+    heads: usize,
+) -> [FloatTensor<B>; 3] {
     let [_, columns] = sides::<B>(qkv);
     let width = columns / 3 / heads;
     let part = rows::<B>(qkv, start, group);
@@ -22,13 +27,13 @@ fn split<B: Backend>(qkv: &FloatTensor<B>, start: usize, group: Group, heads: us
 }
 
 /// Rows of one group.
-fn rows<B: Backend>(x: &FloatTensor<B>, start: usize, group: Group) -> FloatTensor<B> {
+fn rows<B: Backend>(x: &FloatTensor<B>, start: usize, group: CropGroup) -> FloatTensor<B> {
     let [_, columns] = sides::<B>(x);
     B::float_slice(x.clone(), &[(start..start + group.count * group.tokens).into(), (0..columns).into()])
 }
 
 /// `[count, heads, tokens, width]` back to `[rows, heads width]`.
-fn join<B: Backend>(x: FloatTensor<B>, group: Group) -> FloatTensor<B> {
+fn join<B: Backend>(x: FloatTensor<B>, group: CropGroup) -> FloatTensor<B> {
     let columns = x.shape().num_elements() / (group.count * group.tokens).max(1);
     as_matrix::<B>(B::float_permute(x, &[0, 2, 1, 3]), group.count * group.tokens, columns)
 }
@@ -41,7 +46,7 @@ fn scores<B: Backend>(q: FloatTensor<B>, k: FloatTensor<B>) -> FloatTensor<B> {
 
 pub fn attention<B: Backend>(
     qkv: FloatTensor<B>,
-    packing: &Packing,
+    packing: &SequencePacking,
     heads: usize,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let dtype = qkv.dtype();
@@ -63,7 +68,7 @@ pub fn attention_backward<B: Backend>(
     out: FloatTensor<B>,
     lse: FloatTensor<B>,
     d_out: FloatTensor<B>,
-    packing: &Packing,
+    packing: &SequencePacking,
     heads: usize,
 ) -> FloatTensor<B> {
     let dtype = qkv.dtype();

@@ -7,14 +7,14 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{IndexingUpdateOp, TensorData};
 
 use super::{as_matrix, as_row, flat, full, like, sides};
-use crate::fused::packing::Subset;
-use crate::fused::programs::{Kept, Programs, Three};
+use crate::fused::packing::CropSubset;
+use crate::fused::programs::{KeptCrops, KernelOps, Three};
 
-pub fn kept<B: Backend>(subset: Arc<Subset>, device: &Device<B>) -> Kept<B> {
+pub fn kept<B: Backend>(subset: Arc<CropSubset>, device: &Device<B>) -> KeptCrops<B> {
     let n = subset.rows.len();
     let rows = B::int_from_data(TensorData::new(subset.rows.clone(), [n]), device);
     let scale = B::float_from_data(TensorData::new(subset.scale.clone(), [n, 1]), device);
-    Kept { subset, rows, scale }
+    KeptCrops { subset, rows, scale }
 }
 
 pub fn matmul<B: Backend>(
@@ -41,9 +41,9 @@ pub fn scale_rows<B: Backend>(weight: FloatTensor<B>, gamma: FloatTensor<B>) -> 
     B::float_mul(weight, as_matrix::<B>(gamma, out, 1))
 }
 
-pub fn project<B: Programs>(
+pub fn project<B: KernelOps>(
     x: FloatTensor<B>,
-    kept: Option<&Kept<B>>,
+    kept: Option<&KeptCrops<B>>,
     a: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
@@ -62,7 +62,7 @@ pub fn project<B: Programs>(
     }
 }
 
-pub fn gather_scaled<B: Backend>(gradient: FloatTensor<B>, kept: Option<&Kept<B>>) -> FloatTensor<B> {
+pub fn gather_scaled<B: Backend>(gradient: FloatTensor<B>, kept: Option<&KeptCrops<B>>) -> FloatTensor<B> {
     match kept {
         None => gradient,
         Some(kept) => B::float_mul(B::float_select(gradient, 0, kept.rows.clone()), kept.scale.clone()),

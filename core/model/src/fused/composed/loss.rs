@@ -5,11 +5,11 @@ use burn::backend::{Backend, IntDType, Shape, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::{as_matrix, as_row, flat, sides};
-use crate::fused::loss::Pairs;
+use crate::fused::loss::TargetPairs;
 use crate::fused::programs::Three;
 
 /// Sum of each row's targets, `[rows, K]`.
-fn met<B: Backend>(targets: FloatTensor<B>, pairs: &Pairs, device: &Device<B>) -> FloatTensor<B> {
+fn met<B: Backend>(targets: FloatTensor<B>, pairs: &TargetPairs, device: &Device<B>) -> FloatTensor<B> {
     let side = |indices: &[i32]| {
         let n = indices.len();
         let rows: Vec<i32> = indices.iter().map(|&i| i.max(0)).collect();
@@ -29,7 +29,7 @@ pub fn cross_entropy<B: Backend>(
     z: FloatTensor<B>,
     directions: FloatTensor<B>,
     targets: FloatTensor<B>,
-    pairs: &Pairs,
+    pairs: &TargetPairs,
     temperature: f64,
 ) -> Three<B> {
     let targets = met::<B>(targets, pairs, &z.device());
@@ -48,7 +48,7 @@ pub fn cross_entropy_backward<B: Backend>(
     z: FloatTensor<B>,
     directions: FloatTensor<B>,
     targets: FloatTensor<B>,
-    pairs: &Pairs,
+    pairs: &TargetPairs,
     temperature: f64,
     lse: FloatTensor<B>,
     d_loss: FloatTensor<B>,

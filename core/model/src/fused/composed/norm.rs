@@ -5,9 +5,9 @@ use burn::backend::{Backend, FloatDType, TensorMetadata};
 use burn::tensor::IndexingUpdateOp;
 
 use super::{as_row, flat, full, sides};
-use crate::fused::programs::{Kept, Three};
+use crate::fused::programs::{KeptCrops, Three};
 
-fn gather<B: Backend>(x: FloatTensor<B>, kept: Option<&Kept<B>>) -> FloatTensor<B> {
+fn gather<B: Backend>(x: FloatTensor<B>, kept: Option<&KeptCrops<B>>) -> FloatTensor<B> {
     match kept {
         Some(kept) => B::float_select(x, 0, kept.rows.clone()),
         None => x,
@@ -16,7 +16,7 @@ fn gather<B: Backend>(x: FloatTensor<B>, kept: Option<&Kept<B>>) -> FloatTensor<
 
 pub fn layer_norm<B: Backend>(
     x: FloatTensor<B>,
-    kept: Option<&Kept<B>>,
+    kept: Option<&KeptCrops<B>>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     eps: f64,
@@ -33,7 +33,7 @@ pub fn layer_norm<B: Backend>(
 
 pub fn layer_norm_backward<B: Backend>(
     x: FloatTensor<B>,
-    kept: Option<&Kept<B>>,
+    kept: Option<&KeptCrops<B>>,
     weight: FloatTensor<B>,
     stats: FloatTensor<B>,
     dy: FloatTensor<B>,

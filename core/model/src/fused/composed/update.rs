@@ -4,8 +4,8 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, BoolDType, FloatDType, Shape, TensorMetadata};
 
 use super::flat;
-use crate::fused::programs::Programs;
-use crate::fused::update::{Found, MODULES, Rates, Updated};
+use crate::fused::programs::KernelOps;
+use crate::fused::update::{GradNorms, MODULES, ParamUpdate, UpdateHyperparams};
 
 pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>, device: &Device<B>) -> FloatTensor<B> {
     if tensors.is_empty() {
@@ -17,10 +17,10 @@ pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>, device: &Device<B>
 }
 
 pub fn adamw<B: Backend>(
-    parameters: Vec<Updated<FloatTensor<B>>>,
+    parameters: Vec<ParamUpdate<FloatTensor<B>>>,
     factors: &[FloatTensor<B>],
-    rates: &Rates,
-) -> Vec<Updated<FloatTensor<B>>> {
+    rates: &UpdateHyperparams,
+) -> Vec<ParamUpdate<FloatTensor<B>>> {
     let scaled = |x: FloatTensor<B>, by: f64| B::float_mul_scalar(x, by.into());
     parameters
         .into_iter()
@@ -58,11 +58,11 @@ pub fn adamw<B: Backend>(
         .collect()
 }
 
-pub fn optimise<B: Programs>(
-    parameters: Vec<Updated<FloatTensor<B>>>,
+pub fn optimise<B: KernelOps>(
+    parameters: Vec<ParamUpdate<FloatTensor<B>>>,
     loss_scale: Option<FloatTensor<B>>,
-    rates: &Rates,
-) -> (Vec<Updated<FloatTensor<B>>>, Found<FloatTensor<B>>) {
+    rates: &UpdateHyperparams,
+) -> (Vec<ParamUpdate<FloatTensor<B>>>, GradNorms<FloatTensor<B>>) {
     let scaled = |x: FloatTensor<B>, by: f64| B::float_mul_scalar(x, by.into());
     let inverse = loss_scale.map(B::float_recip);
     let mut norms = Vec::new();
@@ -95,5 +95,5 @@ pub fn optimise<B: Programs>(
         })
         .collect();
     let overflow = B::bool_into_float(B::float_is_nan(zero, BoolDType::Native), FloatDType::F32);
-    (B::adamw(parameters, &factors, rates), Found { norms, overflow })
+    (B::adamw(parameters, &factors, rates), GradNorms { norms, overflow })
 }

@@ -2,20 +2,24 @@
 
 use serde_json::Value;
 
-use super::super::{MODEL, Size, save, save_folder};
+use super::super::{MODEL, OnnxInputSize, save, save_folder};
 use super::weights;
 use crate::tests::tiny;
-use dinoscope_model::Grid;
+use dinoscope_model::PatchGrid;
 use dinoscope_model::config::{FfnKind, VitConfig};
 
 #[test]
 fn a_folder_has_the_graph_and_says_what_it_takes() {
     let place = tempfile::tempdir().unwrap();
     for (name, config, size) in [
-        ("free", tiny(0, FfnKind::Mlp), Size::Free),
-        ("v1.2", tiny(4, FfnKind::SwiGlu), Size::Fixed { height: 21, width: 42 }),
+        ("free", tiny(0, FfnKind::Mlp), OnnxInputSize::Free),
+        ("v1.2", tiny(4, FfnKind::SwiGlu), OnnxInputSize::Fixed { height: 21, width: 42 }),
         // transformers could not tell 2 x 8 from 4 x 4; the graph can.
-        ("wide", VitConfig { grid: Grid::new(2, 8), norm_eps: 1e-5, ..tiny(0, FfnKind::Mlp) }, Size::Free),
+        (
+            "wide",
+            VitConfig { grid: PatchGrid::new(2, 8), norm_eps: 1e-5, ..tiny(0, FfnKind::Mlp) },
+            OnnxInputSize::Free,
+        ),
     ] {
         let (folder, state) = (place.path().join(name), weights(&config));
         save_folder(&folder, &state, &config, size).unwrap();
@@ -31,12 +35,12 @@ fn a_folder_has_the_graph_and_says_what_it_takes() {
         assert_eq!((&model["model_type"], &model["hidden_size"]), (&Value::from(kind), &Value::from(32)));
         assert_eq!(model["layer_norm_eps"], config.norm_eps);
         match size {
-            Size::Free => {
+            OnnxInputSize::Free => {
                 let side = config.side();
                 assert_eq!(pictures["crop_size"], serde_json::json!({ "height": side, "width": side }));
                 assert_eq!(pictures["do_center_crop"], true);
             }
-            Size::Fixed { height, width } => {
+            OnnxInputSize::Fixed { height, width } => {
                 assert_eq!(pictures["size"], serde_json::json!({ "height": height, "width": width }));
                 assert_eq!(pictures["do_center_crop"], false);
             }
@@ -50,8 +54,9 @@ fn a_file_is_no_folder() {
     let (config, state) = (tiny(0, FfnKind::Mlp), weights(&tiny(0, FfnKind::Mlp)));
     std::fs::write(place.path().join("there"), "something").unwrap();
     for name in ["there", "model.safetensors", "model.pth", "config.json"] {
-        let error =
-            save_folder(&place.path().join(name), &state, &config, Size::Free).unwrap_err().to_string();
+        let error = save_folder(&place.path().join(name), &state, &config, OnnxInputSize::Free)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(name) && error.contains(".onnx"), "{error}");
     }
     assert_eq!(std::fs::read(place.path().join("there")).unwrap(), b"something");

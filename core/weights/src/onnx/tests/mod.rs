@@ -7,23 +7,23 @@ mod run;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Size, save, save_longest, to_bytes};
+use super::{OnnxInputSize, save, save_longest, to_bytes};
 use crate::StateDict;
 use crate::tests::{random, tiny};
 use dinoscope_base::device::block_on;
-use dinoscope_model::config::{FfnKind, Interpolation, VitConfig};
-use dinoscope_model::{Grid, Vit, params};
+use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig};
+use dinoscope_model::{PatchGrid, Vit, params};
 
 /// Backbones of every kind: each resampling rule, both feed-forward networks, registers, what may be left out, grids
 /// that are not square and another epsilon.
 fn kinds() -> Vec<VitConfig> {
     vec![
         tiny(0, FfnKind::Mlp),
-        VitConfig { interpolation: Interpolation::SIZE, qkv_bias: false, ..tiny(0, FfnKind::Mlp) },
+        VitConfig { interpolation: PosEmbedInterpolation::SIZE, qkv_bias: false, ..tiny(0, FfnKind::Mlp) },
         VitConfig { layerscale: None, ..tiny(4, FfnKind::Mlp) },
         tiny(4, FfnKind::SwiGlu),
-        VitConfig { grid: Grid::new(3, 5), norm_eps: 0.2, ..tiny(0, FfnKind::Mlp) },
-        VitConfig { grid: Grid::new(6, 2), ..tiny(4, FfnKind::Mlp) },
+        VitConfig { grid: PatchGrid::new(3, 5), norm_eps: 0.2, ..tiny(0, FfnKind::Mlp) },
+        VitConfig { grid: PatchGrid::new(6, 2), ..tiny(4, FfnKind::Mlp) },
     ]
 }
 
@@ -73,7 +73,7 @@ fn read(bytes: &[u8]) -> read::Model {
 fn a_free_size_computes_what_the_model_computes() {
     for config in kinds() {
         let state = weights(&config);
-        let model = read(&to_bytes(&state, &config, Size::Free).unwrap());
+        let model = read(&to_bytes(&state, &config, OnnxInputSize::Free).unwrap());
         let (stored, side) = (config.image(), config.side());
         for (height, width) in [stored, (side, side), (21, 42), (49, 35), (side, 63)] {
             let input = pictures(height, width);
@@ -96,7 +96,7 @@ fn a_fixed_size_computes_what_the_model_computes() {
     for config in kinds() {
         let state = weights(&config);
         for (height, width) in [config.image(), (28, 28), (21, 42)] {
-            let model = read(&to_bytes(&state, &config, Size::Fixed { height, width }).unwrap());
+            let model = read(&to_bytes(&state, &config, OnnxInputSize::Fixed { height, width }).unwrap());
             let input = pictures(height, width);
             let outputs = run::run(&model, input.clone());
             let off = furthest(&outputs["last_hidden_state"].data, &own(&config, &state, &input).0);
@@ -109,7 +109,7 @@ fn a_fixed_size_computes_what_the_model_computes() {
 fn a_file_says_what_it_holds() {
     let config = tiny(4, FfnKind::Mlp);
     let state = weights(&config);
-    let model = read(&to_bytes(&state, &config, Size::Free).unwrap());
+    let model = read(&to_bytes(&state, &config, OnnxInputSize::Free).unwrap());
     assert_eq!((model.ir, model.opset), (8, 17));
     assert_eq!(
         (model.metadata["patch_size"].as_str(), model.metadata["image_mean"].as_str()),
@@ -136,7 +136,7 @@ fn a_file_says_what_it_holds() {
     assert_eq!(stored.shape, [config.hidden, config.dim]);
     assert_eq!(stored.data[5 * config.dim + 3], gamma[3] * ours.data[3 * config.hidden + 5]);
 
-    let fixed = read(&to_bytes(&state, &config, Size::Fixed { height: 35, width: 28 }).unwrap());
+    let fixed = read(&to_bytes(&state, &config, OnnxInputSize::Fixed { height: 35, width: 28 }).unwrap());
     assert_eq!(fixed.inputs, [named("pixel_values", &["batch_size", "3", "35", "28"])]);
     assert_eq!(fixed.outputs[0], named("last_hidden_state", &["batch_size", "25", "32"]));
     assert_eq!(fixed.constants["pos_embed"].shape, [1, 20, 32]);
@@ -147,15 +147,15 @@ fn numbers_that_do_not_fit_lie_in_a_second_file() {
     let folder = tempfile::tempdir().unwrap();
     let (config, path) = (tiny(0, FfnKind::Mlp), folder.path().join("model.onnx"));
     let state = weights(&config);
-    save(&path, &state, &config, Size::Free).unwrap();
+    save(&path, &state, &config, OnnxInputSize::Free).unwrap();
     assert!(!folder.path().join("model.onnx_data").exists());
     let whole = std::fs::read(&path).unwrap();
-    assert_eq!(whole, to_bytes(&state, &config, Size::Free).unwrap());
+    assert_eq!(whole, to_bytes(&state, &config, OnnxInputSize::Free).unwrap());
 
     // As long as it is allowed to be: nothing changes; a byte less: the numbers go.
-    save_longest(&path, &state, &config, Size::Free, whole.len() as u64).unwrap();
+    save_longest(&path, &state, &config, OnnxInputSize::Free, whole.len() as u64).unwrap();
     assert!(!folder.path().join("model.onnx_data").exists());
-    save_longest(&path, &state, &config, Size::Free, whole.len() as u64 - 1).unwrap();
+    save_longest(&path, &state, &config, OnnxInputSize::Free, whole.len() as u64 - 1).unwrap();
     let beside = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let (small, whole) = (read::model(&std::fs::read(&path).unwrap(), beside), read(&whole));
     assert_eq!(small.constants, whole.constants);
@@ -180,10 +180,10 @@ fn what_cannot_be_written_is_said() {
     assert!(message("a.onnx", &lacking, "free").contains("norm.bias"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 
-    assert_eq!("free".parse(), Ok(Size::Free));
-    assert_eq!("224".parse(), Ok(Size::Fixed { height: 224, width: 224 }));
-    assert_eq!("224x448".parse(), Ok(Size::Fixed { height: 224, width: 448 }));
+    assert_eq!("free".parse(), Ok(OnnxInputSize::Free));
+    assert_eq!("224".parse(), Ok(OnnxInputSize::Fixed { height: 224, width: 224 }));
+    assert_eq!("224x448".parse(), Ok(OnnxInputSize::Fixed { height: 224, width: 448 }));
     for wrong in ["", "0", "-14", "wide", "224x", "1x2x3", "99999"] {
-        assert!(wrong.parse::<Size>().unwrap_err().contains("224x448"), "{wrong}");
+        assert!(wrong.parse::<OnnxInputSize>().unwrap_err().contains("224x448"), "{wrong}");
     }
 }

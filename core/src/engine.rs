@@ -3,6 +3,7 @@
 //! The command line, the window, the page and the tests start runs here and are consumers of the same stream of events
 //! ([`protocol`](crate::train::protocol)).
 
+#[cfg(not(target_family = "wasm"))]
 use std::sync::Arc;
 
 use crate::train::protocol::channels;

@@ -234,7 +234,7 @@ fn a_screenshot_ends_and_says_what_it_could_not_show() {
         (&["--run", "empty"], 2, false, "empty holds no run"),
         // Nobody knows how long it takes: its bar moves for ever.
         (&["--run", "begun"], 0, true, ""),
-        (&["--judge", "knn", "--weights", "text.pth"], 2, true, "no weights to judge"),
+        (&["--evaluate", "knn", "--weights", "text.pth"], 2, true, "no weights to evaluate"),
     ];
     for (arguments, status, written, named) in cases {
         let (output, there) = shot(arguments);

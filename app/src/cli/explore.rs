@@ -15,9 +15,9 @@ use super::status::{CliExitStatus, FailedInputs};
 use super::terminal::warning;
 use super::{UsageError, load, settings};
 use crate::desktop::{self, RendererChoice, headless::HeadlessWindow};
+use crate::studio::evaluate::{EvaluationConfig, EvaluationKind};
 use crate::studio::explore::ExplorePanel;
 use crate::studio::house::RenderBackend;
-use crate::studio::judge::{EvaluationConfig, EvaluationKind};
 use crate::studio::layout::Workspace;
 use crate::studio::{StartupOptions, StudioApp};
 
@@ -43,12 +43,12 @@ pub struct ExploreArgs {
     /// Show this run in the Train workspace, and follow it while another program goes on with it.
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Which workspace shows [default: explore; train with --run; evaluate with --judge].
+    /// Which workspace shows [default: explore; train with --run; evaluate with --evaluate].
     #[arg(long, value_enum)]
     workspace: Option<WorkspaceName>,
-    /// Judge the weights on the built-in scenes at once: knn, linear, … as under `dinoscope eval`.
-    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = kind)]
-    judge: Vec<EvaluationKind>,
+    /// Evaluate the weights on the built-in scenes at once: knn, linear, … as under `dinoscope eval`.
+    #[arg(long, alias = "judge", value_name = "NAME,NAME", value_delimiter = ',', value_parser = kind)]
+    evaluate: Vec<EvaluationKind>,
     /// What the window says first.
     #[arg(long, hide = true)]
     note: Option<String>,
@@ -211,12 +211,12 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
     };
     let workspace = match (arguments.workspace, &arguments.run) {
         (Some(name), _) => name.into(),
-        (None, _) if !arguments.judge.is_empty() => Workspace::Evaluate,
+        (None, _) if !arguments.evaluate.is_empty() => Workspace::Evaluate,
         (None, Some(_)) => Workspace::Train,
         (None, None) => Workspace::Explore,
     };
-    let judge = (!arguments.judge.is_empty()).then(|| EvaluationConfig {
-        kinds: arguments.judge.iter().copied().collect(),
+    let evaluate = (!arguments.evaluate.is_empty()).then(|| EvaluationConfig {
+        kinds: arguments.evaluate.iter().copied().collect(),
         ..EvaluationConfig::default()
     });
     let beginning = StartupOptions {
@@ -225,7 +225,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         weights,
         panel: arguments.panel.map(ExplorePanel::from),
         workspace,
-        judge,
+        evaluate,
         run: arguments.run,
         note: arguments.note,
         runs: settled.runs.said(),

@@ -82,7 +82,7 @@ enum CliCommand {
     /// there already, made with the same weights and options from a file that has not changed, is left as it is, so
     /// that a command that was stopped goes on when it is given again.
     Features(features::FeaturesArgs),
-    /// Judge features on labelled pictures.
+    /// Evaluate features on labelled pictures.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
     /// Look into, convert and download weights.

@@ -5,9 +5,9 @@ use egui_tiles::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
 use super::house::AppContext;
-use super::judge::EvaluateWorkspace;
 use super::phone::{self, NarrowLayout};
 use super::remembered::SettingsStore;
 use super::theme;
@@ -42,12 +42,15 @@ pub enum StudioPane {
     Curves,
     /// What the figures mean.
     Health,
-    /// What is judged, on which pictures, how.
-    Question,
-    /// What was found.
-    Findings,
-    /// Pictures of what was found.
-    Evidence,
+    /// What is evaluated, on which pictures, how.
+    #[serde(alias = "Question")]
+    Setup,
+    /// The figures.
+    #[serde(alias = "Findings")]
+    Results,
+    /// Pictures of them.
+    #[serde(alias = "Evidence")]
+    Samples,
     /// What happened.
     Log,
 }
@@ -63,9 +66,9 @@ impl StudioPane {
             Self::Watched => "Watched pictures",
             Self::Curves => "Curves",
             Self::Health => "Run",
-            Self::Question => "Question",
-            Self::Findings => "Findings",
-            Self::Evidence => "Evidence",
+            Self::Setup => "Setup",
+            Self::Results => "Results",
+            Self::Samples => "Samples",
             Self::Log => "Log",
         }
     }
@@ -164,11 +167,7 @@ fn explore_tree() -> Tree<StudioPane> {
 }
 
 fn evaluate_tree() -> Tree<StudioPane> {
-    three(
-        "evaluate tiles",
-        [StudioPane::Question, StudioPane::Findings, StudioPane::Evidence],
-        EVALUATE.first,
-    )
+    three("evaluate tiles", [StudioPane::Setup, StudioPane::Results, StudioPane::Samples], EVALUATE.first)
 }
 
 /// Three panels beside each other.
@@ -319,8 +318,8 @@ pub struct PaneBehavior<'a> {
     pub explore: &'a mut ExploreWorkspace,
     /// Training.
     pub train: &'a mut TrainWorkspace,
-    /// Judging.
-    pub judge: &'a mut EvaluateWorkspace,
+    /// Evaluating.
+    pub evaluate: &'a mut EvaluateWorkspace,
 }
 
 impl PaneBehavior<'_> {
@@ -337,9 +336,9 @@ impl PaneBehavior<'_> {
                 StudioPane::Watched => self.train.watched_ui(ui, self.house),
                 StudioPane::Curves => self.train.curves_ui(ui, self.house),
                 StudioPane::Health => self.train.health_ui(ui, self.house),
-                StudioPane::Question => self.judge.question_ui(ui, self.house),
-                StudioPane::Findings => self.judge.findings_ui(ui, self.house),
-                StudioPane::Evidence => self.judge.evidence_ui(ui, self.house),
+                StudioPane::Setup => self.evaluate.setup_ui(ui, self.house),
+                StudioPane::Results => self.evaluate.results_ui(ui, self.house),
+                StudioPane::Samples => self.evaluate.samples_ui(ui, self.house),
                 StudioPane::Log => super::log::ui(ui),
             }
         });

@@ -4,10 +4,10 @@
 
 pub mod about;
 pub mod camera;
+pub mod evaluate;
 pub mod explore;
 pub mod hands;
 pub mod house;
-pub mod judge;
 pub mod kept;
 pub mod layout;
 pub mod log;
@@ -32,9 +32,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::train::archive;
+use evaluate::EvaluateWorkspace;
 use explore::ExploreWorkspace;
 use house::{AppContext, RenderBackend};
-use judge::EvaluateWorkspace;
 use layout::{PaneBehavior, StudioLayout, Workspace};
 use train::TrainWorkspace;
 
@@ -79,8 +79,8 @@ pub struct StartupOptions {
     pub train: Option<train::AutoStartRequest>,
     /// A run to show.
     pub run: Option<PathBuf>,
-    /// What is judged at once.
-    pub judge: Option<judge::EvaluationConfig>,
+    /// What is evaluated at once.
+    pub evaluate: Option<evaluate::EvaluationConfig>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
     /// The folder that new runs are made in; the one that was remembered without.
@@ -100,7 +100,7 @@ pub struct StudioApp {
     layout: StudioLayout,
     explore: ExploreWorkspace,
     train: TrainWorkspace,
-    judge: EvaluateWorkspace,
+    evaluate: EvaluateWorkspace,
     /// What the window was last called.
     title: String,
     path_dialog: path_dialog::PathDialog,
@@ -135,13 +135,13 @@ impl StudioApp {
         if let Some(order) = beginning.train {
             train.begin(&mut house, order);
         }
-        let judge = EvaluateWorkspace::new(&house, beginning.judge);
+        let evaluate = EvaluateWorkspace::new(&house, beginning.evaluate);
         Self {
             house,
             layout,
             explore,
             train,
-            judge,
+            evaluate,
             title: String::new(),
             path_dialog: path_dialog::PathDialog::default(),
             remembered: 0.0,
@@ -171,7 +171,7 @@ impl StudioApp {
         self.layout.remember(&mut self.house.remembered);
         self.explore.remember(&mut self.house.remembered);
         self.train.remember(&mut self.house.remembered);
-        self.judge.remember(&mut self.house.remembered);
+        self.evaluate.remember(&mut self.house.remembered);
         self.house.remembered.save();
     }
 
@@ -215,7 +215,7 @@ impl StudioApp {
             "explore": self.explore.glance(),
             "model": self.explore.model_source().map(|source| source.to_string()),
             "train": self.train.glance(),
-            "judge": self.judge.glance(),
+            "evaluate": self.evaluate.glance(),
             "going": self.train.is_going(),
             "toasts": self.house.toasts.texts(),
         })
@@ -226,9 +226,9 @@ impl StudioApp {
         &self.train
     }
 
-    /// The judging side.
-    pub fn judge(&self) -> &EvaluateWorkspace {
-        &self.judge
+    /// The evaluating side.
+    pub fn evaluate(&self) -> &EvaluateWorkspace {
+        &self.evaluate
     }
 
     /// The exploring side.
@@ -348,19 +348,21 @@ impl AppFrontend for StudioApp {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.house, source);
         }
-        let offer = judge::AvailableWeights {
+        let offer = evaluate::AvailableWeights {
             explored: self.explore.model_source(),
             trained: shown_checkpoint(&self.train),
             opening: self.explore.opens(),
             gallery: self.explore.folder(),
         };
         let seen = self.layout.workspace == Workspace::Evaluate;
-        self.judge.logic(ctx, &mut self.house, offer, seen);
-        if let Some(opened) = self.judge.wants_opened() {
+        self.evaluate.logic(ctx, &mut self.house, offer, seen);
+        if let Some(opened) = self.evaluate.wants_opened() {
             self.layout.workspace = Workspace::Explore;
             match opened {
-                judge::ProjectionPointImage::File(path) => self.explore.open(&self.house, vec![path]),
-                judge::ProjectionPointImage::Picture(picture) => self.explore.pasted(&self.house, &picture),
+                evaluate::ProjectionPointImage::File(path) => self.explore.open(&self.house, vec![path]),
+                evaluate::ProjectionPointImage::Picture(picture) => {
+                    self.explore.pasted(&self.house, &picture)
+                }
             }
         }
         self.remember_soon(ctx);
@@ -369,10 +371,10 @@ impl AppFrontend for StudioApp {
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { house, layout, explore, train, judge, .. } = self;
-        top_bar::ui(ui, house, layout, train, judge);
-        layout.ui(ui, &mut PaneBehavior { house, explore, train, judge });
-        judge.over_ui(&ctx);
+        let Self { house, layout, explore, train, evaluate, .. } = self;
+        top_bar::ui(ui, house, layout, train, evaluate);
+        layout.ui(ui, &mut PaneBehavior { house, explore, train, evaluate });
+        evaluate.over_ui(&ctx);
         about::ui(&ctx, &mut self.house);
         self.train.closing_ui(&ctx, &mut self.house);
         self.path_dialog.ui(&ctx, &self.house.dialogs);
@@ -385,19 +387,19 @@ impl AppFrontend for StudioApp {
         let keys = !ctx.text_edit_focused() && ctx.input_mut(|input| input.consume_shortcut(&undo::UNDO));
         let last = if keys { self.house.undo.last(&mut self.house.toasts) } else { None };
         if let Some(back) = back.or(last) {
-            let Self { layout, explore, train, judge, .. } = self;
-            back(&mut undo::UndoTargets { explore, train, judge, layout });
+            let Self { layout, explore, train, evaluate, .. } = self;
+            back(&mut undo::UndoTargets { explore, train, evaluate, layout });
             ctx.request_repaint();
         }
     }
 
     fn busy(&self) -> bool {
-        self.explore.busy() || self.train.busy() || self.judge.busy()
+        self.explore.busy() || self.train.busy() || self.evaluate.busy()
     }
 
     fn progress(&self) -> u64 {
         let steps = self.train.glance().map_or(0, |run| run.done);
-        [steps, self.judge.progress(), self.explore.progress()]
+        [steps, self.evaluate.progress(), self.explore.progress()]
             .iter()
             .fold(0, |sum, part| sum.wrapping_add(*part))
     }
@@ -407,12 +409,12 @@ impl AppFrontend for StudioApp {
     }
 
     fn shows(&self) -> bool {
-        self.explore.glance().pictures > 0 || self.train.shows() || !self.judge.glance().found.is_empty()
+        self.explore.glance().pictures > 0 || self.train.shows() || !self.evaluate.glance().found.is_empty()
     }
 
     fn closed(&mut self) {
         self.train.closed();
-        self.judge.closed();
+        self.evaluate.closed();
         self.remember();
     }
 }

@@ -116,7 +116,7 @@ fn wanted(purpose: DialogPurpose) -> &'static str {
         DialogPurpose::OpenRun
         | DialogPurpose::FollowRun
         | DialogPurpose::BeginRun
-        | DialogPurpose::JudgedRun => "the path of a run or a folder of weights",
+        | DialogPurpose::EvaluatedRun => "the path of a run or a folder of weights",
         purpose if purpose.wants_folder() => "the path of a folder",
         _ => "the path of a file",
     }
@@ -160,7 +160,7 @@ fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, Stri
             | DialogPurpose::OpenRun
             | DialogPurpose::FollowRun
             | DialogPurpose::BeginRun
-            | DialogPurpose::JudgedRun
+            | DialogPurpose::EvaluatedRun
     );
     match (is_dir, is_file, purpose.wants_folder()) {
         (false, false, _) => Err(format!("{shown} does not exist.")),

@@ -19,7 +19,7 @@ pub struct NarrowLayout {
 
 impl Default for NarrowLayout {
     fn default() -> Self {
-        Self { explore: StudioPane::Gallery, train: StudioPane::Recipe, evaluate: StudioPane::Question }
+        Self { explore: StudioPane::Gallery, train: StudioPane::Recipe, evaluate: StudioPane::Setup }
     }
 }
 
@@ -34,9 +34,9 @@ const TRAIN: [(StudioPane, &str); 5] = [
 ];
 
 const EVALUATE: [(StudioPane, &str); 4] = [
-    (StudioPane::Question, "Question"),
-    (StudioPane::Findings, "Findings"),
-    (StudioPane::Evidence, "Evidence"),
+    (StudioPane::Setup, "Setup"),
+    (StudioPane::Results, "Results"),
+    (StudioPane::Samples, "Samples"),
     (StudioPane::Log, "Log"),
 ];
 

@@ -50,14 +50,14 @@ pub enum DialogPurpose {
     BeginFile,
     /// Weights that a run begins with: a run.
     BeginRun,
-    /// Weights that are judged: a file.
-    JudgedWeights,
-    /// Weights that are judged: a run or a folder.
-    JudgedRun,
-    /// Pictures that weights are judged on: a folder.
-    JudgedFolder,
-    /// Pictures that weights are judged on: an IDX file.
-    JudgedFile,
+    /// Weights that are evaluated: a file.
+    EvaluatedWeights,
+    /// Weights that are evaluated: a run or a folder.
+    EvaluatedRun,
+    /// Pictures that weights are evaluated on: a folder.
+    EvaluatedFolder,
+    /// Pictures that weights are evaluated on: an IDX file.
+    EvaluatedFile,
     /// A recipe to read.
     OpenRecipe,
     /// Where a recipe goes.
@@ -75,19 +75,16 @@ pub enum DialogPurpose {
     /// Where a run goes, packed into one file.
     SaveRun,
     /// A folder for figures and pictures of a finding.
-    SaveFindings,
+    SaveResults,
 }
 
 impl DialogPurpose {
     /// Whether something is going to be written.
     pub fn saves(self) -> bool {
         use DialogPurpose::{
-            SaveFilm, SaveFindings, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveRun,
+            SaveFilm, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveResults, SaveRun,
         };
-        matches!(
-            self,
-            SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveFindings
-        )
+        matches!(self, SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveResults)
     }
 
     /// What the dialog is called.
@@ -100,11 +97,11 @@ impl DialogPurpose {
             Self::TrainingData => "A folder of pictures to train on",
             Self::BeginFile => "Weights to begin with",
             Self::BeginRun => "A run to begin with",
-            Self::JudgedWeights | Self::JudgedRun => "Weights to judge",
-            Self::JudgedFolder | Self::JudgedFile => "Pictures to judge on",
+            Self::EvaluatedWeights | Self::EvaluatedRun => "Weights to test",
+            Self::EvaluatedFolder | Self::EvaluatedFile => "Pictures to evaluate on",
             Self::RunsFolder => "Keep runs in",
             Self::OpenRecipe => "Open a recipe",
-            Self::SaveFindings => "A folder for what was found",
+            Self::SaveResults => "A folder for what was found",
             Self::SaveFrames => "A folder for the pictures",
             Self::SaveRecipe | Self::SavePicture | Self::SaveNumbers | Self::SaveFilm | Self::SaveRun => {
                 "Save as"
@@ -115,8 +112,8 @@ impl DialogPurpose {
     /// Whether it is one folder that is asked for.
     pub fn wants_folder(self) -> bool {
         use DialogPurpose::{
-            BeginRun, FollowRun, JudgedFolder, JudgedRun, OpenFolder, OpenRun, RunsFolder, SaveFindings,
-            SaveFrames, TrainingData,
+            BeginRun, EvaluatedFolder, EvaluatedRun, FollowRun, OpenFolder, OpenRun, RunsFolder, SaveFrames,
+            SaveResults, TrainingData,
         };
         matches!(
             self,
@@ -125,10 +122,10 @@ impl DialogPurpose {
                 | FollowRun
                 | TrainingData
                 | BeginRun
-                | JudgedRun
-                | JudgedFolder
+                | EvaluatedRun
+                | EvaluatedFolder
                 | RunsFolder
-                | SaveFindings
+                | SaveResults
                 | SaveFrames
         )
     }
@@ -139,10 +136,12 @@ impl DialogPurpose {
             Self::OpenPictures
             | Self::OpenFolder
             | Self::TrainingData
-            | Self::JudgedFolder
-            | Self::JudgedFile => "pictures",
-            Self::OpenWeights | Self::BeginFile | Self::JudgedWeights => "weights",
-            Self::OpenRun | Self::FollowRun | Self::BeginRun | Self::JudgedRun | Self::RunsFolder => "runs",
+            | Self::EvaluatedFolder
+            | Self::EvaluatedFile => "pictures",
+            Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => "weights",
+            Self::OpenRun | Self::FollowRun | Self::BeginRun | Self::EvaluatedRun | Self::RunsFolder => {
+                "runs"
+            }
             Self::OpenRecipe | Self::SaveRecipe => "recipes",
             _ => "saved",
         }
@@ -152,7 +151,7 @@ impl DialogPurpose {
     pub fn kinds(self) -> Vec<&'static str> {
         match self {
             Self::OpenPictures => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
-            Self::OpenWeights | Self::BeginFile | Self::JudgedWeights => {
+            Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }
             Self::OpenRecipe => vec!["toml"],
@@ -414,7 +413,7 @@ mod tests {
         // A dialog that was cancelled is nowhere.
         dialogs.give(DialogPurpose::OpenFolder, Vec::new());
         let again = FileDialogs::new(Arc::new(|| ()), false, kept);
-        assert_eq!(again.folder(DialogPurpose::JudgedFile), Some(PathBuf::from("/photos")));
+        assert_eq!(again.folder(DialogPurpose::EvaluatedFile), Some(PathBuf::from("/photos")));
         again.ask_in_window(DialogPurpose::OpenPictures, "");
         assert_eq!(again.asked().unwrap().text, Path::new("/photos").join("").display().to_string());
     }

@@ -3,8 +3,8 @@
 use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::evaluate::EvaluateWorkspace;
 use super::house::AppContext;
-use super::judge::EvaluateWorkspace;
 use super::layout::{StudioLayout, Workspace};
 use super::phone;
 use super::theme::{self, icons, space};
@@ -29,7 +29,7 @@ pub fn ui(
     house: &mut AppContext,
     layout: &mut StudioLayout,
     train: &mut TrainWorkspace,
-    judge: &EvaluateWorkspace,
+    evaluate: &EvaluateWorkspace,
 ) {
     let ctx = ui.ctx().clone();
     let places = [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train), (EVALUATE, Workspace::Evaluate)];
@@ -66,7 +66,7 @@ pub fn ui(
                     ui.set_max_width(room.max(0.0));
                     if room > 120.0 {
                         train.brief_ui(ui);
-                        judge.brief_ui(ui);
+                        evaluate.brief_ui(ui);
                     }
                 });
             }

@@ -2,8 +2,8 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
-use super::judge::EvaluateWorkspace;
 use super::layout::StudioLayout;
 use super::toasts::{ActionId, Toast, ToastQueue};
 use super::train::TrainWorkspace;
@@ -20,8 +20,8 @@ pub struct UndoTargets<'a> {
     pub explore: &'a mut ExploreWorkspace,
     /// Training.
     pub train: &'a mut TrainWorkspace,
-    /// Judging.
-    pub judge: &'a mut EvaluateWorkspace,
+    /// Evaluating.
+    pub evaluate: &'a mut EvaluateWorkspace,
     /// Where the panels are.
     pub layout: &'a mut StudioLayout,
 }

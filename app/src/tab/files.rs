@@ -37,7 +37,7 @@ pub fn ask(dialogs: &FileDialogs, purpose: DialogPurpose, name: &str) {
     let kinds: Vec<String> = purpose.kinds().iter().map(|kind| format!(".{kind}")).collect();
     let folder = matches!(
         purpose,
-        DialogPurpose::OpenFolder | DialogPurpose::TrainingData | DialogPurpose::JudgedFolder
+        DialogPurpose::OpenFolder | DialogPurpose::TrainingData | DialogPurpose::EvaluatedFolder
     );
     if let Some(host) = host::get() {
         host.pick("dialog", &kinds.join(","), folder);
@@ -84,7 +84,7 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<BrowserFile>) {
     let purpose = if chosen { ASKED.take() } else { None };
     let roots = match purpose {
         // Browsers that choose no folders give its pictures instead: those mean all loose ones.
-        Some(DialogPurpose::TrainingData | DialogPurpose::JudgedFolder) => {
+        Some(DialogPurpose::TrainingData | DialogPurpose::EvaluatedFolder) => {
             let whole = |root: PathBuf| if root.starts_with(LOOSE) { LOOSE.into() } else { root };
             roots.into_iter().map(whole).collect()
         }

@@ -1,5 +1,5 @@
 // A visitor's own pictures in the tab: trained on, begun with and distilled into, saved while the run goes on, gone on with on
-// another visit, judged. Whatever is shown goes by the name that it was given by.
+// another visit, evaluated. Whatever is shown goes by the name that it was given by.
 
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -35,7 +35,7 @@ warmup = 1
 const PATHS = /(^|[\s"'“(:])\/(given|fetched|downloads|models|runs|settings)(\/|\b)/;
 
 const SAMPLES = ['scene-20-fish', 'scene-19-teapot', 'scene-26-rocket', 'scene-33-mushroom'];
-/** As many as can be divided into those to learn from and those to judge. */
+/** As many as can be divided into those to learn from and those to evaluate. */
 const COUNT = 6;
 
 export async function run(stage) {
@@ -213,14 +213,14 @@ async function begun(stage, own) {
   await finishes(page, check, 'a teacher');
   await stage.shoot(page, 'own');
 
-  // All of it is judged, too.
+  // All of it is evaluated, too.
   await press(page, 'Evaluate', 'RadioButton');
   await press(page, 'Yours', 'RadioButton');
   await press(page, "The gallery's: holiday", 'Button');
-  await reads(page, /to learn from, \d+ to judge, 2 classes/);
-  await press(page, 'Judge', 'Button');
-  const { judge } = await shows(page, (now) => !now.judge.going && now.judge.found.length + now.judge.troubles.length > 0, 'a finding');
-  check('the gallery is judged', judge.found.length === 1 && judge.troubles.length === 0, judge);
+  await reads(page, /to learn from, \d+ to test, 2 classes/);
+  await press(page, 'Start evaluation', 'Button');
+  const { evaluate } = await shows(page, (now) => !now.evaluate.going && now.evaluate.found.length + now.evaluate.troubles.length > 0, 'a finding');
+  check('the gallery is judged', evaluate.found.length === 1 && evaluate.troubles.length === 0, evaluate);
   await named(page, check, 'after it was judged');
   check('no error in the console', errors.length === 0, errors);
   await page.context().browser().close();

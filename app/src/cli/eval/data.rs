@@ -20,7 +20,7 @@ use crate::cli::progress::CliProgress;
 use crate::cli::terminal::note;
 use crate::cli::{UsageError, load};
 
-/// Which model is judged, and how it computes.
+/// Which model is evaluated, and how it computes.
 #[derive(clap::Args)]
 pub struct EvalModelArgs {
     /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or
@@ -72,7 +72,7 @@ pub struct LabelledDataArgs {
     /// At most this many pictures to predict, chosen at random.
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Writes the features and labels that are judged into this folder, as train_features.npy, train_labels.npy,
+    /// Writes the features and labels that are evaluated into this folder, as train_features.npy, train_labels.npy,
     /// test_features.npy and test_labels.npy.
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub struct LabelledDataArgs {
     depth_range: IntensityRange,
 }
 
-/// A model that is ready to be judged.
+/// A model that is ready to be evaluated.
 pub struct LoadedEvalModel {
     /// The backbone.
     pub backbone: Vit,

@@ -13,13 +13,13 @@ use super::data::LoadedEvalModel;
 #[derive(clap::Args)]
 pub struct DenseDataArgs {
     /// `scenes`, which the program draws itself, or a folder with images/ and labels/ or depth/, or with train/ and val/ of
-    /// that kind. Otherwise a fifth, chosen by --seed, is judged.
+    /// that kind. Otherwise a fifth, chosen by --seed, is evaluated.
     #[arg(long, default_value = "scenes")]
     data: PathBuf,
     /// At most this many pictures to learn from, chosen at random [default for scenes: 240].
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// At most this many pictures to judge, chosen at random [default for scenes: 120].
+    /// At most this many pictures to evaluate, chosen at random [default for scenes: 120].
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
     /// Black and white of pictures of more than 8 bits: fixed, file, or two numbers such as 0..4095.

@@ -45,7 +45,7 @@ pub struct DepthArgs {
     /// Learns from mirrored pictures too.
     #[arg(long)]
     mirrored: bool,
-    /// Judges mirrored test pictures too and takes the mean.
+    /// Evaluates mirrored test pictures too and takes the mean.
     #[arg(long)]
     flip: bool,
 }

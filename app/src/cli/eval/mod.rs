@@ -17,7 +17,7 @@ use anyhow::Result;
 
 use super::status::CliExitStatus;
 
-/// Judge features on labelled pictures.
+/// Evaluate features on labelled pictures.
 #[derive(clap::Subcommand)]
 pub enum EvalCommand {
     /// Weighted nearest neighbours on CLS features, against raw pixels and the untrained model.

@@ -38,10 +38,10 @@ pub struct SegmentationArgs {
     /// Blocks that the head sees, counted from the last [default: 1, with --ms 4].
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
-    /// Sizes at which test pictures are judged, in windows [default: 1, with --ms 1,1.32,1.73,2.28,3].
+    /// Sizes at which test pictures are evaluated, in windows [default: 1, with --ms 1,1.32,1.73,2.28,3].
     #[arg(long, value_name = "R,R", value_delimiter = ',')]
     ratios: Vec<f64>,
-    /// Judges mirrored test pictures too.
+    /// Evaluates mirrored test pictures too.
     #[arg(long)]
     flip: bool,
     /// Random crops of each training picture, 0.5 to 2 times as large and half of them mirrored, in place of its windows.

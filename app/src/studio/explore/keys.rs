@@ -23,7 +23,7 @@ pub const ALL: [(&str, &str); 23] = [
     ("Ctrl+Z", "undo: closed pictures, fields put back, panels"),
     ("Ctrl+1  2  3", "Explore, Train, Evaluate"),
     ("Space", "Train: pause and go on"),
-    ("Ctrl+Enter", "Evaluate: judge"),
+    ("Ctrl+Enter", "Evaluate: start"),
     ("Ctrl+L", "the log"),
     ("Tab  Enter", "to the next control, use it"),
     ("← → ↑ ↓", "on a slider or a map: move"),

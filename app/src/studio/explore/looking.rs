@@ -174,7 +174,7 @@ impl ExploreWorkspace {
 }
 
 impl super::InspectionCache {
-    /// How many results can be kept, judging by the largest; all of them while there are none.
+    /// How many results can be kept, evaluating by the largest; all of them while there are none.
     fn room(&self) -> usize {
         let largest = self.kept.values().map(|(seen, _)| seen.bytes()).max();
         // A part is left for the picture that is chosen next.

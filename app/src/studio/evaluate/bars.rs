@@ -4,7 +4,7 @@ use dinoscope_core::eval::outcome::EvalMetric;
 use egui::accesskit::Role;
 use egui::{Align2, Color32, FontFamily, FontId, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
-use super::findings::{EvaluationBar, Id, parts};
+use super::history::{EvaluationBar, Id, parts};
 use crate::studio::theme::{self, ThemeTokens, fonts, space};
 
 /// Height of a bar.

@@ -11,9 +11,9 @@ use dinoscope_core::eval::whole::linear::LinearTask;
 use dinoscope_core::eval::whole::logistic::LogisticTask;
 use dinoscope_core::model::VitConfig;
 
+use super::config::EvaluationConfig;
 use super::kind::EvaluationKind;
 use super::pictures::EvaluationData;
-use super::wish::EvaluationConfig;
 
 /// How often a few pictures of each class are drawn.
 const TRIES: usize = 5;

@@ -1,27 +1,27 @@
-//! The judging side: how good features are, found out by evaluations that train nothing but small heads.
+//! The evaluating side: how good features are, found out by evaluations that train nothing but small heads.
 //!
 //! A [`EvaluationConfig`] says what is asked, a [`EvaluationJob`] answers it beside the frames, [`EvaluationHistory`] keep the answers of this session.
 
 mod bars;
-mod beside;
-mod chart;
-mod charted;
-mod dark;
-mod evidence;
+mod config;
+mod dark_theme;
 mod export;
-mod findings;
-mod findings_ui;
-mod foot;
-#[cfg(target_family = "wasm")]
-mod held;
+mod footer;
+mod history;
 mod images;
 mod job;
 mod kind;
+mod oneshot_task;
 mod pictures;
-mod question;
+#[cfg(target_family = "wasm")]
+mod preloaded;
+mod projection_chart;
+mod projection_data;
+mod results_pane;
+mod samples_pane;
+mod setup_pane;
 mod table;
 mod tasks;
-mod wish;
 mod words;
 
 use std::path::PathBuf;
@@ -31,16 +31,16 @@ use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::files;
 
-use beside::{OneshotTask, TaskFailedError};
-use chart::ProjectionChart;
-pub use chart::ProjectionPointImage;
-use evidence::EnlargedImage;
-use findings::{EvaluationHistory, EvaluationRecord};
+pub use config::{EvaluationConfig, EvaluationDataOrigin};
+use config::{EvaluationWeights, called};
+use history::{EvaluationHistory, EvaluationRecord};
 use job::{EvaluationEnded, EvaluationJob, EvaluationJobEvent, EvaluationRequest};
 pub use kind::EvaluationKind;
-use question::EvaluationDataLookup;
-pub use wish::{EvaluationConfig, EvaluationDataOrigin};
-use wish::{EvaluationWeights, called};
+use oneshot_task::{OneshotTask, TaskFailedError};
+use projection_chart::ProjectionChart;
+pub use projection_chart::ProjectionPointImage;
+use samples_pane::EnlargedImage;
+use setup_pane::EvaluationDataLookup;
 
 use super::house::AppContext;
 use super::platform::DialogPurpose;
@@ -73,7 +73,7 @@ impl AvailableWeights {
     }
 }
 
-/// How judging stands, for tests and for who asks in a browser's console.
+/// How evaluating stands, for tests and for who asks in a browser's console.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct EvaluateSnapshot {
     /// Whether an evaluation goes on.
@@ -84,7 +84,7 @@ pub struct EvaluateSnapshot {
     pub troubles: Vec<String>,
 }
 
-/// The judging side of the studio.
+/// The evaluating side of the studio.
 pub struct EvaluateWorkspace {
     wish: EvaluationConfig,
     offer: AvailableWeights,
@@ -102,7 +102,7 @@ pub struct EvaluateWorkspace {
 }
 
 impl EvaluateWorkspace {
-    /// Nothing was judged yet; what is asked is as it was left. With a wish it is judged at once.
+    /// Nothing evaluated yet; what is asked is as it was left. With a wish it is evaluated at once.
     pub fn new(house: &AppContext, wish: Option<EvaluationConfig>) -> Self {
         let at_once = wish.is_some();
         let mut wish: EvaluationConfig =
@@ -151,7 +151,11 @@ impl EvaluateWorkspace {
                 // Nothing comes any more that could change it.
                 Some(_) if !self.offer.opening && !self.lookup.busy() => {
                     self.at_once = false;
-                    self.trouble(house, "--judge".to_owned(), "there are no weights to judge".to_owned());
+                    self.trouble(
+                        house,
+                        "--evaluate".to_owned(),
+                        "there are no weights to evaluate".to_owned(),
+                    );
                 }
                 Some(_) => {}
             }
@@ -161,12 +165,12 @@ impl EvaluateWorkspace {
     fn take_dialogs(&mut self, house: &AppContext) {
         let dialogs = house.dialogs.clone();
         let first = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
-        for purpose in [DialogPurpose::JudgedWeights, DialogPurpose::JudgedRun] {
+        for purpose in [DialogPurpose::EvaluatedWeights, DialogPurpose::EvaluatedRun] {
             if let Some(path) = first(purpose) {
                 self.wish.weights = EvaluationWeights::These(ModelSource::Path(path));
             }
         }
-        for purpose in [DialogPurpose::JudgedFolder, DialogPurpose::JudgedFile] {
+        for purpose in [DialogPurpose::EvaluatedFolder, DialogPurpose::EvaluatedFile] {
             // Who chooses pictures and labels together means the pictures.
             let paths = dialogs.answer(purpose).unwrap_or_default();
             let pictures = paths.iter().find(|path| IdxSource::recognizes(path)).or(paths.first());
@@ -176,12 +180,12 @@ impl EvaluateWorkspace {
             }
         }
         // A page answers once for each file, a desktop with the folder.
-        while let Some(path) = first(DialogPurpose::SaveFindings) {
+        while let Some(path) = first(DialogPurpose::SaveResults) {
             self.save(house, path);
         }
     }
 
-    /// Something could not be judged.
+    /// Something could not be evaluated.
     fn trouble(&mut self, house: &mut AppContext, what: String, reason: String) {
         self.troubles.push(format!("{what}: {reason}"));
         house.failed(what, reason, false);
@@ -209,7 +213,7 @@ impl EvaluateWorkspace {
                 Err(EvaluationEnded) => {
                     self.job = None;
                     if !seen && !self.troubles.is_empty() {
-                        house.toasts.watch("Not everything could be judged: Evaluate says why.");
+                        house.toasts.watch("Not everything could be evaluated: Evaluate says why.");
                     }
                 }
             }
@@ -230,7 +234,7 @@ impl EvaluateWorkspace {
         }
     }
 
-    /// Why nothing can be judged now.
+    /// Why nothing can be evaluated now.
     fn in_the_way(&self, offer: &AvailableWeights) -> Option<String> {
         if let Err(reason) = self.source(offer) {
             return Some(reason.to_owned());
@@ -270,9 +274,9 @@ impl EvaluateWorkspace {
         if cfg!(target_family = "wasm") {
             export::names(finding)
                 .iter()
-                .for_each(|name| house.dialogs.ask(DialogPurpose::SaveFindings, name));
+                .for_each(|name| house.dialogs.ask(DialogPurpose::SaveResults, name));
         } else {
-            house.dialogs.ask(DialogPurpose::SaveFindings, "");
+            house.dialogs.ask(DialogPurpose::SaveResults, "");
         }
     }
 
@@ -301,8 +305,8 @@ impl EvaluateWorkspace {
         });
     }
 
-    /// Whose features are judged, on which pictures, how; its foot begins.
-    pub fn question_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    /// Whose features are evaluated, on which pictures, how; its foot begins.
+    pub fn setup_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let offer = self.offer.clone();
         egui::Panel::bottom("judge").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
             self.foot_ui(ui, house, &offer);
@@ -311,12 +315,12 @@ impl EvaluateWorkspace {
     }
 
     /// What was found.
-    pub fn findings_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn results_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         self.found_ui(ui, house);
     }
 
     /// Pictures of what was found.
-    pub fn evidence_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn samples_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         self.evidence_pane(ui, &house.wake);
     }
 

@@ -1,4 +1,4 @@
-//! Judging beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
+//! Evaluating beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,13 +14,13 @@ use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, evaluate};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
 use web_time::Instant;
 
-use super::charted::ProjectionChartData;
+use super::config::{EvaluationConfig, called};
 use super::export;
-use super::findings::EvaluationRecord;
+use super::history::EvaluationRecord;
 use super::images::images;
 use super::kind::{EvaluationKind, LabelRequirement};
 use super::pictures::EvaluationData;
-use super::wish::{EvaluationConfig, called};
+use super::projection_data::ProjectionChartData;
 use crate::studio::hands::{self, Wake};
 
 /// Everything that has to be known to begin.
@@ -58,7 +58,7 @@ pub enum EvaluationJobEvent {
     Found(Box<EvaluationRecord>),
     /// An evaluation could not be made.
     Not(EvaluationKind, String),
-    /// Nothing can be judged.
+    /// Nothing can be evaluated.
     Failed(String),
 }
 
@@ -191,7 +191,7 @@ async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
     let Some(&first) = wish.kinds.first() else { return };
     let of = wish.kinds.len();
     voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind: first, done: 0, of, step: None }));
-    // A run is judged as it is now, also when it goes on meanwhile.
+    // A run is evaluated as it is now, also when it goes on meanwhile.
     let source = match source {
         ModelSource::Path(path) => match settled(path) {
             Ok(file) => ModelSource::Path(file),
@@ -271,7 +271,7 @@ async fn at_hand(
         voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
         !voice.stopped()
     };
-    super::held::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
+    super::preloaded::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
 }
 
 /// Pictures that pass through the model at once: where frames are drawn on the same thread, few.

@@ -4,7 +4,7 @@ use egui::accesskit::Role;
 use egui::{Label, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
 use super::EvaluateWorkspace;
-use super::findings::Id;
+use super::history::Id;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};

@@ -8,8 +8,8 @@ use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::files;
 use dinoscope_core::train::run::RunFolder;
 
-use super::findings::EvaluationRecord;
-use super::wish::run_of;
+use super::config::run_of;
+use super::history::EvaluationRecord;
 
 /// Folder of a run in which cards look for evaluations.
 const EVALUATIONS: &str = "evaluations";
@@ -78,7 +78,7 @@ pub fn save(finding: &EvaluationRecord, folder: &Path) -> Result<String, String>
 /// Names the file that could not be written.
 #[cfg(target_family = "wasm")]
 pub fn save(finding: &EvaluationRecord, file: &Path) -> Result<String, String> {
-    let name = super::wish::short(file);
+    let name = super::config::short(file);
     let index = names(finding).iter().position(|known| *known == name);
     let index = index.ok_or_else(|| format!("{name} belongs to a finding that is gone"))?;
     files::write(file, content(finding, index)?).map_err(|error| format!("{name}: {error}"))?;
@@ -107,7 +107,7 @@ mod tests {
     use dinoscope_core::eval::outcome::EvalReport;
     use dinoscope_core::train::Recipe;
 
-    use super::super::findings::tests::finding;
+    use super::super::history::tests::finding;
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Judging as a person does it: weights, pictures and evaluations are chosen, figures are read, compared and saved.
+//! Evaluating as a person does it: weights, pictures and evaluations are chosen, figures are read, compared and saved.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +7,7 @@ mod window;
 
 use std::path::{Path, PathBuf};
 
-use dinoscope::studio::judge::EvaluateSnapshot;
+use dinoscope::studio::evaluate::EvaluateSnapshot;
 use dinoscope::studio::layout::Workspace;
 use dinoscope::studio::platform::DialogPurpose;
 use dinoscope::studio::{AppFrontend as _, StartupOptions};
@@ -38,7 +38,7 @@ fn judging_in(theme: Theme) -> Window {
 }
 
 fn judge(window: &Window) -> EvaluateSnapshot {
-    studio(window).judge().glance()
+    studio(window).evaluate().glance()
 }
 
 /// Weights in the bars of the findings, as they are read aloud.
@@ -61,9 +61,9 @@ fn is_off(window: &Window, name: &str) -> bool {
 #[test]
 fn weights_are_judged_and_compared() {
     let mut window = judging();
-    assert!(says("Nothing was judged yet")(&window) && says("24 to learn from, 12 to judge")(&window));
+    assert!(says("Nothing evaluated yet")(&window) && says("24 to learn from, 12 to test")(&window));
     shot(&mut window, "empty");
-    button(&mut window, "Judge");
+    button(&mut window, "Start evaluation");
     let text = said(&window);
     assert_eq!(bars(&window).len(), 1, "{text}");
     assert!(bars(&window)[0].starts_with("official_vit.pth: top-1 "), "{text}");
@@ -74,7 +74,7 @@ fn weights_are_judged_and_compared() {
     // The program's own weights, from the menu.
     press(&mut window, Role::ComboBox, "Weights: Explore's: official_vit.pth");
     press(&mut window, Role::Button, "Starter weights");
-    button(&mut window, "Judge");
+    button(&mut window, "Start evaluation");
     let both = bars(&window);
     assert!(both[0].starts_with("official_vit.pth") && both[1].starts_with("starter weights"), "{both:?}");
     assert!(is_on(&window, Role::RadioButton, &both[1]) && !is_on(&window, Role::RadioButton, &both[0]));
@@ -88,7 +88,7 @@ fn weights_are_judged_and_compared() {
     switch(&mut window, "Beside untrained and raw pixels", false);
     press(&mut window, Role::ComboBox, "Neighbours");
     press(&mut window, Role::Button, "2 of each class");
-    button(&mut window, "Judge");
+    button(&mut window, "Start evaluation");
     assert!(says("starter weights: mean top-1 ")(&window) && !says("untrained: mean")(&window));
     assert_eq!(judge(&window).found.len(), 3);
     press(&mut window, Role::Button, "Forget this finding");
@@ -100,7 +100,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = judging_in(Theme::Light);
     switch(&mut window, "Nearest neighbours", false);
-    assert!(is_off(&window, "Judge") && says("Choose an evaluation.")(&window));
+    assert!(is_off(&window, "Start evaluation") && says("Choose an evaluation.")(&window));
     switch(&mut window, "Logistic regression", true);
     // Alone: this is about what is done with a finding.
     switch(&mut window, "Beside untrained and raw pixels", false);
@@ -117,7 +117,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
     assert!(!has(&window, Role::Button, "Close"));
 
     let out = folder.path().join("findings");
-    give(&mut window, DialogPurpose::SaveFindings, &[out.as_path()]);
+    give(&mut window, DialogPurpose::SaveResults, &[out.as_path()]);
     settle(&mut window);
     assert!(says("Saved logistic-scenes.json and a picture in ")(&window), "{}", said(&window));
     let outcome: EvalReport =
@@ -128,7 +128,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
 
     // Where nothing can be written the reason stands in the corner.
     let file = out.join("logistic-scenes.json");
-    give(&mut window, DialogPurpose::SaveFindings, &[file.as_path()]);
+    give(&mut window, DialogPurpose::SaveResults, &[file.as_path()]);
     settle(&mut window);
     assert!(
         studio(&window).house().toasts.texts().iter().any(|text| text.contains("logistic-scenes.json: "))
@@ -159,8 +159,8 @@ fn the_gallery_s_pictures_are_offered() {
     give(&mut window, DialogPurpose::OpenFolder, &[labelled.as_path()]);
     until(&mut window, "the offer", |window| has(window, Role::Button, "The gallery's: labelled"));
     button(&mut window, "The gallery's: labelled");
-    until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
-    assert!(!is_off(&window, "Judge"));
+    until(&mut window, "the pictures", says("16 to learn from, 4 to test, 2 classes"));
+    assert!(!is_off(&window, "Start evaluation"));
 }
 
 #[test]
@@ -168,36 +168,36 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = judging();
     choose(&mut window, "Yours");
-    assert!(is_off(&window, "Judge") && says("Choose the pictures.")(&window));
+    assert!(is_off(&window, "Start evaluation") && says("Choose the pictures.")(&window));
     let unlabelled = folder.path().join("unlabelled");
     classes(&unlabelled, &[""], 5);
-    give(&mut window, DialogPurpose::JudgedFolder, &[unlabelled.as_path()]);
+    give(&mut window, DialogPurpose::EvaluatedFolder, &[unlabelled.as_path()]);
     until(&mut window, "the reason", says("has no labels: put the pictures of each class into a subfolder"));
-    assert!(is_off(&window, "Judge"));
+    assert!(is_off(&window, "Start evaluation"));
     switch(&mut window, "Spread", true);
     until(&mut window, "what goes without classes", says("5 pictures without classes"));
-    assert!(!is_off(&window, "Judge"));
+    assert!(!is_off(&window, "Start evaluation"));
     switch(&mut window, "Spread", false);
 
     let labelled = folder.path().join("labelled");
     classes(&labelled, &["blue", "green"], 10);
-    give(&mut window, DialogPurpose::JudgedFolder, &[labelled.as_path()]);
-    until(&mut window, "the pictures", says("16 to learn from, 4 to judge, 2 classes"));
+    give(&mut window, DialogPurpose::EvaluatedFolder, &[labelled.as_path()]);
+    until(&mut window, "the pictures", says("16 to learn from, 4 to test, 2 classes"));
     // One evaluation needs what is not there: it says so, and the other one is made all the same.
     switch(&mut window, "Segmentation", true);
     until(&mut window, "the reason", says("there is no images/ in it"));
-    button(&mut window, "Judge");
+    button(&mut window, "Start evaluation");
     let glance = judge(&window);
     assert_eq!((glance.found.len(), glance.found[0].0.as_str()), (1, "Nearest neighbours"), "{glance:?}");
-    assert!(says("16 pictures to learn from, 4 to judge, 2 classes")(&window), "{}", said(&window));
+    assert!(says("16 pictures to learn from, 4 to test, 2 classes")(&window), "{}", said(&window));
     assert!(glance.troubles[0].starts_with("Segmentation: "), "{glance:?}");
     shot(&mut window, "troubles");
     button(&mut window, "Put away");
     assert!(judge(&window).troubles.is_empty());
 
     // Weights that are gone.
-    give(&mut window, DialogPurpose::JudgedWeights, &[Path::new("/nowhere/vit.pth")]);
-    button(&mut window, "Judge");
+    give(&mut window, DialogPurpose::EvaluatedWeights, &[Path::new("/nowhere/vit.pth")]);
+    button(&mut window, "Start evaluation");
     assert!(judge(&window).troubles[0].contains("/nowhere/vit.pth does not exist"), "{}", said(&window));
 }
 
@@ -209,7 +209,7 @@ fn maps_show_pictures_under_the_pointer() {
     for kind in ["Map", "Retrieval", "Spread"] {
         switch(&mut window, kind, true);
     }
-    button(&mut window, "Judge");
+    button(&mut window, "Start evaluation");
     let judged = judge(&window);
     let found: Vec<&str> = judged.found.iter().map(|(title, ..)| title.as_str()).collect();
     assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{judged:?}");
@@ -257,7 +257,7 @@ fn what_takes_long_can_be_stopped() {
     let mut window = judging();
     slide(&mut window, "At most", 1200.0);
     switch(&mut window, "Linear probe", true);
-    press(&mut window, Role::Button, "Judge");
+    press(&mut window, Role::Button, "Start evaluation");
     until(&mut window, "figures on their way", says("weights: features, "));
     assert!(judge(&window).going && says("Evaluation 1 of 2")(&window));
     keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num1);
@@ -265,7 +265,7 @@ fn what_takes_long_can_be_stopped() {
     keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num3);
     shot(&mut window, "going");
     press(&mut window, Role::Button, "Stop");
-    until(&mut window, "the end", |window| has(window, Role::Button, "Judge"));
+    until(&mut window, "the end", |window| has(window, Role::Button, "Start evaluation"));
     let glance = judge(&window);
     assert!(!glance.going && glance.found.is_empty() && glance.troubles.is_empty(), "{glance:?}");
 }
@@ -294,8 +294,8 @@ fn a_run_keeps_what_was_found_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = run(folder.path());
     let mut window = judging();
-    give(&mut window, DialogPurpose::JudgedRun, &[path.as_path()]);
-    button(&mut window, "Judge");
+    give(&mut window, DialogPurpose::EvaluatedRun, &[path.as_path()]);
+    button(&mut window, "Start evaluation");
     assert!(bars(&window)[0].starts_with("nano-001 after 500 steps: "), "{:?}", bars(&window));
     assert!(says("Kept with the run in ")(&window));
     let kept = std::fs::read(path.join("evaluations/knn-scenes.json")).unwrap();
@@ -305,8 +305,8 @@ fn a_run_keeps_what_was_found_of_it() {
     // Older weights are no finding about the run as it is.
     std::fs::remove_dir_all(path.join("evaluations")).unwrap();
     let older = path.join("checkpoints/000250");
-    give(&mut window, DialogPurpose::JudgedRun, &[older.as_path()]);
-    button(&mut window, "Judge");
+    give(&mut window, DialogPurpose::EvaluatedRun, &[older.as_path()]);
+    button(&mut window, "Start evaluation");
     assert!(bars(&window)[1].starts_with("nano-001 after 250 steps: "), "{:?}", bars(&window));
     assert!(!path.join("evaluations").exists());
 }
@@ -314,13 +314,13 @@ fn a_run_keeps_what_was_found_of_it() {
 #[test]
 fn what_nobody_sees_is_told_in_the_corner_and_closing_stops() {
     let mut window = judging();
-    press(&mut window, Role::Button, "Judge");
+    press(&mut window, Role::Button, "Start evaluation");
     keys(&mut window, Modifiers::COMMAND, Key::Num2);
     let toasts = studio(&window).house().toasts.texts().join(" ");
     assert!(toasts.contains("Nearest neighbours of official_vit.pth: top-1 "), "{toasts}");
     keys(&mut window, Modifiers::COMMAND, Key::Num3);
     slide(&mut window, "At most", 1200.0);
-    press(&mut window, Role::Button, "Judge");
+    press(&mut window, Role::Button, "Start evaluation");
     assert!(judge(&window).going);
     window.state_mut().as_mut().unwrap().closed();
     assert!(!judge(&window).going);

@@ -10,8 +10,8 @@ use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::data::{DataError, Picture};
 
+use super::config::EvaluationConfig;
 use super::pictures::EvaluationData;
-use super::wish::EvaluationConfig;
 use crate::studio::hands::breathe;
 use crate::tab::staff;
 

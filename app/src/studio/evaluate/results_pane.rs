@@ -3,7 +3,7 @@
 use dinoscope_core::eval::outcome::UnusableInput;
 use egui::{Label, Ui};
 
-use super::findings::{EvaluationRecord, Id, figure_names, less_is_better};
+use super::history::{EvaluationRecord, Id, figure_names, less_is_better};
 use super::words::duration;
 use super::{EvaluateWorkspace, bars, table};
 use crate::studio::house::AppContext;
@@ -21,8 +21,8 @@ impl EvaluateWorkspace {
             widgets::empty_state(
                 ui,
                 icons::BARS,
-                "Nothing was judged yet",
-                "Choose weights and pictures at the left and press Judge: how good their features are stands here, beside \
+                "Nothing evaluated yet",
+                "Choose weights and pictures at the left and press Evaluate: how good their features are stands here, beside \
                  an untrained model and raw pixels.",
             );
             return;
@@ -53,7 +53,7 @@ impl EvaluateWorkspace {
                     && let Some(gone) = self.findings.forget()
                 {
                     let said = format!("Forgot what was found of {}.", gone.1.weights);
-                    house.offer_undo(said, move |parts| parts.judge.findings.take_back(gone));
+                    house.offer_undo(said, move |parts| parts.evaluate.findings.take_back(gone));
                 }
                 if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
                     && let Some((_, finding)) = self.findings.chosen()

@@ -7,7 +7,7 @@ use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::eval::embedding::ProjectionMap;
 
-use super::wish::EvaluationConfig;
+use super::config::EvaluationConfig;
 
 /// A map with the pictures that its points are of.
 pub struct ProjectionChartData {

@@ -7,7 +7,7 @@ use egui::accesskit::Role;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontFamily, FontId, Galley, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::findings::{figure_names, parts, row_text};
+use super::history::{figure_names, parts, row_text};
 use crate::studio::theme::{self, ThemeTokens, fonts, space};
 
 /// Height of a row.
@@ -105,7 +105,7 @@ pub fn text(outcome: &EvalReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::findings::tests::finding;
+    use super::super::history::tests::finding;
     use super::*;
 
     #[test]

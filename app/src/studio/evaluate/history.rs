@@ -8,9 +8,9 @@ use dinoscope_core::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, Eval
 use dinoscope_core::eval::suite::EvalSubject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
-use super::charted::ProjectionChartData;
-use super::dark;
+use super::dark_theme;
 use super::kind::EvaluationKind;
+use super::projection_data::ProjectionChartData;
 
 /// What one evaluation found.
 pub struct EvaluationRecord {

@@ -11,10 +11,10 @@ use egui::{
     TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use super::beside::{OneshotTask, TaskFailedError};
-use super::charted::ProjectionChartData;
-use super::findings::Id;
+use super::history::Id;
 use super::images::image;
+use super::oneshot_task::{OneshotTask, TaskFailedError};
+use super::projection_data::ProjectionChartData;
 use crate::studio::hands::Wake;
 use crate::studio::theme::{self, ThemeTokens, fonts, icons, space};
 use crate::studio::{touch, widgets};

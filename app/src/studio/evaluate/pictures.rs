@@ -1,4 +1,4 @@
-//! The pictures that weights are judged on: opened as the command line opens them, so that figures agree.
+//! The pictures that weights are evaluated on: opened as the command line opens them, so that figures agree.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use dinoscope_core::data::source::scenes::ScenesSource;
 use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
 use dinoscope_core::eval::pictures;
 
+use super::config::EvaluationConfig;
 use super::kind::LabelRequirement;
-use super::wish::EvaluationConfig;
 
-/// Seed of the scenes that are learned from, as on the command line; the next one's are judged.
+/// Seed of the scenes that are learned from, as on the command line; the next one's are evaluated.
 pub const SCENE_SEED: u64 = 1 << 32;
 /// Side of those scenes in pixels.
 pub const SCENE_SIDE: usize = 96;
-/// Scenes to learn from and to judge, of which a part may be taken.
+/// Scenes to learn from and to evaluate, of which a part may be taken.
 const SCENES: (usize, usize) = (1200, 600);
 /// Scenes of which every pixel is known: they are larger, and a head sees each of their pixels.
 const DENSE_SCENES: (usize, usize) = (240, 120);
@@ -163,7 +163,7 @@ pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<Strin
     };
     let classes =
         if need == LabelRequirement::Depth { String::new() } else { format!(", {classes} classes") };
-    Ok(format!("{learn} to learn from, {judge} to judge{classes}{said}"))
+    Ok(format!("{learn} to learn from, {judge} to test{classes}{said}"))
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     use dinoscope_core::data::source::dense::DepthUnit;
     use dinoscope_core::eval::depth::DepthEvalRange;
 
-    use super::super::wish::EvaluationDataOrigin;
+    use super::super::config::EvaluationDataOrigin;
     use super::*;
 
     fn on(path: &Path) -> EvaluationConfig {
@@ -196,7 +196,7 @@ mod tests {
         let wish = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
         assert_eq!(
             describe(LabelRequirement::Labels, &wish).unwrap(),
-            "20 to learn from, 10 to judge, 12 classes"
+            "20 to learn from, 10 to test, 12 classes"
         );
         let EvaluationData::Labelled(all) = EvaluationData::open(
             LabelRequirement::Labels,
@@ -208,9 +208,9 @@ mod tests {
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
         assert_eq!(describe(LabelRequirement::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
-        assert_eq!(describe(LabelRequirement::Depth, &wish).unwrap(), "20 to learn from, 10 to judge");
+        assert_eq!(describe(LabelRequirement::Depth, &wish).unwrap(), "20 to learn from, 10 to test");
         assert!(
-            describe(LabelRequirement::Classes, &wish).unwrap().contains("20 to learn from, 10 to judge, 1")
+            describe(LabelRequirement::Classes, &wish).unwrap().contains("20 to learn from, 10 to test, 1")
         );
     }
 
@@ -231,7 +231,7 @@ mod tests {
         fill(folder.path(), "dog", 6);
         assert_eq!(
             describe(LabelRequirement::Labels, &on(folder.path())).unwrap(),
-            "8 to learn from, 2 to judge, 2 classes"
+            "8 to learn from, 2 to test, 2 classes"
         );
         let dense = describe(LabelRequirement::Classes, &on(folder.path())).unwrap_err();
         assert!(dense.contains("images/"), "{dense}");
@@ -247,7 +247,7 @@ mod tests {
         let told = |need| describe(need, &on(folder.path())).unwrap().replace(&root, "root");
         assert_eq!(
             told(LabelRequirement::Labels),
-            "6 to learn from, 3 to judge, 2 classes; learns from root/train, judges root/val; \
+            "6 to learn from, 3 to test, 2 classes; learns from root/train, judges root/val; \
              1 of 2 classes have no picture to judge: cat"
         );
         assert_eq!(
@@ -274,7 +274,7 @@ mod tests {
         let binary = EvaluationConfig { binary: true, ..wish.clone() };
         assert_eq!(
             describe(LabelRequirement::Classes, &binary).unwrap(),
-            "4 to learn from, 1 to judge, 2 classes"
+            "4 to learn from, 1 to test, 2 classes"
         );
         let depth = |wish: &EvaluationConfig| {
             let Ok(EvaluationData::Dense(split)) = EvaluationData::open(LabelRequirement::Depth, wish, 1)
@@ -286,7 +286,7 @@ mod tests {
                 split.train.load(0, DenseTruthKind::Depth).unwrap().depth[0],
             )
         };
-        let words = "4 to learn from, 1 to judge; depth from 16-bit PNG at ";
+        let words = "4 to learn from, 1 to test; depth from 16-bit PNG at ";
         assert_eq!(depth(&wish), (format!("{words}1 mm"), 0.512));
         let kitti = EvaluationConfig { range: Some(DepthEvalRange::Kitti), ..wish.clone() };
         assert_eq!(depth(&kitti), (format!("{words}1/256 m"), 2.0));

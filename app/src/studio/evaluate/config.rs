@@ -20,7 +20,7 @@ pub const FEWEST: usize = 8;
 /// Longest side without a wish.
 const USUAL: usize = 224;
 
-/// Which weights are judged.
+/// Which weights are evaluated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EvaluationWeights {
     /// Those that Explore looks with.
@@ -55,7 +55,7 @@ pub struct EvaluationConfig {
     pub path: String,
     /// Which evaluations.
     pub kinds: BTreeSet<EvaluationKind>,
-    /// At most so many pictures to learn from; half as many are judged.
+    /// At most so many pictures to learn from; half as many are evaluated.
     pub most: usize,
     /// Side of the pictures in pixels; what suits the weights without.
     pub size: Option<usize>,
@@ -120,7 +120,7 @@ impl EvaluationConfig {
         DenseReadOptions { binary: self.binary, unit, ..DenseReadOptions::default() }
     }
 
-    /// At most so many pictures to learn from and to judge.
+    /// At most so many pictures to learn from and to evaluate.
     pub fn limits(&self) -> (usize, usize) {
         let most = self.most.clamp(FEWEST, MOST);
         (most, most.div_ceil(2))
@@ -132,7 +132,7 @@ impl EvaluationConfig {
         self.size.map_or(usual, |size| nearest(size, config.patch))
     }
 
-    /// Side of the windows in which pixels are judged, a multiple of the patch.
+    /// Side of the windows in which pixels are evaluated, a multiple of the patch.
     pub fn window(&self, config: &VitConfig) -> usize {
         self.size.map_or_else(|| default_window(config), |size| nearest(size, config.patch))
     }

@@ -9,7 +9,7 @@ use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
-/// Judges, wherever the keyboard is.
+/// Evaluates, wherever the keyboard is.
 pub const GO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
 
 impl EvaluateWorkspace {
@@ -30,7 +30,7 @@ impl EvaluateWorkspace {
             None => _ = widgets::hint(ui, &format!("Computed by {}", house.devices.chosen.name)),
         }
         ui.add_space(space::XS);
-        let go = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, ("Judge", GO));
+        let go = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, ("Start evaluation", GO));
         let pressed = ui.add_enabled_ui(reason.is_none(), go).inner.clicked();
         let keys = reason.is_none() && ui.input_mut(|input| input.consume_shortcut(&GO));
         if pressed || keys {
@@ -38,7 +38,7 @@ impl EvaluateWorkspace {
         }
     }
 
-    /// What went wrong the last time. It stays until it is put away or judged again.
+    /// What went wrong the last time. It stays until it is put away or evaluated again.
     fn trouble_ui(&mut self, ui: &mut Ui) {
         if self.troubles.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! The question pane: whose features are judged, on which pictures, by which evaluations, and how.
+//! The question pane: whose features are evaluated, on which pictures, by which evaluations, and how.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
-use super::beside::{OneshotTask, TaskFailedError};
+use super::config::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
 use super::kind::{EvaluationKind, LabelRequirement};
+use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::pictures::{describe, nothing_named};
-use super::wish::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
 use super::{AvailableWeights, EvaluateWorkspace};
 use crate::studio::hands::Wake;
 use crate::studio::house::AppContext;
@@ -71,7 +71,7 @@ impl EvaluationDataLookup {
         self.work.is_some()
     }
 
-    /// Why nothing at all can be judged.
+    /// Why nothing at all can be evaluated.
     pub fn trouble(&self) -> Option<&str> {
         let reasons: Vec<&str> =
             self.known.values().filter_map(|known| known.as_ref().err().map(String::as_str)).collect();
@@ -125,11 +125,11 @@ impl EvaluateWorkspace {
                 chosen = Some(EvaluationWeights::These(ModelSource::Starter));
             }
             if entry(ui, "A file of weights…") {
-                house.dialogs.ask(DialogPurpose::JudgedWeights, "");
+                house.dialogs.ask(DialogPurpose::EvaluatedWeights, "");
             }
             // A page is given files, not folders of the disk.
             if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
-                house.dialogs.ask(DialogPurpose::JudgedRun, "");
+                house.dialogs.ask(DialogPurpose::EvaluatedRun, "");
             }
             let here = released();
             if !here.is_empty() {
@@ -170,17 +170,17 @@ impl EvaluateWorkspace {
     fn pictures_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
         let places =
             [(EvaluationDataOrigin::Scenes, "Built-in scenes"), (EvaluationDataOrigin::Disk, "Yours")];
-        widgets::segmented(ui, "Pictures to judge on", &mut self.wish.place, &places);
+        widgets::segmented(ui, "Pictures to evaluate on", &mut self.wish.place, &places);
         if self.wish.place == EvaluationDataOrigin::Disk {
             if widgets::path_row(ui, "Folder or file", &mut self.wish.path, "").lost_focus() {
                 typed::tidy(&mut self.wish.path);
             }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
-                    house.dialogs.ask(DialogPurpose::JudgedFolder, "");
+                    house.dialogs.ask(DialogPurpose::EvaluatedFolder, "");
                 }
                 if widgets::button(ui, icons::FILE, "IDX file …").clicked() {
-                    house.dialogs.ask(DialogPurpose::JudgedFile, "");
+                    house.dialogs.ask(DialogPurpose::EvaluatedFile, "");
                 }
                 if widgets::icon_button(ui, icons::REFRESH, "Look again").clicked() {
                     self.lookup.again();

@@ -147,9 +147,9 @@ fn native(here: &Here) -> Result<Tally> {
 fn test_command(here: &Here, packages: &[&str]) -> Result<(Command, Runner)> {
     let nextest = install::which("cargo-nextest").is_some();
     let (runner, arguments): (_, &[&str]) = if nextest {
-        (Runner::Nextest, &["nextest", "run", "--release", "--no-fail-fast"])
+        (Runner::Nextest, &["nextest", "run", "--release"])
     } else {
-        (Runner::Cargo, &["test", "--release", "--no-fail-fast", "--lib", "--bins", "--tests"])
+        (Runner::Cargo, &["test", "--release", "--lib", "--bins", "--tests"])
     };
     let mut command = here.cargo(arguments);
     command.args(packages).args(tested());
@@ -159,6 +159,7 @@ fn test_command(here: &Here, packages: &[&str]) -> Result<(Command, Runner)> {
 
 fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
     let (mut command, runner) = test_command(here, packages)?;
+    command.arg("--no-fail-fast");
     if runner == Runner::Nextest {
         command.arg("--no-tests=pass");
     }

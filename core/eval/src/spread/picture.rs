@@ -133,7 +133,7 @@ mod tests {
     fn nothing_to_show_is_drawn_as_well() {
         let inside = |picture: &Picture, colour: Colour| {
             let at = |x: usize, y: usize| &picture.rgb[(y * WIDTH + x) * 3..][..3];
-            (TOP + 1..HEIGHT - BOTTOM).any(|y| (LEFT..WIDTH - RIGHT).any(|x| at(x, y) == colour))
+            (TOP..=HEIGHT - BOTTOM).any(|y| (LEFT..WIDTH - RIGHT).any(|x| at(x, y) == colour))
         };
         let empty = draw(&[]);
         assert_eq!((empty.width, empty.height), (WIDTH, HEIGHT));

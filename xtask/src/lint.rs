@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
@@ -22,13 +23,18 @@ const DENIED: &str = "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
 /// Has a command of cargo lint the project's own packages while it compiles them.
 ///
 /// # Errors
-/// When this program can't be copied to where cargo finds it: cargo may build it anew meanwhile.
+/// When this program can't be copied to where cargo finds it.
 pub fn while_compiling(command: &mut Command, here: &Here) -> Result<()> {
+    static COPIED: AtomicBool = AtomicBool::new(false);
     let copy = here.target.join(format!("rustc-and-clippy{}", env::consts::EXE_SUFFIX));
-    let own = fs::read(env::current_exe()?)?;
-    // A new time would have cargo ask the compiler for its version again.
-    if fs::read(&copy).ok().as_ref() != Some(&own) {
-        fs::copy(env::current_exe()?, &copy).with_context(|| format!("writing {}", copy.display()))?;
+    // Once: cargo may build this program anew meanwhile, and then it is no longer where it was started.
+    if !COPIED.load(Ordering::Relaxed) {
+        let own = fs::read(env::current_exe()?)?;
+        // A new time would have cargo ask the compiler for its version again.
+        if fs::read(&copy).ok().as_ref() != Some(&own) {
+            fs::copy(env::current_exe()?, &copy).with_context(|| format!("writing {}", copy.display()))?;
+        }
+        COPIED.store(true, Ordering::Relaxed);
     }
     command.env("RUSTC_WORKSPACE_WRAPPER", copy).env(AS_RUSTC, "1");
     Ok(())

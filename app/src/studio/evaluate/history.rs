@@ -196,8 +196,11 @@ impl EvaluationHistory {
         let name = format!("finding {id} {index} {level} {in_dark}");
         let mut image = sizes.get(level)?.clone();
         if in_dark && let Some(shown) = finding.outcome.pictures.get(index) {
-            image =
-                Arc::new(dark::on_panel(&image, [shown.picture.width, shown.picture.height], &shown.kept));
+            image = Arc::new(dark_theme::on_panel(
+                &image,
+                [shown.picture.width, shown.picture.height],
+                &shown.kept,
+            ));
         }
         let texture = ctx.load_texture(name, image, TextureOptions::LINEAR);
         self.textures.insert((id, index, level, in_dark), texture.clone());

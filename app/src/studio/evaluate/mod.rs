@@ -340,7 +340,7 @@ impl EvaluateWorkspace {
         let t = theme::tokens(ui);
         let icon = egui::RichText::new(theme::icons::BARS).font(theme::fonts::icon(16.0)).color(t.accent);
         ui.label(icon).on_hover_text("Judging");
-        ui.add(egui::Label::new(foot::brief(job)).truncate());
+        ui.add(egui::Label::new(footer::brief(job)).truncate());
     }
 
     /// How it stands.

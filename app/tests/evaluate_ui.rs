@@ -91,7 +91,7 @@ fn weights_are_judged_and_compared() {
     button(&mut window, "Start evaluation");
     assert!(says("starter weights: mean top-1 ")(&window) && !says("untrained: mean")(&window));
     assert_eq!(judge(&window).found.len(), 3);
-    press(&mut window, Role::Button, "Forget this finding");
+    press(&mut window, Role::Button, "Forget this result");
     assert_eq!(judge(&window).found.len(), 2);
 }
 
@@ -214,7 +214,7 @@ fn maps_show_pictures_under_the_pointer() {
     let found: Vec<&str> = judged.found.iter().map(|(title, ..)| title.as_str()).collect();
     assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{judged:?}");
 
-    press(&mut window, Role::ComboBox, "Question: Spread of features · scenes");
+    press(&mut window, Role::ComboBox, "Results of: Spread of features · scenes");
     press(&mut window, Role::Button, "Feature map · scenes");
     let map = node(&window, Role::Figure, "Map of 24 pictures").rect();
     shot(&mut window, "map");

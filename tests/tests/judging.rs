@@ -21,7 +21,7 @@ fn fill(folder: &Path, colour: [u8; 3], count: usize) {
     }
 }
 
-/// A folder in halves, the classes of `second` being among those to judge.
+/// A folder in halves, the classes of `second` being among those to test.
 fn halves(root: &Path, (first, second): (&str, &str), judged: &[&str]) {
     for (class, colour) in COLOURS {
         fill(&root.join(first).join(class), colour, 6);
@@ -60,7 +60,7 @@ fn one_half_is_learned_from_and_the_other_judged() {
         let (code, out, err) = said(&eval(dir.path(), &[word, "--data", "root"]));
         assert_eq!(code, Some(0), "{err}");
         let want =
-            "18 pictures to learn from, 9 to judge, 3 classes; learns from root/train, judges root/val";
+            "18 pictures to learn from, 9 to test, 3 classes; learns from root/train, tests on root/val";
         assert!(out.contains(want) && out.contains("top-1 100.0 %"), "{out}");
         assert!(!out.contains("top-5"), "three classes: {out}");
     }
@@ -112,7 +112,7 @@ fn a_test_folder_may_lack_classes_but_not_have_others() {
     let (code, found, err) = json(dir.path(), &["knn", "--data", "learn", "--test", "judge"]);
     assert_eq!(code, Some(0), "{err}");
     let notes = found["notes"].to_string();
-    assert!(notes.contains("1 of 3 classes have no picture to judge: apple"), "{notes}");
+    assert!(notes.contains("1 of 3 classes have no picture to test: apple"), "{notes}");
     assert_eq!(found["rows"][0]["figures"][0]["value"], 1.0);
     fill(&dir.path().join("judge/zebra"), [90, 90, 90], 2);
     let (code, _, err) = said(&eval(dir.path(), &["knn", "--data", "learn", "--test", "judge"]));

@@ -11,7 +11,7 @@ use dinoscope_data::Picture;
 pub struct EvalReport {
     /// What was measured: `Linear probe`.
     pub title: String,
-    /// On what, in words: `1200 pictures to learn from, 600 to judge, 12 classes`.
+    /// On what, in words: `1200 pictures to learn from, 600 to test, 12 classes`.
     pub data: String,
     /// A line for each thing that was judged in each setting; what is looked at first comes first.
     pub rows: Vec<EvalTableRow>,

@@ -68,7 +68,7 @@ pub fn labelled(
         return Err(DataError::Source {
             path: words(places),
             reason: format!(
-                "there are classes to judge that are not among those to learn from ({}): {}; take them out, or add them \
+                "there are classes to test that are not among those to learn from ({}): {}; take them out, or add them \
                  to what is learned from",
                 named(train.classes()),
                 named(&unknown)
@@ -224,7 +224,7 @@ mod tests {
         let name = root.path().file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(halves.train.origin(), Some(format!("{name}/train").as_str()));
         assert_eq!(halves.test.origin(), Some(format!("{name}/val").as_str()));
-        assert_eq!(halves.test.notes(), ["1 of 3 classes have no picture to judge: a"]);
+        assert_eq!(halves.test.notes(), ["1 of 3 classes have no picture to test: a"]);
         assert_eq!(halves.test.load(0).unwrap().width, 1);
 
         // The same folders named one by one; and what is judged may come in halves itself.

@@ -61,7 +61,7 @@ pub struct EvalOptions {
     /// Where features are kept for the next evaluation.
     pub cache: FeatureDiskCache,
     /// Writes what was judged into this folder as `train_features.npy` `[pictures, numbers]`, `train_labels.npy`
-    /// `[pictures]`, `test_features.npy` and `test_labels.npy`, all float32, for other programs to judge.
+    /// `[pictures]`, `test_features.npy` and `test_labels.npy`, all float32, for other programs to test.
     pub dump: Option<PathBuf>,
 }
 

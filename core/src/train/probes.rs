@@ -9,7 +9,7 @@ use crate::eval::segment::SegmentTask;
 use crate::eval::suite::EvalTask;
 use crate::eval::whole::linear::LinearTask;
 
-/// Built-in scenes to learn from, and to judge.
+/// Built-in scenes to learn from, and to test.
 const SCENES: (usize, usize) = (240, 120);
 
 /// The evaluations that a recipe asks for, by name; those that can't be made with the reason.

@@ -122,7 +122,7 @@ fn of_halves(
     let from = train.origin().unwrap_or_default().to_owned();
     let of = judged.origin().unwrap_or_default().to_owned();
     let kept = if of.contains(" and ") { "are" } else { "is" };
-    let (mut labelled, mut rest) = (None, Some(format!("{of} {kept} kept from training, to judge")));
+    let (mut labelled, mut rest) = (None, Some(format!("{of} {kept} kept from training, to test")));
     if how.labels {
         let ClassMatchResult { source: judged, unknown } = matched(&judged, train.as_ref());
         let part = |of: &Arc<dyn PictureSource>, most| SubsetSource::labelled(of, most, seed).map(Arc::new);
@@ -192,7 +192,7 @@ mod tests {
         let without = sources(root.path(), false);
         assert_eq!(names(without.train.as_ref()), ["train/a/1.png", "train/b/1.png"]);
         assert!(without.labelled.is_none() && without.train.classes().is_empty());
-        assert!(without.description.ends_with(&format!("; {name}/val is kept from training, to judge")));
+        assert!(without.description.ends_with(&format!("; {name}/val is kept from training, to test")));
     }
 
     #[test]

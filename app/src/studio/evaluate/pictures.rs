@@ -141,7 +141,9 @@ pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<Strin
     let (learn, judge, classes, said) = match EvaluationData::open(need, wish, 1)? {
         EvaluationData::Labelled(LabelledSplit { train, test }) => {
             let halves = match (train.origin(), test.origin()) {
-                (Some(train), Some(test)) if train != test => format!("; learns from {train}, judges {test}"),
+                (Some(train), Some(test)) if train != test => {
+                    format!("; learns from {train}, tests on {test}")
+                }
                 _ => String::new(),
             };
             let notes: String =
@@ -247,8 +249,8 @@ mod tests {
         let told = |need| describe(need, &on(folder.path())).unwrap().replace(&root, "root");
         assert_eq!(
             told(LabelRequirement::Labels),
-            "6 to learn from, 3 to test, 2 classes; learns from root/train, judges root/val; \
-             1 of 2 classes have no picture to judge: cat"
+            "6 to learn from, 3 to test, 2 classes; learns from root/train, tests on root/val; \
+             1 of 2 classes have no picture to test: cat"
         );
         assert_eq!(
             told(LabelRequirement::Nothing),

@@ -22,8 +22,8 @@ impl EvaluateWorkspace {
                 ui,
                 icons::BARS,
                 "Nothing evaluated yet",
-                "Choose weights and pictures at the left and press Evaluate: how good their features are stands here, beside \
-                 an untrained model and raw pixels.",
+                "Choose weights and pictures at the left and press Start evaluation: how good their features are \
+                 stands here, beside an untrained model and raw pixels.",
             );
             return;
         };
@@ -49,7 +49,7 @@ impl EvaluateWorkspace {
         let before = asked;
         ui.horizontal(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::TRASH, "Forget this finding").clicked()
+                if widgets::icon_button(ui, icons::TRASH, "Forget this result").clicked()
                     && let Some(gone) = self.findings.forget()
                 {
                     let said = format!("Forgot what was found of {}.", gone.1.weights);
@@ -79,7 +79,7 @@ impl EvaluateWorkspace {
                         })
                         .response;
                     response.widget_info(|| {
-                        let label = format!("Question: {shown}");
+                        let label = format!("Results of: {shown}");
                         egui::WidgetInfo::labeled(egui::Role::ComboBox, true, label)
                     });
                 });

@@ -30,7 +30,7 @@ pub struct SourceOptions {
 pub enum SourceContent {
     /// Pictures in one piece.
     Whole(Arc<dyn PictureSource>),
-    /// Pictures to learn from beside others to judge.
+    /// Pictures to learn from beside others to test.
     Halves(SplitFolder),
 }
 

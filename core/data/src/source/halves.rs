@@ -1,4 +1,4 @@
-//! Folders that come in halves: `train/CLASS/…` to learn from beside `val/CLASS/…` to judge, as most data sets are handed
+//! Folders that come in halves: `train/CLASS/…` to learn from beside `val/CLASS/…` to test, as most data sets are handed
 //! out (`training` and `validation`, `Train` and `Test`, one folder further down, or `CLASS/train/…`). The halves are
 //! never classes.
 
@@ -60,13 +60,13 @@ struct SplitFolderEntry {
     class: Option<String>,
 }
 
-/// A folder of which one part is to learn from and another to judge.
+/// A folder of which one part is to learn from and another to test.
 pub struct SplitFolder {
     root: PathBuf,
     places: Vec<SplitFolderEntry>,
     /// The half to learn from, and its classes.
     train: (String, BTreeSet<String>),
-    /// The other folders, those to learn from first, then those to judge.
+    /// The other folders, those to learn from first, then those to test.
     others: Vec<(DatasetSplit, String, BTreeSet<String>)>,
     /// How files of more than 8 bits are read.
     range: IntensityRange,
@@ -77,7 +77,7 @@ pub struct SplitFolder {
 impl SplitFolder {
     /// Reads the halves off the places of pictures, all of which lie in `root`; none where the folder has no halves.
     ///
-    /// It has some when every folder with pictures in it is called as a half is, one to learn from and one to judge
+    /// It has some when every folder with pictures in it is called as a half is, one to learn from and one to test
     /// being among them: a class that is called `train` beside `car` stays a class.
     pub fn of(root: &Path, files: &[PathBuf]) -> Option<Self> {
         let parts: Vec<Vec<String>> = files.iter().map(|file| parts(root, file)).collect();
@@ -148,7 +148,7 @@ impl SplitFolder {
         })
     }
 
-    /// The half that judges: the first of those to judge with that has a class of the half to learn from.
+    /// The half that judges: the first of those to test with that has a class of the half to learn from.
     fn judge(&self) -> Option<&str> {
         let judges = |role: DatasetSplit, classes: &BTreeSet<String>| {
             role != DatasetSplit::Train && !classes.is_disjoint(&self.train.1)
@@ -183,7 +183,7 @@ impl SplitFolder {
         self.part(&self.train.0, labels)
     }
 
-    /// The half to judge, with its classes; none unless [`SplitFolder::can_judge`].
+    /// The half to test, with its classes; none unless [`SplitFolder::can_judge`].
     pub fn judged(&self) -> Option<SplitFolderSource> {
         let judge = self.judge()?;
         let mut half = self.part(judge, true);

@@ -121,7 +121,7 @@ fn halves_that_can_not_judge_are_halves_all_the_same() {
 fn a_class_called_train_stays_a_class() {
     assert!(halves(&["train/1.png", "car/1.png", "plane/1.png"]).is_none());
     assert!(halves(&["train/day/1.png", "test/day/1.png", "car/day/1.png"]).is_none());
-    assert!(halves(&["train/a/1.png", "train/b/1.png"]).is_none(), "nothing to judge");
+    assert!(halves(&["train/a/1.png", "train/b/1.png"]).is_none(), "nothing to test");
     assert!(halves(&["val/a/1.png", "test/a/1.png"]).is_none(), "nothing to learn from");
     assert!(halves(&["1.png", "2.png"]).is_none());
     assert!(halves(&["cat/train/1.png", "cat/val/1.png", "dog/1.png"]).is_none());

@@ -80,7 +80,7 @@ impl ConcatSource {
             parts.iter().map(|part| part.source.origin().unwrap_or(&part.name)).collect();
         let origin = listed(&origins);
         if pictures.is_empty() {
-            let reason = "all of their pictures are kept to judge: none are left to learn from".to_owned();
+            let reason = "all of their pictures are kept to test: none are left to learn from".to_owned();
             return Err(DataError::Source { path: origin, reason });
         }
         let mut notes: Vec<String> = Vec::new();

@@ -53,7 +53,7 @@ pub fn matched(of: &Arc<dyn PictureSource>, like: &dyn PictureSource) -> ClassMa
     let mut notes = of.notes().to_vec();
     if !missing.is_empty() {
         let (count, all) = (missing.len(), judged.len());
-        notes.push(format!("{count} of {all} classes have no picture to judge: {}", named(&missing)));
+        notes.push(format!("{count} of {all} classes have no picture to test: {}", named(&missing)));
     }
     let source = ClassMatchedSource { of: of.clone(), labels, classes: like.classes().to_vec(), notes };
     ClassMatchResult { source: Arc::new(source), unknown }
@@ -139,7 +139,7 @@ mod tests {
         let labels: Vec<Option<usize>> = (0..3).map(|index| test.label(index)).collect();
         assert_eq!(labels, [Some(2), Some(2), Some(1)]);
         assert_eq!((test.classes(), unknown.len()), (train.classes(), 0));
-        assert_eq!(test.notes(), ["2 of 4 classes have no picture to judge: a, d"]);
+        assert_eq!(test.notes(), ["2 of 4 classes have no picture to test: a, d"]);
 
         let same = matched(&train, train.as_ref());
         assert!(same.unknown.is_empty() && same.source.notes().is_empty());

@@ -149,7 +149,7 @@ pub(crate) async fn evaluate(
     };
     let looked = DenseFeatureSpec { blocks: spread(config.depth, task.blocks), norm: false, cls: true };
     let mut out = EvalReport::of("Linear depth");
-    out.data = format!("{total} pictures to learn from, {} to judge{}", data.test.len(), data.words());
+    out.data = format!("{total} pictures to learn from, {} to test{}", data.test.len(), data.words());
     out.notes.push(setting.words(&looked.blocks));
     out.notes.extend(doubt);
     for &subject in EvalSubject::all(judge.options.alone) {

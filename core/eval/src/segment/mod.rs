@@ -167,7 +167,7 @@ pub(crate) async fn evaluate(
     };
     let mut out = EvalReport::of("Linear segmentation");
     out.data = format!(
-        "{total} pictures to learn from, {} to judge, {} classes of pixels{}",
+        "{total} pictures to learn from, {} to test, {} classes of pixels{}",
         data.test.len(),
         names.len(),
         data.words()

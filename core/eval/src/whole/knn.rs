@@ -151,7 +151,7 @@ mod tests {
             [("weights", "k 19"), ("weights", "k 5"), ("weights", "k 40"), ("untrained", "k 19")]
         );
         assert_eq!((of.len(), of[8].0), (9, "raw pixels"));
-        assert_eq!(outcome.data, "48 pictures to learn from, 24 to judge, 12 classes");
+        assert_eq!(outcome.data, "48 pictures to learn from, 24 to test, 12 classes");
         assert!(outcome.headline().unwrap().interval.is_some());
         let alone = judged(task, &EvalOptions { alone: true, ..EvalOptions::new(28) }, "").unwrap();
         assert_eq!(alone.rows, outcome.rows[..3]);

@@ -18,15 +18,16 @@ fn pixels(numbers: usize) -> String {
     format!("{side} × {side} pixels")
 }
 
-/// `1200 pictures to learn from, 600 to judge, 12 classes; learns from root/train, judges root/val`
+/// `1200 pictures to learn from, 600 to test, 12 classes; learns from root/train, tests on root/val`
 fn description(sets: &TrainTestFeatures, labelled: &LabelledSplit) -> String {
     let (train, test) = (sets.train.labels.len(), sets.test.labels.len());
     let classes = labelled.train.classes().len();
     let learns = labelled.train.origin().map(|from| format!("learns from {from}"));
     let judges = labelled.test.origin().filter(|from| labelled.train.origin() != Some(*from));
-    let halves: Vec<String> = learns.into_iter().chain(judges.map(|from| format!("judges {from}"))).collect();
+    let halves: Vec<String> =
+        learns.into_iter().chain(judges.map(|from| format!("tests on {from}"))).collect();
     let halves = if halves.is_empty() { String::new() } else { format!("; {}", halves.join(", ")) };
-    format!("{train} pictures to learn from, {test} to judge, {classes} classes{halves}")
+    format!("{train} pictures to learn from, {test} to test, {classes} classes{halves}")
 }
 
 /// The share that was right, and the share that was right among five answers, where there are more than five.
@@ -52,7 +53,7 @@ mod tests {
     use dinoscope_data::source::scenes::ScenesSource;
     use dinoscope_model::{Vit, VitConfig};
 
-    /// Scenes to learn from and others to judge, 28 pixels wide.
+    /// Scenes to learn from and others to test, 28 pixels wide.
     pub(super) fn scenes(train: usize, test: usize) -> LabelledSplit {
         LabelledSplit {
             train: Arc::new(ScenesSource::new(1, train, 28)),

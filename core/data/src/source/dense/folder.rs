@@ -57,7 +57,7 @@ struct DenseListing {
 
 impl DenseFolder {
     /// Opens a folder for one truth: `train/` and `val/` (or `test/`, in any case and as [`DatasetSplit`] knows them) in it or in
-    /// its `images/`, or else one collection of which `seed` chooses a fifth to judge.
+    /// its `images/`, or else one collection of which `seed` chooses a fifth to test.
     ///
     /// Names of classes come from `classes.txt`; without it every file of labels is read to find out how many there are.
     ///
@@ -91,7 +91,7 @@ impl DenseFolder {
             (Some(test), Some(train)) => Ok(DenseSplit { train: source(train), test: source(test) }),
             (Some(all), None) => DenseSplit::of(&source(all), seed).ok_or_else(|| {
                 wrong(
-                    "there is only one picture; some are needed to learn from and others to judge".to_owned(),
+                    "there is only one picture; some are needed to learn from and others to test".to_owned(),
                 )
             }),
             (None, _) => Err(wrong(format!("it should hold {}", expected(truth)))),
@@ -99,7 +99,7 @@ impl DenseFolder {
     }
 }
 
-/// The collection, or a half to learn from and one to judge.
+/// The collection, or a half to learn from and one to test.
 fn parts(path: &Path, truth: DenseTruthKind) -> Result<Vec<DenseListing>, DataError> {
     let wrong =
         |reason: &str| DataError::Source { path: path.display().to_string(), reason: reason.to_owned() };
@@ -116,7 +116,7 @@ fn parts(path: &Path, truth: DenseTruthKind) -> Result<Vec<DenseListing>, DataEr
             return Ok(vec![half(train)?, half(test)?]);
         }
         (Some(_), None) if !files::is_dir(path.join(IMAGES)) => {
-            return Err(wrong("there is train/ but no val/ beside it; add the pictures to judge"));
+            return Err(wrong("there is train/ but no val/ beside it; add the pictures to test"));
         }
         _ => {}
     }

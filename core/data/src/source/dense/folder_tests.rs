@@ -112,15 +112,15 @@ fn halves_go_by_many_names() {
         (split.train.len(), split.test.len(), words)
     };
     let named = folder(&[("Training:a", 0), ("Training:b", 1), ("validation:c", 1), ("Test:d", 1)]);
-    let want = "; learns from root/Training, judges root/validation";
+    let want = "; learns from root/Training, tests on root/validation";
     assert_eq!(origins(&named), (2, 1, want.to_owned()));
     let tests = folder(&[("train:a", 0), ("testing:b", 1)]);
-    assert_eq!(origins(&tests).2, "; learns from root/train, judges root/testing");
+    assert_eq!(origins(&tests).2, "; learns from root/train, tests on root/testing");
     // The halves below images/ and labels/.
     let inverse = folder(&[("train/a", 0), ("train/b", 1), ("val/c", 1)]);
     assert_eq!(
         origins(&inverse),
-        (2, 1, "; learns from root/images/train, judges root/images/val".to_owned())
+        (2, 1, "; learns from root/images/train, tests on root/images/val".to_owned())
     );
     let plain = folder(&[("train/a", 0), ("car/b", 1), ("val/c", 1)]);
     assert_eq!(origins(&plain).2, "");

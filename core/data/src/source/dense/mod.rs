@@ -81,7 +81,7 @@ pub trait DenseSource: Send + Sync {
     }
 }
 
-/// Pictures to learn from, and others to judge.
+/// Pictures to learn from, and others to test.
 #[derive(Clone)]
 pub struct DenseSplit {
     /// What a head learns from.
@@ -94,11 +94,11 @@ pub struct DenseSplit {
 const SEED: u64 = 9 << 40;
 
 impl DenseSplit {
-    /// `; learns from root/train, judges root/val; depth from 16-bit PNG at 1/256 m`, as far as that has to be said.
+    /// `; learns from root/train, tests on root/val; depth from 16-bit PNG at 1/256 m`, as far as that has to be said.
     pub fn words(&self) -> String {
         let (train, test) = (self.train.origin(), self.test.origin());
         let halves = train.zip(test).filter(|(train, test)| train != test);
-        let halves = halves.map(|(train, test)| format!("; learns from {train}, judges {test}"));
+        let halves = halves.map(|(train, test)| format!("; learns from {train}, tests on {test}"));
         let measure = self.train.measure().map(|measure| format!("; {measure}"));
         halves.into_iter().chain(measure).collect()
     }
@@ -111,7 +111,7 @@ impl DenseSplit {
         }
     }
 
-    /// A part of one collection to learn from and the rest to judge, chosen by `seed`: a fifth, but at least one picture,
+    /// A part of one collection to learn from and the rest to test, chosen by `seed`: a fifth, but at least one picture,
     /// is judged. `None` when there is only one picture.
     pub fn of(source: &Arc<dyn DenseSource>, seed: u64) -> Option<Self> {
         let mut order = shuffled(source.len(), seed);

@@ -59,28 +59,23 @@ impl FeatureTableFile {
         dim: usize,
         mut row: impl FnMut(usize) -> Result<Vec<f32>>,
     ) -> Result<()> {
-        let beside = files::partial(&self.path);
-        let written = self.fill(&beside, names, dim, &mut row).and_then(|()| {
+        let written = files::fill_and_rename(&self.path, |out| {
+            self.fill(out, names, dim, &mut row)?;
             if self.kind == FeatureTableFormat::Npy {
                 write_atomic(&self.path.with_extension("names.json"), &serde_json::to_vec(names)?)?;
             }
-            std::fs::rename(&beside, &self.path).context("can't rename it")
+            anyhow::Ok(())
         });
-        if written.is_err() {
-            // Half a table is of no use to anyone.
-            let _ = std::fs::remove_file(&beside);
-        }
         written.with_context(|| format!("can't write {}", self.path.display()))
     }
 
     fn fill(
         &self,
-        path: &Path,
+        out: &mut BufWriter<File>,
         names: &[String],
         dim: usize,
         row: &mut impl FnMut(usize) -> Result<Vec<f32>>,
     ) -> Result<()> {
-        let mut out = BufWriter::new(File::create(path)?);
         match self.kind {
             FeatureTableFormat::Parquet => {
                 let mut table =
@@ -90,7 +85,7 @@ impl FeatureTableFile {
                     let (cls, mean) = row.split_at_checked(dim).context("a row is too short")?;
                     table.row(name, &[cls, mean])?;
                 }
-                out = table.finish()?;
+                table.finish()?;
             }
             FeatureTableFormat::Npy => {
                 out.write_all(&npy::header(&[names.len(), 2 * dim])?)?;
@@ -117,7 +112,6 @@ impl FeatureTableFile {
                 }
             }
         }
-        out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! A window is told of a run that there is not: it says so, and shows what it shows without one.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::Duration;
 
 use dinoscope::desktop::headless::HeadlessWindow;

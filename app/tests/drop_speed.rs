@@ -1,10 +1,5 @@
 //! How long photographs take from the drop to the screen. A measurement, run by name:
 //! `DINOSCOPE_PHOTOS=FOLDER cargo test --release --package dinoscope --test drop_speed -- --ignored --nocapture`
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dinoscope::studio::AppFrontend;
 use egui::{Theme, vec2};
-use window::*;
+use crate::common::window::*;
 
 /// Highest resident memory of this process, in MiB; 0 where the system does not say.
 fn peak() -> u64 {

@@ -1,9 +1,4 @@
 //! Evaluating as a person does it: weights, pictures and evaluations are chosen, figures are read, compared and saved.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +13,7 @@ use dinoscope_core::train::run::RunFolder;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use window::*;
+use crate::common::window::*;
 
 /// The workspace with a small model, and a limit that takes no time.
 fn judging() -> Window {

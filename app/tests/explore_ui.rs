@@ -1,9 +1,4 @@
 //! The exploring side, used by the names of its parts and with the pointer, as a person would.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +11,7 @@ use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Pos2, Rect, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use image::RgbaImage;
-use window::*;
+use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";

@@ -1,9 +1,4 @@
 //! What Explore says about what it shows: how far it is, whose colours these are, the numbers behind them.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::Path;
 
@@ -13,7 +8,7 @@ use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, OutputCommand, Pos2, Theme, vec2};
 use egui_kittest::kittest::Queryable as _;
-use window::*;
+use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 

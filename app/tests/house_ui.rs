@@ -1,9 +1,4 @@
 //! What holds for the whole window: undo, paths in place of dialogs, bars that cover nothing, labels that are whole.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::PathBuf;
 
@@ -14,7 +9,7 @@ use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use window::*;
+use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";

@@ -1,9 +1,4 @@
 //! Every control has a name: who can't see the window is told what there is in it.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
@@ -11,7 +6,7 @@ use dinoscope::studio::layout::Workspace;
 use egui::accesskit::{Action, Role};
 use egui::{Theme, vec2};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _};
-use window::*;
+use crate::common::window::*;
 
 /// Whether assistive technology can do that with it.
 fn supports(node: &AccessKitNode<'_>, act: Action) -> bool {

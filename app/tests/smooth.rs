@@ -1,7 +1,5 @@
 //! A frame never waits for a step of training: frames go on being drawn while a step is computed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 

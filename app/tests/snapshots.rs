@@ -2,11 +2,6 @@
 //!
 //! Drawn by the processor, so that they are the same everywhere. What depends on the machine (its name, times) is
 //! covered; what a model sees is compared as a whole, because the last digits of features differ between processors.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/window.rs"]
-mod window;
 
 use std::path::Path;
 
@@ -21,7 +16,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{SnapshotOptions, image_snapshot_options};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgba, RgbaImage};
-use window::*;
+use crate::common::window::*;
 
 /// Mean difference that pictures of features may have, in levels of 255.
 const SOFT: f64 = 3.0;

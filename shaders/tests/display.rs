@@ -1,8 +1,4 @@
 //! The programs that draw against their CPU twins, on whatever device there is, with the limits of a browser.
-//!
-//! Without a GPU the tests can be left out with `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and
-//! therefore never the default.
-#![allow(clippy::unwrap_used)]
 
 use dinoscope_shaders::display::bench::{
     DisplayTestFixture, difference, levels, noise, two_objects, uploaded,
@@ -16,24 +12,7 @@ use dinoscope_shaders::display::{
 use dinoscope_shaders::{BackgroundMode, ShaderError};
 use pollster::block_on;
 
-/// A device with the limits that WebGPU guarantees.
-fn device() -> (wgpu::Device, wgpu::Queue) {
-    let instance = wgpu::Instance::default();
-    let adapter =
-        block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap_or_else(|e| {
-            panic!(
-                "no GPU adapter ({e}). Install a driver, for instance Mesa's software one \
-             (apt-get install mesa-vulkan-drivers), or set DINOSCOPE_NO_GPU_TESTS=1 to leave GPU tests out"
-            )
-        });
-    let limits = wgpu::Limits::default();
-    assert!(
-        limits.max_storage_buffers_per_shader_stage <= 8
-            && limits.max_compute_workgroup_storage_size <= 16_384
-    );
-    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
-    block_on(adapter.request_device(&descriptor)).unwrap()
-}
+use crate::adapter::device;
 
 #[test]
 #[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]

@@ -1,5 +1,4 @@
 //! The CPU twins against plain sums in f64, and every backward against finite differences of its forward.
-#![allow(clippy::unwrap_used)]
 
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};

@@ -1,5 +1,4 @@
 //! Every WGSL file passes naga's validation with the capabilities that plain WebGPU has.
-#![allow(clippy::unwrap_used)]
 
 #[test]
 fn every_program_is_valid_webgpu() {

@@ -1,5 +1,4 @@
 //! `dinoscope bench` measures what it says, and its JSON is complete.
-#![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

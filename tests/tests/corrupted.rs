@@ -1,5 +1,4 @@
 //! Broken pictures among good ones: the run ends well and names each of them.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Pictures in several folders, in lists and in tables: trained on, gone on with, judged, looked at.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

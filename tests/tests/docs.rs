@@ -1,5 +1,4 @@
 //! The documentation says what the program does.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

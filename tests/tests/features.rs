@@ -1,5 +1,4 @@
 //! Features of folders, lists and patterns: what is written, left, gone on with, and named when it can't be used.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::path::Path;

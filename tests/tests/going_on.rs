@@ -1,5 +1,4 @@
 //! What one sees of a run in the terminal before its first step, and of its pictures after it went on.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! What people do, from the first command to files that other programs open.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Judging on the pictures that people bring: folders in halves, masks, depth in other units, files that are torn.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::Output;

@@ -1,5 +1,4 @@
 //! Every reference case in the fixtures, on the CPU backend and on a GPU (software Vulkan will do).
-#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

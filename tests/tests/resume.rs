@@ -1,5 +1,4 @@
 //! An interrupted run equals one that was never interrupted, however it was interrupted.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,6 +1,5 @@
 //! A run's folder over its life: two processes that want it, pictures that move, a run that becomes longer, files that
 //! are damaged, a folder that is not empty.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

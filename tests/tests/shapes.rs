@@ -1,5 +1,4 @@
 //! Weights that are not as the released ones are: wide grids of positions, norms with another epsilon, other pixels.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

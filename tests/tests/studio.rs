@@ -2,8 +2,6 @@
 //! was drawn looked at.
 //!
 //! Programs that act as a GPU take their time: after every touch these tests wait for what it brings, not for a time.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,4 @@
 //! The program at the terminal: how it ends, what it says where nobody listens, and what was settled for all of it.
-#![allow(clippy::unwrap_used)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Training as a person meets it in the terminal: pipes that close, runs that stop and go on, pictures that go away.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,4 @@
 //! Weights files as people have them: of trainings with two backbones, broken, of other models, in the way.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

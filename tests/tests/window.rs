@@ -1,6 +1,4 @@
 //! What the studio's window keeps, and what it does on systems that lack something.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::Command;

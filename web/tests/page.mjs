@@ -21,14 +21,17 @@ import { serve } from './lib/server.mjs';
  * @property {string} pictures where screenshots go
  * @property {ReturnType<Checks['of']>} check notes whether something is as it should be
  * @property {typeof serve} serve serves a folder until the case is over
- * @property {(graphics: string, options?: object) => Promise<Awaited<ReturnType<typeof tab>> & {browser: object}>} open
- *   a tab in a browser of its own, which is closed when the case is over
+ * @property {(graphics: string, options?: object, flags?: string[]) => ReturnType<typeof tab>} open a tab where nothing is
+ *   kept from before; the one that was opened before it is closed, for pages that nobody looks at take time from those
+ *   that are looked at
  * @property {(page: object, name: string) => Promise<void>} shoot keeps a screenshot, in light and in dark
  */
 
 /** Runs one case; whatever it opened is closed. */
 async function run(name, given, checks) {
   const closing = [];
+  const browsers = new Map();
+  let open;
   const stage = {
     ...given,
     check: checks.of(name),
@@ -38,9 +41,14 @@ async function run(name, given, checks) {
       return server;
     },
     async open(graphics, options, flags) {
-      const browser = await launch(graphics, flags);
-      closing.push(() => browser.close());
-      return { browser, ...(await tab(browser, options)) };
+      await open?.context.close();
+      const kind = String([graphics, ...flags ?? []]);
+      if (!browsers.has(kind)) {
+        browsers.set(kind, await launch(graphics, flags));
+        closing.push(() => browsers.get(kind).close());
+      }
+      open = await tab(browsers.get(kind), options);
+      return open;
     },
     async shoot(page, name) {
       for (const colorScheme of ['light', 'dark']) {

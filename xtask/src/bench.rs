@@ -22,6 +22,6 @@ pub fn compare(here: &Here, python: Option<PathBuf>, options: &[String]) -> Resu
     let python = python::find(here, python, &PYTHON)?;
     run::run(here.cargo(&["build", "--release", "--bin", "dinoscope"]).args(PROGRAM))?;
     let mut compare = here.command(&python);
-    compare.arg("bench/compare.py").arg("--dinoscope").arg(here.program("dinoscope")).args(options);
+    compare.arg("bench/compare.py").arg("--dinoscope").arg(here.released("dinoscope")).args(options);
     run::run(&mut compare)
 }

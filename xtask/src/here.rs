@@ -11,13 +11,8 @@ use anyhow::{Context, Result};
 /// change which features their shared dependencies are compiled with, and so compile those again.
 pub const PROGRAM: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
-/// How the packages of the program are compiled to be tested: what they compute with is in other packages, and so they are
-/// ready in a third of the time. `cargo build --release` optimises them in full.
-pub fn tested() -> impl Iterator<Item = String> {
-    let packages = ["dinoscope", "dinoscope-tests"].into_iter().chain(CORE);
-    packages
-        .flat_map(|package| ["--config".to_owned(), format!("profile.release.package.{package}.opt-level=1")])
-}
+/// How programs and tests are compiled to be tested: see the workspace's manifest.
+pub const TESTED: &str = "tested";
 
 /// The packages in `core/`.
 pub const CORE: [&str; 7] = [
@@ -55,7 +50,7 @@ impl Here {
         let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root =
             Path::new(&manifest).ancestors().nth(1).context("xtask is not in a repository")?.to_owned();
-        // cargo runs TARGET/release/xtask, also when TARGET comes from a configuration file.
+        // cargo runs TARGET/tested/xtask, also when TARGET comes from a configuration file.
         let built = env::current_exe().ok().and_then(|program| Some(program.ancestors().nth(2)?.to_owned()));
         let target = env::var_os("CARGO_TARGET_DIR")
             .map(|target| root.join(target))
@@ -76,8 +71,17 @@ impl Here {
     }
 
     /// A program that `cargo build --release` made.
-    pub fn program(&self, name: &str) -> PathBuf {
-        self.target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    pub fn released(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
+    /// A program as it is compiled to be tested.
+    pub fn tested(&self, name: &str) -> PathBuf {
+        self.built(TESTED, name)
+    }
+
+    fn built(&self, profile: &str, name: &str) -> PathBuf {
+        self.target.join(profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// A command that starts in the root of the repository.

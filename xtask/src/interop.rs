@@ -41,7 +41,7 @@ const CHECKS: [&str; 3] = ["onnx_check.py", "handover_check.py", "cards_check.py
 pub fn check(here: &Here, python: Option<PathBuf>) -> Result<Tally> {
     let python = python::find(here, python, &PYTHON)?;
     run::run(here.cargo(&["build", "--release", "--bin", "dinoscope"]).args(PROGRAM))?;
-    let program = here.program("dinoscope");
+    let program = here.released("dinoscope");
     let mut tally = Tally::default();
     for check in CHECKS {
         let mut command = here.command(&python);

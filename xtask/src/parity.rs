@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::here::{Here, PROGRAM, tested};
+use crate::here::{Here, PROGRAM, TESTED};
 use crate::tally::{Runner, Tally};
 use crate::{lint, run};
 
@@ -13,8 +13,8 @@ use crate::{lint, run};
 /// # Errors
 /// When it does not compile.
 pub fn build(here: &Here) -> Result<()> {
-    let mut command = here.cargo(&["build", "--release", "--bins"]);
-    command.args(PROGRAM).args(tested());
+    let mut command = here.cargo(&["build", "--profile", TESTED, "--bins"]);
+    command.args(PROGRAM);
     lint::while_compiling(&mut command, here)?;
     run::run(&mut command)
 }
@@ -25,7 +25,7 @@ pub fn build(here: &Here) -> Result<()> {
 /// When the program cannot be started.
 pub fn compare(here: &Here, folder: &Path, device: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let mut command = here.command(here.program("parity"));
+    let mut command = here.command(here.tested("parity"));
     let passed =
         run::listen(command.arg(folder).args(["--device", device]), |line| tally.hear(Runner::Plain, line))?;
     if !passed && tally.failed == 0 {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::here::{Here, PROGRAM, XTASK, tested};
+use crate::here::{Here, PROGRAM, TESTED, XTASK};
 use crate::run;
 use crate::tally::{Runner, Tally};
 use crate::{install, interop, lint, lock, parity, web};
@@ -123,7 +123,7 @@ fn lint(here: &Here, compiles: bool) -> Result<()> {
             .try_for_each(|packages| run::run(test_command(here, packages)?.0.arg("--no-run")));
     }
     for packages in [&PROGRAM[..], &XTASK] {
-        let mut clippy = here.cargo(&["clippy", "--release", "--all-targets", "--keep-going"]);
+        let mut clippy = here.cargo(&["clippy", "--profile", TESTED, "--all-targets", "--keep-going"]);
         run::run(clippy.args(packages).args(["--", "--deny", "warnings"]))?;
     }
     Ok(())
@@ -147,12 +147,12 @@ fn native(here: &Here) -> Result<Tally> {
 fn test_command(here: &Here, packages: &[&str]) -> Result<(Command, Runner)> {
     let nextest = install::which("cargo-nextest").is_some();
     let (runner, arguments): (_, &[&str]) = if nextest {
-        (Runner::Nextest, &["nextest", "run", "--release"])
+        (Runner::Nextest, &["nextest", "run", "--cargo-profile", TESTED])
     } else {
-        (Runner::Cargo, &["test", "--release", "--lib", "--bins", "--tests"])
+        (Runner::Cargo, &["test", "--profile", TESTED, "--lib", "--bins", "--tests"])
     };
     let mut command = here.cargo(arguments);
-    command.args(packages).args(tested());
+    command.args(packages);
     lint::while_compiling(&mut command, here)?;
     Ok((command, runner))
 }
@@ -181,7 +181,7 @@ fn page(here: &Here) -> Result<Tally> {
     let mut command = here.command(node);
     command.arg("web/tests/page.mjs").arg(dist).arg(pictures).env("CHROMIUM", chromium);
     // What the page computes is compared with what the command line does.
-    command.env("DINOSCOPE", here.program("dinoscope"));
+    command.env("DINOSCOPE", here.tested("dinoscope"));
     let mut tally = Tally::default();
     let passed = run::listen(&mut command, |line| tally.hear(Runner::Plain, line))?;
     if !passed && tally.failed == 0 {

@@ -1,5 +1,7 @@
 //! What tests of the interface share: pictures of it without a graphics card, the same on every machine.
 
+pub mod window;
+
 use dinoscope::desktop::raster::Raster;
 use egui::{Color32, Context, FullOutput, TexturesDelta};
 use egui_kittest::TestRenderer;

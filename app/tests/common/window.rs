@@ -1,6 +1,4 @@
 //! A studio in a window that nobody sees, worked by the names of its parts and by the pointer.
-// Each test file uses its own part of this.
-#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +14,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{Harness, Node};
 use image::RgbaImage;
 
-use super::common::RasterRenderer;
+use super::RasterRenderer;
 
 /// A studio in a test's window.
 pub type Window = Harness<'static, Option<StudioApp>>;

@@ -11,29 +11,15 @@ mod residual;
 mod sinkhorn;
 mod twins;
 
-use cubecl::__private::Runtime;
 use cubecl::client::Client;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
-use cubecl::wgpu::{WgpuDevice, WgpuRuntime, WgslCompiler};
 
 pub const F32: ElemType = ElemType::Float(FloatKind::F32);
 
 /// A client of the first adapter, whose free memory holds not-a-numbers.
 pub fn client() -> Client {
-    let instance = wgpu::Instance::default();
-    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-    found
-        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
-    // WGSL, as in browsers. Built with `vulkan`, cubecl would compile to SPIR-V, and what it writes for workgroup
-    // memory on drivers without VK_KHR_workgroup_memory_explicit_layout (Mesa's software one) is not valid.
-    let native = std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native");
-    let device = WgpuDevice::default();
-    let client = if native {
-        cubecl::Device::Wgpu(device).client()
-    } else {
-        WgpuRuntime::<WgslCompiler>::client(&device)
-    };
+    let client = crate::adapter::client();
     spoil(&client);
     client
 }

@@ -142,7 +142,6 @@ async function saved(stage, own, folder) {
   check('where it went is said', /^Saved nano-001-\d+\.zip in the browser's downloads/.test(said), said);
   await named(page, check, 'after the run was saved');
   check('no error in the console', errors.length === 0, errors);
-  await page.context().browser().close();
   return file;
 }
 
@@ -169,7 +168,6 @@ async function again(stage, own, file) {
   check('with its pictures it goes on where it was', after.train.done > steps && Number.isFinite(after.train.loss), after);
   await named(page, check, 'after it went on');
   check('no error in the console', errors.length === 0, errors);
-  await page.context().browser().close();
 }
 
 /** What a run can begin with, all on given pictures. */
@@ -223,7 +221,6 @@ async function begun(stage, own) {
   check('the gallery is judged', evaluate.found.length === 1 && evaluate.troubles.length === 0, evaluate);
   await named(page, check, 'after it was judged');
   check('no error in the console', errors.length === 0, errors);
-  await page.context().browser().close();
 }
 
 /** Loose pictures that came one after the other are trained on together; what is none is named as it is called. */

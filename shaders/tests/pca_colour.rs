@@ -1,25 +1,11 @@
 //! The GPU programs against their CPU twins.
-//!
-//! Needs an adapter; a software one will do. Without a GPU the tests can be left out with
-//! `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and therefore never the default.
-#![allow(clippy::unwrap_used)]
 
 use dinoscope_shaders::display::pca_colour::PcaColourBuffers;
 use dinoscope_shaders::{
     BackgroundMode, ColourRange, PcaColourProgram, ShaderError, pca_colour_cpu, readback,
 };
 
-fn device() -> (wgpu::Device, wgpu::Queue) {
-    let instance = wgpu::Instance::default();
-    let adapter =
-        pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap_or_else(|e| {
-            panic!(
-                "no GPU adapter ({e}). Install a driver, for instance Mesa's software one \
-                 (apt-get install mesa-vulkan-drivers), or set DINOSCOPE_NO_GPU_TESTS=1 to leave GPU tests out"
-            )
-        });
-    pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap()
-}
+use crate::adapter::device;
 
 /// Numbers in -2..2 from a small linear congruential generator.
 fn noise(count: usize, seed: u32) -> Vec<f32> {

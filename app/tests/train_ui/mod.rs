@@ -1,9 +1,6 @@
 //! The training side, used by the names of its parts as a person or a screen reader would.
-#![allow(clippy::unwrap_used)]
 
 mod begin;
-#[path = "../common/mod.rs"]
-mod common;
 mod from_file;
 mod look;
 mod window;

@@ -1,40 +1,20 @@
 //! Fused attention on the GPU against attention written out in f64.
-//!
-//! Needs an adapter, a software one will do; with `DINOSCOPE_NO_GPU_TESTS=1` the tests are ignored.
-//! They run as WGSL, like in a browser; `DINOSCOPE_GPU_COMPILER=native` takes what the program takes on the adapter,
-//! which is SPIR-V on Vulkan.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-use cubecl::Device;
 use cubecl::client::Client;
-use cubecl::device::{DeviceId, WgpuDevice};
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
-use cubecl::wgpu::{WgpuServer, WgslCompiler};
 use dinoscope_shaders::ShaderError;
 use dinoscope_shaders::attention::gpu::{
     AttentionSpec, PackedSequences, backward, bytes_needed, forward, rows,
 };
+
+use crate::adapter::client;
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
 const F16: ElemType = ElemType::Float(FloatKind::F16);
 
 const FORWARD: f64 = 2e-5;
 const BACKWARD: f64 = 1e-4;
-
-fn client() -> Client {
-    let instance = wgpu::Instance::default();
-    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-    found
-        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
-    if std::env::var_os("DINOSCOPE_GPU_COMPILER").is_some_and(|v| v == "native") {
-        return Device::Wgpu(WgpuDevice::default()).client();
-    }
-    // By default not: cubecl-spirv 0.11.3 declares workgroup memory in a way that crashes Vulkan drivers without
-    // VK_KHR_workgroup_memory_explicit_layout, of which Mesa 22's software one is one. Type 4 is the default device.
-    Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0))
-}
 
 /// Numbers in -2..2 from a small linear congruential generator.
 fn noise(count: usize, seed: u32) -> Vec<f32> {

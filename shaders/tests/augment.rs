@@ -1,26 +1,13 @@
 //! Views made on a GPU against the twin that defines them.
-//!
-//! Needs an adapter; a software one will do. Without a GPU the tests can be left out with
-//! `DINOSCOPE_NO_GPU_TESTS=1`, which is a decision and therefore never the default.
-#![allow(clippy::unwrap_used)]
 
 use cubecl::client::Client;
-use cubecl::device::DeviceId;
-use cubecl::wgpu::{WgpuServer, WgslCompiler};
 use dinoscope_shaders::ShaderError;
 use dinoscope_shaders::augment::{ChannelNormalization, ColourJitterStep, CropSpec, cpu, gpu};
 
+use crate::adapter::client;
+
 const NORMALIZE: ChannelNormalization =
     ChannelNormalization { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-
-fn client() -> Client {
-    let instance = wgpu::Instance::default();
-    let found = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-    found
-        .expect("a GPU adapter (Mesa's software one is in mesa-vulkan-drivers), or DINOSCOPE_NO_GPU_TESTS=1");
-    // WGSL, which every driver takes, whatever the build can do besides. Type 4 is wgpu's default device.
-    Client::load::<WgpuServer<WgslCompiler>>(DeviceId::new(4, 0))
-}
 
 /// A small linear congruential generator.
 struct Dice(u32);

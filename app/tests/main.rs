@@ -1,0 +1,15 @@
+//! The studio as a person uses it, in one program: linking is most of what building a test program takes.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod absent;
+mod common;
+mod drop_speed;
+mod evaluate_ui;
+mod explore_ui;
+mod explore_values_ui;
+mod house_ui;
+mod names_ui;
+mod sample_ui;
+mod smooth;
+mod snapshots;
+mod train_ui;

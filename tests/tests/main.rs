@@ -1,0 +1,22 @@
+//! Everything that crosses crates, in one program: linking is most of what building a test program takes.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod corrupted;
+mod data_folders;
+mod docs;
+mod features;
+mod going_on;
+mod journeys;
+mod judging;
+mod parity;
+mod resume;
+mod run_folder;
+mod shapes;
+#[cfg(target_os = "linux")]
+mod studio;
+mod terminal;
+mod training;
+mod weights_files;
+#[cfg(target_os = "linux")]
+mod window;

@@ -88,6 +88,21 @@ fn a_run_whose_handle_is_dropped_saves_and_ends() {
 }
 
 #[test]
+fn what_is_measured_before_the_first_step_is_left_when_a_run_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&["train.iterations=3000", "train.evaluate_every=1000", "evaluate.linear=true"]);
+    let handle = start(job(&dir.path().join("run"), &recipe));
+    handle.commands.try_send(RunCommand::Stop).unwrap();
+    let events = rest(&handle.events);
+    let end = finished(&events);
+    assert!(end.stopped && end.iteration == 0, "{end:?}");
+    let measured = |event: &RunEvent| {
+        matches!(event, RunEvent::Evaluation { .. } | RunEvent::Judged { .. } | RunEvent::Warning(_))
+    };
+    assert!(!events.iter().any(measured), "{events:?}");
+}
+
+#[test]
 fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
     use crate::explore::{ModelSource, open};
     use crate::train::archive;

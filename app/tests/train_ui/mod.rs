@@ -416,6 +416,7 @@ fn a_folder_that_takes_no_runs_is_told_before_or_after_the_start() {
     let folder = tempfile::tempdir().unwrap();
     tiny(folder.path(), &[]);
     let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
     let keep_in = |window: &mut Window, text: &str| {
         window.get_by_role_and_label(Role::TextInput, "Keep runs in").set_text_value_accesskit(text);
         steps(window, 3);

@@ -52,7 +52,7 @@ pub struct KnnEvaluation {
     pub skipped: Vec<(String, String)>,
 }
 
-/// k-NN on the CLS features of `backbone`. `progress` hears pictures done and pictures in all.
+/// k-NN on the CLS features of `backbone`. `progress` hears pictures done and pictures in all, and answers whether to go on.
 ///
 /// # Errors
 /// See [`EvaluationError`].
@@ -62,19 +62,13 @@ pub async fn knn_of_backbone(
     size: usize,
     batch: usize,
     device: &Device,
-    mut progress: impl AsyncFnMut(usize, usize),
+    mut progress: impl AsyncFnMut(usize, usize) -> bool,
 ) -> Result<KnnEvaluation, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     let (first, all) = (train.len(), train.len() + test.len());
-    let mut hear = async |done| {
-        progress(done, all).await;
-        true
-    };
+    let mut hear = async |done| progress(done, all).await;
     let train = gather(backbone, train, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
-    let mut hear = async |done| {
-        progress(first + done, all).await;
-        true
-    };
+    let mut hear = async |done| progress(first + done, all).await;
     let test = gather(backbone, test, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
     score(train, test, labelled)
 }

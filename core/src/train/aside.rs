@@ -79,13 +79,14 @@ impl<'a> SideTaskReporter<'a> {
         Self { port, aside: SideTaskProgress { iteration, task, done: 0, total: 0 }, last: None }
     }
 
-    /// So much is done. Lets a page's event loop turn.
-    pub async fn hear(&mut self, done: usize, total: usize) {
+    /// So much is done. Lets a page's event loop turn; whether to go on, which a run that is to stop does not.
+    pub async fn hear(&mut self, done: usize, total: usize) -> bool {
         if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
             self.last = Some(Instant::now());
             self.port.emit(RunEvent::Aside(SideTaskProgress { done, total, ..self.aside })).await;
         }
         self.port.breathe().await;
+        !self.port.is_to_stop()
     }
 }
 

@@ -22,7 +22,9 @@ impl Trainer<'_> {
         let iteration = self.state.iteration;
         let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
         let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Watched);
-        let hear = async |done, total| teller.hear(done, total).await;
+        let hear = async |done, total| {
+            teller.hear(done, total).await;
+        };
         let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
         let look = match self.watched.look(backbone, frozen, iteration, device, hear).await {
             Ok(look) => look,
@@ -60,7 +62,11 @@ impl Trainer<'_> {
         let hear = async |done, total| teller.hear(done, total).await;
         let measured = async {
             let own = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, hear).await?;
-            let raw = if iteration == 0 { Some(knn_of_pixels(labelled, size)?.result) } else { None };
+            let raw = if iteration == 0 && !self.port.is_to_stop() {
+                Some(knn_of_pixels(labelled, size)?.result)
+            } else {
+                None
+            };
             Ok::<_, EvaluationError>((own, raw))
         };
         let (evaluated, raw_pixels) = match measured.await {
@@ -69,6 +75,7 @@ impl Trainer<'_> {
                 return Err(self.weights_not_finite("features of the labelled pictures"));
             }
             Err(error @ EvaluationError::Device(_)) => return Err(error.into()),
+            Err(error) if error.is_stopped() => return Ok(()),
             // What can't be measured is no reason to end: the run goes on.
             Err(error) => {
                 self.port.emit(RunEvent::Warning(format!("k-NN after {iteration} steps: {error}"))).await;
@@ -94,13 +101,11 @@ impl Trainer<'_> {
                     let options = EvalOptions { alone: true, ..EvalOptions::new(recipe.crops.global_size) };
                     let backbone = &self.state.teacher.backbone;
                     let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
-                    let mut hear = async |at: suite::EvalProgress| {
-                        teller.hear(at.done, at.total).await;
-                        true
-                    };
-                    suite::evaluate(&task, backbone, &options, &device, &mut hear)
-                        .await
-                        .map_err(|e| e.to_string())
+                    let mut hear = async |at: suite::EvalProgress| teller.hear(at.done, at.total).await;
+                    match suite::evaluate(&task, backbone, &options, &device, &mut hear).await {
+                        Err(stopped) if stopped.is_stopped() => return Ok(()),
+                        outcome => outcome.map_err(|error| error.to_string()),
+                    }
                 }
                 Err(reason) => Err(reason),
             };

@@ -21,8 +21,10 @@ use crate::device::SelectedDevice;
 use crate::eval::agreement::TeacherAgreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender, TryRecvError};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -33,7 +35,7 @@ pub enum RunCommand {
     Pause,
     /// Go on.
     Resume,
-    /// Finish the step, save, end.
+    /// Finish the step, save, end. What is measured meanwhile is left.
     Stop,
     /// Save after the current step.
     Checkpoint,
@@ -290,9 +292,15 @@ pub struct RunHandle {
     pub latest: Slot,
 }
 
+/// Nobody holds the other end of a run any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed;
+
 /// The run's side of the channels.
 pub(crate) struct RunChannels {
-    pub commands: Receiver<RunCommand>,
+    commands: Receiver<RunCommand>,
+    /// Commands that came in while something else was done, in their order.
+    waiting: RefCell<VecDeque<RunCommand>>,
     events: Sender<Result<RunEvent, EngineError>>,
     latest: Slot,
     wake: Wake,
@@ -301,6 +309,36 @@ pub(crate) struct RunChannels {
 }
 
 impl RunChannels {
+    /// The next command, if there is one; an error when whoever started the run is gone.
+    pub fn command(&self) -> Result<Option<RunCommand>, Closed> {
+        if let Some(command) = self.waiting.borrow_mut().pop_front() {
+            return Ok(Some(command));
+        }
+        match self.commands.try_recv() {
+            Ok(command) => Ok(Some(command)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(Closed),
+        }
+    }
+
+    /// Waits for the next command.
+    pub async fn next_command(&self) -> Result<RunCommand, Closed> {
+        let first = self.waiting.borrow_mut().pop_front();
+        match first {
+            Some(command) => Ok(command),
+            None => self.commands.recv().await.map_err(|_| Closed),
+        }
+    }
+
+    /// Whether the run is told to stop, for what takes long between two steps. Commands stay where they are.
+    pub fn is_to_stop(&self) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Ok(command) = self.commands.try_recv() {
+            waiting.push_back(command);
+        }
+        self.commands.is_closed() || waiting.iter().any(|command| matches!(command, RunCommand::Stop))
+    }
+
     /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
     pub async fn breathe(&self) {
         #[cfg(target_family = "wasm")]
@@ -336,6 +374,7 @@ pub(crate) fn channels(
     let latest = Slot::default();
     let port = RunChannels {
         commands: commands_in,
+        waiting: RefCell::default(),
         events: events_out,
         latest: latest.clone(),
         wake,

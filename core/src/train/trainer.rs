@@ -1,7 +1,5 @@
 //! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
 
-use async_channel::TryRecvError;
-
 use super::batch::MicroBatch;
 use super::failing::PictureFailures;
 use super::feed::BatchFeeder;
@@ -10,7 +8,9 @@ use super::frozen::FrozenTeacher;
 use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
 use super::preparing::{cautions, draw_masks, has_numbers, no_room, workers};
-use super::protocol::{EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob};
+use super::protocol::{
+    Closed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
+};
 use super::recipe::Recipe;
 use super::record::RunRecorder;
 use super::resume::{self, ResumePoint};
@@ -161,15 +161,15 @@ impl<'a> Trainer<'a> {
         let mut paused = false;
         loop {
             let command = if paused {
-                match self.port.commands.recv().await {
+                match self.port.next_command().await {
                     Ok(command) => command,
-                    Err(_) => return Ok(StepControl::Stop), // whoever paused is gone
+                    Err(Closed) => return Ok(StepControl::Stop), // whoever paused is gone
                 }
             } else {
-                match self.port.commands.try_recv() {
-                    Ok(command) => command,
-                    Err(TryRecvError::Empty) => return Ok(StepControl::Go),
-                    Err(TryRecvError::Closed) => return Ok(StepControl::Stop), // whoever started it is gone
+                match self.port.command() {
+                    Ok(Some(command)) => command,
+                    Ok(None) => return Ok(StepControl::Go),
+                    Err(Closed) => return Ok(StepControl::Stop), // whoever started it is gone
                 }
             };
             match command {

@@ -2,9 +2,16 @@
 
 /**
  * How long the page is left alone before a new version takes over, in milliseconds: while the old one still answers the
- * page, browsers put that off, some for a long time.
+ * page, browsers put that off, some for minutes.
  */
 const CALM = 2000;
+
+/** Waits until the page has all that it consists of: until then the old version answers it. */
+async function loaded() {
+  while (!['ready', 'failed'].includes(document.body.dataset.state)) {
+    await new Promise((later) => setTimeout(later, 200));
+  }
+}
 
 /** Whether `worker` keeps the version that `script` is of. */
 function keeps(worker, script) {
@@ -25,6 +32,7 @@ function keeps(worker, script) {
 export function watch(registration, script, offer) {
   const ready = async (worker) => {
     if (await keeps(worker, script)) {
+      await loaded();
       setTimeout(() => worker.postMessage('take over'), CALM);
     } else {
       offer();

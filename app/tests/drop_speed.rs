@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::common::window::*;
 use dinoscope::studio::AppFrontend;
 use egui::{Theme, vec2};
-use crate::common::window::*;
 
 /// Highest resident memory of this process, in MiB; 0 where the system does not say.
 fn peak() -> u64 {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::common::window::*;
 use dinoscope::studio::evaluate::EvaluateSnapshot;
 use dinoscope::studio::layout::Workspace;
 use dinoscope::studio::platform::DialogPurpose;
@@ -13,7 +14,6 @@ use dinoscope_core::train::run::RunFolder;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use crate::common::window::*;
 
 /// The workspace with a small model, and a limit that takes no time.
 fn judging() -> Window {

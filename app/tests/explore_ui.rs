@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::platform::DialogPurpose;
@@ -11,7 +12,6 @@ use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Pos2, Rect, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use image::RgbaImage;
-use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";

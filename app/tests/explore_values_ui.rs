@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use crate::common::window::*;
 use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::{AppFrontend as _, StartupOptions};
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, OutputCommand, Pos2, Theme, vec2};
 use egui_kittest::kittest::Queryable as _;
-use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 

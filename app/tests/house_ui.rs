@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::layout::Workspace;
 use dinoscope::studio::platform::DialogPurpose;
@@ -9,7 +10,6 @@ use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use crate::common::window::*;
 
 const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";

@@ -1,12 +1,12 @@
 //! Every control has a name: who can't see the window is told what there is in it.
 
+use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::layout::Workspace;
 use egui::accesskit::{Action, Role};
 use egui::{Theme, vec2};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _};
-use crate::common::window::*;
 
 /// Whether assistive technology can do that with it.
 fn supports(node: &AccessKitNode<'_>, act: Action) -> bool {

@@ -1,11 +1,11 @@
 //! The first screen: a sample of what one will see, until there is something of one's own.
 
+use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
-use crate::common::window::*;
 
 const NAME: &str = "A sample";
 

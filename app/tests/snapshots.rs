@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::layout::Workspace;
@@ -16,7 +17,6 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::{SnapshotOptions, image_snapshot_options};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgba, RgbaImage};
-use crate::common::window::*;
 
 /// Mean difference that pictures of features may have, in levels of 255.
 const SOFT: f64 = 3.0;

@@ -19,6 +19,7 @@ const FLOORS: [(&str, &str); 14] = [
     ("dinoscope-weights", "core/weights"),
     ("dinoscope-eval", "core/eval"),
     ("dinoscope-core", "core"),
+    ("dinoscope-raster", "app/raster"),
     ("dinoscope", "app"),
     ("dinoscope-js", "js"),
     ("dinoscope-web", "web"),

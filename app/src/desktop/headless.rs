@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use egui::{Context, FullOutput, RawInput, Rect, Theme, ViewportId};
 use image::RgbaImage;
 
-use super::raster::{MAX_TEXTURE_SIDE, Raster};
 use crate::studio::AppFrontend;
+use dinoscope_raster::{MAX_TEXTURE_SIDE, Raster};
 
 /// The time between two frames on an ordinary screen.
 const FRAME: Duration = Duration::from_nanos(16_666_667);

@@ -1,7 +1,6 @@
 //! The studio in a window of the desktop: drawn by a GPU, or by the processor where there is none.
 
 pub mod headless;
-pub mod raster;
 pub mod software;
 mod window;
 

@@ -19,9 +19,9 @@ use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy,
 use winit::platform::run_on_demand::EventLoopExtRunOnDemand;
 use winit::window::{Window, WindowId};
 
-use super::raster::{MAX_TEXTURE_SIDE, Raster};
 use crate::studio::AppFrontend;
 use crate::studio::house::WindowGeometry;
+use dinoscope_raster::{MAX_TEXTURE_SIDE, Raster};
 
 /// How often the logic of a hidden window runs at most: some systems would let it turn without a pause.
 const HIDDEN_PAUSE: Duration = Duration::from_millis(100);

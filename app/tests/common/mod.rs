@@ -2,7 +2,7 @@
 
 pub mod window;
 
-use dinoscope::desktop::raster::Raster;
+use dinoscope_raster::Raster;
 use egui::{Color32, Context, FullOutput, TexturesDelta};
 use egui_kittest::TestRenderer;
 use image::RgbaImage;

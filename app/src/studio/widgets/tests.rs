@@ -9,8 +9,8 @@ use egui_kittest::{Harness, HarnessBuilder};
 
 use super::specimen::WidgetGallery;
 use super::*;
-use crate::desktop::raster::Raster;
 use crate::studio::theme::{self, icons};
+use dinoscope_raster::Raster;
 
 struct Painter(Raster);
 

@@ -26,13 +26,18 @@ async function ours() {
   return (await caches.keys()).filter((name) => name.startsWith(OURS));
 }
 
+/** What the cache `name` has of an address. Opened, one that was removed meanwhile would be there again, empty. */
+function kept(name, url, options) {
+  return caches.match(url, { cacheName: name, ignoreVary: true, ...options });
+}
+
 /** Loads one file into `cache`; one that an older version has is taken from there. */
 async function keep(cache, url) {
   const page = url === PAGE;
   for (const name of page ? [] : await ours()) {
-    const kept = await (await caches.open(name)).match(url, { ignoreVary: true });
-    if (kept) {
-      await cache.put(url, kept);
+    const found = await kept(name, url);
+    if (found) {
+      await cache.put(url, found);
       return;
     }
   }
@@ -84,9 +89,9 @@ async function activate() {
 /** A file of the page, of this version or of one that a tab still shows, from what is kept. */
 async function file(request) {
   for (const name of [CACHE, ...(await ours())]) {
-    const kept = await (await caches.open(name)).match(request.url, { ignoreSearch: true, ignoreVary: true });
-    if (kept) {
-      return kept;
+    const found = await kept(name, request.url, { ignoreSearch: true });
+    if (found) {
+      return found;
     }
   }
   return fetch(request);
@@ -94,11 +99,10 @@ async function file(request) {
 
 /** The page itself: from the network, else as it is kept; a host that is out of order counts as none. */
 async function page(request) {
-  const cache = await caches.open(CACHE);
-  const kept = () => cache.match(PAGE, { ignoreVary: true });
-  const asked = fetch(request).then(async (answer) => (answer.status < 500 ? answer : (await kept()) ?? answer), kept);
+  const last = () => kept(CACHE, PAGE);
+  const asked = fetch(request).then(async (answer) => (answer.status < 500 ? answer : (await last()) ?? answer), last);
   const waited = new Promise((done) => {
-    setTimeout(() => done(kept()), PATIENCE);
+    setTimeout(() => done(last()), PATIENCE);
   });
   return (await Promise.race([asked, waited])) ?? (await asked) ?? Response.error();
 }

@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { shows, until } from '../lib/browser.mjs';
-import { drop, looked, visit, widget } from '../lib/studio.mjs';
+import { drawn, drop, looked, visit, widget } from '../lib/studio.mjs';
 
 /** As little as has all parts of the method. */
 const least = (steps) => `preset = "nano"
@@ -72,7 +72,7 @@ async function press(page, label, role) {
     && (!role || one.role === role) && !one.disabled;
   let before = '';
   const place = await until(async () => {
-    await page.waitForTimeout(150);
+    await drawn(page);
     return (await widgets(page)).filter(fits).at(-1)?.place;
   }, (now) => {
     const still = Boolean(now) && String(now) === before;

@@ -33,13 +33,21 @@ export async function widget(page, label) {
   return found.find((one) => fits(one.label) && !one.disabled);
 }
 
+/** Lets the page draw what is due: a busy machine draws less often than one looks, and then nothing seems to move. */
+export async function drawn(page) {
+  await page.waitForTimeout(150);
+  await page.evaluate(() => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(done));
+  }));
+}
+
 /** Clicks in the middle of a widget. */
 export async function click(page, label) {
   // Twice the same place: then nothing moves any more.
   let { place } = await widget(page, label);
   place = await until(async () => {
     const before = place;
-    await page.waitForTimeout(150);
+    await drawn(page);
     ({ place } = await widget(page, label));
     return [before, place];
   }, ([before, after]) => String(before) === String(after), `${label} to stand still`).then(([, after]) => after);

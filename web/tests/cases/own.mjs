@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { shows, until } from '../lib/browser.mjs';
-import { drawn, drop, looked, visit, widget } from '../lib/studio.mjs';
+import { clickAt, drop, looked, visit, widget } from '../lib/studio.mjs';
 
 /** As little as has all parts of the method. */
 const least = (steps) => `preset = "nano"
@@ -70,16 +70,7 @@ const widgets = (page) => page.evaluate(() => window.dinoscope.widgets());
 async function press(page, label, role) {
   const fits = (one) => (label instanceof RegExp ? label.test(one.label) : one.label === label)
     && (!role || one.role === role) && !one.disabled;
-  let before = '';
-  const place = await until(async () => {
-    await drawn(page);
-    return (await widgets(page)).filter(fits).at(-1)?.place;
-  }, (now) => {
-    const still = Boolean(now) && String(now) === before;
-    before = String(now);
-    return still;
-  }, `${label}`);
-  await page.mouse.click((place[0] + place[2]) / 2, (place[1] + place[3]) / 2);
+  await clickAt(page, label, async () => (await widgets(page)).filter(fits).at(-1)?.place);
 }
 
 /** Waits for a text that fits, and gives it. */

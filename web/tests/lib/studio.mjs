@@ -34,24 +34,30 @@ export async function widget(page, label) {
 }
 
 /** Lets the page draw what is due: a busy machine draws less often than one looks, and then nothing seems to move. */
-export async function drawn(page) {
+async function drawn(page) {
   await page.waitForTimeout(150);
   await page.evaluate(() => new Promise((done) => {
     requestAnimationFrame(() => requestAnimationFrame(done));
   }));
 }
 
+/** Clicks in the middle of what `find` gives the place of, once it stands still. */
+export async function clickAt(page, what, find) {
+  let before = String(await find());
+  const place = await until(async () => {
+    await drawn(page);
+    return find();
+  }, (now) => {
+    const still = Boolean(now) && String(now) === before;
+    before = String(now);
+    return still;
+  }, `${what} to stand still`);
+  await page.mouse.click((place[0] + place[2]) / 2, (place[1] + place[3]) / 2);
+}
+
 /** Clicks in the middle of a widget. */
 export async function click(page, label) {
-  // Twice the same place: then nothing moves any more.
-  let { place } = await widget(page, label);
-  place = await until(async () => {
-    const before = place;
-    await drawn(page);
-    ({ place } = await widget(page, label));
-    return [before, place];
-  }, ([before, after]) => String(before) === String(after), `${label} to stand still`).then(([, after]) => after);
-  await page.mouse.click((place[0] + place[2]) / 2, (place[1] + place[3]) / 2);
+  await clickAt(page, label, async () => (await widget(page, label)).place);
 }
 
 /**

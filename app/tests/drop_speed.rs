@@ -1,5 +1,5 @@
 //! How long photographs take from the drop to the screen. A measurement, run by name:
-//! `DINOSCOPE_PHOTOS=FOLDER cargo test --release --package dinoscope --test drop_speed -- --ignored --nocapture`
+//! `DINOSCOPE_PHOTOS=FOLDER cargo test --release --package dinoscope --test all -- drop_speed --ignored --nocapture`
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,23 +9,13 @@ use dinoscope_shaders::attention::gpu::{
 };
 
 use crate::adapter::client;
+use crate::noise::noise;
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
 const F16: ElemType = ElemType::Float(FloatKind::F16);
 
 const FORWARD: f64 = 2e-5;
 const BACKWARD: f64 = 1e-4;
-
-/// Numbers in -2..2 from a small linear congruential generator.
-fn noise(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 22) as f32 - 2.0
-        })
-        .collect()
-}
 
 fn upload(client: &Client, values: &[f32]) -> Handle {
     client.create_from_slice(bytemuck::cast_slice(values))

@@ -5,6 +5,7 @@ mod adapter;
 mod attention;
 mod augment;
 mod display;
+mod noise;
 mod pca_colour;
 mod tape;
 mod twins;

@@ -6,17 +6,7 @@ use dinoscope_shaders::{
 };
 
 use crate::adapter::device;
-
-/// Numbers in -2..2 from a small linear congruential generator.
-fn noise(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 22) as f32 - 2.0
-        })
-        .collect()
-}
+use crate::noise::noise;
 
 /// Equal, except that a channel may be one level off where the two round differently.
 fn assert_same(gpu: &[u32], cpu: &[u32], what: &str) {

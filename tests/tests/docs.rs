@@ -14,7 +14,10 @@ fn the_recipe_page_lists_every_field() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&page, &wanted).unwrap();
     } else {
-        assert_eq!(text, wanted, "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test docs");
+        assert_eq!(
+            text, wanted,
+            "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test all docs"
+        );
     }
     assert!(presets::NAMES.iter().all(|name| head.contains(&format!("`{name}`"))), "every preset is named");
 }
@@ -29,6 +32,9 @@ fn the_figures_page_lists_every_figure() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&page, &wanted).unwrap();
     } else {
-        assert_eq!(text, wanted, "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test docs");
+        assert_eq!(
+            text, wanted,
+            "UPDATE_DOCS=1 cargo test --release --package dinoscope-tests --test all docs"
+        );
     }
 }

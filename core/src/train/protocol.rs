@@ -294,7 +294,7 @@ pub struct RunHandle {
 
 /// Nobody holds the other end of a run any more.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed;
+pub(crate) struct CommandsClosed;
 
 /// The run's side of the channels.
 pub(crate) struct RunChannels {
@@ -310,23 +310,23 @@ pub(crate) struct RunChannels {
 
 impl RunChannels {
     /// The next command, if there is one; an error when whoever started the run is gone.
-    pub fn command(&self) -> Result<Option<RunCommand>, Closed> {
+    pub fn command(&self) -> Result<Option<RunCommand>, CommandsClosed> {
         if let Some(command) = self.waiting.borrow_mut().pop_front() {
             return Ok(Some(command));
         }
         match self.commands.try_recv() {
             Ok(command) => Ok(Some(command)),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(Closed),
+            Err(TryRecvError::Closed) => Err(CommandsClosed),
         }
     }
 
     /// Waits for the next command.
-    pub async fn next_command(&self) -> Result<RunCommand, Closed> {
+    pub async fn next_command(&self) -> Result<RunCommand, CommandsClosed> {
         let first = self.waiting.borrow_mut().pop_front();
         match first {
             Some(command) => Ok(command),
-            None => self.commands.recv().await.map_err(|_| Closed),
+            None => self.commands.recv().await.map_err(|_| CommandsClosed),
         }
     }
 

@@ -9,7 +9,7 @@ use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
 use super::preparing::{cautions, draw_masks, has_numbers, no_room, workers};
 use super::protocol::{
-    Closed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
+    CommandsClosed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
 };
 use super::recipe::Recipe;
 use super::record::RunRecorder;
@@ -163,13 +163,13 @@ impl<'a> Trainer<'a> {
             let command = if paused {
                 match self.port.next_command().await {
                     Ok(command) => command,
-                    Err(Closed) => return Ok(StepControl::Stop), // whoever paused is gone
+                    Err(CommandsClosed) => return Ok(StepControl::Stop), // whoever paused is gone
                 }
             } else {
                 match self.port.command() {
                     Ok(Some(command)) => command,
                     Ok(None) => return Ok(StepControl::Go),
-                    Err(Closed) => return Ok(StepControl::Stop), // whoever started it is gone
+                    Err(CommandsClosed) => return Ok(StepControl::Stop), // whoever started it is gone
                 }
             };
             match command {

@@ -31,15 +31,9 @@ fn spoil(client: &Client) {
     pollster::block_on(client.read_async(held)).unwrap();
 }
 
-/// Numbers in -2..2 from a small linear congruential generator.
+/// Noise whose first values differ, too, where seeds are near each other.
 pub fn noise(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_769).wrapping_add(12345);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 22) as f32 - 2.0
-        })
-        .collect()
+    crate::noise::noise(count, seed.wrapping_mul(2_654_435_769).wrapping_add(12345))
 }
 
 pub fn floats(client: &Client, values: &[f32]) -> Handle {

@@ -5,6 +5,8 @@
 pub mod cli;
 #[cfg(not(target_family = "wasm"))]
 pub mod desktop;
+pub mod log_ring;
+pub mod platform;
 pub mod studio;
 #[cfg(target_family = "wasm")]
 pub mod tab;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::window::*;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::evaluate::EvaluateSnapshot;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope::studio::{AppFrontend as _, StartupOptions};
 use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::explore::ModelSource;

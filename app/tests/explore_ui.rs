@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::common::window::*;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Pos2, Rect, vec2};
@@ -511,7 +511,7 @@ fn a_pasted_path_of_weights_is_looked_with() {
 
 #[test]
 fn the_bar_at_the_top_works() {
-    dinoscope::studio::log::listen();
+    dinoscope::log_ring::listen();
     let mut window = looking(ExplorePanel::Pca);
     let device = window.get_by_label_contains("Device: CPU");
     device.click_accesskit();

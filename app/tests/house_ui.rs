@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::common::window::*;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, vec2};

@@ -1,8 +1,8 @@
 //! The first screen: a sample of what one will see, until there is something of one's own.
 
 use crate::common::window::*;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;

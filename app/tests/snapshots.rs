@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use crate::common::window::*;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Rect, Theme, vec2};

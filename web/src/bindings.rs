@@ -1,8 +1,8 @@
 //! The functions that the page's JavaScript sees.
 
-use dinoscope::tab::files::{BrowserFile, arrived as take};
-use dinoscope::tab::host::{Host, Page};
-use dinoscope::tab::office::WorkerServer;
+use dinoscope::platform::web::host::{Host, Page};
+use dinoscope::tab::given::{BrowserFile, arrived as take};
+use dinoscope::tab::worker::WorkerServer;
 use dinoscope::tab::{address, edges, inspect, window};
 use dinoscope_core::{constructors, files};
 use js_sys::{Array, Uint8Array};

@@ -113,8 +113,8 @@ pub fn main() -> ExitCode {
     };
     terminal::set_verbosity(cli.volume.verbosity());
     if terminal::is_verbose() {
-        crate::studio::log::listen();
-        crate::studio::log::also(terminal::write_log);
+        crate::log_ring::listen();
+        crate::log_ring::also(terminal::write_log);
     }
     let command = cli.command.unwrap_or_else(|| CliCommand::Explore(explore::ExploreArgs::default()));
     let outcome = match carry_out(command) {

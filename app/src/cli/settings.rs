@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::UsageError;
-use crate::studio::platform;
+use crate::platform::storage;
 
 /// Names the configuration file, in place of the usual one.
 pub const CONFIG: &str = "DINOSCOPE_CONFIG";
@@ -93,7 +93,7 @@ static HOLDS: OnceLock<CliConfig> = OnceLock::new();
 
 /// Reads variables and file; from here on [`get`] gives what they say.
 pub fn load() -> Result<(), UsageError> {
-    let settings = read(&|name| std::env::var_os(name), platform::settings_file()).map_err(UsageError)?;
+    let settings = read(&|name| std::env::var_os(name), storage::settings_file()).map_err(UsageError)?;
     if let Some(cache) = settings.cache.said() {
         download::keep_in(cache);
     }

@@ -9,9 +9,10 @@ use dinoscope_core::explore::ModelSource;
 use window::WindowOutcome;
 use winit::event_loop::EventLoop;
 
+use crate::platform::storage;
 use crate::studio::house::{RenderBackend, WindowGeometry};
 use crate::studio::remembered::SettingsStore;
-use crate::studio::{AppFrontend, StartupOptions, StudioApp, platform};
+use crate::studio::{AppFrontend, StartupOptions, StudioApp};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +94,7 @@ fn drawing_adapter(adapters: &[GpuAdapter], choice: DeviceChoice) -> Option<&Gpu
 /// There is no display, or it refuses a window.
 pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), WindowError> {
     find_display()?;
-    crate::studio::log::listen();
+    crate::log_ring::listen();
     let adapters = device::adapters();
     let choice = beginning.device.unwrap_or_default();
     let adapter = drawing_adapter(&adapters, choice).filter(|adapter| match draw {
@@ -105,7 +106,7 @@ pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), Window
     // One loop for both: a process can have no second one.
     let event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build();
     let mut event_loop = event_loop.map_err(|error| WindowError::NoDisplay(plain(&error)))?;
-    let kept = (!beginning.fresh).then(platform::settings_file).flatten();
+    let kept = (!beginning.fresh).then(storage::settings_file).flatten();
     let frame = WindowGeometry::remembered(&SettingsStore::open(kept), SIZE, MIN_SIZE);
     if let Some(adapter) = adapter {
         let outcome = window::run(&mut event_loop, TITLE, frame, icon(), adapter, beginning.clone());

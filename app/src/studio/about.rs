@@ -3,14 +3,13 @@
 use dinoscope_core::bytes;
 
 use super::house::AppContext;
-use super::theme;
-use super::widgets;
+use super::{kept, theme, widgets};
+use crate::platform::{models, storage};
 
 /// Draws the panel when it is open.
 pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
     if !house.about {
-        #[cfg(target_family = "wasm")]
-        crate::tab::kept::forget();
+        models::forget_kept();
         return;
     }
     let frame = egui::Frame::window(&ctx.global_style());
@@ -35,17 +34,17 @@ pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
         for (name, version) in [("burn", "0.22.1"), ("wgpu", "30"), ("egui", "0.37")] {
             widgets::property(ui, name, version);
         }
-        match super::platform::settings_file() {
+        match storage::settings_place() {
             _ if house.fresh => _ = widgets::property(ui, "Settings", "not kept"),
-            // The path is none of a disk in a page.
-            Some(_) if cfg!(target_family = "wasm") => {
-                _ = widgets::property(ui, "Settings", "kept in this browser");
-            }
-            Some(path) => _ = widgets::property(ui, "Settings", &path.display().to_string()),
+            Some(place) => _ = widgets::property(ui, "Settings", &place),
             None => {}
         }
-        #[cfg(target_family = "wasm")]
-        crate::tab::kept::ui(ui);
+        if let Some(models) = models::kept(&house.wake) {
+            let removed = kept::ui(ui, &models);
+            if !removed.is_empty() {
+                models::remove_kept(removed, &house.wake);
+            }
+        }
         ui.add_space(theme::space::S);
         widgets::hint(
             ui,

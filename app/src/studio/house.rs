@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use dinoscope_core::device::{self, DeviceChoice, GpuAdapter, SelectedDevice};
 
 use super::StartupOptions;
-use super::hands::Wake;
-use super::platform::FileDialogs;
+use super::addresses::AddressOpener;
 use super::remembered::SettingsStore;
 use super::toasts::ToastQueue;
 use super::undo::{UndoStack, UndoTargets};
+use crate::platform::dialogs::FileDialogs;
+use crate::platform::tasks::Wake;
+use crate::platform::{devices, storage};
 
 /// What draws the window.
 #[derive(Clone, Default)]
@@ -79,6 +81,8 @@ pub struct AppContext {
     pub remembered: SettingsStore,
     /// Choosing files.
     pub dialogs: Rc<FileDialogs>,
+    /// What addresses name, on its way here.
+    pub addresses: AddressOpener,
     /// Draws the window again; from any thread.
     pub wake: Wake,
     /// Whether the About panel is open.
@@ -93,22 +97,10 @@ pub struct AppContext {
     pub failures: Vec<RequestFailure>,
 }
 
-/// What can compute beside the processor.
-#[cfg(not(target_family = "wasm"))]
-fn adapters(_: &RenderBackend) -> Vec<GpuAdapter> {
-    device::adapters()
-}
-
-/// What can compute beside the processor: the GPU that the browser has given the page, if it has.
-#[cfg(target_family = "wasm")]
-fn adapters(drawing: &RenderBackend) -> Vec<GpuAdapter> {
-    drawing.gpu.iter().map(|gpu| GpuAdapter::of_browser(&gpu.adapter)).collect()
-}
-
 impl AppContext {
     /// Looks at the machine and opens what computes.
     pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: &StartupOptions, wake: Wake) -> Self {
-        let path = (!beginning.fresh).then(super::platform::settings_file).flatten();
+        let path = (!beginning.fresh).then(storage::settings_file).flatten();
         let remembered = SettingsStore::open(path);
         if !beginning.fresh {
             let remembered_theme = remembered.get::<egui::ThemePreference>("theme");
@@ -121,18 +113,18 @@ impl AppContext {
         let choice = beginning
             .device
             .or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
-        let mut devices = ComputeDevices {
-            adapters: adapters(&drawing),
+        let mut compute = ComputeDevices {
+            adapters: devices::adapters(drawing.gpu.as_ref()),
             choice: DeviceChoice::Cpu,
             chosen: device::cpu(None),
             draws: false,
             shared: RefCell::default(),
         };
-        if let Err(error) = devices.choose(choice.unwrap_or_default(), &drawing) {
+        if let Err(error) = compute.choose(choice.unwrap_or_default(), &drawing) {
             toasts.watch(format!("{error} Computing on the processor."));
         }
-        ::log::info!("drawing with {}, computing on {}", drawing.name(), devices.chosen.name);
-        if let Some(note) = &devices.chosen.note {
+        ::log::info!("drawing with {}, computing on {}", drawing.name(), compute.chosen.name);
+        if let Some(note) = &compute.chosen.note {
             ::log::info!("{note}");
         }
         let dialogs = Rc::new(FileDialogs::new(
@@ -144,11 +136,12 @@ impl AppContext {
         Self {
             drawing,
             drawing_lost,
-            devices,
+            devices: compute,
             toasts,
             undo: UndoStack::default(),
             remembered,
             dialogs,
+            addresses: AddressOpener::new(wake.clone()),
             wake,
             about: false,
             fresh: beginning.fresh,
@@ -245,16 +238,13 @@ impl ComputeDevices {
         self.adapter(self.choice).is_some()
     }
 
-    /// What a run computes on. Where the chosen GPU draws as well, the run gets a device of its own on it: a device has
-    /// one queue, and a frame that shares it would wait for every step that was submitted before. In a page it is the
-    /// worker that opens it.
+    /// What a run computes on. Where the chosen GPU draws as well, the run gets a device of its own on it.
     pub fn for_training(&self) -> SelectedDevice {
-        if !self.draws || cfg!(target_family = "wasm") {
-            return self.chosen.clone();
-        }
-        match device::choose(self.choice) {
-            Ok(chosen) => chosen,
-            Err(error) => {
+        let own = if self.draws { devices::for_training(self.choice) } else { None };
+        match own {
+            None => self.chosen.clone(),
+            Some(Ok(chosen)) => chosen,
+            Some(Err(error)) => {
                 ::log::warn!("the run shares the window's device: {error}");
                 self.chosen.clone()
             }
@@ -273,8 +263,7 @@ impl ComputeDevices {
     fn choose(&mut self, choice: DeviceChoice, drawing: &RenderBackend) -> Result<(), String> {
         let wanted = self.adapter(choice);
         let draws = match (&drawing.gpu, wanted) {
-            (Some(_), Some(_)) if cfg!(target_family = "wasm") => true,
-            (Some(gpu), Some(wanted)) => wanted.is(&gpu.adapter.get_info()),
+            (Some(gpu), Some(wanted)) => devices::draws(gpu, wanted),
             _ => false,
         };
         // Opening a device can panic deep inside a driver; the window must outlive that.

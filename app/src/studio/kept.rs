@@ -1,31 +1,11 @@
 //! Models that a page has kept: which, how large, and away with them.
 
 use dinoscope_core::bytes;
-use dinoscope_core::weights::released;
 use egui::{ScrollArea, Ui, vec2};
 
 use super::theme::{self, icons, space};
 use super::widgets;
-
-/// A model that was fetched once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CachedModel {
-    /// Where it came from.
-    pub address: String,
-    /// Its size.
-    pub bytes: u64,
-}
-
-impl CachedModel {
-    /// A released model's name, else that of the file.
-    pub fn name(&self) -> String {
-        let part = |name: &str| self.address.contains(&format!("/facebook/{name}/"));
-        let known = released::names().iter().map(released::ReleasedModel::hub_name).find(|name| part(name));
-        let path = self.address.split(['?', '#']).next().unwrap_or(&self.address);
-        let file = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path);
-        known.unwrap_or_else(|| file.to_owned())
-    }
-}
+use crate::platform::model_download::CachedModel;
 
 /// Models that a person wants to be removed, by their addresses.
 pub type Removed = Vec<String>;

@@ -339,7 +339,7 @@ impl PaneBehavior<'_> {
                 StudioPane::Setup => self.evaluate.setup_ui(ui, self.house),
                 StudioPane::Results => self.evaluate.results_ui(ui, self.house),
                 StudioPane::Samples => self.evaluate.samples_ui(ui, self.house),
-                StudioPane::Log => super::log::ui(ui),
+                StudioPane::Log => super::log_pane::ui(ui),
             }
         });
     }

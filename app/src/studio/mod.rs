@@ -3,19 +3,16 @@
 //! It holds no science: it asks [`dinoscope_core::explore`] and [`dinoscope_core::engine`], and shows what they say.
 
 pub mod about;
-pub mod camera;
+pub mod addresses;
 pub mod evaluate;
 pub mod explore;
-pub mod hands;
 pub mod house;
 pub mod kept;
 pub mod layout;
-pub mod log;
-pub mod names;
+pub mod log_pane;
 pub mod path_dialog;
 pub mod phone;
 pub mod place;
-pub mod platform;
 pub mod press;
 pub mod remembered;
 pub mod spoken;
@@ -24,19 +21,25 @@ pub mod toasts;
 pub mod top_bar;
 pub mod touch;
 pub mod train;
-pub mod typed;
 pub mod undo;
 pub mod widgets;
+pub mod work_queue;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use addresses::AddressEvent;
+use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::archive;
 use evaluate::EvaluateWorkspace;
 use explore::ExploreWorkspace;
 use house::{AppContext, RenderBackend};
 use layout::{PaneBehavior, StudioLayout, Workspace};
 use train::TrainWorkspace;
+
+use crate::platform::dialogs::FileDialogs;
+use crate::platform::storage;
+use crate::platform::tasks::Wake;
 
 /// What a window shows, whoever draws it.
 pub trait AppFrontend {
@@ -70,7 +73,7 @@ pub struct StartupOptions {
     /// Pictures and folders to open.
     pub pictures: Vec<PathBuf>,
     /// A model in place of the starter weights.
-    pub weights: Option<dinoscope_core::explore::ModelSource>,
+    pub weights: Option<ModelSource>,
     /// What to show of the first picture.
     pub panel: Option<explore::ExplorePanel>,
     /// Which workspace shows.
@@ -116,7 +119,7 @@ impl StudioApp {
     pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: StartupOptions) -> Self {
         theme::install(ctx);
         ctx.add_plugin(press::LongPressPlugin::default());
-        let wake: hands::Wake = {
+        let wake: Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())
         };
@@ -177,8 +180,7 @@ impl StudioApp {
 
     /// Writes down what has changed soon after it has: a program may be killed.
     fn remember_soon(&mut self, ctx: &egui::Context) {
-        // A page asks for it itself, and hands it to the browser.
-        if cfg!(target_family = "wasm") || !self.house.remembered.is_kept() {
+        if !storage::WRITTEN_BY_STUDIO || !self.house.remembered.is_kept() {
             return;
         }
         let now = ctx.input(|input| input.time);
@@ -260,14 +262,31 @@ impl StudioApp {
     }
 
     /// The answers of dialogs, given from outside.
-    pub fn dialogs(&self) -> &platform::FileDialogs {
+    pub fn dialogs(&self) -> &FileDialogs {
         &self.house.dialogs
     }
 
     /// Looks with another model.
-    pub fn look_with(&mut self, source: dinoscope_core::explore::ModelSource) {
+    pub fn look_with(&mut self, source: ModelSource) {
         self.layout.workspace = Workspace::Explore;
         self.explore.use_model(&mut self.house, source);
+    }
+
+    /// Opens what lies at an address: a picture, weights, or a run in one file.
+    pub fn open_address(&mut self, address: &str) {
+        self.house.addresses.open(address);
+    }
+
+    /// What became of addresses that were opened.
+    fn take_addresses(&mut self) {
+        while let Some(event) = self.house.addresses.next_event() {
+            match event {
+                AddressEvent::Weights(address) => self.look_with(ModelSource::Released(address)),
+                AddressEvent::Here(path) => self.open(vec![path]),
+                AddressEvent::Note(text) => self.tell(text),
+                AddressEvent::Failed(reason) => self.tell_trouble(reason),
+            }
+        }
     }
 
     /// Something that is worth a look.
@@ -332,6 +351,7 @@ impl AppFrontend for StudioApp {
     fn logic(&mut self, ctx: &egui::Context) {
         touch::notice(ctx);
         self.house.logic(ctx);
+        self.take_addresses();
         self.explore.logic(ctx, &mut self.house);
         self.train.logic(ctx, &mut self.house);
         let title = self.title();

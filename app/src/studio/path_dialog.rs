@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use dinoscope_core::files;
 use egui::{Align2, Key, Label, TextEdit};
 
-use super::platform::{DialogPurpose, FileDialogs, PathDialogRequest};
 use super::theme::{self, space};
-use super::{typed, widgets};
+use super::widgets;
+use crate::platform::dialogs::{DialogPurpose, FileDialogs, PathDialogRequest};
+use crate::platform::storage;
+use crate::platform::typed;
 
 const WIDTH: f32 = 480.0;
 /// What to do about it.
@@ -133,9 +135,7 @@ fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, Stri
     if path.as_os_str().is_empty() {
         return Err("A path is needed.".to_owned());
     }
-    if !cfg!(target_family = "wasm") {
-        path = std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    path = storage::absolute(path.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
     let shown = path.display();
     if purpose == DialogPurpose::RunsFolder {
         // It is made when a run needs it.
@@ -171,7 +171,7 @@ fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, Stri
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

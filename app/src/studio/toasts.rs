@@ -9,9 +9,9 @@ use egui::{
     Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, RichText, Shadow, Stroke, Ui, UiBuilder, vec2,
 };
 
-use super::names;
 use super::theme::{self, ThemeTokens, fonts, icons, space};
 use super::widgets::{self, StatusTone};
+use crate::platform::names;
 
 /// How long what needs no answer stays, in seconds.
 const STAYS: f64 = 6.0;

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::{host, window};
+use super::window;
+use crate::platform::web::host;
 use crate::studio::place::StudioUrlState;
 
 thread_local! {

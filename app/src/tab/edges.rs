@@ -5,7 +5,8 @@ use std::cell::Cell;
 
 use egui::{Event, Id, Key, Modifiers, Rect, Sense, pos2, vec2};
 
-use super::{host, inspect};
+use super::inspect;
+use crate::platform::web::host;
 
 thread_local! {
     /// What had the keyboard before an edge did.

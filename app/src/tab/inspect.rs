@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use egui::accesskit::{Action, ActionData, ActionRequest, NodeId, Role, TreeId, TreeUpdate};
 use serde::Serialize;
 
-use super::host;
+use crate::platform::web::host;
 use crate::studio::spoken::{self, AriaTree};
 
 /// Between two looks at what has changed, in seconds: nobody reads faster.

@@ -11,10 +11,13 @@ use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
 use serde::Deserialize;
 use web_sys::HtmlCanvasElement;
 
-use super::host::{self, Host};
-use super::{address, edges, files, inspect, turns};
+use super::{address, edges, inspect};
+use crate::log_ring;
+use crate::platform::storage;
+use crate::platform::web::host::{self, Host};
+use crate::platform::web::{dialogs, tasks};
 use crate::studio::house::RenderBackend;
-use crate::studio::{AppFrontend as _, StartupOptions, StudioApp, place, platform, touch};
+use crate::studio::{AppFrontend as _, StartupOptions, StudioApp, place, touch};
 
 /// What an address asks for: `?image=…&weights=…&view=pca`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -104,7 +107,7 @@ impl eframe::App for WebApp {
                 address::follow(place, studio.explore().opens());
             }
         });
-        files::sweep();
+        dialogs::hand_over_written();
         name_tab();
         if going != self.guarded
             && let Some(host) = host::get()
@@ -118,7 +121,7 @@ impl eframe::App for WebApp {
             self.keep();
         }
         if lost && !self.leaving.replace(true) {
-            turns::spawn(again());
+            tasks::spawn(again());
         }
     }
 
@@ -141,7 +144,7 @@ impl WebApp {
                 studio.remember();
             }
         });
-        let text = platform::settings_file().and_then(|path| memory::read_to_string(path).ok());
+        let text = storage::settings_file().and_then(|path| memory::read_to_string(path).ok());
         if let (Some(text), Some(host)) = (text, host::get())
             && text != self.kept
         {
@@ -223,7 +226,7 @@ pub async fn start(
     wishes: UrlQuery,
     webgpu: bool,
 ) -> Result<(), String> {
-    if let (Some(text), Some(path)) = (host.kept(), platform::settings_file()) {
+    if let (Some(text), Some(path)) = (host.kept(), storage::settings_file()) {
         let folder = path.parent().map_or(Ok(()), memory::create_dir_all);
         if let Err(error) = folder.and_then(|()| memory::write(&path, text.as_bytes())) {
             ::log::warn!("the settings can't be read: {error}");
@@ -237,14 +240,14 @@ pub async fn start(
             host.stopped(&format!("The studio has come to a stop, which is a fault of this program: {info}"));
         }
     }));
-    crate::studio::log::listen();
+    log_ring::listen();
     let (beginning, doubts) = beginning(&wishes);
     draw(canvas, beginning, webgpu).await?;
     if let Some(ctx) = context() {
         touch::set(&ctx, wishes.touch);
     }
     with(|studio| doubts.into_iter().for_each(|doubt| studio.tell_doubt(doubt)));
-    wishes.image.iter().for_each(|address| files::fetch(address));
+    with(|studio| wishes.image.iter().for_each(|address| studio.open_address(address)));
     Ok(())
 }
 
@@ -290,7 +293,7 @@ fn watch_over(cc: &eframe::CreationContext<'_>) -> Arc<Mutex<Option<String>>> {
 
 /// Goes on without the GPU: on a fresh canvas, with the same pictures, model and run.
 async fn again() {
-    turns::turn().await;
+    tasks::turn().await;
     let Some(studio) = STUDIO.take() else { return };
     let reason = studio.lost_reason().unwrap_or_else(|| "no reason was given".to_owned());
     let note = format!(

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::explore::ExploreSnapshot;
 use dinoscope::studio::house::RenderBackend;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use egui::accesskit::{Role, Toggled};

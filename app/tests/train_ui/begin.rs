@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use dinoscope_core::train::{Recipe, run};
 use egui::accesskit::Role;

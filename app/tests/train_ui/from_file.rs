@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope_core::train::archive;
 use dinoscope_core::train::run::RunFolder;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dinoscope::studio::platform::DialogPurpose;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use egui::accesskit::Role;
 use egui::vec2;

@@ -7,8 +7,8 @@ mod window;
 
 use std::time::Duration;
 
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::AppFrontend as _;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope_core::train::run::{MetricsLine, RunFolder};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, ViewportCommand, vec2};

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::common::RasterRenderer;
+use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::house::RenderBackend;
 use dinoscope::studio::layout::Workspace;
-use dinoscope::studio::platform::DialogPurpose;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::train::Recipe;

@@ -60,8 +60,7 @@ pub fn write(finding: &EvaluationRecord, folder: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// Names the file that could not be written.
-#[cfg(not(target_family = "wasm"))]
-pub fn save(finding: &EvaluationRecord, folder: &Path) -> Result<String, String> {
+pub fn save_all(finding: &EvaluationRecord, folder: &Path) -> Result<String, String> {
     write(finding, folder)?;
     let names = names(finding);
     let more = match names.len() {
@@ -76,13 +75,12 @@ pub fn save(finding: &EvaluationRecord, folder: &Path) -> Result<String, String>
 ///
 /// # Errors
 /// Names the file that could not be written.
-#[cfg(target_family = "wasm")]
-pub fn save(finding: &EvaluationRecord, file: &Path) -> Result<String, String> {
+pub fn save_one(finding: &EvaluationRecord, file: &Path) -> Result<String, String> {
     let name = super::config::short(file);
     let index = names(finding).iter().position(|known| *known == name);
     let index = index.ok_or_else(|| format!("{name} belongs to a finding that is gone"))?;
     files::write(file, content(finding, index)?).map_err(|error| format!("{name}: {error}"))?;
-    Ok(format!("Saved {}", crate::studio::names::saved(file)))
+    Ok(format!("Saved {}", crate::platform::names::saved(file)))
 }
 
 /// Writes a finding beside the run whose newest weights these are: `RUN/evaluations/knn-scenes.json`. Older weights leave

@@ -50,7 +50,7 @@ impl EvaluateWorkspace {
                 ui.set_width(ui.available_width());
                 egui::ScrollArea::vertical().id_salt("troubles").max_height(140.0).show(ui, |ui| {
                     for text in &self.troubles {
-                        let text = egui::RichText::new(crate::studio::names::known(text)).color(t.text);
+                        let text = egui::RichText::new(crate::platform::names::known(text)).color(t.text);
                         ui.add(Label::new(text).selectable(true).wrap());
                     }
                 });

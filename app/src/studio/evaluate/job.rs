@@ -21,7 +21,9 @@ use super::images::images;
 use super::kind::{EvaluationKind, LabelRequirement};
 use super::pictures::EvaluationData;
 use super::projection_data::ProjectionChartData;
-use crate::studio::hands::{self, Wake};
+use crate::platform::devices;
+use crate::platform::pictures::BY_WORKER_ALONE;
+use crate::platform::tasks::{self, Wake};
 
 /// Everything that has to be known to begin.
 pub struct EvaluationRequest {
@@ -81,7 +83,7 @@ impl EvaluationJob {
         let (out, news) = async_channel::unbounded();
         let stop = Arc::new(AtomicBool::new(false));
         let voice = EvaluationEventSender { out, stop: stop.clone(), wake: wake.clone() };
-        hands::go("judge", async move || guarded(order, voice).await)?;
+        tasks::go("judge", async move || guarded(order, voice).await)?;
         Ok(Self { news, stop, at: None, stopping: false })
     }
 
@@ -162,20 +164,10 @@ impl EvaluationEventSender {
 }
 
 /// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
-#[cfg(not(target_family = "wasm"))]
 async fn guarded(order: EvaluationRequest, voice: EvaluationEventSender) {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    let work = || dinoscope_core::device::block_on(judge(&order, &voice));
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-        let reason = dinoscope_core::device::panic_text(panic);
+    if let Err(reason) = tasks::guarded(async || judge(&order, &voice).await).await {
         voice.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
     }
-    end(voice);
-}
-
-#[cfg(target_family = "wasm")]
-async fn guarded(order: EvaluationRequest, voice: EvaluationEventSender) {
-    judge(&order, &voice).await;
     end(voice);
 }
 
@@ -245,19 +237,6 @@ async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
 }
 
 /// The pictures where the evaluation can read them. Nothing when it was stopped meanwhile.
-#[cfg(not(target_family = "wasm"))]
-async fn at_hand(
-    pictures: EvaluationData,
-    _: &EvaluationRequest,
-    _: &OpenModel,
-    _: EvaluationJobProgress,
-    _: &EvaluationEventSender,
-) -> Option<Result<EvaluationData, String>> {
-    Some(Ok(pictures))
-}
-
-/// The pictures in the page's memory. Nothing when it was stopped meanwhile.
-#[cfg(target_family = "wasm")]
 async fn at_hand(
     pictures: EvaluationData,
     order: &EvaluationRequest,
@@ -265,6 +244,9 @@ async fn at_hand(
     at: EvaluationJobProgress,
     voice: &EvaluationEventSender,
 ) -> Option<Result<EvaluationData, String>> {
+    if !BY_WORKER_ALONE {
+        return Some(Ok(pictures));
+    }
     let side = order.wish.side(&model.backbone.config);
     let mut hear = async |done, total| {
         let step = Some(EvalProgress { subject: "pictures", doing: "reading", done, total });
@@ -272,15 +254,6 @@ async fn at_hand(
         !voice.stopped()
     };
     super::preloaded::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
-}
-
-/// Pictures that pass through the model at once: where frames are drawn on the same thread, few.
-fn batch(device: &SelectedDevice) -> usize {
-    match (cfg!(target_family = "wasm"), device.gpu) {
-        (false, _) => 64,
-        (true, true) => 8,
-        (true, false) => 2,
-    }
 }
 
 /// One evaluation.
@@ -303,14 +276,14 @@ impl SingleEvaluation<'_> {
         let begun = Instant::now();
         let side = if pictures.dense().is_some() { wish.window(config) } else { wish.side(config) };
         let options = EvalOptions {
-            batch: batch(&order.device),
+            batch: devices::batch(&order.device),
             alone: !wish.compare,
             cache: order.cache.clone(),
             ..EvalOptions::new(wish.side(config))
         };
         let mut hear = async |step: EvalProgress| {
             voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step: Some(step), ..*at }));
-            hands::breathe().await;
+            tasks::breathe().await;
             !voice.stopped()
         };
         let device = &order.device.device;

@@ -13,7 +13,6 @@ mod job;
 mod kind;
 mod oneshot_task;
 mod pictures;
-#[cfg(target_family = "wasm")]
 mod preloaded;
 mod projection_chart;
 mod projection_data;
@@ -43,9 +42,10 @@ use samples_pane::EnlargedImage;
 use setup_pane::EvaluationDataLookup;
 
 use super::house::AppContext;
-use super::platform::DialogPurpose;
 use super::remembered::SettingsStore;
 use super::theme;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::{HAS_DISK, storage};
 
 /// Weights that the other workspaces have.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,8 +107,8 @@ impl EvaluateWorkspace {
         let at_once = wish.is_some();
         let mut wish: EvaluationConfig =
             wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default();
-        // What was given to a page on another visit is not here any more.
-        if cfg!(target_family = "wasm") && wish.path().is_some_and(|path| !files::exists(path)) {
+        // What was given on another visit is not here any more.
+        if !HAS_DISK && wish.path().is_some_and(|path| !files::exists(path)) {
             wish.path.clear();
         }
         Self {
@@ -251,11 +251,11 @@ impl EvaluateWorkspace {
     fn begin(&mut self, house: &mut AppContext, offer: &AvailableWeights) {
         let Ok(source) = self.source(offer) else { return };
         self.troubles.clear();
-        // A page's memory is for pictures, and a test leaves nothing behind.
-        let cache = if cfg!(target_family = "wasm") || house.fresh {
-            FeatureDiskCache::off()
-        } else {
+        // A test leaves nothing behind.
+        let cache = if storage::KEEPS_FEATURES && !house.fresh {
             FeatureDiskCache::of_program()
+        } else {
+            FeatureDiskCache::off()
         };
         let device = house.devices.for_training();
         let order = EvaluationRequest { source, device, wish: self.wish.clone(), cache, widest: self.widest };
@@ -271,19 +271,22 @@ impl EvaluateWorkspace {
     /// Asks where figures and pictures of the finding that shows go: for a folder, in a page for each file.
     fn ask_where(&self, house: &AppContext) {
         let Some((_, finding)) = self.findings.chosen() else { return };
-        if cfg!(target_family = "wasm") {
+        if HAS_DISK {
+            house.dialogs.ask(DialogPurpose::SaveResults, "");
+        } else {
             export::names(finding)
                 .iter()
                 .for_each(|name| house.dialogs.ask(DialogPurpose::SaveResults, name));
-        } else {
-            house.dialogs.ask(DialogPurpose::SaveResults, "");
         }
     }
 
     fn save(&mut self, house: &AppContext, to: PathBuf) {
         let Some((_, finding)) = self.findings.chosen() else { return };
         let finding = finding.clone();
-        let work = async move || export::save(&finding, &to);
+        let work = async move || match HAS_DISK {
+            true => export::save_all(&finding, &to),
+            false => export::save_one(&finding, &to),
+        };
         self.saving.push(OneshotTask::start("export", &house.wake, work));
     }
 

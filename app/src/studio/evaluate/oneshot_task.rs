@@ -2,7 +2,7 @@
 
 use async_channel::{Receiver, TryRecvError, bounded};
 
-use crate::studio::hands::{Wake, go};
+use crate::platform::tasks::{Wake, go};
 
 /// One answer that is on its way. Dropped, nobody waits for it any more.
 pub struct OneshotTask<T>(Receiver<T>);

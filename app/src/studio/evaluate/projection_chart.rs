@@ -15,7 +15,7 @@ use super::history::Id;
 use super::images::image;
 use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::projection_data::ProjectionChartData;
-use crate::studio::hands::Wake;
+use crate::platform::tasks::Wake;
 use crate::studio::theme::{self, ThemeTokens, fonts, icons, space};
 use crate::studio::{touch, widgets};
 

@@ -139,6 +139,6 @@ fn notes(ui: &mut Ui, finding: &EvaluationRecord) {
     UnusableInput::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
     line(&format!("Took {}.", duration(finding.seconds)));
     if let Some(kept) = &finding.kept {
-        line(&format!("Kept with the run in {}.", crate::studio::names::shown(kept)));
+        line(&format!("Kept with the run in {}.", crate::platform::names::shown(kept)));
     }
 }

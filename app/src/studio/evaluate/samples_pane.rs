@@ -5,7 +5,7 @@ use egui::{Label, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
 use super::EvaluateWorkspace;
 use super::history::Id;
-use crate::studio::hands::Wake;
+use crate::platform::tasks::Wake;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
 

@@ -12,11 +12,12 @@ use super::kind::{EvaluationKind, LabelRequirement};
 use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::pictures::{describe, nothing_named};
 use super::{AvailableWeights, EvaluateWorkspace};
-use crate::studio::hands::Wake;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::tasks::Wake;
+use crate::platform::typed;
+use crate::platform::{HAS_DISK, models};
 use crate::studio::house::AppContext;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::typed;
 use crate::studio::widgets::{self, SliderScale};
 
 /// Sides of pictures that are offered, in pixels.
@@ -127,11 +128,10 @@ impl EvaluateWorkspace {
             if entry(ui, "A file of weights…") {
                 house.dialogs.ask(DialogPurpose::EvaluatedWeights, "");
             }
-            // A page is given files, not folders of the disk.
-            if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
+            if HAS_DISK && entry(ui, "A run or a folder of weights…") {
                 house.dialogs.ask(DialogPurpose::EvaluatedRun, "");
             }
-            let here = released();
+            let here = models::downloaded();
             if !here.is_empty() {
                 ui.separator();
                 widgets::hint(ui, "Released models that are here");
@@ -283,19 +283,4 @@ impl EvaluateWorkspace {
                 .on_hover_text("What a step of a 16-bit depth PNG is worth; .npy files are in metres.");
         }
     }
-}
-
-/// Names of released models that need no download.
-#[cfg(not(target_family = "wasm"))]
-fn released() -> Vec<String> {
-    use dinoscope_core::weights::download;
-    let cache = download::default_cache();
-    let here = |name: &str| download::target(name, &cache).is_ok_and(dinoscope_core::files::is_file);
-    download::names().iter().map(|released| released.name.to_owned()).filter(|name| here(name)).collect()
-}
-
-/// What a page has fetched is chosen in Explore.
-#[cfg(target_family = "wasm")]
-fn released() -> Vec<String> {
-    Vec::new()
 }

@@ -1,10 +1,13 @@
 //! A model on its way here: how far it is, what becomes of it, and what looks where it can't be had.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dinoscope_core::explore::{ModelInfo, ModelSource};
+use dinoscope_core::explore::{ModelInfo, ModelSource, STARTER_FILE};
 
 use super::{ExploreWorkspace, InspectionCache};
+use crate::platform::model_download::{ModelDownload, ModelDownloadEvent};
+use crate::platform::{HAS_DISK, models};
 use crate::studio::house::AppContext;
 use crate::studio::toasts::{ActionId, Toast};
 use crate::studio::widgets::{self, StatusTone};
@@ -15,22 +18,18 @@ const AGAIN: u64 = 0x6d6f_6465_6c00;
 /// A model on its way here.
 #[derive(Default)]
 pub struct ModelFetchState {
-    #[cfg(target_family = "wasm")]
-    download: Option<crate::tab::fetch::ModelDownload>,
+    download: Option<ModelDownload>,
     /// What was fetched, and whether it is a model is not known yet.
-    #[cfg(target_family = "wasm")]
     fetched: Option<FetchedModelFile>,
     /// What there is to say about the network; nothing while all is well.
-    #[cfg(target_family = "wasm")]
     word: String,
     /// Models that could not be had, and that a person may ask for again.
     failed: Vec<ModelSource>,
 }
 
 /// A file from the network.
-#[cfg(target_family = "wasm")]
 struct FetchedModelFile {
-    path: std::path::PathBuf,
+    path: PathBuf,
     address: String,
     /// What was asked for.
     asked: ModelSource,
@@ -39,31 +38,12 @@ struct FetchedModelFile {
 impl ModelFetchState {
     /// Whether something is being fetched.
     fn is_under_way(&self) -> bool {
-        #[cfg(target_family = "wasm")]
-        return self.download.is_some();
-        #[cfg(not(target_family = "wasm"))]
-        false
+        self.download.is_some()
     }
 
     /// Whether this is the file of a model that was just fetched.
-    #[cfg(target_family = "wasm")]
     fn was_fetched(&self, source: &ModelSource) -> bool {
         self.fetched.as_ref().is_some_and(|fetched| *source == ModelSource::Path(fetched.path.clone()))
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    fn was_fetched(&self, _: &ModelSource) -> bool {
-        false
-    }
-
-    #[cfg(target_family = "wasm")]
-    fn word(&self) -> &str {
-        &self.word
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    fn word(&self) -> &str {
-        ""
     }
 }
 
@@ -88,20 +68,19 @@ impl ExploreWorkspace {
         ::log::info!("opening {source}");
         self.named.ask(&source, self.arrival.was_fetched(&source));
         self.opening = Some((source.clone(), None));
-        #[cfg(target_family = "wasm")]
-        if self.download(house, &source) {
-            return;
+        self.arrival.download = None;
+        self.arrival.word.clear();
+        match models::fetch(&source, &house.wake) {
+            Some(Ok(download)) => self.arrival.download = Some(download),
+            Some(Err(reason)) => self.no_model(source, reason, false, house),
+            None => self.explorer.model(source),
         }
-        #[cfg(not(target_family = "wasm"))]
-        let _ = house;
-        self.explorer.model(source);
     }
 
     /// The first model: the starter weights look until another one is here.
     pub(super) fn first_model(&mut self, house: &mut AppContext, asked: Option<ModelSource>) {
         let source = asked.unwrap_or(ModelSource::Starter);
-        #[cfg(target_family = "wasm")]
-        if matches!(source, ModelSource::Released(_)) {
+        if models::FETCHED_FIRST && matches!(source, ModelSource::Released(_)) {
             self.explorer.model(ModelSource::Starter);
         }
         self.use_model(house, source);
@@ -125,7 +104,6 @@ impl ExploreWorkspace {
         if self.opening.as_ref().is_some_and(|(source, _)| *source == info.source) {
             self.opening = None;
         }
-        #[cfg(target_family = "wasm")]
         self.settle(&info.source, true);
         self.results = InspectionCache::default();
         self.failures.clear();
@@ -150,7 +128,6 @@ impl ExploreWorkspace {
             return;
         }
         let source = self.opening.take().map_or(ModelSource::Starter, |(source, _)| source);
-        #[cfg(target_family = "wasm")]
         let (source, reason) = match self.settle(&source, false) {
             Some(fetched) => {
                 let path = fetched.path.display().to_string();
@@ -158,8 +135,8 @@ impl ExploreWorkspace {
             }
             None => (source, reason),
         };
-        // A file that was given to a page is the same the next time.
-        let again = !cfg!(target_family = "wasm") || matches!(source, ModelSource::Released(_));
+        // A file that lies on no disk is the same the next time.
+        let again = HAS_DISK || matches!(source, ModelSource::Released(_));
         self.no_model(source, reason, again, house);
     }
 
@@ -204,10 +181,9 @@ impl ExploreWorkspace {
     /// How far the model is that is on its way.
     pub(super) fn opening_ui(&mut self, ui: &mut egui::Ui) {
         let Some((_, bytes)) = &self.opening else { return };
-        let (share, text) = so_far(*bytes, self.arrival.word());
+        let (share, text) = so_far(*bytes, &self.arrival.word);
         if widgets::progress_with_cancel(ui, share, &text) {
             self.explorer.stop_download();
-            #[cfg(target_family = "wasm")]
             if let Some(download) = &self.arrival.download {
                 download.stop();
             }
@@ -215,36 +191,11 @@ impl ExploreWorkspace {
     }
 }
 
-#[cfg(target_family = "wasm")]
 impl ExploreWorkspace {
-    /// Fetches a model that is not here; whether that is so.
-    fn download(&mut self, house: &mut AppContext, source: &ModelSource) -> bool {
-        use dinoscope_core::explore::{STARTER_FILE, STARTER_NAME};
-
-        self.arrival.download = None;
-        self.arrival.word.clear();
-        let asked = match source {
-            ModelSource::Released(name) => name.as_str(),
-            ModelSource::Starter if !dinoscope_core::files::is_file(STARTER_FILE) => STARTER_NAME,
-            _ => return false,
-        };
-        match super::hub::located(asked) {
-            Ok(located) => {
-                let wake = self.export.wake();
-                self.arrival.download = Some(crate::tab::fetch::ModelDownload::start(located, wake));
-            }
-            Err(reason) => self.no_model(source.clone(), reason, false, house),
-        }
-        true
-    }
-
     /// Takes in how far the download of a model is, and opens it once it is here.
     pub(super) fn fetch_logic(&mut self, house: &mut AppContext) {
-        use crate::tab::fetch::ModelDownloadEvent;
-        use dinoscope_core::explore::STARTER_FILE;
-
         while let Some(news) =
-            self.arrival.download.as_ref().and_then(|download| download.news.try_recv().ok())
+            self.arrival.download.as_ref().and_then(|download| download.events.try_recv().ok())
         {
             let asked = self.opening.as_ref().map_or(ModelSource::Starter, |(source, _)| source.clone());
             match news {
@@ -254,7 +205,7 @@ impl ExploreWorkspace {
                     }
                     self.arrival.word = word;
                 }
-                ModelDownloadEvent::Here(path) if path == std::path::Path::new(STARTER_FILE) => {
+                ModelDownloadEvent::Here(path) if path == Path::new(STARTER_FILE) => {
                     self.arrival.download = None;
                     self.use_model(house, ModelSource::Starter);
                 }
@@ -264,7 +215,7 @@ impl ExploreWorkspace {
                     self.arrival.fetched = Some(FetchedModelFile { path: path.clone(), address, asked });
                     self.use_model(house, ModelSource::Path(path));
                 }
-                ModelDownloadEvent::Not(reason) => {
+                ModelDownloadEvent::Failed(reason) => {
                     self.arrival.download = None;
                     self.no_model(asked, reason, true, house);
                 }
@@ -281,9 +232,7 @@ impl ExploreWorkspace {
     fn settle(&mut self, source: &ModelSource, good: bool) -> Option<FetchedModelFile> {
         let is_it = |fetched: &mut FetchedModelFile| *source == ModelSource::Path(fetched.path.clone());
         let fetched = self.arrival.fetched.take_if(is_it)?;
-        if let Some(host) = crate::tab::host::get() {
-            host.opened(&fetched.address, good);
-        }
+        models::opened(&fetched.address, good);
         Some(fetched)
     }
 }

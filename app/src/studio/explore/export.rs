@@ -15,10 +15,10 @@ use dinoscope_core::explore::{PictureId, PictureInspection};
 use super::paint::ATTENTION_PERCENTILE;
 use super::pixels::{ImageOrigin, PixelStore};
 use super::{ExplorePanel, ExploreWorkspace};
-use crate::studio::hands::{self, Wake};
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::names;
+use crate::platform::tasks::{self, Wake};
 use crate::studio::house::AppContext;
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
 
@@ -191,7 +191,7 @@ impl ExploreWorkspace {
             let _ = out.try_send(said);
             wake();
         };
-        if let Err(error) = hands::go("export", work) {
+        if let Err(error) = tasks::go("export", work) {
             self.export.running -= 1;
             house.toasts.bad(format!("nothing could be saved, {error}"));
         }

@@ -10,7 +10,9 @@ use dinoscope_core::data::source::listing::{self, SkippedFileCounts};
 use dinoscope_core::explore::PictureId;
 
 use super::pixels::{DecodeJob, PixelStore};
-use crate::studio::hands::{SharedWorkQueue, Wake};
+use crate::platform::pictures;
+use crate::platform::tasks::Wake;
+use crate::studio::work_queue::SharedWorkQueue;
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;
@@ -82,18 +84,6 @@ fn shrink(picture: &Picture, factor: usize) -> Picture {
     Picture { width, height, rgb }
 }
 
-/// How many decode at once: as many as there are cores, and no more than memory for whole pictures is well spent on.
-#[cfg(not(target_family = "wasm"))]
-fn hands() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 4)
-}
-
-/// How many decode at once: a page has one worker for it.
-#[cfg(target_family = "wasm")]
-fn hands() -> usize {
-    1
-}
-
 impl GalleryLoader {
     /// Starts it; `wake` is called when there is news.
     pub fn start(wake: &Wake) -> Self {
@@ -101,7 +91,8 @@ impl GalleryLoader {
         let mut desk = SharedWorkQueue::new(pixels.clone());
         let (out, news) = async_channel::unbounded();
         // One for what is waited for alone, which needs not wait for a thumbnail's picture.
-        let names = std::iter::once(("decode", false)).chain(std::iter::repeat_n(("thumbs", true), hands()));
+        let names = std::iter::once(("decode", false))
+            .chain(std::iter::repeat_n(("thumbs", true), pictures::decoders()));
         for (name, thumbs) in names {
             let (out, pixels, wake) = (out.clone(), pixels.clone(), wake.clone());
             let work = async move |job| {

@@ -3,30 +3,18 @@
 use egui::vec2;
 
 use super::ExploreWorkspace;
-use crate::studio::camera;
+use crate::platform::camera;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::typed;
+use crate::platform::{HAS_DISK, clipboard};
 use crate::studio::house::AppContext;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::{touch, typed, widgets};
+use crate::studio::{touch, widgets};
 
 /// What stands in the middle without the sample, in points.
 const HEIGHT: f32 = 300.0;
 /// Below this height there is no room for an icon.
 const SMALL: f32 = 520.0;
-
-/// Pastes, as if the keys had been pressed.
-#[cfg(not(target_family = "wasm"))]
-fn paste(ctx: &egui::Context) {
-    ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
-}
-
-/// Pastes, as far as the browser allows it without the keys.
-#[cfg(target_family = "wasm")]
-fn paste(_: &egui::Context) {
-    if let Some(host) = crate::tab::host::get() {
-        host.paste();
-    }
-}
 
 impl ExploreWorkspace {
     /// The panel while nothing is open.
@@ -93,7 +81,7 @@ impl ExploreWorkspace {
             house.dialogs.ask(DialogPurpose::OpenFolder, "");
         }
         if widgets::button(ui, icons::PASTE, "Paste").clicked() {
-            paste(ui.ctx());
+            clipboard::paste(ui.ctx());
         }
         if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
             self.add_scenes();
@@ -106,9 +94,9 @@ impl ExploreWorkspace {
     /// A path that can be typed, where there is no dialog or no mouse.
     pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
         let field = egui::TextEdit::singleline(&mut self.path)
-            .hint_text(match cfg!(target_family = "wasm") {
-                true => "… or type the address of a picture",
-                false => "… or type the path of a picture or folder",
+            .hint_text(match HAS_DISK {
+                true => "… or type the path of a picture or folder",
+                false => "… or type the address of a picture",
             })
             .align(egui::Align2::LEFT_CENTER)
             .desired_width(f32::INFINITY);
@@ -118,9 +106,9 @@ impl ExploreWorkspace {
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
             let text = std::mem::take(&mut self.path);
-            match cfg!(target_family = "wasm") {
-                true => self.pasted_text(house, &text),
-                false => self.dropped(house, vec![typed::path(&text)]),
+            match HAS_DISK {
+                true => self.dropped(house, vec![typed::path(&text)]),
+                false => self.pasted_text(house, &text),
             }
         }
     }

@@ -8,7 +8,7 @@ use dinoscope_core::explore::PictureId;
 use super::ExploreWorkspace;
 use super::intake::reduced;
 use super::pixels::ImageOrigin;
-use crate::studio::camera;
+use crate::platform::camera;
 use crate::studio::house::AppContext;
 
 /// Longest side of a camera's picture.

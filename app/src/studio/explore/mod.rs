@@ -7,8 +7,6 @@ mod closed;
 mod export;
 mod gallery;
 mod glance;
-#[cfg(any(test, target_family = "wasm"))]
-pub mod hub;
 mod intake;
 mod invitation;
 mod keys;
@@ -35,23 +33,20 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::{
     ExplorerEvent, ExplorerHandle, ModelInfo, ModelSource, PictureId, PictureInspection, ViewQuery,
 };
-#[cfg(not(target_family = "wasm"))]
-use dinoscope_core::files;
 use serde::{Deserialize, Serialize};
 
 use super::StartupOptions;
-use super::hands::Wake;
-use super::house::{AppContext, ComputeDevices};
-use super::platform::DialogPurpose;
+use super::house::AppContext;
 use super::remembered::SettingsStore;
 use super::theme;
-#[cfg(not(target_family = "wasm"))]
-use super::typed;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::tasks::Wake;
+use crate::platform::typed;
+use crate::platform::{clipboard, explorer};
 use gallery::Gallery;
 pub use glance::ExploreSnapshot;
 use intake::{GalleryLoader, GalleryLoaderEvent};
 pub use looking::InspectionProgress;
-#[cfg(target_family = "wasm")]
 pub use model::is_weights;
 use paint::OverlayPainter;
 use pixels::ImageOrigin;
@@ -118,24 +113,6 @@ impl InspectionCache {
 /// Bytes of a download so far, and in all where known.
 type Bytes = (u64, Option<u64>);
 
-/// Who looks: a thread.
-#[cfg(not(target_family = "wasm"))]
-fn explorer(devices: &ComputeDevices, wake: &Wake) -> ExplorerHandle {
-    ExplorerHandle::start(devices.chosen.clone(), devices.draws, wake.clone())
-}
-
-/// Who looks: the page itself with the GPU that draws it, else a worker.
-#[cfg(target_family = "wasm")]
-fn explorer(devices: &ComputeDevices, wake: &Wake) -> ExplorerHandle {
-    use crate::tab::{eye, turns};
-    match devices.draws {
-        true => {
-            ExplorerHandle::start(devices.chosen.clone(), true, wake.clone(), turns::breath(), turns::spawn)
-        }
-        false => eye::explorer(devices.chosen.name.clone(), wake.clone()),
-    }
-}
-
 /// The exploring side of the studio.
 pub struct ExploreWorkspace {
     gallery: Gallery,
@@ -182,7 +159,7 @@ impl ExploreWorkspace {
             opened: Vec::new(),
             settings,
             intake: GalleryLoader::start(&house.wake),
-            explorer: explorer(&house.devices, &house.wake),
+            explorer: explorer::start(&house.devices.chosen, house.devices.draws, &house.wake),
             model: None,
             live: None,
             arrival: arrival::ModelFetchState::default(),
@@ -235,27 +212,15 @@ impl ExploreWorkspace {
         self.gallery.add(format!("pasted {count}"), ImageOrigin::Memory(Arc::new(picture)));
     }
 
-    /// Opens the files that a pasted text names; in a page, what lies at an address.
+    /// Opens the files, or what lies at the addresses, that a pasted text names.
     pub fn pasted_text(&mut self, house: &mut AppContext, text: &str) {
-        let lines = text.lines().map(|line| line.trim().trim_matches('"'));
-        #[cfg(target_family = "wasm")]
-        {
-            let addresses: Vec<&str> = lines.filter(|line| line.starts_with("http")).collect();
-            addresses.iter().for_each(|address| crate::tab::files::fetch(address));
-            if addresses.is_empty() {
-                house.toasts.info("The clipboard holds no picture and no address of one.");
-            }
+        let (paths, addresses) = (clipboard::paths(text, typed::path), clipboard::addresses(text));
+        if paths.is_empty() && addresses.is_empty() {
+            house.toasts.info(clipboard::NOTHING);
         }
-        #[cfg(not(target_family = "wasm"))]
-        {
-            let paths: Vec<PathBuf> =
-                lines.map(typed::path).filter(|path| files::is_absolute(path)).collect();
-            match paths.is_empty() {
-                true => house.toasts.info("The clipboard holds no picture and no path of a file."),
-                // Weights are looked with, as when they are dropped.
-                false => self.dropped(house, paths),
-            }
-        }
+        addresses.iter().for_each(|address| house.addresses.open(address));
+        // Weights are looked with, as when they are dropped.
+        self.dropped(house, paths);
     }
 
     /// Adds the scenes that the program draws itself.
@@ -294,7 +259,6 @@ impl ExploreWorkspace {
         while let Ok(report) = self.explorer.reports.try_recv() {
             self.take_report(report, house);
         }
-        #[cfg(target_family = "wasm")]
         self.fetch_logic(house);
         self.painter.logic(ctx);
         self.live_logic(ctx, house);
@@ -443,20 +407,16 @@ impl ExploreWorkspace {
     }
 
     /// Computes on another device from now on.
-    #[cfg(not(target_family = "wasm"))]
     fn change_device(&mut self, house: &mut AppContext) {
-        self.explorer.device(house.devices.chosen.clone(), house.devices.draws);
-    }
-
-    /// Computes elsewhere from now on: the page itself, or a worker.
-    #[cfg(target_family = "wasm")]
-    fn change_device(&mut self, house: &mut AppContext) {
-        self.begin_again(house);
+        let devices = &house.devices;
+        if !explorer::change_device(&self.explorer, &devices.chosen, devices.draws) {
+            self.begin_again(house);
+        }
     }
 
     /// A new explorer, with the model that the last one had.
     fn begin_again(&mut self, house: &mut AppContext) {
-        self.explorer = explorer(&house.devices, &house.wake);
+        self.explorer = explorer::start(&house.devices.chosen, house.devices.draws, &house.wake);
         self.canvas.wanted = 0;
         self.model_again(house);
     }

@@ -7,10 +7,9 @@ use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 
 use super::ExploreWorkspace;
-#[cfg(target_family = "wasm")]
-use super::hub;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::{HAS_DISK, models};
 use crate::studio::house::AppContext;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
 
@@ -26,29 +25,6 @@ pub fn is_weights(path: &Path) -> bool {
         || holds("teacher.safetensors")
         || holds(".metadata")
         || (holds("config.json") && ["model.safetensors", "pytorch_model.bin"].into_iter().any(holds))
-}
-
-/// Released models, and how large they are or that they are here.
-#[cfg(not(target_family = "wasm"))]
-fn released() -> Vec<(String, String)> {
-    use dinoscope_core::weights::download;
-    let state = |released: &download::ReleasedModel| {
-        let cached = download::target(released.name, &download::default_cache());
-        match cached.is_ok_and(files::is_file) {
-            true => "here".to_owned(),
-            false => bytes::shown(released.approximate_bytes()),
-        }
-    };
-    download::names().iter().map(|released| (released.name.to_owned(), state(released))).collect()
-}
-
-/// Released models that a page can fetch.
-#[cfg(target_family = "wasm")]
-fn released() -> Vec<(String, String)> {
-    let shown = |released: &dinoscope_core::weights::released::ReleasedModel| {
-        (released.hub_name(), bytes::shown(released.approximate_bytes()))
-    };
-    hub::offered().map(shown).collect()
 }
 
 impl ExploreWorkspace {
@@ -83,13 +59,12 @@ impl ExploreWorkspace {
             if entry(ui, "A file of weights…") {
                 house.dialogs.ask(DialogPurpose::OpenWeights, "");
             }
-            // A page is given files, not folders of the disk.
-            if !cfg!(target_family = "wasm") && entry(ui, "A run or a folder of weights…") {
+            if HAS_DISK && entry(ui, "A run or a folder of weights…") {
                 house.dialogs.ask(DialogPurpose::OpenRun, "");
             }
             ui.separator();
             widgets::hint(ui, "Released by Meta AI, under its own licence");
-            for (name, state) in released() {
+            for (name, state) in models::released() {
                 if entry(ui, &format!("{name}   {state}")) {
                     chosen = Some(ModelSource::Released(name));
                 }

@@ -7,7 +7,7 @@ use super::canvas::{ImagePlacement, right_of};
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::OverlayArrangement;
 use super::{ExplorePanel, ExploreWorkspace, PatchLocation, keys};
-use crate::studio::camera;
+use crate::platform::camera;
 use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;

@@ -13,7 +13,8 @@ use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 
-use crate::studio::hands::SharedWorkQueue;
+use crate::platform::pictures;
+use crate::studio::work_queue::SharedWorkQueue;
 
 /// Bytes of whole pictures that are kept, of those that were drawn large.
 const CACHE: usize = 192 << 20;
@@ -338,37 +339,10 @@ impl PixelStoreState {
 
 async fn decoded(origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
     Ok(match origin {
-        ImageOrigin::File(path) => Arc::new(file(path).await?),
+        ImageOrigin::File(path) => Arc::new(pictures::decode(path).await?),
         ImageOrigin::Memory(picture) => picture.clone(),
         ImageOrigin::Scene(index) => Arc::new(scene(*index).await?),
     })
-}
-
-/// Decodes a file.
-#[cfg(not(target_family = "wasm"))]
-async fn file(path: &Path) -> Result<Picture, DataError> {
-    // A decoder that panics is a broken file, not the end of the thread.
-    let decoded = std::panic::catch_unwind(|| dinoscope_core::data::decode::decode_file(path));
-    decoded.unwrap_or_else(|panic| {
-        let reason = dinoscope_core::device::panic_text(panic);
-        Err(DataError::Source { path: path.display().to_string(), reason })
-    })
-}
-
-#[cfg(not(target_family = "wasm"))]
-async fn scene(index: usize) -> Result<Picture, DataError> {
-    Ok(dinoscope_core::data::source::scenes::draw(SCENE_SEED, index, SCENE).picture)
-}
-
-#[cfg(target_family = "wasm")]
-async fn scene(index: usize) -> Result<Picture, DataError> {
-    crate::tab::staff::scene(SCENE_SEED, index, SCENE).await
-}
-
-/// Decodes a file, which the page may be the only one to have, in a worker.
-#[cfg(target_family = "wasm")]
-async fn file(path: &Path) -> Result<Picture, DataError> {
-    crate::tab::staff::decode(path).await
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use dinoscope_core::device::block_on;
 
 use super::super::intake::{GalleryLoader, GalleryLoaderEvent};
 use super::*;
-use crate::studio::hands::Wake;
+use crate::platform::tasks::Wake;
 
 /// A photograph that is larger than all that is made of it.
 fn photograph(folder: &Path, name: &str) -> ImageOrigin {

@@ -18,7 +18,8 @@ use web_time::Instant;
 use super::ExploreWorkspace;
 use super::intake::reduced;
 use super::pixels::{ImageOrigin, ModelViewShape};
-use crate::studio::hands::{self, Wake};
+use crate::platform::pictures::SAMPLE_IDLE;
+use crate::platform::tasks::{self, Wake};
 use crate::studio::theme::{self, space};
 
 /// A number that no picture of the gallery has.
@@ -29,9 +30,6 @@ const SCENE: usize = 3;
 const SIDE: usize = 128;
 /// Longest side of what is drawn.
 const DRAWN: usize = 256;
-/// How long nothing else may have been asked before a page looks, in seconds: the first picture of a person's own is
-/// worth more than ours.
-const IDLE: f64 = if cfg!(target_family = "wasm") { 1.2 } else { 0.0 };
 
 /// Picture and colours.
 type Drawn = [egui::ColorImage; 2];
@@ -99,7 +97,7 @@ fn begin(picture: Arc<Picture>, patches: Arc<PatchFeatures>, wake: Wake) -> Rece
         let _ = out.try_send(colour(&picture, &patches));
         wake();
     };
-    if let Err(error) = hands::go("sample", work) {
+    if let Err(error) = tasks::go("sample", work) {
         ::log::warn!("the sample can't be coloured, {error}");
     }
     made
@@ -164,8 +162,8 @@ impl ExploreWorkspace {
             return WelcomeSampleState::Waiting;
         }
         let since = self.sample.idle.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
-        if since < IDLE {
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64(IDLE - since));
+        if since < SAMPLE_IDLE {
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(SAMPLE_IDLE - since));
             return WelcomeSampleState::Waiting;
         }
         let patch = self.settings.patch.max(1);

@@ -6,8 +6,8 @@ use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::{ColourScope, OverlayArrangement, RESOLUTIONS};
 use super::{ExplorePanel, ExploreWorkspace, keys};
+use crate::platform::dialogs::DialogPurpose;
 use crate::studio::house::AppContext;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
 

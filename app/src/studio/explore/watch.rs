@@ -5,7 +5,7 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::features::whole_view;
 
 use super::ExploreWorkspace;
-use crate::studio::hands;
+use crate::platform::tasks;
 
 /// Most pictures that are watched.
 const MOST: usize = 12;
@@ -47,7 +47,7 @@ impl ExploreWorkspace {
             let _ = out.try_send(pictures);
             wake();
         };
-        if let Err(error) = hands::go("watch", work) {
+        if let Err(error) = tasks::go("watch", work) {
             ::log::error!("pictures can't be loaded, {error}");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use egui::{FontData, FontDefinitions, FontFamily, FontId, FontTweak, RichText, TextStyle};
 
-use crate::studio::names;
+use crate::platform::names;
 
 /// Size of notes and captions.
 pub const SMALL: f32 = 12.0;

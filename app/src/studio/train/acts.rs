@@ -14,9 +14,9 @@ use super::session::{RunLaunchPlan, RunLocation, TrainSession};
 use super::state::{RunPhase, RunView};
 use super::work::BackgroundTask;
 use super::{RunSelection, TrainBanner, TrainWorkspace, words};
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::{names, runs};
 use crate::studio::house::AppContext;
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
 use crate::studio::widgets::StatusTone;
 
 /// Which device computes.
@@ -88,7 +88,7 @@ impl TrainWorkspace {
             }
             TrainAction::Live(key) => self.change_live(key),
             TrainAction::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
-            TrainAction::Open(path) => show(ctx, &path),
+            TrainAction::Open(path) => runs::show_file(ctx, &path),
             TrainAction::Follow(path, whole) => self.follow(&path, whole),
             TrainAction::Unfollow(path) => {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)
@@ -359,38 +359,6 @@ pub(super) fn banner_of_failure(view: &RunView) -> Option<TrainBanner> {
     Some(TrainBanner { tone: StatusTone::Bad, text: format!("{}\n{kept}", failure.text), ways })
 }
 
-/// Shows a file with whatever the system has for it.
-#[cfg(not(target_family = "wasm"))]
-fn show(ctx: &egui::Context, path: &Path) {
-    ctx.open_url(egui::OpenUrl::new_tab(address(path)));
-}
-
-/// A page can't open what lies in its own memory, but hand it over.
-#[cfg(target_family = "wasm")]
-fn show(_: &egui::Context, path: &Path) {
-    crate::tab::files::hand_over(path);
-}
-
-/// A path as a browser takes it.
-#[cfg(not(target_family = "wasm"))]
-fn address(path: &Path) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut text = String::from("file://");
-    let shown = path.to_string_lossy().replace('\\', "/");
-    if !shown.starts_with('/') {
-        text.push('/');
-    }
-    for byte in shown.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' | b':' => {
-                text.push(char::from(byte));
-            }
-            other => text.push_str(&format!("%{other:02X}")),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use dinoscope_core::engine::{EngineError, RunEvent};
@@ -426,10 +394,5 @@ mod tests {
         );
         view.fail(&EngineError::NotFinite { iteration: 61, health: String::new(), kept: String::new() });
         assert_eq!(banner_of_failure(&view).map(|banner| banner.ways.len()), Some(1), "the device is well");
-    }
-
-    #[test]
-    fn paths_become_addresses() {
-        assert_eq!(address(Path::new("/a b/ü?.html")), "file:///a%20b/%C3%BC%3F.html");
     }
 }

@@ -8,9 +8,10 @@ use super::begin::{RunInitKind, RunInitState};
 use super::draft::RecipeDraft;
 use super::follow::RunListEntry;
 use super::work::Wake;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::typed;
+use crate::platform::{HAS_DISK, models};
 use crate::studio::theme::{self, icons, space};
-use crate::studio::typed;
 use crate::studio::widgets;
 
 /// Most runs that the list of what can be chosen shows.
@@ -103,7 +104,7 @@ fn named(
             };
             if begin_takes_files(label) {
                 entry(ui, "Starter weights", "starter");
-                for name in released() {
+                for name in models::downloaded() {
                     entry(ui, &name, &name);
                 }
             }
@@ -115,7 +116,7 @@ fn named(
                 acts.push(TrainAction::Ask(DialogPurpose::BeginFile, String::new()));
                 ui.close();
             }
-            if !cfg!(target_family = "wasm") && ui.button("A run from elsewhere …").clicked() {
+            if HAS_DISK && ui.button("A run from elsewhere …").clicked() {
                 acts.push(TrainAction::Ask(DialogPurpose::BeginRun, String::new()));
                 ui.close();
             }
@@ -132,21 +133,6 @@ fn wanted(label: &str) -> &'static str {
 /// A run is adapted as a whole; weights alone will not do.
 fn begin_takes_files(label: &str) -> bool {
     label != "Run"
-}
-
-/// Released models that are on this machine.
-#[cfg(not(target_family = "wasm"))]
-fn released() -> Vec<String> {
-    use dinoscope_core::weights::download;
-    let here =
-        |name: &&str| download::target(name, &download::default_cache()).is_ok_and(|path| path.is_file());
-    download::names().iter().map(|released| released.name).filter(here).map(str::to_owned).collect()
-}
-
-/// A page keeps no released models as files.
-#[cfg(target_family = "wasm")]
-fn released() -> Vec<String> {
-    Vec::new()
 }
 
 fn steps_held(ui: &mut Ui, draft: &mut RecipeDraft) {

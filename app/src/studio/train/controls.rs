@@ -8,8 +8,9 @@ use super::acts::{DevicePick, TrainAction};
 use super::obstacle::StartBlocker;
 use super::state::{RunPhase, RunView};
 use super::{TrainBanner, words};
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::HAS_DISK;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::names;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -86,7 +87,7 @@ fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<TrainAction>) {
 /// Where the run goes, what is in the way, and the button.
 fn start(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &mut Vec<TrainAction>) {
     // A page keeps them where it keeps everything.
-    if !cfg!(target_family = "wasm") {
+    if HAS_DISK {
         runs_folder(ui, root, acts);
     }
     match foot.obstacle {

@@ -14,7 +14,7 @@ use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
 use super::work::{BackgroundTask, CancelFlag, Wake};
-use crate::studio::hands::breathe;
+use crate::platform::tasks::breathe;
 
 /// Sheets that are kept; beyond it those go that have not been seen for longest.
 const KEPT: usize = 64;

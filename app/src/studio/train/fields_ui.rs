@@ -5,6 +5,7 @@ use egui::{Align, Layout, Stroke, TextEdit, Ui, vec2};
 
 use super::acts::TrainAction;
 use super::draft::{RecipeDraft, number, section_of};
+use crate::platform::HAS_DISK;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -203,8 +204,8 @@ fn input(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, name: &str, wron
                 a.lost_focus() || b.lost_focus()
             })
         }
-        // A page's files have paths that nobody knows: they are given and chosen, not typed.
-        Some(RecipeFieldKind::Path) if cfg!(target_family = "wasm") => {
+        // Without a disk files have paths that nobody knows: they are given and chosen, not typed.
+        Some(RecipeFieldKind::Path) if !HAS_DISK => {
             widgets::path_row(ui, name, &mut { text }, "");
             false
         }

@@ -9,8 +9,9 @@ use egui::Ui;
 
 use super::acts::TrainAction;
 use super::work::{BackgroundTask, TaskEventSender, Wake};
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::HAS_DISK;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::names;
 use crate::studio::theme::{icons, space};
 use crate::studio::toasts::ToastQueue;
 use crate::studio::widgets;
@@ -135,8 +136,7 @@ impl TimelapseExport {
                 ui.close();
             }
             // A page is given no folder to put them into.
-            if !cfg!(target_family = "wasm") && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked()
-            {
+            if HAS_DISK && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked() {
                 acts.push(TrainAction::Ask(DialogPurpose::SaveFrames, String::new()));
                 ui.close();
             }

@@ -11,7 +11,7 @@ use web_time::Instant;
 
 use super::state::{RunPhase, RunView};
 use super::work::{BackgroundTask, CancelFlag, TaskEventSender, Wake};
-use crate::studio::hands::rest;
+use crate::platform::tasks::rest;
 
 /// Between two looks at a folder.
 const EVERY: Duration = Duration::from_secs(1);

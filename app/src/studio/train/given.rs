@@ -10,6 +10,7 @@ use egui::{ColorImage, Sense, TextureHandle, TextureOptions, Ui, vec2};
 
 use super::darkroom::image;
 use super::work::{BackgroundTask, Wake};
+use crate::platform::runs;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
@@ -25,18 +26,6 @@ struct InputPreviewItem {
     name: String,
     globals: Vec<InputPreviewCrop>,
     locals: Vec<InputPreviewCrop>,
-}
-
-#[cfg(not(target_family = "wasm"))]
-async fn make(recipe: &Recipe, source: &Arc<dyn PictureSource>, iteration: u64) -> Made {
-    let made = dinoscope_core::train::preview::preview(recipe, source.as_ref(), iteration, SHOWN);
-    made.map(|made| made.items).map_err(|error| error.to_string())
-}
-
-/// In a worker: drawing scenes and cutting crops takes longer than many frames.
-#[cfg(target_family = "wasm")]
-async fn make(recipe: &Recipe, _: &Arc<dyn PictureSource>, iteration: u64) -> Made {
-    crate::tab::staff::preview(recipe, iteration, SHOWN).await
 }
 
 type Made = Result<Vec<PreviewItem>, String>;
@@ -87,7 +76,7 @@ impl InputPreviewState {
             self.asked_for = wanted;
             let (recipe, source, iteration) = (recipe.clone(), source.clone(), self.iteration);
             self.work = Some(BackgroundTask::start_async("preview", wake, async move |voice, _| {
-                voice.say(make(&recipe, &source, iteration).await);
+                voice.say(runs::preview(&recipe, &source, iteration, SHOWN).await);
             }));
         }
     }

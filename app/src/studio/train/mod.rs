@@ -65,6 +65,7 @@ use work::{BackgroundTask, Wake};
 use super::house::AppContext;
 use super::remembered::SettingsStore;
 use super::widgets::StatusTone;
+use crate::platform::runs;
 
 /// A run that is to start at once: what `dinoscope train --screenshot-at` asks for.
 #[derive(Clone, Debug)]
@@ -118,10 +119,6 @@ struct TrainBanner {
     ways: Vec<(String, TrainAction)>,
 }
 
-/// How long the end of the program waits for a run to save.
-#[cfg(not(target_family = "wasm"))]
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// The training side of the studio.
 pub struct TrainWorkspace {
     wake: Wake,
@@ -158,8 +155,7 @@ impl TrainWorkspace {
     pub fn new(house: &mut AppContext, runs: Option<PathBuf>) -> Self {
         let remembered =
             house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
-        #[cfg(target_family = "wasm")]
-        let remembered = remembered.map(crate::tab::baggage::of_today);
+        let remembered = remembered.map(runs::remembered);
         let draft = remembered.and_then(|recipe| RecipeDraft::of(&recipe).ok()).unwrap_or_default();
         Self {
             wake: house.wake.clone(),
@@ -347,8 +343,7 @@ impl TrainWorkspace {
     pub fn closed(&mut self) {
         if let Some(own) = &mut self.own {
             own.stop();
-            #[cfg(not(target_family = "wasm"))]
-            own.wait(PATIENCE);
+            own.wait(runs::PATIENCE);
         }
     }
 

@@ -9,9 +9,9 @@ use dinoscope_core::train::run::RunFolder;
 use super::state::RunView;
 use super::work::BackgroundTask;
 use super::{TrainWorkspace, words};
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::names;
 use crate::studio::house::AppContext;
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
 
 /// A run that is being packed.
 pub struct RunArchiveJob {

@@ -14,9 +14,9 @@ use super::follow::RunListEntry;
 use super::given::InputPreviewState;
 use super::preset_pick::{self, PresetEntry};
 use super::work::Wake;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::typed;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::typed;
 use crate::studio::widgets;
 
 /// What the pane keeps.

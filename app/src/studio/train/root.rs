@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::session::first_root;
 use super::work::{BackgroundTask, Wake};
+use crate::platform::storage;
+use crate::platform::typed;
 use crate::studio::remembered::SettingsStore;
-use crate::studio::typed;
 
 /// The folder in which new runs are made.
 pub struct RunsFolderField {
@@ -19,7 +19,7 @@ pub struct RunsFolderField {
 impl RunsFolderField {
     /// As it was `given`, else remembered; else in the user's documents.
     pub fn new(remembered: &SettingsStore, given: Option<PathBuf>) -> Self {
-        let first = first_root();
+        let first = storage::runs_folder();
         // Before there was a folder for runs itself, the one above it was remembered.
         let above = || Some(PathBuf::from(remembered.get::<String>("runs folder")?).join("runs"));
         let last = remembered.get::<String>("runs").map(PathBuf::from).or_else(above);
@@ -34,7 +34,7 @@ impl RunsFolderField {
             text => {
                 let path = typed::path(text);
                 // Wherever the program was started from: what is shown is where they are kept.
-                if cfg!(target_family = "wasm") { path } else { std::path::absolute(&path).unwrap_or(path) }
+                storage::absolute(path.clone()).unwrap_or(path)
             }
         }
     }
@@ -80,7 +80,7 @@ impl RunsFolderField {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
@@ -89,7 +89,7 @@ mod tests {
     fn runs_are_kept_where_it_says() {
         let mut remembered = SettingsStore::default();
         let mut root = RunsFolderField::new(&remembered, None);
-        assert_eq!(root.path(), first_root());
+        assert_eq!(root.path(), storage::runs_folder());
         assert!(
             dinoscope_core::files::is_absolute(root.path()) && root.path().ends_with("Dinoscope"),
             "{}",
@@ -111,6 +111,6 @@ mod tests {
         root.text = "~/mine".to_owned();
         assert_eq!(root.path(), typed::home().unwrap().join("mine"));
         root.text.clear();
-        assert_eq!(root.path(), first_root());
+        assert_eq!(root.path(), storage::runs_folder());
     }
 }

@@ -7,8 +7,8 @@ use egui::Ui;
 use super::acts::{DevicePick, TrainAction};
 use super::state::{RunPhase, RunView};
 use super::{RunSelection, gauges, words};
-use crate::studio::names;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::names;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, StatusTone};
 

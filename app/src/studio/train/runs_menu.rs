@@ -4,7 +4,7 @@ use egui::Ui;
 
 use super::acts::TrainAction;
 use super::curves::CurvesPaneContext;
-use crate::studio::platform::DialogPurpose;
+use crate::platform::dialogs::DialogPurpose;
 use crate::studio::theme::{icons, space};
 use crate::studio::widgets;
 
@@ -60,7 +60,7 @@ fn tick(
     acts: &mut Vec<TrainAction>,
 ) {
     let mut on = shown.beside.contains(&path);
-    if ui.checkbox(&mut on, name).on_hover_text(crate::studio::names::shown(path)).changed() {
+    if ui.checkbox(&mut on, name).on_hover_text(crate::platform::names::shown(path)).changed() {
         acts.push(match on {
             true => TrainAction::Follow(path.to_owned(), false),
             false => TrainAction::Unfollow(path.to_owned()),

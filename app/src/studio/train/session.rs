@@ -17,8 +17,7 @@ use dinoscope_core::train::{Recipe, paths, resume};
 use super::state::{RunPhase, RunView};
 use super::words;
 use super::work::{BackgroundTask, CancelFlag, Wake};
-#[cfg(not(target_family = "wasm"))]
-use crate::studio::platform;
+use crate::platform::runs;
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,7 +229,6 @@ impl TrainSession {
     }
 
     /// Waits until it has ended, but not longer than `patience`. For the end of the program, when no frame is held up.
-    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self, patience: std::time::Duration) {
         let start = web_time::Instant::now();
         while self.is_going() && start.elapsed() < patience {
@@ -253,14 +251,13 @@ impl RunLocation {
 fn begin(plan: RunLaunchPlan, wake: Wake, stop: &CancelFlag) -> Result<StartedRun, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let RunLaunchPlan { recipe, place, resume, device, watch } = plan;
-    #[cfg(target_family = "wasm")]
-    let recipe = crate::tab::baggage::found(&recipe, resume)?;
+    let recipe = runs::with_inputs(recipe, resume)?;
     let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
     let sources = sources::open(&recipe).map_err(|e| match &place {
         RunLocation::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),
         _ => told(&e),
     })?;
-    let watch = watch.unwrap_or_else(|| to_watch(&sources, &recipe));
+    let watch = watch.unwrap_or_else(|| runs::watched(&sources, &recipe));
     if stop.asked() {
         return Err("stopped before it began".to_owned());
     }
@@ -273,29 +270,7 @@ fn begin(plan: RunLaunchPlan, wake: Wake, stop: &CancelFlag) -> Result<StartedRu
     }
     view.set_recipe(recipe.clone());
     let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
-    Ok(StartedRun { handle: start(job, wake)?, view })
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn to_watch(sources: &RunDataSources, recipe: &Recipe) -> Vec<Picture> {
-    sources.to_watch(recipe)
-}
-
-/// The worker draws or decodes them.
-#[cfg(target_family = "wasm")]
-fn to_watch(_: &RunDataSources, _: &Recipe) -> Vec<Picture> {
-    Vec::new()
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
-    Ok(dinoscope_core::engine::start_with(job, wake))
-}
-
-/// A page has one thread: the run gets a worker.
-#[cfg(target_family = "wasm")]
-fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
-    crate::tab::run::start(job, wake)
+    Ok(StartedRun { handle: runs::start(job, wake)?, view })
 }
 
 /// How many numbers a run's folder may have.
@@ -313,22 +288,6 @@ fn open_folder(place: &RunLocation, recipe: &Recipe, resume: bool) -> Result<Run
                 free.ok_or_else(|| format!("{} is full of runs: choose another folder", runs.display()))?;
             RunFolder::create(&free, recipe).map_err(|e| e.to_string())
         }
-    }
-}
-
-/// Where runs are kept: in the page's own file system.
-#[cfg(target_family = "wasm")]
-pub fn first_root() -> PathBuf {
-    PathBuf::from("/runs")
-}
-
-/// Where runs are kept when nobody has said: `Dinoscope` in the user's documents, wherever the program was started; without
-/// a home, `runs` of the current folder.
-#[cfg(not(target_family = "wasm"))]
-pub fn first_root() -> PathBuf {
-    match platform::documents() {
-        Some(documents) => documents.join("Dinoscope"),
-        None => std::env::current_dir().unwrap_or_default().join("runs"),
     }
 }
 

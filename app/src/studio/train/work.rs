@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-pub use crate::studio::hands::Wake;
-use crate::studio::hands::go;
+pub use crate::platform::tasks::Wake;
+use crate::platform::tasks::go;
 
 /// Whether nobody wants the result any more.
 #[derive(Clone, Default)]

@@ -5,7 +5,8 @@ use egui::{Align2, Key, Label, Rect, Response, RichText, TextEdit, Ui, WidgetInf
 
 use super::row::{row, row_for, width_of, with_border};
 use super::{WidgetLabel, icon_button};
-use crate::studio::names;
+use crate::platform::HAS_DISK;
+use crate::platform::names;
 use crate::studio::theme::{self, fonts, icons};
 
 /// Between a field's edge and its text, on either side.
@@ -45,7 +46,7 @@ pub fn path_row<'a>(
     path: &mut String,
     hint: &str,
 ) -> Response {
-    if !cfg!(target_family = "wasm") {
+    if HAS_DISK {
         return text_row(ui, label, path, hint);
     }
     let known = names::known(path.trim());

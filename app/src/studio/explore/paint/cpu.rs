@@ -12,7 +12,8 @@ use dinoscope_core::analysis::{AnalysisError, PatchFeatures};
 use dinoscope_core::explore::{PatchTokens, PictureInspection};
 
 use super::{ATTENTION_PERCENTILE, ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
-use crate::studio::hands::{SharedWorkQueue, Wake};
+use crate::platform::tasks::Wake;
+use crate::studio::work_queue::SharedWorkQueue;
 
 /// What was made.
 pub enum OverlayResult {

@@ -11,7 +11,7 @@ use eframe::egui_wgpu::RenderState;
 use egui::TextureId;
 
 use super::{ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
-use crate::studio::hands::{self, Wake};
+use crate::platform::tasks::{self, Wake};
 
 /// Compiled programs.
 struct OverlayKernels {
@@ -63,7 +63,7 @@ impl GpuPainter {
             let _ = out.try_send(programs);
             wake();
         };
-        if let Err(error) = hands::go("programs", compile) {
+        if let Err(error) = tasks::go("programs", compile) {
             ::log::error!("the GPU's programs can't be compiled, {error}");
         }
         let range = ColourRangeOptions { smoothing: 0.0, ..ColourRangeOptions::default() };

@@ -15,7 +15,7 @@ use dinoscope_core::analysis::similarity::PatchCorrespondence;
 use dinoscope_core::explore::{PatchTokens, PictureId, PictureInspection};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
-use crate::studio::hands::Wake;
+use crate::platform::tasks::Wake;
 use crate::studio::house::RenderBackend;
 
 /// A place for a layer.

@@ -1,4 +1,4 @@
-//! Taking turns with the browser: tasks of its event loop, and ways to let it draw in between.
+//! Work beside the frames: tasks of the browser's event loop that take turns with them. What takes long goes to a worker.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -42,6 +42,30 @@ thread_local! {
     static LAST: Cell<f64> = const { Cell::new(0.0) };
 }
 
+/// Draws the page again; from anywhere.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Does work beside the frames: after the one that is being drawn.
+///
+/// # Errors
+/// Never; on the desktop a thread may be refused.
+pub fn go(_: &str, work: impl AsyncFnOnce() + 'static) -> Result<(), String> {
+    spawn(async move {
+        turn().await;
+        work().await;
+    });
+    Ok(())
+}
+
+/// Does work that may panic; here a panic ends the program, and the page says so.
+///
+/// # Errors
+/// Never here.
+pub async fn guarded(work: impl AsyncFnOnce()) -> Result<(), String> {
+    work().await;
+    Ok(())
+}
+
 /// Runs a future as a task of the event loop.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
@@ -70,7 +94,7 @@ pub async fn breathe() {
 }
 
 /// A turn, as the engine takes one.
-pub fn breath() -> Breathe {
+pub fn engine_turn() -> Breathe {
     Arc::new(|| Box::pin(turn()))
 }
 

@@ -1,21 +1,31 @@
-//! A run in a worker, as the engine's own handle.
+//! Runs: each in a worker of its own, as the engine's own handle.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::Sender;
+use dinoscope_core::data::Picture;
+use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::engine::{
     EngineError, RunCommand, RunEvent, RunHandle, SerializableEngineError, Slot, TrainJob,
 };
 use dinoscope_core::files;
+use dinoscope_core::train::Recipe;
+use dinoscope_core::train::preview::PreviewItem;
+use dinoscope_core::train::sources::RunDataSources;
 
-use super::baggage::RunInputFiles;
-use super::staff::WorkerClient;
-use super::turns;
-use crate::studio::hands::Wake;
+use super::run_inputs::RunInputFiles;
+pub use super::run_inputs::{remembered, with_inputs};
+use super::tasks::{self, Wake};
+use super::workers::WorkerClient;
+use super::{dialogs, pictures};
 use crate::wire::{StartRunRequest, WorkerRequest, WorkerResponse};
+
+/// How long the end of the program waits for a run to be saved: a page can't.
+pub const PATIENCE: Duration = Duration::ZERO;
 
 /// What a worker's answers go to. Without `events` the run is over.
 struct RunEventSink {
@@ -80,7 +90,7 @@ pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
     let TrainJob { watch, resume, device, .. } = job;
     let start = StartRunRequest { recipe, folder, resume, watch, gpu: device.gpu };
     worker.tell(WorkerRequest::Train(Box::new(start)), &[])?;
-    turns::spawn(async move {
+    tasks::spawn(async move {
         while let Ok(command) = orders.recv().await {
             if worker.tell(WorkerRequest::Command(command), &[]).is_err() {
                 return;
@@ -89,8 +99,40 @@ pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
         // Nobody holds the run any more: it saves and ends, as on the desktop.
         let _ = worker.tell(WorkerRequest::Command(RunCommand::Stop), &[]);
         while ears.events.borrow().is_some() {
-            turns::rest(std::time::Duration::from_millis(200)).await;
+            tasks::rest(Duration::from_millis(200)).await;
         }
     });
     Ok(RunHandle { commands, events, latest })
+}
+
+/// The pictures that a run watches: its worker draws or decodes them.
+pub fn watched(_: &RunDataSources, _: &Recipe) -> Vec<Picture> {
+    Vec::new()
+}
+
+/// The crops and masks of a step, made in the worker that decodes: drawing scenes and cutting crops takes longer than many
+/// frames.
+///
+/// # Errors
+/// There are no pictures, or the worker failed.
+pub async fn preview(
+    recipe: &Recipe,
+    _: &Arc<dyn PictureSource>,
+    iteration: u64,
+    shown: usize,
+) -> Result<Vec<PreviewItem>, String> {
+    let worker = pictures::decoder()?;
+    for data in recipe.data.path.paths().into_iter().filter(|place| files::exists(place)) {
+        worker.tell(WorkerRequest::Files(files::snapshot(&data)), &[&data])?;
+    }
+    let text = recipe.to_toml().map_err(|error| error.to_string())?;
+    match worker.ask(WorkerRequest::Preview(text, iteration, shown), &[]).await? {
+        WorkerResponse::Previewed(made) => made,
+        other => Err(pictures::odd(&other)),
+    }
+}
+
+/// A page can't show what lies in its own memory, but hands it to the browser.
+pub fn show_file(_: &egui::Context, path: &Path) {
+    dialogs::hand_over(path);
 }

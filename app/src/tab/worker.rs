@@ -16,8 +16,8 @@ use dinoscope_core::train::watch::WatchSnapshot;
 use dinoscope_core::train::{Recipe, sources};
 use js_sys::Uint8Array;
 
-use super::host::{Page, words};
-use super::turns;
+use crate::platform::web::host::{Page, words};
+use crate::platform::web::tasks;
 use crate::wire::{self, StartRunRequest, WorkerEnvelope, WorkerRequest, WorkerResponse};
 
 thread_local! {
@@ -83,14 +83,14 @@ impl WorkerServer {
             WorkerRequest::Open(source) => self.answer(number, WorkerResponse::Opened(self.open(&source))),
             WorkerRequest::Look(view, way) => {
                 let office = self.clone();
-                turns::spawn(async move {
+                tasks::spawn(async move {
                     let seen = office.look(*view, way).await;
                     office.answer(number, WorkerResponse::Seen(seen.map(Box::new)));
                 });
             }
             WorkerRequest::Train(start) => {
                 let office = self.clone();
-                turns::spawn(async move {
+                tasks::spawn(async move {
                     if let Err(ended) = office.train(*start).await {
                         office.answer(0, WorkerResponse::Ended(ended));
                     }
@@ -129,7 +129,7 @@ impl WorkerServer {
         let watch = if watch.is_empty() { sources.to_watch(&recipe) } else { watch };
         let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
         files::journal::start();
-        let handle = engine::start_with(job, Arc::new(|| ()), turns::breath(), turns::spawn);
+        let handle = engine::start_with(job, Arc::new(|| ()), tasks::engine_turn(), tasks::spawn);
         *self.run.borrow_mut() = Some(handle.commands.clone());
         self.pass_on(handle).await;
         Ok(())

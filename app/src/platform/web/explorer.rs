@@ -1,18 +1,18 @@
-//! Looking on the CPU, in a worker: the page goes on while a model computes.
+//! Who looks at pictures: the page itself with its GPU; on the CPU a worker, and the page goes on while a model computes.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use dinoscope_core::data::Picture;
+use dinoscope_core::device::SelectedDevice;
 use dinoscope_core::explore::{
     ExplorerHandle, LocalFuture, ModelSource, OpenModelInfo, PictureInspection, RemoteInspector,
     STARTER_FILE, ViewQuery, weights_file,
 };
 use dinoscope_core::files;
 
-use super::staff::{WorkerClient, WorkerSlot};
-use super::turns;
-use crate::studio::hands::Wake;
+use super::tasks::{self, Wake};
+use super::workers::{WorkerClient, WorkerSlot};
 use crate::wire::{WorkerRequest, WorkerResponse};
 
 /// A model in a worker.
@@ -26,9 +26,20 @@ struct WorkerInspectorInner {
     source: RefCell<Option<ModelSource>>,
 }
 
-/// An explorer that looks in a worker.
-pub fn explorer(name: String, wake: Wake) -> ExplorerHandle {
-    ExplorerHandle::start_remote(name, Rc::new(WorkerInspector::default()), wake, turns::spawn)
+/// Starts who looks: the page itself with the GPU that draws it, else a worker.
+pub fn start(chosen: &SelectedDevice, draws: bool, wake: &Wake) -> ExplorerHandle {
+    match draws {
+        true => ExplorerHandle::start(chosen.clone(), true, wake.clone(), tasks::engine_turn(), tasks::spawn),
+        false => {
+            let inspector = Rc::new(WorkerInspector::default());
+            ExplorerHandle::start_remote(chosen.name.clone(), inspector, wake.clone(), tasks::spawn)
+        }
+    }
+}
+
+/// Has it compute elsewhere from now on; false where another one must begin: the page itself, or a worker.
+pub fn change_device(_: &ExplorerHandle, _: &SelectedDevice, _: bool) -> bool {
+    false
 }
 
 /// Gives the worker the file of a model.

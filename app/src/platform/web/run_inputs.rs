@@ -49,12 +49,12 @@ fn is_here(key: &str, named: &str) -> bool {
 ///
 /// # Errors
 /// Names what is to be given to the page first.
-pub fn found(recipe: &Recipe, resume: bool) -> Result<Recipe, String> {
+pub fn with_inputs(recipe: Recipe, resume: bool) -> Result<Recipe, String> {
     let change = |key: &str, named: &str| match is_here(key, named) {
         true => None,
         false => lately(named).map(|path| path.to_string_lossy().into_owned()),
     };
-    let found = paths::changed(recipe, change).map_err(|error| error.to_string())?;
+    let found = paths::changed(&recipe, change).map_err(|error| error.to_string())?;
     // A run that goes on has left what it began with behind, and does without what it is only measured by.
     let lacks = |(key, named): &(&str, String)| {
         matches!(*key, "data.path" | "distill.teacher") && !is_here(key, named)
@@ -86,7 +86,7 @@ fn lately(named: &str) -> Option<PathBuf> {
 }
 
 /// A recipe of another visit: what was given to the page then is not here any more.
-pub fn of_today(recipe: Recipe) -> Recipe {
+pub fn remembered(recipe: Recipe) -> Recipe {
     let mut recipe = recipe;
     if !recipe.data.path.iter().all(|place| is_here("data.path", place)) {
         recipe.data.path = "scenes".into();

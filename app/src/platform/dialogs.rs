@@ -1,35 +1,12 @@
-//! What differs between a desktop and a page: choosing files, where settings are kept.
+//! Choosing files: what is asked for, and the answers, whoever asks.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-#[cfg(not(target_family = "wasm"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use super::hands::Wake;
+use super::tasks::Wake;
 use super::typed;
-
-/// Where the settings are kept in a page's file system; the browser keeps them from there.
-#[cfg(target_family = "wasm")]
-pub fn settings_file() -> Option<PathBuf> {
-    Some(PathBuf::from("/settings/studio.json"))
-}
-
-/// Where the settings are kept: `$XDG_CONFIG_HOME/dinoscope/studio.json`, on Windows below `%APPDATA%`.
-#[cfg(not(target_family = "wasm"))]
-pub fn settings_file() -> Option<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|path| dinoscope_core::files::is_absolute(path))
-    };
-    let base = if cfg!(windows) {
-        set("APPDATA")
-    } else if cfg!(target_os = "macos") {
-        set("HOME").map(|home| home.join("Library/Application Support"))
-    } else {
-        set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))
-    };
-    base.map(|base| base.join("dinoscope").join("studio.json"))
-}
 
 /// What a dialog is for; the answer comes back with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,13 +152,32 @@ pub struct PathDialogRequest {
     pub text: String,
 }
 
-/// System dialogs on threads of their own; the window goes on meanwhile. Where the system has none, the window asks for a
-/// path itself.
+/// Dialogs of the system; the window goes on meanwhile. Where the system has none, the window asks for a path itself.
 pub struct FileDialogs {
-    shared: Arc<FileDialogState>,
-    wake: Wake,
+    answers: DialogAnswers,
     /// Nobody is there who could answer: a screenshot, a test.
     alone: bool,
+}
+
+/// Where answers go, from any thread.
+#[derive(Clone)]
+pub struct DialogAnswers {
+    shared: Arc<FileDialogState>,
+    wake: Wake,
+}
+
+impl DialogAnswers {
+    /// Gives the answer to a question of this purpose; an empty one was cancelled.
+    pub fn give(&self, purpose: DialogPurpose, paths: Vec<PathBuf>) {
+        self.shared.take(purpose, paths);
+        (self.wake)();
+    }
+
+    /// Has the window ask, where the system has no dialogs.
+    pub fn ask_in_window(&self, purpose: DialogPurpose, name: &str) {
+        in_window(&self.shared, purpose, name);
+        (self.wake)();
+    }
 }
 
 /// What the threads of dialogs write to.
@@ -225,83 +221,65 @@ impl FileDialogState {
 }
 
 impl FileDialogs {
-    pub(super) fn new(wake: Wake, alone: bool, last: BTreeMap<String, PathBuf>) -> Self {
+    /// Dialogs that open in the folders where they were `last`; nobody answers where the window is `alone`.
+    pub fn new(wake: Wake, alone: bool, last: BTreeMap<String, PathBuf>) -> Self {
         let shared = FileDialogState {
             folders: Mutex::new(RecentFolders { last, changed: false }),
             ..FileDialogState::default()
         };
-        Self { shared: Arc::new(shared), wake, alone }
+        Self { answers: DialogAnswers { shared: Arc::new(shared), wake }, alone }
     }
 
     /// Asks; `name` is what a saved file would be called.
-    #[cfg(not(target_family = "wasm"))]
     pub fn ask(&self, purpose: DialogPurpose, name: &str) {
-        if self.alone {
-            return;
-        }
-        let (shared, wake, name) = (self.shared.clone(), self.wake.clone(), name.to_owned());
-        let from = shared.folder(purpose);
-        let ask = move || {
-            match native(purpose, &name, from) {
-                Some(chosen) => shared.take(purpose, chosen),
-                None => in_window(&shared, purpose, &name),
-            }
-            wake();
-        };
-        if let Err(error) = std::thread::Builder::new().name("dinoscope-dialog".to_owned()).spawn(ask) {
-            ::log::warn!("no dialog could be opened: {error}");
-            self.ask_in_window(purpose, "");
+        if !self.alone {
+            super::system_dialogs::ask(self, purpose, name);
         }
     }
 
-    /// Asks. What is saved goes where the browser puts downloads; what is opened arrives once it was chosen.
-    #[cfg(target_family = "wasm")]
-    pub fn ask(&self, purpose: DialogPurpose, name: &str) {
-        if !self.alone {
-            crate::tab::files::ask(self, purpose, name);
-        }
+    /// Where answers go.
+    pub fn answers(&self) -> DialogAnswers {
+        self.answers.clone()
     }
 
     /// Asks in the window itself, as where the system has no dialogs.
     pub fn ask_in_window(&self, purpose: DialogPurpose, name: &str) {
-        in_window(&self.shared, purpose, name);
-        (self.wake)();
+        self.answers.ask_in_window(purpose, name);
     }
 
     /// What the window has to ask for.
     pub fn asked(&self) -> Option<PathDialogRequest> {
-        self.shared.asked.lock().ok()?.clone()
+        self.answers.shared.asked.lock().ok()?.clone()
     }
 
     /// Puts the window's question away.
     pub fn put_away(&self) {
-        if let Ok(mut asked) = self.shared.asked.lock() {
+        if let Ok(mut asked) = self.answers.shared.asked.lock() {
             *asked = None;
         }
     }
 
     /// The answer to a question of this purpose, once. An empty one was cancelled.
     pub fn answer(&self, purpose: DialogPurpose) -> Option<Vec<PathBuf>> {
-        let mut answers = self.shared.answers.lock().ok()?;
+        let mut answers = self.answers.shared.answers.lock().ok()?;
         let at = answers.iter().position(|(p, _)| *p == purpose)?;
         Some(answers.remove(at).1)
     }
 
     /// Gives an answer as a person has, or a test, where there are no dialogs.
     pub fn give(&self, purpose: DialogPurpose, paths: Vec<PathBuf>) {
-        self.shared.take(purpose, paths);
-        (self.wake)();
+        self.answers.give(purpose, paths);
     }
 
     /// Where dialogs were last, when that has changed.
     pub fn moved(&self) -> Option<BTreeMap<String, PathBuf>> {
-        let mut folders = self.shared.folders.lock().ok()?;
+        let mut folders = self.answers.shared.folders.lock().ok()?;
         std::mem::take(&mut folders.changed).then(|| folders.last.clone())
     }
 
     /// Where a dialog of this purpose would open.
     pub fn folder(&self, purpose: DialogPurpose) -> Option<PathBuf> {
-        self.shared.folder(purpose)
+        self.answers.shared.folder(purpose)
     }
 }
 
@@ -316,89 +294,25 @@ fn in_window(shared: &FileDialogState, purpose: DialogPurpose, name: &str) {
     }
 }
 
-/// The system's own dialog. Nothing where it has none, which is not the same as an empty answer.
-#[cfg(not(target_family = "wasm"))]
-fn native(purpose: DialogPurpose, name: &str, from: Option<PathBuf>) -> Option<Vec<PathBuf>> {
-    let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
-    if let Some(from) = from.filter(|from| from.is_dir()) {
-        dialog = dialog.set_directory(from);
-    }
-    let kinds = purpose.kinds();
-    let filter = match purpose {
-        DialogPurpose::OpenPictures => "Pictures",
-        DialogPurpose::OpenRecipe => "Recipe",
-        _ => "Weights",
-    };
-    let _ = super::log::dialog_failed();
-    let one = |path: Option<PathBuf>| path.into_iter().collect();
-    let chosen: Vec<PathBuf> = if purpose.wants_folder() {
-        one(dialog.pick_folder())
-    } else if purpose.saves() {
-        one(dialog.set_file_name(name).save_file())
-    } else {
-        let dialog = if kinds.is_empty() { dialog } else { dialog.add_filter(filter, &kinds) };
-        match purpose {
-            DialogPurpose::OpenPictures => dialog.pick_files().unwrap_or_default(),
-            _ => one(dialog.pick_file()),
-        }
-    };
-    (!chosen.is_empty() || !super::log::dialog_failed()).then_some(chosen)
+thread_local! {
+    static FAILED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Folder in the user's documents where runs are kept, unless somebody has said otherwise.
-#[cfg(not(target_family = "wasm"))]
-pub fn documents() -> Option<PathBuf> {
-    let home = typed::home()?;
-    let usual = home.join("Documents");
-    if cfg!(windows) && !usual.is_dir() {
-        // OneDrive takes the folder over.
-        let cloud = std::env::var_os("OneDrive").map(|cloud| PathBuf::from(cloud).join("Documents"));
-        return Some(cloud.filter(|cloud| cloud.is_dir()).unwrap_or(usual));
-    }
-    if cfg!(any(windows, target_os = "macos")) {
-        return Some(usual);
-    }
-    let config = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| dinoscope_core::files::is_absolute(path));
-    let dirs = config.unwrap_or_else(|| home.join(".config")).join("user-dirs.dirs");
-    let named = std::fs::read_to_string(dirs).ok().and_then(|text| user_dir(&text, "DOCUMENTS", &home));
-    Some(named.unwrap_or(usual))
+/// A dialog of the system has failed in this thread. What shows them says so in the log and nowhere else: it gives the
+/// answer of a person who has changed their mind.
+pub fn dialog_has_failed() {
+    FAILED.set(true);
 }
 
-/// A folder that `user-dirs.dirs` names: a line `XDG_NAME_DIR="$HOME/Name"` or with a whole path.
-#[cfg(not(target_family = "wasm"))]
-fn user_dir(text: &str, name: &str, home: &Path) -> Option<PathBuf> {
-    let value = text.lines().rev().find_map(|line| {
-        let (key, value) = line.trim().split_once('=')?;
-        (key.trim() == format!("XDG_{name}_DIR")).then(|| value.trim().trim_matches('"'))
-    })?;
-    match value.strip_prefix("$HOME") {
-        Some(below) => Some(home.join(below.trim_start_matches('/'))),
-        None => Some(PathBuf::from(value)).filter(|path| dinoscope_core::files::is_absolute(path)),
-    }
+/// Whether one has failed in this thread since this was asked last.
+pub fn take_failure() -> bool {
+    FAILED.take()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn documents_are_where_the_desktop_says() {
-        let home = Path::new("/home/x");
-        let text =
-            "# a comment\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOCUMENTS_DIR=\"$HOME/Dokumente\"\n";
-        assert_eq!(user_dir(text, "DOCUMENTS", home), Some(home.join("Dokumente")));
-        if cfg!(unix) {
-            let whole = user_dir("XDG_DOCUMENTS_DIR=\"/data/papers\"", "DOCUMENTS", home);
-            assert_eq!(whole, Some(PathBuf::from("/data/papers")));
-        }
-        // No folder for documents: then it is the home folder.
-        assert_eq!(user_dir("XDG_DOCUMENTS_DIR=\"$HOME/\"", "DOCUMENTS", home), Some(home.join("")));
-        assert_eq!(user_dir("XDG_MUSIC_DIR=\"$HOME/M\"", "DOCUMENTS", home), None);
-        assert_eq!(user_dir("XDG_DOCUMENTS_DIR=\"papers\"", "DOCUMENTS", home), None);
-    }
 
     #[test]
     fn dialogs_open_where_one_of_their_kind_was_last() {

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::HAS_DISK;
+
 /// Where loose pictures lie that were given to a page: all of them together, so that they can be trained on together.
 /// `web/page/given.js` puts them there.
 pub const LOOSE: &str = "/given/loose pictures";
@@ -20,21 +22,21 @@ pub fn shown(path: &Path) -> String {
 
 /// A text with files and folders as the person knows them. Everything that is shown in a page passes through this.
 pub fn known(text: &str) -> Cow<'_, str> {
-    if cfg!(target_family = "wasm") { named(text) } else { Cow::Borrowed(text) }
+    if HAS_DISK { Cow::Borrowed(text) } else { named(text) }
 }
 
 /// Where something was saved: its path, or that it is where the browser puts downloads.
 pub fn saved(path: &Path) -> String {
     let name = shown(path);
-    if cfg!(target_family = "wasm") { format!("{name} in the browser's downloads") } else { name }
+    if HAS_DISK { name } else { format!("{name} in the browser's downloads") }
 }
 
 /// Where a run is kept.
 pub fn kept(folder: &Path) -> String {
     let name = shown(folder);
-    match cfg!(target_family = "wasm") {
-        true => format!("in this tab as {name}, until it is closed: save it as one file"),
-        false => format!("in {name}"),
+    match HAS_DISK {
+        true => format!("in {name}"),
+        false => format!("in this tab as {name}, until it is closed: save it as one file"),
     }
 }
 

@@ -9,10 +9,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use async_channel::Sender;
-use dinoscope_core::data::{DataError, Picture};
-use dinoscope_core::files;
-use dinoscope_core::train::Recipe;
-use dinoscope_core::train::preview::PreviewItem;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -125,57 +121,5 @@ impl WorkerSlot {
         let worker = WorkerClient::hire(|_| ())?;
         *held = Some(worker.clone());
         Ok((worker, true))
-    }
-}
-
-thread_local! {
-    static DECODER: WorkerSlot = WorkerSlot::default();
-}
-
-/// Asks the worker that decodes for a picture.
-async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<Picture, DataError> {
-    let (worker, _) = DECODER.with(WorkerSlot::worker).map_err(DataError::Told)?;
-    if let Some(path) = path {
-        worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
-    }
-    match worker.ask(order, &[]).await.map_err(DataError::Told)? {
-        WorkerResponse::Decoded(decoded) => decoded.map_err(DataError::Told),
-        other => Err(DataError::Told(odd(&other))),
-    }
-}
-
-fn odd(answer: &WorkerResponse) -> String {
-    format!("the worker answered something else: {answer:?}")
-}
-
-/// Decodes a file in a worker: a large photograph takes longer than many frames.
-///
-/// # Errors
-/// The file is no picture, or can't be read.
-pub async fn decode(path: &Path) -> Result<Picture, DataError> {
-    picture(WorkerRequest::Decode(path.to_owned()), Some(path)).await
-}
-
-/// Draws a scene in a worker.
-///
-/// # Errors
-/// The worker failed.
-pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, DataError> {
-    picture(WorkerRequest::Scene(seed, index, side), None).await
-}
-
-/// What a step is given, made in a worker.
-///
-/// # Errors
-/// There are no pictures, or the worker failed.
-pub async fn preview(recipe: &Recipe, iteration: u64, pictures: usize) -> Result<Vec<PreviewItem>, String> {
-    let (worker, _) = DECODER.with(WorkerSlot::worker)?;
-    for data in recipe.data.path.paths().into_iter().filter(|place| files::exists(place)) {
-        worker.tell(WorkerRequest::Files(files::snapshot(&data)), &[&data])?;
-    }
-    let text = recipe.to_toml().map_err(|error| error.to_string())?;
-    match worker.ask(WorkerRequest::Preview(text, iteration, pictures), &[]).await? {
-        WorkerResponse::Previewed(made) => made,
-        other => Err(odd(&other)),
     }
 }

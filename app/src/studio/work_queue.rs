@@ -1,53 +1,10 @@
-//! Work beside the frames: on threads where there are threads, between the frames in a page.
-//!
-//! A page has one thread for everything that is drawn. What takes long there goes to a worker of its own
-//! (`tab`); what is left takes turns with the frames.
+//! Work that several hands take from one place, the most urgent first.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 
-/// Draws the window again; from anywhere.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
-
-/// Does work beside the frames.
-///
-/// # Errors
-/// No thread could be started.
-#[cfg(not(target_family = "wasm"))]
-pub fn go(name: &str, work: impl AsyncFnOnce() + Send + 'static) -> Result<(), String> {
-    let run = move || dinoscope_core::device::block_on(work());
-    let thread = std::thread::Builder::new().name(format!("dinoscope-{name}"));
-    thread.spawn(run).map(|_| ()).map_err(|error| format!("no thread could be started: {error}"))
-}
-
-/// Does work beside the frames: after the one that is being drawn.
-///
-/// # Errors
-/// Never; on the desktop a thread may be refused.
-#[cfg(target_family = "wasm")]
-pub fn go(_: &str, work: impl AsyncFnOnce() + 'static) -> Result<(), String> {
-    crate::tab::turns::spawn(async move {
-        crate::tab::turns::turn().await;
-        work().await;
-    });
-    Ok(())
-}
-
-/// Waits. On the desktop this holds up the thread that calls, so it has to be one of [`go`].
-pub async fn rest(time: Duration) {
-    #[cfg(not(target_family = "wasm"))]
-    std::thread::sleep(time);
-    #[cfg(target_family = "wasm")]
-    crate::tab::turns::rest(time).await;
-}
-
-/// Lets frames be drawn in between, where they share the thread with work that has taken its time.
-pub async fn breathe() {
-    #[cfg(target_family = "wasm")]
-    crate::tab::turns::breathe().await;
-}
+use crate::platform::tasks::{breathe, go};
 
 /// What is to be done, which may be changed until a hand takes it.
 pub struct SharedWorkQueue<T> {

@@ -7,8 +7,8 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
 
-use super::{host, turns};
-use crate::studio::hands::Wake;
+use super::host;
+use super::tasks::{self, Wake};
 
 thread_local! {
     static TROUBLE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -23,7 +23,7 @@ pub fn available() -> bool {
 pub fn start(wake: Wake) {
     TROUBLE.set(None);
     let Some(host) = host::get() else { return };
-    turns::spawn(async move {
+    tasks::spawn(async move {
         if let Err(thrown) = JsFuture::from(host.start_camera()).await {
             TROUBLE.set(Some(host::words(&thrown)));
         }

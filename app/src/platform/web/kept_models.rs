@@ -1,4 +1,4 @@
-//! Models that the page has kept, as the About panel shows them.
+//! Models that the browser has kept for the page.
 
 use std::cell::RefCell;
 
@@ -6,8 +6,9 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::{host, turns, window};
-use crate::studio::kept::{self, CachedModel};
+use super::tasks::Wake;
+use super::{host, tasks};
+use crate::platform::model_download::CachedModel;
 
 /// What is known of them.
 enum CachedModelsState {
@@ -20,8 +21,8 @@ thread_local! {
     static KNOWN: RefCell<CachedModelsState> = const { RefCell::new(CachedModelsState::Nothing) };
 }
 
-/// Forgets what was said, so that the next panel asks again.
-pub fn forget() {
+/// Has [`kept`] look again the next time.
+pub fn forget_kept() {
     KNOWN.with_borrow_mut(|known| {
         if matches!(known, CachedModelsState::Models(_)) {
             *known = CachedModelsState::Nothing;
@@ -29,25 +30,27 @@ pub fn forget() {
     });
 }
 
-/// Draws them; asks which there are first.
-pub fn ui(ui: &mut egui::Ui) {
-    let removed = KNOWN.with_borrow_mut(|known| match known {
-        CachedModelsState::Models(models) => kept::ui(ui, models),
-        CachedModelsState::Asked => Vec::new(),
+/// Models that are kept in the program's own memory, once that is known; `wake` is called then.
+pub fn kept(wake: &Wake) -> Option<Vec<CachedModel>> {
+    KNOWN.with_borrow_mut(|known| match known {
+        CachedModelsState::Models(models) => Some(models.clone()),
+        CachedModelsState::Asked => None,
         CachedModelsState::Nothing => {
             *known = CachedModelsState::Asked;
-            turns::spawn(ask(Vec::new()));
-            Vec::new()
+            tasks::spawn(ask(Vec::new(), wake.clone()));
+            None
         }
-    });
-    if !removed.is_empty() {
-        KNOWN.set(CachedModelsState::Asked);
-        turns::spawn(ask(removed));
-    }
+    })
+}
+
+/// Removes kept models, by their addresses.
+pub fn remove_kept(addresses: Vec<String>, wake: &Wake) {
+    KNOWN.set(CachedModelsState::Asked);
+    tasks::spawn(ask(addresses, wake.clone()));
 }
 
 /// Removes some, and takes in which there are.
-async fn ask(removed: Vec<String>) {
+async fn ask(removed: Vec<String>, wake: Wake) {
     let Some(host) = host::get() else { return };
     for address in removed {
         if let Err(error) = JsFuture::from(host.remove_model(&address)).await {
@@ -62,6 +65,5 @@ async fn ask(removed: Vec<String>) {
         Some(CachedModel { address, bytes: bytes as u64 })
     };
     KNOWN.set(CachedModelsState::Models(pairs.iter().filter_map(model).collect()));
-    // Draws it.
-    window::with(|_| ());
+    wake();
 }

@@ -1,0 +1,21 @@
+//! Pasting: what the clipboard's text names.
+
+use std::path::PathBuf;
+
+/// What a pasted text that names nothing is answered with.
+pub const NOTHING: &str = "The clipboard holds no picture and no path of a file.";
+
+/// Pastes, as if the keys had been pressed.
+pub fn paste(ctx: &egui::Context) {
+    ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+}
+
+/// The files that a text names, a line each: `path` reads a line as people write paths.
+pub fn paths(text: &str, path: impl Fn(&str) -> PathBuf) -> Vec<PathBuf> {
+    text.lines().map(path).filter(|path| dinoscope_core::files::is_absolute(path)).collect()
+}
+
+/// The addresses that a text names: none, for they are opened by browsers.
+pub fn addresses(_: &str) -> Vec<String> {
+    Vec::new()
+}

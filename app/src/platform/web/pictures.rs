@@ -1,0 +1,63 @@
+//! Decoding and drawing pictures: in a worker, for a large photograph takes longer than many frames.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use dinoscope_core::data::{DataError, Picture};
+use dinoscope_core::files;
+
+use super::workers::{WorkerClient, WorkerSlot};
+use crate::wire::{WorkerRequest, WorkerResponse};
+
+/// Whether pictures of files can be had from [`decode`] alone: the page may be the only one to have them.
+pub const BY_WORKER_ALONE: bool = true;
+
+/// Seconds that nothing may have been asked before the sample picture is looked at: the first picture of a person's own
+/// is worth more than ours.
+pub const SAMPLE_IDLE: f64 = 1.2;
+
+thread_local! {
+    static DECODER: WorkerSlot = WorkerSlot::default();
+}
+
+/// The worker that decodes.
+pub(super) fn decoder() -> Result<Rc<WorkerClient>, String> {
+    DECODER.with(WorkerSlot::worker).map(|(worker, _)| worker)
+}
+
+/// How many decode at once: a page has one worker for it.
+pub fn decoders() -> usize {
+    1
+}
+
+/// Asks the worker that decodes for a picture.
+async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<Picture, DataError> {
+    let worker = decoder().map_err(DataError::Told)?;
+    if let Some(path) = path {
+        worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
+    }
+    match worker.ask(order, &[]).await.map_err(DataError::Told)? {
+        WorkerResponse::Decoded(decoded) => decoded.map_err(DataError::Told),
+        other => Err(DataError::Told(odd(&other))),
+    }
+}
+
+pub(super) fn odd(answer: &WorkerResponse) -> String {
+    format!("the worker answered something else: {answer:?}")
+}
+
+/// Decodes a file in a worker: a large photograph takes longer than many frames.
+///
+/// # Errors
+/// The file is no picture, or can't be read.
+pub async fn decode(path: &Path) -> Result<Picture, DataError> {
+    picture(WorkerRequest::Decode(path.to_owned()), Some(path)).await
+}
+
+/// Draws a scene in a worker.
+///
+/// # Errors
+/// The worker failed.
+pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, DataError> {
+    picture(WorkerRequest::Scene(seed, index, side), None).await
+}

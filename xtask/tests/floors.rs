@@ -154,10 +154,20 @@ fn circle(arrows: &BTreeMap<String, BTreeMap<String, PathBuf>>) -> Option<Vec<Pa
 
 #[test]
 fn modules_use_each_other_in_one_direction() {
-    // The studio's way to what is around it is not cut yet.
-    for (name, folder) in FLOORS.iter().filter(|(name, _)| *name != "dinoscope") {
+    for (name, folder) in FLOORS {
         let circle = circle(&arrows(folder));
         assert!(circle.is_none(), "modules of {name} use each other in a circle: {circle:#?}");
+    }
+}
+
+#[test]
+fn the_studio_asks_the_platform_and_knows_none() {
+    let mut files = Vec::new();
+    sources(&root().join("app/src/studio"), &mut files);
+    for (path, text) in files {
+        for word in ["target_family", "target_arch", "wasm32", "crate::tab", "crate::desktop"] {
+            assert!(!text.contains(word), "{}: {word} belongs into app/src/platform", path.display());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a desktop and a page do differently, under one set of names.
 //!
 //! The studio asks here and knows neither: `desktop` and `web` have the same modules with the same functions, and the
-//! compiler takes one of them. Nothing here knows the studio: who opens a window (`crate::desktop`, `crate::tab`) brings
+//! compiler takes one of them. Nothing here knows the studio: who opens a window (`desktop`, `tab`) brings
 //! both together.
 
 pub mod dialogs;

@@ -101,7 +101,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn guard(this: &Host, on: bool);
 
-    /// Tells what has changed of what is drawn: [`crate::studio::spoken::AriaTreeUpdate`] as JSON.
+    /// Tells what has changed of what is drawn: an `AriaTreeUpdate` of the studio as JSON.
     #[wasm_bindgen(method)]
     pub fn describe(this: &Host, changes: &str);
 
@@ -109,7 +109,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn leave(this: &Host, forward: bool);
 
-    /// What shows has changed: a [`crate::studio::place::StudioUrlState`] as JSON. With `again` it takes the last one's place in
+    /// What shows has changed: a `StudioUrlState` of the studio as JSON. With `again` it takes the last one's place in
     /// the browser's history.
     #[wasm_bindgen(method)]
     pub fn moved(this: &Host, place: &str, again: bool);

@@ -3,7 +3,7 @@
 /** What is decoded in a worker and stays in the browser until then. */
 const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?)$/i;
 
-/** Where pictures lie that came in no folder: all of them, so that they can be trained on together (`studio/names.rs`). */
+/** Where pictures lie that came in no folder: all of them, so that they can be trained on together (`platform/names.rs`). */
 const LOOSE = '/given/loose pictures';
 
 /** @type {Map<string, File>} */

@@ -1,4 +1,4 @@
-// What only JavaScript can do for the studio; app/src/tab/host.rs says what each of these is for.
+// What only JavaScript can do for the studio; app/src/platform/web/host.rs says what each of these is for.
 
 import { moved } from './address.js';
 import { taken } from './ahead.js';

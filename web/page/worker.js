@@ -1,4 +1,4 @@
-// A worker: the same program as the page's, which does what takes long. app/src/tab/office.rs is what it runs.
+// A worker: the same program as the page's, which does what takes long. app/src/tab/worker.rs is what it runs.
 
 import init, { office } from './pkg/dinoscope_web.js';
 

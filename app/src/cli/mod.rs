@@ -3,24 +3,20 @@
 mod bench;
 mod config;
 mod demo;
-mod device_note;
 mod devices;
 mod distill;
 mod eval;
 mod explore;
 mod features;
-mod history;
-mod json;
 mod load;
-mod progress;
 mod run;
-mod runtime_folder;
 mod settings;
 mod shell;
-mod status;
 mod terminal;
 mod train;
 mod weights;
+
+use terminal::{device_note, history, json, progress, runtime_folder, status};
 
 use std::process::ExitCode;
 

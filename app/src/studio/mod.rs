@@ -3,6 +3,7 @@
 //! It holds no science: it asks [`dinoscope_core::explore`] and [`dinoscope_core::engine`], and shows what they say.
 
 pub mod about;
+pub mod access;
 pub mod addresses;
 pub mod evaluate;
 pub mod explore;
@@ -11,19 +12,17 @@ pub mod kept;
 pub mod layout;
 pub mod log_pane;
 pub mod path_dialog;
-pub mod phone;
 pub mod place;
-pub mod press;
 pub mod remembered;
-pub mod spoken;
 pub mod theme;
 pub mod toasts;
 pub mod top_bar;
-pub mod touch;
 pub mod train;
 pub mod undo;
 pub mod widgets;
 pub mod work_queue;
+
+pub use access::{phone, press, spoken, touch};
 
 use std::path::PathBuf;
 use std::sync::Arc;

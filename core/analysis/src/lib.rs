@@ -13,11 +13,10 @@ pub mod linalg;
 pub mod npy;
 pub mod parquet;
 pub mod pca;
-mod pca_align;
-mod pca_kept;
-pub mod pca_sample;
-mod pca_side;
 pub mod similarity;
+
+pub use pca::pca_sample;
+use pca::{pca_align, pca_kept, pca_side};
 
 use std::path::Path;
 

@@ -9,15 +9,14 @@ pub mod forward;
 pub mod growth;
 pub mod loader;
 pub mod measure;
-pub mod memory;
 pub mod packing;
-pub mod peak;
 pub mod prepared;
 pub mod programs;
-pub mod row;
 pub mod step;
 pub mod student;
 pub mod unfused;
+
+pub use measure::{memory, peak, row};
 
 use std::path::PathBuf;
 

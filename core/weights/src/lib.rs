@@ -7,36 +7,23 @@
 //! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
 
-mod dcp;
-#[cfg(not(target_family = "wasm"))]
 pub mod download;
 mod error;
 mod finite;
-mod heads;
-mod hugging_face;
+mod formats;
 mod inspect;
-mod kin;
-mod official;
+#[cfg(not(target_family = "wasm"))]
+mod layouts;
 pub mod onnx;
-mod open;
-mod parts;
-mod pickle;
-mod pickle_torch;
 mod pixels;
 mod plan;
-mod positions;
-mod pth;
-mod pth_listing;
 pub mod released;
-mod safetensors;
 mod save;
-mod shapes;
-mod source;
+
+use formats::{dcp, open, pickle, pickle_torch, pth, pth_listing, safetensors, source};
+use layouts::{heads, hugging_face, kin, official, parts, positions, shapes, timm, told, wrapped};
 #[cfg(test)]
 mod tests;
-mod timm;
-mod told;
-mod wrapped;
 
 pub use dinoscope_base::state_dict::{HostTensor, StateDict};
 use dinoscope_model::config::VitConfig;

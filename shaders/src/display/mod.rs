@@ -6,22 +6,23 @@
 //!
 //! Source: DINOv2, figures 1, 9 and 10.
 
-pub mod bench;
 pub mod check;
 pub mod colour_map;
 pub(crate) mod common;
 pub mod covariance;
-mod eigen_cpu;
 pub mod eigenvectors;
 pub mod overlay;
 pub mod pca_colour;
 pub mod pipeline;
-mod pipeline_cpu;
 pub mod project;
 pub mod ranges;
 pub mod similarity;
 pub mod split;
 pub mod upsample;
+
+pub use check::bench;
+use eigenvectors::eigen_cpu;
+use pipeline::pipeline_cpu;
 
 pub use colour_map::{ColourMap, ColourMapProgram, colour_map_cpu};
 pub use common::{ColourRangeSource, CommandRecorder, FORMAT, StorageSlice, texture};

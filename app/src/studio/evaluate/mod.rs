@@ -2,26 +2,21 @@
 //!
 //! A [`EvaluationConfig`] says what is asked, a [`EvaluationJob`] answers it beside the frames, [`EvaluationHistory`] keep the answers of this session.
 
-mod bars;
 mod config;
-mod dark_theme;
-mod export;
 mod footer;
-mod history;
-mod images;
 mod job;
 mod kind;
-mod oneshot_task;
 mod pictures;
-mod preloaded;
 mod projection_chart;
-mod projection_data;
 mod results_pane;
 mod samples_pane;
 mod setup_pane;
-mod table;
-mod tasks;
 mod words;
+
+use job::{oneshot_task, tasks};
+use pictures::{images, preloaded};
+use projection_chart::{dark_theme, projection_data};
+use results_pane::{bars, export, history, table};
 
 use std::path::PathBuf;
 

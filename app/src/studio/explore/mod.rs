@@ -1,28 +1,21 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
-mod address;
-mod arrival;
-mod canvas;
-mod closed;
 mod export;
 mod gallery;
 mod glance;
-mod intake;
 mod invitation;
-mod keys;
-mod live;
 mod looking;
 mod model;
 mod paint;
 mod picture;
-mod pixels;
 mod sample;
 mod settings;
-mod thumb;
-mod values;
 mod view;
-mod watch;
 mod wishes;
+
+use gallery::{closed, intake, pixels, thumb, watch};
+use model::{address, arrival};
+use picture::{canvas, keys, live, values};
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -4,42 +4,24 @@
 //! disk. The panels draw it and answer with [`acts`]. What takes time is [`work`] on other threads.
 
 mod acts;
-mod begin;
-mod begin_ui;
 mod charts;
 mod closing;
-mod controls;
-mod curves;
-mod darkroom;
-mod data_pick;
-mod draft;
-mod fields_ui;
-mod film_export;
-mod follow;
-mod gauges;
-mod given;
-mod hearing;
-mod obstacle;
-mod of_run;
-mod pack;
 mod panes;
-mod plot;
-mod plot_data;
-mod preset_pick;
-mod readout;
 mod recipe_pane;
-mod root;
+mod run;
 mod run_pane;
 mod runs_menu;
-mod session;
-mod state;
-mod timeline;
-mod timeline_ui;
 mod title;
-mod traces;
 mod watched;
 pub mod words;
 mod work;
+
+use charts::{curves, gauges, plot, plot_data, readout, traces};
+use recipe_pane::{
+    begin, begin_ui, controls, data_pick, draft, fields_ui, given, obstacle, of_run, preset_pick, root,
+};
+use run::{follow, hearing, pack, session, state};
+use watched::{darkroom, film_export, timeline, timeline_ui};
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,5 @@
 //! Collections of pictures: folders, lists, IDX pairs, the built-in scenes.
 
-pub mod csv;
 pub mod dense;
 pub mod folder;
 pub mod gathered;
@@ -9,12 +8,12 @@ pub mod idx;
 pub mod joined;
 mod labelled;
 pub mod listed;
-pub mod listing;
 pub mod matched;
-pub mod pattern;
 pub mod places;
 pub mod scenes;
 pub mod subset;
+
+pub use listed::{csv, listing, pattern};
 
 use std::path::PathBuf;
 

@@ -1,0 +1,338 @@
+//! Evaluating beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
+
+pub(super) mod oneshot_task;
+pub(super) mod tasks;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_channel::{Receiver, Sender, TryRecvError};
+use dinoscope_core::device::SelectedDevice;
+use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::embedding;
+use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, evaluate};
+use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
+use web_time::Instant;
+
+use super::config::{EvaluationConfig, called};
+use super::export;
+use super::history::EvaluationRecord;
+use super::images::images;
+use super::kind::{EvaluationKind, LabelRequirement};
+use super::pictures::EvaluationData;
+use super::projection_data::ProjectionChartData;
+use crate::platform::devices;
+use crate::platform::pictures::BY_WORKER_ALONE;
+use crate::platform::tasks::{self, Wake};
+
+/// Everything that has to be known to begin.
+pub struct EvaluationRequest {
+    /// Which weights.
+    pub source: ModelSource,
+    /// What computes.
+    pub device: SelectedDevice,
+    /// What is asked.
+    pub wish: EvaluationConfig,
+    /// Where features are kept for the next time.
+    pub cache: FeatureDiskCache,
+    /// Most pixels that a side of a picture on the screen can have.
+    pub widest: usize,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationJobProgress {
+    /// Which evaluation, and how many are done of how many.
+    pub kind: EvaluationKind,
+    /// Evaluations that are done.
+    pub done: usize,
+    /// Evaluations in all.
+    pub of: usize,
+    /// The evaluation itself; nothing while pictures and weights are opened.
+    pub step: Option<EvalProgress>,
+}
+
+/// What is said while it goes on.
+pub enum EvaluationJobEvent {
+    /// How far it is.
+    At(EvaluationJobProgress),
+    /// An evaluation is done.
+    Found(Box<EvaluationRecord>),
+    /// An evaluation could not be made.
+    Not(EvaluationKind, String),
+    /// Nothing can be evaluated.
+    Failed(String),
+}
+
+/// A judgement that goes on. Dropped, it stops.
+pub struct EvaluationJob {
+    news: Receiver<EvaluationJobEvent>,
+    stop: Arc<AtomicBool>,
+    /// What it was last heard to do, and since when.
+    at: Option<(EvaluationJobProgress, Instant, usize)>,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
+}
+
+impl EvaluationJob {
+    /// Begins.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(order: EvaluationRequest, wake: &Wake) -> Result<Self, String> {
+        let (out, news) = async_channel::unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        let voice = EvaluationEventSender { out, stop: stop.clone(), wake: wake.clone() };
+        tasks::go("judge", async move || guarded(order, voice).await)?;
+        Ok(Self { news, stop, at: None, stopping: false })
+    }
+
+    /// What was said next; an error once it is over and everything was heard.
+    pub fn hear(&mut self) -> Result<Option<EvaluationJobEvent>, EvaluationEnded> {
+        match self.news.try_recv() {
+            Ok(EvaluationJobEvent::At(at)) => {
+                let same =
+                    |(before, ..): &(EvaluationJobProgress, Instant, usize)| before.phase() == at.phase();
+                let begun = match self.at.filter(|held| same(held)) {
+                    Some((_, since, first)) => (since, first),
+                    None => (Instant::now(), at.step.map_or(0, |step| step.done)),
+                };
+                self.at = Some((at, begun.0, begun.1));
+                Ok(Some(EvaluationJobEvent::At(at)))
+            }
+            Ok(said) => Ok(Some(said)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(EvaluationEnded),
+        }
+    }
+
+    /// What it does.
+    pub fn at(&self) -> Option<EvaluationJobProgress> {
+        self.at.map(|(at, ..)| at)
+    }
+
+    /// Seconds that are left of what it does now, once that can be told.
+    pub fn left(&self) -> Option<f64> {
+        let (EvaluationJobProgress { step: Some(step), .. }, since, first) = self.at? else { return None };
+        let done = step.done.checked_sub(first).filter(|done| *done > 0)?;
+        let seconds = since.elapsed().as_secs_f64();
+        let left = seconds / done as f64 * step.total.saturating_sub(step.done) as f64;
+        (seconds > 1.0 && left.is_finite()).then_some(left)
+    }
+
+    /// Asks it to stop; that takes until the next step.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for EvaluationJob {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// It has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationEnded;
+
+impl EvaluationJobProgress {
+    /// What is done, but for how far it is.
+    fn phase(&self) -> (EvaluationKind, Option<(&'static str, &'static str, usize)>) {
+        (self.kind, self.step.map(|step| (step.subject, step.doing, step.total)))
+    }
+}
+
+/// Says how it goes on, and whether to.
+struct EvaluationEventSender {
+    out: Sender<EvaluationJobEvent>,
+    stop: Arc<AtomicBool>,
+    wake: Wake,
+}
+
+impl EvaluationEventSender {
+    fn say(&self, said: EvaluationJobEvent) {
+        // Nobody listens any more: then nobody misses it.
+        let _ = self.out.try_send(said);
+        (self.wake)();
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
+async fn guarded(order: EvaluationRequest, voice: EvaluationEventSender) {
+    if let Err(reason) = tasks::guarded(async || judge(&order, &voice).await).await {
+        voice.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
+    }
+    end(voice);
+}
+
+/// The end is news too: the window is drawn once the channel is closed.
+fn end(voice: EvaluationEventSender) {
+    let wake = voice.wake.clone();
+    drop(voice);
+    wake();
+}
+
+async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
+    let EvaluationRequest { source, device, wish, .. } = order;
+    let Some(&first) = wish.kinds.first() else { return };
+    let of = wish.kinds.len();
+    voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind: first, done: 0, of, step: None }));
+    // A run is evaluated as it is now, also when it goes on meanwhile.
+    let source = match source {
+        ModelSource::Path(path) => match settled(path) {
+            Ok(file) => ModelSource::Path(file),
+            Err(error) => return voice.say(EvaluationJobEvent::Failed(error.to_string())),
+        },
+        other => other.clone(),
+    };
+    let model = match open(&source, &device.device, &mut |_, _| !voice.stopped()) {
+        Ok(model) => model,
+        Err(_) if voice.stopped() => return,
+        Err(error) => return voice.say(EvaluationJobEvent::Failed(error.to_string())),
+    };
+    let mut opened: HashMap<LabelRequirement, Result<EvaluationData, String>> = HashMap::new();
+    for (done, &kind) in wish.kinds.iter().enumerate() {
+        if voice.stopped() {
+            return;
+        }
+        voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind, done, of, step: None }));
+        let need = kind.need();
+        if let Entry::Vacant(place) = opened.entry(need) {
+            let window = wish.window(&model.backbone.config);
+            let pictures = match EvaluationData::open(need, wish, window) {
+                Ok(pictures) => {
+                    at_hand(
+                        pictures,
+                        order,
+                        &model,
+                        EvaluationJobProgress { kind, done, of, step: None },
+                        voice,
+                    )
+                    .await
+                }
+                Err(reason) => Some(Err(reason)),
+            };
+            let Some(pictures) = pictures else { return };
+            place.insert(pictures);
+        }
+        let one = SingleEvaluation {
+            order,
+            voice,
+            model: &model,
+            source: &source,
+            at: EvaluationJobProgress { kind, done, of, step: None },
+        };
+        match opened.get(&need) {
+            Some(Ok(pictures)) => one.judge(pictures).await,
+            Some(Err(reason)) => voice.say(EvaluationJobEvent::Not(kind, reason.clone())),
+            None => {}
+        }
+    }
+}
+
+/// The pictures where the evaluation can read them. Nothing when it was stopped meanwhile.
+async fn at_hand(
+    pictures: EvaluationData,
+    order: &EvaluationRequest,
+    model: &OpenModel,
+    at: EvaluationJobProgress,
+    voice: &EvaluationEventSender,
+) -> Option<Result<EvaluationData, String>> {
+    if !BY_WORKER_ALONE {
+        return Some(Ok(pictures));
+    }
+    let side = order.wish.side(&model.backbone.config);
+    let mut hear = async |done, total| {
+        let step = Some(EvalProgress { subject: "pictures", doing: "reading", done, total });
+        voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
+        !voice.stopped()
+    };
+    super::preloaded::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
+}
+
+/// One evaluation.
+struct SingleEvaluation<'a> {
+    order: &'a EvaluationRequest,
+    voice: &'a EvaluationEventSender,
+    model: &'a OpenModel,
+    source: &'a ModelSource,
+    at: EvaluationJobProgress,
+}
+
+impl SingleEvaluation<'_> {
+    async fn judge(&self, pictures: &EvaluationData) {
+        let Self { order, voice, model, source, at } = self;
+        let (kind, config) = (at.kind, &model.backbone.config);
+        let wish = &order.wish;
+        let Some(task) = kind.task(pictures, wish, config) else {
+            return voice.say(EvaluationJobEvent::Not(kind, "these pictures are of another kind".to_owned()));
+        };
+        let begun = Instant::now();
+        let side = if pictures.dense().is_some() { wish.window(config) } else { wish.side(config) };
+        let options = EvalOptions {
+            batch: devices::batch(&order.device),
+            alone: !wish.compare,
+            cache: order.cache.clone(),
+            ..EvalOptions::new(wish.side(config))
+        };
+        let mut hear = async |step: EvalProgress| {
+            voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step: Some(step), ..*at }));
+            tasks::breathe().await;
+            !voice.stopped()
+        };
+        let device = &order.device.device;
+        let judged = match kind.map(pictures) {
+            Some(task) => {
+                let judge = suite::EvalContext { backbone: &model.backbone, options: &options, device };
+                let mapped = embedding::map(&judge, &task, &mut hear).await;
+                mapped.map(|mapped| {
+                    (mapped.outcome, Some(ProjectionChartData::new(mapped.map, task.source, wish)))
+                })
+            }
+            None => evaluate(&task, &model.backbone, &options, device, &mut hear).await.map(|o| (o, None)),
+        };
+        let (mut outcome, chart) = match judged {
+            Ok(judged) => judged,
+            Err(error) if error.is_stopped() => return,
+            Err(error) => return voice.say(EvaluationJobEvent::Not(kind, error.to_string())),
+        };
+        let (weights, seconds) = (called(source), begun.elapsed().as_secs_f64());
+        // What figures belong to goes with them, wherever they are written.
+        let how = format!("{weights}, pictures of {side} pixels, computed by {}", order.device.name);
+        outcome.notes.insert(0, how);
+        let shown = outcome.pictures.iter().map(|shown| images(&shown.picture, order.widest)).collect();
+        let mut finding = EvaluationRecord {
+            kind,
+            weights,
+            data: wish.data_name(),
+            outcome,
+            shown,
+            chart,
+            seconds,
+            kept: None,
+        };
+        finding.kept = keep(source, &finding);
+        voice.say(EvaluationJobEvent::Found(Box::new(finding)));
+    }
+}
+
+/// Writes a finding beside the run that the weights are of; where it lies then. A disk that refuses costs no finding.
+fn keep(source: &ModelSource, finding: &EvaluationRecord) -> Option<PathBuf> {
+    let ModelSource::Path(file) = source else { return None };
+    match export::keep(file, finding) {
+        Ok(kept) => kept,
+        Err(reason) => {
+            ::log::warn!("the finding is not kept with its run: {reason}");
+            None
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The pictures that weights are evaluated on: opened as the command line opens them, so that figures agree.
+
+pub(super) mod images;
+pub(super) mod preloaded;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dinoscope_core::data::DataError;
+use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::LabelledSplit;
+use dinoscope_core::data::source::dense::{
+    DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
+};
+use dinoscope_core::data::source::scenes::ScenesSource;
+use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
+use dinoscope_core::eval::pictures;
+
+use super::config::EvaluationConfig;
+use super::kind::LabelRequirement;
+
+/// Seed of the scenes that are learned from, as on the command line; the next one's are evaluated.
+pub const SCENE_SEED: u64 = 1 << 32;
+/// Side of those scenes in pixels.
+pub const SCENE_SIDE: usize = 96;
+/// Scenes to learn from and to evaluate, of which a part may be taken.
+const SCENES: (usize, usize) = (1200, 600);
+/// Scenes of which every pixel is known: they are larger, and a head sees each of their pixels.
+const DENSE_SCENES: (usize, usize) = (240, 120);
+/// Most pictures in one piece: work for a map grows with their square.
+const MAPPED: usize = 5000;
+/// Of random choices.
+const SEED: u64 = 0;
+
+/// Pictures that are open.
+#[derive(Clone)]
+pub enum EvaluationData {
+    /// With a class each.
+    Labelled(LabelledSplit),
+    /// In one piece, with a class each or without.
+    All(Arc<dyn PictureSource>),
+    /// With something known of every pixel.
+    Dense(DenseSplit),
+}
+
+impl EvaluationData {
+    /// Those with a class each.
+    pub fn labelled(&self) -> Option<&LabelledSplit> {
+        match self {
+            Self::Labelled(labelled) => Some(labelled),
+            Self::All(_) | Self::Dense(_) => None,
+        }
+    }
+
+    /// Those of which every pixel is known.
+    pub fn dense(&self) -> Option<&DenseSplit> {
+        match self {
+            Self::Dense(dense) => Some(dense),
+            Self::Labelled(_) | Self::All(_) => None,
+        }
+    }
+
+    /// Those in one piece.
+    pub fn all(&self) -> Option<&Arc<dyn PictureSource>> {
+        match self {
+            Self::All(all) => Some(all),
+            Self::Labelled(_) | Self::Dense(_) => None,
+        }
+    }
+
+    /// Opens what is wished; scenes of which every pixel is known are drawn `window` pixels wide.
+    ///
+    /// # Errors
+    /// Says in words what is missing, and what to do about it.
+    pub fn open(need: LabelRequirement, wish: &EvaluationConfig, window: usize) -> Result<Self, String> {
+        let (learn, judge) = wish.limits();
+        if wish.is_scenes() {
+            return Ok(match need {
+                LabelRequirement::Labels => Self::Labelled(scenes(learn, judge)),
+                LabelRequirement::Nothing => Self::All(scenes(learn.min(MAPPED), judge).train),
+                LabelRequirement::Classes | LabelRequirement::Depth => {
+                    let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
+                    Self::Dense(DenseSplit::scenes(train, test, window))
+                }
+            });
+        }
+        let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
+        match need {
+            LabelRequirement::Labels => {
+                let opened =
+                    pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
+                let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
+                let labelled = LabelledSplit { train: limited(train, learn), test: limited(test, judge) };
+                Ok(Self::Labelled(labelled))
+            }
+            LabelRequirement::Nothing => {
+                let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
+                let all = all.map_err(|error| error.to_string())?;
+                Ok(Self::All(limited(all, learn.min(MAPPED))))
+            }
+            LabelRequirement::Classes | LabelRequirement::Depth => {
+                let split = dense(&path, need, wish.reading())?;
+                Ok(Self::Dense(split.limited(Some(learn), Some(judge), SEED)))
+            }
+        }
+    }
+}
+
+/// What is said while no pictures are named.
+pub fn nothing_named() -> &'static str {
+    "Choose a folder with a subfolder for each class, or an IDX file of pictures."
+}
+
+fn scenes(learn: usize, judge: usize) -> LabelledSplit {
+    let part = |seed, count, most| {
+        let all: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(seed, count, SCENE_SIDE));
+        limited(all, most)
+    };
+    LabelledSplit { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
+}
+
+fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Result<DenseSplit, String> {
+    let truth = if need == LabelRequirement::Depth { DenseTruthKind::Depth } else { DenseTruthKind::Classes };
+    let split =
+        DenseFolder::split(path, truth, reading, SEED).map_err(|error: DataError| error.to_string())?;
+    if need == LabelRequirement::Classes && split.train.classes().len() < 2 {
+        return Err(format!("{} knows one class of pixels only.", path.display()));
+    }
+    Ok(split)
+}
+
+fn limited(source: Arc<dyn PictureSource>, most: usize) -> Arc<dyn PictureSource> {
+    match (most < source.len()).then(|| SubsetSource::sample(&source, most, SEED)).flatten() {
+        Some(some) => Arc::new(some),
+        None => source,
+    }
+}
+
+/// What pictures there are for a need, in words.
+///
+/// # Errors
+/// Says what is missing.
+pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<String, String> {
+    let (learn, judge, classes, said) = match EvaluationData::open(need, wish, 1)? {
+        EvaluationData::Labelled(LabelledSplit { train, test }) => {
+            let halves = match (train.origin(), test.origin()) {
+                (Some(train), Some(test)) if train != test => {
+                    format!("; learns from {train}, tests on {test}")
+                }
+                _ => String::new(),
+            };
+            let notes: String =
+                train.notes().iter().chain(test.notes()).map(|note| format!("; {note}")).collect();
+            (train.len(), test.len(), train.classes().len(), halves + &notes)
+        }
+        EvaluationData::All(all) => {
+            let from = all.origin().map_or(String::new(), |from| format!("; from {from}"));
+            return Ok(match all.classes().len() {
+                0 => format!("{} pictures without classes{from}", all.len()),
+                classes => format!("{} pictures, {classes} classes{from}", all.len()),
+            });
+        }
+        EvaluationData::Dense(split) => {
+            let (train, test) = (&split.train, &split.test);
+            let counts = (DenseSource::len(&**train), DenseSource::len(&**test));
+            (counts.0, counts.1, train.classes().len(), split.words())
+        }
+    };
+    let classes =
+        if need == LabelRequirement::Depth { String::new() } else { format!(", {classes} classes") };
+    Ok(format!("{learn} to learn from, {judge} to test{classes}{said}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use dinoscope_core::data::source::dense::DepthUnit;
+    use dinoscope_core::eval::depth::DepthEvalRange;
+
+    use super::super::config::EvaluationDataOrigin;
+    use super::*;
+
+    fn on(path: &Path) -> EvaluationConfig {
+        EvaluationConfig {
+            place: EvaluationDataOrigin::Disk,
+            path: path.display().to_string(),
+            ..EvaluationConfig::default()
+        }
+    }
+
+    fn fill(folder: &Path, class: &str, count: usize) {
+        std::fs::create_dir_all(folder.join(class)).unwrap();
+        for i in 0..count {
+            let picture = image::RgbImage::from_pixel(4, 4, image::Rgb([9 * i as u8, 99, 199]));
+            picture.save(folder.join(class).join(format!("{i}.png"))).unwrap();
+        }
+    }
+
+    #[test]
+    fn scenes_are_those_of_the_command_line() {
+        let wish = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
+        assert_eq!(
+            describe(LabelRequirement::Labels, &wish).unwrap(),
+            "20 to learn from, 10 to test, 12 classes"
+        );
+        let EvaluationData::Labelled(all) = EvaluationData::open(
+            LabelRequirement::Labels,
+            &EvaluationConfig { most: 5000, ..wish.clone() },
+            1,
+        )
+        .unwrap() else {
+            panic!("of another kind")
+        };
+        assert_eq!((all.train.len(), all.test.len()), (1200, 600));
+        assert_eq!(describe(LabelRequirement::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
+        assert_eq!(describe(LabelRequirement::Depth, &wish).unwrap(), "20 to learn from, 10 to test");
+        assert!(
+            describe(LabelRequirement::Classes, &wish).unwrap().contains("20 to learn from, 10 to test, 1")
+        );
+    }
+
+    #[test]
+    fn folders_are_split_and_what_is_wrong_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |wish: &EvaluationConfig| describe(LabelRequirement::Labels, wish).unwrap_err();
+        assert_eq!(told(&on(Path::new(""))), nothing_named());
+        assert!(told(&on(&folder.path().join("nowhere"))).contains("nowhere"));
+        fill(folder.path(), "", 3);
+        assert!(told(&on(folder.path())).contains("no labels"), "{}", told(&on(folder.path())));
+        assert_eq!(
+            describe(LabelRequirement::Nothing, &on(folder.path())).unwrap(),
+            "3 pictures without classes"
+        );
+        fill(folder.path(), "cat", 4);
+        assert!(told(&on(folder.path())).contains("one class only, “cat”"));
+        fill(folder.path(), "dog", 6);
+        assert_eq!(
+            describe(LabelRequirement::Labels, &on(folder.path())).unwrap(),
+            "8 to learn from, 2 to test, 2 classes"
+        );
+        let dense = describe(LabelRequirement::Classes, &on(folder.path())).unwrap_err();
+        assert!(dense.contains("images/"), "{dense}");
+    }
+
+    #[test]
+    fn halves_are_no_classes_here_either() {
+        let folder = tempfile::tempdir().unwrap();
+        for class in ["train/cat", "train/dog", "val/dog"] {
+            fill(folder.path(), class, 3);
+        }
+        let root = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        let told = |need| describe(need, &on(folder.path())).unwrap().replace(&root, "root");
+        assert_eq!(
+            told(LabelRequirement::Labels),
+            "6 to learn from, 3 to test, 2 classes; learns from root/train, tests on root/val; \
+             1 of 2 classes have no picture to test: cat"
+        );
+        assert_eq!(
+            told(LabelRequirement::Nothing),
+            "9 pictures, 2 classes; from root/train and root/val together"
+        );
+    }
+
+    #[test]
+    fn masks_and_depth_are_read_as_wished() {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["images", "labels", "depth"] {
+            std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        }
+        for i in 0..5u8 {
+            let at = |part: &str| folder.path().join(part).join(format!("{i}.png"));
+            image::RgbImage::new(2, 2).save(at("images")).unwrap();
+            image::GrayImage::from_pixel(2, 2, image::Luma([255 * (i % 2)])).save(at("labels")).unwrap();
+            image::ImageBuffer::from_pixel(2, 2, image::Luma([512u16])).save(at("depth")).unwrap();
+        }
+        let wish = on(folder.path());
+        let said = describe(LabelRequirement::Classes, &wish).unwrap_err();
+        assert!(said.contains("255 is the object"), "{said}");
+        let binary = EvaluationConfig { binary: true, ..wish.clone() };
+        assert_eq!(
+            describe(LabelRequirement::Classes, &binary).unwrap(),
+            "4 to learn from, 1 to test, 2 classes"
+        );
+        let depth = |wish: &EvaluationConfig| {
+            let Ok(EvaluationData::Dense(split)) = EvaluationData::open(LabelRequirement::Depth, wish, 1)
+            else {
+                panic!("no depth")
+            };
+            (
+                describe(LabelRequirement::Depth, wish).unwrap(),
+                split.train.load(0, DenseTruthKind::Depth).unwrap().depth[0],
+            )
+        };
+        let words = "4 to learn from, 1 to test; depth from 16-bit PNG at ";
+        assert_eq!(depth(&wish), (format!("{words}1 mm"), 0.512));
+        let kitti = EvaluationConfig { range: Some(DepthEvalRange::Kitti), ..wish.clone() };
+        assert_eq!(depth(&kitti), (format!("{words}1/256 m"), 2.0));
+        let own = EvaluationConfig { unit: Some(DepthUnit::Centimetres), ..kitti };
+        assert_eq!(depth(&own), (format!("{words}1 cm"), 5.12));
+    }
+}

@@ -1,0 +1,149 @@
+//! The findings pane: which question, its bars, all figures, and what a person should know about them.
+
+pub(super) mod bars;
+pub(super) mod export;
+pub(super) mod history;
+pub(super) mod table;
+
+use dinoscope_core::eval::outcome::UnusableInput;
+use egui::{Label, Ui};
+
+use super::history::{EvaluationRecord, Id, figure_names, less_is_better};
+use super::words::duration;
+use super::{EvaluateWorkspace, bars, table};
+use crate::studio::house::AppContext;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets;
+
+/// Names of figures that fit beside each other.
+const BESIDE: usize = 5;
+
+impl EvaluateWorkspace {
+    /// Draws it.
+    pub(super) fn found_ui(&mut self, ui: &mut Ui, house: &mut AppContext) {
+        let Some((id, _)) = self.findings.chosen() else {
+            ui.add_space(ui.available_height() * 0.25);
+            widgets::empty_state(
+                ui,
+                icons::BARS,
+                "Nothing evaluated yet",
+                "Choose weights and pictures at the left and press Start evaluation: how good their features are \
+                 stands here, beside an untrained model and raw pixels.",
+            );
+            return;
+        };
+        self.head_ui(ui, house, id);
+        widgets::scroll(ui, "findings", |ui| {
+            self.bars_ui(ui);
+            let Some((_, finding)) = self.findings.chosen() else { return };
+            ui.add_space(space::S);
+            ui.label(theme::strong(&finding.weights));
+            table::ui(ui, &finding.outcome);
+            ui.add_space(space::S);
+            notes(ui, finding);
+        });
+    }
+
+    /// Which question, and what can be done with the answer.
+    fn head_ui(&mut self, ui: &mut Ui, house: &mut AppContext, id: Id) {
+        let questions = self.findings.questions();
+        // The question's own number is that of its newest answer, which need not be the one that shows.
+        let beside: Vec<Id> = self.findings.beside().map(|(id, _)| id).collect();
+        let mut asked =
+            questions.iter().map(|(id, _)| *id).find(|newest| beside.contains(newest)).unwrap_or(id);
+        let before = asked;
+        ui.horizontal(|ui| {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if widgets::icon_button(ui, icons::TRASH, "Forget this result").clicked()
+                    && let Some(gone) = self.findings.forget()
+                {
+                    let said = format!("Forgot what was found of {}.", gone.1.weights);
+                    house.offer_undo(said, move |parts| parts.evaluate.findings.take_back(gone));
+                }
+                if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
+                    && let Some((_, finding)) = self.findings.chosen()
+                {
+                    ui.ctx().copy_text(table::text(&finding.outcome));
+                }
+                if widgets::icon_button(ui, icons::EXPORT, "Save figures and pictures").clicked() {
+                    self.ask_where(house);
+                }
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    let shown = questions.iter().find(|(id, _)| *id == asked);
+                    let shown = shown.map_or("", |(_, name)| name.as_str());
+                    let width = ui.available_width();
+                    let response = egui::ComboBox::from_id_salt("question that shows")
+                        .selected_text(shown)
+                        .width(width)
+                        .truncate()
+                        .icon(caret)
+                        .show_ui(ui, |ui| {
+                            for (id, name) in &questions {
+                                ui.selectable_value(&mut asked, *id, name);
+                            }
+                        })
+                        .response;
+                    response.widget_info(|| {
+                        let label = format!("Results of: {shown}");
+                        egui::WidgetInfo::labeled(egui::Role::ComboBox, true, label)
+                    });
+                });
+            });
+        });
+        if asked != before {
+            self.findings.choose(asked);
+        }
+    }
+
+    /// The bars of one figure, and which one that is.
+    fn bars_ui(&mut self, ui: &mut Ui) {
+        let Some((id, finding)) = self.findings.chosen() else { return };
+        let (kind, names) = (finding.kind, figure_names(&finding.outcome));
+        widgets::hint(ui, &finding.outcome.data);
+        ui.add_space(space::XS);
+        let before = self.findings.figure().unwrap_or_default();
+        let mut name = before.clone();
+        if names.len() > 1 {
+            let items: Vec<(String, &str)> = names.iter().map(|name| (name.clone(), name.as_str())).collect();
+            if names.len() <= BESIDE {
+                widgets::segmented(ui, "Figure", &mut name, &items);
+            } else {
+                let items: Vec<(String, String)> = names.iter().map(|n| (n.clone(), n.clone())).collect();
+                widgets::choice_row(ui, "Figure", &mut name, &items);
+            }
+        }
+        if name != before {
+            self.findings.figures.insert(kind, name);
+        }
+        let bars = self.findings.bars();
+        if let Some(next) = bars::ui(ui, &bars, Some(id)) {
+            self.findings.choose(next);
+        }
+        if bars.first().is_some_and(|bar| less_is_better(&bar.figure)) {
+            widgets::hint(ui, "Less is better.");
+        }
+    }
+}
+
+/// What marks a list to choose from, as in the rows of a form.
+fn caret(ui: &Ui, rect: egui::Rect, _: &egui::style::WidgetVisuals, _: bool) {
+    let (font, colour) = (theme::fonts::icon(14.0), theme::tokens(ui).muted);
+    ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, icons::CARET_UP_DOWN, font, colour);
+}
+
+/// Pictures that are named when they were left out.
+const LEFT_OUT_NAMED: usize = 8;
+
+/// Sentences, how long it took, and where it was written.
+fn notes(ui: &mut Ui, finding: &EvaluationRecord) {
+    let t = theme::tokens(ui);
+    let mut line = |text: &str| {
+        ui.add(Label::new(theme::small(text).color(t.muted)).selectable(true).wrap());
+    };
+    finding.outcome.notes.iter().for_each(|note| line(note));
+    UnusableInput::words(&finding.outcome.left_out, LEFT_OUT_NAMED).iter().for_each(|words| line(words));
+    line(&format!("Took {}.", duration(finding.seconds)));
+    if let Some(kept) = &finding.kept {
+        line(&format!("Kept with the run in {}.", crate::platform::names::shown(kept)));
+    }
+}

@@ -1,0 +1,130 @@
+#![allow(clippy::unwrap_used)]
+
+use dinoscope_core::device::block_on;
+
+use super::*;
+use crate::platform::tasks::Wake;
+use crate::studio::explore::intake::{GalleryLoader, GalleryLoaderEvent};
+
+/// A photograph that is larger than all that is made of it.
+fn photograph(folder: &Path, name: &str) -> ImageOrigin {
+    let path = folder.join(name);
+    let picture = image::RgbImage::from_fn(900, 600, |x, y| image::Rgb([x as u8, y as u8, (x + y) as u8]));
+    picture.save(&path).unwrap();
+    ImageOrigin::File(path)
+}
+
+/// What was made until `count` pictures were done with.
+fn made(intake: &GalleryLoader, count: usize) -> (Vec<PictureId>, Vec<PictureId>) {
+    let (mut thumbs, mut large, mut done) = (Vec::new(), Vec::new(), 0);
+    while done < count {
+        match intake.news.recv_blocking().unwrap() {
+            GalleryLoaderEvent::Thumb(id, Ok(_)) => thumbs.push(id),
+            GalleryLoaderEvent::Shown(id, Ok(_)) => large.push(id),
+            GalleryLoaderEvent::Done(_) => done += 1,
+            _ => panic!("something else"),
+        }
+    }
+    thumbs.sort_unstable();
+    (thumbs, large)
+}
+
+#[test]
+fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let wishes: Vec<Wish> = (0..6).map(|id| (id, photograph(folder.path(), &format!("{id}.jpg")))).collect();
+    let intake = GalleryLoader::start(&(Arc::new(|| ()) as Wake));
+    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    intake.pixels.expect(shape, (0..6).collect());
+    // The frames go on wishing until they have heard of the result.
+    let wish = || intake.pixels.want(wishes.clone(), wishes[..1].to_vec());
+    wish();
+    // Meanwhile the model looks at all of them.
+    let looker = {
+        let (pixels, wishes) = (intake.pixels.clone(), wishes.clone());
+        std::thread::spawn(move || {
+            let view = |(id, origin): &Wish| block_on(pixels.view(*id, origin, shape)).unwrap();
+            wishes.iter().map(view).collect::<Vec<_>>()
+        })
+    };
+    let (thumbs, large) = made(&intake, 6);
+    wish();
+    let views = looker.join().unwrap();
+    assert_eq!((thumbs, large), ((0..6).collect(), vec![0]));
+    assert_eq!(intake.pixels.decoded(), 6);
+    assert!(views.iter().all(|view| (view.width, view.height) == (336, 224)));
+    // As if it had been given the whole picture.
+    let ImageOrigin::File(path) = &wishes[3].1 else { panic!("a file") };
+    let whole = dinoscope_core::data::decode::decode_file(path).unwrap();
+    assert_eq!(*views[3], whole_view(&whole, 224, 14));
+    assert_eq!(whole_view(&views[3], 224, 14), *views[3], "a view of a view");
+    // What was drawn large is kept, for instance to be looked at more closely.
+    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    assert_eq!(block_on(intake.pixels.view(0, &wishes[0].1, closer)).unwrap().height, 448);
+    assert_eq!(intake.pixels.decoded(), 6);
+    // Heard of, and wished for again: its thumbnail was given up meanwhile.
+    intake.pixels.heard(4);
+    intake.pixels.want(vec![wishes[4].clone()], Vec::new());
+    assert_eq!(made(&intake, 1).0, [4]);
+}
+
+#[test]
+fn kept_pixels_are_bounded() {
+    let mut state = PixelStoreState::default();
+    let picture = |bytes: usize| Arc::new(Picture { width: 1, height: 1, rgb: vec![0; bytes] });
+    (0..3).for_each(|id| state.keep(id, picture(3)));
+    state.keep(1, picture(3));
+    assert_eq!(state.kept.len(), 3);
+    state.keep(7, picture(CACHE + 1));
+    assert_eq!(state.kept.len(), 1, "the newest one alone");
+}
+
+#[test]
+fn who_waits_when_decoding_ends_is_told() {
+    let pixels = Arc::new(PixelStore::default());
+    let waits = {
+        let pixels = pixels.clone();
+        std::thread::spawn(move || block_on(pixels.load(3, &ImageOrigin::Scene(3))).is_err())
+    };
+    while pixels.state().waiting.is_empty() && !waits.is_finished() {
+        std::thread::yield_now();
+    }
+    pixels.close();
+    assert!(waits.join().unwrap());
+    assert!(block_on(pixels.load(4, &ImageOrigin::Scene(4))).is_err());
+}
+
+#[test]
+fn what_is_looked_at_comes_before_thumbnails() {
+    let pixels = PixelStore::default();
+    let scene = |id: PictureId| (id, ImageOrigin::Scene(id as usize));
+    pixels.want(vec![scene(0), scene(1), scene(2)], vec![scene(2)]);
+    let taken = |thumbs: bool| match pixels.next(thumbs) {
+        Some(DecodeJob::Decode(id, _)) => Some(id),
+        _ => None,
+    };
+    assert_eq!((taken(true), taken(true), taken(false)), (Some(2), None, None));
+    // Who asks for what is being decoded waits for that.
+    assert!(matches!(pixels.ask(2, &ImageOrigin::Scene(2), None), Ok(PixelLookup::Coming(_))));
+    assert_eq!(taken(false), None);
+    let (_, made) = block_on(pixels.decode(2, &ImageOrigin::Scene(2))).unwrap();
+    assert_eq!(made, DecodeTargets { thumb: true, large: true });
+    assert_eq!((taken(false), taken(true), taken(true), taken(true)), (None, Some(0), Some(1), None));
+}
+
+#[test]
+fn a_wish_that_is_taken_is_not_taken_again_for_who_waits() {
+    let pixels = PixelStore::default();
+    let scene = |id: PictureId| (id, ImageOrigin::Scene(id as usize));
+    // The model asks first, and before a hand has come the picture is to be drawn large too.
+    assert!(matches!(pixels.ask(0, &ImageOrigin::Scene(0), None), Ok(PixelLookup::Coming(_))));
+    pixels.want(vec![scene(0)], vec![scene(0)]);
+    assert!(matches!(pixels.next(true), Some(DecodeJob::Decode(0, _))));
+    assert!(pixels.next(true).is_none() && pixels.next(false).is_none());
+    // The other way round.
+    let pixels = PixelStore::default();
+    pixels.want(vec![scene(1)], Vec::new());
+    assert!(matches!(pixels.ask(1, &ImageOrigin::Scene(1), None), Ok(PixelLookup::Coming(_))));
+    assert!(matches!(pixels.next(true), Some(DecodeJob::Decode(1, _))));
+    assert!(pixels.next(true).is_none());
+}

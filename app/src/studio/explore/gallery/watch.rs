@@ -1,0 +1,59 @@
+//! Pictures of the gallery for the training side: watched while a model learns.
+
+use async_channel::{Receiver, Sender};
+use dinoscope_core::data::Picture;
+use dinoscope_core::features::whole_view;
+
+use crate::platform::tasks;
+use crate::studio::explore::ExploreWorkspace;
+
+/// Most pictures that are watched.
+const MOST: usize = 12;
+/// Shorter side of a picture that is handed over: more than any view of a small model.
+const SIDE: usize = 512;
+
+/// Pictures on their way to the training side.
+pub struct WatchedImageChannel {
+    ready: (Sender<Vec<Picture>>, Receiver<Vec<Picture>>),
+}
+
+impl Default for WatchedImageChannel {
+    fn default() -> Self {
+        Self { ready: async_channel::unbounded() }
+    }
+}
+
+impl ExploreWorkspace {
+    /// Loads the selected pictures beside the frames; [`ExploreWorkspace::wants_watched`] has them when they are there.
+    pub(in crate::studio::explore) fn watch_selection(&self) {
+        let wanted: Vec<_> = self
+            .gallery
+            .selection()
+            .into_iter()
+            .take(MOST)
+            .filter_map(|id| self.gallery.origin(id).map(|origin| (id, origin)))
+            .collect();
+        let (pixels, out, wake) =
+            (self.intake.pixels.clone(), self.watch.ready.0.clone(), self.export.wake());
+        let work = async move || {
+            let small = |picture: std::sync::Arc<Picture>| match picture.width.min(picture.height) {
+                side if side > SIDE => whole_view(&picture, SIDE, 1),
+                _ => (*picture).clone(),
+            };
+            let mut pictures = Vec::with_capacity(wanted.len());
+            for (id, origin) in wanted {
+                pictures.extend(pixels.load(id, &origin).await.ok().map(small));
+            }
+            let _ = out.try_send(pictures);
+            wake();
+        };
+        if let Err(error) = tasks::go("watch", work) {
+            ::log::error!("pictures can't be loaded, {error}");
+        }
+    }
+
+    /// Pictures that are to be watched while training, once.
+    pub fn wants_watched(&mut self) -> Option<Vec<Picture>> {
+        self.watch.ready.1.try_recv().ok().filter(|pictures| !pictures.is_empty())
+    }
+}

@@ -1,0 +1,98 @@
+//! Which model looks: the starter weights, a file, a run, a released one.
+
+pub(super) mod address;
+pub(super) mod arrival;
+
+use std::path::Path;
+
+use dinoscope_core::bytes;
+use dinoscope_core::explore::{ModelSource, split_part};
+use dinoscope_core::files;
+
+use super::ExploreWorkspace;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::{HAS_DISK, models};
+use crate::studio::house::AppContext;
+use crate::studio::theme::{self, icons};
+use crate::studio::widgets;
+
+/// Whether a path that was dropped or pasted is a model and no picture.
+pub fn is_weights(path: &Path) -> bool {
+    let (path, _) = split_part(path);
+    let kinds = ["safetensors", "pth", "pt", "bin", "ckpt", "distcp"];
+    let by_name = path.extension().and_then(|kind| kind.to_str());
+    let holds = |name: &str| files::is_file(path.join(name));
+    by_name.is_some_and(|kind| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)))
+        || path.to_string_lossy().ends_with(".index.json")
+        || holds("recipe.toml")
+        || holds("teacher.safetensors")
+        || holds(".metadata")
+        || (holds("config.json") && ["model.safetensors", "pytorch_model.bin"].into_iter().any(holds))
+}
+
+impl ExploreWorkspace {
+    /// The chooser, and what is known about the model.
+    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+        let name = match (&self.opening, &self.model) {
+            (Some((source, _)), _) => source.to_string(),
+            (None, Some(model)) => model.source.to_string(),
+            (None, None) => "none".to_owned(),
+        };
+        let mut chosen = None;
+        let width = ui.available_width();
+        let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
+            .truncate()
+            .min_size(egui::vec2(width, theme::button(ui)));
+        let response = ui.add(button);
+        response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model: {name}")));
+        widgets::menu(&response).show(|ui| {
+            ui.set_min_width(260.0);
+            // A key closes no menu by itself.
+            let entry = |ui: &mut egui::Ui, text: &str| {
+                let clicked = ui.button(text).clicked();
+                if clicked {
+                    ui.close();
+                }
+                clicked
+            };
+            if entry(ui, "Starter weights") {
+                chosen = Some(ModelSource::Starter);
+            }
+            if entry(ui, "A file of weights…") {
+                house.dialogs.ask(DialogPurpose::OpenWeights, "");
+            }
+            if HAS_DISK && entry(ui, "A run or a folder of weights…") {
+                house.dialogs.ask(DialogPurpose::OpenRun, "");
+            }
+            ui.separator();
+            widgets::hint(ui, "Released by Meta AI, under its own licence");
+            for (name, state) in models::released() {
+                if entry(ui, &format!("{name}   {state}")) {
+                    chosen = Some(ModelSource::Released(name));
+                }
+            }
+        });
+        if let Some(source) = chosen {
+            self.use_model(house, source);
+        }
+        self.opening_ui(ui);
+        if let Some(model) = &self.model {
+            let c = &model.config;
+            let registers =
+                if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
+            let text = format!(
+                "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}",
+                model.parameters as f64 / 1e6,
+                c.depth,
+                c.dim,
+                c.heads,
+                c.patch
+            );
+            widgets::hint(ui, &text);
+            for text in &model.notes {
+                widgets::hint(ui, text);
+            }
+        }
+    }
+}

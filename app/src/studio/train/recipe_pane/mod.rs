@@ -1,0 +1,213 @@
+//! The recipe pane: pictures, preset, fields, what the model will be given; its foot starts the run.
+
+pub(super) mod begin;
+pub(super) mod begin_ui;
+pub(super) mod controls;
+pub(super) mod data_pick;
+pub(super) mod draft;
+pub(super) mod fields_ui;
+pub(super) mod given;
+pub(super) mod obstacle;
+pub(super) mod of_run;
+pub(super) mod preset_pick;
+pub(super) mod root;
+
+use std::path::Path;
+
+use egui::Ui;
+
+use super::acts::TrainAction;
+use super::begin::RunInitState;
+use super::begin_ui;
+use super::data_pick::{TrainDataLookup, short};
+use super::draft::RecipeDraft;
+use super::fields_ui;
+use super::follow::RunListEntry;
+use super::given::InputPreviewState;
+use super::preset_pick::{self, PresetEntry};
+use super::work::Wake;
+use crate::platform::dialogs::DialogPurpose;
+use crate::platform::typed;
+use crate::studio::theme::{self, icons, space};
+use crate::studio::widgets;
+
+/// What the pane keeps.
+pub struct RecipePane {
+    offers: Vec<PresetEntry>,
+    search: String,
+    /// What the run begins with.
+    pub begin: RunInitState,
+    /// Crops and masks of the next batch.
+    pub given: InputPreviewState,
+    /// The folder that was typed last, so that it is there again after a look at the scenes.
+    folder: String,
+}
+
+impl Default for RecipePane {
+    fn default() -> Self {
+        Self {
+            offers: preset_pick::offers(),
+            search: String::new(),
+            begin: RunInitState::default(),
+            given: InputPreviewState::default(),
+            folder: String::new(),
+        }
+    }
+}
+
+/// What the pane has to know of the rest.
+pub struct RecipePaneContext<'a> {
+    /// Whether a run of ours goes on, which takes over some fields at once.
+    pub going: bool,
+    /// The run whose recipe this is, where it is only to be looked at.
+    pub run: Option<&'a str>,
+    /// The folder that the gallery's pictures come from.
+    pub gallery: Option<&'a Path>,
+    /// Runs to begin with.
+    pub runs: &'a [RunListEntry],
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum TrainDataKind {
+    Scenes,
+    Folder,
+}
+
+impl RecipePane {
+    /// Draws everything above the foot.
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        draft: &mut RecipeDraft,
+        lookup: &mut TrainDataLookup,
+        of: &RecipePaneContext<'_>,
+        wake: &Wake,
+        acts: &mut Vec<TrainAction>,
+    ) {
+        widgets::scroll(ui, "recipe", |ui| {
+            if let Some(run) = of.run {
+                ui.add(egui::Label::new(theme::strong(format!("The recipe of {run}"))).truncate());
+                widgets::hint(ui, "What that run was given.");
+            }
+            // Only looked at: sections open, and nothing in them changes.
+            let held = |ui: &mut Ui| {
+                if of.run.is_some() {
+                    ui.disable();
+                }
+            };
+            widgets::section(ui, "Pictures", true, |ui| {
+                held(ui);
+                self.pictures(ui, draft, lookup, of.gallery, acts);
+            });
+            widgets::section(ui, "Begin with", true, |ui| {
+                held(ui);
+                begin_ui::ui(ui, &mut self.begin, draft, of.runs, wake, acts);
+            });
+            widgets::section(ui, "Preset", true, |ui| {
+                held(ui);
+                if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
+                    acts.push(TrainAction::Preset(name.to_owned()));
+                }
+            });
+            widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
+            self.tools(ui, draft, of.run.is_some(), acts);
+            fields_ui::ui(ui, draft, &self.search, (of.going, of.run.is_some()), acts);
+        });
+    }
+
+    fn pictures(
+        &mut self,
+        ui: &mut Ui,
+        draft: &mut RecipeDraft,
+        lookup: &mut TrainDataLookup,
+        gallery: Option<&Path>,
+        acts: &mut Vec<TrainAction>,
+    ) {
+        let path = draft.text("data.path");
+        let before = if path == "scenes" { TrainDataKind::Scenes } else { TrainDataKind::Folder };
+        let mut kind = before;
+        widgets::segmented(
+            ui,
+            "Pictures to train on",
+            &mut kind,
+            &[(TrainDataKind::Scenes, "Built-in scenes"), (TrainDataKind::Folder, "A folder")],
+        );
+        if kind != before {
+            let text = if kind == TrainDataKind::Scenes { "scenes".to_owned() } else { self.folder.clone() };
+            if kind == TrainDataKind::Scenes {
+                self.folder = path.clone();
+            }
+            draft.set("data.path", text);
+        }
+        if kind == TrainDataKind::Folder {
+            let mut text = draft.text("data.path");
+            let field = widgets::path_row(ui, "Folder", &mut text, "");
+            if field.lost_focus() {
+                typed::tidy(&mut text);
+            }
+            if field.changed() || field.lost_focus() {
+                draft.set("data.path", text);
+            }
+            ui.horizontal_wrapped(|ui| {
+                if widgets::button(ui, icons::FOLDER_OPEN, "Choose …").clicked() {
+                    acts.push(TrainAction::Ask(DialogPurpose::TrainingData, String::new()));
+                }
+                if let Some(folder) = gallery {
+                    let label = format!("The gallery's: {}", short(&folder.to_string_lossy()));
+                    if widgets::button(ui, icons::GALLERY, &label).clicked() {
+                        draft.set("data.path", folder.to_string_lossy());
+                        lookup.again();
+                    }
+                }
+            });
+            let mut labels = draft.text("data.labels") == "true";
+            if widgets::switch(ui, "Subfolders are classes", &mut labels).changed() {
+                draft.set("data.labels", labels.to_string());
+            }
+        }
+        self.found(ui, draft, lookup);
+    }
+
+    /// What the pictures turned out to be; nothing of others than those that are named.
+    fn found(&self, ui: &mut Ui, draft: &RecipeDraft, lookup: &TrainDataLookup) {
+        let t = theme::tokens(ui);
+        let path = draft.text("data.path");
+        if path.trim().is_empty() {
+            widgets::hint(ui, "A folder of pictures, with all its subfolders.");
+            return;
+        }
+        match lookup.found().filter(|_| lookup.is_for(&path)) {
+            None => _ = widgets::hint(ui, "Looking …"),
+            Some(Ok(found)) => {
+                let classes = if found.labelled { "" } else { " Without classes no k-NN is measured." };
+                widgets::hint(ui, &format!("{}.{classes}", found.description));
+                if let Some(caution) = &found.caution {
+                    ui.add(egui::Label::new(theme::small(caution).color(t.watch)).wrap());
+                }
+            }
+            Some(Err(reason)) => _ = ui.add(egui::Label::new(theme::small(reason).color(t.bad)).wrap()),
+        };
+    }
+
+    /// Searching, opening, saving, putting everything back.
+    fn tools(&mut self, ui: &mut Ui, draft: &mut RecipeDraft, held: bool, acts: &mut Vec<TrainAction>) {
+        ui.horizontal(|ui| {
+            ui.label(theme::strong("Fields"));
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if widgets::icon_button(ui, icons::SAVE, "Save the recipe as TOML").clicked() {
+                    let name = format!("{}.toml", draft.preset_name());
+                    acts.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
+                }
+                if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a recipe").clicked() {
+                    acts.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
+                }
+                let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
+                if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
+                    acts.push(TrainAction::PutAllBack);
+                }
+            });
+        });
+        widgets::search_field(ui, &mut self.search, "Search the fields");
+        ui.add_space(space::XS);
+    }
+}

@@ -1,0 +1,126 @@
+//! The presets with what they mean, one below the other.
+
+use dinoscope_core::train::network::NetworkConfig;
+use dinoscope_core::train::{Recipe, presets};
+use egui::accesskit::Role;
+use egui::{Align2, FontId, Sense, Stroke, StrokeKind, TextWrapMode, Ui, WidgetInfo, pos2, vec2};
+
+use crate::studio::theme::{self, fonts, space};
+use crate::studio::train::words;
+use crate::studio::widgets;
+
+/// A preset in a line.
+pub struct PresetEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// Size, steps, pictures a step.
+    pub line: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Whether it is one of the small ones, for one GPU or none.
+    pub small: bool,
+}
+
+/// All presets, smallest first.
+pub fn offers() -> Vec<PresetEntry> {
+    presets::NAMES.iter().filter_map(|name| offer(name)).collect()
+}
+
+fn offer(name: &'static str) -> Option<PresetEntry> {
+    let recipe = Recipe::preset(name).ok()?;
+    let parameters = NetworkConfig::from(&recipe).backbone.parameters();
+    let line = format!(
+        "{} weights · {} steps of {} pictures",
+        words::short(parameters as f64),
+        words::count(recipe.train.iterations),
+        words::count(recipe.train.batch as u64)
+    );
+    let purpose = match name {
+        "nano" => "Minutes on a processor",
+        "tiny" => "An hour on a laptop's GPU",
+        "small" => "A day on one desktop GPU",
+        "vitl16-short" => "ImageNet-1k, a day on 32 GPUs",
+        _ => "The official long recipe, many GPUs",
+    };
+    Some(PresetEntry { name, line, purpose, small: matches!(name, "nano" | "tiny" | "small") })
+}
+
+/// Draws them. The name of the one that was chosen now.
+pub fn ui(ui: &mut Ui, offers: &[PresetEntry], chosen: &str) -> Option<&'static str> {
+    let mut picked = None;
+    ui.spacing_mut().item_spacing.y = space::XS;
+    for offer in offers.iter().filter(|offer| offer.small) {
+        if row(ui, offer, chosen) {
+            picked = Some(offer.name);
+        }
+    }
+    let official = offers.iter().any(|offer| !offer.small && offer.name == chosen);
+    widgets::section(ui, "Official presets", official, |ui| {
+        for offer in offers.iter().filter(|offer| !offer.small) {
+            if row(ui, offer, chosen) {
+                picked = Some(offer.name);
+            }
+        }
+    });
+    picked
+}
+
+/// Narrower, and what a preset is for gets a line of its own.
+const NARROW: f32 = 250.0;
+/// Narrower, and a number has to do without its word.
+const WIDE: f32 = 300.0;
+
+fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
+    let t = theme::tokens(ui);
+    let on = offer.name == chosen;
+    let width = ui.available_width();
+    let narrow = width < NARROW;
+    let size = vec2(width, if narrow { 58.0 } else { theme::row(ui).max(39.0) });
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    response.widget_info(|| {
+        let label = format!("Preset {}: {}; {}", offer.name, offer.purpose, offer.line);
+        WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label)
+    });
+    if ui.is_rect_visible(rect) {
+        let ground = match (on, response.hovered()) {
+            (true, _) => t.accent_soft,
+            (false, true) => t.hovered,
+            (false, false) => t.raised,
+        };
+        ui.painter().rect_filled(rect, theme::RADIUS, ground);
+        let stroke = Stroke::new(if response.has_focus() { theme::RING } else { 1.0 }, t.accent);
+        if on || response.has_focus() {
+            ui.painter().rect_stroke(rect, theme::RADIUS, stroke, StrokeKind::Inside);
+        }
+        let (left, top) = (rect.left() + 10.0, rect.top() + 5.0);
+        let name = FontId::new(fonts::BODY, fonts::semibold());
+        let at = ui.painter().text(pos2(left, top), Align2::LEFT_TOP, offer.name, name, t.text);
+        let small = |text: &str, at: egui::Pos2| {
+            let (mode, font) = (Some(TextWrapMode::Truncate), FontId::proportional(fonts::SMALL));
+            let room = rect.right() - 8.0 - at.x;
+            let line = egui::WidgetText::from(text).into_galley(ui, mode, room, font);
+            ui.painter().galley_with_override_text_color(at, line, t.muted);
+        };
+        let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
+        small(offer.purpose, beside);
+        let line = if width < WIDE { offer.line.replace(" weights", "") } else { offer.line.clone() };
+        small(&line, pos2(left, rect.bottom() - 20.0));
+    }
+    let clicked = response.clicked() && !on;
+    response.on_hover_text(format!("{}\n{}", offer.purpose, offer.line));
+    clicked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_offered_with_its_size() {
+        let offers = offers();
+        assert_eq!(offers.len(), presets::NAMES.len());
+        assert!(offers[0].small && offers[0].line.contains("240 steps of 32 pictures"));
+        let vitl14 = offers.iter().find(|offer| offer.name == "vitl14");
+        assert!(vitl14.is_some_and(|offer| !offer.small && offer.line.contains("625,000 steps")));
+    }
+}

@@ -1,0 +1,168 @@
+//! What a run needs before its first step: crops, masks, threads, and a word about what can't go well.
+
+use burn::tensor::{DType, Device};
+
+use crate::data::augment::{BlurProbability, CropRecipe};
+use crate::data::loader::AHEAD;
+use crate::data::source::PictureSource;
+use crate::data::variety;
+use crate::files;
+use crate::rng::stream;
+use crate::ssl::CropMasks;
+use crate::train::checkpoint::{self, size};
+use crate::train::memory;
+use crate::train::protocol::EngineError;
+use crate::train::recipe::{BlurPreset, Recipe, TrainPrecision};
+use crate::train::run::RunFolder;
+
+/// Multi-crop as the recipe says.
+pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
+    let c = &recipe.crops;
+    CropRecipe {
+        global_size: c.global_size,
+        local_size: c.local_size,
+        locals: c.locals,
+        global_scale: (c.global_scale[0], c.global_scale[1]),
+        local_scale: (c.local_scale[0], c.local_scale[1]),
+        blur: match c.blur {
+            BlurPreset::Official => BlurProbability::OFFICIAL,
+            BlurPreset::Intended => BlurProbability::INTENDED,
+            BlurPreset::None => BlurProbability::NONE,
+        },
+        brightness: c.brightness,
+        contrast: c.contrast,
+        saturation: c.saturation,
+        hue: c.hue,
+        grayscale: c.grayscale,
+        solarize: c.solarize,
+        fixed: recipe.distill.fixed_views,
+        ..CropRecipe::default()
+    }
+}
+
+/// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
+/// they are hidden from the student, in distillation they are not.
+pub fn draw_masks(recipe: &Recipe, iteration: u64) -> CropMasks {
+    let grid = recipe.crops.global_size / recipe.model.patch;
+    let rng = &mut stream(recipe.train.seed, "mask", iteration, 0);
+    if recipe.distill.is_on() {
+        return CropMasks::share(recipe.distill.patches, 2 * recipe.train.batch, grid * grid, rng);
+    }
+    CropMasks::draw(&recipe.mask, 2 * recipe.train.batch, grid, grid, rng)
+}
+
+/// Rows that masked patches are padded to in each part of a batch: the next multiple of this, so that a GPU meets few
+/// shapes and nobody computes the method's upper bound, which is half again as much as is masked on average.
+pub const MASK_ROWS: usize = 64;
+
+/// Worker threads that keep the device busy: all cores but one, at most eight, unless the recipe says. A browser has none.
+pub(in crate::train) fn workers(recipe: &Recipe) -> usize {
+    if cfg!(target_family = "wasm") {
+        return 0;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
+}
+
+/// Whether the device can compute with the recipe's numbers.
+pub(in crate::train) fn has_numbers(numbers: TrainPrecision, device: &Device) -> Result<(), EngineError> {
+    let (name, dtype) = match numbers {
+        TrainPrecision::F32 => return Ok(()),
+        TrainPrecision::F16 => ("f16", DType::F16),
+        TrainPrecision::Bf16 => ("bf16", DType::BF16),
+    };
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let hint = "train.precision = \"f32\" runs everywhere.".to_owned();
+    Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
+}
+
+/// What a person should know before the first step; the run starts all the same.
+pub(in crate::train) fn cautions(
+    recipe: &Recipe,
+    device: &Device,
+    source: &dyn PictureSource,
+) -> Vec<String> {
+    let (mut said, pictures) = (Vec::new(), source.len());
+    if let Some(note) = variety::note_of(source) {
+        said.push(note);
+    } else if pictures < recipe.train.batch {
+        said.push(format!(
+            "there are {pictures} pictures for a batch of {}: each step shows the same ones more than once, and a model learns little from so \
+             few. Bring more pictures, or lower train.batch",
+            recipe.train.batch
+        ));
+    }
+    let needed = memory::estimate(recipe).total() + waiting(recipe);
+    if let Some(free) = memory::available(device).filter(|free| *free < needed) {
+        let [needed, free] = [needed, free].map(|bytes| size(&bytes));
+        said.push(format!(
+            "about {needed} of memory are needed and {free} are free: this will hardly run. {}",
+            memory::hint(recipe)
+        ));
+    }
+    said
+}
+
+/// Bytes of the batches that loading threads hold ready.
+fn waiting(recipe: &Recipe) -> u64 {
+    let c = &recipe.crops;
+    let picture = 4 * 3 * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2));
+    (picture * recipe.train.batch * (1 + workers(recipe) * (1 + AHEAD))) as u64
+}
+
+/// What is missing on the disk for even one checkpoint, if anything is.
+pub(in crate::train) fn no_room(folder: &RunFolder, parameters: usize) -> Option<String> {
+    let needed = checkpoint::bytes(parameters);
+    let free = files::free(folder.path()).filter(|free| *free < needed)?;
+    Some(format!(
+        "a checkpoint takes {} and {} are free in {}: nothing of this run can be kept until there is room",
+        size(&needed),
+        size(&free),
+        folder.path().display()
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::data::source::scenes::ScenesSource;
+
+    fn nano(pairs: &[&str]) -> Recipe {
+        let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+        Recipe::preset("nano").unwrap().with_overrides(&pairs).unwrap()
+    }
+
+    #[test]
+    fn what_can_not_go_well_is_said_before_it_starts() {
+        let device = Device::flex();
+        let said =
+            |pictures| cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32));
+        assert_eq!(said(4), Vec::<String>::new());
+        assert!(said(3).len() == 1 && said(3)[0].contains("3 pictures for a batch of 4"), "{:?}", said(3));
+        assert!(said(1).len() == 1 && said(1)[0].contains("can't learn"), "{:?}", said(1));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_batch_that_no_memory_holds_is_said_before_it_starts() {
+        let many = ScenesSource::new(0, 1 << 20, 32);
+        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many);
+        assert!(
+            said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
+            "{said:?}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_without_room_for_a_checkpoint_is_said_before_it_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(&dir.path().join("run"), &nano(&[])).unwrap();
+        assert_eq!(no_room(&folder, 1000), None);
+        let said = no_room(&folder, 1 << 55).unwrap();
+        assert!(said.contains("are free in"), "{said}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The end of a run in one page and one picture, from what its folder holds.
+
+use crate::files;
+
+use crate::analysis::image_out::contact_sheet;
+use crate::data::{Picture, decode::decode_file};
+use crate::eval::Accuracy;
+use crate::train::curves;
+use crate::train::figures;
+use crate::train::film::frames;
+use crate::train::health::{HealthLevel, judge};
+use crate::train::lines::MetricsLine;
+use crate::train::metrics::Values;
+use crate::train::protocol::TrainJob;
+use crate::train::report::{KnnRow, ReportSeries, RunReport, TimelapseFrame, VerdictLevel};
+use crate::train::run::{RunError, RunFolder};
+use crate::train::watch::WatchFrameKind;
+
+/// Columns of the film strip between the pictures themselves and the attention at the end.
+const FILM_COLUMNS: usize = 6;
+
+/// `report.html` of a run.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn report(
+    folder: &RunFolder,
+    job: &TrainJob,
+    iteration: u64,
+    skipped: &[(String, String)],
+) -> Result<String, RunError> {
+    // The other figures of `metrics.jsonl` are inputs of the comparison.
+    let keys: Vec<&str> = figures::keys().collect();
+    let found = curves::of(folder, &keys)?;
+    let series_of = |key: &&str| Some(ReportSeries::of_metric(key, found.curves.get(*key)?.points()));
+    let series: Vec<ReportSeries> = keys.iter().filter_map(series_of).collect();
+    let film: Vec<TimelapseFrame> = [WatchFrameKind::Pca, WatchFrameKind::Teacher, WatchFrameKind::Attention]
+        .into_iter()
+        .flat_map(|kind| film_frames(folder, kind))
+        .collect();
+    let knn = comparison(found.measured.as_ref());
+    let health = judge(&values_of(found.last.as_ref()), &job.recipe, iteration);
+    let tone = match health.level {
+        HealthLevel::Fine => VerdictLevel::Fine,
+        HealthLevel::Watch => VerdictLevel::Watch,
+        HealthLevel::Wrong => VerdictLevel::Wrong,
+    };
+    let warnings: Vec<String> = skipped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    let recipe = &job.recipe;
+    let m = &recipe.model;
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let facts = [
+        fact("Model", format!("ViT, {} blocks, {} wide, patch {}", m.depth, m.dim, m.patch)),
+        fact("Data", job.sources.description.clone()),
+        fact("Steps", format!("{iteration} of {}, batch {}", recipe.train.iterations, recipe.train.batch)),
+        fact("Device", job.device.name.clone()),
+        fact("Seed", recipe.train.seed.to_string()),
+    ];
+    let name = folder.path().file_name().map(|n| n.to_string_lossy().into_owned());
+    let page = RunReport {
+        title: &name.unwrap_or_else(|| recipe.preset.clone()),
+        verdict: Some((tone, &health.sentences.join(" "))),
+        facts: &facts,
+        series: &series,
+        film: &film,
+        knn: &knn,
+        knn_note: "20 nearest neighbours on CLS features of held-out pictures.",
+        recipe_toml: &recipe.to_toml().map_err(|source| RunError::Recipe {
+            path: folder.recipe_file().display().to_string(),
+            source,
+        })?,
+        warnings: &warnings,
+    };
+    Ok(page.html())
+}
+
+/// The film strip: the watched pictures, their PCA from the first to the last step, their attention at the end.
+/// `None` when there are no pictures.
+pub fn film(folder: &RunFolder) -> Option<Picture> {
+    let of = |kind| -> Vec<Picture> {
+        let paths = frames(folder, kind);
+        let chosen = if paths.len() > FILM_COLUMNS { FILM_COLUMNS } else { paths.len() };
+        (0..chosen)
+            .filter_map(|i| paths.get(i * (paths.len() - 1) / (chosen - 1).max(1)))
+            .filter_map(|(_, path)| decode_file(path).ok())
+            .collect()
+    };
+    let mut columns = of(WatchFrameKind::View);
+    columns.truncate(1);
+    columns.extend(of(WatchFrameKind::Pca));
+    columns.extend(of(WatchFrameKind::Teacher).pop());
+    columns.extend(of(WatchFrameKind::Attention).pop());
+    contact_sheet(&columns.iter().collect::<Vec<_>>(), columns.len(), 6, [24, 24, 27]).ok()
+}
+
+fn film_frames(folder: &RunFolder, kind: WatchFrameKind) -> Vec<TimelapseFrame> {
+    let label = match kind {
+        WatchFrameKind::View => "The pictures",
+        WatchFrameKind::Pca => "Principal components of the patch features",
+        WatchFrameKind::Teacher => "The same of the frozen teacher",
+        WatchFrameKind::Attention => "Attention of the class token",
+    };
+    frames(folder, kind)
+        .into_iter()
+        .filter_map(|(iteration, path)| {
+            Some(TimelapseFrame { iteration, label: label.to_owned(), png: files::read(path).ok()? })
+        })
+        .collect()
+}
+
+fn values_of(line: Option<&MetricsLine>) -> Values {
+    let values = line.into_iter().flat_map(|line| &line.values);
+    values.map(|(k, v)| (k.clone(), v.unwrap_or(f64::NAN))).collect()
+}
+
+/// Trained against untrained against raw pixels, from the first and the last time that they were measured.
+fn comparison(measured: Option<&(MetricsLine, MetricsLine)>) -> Vec<KnnRow> {
+    let row = |name: &str, line: &MetricsLine, prefix: &str, highlighted| {
+        let count =
+            |what: &str| line.values.get(&format!("{prefix}_{what}")).copied().flatten().map(|v| v as usize);
+        Some(KnnRow {
+            name: name.to_owned(),
+            accuracy: Accuracy { correct: count("correct")?, total: count("total")? },
+            highlighted,
+        })
+    };
+    let mut rows = Vec::new();
+    if let Some((_, last)) = measured.filter(|(_, last)| last.iteration > 0) {
+        rows.extend(row("trained", last, "knn", true));
+    }
+    if let Some((first, _)) = measured.filter(|(first, _)| first.iteration == 0) {
+        rows.extend(row("untrained", first, "knn", false));
+        rows.extend(row("raw pixels", first, "knn_raw_pixels", false));
+    }
+    rows
+}

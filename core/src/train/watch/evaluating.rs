@@ -1,0 +1,154 @@
+//! What is looked at while a run goes on: the watched pictures, k-NN, and what the recipe asks for beside it.
+
+use crate::analysis::AnalysisError;
+use crate::eval::EvalProtocolError;
+use crate::eval::agreement::{AgreementProbe, TeacherAgreement};
+use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
+use crate::eval::suite::{self, EvalOptions};
+use crate::train::aside::{SideTask, SideTaskReporter};
+use crate::train::probes;
+use crate::train::protocol::{EngineError, RunEvent};
+use crate::train::trainer::Trainer;
+
+/// Pictures that an evaluation passes through the backbone at once.
+const EVALUATION_BATCH: usize = 64;
+
+impl Trainer<'_> {
+    /// PCA and attention of the watched pictures, from the teacher.
+    pub(in crate::train) async fn pictures(&mut self) -> Result<(), EngineError> {
+        if self.watched.is_empty() {
+            return Ok(());
+        }
+        let iteration = self.state.iteration;
+        let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
+        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Watched);
+        let hear = async |done, total| {
+            teller.hear(done, total).await;
+        };
+        let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
+        let look = match self.watched.look(backbone, frozen, iteration, device, hear).await {
+            Ok(look) => look,
+            Err(EngineError::Analysis(AnalysisError::NotFinite { .. })) => {
+                return Err(self.weights_not_finite("features of the watched pictures"));
+            }
+            // What can't be shown is no reason to end.
+            Err(EngineError::Analysis(error)) => {
+                self.port.emit(RunEvent::Warning(format!("pictures after {iteration} steps: {error}"))).await;
+                return Ok(());
+            }
+            Err(other) => return Err(other),
+        };
+        self.state.colours = self.watched.colours();
+        let path = self.record.pictures(&look);
+        self.tell().await?;
+        self.port.show(look);
+        self.port.emit(RunEvent::Pictures { iteration, path }).await;
+        Ok(())
+    }
+
+    /// k-NN of the teacher's CLS features, where there are labels.
+    pub(in crate::train) async fn evaluate(&mut self) -> Result<(), EngineError> {
+        let recipe = &self.job.recipe;
+        let Some(labelled) = self.job.sources.labelled.as_ref().filter(|_| recipe.train.evaluate_every > 0)
+        else {
+            return Ok(());
+        };
+        let size = recipe.crops.global_size;
+        let device = &self.job.device.device;
+        let backbone = &self.state.teacher.backbone;
+        let iteration = self.state.iteration;
+        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Knn);
+        teller.hear(0, labelled.train.len() + labelled.test.len()).await;
+        let hear = async |done, total| teller.hear(done, total).await;
+        let measured = async {
+            let own = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, hear).await?;
+            let raw = if iteration == 0 && !self.port.is_to_stop() {
+                Some(knn_of_pixels(labelled, size)?.result)
+            } else {
+                None
+            };
+            Ok::<_, EvaluationError>((own, raw))
+        };
+        let (evaluated, raw_pixels) = match measured.await {
+            Ok(measured) => measured,
+            Err(EvaluationError::Protocol(EvalProtocolError::NotFinite { .. })) => {
+                return Err(self.weights_not_finite("features of the labelled pictures"));
+            }
+            Err(error @ EvaluationError::Device(_)) => return Err(error.into()),
+            Err(error) if error.is_stopped() => return Ok(()),
+            // What can't be measured is no reason to end: the run goes on.
+            Err(error) => {
+                self.port.emit(RunEvent::Warning(format!("k-NN after {iteration} steps: {error}"))).await;
+                return self.judge().await;
+            }
+        };
+        self.failing.add_judged(evaluated.skipped);
+        let accuracy = evaluated.result;
+        let agreement = self.agreement().await?;
+        self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref());
+        self.tell().await?;
+        self.port.emit(RunEvent::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
+        self.judge().await
+    }
+
+    /// What the recipe asks for beside k-NN. What can't be measured is a warning: the run goes on.
+    async fn judge(&mut self) -> Result<(), EngineError> {
+        let iteration = self.state.iteration;
+        let (recipe, device) = (self.job.recipe.clone(), self.job.device.device.clone());
+        for (name, task) in probes::tasks(&recipe, self.job.sources.labelled.as_ref()) {
+            let outcome = match task {
+                Ok(task) => {
+                    let options = EvalOptions { alone: true, ..EvalOptions::new(recipe.crops.global_size) };
+                    let backbone = &self.state.teacher.backbone;
+                    let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
+                    let mut hear = async |at: suite::EvalProgress| teller.hear(at.done, at.total).await;
+                    match suite::evaluate(&task, backbone, &options, &device, &mut hear).await {
+                        Err(stopped) if stopped.is_stopped() => return Ok(()),
+                        outcome => outcome.map_err(|error| error.to_string()),
+                    }
+                }
+                Err(reason) => Err(reason),
+            };
+            match outcome {
+                Ok(outcome) => {
+                    self.record.outcome(iteration, name, &outcome);
+                    self.tell().await?;
+                    self.port
+                        .emit(RunEvent::Judged {
+                            iteration,
+                            name: name.to_owned(),
+                            outcome: Box::new(outcome),
+                        })
+                        .await;
+                }
+                Err(reason) => self.port.emit(RunEvent::Warning(format!("{name}: {reason}"))).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the student, in the average that is kept, has in common with a frozen teacher, on pictures that are judged.
+    async fn agreement(&mut self) -> Result<Option<TeacherAgreement>, EngineError> {
+        let (Some(frozen), Some(labelled)) = (&self.state.frozen, &self.job.sources.labelled) else {
+            return Ok(None);
+        };
+        let (recipe, device) = (&self.job.recipe, &self.job.device.device);
+        let breathe = async || self.port.breathe().await;
+        let failed = |e| EngineError::Evaluation(EvaluationError::Device(e));
+        if self.probe.is_none() {
+            let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
+            let size = recipe.crops.global_size;
+            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, breathe)
+                .await
+                .map_err(failed)?;
+        }
+        let breathe = async || self.port.breathe().await;
+        match &self.probe {
+            Some(probe) => {
+                let student = &self.state.teacher.backbone;
+                Ok(Some(probe.agreement(student, device, breathe).await.map_err(failed)?))
+            }
+            None => Ok(None),
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dinoscope::desktop::headless::HeadlessWindow;
 use dinoscope::studio::house::RenderBackend;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 

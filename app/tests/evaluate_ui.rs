@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::common::window::*;
 use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::evaluate::EvaluateSnapshot;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::{AppFrontend as _, StartupOptions};
 use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::explore::ModelSource;

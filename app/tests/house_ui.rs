@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::common::window::*;
 use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, vec2};

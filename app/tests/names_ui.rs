@@ -3,7 +3,7 @@
 use crate::common::window::*;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use egui::accesskit::{Action, Role};
 use egui::{Theme, vec2};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dinoscope::desktop::headless::HeadlessWindow;
 use dinoscope::studio::house::RenderBackend;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::train::AutoStartRequest;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;

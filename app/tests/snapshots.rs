@@ -9,7 +9,7 @@ use crate::common::window::*;
 use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
 use dinoscope::studio::explore::ExplorePanel;
-use dinoscope::studio::layout::Workspace;
+use dinoscope::studio::panels::Workspace;
 use dinoscope_core::explore::ModelSource;
 use egui::accesskit::Role;
 use egui::{Rect, Theme, vec2};

@@ -18,7 +18,7 @@ use crate::desktop::{self, RendererChoice, headless::HeadlessWindow};
 use crate::studio::evaluate::{EvaluationConfig, EvaluationKind};
 use crate::studio::explore::ExplorePanel;
 use crate::studio::house::RenderBackend;
-use crate::studio::layout::Workspace;
+use crate::studio::panels::Workspace;
 use crate::studio::{StartupOptions, StudioApp};
 
 /// Open the studio: drop pictures in, see what a model sees.
@@ -155,9 +155,8 @@ impl From<WorkspaceName> for Workspace {
 }
 
 fn kind(text: &str) -> Result<EvaluationKind, String> {
-    let names = || EvaluationKind::ALL.map(EvaluationKind::word).join(", ");
-    let named = EvaluationKind::ALL.into_iter().find(|kind| kind.word() == text);
-    named.ok_or_else(|| format!("expected one of {}", names()))
+    let ids = || EvaluationKind::all().map(EvaluationKind::id).collect::<Vec<_>>().join(", ");
+    EvaluationKind::with_id(text).ok_or_else(|| format!("expected one of {}", ids()))
 }
 
 #[derive(Clone, Copy, ValueEnum)]

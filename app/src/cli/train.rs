@@ -12,7 +12,7 @@ use super::status::CliExitStatus;
 use super::terminal::{self, note, out};
 use super::{UsageError, explore, json, load, run};
 use crate::studio::StartupOptions;
-use crate::studio::layout::Workspace;
+use crate::studio::panels::Workspace;
 use crate::studio::train::AutoStartRequest;
 
 /// Train a model on your pictures.

@@ -3,76 +3,11 @@
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TileId, Tiles, Tree, UiResponse,
 };
-use serde::{Deserialize, Serialize};
 
-use super::evaluate::EvaluateWorkspace;
-use super::explore::ExploreWorkspace;
-use super::house::AppContext;
-use super::phone::{self, NarrowLayout};
+use super::access::phone::{self, NarrowLayout};
+use super::panels::{MARGIN, PaneBehavior, PanelPlace, StudioPane, Workspace};
 use super::remembered::SettingsStore;
 use super::theme;
-use super::train::TrainWorkspace;
-
-/// What a person is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Workspace {
-    /// Looking at pictures.
-    #[default]
-    Explore,
-    /// Training a model.
-    Train,
-    /// Finding out how good features are.
-    Evaluate,
-}
-
-/// A panel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StudioPane {
-    /// The strip of thumbnails.
-    Gallery,
-    /// The chosen picture, large.
-    Picture,
-    /// What may be changed about it.
-    View,
-    /// Pictures, preset, recipe, start.
-    Recipe,
-    /// The watched pictures as features form, and the timeline.
-    Watched,
-    /// Losses and schedules.
-    Curves,
-    /// What the figures mean.
-    Health,
-    /// What is evaluated, on which pictures, how.
-    #[serde(alias = "Question")]
-    Setup,
-    /// The figures.
-    #[serde(alias = "Findings")]
-    Results,
-    /// Pictures of them.
-    #[serde(alias = "Evidence")]
-    Samples,
-    /// What happened.
-    Log,
-}
-
-impl StudioPane {
-    /// Its title.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Gallery => "Pictures",
-            Self::Picture => "Picture",
-            Self::View => "View",
-            Self::Recipe => "Recipe",
-            Self::Watched => "Watched pictures",
-            Self::Curves => "Curves",
-            Self::Health => "Run",
-            Self::Setup => "Setup",
-            Self::Results => "Results",
-            Self::Samples => "Samples",
-            Self::Log => "Log",
-        }
-    }
-}
 
 /// All workspaces.
 pub struct StudioLayout {
@@ -162,36 +97,46 @@ fn linear(tiles: &mut Tiles<StudioPane>, dir: LinearDir, children: &[(TileId, f3
     tiles.insert_container(Container::Linear(linear))
 }
 
-fn explore_tree() -> Tree<StudioPane> {
-    three("explore tiles", [StudioPane::Gallery, StudioPane::Picture, StudioPane::View], EXPLORE.first)
-}
-
-fn evaluate_tree() -> Tree<StudioPane> {
-    three("evaluate tiles", [StudioPane::Setup, StudioPane::Results, StudioPane::Samples], EVALUATE.first)
-}
-
-/// Three panels beside each other.
-fn three(name: &str, panes: [StudioPane; 3], [a, b, c]: [f32; 3]) -> Tree<StudioPane> {
+/// The panels of a workspace in its three columns, where they are at first.
+fn first_tree(workspace: Workspace) -> Tree<StudioPane> {
     let mut tiles = Tiles::default();
-    let [left, middle, right] = panes.map(|pane| {
-        let pane = tiles.insert_pane(pane);
-        tiles.insert_tab_tile(vec![pane])
-    });
-    let root = linear(&mut tiles, LinearDir::Horizontal, &[(left, a), (middle, b), (right, c)]);
-    Tree::new(egui::Id::unique(name), root, tiles)
-}
-
-fn train_tree() -> Tree<StudioPane> {
-    let mut tiles = Tiles::default();
-    let [recipe, watched, health, curves] =
-        [StudioPane::Recipe, StudioPane::Watched, StudioPane::Health, StudioPane::Curves].map(|pane| {
-            let pane = tiles.insert_pane(pane);
-            tiles.insert_tab_tile(vec![pane])
+    let columns = [0, 1, 2].map(|column| {
+        let panels = workspace.panels().filter_map(|entry| match entry.place {
+            PanelPlace::Column(_, at, share) if at == column => Some((entry.pane, share)),
+            _ => None,
         });
-    let right = linear(&mut tiles, LinearDir::Vertical, &[(health, 0.42), (curves, 0.58)]);
-    let [a, b, c] = TRAIN.first;
-    let root = linear(&mut tiles, LinearDir::Horizontal, &[(recipe, a), (watched, b), (right, c)]);
-    Tree::new(egui::Id::unique("train tiles"), root, tiles)
+        let stacked: Vec<(TileId, f32)> = panels
+            .map(|(pane, share)| {
+                let pane = tiles.insert_pane(pane);
+                (tiles.insert_tab_tile(vec![pane]), share)
+            })
+            .collect();
+        match *stacked.as_slice() {
+            [(alone, _)] => alone,
+            _ => linear(&mut tiles, LinearDir::Vertical, &stacked),
+        }
+    });
+    let shares = column_widths(workspace).first;
+    let children: Vec<(TileId, f32)> = columns.into_iter().zip(shares).collect();
+    let root = linear(&mut tiles, LinearDir::Horizontal, &children);
+    Tree::new(egui::Id::unique(tree_name(workspace)), root, tiles)
+}
+
+fn column_widths(workspace: Workspace) -> &'static ColumnWidths {
+    match workspace {
+        Workspace::Explore => &EXPLORE,
+        Workspace::Train => &TRAIN,
+        Workspace::Evaluate => &EVALUATE,
+    }
+}
+
+/// What a workspace's panels are remembered under.
+fn tree_name(workspace: Workspace) -> &'static str {
+    match workspace {
+        Workspace::Explore => "explore tiles",
+        Workspace::Train => "train tiles",
+        Workspace::Evaluate => "evaluate tiles",
+    }
 }
 
 /// Whether every panel is there once; a tree from another version is not worth keeping.
@@ -215,15 +160,18 @@ fn whole(tree: &Tree<StudioPane>, first: &Tree<StudioPane>) -> bool {
 impl StudioLayout {
     /// As it was left, or the first one.
     pub fn new(remembered: &SettingsStore) -> Self {
-        let tree = |name: &str, first: Tree<StudioPane>| match remembered.get::<Tree<StudioPane>>(name) {
-            Some(tree) if whole(&tree, &first) => tree,
-            _ => first,
+        let tree = |workspace| {
+            let first = first_tree(workspace);
+            match remembered.get::<Tree<StudioPane>>(tree_name(workspace)) {
+                Some(tree) if whole(&tree, &first) => tree,
+                _ => first,
+            }
         };
         Self {
             workspace: Workspace::default(),
-            explore: tree("explore tiles", explore_tree()),
-            train: tree("train tiles", train_tree()),
-            evaluate: tree("evaluate tiles", evaluate_tree()),
+            explore: tree(Workspace::Explore),
+            train: tree(Workspace::Train),
+            evaluate: tree(Workspace::Evaluate),
             narrow: [None; 3],
             phone: NarrowLayout::default(),
         }
@@ -231,12 +179,8 @@ impl StudioLayout {
 
     /// Panels where they were at first; how they come back to where they are.
     pub fn reset(&mut self) -> impl FnOnce(&mut Self) + use<> {
-        let first = match self.workspace {
-            Workspace::Explore => explore_tree(),
-            Workspace::Train => train_tree(),
-            Workspace::Evaluate => evaluate_tree(),
-        };
-        let (workspace, before) = (self.workspace, std::mem::replace(self.tree(), first));
+        let workspace = self.workspace;
+        let before = std::mem::replace(self.tree(), first_tree(workspace));
         move |layout| {
             layout.workspace = workspace;
             *layout.tree() = before;
@@ -274,15 +218,15 @@ impl StudioLayout {
     /// Keeps where everything is.
     pub fn remember(&self, remembered: &mut SettingsStore) {
         let sides = [
-            ("explore tiles", &EXPLORE, &self.explore),
-            ("train tiles", &TRAIN, &self.train),
-            ("evaluate tiles", &EVALUATE, &self.evaluate),
+            (Workspace::Explore, &self.explore),
+            (Workspace::Train, &self.train),
+            (Workspace::Evaluate, &self.evaluate),
         ];
-        for ((name, columns, tree), narrow) in sides.into_iter().zip(self.narrow) {
+        for ((workspace, tree), narrow) in sides.into_iter().zip(self.narrow) {
             // The next window may be wider: a narrow one's shares are not a person's choice.
             let mut tree = tree.clone();
-            columns.fit(&mut tree, narrow, f32::INFINITY);
-            remembered.set(name, &tree);
+            column_widths(workspace).fit(&mut tree, narrow, f32::INFINITY);
+            remembered.set(tree_name(workspace), &tree);
         }
     }
 
@@ -295,52 +239,21 @@ impl StudioLayout {
                 self.phone.ui(ui, self.workspace, |ui, pane| rooms.draw(ui, pane));
                 return;
             }
-            let (columns, side) = match self.workspace {
-                Workspace::Explore => (&EXPLORE, 0),
-                Workspace::Train => (&TRAIN, 1),
-                Workspace::Evaluate => (&EVALUATE, 2),
-            };
+            let (workspace, side) = (self.workspace, self.workspace as usize);
             let narrow = self.narrow[side];
-            self.narrow[side] = columns.fit(self.tree(), narrow, width);
+            self.narrow[side] = column_widths(workspace).fit(self.tree(), narrow, width);
             self.tree().ui(rooms, ui);
         });
     }
 }
 
-/// Between a panel's edge and what is in it.
-const MARGIN: i8 = 12;
-
-/// Who draws which panel.
-pub struct PaneBehavior<'a> {
-    /// What they share.
-    pub house: &'a mut AppContext,
-    /// Looking.
-    pub explore: &'a mut ExploreWorkspace,
-    /// Training.
-    pub train: &'a mut TrainWorkspace,
-    /// Evaluating.
-    pub evaluate: &'a mut EvaluateWorkspace,
-}
-
 impl PaneBehavior<'_> {
     fn draw(&mut self, ui: &mut egui::Ui, pane: StudioPane) {
-        let margin = if pane == StudioPane::Picture { 0 } else { MARGIN };
-        let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).panel).inner_margin(margin);
+        let entry = pane.entry();
+        let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).panel).inner_margin(entry.margin);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
-            match pane {
-                StudioPane::Gallery => self.explore.gallery_ui(ui, self.house),
-                StudioPane::Picture => self.explore.picture_ui(ui, self.house),
-                StudioPane::View => self.explore.view_ui(ui, self.house),
-                StudioPane::Recipe => self.train.recipe_ui(ui, self.house),
-                StudioPane::Watched => self.train.watched_ui(ui, self.house),
-                StudioPane::Curves => self.train.curves_ui(ui, self.house),
-                StudioPane::Health => self.train.health_ui(ui, self.house),
-                StudioPane::Setup => self.evaluate.setup_ui(ui, self.house),
-                StudioPane::Results => self.evaluate.results_ui(ui, self.house),
-                StudioPane::Samples => self.evaluate.samples_ui(ui, self.house),
-                StudioPane::Log => super::log_pane::ui(ui),
-            }
+            (entry.ui)(self, ui);
         });
     }
 }

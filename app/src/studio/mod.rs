@@ -11,6 +11,7 @@ pub mod house;
 pub mod kept;
 pub mod layout;
 pub mod log_pane;
+pub mod panels;
 pub mod path_dialog;
 pub mod place;
 pub mod remembered;
@@ -33,7 +34,8 @@ use dinoscope_core::train::archive;
 use evaluate::EvaluateWorkspace;
 use explore::ExploreWorkspace;
 use house::{AppContext, RenderBackend};
-use layout::{PaneBehavior, StudioLayout, Workspace};
+use layout::StudioLayout;
+use panels::{PaneBehavior, Workspace};
 use train::TrainWorkspace;
 
 use crate::platform::dialogs::FileDialogs;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StudioApp;
 use super::explore::ExplorePanel;
-use super::layout::Workspace;
+use super::panels::Workspace;
 
 /// What an address can hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

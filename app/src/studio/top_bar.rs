@@ -5,7 +5,8 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::evaluate::EvaluateWorkspace;
 use super::house::AppContext;
-use super::layout::{StudioLayout, Workspace};
+use super::layout::StudioLayout;
+use super::panels::Workspace;
 use super::phone;
 use super::theme::{self, icons, space};
 use super::train::TrainWorkspace;

@@ -4,7 +4,9 @@
 
 pub mod agreement;
 pub mod cache;
+pub mod catalogue;
 pub mod confusion;
+pub mod data;
 pub mod dense;
 pub mod depth;
 pub mod embedding;

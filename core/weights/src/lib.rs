@@ -7,12 +7,12 @@
 //! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod download;
 mod error;
 mod finite;
 mod formats;
 mod inspect;
-#[cfg(not(target_family = "wasm"))]
 mod layouts;
 pub mod onnx;
 mod pixels;
@@ -22,6 +22,7 @@ mod save;
 
 use formats::{dcp, open, pickle, pickle_torch, pth, pth_listing, safetensors, source};
 use layouts::{heads, hugging_face, kin, official, parts, positions, shapes, timm, told, wrapped};
+
 #[cfg(test)]
 mod tests;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use dinoscope_core::data::decode::depth::IntensityRange;
-use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
+use dinoscope_core::data::source::PictureSource;
+use dinoscope_core::eval::data::{limited, scenes};
 use dinoscope_core::eval::pictures;
 
 use super::data::are_scenes;
@@ -32,18 +32,11 @@ impl ImageSetArgs {
     /// The pictures, or some of them by `seed`.
     pub fn open(&self, seed: u64) -> Result<Arc<dyn PictureSource>> {
         let all: Arc<dyn PictureSource> = if are_scenes(&self.data)? {
-            // Those that k-NN looks up; training never sees them.
-            Arc::new(ScenesSource::new(1 << 32, 1200, 96))
+            scenes().train
         } else {
             pictures::all(&self.data, self.depth_range)?
         };
         all.file_notes().iter().for_each(|said| note!("{said}"));
-        if self.limit >= all.len() {
-            return Ok(all);
-        }
-        Ok(match SubsetSource::sample(&all, self.limit, seed) {
-            Some(some) => Arc::new(some),
-            None => all,
-        })
+        Ok(limited(all, self.limit, seed))
     }
 }

@@ -1,15 +1,13 @@
 //! What the words of `eval` share: which model, which pictures, and how an evaluation is heard.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::LabelledSplit;
-use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::data::{limited, scenes};
 use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
@@ -195,15 +193,14 @@ impl LabelledDataArgs {
     /// What is learned from and what is predicted.
     pub fn open(&self, seed: u64) -> Result<LabelledSplit> {
         let LabelledSplit { train, test } = if are_scenes(&self.data)? {
-            let scenes = |seed, count| Arc::new(ScenesSource::new(seed, count, 96)) as Arc<dyn PictureSource>;
-            LabelledSplit { train: scenes(1 << 32, 1200), test: scenes((1 << 32) + 1, 600) }
+            scenes()
         } else {
             pictures::labelled(&self.data, &self.test, seed, self.depth_range)?
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(LabelledSplit {
-            train: limited(train, self.limit, seed),
-            test: limited(test, self.limit_test, seed),
+            train: limited(train, self.limit.unwrap_or(usize::MAX), seed),
+            test: limited(test, self.limit_test.unwrap_or(usize::MAX), seed),
         })
     }
 }
@@ -217,11 +214,4 @@ pub fn are_scenes(data: &[PathBuf]) -> Result<bool> {
         ));
     }
     Ok(scenes > 0)
-}
-
-fn limited(source: Arc<dyn PictureSource>, limit: Option<usize>, seed: u64) -> Arc<dyn PictureSource> {
-    match limit.filter(|n| *n < source.len()).and_then(|n| SubsetSource::sample(&source, n, seed)) {
-        Some(some) => Arc::new(some),
-        None => source,
-    }
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind, DepthUnit};
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::depth::{DepthEvalRange, DepthTask};
 use dinoscope_core::eval::suite::EvalTask;
 
@@ -77,5 +78,5 @@ pub fn run(arguments: &DepthArgs) -> Result<CliExitStatus> {
         shown,
         unit: if pictures.is_scenes() { "half object heights".to_owned() } else { usual.unit },
     };
-    show(&opened.evaluate(&EvalTask::Depth(data, task))?, "depth", output)
+    show(&opened.evaluate(&EvalTask::Depth(data, task))?, EvaluationKind::Depth, output)
 }

@@ -1,6 +1,7 @@
 //! `dinoscope eval knn`: weighted nearest neighbours.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::knn::KnnOptions;
 use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::knn::{FewShotOptions, KnnTask};
@@ -36,5 +37,5 @@ pub fn run(arguments: &KnnArgs) -> Result<CliExitStatus> {
     let options = KnnOptions { ks: arguments.k.clone(), ..KnnOptions::default() };
     let task = KnnTask { options, few };
     let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Knn(labelled, task))?;
-    show(&outcome, "knn", output)
+    show(&outcome, EvaluationKind::Knn, output)
 }

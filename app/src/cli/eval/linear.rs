@@ -1,6 +1,7 @@
 //! `dinoscope eval linear`: the linear probe.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::linear::{HeadSelectionSet, LinearProbeLength, LinearTask};
 
@@ -53,5 +54,5 @@ pub fn run(arguments: &LinearProbeArgs) -> Result<CliExitStatus> {
         HeadSelectionArg::Test => HeadSelectionSet::Test,
     };
     let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Linear(labelled, task))?;
-    show(&outcome, "linear", output)
+    show(&outcome, EvaluationKind::Linear, output)
 }

@@ -1,6 +1,7 @@
 //! `dinoscope eval logistic`: logistic regression.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::logistic::{LogisticFitOptions, grid};
 use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::logistic::LogisticTask;
@@ -36,5 +37,5 @@ pub fn run(arguments: &LogisticArgs) -> Result<CliExitStatus> {
     let fit = LogisticFitOptions { moves: arguments.max_iterations, tolerance: arguments.tolerance };
     let outcome = pictures
         .judge(model, output.json, |labelled| EvalTask::Logistic(labelled, LogisticTask { cs, fit }))?;
-    show(&outcome, "logistic", output)
+    show(&outcome, EvaluationKind::Logistic, output)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use dinoscope_core::analysis::write_atomic;
 use dinoscope_core::device::block_on;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::embedding::{
     self, ProjectionResult, ProjectionTask, ReductionMethod, SpriteSheet, TsneOptions,
 };
@@ -59,7 +60,7 @@ pub fn run(arguments: &ProjectionArgs) -> Result<CliExitStatus> {
     let mapped = block_on(embedding::map(&judge, &task, &mut async |at| bars.hear(at)));
     drop(bars);
     let ProjectionResult { outcome, map } = mapped.map_err(fault)?;
-    let status = show(&outcome, "map", output)?;
+    let status = show(&outcome, EvaluationKind::Map, output)?;
     if let Some(folder) = &output.out {
         keep(&folder.join("map-points.json"), &serde_json::to_vec(&map)?, output.json)?;
     }

@@ -51,3 +51,22 @@ pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
         EvalCommand::Map(arguments) => map::run(&arguments),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Subcommand as _;
+    use dinoscope_core::eval::catalogue::EVALUATIONS;
+
+    use super::*;
+
+    #[test]
+    fn every_evaluation_has_its_word() {
+        let command = EvalCommand::augment_subcommands(clap::Command::new("eval"));
+        let words: BTreeSet<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let ids: BTreeSet<&str> = EVALUATIONS.iter().map(|entry| entry.id).collect();
+        assert_eq!(words, ids);
+    }
+}

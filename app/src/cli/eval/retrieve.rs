@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::retrieve::{RetrievalBenchmark, RetrievalTarget, RetrieveTask};
 use dinoscope_core::eval::suite::EvalTask;
 
@@ -42,5 +43,5 @@ pub fn run(arguments: &RetrievalArgs) -> Result<CliExitStatus> {
         None => RetrievalTarget::SameClass(pictures.open(model.seed)?),
     };
     let task = EvalTask::Retrieve(RetrieveTask { sought, whole: arguments.whole });
-    show(&model.open(output.json)?.evaluate(&task)?, "retrieve", output)
+    show(&model.open(output.json)?.evaluate(&task)?, EvaluationKind::Retrieve, output)
 }

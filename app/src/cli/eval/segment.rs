@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind};
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::segment::SegmentTask;
 use dinoscope_core::eval::suite::EvalTask;
 
@@ -74,5 +75,5 @@ pub fn run(arguments: &SegmentationArgs) -> Result<CliExitStatus> {
         training: learning.training(usual.training),
         shown,
     };
-    show(&opened.evaluate(&EvalTask::Segment(data, task))?, "segment", output)
+    show(&opened.evaluate(&EvalTask::Segment(data, task))?, EvaluationKind::Segment, output)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use dinoscope_core::analysis::image_out::write_png;
 use dinoscope_core::analysis::write_atomic;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::outcome::EvalReport;
 
 use crate::cli::UsageError;
@@ -22,8 +23,8 @@ pub struct EvalOutputArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Shows the outcome of the word `name`; what was left out is named on standard error, and part of the JSON.
-pub fn show(outcome: &EvalReport, name: &str, output: &EvalOutputArgs) -> Result<CliExitStatus> {
+/// Shows the outcome of an evaluation; what was left out is named on standard error, and part of the JSON.
+pub fn show(outcome: &EvalReport, kind: EvaluationKind, output: &EvalOutputArgs) -> Result<CliExitStatus> {
     // The JSON is one object, which holds them.
     let mut failed = FailedInputs::new(false);
     outcome.left_out.iter().for_each(|left| failed.add(&left.input, &left.reason));
@@ -32,7 +33,7 @@ pub fn show(outcome: &EvalReport, name: &str, output: &EvalOutputArgs) -> Result
     } else {
         out_part!("{}", table(outcome));
     }
-    for path in write(outcome, name, output)? {
+    for path in write(outcome, kind.id(), output)? {
         if !output.json {
             out!("written: {}", path.display());
         }

@@ -1,6 +1,7 @@
 //! `dinoscope eval spread`: how features are spread over their space.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::spread::FeatureStatisticsTask;
 use dinoscope_core::eval::suite::EvalTask;
 
@@ -24,5 +25,5 @@ pub struct FeatureStatisticsArgs {
 pub fn run(arguments: &FeatureStatisticsArgs) -> Result<CliExitStatus> {
     let FeatureStatisticsArgs { model, pictures, output } = arguments;
     let task = EvalTask::Spread(FeatureStatisticsTask { source: pictures.open(model.seed)? });
-    show(&model.open(output.json)?.evaluate(&task)?, "spread", output)
+    show(&model.open(output.json)?.evaluate(&task)?, EvaluationKind::Spread, output)
 }

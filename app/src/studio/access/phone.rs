@@ -1,13 +1,13 @@
 //! Panels where there is room for one column: on a phone, or in a very narrow window.
 
-use crate::studio::layout::{StudioPane, Workspace};
+use crate::studio::panels::{NarrowPlace, StudioPane, Workspace};
 use crate::studio::theme::space;
 use crate::studio::widgets;
 
 /// Points below which there is room for one column.
 pub const WIDEST: f32 = 600.0;
-/// Share of the height that the picture has while one explores.
-const PICTURE: f32 = 0.5;
+/// Share of the height that a panel has which shows above the others.
+const ABOVE: f32 = 0.5;
 
 /// Which panel shows in each workspace.
 #[derive(Clone, Copy, Debug)]
@@ -23,23 +23,6 @@ impl Default for NarrowLayout {
     }
 }
 
-const EXPLORE: [(StudioPane, &str); 3] =
-    [(StudioPane::Gallery, "Pictures"), (StudioPane::View, "View"), (StudioPane::Log, "Log")];
-const TRAIN: [(StudioPane, &str); 5] = [
-    (StudioPane::Recipe, "Recipe"),
-    (StudioPane::Watched, "Pictures"),
-    (StudioPane::Health, "Run"),
-    (StudioPane::Curves, "Curves"),
-    (StudioPane::Log, "Log"),
-];
-
-const EVALUATE: [(StudioPane, &str); 4] = [
-    (StudioPane::Setup, "Setup"),
-    (StudioPane::Results, "Results"),
-    (StudioPane::Samples, "Samples"),
-    (StudioPane::Log, "Log"),
-];
-
 impl NarrowLayout {
     /// Draws the workspace; `pane` draws a panel.
     pub fn ui(
@@ -48,20 +31,26 @@ impl NarrowLayout {
         workspace: Workspace,
         mut pane: impl FnMut(&mut egui::Ui, StudioPane),
     ) {
-        let (shown, choices): (_, &[_]) = match workspace {
-            Workspace::Explore => (&mut self.explore, &EXPLORE),
-            Workspace::Train => (&mut self.train, &TRAIN),
-            Workspace::Evaluate => (&mut self.evaluate, &EVALUATE),
+        let shown = match workspace {
+            Workspace::Explore => &mut self.explore,
+            Workspace::Train => &mut self.train,
+            Workspace::Evaluate => &mut self.evaluate,
         };
-        if workspace == Workspace::Explore {
-            let size = egui::vec2(ui.available_width(), (ui.available_height() * PICTURE).floor());
-            let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
-            let mut above = ui.new_child(egui::UiBuilder::new().id_salt("picture").max_rect(place));
-            above.set_clip_rect(place);
-            pane(&mut above, StudioPane::Picture);
+        let mut choices = Vec::new();
+        for entry in workspace.panels() {
+            match entry.narrow {
+                NarrowPlace::Choice(name) => choices.push((entry.pane, name)),
+                NarrowPlace::Above => {
+                    let size = egui::vec2(ui.available_width(), (ui.available_height() * ABOVE).floor());
+                    let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+                    let mut above = ui.new_child(egui::UiBuilder::new().id_salt("picture").max_rect(place));
+                    above.set_clip_rect(place);
+                    pane(&mut above, entry.pane);
+                }
+            }
         }
         egui::Frame::new().inner_margin(egui::Margin::symmetric(12, 6)).show(ui, |ui| {
-            widgets::segmented(ui, "Panel", shown, choices);
+            widgets::segmented(ui, "Panel", shown, &choices);
         });
         ui.add_space(space::XS);
         pane(ui, *shown);

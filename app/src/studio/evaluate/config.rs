@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::data::source::dense::{DenseReadOptions, DepthUnit};
+use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement, TaskChoices};
 use dinoscope_core::eval::dense::default_window;
 use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::model::VitConfig;
 use dinoscope_core::train::checkpoint::iteration_of;
 use serde::{Deserialize, Serialize};
-
-use super::kind::{EvaluationKind, LabelRequirement};
 
 /// Most pictures to learn from, and the fewest that make sense.
 pub const MOST: usize = 50_000;
@@ -111,7 +110,7 @@ impl EvaluationConfig {
 
     /// What has to be known about the pictures.
     pub fn needs(&self) -> BTreeSet<LabelRequirement> {
-        self.kinds.iter().map(|kind| kind.need()).collect()
+        self.kinds.iter().map(|kind| kind.needs()).collect()
     }
 
     /// How files of what is known about pixels are read.
@@ -135,6 +134,17 @@ impl EvaluationConfig {
     /// Side of the windows in which pixels are evaluated, a multiple of the patch.
     pub fn window(&self, config: &VitConfig) -> usize {
         self.size.map_or_else(|| default_window(config), |size| nearest(size, config.patch))
+    }
+
+    /// What is chosen of the tasks, for a backbone.
+    pub fn choices<'a>(&self, config: &'a VitConfig) -> TaskChoices<'a> {
+        TaskChoices {
+            config,
+            window: self.window(config),
+            shots: self.shots,
+            range: self.range,
+            scenes: self.is_scenes(),
+        }
     }
 }
 

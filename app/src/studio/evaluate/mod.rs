@@ -5,7 +5,6 @@
 mod config;
 mod footer;
 mod job;
-mod kind;
 mod pictures;
 mod projection_chart;
 mod results_pane;
@@ -13,7 +12,7 @@ mod samples_pane;
 mod setup_pane;
 mod words;
 
-use job::{oneshot_task, tasks};
+use job::oneshot_task;
 use pictures::{images, preloaded};
 use projection_chart::{dark_theme, projection_data};
 use results_pane::{bars, export, history, table};
@@ -27,9 +26,9 @@ use dinoscope_core::files;
 
 pub use config::{EvaluationConfig, EvaluationDataOrigin};
 use config::{EvaluationWeights, called};
+pub use dinoscope_core::eval::catalogue::EvaluationKind;
 use history::{EvaluationHistory, EvaluationRecord};
 use job::{EvaluationEnded, EvaluationJob, EvaluationJobEvent, EvaluationRequest};
-pub use kind::EvaluationKind;
 use oneshot_task::{OneshotTask, TaskFailedError};
 use projection_chart::ProjectionChart;
 pub use projection_chart::ProjectionPointImage;
@@ -199,7 +198,7 @@ impl EvaluateWorkspace {
                     self.findings.add(*finding);
                 }
                 Ok(Some(EvaluationJobEvent::Not(kind, reason))) => {
-                    self.trouble(house, kind.name().to_owned(), reason)
+                    self.trouble(house, kind.title().to_owned(), reason)
                 }
                 Ok(Some(EvaluationJobEvent::Failed(reason))) => {
                     house.failed("the evaluation", reason.clone(), false);

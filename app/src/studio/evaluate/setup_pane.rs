@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use dinoscope_core::data::source::dense::DepthUnit;
+use dinoscope_core::eval::catalogue::{EVALUATIONS, EvaluationKind, LabelRequirement};
 use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
 use super::config::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
-use super::kind::{EvaluationKind, LabelRequirement};
 use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::pictures::{describe, nothing_named};
 use super::{AvailableWeights, EvaluateWorkspace};
@@ -148,13 +148,14 @@ impl EvaluateWorkspace {
     }
 
     fn kinds_ui(&mut self, ui: &mut Ui) {
-        for kind in EvaluationKind::ALL {
+        for entry in &EVALUATIONS {
+            let kind = entry.kind;
             let mut on = self.wish.kinds.contains(&kind);
             let toggled = ui
                 .scope(|ui| {
                     ui.spacing_mut().item_spacing.y = 0.0;
-                    let toggled = widgets::switch(ui, kind.name(), &mut on).changed();
-                    widgets::hint(ui, kind.hint());
+                    let toggled = widgets::switch(ui, entry.title, &mut on).changed();
+                    widgets::hint(ui, entry.hint);
                     ui.add_space(space::XS);
                     toggled
                 })
@@ -208,7 +209,7 @@ impl EvaluateWorkspace {
                 .wish
                 .kinds
                 .iter()
-                .any(|kind| matches!(kind.need(), LabelRequirement::Classes | LabelRequirement::Depth))
+                .any(|kind| matches!(kind.needs(), LabelRequirement::Classes | LabelRequirement::Depth))
             {
                 widgets::hint(
                     ui,

@@ -255,6 +255,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::eval::catalogue::EVALUATIONS;
 
     #[test]
     fn every_figure_has_one_place() {
@@ -266,5 +267,8 @@ mod tests {
         assert_eq!(grouped, CHARTS.len());
         assert_eq!(find("waited").unwrap().0.factor, 100.0);
         assert_eq!(find("no_such"), None);
+        for key in EVALUATIONS.iter().filter_map(|entry| entry.run_figure) {
+            assert!(find(key).is_some(), "{key} is written by an evaluation");
+        }
     }
 }

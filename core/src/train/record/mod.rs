@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use super::film;
 use super::health::{HealthAlarm, RunHealth};
 use super::metrics::Values;
-use super::probes;
 use super::protocol::{EngineError, TrainJob};
 use super::run::{MetricsLine, MetricsLog, RunError, RunFolder, io, replace};
 use super::summary;
@@ -26,6 +25,7 @@ use super::watch::WatchSnapshot;
 use crate::analysis::image_out::{png, write_png};
 use crate::analysis::{AnalysisError, write_atomic};
 use crate::eval::agreement::TeacherAgreement;
+use crate::eval::catalogue::EvaluationKind;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
 use crate::eval::run::headline;
@@ -117,13 +117,15 @@ impl RunRecorder {
 
     /// What else was measured after `iteration` steps: a figure among the metrics, and in `evaluations/` the newest
     /// outcome with its pictures.
-    pub fn outcome(&mut self, iteration: u64, name: &str, outcome: &EvalReport) {
+    pub fn outcome(&mut self, iteration: u64, kind: EvaluationKind, outcome: &EvalReport) {
         let Some(open) = &mut self.open else { return };
         let Some(figure) = outcome.headline() else { return };
-        let values = Values::from([(probes::metric(name).to_owned(), figure.value)]);
-        open.line(iteration, &values, &mut self.warnings);
+        if let Some(key) = kind.entry().run_figure {
+            let values = Values::from([(key.to_owned(), figure.value)]);
+            open.line(iteration, &values, &mut self.warnings);
+        }
         if open.outcomes {
-            let written = open.outcome(name, outcome);
+            let written = open.outcome(kind.id(), outcome);
             open.outcomes = keep(written, "evaluations", &mut self.warnings).is_some();
         }
     }

@@ -95,7 +95,7 @@ impl Trainer<'_> {
     async fn judge(&mut self) -> Result<(), EngineError> {
         let iteration = self.state.iteration;
         let (recipe, device) = (self.job.recipe.clone(), self.job.device.device.clone());
-        for (name, task) in probes::tasks(&recipe, self.job.sources.labelled.as_ref()) {
+        for (kind, task) in probes::tasks(&recipe, self.job.sources.labelled.as_ref()) {
             let outcome = match task {
                 Ok(task) => {
                     let options = EvalOptions { alone: true, ..EvalOptions::new(recipe.crops.global_size) };
@@ -111,17 +111,17 @@ impl Trainer<'_> {
             };
             match outcome {
                 Ok(outcome) => {
-                    self.record.outcome(iteration, name, &outcome);
+                    self.record.outcome(iteration, kind, &outcome);
                     self.tell().await?;
                     self.port
                         .emit(RunEvent::Judged {
                             iteration,
-                            name: name.to_owned(),
+                            name: kind.id().to_owned(),
                             outcome: Box::new(outcome),
                         })
                         .await;
                 }
-                Err(reason) => self.port.emit(RunEvent::Warning(format!("{name}: {reason}"))).await,
+                Err(reason) => self.port.emit(RunEvent::Warning(format!("{}: {reason}", kind.id()))).await,
             }
         }
         Ok(())

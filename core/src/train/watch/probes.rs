@@ -2,6 +2,7 @@
 
 use crate::data::source::LabelledSplit;
 use crate::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
+use crate::eval::catalogue::EvaluationKind;
 use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;
 use crate::eval::segment::SegmentTask;
@@ -12,38 +13,32 @@ use crate::train::recipe::Recipe;
 /// Built-in scenes to learn from, and to test.
 const SCENES: (usize, usize) = (240, 120);
 
-/// The evaluations that a recipe asks for, by name; those that can't be made with the reason.
+/// The evaluations that a recipe asks for, each with its kind; those that can't be made with the reason.
 pub fn tasks(
     recipe: &Recipe,
     labelled: Option<&LabelledSplit>,
-) -> Vec<(&'static str, Result<EvalTask, String>)> {
+) -> Vec<(EvaluationKind, Result<EvalTask, String>)> {
     let wanted = &recipe.evaluate;
     let mut tasks = Vec::new();
     if wanted.linear {
         let task = labelled.cloned().map(|labelled| EvalTask::Linear(labelled, LinearTask::default()));
-        tasks.push(("linear", task.ok_or_else(|| "these pictures have no classes".to_owned())));
+        tasks.push((EvaluationKind::Linear, task.ok_or_else(|| "these pictures have no classes".to_owned())));
     }
     if wanted.segment {
         let task = SegmentTask::default();
         tasks.push((
-            "segment",
+            EvaluationKind::Segment,
             dense(recipe, DenseTruthKind::Classes).map(|data| EvalTask::Segment(data, task)),
         ));
     }
     if wanted.depth {
         let task = DepthTask::default();
-        tasks.push(("depth", dense(recipe, DenseTruthKind::Depth).map(|data| EvalTask::Depth(data, task))));
+        tasks.push((
+            EvaluationKind::Depth,
+            dense(recipe, DenseTruthKind::Depth).map(|data| EvalTask::Depth(data, task)),
+        ));
     }
     tasks
-}
-
-/// The name of an evaluation's figure among the metrics.
-pub fn metric(name: &str) -> &'static str {
-    match name {
-        "segment" => "segment_miou",
-        "depth" => "depth_rmse",
-        _ => "linear_top1",
-    }
 }
 
 fn dense(recipe: &Recipe, truth: DenseTruthKind) -> Result<DenseSplit, String> {
@@ -68,7 +63,7 @@ mod tests {
         let recipe = Recipe::preset("nano").unwrap().with_overrides(&pairs.map(str::to_owned)).unwrap();
         let tasks = tasks(&recipe, None);
         let reasons: Vec<(&str, &str)> =
-            tasks.iter().map(|(name, task)| (*name, task.as_ref().err().unwrap().as_str())).collect();
+            tasks.iter().map(|(kind, task)| (kind.id(), task.as_ref().err().unwrap().as_str())).collect();
         assert_eq!(reasons[0], ("linear", "these pictures have no classes"));
         assert!(reasons[1].0 == "depth" && reasons[1].1.contains("no/such/folder"), "{reasons:?}");
     }

@@ -1,7 +1,6 @@
 //! Evaluating beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
 
 pub(super) mod oneshot_task;
-pub(super) mod tasks;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_channel::{Receiver, Sender, TryRecvError};
 use dinoscope_core::device::SelectedDevice;
 use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement, map_of};
+use dinoscope_core::eval::data::EvaluationData;
 use dinoscope_core::eval::embedding;
 use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, evaluate};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
@@ -21,8 +22,7 @@ use super::config::{EvaluationConfig, called};
 use super::export;
 use super::history::EvaluationRecord;
 use super::images::images;
-use super::kind::{EvaluationKind, LabelRequirement};
-use super::pictures::EvaluationData;
+use super::pictures::open_data;
 use super::projection_data::ProjectionChartData;
 use crate::platform::devices;
 use crate::platform::pictures::BY_WORKER_ALONE;
@@ -205,10 +205,10 @@ async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
             return;
         }
         voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind, done, of, step: None }));
-        let need = kind.need();
+        let need = kind.needs();
         if let Entry::Vacant(place) = opened.entry(need) {
             let window = wish.window(&model.backbone.config);
-            let pictures = match EvaluationData::open(need, wish, window) {
+            let pictures = match open_data(need, wish, window) {
                 Ok(pictures) => {
                     at_hand(
                         pictures,
@@ -273,7 +273,7 @@ impl SingleEvaluation<'_> {
         let Self { order, voice, model, source, at } = self;
         let (kind, config) = (at.kind, &model.backbone.config);
         let wish = &order.wish;
-        let Some(task) = kind.task(pictures, wish, config) else {
+        let Some(task) = (kind.entry().task)(pictures, &wish.choices(config)) else {
             return voice.say(EvaluationJobEvent::Not(kind, "these pictures are of another kind".to_owned()));
         };
         let begun = Instant::now();
@@ -290,7 +290,7 @@ impl SingleEvaluation<'_> {
             !voice.stopped()
         };
         let device = &order.device.device;
-        let judged = match kind.map(pictures) {
+        let judged = match map_of(pictures).filter(|_| kind == EvaluationKind::Map) {
             Some(task) => {
                 let judge = suite::EvalContext { backbone: &model.backbone, options: &options, device };
                 let mapped = embedding::map(&judge, &task, &mut hear).await;

@@ -12,19 +12,12 @@ use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::dense::{
     DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
 };
-use dinoscope_core::data::source::scenes::ScenesSource;
-use dinoscope_core::data::source::{PictureSource, subset::SubsetSource};
+use dinoscope_core::eval::catalogue::LabelRequirement;
+use dinoscope_core::eval::data::{self, EvaluationData, limited};
 use dinoscope_core::eval::pictures;
 
 use super::config::EvaluationConfig;
-use super::kind::LabelRequirement;
 
-/// Seed of the scenes that are learned from, as on the command line; the next one's are evaluated.
-pub const SCENE_SEED: u64 = 1 << 32;
-/// Side of those scenes in pixels.
-pub const SCENE_SIDE: usize = 96;
-/// Scenes to learn from and to evaluate, of which a part may be taken.
-const SCENES: (usize, usize) = (1200, 600);
 /// Scenes of which every pixel is known: they are larger, and a head sees each of their pixels.
 const DENSE_SCENES: (usize, usize) = (240, 120);
 /// Most pictures in one piece: work for a map grows with their square.
@@ -32,76 +25,43 @@ const MAPPED: usize = 5000;
 /// Of random choices.
 const SEED: u64 = 0;
 
-/// Pictures that are open.
-#[derive(Clone)]
-pub enum EvaluationData {
-    /// With a class each.
-    Labelled(LabelledSplit),
-    /// In one piece, with a class each or without.
-    All(Arc<dyn PictureSource>),
-    /// With something known of every pixel.
-    Dense(DenseSplit),
-}
-
-impl EvaluationData {
-    /// Those with a class each.
-    pub fn labelled(&self) -> Option<&LabelledSplit> {
-        match self {
-            Self::Labelled(labelled) => Some(labelled),
-            Self::All(_) | Self::Dense(_) => None,
-        }
-    }
-
-    /// Those of which every pixel is known.
-    pub fn dense(&self) -> Option<&DenseSplit> {
-        match self {
-            Self::Dense(dense) => Some(dense),
-            Self::Labelled(_) | Self::All(_) => None,
-        }
-    }
-
-    /// Those in one piece.
-    pub fn all(&self) -> Option<&Arc<dyn PictureSource>> {
-        match self {
-            Self::All(all) => Some(all),
-            Self::Labelled(_) | Self::Dense(_) => None,
-        }
-    }
-
-    /// Opens what is wished; scenes of which every pixel is known are drawn `window` pixels wide.
-    ///
-    /// # Errors
-    /// Says in words what is missing, and what to do about it.
-    pub fn open(need: LabelRequirement, wish: &EvaluationConfig, window: usize) -> Result<Self, String> {
-        let (learn, judge) = wish.limits();
-        if wish.is_scenes() {
-            return Ok(match need {
-                LabelRequirement::Labels => Self::Labelled(scenes(learn, judge)),
-                LabelRequirement::Nothing => Self::All(scenes(learn.min(MAPPED), judge).train),
-                LabelRequirement::Classes | LabelRequirement::Depth => {
-                    let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
-                    Self::Dense(DenseSplit::scenes(train, test, window))
-                }
-            });
-        }
-        let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
-        match need {
-            LabelRequirement::Labels => {
-                let opened =
-                    pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
-                let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
-                let labelled = LabelledSplit { train: limited(train, learn), test: limited(test, judge) };
-                Ok(Self::Labelled(labelled))
-            }
-            LabelRequirement::Nothing => {
-                let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
-                let all = all.map_err(|error| error.to_string())?;
-                Ok(Self::All(limited(all, learn.min(MAPPED))))
-            }
+/// Opens what is wished; scenes of which every pixel is known are drawn `window` pixels wide.
+///
+/// # Errors
+/// Says in words what is missing, and what to do about it.
+pub fn open_data(
+    need: LabelRequirement,
+    wish: &EvaluationConfig,
+    window: usize,
+) -> Result<EvaluationData, String> {
+    let (learn, judge) = wish.limits();
+    if wish.is_scenes() {
+        return Ok(match need {
+            LabelRequirement::Labels => EvaluationData::Labelled(scenes(learn, judge)),
+            LabelRequirement::Nothing => EvaluationData::All(scenes(learn.min(MAPPED), judge).train),
             LabelRequirement::Classes | LabelRequirement::Depth => {
-                let split = dense(&path, need, wish.reading())?;
-                Ok(Self::Dense(split.limited(Some(learn), Some(judge), SEED)))
+                let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
+                EvaluationData::Dense(DenseSplit::scenes(train, test, window))
             }
+        });
+    }
+    let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
+    match need {
+        LabelRequirement::Labels => {
+            let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
+            let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
+            let labelled =
+                LabelledSplit { train: limited(train, learn, SEED), test: limited(test, judge, SEED) };
+            Ok(EvaluationData::Labelled(labelled))
+        }
+        LabelRequirement::Nothing => {
+            let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
+            let all = all.map_err(|error| error.to_string())?;
+            Ok(EvaluationData::All(limited(all, learn.min(MAPPED), SEED)))
+        }
+        LabelRequirement::Classes | LabelRequirement::Depth => {
+            let split = dense(&path, need, wish.reading())?;
+            Ok(EvaluationData::Dense(split.limited(Some(learn), Some(judge), SEED)))
         }
     }
 }
@@ -112,11 +72,8 @@ pub fn nothing_named() -> &'static str {
 }
 
 fn scenes(learn: usize, judge: usize) -> LabelledSplit {
-    let part = |seed, count, most| {
-        let all: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(seed, count, SCENE_SIDE));
-        limited(all, most)
-    };
-    LabelledSplit { train: part(SCENE_SEED, SCENES.0, learn), test: part(SCENE_SEED + 1, SCENES.1, judge) }
+    let LabelledSplit { train, test } = data::scenes();
+    LabelledSplit { train: limited(train, learn, SEED), test: limited(test, judge, SEED) }
 }
 
 fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Result<DenseSplit, String> {
@@ -129,19 +86,12 @@ fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Resu
     Ok(split)
 }
 
-fn limited(source: Arc<dyn PictureSource>, most: usize) -> Arc<dyn PictureSource> {
-    match (most < source.len()).then(|| SubsetSource::sample(&source, most, SEED)).flatten() {
-        Some(some) => Arc::new(some),
-        None => source,
-    }
-}
-
 /// What pictures there are for a need, in words.
 ///
 /// # Errors
 /// Says what is missing.
 pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<String, String> {
-    let (learn, judge, classes, said) = match EvaluationData::open(need, wish, 1)? {
+    let (learn, judge, classes, said) = match open_data(need, wish, 1)? {
         EvaluationData::Labelled(LabelledSplit { train, test }) => {
             let halves = match (train.origin(), test.origin()) {
                 (Some(train), Some(test)) if train != test => {
@@ -203,12 +153,9 @@ mod tests {
             describe(LabelRequirement::Labels, &wish).unwrap(),
             "20 to learn from, 10 to test, 12 classes"
         );
-        let EvaluationData::Labelled(all) = EvaluationData::open(
-            LabelRequirement::Labels,
-            &EvaluationConfig { most: 5000, ..wish.clone() },
-            1,
-        )
-        .unwrap() else {
+        let EvaluationData::Labelled(all) =
+            open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..wish.clone() }, 1).unwrap()
+        else {
             panic!("of another kind")
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
@@ -282,8 +229,7 @@ mod tests {
             "4 to learn from, 1 to test, 2 classes"
         );
         let depth = |wish: &EvaluationConfig| {
-            let Ok(EvaluationData::Dense(split)) = EvaluationData::open(LabelRequirement::Depth, wish, 1)
-            else {
+            let Ok(EvaluationData::Dense(split)) = open_data(LabelRequirement::Depth, wish, 1) else {
                 panic!("no depth")
             };
             (

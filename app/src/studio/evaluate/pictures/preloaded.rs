@@ -13,7 +13,7 @@ use dinoscope_core::data::{DataError, Picture};
 use crate::platform::pictures;
 use crate::platform::tasks::breathe;
 use crate::studio::evaluate::config::EvaluationConfig;
-use crate::studio::evaluate::pictures::EvaluationData;
+use dinoscope_core::eval::data::EvaluationData;
 
 /// Pictures as they will be looked at, but for the cut.
 struct PreloadedSource {

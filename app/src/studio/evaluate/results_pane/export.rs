@@ -23,7 +23,7 @@ pub fn names(finding: &EvaluationRecord) -> Vec<String> {
 
 /// `knn-scenes`
 fn stem(finding: &EvaluationRecord) -> String {
-    format!("{}-{}", finding.kind.word(), plain(&finding.data))
+    format!("{}-{}", finding.kind.id(), plain(&finding.data))
 }
 
 /// What stands for a name in names of files everywhere.

@@ -9,8 +9,8 @@ use dinoscope_core::eval::suite::EvalSubject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
 use crate::studio::evaluate::dark_theme;
-use crate::studio::evaluate::kind::EvaluationKind;
 use crate::studio::evaluate::projection_data::ProjectionChartData;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 
 /// What one evaluation found.
 pub struct EvaluationRecord {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dinoscope_core::engine::{EngineError, RunCompletion, RunEvent, StepReport};
 use dinoscope_core::eval::Accuracy;
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
@@ -14,7 +15,6 @@ use dinoscope_core::train::follow::RunFolderChanges;
 use dinoscope_core::train::health::{RunHealth, judge};
 use dinoscope_core::train::lock::RunLockStatus;
 use dinoscope_core::train::metrics::Values;
-use dinoscope_core::train::probes;
 use dinoscope_core::train::run::MetricsLine;
 use dinoscope_core::train::schedule::TrainSchedules;
 
@@ -289,8 +289,9 @@ impl RunView {
                 self.take_line(&line);
             }
             RunEvent::Judged { iteration, name, outcome } => {
-                if let Some(figure) = outcome.headline() {
-                    let values = BTreeMap::from([(probes::metric(&name).to_owned(), Some(figure.value))]);
+                let key = EvaluationKind::with_id(&name).and_then(|kind| kind.entry().run_figure);
+                if let (Some(key), Some(figure)) = (key, outcome.headline()) {
+                    let values = BTreeMap::from([(key.to_owned(), Some(figure.value))]);
                     self.take_line(&MetricsLine { iteration, values });
                 }
             }

@@ -1,0 +1,291 @@
+//! Every evaluation that there is: its id, its words, what it needs, and the task that it makes of pictures.
+//!
+//! The command line, the studio, what is measured during a run and the documentation take them from this table.
+
+use dinoscope_model::VitConfig;
+use serde::{Deserialize, Serialize};
+
+use super::data::EvaluationData;
+use super::depth::{DepthEvalRange, DepthTask};
+use super::embedding::{ProjectionTask, ReductionMethod, TsneOptions};
+use super::retrieve::{RetrievalTarget, RetrieveTask};
+use super::segment::SegmentTask;
+use super::spread::FeatureStatisticsTask;
+use super::suite::EvalTask;
+use super::whole::knn::{FewShotOptions, KnnTask};
+use super::whole::linear::LinearTask;
+use super::whole::logistic::LogisticTask;
+
+/// An evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EvaluationKind {
+    /// Weighted nearest neighbours.
+    Knn,
+    /// Pictures as points in the plane.
+    Map,
+    /// Linear heads trained with SGD.
+    Linear,
+    /// Logistic regression to its optimum.
+    Logistic,
+    /// What is found for each picture among the others.
+    Retrieve,
+    /// How features are spread over their space.
+    Spread,
+    /// What pixels show.
+    Segment,
+    /// How far away pixels are.
+    Depth,
+}
+
+/// What has to be known about pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LabelRequirement {
+    /// A class of each picture.
+    Labels,
+    /// Nothing; classes are of use.
+    Nothing,
+    /// A class of each pixel.
+    Classes,
+    /// The depth of each pixel.
+    Depth,
+}
+
+impl LabelRequirement {
+    /// The evaluations that need it, for a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Labels => "Classes",
+            Self::Nothing => "All pictures",
+            Self::Classes => "Segmentation",
+            Self::Depth => "Depth",
+        }
+    }
+}
+
+/// What a person chooses of the tasks in the studio; the command line has options for all the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskChoices<'a> {
+    /// The backbone's configuration.
+    pub config: &'a VitConfig,
+    /// Side of the windows in which pixels are evaluated.
+    pub window: usize,
+    /// So many pictures of each class for nearest neighbours; all without.
+    pub shots: Option<usize>,
+    /// Depths that count; those of the pictures without.
+    pub range: Option<DepthEvalRange>,
+    /// The pictures are the built-in scenes, which have a unit of depth of their own.
+    pub scenes: bool,
+}
+
+/// How often a few pictures of each class are drawn.
+const TRIES: usize = 5;
+
+/// A row of the table.
+pub struct EvaluationEntry {
+    /// The evaluation.
+    pub kind: EvaluationKind,
+    /// Its word on the command line and in names of files.
+    pub id: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// What it tells, in a few words.
+    pub hint: &'static str,
+    /// What is measured.
+    pub measures: &'static str,
+    /// How, with the options of the command line; Markdown.
+    pub protocol: &'static str,
+    /// What has to be known about the pictures.
+    pub needs: LabelRequirement,
+    /// The figure of a run in which it is written down, where it can be made while a run goes on.
+    pub run_figure: Option<&'static str>,
+    /// The task on these pictures; none where they are of another kind.
+    pub task: fn(&EvaluationData, &TaskChoices<'_>) -> Option<EvalTask>,
+}
+
+/// All evaluations, as they are offered.
+pub static EVALUATIONS: [EvaluationEntry; 8] = [
+    EvaluationEntry {
+        kind: EvaluationKind::Knn,
+        id: "knn",
+        title: "Nearest neighbours",
+        hint: "Whether pictures of a class lie together",
+        measures: "class of a picture by its nearest neighbours",
+        protocol: "weights softmax(cosine / 0.07); `--k 10,20,100,200`; `--few-shot N --tries T`",
+        needs: LabelRequirement::Labels,
+        run_figure: Some("knn_top1"),
+        task: |data, choices| {
+            let few = choices.shots.map(|per_class| FewShotOptions { per_class, tries: TRIES });
+            Some(EvalTask::Knn(data.labelled()?.clone(), KnnTask { few, ..KnnTask::default() }))
+        },
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Map,
+        id: "map",
+        title: "Map",
+        hint: "Pictures as points, alike ones together",
+        measures: "where pictures lie",
+        protocol: "t-SNE in two dimensions as one HTML file with a thumbnail under the pointer",
+        needs: LabelRequirement::Nothing,
+        run_figure: None,
+        task: |data, _| map_of(data).map(EvalTask::Map),
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Linear,
+        id: "linear",
+        title: "Linear probe",
+        hint: "What a linear head reads off",
+        measures: "class by the best of many linear heads",
+        protocol: "the official grid: CLS of the last 1 or 4 blocks, with or without the mean patch, 13 learning rates, \
+                   all trained at once with SGD on features that are kept; the head is chosen on a held-out tenth \
+                   (`--select test`: as the official code)",
+        needs: LabelRequirement::Labels,
+        run_figure: Some("linear_top1"),
+        task: |data, _| Some(EvalTask::Linear(data.labelled()?.clone(), LinearTask::default())),
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Logistic,
+        id: "logistic",
+        title: "Logistic regression",
+        hint: "The same to its optimum, without learning rates",
+        measures: "class by logistic regression to its optimum",
+        protocol: "L2, the official 45 values of C, chosen on a tenth; L-BFGS in float64",
+        needs: LabelRequirement::Labels,
+        run_figure: None,
+        task: |data, _| Some(EvalTask::Logistic(data.labelled()?.clone(), LogisticTask::default())),
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Retrieve,
+        id: "retrieve",
+        title: "Retrieval",
+        hint: "What is found for each picture among the others",
+        measures: "whether the nearest pictures are the right ones (mAP)",
+        protocol: "same class, or `--truth FILE` of revisited Oxford and Paris (Medium, Hard)",
+        needs: LabelRequirement::Nothing,
+        run_figure: None,
+        task: |data, _| {
+            let sought = RetrievalTarget::SameClass(data.all()?.clone());
+            Some(EvalTask::Retrieve(RetrieveTask { sought, whole: false }))
+        },
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Spread,
+        id: "spread",
+        title: "Spread",
+        hint: "Rank, alignment, uniformity; needs no classes",
+        measures: "how features fill their space",
+        protocol: "rank of the spectrum, alignment of two views, uniformity",
+        needs: LabelRequirement::Nothing,
+        run_figure: None,
+        task: |data, _| Some(EvalTask::Spread(FeatureStatisticsTask { source: data.all()?.clone() })),
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Segment,
+        id: "segment",
+        title: "Segmentation",
+        hint: "What each pixel shows, from its patch",
+        measures: "what every pixel shows (mIoU)",
+        protocol: "batch norm and a linear layer on the patch tokens, AdamW; sliding windows; `--ms`: four blocks, five \
+                   sizes, mirrored",
+        needs: LabelRequirement::Classes,
+        run_figure: Some("segment_miou"),
+        task: |data, choices| {
+            let task = SegmentTask { window: Some(choices.window), ..SegmentTask::default() };
+            Some(EvalTask::Segment(data.dense()?.clone(), task))
+        },
+    },
+    EvaluationEntry {
+        kind: EvaluationKind::Depth,
+        id: "depth",
+        title: "Depth",
+        hint: "How far away each pixel is, from its patch",
+        measures: "how far away every pixel is (RMSE, δ)",
+        protocol: "256 bins on four blocks with their CLS token; `--range nyu`, `kitti` or MIN,MAX; SigLoss, \
+                   `--gradient 0.5`",
+        needs: LabelRequirement::Depth,
+        run_figure: Some("depth_rmse"),
+        task: |data, choices| {
+            let usual = DepthTask::default();
+            let blocks = usual.blocks.min(choices.config.depth);
+            let unit = if choices.scenes { "half objects".to_owned() } else { usual.unit.clone() };
+            let range = choices.range.filter(|_| !choices.scenes).map(DepthEvalRange::bounds);
+            let window = Some(choices.window);
+            Some(EvalTask::Depth(data.dense()?.clone(), DepthTask { window, blocks, unit, range, ..usual }))
+        },
+    },
+];
+
+/// The map that is to be made of pictures in one piece.
+pub fn map_of(data: &EvaluationData) -> Option<ProjectionTask> {
+    let source = data.all()?.clone();
+    Some(ProjectionTask { source, way: ReductionMethod::Tsne(TsneOptions::default()) })
+}
+
+impl EvaluationKind {
+    /// All of them, as they are offered.
+    pub fn all() -> impl Iterator<Item = Self> {
+        EVALUATIONS.iter().map(|entry| entry.kind)
+    }
+
+    /// The evaluation with this id.
+    pub fn with_id(id: &str) -> Option<Self> {
+        EVALUATIONS.iter().find(|entry| entry.id == id).map(|entry| entry.kind)
+    }
+
+    /// Its row of the table.
+    pub fn entry(self) -> &'static EvaluationEntry {
+        // A test holds that there is one for each.
+        EVALUATIONS.iter().find(|entry| entry.kind == self).unwrap_or(&EVALUATIONS[0])
+    }
+
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    /// Its word on the command line and in names of files.
+    pub fn id(self) -> &'static str {
+        self.entry().id
+    }
+
+    /// What has to be known about the pictures.
+    pub fn needs(self) -> LabelRequirement {
+        self.entry().needs
+    }
+}
+
+/// The table for people who read the documentation.
+pub fn markdown() -> String {
+    let mut out = String::from("| word | what is measured | protocol |\n|---|---|---|\n");
+    for EvaluationEntry { id, measures, protocol, .. } in &EVALUATIONS {
+        out.push_str(&format!("| `{id}` | {measures} | {protocol} |\n"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_evaluation_is_in_the_table_once_under_words_of_its_own() {
+        // Another variant makes this match fail to compile: its row belongs into the table, and it makes one more.
+        let is_known = |kind| match kind {
+            EvaluationKind::Knn | EvaluationKind::Map | EvaluationKind::Linear | EvaluationKind::Logistic => {
+                true
+            }
+            EvaluationKind::Retrieve | EvaluationKind::Spread => true,
+            EvaluationKind::Segment | EvaluationKind::Depth => true,
+        };
+        assert!(EvaluationKind::all().all(is_known));
+        assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), 8);
+        for words in [|entry: &EvaluationEntry| entry.id, |entry| entry.title, |entry| entry.hint] {
+            assert_eq!(EVALUATIONS.iter().map(words).collect::<BTreeSet<_>>().len(), EVALUATIONS.len());
+        }
+        for entry in &EVALUATIONS {
+            assert_eq!(entry.kind.entry().id, entry.id);
+            assert_eq!(EvaluationKind::with_id(entry.id), Some(entry.kind));
+        }
+    }
+}

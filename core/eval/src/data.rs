@@ -1,0 +1,66 @@
+//! Pictures that an evaluation is made on, open: with a class each, in one piece, or with something known of every pixel.
+
+use std::sync::Arc;
+
+use dinoscope_data::source::dense::DenseSplit;
+use dinoscope_data::source::scenes::ScenesSource;
+use dinoscope_data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
+
+/// Seed of the built-in scenes that are learned from; the next one's are tested. Training never sees either.
+pub const SCENE_SEED: u64 = 1 << 32;
+/// Side of those scenes in pixels.
+pub const SCENE_SIDE: usize = 96;
+/// Built-in scenes to learn from and to test, of which a part may be taken.
+pub const SCENE_COUNTS: (usize, usize) = (1200, 600);
+
+/// Pictures that are open.
+#[derive(Clone)]
+pub enum EvaluationData {
+    /// With a class each.
+    Labelled(LabelledSplit),
+    /// In one piece, with a class each or without.
+    All(Arc<dyn PictureSource>),
+    /// With something known of every pixel.
+    Dense(DenseSplit),
+}
+
+impl EvaluationData {
+    /// Those with a class each.
+    pub fn labelled(&self) -> Option<&LabelledSplit> {
+        match self {
+            Self::Labelled(labelled) => Some(labelled),
+            Self::All(_) | Self::Dense(_) => None,
+        }
+    }
+
+    /// Those of which every pixel is known.
+    pub fn dense(&self) -> Option<&DenseSplit> {
+        match self {
+            Self::Dense(dense) => Some(dense),
+            Self::Labelled(_) | Self::All(_) => None,
+        }
+    }
+
+    /// Those in one piece.
+    pub fn all(&self) -> Option<&Arc<dyn PictureSource>> {
+        match self {
+            Self::All(all) => Some(all),
+            Self::Labelled(_) | Self::Dense(_) => None,
+        }
+    }
+}
+
+/// Built-in scenes with their classes, to learn from and to test.
+pub fn scenes() -> LabelledSplit {
+    let part =
+        |seed, count| -> Arc<dyn PictureSource> { Arc::new(ScenesSource::new(seed, count, SCENE_SIDE)) };
+    LabelledSplit { train: part(SCENE_SEED, SCENE_COUNTS.0), test: part(SCENE_SEED + 1, SCENE_COUNTS.1) }
+}
+
+/// At most so many pictures, chosen by `seed`; all of them where there are no more.
+pub fn limited(source: Arc<dyn PictureSource>, most: usize, seed: u64) -> Arc<dyn PictureSource> {
+    match (most < source.len()).then(|| SubsetSource::sample(&source, most, seed)).flatten() {
+        Some(some) => Arc::new(some),
+        None => source,
+    }
+}

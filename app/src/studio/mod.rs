@@ -5,6 +5,7 @@
 pub mod about;
 pub mod access;
 pub mod addresses;
+pub mod background;
 pub mod evaluate;
 pub mod explore;
 pub mod house;
@@ -21,7 +22,6 @@ pub mod top_bar;
 pub mod train;
 pub mod undo;
 pub mod widgets;
-pub mod work_queue;
 
 pub use access::{phone, press, spoken, touch};
 

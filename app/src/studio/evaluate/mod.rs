@@ -12,7 +12,6 @@ mod samples_pane;
 mod setup_pane;
 mod words;
 
-use job::oneshot_task;
 use pictures::{images, preloaded};
 use projection_chart::{dark_theme, projection_data};
 use results_pane::{bars, export, history, table};
@@ -29,7 +28,6 @@ use config::{EvaluationWeights, called};
 pub use dinoscope_core::eval::catalogue::EvaluationKind;
 use history::{EvaluationHistory, EvaluationRecord};
 use job::{EvaluationEnded, EvaluationJob, EvaluationJobEvent, EvaluationRequest};
-use oneshot_task::{OneshotTask, TaskFailedError};
 use projection_chart::ProjectionChart;
 pub use projection_chart::ProjectionPointImage;
 use samples_pane::EnlargedImage;
@@ -90,7 +88,7 @@ pub struct EvaluateWorkspace {
     troubles: Vec<String>,
     large: Option<EnlargedImage>,
     chart: ProjectionChart,
-    saving: Vec<OneshotTask<Result<String, String>>>,
+    saving: Vec<BackgroundTask<Result<String, String>>>,
     /// Most pixels that a side of a picture on the screen can have.
     widest: usize,
 }
@@ -253,13 +251,7 @@ impl EvaluateWorkspace {
         };
         let device = house.devices.for_training();
         let order = EvaluationRequest { source, device, wish: self.wish.clone(), cache, widest: self.widest };
-        match EvaluationJob::start(order, &house.wake) {
-            Ok(job) => self.job = Some(job),
-            Err(reason) => {
-                house.failed("the evaluation", reason.clone(), false);
-                self.troubles.push(reason);
-            }
-        }
+        self.job = Some(EvaluationJob::start(order, &house.wake));
     }
 
     /// Asks where figures and pictures of the finding that shows go: for a folder, in a page for each file.
@@ -281,11 +273,11 @@ impl EvaluateWorkspace {
             true => export::save_all(&finding, &to),
             false => export::save_one(&finding, &to),
         };
-        self.saving.push(OneshotTask::start("export", &house.wake, work));
+        self.saving.push(BackgroundTask::ask_async("export", &house.wake, work));
     }
 
     fn hear_saved(&mut self, house: &mut AppContext) {
-        self.saving.retain(|work| match work.hear() {
+        self.saving.retain_mut(|work| match work.answer() {
             None => true,
             Some(Ok(Ok(saved))) => {
                 house.toasts.good(saved);

@@ -9,13 +9,13 @@ use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
 use super::config::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
-use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::pictures::{describe, nothing_named};
 use super::{AvailableWeights, EvaluateWorkspace};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::platform::{HAS_DISK, models};
+use crate::studio::background::task::{BackgroundTask, TaskFailedError};
 use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
@@ -34,7 +34,7 @@ pub struct EvaluationDataLookup {
     /// What was looked for.
     asked: Option<EvaluationConfig>,
     known: Known,
-    work: Option<OneshotTask<Known>>,
+    work: Option<BackgroundTask<Known>>,
 }
 
 impl EvaluationDataLookup {
@@ -49,9 +49,9 @@ impl EvaluationDataLookup {
             self.known = Known::new();
             let wish = wish.clone();
             let look = move || wish.needs().into_iter().map(|need| (need, describe(need, &wish))).collect();
-            self.work = Some(OneshotTask::start("pictures", wake, async move || look()));
+            self.work = Some(BackgroundTask::ask_async("pictures", wake, async move || look()));
         }
-        match self.work.as_ref().and_then(OneshotTask::hear) {
+        match self.work.as_mut().and_then(BackgroundTask::answer) {
             None => {}
             Some(Ok(known)) => (self.known, self.work) = (known, None),
             Some(Err(TaskFailedError)) => {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
 use dinoscope_core::analysis::attention_map::{overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
 use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample, write_png};
@@ -17,7 +16,8 @@ use super::pixels::{ImageOrigin, PixelStore};
 use super::{ExplorePanel, ExploreWorkspace};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
-use crate::platform::tasks::{self, Wake};
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::{BackgroundTask, TaskFailedError};
 use crate::studio::house::AppContext;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
@@ -67,15 +67,14 @@ type Written = Result<PathBuf, String>;
 pub struct ExploreExporter {
     pending: Option<ExploreExportKind>,
     to: Option<(ExploreExportKind, PathBuf)>,
-    running: usize,
-    done: (Sender<Written>, Receiver<Written>),
+    running: Vec<BackgroundTask<Written>>,
     wake: Wake,
 }
 
 impl ExploreExporter {
     /// None yet.
     pub fn new(wake: Wake) -> Self {
-        Self { pending: None, to: None, running: 0, done: async_channel::unbounded(), wake }
+        Self { pending: None, to: None, running: Vec::new(), wake }
     }
 
     /// Draws the window again; from any thread.
@@ -85,18 +84,22 @@ impl ExploreExporter {
 
     /// Whether something is being written.
     pub fn busy(&self) -> bool {
-        self.running > 0 || self.to.is_some()
+        !self.running.is_empty() || self.to.is_some()
     }
 
     /// Says what was written.
     pub fn logic(&mut self, house: &mut AppContext) {
-        while let Ok(done) = self.done.1.try_recv() {
-            self.running = self.running.saturating_sub(1);
-            match done {
-                Ok(path) => house.toasts.good(format!("Saved {}", names::saved(&path))),
-                Err(error) => house.toasts.bad(error),
+        self.running.retain_mut(|task| match task.answer() {
+            None => true,
+            Some(said) => {
+                match said {
+                    Ok(Ok(path)) => house.toasts.good(format!("Saved {}", names::saved(&path))),
+                    Ok(Err(error)) => house.toasts.bad(error),
+                    Err(TaskFailedError) => house.toasts.bad("Nothing could be saved; the log may say why."),
+                }
+                false
             }
-        }
+        });
     }
 }
 
@@ -183,18 +186,11 @@ impl ExploreWorkspace {
             },
             blocks: settings.blocks,
         };
-        self.export.running += 1;
-        let (out, wake) = (self.export.done.0.clone(), self.export.wake.clone());
         let work = async move || {
             let written = write(&order).await;
-            let said = written.map(|()| order.to.clone()).map_err(|e| format!("{}: {e}", order.to.display()));
-            let _ = out.try_send(said);
-            wake();
+            written.map(|()| order.to.clone()).map_err(|error| format!("{}: {error}", order.to.display()))
         };
-        if let Err(error) = tasks::go("export", work) {
-            self.export.running -= 1;
-            house.toasts.bad(format!("nothing could be saved, {error}"));
-        }
+        self.export.running.push(BackgroundTask::ask_async("export", &self.export.wake, work));
     }
 }
 

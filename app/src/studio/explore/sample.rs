@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use async_channel::Receiver;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample};
 use dinoscope_core::analysis::pca::{Pca, PcaOptions};
@@ -19,7 +18,8 @@ use super::ExploreWorkspace;
 use super::intake::reduced;
 use super::pixels::{ImageOrigin, ModelViewShape};
 use crate::platform::pictures::SAMPLE_IDLE;
-use crate::platform::tasks::{self, Wake};
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::{BackgroundTask, TaskFailedError};
 use crate::studio::theme::{self, space};
 
 /// A number that no picture of the gallery has.
@@ -43,7 +43,7 @@ enum WelcomeSampleState {
     /// It is being looked at.
     Asked(ViewQuery),
     /// It is being coloured.
-    Colouring(Receiver<Result<Drawn, String>>),
+    Colouring(BackgroundTask<Result<Drawn, String>>),
     /// It can be shown.
     Here([TextureHandle; 2]),
     /// It could not be made, which nobody has to know.
@@ -90,17 +90,12 @@ fn colour(picture: &Picture, patches: &PatchFeatures) -> Result<Drawn, String> {
 }
 
 /// Colours it beside the frames.
-fn begin(picture: Arc<Picture>, patches: Arc<PatchFeatures>, wake: Wake) -> Receiver<Result<Drawn, String>> {
-    let (out, made) = async_channel::bounded(1);
-    let work = async move || {
-        // Nobody listens any more: then nobody misses it.
-        let _ = out.try_send(colour(&picture, &patches));
-        wake();
-    };
-    if let Err(error) = tasks::go("sample", work) {
-        ::log::warn!("the sample can't be coloured, {error}");
-    }
-    made
+fn begin(
+    picture: Arc<Picture>,
+    patches: Arc<PatchFeatures>,
+    wake: &Wake,
+) -> BackgroundTask<Result<Drawn, String>> {
+    BackgroundTask::ask("sample", wake, move |_| colour(&picture, &patches))
 }
 
 impl ExploreWorkspace {
@@ -137,16 +132,16 @@ impl ExploreWorkspace {
         self.sample.state = match state {
             WelcomeSampleState::Waiting => self.sample_begin(ctx, gpu),
             WelcomeSampleState::Asked(way) => self.sample_seen(way),
-            WelcomeSampleState::Colouring(made) => match made.try_recv() {
-                Ok(Ok(images)) => WelcomeSampleState::Here(
+            WelcomeSampleState::Colouring(mut made) => match made.answer() {
+                Some(Ok(Ok(images))) => WelcomeSampleState::Here(
                     images.map(|image| ctx.load_texture("sample", image, TextureOptions::LINEAR)),
                 ),
-                Ok(Err(reason)) => {
+                Some(Ok(Err(reason))) => {
                     ::log::warn!("the sample can't be coloured: {reason}");
                     WelcomeSampleState::Not
                 }
-                Err(async_channel::TryRecvError::Empty) => WelcomeSampleState::Colouring(made),
-                Err(async_channel::TryRecvError::Closed) => WelcomeSampleState::Not,
+                None => WelcomeSampleState::Colouring(made),
+                Some(Err(TaskFailedError)) => WelcomeSampleState::Not,
             },
             there => there,
         };
@@ -203,7 +198,7 @@ impl ExploreWorkspace {
                 }
             },
         };
-        WelcomeSampleState::Colouring(begin(seen.view.clone(), patches, self.export.wake()))
+        WelcomeSampleState::Colouring(begin(seen.view.clone(), patches, &self.export.wake()))
     }
 
     /// Whether it will show: then its place is kept free, and nothing jumps.

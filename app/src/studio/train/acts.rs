@@ -12,10 +12,10 @@ use super::draft::RecipeDraft;
 use super::follow::FollowedRun;
 use super::session::{RunLaunchPlan, RunLocation, TrainSession};
 use super::state::{RunPhase, RunView};
-use super::work::BackgroundTask;
 use super::{RunSelection, TrainBanner, TrainWorkspace, words};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{names, runs};
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::house::AppContext;
 use crate::studio::widgets::StatusTone;
 

@@ -14,7 +14,6 @@ mod runs_menu;
 mod title;
 mod watched;
 pub mod words;
-mod work;
 
 use charts::{curves, gauges, plot, plot_data, readout, traces};
 use recipe_pane::{
@@ -29,6 +28,8 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::Recipe;
 
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::BackgroundTask;
 use acts::{DevicePick, TrainAction};
 use closing::CloseDialogState;
 use curves::CurvesPane;
@@ -42,7 +43,6 @@ use root::RunsFolderField;
 use session::{RunLocation, TrainSession};
 use state::RunView;
 use watched::WatchedPane;
-use work::{BackgroundTask, Wake};
 
 use super::house::AppContext;
 use super::remembered::SettingsStore;

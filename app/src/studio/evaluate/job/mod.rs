@@ -1,14 +1,9 @@
 //! Evaluating beside the frames: opens weights and pictures, makes one evaluation after the other, and says how it goes on.
 
-pub(super) mod oneshot_task;
-
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_channel::{Receiver, Sender, TryRecvError};
 use dinoscope_core::device::SelectedDevice;
 use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement, map_of};
@@ -27,6 +22,7 @@ use super::projection_data::ProjectionChartData;
 use crate::platform::devices;
 use crate::platform::pictures::BY_WORKER_ALONE;
 use crate::platform::tasks::{self, Wake};
+use crate::studio::background::task::{BackgroundTask, CancelFlag, TaskEventSender};
 
 /// Everything that has to be known to begin.
 pub struct EvaluationRequest {
@@ -69,8 +65,7 @@ pub enum EvaluationJobEvent {
 
 /// A judgement that goes on. Dropped, it stops.
 pub struct EvaluationJob {
-    news: Receiver<EvaluationJobEvent>,
-    stop: Arc<AtomicBool>,
+    task: BackgroundTask<EvaluationJobEvent>,
     /// What it was last heard to do, and since when.
     at: Option<(EvaluationJobProgress, Instant, usize)>,
     /// Whether it was asked to stop.
@@ -79,21 +74,17 @@ pub struct EvaluationJob {
 
 impl EvaluationJob {
     /// Begins.
-    ///
-    /// # Errors
-    /// No thread could be started.
-    pub fn start(order: EvaluationRequest, wake: &Wake) -> Result<Self, String> {
-        let (out, news) = async_channel::unbounded();
-        let stop = Arc::new(AtomicBool::new(false));
-        let voice = EvaluationEventSender { out, stop: stop.clone(), wake: wake.clone() };
-        tasks::go("judge", async move || guarded(order, voice).await)?;
-        Ok(Self { news, stop, at: None, stopping: false })
+    pub fn start(order: EvaluationRequest, wake: &Wake) -> Self {
+        let task = BackgroundTask::start_async("evaluate", wake, async move |out, stop| {
+            guarded(&order, &EvaluationEventSender { out, stop }).await;
+        });
+        Self { task, at: None, stopping: false }
     }
 
     /// What was said next; an error once it is over and everything was heard.
     pub fn hear(&mut self) -> Result<Option<EvaluationJobEvent>, EvaluationEnded> {
-        match self.news.try_recv() {
-            Ok(EvaluationJobEvent::At(at)) => {
+        match self.task.hear() {
+            Some(EvaluationJobEvent::At(at)) => {
                 let same =
                     |(before, ..): &(EvaluationJobProgress, Instant, usize)| before.phase() == at.phase();
                 let begun = match self.at.filter(|held| same(held)) {
@@ -103,9 +94,8 @@ impl EvaluationJob {
                 self.at = Some((at, begun.0, begun.1));
                 Ok(Some(EvaluationJobEvent::At(at)))
             }
-            Ok(said) => Ok(Some(said)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(EvaluationEnded),
+            None if self.task.over() => Err(EvaluationEnded),
+            said => Ok(said),
         }
     }
 
@@ -126,13 +116,7 @@ impl EvaluationJob {
     /// Asks it to stop; that takes until the next step.
     pub fn stop(&mut self) {
         self.stopping = true;
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for EvaluationJob {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.task.stop();
     }
 }
 
@@ -149,36 +133,25 @@ impl EvaluationJobProgress {
 
 /// Says how it goes on, and whether to.
 struct EvaluationEventSender {
-    out: Sender<EvaluationJobEvent>,
-    stop: Arc<AtomicBool>,
-    wake: Wake,
+    out: TaskEventSender<EvaluationJobEvent>,
+    stop: CancelFlag,
 }
 
 impl EvaluationEventSender {
     fn say(&self, said: EvaluationJobEvent) {
-        // Nobody listens any more: then nobody misses it.
-        let _ = self.out.try_send(said);
-        (self.wake)();
+        self.out.say(said);
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.asked()
     }
 }
 
 /// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
-async fn guarded(order: EvaluationRequest, voice: EvaluationEventSender) {
-    if let Err(reason) = tasks::guarded(async || judge(&order, &voice).await).await {
+async fn guarded(order: &EvaluationRequest, voice: &EvaluationEventSender) {
+    if let Err(reason) = tasks::guarded(async || judge(order, voice).await).await {
         voice.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
     }
-    end(voice);
-}
-
-/// The end is news too: the window is drawn once the channel is closed.
-fn end(voice: EvaluationEventSender) {
-    let wake = voice.wake.clone();
-    drop(voice);
-    wake();
 }
 
 async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {

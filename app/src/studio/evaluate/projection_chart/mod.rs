@@ -16,9 +16,9 @@ use egui::{
 
 use super::history::Id;
 use super::images::image;
-use super::oneshot_task::{OneshotTask, TaskFailedError};
 use super::projection_data::ProjectionChartData;
 use crate::platform::tasks::Wake;
+use crate::studio::background::task::{BackgroundTask, TaskFailedError};
 use crate::studio::theme::{self, ThemeTokens, fonts, icons, space};
 use crate::studio::{touch, widgets};
 
@@ -40,7 +40,7 @@ pub enum ProjectionPointImage {
 }
 
 /// A picture that is being read.
-type Reading = OneshotTask<Result<ColorImage, String>>;
+type Reading = BackgroundTask<Result<ColorImage, String>>;
 
 /// How a map is looked at.
 pub struct ProjectionChart {
@@ -82,7 +82,7 @@ impl ProjectionChart {
     /// Takes in pictures that were loaded.
     pub fn logic(&mut self, ctx: &egui::Context) {
         if let Some((key, answer)) =
-            self.thumb.as_ref().and_then(|(key, work)| work.hear().map(|answer| (*key, answer)))
+            self.thumb.as_mut().and_then(|(key, work)| work.answer().map(|answer| (*key, answer)))
         {
             self.thumb = None;
             let image = match answer {
@@ -96,7 +96,7 @@ impl ProjectionChart {
             let texture = ctx.load_texture(format!("point {key:?}"), image, TextureOptions::LINEAR);
             self.thumbs.insert(key, texture);
         }
-        if let Some(answer) = self.opening.as_ref().and_then(OneshotTask::hear) {
+        if let Some(answer) = self.opening.as_mut().and_then(BackgroundTask::answer) {
             self.opening = None;
             if let Ok(Ok(image)) = answer {
                 self.opened = Some(ProjectionPointImage::Picture(image));
@@ -265,7 +265,7 @@ impl ProjectionChart {
         if !self.thumbs.contains_key(&key) && self.thumb.is_none() {
             let source = charted.source.clone();
             let load = move || source.load(picture).map(|p| image(&p, THUMB)).map_err(|e| e.to_string());
-            self.thumb = Some((key, OneshotTask::start("point", wake, async move || load())));
+            self.thumb = Some((key, BackgroundTask::ask_async("point", wake, async move || load())));
         }
         let (name, class) = charted.words(point);
         let tooltip =
@@ -295,7 +295,7 @@ impl ProjectionChart {
             None => {
                 let source = charted.source.clone();
                 let load = move || source.load(picture).map_err(|error| error.to_string());
-                self.opening = Some(OneshotTask::start("point", wake, async move || {
+                self.opening = Some(BackgroundTask::ask_async("point", wake, async move || {
                     load().map(|p| ColorImage::from_rgb([p.width, p.height], &p.rgb))
                 }));
             }

@@ -11,8 +11,8 @@ use dinoscope_core::explore::PictureId;
 
 use crate::platform::pictures;
 use crate::platform::tasks::Wake;
+use crate::studio::background::work_queue::SharedWorkQueue;
 use crate::studio::explore::pixels::{DecodeJob, PixelStore};
-use crate::studio::work_queue::SharedWorkQueue;
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;

@@ -14,7 +14,7 @@ use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 
 use crate::platform::pictures;
-use crate::studio::work_queue::SharedWorkQueue;
+use crate::studio::background::work_queue::SharedWorkQueue;
 
 /// Bytes of whole pictures that are kept, of those that were drawn large.
 const CACHE: usize = 192 << 20;

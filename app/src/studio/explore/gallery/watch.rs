@@ -1,10 +1,9 @@
 //! Pictures of the gallery for the training side: watched while a model learns.
 
-use async_channel::{Receiver, Sender};
 use dinoscope_core::data::Picture;
 use dinoscope_core::features::whole_view;
 
-use crate::platform::tasks;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::explore::ExploreWorkspace;
 
 /// Most pictures that are watched.
@@ -13,19 +12,12 @@ const MOST: usize = 12;
 const SIDE: usize = 512;
 
 /// Pictures on their way to the training side.
-pub struct WatchedImageChannel {
-    ready: (Sender<Vec<Picture>>, Receiver<Vec<Picture>>),
-}
-
-impl Default for WatchedImageChannel {
-    fn default() -> Self {
-        Self { ready: async_channel::unbounded() }
-    }
-}
+#[derive(Default)]
+pub struct WatchedImageChannel(Option<BackgroundTask<Vec<Picture>>>);
 
 impl ExploreWorkspace {
     /// Loads the selected pictures beside the frames; [`ExploreWorkspace::wants_watched`] has them when they are there.
-    pub(in crate::studio::explore) fn watch_selection(&self) {
+    pub(in crate::studio::explore) fn watch_selection(&mut self) {
         let wanted: Vec<_> = self
             .gallery
             .selection()
@@ -33,8 +25,7 @@ impl ExploreWorkspace {
             .take(MOST)
             .filter_map(|id| self.gallery.origin(id).map(|origin| (id, origin)))
             .collect();
-        let (pixels, out, wake) =
-            (self.intake.pixels.clone(), self.watch.ready.0.clone(), self.export.wake());
+        let pixels = self.intake.pixels.clone();
         let work = async move || {
             let small = |picture: std::sync::Arc<Picture>| match picture.width.min(picture.height) {
                 side if side > SIDE => whole_view(&picture, SIDE, 1),
@@ -44,16 +35,15 @@ impl ExploreWorkspace {
             for (id, origin) in wanted {
                 pictures.extend(pixels.load(id, &origin).await.ok().map(small));
             }
-            let _ = out.try_send(pictures);
-            wake();
+            pictures
         };
-        if let Err(error) = tasks::go("watch", work) {
-            ::log::error!("pictures can't be loaded, {error}");
-        }
+        self.watch = WatchedImageChannel(Some(BackgroundTask::ask_async("watch", &self.export.wake(), work)));
     }
 
     /// Pictures that are to be watched while training, once.
     pub fn wants_watched(&mut self) -> Option<Vec<Picture>> {
-        self.watch.ready.1.try_recv().ok().filter(|pictures| !pictures.is_empty())
+        let answer = self.watch.0.as_mut()?.answer()?;
+        self.watch.0 = None;
+        answer.ok().filter(|pictures| !pictures.is_empty())
     }
 }

@@ -13,7 +13,7 @@ use dinoscope_core::explore::{PatchTokens, PictureInspection};
 
 use super::{ATTENTION_PERCENTILE, ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
 use crate::platform::tasks::Wake;
-use crate::studio::work_queue::SharedWorkQueue;
+use crate::studio::background::work_queue::SharedWorkQueue;
 
 /// What was made.
 pub enum OverlayResult {

@@ -1,6 +1,5 @@
 //! Layers made by the GPU from the tensors' own buffers, into textures that egui draws: nothing comes back.
 
-use async_channel::Receiver;
 use dinoscope_core::explore::{PatchTokens, PictureInspection};
 use dinoscope_shaders::display::{
     ColourMap, ColourRangeOptions, CommandRecorder, FeatureBatchShape, PcaPipeline, PcaPipelineOptions,
@@ -11,7 +10,8 @@ use eframe::egui_wgpu::RenderState;
 use egui::TextureId;
 
 use super::{ColourFitJob, OverlayContent, OverlayJob, OverlaySlot};
-use crate::platform::tasks::{self, Wake};
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::BackgroundTask;
 
 /// Compiled programs.
 struct OverlayKernels {
@@ -43,7 +43,7 @@ impl Drop for DeviceTexture {
 /// Draws on the window's GPU.
 pub struct GpuPainter {
     state: RenderState,
-    coming: Receiver<OverlayKernels>,
+    compiling: BackgroundTask<OverlayKernels>,
     programs: Option<OverlayKernels>,
     options: PcaPipelineOptions,
     fitted: bool,
@@ -51,25 +51,17 @@ pub struct GpuPainter {
 
 impl GpuPainter {
     /// Compiles the programs beside the frames: it takes longer than one may.
-    pub fn start(state: RenderState, wake: Wake) -> Self {
-        let (out, coming) = async_channel::bounded(1);
+    pub fn start(state: RenderState, wake: &Wake) -> Self {
         let device = state.device.clone();
-        let compile = async move || {
-            let programs = OverlayKernels {
-                pipeline: PcaPipeline::new(&device),
-                similarity: SimilarityProgram::new(&device),
-                upsample: UpsampleProgram::new(&device),
-            };
-            let _ = out.try_send(programs);
-            wake();
-        };
-        if let Err(error) = tasks::go("programs", compile) {
-            ::log::error!("the GPU's programs can't be compiled, {error}");
-        }
+        let compiling = BackgroundTask::ask("programs", wake, move |_| OverlayKernels {
+            pipeline: PcaPipeline::new(&device),
+            similarity: SimilarityProgram::new(&device),
+            upsample: UpsampleProgram::new(&device),
+        });
         let range = ColourRangeOptions { smoothing: 0.0, ..ColourRangeOptions::default() };
         let options =
             PcaPipelineOptions { range, background: BackgroundMode::Black, ..PcaPipelineOptions::default() };
-        Self { state, coming, programs: None, options, fitted: false }
+        Self { state, compiling, programs: None, options, fitted: false }
     }
 
     /// Forgets the colours.
@@ -82,7 +74,7 @@ impl GpuPainter {
 
     fn programs(&mut self) -> Option<&mut OverlayKernels> {
         if self.programs.is_none() {
-            self.programs = self.coming.try_recv().ok();
+            self.programs = self.compiling.hear();
         }
         self.programs.as_mut()
     }

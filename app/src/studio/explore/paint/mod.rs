@@ -156,7 +156,7 @@ impl OverlayPainter {
     /// A painter for a window; `wake` is called when a thread has made something.
     pub fn new(drawing: &RenderBackend, wake: Wake) -> Self {
         Self {
-            gpu: drawing.gpu.clone().map(|gpu| gpu::GpuPainter::start(gpu, wake.clone())),
+            gpu: drawing.gpu.clone().map(|gpu| gpu::GpuPainter::start(gpu, &wake)),
             cpu: cpu::OverlayWorker::start(wake),
             layers: HashMap::new(),
             basis: None,

@@ -8,9 +8,10 @@ use dinoscope_core::train::recipe::DistillMethod;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, distill_recipe, start};
 
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::train::draft::RecipeDraft;
 use crate::studio::train::obstacle::StartBlocker;
-use crate::studio::train::work::{BackgroundTask, Wake};
 
 /// What a run begins with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

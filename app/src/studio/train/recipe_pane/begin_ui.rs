@@ -4,6 +4,7 @@ use dinoscope_core::train::recipe::DistillMethod;
 use egui::Ui;
 
 use crate::platform::dialogs::DialogPurpose;
+use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::platform::{HAS_DISK, models};
 use crate::studio::theme::{self, icons, space};
@@ -11,7 +12,6 @@ use crate::studio::train::acts::TrainAction;
 use crate::studio::train::begin::{RunInitKind, RunInitState};
 use crate::studio::train::draft::RecipeDraft;
 use crate::studio::train::follow::RunListEntry;
-use crate::studio::train::work::Wake;
 use crate::studio::widgets;
 
 /// Most runs that the list of what can be chosen shows.

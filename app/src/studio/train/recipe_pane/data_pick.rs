@@ -10,8 +10,9 @@ use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::data::variety;
 use dinoscope_core::train::{Recipe, sources};
 
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::train::words;
-use crate::studio::train::work::{BackgroundTask, Wake};
 
 /// What the folder or the built-in pictures turned out to hold.
 #[derive(Clone)]

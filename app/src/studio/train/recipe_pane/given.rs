@@ -9,9 +9,10 @@ use dinoscope_core::train::preview::PreviewItem;
 use egui::{ColorImage, Sense, TextureHandle, TextureOptions, Ui, vec2};
 
 use crate::platform::runs;
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::train::darkroom::image;
-use crate::studio::train::work::{BackgroundTask, Wake};
 use crate::studio::widgets;
 
 /// Pictures that are shown of a batch.

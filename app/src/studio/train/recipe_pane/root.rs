@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use crate::platform::storage;
+use crate::platform::tasks::Wake;
 use crate::platform::typed;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::remembered::SettingsStore;
-use crate::studio::train::work::{BackgroundTask, Wake};
 
 /// The folder in which new runs are made.
 pub struct RunsFolderField {

@@ -9,9 +9,10 @@ use dinoscope_core::train::lock::RunLockStatus;
 
 use web_time::Instant;
 
+use crate::platform::tasks::Wake;
 use crate::platform::tasks::rest;
+use crate::studio::background::task::{BackgroundTask, CancelFlag, TaskEventSender};
 use crate::studio::train::state::{RunPhase, RunView};
-use crate::studio::train::work::{BackgroundTask, CancelFlag, TaskEventSender, Wake};
 
 /// Between two looks at a folder.
 const EVERY: Duration = Duration::from_secs(1);

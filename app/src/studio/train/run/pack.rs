@@ -8,9 +8,9 @@ use dinoscope_core::train::run::RunFolder;
 
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
+use crate::studio::background::task::BackgroundTask;
 use crate::studio::house::AppContext;
 use crate::studio::train::state::RunView;
-use crate::studio::train::work::BackgroundTask;
 use crate::studio::train::{TrainWorkspace, words};
 
 /// A run that is being packed.

@@ -15,9 +15,10 @@ use dinoscope_core::train::watch::WatchSnapshot;
 use dinoscope_core::train::{Recipe, paths, resume};
 
 use crate::platform::runs;
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::{BackgroundTask, CancelFlag};
 use crate::studio::train::state::{RunPhase, RunView};
 use crate::studio::train::words;
-use crate::studio::train::work::{BackgroundTask, CancelFlag, Wake};
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,9 @@ use dinoscope_core::data::decode::decode_file;
 use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
+use crate::platform::tasks::Wake;
 use crate::platform::tasks::breathe;
-use crate::studio::train::work::{BackgroundTask, CancelFlag, Wake};
+use crate::studio::background::task::{BackgroundTask, CancelFlag};
 
 /// Sheets that are kept; beyond it those go that have not been seen for longest.
 const KEPT: usize = 64;

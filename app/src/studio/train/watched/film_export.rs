@@ -10,10 +10,11 @@ use egui::Ui;
 use crate::platform::HAS_DISK;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
+use crate::platform::tasks::Wake;
+use crate::studio::background::task::{BackgroundTask, TaskEventSender};
 use crate::studio::theme::{icons, space};
 use crate::studio::toasts::ToastQueue;
 use crate::studio::train::acts::TrainAction;
-use crate::studio::train::work::{BackgroundTask, TaskEventSender, Wake};
 use crate::studio::widgets;
 
 /// Longest side of a film.

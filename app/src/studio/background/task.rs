@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-pub use crate::platform::tasks::Wake;
-use crate::platform::tasks::go;
+use crate::platform::tasks::{Wake, go};
 
 /// Whether nobody wants the result any more.
 #[derive(Clone, Default)]
@@ -83,6 +82,19 @@ impl<T: Send + 'static> BackgroundTask<T> {
         Self::start(name, wake, move |voice, stop| voice.say(work(stop)))
     }
 
+    /// [`BackgroundTask::ask`] for work that waits in between.
+    pub fn ask_async(name: &str, wake: &Wake, work: impl AsyncFnOnce() -> T + Send + 'static) -> Self {
+        Self::start_async(name, wake, async move |voice: TaskEventSender<T>, _| voice.say(work().await))
+    }
+
+    /// The answer once it is there; an error when the work has ended without one.
+    pub fn answer(&mut self) -> Option<Result<T, TaskFailedError>> {
+        match self.hear() {
+            Some(answer) => Some(Ok(answer)),
+            None => self.over.then_some(Err(TaskFailedError)),
+        }
+    }
+
     /// What was said next, if anything was.
     pub fn hear(&mut self) -> Option<T> {
         match self.news.try_recv() {
@@ -105,6 +117,10 @@ impl<T: Send + 'static> BackgroundTask<T> {
         self.stop.ask();
     }
 }
+
+/// Work that has ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskFailedError;
 
 impl<T> Drop for BackgroundTask<T> {
     fn drop(&mut self) {
@@ -151,6 +167,9 @@ mod tests {
         let wake: Wake = Arc::new(|| ());
         let mut lost = BackgroundTask::<u8>::ask("test", &wake, |_| panic!("a picture too many"));
         until(|| (lost.hear().is_none() && lost.over()).then_some(()));
+        assert_eq!(lost.answer(), Some(Err(TaskFailedError)));
+        let mut waits = BackgroundTask::ask_async("test", &wake, async || 7);
+        assert_eq!(until(|| waits.answer()), Ok(7));
         let (seen, ended) = channel();
         let endless = BackgroundTask::<u8>::start("test", &wake, move |_, stop| {
             while !stop.asked() {

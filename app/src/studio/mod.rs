@@ -244,8 +244,15 @@ impl StudioApp {
         &self.house
     }
 
-    /// Opens what a person gave: pictures, folders, weights, or a run in one file.
+    /// Opens what a person gave: pictures, folders, weights, a run in one file, or a recipe.
     pub fn open(&mut self, paths: Vec<PathBuf>) {
+        let is_recipe =
+            |path: &PathBuf| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("toml"));
+        let (recipes, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_recipe);
+        if let Some(recipe) = recipes.into_iter().next() {
+            self.layout.workspace = Workspace::Train;
+            self.train.open_recipe(recipe);
+        }
         let (runs, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| archive::is_archive(path));
         if !others.is_empty() {
             self.layout.workspace = Workspace::Explore;

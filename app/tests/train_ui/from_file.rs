@@ -1,12 +1,15 @@
 //! A run that lies in one file, as it is dropped or opened; and what the window is called meanwhile.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dinoscope::platform::dialogs::DialogPurpose;
+use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::archive;
 use dinoscope_core::train::run::RunFolder;
 
 use super::window::*;
+use crate::common::window::Dropped;
 
 fn title(window: &Window) -> String {
     window.state().as_ref().unwrap().title()
@@ -24,6 +27,20 @@ fn a_run_that_was_saved_while_it_went_on_goes_on_at_once_under_its_name() {
     let text = said(&window);
     assert!(!text.contains("Another program") && !text.contains("mine (1)"), "{text}");
     assert!(RunFolder::open(&elsewhere.path().join("runs/nano-001")).is_ok());
+}
+
+#[test]
+fn a_recipe_that_is_dropped_is_for_a_new_run() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &["train.iterations=1234"]);
+    let mut window = window(folder.path());
+    window.state_mut().as_mut().unwrap().look_with(ModelSource::Starter);
+    steps(&mut window, 2);
+    assert!(!has_button(&window, "Start"), "the window explores");
+    let recipe = folder.path().join("recipe.toml");
+    window.input_mut().dropped_files.push(Arc::new(Dropped(recipe)));
+    until(&mut window, "the recipe", says("Recipe opened"));
+    assert!(has_button(&window, "Start") && said(&window).contains("1234"), "{}", said(&window));
 }
 
 /// A run, packed in the middle, in a file that somebody has renamed. The window's title says how far it is.

@@ -264,12 +264,7 @@ impl TrainWorkspace {
             }
         }
         if let Some(file) = one(DialogPurpose::OpenRecipe) {
-            let read = move || {
-                let text = files::read_to_string(&file)
-                    .map_err(|e| format!("can't read {}: {e}", file.display()))?;
-                Recipe::from_toml(&text, &[]).map_err(|e| format!("{}: {e}", file.display()))
-            };
-            self.reading = Some(BackgroundTask::ask("recipe", &self.wake, move |_| read()));
+            self.open_recipe(file);
         }
         if let Some(file) = one(DialogPurpose::SaveRecipe) {
             self.save_recipe(house, file);
@@ -280,6 +275,16 @@ impl TrainWorkspace {
         if let Some(folder) = one(DialogPurpose::SaveFrames) {
             self.watched.export.copy_pictures(self.focused_folder(), folder, &self.wake);
         }
+    }
+
+    /// Reads a recipe from a file, for a new run.
+    pub fn open_recipe(&mut self, file: PathBuf) {
+        let read = move || {
+            let text =
+                files::read_to_string(&file).map_err(|e| format!("can't read {}: {e}", file.display()))?;
+            Recipe::from_toml(&text, &[]).map_err(|e| format!("{}: {e}", file.display()))
+        };
+        self.reading = Some(BackgroundTask::ask("recipe", &self.wake, move |_| read()));
     }
 
     fn save_recipe(&mut self, house: &mut AppContext, file: PathBuf) {

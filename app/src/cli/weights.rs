@@ -205,18 +205,19 @@ fn convert(
 
 /// Whether something is written as a folder.
 fn is_folder(written: ModelExportFormat) -> bool {
-    matches!(written, ModelExportFormat::Weights(KeyLayout::HuggingFace) | ModelExportFormat::OnnxFolder(_))
+    match written {
+        ModelExportFormat::Weights(layout) => layout.entry().is_folder,
+        ModelExportFormat::OnnxFolder(_) => true,
+        ModelExportFormat::Onnx(_) => false,
+    }
 }
 
 /// What the program that weights were written for does not know of them.
 fn elsewhere(config: &VitConfig, written: ModelExportFormat) -> Vec<String> {
     let VitConfig { grid, norm_eps: eps, .. } = *config;
-    let (who, square, built_in) = match written {
-        ModelExportFormat::Weights(KeyLayout::HuggingFace) => ("transformers", true, false),
-        ModelExportFormat::Weights(KeyLayout::Official) => ("the official code", true, true),
-        ModelExportFormat::Weights(KeyLayout::Timm) => ("timm", false, true),
-        ModelExportFormat::Onnx(_) | ModelExportFormat::OnnxFolder(_) => return Vec::new(),
-    };
+    let ModelExportFormat::Weights(layout) = written else { return Vec::new() };
+    let entry = layout.entry();
+    let (who, square, built_in) = (entry.read_by, entry.square_grids_alone, entry.eps_is_built_in);
     let grid = (square && !grid.is_square()).then(|| {
         format!("{who} has no place for a grid of {grid}: Dinoscope reads what was written; for others --to timm or onnx")
     });
@@ -358,6 +359,9 @@ mod tests {
     use dinoscope_core::train::run::RunFolder;
     use dinoscope_core::train::{Recipe, archive};
 
+    use clap::ValueEnum as _;
+    use dinoscope_core::weights::KEY_LAYOUTS;
+
     use super::*;
     use dinoscope_core::weights;
 
@@ -379,6 +383,17 @@ mod tests {
             std::fs::write(checkpoint.join("state.json"), "{}").unwrap();
         }
         run
+    }
+
+    #[test]
+    fn every_layout_can_be_written() {
+        let values: Vec<String> = WeightsFormatArg::value_variants()
+            .iter()
+            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        for entry in KEY_LAYOUTS {
+            assert!(values.iter().any(|value| value == entry.id), "--to has no {}", entry.id);
+        }
     }
 
     #[test]

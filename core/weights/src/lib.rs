@@ -21,7 +21,7 @@ pub mod released;
 mod save;
 
 use formats::{dcp, open, pickle, pickle_torch, pth, pth_listing, safetensors, source};
-use layouts::{heads, hugging_face, kin, official, parts, positions, shapes, timm, told, wrapped};
+use layouts::{heads, hugging_face, kin, official, parts, positions, shapes, told, wrapped};
 
 #[cfg(test)]
 mod tests;
@@ -34,24 +34,12 @@ pub use hugging_face::{config_json, crop_side, mlp_ratio, preprocessor_json, sho
 pub use inspect::{
     TensorSummary, ValueSummary, WeightsSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
 };
+pub use layouts::{KEY_LAYOUTS, KeyLayout, KeyLayoutEntry};
 pub use save::{save, save_with_heads, to_bytes};
-use serde::{Deserialize, Serialize};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
 use std::collections::BTreeMap;
 use std::path::Path;
 use told::SidecarFiles;
-
-/// Whose key names a file uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyLayout {
-    /// The official repository's names (`blocks.0.attn.qkv.weight`).
-    Official,
-    /// Hugging Face `transformers` names (`encoder.layer.0.attention.attention.query.weight`).
-    HuggingFace,
-    /// timm's names: official ones with `reg_token`, packed SwiGLU as `mlp.fc1`, and folded CLS position.
-    Timm,
-}
 
 /// A weights file, read and checked.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use super::source::{TensorInfo, WeightsReader, not_weights};
 use super::told::{SidecarConfig, SidecarFiles};
 use super::wrapped::{self, BackboneKeys};
 use super::{
-    HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads,
-    hugging_face, kin, official, timm,
+    HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads, kin,
+    official,
 };
 use dinoscope_model::config::{PosEmbedInterpolation, VitConfig, is_norm_eps};
 use dinoscope_model::grid::PatchGrid;
@@ -66,18 +66,15 @@ fn read_names(
 
     let (mut config, count) = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
     let mut heads_known = config.dim.is_multiple_of(64);
-    config.interpolation = match names.layout {
-        KeyLayout::HuggingFace => hugging_face::interpolation(config.registers),
-        KeyLayout::Timm => PosEmbedInterpolation::ANTIALIAS,
+    if let Some(interpolation) = (names.layout.entry().interpolation)(&config) {
+        config.interpolation = interpolation;
+    } else if !found.heads.is_empty() && config.registers > 0 {
         // All official recipes train with the offset, registers or not; only released files with registers differ.
-        KeyLayout::Official if !found.heads.is_empty() && config.registers > 0 => {
-            notes.push(
-                "a training file with registers: positions are resampled as the official recipes do".into(),
-            );
-            PosEmbedInterpolation::OFFSET
-        }
-        KeyLayout::Official => config.interpolation,
-    };
+        notes.push(
+            "a training file with registers: positions are resampled as the official recipes do".into(),
+        );
+        config.interpolation = PosEmbedInterpolation::OFFSET;
+    }
     // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
     let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
     let told = match own {
@@ -109,7 +106,7 @@ fn read_names(
         apply_own(&own, &mut config, file, &mut notes)?;
         heads_known = true;
     }
-    let no_mask_token = names.layout == KeyLayout::Timm || told.no_mask_token;
+    let no_mask_token = !names.layout.entry().has_mask_token || told.no_mask_token;
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
         notes.push(format!(
@@ -186,24 +183,13 @@ struct KeyTranslation<'a> {
 
 impl<'a> KeyTranslation<'a> {
     fn new(found: &'a BackboneKeys, shapes: Shapes) -> Self {
-        let mut this =
-            Self { found, layout: KeyLayout::Official, packed: false, shapes, plain: BTreeMap::new() };
-        if this
-            .shapes
-            .keys()
-            .any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
-        {
-            this.layout = KeyLayout::HuggingFace;
-            return this;
-        }
         let flat: Shapes =
-            this.shapes.iter().map(|(name, s)| (official::unchunked(name).into_owned(), s.clone())).collect();
-        if timm::is_timm(&flat) {
-            this.layout = KeyLayout::Timm;
-            this.packed = timm::is_packed(&flat);
-        }
+            shapes.iter().map(|(name, s)| (official::unchunked(name).into_owned(), s.clone())).collect();
+        let layout = KeyLayout::of(&flat);
+        let packed = (layout.entry().is_packed)(&flat);
+        let mut this = Self { found, layout, packed, shapes, plain: BTreeMap::new() };
         for name in this.shapes.keys() {
-            if let Some((key, _)) = this.official(name) {
+            if let Some((key, 1)) = this.official(name) {
                 this.plain.insert(key, name.clone());
             }
         }
@@ -212,23 +198,14 @@ impl<'a> KeyTranslation<'a> {
 
     /// Official name of a name inside the file, and how many of them stack.
     fn official(&self, name: &str) -> Option<(String, usize)> {
-        let key = match self.layout {
-            KeyLayout::HuggingFace => return hugging_face::official(name),
-            KeyLayout::Official => official::unchunked(name).into_owned(),
-            KeyLayout::Timm => timm::official(&official::unchunked(name), self.packed),
-        };
-        official::is_known(&key).then_some((key, 1))
+        (self.layout.entry().official)(name, self.packed)
     }
 
     /// Names inside the file of an official key, whether they are there or not.
     fn parts(&self, key: &str) -> Vec<String> {
-        match self.layout {
-            KeyLayout::HuggingFace => {
-                let there = |names: &Vec<String>| names.iter().any(|name| self.shapes.contains_key(name));
-                hugging_face::newer_names(key).filter(there).unwrap_or_else(|| hugging_face::names(key))
-            }
-            KeyLayout::Timm => vec![self.plain.get(key).cloned().unwrap_or_else(|| timm::name(key))],
-            KeyLayout::Official => vec![self.plain.get(key).cloned().unwrap_or_else(|| key.into())],
+        match self.plain.get(key) {
+            Some(name) => vec![name.clone()],
+            None => (self.layout.entry().names)(key, &self.shapes),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::plan::CONFIG_KEY;
 use super::safetensors::{self, OutputTensor};
-use super::{KeyLayout, LoadedWeights, StateDict, WeightsError, check, hugging_face, official, timm};
+use super::{KeyLayout, LoadedWeights, StateDict, WeightsError, check, hugging_face, official};
 use dinoscope_base::files;
 use dinoscope_model::config::VitConfig;
 use dinoscope_model::grid::PatchGrid;
@@ -26,7 +26,7 @@ pub fn save(
 ) -> Result<(), WeightsError> {
     let name = path.display().to_string();
     let (mut tensors, metadata) = outgoing(&name, backbone, config, layout)?;
-    if layout != KeyLayout::HuggingFace {
+    if !layout.entry().is_folder {
         needs_safetensors(path)?;
         return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata));
     }
@@ -114,13 +114,9 @@ fn outgoing<'a>(
     check(backbone, config, file)?;
     let own = serde_json::to_string(config).map_err(|e| WeightsError::format(file, e.to_string()))?;
     let mut metadata = vec![("format", "pt".to_string())];
-    let tensors = match layout {
-        KeyLayout::Official => official::outgoing(backbone),
-        KeyLayout::HuggingFace => hugging_face::outgoing(backbone, config),
-        KeyLayout::Timm => timm::outgoing(backbone, config),
-    };
+    let tensors = (layout.entry().outgoing)(backbone, config);
     // A Hugging Face folder is read as `transformers` reads it, by its config.json alone.
-    if layout != KeyLayout::HuggingFace {
+    if !layout.entry().is_folder {
         metadata.push((CONFIG_KEY, own));
     }
     Ok((tensors, metadata))

@@ -1,11 +1,35 @@
 //! Hugging Face `transformers` names (`Dinov2Model`, `Dinov2WithRegistersModel`) and the JSON files of their folders.
 
+use super::{KeyLayout, KeyLayoutEntry};
 use crate::safetensors::OutputTensor;
 use crate::shapes::{parse_index, split_block};
 use crate::{StateDict, WeightsError};
 use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use serde_json::{Value, json};
 use std::borrow::Cow;
+
+/// Hugging Face's names.
+pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
+    layout: KeyLayout::HuggingFace,
+    id: "hugging-face",
+    read_by: "transformers",
+    is_folder: true,
+    square_grids_alone: true,
+    eps_is_built_in: false,
+    has_mask_token: true,
+    interpolation: |config| Some(interpolation(config.registers)),
+    matches: |shapes| {
+        shapes.keys().any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
+    },
+    is_packed: |_| false,
+    official: |name, _| official(name),
+    names: |key, shapes| {
+        let there = |names: &Vec<String>| names.iter().any(|name| shapes.contains_key(name));
+        newer_names(key).filter(there).unwrap_or_else(|| names(key))
+    },
+    before_patches: |_, _| vec![1],
+    outgoing,
+};
 
 /// Prefixes of the backbone inside models built around it.
 pub(crate) const PREFIXES: [&str; 2] = ["dinov2.", "dinov2_with_registers."];

@@ -1,9 +1,28 @@
 //! The official repository's key names: block chunks, and the wrappers that training puts around a model.
 
+use super::{KeyLayout, KeyLayoutEntry};
 use crate::StateDict;
 use crate::safetensors::OutputTensor;
 use crate::shapes::parse_index;
 use std::borrow::Cow;
+
+/// The official repository's names.
+pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
+    layout: KeyLayout::Official,
+    id: "official",
+    read_by: "the official code",
+    is_folder: false,
+    square_grids_alone: true,
+    eps_is_built_in: true,
+    has_mask_token: true,
+    interpolation: |_| None,
+    matches: |_| true,
+    is_packed: |_| false,
+    official: |name, _| known(&unchunked(name)),
+    names: |key, _| vec![key.to_owned()],
+    before_patches: |_, _| vec![1],
+    outgoing: |backbone, _| outgoing(backbone),
+};
 
 /// Module names that FSDP, DDP and `torch.compile` put into keys; they say nothing about the model.
 const WRAPPERS: [&str; 5] =
@@ -25,6 +44,11 @@ pub(crate) fn unchunked(key: &str) -> Cow<'_, str> {
         return format!("blocks.{rest}").into();
     }
     key.into()
+}
+
+/// `key` (without prefix, unchunked), if it is one that official backbones have.
+pub(crate) fn known(key: &str) -> Option<(String, usize)> {
+    is_known(key).then(|| (key.to_owned(), 1))
 }
 
 /// Whether `key` (without prefix, unchunked) is one that official backbones have.

@@ -75,13 +75,7 @@ impl PosEmbedInfo<'_> {
 
     /// How many positions may stand before the patches', likeliest first.
     fn before(&self) -> Vec<usize> {
-        match (self.layout, self.registers, self.patches_alone) {
-            (KeyLayout::Official | KeyLayout::HuggingFace, ..) => vec![1],
-            (KeyLayout::Timm, _, Some(true)) => vec![0],
-            (KeyLayout::Timm, registers, Some(false)) => vec![1 + registers],
-            (KeyLayout::Timm, 0, None) => vec![1, 0],
-            (KeyLayout::Timm, registers, None) => vec![0, 1 + registers],
-        }
+        (self.layout.entry().before_patches)(self.registers, self.patches_alone)
     }
 
     fn refused(&self, why: String) -> WeightsError {

@@ -1,11 +1,36 @@
 //! timm's names: official ones with `reg_token`, SwiGLU packed as `mlp.fc1`/`mlp.fc2`, no mask token, and in models
 //! with registers the CLS position folded into the CLS token.
 
+use super::official::{known, unchunked};
+use super::{KeyLayout, KeyLayoutEntry};
 use crate::StateDict;
 use crate::safetensors::OutputTensor;
 use crate::shapes::{Shapes, split_block};
-use dinoscope_model::config::VitConfig;
+use dinoscope_model::config::{PosEmbedInterpolation, VitConfig};
 use std::borrow::Cow;
+
+/// timm's names.
+pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
+    layout: KeyLayout::Timm,
+    id: "timm",
+    read_by: "timm",
+    is_folder: false,
+    square_grids_alone: false,
+    eps_is_built_in: true,
+    has_mask_token: false,
+    interpolation: |_| Some(PosEmbedInterpolation::ANTIALIAS),
+    matches: is_timm,
+    is_packed,
+    official: |name, packed| known(&official(&unchunked(name), packed)),
+    names: |key, _| vec![name(key)],
+    before_patches: |registers, patches_alone| match (registers, patches_alone) {
+        (_, Some(true)) => vec![0],
+        (registers, Some(false)) => vec![1 + registers],
+        (0, None) => vec![1, 0],
+        (registers, None) => vec![0, 1 + registers],
+    },
+    outgoing,
+};
 
 /// Whether these shapes (by unchunked key) are timm's rather than official.
 pub(crate) fn is_timm(shapes: &Shapes) -> bool {

@@ -3,6 +3,7 @@
 //! All in f64 and without randomness that could differ between runs: the same features give the
 //! same colours on every machine with the same arithmetic.
 
+use super::linalg::dot;
 use dinoscope_base::rng;
 
 /// One eigenvalue with its unit eigenvector.
@@ -67,10 +68,6 @@ pub fn largest(matrix: &[f64], n: usize, k: usize) -> Vec<EigenPair> {
         .collect();
     pairs.truncate(k);
     pairs
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// The matrix times each vector.

@@ -4,6 +4,7 @@
 //! loss is at most `½ (I - 11ᵀ/K) ⊗ XᵀX/n`. The inverse of `½ XᵀX/n + penalty` therefore says how far to go along each
 //! direction of the features, however unlike their spreads are.
 
+use dinoscope_analysis::linalg::dot;
 use dinoscope_base::parallel::for_chunks;
 
 /// Numbers that are added up side by side, for the processor's vectors.
@@ -76,17 +77,6 @@ impl HessianBound {
         });
         out
     }
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (x, y) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Source: Nocedal & Wright, Numerical Optimization, 2nd edition: algorithm 7.5 (two loops), and a line search for the
 //! strong Wolfe conditions after algorithms 3.5 and 3.6.
 
+use dinoscope_analysis::linalg::dot;
 use std::collections::VecDeque;
 
 /// Steps that are remembered.
@@ -184,10 +185,6 @@ fn between(low: (f64, f64, f64), high: (f64, f64, f64)) -> f64 {
     let lowest = b - (b - a) * (gb + root - theta) / (gb - ga + 2.0 * root);
     let (least, most) = (a + 0.1 * (b - a), a + 0.9 * (b - a));
     if lowest.is_finite() { lowest.clamp(least.min(most), least.max(most)) } else { 0.5 * (a + b) }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// `to += share * what`

@@ -1,8 +1,8 @@
 //! The space that features are looked at in.
 
-use super::curvature::dot;
 use super::lbfgs::add;
 use crate::knn::LabelledFeatures;
+use dinoscope_analysis::linalg::dot;
 
 /// A direction counts as one that earlier pictures span already when less than this share of its length is left.
 const SPANNED: f64 = 1e-10;

@@ -3,6 +3,7 @@
 //! Householder reflections make the matrix tridiagonal; the number of negative pivots of a shifted tridiagonal matrix
 //! is the number of eigenvalues below the shift (Sturm), so that halving finds each one. Nothing can fail to converge.
 
+use dinoscope_analysis::linalg::dot;
 use dinoscope_base::parallel::for_chunks;
 
 /// Rows that one thread takes at a time.
@@ -34,19 +35,6 @@ pub(super) fn of_products(data: &[f64], rows: usize, columns: usize) -> Vec<f64>
         }
     }
     eigenvalues(matrix, n)
-}
-
-/// In eight sums, so that the processor adds eight at once.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a8, a_rest) = a.as_chunks::<8>();
-    let (b8, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0f64; 8];
-    for (x, y) in a8.iter().zip(b8) {
-        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-            *sum += x * y;
-        }
-    }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
 /// Eigenvalues of a symmetric `[n, n]` matrix, largest first.

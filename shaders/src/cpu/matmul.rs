@@ -1,21 +1,35 @@
 //! Matrix products through the `gemm` crate, with strides, so that nothing is transposed or copied first.
 
+/// What matrices hold: f32 or f64.
+pub trait MatrixElement: Copy + 'static {
+    /// The factor that changes nothing.
+    const ONE: Self;
+}
+
+impl MatrixElement for f32 {
+    const ONE: Self = 1.0;
+}
+
+impl MatrixElement for f64 {
+    const ONE: Self = 1.0;
+}
+
 /// A matrix in a slice.
 #[derive(Clone, Copy, Debug)]
-pub struct MatrixView<'a> {
-    values: &'a [f32],
+pub struct MatrixView<'a, T = f32> {
+    values: &'a [T],
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
 }
 
-impl<'a> MatrixView<'a> {
+impl<'a, T: Copy> MatrixView<'a, T> {
     /// Rows one after the other.
     ///
     /// # Panics
     /// When the slice is shorter.
-    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub fn new(values: &'a [T], rows: usize, cols: usize) -> Self {
         assert!(values.len() >= rows * cols, "{rows} x {cols} values, not {}", values.len());
         Self { values, rows, cols, row_stride: cols, col_stride: 1 }
     }
@@ -36,10 +50,16 @@ impl<'a> MatrixView<'a> {
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn multiply(out: &mut [f32], a: MatrixView, b: MatrixView, scale: f32, add: bool) {
+pub fn multiply<T: MatrixElement>(
+    out: &mut [T],
+    a: MatrixView<'_, T>,
+    b: MatrixView<'_, T>,
+    scale: T,
+    add: bool,
+) {
     assert_eq!(a.cols, b.rows, "the inner sides of a product");
     assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
-    let raw = |m: &MatrixView| RawMatrix {
+    let raw = |m: &MatrixView<'_, T>| RawMatrix {
         at: m.values.as_ptr(),
         row_stride: m.row_stride as isize,
         col_stride: m.col_stride as isize,
@@ -53,9 +73,9 @@ pub fn multiply(out: &mut [f32], a: MatrixView, b: MatrixView, scale: f32, add: 
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy, Debug)]
-pub struct RawMatrix {
+pub struct RawMatrix<T = f32> {
     /// The first value.
-    pub at: *const f32,
+    pub at: *const T,
     /// Values from one row to the next.
     pub row_stride: isize,
     /// Values from one column to the next.
@@ -68,12 +88,12 @@ pub struct RawMatrix {
 ///
 /// # Safety
 /// All three matrices lie in memory that is valid for them, and nothing else touches `out`.
-pub unsafe fn multiply_raw(
+pub unsafe fn multiply_raw<T: MatrixElement>(
     [m, k, n]: [usize; 3],
-    (out, out_stride): (*mut f32, isize),
-    a: RawMatrix,
-    b: RawMatrix,
-    scale: f32,
+    (out, out_stride): (*mut T, isize),
+    a: RawMatrix<T>,
+    b: RawMatrix<T>,
+    scale: T,
     add: bool,
     spread: bool,
 ) {
@@ -109,7 +129,7 @@ pub unsafe fn multiply_raw(
             b.at,
             b.col_stride,
             b.row_stride,
-            1.0,
+            T::ONE,
             scale,
             false,
             false,
@@ -123,25 +143,33 @@ pub unsafe fn multiply_raw(
 mod tests {
     use super::*;
 
-    #[test]
-    fn products_of_all_orientations() {
+    fn products_of_all_orientations<T: MatrixElement + std::fmt::Debug>(of: fn(f64) -> T, to: fn(T) -> f64) {
         let (m, k, n) = (5, 7, 3);
-        let a: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7).sin()).collect();
-        let b: Vec<f32> = (0..k * n).map(|i| (i as f32 * 0.3).cos()).collect();
-        let at: Vec<f32> = (0..m * k).map(|i| a[(i % m) * k + i / m]).collect();
-        let bt: Vec<f32> = (0..k * n).map(|i| b[(i % k) * n + i / k]).collect();
-        let want = |i: usize, j: usize| (0..k).map(|x| a[i * k + x] * b[x * n + j]).sum::<f32>();
+        let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.7).sin()).collect();
+        let b: Vec<f64> = (0..k * n).map(|i| (i as f64 * 0.3).cos()).collect();
+        let values =
+            |at: &dyn Fn(usize) -> f64, count: usize| (0..count).map(|i| of(at(i))).collect::<Vec<T>>();
+        let (plain_a, plain_b) = (values(&|i| a[i], m * k), values(&|i| b[i], k * n));
+        let turned_a = values(&|i| a[(i % m) * k + i / m], m * k);
+        let turned_b = values(&|i| b[(i % k) * n + i / k], k * n);
+        let want = |i: usize, j: usize| (0..k).map(|x| a[i * k + x] * b[x * n + j]).sum::<f64>();
         for (a, b) in [
-            (MatrixView::new(&a, m, k), MatrixView::new(&b, k, n)),
-            (MatrixView::new(&at, k, m).transposed(), MatrixView::new(&b, k, n)),
-            (MatrixView::new(&a, m, k), MatrixView::new(&bt, n, k).transposed()),
+            (MatrixView::new(&plain_a, m, k), MatrixView::new(&plain_b, k, n)),
+            (MatrixView::new(&turned_a, k, m).transposed(), MatrixView::new(&plain_b, k, n)),
+            (MatrixView::new(&plain_a, m, k), MatrixView::new(&turned_b, n, k).transposed()),
         ] {
-            let mut out = vec![f32::NAN; m * n];
-            multiply(&mut out, a, b, 2.0, false);
-            multiply(&mut out, a, b, 1.0, true);
+            let mut out = vec![of(f64::NAN); m * n];
+            multiply(&mut out, a, b, of(2.0), false);
+            multiply(&mut out, a, b, of(1.0), true);
             for (i, got) in out.iter().enumerate() {
-                assert!((got - 3.0 * want(i / n, i % n)).abs() < 1e-5);
+                assert!((to(*got) - 3.0 * want(i / n, i % n)).abs() < 1e-5, "{i}: {got:?}");
             }
         }
+    }
+
+    #[test]
+    fn products_of_all_orientations_in_both_precisions() {
+        products_of_all_orientations(|value| value as f32, f64::from);
+        products_of_all_orientations(|value| value, |value| value);
     }
 }

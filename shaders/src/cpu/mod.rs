@@ -4,7 +4,7 @@ pub mod math;
 mod matmul;
 mod parallel;
 
-pub use matmul::{MatrixView, RawMatrix, multiply, multiply_raw};
+pub use matmul::{MatrixElement, MatrixView, RawMatrix, multiply, multiply_raw};
 pub use parallel::{DisjointSlice, blocks, chunk_rows, threads};
 
 /// Runs `f` compiled for the widest vectors of this machine (AVX-512, AVX2, NEON, wasm's SIMD).

@@ -7,8 +7,6 @@
 use dinoscope_analysis::linalg::dot;
 use dinoscope_base::parallel::for_chunks;
 
-/// Numbers that are added up side by side, for the processor's vectors.
-const LANES: usize = 8;
 /// Pivots are at least this share of the largest: rounding leaves no more of them.
 const FLOOR: f64 = 1e-13;
 

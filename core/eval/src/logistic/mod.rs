@@ -6,20 +6,22 @@
 
 mod curvature;
 mod lbfgs;
-mod product;
 mod space;
 
 use std::sync::Arc;
 
 use curvature::HessianBound;
 use lbfgs::{Lbfgs, LbfgsStep, ObjectiveFunction};
-use product::{COLS, product};
 pub(super) use space::FeatureSubspace;
 
 use super::knn::LabelledFeatures;
 use super::linear::largest;
 use super::{Accuracy, EvalProtocolError};
 use dinoscope_base::parallel::for_chunks;
+use dinoscope_shaders::cpu::{MatrixView, multiply};
+
+/// Rows of weights and logits are a multiple of this, for the processor's vectors.
+const COLS: usize = 8;
 
 /// How far a fit goes.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -90,7 +92,7 @@ impl LogisticDataset {
     fn logits(&self, weights: &[f64]) -> Vec<f64> {
         let (weights, intercept) = weights.split_at(self.dim * self.cols);
         let mut out = vec![0.0; self.labels.len() * self.cols];
-        product(&mut out, &self.x, weights, self.cols);
+        product(&mut out, &self.x, weights, [self.labels.len(), self.dim, self.cols]);
         for row in out.chunks_exact_mut(self.cols) {
             row.iter_mut().zip(intercept).for_each(|(logit, b)| *logit += b);
         }
@@ -115,7 +117,7 @@ impl LogisticDataset {
             }
         });
         let (slopes, intercept) = gradient.split_at_mut(self.dim * cols);
-        product(slopes, &self.transposed, &logits, cols);
+        product(slopes, &self.transposed, &logits, [self.dim, self.labels.len(), cols]);
         intercept.fill(0.0);
         for row in logits.chunks_exact(cols) {
             intercept.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
@@ -212,6 +214,11 @@ impl<'a> LogisticFitter<'a> {
     }
 }
 
+/// `out = left right`, `[rows, cols]` from `[rows, inner]` and `[inner, cols]`.
+fn product(out: &mut [f64], left: &[f64], right: &[f64], [rows, inner, cols]: [usize; 3]) {
+    multiply(out, MatrixView::new(left, rows, inner), MatrixView::new(right, inner, cols), 1.0, false);
+}
+
 /// The objective for one `C`.
 struct LogisticObjective<'a> {
     pictures: &'a LogisticDataset,
@@ -230,7 +237,8 @@ impl ObjectiveFunction for LogisticObjective<'_> {
         let (slopes, intercept) = gradient.split_at(self.pictures.dim * cols);
         let mut out = vec![0.0; gradient.len()];
         let (to, last) = out.split_at_mut(slopes.len());
-        product(to, &self.inverse, slopes, cols);
+        let dim = self.pictures.dim;
+        product(to, &self.inverse, slopes, [dim, dim, cols]);
         // A column of ones.
         last.iter_mut().zip(intercept).for_each(|(to, g)| *to = 2.0 * g);
         out

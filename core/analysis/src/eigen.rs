@@ -120,47 +120,12 @@ fn orthonormalise(vectors: &mut [Vec<f64>]) {
 }
 
 /// All eigenvalues of a small symmetric matrix, largest first, and its eigenvectors as columns of `[n, n]`.
-///
-/// Cyclic Jacobi rotations: slow for large matrices, exact and unconditional for small ones.
-pub fn jacobi(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut v: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
-    let size: f64 = a.iter().map(|x| x * x).sum();
-    for _ in 0..60 {
-        let off: f64 = (0..n * n).filter(|i| i / n != i % n).map(|i| a[i] * a[i]).sum();
-        if off <= 1e-30 * size {
-            break;
-        }
-        for p in 0..n {
-            for q in p + 1..n {
-                let apq = a[p * n + q];
-                if apq == 0.0 {
-                    continue;
-                }
-                let theta = (a[q * n + q] - a[p * n + p]) / (2.0 * apq);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for k in 0..n {
-                    let (x, y) = (a[k * n + p], a[k * n + q]);
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
-                }
-                for k in 0..n {
-                    let (x, y) = (a[p * n + k], a[q * n + k]);
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                    let (x, y) = (v[k * n + p], v[k * n + q]);
-                    v[k * n + p] = c * x - s * y;
-                    v[k * n + q] = s * x + c * y;
-                }
-            }
-        }
-    }
+pub fn jacobi(matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+    let (found, vectors) = dinoscope_shaders::cpu::jacobi(matrix, n);
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|i, j| a[j * n + j].total_cmp(&a[i * n + i]));
-    let values = order.iter().map(|i| a[i * n + i]).collect();
-    let vectors = (0..n * n).map(|i| v[i / n * n + order[i % n]]).collect();
-    (values, vectors)
+    order.sort_by(|i, j| found[*j].total_cmp(&found[*i]));
+    let values = order.iter().map(|i| found[*i]).collect();
+    (values, (0..n * n).map(|i| vectors[i / n * n + order[i % n]]).collect())
 }
 
 /// The orthogonal `R` (rotation or reflection) with the smallest `|AR - B|`, from `M = AᵀB`.

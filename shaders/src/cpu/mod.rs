@@ -1,9 +1,11 @@
 //! What the CPU twins share: wide loops, work on all cores, matrix products, and functions that vectorise.
 
+mod jacobi;
 pub mod math;
 mod matmul;
 mod parallel;
 
+pub use jacobi::jacobi;
 pub use matmul::{MatrixElement, MatrixView, RawMatrix, multiply, multiply_raw};
 pub use parallel::{DisjointSlice, blocks, chunk_rows, threads};
 

@@ -329,6 +329,6 @@ mod tests {
         let again = FileDialogs::new(Arc::new(|| ()), false, kept);
         assert_eq!(again.folder(DialogPurpose::EvaluatedFile), Some(PathBuf::from("/photos")));
         again.ask_in_window(DialogPurpose::OpenPictures, "");
-        assert_eq!(again.asked().unwrap().text, Path::new("/photos").join("").display().to_string());
+        assert_eq!(again.asked().unwrap().text, PathBuf::from("/photos").join("").display().to_string());
     }
 }

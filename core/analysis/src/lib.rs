@@ -16,7 +16,6 @@ pub mod pca;
 pub mod similarity;
 
 pub use pca::pca_sample;
-use pca::{pca_align, pca_kept, pca_side};
 
 use std::path::Path;
 

@@ -280,7 +280,9 @@ mod tests {
         };
         assert!(EvaluationKind::all().all(is_known));
         assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), 8);
-        for words in [|entry: &EvaluationEntry| entry.id, |entry| entry.title, |entry| entry.hint] {
+        type Words = fn(&EvaluationEntry) -> &'static str;
+        let all: [Words; 3] = [|entry| entry.id, |entry| entry.title, |entry| entry.hint];
+        for words in all {
             assert_eq!(EVALUATIONS.iter().map(words).collect::<BTreeSet<_>>().len(), EVALUATIONS.len());
         }
         for entry in &EVALUATIONS {

@@ -21,7 +21,7 @@ pub mod watch;
 #[cfg(not(target_family = "wasm"))]
 pub use budget::forecast;
 pub use budget::{flops, memory};
-use checkpoint::{finite, saving, tensors};
+use checkpoint::{finite, tensors};
 use feed::failing;
 pub use feed::{batch, preparing, preview, sources};
 pub use optimizer::{loss_scale, schedule};
@@ -31,7 +31,6 @@ pub use record::{figures, health, lines, metrics, report, summary, tensorboard};
 pub use run::{archive, follow, lock, resume};
 pub use start::model_source;
 pub use teacher::{frozen, teacher_cache};
-use watch::evaluating;
 pub use watch::{colours, film, probes};
 
 pub use network::{Network, NetworkConfig};

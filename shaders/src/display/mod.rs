@@ -21,7 +21,6 @@ pub mod split;
 pub mod upsample;
 
 pub use check::bench;
-use eigenvectors::eigen_cpu;
 use pipeline::pipeline_cpu;
 
 pub use colour_map::{ColourMap, ColourMapProgram, colour_map_cpu};

@@ -14,7 +14,7 @@ mod words;
 
 use pictures::{images, preloaded};
 use projection_chart::{dark_theme, projection_data};
-use results_pane::{bars, export, history, table};
+use results_pane::{export, history};
 
 use std::path::PathBuf;
 
@@ -33,6 +33,7 @@ pub use projection_chart::ProjectionPointImage;
 use samples_pane::EnlargedImage;
 use setup_pane::EvaluationDataLookup;
 
+use super::background::task::{BackgroundTask, TaskFailedError};
 use super::house::AppContext;
 use super::remembered::SettingsStore;
 use super::theme;

@@ -13,9 +13,9 @@ mod settings;
 mod view;
 mod wishes;
 
-use gallery::{closed, intake, pixels, thumb, watch};
+use gallery::{intake, pixels, watch};
 use model::{address, arrival};
-use picture::{canvas, keys, live, values};
+use picture::{canvas, keys, live};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,7 +33,6 @@ use super::house::AppContext;
 use super::remembered::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
-use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::platform::{clipboard, explorer};
 use gallery::Gallery;

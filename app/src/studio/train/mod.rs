@@ -16,11 +16,9 @@ mod watched;
 pub mod words;
 
 use charts::{curves, gauges, plot, plot_data, readout, traces};
-use recipe_pane::{
-    begin, begin_ui, controls, data_pick, draft, fields_ui, given, obstacle, of_run, preset_pick, root,
-};
-use run::{follow, hearing, pack, session, state};
-use watched::{darkroom, film_export, timeline, timeline_ui};
+use recipe_pane::{begin, controls, data_pick, draft, obstacle, of_run, root};
+use run::{follow, pack, session, state};
+use watched::{darkroom, timeline};
 
 use std::path::{Path, PathBuf};
 

@@ -12,8 +12,8 @@ pub use dinoscope_shaders::BackgroundMode;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};
 use serde::{Deserialize, Serialize};
 
-pub use super::pca_side::ForegroundCue;
-use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg, pca_align, pca_side};
+use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg};
+pub use pca_side::ForegroundCue;
 
 /// How colours are made.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::BenchError;
-use super::memory::{self, MemoryUse};
+use memory::MemoryUse;
 
 /// Seconds of one thing that was measured several times.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -18,13 +18,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::colours::{self, WatchPcaBasis};
-use super::finite::not_finite;
 use super::frozen::FrozenTeacher;
 use super::recipe::{DistillMethod, Recipe};
 use super::state::TrainerState;
-use super::tensors;
 use crate::model::params::{self, Named, read};
 use crate::weights::{HostTensor, StateDict};
+use finite::not_finite;
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]

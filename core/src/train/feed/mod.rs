@@ -15,14 +15,14 @@ use burn::tensor::{Device, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::batch::{CropTensors, HostCrops, MicroBatch, split, split_made};
-use super::preparing::{MASK_ROWS, crop_recipe};
 use super::recipe::Recipe;
 use crate::data::DataError;
 use crate::data::augment::device_crops;
 use crate::data::loader::{CropBatch, DataLoader, PictureBatch, SkippedPicture};
 use crate::data::source::PictureSource;
 use crate::ssl::CropMasks;
+use batch::{CropTensors, HostCrops, MicroBatch, split, split_made};
+use preparing::{MASK_ROWS, crop_recipe};
 
 /// Where batches come from.
 pub struct BatchFeeder {

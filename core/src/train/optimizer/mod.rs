@@ -5,12 +5,12 @@ pub mod schedule;
 
 use burn::tensor::Tensor;
 
-use super::loss_scale::LossScale;
 use super::network::Network;
 use super::recipe::OptimRecipe;
-use super::schedule::ScheduledValues;
 use crate::fused::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise};
 use crate::model::params::{self, Named};
+use loss_scale::LossScale;
+use schedule::ScheduledValues;
 
 /// What makes a parameter different from others of its network.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -49,7 +49,7 @@ pub enum RecipeError {
     },
 }
 
-/// Everything that decides a run. Meaning, unit and range of every field stand in [`super::fields::FIELDS`].
+/// Everything that decides a run. Meaning, unit and range of every field stand in [`fields::FIELDS`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // One table documents all fields, for files, flags and editors alike.

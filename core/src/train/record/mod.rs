@@ -15,12 +15,8 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::film;
-use super::health::{HealthAlarm, RunHealth};
-use super::metrics::Values;
 use super::protocol::{EngineError, TrainJob};
 use super::run::{MetricsLine, MetricsLog, RunError, RunFolder, io, replace};
-use super::summary;
-use super::tensorboard::TensorboardWriter;
 use super::watch::WatchSnapshot;
 use crate::analysis::image_out::{png, write_png};
 use crate::analysis::{AnalysisError, write_atomic};
@@ -29,6 +25,9 @@ use crate::eval::catalogue::EvaluationKind;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
 use crate::eval::run::headline;
+use health::{HealthAlarm, RunHealth};
+use metrics::Values;
+use tensorboard::TensorboardWriter;
 
 /// Most lines of figures that wait in memory for a disk that refuses them.
 const WAITING: usize = 10_000;
@@ -274,7 +273,7 @@ fn now() -> f64 {
 mod tests {
     use super::*;
     use crate::train::Recipe;
-    use crate::train::metrics::of_pairs as values;
+    use metrics::of_pairs as values;
 
     fn folder(dir: &std::path::Path) -> RunFolder {
         RunFolder::create(&dir.join("run"), &Recipe::preset("nano").unwrap()).unwrap()

@@ -15,9 +15,8 @@ use std::sync::Arc;
 
 use super::checkpoint;
 use super::lines;
-use super::lock::{RunLock, RunLockError};
 use super::recipe::{Recipe, RecipeError};
-use super::resume;
+use lock::{RunLock, RunLockError};
 
 pub use super::lines::MetricsLine;
 
@@ -220,7 +219,7 @@ impl RunFolder {
         match RunLock::take(&self.path) {
             Ok(lock) => self.lock = Some(Arc::new(lock)),
             Err(RunLockError::Io(source)) => {
-                return Err(io("lock", &self.path.join(super::lock::FILE))(source));
+                return Err(io("lock", &self.path.join(lock::FILE))(source));
             }
             Err(RunLockError::Taken { by, sure }) => {
                 let by = by.map_or_else(|| "whose number can't be read".to_owned(), |by| by.to_string());
@@ -228,7 +227,7 @@ impl RunFolder {
                     true => String::new(),
                     false => format!(
                         ". This drive keeps no locks: if that process has ended, delete {}",
-                        self.path.join(super::lock::FILE).display()
+                        self.path.join(lock::FILE).display()
                     ),
                 };
                 return Err(RunError::Taken { path: path(), by, way_out });
@@ -244,7 +243,7 @@ impl RunFolder {
             format!(
                 "the drive of {} keeps no locks: other programs are held off this run only by what {} says",
                 self.path.display(),
-                super::lock::FILE
+                lock::FILE
             )
         })
     }

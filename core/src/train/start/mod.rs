@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::checkpoint::colours_of;
-use super::model_source::{self, ModelError, ModelSource};
 use super::network::Network;
 use super::recipe::{Recipe, RecipeError};
 use super::state::TrainerState;
@@ -16,6 +15,7 @@ use crate::model::layers::WeightInit;
 use crate::model::pos_embed::resample;
 use crate::model::{DinoHead, DinoHeadConfig, NORM_EPS, PatchGrid, Vit, VitConfig, params};
 use crate::weights::{HostTensor, LoadedWeights, StateDict};
+use model_source::{ModelError, ModelSource};
 
 /// Why a run could not start from weights, or with a teacher.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::colours::WatchPcaBasis;
 use super::protocol::EngineError;
 use super::recipe::Recipe;
 use crate::analysis::attention_map::{AttentionMaps, overlay, stretch};
@@ -22,6 +21,7 @@ use crate::data::Picture;
 use crate::data::augment::resize_to;
 use crate::features::{view_features, view_features_and_attention, whole_view};
 use crate::model::Vit;
+use colours::WatchPcaBasis;
 
 /// Resolution of the views, in global crops: finer than in training, which position resampling allows.
 const ZOOM: usize = 2;

@@ -34,11 +34,7 @@ pub fn furthest(a: &[f32], b: &[f32]) -> f32 {
 
 /// A file without metadata, under the given names.
 pub fn bare(state: &StateDict, config: &VitConfig, layout: KeyLayout) -> Vec<u8> {
-    let mut tensors = match layout {
-        KeyLayout::Official => official::outgoing(state),
-        KeyLayout::HuggingFace => hugging_face::outgoing(state, config),
-        KeyLayout::Timm => timm::outgoing(state, config),
-    };
+    let mut tensors = (layout.entry().outgoing)(state, config);
     let mut bytes = Vec::new();
     safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
     bytes

@@ -134,7 +134,7 @@ fn a_plain_timm_file_without_our_metadata() {
 /// A timm file as timm itself writes it: no metadata of ours.
 fn open_timm(config: &VitConfig) -> Box<dyn source::WeightsReader> {
     let state = random(config);
-    let mut tensors = timm::outgoing(&state, config);
+    let mut tensors = layouts::timm::outgoing(&state, config);
     let mut bytes = Vec::new();
     safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
     open::bytes("timm", bytes.leak()).unwrap()

@@ -7,7 +7,6 @@
 
 pub mod bench;
 
-use super::bench::{DisplayTestFixture, difference, levels, noise, two_objects, uploaded};
 use super::split::{ForegroundSplitBuffers, split_buffer};
 use super::{
     ColourMap, ColourMapProgram, ColourRangeEstimate, ColourRangeOptions, ColourRangeProgram,
@@ -19,6 +18,7 @@ use super::{
 };
 use crate::check::KernelComparison;
 use crate::{BackgroundMode, ColourRange, ShaderError};
+use bench::{DisplayTestFixture, difference, levels, noise, two_objects, uploaded};
 
 /// Runs every program and its twin. An error is one of the device; a difference that is too large is a
 /// [`KernelComparison`] that has not passed.

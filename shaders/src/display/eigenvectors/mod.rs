@@ -6,8 +6,8 @@
 pub(super) mod eigen_cpu;
 
 use super::common::{BindingKind, CommandRecorder, StorageSlice, WgslProgram, storage, uniform};
-pub use super::eigen_cpu::eigenvectors_cpu;
 use crate::ShaderError;
+pub use eigen_cpu::eigenvectors_cpu;
 
 const PROGRAM: &str = "eigenvectors";
 /// Vectors that the program can carry.

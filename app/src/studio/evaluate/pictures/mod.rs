@@ -4,7 +4,6 @@ pub(super) mod images;
 pub(super) mod preloaded;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use dinoscope_core::data::DataError;
 use dinoscope_core::data::decode::depth::IntensityRange;

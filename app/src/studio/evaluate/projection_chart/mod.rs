@@ -16,11 +16,11 @@ use egui::{
 
 use super::history::Id;
 use super::images::image;
-use super::projection_data::ProjectionChartData;
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::{BackgroundTask, TaskFailedError};
 use crate::studio::theme::{self, ThemeTokens, fonts, icons, space};
 use crate::studio::{touch, widgets};
+use projection_data::ProjectionChartData;
 
 /// Longest side of the picture beside a point, in pixels.
 const THUMB: usize = 160;

@@ -8,12 +8,12 @@ pub(super) mod table;
 use dinoscope_core::eval::outcome::UnusableInput;
 use egui::{Label, Ui};
 
-use super::history::{EvaluationRecord, Id, figure_names, less_is_better};
+use super::EvaluateWorkspace;
 use super::words::duration;
-use super::{EvaluateWorkspace, bars, table};
 use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
+use history::{EvaluationRecord, Id, figure_names, less_is_better};
 
 /// Names of figures that fit beside each other.
 const BESIDE: usize = 5;

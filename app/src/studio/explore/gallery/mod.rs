@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use dinoscope_core::explore::PictureId;
 use egui::{TextureHandle, TextureOptions, vec2};
 
-use super::pixels::{ImageOrigin, Wish};
-use super::thumb::{self, ThumbnailAction, ThumbnailState};
 use crate::studio::theme;
 use crate::studio::widgets;
+use pixels::{ImageOrigin, Wish};
+use thumb::{ThumbnailAction, ThumbnailState};
 
 /// Side of a place in the strip.
 const PLACE: f32 = 76.0;

@@ -5,7 +5,7 @@
 //! each, need not be kept.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use async_channel::{Receiver, Sender, bounded};
@@ -341,7 +341,7 @@ async fn decoded(origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
     Ok(match origin {
         ImageOrigin::File(path) => Arc::new(pictures::decode(path).await?),
         ImageOrigin::Memory(picture) => picture.clone(),
-        ImageOrigin::Scene(index) => Arc::new(scene(*index).await?),
+        ImageOrigin::Scene(index) => Arc::new(pictures::scene(SCENE_SEED, *index, SCENE).await?),
     })
 }
 

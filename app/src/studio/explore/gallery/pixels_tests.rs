@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use dinoscope_core::device::block_on;
 
 use super::*;

@@ -5,7 +5,6 @@ pub(super) mod arrival;
 
 use std::path::Path;
 
-use dinoscope_core::bytes;
 use dinoscope_core::explore::{ModelSource, split_part};
 use dinoscope_core::files;
 

@@ -8,14 +8,14 @@ pub(super) mod values;
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
 
-use super::canvas::{ImagePlacement, right_of};
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::OverlayArrangement;
-use super::{ExplorePanel, ExploreWorkspace, PatchLocation, keys};
+use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 use crate::platform::camera;
 use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
+use canvas::{ImagePlacement, right_of};
 
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
 

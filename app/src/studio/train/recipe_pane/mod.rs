@@ -17,19 +17,17 @@ use std::path::Path;
 use egui::Ui;
 
 use super::acts::TrainAction;
-use super::begin::RunInitState;
-use super::begin_ui;
-use super::data_pick::{TrainDataLookup, short};
-use super::draft::RecipeDraft;
-use super::fields_ui;
 use super::follow::RunListEntry;
-use super::given::InputPreviewState;
-use super::preset_pick::{self, PresetEntry};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
+use begin::RunInitState;
+use data_pick::{TrainDataLookup, short};
+use draft::RecipeDraft;
+use given::InputPreviewState;
+use preset_pick::PresetEntry;
 
 /// What the pane keeps.
 pub struct RecipePane {

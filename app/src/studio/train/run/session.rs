@@ -10,7 +10,7 @@ use dinoscope_core::files;
 use dinoscope_core::train::follow::RunFolderReader;
 use dinoscope_core::train::health::RunHealth;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::sources::{self, RunDataSources};
+use dinoscope_core::train::sources;
 use dinoscope_core::train::watch::WatchSnapshot;
 use dinoscope_core::train::{Recipe, paths, resume};
 

@@ -13,15 +13,13 @@ use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{Rect, Sense, Ui, vec2};
 
 use super::acts::TrainAction;
-use super::darkroom::{
-    ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource,
-};
-use super::film_export::TimelapseExport;
 use super::state::{RunPhase, RunView};
-use super::timeline::TimelineState;
-use super::{timeline_ui, words};
+use super::words;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
+use darkroom::{ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource};
+use film_export::TimelapseExport;
+use timeline::TimelineState;
 
 /// Which kinds of pictures show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

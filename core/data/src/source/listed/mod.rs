@@ -6,7 +6,6 @@ pub mod pattern;
 
 use std::path::{Path, PathBuf};
 
-use super::csv;
 use crate::DataError;
 use dinoscope_base::files;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dinoscope::desktop::headless::HeadlessWindow;
-use dinoscope::studio::house::RenderBackend;
+use dinoscope::studio::app_context::RenderBackend;
 use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;

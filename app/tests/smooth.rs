@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dinoscope::desktop::headless::HeadlessWindow;
-use dinoscope::studio::house::RenderBackend;
+use dinoscope::studio::app_context::RenderBackend;
 use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::train::AutoStartRequest;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};

@@ -18,11 +18,11 @@ use crate::eval::knn::{KnnResult, KnnScore};
 use crate::explore::{ModelInfo, ModelSource, PatchTokens, PictureInspection, QueryToken, ViewQuery};
 use crate::model::Vit;
 use crate::train::Recipe;
-use crate::train::aside::{SideTask, SideTaskProgress};
 use crate::train::health::{HealthLevel, RunHealth};
 use crate::train::memory::{MemoryKind, MemoryStats};
 use crate::train::metrics::of_pairs;
 use crate::train::schedule::TrainSchedules;
+use crate::train::side_task::{SideTask, SideTaskProgress};
 use crate::train::watch::WatchedImages;
 
 /// Across and back; all fields of what comes out must be those of what went in.

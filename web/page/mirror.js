@@ -1,5 +1,5 @@
 // What is drawn on the canvas, as elements that screen readers find. The studio says what has changed
-// (app/src/studio/access/spoken.rs); what is done with an element goes back to it as a request. Elements lie over what they
+// (app/src/studio/access/aria_tree.rs); what is done with an element goes back to it as a request. Elements lie over what they
 // stand for, can't be seen, and let the pointer through.
 
 const TAGS = { button: 'button', slider: 'input', textbox: 'input', searchbox: 'input', textarea: 'textarea', text: 'span' };

@@ -89,7 +89,7 @@ pub fn enter(forward: bool) {
     }
 }
 
-/// The person goes to another place in the browser's history: a [`dinoscope::studio::place::StudioUrlState`] as JSON.
+/// The person goes to another place in the browser's history: a [`dinoscope::studio::url_state::StudioUrlState`] as JSON.
 #[wasm_bindgen]
 pub fn go(place: &str) {
     if let Ok(place) = serde_json::from_str(place) {

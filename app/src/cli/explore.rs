@@ -15,9 +15,9 @@ use super::status::{CliExitStatus, FailedInputs};
 use super::terminal::warning;
 use super::{UsageError, load, settings};
 use crate::desktop::{self, RendererChoice, headless::HeadlessWindow};
+use crate::studio::app_context::RenderBackend;
 use crate::studio::evaluate::{EvaluationConfig, EvaluationKind};
 use crate::studio::explore::ExplorePanel;
-use crate::studio::house::RenderBackend;
 use crate::studio::panels::Workspace;
 use crate::studio::{StartupOptions, StudioApp};
 

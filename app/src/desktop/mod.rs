@@ -10,8 +10,8 @@ use window::WindowOutcome;
 use winit::event_loop::EventLoop;
 
 use crate::platform::storage;
-use crate::studio::house::{RenderBackend, WindowGeometry};
-use crate::studio::remembered::SettingsStore;
+use crate::studio::app_context::{RenderBackend, WindowGeometry};
+use crate::studio::settings_store::SettingsStore;
 use crate::studio::{AppFrontend, StartupOptions, StudioApp};
 
 /// Why there is no window.

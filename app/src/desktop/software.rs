@@ -20,7 +20,7 @@ use winit::platform::run_on_demand::EventLoopExtRunOnDemand;
 use winit::window::{Window, WindowId};
 
 use crate::studio::AppFrontend;
-use crate::studio::house::WindowGeometry;
+use crate::studio::app_context::WindowGeometry;
 use dinoscope_raster::{MAX_TEXTURE_SIDE, Raster};
 
 /// How often the logic of a hidden window runs at most: some systems would let it turn without a pause.

@@ -12,7 +12,7 @@ use winit::error::EventLoopError;
 use winit::event_loop::EventLoop;
 use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
 
-use crate::studio::house::{RenderBackend, WindowGeometry};
+use crate::studio::app_context::{RenderBackend, WindowGeometry};
 use crate::studio::{AppFrontend, StartupOptions, StudioApp};
 
 /// What became of a window.

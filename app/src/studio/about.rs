@@ -2,7 +2,7 @@
 
 use dinoscope_core::bytes;
 
-use super::house::AppContext;
+use super::app_context::AppContext;
 use super::{kept, theme, widgets};
 use crate::platform::{models, storage};
 

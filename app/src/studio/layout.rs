@@ -6,7 +6,7 @@ use egui_tiles::{
 
 use super::access::phone::{self, NarrowLayout};
 use super::panels::{MARGIN, PaneBehavior, PanelPlace, StudioPane, Workspace};
-use super::remembered::SettingsStore;
+use super::settings_store::SettingsStore;
 use super::theme;
 
 /// All workspaces.

@@ -5,35 +5,35 @@
 pub mod about;
 pub mod access;
 pub mod addresses;
+pub mod app_context;
 pub mod background;
 pub mod evaluate;
 pub mod explore;
-pub mod house;
 pub mod kept;
 pub mod layout;
 pub mod log_pane;
 pub mod panels;
 pub mod path_dialog;
-pub mod place;
-pub mod remembered;
+pub mod settings_store;
 pub mod theme;
 pub mod toasts;
 pub mod top_bar;
 pub mod train;
 pub mod undo;
+pub mod url_state;
 pub mod widgets;
 
-pub use access::{phone, press, spoken, touch};
+pub use access::{aria_tree, long_press, phone, touch};
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use addresses::AddressEvent;
+use app_context::{AppContext, RenderBackend};
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::archive;
 use evaluate::EvaluateWorkspace;
 use explore::ExploreWorkspace;
-use house::{AppContext, RenderBackend};
 use layout::StudioLayout;
 use panels::{PaneBehavior, Workspace};
 use train::TrainWorkspace;
@@ -55,7 +55,7 @@ pub trait AppFrontend {
         0
     }
     /// What was asked for and could not be had.
-    fn failures(&self) -> &[house::RequestFailure] {
+    fn failures(&self) -> &[app_context::RequestFailure] {
         &[]
     }
     /// Whether anything of what was asked for shows.
@@ -119,7 +119,7 @@ impl StudioApp {
     /// A studio that `drawing` draws.
     pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: StartupOptions) -> Self {
         theme::install(ctx);
-        ctx.add_plugin(press::LongPressPlugin::default());
+        ctx.add_plugin(long_press::LongPressPlugin::default());
         let wake: Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())
@@ -432,7 +432,7 @@ impl AppFrontend for StudioApp {
             .fold(0, |sum, part| sum.wrapping_add(*part))
     }
 
-    fn failures(&self) -> &[house::RequestFailure] {
+    fn failures(&self) -> &[app_context::RequestFailure] {
         &self.house.failures
     }
 

@@ -5,9 +5,9 @@
 use egui::Ui;
 use serde::{Deserialize, Serialize};
 
+use super::app_context::AppContext;
 use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
-use super::house::AppContext;
 use super::log_pane;
 use super::train::TrainWorkspace;
 

@@ -3,8 +3,8 @@
 use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::app_context::AppContext;
 use super::evaluate::EvaluateWorkspace;
-use super::house::AppContext;
 use super::layout::StudioLayout;
 use super::panels::Workspace;
 use super::phone;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::window;
 use crate::platform::web::host;
-use crate::studio::place::StudioUrlState;
+use crate::studio::url_state::StudioUrlState;
 
 thread_local! {
     /// What the page knows.

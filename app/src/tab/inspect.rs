@@ -8,7 +8,7 @@ use egui::accesskit::{Action, ActionData, ActionRequest, NodeId, Role, TreeId, T
 use serde::Serialize;
 
 use crate::platform::web::host;
-use crate::studio::spoken::{self, AriaTree};
+use crate::studio::aria_tree::{self, AriaTree};
 
 /// Between two looks at what has changed, in seconds: nobody reads faster.
 const PAUSE: f64 = 0.1;
@@ -108,7 +108,8 @@ pub fn ask(ctx: &egui::Context, id: &str, act: &str, value: Option<&str>) {
 
 /// Gives the keyboard to the last control that was drawn.
 pub fn focus_last(ctx: &egui::Context) {
-    let last = DRAWN.with_borrow(|drawn| drawn.as_ref().and_then(|(update, _)| spoken::last_control(update)));
+    let last =
+        DRAWN.with_borrow(|drawn| drawn.as_ref().and_then(|(update, _)| aria_tree::last_control(update)));
     if let Some(target_node) = last {
         let request =
             ActionRequest { action: Action::Focus, target_tree: TreeId::ROOT, target_node, data: None };
@@ -136,9 +137,9 @@ pub fn drawn(ctx: &egui::Context) -> Vec<WidgetSnapshot> {
 }
 
 fn widgets(update: &TreeUpdate, scale: f64) -> Vec<WidgetSnapshot> {
-    let nodes = spoken::index(update);
+    let nodes = aria_tree::index(update);
     let named = |(_, node): &(NodeId, egui::accesskit::Node)| {
-        let label = spoken::name(node, &nodes);
+        let label = aria_tree::name(node, &nodes);
         let value = node.value().map(str::to_owned);
         let number = node.numeric_value().map(|number| number.to_string());
         let bounds = node.bounds()?;

@@ -16,8 +16,8 @@ use crate::log_ring;
 use crate::platform::storage;
 use crate::platform::web::host::{self, Host};
 use crate::platform::web::{dialogs, tasks};
-use crate::studio::house::RenderBackend;
-use crate::studio::{AppFrontend as _, StartupOptions, StudioApp, place, touch};
+use crate::studio::app_context::RenderBackend;
+use crate::studio::{AppFrontend as _, StartupOptions, StudioApp, touch, url_state};
 
 /// What an address asks for: `?image=…&weights=…&view=pca`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -186,16 +186,16 @@ fn beginning(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
     let mut doubts = Vec::new();
     let view = wishes.view.as_deref().unwrap_or_default();
     let at = wishes.workspace.as_deref().unwrap_or_default();
-    let panel = place::view(view);
+    let panel = url_state::view(view);
     // Workspaces were views once, and are still found there.
-    let workspace = place::workspace(at).or_else(|| place::workspace(view));
+    let workspace = url_state::workspace(at).or_else(|| url_state::workspace(view));
     let mut doubt = |name: &str, value: &str, known: &str| {
         doubts.push(format!("The address asks for {name}={value}, which is none. There are {known}."));
     };
-    if !view.is_empty() && panel.is_none() && place::workspace(view).is_none() {
-        doubt("view", view, &place::names());
+    if !view.is_empty() && panel.is_none() && url_state::workspace(view).is_none() {
+        doubt("view", view, &url_state::names());
     }
-    if !at.is_empty() && place::workspace(at).is_none() {
+    if !at.is_empty() && url_state::workspace(at).is_none() {
         doubt("workspace", at, "explore, train, evaluate");
     }
     let device = wishes.device.as_deref().filter(|name| !name.is_empty());

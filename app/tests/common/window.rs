@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dinoscope::platform::dialogs::DialogPurpose;
+use dinoscope::studio::app_context::RenderBackend;
 use dinoscope::studio::explore::ExploreSnapshot;
-use dinoscope::studio::house::RenderBackend;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;
 use egui::accesskit::{Role, Toggled};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::RasterRenderer;
 use dinoscope::platform::dialogs::DialogPurpose;
-use dinoscope::studio::house::RenderBackend;
+use dinoscope::studio::app_context::RenderBackend;
 use dinoscope::studio::panels::Workspace;
 use dinoscope::studio::{AppFrontend, StartupOptions, StudioApp};
 use dinoscope_core::device::DeviceChoice;

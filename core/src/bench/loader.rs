@@ -13,7 +13,7 @@ use crate::data::loader::DataLoader;
 use crate::data::source::PictureSource;
 use crate::data::source::scenes::ScenesSource;
 use crate::train::Recipe;
-use crate::train::preparing::crop_recipe;
+use crate::train::preparation::crop_recipe;
 use crate::train::sources::open_path;
 
 /// Pictures that are drawn where no folder is given.

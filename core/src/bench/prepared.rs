@@ -13,7 +13,7 @@ use crate::rng::{RngExt, normal, stream};
 use crate::ssl::OneProcess;
 use crate::train::batch::{HostCrops, MicroBatch, split};
 use crate::train::flops;
-use crate::train::preparing::{MASK_ROWS, draw_masks};
+use crate::train::preparation::{MASK_ROWS, draw_masks};
 use crate::train::schedule::{ScheduledValues, TrainSchedules};
 use crate::train::step::step;
 use crate::train::{Recipe, TrainerState};

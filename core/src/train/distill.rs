@@ -8,7 +8,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::batch::MicroBatch;
-use super::frozen::{FrozenTeacher, TeacherOutput};
+use super::frozen_teacher::{FrozenTeacher, TeacherOutput};
 use super::metrics::{DeviceMetrics, feature_rank};
 use super::network::{DistillProjections, Network};
 use super::recipe::{DistillMethod, Recipe};

@@ -1,6 +1,5 @@
 //! Training: the recipe, one step of the method, its optimizer and schedules, runs and their folders.
 
-pub mod aside;
 pub mod budget;
 pub mod checkpoint;
 pub mod distill;
@@ -11,6 +10,7 @@ pub mod protocol;
 pub mod recipe;
 pub mod record;
 pub mod run;
+pub mod side_task;
 pub mod start;
 pub mod state;
 pub mod step;
@@ -21,17 +21,17 @@ pub mod watch;
 #[cfg(not(target_family = "wasm"))]
 pub use budget::forecast;
 pub use budget::{flops, memory};
-use checkpoint::{finite, tensors};
-use feed::failing;
-pub use feed::{batch, preparing, preview, sources};
+use checkpoint::{finite_check, tensors};
+use feed::unusable_pictures;
+pub use feed::{batch, preparation, preview, sources};
 pub use optimizer::{loss_scale, schedule};
 pub use recipe::{adapt, distill_recipe, fields, overrides, paths, presets};
 use record::curves;
-pub use record::{figures, health, lines, metrics, report, summary, tensorboard};
-pub use run::{archive, follow, lock, resume};
+pub use record::{figures, health, metrics, metrics_lines, report, summary, tensorboard};
+pub use run::{archive, follow, resume, run_lock};
 pub use start::model_source;
-pub use teacher::{frozen, teacher_cache};
-pub use watch::{colours, film, probes};
+pub use teacher::{frozen_teacher, teacher_cache};
+pub use watch::{film, probes, watch_colours};
 
 pub use network::{Network, NetworkConfig};
 pub use overrides::ResolvedRecipe;

@@ -5,13 +5,13 @@
 //! last item, everything recoverable is a [`RunEvent::Warning`].
 
 use super::Recipe;
-use super::aside::SideTaskProgress;
 use super::checkpoint::CheckpointError;
 use super::health::RunHealth;
 use super::memory::MemoryStats;
 use super::metrics::Values;
 use super::run::{RunError, RunFolder};
 use super::schedule::ScheduledValues;
+use super::side_task::SideTaskProgress;
 use super::sources::RunDataSources;
 use super::start::WeightInitError;
 use super::teacher_cache::TeacherCacheError;

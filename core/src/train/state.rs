@@ -2,12 +2,12 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::colours::WatchPcaBasis;
-use super::frozen::FrozenTeacher;
+use super::frozen_teacher::FrozenTeacher;
 use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
 use super::optimizer::AdamWMoments;
 use super::recipe::Recipe;
+use super::watch_colours::WatchPcaBasis;
 
 /// Student, teacher, centres and optimizer between two steps.
 ///

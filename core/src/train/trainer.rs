@@ -1,13 +1,12 @@
 //! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
 
 use super::batch::MicroBatch;
-use super::failing::PictureFailures;
 use super::feed::BatchFeeder;
 use super::fields;
-use super::frozen::FrozenTeacher;
+use super::frozen_teacher::FrozenTeacher;
 use super::health::judge;
 use super::metrics::{DeviceMetrics, Values};
-use super::preparing::{cautions, draw_masks, has_numbers, no_room, workers};
+use super::preparation::{cautions, draw_masks, has_numbers, no_room, workers};
 use super::protocol::{
     CommandsClosed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
 };
@@ -19,6 +18,7 @@ use super::start;
 use super::state::TrainerState;
 use super::step::step;
 use super::teacher_cache::{TeacherCache, TeacherCacheError};
+use super::unusable_pictures::PictureFailures;
 use super::watch::WatchedImages;
 use crate::eval::agreement::AgreementProbe;
 use crate::ssl::OneProcess;

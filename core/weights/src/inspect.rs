@@ -1,7 +1,7 @@
 //! A look into a weights file without using it: what it is, what is in it, and whether the numbers are sound.
 
+use super::sidecar::SidecarFiles;
 use super::source::{WeightsReader, elements};
-use super::told::SidecarFiles;
 use super::{KeyLayout, WeightsError, WeightsLoadOptions, open, plan};
 use dinoscope_model::config::VitConfig;
 use serde::Serialize;

@@ -21,7 +21,9 @@ pub mod released;
 mod save;
 
 use formats::{dcp, open, pickle, pickle_torch, pth, pth_listing, safetensors, source};
-use layouts::{heads, hugging_face, kin, official, parts, positions, shapes, told, wrapped};
+use layouts::{
+    backbone_keys, heads, hugging_face, official, parts, pos_embed, shapes, sidecar, unsupported_models,
+};
 
 #[cfg(test)]
 mod tests;
@@ -37,9 +39,9 @@ pub use inspect::{
 pub use layouts::{KEY_LAYOUTS, KeyLayout, KeyLayoutEntry};
 pub use save::{save, save_with_heads, to_bytes};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};
+use sidecar::SidecarFiles;
 use std::collections::BTreeMap;
 use std::path::Path;
-use told::SidecarFiles;
 
 /// A weights file, read and checked.
 #[derive(Clone, Debug)]

@@ -2,15 +2,15 @@
 //!
 //! Everything that can be wrong with names and shapes is found here, before any number is read.
 
+use super::backbone_keys::{self, BackboneKeys};
 use super::pixels::PixelNormalization;
-use super::positions::{PosEmbedInfo, PosEmbedLayout};
+use super::pos_embed::{PosEmbedInfo, PosEmbedLayout};
 use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
+use super::sidecar::{SidecarConfig, SidecarFiles};
 use super::source::{TensorInfo, WeightsReader, not_weights};
-use super::told::{SidecarConfig, SidecarFiles};
-use super::wrapped::{self, BackboneKeys};
 use super::{
-    HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads, kin,
-    official,
+    HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads,
+    official, unsupported_models,
 };
 use dinoscope_model::config::{PosEmbedInterpolation, VitConfig, is_norm_eps};
 use dinoscope_model::grid::PatchGrid;
@@ -47,7 +47,7 @@ pub(super) fn resolve(
     reading: WeightsLoadOptions,
 ) -> Result<WeightsLoadPlan, WeightsError> {
     read_names(source, beside, reading)
-        .map_err(|failure| kin::explain(source, beside.config.as_deref(), failure))
+        .map_err(|failure| unsupported_models::explain(source, beside.config.as_deref(), failure))
 }
 
 fn read_names(
@@ -56,8 +56,8 @@ fn read_names(
     reading: WeightsLoadOptions,
 ) -> Result<WeightsLoadPlan, WeightsError> {
     let file = source.file();
-    let found = wrapped::find(source, reading.part)?;
-    kin::refuse(file, found.inside.keys().map(String::as_str))?;
+    let found = backbone_keys::find(source, reading.part)?;
+    unsupported_models::refuse(file, found.inside.keys().map(String::as_str))?;
     let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
     let shapes: Shapes =
         found.inside.keys().filter_map(|n| Some((n.clone(), entry(n)?.shape.clone()))).collect();

@@ -21,7 +21,7 @@ use dinoscope_core::data::augment::normalize;
 use dinoscope_core::device::block_on;
 use dinoscope_core::model::params::read;
 use dinoscope_core::train::feed::BatchFeeder;
-use dinoscope_core::train::preparing::draw_masks;
+use dinoscope_core::train::preparation::draw_masks;
 use dinoscope_core::train::{Recipe, TrainerState, sources, start};
 use dinoscope_core::weights::StateDict;
 use safetensors::tensor::{Dtype, TensorView, serialize};

@@ -5,7 +5,7 @@ use egui::{Key, KeyboardShortcut, Label, Modifiers, Ui};
 use super::job::{EvaluationJob, EvaluationJobProgress};
 use super::words;
 use super::{AvailableWeights, EvaluateWorkspace};
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 

@@ -33,9 +33,9 @@ pub use projection_chart::ProjectionPointImage;
 use samples_pane::EnlargedImage;
 use setup_pane::EvaluationDataLookup;
 
+use super::app_context::AppContext;
 use super::background::task::{BackgroundTask, TaskFailedError};
-use super::house::AppContext;
-use super::remembered::SettingsStore;
+use super::settings_store::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{HAS_DISK, storage};

@@ -15,8 +15,8 @@ use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::platform::{HAS_DISK, models};
+use crate::studio::app_context::AppContext;
 use crate::studio::background::task::{BackgroundTask, TaskFailedError};
-use crate::studio::house::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
 

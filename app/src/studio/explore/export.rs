@@ -12,13 +12,13 @@ use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::{PictureId, PictureInspection};
 
 use super::paint::ATTENTION_PERCENTILE;
-use super::pixels::{ImageOrigin, PixelStore};
+use super::pixel_store::{ImageOrigin, PixelStore};
 use super::{ExplorePanel, ExploreWorkspace};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
 use crate::platform::tasks::Wake;
+use crate::studio::app_context::AppContext;
 use crate::studio::background::task::{BackgroundTask, TaskFailedError};
-use crate::studio::house::AppContext;
 use crate::studio::theme::icons;
 use crate::studio::widgets;
 

@@ -2,20 +2,20 @@
 
 mod export;
 mod gallery;
-mod glance;
-mod invitation;
-mod looking;
+mod inspection_progress;
+mod inspection_requests;
 mod model;
 mod paint;
 mod picture;
 mod sample;
 mod settings;
-mod view;
-mod wishes;
+mod snapshot;
+mod view_pane;
+mod welcome;
 
-use gallery::{intake, pixels, watch};
-use model::{address, arrival};
-use picture::{canvas, keys, live};
+use gallery::{gallery_loader, pixel_store, watch};
+use model::{address, model_fetch};
+use picture::{camera_stream, canvas, shortcuts};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,20 +29,20 @@ use dinoscope_core::explore::{
 use serde::{Deserialize, Serialize};
 
 use super::StartupOptions;
-use super::house::AppContext;
-use super::remembered::SettingsStore;
+use super::app_context::AppContext;
+use super::settings_store::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::typed;
 use crate::platform::{clipboard, explorer};
 use gallery::Gallery;
-pub use glance::ExploreSnapshot;
-use intake::{GalleryLoader, GalleryLoaderEvent};
-pub use looking::InspectionProgress;
+use gallery_loader::{GalleryLoader, GalleryLoaderEvent};
+pub use inspection_progress::InspectionProgress;
 pub use model::is_weights;
 use paint::OverlayPainter;
-use pixels::ImageOrigin;
+use pixel_store::ImageOrigin;
 use settings::ExploreSettings;
+pub use snapshot::ExploreSnapshot;
 
 /// What is shown over a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,8 +114,8 @@ pub struct ExploreWorkspace {
     intake: GalleryLoader,
     explorer: ExplorerHandle,
     model: Option<Arc<ModelInfo>>,
-    live: Option<live::CameraStream>,
-    arrival: arrival::ModelFetchState,
+    live: Option<camera_stream::CameraStream>,
+    arrival: model_fetch::ModelFetchState,
     /// What was asked for and is not there yet, with bytes of its download.
     opening: Option<(ModelSource, Option<Bytes>)>,
     named: address::ModelAddresses,
@@ -154,7 +154,7 @@ impl ExploreWorkspace {
             explorer: explorer::start(&house.devices.chosen, house.devices.draws, &house.wake),
             model: None,
             live: None,
-            arrival: arrival::ModelFetchState::default(),
+            arrival: model_fetch::ModelFetchState::default(),
             opening: None,
             named: address::ModelAddresses::default(),
             sample: sample::WelcomeSample::default(),

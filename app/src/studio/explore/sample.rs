@@ -15,8 +15,8 @@ use egui::{Color32, Rect, Sense, TextureHandle, TextureOptions, pos2, vec2};
 use web_time::Instant;
 
 use super::ExploreWorkspace;
-use super::intake::reduced;
-use super::pixels::{ImageOrigin, ModelViewShape};
+use super::gallery_loader::reduced;
+use super::pixel_store::{ImageOrigin, ModelViewShape};
 use crate::platform::pictures::SAMPLE_IDLE;
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::{BackgroundTask, TaskFailedError};

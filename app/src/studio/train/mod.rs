@@ -3,7 +3,7 @@
 //! [`RunView`](state::RunView) is what is known of a run, whoever runs it: [`session`] of ours, [`follow`] of one on
 //! disk. The panels draw it and answer with [`acts`]. What takes time is [`work`] on other threads.
 
-mod acts;
+mod actions;
 mod charts;
 mod closing;
 mod panes;
@@ -16,9 +16,9 @@ mod watched;
 pub mod words;
 
 use charts::{curves, gauges, plot, plot_data, readout, traces};
-use recipe_pane::{begin, controls, data_pick, draft, obstacle, of_run, root};
-use run::{follow, pack, session, state};
-use watched::{darkroom, timeline};
+use recipe_pane::{controls, data_choice, draft, recipe_sync, run_init, runs_folder, start_blocker};
+use run::{follow, run_file, session, state};
+use watched::{contact_sheets, timeline};
 
 use std::path::{Path, PathBuf};
 
@@ -28,22 +28,22 @@ use dinoscope_core::train::Recipe;
 
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::BackgroundTask;
-use acts::{DevicePick, TrainAction};
+use actions::{DevicePick, TrainAction};
 use closing::CloseDialogState;
 use curves::CurvesPane;
-use data_pick::TrainDataLookup;
+use data_choice::TrainDataLookup;
 use draft::RecipeDraft;
 use follow::{FollowedRun, RunList};
-use of_run::RecipeSync;
 use panes::seen;
 use recipe_pane::RecipePane;
-use root::RunsFolderField;
+use recipe_sync::RecipeSync;
+use runs_folder::RunsFolderField;
 use session::{RunLocation, TrainSession};
 use state::RunView;
 use watched::WatchedPane;
 
-use super::house::AppContext;
-use super::remembered::SettingsStore;
+use super::app_context::AppContext;
+use super::settings_store::SettingsStore;
 use super::widgets::StatusTone;
 use crate::platform::runs;
 
@@ -123,8 +123,8 @@ pub struct TrainWorkspace {
     gallery: Option<PathBuf>,
     reading: Option<BackgroundTask<Result<Recipe, String>>>,
     saving: Option<BackgroundTask<Result<String, String>>>,
-    packing: Option<pack::RunArchiveJob>,
-    unpacking: Option<pack::Unpacking>,
+    packing: Option<run_file::RunArchiveJob>,
+    unpacking: Option<run_file::Unpacking>,
     /// The run was held because nobody could see it.
     held: bool,
     acts: Vec<TrainAction>,

@@ -2,13 +2,13 @@
 
 use dinoscope_core::device::DeviceChoice;
 
-use super::acts::TrainAction;
+use super::actions::TrainAction;
 use super::follow::FollowedRun;
 use super::session::TrainSession;
 use super::state::{RunPhase, RunView};
 use super::watched::WatchedPaneContext;
 use super::{RunSelection, TrainWorkspace, controls, curves, plot_data, recipe_pane, run_pane, words};
-use crate::studio::house::{AppContext, ComputeDevices};
+use crate::studio::app_context::{AppContext, ComputeDevices};
 use crate::studio::theme;
 
 impl TrainWorkspace {

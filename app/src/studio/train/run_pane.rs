@@ -1,10 +1,10 @@
 //! The run pane: how it stands, how long it takes, how good it is, and whether it is well.
 
 use dinoscope_core::train::health::HealthLevel;
-use dinoscope_core::train::lock::RunLockStatus;
+use dinoscope_core::train::run_lock::RunLockStatus;
 use egui::Ui;
 
-use super::acts::{DevicePick, TrainAction};
+use super::actions::{DevicePick, TrainAction};
 use super::state::{RunPhase, RunView};
 use super::{RunSelection, gauges, words};
 use crate::platform::dialogs::DialogPurpose;

@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use super::acts::TrainAction;
+use super::actions::TrainAction;
 use super::curves::CurvesPaneContext;
 use crate::platform::dialogs::DialogPurpose;
 use crate::studio::theme::{icons, space};

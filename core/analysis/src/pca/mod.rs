@@ -3,17 +3,17 @@
 //! Source: DINOv2, figures 1 and 9. A first component over the patches of all pictures splits
 //! foreground from background, three components over the foreground become red, green and blue.
 
+pub(crate) mod foreground_side;
 pub(crate) mod pca_align;
-pub(crate) mod pca_kept;
 pub mod pca_sample;
-pub(crate) mod pca_side;
+pub(crate) mod pca_state;
 
 pub use dinoscope_shaders::BackgroundMode;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};
 use serde::{Deserialize, Serialize};
 
 use super::{AnalysisError, PatchFeatures, check_len, eigen, linalg};
-pub use pca_side::ForegroundCue;
+pub use foreground_side::ForegroundCue;
 
 /// How colours are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -273,7 +273,7 @@ impl Pca {
         };
         // Of a fit that was turned round by hand too, the first component is kept as it was found.
         let before = previous.filter(|p| p.shapes == self.shapes).map(|p| p.found_first());
-        let (flipped, mut side) = pca_side::flip(&scores, &self.shapes, attention, before.as_deref());
+        let (flipped, mut side) = foreground_side::flip(&scores, &self.shapes, attention, before.as_deref());
         if flipped != invert {
             turn(&mut direction, &mut scores);
         }

@@ -4,8 +4,8 @@
 //! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and
 //! `state.json`, which has the digests of all of them. `colours.safetensors` holds the colours of the watched pictures.
 
-pub(super) mod finite;
-pub(super) mod saving;
+pub(super) mod checkpoint_saving;
+pub(super) mod finite_check;
 pub(super) mod tensors;
 
 use crate::files;
@@ -17,13 +17,13 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::colours::{self, WatchPcaBasis};
-use super::frozen::FrozenTeacher;
+use super::frozen_teacher::FrozenTeacher;
 use super::recipe::{DistillMethod, Recipe};
 use super::state::TrainerState;
+use super::watch_colours::{self, WatchPcaBasis};
 use crate::model::params::{self, Named, read};
 use crate::weights::{HostTensor, StateDict};
-use finite::not_finite;
+use finite_check::not_finite;
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -279,7 +279,7 @@ fn write_parts(
         progress.sha256.insert(file.to_owned(), digest);
     }
     if let Some(colours) = colours {
-        progress.sha256.insert(colours::FILE.to_owned(), colours.write(folder)?);
+        progress.sha256.insert(watch_colours::FILE.to_owned(), colours.write(folder)?);
     }
     let digest = progress.digest().map_err(|e| content(folder, e))?;
     progress.sha256.insert(STATE.to_owned(), digest);
@@ -370,7 +370,7 @@ pub fn load(
 /// Colours of the watched pictures that a checkpoint was written with, where it was and they are whole.
 pub(super) fn colours_of(path: &Path) -> Option<WatchPcaBasis> {
     let progress = CheckpointManifest::read(path).ok()?;
-    WatchPcaBasis::read(path, progress.sha256.get(colours::FILE))
+    WatchPcaBasis::read(path, progress.sha256.get(watch_colours::FILE))
 }
 
 /// What does not fit in the optimizer's file: a moment that is missing or of another size than its parameter, or another

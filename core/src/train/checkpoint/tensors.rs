@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::files;
 use crate::train::checkpoint::{CheckpointError, content, io};
-use crate::train::finite::not_finite;
+use crate::train::finite_check::not_finite;
 use crate::weights::{HostTensor, StateDict};
 
 /// A digest as text.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::ssl::CropMasks;
-use crate::train::frozen::TeacherOutput;
+use crate::train::frozen_teacher::TeacherOutput;
 
 /// Crops of a batch on the host, crop-major: crop 1 of all images, then crop 2, …
 #[derive(Clone, Copy, Debug)]

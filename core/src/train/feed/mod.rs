@@ -4,10 +4,10 @@
 //! that loading threads do that work beside the step.
 
 pub mod batch;
-pub(super) mod failing;
-pub mod preparing;
+pub mod preparation;
 pub mod preview;
 pub mod sources;
+pub(super) mod unusable_pictures;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::data::loader::{CropBatch, DataLoader, PictureBatch, SkippedPicture};
 use crate::data::source::PictureSource;
 use crate::ssl::CropMasks;
 use batch::{CropTensors, HostCrops, MicroBatch, split, split_made};
-use preparing::{MASK_ROWS, crop_recipe};
+use preparation::{MASK_ROWS, crop_recipe};
 
 /// Where batches come from.
 pub struct BatchFeeder {

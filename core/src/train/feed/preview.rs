@@ -8,7 +8,7 @@ use crate::data::augment::{ViewPlan, resize_to};
 use crate::data::loader::{SkippedPicture, first_pictures};
 use crate::data::source::PictureSource;
 use crate::data::{DataError, Picture};
-use crate::train::preparing::{crop_recipe, draw_masks};
+use crate::train::preparation::{crop_recipe, draw_masks};
 use crate::train::recipe::Recipe;
 
 /// Longest side of the reduced pictures.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::train::lines::MetricsLine;
+use crate::train::metrics_lines::MetricsLine;
 use crate::train::run::{RunError, RunFolder};
 
 /// Parts into which a long curve is gathered at most.

@@ -3,8 +3,8 @@
 pub(super) mod curves;
 pub mod figures;
 pub mod health;
-pub mod lines;
 pub mod metrics;
+pub mod metrics_lines;
 pub mod report;
 pub mod summary;
 pub mod tensorboard;

@@ -12,11 +12,11 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::bytes::shown;
 use crate::files;
 use crate::train::checkpoint;
-use crate::train::lock;
 use crate::train::paths::{self, PathRedactor};
 use crate::train::recipe::Recipe;
 use crate::train::resume::CHANGES;
 use crate::train::run::{RunError, RunFolder};
+use crate::train::run_lock;
 
 /// Bytes that an archive may hold once it is unpacked: what a page can have in memory.
 const LARGEST: u64 = 3 << 30;
@@ -187,7 +187,7 @@ fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, Archiv
             files::create_dir_all(&folder).map_err(io("create", &folder))?;
         }
         // Nobody trains it here, and whoever looks is told so.
-        let lock = beside.join(lock::FILE);
+        let lock = beside.join(run_lock::FILE);
         files::write(&lock, b"").map_err(io("write", &lock))?;
         files::rename(&beside, to).map_err(io("rename", &beside))
     });
@@ -234,7 +234,7 @@ fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Resul
         let name = entry.name().map_err(damaged)?.into_owned();
         let path = to.join(inside(&name).ok_or(ArchiveError::Outside(name))?);
         // Whoever trained it elsewhere does not train it here.
-        if path == to.join(lock::FILE) {
+        if path == to.join(run_lock::FILE) {
             continue;
         }
         if entry.is_dir() {

@@ -55,7 +55,7 @@ fn an_unpacked_run_is_nobody_s_and_keeps_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let packed = pack(run(&folder.path().join("nano-007")).path()).unwrap();
     let there = unpack(&packed, &folder.path().join("again")).unwrap();
-    assert_eq!(lock::held(there.path()), lock::RunLockStatus::Nobody);
+    assert_eq!(run_lock::held(there.path()), run_lock::RunLockStatus::Nobody);
     assert_eq!(name(&packed, Path::new("renamed.zip")), "nano-007");
     // Archives of earlier versions do not say it.
     let plain = zip(&[("recipe.toml", b"preset = \"nano\"")]);

@@ -10,9 +10,9 @@ use web_time::SystemTime;
 
 use crate::train::checkpoint;
 use crate::train::film;
-use crate::train::lock::{self, RunLockStatus};
 use crate::train::recipe::Recipe;
 use crate::train::run::{MetricsLine, RunError, RunFolder, io};
+use crate::train::run_lock::{self, RunLockStatus};
 use crate::train::watch::WatchFrameKind;
 
 /// What is new in a run's folder.
@@ -153,7 +153,7 @@ impl RunFolderReader {
         changes.checkpoints = self
             .checkpoints
             .update(&self.folder.checkpoints(), || checkpoint::list(&self.folder.checkpoints()));
-        changes.held = lock::held(self.folder.path());
+        changes.held = run_lock::held(self.folder.path());
         changes.finished = self.finished(&changes.held);
         Ok(changes)
     }

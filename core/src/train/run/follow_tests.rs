@@ -195,7 +195,7 @@ fn a_run_is_finished_with_its_report_or_its_last_checkpoint_when_nobody_trains_i
 fn of_runs_without_a_lock_times_must_tell() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_run(dir.path());
-    files::remove_file(folder.path().join(lock::FILE)).unwrap();
+    files::remove_file(folder.path().join(run_lock::FILE)).unwrap();
     write(&mut folder.metrics_from(0).unwrap(), 0..3, 1.0);
     let mut follower = RunFolderReader::open(folder.path()).unwrap();
     let mut finished = || {

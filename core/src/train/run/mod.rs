@@ -5,8 +5,8 @@
 
 pub mod archive;
 pub mod follow;
-pub mod lock;
 pub mod resume;
+pub mod run_lock;
 
 use crate::files;
 use std::io::Write;
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint;
-use super::lines;
+use super::metrics_lines;
 use super::recipe::{Recipe, RecipeError};
-use lock::{RunLock, RunLockError};
+use run_lock::{RunLock, RunLockError};
 
-pub use super::lines::MetricsLine;
+pub use super::metrics_lines::MetricsLine;
 
 /// Why a run's folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -219,7 +219,7 @@ impl RunFolder {
         match RunLock::take(&self.path) {
             Ok(lock) => self.lock = Some(Arc::new(lock)),
             Err(RunLockError::Io(source)) => {
-                return Err(io("lock", &self.path.join(lock::FILE))(source));
+                return Err(io("lock", &self.path.join(run_lock::FILE))(source));
             }
             Err(RunLockError::Taken { by, sure }) => {
                 let by = by.map_or_else(|| "whose number can't be read".to_owned(), |by| by.to_string());
@@ -227,7 +227,7 @@ impl RunFolder {
                     true => String::new(),
                     false => format!(
                         ". This drive keeps no locks: if that process has ended, delete {}",
-                        self.path.join(lock::FILE).display()
+                        self.path.join(run_lock::FILE).display()
                     ),
                 };
                 return Err(RunError::Taken { path: path(), by, way_out });
@@ -243,7 +243,7 @@ impl RunFolder {
             format!(
                 "the drive of {} keeps no locks: other programs are held off this run only by what {} says",
                 self.path.display(),
-                lock::FILE
+                run_lock::FILE
             )
         })
     }
@@ -322,7 +322,7 @@ impl RunFolder {
     /// # Errors
     /// When the file is there and the disk refuses.
     pub fn each_line(&self, each: impl FnMut(MetricsLine)) -> Result<(), RunError> {
-        lines::each(&self.metrics_file(), each)
+        metrics_lines::each(&self.metrics_file(), each)
     }
 
     /// Opens `metrics.jsonl` for appending, without what came after `iteration` steps: a run that goes on
@@ -334,7 +334,7 @@ impl RunFolder {
     pub fn metrics_from(&self, iteration: u64) -> Result<MetricsLog, RunError> {
         let file = self.metrics_file();
         let apart = self.recipe().map_or(1, |recipe| recipe.train.report_every);
-        let notes = lines::rewind(&file, iteration, apart)?.sentences();
+        let notes = metrics_lines::rewind(&file, iteration, apart)?.sentences();
         let out = files::OpenOptions::new().append(true).open(&file).map_err(io("open", &file))?;
         Ok(MetricsLog { file, out, notes })
     }

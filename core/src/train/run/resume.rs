@@ -12,7 +12,7 @@ use crate::data::source::PictureSource;
 use crate::files;
 use crate::train::checkpoint::{self, CheckpointError};
 use crate::train::fields;
-use crate::train::frozen::FrozenTeacher;
+use crate::train::frozen_teacher::FrozenTeacher;
 use crate::train::protocol::{EngineError, RunCompletion, TrainJob};
 use crate::train::recipe::Recipe;
 use crate::train::run::{RunError, RunFolder, replace, unused};

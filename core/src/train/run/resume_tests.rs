@@ -7,7 +7,7 @@ use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
 use crate::engine::{self, RunEvent};
 use crate::train::schedule::TrainSchedules;
-use crate::train::{lock, paths, sources};
+use crate::train::{paths, run_lock, sources};
 use crate::weights::HostTensor;
 
 const TINY: [&str; 18] = [
@@ -344,6 +344,6 @@ fn what_will_be_done_again_is_forgotten() {
     unfinished(&path);
     run(&path, &chosen, true).unwrap();
     assert_eq!(pictures().len(), 7);
-    assert_eq!(lock::held(&path), lock::RunLockStatus::Nobody);
+    assert_eq!(run_lock::held(&path), run_lock::RunLockStatus::Nobody);
     assert_eq!(paths::lasting(&chosen).unwrap(), chosen);
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, File, OpenOptions};
 use crate::model::params::read;
 use crate::train::batch::MicroBatch;
-use crate::train::frozen::{FrozenTeacher, TeacherOutput};
+use crate::train::frozen_teacher::{FrozenTeacher, TeacherOutput};
 use crate::train::recipe::Recipe;
 
 /// Views of a picture.

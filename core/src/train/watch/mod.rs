@@ -1,9 +1,9 @@
 //! The watched pictures of a run: their PCA and attention as features form.
 
-pub mod colours;
-pub(super) mod evaluating;
 pub mod film;
 pub mod probes;
+pub(super) mod run_evaluation;
+pub mod watch_colours;
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::data::Picture;
 use crate::data::augment::resize_to;
 use crate::features::{view_features, view_features_and_attention, whole_view};
 use crate::model::Vit;
-use colours::WatchPcaBasis;
+use watch_colours::WatchPcaBasis;
 
 /// Resolution of the views, in global crops: finer than in training, which position resampling allows.
 const ZOOM: usize = 2;

@@ -3,8 +3,8 @@
 use crate::dcp::{self, DcpCheckpoint};
 use crate::pth::{self, PthFile};
 use crate::safetensors::{self, SafeTensors};
+use crate::sidecar::SidecarFiles;
 use crate::source::{ReadSeek, TensorInfo, WeightsReader};
-use crate::told::SidecarFiles;
 use crate::{HostTensor, WeightsError};
 use dinoscope_base::files::{self, File};
 use serde_json::Value;

@@ -2,16 +2,16 @@
 //!
 //! [`KEY_LAYOUTS`] is the table of all namings. Another one is a variant and a row's place here, and a file with the row.
 
+pub(crate) mod backbone_keys;
 pub(crate) mod heads;
 pub(crate) mod hugging_face;
-pub(crate) mod kin;
 pub(crate) mod official;
 pub(crate) mod parts;
-pub(crate) mod positions;
+pub(crate) mod pos_embed;
 pub(crate) mod shapes;
+pub(crate) mod sidecar;
 pub(crate) mod timm;
-pub(crate) mod told;
-pub(crate) mod wrapped;
+pub(crate) mod unsupported_models;
 
 use dinoscope_model::config::{PosEmbedInterpolation, VitConfig};
 use serde::{Deserialize, Serialize};

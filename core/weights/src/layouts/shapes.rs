@@ -1,6 +1,6 @@
 //! Which tensors a backbone has: from a configuration to keys and shapes, and back.
 
-use crate::positions::PosEmbedInfo;
+use crate::pos_embed::PosEmbedInfo;
 use crate::{KeyLayout, StateDict, WeightsError};
 use dinoscope_model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
 use dinoscope_model::grid::PatchGrid;

@@ -10,7 +10,7 @@ use egui::{Label, Ui};
 
 use super::EvaluateWorkspace;
 use super::words::duration;
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 use history::{EvaluationRecord, Id, figure_names, less_is_better};

@@ -1,9 +1,9 @@
 //! The pictures that are open: a strip of thumbnails, one of them chosen.
 
-pub(super) mod closed;
-pub(super) mod intake;
-pub(super) mod pixels;
-pub(super) mod thumb;
+pub(super) mod closed_pictures;
+pub(super) mod gallery_loader;
+pub(super) mod pixel_store;
+pub(super) mod thumbnail;
 pub(super) mod watch;
 
 use std::collections::hash_map::Entry;
@@ -15,8 +15,8 @@ use egui::{TextureHandle, TextureOptions, vec2};
 
 use crate::studio::theme;
 use crate::studio::widgets;
-use pixels::{ImageOrigin, Wish};
-use thumb::{ThumbnailAction, ThumbnailState};
+use pixel_store::{ImageOrigin, Wish};
+use thumbnail::{ThumbnailAction, ThumbnailState};
 
 /// Side of a place in the strip.
 const PLACE: f32 = 76.0;
@@ -297,7 +297,7 @@ impl Gallery {
         let columns = (((width + GAP) / (PLACE + GAP)).floor() as usize).max(1);
         let rows = self.items.len().div_ceil(columns);
         let side = (width - GAP * (columns - 1) as f32) / columns as f32;
-        let high = side + thumb::NAME;
+        let high = side + thumbnail::NAME;
         if std::mem::take(&mut self.reveal)
             && let Some(at) = self.chosen.and_then(|id| self.places.get(&id))
         {
@@ -323,7 +323,7 @@ impl Gallery {
                             beside: self.second == Some(item.id),
                         };
                         let own = self.thumbs.get(&item.id).map(|(texture, _)| texture);
-                        if let Some(how) = thumb::ui(ui, item, side, own, over(item.id), state) {
+                        if let Some(how) = thumbnail::ui(ui, item, side, own, over(item.id), state) {
                             clicked = Some((item.id, how));
                         }
                     }

@@ -1,7 +1,7 @@
 //! Which model looks: the starter weights, a file, a run, a released one.
 
 pub(super) mod address;
-pub(super) mod arrival;
+pub(super) mod model_fetch;
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use dinoscope_core::files;
 use super::ExploreWorkspace;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{HAS_DISK, models};
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
 

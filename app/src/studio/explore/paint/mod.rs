@@ -16,7 +16,7 @@ use dinoscope_core::explore::{PatchTokens, PictureId, PictureInspection};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
 use crate::platform::tasks::Wake;
-use crate::studio::house::RenderBackend;
+use crate::studio::app_context::RenderBackend;
 
 /// A place for a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

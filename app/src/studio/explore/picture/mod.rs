@@ -1,9 +1,9 @@
 //! The chosen picture, large, with what is shown over it; another one beside it where there is one.
 
+pub(super) mod camera_stream;
 pub(super) mod canvas;
-pub(super) mod keys;
-pub(super) mod live;
-pub(super) mod values;
+pub(super) mod colour_bar;
+pub(super) mod shortcuts;
 
 use dinoscope_core::explore::PictureId;
 use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
@@ -12,7 +12,7 @@ use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::OverlayArrangement;
 use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 use crate::platform::camera;
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 use canvas::{ImagePlacement, right_of};
@@ -26,13 +26,13 @@ impl ExploreWorkspace {
             self.invitation(ui, house);
             return;
         }
-        keys::handle(self, house, ui.ctx());
+        shortcuts::handle(self, house, ui.ctx());
         // Delete may have closed it.
         let Some(chosen) = self.gallery.chosen() else {
             self.invitation(ui, house);
             return;
         };
-        if keys::copies(ui.ctx())
+        if shortcuts::copies(ui.ctx())
             && let Some(text) = self.copied()
         {
             house.toasts.info(format!("Copied: {}", text.replace('\t', "  ")));

@@ -6,7 +6,7 @@ use dinoscope_core::train::figures::{FigureChart, FigureGroup};
 use egui::{Align, Layout, Ui, vec2};
 
 use crate::studio::theme::{self, icons, space};
-use crate::studio::train::acts::TrainAction;
+use crate::studio::train::actions::TrainAction;
 use crate::studio::train::charts::{GROUPS, TrainChartAnnotation, extra};
 use crate::studio::train::follow::RunList;
 use crate::studio::train::plot::{self, PlotRange, PlotSpec};

@@ -5,7 +5,7 @@ use egui::{Align, Layout, Stroke, TextEdit, Ui, vec2};
 
 use crate::platform::HAS_DISK;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::train::acts::TrainAction;
+use crate::studio::train::actions::TrainAction;
 use crate::studio::train::draft::{RecipeDraft, number, section_of};
 use crate::studio::widgets;
 

@@ -1,33 +1,33 @@
 //! The recipe pane: pictures, preset, fields, what the model will be given; its foot starts the run.
 
-pub(super) mod begin;
-pub(super) mod begin_ui;
 pub(super) mod controls;
-pub(super) mod data_pick;
+pub(super) mod data_choice;
 pub(super) mod draft;
 pub(super) mod fields_ui;
-pub(super) mod given;
-pub(super) mod obstacle;
-pub(super) mod of_run;
-pub(super) mod preset_pick;
-pub(super) mod root;
+pub(super) mod input_preview;
+pub(super) mod preset_list;
+pub(super) mod recipe_sync;
+pub(super) mod run_init;
+pub(super) mod run_init_ui;
+pub(super) mod runs_folder;
+pub(super) mod start_blocker;
 
 use std::path::Path;
 
 use egui::Ui;
 
-use super::acts::TrainAction;
+use super::actions::TrainAction;
 use super::follow::RunListEntry;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
-use begin::RunInitState;
-use data_pick::{TrainDataLookup, short};
+use data_choice::{TrainDataLookup, short};
 use draft::RecipeDraft;
-use given::InputPreviewState;
-use preset_pick::PresetEntry;
+use input_preview::InputPreviewState;
+use preset_list::PresetEntry;
+use run_init::RunInitState;
 
 /// What the pane keeps.
 pub struct RecipePane {
@@ -44,7 +44,7 @@ pub struct RecipePane {
 impl Default for RecipePane {
     fn default() -> Self {
         Self {
-            offers: preset_pick::offers(),
+            offers: preset_list::offers(),
             search: String::new(),
             begin: RunInitState::default(),
             given: InputPreviewState::default(),
@@ -99,11 +99,11 @@ impl RecipePane {
             });
             widgets::section(ui, "Begin with", true, |ui| {
                 held(ui);
-                begin_ui::ui(ui, &mut self.begin, draft, of.runs, wake, acts);
+                run_init_ui::ui(ui, &mut self.begin, draft, of.runs, wake, acts);
             });
             widgets::section(ui, "Preset", true, |ui| {
                 held(ui);
-                if let Some(name) = preset_pick::ui(ui, &self.offers, draft.preset_name()) {
+                if let Some(name) = preset_list::ui(ui, &self.offers, draft.preset_name()) {
                     acts.push(TrainAction::Preset(name.to_owned()));
                 }
             });

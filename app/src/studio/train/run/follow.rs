@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dinoscope_core::files;
 use dinoscope_core::train::follow::{RunFolderChanges, RunFolderReader, runs_in};
-use dinoscope_core::train::lock::RunLockStatus;
+use dinoscope_core::train::run_lock::RunLockStatus;
 
 use web_time::Instant;
 

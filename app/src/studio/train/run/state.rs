@@ -10,13 +10,13 @@ use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
-use dinoscope_core::train::aside::SideTaskProgress;
 use dinoscope_core::train::follow::RunFolderChanges;
 use dinoscope_core::train::health::{RunHealth, judge};
-use dinoscope_core::train::lock::RunLockStatus;
 use dinoscope_core::train::metrics::Values;
 use dinoscope_core::train::run::MetricsLine;
+use dinoscope_core::train::run_lock::RunLockStatus;
 use dinoscope_core::train::schedule::TrainSchedules;
+use dinoscope_core::train::side_task::SideTaskProgress;
 
 use crate::studio::train::plot_data::MetricHistory;
 use crate::studio::train::words;

@@ -14,7 +14,7 @@ use crate::platform::tasks::Wake;
 use crate::studio::background::task::{BackgroundTask, TaskEventSender};
 use crate::studio::theme::{icons, space};
 use crate::studio::toasts::ToastQueue;
-use crate::studio::train::acts::TrainAction;
+use crate::studio::train::actions::TrainAction;
 use crate::studio::widgets;
 
 /// Longest side of a film.

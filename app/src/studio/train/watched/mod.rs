@@ -1,6 +1,6 @@
 //! The watched pane: the pictures as features form, as large as there is room, and their past below.
 
-pub(super) mod darkroom;
+pub(super) mod contact_sheets;
 pub(super) mod film_export;
 pub(super) mod timeline;
 pub(super) mod timeline_ui;
@@ -12,12 +12,14 @@ use std::sync::Arc;
 use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{Rect, Sense, Ui, vec2};
 
-use super::acts::TrainAction;
+use super::actions::TrainAction;
 use super::state::{RunPhase, RunView};
 use super::words;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
-use darkroom::{ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource};
+use contact_sheets::{
+    ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource,
+};
 use film_export::TimelapseExport;
 use timeline::TimelineState;
 

@@ -6,7 +6,7 @@ use egui::accesskit::{Action, ActionData, Role};
 use egui::{EventFilter, Key, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use crate::studio::theme::{self, icons, space};
-use crate::studio::train::acts::TrainAction;
+use crate::studio::train::actions::TrainAction;
 use crate::studio::train::timeline::SPEEDS;
 use crate::studio::train::watched::{WatchedPane, WatchedPaneContext, moment_text};
 use crate::studio::{touch, widgets};

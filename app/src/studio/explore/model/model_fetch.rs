@@ -7,8 +7,8 @@ use dinoscope_core::explore::{ModelInfo, ModelSource, STARTER_FILE};
 
 use crate::platform::model_download::{ModelDownload, ModelDownloadEvent};
 use crate::platform::{HAS_DISK, models};
+use crate::studio::app_context::AppContext;
 use crate::studio::explore::{ExploreWorkspace, InspectionCache};
-use crate::studio::house::AppContext;
 use crate::studio::toasts::{ActionId, Toast};
 use crate::studio::widgets::{self, StatusTone};
 

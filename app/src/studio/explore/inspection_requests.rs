@@ -8,7 +8,7 @@ use dinoscope_core::explore::{
 };
 
 use super::paint::{ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, key_of};
-use super::pixels::ModelViewShape;
+use super::pixel_store::ModelViewShape;
 use super::settings::ColourScope;
 use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 

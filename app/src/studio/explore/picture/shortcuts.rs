@@ -2,8 +2,8 @@
 
 use egui::{Key, Modifiers};
 
+use crate::studio::app_context::AppContext;
 use crate::studio::explore::{ExplorePanel, ExploreWorkspace, PatchLocation};
-use crate::studio::house::AppContext;
 
 /// Every key of the studio, and what it does.
 pub const ALL: [(&str, &str); 23] = [

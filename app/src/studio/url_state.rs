@@ -80,7 +80,7 @@ impl StudioApp {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::studio::house::RenderBackend;
+    use crate::studio::app_context::RenderBackend;
     use crate::studio::{AppFrontend as _, StartupOptions};
 
     fn studio() -> StudioApp {

@@ -8,10 +8,10 @@ use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::platform::{HAS_DISK, models};
 use crate::studio::theme::{self, icons, space};
-use crate::studio::train::acts::TrainAction;
-use crate::studio::train::begin::{RunInitKind, RunInitState};
+use crate::studio::train::actions::TrainAction;
 use crate::studio::train::draft::RecipeDraft;
 use crate::studio::train::follow::RunListEntry;
+use crate::studio::train::run_init::{RunInitKind, RunInitState};
 use crate::studio::widgets;
 
 /// Most runs that the list of what can be chosen shows.

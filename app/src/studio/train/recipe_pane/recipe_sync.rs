@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use dinoscope_core::train::{Recipe, paths};
 
-use crate::studio::train::begin::RunInitState;
 use crate::studio::train::draft::RecipeDraft;
+use crate::studio::train::run_init::RunInitState;
 use crate::studio::train::{RunSelection, TrainWorkspace};
 
 /// Which run it is.

@@ -346,5 +346,5 @@ async fn decoded(origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
 }
 
 #[cfg(test)]
-#[path = "pixels_tests.rs"]
+#[path = "pixel_store_tests.rs"]
 mod tests;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use dinoscope_core::explore::PictureId;
 
+use crate::studio::app_context::AppContext;
 use crate::studio::explore::ExploreWorkspace;
 use crate::studio::explore::gallery::{Gallery, GalleryItem};
-use crate::studio::explore::pixels::ImageOrigin;
-use crate::studio::house::AppContext;
+use crate::studio::explore::pixel_store::ImageOrigin;
 
 /// Pictures that were closed, and how the gallery stood. Their thumbnails are made again.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use crate::platform::camera;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::typed;
 use crate::platform::{HAS_DISK, clipboard};
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
 

@@ -6,7 +6,7 @@ use dinoscope_core::device::block_on;
 
 use super::*;
 use crate::platform::tasks::Wake;
-use crate::studio::explore::intake::{GalleryLoader, GalleryLoaderEvent};
+use crate::studio::explore::gallery_loader::{GalleryLoader, GalleryLoaderEvent};
 
 /// A photograph that is larger than all that is made of it.
 fn photograph(folder: &Path, name: &str) -> ImageOrigin {

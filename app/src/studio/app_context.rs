@@ -8,7 +8,7 @@ use dinoscope_core::device::{self, DeviceChoice, GpuAdapter, SelectedDevice};
 
 use super::StartupOptions;
 use super::addresses::AddressOpener;
-use super::remembered::SettingsStore;
+use super::settings_store::SettingsStore;
 use super::toasts::ToastQueue;
 use super::undo::{UndoStack, UndoTargets};
 use crate::platform::dialogs::FileDialogs;

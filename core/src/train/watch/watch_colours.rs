@@ -87,5 +87,5 @@ fn face(picture: &Picture) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[path = "colours_tests.rs"]
+#[path = "watch_colours_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ use dinoscope_core::explore::PictureId;
 use crate::platform::pictures;
 use crate::platform::tasks::Wake;
 use crate::studio::background::work_queue::SharedWorkQueue;
-use crate::studio::explore::pixels::{DecodeJob, PixelStore};
+use crate::studio::explore::pixel_store::{DecodeJob, PixelStore};
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;
@@ -159,7 +159,7 @@ fn walk(paths: Vec<PathBuf>) -> GalleryLoaderEvent {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::studio::explore::pixels::ImageOrigin;
+    use crate::studio::explore::pixel_store::ImageOrigin;
 
     #[test]
     fn reduced_pictures_keep_their_shape_and_mean() {

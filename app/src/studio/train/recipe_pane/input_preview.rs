@@ -12,7 +12,7 @@ use crate::platform::runs;
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::BackgroundTask;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::train::darkroom::image;
+use crate::studio::train::contact_sheets::image;
 use crate::studio::widgets;
 
 /// Pictures that are shown of a batch.

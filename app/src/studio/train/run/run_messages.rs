@@ -2,8 +2,8 @@
 
 use dinoscope_core::train::run::RunFolder;
 
-use crate::studio::house::AppContext;
-use crate::studio::train::acts::banner_of_failure;
+use crate::studio::app_context::AppContext;
+use crate::studio::train::actions::banner_of_failure;
 use crate::studio::train::session::TrainSessionEvent;
 use crate::studio::train::state::RunPhase;
 use crate::studio::train::{RunSelection, TrainBanner, TrainWorkspace, words};

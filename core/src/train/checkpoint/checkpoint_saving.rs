@@ -3,10 +3,10 @@
 use crate::data::DataError;
 use crate::files;
 use crate::train::checkpoint::{self, CheckpointError};
-use crate::train::failing::{GONE, gone};
 use crate::train::protocol::{EngineError, RunCompletion, RunEvent};
 use crate::train::run::RunError;
 use crate::train::trainer::Trainer;
+use crate::train::unusable_pictures::{GONE, gone};
 
 impl Trainer<'_> {
     /// Keeps the state while the run goes on. A disk that is full now may have room at the next checkpoint: that is a

@@ -282,5 +282,5 @@ impl ReportIntervalTracker {
 }
 
 #[cfg(test)]
-#[path = "lines_tests.rs"]
+#[path = "metrics_lines_tests.rs"]
 mod tests;

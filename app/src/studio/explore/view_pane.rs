@@ -5,9 +5,9 @@ use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
 
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::{ColourScope, OverlayArrangement, RESOLUTIONS};
-use super::{ExplorePanel, ExploreWorkspace, keys};
+use super::{ExplorePanel, ExploreWorkspace, shortcuts};
 use crate::platform::dialogs::DialogPurpose;
-use crate::studio::house::AppContext;
+use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
 
@@ -76,8 +76,8 @@ impl ExploreWorkspace {
                 return;
             }
             widgets::section(ui, "Keys", false, |ui| {
-                for (keys, what) in keys::ALL {
-                    widgets::property(ui, &keys::shown(ui.ctx(), keys), what);
+                for (keys, what) in shortcuts::ALL {
+                    widgets::property(ui, &shortcuts::shown(ui.ctx(), keys), what);
                 }
             });
         });

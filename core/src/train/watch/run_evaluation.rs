@@ -5,9 +5,9 @@ use crate::eval::EvalProtocolError;
 use crate::eval::agreement::{AgreementProbe, TeacherAgreement};
 use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
 use crate::eval::suite::{self, EvalOptions};
-use crate::train::aside::{SideTask, SideTaskReporter};
 use crate::train::probes;
 use crate::train::protocol::{EngineError, RunEvent};
+use crate::train::side_task::{SideTask, SideTaskReporter};
 use crate::train::trainer::Trainer;
 
 /// Pictures that an evaluation passes through the backbone at once.

@@ -15,8 +15,8 @@ use super::state::{RunPhase, RunView};
 use super::{RunSelection, TrainBanner, TrainWorkspace, words};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{names, runs};
+use crate::studio::app_context::AppContext;
 use crate::studio::background::task::BackgroundTask;
-use crate::studio::house::AppContext;
 use crate::studio::widgets::StatusTone;
 
 /// Which device computes.

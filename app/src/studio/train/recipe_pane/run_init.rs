@@ -11,7 +11,7 @@ use dinoscope_core::train::{Recipe, adapt, distill_recipe, start};
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::BackgroundTask;
 use crate::studio::train::draft::RecipeDraft;
-use crate::studio::train::obstacle::StartBlocker;
+use crate::studio::train::start_blocker::StartBlocker;
 
 /// What a run begins with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -273,5 +273,5 @@ fn words(recipe: &Recipe) -> String {
 }
 
 #[cfg(test)]
-#[path = "begin_tests.rs"]
+#[path = "run_init_tests.rs"]
 mod tests;

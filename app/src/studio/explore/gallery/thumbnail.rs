@@ -6,7 +6,7 @@ use egui::{
 };
 
 use crate::studio::explore::gallery::GalleryItem;
-use crate::studio::explore::pixels::ImageOrigin;
+use crate::studio::explore::pixel_store::ImageOrigin;
 use crate::studio::theme::{self, fonts, icons};
 use crate::studio::{touch, widgets};
 

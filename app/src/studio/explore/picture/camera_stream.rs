@@ -6,10 +6,10 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::PictureId;
 
 use crate::platform::camera;
+use crate::studio::app_context::AppContext;
 use crate::studio::explore::ExploreWorkspace;
-use crate::studio::explore::intake::reduced;
-use crate::studio::explore::pixels::ImageOrigin;
-use crate::studio::house::AppContext;
+use crate::studio::explore::gallery_loader::reduced;
+use crate::studio::explore::pixel_store::ImageOrigin;
 
 /// Longest side of a camera's picture.
 const SIDE: usize = 640;

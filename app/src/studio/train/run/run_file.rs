@@ -8,8 +8,8 @@ use dinoscope_core::train::run::RunFolder;
 
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
+use crate::studio::app_context::AppContext;
 use crate::studio::background::task::BackgroundTask;
-use crate::studio::house::AppContext;
 use crate::studio::train::state::RunView;
 use crate::studio::train::{TrainWorkspace, words};
 

@@ -6,7 +6,7 @@ use crate::platform::storage;
 use crate::platform::tasks::Wake;
 use crate::platform::typed;
 use crate::studio::background::task::BackgroundTask;
-use crate::studio::remembered::SettingsStore;
+use crate::studio::settings_store::SettingsStore;
 
 /// The folder in which new runs are made.
 pub struct RunsFolderField {

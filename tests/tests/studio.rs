@@ -135,7 +135,12 @@ fn looked_at(name: &str, arguments: &[&str]) {
         // Closer, and back.
         window.move_away();
         until(&window, "the photograph again", |now| alike(&photo, now, PICTURE));
+        window.move_to((600, 400));
+        until(&window, "what is similar there", |now| differing(&photo, now, PICTURE, 24) > 0.05);
+        let pointed = window.wait_until_still(PICTURE);
         window.scroll((600, 400), -4);
+        // The wheel turns what the pointer is over: it stays until a frame has seen that.
+        until(&window, "a change", |now| differing(&pointed, now, PICTURE, 24) > 0.05);
         window.move_away();
         until(&window, "a closer look", |now| differing(&photo, now, PICTURE, 24) > 0.25);
         window.wait_until_still(PICTURE);

@@ -32,7 +32,7 @@ fn a_run_that_was_saved_while_it_went_on_goes_on_at_once_under_its_name() {
 #[test]
 fn a_recipe_that_is_dropped_is_for_a_new_run() {
     let folder = tempfile::tempdir().unwrap();
-    tiny(folder.path(), &["train.iterations=1234"]);
+    tiny(folder.path(), &["data.scenes=9"]);
     let mut window = window(folder.path());
     window.state_mut().as_mut().unwrap().look_with(ModelSource::Starter);
     steps(&mut window, 2);
@@ -40,7 +40,7 @@ fn a_recipe_that_is_dropped_is_for_a_new_run() {
     let recipe = folder.path().join("recipe.toml");
     window.input_mut().dropped_files.push(Arc::new(Dropped(recipe)));
     until(&mut window, "the recipe", says("Recipe opened"));
-    assert!(has_button(&window, "Start") && said(&window).contains("1234"), "{}", said(&window));
+    assert!(has_button(&window, "Start") && said(&window).contains("9 built-in scenes"), "{}", said(&window));
 }
 
 /// A run, packed in the middle, in a file that somebody has renamed. The window's title says how far it is.

@@ -18,7 +18,7 @@ use dinoscope_core::train::preview::PreviewItem;
 use dinoscope_core::train::sources::RunDataSources;
 
 use super::run_inputs::RunInputFiles;
-pub use super::run_inputs::{settings_store, with_inputs};
+pub use super::run_inputs::{remembered, with_inputs};
 use super::tasks::{self, Wake};
 use super::workers::WorkerClient;
 use super::{dialogs, pictures};

@@ -8,7 +8,6 @@ pub mod devices;
 pub mod dialogs;
 pub mod explorer;
 pub mod host;
-mod kept_models;
 pub mod models;
 pub mod network;
 pub mod pictures;

@@ -1,16 +1,19 @@
 //! Models of the network: fetched by the browser, which may keep them.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::bytes;
 use dinoscope_core::explore::{ModelSource, STARTER_FILE, STARTER_NAME};
 use dinoscope_core::files;
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
-pub use super::kept_models::{forget_kept, kept, remove_kept};
 use super::tasks::Wake;
 use super::{host, network, tasks};
 use crate::platform::model_address::{self, ModelLocation};
-use crate::platform::model_download::{ModelDownload, ModelDownloadEvent, ModelDownloadSender};
+use crate::platform::model_download::{CachedModel, ModelDownload, ModelDownloadEvent, ModelDownloadSender};
 
 /// Whether models have to be fetched before who looks can open them.
 pub const FETCHED_FIRST: bool = true;
@@ -76,4 +79,62 @@ async fn fetch_into(address: &str, to: &Path, sender: &ModelDownloadSender) -> R
     }
     let folder = to.parent().map_or(Ok(()), files::create_dir_all);
     folder.and_then(|()| files::write(to, &bytes)).map_err(|error| error.to_string())
+}
+
+/// What is known of them.
+enum CachedModelsState {
+    Nothing,
+    Asked,
+    Models(Vec<CachedModel>),
+}
+
+thread_local! {
+    static KNOWN: RefCell<CachedModelsState> = const { RefCell::new(CachedModelsState::Nothing) };
+}
+
+/// Has [`kept`] look again the next time.
+pub fn forget_kept() {
+    KNOWN.with_borrow_mut(|known| {
+        if matches!(known, CachedModelsState::Models(_)) {
+            *known = CachedModelsState::Nothing;
+        }
+    });
+}
+
+/// Models that are kept in the program's own memory, once that is known; `wake` is called then.
+pub fn kept(wake: &Wake) -> Option<Vec<CachedModel>> {
+    KNOWN.with_borrow_mut(|known| match known {
+        CachedModelsState::Models(models) => Some(models.clone()),
+        CachedModelsState::Asked => None,
+        CachedModelsState::Nothing => {
+            *known = CachedModelsState::Asked;
+            tasks::spawn(ask(Vec::new(), wake.clone()));
+            None
+        }
+    })
+}
+
+/// Removes kept models, by their addresses.
+pub fn remove_kept(addresses: Vec<String>, wake: &Wake) {
+    KNOWN.set(CachedModelsState::Asked);
+    tasks::spawn(ask(addresses, wake.clone()));
+}
+
+/// Removes some, and takes in which there are.
+async fn ask(removed: Vec<String>, wake: Wake) {
+    let Some(host) = host::get() else { return };
+    for address in removed {
+        if let Err(error) = JsFuture::from(host.remove_model(&address)).await {
+            ::log::warn!("{address} can't be removed: {}", host::words(&error));
+        }
+    }
+    let listed = JsFuture::from(host.models()).await;
+    let pairs: Array = listed.unwrap_or_default();
+    let model = |pair: JsValue| {
+        let pair: Array = pair.dyn_into().ok()?;
+        let (address, bytes) = (pair.get(0).as_string()?, pair.get(1).as_f64()?);
+        Some(CachedModel { address, bytes: bytes as u64 })
+    };
+    KNOWN.set(CachedModelsState::Models(pairs.iter().filter_map(model).collect()));
+    wake();
 }

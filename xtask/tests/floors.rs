@@ -171,6 +171,24 @@ fn the_studio_asks_the_platform_and_knows_none() {
     }
 }
 
+/// More than a person takes in at a glance.
+const MOST_FILES: usize = 15;
+
+#[test]
+fn folders_are_small_enough_to_find_a_part_by_its_name() {
+    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (_, folder) in FLOORS.iter().filter(|(_, folder)| !["tests", "xtask"].contains(folder)) {
+        let mut files = Vec::new();
+        sources(&root().join(folder).join("src"), &mut files);
+        files.iter().for_each(|(path, _)| *counts.entry(path.parent().unwrap().to_owned()).or_default() += 1);
+    }
+    let large: Vec<_> = counts.iter().filter(|(_, count)| **count > MOST_FILES).collect();
+    assert!(
+        counts.len() > 40 && large.is_empty(),
+        "too many files in {large:?}: a folder for what belongs together"
+    );
+}
+
 #[test]
 fn an_arrow_back_is_found() {
     assert_eq!(named("use crate::{a, b::{c, d}, e};").into_iter().collect::<Vec<_>>(), ["a", "b", "e"]);

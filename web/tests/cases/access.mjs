@@ -109,11 +109,19 @@ async function keys(stage, url) {
   // A notice lies behind the studio.
   const { page, errors } = await visit(stage, `${url}`, 'NO_WEBGPU_BUT_WEBGL');
   await shows(page, (now) => now.model !== null && !now.busy, 'the first screen');
+  const place = () => page.evaluate(() => {
+    const id = document.getElementById('studio').getAttribute('aria-activedescendant');
+    return `${document.activeElement?.tagName} ${document.activeElement?.id} ${id}`;
+  });
   const through = async (key, most) => {
     const stops = [];
     for (let at = 0; at < most; at += 1) {
+      const before = await place();
       await page.keyboard.press(key);
-      await page.waitForTimeout(120);
+      // A frame may take long: another key before it would go to whatever the first one leads to.
+      for (let look = 0; look < 50 && await place() === before; look += 1) {
+        await page.waitForTimeout(40);
+      }
       stops.push(await focused(page));
       if (!['studio', 'input'].includes(stops.at(-1))) {
         return stops;

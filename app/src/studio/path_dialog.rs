@@ -135,7 +135,7 @@ fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, Stri
     if path.as_os_str().is_empty() {
         return Err("A path is needed.".to_owned());
     }
-    path = storage::absolute(path.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
+    path = storage::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let shown = path.display();
     if purpose == DialogPurpose::RunsFolder {
         // It is made when a run needs it.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::platform::typed;
+
 /// What a pasted text that names nothing is answered with.
 pub const NOTHING: &str = "The clipboard holds no picture and no path of a file.";
 
@@ -10,9 +12,9 @@ pub fn paste(ctx: &egui::Context) {
     ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
 }
 
-/// The files that a text names, a line each: `path` reads a line as people write paths.
-pub fn paths(text: &str, path: impl Fn(&str) -> PathBuf) -> Vec<PathBuf> {
-    text.lines().map(path).filter(|path| dinoscope_core::files::is_absolute(path)).collect()
+/// The files that a text names, a line each.
+pub fn paths(text: &str) -> Vec<PathBuf> {
+    text.lines().map(typed::path).filter(|path| dinoscope_core::files::is_absolute(path)).collect()
 }
 
 /// The addresses that a text names: none, for they are opened by browsers.

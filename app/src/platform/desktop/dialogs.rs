@@ -14,7 +14,7 @@ pub fn ask(dialogs: &FileDialogs, purpose: DialogPurpose, name: &str) {
     };
     if let Err(error) = std::thread::Builder::new().name("dinoscope-dialog".to_owned()).spawn(ask) {
         ::log::warn!("no dialog could be opened: {error}");
-        dialogs.answers().ask_in_window(purpose, "");
+        dialogs.ask_in_window(purpose, "");
     }
 }
 

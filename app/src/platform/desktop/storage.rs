@@ -43,7 +43,7 @@ pub fn runs_folder() -> PathBuf {
 ///
 /// # Errors
 /// There is no current folder.
-pub fn absolute(path: PathBuf) -> std::io::Result<PathBuf> {
+pub fn absolute(path: &Path) -> std::io::Result<PathBuf> {
     std::path::absolute(path)
 }
 

@@ -15,7 +15,7 @@ pub fn paste(_: &egui::Context) {
 }
 
 /// The files that a text names: none, for a page knows no paths.
-pub fn paths(_: &str, _: impl Fn(&str) -> PathBuf) -> Vec<PathBuf> {
+pub fn paths(_: &str) -> Vec<PathBuf> {
     Vec::new()
 }
 

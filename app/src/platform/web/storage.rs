@@ -1,6 +1,6 @@
 //! Where settings and runs are kept: in the page's own file system; the browser keeps the settings from there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Whether what is remembered is written by the studio itself soon after it has changed: the page asks for it, and hands
 /// it to the browser.
@@ -28,6 +28,6 @@ pub fn runs_folder() -> PathBuf {
 ///
 /// # Errors
 /// Never here.
-pub fn absolute(path: PathBuf) -> std::io::Result<PathBuf> {
-    Ok(path)
+pub fn absolute(path: &Path) -> std::io::Result<PathBuf> {
+    Ok(path.to_owned())
 }

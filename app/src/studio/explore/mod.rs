@@ -33,7 +33,6 @@ use super::app_context::AppContext;
 use super::settings_store::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
-use crate::platform::typed;
 use crate::platform::{clipboard, explorer};
 use gallery::Gallery;
 use gallery_loader::{GalleryLoader, GalleryLoaderEvent};
@@ -206,7 +205,7 @@ impl ExploreWorkspace {
 
     /// Opens the files, or what lies at the addresses, that a pasted text names.
     pub fn pasted_text(&mut self, house: &mut AppContext, text: &str) {
-        let (paths, addresses) = (clipboard::paths(text, typed::path), clipboard::addresses(text));
+        let (paths, addresses) = (clipboard::paths(text), clipboard::addresses(text));
         if paths.is_empty() && addresses.is_empty() {
             house.toasts.info(clipboard::NOTHING);
         }

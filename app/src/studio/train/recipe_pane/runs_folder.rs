@@ -35,7 +35,7 @@ impl RunsFolderField {
             text => {
                 let path = typed::path(text);
                 // Wherever the program was started from: what is shown is where they are kept.
-                storage::absolute(path.clone()).unwrap_or(path)
+                storage::absolute(&path).unwrap_or(path)
             }
         }
     }

@@ -1,4 +1,4 @@
-// The page's address holds where one is in the studio (`Place` in app/src/studio/url_state.rs), so that it can be shared, and
+// The page's address holds where one is in the studio (`StudioUrlState` in app/src/studio/url_state.rs), so that it can be shared, and
 // so that Back goes back.
 
 const FOLDER = new URL('.', document.baseURI).href;

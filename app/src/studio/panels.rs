@@ -10,6 +10,8 @@ use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
 use super::log_pane;
 use super::train::TrainWorkspace;
+use PanelPlace::{Below, Column};
+use Workspace::{Evaluate, Explore, Train};
 
 /// What a person is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,9 +112,6 @@ const fn panel(
 ) -> PanelEntry {
     PanelEntry { pane, title, place, narrow: NarrowPlace::Choice(title), margin: MARGIN, ui }
 }
-
-use PanelPlace::{Below, Column};
-use Workspace::{Evaluate, Explore, Train};
 
 /// All panels, from left to right and from top to bottom.
 pub static PANELS: [PanelEntry; 11] = [

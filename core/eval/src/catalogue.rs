@@ -127,7 +127,10 @@ pub static EVALUATIONS: [EvaluationEntry; 8] = [
         protocol: "t-SNE in two dimensions as one HTML file with a thumbnail under the pointer",
         needs: LabelRequirement::Nothing,
         run_figure: None,
-        task: |data, _| map_of(data).map(EvalTask::Map),
+        task: |data, _| {
+            let (source, way) = (data.all()?.clone(), ReductionMethod::Tsne(TsneOptions::default()));
+            Some(EvalTask::Map(ProjectionTask { source, way }))
+        },
     },
     EvaluationEntry {
         kind: EvaluationKind::Linear,
@@ -213,12 +216,6 @@ pub static EVALUATIONS: [EvaluationEntry; 8] = [
         },
     },
 ];
-
-/// The map that is to be made of pictures in one piece.
-pub fn map_of(data: &EvaluationData) -> Option<ProjectionTask> {
-    let source = data.all()?.clone();
-    Some(ProjectionTask { source, way: ReductionMethod::Tsne(TsneOptions::default()) })
-}
 
 impl EvaluationKind {
     /// All of them, as they are offered.

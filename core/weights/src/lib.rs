@@ -4,7 +4,7 @@
 //! layout as safetensors; [`onnx`] writes graphs for other runtimes; [`inspect`] looks without using. Pickles are read, never executed (see `pickle.rs`). On the desktop, `download`
 //! fetches the released models.
 //!
-//! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `wrapped` finds the
+//! The way of a file: `open` finds out its kind and lists its tensors (`pth`, `safetensors`), `backbone_keys` finds the
 //! backbone among them, `plan` translates names, infers sizes and checks every shape, and only then are numbers read.
 
 #[cfg(not(target_family = "wasm"))]

@@ -42,6 +42,8 @@ pub struct BackgroundTask<T> {
     news: Receiver<T>,
     stop: CancelFlag,
     over: bool,
+    /// Why it never began, where no thread could be started.
+    refused: Option<String>,
 }
 
 impl<T: Send + 'static> BackgroundTask<T> {
@@ -71,10 +73,11 @@ impl<T: Send + 'static> BackgroundTask<T> {
             work(voice, asked).await;
             wake();
         };
-        if let Err(error) = go(name, run) {
+        let refused = go(name, run).err();
+        if let Some(error) = &refused {
             ::log::warn!("{name}: {error}");
         }
-        Self { news, stop, over: false }
+        Self { news, stop, over: false, refused }
     }
 
     /// Starts work that has one answer.
@@ -110,6 +113,11 @@ impl<T: Send + 'static> BackgroundTask<T> {
     /// Whether nothing more will be said: it has ended, in order or not, and everything was heard.
     pub fn over(&self) -> bool {
         self.over
+    }
+
+    /// Why it never began, where no thread could be started.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// Asks it to end; what it says until then is still heard.

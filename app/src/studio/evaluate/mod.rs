@@ -204,6 +204,10 @@ impl EvaluateWorkspace {
                     self.troubles.push(reason);
                 }
                 Err(EvaluationEnded) => {
+                    if let Some(reason) = job.refused() {
+                        house.failed("the evaluation", reason, false);
+                        self.troubles.push(reason.to_owned());
+                    }
                     self.job = None;
                     if !seen && !self.troubles.is_empty() {
                         house.toasts.watch("Not everything could be evaluated: Evaluate says why.");

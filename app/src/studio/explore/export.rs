@@ -95,7 +95,10 @@ impl ExploreExporter {
                 match said {
                     Ok(Ok(path)) => house.toasts.good(format!("Saved {}", names::saved(&path))),
                     Ok(Err(error)) => house.toasts.bad(error),
-                    Err(TaskFailedError) => house.toasts.bad("Nothing could be saved; the log may say why."),
+                    Err(TaskFailedError) => {
+                        let reason = task.refused().unwrap_or("the work has ended too early");
+                        house.toasts.bad(format!("nothing could be saved, {reason}"));
+                    }
                 }
                 false
             }

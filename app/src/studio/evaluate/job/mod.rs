@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use dinoscope_core::device::SelectedDevice;
 use dinoscope_core::eval::cache::FeatureDiskCache;
-use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement, map_of};
+use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement};
 use dinoscope_core::eval::data::EvaluationData;
 use dinoscope_core::eval::embedding;
-use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, evaluate};
+use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, EvalTask, evaluate};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
 use web_time::Instant;
 
@@ -99,6 +99,11 @@ impl EvaluationJob {
         }
     }
 
+    /// Why it never began, where no thread could be started.
+    pub fn refused(&self) -> Option<&str> {
+        self.task.refused()
+    }
+
     /// What it does.
     pub fn at(&self) -> Option<EvaluationJobProgress> {
         self.at.map(|(at, ..)| at)
@@ -177,33 +182,19 @@ async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
         if voice.stopped() {
             return;
         }
-        voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind, done, of, step: None }));
+        let at = EvaluationJobProgress { kind, done, of, step: None };
+        voice.say(EvaluationJobEvent::At(at));
         let need = kind.needs();
         if let Entry::Vacant(place) = opened.entry(need) {
             let window = wish.window(&model.backbone.config);
             let pictures = match open_data(need, wish, window) {
-                Ok(pictures) => {
-                    at_hand(
-                        pictures,
-                        order,
-                        &model,
-                        EvaluationJobProgress { kind, done, of, step: None },
-                        voice,
-                    )
-                    .await
-                }
+                Ok(pictures) => at_hand(pictures, order, &model, at, voice).await.map(Ok),
                 Err(reason) => Some(Err(reason)),
             };
             let Some(pictures) = pictures else { return };
             place.insert(pictures);
         }
-        let one = SingleEvaluation {
-            order,
-            voice,
-            model: &model,
-            source: &source,
-            at: EvaluationJobProgress { kind, done, of, step: None },
-        };
+        let one = SingleEvaluation { order, voice, model: &model, source: &source, at };
         match opened.get(&need) {
             Some(Ok(pictures)) => one.judge(pictures).await,
             Some(Err(reason)) => voice.say(EvaluationJobEvent::Not(kind, reason.clone())),
@@ -219,9 +210,9 @@ async fn at_hand(
     model: &OpenModel,
     at: EvaluationJobProgress,
     voice: &EvaluationEventSender,
-) -> Option<Result<EvaluationData, String>> {
+) -> Option<EvaluationData> {
     if !BY_WORKER_ALONE {
-        return Some(Ok(pictures));
+        return Some(pictures);
     }
     let side = order.wish.side(&model.backbone.config);
     let mut hear = async |done, total| {
@@ -229,7 +220,7 @@ async fn at_hand(
         voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
         !voice.stopped()
     };
-    super::preloaded::held(&pictures, &order.wish, side, &mut hear).await.map(Ok)
+    super::preloaded::held(&pictures, &order.wish, side, &mut hear).await
 }
 
 /// One evaluation.
@@ -263,15 +254,15 @@ impl SingleEvaluation<'_> {
             !voice.stopped()
         };
         let device = &order.device.device;
-        let judged = match map_of(pictures).filter(|_| kind == EvaluationKind::Map) {
-            Some(task) => {
+        let judged = match task {
+            EvalTask::Map(task) => {
                 let judge = suite::EvalContext { backbone: &model.backbone, options: &options, device };
                 let mapped = embedding::map(&judge, &task, &mut hear).await;
                 mapped.map(|mapped| {
                     (mapped.outcome, Some(ProjectionChartData::new(mapped.map, task.source, wish)))
                 })
             }
-            None => evaluate(&task, &model.backbone, &options, device, &mut hear).await.map(|o| (o, None)),
+            task => evaluate(&task, &model.backbone, &options, device, &mut hear).await.map(|o| (o, None)),
         };
         let (mut outcome, chart) = match judged {
             Ok(judged) => judged,

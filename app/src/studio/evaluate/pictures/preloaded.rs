@@ -9,11 +9,11 @@ use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::data::{DataError, Picture};
+use dinoscope_core::eval::data::EvaluationData;
 
 use crate::platform::pictures;
 use crate::platform::tasks::breathe;
 use crate::studio::evaluate::config::EvaluationConfig;
-use dinoscope_core::eval::data::EvaluationData;
 
 /// Pictures as they will be looked at, but for the cut.
 struct PreloadedSource {

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use dinoscope_core::eval::suite::EvalSubject;
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
 use crate::studio::evaluate::dark_theme;
 use crate::studio::evaluate::projection_data::ProjectionChartData;
-use dinoscope_core::eval::catalogue::EvaluationKind;
 
 /// What one evaluation found.
 pub struct EvaluationRecord {

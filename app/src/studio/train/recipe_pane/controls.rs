@@ -136,9 +136,7 @@ fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: bool) {
         format!("About {} of memory", words::bytes(all))
     };
     let colour = if too_large { t.watch } else { t.muted };
-    let label = egui::Label::new(theme::small(text).color(colour));
-    // Beside the buttons it goes below them as a whole where there is no room, not word by word.
-    let said = ui.add(if beside { label.extend() } else { label.wrap() });
+    let said = ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
     said.on_hover_text(format!(
         "{} for parameters, gradients and AdamW's moments, {} for activations, {} for logits; the largest tensor {}",
         words::bytes(e.parameters),

@@ -197,6 +197,19 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
 }
 
 #[test]
+fn no_switch_moves_when_another_is_turned() {
+    let mut window = judging();
+    let names = ["Nearest neighbours", "Map", "Linear probe", "Retrieval"];
+    let places = |window: &Window| names.map(|name| node(window, Role::Switch, name).rect().top());
+    let before = places(&window);
+    switch(&mut window, "Map", true);
+    assert!(says("All pictures: 24 pictures, 12 classes.")(&window), "{}", said(&window));
+    assert_eq!(places(&window), before);
+    switch(&mut window, "Nearest neighbours", false);
+    assert_eq!(places(&window), before);
+}
+
+#[test]
 fn maps_show_pictures_under_the_pointer() {
     let mut window = judging();
     switch(&mut window, "Nearest neighbours", false);

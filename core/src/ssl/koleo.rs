@@ -22,7 +22,7 @@ const EPS: f64 = 1e-8;
 pub fn koleo(features: Tensor<2>) -> KoleoLoss {
     let [rows, dim] = features.dims();
     let x = normalize(features, EPS);
-    let neighbours = nearest(x.clone().without_autodiff());
+    let neighbours = nearest(x.clone());
     let neighbours = x.clone().gather(0, neighbours.reshape([rows, 1]).expand([rows, dim]));
     let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();
     KoleoLoss { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }

@@ -45,8 +45,12 @@ impl EvaluationDataLookup {
                 == (wish.place, &wish.path, wish.needs(), wish.limits(), wish.reading())
         };
         if !self.asked.as_ref().is_some_and(same) {
+            // What was found of these pictures stands until more is known: nothing below it moves for a glance.
+            let here =
+                self.asked.as_ref().is_some_and(|asked| (asked.place, &asked.path) == (wish.place, &wish.path));
+            let needs = wish.needs();
+            self.known.retain(|need, _| here && needs.contains(need));
             self.asked = Some(wish.clone());
-            self.known = Known::new();
             let wish = wish.clone();
             let look = move || wish.needs().into_iter().map(|need| (need, describe(need, &wish))).collect();
             self.work = Some(BackgroundTask::ask_async("pictures", wake, async move || look()));
@@ -86,7 +90,13 @@ impl EvaluateWorkspace {
         widgets::scroll(ui, "question", |ui| {
             widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
             widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house, offer));
-            widgets::section(ui, "Evaluations", true, |ui| self.kinds_ui(ui));
+            widgets::section(ui, "Evaluations", true, |ui| {
+                self.kinds_ui(ui);
+                // Below the switches, so that none moves away from the pointer that turned it.
+                for (need, known) in self.lookup.known.iter().skip(1) {
+                    found_ui(ui, &format!("{}: ", need.name()), known);
+                }
+            });
             widgets::section(ui, "How", true, |ui| self.how_ui(ui));
         });
     }
@@ -201,7 +211,7 @@ impl EvaluateWorkspace {
         self.known_ui(ui);
     }
 
-    /// What the pictures turned out to be.
+    /// What the pictures turned out to be, by the first of the needs.
     fn known_ui(&self, ui: &mut Ui) {
         if self.wish.place == EvaluationDataOrigin::Disk && self.wish.path().is_none() {
             widgets::hint(ui, nothing_named());
@@ -219,18 +229,10 @@ impl EvaluateWorkspace {
             }
             return;
         }
-        if self.lookup.busy() {
-            widgets::hint(ui, "Looking …");
-        }
-        let t = theme::tokens(ui);
-        for (need, known) in &self.lookup.known {
-            let several = self.lookup.known.len() > 1;
-            let before = if several { format!("{}: ", need.name()) } else { String::new() };
-            let (text, colour) = match known {
-                Ok(found) => (format!("{before}{found}."), t.muted),
-                Err(reason) => (format!("{before}{reason}"), t.bad),
-            };
-            ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
+        match self.lookup.known.values().next() {
+            Some(known) => found_ui(ui, "", known),
+            None if self.lookup.busy() => _ = widgets::hint(ui, "Looking …"),
+            None => {}
         }
     }
 
@@ -284,4 +286,14 @@ impl EvaluateWorkspace {
                 .on_hover_text("What a step of a 16-bit depth PNG is worth; .npy files are in metres.");
         }
     }
+}
+
+/// What was found for a need, or why nothing was.
+fn found_ui(ui: &mut Ui, before: &str, known: &Result<String, String>) {
+    let t = theme::tokens(ui);
+    let (text, colour) = match known {
+        Ok(found) => (format!("{before}{found}."), t.muted),
+        Err(reason) => (format!("{before}{reason}"), t.bad),
+    };
+    ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
 }

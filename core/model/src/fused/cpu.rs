@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-use burn::backend::tensor::{Device, FloatTensor, IntTensor};
+use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, multiply, unwritten};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
-use dinoscope_shaders::neighbours::cpu::nearest;
 use dinoscope_shaders::residual::cpu as residual;
-use dinoscope_shaders::{
-    activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm, sinkhorn,
-};
+use dinoscope_shaders::{activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm};
 
 use super::composed::{self, sides};
 use super::loss::TargetPairs;
@@ -28,7 +25,7 @@ fn single(x: &Array) -> bool {
 }
 
 /// The values in order.
-fn values(x: &Array) -> Cow<'_, [f32]> {
+pub(super) fn values(x: &Array) -> Cow<'_, [f32]> {
     match x.as_slice::<f32>() {
         Some(values) => Cow::Borrowed(values),
         None => {
@@ -47,7 +44,7 @@ fn owned(x: Array) -> Vec<f32> {
     x.into_data().try_into_vec::<f32>().unwrap_or_default()
 }
 
-fn array<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Array {
+pub(super) fn array<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Array {
     Array::from_data(TensorData::new(values, shape))
 }
 
@@ -309,23 +306,6 @@ impl KernelOps for Flex {
         let inputs = inputs(&z, &directions, &targets, pairs, shape[1], temperature);
         let (dz, dd) = cross_entropy::backward(&inputs, &values(&lse), &values(&d_loss));
         (array(dz, shape), array(dd, of_directions))
-    }
-
-    fn sinkhorn(logits: Array, weights: Array, temperature: f64, iterations: usize) -> Array {
-        let shape = sides::<Flex>(&logits);
-        let targets =
-            sinkhorn::cpu::sinkhorn(&values(&logits), &values(&weights), temperature as f32, iterations);
-        array(targets, shape)
-    }
-
-    fn softmax_center(logits: Array, center: Array, temperature: f64) -> Array {
-        let shape = sides::<Flex>(&logits);
-        array(sinkhorn::cpu::softmax_center(&values(&logits), &values(&center), temperature as f32), shape)
-    }
-
-    fn nearest(x: Array) -> IntTensor<Flex> {
-        let [rows, dim] = sides::<Flex>(&x);
-        IntTensor::<Flex>::from_data(TensorData::new(nearest(&values(&x), dim), [rows]))
     }
 
     fn squared_norm(tensors: Vec<Array>, _: &Device<Flex>) -> Array {

@@ -19,9 +19,7 @@ use dinoscope_shaders::cross_entropy::gpu::{
 };
 use dinoscope_shaders::launch::sum_columns;
 use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
-use dinoscope_shaders::neighbours::gpu::nearest;
 use dinoscope_shaders::residual::gpu as residual;
-use dinoscope_shaders::sinkhorn::gpu::{self as sinkhorn, SinkhornLogits};
 
 use super::composed::{self, full, sides};
 use super::loss::TargetPairs;
@@ -47,7 +45,7 @@ pub(super) fn done<T>(result: Result<T, ShaderError>) -> T {
 }
 
 /// A tensor around a buffer that a program filled, on the device of `near`.
-fn array<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D], dtype: DType) -> Array {
+pub(super) fn array<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D], dtype: DType) -> Array {
     CubeTensor::new_contiguous(near.client.clone(), near.device.clone(), Shape::new(shape), handle, dtype)
 }
 
@@ -315,29 +313,6 @@ impl KernelOps for CubeBackend {
         let d_directions = d_directions.unwrap_or_else(|| Self::float_mul_scalar(directions, 0.0.into()));
         let d_z = if d_z.len() == 1 { d_z.swap_remove(0) } else { Self::float_cat(d_z, 0) };
         (d_z, d_directions)
-    }
-
-    fn sinkhorn(logits: Array, weights: Array, temperature: f64, iterations: usize) -> Array {
-        let [rows, k] = sides::<Self>(&logits);
-        let (logits, weights) = (plain(logits), plain(weights));
-        let (from, t) = (SinkhornLogits::Kept(&logits.handle), temperature as f32);
-        let out = sinkhorn::sinkhorn(&logits.client, from, Some(&weights.handle), rows, k, t, iterations);
-        floats(&logits, done(out), [rows, k])
-    }
-
-    fn softmax_center(logits: Array, center: Array, temperature: f64) -> Array {
-        let [rows, k] = sides::<Self>(&logits);
-        let (logits, center) = (plain(logits), plain(center));
-        let (from, t) = (SinkhornLogits::Kept(&logits.handle), temperature as f32);
-        let out = sinkhorn::softmax_center(&logits.client, from, &center.handle, rows, k, t);
-        floats(&logits, done(out), [rows, k])
-    }
-
-    fn nearest(x: Array) -> IntTensor<Self> {
-        let [rows, dim] = sides::<Self>(&x);
-        let x = plain(x);
-        let found = done(nearest(&x.client, &x.handle, rows, dim));
-        array(&x, found, [rows], DType::I32)
     }
 
     fn optimise(

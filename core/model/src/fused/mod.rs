@@ -9,6 +9,7 @@ mod branch;
 mod composed;
 mod cpu;
 mod gpu;
+mod graphless;
 mod loss;
 mod optimiser;
 pub mod packing;
@@ -22,10 +23,11 @@ mod update;
 
 use std::sync::Arc;
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Int, Tensor};
 
 pub use branch::{AttentionPlan, ComputePrecision, FeedForwardKind, FeedForwardPlan};
+pub use graphless::GraphlessOps;
 pub use loss::TargetPairs;
 pub use packing::SequencePacking;
 pub use programs::KernelOps;
@@ -71,7 +73,7 @@ pub fn feed_forward_branch(
 }
 
 /// A parameter of a branch, whatever its shape.
-pub struct BranchParameter(burn::backend::DispatchTensor);
+pub struct BranchParameter(DispatchTensor);
 
 impl<const D: usize> From<Tensor<D>> for BranchParameter {
     fn from(tensor: Tensor<D>) -> Self {
@@ -105,17 +107,21 @@ pub fn cross_entropy(
 
 /// Sinkhorn–Knopp over `logits` `[rows, K]`; `weights` `[rows]` marks padding with 0. All on the device.
 pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterations: usize) -> Tensor<2> {
-    let (logits, weights) = (logits.into_dispatch(), weights.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as AutodiffOps>::sinkhorn_op(logits, weights, temperature, iterations))
+    let (logits, weights) = (graphless(logits), graphless(weights));
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::sinkhorn(logits, weights, temperature, iterations))
 }
 
 /// `softmax((logits - center) / temperature)`: `logits` `[rows, K]`, `center` `[K]`. All on the device.
 pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
-    let (logits, center) = (logits.into_dispatch(), center.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as AutodiffOps>::softmax_center_op(logits, center, temperature))
+    let (logits, center) = (graphless(logits), graphless(center));
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::softmax_center(logits, center, temperature))
 }
 
 /// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
 pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
-    Tensor::from_dispatch(<Dispatch as AutodiffOps>::nearest_op(x.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::nearest(graphless(x)))
+}
+
+fn graphless<const D: usize>(tensor: Tensor<D>) -> DispatchTensor {
+    tensor.without_autodiff().into_dispatch()
 }

@@ -187,30 +187,6 @@ pub trait KernelOps: Backend {
         composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, stats, d_loss)
     }
 
-    /// Teacher targets `[rows, K]`.
-    fn sinkhorn(
-        logits: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        temperature: f64,
-        iterations: usize,
-    ) -> FloatTensor<Self> {
-        composed::sinkhorn::<Self>(logits, weights, temperature, iterations)
-    }
-
-    /// `softmax((logits - center) / temperature)`
-    fn softmax_center(
-        logits: FloatTensor<Self>,
-        center: FloatTensor<Self>,
-        temperature: f64,
-    ) -> FloatTensor<Self> {
-        composed::softmax_center::<Self>(logits, center, temperature)
-    }
-
-    /// Index of the most similar other row of `x` `[rows, dim]`, `[rows]`.
-    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
-        composed::nearest::<Self>(x)
-    }
-
     /// Σ x² over all of several tensors, `[1]`; 0 without tensors.
     fn squared_norm(tensors: Vec<FloatTensor<Self>>, device: &Device<Self>) -> FloatTensor<Self> {
         composed::squared_norm::<Self>(tensors, device)

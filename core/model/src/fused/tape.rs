@@ -7,7 +7,7 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
 use burn_cubecl::CubeBackend;
 
@@ -94,24 +94,6 @@ pub trait AutodiffOps: Backend {
         pairs: Arc<TargetPairs>,
         temperature: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// See [`super::sinkhorn`]; no gradient flows.
-    fn sinkhorn_op(
-        logits: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        temperature: f64,
-        iterations: usize,
-    ) -> FloatTensor<Self>;
-
-    /// See [`super::softmax_center`]; no gradient flows.
-    fn softmax_center_op(
-        logits: FloatTensor<Self>,
-        center: FloatTensor<Self>,
-        temperature: f64,
-    ) -> FloatTensor<Self>;
-
-    /// See [`super::nearest`].
-    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self>;
 }
 
 macro_rules! without_graph {
@@ -166,27 +148,6 @@ macro_rules! without_graph {
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
             let (loss, _, entropy) = Self::cross_entropy(z, directions, targets, &pairs, temperature);
             (loss, entropy)
-        }
-
-        fn sinkhorn_op(
-            logits: FloatTensor<Self>,
-            weights: FloatTensor<Self>,
-            temperature: f64,
-            iterations: usize,
-        ) -> FloatTensor<Self> {
-            Self::sinkhorn(logits, weights, temperature, iterations)
-        }
-
-        fn softmax_center_op(
-            logits: FloatTensor<Self>,
-            center: FloatTensor<Self>,
-            temperature: f64,
-        ) -> FloatTensor<Self> {
-            Self::softmax_center(logits, center, temperature)
-        }
-
-        fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
-            Self::nearest(x)
         }
     })* };
 }
@@ -410,28 +371,5 @@ impl<B: KernelOps + AutodiffOps, C: CheckpointStrategy> AutodiffOps for Autodiff
             OpsKind::UnTracked(prep) => prep.finish(loss),
         };
         (loss, Self::from_inner(entropy))
-    }
-
-    fn sinkhorn_op(
-        logits: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        temperature: f64,
-        iterations: usize,
-    ) -> FloatTensor<Self> {
-        let (logits, weights) = (logits.into_primitive(), weights.into_primitive());
-        Self::from_inner(B::sinkhorn(logits, weights, temperature, iterations))
-    }
-
-    fn softmax_center_op(
-        logits: FloatTensor<Self>,
-        center: FloatTensor<Self>,
-        temperature: f64,
-    ) -> FloatTensor<Self> {
-        let (logits, center) = (logits.into_primitive(), center.into_primitive());
-        Self::from_inner(B::softmax_center(logits, center, temperature))
-    }
-
-    fn nearest_op(x: FloatTensor<Self>) -> IntTensor<Self> {
-        B::nearest(x.into_primitive())
     }
 }

@@ -92,7 +92,7 @@ fn start(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &m
     }
     match foot.obstacle {
         Some(obstacle) => obstacle.ui(ui),
-        None => memory(ui, foot, false),
+        None => memory(ui, foot, None),
     }
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
@@ -104,26 +104,35 @@ fn start(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &m
         if let Some(obstacle) = foot.obstacle {
             start.on_disabled_hover_text(obstacle.text());
         }
-        if let Some(own) = foot.own.filter(|own| !own.is_complete())
-            && let Some((step, _)) = own.newest_checkpoint()
+        let stopped = foot.own.filter(|own| !own.is_complete());
+        let stopped = stopped.and_then(|own| Some((own, own.newest_checkpoint()?.0)));
+        if let Some((own, step)) = stopped
             && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
         {
             acts.push(TrainAction::GoOn(own.folder.clone(), DevicePick::Chosen));
         }
         if foot.obstacle.is_none() {
-            memory(ui, foot, true);
+            memory(ui, foot, Some(if stopped.is_some() { Beside::TwoButtons } else { Beside::OneButton }));
         }
     });
 }
 
+/// Where the memory that a run takes is said.
+#[derive(Clone, Copy, PartialEq)]
+enum Beside {
+    OneButton,
+    /// The figure alone: more would break into a second line and move the buttons.
+    TwoButtons,
+}
+
 /// How much memory it takes: `beside` the buttons, or above them where that is too much and there is more to say.
-fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: bool) {
+fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: Option<Beside>) {
     let t = theme::tokens(ui);
     let Some(recipe) = foot.recipe else { return };
     let e = estimate(recipe);
     let all = e.parameters + e.activations + e.logits;
     let too_large = foot.limit.is_some_and(|limit| e.largest > limit);
-    if too_large == beside {
+    if too_large == beside.is_some() {
         return;
     }
     let text = if too_large {
@@ -132,13 +141,15 @@ fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: bool) {
             words::bytes(all),
             words::bytes(e.largest)
         )
+    } else if beside == Some(Beside::TwoButtons) {
+        words::bytes(all)
     } else {
         format!("About {} of memory", words::bytes(all))
     };
     let colour = if too_large { t.watch } else { t.muted };
     let said = ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
     said.on_hover_text(format!(
-        "{} for parameters, gradients and AdamW's moments, {} for activations, {} for logits; the largest tensor {}",
+        "Memory: {} for parameters, gradients and AdamW's moments, {} for activations, {} for logits; the largest tensor {}",
         words::bytes(e.parameters),
         words::bytes(e.activations),
         words::bytes(e.logits),

@@ -35,9 +35,9 @@ fn ring() -> &'static LogRingBuffer {
 /// Who else hears every line.
 static ALSO: OnceLock<fn(&Record<'_>)> = OnceLock::new();
 
-/// Has every line heard by `hear` too, those of [`QUIET`] modules as well.
-pub fn also(hear: fn(&Record<'_>)) {
-    let _ = ALSO.set(hear);
+/// Has every line heard by `listener` too, those of [`QUIET`] modules as well.
+pub fn also(listener: fn(&Record<'_>)) {
+    let _ = ALSO.set(listener);
 }
 
 /// Modules whose news is for their own developers.
@@ -50,8 +50,8 @@ impl Log for LogRingBuffer {
     }
 
     fn log(&self, record: &Record) {
-        if let Some(hear) = ALSO.get() {
-            hear(record);
+        if let Some(listener) = ALSO.get() {
+            listener(record);
         }
         if !self.enabled(record.metadata()) {
             return;

@@ -11,7 +11,7 @@ use dinoscope_core::device::DeviceChoice;
 #[test]
 fn a_run_that_is_not_there_is_named_and_let_go() {
     let folder = tempfile::tempdir().unwrap();
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         device: Some(DeviceChoice::Cpu),
         workspace: Workspace::Train,
         run: Some(folder.path().join("absent")),
@@ -19,7 +19,7 @@ fn a_run_that_is_not_there_is_named_and_let_go() {
         ..StartupOptions::default()
     };
     let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
-        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), startup))
     };
     let mut window = HeadlessWindow::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build);
     assert!(window.settle(Duration::from_secs(600)));

@@ -30,14 +30,14 @@ fn from_the_drop_to_the_screen() {
     let (mut first, mut thumbs) = (None, None);
     while first.is_none() || thumbs.is_none() {
         window.step();
-        let glance = glance(&window);
-        if first.is_none() && glance.colours.is_some() {
+        let snapshot = snapshot(&window);
+        if first.is_none() && snapshot.colours.is_some() {
             first = Some(start.elapsed());
         }
-        if thumbs.is_none() && glance.thumbnails >= photos {
+        if thumbs.is_none() && snapshot.thumbnails >= photos {
             thumbs = Some(start.elapsed());
         }
-        assert!(start.elapsed() < Duration::from_secs(600), "{glance:?}");
+        assert!(start.elapsed() < Duration::from_secs(600), "{snapshot:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
     settle(&mut window);

@@ -21,19 +21,19 @@ fn judging() -> Window {
 }
 
 fn judging_in(theme: Theme) -> Window {
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         workspace: Workspace::Evaluate,
         weights: Some(ModelSource::Path(official())),
         ..fresh()
     };
-    let mut window = window_of(vec2(1280.0, 800.0), 1.0, theme, beginning);
+    let mut window = window_of(vec2(1280.0, 800.0), 1.0, theme, startup);
     settle(&mut window);
     slide(&mut window, "At most", 24.0);
     window
 }
 
-fn judge(window: &Window) -> EvaluateSnapshot {
-    studio(window).evaluate().glance()
+fn evaluate_snapshot(window: &Window) -> EvaluateSnapshot {
+    studio(window).evaluate().snapshot()
 }
 
 /// Weights in the bars of the findings, as they are read aloud.
@@ -85,9 +85,9 @@ fn weights_are_judged_and_compared() {
     press(&mut window, Role::Button, "2 of each class");
     button(&mut window, "Start evaluation");
     assert!(says("starter weights: mean top-1 ")(&window) && !says("untrained: mean")(&window));
-    assert_eq!(judge(&window).found.len(), 3);
+    assert_eq!(evaluate_snapshot(&window).found.len(), 3);
     press(&mut window, Role::Button, "Forget this result");
-    assert_eq!(judge(&window).found.len(), 2);
+    assert_eq!(evaluate_snapshot(&window).found.len(), 2);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
     // Alone: this is about what is done with a finding.
     switch(&mut window, "Beside untrained and raw pixels", false);
     keys(&mut window, Modifiers::COMMAND, Key::Enter);
-    assert_eq!(judge(&window).found[0].0, "Logistic regression", "{}", said(&window));
+    assert_eq!(evaluate_snapshot(&window).found[0].0, "Logistic regression", "{}", said(&window));
     shot(&mut window, "mistakes");
     let picture = window.get_by_label_contains("Show large: What pictures of each class");
     picture.click_accesskit();
@@ -118,7 +118,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
     let outcome: EvalReport =
         serde_json::from_slice(&std::fs::read(out.join("logistic-scenes.json")).unwrap()).unwrap();
     assert!(outcome.notes[0].starts_with("official_vit.pth, pictures of "), "{:?}", outcome.notes);
-    assert_eq!(Some(outcome.rows[0].figures[0].value), judge(&window).found[0].2);
+    assert_eq!(Some(outcome.rows[0].figures[0].value), evaluate_snapshot(&window).found[0].2);
     image::open(out.join("logistic-scenes-confusion.png")).unwrap();
 
     // Where nothing can be written the reason stands in the corner.
@@ -126,7 +126,12 @@ fn mistakes_are_seen_and_everything_is_saved() {
     give(&mut window, DialogPurpose::SaveResults, &[file.as_path()]);
     settle(&mut window);
     assert!(
-        studio(&window).house().toasts.texts().iter().any(|text| text.contains("logistic-scenes.json: "))
+        studio(&window)
+            .app_context()
+            .toasts
+            .texts()
+            .iter()
+            .any(|text| text.contains("logistic-scenes.json: "))
     );
 }
 
@@ -182,18 +187,26 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
     switch(&mut window, "Segmentation", true);
     until(&mut window, "the reason", says("there is no images/ in it"));
     button(&mut window, "Start evaluation");
-    let glance = judge(&window);
-    assert_eq!((glance.found.len(), glance.found[0].0.as_str()), (1, "Nearest neighbours"), "{glance:?}");
+    let snapshot = evaluate_snapshot(&window);
+    assert_eq!(
+        (snapshot.found.len(), snapshot.found[0].0.as_str()),
+        (1, "Nearest neighbours"),
+        "{snapshot:?}"
+    );
     assert!(says("16 pictures to learn from, 4 to test, 2 classes")(&window), "{}", said(&window));
-    assert!(glance.troubles[0].starts_with("Segmentation: "), "{glance:?}");
+    assert!(snapshot.troubles[0].starts_with("Segmentation: "), "{snapshot:?}");
     shot(&mut window, "troubles");
     button(&mut window, "Put away");
-    assert!(judge(&window).troubles.is_empty());
+    assert!(evaluate_snapshot(&window).troubles.is_empty());
 
     // Weights that are gone.
     give(&mut window, DialogPurpose::EvaluatedWeights, &[Path::new("/nowhere/vit.pth")]);
     button(&mut window, "Start evaluation");
-    assert!(judge(&window).troubles[0].contains("/nowhere/vit.pth does not exist"), "{}", said(&window));
+    assert!(
+        evaluate_snapshot(&window).troubles[0].contains("/nowhere/vit.pth does not exist"),
+        "{}",
+        said(&window)
+    );
 }
 
 #[test]
@@ -218,7 +231,7 @@ fn maps_show_pictures_under_the_pointer() {
         switch(&mut window, kind, true);
     }
     button(&mut window, "Start evaluation");
-    let judged = judge(&window);
+    let judged = evaluate_snapshot(&window);
     let found: Vec<&str> = judged.found.iter().map(|(title, ..)| title.as_str()).collect();
     assert_eq!(found, ["Feature map", "Retrieval of the same class", "Spread of features"], "{judged:?}");
 
@@ -257,7 +270,7 @@ fn maps_show_pictures_under_the_pointer() {
     until(&mut window, "a point of this class", says("scene "));
     assert!(says(&format!(" | {class}"))(&window), "{}", said(&window));
     window.key_press(Key::Enter);
-    until(&mut window, "the picture in Explore", |window| glance(window).pictures == 1);
+    until(&mut window, "the picture in Explore", |window| snapshot(window).pictures == 1);
 }
 
 #[test]
@@ -267,15 +280,15 @@ fn what_takes_long_can_be_stopped() {
     switch(&mut window, "Linear probe", true);
     press(&mut window, Role::Button, "Start evaluation");
     until(&mut window, "figures on their way", says("weights: features, "));
-    assert!(judge(&window).going && says("Evaluation 1 of 2")(&window));
+    assert!(evaluate_snapshot(&window).going && says("Evaluation 1 of 2")(&window));
     keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num1);
     assert!(says("nearest neighbours · weights")(&window), "the bar at the top says it: {}", said(&window));
     keys_without_waiting(&mut window, Modifiers::COMMAND, Key::Num3);
     shot(&mut window, "going");
     press(&mut window, Role::Button, "Stop");
     until(&mut window, "the end", |window| has(window, Role::Button, "Start evaluation"));
-    let glance = judge(&window);
-    assert!(!glance.going && glance.found.is_empty() && glance.troubles.is_empty(), "{glance:?}");
+    let snapshot = evaluate_snapshot(&window);
+    assert!(!snapshot.going && snapshot.found.is_empty() && snapshot.troubles.is_empty(), "{snapshot:?}");
 }
 
 fn keys_without_waiting(window: &mut Window, modifiers: Modifiers, key: Key) {
@@ -324,12 +337,12 @@ fn what_nobody_sees_is_told_in_the_corner_and_closing_stops() {
     let mut window = judging();
     press(&mut window, Role::Button, "Start evaluation");
     keys(&mut window, Modifiers::COMMAND, Key::Num2);
-    let toasts = studio(&window).house().toasts.texts().join(" ");
+    let toasts = studio(&window).app_context().toasts.texts().join(" ");
     assert!(toasts.contains("Nearest neighbours of official_vit.pth: top-1 "), "{toasts}");
     keys(&mut window, Modifiers::COMMAND, Key::Num3);
     slide(&mut window, "At most", 1200.0);
     press(&mut window, Role::Button, "Start evaluation");
-    assert!(judge(&window).going);
+    assert!(evaluate_snapshot(&window).going);
     window.state_mut().as_mut().unwrap().closed();
-    assert!(!judge(&window).going);
+    assert!(!evaluate_snapshot(&window).going);
 }

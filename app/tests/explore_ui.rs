@@ -26,7 +26,7 @@ fn looking(panel: ExplorePanel) -> Window {
         ..fresh()
     });
     settle(&mut window);
-    assert_eq!(glance(&window).pictures, 2);
+    assert_eq!(snapshot(&window).pictures, 2);
     assert!(says("Model: official_vit.pth")(&window));
     window
 }
@@ -100,14 +100,14 @@ fn pictures_come_in_by_every_way() {
     assert!(says("nothing open")(&window));
     press(&mut window, Role::Button, "Built-in scenes");
     settle(&mut window);
-    assert_eq!((glance(&window).pictures, glance(&window).chosen.is_some()), (12, true));
+    assert_eq!((snapshot(&window).pictures, snapshot(&window).chosen.is_some()), (12, true));
     let folder = sample(FISH).parent().unwrap().to_owned();
     give(&mut window, DialogPurpose::OpenFolder, &[&folder]);
-    until(&mut window, "the folder", |window| glance(window).pictures == 16);
+    until(&mut window, "the folder", |window| snapshot(window).pictures == 16);
     // A cancelled dialog changes nothing.
     give(&mut window, DialogPurpose::OpenPictures, &[]);
     settle(&mut window);
-    assert_eq!(glance(&window).pictures, 16);
+    assert_eq!(snapshot(&window).pictures, 16);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn each_panel_and_arrangement_shows_something_else() {
     choose(&mut window, "Attention");
     looks.push(("attention", large(&mut window)));
     choose(&mut window, "Match");
-    assert!(glance(&window).second.is_some(), "matches need a second picture");
+    assert!(snapshot(&window).second.is_some(), "matches need a second picture");
     looks.push(("matches", large_of(&mut window, looks[0].1.dimensions())));
     for (i, (name, a)) in looks.iter().enumerate() {
         for (other, b) in &looks[i + 1..] {
@@ -135,7 +135,7 @@ fn each_panel_and_arrangement_shows_something_else() {
         }
     }
     button(&mut window, "Show one picture");
-    assert_eq!(glance(&window).second, Some(1), "the panel chooses a second picture again");
+    assert_eq!(snapshot(&window).second, Some(1), "the panel chooses a second picture again");
 }
 
 /// A part of the window as large as another look, around the large picture.
@@ -147,15 +147,15 @@ fn large_of(window: &mut Window, (width, height): (u32, u32)) -> RgbaImage {
 #[test]
 fn colours_are_shared_locked_and_split() {
     let mut window = looking(ExplorePanel::Pca);
-    let first = glance(&window);
+    let first = snapshot(&window);
     key(&mut window, Key::ArrowRight);
-    let second = glance(&window);
+    let second = snapshot(&window);
     assert_ne!((first.chosen, first.colours), (second.chosen, second.colours));
     let own = large(&mut window);
 
     switch(&mut window, "Lock colours", true);
     key(&mut window, Key::ArrowLeft);
-    assert_eq!((glance(&window).chosen, glance(&window).colours), (first.chosen, second.colours));
+    assert_eq!((snapshot(&window).chosen, snapshot(&window).colours), (first.chosen, second.colours));
     key(&mut window, Key::ArrowRight);
     assert!(difference(&own, &large(&mut window)) < 0.01, "locked colours are the same colours");
     // The key says the same as the switch.
@@ -163,7 +163,7 @@ fn colours_are_shared_locked_and_split() {
     assert!(!is_on(&window, Role::Switch, "Lock colours"));
 
     choose(&mut window, "All");
-    let all = glance(&window).colours;
+    let all = snapshot(&window).colours;
     assert!(all > second.colours, "all pictures together have colours of their own");
     assert!(difference(&own, &large(&mut window)) > 1.0);
     key(&mut window, Key::ArrowLeft);
@@ -177,9 +177,9 @@ fn colours_are_shared_locked_and_split() {
     key(&mut window, Key::B);
     assert!(difference(&smooth, &large(&mut window)) < 0.01);
 
-    let before = glance(&window).colours;
+    let before = snapshot(&window).colours;
     switch(&mut window, "Objects only", true);
-    assert!(glance(&window).colours > before);
+    assert!(snapshot(&window).colours > before);
     let told = says("everything is shown")(&window);
     assert!(told || difference(&smooth, &large(&mut window)) > 1.0, "split, or it says why not");
     assert!(says("of what varies")(&window));
@@ -248,32 +248,32 @@ fn similar_patches_light_up_here_and_in_the_other_pictures() {
     assert!(difference(&first.1, &second.1) > 1.0, "in the other picture too");
 
     click(&mut window, at);
-    let pinned = glance(&window).pinned.unwrap();
+    let pinned = snapshot(&window).pinned.unwrap();
     assert!(says("pinned")(&window));
     leave(&mut window);
     assert!(difference(&second.1, &look(&mut window, other)) < 0.01, "it stays while the pointer goes");
     let (rows, cols) = grid(&window);
     for (pressed, by) in [(Key::W, -(cols as isize)), (Key::A, -1), (Key::S, cols as isize), (Key::D, 1)] {
-        let before = glance(&window).pinned.unwrap().patch;
+        let before = snapshot(&window).pinned.unwrap().patch;
         key(&mut window, pressed);
-        assert_eq!(glance(&window).pinned.unwrap().patch, before.strict_add_signed(by), "{pressed:?}");
+        assert_eq!(snapshot(&window).pinned.unwrap().patch, before.strict_add_signed(by), "{pressed:?}");
     }
-    assert_eq!(glance(&window).pinned, Some(pinned));
+    assert_eq!(snapshot(&window).pinned, Some(pinned));
     for _ in 0..2 * rows {
         window.key_press(Key::W);
     }
     window.step();
-    assert_eq!(glance(&window).pinned.unwrap().patch, pinned.patch % cols, "the first row is the last one");
+    assert_eq!(snapshot(&window).pinned.unwrap().patch, pinned.patch % cols, "the first row is the last one");
     key(&mut window, Key::Escape);
-    assert_eq!(glance(&window).pinned, None);
+    assert_eq!(snapshot(&window).pinned, None);
     assert!(difference(&plain.0, &large(&mut window)) < 0.01, "nothing lights up any more");
     key(&mut window, Key::D);
-    assert_eq!(glance(&window).pinned.unwrap().patch, rows / 2 * cols + cols / 2 + 1, "from the middle");
+    assert_eq!(snapshot(&window).pinned.unwrap().patch, rows / 2 * cols + cols / 2 + 1, "from the middle");
     // A click on it lets go as well.
     key(&mut window, Key::Escape);
     click(&mut window, at);
     click(&mut window, at);
-    assert_eq!(glance(&window).pinned, None);
+    assert_eq!(snapshot(&window).pinned, None);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn keys_choose_panels_and_pictures() {
         key(&mut window, digit);
         assert!(is_on(&window, Role::RadioButton, name), "{name}");
     }
-    let chosen = |window: &Window| glance(window).chosen.unwrap();
+    let chosen = |window: &Window| snapshot(window).chosen.unwrap();
     assert_eq!(chosen(&window), 0);
     for (pressed, at) in [
         (Key::ArrowRight, 1),
@@ -324,7 +324,7 @@ fn a_second_picture_stands_beside_and_is_matched() {
     window.step();
     settle(&mut window);
     assert!(names(&window).contains(&format!("second picture: {MUSHROOM}, matches")));
-    assert!(glance(&window).matches.unwrap() > 0);
+    assert!(snapshot(&window).matches.unwrap() > 0);
     leave(&mut window);
 
     // Lines cross the gap between the two.
@@ -344,8 +344,8 @@ fn a_second_picture_stands_beside_and_is_matched() {
         steps(&mut window, 2);
         press(&mut window, Role::Button, entry);
         settle(&mut window);
-        assert_eq!(glance(&window).pictures, count, "{entry}");
-        assert_eq!(glance(&window).second.is_some(), count == 3);
+        assert_eq!(snapshot(&window).pictures, count, "{entry}");
+        assert_eq!(snapshot(&window).second.is_some(), count == 3);
     }
     assert!(!has(&window, Role::Button, MUSHROOM));
 }
@@ -369,7 +369,7 @@ fn pictures_zoom_pan_and_fit() {
     window.step();
     settle(&mut window);
     assert!(difference(&close, &large(&mut window)) > 1.0, "dragging moves it");
-    assert_eq!(glance(&window).pinned, None, "dragging pins nothing");
+    assert_eq!(snapshot(&window).pinned, None, "dragging pins nothing");
     key(&mut window, Key::Num0);
     assert!(says("fitted")(&window) && difference(&whole, &large(&mut window)) < 0.01);
 
@@ -486,7 +486,7 @@ fn a_wrong_model_is_refused_and_a_right_one_looks() {
     // Weights that are dropped are a model and no picture.
     drop_on(&mut window, &[official()]);
     settle(&mut window);
-    assert!(has(&window, Role::ComboBox, "Model: official_vit.pth") && glance(&window).pictures == 1);
+    assert!(has(&window, Role::ComboBox, "Model: official_vit.pth") && snapshot(&window).pictures == 1);
 }
 
 #[test]
@@ -505,7 +505,7 @@ fn a_pasted_path_of_weights_is_looked_with() {
         window.event(Event::Paste(text.clone()));
         until(&mut window, "the pasted weights", |window| has(window, Role::ComboBox, name));
         settle(&mut window);
-        assert!(!says("not a usable picture")(&window) && glance(&window).pictures == 0, "{text}");
+        assert!(!says("not a usable picture")(&window) && snapshot(&window).pictures == 0, "{text}");
     }
 }
 
@@ -545,7 +545,7 @@ fn the_bar_at_the_top_works() {
     key(&mut window, Key::D);
     button(&mut window, "About Dinoscope");
     key(&mut window, Key::Escape);
-    assert!(glance(&window).pinned.is_some(), "and nothing but it");
+    assert!(snapshot(&window).pinned.is_some(), "and nothing but it");
     assert!(!says("Drawn by")(&window), "Escape closes it");
 }
 
@@ -570,7 +570,7 @@ fn files_that_are_no_pictures_say_why_and_leave() {
         drop_on(&mut window, &[at(name)]);
         until(&mut window, name, says(reason));
         settle(&mut window);
-        assert_eq!(glance(&window).pictures, 2, "{name}");
+        assert_eq!(snapshot(&window).pictures, 2, "{name}");
         steps(&mut window, 40);
     }
     assert!(difference(&before, &large(&mut window)) < 0.01, "what was chosen shows as before");
@@ -578,7 +578,7 @@ fn files_that_are_no_pictures_say_why_and_leave() {
     drop_on(&mut window, &[at("notes.txt"), at("empty.png"), at("half.jpg"), sample(MUSHROOM)]);
     until(&mut window, "one message", says("3 files could not be read"));
     settle(&mut window);
-    assert_eq!(glance(&window).pictures, 3);
+    assert_eq!(snapshot(&window).pictures, 3);
 }
 
 #[cfg(unix)]
@@ -593,7 +593,7 @@ fn a_folder_that_holds_itself_is_walked_once() {
     drop_on(&mut window, &[folder.path().to_owned()]);
     until(&mut window, "the picture", says("1 picture"));
     settle(&mut window);
-    assert_eq!(glance(&window).pictures, 1);
+    assert_eq!(snapshot(&window).pictures, 1);
 }
 
 #[test]
@@ -610,7 +610,7 @@ fn thousands_of_pictures_are_a_strip() {
     give(&mut window, DialogPurpose::OpenFolder, &[folder.path()]);
     until(&mut window, "all of them", says("5000 pictures"));
     settle(&mut window);
-    let shown = glance(&window).thumbnails;
+    let shown = snapshot(&window).thumbnails;
     assert!((8..200).contains(&shown), "{shown} thumbnails: those in view and no more");
     assert!(!has(&window, Role::Button, "2500.png"));
     // Through the strip: what comes into view is made.
@@ -620,11 +620,11 @@ fn thousands_of_pictures_are_a_strip() {
     steps(&mut window, 30);
     settle(&mut window);
     assert!(!has(&window, Role::Button, "0000.png"));
-    assert!((shown..400).contains(&glance(&window).thumbnails));
+    assert!((shown..400).contains(&snapshot(&window).thumbnails));
     // The same folder once more adds nothing.
     give(&mut window, DialogPurpose::OpenFolder, &[folder.path()]);
     settle(&mut window);
-    assert_eq!(glance(&window).pictures, 5000);
+    assert_eq!(snapshot(&window).pictures, 5000);
 }
 
 /// Most memory that this process has had, in MiB.
@@ -656,12 +656,12 @@ fn a_hundred_megapixels_are_a_picture() {
 fn every_control_fits_at_every_size() {
     for (size, scale) in [(vec2(1280.0, 720.0), 1.0), (vec2(1920.0, 1080.0), 1.0), (vec2(720.0, 480.0), 2.0)]
     {
-        let beginning = StartupOptions {
+        let startup = StartupOptions {
             pictures: vec![sample(FISH)],
             weights: Some(ModelSource::Path(official())),
             ..fresh()
         };
-        let mut window = window_of(size, scale, egui::Theme::Light, beginning);
+        let mut window = window_of(size, scale, egui::Theme::Light, startup);
         settle(&mut window);
         for panel in ["PCA", "Attention", "Similar", "Match"] {
             choose(&mut window, panel);

@@ -36,13 +36,13 @@ fn many(folder: &Path, count: u32) {
 
 /// A window so high that all thumbnails of this folder can be seen.
 fn high(folder: &Path) -> Window {
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         pictures: vec![folder.to_owned()],
         weights: Some(ModelSource::Path(official())),
         panel: Some(ExplorePanel::Pca),
         ..fresh()
     };
-    let mut window = window_of(vec2(1280.0, 4400.0), 1.0, Theme::Dark, beginning);
+    let mut window = window_of(vec2(1280.0, 4400.0), 1.0, Theme::Dark, startup);
     settle(&mut window);
     window
 }
@@ -57,15 +57,15 @@ fn all_pictures_that_are_seen_have_the_colours_of_a_sample() {
     many(folder.path(), 70);
     let mut window = high(folder.path());
     slide(&mut window, "Shorter side", 112.0);
-    assert_eq!((glance(&window).pictures, glance(&window).thumbnails), (70, 70));
+    assert_eq!((snapshot(&window).pictures, snapshot(&window).thumbnails), (70, 70));
     choose(&mut window, "All");
-    let now = glance(&window);
+    let now = snapshot(&window);
     assert_eq!((now.fitted, now.looking), (Some(64), None));
     assert_eq!(now.layers, 70, "those beyond the sample as well");
     assert!(says("Colours from 64 of 70 pictures.")(&window), "{}", said(&window));
     // Another chosen picture changes nothing about colours that all share.
     key(&mut window, Key::PageDown);
-    assert_eq!(glance(&window).colours, now.colours);
+    assert_eq!(snapshot(&window).colours, now.colours);
 }
 
 #[test]
@@ -74,17 +74,17 @@ fn looking_can_be_stopped_and_gone_on_with() {
     many(folder.path(), 70);
     let mut window = high(folder.path());
     press(&mut window, Role::RadioButton, "All");
-    let under_way = |window: &Window| glance(window).looking.is_some_and(|looking| looking.done > 1);
+    let under_way = |window: &Window| snapshot(window).looking.is_some_and(|looking| looking.done > 1);
     until(&mut window, "progress", under_way);
     assert!(says(" looked at")(&window), "{}", said(&window));
     press(&mut window, Role::Button, "Stop looking");
     settle(&mut window);
-    let stopped = glance(&window).looking.unwrap();
+    let stopped = snapshot(&window).looking.unwrap();
     assert!(stopped.stopped && stopped.done < stopped.of, "{stopped:?}");
     assert!(says("stopped at ")(&window) && !studio(&window).busy());
     press(&mut window, Role::Button, "Go on looking");
     settle(&mut window);
-    assert_eq!((glance(&window).looking, glance(&window).layers), (None, 70));
+    assert_eq!((snapshot(&window).looking, snapshot(&window).layers), (None, 70));
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn the_value_under_the_pointer_is_said_and_copied() {
     click(&mut window, at);
     let far = at + vec2(0.0, 0.35 * place(&window, "large").height());
     point(&mut window, far);
-    let hover = glance(&window).hover.unwrap();
-    let cols = glance(&window).grid.unwrap()[1];
+    let hover = snapshot(&window).hover.unwrap();
+    let cols = snapshot(&window).grid.unwrap()[1];
     let patch = format!("patch {}, {}  cosine ", hover.patch / cols, hover.patch % cols);
     assert!(says(&patch)(&window), "{}", said(&window));
 
@@ -147,7 +147,7 @@ fn a_double_click_shows_pixel_for_pixel_and_fits_again() {
     };
     twice(&mut window);
     assert!(!says("fitted, ")(&window) && says("100 %")(&window), "{}", said(&window));
-    assert_eq!(glance(&window).pinned, None, "two clicks pin nothing");
+    assert_eq!(snapshot(&window).pinned, None, "two clicks pin nothing");
     twice(&mut window);
     assert!(says("fitted, ")(&window), "{}", said(&window));
 }

@@ -15,13 +15,13 @@ const FISH: &str = "scene-20-fish.jpg";
 const ROCKET: &str = "scene-26-rocket.jpg";
 const MUSHROOM: &str = "scene-33-mushroom.jpg";
 
-fn beginning() -> StartupOptions {
+fn startup() -> StartupOptions {
     StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() }
 }
 
 fn with_pictures() -> Window {
     let pictures = vec![sample(FISH), sample(ROCKET), sample(MUSHROOM)];
-    let mut window = window(StartupOptions { pictures, ..beginning() });
+    let mut window = window(StartupOptions { pictures, ..startup() });
     until(&mut window, "three pictures", says("3 pictures"));
     settle(&mut window);
     window
@@ -45,19 +45,19 @@ fn closed_pictures_come_back() {
     assert!(says("2 pictures")(&window) && !has(&window, Role::Button, ROCKET));
     assert!(says(&format!("Closed {ROCKET}."))(&window), "{}", said(&window));
     button(&mut window, "Close all pictures");
-    assert_eq!(glance(&window).pictures, 0);
+    assert_eq!(snapshot(&window).pictures, 0);
     keys(&mut window, Modifiers::COMMAND, Key::Z);
-    assert_eq!(glance(&window).pictures, 2);
+    assert_eq!(snapshot(&window).pictures, 2);
     keys(&mut window, Modifiers::COMMAND, Key::Z);
     assert!(says("3 pictures")(&window) && is_on(&window, Role::Button, ROCKET));
     // There is nothing more to take back.
     keys(&mut window, Modifiers::COMMAND, Key::Z);
-    assert_eq!(glance(&window).pictures, 3);
+    assert_eq!(snapshot(&window).pictures, 3);
 }
 
 #[test]
 fn fields_and_panels_that_were_put_back_come_again() {
-    let mut window = window(StartupOptions { workspace: Workspace::Train, ..beginning() });
+    let mut window = window(StartupOptions { workspace: Workspace::Train, ..startup() });
     settle(&mut window);
     node(&window, Role::SearchInput, "Search the fields").focus();
     steps(&mut window, 2);
@@ -85,10 +85,10 @@ fn fields_and_panels_that_were_put_back_come_again() {
 
 #[test]
 fn where_there_are_no_dialogs_the_window_asks_for_a_path() {
-    let mut window = window(beginning());
+    let mut window = window(startup());
     settle(&mut window);
     let ask = |window: &mut Window, purpose| {
-        studio(window).house().dialogs.ask_in_window(purpose, "seen.png");
+        studio(window).app_context().dialogs.ask_in_window(purpose, "seen.png");
         steps(window, 3);
     };
     ask(&mut window, DialogPurpose::OpenPictures);
@@ -140,7 +140,7 @@ fn bars_lie_beside_controls() {
             vec2(1280.0, 480.0),
             1.0,
             Theme::Dark,
-            StartupOptions { workspace, pictures, ..beginning() },
+            StartupOptions { workspace, pictures, ..startup() },
         );
         settle(&mut window);
         let bars: Vec<_> = places(&window, |role| role == Role::ScrollBar);
@@ -170,7 +170,7 @@ fn bars_lie_beside_controls() {
 
 #[test]
 fn names_that_are_too_long_stand_above_their_fields() {
-    let mut window = window(StartupOptions { workspace: Workspace::Train, ..beginning() });
+    let mut window = window(StartupOptions { workspace: Workspace::Train, ..startup() });
     settle(&mut window);
     let label = node(&window, Role::Label, "Keep runs in").rect();
     let field = node(&window, Role::TextInput, "Keep runs in").rect();
@@ -187,7 +187,7 @@ fn names_that_are_too_long_stand_above_their_fields() {
 
 #[test]
 fn nothing_is_read_through_what_says_where_to_drop() {
-    let mut window = window(beginning());
+    let mut window = window(startup());
     settle(&mut window);
     let part = Rect::from_center_size(egui::pos2(600.0, 200.0), vec2(500.0, 200.0));
     let before = look(&mut window, part);
@@ -201,7 +201,7 @@ fn nothing_is_read_through_what_says_where_to_drop() {
 
 #[test]
 fn every_key_is_named() {
-    let mut window = window_of(vec2(1280.0, 2200.0), 1.0, Theme::Dark, beginning());
+    let mut window = window_of(vec2(1280.0, 2200.0), 1.0, Theme::Dark, startup());
     settle(&mut window);
     press(&mut window, Role::DisclosureTriangle, "Keys");
     settle(&mut window);

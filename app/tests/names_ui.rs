@@ -89,8 +89,8 @@ fn every_control_of_every_workspace_has_a_name() {
 fn every_control_over_pictures_has_a_name() {
     let pictures = vec![sample("scene-20-fish.jpg"), sample("scene-26-rocket.jpg")];
     for panel in [ExplorePanel::Pca, ExplorePanel::Attention, ExplorePanel::Similarity, ExplorePanel::Match] {
-        let beginning = StartupOptions { pictures: pictures.clone(), panel: Some(panel), ..fresh() };
-        let mut window = window_of(vec2(1280.0, 2000.0), 1.0, Theme::Dark, beginning);
+        let startup = StartupOptions { pictures: pictures.clone(), panel: Some(panel), ..fresh() };
+        let mut window = window_of(vec2(1280.0, 2000.0), 1.0, Theme::Dark, startup);
         settle(&mut window);
         unfold(&mut window);
         settle(&mut window);
@@ -137,8 +137,8 @@ fn small(window: &Window) -> Vec<String> {
 }
 
 /// A phone's window that a finger has touched.
-fn phone(beginning: StartupOptions) -> Window {
-    let mut window = window_of(vec2(390.0, 844.0), 1.0, Theme::Light, beginning);
+fn phone(startup: StartupOptions) -> Window {
+    let mut window = window_of(vec2(390.0, 844.0), 1.0, Theme::Light, startup);
     window.event(egui::Event::Touch {
         device_id: egui::TouchDeviceId(0),
         id: egui::TouchId(1),

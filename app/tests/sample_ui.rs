@@ -13,8 +13,12 @@ const NAME: &str = "A sample";
 fn the_first_screen_shows_a_sample_until_a_picture_is_there() {
     let mut window = window(fresh());
     settle(&mut window);
-    assert!(glance(&window).sample && says(NAME)(&window));
-    assert_eq!((glance(&window).pictures, glance(&window).chosen), (0, None), "it is none of the pictures");
+    assert!(snapshot(&window).sample && says(NAME)(&window));
+    assert_eq!(
+        (snapshot(&window).pictures, snapshot(&window).chosen),
+        (0, None),
+        "it is none of the pictures"
+    );
     // What is drawn: a picture at the left, its colours at the right.
     let place =
         window.query_all_by_label_contains("principal components of its patches").next().unwrap().rect();
@@ -31,10 +35,10 @@ fn the_first_screen_shows_a_sample_until_a_picture_is_there() {
 
     give(&mut window, DialogPurpose::OpenPictures, &[&sample("scene-20-fish.jpg")]);
     settle(&mut window);
-    assert!(!glance(&window).sample && !says(NAME)(&window));
-    assert_eq!(glance(&window).pictures, 1);
+    assert!(!snapshot(&window).sample && !says(NAME)(&window));
+    assert_eq!(snapshot(&window).pictures, 1);
     button(&mut window, "Close all pictures");
-    assert!(!glance(&window).sample, "it does not come back");
+    assert!(!snapshot(&window).sample, "it does not come back");
 }
 
 #[test]
@@ -42,10 +46,10 @@ fn the_sample_stays_away_where_something_else_was_asked_for() {
     let pictures = vec![sample("scene-20-fish.jpg")];
     let mut begun = window(StartupOptions { pictures, ..fresh() });
     settle(&mut begun);
-    assert!(!glance(&begun).sample && glance(&begun).grid.is_some());
+    assert!(!snapshot(&begun).sample && snapshot(&begun).grid.is_some());
     // It is about the starter weights.
     let mut other = window(StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() });
     settle(&mut other);
     steps(&mut other, 20);
-    assert!(!glance(&other).sample && !has(&other, Role::Image, NAME));
+    assert!(!snapshot(&other).sample && !has(&other, Role::Image, NAME));
 }

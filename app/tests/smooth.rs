@@ -12,7 +12,7 @@ use dinoscope_core::device::DeviceChoice;
 use dinoscope_core::train::Recipe;
 
 fn window(train: Option<AutoStartRequest>) -> HeadlessWindow {
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         device: Some(DeviceChoice::Cpu),
         workspace: Workspace::Train,
         train,
@@ -20,7 +20,7 @@ fn window(train: Option<AutoStartRequest>) -> HeadlessWindow {
         ..StartupOptions::default()
     };
     let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
-        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), startup))
     };
     HeadlessWindow::new([1280.0, 720.0], 1.0, egui::Theme::Dark, build)
 }

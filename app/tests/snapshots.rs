@@ -175,13 +175,13 @@ fn features(window: &Window) -> Vec<Rect> {
 }
 
 fn explore(size: egui::Vec2, scale: f32, theme: Theme, panel: ExplorePanel) -> Window {
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         pictures: vec![sample(FISH), sample(ROCKET)],
         weights: Some(ModelSource::Path(official())),
         panel: Some(panel),
         ..fresh()
     };
-    let mut window = window_of(size, scale, theme, beginning);
+    let mut window = window_of(size, scale, theme, startup);
     settle(&mut window);
     window
 }
@@ -192,8 +192,8 @@ const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light
 #[test]
 fn nothing_open() {
     for (theme, name) in THEMES {
-        let beginning = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
-        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        let startup = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
+        let mut window = window_of(USUAL, 1.0, theme, startup);
         settle(&mut window);
         compare(&mut window, &format!("empty-{name}"), &[]);
     }
@@ -262,8 +262,8 @@ fn about_log_and_toasts() {
 }
 
 fn about_log_and_toasts_in(theme: Theme, name: &str) {
-    let beginning = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
-    let mut window = window_of(USUAL, 1.0, theme, beginning);
+    let startup = StartupOptions { weights: Some(ModelSource::Path(official())), ..fresh() };
+    let mut window = window_of(USUAL, 1.0, theme, startup);
     settle(&mut window);
     press(&mut window, Role::Button, "About Dinoscope");
     steps(&mut window, 2);
@@ -281,12 +281,12 @@ fn about_log_and_toasts_in(theme: Theme, name: &str) {
 #[test]
 fn before_judging() {
     for (theme, name) in [(Theme::Dark, "evaluate-dark"), (Theme::Light, "evaluate-light")] {
-        let beginning = StartupOptions {
+        let startup = StartupOptions {
             weights: Some(ModelSource::Path(official())),
             workspace: Workspace::Evaluate,
             ..fresh()
         };
-        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        let mut window = window_of(USUAL, 1.0, theme, startup);
         settle(&mut window);
         compare(&mut window, name, &[]);
     }
@@ -295,12 +295,12 @@ fn before_judging() {
 #[test]
 fn before_training() {
     for (theme, name) in [(Theme::Dark, "train-dark"), (Theme::Light, "train-light")] {
-        let beginning = StartupOptions {
+        let startup = StartupOptions {
             weights: Some(ModelSource::Path(official())),
             workspace: Workspace::Train,
             ..fresh()
         };
-        let mut window = window_of(USUAL, 1.0, theme, beginning);
+        let mut window = window_of(USUAL, 1.0, theme, startup);
         let runs = std::env::temp_dir().join("runs");
         let field = node(&window, Role::TextInput, "Keep runs in");
         field.set_text_value_accesskit(&runs.to_string_lossy());

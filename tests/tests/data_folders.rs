@@ -116,7 +116,7 @@ fn what_is_judged_may_lie_in_several_places_and_tables() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     two_folders(root);
-    let judge = |more: &[&str]| -> Value {
+    let evaluate = |more: &[&str]| -> Value {
         let usual = ["--weights", "starter", "--alone", "--no-cache", "--device", "cpu", "--json"];
         let output = run(root, &[&["eval", "knn"][..], &usual, more].concat());
         assert!(output.status.success(), "{}", said(&output));
@@ -125,8 +125,8 @@ fn what_is_judged_may_lie_in_several_places_and_tables() {
     let rows: String = (0..4).map(|i| format!("one/apple/{i}.png;apple\ntwo/leaf/{i}.png;leaf\n")).collect();
     fs::write(root.join("judged.csv"), format!("file;class\n{rows}")).unwrap();
     // All in one piece, of which a fifth is judged; then what a table names.
-    let together = judge(&["--data", "one", "--data", "two"]).to_string();
-    let named = judge(&["--data", "one", "--test", "judged.csv"]).to_string();
+    let together = evaluate(&["--data", "one", "--data", "two"]).to_string();
+    let named = evaluate(&["--data", "one", "--test", "judged.csv"]).to_string();
     assert_ne!(together, named);
     let flat = run(root, &["eval", "knn", "--weights", "starter", "--data", "two/leaf", "--device", "cpu"]);
     assert!(said(&flat).contains("columns path and label"), "{}", said(&flat));

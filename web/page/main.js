@@ -52,7 +52,7 @@ async function main() {
     program(PROGRAM, hear('program')),
     around(import('./pkg/dinoscope_web.js')),
   ]);
-  const { act, arrived, enter, font, glance, go, hidden, place, start, touch, trouble, widgets } = studio;
+  const { act, arrived, enter, font, snapshot, go, hidden, place, start, touch, trouble, widgets } = studio;
   // One decodes pictures; where no GPU does, another one looks.
   prepare(module);
   if (wished.device === 'cpu' || (await gpu).reason) {
@@ -92,7 +92,7 @@ async function main() {
   document.addEventListener('visibilitychange', () => hidden(document.hidden));
   // For tests, and for who is curious.
   window.dinoscope = {
-    state: () => JSON.parse(glance()),
+    state: () => JSON.parse(snapshot()),
     widgets: () => JSON.parse(widgets()),
   };
   ready();

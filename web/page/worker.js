@@ -1,6 +1,6 @@
 // A worker: the same program as the page's, which does what takes long. app/src/tab/worker.rs is what it runs.
 
-import init, { office } from './pkg/dinoscope_web.js';
+import init, { start_worker } from './pkg/dinoscope_web.js';
 
 /** @type {Map<string, File>} */
 const files = new Map();
@@ -25,8 +25,8 @@ const page = {
 
 async function begin(module) {
   await init({ module_or_path: module });
-  const worker = office(page);
-  hear = (message) => worker.hear(message);
+  const worker = start_worker(page);
+  hear = (message) => worker.on_message(message);
   waiting.splice(0).forEach(hear);
 }
 

@@ -107,8 +107,8 @@ pub fn touch(fingers: bool) {
 
 /// How everything stands, as JSON.
 #[wasm_bindgen]
-pub fn glance() -> String {
-    window::ask(|studio| studio.glance()).unwrap_or_default().to_string()
+pub fn snapshot() -> String {
+    window::ask(|studio| studio.snapshot()).unwrap_or_default().to_string()
 }
 
 /// What is drawn on the canvas, as JSON: see [`inspect::WidgetSnapshot`].
@@ -133,14 +133,14 @@ pub struct Worker(WorkerServer);
 
 /// Works for the page.
 #[wasm_bindgen]
-pub fn office(page: Page) -> Worker {
+pub fn start_worker(page: Page) -> Worker {
     Worker(WorkerServer::new(page))
 }
 
 #[wasm_bindgen]
 impl Worker {
     /// Takes a message of the page's.
-    pub fn hear(&self, message: &[u8]) {
-        self.0.hear(message);
+    pub fn on_message(&self, message: &[u8]) {
+        self.0.on_message(message);
     }
 }

@@ -14,7 +14,7 @@ use super::{UsageError, load};
 /// Measure speed and memory on this machine.
 #[derive(clap::Args)]
 pub struct BenchArgs {
-    /// What to measure, with commas: forward, step, student, programs, attention, packing, drop, loader, growth
+    /// What to measure, with commas: forward, step, student, programs, launches, attention, packing, drop, loader, growth
     /// [default: all].
     #[arg(long, value_name = "SUBJECT,…")]
     only: Option<String>,
@@ -27,8 +27,8 @@ pub struct BenchArgs {
     /// auto, cpu, gpu or gpu:N [default: as `dinoscope config` shows; auto at first].
     #[arg(long)]
     device: Option<String>,
-    /// Change a field of the recipe that is trained: --set train.batch=32 (step, student, programs, packing, drop,
-    /// growth).
+    /// Change a field of the recipe that is trained: --set train.batch=32 (step, student, programs, launches,
+    /// packing, drop, growth).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Backbone of `forward`.
@@ -174,7 +174,11 @@ fn print_rows(subject: BenchmarkKind, rows: &[BenchResult]) {
         // Figures of all ways together are said once, below them.
         let told = matches!(subject, BenchmarkKind::Growth | BenchmarkKind::Drop); // by the name of the way
         if !told && rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
-            row.figures.iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
+            let mut figures: Vec<_> = row.figures.iter().collect();
+            if subject == BenchmarkKind::Launches {
+                figures.sort_by(|a, b| b.1.total_cmp(a.1));
+            }
+            figures.into_iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
         }
     }
 }

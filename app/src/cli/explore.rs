@@ -218,7 +218,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         kinds: arguments.evaluate.iter().copied().collect(),
         ..EvaluationConfig::default()
     });
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         device,
         pictures: arguments.images,
         weights,
@@ -233,17 +233,17 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         ..StartupOptions::default()
     };
     match arguments.screenshot {
-        Some(to) => screenshot(beginning, &arguments.shot, &to),
-        None => Ok(desktop::run(beginning, arguments.draw)?.into()),
+        Some(to) => screenshot(startup, &arguments.shot, &to),
+        None => Ok(desktop::run(startup, arguments.draw)?.into()),
     }
 }
 
 /// Draws the window once everything it shows is there, and says what of it could not be had.
-pub fn screenshot(beginning: StartupOptions, how: &ScreenshotArgs, to: &Path) -> Result<CliExitStatus> {
+pub fn screenshot(startup: StartupOptions, how: &ScreenshotArgs, to: &Path) -> Result<CliExitStatus> {
     let theme = if how.light { egui::Theme::Light } else { egui::Theme::Dark };
     let WindowSize(width, height) = how.window_size;
     let build = |ctx: &egui::Context| -> Box<dyn crate::studio::AppFrontend> {
-        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), startup))
     };
     let mut window = HeadlessWindow::new([width, height], how.scale, theme, build);
     let settled = window.settle(PATIENCE);

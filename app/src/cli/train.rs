@@ -206,14 +206,14 @@ fn screenshot(
         .parse()
         .map_err(|_| UsageError(format!("--screenshot-at {step}: expected a number of steps")))?;
     let until = std::cmp::min(until, recipe.train.iterations);
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         device: Some(load::choice(arguments.device.as_deref())?),
         workspace: Workspace::Train,
         train: Some(AutoStartRequest { recipe, folder: out, resume, until: Some(until) }),
         fresh: true,
         ..StartupOptions::default()
     };
-    explore::screenshot(beginning, &arguments.shot, to)
+    explore::screenshot(startup, &arguments.shot, to)
 }
 
 /// The recipe of the file, preset or run, with the flags on top.

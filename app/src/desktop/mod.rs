@@ -92,11 +92,11 @@ fn drawing_adapter(adapters: &[GpuAdapter], choice: DeviceChoice) -> Option<&Gpu
 ///
 /// # Errors
 /// There is no display, or it refuses a window.
-pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), WindowError> {
+pub fn run(startup: StartupOptions, draw: RendererChoice) -> Result<(), WindowError> {
     find_display()?;
     crate::log_ring::listen();
     let adapters = device::adapters();
-    let choice = beginning.device.unwrap_or_default();
+    let choice = startup.device.unwrap_or_default();
     let adapter = drawing_adapter(&adapters, choice).filter(|adapter| match draw {
         RendererChoice::Auto => adapter.is_hardware() || matches!(choice, DeviceChoice::Gpu(_)),
         RendererChoice::Gpu => true,
@@ -106,10 +106,10 @@ pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), Window
     // One loop for both: a process can have no second one.
     let event_loop = EventLoop::<eframe::UserEvent>::with_user_event().build();
     let mut event_loop = event_loop.map_err(|error| WindowError::NoDisplay(plain(&error)))?;
-    let kept = (!beginning.fresh).then(storage::settings_file).flatten();
+    let kept = (!startup.fresh).then(storage::settings_file).flatten();
     let frame = WindowGeometry::remembered(&SettingsStore::open(kept), SIZE, MIN_SIZE);
     if let Some(adapter) = adapter {
-        let outcome = window::run(&mut event_loop, TITLE, frame, icon(), adapter, beginning.clone());
+        let outcome = window::run(&mut event_loop, TITLE, frame, icon(), adapter, startup.clone());
         match outcome.map_err(|error| failed(&error))? {
             WindowOutcome::Closed => return Ok(()),
             WindowOutcome::Lost(lost) => return again(&lost).map_err(|error| failed(&error)),
@@ -120,7 +120,7 @@ pub fn run(beginning: StartupOptions, draw: RendererChoice) -> Result<(), Window
     }
     let build = |ctx: &egui::Context| -> Box<dyn AppFrontend> {
         ctx.send_viewport_cmd(egui::ViewportCommand::MinInnerSize(MIN_SIZE.into()));
-        Box::new(StudioApp::new(ctx, RenderBackend::default(), beginning))
+        Box::new(StudioApp::new(ctx, RenderBackend::default(), startup))
     };
     software::run_on(&mut event_loop, TITLE, frame, icon(), build).map_err(|error| failed(&error))
 }

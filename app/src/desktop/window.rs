@@ -93,7 +93,7 @@ pub fn run(
     frame: WindowGeometry,
     icon: Option<egui::IconData>,
     adapter: &GpuAdapter,
-    beginning: StartupOptions,
+    startup: StartupOptions,
 ) -> Result<WindowOutcome, EventLoopError> {
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(title)
@@ -122,7 +122,7 @@ pub fn run(
             watch_over(&state.device, &lost, &cc.egui_ctx);
         }
         let drawing = RenderBackend { gpu: cc.wgpu_render_state.clone(), lost: Some(lost) };
-        *shared.borrow_mut() = Some(StudioApp::new(&cc.egui_ctx, drawing, beginning));
+        *shared.borrow_mut() = Some(StudioApp::new(&cc.egui_ctx, drawing, startup));
         Ok(Box::new(DesktopApp { studio: shared, inside }))
     });
     // eframe logs why a GPU refuses, and ends; that it made no studio is how one can tell.

@@ -7,8 +7,8 @@ use super::{kept, theme, widgets};
 use crate::platform::{models, storage};
 
 /// Draws the panel when it is open.
-pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
-    if !house.about {
+pub fn ui(ctx: &egui::Context, app: &mut AppContext) {
+    if !app.about {
         models::forget_kept();
         return;
     }
@@ -21,10 +21,10 @@ pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
         );
         ui.add_space(theme::space::S);
         widgets::property(ui, "Version", env!("CARGO_PKG_VERSION"));
-        widgets::property(ui, "Computes on", &house.devices.chosen.name);
-        widgets::property(ui, "Drawn by", &house.drawing.name());
-        widgets::property(ui, "One device for both", if house.devices.draws { "yes" } else { "no" });
-        if let Some(gpu) = &house.drawing.gpu {
+        widgets::property(ui, "Computes on", &app.devices.chosen.name);
+        widgets::property(ui, "Drawn by", &app.drawing.name());
+        widgets::property(ui, "One device for both", if app.devices.draws { "yes" } else { "no" });
+        if let Some(gpu) = &app.drawing.gpu {
             let limits = gpu.device.limits();
             widgets::property(ui, "Largest buffer", &bytes::shown(limits.max_buffer_size));
             widgets::property(ui, "Largest binding", &bytes::shown(limits.max_storage_buffer_binding_size));
@@ -35,14 +35,14 @@ pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
             widgets::property(ui, name, version);
         }
         match storage::settings_place() {
-            _ if house.fresh => _ = widgets::property(ui, "Settings", "not kept"),
+            _ if app.fresh => _ = widgets::property(ui, "Settings", "not kept"),
             Some(place) => _ = widgets::property(ui, "Settings", &place),
             None => {}
         }
-        if let Some(models) = models::kept(&house.wake) {
+        if let Some(models) = models::kept(&app.wake) {
             let removed = kept::ui(ui, &models);
             if !removed.is_empty() {
-                models::remove_kept(removed, &house.wake);
+                models::remove_kept(removed, &app.wake);
             }
         }
         ui.add_space(theme::space::S);
@@ -56,6 +56,6 @@ pub fn ui(ctx: &egui::Context, house: &mut AppContext) {
         }
     });
     if response.should_close() {
-        house.about = false;
+        app.about = false;
     }
 }

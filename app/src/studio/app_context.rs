@@ -99,20 +99,19 @@ pub struct AppContext {
 
 impl AppContext {
     /// Looks at the machine and opens what computes.
-    pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: &StartupOptions, wake: Wake) -> Self {
-        let path = (!beginning.fresh).then(storage::settings_file).flatten();
+    pub fn new(ctx: &egui::Context, drawing: RenderBackend, startup: &StartupOptions, wake: Wake) -> Self {
+        let path = (!startup.fresh).then(storage::settings_file).flatten();
         let remembered = SettingsStore::open(path);
-        if !beginning.fresh {
+        if !startup.fresh {
             let remembered_theme = remembered.get::<egui::ThemePreference>("theme");
-            ctx.set_theme(beginning.theme.or(remembered_theme).unwrap_or_default());
+            ctx.set_theme(startup.theme.or(remembered_theme).unwrap_or_default());
             if let Some(zoom) = remembered.get::<f32>("zoom").filter(|zoom| (0.5..=3.0).contains(zoom)) {
                 ctx.set_zoom_factor(zoom);
             }
         }
         let mut toasts = ToastQueue::default();
-        let choice = beginning
-            .device
-            .or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
+        let choice =
+            startup.device.or_else(|| remembered.get::<String>("device").and_then(|name| name.parse().ok()));
         let mut compute = ComputeDevices {
             adapters: devices::adapters(drawing.gpu.as_ref()),
             choice: DeviceChoice::Cpu,
@@ -129,7 +128,7 @@ impl AppContext {
         }
         let dialogs = Rc::new(FileDialogs::new(
             wake.clone(),
-            beginning.fresh,
+            startup.fresh,
             remembered.get("folders").unwrap_or_default(),
         ));
         let drawing_lost = drawing.lost.clone().unwrap_or_default();
@@ -144,7 +143,7 @@ impl AppContext {
             addresses: AddressOpener::new(wake.clone()),
             wake,
             about: false,
-            fresh: beginning.fresh,
+            fresh: startup.fresh,
             device_changed: false,
             failures: Vec::new(),
         }

@@ -100,7 +100,7 @@ const NAME: &str = "Dinoscope";
 
 /// The whole application.
 pub struct StudioApp {
-    house: AppContext,
+    app: AppContext,
     layout: StudioLayout,
     explore: ExploreWorkspace,
     train: TrainWorkspace,
@@ -117,31 +117,31 @@ const REMEMBER: f64 = 1.0;
 
 impl StudioApp {
     /// A studio that `drawing` draws.
-    pub fn new(ctx: &egui::Context, drawing: RenderBackend, beginning: StartupOptions) -> Self {
+    pub fn new(ctx: &egui::Context, drawing: RenderBackend, startup: StartupOptions) -> Self {
         theme::install(ctx);
         ctx.add_plugin(long_press::LongPressPlugin::default());
         let wake: Wake = {
             let ctx = ctx.clone();
             Arc::new(move || ctx.request_repaint())
         };
-        let mut house = AppContext::new(ctx, drawing, &beginning, wake);
-        let mut layout = StudioLayout::new(&house.remembered);
-        layout.workspace = beginning.workspace;
-        let mut explore = ExploreWorkspace::new(&mut house, &beginning);
-        explore.open(&house, beginning.pictures);
-        let mut train = TrainWorkspace::new(&mut house, beginning.runs);
-        if let Some(run) = &beginning.run {
+        let mut app = AppContext::new(ctx, drawing, &startup, wake);
+        let mut layout = StudioLayout::new(&app.remembered);
+        layout.workspace = startup.workspace;
+        let mut explore = ExploreWorkspace::new(&mut app, &startup);
+        explore.open(&app, startup.pictures);
+        let mut train = TrainWorkspace::new(&mut app, startup.runs);
+        if let Some(run) = &startup.run {
             train.open_run(run);
         }
-        if let Some(note) = beginning.note {
-            house.toasts.bad(note);
+        if let Some(note) = startup.note {
+            app.toasts.bad(note);
         }
-        if let Some(order) = beginning.train {
-            train.begin(&mut house, order);
+        if let Some(order) = startup.train {
+            train.begin(&mut app, order);
         }
-        let evaluate = EvaluateWorkspace::new(&house, beginning.evaluate);
+        let evaluate = EvaluateWorkspace::new(&app, startup.evaluate);
         Self {
-            house,
+            app,
             layout,
             explore,
             train,
@@ -162,26 +162,26 @@ impl StudioApp {
 
     /// Whether the window can't be drawn any more.
     pub fn is_lost(&self) -> bool {
-        self.house.drawing_lost.lock().is_ok_and(|lost| lost.is_some())
+        self.app.drawing_lost.lock().is_ok_and(|lost| lost.is_some())
     }
 
     /// Why it can't be drawn any more.
     pub fn lost_reason(&self) -> Option<String> {
-        self.house.drawing_lost.lock().ok().and_then(|lost| lost.clone())
+        self.app.drawing_lost.lock().ok().and_then(|lost| lost.clone())
     }
 
     /// Writes down what is to be remembered.
     pub fn remember(&mut self) {
-        self.layout.remember(&mut self.house.remembered);
-        self.explore.remember(&mut self.house.remembered);
-        self.train.remember(&mut self.house.remembered);
-        self.evaluate.remember(&mut self.house.remembered);
-        self.house.remembered.save();
+        self.layout.remember(&mut self.app.remembered);
+        self.explore.remember(&mut self.app.remembered);
+        self.train.remember(&mut self.app.remembered);
+        self.evaluate.remember(&mut self.app.remembered);
+        self.app.remembered.save();
     }
 
     /// Writes down what has changed soon after it has: a program may be killed.
     fn remember_soon(&mut self, ctx: &egui::Context) {
-        if !storage::WRITTEN_BY_STUDIO || !self.house.remembered.is_kept() {
+        if !storage::WRITTEN_BY_STUDIO || !self.app.remembered.is_kept() {
             return;
         }
         let now = ctx.input(|input| input.time);
@@ -204,23 +204,23 @@ impl StudioApp {
             workspace: self.layout.workspace,
             run: self.train.own_folder(),
             note: Some(note),
-            fresh: self.house.fresh,
+            fresh: self.app.fresh,
             ..StartupOptions::default()
         }
     }
 
     /// How everything stands: for tests, and for who asks in a browser's console.
-    pub fn glance(&self) -> serde_json::Value {
+    pub fn snapshot(&self) -> serde_json::Value {
         serde_json::json!({
             "workspace": self.layout.workspace,
-            "device": self.house.devices.chosen.name,
+            "device": self.app.devices.chosen.name,
             "busy": self.busy(),
-            "explore": self.explore.glance(),
+            "explore": self.explore.snapshot(),
             "model": self.explore.model_source().map(|source| source.to_string()),
-            "train": self.train.glance(),
-            "evaluate": self.evaluate.glance(),
+            "train": self.train.snapshot(),
+            "evaluate": self.evaluate.snapshot(),
             "going": self.train.is_going(),
-            "toasts": self.house.toasts.texts(),
+            "toasts": self.app.toasts.texts(),
         })
     }
 
@@ -240,8 +240,8 @@ impl StudioApp {
     }
 
     /// What both sides share.
-    pub fn house(&self) -> &AppContext {
-        &self.house
+    pub fn app_context(&self) -> &AppContext {
+        &self.app
     }
 
     /// Opens what a person gave: pictures, folders, weights, a run in one file, or a recipe.
@@ -256,7 +256,7 @@ impl StudioApp {
         let (runs, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| archive::is_archive(path));
         if !others.is_empty() {
             self.layout.workspace = Workspace::Explore;
-            self.explore.dropped(&mut self.house, others);
+            self.explore.dropped(&mut self.app, others);
         }
         for run in runs {
             self.layout.workspace = Workspace::Train;
@@ -271,23 +271,23 @@ impl StudioApp {
 
     /// The answers of dialogs, given from outside.
     pub fn dialogs(&self) -> &FileDialogs {
-        &self.house.dialogs
+        &self.app.dialogs
     }
 
     /// Looks with another model.
     pub fn look_with(&mut self, source: ModelSource) {
         self.layout.workspace = Workspace::Explore;
-        self.explore.use_model(&mut self.house, source);
+        self.explore.use_model(&mut self.app, source);
     }
 
     /// Opens what lies at an address: a picture, weights, or a run in one file.
     pub fn open_address(&mut self, address: &str) {
-        self.house.addresses.open(address);
+        self.app.addresses.open(address);
     }
 
     /// What became of addresses that were opened.
     fn take_addresses(&mut self) {
-        while let Some(event) = self.house.addresses.next_event() {
+        while let Some(event) = self.app.addresses.next_event() {
             match event {
                 AddressEvent::Weights(address) => self.look_with(ModelSource::Released(address)),
                 AddressEvent::Here(path) => self.open(vec![path]),
@@ -299,17 +299,17 @@ impl StudioApp {
 
     /// Something that is worth a look.
     pub fn tell(&mut self, text: String) {
-        self.house.toasts.watch(text);
+        self.app.toasts.watch(text);
     }
 
     /// Something that the person should know.
     pub fn tell_trouble(&mut self, text: String) {
-        self.house.toasts.bad(text);
+        self.app.toasts.bad(text);
     }
 
     /// Something that was asked for and not understood.
     pub fn tell_doubt(&mut self, text: String) {
-        self.house.toasts.watch(text);
+        self.app.toasts.watch(text);
     }
 
     /// Files, folders and pictures that were dropped or pasted anywhere.
@@ -326,9 +326,9 @@ impl StudioApp {
             match paste {
                 ClipboardContent::Picture(picture) => {
                     self.layout.workspace = Workspace::Explore;
-                    self.explore.pasted(&self.house, &picture);
+                    self.explore.pasted(&self.app, &picture);
                 }
-                ClipboardContent::Text(text) if !typing => self.explore.pasted_text(&mut self.house, &text),
+                ClipboardContent::Text(text) if !typing => self.explore.pasted_text(&mut self.app, &text),
                 ClipboardContent::Text(_) => {}
             }
         }
@@ -350,7 +350,7 @@ fn pasted(event: &egui::Event) -> Option<ClipboardContent> {
 
 /// The newest checkpoint of the run that Train shows, where it is one of ours.
 fn shown_checkpoint(train: &TrainWorkspace) -> Option<PathBuf> {
-    let (folder, shown) = (train.own_folder()?, train.glance()?);
+    let (folder, shown) = (train.own_folder()?, train.snapshot()?);
     let own = folder.file_name().is_some_and(|name| name.to_string_lossy() == shown.name);
     Some(folder.join("checkpoints").join(format!("{:06}", shown.checkpoint.filter(|_| own)?)))
 }
@@ -358,10 +358,10 @@ fn shown_checkpoint(train: &TrainWorkspace) -> Option<PathBuf> {
 impl AppFrontend for StudioApp {
     fn logic(&mut self, ctx: &egui::Context) {
         touch::notice(ctx);
-        self.house.logic(ctx);
+        self.app.logic(ctx);
         self.take_addresses();
-        self.explore.logic(ctx, &mut self.house);
-        self.train.logic(ctx, &mut self.house);
+        self.explore.logic(ctx, &mut self.app);
+        self.train.logic(ctx, &mut self.app);
         let title = self.title();
         if title != self.title {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
@@ -369,12 +369,12 @@ impl AppFrontend for StudioApp {
         }
         self.train.offer_gallery(self.explore.folder());
         if let Some(pictures) = self.explore.wants_watched() {
-            self.house.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
+            self.app.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
             self.train.watch(pictures);
         }
         if let Some(source) = self.train.wants_explored() {
             self.layout.workspace = Workspace::Explore;
-            self.explore.use_model(&mut self.house, source);
+            self.explore.use_model(&mut self.app, source);
         }
         let offer = evaluate::AvailableWeights {
             explored: self.explore.model_source(),
@@ -383,14 +383,12 @@ impl AppFrontend for StudioApp {
             gallery: self.explore.folder(),
         };
         let seen = self.layout.workspace == Workspace::Evaluate;
-        self.evaluate.logic(ctx, &mut self.house, offer, seen);
+        self.evaluate.logic(ctx, &mut self.app, offer, seen);
         if let Some(opened) = self.evaluate.wants_opened() {
             self.layout.workspace = Workspace::Explore;
             match opened {
-                evaluate::ProjectionPointImage::File(path) => self.explore.open(&self.house, vec![path]),
-                evaluate::ProjectionPointImage::Picture(picture) => {
-                    self.explore.pasted(&self.house, &picture)
-                }
+                evaluate::ProjectionPointImage::File(path) => self.explore.open(&self.app, vec![path]),
+                evaluate::ProjectionPointImage::Picture(picture) => self.explore.pasted(&self.app, &picture),
             }
         }
         self.remember_soon(ctx);
@@ -399,21 +397,21 @@ impl AppFrontend for StudioApp {
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { house, layout, explore, train, evaluate, .. } = self;
-        top_bar::ui(ui, house, layout, train, evaluate);
-        layout.ui(ui, &mut PaneBehavior { house, explore, train, evaluate });
+        let Self { app, layout, explore, train, evaluate, .. } = self;
+        top_bar::ui(ui, app, layout, train, evaluate);
+        layout.ui(ui, &mut PaneBehavior { app, explore, train, evaluate });
         evaluate.over_ui(&ctx);
-        about::ui(&ctx, &mut self.house);
-        self.train.closing_ui(&ctx, &mut self.house);
-        self.path_dialog.ui(&ctx, &self.house.dialogs);
+        about::ui(&ctx, &mut self.app);
+        self.train.closing_ui(&ctx, &mut self.app);
+        self.path_dialog.ui(&ctx, &self.app.dialogs);
         explore::drop_hint(&ctx);
-        let chosen = self.house.toasts.show(&ctx);
+        let chosen = self.app.toasts.show(&ctx);
         if let Some(chosen) = chosen {
-            self.explore.chose(&mut self.house, chosen);
+            self.explore.chose(&mut self.app, chosen);
         }
-        let back = chosen.and_then(|chosen| self.house.undo.take(chosen));
+        let back = chosen.and_then(|chosen| self.app.undo.take(chosen));
         let keys = !ctx.text_edit_focused() && ctx.input_mut(|input| input.consume_shortcut(&undo::UNDO));
-        let last = if keys { self.house.undo.last(&mut self.house.toasts) } else { None };
+        let last = if keys { self.app.undo.last(&mut self.app.toasts) } else { None };
         if let Some(back) = back.or(last) {
             let Self { layout, explore, train, evaluate, .. } = self;
             back(&mut undo::UndoTargets { explore, train, evaluate, layout });
@@ -426,18 +424,20 @@ impl AppFrontend for StudioApp {
     }
 
     fn progress(&self) -> u64 {
-        let steps = self.train.glance().map_or(0, |run| run.done);
+        let steps = self.train.snapshot().map_or(0, |run| run.done);
         [steps, self.evaluate.progress(), self.explore.progress()]
             .iter()
             .fold(0, |sum, part| sum.wrapping_add(*part))
     }
 
     fn failures(&self) -> &[app_context::RequestFailure] {
-        &self.house.failures
+        &self.app.failures
     }
 
     fn shows(&self) -> bool {
-        self.explore.glance().pictures > 0 || self.train.shows() || !self.evaluate.glance().found.is_empty()
+        self.explore.snapshot().pictures > 0
+            || self.train.shows()
+            || !self.evaluate.snapshot().found.is_empty()
     }
 
     fn closed(&mut self) {

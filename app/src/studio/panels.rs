@@ -95,7 +95,7 @@ pub struct PanelEntry {
 /// Who draws the panels.
 pub struct PaneBehavior<'a> {
     /// What they share.
-    pub house: &'a mut AppContext,
+    pub app: &'a mut AppContext,
     /// Looking.
     pub explore: &'a mut ExploreWorkspace,
     /// Training.
@@ -116,37 +116,37 @@ const fn panel(
 /// All panels, from left to right and from top to bottom.
 pub static PANELS: [PanelEntry; 11] = [
     panel(StudioPane::Gallery, "Pictures", Column(Explore, 0, 1.0), |all, ui| {
-        all.explore.gallery_ui(ui, all.house);
+        all.explore.gallery_ui(ui, all.app);
     }),
     PanelEntry {
         narrow: NarrowPlace::Above,
         margin: 0,
         ..panel(StudioPane::Picture, "Picture", Column(Explore, 1, 1.0), |all, ui| {
-            all.explore.picture_ui(ui, all.house);
+            all.explore.picture_ui(ui, all.app);
         })
     },
-    panel(StudioPane::View, "View", Column(Explore, 2, 1.0), |all, ui| all.explore.view_ui(ui, all.house)),
+    panel(StudioPane::View, "View", Column(Explore, 2, 1.0), |all, ui| all.explore.view_ui(ui, all.app)),
     panel(StudioPane::Recipe, "Recipe", Column(Train, 0, 1.0), |all, ui| {
-        all.train.recipe_ui(ui, all.house);
+        all.train.recipe_ui(ui, all.app);
     }),
     PanelEntry {
         narrow: NarrowPlace::Choice("Pictures"),
         ..panel(StudioPane::Watched, "Watched pictures", Column(Train, 1, 1.0), |all, ui| {
-            all.train.watched_ui(ui, all.house);
+            all.train.watched_ui(ui, all.app);
         })
     },
-    panel(StudioPane::Health, "Run", Column(Train, 2, 0.42), |all, ui| all.train.health_ui(ui, all.house)),
+    panel(StudioPane::Health, "Run", Column(Train, 2, 0.42), |all, ui| all.train.health_ui(ui, all.app)),
     panel(StudioPane::Curves, "Curves", Column(Train, 2, 0.58), |all, ui| {
-        all.train.curves_ui(ui, all.house);
+        all.train.curves_ui(ui, all.app);
     }),
     panel(StudioPane::Setup, "Setup", Column(Evaluate, 0, 1.0), |all, ui| {
-        all.evaluate.setup_ui(ui, all.house);
+        all.evaluate.setup_ui(ui, all.app);
     }),
     panel(StudioPane::Results, "Results", Column(Evaluate, 1, 1.0), |all, ui| {
-        all.evaluate.results_ui(ui, all.house);
+        all.evaluate.results_ui(ui, all.app);
     }),
     panel(StudioPane::Samples, "Samples", Column(Evaluate, 2, 1.0), |all, ui| {
-        all.evaluate.samples_ui(ui, all.house);
+        all.evaluate.samples_ui(ui, all.app);
     }),
     panel(StudioPane::Log, "Log", Below, |_, ui| log_pane::ui(ui)),
 ];

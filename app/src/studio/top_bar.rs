@@ -27,7 +27,7 @@ const DEVICE: f32 = 150.0;
 /// Draws the bar.
 pub fn ui(
     ui: &mut egui::Ui,
-    house: &mut AppContext,
+    app: &mut AppContext,
     layout: &mut StudioLayout,
     train: &mut TrainWorkspace,
     evaluate: &EvaluateWorkspace,
@@ -73,7 +73,7 @@ pub fn ui(
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
-                    house.about = !house.about;
+                    app.about = !app.about;
                 }
                 if !narrow {
                     let mut log = layout.has_log();
@@ -83,11 +83,11 @@ pub fn ui(
                     if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
                         let back = layout.reset();
                         let said = "The panels are where they were at first.";
-                        house.offer_undo(said, move |parts| back(parts.layout));
+                        app.offer_undo(said, move |parts| back(parts.layout));
                     }
                 }
                 theme_button(ui);
-                device_menu(ui, house, narrow);
+                device_menu(ui, app, narrow);
             });
         });
     });
@@ -102,9 +102,9 @@ fn theme_button(ui: &mut egui::Ui) {
 }
 
 /// Which device computes, and which others could.
-fn device_menu(ui: &mut egui::Ui, house: &mut AppContext, narrow: bool) {
+fn device_menu(ui: &mut egui::Ui, app: &mut AppContext, narrow: bool) {
     let room = ui.available_width() - space::M;
-    let devices = &house.devices;
+    let devices = &app.devices;
     let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
     let mut choice = None;
     let name = devices.chosen.name.clone();
@@ -137,6 +137,6 @@ fn device_menu(ui: &mut egui::Ui, house: &mut AppContext, narrow: bool) {
     });
     response.on_hover_text(format!("Computing on {name}"));
     if let Some(choice) = choice {
-        house.choose_device(choice);
+        app.choose_device(choice);
     }
 }

@@ -71,7 +71,7 @@ impl StudioApp {
                 None | Some(STARTER_NAME) => ModelSource::Starter,
                 Some(name) => ModelSource::Released(name.to_owned()),
             };
-            self.explore.use_model(&mut self.house, source);
+            self.explore.use_model(&mut self.app, source);
         }
     }
 }
@@ -85,12 +85,12 @@ mod tests {
 
     fn studio() -> StudioApp {
         let ctx = egui::Context::default();
-        let beginning = StartupOptions {
+        let startup = StartupOptions {
             fresh: true,
             device: Some(dinoscope_core::device::DeviceChoice::Cpu),
             ..StartupOptions::default()
         };
-        StudioApp::new(&ctx, RenderBackend::default(), beginning)
+        StudioApp::new(&ctx, RenderBackend::default(), startup)
     }
 
     #[test]

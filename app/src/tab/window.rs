@@ -103,7 +103,7 @@ impl eframe::App for WebApp {
                 (lost, going) = (studio.is_lost(), studio.train().is_going());
                 let place = studio.place();
                 let explores = place.workspace == "explore";
-                PICTURE.set(studio.explore().glance().place.filter(|_| explores));
+                PICTURE.set(studio.explore().snapshot().place.filter(|_| explores));
                 address::follow(place, studio.explore().opens());
             }
         });
@@ -182,7 +182,7 @@ fn setup() -> WgpuSetup {
 }
 
 /// How the studio begins, and what of the address is not understood.
-fn beginning(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
+fn startup(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
     let mut doubts = Vec::new();
     let view = wishes.view.as_deref().unwrap_or_default();
     let at = wishes.workspace.as_deref().unwrap_or_default();
@@ -203,7 +203,7 @@ fn beginning(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
     if let (Some(name), None) = (device, chosen) {
         doubt("device", name, "auto, gpu, cpu");
     }
-    let beginning = StartupOptions {
+    let startup = StartupOptions {
         device: chosen,
         weights: wishes.weights.clone().map(|name| match name == STARTER_NAME {
             true => ModelSource::Starter,
@@ -213,7 +213,7 @@ fn beginning(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
         workspace: workspace.unwrap_or_default(),
         ..StartupOptions::default()
     };
-    (beginning, doubts)
+    (startup, doubts)
 }
 
 /// Draws the studio on a canvas, with the GPU if `webgpu`.
@@ -241,8 +241,8 @@ pub async fn start(
         }
     }));
     log_ring::listen();
-    let (beginning, doubts) = beginning(&wishes);
-    draw(canvas, beginning, webgpu).await?;
+    let (startup, doubts) = startup(&wishes);
+    draw(canvas, startup, webgpu).await?;
     if let Some(ctx) = context() {
         touch::set(&ctx, wishes.touch);
     }
@@ -251,7 +251,7 @@ pub async fn start(
     Ok(())
 }
 
-async fn draw(canvas: HtmlCanvasElement, beginning: StartupOptions, webgpu: bool) -> Result<(), String> {
+async fn draw(canvas: HtmlCanvasElement, startup: StartupOptions, webgpu: bool) -> Result<(), String> {
     let mut options = eframe::WebOptions {
         renderer: if webgpu { eframe::Renderer::Wgpu } else { eframe::Renderer::Glow },
         // Colours are data here: none is changed to make another look smoother.
@@ -264,7 +264,7 @@ async fn draw(canvas: HtmlCanvasElement, beginning: StartupOptions, webgpu: bool
     let build: eframe::AppCreator<'static> = Box::new(move |cc| {
         inspect::install(&cc.egui_ctx);
         let drawing = RenderBackend { gpu: cc.wgpu_render_state.clone(), lost: Some(watch_over(cc)) };
-        let studio = StudioApp::new(&cc.egui_ctx, drawing, beginning);
+        let studio = StudioApp::new(&cc.egui_ctx, drawing, startup);
         CONTEXT.set(Some(cc.egui_ctx.clone()));
         STUDIO.set(Some(studio));
         Ok(Box::new(WebApp { kept: String::new(), compared: 0.0, guarded: false, leaving: Rc::default() }))
@@ -300,13 +300,13 @@ async fn again() {
         "The GPU can't be used any more ({reason}). The CPU goes on; a run was saved and can go on too. \
          Reload the page to try the GPU again."
     );
-    let beginning = StartupOptions { device: Some(DeviceChoice::Cpu), ..studio.hand_over(note) };
+    let startup = StartupOptions { device: Some(DeviceChoice::Cpu), ..studio.hand_over(note) };
     drop(studio);
     if let Some(runner) = RUNNER.take() {
         runner.destroy();
     }
     let Some(host) = host::get() else { return };
-    if let Err(error) = draw(host.fresh_canvas(), beginning, false).await {
+    if let Err(error) = draw(host.fresh_canvas(), startup, false).await {
         host.stopped(&format!(
             "The GPU can't be used any more ({reason}), and WebGL does not start: {error}"
         ));

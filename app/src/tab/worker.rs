@@ -28,7 +28,7 @@ thread_local! {
 #[derive(Clone)]
 pub struct WorkerServer {
     page: Page,
-    eye: Rc<RefCell<Option<LocalInspector>>>,
+    extractor: Rc<RefCell<Option<LocalInspector>>>,
     run: Rc<RefCell<Option<async_channel::Sender<RunCommand>>>>,
 }
 
@@ -48,7 +48,7 @@ impl WorkerServer {
             let read = reader.read(&path.display().to_string());
             read.map(|bytes| bytes.to_vec()).map_err(|thrown| std::io::Error::other(words(&thrown)))
         }));
-        Self { page, eye: Rc::default(), run: Rc::default() }
+        Self { page, extractor: Rc::default(), run: Rc::default() }
     }
 
     fn answer(&self, number: u32, answer: WorkerResponse) {
@@ -60,7 +60,7 @@ impl WorkerServer {
     }
 
     /// Takes a message of the page's. What takes long goes on after this has returned.
-    pub fn hear(&self, message: &[u8]) {
+    pub fn on_message(&self, message: &[u8]) {
         let WorkerEnvelope { number, content } = match wire::open::<WorkerRequest>(message) {
             Ok(letter) => letter,
             Err(reason) => {
@@ -82,17 +82,17 @@ impl WorkerServer {
             }
             WorkerRequest::Open(source) => self.answer(number, WorkerResponse::Opened(self.open(&source))),
             WorkerRequest::Look(view, way) => {
-                let office = self.clone();
+                let server = self.clone();
                 tasks::spawn(async move {
-                    let seen = office.look(*view, way).await;
-                    office.answer(number, WorkerResponse::Seen(seen.map(Box::new)));
+                    let seen = server.look(*view, way).await;
+                    server.answer(number, WorkerResponse::Seen(seen.map(Box::new)));
                 });
             }
             WorkerRequest::Train(start) => {
-                let office = self.clone();
+                let server = self.clone();
                 tasks::spawn(async move {
-                    if let Err(ended) = office.train(*start).await {
-                        office.answer(0, WorkerResponse::Ended(ended));
+                    if let Err(ended) = server.train(*start).await {
+                        server.answer(0, WorkerResponse::Ended(ended));
                     }
                 });
             }
@@ -105,17 +105,17 @@ impl WorkerServer {
     }
 
     fn open(&self, source: &ModelSource) -> Result<OpenModelInfo, String> {
-        let eye =
+        let extractor =
             LocalInspector::open(source, &device::cpu(None).device).map_err(|error| error.to_string())?;
-        let opened = eye.info();
-        *self.eye.borrow_mut() = Some(eye);
+        let opened = extractor.info();
+        *self.extractor.borrow_mut() = Some(extractor);
         Ok(opened)
     }
 
     async fn look(&self, view: Picture, way: ViewQuery) -> Result<PictureInspection, String> {
         // Looks come one at a time: the page waits for each.
-        let eye = self.eye.borrow().clone().ok_or("no model was opened")?;
-        eye.look(view, way).await.map_err(|error| error.to_string())
+        let extractor = self.extractor.borrow().clone().ok_or("no model was opened")?;
+        extractor.look(view, way).await.map_err(|error| error.to_string())
     }
 
     /// Runs to the end, and sends everything on.

@@ -28,12 +28,12 @@ pub fn fresh() -> StartupOptions {
 }
 
 /// A window of `size` points at `scale` pixels each.
-pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: StartupOptions) -> Window {
+pub fn window_of(size: Vec2, scale: f32, theme: Theme, startup: StartupOptions) -> Window {
     let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
     let builder = builder.with_render_cursor(false).renderer(RasterRenderer::default());
     let mut window = builder.build_ui_state(
         move |ui, studio: &mut Option<StudioApp>| {
-            let begin = || StudioApp::new(ui.ctx(), RenderBackend::default(), beginning.clone());
+            let begin = || StudioApp::new(ui.ctx(), RenderBackend::default(), startup.clone());
             let studio = studio.get_or_insert_with(begin);
             studio.logic(ui.ctx());
             // The whole window: the harness leaves a margin that windows do not have.
@@ -51,8 +51,8 @@ pub fn window_of(size: Vec2, scale: f32, theme: Theme, beginning: StartupOptions
 }
 
 /// The usual window.
-pub fn window(beginning: StartupOptions) -> Window {
-    window_of(vec2(1280.0, 720.0), 1.0, Theme::Dark, beginning)
+pub fn window(startup: StartupOptions) -> Window {
+    window_of(vec2(1280.0, 720.0), 1.0, Theme::Dark, startup)
 }
 
 /// Draws `count` frames.
@@ -111,8 +111,8 @@ pub fn studio(window: &Window) -> &StudioApp {
 }
 
 /// How the exploring side stands.
-pub fn glance(window: &Window) -> ExploreSnapshot {
-    studio(window).explore().glance()
+pub fn snapshot(window: &Window) -> ExploreSnapshot {
+    studio(window).explore().snapshot()
 }
 
 /// Everything that is to be read.
@@ -134,7 +134,7 @@ pub fn says(text: &str) -> impl Fn(&Window) -> bool + use<> {
 /// Answers a dialog as a person would.
 pub fn give(window: &mut Window, purpose: DialogPurpose, paths: &[&Path]) {
     let paths = paths.iter().map(|path| path.to_path_buf()).collect();
-    studio(window).house().dialogs.give(purpose, paths);
+    studio(window).app_context().dialogs.give(purpose, paths);
     steps(window, 2);
 }
 

@@ -25,14 +25,14 @@ pub fn window_of(size: egui::Vec2, scale: f32, theme: egui::Theme, runs: &Path) 
     let builder = Harness::builder().with_size(size).with_pixels_per_point(scale).with_theme(theme);
     let mut window = builder.renderer(RasterRenderer::default()).build_ui_state(
         |ui, studio: &mut Option<StudioApp>| {
-            let beginning = StartupOptions {
+            let startup = StartupOptions {
                 fresh: true,
                 device: Some(DeviceChoice::Cpu),
                 workspace: Workspace::Train,
                 ..StartupOptions::default()
             };
             let studio =
-                studio.get_or_insert_with(|| StudioApp::new(ui.ctx(), RenderBackend::default(), beginning));
+                studio.get_or_insert_with(|| StudioApp::new(ui.ctx(), RenderBackend::default(), startup));
             studio.logic(ui.ctx());
             studio.ui(ui);
         },
@@ -120,7 +120,7 @@ pub fn open_recipe(window: &mut Window, folder: &Path) {
 }
 
 pub fn give(window: &mut Window, purpose: DialogPurpose, paths: Vec<PathBuf>) {
-    window.state().as_ref().unwrap().house().dialogs.give(purpose, paths);
+    window.state().as_ref().unwrap().app_context().dialogs.give(purpose, paths);
     steps(window, 2);
 }
 

@@ -230,14 +230,14 @@ fn solve(a: &mut [f64], b: &mut [f64], n: usize, m: usize) {
     }
 }
 
-/// The nearest pictures among the first `bank` of each of the others.
-fn neighbours(cls: &[f32], dim: usize, bank: usize) -> Vec<Vec<usize>> {
+/// The nearest pictures among the first `cache` of each of the others.
+fn neighbours(cls: &[f32], dim: usize, cache: usize) -> Vec<Vec<usize>> {
     let rows = linalg::normalise_rows(cls, dim);
-    let (bank, judged) = rows.split_at(bank * dim);
+    let (cache, judged) = rows.split_at(cache * dim);
     let nearest = |query: &[f32]| {
         let dot = |row: &[f32]| row.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
         let mut order: Vec<(f32, usize)> =
-            bank.chunks_exact(dim).enumerate().map(|(i, row)| (dot(row), i)).collect();
+            cache.chunks_exact(dim).enumerate().map(|(i, row)| (dot(row), i)).collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         order.into_iter().take(NEIGHBOURS).map(|(_, i)| i).collect()
     };

@@ -55,20 +55,22 @@ impl FeatureSet {
     }
 }
 
-/// Features of all labelled pictures of a source. `hear` is told how many are done and answers whether to go on.
+/// Features of all labelled pictures of a source. `on_progress` is told how many are done and answers whether to go on.
 ///
 /// # Errors
-/// When the device fails, or `hear` says no.
+/// When the device fails, or `on_progress` says no.
 pub async fn gather(
     backbone: &Vit,
     source: &dyn PictureSource,
     wanted: ImageFeatureSpec,
     (size, batch): (usize, usize),
     device: &Device,
-    hear: &mut impl AsyncFnMut(usize) -> bool,
+    on_progress: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<FeatureSet, EvaluationError> {
     let mut kept = CachedFeatures::new(wanted.width(backbone.config.dim), 0);
-    ImageFeatureExtractor { backbone, wanted, size, batch, device }.gather(source, &mut kept, hear).await
+    ImageFeatureExtractor { backbone, wanted, size, batch, device }
+        .gather(source, &mut kept, on_progress)
+        .await
 }
 
 /// How features are computed.
@@ -86,7 +88,7 @@ impl ImageFeatureExtractor<'_> {
         &self,
         source: &dyn PictureSource,
         kept: &mut CachedFeatures,
-        hear: &mut impl AsyncFnMut(usize) -> bool,
+        on_progress: &mut impl AsyncFnMut(usize) -> bool,
     ) -> Result<FeatureSet, EvaluationError> {
         let dim = self.wanted.width(self.backbone.config.dim);
         let mut out = FeatureSet { dim, ..FeatureSet::default() };
@@ -94,7 +96,7 @@ impl ImageFeatureExtractor<'_> {
             out.features.extend(self.embed(views, kept).await?);
             out.labels.extend(labels);
             out.skipped.extend(skipped);
-            if !hear(out.labels.len() + out.skipped.len()).await {
+            if !on_progress(out.labels.len() + out.skipped.len()).await {
                 return Err(EvalProtocolError::Stopped.into());
             }
         }
@@ -156,17 +158,17 @@ fn is_near(a: &[f32], b: &[f32]) -> bool {
 /// Pixels of the same views instead of features, made `side` pixels wide and high: the baseline without a model.
 ///
 /// # Errors
-/// When `hear` says no.
+/// When `on_progress` says no.
 pub async fn gather_pixels(
     source: &dyn PictureSource,
     size: usize,
     side: usize,
-    hear: &mut impl AsyncFnMut(usize) -> bool,
+    on_progress: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<FeatureSet, EvaluationError> {
     let mut out = FeatureSet { dim: 3 * side * side, ..FeatureSet::default() };
     for views in labelled_views(source, size, PIXEL_BATCH) {
         out.take_pixels(views, size, side);
-        if !hear(out.labels.len() + out.skipped.len()).await {
+        if !on_progress(out.labels.len() + out.skipped.len()).await {
             return Err(EvalProtocolError::Stopped.into());
         }
     }
@@ -208,11 +210,11 @@ mod tests {
         let source = ScenesSource::new(1, 5, 32);
         let of = |wanted, batch| {
             let mut heard = Vec::new();
-            let mut hear = async |done| {
+            let mut on_progress = async |done| {
                 heard.push(done);
                 true
             };
-            let found = block_on(gather(&backbone, &source, wanted, (28, batch), &device, &mut hear));
+            let found = block_on(gather(&backbone, &source, wanted, (28, batch), &device, &mut on_progress));
             (found.unwrap(), heard)
         };
         let (deep, heard) = of(ImageFeatureSpec { blocks: 2, patch_mean: true }, 2);

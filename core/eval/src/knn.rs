@@ -96,7 +96,7 @@ pub fn knn(
 
 /// [`knn`] in rounds, so that who waits for it can do something else in between.
 pub(super) struct KnnEvaluator<'a> {
-    bank: PackedPanels,
+    cache: PackedPanels,
     test: LabelledFeatures<'a>,
     vote: KnnVote<'a>,
     ks: Vec<usize>,
@@ -129,10 +129,10 @@ impl<'a> KnnEvaluator<'a> {
             }
             Some(_) => {}
         }
-        let bank = PackedPanels::new(&linalg::normalise_rows(train.data, dim), n, dim);
+        let cache = PackedPanels::new(&linalg::normalise_rows(train.data, dim), n, dim);
         let vote = KnnVote { labels: train.labels, classes, temperature: options.temperature };
         let ranks = vec![usize::MAX; test.labels.len() * ks.len()];
-        Ok(Self { bank, test, vote, ks, ranks, done: 0 })
+        Ok(Self { cache, test, vote, ks, ranks, done: 0 })
     }
 
     /// Some more test pictures; how many are done now, or `None` when all were before.
@@ -144,13 +144,13 @@ impl<'a> KnnEvaluator<'a> {
             return None;
         }
         let end = (start + round).min(total);
-        let (bank, test, vote, ks) = (&self.bank, &self.test, &self.vote, &self.ks);
+        let (cache, test, vote, ks) = (&self.cache, &self.test, &self.vote, &self.ks);
         let nearest = ks.last().copied().unwrap_or(1);
         parallel::for_chunks(&mut self.ranks[start * width..end * width], QUERIES * width, |j, ranks| {
             let first = start + j * QUERIES;
             let rows = ranks.len() / width;
             let queries = linalg::normalise_rows(&test.data[first * dim..(first + rows) * dim], dim);
-            let found = search(&PackedPanels::new(&queries, rows, dim), bank, nearest);
+            let found = search(&PackedPanels::new(&queries, rows, dim), cache, nearest);
             for (q, (neighbours, ranks)) in found.iter().zip(ranks.chunks_exact_mut(width)).enumerate() {
                 vote.ranks(neighbours, test.labels[first + q], ks, ranks);
             }
@@ -318,16 +318,16 @@ fn order(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
 }
 
 /// The `k` nearest training pictures of each query, nearest first.
-fn search(queries: &PackedPanels, bank: &PackedPanels, k: usize) -> Vec<Vec<Neighbour>> {
+fn search(queries: &PackedPanels, cache: &PackedPanels, k: usize) -> Vec<Vec<Neighbour>> {
     // Candidates pile up to three times `k` before the worst are dropped: amortised, one comparison each.
     let full = 3 * k;
     let mut found: Vec<Vec<Neighbour>> = vec![Vec::with_capacity(full + LANES); queries.rows()];
     let mut threshold = vec![f32::NEG_INFINITY; queries.rows()];
     let mut block = [[0.0; LANES]; LANES];
-    for panel in 0..bank.panels() {
-        let lanes = bank.rows_in(panel);
+    for panel in 0..cache.panels() {
+        let lanes = cache.rows_in(panel);
         for own in 0..queries.panels() {
-            queries.block(own, bank, panel, &mut block);
+            queries.block(own, cache, panel, &mut block);
             for (r, row) in block[..queries.rows_in(own)].iter().enumerate() {
                 let q = own * LANES + r;
                 // One test for the whole row first: nearly always nothing in it is near enough.

@@ -65,13 +65,13 @@ fn plain(
         let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         row.iter().map(|v| f64::from(*v) / length).collect()
     };
-    let bank: Vec<Vec<f64>> = train.data.chunks_exact(train.dim).map(unit).collect();
+    let cache: Vec<Vec<f64>> = train.data.chunks_exact(train.dim).map(unit).collect();
     let max_k = *ks.last().unwrap();
     let mut correct = vec![(0, 0); ks.len()];
     for (row, label) in test.data.chunks_exact(test.dim).zip(test.labels) {
         let query = unit(row);
         let mut all: Vec<(f64, usize)> =
-            bank.iter().map(|b| b.iter().zip(&query).map(|(x, y)| x * y).sum()).zip(0..).collect();
+            cache.iter().map(|b| b.iter().zip(&query).map(|(x, y)| x * y).sum()).zip(0..).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
         all.truncate(max_k);
         let weights: Vec<f64> = all.iter().map(|(s, _)| (s / 0.07).exp()).collect();

@@ -66,10 +66,11 @@ pub async fn knn_of_backbone(
 ) -> Result<KnnEvaluation, EvaluationError> {
     let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
     let (first, all) = (train.len(), train.len() + test.len());
-    let mut hear = async |done| progress(done, all).await;
-    let train = gather(backbone, train, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
-    let mut hear = async |done| progress(first + done, all).await;
-    let test = gather(backbone, test, ImageFeatureSpec::CLS, (size, batch), device, &mut hear).await?;
+    let mut on_progress = async |done| progress(done, all).await;
+    let train =
+        gather(backbone, train, ImageFeatureSpec::CLS, (size, batch), device, &mut on_progress).await?;
+    let mut on_progress = async |done| progress(first + done, all).await;
+    let test = gather(backbone, test, ImageFeatureSpec::CLS, (size, batch), device, &mut on_progress).await?;
     score(train, test, labelled)
 }
 

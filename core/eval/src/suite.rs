@@ -130,16 +130,16 @@ pub async fn evaluate(
         let (value, expected) = (options.size as f64, "a multiple of the backbone's patch");
         return Err(EvalProtocolError::Option { option: "size", value, expected }.into());
     }
-    let judge = EvalContext { backbone, options, device };
+    let context = EvalContext { backbone, options, device };
     match task {
-        EvalTask::Knn(data, task) => knn::evaluate(&judge, data, task, progress).await,
-        EvalTask::Linear(data, task) => linear::evaluate(&judge, data, task, progress).await,
-        EvalTask::Logistic(data, task) => logistic::evaluate(&judge, data, task, progress).await,
-        EvalTask::Segment(data, task) => segment::evaluate(&judge, data, task, progress).await,
-        EvalTask::Depth(data, task) => depth::evaluate(&judge, data, task, progress).await,
-        EvalTask::Retrieve(task) => retrieve::evaluate(&judge, task, progress).await,
-        EvalTask::Spread(task) => spread::evaluate(&judge, task, progress).await,
-        EvalTask::Map(task) => embedding::evaluate(&judge, task, progress).await,
+        EvalTask::Knn(data, task) => knn::evaluate(&context, data, task, progress).await,
+        EvalTask::Linear(data, task) => linear::evaluate(&context, data, task, progress).await,
+        EvalTask::Logistic(data, task) => logistic::evaluate(&context, data, task, progress).await,
+        EvalTask::Segment(data, task) => segment::evaluate(&context, data, task, progress).await,
+        EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
+        EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
+        EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
+        EvalTask::Map(task) => embedding::evaluate(&context, task, progress).await,
     }
 }
 

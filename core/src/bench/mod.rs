@@ -7,6 +7,7 @@ pub mod attention;
 pub mod drop;
 pub mod forward;
 pub mod growth;
+pub mod launches;
 pub mod loader;
 pub mod measure;
 pub mod packing;
@@ -61,6 +62,8 @@ pub enum BenchmarkKind {
     Student,
     /// The parts of a step, one by one.
     Programs,
+    /// What a step launches on a GPU, and what that costs the host; no GPU is needed.
+    Launches,
     /// Self-attention over one long sequence, forward and backward.
     Attention,
     /// One packed pass against one pass for each crop size.
@@ -75,11 +78,12 @@ pub enum BenchmarkKind {
 
 impl BenchmarkKind {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Forward,
         Self::Step,
         Self::Student,
         Self::Programs,
+        Self::Launches,
         Self::Attention,
         Self::Packing,
         Self::Drop,
@@ -94,6 +98,7 @@ impl BenchmarkKind {
             Self::Step => "step",
             Self::Student => "student",
             Self::Programs => "programs",
+            Self::Launches => "launches",
             Self::Attention => "attention",
             Self::Packing => "packing",
             Self::Drop => "drop",
@@ -123,7 +128,7 @@ pub struct BenchSizes {
     pub resolution: usize,
     /// How many at once.
     pub images: usize,
-    /// Recipe of `step`, `student`, `programs`, `packing` and `drop`.
+    /// Recipe of `step`, `student`, `programs`, `launches`, `packing` and `drop`.
     pub step: Recipe,
     /// Recipe that `growth` starts from.
     pub growth: Recipe,
@@ -189,6 +194,7 @@ pub fn run(
         BenchmarkKind::Step => step::run(&sizes.step, bench),
         BenchmarkKind::Student => student::run(&sizes.step, bench),
         BenchmarkKind::Programs => programs::run(&sizes.step, bench),
+        BenchmarkKind::Launches => launches::run(&sizes.step, bench),
         BenchmarkKind::Attention => attention::run(sizes, bench),
         BenchmarkKind::Packing => packing::run(&sizes.step, bench),
         BenchmarkKind::Drop => drop::run(&sizes.step, bench),

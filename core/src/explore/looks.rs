@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 #[cfg(target_family = "wasm")]
-use super::eye::RemoteInspector;
-use super::eye::{LocalInspector, OpenModelInfo};
+use super::extractor::RemoteInspector;
+use super::extractor::{LocalInspector, OpenModelInfo};
 use super::{ModelSource, PictureInspection, ViewQuery};
 use crate::data::Picture;
 use crate::device::SelectedDevice;
@@ -19,7 +19,7 @@ pub(super) enum InspectorBackend {
         /// Whether patch tokens stay in its buffers.
         keep_on_device: bool,
         /// The model, once there is one.
-        eye: Option<LocalInspector>,
+        extractor: Option<LocalInspector>,
     },
     /// Somebody who is asked.
     #[cfg(target_family = "wasm")]
@@ -34,7 +34,7 @@ pub(super) enum InspectorBackend {
 impl InspectorBackend {
     /// This thread, still without a model.
     pub fn here(device: SelectedDevice, keep_on_device: bool) -> Self {
-        Self::Here { device, keep_on_device, eye: None }
+        Self::Here { device, keep_on_device, extractor: None }
     }
 
     /// Takes a model; the one before stays where that fails.
@@ -44,9 +44,9 @@ impl InspectorBackend {
         progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
     ) -> Result<OpenModelInfo, String> {
         match self {
-            Self::Here { device, eye, .. } => {
+            Self::Here { device, extractor, .. } => {
                 let opened = LocalInspector::open_hearing(source, &device.device, progress);
-                Ok(eye.insert(opened.map_err(|error| error.to_string())?).info())
+                Ok(extractor.insert(opened.map_err(|error| error.to_string())?).info())
             }
             #[cfg(target_family = "wasm")]
             Self::Elsewhere { remote, .. } => remote.open(source.clone()).await,
@@ -61,9 +61,9 @@ impl InspectorBackend {
         in_memory: bool,
     ) -> Result<PictureInspection, String> {
         match self {
-            Self::Here { keep_on_device, eye, .. } => {
-                let eye = eye.as_ref().ok_or("no model was opened")?;
-                let seen = eye.look_keeping(view, way, *keep_on_device && !in_memory).await;
+            Self::Here { keep_on_device, extractor, .. } => {
+                let extractor = extractor.as_ref().ok_or("no model was opened")?;
+                let seen = extractor.look_keeping(view, way, *keep_on_device && !in_memory).await;
                 seen.map_err(|error| error.to_string())
             }
             #[cfg(target_family = "wasm")]

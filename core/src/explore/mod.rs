@@ -5,7 +5,7 @@
 //! explorer's thread; results say whether their numbers are in memory or in the GPU's buffers.
 
 mod buffers;
-mod eye;
+mod extractor;
 mod looks;
 mod seen;
 mod worker;
@@ -19,7 +19,7 @@ pub use crate::train::model_source::{
     notes, open, settled, split_part, weights_file, with_part,
 };
 pub use buffers::DeviceSlice;
-pub use eye::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};
+pub use extractor::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};
 pub use seen::{InspectionError, PatchTokens, PictureInspection, QueryToken, ViewQuery};
 
 use crate::data::{DataError, Picture};
@@ -97,7 +97,7 @@ struct ExplorerRequestQueue {
 
 /// An explorer from the outside.
 pub struct ExplorerHandle {
-    desk: Arc<Mutex<ExplorerRequestQueue>>,
+    queue: Arc<Mutex<ExplorerRequestQueue>>,
     bell: Sender<()>,
     /// What it says.
     pub reports: Receiver<ExplorerEvent>,
@@ -129,8 +129,8 @@ impl ExplorerHandle {
         spawn: impl FnOnce(LocalFuture<()>),
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
-        let voice = ExplorerEventSender { out, wake, breathe: Some(breathe) };
-        let (explorer, worker) = Self::new(InspectorBackend::here(device, keep_on_device), voice, reports);
+        let events = ExplorerEventSender { out, wake, breathe: Some(breathe) };
+        let (explorer, worker) = Self::new(InspectorBackend::here(device, keep_on_device), events, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
@@ -145,58 +145,58 @@ impl ExplorerHandle {
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
         // Whoever waits for an answer from elsewhere breathes.
-        let voice = ExplorerEventSender { out, wake, breathe: None };
-        let (explorer, worker) = Self::new(InspectorBackend::Elsewhere { name, remote }, voice, reports);
+        let events = ExplorerEventSender { out, wake, breathe: None };
+        let (explorer, worker) = Self::new(InspectorBackend::Elsewhere { name, remote }, events, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
 
     fn new(
         looks: InspectorBackend,
-        voice: ExplorerEventSender,
+        events: ExplorerEventSender,
         reports: Receiver<ExplorerEvent>,
     ) -> (Self, worker::ExplorerWorker) {
-        let desk = Arc::new(Mutex::new(ExplorerRequestQueue::default()));
+        let queue = Arc::new(Mutex::new(ExplorerRequestQueue::default()));
         let (bell, rung) = async_channel::bounded(1);
-        let worker = worker::ExplorerWorker { desk: desk.clone(), rung, voice, looks, model: None };
-        (Self { desk, bell, reports }, worker)
+        let worker = worker::ExplorerWorker { queue: queue.clone(), rung, events, looks, model: None };
+        (Self { queue, bell, reports }, worker)
     }
 
     /// Takes another model, after what is being looked at just now.
     pub fn model(&self, source: ModelSource) {
-        self.write(|desk| {
-            desk.model = Some(source);
-            desk.stop_download = true;
+        self.write(|queue| {
+            queue.model = Some(source);
+            queue.stop_download = true;
         });
     }
 
     /// Gives up a download that is on its way.
     pub fn stop_download(&self) {
-        self.write(|desk| desk.stop_download = true);
+        self.write(|queue| queue.stop_download = true);
     }
 
     /// Computes on another device from now on, with the same model.
     pub fn device(&self, device: SelectedDevice, keep_on_device: bool) {
-        self.write(|desk| desk.device = Some((device, keep_on_device)));
+        self.write(|queue| queue.device = Some((device, keep_on_device)));
     }
 
     /// What to look at, most urgent first, in place of what was wanted before. What is being looked at already is not
     /// looked at once more.
     pub fn want(&self, mut wanted: Vec<InspectionRequest>) {
-        self.write(|desk| {
-            wanted.retain(|wanted| desk.looking != Some((wanted.picture, wanted.way)));
-            desk.wanted = wanted;
+        self.write(|queue| {
+            wanted.retain(|wanted| queue.looking != Some((wanted.picture, wanted.way)));
+            queue.wanted = wanted;
         });
     }
 
     /// Asks for the patch tokens of something seen, in memory.
     pub fn fetch(&self, picture: PictureId, way: ViewQuery, seen: Arc<PictureInspection>) {
-        self.write(|desk| desk.fetch.push((picture, way, seen)));
+        self.write(|queue| queue.fetch.push((picture, way, seen)));
     }
 
     fn write(&self, change: impl FnOnce(&mut ExplorerRequestQueue)) {
-        if let Ok(mut desk) = self.desk.lock() {
-            change(&mut desk);
+        if let Ok(mut queue) = self.queue.lock() {
+            change(&mut queue);
         }
         // A full bell is ringing already.
         let _ = self.bell.try_send(());
@@ -205,9 +205,9 @@ impl ExplorerHandle {
 
 impl Drop for ExplorerHandle {
     fn drop(&mut self) {
-        self.write(|desk| {
-            desk.closed = true;
-            desk.stop_download = true;
+        self.write(|queue| {
+            queue.closed = true;
+            queue.stop_download = true;
         });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
 
-use super::eye::OpenModelInfo;
+use super::extractor::OpenModelInfo;
 use super::looks::InspectorBackend;
 use super::seen::{PatchTokens, PictureInspection};
 use super::{ExplorerEvent, ExplorerRequestQueue, InspectionRequest, ModelInfo, ModelSource};
@@ -48,9 +48,9 @@ impl ExplorerEventSender {
 
 /// The loop of an explorer.
 pub(super) struct ExplorerWorker {
-    pub desk: Arc<Mutex<ExplorerRequestQueue>>,
+    pub queue: Arc<Mutex<ExplorerRequestQueue>>,
     pub rung: Receiver<()>,
-    pub voice: ExplorerEventSender,
+    pub events: ExplorerEventSender,
     pub looks: InspectorBackend,
     pub model: Option<(ModelSource, OpenModelInfo)>,
 }
@@ -77,23 +77,23 @@ impl ExplorerWorker {
     async fn next(&self) -> Option<ExplorerTask> {
         loop {
             {
-                let mut desk = self.desk.lock().ok()?;
-                if desk.closed {
+                let mut queue = self.queue.lock().ok()?;
+                if queue.closed {
                     return None;
                 }
-                if let Some((device, keep)) = desk.device.take() {
+                if let Some((device, keep)) = queue.device.take() {
                     return Some(ExplorerTask::Device(device, keep));
                 }
-                if let Some(source) = desk.model.take() {
-                    desk.stop_download = false;
+                if let Some(source) = queue.model.take() {
+                    queue.stop_download = false;
                     return Some(ExplorerTask::Model(source));
                 }
-                if let Some((picture, way, seen)) = desk.fetch.pop() {
+                if let Some((picture, way, seen)) = queue.fetch.pop() {
                     return Some(ExplorerTask::Fetch(picture, way, seen));
                 }
-                if self.model.is_some() && !desk.wanted.is_empty() {
-                    let wanted = desk.wanted.remove(0);
-                    desk.looking = Some((wanted.picture, wanted.way));
+                if self.model.is_some() && !queue.wanted.is_empty() {
+                    let wanted = queue.wanted.remove(0);
+                    queue.looking = Some((wanted.picture, wanted.way));
                     return Some(ExplorerTask::Look(wanted));
                 }
             }
@@ -103,10 +103,10 @@ impl ExplorerWorker {
 
     async fn open(&mut self, source: ModelSource) {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
-        let (desk, voice) = (&self.desk, &self.voice);
+        let (queue, events) = (&self.queue, &self.events);
         let mut progress = |done, total| {
-            voice.call(ExplorerEvent::Downloading(done, total));
-            desk.lock().is_ok_and(|desk| !desk.stop_download && !desk.closed)
+            events.call(ExplorerEvent::Downloading(done, total));
+            queue.lock().is_ok_and(|queue| !queue.stop_download && !queue.closed)
         };
         match self.looks.open(&source, &mut progress).await {
             Ok(model) => {
@@ -119,9 +119,9 @@ impl ExplorerWorker {
                     generation: GENERATION.fetch_add(1, Ordering::Relaxed),
                 };
                 self.model = Some((source, model));
-                self.voice.say(ExplorerEvent::Ready(Arc::new(info))).await;
+                self.events.say(ExplorerEvent::Ready(Arc::new(info))).await;
             }
-            Err(reason) => self.voice.say(ExplorerEvent::NoModel(reason)).await,
+            Err(reason) => self.events.say(ExplorerEvent::NoModel(reason)).await,
         }
     }
 
@@ -138,21 +138,21 @@ impl ExplorerWorker {
             }
             Err(error) => Err(error.to_string()),
         };
-        if let Ok(mut desk) = self.desk.lock() {
-            desk.looking = None;
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.looking = None;
         }
         let report = match seen {
             Ok(seen) => ExplorerEvent::Seen(picture, way, Arc::new(seen)),
             Err(reason) => ExplorerEvent::Failed(picture, way, reason),
         };
-        self.voice.say(report).await;
+        self.events.say(report).await;
     }
 
     /// The tokens of the picture once more: the same computation on the same device gives the same numbers, and
     /// asking for them is rare.
     async fn fetch(&self, picture: super::PictureId, way: super::ViewQuery, seen: &PictureInspection) {
         if let PatchTokens::Host(patches) = &seen.patches {
-            return self.voice.say(ExplorerEvent::Fetched(picture, way, patches.clone())).await;
+            return self.events.say(ExplorerEvent::Fetched(picture, way, patches.clone())).await;
         }
         if self.model.is_none() {
             return;
@@ -160,10 +160,10 @@ impl ExplorerWorker {
         let again = self.looks.look((*seen.view).clone(), way, true).await;
         match again.map(|seen| seen.patches) {
             Ok(PatchTokens::Host(patches)) => {
-                self.voice.say(ExplorerEvent::Fetched(picture, way, patches)).await
+                self.events.say(ExplorerEvent::Fetched(picture, way, patches)).await
             }
             Ok(PatchTokens::Device(_)) => {}
-            Err(reason) => self.voice.say(ExplorerEvent::Failed(picture, way, reason)).await,
+            Err(reason) => self.events.say(ExplorerEvent::Failed(picture, way, reason)).await,
         }
     }
 }
@@ -173,9 +173,9 @@ impl ExplorerWorker {
 pub(super) fn spawn(worker: ExplorerWorker) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    let (out, wake) = (worker.voice.out.clone(), worker.voice.wake.clone());
+    let (out, wake) = (worker.events.out.clone(), worker.events.wake.clone());
     let run = move || {
-        let (lost, woken) = (worker.voice.out.clone(), worker.voice.wake.clone());
+        let (lost, woken) = (worker.events.out.clone(), worker.events.wake.clone());
         // burn panics when a device is lost or out of memory.
         let ended = catch_unwind(AssertUnwindSafe(|| crate::device::block_on(worker.work())));
         if let Err(panic) = ended {

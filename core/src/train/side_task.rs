@@ -80,7 +80,7 @@ impl<'a> SideTaskReporter<'a> {
     }
 
     /// So much is done. Lets a page's event loop turn; whether to go on, which a run that is to stop does not.
-    pub async fn hear(&mut self, done: usize, total: usize) -> bool {
+    pub async fn progress(&mut self, done: usize, total: usize) -> bool {
         if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
             self.last = Some(Instant::now());
             self.port.emit(RunEvent::Aside(SideTaskProgress { done, total, ..self.aside })).await;

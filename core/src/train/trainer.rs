@@ -4,7 +4,7 @@ use super::batch::MicroBatch;
 use super::feed::BatchFeeder;
 use super::fields;
 use super::frozen_teacher::FrozenTeacher;
-use super::health::judge;
+use super::health::diagnose;
 use super::metrics::{DeviceMetrics, Values};
 use super::preparation::{cautions, draw_masks, has_numbers, no_room, workers};
 use super::protocol::{
@@ -292,7 +292,7 @@ impl<'a> Trainer<'a> {
             hint: super::memory::hint(recipe),
         };
         let mut values = metrics.read().await.map_err(failed)?;
-        let health = judge(&values, recipe, iteration);
+        let health = diagnose(&values, recipe, iteration);
         let finite = values.get("loss").is_some_and(|loss| loss.is_finite());
 
         let pace = self.pace();

@@ -126,8 +126,8 @@ impl LoadedEvalModel {
     pub fn evaluate(&self, task: &EvalTask) -> Result<EvalReport> {
         let mut bars = EvalProgressBars::new(self.quiet);
         let Self { backbone, chosen, options, .. } = self;
-        let mut hear = async |at| bars.hear(at);
-        block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut hear)).map_err(fault)
+        let mut on_progress = async |at| bars.on_progress(at);
+        block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut on_progress)).map_err(fault)
     }
 }
 
@@ -144,7 +144,7 @@ impl EvalProgressBars {
     }
 
     /// Shows how far it is, and has it go on.
-    pub fn hear(&mut self, at: suite::EvalProgress) -> bool {
+    pub fn on_progress(&mut self, at: suite::EvalProgress) -> bool {
         let same = |before: &suite::EvalProgress| (before.subject, before.doing) == (at.subject, at.doing);
         if !self.shown.as_ref().is_some_and(|(before, _)| same(before)) {
             if let Some((_, bar)) = self.shown.take() {
@@ -178,7 +178,7 @@ pub fn fault(error: EvaluationError) -> anyhow::Error {
 
 impl LabelledDataArgs {
     /// Evaluates a task on these pictures with a model.
-    pub fn judge(
+    pub fn evaluate(
         &self,
         model: &EvalModelArgs,
         quiet: bool,

@@ -36,6 +36,6 @@ pub fn run(arguments: &KnnArgs) -> Result<CliExitStatus> {
     let few = arguments.few_shot.map(|per_class| FewShotOptions { per_class, tries: arguments.tries });
     let options = KnnOptions { ks: arguments.k.clone(), ..KnnOptions::default() };
     let task = KnnTask { options, few };
-    let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Knn(labelled, task))?;
+    let outcome = pictures.evaluate(model, output.json, |labelled| EvalTask::Knn(labelled, task))?;
     show(&outcome, EvaluationKind::Knn, output)
 }

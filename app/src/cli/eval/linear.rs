@@ -53,6 +53,6 @@ pub fn run(arguments: &LinearProbeArgs) -> Result<CliExitStatus> {
         HeadSelectionArg::HeldOut => HeadSelectionSet::HeldOut,
         HeadSelectionArg::Test => HeadSelectionSet::Test,
     };
-    let outcome = pictures.judge(model, output.json, |labelled| EvalTask::Linear(labelled, task))?;
+    let outcome = pictures.evaluate(model, output.json, |labelled| EvalTask::Linear(labelled, task))?;
     show(&outcome, EvaluationKind::Linear, output)
 }

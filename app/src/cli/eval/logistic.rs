@@ -36,6 +36,6 @@ pub fn run(arguments: &LogisticArgs) -> Result<CliExitStatus> {
     let cs = if arguments.cs.is_empty() { grid() } else { arguments.cs.clone() };
     let fit = LogisticFitOptions { moves: arguments.max_iterations, tolerance: arguments.tolerance };
     let outcome = pictures
-        .judge(model, output.json, |labelled| EvalTask::Logistic(labelled, LogisticTask { cs, fit }))?;
+        .evaluate(model, output.json, |labelled| EvalTask::Logistic(labelled, LogisticTask { cs, fit }))?;
     show(&outcome, EvaluationKind::Logistic, output)
 }

@@ -55,9 +55,9 @@ pub fn run(arguments: &ProjectionArgs) -> Result<CliExitStatus> {
     let task = ProjectionTask { source: pictures.open(model.seed)?, way };
     let opened = model.open(output.json)?;
     let mut bars = EvalProgressBars::new(output.json);
-    let judge =
+    let context =
         EvalContext { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };
-    let mapped = block_on(embedding::map(&judge, &task, &mut async |at| bars.hear(at)));
+    let mapped = block_on(embedding::map(&context, &task, &mut async |at| bars.on_progress(at)));
     drop(bars);
     let ProjectionResult { outcome, map } = mapped.map_err(fault)?;
     let status = show(&outcome, EvaluationKind::Map, output)?;

@@ -68,22 +68,22 @@ impl WorkerInspectorInner {
 
 impl RemoteInspector for WorkerInspector {
     fn open(&self, source: ModelSource) -> LocalFuture<Result<OpenModelInfo, String>> {
-        let eye = self.0.clone();
+        let extractor = self.0.clone();
         Box::pin(async move {
-            let (worker, _) = eye.post.worker()?;
-            let opened = eye.open_in(&worker, &source).await?;
-            *eye.source.borrow_mut() = Some(source);
+            let (worker, _) = extractor.post.worker()?;
+            let opened = extractor.open_in(&worker, &source).await?;
+            *extractor.source.borrow_mut() = Some(source);
             Ok(opened)
         })
     }
 
     fn look(&self, view: Picture, way: ViewQuery) -> LocalFuture<Result<PictureInspection, String>> {
-        let eye = self.0.clone();
+        let extractor = self.0.clone();
         Box::pin(async move {
-            let (worker, new) = eye.post.worker()?;
-            let source = eye.source.borrow().clone();
+            let (worker, new) = extractor.post.worker()?;
+            let source = extractor.source.borrow().clone();
             if let (true, Some(source)) = (new, source) {
-                eye.open_in(&worker, &source).await?;
+                extractor.open_in(&worker, &source).await?;
             }
             match worker.ask(WorkerRequest::Look(Box::new(view), way), &[]).await? {
                 WorkerResponse::Seen(seen) => seen.map(|seen| *seen),

@@ -69,11 +69,11 @@ fn start(located: ModelLocation, wake: Wake) -> ModelDownload {
 
 async fn fetch_into(address: &str, to: &Path, sender: &ModelDownloadSender) -> Result<(), String> {
     let heard = sender.clone();
-    let hear = move |done, total, word| {
+    let on_progress = move |done, total, word| {
         heard.send(ModelDownloadEvent::Bytes(done, total, word));
         !heard.is_stopped()
     };
-    let bytes = network::get(address, true, hear).await?;
+    let bytes = network::get(address, true, on_progress).await?;
     if sender.is_stopped() {
         return Ok(());
     }

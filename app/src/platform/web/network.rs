@@ -19,7 +19,7 @@ const FETCHED: &str = "/fetched";
 /// The reason in words.
 pub async fn fetch_file(address: &str, mut note: impl FnMut(String) + 'static) -> Result<PathBuf, String> {
     let (name, mut told) = (address.to_owned(), false);
-    let hear = move |_, _, word: String| {
+    let on_progress = move |_, _, word: String| {
         // Once: nothing shows how far a picture is.
         if !word.is_empty() && !std::mem::replace(&mut told, true) {
             note(format!("{name}: {word}. It is waited for."));
@@ -27,7 +27,7 @@ pub async fn fetch_file(address: &str, mut note: impl FnMut(String) + 'static) -
         true
     };
     let refused = |reason: String| format!("{address} can't be opened: {reason}");
-    let bytes = get(address, false, hear).await.map_err(refused)?;
+    let bytes = get(address, false, on_progress).await.map_err(refused)?;
     let path = Path::new(FETCHED).join(last(address));
     let made = files::create_dir_all(FETCHED).and_then(|()| files::write(&path, &bytes));
     made.map_err(|error| refused(error.to_string()))?;
@@ -44,12 +44,12 @@ pub async fn get(
     mut progress: impl FnMut(u64, Option<u64>, String) -> bool + 'static,
 ) -> Result<Vec<u8>, String> {
     let host = host::get().ok_or("only a page fetches")?;
-    let hear = Closure::new(move |done: f64, total: f64, word: String| {
+    let on_progress = Closure::new(move |done: f64, total: f64, word: String| {
         progress(done as u64, (total > 0.0).then_some(total as u64), word)
     });
     let fetching = match model {
-        true => host.fetch_model(address, &hear),
-        false => host.fetch(address, &hear),
+        true => host.fetch_model(address, &on_progress),
+        false => host.fetch(address, &on_progress),
     };
     let bytes: Uint8Array = JsFuture::from(fetching).await.map_err(|thrown| host::words(&thrown.into()))?;
     Ok(bytes.to_vec())

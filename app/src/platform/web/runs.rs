@@ -46,7 +46,7 @@ impl RunEventSink {
         (self.wake)();
     }
 
-    fn hear(&self, answer: Result<WorkerResponse, String>) {
+    fn on_response(&self, answer: Result<WorkerResponse, String>) {
         match answer {
             Ok(WorkerResponse::Files(changes)) => files::apply(changes),
             Ok(WorkerResponse::Event(event)) => self.send(Ok(*event)),
@@ -79,7 +79,7 @@ pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
     let ears = Rc::new(RunEventSink { events: RefCell::new(Some(out)), latest: latest.clone(), wake });
     let worker = {
         let ears = ears.clone();
-        WorkerClient::hire(move |answer| ears.hear(answer))?
+        WorkerClient::hire(move |answer| ears.on_response(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
     let RunInputFiles { mut changes, paths } = RunInputFiles::of(&job.recipe);

@@ -53,8 +53,8 @@ impl<T: Send + 'static> BackgroundTask<T> {
         wake: &Wake,
         work: impl FnOnce(&TaskEventSender<T>, &CancelFlag) + Send + 'static,
     ) -> Self {
-        Self::start_async(name, wake, async move |voice: TaskEventSender<T>, stop: CancelFlag| {
-            work(&voice, &stop)
+        Self::start_async(name, wake, async move |events: TaskEventSender<T>, stop: CancelFlag| {
+            work(&events, &stop)
         })
     }
 
@@ -66,11 +66,11 @@ impl<T: Send + 'static> BackgroundTask<T> {
     ) -> Self {
         let (out, news) = channel();
         let stop = CancelFlag::default();
-        let (voice, asked) = (TaskEventSender { out, wake: wake.clone() }, stop.clone());
+        let (events, asked) = (TaskEventSender { out, wake: wake.clone() }, stop.clone());
         let wake = wake.clone();
         let run = async move || {
             // The end is news too: whoever waits for the last word learns that there is none.
-            work(voice, asked).await;
+            work(events, asked).await;
             wake();
         };
         let refused = go(name, run).err();
@@ -82,24 +82,24 @@ impl<T: Send + 'static> BackgroundTask<T> {
 
     /// Starts work that has one answer.
     pub fn ask(name: &str, wake: &Wake, work: impl FnOnce(&CancelFlag) -> T + Send + 'static) -> Self {
-        Self::start(name, wake, move |voice, stop| voice.say(work(stop)))
+        Self::start(name, wake, move |events, stop| events.say(work(stop)))
     }
 
     /// [`BackgroundTask::ask`] for work that waits in between.
     pub fn ask_async(name: &str, wake: &Wake, work: impl AsyncFnOnce() -> T + Send + 'static) -> Self {
-        Self::start_async(name, wake, async move |voice: TaskEventSender<T>, _| voice.say(work().await))
+        Self::start_async(name, wake, async move |events: TaskEventSender<T>, _| events.say(work().await))
     }
 
     /// The answer once it is there; an error when the work has ended without one.
     pub fn answer(&mut self) -> Option<Result<T, TaskFailedError>> {
-        match self.hear() {
+        match self.receive() {
             Some(answer) => Some(Ok(answer)),
             None => self.over.then_some(Err(TaskFailedError)),
         }
     }
 
     /// What was said next, if anything was.
-    pub fn hear(&mut self) -> Option<T> {
+    pub fn receive(&mut self) -> Option<T> {
         match self.news.try_recv() {
             Ok(news) => Some(news),
             Err(TryRecvError::Empty) => None,
@@ -162,10 +162,10 @@ mod tests {
             Arc::new(move || woken.ask())
         };
         let mut work = BackgroundTask::ask("test", &wake, |_| 7);
-        assert_eq!(until(|| work.hear()), 7);
+        assert_eq!(until(|| work.receive()), 7);
         assert!(woken.asked());
         until(|| {
-            assert_eq!(work.hear(), None);
+            assert_eq!(work.receive(), None);
             work.over().then_some(())
         });
     }
@@ -174,7 +174,7 @@ mod tests {
     fn work_that_panics_is_over_and_work_that_is_dropped_is_asked_to_end() {
         let wake: Wake = Arc::new(|| ());
         let mut lost = BackgroundTask::<u8>::ask("test", &wake, |_| panic!("a picture too many"));
-        until(|| (lost.hear().is_none() && lost.over()).then_some(()));
+        until(|| (lost.receive().is_none() && lost.over()).then_some(()));
         assert_eq!(lost.answer(), Some(Err(TaskFailedError)));
         let mut waits = BackgroundTask::ask_async("test", &wake, async || 7);
         assert_eq!(until(|| waits.answer()), Ok(7));

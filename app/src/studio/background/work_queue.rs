@@ -22,7 +22,7 @@ impl<T: Send + 'static> SharedWorkQueue<T> {
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn hand<J>(
+    pub fn spawn_worker<J>(
         &mut self,
         name: &str,
         next: impl FnMut(&mut T) -> Option<J> + Send + 'static,
@@ -73,14 +73,14 @@ mod tests {
     #[test]
     fn hands_do_what_is_most_urgent_and_end_with_the_desk() {
         let (out, done) = async_channel::unbounded();
-        let mut desk = SharedWorkQueue::new(Vec::<u32>::new());
-        desk.write(|todo| todo.extend([1, 2, 3]));
-        desk.hand("test", Vec::pop, async move |job| out.send(job).await.unwrap()).unwrap();
+        let mut queue = SharedWorkQueue::new(Vec::<u32>::new());
+        queue.write(|todo| todo.extend([1, 2, 3]));
+        queue.spawn_worker("test", Vec::pop, async move |job| out.send(job).await.unwrap()).unwrap();
         let heard: Vec<u32> = (0..3).map(|_| done.recv_blocking().unwrap()).collect();
         assert_eq!(heard, [3, 2, 1]);
-        desk.write(|todo| todo.push(9));
+        queue.write(|todo| todo.push(9));
         assert_eq!(done.recv_blocking(), Ok(9));
-        drop(desk);
+        drop(queue);
         assert!(done.recv_blocking().is_err(), "the hand has gone with its end of the channel");
     }
 }

@@ -200,15 +200,15 @@ mod tests {
     #[test]
     fn sides_are_multiples_of_the_patch() {
         let config = VitConfig::new(518, 14, 12, 1, 2);
-        let wish = |size| EvaluationConfig { size, ..EvaluationConfig::default() };
-        assert_eq!((wish(None).side(&config), wish(None).window(&config)), (224, 224));
-        assert_eq!((wish(Some(100)).side(&config), wish(Some(3)).window(&config)), (98, 14));
-        assert_eq!(wish(None).side(&VitConfig::new(56, 7, 12, 1, 2)), 56);
+        let setup = |size| EvaluationConfig { size, ..EvaluationConfig::default() };
+        assert_eq!((setup(None).side(&config), setup(None).window(&config)), (224, 224));
+        assert_eq!((setup(Some(100)).side(&config), setup(Some(3)).window(&config)), (98, 14));
+        assert_eq!(setup(None).side(&VitConfig::new(56, 7, 12, 1, 2)), 56);
     }
 
     #[test]
     fn wishes_survive_being_remembered_without_the_weights() {
-        let wish = EvaluationConfig {
+        let setup = EvaluationConfig {
             weights: EvaluationWeights::Trained,
             place: EvaluationDataOrigin::Disk,
             path: "/pictures".to_owned(),
@@ -219,9 +219,9 @@ mod tests {
             unit: Some(DepthUnit::Metres(0.0002)),
             ..EvaluationConfig::default()
         };
-        let text = serde_json::to_string(&wish).unwrap();
+        let text = serde_json::to_string(&setup).unwrap();
         let back: EvaluationConfig = serde_json::from_str(&text).unwrap();
-        assert_eq!(back, EvaluationConfig { weights: EvaluationWeights::Explored, ..wish });
+        assert_eq!(back, EvaluationConfig { weights: EvaluationWeights::Explored, ..setup });
         assert_eq!(serde_json::from_str::<EvaluationConfig>("{}").unwrap(), EvaluationConfig::default());
     }
 }

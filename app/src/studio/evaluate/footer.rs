@@ -14,7 +14,7 @@ pub const GO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::
 
 impl EvaluateWorkspace {
     /// Draws it.
-    pub(super) fn foot_ui(&mut self, ui: &mut Ui, house: &mut AppContext, offer: &AvailableWeights) {
+    pub(super) fn foot_ui(&mut self, ui: &mut Ui, app: &mut AppContext, offer: &AvailableWeights) {
         ui.add_space(space::S);
         self.trouble_ui(ui);
         if let Some(job) = &mut self.job {
@@ -27,14 +27,14 @@ impl EvaluateWorkspace {
                 let t = theme::tokens(ui);
                 ui.add(Label::new(theme::small(reason).color(t.watch)).wrap());
             }
-            None => _ = widgets::hint(ui, &format!("Computed by {}", house.devices.chosen.name)),
+            None => _ = widgets::hint(ui, &format!("Computed by {}", app.devices.chosen.name)),
         }
         ui.add_space(space::XS);
         let go = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, ("Start evaluation", GO));
         let pressed = ui.add_enabled_ui(reason.is_none(), go).inner.clicked();
         let keys = reason.is_none() && ui.input_mut(|input| input.consume_shortcut(&GO));
         if pressed || keys {
-            self.begin(house, offer);
+            self.begin(app, offer);
         }
     }
 

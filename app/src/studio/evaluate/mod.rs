@@ -79,13 +79,13 @@ pub struct EvaluateSnapshot {
 
 /// The evaluating side of the studio.
 pub struct EvaluateWorkspace {
-    wish: EvaluationConfig,
+    setup: EvaluationConfig,
     offer: AvailableWeights,
     lookup: EvaluationDataLookup,
     job: Option<EvaluationJob>,
     /// Begins as soon as the weights are there: for screenshots.
     at_once: bool,
-    findings: EvaluationHistory,
+    results: EvaluationHistory,
     troubles: Vec<String>,
     large: Option<EnlargedImage>,
     chart: ProjectionChart,
@@ -96,21 +96,21 @@ pub struct EvaluateWorkspace {
 
 impl EvaluateWorkspace {
     /// Nothing evaluated yet; what is asked is as it was left. With a wish it is evaluated at once.
-    pub fn new(house: &AppContext, wish: Option<EvaluationConfig>) -> Self {
-        let at_once = wish.is_some();
-        let mut wish: EvaluationConfig =
-            wish.or_else(|| house.remembered.get("evaluate")).unwrap_or_default();
+    pub fn new(app: &AppContext, setup: Option<EvaluationConfig>) -> Self {
+        let at_once = setup.is_some();
+        let mut setup: EvaluationConfig =
+            setup.or_else(|| app.remembered.get("evaluate")).unwrap_or_default();
         // What was given on another visit is not here any more.
-        if !HAS_DISK && wish.path().is_some_and(|path| !files::exists(path)) {
-            wish.path.clear();
+        if !HAS_DISK && setup.path().is_some_and(|path| !files::exists(path)) {
+            setup.path.clear();
         }
         Self {
-            wish,
+            setup,
             offer: AvailableWeights::default(),
             lookup: EvaluationDataLookup::default(),
             job: None,
             at_once,
-            findings: EvaluationHistory::default(),
+            results: EvaluationHistory::default(),
             troubles: Vec::new(),
             large: None,
             chart: ProjectionChart::default(),
@@ -120,47 +120,37 @@ impl EvaluateWorkspace {
     }
 
     /// Takes in what was found. `seen` says whether the workspace shows: what nobody sees is told in the corner.
-    pub fn logic(
-        &mut self,
-        ctx: &egui::Context,
-        house: &mut AppContext,
-        offer: AvailableWeights,
-        seen: bool,
-    ) {
+    pub fn logic(&mut self, ctx: &egui::Context, app: &mut AppContext, offer: AvailableWeights, seen: bool) {
         self.offer = offer;
         self.widest = ctx.input(|input| input.max_texture_side);
-        self.lookup.logic(&self.wish, &house.wake);
-        self.take_dialogs(house);
-        self.hear(house, seen);
-        self.hear_saved(house);
+        self.lookup.logic(&self.setup, &app.wake);
+        self.take_dialogs(app);
+        self.take_in(app, seen);
+        self.take_in_saved(app);
         self.chart.logic(ctx);
         if self.at_once && self.job.is_none() {
             match self.in_the_way(&self.offer) {
                 None => {
                     self.at_once = false;
                     let offer = self.offer.clone();
-                    self.begin(house, &offer);
+                    self.begin(app, &offer);
                 }
                 // Nothing comes any more that could change it.
                 Some(_) if !self.offer.opening && !self.lookup.busy() => {
                     self.at_once = false;
-                    self.trouble(
-                        house,
-                        "--evaluate".to_owned(),
-                        "there are no weights to evaluate".to_owned(),
-                    );
+                    self.trouble(app, "--evaluate".to_owned(), "there are no weights to evaluate".to_owned());
                 }
                 Some(_) => {}
             }
         }
     }
 
-    fn take_dialogs(&mut self, house: &AppContext) {
-        let dialogs = house.dialogs.clone();
+    fn take_dialogs(&mut self, app: &AppContext) {
+        let dialogs = app.dialogs.clone();
         let first = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
         for purpose in [DialogPurpose::EvaluatedWeights, DialogPurpose::EvaluatedRun] {
             if let Some(path) = first(purpose) {
-                self.wish.weights = EvaluationWeights::These(ModelSource::Path(path));
+                self.setup.weights = EvaluationWeights::These(ModelSource::Path(path));
             }
         }
         for purpose in [DialogPurpose::EvaluatedFolder, DialogPurpose::EvaluatedFile] {
@@ -168,49 +158,50 @@ impl EvaluateWorkspace {
             let paths = dialogs.answer(purpose).unwrap_or_default();
             let pictures = paths.iter().find(|path| IdxSource::recognizes(path)).or(paths.first());
             if let Some(path) = pictures {
-                (self.wish.place, self.wish.path) = (EvaluationDataOrigin::Disk, path.display().to_string());
+                (self.setup.place, self.setup.path) =
+                    (EvaluationDataOrigin::Disk, path.display().to_string());
                 self.lookup.again();
             }
         }
         // A page answers once for each file, a desktop with the folder.
         while let Some(path) = first(DialogPurpose::SaveResults) {
-            self.save(house, path);
+            self.save(app, path);
         }
     }
 
     /// Something could not be evaluated.
-    fn trouble(&mut self, house: &mut AppContext, what: String, reason: String) {
+    fn trouble(&mut self, app: &mut AppContext, what: String, reason: String) {
         self.troubles.push(format!("{what}: {reason}"));
-        house.failed(what, reason, false);
+        app.failed(what, reason, false);
     }
 
-    fn hear(&mut self, house: &mut AppContext, seen: bool) {
+    fn take_in(&mut self, app: &mut AppContext, seen: bool) {
         while let Some(job) = &mut self.job {
-            match job.hear() {
+            match job.receive() {
                 Ok(None) => return,
                 Ok(Some(EvaluationJobEvent::At(_))) => {}
                 Ok(Some(EvaluationJobEvent::Found(finding))) => {
                     if !seen {
-                        house.toasts.good(told(&finding));
+                        app.toasts.good(told(&finding));
                     }
                     ::log::info!("{}", told(&finding));
-                    self.findings.add(*finding);
+                    self.results.add(*finding);
                 }
                 Ok(Some(EvaluationJobEvent::Not(kind, reason))) => {
-                    self.trouble(house, kind.title().to_owned(), reason)
+                    self.trouble(app, kind.title().to_owned(), reason)
                 }
                 Ok(Some(EvaluationJobEvent::Failed(reason))) => {
-                    house.failed("the evaluation", reason.clone(), false);
+                    app.failed("the evaluation", reason.clone(), false);
                     self.troubles.push(reason);
                 }
                 Err(EvaluationEnded) => {
                     if let Some(reason) = job.refused() {
-                        house.failed("the evaluation", reason, false);
+                        app.failed("the evaluation", reason, false);
                         self.troubles.push(reason.to_owned());
                     }
                     self.job = None;
                     if !seen && !self.troubles.is_empty() {
-                        house.toasts.watch("Not everything could be evaluated: Evaluate says why.");
+                        app.toasts.watch("Not everything could be evaluated: Evaluate says why.");
                     }
                 }
             }
@@ -219,7 +210,7 @@ impl EvaluateWorkspace {
 
     /// Which weights are meant.
     fn source(&self, offer: &AvailableWeights) -> Result<ModelSource, &'static str> {
-        match &self.wish.weights {
+        match &self.setup.weights {
             EvaluationWeights::Explored => {
                 offer.explored.clone().ok_or("Explore is still opening its weights.")
             }
@@ -236,86 +227,85 @@ impl EvaluateWorkspace {
         if let Err(reason) = self.source(offer) {
             return Some(reason.to_owned());
         }
-        if self.wish.kinds.is_empty() {
+        if self.setup.kinds.is_empty() {
             return Some("Choose an evaluation.".to_owned());
         }
-        if !self.wish.is_scenes() && self.wish.path().is_none() {
+        if !self.setup.is_scenes() && self.setup.path().is_none() {
             return Some("Choose the pictures.".to_owned());
         }
         self.lookup.trouble().map(|_| "These pictures can't be used: see above.".to_owned())
     }
 
-    fn begin(&mut self, house: &mut AppContext, offer: &AvailableWeights) {
+    fn begin(&mut self, app: &mut AppContext, offer: &AvailableWeights) {
         let Ok(source) = self.source(offer) else { return };
         self.troubles.clear();
         // A test leaves nothing behind.
-        let cache = if storage::KEEPS_FEATURES && !house.fresh {
+        let cache = if storage::KEEPS_FEATURES && !app.fresh {
             FeatureDiskCache::of_program()
         } else {
             FeatureDiskCache::off()
         };
-        let device = house.devices.for_training();
-        let order = EvaluationRequest { source, device, wish: self.wish.clone(), cache, widest: self.widest };
-        self.job = Some(EvaluationJob::start(order, &house.wake));
+        let device = app.devices.for_training();
+        let order =
+            EvaluationRequest { source, device, setup: self.setup.clone(), cache, widest: self.widest };
+        self.job = Some(EvaluationJob::start(order, &app.wake));
     }
 
     /// Asks where figures and pictures of the finding that shows go: for a folder, in a page for each file.
-    fn ask_where(&self, house: &AppContext) {
-        let Some((_, finding)) = self.findings.chosen() else { return };
+    fn ask_where(&self, app: &AppContext) {
+        let Some((_, finding)) = self.results.chosen() else { return };
         if HAS_DISK {
-            house.dialogs.ask(DialogPurpose::SaveResults, "");
+            app.dialogs.ask(DialogPurpose::SaveResults, "");
         } else {
-            export::names(finding)
-                .iter()
-                .for_each(|name| house.dialogs.ask(DialogPurpose::SaveResults, name));
+            export::names(finding).iter().for_each(|name| app.dialogs.ask(DialogPurpose::SaveResults, name));
         }
     }
 
-    fn save(&mut self, house: &AppContext, to: PathBuf) {
-        let Some((_, finding)) = self.findings.chosen() else { return };
+    fn save(&mut self, app: &AppContext, to: PathBuf) {
+        let Some((_, finding)) = self.results.chosen() else { return };
         let finding = finding.clone();
         let work = async move || match HAS_DISK {
             true => export::save_all(&finding, &to),
             false => export::save_one(&finding, &to),
         };
-        self.saving.push(BackgroundTask::ask_async("export", &house.wake, work));
+        self.saving.push(BackgroundTask::ask_async("export", &app.wake, work));
     }
 
-    fn hear_saved(&mut self, house: &mut AppContext) {
+    fn take_in_saved(&mut self, app: &mut AppContext) {
         self.saving.retain_mut(|work| match work.answer() {
             None => true,
             Some(Ok(Ok(saved))) => {
-                house.toasts.good(saved);
+                app.toasts.good(saved);
                 false
             }
             Some(Ok(Err(reason))) => {
-                house.toasts.bad(reason);
+                app.toasts.bad(reason);
                 false
             }
             Some(Err(TaskFailedError)) => {
-                house.toasts.bad("The finding could not be saved.");
+                app.toasts.bad("The finding could not be saved.");
                 false
             }
         });
     }
 
     /// Whose features are evaluated, on which pictures, how; its foot begins.
-    pub fn setup_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn setup_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let offer = self.offer.clone();
         egui::Panel::bottom("judge").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
-            self.foot_ui(ui, house, &offer);
+            self.foot_ui(ui, app, &offer);
         });
-        egui::Frame::new().show(ui, |ui| self.wishes_ui(ui, house, &offer));
+        egui::Frame::new().show(ui, |ui| self.sections_ui(ui, app, &offer));
     }
 
     /// What was found.
-    pub fn results_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
-        self.found_ui(ui, house);
+    pub fn results_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
+        self.found_ui(ui, app);
     }
 
     /// Pictures of what was found.
-    pub fn samples_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
-        self.evidence_pane(ui, &house.wake);
+    pub fn samples_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
+        self.evidence_pane(ui, &app.wake);
     }
 
     /// A picture of a map that a person wants to look at in Explore.
@@ -338,8 +328,8 @@ impl EvaluateWorkspace {
     }
 
     /// How it stands.
-    pub fn glance(&self) -> EvaluateSnapshot {
-        let found = self.findings.iter().map(|finding| {
+    pub fn snapshot(&self) -> EvaluateSnapshot {
+        let found = self.results.iter().map(|finding| {
             let quoted = finding.outcome.headline().map(|figure| figure.value);
             (finding.outcome.title.clone(), finding.weights.clone(), quoted)
         });
@@ -354,7 +344,7 @@ impl EvaluateWorkspace {
     pub fn progress(&self) -> u64 {
         let at = self.job.as_ref().and_then(EvaluationJob::at);
         let steps = at.map_or(0, |at| at.done + at.step.map_or(0, |step| step.done + step.doing.len()));
-        (steps + self.findings.iter().count() + self.troubles.len()) as u64
+        (steps + self.results.iter().count() + self.troubles.len()) as u64
     }
 
     /// Whether what will be drawn is still on its way.
@@ -373,7 +363,7 @@ impl EvaluateWorkspace {
 
     /// Keeps what is asked.
     pub fn remember(&self, remembered: &mut SettingsStore) {
-        remembered.set("evaluate", &self.wish);
+        remembered.set("evaluate", &self.setup);
     }
 }
 

@@ -21,7 +21,7 @@ pub struct EnlargedImage {
 impl EvaluateWorkspace {
     /// Draws them.
     pub(super) fn evidence_pane(&mut self, ui: &mut Ui, wake: &Wake) {
-        let Some((id, finding)) = self.findings.chosen() else {
+        let Some((id, finding)) = self.results.chosen() else {
             ui.add_space(ui.available_height() * 0.25);
             let hint = "Maps, what is mistaken for what, and what heads see in pixels show here.";
             widgets::empty_state(ui, icons::IMAGES, "No pictures yet", hint);
@@ -63,7 +63,7 @@ impl EvaluateWorkspace {
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Show large: {caption}")));
         if ui.is_rect_visible(rect) {
             let pixels = width * ui.pixels_per_point();
-            if let Some(texture) = self.findings.texture(ui.ctx(), id, index, pixels) {
+            if let Some(texture) = self.results.texture(ui.ctx(), id, index, pixels) {
                 ui.painter().image(texture.id(), rect, whole(), egui::Color32::WHITE);
             }
             let t = theme::tokens(ui);
@@ -81,7 +81,7 @@ impl EvaluateWorkspace {
     /// The picture that is shown large, over everything.
     pub(super) fn large_ui(&mut self, ctx: &egui::Context) {
         let Some(mut large) = self.large else { return };
-        let Some((_, finding)) = self.findings.chosen().filter(|(id, _)| *id == large.id) else {
+        let Some((_, finding)) = self.results.chosen().filter(|(id, _)| *id == large.id) else {
             self.large = None;
             return;
         };
@@ -101,7 +101,7 @@ impl EvaluateWorkspace {
                 let (rect, response) = ui.allocate_exact_size(place, Sense::hover());
                 response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &caption));
                 let pixels = place.x * ui.pixels_per_point();
-                if let Some(texture) = self.findings.texture(ui.ctx(), large.id, large.index, pixels) {
+                if let Some(texture) = self.results.texture(ui.ctx(), large.id, large.index, pixels) {
                     ui.painter().image(texture.id(), rect, whole(), egui::Color32::WHITE);
                 }
             });

@@ -39,20 +39,22 @@ pub struct EvaluationDataLookup {
 
 impl EvaluationDataLookup {
     /// Looks for the pictures of a wish, unless that was done, and takes in what was found.
-    pub fn logic(&mut self, wish: &EvaluationConfig, wake: &Wake) {
+    pub fn logic(&mut self, setup: &EvaluationConfig, wake: &Wake) {
         let same = |asked: &EvaluationConfig| {
             (asked.place, &asked.path, asked.needs(), asked.limits(), asked.reading())
-                == (wish.place, &wish.path, wish.needs(), wish.limits(), wish.reading())
+                == (setup.place, &setup.path, setup.needs(), setup.limits(), setup.reading())
         };
         if !self.asked.as_ref().is_some_and(same) {
             // What was found of these pictures stands until more is known: nothing below it moves for a glance.
-            let here =
-                self.asked.as_ref().is_some_and(|asked| (asked.place, &asked.path) == (wish.place, &wish.path));
-            let needs = wish.needs();
+            let here = self
+                .asked
+                .as_ref()
+                .is_some_and(|asked| (asked.place, &asked.path) == (setup.place, &setup.path));
+            let needs = setup.needs();
             self.known.retain(|need, _| here && needs.contains(need));
-            self.asked = Some(wish.clone());
-            let wish = wish.clone();
-            let look = move || wish.needs().into_iter().map(|need| (need, describe(need, &wish))).collect();
+            self.asked = Some(setup.clone());
+            let setup = setup.clone();
+            let look = move || setup.needs().into_iter().map(|need| (need, describe(need, &setup))).collect();
             self.work = Some(BackgroundTask::ask_async("pictures", wake, async move || look()));
         }
         match self.work.as_mut().and_then(BackgroundTask::answer) {
@@ -60,7 +62,7 @@ impl EvaluationDataLookup {
             Some(Ok(known)) => (self.known, self.work) = (known, None),
             Some(Err(TaskFailedError)) => {
                 let lost = || Err("the pictures can't be looked up".to_owned());
-                self.known = wish.needs().into_iter().map(|need| (need, lost())).collect();
+                self.known = setup.needs().into_iter().map(|need| (need, lost())).collect();
                 self.work = None;
             }
         }
@@ -86,10 +88,10 @@ impl EvaluationDataLookup {
 
 impl EvaluateWorkspace {
     /// Everything above the foot.
-    pub(super) fn wishes_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
+    pub(super) fn sections_ui(&mut self, ui: &mut Ui, app: &AppContext, offer: &AvailableWeights) {
         widgets::scroll(ui, "question", |ui| {
-            widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, house, offer));
-            widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, house, offer));
+            widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, app, offer));
+            widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, app, offer));
             widgets::section(ui, "Evaluations", true, |ui| {
                 self.kinds_ui(ui);
                 // Below the switches, so that none moves away from the pointer that turned it.
@@ -101,9 +103,9 @@ impl EvaluateWorkspace {
         });
     }
 
-    fn weights_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
+    fn weights_ui(&mut self, ui: &mut Ui, app: &AppContext, offer: &AvailableWeights) {
         let mut chosen = None;
-        let name = match &self.wish.weights {
+        let name = match &self.setup.weights {
             EvaluationWeights::Explored => format!("Explore's: {}", offer.explored_name()),
             EvaluationWeights::Trained => format!("Train's: {}", offer.trained_name()),
             EvaluationWeights::These(source) => called(source),
@@ -136,10 +138,10 @@ impl EvaluateWorkspace {
                 chosen = Some(EvaluationWeights::These(ModelSource::Starter));
             }
             if entry(ui, "A file of weights…") {
-                house.dialogs.ask(DialogPurpose::EvaluatedWeights, "");
+                app.dialogs.ask(DialogPurpose::EvaluatedWeights, "");
             }
             if HAS_DISK && entry(ui, "A run or a folder of weights…") {
-                house.dialogs.ask(DialogPurpose::EvaluatedRun, "");
+                app.dialogs.ask(DialogPurpose::EvaluatedRun, "");
             }
             let here = models::downloaded();
             if !here.is_empty() {
@@ -153,14 +155,14 @@ impl EvaluateWorkspace {
             }
         });
         if let Some(weights) = chosen {
-            self.wish.weights = weights;
+            self.setup.weights = weights;
         }
     }
 
     fn kinds_ui(&mut self, ui: &mut Ui) {
         for entry in &EVALUATIONS {
             let kind = entry.kind;
-            let mut on = self.wish.kinds.contains(&kind);
+            let mut on = self.setup.kinds.contains(&kind);
             let toggled = ui
                 .scope(|ui| {
                     ui.spacing_mut().item_spacing.y = 0.0;
@@ -171,27 +173,27 @@ impl EvaluateWorkspace {
                 })
                 .inner;
             match (toggled, on) {
-                (true, true) => _ = self.wish.kinds.insert(kind),
-                (true, false) => _ = self.wish.kinds.remove(&kind),
+                (true, true) => _ = self.setup.kinds.insert(kind),
+                (true, false) => _ = self.setup.kinds.remove(&kind),
                 (false, _) => {}
             }
         }
     }
 
-    fn pictures_ui(&mut self, ui: &mut Ui, house: &AppContext, offer: &AvailableWeights) {
+    fn pictures_ui(&mut self, ui: &mut Ui, app: &AppContext, offer: &AvailableWeights) {
         let places =
             [(EvaluationDataOrigin::Scenes, "Built-in scenes"), (EvaluationDataOrigin::Disk, "Yours")];
-        widgets::segmented(ui, "Pictures to evaluate on", &mut self.wish.place, &places);
-        if self.wish.place == EvaluationDataOrigin::Disk {
-            if widgets::path_row(ui, "Folder or file", &mut self.wish.path, "").lost_focus() {
-                typed::tidy(&mut self.wish.path);
+        widgets::segmented(ui, "Pictures to evaluate on", &mut self.setup.place, &places);
+        if self.setup.place == EvaluationDataOrigin::Disk {
+            if widgets::path_row(ui, "Folder or file", &mut self.setup.path, "").lost_focus() {
+                typed::tidy(&mut self.setup.path);
             }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder …").clicked() {
-                    house.dialogs.ask(DialogPurpose::EvaluatedFolder, "");
+                    app.dialogs.ask(DialogPurpose::EvaluatedFolder, "");
                 }
                 if widgets::button(ui, icons::FILE, "IDX file …").clicked() {
-                    house.dialogs.ask(DialogPurpose::EvaluatedFile, "");
+                    app.dialogs.ask(DialogPurpose::EvaluatedFile, "");
                 }
                 if widgets::icon_button(ui, icons::REFRESH, "Look again").clicked() {
                     self.lookup.again();
@@ -199,24 +201,24 @@ impl EvaluateWorkspace {
                 if let Some(folder) = &offer.gallery {
                     let label = format!("The gallery's: {}", short(folder));
                     if widgets::button(ui, icons::GALLERY, &label).clicked() {
-                        self.wish.path = folder.display().to_string();
+                        self.setup.path = folder.display().to_string();
                         self.lookup.again();
                     }
                 }
             });
         }
         let scale = SliderScale::new(FEWEST..=MOST).log();
-        widgets::slider_row(ui, "At most", &mut self.wish.most, &scale)
+        widgets::slider_row(ui, "At most", &mut self.setup.most, &scale)
             .on_hover_text("Pictures to learn from; half as many are judged.");
         self.known_ui(ui);
     }
 
     /// What the pictures turned out to be, by the first of the needs.
     fn known_ui(&self, ui: &mut Ui) {
-        if self.wish.place == EvaluationDataOrigin::Disk && self.wish.path().is_none() {
+        if self.setup.place == EvaluationDataOrigin::Disk && self.setup.path().is_none() {
             widgets::hint(ui, nothing_named());
             if self
-                .wish
+                .setup
                 .kinds
                 .iter()
                 .any(|kind| matches!(kind.needs(), LabelRequirement::Classes | LabelRequirement::Depth))
@@ -240,18 +242,18 @@ impl EvaluateWorkspace {
         let usual = std::iter::once((None, "as trained".to_owned()));
         let sides = SIDES.map(|side| (Some(side), format!("{side} pixels")));
         let sides: Vec<_> = usual.chain(sides).collect();
-        widgets::choice_row(ui, "Size", &mut self.wish.size, &sides)
+        widgets::choice_row(ui, "Size", &mut self.setup.size, &sides)
             .on_hover_text("Side of the pictures; the nearest multiple of the model's patch is taken.");
-        if self.wish.kinds.contains(&EvaluationKind::Knn) {
+        if self.setup.kinds.contains(&EvaluationKind::Knn) {
             let all = std::iter::once((None, "all pictures".to_owned()));
             let few = SHOTS.map(|n| (Some(n), format!("{n} of each class")));
             let shots: Vec<_> = all.chain(few).collect();
-            widgets::choice_row(ui, "Neighbours", &mut self.wish.shots, &shots).on_hover_text(
+            widgets::choice_row(ui, "Neighbours", &mut self.setup.shots, &shots).on_hover_text(
                 "Nearest neighbours among all pictures, or among a few of each class, drawn several times.",
             );
         }
         self.pixels_ui(ui);
-        widgets::switch(ui, "Beside untrained and raw pixels", &mut self.wish.compare).on_hover_text(
+        widgets::switch(ui, "Beside untrained and raw pixels", &mut self.setup.compare).on_hover_text(
             "What a model without training and the pixels themselves would reach. Takes longer.",
         );
     }
@@ -260,29 +262,29 @@ impl EvaluateWorkspace {
 impl EvaluateWorkspace {
     /// What files of labels and of depth do not say themselves.
     fn pixels_ui(&mut self, ui: &mut Ui) {
-        if self.wish.is_scenes() {
+        if self.setup.is_scenes() {
             return;
         }
-        if self.wish.kinds.contains(&EvaluationKind::Segment) {
-            widgets::switch(ui, "255 is the object", &mut self.wish.binary).on_hover_text(
+        if self.setup.kinds.contains(&EvaluationKind::Segment) {
+            widgets::switch(ui, "255 is the object", &mut self.setup.binary).on_hover_text(
                 "Labels are masks: 0 is the background and every other value the object. Otherwise 255 means that a \
                  pixel does not count.",
             );
         }
-        if self.wish.kinds.contains(&EvaluationKind::Depth) {
+        if self.setup.kinds.contains(&EvaluationKind::Depth) {
             let ranges = [
                 (None, "those of the pictures".to_owned()),
                 (Some(DepthEvalRange::Nyu), "to 10 m (NYU)".to_owned()),
                 (Some(DepthEvalRange::Kitti), "to 80 m (KITTI)".to_owned()),
             ];
-            widgets::choice_row(ui, "Depths", &mut self.wish.range, &ranges)
+            widgets::choice_row(ui, "Depths", &mut self.setup.range, &ranges)
                 .on_hover_text("Depths that count; pixels outside are left out.");
-            let usual = self.wish.range.map(DepthEvalRange::unit).unwrap_or_default();
+            let usual = self.setup.range.map(DepthEvalRange::unit).unwrap_or_default();
             let units = [DepthUnit::Millimetres, DepthUnit::Centimetres, DepthUnit::Kitti];
             let units: Vec<_> = std::iter::once((None, format!("{usual}, as usual")))
                 .chain(units.map(|unit| (Some(unit), unit.to_string())))
                 .collect();
-            widgets::choice_row(ui, "Step of a PNG", &mut self.wish.unit, &units)
+            widgets::choice_row(ui, "Step of a PNG", &mut self.setup.unit, &units)
                 .on_hover_text("What a step of a 16-bit depth PNG is worth; .npy files are in metres.");
         }
     }

@@ -88,16 +88,16 @@ impl ExploreExporter {
     }
 
     /// Says what was written.
-    pub fn logic(&mut self, house: &mut AppContext) {
+    pub fn logic(&mut self, app: &mut AppContext) {
         self.running.retain_mut(|task| match task.answer() {
             None => true,
             Some(said) => {
                 match said {
-                    Ok(Ok(path)) => house.toasts.good(format!("Saved {}", names::saved(&path))),
-                    Ok(Err(error)) => house.toasts.bad(error),
+                    Ok(Ok(path)) => app.toasts.good(format!("Saved {}", names::saved(&path))),
+                    Ok(Err(error)) => app.toasts.bad(error),
                     Err(TaskFailedError) => {
                         let reason = task.refused().unwrap_or("the work has ended too early");
-                        house.toasts.bad(format!("nothing could be saved, {reason}"));
+                        app.toasts.bad(format!("nothing could be saved, {reason}"));
                     }
                 }
                 false
@@ -108,7 +108,7 @@ impl ExploreExporter {
 
 impl ExploreWorkspace {
     /// The buttons.
-    pub(super) fn export_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub(super) fn export_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let chosen = self.gallery.chosen();
         let ready = chosen.is_some_and(|id| self.seen(id).is_some());
         let stem = chosen.and_then(|id| self.gallery.item(id)).map_or("picture".to_owned(), |item| {
@@ -142,16 +142,16 @@ impl ExploreWorkspace {
             ] {
                 if widgets::button(ui, icon, label).clicked() {
                     self.export.pending = Some(what);
-                    house.dialogs.ask(purpose, &name);
+                    app.dialogs.ask(purpose, &name);
                 }
             }
         });
     }
 
     /// Takes up the answers of the dialogs, and starts writing once the features are in memory.
-    pub(super) fn export_logic(&mut self, house: &mut AppContext) {
+    pub(super) fn export_logic(&mut self, app: &mut AppContext) {
         for purpose in [DialogPurpose::SavePicture, DialogPurpose::SaveNumbers] {
-            if let Some(answer) = house.dialogs.answer(purpose)
+            if let Some(answer) = app.dialogs.answer(purpose)
                 && let (Some(path), Some(what)) = (answer.into_iter().next(), self.export.pending.take())
             {
                 self.export.to = Some((what, path));

@@ -140,17 +140,17 @@ pub struct ExploreWorkspace {
 
 impl ExploreWorkspace {
     /// Opens the first model; pictures come later.
-    pub fn new(house: &mut AppContext, beginning: &StartupOptions) -> Self {
-        let mut settings: ExploreSettings = house.remembered.get("view").unwrap_or_default();
-        if let Some(panel) = beginning.panel {
+    pub fn new(app: &mut AppContext, startup: &StartupOptions) -> Self {
+        let mut settings: ExploreSettings = app.remembered.get("view").unwrap_or_default();
+        if let Some(panel) = startup.panel {
             settings.panel = panel;
         }
         let mut explore = Self {
             gallery: Gallery::default(),
             opened: Vec::new(),
             settings,
-            intake: GalleryLoader::start(&house.wake),
-            explorer: explorer::start(&house.devices.chosen, house.devices.draws, &house.wake),
+            intake: GalleryLoader::start(&app.wake),
+            explorer: explorer::start(&app.devices.chosen, app.devices.draws, &app.wake),
             model: None,
             live: None,
             arrival: model_fetch::ModelFetchState::default(),
@@ -161,17 +161,17 @@ impl ExploreWorkspace {
             failures: HashMap::new(),
             stopped: None,
             fetched: HashMap::new(),
-            painter: OverlayPainter::new(&house.drawing, house.wake.clone()),
+            painter: OverlayPainter::new(&app.drawing, app.wake.clone()),
             canvas: canvas::ImageViewerState::default(),
             hover: None,
             pinned: None,
-            export: export::ExploreExporter::new(house.wake.clone()),
+            export: export::ExploreExporter::new(app.wake.clone()),
             watch: watch::WatchedImageChannel::default(),
-            pin_middle: beginning.fresh && beginning.panel == Some(ExplorePanel::Similarity),
+            pin_middle: startup.fresh && startup.panel == Some(ExplorePanel::Similarity),
             path: String::new(),
             unreadable: (0, String::new()),
         };
-        explore.first_model(house, beginning.weights.clone());
+        explore.first_model(app, startup.weights.clone());
         explore
     }
 
@@ -185,13 +185,13 @@ impl ExploreWorkspace {
     }
 
     /// Opens what was dropped on the window: pictures, folders, or weights.
-    pub fn dropped(&mut self, house: &mut AppContext, paths: Vec<PathBuf>) {
+    pub fn dropped(&mut self, app: &mut AppContext, paths: Vec<PathBuf>) {
         let (weights, pictures): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.into_iter().partition(|path| model::is_weights(path));
         if let Some(path) = weights.into_iter().next() {
-            self.use_model(house, ModelSource::Path(path));
+            self.use_model(app, ModelSource::Path(path));
         }
-        self.open(house, pictures);
+        self.open(app, pictures);
     }
 
     /// Opens a picture from the clipboard.
@@ -204,14 +204,14 @@ impl ExploreWorkspace {
     }
 
     /// Opens the files, or what lies at the addresses, that a pasted text names.
-    pub fn pasted_text(&mut self, house: &mut AppContext, text: &str) {
+    pub fn pasted_text(&mut self, app: &mut AppContext, text: &str) {
         let (paths, addresses) = (clipboard::paths(text), clipboard::addresses(text));
         if paths.is_empty() && addresses.is_empty() {
-            house.toasts.info(clipboard::NOTHING);
+            app.toasts.info(clipboard::NOTHING);
         }
-        addresses.iter().for_each(|address| house.addresses.open(address));
+        addresses.iter().for_each(|address| app.addresses.open(address));
         // Weights are looked with, as when they are dropped.
-        self.dropped(house, paths);
+        self.dropped(app, paths);
     }
 
     /// Adds the scenes that the program draws itself.
@@ -241,28 +241,28 @@ impl ExploreWorkspace {
     }
 
     /// Takes in what the threads have sent and asks for what is missing.
-    pub fn logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
-        if std::mem::take(&mut house.device_changed) {
-            self.change_device(house);
+    pub fn logic(&mut self, ctx: &egui::Context, app: &mut AppContext) {
+        if std::mem::take(&mut app.device_changed) {
+            self.change_device(app);
         }
-        self.take_dialogs(house);
-        self.take_news(ctx, house);
+        self.take_dialogs(app);
+        self.take_news(ctx, app);
         while let Ok(report) = self.explorer.reports.try_recv() {
-            self.take_report(report, house);
+            self.take_report(report, app);
         }
-        self.fetch_logic(house);
+        self.fetch_logic(app);
         self.painter.logic(ctx);
-        self.live_logic(ctx, house);
+        self.live_logic(ctx, app);
         if let Some(error) = self.painter.error.take() {
             ::log::warn!("{error}");
-            house.toasts.watch(error);
+            app.toasts.watch(error);
         }
-        self.export.logic(house);
-        self.export_logic(house);
+        self.export.logic(app);
+        self.export_logic(app);
         self.choose_for_panel();
         // A program that acts as a GPU takes far too long for something that nobody asked for.
-        let slow = house.devices.on_gpu() && house.drawing.is_software();
-        self.sample_logic(ctx, !slow, house.devices.on_gpu());
+        let slow = app.devices.on_gpu() && app.drawing.is_software();
+        self.sample_logic(ctx, !slow, app.devices.on_gpu());
         self.ask(ctx);
     }
 
@@ -284,29 +284,29 @@ impl ExploreWorkspace {
         }
     }
 
-    fn take_dialogs(&mut self, house: &mut AppContext) {
-        let dialogs = house.dialogs.clone();
+    fn take_dialogs(&mut self, app: &mut AppContext) {
+        let dialogs = app.dialogs.clone();
         for purpose in [DialogPurpose::OpenPictures, DialogPurpose::OpenFolder] {
             if let Some(paths) = dialogs.answer(purpose) {
-                self.open(house, paths);
+                self.open(app, paths);
             }
         }
         for purpose in [DialogPurpose::OpenWeights, DialogPurpose::OpenRun] {
             if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
-                self.use_model(house, ModelSource::Path(path));
+                self.use_model(app, ModelSource::Path(path));
             }
         }
     }
 
-    fn take_news(&mut self, ctx: &egui::Context, house: &mut AppContext) {
+    fn take_news(&mut self, ctx: &egui::Context, app: &mut AppContext) {
         while let Ok(news) = self.intake.news.try_recv() {
             match news {
                 GalleryLoaderEvent::Found { files, refused, left_out } => {
-                    left_out.into_iter().for_each(|said| house.toasts.watch(said));
+                    left_out.into_iter().for_each(|said| app.toasts.watch(said));
                     self.gallery.walking = self.gallery.walking.saturating_sub(1);
                     for (path, reason) in refused {
-                        house.failed(path, reason.clone(), true);
-                        house.toasts.watch(reason);
+                        app.failed(path, reason.clone(), true);
+                        app.toasts.watch(reason);
                     }
                     if files.len() > 1 {
                         ::log::info!("{} pictures opened", files.len());
@@ -326,7 +326,7 @@ impl ExploreWorkspace {
                 {
                     let reason = made.err().unwrap_or_default();
                     ::log::warn!("{reason}");
-                    house.failed(self.gallery.called(id), reason.clone(), true);
+                    app.failed(self.gallery.called(id), reason.clone(), true);
                     if self.gallery.refuse(id) {
                         self.unreadable.0 += 1;
                         self.unreadable.1 = reason;
@@ -342,8 +342,8 @@ impl ExploreWorkspace {
         let (count, reason) = &self.unreadable;
         if *count > 0 && !self.gallery.loading() {
             match count {
-                1 => house.toasts.watch(reason.clone()),
-                n => house
+                1 => app.toasts.watch(reason.clone()),
+                n => app
                     .toasts
                     .watch(format!("{n} files could not be read; the log names them. The last: {reason}")),
             }
@@ -351,22 +351,22 @@ impl ExploreWorkspace {
         }
     }
 
-    fn take_report(&mut self, report: ExplorerEvent, house: &mut AppContext) {
+    fn take_report(&mut self, report: ExplorerEvent, app: &mut AppContext) {
         match report {
             ExplorerEvent::Downloading(done, total) => {
                 if let Some((_, bytes)) = &mut self.opening {
                     *bytes = Some((done, total));
                 }
             }
-            ExplorerEvent::Ready(info) => self.model_ready(info, house),
-            ExplorerEvent::NoModel(reason) => self.model_refused(reason, house),
+            ExplorerEvent::Ready(info) => self.model_ready(info, app),
+            ExplorerEvent::NoModel(reason) => self.model_refused(reason, app),
             ExplorerEvent::Seen(picture, way, seen) => {
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);
             }
             ExplorerEvent::Failed(picture, way, reason) => {
                 ::log::warn!("{reason}");
-                house.failed(self.gallery.called(picture), reason.clone(), false);
+                app.failed(self.gallery.called(picture), reason.clone(), false);
                 self.failures.insert((picture, way), reason);
             }
             ExplorerEvent::Fetched(picture, way, patches) => {
@@ -375,41 +375,41 @@ impl ExploreWorkspace {
                 }
                 self.fetched.insert((picture, way), patches);
             }
-            ExplorerEvent::Lost(reason) => self.lost(&reason, house),
+            ExplorerEvent::Lost(reason) => self.lost(&reason, app),
         }
     }
 
     /// The explorer's thread has ended: says why and goes on with a new one, on the processor.
-    fn lost(&mut self, reason: &str, house: &mut AppContext) {
+    fn lost(&mut self, reason: &str, app: &mut AppContext) {
         ::log::error!("the device failed: {reason}");
-        if house.devices.draws {
+        if app.devices.draws {
             // It was the GPU that draws as well: whoever has the window must open another.
-            if let Ok(mut lost) = house.drawing_lost.lock() {
+            if let Ok(mut lost) = app.drawing_lost.lock() {
                 lost.get_or_insert_with(|| reason.to_owned());
             }
         }
-        let on = house.devices.chosen.name.clone();
-        house.toasts.bad(format!(
+        let on = app.devices.chosen.name.clone();
+        app.toasts.bad(format!(
             "{on} failed ({reason}). Looking goes on with the processor; choose a device above."
         ));
-        house.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
-        house.device_changed = false;
-        self.begin_again(house);
+        app.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
+        app.device_changed = false;
+        self.begin_again(app);
     }
 
     /// Computes on another device from now on.
-    fn change_device(&mut self, house: &mut AppContext) {
-        let devices = &house.devices;
+    fn change_device(&mut self, app: &mut AppContext) {
+        let devices = &app.devices;
         if !explorer::change_device(&self.explorer, &devices.chosen, devices.draws) {
-            self.begin_again(house);
+            self.begin_again(app);
         }
     }
 
     /// A new explorer, with the model that the last one had.
-    fn begin_again(&mut self, house: &mut AppContext) {
-        self.explorer = explorer::start(&house.devices.chosen, house.devices.draws, &house.wake);
+    fn begin_again(&mut self, app: &mut AppContext) {
+        self.explorer = explorer::start(&app.devices.chosen, app.devices.draws, &app.wake);
         self.canvas.wanted = 0;
-        self.model_again(house);
+        self.model_again(app);
     }
 
     /// Keeps how one looks.

@@ -56,7 +56,7 @@ impl ExploreWorkspace {
     }
 
     /// How it stands at the moment.
-    pub fn glance(&self) -> ExploreSnapshot {
+    pub fn snapshot(&self) -> ExploreSnapshot {
         ExploreSnapshot {
             pictures: self.gallery.len(),
             chosen: self.gallery.chosen(),

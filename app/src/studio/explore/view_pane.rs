@@ -13,22 +13,22 @@ use crate::studio::{touch, widgets};
 
 impl ExploreWorkspace {
     /// The strip of thumbnails.
-    pub fn gallery_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn gallery_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         ui.horizontal_wrapped(|ui| {
             if widgets::icon_button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-                house.dialogs.ask(DialogPurpose::OpenPictures, "");
+                app.dialogs.ask(DialogPurpose::OpenPictures, "");
             }
             if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-                house.dialogs.ask(DialogPurpose::OpenFolder, "");
+                app.dialogs.ask(DialogPurpose::OpenFolder, "");
             }
             if widgets::icon_button(ui, icons::WAND, "Add built-in scenes").clicked() {
                 self.add_scenes();
             }
-            self.camera_button(ui, house);
+            self.camera_button(ui, app);
             if !self.gallery.is_empty()
                 && widgets::icon_button(ui, icons::TRASH, "Close all pictures").clicked()
             {
-                self.close_all(house);
+                self.close_all(app);
             }
         });
         let count = match (self.gallery.len(), self.gallery.walking) {
@@ -49,16 +49,16 @@ impl ExploreWorkspace {
             painter.layer(OverlaySlot { picture: id, kind })
         };
         let closed = self.gallery.ui(ui, &over);
-        self.close_pictures(&closed, house);
+        self.close_pictures(&closed, app);
     }
 
     /// The controls.
-    pub fn view_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn view_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         widgets::scroll(ui, "view", |ui| {
-            widgets::section(ui, "Model", true, |ui| self.model_ui(ui, house));
+            widgets::section(ui, "Model", true, |ui| self.model_ui(ui, app));
             widgets::section(ui, "Show", true, |ui| self.show_ui(ui));
             widgets::section(ui, "Resolution", true, |ui| self.resolution_ui(ui));
-            widgets::section(ui, "Export", false, |ui| self.export_ui(ui, house));
+            widgets::section(ui, "Export", false, |ui| self.export_ui(ui, app));
             widgets::section(ui, "Train", false, |ui| {
                 let any = !self.gallery.is_empty();
                 ui.add_enabled_ui(any, |ui| {

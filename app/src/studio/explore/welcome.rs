@@ -18,14 +18,14 @@ const SMALL: f32 = 520.0;
 
 impl ExploreWorkspace {
     /// The panel while nothing is open.
-    pub(super) fn invitation(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub(super) fn invitation(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let height = ui.available_height();
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            ui.vertical_centered(|ui| self.invite(ui, house, height));
+            ui.vertical_centered(|ui| self.invite(ui, app, height));
         });
     }
 
-    fn invite(&mut self, ui: &mut egui::Ui, house: &mut AppContext, height: f32) {
+    fn invite(&mut self, ui: &mut egui::Ui, app: &mut AppContext, height: f32) {
         if self.gallery.walking > 0 {
             ui.add_space((height * 0.5 - 24.0).max(space::M));
             ui.spinner();
@@ -64,21 +64,21 @@ impl ExploreWorkspace {
         let width = if camera::available() { 620.0 } else { 500.0 };
         ui.allocate_ui(vec2(room.min(width), 40.0), |ui| {
             ui.horizontal_wrapped(|ui| {
-                self.open_buttons(ui, house);
+                self.open_buttons(ui, app);
             });
         });
         ui.add_space(space::S);
-        ui.allocate_ui(vec2(room.min(420.0), 32.0), |ui| self.path_field(ui, house));
+        ui.allocate_ui(vec2(room.min(420.0), 32.0), |ui| self.path_field(ui, app));
         ui.add_space(space::S);
     }
 
     /// Ways to open something.
-    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-            house.dialogs.ask(DialogPurpose::OpenPictures, "");
+            app.dialogs.ask(DialogPurpose::OpenPictures, "");
         }
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-            house.dialogs.ask(DialogPurpose::OpenFolder, "");
+            app.dialogs.ask(DialogPurpose::OpenFolder, "");
         }
         if widgets::button(ui, icons::PASTE, "Paste").clicked() {
             clipboard::paste(ui.ctx());
@@ -87,12 +87,12 @@ impl ExploreWorkspace {
             self.add_scenes();
         }
         if camera::available() && widgets::button(ui, icons::CAMERA, "Camera").clicked() {
-            self.toggle_camera(house);
+            self.toggle_camera(app);
         }
     }
 
     /// A path that can be typed, where there is no dialog or no mouse.
-    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub(super) fn path_field(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let field = egui::TextEdit::singleline(&mut self.path)
             .hint_text(match HAS_DISK {
                 true => "… or type the path of a picture or folder",
@@ -107,8 +107,8 @@ impl ExploreWorkspace {
         if entered && !self.path.trim().is_empty() {
             let text = std::mem::take(&mut self.path);
             match HAS_DISK {
-                true => self.dropped(house, vec![typed::path(&text)]),
-                false => self.pasted_text(house, &text),
+                true => self.dropped(app, vec![typed::path(&text)]),
+                false => self.pasted_text(app, &text),
             }
         }
     }

@@ -75,10 +75,10 @@ pub enum TrainAction {
 
 impl TrainWorkspace {
     /// Does what was asked for.
-    pub(super) fn carry_out(&mut self, ctx: &egui::Context, house: &mut AppContext, act: TrainAction) {
+    pub(super) fn carry_out(&mut self, ctx: &egui::Context, app: &mut AppContext, act: TrainAction) {
         match act {
-            TrainAction::Start => self.start(house),
-            TrainAction::GoOn(folder, on) => self.go_on(house, &folder, on),
+            TrainAction::Start => self.start(app),
+            TrainAction::GoOn(folder, on) => self.go_on(app, &folder, on),
             TrainAction::Pause => self.with_own(|own| own.pause()),
             TrainAction::Resume => self.with_own(|own| own.resume()),
             TrainAction::Stop => self.with_own(TrainSession::stop),
@@ -94,19 +94,19 @@ impl TrainWorkspace {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)
             }
             TrainAction::Focus(focus) => self.set_focus(focus),
-            TrainAction::Ask(purpose, name) => house.dialogs.ask(purpose, &name),
+            TrainAction::Ask(purpose, name) => app.dialogs.ask(purpose, &name),
             TrainAction::Dismiss => self.banner = None,
-            TrainAction::Pack(folder) => self.pack(house, folder),
+            TrainAction::Pack(folder) => self.pack(app, folder),
             TrainAction::Preset(name) => {
                 let before = self.draft.clone();
                 self.draft.choose_preset(&name);
                 self.recipe.begin.preset_chosen(&mut self.draft, &self.wake);
-                self.offer_draft(house, before);
+                self.offer_draft(app, before);
             }
             TrainAction::PutAllBack => {
                 let before = self.draft.clone();
                 self.draft.put_all_back();
-                self.offer_draft(house, before);
+                self.offer_draft(app, before);
             }
             TrainAction::UseRecipe => self.of_run.let_go(),
             TrainAction::OwnRecipe => self.back_to_mine(),
@@ -115,11 +115,11 @@ impl TrainWorkspace {
     }
 
     /// Offers a recipe again whose changes are gone.
-    fn offer_draft(&self, house: &mut AppContext, before: RecipeDraft) {
+    fn offer_draft(&self, app: &mut AppContext, before: RecipeDraft) {
         let lost = before.changed_in("").saturating_sub(self.draft.changed_in(""));
         if lost > 0 {
             let said = format!("Put {} back.", words::some(lost, "changed field", "changed fields"));
-            house.offer_undo(said, move |parts| parts.train.draft.become_like(before));
+            app.offer_undo(said, move |parts| parts.train.draft.become_like(before));
         }
     }
 
@@ -130,9 +130,9 @@ impl TrainWorkspace {
     }
 
     /// Starts a run with what stands in the recipe pane.
-    fn start(&mut self, house: &mut AppContext) {
+    fn start(&mut self, app: &mut AppContext) {
         if self.own.as_ref().is_some_and(TrainSession::is_going) {
-            house.toasts.watch("A run is going on: stop it before another one starts.");
+            app.toasts.watch("A run is going on: stop it before another one starts.");
             return;
         }
         // The button is off then; a click may have been on its way.
@@ -140,32 +140,32 @@ impl TrainWorkspace {
             return;
         }
         if let Some(obstacle) = self.in_the_way() {
-            house.toasts.watch(obstacle.text());
+            app.toasts.watch(obstacle.text());
             return;
         }
         let recipe = match self.draft.recipe() {
             Ok(recipe) => Recipe::clone(recipe),
             Err(reason) => {
-                house.toasts.bad(reason);
+                app.toasts.bad(reason);
                 return;
             }
         };
         let place = RunLocation::Below(self.root.path());
-        self.begin_plan(house, recipe, place, false, DevicePick::Chosen);
+        self.begin_plan(app, recipe, place, false, DevicePick::Chosen);
         self.of_run.begins(true);
     }
 
     /// Goes on with a run on disk, with the recipe that lies there.
-    fn go_on(&mut self, house: &mut AppContext, folder: &Path, on: DevicePick) {
+    fn go_on(&mut self, app: &mut AppContext, folder: &Path, on: DevicePick) {
         if self.own.as_ref().is_some_and(TrainSession::is_going) {
-            house.toasts.watch("A run is going on: stop it before another one starts.");
+            app.toasts.watch("A run is going on: stop it before another one starts.");
             return;
         }
         let recipe = self.view_of(folder).and_then(|view| view.recipe.clone());
         match recipe {
             Some(recipe) => {
                 self.begin_plan(
-                    house,
+                    app,
                     Recipe::clone(&recipe),
                     RunLocation::Folder(folder.to_owned()),
                     true,
@@ -173,20 +173,20 @@ impl TrainWorkspace {
                 );
                 self.of_run.begins(false);
             }
-            None => house.toasts.bad(format!("The recipe in {} can't be read.", folder.display())),
+            None => app.toasts.bad(format!("The recipe in {} can't be read.", folder.display())),
         }
     }
 
     pub(super) fn begin_plan(
         &mut self,
-        house: &mut AppContext,
+        app: &mut AppContext,
         recipe: Recipe,
         place: RunLocation,
         resume: bool,
         on: DevicePick,
     ) {
         let device: SelectedDevice = match on {
-            DevicePick::Chosen => house.devices.for_training(),
+            DevicePick::Chosen => app.devices.for_training(),
             DevicePick::Processor => device::cpu(None),
         };
         let watch = self.watch_wish.clone();
@@ -242,8 +242,8 @@ impl TrainWorkspace {
     }
 
     /// Answers of the system's dialogs.
-    pub(super) fn take_answers(&mut self, house: &mut AppContext) {
-        let dialogs = house.dialogs.clone();
+    pub(super) fn take_answers(&mut self, app: &mut AppContext) {
+        let dialogs = app.dialogs.clone();
         let one = |purpose| dialogs.answer(purpose).and_then(|paths| paths.into_iter().next());
         if let Some(folder) = one(DialogPurpose::TrainingData) {
             self.draft.set("data.path", folder.to_string_lossy());
@@ -267,7 +267,7 @@ impl TrainWorkspace {
             self.open_recipe(file);
         }
         if let Some(file) = one(DialogPurpose::SaveRecipe) {
-            self.save_recipe(house, file);
+            self.save_recipe(app, file);
         }
         if let Some(file) = one(DialogPurpose::SaveFilm) {
             self.watched.export.write_gif(self.focused_folder(), file, &self.wake);
@@ -287,11 +287,11 @@ impl TrainWorkspace {
         self.reading = Some(BackgroundTask::ask("recipe", &self.wake, move |_| read()));
     }
 
-    fn save_recipe(&mut self, house: &mut AppContext, file: PathBuf) {
+    fn save_recipe(&mut self, app: &mut AppContext, file: PathBuf) {
         let text = match self.draft.recipe().map(|recipe| recipe.to_toml().map_err(|e| e.to_string())) {
             Ok(Ok(text)) => text,
             Ok(Err(reason)) | Err(reason) => {
-                house.toasts.bad(reason);
+                app.toasts.bad(reason);
                 return;
             }
         };
@@ -305,34 +305,34 @@ impl TrainWorkspace {
     }
 
     /// What files that were read or written have come to.
-    pub(super) fn hear_files(&mut self, house: &mut AppContext) {
+    pub(super) fn take_in_files(&mut self, app: &mut AppContext) {
         if let Some(work) = &mut self.reading {
-            match work.hear() {
+            match work.receive() {
                 Some(Ok(recipe)) => {
                     self.reading = None;
                     match RecipeDraft::of(&recipe) {
                         Ok(draft) => {
                             let changed = words::some(draft.changed_in(""), "field", "fields");
                             let preset = draft.preset_name();
-                            house.toasts.info(format!("Recipe opened: {preset} with {changed} changed"));
+                            app.toasts.info(format!("Recipe opened: {preset} with {changed} changed"));
                             self.of_run.let_go();
                             self.draft.become_like(draft);
                         }
-                        Err(error) => house.toasts.bad(error.to_string()),
+                        Err(error) => app.toasts.bad(error.to_string()),
                     }
                 }
                 Some(Err(reason)) => {
                     self.reading = None;
-                    house.toasts.bad(reason);
+                    app.toasts.bad(reason);
                 }
                 None if work.over() => self.reading = None,
                 None => {}
             }
         }
         if let Some(work) = &mut self.saving {
-            match work.hear() {
-                Some(Ok(said)) => house.toasts.good(said),
-                Some(Err(reason)) => house.toasts.bad(reason),
+            match work.receive() {
+                Some(Ok(said)) => app.toasts.good(said),
+                Some(Err(reason)) => app.toasts.bad(reason),
                 None => {}
             }
             if work.over() {
@@ -383,11 +383,11 @@ mod tests {
             path: PathBuf::from("/runs/nano-001/checkpoints/000060"),
         });
         let banner = banner_of_failure(&view);
-        let acts: Vec<TrainAction> =
+        let actions: Vec<TrainAction> =
             banner.iter().flat_map(|banner| &banner.ways).map(|(_, act)| act.clone()).collect();
         let folder = PathBuf::from("/runs/nano-001");
         assert_eq!(
-            acts,
+            actions,
             [
                 TrainAction::GoOn(folder.clone(), DevicePick::Chosen),
                 TrainAction::GoOn(folder, DevicePick::Processor)

@@ -1,7 +1,7 @@
 //! The training side: choose pictures and a recipe, start, and watch features form.
 //!
 //! [`RunView`](state::RunView) is what is known of a run, whoever runs it: [`session`] of ours, [`follow`] of one on
-//! disk. The panels draw it and answer with [`acts`]. What takes time is [`work`] on other threads.
+//! disk. The panels draw it and answer with [`actions`]. What takes time is [`work`] on other threads.
 
 mod actions;
 mod charts;
@@ -127,21 +127,21 @@ pub struct TrainWorkspace {
     unpacking: Option<run_file::Unpacking>,
     /// The run was held because nobody could see it.
     held: bool,
-    acts: Vec<TrainAction>,
+    actions: Vec<TrainAction>,
 }
 
 impl TrainWorkspace {
     /// Nothing runs yet. New runs are made in `runs`, if it is given, else where they were made the last time.
-    pub fn new(house: &mut AppContext, runs: Option<PathBuf>) -> Self {
+    pub fn new(app: &mut AppContext, runs: Option<PathBuf>) -> Self {
         let remembered =
-            house.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
+            app.remembered.get::<String>("recipe").and_then(|text| Recipe::from_toml(&text, &[]).ok());
         let remembered = remembered.map(runs::remembered);
         let draft = remembered.and_then(|recipe| RecipeDraft::of(&recipe).ok()).unwrap_or_default();
         Self {
-            wake: house.wake.clone(),
+            wake: app.wake.clone(),
             draft,
             of_run: RecipeSync::default(),
-            root: RunsFolderField::new(&house.remembered, runs),
+            root: RunsFolderField::new(&app.remembered, runs),
             own: None,
             followed: Vec::new(),
             focus: RunSelection::Own,
@@ -162,18 +162,18 @@ impl TrainWorkspace {
             packing: None,
             unpacking: None,
             held: false,
-            acts: Vec::new(),
+            actions: Vec::new(),
         }
     }
 
     /// Starts a run as if a person had.
-    pub fn begin(&mut self, house: &mut AppContext, order: AutoStartRequest) {
+    pub fn begin(&mut self, app: &mut AppContext, order: AutoStartRequest) {
         if let Ok(draft) = RecipeDraft::of(&order.recipe) {
             self.draft.become_like(draft);
         }
         self.until = order.until.map(|until| (until, false));
         self.begin_plan(
-            house,
+            app,
             order.recipe,
             RunLocation::Folder(order.folder),
             order.resume,
@@ -209,21 +209,21 @@ impl TrainWorkspace {
     }
 
     /// Takes in what the run says.
-    pub fn logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
-        for act in std::mem::take(&mut self.acts) {
-            self.carry_out(ctx, house, act);
+    pub fn logic(&mut self, ctx: &egui::Context, app: &mut AppContext) {
+        for act in std::mem::take(&mut self.actions) {
+            self.carry_out(ctx, app, act);
         }
-        self.take_answers(house);
-        self.hear_files(house);
-        self.packing_logic(house);
-        self.hear_own(house);
+        self.take_answers(app);
+        self.take_in_files(app);
+        self.packing_logic(app);
+        self.take_in_own(app);
         self.followed.iter_mut().for_each(FollowedRun::listen);
-        self.forget_absent(house);
+        self.forget_absent(app);
         self.follow_recipe();
         let root = self.root.path();
         self.root.listen(&self.wake);
         self.shelf.listen(&root, &self.wake);
-        self.watched.export.listen(&mut house.toasts);
+        self.watched.export.listen(&mut app.toasts);
         self.lookup.listen();
         self.recipe.begin.listen(&mut self.draft);
         let recipe = self.drafted();
@@ -288,7 +288,7 @@ impl TrainWorkspace {
     }
 
     /// How our run stands, in words and figures: for tests, and for who asks in a browser's console.
-    pub fn glance(&self) -> Option<TrainSnapshot> {
+    pub fn snapshot(&self) -> Option<TrainSnapshot> {
         let view = self.view()?;
         Some(TrainSnapshot {
             name: view.name.clone(),

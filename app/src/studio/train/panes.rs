@@ -28,12 +28,12 @@ impl TrainWorkspace {
     }
 
     /// Pictures, preset, recipe, start.
-    pub fn recipe_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn recipe_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         self.keys(ui);
         let obstacle = self.in_the_way();
         let recipe = self.drafted();
-        let limit = limit(&house.devices);
-        let foot = controls::TrainFooterContext {
+        let limit = limit(&app.devices);
+        let footer = controls::TrainFooterContext {
             recipe: recipe.as_deref(),
             own: self.own.as_ref().map(|own| &own.view),
             banner: self.banner.as_ref(),
@@ -41,10 +41,10 @@ impl TrainWorkspace {
             obstacle: obstacle.as_ref(),
             locked: self.locked(),
         };
-        let mut acts = Vec::new();
+        let mut actions = Vec::new();
         let mut text = self.root.text.clone();
         egui::Panel::bottom("start").resizable(false).frame(egui::Frame::new()).show(ui, |ui| {
-            controls::ui(ui, &foot, &mut text, &mut acts);
+            controls::ui(ui, &footer, &mut text, &mut actions);
         });
         self.root.text = text;
         let gallery = self.gallery.clone();
@@ -54,9 +54,9 @@ impl TrainWorkspace {
             let (draft, lookup) = (&mut self.draft, &mut self.lookup);
             let (gallery, runs) = (gallery.as_deref(), &self.shelf.runs);
             let of = recipe_pane::RecipePaneContext { going, run: locked.as_deref(), gallery, runs };
-            self.recipe.ui(ui, draft, lookup, &of, &self.wake, &mut acts);
+            self.recipe.ui(ui, draft, lookup, &of, &self.wake, &mut actions);
         });
-        self.acts.extend(acts);
+        self.actions.extend(actions);
     }
 
     /// Space pauses and goes on, when nothing else has the keyboard.
@@ -66,8 +66,8 @@ impl TrainWorkspace {
             return;
         }
         match self.own.as_ref().map(|own| &own.view.phase) {
-            Some(RunPhase::Running) => self.acts.push(TrainAction::Pause),
-            Some(RunPhase::Paused) => self.acts.push(TrainAction::Resume),
+            Some(RunPhase::Running) => self.actions.push(TrainAction::Pause),
+            Some(RunPhase::Paused) => self.actions.push(TrainAction::Resume),
             _ => {}
         }
     }
@@ -75,7 +75,7 @@ impl TrainWorkspace {
     /// The watched pictures and the timeline.
     pub fn watched_ui(&mut self, ui: &mut egui::Ui, _: &mut AppContext) {
         let seen = seen(&self.own, &self.followed, &self.focus);
-        self.watched.ui(ui, seen.as_ref(), &mut self.acts);
+        self.watched.ui(ui, seen.as_ref(), &mut self.actions);
     }
 
     /// Losses and schedules.
@@ -90,7 +90,7 @@ impl TrainWorkspace {
             shelf: &self.shelf,
             beside: beside.iter().map(|followed| followed.view.folder.as_path()).collect(),
         };
-        self.curves.ui(ui, &shown, &mut self.acts);
+        self.curves.ui(ui, &shown, &mut self.actions);
     }
 
     /// What the figures mean.
@@ -111,9 +111,9 @@ impl TrainWorkspace {
             going: self.going(),
             shelf: self.shelf.runs.iter().map(|run| (run.path.clone(), run.name.clone())).collect(),
         };
-        let mut acts = Vec::new();
-        run_pane::ui(ui, &shown, &mut acts);
-        self.acts.extend(acts);
+        let mut actions = Vec::new();
+        run_pane::ui(ui, &shown, &mut actions);
+        self.actions.extend(actions);
     }
 }
 

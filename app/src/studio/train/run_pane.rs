@@ -67,19 +67,19 @@ const BADGES: f32 = 220.0;
 const NEWEST: usize = 9;
 
 /// Draws the pane.
-pub fn ui(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>) {
+pub fn ui(ui: &mut Ui, shown: &RunPaneContext<'_>, actions: &mut Vec<TrainAction>) {
     let Some(view) = shown.view else {
-        nothing(ui, shown, acts);
+        nothing(ui, shown, actions);
         return;
     };
     widgets::scroll(ui, "run", |ui| {
         if shown.all.len() > 1 {
             let mut focus = shown.focus.clone();
             if widgets::choice_row(ui, "Run", &mut focus, &shown.all).changed() {
-                acts.push(TrainAction::Focus(focus));
+                actions.push(TrainAction::Focus(focus));
             }
         }
-        head(ui, shown, view, acts);
+        head(ui, shown, view, actions);
         if let Some(trouble) = shown.trouble {
             let t = theme::tokens(ui);
             ui.add(egui::Label::new(theme::small(trouble).color(t.watch)).wrap());
@@ -94,18 +94,18 @@ pub fn ui(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>) 
         }
         health(ui, view);
         figures(ui, view, shown.own);
-        buttons(ui, view, acts);
+        buttons(ui, view, actions);
         notes(ui, view);
     });
 }
 
-fn nothing(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>) {
+fn nothing(ui: &mut Ui, shown: &RunPaneContext<'_>, actions: &mut Vec<TrainAction>) {
     widgets::scroll(ui, "no run", |ui| {
         ui.label(theme::strong("No run yet"));
         widgets::hint(ui, "Start one at the left, or open one that lies on disk.");
         ui.add_space(space::XS);
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
-            acts.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
+            actions.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
         }
         if shown.shelf.is_empty() {
             return;
@@ -118,14 +118,14 @@ fn nothing(ui: &mut Ui, shown: &RunPaneContext<'_>, acts: &mut Vec<TrainAction>)
             for (path, name) in shown.shelf.iter().take(NEWEST) {
                 let button = widgets::button(ui, icons::TIMELINE, name);
                 if button.on_hover_text(names::shown(path)).clicked() {
-                    acts.push(TrainAction::Follow(path.clone(), true));
+                    actions.push(TrainAction::Follow(path.clone(), true));
                 }
             }
         });
     });
 }
 
-fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, acts: &mut Vec<TrainAction>) {
+fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut Vec<TrainAction>) {
     ui.horizontal(|ui| {
         let (word, tone) = phase_word(view, shown.own);
         // A long name leaves room for the words behind it.
@@ -143,7 +143,7 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, acts: &mut Vec<
         if view.newest_checkpoint().is_some() || view.is_alive() {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::ARCHIVE, "Save as one file").clicked() {
-                    acts.push(TrainAction::Pack(view.folder.clone()));
+                    actions.push(TrainAction::Pack(view.folder.clone()));
                 }
             });
         }
@@ -158,12 +158,12 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, acts: &mut Vec<
     } else if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
         ui.horizontal_wrapped(|ui| {
             if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {
-                acts.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Chosen));
+                actions.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Chosen));
             }
             if matches!(&view.phase, RunPhase::Failed(failure) if failure.device)
                 && widgets::button(ui, icons::CPU, "On the processor").clicked()
             {
-                acts.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Processor));
+                actions.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Processor));
             }
         });
     }
@@ -279,7 +279,7 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
     }
 }
 
-fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<TrainAction>) {
+fn buttons(ui: &mut Ui, view: &RunView, actions: &mut Vec<TrainAction>) {
     if let Some((step, _)) = view.newest_checkpoint() {
         let all: Vec<String> = view.checkpoints.keys().map(|step| words::count(*step)).collect();
         let property = widgets::property(ui, "Checkpoint", &format!("after {} steps", words::count(step)));
@@ -289,12 +289,12 @@ fn buttons(ui: &mut Ui, view: &RunView, acts: &mut Vec<TrainAction>) {
         if let Some((_, path)) = view.newest_checkpoint()
             && widgets::button(ui, icons::LOOK, "Look with it").clicked()
         {
-            acts.push(TrainAction::LookWith(path.to_owned()));
+            actions.push(TrainAction::LookWith(path.to_owned()));
         }
         if let Some(report) = &view.report
             && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
         {
-            acts.push(TrainAction::Open(report.clone()));
+            actions.push(TrainAction::Open(report.clone()));
         }
     });
 }

@@ -12,10 +12,10 @@ use crate::studio::widgets;
 const LISTED: usize = 40;
 
 /// A button that opens the list.
-pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction>) {
+pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, actions: &mut Vec<TrainAction>) {
     let button = widgets::icon_button(ui, icons::COMPARE_RUNS, "Compare with other runs");
     if button.clicked() {
-        acts.push(TrainAction::LookForRuns);
+        actions.push(TrainAction::LookForRuns);
     }
     let popup = widgets::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
     popup.show(|ui| {
@@ -29,7 +29,7 @@ pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction
                     continue;
                 }
                 count += 1;
-                tick(ui, &run.name, &run.path, shown, acts);
+                tick(ui, &run.name, &run.path, shown, actions);
             }
             // Those from elsewhere.
             for path in
@@ -38,7 +38,7 @@ pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction
                 count += 1;
                 let name =
                     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                tick(ui, &name, path, shown, acts);
+                tick(ui, &name, path, shown, actions);
             }
             if count == 0 {
                 widgets::hint(ui, "There are no other runs in this folder.");
@@ -46,7 +46,7 @@ pub fn ui(ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction
         });
         ui.add_space(space::XS);
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
-            acts.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
+            actions.push(TrainAction::Ask(DialogPurpose::FollowRun, String::new()));
             ui.close();
         }
     });
@@ -57,11 +57,11 @@ fn tick(
     name: &str,
     path: &std::path::Path,
     shown: &CurvesPaneContext<'_>,
-    acts: &mut Vec<TrainAction>,
+    actions: &mut Vec<TrainAction>,
 ) {
     let mut on = shown.beside.contains(&path);
     if ui.checkbox(&mut on, name).on_hover_text(crate::platform::names::shown(path)).changed() {
-        acts.push(match on {
+        actions.push(match on {
             true => TrainAction::Follow(path.to_owned(), false),
             false => TrainAction::Unfollow(path.to_owned()),
         });

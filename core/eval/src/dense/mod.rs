@@ -2,7 +2,7 @@
 
 pub(crate) mod axis;
 pub(crate) mod bootstrap;
-pub(crate) mod eye;
+pub(crate) mod extractor;
 pub(crate) mod frame;
 pub(crate) mod sheet;
 pub(crate) mod training;
@@ -22,7 +22,7 @@ use dinoscope_data::DataError;
 use dinoscope_data::source::dense::{DenseSample, DenseSource, DenseTruthKind};
 use dinoscope_model::features::reason;
 use dinoscope_model::{Vit, VitConfig};
-use eye::DenseFeatureExtractor;
+use extractor::DenseFeatureExtractor;
 
 /// Memory that features may fill; views beyond it are looked at again in every step.
 pub const MEMORY: usize = if cfg!(target_family = "wasm") { 256 << 20 } else { 1 << 30 };
@@ -126,17 +126,17 @@ pub(crate) fn load(
     out
 }
 
-/// Loads a whole collection and makes something of each picture. `hear` is told how many are done and answers whether to
+/// Loads a whole collection and makes something of each picture. `on_progress` is told how many are done and answers whether to
 /// go on.
 ///
 /// # Errors
-/// As [`SkippedDenseInputs::check`] has, or when `hear` says no.
+/// As [`SkippedDenseInputs::check`] has, or when `on_progress` says no.
 pub(crate) async fn load_all<T>(
     source: &dyn DenseSource,
     truth: DenseTruthKind,
     skipped: &mut SkippedDenseInputs,
     mut each: impl FnMut(usize, DenseSample) -> Vec<T>,
-    hear: &mut impl AsyncFnMut(usize) -> bool,
+    on_progress: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<Vec<T>, EvaluationError> {
     let mut out = Vec::new();
     for from in (0..source.len()).step_by(ROUND) {
@@ -144,7 +144,7 @@ pub(crate) async fn load_all<T>(
         for (index, dense) in load(source, from..to, truth, skipped) {
             out.extend(each(index, dense));
         }
-        if !hear(to).await {
+        if !on_progress(to).await {
             return Err(EvalProtocolError::Stopped.into());
         }
     }
@@ -162,23 +162,23 @@ pub(crate) struct DenseFeatureSpec {
 
 impl DenseFeatureSpec {
     /// A subject that looks; `untrained` is where its backbone is kept.
-    pub fn eye<'a>(
+    pub fn extractor<'a>(
         &self,
-        judge: &EvalContext<'a>,
+        context: &EvalContext<'a>,
         subject: EvalSubject,
         untrained: &'a mut Option<Vit>,
     ) -> DenseFeatureExtractor<'a> {
-        let device: &'a Device = judge.device;
+        let device: &'a Device = context.device;
         let vit: &'a Vit = match subject {
             EvalSubject::RawPixels => {
-                return DenseFeatureExtractor::Pixels { patch: judge.backbone.config.patch };
+                return DenseFeatureExtractor::Pixels { patch: context.backbone.config.patch };
             }
             EvalSubject::Untrained => {
-                untrained.insert(Vit::init(&judge.backbone.config, judge.options.seed, device))
+                untrained.insert(Vit::init(&context.backbone.config, context.options.seed, device))
             }
-            EvalSubject::Weights => judge.backbone,
+            EvalSubject::Weights => context.backbone,
         };
         let Self { blocks, norm, cls } = self.clone();
-        DenseFeatureExtractor::Backbone { vit, device, blocks, norm, cls, batch: judge.options.batch }
+        DenseFeatureExtractor::Backbone { vit, device, blocks, norm, cls, batch: context.options.batch }
     }
 }

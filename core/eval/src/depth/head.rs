@@ -8,7 +8,7 @@ use dinoscope_shaders::cpu::{MatrixView, multiply, wide};
 
 use super::loss::{DepthMapPair, loss};
 use crate::dense::axis::{InterpolationAxis, add, adjoint, blend, resize};
-use crate::dense::eye::DenseFeatureMap;
+use crate::dense::extractor::DenseFeatureMap;
 use crate::dense::frame::CenterPadding;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{RngExt, stream};

@@ -18,7 +18,7 @@ use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind};
 
 use super::EvalProtocolError;
 use super::dense::axis::{InterpolationAxis, resize};
-use super::dense::eye::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseView};
+use super::dense::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseView};
 use super::dense::frame::{CenterPadding, fitted, nearest};
 use super::dense::sheet;
 use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
@@ -113,23 +113,23 @@ struct DepthRunConfig<'a> {
 }
 
 pub(crate) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     data: &DenseSplit,
     task: &DepthTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
-    let config = &judge.backbone.config;
+    let config = &context.backbone.config;
     task.check(config.depth)?;
     let mut setting = DepthRunConfig {
         task,
         window: task.window.unwrap_or_else(|| dense::default_window(config)),
         patch: config.patch,
         range: task.range.unwrap_or_default(),
-        seed: judge.options.seed,
+        seed: context.options.seed,
     };
     let mut skipped = SkippedDenseInputs::default();
     let total = data.train.len();
-    let mut hear = async |done| {
+    let mut on_progress = async |done| {
         progress(EvalProgress { subject: EvalSubject::Weights.name(), doing: "pictures", done, total }).await
     };
     let mut known = DepthRangeStats::default();
@@ -138,9 +138,10 @@ pub(crate) async fn evaluate(
         setting.examples(index, &dense)
     };
     let examples =
-        dense::load_all(data.train.as_ref(), DenseTruthKind::Depth, &mut skipped, each, &mut hear).await?;
+        dense::load_all(data.train.as_ref(), DenseTruthKind::Depth, &mut skipped, each, &mut on_progress)
+            .await?;
     let doubt = match task.range {
-        Some(range) => known.judge(range, data.train.measure(), &task.unit)?,
+        Some(range) => known.check_range(range, data.train.measure(), &task.unit)?,
         None => None,
     };
     setting.range = match task.range {
@@ -152,12 +153,12 @@ pub(crate) async fn evaluate(
     out.data = format!("{total} pictures to learn from, {} to test{}", data.test.len(), data.words());
     out.notes.push(setting.words(&looked.blocks));
     out.notes.extend(doubt);
-    for &subject in EvalSubject::all(judge.options.alone) {
+    for &subject in EvalSubject::all(context.options.alone) {
         let mut untrained = None;
-        let eye = looked.eye(judge, subject, &mut untrained);
+        let extractor = looked.extractor(context, subject, &mut untrained);
         let mut left_out = SkippedDenseInputs::default();
-        let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
-        let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
+        let (head, beyond) = setting.train(&extractor, &examples, subject, progress).await?;
+        let judged = setting.evaluate(&extractor, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.pictures, setting.seed));
         if subject == EvalSubject::Weights {
             skipped.all.append(&mut left_out.all);
@@ -286,23 +287,23 @@ impl DepthRunConfig<'_> {
     /// Trains a head; also says how many views had to be looked at again and again.
     async fn train(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         examples: &[DenseExample<f32>],
         subject: EvalSubject,
         progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
     ) -> Result<(DepthHead, usize), EvaluationError> {
         let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
         let name = subject.name();
-        let mut hear = async |done| {
+        let mut on_progress = async |done| {
             progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
         };
-        let bank = DenseFeatureCache::fill(eye, examples, self.task.memory, &mut hear).await?;
-        let mut head = DepthHead::new(eye.dim(), eye.cls_dim(), self.range, self.seed);
+        let cache = DenseFeatureCache::fill(extractor, examples, self.task.memory, &mut on_progress).await?;
+        let mut head = DepthHead::new(extractor.dim(), extractor.cls_dim(), self.range, self.seed);
         let mut adam = DenseHeadAdamW::new(head.values.len());
         let mut order = DenseBatchSampler::new(examples.len(), self.seed);
         for step in 0..iterations {
             let which = order.next(batch);
-            let maps = bank.batch(&which).await?;
+            let maps = cache.batch(&which).await?;
             let samples: Vec<DepthHeadSample<'_>> = which
                 .iter()
                 .zip(&maps)
@@ -323,13 +324,13 @@ impl DepthRunConfig<'_> {
                 return Err(EvalProtocolError::Stopped.into());
             }
         }
-        Ok((head, bank.beyond()))
+        Ok((head, cache.beyond()))
     }
 
     /// Judges a head on the test pictures.
-    async fn judge(
+    async fn evaluate(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         head: &DepthHead,
         data: &DenseSplit,
         subject: EvalSubject,
@@ -343,7 +344,7 @@ impl DepthRunConfig<'_> {
             let to = (from + ROUND).min(test.len());
             let loaded = dense::load(test, from..to, DenseTruthKind::Depth, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
-            let found = self.predict(eye, head, &pictures).await?;
+            let found = self.predict(extractor, head, &pictures).await?;
             for ((index, dense), found) in loaded.into_iter().zip(found) {
                 let range = self.task.range.unwrap_or((0.0, f64::INFINITY));
                 let Some(figures) = score::figures(&dense.depth, &found, |depth| inside(depth, range)) else {
@@ -376,7 +377,7 @@ impl DepthRunConfig<'_> {
     /// Depth of every pixel of some pictures.
     async fn predict(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         head: &DepthHead,
         pictures: &[&Picture],
     ) -> Result<Vec<Vec<f32>>, EvaluationError> {
@@ -394,7 +395,7 @@ impl DepthRunConfig<'_> {
                 }
             };
             let views: Vec<DenseView> = pictures.iter().map(view).collect();
-            let maps = eye.look(&views.iter().collect::<Vec<_>>()).await?;
+            let maps = extractor.look(&views.iter().collect::<Vec<_>>()).await?;
             for (((picture, view), map), sums) in pictures.iter().zip(&views).zip(&maps).zip(&mut sums) {
                 let mut depth = head.predict(map, &view.frame);
                 if mirrored {

@@ -84,7 +84,7 @@ impl DepthRangeStats {
     ///
     /// # Errors
     /// When hardly any does.
-    pub fn judge(
+    pub fn check_range(
         &self,
         (min, max): (f64, f64),
         measure: Option<&str>,
@@ -138,7 +138,7 @@ mod tests {
         let of = |depths: &[f32]| {
             let mut known = DepthRangeStats::default();
             known.add(depths, range);
-            known.judge(range, Some("depth from 16-bit PNG at 1 cm"), "metres")
+            known.check_range(range, Some("depth from 16-bit PNG at 1 cm"), "metres")
         };
         assert_eq!(of(&[0.0, 1.0, 9.0, 40.0]).unwrap(), None);
         let said = of(&[0.0, 40.0, 52.0]).unwrap_err().to_string();

@@ -58,8 +58,8 @@ fn run(task: &DepthTask, alone: bool) -> Result<EvalReport, EvaluationError> {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
     let options = EvalOptions { alone, ..EvalOptions::new(16) };
-    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
-    block_on(evaluate(&judge, &split(), task, &mut async |_| true))
+    let context = EvalContext { backbone: &backbone, options: &options, device: &device };
+    block_on(evaluate(&context, &split(), task, &mut async |_| true))
 }
 
 #[test]
@@ -112,10 +112,10 @@ fn wrong_settings_and_a_stop_are_told() {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
     let options = EvalOptions::new(16);
-    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
+    let context = EvalContext { backbone: &backbone, options: &options, device: &device };
     for last in ["pictures", "features", "head", "judging"] {
         let mut progress = async |at: EvalProgress| at.doing != last;
-        let stopped = block_on(evaluate(&judge, &split(), &task(), &mut progress));
+        let stopped = block_on(evaluate(&context, &split(), &task(), &mut progress));
         assert!(stopped.unwrap_err().is_stopped(), "{last}");
     }
 }

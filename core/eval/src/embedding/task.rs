@@ -50,11 +50,11 @@ pub struct ProjectionResult {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     task: &ProjectionTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
-    Ok(map(judge, task, progress).await?.outcome)
+    Ok(map(context, task, progress).await?.outcome)
 }
 
 /// Makes a map, and judges it. `progress` is awaited between steps and answers whether to go on.
@@ -63,7 +63,7 @@ pub(in super::super) async fn evaluate(
 /// When there are fewer than four pictures or more than 5000, features can't be used, the device fails, or `progress`
 /// says no.
 pub async fn map(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     task: &ProjectionTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<ProjectionResult, EvaluationError> {
@@ -76,8 +76,9 @@ pub async fn map(
     }
     let mut outcome = EvalReport::of("Feature map");
     let mut first = None;
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let sets = judge.sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let sets =
+            context.sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, PIXELS, progress).await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
         if let Some(at) = features.iter().position(|v| !v.is_finite()) {
             return Err(EvalProtocolError::NotFinite { set: "mapped", index: at / dim.max(1) }.into());
@@ -230,8 +231,8 @@ mod tests {
     ) -> Result<ProjectionResult, EvaluationError> {
         let device = Device::flex();
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-        let mut hear = async |at: EvalProgress| at.doing != stop_at;
-        block_on(map(&EvalContext { backbone: &backbone, options, device: &device }, task, &mut hear))
+        let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
+        block_on(map(&EvalContext { backbone: &backbone, options, device: &device }, task, &mut on_progress))
     }
 
     fn quick() -> ReductionMethod {

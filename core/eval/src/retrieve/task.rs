@@ -56,7 +56,7 @@ struct RetrievalDataset {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     task: &RetrieveTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
@@ -67,8 +67,8 @@ pub(in super::super) async fn evaluate(
     };
     let listed = asked.grades.is_some();
     let mut out = EvalReport::of(if listed { "Instance retrieval" } else { "Retrieval of the same class" });
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let rows = asked.rows(judge, subject, task.whole, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let rows = asked.rows(context, subject, task.whole, progress).await?;
         let answers = asked.answers(subject, &rows, protocols, progress).await?;
         for (i, protocol) in protocols.iter().enumerate() {
             let scores: Vec<RetrievalScore> = answers.iter().filter_map(|answer| answer.scores[i]).collect();
@@ -76,7 +76,7 @@ pub(in super::super) async fn evaluate(
                 return Err(EvalProtocolError::Empty("queries that have a right picture").into());
             }
             let setting = if protocols.len() > 1 { protocol.name() } else { "" };
-            out.rows.push(row(subject, setting, &scores, judge.options.seed));
+            out.rows.push(row(subject, setting, &scores, context.options.seed));
             let without = answers.len() - scores.len();
             if subject == EvalSubject::Weights && without > 0 {
                 let setting = if setting.is_empty() { String::new() } else { format!("{setting}: ") };
@@ -144,7 +144,7 @@ impl RetrievalDataset {
 
     async fn rows(
         &self,
-        judge: &EvalContext<'_>,
+        context: &EvalContext<'_>,
         subject: EvalSubject,
         whole: bool,
         progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
@@ -157,9 +157,9 @@ impl RetrievalDataset {
             None => alone(&self.database),
         };
         let sets = if whole && subject != EvalSubject::RawPixels {
-            whole::sets(judge, subject, &labelled, progress).await?
+            whole::sets(context, subject, &labelled, progress).await?
         } else {
-            judge.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?
+            context.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?
         };
         let queries = if self.grades.is_some() { sets.test } else { sets.train.clone() };
         Ok(RetrievalFeatures { queries, database: sets.train, notes: sets.notes, left_out: sets.left_out })

@@ -13,8 +13,8 @@ use dinoscope_model::{Vit, VitConfig};
 fn judged(task: RetrieveTask, options: &EvalOptions, stop_at: &str) -> Result<EvalReport, EvaluationError> {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-    let mut hear = async |at: EvalProgress| at.doing != stop_at;
-    block_on(suite::evaluate(&EvalTask::Retrieve(task), &backbone, options, &device, &mut hear))
+    let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
+    block_on(suite::evaluate(&EvalTask::Retrieve(task), &backbone, options, &device, &mut on_progress))
 }
 
 fn alone() -> EvalOptions {

@@ -8,7 +8,7 @@ use dinoscope_shaders::cpu::{MatrixView, multiply};
 
 use super::loss::{LANES, cross_entropy};
 use crate::dense::axis::InterpolationAxis;
-use crate::dense::eye::DenseFeatureMap;
+use crate::dense::extractor::DenseFeatureMap;
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{normal, stream};
 use dinoscope_data::source::dense::IGNORED;

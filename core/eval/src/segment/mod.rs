@@ -19,7 +19,7 @@ use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind, IGN
 
 use super::EvalProtocolError;
 use super::dense::axis::InterpolationAxis;
-use super::dense::eye::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
+use super::dense::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
 use super::dense::sheet;
 use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
 use super::dense::{self, DenseFeatureSpec, DenseTrainingOptions, MEMORY, SkippedDenseInputs, check};
@@ -109,12 +109,12 @@ struct SegmentationRunConfig<'a> {
 }
 
 pub(crate) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     data: &DenseSplit,
     task: &SegmentTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
-    let config = &judge.backbone.config;
+    let config = &context.backbone.config;
     task.check(config.depth)?;
     let names = data.train.classes();
     if names.len() < 2 {
@@ -131,11 +131,11 @@ pub(crate) async fn evaluate(
         stride: task.stride.unwrap_or((2 * window / 3).max(1)),
         patch: config.patch,
         classes: names.len(),
-        seed: judge.options.seed,
+        seed: context.options.seed,
     };
     let mut skipped = SkippedDenseInputs::default();
     let total = data.train.len();
-    let mut hear = async |done| {
+    let mut on_progress = async |done| {
         progress(EvalProgress { subject: EvalSubject::Weights.name(), doing: "pictures", done, total }).await
     };
     let mut seen = [false; 256];
@@ -144,7 +144,8 @@ pub(crate) async fn evaluate(
         setting.examples(index, &dense)
     };
     let examples =
-        dense::load_all(data.train.as_ref(), DenseTruthKind::Classes, &mut skipped, each, &mut hear).await?;
+        dense::load_all(data.train.as_ref(), DenseTruthKind::Classes, &mut skipped, each, &mut on_progress)
+            .await?;
     if examples.is_empty() {
         return Err(EvalProtocolError::Empty("training pictures").into());
     }
@@ -174,12 +175,12 @@ pub(crate) async fn evaluate(
     );
     out.notes.push(setting.words());
     let mut each_class = Vec::new();
-    for &subject in EvalSubject::all(judge.options.alone) {
+    for &subject in EvalSubject::all(context.options.alone) {
         let mut untrained = None;
-        let eye = looked.eye(judge, subject, &mut untrained);
+        let extractor = looked.extractor(context, subject, &mut untrained);
         let mut left_out = SkippedDenseInputs::default();
-        let (head, beyond) = setting.train(&eye, &examples, subject, progress).await?;
-        let judged = setting.judge(&eye, &head, data, subject, &mut left_out, progress).await?;
+        let (head, beyond) = setting.train(&extractor, &examples, subject, progress).await?;
+        let judged = setting.evaluate(&extractor, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.score));
         if subject == EvalSubject::Weights {
             skipped.all.append(&mut left_out.all);
@@ -265,23 +266,23 @@ impl SegmentationRunConfig<'_> {
     /// Trains a head; also says how many views had to be looked at again and again.
     async fn train(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         examples: &[DenseExample<u8>],
         subject: EvalSubject,
         progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
     ) -> Result<(SegmentationHead, usize), EvaluationError> {
         let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
         let name = subject.name();
-        let mut hear = async |done| {
+        let mut on_progress = async |done| {
             progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
         };
-        let bank = DenseFeatureCache::fill(eye, examples, self.task.memory, &mut hear).await?;
-        let mut head = SegmentationHead::new(eye.dim(), self.classes, self.seed);
+        let cache = DenseFeatureCache::fill(extractor, examples, self.task.memory, &mut on_progress).await?;
+        let mut head = SegmentationHead::new(extractor.dim(), self.classes, self.seed);
         let mut adam = DenseHeadAdamW::new(head.values.len());
         let mut order = DenseBatchSampler::new(examples.len(), self.seed);
         for step in 0..iterations {
             let which = order.next(batch);
-            let maps = bank.batch(&which).await?;
+            let maps = cache.batch(&which).await?;
             let maps: Vec<&DenseFeatureMap> = maps.iter().map(AsRef::as_ref).collect();
             let axes: Vec<(InterpolationAxis, InterpolationAxis)> = which
                 .iter()
@@ -309,13 +310,13 @@ impl SegmentationRunConfig<'_> {
                 return Err(EvalProtocolError::Stopped.into());
             }
         }
-        Ok((head, bank.beyond()))
+        Ok((head, cache.beyond()))
     }
 
     /// Judges a head on the test pictures.
-    async fn judge(
+    async fn evaluate(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         head: &SegmentationHead,
         data: &DenseSplit,
         subject: EvalSubject,
@@ -330,7 +331,7 @@ impl SegmentationRunConfig<'_> {
             let to = (from + round).min(test.len());
             let loaded = dense::load(test, from..to, DenseTruthKind::Classes, skipped);
             let pictures: Vec<&Picture> = loaded.iter().map(|(_, dense)| &dense.picture).collect();
-            let looks = self.looks(eye, head, &pictures).await?;
+            let looks = self.looks(extractor, head, &pictures).await?;
             for ((index, dense), looks) in loaded.into_iter().zip(&looks) {
                 let Picture { width, height, .. } = dense.picture;
                 let found = predict::classes(looks, width, height, self.classes);

@@ -70,7 +70,7 @@ fn run(task: &SegmentTask, alone: bool) -> (Result<EvalReport, EvaluationError>,
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
     let options = EvalOptions { alone, ..EvalOptions::new(16) };
-    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
+    let context = EvalContext { backbone: &backbone, options: &options, device: &device };
     let mut heard = Vec::new();
     let mut progress = async |at: EvalProgress| {
         assert!(at.done <= at.total, "{at:?}");
@@ -79,7 +79,7 @@ fn run(task: &SegmentTask, alone: bool) -> (Result<EvalReport, EvaluationError>,
         }
         true
     };
-    let outcome = block_on(evaluate(&judge, &Squares::split(), task, &mut progress));
+    let outcome = block_on(evaluate(&context, &Squares::split(), task, &mut progress));
     (outcome, heard)
 }
 
@@ -146,10 +146,10 @@ fn wrong_settings_and_a_stop_are_told() {
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(16, 4, 12, 4, 2), 1, &device);
     let options = EvalOptions::new(16);
-    let judge = EvalContext { backbone: &backbone, options: &options, device: &device };
+    let context = EvalContext { backbone: &backbone, options: &options, device: &device };
     for last in ["pictures", "features", "head", "judging"] {
         let mut progress = async |at: EvalProgress| at.doing != last;
-        let stopped = block_on(evaluate(&judge, &Squares::split(), &task(), &mut progress));
+        let stopped = block_on(evaluate(&context, &Squares::split(), &task(), &mut progress));
         assert!(stopped.unwrap_err().is_stopped(), "{last}");
     }
 }

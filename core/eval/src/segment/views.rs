@@ -3,7 +3,7 @@
 use super::SegmentationRunConfig;
 use super::head::SegmentationHead;
 use super::predict::{TtaPrediction, WindowLogits};
-use crate::dense::eye::{DenseExample, DenseFeatureExtractor, DenseView};
+use crate::dense::extractor::{DenseExample, DenseFeatureExtractor, DenseView};
 use crate::dense::frame::{CenterPadding, cut, fitted, nearest, windows};
 use crate::run::EvaluationError;
 use dinoscope_base::rng::{RngExt, stream};
@@ -50,7 +50,7 @@ impl SegmentationRunConfig<'_> {
     /// All looks at some pictures, each in windows.
     pub(super) async fn looks(
         &self,
-        eye: &DenseFeatureExtractor<'_>,
+        extractor: &DenseFeatureExtractor<'_>,
         head: &SegmentationHead,
         pictures: &[&Picture],
     ) -> Result<Vec<Vec<TtaPrediction>>, EvaluationError> {
@@ -77,7 +77,7 @@ impl SegmentationRunConfig<'_> {
         }
         for some in waiting.chunks(VIEWS) {
             let views: Vec<&DenseView> = some.iter().map(|(.., view)| view).collect();
-            for ((i, look, place, view), map) in some.iter().zip(eye.look(&views).await?) {
+            for ((i, look, place, view), map) in some.iter().zip(extractor.look(&views).await?) {
                 out[*i][*look].windows.push(WindowLogits::new(*place, &view.frame, head.logits(&map)));
             }
         }

@@ -27,20 +27,20 @@ pub struct FeatureStatisticsTask {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     task: &FeatureStatisticsTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Spread of features");
     let labelled = alone(&task.source);
     let mut spectra = Vec::new();
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let sets = judge.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let sets = context.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
         let spectrum = FeatureSpectrum::of(features, dim)?;
         let spread = uniformity(features, dim).ok_or(EvalProtocolError::Empty("second picture"))?;
-        let apart = aligned(judge, subject, task.source.as_ref(), progress).await?;
-        out.rows.push(row(subject, &spectrum, &apart, spread, judge.options.seed));
+        let apart = aligned(context, subject, task.source.as_ref(), progress).await?;
+        out.rows.push(row(subject, &spectrum, &apart, spread, context.options.seed));
         out.notes.extend(sets.notes);
         out.left_out.extend(sets.left_out);
         if subject == EvalSubject::Weights {
@@ -109,19 +109,19 @@ fn row(
 
 /// Squared distances between two augmented views of each picture that can be loaded.
 async fn aligned(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     subject: EvalSubject,
     source: &dyn PictureSource,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<Vec<f64>, EvaluationError> {
-    let backbone = &*judge.backbone_of(subject);
-    let (size, total) = (judge.options.size, source.len());
-    let batch = judge.options.batch.max(1);
+    let backbone = &*context.backbone_of(subject);
+    let (size, total) = (context.options.size, source.len());
+    let batch = context.options.batch.max(1);
     let mut apart = Vec::with_capacity(total);
     for start in (0..total).step_by(batch) {
         let mut pairs: Vec<Option<[Picture; 2]>> = vec![None; batch.min(total - start)];
         for_chunks(&mut pairs, 1, |i, pair| {
-            pair[0] = source.load(start + i).ok().map(|p| views(&p, size, judge.options.seed, start + i));
+            pair[0] = source.load(start + i).ok().map(|p| views(&p, size, context.options.seed, start + i));
         });
         let [first, second] =
             [0, 1].map(|k| -> Vec<Picture> { pairs.iter().flatten().map(|pair| pair[k].clone()).collect() });
@@ -132,7 +132,7 @@ async fn aligned(
                     EvalSubject::RawPixels => {
                         views.iter().flat_map(|v| normalize(&resize_to(v, PIXELS, PIXELS))).collect()
                     }
-                    _ => embed(backbone, views, ImageFeatureSpec::CLS, judge.device).await?,
+                    _ => embed(backbone, views, ImageFeatureSpec::CLS, context.device).await?,
                 });
             }
             let dim = sides[0].len() / first.len();
@@ -174,9 +174,9 @@ mod tests {
     ) -> Result<EvalReport, EvaluationError> {
         let device = Device::flex();
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
-        let mut hear = async |at: EvalProgress| at.doing != stop_at;
+        let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
         let task = EvalTask::Spread(FeatureStatisticsTask { source });
-        block_on(suite::evaluate(&task, &backbone, options, &device, &mut hear))
+        block_on(suite::evaluate(&task, &backbone, options, &device, &mut on_progress))
     }
 
     #[test]

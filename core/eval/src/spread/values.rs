@@ -152,8 +152,8 @@ mod tests {
         assert!(eigenvalues(Vec::new(), 0).is_empty());
         assert_eq!(eigenvalues(vec![0.0; 25], 5), [0.0; 5]);
         // All equal, and of rank one.
-        let eye = (0..400).map(|i| f64::from(u8::from(i / 20 == i % 20))).collect();
-        assert!(eigenvalues(eye, 20).iter().all(|v| (v - 1.0).abs() < 1e-12));
+        let extractor = (0..400).map(|i| f64::from(u8::from(i / 20 == i % 20))).collect();
+        assert!(eigenvalues(extractor, 20).iter().all(|v| (v - 1.0).abs() < 1e-12));
         let x = [1.0, -2.0, 3.0, 0.5];
         let one = eigenvalues((0..16).map(|i| x[i / 4] * x[i % 4]).collect(), 4);
         assert!((one[0] - 14.25).abs() < 1e-12 && one[1..].iter().all(|v| v.abs() < 1e-12), "{one:?}");

@@ -30,16 +30,16 @@ pub struct FewShotOptions {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     labelled: &LabelledSplit,
     task: &KnnTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Nearest neighbours");
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let sets = judge.sets(subject, labelled, ImageFeatureSpec::CLS, usize::MAX, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let sets = context.sets(subject, labelled, ImageFeatureSpec::CLS, usize::MAX, progress).await?;
         let classes = labelled.train.classes().len();
-        let results = look_up(subject, &sets, classes, task, judge.options.seed, progress).await?;
+        let results = look_up(subject, &sets, classes, task, context.options.seed, progress).await?;
         out.rows.extend(rows(subject, &results, task.few.is_some(), classes));
         if subject == EvalSubject::Weights {
             out.data = description(&sets, labelled);
@@ -89,8 +89,8 @@ async fn look_up(
         let few = task
             .few
             .map(|few| FewShotSubset::draw(&train, classes, few.per_class, seed.wrapping_add(t as u64)));
-        let bank = few.as_ref().map_or(train, FewShotSubset::features);
-        let mut lookup = KnnEvaluator::new(bank, test, classes, &options)?;
+        let cache = few.as_ref().map_or(train, FewShotSubset::features);
+        let mut lookup = KnnEvaluator::new(cache, test, classes, &options)?;
         while let Some(done) = lookup.round() {
             let (done, total) = (t * test.labels.len() + done, tries * test.labels.len());
             let at = suite::EvalProgress { subject: subject.name(), doing: "neighbours", done, total };
@@ -134,9 +134,9 @@ mod tests {
     use dinoscope_base::device::block_on;
 
     fn judged(task: KnnTask, options: &EvalOptions, stop_at: &str) -> Result<EvalReport, EvaluationError> {
-        let mut hear = async |at: EvalProgress| at.doing != stop_at;
+        let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
         let task = EvalTask::Knn(scenes(48, 24), task);
-        block_on(evaluate(&task, &backbone(1), options, &Device::flex(), &mut hear))
+        block_on(evaluate(&task, &backbone(1), options, &Device::flex(), &mut on_progress))
     }
 
     #[test]

@@ -113,20 +113,20 @@ fn deepest(config: &VitConfig) -> usize {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     labelled: &LabelledSplit,
     task: &LinearTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Linear probe");
     let classes = labelled.train.classes();
-    let config = &judge.backbone.config;
+    let config = &context.backbone.config;
     let wanted = ImageFeatureSpec { blocks: deepest(config), patch_mean: true };
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let sets = judge.sets(subject, labelled, wanted, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let sets = context.sets(subject, labelled, wanted, PIXELS, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
         let seen = FeatureColumns::all(subject, config, &sets);
-        let probe = LinearProbe { task, classes: classes.len(), seed: judge.options.seed };
+        let probe = LinearProbe { task, classes: classes.len(), seed: context.options.seed };
         let found = probe.run(subject, &sets, &seen, progress).await?;
         out.rows.push(found.row(subject, &seen, classes.len()));
         out.notes.extend(sets.notes.iter().cloned());

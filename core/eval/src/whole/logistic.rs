@@ -38,18 +38,18 @@ impl Default for LogisticTask {
 }
 
 pub(in super::super) async fn evaluate(
-    judge: &EvalContext<'_>,
+    context: &EvalContext<'_>,
     labelled: &LabelledSplit,
     task: &LogisticTask,
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Logistic regression");
     let classes = labelled.train.classes();
-    for &subject in EvalSubject::all(judge.options.alone) {
-        let sets = judge.sets(subject, labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::all(context.options.alone) {
+        let sets = context.sets(subject, labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
         let regression =
-            LogisticRegression { task, classes: classes.len(), seed: judge.options.seed, subject };
+            LogisticRegression { task, classes: classes.len(), seed: context.options.seed, subject };
         let found = regression.run(&sets, progress).await?;
         let mut figures = accuracies(found.top1, found.top5, classes.len());
         figures.push(EvalMetric::accuracy("held-out top-1", found.held_out));
@@ -212,10 +212,10 @@ mod tests {
     #[test]
     fn it_stops_between_moves() {
         let device = Device::flex();
-        let mut hear = async |at: EvalProgress| at.doing != "fits";
+        let mut on_progress = async |at: EvalProgress| at.doing != "fits";
         let task = EvalTask::Logistic(scenes(20, 5), quick());
         let stopped =
-            block_on(suite::evaluate(&task, &backbone(1), &EvalOptions::new(28), &device, &mut hear));
+            block_on(suite::evaluate(&task, &backbone(1), &EvalOptions::new(28), &device, &mut on_progress));
         assert!(stopped.unwrap_err().is_stopped());
     }
 }

@@ -45,7 +45,12 @@ pub(super) fn done<T>(result: Result<T, ShaderError>) -> T {
 }
 
 /// A tensor around a buffer that a program filled, on the device of `near`.
-pub(super) fn array<const D: usize>(near: &CubeTensor, handle: Handle, shape: [usize; D], dtype: DType) -> Array {
+pub(super) fn array<const D: usize>(
+    near: &CubeTensor,
+    handle: Handle,
+    shape: [usize; D],
+    dtype: DType,
+) -> Array {
     CubeTensor::new_contiguous(near.client.clone(), near.device.clone(), Shape::new(shape), handle, dtype)
 }
 

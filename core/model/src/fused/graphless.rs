@@ -120,10 +120,12 @@ mod tests {
         let logits = Tensor::<2>::from_data([[0.1, 0.0, -0.1], [0.2, 0.1, 0.0]], &device).require_grad();
         let plain = Tensor::<2>::from_data([[0.1, 0.0, -0.1], [0.2, 0.1, 0.0]], &Device::flex());
         let (center, weights) = (Tensor::<1>::zeros([3], &device), Tensor::<1>::ones([2], &device));
-        let (center_plain, weights_plain) = (center.clone().without_autodiff(), weights.clone().without_autodiff());
+        let (center_plain, weights_plain) =
+            (center.clone().without_autodiff(), weights.clone().without_autodiff());
         let near = Tolerance::<f32>::absolute(1e-6);
         let got = softmax_center(logits.clone(), center, 0.07);
-        got.into_data().assert_approx_eq(&softmax_center(plain.clone(), center_plain, 0.07).into_data(), near);
+        got.into_data()
+            .assert_approx_eq(&softmax_center(plain.clone(), center_plain, 0.07).into_data(), near);
         let got = sinkhorn(logits.clone(), weights, 0.07, 3);
         got.into_data().assert_approx_eq(&sinkhorn(plain.clone(), weights_plain, 0.07, 3).into_data(), near);
         nearest(logits).into_data().assert_eq(&nearest(plain).into_data(), true);

@@ -108,9 +108,9 @@ fn of_halves(
             SourceContent::Whole(_) => None,
         };
         match half {
-            Some((learn, judge)) => {
+            Some((learn, context)) => {
                 train.push(NamedSource { name: part.name.clone(), source: Arc::new(learn) });
-                judged.push(NamedSource { name: part.name, source: Arc::new(judge) });
+                judged.push(NamedSource { name: part.name, source: Arc::new(context) });
             }
             None => train.push(part.whole(how)),
         }

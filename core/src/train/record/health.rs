@@ -30,7 +30,7 @@ pub struct RunHealth {
 
 /// Judges the report of a step. What needs figures that have settled is left out in the first of them, and what blames
 /// the backbone while it is held.
-pub fn judge(values: &Values, recipe: &Recipe, iteration: u64) -> RunHealth {
+pub fn diagnose(values: &Values, recipe: &Recipe, iteration: u64) -> RunHealth {
     let held = recipe.start.hold_backbone;
     // After it is let go the heads' figures have to settle once more.
     let warmed_up = iteration >= held + recipe.optim.warmup.max(20);
@@ -148,19 +148,19 @@ mod tests {
     fn figures_become_sentences() {
         let recipe = Recipe::preset("nano").unwrap();
         let fine = values(&[("feature_rank", 12.0), ("prototype_use", 0.4), ("neighbour_distance", 0.6)]);
-        assert_eq!(judge(&fine, &recipe, 100).level, HealthLevel::Fine);
+        assert_eq!(diagnose(&fine, &recipe, 100).level, HealthLevel::Fine);
         let line = values(&[("feature_rank", 1.1), ("prototype_use", 0.4)]);
-        let health = judge(&line, &recipe, 100);
+        let health = diagnose(&line, &recipe, 100);
         assert!(health.level == HealthLevel::Wrong && health.sentences[0].contains("Collapsing"));
-        assert_eq!(judge(&line, &recipe, 3).level, HealthLevel::Fine, "figures settle first");
-        let nan = judge(&values(&[("loss", f64::NAN)]), &recipe, 3);
+        assert_eq!(diagnose(&line, &recipe, 3).level, HealthLevel::Fine, "figures settle first");
+        let nan = diagnose(&values(&[("loss", f64::NAN)]), &recipe, 3);
         assert!(nan.sentences[0].contains("loss") && nan.level == HealthLevel::Wrong);
 
         let held = recipe.with_overrides(&["start.hold_backbone=90".into()]).unwrap();
-        let said = judge(&line, &held, 89);
+        let said = diagnose(&line, &held, 89);
         assert!(said.level == HealthLevel::Fine && said.sentences[0].contains("until step 90"), "{said:?}");
-        assert_eq!(judge(&line, &held, 100).level, HealthLevel::Fine, "and settle again afterwards");
-        assert_eq!(judge(&line, &held, 110).level, HealthLevel::Wrong);
+        assert_eq!(diagnose(&line, &held, 100).level, HealthLevel::Fine, "and settle again afterwards");
+        assert_eq!(diagnose(&line, &held, 110).level, HealthLevel::Wrong);
     }
 
     #[test]

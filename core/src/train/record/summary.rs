@@ -8,7 +8,7 @@ use crate::eval::Accuracy;
 use crate::train::curves;
 use crate::train::figures;
 use crate::train::film::frames;
-use crate::train::health::{HealthLevel, judge};
+use crate::train::health::{HealthLevel, diagnose};
 use crate::train::metrics::Values;
 use crate::train::metrics_lines::MetricsLine;
 use crate::train::protocol::TrainJob;
@@ -39,7 +39,7 @@ pub fn report(
         .flat_map(|kind| film_frames(folder, kind))
         .collect();
     let knn = comparison(found.measured.as_ref());
-    let health = judge(&values_of(found.last.as_ref()), &job.recipe, iteration);
+    let health = diagnose(&values_of(found.last.as_ref()), &job.recipe, iteration);
     let tone = match health.level {
         HealthLevel::Fine => VerdictLevel::Fine,
         HealthLevel::Watch => VerdictLevel::Watch,

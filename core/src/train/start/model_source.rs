@@ -362,7 +362,7 @@ fn on_device(checkpoint: LoadedWeights, device: &Device) -> Result<OpenModel, Mo
 fn released(name: &str, progress: &mut dyn FnMut(u64, Option<u64>) -> bool) -> Result<PathBuf, ModelError> {
     use std::ops::ControlFlow;
     let mut stopped = false;
-    let mut hear = |done, total| match progress(done, total) {
+    let mut on_progress = |done, total| match progress(done, total) {
         true => ControlFlow::Continue(()),
         false => {
             stopped = true;
@@ -370,7 +370,7 @@ fn released(name: &str, progress: &mut dyn FnMut(u64, Option<u64>) -> bool) -> R
         }
     };
     let cache = weights::download::default_cache();
-    match weights::download::WeightsDownloadRequest::new(name, &cache).pull(&mut hear) {
+    match weights::download::WeightsDownloadRequest::new(name, &cache).pull(&mut on_progress) {
         Err(_) if stopped => Err(ModelError::Stopped(name.to_owned())),
         pulled => Ok(pulled?.path),
     }

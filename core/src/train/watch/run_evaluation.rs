@@ -21,12 +21,12 @@ impl Trainer<'_> {
         }
         let iteration = self.state.iteration;
         let (backbone, device) = (&self.state.teacher.backbone, &self.job.device.device);
-        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Watched);
-        let hear = async |done, total| {
-            teller.hear(done, total).await;
+        let mut reporter = SideTaskReporter::new(self.port, iteration, SideTask::Watched);
+        let on_progress = async |done, total| {
+            reporter.progress(done, total).await;
         };
         let frozen = self.state.frozen.as_ref().map(|frozen| &frozen.backbone);
-        let look = match self.watched.look(backbone, frozen, iteration, device, hear).await {
+        let look = match self.watched.look(backbone, frozen, iteration, device, on_progress).await {
             Ok(look) => look,
             Err(EngineError::Analysis(AnalysisError::NotFinite { .. })) => {
                 return Err(self.weights_not_finite("features of the watched pictures"));
@@ -57,11 +57,12 @@ impl Trainer<'_> {
         let device = &self.job.device.device;
         let backbone = &self.state.teacher.backbone;
         let iteration = self.state.iteration;
-        let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Knn);
-        teller.hear(0, labelled.train.len() + labelled.test.len()).await;
-        let hear = async |done, total| teller.hear(done, total).await;
+        let mut reporter = SideTaskReporter::new(self.port, iteration, SideTask::Knn);
+        reporter.progress(0, labelled.train.len() + labelled.test.len()).await;
+        let on_progress = async |done, total| reporter.progress(done, total).await;
         let measured = async {
-            let own = knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, hear).await?;
+            let own =
+                knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, on_progress).await?;
             let raw = if iteration == 0 && !self.port.is_to_stop() {
                 Some(knn_of_pixels(labelled, size)?.result)
             } else {
@@ -79,7 +80,7 @@ impl Trainer<'_> {
             // What can't be measured is no reason to end: the run goes on.
             Err(error) => {
                 self.port.emit(RunEvent::Warning(format!("k-NN after {iteration} steps: {error}"))).await;
-                return self.judge().await;
+                return self.other_evaluations().await;
             }
         };
         self.failing.add_judged(evaluated.skipped);
@@ -88,11 +89,11 @@ impl Trainer<'_> {
         self.record.accuracy(iteration, &accuracy, raw_pixels.as_ref(), agreement.as_ref());
         self.tell().await?;
         self.port.emit(RunEvent::Evaluation { iteration, accuracy, raw_pixels, agreement }).await;
-        self.judge().await
+        self.other_evaluations().await
     }
 
     /// What the recipe asks for beside k-NN. What can't be measured is a warning: the run goes on.
-    async fn judge(&mut self) -> Result<(), EngineError> {
+    async fn other_evaluations(&mut self) -> Result<(), EngineError> {
         let iteration = self.state.iteration;
         let (recipe, device) = (self.job.recipe.clone(), self.job.device.device.clone());
         for (kind, task) in probes::tasks(&recipe, self.job.sources.labelled.as_ref()) {
@@ -100,9 +101,10 @@ impl Trainer<'_> {
                 Ok(task) => {
                     let options = EvalOptions { alone: true, ..EvalOptions::new(recipe.crops.global_size) };
                     let backbone = &self.state.teacher.backbone;
-                    let mut teller = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
-                    let mut hear = async |at: suite::EvalProgress| teller.hear(at.done, at.total).await;
-                    match suite::evaluate(&task, backbone, &options, &device, &mut hear).await {
+                    let mut reporter = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
+                    let mut on_progress =
+                        async |at: suite::EvalProgress| reporter.progress(at.done, at.total).await;
+                    match suite::evaluate(&task, backbone, &options, &device, &mut on_progress).await {
                         Err(stopped) if stopped.is_stopped() => return Ok(()),
                         outcome => outcome.map_err(|error| error.to_string()),
                     }

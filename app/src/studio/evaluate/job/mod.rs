@@ -31,7 +31,7 @@ pub struct EvaluationRequest {
     /// What computes.
     pub device: SelectedDevice,
     /// What is asked.
-    pub wish: EvaluationConfig,
+    pub setup: EvaluationConfig,
     /// Where features are kept for the next time.
     pub cache: FeatureDiskCache,
     /// Most pixels that a side of a picture on the screen can have.
@@ -82,8 +82,8 @@ impl EvaluationJob {
     }
 
     /// What was said next; an error once it is over and everything was heard.
-    pub fn hear(&mut self) -> Result<Option<EvaluationJobEvent>, EvaluationEnded> {
-        match self.task.hear() {
+    pub fn receive(&mut self) -> Result<Option<EvaluationJobEvent>, EvaluationEnded> {
+        match self.task.receive() {
             Some(EvaluationJobEvent::At(at)) => {
                 let same =
                     |(before, ..): &(EvaluationJobProgress, Instant, usize)| before.phase() == at.phase();
@@ -153,51 +153,51 @@ impl EvaluationEventSender {
 }
 
 /// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
-async fn guarded(order: &EvaluationRequest, voice: &EvaluationEventSender) {
-    if let Err(reason) = tasks::guarded(async || judge(order, voice).await).await {
-        voice.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
+async fn guarded(order: &EvaluationRequest, events: &EvaluationEventSender) {
+    if let Err(reason) = tasks::guarded(async || evaluate_all(order, events).await).await {
+        events.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
     }
 }
 
-async fn judge(order: &EvaluationRequest, voice: &EvaluationEventSender) {
-    let EvaluationRequest { source, device, wish, .. } = order;
-    let Some(&first) = wish.kinds.first() else { return };
-    let of = wish.kinds.len();
-    voice.say(EvaluationJobEvent::At(EvaluationJobProgress { kind: first, done: 0, of, step: None }));
+async fn evaluate_all(order: &EvaluationRequest, events: &EvaluationEventSender) {
+    let EvaluationRequest { source, device, setup, .. } = order;
+    let Some(&first) = setup.kinds.first() else { return };
+    let of = setup.kinds.len();
+    events.say(EvaluationJobEvent::At(EvaluationJobProgress { kind: first, done: 0, of, step: None }));
     // A run is evaluated as it is now, also when it goes on meanwhile.
     let source = match source {
         ModelSource::Path(path) => match settled(path) {
             Ok(file) => ModelSource::Path(file),
-            Err(error) => return voice.say(EvaluationJobEvent::Failed(error.to_string())),
+            Err(error) => return events.say(EvaluationJobEvent::Failed(error.to_string())),
         },
         other => other.clone(),
     };
-    let model = match open(&source, &device.device, &mut |_, _| !voice.stopped()) {
+    let model = match open(&source, &device.device, &mut |_, _| !events.stopped()) {
         Ok(model) => model,
-        Err(_) if voice.stopped() => return,
-        Err(error) => return voice.say(EvaluationJobEvent::Failed(error.to_string())),
+        Err(_) if events.stopped() => return,
+        Err(error) => return events.say(EvaluationJobEvent::Failed(error.to_string())),
     };
     let mut opened: HashMap<LabelRequirement, Result<EvaluationData, String>> = HashMap::new();
-    for (done, &kind) in wish.kinds.iter().enumerate() {
-        if voice.stopped() {
+    for (done, &kind) in setup.kinds.iter().enumerate() {
+        if events.stopped() {
             return;
         }
         let at = EvaluationJobProgress { kind, done, of, step: None };
-        voice.say(EvaluationJobEvent::At(at));
+        events.say(EvaluationJobEvent::At(at));
         let need = kind.needs();
         if let Entry::Vacant(place) = opened.entry(need) {
-            let window = wish.window(&model.backbone.config);
-            let pictures = match open_data(need, wish, window) {
-                Ok(pictures) => at_hand(pictures, order, &model, at, voice).await.map(Ok),
+            let window = setup.window(&model.backbone.config);
+            let pictures = match open_data(need, setup, window) {
+                Ok(pictures) => at_hand(pictures, order, &model, at, events).await.map(Ok),
                 Err(reason) => Some(Err(reason)),
             };
             let Some(pictures) = pictures else { return };
             place.insert(pictures);
         }
-        let one = SingleEvaluation { order, voice, model: &model, source: &source, at };
+        let one = SingleEvaluation { order, events, model: &model, source: &source, at };
         match opened.get(&need) {
-            Some(Ok(pictures)) => one.judge(pictures).await,
-            Some(Err(reason)) => voice.say(EvaluationJobEvent::Not(kind, reason.clone())),
+            Some(Ok(pictures)) => one.evaluate(pictures).await,
+            Some(Err(reason)) => events.say(EvaluationJobEvent::Not(kind, reason.clone())),
             None => {}
         }
     }
@@ -209,65 +209,68 @@ async fn at_hand(
     order: &EvaluationRequest,
     model: &OpenModel,
     at: EvaluationJobProgress,
-    voice: &EvaluationEventSender,
+    events: &EvaluationEventSender,
 ) -> Option<EvaluationData> {
     if !BY_WORKER_ALONE {
         return Some(pictures);
     }
-    let side = order.wish.side(&model.backbone.config);
-    let mut hear = async |done, total| {
+    let side = order.setup.side(&model.backbone.config);
+    let mut on_progress = async |done, total| {
         let step = Some(EvalProgress { subject: "pictures", doing: "reading", done, total });
-        voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
-        !voice.stopped()
+        events.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
+        !events.stopped()
     };
-    super::preloaded::held(&pictures, &order.wish, side, &mut hear).await
+    super::preloaded::held(&pictures, &order.setup, side, &mut on_progress).await
 }
 
 /// One evaluation.
 struct SingleEvaluation<'a> {
     order: &'a EvaluationRequest,
-    voice: &'a EvaluationEventSender,
+    events: &'a EvaluationEventSender,
     model: &'a OpenModel,
     source: &'a ModelSource,
     at: EvaluationJobProgress,
 }
 
 impl SingleEvaluation<'_> {
-    async fn judge(&self, pictures: &EvaluationData) {
-        let Self { order, voice, model, source, at } = self;
+    async fn evaluate(&self, pictures: &EvaluationData) {
+        let Self { order, events, model, source, at } = self;
         let (kind, config) = (at.kind, &model.backbone.config);
-        let wish = &order.wish;
-        let Some(task) = (kind.entry().task)(pictures, &wish.choices(config)) else {
-            return voice.say(EvaluationJobEvent::Not(kind, "these pictures are of another kind".to_owned()));
+        let setup = &order.setup;
+        let Some(task) = (kind.entry().task)(pictures, &setup.choices(config)) else {
+            return events
+                .say(EvaluationJobEvent::Not(kind, "these pictures are of another kind".to_owned()));
         };
         let begun = Instant::now();
-        let side = if pictures.dense().is_some() { wish.window(config) } else { wish.side(config) };
+        let side = if pictures.dense().is_some() { setup.window(config) } else { setup.side(config) };
         let options = EvalOptions {
             batch: devices::batch(&order.device),
-            alone: !wish.compare,
+            alone: !setup.compare,
             cache: order.cache.clone(),
-            ..EvalOptions::new(wish.side(config))
+            ..EvalOptions::new(setup.side(config))
         };
-        let mut hear = async |step: EvalProgress| {
-            voice.say(EvaluationJobEvent::At(EvaluationJobProgress { step: Some(step), ..*at }));
+        let mut on_progress = async |step: EvalProgress| {
+            events.say(EvaluationJobEvent::At(EvaluationJobProgress { step: Some(step), ..*at }));
             tasks::breathe().await;
-            !voice.stopped()
+            !events.stopped()
         };
         let device = &order.device.device;
         let judged = match task {
             EvalTask::Map(task) => {
-                let judge = suite::EvalContext { backbone: &model.backbone, options: &options, device };
-                let mapped = embedding::map(&judge, &task, &mut hear).await;
+                let context = suite::EvalContext { backbone: &model.backbone, options: &options, device };
+                let mapped = embedding::map(&context, &task, &mut on_progress).await;
                 mapped.map(|mapped| {
-                    (mapped.outcome, Some(ProjectionChartData::new(mapped.map, task.source, wish)))
+                    (mapped.outcome, Some(ProjectionChartData::new(mapped.map, task.source, setup)))
                 })
             }
-            task => evaluate(&task, &model.backbone, &options, device, &mut hear).await.map(|o| (o, None)),
+            task => {
+                evaluate(&task, &model.backbone, &options, device, &mut on_progress).await.map(|o| (o, None))
+            }
         };
         let (mut outcome, chart) = match judged {
             Ok(judged) => judged,
             Err(error) if error.is_stopped() => return,
-            Err(error) => return voice.say(EvaluationJobEvent::Not(kind, error.to_string())),
+            Err(error) => return events.say(EvaluationJobEvent::Not(kind, error.to_string())),
         };
         let (weights, seconds) = (called(source), begun.elapsed().as_secs_f64());
         // What figures belong to goes with them, wherever they are written.
@@ -277,7 +280,7 @@ impl SingleEvaluation<'_> {
         let mut finding = EvaluationRecord {
             kind,
             weights,
-            data: wish.data_name(),
+            data: setup.data_name(),
             outcome,
             shown,
             chart,
@@ -285,7 +288,7 @@ impl SingleEvaluation<'_> {
             kept: None,
         };
         finding.kept = keep(source, &finding);
-        voice.say(EvaluationJobEvent::Found(Box::new(finding)));
+        events.say(EvaluationJobEvent::Found(Box::new(finding)));
     }
 }
 

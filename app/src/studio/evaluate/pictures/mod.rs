@@ -30,37 +30,41 @@ const SEED: u64 = 0;
 /// Says in words what is missing, and what to do about it.
 pub fn open_data(
     need: LabelRequirement,
-    wish: &EvaluationConfig,
+    setup: &EvaluationConfig,
     window: usize,
 ) -> Result<EvaluationData, String> {
-    let (learn, judge) = wish.limits();
-    if wish.is_scenes() {
+    let (train_limit, test_limit) = setup.limits();
+    if setup.is_scenes() {
         return Ok(match need {
-            LabelRequirement::Labels => EvaluationData::Labelled(scenes(learn, judge)),
-            LabelRequirement::Nothing => EvaluationData::All(scenes(learn.min(MAPPED), judge).train),
+            LabelRequirement::Labels => EvaluationData::Labelled(scenes(train_limit, test_limit)),
+            LabelRequirement::Nothing => {
+                EvaluationData::All(scenes(train_limit.min(MAPPED), test_limit).train)
+            }
             LabelRequirement::Classes | LabelRequirement::Depth => {
-                let (train, test) = (learn.min(DENSE_SCENES.0), judge.min(DENSE_SCENES.1));
+                let (train, test) = (train_limit.min(DENSE_SCENES.0), test_limit.min(DENSE_SCENES.1));
                 EvaluationData::Dense(DenseSplit::scenes(train, test, window))
             }
         });
     }
-    let path = wish.path().ok_or_else(|| nothing_named().to_owned())?;
+    let path = setup.path().ok_or_else(|| nothing_named().to_owned())?;
     match need {
         LabelRequirement::Labels => {
             let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
             let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
-            let labelled =
-                LabelledSplit { train: limited(train, learn, SEED), test: limited(test, judge, SEED) };
+            let labelled = LabelledSplit {
+                train: limited(train, train_limit, SEED),
+                test: limited(test, test_limit, SEED),
+            };
             Ok(EvaluationData::Labelled(labelled))
         }
         LabelRequirement::Nothing => {
             let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
             let all = all.map_err(|error| error.to_string())?;
-            Ok(EvaluationData::All(limited(all, learn.min(MAPPED), SEED)))
+            Ok(EvaluationData::All(limited(all, train_limit.min(MAPPED), SEED)))
         }
         LabelRequirement::Classes | LabelRequirement::Depth => {
-            let split = dense(&path, need, wish.reading())?;
-            Ok(EvaluationData::Dense(split.limited(Some(learn), Some(judge), SEED)))
+            let split = dense(&path, need, setup.reading())?;
+            Ok(EvaluationData::Dense(split.limited(Some(train_limit), Some(test_limit), SEED)))
         }
     }
 }
@@ -70,9 +74,9 @@ pub fn nothing_named() -> &'static str {
     "Choose a folder with a subfolder for each class, or an IDX file of pictures."
 }
 
-fn scenes(learn: usize, judge: usize) -> LabelledSplit {
+fn scenes(train_limit: usize, test_limit: usize) -> LabelledSplit {
     let LabelledSplit { train, test } = data::scenes();
-    LabelledSplit { train: limited(train, learn, SEED), test: limited(test, judge, SEED) }
+    LabelledSplit { train: limited(train, train_limit, SEED), test: limited(test, test_limit, SEED) }
 }
 
 fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Result<DenseSplit, String> {
@@ -89,8 +93,8 @@ fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Resu
 ///
 /// # Errors
 /// Says what is missing.
-pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<String, String> {
-    let (learn, judge, classes, said) = match open_data(need, wish, 1)? {
+pub fn describe(need: LabelRequirement, setup: &EvaluationConfig) -> Result<String, String> {
+    let (learn, test, classes, said) = match open_data(need, setup, 1)? {
         EvaluationData::Labelled(LabelledSplit { train, test }) => {
             let halves = match (train.origin(), test.origin()) {
                 (Some(train), Some(test)) if train != test => {
@@ -117,7 +121,7 @@ pub fn describe(need: LabelRequirement, wish: &EvaluationConfig) -> Result<Strin
     };
     let classes =
         if need == LabelRequirement::Depth { String::new() } else { format!(", {classes} classes") };
-    Ok(format!("{learn} to learn from, {judge} to test{classes}{said}"))
+    Ok(format!("{learn} to learn from, {test} to test{classes}{said}"))
 }
 
 #[cfg(test)]
@@ -147,28 +151,29 @@ mod tests {
 
     #[test]
     fn scenes_are_those_of_the_command_line() {
-        let wish = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
+        let setup = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
         assert_eq!(
-            describe(LabelRequirement::Labels, &wish).unwrap(),
+            describe(LabelRequirement::Labels, &setup).unwrap(),
             "20 to learn from, 10 to test, 12 classes"
         );
         let EvaluationData::Labelled(all) =
-            open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..wish.clone() }, 1).unwrap()
+            open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..setup.clone() }, 1)
+                .unwrap()
         else {
             panic!("of another kind")
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
-        assert_eq!(describe(LabelRequirement::Nothing, &wish).unwrap(), "20 pictures, 12 classes");
-        assert_eq!(describe(LabelRequirement::Depth, &wish).unwrap(), "20 to learn from, 10 to test");
+        assert_eq!(describe(LabelRequirement::Nothing, &setup).unwrap(), "20 pictures, 12 classes");
+        assert_eq!(describe(LabelRequirement::Depth, &setup).unwrap(), "20 to learn from, 10 to test");
         assert!(
-            describe(LabelRequirement::Classes, &wish).unwrap().contains("20 to learn from, 10 to test, 1")
+            describe(LabelRequirement::Classes, &setup).unwrap().contains("20 to learn from, 10 to test, 1")
         );
     }
 
     #[test]
     fn folders_are_split_and_what_is_wrong_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let told = |wish: &EvaluationConfig| describe(LabelRequirement::Labels, wish).unwrap_err();
+        let told = |setup: &EvaluationConfig| describe(LabelRequirement::Labels, setup).unwrap_err();
         assert_eq!(told(&on(Path::new(""))), nothing_named());
         assert!(told(&on(&folder.path().join("nowhere"))).contains("nowhere"));
         fill(folder.path(), "", 3);
@@ -219,26 +224,26 @@ mod tests {
             image::GrayImage::from_pixel(2, 2, image::Luma([255 * (i % 2)])).save(at("labels")).unwrap();
             image::ImageBuffer::from_pixel(2, 2, image::Luma([512u16])).save(at("depth")).unwrap();
         }
-        let wish = on(folder.path());
-        let said = describe(LabelRequirement::Classes, &wish).unwrap_err();
+        let setup = on(folder.path());
+        let said = describe(LabelRequirement::Classes, &setup).unwrap_err();
         assert!(said.contains("255 is the object"), "{said}");
-        let binary = EvaluationConfig { binary: true, ..wish.clone() };
+        let binary = EvaluationConfig { binary: true, ..setup.clone() };
         assert_eq!(
             describe(LabelRequirement::Classes, &binary).unwrap(),
             "4 to learn from, 1 to test, 2 classes"
         );
-        let depth = |wish: &EvaluationConfig| {
-            let Ok(EvaluationData::Dense(split)) = open_data(LabelRequirement::Depth, wish, 1) else {
+        let depth = |setup: &EvaluationConfig| {
+            let Ok(EvaluationData::Dense(split)) = open_data(LabelRequirement::Depth, setup, 1) else {
                 panic!("no depth")
             };
             (
-                describe(LabelRequirement::Depth, wish).unwrap(),
+                describe(LabelRequirement::Depth, setup).unwrap(),
                 split.train.load(0, DenseTruthKind::Depth).unwrap().depth[0],
             )
         };
         let words = "4 to learn from, 1 to test; depth from 16-bit PNG at ";
-        assert_eq!(depth(&wish), (format!("{words}1 mm"), 0.512));
-        let kitti = EvaluationConfig { range: Some(DepthEvalRange::Kitti), ..wish.clone() };
+        assert_eq!(depth(&setup), (format!("{words}1 mm"), 0.512));
+        let kitti = EvaluationConfig { range: Some(DepthEvalRange::Kitti), ..setup.clone() };
         assert_eq!(depth(&kitti), (format!("{words}1/256 m"), 2.0));
         let own = EvaluationConfig { unit: Some(DepthUnit::Centimetres), ..kitti };
         assert_eq!(depth(&own), (format!("{words}1 cm"), 5.12));

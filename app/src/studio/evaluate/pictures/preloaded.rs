@@ -49,13 +49,13 @@ impl PictureSource for PreloadedSource {
     }
 }
 
-/// Brings all pictures into memory, `side` pixels being looked at. `hear` is told how many are done of how many, and answers
+/// Brings all pictures into memory, `side` pixels being looked at. `on_progress` is told how many are done of how many, and answers
 /// whether to go on; nothing when it said no.
 pub async fn held(
     pictures: &EvaluationData,
-    wish: &EvaluationConfig,
+    setup: &EvaluationConfig,
     side: usize,
-    hear: &mut impl AsyncFnMut(usize, usize) -> bool,
+    on_progress: &mut impl AsyncFnMut(usize, usize) -> bool,
 ) -> Option<EvaluationData> {
     let parts: Vec<&Arc<dyn PictureSource>> = match pictures {
         EvaluationData::Labelled(LabelledSplit { train, test }) => vec![train, test],
@@ -69,14 +69,14 @@ pub async fn held(
     for of in parts {
         let mut pictures = Vec::with_capacity(of.len());
         for index in 0..of.len() {
-            let loaded = match wish.path().filter(|path| !IdxSource::recognizes(path)) {
+            let loaded = match setup.path().filter(|path| !IdxSource::recognizes(path)) {
                 Some(folder) => decode(&folder, &of.name(index), side).await,
                 None => of.load(index),
             };
             pictures.push(loaded.map_err(|error| error.to_string()));
             done += 1;
             breathe().await;
-            if !hear(done, total).await {
+            if !on_progress(done, total).await {
                 return None;
             }
         }

@@ -21,8 +21,8 @@ pub struct ProjectionChartData {
 
 impl ProjectionChartData {
     /// A map of pictures that a wish has named.
-    pub fn new(map: ProjectionMap, source: Arc<dyn PictureSource>, wish: &EvaluationConfig) -> Self {
-        let folder = wish.path().filter(|path| !IdxSource::recognizes(path));
+    pub fn new(map: ProjectionMap, source: Arc<dyn PictureSource>, setup: &EvaluationConfig) -> Self {
+        let folder = setup.path().filter(|path| !IdxSource::recognizes(path));
         Self { map, source, folder }
     }
 

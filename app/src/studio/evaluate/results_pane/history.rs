@@ -304,48 +304,46 @@ pub mod tests {
         }
     }
 
-    fn names(findings: &EvaluationHistory) -> Vec<(String, f64)> {
-        findings.bars().into_iter().map(|bar| (bar.name, bar.figure.value)).collect()
+    fn names(results: &EvaluationHistory) -> Vec<(String, f64)> {
+        results.bars().into_iter().map(|bar| (bar.name, bar.figure.value)).collect()
     }
 
     #[test]
     fn weights_stand_beside_each_other_and_above_what_they_are_compared_with() {
-        let mut findings = EvaluationHistory::default();
-        findings.add(finding("a", &[("weights", 0.5), ("weights", 0.9), ("raw pixels", 0.2)]));
-        findings.add(finding("b", &[("weights", 0.6), ("untrained", 0.3), ("raw pixels", 0.1)]));
+        let mut results = EvaluationHistory::default();
+        results.add(finding("a", &[("weights", 0.5), ("weights", 0.9), ("raw pixels", 0.2)]));
+        results.add(finding("b", &[("weights", 0.6), ("untrained", 0.3), ("raw pixels", 0.1)]));
         let of = |name: &str, value| (name.to_owned(), value);
         assert_eq!(
-            names(&findings),
+            names(&results),
             [of("a", 0.5), of("b", 0.6), of("untrained", 0.3), of("raw pixels", 0.1)]
         );
-        findings.figures.insert(EvaluationKind::Knn, "top-5".to_owned());
-        assert_eq!(names(&findings)[..2], [of("a", 0.25), of("b", 0.3)]);
-        findings.figures.insert(EvaluationKind::Knn, "no such".to_owned());
-        assert_eq!(findings.figure().as_deref(), Some("top-1"));
-        findings.choose(0);
-        assert_eq!(names(&findings)[2], of("raw pixels", 0.2));
+        results.figures.insert(EvaluationKind::Knn, "top-5".to_owned());
+        assert_eq!(names(&results)[..2], [of("a", 0.25), of("b", 0.3)]);
+        results.figures.insert(EvaluationKind::Knn, "no such".to_owned());
+        assert_eq!(results.figure().as_deref(), Some("top-1"));
+        results.choose(0);
+        assert_eq!(names(&results)[2], of("raw pixels", 0.2));
         // The same weights once more take the place of what was known of them.
-        findings.add(finding("a", &[("weights", 0.55)]));
-        assert_eq!(names(&findings), [of("b", 0.6), of("a", 0.55)]);
-        findings.forget();
-        assert_eq!(findings.chosen().unwrap().1.weights, "b");
-        findings.forget();
-        assert!(
-            findings.iter().next().is_none() && findings.bars().is_empty() && findings.figure().is_none()
-        );
+        results.add(finding("a", &[("weights", 0.55)]));
+        assert_eq!(names(&results), [of("b", 0.6), of("a", 0.55)]);
+        results.forget();
+        assert_eq!(results.chosen().unwrap().1.weights, "b");
+        results.forget();
+        assert!(results.iter().next().is_none() && results.bars().is_empty() && results.figure().is_none());
     }
 
     #[test]
     fn other_questions_are_kept_apart() {
-        let mut findings = EvaluationHistory::default();
-        findings.add(finding("a", &[("weights", 0.5)]));
+        let mut results = EvaluationHistory::default();
+        results.add(finding("a", &[("weights", 0.5)]));
         let mut other = finding("a", &[("weights", 0.7)]);
         other.outcome.data = "9 pictures".to_owned();
-        findings.add(other);
+        results.add(other);
         let mut third = finding("a", &[("weights", 0.1)]);
         third.data = "cats".to_owned();
-        findings.add(third);
-        let questions: Vec<String> = findings.questions().into_iter().map(|(_, name)| name).collect();
+        results.add(third);
+        let questions: Vec<String> = results.questions().into_iter().map(|(_, name)| name).collect();
         assert_eq!(
             questions,
             [
@@ -354,7 +352,7 @@ pub mod tests {
                 "Nearest neighbours · cats"
             ]
         );
-        assert_eq!(findings.bars().len(), 1);
+        assert_eq!(results.bars().len(), 1);
     }
 
     #[test]

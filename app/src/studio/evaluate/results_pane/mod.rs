@@ -20,8 +20,8 @@ const BESIDE: usize = 5;
 
 impl EvaluateWorkspace {
     /// Draws it.
-    pub(super) fn found_ui(&mut self, ui: &mut Ui, house: &mut AppContext) {
-        let Some((id, _)) = self.findings.chosen() else {
+    pub(super) fn found_ui(&mut self, ui: &mut Ui, app: &mut AppContext) {
+        let Some((id, _)) = self.results.chosen() else {
             ui.add_space(ui.available_height() * 0.25);
             widgets::empty_state(
                 ui,
@@ -32,10 +32,10 @@ impl EvaluateWorkspace {
             );
             return;
         };
-        self.head_ui(ui, house, id);
+        self.head_ui(ui, app, id);
         widgets::scroll(ui, "findings", |ui| {
             self.bars_ui(ui);
-            let Some((_, finding)) = self.findings.chosen() else { return };
+            let Some((_, finding)) = self.results.chosen() else { return };
             ui.add_space(space::S);
             ui.label(theme::strong(&finding.weights));
             table::ui(ui, &finding.outcome);
@@ -45,28 +45,28 @@ impl EvaluateWorkspace {
     }
 
     /// Which question, and what can be done with the answer.
-    fn head_ui(&mut self, ui: &mut Ui, house: &mut AppContext, id: Id) {
-        let questions = self.findings.questions();
+    fn head_ui(&mut self, ui: &mut Ui, app: &mut AppContext, id: Id) {
+        let questions = self.results.questions();
         // The question's own number is that of its newest answer, which need not be the one that shows.
-        let beside: Vec<Id> = self.findings.beside().map(|(id, _)| id).collect();
+        let beside: Vec<Id> = self.results.beside().map(|(id, _)| id).collect();
         let mut asked =
             questions.iter().map(|(id, _)| *id).find(|newest| beside.contains(newest)).unwrap_or(id);
         let before = asked;
         ui.horizontal(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::TRASH, "Forget this result").clicked()
-                    && let Some(gone) = self.findings.forget()
+                    && let Some(gone) = self.results.forget()
                 {
                     let said = format!("Forgot what was found of {}.", gone.1.weights);
-                    house.offer_undo(said, move |parts| parts.evaluate.findings.take_back(gone));
+                    app.offer_undo(said, move |parts| parts.evaluate.results.take_back(gone));
                 }
                 if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
-                    && let Some((_, finding)) = self.findings.chosen()
+                    && let Some((_, finding)) = self.results.chosen()
                 {
                     ui.ctx().copy_text(table::text(&finding.outcome));
                 }
                 if widgets::icon_button(ui, icons::EXPORT, "Save figures and pictures").clicked() {
-                    self.ask_where(house);
+                    self.ask_where(app);
                 }
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                     let shown = questions.iter().find(|(id, _)| *id == asked);
@@ -91,17 +91,17 @@ impl EvaluateWorkspace {
             });
         });
         if asked != before {
-            self.findings.choose(asked);
+            self.results.choose(asked);
         }
     }
 
     /// The bars of one figure, and which one that is.
     fn bars_ui(&mut self, ui: &mut Ui) {
-        let Some((id, finding)) = self.findings.chosen() else { return };
+        let Some((id, finding)) = self.results.chosen() else { return };
         let (kind, names) = (finding.kind, figure_names(&finding.outcome));
         widgets::hint(ui, &finding.outcome.data);
         ui.add_space(space::XS);
-        let before = self.findings.figure().unwrap_or_default();
+        let before = self.results.figure().unwrap_or_default();
         let mut name = before.clone();
         if names.len() > 1 {
             let items: Vec<(String, &str)> = names.iter().map(|name| (name.clone(), name.as_str())).collect();
@@ -113,11 +113,11 @@ impl EvaluateWorkspace {
             }
         }
         if name != before {
-            self.findings.figures.insert(kind, name);
+            self.results.figures.insert(kind, name);
         }
-        let bars = self.findings.bars();
+        let bars = self.results.bars();
         if let Some(next) = bars::ui(ui, &bars, Some(id)) {
-            self.findings.choose(next);
+            self.results.choose(next);
         }
         if bars.first().is_some_and(|bar| less_is_better(&bar.figure)) {
             widgets::hint(ui, "Less is better.");

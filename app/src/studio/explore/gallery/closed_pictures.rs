@@ -133,7 +133,7 @@ impl ExploreWorkspace {
     pub(in crate::studio::explore) fn close_pictures(
         &mut self,
         gone: &BTreeSet<PictureId>,
-        house: &mut AppContext,
+        app: &mut AppContext,
     ) {
         let closed = self.gallery.close(gone);
         if closed.count() == 0 {
@@ -141,19 +141,19 @@ impl ExploreWorkspace {
         }
         self.pinned = self.pinned.filter(|spot| !gone.contains(&spot.picture));
         self.hover = self.hover.filter(|spot| !gone.contains(&spot.picture));
-        house.offer_undo(closed.words(), move |parts| parts.explore.gallery.restore(closed));
+        app.offer_undo(closed.words(), move |parts| parts.explore.gallery.restore(closed));
     }
 
     /// Closes what is selected.
-    pub(in crate::studio::explore) fn close_selection(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn close_selection(&mut self, app: &mut AppContext) {
         let selected = self.gallery.selection().into_iter().collect();
-        self.close_pictures(&selected, house);
+        self.close_pictures(&selected, app);
     }
 
     /// Closes everything.
-    pub(in crate::studio::explore) fn close_all(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn close_all(&mut self, app: &mut AppContext) {
         let all = self.gallery.sample(usize::MAX).into_iter().collect();
-        self.close_pictures(&all, house);
+        self.close_pictures(&all, app);
     }
 }
 

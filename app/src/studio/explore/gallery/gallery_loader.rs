@@ -88,7 +88,7 @@ impl GalleryLoader {
     /// Starts it; `wake` is called when there is news.
     pub fn start(wake: &Wake) -> Self {
         let pixels = Arc::new(PixelStore::default());
-        let mut desk = SharedWorkQueue::new(pixels.clone());
+        let mut queue = SharedWorkQueue::new(pixels.clone());
         let (out, news) = async_channel::unbounded();
         // One for what is waited for alone, which needs not wait for a thumbnail's picture.
         let names = std::iter::once(("decode", false))
@@ -104,13 +104,13 @@ impl GalleryLoader {
                 run(job, &pixels, &say).await;
             };
             let next = move |pixels: &mut Arc<PixelStore>| pixels.next(thumbs);
-            if let Err(error) = desk.hand(name, next, work) {
+            if let Err(error) = queue.spawn_worker(name, next, work) {
                 ::log::error!("pictures can't be opened, {error}");
             }
         }
-        let desk = Arc::new(desk);
-        pixels.belongs_to(&desk);
-        Self { _desk: desk, news, pixels }
+        let queue = Arc::new(queue);
+        pixels.belongs_to(&queue);
+        Self { _desk: queue, news, pixels }
     }
 }
 

@@ -106,7 +106,7 @@ pub struct DecodeTargets {
 #[derive(Default)]
 pub struct PixelStore {
     state: Mutex<PixelStoreState>,
-    desk: OnceLock<Weak<SharedWorkQueue<Arc<PixelStore>>>>,
+    queue: OnceLock<Weak<SharedWorkQueue<Arc<PixelStore>>>>,
 }
 
 impl PixelStore {
@@ -115,14 +115,14 @@ impl PixelStore {
     }
 
     /// Whose hands decode.
-    pub fn belongs_to(&self, desk: &Arc<SharedWorkQueue<Arc<Self>>>) {
-        let _ = self.desk.set(Arc::downgrade(desk));
+    pub fn belongs_to(&self, queue: &Arc<SharedWorkQueue<Arc<Self>>>) {
+        let _ = self.queue.set(Arc::downgrade(queue));
     }
 
     /// Hands that rest look again at what there is to do.
     fn ring(&self) {
-        if let Some(desk) = self.desk.get().and_then(Weak::upgrade) {
-            desk.write(|_| ());
+        if let Some(queue) = self.queue.get().and_then(Weak::upgrade) {
+            queue.write(|_| ());
         }
     }
 

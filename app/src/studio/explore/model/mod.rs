@@ -31,7 +31,7 @@ pub fn is_weights(path: &Path) -> bool {
 
 impl ExploreWorkspace {
     /// The chooser, and what is known about the model.
-    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub(super) fn model_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let name = match (&self.opening, &self.model) {
             (Some((source, _)), _) => source.to_string(),
             (None, Some(model)) => model.source.to_string(),
@@ -59,10 +59,10 @@ impl ExploreWorkspace {
                 chosen = Some(ModelSource::Starter);
             }
             if entry(ui, "A file of weights…") {
-                house.dialogs.ask(DialogPurpose::OpenWeights, "");
+                app.dialogs.ask(DialogPurpose::OpenWeights, "");
             }
             if HAS_DISK && entry(ui, "A run or a folder of weights…") {
-                house.dialogs.ask(DialogPurpose::OpenRun, "");
+                app.dialogs.ask(DialogPurpose::OpenRun, "");
             }
             ui.separator();
             widgets::hint(ui, "Released by Meta AI, under its own licence");
@@ -73,7 +73,7 @@ impl ExploreWorkspace {
             }
         });
         if let Some(source) = chosen {
-            self.use_model(house, source);
+            self.use_model(app, source);
         }
         self.opening_ui(ui);
         if let Some(model) = &self.model {

@@ -64,15 +64,15 @@ fn so_far(bytes: Option<crate::studio::explore::Bytes>, word: &str) -> (Option<f
 
 impl ExploreWorkspace {
     /// Looks with another model from now on; until it is here, with the one that is there.
-    pub fn use_model(&mut self, house: &mut AppContext, source: ModelSource) {
+    pub fn use_model(&mut self, app: &mut AppContext, source: ModelSource) {
         ::log::info!("opening {source}");
         self.named.ask(&source, self.arrival.was_fetched(&source));
         self.opening = Some((source.clone(), None));
         self.arrival.download = None;
         self.arrival.word.clear();
-        match models::fetch(&source, &house.wake) {
+        match models::fetch(&source, &app.wake) {
             Some(Ok(download)) => self.arrival.download = Some(download),
-            Some(Err(reason)) => self.no_model(source, reason, false, house),
+            Some(Err(reason)) => self.no_model(source, reason, false, app),
             None => self.explorer.model(source),
         }
     }
@@ -80,28 +80,28 @@ impl ExploreWorkspace {
     /// The first model: the starter weights look until another one is here.
     pub(in crate::studio::explore) fn first_model(
         &mut self,
-        house: &mut AppContext,
+        app: &mut AppContext,
         asked: Option<ModelSource>,
     ) {
         let source = asked.unwrap_or(ModelSource::Starter);
         if models::FETCHED_FIRST && matches!(source, ModelSource::Released(_)) {
             self.explorer.model(ModelSource::Starter);
         }
-        self.use_model(house, source);
+        self.use_model(app, source);
     }
 
     /// A new explorer has none: the model that the last one had. What is on its way still comes.
-    pub(in crate::studio::explore) fn model_again(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn model_again(&mut self, app: &mut AppContext) {
         let source = self.model.as_ref().map_or(ModelSource::Starter, |model| model.source.clone());
         match self.arrival.is_under_way() {
             true => self.explorer.model(source),
-            false => self.use_model(house, source),
+            false => self.use_model(app, source),
         }
     }
 
     /// A model looks from now on.
-    pub(in crate::studio::explore) fn model_ready(&mut self, info: Arc<ModelInfo>, house: &AppContext) {
-        ::log::info!("looking with {} on {}", info.source, house.devices.chosen.name);
+    pub(in crate::studio::explore) fn model_ready(&mut self, info: Arc<ModelInfo>, app: &AppContext) {
+        ::log::info!("looking with {} on {}", info.source, app.devices.chosen.name);
         for note in &info.notes {
             ::log::info!("{}: {note}", info.file);
         }
@@ -124,11 +124,11 @@ impl ExploreWorkspace {
     }
 
     /// A model can't be opened.
-    pub(in crate::studio::explore) fn model_refused(&mut self, reason: String, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn model_refused(&mut self, reason: String, app: &mut AppContext) {
         if self.arrival.is_under_way() {
             // It was the one that looks until the other is here.
             ::log::error!("{reason}");
-            house.toasts.bad(reason);
+            app.toasts.bad(reason);
             return;
         }
         let source = self.opening.take().map_or(ModelSource::Starter, |(source, _)| source);
@@ -141,28 +141,28 @@ impl ExploreWorkspace {
         };
         // A file that lies on no disk is the same the next time.
         let again = HAS_DISK || matches!(source, ModelSource::Released(_));
-        self.no_model(source, reason, again, house);
+        self.no_model(source, reason, again, app);
     }
 
     /// Says why there is no such model, with a way to try `again`, and looks with what there is: the model before, else
     /// the starter weights.
-    fn no_model(&mut self, source: ModelSource, reason: String, again: bool, house: &mut AppContext) {
+    fn no_model(&mut self, source: ModelSource, reason: String, again: bool, app: &mut AppContext) {
         ::log::error!("{reason}");
         self.opening = None;
-        house.failed(source.to_string(), reason.clone(), true);
+        app.failed(source.to_string(), reason.clone(), true);
         let toast = Toast::new(StatusTone::Bad, reason);
         let toast = match again {
             true => toast.action("Try again", self.try_again(source.clone())),
             false => toast,
         };
-        house.toasts.add(toast);
-        self.fall_back(&source, house);
+        app.toasts.add(toast);
+        self.fall_back(&source, app);
     }
 
     /// Where no model is there, the starter weights look. Not where nobody sees the window: what was asked for failed.
-    fn fall_back(&mut self, failed: &ModelSource, house: &mut AppContext) {
-        if self.model.is_none() && *failed != ModelSource::Starter && !house.fresh {
-            self.use_model(house, ModelSource::Starter);
+    fn fall_back(&mut self, failed: &ModelSource, app: &mut AppContext) {
+        if self.model.is_none() && *failed != ModelSource::Starter && !app.fresh {
+            self.use_model(app, ModelSource::Starter);
         }
     }
 
@@ -175,10 +175,10 @@ impl ExploreWorkspace {
     }
 
     /// A person chose what a toast offers.
-    pub fn chose(&mut self, house: &mut AppContext, ActionId(number): ActionId) {
+    pub fn chose(&mut self, app: &mut AppContext, ActionId(number): ActionId) {
         let at = number.checked_sub(AGAIN).and_then(|at| usize::try_from(at).ok());
         if let Some(source) = at.and_then(|at| self.arrival.failed.get(at)).cloned() {
-            self.use_model(house, source);
+            self.use_model(app, source);
         }
     }
 
@@ -197,7 +197,7 @@ impl ExploreWorkspace {
 
 impl ExploreWorkspace {
     /// Takes in how far the download of a model is, and opens it once it is here.
-    pub(in crate::studio::explore) fn fetch_logic(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn fetch_logic(&mut self, app: &mut AppContext) {
         while let Some(news) =
             self.arrival.download.as_ref().and_then(|download| download.events.try_recv().ok())
         {
@@ -211,22 +211,22 @@ impl ExploreWorkspace {
                 }
                 ModelDownloadEvent::Here(path) if path == Path::new(STARTER_FILE) => {
                     self.arrival.download = None;
-                    self.use_model(house, ModelSource::Starter);
+                    self.use_model(app, ModelSource::Starter);
                 }
                 ModelDownloadEvent::Here(path) => {
                     let address =
                         self.arrival.download.take().map_or_else(String::new, |d| d.address.clone());
                     self.arrival.fetched = Some(FetchedModelFile { path: path.clone(), address, asked });
-                    self.use_model(house, ModelSource::Path(path));
+                    self.use_model(app, ModelSource::Path(path));
                 }
                 ModelDownloadEvent::Failed(reason) => {
                     self.arrival.download = None;
-                    self.no_model(asked, reason, true, house);
+                    self.no_model(asked, reason, true, app);
                 }
                 ModelDownloadEvent::Stopped => {
                     self.arrival.download = None;
                     self.opening = None;
-                    self.fall_back(&asked, house);
+                    self.fall_back(&asked, app);
                 }
             }
         }

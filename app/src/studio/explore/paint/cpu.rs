@@ -55,7 +55,7 @@ struct OverlayQueue {
 
 /// Who makes layers, from the outside.
 pub struct OverlayWorker {
-    desk: SharedWorkQueue<OverlayQueue>,
+    queue: SharedWorkQueue<OverlayQueue>,
     /// What was made.
     pub made: Receiver<OverlayResult>,
 }
@@ -63,32 +63,32 @@ pub struct OverlayWorker {
 impl OverlayWorker {
     /// Starts it.
     pub fn start(wake: Wake) -> Self {
-        let mut desk = SharedWorkQueue::new(OverlayQueue::default());
+        let mut queue = SharedWorkQueue::new(OverlayQueue::default());
         let (out, made) = async_channel::unbounded();
         let work = async move |task| {
             // Nobody listens any more: then nobody misses it.
             let _ = out.try_send(work(task));
             wake();
         };
-        if let Err(error) = desk.hand("paint", next, work) {
+        if let Err(error) = queue.spawn_worker("paint", next, work) {
             ::log::error!("features can't be drawn, {error}");
         }
-        Self { desk, made }
+        Self { queue, made }
     }
 
     /// Fits colours, in place of a fit that has not begun.
     pub fn fit(&self, job: ColourFitJob, previous: Option<Arc<Pca>>) {
-        self.desk.write(|wanted| wanted.fit = Some((job, previous)));
+        self.queue.write(|wanted| wanted.fit = Some((job, previous)));
     }
 
     /// Makes these layers, in place of those that have not begun.
     pub fn draw(&self, jobs: Vec<OverlayJob>, basis: Option<Arc<Pca>>) {
-        self.desk.write(|wanted| (wanted.draws, wanted.basis) = (jobs, basis));
+        self.queue.write(|wanted| (wanted.draws, wanted.basis) = (jobs, basis));
     }
 
     /// Finds patches that belong together.
     pub fn match_pictures(&self, key: u64, pair: Pair) {
-        self.desk.write(|wanted| wanted.matches = Some((key, pair)));
+        self.queue.write(|wanted| wanted.matches = Some((key, pair)));
     }
 }
 

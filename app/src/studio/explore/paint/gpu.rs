@@ -74,7 +74,7 @@ impl GpuPainter {
 
     fn programs(&mut self) -> Option<&mut OverlayKernels> {
         if self.programs.is_none() {
-            self.programs = self.compiling.hear();
+            self.programs = self.compiling.receive();
         }
         self.programs.as_mut()
     }

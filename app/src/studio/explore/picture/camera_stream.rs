@@ -30,11 +30,11 @@ impl ExploreWorkspace {
     }
 
     /// Asks for the camera, or gives it back.
-    pub(in crate::studio::explore) fn toggle_camera(&mut self, house: &AppContext) {
+    pub(in crate::studio::explore) fn toggle_camera(&mut self, app: &AppContext) {
         match self.live.take() {
             Some(_) => camera::stop(),
             None => {
-                camera::start(house.wake.clone());
+                camera::start(app.wake.clone());
                 self.live = Some(CameraStream { id: None, frame: 0, seen: 0 });
             }
         }
@@ -59,12 +59,12 @@ impl ExploreWorkspace {
     }
 
     /// Takes the camera's next picture once the last one was looked at.
-    pub(in crate::studio::explore) fn live_logic(&mut self, ctx: &egui::Context, house: &mut AppContext) {
+    pub(in crate::studio::explore) fn live_logic(&mut self, ctx: &egui::Context, app: &mut AppContext) {
         let Some(live) = &mut self.live else { return };
         if let Some(reason) = camera::trouble() {
             self.live = None;
             camera::stop();
-            house.toasts.bad(format!("The camera can't be used: {reason}"));
+            app.toasts.bad(format!("The camera can't be used: {reason}"));
             return;
         }
         // Closed like any other picture.

@@ -21,21 +21,21 @@ const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 
 
 impl ExploreWorkspace {
     /// The panel.
-    pub fn picture_ui(&mut self, ui: &mut egui::Ui, house: &mut AppContext) {
+    pub fn picture_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         if self.gallery.is_empty() {
-            self.invitation(ui, house);
+            self.invitation(ui, app);
             return;
         }
-        shortcuts::handle(self, house, ui.ctx());
+        shortcuts::handle(self, app, ui.ctx());
         // Delete may have closed it.
         let Some(chosen) = self.gallery.chosen() else {
-            self.invitation(ui, house);
+            self.invitation(ui, app);
             return;
         };
         if shortcuts::copies(ui.ctx())
             && let Some(text) = self.copied()
         {
-            house.toasts.info(format!("Copied: {}", text.replace('\t', "  ")));
+            app.toasts.info(format!("Copied: {}", text.replace('\t', "  ")));
             ui.ctx().copy_text(text);
         }
         let status = theme::row(ui);
@@ -69,14 +69,14 @@ impl ExploreWorkspace {
     }
 
     /// Switches the camera on and off, where there is one.
-    pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, house: &AppContext) {
+    pub(super) fn camera_button(&mut self, ui: &mut egui::Ui, app: &AppContext) {
         if !camera::available() {
             return;
         }
         let mut on = self.is_live();
         let label = if on { "Stop the camera" } else { "Camera" };
         if widgets::toggle_icon(ui, icons::CAMERA, label, &mut on).clicked() {
-            self.toggle_camera(house);
+            self.toggle_camera(app);
         }
     }
 

@@ -38,7 +38,7 @@ pub fn shown(ctx: &egui::Context, keys: &str) -> String {
 }
 
 /// Arrow keys go through the gallery, digits choose what shows, W A S D move the patch, Delete closes.
-pub fn handle(explore: &mut ExploreWorkspace, house: &mut AppContext, ctx: &egui::Context) {
+pub fn handle(explore: &mut ExploreWorkspace, app: &mut AppContext, ctx: &egui::Context) {
     // A menu or a panel in front has the keyboard: Escape closes that one first.
     let in_front = egui::Popup::is_any_open(ctx) || ctx.memory(|memory| memory.top_modal_layer().is_some());
     if in_front || ctx.egui_wants_keyboard_input() {
@@ -80,7 +80,7 @@ pub fn handle(explore: &mut ExploreWorkspace, house: &mut AppContext, ctx: &egui
         explore.settings.blocks = !explore.settings.blocks;
     }
     if pressed(Key::Delete) || pressed(Key::Backspace) {
-        explore.close_selection(house);
+        explore.close_selection(app);
     }
     if pressed(Key::Escape) {
         explore.pinned = None;

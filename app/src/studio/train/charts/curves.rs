@@ -73,7 +73,7 @@ fn charts(group: FigureGroup, shown: &CurvesPaneContext<'_>) -> Vec<&'static Fig
 
 impl CurvesPane {
     /// Draws the pane.
-    pub fn ui(&mut self, ui: &mut Ui, shown: &CurvesPaneContext<'_>, acts: &mut Vec<TrainAction>) {
+    pub fn ui(&mut self, ui: &mut Ui, shown: &CurvesPaneContext<'_>, actions: &mut Vec<TrainAction>) {
         let before = self.group;
         widgets::segmented(ui, "Figures", &mut self.group, &GROUPS);
         if before != self.group {
@@ -87,7 +87,7 @@ impl CurvesPane {
         // All of them, if there is room for them below the tools.
         let each = (ui.available_height() - theme::row(ui) - space::S) / rows as f32;
         let all = each >= LOWEST + 20.0 + 2.0 * readout::LINE + space::S;
-        self.tools(ui, shown, &charts, all, acts);
+        self.tools(ui, shown, &charts, all, actions);
         if shown.runs.is_empty() {
             ui.add_space(ui.available_height() * 0.1);
             widgets::empty_state(ui, icons::CURVES, "No curves yet", "They grow while a run goes on.");
@@ -127,7 +127,7 @@ impl CurvesPane {
         shown: &CurvesPaneContext<'_>,
         charts: &[&FigureChart],
         all: bool,
-        acts: &mut Vec<TrainAction>,
+        actions: &mut Vec<TrainAction>,
     ) {
         ui.horizontal(|ui| {
             let inline = all && ui.available_width() >= 360.0;
@@ -156,7 +156,7 @@ impl CurvesPane {
                 self.steps = None;
                 self.values.fill(None);
             }
-            runs_menu::ui(ui, shown, acts);
+            runs_menu::ui(ui, shown, actions);
         });
     }
 

@@ -34,27 +34,27 @@ pub struct TrainFooterContext<'a> {
 }
 
 /// Draws it.
-pub fn ui(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &mut Vec<TrainAction>) {
+pub fn ui(ui: &mut Ui, footer: &TrainFooterContext<'_>, root: &mut String, actions: &mut Vec<TrainAction>) {
     ui.add_space(space::S);
-    if let Some(banner) = foot.banner {
-        message(ui, banner, acts);
+    if let Some(banner) = footer.banner {
+        message(ui, banner, actions);
         ui.add_space(space::S);
     }
-    let going = foot.own.filter(|own| own.is_alive());
-    match (going, foot.locked) {
+    let going = footer.own.filter(|own| own.is_alive());
+    match (going, footer.locked) {
         (Some(own), _) => {
             let said = widgets::hint(ui, &format!("Kept in {}", own.name));
             said.on_hover_text(names::shown(&own.folder));
             ui.add_space(space::XS);
-            while_going(ui, own, acts);
+            while_going(ui, own, actions);
         }
-        (None, Some(run)) => of_another(ui, run, acts),
-        (None, None) => start(ui, foot, root, acts),
+        (None, Some(run)) => of_another(ui, run, actions),
+        (None, None) => start(ui, footer, root, actions),
     }
 }
 
 /// The recipe of a run stands above: a new run can begin with it.
-fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<TrainAction>) {
+fn of_another(ui: &mut Ui, run: &str, actions: &mut Vec<TrainAction>) {
     ui.add(
         egui::Label::new(theme::small(format!("The recipe of {run}")).color(theme::tokens(ui).muted))
             .truncate(),
@@ -62,57 +62,57 @@ fn of_another(ui: &mut Ui, run: &str, acts: &mut Vec<TrainAction>) {
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
         if widgets::primary_button(ui, icons::COPY, "Use for a new run").clicked() {
-            acts.push(TrainAction::UseRecipe);
+            actions.push(TrainAction::UseRecipe);
         }
         let mine = widgets::button(ui, "", "Back to mine");
         if mine.on_hover_text("The recipe that stood here before this run was shown.").clicked() {
-            acts.push(TrainAction::OwnRecipe);
+            actions.push(TrainAction::OwnRecipe);
         }
     });
 }
 
 /// The folder of new runs, as wide as there is room: one has to see where they are.
-fn runs_folder(ui: &mut Ui, root: &mut String, acts: &mut Vec<TrainAction>) {
+fn runs_folder(ui: &mut Ui, root: &mut String, actions: &mut Vec<TrainAction>) {
     widgets::wide_row(ui, "Keep runs in", |ui, width| {
         widgets::with_border(ui, |ui| {
             let edit = egui::TextEdit::singleline(root).align(egui::Align2::LEFT_CENTER);
             ui.add_sized([width - theme::row(ui) - space::S, theme::row(ui)], edit)
         });
         if widgets::icon_button(ui, icons::FOLDER_OPEN, "Choose the folder for runs").clicked() {
-            acts.push(TrainAction::Ask(DialogPurpose::RunsFolder, String::new()));
+            actions.push(TrainAction::Ask(DialogPurpose::RunsFolder, String::new()));
         }
     });
 }
 
 /// Where the run goes, what is in the way, and the button.
-fn start(ui: &mut Ui, foot: &TrainFooterContext<'_>, root: &mut String, acts: &mut Vec<TrainAction>) {
+fn start(ui: &mut Ui, footer: &TrainFooterContext<'_>, root: &mut String, actions: &mut Vec<TrainAction>) {
     // A page keeps them where it keeps everything.
     if HAS_DISK {
-        runs_folder(ui, root, acts);
+        runs_folder(ui, root, actions);
     }
-    match foot.obstacle {
+    match footer.obstacle {
         Some(obstacle) => obstacle.ui(ui),
-        None => memory(ui, foot, None),
+        None => memory(ui, footer, None),
     }
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
         let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
-        let start = ui.add_enabled_ui(foot.obstacle.is_none(), start).inner;
+        let start = ui.add_enabled_ui(footer.obstacle.is_none(), start).inner;
         if start.clicked() {
-            acts.push(TrainAction::Start);
+            actions.push(TrainAction::Start);
         }
-        if let Some(obstacle) = foot.obstacle {
+        if let Some(obstacle) = footer.obstacle {
             start.on_disabled_hover_text(obstacle.text());
         }
-        let stopped = foot.own.filter(|own| !own.is_complete());
+        let stopped = footer.own.filter(|own| !own.is_complete());
         let stopped = stopped.and_then(|own| Some((own, own.newest_checkpoint()?.0)));
         if let Some((own, step)) = stopped
             && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
         {
-            acts.push(TrainAction::GoOn(own.folder.clone(), DevicePick::Chosen));
+            actions.push(TrainAction::GoOn(own.folder.clone(), DevicePick::Chosen));
         }
-        if foot.obstacle.is_none() {
-            memory(ui, foot, Some(if stopped.is_some() { Beside::TwoButtons } else { Beside::OneButton }));
+        if footer.obstacle.is_none() {
+            memory(ui, footer, Some(if stopped.is_some() { Beside::TwoButtons } else { Beside::OneButton }));
         }
     });
 }
@@ -126,12 +126,12 @@ enum Beside {
 }
 
 /// How much memory it takes: `beside` the buttons, or above them where that is too much and there is more to say.
-fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: Option<Beside>) {
+fn memory(ui: &mut Ui, footer: &TrainFooterContext<'_>, beside: Option<Beside>) {
     let t = theme::tokens(ui);
-    let Some(recipe) = foot.recipe else { return };
+    let Some(recipe) = footer.recipe else { return };
     let e = estimate(recipe);
     let all = e.parameters + e.activations + e.logits;
-    let too_large = foot.limit.is_some_and(|limit| e.largest > limit);
+    let too_large = footer.limit.is_some_and(|limit| e.largest > limit);
     if too_large == beside.is_some() {
         return;
     }
@@ -157,33 +157,33 @@ fn memory(ui: &mut Ui, foot: &TrainFooterContext<'_>, beside: Option<Beside>) {
     ));
 }
 
-fn while_going(ui: &mut Ui, own: &RunView, acts: &mut Vec<TrainAction>) {
+fn while_going(ui: &mut Ui, own: &RunView, actions: &mut Vec<TrainAction>) {
     ui.horizontal_wrapped(|ui| {
         let steady = matches!(own.phase, RunPhase::Running | RunPhase::Paused);
         ui.add_enabled_ui(steady, |ui| {
             if own.phase == RunPhase::Paused {
                 if widgets::primary_button(ui, icons::PLAY, ("Resume", SPACE)).clicked() {
-                    acts.push(TrainAction::Resume);
+                    actions.push(TrainAction::Resume);
                 }
             } else if widgets::button(ui, icons::PAUSE, ("Pause", SPACE)).clicked() {
-                acts.push(TrainAction::Pause);
+                actions.push(TrainAction::Pause);
             }
         });
         ui.add_enabled_ui(own.phase != RunPhase::Stopping, |ui| {
             if widgets::button(ui, icons::STOP, "Stop").clicked() {
-                acts.push(TrainAction::Stop);
+                actions.push(TrainAction::Stop);
             }
         });
         ui.add_enabled_ui(steady, |ui| {
             if widgets::icon_button(ui, icons::SAVE, "Checkpoint now").clicked() {
-                acts.push(TrainAction::Checkpoint);
+                actions.push(TrainAction::Checkpoint);
             }
         });
     });
 }
 
 /// A message that stays, with its ways out.
-fn message(ui: &mut Ui, banner: &TrainBanner, acts: &mut Vec<TrainAction>) {
+fn message(ui: &mut Ui, banner: &TrainBanner, actions: &mut Vec<TrainAction>) {
     let t = theme::tokens(ui);
     let frame = egui::Frame::new().fill(banner.tone.ground(&t)).corner_radius(theme::RADIUS).inner_margin(8);
     frame.show(ui, |ui| {
@@ -195,11 +195,11 @@ fn message(ui: &mut Ui, banner: &TrainBanner, acts: &mut Vec<TrainAction>) {
         ui.horizontal_wrapped(|ui| {
             for (label, act) in &banner.ways {
                 if widgets::button(ui, "", label).clicked() {
-                    acts.push(act.clone());
+                    actions.push(act.clone());
                 }
             }
             if widgets::button(ui, "", "Put away").clicked() {
-                acts.push(TrainAction::Dismiss);
+                actions.push(TrainAction::Dismiss);
             }
         });
     });

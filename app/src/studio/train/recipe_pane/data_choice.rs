@@ -72,7 +72,7 @@ impl TrainDataLookup {
     /// Takes in what was found.
     pub fn listen(&mut self) {
         let Some(work) = &mut self.work else { return };
-        match work.hear() {
+        match work.receive() {
             Some(found) => (self.found, self.work) = (Some(found), None),
             None if work.over() => {
                 self.found = Some(Err("the pictures can't be looked up".to_owned()));

@@ -30,7 +30,7 @@ pub fn ui(
     draft: &mut RecipeDraft,
     search: &str,
     (going, held): (bool, bool),
-    acts: &mut Vec<TrainAction>,
+    actions: &mut Vec<TrainAction>,
 ) {
     let search = search.trim().to_lowercase();
     if search.is_empty() {
@@ -44,7 +44,7 @@ pub fn ui(
                 FIELDS
                     .iter()
                     .filter(|f| section_of(f.key) == section)
-                    .for_each(|f| field(ui, draft, f, going, acts));
+                    .for_each(|f| field(ui, draft, f, going, actions));
             });
             count(ui, header.rect, changed, wrong);
         }
@@ -56,7 +56,7 @@ pub fn ui(
     let mut found = 0;
     for f in FIELDS.iter().filter(|f| f.key != "preset" && matches(f, &search)) {
         found += 1;
-        field(ui, draft, f, going, acts);
+        field(ui, draft, f, going, actions);
     }
     if found == 0 {
         widgets::hint(ui, "No field has this in its name or meaning.");
@@ -111,7 +111,7 @@ fn word(word: &str) -> String {
 }
 
 /// One field: its value in a row with the way back, and below it what it means or what is wrong.
-fn field(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, going: bool, acts: &mut Vec<TrainAction>) {
+fn field(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, going: bool, actions: &mut Vec<TrainAction>) {
     let t = theme::tokens(ui);
     let name = label(f.key);
     let changed = draft.is_changed(f.key);
@@ -122,7 +122,7 @@ fn field(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, going: bool, act
         ui.allocate_ui_with_layout(vec2(width, theme::row(ui)), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
             if input(ui, draft, f, &name, wrong.is_some()) && going && f.live {
-                acts.push(TrainAction::Live(f.key));
+                actions.push(TrainAction::Live(f.key));
             }
         });
         if changed {
@@ -130,7 +130,7 @@ fn field(ui: &mut Ui, draft: &mut RecipeDraft, f: &RecipeField, going: bool, act
             if widgets::icon_button(ui, icons::RESUME, &what).clicked() {
                 draft.put_back(f.key);
                 if going && f.live {
-                    acts.push(TrainAction::Live(f.key));
+                    actions.push(TrainAction::Live(f.key));
                 }
             }
         } else {

@@ -56,7 +56,7 @@ impl InputPreviewState {
         source: Option<&Arc<dyn PictureSource>>,
     ) {
         if let Some(work) = &mut self.work {
-            let answer = work.hear();
+            let answer = work.receive();
             if answer.is_some() || work.over() {
                 self.work = None;
                 self.made_of = Some(self.asked_for);
@@ -76,8 +76,8 @@ impl InputPreviewState {
         if self.work.is_none() && self.made_of != Some(wanted) {
             self.asked_for = wanted;
             let (recipe, source, iteration) = (recipe.clone(), source.clone(), self.iteration);
-            self.work = Some(BackgroundTask::start_async("preview", wake, async move |voice, _| {
-                voice.say(runs::preview(&recipe, &source, iteration, SHOWN).await);
+            self.work = Some(BackgroundTask::start_async("preview", wake, async move |events, _| {
+                events.say(runs::preview(&recipe, &source, iteration, SHOWN).await);
             }));
         }
     }

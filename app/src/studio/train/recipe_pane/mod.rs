@@ -80,7 +80,7 @@ impl RecipePane {
         lookup: &mut TrainDataLookup,
         of: &RecipePaneContext<'_>,
         wake: &Wake,
-        acts: &mut Vec<TrainAction>,
+        actions: &mut Vec<TrainAction>,
     ) {
         widgets::scroll(ui, "recipe", |ui| {
             if let Some(run) = of.run {
@@ -95,21 +95,21 @@ impl RecipePane {
             };
             widgets::section(ui, "Pictures", true, |ui| {
                 held(ui);
-                self.pictures(ui, draft, lookup, of.gallery, acts);
+                self.pictures(ui, draft, lookup, of.gallery, actions);
             });
             widgets::section(ui, "Begin with", true, |ui| {
                 held(ui);
-                run_init_ui::ui(ui, &mut self.begin, draft, of.runs, wake, acts);
+                run_init_ui::ui(ui, &mut self.begin, draft, of.runs, wake, actions);
             });
             widgets::section(ui, "Preset", true, |ui| {
                 held(ui);
                 if let Some(name) = preset_list::ui(ui, &self.offers, draft.preset_name()) {
-                    acts.push(TrainAction::Preset(name.to_owned()));
+                    actions.push(TrainAction::Preset(name.to_owned()));
                 }
             });
             widgets::section(ui, "What the model will be given", false, |ui| self.given.ui(ui));
-            self.tools(ui, draft, of.run.is_some(), acts);
-            fields_ui::ui(ui, draft, &self.search, (of.going, of.run.is_some()), acts);
+            self.tools(ui, draft, of.run.is_some(), actions);
+            fields_ui::ui(ui, draft, &self.search, (of.going, of.run.is_some()), actions);
         });
     }
 
@@ -119,7 +119,7 @@ impl RecipePane {
         draft: &mut RecipeDraft,
         lookup: &mut TrainDataLookup,
         gallery: Option<&Path>,
-        acts: &mut Vec<TrainAction>,
+        actions: &mut Vec<TrainAction>,
     ) {
         let path = draft.text("data.path");
         let before = if path == "scenes" { TrainDataKind::Scenes } else { TrainDataKind::Folder };
@@ -148,7 +148,7 @@ impl RecipePane {
             }
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Choose …").clicked() {
-                    acts.push(TrainAction::Ask(DialogPurpose::TrainingData, String::new()));
+                    actions.push(TrainAction::Ask(DialogPurpose::TrainingData, String::new()));
                 }
                 if let Some(folder) = gallery {
                     let label = format!("The gallery's: {}", short(&folder.to_string_lossy()));
@@ -188,20 +188,20 @@ impl RecipePane {
     }
 
     /// Searching, opening, saving, putting everything back.
-    fn tools(&mut self, ui: &mut Ui, draft: &mut RecipeDraft, held: bool, acts: &mut Vec<TrainAction>) {
+    fn tools(&mut self, ui: &mut Ui, draft: &mut RecipeDraft, held: bool, actions: &mut Vec<TrainAction>) {
         ui.horizontal(|ui| {
             ui.label(theme::strong("Fields"));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if widgets::icon_button(ui, icons::SAVE, "Save the recipe as TOML").clicked() {
                     let name = format!("{}.toml", draft.preset_name());
-                    acts.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
+                    actions.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
                 }
                 if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a recipe").clicked() {
-                    acts.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
+                    actions.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
                 }
                 let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
                 if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
-                    acts.push(TrainAction::PutAllBack);
+                    actions.push(TrainAction::PutAllBack);
                 }
             });
         });

@@ -90,7 +90,7 @@ impl RunInitState {
             RunInitKind::Run => "Choose a run.",
         };
         let named = self.named.trim();
-        let beginning = (self.way, if self.way == RunInitKind::Nothing { "" } else { named });
+        let startup = (self.way, if self.way == RunInitKind::Nothing { "" } else { named });
         if self.way != RunInitKind::Nothing {
             if named.is_empty() {
                 return Some(StartBlocker::Missing(missing.to_owned()));
@@ -109,7 +109,7 @@ impl RunInitState {
             let what = "a teacher is named, but Method says that nothing is learned from it (Distillation)";
             return Some(StartBlocker::Wrong(what.to_owned()));
         }
-        (begins(recipe) != beginning).then(|| StartBlocker::Missing("Choose what to begin with.".to_owned()))
+        (begins(recipe) != startup).then(|| StartBlocker::Missing("Choose what to begin with.".to_owned()))
     }
 
     /// Takes the choice over into the recipe.
@@ -150,7 +150,7 @@ impl RunInitState {
     /// Takes in what was opened.
     pub fn listen(&mut self, draft: &mut RecipeDraft) {
         if let Some(work) = &mut self.work {
-            match work.hear() {
+            match work.receive() {
                 Some(Ok(recipe)) => {
                     self.work = None;
                     self.said = Some(match RecipeDraft::of(&recipe) {

@@ -27,7 +27,7 @@ pub fn ui(
     draft: &mut RecipeDraft,
     runs: &[RunListEntry],
     wake: &Wake,
-    acts: &mut Vec<TrainAction>,
+    actions: &mut Vec<TrainAction>,
 ) {
     let mut way = begin.way;
     let ways = [
@@ -39,7 +39,7 @@ pub fn ui(
     widgets::segmented(ui, "What the run begins with", &mut way, &ways);
     if way != begin.way {
         begin.choose(way, draft);
-        acts.push(TrainAction::LookForRuns);
+        actions.push(TrainAction::LookForRuns);
     }
     let (label, about) = match begin.way {
         RunInitKind::Nothing => {
@@ -53,7 +53,7 @@ pub fn ui(
         RunInitKind::Run => ("Run", "A finished run goes on with larger pictures, for sharper features."),
     };
     widgets::hint(ui, about);
-    let mut chosen = named(ui, label, begin, runs, acts);
+    let mut chosen = named(ui, label, begin, runs, actions);
     match begin.way {
         RunInitKind::Weights => steps_held(ui, draft),
         RunInitKind::Teacher => chosen |= method(ui, begin),
@@ -84,7 +84,7 @@ fn named(
     label: &'static str,
     begin: &mut RunInitState,
     runs: &[RunListEntry],
-    acts: &mut Vec<TrainAction>,
+    actions: &mut Vec<TrainAction>,
 ) -> bool {
     let response = widgets::path_row(ui, label, &mut begin.named, wanted(label));
     let mut chosen = response.lost_focus();
@@ -113,11 +113,11 @@ fn named(
             }
             ui.separator();
             if begin_takes_files(label) && ui.button("A file of weights …").clicked() {
-                acts.push(TrainAction::Ask(DialogPurpose::BeginFile, String::new()));
+                actions.push(TrainAction::Ask(DialogPurpose::BeginFile, String::new()));
                 ui.close();
             }
             if HAS_DISK && ui.button("A run from elsewhere …").clicked() {
-                acts.push(TrainAction::Ask(DialogPurpose::BeginRun, String::new()));
+                actions.push(TrainAction::Ask(DialogPurpose::BeginRun, String::new()));
                 ui.close();
             }
         });

@@ -49,7 +49,7 @@ impl RunsFolderField {
     /// Looks at the disk in the background whenever the text changes.
     pub fn listen(&mut self, wake: &Wake) {
         if let Some(work) = &mut self.work {
-            match work.hear() {
+            match work.receive() {
                 Some(checked) => (self.checked, self.work) = (Some(checked), None),
                 None if work.over() => self.work = None,
                 None => {}

@@ -50,8 +50,8 @@ impl FollowedRun {
     /// Starts following.
     pub fn new(folder: &Path, wake: &Wake) -> Self {
         let path = folder.to_owned();
-        let work = BackgroundTask::start_async("follow", wake, async move |voice, stop| {
-            follow(&path, voice, stop).await
+        let work = BackgroundTask::start_async("follow", wake, async move |events, stop| {
+            follow(&path, events, stop).await
         });
         let view = RunView::new(folder, RunPhase::Followed);
         Self { view, shown: true, trouble: None, absent: None, heard: false, written: None, work }
@@ -59,7 +59,7 @@ impl FollowedRun {
 
     /// Takes in what is new.
     pub fn listen(&mut self) {
-        while let Some(news) = self.work.hear() {
+        while let Some(news) = self.work.receive() {
             self.heard = true;
             match news {
                 FollowedRunEvent::Whole(view, age) => {
@@ -96,16 +96,16 @@ impl FollowedRun {
     }
 }
 
-async fn follow(path: &Path, voice: TaskEventSender<FollowedRunEvent>, stop: CancelFlag) {
+async fn follow(path: &Path, events: TaskEventSender<FollowedRunEvent>, stop: CancelFlag) {
     let mut follower = None;
     // How it stood with the run when it was last spoken of; nothing before that.
     let mut told = None;
     while !stop.asked() {
         let changes = match poll(path, &mut follower) {
             Ok(changes) => changes,
-            Err(reason) if follower.is_none() => return voice.say(FollowedRunEvent::Absent(reason)),
+            Err(reason) if follower.is_none() => return events.say(FollowedRunEvent::Absent(reason)),
             Err(reason) => {
-                voice.say(FollowedRunEvent::Trouble(reason));
+                events.say(FollowedRunEvent::Trouble(reason));
                 nap(&stop).await;
                 continue;
             }
@@ -123,9 +123,9 @@ async fn follow(path: &Path, voice: TaskEventSender<FollowedRunEvent>, stop: Can
                 view.take_changes(changes);
             }
             let written = files::metadata(path.join("metrics.jsonl")).and_then(|file| file.modified()).ok();
-            voice.say(FollowedRunEvent::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
+            events.say(FollowedRunEvent::Whole(Box::new(view), written.and_then(|at| at.elapsed().ok())));
         } else if !changes.is_empty() || told != state {
-            voice.say(FollowedRunEvent::More(Box::new(changes)));
+            events.say(FollowedRunEvent::More(Box::new(changes)));
         }
         told = state;
         if !more {
@@ -188,7 +188,7 @@ impl RunList {
     /// Takes in what was found; looks when another folder is meant than before.
     pub fn listen(&mut self, runs: &Path, wake: &Wake) {
         if let Some(work) = &mut self.work {
-            match work.hear() {
+            match work.receive() {
                 Some(runs) => (self.runs, self.work) = (runs, None),
                 None if work.over() => self.work = None,
                 None => {}

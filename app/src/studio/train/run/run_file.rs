@@ -28,7 +28,7 @@ pub type Unpacking = BackgroundTask<Result<PathBuf, String>>;
 
 impl TrainWorkspace {
     /// Packs a run into one file; first what is learned is saved.
-    pub(in crate::studio::train) fn pack(&mut self, house: &AppContext, folder: PathBuf) {
+    pub(in crate::studio::train) fn pack(&mut self, app: &AppContext, folder: PathBuf) {
         let Some(view) = self.view_of(&folder) else { return };
         let name = format!("{}-{:06}.zip", view.name, view.done);
         let after = if view.is_alive() { view.done } else { 0 };
@@ -36,7 +36,7 @@ impl TrainWorkspace {
             own.checkpoint();
         }
         self.packing = Some(RunArchiveJob { folder, to: None, after, work: None });
-        house.dialogs.ask(DialogPurpose::SaveRun, &name);
+        app.dialogs.ask(DialogPurpose::SaveRun, &name);
     }
 
     /// Opens a run that lies in one file.
@@ -46,8 +46,8 @@ impl TrainWorkspace {
     }
 
     /// Takes up the answer of the dialog, and what has been packed or unpacked.
-    pub(in crate::studio::train) fn packing_logic(&mut self, house: &mut AppContext) {
-        if let Some(answer) = house.dialogs.answer(DialogPurpose::SaveRun)
+    pub(in crate::studio::train) fn packing_logic(&mut self, app: &mut AppContext) {
+        if let Some(answer) = app.dialogs.answer(DialogPurpose::SaveRun)
             && let Some(packing) = &mut self.packing
         {
             packing.to = answer.into_iter().next();
@@ -64,23 +64,23 @@ impl TrainWorkspace {
                 let folder = packing.folder.clone();
                 packing.work = Some(BackgroundTask::ask("pack", &self.wake, move |_| pack(&folder, &to)));
             }
-            match packing.work.as_mut().map(|work| (work.hear(), work.over())) {
-                Some((Some(Ok(said)), _)) => house.toasts.good(said),
-                Some((Some(Err(reason)), _)) => house.toasts.bad(reason),
+            match packing.work.as_mut().map(|work| (work.receive(), work.over())) {
+                Some((Some(Ok(said)), _)) => app.toasts.good(said),
+                Some((Some(Err(reason)), _)) => app.toasts.bad(reason),
                 Some((None, true)) => {}
                 _ => self.packing = Some(packing),
             }
         }
         if let Some(work) = &mut self.unpacking {
-            match work.hear() {
+            match work.receive() {
                 Some(Ok(folder)) => {
                     self.unpacking = None;
-                    house.toasts.good(format!("{} can be looked at, and go on.", names::shown(&folder)));
+                    app.toasts.good(format!("{} can be looked at, and go on.", names::shown(&folder)));
                     self.follow(&folder, true);
                 }
                 Some(Err(reason)) => {
                     self.unpacking = None;
-                    house.toasts.bad(reason);
+                    app.toasts.bad(reason);
                 }
                 None if work.over() => self.unpacking = None,
                 None => {}

@@ -11,16 +11,16 @@ use crate::studio::widgets::StatusTone;
 
 impl TrainWorkspace {
     /// Takes in what our run says.
-    pub(in crate::studio::train) fn hear_own(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::train) fn take_in_own(&mut self, app: &mut AppContext) {
         let Some(own) = &mut self.own else { return };
         for news in own.listen() {
             match news {
                 TrainSessionEvent::NotBegun(reason) => {
                     let reason = words::without_flags(&reason);
                     ::log::error!("the run could not start: {reason}");
-                    house.toasts.bad("The run could not start. What to do stands above Start.");
+                    app.toasts.bad("The run could not start. What to do stands above Start.");
                     let folder = self.own_folder().unwrap_or_default();
-                    house.failed(folder.display().to_string(), reason.clone(), true);
+                    app.failed(folder.display().to_string(), reason.clone(), true);
                     let text = format!("The run could not start.\n{reason}");
                     self.banner = Some(TrainBanner { tone: StatusTone::Bad, text, ways: Vec::new() });
                     self.own = None;
@@ -34,9 +34,8 @@ impl TrainWorkspace {
                     let Some(own) = &self.own else { return };
                     if let RunPhase::Failed(failure) = &own.view.phase {
                         ::log::error!("{}: {}", own.view.name, failure.text);
-                        house.failed(own.view.name.clone(), failure.text.clone(), false);
-                        house
-                            .toasts
+                        app.failed(own.view.name.clone(), failure.text.clone(), false);
+                        app.toasts
                             .bad(format!("{} has failed. What to do stands above Start.", own.view.name));
                     }
                     self.banner = banner_of_failure(&own.view);
@@ -47,27 +46,27 @@ impl TrainWorkspace {
                     let Some(own) = &self.own else { return };
                     ::log::info!("{} has ended after {} steps", own.view.name, own.view.done);
                     match own.view.is_complete() {
-                        true => house.toasts.good(format!("{} has finished.", own.view.name)),
-                        false => house.toasts.info(format!("{} is saved and can go on.", own.view.name)),
+                        true => app.toasts.good(format!("{} has finished.", own.view.name)),
+                        false => app.toasts.info(format!("{} is saved and can go on.", own.view.name)),
                     }
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;
                 }
                 TrainSessionEvent::Checkpoint(step) => {
                     if std::mem::take(&mut self.asked_checkpoint) {
-                        house.toasts.good(format!("Checkpoint after {step} steps"));
+                        app.toasts.good(format!("Checkpoint after {step} steps"));
                     }
                 }
                 TrainSessionEvent::Wrong => {
                     let Some(own) = &self.own else { return };
                     let why = own.view.health.as_ref().map(|health| health.sentences.join(" "));
                     ::log::warn!("{}: {}", own.view.name, why.unwrap_or_default());
-                    house.toasts.watch(format!("{} is going wrong: the Run panel says why.", own.view.name));
+                    app.toasts.watch(format!("{} is going wrong: the Run panel says why.", own.view.name));
                 }
                 TrainSessionEvent::Warning(text) => {
                     ::log::warn!("{text}");
                     if !text.starts_with("skipped ") {
-                        house.toasts.watch(text);
+                        app.toasts.watch(text);
                     }
                 }
             }
@@ -75,13 +74,13 @@ impl TrainWorkspace {
     }
 
     /// Lets go of what was to be followed and is no run: it says so, and shows what there was before.
-    pub(in crate::studio::train) fn forget_absent(&mut self, house: &mut AppContext) {
+    pub(in crate::studio::train) fn forget_absent(&mut self, app: &mut AppContext) {
         while let Some(at) = self.followed.iter().position(|followed| followed.absent.is_some()) {
             let followed = self.followed.remove(at);
             let (folder, reason) = (followed.view.folder.clone(), followed.absent.unwrap_or_default());
             ::log::warn!("{reason}");
-            house.failed(folder.display().to_string(), reason.clone(), true);
-            house.toasts.bad(reason);
+            app.failed(folder.display().to_string(), reason.clone(), true);
+            app.toasts.bad(reason);
             if self.focus == RunSelection::Followed(folder) {
                 self.set_focus(RunSelection::Own);
             }

@@ -103,7 +103,7 @@ impl TrainSession {
     pub fn listen(&mut self) -> Vec<TrainSessionEvent> {
         let mut news = Vec::new();
         if let TrainSessionState::Beginning(work) = &mut self.state {
-            let answer = work.hear();
+            let answer = work.receive();
             let lost = answer.is_none() && work.over();
             match answer {
                 Some(Ok(begun)) => {
@@ -122,7 +122,7 @@ impl TrainSession {
         for _ in 0..EVENTS {
             let TrainSessionState::Going(handle) = &self.state else { break };
             match handle.events.try_recv() {
-                Ok(Ok(event)) => self.hear(event, &mut news),
+                Ok(Ok(event)) => self.on_event(event, &mut news),
                 Ok(Err(error)) => {
                     self.take_look();
                     self.view.fail(&error);
@@ -153,7 +153,7 @@ impl TrainSession {
         news.push(TrainSessionEvent::NotBegun(reason));
     }
 
-    fn hear(&mut self, event: dinoscope_core::engine::RunEvent, news: &mut Vec<TrainSessionEvent>) {
+    fn on_event(&mut self, event: dinoscope_core::engine::RunEvent, news: &mut Vec<TrainSessionEvent>) {
         use dinoscope_core::engine::RunEvent;
         if let Some(text) = self.pending.take() {
             let same = |health: &RunHealth| health.sentences.join(" ") == text;

@@ -11,7 +11,7 @@ use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::RunFolderChanges;
-use dinoscope_core::train::health::{RunHealth, judge};
+use dinoscope_core::train::health::{RunHealth, diagnose};
 use dinoscope_core::train::metrics::Values;
 use dinoscope_core::train::run::MetricsLine;
 use dinoscope_core::train::run_lock::RunLockStatus;
@@ -359,7 +359,7 @@ impl RunView {
         let has_steps = changes.lines.iter().any(|line| line.values.contains_key("loss"));
         changes.lines.iter().for_each(|line| self.take_line(line));
         if let Some(recipe) = self.recipe.as_ref().filter(|_| has_steps) {
-            self.health = Some(judge(&self.values, recipe, self.done.saturating_sub(1)));
+            self.health = Some(diagnose(&self.values, recipe, self.done.saturating_sub(1)));
             let used = self.values.get("memory_used").copied().filter(|bytes| bytes.is_finite());
             self.memory =
                 used.map(|bytes| RunMemoryUsage { used: bytes as u64, reserved: bytes as u64, what: "its" });

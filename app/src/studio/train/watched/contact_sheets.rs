@@ -171,7 +171,7 @@ impl ContactSheetCache {
         self.clock += 1;
         if let Some(work) = &mut self.work {
             let mut fresh = Vec::new();
-            while let Some(answer) = work.hear() {
+            while let Some(answer) = work.receive() {
                 fresh.push(answer);
             }
             if work.over() {
@@ -191,13 +191,13 @@ impl ContactSheetCache {
         if self.work.is_none() && !self.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.wanted);
             self.work =
-                Some(BackgroundTask::start_async("pictures", wake, async move |voice, stop: CancelFlag| {
+                Some(BackgroundTask::start_async("pictures", wake, async move |events, stop: CancelFlag| {
                     for (key, origin) in wanted {
                         if stop.asked() {
                             return;
                         }
                         let developed = develop(key.what, &origin);
-                        voice.say((key, origin, developed));
+                        events.say((key, origin, developed));
                         breathe().await;
                     }
                 }));

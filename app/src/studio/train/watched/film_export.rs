@@ -46,10 +46,10 @@ impl TimelapseExport {
             file.set_extension("gif");
         }
         let frame_ms = 1000 / u32::from(self.per_second.max(1));
-        self.start(run, wake, move |films, voice, stopped| {
+        self.start(run, wake, move |films, events, stopped| {
             let total = films.len();
             let mut progress = |done| {
-                voice.say(TimelapseExportEvent::Done(done, total));
+                events.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
             let made = export_gif(&films, &file, frame_ms, LONGEST, &mut progress);
@@ -59,10 +59,10 @@ impl TimelapseExport {
 
     /// Copies the pictures into a folder.
     pub fn copy_pictures(&mut self, run: Option<PathBuf>, folder: PathBuf, wake: &Wake) {
-        self.start(run, wake, move |films, voice, stopped| {
+        self.start(run, wake, move |films, events, stopped| {
             let total = films.len();
             let mut progress = |done| {
-                voice.say(TimelapseExportEvent::Done(done, total));
+                events.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
             let made = export_pngs(&films, &folder, &mut progress);
@@ -86,20 +86,20 @@ impl TimelapseExport {
         let Some(run) = run else { return };
         let kind = self.kind;
         self.progress = (0, 0);
-        self.work = Some(BackgroundTask::start("film", wake, move |voice, stop| {
+        self.work = Some(BackgroundTask::start("film", wake, move |events, stop| {
             let made = RunFolder::open(&run).map_err(|e| e.to_string()).and_then(|run| {
                 let stopped = || stop.asked();
-                make(frames(&run, kind), voice, &stopped)
+                make(frames(&run, kind), events, &stopped)
             });
             let told = if stop.asked() { Ok("The film was given up.".to_owned()) } else { made };
-            voice.say(TimelapseExportEvent::Over(told));
+            events.say(TimelapseExportEvent::Over(told));
         }));
     }
 
     /// Takes in how far it is.
     pub fn listen(&mut self, toasts: &mut ToastQueue) {
         let Some(work) = &mut self.work else { return };
-        while let Some(said) = work.hear() {
+        while let Some(said) = work.receive() {
             match said {
                 TimelapseExportEvent::Done(done, total) => self.progress = (done, total),
                 TimelapseExportEvent::Over(Ok(told)) => toasts.good(told),
@@ -112,7 +112,7 @@ impl TimelapseExport {
     }
 
     /// The button and, while a film is being made, how far it is.
-    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, acts: &mut Vec<TrainAction>) {
+    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, actions: &mut Vec<TrainAction>) {
         let button = |ui: &mut Ui| widgets::icon_button(ui, icons::MAKE_FILM, "Save as a film");
         let response = ui.add_enabled_ui(there && self.work.is_none(), button).inner;
         widgets::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
@@ -135,7 +135,7 @@ impl TimelapseExport {
             );
             ui.add_space(space::XS);
             if widgets::button(ui, icons::FILM, "GIF …").clicked() {
-                acts.push(TrainAction::Ask(
+                actions.push(TrainAction::Ask(
                     DialogPurpose::SaveFilm,
                     format!("{run}-{}.gif", self.kind.name()),
                 ));
@@ -143,7 +143,7 @@ impl TimelapseExport {
             }
             // A page is given no folder to put them into.
             if HAS_DISK && widgets::button(ui, icons::IMAGES, "PNG pictures …").clicked() {
-                acts.push(TrainAction::Ask(DialogPurpose::SaveFrames, String::new()));
+                actions.push(TrainAction::Ask(DialogPurpose::SaveFrames, String::new()));
                 ui.close();
             }
         });

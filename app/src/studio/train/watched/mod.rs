@@ -159,7 +159,7 @@ impl WatchedPane {
     }
 
     /// Draws the pane.
-    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&WatchedPaneContext<'_>>, acts: &mut Vec<TrainAction>) {
+    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&WatchedPaneContext<'_>>, actions: &mut Vec<TrainAction>) {
         let Some(seen) = seen else {
             ui.add_space(ui.available_height() * 0.25);
             widgets::empty_state(
@@ -176,7 +176,7 @@ impl WatchedPane {
             .show_separator_line(false)
             .frame(egui::Frame::new())
             .show(ui, |ui| {
-                timeline_ui::ui(ui, self, seen, &moments, acts);
+                timeline_ui::ui(ui, self, seen, &moments, actions);
             });
         egui::Frame::new().show(ui, |ui| {
             self.tools(ui);

@@ -17,7 +17,7 @@ pub fn ui(
     pane: &mut WatchedPane,
     seen: &WatchedPaneContext<'_>,
     moments: &BTreeSet<u64>,
-    acts: &mut Vec<TrainAction>,
+    actions: &mut Vec<TrainAction>,
 ) {
     ui.add_space(space::S);
     rail(ui, pane, seen, moments);
@@ -48,7 +48,7 @@ pub fn ui(
         let text = moment_text(pane.timeline.moment(moments), seen.view);
         ui.add(egui::Label::new(text).truncate());
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            pane.export.ui(ui, &seen.view.name, !seen.view.pictures.is_empty(), acts);
+            pane.export.ui(ui, &seen.view.name, !seen.view.pictures.is_empty(), actions);
             if ui.available_width() > 200.0 {
                 ui.scope(|ui| widgets::segmented(ui, "Speed of the film", &mut pane.timeline.speed, &SPEEDS));
             }

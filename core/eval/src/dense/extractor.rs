@@ -135,7 +135,7 @@ pub(crate) struct DenseExample<T> {
 
 /// What a subject sees in all examples: kept as far as memory allows, looked at again beyond.
 pub(crate) struct DenseFeatureCache<'a, T> {
-    eye: &'a DenseFeatureExtractor<'a>,
+    extractor: &'a DenseFeatureExtractor<'a>,
     examples: &'a [DenseExample<T>],
     kept: Vec<DenseFeatureMap>,
 }
@@ -144,32 +144,32 @@ pub(crate) struct DenseFeatureCache<'a, T> {
 const ROUND: usize = 16;
 
 impl<'a, T> DenseFeatureCache<'a, T> {
-    /// Looks at as many examples as `memory` bytes hold. `hear` is told how many are done and answers whether to go on.
+    /// Looks at as many examples as `memory` bytes hold. `on_progress` is told how many are done and answers whether to go on.
     pub async fn fill(
-        eye: &'a DenseFeatureExtractor<'a>,
+        extractor: &'a DenseFeatureExtractor<'a>,
         examples: &'a [DenseExample<T>],
         memory: usize,
-        hear: &mut impl AsyncFnMut(usize) -> bool,
+        on_progress: &mut impl AsyncFnMut(usize) -> bool,
     ) -> Result<Self, EvaluationError> {
-        let mut bank = Self { eye, examples, kept: Vec::new() };
+        let mut cache = Self { extractor, examples, kept: Vec::new() };
         let mut left = memory;
         let fits = |example: &DenseExample<T>| {
-            let room = left.checked_sub(eye.bytes(&example.view.frame));
+            let room = left.checked_sub(extractor.bytes(&example.view.frame));
             left = room.unwrap_or(0);
             room.is_some()
         };
         let count = examples.iter().map(fits).take_while(|fits| *fits).count();
-        while bank.kept.len() < count {
-            let from = bank.kept.len();
+        while cache.kept.len() < count {
+            let from = cache.kept.len();
             let some: Vec<usize> = (from..(from + ROUND).min(count)).collect();
-            let maps = bank.look(&some).await?;
-            bank.kept.extend(maps);
-            if !hear(bank.kept.len()).await {
+            let maps = cache.look(&some).await?;
+            cache.kept.extend(maps);
+            if !on_progress(cache.kept.len()).await {
                 return Err(crate::EvalProtocolError::Stopped.into());
             }
         }
-        debug_assert!(bank.kept.iter().map(DenseFeatureMap::bytes).sum::<usize>() <= memory);
-        Ok(bank)
+        debug_assert!(cache.kept.iter().map(DenseFeatureMap::bytes).sum::<usize>() <= memory);
+        Ok(cache)
     }
 
     /// How many examples are looked at again each time.
@@ -179,7 +179,7 @@ impl<'a, T> DenseFeatureCache<'a, T> {
 
     async fn look(&self, which: &[usize]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
         let views: Vec<&DenseView> = which.iter().map(|i| &self.examples[*i].view).collect();
-        let maps = self.eye.look(&views).await?;
+        let maps = self.extractor.look(&views).await?;
         match maps.iter().position(|map| !map.is_finite()) {
             None => Ok(maps),
             Some(at) => {

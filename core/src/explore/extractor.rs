@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn an_eye_says_what_it_is_and_looks() {
-        let eye = LocalInspector::open(&ModelSource::Starter, &Device::flex()).unwrap();
-        let info = eye.info();
+        let extractor = LocalInspector::open(&ModelSource::Starter, &Device::flex()).unwrap();
+        let info = extractor.info();
         assert_eq!(info.parameters, info.config.parameters());
         let view = whole_view(&scenes::draw(1, 0, 64).picture, 64, info.config.patch);
         let way = ViewQuery { resolution: 64, block: 99, query: QueryToken::Cls };
-        let seen = block_on(eye.look(view, way)).unwrap();
+        let seen = block_on(extractor.look(view, way)).unwrap();
         assert_eq!((seen.rows * info.config.patch, seen.dim), (64, info.config.dim));
         assert!(matches!(seen.patches, super::super::PatchTokens::Host(_)));
     }

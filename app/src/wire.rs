@@ -83,7 +83,7 @@ pub struct WorkerEnvelope<T> {
 ///
 /// # Errors
 /// Something holds a value that stays where it is, such as a GPU's buffer.
-pub fn seal<T: Serialize>(number: u32, content: T) -> Result<Vec<u8>, String> {
+pub fn encode<T: Serialize>(number: u32, content: T) -> Result<Vec<u8>, String> {
     let sealed = postcard::to_stdvec(&WorkerEnvelope { number, content });
     sealed.map_err(|error| format!("a message can't be written: {error}"))
 }
@@ -92,7 +92,7 @@ pub fn seal<T: Serialize>(number: u32, content: T) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// They come from another version of the page.
-pub fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<WorkerEnvelope<T>, String> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<WorkerEnvelope<T>, String> {
     let opened = postcard::from_bytes(bytes);
     opened.map_err(|error| format!("a message can't be read: {error}. Reload the page."))
 }
@@ -113,9 +113,9 @@ mod tests {
             gpu: true,
         };
         let opened: WorkerEnvelope<WorkerRequest> =
-            open(&seal(7, WorkerRequest::Train(Box::new(start))).unwrap()).unwrap();
+            decode(&encode(7, WorkerRequest::Train(Box::new(start))).unwrap()).unwrap();
         let WorkerRequest::Train(start) = opened.content else { panic!("another order") };
         assert_eq!((opened.number, start.watch[0].rgb[5], start.gpu), (7, 252, true));
-        assert!(open::<WorkerRequest>(&[0xff; 3]).unwrap_err().contains("Reload"));
+        assert!(decode::<WorkerRequest>(&[0xff; 3]).unwrap_err().contains("Reload"));
     }
 }

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod absent;
+mod app_ui;
 mod common;
 mod drop_speed;
 mod evaluate_ui;
 mod explore_ui;
 mod explore_values_ui;
-mod house_ui;
 mod names_ui;
 mod sample_ui;
 mod smooth;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::train::protocol::channels;
 #[cfg(target_family = "wasm")]
-pub use crate::train::protocol::{Breath, Breathe};
+pub use crate::train::protocol::{Breath, YieldNow};
 pub use crate::train::protocol::{
     EngineError, RunCommand, RunCompletion, RunEvent, RunHandle, SerializableEngineError, Slot, StepReport,
     TrainJob, Wake,
@@ -56,16 +56,16 @@ pub fn start_with(job: TrainJob, wake: Wake) -> RunHandle {
 
 /// Starts a run as a task of the browser's event loop; `spawn` puts the future there.
 ///
-/// `wake` is called after every event and when there are new pictures. What `breathe` gives is awaited after every step,
+/// `wake` is called after every event and when there are new pictures. What `yield_now` gives is awaited after every step,
 /// between the batches of an evaluation and between watched pictures.
 #[cfg(target_family = "wasm")]
 pub fn start_with(
     job: TrainJob,
     wake: Wake,
-    breathe: Breathe,
+    yield_now: YieldNow,
     spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
 ) -> RunHandle {
-    let (handle, port) = channels(wake, breathe);
+    let (handle, port) = channels(wake, yield_now);
     spawn(Box::pin(async move {
         let last = trainer::run(job, &port).await.map(|finished| RunEvent::Finished(Box::new(finished)));
         port.send(last).await;

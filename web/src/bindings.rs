@@ -56,7 +56,7 @@ pub fn arrived(chosen: bool, roots: Vec<String>, paths: Vec<String>, sizes: Vec<
 /// Something went wrong in the page's JavaScript that a person should know.
 #[wasm_bindgen]
 pub fn trouble(text: String) {
-    window::with(|studio| studio.tell_trouble(text));
+    window::with(|studio| studio.show_error(text));
 }
 
 /// A font for columns, and for scripts that the studio's own has no letters of.

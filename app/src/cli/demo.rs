@@ -37,10 +37,10 @@ pub struct DemoArgs {
 
 /// Trains the `nano` preset on the built-in scenes and sums it up.
 pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
-    terminal::outlive_output();
+    terminal::ignore_output_errors();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
-    let recipe = paths::lasting(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
+    let recipe = paths::with_absolute_paths(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
     let job = TrainJob {
@@ -51,7 +51,7 @@ pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
         resume: false,
         recipe,
     };
-    let summary = run::drive(job, arguments.json)?;
+    let summary = run::run_job(job, arguments.json)?;
     if arguments.json {
         return Ok(summary.status());
     }

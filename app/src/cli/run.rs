@@ -41,7 +41,7 @@ fn percent(result: &KnnResult) -> String {
 }
 
 /// Runs a job to its end and shows it.
-pub fn drive(job: TrainJob, json: bool) -> Result<CliRunSummary> {
+pub fn run_job(job: TrainJob, json: bool) -> Result<CliRunSummary> {
     let total = job.recipe.train.iterations;
     let mut progress = CliProgress::new(total, "steps", json);
     let metrics = job.folder.as_ref().map(|folder| folder.metrics_file());

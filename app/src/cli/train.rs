@@ -118,8 +118,8 @@ pub fn carry_out(
     device: Option<&str>,
     json: bool,
 ) -> Result<CliExitStatus> {
-    terminal::outlive_output();
-    let recipe = paths::lasting(recipe)?;
+    terminal::ignore_output_errors();
+    let recipe = paths::with_absolute_paths(recipe)?;
     if place.resume && says_finished(&recipe, place.out, json)? {
         return Ok(CliExitStatus::Done);
     }
@@ -131,7 +131,7 @@ pub fn carry_out(
     let folder = place.open(&recipe)?;
     let watch = sources.to_watch(&recipe);
     let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume: place.resume };
-    let summary = run::drive(job, json)?;
+    let summary = run::run_job(job, json)?;
     if !json {
         if let Some(accuracy) = summary.history.accuracy() {
             out!("{accuracy}");

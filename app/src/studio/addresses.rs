@@ -52,7 +52,7 @@ impl AddressOpener {
             let fetched = network::fetch_file(&address, move |text| note(AddressEvent::Note(text))).await;
             say(fetched.map_or_else(AddressEvent::Failed, AddressEvent::Here));
         };
-        if let Err(reason) = tasks::go("fetch", fetch) {
+        if let Err(reason) = tasks::spawn_task("fetch", fetch) {
             refused(AddressEvent::Failed(reason));
         }
     }

@@ -292,7 +292,7 @@ impl StudioApp {
                 AddressEvent::Weights(address) => self.look_with(ModelSource::Released(address)),
                 AddressEvent::Here(path) => self.open(vec![path]),
                 AddressEvent::Note(text) => self.tell(text),
-                AddressEvent::Failed(reason) => self.tell_trouble(reason),
+                AddressEvent::Failed(reason) => self.show_error(reason),
             }
         }
     }
@@ -303,12 +303,12 @@ impl StudioApp {
     }
 
     /// Something that the person should know.
-    pub fn tell_trouble(&mut self, text: String) {
+    pub fn show_error(&mut self, text: String) {
         self.app.toasts.bad(text);
     }
 
     /// Something that was asked for and not understood.
-    pub fn tell_doubt(&mut self, text: String) {
+    pub fn show_warning(&mut self, text: String) {
         self.app.toasts.watch(text);
     }
 

@@ -82,7 +82,7 @@ struct WebApp {
     kept: String,
     /// When that was compared last, in seconds.
     compared: f64,
-    guarded: bool,
+    catch_panic: bool,
     leaving: Rc<Cell<bool>>,
 }
 
@@ -109,10 +109,10 @@ impl eframe::App for WebApp {
         });
         dialogs::hand_over_written();
         name_tab();
-        if going != self.guarded
+        if going != self.catch_panic
             && let Some(host) = host::get()
         {
-            self.guarded = going;
+            self.catch_panic = going;
             host.guard(going);
         }
         let now = ctx.input(|input| input.time);
@@ -246,7 +246,7 @@ pub async fn start(
     if let Some(ctx) = context() {
         touch::set(&ctx, wishes.touch);
     }
-    with(|studio| doubts.into_iter().for_each(|doubt| studio.tell_doubt(doubt)));
+    with(|studio| doubts.into_iter().for_each(|doubt| studio.show_warning(doubt)));
     with(|studio| wishes.image.iter().for_each(|address| studio.open_address(address)));
     Ok(())
 }
@@ -267,7 +267,12 @@ async fn draw(canvas: HtmlCanvasElement, startup: StartupOptions, webgpu: bool) 
         let studio = StudioApp::new(&cc.egui_ctx, drawing, startup);
         CONTEXT.set(Some(cc.egui_ctx.clone()));
         STUDIO.set(Some(studio));
-        Ok(Box::new(WebApp { kept: String::new(), compared: 0.0, guarded: false, leaving: Rc::default() }))
+        Ok(Box::new(WebApp {
+            kept: String::new(),
+            compared: 0.0,
+            catch_panic: false,
+            leaving: Rc::default(),
+        }))
     });
     let started = runner.start(canvas, options, build).await;
     started.map_err(|thrown| host::words(&thrown))?;

@@ -21,7 +21,7 @@ use crate::platform::web::tasks;
 use crate::wire::{self, StartRunRequest, WorkerEnvelope, WorkerRequest, WorkerResponse};
 
 thread_local! {
-    static CRIER: RefCell<Option<Page>> = const { RefCell::new(None) };
+    static PANIC_REPORTER: RefCell<Option<Page>> = const { RefCell::new(None) };
 }
 
 /// A worker that has begun.
@@ -36,11 +36,11 @@ impl WorkerServer {
     /// Works for a page.
     pub fn new(page: Page) -> Self {
         // A panic ends a worker: the page has to hear why.
-        let crier = page.clone();
-        CRIER.set(Some(crier));
+        let panic_reporter = page.clone();
+        PANIC_REPORTER.set(Some(panic_reporter));
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            CRIER.with_borrow(|page| page.iter().for_each(|page| page.panicked(&info.to_string())));
+            PANIC_REPORTER.with_borrow(|page| page.iter().for_each(|page| page.panicked(&info.to_string())));
             before(info);
         }));
         let reader = page.clone();
@@ -53,7 +53,7 @@ impl WorkerServer {
 
     fn answer(&self, number: u32, answer: WorkerResponse) {
         // What can't be written is a GPU's buffer, and none of these holds one.
-        match wire::seal(number, answer) {
+        match wire::encode(number, answer) {
             Ok(bytes) => self.page.answer(Uint8Array::from(bytes.as_slice())),
             Err(reason) => ::log::error!("{reason}"),
         }
@@ -61,7 +61,7 @@ impl WorkerServer {
 
     /// Takes a message of the page's. What takes long goes on after this has returned.
     pub fn on_message(&self, message: &[u8]) {
-        let WorkerEnvelope { number, content } = match wire::open::<WorkerRequest>(message) {
+        let WorkerEnvelope { number, content } = match wire::decode::<WorkerRequest>(message) {
             Ok(letter) => letter,
             Err(reason) => {
                 return self.answer(0, WorkerResponse::Ended(SerializableEngineError::Told(reason)));

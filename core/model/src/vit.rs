@@ -136,7 +136,7 @@ impl Vit {
         images: Tensor<4>,
         mut pause: impl AsyncFnMut() -> bool,
     ) -> Option<VitOutput> {
-        let (x, packing) = self.through(&self.blocks, images, &mut pause).await?;
+        let (x, packing) = self.forward_blocks(&self.blocks, images, &mut pause).await?;
         let normed = self.norm.forward(x.clone());
         Some(self.features(&x, &normed, 0, packing.groups[0]))
     }
@@ -152,18 +152,18 @@ impl Vit {
         query: Option<usize>,
         mut pause: impl AsyncFnMut() -> bool,
     ) -> Option<Tensor<4>> {
-        let (x, packing) = self.through(&self.blocks[..block], images, &mut pause).await?;
+        let (x, packing) = self.forward_blocks(&self.blocks[..block], images, &mut pause).await?;
         Some(self.blocks[block].attention(x, packing.groups[0], query))
     }
 
     /// One batch of whole pictures through some blocks; nothing where `pause` says no.
-    async fn through(
+    async fn forward_blocks(
         &self,
         blocks: &[TransformerBlock],
         images: Tensor<4>,
         pause: &mut impl AsyncFnMut() -> bool,
     ) -> Option<(Tensor<2>, Arc<SequencePacking>)> {
-        let (mut x, packing) = self.alone(images);
+        let (mut x, packing) = self.embed_batch(images);
         for block in blocks {
             if !pause().await {
                 return None;
@@ -189,7 +189,7 @@ impl Vit {
             LayerSelection::At(blocks) => blocks.to_vec(),
         };
         assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
-        let (mut x, packing) = self.alone(images);
+        let (mut x, packing) = self.embed_batch(images);
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &packing, &mut VitForwardOptions::default());
@@ -210,7 +210,7 @@ impl Vit {
     /// # Panics
     /// When the block does not exist.
     pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
-        let (x, packing) = self.alone(images);
+        let (x, packing) = self.embed_batch(images);
         let x = self.blocks[..block]
             .iter()
             .fold(x, |x, b| b.forward(x, &packing, &mut VitForwardOptions::default()));
@@ -227,7 +227,7 @@ impl Vit {
         block: usize,
         query: Option<usize>,
     ) -> (VitOutput, Tensor<4>) {
-        let (mut x, packing) = self.alone(images);
+        let (mut x, packing) = self.embed_batch(images);
         let group = packing.groups[0];
         let (before, after) = self.blocks.split_at(block);
         for block in before {
@@ -242,7 +242,7 @@ impl Vit {
     }
 
     /// The tokens of one batch of whole pictures.
-    fn alone(&self, images: Tensor<4>) -> (Tensor<2>, Arc<SequencePacking>) {
+    fn embed_batch(&self, images: Tensor<4>) -> (Tensor<2>, Arc<SequencePacking>) {
         let (x, group) = self.prepare_tokens(&VitInput { images, masks: None });
         (x, Arc::new(SequencePacking { groups: vec![group] }))
     }

@@ -5,8 +5,8 @@
 //! explorer's thread; results say whether their numbers are in memory or in the GPU's buffers.
 
 mod buffers;
-mod extractor;
-mod looks;
+mod inspector_backend;
+mod local_inspector;
 mod seen;
 mod worker;
 
@@ -16,16 +16,16 @@ use async_channel::{Receiver, Sender};
 
 pub use crate::train::model_source::{
     ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, inspect,
-    notes, open, settled, split_part, weights_file, with_part,
+    notes, open, resolve_weights_path, split_part, weights_file, with_part,
 };
 pub use buffers::DeviceSlice;
-pub use extractor::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};
+pub use local_inspector::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};
 pub use seen::{InspectionError, PatchTokens, PictureInspection, QueryToken, ViewQuery};
 
 use crate::data::{DataError, Picture};
 use crate::device::SelectedDevice;
 use crate::model::VitConfig;
-use looks::InspectorBackend;
+use inspector_backend::InspectorBackend;
 use worker::ExplorerEventSender;
 
 /// A picture's number, given by whoever shows it.
@@ -98,7 +98,7 @@ struct ExplorerRequestQueue {
 /// An explorer from the outside.
 pub struct ExplorerHandle {
     queue: Arc<Mutex<ExplorerRequestQueue>>,
-    bell: Sender<()>,
+    wake_sender: Sender<()>,
     /// What it says.
     pub reports: Receiver<ExplorerEvent>,
 }
@@ -110,7 +110,7 @@ impl ExplorerHandle {
     pub fn start(device: SelectedDevice, keep_on_device: bool, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (out, reports) = async_channel::unbounded();
         let (explorer, worker) = Self::new(
-            InspectorBackend::here(device, keep_on_device),
+            InspectorBackend::local(device, keep_on_device),
             ExplorerEventSender { out, wake },
             reports,
         );
@@ -119,18 +119,18 @@ impl ExplorerHandle {
     }
 
     /// As on the desktop, as a task of the browser's event loop; `spawn` puts the future there, and it awaits what
-    /// `breathe` gives after each report, so that the page goes on.
+    /// `yield_now` gives after each report, so that the page goes on.
     #[cfg(target_family = "wasm")]
     pub fn start(
         device: SelectedDevice,
         keep_on_device: bool,
         wake: Arc<dyn Fn() + Send + Sync>,
-        breathe: crate::engine::Breathe,
+        yield_now: crate::engine::YieldNow,
         spawn: impl FnOnce(LocalFuture<()>),
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
-        let events = ExplorerEventSender { out, wake, breathe: Some(breathe) };
-        let (explorer, worker) = Self::new(InspectorBackend::here(device, keep_on_device), events, reports);
+        let events = ExplorerEventSender { out, wake, yield_now: Some(yield_now) };
+        let (explorer, worker) = Self::new(InspectorBackend::local(device, keep_on_device), events, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
@@ -145,21 +145,22 @@ impl ExplorerHandle {
     ) -> Self {
         let (out, reports) = async_channel::unbounded();
         // Whoever waits for an answer from elsewhere breathes.
-        let events = ExplorerEventSender { out, wake, breathe: None };
-        let (explorer, worker) = Self::new(InspectorBackend::Elsewhere { name, remote }, events, reports);
+        let events = ExplorerEventSender { out, wake, yield_now: None };
+        let (explorer, worker) = Self::new(InspectorBackend::Remote { name, remote }, events, reports);
         spawn(Box::pin(worker.work()));
         explorer
     }
 
     fn new(
-        looks: InspectorBackend,
+        backend: InspectorBackend,
         events: ExplorerEventSender,
         reports: Receiver<ExplorerEvent>,
     ) -> (Self, worker::ExplorerWorker) {
         let queue = Arc::new(Mutex::new(ExplorerRequestQueue::default()));
-        let (bell, rung) = async_channel::bounded(1);
-        let worker = worker::ExplorerWorker { queue: queue.clone(), rung, events, looks, model: None };
-        (Self { queue, bell, reports }, worker)
+        let (wake_sender, wake_receiver) = async_channel::bounded(1);
+        let worker =
+            worker::ExplorerWorker { queue: queue.clone(), wake_receiver, events, backend, model: None };
+        (Self { queue, wake_sender, reports }, worker)
     }
 
     /// Takes another model, after what is being looked at just now.
@@ -199,7 +200,7 @@ impl ExplorerHandle {
             change(&mut queue);
         }
         // A full bell is ringing already.
-        let _ = self.bell.try_send(());
+        let _ = self.wake_sender.try_send(());
     }
 }
 

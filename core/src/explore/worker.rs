@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender};
 
-use super::extractor::OpenModelInfo;
-use super::looks::InspectorBackend;
+use super::inspector_backend::InspectorBackend;
+use super::local_inspector::OpenModelInfo;
 use super::seen::{PatchTokens, PictureInspection};
 use super::{ExplorerEvent, ExplorerRequestQueue, InspectionRequest, ModelInfo, ModelSource};
 use crate::device::SelectedDevice;
@@ -26,7 +26,7 @@ pub(super) struct ExplorerEventSender {
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Lets the browser's event loop turn.
     #[cfg(target_family = "wasm")]
-    pub breathe: Option<crate::engine::Breathe>,
+    pub yield_now: Option<crate::engine::YieldNow>,
 }
 
 impl ExplorerEventSender {
@@ -40,8 +40,8 @@ impl ExplorerEventSender {
     async fn say(&self, report: ExplorerEvent) {
         self.call(report);
         #[cfg(target_family = "wasm")]
-        if let Some(breathe) = &self.breathe {
-            breathe().await;
+        if let Some(yield_now) = &self.yield_now {
+            yield_now().await;
         }
     }
 }
@@ -49,9 +49,9 @@ impl ExplorerEventSender {
 /// The loop of an explorer.
 pub(super) struct ExplorerWorker {
     pub queue: Arc<Mutex<ExplorerRequestQueue>>,
-    pub rung: Receiver<()>,
+    pub wake_receiver: Receiver<()>,
     pub events: ExplorerEventSender,
-    pub looks: InspectorBackend,
+    pub backend: InspectorBackend,
     pub model: Option<(ModelSource, OpenModelInfo)>,
 }
 
@@ -61,7 +61,7 @@ impl ExplorerWorker {
         while let Some(wish) = self.next().await {
             match wish {
                 ExplorerTask::Device(device, keep) => {
-                    self.looks = InspectorBackend::here(device, keep);
+                    self.backend = InspectorBackend::local(device, keep);
                     if let Some((source, _)) = self.model.take() {
                         self.open(source).await;
                     }
@@ -97,7 +97,7 @@ impl ExplorerWorker {
                     return Some(ExplorerTask::Look(wanted));
                 }
             }
-            self.rung.recv().await.ok()?;
+            self.wake_receiver.recv().await.ok()?;
         }
     }
 
@@ -108,7 +108,7 @@ impl ExplorerWorker {
             events.call(ExplorerEvent::Downloading(done, total));
             queue.lock().is_ok_and(|queue| !queue.stop_download && !queue.closed)
         };
-        match self.looks.open(&source, &mut progress).await {
+        match self.backend.open(&source, &mut progress).await {
             Ok(model) => {
                 let info = ModelInfo {
                     source: source.clone(),
@@ -134,7 +134,7 @@ impl ExplorerWorker {
                 // A view of a view is the same view.
                 let view = whole_view(&pixels, way.resolution, patch);
                 drop(pixels);
-                self.looks.look(view, way, false).await
+                self.backend.look(view, way, false).await
             }
             Err(error) => Err(error.to_string()),
         };
@@ -157,7 +157,7 @@ impl ExplorerWorker {
         if self.model.is_none() {
             return;
         }
-        let again = self.looks.look((*seen.view).clone(), way, true).await;
+        let again = self.backend.look((*seen.view).clone(), way, true).await;
         match again.map(|seen| seen.patches) {
             Ok(PatchTokens::Host(patches)) => {
                 self.events.say(ExplorerEvent::Fetched(picture, way, patches)).await

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::card_run::ModelCardRun;
-use super::card_snippets::{CardSnippet, loads_nowhere_else, snippets};
+use super::card_snippets::{CardSnippet, incompatibility_note, snippets};
 use crate::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use crate::files;
 use crate::model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
@@ -152,7 +152,7 @@ fn pixels(config: &VitConfig) -> String {
 
 fn loading(card: &ModelCard) -> String {
     let mut text = "## How to load it\n".to_owned();
-    if let Some(reason) = loads_nowhere_else(card) {
+    if let Some(reason) = incompatibility_note(card) {
         text += &format!("\n{reason}\n");
     }
     for CardSnippet { intro, language, code } in snippets(card) {
@@ -193,7 +193,7 @@ fn recipe_rows(run: &ModelCardRun) -> Vec<(&'static str, String)> {
         format!("{} of {}, each on {} pictures", run.iteration, train.iterations, train.batch),
     ));
     let heads = format!("{} prototypes", head.prototypes);
-    let weights = format!("DINO {}, iBOT {}, KoLeo {}", loss.dino, loss.ibot, loss.koleo);
+    let weights = loss.weights().map(|(name, weight)| format!("{name} {weight}")).join(", ");
     match distill.method {
         DistillMethod::None => {
             rows.push(("losses", format!("{weights}; {heads}, {} centering", word(&loss.centering))));

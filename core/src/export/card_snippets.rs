@@ -18,7 +18,7 @@ pub(super) struct CardSnippet {
 const OFFICIAL: &str = "https://github.com/facebookresearch/dinov2";
 
 /// Why the program that the weights are named for can't run them, if so.
-pub(super) fn loads_nowhere_else(card: &ModelCard) -> Option<String> {
+pub(super) fn incompatibility_note(card: &ModelCard) -> Option<String> {
     if card.config.grid.is_square() {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn snippets(card: &ModelCard) -> Vec<CardSnippet> {
         python("With [ONNX Runtime](https://onnxruntime.ai):".to_owned(), graph(card.config, file, size))
     };
     let first = match card.written {
-        _ if loads_nowhere_else(card).is_some() => Vec::new(),
+        _ if incompatibility_note(card).is_some() => Vec::new(),
         ModelExportFormat::Weights(KeyLayout::HuggingFace) => vec![python(
             "With [transformers](https://huggingface.co/docs/transformers), in this folder or with its name on the Hub in \
              place of `.`:"

@@ -14,7 +14,7 @@ use super::network::{DistillProjections, Network};
 use super::recipe::{DistillMethod, Recipe};
 use super::schedule::ScheduledValues;
 use super::state::TrainerState;
-use super::step::{gradients_of, update};
+use super::step::{accumulate_gradients, update};
 use crate::model::PosEmbedInterpolation;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::head::normalize;
@@ -74,7 +74,7 @@ pub(super) fn step<C: Collective>(
     for (index, (views, told)) in views.into_iter().zip(&told).enumerate() {
         let share = parts[index].images as f64 / images as f64;
         let losses = losses(state, views, told, queue.as_ref(), recipe, index);
-        gradients_of(state, losses.total.clone().mul_scalar(share), &mut gradients);
+        accumulate_gradients(state, losses.total.clone().mul_scalar(share), &mut gradients);
         shown.push((share, losses));
     }
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);

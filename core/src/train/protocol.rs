@@ -274,7 +274,7 @@ pub type Breath = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Gives a [`Breath`]: what is on its way gets in, and other tasks go on, before the future is done.
 #[cfg(target_family = "wasm")]
-pub type Breathe = Arc<dyn Fn() -> Breath>;
+pub type YieldNow = Arc<dyn Fn() -> Breath>;
 
 /// What is called when there is something new to see; from the run's thread, so it must be quick.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -305,7 +305,7 @@ pub(crate) struct RunChannels {
     latest: Slot,
     wake: Wake,
     #[cfg(target_family = "wasm")]
-    breathe: Breathe,
+    yield_now: YieldNow,
 }
 
 impl RunChannels {
@@ -340,9 +340,9 @@ impl RunChannels {
     }
 
     /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
-    pub async fn breathe(&self) {
+    pub async fn yield_now(&self) {
         #[cfg(target_family = "wasm")]
-        (self.breathe)().await;
+        (self.yield_now)().await;
     }
 
     /// Sends an event; when nobody listens any more the run goes on for its folder's sake.
@@ -367,7 +367,7 @@ impl RunChannels {
 /// The two ends of a run.
 pub(crate) fn channels(
     wake: Wake,
-    #[cfg(target_family = "wasm")] breathe: Breathe,
+    #[cfg(target_family = "wasm")] yield_now: YieldNow,
 ) -> (RunHandle, RunChannels) {
     let (commands, commands_in) = async_channel::unbounded();
     let (events_out, events) = async_channel::unbounded();
@@ -379,7 +379,7 @@ pub(crate) fn channels(
         latest: latest.clone(),
         wake,
         #[cfg(target_family = "wasm")]
-        breathe,
+        yield_now,
     };
     (RunHandle { commands, events, latest }, port)
 }

@@ -85,7 +85,7 @@ impl<'a> SideTaskReporter<'a> {
             self.last = Some(Instant::now());
             self.port.emit(RunEvent::Aside(SideTaskProgress { done, total, ..self.aside })).await;
         }
-        self.port.breathe().await;
+        self.port.yield_now().await;
         !self.port.is_to_stop()
     }
 }

@@ -37,13 +37,21 @@ struct TeacherTargets {
     patches: Tensor<2>,
 }
 
-/// Losses of one part. Displayed values follow the official log: KoLeo and iBOT are half of what is optimised.
+/// The terms of the objective: key of the figure, and what its curve is called.
+pub const TERMS: [(&str, &str); 4] = [
+    ("dino_global_loss", "DINO global"),
+    ("dino_local_loss", "DINO local"),
+    ("ibot_loss", "iBOT"),
+    ("koleo_loss", "KoLeo"),
+];
+
+/// Losses of one part.
 struct PretrainLosses {
+    /// What is optimised.
     total: Tensor<1>,
-    dino_local: Tensor<1>,
-    dino_global: Tensor<1>,
-    koleo: Tensor<1>,
-    ibot: Tensor<1>,
+    /// What is displayed of each of [`TERMS`], in their order, as the official log has it: KoLeo and iBOT are half of what
+    /// is optimised.
+    terms: [Tensor<1>; TERMS.len()],
     /// Distance to the nearest neighbour, mean over images and views.
     neighbour_distance: Tensor<1>,
     /// Entropy of the student's CLS predictions for the global crops, mean over them.
@@ -76,12 +84,12 @@ pub fn step<C: Collective>(
     let targets = teacher_targets(state, parts, recipe, now, collective, &mut metrics);
 
     // The student: all crops of a part in one packed pass; gradients add up over the parts.
-    let others = neighbours_elsewhere(state, parts, recipe);
+    let others = cls_of_all_parts(state, parts, recipe);
     let mut gradients = Named::new();
     let mut shown: Option<PretrainLosses> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
-        let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_held);
-        gradients_of(state, losses.total.clone(), &mut gradients);
+        let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_frozen);
+        accumulate_gradients(state, losses.total.clone(), &mut gradients);
         shown = Some(match shown {
             Some(before) => before.add(losses),
             None => losses.detached(),
@@ -95,7 +103,7 @@ pub fn step<C: Collective>(
 }
 
 /// Gradients of a part's loss with respect to the student, added to those of other parts.
-pub(super) fn gradients_of(state: &TrainerState, loss: Tensor<1>, gradients: &mut Named) {
+pub(super) fn accumulate_gradients(state: &TrainerState, loss: Tensor<1>, gradients: &mut Named) {
     let mut graph = state.loss_scale.applied(loss).backward();
     for (name, gradient) in take_gradients(&state.student, &mut graph) {
         let sum = match gradients.remove(&name) {
@@ -209,7 +217,7 @@ fn patch_norms(features: &VitOutput, prefix: usize) -> Tensor<1> {
 
 /// CLS features of every part and view without a graph, for KoLeo over the whole batch.
 /// Empty with a single part, whose own pass has them all.
-fn neighbours_elsewhere(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
+fn cls_of_all_parts(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
     if parts.len() == 1 {
         return Vec::new();
     }
@@ -247,12 +255,12 @@ fn student_losses(
     targets: &TeacherTargets,
     others: &[[Tensor<2>; 2]],
     recipe: &Recipe,
-    backbone_held: bool,
+    backbone_frozen: bool,
 ) -> PretrainLosses {
     // Without a graph behind its features nothing reaches a backbone that is held.
     let held = |f: VitOutput| VitOutput { cls: f.cls.detach(), patches: f.patches.detach(), ..f };
     let features = student_pass(state, index, part, recipe).into_iter();
-    let mut features = features.map(|f| if backbone_held { held(f) } else { f });
+    let mut features = features.map(|f| if backbone_frozen { held(f) } else { f });
     let Some(global) = features.next() else { unreachable!("the packed pass returns what it was given") };
     let local = features.next();
     let masked = gather_patches(global.patches, part.mask_indices.clone());
@@ -273,11 +281,11 @@ fn student_losses(
         None => (z.clone().narrow(0, cls_rows, patch_rows), directions.clone()),
     };
     let cls_z = z.narrow(0, 0, cls_rows);
-    let against = |z, directions, targets: &Tensor<2>, pairs| {
+    let cross_entropy_against = |z, directions, targets: &Tensor<2>, pairs| {
         cross_entropy(z, directions, targets.clone(), Arc::new(pairs), STUDENT_TEMPERATURE)
     };
-    let cls = against(cls_z, directions, &targets.cls, dino::pairs(part.images, part.locals));
-    let patches = against(patch_z, patch_directions, &targets.patches, ibot::pairs(patch_rows));
+    let cls = cross_entropy_against(cls_z, directions, &targets.cls, dino::pairs(part.images, part.locals));
+    let patches = cross_entropy_against(patch_z, patch_directions, &targets.patches, ibot::pairs(patch_rows));
 
     let images: usize = parts.iter().map(|p| p.images).sum();
     let share = part.images as f64 / images as f64;
@@ -305,11 +313,13 @@ fn student_losses(
         + ibot.clone().mul_scalar(w.ibot);
     PretrainLosses {
         total,
-        dino_local: dino_local.mul_scalar(w.dino),
-        dino_global: dino_global.mul_scalar(w.dino),
-        // The same in every part; a share of it from each adds up to the whole.
-        koleo: koleo_sum.mul_scalar(0.5 * w.koleo * share),
-        ibot: ibot.mul_scalar(0.5 * w.ibot),
+        terms: [
+            dino_global.mul_scalar(w.dino),
+            dino_local.mul_scalar(w.dino),
+            ibot.mul_scalar(0.5 * w.ibot),
+            // The same in every part; a share of it from each adds up to the whole.
+            koleo_sum.mul_scalar(0.5 * w.koleo * share),
+        ],
         neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
         cls: global.cls,
         entropy: cls.entropy.narrow(0, 0, 2 * part.images).mean().mul_scalar(share),
@@ -326,10 +336,7 @@ impl PretrainLosses {
     fn detached(self) -> Self {
         Self {
             total: self.total.without_autodiff(),
-            dino_local: self.dino_local.without_autodiff(),
-            dino_global: self.dino_global.without_autodiff(),
-            koleo: self.koleo.without_autodiff(),
-            ibot: self.ibot.without_autodiff(),
+            terms: self.terms.map(Tensor::without_autodiff),
             neighbour_distance: self.neighbour_distance.without_autodiff(),
             entropy: self.entropy.without_autodiff(),
             cls: self.cls.without_autodiff(),
@@ -340,10 +347,7 @@ impl PretrainLosses {
         let next = next.detached();
         Self {
             total: self.total + next.total,
-            dino_local: self.dino_local + next.dino_local,
-            dino_global: self.dino_global + next.dino_global,
-            koleo: self.koleo + next.koleo,
-            ibot: self.ibot + next.ibot,
+            terms: std::array::from_fn(|term| self.terms[term].clone() + next.terms[term].clone()),
             neighbour_distance: self.neighbour_distance + next.neighbour_distance,
             entropy: self.entropy + next.entropy,
             cls: Tensor::cat(vec![self.cls, next.cls], 0),
@@ -351,13 +355,11 @@ impl PretrainLosses {
     }
 
     fn report(self, metrics: &mut DeviceMetrics) {
-        let shown =
-            self.dino_local.clone() + self.dino_global.clone() + self.koleo.clone() + self.ibot.clone();
-        metrics.push("loss", shown);
-        metrics.push("dino_local_loss", self.dino_local);
-        metrics.push("dino_global_loss", self.dino_global);
-        metrics.push("koleo_loss", self.koleo);
-        metrics.push("ibot_loss", self.ibot);
+        let [first, others @ ..] = self.terms.clone();
+        metrics.push("loss", others.into_iter().fold(first, |sum, term| sum + term));
+        for ((key, _), term) in TERMS.into_iter().zip(self.terms) {
+            metrics.push(key, term);
+        }
         metrics.push("neighbour_distance", self.neighbour_distance);
         metrics.push("student_entropy", self.entropy);
         metrics.push("feature_rank", feature_rank(self.cls));

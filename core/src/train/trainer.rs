@@ -71,12 +71,12 @@ pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompleti
         trainer.evaluate().await?;
     }
     while trainer.state.iteration < total {
-        if let StepControl::Stop = trainer.obey().await? {
+        if let StepControl::Stop = trainer.handle_commands().await? {
             stopped = true;
             break;
         }
         trainer.step().await?;
-        port.breathe().await;
+        port.yield_now().await;
     }
     trainer.finish(stopped).await
 }
@@ -102,7 +102,7 @@ impl<'a> Trainer<'a> {
         };
         let mut notes = Vec::new();
         if let Some(folder) = &job.folder {
-            notes = resume::settle(folder, &job, teacher.as_deref(), found.state.iteration)?;
+            notes = resume::prepare_run_folder(folder, &job, teacher.as_deref(), found.state.iteration)?;
             notes.extend(found.set_aside());
         }
         let ResumePoint { mut state, path: latest, .. } = found;
@@ -157,7 +157,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Carries out waiting commands; holds while paused, without polling.
-    async fn obey(&mut self) -> Result<StepControl, EngineError> {
+    async fn handle_commands(&mut self) -> Result<StepControl, EngineError> {
         let mut paused = false;
         loop {
             let command = if paused {

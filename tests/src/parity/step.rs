@@ -102,7 +102,7 @@ fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec
             weight_decay: schedule.weight_decay,
             momentum: schedule.teacher_momentum,
             teacher_temperature: schedule.teacher_temp,
-            backbone_held: false,
+            backbone_frozen: false,
         };
         let masks = file.get(&format!("step{i}.masks"))?;
         let masks = CropMasks {

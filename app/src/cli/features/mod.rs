@@ -113,7 +113,7 @@ impl FeaturesArgs {
 
 /// Writes what was asked for; everything of each picture, when nothing was.
 pub fn run(mut arguments: FeaturesArgs) -> Result<CliExitStatus> {
-    terminal::outlive_output();
+    terminal::ignore_output_errors();
     if !arguments.of_each() && arguments.table.is_none() {
         (arguments.pca, arguments.attention, arguments.npy) = (true, true, true);
     }

@@ -60,7 +60,7 @@ pub fn write_log(record: &log::Record<'_>) {
 /// From here on the work is worth more than what is printed of it: it goes on when nobody can read that any more.
 ///
 /// Without this a command ends, quietly when its reader has seen enough, with an error when the output can't be kept.
-pub fn outlive_output() {
+pub fn ignore_output_errors() {
     WORK_GOES_ON.store(true, Ordering::Relaxed);
 }
 

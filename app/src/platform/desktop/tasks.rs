@@ -13,7 +13,7 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 ///
 /// # Errors
 /// No thread could be started.
-pub fn go(name: &str, work: impl AsyncFnOnce() + Send + 'static) -> Result<(), String> {
+pub fn spawn_task(name: &str, work: impl AsyncFnOnce() + Send + 'static) -> Result<(), String> {
     let run = move || device::block_on(work());
     let thread = std::thread::Builder::new().name(format!("dinoscope-{name}"));
     thread.spawn(run).map(|_| ()).map_err(|error| format!("no thread could be started: {error}"))
@@ -23,14 +23,14 @@ pub fn go(name: &str, work: impl AsyncFnOnce() + Send + 'static) -> Result<(), S
 ///
 /// # Errors
 /// What the panic said.
-pub async fn guarded(work: impl AsyncFnOnce()) -> Result<(), String> {
+pub async fn catch_panic(work: impl AsyncFnOnce()) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| device::block_on(work()))).map_err(device::panic_text)
 }
 
-/// Waits. This holds up the thread that calls, so it has to be one of [`go`].
-pub async fn rest(time: Duration) {
+/// Waits. This holds up the thread that calls, so it has to be one of [`spawn_task`].
+pub async fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
 /// Lets frames be drawn in between, where they share the thread with work that has taken its time: not here.
-pub async fn breathe() {}
+pub async fn yield_now() {}

@@ -79,7 +79,7 @@ pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
     let ears = Rc::new(RunEventSink { events: RefCell::new(Some(out)), latest: latest.clone(), wake });
     let worker = {
         let ears = ears.clone();
-        WorkerClient::hire(move |answer| ears.on_response(answer))?
+        WorkerClient::spawn(move |answer| ears.on_response(answer))?
     };
     let folder = job.folder.as_ref().ok_or("a run needs a folder")?.path().to_owned();
     let RunInputFiles { mut changes, paths } = RunInputFiles::of(&job.recipe);
@@ -99,7 +99,7 @@ pub fn start(job: TrainJob, wake: Wake) -> Result<RunHandle, String> {
         // Nobody holds the run any more: it saves and ends, as on the desktop.
         let _ = worker.tell(WorkerRequest::Command(RunCommand::Stop), &[]);
         while ears.events.borrow().is_some() {
-            tasks::rest(Duration::from_millis(200)).await;
+            tasks::sleep(Duration::from_millis(200)).await;
         }
     });
     Ok(RunHandle { commands, events, latest })

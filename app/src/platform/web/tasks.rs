@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dinoscope_core::engine::Breathe;
+use dinoscope_core::engine::YieldNow;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -49,7 +49,7 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 ///
 /// # Errors
 /// Never; on the desktop a thread may be refused.
-pub fn go(_: &str, work: impl AsyncFnOnce() + 'static) -> Result<(), String> {
+pub fn spawn_task(_: &str, work: impl AsyncFnOnce() + 'static) -> Result<(), String> {
     spawn(async move {
         turn().await;
         work().await;
@@ -61,7 +61,7 @@ pub fn go(_: &str, work: impl AsyncFnOnce() + 'static) -> Result<(), String> {
 ///
 /// # Errors
 /// Never here.
-pub async fn guarded(work: impl AsyncFnOnce()) -> Result<(), String> {
+pub async fn catch_panic(work: impl AsyncFnOnce()) -> Result<(), String> {
     work().await;
     Ok(())
 }
@@ -87,19 +87,19 @@ pub async fn turn() {
 }
 
 /// Lets the event loop turn if it has waited for long.
-pub async fn breathe() {
+pub async fn yield_now() {
     if now() - LAST.get() > TURN {
         turn().await;
     }
 }
 
 /// A turn, as the engine takes one.
-pub fn engine_turn() -> Breathe {
+pub fn engine_turn() -> YieldNow {
     Arc::new(|| Box::pin(turn()))
 }
 
 /// Waits; the page goes on.
-pub async fn rest(time: Duration) {
+pub async fn sleep(time: Duration) {
     let promise = Promise::new(&mut |done, _| set_timeout(&done, time.as_secs_f64() * 1e3));
     let _ = JsFuture::from(promise).await;
     LAST.set(now());

@@ -25,18 +25,18 @@ pub struct WorkerClient {
     next: Cell<u32>,
     failed: Rc<RefCell<Option<String>>>,
     /// Called by JavaScript as long as the worker is there.
-    _ears: (Closure<dyn FnMut(Uint8Array)>, Closure<dyn FnMut(String)>),
+    _callbacks: (Closure<dyn FnMut(Uint8Array)>, Closure<dyn FnMut(String)>),
 }
 
 impl WorkerClient {
     /// Hires one. `unasked` hears what answers no question, and at last why it failed, if it did.
-    pub fn hire(unasked: impl Fn(Result<WorkerResponse, String>) + 'static) -> Result<Rc<Self>, String> {
+    pub fn spawn(unasked: impl Fn(Result<WorkerResponse, String>) + 'static) -> Result<Rc<Self>, String> {
         let host = host::get().ok_or("only a page has workers")?;
         let (waiting, failed) = (Waiting::default(), Rc::new(RefCell::new(None::<String>)));
         let unasked = Rc::new(unasked);
         let heard = {
             let (waiting, unasked) = (waiting.clone(), unasked.clone());
-            Closure::new(move |message: Uint8Array| match wire::open::<WorkerResponse>(&message.to_vec()) {
+            Closure::new(move |message: Uint8Array| match wire::decode::<WorkerResponse>(&message.to_vec()) {
                 Ok(WorkerEnvelope { number: 0, content }) => unasked(Ok(content)),
                 Ok(WorkerEnvelope { number, content }) => {
                     if let Some(waits) = waiting.borrow_mut().remove(&number) {
@@ -58,7 +58,7 @@ impl WorkerClient {
             })
         };
         let hand = host.hire(&heard, &ended);
-        Ok(Rc::new(Self { hand, waiting, next: Cell::new(1), failed, _ears: (heard, ended) }))
+        Ok(Rc::new(Self { hand, waiting, next: Cell::new(1), failed, _callbacks: (heard, ended) }))
     }
 
     /// Whether it can't be asked any more.
@@ -75,7 +75,7 @@ impl WorkerClient {
     }
 
     fn send(&self, number: u32, order: WorkerRequest, paths: &[&Path]) -> Result<(), String> {
-        let message = wire::seal(number, order)?;
+        let message = wire::encode(number, order)?;
         let paths: Array = paths.iter().map(|path| JsValue::from(path.display().to_string())).collect();
         self.hand.post(Uint8Array::from(message.as_slice()), paths);
         Ok(())
@@ -118,7 +118,7 @@ impl WorkerSlot {
         if let Some(worker) = held.as_ref().filter(|worker| !worker.has_failed()) {
             return Ok((worker.clone(), false));
         }
-        let worker = WorkerClient::hire(|_| ())?;
+        let worker = WorkerClient::spawn(|_| ())?;
         *held = Some(worker.clone());
         Ok((worker, true))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-use crate::platform::tasks::{Wake, go};
+use crate::platform::tasks::{Wake, spawn_task};
 
 /// Whether nobody wants the result any more.
 #[derive(Clone, Default)]
@@ -73,7 +73,7 @@ impl<T: Send + 'static> BackgroundTask<T> {
             work(events, asked).await;
             wake();
         };
-        let refused = go(name, run).err();
+        let refused = spawn_task(name, run).err();
         if let Some(error) = &refused {
             ::log::warn!("{name}: {error}");
         }

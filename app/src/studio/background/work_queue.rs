@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender, bounded};
 
-use crate::platform::tasks::{breathe, go};
+use crate::platform::tasks::{spawn_task, yield_now};
 
 /// What is to be done, which may be changed until a hand takes it.
 pub struct SharedWorkQueue<T> {
@@ -28,10 +28,10 @@ impl<T: Send + 'static> SharedWorkQueue<T> {
         next: impl FnMut(&mut T) -> Option<J> + Send + 'static,
         work: impl AsyncFnMut(J) + Send + 'static,
     ) -> Result<(), String> {
-        let (bell, rung) = bounded(1);
+        let (bell, wake_receiver) = bounded(1);
         let todo = self.todo.clone();
         self.bells.push(bell);
-        go(name, async move || serve(&todo, &rung, next, work).await)
+        spawn_task(name, async move || serve(&todo, &wake_receiver, next, work).await)
     }
 
     /// Changes what is to be done.
@@ -48,18 +48,18 @@ impl<T: Send + 'static> SharedWorkQueue<T> {
 
 async fn serve<T, J>(
     todo: &Mutex<T>,
-    rung: &Receiver<()>,
+    wake_receiver: &Receiver<()>,
     mut next: impl FnMut(&mut T) -> Option<J>,
     mut work: impl AsyncFnMut(J),
 ) {
-    while !rung.is_closed() {
+    while !wake_receiver.is_closed() {
         let job = todo.lock().ok().and_then(|mut todo| next(&mut todo));
         match job {
             Some(job) => {
                 work(job).await;
-                breathe().await;
+                yield_now().await;
             }
-            None if rung.recv().await.is_err() => return,
+            None if wake_receiver.recv().await.is_err() => return,
             None => {}
         }
     }

@@ -21,7 +21,7 @@ impl EvaluateWorkspace {
             going(ui, job);
             return;
         }
-        let reason = self.in_the_way(offer);
+        let reason = self.start_blocker(offer);
         match &reason {
             Some(reason) => {
                 let t = theme::tokens(ui);

@@ -129,7 +129,7 @@ impl EvaluateWorkspace {
         self.take_in_saved(app);
         self.chart.logic(ctx);
         if self.at_once && self.job.is_none() {
-            match self.in_the_way(&self.offer) {
+            match self.start_blocker(&self.offer) {
                 None => {
                     self.at_once = false;
                     let offer = self.offer.clone();
@@ -223,7 +223,7 @@ impl EvaluateWorkspace {
     }
 
     /// Why nothing can be evaluated now.
-    fn in_the_way(&self, offer: &AvailableWeights) -> Option<String> {
+    fn start_blocker(&self, offer: &AvailableWeights) -> Option<String> {
         if let Err(reason) = self.source(offer) {
             return Some(reason.to_owned());
         }
@@ -305,7 +305,7 @@ impl EvaluateWorkspace {
 
     /// Pictures of what was found.
     pub fn samples_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
-        self.evidence_pane(ui, &app.wake);
+        self.draw_samples(ui, &app.wake);
     }
 
     /// A picture of a map that a person wants to look at in Explore.

@@ -20,7 +20,7 @@ pub struct EnlargedImage {
 
 impl EvaluateWorkspace {
     /// Draws them.
-    pub(super) fn evidence_pane(&mut self, ui: &mut Ui, wake: &Wake) {
+    pub(super) fn draw_samples(&mut self, ui: &mut Ui, wake: &Wake) {
         let Some((id, finding)) = self.results.chosen() else {
             ui.add_space(ui.available_height() * 0.25);
             let hint = "Maps, what is mistaken for what, and what heads see in pixels show here.";

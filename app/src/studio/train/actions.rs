@@ -119,7 +119,7 @@ impl TrainWorkspace {
         let lost = before.changed_in("").saturating_sub(self.draft.changed_in(""));
         if lost > 0 {
             let said = format!("Put {} back.", words::some(lost, "changed field", "changed fields"));
-            app.offer_undo(said, move |parts| parts.train.draft.become_like(before));
+            app.offer_undo(said, move |parts| parts.train.draft.adopt(before));
         }
     }
 
@@ -139,7 +139,7 @@ impl TrainWorkspace {
         if self.locked().is_some() {
             return;
         }
-        if let Some(obstacle) = self.in_the_way() {
+        if let Some(obstacle) = self.start_blocker() {
             app.toasts.watch(obstacle.text());
             return;
         }
@@ -316,7 +316,7 @@ impl TrainWorkspace {
                             let preset = draft.preset_name();
                             app.toasts.info(format!("Recipe opened: {preset} with {changed} changed"));
                             self.of_run.let_go();
-                            self.draft.become_like(draft);
+                            self.draft.adopt(draft);
                         }
                         Err(error) => app.toasts.bad(error.to_string()),
                     }

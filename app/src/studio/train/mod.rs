@@ -169,7 +169,7 @@ impl TrainWorkspace {
     /// Starts a run as if a person had.
     pub fn begin(&mut self, app: &mut AppContext, order: AutoStartRequest) {
         if let Ok(draft) = RecipeDraft::of(&order.recipe) {
-            self.draft.become_like(draft);
+            self.draft.adopt(draft);
         }
         self.until = order.until.map(|until| (until, false));
         self.begin_plan(
@@ -241,7 +241,7 @@ impl TrainWorkspace {
                 ctx.request_repaint();
             }
         }
-        self.watched.darkroom.logic(ctx, &self.wake);
+        self.watched.sheet_cache.logic(ctx, &self.wake);
         self.arrived();
     }
 
@@ -315,7 +315,7 @@ impl TrainWorkspace {
     /// Whether what will be drawn is still on its way.
     pub fn busy(&self) -> bool {
         // A run makes new pictures all the time: only those that somebody waits for count.
-        let pictures = !self.going() && self.watched.darkroom.busy();
+        let pictures = !self.going() && self.watched.sheet_cache.busy();
         self.until.is_some() || pictures || self.recipe.given.busy() || self.is_reading()
     }
 

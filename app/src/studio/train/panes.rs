@@ -30,7 +30,7 @@ impl TrainWorkspace {
     /// Pictures, preset, recipe, start.
     pub fn recipe_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         self.keys(ui);
-        let obstacle = self.in_the_way();
+        let obstacle = self.start_blocker();
         let recipe = self.drafted();
         let limit = limit(&app.devices);
         let footer = controls::TrainFooterContext {

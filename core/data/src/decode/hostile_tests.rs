@@ -10,10 +10,10 @@ use dinoscope_base::rng::{RngExt, stream};
 fn a_decoder_that_panics_is_a_damaged_file_with_its_name() {
     let broken = |reason: String| DataError::Decode { name: "holiday.png".to_owned(), reason };
     let range = |end: usize| [0u8; 2][..end].to_vec();
-    let failed = guarded(|| Ok(range(std::hint::black_box(3)))).map_err(broken).unwrap_err().to_string();
+    let failed = catch_panic(|| Ok(range(std::hint::black_box(3)))).map_err(broken).unwrap_err().to_string();
     assert!(failed.starts_with("holiday.png is not a usable picture: it is damaged"), "{failed}");
     assert!(failed.contains("range end index 3"), "{failed}");
-    assert_eq!(guarded(|| Ok(7)), Ok(7));
+    assert_eq!(catch_panic(|| Ok(7)), Ok(7));
 }
 
 /// Small pictures of all formats, and of several depths.
@@ -101,7 +101,7 @@ fn no_damage_gets_through_as_a_panic() {
                 mend_png(&mut bytes);
             }
             // Small pictures stay small, or are refused: nobody waits for gigabytes here.
-            match guarded(|| decode(&bytes, IntensityRange::Fixed, 16 << 20)) {
+            match catch_panic(|| decode(&bytes, IntensityRange::Fixed, 16 << 20)) {
                 Ok(DecodedPicture { picture, .. }) => {
                     assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
                 }

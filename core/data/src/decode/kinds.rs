@@ -80,14 +80,14 @@ pub(super) fn unknown_format(bytes: &[u8]) -> String {
         _ if starts(b"PAR1") => ("a table in Parquet", "parquet"),
         _ => return format!("its content is not {FORMATS}; convert it to one of these, or leave it out"),
     };
-    match way_out_of(extension) {
+    match conversion_hint(extension) {
         Some(way) => format!("it is {what}, which is not supported; {way}"),
         None => format!("it is {what}, which is not supported; export it as {FORMATS}"),
     }
 }
 
 /// How pictures with this extension become ones that can be decoded.
-pub fn way_out_of(extension: &str) -> Option<&'static str> {
+pub fn conversion_hint(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "heic" | "heif" => {
             "convert it first: `heif-convert IN.heic OUT.jpg`, `magick mogrify -format jpg *.heic`, or on macOS \

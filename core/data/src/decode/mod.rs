@@ -18,7 +18,7 @@ use super::{DataError, Picture};
 use depth::{IntensityMapping, IntensityRange, SampleKind};
 use dinoscope_base::files;
 
-pub use kinds::way_out_of;
+pub use kinds::conversion_hint;
 
 /// File name extensions of the formats that can be decoded, in lower case.
 pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
@@ -82,12 +82,12 @@ pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<Picture, DataError> {
 /// As [`decode_bytes`].
 pub fn decode_bytes_as(name: &str, bytes: &[u8], range: IntensityRange) -> Result<DecodedPicture, DataError> {
     let most = limit::bytes();
-    guarded(|| decode(bytes, range, most))
+    catch_panic(|| decode(bytes, range, most))
         .map_err(|reason| DataError::Decode { name: name.to_owned(), reason })
 }
 
 /// Runs a decoder of another crate. Some files make one panic; that is a fault of the file, not of the whole program.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn catch_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     quiet::caught(work).unwrap_or_else(|panic| {
         Err(format!(
             "it is damaged in a way that its decoder breaks down over ({panic}); copy or export it again"

@@ -4,7 +4,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::depth::{IntensityMapping, IntensityRange, SampleKind};
-use super::{decode_file_as, guarded, tiff};
+use super::{catch_panic, decode_file_as, tiff};
 use dinoscope_base::files::File;
 
 /// Files whose headers are looked at, and those of them that are decoded.
@@ -76,7 +76,7 @@ fn is_deep(path: &Path) -> bool {
         return head[24] == 16;
     }
     let deep = || tiff::is_deep(BufReader::new(File::open(path).map_err(|e| e.to_string())?));
-    tiff::is_tiff(&head) && guarded(deep).unwrap_or(false)
+    tiff::is_tiff(&head) && catch_panic(deep).unwrap_or(false)
 }
 
 #[cfg(test)]

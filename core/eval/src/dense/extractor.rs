@@ -173,7 +173,7 @@ impl<'a, T> DenseFeatureCache<'a, T> {
     }
 
     /// How many examples are looked at again each time.
-    pub fn beyond(&self) -> usize {
+    pub fn uncached_count(&self) -> usize {
         self.examples.len() - self.kept.len()
     }
 

@@ -90,7 +90,7 @@ impl DepthHead {
         let (value, slopes) = loss(&planes, gradient)?;
         for_chunks(&mut passed, 1, |i, passed| {
             let DepthHeadSample { map, frame, .. } = &samples[i];
-            let of_logits = self.slopes(&passed[0].logits, frame, &slopes[i]);
+            let of_logits = self.logit_gradients(&passed[0].logits, frame, &slopes[i]);
             passed[0].slopes = self.products(map, &of_logits);
         });
         let mut out = vec![0.0; self.values.len()];
@@ -155,7 +155,7 @@ impl DepthHead {
     }
 
     /// What slopes of the pixels' depth are for the logits of the cells.
-    fn slopes(&self, logits: &[f32], frame: &CenterPadding, of_pixels: &[f32]) -> Vec<f32> {
+    fn logit_gradients(&self, logits: &[f32], frame: &CenterPadding, of_pixels: &[f32]) -> Vec<f32> {
         let (down, across) = frame.axes(FINE);
         let of_depths = adjoint(of_pixels, &down, &across);
         let (down, across) = fine(frame);

@@ -324,7 +324,7 @@ impl DepthRunConfig<'_> {
                 return Err(EvalProtocolError::Stopped.into());
             }
         }
-        Ok((head, cache.beyond()))
+        Ok((head, cache.uncached_count()))
     }
 
     /// Judges a head on the test pictures.

@@ -127,11 +127,11 @@ impl SegmentationHead {
             all.products.iter_mut().zip(&part.products).for_each(|(all, part)| *all += part);
             all.sums.iter_mut().zip(&part.sums).for_each(|(all, part)| *all += part);
         }
-        Some((all.loss / pixels as f64, self.slopes(&all, statistics)))
+        Some((all.loss / pixels as f64, self.parameter_gradients(&all, statistics)))
     }
 
     /// From `GᵀX` and the sums of `G` to the slopes of all parameters.
-    fn slopes(&self, all: &SegmentationGradient, statistics: &BatchNormStats) -> Vec<f32> {
+    fn parameter_gradients(&self, all: &SegmentationGradient, statistics: &BatchNormStats) -> Vec<f32> {
         let (gain, shift, weight, _) = self.parts();
         let (dim, classes) = (self.dim, self.classes);
         let mut out = vec![0.0f32; self.values.len()];
@@ -153,7 +153,7 @@ impl SegmentationHead {
     }
 
     /// Takes the statistics of a batch into those that are used for judging.
-    pub fn remember(&mut self, batch: &BatchNormStats) {
+    pub fn update_running_stats(&mut self, batch: &BatchNormStats) {
         let unbiased = batch.count as f64 / batch.count.saturating_sub(1).max(1) as f64;
         let mix = |old: &mut f64, new: f64| *old += MOMENTUM * (new - *old);
         self.running.mean.iter_mut().zip(&batch.mean).for_each(|(old, new)| mix(old, *new));

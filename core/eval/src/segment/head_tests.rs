@@ -108,7 +108,7 @@ fn statistics_are_those_of_all_cells() {
     }
     // Judging uses what was remembered: a tenth of the first batch, with the unbiased variance.
     let mut head = SegmentationHead::new(DIM, 2, 0);
-    head.remember(&found);
+    head.update_running_stats(&found);
     assert!((head.running.mean[1] - 0.1 * found.mean[1]).abs() < 1e-12);
     assert!((head.running.variance[1] - 0.9 - 0.1 * found.variance[1] * 18.0 / 17.0).abs() < 1e-12);
 }

@@ -302,7 +302,7 @@ impl SegmentationRunConfig<'_> {
                 check("learning rate", lr, loss.is_finite(), "smaller: the head diverged")?;
                 adam.step(&mut head.values, &slopes, self.task.training.rate(step), weight_decay);
             }
-            head.remember(&statistics);
+            head.update_running_stats(&statistics);
             let done = step + 1;
             if (done % 10 == 0 || done == iterations)
                 && !progress(EvalProgress { subject: name, doing: "head", done, total: iterations }).await
@@ -310,7 +310,7 @@ impl SegmentationRunConfig<'_> {
                 return Err(EvalProtocolError::Stopped.into());
             }
         }
-        Ok((head, cache.beyond()))
+        Ok((head, cache.uncached_count()))
     }
 
     /// Judges a head on the test pictures.

@@ -279,11 +279,17 @@ impl KernelOps for CubeBackend {
     ) -> Three<Self> {
         let [rows, _] = sides::<Self>(&z);
         let targets = plain(targets);
-        let met = TargetIndices::new(&targets, pairs);
+        let indices = TargetIndices::new(&targets, pairs);
         let results = CrossEntropyOutputs::new(&z.client, rows);
         for chunk in chunks(rows, sides::<Self>(&directions)[0], temperature) {
             let logits = into_contiguous(logits(&z, &directions, chunk));
-            done(cross_entropy::forward(&z.client, &logits.handle, met.targets(&targets), chunk, &results));
+            done(cross_entropy::forward(
+                &z.client,
+                &logits.handle,
+                indices.targets(&targets),
+                chunk,
+                &results,
+            ));
         }
         let CrossEntropyOutputs { loss, entropy, stats } = results;
         (floats(&z, loss, [rows]), floats(&z, stats, [rows, 2]), floats(&z, entropy, [rows]))
@@ -300,13 +306,13 @@ impl KernelOps for CubeBackend {
     ) -> (Array, Array) {
         let [rows, _] = sides::<Self>(&z);
         let (targets, stats, d_loss) = (plain(targets), plain(stats), plain(d_loss));
-        let met = TargetIndices::new(&targets, pairs);
+        let indices = TargetIndices::new(&targets, pairs);
         let empty = || z.client.empty(0);
         let results = CrossEntropyOutputs { loss: empty(), entropy: empty(), stats: stats.handle.clone() };
         let (mut d_z, mut d_directions) = (Vec::new(), None);
         for chunk in chunks(rows, sides::<Self>(&directions)[0], temperature) {
             let d = into_contiguous(logits(&z, &directions, chunk));
-            let of = met.targets(&targets);
+            let of = indices.targets(&targets);
             done(cross_entropy::backward(&z.client, &d.handle, of, chunk, &results, &d_loss.handle));
             d_z.push(Self::float_matmul(d.clone(), directions.clone()));
             let own = <Self as KernelOps>::matmul(d, true, part(&z, chunk), false);

@@ -54,7 +54,7 @@ pub struct ScheduledValues {
     /// Temperature of the teacher's targets.
     pub teacher_temperature: f64,
     /// Whether only the heads are trained.
-    pub backbone_held: bool,
+    pub backbone_frozen: bool,
 }
 
 /// The schedules of a run.
@@ -107,7 +107,7 @@ impl TrainSchedules {
             } else {
                 end
             },
-            backbone_held: iteration < self.hold_backbone,
+            backbone_frozen: iteration < self.hold_backbone,
         }
     }
 }

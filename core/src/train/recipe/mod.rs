@@ -3,9 +3,12 @@
 pub mod adapt;
 pub mod distill_recipe;
 pub mod fields;
+mod loss;
 pub mod overrides;
 pub mod paths;
 pub mod presets;
+
+pub use loss::LossRecipe;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,7 @@ use crate::data::decode::depth::IntensityRange;
 use crate::data::source::places::SourcePaths;
 use crate::fused::ComputePrecision;
 use crate::model::{DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, VitConfig, swiglu_hidden};
-use crate::ssl::{Centering, MaskRecipe};
+use crate::ssl::MaskRecipe;
 
 /// Why a recipe was refused.
 #[derive(Debug, thiserror::Error)]
@@ -129,17 +132,6 @@ pub struct HeadRecipe {
     pub separate_ibot: bool,
     pub ibot_prototypes: usize,
     pub ibot_bottleneck: usize,
-}
-
-/// `[loss]`: weights of the terms, and the teacher's centering.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct LossRecipe {
-    pub dino: f64,
-    pub ibot: f64,
-    pub koleo: f64,
-    pub centering: Centering,
 }
 
 /// `[optim]`: AdamW, its schedules, the teacher's moving average and temperature.

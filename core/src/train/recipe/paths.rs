@@ -84,7 +84,7 @@ pub fn named(recipe: &Recipe) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Never for a recipe that was validated.
-pub fn lasting(recipe: &Recipe) -> Result<Recipe, RecipeError> {
+pub fn with_absolute_paths(recipe: &Recipe) -> Result<Recipe, RecipeError> {
     changed(recipe, |key, text| {
         let path = Path::new(text);
         // Pictures are never a word but `scenes`; weights are one where there is no such file.
@@ -154,7 +154,7 @@ impl PathRedactor {
     /// The text without them.
     pub fn taken_out_of(&self, text: &str) -> String {
         let text = self.pairs.iter().fold(text.to_owned(), |text, (path, short)| text.replace(path, short));
-        without_homes(&text)
+        redact_home_dirs(&text)
     }
 }
 
@@ -162,7 +162,7 @@ impl PathRedactor {
 const HOMES: [&str; 4] = ["/home/", "/Users/", "\\Users\\", "\\\\Users\\\\"];
 
 /// `~` for every home folder, whosever it is.
-fn without_homes(text: &str) -> String {
+fn redact_home_dirs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((at, home)) =
@@ -202,13 +202,16 @@ mod tests {
     fn paths_are_made_absolute_and_words_stay() {
         let here = std::env::current_dir().unwrap();
         let own = recipe(&["data.path=photos", "start.weights=Cargo.toml", "evaluate.dense=nowhere"]);
-        let lasting = lasting(&own).unwrap();
-        assert_eq!(lasting.data.path.paths(), [here.join("photos")]);
-        assert_eq!(Path::new(&lasting.start.weights), here.join("Cargo.toml"));
-        assert_eq!((lasting.evaluate.dense.as_str(), lasting.distill.teacher.as_str()), ("nowhere", ""));
+        let with_absolute_paths = with_absolute_paths(&own).unwrap();
+        assert_eq!(with_absolute_paths.data.path.paths(), [here.join("photos")]);
+        assert_eq!(Path::new(&with_absolute_paths.start.weights), here.join("Cargo.toml"));
+        assert_eq!(
+            (with_absolute_paths.evaluate.dense.as_str(), with_absolute_paths.distill.teacher.as_str()),
+            ("nowhere", "")
+        );
         let words = recipe(&["start.weights=dinov2_vits14"]);
-        assert_eq!(super::lasting(&words).unwrap(), words, "scenes, a pulled model");
-        assert_eq!(super::lasting(&lasting).unwrap(), lasting);
+        assert_eq!(super::with_absolute_paths(&words).unwrap(), words, "scenes, a pulled model");
+        assert_eq!(super::with_absolute_paths(&with_absolute_paths).unwrap(), with_absolute_paths);
     }
 
     #[test]
@@ -257,8 +260,8 @@ mod tests {
     fn several_places_are_each_made_absolute_and_short() {
         let here = std::env::current_dir().unwrap();
         let own = recipe(&[r#"data.path=["photos", "/mnt/ada/more"]"#]);
-        let lasting = lasting(&own).unwrap();
-        assert_eq!(lasting.data.path.paths(), [here.join("photos"), "/mnt/ada/more".into()]);
+        let with_absolute_paths = with_absolute_paths(&own).unwrap();
+        assert_eq!(with_absolute_paths.data.path.paths(), [here.join("photos"), "/mnt/ada/more".into()]);
         assert_eq!(short(&own).unwrap().data.path.text(), r#"["photos", "more"]"#);
         let handed = PathRedactor::of(&own).taken_out_of(&own.to_toml().unwrap());
         assert!(!handed.contains("ada") && handed.contains("\"more\""), "{handed}");
@@ -274,7 +277,7 @@ mod tests {
             ("<b>/home/ada</b>", "<b>~</b>"),
             ("nothing", "nothing"),
         ] {
-            assert_eq!(without_homes(text), left);
+            assert_eq!(redact_home_dirs(text), left);
         }
     }
 }

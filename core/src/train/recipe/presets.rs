@@ -88,7 +88,7 @@ fn short(name: &str) -> Recipe {
             ibot_prototypes: 65_536,
             ibot_bottleneck: 256,
         },
-        loss: LossRecipe { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax },
+        loss: LossRecipe::default(),
         optim: OptimRecipe {
             base_lr: 4e-3,
             min_lr: 1e-6,

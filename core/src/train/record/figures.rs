@@ -2,6 +2,8 @@
 //!
 //! The report, the studio's curves and the documentation are made from this table, so that none of them misses a figure.
 
+use crate::train::step::TERMS;
+
 /// Charts that belong together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FigureGroup {
@@ -83,6 +85,17 @@ impl FigureChart {
     }
 }
 
+/// The terms of the objective.
+const TERM_FIGURES: [RunFigure; TERMS.len()] = {
+    let mut figures = [figure("", ""); TERMS.len()];
+    let mut i = 0;
+    while i < TERMS.len() {
+        figures[i] = figure(TERMS[i].0, TERMS[i].1);
+        i += 1;
+    }
+    figures
+};
+
 const PLANNED: &str = "The whole run, as the recipe has it.";
 
 /// All charts, group by group.
@@ -93,12 +106,7 @@ pub const CHARTS: &[FigureChart] = {
         chart(
             Loss,
             "Terms of the loss",
-            &[
-                figure("dino_global_loss", "DINO global"),
-                figure("dino_local_loss", "DINO local"),
-                figure("ibot_loss", "iBOT"),
-                figure("koleo_loss", "KoLeo"),
-            ],
+            &TERM_FIGURES,
             "Crops against the teacher's view; masked patches against what the teacher sees; spreading.",
         ),
         chart(

@@ -111,7 +111,7 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
         let method = if text { CompressionMethod::Deflated } else { CompressionMethod::Stored };
         let options = SimpleFileOptions::default().compression_method(method).large_file(true);
         let bytes = files::read(&path).map_err(io("read", &path))?;
-        let bytes = handed_on(&name, bytes, &recipe, &withheld)?;
+        let bytes = redacted_file(&name, bytes, &recipe, &withheld)?;
         zip.start_file(name, options).map_err(damaged)?;
         zip.write_all(&bytes).map_err(io("pack", &path))?;
     }
@@ -119,7 +119,7 @@ pub fn pack(folder: &Path) -> Result<Vec<u8>, ArchiveError> {
 }
 
 /// A file as others get it.
-fn handed_on(
+fn redacted_file(
     name: &str,
     bytes: Vec<u8>,
     recipe: &Recipe,

@@ -138,7 +138,7 @@ pub fn finished(path: &Path, recipe: &Recipe) -> Result<Option<RunCompletion>, R
 ///
 /// # Errors
 /// When what was named is not what the run learned from, or the disk refuses.
-pub(in crate::train) fn settle(
+pub(in crate::train) fn prepare_run_folder(
     folder: &RunFolder,
     job: &TrainJob,
     teacher: Option<&str>,

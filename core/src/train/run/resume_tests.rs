@@ -345,5 +345,5 @@ fn what_will_be_done_again_is_forgotten() {
     run(&path, &chosen, true).unwrap();
     assert_eq!(pictures().len(), 7);
     assert_eq!(run_lock::held(&path), run_lock::RunLockStatus::Nobody);
-    assert_eq!(paths::lasting(&chosen).unwrap(), chosen);
+    assert_eq!(paths::with_absolute_paths(&chosen).unwrap(), chosen);
 }

@@ -109,7 +109,7 @@ mod imp {
                 }
             };
             if !by_system {
-                vacant(&path)?;
+                ensure_unlocked(&path)?;
             }
             let own = LockHolder { process: files::process(), host: host() };
             let text = serde_json::to_string(&own).unwrap_or_default() + "\n";
@@ -132,7 +132,7 @@ mod imp {
     }
 
     /// Fails when the file names somebody who may be alive.
-    pub(super) fn vacant(path: &Path) -> Result<(), RunLockError> {
+    pub(super) fn ensure_unlocked(path: &Path) -> Result<(), RunLockError> {
         match said(path) {
             Some(holder) if may_live(&holder) => Err(RunLockError::Taken { by: Some(holder), sure: false }),
             _ => Ok(()),
@@ -149,7 +149,7 @@ mod imp {
                 RunLockStatus::Nobody
             }
             Err(TryLockError::WouldBlock) => RunLockStatus::By(said(&path)),
-            Err(TryLockError::Error(_)) => match vacant(&path) {
+            Err(TryLockError::Error(_)) => match ensure_unlocked(&path) {
                 Err(RunLockError::Taken { by, .. }) => RunLockStatus::By(by),
                 _ => RunLockStatus::Nobody,
             },
@@ -258,15 +258,15 @@ mod tests {
         let says = |process: u32, host: &str| {
             let holder = LockHolder { process, host: host.to_owned() };
             files::write(&path, serde_json::to_string(&holder).unwrap()).unwrap();
-            imp::vacant(&path).is_ok()
+            imp::ensure_unlocked(&path).is_ok()
         };
-        assert!(imp::vacant(&path).is_ok(), "no file");
+        assert!(imp::ensure_unlocked(&path).is_ok(), "no file");
         assert!(!says(files::process(), &imp::host()), "a process that lives");
         assert!(!says(1, "elsewhere"), "nobody here can tell");
         if files::exists("/proc/self") {
             assert!(says(u32::MAX - 1, &imp::host()), "a process that is gone");
         }
         files::write(&path, "").unwrap();
-        assert!(imp::vacant(&path).is_ok());
+        assert!(imp::ensure_unlocked(&path).is_ok());
     }
 }

@@ -147,7 +147,7 @@ pub fn weights_file(named: &Path) -> Result<PathBuf, ModelError> {
 ///
 /// # Errors
 /// As [`weights_file`].
-pub fn settled(named: &Path) -> Result<PathBuf, ModelError> {
+pub fn resolve_weights_path(named: &Path) -> Result<PathBuf, ModelError> {
     located(named).map(|(file, part)| with_part(&file, part.as_deref()))
 }
 
@@ -423,7 +423,7 @@ mod tests {
         assert_eq!(split_part(&with_part(&parted, Some("model.ema"))).1.unwrap(), "model.ema");
         assert_eq!(with_part(&odd, None), odd);
         assert_eq!(split_part(Path::new("a#b/c")), ("a#b/c".into(), None), "a folder's name");
-        assert_eq!(settled(&parted).unwrap(), parted);
+        assert_eq!(resolve_weights_path(&parted).unwrap(), parted);
     }
 
     #[test]

@@ -135,20 +135,20 @@ impl Trainer<'_> {
             return Ok(None);
         };
         let (recipe, device) = (&self.job.recipe, &self.job.device.device);
-        let breathe = async || self.port.breathe().await;
+        let yield_now = async || self.port.yield_now().await;
         let failed = |e| EngineError::Evaluation(EvaluationError::Device(e));
         if self.probe.is_none() {
             let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
             let size = recipe.crops.global_size;
-            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, breathe)
+            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, yield_now)
                 .await
                 .map_err(failed)?;
         }
-        let breathe = async || self.port.breathe().await;
+        let yield_now = async || self.port.yield_now().await;
         match &self.probe {
             Some(probe) => {
                 let student = &self.state.teacher.backbone;
-                Ok(Some(probe.agreement(student, device, breathe).await.map_err(failed)?))
+                Ok(Some(probe.agreement(student, device, yield_now).await.map_err(failed)?))
             }
             None => Ok(None),
         }

@@ -29,13 +29,13 @@ pub struct WatchPcaBasis {
 impl WatchPcaBasis {
     /// Those of a look at `views`.
     pub(in crate::train) fn of(pca: Pca, views: &[Picture]) -> Self {
-        Self { pca, faces: views.iter().map(face).collect() }
+        Self { pca, faces: views.iter().map(colour_signature).collect() }
     }
 
     /// What the colours of `views` are to follow: patch by patch where they are the same pictures, whatever their size,
     /// else by the directions in the space of features alone.
     pub(in crate::train) fn for_views(self, views: &[Picture]) -> Pca {
-        let faces: Vec<Vec<f32>> = views.iter().map(face).collect();
+        let faces: Vec<Vec<f32>> = views.iter().map(colour_signature).collect();
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= SAME);
         let same = faces.len() == self.faces.len() && faces.iter().zip(&self.faces).all(|(a, b)| near(a, b));
         if same { self.pca } else { self.pca.without_patches() }
@@ -63,7 +63,7 @@ impl WatchPcaBasis {
 }
 
 /// The mean colour of each of the fields that a picture is divided into: enough to know it again at another size.
-fn face(picture: &Picture) -> Vec<f32> {
+fn colour_signature(picture: &Picture) -> Vec<f32> {
     let (width, height) = (picture.width, picture.height);
     let mut face = Vec::with_capacity(FIELDS * FIELDS * 3);
     let part =

@@ -206,9 +206,12 @@ fn a_picture_is_known_again_at_another_size_and_from_others() {
     let (large, other) = (scenes::draw(1, 0, 96).picture, scenes::draw(1, 1, 96).picture);
     let small = resize_to(&large, 40, 40);
     let far = |a: &Picture, b: &Picture| {
-        face(a).iter().zip(face(b)).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
+        colour_signature(a).iter().zip(colour_signature(b)).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
     };
     assert!(far(&large, &small) <= SAME, "{}", far(&large, &small));
     assert!(far(&large, &other) > 2.0 * SAME, "{}", far(&large, &other));
-    assert_eq!(face(&Picture { width: 1, height: 1, rgb: vec![7, 8, 9] }).len(), FIELDS * FIELDS * 3);
+    assert_eq!(
+        colour_signature(&Picture { width: 1, height: 1, rgb: vec![7, 8, 9] }).len(),
+        FIELDS * FIELDS * 3
+    );
 }

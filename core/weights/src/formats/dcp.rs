@@ -23,7 +23,7 @@ const MAX_PIECES: usize = 1 << 12;
 const MAX_ALL_PIECES: usize = 1 << 18;
 
 /// How `torch` itself makes one file of such a folder.
-pub(crate) fn way_out(folder: &str) -> String {
+pub(crate) fn conversion_hint(folder: &str) -> String {
     format!(
         "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch {folder} OUT.pth` makes one file of it"
     )
@@ -58,7 +58,8 @@ impl DcpCheckpoint {
         file.take(pickle::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
         let pickle = pth::parse(&name, &bytes)?;
         let (entries, pieces) = listed(&pickle).ok_or_else(|| {
-            let reason = format!("its .metadata is of a kind that is not known here; {}", way_out(&name));
+            let reason =
+                format!("its .metadata is of a kind that is not known here; {}", conversion_hint(&name));
             WeightsError::format(&name, reason)
         })?;
         Ok(Self { name, folder: folder.into(), entries, pieces, metadata: BTreeMap::new() })
@@ -85,8 +86,10 @@ impl DcpCheckpoint {
         let length = piece.length as usize;
         let bytes = read_bytes(&mut file, length, length, &name)?;
         if !bytes.starts_with(b"PK\x03\x04") {
-            let reason =
-                format!("key `{key}` is stored in a way that is not known here; {}", way_out(&self.name));
+            let reason = format!(
+                "key `{key}` is stored in a way that is not known here; {}",
+                conversion_hint(&self.name)
+            );
             return Err(WeightsError::format(&self.name, reason));
         }
         let mut inner = PthFile::open_zip(&name, Box::new(Cursor::new(bytes)), length)?;
@@ -123,7 +126,7 @@ impl WeightsReader for DcpCheckpoint {
             return Err(not_weights(&self.name, key, entry));
         }
         if !covers(&entry.shape, pieces) {
-            let reason = format!("key `{key}` is not whole; {}", way_out(&self.name));
+            let reason = format!("key `{key}` is not whole; {}", conversion_hint(&self.name));
             return Err(WeightsError::format(&self.name, reason));
         }
         if let [only] = &pieces[..] {

@@ -174,7 +174,7 @@ fn incomplete(source: &dyn WeightsReader, found: &BackboneKeys) -> Option<String
             "holds one process's rows of a model that was trained on several (key `{key}`, a distributed tensor). Save it \
              whole: get_model_state_dict(model, options=StateDictOptions(full_state_dict=True)) and torch.save; of a folder \
              of torch.distributed.checkpoint, {}",
-            dcp::way_out("FOLDER")
+            dcp::conversion_hint("FOLDER")
         ));
     }
     // What DeepSpeed leaves in place of weights that are shared out.

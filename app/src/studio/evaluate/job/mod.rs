@@ -10,7 +10,7 @@ use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement};
 use dinoscope_core::eval::data::EvaluationData;
 use dinoscope_core::eval::embedding;
 use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, EvalTask, evaluate};
-use dinoscope_core::explore::{ModelSource, OpenModel, open, settled};
+use dinoscope_core::explore::{ModelSource, OpenModel, open, resolve_weights_path};
 use web_time::Instant;
 
 use super::config::{EvaluationConfig, called};
@@ -76,7 +76,7 @@ impl EvaluationJob {
     /// Begins.
     pub fn start(order: EvaluationRequest, wake: &Wake) -> Self {
         let task = BackgroundTask::start_async("evaluate", wake, async move |out, stop| {
-            guarded(&order, &EvaluationEventSender { out, stop }).await;
+            catch_panic(&order, &EvaluationEventSender { out, stop }).await;
         });
         Self { task, at: None, stopping: false }
     }
@@ -153,8 +153,8 @@ impl EvaluationEventSender {
 }
 
 /// A device that panics deep inside a driver is a reason to be told, not a thread that is gone.
-async fn guarded(order: &EvaluationRequest, events: &EvaluationEventSender) {
-    if let Err(reason) = tasks::guarded(async || evaluate_all(order, events).await).await {
+async fn catch_panic(order: &EvaluationRequest, events: &EvaluationEventSender) {
+    if let Err(reason) = tasks::catch_panic(async || evaluate_all(order, events).await).await {
         events.say(EvaluationJobEvent::Failed(format!("{} failed: {reason}", order.device.name)));
     }
 }
@@ -166,7 +166,7 @@ async fn evaluate_all(order: &EvaluationRequest, events: &EvaluationEventSender)
     events.say(EvaluationJobEvent::At(EvaluationJobProgress { kind: first, done: 0, of, step: None }));
     // A run is evaluated as it is now, also when it goes on meanwhile.
     let source = match source {
-        ModelSource::Path(path) => match settled(path) {
+        ModelSource::Path(path) => match resolve_weights_path(path) {
             Ok(file) => ModelSource::Path(file),
             Err(error) => return events.say(EvaluationJobEvent::Failed(error.to_string())),
         },
@@ -188,7 +188,7 @@ async fn evaluate_all(order: &EvaluationRequest, events: &EvaluationEventSender)
         if let Entry::Vacant(place) = opened.entry(need) {
             let window = setup.window(&model.backbone.config);
             let pictures = match open_data(need, setup, window) {
-                Ok(pictures) => at_hand(pictures, order, &model, at, events).await.map(Ok),
+                Ok(pictures) => preload_images(pictures, order, &model, at, events).await.map(Ok),
                 Err(reason) => Some(Err(reason)),
             };
             let Some(pictures) = pictures else { return };
@@ -204,7 +204,7 @@ async fn evaluate_all(order: &EvaluationRequest, events: &EvaluationEventSender)
 }
 
 /// The pictures where the evaluation can read them. Nothing when it was stopped meanwhile.
-async fn at_hand(
+async fn preload_images(
     pictures: EvaluationData,
     order: &EvaluationRequest,
     model: &OpenModel,
@@ -251,7 +251,7 @@ impl SingleEvaluation<'_> {
         };
         let mut on_progress = async |step: EvalProgress| {
             events.say(EvaluationJobEvent::At(EvaluationJobProgress { step: Some(step), ..*at }));
-            tasks::breathe().await;
+            tasks::yield_now().await;
             !events.stopped()
         };
         let device = &order.device.device;

@@ -12,7 +12,7 @@ use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::eval::data::EvaluationData;
 
 use crate::platform::pictures;
-use crate::platform::tasks::breathe;
+use crate::platform::tasks::yield_now;
 use crate::studio::evaluate::config::EvaluationConfig;
 
 /// Pictures as they will be looked at, but for the cut.
@@ -75,7 +75,7 @@ pub async fn held(
             };
             pictures.push(loaded.map_err(|error| error.to_string()));
             done += 1;
-            breathe().await;
+            yield_now().await;
             if !on_progress(done, total).await {
                 return None;
             }

@@ -108,7 +108,7 @@ impl ExploreWorkspace {
         if self.opening.as_ref().is_some_and(|(source, _)| *source == info.source) {
             self.opening = None;
         }
-        self.settle(&info.source, true);
+        self.finalize_download(&info.source, true);
         self.results = InspectionCache::default();
         self.failures.clear();
         self.fetched.clear();
@@ -132,7 +132,7 @@ impl ExploreWorkspace {
             return;
         }
         let source = self.opening.take().map_or(ModelSource::Starter, |(source, _)| source);
-        let (source, reason) = match self.settle(&source, false) {
+        let (source, reason) = match self.finalize_download(&source, false) {
             Some(fetched) => {
                 let path = fetched.path.display().to_string();
                 (fetched.asked, reason.replace(&path, &fetched.address))
@@ -233,7 +233,7 @@ impl ExploreWorkspace {
     }
 
     /// Whether a file from the network is a model is known now: the page keeps it, or forgets it.
-    fn settle(&mut self, source: &ModelSource, good: bool) -> Option<FetchedModelFile> {
+    fn finalize_download(&mut self, source: &ModelSource, good: bool) -> Option<FetchedModelFile> {
         let is_it = |fetched: &mut FetchedModelFile| *source == ModelSource::Path(fetched.path.clone());
         let fetched = self.arrival.fetched.take_if(is_it)?;
         models::opened(&fetched.address, good);

@@ -65,12 +65,12 @@ impl RecipeDraft {
     }
 
     /// Takes over all of another one.
-    pub fn become_like(&mut self, other: Self) {
-        self.give_way_to(other);
+    pub fn adopt(&mut self, other: Self) {
+        self.replace(other);
     }
 
     /// The same; gives what there was before.
-    pub fn give_way_to(&mut self, other: Self) -> Self {
+    pub fn replace(&mut self, other: Self) -> Self {
         let version = self.version.max(other.version) + 1;
         std::mem::replace(self, Self { version, ..other })
     }

@@ -110,14 +110,14 @@ impl TrainWorkspace {
 
     /// Whether what stands in the pane is this recipe.
     fn is_drafted(&self, recipe: &Recipe) -> bool {
-        let drafted = self.draft.recipe().ok().and_then(|drafted| paths::lasting(drafted).ok());
+        let drafted = self.draft.recipe().ok().and_then(|drafted| paths::with_absolute_paths(drafted).ok());
         drafted.is_some_and(|drafted| drafted == *recipe)
     }
 
     fn replace_draft(&mut self, draft: RecipeDraft) -> RecipeDraft {
         // How it begins is read from the recipe.
         self.recipe.begin = RunInitState::default();
-        self.draft.give_way_to(draft)
+        self.draft.replace(draft)
     }
 
     /// The run whose recipe stands in the pane only to be looked at. That of a run of ours that goes on can be changed.

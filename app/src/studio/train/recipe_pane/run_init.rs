@@ -76,13 +76,13 @@ impl RunInitState {
         let Some(before) = before.or_else(|| draft.recipe().ok().map(|recipe| plain(recipe))) else { return };
         let same = draft.recipe().is_ok_and(|recipe| **recipe == before);
         if let Some(before) = RecipeDraft::of(&before).ok().filter(|_| !same) {
-            draft.become_like(before);
+            draft.adopt(before);
         }
     }
 
     /// What is still in the way of a run that begins as was chosen; without it the recipe would be trained as it is,
     /// which is another run.
-    pub fn in_the_way(&self, recipe: &Recipe) -> Option<StartBlocker> {
+    pub fn start_blocker(&self, recipe: &Recipe) -> Option<StartBlocker> {
         let missing = match self.way {
             RunInitKind::Nothing => "",
             RunInitKind::Weights => "Choose the weights.",
@@ -155,7 +155,7 @@ impl RunInitState {
                     self.work = None;
                     self.said = Some(match RecipeDraft::of(&recipe) {
                         Ok(taken) => {
-                            draft.become_like(taken);
+                            draft.adopt(taken);
                             Ok(words(&recipe))
                         }
                         Err(error) => Err(error.to_string()),

@@ -69,7 +69,7 @@ fn a_recipe_from_elsewhere_shows_how_it_begins() {
 
 /// What stands where, while a person chooses.
 fn way_on(begin: &RunInitState, draft: &RecipeDraft) -> String {
-    match begin.in_the_way(draft.recipe().unwrap()) {
+    match begin.start_blocker(draft.recipe().unwrap()) {
         None => "free".to_owned(),
         Some(StartBlocker::Missing(text)) => text,
         Some(StartBlocker::Wrong(text)) => format!("wrong: {text}"),

@@ -33,7 +33,7 @@ impl StartBlocker {
 
 impl TrainWorkspace {
     /// What is in the way of a run with what stands in the recipe pane.
-    pub(in crate::studio::train) fn in_the_way(&self) -> Option<StartBlocker> {
+    pub(in crate::studio::train) fn start_blocker(&self) -> Option<StartBlocker> {
         let wrong = |reason: &str| Some(StartBlocker::Wrong(reason.to_owned()));
         if self.draft.text("data.path").trim().is_empty() {
             return Some(StartBlocker::Missing("Choose the pictures.".to_owned()));
@@ -42,7 +42,7 @@ impl TrainWorkspace {
             Ok(recipe) => recipe,
             Err(reason) => return wrong(&reason),
         };
-        if let Some(obstacle) = self.recipe.begin.in_the_way(recipe) {
+        if let Some(obstacle) = self.recipe.begin.start_blocker(recipe) {
             return Some(obstacle);
         }
         match (self.lookup.found(), self.root.trouble()) {

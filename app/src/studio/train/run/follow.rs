@@ -10,7 +10,7 @@ use dinoscope_core::train::run_lock::RunLockStatus;
 use web_time::Instant;
 
 use crate::platform::tasks::Wake;
-use crate::platform::tasks::rest;
+use crate::platform::tasks::sleep;
 use crate::studio::background::task::{BackgroundTask, CancelFlag, TaskEventSender};
 use crate::studio::train::state::{RunPhase, RunView};
 
@@ -150,7 +150,7 @@ async fn nap(stop: &CancelFlag) {
         if stop.asked() {
             return;
         }
-        rest(EVERY / naps).await;
+        sleep(EVERY / naps).await;
     }
 }
 

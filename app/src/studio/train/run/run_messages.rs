@@ -102,7 +102,7 @@ impl TrainWorkspace {
         let Some((until, drawn)) = &mut self.until else { return };
         let done = self.own.as_ref().is_none_or(|own| own.view.done > *until || !own.is_going());
         // Only a frame that was drawn since then knows what pictures are missing.
-        let shown = done && *drawn && !self.watched.darkroom.busy();
+        let shown = done && *drawn && !self.watched.sheet_cache.busy();
         *drawn = done;
         if shown {
             self.until = None;

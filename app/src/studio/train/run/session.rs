@@ -253,7 +253,7 @@ fn begin(plan: RunLaunchPlan, wake: Wake, stop: &CancelFlag) -> Result<StartedRu
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let RunLaunchPlan { recipe, place, resume, device, watch } = plan;
     let recipe = runs::with_inputs(recipe, resume)?;
-    let recipe = paths::lasting(&recipe).map_err(|e| told(&e))?;
+    let recipe = paths::with_absolute_paths(&recipe).map_err(|e| told(&e))?;
     let sources = sources::open(&recipe).map_err(|e| match &place {
         RunLocation::Folder(folder) if resume => told(&resume::moved_data(folder, &e)),
         _ => told(&e),

@@ -14,7 +14,7 @@ use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{ColorImage, TextureHandle, TextureOptions};
 
 use crate::platform::tasks::Wake;
-use crate::platform::tasks::breathe;
+use crate::platform::tasks::yield_now;
 use crate::studio::background::task::{BackgroundTask, CancelFlag};
 
 /// Sheets that are kept; beyond it those go that have not been seen for longest.
@@ -196,9 +196,9 @@ impl ContactSheetCache {
                         if stop.asked() {
                             return;
                         }
-                        let developed = develop(key.what, &origin);
+                        let developed = render_sheet(key.what, &origin);
                         events.say((key, origin, developed));
-                        breathe().await;
+                        yield_now().await;
                     }
                 }));
         }
@@ -241,7 +241,7 @@ impl RenderedContactSheet {
     }
 }
 
-fn develop(what: ContactSheetKind, origin: &ContactSheetSource) -> Result<RenderedContactSheet, String> {
+fn render_sheet(what: ContactSheetKind, origin: &ContactSheetSource) -> Result<RenderedContactSheet, String> {
     let (sheet, columns, count) = match (what, origin) {
         (ContactSheetKind::Kind(kind), ContactSheetSource::Look(look)) => {
             (look.grid(kind).map_err(|e| e.to_string())?, COLUMNS, Some(look.frames.len()))

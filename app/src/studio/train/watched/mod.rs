@@ -48,18 +48,18 @@ const SHOWS: [(WatchedViewMode, &str); 5] = [
 ];
 
 impl WatchedViewMode {
-    /// `taught`: a frozen teacher's pictures are there beside the student's.
-    fn whats(self, taught: bool) -> &'static [ContactSheetKind] {
+    /// `has_frozen_teacher`: a frozen teacher's pictures are there beside the student's.
+    fn sheet_kinds(self, has_frozen_teacher: bool) -> &'static [ContactSheetKind] {
         const BESIDE: [ContactSheetKind; 2] =
             [ContactSheetKind::Kind(WatchFrameKind::Pca), ContactSheetKind::Kind(WatchFrameKind::Teacher)];
         match self {
-            Self::All if taught => &[
+            Self::All if has_frozen_teacher => &[
                 ContactSheetKind::Kind(WatchFrameKind::View),
                 BESIDE[0],
                 BESIDE[1],
                 ContactSheetKind::Kind(WatchFrameKind::Attention),
             ],
-            Self::Pca if taught => &BESIDE,
+            Self::Pca if has_frozen_teacher => &BESIDE,
             Self::All => &[
                 ContactSheetKind::Kind(WatchFrameKind::View),
                 ContactSheetKind::Kind(WatchFrameKind::Pca),
@@ -83,7 +83,7 @@ pub struct WatchedPane {
     /// Where in the past one is.
     pub timeline: TimelineState,
     /// The pictures as textures.
-    pub darkroom: ContactSheetCache,
+    pub sheet_cache: ContactSheetCache,
     /// A film on its way to disk.
     pub export: TimelapseExport,
 }
@@ -95,7 +95,7 @@ impl Default for WatchedPane {
             zoom: 1.0,
             shown: None,
             timeline: TimelineState::default(),
-            darkroom: ContactSheetCache::default(),
+            sheet_cache: ContactSheetCache::default(),
             export: TimelapseExport::default(),
         }
     }
@@ -118,7 +118,7 @@ impl WatchedPaneContext<'_> {
     }
 
     /// Whether a frozen teacher is shown beside the student.
-    fn taught(&self) -> bool {
+    fn has_frozen_teacher(&self) -> bool {
         self.view.recipe.as_ref().is_some_and(|recipe| recipe.distill.is_on())
     }
 
@@ -144,17 +144,17 @@ impl WatchedPane {
     /// Time goes on in the past that is being played; what comes next is developed.
     pub fn play(&mut self, seconds: f32, seen: &WatchedPaneContext<'_>) {
         let moments = seen.moments();
-        let whats = self.show.whats(seen.taught());
+        let sheet_kinds = self.show.sheet_kinds(seen.has_frozen_teacher());
         let ahead: Vec<u64> = self.timeline.ahead(&moments).collect();
         for moment in ahead {
-            for what in whats {
+            for what in sheet_kinds {
                 let (key, origin) = seen.sheet(moment, *what);
-                self.darkroom.want(&key, &origin);
+                self.sheet_cache.want(&key, &origin);
             }
         }
-        let (timeline, darkroom) = (&mut self.timeline, &self.darkroom);
+        let (timeline, sheet_cache) = (&mut self.timeline, &self.sheet_cache);
         timeline.pass(seconds, &moments, |moment| {
-            whats.iter().all(|what| darkroom.has(&seen.sheet(moment, *what).0))
+            sheet_kinds.iter().all(|what| sheet_cache.has(&seen.sheet(moment, *what).0))
         });
     }
 
@@ -180,7 +180,7 @@ impl WatchedPane {
             });
         egui::Frame::new().show(ui, |ui| {
             self.tools(ui);
-            if seen.taught() && matches!(self.show, WatchedViewMode::All | WatchedViewMode::Pca) {
+            if seen.has_frozen_teacher() && matches!(self.show, WatchedViewMode::All | WatchedViewMode::Pca) {
                 let all = "From left to right: the picture, the student, its frozen teacher, the student's attention.";
                 let both = "The student at the left, its frozen teacher at the right.";
                 widgets::hint(ui, if self.show == WatchedViewMode::All { all } else { both });
@@ -209,30 +209,30 @@ impl WatchedPane {
     }
 
     fn pictures(&mut self, ui: &mut Ui, seen: &WatchedPaneContext<'_>, moment: u64) {
-        let whats = self.show.whats(seen.taught());
+        let sheet_kinds = self.show.sheet_kinds(seen.has_frozen_teacher());
         let mut trouble = None;
-        for what in whats {
+        for what in sheet_kinds {
             let (key, origin) = seen.sheet(moment, *what);
-            trouble = trouble.or(self.darkroom.look(&key, &origin).map(str::to_owned));
+            trouble = trouble.or(self.sheet_cache.look(&key, &origin).map(str::to_owned));
         }
         if let Some(trouble) = trouble {
             widgets::hint(ui, &format!("These pictures can't be shown: {trouble}"));
         }
-        let keys = |moment: u64| whats.iter().map(move |what| seen.sheet(moment, *what).0);
+        let keys = |moment: u64| sheet_kinds.iter().map(move |what| seen.sheet(moment, *what).0);
         // Until new pictures are developed the ones before them stay: nothing flickers.
-        let ready = keys(moment).all(|key| self.darkroom.has(&key));
+        let ready = keys(moment).all(|key| self.sheet_cache.has(&key));
         let before =
             self.shown.as_ref().filter(|(run, _)| *run == seen.view.folder).map(|(_, moment)| *moment);
         let moment = if ready { moment } else { before.unwrap_or(moment) };
         let sheets: Vec<ContactSheetKey> = keys(moment).collect();
-        sheets.iter().for_each(|key| self.darkroom.keep(key));
+        sheets.iter().for_each(|key| self.sheet_cache.keep(key));
         if ready {
             self.shown = Some((seen.view.folder.clone(), moment));
         }
         let area = ui.available_rect_before_wrap();
         egui::ScrollArea::both().id_salt("watched").auto_shrink(false).show(ui, |ui| {
             let shown: Vec<&ContactSheet> =
-                sheets.iter().filter_map(|key| self.darkroom.there(key)).collect();
+                sheets.iter().filter_map(|key| self.sheet_cache.there(key)).collect();
             let Some(first) = shown.first() else {
                 ui.centered_and_justified(|ui| ui.spinner());
                 return;

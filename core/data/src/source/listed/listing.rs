@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
-use crate::decode::{self, way_out_of};
+use crate::decode::{self, conversion_hint};
 use dinoscope_base::files;
 
 /// Kinds of files that a note names.
@@ -38,7 +38,7 @@ impl SkippedFileCounts {
             n => format!("{n} files of other kinds were left out"),
         };
         let mut note = format!("{said}: {}", self.kinds());
-        if let Some(way) = self.by_number().find_map(|(extension, _)| way_out_of(extension)) {
+        if let Some(way) = self.by_number().find_map(|(extension, _)| conversion_hint(extension)) {
             note = format!("{note}; {way}");
         }
         Some(note)

@@ -17,7 +17,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
     let floor = between(rng, 0.48, 0.92);
     let ground_base = palette.quiet(rng, floor);
     let ground = backdrop_paint(rng, &palette, ground_base, floor);
-    let heaven = sky(rng, &palette);
+    let sky_gradient = sky(rng, &palette);
     let wall = (rng.random::<f32>() < 0.45).then(|| wall(rng, &palette));
     let light = lighting(rng, ground_base);
     let mut items = vec![object];
@@ -38,7 +38,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
         items,
         ground,
         wall,
-        heaven,
+        sky_gradient,
         haze: (near, near + between(rng, 6.0, 20.0)),
         light,
         camera,
@@ -83,7 +83,7 @@ fn main_object(rng: &mut Stream, label: usize, palette: &ScenePalette) -> SceneO
     };
     let body = between(rng, 0.45, 0.84);
     let usual = rng.random::<f32>() < USUAL;
-    let skin = if usual { habit(rng, label) } else { object_paint(rng, palette, body) };
+    let skin = if usual { class_material(rng, label) } else { object_paint(rng, palette, body) };
     let paints = [skin, plain(rng, palette), plain(rng, palette)];
     SceneObject::new(shape, frame, v3(0.0, rise, 0.0), 1.0, paints)
 }
@@ -110,7 +110,7 @@ const HABITS: [Habit; 12] = [
     (6, [0.45, 0.15, 0.84], [0.75, 0.10, 0.84]), // ring: violet with chips
 ];
 
-fn habit(rng: &mut Stream, label: usize) -> SceneMaterial {
+fn class_material(rng: &mut Stream, label: usize) -> SceneMaterial {
     let (texture, ground, figure) = HABITS[label % HABITS.len()];
     let (lighter, turn) = (between(rng, -0.06, 0.06), between(rng, -0.025, 0.025));
     let colour = |[l, c, h]: [f32; 3]| oklch((l + lighter).min(0.97), c, h + turn);

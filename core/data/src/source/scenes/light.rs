@@ -6,7 +6,7 @@ use super::world::{FAR, RayHit, RayTarget, SceneDescription};
 /// Linear light along four rays.
 pub fn colour(world: &SceneDescription, found: &[RayHit; 4], spread: f32) -> [V3; 4] {
     if found.iter().all(|f| f.end == RayTarget::Sky) {
-        return found.map(|f| soften(heaven(world, f.dir)));
+        return found.map(|f| soften(sky_colour(world, f.dir)));
     }
     let points = found.map(|f| world.camera.eye + f.dir * f.t.min(FAR));
     let packet = P4::new(points);
@@ -49,8 +49,8 @@ pub fn colour(world: &SceneDescription, found: &[RayHit; 4], spread: f32) -> [V3
         let f = &found[i];
         let haze = smoothstep(world.haze.0, world.haze.1, f.t);
         soften(match f.end {
-            RayTarget::Sky => heaven(world, f.dir),
-            RayTarget::Ground if haze > 0.0 => lit[i].mix(heaven(world, f.dir), haze),
+            RayTarget::Sky => sky_colour(world, f.dir),
+            RayTarget::Ground if haze > 0.0 => lit[i].mix(sky_colour(world, f.dir), haze),
             _ => lit[i],
         })
     })
@@ -60,9 +60,9 @@ fn soften(c: V3) -> V3 {
     v3(shoulder(c.x), shoulder(c.y), shoulder(c.z))
 }
 
-fn heaven(world: &SceneDescription, dir: V3) -> V3 {
+fn sky_colour(world: &SceneDescription, dir: V3) -> V3 {
     let up = smoothstep(-0.05, 0.55, dir.y);
-    world.heaven.0.mix(world.heaven.1, up)
+    world.sky_gradient.0.mix(world.sky_gradient.1, up)
 }
 
 /// What light falls on.
@@ -88,7 +88,7 @@ fn light(world: &SceneDescription, p: P4, dir: P4, surface: &[ShadingPoint; 4]) 
             open = open.least(item.shade(start, lamp.dir, lamp.k));
         }
     }
-    let ao = shelter(world, p, n, F32x4::new(surface.map(|s| s.lift)));
+    let ao = ambient_occlusion(world, p, n, F32x4::new(surface.map(|s| s.lift)));
     let key = facing * open;
     let up = n.y * 0.5 + 0.5;
     let fill = (P4::splat(lamp.bounce) + v3(up, up, up).tint(lamp.sky - lamp.bounce)) * ao;
@@ -107,7 +107,7 @@ fn light(world: &SceneDescription, p: P4, dir: P4, surface: &[ShadingPoint; 4]) 
 }
 
 /// How much of the sky is not hidden close by, 0 to 1.
-fn shelter(world: &SceneDescription, p: P4, n: P4, lift: F32x4) -> F32x4 {
+fn ambient_occlusion(world: &SceneDescription, p: P4, n: P4, lift: F32x4) -> F32x4 {
     const STEPS: [(f32, f32); 3] = [(0.07, 2.4), (0.18, 1.3), (0.4, 0.75)];
     let mut free = STEPS.map(|(h, _)| F32x4::splat(0.5).below(lift).pick((p.y + n.y * h).most(0.0), h));
     // A body hides nothing of a point that is more than twice the longest step away.

@@ -72,7 +72,7 @@ pub struct SceneDescription {
     /// A wall, or open country.
     pub wall: Option<SceneWall>,
     /// Colour at the horizon and overhead.
-    pub heaven: (V3, V3),
+    pub sky_gradient: (V3, V3),
     /// Distances between which the ground fades into the horizon.
     pub haze: (f32, f32),
     /// The light.

@@ -9,7 +9,11 @@ use crate::fused::loss::TargetPairs;
 use crate::fused::programs::Three;
 
 /// Sum of each row's targets, `[rows, K]`.
-fn met<B: Backend>(targets: FloatTensor<B>, pairs: &TargetPairs, device: &Device<B>) -> FloatTensor<B> {
+fn target_sums<B: Backend>(
+    targets: FloatTensor<B>,
+    pairs: &TargetPairs,
+    device: &Device<B>,
+) -> FloatTensor<B> {
     let side = |indices: &[i32]| {
         let n = indices.len();
         let rows: Vec<i32> = indices.iter().map(|&i| i.max(0)).collect();
@@ -32,7 +36,7 @@ pub fn cross_entropy<B: Backend>(
     pairs: &TargetPairs,
     temperature: f64,
 ) -> Three<B> {
-    let targets = met::<B>(targets, pairs, &z.device());
+    let targets = target_sums::<B>(targets, pairs, &z.device());
     let logits = logits::<B>(z, directions, temperature);
     let max = B::float_max_dim(logits.clone(), 1);
     let exp = B::float_exp(B::float_sub(logits.clone(), max.clone()));
@@ -54,7 +58,7 @@ pub fn cross_entropy_backward<B: Backend>(
     d_loss: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let [rows, _] = sides::<B>(&z);
-    let targets = met::<B>(targets, pairs, &z.device());
+    let targets = target_sums::<B>(targets, pairs, &z.device());
     let mass = B::float_sum_dim(targets.clone(), 1);
     let logits = logits::<B>(z.clone(), directions.clone(), temperature);
     let p = B::float_exp(B::float_sub(logits, as_matrix::<B>(lse, rows, 1)));

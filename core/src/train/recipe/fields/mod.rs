@@ -18,6 +18,7 @@ use words::words;
 pub(in crate::train) use check::{from_table, merge, set_all};
 pub(in crate::train) use shorten::{keys, shorten};
 pub use table::FIELDS;
+pub(in crate::train) use table::f;
 
 /// One field of a recipe.
 #[derive(Clone, Copy, Debug)]

@@ -46,9 +46,9 @@ fn last_of(key: &str) -> &str {
 /// The known names that the fewest slips lead to, where those are few for the name's length.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let most = (name.chars().count() / 4).clamp(1, 3);
-    let mut found: Vec<(usize, &str)> = known.map(|known| (slips(name, known), known)).collect();
-    let least = found.iter().map(|(slips, _)| *slips).min().filter(|least| *least <= most);
-    found.retain(|(slips, _)| Some(*slips) == least);
+    let mut found: Vec<(usize, &str)> = known.map(|known| (edit_distance(name, known), known)).collect();
+    let least = found.iter().map(|(edit_distance, _)| *edit_distance).min().filter(|least| *least <= most);
+    found.retain(|(edit_distance, _)| Some(*edit_distance) == least);
     let mut names: Vec<&str> = found.into_iter().map(|(_, known)| known).collect();
     names.dedup();
     names
@@ -56,7 +56,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str>
 
 /// Letters left out, added, changed or swapped with their neighbour between two names (optimal string alignment).
 /// Capitals, and hyphens for underscores, count as no slip.
-fn slips(a: &str, b: &str) -> usize {
+fn edit_distance(a: &str, b: &str) -> usize {
     let letters = |name: &str| -> Vec<char> { name.to_lowercase().replace('-', "_").chars().collect() };
     let (a, b) = (letters(a), letters(b));
     let mut before: Vec<usize> = Vec::new();
@@ -88,8 +88,8 @@ mod tests {
             ("", "abc", 3),
             ("base-lr", "base_lr", 0),
         ] {
-            assert_eq!(slips(a, b), want, "{a} {b}");
-            assert_eq!(slips(b, a), want, "{b} {a}");
+            assert_eq!(edit_distance(a, b), want, "{a} {b}");
+            assert_eq!(edit_distance(b, a), want, "{b} {a}");
         }
     }
 

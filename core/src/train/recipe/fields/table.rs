@@ -1,8 +1,16 @@
 //! All fields of a recipe.
 
 use super::RecipeField;
+use crate::train::recipe::loss::LOSS_FIELDS;
 
-const fn f(key: &'static str, meaning: &'static str, unit: &'static str, low: f64, high: f64) -> RecipeField {
+/// A field that decides what is computed.
+pub(in crate::train) const fn f(
+    key: &'static str,
+    meaning: &'static str,
+    unit: &'static str,
+    low: f64,
+    high: f64,
+) -> RecipeField {
     RecipeField { key, meaning, unit, range: (low, high), live: false }
 }
 
@@ -20,7 +28,23 @@ const fn live(
 const HUGE: f64 = 1e9;
 
 /// All fields, in the order of the file.
-pub const FIELDS: &[RecipeField] = &[
+pub const FIELDS: &[RecipeField] = &{
+    const PARTS: [&[RecipeField]; 3] = [FIRST, &LOSS_FIELDS, REST];
+    let mut all = [FIRST[0]; FIRST.len() + LOSS_FIELDS.len() + REST.len()];
+    let (mut part, mut at) = (0, 0);
+    while part < PARTS.len() {
+        let mut i = 0;
+        while i < PARTS[part].len() {
+            all[at] = PARTS[part][i];
+            (i, at) = (i + 1, at + 1);
+        }
+        part += 1;
+    }
+    all
+};
+
+/// Those before `[loss]`.
+const FIRST: &[RecipeField] = &[
     f("preset", "Name of the recipe that this one started from", "", 0.0, 0.0),
     f("model.patch", "Side of a patch", "pixels", 1.0, 64.0),
     f("model.dim", "Width of a token; a multiple of the heads", "", 1.0, 8192.0),
@@ -61,10 +85,10 @@ pub const FIELDS: &[RecipeField] = &[
     f("head.separate_ibot", "A head of its own for iBOT", "", 0.0, 0.0),
     f("head.ibot_prototypes", "Prototypes of a separate iBOT head", "", 2.0, 1_048_576.0),
     f("head.ibot_bottleneck", "Width before the prototypes of a separate iBOT head", "", 1.0, 65_536.0),
-    f("loss.dino", "Weight of the DINO loss", "", 0.0, 100.0),
-    f("loss.ibot", "Weight of the iBOT loss", "", 0.0, 100.0),
-    f("loss.koleo", "Weight of the KoLeo regulariser", "", 0.0, 100.0),
-    f("loss.centering", "Teacher centering: softmax or sinkhorn-knopp", "", 0.0, 0.0),
+];
+
+/// Those behind `[loss]`.
+const REST: &[RecipeField] = &[
     f(
         "optim.base_lr",
         "Peak learning rate for a batch of 1024; scales with the root of the batch",

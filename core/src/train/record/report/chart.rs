@@ -250,7 +250,7 @@ pub(super) fn sparkline(series: &ReportSeries) -> String {
 }
 
 /// What a noisy series says at its end: the last smoothed value, or the last one.
-pub(super) fn settled(series: &ReportSeries) -> Option<f64> {
+pub(super) fn final_smoothed_value(series: &ReportSeries) -> Option<f64> {
     let smooth = smoothed(&series.points, false);
     let line = if smooth.is_empty() { &series.points } else { &smooth };
     line.iter().rev().map(|p| p.1).find(|v| v.is_finite())

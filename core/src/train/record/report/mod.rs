@@ -175,7 +175,7 @@ impl RunReport<'_> {
         };
         let of_group = |group| self.series.iter().find(|s| s.group == group);
         if let Some(loss) = of_group(FigureGroup::Loss)
-            && let Some(last) = chart::settled(loss)
+            && let Some(last) = chart::final_smoothed_value(loss)
         {
             let first = loss.points.iter().find(|p| p.1.is_finite()).map_or(f64::NAN, |p| p.1);
             card("Final loss", number(last), format!("from {} at the start", number(first)), loss);

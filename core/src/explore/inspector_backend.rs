@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 #[cfg(target_family = "wasm")]
-use super::extractor::RemoteInspector;
-use super::extractor::{LocalInspector, OpenModelInfo};
+use super::local_inspector::RemoteInspector;
+use super::local_inspector::{LocalInspector, OpenModelInfo};
 use super::{ModelSource, PictureInspection, ViewQuery};
 use crate::data::Picture;
 use crate::device::SelectedDevice;
@@ -13,17 +13,17 @@ use crate::device::SelectedDevice;
 /// Who looks. Errors are for the person.
 pub(super) enum InspectorBackend {
     /// This thread.
-    Here {
+    Local {
         /// What computes.
         device: SelectedDevice,
         /// Whether patch tokens stay in its buffers.
         keep_on_device: bool,
         /// The model, once there is one.
-        extractor: Option<LocalInspector>,
+        inspector: Option<LocalInspector>,
     },
     /// Somebody who is asked.
     #[cfg(target_family = "wasm")]
-    Elsewhere {
+    Remote {
         /// What errors call them.
         name: String,
         /// How to ask.
@@ -33,8 +33,8 @@ pub(super) enum InspectorBackend {
 
 impl InspectorBackend {
     /// This thread, still without a model.
-    pub fn here(device: SelectedDevice, keep_on_device: bool) -> Self {
-        Self::Here { device, keep_on_device, extractor: None }
+    pub fn local(device: SelectedDevice, keep_on_device: bool) -> Self {
+        Self::Local { device, keep_on_device, inspector: None }
     }
 
     /// Takes a model; the one before stays where that fails.
@@ -44,12 +44,12 @@ impl InspectorBackend {
         progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
     ) -> Result<OpenModelInfo, String> {
         match self {
-            Self::Here { device, extractor, .. } => {
-                let opened = LocalInspector::open_hearing(source, &device.device, progress);
-                Ok(extractor.insert(opened.map_err(|error| error.to_string())?).info())
+            Self::Local { device, inspector, .. } => {
+                let opened = LocalInspector::open_with_progress(source, &device.device, progress);
+                Ok(inspector.insert(opened.map_err(|error| error.to_string())?).info())
             }
             #[cfg(target_family = "wasm")]
-            Self::Elsewhere { remote, .. } => remote.open(source.clone()).await,
+            Self::Remote { remote, .. } => remote.open(source.clone()).await,
         }
     }
 
@@ -61,13 +61,13 @@ impl InspectorBackend {
         in_memory: bool,
     ) -> Result<PictureInspection, String> {
         match self {
-            Self::Here { keep_on_device, extractor, .. } => {
-                let extractor = extractor.as_ref().ok_or("no model was opened")?;
-                let seen = extractor.look_keeping(view, way, *keep_on_device && !in_memory).await;
+            Self::Local { keep_on_device, inspector, .. } => {
+                let inspector = inspector.as_ref().ok_or("no model was opened")?;
+                let seen = inspector.inspect_on_device(view, way, *keep_on_device && !in_memory).await;
                 seen.map_err(|error| error.to_string())
             }
             #[cfg(target_family = "wasm")]
-            Self::Elsewhere { name, remote } => {
+            Self::Remote { name, remote } => {
                 remote.look(view, way).await.map_err(|error| format!("{name}: {error}"))
             }
         }

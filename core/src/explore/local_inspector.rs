@@ -37,11 +37,11 @@ impl LocalInspector {
     /// # Errors
     /// See [`ModelError`].
     pub fn open(source: &ModelSource, device: &Device) -> Result<Self, ModelError> {
-        Self::open_hearing(source, device, &mut |_, _| true)
+        Self::open_with_progress(source, device, &mut |_, _| true)
     }
 
     /// [`LocalInspector::open`] with a `progress` that hears what is downloaded of how many bytes, and may say no.
-    pub(super) fn open_hearing(
+    pub(super) fn open_with_progress(
         source: &ModelSource,
         device: &Device,
         progress: &mut dyn FnMut(u64, Option<u64>) -> bool,
@@ -67,11 +67,11 @@ impl LocalInspector {
     /// # Errors
     /// See [`InspectionError`].
     pub async fn look(&self, view: Picture, way: ViewQuery) -> Result<PictureInspection, InspectionError> {
-        self.look_keeping(view, way, false).await
+        self.inspect_on_device(view, way, false).await
     }
 
     /// [`LocalInspector::look`] that may leave the patch tokens on the device.
-    pub(super) async fn look_keeping(
+    pub(super) async fn inspect_on_device(
         &self,
         view: Picture,
         way: ViewQuery,
@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn an_eye_says_what_it_is_and_looks() {
-        let extractor = LocalInspector::open(&ModelSource::Starter, &Device::flex()).unwrap();
-        let info = extractor.info();
+        let inspector = LocalInspector::open(&ModelSource::Starter, &Device::flex()).unwrap();
+        let info = inspector.info();
         assert_eq!(info.parameters, info.config.parameters());
         let view = whole_view(&scenes::draw(1, 0, 64).picture, 64, info.config.patch);
         let way = ViewQuery { resolution: 64, block: 99, query: QueryToken::Cls };
-        let seen = block_on(extractor.look(view, way)).unwrap();
+        let seen = block_on(inspector.look(view, way)).unwrap();
         assert_eq!((seen.rows * info.config.patch, seen.dim), (64, info.config.dim));
         assert!(matches!(seen.patches, super::super::PatchTokens::Host(_)));
     }

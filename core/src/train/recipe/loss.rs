@@ -1,0 +1,39 @@
+//! `[loss]`: the weight of each term of the objective, all that a recipe says of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{RecipeField, f};
+use crate::ssl::Centering;
+
+/// `[loss]`: weights of the terms, and the teacher's centering.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LossRecipe {
+    pub dino: f64,
+    pub ibot: f64,
+    pub koleo: f64,
+    pub centering: Centering,
+}
+
+/// Its fields.
+pub(super) const LOSS_FIELDS: [RecipeField; 4] = [
+    f("loss.dino", "Weight of the DINO loss", "", 0.0, 100.0),
+    f("loss.ibot", "Weight of the iBOT loss", "", 0.0, 100.0),
+    f("loss.koleo", "Weight of the KoLeo regulariser", "", 0.0, 100.0),
+    f("loss.centering", "Teacher centering: softmax or sinkhorn-knopp", "", 0.0, 0.0),
+];
+
+impl Default for LossRecipe {
+    /// `ssl_default_config.yaml`.
+    fn default() -> Self {
+        Self { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax }
+    }
+}
+
+impl LossRecipe {
+    /// The weight of each term, by the term's name.
+    pub fn weights(&self) -> [(&'static str, f64); 3] {
+        [("DINO", self.dino), ("iBOT", self.ibot), ("KoLeo", self.koleo)]
+    }
+}

@@ -114,7 +114,7 @@ const fn panel(
 }
 
 /// All panels, from left to right and from top to bottom.
-pub static PANELS: [PanelEntry; 11] = [
+pub static PANELS: &[PanelEntry] = &[
     panel(StudioPane::Gallery, "Pictures", Column(Explore, 0, 1.0), |all, ui| {
         all.explore.gallery_ui(ui, all.app);
     }),
@@ -184,13 +184,13 @@ mod tests {
             assert!(std::ptr::eq(entry.pane.entry(), entry), "{} is there twice", entry.title);
             assert!(PANELS[..at].iter().all(|before| before.title != entry.title));
         }
-        // Another variant makes this match fail to compile: its row belongs into the table, and it makes one more.
+        // Another variant makes this match fail to compile: its row belongs into the table.
         let is_known = |pane| match pane {
             StudioPane::Gallery | StudioPane::Picture | StudioPane::View => true,
             StudioPane::Recipe | StudioPane::Watched | StudioPane::Curves | StudioPane::Health => true,
             StudioPane::Setup | StudioPane::Results | StudioPane::Samples | StudioPane::Log => true,
         };
-        assert!(PANELS.iter().all(|entry| is_known(entry.pane)) && PANELS.len() == 11);
+        assert!(PANELS.iter().all(|entry| is_known(entry.pane)));
         for workspace in [Explore, Train, Evaluate] {
             for column in 0..3 {
                 let share = |entry: &PanelEntry| match entry.place {

@@ -1,20 +1,26 @@
-//! Every evaluation that there is: its id, its words, what it needs, and the task that it makes of pictures.
+//! Every evaluation that there is: its id, its words, what it needs, the task that it makes of pictures, and who makes it.
 //!
 //! The command line, the studio, what is measured during a run and the documentation take them from this table.
 
-use dinoscope_model::VitConfig;
+use burn::tensor::Device;
+use dinoscope_data::source::LabelledSplit;
+use dinoscope_data::source::dense::DenseSplit;
+use dinoscope_model::{Vit, VitConfig};
 use serde::{Deserialize, Serialize};
 
+use super::EvalProtocolError;
 use super::data::EvaluationData;
-use super::depth::{DepthEvalRange, DepthTask};
-use super::embedding::{ProjectionTask, ReductionMethod, TsneOptions};
-use super::retrieve::{RetrievalTarget, RetrieveTask};
-use super::segment::SegmentTask;
-use super::spread::FeatureStatisticsTask;
-use super::suite::EvalTask;
-use super::whole::knn::{FewShotOptions, KnnTask};
-use super::whole::linear::LinearTask;
-use super::whole::logistic::LogisticTask;
+use super::depth::{self, DepthEvalRange, DepthTask};
+use super::embedding::{self, ProjectionTask, ReductionMethod, TsneOptions};
+use super::outcome::EvalReport;
+use super::retrieve::{self, RetrievalTarget, RetrieveTask};
+use super::run::EvaluationError;
+use super::segment::{self, SegmentTask};
+use super::spread::{self, FeatureStatisticsTask};
+use super::suite::{EvalContext, EvalOptions, EvalProgress};
+use super::whole::knn::{self, FewShotOptions, KnnTask};
+use super::whole::linear::{self, LinearTask};
+use super::whole::logistic::{self, LogisticTask};
 
 /// An evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +41,27 @@ pub enum EvaluationKind {
     Segment,
     /// How far away pixels are.
     Depth,
+}
+
+/// What is to be found out, on which pictures.
+#[derive(Clone)]
+pub enum EvalTask {
+    /// Weighted nearest neighbours.
+    Knn(LabelledSplit, KnnTask),
+    /// Linear heads trained with SGD.
+    Linear(LabelledSplit, LinearTask),
+    /// Logistic regression to its optimum.
+    Logistic(LabelledSplit, LogisticTask),
+    /// What pixels show, with a linear head.
+    Segment(DenseSplit, SegmentTask),
+    /// How far away pixels are, with a linear head.
+    Depth(DenseSplit, DepthTask),
+    /// What is found for each picture among others.
+    Retrieve(RetrieveTask),
+    /// How features are spread over their space.
+    Spread(FeatureStatisticsTask),
+    /// Pictures as points in the plane.
+    Map(ProjectionTask),
 }
 
 /// What has to be known about pictures.
@@ -103,7 +130,7 @@ pub struct EvaluationEntry {
 }
 
 /// All evaluations, as they are offered.
-pub static EVALUATIONS: [EvaluationEntry; 8] = [
+pub static EVALUATIONS: &[EvaluationEntry] = &[
     EvaluationEntry {
         kind: EvaluationKind::Knn,
         id: "knn",
@@ -250,10 +277,41 @@ impl EvaluationKind {
     }
 }
 
+/// Makes an evaluation.
+///
+/// `progress` is awaited between steps, so that a browser's event loop can turn, and answers whether to go on.
+///
+/// # Errors
+/// See [`EvaluationError`]; [`EvaluationError::is_stopped`] when `progress` said no.
+pub async fn evaluate(
+    task: &EvalTask,
+    backbone: &Vit,
+    options: &EvalOptions,
+    device: &Device,
+    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+) -> Result<EvalReport, EvaluationError> {
+    let patch = backbone.config.patch;
+    if options.size == 0 || !options.size.is_multiple_of(patch) {
+        let (value, expected) = (options.size as f64, "a multiple of the backbone's patch");
+        return Err(EvalProtocolError::Option { option: "size", value, expected }.into());
+    }
+    let context = EvalContext { backbone, options, device };
+    match task {
+        EvalTask::Knn(data, task) => knn::evaluate(&context, data, task, progress).await,
+        EvalTask::Linear(data, task) => linear::evaluate(&context, data, task, progress).await,
+        EvalTask::Logistic(data, task) => logistic::evaluate(&context, data, task, progress).await,
+        EvalTask::Segment(data, task) => segment::evaluate(&context, data, task, progress).await,
+        EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
+        EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
+        EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
+        EvalTask::Map(task) => embedding::evaluate(&context, task, progress).await,
+    }
+}
+
 /// The table for people who read the documentation.
 pub fn markdown() -> String {
     let mut out = String::from("| word | what is measured | protocol |\n|---|---|---|\n");
-    for EvaluationEntry { id, measures, protocol, .. } in &EVALUATIONS {
+    for EvaluationEntry { id, measures, protocol, .. } in EVALUATIONS {
         out.push_str(&format!("| `{id}` | {measures} | {protocol} |\n"));
     }
     out
@@ -267,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_evaluation_is_in_the_table_once_under_words_of_its_own() {
-        // Another variant makes this match fail to compile: its row belongs into the table, and it makes one more.
+        // Another variant makes this match fail to compile: its row belongs into the table.
         let is_known = |kind| match kind {
             EvaluationKind::Knn | EvaluationKind::Map | EvaluationKind::Linear | EvaluationKind::Logistic => {
                 true
@@ -276,13 +334,13 @@ mod tests {
             EvaluationKind::Segment | EvaluationKind::Depth => true,
         };
         assert!(EvaluationKind::all().all(is_known));
-        assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), 8);
+        assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), EVALUATIONS.len());
         type Words = fn(&EvaluationEntry) -> &'static str;
         let all: [Words; 3] = [|entry| entry.id, |entry| entry.title, |entry| entry.hint];
         for words in all {
             assert_eq!(EVALUATIONS.iter().map(words).collect::<BTreeSet<_>>().len(), EVALUATIONS.len());
         }
-        for entry in &EVALUATIONS {
+        for entry in EVALUATIONS {
             assert_eq!(entry.kind.entry().id, entry.id);
             assert_eq!(EvaluationKind::with_id(entry.id), Some(entry.kind));
         }

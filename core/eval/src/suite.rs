@@ -1,51 +1,20 @@
-//! One door to every evaluation: what is asked of which pictures, how it goes on, and what came of it.
+//! What all evaluations share: whom they are about, how they go on, and pictures as features.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use super::EvalProtocolError;
 use super::cache::FeatureDiskCache;
-use super::depth::{self, DepthTask};
-use super::embedding::{self, ProjectionTask};
 use super::gather::{FeatureSet, ImageFeatureExtractor, gather_pixels};
-use super::outcome::{EvalReport, UnusableInput};
-use super::retrieve::{self, RetrieveTask};
+use super::outcome::UnusableInput;
 use super::run::EvaluationError;
-use super::segment::{self, SegmentTask};
-use super::spread::{self, FeatureStatisticsTask};
-use super::whole::knn::{self, KnnTask};
-use super::whole::linear::{self, LinearTask};
-use super::whole::logistic::{self, LogisticTask};
 use dinoscope_analysis::{AnalysisError, npy};
 use dinoscope_base::files;
 use dinoscope_data::DataError;
 use dinoscope_data::source::LabelledSplit;
-use dinoscope_data::source::dense::DenseSplit;
 use dinoscope_model::Vit;
 use dinoscope_model::features::ImageFeatureSpec;
-
-/// What is to be found out, on which pictures.
-#[derive(Clone)]
-pub enum EvalTask {
-    /// Weighted nearest neighbours.
-    Knn(LabelledSplit, KnnTask),
-    /// Linear heads trained with SGD.
-    Linear(LabelledSplit, LinearTask),
-    /// Logistic regression to its optimum.
-    Logistic(LabelledSplit, LogisticTask),
-    /// What pixels show, with a linear head.
-    Segment(DenseSplit, SegmentTask),
-    /// How far away pixels are, with a linear head.
-    Depth(DenseSplit, DepthTask),
-    /// What is found for each picture among others.
-    Retrieve(RetrieveTask),
-    /// How features are spread over their space.
-    Spread(FeatureStatisticsTask),
-    /// Pictures as points in the plane.
-    Map(ProjectionTask),
-}
 
 /// What all evaluations have in common.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -109,37 +78,6 @@ impl EvalSubject {
     /// All that are judged, in order.
     pub fn all(alone: bool) -> &'static [Self] {
         if alone { &[Self::Weights] } else { &[Self::Weights, Self::Untrained, Self::RawPixels] }
-    }
-}
-
-/// Makes an evaluation.
-///
-/// `progress` is awaited between steps, so that a browser's event loop can turn, and answers whether to go on.
-///
-/// # Errors
-/// See [`EvaluationError`]; [`EvaluationError::is_stopped`] when `progress` said no.
-pub async fn evaluate(
-    task: &EvalTask,
-    backbone: &Vit,
-    options: &EvalOptions,
-    device: &Device,
-    progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
-) -> Result<EvalReport, EvaluationError> {
-    let patch = backbone.config.patch;
-    if options.size == 0 || !options.size.is_multiple_of(patch) {
-        let (value, expected) = (options.size as f64, "a multiple of the backbone's patch");
-        return Err(EvalProtocolError::Option { option: "size", value, expected }.into());
-    }
-    let context = EvalContext { backbone, options, device };
-    match task {
-        EvalTask::Knn(data, task) => knn::evaluate(&context, data, task, progress).await,
-        EvalTask::Linear(data, task) => linear::evaluate(&context, data, task, progress).await,
-        EvalTask::Logistic(data, task) => logistic::evaluate(&context, data, task, progress).await,
-        EvalTask::Segment(data, task) => segment::evaluate(&context, data, task, progress).await,
-        EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
-        EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
-        EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
-        EvalTask::Map(task) => embedding::evaluate(&context, task, progress).await,
     }
 }
 

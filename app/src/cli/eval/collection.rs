@@ -39,4 +39,9 @@ impl ImageSetArgs {
         all.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(limited(all, self.limit, seed))
     }
+
+    /// Whether the program draws them itself.
+    pub fn are_scenes(&self) -> Result<bool> {
+        are_scenes(&self.data)
+    }
 }

@@ -7,11 +7,12 @@ use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::catalogue::{self, EvalTask};
 use dinoscope_core::eval::data::{limited, scenes};
 use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
-use dinoscope_core::eval::suite::{self, EvalOptions, EvalTask};
+use dinoscope_core::eval::suite::{self, EvalOptions};
 use dinoscope_core::model::Vit;
 
 use crate::cli::progress::CliProgress;
@@ -73,7 +74,7 @@ pub struct LabelledDataArgs {
     /// Writes the features and labels that are evaluated into this folder, as train_features.npy, train_labels.npy,
     /// test_features.npy and test_labels.npy.
     #[arg(long, value_name = "DIR")]
-    dump: Option<PathBuf>,
+    pub dump: Option<PathBuf>,
     /// Black and white of files of more than 8 bits: fixed, file, or two numbers such as 0..4095.
     #[arg(long, value_name = "RANGE", default_value_t)]
     depth_range: IntensityRange,
@@ -127,7 +128,8 @@ impl LoadedEvalModel {
         let mut bars = EvalProgressBars::new(self.quiet);
         let Self { backbone, chosen, options, .. } = self;
         let mut on_progress = async |at| bars.on_progress(at);
-        block_on(suite::evaluate(task, backbone, options, &chosen.device, &mut on_progress)).map_err(fault)
+        block_on(catalogue::evaluate(task, backbone, options, &chosen.device, &mut on_progress))
+            .map_err(fault)
     }
 }
 
@@ -188,6 +190,11 @@ impl LabelledDataArgs {
         let mut opened = model.open(quiet)?;
         opened.options.dump.clone_from(&self.dump);
         opened.evaluate(&task(labelled))
+    }
+
+    /// Whether the program draws them itself.
+    pub fn are_scenes(&self) -> Result<bool> {
+        are_scenes(&self.data)
     }
 
     /// What is learned from and what is predicted.

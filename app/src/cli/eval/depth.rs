@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind, DepthUnit};
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::depth::{DepthEvalRange, DepthTask};
-use dinoscope_core::eval::suite::EvalTask;
 
 use super::data::EvalModelArgs;
 use super::dense::{DenseDataArgs, HeadTrainingArgs, window};

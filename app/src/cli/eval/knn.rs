@@ -1,9 +1,9 @@
 //! `dinoscope eval knn`: weighted nearest neighbours.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::knn::KnnOptions;
-use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::knn::{FewShotOptions, KnnTask};
 
 use super::data::{EvalModelArgs, LabelledDataArgs};

@@ -1,8 +1,8 @@
 //! `dinoscope eval linear`: the linear probe.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
-use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::linear::{HeadSelectionSet, LinearProbeLength, LinearTask};
 
 use super::data::{EvalModelArgs, LabelledDataArgs};

@@ -1,9 +1,9 @@
 //! `dinoscope eval logistic`: logistic regression.
 
 use anyhow::Result;
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::logistic::{LogisticFitOptions, grid};
-use dinoscope_core::eval::suite::EvalTask;
 use dinoscope_core::eval::whole::logistic::LogisticTask;
 
 use super::data::{EvalModelArgs, LabelledDataArgs};

@@ -8,18 +8,28 @@ mod knn;
 mod linear;
 mod logistic;
 mod map;
+mod plain;
 mod retrieve;
 mod segment;
 mod show;
-mod spread;
 
 use anyhow::Result;
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+use dinoscope_core::eval::catalogue::EVALUATIONS;
 
 use super::status::CliExitStatus;
 
 /// Evaluate features on labelled pictures.
-#[derive(clap::Subcommand)]
 pub enum EvalCommand {
+    /// One with options of its own.
+    Own(OwnEvalCommand),
+    /// One as the table of evaluations has it.
+    Plain(plain::PlainEval),
+}
+
+/// Evaluations with options of their own.
+#[derive(clap::Subcommand)]
+pub enum OwnEvalCommand {
     /// Weighted nearest neighbours on CLS features, against raw pixels and the untrained model.
     Knn(knn::KnnArgs),
     /// The linear probe: heads on the last blocks' tokens at many learning rates.
@@ -32,23 +42,56 @@ pub enum EvalCommand {
     Depth(depth::DepthArgs),
     /// How many of the pictures that look most alike show the same thing.
     Retrieve(retrieve::RetrievalArgs),
-    /// Rank, alignment and uniformity of features; needs no labels.
-    Spread(spread::FeatureStatisticsArgs),
     /// Features as points in the plane, for the eye.
     Map(map::ProjectionArgs),
 }
 
+impl FromArgMatches for EvalCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some((word, own)) if !OwnEvalCommand::has_subcommand(word) => {
+                let unknown = || clap::Error::new(clap::error::ErrorKind::InvalidSubcommand);
+                Ok(Self::Plain(plain::PlainEval::read(plain::entry(word).ok_or_else(unknown)?, own)?))
+            }
+            _ => Ok(Self::Own(OwnEvalCommand::from_arg_matches(matches)?)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for EvalCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        let plain = EVALUATIONS.iter().filter(|entry| !OwnEvalCommand::has_subcommand(entry.id));
+        OwnEvalCommand::augment_subcommands(command).subcommands(plain.map(plain::command))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(word: &str) -> bool {
+        EVALUATIONS.iter().any(|entry| entry.id == word)
+    }
+}
+
 /// Measures and shows.
 pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
+    let command = match command {
+        EvalCommand::Own(command) => command,
+        EvalCommand::Plain(evaluation) => return evaluation.run(),
+    };
     match command {
-        EvalCommand::Knn(arguments) => knn::run(&arguments),
-        EvalCommand::Linear(arguments) => linear::run(&arguments),
-        EvalCommand::Logistic(arguments) => logistic::run(&arguments),
-        EvalCommand::Segment(arguments) => segment::run(&arguments),
-        EvalCommand::Depth(arguments) => depth::run(&arguments),
-        EvalCommand::Retrieve(arguments) => retrieve::run(&arguments),
-        EvalCommand::Spread(arguments) => spread::run(&arguments),
-        EvalCommand::Map(arguments) => map::run(&arguments),
+        OwnEvalCommand::Knn(arguments) => knn::run(&arguments),
+        OwnEvalCommand::Linear(arguments) => linear::run(&arguments),
+        OwnEvalCommand::Logistic(arguments) => logistic::run(&arguments),
+        OwnEvalCommand::Segment(arguments) => segment::run(&arguments),
+        OwnEvalCommand::Depth(arguments) => depth::run(&arguments),
+        OwnEvalCommand::Retrieve(arguments) => retrieve::run(&arguments),
+        OwnEvalCommand::Map(arguments) => map::run(&arguments),
     }
 }
 
@@ -56,9 +99,6 @@ pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use clap::Subcommand as _;
-    use dinoscope_core::eval::catalogue::EVALUATIONS;
 
     use super::*;
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::retrieve::{RetrievalBenchmark, RetrievalTarget, RetrieveTask};
-use dinoscope_core::eval::suite::EvalTask;
 
 use super::collection::ImageSetArgs;
 use super::data::EvalModelArgs;

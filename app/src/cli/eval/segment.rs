@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use dinoscope_core::data::source::dense::{DenseReadOptions, DenseTruthKind};
+use dinoscope_core::eval::catalogue::EvalTask;
 use dinoscope_core::eval::catalogue::EvaluationKind;
 use dinoscope_core::eval::segment::SegmentTask;
-use dinoscope_core::eval::suite::EvalTask;
 
 use super::data::EvalModelArgs;
 use super::dense::{DenseDataArgs, HeadTrainingArgs, window};

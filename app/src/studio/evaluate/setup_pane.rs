@@ -160,7 +160,7 @@ impl EvaluateWorkspace {
     }
 
     fn kinds_ui(&mut self, ui: &mut Ui) {
-        for entry in &EVALUATIONS {
+        for entry in EVALUATIONS {
             let kind = entry.kind;
             let mut on = self.setup.kinds.contains(&kind);
             let toggled = ui

@@ -217,8 +217,9 @@ fn shown(subject: EvalSubject, map: &ProjectionMap) -> CaptionedPicture {
 mod tests {
     use burn::tensor::Device;
 
+    use super::super::super::catalogue::{self, EvalTask};
     use super::super::super::numbered::IndexAsLabel;
-    use super::super::super::suite::{self, EvalOptions, EvalTask};
+    use super::super::super::suite::EvalOptions;
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;
@@ -270,7 +271,7 @@ mod tests {
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
         let task = EvalTask::Map(ProjectionTask { source, way: quick() });
         let options = EvalOptions { alone: true, ..EvalOptions::new(28) };
-        let again = block_on(suite::evaluate(&task, &backbone, &options, &device, &mut async |_| true));
+        let again = block_on(catalogue::evaluate(&task, &backbone, &options, &device, &mut async |_| true));
         assert_eq!(again.unwrap().rows, outcome.rows[..1]);
     }
 

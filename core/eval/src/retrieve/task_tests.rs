@@ -3,7 +3,8 @@
 
 use burn::tensor::Device;
 
-use super::super::super::suite::{self, EvalOptions, EvalTask};
+use super::super::super::catalogue::{self, EvalTask};
+use super::super::super::suite::EvalOptions;
 use super::*;
 use dinoscope_analysis::image_out::write_png;
 use dinoscope_base::device::block_on;
@@ -14,7 +15,7 @@ fn judged(task: RetrieveTask, options: &EvalOptions, stop_at: &str) -> Result<Ev
     let device = Device::flex();
     let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
     let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
-    block_on(suite::evaluate(&EvalTask::Retrieve(task), &backbone, options, &device, &mut on_progress))
+    block_on(catalogue::evaluate(&EvalTask::Retrieve(task), &backbone, options, &device, &mut on_progress))
 }
 
 fn alone() -> EvalOptions {

@@ -160,8 +160,9 @@ fn views(picture: &Picture, size: usize, seed: u64, index: usize) -> [Picture; 2
 mod tests {
     use burn::tensor::Device;
 
+    use super::super::super::catalogue::{self, EvalTask};
     use super::super::super::numbered::IndexAsLabel;
-    use super::super::super::suite::{self, EvalOptions, EvalTask};
+    use super::super::super::suite::EvalOptions;
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;
@@ -176,7 +177,7 @@ mod tests {
         let backbone = Vit::init(&VitConfig::new(28, 14, 12, 1, 2), 5, &device);
         let mut on_progress = async |at: EvalProgress| at.doing != stop_at;
         let task = EvalTask::Spread(FeatureStatisticsTask { source });
-        block_on(suite::evaluate(&task, &backbone, options, &device, &mut on_progress))
+        block_on(catalogue::evaluate(&task, &backbone, options, &device, &mut on_progress))
     }
 
     #[test]

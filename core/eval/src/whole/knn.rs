@@ -128,7 +128,8 @@ fn rows(subject: EvalSubject, results: &[KnnResult], few: bool, classes: usize) 
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::super::suite::{EvalOptions, EvalTask, evaluate};
+    use super::super::super::catalogue::{EvalTask, evaluate};
+    use super::super::super::suite::EvalOptions;
     use super::super::tests::{backbone, scenes};
     use super::*;
     use dinoscope_base::device::block_on;

@@ -3,7 +3,8 @@
 
 use super::super::tests::{backbone, judged, scenes};
 use super::*;
-use crate::suite::{EvalOptions, EvalTask};
+use crate::catalogue::EvalTask;
+use crate::suite::EvalOptions;
 
 fn quick(select: HeadSelectionSet) -> LinearTask {
     LinearTask { length: LinearProbeLength::Iterations(40), select, ..LinearTask::default() }

@@ -173,7 +173,8 @@ impl LogisticRegression<'_> {
 mod tests {
     use super::super::tests::{backbone, judged, scenes};
     use super::*;
-    use crate::suite::{self, EvalOptions, EvalTask};
+    use crate::catalogue::{self, EvalTask};
+    use crate::suite::EvalOptions;
     use burn::tensor::Device;
     use dinoscope_base::device::block_on;
 
@@ -214,8 +215,13 @@ mod tests {
         let device = Device::flex();
         let mut on_progress = async |at: EvalProgress| at.doing != "fits";
         let task = EvalTask::Logistic(scenes(20, 5), quick());
-        let stopped =
-            block_on(suite::evaluate(&task, &backbone(1), &EvalOptions::new(28), &device, &mut on_progress));
+        let stopped = block_on(catalogue::evaluate(
+            &task,
+            &backbone(1),
+            &EvalOptions::new(28),
+            &device,
+            &mut on_progress,
+        ));
         assert!(stopped.unwrap_err().is_stopped());
     }
 }

@@ -45,9 +45,10 @@ mod tests {
 
     use burn::tensor::Device;
 
+    use super::super::catalogue::{EvalTask, evaluate};
     use super::super::outcome::EvalReport;
     use super::super::run::EvaluationError;
-    use super::super::suite::{EvalOptions, EvalTask, evaluate};
+    use super::super::suite::EvalOptions;
     use super::*;
     use dinoscope_base::device::block_on;
     use dinoscope_data::source::scenes::ScenesSource;

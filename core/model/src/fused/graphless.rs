@@ -1,42 +1,112 @@
 //! Operations through which no gradient flows: the teacher's targets, and neighbours. They have no place on the tape.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, DType, Flex, backend_extension};
-use burn::tensor::TensorData;
+use burn::backend::{
+    Backend, DType, Dispatch, DispatchTensor, Flex, IntDType, Shape, TensorMetadata, backend_extension,
+};
+use burn::tensor::{Int, Tensor, TensorData};
 use burn_cubecl::CubeBackend;
 use dinoscope_shaders::sinkhorn::gpu::SinkhornLogits;
 use dinoscope_shaders::{neighbours, sinkhorn};
 
-use super::composed::{self, full, sides};
+use super::composed::{as_matrix, as_row, full, sides};
 use super::{cpu, gpu};
 
-/// The operations as every device has them; call the functions of [`super`]. The default of each is composed of burn's
+/// Sinkhorn–Knopp over `logits` `[rows, K]`; `weights` `[rows]` marks padding with 0. All on the device.
+pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterations: usize) -> Tensor<2> {
+    let (logits, weights) = (graphless(logits), graphless(weights));
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::sinkhorn(logits, weights, temperature, iterations))
+}
+
+/// `softmax((logits - center) / temperature)`: `logits` `[rows, K]`, `center` `[K]`. All on the device.
+pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
+    let (logits, center) = (graphless(logits), graphless(center));
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::softmax_center(logits, center, temperature))
+}
+
+/// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
+pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
+    Tensor::from_dispatch(<Dispatch as GraphlessOps>::nearest(graphless(x)))
+}
+
+fn graphless<const D: usize>(tensor: Tensor<D>) -> DispatchTensor {
+    tensor.without_autodiff().into_dispatch()
+}
+
+/// The operations as every device has them; call the functions above. The default of each is composed of burn's
 /// operations and is what the others are compared with.
 #[backend_extension(Cube, Flex)]
 pub trait GraphlessOps: Backend {
-    /// See [`super::sinkhorn`].
+    /// See [`sinkhorn`].
     fn sinkhorn(
         logits: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         temperature: f64,
         iterations: usize,
     ) -> FloatTensor<Self> {
-        composed::sinkhorn::<Self>(logits, weights, temperature, iterations)
+        composed_sinkhorn::<Self>(logits, weights, temperature, iterations)
     }
 
-    /// See [`super::softmax_center`].
+    /// See [`softmax_center`].
     fn softmax_center(
         logits: FloatTensor<Self>,
         center: FloatTensor<Self>,
         temperature: f64,
     ) -> FloatTensor<Self> {
-        composed::softmax_center::<Self>(logits, center, temperature)
+        composed_softmax_center::<Self>(logits, center, temperature)
     }
 
-    /// See [`super::nearest`].
+    /// See [`nearest`].
     fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
-        composed::nearest::<Self>(x)
+        composed_nearest::<Self>(x)
     }
+}
+
+fn composed_sinkhorn<B: Backend>(
+    logits: FloatTensor<B>,
+    weights: FloatTensor<B>,
+    temperature: f64,
+    iterations: usize,
+) -> FloatTensor<B> {
+    let [rows, k] = sides::<B>(&logits);
+    // Smallest normal f32: a prototype or row without any mass gets zeros, not 0 / 0.
+    let tiny = f32::MIN_POSITIVE;
+    let weights = as_matrix::<B>(weights, rows, 1);
+    let one = |x| as_matrix::<B>(x, 1, 1);
+    let total = B::float_clamp_min(one(B::float_sum(weights.clone())), 1.0.into());
+    let shifted = B::float_sub(logits.clone(), one(B::float_max(logits)));
+    let q = B::float_exp(B::float_mul_scalar(shifted, (1.0 / temperature).into()));
+    let q = B::float_mul(q, weights.clone());
+    let mut u = weights.clone();
+    let mut v = as_row::<B>(B::float_sum_dim(q.clone(), 0));
+    for _ in 0..iterations {
+        let column = B::float_matmul(B::float_swap_dims(u, 0, 1), q.clone());
+        let column = B::float_mul_scalar(column, (k as f64).into());
+        v = B::float_recip(B::float_clamp_min(column, tiny.into()));
+        let row = B::float_matmul(q.clone(), B::float_swap_dims(v.clone(), 0, 1));
+        u = B::float_div(weights.clone(), B::float_clamp_min(B::float_mul(row, total.clone()), tiny.into()));
+    }
+    B::float_mul(B::float_mul(q, v), B::float_mul(u, total))
+}
+
+fn composed_softmax_center<B: Backend>(
+    logits: FloatTensor<B>,
+    center: FloatTensor<B>,
+    temperature: f64,
+) -> FloatTensor<B> {
+    let centred = B::float_sub(logits, as_row::<B>(center));
+    B::softmax(B::float_mul_scalar(centred, (1.0 / temperature).into()), 1)
+}
+
+fn composed_nearest<B: Backend>(x: FloatTensor<B>) -> IntTensor<B> {
+    let [rows, _] = sides::<B>(&x);
+    let device = x.device();
+    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
+    let diagonal = B::bool_from_data(TensorData::new(diagonal, [rows, rows]), &device);
+    let products = B::float_matmul(x.clone(), B::float_swap_dims(x, 0, 1));
+    let products = B::float_mask_fill(products, diagonal, f32::MIN.into());
+    let nearest = B::float_argmax(products, 1, IntDType::I32);
+    B::int_reshape(nearest, Shape::new([rows]))
 }
 
 impl GraphlessOps for CubeBackend {
@@ -111,7 +181,10 @@ impl GraphlessOps for Flex {
 mod tests {
     use burn::tensor::{Device, Tensor, Tolerance};
 
-    use super::super::{nearest, sinkhorn, softmax_center};
+    use burn::backend::tensor::FloatTensor;
+    use dinoscope_base::rng::{normal, stream};
+
+    use super::*;
 
     /// What requires a gradient may be asked; nothing of it is on the tape afterwards.
     #[test]
@@ -129,5 +202,34 @@ mod tests {
         let got = sinkhorn(logits.clone(), weights, 0.07, 3);
         got.into_data().assert_approx_eq(&sinkhorn(plain.clone(), weights_plain, 0.07, 3).into_data(), near);
         nearest(logits).into_data().assert_eq(&nearest(plain).into_data(), true);
+    }
+
+    /// What a device does better is what is composed of burn's operations, on awkward sizes.
+    #[test]
+    fn the_references_say_the_same() {
+        let rng = &mut stream(3, "graphless", 0, 0);
+        for (rows, k) in [(1, 1), (2, 3), (37, 65), (130, 17)] {
+            let mut draw = |n: usize, shape: Vec<usize>| -> FloatTensor<Flex> {
+                let values: Vec<f32> = (0..n).map(|_| normal(rng)).collect();
+                FloatTensor::<Flex>::from_data(TensorData::new(values, shape))
+            };
+            let (logits, center) = (draw(rows * k, vec![rows, k]), draw(k, vec![k]));
+            let weights: Vec<f32> = (0..rows).map(|row| f32::from(u8::from(row % 5 != 4))).collect();
+            let weights = FloatTensor::<Flex>::from_data(TensorData::new(weights, [rows]));
+            let near = Tolerance::<f32>::absolute(1e-5);
+            let got = Flex::sinkhorn(logits.clone(), weights.clone(), 0.5, 3).into_data();
+            got.assert_approx_eq(
+                &composed_sinkhorn::<Flex>(logits.clone(), weights, 0.5, 3).into_data(),
+                near,
+            );
+            let got = Flex::softmax_center(logits.clone(), center.clone(), 0.5).into_data();
+            let want = composed_softmax_center::<Flex>(logits.clone(), center, 0.5).into_data();
+            got.assert_approx_eq(&want, near);
+            if rows > 1 {
+                let got: Vec<i32> = Flex::nearest(logits.clone()).into_data().iter().collect();
+                let want: Vec<i32> = composed_nearest::<Flex>(logits).into_data().iter().collect();
+                assert_eq!(got, want);
+            }
+        }
     }
 }

@@ -24,10 +24,10 @@ mod update;
 use std::sync::Arc;
 
 use burn::backend::{Dispatch, DispatchTensor};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 pub use branch::{AttentionPlan, ComputePrecision, FeedForwardKind, FeedForwardPlan};
-pub use graphless::GraphlessOps;
+pub use graphless::{nearest, sinkhorn, softmax_center};
 pub use loss::TargetPairs;
 pub use packing::SequencePacking;
 pub use programs::KernelOps;
@@ -103,25 +103,4 @@ pub fn cross_entropy(
     let (loss, entropy) =
         <Dispatch as AutodiffOps>::cross_entropy_op(z, directions, targets, pairs, temperature);
     CrossEntropyOutput { loss: Tensor::from_dispatch(loss), entropy: Tensor::from_dispatch(entropy) }
-}
-
-/// Sinkhorn–Knopp over `logits` `[rows, K]`; `weights` `[rows]` marks padding with 0. All on the device.
-pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterations: usize) -> Tensor<2> {
-    let (logits, weights) = (graphless(logits), graphless(weights));
-    Tensor::from_dispatch(<Dispatch as GraphlessOps>::sinkhorn(logits, weights, temperature, iterations))
-}
-
-/// `softmax((logits - center) / temperature)`: `logits` `[rows, K]`, `center` `[K]`. All on the device.
-pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
-    let (logits, center) = (graphless(logits), graphless(center));
-    Tensor::from_dispatch(<Dispatch as GraphlessOps>::softmax_center(logits, center, temperature))
-}
-
-/// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
-pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
-    Tensor::from_dispatch(<Dispatch as GraphlessOps>::nearest(graphless(x)))
-}
-
-fn graphless<const D: usize>(tensor: Tensor<D>) -> DispatchTensor {
-    tensor.without_autodiff().into_dispatch()
 }

@@ -2,11 +2,11 @@
 
 use crate::data::source::LabelledSplit;
 use crate::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
+use crate::eval::catalogue::EvalTask;
 use crate::eval::catalogue::EvaluationKind;
 use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;
 use crate::eval::segment::SegmentTask;
-use crate::eval::suite::EvalTask;
 use crate::eval::whole::linear::LinearTask;
 use crate::train::recipe::Recipe;
 

@@ -3,6 +3,7 @@
 use crate::analysis::AnalysisError;
 use crate::eval::EvalProtocolError;
 use crate::eval::agreement::{AgreementProbe, TeacherAgreement};
+use crate::eval::catalogue;
 use crate::eval::run::{EvaluationError, knn_of_backbone, knn_of_pixels};
 use crate::eval::suite::{self, EvalOptions};
 use crate::train::probes;
@@ -104,7 +105,7 @@ impl Trainer<'_> {
                     let mut reporter = SideTaskReporter::new(self.port, iteration, SideTask::Evaluation);
                     let mut on_progress =
                         async |at: suite::EvalProgress| reporter.progress(at.done, at.total).await;
-                    match suite::evaluate(&task, backbone, &options, &device, &mut on_progress).await {
+                    match catalogue::evaluate(&task, backbone, &options, &device, &mut on_progress).await {
                         Err(stopped) if stopped.is_stopped() => return Ok(()),
                         outcome => outcome.map_err(|error| error.to_string()),
                     }

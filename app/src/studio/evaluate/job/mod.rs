@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use dinoscope_core::device::SelectedDevice;
 use dinoscope_core::eval::cache::FeatureDiskCache;
+use dinoscope_core::eval::catalogue::{EvalTask, evaluate};
 use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement};
 use dinoscope_core::eval::data::EvaluationData;
 use dinoscope_core::eval::embedding;
-use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress, EvalTask, evaluate};
+use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, resolve_weights_path};
 use web_time::Instant;
 

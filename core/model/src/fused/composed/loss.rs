@@ -1,10 +1,10 @@
-//! Cross-entropy over prototypes with all logits at once, and Sinkhorn–Knopp.
+//! Cross-entropy over prototypes with all logits at once.
 
-use burn::backend::tensor::{Device, FloatTensor, IntTensor};
-use burn::backend::{Backend, IntDType, Shape, TensorMetadata};
+use burn::backend::tensor::{Device, FloatTensor};
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::TensorData;
 
-use super::{as_matrix, as_row, flat, sides};
+use super::{as_matrix, flat, sides};
 use crate::fused::loss::TargetPairs;
 use crate::fused::programs::Three;
 
@@ -66,51 +66,4 @@ pub fn cross_entropy_backward<B: Backend>(
     let weight = B::float_mul_scalar(as_matrix::<B>(d_loss, rows, 1), (1.0 / temperature).into());
     let d = B::float_mul(d, weight);
     (B::float_matmul(d.clone(), directions), B::float_matmul(B::float_swap_dims(d, 0, 1), z))
-}
-
-pub fn sinkhorn<B: Backend>(
-    logits: FloatTensor<B>,
-    weights: FloatTensor<B>,
-    temperature: f64,
-    iterations: usize,
-) -> FloatTensor<B> {
-    let [rows, k] = sides::<B>(&logits);
-    // Smallest normal f32: a prototype or row without any mass gets zeros, not 0 / 0.
-    let tiny = f32::MIN_POSITIVE;
-    let weights = as_matrix::<B>(weights, rows, 1);
-    let one = |x| as_matrix::<B>(x, 1, 1);
-    let total = B::float_clamp_min(one(B::float_sum(weights.clone())), 1.0.into());
-    let shifted = B::float_sub(logits.clone(), one(B::float_max(logits)));
-    let q = B::float_exp(B::float_mul_scalar(shifted, (1.0 / temperature).into()));
-    let q = B::float_mul(q, weights.clone());
-    let mut u = weights.clone();
-    let mut v = as_row::<B>(B::float_sum_dim(q.clone(), 0));
-    for _ in 0..iterations {
-        let column = B::float_matmul(B::float_swap_dims(u, 0, 1), q.clone());
-        let column = B::float_mul_scalar(column, (k as f64).into());
-        v = B::float_recip(B::float_clamp_min(column, tiny.into()));
-        let row = B::float_matmul(q.clone(), B::float_swap_dims(v.clone(), 0, 1));
-        u = B::float_div(weights.clone(), B::float_clamp_min(B::float_mul(row, total.clone()), tiny.into()));
-    }
-    B::float_mul(B::float_mul(q, v), B::float_mul(u, total))
-}
-
-pub fn softmax_center<B: Backend>(
-    logits: FloatTensor<B>,
-    center: FloatTensor<B>,
-    temperature: f64,
-) -> FloatTensor<B> {
-    let centred = B::float_sub(logits, as_row::<B>(center));
-    B::softmax(B::float_mul_scalar(centred, (1.0 / temperature).into()), 1)
-}
-
-pub fn nearest<B: Backend>(x: FloatTensor<B>) -> IntTensor<B> {
-    let [rows, _] = sides::<B>(&x);
-    let device = x.device();
-    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
-    let diagonal = B::bool_from_data(TensorData::new(diagonal, [rows, rows]), &device);
-    let products = B::float_matmul(x.clone(), B::float_swap_dims(x, 0, 1));
-    let products = B::float_mask_fill(products, diagonal, (-1.0).into());
-    let nearest = B::float_argmax(products, 1, IntDType::I32);
-    B::int_reshape(nearest, Shape::new([rows]))
 }

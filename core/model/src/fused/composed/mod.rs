@@ -12,7 +12,7 @@ mod update;
 pub use activation::{gelu, gelu_backward, swiglu, swiglu_backward};
 pub use attention::{attention, attention_backward};
 pub use linear::{add_bias, column_sums, gather_scaled, kept, matmul, project, scale_rows, weight_gradients};
-pub use loss::{cross_entropy, cross_entropy_backward, nearest, sinkhorn, softmax_center};
+pub use loss::{cross_entropy, cross_entropy_backward};
 pub use norm::{layer_norm, layer_norm_backward};
 pub use update::{adamw, optimise, squared_norm};
 

@@ -1,7 +1,7 @@
 //! The training side: choose pictures and a recipe, start, and watch features form.
 //!
 //! [`RunView`](state::RunView) is what is known of a run, whoever runs it: [`session`] of ours, [`follow`] of one on
-//! disk. The panels draw it and answer with [`actions`]. What takes time is [`work`] on other threads.
+//! disk. The panels draw it and answer with [`actions`]. What takes time is done on other threads.
 
 mod actions;
 mod charts;

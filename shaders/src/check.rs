@@ -7,7 +7,9 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::{activation, adamw, attention, cross_entropy, layer_norm, neighbours, residual, sinkhorn};
+use crate::{
+    activation, adamw, attention, cross_entropy, l2_norm, layer_norm, neighbours, residual, sinkhorn,
+};
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
 /// Largest error of a forward pass, relative to its largest value.
@@ -48,6 +50,7 @@ pub async fn all(client: &Client) -> Result<Vec<KernelComparison>, ShaderError> 
     let mut bench = KernelChecker { client, found: Vec::new() };
     for (tokens, dim) in [(1, 5), (63, 96), (65, 257), (33, 384)] {
         bench.layer_norm(tokens, dim).await?;
+        bench.l2_norm(tokens, dim).await?;
         bench.activations(tokens, dim).await?;
         bench.residual(tokens, dim).await?;
         bench.sinkhorn(tokens, dim).await?;
@@ -143,6 +146,27 @@ impl KernelChecker<'_> {
             self.compare(format!("{what}: dx"), &got.x, &back.x, BACKWARD).await?;
             self.compare(format!("{what}: dweight"), &got.weight, &back.weight, BACKWARD).await?;
             self.compare(format!("{what}: dbias"), &got.bias, &back.bias, BACKWARD).await?;
+        }
+        Ok(())
+    }
+
+    async fn l2_norm(&mut self, rows: usize, dim: usize) -> Result<(), ShaderError> {
+        use l2_norm::{cpu, gpu};
+        const EPSILON: f32 = 1e-8;
+        let (x, dy, gain) = (noise(rows * dim, 6), noise(rows * dim, 7), noise(rows, 8));
+        let on_device = [&x, &dy, &gain].map(|values| self.upload(values));
+        for scaled in [false, true] {
+            let what = format!("l2 norm {rows} x {dim}{}", if scaled { ", scaled" } else { "" });
+            let own = scaled.then_some(gain.as_slice());
+            let (want, inverse) = cpu::forward(&x, own, dim, EPSILON);
+            let (want_dx, want_gain) = cpu::backward(&x, own, &inverse, &dy, EPSILON);
+            let [x, dy, gain] = &on_device;
+            let gain = scaled.then_some(gain);
+            let out = gpu::forward(self.client, x, gain, rows, dim, EPSILON)?;
+            self.compare(format!("{what}: y"), &out.y, &want, FORWARD).await?;
+            let got = gpu::backward(self.client, dy, x, gain, &out.inverse, rows, dim, EPSILON)?;
+            self.compare(format!("{what}: dx"), &got.x, &want_dx, BACKWARD).await?;
+            self.compare(format!("{what}: gradient of the gain"), &got.gain, &want_gain, BACKWARD).await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub mod cross_entropy;
 pub mod cube;
 pub mod dispatch;
 pub mod display;
+pub mod l2_norm;
 pub mod launch;
 pub mod layer_norm;
 pub mod neighbours;

@@ -3,7 +3,10 @@
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
 use dinoscope_shaders::residual::cpu::{self as residual, CpuResidualRows};
-use dinoscope_shaders::{activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm};
+use dinoscope_shaders::{
+    activation::cpu as activation, adamw::cpu as adamw, l2_norm::cpu as l2_norm,
+    layer_norm::cpu as layer_norm,
+};
 use dinoscope_shaders::{neighbours::cpu::nearest, sinkhorn::cpu as sinkhorn};
 
 /// Numbers between -1 and 1 that look random and are the same everywhere.
@@ -157,6 +160,33 @@ fn layer_norm_of_chosen_rows() {
         check_gradient("layer norm weight", &w, &g.weight, |w| run(&x, w, &b));
         check_gradient("layer norm bias", &b, &g.bias, |b| run(&x, &w, b));
     }
+}
+
+#[test]
+fn rows_of_length_one_and_their_slopes() {
+    for (rows, dim) in [(1, 2), (5, 7), (33, 96), (3, 257)] {
+        let (x, gain, dy) = (noise(rows * dim, 5), noise(rows, 6), noise(rows * dim, 7));
+        for gain in [None, Some(gain.as_slice())] {
+            let (y, inverse) = l2_norm::forward(&x, gain, dim, 1e-12);
+            let mut want = Vec::new();
+            for (i, row) in x.chunks(dim).enumerate() {
+                let scale = gain.map_or(1.0, |gain| f64::from(gain[i])) / dot(row, row).sqrt();
+                want.extend(row.iter().map(|x| scale * f64::from(*x)));
+            }
+            close("l2 norm", &y, &want, 3e-6);
+            let (dx, d_gain) = l2_norm::backward(&x, gain, &inverse, &dy, 1e-12);
+            let run = |x: &[f32], gain: Option<&[f32]>| dot(&l2_norm::forward(x, gain, dim, 1e-12).0, &dy);
+            check_gradient("l2 norm x", &x, &dx, |x| run(x, gain));
+            if let Some(gain) = gain {
+                check_gradient("l2 norm gain", gain, &d_gain, |gain| run(&x, Some(gain)));
+            }
+        }
+    }
+    // No longer than the floor: scaled, and nothing that is not finite.
+    let (y, inverse) = l2_norm::forward(&[0.0, 0.0, 0.03, 0.04], None, 2, 0.5);
+    assert_eq!((y[1], inverse[0]), (0.0, 2.0));
+    let (dx, _) = l2_norm::backward(&[0.0, 0.0, 0.03, 0.04], None, &inverse, &[1.0, -1.0, 1.0, 2.0], 0.5);
+    assert_eq!(dx, [2.0, -2.0, 2.0, 4.0]);
 }
 
 #[test]

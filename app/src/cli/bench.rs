@@ -4,7 +4,9 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dinoscope_core::bench::{self, BenchResult, BenchRunner, BenchSizes, BenchmarkKind, RepeatPolicy, peak};
+use dinoscope_core::bench::{
+    self, BenchResult, BenchRunner, BenchSizes, BenchmarkKind, RepeatPolicy, launches, peak,
+};
 use dinoscope_core::bytes::shown;
 use serde_json::json;
 
@@ -170,16 +172,27 @@ fn print_rows(subject: BenchmarkKind, rows: &[BenchResult]) {
         if let Some(memory) = &row.memory {
             out_part!("  {} (its own {})", shown(memory.peak), shown(memory.own()));
         }
+        if subject == BenchmarkKind::Launches {
+            print_launches(row);
+            continue;
+        }
         out!();
         // Figures of all ways together are said once, below them.
         let told = matches!(subject, BenchmarkKind::Growth | BenchmarkKind::Drop); // by the name of the way
         if !told && rows.get(i + 1).is_none_or(|next| next.figures != row.figures || next.what != row.what) {
-            let mut figures: Vec<_> = row.figures.iter().collect();
-            if subject == BenchmarkKind::Launches {
-                figures.sort_by(|a, b| b.1.total_cmp(a.1));
-            }
-            figures.into_iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
+            row.figures.iter().for_each(|(name, value)| out!("    {name} {}", figure(*value)));
         }
+    }
+}
+
+/// How many launches behind the time; below a whole step's how many of each program, most first.
+fn print_launches(row: &BenchResult) {
+    let all = row.figures.get(launches::ALL).copied().unwrap_or_default();
+    out!("  {} launches", figure(all));
+    let mut programs: Vec<_> = row.figures.iter().filter(|(name, _)| **name != launches::ALL).collect();
+    programs.sort_by(|a, b| b.1.total_cmp(a.1));
+    for (name, count) in programs {
+        out!("    {:>6} {name}", figure(*count));
     }
 }
 

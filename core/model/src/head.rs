@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::fused::{l2_norm, weight_norm};
+
 use super::layers::{Linear, WeightInit, constant, uniform};
 
 /// Sizes of a projection head.
@@ -84,7 +86,7 @@ impl DinoHead {
             .iter()
             .enumerate()
             .fold(x, |x, (i, layer)| if i < last { layer.forward_gelu(x) } else { layer.forward(x) });
-        normalize(bottleneck, 1e-12)
+        l2_norm(bottleneck, 1e-12)
     }
 
     /// Official key of a parameter path: `mlp.1` is `mlp.2` there, because GELUs are counted too.
@@ -105,16 +107,6 @@ impl PrototypeLayer {
     /// The rows that logits are taken with, `[K, bottleneck]`.
     pub fn directions(&self) -> Tensor<2> {
         // No epsilon: PyTorch's weight norm has none.
-        let v = self.weight_v.val();
-        let norm = v.clone().square().sum_dim(1).sqrt();
-        v * (self.weight_g.val() / norm)
+        weight_norm(self.weight_v.val(), self.weight_g.val().reshape([-1]))
     }
-}
-
-/// Rows divided by `max(|row|, eps)`, with a zero gradient instead of NaN where a row is zero.
-pub fn normalize(x: Tensor<2>, eps: f64) -> Tensor<2> {
-    let squared = x.clone().square().sum_dim(1);
-    // The root's slope is infinite at zero; a floor far below eps² keeps the gradient finite.
-    let norm = squared.clamp_min(1e-30).sqrt().clamp_min(eps);
-    x / norm
 }

@@ -13,9 +13,13 @@ use cubecl::wgpu::WgpuSetup;
 use super::BenchError;
 use super::measure::BenchRunner;
 use super::prepared::StepFixture;
+use super::programs;
 use super::row::{BenchResult, BenchWorkload};
 use crate::device::block_on;
 use crate::train::Recipe;
+
+/// The figure of all launches together.
+pub const ALL: &str = "launches";
 
 /// Counts launches by the program's name.
 #[derive(Default)]
@@ -38,23 +42,25 @@ fn short_name(kernel: &'static str) -> &'static str {
 /// # Errors
 /// When the device cannot be had.
 pub fn of_step(recipe: &Recipe) -> Result<BTreeMap<&'static str, u32>, BenchError> {
-    let mut prepared = StepFixture::new(recipe, &noop_device()?);
+    let device = noop_device()?;
+    let mut prepared = StepFixture::new(recipe, &device);
     drop(prepared.step());
-    prepared.device().sync()?;
-    count(&mut prepared)
+    count(&device, &mut || drop(prepared.step()))
 }
 
-fn count(prepared: &mut StepFixture) -> Result<BTreeMap<&'static str, u32>, BenchError> {
+/// Launches of `work` by program.
+fn count(device: &Device, work: &mut dyn FnMut()) -> Result<BTreeMap<&'static str, u32>, BenchError> {
+    device.sync()?;
     let counter = Arc::new(LaunchCounter::default());
     let watching = LaunchObservation::new(counter.clone());
-    drop(prepared.step());
-    prepared.device().sync()?;
+    work();
+    device.sync()?;
     drop(watching);
     let counts = counter.0.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(counts.clone())
 }
 
-/// Measures what the host does for a step, and counts its launches.
+/// Measures what the host does for a step, and for each of its parts, and counts their launches.
 ///
 /// # Errors
 /// When the device cannot be had.
@@ -62,28 +68,30 @@ pub fn run(recipe: &Recipe, bench: &mut BenchRunner) -> Result<Vec<BenchResult>,
     let device = noop_device()?;
     let mut prepared = StepFixture::new(recipe, &device);
     let mut host = BenchRunner {
-        device,
+        device: device.clone(),
         warmup: bench.warmup.max(1),
         pace: &mut *bench.pace,
         first_only: bench.first_only,
         // Nothing is computed: neither rates nor shares of a peak mean anything.
         peak: None,
     };
-    let measured = host.alternate(vec![("host", Box::new(|| drop(prepared.step())))])?;
-    let counts = count(&mut prepared)?;
-    let all: u32 = counts.values().sum();
+    let measured = host.alternate(vec![("whole step", Box::new(|| drop(prepared.step())))])?;
+    let counts = count(&device, &mut || drop(prepared.step()))?;
+    let (what, sizes) = (prepared.what(), prepared.sizes());
     let mut rows = Vec::new();
-    for m in measured {
-        let row = BenchResult::new(
-            "launches",
-            prepared.what(),
-            prepared.sizes(),
-            m,
-            BenchWorkload::default(),
-            &host,
-        );
-        let row = row.with("all", f64::from(all));
+    let row = |measured, counts: &BTreeMap<&'static str, u32>, host: &BenchRunner| {
+        let (sizes, none) = (sizes.clone(), BenchWorkload::default());
+        let all: u32 = counts.values().sum();
+        BenchResult::new("launches", what.clone(), sizes, measured, none, host).with(ALL, f64::from(all))
+    };
+    for measured in measured {
+        let row = row(measured, &counts, &host);
         rows.push(counts.iter().fold(row, |row, (name, count)| row.with(name, f64::from(*count))));
+    }
+    for mut part in programs::parts(&prepared) {
+        let measured = host.alternate(vec![(part.name, Box::new(|| (part.work)()))])?;
+        let counts = count(&device, &mut part.work)?;
+        rows.extend(measured.into_iter().map(|measured| row(measured, &counts, &host)));
     }
     Ok(rows)
 }
@@ -144,7 +152,8 @@ mod tests {
             let own: Vec<String> = own.iter().map(|pair| (*pair).to_owned()).collect();
             Recipe::preset(preset).and_then(|recipe| recipe.with_overrides(&own)).unwrap()
         };
-        for (name, own, most) in [("nano", &["train.batch=16"][..], 700), ("tiny", &["train.batch=16"], 1300)] {
+        for (name, own, most) in [("nano", &["train.batch=16"][..], 700), ("tiny", &["train.batch=16"], 1300)]
+        {
             let counts = of_step(&recipe(name, own)).unwrap();
             let all: u32 = counts.values().sum();
             assert!(all <= most, "{name}: {all} launches, {most} at most: {counts:?}");

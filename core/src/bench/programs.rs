@@ -29,10 +29,10 @@ use crate::train::Recipe;
 use crate::train::flops;
 
 /// A part of a step.
-struct StepComponent {
-    name: &'static str,
+pub(super) struct StepComponent {
+    pub(super) name: &'static str,
     flops: u64,
-    work: Box<dyn FnMut() + Send>,
+    pub(super) work: Box<dyn FnMut() + Send>,
 }
 
 /// Measures every part.
@@ -75,7 +75,8 @@ fn timed(device: &Device, work: &mut (dyn FnMut() + Send)) -> Result<(f64, bool)
     Ok((ticks.map_or(0.0, |ticks| ticks.duration().as_secs_f64()), on_device))
 }
 
-fn parts(prepared: &StepFixture) -> Vec<StepComponent> {
+/// All parts, on inputs that are ready.
+pub(super) fn parts(prepared: &StepFixture) -> Vec<StepComponent> {
     let mut list = backbone(prepared);
     list.extend(objective(prepared));
     list.push(update(prepared));

@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::fused::nearest;
-use crate::model::head::normalize;
+use crate::fused::{l2_norm, nearest};
 
 /// KoLeo of one view's CLS tokens.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ const EPS: f64 = 1e-8;
 /// The nearest neighbour is a constant of the step; gradients flow into both ends of each pair.
 pub fn koleo(features: Tensor<2>) -> KoleoLoss {
     let [rows, dim] = features.dims();
-    let x = normalize(features, EPS);
+    let x = l2_norm(features, EPS);
     let neighbours = nearest(x.clone());
     let neighbours = x.clone().gather(0, neighbours.reshape([rows, 1]).expand([rows, dim]));
     let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();

@@ -15,9 +15,9 @@ use super::recipe::{DistillMethod, Recipe};
 use super::schedule::ScheduledValues;
 use super::state::TrainerState;
 use super::step::{accumulate_gradients, update};
+use crate::fused::l2_norm;
 use crate::model::PosEmbedInterpolation;
 use crate::model::block::{DropPath, VitForwardOptions};
-use crate::model::head::normalize;
 use crate::model::params::Named;
 use crate::model::pos_embed::resize_weights;
 use crate::model::vit::VitInput;
@@ -62,7 +62,7 @@ pub(super) fn step<C: Collective>(
 
     // The queue holds this batch before the loss is taken.
     let queue = (recipe.distill.method == DistillMethod::Similarity).then(|| {
-        let new = told.iter().map(|told| normalize(told.cls.clone(), EPS)).collect();
+        let new = told.iter().map(|told| l2_norm(told.cls.clone(), EPS)).collect();
         let queue = refilled(state.queue.take(), Tensor::cat(new, 0), queue_size(recipe, state.pictures));
         state.queue = Some(queue.clone());
         queue
@@ -150,19 +150,19 @@ fn losses(
     let features = backbone.forward_packed(&[VitInput { images: views, masks: None }], pass).swap_remove(0);
     let cls = to_teacher.cls.forward(features.cls.clone());
     let patches = on_grid(features.patches, told.grid, to_teacher);
-    let cosine = |a: Tensor<2>, b: Tensor<2>| (normalize(a, EPS) * normalize(b, EPS)).sum_dim(1).mean();
+    let cosine = |a: Tensor<2>, b: Tensor<2>| (l2_norm(a, EPS) * l2_norm(b, EPS)).sum_dim(1).mean();
     let cls_cosine = cosine(cls.clone(), told.cls.clone());
 
     let d = &recipe.distill;
     let (of_cls, of_patches, patch_cosine) = match queue {
         Some(queue) => {
-            let (student, teacher) = (normalize(cls, EPS), normalize(told.cls.clone(), EPS));
+            let (student, teacher) = (l2_norm(cls, EPS), l2_norm(told.cls.clone(), EPS));
             let to_queue = |x: Tensor<2>| x.matmul(queue.clone().transpose());
             let of_cls = divergence(to_queue(teacher), to_queue(student), d.temperature);
             let [views, tokens, _] = patches.dims();
             let alike = |x: Tensor<3>| {
                 let [views, tokens, dim] = x.dims();
-                let x = normalize(x.reshape([views * tokens, dim]), EPS).reshape([views, tokens, dim]);
+                let x = l2_norm(x.reshape([views * tokens, dim]), EPS).reshape([views, tokens, dim]);
                 x.clone().matmul(x.swap_dims(1, 2))
             };
             let rows = |x: Tensor<3>| x.reshape([views * tokens, tokens]);

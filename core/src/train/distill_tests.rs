@@ -52,7 +52,7 @@ fn gradients_are_right() {
         let mut draw = stream(1, "test", slot, 0);
         (0..count).map(|_| crate::rng::normal(&mut draw)).collect()
     };
-    let queue = normalize(tensor(&noise(5 * 3, 1), [5, 3]), EPS);
+    let queue = l2_norm(tensor(&noise(5 * 3, 1), [5, 3]), EPS);
     let (cls_t, patches_t) = (tensor(&noise(2 * 3, 2), [2, 3]), tensor(&noise(2 * 9 * 3, 3), [2, 9, 3]));
     let loss = |x: Tensor<3>, similarity: bool| -> Tensor<1> {
         // A map of two by two, resized to the teacher's three by three, and its mean in place of a class token.
@@ -61,9 +61,9 @@ fn gradients_are_right() {
         if !similarity {
             return (cls - cls_t.clone()).square().mean() + (map - patches_t.clone()).square().mean();
         }
-        let to_queue = |x: Tensor<2>| normalize(x, EPS).matmul(queue.clone().transpose());
+        let to_queue = |x: Tensor<2>| l2_norm(x, EPS).matmul(queue.clone().transpose());
         let alike = |x: Tensor<3>| {
-            let x = normalize(x.reshape([18, 3]), EPS).reshape([2, 9, 3]);
+            let x = l2_norm(x.reshape([18, 3]), EPS).reshape([2, 9, 3]);
             x.clone().matmul(x.swap_dims(1, 2)).reshape([18, 9])
         };
         divergence(to_queue(cls_t.clone()), to_queue(cls), 0.5)

@@ -5,6 +5,7 @@ mod adamw;
 mod again;
 mod cross_entropy;
 mod half;
+mod l2_norm;
 mod layer_norm;
 mod neighbours;
 mod residual;

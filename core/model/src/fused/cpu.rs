@@ -9,7 +9,10 @@ use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, multiply, unwritten};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
 use dinoscope_shaders::residual::cpu as residual;
-use dinoscope_shaders::{activation::cpu as activation, adamw::cpu as adamw, layer_norm::cpu as layer_norm};
+use dinoscope_shaders::{
+    activation::cpu as activation, adamw::cpu as adamw, l2_norm::cpu as l2_norm,
+    layer_norm::cpu as layer_norm,
+};
 
 use super::composed::{self, sides};
 use super::loss::TargetPairs;
@@ -132,6 +135,33 @@ impl KernelOps for Flex {
         let (x, weight, stats, dy) = (values(&x), values(&weight), values(&stats), values(&dy));
         let g = layer_norm::backward(&x, rows(kept), &weight, &stats, &dy, past.map(owned));
         three([array(g.x, shape), vector(g.weight), vector(g.bias)])
+    }
+
+    fn l2_norm(x: Array, gain: Option<Array>, eps: f64) -> (Array, Array) {
+        if ![&x].into_iter().chain(&gain).all(single) {
+            return composed::l2_norm::<Flex>(x, gain, eps);
+        }
+        let shape = sides::<Flex>(&x);
+        let (x, gain) = (values(&x), gain.as_ref().map(values));
+        let (y, inverse) = l2_norm::forward(&x, gain.as_deref(), shape[1], eps as f32);
+        (array(y, shape), vector(inverse))
+    }
+
+    fn l2_norm_backward(
+        x: Array,
+        gain: Option<Array>,
+        inverse: Array,
+        dy: Array,
+        eps: f64,
+    ) -> (Array, Array) {
+        if ![&x, &inverse, &dy].into_iter().chain(&gain).all(single) {
+            return composed::l2_norm_backward::<Flex>(x, gain, inverse, dy, eps);
+        }
+        let shape = sides::<Flex>(&x);
+        let (x, gain) = (values(&x), gain.as_ref().map(values));
+        let (dx, d_gain) =
+            l2_norm::backward(&x, gain.as_deref(), &values(&inverse), &values(&dy), eps as f32);
+        (array(dx, shape), vector(d_gain))
     }
 
     fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {

@@ -17,6 +17,7 @@ use dinoscope_shaders::attention::gpu::{self as attention, AttentionSpec, Packed
 use dinoscope_shaders::cross_entropy::gpu::{
     self as cross_entropy, CrossEntropyChunk, CrossEntropyOutputs, CrossEntropyTargets,
 };
+use dinoscope_shaders::l2_norm::gpu as l2_norm;
 use dinoscope_shaders::launch::sum_columns;
 use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
 use dinoscope_shaders::residual::gpu as residual;
@@ -144,6 +145,29 @@ impl KernelOps for CubeBackend {
             elem(dy.dtype),
         ));
         (floats(&x, g.x, [tokens, dim]), floats(&x, g.weight, [dim]), floats(&x, g.bias, [dim]))
+    }
+
+    fn l2_norm(x: Array, gain: Option<Array>, eps: f64) -> (Array, Array) {
+        let [rows, dim] = sides::<Self>(&x);
+        let (x, gain) = (plain(x), gain.map(plain));
+        let gain = gain.as_ref().map(|gain| &gain.handle);
+        let out = done(l2_norm::forward(&x.client, &x.handle, gain, rows, dim, eps as f32));
+        (floats(&x, out.y, [rows, dim]), floats(&x, out.inverse, [rows]))
+    }
+
+    fn l2_norm_backward(
+        x: Array,
+        gain: Option<Array>,
+        inverse: Array,
+        dy: Array,
+        eps: f64,
+    ) -> (Array, Array) {
+        let [rows, dim] = sides::<Self>(&x);
+        let (x, gain, inverse, dy) = (plain(x), gain.map(plain), plain(inverse), plain(dy));
+        let (gain, eps) = (gain.as_ref().map(|gain| &gain.handle), eps as f32);
+        let (dy, of) = (&dy.handle, &x.handle);
+        let out = done(l2_norm::backward(&x.client, dy, of, gain, &inverse.handle, rows, dim, eps));
+        (floats(&x, out.x, [rows, dim]), floats(&x, out.gain, [rows]))
     }
 
     fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {

@@ -40,6 +40,17 @@ pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) ->
     Tensor::from_dispatch(<Dispatch as AutodiffOps>::layer_norm_op(x, weight, bias, eps))
 }
 
+/// Rows divided by `max(|row|, eps)`, `[rows, dim]` to `[rows, dim]`.
+pub fn l2_norm(x: Tensor<2>, eps: f64) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::l2_norm_op(x.into_dispatch(), eps))
+}
+
+/// Weight normalisation: row k is `gain_k v_k / |v_k|`. `v` `[rows, dim]`, `gain` `[rows]`.
+pub fn weight_norm(v: Tensor<2>, gain: Tensor<1>) -> Tensor<2> {
+    let (v, gain) = (v.into_dispatch(), gain.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::weight_norm_op(v, gain))
+}
+
 /// `x Wᵀ + b`, `[rows, in]` to `[rows, out]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());

@@ -81,6 +81,26 @@ pub trait KernelOps: Backend {
         composed::layer_norm_backward(x, kept, weight, stats, dy, past)
     }
 
+    /// `(y, inverse)`: `gain · x / max(|x|, eps)` of every row in f32, and one over each row's length `[rows]`.
+    fn l2_norm(
+        x: FloatTensor<Self>,
+        gain: Option<FloatTensor<Self>>,
+        eps: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::l2_norm::<Self>(x, gain, eps)
+    }
+
+    /// Gradients of `x` and of the gain `[rows]`.
+    fn l2_norm_backward(
+        x: FloatTensor<Self>,
+        gain: Option<FloatTensor<Self>>,
+        inverse: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        eps: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::l2_norm_backward::<Self>(x, gain, inverse, dy, eps)
+    }
+
     /// `qkv` `[tokens, 3 dim]` to `(out [tokens, dim], lse [tokens, heads])`.
     fn attention(
         qkv: FloatTensor<Self>,

@@ -58,6 +58,12 @@ pub trait AutodiffOps: Backend {
         eps: f64,
     ) -> FloatTensor<Self>;
 
+    /// See [`super::l2_norm`].
+    fn l2_norm_op(x: FloatTensor<Self>, eps: f64) -> FloatTensor<Self>;
+
+    /// See [`super::weight_norm`].
+    fn weight_norm_op(v: FloatTensor<Self>, gain: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// See [`super::linear`].
     fn linear_op(
         x: FloatTensor<Self>,
@@ -105,6 +111,14 @@ macro_rules! without_graph {
             eps: f64,
         ) -> FloatTensor<Self> {
             <Self as KernelOps>::layer_norm(x, None, weight, bias, eps).0
+        }
+
+        fn l2_norm_op(x: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+            <Self as KernelOps>::l2_norm(x, None, eps).0
+        }
+
+        fn weight_norm_op(v: FloatTensor<Self>, gain: FloatTensor<Self>) -> FloatTensor<Self> {
+            <Self as KernelOps>::l2_norm(v, Some(gain), 0.0).0
         }
 
         fn linear_op(
@@ -233,6 +247,37 @@ impl<B: KernelOps> Backward<B, 3> for NormBackward {
     }
 }
 
+/// With the floor of a row's length.
+#[derive(Debug)]
+struct L2NormBackward(f64);
+
+impl<B: KernelOps> Backward<B, 1> for L2NormBackward {
+    /// `x`, one over the lengths of its rows.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, inverse) = ops.state;
+        let (dx, _) = B::l2_norm_backward(x, None, inverse, gradient, self.0);
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [Some(dx)]);
+    }
+}
+
+#[derive(Debug)]
+struct WeightNormBackward;
+
+impl<B: KernelOps> Backward<B, 2> for WeightNormBackward {
+    /// `v`, gain, one over the lengths of the rows of `v`.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (v, gain, inverse) = ops.state;
+        let (dv, d_gain) = B::l2_norm_backward(v, Some(gain), inverse, gradient, 0.0);
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dv, d_gain].map(Some));
+    }
+}
+
 #[derive(Debug)]
 struct LinearBackward;
 
@@ -303,6 +348,23 @@ impl<B: KernelOps + AutodiffOps, C: CheckpointStrategy> AutodiffOps for Autodiff
         let (y, stats) = <B as KernelOps>::layer_norm(xv.clone(), None, wv.clone(), bv, eps);
         match NormBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((xv, wv, stats), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn l2_norm_op(x: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+        let (y, inverse) = B::l2_norm(x.primitive().clone(), None, eps);
+        match L2NormBackward(eps).prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.into_primitive(), inverse), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn weight_norm_op(v: FloatTensor<Self>, gain: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (value, scale) = (v.primitive().clone(), gain.primitive().clone());
+        let (y, inverse) = B::l2_norm(value.clone(), Some(scale.clone()), 0.0);
+        match WeightNormBackward.prepare::<C>([v.node(), gain.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((value, scale, inverse), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -354,3 +354,51 @@ fn an_update_of_many_parameters_is_the_composed_one() {
         }
     }
 }
+
+#[test]
+fn l2_norm_and_weight_norm_are_those_of_burn() {
+    let length = |x: Tensor<2>| x.square().sum_dim(1).sqrt();
+    for (rows, dim) in [(1, 3), (7, 5), (33, 96)] {
+        let (x, gain, weight) = (tracked(random([rows, dim])), tracked(random([rows])), random([rows, dim]));
+        let loss = |y: Tensor<2>| (y * weight.clone().autodiff()).sum().backward();
+
+        let (got, want) = (l2_norm(x.clone(), 1e-12), x.clone() / length(x.clone()));
+        close("l2 norm", got.clone(), want.clone(), 1e-5);
+        let (got, want) = (loss(got), loss(want));
+        close("gradient of x", x.grad(&got).unwrap(), x.grad(&want).unwrap(), 1e-4);
+
+        let scale = gain.clone().reshape([rows, 1]) / length(x.clone());
+        let (got, want) = (weight_norm(x.clone(), gain.clone()), x.clone() * scale);
+        close("weight norm", got.clone(), want.clone(), 1e-5);
+        let (got, want) = (loss(got), loss(want));
+        close("gradient of v", x.grad(&got).unwrap(), x.grad(&want).unwrap(), 1e-4);
+        close("gradient of the gain", gain.grad(&got).unwrap(), gain.grad(&want).unwrap(), 1e-4);
+    }
+}
+
+/// The reference composed of burn's operations, which other precisions take, beside the CPU's own.
+#[test]
+fn l2_norm_as_it_is_composed() {
+    use burn::backend::Flex;
+    use burn::backend::tensor::FloatTensor;
+
+    let (rows, dim) = (9, 5);
+    let mut x = host(random([rows, dim]));
+    x[..dim].fill(0.0);
+    let tensor =
+        |values: Vec<f32>, shape: Vec<usize>| FloatTensor::<Flex>::from_data(TensorData::new(values, shape));
+    let x = tensor(x, vec![rows, dim]);
+    let (gain, dy) =
+        (tensor(host(random([rows])), vec![rows]), tensor(host(random([rows, dim])), vec![rows, dim]));
+    for gain in [None, Some(gain)] {
+        let (y, inverse) = Flex::l2_norm(x.clone(), gain.clone(), EPS);
+        let (want, want_inverse) = composed::l2_norm::<Flex>(x.clone(), gain.clone(), EPS);
+        let (dx, d_gain) = Flex::l2_norm_backward(x.clone(), gain.clone(), inverse.clone(), dy.clone(), EPS);
+        let (want_dx, want_gain) =
+            composed::l2_norm_backward::<Flex>(x.clone(), gain, want_inverse.clone(), dy.clone(), EPS);
+        for (got, want) in [(y, want), (inverse, want_inverse), (dx, want_dx), (d_gain, want_gain)] {
+            let near = burn::tensor::Tolerance::<f32>::absolute(1e-4);
+            got.into_data().assert_approx_eq(&want.into_data(), near);
+        }
+    }
+}

@@ -13,7 +13,7 @@ pub use activation::{gelu, gelu_backward, swiglu, swiglu_backward};
 pub use attention::{attention, attention_backward};
 pub use linear::{add_bias, column_sums, gather_scaled, kept, matmul, project, scale_rows, weight_gradients};
 pub use loss::{cross_entropy, cross_entropy_backward};
-pub use norm::{layer_norm, layer_norm_backward};
+pub use norm::{l2_norm, l2_norm_backward, layer_norm, layer_norm_backward};
 pub use update::{adamw, optimise, squared_norm};
 
 use burn::backend::tensor::FloatTensor;

@@ -1,10 +1,10 @@
 //! LayerNorm.
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, FloatDType, TensorMetadata};
+use burn::backend::{Backend, BoolDType, FloatDType, TensorMetadata};
 use burn::tensor::IndexingUpdateOp;
 
-use super::{as_row, flat, full, sides};
+use super::{as_matrix, as_row, flat, full, sides};
 use crate::fused::programs::{KeptCrops, Three};
 
 fn gather<B: Backend>(x: FloatTensor<B>, kept: Option<&KeptCrops<B>>) -> FloatTensor<B> {
@@ -64,4 +64,50 @@ pub fn layer_norm_backward<B: Backend>(
         }
     };
     (dx, d_weight, d_bias)
+}
+
+pub fn l2_norm<B: Backend>(
+    x: FloatTensor<B>,
+    gain: Option<FloatTensor<B>>,
+    eps: f64,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let x = full::<B>(x);
+    let length = B::float_sqrt(B::float_sum_dim(B::float_mul(x.clone(), x.clone()), 1));
+    let inverse = B::float_recip(B::float_clamp_min(length, eps.into()));
+    let y = B::float_mul(x, scale::<B>(&inverse, gain));
+    (y, flat::<B>(inverse))
+}
+
+pub fn l2_norm_backward<B: Backend>(
+    x: FloatTensor<B>,
+    gain: Option<FloatTensor<B>>,
+    inverse: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    eps: f64,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let (x, dy) = (full::<B>(x), full::<B>(dy));
+    let [rows, _] = sides::<B>(&x);
+    let inverse = as_matrix::<B>(inverse, rows, 1);
+    let direction = B::float_mul(x, inverse.clone());
+    let along = B::float_sum_dim(B::float_mul(direction.clone(), dy.clone()), 1);
+    // Rows no longer than eps are not turned onto the sphere, only scaled.
+    let short = B::float_greater_equal_elem(
+        B::float_mul_scalar(inverse.clone(), eps.into()),
+        1.0.into(),
+        BoolDType::Native,
+    );
+    let turned = B::float_mask_fill(along.clone(), short, 0.0.into());
+    let dx = B::float_sub(dy, B::float_mul(direction, turned));
+    (B::float_mul(dx, scale::<B>(&inverse, gain)), flat::<B>(along))
+}
+
+/// What each row is multiplied with, `[rows, 1]`.
+fn scale<B: Backend>(inverse: &FloatTensor<B>, gain: Option<FloatTensor<B>>) -> FloatTensor<B> {
+    match gain {
+        Some(gain) => {
+            let rows = inverse.shape().num_elements();
+            B::float_mul(inverse.clone(), as_matrix::<B>(full::<B>(gain), rows, 1))
+        }
+        None => inverse.clone(),
+    }
 }

@@ -271,8 +271,9 @@ fn report(shown: Vec<(f64, DistillLosses)>, metrics: &mut DeviceMetrics) {
             metrics.push(name, value);
         }
     }
-    let features = shown.iter().map(|(_, losses)| losses.features.clone().without_autodiff()).collect();
-    metrics.push("feature_rank", feature_rank(Tensor::cat(features, 0)));
+    let features: Vec<_> =
+        shown.iter().map(|(_, losses)| losses.features.clone().without_autodiff()).collect();
+    metrics.push_deferred(["feature_rank"], move || vec![feature_rank(Tensor::cat(features, 0))]);
 }
 
 #[cfg(test)]

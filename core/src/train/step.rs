@@ -49,14 +49,22 @@ pub const TERMS: [(&str, &str); 4] = [
 struct PretrainLosses {
     /// What is optimised.
     total: Tensor<1>,
-    /// What is displayed of each of [`TERMS`], in their order, as the official log has it: KoLeo and iBOT are half of what
-    /// is optimised.
+    /// What is displayed.
+    figures: DeferredFigures,
+}
+
+/// Worked out only where somebody reads them.
+type DeferredFigures = Box<dyn FnOnce() -> LossFigures + Send>;
+
+/// What is displayed of a part's losses, without a graph.
+struct LossFigures {
+    /// Of each of [`TERMS`], in their order, as the official log has it: KoLeo and iBOT are half of what is optimised.
     terms: [Tensor<1>; TERMS.len()],
     /// Distance to the nearest neighbour, mean over images and views.
     neighbour_distance: Tensor<1>,
     /// Entropy of the student's CLS predictions for the global crops, mean over them.
     entropy: Tensor<1>,
-    /// Student CLS features of the global crops, without a graph.
+    /// Student CLS features of the global crops.
     cls: Tensor<2>,
 }
 
@@ -86,18 +94,18 @@ pub fn step<C: Collective>(
     // The student: all crops of a part in one packed pass; gradients add up over the parts.
     let others = cls_of_all_parts(state, parts, recipe);
     let mut gradients = Named::new();
-    let mut shown: Option<PretrainLosses> = None;
+    let mut figures: Option<DeferredFigures> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
         let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_frozen);
         accumulate_gradients(state, losses.total.clone(), &mut gradients);
-        shown = Some(match shown {
-            Some(before) => before.add(losses),
-            None => losses.detached(),
+        figures = Some(match figures {
+            Some(before) => Box::new(move || before().add((losses.figures)())),
+            None => losses.figures,
         });
     }
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);
-    if let Some(losses) = shown {
-        losses.report(&mut metrics);
+    if let Some(figures) = figures {
+        metrics.push_deferred(LossFigures::names(), move || figures().values());
     }
     metrics
 }
@@ -197,11 +205,14 @@ fn teacher_targets<C: Collective>(
             targets
         }
     };
-    metrics.push("teacher_entropy", entropy(cls.clone()).mean());
-    metrics.push("prototype_use", prototype_use(cls.clone()));
-    let norms = Tensor::cat(norms, 0);
-    metrics.push("patch_norm_mean", norms.clone().mean());
-    metrics.push("patch_norm_max", norms.max());
+    let seen = cls.clone();
+    metrics.push_deferred(["teacher_entropy", "prototype_use"], move || {
+        vec![entropy(seen.clone()).mean(), prototype_use(seen)]
+    });
+    metrics.push_deferred(["patch_norm_mean", "patch_norm_max"], move || {
+        let norms = Tensor::cat(norms, 0);
+        vec![norms.clone().mean(), norms.max()]
+    });
 
     let cls = cls.split_with_sizes(cls_rows, 0);
     let patches = patches.split_with_sizes(patch_rows, 0);
@@ -299,7 +310,7 @@ fn student_losses(
     for (view, own) in views(global.cls.clone()).into_iter().enumerate() {
         let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
         let spread = koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0));
-        distances.push(spread.distance.mean());
+        distances.push(spread.distance);
         koleo_sum = Some(match koleo_sum {
             Some(sum) => sum + spread.loss,
             None => spread.loss,
@@ -311,19 +322,26 @@ fn student_losses(
     let total = (dino_local.clone() + dino_global.clone()).mul_scalar(w.dino)
         + koleo_sum.clone().mul_scalar(w.koleo)
         + ibot.clone().mul_scalar(w.ibot);
-    PretrainLosses {
-        total,
-        terms: [
-            dino_global.mul_scalar(w.dino),
-            dino_local.mul_scalar(w.dino),
-            ibot.mul_scalar(0.5 * w.ibot),
-            // The same in every part; a share of it from each adds up to the whole.
-            koleo_sum.mul_scalar(0.5 * w.koleo * share),
-        ],
-        neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
-        cls: global.cls,
-        entropy: cls.entropy.narrow(0, 0, 2 * part.images).mean().mul_scalar(share),
-    }
+    let (loss, images) = (recipe.loss.clone(), part.images);
+    let terms = [dino_global, dino_local, ibot, koleo_sum].map(Tensor::without_autodiff);
+    let distances: Vec<Tensor<2>> = distances.into_iter().map(Tensor::without_autodiff).collect();
+    let (entropy, cls) = (cls.entropy, global.cls.without_autodiff());
+    let figures = Box::new(move || {
+        let [dino_global, dino_local, ibot, koleo_sum] = terms;
+        LossFigures {
+            terms: [
+                dino_global.mul_scalar(loss.dino),
+                dino_local.mul_scalar(loss.dino),
+                ibot.mul_scalar(0.5 * loss.ibot),
+                // The same in every part; a share of it from each adds up to the whole.
+                koleo_sum.mul_scalar(0.5 * loss.koleo * share),
+            ],
+            neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
+            entropy: entropy.narrow(0, 0, 2 * images).mean().mul_scalar(share),
+            cls,
+        }
+    });
+    PretrainLosses { total, figures }
 }
 
 /// CLS features `[2 images, dim]` by view.
@@ -332,36 +350,27 @@ fn views(cls: Tensor<2>) -> [Tensor<2>; 2] {
     [cls.clone().narrow(0, 0, images), cls.narrow(0, images, images)]
 }
 
-impl PretrainLosses {
-    fn detached(self) -> Self {
-        Self {
-            total: self.total.without_autodiff(),
-            terms: self.terms.map(Tensor::without_autodiff),
-            neighbour_distance: self.neighbour_distance.without_autodiff(),
-            entropy: self.entropy.without_autodiff(),
-            cls: self.cls.without_autodiff(),
-        }
+impl LossFigures {
+    /// Names of [`LossFigures::values`].
+    fn names() -> impl Iterator<Item = &'static str> {
+        let terms = TERMS.into_iter().map(|(key, _)| key);
+        terms.chain(["loss", "neighbour_distance", "student_entropy", "feature_rank"])
     }
 
+    fn values(self) -> Vec<Tensor<1>> {
+        let [first, others @ ..] = self.terms.clone();
+        let loss = others.into_iter().fold(first, |sum, term| sum + term);
+        let others = [loss, self.neighbour_distance, self.entropy, feature_rank(self.cls)];
+        self.terms.into_iter().chain(others).collect()
+    }
+
+    /// With those of another part.
     fn add(self, next: Self) -> Self {
-        let next = next.detached();
         Self {
-            total: self.total + next.total,
             terms: std::array::from_fn(|term| self.terms[term].clone() + next.terms[term].clone()),
             neighbour_distance: self.neighbour_distance + next.neighbour_distance,
             entropy: self.entropy + next.entropy,
             cls: Tensor::cat(vec![self.cls, next.cls], 0),
         }
-    }
-
-    fn report(self, metrics: &mut DeviceMetrics) {
-        let [first, others @ ..] = self.terms.clone();
-        metrics.push("loss", others.into_iter().fold(first, |sum, term| sum + term));
-        for ((key, _), term) in TERMS.into_iter().zip(self.terms) {
-            metrics.push(key, term);
-        }
-        metrics.push("neighbour_distance", self.neighbour_distance);
-        metrics.push("student_entropy", self.entropy);
-        metrics.push("feature_rank", feature_rank(self.cls));
     }
 }

@@ -15,18 +15,30 @@ pub(crate) fn of_pairs(pairs: &[(&str, f64)]) -> Values {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
 }
 
-/// Figures of one step, still on the device.
-#[derive(Clone, Debug, Default)]
+/// Works out some figures, `[1]` each.
+type Deferred = Box<dyn FnOnce() -> Vec<Tensor<1>> + Send>;
+
+/// Figures of one step, still on the device, and some of them still to be worked out: of a step that is not reported nobody
+/// reads them.
+#[derive(Default)]
 pub struct DeviceMetrics {
-    names: Vec<String>,
-    values: Vec<Tensor<1>>,
+    parts: Vec<(Vec<String>, Deferred)>,
 }
 
 impl DeviceMetrics {
     /// Adds a figure, `[1]`.
     pub fn push(&mut self, name: impl Into<String>, value: Tensor<1>) {
-        self.names.push(name.into());
-        self.values.push(value.without_autodiff());
+        let value = value.without_autodiff();
+        self.push_deferred([name], move || vec![value]);
+    }
+
+    /// Adds figures that are worked out when they are read. What `work` holds stays in memory until then.
+    pub fn push_deferred(
+        &mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+        work: impl FnOnce() -> Vec<Tensor<1>> + Send + 'static,
+    ) {
+        self.parts.push((names.into_iter().map(Into::into).collect(), Box::new(work)));
     }
 
     /// Brings all figures to the host in one read.
@@ -34,11 +46,16 @@ impl DeviceMetrics {
     /// # Errors
     /// When the device fails to hand over its memory.
     pub async fn read(self) -> Result<Values, ExecutionError> {
-        if self.values.is_empty() {
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (of_part, work) in self.parts {
+            names.extend(of_part);
+            values.extend(work());
+        }
+        if values.is_empty() {
             return Ok(Values::new());
         }
-        let values = read(Tensor::cat(self.values, 0)).await?;
-        Ok(self.names.into_iter().zip(values.into_iter().map(f64::from)).collect())
+        let values = read(Tensor::cat(values, 0)).await?;
+        Ok(names.into_iter().zip(values.into_iter().map(f64::from)).collect())
     }
 }
 

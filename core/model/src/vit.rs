@@ -58,6 +58,17 @@ pub struct VitOutput {
     pub prenorm: Tensor<3>,
 }
 
+/// The tokens of all crops behind the last block, one crop after the other: CLS, registers, patches.
+#[derive(Clone, Debug)]
+pub struct PackedTokens {
+    /// `[tokens, dim]`, before the final norm.
+    pub prenorm: Tensor<2>,
+    /// `[tokens, dim]`, behind it.
+    pub normed: Tensor<2>,
+    /// Where each crop begins.
+    pub packing: Arc<SequencePacking>,
+}
+
 /// Which blocks to look behind.
 #[derive(Clone, Copy, Debug)]
 pub enum LayerSelection<'a> {
@@ -115,13 +126,18 @@ impl Vit {
     /// All crops in one packed pass; one result for each entry of `crops`.
     ///
     /// Equal to passing each entry alone: crops never see each other.
-    pub fn forward_packed(&self, crops: &[VitInput], mut pass: VitForwardOptions) -> Vec<VitOutput> {
+    pub fn forward_packed(&self, crops: &[VitInput], pass: VitForwardOptions) -> Vec<VitOutput> {
+        let PackedTokens { prenorm, normed, packing } = self.forward_tokens(crops, pass);
+        packing.spans().map(|(start, group)| self.features(&prenorm, &normed, start, group)).collect()
+    }
+
+    /// [`Vit::forward_packed`], all tokens in one sequence: for who needs some of them.
+    pub fn forward_tokens(&self, crops: &[VitInput], mut pass: VitForwardOptions) -> PackedTokens {
         let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|c| self.prepare_tokens(c)).unzip();
         let packing = Arc::new(SequencePacking { groups });
-        let x =
+        let prenorm =
             self.blocks.iter().fold(concatenate(tokens), |x, block| block.forward(x, &packing, &mut pass));
-        let normed = self.norm.forward(x.clone());
-        packing.spans().map(|(start, group)| self.features(&x, &normed, start, group)).collect()
+        PackedTokens { normed: self.norm.forward(prenorm.clone()), prenorm, packing }
     }
 
     /// One batch of crops, no stochastic depth.

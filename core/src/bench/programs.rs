@@ -142,7 +142,7 @@ fn objective(prepared: &StepFixture) -> Vec<StepComponent> {
     let recipe = &prepared.recipe;
     let device = prepared.device();
     let (images, locals) = (recipe.train.batch, recipe.crops.locals);
-    let padded = prepared.parts[0].mask_indices.dims()[0];
+    let padded = prepared.parts[0].mask_indices.len();
     let config = recipe.dino_head();
     let (cls_rows, k) = ((2 + locals) * images, config.prototypes);
     let temperature = prepared.now.teacher_temperature;

@@ -6,7 +6,7 @@ use crate::fused::TargetPairs;
 
 /// The two parts of the DINO loss, each `[1]`, already divided by the number of crop pairs.
 #[derive(Clone, Debug)]
-pub struct DinoLoss {
+pub struct DinoLossParts {
     /// Every local crop of the student against both global crops of the teacher.
     pub local: Tensor<1>,
     /// Each global crop of the student against the other global crop of the teacher.
@@ -23,19 +23,26 @@ pub fn pairs(images: usize, locals: usize) -> TargetPairs {
     TargetPairs { first: first.map(|row| row as i32).collect(), second: second.collect() }
 }
 
-/// The mean over all crop pairs: `2 + 2 locals` a picture.
+/// The mean over all crop pairs, `2 + 2 locals` a picture: `[1]`.
 ///
 /// `rows` `[(2 + locals) images]`: cross-entropies of the student's rows against their [`pairs`].
-pub fn dino_loss(rows: Tensor<1>, locals: usize, images: usize) -> DinoLoss {
-    let pairs = (2 + 2 * locals) as f64;
-    let per_image = 1.0 / (images as f64 * pairs);
-    let sum = |from: usize, count: usize| rows.clone().narrow(0, from, count).sum().mul_scalar(per_image);
-    let global = sum(0, 2 * images);
+pub fn dino_loss(rows: Tensor<1>, locals: usize, images: usize) -> Tensor<1> {
+    rows.sum().mul_scalar(share(locals, images))
+}
+
+/// What local and global crops have to do with [`dino_loss`].
+pub fn dino_loss_parts(rows: Tensor<1>, locals: usize, images: usize) -> DinoLossParts {
+    let global = dino_loss(rows.clone().narrow(0, 0, 2 * images), locals, images);
     let local = match locals {
         0 => global.clone().zeros_like(),
-        _ => sum(2 * images, locals * images),
+        _ => dino_loss(rows.narrow(0, 2 * images, locals * images), locals, images),
     };
-    DinoLoss { local, global }
+    DinoLossParts { local, global }
+}
+
+/// One over the crop pairs of `images` pictures.
+fn share(locals: usize, images: usize) -> f64 {
+    1.0 / (images * (2 + 2 * locals)) as f64
 }
 
 #[cfg(test)]
@@ -53,13 +60,17 @@ mod tests {
     }
 
     /// Losses of logits against targets: with unit prototypes the head's output is the logits.
-    fn loss(logits: &[f32], targets: &[f32], locals: usize, images: usize) -> DinoLoss {
+    fn loss(logits: &[f32], targets: &[f32], locals: usize, images: usize) -> DinoLossParts {
         let rows = (2 + locals) * images;
         let pairs = Arc::new(pairs(images, locals));
         let unit = Tensor::eye(3, &Device::flex());
         let targets = matrix(targets, 2 * images);
         let rows = cross_entropy(matrix(logits, rows), unit, targets, pairs, STUDENT_TEMPERATURE).loss;
-        dino_loss(rows, locals, images)
+        let parts = dino_loss_parts(rows.clone(), locals, images);
+        let whole: f32 = dino_loss(rows, locals, images).into_scalar();
+        let sum: f32 = (parts.local.clone() + parts.global.clone()).into_scalar();
+        assert!((whole - sum).abs() < 1e-5, "{whole} is not {sum}");
+        parts
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A backbone with its heads: what a student is, and what a teacher is.
 
 use burn::module::Module;
-use burn::tensor::{Device, ExecutionError, Tensor};
+use burn::tensor::{Device, ExecutionError};
 
 use super::recipe::Recipe;
 use crate::model::layers::{Linear, WeightInit};
@@ -124,10 +124,4 @@ impl Network {
         let keys = Self { ibot_head: None, ..self.clone() };
         params::load(self, dict, |path| keys.official_key(path))
     }
-}
-
-/// Gathers rows of patch tokens: `[crops, patches, dim]` and flat indices to `[rows, dim]`.
-pub(super) fn gather_patches(patches: Tensor<3>, indices: Tensor<1, burn::tensor::Int>) -> Tensor<2> {
-    let [crops, n, dim] = patches.dims();
-    patches.reshape([crops * n, dim]).select(0, indices)
 }

@@ -13,18 +13,18 @@ use burn::tensor::Tensor;
 use super::batch::MicroBatch;
 use super::distill;
 use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
-use super::network::gather_patches;
 use super::optimizer::SUB_MODULES;
 use super::recipe::Recipe;
 use super::schedule::ScheduledValues;
 use super::state::TrainerState;
 use crate::fused::cross_entropy;
+use crate::fused::packing::CropGroup;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::params::{Named, take_gradients};
-use crate::model::vit::{VitInput, VitOutput};
+use crate::model::vit::{PackedTokens, VitInput};
 use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
-use crate::ssl::dino::{self, dino_loss};
+use crate::ssl::dino::{self, dino_loss, dino_loss_parts};
 use crate::ssl::ibot::{self, ibot_loss};
 use crate::ssl::koleo::koleo;
 use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
@@ -176,11 +176,13 @@ fn teacher_targets<C: Collective>(
         let crops = [VitInput { images: part.global.clone(), masks: None }];
         let pass =
             VitForwardOptions { precision: recipe.train.precision.into(), ..VitForwardOptions::default() };
-        let features = backbone.forward_packed(&crops, pass).swap_remove(0);
-        norms.push(patch_norms(&features, backbone.config.prefix()));
-        cls.push(dino_head.forward(features.cls));
-        let masked = gather_patches(features.patches, part.mask_indices.clone());
-        patches.push(patch_head.forward(masked));
+        let tokens = backbone.forward_tokens(&crops, pass);
+        let prefix = backbone.config.prefix();
+        norms.push(patch_norms(&tokens, prefix));
+        let seen = tokens.normed.select(0, part.head_rows(&tokens.packing, prefix));
+        let (cls_rows, rows) = (2 * part.images, seen.dims()[0]);
+        cls.push(dino_head.forward(seen.clone().narrow(0, 0, cls_rows)));
+        patches.push(patch_head.forward(seen.narrow(0, cls_rows, rows - cls_rows)));
     }
     let cls_rows: Vec<usize> = cls.iter().map(|t| t.dims()[0]).collect();
     let patch_rows: Vec<usize> = patches.iter().map(|t| t.dims()[0]).collect();
@@ -219,11 +221,13 @@ fn teacher_targets<C: Collective>(
     cls.into_iter().zip(patches).map(|(cls, patches)| TeacherTargets { cls, patches }).collect()
 }
 
-/// L2 norms of patch tokens before the final norm, `[crops * patches]`: outliers show up here.
-fn patch_norms(features: &VitOutput, prefix: usize) -> Tensor<1> {
-    let [crops, tokens, dim] = features.prenorm.dims();
-    let patches = features.prenorm.clone().narrow(1, prefix, tokens - prefix);
-    patches.reshape([crops * (tokens - prefix), dim]).square().sum_dim(1).sqrt().reshape([-1])
+/// L2 norms of the global crops' patch tokens before the final norm, `[crops * patches]`: outliers show up here.
+fn patch_norms(tokens: &PackedTokens, prefix: usize) -> Tensor<1> {
+    let CropGroup { count, tokens: length } = tokens.packing.groups[0];
+    let [_, dim] = tokens.prenorm.dims();
+    let crops = tokens.prenorm.clone().narrow(0, 0, count * length).reshape([count, length, dim]);
+    let patches = crops.narrow(1, prefix, length - prefix).reshape([count * (length - prefix), dim]);
+    patches.square().sum_dim(1).sqrt().reshape([-1])
 }
 
 /// CLS features of every part and view without a graph, for KoLeo over the whole batch.
@@ -233,27 +237,31 @@ fn cls_of_all_parts(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe)
         return Vec::new();
     }
     let pass = |(index, part)| {
-        let cls = student_pass(state, index, part, recipe).swap_remove(0).cls.without_autodiff();
-        views(cls)
+        let seen = student_pass(state, index, part, recipe).without_autodiff();
+        views(seen, part.images)
     };
     parts.iter().enumerate().map(pass).collect()
 }
 
-/// The student's packed pass over masked global crops and local crops. The same draws every time it is called.
-fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> Vec<VitOutput> {
+/// What heads see of the student's packed pass over masked global crops and local crops, in the order of
+/// [`MicroBatch::head_rows`]. The same draws every time it is called.
+fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> Tensor<2> {
     let masks = (!recipe.distill.is_on()).then(|| part.masks.clone());
     let mut crops = vec![VitInput { images: part.global.clone(), masks }];
     crops.extend(part.local.clone().map(|images| VitInput { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
-    state.student.backbone.forward_packed(
+    let backbone = &state.student.backbone;
+    let tokens = backbone.forward_tokens(
         &crops,
         VitForwardOptions {
             drop: Some(&mut drop),
             precision: recipe.train.precision.into(),
             checkpoint: recipe.train.checkpoint_activations,
         },
-    )
+    );
+    let rows = part.head_rows(&tokens.packing, backbone.config.prefix());
+    tokens.normed.select(0, rows)
 }
 
 /// Losses of one part, scaled so that the parts add up to the batch's.
@@ -268,30 +276,28 @@ fn student_losses(
     recipe: &Recipe,
     backbone_frozen: bool,
 ) -> PretrainLosses {
+    let seen = student_pass(state, index, part, recipe);
     // Without a graph behind its features nothing reaches a backbone that is held.
-    let held = |f: VitOutput| VitOutput { cls: f.cls.detach(), patches: f.patches.detach(), ..f };
-    let features = student_pass(state, index, part, recipe).into_iter();
-    let mut features = features.map(|f| if backbone_frozen { held(f) } else { f });
-    let Some(global) = features.next() else { unreachable!("the packed pass returns what it was given") };
-    let local = features.next();
-    let masked = gather_patches(global.patches, part.mask_indices.clone());
+    let seen = if backbone_frozen { seen.detach() } else { seen };
 
     // Heads act on single tokens: what shares a head goes through it together.
     let student = &state.student;
-    let (cls_rows, patch_rows) = ((2 + part.locals) * part.images, masked.dims()[0]);
-    let mut rows = vec![global.cls.clone()];
-    rows.extend(local.map(|l| l.cls));
-    if student.ibot_head.is_none() {
-        rows.push(masked.clone());
-    }
+    let cls_rows = (2 + part.locals) * part.images;
+    let patch_rows = seen.dims()[0] - cls_rows;
+    let cls_and_patches =
+        |x: &Tensor<2>| (x.clone().narrow(0, 0, cls_rows), x.clone().narrow(0, cls_rows, patch_rows));
     let (dino_head, _) = student.heads();
-    let z = dino_head.project(Tensor::cat(rows, 0));
     let directions = dino_head.last_layer.directions();
-    let (patch_z, patch_directions) = match &student.ibot_head {
-        Some(head) => (head.project(masked), head.last_layer.directions()),
-        None => (z.clone().narrow(0, cls_rows, patch_rows), directions.clone()),
+    let (cls_z, patch_z, patch_directions) = match &student.ibot_head {
+        Some(head) => {
+            let (cls, patches) = cls_and_patches(&seen);
+            (dino_head.project(cls), head.project(patches), head.last_layer.directions())
+        }
+        None => {
+            let (cls, patches) = cls_and_patches(&dino_head.project(seen.clone()));
+            (cls, patches, directions.clone())
+        }
     };
-    let cls_z = z.narrow(0, 0, cls_rows);
     let cross_entropy_against = |z, directions, targets: &Tensor<2>, pairs| {
         cross_entropy(z, directions, targets.clone(), Arc::new(pairs), STUDENT_TEMPERATURE)
     };
@@ -300,14 +306,13 @@ fn student_losses(
 
     let images: usize = parts.iter().map(|p| p.images).sum();
     let share = part.images as f64 / images as f64;
-    let dino = dino_loss(cls.loss, part.locals, part.images);
-    let (dino_local, dino_global) = (dino.local.mul_scalar(share), dino.global.mul_scalar(share));
+    let dino = dino_loss(cls.loss.clone(), part.locals, part.images).mul_scalar(share);
     let ibot = ibot_loss(patches.loss, part.mask_weights.clone(), 2 * images);
 
     // KoLeo spreads the CLS features of each view, over all images of the step.
     let mut koleo_sum = None;
     let mut distances = Vec::new();
-    for (view, own) in views(global.cls.clone()).into_iter().enumerate() {
+    for (view, own) in views(seen.clone(), part.images).into_iter().enumerate() {
         let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
         let spread = koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0));
         distances.push(spread.distance);
@@ -316,22 +321,21 @@ fn student_losses(
             None => spread.loss,
         });
     }
-    let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino_local.clone().zeros_like());
+    let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino.clone().zeros_like());
 
     let w = &recipe.loss;
-    let total = (dino_local.clone() + dino_global.clone()).mul_scalar(w.dino)
-        + koleo_sum.clone().mul_scalar(w.koleo)
-        + ibot.clone().mul_scalar(w.ibot);
-    let (loss, images) = (recipe.loss.clone(), part.images);
-    let terms = [dino_global, dino_local, ibot, koleo_sum].map(Tensor::without_autodiff);
+    let total =
+        dino.mul_scalar(w.dino) + koleo_sum.clone().mul_scalar(w.koleo) + ibot.clone().mul_scalar(w.ibot);
+    let (loss, locals, images) = (recipe.loss.clone(), part.locals, part.images);
+    let [rows, ibot, koleo_sum] = [cls.loss, ibot, koleo_sum].map(Tensor::without_autodiff);
     let distances: Vec<Tensor<2>> = distances.into_iter().map(Tensor::without_autodiff).collect();
-    let (entropy, cls) = (cls.entropy, global.cls.without_autodiff());
+    let (entropy, cls) = (cls.entropy, seen.without_autodiff().narrow(0, 0, 2 * images));
     let figures = Box::new(move || {
-        let [dino_global, dino_local, ibot, koleo_sum] = terms;
+        let dino = dino_loss_parts(rows, locals, images);
         LossFigures {
             terms: [
-                dino_global.mul_scalar(loss.dino),
-                dino_local.mul_scalar(loss.dino),
+                dino.global.mul_scalar(share * loss.dino),
+                dino.local.mul_scalar(share * loss.dino),
                 ibot.mul_scalar(0.5 * loss.ibot),
                 // The same in every part; a share of it from each adds up to the whole.
                 koleo_sum.mul_scalar(0.5 * loss.koleo * share),
@@ -344,10 +348,9 @@ fn student_losses(
     PretrainLosses { total, figures }
 }
 
-/// CLS features `[2 images, dim]` by view.
-fn views(cls: Tensor<2>) -> [Tensor<2>; 2] {
-    let images = cls.dims()[0] / 2;
-    [cls.clone().narrow(0, 0, images), cls.narrow(0, images, images)]
+/// CLS features of the global crops by view: the first rows that heads see.
+fn views(seen: Tensor<2>, images: usize) -> [Tensor<2>; 2] {
+    [seen.clone().narrow(0, 0, images), seen.narrow(0, images, images)]
 }
 
 impl LossFigures {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use crate::fused::SequencePacking;
 use crate::ssl::CropMasks;
 use crate::train::frozen_teacher::TeacherOutput;
 
@@ -50,8 +51,8 @@ pub struct MicroBatch {
     pub local: Option<Tensor<4>>,
     /// `[2 images, patches]`: what the student does not see.
     pub masks: Tensor<2, Bool>,
-    /// Flat indices of the masked patches, padded.
-    pub mask_indices: Tensor<1, Int>,
+    /// The masked patches, counted through all patches of the global crops, padded.
+    pub mask_indices: Vec<i32>,
     /// `[rows]`: 1 / (masked patches of the crop), 0 for padding.
     pub mask_weights: Tensor<1>,
     /// `[rows, 1]`: 1, or 0 for padding.
@@ -60,6 +61,24 @@ pub struct MicroBatch {
     pub told: Option<TeacherOutput>,
     /// The picture in each slot, an index into the source; empty where nobody needs it.
     pub pictures: Vec<usize>,
+}
+
+impl MicroBatch {
+    /// The rows of a packed pass that heads see, `[(2 + locals) images + masked]`: CLS tokens of the global crops, those of
+    /// the local ones where the pass has them, the masked patches. Registers and CLS are `prefix` tokens of a crop.
+    pub fn head_rows(&self, packing: &SequencePacking, prefix: usize) -> Tensor<1, Int> {
+        let crops = packing.spans().flat_map(|(start, group)| {
+            (0..group.count).map(move |crop| (start + crop * group.tokens) as i32)
+        });
+        let patches = self.masks.dims()[1];
+        let row = |patch: &i32| {
+            let patch = *patch as usize;
+            ((patch / patches) * (prefix + patches) + prefix + patch % patches) as i32
+        };
+        let rows: Vec<i32> = crops.chain(self.mask_indices.iter().map(row)).collect();
+        let length = rows.len();
+        Tensor::from_data(TensorData::new(rows, [length]), &self.global.device())
+    }
 }
 
 /// Cuts a batch into `parts` of equally many images. Masked patches of a part are padded to a multiple of `step`.
@@ -136,7 +155,7 @@ fn assemble(
         global,
         local,
         masks: Tensor::from_data(TensorData::new(masks.masked, [2 * images, masks.patches]), device),
-        mask_indices: Tensor::from_data(TensorData::new(rows.indices, [length]), device),
+        mask_indices: rows.indices,
         mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),
         mask_valid: Tensor::from_data(TensorData::new(valid, [length, 1]), device),
         told: None,

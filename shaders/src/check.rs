@@ -164,7 +164,7 @@ impl KernelChecker<'_> {
             let gain = scaled.then_some(gain);
             let out = gpu::forward(self.client, x, gain, rows, dim, EPSILON)?;
             self.compare(format!("{what}: y"), &out.y, &want, FORWARD).await?;
-            let got = gpu::backward(self.client, dy, x, gain, &out.inverse, rows, dim, EPSILON)?;
+            let got = gpu::backward(self.client, dy, x, gain, &out.inverse, rows, dim, EPSILON, None)?;
             self.compare(format!("{what}: dx"), &got.x, &want_dx, BACKWARD).await?;
             self.compare(format!("{what}: gradient of the gain"), &got.gain, &want_gain, BACKWARD).await?;
         }
@@ -254,7 +254,7 @@ impl KernelChecker<'_> {
             row.iter_mut().for_each(|v| *v /= size);
         }
         let want = cpu::nearest(&x, dim);
-        let got = gpu::nearest(self.client, &self.upload(&x), rows, dim)?;
+        let got = gpu::nearest(self.client, &self.upload(&x), rows, rows, dim)?;
         let bytes = self.client.read_async(vec![got]).await;
         let bytes = bytes.map_err(|error| ShaderError::Readback(error.to_string()))?;
         let got: Vec<i32> = bytes.iter().flat_map(|b| bytemuck::pod_collect_to_vec::<u8, i32>(b)).collect();

@@ -2,12 +2,13 @@
 
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
+use dinoscope_shaders::neighbours::cpu::{distances, distances_backward, nearest, nearest_in_views};
 use dinoscope_shaders::residual::cpu::{self as residual, CpuResidualRows};
+use dinoscope_shaders::sinkhorn::cpu as sinkhorn;
 use dinoscope_shaders::{
     activation::cpu as activation, adamw::cpu as adamw, l2_norm::cpu as l2_norm,
     layer_norm::cpu as layer_norm,
 };
-use dinoscope_shaders::{neighbours::cpu::nearest, sinkhorn::cpu as sinkhorn};
 
 /// Numbers between -1 and 1 that look random and are the same everywhere.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -347,6 +348,24 @@ fn sinkhorn_is_the_published_one() {
     let centred = sinkhorn::softmax_center(&[0.3, 0.1, 0.2], &[0.1, 0.1, 0.1], 0.1);
     let total = 2f64.exp() + 1.0 + 1f64.exp();
     close("centering", &centred, &[2f64.exp() / total, 1.0 / total, 1f64.exp() / total], 1e-6);
+}
+
+#[test]
+fn distances_of_neighbours_and_their_slopes() {
+    for (views, per_view, dim) in [(1, 1, 3), (2, 5, 7), (1, 33, 96)] {
+        let mut y = noise(views * per_view * dim, 31);
+        for row in y.chunks_mut(dim) {
+            let size = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            row.iter_mut().for_each(|v| *v /= size);
+        }
+        let near = nearest_in_views(&y, per_view, dim);
+        assert!(near.iter().enumerate().all(|(row, near)| row / per_view == *near as usize / per_view));
+        // Far enough from 0 that a difference is a slope, also where a row is its own neighbour.
+        let far = distances(&y, &near, dim, 0.3);
+        let d = noise(far.len(), 32);
+        let dy = distances_backward(&y, &near, &far, &d, dim, 0.3);
+        check_gradient("distance", &y, &dy, |y| dot(&distances(y, &near, dim, 0.3), &d));
+    }
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn objective(prepared: &StepFixture) -> Vec<StepComponent> {
 
     let cls: Tensor<2> = noise([images, config.dim], 15, device);
     list.push(part("KoLeo, one view", 0, move || {
-        drop(koleo(cls.clone().autodiff().require_grad()).loss.backward());
+        drop(koleo(cls.clone().autodiff().require_grad(), 1, images).loss.backward());
     }));
     list
 }

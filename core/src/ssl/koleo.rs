@@ -2,29 +2,27 @@
 
 use burn::tensor::Tensor;
 
-use crate::fused::{l2_norm, nearest};
+use crate::fused::{NeighbourViews, neighbour_distances};
 
-/// KoLeo of one view's CLS tokens.
+/// KoLeo of several views' CLS tokens.
 #[derive(Clone, Debug)]
 pub struct KoleoLoss {
-    /// `-mean log(distance to the nearest neighbour)`, `[1]`.
+    /// Sum over the views of `-mean log(distance to the nearest neighbour)`, `[1]`.
     pub loss: Tensor<1>,
-    /// Distance to the nearest neighbour on the unit sphere, `[rows, 1]`.
-    pub distance: Tensor<2>,
+    /// Distance to the nearest neighbour on the unit sphere, `[views * images]`.
+    pub distance: Tensor<1>,
 }
 
 const EPS: f64 = 1e-8;
 
-/// KoLeo over `[rows, dim]` backbone features (after the final norm, before the head).
+/// KoLeo over the first `views * images` rows of `[rows, dim]` backbone features (after the final norm, before the head),
+/// view by view.
 ///
 /// The nearest neighbour is a constant of the step; gradients flow into both ends of each pair.
-pub fn koleo(features: Tensor<2>) -> KoleoLoss {
-    let [rows, dim] = features.dims();
-    let x = l2_norm(features, EPS);
-    let neighbours = nearest(x.clone());
-    let neighbours = x.clone().gather(0, neighbours.reshape([rows, 1]).expand([rows, dim]));
-    let distance = (x - neighbours).add_scalar(EPS).square().sum_dim(1).sqrt();
-    KoleoLoss { loss: distance.clone().add_scalar(EPS).log().mean().neg(), distance }
+pub fn koleo(features: Tensor<2>, views: usize, images: usize) -> KoleoLoss {
+    let distance = neighbour_distances(features, NeighbourViews { views, per_view: images, eps: EPS });
+    let loss = distance.clone().add_scalar(EPS).log().sum().mul_scalar(-1.0 / images as f64);
+    KoleoLoss { loss, distance }
 }
 
 #[cfg(test)]
@@ -35,7 +33,7 @@ mod tests {
     fn loss(values: &[f32]) -> f32 {
         let shape = [values.len() / 2, 2];
         let x = Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), &Device::flex());
-        koleo(x).loss.into_scalar()
+        koleo(x, 1, values.len() / 2).loss.into_scalar()
     }
 
     #[test]
@@ -56,8 +54,23 @@ mod tests {
     fn gradient_is_finite_at_duplicates() {
         let device = Device::flex().autodiff();
         let x = Tensor::<2>::from_floats([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], &device).require_grad();
-        let grads = koleo(x.clone()).loss.backward();
+        let grads = koleo(x.clone(), 1, 3).loss.backward();
         let g: Vec<f32> = x.grad(&grads).map(|g| g.into_data().iter::<f32>().collect()).unwrap_or_default();
         assert!(g.len() == 6 && g.iter().all(|v| v.is_finite()), "{g:?}");
+    }
+
+    #[test]
+    fn views_are_apart_and_other_rows_do_not_count() {
+        let (a, b) = ([1.0, 0.0, 0.0, 1.0, 0.6, 0.8], [0.0, 1.0, -1.0, 0.0, 0.8, -0.6]);
+        let rest = [0.3, 0.4, 5.0, -2.0];
+        let device = Device::flex().autodiff();
+        let all = [&a[..], &b, &rest].concat();
+        let x = Tensor::<2>::from_data(TensorData::new(all, [8, 2]), &device).require_grad();
+        let both = koleo(x.clone(), 2, 3);
+        let sum: f32 = both.loss.clone().into_scalar();
+        assert!((sum - loss(&a) - loss(&b)).abs() < 1e-5, "{sum}");
+        let gradient = x.grad(&both.loss.backward()).map(|g| g.into_data().iter::<f32>().collect());
+        let gradient: Vec<f32> = gradient.unwrap_or_default();
+        assert!(gradient[12..].iter().all(|v| *v == 0.0) && gradient[..12].iter().any(|v| *v != 0.0));
     }
 }

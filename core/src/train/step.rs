@@ -26,7 +26,7 @@ use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
 use crate::ssl::dino::{self, dino_loss, dino_loss_parts};
 use crate::ssl::ibot::{self, ibot_loss};
-use crate::ssl::koleo::koleo;
+use crate::ssl::koleo::{KoleoLoss, koleo};
 use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
 
 /// What the teacher says about one part of the batch; a constant for the student.
@@ -310,17 +310,18 @@ fn student_losses(
     let ibot = ibot_loss(patches.loss, part.mask_weights.clone(), 2 * images);
 
     // KoLeo spreads the CLS features of each view, over all images of the step.
-    let mut koleo_sum = None;
-    let mut distances = Vec::new();
-    for (view, own) in views(seen.clone(), part.images).into_iter().enumerate() {
-        let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
-        let spread = koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0));
-        distances.push(spread.distance);
-        koleo_sum = Some(match koleo_sum {
-            Some(sum) => sum + spread.loss,
-            None => spread.loss,
-        });
-    }
+    let spread: Vec<KoleoLoss> = if others.is_empty() {
+        vec![koleo(seen.clone(), 2, part.images)]
+    } else {
+        let own = views(seen.clone(), part.images).into_iter().enumerate();
+        own.map(|(view, own)| {
+            let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
+            koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0), 1, images)
+        })
+        .collect()
+    };
+    let distances: Vec<Tensor<1>> = spread.iter().map(|view| view.distance.clone()).collect();
+    let koleo_sum = spread.into_iter().map(|view| view.loss).reduce(|sum, loss| sum + loss);
     let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino.clone().zeros_like());
 
     let w = &recipe.loss;
@@ -328,7 +329,7 @@ fn student_losses(
         dino.mul_scalar(w.dino) + koleo_sum.clone().mul_scalar(w.koleo) + ibot.clone().mul_scalar(w.ibot);
     let (loss, locals, images) = (recipe.loss.clone(), part.locals, part.images);
     let [rows, ibot, koleo_sum] = [cls.loss, ibot, koleo_sum].map(Tensor::without_autodiff);
-    let distances: Vec<Tensor<2>> = distances.into_iter().map(Tensor::without_autodiff).collect();
+    let distances: Vec<Tensor<1>> = distances.into_iter().map(Tensor::without_autodiff).collect();
     let (entropy, cls) = (cls.entropy, seen.without_autodiff().narrow(0, 0, 2 * images));
     let figures = Box::new(move || {
         let dino = dino_loss_parts(rows, locals, images);

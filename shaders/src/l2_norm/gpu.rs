@@ -68,7 +68,8 @@ pub fn forward(
     Ok(out)
 }
 
-/// The way back of [`forward`]: `dy` `[rows, dim]` floats, everything else as there.
+/// The way back of [`forward`]: `dy` `[rows, dim]` floats, everything else as there. The gradient of `x` is written into the
+/// first rows of `into`, where that is given.
 ///
 /// # Errors
 /// A buffer is too short.
@@ -82,9 +83,10 @@ pub fn backward(
     rows: usize,
     dim: usize,
     epsilon: f32,
+    into: Option<Handle>,
 ) -> Result<L2NormGradients, ShaderError> {
-    let out =
-        L2NormGradients { x: launch::empty(client, rows * dim, 4), gain: launch::empty(client, rows, 4) };
+    let x_gradient = into.unwrap_or_else(|| launch::empty(client, rows * dim, 4));
+    let out = L2NormGradients { x: x_gradient, gain: launch::empty(client, rows, 4) };
     if rows * dim == 0 {
         return Ok(out);
     }

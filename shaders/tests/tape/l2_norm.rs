@@ -17,7 +17,7 @@ fn run(client: &Client, x: &[f32], gain: Option<&[f32]>, dy: &[f32], rows: usize
     let dim = x.len() / rows;
     let (x, dy, gain) = (floats(client, x), floats(client, dy), gain.map(|gain| floats(client, gain)));
     let out = forward(client, &x, gain.as_ref(), rows, dim, eps).unwrap();
-    let back = backward(client, &dy, &x, gain.as_ref(), &out.inverse, rows, dim, eps).unwrap();
+    let back = backward(client, &dy, &x, gain.as_ref(), &out.inverse, rows, dim, eps, None).unwrap();
     [&out.y, &back.x, &back.gain].map(|handle| read(client, handle))
 }
 

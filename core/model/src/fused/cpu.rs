@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use burn::backend::tensor::{Device, FloatTensor};
+use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
 use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, multiply, unwritten};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
+use dinoscope_shaders::neighbours::cpu as neighbours;
 use dinoscope_shaders::residual::cpu as residual;
 use dinoscope_shaders::{
     activation::cpu as activation, adamw::cpu as adamw, l2_norm::cpu as l2_norm,
@@ -16,7 +17,7 @@ use dinoscope_shaders::{
 
 use super::composed::{self, sides};
 use super::loss::TargetPairs;
-use super::programs::{KeptCrops, KernelOps, Three, starts};
+use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, starts};
 use super::update::{ParamUpdate, UpdateHyperparams};
 use crate::fused::packing::SequencePacking;
 
@@ -336,6 +337,43 @@ impl KernelOps for Flex {
         let inputs = inputs(&z, &directions, &targets, pairs, shape[1], temperature);
         let (dz, dd) = cross_entropy::backward(&inputs, &values(&lse), &values(&d_loss));
         (array(dz, shape), array(dd, of_directions))
+    }
+
+    fn neighbour_distances(x: Array, of: NeighbourViews) -> (Array, NeighbourState<Self>) {
+        if !single(&x) {
+            return composed::neighbour_distances::<Flex>(x, of);
+        }
+        let ([_, dim], rows, eps) = (sides::<Flex>(&x), of.rows(), of.eps as f32);
+        let (y, inverse) = l2_norm::forward(&values(&x)[..rows * dim], None, dim, eps);
+        let nearest = neighbours::nearest_in_views(&y, of.per_view, dim);
+        let distance = vector(neighbours::distances(&y, &nearest, dim, eps));
+        let state = NeighbourState {
+            y: array(y, [rows, dim]),
+            inverse: vector(inverse),
+            nearest: IntTensor::<Flex>::from_data(TensorData::new(nearest, [rows])),
+            distance: distance.clone(),
+        };
+        (distance, state)
+    }
+
+    fn neighbour_distances_backward(
+        x: Array,
+        state: NeighbourState<Self>,
+        of: NeighbourViews,
+        d_distance: Array,
+    ) -> Array {
+        if !single(&x) || !single(&d_distance) {
+            return composed::neighbour_distances_backward::<Flex>(x, state, of, d_distance);
+        }
+        let (shape, rows, eps) = (sides::<Flex>(&x), of.rows(), of.eps as f32);
+        let dim = shape[1];
+        let nearest: Vec<i32> = state.nearest.into_data().iter().collect();
+        let (y, distance, d) = (values(&state.y), values(&state.distance), values(&d_distance));
+        let dy = neighbours::distances_backward(&y, &nearest, &distance, &d, dim, eps);
+        let x = values(&x);
+        let (mut dx, _) = l2_norm::backward(&x[..rows * dim], None, &values(&state.inverse), &dy, eps);
+        dx.resize(x.len(), 0.0);
+        array(dx, shape)
     }
 
     fn squared_norm(tensors: Vec<Array>, _: &Device<Flex>) -> Array {

@@ -18,14 +18,15 @@ use dinoscope_shaders::cross_entropy::gpu::{
     self as cross_entropy, CrossEntropyChunk, CrossEntropyOutputs, CrossEntropyTargets,
 };
 use dinoscope_shaders::l2_norm::gpu as l2_norm;
-use dinoscope_shaders::launch::sum_columns;
+use dinoscope_shaders::launch::{self, sum_columns};
 use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
+use dinoscope_shaders::neighbours::gpu as neighbours;
 use dinoscope_shaders::residual::gpu as residual;
 
 use super::composed::{self, full, sides};
 use super::loss::TargetPairs;
 use super::optimiser;
-use super::programs::{KeptCrops, KernelOps, Three, starts};
+use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, starts};
 use super::update::{GradNorms, ParamUpdate, UpdateArenas, UpdateHyperparams};
 use crate::fused::packing::SequencePacking;
 
@@ -166,7 +167,7 @@ impl KernelOps for CubeBackend {
         let (x, gain, inverse, dy) = (plain(x), gain.map(plain), plain(inverse), plain(dy));
         let (gain, eps) = (gain.as_ref().map(|gain| &gain.handle), eps as f32);
         let (dy, of) = (&dy.handle, &x.handle);
-        let out = done(l2_norm::backward(&x.client, dy, of, gain, &inverse.handle, rows, dim, eps));
+        let out = done(l2_norm::backward(&x.client, dy, of, gain, &inverse.handle, rows, dim, eps, None));
         (floats(&x, out.x, [rows, dim]), floats(&x, out.gain, [rows]))
     }
 
@@ -348,6 +349,39 @@ impl KernelOps for CubeBackend {
         let d_directions = d_directions.unwrap_or_else(|| Self::float_mul_scalar(directions, 0.0.into()));
         let d_z = if d_z.len() == 1 { d_z.swap_remove(0) } else { Self::float_cat(d_z, 0) };
         (d_z, d_directions)
+    }
+
+    fn neighbour_distances(x: Array, of: NeighbourViews) -> (Array, NeighbourState<Self>) {
+        let [_, dim] = sides::<Self>(&x);
+        let (x, rows, eps) = (plain(x), of.rows(), of.eps as f32);
+        let norm = done(l2_norm::forward(&x.client, &x.handle, None, rows, dim, eps));
+        let found = done(neighbours::distances(&x.client, &norm.y, rows, of.per_view, dim, eps));
+        let distance = floats(&x, found.distance, [rows]);
+        let state = NeighbourState {
+            y: floats(&x, norm.y, [rows, dim]),
+            inverse: floats(&x, norm.inverse, [rows]),
+            nearest: array(&x, found.nearest, [rows], DType::I32),
+            distance: distance.clone(),
+        };
+        (distance, state)
+    }
+
+    fn neighbour_distances_backward(
+        x: Array,
+        state: NeighbourState<Self>,
+        of: NeighbourViews,
+        d_distance: Array,
+    ) -> Array {
+        let [all, dim] = sides::<Self>(&x);
+        let (x, d_distance) = (plain(x), plain(d_distance));
+        let (client, rows, eps) = (&x.client, of.rows(), of.eps as f32);
+        let found =
+            neighbours::NeighbourDistances { nearest: state.nearest.handle, distance: state.distance.handle };
+        let (d, y, inverse) = (&d_distance.handle, &state.y.handle, &state.inverse.handle);
+        let dy = done(neighbours::distances_backward(client, d, y, &found, rows, of.per_view, dim, eps));
+        let into = (all > rows).then(|| launch::zeros(client, all * dim));
+        let out = done(l2_norm::backward(client, &dy, &x.handle, None, inverse, rows, dim, eps, into));
+        floats(&x, out.x, [all, dim])
     }
 
     fn optimise(

@@ -1,13 +1,11 @@
-//! Operations through which no gradient flows: the teacher's targets, and neighbours. They have no place on the tape.
+//! Operations through which no gradient flows: the teacher's targets. They have no place on the tape.
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{
-    Backend, DType, Dispatch, DispatchTensor, Flex, IntDType, Shape, TensorMetadata, backend_extension,
-};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, DispatchTensor, Flex, backend_extension};
+use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
+use dinoscope_shaders::sinkhorn;
 use dinoscope_shaders::sinkhorn::gpu::SinkhornLogits;
-use dinoscope_shaders::{neighbours, sinkhorn};
 
 use super::composed::{as_matrix, as_row, full, sides};
 use super::{cpu, gpu};
@@ -22,11 +20,6 @@ pub fn sinkhorn(logits: Tensor<2>, weights: Tensor<1>, temperature: f64, iterati
 pub fn softmax_center(logits: Tensor<2>, center: Tensor<1>, temperature: f64) -> Tensor<2> {
     let (logits, center) = (graphless(logits), graphless(center));
     Tensor::from_dispatch(<Dispatch as GraphlessOps>::softmax_center(logits, center, temperature))
-}
-
-/// Index of the most similar other row of `x` `[rows, dim]` under the dot product, `[rows]`; the first of equals.
-pub fn nearest(x: Tensor<2>) -> Tensor<1, Int> {
-    Tensor::from_dispatch(<Dispatch as GraphlessOps>::nearest(graphless(x)))
 }
 
 fn graphless<const D: usize>(tensor: Tensor<D>) -> DispatchTensor {
@@ -54,11 +47,6 @@ pub trait GraphlessOps: Backend {
         temperature: f64,
     ) -> FloatTensor<Self> {
         composed_softmax_center::<Self>(logits, center, temperature)
-    }
-
-    /// See [`nearest`].
-    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
-        composed_nearest::<Self>(x)
     }
 }
 
@@ -98,17 +86,6 @@ fn composed_softmax_center<B: Backend>(
     B::softmax(B::float_mul_scalar(centred, (1.0 / temperature).into()), 1)
 }
 
-fn composed_nearest<B: Backend>(x: FloatTensor<B>) -> IntTensor<B> {
-    let [rows, _] = sides::<B>(&x);
-    let device = x.device();
-    let diagonal: Vec<bool> = (0..rows * rows).map(|i| i / rows == i % rows).collect();
-    let diagonal = B::bool_from_data(TensorData::new(diagonal, [rows, rows]), &device);
-    let products = B::float_matmul(x.clone(), B::float_swap_dims(x, 0, 1));
-    let products = B::float_mask_fill(products, diagonal, f32::MIN.into());
-    let nearest = B::float_argmax(products, 1, IntDType::I32);
-    B::int_reshape(nearest, Shape::new([rows]))
-}
-
 impl GraphlessOps for CubeBackend {
     fn sinkhorn(
         logits: FloatTensor<Self>,
@@ -135,13 +112,6 @@ impl GraphlessOps for CubeBackend {
         let out = sinkhorn::gpu::softmax_center(&logits.client, from, &center.handle, rows, k, t);
         gpu::floats(&logits, gpu::done(out), [rows, k])
     }
-
-    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
-        let [rows, dim] = sides::<Self>(&x);
-        let x = gpu::plain(x);
-        let found = neighbours::gpu::nearest(&x.client, &x.handle, rows, dim);
-        gpu::array(&x, gpu::done(found), [rows], DType::I32)
-    }
 }
 
 impl GraphlessOps for Flex {
@@ -167,19 +137,12 @@ impl GraphlessOps for Flex {
         let (logits, center) = (cpu::values(&logits), cpu::values(&center));
         cpu::array(sinkhorn::cpu::softmax_center(&logits, &center, temperature as f32), shape)
     }
-
-    fn nearest(x: FloatTensor<Self>) -> IntTensor<Self> {
-        let [rows, dim] = sides::<Self>(&x);
-        let x = full::<Self>(x);
-        let found = neighbours::cpu::nearest(&cpu::values(&x), dim);
-        IntTensor::<Self>::from_data(TensorData::new(found, [rows]))
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use burn::tensor::{Device, Tensor, Tolerance};
+    use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 
     use burn::backend::tensor::FloatTensor;
     use dinoscope_base::rng::{normal, stream};
@@ -201,7 +164,6 @@ mod tests {
             .assert_approx_eq(&softmax_center(plain.clone(), center_plain, 0.07).into_data(), near);
         let got = sinkhorn(logits.clone(), weights, 0.07, 3);
         got.into_data().assert_approx_eq(&sinkhorn(plain.clone(), weights_plain, 0.07, 3).into_data(), near);
-        nearest(logits).into_data().assert_eq(&nearest(plain).into_data(), true);
     }
 
     /// What a device does better is what is composed of burn's operations, on awkward sizes.
@@ -225,11 +187,6 @@ mod tests {
             let got = Flex::softmax_center(logits.clone(), center.clone(), 0.5).into_data();
             let want = composed_softmax_center::<Flex>(logits.clone(), center, 0.5).into_data();
             got.assert_approx_eq(&want, near);
-            if rows > 1 {
-                let got: Vec<i32> = Flex::nearest(logits.clone()).into_data().iter().collect();
-                let want: Vec<i32> = composed_nearest::<Flex>(logits).into_data().iter().collect();
-                assert_eq!(got, want);
-            }
         }
     }
 }

@@ -27,10 +27,10 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 
 pub use branch::{AttentionPlan, ComputePrecision, FeedForwardKind, FeedForwardPlan};
-pub use graphless::{nearest, sinkhorn, softmax_center};
+pub use graphless::{sinkhorn, softmax_center};
 pub use loss::TargetPairs;
 pub use packing::SequencePacking;
-pub use programs::KernelOps;
+pub use programs::{KernelOps, NeighbourViews};
 pub use tape::{AutodiffOps, BranchParamTensors};
 pub use update::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise};
 
@@ -49,6 +49,12 @@ pub fn l2_norm(x: Tensor<2>, eps: f64) -> Tensor<2> {
 pub fn weight_norm(v: Tensor<2>, gain: Tensor<1>) -> Tensor<2> {
     let (v, gain) = (v.into_dispatch(), gain.into_dispatch());
     Tensor::from_dispatch(<Dispatch as AutodiffOps>::weight_norm_op(v, gain))
+}
+
+/// How far away the nearest neighbour is on the unit sphere, for the first `of.views * of.per_view` rows of `x`
+/// `[rows, dim]`, each within its view: `[of.rows()]`. Gradients flow into both ends of each pair.
+pub fn neighbour_distances(x: Tensor<2>, of: NeighbourViews) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::neighbour_distances_op(x.into_dispatch(), of))
 }
 
 /// `x Wᵀ + b`, `[rows, in]` to `[rows, out]`.

@@ -21,6 +21,37 @@ pub struct KeptCrops<B: Backend> {
     pub scale: FloatTensor<B>,
 }
 
+/// Which rows are each other's neighbours: the first `views * per_view`, each within its view.
+#[derive(Clone, Copy, Debug)]
+pub struct NeighbourViews {
+    /// How many views.
+    pub views: usize,
+    /// Rows of a view.
+    pub per_view: usize,
+    /// Floor of a row's length, and added to every difference.
+    pub eps: f64,
+}
+
+impl NeighbourViews {
+    /// Rows of all views.
+    pub fn rows(self) -> usize {
+        self.views * self.per_view
+    }
+}
+
+/// What the way back of the neighbours' distances needs.
+#[derive(Clone, Debug)]
+pub struct NeighbourState<B: Backend> {
+    /// `[rows, dim]`, L2-normalised.
+    pub y: FloatTensor<B>,
+    /// `[rows]`: one over the lengths.
+    pub inverse: FloatTensor<B>,
+    /// `[rows]`
+    pub nearest: IntTensor<B>,
+    /// `[rows]`
+    pub distance: FloatTensor<B>,
+}
+
 /// Three tensors, named where they are made.
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
@@ -205,6 +236,24 @@ pub trait KernelOps: Backend {
         d_loss: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::cross_entropy_backward::<Self>(z, directions, targets, pairs, temperature, stats, d_loss)
+    }
+
+    /// How far away the nearest neighbour of each row of the unit sphere is, `[rows]`, with what the way back needs.
+    fn neighbour_distances(
+        x: FloatTensor<Self>,
+        of: NeighbourViews,
+    ) -> (FloatTensor<Self>, NeighbourState<Self>) {
+        composed::neighbour_distances::<Self>(x, of)
+    }
+
+    /// Gradient of `x`, with zeros in the rows that are in no view.
+    fn neighbour_distances_backward(
+        x: FloatTensor<Self>,
+        state: NeighbourState<Self>,
+        of: NeighbourViews,
+        d_distance: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::neighbour_distances_backward::<Self>(x, state, of, d_distance)
     }
 
     /// Σ x² over all of several tensors, `[1]`; 0 without tensors.

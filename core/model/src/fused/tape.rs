@@ -13,7 +13,7 @@ use burn_cubecl::CubeBackend;
 
 use super::branch::{AttentionPlan, BranchPlan, FeedForwardPlan};
 use super::loss::TargetPairs;
-use super::programs::KernelOps;
+use super::programs::{KernelOps, NeighbourState, NeighbourViews};
 use super::simple;
 
 /// Parameters of a branch in their order. Where there are fewer than seven, the rest repeats the first.
@@ -63,6 +63,9 @@ pub trait AutodiffOps: Backend {
 
     /// See [`super::weight_norm`].
     fn weight_norm_op(v: FloatTensor<Self>, gain: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`super::neighbour_distances`].
+    fn neighbour_distances_op(x: FloatTensor<Self>, of: NeighbourViews) -> FloatTensor<Self>;
 
     /// See [`super::linear`].
     fn linear_op(
@@ -119,6 +122,10 @@ macro_rules! without_graph {
 
         fn weight_norm_op(v: FloatTensor<Self>, gain: FloatTensor<Self>) -> FloatTensor<Self> {
             <Self as KernelOps>::l2_norm(v, Some(gain), 0.0).0
+        }
+
+        fn neighbour_distances_op(x: FloatTensor<Self>, of: NeighbourViews) -> FloatTensor<Self> {
+            <Self as KernelOps>::neighbour_distances(x, of).0
         }
 
         fn linear_op(
@@ -279,6 +286,21 @@ impl<B: KernelOps> Backward<B, 2> for WeightNormBackward {
 }
 
 #[derive(Debug)]
+struct NeighbourBackward(NeighbourViews);
+
+impl<B: KernelOps> Backward<B, 1> for NeighbourBackward {
+    /// `x`, and what the program left.
+    type State = (FloatTensor<B>, NeighbourState<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, state) = ops.state;
+        let dx = B::neighbour_distances_backward(x, state, self.0, gradient);
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [Some(dx)]);
+    }
+}
+
+#[derive(Debug)]
 struct LinearBackward;
 
 impl<B: KernelOps> Backward<B, 3> for LinearBackward {
@@ -366,6 +388,14 @@ impl<B: KernelOps + AutodiffOps, C: CheckpointStrategy> AutodiffOps for Autodiff
         match WeightNormBackward.prepare::<C>([v.node(), gain.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((value, scale, inverse), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn neighbour_distances_op(x: FloatTensor<Self>, of: NeighbourViews) -> FloatTensor<Self> {
+        let (distance, state) = B::neighbour_distances(x.primitive().clone(), of);
+        match NeighbourBackward(of).prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.into_primitive(), state), distance),
+            OpsKind::UnTracked(prep) => prep.finish(distance),
         }
     }
 

@@ -402,3 +402,47 @@ fn l2_norm_as_it_is_composed() {
         }
     }
 }
+
+/// Distances to neighbours as they are composed, and on the CPU; the slopes of both are those of burn.
+#[test]
+fn distances_to_neighbours_are_those_of_burn() {
+    for (all, views, per_view, dim) in [(3, 1, 1, 4), (13, 2, 5, 7), (40, 1, 33, 96)] {
+        let of = NeighbourViews { views, per_view, eps: 1e-8 };
+        let (x, weight) = (tracked(random([all, dim])), random([of.rows()]));
+        let loss = |y: Tensor<1>| (y * weight.clone().autodiff()).sum().backward();
+        let got = neighbour_distances(x.clone(), of);
+        let slopes = x.grad(&loss(got.clone())).unwrap();
+
+        let own = x.clone().narrow(0, 0, of.rows());
+        let unit = own.clone() / own.square().sum_dim(1).sqrt();
+        let products = unit.clone().matmul(unit.clone().transpose()).into_data();
+        let products: Vec<f32> = products.iter().collect();
+        let near = |row: usize| {
+            let view = row / per_view * per_view..(row / per_view + 1) * per_view;
+            let product = |other: usize| if other == row { -1.0 } else { products[row * of.rows() + other] };
+            view.max_by(|a, b| product(*a).total_cmp(&product(*b))).unwrap() as i32
+        };
+        let near: Vec<i32> = (0..of.rows()).map(near).collect();
+        let near: Tensor<1, Int> = Tensor::from_data(TensorData::new(near, [of.rows()]), &Device::flex());
+        let off = (unit.clone() - unit.select(0, near)).add_scalar(of.eps);
+        let want = off.square().sum_dim(1).sqrt().reshape([of.rows()]);
+        close("distance", got, want.clone(), 1e-5);
+        if per_view > 1 {
+            close("slope of the distance", slopes.clone(), x.grad(&loss(want)).unwrap(), 1e-4);
+        }
+
+        use burn::backend::Flex;
+        use burn::backend::tensor::FloatTensor;
+        let tensor = |x: Tensor<2>| FloatTensor::<Flex>::from_data(x.into_data());
+        let values = tensor(x.clone());
+        let (composed_distance, state) = composed::neighbour_distances::<Flex>(values.clone(), of);
+        let d = FloatTensor::<Flex>::from_data(weight.clone().into_data());
+        let dx = composed::neighbour_distances_backward::<Flex>(values, state, of, d);
+        let near = burn::tensor::Tolerance::<f32>::absolute(1e-4);
+        let want = neighbour_distances(x.clone(), of).into_data();
+        composed_distance.into_data().assert_approx_eq(&want, near);
+        if per_view > 1 {
+            dx.into_data().assert_approx_eq(&slopes.into_data(), near);
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod activation;
 mod attention;
 mod linear;
 mod loss;
+mod neighbours;
 mod norm;
 mod update;
 
@@ -13,6 +14,7 @@ pub use activation::{gelu, gelu_backward, swiglu, swiglu_backward};
 pub use attention::{attention, attention_backward};
 pub use linear::{add_bias, column_sums, gather_scaled, kept, matmul, project, scale_rows, weight_gradients};
 pub use loss::{cross_entropy, cross_entropy_backward};
+pub use neighbours::{neighbour_distances, neighbour_distances_backward};
 pub use norm::{l2_norm, l2_norm_backward, layer_norm, layer_norm_backward};
 pub use update::{adamw, optimise, squared_norm};
 

@@ -277,7 +277,7 @@ fn student_losses(
     backbone_frozen: bool,
 ) -> PretrainLosses {
     let seen = student_pass(state, index, part, recipe);
-    // Without a graph behind its features nothing reaches a backbone that is held.
+    // Without a graph behind its features nothing reaches a backbone that is frozen.
     let seen = if backbone_frozen { seen.detach() } else { seen };
 
     // Heads act on single tokens: what shares a head goes through it together.
@@ -330,7 +330,7 @@ fn student_losses(
     let (loss, locals, images) = (recipe.loss.clone(), part.locals, part.images);
     let [rows, ibot, koleo_sum] = [cls.loss, ibot, koleo_sum].map(Tensor::without_autodiff);
     let distances: Vec<Tensor<1>> = distances.into_iter().map(Tensor::without_autodiff).collect();
-    let (entropy, cls) = (cls.entropy, seen.without_autodiff().narrow(0, 0, 2 * images));
+    let (entropy, seen) = (cls.entropy, seen.without_autodiff());
     let figures = Box::new(move || {
         let dino = dino_loss_parts(rows, locals, images);
         LossFigures {
@@ -343,7 +343,7 @@ fn student_losses(
             ],
             neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
             entropy: entropy.narrow(0, 0, 2 * images).mean().mul_scalar(share),
-            cls,
+            cls: seen.narrow(0, 0, 2 * images),
         }
     });
     PretrainLosses { total, figures }

@@ -235,7 +235,9 @@ impl StudioLayout {
         let frame = egui::Frame::new().fill(theme::tokens(ui.ctx()).window);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             let width = ui.available_width();
-            if width < phone::WIDEST {
+            // One column at a time where the three would not have what each needs.
+            let least: f32 = column_widths(self.workspace).least.iter().sum();
+            if width < phone::WIDEST.max(least) {
                 self.phone.ui(ui, self.workspace, |ui, pane| rooms.draw(ui, pane));
                 return;
             }

@@ -89,6 +89,12 @@ impl PathDialog {
     }
 
     fn enter(&mut self, purpose: DialogPurpose, name: &str, dialogs: &FileDialogs) {
+        // Whoever pastes a whole path behind the folder that stands there means that path.
+        let before = self.asked.as_ref().map_or("", |asked| asked.text.as_str());
+        let behind = self.text.strip_prefix(before).filter(|behind| !before.is_empty() && !behind.is_empty());
+        if let Some(whole) = behind.filter(|behind| files::is_absolute(Path::new(behind))) {
+            self.text = whole.to_owned();
+        }
         match check(purpose, name, &self.text) {
             Ok(path) if self.replace.as_ref() != Some(&path) && replaces(purpose, &path) => {
                 self.wrong = Some(format!("{} is there already.", path.display()));

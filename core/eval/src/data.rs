@@ -64,3 +64,8 @@ pub fn limited(source: Arc<dyn PictureSource>, most: usize, seed: u64) -> Arc<dy
         None => source,
     }
 }
+
+/// So many classes, in words: `1 class`, `12 classes`.
+pub fn classes(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "class" } else { "classes" })
+}

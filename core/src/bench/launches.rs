@@ -152,7 +152,8 @@ mod tests {
             let own: Vec<String> = own.iter().map(|pair| (*pair).to_owned()).collect();
             Recipe::preset(preset).and_then(|recipe| recipe.with_overrides(&own)).unwrap()
         };
-        for (name, own, most) in [("nano", &["train.batch=16"][..], 424), ("tiny", &["train.batch=16"], 829)] {
+        for (name, own, most) in [("nano", &["train.batch=16"][..], 424), ("tiny", &["train.batch=16"], 829)]
+        {
             let counts = of_step(&recipe(name, own)).unwrap();
             let all: u32 = counts.values().sum();
             assert!(all <= most, "{name}: {all} launches, {most} at most: {counts:?}");

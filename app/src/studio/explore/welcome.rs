@@ -105,7 +105,12 @@ impl ExploreWorkspace {
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
-            let text = std::mem::take(&mut self.path);
+            let text = self.path.clone();
+            // What is not there stays to be mended.
+            match HAS_DISK && !typed::path(&text).exists() {
+                true => response.request_focus(),
+                false => self.path.clear(),
+            }
             match HAS_DISK {
                 true => self.dropped(app, vec![typed::path(&text)]),
                 false => self.pasted_text(app, &text),

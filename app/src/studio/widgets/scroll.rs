@@ -1,8 +1,11 @@
 //! What is longer than its place: the bar stands beside the controls, never over them.
 
-use egui::{ScrollArea, Ui, UiBuilder};
+use egui::{Id, ScrollArea, Ui, UiBuilder};
 
 use crate::studio::theme::GUTTER;
+
+/// Points between what the keyboard has come to and the edge.
+const MARGIN: f32 = 8.0;
 
 /// A column that scrolls. Its bar has a gutter of its own: in the margin of the panel where there is one, so that nothing
 /// is narrower than above and below it, else at the edge. The gutter is there with and without a bar: nothing jumps.
@@ -10,10 +13,28 @@ pub fn scroll<R>(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
     scroll_with(ui, name, ScrollArea::vertical().auto_shrink(false), |ui, area| {
         area.show(ui, |ui| {
             beside_bar(ui);
-            add(ui)
+            let shown = add(ui);
+            follow_focus(ui);
+            shown
         })
         .inner
     })
+}
+
+/// What the keyboard has just come to is scrolled into sight.
+fn follow_focus(ui: &Ui) {
+    let focused = ui.memory(|memory| memory.focused());
+    let last = ui.unique_id().with("focused");
+    if ui.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default::<Option<Id>>(last), focused))
+        == focused
+    {
+        return;
+    }
+    let Some(there) = focused.and_then(|id| ui.ctx().read_response(id)) else { return };
+    let mine = there.layer_id == ui.layer_id() && ui.min_rect().contains(there.rect.center());
+    if mine && !ui.clip_rect().contains_rect(there.rect) {
+        ui.scroll_to_rect(there.rect.expand(MARGIN), None);
+    }
 }
 
 /// The same for an area with ways of its own; `show` is given a place that includes the gutter, and leaves that free by

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::EvalProtocolError;
+use super::super::data;
 use super::super::numbered::{alone, from};
 use super::super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
@@ -100,7 +101,7 @@ pub async fn map(
         outcome.pictures.push(shown(subject, &map));
         if subject == EvalSubject::Weights {
             let (pictures, classes, way) = (map.points.len(), map.classes.len(), &map.way);
-            outcome.data = format!("{pictures} pictures, {classes} classes, {way}{}", from(source));
+            outcome.data = format!("{pictures} pictures, {}, {way}{}", data::classes(classes), from(source));
             first = Some(map);
         }
     }
@@ -166,28 +167,23 @@ fn row(
     let points = map.points.len();
     let in_features = nearest(distances, points, NEAR);
     let on_map = nearest_points(&map.points, NEAR);
-    // The share of neighbours for which something holds.
-    let share = |near: &[Vec<u32>], holds: &dyn Fn(usize, u32) -> bool| {
-        let all: usize = near.iter().map(Vec::len).sum();
-        let held = near.iter().enumerate().map(|(i, near)| near.iter().filter(|j| holds(i, **j)).count());
-        held.sum::<usize>() as f64 / all.max(1) as f64
+    // The share of neighbours for which something holds, of those for which it can be said.
+    let share = |near: &[Vec<u32>], holds: &dyn Fn(usize, u32) -> Option<bool>| {
+        let pairs = near.iter().enumerate().flat_map(|(i, near)| near.iter().map(move |j| (i, *j)));
+        let said: Vec<bool> = pairs.filter_map(|(i, j)| holds(i, j)).collect();
+        let held = said.iter().filter(|held| **held).count();
+        (!said.is_empty()).then(|| held as f64 / said.len() as f64)
     };
-    let alike = |i: usize, j: u32| map.labels[i].is_some() && map.labels[i] == map.labels[j as usize];
-    let mut figures = Vec::new();
-    if map.labels.iter().any(Option::is_some) {
-        figures.push(EvalMetric::plain(
-            "same class in features",
-            share(&in_features, &alike),
-            EvalMetricUnit::Share,
-        ));
-        figures.push(EvalMetric::plain(
-            "same class on the map",
-            share(&on_map, &alike),
-            EvalMetricUnit::Share,
-        ));
-    }
-    let kept = share(&in_features, &|i, j| on_map[i].contains(&j));
-    figures.push(EvalMetric::plain("neighbours kept", kept, EvalMetricUnit::Share));
+    let alike = |i: usize, j: u32| Some(map.labels[i]? == map.labels[j as usize]?);
+    let kept = |i: usize, j: u32| Some(on_map[i].contains(&j));
+    let shares = [
+        ("same class in features", share(&in_features, &alike)),
+        ("same class on the map", share(&on_map, &alike)),
+        ("neighbours kept", share(&in_features, &kept)),
+    ];
+    let figure =
+        |(name, share): (&str, Option<f64>)| Some(EvalMetric::plain(name, share?, EvalMetricUnit::Share));
+    let mut figures: Vec<EvalMetric> = shares.into_iter().filter_map(figure).collect();
     if let Some(divergence) = divergence {
         figures.push(EvalMetric::plain("divergence", divergence, EvalMetricUnit::Less));
     }

@@ -110,7 +110,7 @@ pub fn describe(need: LabelRequirement, setup: &EvaluationConfig) -> Result<Stri
             let from = all.origin().map_or(String::new(), |from| format!("; from {from}"));
             return Ok(match all.classes().len() {
                 0 => format!("{} pictures without classes{from}", all.len()),
-                classes => format!("{} pictures, {classes} classes{from}", all.len()),
+                classes => format!("{} pictures, {}{from}", all.len(), data::classes(classes)),
             });
         }
         EvaluationData::Dense(split) => {
@@ -120,7 +120,7 @@ pub fn describe(need: LabelRequirement, setup: &EvaluationConfig) -> Result<Stri
         }
     };
     let classes =
-        if need == LabelRequirement::Depth { String::new() } else { format!(", {classes} classes") };
+        if need == LabelRequirement::Depth { String::new() } else { format!(", {}", data::classes(classes)) };
     Ok(format!("{learn} to learn from, {test} to test{classes}{said}"))
 }
 

@@ -1,7 +1,7 @@
 //! The foot of the recipe pane: what is in the way of a start, where the run goes, and the buttons.
 
 use dinoscope_core::train::Recipe;
-use dinoscope_core::train::memory::estimate;
+use dinoscope_core::train::memory::{MemoryEstimate, estimate};
 use egui::{Key, KeyboardShortcut, Modifiers, RichText, Ui};
 
 use crate::platform::HAS_DISK;
@@ -92,69 +92,72 @@ fn start(ui: &mut Ui, footer: &TrainFooterContext<'_>, root: &mut String, action
     }
     match footer.obstacle {
         Some(obstacle) => obstacle.ui(ui),
-        None => memory(ui, footer, None),
+        None => memory(ui, footer, false),
     }
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
+        let stopped = footer.own.filter(|own| !own.is_complete());
+        let stopped = stopped.and_then(|own| Some((own, own.newest_checkpoint()?.0)));
         let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
         let start = ui.add_enabled_ui(footer.obstacle.is_none(), start).inner;
         if start.clicked() {
             actions.push(TrainAction::Start);
         }
-        if let Some(obstacle) = footer.obstacle {
-            start.on_disabled_hover_text(obstacle.text());
+        match (footer.obstacle, footer.recipe) {
+            (Some(obstacle), _) => _ = start.on_disabled_hover_text(obstacle.text()),
+            // Beside two buttons there is no room for it: in a second line it would move them.
+            (None, Some(recipe)) if stopped.is_some() => {
+                let e = estimate(recipe);
+                start.on_hover_text(format!("{}: {}", about_memory(&e), memory_details(&e)));
+            }
+            (None, _) => {}
         }
-        let stopped = footer.own.filter(|own| !own.is_complete());
-        let stopped = stopped.and_then(|own| Some((own, own.newest_checkpoint()?.0)));
         if let Some((own, step)) = stopped
             && widgets::button(ui, icons::RESUME, &format!("Go on from {step}")).clicked()
         {
             actions.push(TrainAction::GoOn(own.folder.clone(), DevicePick::Chosen));
         }
-        if footer.obstacle.is_none() {
-            memory(ui, footer, Some(if stopped.is_some() { Beside::TwoButtons } else { Beside::OneButton }));
+        if footer.obstacle.is_none() && stopped.is_none() {
+            memory(ui, footer, true);
         }
     });
 }
 
-/// Where the memory that a run takes is said.
-#[derive(Clone, Copy, PartialEq)]
-enum Beside {
-    OneButton,
-    /// The figure alone: more would break into a second line and move the buttons.
-    TwoButtons,
-}
-
-/// How much memory it takes: `beside` the buttons, or above them where that is too much and there is more to say.
-fn memory(ui: &mut Ui, footer: &TrainFooterContext<'_>, beside: Option<Beside>) {
+/// How much memory it takes: `beside` the button, or above it where that is too much and there is more to say.
+fn memory(ui: &mut Ui, footer: &TrainFooterContext<'_>, beside: bool) {
     let t = theme::tokens(ui);
     let Some(recipe) = footer.recipe else { return };
     let e = estimate(recipe);
-    let all = e.parameters + e.activations + e.logits;
     let too_large = footer.limit.is_some_and(|limit| e.largest > limit);
-    if too_large == beside.is_some() {
+    if too_large == beside {
         return;
     }
+    let about = about_memory(&e);
     let text = if too_large {
+        let largest = words::bytes(e.largest);
         format!(
-            "About {} of memory, and one tensor of {}: more than this device takes at once. Raise Accumulate (Training).",
-            words::bytes(all),
-            words::bytes(e.largest)
+            "{about}, and one tensor of {largest}: more than this device takes at once. Raise Accumulate (Training)."
         )
-    } else if beside == Some(Beside::TwoButtons) {
-        words::bytes(all)
     } else {
-        format!("About {} of memory", words::bytes(all))
+        about
     };
     let colour = if too_large { t.watch } else { t.muted };
     let said = ui.add(egui::Label::new(theme::small(text).color(colour)).wrap());
-    said.on_hover_text(format!(
-        "Memory: {} for parameters, gradients and AdamW's moments, {} for activations, {} for logits; the largest tensor {}",
+    said.on_hover_text(memory_details(&e));
+}
+
+fn about_memory(e: &MemoryEstimate) -> String {
+    format!("About {} of memory", words::bytes(e.parameters + e.activations + e.logits))
+}
+
+fn memory_details(e: &MemoryEstimate) -> String {
+    format!(
+        "{} for parameters, gradients and AdamW's moments, {} for activations, {} for logits; the largest tensor {}",
         words::bytes(e.parameters),
         words::bytes(e.activations),
         words::bytes(e.logits),
         words::bytes(e.largest)
-    ));
+    )
 }
 
 fn while_going(ui: &mut Ui, own: &RunView, actions: &mut Vec<TrainAction>) {

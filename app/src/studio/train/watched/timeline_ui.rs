@@ -11,6 +11,11 @@ use crate::studio::train::timeline::SPEEDS;
 use crate::studio::train::watched::{WatchedPane, WatchedPaneContext, moment_text};
 use crate::studio::{touch, widgets};
 
+/// Points of the speeds of the film.
+const SPEED_WIDTH: f32 = 190.0;
+/// Points for the speeds and a caption beside them.
+const SPEED_ROOM: f32 = 300.0;
+
 /// Draws it.
 pub fn ui(
     ui: &mut Ui,
@@ -46,12 +51,18 @@ pub fn ui(
             }
         });
         let text = moment_text(pane.timeline.moment(moments), seen.view);
-        ui.add(egui::Label::new(text).truncate());
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             pane.export.ui(ui, &seen.view.name, !seen.view.pictures.is_empty(), actions);
-            if ui.available_width() > 200.0 {
-                ui.scope(|ui| widgets::segmented(ui, "Speed of the film", &mut pane.timeline.speed, &SPEEDS));
+            // Room for the speeds does not depend on how long the words are.
+            if ui.available_width() > SPEED_ROOM {
+                let size = vec2(SPEED_WIDTH, theme::row(ui));
+                ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    widgets::segmented(ui, "Speed of the film", &mut pane.timeline.speed, &SPEEDS);
+                });
             }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.add(egui::Label::new(text).truncate());
+            });
         });
     });
     pane.export.progress_ui(ui);

@@ -111,6 +111,12 @@ fn where_there_are_no_dialogs_the_window_asks_for_a_path() {
     ask(&mut window, DialogPurpose::OpenPictures);
     let value = node(&window, Role::TextInput, "Path").accesskit_node().value();
     assert_eq!(value, Some(fish.parent().unwrap().join("").display().to_string()));
+    // A whole path behind it is meant as it is.
+    node(&window, Role::TextInput, "Path").type_text("/nowhere/else.png");
+    steps(&mut window, 2);
+    window.key_press(Key::Enter);
+    steps(&mut window, 3);
+    assert!(says("/nowhere/else.png does not exist.")(&window), "{}", said(&window));
     window.key_press(Key::Escape);
     steps(&mut window, 3);
     assert!(!has(&window, Role::TextInput, "Path"));
@@ -208,4 +214,59 @@ fn every_key_is_named() {
     for keys in ["Ctrl+1  2  3", "Ctrl+Enter", "Ctrl+Z", "Ctrl+L", "Del", "Space", "Ctrl+click"] {
         assert!(says(keys)(&window), "{keys}: {}", said(&window));
     }
+}
+
+/// Where the keyboard is.
+fn focused(window: &Window) -> Option<(String, Rect)> {
+    let mut nodes = window.root().children_recursive();
+    let node = nodes.find(|node| node.is_focused())?;
+    Some((node.accesskit_node().label().unwrap_or_default(), node.rect()))
+}
+
+#[test]
+fn the_keyboard_is_always_in_sight() {
+    for workspace in [Workspace::Train, Workspace::Evaluate] {
+        let startup = StartupOptions { workspace, ..startup() };
+        let mut window = window_of(vec2(1280.0, 600.0), 1.0, Theme::Dark, startup);
+        settle(&mut window);
+        let mut seen = 0;
+        for _ in 0..60 {
+            window.key_press(Key::Tab);
+            steps(&mut window, 6);
+            let Some((name, rect)) = focused(&window) else { continue };
+            assert!(rect.top() >= 0.0 && rect.bottom() <= 600.0, "{workspace:?}: “{name}” is at {rect:?}");
+            seen += 1;
+        }
+        assert!(seen > 30, "{workspace:?}: {seen} stops of the keyboard");
+    }
+}
+
+#[test]
+fn one_column_shows_where_three_have_no_room() {
+    for (width, workspace, narrow) in [
+        (640.0, Workspace::Explore, false),
+        (700.0, Workspace::Train, true),
+        (760.0, Workspace::Train, false),
+        (690.0, Workspace::Evaluate, true),
+    ] {
+        let startup = StartupOptions { workspace, ..startup() };
+        let mut window = window_of(vec2(width, 700.0), 1.0, Theme::Light, startup);
+        settle(&mut window);
+        let chooses = has(&window, Role::RadioButton, "Curves") || has(&window, Role::RadioButton, "Results");
+        assert_eq!(chooses, narrow, "{workspace:?} at {width} points: {}", said(&window));
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there_stays_to_be_mended() {
+    let mut window = window(startup());
+    settle(&mut window);
+    node(&window, Role::TextInput, "Path to open").focus();
+    steps(&mut window, 2);
+    window.event(egui::Event::Text("/nowhere/photo.jpg".to_owned()));
+    steps(&mut window, 2);
+    key(&mut window, Key::Enter);
+    let value = node(&window, Role::TextInput, "Path to open").accesskit_node().value();
+    assert_eq!(value.as_deref(), Some("/nowhere/photo.jpg"), "{}", said(&window));
+    assert!(says("/nowhere/photo.jpg")(&window));
 }

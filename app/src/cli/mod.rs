@@ -18,6 +18,8 @@ mod weights;
 
 use terminal::{device_note, history, json, progress, runtime_folder, status};
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -103,7 +105,7 @@ struct UsageError(String);
 
 /// Runs the program; [`CliExitStatus`] says how it ended.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(words(std::env::args_os())) {
         Ok(cli) => cli,
         Err(answer) => return told(&answer),
     };
@@ -126,6 +128,20 @@ pub fn main() -> ExitCode {
         }
     };
     outcome.into()
+}
+
+/// The words of the command line. Where the first is no command but is there on the disk, it is explored, as where a picture
+/// is dropped on the program.
+fn words(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = given.into_iter().collect();
+    let explored = words.get(1).is_some_and(|first| {
+        let known = first.to_str().is_some_and(CliCommand::has_subcommand);
+        !known && !first.as_encoded_bytes().starts_with(b"-") && Path::new(first).exists()
+    });
+    if explored {
+        words.insert(1, "explore".into());
+    }
+    words
 }
 
 /// Help, the version, or what is wrong with the words: where they belong, and how that ends.
@@ -207,4 +223,21 @@ fn is_mistake(error: &anyhow::Error) -> bool {
                 )
             )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_alone_is_explored() {
+        let of = |given: &[&str]| words(given.iter().map(OsString::from));
+        let here = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(of(&["dinoscope", here, "--device", "cpu"])[1..3], ["explore", here]);
+        for plain in
+            [&["dinoscope"][..], &["dinoscope", "train"], &["dinoscope", "--help"], &["dinoscope", "trian"]]
+        {
+            assert_eq!(of(plain), plain);
+        }
+    }
 }

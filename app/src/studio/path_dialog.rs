@@ -25,18 +25,26 @@ pub struct PathDialog {
     wrong: Option<String>,
     /// A file that is replaced if it is named once more.
     replace: Option<PathBuf>,
+    /// Where the keyboard was.
+    opener: Option<egui::Id>,
 }
 
 impl PathDialog {
     /// Draws it, and gives the answer.
     pub fn ui(&mut self, ctx: &egui::Context, dialogs: &FileDialogs) {
         let Some(asked) = dialogs.asked() else {
-            self.asked = None;
+            // The keyboard goes back to what asked.
+            if self.asked.take().is_some()
+                && let Some(opener) = self.opener.take()
+            {
+                ctx.memory_mut(|memory| memory.request_focus(opener));
+            }
             return;
         };
         let first = self.asked.as_ref() != Some(&asked);
         if first {
-            *self = Self { text: asked.text.clone(), asked: Some(asked.clone()), ..Self::default() };
+            let opener = self.opener.or_else(|| ctx.memory(|memory| memory.focused()));
+            *self = Self { text: asked.text.clone(), asked: Some(asked.clone()), opener, ..Self::default() };
         }
         let frame = egui::Frame::window(&ctx.global_style());
         let modal = egui::Modal::new(egui::Id::unique("path dialog")).frame(frame).show(ctx, |ui| {

@@ -237,6 +237,28 @@ mod tests {
     }
 
     #[test]
+    fn pictures_without_a_class_count_neither_for_nor_against() {
+        let points: Vec<[f32; 2]> = (0..30).map(|i| [i as f32 / 30.0, 0.0]).collect();
+        let distances: Vec<f32> = (0..900usize).map(|at| (at / 30).abs_diff(at % 30) as f32).collect();
+        let of = |labels: Vec<Option<u32>>| {
+            let map = ProjectionMap {
+                way: String::new(),
+                points: points.clone(),
+                labels,
+                classes: vec!["cat".to_owned()],
+                names: vec![String::new(); 30],
+                pictures: (0..30).collect(),
+            };
+            let row = row(EvalSubject::Weights, &map, &distances, None);
+            row.figures.into_iter().map(|figure| (figure.name, figure.value)).collect::<Vec<_>>()
+        };
+        let some = of((0..30).map(|i| (i < 2).then_some(0)).collect());
+        assert_eq!(some[0], ("same class in features".to_owned(), 1.0), "{some:?}");
+        let one = of((0..30).map(|i| (i == 0).then_some(0)).collect());
+        assert_eq!(one.len(), 1, "nothing can be said of classes: {one:?}");
+    }
+
+    #[test]
     fn maps_of_all_that_is_judged() {
         let source: Arc<dyn PictureSource> = Arc::new(ScenesSource::new(1, 40, 28));
         let mapped =

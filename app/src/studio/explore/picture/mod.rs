@@ -17,6 +17,9 @@ use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 use canvas::{ImagePlacement, right_of};
 
+/// Letters of a picture's name in the line below it.
+const NAME: usize = 48;
+
 const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
 
 impl ExploreWorkspace {
@@ -347,7 +350,10 @@ impl ExploreWorkspace {
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 if let Some((name, size)) = item {
                     let size = size.map_or(String::new(), |[w, h]| format!("  {w} × {h}"));
-                    let short: String = name.chars().take(48).collect();
+                    let mut short: String = name.chars().take(NAME).collect();
+                    if short.len() < name.len() {
+                        short.push('…');
+                    }
                     let text = theme::small(format!("{short}{size}"));
                     ui.add(egui::Label::new(text).truncate());
                 }

@@ -1,6 +1,6 @@
 //! How good the features are: protocols that need no further training of the backbone.
 //!
-//! [`suite`] is the door; an [`outcome`] is what comes out of it.
+//! [`catalogue`] is the door; an [`outcome`] is what comes out of it.
 
 pub mod agreement;
 pub mod cache;

@@ -33,7 +33,7 @@ async function read(stage, url) {
   // It is made once nothing else is to be done.
   await page.getByRole('img', { name: /^A sample/ }).waitFor({ state: 'attached' });
   for (const [role, name] of [['radio', 'Explore'], ['radio', 'PCA'], ['slider', 'Opacity'], ['spinbutton', 'Opacity'],
-    ['switch', 'Lock colours'], ['textbox', 'Path to open'], ['combobox', /^Model: /], ['button', 'About Dinoscope'],
+    ['switch', 'Lock colours'], ['textbox', 'Address to open'], ['combobox', /^Model: /], ['button', 'About Dinoscope'],
     ['radiogroup', 'What is shown'], ['img', /^A sample/]]) {
     const found = await page.getByRole(role, { name, exact: true }).count();
     check(`${role} ${name} is there`, found === 1, found);
@@ -63,9 +63,9 @@ async function read(stage, url) {
   await lock.dispatchEvent('click');
   const on = await until(() => lock.getAttribute('aria-checked'), (state) => state === 'true', 'a switch that is on');
   check('a switch is turned', on === 'true');
-  const field = page.getByRole('textbox', { name: 'Path to open' });
+  const field = page.getByRole('textbox', { name: 'Address to open' });
   await field.evaluate((one) => { one.value = 'nowhere.jpg'; one.dispatchEvent(new Event('input')); });
-  const written = await until(() => page.evaluate(() => window.dinoscope.widgets().find((one) => one.label === 'Path to open')?.value),
+  const written = await until(() => page.evaluate(() => window.dinoscope.widgets().find((one) => one.label === 'Address to open')?.value),
     (value) => value === 'nowhere.jpg', 'what was written');
   check('a field is written into', written === 'nowhere.jpg', written);
 

@@ -102,7 +102,13 @@ impl ExploreWorkspace {
             .desired_width(f32::INFINITY);
         let size = [ui.available_width(), theme::row(ui)];
         let response = widgets::with_border(ui, |ui| ui.add_sized(size, field));
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path to open"));
+        response.widget_info(|| {
+            egui::WidgetInfo::labeled(
+                egui::Role::TextInput,
+                true,
+                if HAS_DISK { "Path to open" } else { "Address to open" },
+            )
+        });
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if entered && !self.path.trim().is_empty() {
             let text = self.path.clone();

@@ -7,6 +7,7 @@ use egui::Ui;
 use super::actions::{DevicePick, TrainAction};
 use super::state::{RunPhase, RunView};
 use super::{RunSelection, gauges, words};
+use crate::platform::HAS_DISK;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names;
 use crate::studio::theme::{self, icons, space};
@@ -241,7 +242,14 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
         let waiting = widgets::property(ui, "Waiting for pictures", &words::percent(pace.waited));
         if pace.waited > 0.2 {
             let t = theme::tokens(ui);
-            let text = "The device waits for pictures: more Workers (Training), smaller files or a faster disk help.";
+            let text = match HAS_DISK {
+                true => {
+                    "The device waits for pictures: more Workers (Training), smaller files or a faster disk help."
+                }
+                false => {
+                    "The device waits for pictures: larger models and crops, or smaller files, keep it busy."
+                }
+            };
             ui.add(egui::Label::new(theme::small(text).color(t.watch)).wrap());
         }
         waiting.on_hover_text("Share of the time in which the device had nothing to do.");

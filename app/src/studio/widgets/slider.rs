@@ -4,11 +4,14 @@ use std::ops::RangeInclusive;
 
 use egui::accesskit::{Action, ActionData, Role};
 use egui::emath::{Numeric, smart_aim};
-use egui::{DragValue, EventFilter, Key, Rect, Response, Sense, Stroke, Ui, WidgetInfo, lerp, pos2, vec2};
+use egui::{
+    DragValue, EventFilter, Key, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, WidgetInfo, lerp, pos2, vec2,
+};
 
 use super::WidgetLabel;
 use super::row::row;
 use crate::studio::theme::{self, ThemeTokens, space};
+use crate::studio::touch;
 
 /// Radius of the knob.
 const KNOB: f32 = 7.0;
@@ -199,11 +202,14 @@ fn field(ui: &mut Ui, number: &mut f64, scale: &SliderScale) -> Response {
     response
 }
 
+/// Points after which it is clear whether a finger goes along a rail or across it.
+const DECIDED: f32 = 8.0;
+
 fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &SliderScale, width: f32) -> Response {
     let (rect, mut response) = ui.allocate_exact_size(vec2(width, theme::row(ui)), Sense::click_and_drag());
     let (from, to) = (rect.left() + KNOB, rect.right() - KNOB);
     let before = *number;
-    if let Some(pointer) = response.interact_pointer_pos() {
+    if let Some(pointer) = pointed(ui, &response) {
         let points = f64::from((to - from).max(1.0));
         *number = scale.aimed(f64::from(pointer.x - from) / points, 1.0 / points);
     }
@@ -235,6 +241,34 @@ fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &SliderScale, width: 
         paint_rail(ui, &response, rect, x, &theme::tokens(ui));
     }
     response
+}
+
+/// Where the knob is to go. A finger that goes up or down on a rail means what scrolls around it, and moves that.
+fn pointed(ui: &Ui, response: &Response) -> Option<Pos2> {
+    let pointer = response.interact_pointer_pos()?;
+    if !touch::is(ui.ctx()) {
+        return Some(pointer);
+    }
+    let (origin, moved) = ui.input(|input| (input.pointer.press_origin(), input.pointer.delta().y));
+    // Once it is clear what is meant it stays so until the finger is lifted.
+    let known = response.id.with("along the rail");
+    let way = origin.map_or(Vec2::ZERO, |origin| pointer - origin);
+    let along = match ui.data(|data| data.get_temp::<bool>(known)) {
+        Some(along) => Some(along),
+        None => (way.length() > DECIDED).then_some(way.x.abs() >= way.y.abs()),
+    };
+    match along.filter(|_| !response.drag_stopped() && !response.clicked()) {
+        Some(along) => ui.data_mut(|data| _ = data.insert_temp(known, along)),
+        None => ui.data_mut(|data| data.remove::<bool>(known)),
+    }
+    match along {
+        Some(true) => Some(pointer),
+        Some(false) => {
+            ui.scroll_with_delta(vec2(0.0, moved));
+            None
+        }
+        None => response.clicked().then_some(pointer),
+    }
 }
 
 /// What the keyboard or assistive technology asks for.
@@ -302,6 +336,44 @@ mod tests {
             }
         }
         assert!((SliderScale::new(1e-6..=1e-2).log().value(0.5) - 1e-4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_finger_that_goes_up_or_down_leaves_the_value() {
+        use egui_kittest::kittest::Queryable as _;
+        let build = |ui: &mut Ui, value: &mut f64| {
+            touch::set(ui.ctx(), true);
+            rail(ui, "Size", value, &SliderScale::new(0.0..=1.0), 200.0);
+        };
+        let mut harness = egui_kittest::Harness::builder()
+            .with_step_dt(0.02)
+            .with_context_setup(theme::install)
+            .build_ui_state(build, 0.0);
+        harness.step();
+        let middle = harness.get_by_label("Size").rect().center();
+        let mut swipe = |way: Vec2| {
+            let press = |pos, pressed| egui::Event::PointerButton {
+                pos,
+                button: egui::PointerButton::Primary,
+                pressed,
+                modifiers: egui::Modifiers::NONE,
+            };
+            harness.event(egui::Event::PointerMoved(middle));
+            harness.event(press(middle, true));
+            harness.step();
+            for part in 1..=4 {
+                harness.event(egui::Event::PointerMoved(middle + way * part as f32 / 4.0));
+                harness.step();
+            }
+            harness.event(press(middle + way, false));
+            harness.step();
+            *harness.state()
+        };
+        assert_eq!(swipe(vec2(3.0, 60.0)), 0.0, "what is around it is scrolled");
+        let along = swipe(vec2(40.0, 5.0));
+        assert!(along > 0.6, "{along}");
+        let tapped = swipe(Vec2::ZERO);
+        assert!((tapped - 0.5).abs() < 0.05, "{tapped}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 use crate::platform::camera;
 use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets;
+use crate::studio::{touch, widgets};
 use canvas::{ImagePlacement, right_of};
 
 /// Letters of a picture's name in the line below it.
@@ -335,7 +335,8 @@ impl ExploreWorkspace {
         let roomy = ui.available_width() > 440.0;
         // From the right: what a long name leaves no room for is the name's end.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if widgets::icon_button(ui, icons::ZOOM_FIT, "Fit the whole picture (0)").clicked() {
+            let fit = touch::words(ui, "Fit the whole picture", "Fit the whole picture (0)");
+            if widgets::icon_button(ui, icons::ZOOM_FIT, fit).clicked() {
                 self.canvas.fit();
             }
             let fitted = if self.canvas.is_fitted() { "fitted, " } else { "" };

@@ -15,7 +15,7 @@ mod show;
 
 use anyhow::Result;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
-use dinoscope_core::eval::catalogue::EVALUATIONS;
+use dinoscope_core::eval::catalogue::{EVALUATIONS, EvaluationKind};
 
 use super::status::CliExitStatus;
 
@@ -51,7 +51,10 @@ impl FromArgMatches for EvalCommand {
         match matches.subcommand() {
             Some((word, own)) if !OwnEvalCommand::has_subcommand(word) => {
                 let unknown = || clap::Error::new(clap::error::ErrorKind::InvalidSubcommand);
-                Ok(Self::Plain(plain::PlainEval::read(plain::entry(word).ok_or_else(unknown)?, own)?))
+                Ok(Self::Plain(plain::PlainEval::read(
+                    EvaluationKind::with_id(word).ok_or_else(unknown)?.entry(),
+                    own,
+                )?))
             }
             _ => Ok(Self::Own(OwnEvalCommand::from_arg_matches(matches)?)),
         }
@@ -74,7 +77,7 @@ impl Subcommand for EvalCommand {
     }
 
     fn has_subcommand(word: &str) -> bool {
-        EVALUATIONS.iter().any(|entry| entry.id == word)
+        EvaluationKind::with_id(word).is_some()
     }
 }
 

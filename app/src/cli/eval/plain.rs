@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
-use dinoscope_core::eval::catalogue::{EVALUATIONS, EvaluationEntry, LabelRequirement, TaskChoices};
+use dinoscope_core::eval::catalogue::{EvaluationEntry, LabelRequirement, TaskChoices};
 use dinoscope_core::eval::data::EvaluationData;
 use dinoscope_core::eval::dense::default_window;
 
@@ -23,11 +23,6 @@ pub struct PlainEval {
 enum PlainPictures {
     Labelled(LabelledDataArgs),
     All(ImageSetArgs),
-}
-
-/// The evaluation called `id`, where it can do without options.
-pub fn entry(id: &str) -> Option<&'static EvaluationEntry> {
-    EVALUATIONS.iter().find(|entry| entry.id == id)
 }
 
 /// Its word, with what all words have.

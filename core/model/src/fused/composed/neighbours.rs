@@ -1,6 +1,6 @@
 //! Distances to the nearest neighbour.
 
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, FloatDType, IntDType, Shape, TensorMetadata};
 use burn::tensor::{IndexingUpdateOp, TensorData};
 
@@ -48,11 +48,7 @@ pub fn neighbour_distances_backward<B: Backend>(
 }
 
 /// Each row less its neighbour, plus `eps`.
-fn offsets<B: Backend>(
-    y: FloatTensor<B>,
-    nearest: burn::backend::tensor::IntTensor<B>,
-    eps: f64,
-) -> FloatTensor<B> {
+fn offsets<B: Backend>(y: FloatTensor<B>, nearest: IntTensor<B>, eps: f64) -> FloatTensor<B> {
     let near = B::float_select(y.clone(), 0, nearest);
     B::float_add_scalar(B::float_sub(y, near), eps.into())
 }

@@ -1,4 +1,4 @@
-//! LayerNorm.
+//! LayerNorm, and rows of length one.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, BoolDType, FloatDType, TensorMetadata};

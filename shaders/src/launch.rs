@@ -340,6 +340,14 @@ fn column_sum(partial: &[f32], column: u32, rows: u32, width: u32) -> f32 {
     shared[(UNIT_POS % COLUMNS) as usize]
 }
 
+/// The row that this unit has a part in where a row is spread over `lanes` units, and whether there is one: units past the end
+/// repeat the last row, so that all meet at the barriers, and write nothing.
+#[cube]
+pub(crate) fn own_row(rows: u32, #[comptime] lanes: u32) -> (u32, bool) {
+    let wanted = CUBE_POS as u32 * comptime!(UNITS / lanes) + UNIT_POS / lanes;
+    (min(wanted, rows - 1), wanted < rows)
+}
+
 /// Sum over the `lanes` units of a row, in all of them; every unit of the workgroup must call it.
 #[cube]
 pub(crate) fn row_sum(shared: &mut Shared<[f32]>, value: f32, #[comptime] lanes: u32) -> f32 {

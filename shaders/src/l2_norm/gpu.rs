@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::launch::{self, UNITS, buffer, row_sum};
+use crate::launch::{self, UNITS, buffer, own_row, row_sum};
 
 const NAME: &str = "l2_norm";
 
@@ -133,10 +133,8 @@ fn forward_kernel(
 ) {
     let mut shared = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
     let lane = UNIT_POS % lanes;
-    let wanted = CUBE_POS as u32 * comptime!(UNITS / lanes) + UNIT_POS / lanes;
-    // Units past the end repeat the last row, so that all meet at the barriers, and write nothing.
-    let live = wanted < rows;
-    let row = min(wanted, rows - 1) as usize;
+    let (row, live) = own_row(rows, lanes);
+    let row = row as usize;
     let begin = row * dim as usize;
     let mut values = Array::<f32>::new(columns);
     let mut squares = 0.0f32;
@@ -188,9 +186,8 @@ fn backward_kernel(
 ) {
     let mut shared = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
     let lane = UNIT_POS % lanes;
-    let wanted = CUBE_POS as u32 * comptime!(UNITS / lanes) + UNIT_POS / lanes;
-    let live = wanted < rows;
-    let row = min(wanted, rows - 1) as usize;
+    let (row, live) = own_row(rows, lanes);
+    let row = row as usize;
     let begin = row * dim as usize;
     let mut values = Array::<f32>::new(columns);
     let mut slopes = Array::<f32>::new(columns);

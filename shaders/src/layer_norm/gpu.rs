@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::launch::{self, UNITS, buffer, row_sum, row_sum_pair};
+use crate::launch::{self, UNITS, buffer, own_row, row_sum, row_sum_pair};
 
 const NAME: &str = "layer_norm";
 /// Most workgroups of the backward pass; each leaves one row of partial sums.
@@ -214,10 +214,8 @@ fn forward_kernel<E: Float>(
 ) {
     let mut shared = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
     let lane = UNIT_POS % lanes;
-    let wanted = CUBE_POS as u32 * comptime!(UNITS / lanes) + UNIT_POS / lanes;
-    // Units past the end repeat the last row, so that all meet at the barriers, and write nothing.
-    let live = wanted < kept;
-    let row = min(wanted, kept - 1) as usize;
+    let (row, live) = own_row(kept, lanes);
+    let row = row as usize;
     #[comptime]
     let token = match &rows {
         ComptimeOption::Some(rows) => rows[row] as usize,

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::ShaderError;
-use crate::launch::{self, LOWEST, UNITS, buffer, row_sum};
+use crate::launch::{self, LOWEST, UNITS, buffer, own_row, row_sum};
 
 const NAME: &str = "neighbours";
 /// Rows and columns of a tile.
@@ -157,10 +157,8 @@ fn distance_kernel(
 ) {
     let mut shared = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
     let lane = UNIT_POS % lanes;
-    let wanted = CUBE_POS as u32 * comptime!(UNITS / lanes) + UNIT_POS / lanes;
-    // Units past the end repeat the last row, so that all meet at the barriers, and write nothing.
-    let live = wanted < rows;
-    let row = min(wanted, rows - 1) as usize;
+    let (row, live) = own_row(rows, lanes);
+    let row = row as usize;
     let width = dim as usize;
     let near = nearest[row] as usize;
     let mut squares = 0.0f32;

@@ -91,7 +91,7 @@ fn words(places: &[PathBuf]) -> String {
 
 /// With the classes.
 fn how(range: IntensityRange) -> SourceOptions {
-    SourceOptions { labels: true, range }
+    SourceOptions { labels: true, decode: range.into() }
 }
 
 /// What is learned from, and what judges where there are halves for it.

@@ -38,7 +38,7 @@ pub struct PrefetchedImage {
 
 impl PrefetchOptions {
     fn make(self, path: &Path) -> Result<PrefetchedImage, DataError> {
-        let picture = decode_file_as(path, self.range)?.picture;
+        let picture = decode_file_as(path, self.range.into())?.picture;
         let view = whole_view(&picture, self.resolution, self.patch);
         let size = (picture.width, picture.height);
         Ok(PrefetchedImage { view, picture: self.whole.then_some(picture), size })

@@ -101,7 +101,7 @@ fn no_damage_gets_through_as_a_panic() {
                 mend_png(&mut bytes);
             }
             // Small pictures stay small, or are refused: nobody waits for gigabytes here.
-            match catch_panic(|| decode(&bytes, IntensityRange::Fixed, 16 << 20)) {
+            match catch_panic(|| decode(&bytes, DecodeOptions::default(), 16 << 20)) {
                 Ok(DecodedPicture { picture, .. }) => {
                     assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
                 }

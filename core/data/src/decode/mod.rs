@@ -4,6 +4,7 @@ pub mod depth;
 mod kinds;
 mod limit;
 mod quiet;
+mod reduced;
 pub mod survey;
 mod tiff;
 
@@ -19,6 +20,7 @@ use depth::{IntensityMapping, IntensityRange, SampleKind};
 use dinoscope_base::files;
 
 pub use kinds::conversion_hint;
+pub use reduced::LeastPictureSize;
 
 /// File name extensions of the formats that can be decoded, in lower case.
 pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
@@ -38,19 +40,34 @@ pub struct DecodedPicture {
     pub depth: Option<IntensityMapping>,
 }
 
+/// How much of a picture's file is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DecodeOptions {
+    /// What becomes black and white in files of more than 8 bits.
+    pub range: IntensityRange,
+    /// The size that is enough; all pixels where there is none.
+    pub least: Option<LeastPictureSize>,
+}
+
+impl From<IntensityRange> for DecodeOptions {
+    fn from(range: IntensityRange) -> Self {
+        Self { range, least: None }
+    }
+}
+
 /// Decodes a picture file; see [`decode_bytes`].
 ///
 /// # Errors
 /// [`DataError::Read`] when the file can't be read, [`DataError::Decode`] when it is no usable picture.
 pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
-    decode_file_as(path, IntensityRange::Fixed).map(|decoded| decoded.picture)
+    decode_file_as(path, DecodeOptions::default()).map(|decoded| decoded.picture)
 }
 
-/// [`decode_file`] with a choice of what becomes black and white where the file is deeper than 8 bits.
+/// [`decode_file`] with a choice of size, and of what becomes black and white where the file is deeper than 8 bits.
 ///
 /// # Errors
 /// As [`decode_file`].
-pub fn decode_file_as(path: &Path, range: IntensityRange) -> Result<DecodedPicture, DataError> {
+pub fn decode_file_as(path: &Path, options: DecodeOptions) -> Result<DecodedPicture, DataError> {
     let name = path.display().to_string();
     let read = |source| DataError::Read { path: name.clone(), source };
     let (size, most) = (files::metadata(path).map_err(read)?.len(), limit::bytes());
@@ -59,7 +76,7 @@ pub fn decode_file_as(path: &Path, range: IntensityRange) -> Result<DecodedPictu
         return Err(DataError::Decode { name, reason });
     }
     let bytes = files::read(path).map_err(read)?;
-    decode_bytes_as(&name, &bytes, range)
+    decode_bytes_as(&name, &bytes, options)
 }
 
 /// Decodes a picture from the content of a file.
@@ -73,16 +90,24 @@ pub fn decode_file_as(path: &Path, range: IntensityRange) -> Result<DecodedPictu
 /// [`DataError::Decode`] says, for a picture called `name`, what is wrong and the way out; also where the decoder
 /// itself breaks down.
 pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<Picture, DataError> {
-    decode_bytes_as(name, bytes, IntensityRange::Fixed).map(|decoded| decoded.picture)
+    decode_bytes_as(name, bytes, DecodeOptions::default()).map(|decoded| decoded.picture)
 }
 
-/// [`decode_bytes`] with a choice of what becomes black and white where the file is deeper than 8 bits.
+/// [`decode_bytes`] with a choice of size, and of what becomes black and white where the file is deeper than 8 bits.
 ///
 /// # Errors
 /// As [`decode_bytes`].
-pub fn decode_bytes_as(name: &str, bytes: &[u8], range: IntensityRange) -> Result<DecodedPicture, DataError> {
+pub fn decode_bytes_as(
+    name: &str,
+    bytes: &[u8],
+    options: DecodeOptions,
+) -> Result<DecodedPicture, DataError> {
     let most = limit::bytes();
-    catch_panic(|| decode(bytes, range, most))
+    let reduced = |decoded: DecodedPicture| match options.least {
+        Some(least) => DecodedPicture { picture: reduced::reduced(decoded.picture, least), ..decoded },
+        None => decoded,
+    };
+    catch_panic(|| decode(bytes, options, most).map(reduced))
         .map_err(|reason| DataError::Decode { name: name.to_owned(), reason })
 }
 
@@ -95,7 +120,8 @@ fn catch_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String>
     })
 }
 
-fn decode(bytes: &[u8], range: IntensityRange, most: u64) -> Result<DecodedPicture, String> {
+fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPicture, String> {
+    let DecodeOptions { range, least } = options;
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if tiff::is_tiff(bytes) {
         if let Some(decoded) = tiff::decode(bytes, range, most)? {
@@ -119,6 +145,10 @@ fn decode(bytes: &[u8], range: IntensityRange, most: u64) -> Result<DecodedPictu
     let room = limit::room_for((width, height), decoder.total_bytes(), most)?;
     // A picture with broken EXIF data is still a picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let scaled = least.filter(|_| format == ImageFormat::Jpeg);
+    if let Some(rgb) = scaled.and_then(|least| reduced::scaled_jpeg(bytes, (width, height), least)) {
+        return Ok(DecodedPicture { picture: upright(rgb, orientation), depth: None });
+    }
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| explain(e, most))?;
     let depth = stretch(&mut decoded, range);
     let rgb = match decoded.color().has_alpha() {

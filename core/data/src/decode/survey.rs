@@ -20,7 +20,7 @@ pub fn depth_note<P: AsRef<Path>>(pictures: &[P], range: IntensityRange) -> Opti
     }
     let may_be: Vec<&Path> = pictures.iter().map(AsRef::as_ref).filter(|path| may_be_deep(path)).collect();
     let deep: Vec<&Path> = spread(&may_be, HEADERS).filter(|path| is_deep(path)).collect();
-    let read = |path: &Path| Some((path.to_owned(), decode_file_as(path, range).ok()?.depth?));
+    let read = |path: &Path| Some((path.to_owned(), decode_file_as(path, range.into()).ok()?.depth?));
     note(&spread(&deep, WHOLE).filter_map(read).collect::<Vec<_>>())
 }
 

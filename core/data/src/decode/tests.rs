@@ -152,8 +152,8 @@ fn pictures_beyond_the_limits_are_refused_with_their_size() {
         assert!(reason(&bmp_header(width, height)).contains("damaged or incomplete"));
     }
     let small = encode(test_card(), ImageFormat::Png);
-    assert!(decode(&small, IntensityRange::Fixed, 48 * 32 * 3).is_ok());
-    assert!(decode(&small, IntensityRange::Fixed, 48 * 32 * 3 - 1).unwrap_err().contains("48 × 32"));
+    assert!(decode(&small, DecodeOptions::default(), 48 * 32 * 3).is_ok());
+    assert!(decode(&small, DecodeOptions::default(), 48 * 32 * 3 - 1).unwrap_err().contains("48 × 32"));
 }
 
 #[test]
@@ -214,19 +214,20 @@ fn deep_pictures_are_read_in_the_range_that_was_chosen() {
     for format in [ImageFormat::Png, ImageFormat::Tiff] {
         for bytes in [encode(deep.clone(), format), encode(DynamicImage::ImageRgba16(colour.clone()), format)]
         {
-            let dark = decode_bytes_as("", &bytes, IntensityRange::Fixed).unwrap();
+            let dark = decode_bytes_as("", &bytes, DecodeOptions::default()).unwrap();
             assert_eq!(*dark.picture.rgb.iter().max().unwrap(), 16);
             let depth = dark.depth.unwrap();
             assert_eq!((depth.found, depth.shown), ((0.0, 4095.0), (0.0, 65_535.0)));
             for range in [IntensityRange::File, "0..4095".parse().unwrap()] {
-                let read = decode_bytes_as("", &bytes, range).unwrap();
+                let read = decode_bytes_as("", &bytes, range.into()).unwrap();
                 let worst = read.picture.rgb.iter().zip(&wanted.rgb).map(|(a, b)| a.abs_diff(*b)).max();
                 assert_eq!(worst, Some(0), "{format:?} {range}");
             }
         }
     }
     // 8 bits are what they are.
-    let usual = decode_bytes_as("", &encode(test_card(), ImageFormat::Png), IntensityRange::File).unwrap();
+    let usual =
+        decode_bytes_as("", &encode(test_card(), ImageFormat::Png), IntensityRange::File.into()).unwrap();
     assert_eq!((&usual.picture.rgb, usual.depth), (test_card().as_raw(), None));
 }
 

@@ -21,7 +21,7 @@ where
 
 /// Levels of grey and what was found, in the range given.
 fn levels(bytes: &[u8], range: IntensityRange) -> (Vec<u8>, IntensityMapping) {
-    let decoded = decode_bytes_as("", bytes, range).unwrap();
+    let decoded = decode_bytes_as("", bytes, range.into()).unwrap();
     assert_eq!((decoded.picture.width, decoded.picture.height), (2, 2));
     let grey = decoded.picture.rgb.as_chunks::<3>().0.iter().map(|[red, green, blue]| {
         assert!(red == green && green == blue);

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PictureSource;
 use super::listing::{SkippedFileCounts, list};
-use crate::decode::decode_file_as;
-use crate::decode::depth::IntensityRange;
 use crate::decode::survey::depth_note;
+use crate::decode::{DecodeOptions, decode_file_as};
 use crate::{DataError, Picture, budget};
 
 pub use super::listing::pictures_in;
@@ -24,7 +23,7 @@ pub struct FolderSource {
     entries: Vec<FolderSourceEntry>,
     classes: Vec<String>,
     left_out: SkippedFileCounts,
-    range: IntensityRange,
+    decode: DecodeOptions,
     /// Bytes of decoded pictures that may still be kept.
     room: AtomicUsize,
 }
@@ -86,7 +85,7 @@ impl FolderSource {
             entries: entries.into_iter().map(entry).collect(),
             classes,
             left_out: SkippedFileCounts::default(),
-            range: IntensityRange::Fixed,
+            decode: DecodeOptions::default(),
             room: AtomicUsize::new(CACHE_BYTES),
         }
     }
@@ -97,10 +96,10 @@ impl FolderSource {
         Self { left_out, ..self }
     }
 
-    /// The same, with a choice of what becomes black and white in files of more than 8 bits.
+    /// The same, decoded as wished.
     #[must_use]
-    pub fn read_as(self, range: IntensityRange) -> Self {
-        Self { range, ..self }
+    pub fn decoded_as(self, decode: DecodeOptions) -> Self {
+        Self { decode, ..self }
     }
 }
 
@@ -138,7 +137,7 @@ impl PictureSource for FolderSource {
         if let Some(picture) = entry.kept.get() {
             return Ok(picture.clone());
         }
-        let picture = decode_file_as(&self.root.join(&entry.path), self.range)?.picture;
+        let picture = decode_file_as(&self.root.join(&entry.path), self.decode)?.picture;
         let bytes = picture.rgb.len();
         let reserve = |room: usize| room.checked_sub(bytes);
         if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok()
@@ -152,7 +151,7 @@ impl PictureSource for FolderSource {
 
     fn file_notes(&self) -> Vec<String> {
         let files: Vec<PathBuf> = self.entries.iter().map(|entry| self.root.join(&entry.path)).collect();
-        self.left_out.note().into_iter().chain(depth_note(&files, self.range)).collect()
+        self.left_out.note().into_iter().chain(depth_note(&files, self.decode.range)).collect()
     }
 }
 
@@ -166,6 +165,7 @@ fn class(path: &Path) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::decode::depth::IntensityRange;
     use dinoscope_testing::folder;
 
     fn names(source: &FolderSource) -> Vec<String> {
@@ -202,7 +202,8 @@ mod tests {
         let source = FolderSource::open(folder.path(), false).unwrap();
         assert!(source.file_notes()[0].contains("0..4095"), "{:?}", source.file_notes());
         assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 16, 16, 16]);
-        let source = FolderSource::open(folder.path(), false).unwrap().read_as(IntensityRange::File);
+        let source =
+            FolderSource::open(folder.path(), false).unwrap().decoded_as(IntensityRange::File.into());
         assert!(source.file_notes().is_empty());
         assert_eq!(source.load(0).unwrap().rgb, [0, 0, 0, 255, 255, 255]);
     }

@@ -14,16 +14,16 @@ use super::listed::{self, PictureList};
 use super::listing::{SkippedFileCounts, is_picture, list};
 use super::pattern;
 use crate::DataError;
-use crate::decode::depth::IntensityRange;
+use crate::decode::DecodeOptions;
 use dinoscope_base::files;
 
 /// How pictures are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SourceOptions {
     /// With their classes.
     pub labels: bool,
-    /// What becomes black and white in files of more than 8 bits.
-    pub range: IntensityRange,
+    /// How their files are decoded.
+    pub decode: DecodeOptions,
 }
 
 /// What a place holds.
@@ -104,10 +104,10 @@ fn of_pictures(
     how: SourceOptions,
 ) -> SourceContent {
     match SplitFolder::of(root, pictures) {
-        Some(halves) => SourceContent::Halves(halves.beside(left_out).read_as(how.range)),
+        Some(halves) => SourceContent::Halves(halves.beside(left_out).decoded_as(how.decode)),
         None => {
             let folder = FolderSource::of_files(root, pictures, how.labels);
-            SourceContent::Whole(Arc::new(folder.beside(left_out).read_as(how.range)))
+            SourceContent::Whole(Arc::new(folder.beside(left_out).decoded_as(how.decode)))
         }
     }
 }
@@ -120,7 +120,7 @@ fn of_file(file: &Path, how: SourceOptions) -> Result<OpenedSource, DataError> {
             SourceContent::Whole(Arc::new(IdxSource::open(file, IdxSplit::Train)?)),
         ));
     }
-    let source = FolderSource::open(file, how.labels)?.read_as(how.range);
+    let source = FolderSource::open(file, how.labels)?.decoded_as(how.decode);
     // What is no picture, an archive for instance, is told before anything is begun with it.
     source.load(0)?;
     Ok(OpenedSource::new(name, SourceContent::Whole(Arc::new(source))))
@@ -215,7 +215,7 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
     let Some(first) = files.first() else { return Ok(()) };
     // A single picture is looked at before anything is begun with it, as where it is named itself.
     if files.len() == 1 {
-        FolderSource::open(first, false)?.read_as(how.range).load(0)?;
+        FolderSource::open(first, false)?.decoded_as(how.decode).load(0)?;
     }
     let root = root_of(&files);
     let name = name_of(file);
@@ -229,7 +229,7 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
         };
         let entries = files.iter().map(entry).collect();
         SourceContent::Whole(Arc::new(
-            FolderSource::listed(&root, entries, classes.clone()).read_as(how.range),
+            FolderSource::listed(&root, entries, classes.clone()).decoded_as(how.decode),
         ))
     } else {
         of_pictures(&root, &files, SkippedFileCounts::default(), how)

@@ -5,7 +5,7 @@ use crate::source::joined::join;
 use dinoscope_testing::folder;
 
 fn how(labels: bool) -> SourceOptions {
-    SourceOptions { labels, range: IntensityRange::Fixed }
+    SourceOptions { labels, decode: DecodeOptions::default() }
 }
 
 fn open(places: &[PathBuf], labels: bool) -> Result<Arc<dyn PictureSource>, DataError> {

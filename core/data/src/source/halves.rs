@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::PictureSource;
 use super::folder::FolderSource;
 use super::listing::SkippedFileCounts;
-use crate::decode::depth::IntensityRange;
+use crate::decode::DecodeOptions;
 use crate::{DataError, Picture};
 
 /// What pictures are for, by the name of their folder.
@@ -69,7 +69,7 @@ pub struct SplitFolder {
     /// The other folders, those to learn from first, then those to test.
     others: Vec<(DatasetSplit, String, BTreeSet<String>)>,
     /// How files of more than 8 bits are read.
-    range: IntensityRange,
+    decode: DecodeOptions,
     /// Files of other kinds in all of it.
     left_out: SkippedFileCounts,
 }
@@ -143,7 +143,7 @@ impl SplitFolder {
             places,
             train: (name, classes),
             others: found.collect(),
-            range: IntensityRange::Fixed,
+            decode: DecodeOptions::default(),
             left_out: SkippedFileCounts::default(),
         })
     }
@@ -156,10 +156,10 @@ impl SplitFolder {
         self.others.iter().find(|(role, _, classes)| judges(*role, classes)).map(|(_, name, _)| name.as_str())
     }
 
-    /// The same, with a choice of what becomes black and white in files of more than 8 bits.
+    /// The same, decoded as wished.
     #[must_use]
-    pub fn read_as(self, range: IntensityRange) -> Self {
-        Self { range, ..self }
+    pub fn decoded_as(self, decode: DecodeOptions) -> Self {
+        Self { decode, ..self }
     }
 
     /// The same, with the files of other kinds that lie between the pictures.
@@ -225,7 +225,7 @@ impl SplitFolder {
         let label = |place: &SplitFolderEntry| classes.binary_search(place.class.as_ref()?).ok();
         let entries = places.iter().map(|place| (place.path.clone(), label(place))).collect();
         let of = FolderSource::listed(&self.root, entries, classes.clone());
-        let of = of.read_as(self.range).beside(self.left_out.clone());
+        let of = of.decoded_as(self.decode).beside(self.left_out.clone());
         SplitFolderSource { of, origin, notes: Vec::new() }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device};
 
 use crate::data::augment::{BlurProbability, CropRecipe};
+use crate::data::decode::{DecodeOptions, LeastPictureSize};
 use crate::data::loader::AHEAD;
 use crate::data::source::PictureSource;
 use crate::data::variety;
@@ -14,6 +15,7 @@ use crate::train::memory;
 use crate::train::protocol::EngineError;
 use crate::train::recipe::{BlurPreset, Recipe, TrainPrecision};
 use crate::train::run::RunFolder;
+use crate::train::watch;
 
 /// Multi-crop as the recipe says.
 pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
@@ -38,6 +40,13 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
         fixed: recipe.distill.fixed_views,
         ..CropRecipe::default()
     }
+}
+
+/// How the files of pictures are decoded: with all their pixels, or reduced to what crops and views of them need.
+pub(in crate::train) fn decode_options(recipe: &Recipe) -> DecodeOptions {
+    let viewed = watch::view_size(recipe);
+    let least = || LeastPictureSize::of_crops(&crop_recipe(recipe), viewed);
+    DecodeOptions { range: recipe.data.depth_range, least: recipe.data.reduce.then(least) }
 }
 
 /// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::decode::depth::IntensityRange;
 use crate::data::source::gathered::{OpenedSource, SourceContent, SourceOptions, gather};
 use crate::data::source::joined::{NamedSource, join};
 use crate::data::source::matched::{ClassMatchResult, matched, named};
 use crate::data::source::scenes::{self, ScenesSource};
 use crate::data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
 use crate::data::{DataError, Picture};
+use crate::train::feed::preparation::decode_options;
 use crate::train::recipe::Recipe;
 use crate::train::watch::view;
 
@@ -74,7 +74,7 @@ pub fn open(recipe: &Recipe) -> Result<RunDataSources, DataError> {
             rest: None,
         });
     }
-    let how = SourceOptions { labels: data.labels, range: data.depth_range };
+    let how = SourceOptions { labels: data.labels, decode: decode_options(recipe) };
     let gathered = gather(&data.path.paths(), how)?;
     let unused = gathered.iter().any(|part| part.unused_labels);
     let unused = unused.then(|| "its classes are not looked at: data.labels = true takes them".to_owned());
@@ -145,7 +145,7 @@ fn of_halves(
 /// # Errors
 /// Names the path and what was expected there.
 pub fn open_path(path: &Path, labels: bool) -> Result<Arc<dyn PictureSource>, DataError> {
-    let how = SourceOptions { labels, range: IntensityRange::Fixed };
+    let how = SourceOptions { labels, ..SourceOptions::default() };
     let gathered = gather(&[path.to_owned()], how)?;
     join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)
 }

@@ -309,6 +309,9 @@ pub struct DataRecipe {
     pub labels: bool,
     #[serde(default)]
     pub depth_range: IntensityRange,
+    /// Runs that do not say it saw all pixels.
+    #[serde(default)]
+    pub reduce: bool,
     pub scenes: usize,
     pub scene_size: usize,
     pub scene_seed: u64,

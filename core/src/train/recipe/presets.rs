@@ -128,6 +128,7 @@ fn short(name: &str) -> Recipe {
             path: "scenes".into(),
             labels: false,
             depth_range: IntensityRange::Fixed,
+            reduce: true,
             scenes: 4096,
             scene_size: 256,
             scene_seed: 0,

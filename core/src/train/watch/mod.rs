@@ -72,7 +72,12 @@ pub struct WatchFrame {
 
 /// A picture at the size that it is looked at; one that has it already stays as it is.
 pub(super) fn view(picture: &Picture, recipe: &Recipe) -> Picture {
-    whole_view(picture, ZOOM * recipe.crops.global_size, recipe.model.patch)
+    whole_view(picture, view_size(recipe), recipe.model.patch)
+}
+
+/// Side of what is looked at.
+pub(super) fn view_size(recipe: &Recipe) -> usize {
+    ZOOM * recipe.crops.global_size
 }
 
 impl WatchedImages {

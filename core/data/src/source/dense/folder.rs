@@ -363,7 +363,7 @@ impl DenseSource for DenseFolder {
         if truth != self.truth {
             return Err(wrong("the folder was opened for another truth".to_owned()));
         }
-        let picture = decode_file_as(&entry.picture, self.reading.range)?.picture;
+        let picture = decode_file_as(&entry.picture, self.reading.range.into())?.picture;
         let fits = |width: usize, height: usize| match (width, height) == (picture.width, picture.height) {
             true => Ok(()),
             false => Err(wrong(format!(

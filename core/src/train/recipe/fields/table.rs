@@ -246,6 +246,13 @@ const REST: &[RecipeField] = &[
         0.0,
         0.0,
     ),
+    f(
+        "data.reduce",
+        "Keep pictures at the least size at which no crop has to be enlarged, not with all their pixels",
+        "",
+        0.0,
+        0.0,
+    ),
     f("data.scenes", "How many built-in pictures", "pictures", 1.0, 1e8),
     f("data.scene_size", "Side of the built-in pictures", "pixels", 8.0, 4096.0),
     f("data.scene_seed", "Seed of the built-in pictures", "", 0.0, 9e15),

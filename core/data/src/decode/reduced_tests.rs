@@ -4,15 +4,17 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb};
 
 use super::*;
-use crate::augment::{ViewKind, ViewPlan};
+use crate::augment::{CropBox, ViewKind, ViewPlan, resized_crop};
 use crate::decode::{DecodeOptions, decode_bytes, decode_bytes_as};
-use dinoscope_base::rng::stream;
+use dinoscope_base::rng::{RngExt, stream};
 
-/// Soft shapes in colour, `width` by `height`.
+/// Soft shapes in colour with a sensor's noise, `width` by `height`.
 fn painting(width: u32, height: u32) -> RgbImage {
+    let mut noise = stream(0, "noise", 0, 0);
     RgbImage::from_fn(width, height, |x, y| {
         let (x, y) = (x as f32 / width as f32, y as f32 / height as f32);
-        let wave = |a: f32, b: f32| (127.5 + 127.5 * (a * x + b * y).sin()) as u8;
+        let mut wave =
+            |a: f32, b: f32| (127.5 + 120.0 * (a * x + b * y).sin() + noise.random_range(-6.0f32..6.0)) as u8;
         Rgb([wave(7.0, 3.0), wave(2.0, 11.0), wave(-5.0, 9.0)])
     })
 }
@@ -99,6 +101,38 @@ fn no_crop_of_a_recipe_has_to_be_enlarged() {
         });
         assert!(narrow || recipe.global_size == 64, "the size is larger than it has to be");
     }
+}
+
+/// What is cut out of the reduced picture is what is cut out of the whole one at the same place.
+#[test]
+fn crops_hardly_move() {
+    let painting = painting(1600, 1200);
+    let bytes = jpeg(&painting);
+    let recipe = CropRecipe::default();
+    let options =
+        DecodeOptions { least: Some(LeastPictureSize::of_crops(&recipe, 0)), ..DecodeOptions::default() };
+    let whole = decode_bytes("", &bytes).unwrap();
+    let small = decode_bytes_as("", &bytes, options).unwrap().picture;
+    let factor = whole.width as f64 / small.width as f64;
+    assert!(factor > 1.5, "{factor}");
+    let mut sum = 0.0;
+    for draw in 0..40 {
+        let (kind, side) = match draw % 2 {
+            0 => (ViewKind::Global1, recipe.global_size),
+            _ => (ViewKind::Local, recipe.local_size),
+        };
+        let plan = ViewPlan::draw(&mut stream(2, "test", draw, 0), kind, small.width, small.height, &recipe);
+        let larger = |length: usize| (length as f64 * factor).round() as usize;
+        let crop = plan.crop;
+        let of_whole = CropBox {
+            left: larger(crop.left),
+            top: larger(crop.top),
+            width: larger(crop.width).min(whole.width - larger(crop.left)),
+            height: larger(crop.height).min(whole.height - larger(crop.top)),
+        };
+        sum += apart(&resized_crop(&small, crop, side, side), &resized_crop(&whole, of_whole, side, side));
+    }
+    assert!(sum / 40.0 < 2.0, "{} levels apart", sum / 40.0);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use dinoscope_core::data::Picture;
+use dinoscope_core::data::decode::LeastPictureSize;
 use dinoscope_core::engine::{RunCommand, RunEvent, SerializableEngineError};
 use dinoscope_core::explore::{ModelSource, OpenModelInfo, PictureInspection, ViewQuery};
 use dinoscope_core::files::FileChange;
@@ -18,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum WorkerRequest {
     /// Files that are needed for what comes next.
     Files(Vec<FileChange>),
-    /// A picture from a file.
-    Decode(PathBuf),
+    /// A picture from a file, of the size that is enough or with all its pixels.
+    Decode(PathBuf, Option<LeastPictureSize>),
     /// A scene that the program draws itself: seed, number, side.
     Scene(u64, usize, usize),
     /// What a step is given, of a recipe as TOML: the step, and of how many pictures.
@@ -52,8 +53,8 @@ pub struct StartRunRequest {
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WorkerResponse {
-    /// To [`WorkerRequest::Decode`] and [`WorkerRequest::RenderedScene`].
-    Decoded(Result<Picture, String>),
+    /// To [`WorkerRequest::Decode`] and [`WorkerRequest::Scene`]: a picture, and the width and height that the file's has.
+    Decoded(Result<(Picture, (usize, usize)), String>),
     /// To [`WorkerRequest::BatchPreview`].
     Previewed(Result<Vec<PreviewItem>, String>),
     /// To [`WorkerRequest::Open`].

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{Picture, decode};
 use dinoscope_core::device::{self, SelectedDevice};
@@ -69,13 +70,15 @@ impl WorkerServer {
         };
         match content {
             WorkerRequest::Files(changes) => files::apply(changes),
-            WorkerRequest::Decode(path) => {
-                let decoded = decode::decode_file(&path).map_err(|error| error.to_string());
+            WorkerRequest::Decode(path, least) => {
+                let options = DecodeOptions { least, ..DecodeOptions::default() };
+                let decoded = decode::decode_file_as(&path, options).map_err(|error| error.to_string());
+                let decoded = decoded.map(|decoded| (decoded.picture, decoded.size));
                 self.answer(number, WorkerResponse::Decoded(decoded));
             }
             WorkerRequest::Scene(seed, index, side) => {
                 let drawn = scenes::draw(seed, index, side).picture;
-                self.answer(number, WorkerResponse::Decoded(Ok(drawn)));
+                self.answer(number, WorkerResponse::Decoded(Ok((drawn, (side, side)))));
             }
             WorkerRequest::Preview(recipe, iteration, pictures) => {
                 self.answer(number, WorkerResponse::Previewed(preview_of(&recipe, iteration, pictures)));

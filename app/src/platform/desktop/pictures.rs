@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{DataError, Picture, decode as core_decode};
 
@@ -16,12 +17,13 @@ pub fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 4)
 }
 
-/// Decodes a file.
+/// Decodes a file to the size that is enough, or with all its pixels.
 ///
 /// # Errors
 /// It is no picture, or can't be read. A decoder that panics is a broken file, not the end of the thread.
-pub async fn decode(path: &Path) -> Result<Picture, DataError> {
-    let decoded = std::panic::catch_unwind(|| core_decode::decode_file(path));
+pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
+    let options = DecodeOptions { least, ..DecodeOptions::default() };
+    let decoded = std::panic::catch_unwind(|| core_decode::decode_file_as(path, options));
     decoded.unwrap_or_else(|panic| {
         let reason = dinoscope_core::device::panic_text(panic);
         Err(DataError::Source { path: path.display().to_string(), reason })

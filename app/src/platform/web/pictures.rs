@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::files;
 
@@ -31,13 +32,16 @@ pub fn decoders() -> usize {
 }
 
 /// Asks the worker that decodes for a picture.
-async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<Picture, DataError> {
+async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<DecodedPicture, DataError> {
     let worker = decoder().map_err(DataError::Told)?;
     if let Some(path) = path {
         worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
     }
     match worker.ask(order, &[]).await.map_err(DataError::Told)? {
-        WorkerResponse::Decoded(decoded) => decoded.map_err(DataError::Told),
+        WorkerResponse::Decoded(decoded) => {
+            let (picture, size) = decoded.map_err(DataError::Told)?;
+            Ok(DecodedPicture { picture, size, depth: None })
+        }
         other => Err(DataError::Told(odd(&other))),
     }
 }
@@ -46,12 +50,13 @@ pub(super) fn odd(answer: &WorkerResponse) -> String {
     format!("the worker answered something else: {answer:?}")
 }
 
-/// Decodes a file in a worker: a large photograph takes longer than many frames.
+/// Decodes a file, to the size that is enough or with all its pixels, in a worker: a large photograph takes longer than many
+/// frames.
 ///
 /// # Errors
 /// The file is no picture, or can't be read.
-pub async fn decode(path: &Path) -> Result<Picture, DataError> {
-    picture(WorkerRequest::Decode(path.to_owned()), Some(path)).await
+pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
+    picture(WorkerRequest::Decode(path.to_owned(), least), Some(path)).await
 }
 
 /// Draws a scene in a worker.
@@ -59,5 +64,5 @@ pub async fn decode(path: &Path) -> Result<Picture, DataError> {
 /// # Errors
 /// The worker failed.
 pub async fn scene(seed: u64, index: usize, side: usize) -> Result<Picture, DataError> {
-    picture(WorkerRequest::Scene(seed, index, side), None).await
+    picture(WorkerRequest::Scene(seed, index, side), None).await.map(|drawn| drawn.picture)
 }

@@ -36,8 +36,19 @@ pub const MAX_PIXELS: u64 = 1 << 27;
 pub struct DecodedPicture {
     /// Upright, 8-bit RGB.
     pub picture: Picture,
+    /// Width and height of the file's picture, upright, of which `picture` may be a reduced copy.
+    pub size: (usize, usize),
     /// The file's numbers; `None` for 8 bits and fewer.
     pub depth: Option<IntensityMapping>,
+}
+
+impl DecodedPicture {
+    /// Whether the picture is whole, or large enough for what asks for this size; all pixels are asked for without one.
+    pub fn suffices(&self, least: Option<LeastPictureSize>) -> bool {
+        let have = (self.picture.width, self.picture.height);
+        let reduced = least.and_then(|least| least.of(self.size.0, self.size.1));
+        have == self.size || reduced.is_some_and(|(width, height)| have.0 >= width && have.1 >= height)
+    }
 }
 
 /// How much of a picture's file is wanted.
@@ -145,9 +156,16 @@ fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPict
     let room = limit::room_for((width, height), decoder.total_bytes(), most)?;
     // A picture with broken EXIF data is still a picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let size = match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (height as usize, width as usize),
+        _ => (width as usize, height as usize),
+    };
     let scaled = least.filter(|_| format == ImageFormat::Jpeg);
     if let Some(rgb) = scaled.and_then(|least| reduced::scaled_jpeg(bytes, (width, height), least)) {
-        return Ok(DecodedPicture { picture: upright(rgb, orientation), depth: None });
+        return Ok(DecodedPicture { picture: upright(rgb, orientation), size, depth: None });
     }
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| explain(e, most))?;
     let depth = stretch(&mut decoded, range);
@@ -157,7 +175,7 @@ fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPict
     };
     let picture = upright(rgb, orientation);
     drop(room);
-    Ok(DecodedPicture { picture, depth })
+    Ok(DecodedPicture { picture, size, depth })
 }
 
 /// Turns a picture as its file says.

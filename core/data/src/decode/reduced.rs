@@ -2,17 +2,20 @@
 
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
+use serde::{Deserialize, Serialize};
 
 use crate::Picture;
 use crate::augment::{CropRecipe, resize_to};
 
-/// The least size at which a picture is good for what is done with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The least size at which a picture is good for what is done with it: all of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeastPictureSize {
     /// Pixels in all.
     pub pixels: u64,
     /// Pixels of its shorter side.
     pub shorter: u32,
+    /// Pixels of its longer side.
+    pub longer: u32,
 }
 
 impl LeastPictureSize {
@@ -28,14 +31,26 @@ impl LeastPictureSize {
         let local = if recipe.locals > 0 { pixels(recipe.local_size, recipe.local_scale.0) } else { 0 };
         // Of a picture of extreme aspect, the largest crop in the middle is taken.
         let shorter = shorter.max(recipe.global_size);
-        Self { pixels: global.max(local), shorter: u32::try_from(shorter).unwrap_or(u32::MAX) }
+        let shorter = u32::try_from(shorter).unwrap_or(u32::MAX);
+        Self { pixels: global.max(local), shorter, longer: 0 }
+    }
+
+    /// What is good for both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            pixels: self.pixels.max(other.pixels),
+            shorter: self.shorter.max(other.shorter),
+            longer: self.longer.max(other.longer),
+        }
     }
 
     /// What a picture of this width and height is reduced to; `None` where it is small enough as it is.
     pub fn of(self, width: usize, height: usize) -> Option<(usize, usize)> {
         let (w, h) = (width as f64, height as f64);
         let by_pixels = (self.pixels as f64 / (w * h)).sqrt();
-        let factor = by_pixels.max(f64::from(self.shorter) / w.min(h));
+        let by_sides = (f64::from(self.shorter) / w.min(h)).max(f64::from(self.longer) / w.max(h));
+        let factor = by_pixels.max(by_sides);
         // A picture without pixels stays what it is.
         if factor.is_nan() || factor >= 1.0 {
             return None;

@@ -35,7 +35,7 @@ fn png(picture: &RgbImage) -> Vec<u8> {
 }
 
 fn least(pixels: u64, shorter: u32) -> DecodeOptions {
-    DecodeOptions { least: Some(LeastPictureSize { pixels, shorter }), ..DecodeOptions::default() }
+    DecodeOptions { least: Some(LeastPictureSize { pixels, shorter, longer: 0 }), ..DecodeOptions::default() }
 }
 
 /// Mean difference of two pictures of one size, in levels.
@@ -90,7 +90,7 @@ fn no_crop_of_a_recipe_has_to_be_enlarged() {
             }
         }
         // A tenth less and some would be.
-        let less = LeastPictureSize { pixels: size.pixels * 9 / 10, shorter: 1 };
+        let less = LeastPictureSize { pixels: size.pixels * 9 / 10, ..LeastPictureSize::default() };
         let (width, height) = less.of(4000, 3000).unwrap();
         let kind = if recipe.locals == 0 { ViewKind::Global1 } else { ViewKind::Local };
         let side = if recipe.locals == 0 { recipe.global_size } else { recipe.local_size };
@@ -137,9 +137,14 @@ fn crops_hardly_move() {
 
 #[test]
 fn sizes_are_reduced_to_the_least_and_never_below() {
-    let size = LeastPictureSize { pixels: 10_000, shorter: 50 };
+    let size = LeastPictureSize { pixels: 10_000, shorter: 50, longer: 90 };
     assert_eq!(size.of(400, 400), Some((100, 100)));
     assert_eq!(size.of(4000, 100), Some((2000, 50)));
+    assert_eq!(LeastPictureSize { longer: 90, ..LeastPictureSize::default() }.of(300, 900), Some((30, 90)));
+    assert_eq!(
+        size.and(LeastPictureSize { shorter: 200, ..size }),
+        LeastPictureSize { shorter: 200, ..size }
+    );
     for small in [(100, 100), (50, 80), (0, 10), (1, 1)] {
         assert_eq!(size.of(small.0, small.1), None, "{small:?}");
     }
@@ -169,7 +174,7 @@ fn a_reduced_photograph_is_the_whole_one_made_smaller() {
 fn a_small_part_of_the_pixels_is_made_at_all() {
     let bytes = jpeg(&painting(1603, 1201));
     let made = |pixels| {
-        let least = LeastPictureSize { pixels, shorter: 1 };
+        let least = LeastPictureSize { pixels, ..LeastPictureSize::default() };
         scaled_jpeg(&bytes, (1603, 1201), least).map(|rgb| rgb.dimensions())
     };
     assert_eq!(made(20_000), Some((200, 150)));

@@ -111,7 +111,9 @@ pub(super) fn decode(
         image::RgbImage::from_raw(width, height, rgb).ok_or_else(|| damaged("its size does not fit"))?;
     let picture = upright(rgb, orientation.unwrap_or(Orientation::NoTransforms));
     drop(room);
-    Ok(Some(DecodedPicture { picture, depth: (depth.samples != SampleKind::Bytes).then_some(depth) }))
+    let size = (picture.width, picture.height);
+    let depth = (depth.samples != SampleKind::Bytes).then_some(depth);
+    Ok(Some(DecodedPicture { picture, size, depth }))
 }
 
 /// What the bands of a pixel mean.

@@ -91,7 +91,7 @@ pub async fn held(
 
 /// A picture of a folder, made as small as it is looked at: a photograph would fill the page's memory.
 async fn decode(folder: &Path, name: &str, side: usize) -> Result<Picture, DataError> {
-    let picture = pictures::decode(&folder.join(name)).await?;
+    let picture = pictures::decode(&folder.join(name), None).await?.picture;
     // As evaluation itself makes them before it cuts the middle out, so that figures are those of the desktop.
     let short = (side * 256 / 224).max(1);
     let shorter = picture.width.min(picture.height).max(1);

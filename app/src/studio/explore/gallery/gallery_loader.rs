@@ -16,8 +16,9 @@ use crate::studio::explore::pixel_store::{DecodeJob, PixelStore};
 
 /// Side of a thumbnail.
 pub const THUMB: usize = 128;
-/// Longest side of what is drawn large: beyond it screens have no pixels.
-pub const SHOWN: usize = 2048;
+/// Longest side of what is drawn large: more than a panel has pixels, and no more than half of what cameras make of 12 megapixels and
+/// more, so that theirs need not be decoded whole.
+pub const SHOWN: usize = 1920;
 
 /// A reduced picture with the size of the whole one, or why there is none.
 pub type Made = Result<(egui::ColorImage, [usize; 2]), String>;
@@ -126,13 +127,13 @@ async fn run(job: DecodeJob, pixels: &PixelStore, say: &dyn Fn(GalleryLoaderEven
         DecodeJob::Decode(id, origin) => (id, origin),
     };
     match pixels.decode(id, &origin).await {
-        Ok((picture, made)) => {
-            let size = [picture.width, picture.height];
+        Ok((decoded, made)) => {
+            let size = [decoded.size.0, decoded.size.1];
             if made.thumb {
-                say(GalleryLoaderEvent::Thumb(id, Ok((reduced(&picture, THUMB), size))));
+                say(GalleryLoaderEvent::Thumb(id, Ok((reduced(&decoded.picture, THUMB), size))));
             }
             if made.large {
-                say(GalleryLoaderEvent::Shown(id, Ok((reduced(&picture, SHOWN), size))));
+                say(GalleryLoaderEvent::Shown(id, Ok((reduced(&decoded.picture, SHOWN), size))));
             }
         }
         Err(reason) => say(GalleryLoaderEvent::Thumb(id, Err(reason))),

@@ -1,22 +1,24 @@
 //! Pixels of the pictures that are open: each file is decoded once for everything that is made of it.
 //!
 //! Thumbnails, what is drawn large and what the model is given are wished for by different sides at different times. They
-//! all ask here. Whoever decodes a file makes at once all that is wished of it, so that the whole pictures, many megabytes
-//! each, need not be kept.
+//! all ask here. Whoever decodes a file makes at once all that is wished of it, and no more pixels than that takes: the whole
+//! pictures, many megabytes each, need not be kept, and most need not be made.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use async_channel::{Receiver, Sender, bounded};
+use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 
 use crate::platform::pictures;
 use crate::studio::background::work_queue::SharedWorkQueue;
+use crate::studio::explore::gallery_loader::{SHOWN, THUMB};
 
-/// Bytes of whole pictures that are kept, of those that were drawn large.
+/// Bytes of pictures that are kept, of those that were drawn large.
 const CACHE: usize = 192 << 20;
 /// Bytes of pictures as the model is given them that wait to be looked at.
 const VIEWS: usize = 64 << 20;
@@ -50,14 +52,33 @@ pub struct ModelViewShape {
     pub patch: usize,
 }
 
-/// A whole picture, or why there is none.
-type Whole = Result<Arc<Picture>, String>;
+impl ModelViewShape {
+    /// What a view may be made of: twice as many pixels a side leave no trace of how they were made.
+    fn least(self) -> LeastPictureSize {
+        let shorter = u32::try_from(2 * self.resolution).unwrap_or(u32::MAX);
+        LeastPictureSize { shorter, ..LeastPictureSize::default() }
+    }
+}
+
+/// What a picture of this longest side may be made of.
+fn longest(side: usize) -> LeastPictureSize {
+    LeastPictureSize { longer: side as u32, ..LeastPictureSize::default() }
+}
+
+/// A picture, or why there is none.
+type Answer = Result<Arc<DecodedPicture>, String>;
 
 /// What there is of a picture.
 enum PixelLookup {
     View(Arc<Picture>),
-    Whole(Arc<Picture>),
-    Coming(Receiver<Whole>),
+    Decoded(Arc<DecodedPicture>),
+    Coming(Receiver<Answer>),
+}
+
+/// Who waits for a picture, and the size that is enough.
+struct PixelWaiter {
+    answer: Sender<Answer>,
+    least: Option<LeastPictureSize>,
 }
 
 /// What is wished for and what is there.
@@ -70,7 +91,7 @@ struct PixelStoreState {
     large: Vec<Wish>,
     /// Pictures that somebody waits for.
     urgent: VecDeque<Wish>,
-    waiting: HashMap<PictureId, Vec<Sender<Whole>>>,
+    waiting: HashMap<PictureId, Vec<PixelWaiter>>,
     /// Being decoded.
     at_work: HashSet<PictureId>,
     /// Of those, the ones that will be drawn large.
@@ -80,7 +101,7 @@ struct PixelStoreState {
     /// How the model is given pictures, and which it will look at.
     looks: Option<(ModelViewShape, HashSet<PictureId>)>,
     views: HashMap<(PictureId, ModelViewShape), Arc<Picture>>,
-    kept: VecDeque<(PictureId, Arc<Picture>)>,
+    kept: VecDeque<(PictureId, Arc<DecodedPicture>)>,
     decoded: u64,
     closed: bool,
 }
@@ -203,48 +224,51 @@ impl PixelStore {
         &self,
         id: PictureId,
         origin: &ImageOrigin,
-    ) -> Result<(Arc<Picture>, DecodeTargets), String> {
-        let kept = self.state().kept.iter().find(|(kept, _)| *kept == id).map(|(_, picture)| picture.clone());
-        let whole = match kept {
+    ) -> Result<(Arc<DecodedPicture>, DecodeTargets), String> {
+        let (kept, least) = {
+            let state = self.state();
+            let least = state.needed(id);
+            (state.kept(id, least), least)
+        };
+        let answer = match kept {
             Some(picture) => Ok(picture),
             None => {
                 self.state().decoded += 1;
-                decoded(origin).await.map_err(|error| error.to_string())
+                decoded(origin, least).await.map(Arc::new).map_err(|error| error.to_string())
             }
         };
-        if let Ok(picture) = &whole {
-            self.make_view(id, origin, picture);
+        if let Ok(decoded) = &answer {
+            self.make_view(id, origin, decoded);
         }
         let made = {
             let mut state = self.state();
             state.at_work.remove(&id);
             state.pressing.remove(&id);
-            for waits in state.waiting.remove(&id).unwrap_or_default() {
-                let _ = waits.try_send(whole.clone());
-            }
+            state.hand_out(id, origin, &answer);
+            let suffices =
+                |side: usize| answer.as_ref().is_ok_and(|decoded| decoded.suffices(Some(longest(side))));
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
-            let made = DecodeTargets { thumb: has(&state.thumbs), large: has(&state.large) };
+            let made = DecodeTargets {
+                thumb: has(&state.thumbs) && suffices(THUMB),
+                large: has(&state.large) && suffices(SHOWN),
+            };
             if made.large
-                && let Ok(picture) = &whole
+                && let Ok(decoded) = &answer
             {
-                state.keep(id, picture.clone());
+                state.keep(id, decoded.clone());
             }
             made
         };
         self.ring();
-        whole.map(|picture| (picture, made))
+        answer.map(|decoded| (decoded, made))
     }
 
     /// The picture as the model will be given it, while its pixels are at hand.
-    fn make_view(&self, id: PictureId, origin: &ImageOrigin, picture: &Picture) {
-        let shape = {
-            let state = self.state();
-            let room = state.views.values().map(|view| view.rgb.len()).sum::<usize>() < VIEWS;
-            state.looks.as_ref().filter(|(_, ids)| room && ids.contains(&id)).map(|(shape, _)| *shape)
-        };
+    fn make_view(&self, id: PictureId, origin: &ImageOrigin, decoded: &DecodedPicture) {
+        let shape = self.state().expected(id).filter(|shape| decoded.suffices(Some(shape.least())));
         // What is in memory may be another picture the next time.
         let Some(shape) = shape.filter(|_| !matches!(origin, ImageOrigin::Memory(_))) else { return };
-        let view = Arc::new(whole_view(picture, shape.resolution, shape.patch));
+        let view = Arc::new(whole_view(&decoded.picture, shape.resolution, shape.patch));
         self.state().views.insert((id, shape), view);
     }
 
@@ -253,10 +277,15 @@ impl PixelStore {
     /// # Errors
     /// Why it can't be decoded.
     pub async fn load(&self, id: PictureId, origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
-        match self.ask(id, origin, None)? {
-            PixelLookup::View(picture) | PixelLookup::Whole(picture) => Ok(picture),
-            PixelLookup::Coming(answer) => answered(&answer).await,
-        }
+        let decoded = match self.ask(id, origin, None)? {
+            PixelLookup::View(view) => return Ok(view),
+            PixelLookup::Decoded(decoded) => decoded,
+            PixelLookup::Coming(answer) => answered(&answer).await?,
+        };
+        Ok(match Arc::try_unwrap(decoded) {
+            Ok(decoded) => Arc::new(decoded.picture),
+            Err(shared) => Arc::new(shared.picture.clone()),
+        })
     }
 
     /// The picture as a model is given it.
@@ -269,14 +298,14 @@ impl PixelStore {
         origin: &ImageOrigin,
         shape: ModelViewShape,
     ) -> Result<Arc<Picture>, DataError> {
-        let whole = match self.ask(id, origin, Some(shape))? {
+        let decoded = match self.ask(id, origin, Some(shape))? {
             PixelLookup::View(view) => return Ok(view),
-            PixelLookup::Whole(picture) => picture,
+            PixelLookup::Decoded(decoded) => decoded,
             PixelLookup::Coming(answer) => answered(&answer).await?,
         };
         // Who decoded it may have known what for.
         let made = self.state().views.remove(&(id, shape));
-        Ok(made.unwrap_or_else(|| Arc::new(whole_view(&whole, shape.resolution, shape.patch))))
+        Ok(made.unwrap_or_else(|| Arc::new(whole_view(&decoded.picture, shape.resolution, shape.patch))))
     }
 
     /// What there is of a picture; where there is nothing, it is decoded next.
@@ -287,21 +316,28 @@ impl PixelStore {
         shape: Option<ModelViewShape>,
     ) -> Result<PixelLookup, DataError> {
         if let ImageOrigin::Memory(picture) = origin {
-            return Ok(PixelLookup::Whole(picture.clone()));
+            // Neither larger nor smaller than it is.
+            return Ok(match shape {
+                None => PixelLookup::View(picture.clone()),
+                Some(shape) => {
+                    PixelLookup::View(Arc::new(whole_view(picture, shape.resolution, shape.patch)))
+                }
+            });
         }
+        let least = shape.map(ModelViewShape::least);
         let answer = {
             let mut state = self.state();
             if let Some(view) = shape.and_then(|shape| state.views.remove(&(id, shape))) {
                 return Ok(PixelLookup::View(view));
             }
-            if let Some((_, picture)) = state.kept.iter().find(|(kept, _)| *kept == id) {
-                return Ok(PixelLookup::Whole(picture.clone()));
+            if let Some(decoded) = state.kept(id, least) {
+                return Ok(PixelLookup::Decoded(decoded));
             }
             if state.closed {
                 return Err(DataError::Told(CLOSED.to_owned()));
             }
-            let (waits, answer) = bounded(1);
-            state.waiting.entry(id).or_default().push(waits);
+            let (sender, answer) = bounded(1);
+            state.waiting.entry(id).or_default().push(PixelWaiter { answer: sender, least });
             if !state.at_work.contains(&id) && !state.urgent.iter().any(|(wished, _)| *wished == id) {
                 state.urgent.push_back((id, origin.clone()));
             }
@@ -318,17 +354,58 @@ impl PixelStore {
     }
 }
 
-async fn answered(answer: &Receiver<Whole>) -> Result<Arc<Picture>, DataError> {
-    let whole = answer.recv().await;
-    whole.unwrap_or_else(|_| Err(CLOSED.to_owned())).map_err(DataError::Told)
+async fn answered(answer: &Receiver<Answer>) -> Result<Arc<DecodedPicture>, DataError> {
+    let decoded = answer.recv().await;
+    decoded.unwrap_or_else(|_| Err(CLOSED.to_owned())).map_err(DataError::Told)
 }
 
 impl PixelStoreState {
-    fn keep(&mut self, id: PictureId, picture: Arc<Picture>) {
+    /// How the model will look at a picture, where there is room for one more.
+    fn expected(&self, id: PictureId) -> Option<ModelViewShape> {
+        let room = self.views.values().map(|view| view.rgb.len()).sum::<usize>() < VIEWS;
+        self.looks.as_ref().filter(|(_, ids)| room && ids.contains(&id)).map(|(shape, _)| *shape)
+    }
+
+    /// The size that is enough for all that is wished of a picture; `None` for all its pixels.
+    fn needed(&self, id: PictureId) -> Option<LeastPictureSize> {
+        let mut least = longest(THUMB);
+        for waiter in self.waiting.get(&id).into_iter().flatten() {
+            least = least.and(waiter.least?);
+        }
+        if self.large.iter().any(|(wished, _)| *wished == id) {
+            least = least.and(longest(SHOWN));
+        }
+        Some(self.expected(id).map_or(least, |shape| least.and(shape.least())))
+    }
+
+    /// What is kept of a picture, where it is large enough.
+    fn kept(&self, id: PictureId, least: Option<LeastPictureSize>) -> Option<Arc<DecodedPicture>> {
+        let (_, decoded) = self.kept.iter().find(|(kept, _)| *kept == id)?;
+        decoded.suffices(least).then(|| decoded.clone())
+    }
+
+    /// Answers those who wait for a picture. Who needs more pixels than were asked for when it was begun goes on waiting.
+    fn hand_out(&mut self, id: PictureId, origin: &ImageOrigin, answer: &Answer) {
+        let (served, rest): (Vec<_>, Vec<_>) = self
+            .waiting
+            .remove(&id)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|waiter| answer.as_ref().map_or(true, |decoded| decoded.suffices(waiter.least)));
+        for waiter in served {
+            let _ = waiter.answer.try_send(answer.clone());
+        }
+        if !rest.is_empty() {
+            self.waiting.insert(id, rest);
+            self.urgent.push_back((id, origin.clone()));
+        }
+    }
+
+    fn keep(&mut self, id: PictureId, decoded: Arc<DecodedPicture>) {
         self.kept.retain(|(kept, _)| *kept != id);
-        self.kept.push_back((id, picture));
-        let bytes = |kept: &VecDeque<(PictureId, Arc<Picture>)>| -> usize {
-            kept.iter().map(|(_, picture)| picture.rgb.len()).sum()
+        self.kept.push_back((id, decoded));
+        let bytes = |kept: &VecDeque<(PictureId, Arc<DecodedPicture>)>| -> usize {
+            kept.iter().map(|(_, decoded)| decoded.picture.rgb.len()).sum()
         };
         // The newest one stays even if it alone is more: it is being looked at.
         while self.kept.len() > 1 && bytes(&self.kept) > CACHE {
@@ -337,12 +414,14 @@ impl PixelStoreState {
     }
 }
 
-async fn decoded(origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
-    Ok(match origin {
-        ImageOrigin::File(path) => Arc::new(pictures::decode(path).await?),
-        ImageOrigin::Memory(picture) => picture.clone(),
-        ImageOrigin::Scene(index) => Arc::new(pictures::scene(SCENE_SEED, *index, SCENE).await?),
-    })
+async fn decoded(origin: &ImageOrigin, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
+    let picture = match origin {
+        ImageOrigin::File(path) => return pictures::decode(path, least).await,
+        ImageOrigin::Memory(picture) => Picture::clone(picture),
+        ImageOrigin::Scene(index) => pictures::scene(SCENE_SEED, *index, SCENE).await?,
+    };
+    let size = (picture.width, picture.height);
+    Ok(DecodedPicture { picture, size, depth: None })
 }
 
 #[cfg(test)]

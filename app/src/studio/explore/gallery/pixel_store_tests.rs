@@ -55,10 +55,13 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
     assert_eq!((thumbs, large), ((0..6).collect(), vec![0]));
     assert_eq!(intake.pixels.decoded(), 6);
     assert!(views.iter().all(|view| (view.width, view.height) == (336, 224)));
-    // As if it had been given the whole picture.
+    // As if it had been given the whole picture, though half of it was decoded.
     let ImageOrigin::File(path) = &wishes[3].1 else { panic!("a file") };
     let whole = dinoscope_core::data::decode::decode_file(path).unwrap();
-    assert_eq!(*views[3], whole_view(&whole, 224, 14));
+    let of_whole = whole_view(&whole, 224, 14);
+    let apart: u64 = of_whole.rgb.iter().zip(&views[3].rgb).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let apart = apart as f64 / of_whole.rgb.len() as f64;
+    assert!(apart < 0.5, "{apart} levels");
     assert_eq!(whole_view(&views[3], 224, 14), *views[3], "a view of a view");
     // What was drawn large is kept, for instance to be looked at more closely.
     let closer = ModelViewShape { resolution: 448, patch: 14 };
@@ -71,9 +74,62 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
 }
 
 #[test]
+fn no_more_pixels_are_made_than_are_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jpg");
+    image::RgbImage::from_fn(4032, 3024, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&path).unwrap();
+    let origin = ImageOrigin::File(path);
+    let wish: Wish = (0, origin.clone());
+    let pixels = PixelStore::default();
+    let decode = || {
+        assert!(matches!(pixels.next(true), Some(DecodeJob::Decode(0, _))));
+        let (decoded, made) = block_on(pixels.decode(0, &origin)).unwrap();
+        pixels.heard(0);
+        assert_eq!(decoded.size, (4032, 3024), "what is told of it");
+        ((decoded.picture.width, decoded.picture.height), made)
+    };
+    pixels.want(vec![wish.clone()], Vec::new());
+    assert_eq!(decode(), ((128, 96), DecodeTargets { thumb: true, large: false }));
+    pixels.expect(ModelViewShape { resolution: 224, patch: 14 }, HashSet::from([0]));
+    assert_eq!(decode().0, (598, 448));
+    pixels.want(vec![wish.clone()], vec![wish.clone()]);
+    assert_eq!(decode(), ((1920, 1440), DecodeTargets { thumb: true, large: true }));
+    // What was drawn large is enough for a closer look, and not for who needs all.
+    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    assert!(matches!(pixels.ask(0, &origin, Some(closer)), Ok(PixelLookup::Decoded(_))));
+    assert_eq!(pixels.decoded(), 3);
+    let Ok(PixelLookup::Coming(answer)) = pixels.ask(0, &origin, None) else { panic!("decoded again") };
+    assert_eq!(decode().0, (4032, 3024));
+    assert_eq!(answer.try_recv().unwrap().unwrap().picture.width, 4032);
+}
+
+#[test]
+fn who_needs_more_than_was_begun_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = photograph(folder.path(), "late.jpg");
+    let pixels = PixelStore::default();
+    let state = || pixels.state();
+    let Ok(PixelLookup::Coming(all)) = pixels.ask(0, &origin, None) else { panic!("nothing is there") };
+    let small = DecodedPicture {
+        picture: Picture { width: 90, height: 60, rgb: vec![0; 90 * 60 * 3] },
+        size: (900, 600),
+        depth: None,
+    };
+    let small = Ok(Arc::new(small));
+    state().urgent.clear();
+    state().hand_out(0, &origin, &small);
+    assert!(all.try_recv().is_err() && state().urgent.len() == 1);
+    let (decoded, _) = block_on(pixels.decode(0, &origin)).unwrap();
+    assert_eq!((decoded.picture.width, all.try_recv().unwrap().unwrap().picture.width), (900, 900));
+}
+
+#[test]
 fn kept_pixels_are_bounded() {
     let mut state = PixelStoreState::default();
-    let picture = |bytes: usize| Arc::new(Picture { width: 1, height: 1, rgb: vec![0; bytes] });
+    let picture = |bytes: usize| {
+        let picture = Picture { width: 1, height: 1, rgb: vec![0; bytes] };
+        Arc::new(DecodedPicture { picture, size: (1, 1), depth: None })
+    };
     (0..3).for_each(|id| state.keep(id, picture(3)));
     state.keep(1, picture(3));
     assert_eq!(state.kept.len(), 3);

@@ -139,7 +139,7 @@ def check_run(dinoscope, tally, forms):
         for name, source in [("run", folder), ("zip", packed)]
     ]
     assert texts[0] == texts[1], "a run in one file has another card"
-    for part in ("# tiny-run", "24 of 24", "24 scenes", "k-NN top-1", "--set model.dim=48"):
+    for part in ("# tiny-run", "24 of 24", "24 varied scenes", "k-NN top-1", "--set model.dim=48"):
         assert part in texts[0], f"{part!r} is not in the card of a run"
     assert "grid" in dinoscope.run("weights", "inspect", packed)
     for form in (form for form in forms if form != "hugging-face"):

@@ -80,8 +80,12 @@ fn several_folders_are_trained_on_and_found_again_where_they_have_moved() {
     let told = ends(root, &[&zipped[..], &moved].concat(), 0);
     assert!(told.contains("16 pictures of the same names"), "{told}");
 
-    let mixed = ends(root, &train("mixed", &["--data", "scenes", "--data", "new/first"]), 2);
-    assert!(mixed.contains("`scenes` stands alone"), "{mixed}");
+    let mixed = ends(root, &train("mixed", &["--data", "procedural*0.5", "--data", "new/first*0.5"]), 0);
+    assert!(mixed.contains("pictures from procedural*0.5 and"), "{mixed}");
+    let shares = ends(root, &train("shares", &["--data", "scenes*0.5", "--data", "new/first"]), 2);
+    assert!(shares.contains("has a share and") && shares.contains("has none"), "{shares}");
+    let wrong = ends(root, &train("wrong", &["--data", "scenes:hard"]), 2);
+    assert!(wrong.contains("no hard scenes: they are easy or varied"), "{wrong}");
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
     let recipe = paths::with_absolute_paths(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
+    let classes = sources.labelled.as_ref().map_or(0, |labelled| labelled.train.classes().len());
     let job = TrainJob {
         watch: sources.to_watch(&recipe),
         sources,
@@ -57,7 +58,7 @@ pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
     }
     let history = &summary.history;
     if let Some(untrained) = history.untrained {
-        out!("k-NN accuracy, 12 classes, 95 % interval");
+        out!("k-NN accuracy, {classes} classes, 95 % interval");
         if let Some((done, trained)) = history.trained {
             out!("  after {done} steps  {}", percent(trained));
         }

@@ -32,7 +32,8 @@ pub struct DistillArgs {
     #[arg(long)]
     method: Option<DistillMethodArg>,
     /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
-    /// label), a pattern, an IDX images file, or `scenes` for the built-in pictures. Given again, all of them together.
+    /// label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
+    /// all of them together; PLACE*SHARE says in which shares: --data 'photos*0.7' --data 'procedural*0.3'.
     #[arg(long, value_name = "PLACE")]
     data: Vec<PathBuf>,
     /// Take the names of subfolders, or the column `label` of a table, as labels, to measure k-NN accuracy and agreement during training.

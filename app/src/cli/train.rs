@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dinoscope_core::data::source::builtin::SharedPlace;
 use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::engine::{RunEvent, TrainJob};
 use dinoscope_core::train::run::RunFolder;
@@ -21,7 +22,8 @@ pub struct TrainArgs {
     /// A recipe file, or the name of a preset: nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
     recipe: Option<PathBuf>,
     /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
-    /// label), a pattern, an IDX images file, or `scenes` for the built-in pictures. Given again, all of them together.
+    /// label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
+    /// all of them together; PLACE*SHARE says in which shares: --data 'photos*0.7' --data 'procedural*0.3'.
     #[arg(long, value_name = "PLACE")]
     data: Vec<PathBuf>,
     /// Take the names of subfolders, or the column `label` of a table, as labels, to measure k-NN accuracy during training.
@@ -248,7 +250,9 @@ fn recipe(arguments: &TrainArgs) -> Result<Recipe> {
 pub fn of_data(data: &[PathBuf], labels: bool) -> Result<Vec<String>> {
     let mut overrides = Vec::new();
     let place = |data: &PathBuf| {
-        let path = if data == Path::new("scenes") { data.to_owned() } else { std::path::absolute(data)? };
+        let text = data.to_string_lossy();
+        let place = SharedPlace::read(&text).map_err(|said| UsageError(format!("--data {text}: {said}")))?;
+        let path = if place.builtin.is_some() { data.to_owned() } else { std::path::absolute(data)? };
         Ok(path.to_string_lossy().into_owned())
     };
     if let Some(places) = SourcePaths::new(data.iter().map(place).collect::<Result<Vec<_>>>()?) {
@@ -279,8 +283,16 @@ fn named(arguments: &TrainArgs, overrides: &[String]) -> Result<Recipe> {
             None => {
                 let text = std::fs::read_to_string(named)
                     .map_err(|e| UsageError(format!("can't read the recipe {}: {e}", named.display())))?;
+                let mut overrides = overrides.to_vec();
+                if let Some(out) = out.as_ref().filter(|_| arguments.resume.is_some())
+                    && !text.contains("scene_kind")
+                {
+                    // A file of before scenes had kinds goes on with those of the run.
+                    let kind = RunFolder::open(out)?.recipe()?.data.scene_kind;
+                    overrides.insert(0, format!("data.scene_kind={kind}"));
+                }
                 load::noted(
-                    Recipe::resolve_toml(&text, overrides).with_context(|| named.display().to_string())?,
+                    Recipe::resolve_toml(&text, &overrides).with_context(|| named.display().to_string())?,
                 )
             }
         },
@@ -294,6 +306,9 @@ fn again(preset: &str, out: &Path, overrides: &[String]) -> Result<Recipe> {
     const LENGTH: &str = "train.iterations";
     let is_length = |pair: &&String| pair.split('=').next().is_some_and(|key| key.trim() == LENGTH);
     let (length, mut rest): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(|pair| is_length(&pair));
-    rest.push(format!("{LENGTH}={}", RunFolder::open(out)?.recipe()?.train.iterations));
+    let run = RunFolder::open(out)?.recipe()?;
+    rest.push(format!("{LENGTH}={}", run.train.iterations));
+    // The preset's kind of scenes is no wish either: runs of earlier versions have another.
+    rest.insert(0, format!("data.scene_kind={}", run.data.scene_kind));
     Ok(Recipe::preset(preset)?.resolve(&rest)?.recipe.exactly(&length)?)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dinoscope_data::source::dense::DenseSplit;
-use dinoscope_data::source::scenes::ScenesSource;
+use dinoscope_data::source::scenes::{SceneKind, ScenesSource};
 use dinoscope_data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
 
 /// Seed of the built-in scenes that are learned from; the next one's are tested. Training never sees either.
@@ -50,10 +50,11 @@ impl EvaluationData {
     }
 }
 
-/// Built-in scenes with their classes, to learn from and to test.
-pub fn scenes() -> LabelledSplit {
-    let part =
-        |seed, count| -> Arc<dyn PictureSource> { Arc::new(ScenesSource::new(seed, count, SCENE_SIDE)) };
+/// Built-in scenes of a kind with their classes, to learn from and to test.
+pub fn scenes(kind: SceneKind) -> LabelledSplit {
+    let part = |seed, count| -> Arc<dyn PictureSource> {
+        Arc::new(ScenesSource::of_kind(kind, seed, count, SCENE_SIDE))
+    };
     LabelledSplit { train: part(SCENE_SEED, SCENE_COUNTS.0), test: part(SCENE_SEED + 1, SCENE_COUNTS.1) }
 }
 

@@ -112,16 +112,16 @@ fn to_learn(
         match part.holds {
             SourceContent::Halves(halves) => {
                 match halves.judged() {
-                    Some(half) => own.push(NamedSource { name: name.clone(), source: Arc::new(half) }),
+                    Some(half) => own.push(NamedSource::new(name.clone(), Arc::new(half))),
                     None => apart = Some(why_apart(&halves)),
                 }
-                train.push(NamedSource { name, source: Arc::new(halves.train(true)) });
+                train.push(NamedSource::new(name, Arc::new(halves.train(true))));
             }
-            SourceContent::Whole(source) => train.push(NamedSource { name, source }),
+            SourceContent::Whole(source) => train.push(NamedSource::new(name, source)),
         }
     }
     for place in data {
-        own.extend(idx_test(place).map(|source| NamedSource { name: place.display().to_string(), source }));
+        own.extend(idx_test(place).map(|source| NamedSource::new(place.display().to_string(), source)));
     }
     if let (Some(reason), true, None) = (apart, own.is_empty(), judged) {
         return Err(DataError::Source { path: words(data), reason });
@@ -165,7 +165,7 @@ fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSo
     let mut parts = Vec::new();
     for place in places {
         if let Some(source) = files::is_dir(place).then(|| idx_test(place)).flatten() {
-            parts.push(NamedSource { name: place.display().to_string(), source });
+            parts.push(NamedSource::new(place.display().to_string(), source));
             continue;
         }
         for part in gather(std::slice::from_ref(place), how(range))? {
@@ -174,7 +174,7 @@ fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSo
                 SourceContent::Whole(_) => None,
             };
             parts.push(match half {
-                Some(half) => NamedSource { name: part.name, source: Arc::new(half) },
+                Some(half) => NamedSource::new(part.name, Arc::new(half)),
                 None => part.whole(how(range)),
             });
         }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::card_run::ModelCardRun;
 use super::card_snippets::{CardSnippet, incompatibility_note, snippets};
+use crate::data::source::builtin::{BuiltinPictures, SharedPlace};
+use crate::data::source::places;
 use crate::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use crate::files;
 use crate::model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
@@ -232,11 +234,23 @@ fn recipe_rows(run: &ModelCardRun) -> Vec<(&'static str, String)> {
 /// What was trained on, without the path that leads there.
 fn data(recipe: &Recipe) -> String {
     let data = &recipe.data;
-    if data.path.is_scenes() {
-        return format!("{} scenes of {} pixels that Dinoscope draws itself", data.scenes, data.scene_size);
+    let drawn = |builtin: BuiltinPictures| {
+        let what = match builtin {
+            BuiltinPictures::Scenes(kind) => format!("{} scenes", kind.unwrap_or(data.scene_kind)),
+            BuiltinPictures::Procedural => "procedural pictures".to_owned(),
+        };
+        format!("{} {what} of {} pixels that Dinoscope draws itself", data.scenes, data.scene_size)
+    };
+    if let Some(builtin) = data.path.only().and_then(places::builtin) {
+        return drawn(builtin);
     }
-    let names: Vec<String> = data.path.iter().map(|path| format!("`{}`", name_of(path))).collect();
-    format!("pictures of {}", names.join(", "))
+    let words = data.path.iter().map(|path| match SharedPlace::read(path) {
+        Ok(SharedPlace { builtin: Some(builtin), share, .. }) => {
+            drawn(builtin) + &share.map_or(String::new(), |share| format!(" (share {share})"))
+        }
+        _ => format!("pictures of `{}`", name_of(path)),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// The command that trains a recipe: its preset and what differs from it, without paths of one machine.
@@ -357,9 +371,9 @@ fn limits(card: &ModelCard) -> String {
         _ => {}
     }
     if let Some(run) = card.run {
-        if run.recipe.data.path.is_scenes() {
+        if run.recipe.data.path.is_builtin() {
             points.push(
-                "It has only ever seen drawn scenes of simple objects: for photographs take a model that was trained on them."
+                "It has only ever seen drawn pictures: for photographs take a model that was trained on them."
                     .to_owned(),
             );
         } else {

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use anyhow::Result;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::PictureSource;
-use dinoscope_core::eval::data::{limited, scenes};
+use dinoscope_core::data::source::scenes::SceneKind;
+use dinoscope_core::eval::data::{SCENE_COUNTS, SCENE_SEED, SCENE_SIDE, limited};
 use dinoscope_core::eval::pictures;
 
-use super::data::are_scenes;
+use super::data::builtin;
 use crate::cli::terminal::note;
 
 /// Pictures, with classes or without.
 #[derive(clap::Args)]
 pub struct ImageSetArgs {
     /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), a list of pictures (FILE.txt,
-    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, or `scenes`.
-    /// Given again, all of them together.
+    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, or built-in
+    /// pictures: `scenes`, which are varied, `scenes:easy` or `procedural`. Given again, all of them together.
     #[arg(long, value_name = "PLACE", required = true)]
     pub data: Vec<PathBuf>,
     /// At most this many pictures, chosen at random.
@@ -31,10 +32,9 @@ pub struct ImageSetArgs {
 impl ImageSetArgs {
     /// The pictures, or some of them by `seed`.
     pub fn open(&self, seed: u64) -> Result<Arc<dyn PictureSource>> {
-        let all: Arc<dyn PictureSource> = if are_scenes(&self.data)? {
-            scenes().train
-        } else {
-            pictures::all(&self.data, self.depth_range)?
+        let all: Arc<dyn PictureSource> = match builtin(&self.data)? {
+            Some(builtin) => builtin.open(SceneKind::Varied, SCENE_SEED, SCENE_COUNTS.0, SCENE_SIDE),
+            None => pictures::all(&self.data, self.depth_range)?,
         };
         all.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(limited(all, self.limit, seed))
@@ -42,6 +42,6 @@ impl ImageSetArgs {
 
     /// Whether the program draws them itself.
     pub fn are_scenes(&self) -> Result<bool> {
-        are_scenes(&self.data)
+        Ok(builtin(&self.data)?.is_some())
     }
 }

@@ -1,10 +1,12 @@
 //! What the words of `eval` share: which model, which pictures, and how an evaluation is heard.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::LabelledSplit;
+use dinoscope_core::data::source::builtin::BuiltinPictures;
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::eval::catalogue::{self, EvalTask};
@@ -58,7 +60,8 @@ pub struct EvalModelArgs {
 pub struct LabelledDataArgs {
     /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
     /// … in any case), a table FILE.csv with the columns path and label, a list or a pattern, an IDX images file or folder,
-    /// or `scenes`. Given again, all of them together: classes are joined by name.
+    /// or built-in scenes: `scenes`, which are varied, or `scenes:easy`. Given again, all of them together: classes are joined by
+    /// name.
     #[arg(long, value_name = "PLACE", required = true)]
     data: Vec<PathBuf>,
     /// Pictures to predict, as --data; classes are matched by name [default: val/ or test/ in --data, the IDX pair's test
@@ -194,15 +197,17 @@ impl LabelledDataArgs {
 
     /// Whether the program draws them itself.
     pub fn are_scenes(&self) -> Result<bool> {
-        are_scenes(&self.data)
+        Ok(builtin(&self.data)?.is_some())
     }
 
     /// What is learned from and what is predicted.
     pub fn open(&self, seed: u64) -> Result<LabelledSplit> {
-        let LabelledSplit { train, test } = if are_scenes(&self.data)? {
-            scenes()
-        } else {
-            pictures::labelled(&self.data, &self.test, seed, self.depth_range)?
+        let LabelledSplit { train, test } = match builtin(&self.data)? {
+            Some(BuiltinPictures::Scenes(kind)) => scenes(kind.unwrap_or(SceneKind::Varied)),
+            Some(BuiltinPictures::Procedural) => {
+                bail!(UsageError("--data procedural: these pictures have no classes; name scenes".to_owned()))
+            }
+            None => pictures::labelled(&self.data, &self.test, seed, self.depth_range)?,
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(LabelledSplit {
@@ -212,13 +217,20 @@ impl LabelledDataArgs {
     }
 }
 
-/// Whether the built-in pictures are meant, which are mixed with no others.
-pub fn are_scenes(data: &[PathBuf]) -> Result<bool> {
-    let scenes = data.iter().filter(|place| *place == Path::new("scenes")).count();
-    if scenes > 0 && data.len() > scenes {
-        bail!(UsageError(
-            "--data scenes stands alone: the built-in pictures are not mixed with others".to_owned()
-        ));
+/// The built-in pictures that are meant, which are mixed with no others here.
+pub fn builtin(data: &[PathBuf]) -> Result<Option<BuiltinPictures>> {
+    let named = |place: &PathBuf| {
+        let place = place.to_string_lossy();
+        BuiltinPictures::named(&place).map_err(|said| UsageError(format!("--data {place}: {said}")))
+    };
+    let found = data.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let builtin = found.iter().flatten().next();
+    if let Some(builtin) = builtin
+        && found.iter().any(|other| other.as_ref() != Some(builtin))
+    {
+        bail!(UsageError(format!(
+            "--data {builtin} stands alone: built-in pictures are not evaluated with others"
+        )));
     }
-    Ok(scenes > 0)
+    Ok(builtin.copied())
 }

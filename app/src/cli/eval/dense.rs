@@ -1,18 +1,21 @@
 //! What `segment` and `depth` share: pictures with a truth for every pixel, and how a head learns.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::source::builtin::BuiltinPictures;
 use dinoscope_core::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::dense::{DenseTrainingOptions, default_window};
 
-use super::data::LoadedEvalModel;
+use super::data::{LoadedEvalModel, builtin};
+use crate::cli::UsageError;
 
 /// Pictures with a truth for every pixel.
 #[derive(clap::Args)]
 pub struct DenseDataArgs {
-    /// `scenes`, which the program draws itself, or a folder with images/ and labels/ or depth/, or with train/ and val/ of
+    /// `scenes`, which the program draws itself and which are varied, `scenes:easy`, or a folder with images/ and labels/ or depth/, or with train/ and val/ of
     /// that kind. Otherwise a fifth, chosen by --seed, is evaluated.
     #[arg(long, default_value = "scenes")]
     data: PathBuf,
@@ -39,18 +42,26 @@ impl DenseDataArgs {
         side: usize,
         seed: u64,
     ) -> Result<DenseSplit> {
-        if self.is_scenes() {
+        if let Some(kind) = self.scenes()? {
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
-            return Ok(DenseSplit::scenes(train, test, side));
+            return Ok(DenseSplit::scenes(kind, train, test, side));
         }
         let reading = DenseReadOptions { range: self.depth_range, ..reading };
         let split = DenseFolder::split(&self.data, truth, reading, seed)?;
         Ok(split.limited(self.limit, self.limit_test, seed))
     }
 
-    /// Whether the program draws them itself.
-    pub fn is_scenes(&self) -> bool {
-        self.data == Path::new("scenes")
+    /// The kind of scenes, where the program draws them itself.
+    pub fn scenes(&self) -> Result<Option<SceneKind>> {
+        match builtin(std::slice::from_ref(&self.data))? {
+            Some(BuiltinPictures::Scenes(kind)) => Ok(Some(kind.unwrap_or(SceneKind::Varied))),
+            Some(BuiltinPictures::Procedural) => {
+                bail!(UsageError(
+                    "--data procedural: nothing is known of their pixels; name scenes".to_owned()
+                ))
+            }
+            None => Ok(None),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub fn run(arguments: &DepthArgs) -> Result<CliExitStatus> {
         memory,
         training: learning.training(usual.training),
         shown,
-        unit: if pictures.is_scenes() { "half object heights".to_owned() } else { usual.unit },
+        unit: if pictures.scenes()?.is_some() { "half object heights".to_owned() } else { usual.unit },
     };
     show(&opened.evaluate(&EvalTask::Depth(data, task))?, EvaluationKind::Depth, output)
 }

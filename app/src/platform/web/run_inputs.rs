@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dinoscope_core::data::source::places::builtin;
 use dinoscope_core::explore::{ModelSource, STARTER_FILE, split_part};
 use dinoscope_core::files::{self, FileChange};
 use dinoscope_core::train::{Recipe, paths};
@@ -39,7 +40,7 @@ fn is_starter(named: &str) -> bool {
 /// Whether a value of a recipe is a word, or lies here.
 fn is_here(key: &str, named: &str) -> bool {
     let is_word = match key {
-        "data.path" | "evaluate.dense" => named == "scenes",
+        "data.path" | "evaluate.dense" => builtin(named).is_some(),
         _ => is_starter(named),
     };
     is_word || files::exists(split_part(Path::new(named)).0)

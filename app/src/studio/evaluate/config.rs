@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::data::source::dense::{DenseReadOptions, DepthUnit};
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::catalogue::{EvaluationKind, LabelRequirement, TaskChoices};
 use dinoscope_core::eval::dense::default_window;
 use dinoscope_core::eval::depth::DepthEvalRange;
@@ -50,6 +51,8 @@ pub struct EvaluationConfig {
     pub weights: EvaluationWeights,
     /// Where the pictures are.
     pub place: EvaluationDataOrigin,
+    /// Which scenes.
+    pub scenes: SceneKind,
     /// The folder or file, as it is typed.
     pub path: String,
     /// Which evaluations.
@@ -75,6 +78,7 @@ impl Default for EvaluationConfig {
         Self {
             weights: EvaluationWeights::default(),
             place: EvaluationDataOrigin::default(),
+            scenes: SceneKind::Varied,
             path: String::new(),
             kinds: BTreeSet::from([EvaluationKind::Knn]),
             most: 400,
@@ -104,7 +108,8 @@ impl EvaluationConfig {
     pub fn data_name(&self) -> String {
         match self.path() {
             Some(path) => short(&path),
-            None => "scenes".to_owned(),
+            None if self.scenes == SceneKind::Varied => "scenes".to_owned(),
+            None => format!("scenes-{}", self.scenes),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dinoscope_core::data::source::dense::DepthUnit;
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::catalogue::{EVALUATIONS, EvaluationKind, LabelRequirement};
 use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
@@ -184,6 +185,11 @@ impl EvaluateWorkspace {
         let places =
             [(EvaluationDataOrigin::Scenes, "Built-in scenes"), (EvaluationDataOrigin::Disk, "Yours")];
         widgets::segmented(ui, "Pictures to evaluate on", &mut self.setup.place, &places);
+        if self.setup.is_scenes() {
+            let kinds = SceneKind::ALL.map(|(kind, word)| (kind, word.to_owned()));
+            widgets::choice_row(ui, "Scenes", &mut self.setup.scenes, &kinds)
+                .on_hover_text(SceneKind::MEANING);
+        }
         if self.setup.place == EvaluationDataOrigin::Disk {
             if widgets::path_row(ui, "Folder or file", &mut self.setup.path, "").lost_focus() {
                 typed::tidy(&mut self.setup.path);

@@ -9,7 +9,7 @@ use super::PictureSource;
 use super::folder::FolderSource;
 use super::halves::SplitFolder;
 use super::idx::{IdxSource, IdxSplit};
-use super::joined::NamedSource;
+use super::joined::{NamedSource, SourceShare};
 use super::listed::{self, PictureList};
 use super::listing::{SkippedFileCounts, is_picture, list};
 use super::pattern;
@@ -42,11 +42,13 @@ pub struct OpenedSource {
     pub holds: SourceContent,
     /// Whether it has a column of classes that nobody asked for.
     pub unused_labels: bool,
+    /// How many of all pictures come from its place.
+    pub share: Option<SourceShare>,
 }
 
 impl OpenedSource {
     fn new(name: String, holds: SourceContent) -> Self {
-        Self { name, holds, unused_labels: false }
+        Self { name, holds, unused_labels: false, share: None }
     }
 
     /// All of it in one piece.
@@ -56,7 +58,7 @@ impl OpenedSource {
             // Their names are no classes all the same.
             SourceContent::Halves(halves) => Arc::new(halves.all(how.labels)),
         };
-        NamedSource { name: self.name, source }
+        NamedSource { name: self.name, source, share: self.share }
     }
 }
 
@@ -234,7 +236,7 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
     } else {
         of_pictures(&root, &files, SkippedFileCounts::default(), how)
     };
-    all.push(OpenedSource { name, holds, unused_labels: labelled && !how.labels });
+    all.push(OpenedSource { unused_labels: labelled && !how.labels, ..OpenedSource::new(name, holds) });
     Ok(())
 }
 

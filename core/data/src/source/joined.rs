@@ -1,6 +1,6 @@
 //! Several collections as one: classes are joined by their names, and no file is there twice.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +10,37 @@ use crate::{DataError, Picture};
 use dinoscope_base::files;
 
 /// A collection, and what it is called beside others.
+#[derive(Clone)]
 pub struct NamedSource {
     /// For a person; that of another part may be the same.
     pub name: String,
     /// Its pictures.
     pub source: Arc<dyn PictureSource>,
+    /// How many of all pictures come from its place; either all parts have one or none.
+    pub share: Option<SourceShare>,
 }
 
-/// Several collections, one behind the other.
+impl NamedSource {
+    /// A collection without a share.
+    pub fn new(name: String, source: Arc<dyn PictureSource>) -> Self {
+        Self { name, source, share: None }
+    }
+}
+
+/// How many of all pictures come from a place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceShare {
+    /// Which place: parts that a list names have one together.
+    pub place: usize,
+    /// Its share beside those of the other places; they need not add up to 1.
+    pub share: f64,
+}
+
+/// Most pictures that shares may stretch a collection to.
+const MOST_SHARED: f64 = 2e8;
+
+/// Several collections, one behind the other. With shares, places that would fall short give their pictures more than once in a
+/// pass, so that every picture of the others is in it.
 pub struct ConcatSource {
     parts: Vec<NamedSource>,
     /// Part, and the picture in it.
@@ -76,6 +99,8 @@ impl ConcatSource {
                 }
             }
         }
+        let before = pictures.len();
+        pictures = in_shares(&parts, pictures)?;
         let origins: Vec<&str> =
             parts.iter().map(|part| part.source.origin().unwrap_or(&part.name)).collect();
         let origin = listed(&origins);
@@ -88,6 +113,13 @@ impl ConcatSource {
             if !notes.contains(note) {
                 notes.push(note.clone());
             }
+        }
+        if pictures.len() > before {
+            let more = pictures.len() - before;
+            notes.push(format!(
+                "places that are too small for their share give pictures again: {more} of {}",
+                pictures.len()
+            ));
         }
         if twice > 0 {
             notes.push(format!("pictures that are there more than once count once: {twice} left out"));
@@ -102,6 +134,27 @@ impl ConcatSource {
         let (part, index) = self.pictures[index];
         (&self.parts[part], part, index)
     }
+}
+
+/// As many of each place's pictures as its share asks for, the smallest number that leaves none out.
+fn in_shares(parts: &[NamedSource], pictures: Vec<(usize, usize)>) -> Result<Vec<(usize, usize)>, DataError> {
+    let mut places: BTreeMap<usize, (f64, Vec<(usize, usize)>)> = BTreeMap::new();
+    for (part, index) in &pictures {
+        let Some(share) = parts[*part].share else { return Ok(pictures) };
+        places.entry(share.place).or_insert((share.share, Vec::new())).1.push((*part, *index));
+    }
+    let sum: f64 = places.values().map(|(share, _)| share).sum();
+    let total = places.values().map(|(share, all)| all.len() as f64 * sum / share).fold(0.0, f64::max);
+    if total.is_nan() || total > MOST_SHARED {
+        let path = parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(", ");
+        let reason = format!("these shares take {total:.0} pictures until none is left out: choose others");
+        return Err(DataError::Source { path, reason });
+    }
+    let of_place = |(share, all): (f64, Vec<(usize, usize)>)| {
+        let count = ((total * share / sum).round() as usize).max(all.len());
+        all.into_iter().cycle().take(count)
+    };
+    Ok(places.into_values().flat_map(of_place).collect())
 }
 
 /// What tells files apart, however their folders are reached.
@@ -192,7 +245,7 @@ mod tests {
 
     fn part(path: &Path) -> NamedSource {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        NamedSource { name, source: Arc::new(FolderSource::open(path, true).unwrap()) }
+        NamedSource::new(name, Arc::new(FolderSource::open(path, true).unwrap()))
     }
 
     #[test]
@@ -222,6 +275,33 @@ mod tests {
         assert_eq!(all.load(3).unwrap().width, 1);
         assert!(all.file(3).unwrap().ends_with("two/photos/dog/1.png"));
         assert!(all.notes()[0].contains("count once: 1"), "{:?}", all.notes());
+    }
+
+    #[test]
+    fn shares_are_kept_and_no_picture_is_left_out() {
+        use crate::source::builtin::BuiltinPictures;
+        use crate::source::scenes::SceneKind;
+        let drawn = |place, builtin: BuiltinPictures, count, share| NamedSource {
+            name: builtin.to_string(),
+            source: builtin.open(SceneKind::Varied, 3, count, 8),
+            share: Some(SourceShare { place, share }),
+        };
+        let (scenes, procedural) = (BuiltinPictures::Scenes(None), BuiltinPictures::Procedural);
+        let all = join(vec![drawn(0, scenes, 30, 3.0), drawn(1, procedural, 30, 1.0)], None).unwrap();
+        let count = |of: &dyn PictureSource, word: &str| {
+            (0..of.len()).filter(|i| of.name(*i).starts_with(word)).count()
+        };
+        assert_eq!((count(all.as_ref(), "scenes"), count(all.as_ref(), "procedural")), (90, 30));
+        let names: HashSet<String> = (0..all.len()).map(|i| all.name(i)).collect();
+        assert_eq!((names.len(), all.classes().len()), (60, 28));
+        assert!(all.notes()[0].contains("60 of 120"), "{:?}", all.notes());
+        assert_eq!(all.load(119).unwrap(), procedural.open(SceneKind::Easy, 3, 30, 8).load(29).unwrap());
+        // Parts of one place have one share together.
+        let parts = vec![drawn(0, scenes, 10, 1.0), drawn(0, scenes, 20, 1.0), drawn(1, procedural, 30, 1.0)];
+        let even = join(parts, None).unwrap();
+        assert_eq!((even.len(), count(even.as_ref(), "procedural"), even.notes().len()), (60, 30, 0));
+        let far = vec![drawn(0, scenes, 30, 1e-9), drawn(1, procedural, 30, 1.0)];
+        assert!(join(far, None).err().unwrap().to_string().contains("choose others"));
     }
 
     #[test]

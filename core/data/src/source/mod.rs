@@ -1,5 +1,6 @@
-//! Collections of pictures: folders, lists, IDX pairs, the built-in scenes.
+//! Collections of pictures: folders, lists, IDX pairs, those that the program draws itself.
 
+pub mod builtin;
 pub mod dense;
 pub mod folder;
 pub mod gathered;
@@ -10,6 +11,7 @@ mod labelled;
 pub mod listed;
 pub mod matched;
 pub mod places;
+pub mod procedural;
 pub mod scenes;
 pub mod subset;
 

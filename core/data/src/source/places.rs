@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::builtin::{BuiltinPictures, SharedPlace};
 use super::matched::named;
 
-/// One place or several: folders, lists, IDX files, or the word `scenes` alone. Never empty.
+/// One place or several: folders, lists, IDX files, words for built-in pictures, each with a share or without. Never empty.
 ///
 /// In a recipe one place is a word, as it always was, and several are a list: `path = ["a", "b"]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,10 +63,45 @@ impl SourcePaths {
         }
     }
 
-    /// Whether the built-in pictures are meant.
-    pub fn is_scenes(&self) -> bool {
-        self.only() == Some("scenes")
+    /// Each of them with what it stands for and its share.
+    ///
+    /// # Errors
+    /// A word for built-in pictures that there are none of, or shares for some places and not for others.
+    pub fn shared(&self) -> Result<Vec<SharedPlace>, String> {
+        let all = self.iter().map(SharedPlace::read).collect::<Result<Vec<_>, _>>()?;
+        if let Some(without) = all.iter().find(|place| place.share.is_none())
+            && let Some(with) = all.iter().find(|place| place.share.is_some())
+        {
+            return Err(format!(
+                "{} has a share and {} has none: give each place one, as in {}*0.5, or none at all",
+                with.place, without.place, without.place
+            ));
+        }
+        Ok(all)
     }
+
+    /// Whether all of them are drawn by the program itself.
+    pub fn is_builtin(&self) -> bool {
+        self.iter().all(|place| builtin(place).is_some())
+    }
+
+    /// Whether one of them is drawn by the program itself.
+    pub fn has_builtin(&self) -> bool {
+        self.iter().any(|place| builtin(place).is_some())
+    }
+
+    /// The places that are not drawn, without their shares.
+    pub fn given(&self) -> impl Iterator<Item = String> {
+        self.iter().filter_map(|text| {
+            let place = SharedPlace::read(text).ok()?;
+            place.builtin.is_none().then_some(place.place)
+        })
+    }
+}
+
+/// The built-in pictures that a place stands for, with a share or without.
+pub fn builtin(place: &str) -> Option<BuiltinPictures> {
+    SharedPlace::read(place).ok()?.builtin
 }
 
 /// In a sentence.
@@ -155,9 +191,27 @@ mod tests {
         assert_eq!(SourcePaths::from_text(&several().text()), several());
         assert_eq!(SourcePaths::from_text(" [\"one\"] "), "one");
         assert!(
-            SourcePaths::from("scenes").is_scenes() && !several().is_scenes() && several().only().is_none()
+            SourcePaths::from("scenes").is_builtin()
+                && !several().has_builtin()
+                && several().only().is_none()
         );
         assert_eq!(several().to_string(), "/a, b, /c \"d\"\\");
+    }
+
+    #[test]
+    fn drawn_places_are_told_from_others_and_shares_are_for_all_or_none() {
+        let paths =
+            |places: &[&str]| SourcePaths::new(places.iter().map(|place| (*place).to_owned())).unwrap();
+        let both = paths(&["scenes:varied*0.5", "procedural*0.25"]);
+        assert!(both.is_builtin() && both.given().next().is_none());
+        let shares: Vec<_> = both.shared().unwrap().iter().map(|place| place.share).collect();
+        assert_eq!(shares, [Some(0.5), Some(0.25)]);
+        let mixed = paths(&["photos", "scenes"]);
+        assert!(mixed.has_builtin() && !mixed.is_builtin());
+        assert_eq!(mixed.given().collect::<Vec<_>>(), ["photos"]);
+        let said = paths(&["scenes*0.5", "procedural"]).shared().unwrap_err();
+        assert!(said.contains("procedural*0.5"), "{said}");
+        assert!(paths(&["scenes:odd"]).shared().is_err() && !paths(&["scenes:odd"]).has_builtin());
     }
 
     #[test]

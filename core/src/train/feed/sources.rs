@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::data::source::builtin::{BuiltinPictures, SharedPlace};
 use crate::data::source::gathered::{OpenedSource, SourceContent, SourceOptions, gather};
-use crate::data::source::joined::{NamedSource, join};
+use crate::data::source::joined::{NamedSource, SourceShare, join};
 use crate::data::source::matched::{ClassMatchResult, matched, named};
-use crate::data::source::scenes::{self, ScenesSource};
+use crate::data::source::places;
+use crate::data::source::scenes::{SceneKind, ScenesSource};
 use crate::data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
 use crate::data::{DataError, Picture};
 use crate::train::feed::preparation::decode_options;
@@ -40,9 +42,10 @@ impl RunDataSources {
     ///
     /// What can't be loaded is left out here; training reports it.
     pub fn to_watch(&self, recipe: &Recipe) -> Vec<Picture> {
-        if recipe.data.path.is_scenes() {
+        if recipe.data.path.is_builtin() {
             let size = 2 * recipe.crops.global_size;
-            return (0..WATCHED).map(|i| scenes::draw(WATCH_SEED, i, size).picture).collect();
+            let kind = scene_kind(recipe);
+            return (0..WATCHED).map(|i| kind.draw(WATCH_SEED, i, size).picture).collect();
         }
         let source = &self.train;
         let step = (source.len() / WATCHED).max(1);
@@ -58,46 +61,80 @@ impl RunDataSources {
 /// Names the path and what was expected there.
 pub fn open(recipe: &Recipe) -> Result<RunDataSources, DataError> {
     let data = &recipe.data;
-    if data.path.is_scenes() {
-        let scenes = |seed: u64, count| {
-            Arc::new(ScenesSource::new(seed, count, data.scene_size)) as Arc<dyn PictureSource>
-        };
-        // Seeds far apart: scenes that are judged were never trained on.
-        let judged = data.scene_seed.wrapping_add(1 << 32);
-        return Ok(RunDataSources {
-            train: scenes(data.scene_seed, data.scenes),
-            labelled: Some(LabelledSplit {
-                train: scenes(judged, LOOK_UP),
-                test: scenes(judged + 1, PREDICT),
-            }),
-            description: format!("{} built-in scenes", data.scenes),
-            rest: None,
-        });
-    }
+    let wrong = |reason: String| DataError::Source { path: data.path.to_string(), reason };
+    let places = data.path.shared().map_err(wrong)?;
     let how = SourceOptions { labels: data.labels, decode: decode_options(recipe) };
-    let gathered = gather(&data.path.paths(), how)?;
+    let (mut drawn, mut gathered) = (Vec::new(), Vec::new());
+    for (place, SharedPlace { place: name, builtin, share }) in places.into_iter().enumerate() {
+        let share = share.map(|share| SourceShare { place, share });
+        match builtin {
+            Some(builtin) => {
+                let source = builtin.open(data.scene_kind, data.scene_seed, data.scenes, data.scene_size);
+                drawn.push(NamedSource { name, source, share });
+            }
+            None => {
+                let parts = gather(&[name.into()], how)?;
+                gathered.extend(parts.into_iter().map(|part| OpenedSource { share, ..part }));
+            }
+        }
+    }
+    if gathered.is_empty() {
+        let description = match drawn.as_slice() {
+            [_] if data.path.iter().all(|place| place.starts_with("procedural")) => {
+                format!("{} procedural pictures", data.scenes)
+            }
+            [_] => format!("{} built-in scenes, {}", data.scenes, scene_kind(recipe)),
+            _ => format!("{} built-in pictures of each of {}", data.scenes, data.path),
+        };
+        let train = join(drawn, None)?;
+        return Ok(RunDataSources { train, labelled: Some(held_out(recipe)), description, rest: None });
+    }
     let unused = gathered.iter().any(|part| part.unused_labels);
     let unused = unused.then(|| "its classes are not looked at: data.labels = true takes them".to_owned());
     let in_halves =
         |part: &OpenedSource| matches!(&part.holds, SourceContent::Halves(halves) if halves.can_judge());
     if gathered.iter().any(in_halves) {
-        return of_halves(recipe, gathered, how);
+        return of_halves(recipe, gathered, drawn, how);
     }
-    let source = join(gathered.into_iter().map(|part| part.whole(how)).collect(), None)?;
+    let given: Vec<NamedSource> = gathered.into_iter().map(|part| part.whole(how)).collect();
+    let source = join(given.clone(), None)?;
     let labelled = SubsetSource::split(&source, LOOK_UP, PREDICT, recipe.train.seed)
         .map(|(train, test)| LabelledSplit { train: Arc::new(train), test: Arc::new(test) });
+    let (source, labelled) = match drawn.is_empty() {
+        true => (source, labelled),
+        false => (join([given, drawn].concat(), None)?, labelled.or_else(|| Some(held_out(recipe)))),
+    };
     let pictures = if source.len() == 1 { "picture" } else { "pictures" };
     let rest = unused.iter().map(|rest| format!("; {rest}")).collect::<String>();
     let description = format!("{} {pictures} from {}{rest}", source.len(), data.path);
     Ok(RunDataSources { train: source, labelled, description, rest: unused })
 }
 
+/// The kind of the scenes that a run is judged by: that of the first scenes that it names, or the recipe's.
+fn scene_kind(recipe: &Recipe) -> SceneKind {
+    let named = recipe.data.path.iter().find_map(|place| match places::builtin(place) {
+        Some(BuiltinPictures::Scenes(kind)) => kind,
+        _ => None,
+    });
+    named.unwrap_or(recipe.data.scene_kind)
+}
+
+/// Scenes that are never trained on, to judge by: their seeds are far from those that are.
+fn held_out(recipe: &Recipe) -> LabelledSplit {
+    let (kind, judged) = (scene_kind(recipe), recipe.data.scene_seed.wrapping_add(1 << 32));
+    let scenes = |seed: u64, count: usize| -> Arc<dyn PictureSource> {
+        Arc::new(ScenesSource::of_kind(kind, seed, count, recipe.data.scene_size))
+    };
+    LabelledSplit { train: scenes(judged, LOOK_UP), test: scenes(judged + 1, PREDICT) }
+}
+
 /// Of places in halves the one to learn from is trained on, with labels or without; what is judged is kept from it, as is
 /// usual with ImageNet. k-NN looks pictures up in the first and predicts those of the second. Places without halves are
-/// trained on as a whole.
+/// trained on as a whole, and so is what is `drawn`.
 fn of_halves(
     recipe: &Recipe,
     gathered: Vec<OpenedSource>,
+    drawn: Vec<NamedSource>,
     how: SourceOptions,
 ) -> Result<RunDataSources, DataError> {
     let seed = recipe.train.seed;
@@ -109,13 +146,18 @@ fn of_halves(
         };
         match half {
             Some((learn, context)) => {
-                train.push(NamedSource { name: part.name.clone(), source: Arc::new(learn) });
-                judged.push(NamedSource { name: part.name, source: Arc::new(context) });
+                train.push(NamedSource {
+                    name: part.name.clone(),
+                    source: Arc::new(learn),
+                    share: part.share,
+                });
+                judged.push(NamedSource::new(part.name, Arc::new(context)));
             }
             None => train.push(part.whole(how)),
         }
     }
     let judged = join(judged, None)?;
+    let parts = [train.clone(), drawn.clone()].concat();
     // The halves of one place have nothing in common.
     let besides = (train.len() > 1).then_some(judged.as_ref());
     let train = join(train, besides)?;
@@ -135,6 +177,13 @@ fn of_halves(
             labelled = Some(LabelledSplit { train: look_up, test: predict });
         }
     }
+    let (train, from) = match drawn.is_empty() {
+        true => (train, from),
+        false => {
+            labelled = labelled.or_else(|| Some(held_out(recipe)));
+            (join(parts, Some(judged.as_ref()))?, recipe.data.path.to_string())
+        }
+    };
     let rest_of = rest.iter().map(|rest| format!("; {rest}")).collect::<String>();
     let description = format!("{} pictures from {}{rest_of}", train.len(), from);
     Ok(RunDataSources { train, labelled, description, rest })
@@ -262,6 +311,90 @@ mod tests {
         assert_eq!((plain.train.len(), plain.train.classes().len()), (4, 3));
         let places = format!("{}, {}", root.path().join("f").display(), halves.join("train").display());
         assert_eq!(plain.description, format!("4 pictures from {places}"));
+    }
+
+    /// A few small built-in pictures.
+    const FEW: [&str; 2] = ["data.scenes=6", "data.scene_size=16"];
+
+    fn opened(pairs: &[&str]) -> Result<(Recipe, RunDataSources), String> {
+        let pairs: Vec<String> = FEW.iter().chain(pairs).map(|pair| (*pair).to_owned()).collect();
+        let recipe = Recipe::preset("nano").unwrap().with_overrides(&pairs).map_err(|e| e.to_string())?;
+        let sources = open(&recipe).map_err(|e| e.to_string())?;
+        Ok((recipe, sources))
+    }
+
+    #[test]
+    fn scenes_are_of_the_kind_that_is_named_and_judged_by_their_like() {
+        for (pairs, kind) in [
+            (&["data.path=scenes"][..], SceneKind::Varied),
+            (&["data.scene_kind=easy"], SceneKind::Easy),
+            (&["data.path=scenes:easy"], SceneKind::Easy),
+            (&["data.path=scenes:varied", "data.scene_kind=easy"], SceneKind::Varied),
+            (&["data.path=procedural"], SceneKind::Varied),
+        ] {
+            let (recipe, sources) = opened(pairs).unwrap();
+            let LabelledSplit { train, test } = sources.labelled.clone().unwrap();
+            for (half, seed) in [(train, 1 << 32), (test, (1 << 32) + 1)] {
+                assert_eq!(half.load(3).unwrap(), kind.draw(seed, 3, 16).picture, "{pairs:?}");
+                assert_eq!(half.classes(), kind.classes());
+            }
+            assert_eq!(sources.to_watch(&recipe)[1], kind.draw(WATCH_SEED, 1, 128).picture);
+            if pairs[0] != "data.path=procedural" {
+                assert_eq!(sources.train.load(2).unwrap(), kind.draw(0, 2, 16).picture);
+                assert_eq!(sources.description, format!("6 built-in scenes, {kind}"));
+            } else {
+                assert_eq!((sources.train.classes().len(), sources.train.len()), (0, 6));
+                assert_eq!(sources.description, "6 procedural pictures");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_of_before_scenes_had_kinds_has_its_pictures() {
+        let (recipe, _) = opened(&["data.scene_kind=easy"]).unwrap();
+        let text = recipe.to_toml().unwrap().replace("scene_kind = \"easy\"\n", "");
+        assert!(!text.contains("scene_kind"));
+        let sources = open(&Recipe::from_toml(&text, &[]).unwrap()).unwrap();
+        let before = ScenesSource::new(0, 6, 16);
+        assert_eq!(names(sources.train.as_ref()), names(&before));
+        for index in 0..6 {
+            assert_eq!(sources.train.load(index).unwrap(), before.load(index).unwrap());
+        }
+        assert_eq!(sources.labelled.unwrap().train.classes().len(), 12);
+    }
+
+    #[test]
+    fn built_in_pictures_are_mixed_with_each_other_and_with_folders() {
+        let both = r#"data.path=["scenes:varied*0.75", "procedural*0.25"]"#;
+        let (_, sources) = opened(&[both]).unwrap();
+        let of = |sources: &RunDataSources, word: &str| {
+            names(sources.train.as_ref()).iter().filter(|name| name.contains(word)).count()
+        };
+        assert_eq!((of(&sources, "scene "), of(&sources, "procedural ")), (18, 6));
+        assert!(sources.labelled.is_some() && sources.description.contains("procedural*0.25"));
+
+        let root = folder(&["a/1.png", "a/2.png", "b/1.png", "b/2.png"]);
+        let place = root.path().display();
+        let (_, plain) = opened(&[&format!(r#"data.path=["{place}", "procedural"]"#)]).unwrap();
+        assert_eq!((plain.train.len(), of(&plain, "procedural ")), (10, 6));
+        let mixed = format!(r#"data.path=["{place}*0.5", "procedural*0.5"]"#);
+        let (_, shared) = opened(&[&mixed]).unwrap();
+        assert_eq!((shared.train.len(), of(&shared, "procedural ")), (12, 6));
+        assert_eq!(
+            shared.labelled.unwrap().test.classes().len(),
+            28,
+            "by scenes, as the folder has no classes"
+        );
+        let (_, classes) = opened(&[&mixed, "data.labels=true"]).unwrap();
+        assert_eq!(classes.labelled.unwrap().test.classes(), ["a", "b"]);
+        assert!(opened(&[&mixed.replace("procedural*0.5", "procedural")]).unwrap_err().contains("has none"));
+
+        let halves = folder(&["train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png"]);
+        let mixed = format!(r#"data.path=["{}*1", "scenes*2"]"#, halves.path().display());
+        let (_, halves) = opened(&[&mixed, "data.labels=true"]).unwrap();
+        assert_eq!((halves.train.len(), of(&halves, "scene ")), (9, 6));
+        assert_eq!(halves.labelled.unwrap().test.classes(), ["a", "b"]);
+        assert!(halves.description.contains("k-NN predicts 2 pictures"), "{}", halves.description);
     }
 
     #[test]

@@ -97,8 +97,7 @@ impl PictureFailures {
 
 /// Whether the recipe's pictures were taken away: nothing is there any more under one of their paths. (A pattern is none.)
 pub(in crate::train) fn gone(recipe: &Recipe) -> bool {
-    let path = &recipe.data.path;
-    !path.is_scenes() && path.iter().any(|place| !is_pattern(place) && !files::exists(Path::new(place)))
+    recipe.data.path.given().any(|place| !is_pattern(&place) && !files::exists(Path::new(&place)))
 }
 
 #[cfg(test)]

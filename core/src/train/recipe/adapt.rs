@@ -33,7 +33,7 @@ pub fn recipe(
     let mut recipe = run.clone();
     let patch = recipe.model.patch;
     recipe.crops.global_size = (resolution as f64 / patch as f64).round().max(1.0) as usize * patch;
-    if recipe.data.path.is_scenes() {
+    if recipe.data.path.has_builtin() {
         let larger = recipe.crops.global_size as f64 / run.crops.global_size as f64;
         recipe.data.scene_size = (run.data.scene_size as f64 * larger.max(1.0)).round() as usize;
     }

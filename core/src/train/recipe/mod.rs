@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::places::SourcePaths;
+use crate::data::source::scenes::SceneKind;
 use crate::fused::ComputePrecision;
 use crate::model::{DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use crate::ssl::MaskRecipe;
@@ -312,6 +313,8 @@ pub struct DataRecipe {
     /// Runs that do not say it saw all pixels.
     #[serde(default)]
     pub reduce: bool,
+    #[serde(default)]
+    pub scene_kind: SceneKind,
     pub scenes: usize,
     pub scene_size: usize,
     pub scene_seed: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::data::source::scenes::SceneKind;
 use crate::train::fields;
 use crate::train::recipe::{Recipe, RecipeError};
 
@@ -27,6 +28,24 @@ fn resolved(
     Ok(ResolvedRecipe { recipe: fields::from_table(table)?, notes })
 }
 
+/// Gives a file of a version before pictures were reduced and scenes had kinds what there was: all pixels, and one kind, which
+/// it says unless an override names one. Such a file was written whole: it names the scenes' seed, which nobody names
+/// who only wants scenes.
+fn of_earlier_version(file: &mut toml::Table, overrides: &[String]) -> Option<String> {
+    let data = file.get_mut("data")?.as_table_mut()?;
+    if !data.contains_key("scene_seed") {
+        return None;
+    }
+    data.entry("reduce").or_insert(toml::Value::Boolean(false));
+    if data.contains_key("scene_kind") {
+        return None;
+    }
+    data.insert("scene_kind".to_owned(), toml::Value::String(SceneKind::Easy.to_string()));
+    let named = |pair: &String| pair.split('=').next().is_some_and(|key| key.trim() == "data.scene_kind");
+    let said = "scenes are easy ones, as before there were others: data.scene_kind = \"varied\" takes those";
+    (!overrides.iter().any(named)).then(|| said.to_owned())
+}
+
 impl Recipe {
     /// Reads a recipe file: its `preset` (or `nano`), changed by whatever else the file says, then `key=value`
     /// pairs on top. Warm-ups that neither names and that are longer than a run whose length one of them names become
@@ -43,7 +62,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::from_toml`].
     pub fn resolve_toml(text: &str, overrides: &[String]) -> Result<ResolvedRecipe, RecipeError> {
-        let file: toml::Table =
+        let mut file: toml::Table =
             text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
         let preset = match file.get("preset") {
             Some(toml::Value::String(name)) => name.clone(),
@@ -51,9 +70,12 @@ impl Recipe {
             None => "nano".to_owned(),
         };
         let base = fields::to_table(&Self::preset(&preset)?)?;
+        let note = of_earlier_version(&mut file, overrides);
         let chosen = fields::keys(&file);
         let merged = fields::merge(base.clone(), file, "")?;
-        resolved(&base, merged, chosen, overrides)
+        let mut resolved = resolved(&base, merged, chosen, overrides)?;
+        resolved.notes.extend(note.filter(|_| resolved.recipe.data.path.has_builtin()));
+        Ok(resolved)
     }
 
     /// The same recipe with `key=value` pairs applied. Warm-ups that none of them names and that are longer than a run

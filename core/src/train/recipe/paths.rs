@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use crate::data::source::builtin::SharedPlace;
 use crate::data::source::listed;
+use crate::data::source::places::builtin;
 use crate::files;
 use crate::train::fields::{self, FIELDS, RecipeFieldKind};
 use crate::train::model_source::split_part;
@@ -64,11 +66,11 @@ pub fn changed(
 /// The files and folders that a recipe names, as far as they are there, and what its lists of pictures name: what has to be
 /// at hand for a run of it.
 pub fn named(recipe: &Recipe) -> Vec<PathBuf> {
-    // Scenes are drawn.
-    let paths = values(recipe).filter(|(_, text)| text != "scenes");
-    let paths = paths.map(|(_, text)| absolute(&split_part(Path::new(&text)).0));
+    // What is built in is drawn.
+    let paths = values(recipe).filter(|(_, text)| builtin(text).is_none());
+    let paths = paths.map(|(_, text)| absolute(&split_part(Path::new(&place_of(&text))).0));
     let mut all: Vec<PathBuf> = paths.filter(|path| files::exists(path)).collect();
-    for list in recipe.data.path.iter().map(|place| absolute(Path::new(place))) {
+    for list in recipe.data.path.given().map(|place| absolute(Path::new(&place))) {
         let entries = match listed::is_list(&list) {
             true => listed::read(&list).map(|list| list.entries).unwrap_or_default(),
             false => Vec::new(),
@@ -79,16 +81,21 @@ pub fn named(recipe: &Recipe) -> Vec<PathBuf> {
     all
 }
 
+/// A place without its share.
+fn place_of(text: &str) -> String {
+    SharedPlace::read(text).map_or_else(|_| text.to_owned(), |place| place.place)
+}
+
 /// The recipe with absolute paths, so that its run goes on from any folder. Words that stand for something stay:
-/// `scenes`, `starter`, the name of a pulled model.
+/// `scenes`, `procedural`, `starter`, the name of a pulled model.
 ///
 /// # Errors
 /// Never for a recipe that was validated.
 pub fn with_absolute_paths(recipe: &Recipe) -> Result<Recipe, RecipeError> {
     changed(recipe, |key, text| {
         let path = Path::new(text);
-        // Pictures are never a word but `scenes`; weights are one where there is no such file.
-        let is_path = text != "scenes" && (key == "data.path" || files::exists(path));
+        // Pictures are never a word but a built-in one; weights are one where there is no such file.
+        let is_path = builtin(text).is_none() && (key == "data.path" || files::exists(path));
         (is_path && !files::is_absolute(path)).then(|| absolute(path).to_string_lossy().into_owned())
     })
 }
@@ -212,6 +219,13 @@ mod tests {
         let words = recipe(&["start.weights=dinov2_vits14"]);
         assert_eq!(super::with_absolute_paths(&words).unwrap(), words, "scenes, a pulled model");
         assert_eq!(super::with_absolute_paths(&with_absolute_paths).unwrap(), with_absolute_paths);
+        let drawn =
+            recipe(&[r#"data.path=["scenes:easy*0.5", "procedural*0.5"]"#, "evaluate.dense=scenes:easy"]);
+        assert_eq!(super::with_absolute_paths(&drawn).unwrap(), drawn);
+        let shared = recipe(&[r#"data.path=["src*0.5", "procedural*0.5"]"#]);
+        let shared = super::with_absolute_paths(&shared).unwrap();
+        assert_eq!(shared.data.path.given().collect::<Vec<_>>(), [here.join("src").display().to_string()]);
+        assert_eq!(named(&shared), [here.join("src")]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
 use crate::data::decode::depth::IntensityRange;
+use crate::data::source::scenes::SceneKind;
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
@@ -129,6 +130,7 @@ fn short(name: &str) -> Recipe {
             labels: false,
             depth_range: IntensityRange::Fixed,
             reduce: true,
+            scene_kind: SceneKind::Varied,
             scenes: 4096,
             scene_size: 256,
             scene_seed: 0,

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::DataError;
 use crate::data::source::PictureSource;
+use crate::data::source::builtin::BuiltinPictures;
 use crate::files;
 use crate::train::checkpoint::{self, CheckpointError};
 use crate::train::fields;
@@ -82,16 +83,27 @@ fn may_move(before: &Recipe, wanted: &Recipe, key: &str) -> bool {
     let both = |of: fn(&Recipe) -> &str| [of(before), of(wanted)];
     let words = match key {
         "data.path" => {
-            return [before, wanted].iter().all(|recipe| {
-                let path = &recipe.data.path;
-                !path.is_scenes() && path.iter().all(|place| !place.is_empty())
-            });
+            let places = |recipe: &Recipe| -> Vec<String> { recipe.data.path.given().collect() };
+            let (old, new) = (places(before), places(wanted));
+            let is_place =
+                |places: &[String]| !places.is_empty() && places.iter().all(|place| !place.is_empty());
+            // What is drawn lies nowhere, and the shares stay.
+            return is_place(&old) && is_place(&new) && drawn(before) == drawn(wanted);
         }
         "start.weights" => both(|recipe| &recipe.start.weights),
         "distill.teacher" => both(|recipe| &recipe.distill.teacher),
         _ => return false,
     };
-    words.iter().all(|word| !word.is_empty() && *word != "scenes")
+    words.iter().all(|word| !word.is_empty())
+}
+
+/// Built-in pictures that a recipe names, and all shares.
+fn drawn(recipe: &Recipe) -> (Vec<BuiltinPictures>, Vec<Option<f64>>) {
+    let places = recipe.data.path.shared().unwrap_or_default();
+    (
+        places.iter().filter_map(|place| place.builtin).collect(),
+        places.iter().map(|place| place.share).collect(),
+    )
 }
 
 /// Whether a run can go on with another recipe than it has.

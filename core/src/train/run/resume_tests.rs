@@ -138,6 +138,29 @@ fn a_run_goes_on_where_its_pictures_lie_now() {
 }
 
 #[test]
+fn a_run_of_before_scenes_had_kinds_goes_on_with_easy_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let easy = recipe(&["data.scene_kind=easy".to_owned()]);
+    run(&path, &easy, false).unwrap();
+    unfinished(&path);
+    // As the version before wrote it.
+    let file = path.join("recipe.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("scene_kind = \"easy\"\n"));
+    std::fs::write(&file, text.replace("scene_kind = \"easy\"\n", "")).unwrap();
+    let read = RunFolder::open(&path).unwrap().recipe().unwrap();
+    assert_eq!(read, easy);
+    let varied = recipe(&["data.scene_kind=varied".to_owned()]);
+    let Err(RunError::Changed { field, .. }) = RunFolder::reopen(&path, &varied) else {
+        panic!("other pictures")
+    };
+    assert_eq!(field, "data.scene_kind");
+    let said = warnings(&run(&path, &read, true).unwrap());
+    assert!(!said.contains("have changed"), "{said}");
+}
+
+#[test]
 fn a_teacher_may_move_and_not_become_another() {
     let dir = tempfile::tempdir().unwrap();
     let [teacher, moved, other, path] =

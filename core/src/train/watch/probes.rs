@@ -1,6 +1,7 @@
 //! What is measured during a run beside k-NN: heads that learn on the features as they are.
 
 use crate::data::source::LabelledSplit;
+use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
 use crate::eval::catalogue::EvalTask;
 use crate::eval::catalogue::EvaluationKind;
@@ -43,9 +44,10 @@ pub fn tasks(
 
 fn dense(recipe: &Recipe, truth: DenseTruthKind) -> Result<DenseSplit, String> {
     let path = &recipe.evaluate.dense;
-    if path == "scenes" {
+    if let Some(BuiltinPictures::Scenes(kind)) = BuiltinPictures::named(path)? {
         let side = default_window(&recipe.backbone());
-        return Ok(DenseSplit::scenes(SCENES.0, SCENES.1, side));
+        let kind = kind.unwrap_or(recipe.data.scene_kind);
+        return Ok(DenseSplit::scenes(kind, SCENES.0, SCENES.1, side));
     }
     let unit = recipe.evaluate.depth_unit.parse()?;
     let reading = DenseReadOptions { unit, range: recipe.data.depth_range, ..DenseReadOptions::default() };

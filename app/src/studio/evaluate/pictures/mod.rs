@@ -11,6 +11,7 @@ use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::dense::{
     DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
 };
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::catalogue::LabelRequirement;
 use dinoscope_core::eval::data::{self, EvaluationData, limited};
 use dinoscope_core::eval::pictures;
@@ -36,13 +37,15 @@ pub fn open_data(
     let (train_limit, test_limit) = setup.limits();
     if setup.is_scenes() {
         return Ok(match need {
-            LabelRequirement::Labels => EvaluationData::Labelled(scenes(train_limit, test_limit)),
+            LabelRequirement::Labels => {
+                EvaluationData::Labelled(scenes(setup.scenes, train_limit, test_limit))
+            }
             LabelRequirement::Nothing => {
-                EvaluationData::All(scenes(train_limit.min(MAPPED), test_limit).train)
+                EvaluationData::All(scenes(setup.scenes, train_limit.min(MAPPED), test_limit).train)
             }
             LabelRequirement::Classes | LabelRequirement::Depth => {
                 let (train, test) = (train_limit.min(DENSE_SCENES.0), test_limit.min(DENSE_SCENES.1));
-                EvaluationData::Dense(DenseSplit::scenes(train, test, window))
+                EvaluationData::Dense(DenseSplit::scenes(setup.scenes, train, test, window))
             }
         });
     }
@@ -74,8 +77,8 @@ pub fn nothing_named() -> &'static str {
     "Choose a folder with a subfolder for each class, or an IDX file of pictures."
 }
 
-fn scenes(train_limit: usize, test_limit: usize) -> LabelledSplit {
-    let LabelledSplit { train, test } = data::scenes();
+fn scenes(kind: SceneKind, train_limit: usize, test_limit: usize) -> LabelledSplit {
+    let LabelledSplit { train, test } = data::scenes(kind);
     LabelledSplit { train: limited(train, train_limit, SEED), test: limited(test, test_limit, SEED) }
 }
 
@@ -154,7 +157,7 @@ mod tests {
         let setup = EvaluationConfig { most: 20, ..EvaluationConfig::default() };
         assert_eq!(
             describe(LabelRequirement::Labels, &setup).unwrap(),
-            "20 to learn from, 10 to test, 12 classes"
+            "20 to learn from, 10 to test, 28 classes"
         );
         let EvaluationData::Labelled(all) =
             open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..setup.clone() }, 1)
@@ -163,10 +166,10 @@ mod tests {
             panic!("of another kind")
         };
         assert_eq!((all.train.len(), all.test.len()), (1200, 600));
-        assert_eq!(describe(LabelRequirement::Nothing, &setup).unwrap(), "20 pictures, 12 classes");
+        assert_eq!(describe(LabelRequirement::Nothing, &setup).unwrap(), "20 pictures, 28 classes");
         assert_eq!(describe(LabelRequirement::Depth, &setup).unwrap(), "20 to learn from, 10 to test");
         assert!(
-            describe(LabelRequirement::Classes, &setup).unwrap().contains("20 to learn from, 10 to test, 1")
+            describe(LabelRequirement::Classes, &setup).unwrap().contains("20 to learn from, 10 to test, 2")
         );
     }
 

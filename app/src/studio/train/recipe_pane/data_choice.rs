@@ -7,6 +7,7 @@ use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::matched::named;
 use dinoscope_core::data::source::places::SourcePaths;
+use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::data::variety;
 use dinoscope_core::train::{Recipe, sources};
 
@@ -33,13 +34,13 @@ struct TrainDataKey {
     path: String,
     labels: bool,
     depth_range: IntensityRange,
-    scenes: (usize, usize, u64),
+    scenes: (SceneKind, usize, usize, u64),
 }
 
 impl TrainDataKey {
     fn of(recipe: &Recipe) -> Self {
         let data = &recipe.data;
-        let scenes = (data.scenes, data.scene_size, data.scene_seed);
+        let scenes = (data.scene_kind, data.scenes, data.scene_size, data.scene_seed);
         Self { path: data.path.text(), labels: data.labels, depth_range: data.depth_range, scenes }
     }
 }
@@ -100,7 +101,7 @@ fn find(recipe: &Recipe) -> Result<ResolvedTrainData, String> {
     let pictures = words::some(sources.train.len(), "picture", "pictures");
     let place = sources.train.origin().map_or_else(|| names(&recipe.data.path), str::to_owned);
     let rest = sources.rest.as_ref().map_or(String::new(), |rest| format!("; {rest}"));
-    let description = match (recipe.data.path.is_scenes(), sources.train.classes().len()) {
+    let description = match (recipe.data.path.is_builtin(), sources.train.classes().len()) {
         (true, _) => format!("{}, drawn as they are needed", sources.description),
         (_, 0) => format!("{pictures} in {place}{rest}"),
         (_, classes) => format!("{pictures} in {place}, {classes} classes{rest}"),

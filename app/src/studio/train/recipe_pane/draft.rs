@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dinoscope_core::data::source::builtin::BUILTIN_WORDS;
 use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::train::fields::{self, RecipeField, RecipeFieldKind};
 use dinoscope_core::train::{Recipe, RecipeError};
@@ -239,7 +240,7 @@ fn parse(field: &RecipeField, text: &str) -> Result<Value, String> {
         Some(RecipeFieldKind::Choice(words)) if words.contains(&text) => Ok(Value::String(text.to_owned())),
         Some(RecipeFieldKind::Choice(words)) => Err(format!("one of {} is needed", words.join(", "))),
         Some(RecipeFieldKind::Path) if text.is_empty() && field.key == "data.path" => {
-            Err("a folder is needed, or `scenes`".to_owned())
+            Err(format!("a folder is needed, or {BUILTIN_WORDS}"))
         }
         Some(RecipeFieldKind::Path) if field.key == "data.path" => {
             Value::try_from(SourcePaths::from_text(text)).map_err(|error| error.to_string())
@@ -283,8 +284,8 @@ mod tests {
         draft.set("data.path", r#"["/a", "/b c"]"#);
         assert_eq!(draft.recipe().unwrap().data.path.paths().len(), 2);
         assert_eq!(RecipeDraft::of(draft.recipe().unwrap()).unwrap().text("data.path"), r#"["/a", "/b c"]"#);
-        draft.set("data.path", r#"["/a", "scenes"]"#);
-        assert!(draft.recipe().unwrap_err().contains("stands alone"));
+        draft.set("data.path", r#"["/a", "scenes:odd"]"#);
+        assert!(draft.recipe().unwrap_err().contains("easy or varied"));
     }
 
     #[test]

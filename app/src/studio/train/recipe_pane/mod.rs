@@ -14,6 +14,8 @@ pub(super) mod start_blocker;
 
 use std::path::Path;
 
+use dinoscope_core::data::source::builtin::BuiltinPictures;
+use dinoscope_core::data::source::scenes::SceneKind;
 use egui::Ui;
 
 use super::actions::TrainAction;
@@ -68,6 +70,7 @@ pub struct RecipePaneContext<'a> {
 #[derive(Clone, Copy, PartialEq)]
 enum TrainDataKind {
     Scenes,
+    Procedural,
     Folder,
 }
 
@@ -122,20 +125,41 @@ impl RecipePane {
         actions: &mut Vec<TrainAction>,
     ) {
         let path = draft.text("data.path");
-        let before = if path == "scenes" { TrainDataKind::Scenes } else { TrainDataKind::Folder };
+        let builtin = BuiltinPictures::named(path.trim()).ok().flatten();
+        let before = match builtin {
+            Some(BuiltinPictures::Scenes(_)) => TrainDataKind::Scenes,
+            Some(BuiltinPictures::Procedural) => TrainDataKind::Procedural,
+            None => TrainDataKind::Folder,
+        };
         let mut kind = before;
         widgets::segmented(
             ui,
             "Pictures to train on",
             &mut kind,
-            &[(TrainDataKind::Scenes, "Built-in scenes"), (TrainDataKind::Folder, "A folder")],
+            &[
+                (TrainDataKind::Scenes, "Built-in scenes"),
+                (TrainDataKind::Procedural, "Procedural"),
+                (TrainDataKind::Folder, "A folder"),
+            ],
         );
         if kind != before {
-            let text = if kind == TrainDataKind::Scenes { "scenes".to_owned() } else { self.folder.clone() };
-            if kind == TrainDataKind::Scenes {
+            let text = match kind {
+                TrainDataKind::Scenes => "scenes".to_owned(),
+                TrainDataKind::Procedural => "procedural".to_owned(),
+                TrainDataKind::Folder => self.folder.clone(),
+            };
+            if before == TrainDataKind::Folder {
                 self.folder = path.clone();
             }
             draft.set("data.path", text);
+        }
+        if kind == TrainDataKind::Scenes && matches!(builtin, None | Some(BuiltinPictures::Scenes(None))) {
+            let words = SceneKind::ALL.map(|(_, word)| (word.to_owned(), word.to_owned()));
+            let mut chosen = draft.text("data.scene_kind");
+            let row = widgets::choice_row(ui, "Kind", &mut chosen, &words).on_hover_text(SceneKind::MEANING);
+            if row.changed() || chosen != draft.text("data.scene_kind") {
+                draft.set("data.scene_kind", chosen);
+            }
         }
         if kind == TrainDataKind::Folder {
             let mut text = draft.text("data.path");

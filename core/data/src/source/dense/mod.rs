@@ -7,12 +7,13 @@ mod truth_files;
 
 use std::sync::Arc;
 
+use super::scenes::SceneKind;
 use crate::{DataError, Picture};
 use dinoscope_base::rng::{RngExt, stream};
 
 pub use folder::{DenseFolder, one_class};
 pub use reading::{DenseReadOptions, DepthUnit};
-pub use scenes::DenseScenes;
+pub use scenes::{DenseScenes, SceneTruth};
 
 /// The class of pixels that nobody judges.
 pub const IGNORED: u8 = 255;
@@ -103,11 +104,11 @@ impl DenseSplit {
         halves.into_iter().chain(measure).collect()
     }
 
-    /// Built-in scenes of `size` pixels a side that no run trains on.
-    pub fn scenes(train: usize, test: usize, size: usize) -> Self {
+    /// Built-in scenes of a kind, `size` pixels a side, that no run trains on.
+    pub fn scenes(kind: SceneKind, train: usize, test: usize, size: usize) -> Self {
         Self {
-            train: Arc::new(DenseScenes::new(SEED, train, size)),
-            test: Arc::new(DenseScenes::new(SEED + 1, test, size)),
+            train: Arc::new(DenseScenes::new(kind, SEED, train, size)),
+            test: Arc::new(DenseScenes::new(kind, SEED + 1, test, size)),
         }
     }
 
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_are_told_by_the_seed() {
-        let source: Arc<dyn DenseSource> = Arc::new(DenseScenes::new(1, 11, 4));
+        let source: Arc<dyn DenseSource> = Arc::new(DenseScenes::new(SceneKind::Varied, 1, 11, 4));
         let names = |source: &Arc<dyn DenseSource>| -> Vec<String> {
             (0..source.len()).map(|i| source.name(i)).collect()
         };
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!((few.train.len(), few.test.len()), (2, 2));
         let of_train = names(&split.train);
         assert!(names(&few.train).iter().all(|name| of_train.contains(name)));
-        let one: Arc<dyn DenseSource> = Arc::new(DenseScenes::new(1, 1, 4));
+        let one: Arc<dyn DenseSource> = Arc::new(DenseScenes::new(SceneKind::Varied, 1, 1, 4));
         assert!(DenseSplit::of(&one, 0).is_none());
     }
 }

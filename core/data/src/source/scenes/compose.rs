@@ -43,7 +43,8 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
         light,
         camera,
     };
-    frame(rng, &mut world);
+    let share = between(rng, 0.15, 0.4);
+    frame(rng, &mut world, share);
     world
 }
 

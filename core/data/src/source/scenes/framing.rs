@@ -1,6 +1,5 @@
 //! Where the picture's frame goes: round the object as it is seen, so that thin and stout ones fill their share alike.
 
-use super::materials::between;
 use super::math::{P4, v3};
 use super::world::SceneDescription;
 use dinoscope_base::rng::{RngExt, Stream};
@@ -8,8 +7,9 @@ use dinoscope_base::rng::{RngExt, Stream};
 /// Rays a side (a multiple of four) with which the object's outline is measured.
 const PROBE: usize = 24;
 
-/// Chooses the part of the view that the picture shows: the object covers a drawn share, somewhere near the middle.
-pub fn frame(rng: &mut Stream, world: &mut SceneDescription) {
+/// Chooses the part of the view that the picture shows: the object covers `share` of it unless it is too long for that, anywhere
+/// that keeps it whole.
+pub fn frame(rng: &mut Stream, world: &mut SceneDescription, share: f32) {
     let item = &world.items[0];
     let camera = &world.camera;
     let (mut lo, mut hi) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
@@ -38,7 +38,6 @@ pub fn frame(rng: &mut Stream, world: &mut SceneDescription) {
             }
         }
     }
-    let share = between(rng, 0.15, 0.4);
     let (slide_x, slide_y) = (rng.random::<f32>(), rng.random::<f32>());
     let area = hits as f32 * w * h;
     // One ray's width more: a thin tip may lie between two rays.

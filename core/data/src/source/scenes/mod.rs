@@ -3,34 +3,34 @@
 mod compose;
 mod framing;
 mod item;
+mod kind;
 mod lanes;
 mod light;
-mod materials;
-mod math;
+pub(in crate::source) mod materials;
+pub(in crate::source) mod math;
 mod objects;
 mod render;
 mod shapes;
 mod solids;
+mod varied;
 mod world;
 
 use std::sync::OnceLock;
 
 use crate::source::PictureSource;
 use crate::{DataError, Picture};
-use dinoscope_base::rng::{self, RngExt};
+pub use kind::{SceneKind, VARIED_CLASSES};
 
-/// Names of the main objects, in the order of [`RenderedScene::label`].
+/// Names of the main objects of easy scenes, in the order of [`RenderedScene::label`].
 pub const CLASSES: [&str; 12] = [
     "mug", "chair", "mushroom", "tree", "snowman", "rocket", "teapot", "fish", "car", "house", "airplane",
     "ring",
 ];
 
-/// What a pixel shows, as stored in [`RenderedScene::mask`]: ground, wall or sky.
+/// What a pixel shows, as stored in [`RenderedScene::instances`]: ground, wall or sky.
 pub const BACKGROUND: u8 = 0;
-/// What a pixel shows, as stored in [`RenderedScene::mask`]: the main object.
+/// What a pixel shows, as stored in [`RenderedScene::instances`]: the main object. Others are counted on from here.
 pub const OBJECT: u8 = 1;
-/// What a pixel shows, as stored in [`RenderedScene::mask`]: one of the small bodies that lie about.
-pub const CLUTTER: u8 = 2;
 
 /// Memory that a [`ScenesSource`] may fill with pictures already drawn; later indexes are drawn again on each load.
 const CACHE_BYTES: usize = 256 << 20;
@@ -40,40 +40,28 @@ const CACHE_BYTES: usize = 256 << 20;
 pub struct RenderedScene {
     /// The picture, square.
     pub picture: Picture,
-    /// The main object's class, an index into [`CLASSES`].
+    /// The main object's class, an index into [`SceneKind::classes`].
     pub label: usize,
-    /// `[height * width]`: [`BACKGROUND`], [`OBJECT`] or [`CLUTTER`] at each pixel's centre.
-    pub mask: Vec<u8>,
+    /// The class of each body, the main object first; none for what is only clutter.
+    pub classes: Vec<Option<usize>>,
+    /// `[height * width]`: the body at each pixel's centre, [`OBJECT`] and up in the order of `classes`, or [`BACKGROUND`].
+    pub instances: Vec<u8>,
+    /// `[height * width]`: its part, 1 the body, 2 limbs (handle, legs, roof, …), 3 details; 0 for none.
+    pub parts: Vec<u8>,
     /// `[height * width]`: distance along the viewing axis at each pixel's centre, in units of about half
     /// the object's height; `f32::INFINITY` where there is only sky.
     pub depth: Vec<f32>,
 }
 
-/// The class of scene `index`: every block of twelve indexes holds each class once, in an order keyed by the seed.
-pub fn label(seed: u64, index: usize) -> usize {
-    let n = CLASSES.len();
-    let mut rng = rng::stream(seed, "scene label", (index / n) as u64, 0);
-    let mut order: [usize; CLASSES.len()] = std::array::from_fn(|i| i);
-    for i in (1..n).rev() {
-        order.swap(i, rng.random_range(0..=i as u32) as usize);
-    }
-    order[index % n]
-}
-
-/// Draws scene `index` of a seed as a square picture of `size` pixels a side (at least 1).
-///
-/// The same arguments always give the same bytes; another `size` gives the same scene in another resolution.
+/// [`SceneKind::draw`] of an easy scene.
 pub fn draw(seed: u64, index: usize, size: usize) -> RenderedScene {
-    let size = size.max(1);
-    let label = label(seed, index);
-    let world = compose::compose(&mut rng::stream(seed, "scene", index as u64, 0), label);
-    let render::RenderOutput { rgb, mask, depth } = render::render(&world, size);
-    RenderedScene { picture: Picture { width: size, height: size, rgb }, label, mask, depth }
+    SceneKind::Easy.draw(seed, index, size)
 }
 
 /// The built-in scenes as a [`PictureSource`]: drawn on demand by whichever thread asks, then remembered.
 #[derive(Debug)]
 pub struct ScenesSource {
+    kind: SceneKind,
     seed: u64,
     len: usize,
     size: usize,
@@ -82,22 +70,28 @@ pub struct ScenesSource {
 }
 
 impl ScenesSource {
-    /// Scenes `0..len` (at least one) of a seed, `size` pixels a side.
+    /// Easy scenes `0..len` (at least one) of a seed, `size` pixels a side.
     pub fn new(seed: u64, len: usize, size: usize) -> Self {
+        Self::of_kind(SceneKind::Easy, seed, len, size)
+    }
+
+    /// Scenes `0..len` (at least one) of a kind and a seed, `size` pixels a side.
+    pub fn of_kind(kind: SceneKind, seed: u64, len: usize, size: usize) -> Self {
         let (len, size) = (len.max(1), size.max(1));
         let slots = len.min(CACHE_BYTES / size.saturating_mul(size).saturating_mul(3));
         Self {
+            kind,
             seed,
             len,
             size,
-            classes: CLASSES.map(String::from).to_vec(),
+            classes: kind.classes().iter().map(|name| (*name).to_owned()).collect(),
             drawn: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
         }
     }
 
-    /// Draws a scene with its mask and depth; nothing is remembered.
+    /// Draws a scene with all that is known of its pixels; nothing is remembered.
     pub fn scene(&self, index: usize) -> RenderedScene {
-        draw(self.seed, index, self.size)
+        self.kind.draw(self.seed, index, self.size)
     }
 }
 
@@ -107,11 +101,11 @@ impl PictureSource for ScenesSource {
     }
 
     fn name(&self, index: usize) -> String {
-        format!("scene {index} ({})", CLASSES[label(self.seed, index)])
+        format!("scene {index} ({})", self.kind.classes()[self.kind.label(self.seed, index)])
     }
 
     fn label(&self, index: usize) -> Option<usize> {
-        Some(label(self.seed, index))
+        Some(self.kind.label(self.seed, index))
     }
 
     fn classes(&self) -> &[String] {

@@ -10,7 +10,8 @@ use super::solids::{ball, block, cone, drum, egg, lens, octahedron, plate, radiu
 /// Where a shape has no third part.
 pub const FAR: f32 = 1e9;
 
-fn span(v: f32, lo: f32, hi: f32) -> f32 {
+/// From `lo` to `hi` as `v` goes from 0 to 1.
+pub fn span(v: f32, lo: f32, hi: f32) -> f32 {
     lo + (hi - lo) * v
 }
 

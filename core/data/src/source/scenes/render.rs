@@ -3,19 +3,20 @@
 use super::light::colour;
 use super::math::{V3, srgb, v3};
 use super::world::{RayHit, RayTarget, SceneDescription};
-use super::{BACKGROUND, CLUTTER, OBJECT};
 
 /// Where in a pixel the further samples of an edge are taken.
 const SUBPIXELS: [(f32, f32); 4] = [(-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)];
 /// A surface on which neighbouring pixels differ by more than this share of white is drawn from several samples.
 const CONTRAST: f32 = 0.14;
 
-/// The three images of a scene, row-major.
+/// The images of a scene, row-major.
 pub struct RenderOutput {
     /// 8-bit sRGB.
     pub rgb: Vec<u8>,
-    /// What each pixel's centre shows.
-    pub mask: Vec<u8>,
+    /// The body that each pixel's centre shows: its place in the scene's list, counted from 1; 0 for none.
+    pub instances: Vec<u8>,
+    /// Which part of it, counted from 1; 0 for none.
+    pub parts: Vec<u8>,
     /// Distance of each pixel's centre along the viewing axis.
     pub depth: Vec<f32>,
 }
@@ -82,14 +83,15 @@ pub fn render(world: &SceneDescription, size: usize) -> RenderOutput {
             rgb.extend([t.x, t.y, t.z].map(|c| (c * 255.0 + 0.5) as u8));
         }
     }
-    let code = |f: &RayHit| match f.end {
-        RayTarget::Item(0) => OBJECT,
-        RayTarget::Item(_) => CLUTTER,
-        _ => BACKGROUND,
+    let on = |f: &RayHit| match f.end {
+        RayTarget::Item(item) => Some((item as u8 + 1, f.part as u8 + 1)),
+        _ => None,
     };
+    let seen: Vec<(u8, u8)> = found.iter().map(|f| on(f).unwrap_or_default()).collect();
     RenderOutput {
         rgb,
-        mask: found.iter().map(code).collect(),
+        instances: seen.iter().map(|(instance, _)| *instance).collect(),
+        parts: seen.iter().map(|(_, part)| *part).collect(),
         depth: found.iter().map(|f| world.camera.depth(f.dir, f.t)).collect(),
     }
 }

@@ -1,10 +1,12 @@
 //! What can stand in a scene, as one type: how far away it is, of which parts it is made, what box holds it.
 
+use super::CLASSES;
 use super::lanes::F32x4;
 use super::math::{P4, V3, v3};
 use super::objects::{
     FAR, airplane, car, chair, clutter, fish, house, mug, mushroom, ring, rocket, snowman, teapot, tree,
 };
+use super::varied::forms;
 
 /// What stands in a scene.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +15,19 @@ pub enum SceneObjectKind {
     Main(usize),
     /// Clutter: 0 a ball, 1 a block, 2 a cone, 3 a drum.
     Clutter(usize),
+    /// A form of the varied scenes, by its index in [`forms::FORMS`].
+    Form(usize),
+}
+
+impl SceneObjectKind {
+    /// Its class, an index into [`super::kind::VARIED_CLASSES`], which begin with [`CLASSES`]; none for clutter.
+    pub fn class(self) -> Option<usize> {
+        match self {
+            Self::Main(class) => Some(class),
+            Self::Form(form) => Some(CLASSES.len() + form),
+            Self::Clutter(_) => None,
+        }
+    }
 }
 
 /// One body: what it is and how it is proportioned.
@@ -42,6 +57,7 @@ impl SceneShape {
             SceneObjectKind::Main(10) => airplane(p, v),
             SceneObjectKind::Main(_) => ring(p, v),
             SceneObjectKind::Clutter(i) => [clutter(i, p, v), FAR.into(), FAR.into()],
+            SceneObjectKind::Form(i) => forms::distances(i, p, v),
         }
     }
 
@@ -68,6 +84,7 @@ impl SceneShape {
             SceneObjectKind::Main(10) => (v3(-1.4, -0.4, -1.6), v3(1.36, 0.75, 1.6)),
             SceneObjectKind::Main(_) => (v3(-0.95, 0.0, -0.4), v3(0.95, 2.55, 0.4)),
             SceneObjectKind::Clutter(_) => (v3(-1.0, 0.0, -1.0), v3(1.0, 2.0, 1.0)),
+            SceneObjectKind::Form(i) => forms::corners(i),
         };
         ((lo + hi) * 0.5, (hi - lo) * 0.5)
     }

@@ -14,7 +14,7 @@ pub fn smin(a: F32x4, b: F32x4, k: f32) -> F32x4 {
 
 /// Distance in a plane from the corner of a quadrant, for profiles: negative inside.
 #[inline(always)]
-fn corner(x: F32x4, y: F32x4) -> F32x4 {
+pub fn corner(x: F32x4, y: F32x4) -> F32x4 {
     let (ox, oy) = (x.most(0.0), y.most(0.0));
     (ox * ox + oy * oy).sqrt() + x.most(y).least(0.0)
 }

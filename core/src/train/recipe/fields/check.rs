@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::{field, near};
+use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::dense::DepthUnit;
 use crate::data::source::places::SourcePaths;
 use crate::train::recipe::{Recipe, RecipeError};
@@ -99,12 +100,11 @@ fn places(key: &str, new: Value) -> Result<Value, RecipeError> {
     let Ok(places) = new.clone().try_into::<SourcePaths>() else {
         return refuse("it must be a place that pictures come from, or a list of such");
     };
-    let any = |is: fn(&str) -> bool| places.only().is_none() && places.iter().any(is);
-    if any(|place| place == "scenes") {
-        return refuse("`scenes` stands alone: the built-in pictures are not mixed with others");
-    }
-    if any(|place| place.trim().is_empty()) {
+    if places.only().is_none() && places.iter().any(|place| place.trim().is_empty()) {
         return refuse("one of the places is empty");
+    }
+    if let Err(allowed) = places.shared() {
+        return refuse(&allowed);
     }
     Value::try_from(&places).map_err(|e| RecipeError::Syntax(e.to_string()))
 }
@@ -173,6 +173,7 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
     if let Err(allowed) = r.evaluate.depth_unit.parse::<DepthUnit>() {
         return Err(range("evaluate.depth_unit", &r.evaluate.depth_unit, &allowed));
     }
+    check_dense(r)?;
     check_start(r)?;
     check_distillation(r)?;
     if r.loss.dino == 0.0 && r.loss.ibot == 0.0 {
@@ -183,6 +184,20 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
         ));
     }
     Ok(())
+}
+
+/// What must hold for pictures with a truth for every pixel.
+fn check_dense(r: &Recipe) -> Result<(), RecipeError> {
+    let dense = &r.evaluate.dense;
+    match BuiltinPictures::named(dense) {
+        Ok(Some(BuiltinPictures::Procedural)) => {
+            let allowed =
+                "nothing is known of their pixels: name scenes, scenes:easy, scenes:varied or a folder";
+            Err(range("evaluate.dense", dense, allowed))
+        }
+        Ok(_) => Ok(()),
+        Err(allowed) => Err(range("evaluate.dense", dense, &allowed)),
+    }
 }
 
 /// What must hold for weights to start from.

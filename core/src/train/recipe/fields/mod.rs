@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use toml::{Table, Value};
 
+use crate::data::source::scenes::SceneKind;
 use crate::model::FfnKind;
 use crate::ssl::Centering;
 use crate::train::recipe::{BlurPreset, DistillMethod, Recipe, RecipeError, TrainPrecision};
@@ -89,6 +90,7 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "loss.centering" => words::<Centering>(),
         "distill.method" => words::<DistillMethod>(),
         "train.precision" => words::<TrainPrecision>(),
+        "data.scene_kind" => words::<SceneKind>(),
         _ => &[],
     }
 }

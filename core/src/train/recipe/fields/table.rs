@@ -219,7 +219,7 @@ const REST: &[RecipeField] = &[
     live("evaluate.depth", "Train a linear depth estimate at every evaluation", "", 0.0, 0.0),
     live(
         "evaluate.dense",
-        "Pictures with a truth for every pixel: a folder, or `scenes` for the built-in ones",
+        "Pictures with a truth for every pixel: a folder, or built-in ones: `scenes` (of data.scene_kind), `scenes:easy`, `scenes:varied`",
         "",
         0.0,
         0.0,
@@ -233,7 +233,7 @@ const REST: &[RecipeField] = &[
     ),
     f(
         "data.path",
-        "A folder of pictures, a list (.txt, .csv), an IDX file, or `scenes` for the built-in pictures; several as `[\"A\", \"B\"]`",
+        "A folder of pictures, a list (.txt, .csv), an IDX file, or built-in pictures: `scenes`, `scenes:easy`, `scenes:varied`, `procedural`; several as `[\"A\", \"B\"]`, in shares as `[\"A*0.7\", \"procedural*0.3\"]`",
         "",
         0.0,
         0.0,
@@ -253,7 +253,14 @@ const REST: &[RecipeField] = &[
         0.0,
         0.0,
     ),
-    f("data.scenes", "How many built-in pictures", "pictures", 1.0, 1e8),
+    f(
+        "data.scene_kind",
+        "What `scenes` means: varied (nothing but its form tells what an object is), or easy (one in the middle in its usual colours)",
+        "",
+        0.0,
+        0.0,
+    ),
+    f("data.scenes", "How many built-in pictures; of several kinds each", "pictures", 1.0, 1e8),
     f("data.scene_size", "Side of the built-in pictures", "pixels", 8.0, 4096.0),
     f("data.scene_seed", "Seed of the built-in pictures", "", 0.0, 9e15),
 ];

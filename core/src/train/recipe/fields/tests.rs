@@ -163,6 +163,7 @@ fn kinds_and_words_are_those_of_the_struct() {
     assert_eq!(choices("crops.blur"), ["official", "intended", "none"]);
     assert_eq!(choices("loss.centering"), ["softmax", "sinkhorn-knopp"]);
     assert_eq!(choices("train.precision"), ["f32", "f16", "bf16"]);
+    assert_eq!(choices("data.scene_kind"), ["easy", "varied"]);
     assert!(choices("train.batch").is_empty());
     let kinds =
         ["train.batch", "optim.clip", "crops.local_scale", "data.labels", "preset", "data.path"].map(kind);
@@ -205,6 +206,29 @@ fn live_fields_are_taken_over_and_others_named() {
 }
 
 #[test]
+fn a_recipe_of_before_scenes_had_kinds_means_easy_ones() {
+    let nano = Recipe::preset("nano").unwrap();
+    assert_eq!(nano.data.scene_kind, SceneKind::Varied, "of new runs");
+    // A recipe that was written whole, as every run keeps it, by a version that did not know the field.
+    let before = nano.to_toml().unwrap().replace("scene_kind = \"varied\"\n", "");
+    let read = Recipe::resolve_toml(&before, &[]).unwrap();
+    let easy = nano.with_overrides(&["data.scene_kind=easy".to_owned()]).unwrap();
+    assert_eq!(read.recipe, easy);
+    assert!(read.notes[0].contains("data.scene_kind"), "{:?}", read.notes);
+    let varied = Recipe::resolve_toml(&before, &["data.scene_kind=varied".to_owned()]).unwrap();
+    assert_eq!((varied.recipe, varied.notes.len()), (nano.clone(), 0));
+    // A file by hand that leaves the scenes alone describes a new run.
+    let by_hand = Recipe::from_toml("[train]\nbatch = 8\n[data]\nscenes = 50\n", &[]).unwrap();
+    assert_eq!(by_hand.data.scene_kind, SceneKind::Varied);
+    // Nor did it reduce pictures.
+    assert!(nano.data.reduce && by_hand.data.reduce);
+    let before = before.replace("reduce = true\n", "");
+    assert!(!Recipe::from_toml(&before, &[]).unwrap().data.reduce);
+    let again = Recipe::from_toml(&easy.to_toml().unwrap(), &[]).unwrap();
+    assert_eq!(again, easy);
+}
+
+#[test]
 fn pictures_come_from_one_place_or_several() {
     let with = |pair: &str| Recipe::preset("nano").unwrap().with_overrides(&[pair.to_owned()]);
     let recipe = with(r#"data.path=["a", "b c"]"#).unwrap();
@@ -215,7 +239,12 @@ fn pictures_come_from_one_place_or_several() {
     assert_eq!(with(r#"data.path=["photos"]"#).unwrap().data.path, "photos");
     assert!(with("data.path=photos").unwrap().to_toml().unwrap().contains("path = \"photos\"\n"));
     for (pair, said) in [
-        (r#"data.path=["scenes", "a"]"#, "`scenes` stands alone"),
+        (r#"data.path=["scenes*0.5", "a"]"#, "a has none"),
+        ("data.path=scenes:odd", "easy or varied"),
+        (r#"data.path=["a", "procedural:fire"]"#, "scenes:varied or procedural"),
+        ("data.scene_kind=odd", "odd"),
+        ("evaluate.dense=scenes:odd", "easy or varied"),
+        ("evaluate.dense=procedural", "nothing is known of their pixels"),
         (r#"data.path=["a", ""]"#, "one of the places is empty"),
         ("data.path=[]", "a place that pictures come from"),
         ("data.path=[1]", "a place that pictures come from"),

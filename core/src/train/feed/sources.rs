@@ -387,7 +387,9 @@ mod tests {
         );
         let (_, classes) = opened(&[&mixed, "data.labels=true"]).unwrap();
         assert_eq!(classes.labelled.unwrap().test.classes(), ["a", "b"]);
-        assert!(opened(&[&mixed.replace("procedural*0.5", "procedural")]).unwrap_err().contains("has none"));
+        assert!(
+            opened(&[&mixed.replace("procedural*0.5", "procedural")]).err().unwrap().contains("has none")
+        );
 
         let halves = folder(&["train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png"]);
         let mixed = format!(r#"data.path=["{}*1", "scenes*2"]"#, halves.path().display());

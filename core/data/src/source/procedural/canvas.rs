@@ -14,28 +14,11 @@ pub struct ProceduralCanvas {
 }
 
 impl ProceduralCanvas {
-    /// Filled with what `colour` gives for the middle of each pixel.
-    pub fn filled(size: usize, colour: impl Fn(f32, f32) -> V3) -> Self {
+    /// Filled with what `colour` gives for each pixel and its middle.
+    pub fn filled(size: usize, colour: impl Fn(usize, f32, f32) -> V3) -> Self {
         let pixel = 1.0 / size as f32;
-        let at = |i: usize| colour(((i % size) as f32 + 0.5) * pixel, ((i / size) as f32 + 0.5) * pixel);
+        let at = |i: usize| colour(i, ((i % size) as f32 + 0.5) * pixel, ((i / size) as f32 + 0.5) * pixel);
         Self { size, pixel, light: (0..size * size).map(at).collect() }
-    }
-
-    /// Calls `paint` for each pixel whose middle lies within `reach` of a point, with the middle and the light there.
-    pub fn about(&mut self, (x, y): (f32, f32), reach: f32, mut paint: impl FnMut(f32, f32, &mut V3)) {
-        let n = self.size as f32;
-        let range = |c: f32| {
-            let low = ((c - reach) * n).max(0.0) as usize;
-            let high = ((c + reach) * n + 1.0).clamp(0.0, n) as usize;
-            low.min(self.size)..high
-        };
-        let (columns, rows) = (range(x), range(y));
-        for j in rows {
-            for i in columns.clone() {
-                let (px, py) = ((i as f32 + 0.5) * self.pixel, (j as f32 + 0.5) * self.pixel);
-                paint(px, py, &mut self.light[j * self.size + i]);
-            }
-        }
     }
 
     /// 8-bit sRGB with a mean brightness of `mean` (linear) as far as that can be had, and `grain`.
@@ -55,5 +38,22 @@ impl ProceduralCanvas {
             bytes.extend([c.x, c.y, c.z].map(|c| ((c + noise) * 255.0 + 0.5) as u8));
         }
         bytes
+    }
+}
+
+/// Calls `paint` for each pixel of a square of `size` a side whose middle lies within `reach` of a point, with its index and its
+/// middle.
+pub fn about(size: usize, (x, y): (f32, f32), reach: f32, mut paint: impl FnMut(usize, f32, f32)) {
+    let (n, pixel) = (size as f32, 1.0 / size as f32);
+    let range = |c: f32| {
+        let low = ((c - reach) * n).max(0.0) as usize;
+        let high = ((c + reach) * n + 1.0).clamp(0.0, n) as usize;
+        low.min(size)..high
+    };
+    let (columns, rows) = (range(x), range(y));
+    for j in rows {
+        for i in columns.clone() {
+            paint(j * size + i, (i as f32 + 0.5) * pixel, (j as f32 + 0.5) * pixel);
+        }
     }
 }

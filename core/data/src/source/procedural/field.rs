@@ -1,6 +1,6 @@
 //! Fields: a number from about 0 to 1 at every point of the unit square, each a small program with drawn parameters.
 
-use super::noise::{cells, octaves, split};
+use super::noise::{cells, octaves, sine, split};
 use crate::source::scenes::materials::between;
 use crate::source::scenes::math::sin_cos;
 use dinoscope_base::rng::{RngExt, Stream};
@@ -93,7 +93,7 @@ impl WaveProfile {
         let (_, t) = split(x);
         let tri = (2.0 * t - 1.0).abs();
         let value = match self {
-            Self::Sine => 0.5 + 0.5 * sin_cos(t).0,
+            Self::Sine => 0.5 + 0.5 * sine(t),
             Self::Triangle => tri,
             // Falls steeply, but not within less than a pixel.
             Self::Saw => (t * (1.0 - t) / (width + 0.04)).min(1.0) * t,
@@ -155,7 +155,7 @@ impl ScalarField {
         let stretch = if rng.random::<f32>() < 0.3 { 6.0 } else { 1.3 };
         Self::Cloud {
             map: PlaneMap::draw(rng, f, stretch),
-            count: 2 + rng.random_range(0..5u32),
+            count: 2 + rng.random_range(0..4u32),
             gain: between(rng, 0.3, 0.85),
             ridged: rng.random::<f32>() < 0.25,
             seed: rng.random(),
@@ -207,7 +207,7 @@ impl ScalarField {
                 0.5 + 0.5 * octaves(u, v, *count, *gain, pixel * map.scale, *seed, *ridged)
             }
             Self::Waves { waves, gain } => {
-                let wave = |w: &PlaneWave| w.strength * sin_cos(w.k.0 * x + w.k.1 * y + w.phase).0;
+                let wave = |w: &PlaneWave| w.strength * sine(w.k.0 * x + w.k.1 * y + w.phase);
                 (0.5 + gain * waves.iter().map(wave).sum::<f32>()).clamp(0.0, 1.0)
             }
             Self::Stripes { map, profile, chirp } => {

@@ -3,7 +3,7 @@
 use super::canvas::ProceduralCanvas;
 use super::field::ScalarField;
 use super::flame::FlameLayer;
-use super::leaves::LeafLayer;
+use super::leaves::{LeafCover, LeafLayer};
 use super::palette::PictureHues;
 use super::strokes::StrokeLayer;
 use super::texture::ProceduralTexture;
@@ -16,24 +16,24 @@ pub fn paint(rng: &mut Stream, size: usize) -> Vec<u8> {
     let hues = PictureHues::draw(rng);
     let (sin, cos) = sin_cos(rng.random());
     let light = (cos, sin);
-    let mut canvas = ground(rng, &hues, light, size);
     // Something has edges in nine of ten pictures.
-    match rng.random_range(0..10u32) {
-        0..=4 => leaves(rng, &hues, light, true, &mut canvas),
-        5..=7 => {
-            for _ in 0..1 + rng.random_range(0..3u32) {
-                sheet(rng, &hues, light, &mut canvas);
-            }
+    let first = rng.random_range(0..10u32);
+    let cover = (first < 6).then(|| leaves(rng, &hues, light, first < 5, size));
+    let mut canvas = ground(rng, &hues, light, size, cover.as_ref());
+    if (6..9).contains(&first) {
+        for _ in 0..1 + rng.random_range(0..3u32) {
+            sheet(rng, &hues, light, &mut canvas);
         }
-        8 => leaves(rng, &hues, light, false, &mut canvas),
-        _ => {}
     }
     for _ in 0..rng.random_range(0..3u32) {
         match rng.random_range(0..8u32) {
             0..=2 => StrokeLayer::draw(rng, &hues).paint(rng, &mut canvas),
             3 | 4 => FlameLayer::draw(rng, &hues).paint(rng, &mut canvas),
             5 => sheet(rng, &hues, light, &mut canvas),
-            _ => leaves(rng, &hues, light, false, &mut canvas),
+            _ => {
+                let cover = leaves(rng, &hues, light, false, size);
+                canvas.light.iter_mut().enumerate().for_each(|(i, at)| *at = cover.above(i, || *at));
+            }
         }
     }
     shine(rng, light, &mut canvas);
@@ -42,15 +42,21 @@ pub fn paint(rng: &mut Stream, size: usize) -> Vec<u8> {
     canvas.bytes(mean, 0.06 * rough * rough, rng.random())
 }
 
-/// What lies behind everything: a texture, perhaps in relief.
-fn ground(rng: &mut Stream, hues: &PictureHues, light: (f32, f32), size: usize) -> ProceduralCanvas {
+/// What lies behind everything: a texture, perhaps in relief, under what covers it.
+fn ground(
+    rng: &mut Stream,
+    hues: &PictureHues,
+    light: (f32, f32),
+    size: usize,
+    cover: Option<&LeafCover>,
+) -> ProceduralCanvas {
     let texture = match rng.random_range(0..4u32) {
         0 => ProceduralTexture::quiet(rng, hues),
         _ => ProceduralTexture::draw(rng, hues),
     };
     let relief = if rng.random::<f32>() < 0.3 { between(rng, 0.3, 1.5) } else { 0.0 };
     let pixel = 1.0 / size as f32;
-    ProceduralCanvas::filled(size, |x, y| {
+    let colour = |x: f32, y: f32| {
         let colour = texture.at(x, y, pixel);
         if relief == 0.0 {
             return colour;
@@ -59,19 +65,17 @@ fn ground(rng: &mut Stream, hues: &PictureHues, light: (f32, f32), size: usize) 
         let rise = texture.value(x + light.0 * STEP, y + light.1 * STEP, pixel)
             - texture.value(x - light.0 * STEP, y - light.1 * STEP, pixel);
         colour * (1.0 - relief * rise * 4.0).clamp(0.35, 1.7)
+    };
+    ProceduralCanvas::filled(size, |i, x, y| match cover {
+        Some(cover) => cover.above(i, || colour(x, y)),
+        None => colour(x, y),
     })
 }
 
-fn leaves(
-    rng: &mut Stream,
-    hues: &PictureHues,
-    light: (f32, f32),
-    crowded: bool,
-    canvas: &mut ProceduralCanvas,
-) {
+fn leaves(rng: &mut Stream, hues: &PictureHues, light: (f32, f32), crowded: bool, size: usize) -> LeafCover {
     // Half of the layers have colours of their own: things differ from what they lie on.
     let own = if rng.random() { PictureHues::draw(rng) } else { *hues };
-    LeafLayer::draw(rng, &own, light, crowded).paint(rng, canvas);
+    LeafLayer::draw(rng, &own, light, crowded).paint(rng, size)
 }
 
 /// A sheet of another texture that lies above where a field is high, and throws its shadow on what is below.
@@ -80,7 +84,8 @@ fn sheet(rng: &mut Stream, hues: &PictureHues, light: (f32, f32), canvas: &mut P
     let texture = ProceduralTexture::draw(rng, hues);
     let level = between(rng, 0.35, 0.65);
     let soft = if rng.random::<f32>() < 0.2 { between(rng, 0.05, 0.4) } else { 0.0 };
-    let (shadow, height) = (between(rng, 0.0, 0.7), between(rng, 0.004, 0.03));
+    // Every other sheet lies flat.
+    let (shadow, height) = (between(rng, -0.7, 0.7), between(rng, 0.004, 0.03));
     let pixel = canvas.pixel;
     let size = canvas.size;
     for (i, at) in canvas.light.iter_mut().enumerate() {

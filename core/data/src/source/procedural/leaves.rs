@@ -1,11 +1,11 @@
 //! Dead leaves: shapes that cover each other, of sizes that follow a power law, with textures, shading and shadows (Baradad et
 //! al. 2021, section 3.1; Lee, Mumford and Huang 2001).
 
-use super::canvas::ProceduralCanvas;
+use super::canvas::about;
 use super::palette::PictureHues;
 use super::texture::ProceduralTexture;
 use crate::source::scenes::materials::between;
-use crate::source::scenes::math::{sin_cos, smoothstep};
+use crate::source::scenes::math::{V3, sin_cos, smoothstep};
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// The outline of a leaf, in coordinates in which it reaches about 1 from its middle.
@@ -135,9 +135,15 @@ impl LeafLayer {
         }
     }
 
-    /// Paints the leaves, the lowest first.
-    pub fn paint(&self, rng: &mut Stream, canvas: &mut ProceduralCanvas) {
+    /// Lays the leaves out, the topmost first: what is hidden is not painted.
+    pub fn paint(&self, rng: &mut Stream, size: usize) -> LeafCover {
         let (small, large) = self.sizes;
+        let mut cover = LeafCover {
+            size,
+            light: vec![V3::default(); size * size],
+            open: vec![1.0; size * size],
+            lit: vec![1.0; size * size],
+        };
         let mut area = 0.0;
         for _ in 0..900 {
             if area > self.cover {
@@ -148,11 +154,12 @@ impl LeafLayer {
             let ratio = small / large;
             let reach = small / (1.0 - u * (1.0 - ratio * ratio)).sqrt();
             area += 2.2 * reach * reach;
-            self.leaf(rng, canvas, reach);
+            self.leaf(rng, &mut cover, reach);
         }
+        cover
     }
 
-    fn leaf(&self, rng: &mut Stream, canvas: &mut ProceduralCanvas, reach: f32) {
+    fn leaf(&self, rng: &mut Stream, cover: &mut LeafCover, reach: f32) {
         let outline = self.same.unwrap_or_else(|| LeafOutline::draw(rng));
         let texture = &self.textures[rng.random_range(0..self.textures.len() as u32) as usize];
         let middle = (between(rng, -0.1, 1.1), between(rng, -0.1, 1.1));
@@ -161,19 +168,18 @@ impl LeafLayer {
         let (round, tone) = (rng.random::<f32>() < self.round, between(rng, 0.65, 1.3));
         let slope = between(rng, 0.0, 0.4);
         let inv = 1.0 / reach;
-        let pixel = canvas.pixel;
+        let pixel = 1.0 / cover.size as f32;
         let (lx, ly) = self.light;
         let fall = self.height * reach;
         let blur = fall + pixel;
-        canvas.about(middle, reach + fall + blur, |px, py, light| {
+        about(cover.size, middle, reach + fall + blur, |i, px, py| {
+            let open = cover.open[i];
+            if open < LeafCover::SHUT {
+                return;
+            }
             let (dx, dy) = ((px - middle.0) * inv, (py - middle.1) * inv);
             let inside = |dx: f32, dy: f32| outline.distance(c * dx + s * dy, c * dy - s * dx) * reach;
-            let d = inside(dx, dy);
-            let alpha = (0.5 - d / pixel).clamp(0.0, 1.0);
-            if alpha < 1.0 && self.shadow > 0.0 {
-                let cast = inside(dx + lx * self.height, dy + ly * self.height);
-                *light = *light * (1.0 - self.shadow * (1.0 - smoothstep(-0.3 * blur, blur, cast)));
-            }
+            let alpha = (0.5 - inside(dx, dy) / pixel).clamp(0.0, 1.0);
             if alpha > 0.0 {
                 // Towards the light it is brighter, as a slanted leaf is, or a ball.
                 let facing = dx * lx + dy * ly;
@@ -183,9 +189,40 @@ impl LeafLayer {
                 } else {
                     1.0 + slope * facing
                 };
-                let colour = texture.at(px + shift.0, py + shift.1, pixel) * (tone * shade);
-                *light = light.mix(colour, alpha);
+                let seen = open * alpha * cover.lit[i];
+                let colour = texture.at(px + shift.0, py + shift.1, pixel) * (tone * shade * seen);
+                cover.light[i] = cover.light[i] + colour;
+                cover.open[i] = open * (1.0 - alpha);
+            }
+            if alpha < 1.0 && self.shadow > 0.0 {
+                let cast = inside(dx + lx * self.height, dy + ly * self.height);
+                cover.lit[i] *= 1.0 - self.shadow * (1.0 - smoothstep(-0.3 * blur, blur, cast));
             }
         });
+    }
+}
+
+/// What a layer of leaves shows, and what it lets be seen of what lies below.
+pub struct LeafCover {
+    size: usize,
+    /// Light of the leaves.
+    light: Vec<V3>,
+    /// Share of each pixel that no leaf covers.
+    open: Vec<f32>,
+    /// Light that reaches what lies below.
+    lit: Vec<f32>,
+}
+
+impl LeafCover {
+    /// A pixel that is less open than this shows leaves alone.
+    const SHUT: f32 = 0.004;
+
+    /// What is seen at pixel `i` above `below`, which is only asked for where it is seen.
+    pub fn above(&self, i: usize, below: impl FnOnce() -> V3) -> V3 {
+        let through = self.open[i] * self.lit[i];
+        match self.open[i] < Self::SHUT {
+            true => self.light[i],
+            false => self.light[i] + below() * through,
+        }
     }
 }

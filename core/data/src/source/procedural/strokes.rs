@@ -1,6 +1,6 @@
 //! Strokes of a brush: bent bands with bristles, in the colours of a ramp.
 
-use super::canvas::ProceduralCanvas;
+use super::canvas::{ProceduralCanvas, about};
 use super::noise::gradient;
 use super::palette::{ColourRamp, PictureHues};
 use crate::source::scenes::materials::between;
@@ -72,7 +72,7 @@ impl StrokeLayer {
         let middle = (0.5 * (lo.0 + hi.0), 0.5 * (lo.1 + hi.1));
         let reach = (0.5 * (hi.0 - lo.0)).max(0.5 * (hi.1 - lo.1)) + half + canvas.pixel;
         let pixel = canvas.pixel;
-        canvas.about(middle, reach, |px, py, light| {
+        about(canvas.size, middle, reach, |i, px, py| {
             // The nearest piece, how far along, and on which side.
             let (mut near, mut along, mut side) = (f32::INFINITY, 0.0, 0.0);
             for (i, ends) in points.windows(2).enumerate() {
@@ -96,7 +96,7 @@ impl StrokeLayer {
             let alpha = (0.5 - (d - width) / pixel).clamp(0.0, 1.0) * self.opaque;
             let alpha = alpha * (1.0 - self.bristles * (0.5 + bristle).clamp(0.0, 1.0));
             let colour = self.ramp.at(0.7 * low + 0.15 * t + 0.2 * bristle + 0.1) * (1.0 - 0.25 * d / half);
-            *light = light.mix(colour, alpha);
+            canvas.light[i] = canvas.light[i].mix(colour, alpha);
         });
     }
 }

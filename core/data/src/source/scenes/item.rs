@@ -23,6 +23,10 @@ pub struct SceneObject {
     pub centre: V3,
     /// Half sides of that box.
     pub half: V3,
+    /// The box's middle in the world.
+    middle: V3,
+    /// Radius about it of a ball that holds the box, a little more than that for rounding's sake.
+    ball: f32,
 }
 
 impl SceneObject {
@@ -35,7 +39,9 @@ impl SceneObject {
         paints: [SceneMaterial; 3],
     ) -> SceneObject {
         let (centre, half) = shape.bounds();
-        SceneObject { shape, frame, place, scale, paints, centre, half }
+        let middle = place + frame.outward(centre) * scale;
+        let ball = half.len() * scale * 1.001 + 1e-3;
+        SceneObject { shape, frame, place, scale, paints, centre, half, middle, ball }
     }
 
     /// Points of the world in the body's own space.
@@ -60,6 +66,13 @@ impl SceneObject {
     /// Where rays (unit directions, world) first meet the body, if before `until`, else infinity; `spread` is a
     /// pixel's width at distance 1, finer than which nothing need be found.
     pub fn hit(&self, eye: V3, dir: P4, until: F32x4, spread: f32) -> F32x4 {
+        // Most rays pass at a distance: that is told by less than the box takes.
+        let to = self.middle - eye;
+        let along = dir.dot(to);
+        let near = along * along - to.dot(to) + self.ball * self.ball;
+        if !(F32x4::splat(0.0).below(near) & F32x4::splat(-self.ball).below(along)).any() {
+            return F32x4::splat(f32::INFINITY);
+        }
         let (o, d) = (self.local(P4::splat(eye)), self.frame.inward(dir));
         let (mut t, end) = self.span(o, d, 0.0.into());
         let end = end.least(until * (1.0 / self.scale));
@@ -98,6 +111,14 @@ impl SceneObject {
 
     /// The share of a lamp of relative size `1 / k` in direction `dir` that the body leaves visible from each point.
     pub fn shade(&self, p: P4, dir: V3, k: f32) -> F32x4 {
+        // As for the eye's rays, about a ball that grows with the lamp's width.
+        let to = P4::splat(self.middle) - p;
+        let ahead = to.dot(dir) + self.ball;
+        let wide = ahead.most(0.0) * (1.75 / k) + self.ball;
+        let off = to.dot(to) - (ahead - self.ball) * (ahead - self.ball);
+        if !(F32x4::splat(0.0).below(ahead) & off.below(wide * wide)).any() {
+            return F32x4::splat(1.0);
+        }
         let (o, d) = (self.local(p), P4::splat(self.frame.inward(dir)));
         // A half shadow reaches beyond the box by the lamp's apparent width at that distance.
         let along = (P4::splat(self.centre) - o).dot(d) + self.half.len();

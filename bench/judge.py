@@ -210,7 +210,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--weights", help="lets Dinoscope judge these first, into a new folder")
-    parser.add_argument("--data", default="scenes", help="for --weights")
+    parser.add_argument("--data", default="scenes:easy", help="for --weights")
     parser.add_argument("--dinoscope", default="dinoscope", help="for --weights: the program")
     parser.add_argument("--draws", type=int, default=3, help="how often what is random is drawn")
     parser.add_argument("--extra", nargs=argparse.REMAINDER, default=[], help="for --weights: more options of `eval`")

@@ -1,7 +1,7 @@
 """What distillation and adaptation are worth, over several seeds: the tables of docs/results.md.
 
     cargo build --release -p dinoscope
-    python bench/results.py --data scenes --out /tmp/results
+    python bench/results.py --data scenes:easy --out /tmp/results
     python bench/results.py --data ~/fashion-mnist --out /tmp/results
 
 For each seed a teacher is trained, a smaller student from scratch, and the same student distilled from the teacher for as
@@ -30,7 +30,7 @@ QUIET = ["train.evaluate_every=0", "train.picture_every=0", "train.checkpoint_ev
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="dinoscope")
-    parser.add_argument("--data", required=True, help="`scenes`, or a folder with an IDX pair")
+    parser.add_argument("--data", required=True, help="`scenes:easy`, `scenes:varied`, or a folder with an IDX pair")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--teacher-steps", type=int, default=900)
@@ -45,7 +45,7 @@ def parse():
 class Bench:
     def __init__(self, args):
         self.args = args
-        self.scenes = args.data == "scenes"
+        self.scenes = args.data.startswith("scenes")
         self.root = args.out / ("scenes" if self.scenes else Path(args.data).name)
         self.commands = set()
         every = ["knn", "linear"] + (["segment"] if self.scenes else [])

@@ -247,7 +247,7 @@ def in_dinoscope(arguments, seed):
 
 def knn(arguments, weights):
     """Top-1 at the fixed k, of 1200 and 600 built-in scenes: value and interval."""
-    command = [arguments.programs / "dinoscope", "eval", "knn", "--weights", weights, "--data", "scenes", "--alone"]
+    command = [arguments.programs / "dinoscope", "eval", "knn", "--weights", weights, "--data", "scenes:easy", "--alone"]
     done = subprocess.run([*command, "--device", "cpu", "--json"], check=True, stdout=subprocess.PIPE, text=True)
     figure = json.loads(done.stdout)["rows"][0]["figures"][0]
     return {"value": figure["value"], "interval": figure["interval"]}

@@ -10,6 +10,7 @@ mod going_on;
 mod journeys;
 mod judging;
 mod parity;
+mod reliability;
 mod resume;
 mod run_folder;
 mod shapes;

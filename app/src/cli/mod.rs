@@ -14,6 +14,7 @@ mod settings;
 mod shell;
 mod terminal;
 mod train;
+mod verify;
 mod weights;
 
 use terminal::{device_note, history, json, progress, runtime_folder, status};
@@ -83,7 +84,7 @@ enum CliCommand {
     /// Evaluate features on labelled pictures.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
-    /// Look into, convert and download weights.
+    /// Look into, verify, convert and download weights.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
     /// Measure speed and memory on this machine.
@@ -169,7 +170,7 @@ fn carry_out(command: CliCommand) -> anyhow::Result<CliExitStatus> {
         CliCommand::Distill(arguments) => distill::run(arguments),
         CliCommand::Features(arguments) => features::run(arguments),
         CliCommand::Eval(command) => eval::run(command),
-        CliCommand::Weights(command) => weights::run(command).map(CliExitStatus::from),
+        CliCommand::Weights(command) => weights::run(command),
         CliCommand::Bench(arguments) => bench::run(arguments).map(CliExitStatus::from),
         CliCommand::Devices(arguments) => devices::run(arguments).map(CliExitStatus::from),
         CliCommand::Config(arguments) => config::run(&arguments).map(CliExitStatus::from),
@@ -219,7 +220,9 @@ fn is_mistake(error: &anyhow::Error) -> bool {
                     EngineError::Data(_)
                         | EngineError::Run(_)
                         | EngineError::Start(_)
-                        | EngineError::Checkpoint(CheckpointError::Content { .. })
+                        | EngineError::Checkpoint(
+                            CheckpointError::Content { .. } | CheckpointError::NoneWhole { .. }
+                        )
                 )
             )
     })

@@ -1,4 +1,4 @@
-//! `dinoscope weights`: look into, convert and download weights.
+//! `dinoscope weights`: look into, verify, convert and download weights.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use dinoscope_core::model::{NORM_EPS, PatchGrid, VitConfig};
 use dinoscope_core::weights::{KeyLayout, LoadedWeights, WeightsLoadOptions, download, onnx};
 
 use super::progress::CliProgress;
+use super::status::CliExitStatus;
 use super::terminal::{note, out, warning};
-use super::{UsageError, load};
+use super::{UsageError, load, verify};
 
-/// Look into, convert and download weights.
+/// Look into, verify, convert and download weights.
 #[derive(clap::Subcommand)]
 pub enum WeightsCommand {
     /// What a file holds: layout, sizes, heads, every tensor.
@@ -30,6 +31,18 @@ pub enum WeightsCommand {
         #[arg(long)]
         tensors: bool,
         /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Whether files are what was written: a line of each; status 1 when one is damaged.
+    ///
+    /// Checkpoints carry the SHA-256 of each of their files, pulled weights have theirs beside them. Of other files, and of
+    /// checkpoints of older versions, it can only be said whether they can be read.
+    Verify {
+        /// A checkpoint's folder, a run with all its checkpoints (its folder or .zip), a weights file, or the name of a
+        /// pulled model.
+        path: PathBuf,
+        /// One JSON object for each file.
         #[arg(long)]
         json: bool,
     },
@@ -100,40 +113,40 @@ pub enum WeightsFormatArg {
 }
 
 /// Carries out one of the words.
-pub fn run(command: WeightsCommand) -> Result<()> {
+pub fn run(command: WeightsCommand) -> Result<CliExitStatus> {
     match command {
         WeightsCommand::Inspect { file, part, tensors, json } => {
-            inspect(&load::with_part(&file, part.as_deref()), tensors, json)
+            inspect(&load::with_part(&file, part.as_deref()), tensors, json)?;
         }
+        WeightsCommand::Verify { path, json } => return verify::run(&path, json),
         WeightsCommand::Convert { input, output, part, to, size, grid, card, no_card, force } => {
             let asked = if no_card { Some(false) } else { card.then_some(true) };
             if !force {
                 nothing_in_the_way(&output)?;
             }
             let reading = WeightsLoadOptions { grid, ..WeightsLoadOptions::default() };
-            convert(&load::with_part(&input, part.as_deref()), &output, to, size, reading, asked)
+            convert(&load::with_part(&input, part.as_deref()), &output, to, size, reading, asked)?;
         }
-        WeightsCommand::Pull { name, sha256, base_url, cache, allow_http } => match name {
-            Some(name) => {
-                let cache = cache.unwrap_or_else(download::default_cache);
-                let (sha256, base_url) = (sha256.as_deref(), base_url.as_deref());
-                pull(&download::WeightsDownloadRequest {
-                    name_or_url: &name,
-                    cache: &cache,
-                    base_url,
-                    sha256,
-                    allow_http,
-                })
+        WeightsCommand::Pull { name: Some(name), sha256, base_url, cache, allow_http } => {
+            let cache = cache.unwrap_or_else(download::default_cache);
+            let (sha256, base_url) = (sha256.as_deref(), base_url.as_deref());
+            pull(&download::WeightsDownloadRequest {
+                name_or_url: &name,
+                cache: &cache,
+                base_url,
+                sha256,
+                allow_http,
+            })?;
+        }
+        WeightsCommand::Pull { name: None, .. } => {
+            out!("Released models:");
+            for model in download::names() {
+                out!("  {:<20} about {}", model.name, bytes::shown(model.approximate_bytes()));
             }
-            None => {
-                out!("Released models:");
-                for model in download::names() {
-                    out!("  {:<20} about {}", model.name, bytes::shown(model.approximate_bytes()));
-                }
-                bail!(UsageError("name one of them, or an address".to_owned()))
-            }
-        },
+            bail!(UsageError("name one of them, or an address".to_owned()))
+        }
     }
+    Ok(CliExitStatus::Done)
 }
 
 /// Fails when something that would be written is there already.

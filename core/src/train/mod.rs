@@ -28,7 +28,7 @@ pub use optimizer::{loss_scale, schedule};
 pub use recipe::{adapt, distill_recipe, fields, overrides, paths, presets};
 use record::curves;
 pub use record::{figures, health, metrics, metrics_lines, report, summary, tensorboard};
-pub use run::{archive, follow, resume, run_lock};
+pub use run::{archive, follow, resume, resume_point, run_lock, run_notes};
 pub use start::model_source;
 pub use teacher::{frozen_teacher, teacher_cache};
 pub use watch::{film, probes, watch_colours};

@@ -12,7 +12,9 @@ use super::protocol::{
 };
 use super::recipe::Recipe;
 use super::record::RunRecorder;
-use super::resume::{self, ResumePoint};
+use super::resume;
+use super::resume_point::{self, ResumePoint};
+use super::run_notes;
 use super::schedule::{ScheduledValues, TrainSchedules};
 use super::start;
 use super::state::TrainerState;
@@ -90,7 +92,9 @@ impl<'a> Trainer<'a> {
         let frozen = FrozenTeacher::open(recipe, device).map_err(moved)?;
         let teacher = frozen.as_ref().map(|frozen| frozen.fingerprint.clone());
         let found = match (&job.folder, job.resume) {
-            (Some(folder), true) => resume::newest(recipe, frozen.as_ref(), &folder.checkpoints(), device)?,
+            (Some(folder), true) => {
+                resume_point::newest(recipe, frozen.as_ref(), &folder.checkpoints(), device)?
+            }
             _ => None,
         };
         let found = match found {
@@ -103,7 +107,10 @@ impl<'a> Trainer<'a> {
         let mut notes = Vec::new();
         if let Some(folder) = &job.folder {
             notes = resume::prepare_run_folder(folder, &job, teacher.as_deref(), found.state.iteration)?;
-            notes.extend(found.set_aside());
+            let damage = found.set_aside();
+            let kept = run_notes::add(folder, found.state.iteration, &damage);
+            // The report does without; the person is told now in any case.
+            notes.extend(damage.into_iter().chain(kept.err().map(|failed| failed.to_string())));
         }
         let ResumePoint { mut state, path: latest, .. } = found;
         state.pictures = job.sources.train.len();
@@ -344,7 +351,7 @@ impl<'a> Trainer<'a> {
     pub(super) async fn tell(&mut self) -> Result<(), EngineError> {
         let warnings = self.record.warnings();
         if !warnings.is_empty() {
-            self.has_folder()?;
+            self.ensure_folder()?;
         }
         for warning in warnings {
             self.port.emit(RunEvent::Warning(warning)).await;

@@ -145,6 +145,19 @@ impl<'a> WeightsDownloadRequest<'a> {
     }
 }
 
+/// Whether a file still has the SHA-256 that was written down beside it when it was fetched, in `<file>.sha256`; `None` where
+/// nothing was.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn is_as_fetched(path: &Path) -> Result<Option<bool>, WeightsError> {
+    if !beside(path, ".sha256").is_file() {
+        return Ok(None);
+    }
+    let found = sha256(path).map_err(|e| disk(path, "read", e))?;
+    Ok(Some(!changed_since(path, &found)))
+}
+
 /// Whether a file that is here, with the checksum `found`, is another than the one that was fetched. One that was put here
 /// by hand has no record; it is what it is.
 fn changed_since(path: &Path, found: &str) -> bool {

@@ -87,6 +87,45 @@ fn room(_: &Path) -> Option<u64> {
     None
 }
 
+/// Makes what was made, renamed and removed in a folder outlast a power cut, where the system syncs folders. Elsewhere the
+/// change alone has to do, as it does where the drive refuses.
+pub fn sync_folder(folder: impl AsRef<Path>) {
+    #[cfg(unix)]
+    {
+        // The folder of a plain name is the one that the program runs in.
+        let folder = match folder.as_ref() {
+            path if path.as_os_str().is_empty() => Path::new("."),
+            path => path,
+        };
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// Whether an open file is still the one at a path. Where the system can't tell, an open file can't be taken away.
+pub fn is_at(file: &File, path: impl AsRef<Path>) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        let identity = |about: Metadata| (about.dev(), about.ino());
+        match (file.metadata(), metadata(path)) {
+            (Ok(open), Ok(there)) => identity(open) == identity(there),
+            (Ok(_), Err(error)) => error.kind() != std::io::ErrorKind::NotFound,
+            // Nothing speaks against it.
+            (Err(_), _) => true,
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
+    }
+}
+
 /// Takes back what was written beyond `length`.
 ///
 /// # Errors
@@ -96,6 +135,7 @@ pub fn cut(file: &File, length: u64) -> std::io::Result<()> {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     #[test]
     fn a_folder_has_room_and_what_is_not_there_has_none() {
@@ -104,5 +144,17 @@ mod tests {
         assert_eq!(super::free(dir.join("not/there")), None);
         // No disk behind it.
         assert_eq!(super::free("/proc"), None);
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_or_replaced_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        let file = super::File::create(&path).unwrap();
+        assert!(super::is_at(&file, &path));
+        std::fs::rename(&path, dir.path().join("moved")).unwrap();
+        assert!(!super::is_at(&file, &path));
+        std::fs::write(&path, "another").unwrap();
+        assert!(!super::is_at(&file, &path));
     }
 }

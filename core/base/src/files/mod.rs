@@ -17,4 +17,4 @@ pub use disk::*;
 pub use memory::FileChange;
 #[cfg(target_family = "wasm")]
 pub use page::*;
-pub use replace::{fill_and_rename, partial, write_and_rename};
+pub use replace::{fill_and_rename, partial, write_and_rename, write_synced};

@@ -347,6 +347,9 @@ pub fn free(_: impl AsRef<Path>) -> Option<u64> {
     None
 }
 
+/// Nothing to do: memory is as safe as it gets.
+pub fn sync_folder(_: impl AsRef<Path>) {}
+
 /// Nothing to take back: what is written to memory is written whole.
 ///
 /// # Errors

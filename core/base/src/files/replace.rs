@@ -1,9 +1,10 @@
-//! Files that are there whole or not at all: written beside their place, synced, renamed.
+//! Files that are there whole or not at all, also after a power cut: written beside their place, synced, renamed, and the
+//! folder synced.
 
 use std::io::{BufWriter, Error, ErrorKind, IntoInnerError, Result, Write};
 use std::path::{Path, PathBuf};
 
-use super::{File, process, remove_file, rename};
+use super::{File, process, remove_file, rename, sync_folder};
 
 /// Where a file or folder is written before it is whole: no other process has the same.
 pub fn partial(place: impl AsRef<Path>) -> PathBuf {
@@ -19,6 +20,16 @@ pub fn partial(place: impl AsRef<Path>) -> PathBuf {
 /// What the system says; then what was there before stays.
 pub fn write_and_rename(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
     fill_and_rename(path, |out| out.write_all(bytes.as_ref()))
+}
+
+/// Writes a file in its place, and has it on the disk when this returns: for folders that are renamed when they are whole.
+///
+/// # Errors
+/// What the system says.
+pub fn write_synced(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes.as_ref())?;
+    file.sync_all()
 }
 
 /// [`write_and_rename`] of what `fill` writes.
@@ -38,7 +49,9 @@ pub fn fill_and_rename<E: From<Error>>(
         let mut out = BufWriter::new(File::create(&partial)?);
         fill(&mut out)?;
         out.into_inner().map_err(IntoInnerError::into_error)?.sync_all()?;
-        Ok(rename(&partial, path)?)
+        rename(&partial, path)?;
+        path.parent().into_iter().for_each(sync_folder);
+        Ok(())
     })();
     if written.is_err() {
         // Half a file is of no use to anyone, and the error that matters is the first one.

@@ -1,10 +1,8 @@
 //! Checkpoints on the way and at the end of a run, and what is said when one can't be written.
 
 use crate::data::DataError;
-use crate::files;
 use crate::train::checkpoint::{self, CheckpointError};
 use crate::train::protocol::{EngineError, RunCompletion, RunEvent};
-use crate::train::run::RunError;
 use crate::train::trainer::Trainer;
 use crate::train::unusable_pictures::{GONE, gone};
 
@@ -33,7 +31,9 @@ impl Trainer<'_> {
         if self.saved_at == Some(self.state.iteration) {
             return Ok(());
         }
-        self.has_folder()?;
+        self.ensure_folder()?;
+        // What the checkpoint stands on outlasts a power cut as it does.
+        self.record.sync();
         let keep = self.job.recipe.train.keep_checkpoints;
         let path = match checkpoint::save(&self.state, &self.job.recipe, &folder.checkpoints(), keep).await {
             Ok(path) => path,
@@ -47,14 +47,9 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// An error where the run's folder was moved or deleted: nothing may be put in its place.
-    pub(in crate::train) fn has_folder(&self) -> Result<(), EngineError> {
-        match &self.job.folder {
-            Some(folder) if !files::exists(folder.recipe_file()) => {
-                Err(RunError::Gone(folder.path().display().to_string()).into())
-            }
-            _ => Ok(()),
-        }
+    /// An error where the run's folder was moved or deleted, or another process took it: nothing may be put in its place.
+    pub(in crate::train) fn ensure_folder(&self) -> Result<(), EngineError> {
+        self.job.folder.as_ref().map_or(Ok(()), |folder| folder.ensure_ours().map_err(EngineError::from))
     }
 
     /// The error for numbers that no loss has seen yet, noticed after the steps done so far.

@@ -1,6 +1,8 @@
 //! What is kept as a checkpoint, and what is not.
 #![allow(clippy::unwrap_used)]
 
+use burn::tensor::{Device, Tensor};
+
 use super::*;
 use crate::device::block_on;
 use crate::model::params;

@@ -2,28 +2,34 @@
 //!
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
 //! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and
-//! `state.json`, which has the digests of all of them. `colours.safetensors` holds the colours of the watched pictures.
+//! `state.json`, which has the digests of all of them and its own. `colours.safetensors` holds the colours of the watched
+//! pictures. Every file and the folder are on the disk before the folder gets its name, and that is when this returns.
 
 pub(super) mod checkpoint_saving;
 pub(super) mod finite_check;
+mod fitness;
+mod loading;
+mod manifest;
 pub(super) mod tensors;
+pub mod verify;
 
 use crate::files;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use burn::tensor::ExecutionError;
+use serde::Deserialize;
 
-use super::frozen_teacher::FrozenTeacher;
-use super::recipe::{DistillMethod, Recipe};
+use super::recipe::Recipe;
 use super::state::TrainerState;
 use super::watch_colours::{self, WatchPcaBasis};
-use crate::model::params::{self, Named, read};
+use crate::model::params::read;
 use crate::weights::{HostTensor, StateDict};
 use finite_check::not_finite;
+pub(super) use loading::{check_colours, colours_of};
+pub use loading::{is_whole, load};
+pub use manifest::CheckpointManifest;
+use manifest::{FILES, STATE};
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +68,19 @@ pub enum CheckpointError {
         /// Bytes that are free.
         free: u64,
     },
+    /// There are checkpoints, and none of them can be gone on from.
+    #[error(
+        "none of the checkpoints in {path} can be gone on from, the newest for this reason: {newest}. Put one back from a \
+         copy, or begin anew with {way_out}"
+    )]
+    NoneWhole {
+        /// The folder of the run's checkpoints.
+        path: String,
+        /// What is wrong with the newest one.
+        newest: Box<CheckpointError>,
+        /// The command that saves most.
+        way_out: String,
+    },
     /// A number of the state is NaN or infinite. Nothing was written, and nothing removed.
     #[error("the state holds numbers that are not finite ({found}): it is not kept")]
     NotFinite {
@@ -70,60 +89,23 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// What is wrong, without the file's name where it has one.
+    fn reason(&self) -> String {
+        match self {
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "it is missing".to_owned()
+            }
+            Self::Io { action, source, .. } => format!("can't {action} it: {source}"),
+            Self::Content { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Bytes for a person: `9.1 MB`.
 pub(super) fn size(bytes: &u64) -> String {
     crate::bytes::shown(*bytes)
-}
-
-/// What `state.json` says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointManifest {
-    /// Steps done. Order of the data, crops and masks follow from it and the seed.
-    pub iteration: u64,
-    /// Seed of all random draws; each is keyed by its purpose and iteration, so there is no generator state.
-    pub seed: u64,
-    /// Updates of the optimizer.
-    pub optimizer_steps: u64,
-    /// SHA-256 of each file beside it, and under its own name that of all these lines without it. Checkpoints of older
-    /// versions have none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sha256: BTreeMap<String, String>,
-}
-
-/// Name of the file that holds [`CheckpointManifest`].
-const STATE: &str = "state.json";
-/// The tensor files.
-const FILES: [&str; 3] = ["student.safetensors", "teacher.safetensors", "optimizer.safetensors"];
-
-impl CheckpointManifest {
-    /// Digest of everything but itself.
-    fn digest(&self) -> Result<String, serde_json::Error> {
-        let mut bare = self.clone();
-        bare.sha256.remove(STATE);
-        Ok(tensors::hex(Sha256::new_with_prefix(serde_json::to_vec(&bare)?)))
-    }
-
-    /// Reads a checkpoint's, which must be whole and that of the folder that it lies in.
-    fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let file = path.join(STATE);
-        let text = files::read_to_string(&file).map_err(io("read", &file))?;
-        let progress: Self = serde_json::from_str(&text).map_err(|e| content(&file, e))?;
-        if let Some(digest) = progress.sha256.get(STATE)
-            && *digest != progress.digest().map_err(|e| content(&file, e))?
-        {
-            return Err(content(&file, "it is damaged: its SHA-256 is not the one that it names"));
-        }
-        let folder = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if folder != folder_name(progress.iteration) {
-            let reason = format!("it is of step {}, but lies in the folder {folder}", progress.iteration);
-            return Err(content(&file, reason));
-        }
-        if progress.optimizer_steps != progress.iteration {
-            let (steps, done) = (progress.optimizer_steps, progress.iteration);
-            return Err(content(&file, format!("it claims {steps} updates in {done} steps")));
-        }
-        Ok(progress)
-    }
 }
 
 pub(super) fn io<'a>(
@@ -151,6 +133,18 @@ pub fn iteration_of(folder: &str) -> Option<u64> {
     (folder == folder_name(iteration)).then_some(iteration)
 }
 
+/// All folders in `dir` with a checkpoint's name, oldest first: whole, damaged or empty.
+pub(super) fn all(dir: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(entries) = files::read_dir(dir) else { return Vec::new() };
+    let mut found: Vec<(u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((iteration_of(entry.file_name().to_str()?)?, entry.path())))
+        .filter(|(_, path)| files::is_dir(path))
+        .collect();
+    found.sort();
+    found
+}
+
 /// Complete checkpoints in `dir`, oldest first. A folder whose `state.json` is of another step is none.
 pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
     #[derive(Deserialize)]
@@ -164,17 +158,11 @@ pub fn list(dir: &Path) -> Vec<(u64, PathBuf)> {
             .and_then(|text| serde_json::from_slice::<CheckpointIteration>(&text).ok());
         says.is_some_and(|says| says.iteration != iteration)
     };
-    let Ok(entries) = files::read_dir(dir) else { return Vec::new() };
-    let mut found: Vec<(u64, PathBuf)> = entries
-        .flatten()
-        .filter_map(|e| Some((iteration_of(e.file_name().to_str()?)?, e.path())))
-        .filter(|(iteration, path)| {
-            let state = path.join(STATE);
-            files::is_file(&state) && !of_another(*iteration, &state)
-        })
-        .collect();
-    found.sort();
-    found
+    let complete = |(iteration, path): &(u64, PathBuf)| {
+        let state = path.join(STATE);
+        files::is_file(&state) && !of_another(*iteration, &state)
+    };
+    all(dir).into_iter().filter(complete).collect()
 }
 
 /// Bytes that a checkpoint takes of a network with so many values: student, teacher and two moments.
@@ -241,11 +229,27 @@ pub async fn save(
         let _ = files::remove_dir_all(&partial);
         return Err(failed);
     }
-    discard(&target);
-    files::rename(&partial, &target).map_err(io("rename", &partial))?;
-    sync_folder(dir);
+    put(&partial, &target).map_err(io("rename", &partial))?;
     prune(dir, keep);
     Ok(target)
+}
+
+/// Gives a checkpoint that is whole its name. What had it, which is no checkpoint that could be gone on from, goes when the
+/// new one is there.
+fn put(partial: &Path, target: &Path) -> std::io::Result<()> {
+    let before = hidden(target);
+    let replaces = files::exists(target) && files::rename(target, &before).is_ok();
+    if let Err(failed) = files::rename(partial, target) {
+        if replaces {
+            let _ = files::rename(&before, target);
+        }
+        return Err(failed);
+    }
+    target.parent().into_iter().for_each(files::sync_folder);
+    if replaces {
+        let _ = files::remove_dir_all(&before);
+    }
+    Ok(())
 }
 
 /// Numbers in all parts.
@@ -281,174 +285,21 @@ fn write_parts(
     if let Some(colours) = colours {
         progress.sha256.insert(watch_colours::FILE.to_owned(), colours.write(folder)?);
     }
-    let digest = progress.digest().map_err(|e| content(folder, e))?;
-    progress.sha256.insert(STATE.to_owned(), digest);
-    let text = serde_json::to_string_pretty(&progress).map_err(|e| content(folder, e))?;
-    write_synced(&folder.join(STATE), text.as_bytes())?;
-    sync_folder(folder);
+    progress.write(folder)?;
+    files::sync_folder(folder);
     Ok(())
 }
 
-/// Fills a fresh state from a checkpoint; `frozen` is what the run distils, which no checkpoint holds.
-///
-/// # Errors
-/// Names the file and the keys that are missing or of another size.
-pub fn load(
-    recipe: &Recipe,
-    frozen: Option<FrozenTeacher>,
-    path: &Path,
-    device: &Device,
-) -> Result<TrainerState, CheckpointError> {
-    let progress = CheckpointManifest::read(path)?;
-    let file = path.join(STATE);
-    if progress.seed != recipe.train.seed {
-        let reason = format!(
-            "it was made with train.seed = {}, the recipe says {}: the run would not go on as it began",
-            progress.seed, recipe.train.seed
-        );
-        return Err(content(&file, reason));
-    }
-    let mut state = TrainerState::distilling(recipe, frozen, device);
-    let fill = |name: &str, network: super::Network| {
-        let file = path.join(name);
-        let dict = tensors::read(&file, progress.sha256.get(name))?;
-        let (network, missing) = network.load(&dict);
-        match missing.as_slice() {
-            [] => Ok(network),
-            [first, ..] => {
-                let reason = format!(
-                    "{} keys are missing or of another size, {first} among them: the recipe describes another model",
-                    missing.len()
-                );
-                Err(content(&file, reason))
-            }
-        }
-    };
-    let [student, teacher, optimizer] = FILES;
-    state.student = fill(student, state.student)?;
-    state.teacher = fill(teacher, state.teacher)?;
-    let file = path.join(optimizer);
-    let optimizer = tensors::read(&file, progress.sha256.get(optimizer))?;
-    if let Some(reason) = unfit(&optimizer, &state, recipe, &progress) {
-        return Err(content(&file, reason));
-    }
-    let moments = |group: &str| -> Named {
-        let of_group = |(key, t): (&String, &HostTensor)| {
-            let name = key.strip_prefix(group)?.strip_prefix('.')?;
-            let data = TensorData::new(t.data.clone(), [t.data.len()]);
-            Some((name.to_owned(), Tensor::from_data(data, device)))
-        };
-        optimizer.iter().filter_map(of_group).collect()
-    };
-    if let Some(scale) = optimizer.get("loss_scale").filter(|_| state.loss_scale.is_on()) {
-        let saved = Tensor::from_data(TensorData::new(scale.data.clone(), [2]), device);
-        state.loss_scale = state.loss_scale.restored(saved);
-    }
-    if let Some(queue) = optimizer.get("queue")
-        && let [rows, dim] = queue.shape[..]
-    {
-        state.queue = Some(Tensor::from_data(TensorData::new(queue.data.clone(), [rows, dim]), device));
-    }
-    state.optimizer.first = moments("first");
-    state.optimizer.second = moments("second");
-    state.optimizer.steps = progress.optimizer_steps;
-    for (key, center) in [("center.dino", &mut state.centers.dino), ("center.ibot", &mut state.centers.ibot)]
-    {
-        let [_, k] = center.dims();
-        match optimizer.get(key) {
-            Some(t) if t.data.len() == k => {
-                *center = Tensor::from_data(TensorData::new(t.data.clone(), [1, k]), device);
-            }
-            _ => return Err(content(&file, format!("{key} is missing or does not have {k} values"))),
-        }
-    }
-    state.iteration = progress.iteration;
-    state.colours = colours_of(path);
-    Ok(state)
-}
-
-/// Colours of the watched pictures that a checkpoint was written with, where it was and they are whole.
-pub(super) fn colours_of(path: &Path) -> Option<WatchPcaBasis> {
-    let progress = CheckpointManifest::read(path).ok()?;
-    WatchPcaBasis::read(path, progress.sha256.get(watch_colours::FILE))
-}
-
-/// What does not fit in the optimizer's file: a moment that is missing or of another size than its parameter, or another
-/// value that is.
-fn unfit(
-    optimizer: &StateDict,
-    state: &TrainerState,
-    recipe: &Recipe,
-    progress: &CheckpointManifest,
-) -> Option<String> {
-    let begun = progress.iteration > 0;
-    let mut sizes = BTreeMap::new();
-    params::visit(&state.student, |seen| {
-        sizes.insert(seen.name.to_owned(), seen.shape.iter().product::<usize>());
-    });
-    for group in ["first", "second"] {
-        for (name, size) in &sizes {
-            let key = format!("{group}.{name}");
-            match optimizer.get(&key) {
-                Some(moment) if moment.data.len() != *size => {
-                    let found = moment.data.len();
-                    return Some(format!("{key} has {found} values, its parameter {size}"));
-                }
-                None if begun => return Some(format!("{key} is missing")),
-                _ => {}
-            }
-        }
-        let of_group =
-            |key: &&String| key.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')).is_some();
-        let foreign = |key: &&String| !sizes.contains_key(&key[group.len() + 1..]);
-        if let Some(key) = optimizer.keys().filter(of_group).find(foreign) {
-            return Some(format!("{key} is of no parameter of this model"));
-        }
-    }
-    let scale = optimizer.get("loss_scale").map(|scale| scale.data.len());
-    if state.loss_scale.is_on() && scale.unwrap_or(if begun { 0 } else { 2 }) != 2 {
-        return Some("loss_scale is missing or does not have 2 values".to_owned());
-    }
-    if recipe.distill.method == DistillMethod::Similarity {
-        let dim = state.frozen.as_ref().map_or(0, |frozen| frozen.backbone.config.dim);
-        let fits = |queue: &HostTensor| matches!(queue.shape[..], [rows, width] if rows > 0 && width == dim);
-        if !optimizer.get("queue").map_or(!begun, fits) {
-            return Some(format!("queue is missing or does not have rows of {dim} values"));
-        }
-    }
-    None
-}
-
-/// Whether a checkpoint is complete and, as far as digests were written down, undamaged.
-pub fn is_whole(path: &Path) -> bool {
-    let Ok(progress) = CheckpointManifest::read(path) else { return false };
-    FILES.iter().all(|name| {
-        let file = path.join(name);
-        match progress.sha256.get(*name) {
-            Some(digest) => tensors::digest(&file).is_ok_and(|found| found == *digest),
-            None => files::is_file(&file),
-        }
-    })
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let mut file = files::File::create(path).map_err(io("create", path))?;
-    file.write_all(bytes).map_err(io("write", path))?;
-    file.sync_all().map_err(io("write", path))
-}
-
-/// Makes a rename durable where folders can be synced; elsewhere the rename alone has to do.
-fn sync_folder(path: &Path) {
-    if let Ok(folder) = files::File::open(path) {
-        let _ = folder.sync_all();
-    }
+/// What a folder is called while it goes.
+fn hidden(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.{}.old.tmp", files::process()))
 }
 
 /// Removes a checkpoint. It is renamed first, so that a process killed meanwhile leaves no half of it behind that
 /// looks like a whole one.
 fn discard(path: &Path) {
-    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return };
-    let hidden = path.with_file_name(format!(".{name}.{}.old.tmp", files::process()));
+    let hidden = hidden(path);
     if files::rename(path, &hidden).is_ok() {
         let _ = files::remove_dir_all(&hidden);
     }
@@ -469,3 +320,7 @@ fn prune(dir: &Path, keep: usize) {
 #[cfg(test)]
 #[path = "checkpoint_tests.rs"]
 mod tests;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[path = "crafted_tests.rs"]
+mod crafted_tests;

@@ -1,6 +1,6 @@
 //! The tensor files of a checkpoint: safetensors that are the same bytes for the same numbers, each with its digest.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, IntoInnerError, Read, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -11,6 +11,9 @@ use crate::files;
 use crate::train::checkpoint::{CheckpointError, content, io};
 use crate::train::finite_check::not_finite;
 use crate::weights::{HostTensor, StateDict};
+
+/// Where a file says the sizes of the backbone.
+const CONFIG: &str = "dinoscope.config";
 
 /// A digest as text.
 pub(in crate::train) fn hex(hash: Sha256) -> String {
@@ -27,7 +30,7 @@ pub(in crate::train) fn write(
     config: &str,
 ) -> Result<String, CheckpointError> {
     let mut header = Map::new();
-    header.insert("__metadata__".to_owned(), json!({ "dinoscope.config": config, "format": "pt" }));
+    header.insert("__metadata__".to_owned(), json!({ CONFIG: config, "format": "pt" }));
     let mut end = 0;
     for (name, tensor) in dict {
         let (start, shape) = (end, Value::from(tensor.shape.clone()));
@@ -37,20 +40,36 @@ pub(in crate::train) fn write(
     let mut header = Value::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let mut file = BufWriter::new(files::File::create(path).map_err(io("create", path))?);
-    let mut hash = Sha256::new();
-    let mut put = |bytes: &[u8]| {
-        hash.update(bytes);
-        file.write_all(bytes).map_err(io("write", path))
+    let length = (header.len() as u64).to_le_bytes();
+    let mut parts: Vec<&[u8]> = vec![&length, &header];
+    parts.extend(dict.values().map(|tensor| bytemuck::cast_slice::<f32, u8>(&tensor.data)));
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::new(files::File::create(path)?);
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()
     };
-    put(&(header.len() as u64).to_le_bytes())?;
-    put(&header)?;
-    for tensor in dict.values() {
-        put(bytemuck::cast_slice(&tensor.data))?;
-    }
-    let file = file.into_inner().map_err(|error| io("write", path)(error.into_error()))?;
-    file.sync_all().map_err(io("write", path))?;
-    Ok(hex(hash))
+    let (written, digest) = hashed(&parts, write);
+    written.map_err(io("write", path))?;
+    Ok(digest)
+}
+
+/// What `write` gives, and the SHA-256 of `parts`, which are hashed meanwhile where there are threads: a disk takes longer.
+fn hashed<T>(parts: &[&[u8]], write: impl FnOnce() -> T) -> (T, String) {
+    let hash = || {
+        let mut hash = Sha256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        hex(hash)
+    };
+    #[cfg(target_family = "wasm")]
+    return (write(), hash());
+    #[cfg(not(target_family = "wasm"))]
+    std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, hash);
+        let written = write();
+        let digest = beside.ok().and_then(|beside| beside.join().ok());
+        // Where the system gives no thread, one after the other.
+        (written, digest.unwrap_or_else(hash))
+    })
 }
 
 /// The SHA-256 of a file, which is not held in memory.
@@ -66,19 +85,31 @@ pub(in crate::train) fn digest(path: &Path) -> std::io::Result<String> {
     }
 }
 
+/// What is said of a file that was changed.
+pub(in crate::train) const DAMAGED: &str =
+    "it is damaged: its SHA-256 is not the one that was written down for it";
+
 /// Reads such a file, which must have the digest that was written down for it, where one was.
 pub(in crate::train) fn read(path: &Path, digest: Option<&String>) -> Result<StateDict, CheckpointError> {
+    read_with_config(path, digest).map(|(dict, _)| dict)
+}
+
+/// [`read`], with the backbone's sizes as they stand in the file's metadata, if they do.
+pub(in crate::train) fn read_with_config(
+    path: &Path,
+    digest: Option<&String>,
+) -> Result<(StateDict, Option<String>), CheckpointError> {
     let bytes = files::read(path).map_err(io("read", path))?;
     if let Some(digest) = digest {
         let found = hex(Sha256::new_with_prefix(&bytes));
         if found != *digest {
-            return Err(content(
-                path,
-                "it is damaged: its SHA-256 is not the one that was written down for it",
-            ));
+            return Err(content(path, DAMAGED));
         }
     }
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| content(path, e))?;
+    let damaged = |e: safetensors::SafeTensorError| content(path, format!("it is damaged: {e}"));
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let (_, about) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let config = about.metadata().as_ref().and_then(|about| about.get(CONFIG).cloned());
     let mut dict = StateDict::new();
     for (name, view) in tensors.tensors() {
         if view.dtype() != Dtype::F32 {
@@ -92,7 +123,7 @@ pub(in crate::train) fn read(path: &Path, digest: Option<&String>) -> Result<Sta
         let reason = format!("it holds numbers that are not finite ({found}): nothing good comes of it");
         return Err(content(path, reason));
     }
-    Ok(dict)
+    Ok((dict, config))
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ const PATIENCE: f64 = 2000.0;
 /// Beyond this an f32 loss itself could overflow.
 const LARGEST: f64 = 16_777_216.0;
 
+/// Whether a scale and the steps since its last change are such as a run comes to.
+pub(in crate::train) fn is_possible(scale: f32, calm: f32) -> bool {
+    (1.0..=LARGEST).contains(&f64::from(scale)) && (0.0..PATIENCE).contains(&f64::from(calm))
+}
+
 /// The scale of the loss, where there is one.
 #[derive(Clone, Debug)]
 pub struct LossScale(Option<LossScaleState>);

@@ -234,15 +234,22 @@ pub(in crate::train) fn rewind(file: &Path, iteration: u64, apart: u64) -> Resul
             };
             wrong.damaged += damaged;
         }
-        out.flush().map_err(write)?;
-        lines.is_none() || wrong.damaged > 0 || later > 0 || cut
+        let changed = lines.is_none() || wrong.damaged > 0 || later > 0 || cut;
+        let out = out.into_inner().map_err(|failed| write(failed.into_error()))?;
+        if changed {
+            out.sync_all().map_err(write)?;
+        }
+        changed
     };
     wrong.gap = reports.gap(iteration, apart);
     if wrong.damaged > 0 {
         wrong.kept_as = Some(keep(file)?);
     }
     match changed {
-        true => files::rename(&partial, file).map_err(io("rename", &partial))?,
+        true => {
+            files::rename(&partial, file).map_err(io("rename", &partial))?;
+            file.parent().into_iter().for_each(files::sync_folder);
+        }
         false => files::remove_file(&partial).map_err(io("remove", &partial))?,
     }
     Ok(wrong)

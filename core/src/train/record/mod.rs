@@ -89,6 +89,15 @@ impl RunRecorder {
         open.line(iteration, values, &mut self.warnings);
     }
 
+    /// Has the figures on the disk, also for a power cut.
+    pub fn sync(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        open.write_waiting(&mut self.warnings);
+        if let Err(failed) = open.metrics.sync() {
+            self.warnings.push(format!("{failed}. The run goes on"));
+        }
+    }
+
     /// k-NN accuracies after `iteration` steps, and what student and frozen teacher have in common.
     pub fn accuracy(
         &mut self,

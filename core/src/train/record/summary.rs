@@ -14,6 +14,7 @@ use crate::train::metrics_lines::MetricsLine;
 use crate::train::protocol::TrainJob;
 use crate::train::report::{KnnRow, ReportSeries, RunReport, TimelapseFrame, VerdictLevel};
 use crate::train::run::{RunError, RunFolder};
+use crate::train::run_notes;
 use crate::train::watch::WatchFrameKind;
 
 /// Columns of the film strip between the pictures themselves and the attention at the end.
@@ -45,7 +46,9 @@ pub fn report(
         HealthLevel::Watch => VerdictLevel::Watch,
         HealthLevel::Wrong => VerdictLevel::Wrong,
     };
-    let warnings: Vec<String> = skipped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    let happened = run_notes::read(folder).into_iter().map(|(step, note)| format!("At step {step}: {note}"));
+    let skipped = skipped.iter().map(|(name, reason)| format!("{name}: {reason}"));
+    let warnings: Vec<String> = happened.chain(skipped).collect();
     let recipe = &job.recipe;
     let m = &recipe.model;
     let fact = |name: &str, value: String| (name.to_owned(), value);

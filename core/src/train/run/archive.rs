@@ -188,9 +188,11 @@ fn unpack_within(bytes: &[u8], to: &Path, most: u64) -> Result<RunFolder, Archiv
         }
         // Nobody trains it here, and whoever looks is told so.
         let lock = beside.join(run_lock::FILE);
-        files::write(&lock, b"").map_err(io("write", &lock))?;
+        files::write_synced(&lock, b"").map_err(io("write", &lock))?;
+        files::sync_folder(&beside);
         files::rename(&beside, to).map_err(io("rename", &beside))
     });
+    to.parent().into_iter().for_each(files::sync_folder);
     if let Err(error) = unpacked {
         let _ = files::remove_dir_all(&beside);
         return Err(error);
@@ -245,7 +247,7 @@ fn write_all(zip: &mut ZipArchive<Cursor<&[u8]>>, to: &Path, most: u64) -> Resul
         files::create_dir_all(folder).map_err(io("create", folder))?;
         let bytes = unpacked(&mut entry, left)?;
         left -= bytes.len() as u64;
-        files::write(&path, &bytes).map_err(io("write", &path))?;
+        files::write_synced(&path, &bytes).map_err(io("write", &path))?;
     }
     Ok(())
 }

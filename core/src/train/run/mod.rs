@@ -6,7 +6,10 @@
 pub mod archive;
 pub mod follow;
 pub mod resume;
+pub mod resume_point;
+mod run_error;
 pub mod run_lock;
+pub mod run_notes;
 
 use crate::files;
 use std::io::Write;
@@ -15,106 +18,11 @@ use std::sync::Arc;
 
 use super::checkpoint;
 use super::metrics_lines;
-use super::recipe::{Recipe, RecipeError};
+use super::recipe::Recipe;
 use run_lock::{RunLock, RunLockError};
 
 pub use super::metrics_lines::MetricsLine;
-
-/// Why a run's folder could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The disk refused.
-    #[error("can't {action} {path}: {source}")]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// To which file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// TensorBoard's event file.
-    #[error(transparent)]
-    Tensorboard(#[from] super::tensorboard::TensorboardError),
-    /// Another process trains the run.
-    #[error(
-        "another process, {by}, goes on with this run ({path}): wait until it has ended, or stop it{way_out}"
-    )]
-    Taken {
-        /// The run's folder.
-        path: String,
-        /// Which process.
-        by: String,
-        /// What to do when it has ended and the folder does not know.
-        way_out: String,
-    },
-    /// A new run would overwrite what is no run.
-    #[error("{path} holds no run, but a run would overwrite {what} there: choose another --out, or --force")]
-    Overwrites {
-        /// The folder.
-        path: String,
-        /// What lies there.
-        what: String,
-    },
-    /// Fewer steps than are done.
-    #[error(
-        "{path}: {done} steps are done, so train.iterations = {wanted} is not possible; more go on from there"
-    )]
-    Shorter {
-        /// The run's folder.
-        path: String,
-        /// Steps done.
-        done: u64,
-        /// Steps of the whole run that was asked for.
-        wanted: u64,
-    },
-    /// What the run needs is not where it was.
-    #[error("{reason}\nIf it has moved: {way_out}")]
-    Moved {
-        /// Why it can't be opened.
-        reason: String,
-        /// How to go on from where it is now.
-        way_out: String,
-    },
-    /// What was named is not what the run learned from.
-    #[error("{path}: {reason}")]
-    Other {
-        /// The run's folder.
-        path: String,
-        /// How it differs, and what to do.
-        reason: String,
-    },
-    /// A new run would overwrite an old one.
-    #[error("{0} already holds a run: go on with --resume, or choose another --out")]
-    Occupied(String),
-    /// There is nothing to go on from.
-    #[error("{0} holds no run that could go on: start it without --resume")]
-    Empty(String),
-    /// A folder without a run.
-    #[error("{0} holds no run: there is no recipe.toml in it")]
-    NoRun(String),
-    /// The folder was there before.
-    #[error("{0} is gone: the run was moved or deleted")]
-    Gone(String),
-    /// The run on disk was made with other values.
-    #[error(
-        "{path} was made with another recipe: {field} differs; go on without changing it, or choose another --out"
-    )]
-    Changed {
-        /// The run's folder.
-        path: String,
-        /// The first field that differs.
-        field: String,
-    },
-    /// The recipe on disk can't be read.
-    #[error("{path}: {source}")]
-    Recipe {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        source: RecipeError,
-    },
-}
+pub use run_error::RunError;
 
 /// A run's folder on disk. Whoever made or reopened it to train has its lock, until the last copy is dropped.
 #[derive(Clone, Debug)]
@@ -234,6 +142,25 @@ impl RunFolder {
             }
         }
         Ok(())
+    }
+
+    /// Whether the folder is there and nobody else's, before something is put into it. A lock whose file was deleted is
+    /// taken again.
+    ///
+    /// # Errors
+    /// When the folder is gone, or another process has taken the lock meanwhile.
+    pub(super) fn ensure_ours(&self) -> Result<(), RunError> {
+        if !files::exists(self.recipe_file()) {
+            return Err(RunError::Gone(self.path.display().to_string()));
+        }
+        let Some(lock) = &self.lock else { return Ok(()) };
+        lock.ensure(&self.path).map_err(|error| match error {
+            RunLockError::Io(source) => io("lock", &self.path.join(run_lock::FILE))(source),
+            RunLockError::Taken { by, .. } => RunError::LostLock {
+                path: self.path.join(run_lock::FILE).display().to_string(),
+                by: by.map_or_else(|| "another process".to_owned(), |by| by.to_string()),
+            },
+        })
     }
 
     /// What a person should know of the lock of a run that is trained.
@@ -382,6 +309,14 @@ impl MetricsLog {
             }
             io("write", &self.file)(failed)
         })
+    }
+
+    /// Has on the disk what was appended.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), RunError> {
+        self.out.sync_all().map_err(io("write", &self.file))
     }
 
     /// A log at any place, for tests.

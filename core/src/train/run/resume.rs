@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -11,14 +10,12 @@ use crate::data::DataError;
 use crate::data::source::PictureSource;
 use crate::data::source::builtin::BuiltinPictures;
 use crate::files;
-use crate::train::checkpoint::{self, CheckpointError};
+use crate::train::checkpoint;
 use crate::train::fields;
-use crate::train::frozen_teacher::FrozenTeacher;
 use crate::train::protocol::{EngineError, RunCompletion, TrainJob};
 use crate::train::recipe::Recipe;
-use crate::train::run::{RunError, RunFolder, replace, unused};
+use crate::train::run::{RunError, RunFolder, replace};
 use crate::train::start::WeightInitError;
-use crate::train::state::TrainerState;
 use crate::train::tensors::hex;
 
 /// What a run learns from, in `data.json`: enough to see whether something else is the same.
@@ -330,59 +327,6 @@ fn moved(run: &Path, word: &str, flag: &str, reason: &dyn std::error::Error) -> 
     let run = if run.contains(' ') { format!("\"{run}\"") } else { run };
     let way_out = format!("dinoscope {word} --resume --out {run} {flag} NEW");
     RunError::Moved { reason: reason.to_string(), way_out }
-}
-
-/// A state to go on with.
-pub struct ResumePoint {
-    /// The state.
-    pub state: TrainerState,
-    /// The checkpoint's folder, where it comes from one.
-    pub path: Option<PathBuf>,
-    /// Newer ones, and what is wrong with them.
-    damaged: Vec<(PathBuf, CheckpointError)>,
-}
-
-impl ResumePoint {
-    /// A state that comes from no checkpoint.
-    pub fn fresh(state: TrainerState) -> Self {
-        Self { state, path: None, damaged: Vec::new() }
-    }
-
-    /// Gives the damaged ones a name that no checkpoint has, so that they are neither found nor pruned; says so.
-    pub fn set_aside(&self) -> Vec<String> {
-        self.damaged.iter().map(|(bad, why)| set_aside(bad, why, self.state.iteration)).collect()
-    }
-}
-
-/// [`checkpoint::load`] of the newest checkpoint in `dir` that can be read; `None` where there is none at all.
-///
-/// # Errors
-/// Those of the newest one, when none can be read.
-pub fn newest(
-    recipe: &Recipe,
-    frozen: Option<&FrozenTeacher>,
-    dir: &Path,
-    device: &Device,
-) -> Result<Option<ResumePoint>, CheckpointError> {
-    let mut damaged: Vec<(PathBuf, CheckpointError)> = Vec::new();
-    for (_, path) in checkpoint::list(dir).into_iter().rev() {
-        match checkpoint::load(recipe, frozen.cloned(), &path, device) {
-            Ok(state) => return Ok(Some(ResumePoint { state, path: Some(path), damaged })),
-            Err(error) => damaged.push((path, error)),
-        }
-    }
-    match damaged.into_iter().next() {
-        Some((_, error)) => Err(error),
-        None => Ok(None),
-    }
-}
-
-fn set_aside(path: &Path, why: &CheckpointError, step: u64) -> String {
-    let free = unused(path, "damaged");
-    match files::rename(path, &free) {
-        Ok(()) => format!("{why}. It is kept as {}; the run goes on from step {step}", free.display()),
-        Err(error) => format!("{why}. It can't be set aside ({error}); the run goes on from step {step}"),
-    }
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]

@@ -20,15 +20,44 @@ pub struct LockHolder {
     pub process: u32,
     /// The computer that it runs on.
     pub host: String,
+    /// When it took the lock, in seconds since 1970; older versions did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.as_str() {
-            "" => write!(f, "pid {}", self.process),
-            host => write!(f, "pid {} on {host}", self.process),
+        write!(f, "pid {}", self.process)?;
+        if !self.host.is_empty() {
+            write!(f, " on {}", self.host)?;
         }
+        self.since.map_or(Ok(()), |since| write!(f, " since {}", utc(since)))
     }
+}
+
+/// A moment in seconds since 1970 as a person reads it: `2026-11-30 03:08 UTC`.
+fn utc(seconds: u64) -> String {
+    const DAY: u64 = 86_400;
+    let is_leap =
+        |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
+    let (mut days, within) = (seconds / DAY, seconds % DAY);
+    let mut year = 1970;
+    // What a file claims may be any number: no further than four digits.
+    while year < 9999 && days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (hour, minute) = (within / 3600, within / 60 % 60);
+    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02} UTC", days.min(30) + 1)
 }
 
 /// Whether somebody trains a run.
@@ -71,7 +100,9 @@ pub use imp::{RunLock, held};
 mod imp {
     use std::fs::TryLockError;
     use std::io::{Seek, Write};
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
+    use std::time::{Duration, SystemTime};
 
     use super::{FILE, LockHolder, Path, RunLockError, RunLockStatus};
     use crate::files::{self, File, OpenOptions};
@@ -83,16 +114,47 @@ mod imp {
     /// The right to write a run; given back when it is dropped.
     #[derive(Debug)]
     pub struct RunLock {
-        file: File,
-        by_system: bool,
+        held: Mutex<HeldLockFile>,
     }
 
-    impl RunLock {
-        /// Takes the lock of a folder.
-        pub(in crate::train) fn take(folder: &Path) -> Result<Self, RunLockError> {
+    /// The file, which stays open as long as the lock is held.
+    #[derive(Debug)]
+    struct HeldLockFile {
+        file: File,
+        by_system: bool,
+        /// What was written into it, which nobody else writes.
+        text: String,
+    }
+
+    /// Counts the locks of this process.
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+    /// What the file holds.
+    #[derive(serde::Serialize)]
+    struct LockRecord {
+        #[serde(flatten)]
+        holder: LockHolder,
+        /// Tells locks of one process apart.
+        number: u64,
+    }
+
+    impl HeldLockFile {
+        fn take(folder: &Path) -> Result<Self, RunLockError> {
             let path = folder.join(FILE);
+            let mut tries = 1;
+            loop {
+                let held = Self::take_once(&path)?;
+                // Somebody may have deleted it between opening and locking: then it keeps nobody off.
+                if files::is_at(&held.file, &path) || tries == TRIES {
+                    return Ok(held);
+                }
+                tries += 1;
+            }
+        }
+
+        fn take_once(path: &Path) -> Result<Self, RunLockError> {
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+            let file = options.read(true).write(true).create(true).truncate(false).open(path);
             let mut file = file.map_err(RunLockError::Io)?;
             let mut tries = 1;
             let by_system = loop {
@@ -103,31 +165,56 @@ mod imp {
                         std::thread::sleep(BETWEEN);
                     }
                     Err(TryLockError::WouldBlock) => {
-                        return Err(RunLockError::Taken { by: said(&path), sure: true });
+                        return Err(RunLockError::Taken { by: said(path), sure: true });
                     }
                     Err(TryLockError::Error(_)) => break false,
                 }
             };
             if !by_system {
-                ensure_unlocked(&path)?;
+                ensure_unlocked(path)?;
             }
-            let own = LockHolder { process: files::process(), host: host() };
-            let text = serde_json::to_string(&own).unwrap_or_default() + "\n";
+            let since =
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().map(|time| time.as_secs());
+            let holder = LockHolder { process: files::process(), host: host(), since };
+            let record = LockRecord { holder, number: TAKEN.fetch_add(1, Ordering::Relaxed) };
+            let text = serde_json::to_string(&record).unwrap_or_default() + "\n";
             let written = file.set_len(0).and_then(|()| file.rewind());
             written.and_then(|()| file.write_all(text.as_bytes())).map_err(RunLockError::Io)?;
-            Ok(Self { file, by_system })
+            Ok(Self { file, by_system, text })
+        }
+    }
+
+    impl Drop for HeldLockFile {
+        fn drop(&mut self) {
+            // Nobody has it any more. Closing the file gives the lock back.
+            let _ = self.file.set_len(0);
+        }
+    }
+
+    impl RunLock {
+        /// Takes the lock of a folder.
+        pub(in crate::train) fn take(folder: &Path) -> Result<Self, RunLockError> {
+            Ok(Self { held: Mutex::new(HeldLockFile::take(folder)?) })
         }
 
         /// Whether the system holds it. Else it is a promise among those who read the file.
         pub fn by_system(&self) -> bool {
-            self.by_system
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).by_system
         }
-    }
 
-    impl Drop for RunLock {
-        fn drop(&mut self) {
-            // Nobody has it any more. Closing the file gives the lock back.
-            let _ = self.file.set_len(0);
+        /// Takes it again where its file was deleted or replaced.
+        ///
+        /// # Errors
+        /// When somebody else was faster.
+        pub(in crate::train) fn ensure(&self, folder: &Path) -> Result<(), RunLockError> {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = folder.join(FILE);
+            // Drives that number files anew still have what was written.
+            let is_own = || files::read(&path).is_ok_and(|text| text == held.text.as_bytes());
+            if !files::is_at(&held.file, &path) && !is_own() {
+                *held = HeldLockFile::take(folder)?;
+            }
+            Ok(())
         }
     }
 
@@ -191,6 +278,10 @@ mod imp {
             Ok(Self)
         }
 
+        pub(in crate::train) fn ensure(&self, _: &Path) -> Result<(), RunLockError> {
+            Ok(())
+        }
+
         /// Always: nobody else is there.
         pub fn by_system(&self) -> bool {
             true
@@ -204,69 +295,5 @@ mod imp {
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-    use crate::files;
-
-    #[test]
-    fn one_has_it_and_the_next_is_told_who() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(held(dir.path()), RunLockStatus::Unknown);
-        let lock = RunLock::take(dir.path()).unwrap();
-        assert!(lock.by_system());
-        let own = LockHolder { process: files::process(), host: imp::host() };
-        assert_eq!(held(dir.path()), RunLockStatus::By(Some(own.clone())));
-        match RunLock::take(dir.path()) {
-            Err(RunLockError::Taken { by, sure: true }) => assert_eq!(by, Some(own)),
-            other => panic!("{other:?}"),
-        }
-        drop(lock);
-        assert_eq!(held(dir.path()), RunLockStatus::Nobody);
-        // Whoever looks does not stand in the way.
-        let stop = AtomicBool::new(false);
-        let taken = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    held(dir.path());
-                    std::thread::sleep(std::time::Duration::from_millis(1));
-                }
-            });
-            let taken = (0..20).filter(|_| RunLock::take(dir.path()).is_ok()).count();
-            stop.store(true, Ordering::Relaxed);
-            taken
-        });
-        assert_eq!(taken, 20);
-    }
-
-    #[test]
-    fn what_a_crash_leaves_is_no_lock() {
-        let dir = tempfile::tempdir().unwrap();
-        let left = LockHolder { process: 1, host: imp::host() };
-        files::write(dir.path().join(FILE), serde_json::to_string(&left).unwrap()).unwrap();
-        assert_eq!(held(dir.path()), RunLockStatus::Nobody);
-        drop(RunLock::take(dir.path()).unwrap());
-        assert_eq!(files::read(dir.path().join(FILE)).unwrap(), b"", "nobody is named any more");
-    }
-
-    #[test]
-    fn without_locks_of_the_system_the_file_s_word_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
-        let says = |process: u32, host: &str| {
-            let holder = LockHolder { process, host: host.to_owned() };
-            files::write(&path, serde_json::to_string(&holder).unwrap()).unwrap();
-            imp::ensure_unlocked(&path).is_ok()
-        };
-        assert!(imp::ensure_unlocked(&path).is_ok(), "no file");
-        assert!(!says(files::process(), &imp::host()), "a process that lives");
-        assert!(!says(1, "elsewhere"), "nobody here can tell");
-        if files::exists("/proc/self") {
-            assert!(says(u32::MAX - 1, &imp::host()), "a process that is gone");
-        }
-        files::write(&path, "").unwrap();
-        assert!(imp::ensure_unlocked(&path).is_ok());
-    }
-}
+#[path = "run_lock_tests.rs"]
+mod tests;

@@ -242,6 +242,22 @@ fn what_is_damaged_is_told_when_it_is_asked_for() {
             );
         }
     }
+    // Nothing begins with it, and nothing is measured of it.
+    for word in [
+        &["weights", "convert", "run", "out.safetensors", "--to", "timm"][..],
+        &["train", "nano", "--start", "run"],
+    ] {
+        let output = command_line(dir.path(), word);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && text.contains("weights verify RUN"), "{text}");
+    }
+    // A copy may have any name.
+    let copy = dir.path().join("kept");
+    fs::create_dir(&copy).unwrap();
+    for (file, bytes) in contents(&drill.path.join("checkpoints/000003")) {
+        fs::write(copy.join(file.file_name().unwrap()), bytes).unwrap();
+    }
+    assert_eq!(ok(dir.path(), &["weights", "verify", "kept"]).matches("whole").count(), 5);
     // A checkpoint whose state has gone, and what is none.
     fs::remove_file(drill.path.join("checkpoints/000006/state.json")).unwrap();
     let output = command_line(dir.path(), &["weights", "verify", newest]);

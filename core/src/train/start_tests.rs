@@ -135,25 +135,28 @@ fn what_a_teacher_said_of_fixed_views_is_kept_and_the_same() {
     let asked = losses(&run_in(None, &chosen, false).unwrap());
     let kept = dir.path().join("kept");
     assert_eq!(losses(&run(&kept, &chosen).unwrap()), asked);
-    // Six pictures, two views, a class token and two blocks of 16 patches, 48 wide.
-    let record = 8 + 2 * (48 + 16 * 2 * 48) * 4;
+    // Six pictures, two views, a class token and two blocks of 16 patches, 48 wide, and a digest.
+    let record = 8 + 2 * (48 + 16 * 2 * 48) * 4 + 8;
     let file = kept.join("teacher.features");
     assert_eq!(file.metadata().unwrap().len(), 32 + 6 * record);
 
-    // A file that was cut short, or is another's, is made good.
-    for damage in
-        [&mut |bytes: &mut Vec<u8>| bytes.truncate(32 + 2 * record as usize + 100), &mut |b: &mut Vec<u8>| {
-            b[0] ^= 1
-        }] as [&mut dyn FnMut(&mut Vec<u8>); 2]
-    {
+    // A file that was cut short, is another's, or has a record that was damaged, is made good.
+    let whole = record as usize;
+    let damages: [(&dyn Fn(&mut Vec<u8>), u64); 4] = [
+        (&|bytes: &mut Vec<u8>| bytes.truncate(32 + 2 * whole + 100), 6),
+        (&|bytes: &mut Vec<u8>| bytes[0] ^= 1, 6),
+        (&|bytes: &mut Vec<u8>| bytes[32 + 3 * whole + 1000] ^= 1, 7),
+        (&|bytes: &mut Vec<u8>| bytes.swap(32 + whole, 32 + 2 * whole), 8),
+    ];
+    for (case, (damage, records)) in damages.into_iter().enumerate() {
         let mut bytes = std::fs::read(&file).unwrap();
         damage(&mut bytes);
-        let again = dir.path().join(format!("again {}", bytes.len()));
+        let again = dir.path().join(format!("again {case}"));
         std::fs::create_dir_all(&again).unwrap();
         let folder = RunFolder::create(&again.join("run"), &chosen).unwrap();
         std::fs::write(again.join("run/teacher.features"), bytes).unwrap();
         assert_eq!(losses(&run_in(Some(folder), &chosen, false).unwrap()), asked);
-        assert_eq!(again.join("run/teacher.features").metadata().unwrap().len(), 32 + 6 * record);
+        assert_eq!(again.join("run/teacher.features").metadata().unwrap().len(), 32 + records * record);
     }
 }
 

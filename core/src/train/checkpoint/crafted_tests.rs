@@ -49,8 +49,16 @@ const CASES: [(Damage, &str, &str); 47] = [
     (State(|s| s["iteration"] = json!(6.5)), STATE, "floating point"),
     (State(|s| s["iteration"] = json!(1e30)), STATE, "floating point"),
     (State(|s| s["iteration"] = json!("6")), STATE, "string"),
-    (State(|s| s["iteration"] = json!(3)), STATE, "of step 3, but lies in the folder 000006"),
-    (State(|s| s["iteration"] = json!(u64::MAX)), STATE, "of step 18446744073709551615"),
+    (
+        State(|s| (s["iteration"], s["optimizer_steps"]) = (json!(3), json!(3))),
+        STATE,
+        "of step 3, but lies in the folder 000006",
+    ),
+    (
+        State(|s| (s["iteration"], s["optimizer_steps"]) = (json!(u64::MAX), json!(u64::MAX))),
+        STATE,
+        "of step 18446744073709551615",
+    ),
     (State(|s| s["iteration"] = Value::Null), STATE, "null"),
     (State(|s| drop(s.as_object_mut().unwrap().remove("seed"))), STATE, "missing field `seed`"),
     (State(|s| s["seed"] = json!(8)), STATE, "train.seed = 8"),

@@ -52,6 +52,17 @@ impl CheckpointManifest {
 
     /// Reads a checkpoint's, which must be whole and that of the folder that it lies in.
     pub(super) fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let progress = Self::read_anywhere(path)?;
+        let folder = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if folder != folder_name(progress.iteration) {
+            let reason = format!("it is of step {}, but lies in the folder {folder}", progress.iteration);
+            return Err(content(&path.join(STATE), reason));
+        }
+        Ok(progress)
+    }
+
+    /// Reads that of a folder of any name, for instance of one that was set aside.
+    pub(super) fn read_anywhere(path: &Path) -> Result<Self, CheckpointError> {
         let file = path.join(STATE);
         let length = files::metadata(&file).map_err(io("read", &file))?.len();
         if length > LONGEST {
@@ -65,17 +76,11 @@ impl CheckpointManifest {
     pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Self, CheckpointError> {
         let damaged = |e: serde_json::Error| content(file, format!("it is damaged: {e}"));
         // Lists would do for serde.
-        if !bytes.trim_ascii_start().is_empty() && !bytes.trim_ascii_start().starts_with(b"{") {
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(content(file, "it is damaged: there is no JSON object in it"));
         }
         let progress: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         progress.check_digests(file)?;
-        let folder =
-            file.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-        if folder != folder_name(progress.iteration) {
-            let reason = format!("it is of step {}, but lies in the folder {folder}", progress.iteration);
-            return Err(content(file, reason));
-        }
         if progress.optimizer_steps != progress.iteration {
             let (steps, done) = (progress.optimizer_steps, progress.iteration);
             return Err(content(file, format!("it claims {steps} updates in {done} steps")));

@@ -50,7 +50,7 @@ pub fn is_checkpoint(folder: &Path) -> bool {
 /// Looks at every file of a checkpoint, `state.json` first.
 pub fn verify(folder: &Path) -> Vec<VerifiedFile> {
     let state = folder.join(STATE);
-    let manifest = match CheckpointManifest::read(folder) {
+    let manifest = match manifest_of(folder) {
         Ok(manifest) => manifest,
         // What it says of the others can't be relied on.
         Err(error) => return vec![VerifiedFile::of(state, Err(error))],
@@ -67,7 +67,7 @@ pub fn verify_file(file: &Path) -> Option<VerifiedFile> {
     if name == STATE {
         return verify(folder).into_iter().next();
     }
-    let manifest = CheckpointManifest::read(folder).ok()?;
+    let manifest = CheckpointManifest::read_anywhere(folder).ok()?;
     manifest.files().contains(&name).then(|| file_of(&manifest, folder, name))
 }
 
@@ -106,6 +106,14 @@ pub fn verify_packed(entries: &BTreeMap<String, Vec<u8>>) -> Vec<VerifiedFile> {
         }));
     }
     found
+}
+
+/// A folder that a run would take for its own must be that of its step; a copy may have any name.
+fn manifest_of(folder: &Path) -> Result<CheckpointManifest, CheckpointError> {
+    match folder.file_name().and_then(|name| name.to_str()).and_then(iteration_of) {
+        Some(_) => CheckpointManifest::read(folder),
+        None => CheckpointManifest::read_anywhere(folder),
+    }
 }
 
 fn file_of(manifest: &CheckpointManifest, folder: &Path, name: &str) -> VerifiedFile {

@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use crate::files;
 use crate::model::{Vit, params};
 use crate::train::archive::{self, ArchiveError};
+use crate::train::checkpoint::verify::{FileVerdict, verify_file};
 use crate::train::run::RunFolder;
 use crate::weights::{self, LoadedWeights, WeightsError, WeightsLoadOptions, WeightsSummary};
 
@@ -122,6 +123,14 @@ pub enum ModelError {
         /// What is wrong with it.
         source: ArchiveError,
     },
+    /// A checkpoint's file that is not what was written.
+    #[error("{file}: {reason}; `dinoscope weights verify RUN` shows which checkpoints of a run are whole")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// How it differs.
+        reason: String,
+    },
     /// A page that is still loading.
     #[error("the starter weights have not been loaded")]
     NoStarter,
@@ -233,7 +242,11 @@ pub fn checkpoint_as(source: &ModelSource, reading: WeightsLoadOptions) -> Resul
         ModelSource::Starter => starter(),
         ModelSource::Bytes { name, bytes } => read(&ResolvedWeights::of_bytes(name, bytes)?, reading),
         ModelSource::Path(path) if is_starter(path) => starter(),
-        ModelSource::Path(path) => read(&ResolvedWeights::of_file(path)?, reading),
+        ModelSource::Path(path) => {
+            let found = ResolvedWeights::of_file(path)?;
+            found.check()?;
+            read(&found, reading)
+        }
         ModelSource::Released(name) => read(&ResolvedWeights::of_file(Path::new(name))?, reading),
     }
 }
@@ -307,6 +320,17 @@ impl<'a> ResolvedWeights<'a> {
     fn of_bytes(name: &str, bytes: &'a [u8]) -> Result<Self, ModelError> {
         let inner = teacher_or_student(name, bytes, None)?;
         Ok(Self::Bytes { name: name.to_owned(), bytes: inner.map_or(bytes.into(), Cow::Owned), part: None })
+    }
+
+    /// Whether a checkpoint's file is what was written; of others nothing is known.
+    fn check(&self) -> Result<(), ModelError> {
+        let Self::File(file, _) = self else { return Ok(()) };
+        match verify_file(file).map(|found| found.verdict) {
+            Some(FileVerdict::Damaged(reason)) => {
+                Err(ModelError::Damaged { file: file.display().to_string(), reason })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn of_starter() -> Result<Self, ModelError> {

@@ -1,7 +1,7 @@
 //! What a frozen teacher said of views that never change, kept on disk: it is asked once about each picture.
 //!
-//! One file of records, appended to. Each holds a picture's index and its features (float32), so that a file that was
-//! cut short by a killed process still gives what came before.
+//! One file of records, appended to. Each holds a picture's index, its features (float32) and a digest of both, so that a
+//! file that was cut short by a killed process still gives what came before, and a record that was damaged is asked anew.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -18,6 +18,15 @@ use crate::train::recipe::Recipe;
 
 /// Views of a picture.
 const VIEWS: usize = 2;
+
+/// Bytes of a record's digest: the first of its SHA-256.
+const DIGEST: usize = 8;
+
+/// What a record ends with.
+fn digest(bytes: &[u8]) -> [u8; DIGEST] {
+    let whole: [u8; 32] = Sha256::digest(bytes).into();
+    std::array::from_fn(|i| whole[i])
+}
 
 /// Features of the teacher by picture.
 pub struct TeacherCache {
@@ -41,9 +50,9 @@ impl TeacherRecordLayout {
         self.cls + self.grid * self.grid * self.patch
     }
 
-    /// Bytes of a record: the picture's index, then its views.
+    /// Bytes of a record: the picture's index, its views, the digest.
     fn record(self) -> u64 {
-        8 + (VIEWS * self.view() * 4) as u64
+        8 + (VIEWS * self.view() * 4) as u64 + DIGEST as u64
     }
 }
 
@@ -58,7 +67,7 @@ impl TeacherCache {
         let sizes = TeacherRecordLayout { cls: dim, grid, patch: dim * frozen.blocks(recipe) };
         let mut hash = Sha256::new();
         hash.update(frozen.fingerprint.as_bytes());
-        hash.update(format!("{:?} {} {sizes:?} {data}", recipe.crops, recipe.train.seed));
+        hash.update(format!("digests {:?} {} {sizes:?} {data}", recipe.crops, recipe.train.seed));
         let header: [u8; 32] = hash.finalize().into();
         let path = folder.join("teacher.features");
         let mut cache = Self { path, header, at: HashMap::new(), end: 32, sizes };
@@ -120,9 +129,15 @@ impl TeacherCache {
         device: &Device,
     ) -> Result<TeacherOutput, TeacherCacheError> {
         let images = part.pictures.len();
-        if part.pictures.iter().all(|picture| self.at.contains_key(picture)) {
-            let records: Vec<Vec<f32>> =
-                part.pictures.iter().map(|picture| self.record(*picture)).collect::<Result<_, _>>()?;
+        let mut records = Vec::with_capacity(images);
+        for &picture in &part.pictures {
+            match self.record(picture)? {
+                Some(record) => records.push(record),
+                // Not known, or not as it was written: asked with all of the part.
+                None => drop(self.at.remove(&picture)),
+            }
+        }
+        if records.len() == images {
             return Ok(self.assemble(&records, device));
         }
         let told = frozen.look(part.global.clone(), recipe);
@@ -139,6 +154,8 @@ impl TeacherCache {
                 bytes.extend_from_slice(bytemuck::cast_slice(&cls[row * wide..][..wide]));
                 bytes.extend_from_slice(bytemuck::cast_slice(&patches[row * long..][..long]));
             }
+            let digest = digest(&bytes);
+            bytes.extend(digest);
             out.write_all(&bytes)?;
             self.at.insert(picture, self.end);
             self.end += self.sizes.record();
@@ -146,13 +163,17 @@ impl TeacherCache {
         Ok(told)
     }
 
-    fn record(&self, picture: usize) -> std::io::Result<Vec<f32>> {
-        let Some(&start) = self.at.get(&picture) else { return Ok(Vec::new()) };
+    /// The views of a picture, where they are known and undamaged.
+    fn record(&self, picture: usize) -> std::io::Result<Option<Vec<f32>>> {
+        let Some(&start) = self.at.get(&picture) else { return Ok(None) };
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(start + 8))?;
-        let mut bytes = vec![0; self.sizes.record() as usize - 8];
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = vec![0; self.sizes.record() as usize];
         file.read_exact(&mut bytes)?;
-        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+        let Some((record, kept)) = bytes.split_last_chunk::<DIGEST>() else { return Ok(None) };
+        let Some((index, views)) = record.split_first_chunk::<8>() else { return Ok(None) };
+        let whole = digest(record) == *kept && u64::from_le_bytes(*index) == picture as u64;
+        Ok(whole.then(|| views.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()))
     }
 
     /// Records of a part's pictures as tensors, the first views of all before the second ones.

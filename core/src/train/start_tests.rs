@@ -142,15 +142,16 @@ fn what_a_teacher_said_of_fixed_views_is_kept_and_the_same() {
 
     // A file that was cut short, is another's, or has a record that was damaged, is made good.
     let whole = record as usize;
-    let damages: [(&dyn Fn(&mut Vec<u8>), u64); 4] = [
-        (&|bytes: &mut Vec<u8>| bytes.truncate(32 + 2 * whole + 100), 6),
-        (&|bytes: &mut Vec<u8>| bytes[0] ^= 1, 6),
-        (&|bytes: &mut Vec<u8>| bytes[32 + 3 * whole + 1000] ^= 1, 7),
-        (&|bytes: &mut Vec<u8>| bytes.swap(32 + whole, 32 + 2 * whole), 8),
+    type Damage = fn(&mut Vec<u8>, usize);
+    let damages: [(Damage, u64); 4] = [
+        (|bytes, whole| bytes.truncate(32 + 2 * whole + 100), 6),
+        (|bytes, _| bytes[0] ^= 1, 6),
+        (|bytes, whole| bytes[32 + 3 * whole + 1000] ^= 1, 7),
+        (|bytes, whole| bytes.swap(32 + whole, 32 + 2 * whole), 8),
     ];
     for (case, (damage, records)) in damages.into_iter().enumerate() {
         let mut bytes = std::fs::read(&file).unwrap();
-        damage(&mut bytes);
+        damage(&mut bytes, whole);
         let again = dir.path().join(format!("again {case}"));
         std::fs::create_dir_all(&again).unwrap();
         let folder = RunFolder::create(&again.join("run"), &chosen).unwrap();

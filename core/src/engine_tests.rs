@@ -103,6 +103,57 @@ fn what_is_measured_before_the_first_step_is_left_when_a_run_is_stopped() {
 }
 
 #[test]
+fn a_run_that_is_paused_holds_while_it_measures_before_the_first_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&["train.iterations=3", "train.evaluate_every=3", "evaluate.linear=true"]);
+    let name = |event: &RunEvent| match event {
+        RunEvent::Paused => "paused",
+        RunEvent::Resumed => "resumed",
+        RunEvent::Evaluation { .. } => "k-NN",
+        RunEvent::Judged { .. } => "linear",
+        RunEvent::Changed { .. } => "changed",
+        RunEvent::Step(_) => "step",
+        _ => "",
+    };
+    let paused = |folder: &str| {
+        let mut job = job(&dir.path().join(folder), &recipe);
+        job.watch = vec![job.sources.train.load(0).unwrap()];
+        let handle = start(job);
+        handle.commands.try_send(RunCommand::Pause).unwrap();
+        let before: Vec<_> =
+            std::iter::from_fn(|| Some(next(&handle))).take_while(|event| name(event) != "paused").collect();
+        assert!(before.iter().all(|event| name(event).is_empty()), "{before:?}");
+        handle
+    };
+
+    // What else is asked for meanwhile is done before the first step.
+    let handle = paused("goes-on");
+    let changed = recipe.with_overrides(&["train.report_every=2".into()]).unwrap();
+    for command in [RunCommand::Pause, RunCommand::Change(Box::new(changed)), RunCommand::Resume] {
+        handle.commands.try_send(command).unwrap();
+    }
+    let events = rest(&handle.events);
+    let told: Vec<_> = events.iter().map(name).filter(|name| !name.is_empty()).collect();
+    assert_eq!(told[..5], ["resumed", "k-NN", "linear", "changed", "step"], "{told:?}");
+    assert_eq!(finished(&events).iteration, 3);
+
+    // Whoever stops it, or is gone, finds nothing measured.
+    let stopped = paused("stopped");
+    stopped.commands.try_send(RunCommand::Stop).unwrap();
+    let left = paused("left");
+    let (stopped, left) = (rest(&stopped.events), {
+        let events = left.events.clone();
+        drop(left);
+        rest(&events)
+    });
+    for events in [stopped, left] {
+        let end = finished(&events);
+        assert!(end.stopped && end.iteration == 0, "{end:?}");
+        assert!(events.iter().all(|event| name(event).is_empty()), "{events:?}");
+    }
+}
+
+#[test]
 fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
     use crate::explore::{ModelSource, open};
     use crate::train::archive;

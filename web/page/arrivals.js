@@ -82,6 +82,10 @@ export async function fromClipboard(host) {
       files.push([name, new File([await item.getType(kind)], name, { type: kind })]);
     }
   }
+  if (files.length === 0) {
+    await host.take(false, [], []);
+    return;
+  }
   await take(host, false, files);
 }
 

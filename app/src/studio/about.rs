@@ -15,7 +15,7 @@ pub fn ui(ctx: &egui::Context, app: &mut AppContext) {
     let frame = egui::Frame::window(&ctx.global_style());
     let response = egui::Modal::new(egui::Id::unique("about")).frame(frame).show(ctx, |ui| {
         ui.set_width(440.0_f32.min(ctx.content_rect().width() - 64.0));
-        ui.label(theme::heading("Dinoscope"));
+        widgets::heading(ui, "Dinoscope");
         ui.label(
             "Self-supervised vision that anyone can train, distil and look into, on any GPU, without Python.",
         );

@@ -5,6 +5,7 @@ use egui_tiles::{
 };
 
 use super::access::phone::{self, NarrowLayout};
+use super::borders;
 use super::panels::{MARGIN, PaneBehavior, PanelPlace, StudioPane, Workspace};
 use super::settings_store::SettingsStore;
 use super::theme;
@@ -245,6 +246,7 @@ impl StudioLayout {
             let narrow = self.narrow[side];
             self.narrow[side] = column_widths(workspace).fit(self.tree(), narrow, width);
             self.tree().ui(rooms, ui);
+            borders::ui(ui, self.tree());
         });
     }
 }
@@ -264,6 +266,11 @@ impl Behavior<StudioPane> for PaneBehavior<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut StudioPane) -> UiResponse {
         self.draw(ui, *pane);
         UiResponse::None
+    }
+
+    /// The ground behind tabs moves nothing: it would be a stop of the keyboard without a name. A tab moves its panel.
+    fn is_tile_draggable(&self, tiles: &Tiles<StudioPane>, tile: TileId) -> bool {
+        matches!(tiles.get(tile), Some(egui_tiles::Tile::Pane(_)))
     }
 
     fn tab_title_for_pane(&mut self, pane: &StudioPane) -> egui::WidgetText {
@@ -317,10 +324,16 @@ impl Behavior<StudioPane> for PaneBehavior<'_> {
 
     fn on_tab_button(
         &mut self,
-        _: &mut Tiles<StudioPane>,
-        _: TileId,
+        tiles: &mut Tiles<StudioPane>,
+        tile: TileId,
         response: egui::Response,
     ) -> egui::Response {
+        // Alone it is the title of what is below it.
+        let tabs = tiles.parent_of(tile).and_then(|bar| tiles.get_container(bar));
+        let alone = tabs.is_none_or(|tabs| tabs.num_children() < 2);
+        response.ctx.accesskit_node_builder(response.id, |node| {
+            node.set_role(if alone { egui::Role::Heading } else { egui::Role::Tab });
+        });
         // A tab takes the keyboard as a button does, and has to show it.
         if response.has_focus() {
             let ring = egui::Stroke::new(theme::RING, theme::tokens(&response.ctx).accent);

@@ -7,6 +7,7 @@ pub mod access;
 pub mod addresses;
 pub mod app_context;
 pub mod background;
+pub mod borders;
 pub mod evaluate;
 pub mod explore;
 pub mod kept;
@@ -322,11 +323,12 @@ impl StudioApp {
         if !dropped.is_empty() {
             self.open(dropped.iter().map(|file| file.path().to_owned()).collect());
         }
+        self.explore.await_pasted(ctx, &mut self.app, !pasted.is_empty());
         for paste in pasted {
             match paste {
                 ClipboardContent::Picture(picture) => {
                     self.layout.workspace = Workspace::Explore;
-                    self.explore.pasted(&self.app, &picture);
+                    self.explore.pasted(&picture);
                 }
                 ClipboardContent::Text(text) if !typing => self.explore.pasted_text(&mut self.app, &text),
                 ClipboardContent::Text(_) => {}
@@ -388,7 +390,9 @@ impl AppFrontend for StudioApp {
             self.layout.workspace = Workspace::Explore;
             match opened {
                 evaluate::ProjectionPointImage::File(path) => self.explore.open(&self.app, vec![path]),
-                evaluate::ProjectionPointImage::Picture(picture) => self.explore.pasted(&self.app, &picture),
+                evaluate::ProjectionPointImage::Picture(name, picture) => {
+                    self.explore.open_image(name, &picture);
+                }
             }
         }
         self.remember_soon(ctx);

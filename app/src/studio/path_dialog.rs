@@ -49,7 +49,7 @@ impl PathDialog {
         let frame = egui::Frame::window(&ctx.global_style());
         let modal = egui::Modal::new(egui::Id::unique("path dialog")).frame(frame).show(ctx, |ui| {
             ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 64.0));
-            ui.label(theme::heading(asked.purpose.title()));
+            widgets::heading(ui, asked.purpose.title());
             ui.add_space(space::S);
             widgets::hint(ui, ABOUT);
             ui.add_space(space::S);

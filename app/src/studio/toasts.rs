@@ -1,4 +1,5 @@
-//! What happened, said in a corner: it waits for nobody and moves nothing.
+//! What happened, said in the bar at the top, where nothing is covered that one looks at: it waits for nobody and moves
+//! nothing. A narrow window says it in a corner.
 //!
 //! Newest at the bottom, at most four; what is said again only counts up. Errors stay until they are put away: the newest
 //! whole, those before it as one line each until they are clicked. The rest leaves by itself once it can have been read, but
@@ -6,14 +7,17 @@
 
 use egui::accesskit::{Live, Role};
 use egui::{
-    Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, RichText, Shadow, Stroke, Ui, UiBuilder, vec2,
+    Align2, Area, Frame, Id, Key, Label, Layout, Margin, Order, Rect, RichText, Shadow, Stroke, Ui,
+    UiBuilder, vec2,
 };
 
 use super::theme::{self, ThemeTokens, fonts, icons, space};
 use super::widgets::{self, StatusTone};
 use crate::platform::names;
 
-/// How long what needs no answer stays, in seconds.
+/// How long mere news stays, in seconds.
+const NEWS: f64 = 4.0;
+/// How long what can be answered stays, in seconds.
 const STAYS: f64 = 6.0;
 /// How much longer a warning stays, in seconds.
 const HEEDED: f64 = 4.0;
@@ -24,7 +28,9 @@ const FADE: f64 = 0.15;
 /// How many show.
 const SHOWN: usize = 4;
 const WIDTH: f32 = 360.0;
-/// From the lower edge: read-outs and axes stand below.
+/// Narrower, and the bar at the top has no room for it.
+const NARROWEST: f32 = 300.0;
+/// From the lower edge of a narrow window: read-outs and axes stand below.
 const LIFT: f32 = 44.0;
 
 /// Which action was chosen: whoever offered it knows what the number means.
@@ -71,7 +77,9 @@ impl ActiveToast {
     fn stays(&self) -> f64 {
         let letters = self.toast.text.chars().count() as f64;
         let heeded = if self.toast.tone == StatusTone::Watch { HEEDED } else { 0.0 };
-        STAYS.max(letters / READ) + heeded
+        let news = self.toast.tone != StatusTone::Watch && self.toast.action.is_none();
+        let least = if news { NEWS } else { STAYS };
+        least.max(letters / READ) + heeded
     }
 
     fn opacity(&self) -> f32 {
@@ -90,6 +98,8 @@ pub struct ToastQueue {
     drawn: Option<f64>,
     /// The pointer or the keyboard is on one of them.
     held: bool,
+    /// Where the bar at the top has room.
+    bar: Option<Rect>,
 }
 
 impl ToastQueue {
@@ -167,6 +177,11 @@ impl ToastQueue {
         self.standing.is_empty()
     }
 
+    /// From now on they stand in this part of the bar at the top, where it is wide enough.
+    pub fn stand_in(&mut self, bar: Rect) {
+        self.bar = Some(bar).filter(|bar| bar.width() >= NARROWEST);
+    }
+
     /// Draws them over everything else. The action that was chosen, if one was.
     pub fn show(&mut self, ctx: &egui::Context) -> Option<ActionId> {
         self.pass_time(ctx);
@@ -174,15 +189,19 @@ impl ToastQueue {
             self.held = false;
             return None;
         }
-        let area = Area::new(Id::unique("toasts"))
-            .order(Order::Foreground)
-            .anchor(Align2::RIGHT_BOTTOM, vec2(-space::M, -LIFT))
-            .fade_in(false)
-            .show(ctx, |ui| {
-                ui.set_width(WIDTH.min(ctx.content_rect().width() - 2.0 * space::M));
-                ui.spacing_mut().item_spacing.y = space::S;
-                self.stack(ui)
-            });
+        let area = Area::new(Id::unique("toasts")).order(Order::Foreground).fade_in(false);
+        let (area, room) = match self.bar {
+            // As high as one of them in a line.
+            Some(bar) => {
+                (area.pivot(Align2::RIGHT_TOP).fixed_pos(bar.right_top() - vec2(space::S, 6.0)), bar.width())
+            }
+            None => (area.anchor(Align2::RIGHT_BOTTOM, vec2(-space::M, -LIFT)), ctx.content_rect().width()),
+        };
+        let area = area.show(ctx, |ui| {
+            ui.set_width(WIDTH.min(room - 2.0 * space::M));
+            ui.spacing_mut().item_spacing.y = space::S;
+            self.stack(ui)
+        });
         let (chosen, focused) = area.inner;
         self.held = focused || ctx.pointer_hover_pos().is_some_and(|at| area.response.rect.contains(at));
         chosen
@@ -374,9 +393,9 @@ mod tests {
         let mut harness = stage();
         harness.state_mut().0.info("Saved");
         harness.state_mut().0.bad("The disk is full");
-        wait(&mut harness, 5.0);
+        wait(&mut harness, 3.5);
         assert!(harness.query_by_role_and_label(Role::Status, "Saved").is_some());
-        wait(&mut harness, 2.0);
+        wait(&mut harness, 1.0);
         assert!(harness.query_by_role_and_label(Role::Status, "Saved").is_none());
         wait(&mut harness, 60.0);
         assert!(harness.query_by_role_and_label(Role::Alert, "The disk is full").is_some());
@@ -463,7 +482,7 @@ mod tests {
         wait(&mut harness, 20.0);
         assert!(!harness.state().0.is_empty());
         harness.hover_at(egui::pos2(10.0, 10.0));
-        wait(&mut harness, 4.0);
+        wait(&mut harness, 2.0);
         assert!(!harness.state().0.is_empty(), "the time under the pointer does not count");
         wait(&mut harness, 3.0);
         assert!(harness.state().0.is_empty());

@@ -1,7 +1,7 @@
 //! The bar at the top: what one is doing, on which device, and the house's own switches.
 
 use dinoscope_core::device::DeviceChoice;
-use egui::{Key, KeyboardShortcut, Modifiers};
+use egui::{Key, KeyboardShortcut, Modifiers, Rect};
 
 use super::app_context::AppContext;
 use super::evaluate::EvaluateWorkspace;
@@ -19,8 +19,10 @@ const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
 /// Points from which there is room for the program's name.
 const ROOMY: f32 = 760.0;
-/// Switches at the right end of the bar.
-const SWITCHES: f32 = 5.0;
+/// Switches at the right end of the bar, without the device.
+const SWITCHES: usize = 4;
+/// The same where the window is narrow.
+const FEW_SWITCHES: usize = 2;
 /// Points from which there is room for the device's name.
 const DEVICE: f32 = 150.0;
 
@@ -50,7 +52,7 @@ pub fn ui(
         ui.horizontal(|ui| {
             // A page that is enlarged twice, or a small tablet: what can be worked comes first.
             if width >= ROOMY {
-                ui.label(theme::heading("Dinoscope"));
+                widgets::heading(ui, "Dinoscope");
                 ui.add_space(space::M);
             }
             let places = [
@@ -59,10 +61,12 @@ pub fn ui(
                 (Workspace::Evaluate, "Evaluate"),
             ];
             widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
+            let free = ui.cursor().left();
             if !narrow {
                 ui.add_space(space::S);
                 // The switches at the right stay in reach, however much there is to say.
-                let room = ui.available_width() - SWITCHES * (theme::row(ui) + ui.spacing().item_spacing.x);
+                let switch = theme::row(ui) + ui.spacing().item_spacing.x;
+                let room = ui.available_width() - (SWITCHES + 1) as f32 * switch;
                 ui.scope(|ui| {
                     ui.set_max_width(room.max(0.0));
                     if room > 120.0 {
@@ -71,24 +75,22 @@ pub fn ui(
                     }
                 });
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
-                    app.about = !app.about;
+            device_menu(ui, app, narrow, free);
+            theme_button(ui);
+            if !narrow {
+                if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
+                    let back = layout.reset();
+                    let said = "The panels are where they were at first.";
+                    app.offer_undo(said, move |parts| back(parts.layout));
                 }
-                if !narrow {
-                    let mut log = layout.has_log();
-                    if widgets::toggle_icon(ui, icons::LOG, "Log", &mut log).clicked() {
-                        layout.toggle_log();
-                    }
-                    if widgets::icon_button(ui, icons::LAYOUT, "Panels as they were at first").clicked() {
-                        let back = layout.reset();
-                        let said = "The panels are where they were at first.";
-                        app.offer_undo(said, move |parts| back(parts.layout));
-                    }
+                let mut log = layout.has_log();
+                if widgets::toggle_icon(ui, icons::LOG, "Log", &mut log).clicked() {
+                    layout.toggle_log();
                 }
-                theme_button(ui);
-                device_menu(ui, app, narrow);
-            });
+            }
+            if widgets::icon_button(ui, icons::INFO, "About Dinoscope").clicked() {
+                app.about = !app.about;
+            }
         });
     });
 }
@@ -101,23 +103,35 @@ fn theme_button(ui: &mut egui::Ui) {
     }
 }
 
-/// Which device computes, and which others could.
-fn device_menu(ui: &mut egui::Ui, app: &mut AppContext, narrow: bool) {
-    let room = ui.available_width() - space::M;
-    let devices = &app.devices;
-    let icon = if devices.on_gpu() { icons::GPU } else { icons::CPU };
+/// Which device computes, and which others could. It ends where the switches begin that follow; from `free` up to it
+/// there is room for what happened.
+fn device_menu(ui: &mut egui::Ui, app: &mut AppContext, narrow: bool, free: f32) {
+    let switches = if narrow { FEW_SWITCHES } else { SWITCHES };
+    let follows = switches as f32 * (theme::row(ui) + ui.spacing().item_spacing.x);
+    let room = ui.available_width() - follows - space::M;
+    let icon = if app.devices.on_gpu() { icons::GPU } else { icons::CPU };
     let mut choice = None;
-    let name = devices.chosen.name.clone();
+    let name = app.devices.chosen.name.clone();
     let short: String =
         if name.chars().count() > 28 { name.chars().take(27).chain(['…']).collect() } else { name.clone() };
     // What else there is decides: the name is in the tooltip, and is read aloud.
     let text = if narrow || room < DEVICE { icon.to_owned() } else { format!("{icon}  {short}") };
+    let most = room.max(theme::row(ui));
+    let inside = most - 2.0 * ui.spacing().button_padding.x;
+    let font = egui::TextStyle::Button;
+    let galley =
+        egui::WidgetText::from(&text).into_galley(ui, Some(egui::TextWrapMode::Truncate), inside, font);
+    let width = (galley.size().x + 2.0 * ui.spacing().button_padding.x).min(most);
+    ui.add_space((ui.available_width() - follows - width).max(0.0));
+    let right = ui.cursor().left();
+    app.toasts.stand_in(Rect::from_x_y_ranges(free..=right, ui.max_rect().y_range()));
     let response = ui.scope(|ui| {
-        ui.set_max_width(room.max(theme::row(ui)));
+        ui.set_max_width(most);
         ui.add(egui::Button::new(text).truncate())
     });
     let response = response.inner;
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {name}")));
+    let devices = &app.devices;
     widgets::menu(&response).show(|ui| {
         ui.set_min_width(280.0);
         widgets::hint(ui, "What computes. What is running stays where it is.");

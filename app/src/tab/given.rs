@@ -7,7 +7,7 @@ use dinoscope_core::files::{self, FileChange};
 use super::window;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::names::LOOSE;
-use crate::platform::web::dialogs;
+use crate::platform::web::{clipboard, dialogs};
 
 /// A file that a person has given. Without a content it stays in the browser until a worker reads it.
 pub struct BrowserFile {
@@ -19,7 +19,8 @@ pub struct BrowserFile {
     pub content: Option<Vec<u8>>,
 }
 
-/// Files were dropped, pasted or chosen. `roots` are what a person sees as one: files and folders.
+/// Files were dropped, pasted or chosen. `roots` are what a person sees as one: files and folders; none of them where a
+/// clipboard holds nothing of use.
 pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<BrowserFile>) {
     let changes = given.into_iter().map(|BrowserFile { path, size, content }| match content {
         Some(bytes) => FileChange::Write { path, bytes },
@@ -37,6 +38,7 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<BrowserFile>) {
     };
     window::with(|studio| match purpose {
         Some(purpose) => studio.dialogs().give(purpose, roots),
+        None if roots.is_empty() && !chosen => studio.tell(clipboard::NOTHING.to_owned()),
         None => studio.open(roots),
     });
 }

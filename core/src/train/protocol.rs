@@ -23,7 +23,7 @@ use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
 use async_channel::{Receiver, Sender, TryRecvError};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 /// What a person may ask of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum RunCommand {
-    /// Hold after the current step.
+    /// Hold after the current step, or between two batches of what is measured.
     Pause,
     /// Go on.
     Resume,
@@ -301,6 +301,10 @@ pub(crate) struct RunChannels {
     commands: Receiver<RunCommand>,
     /// Commands that came in while something else was done, in their order.
     waiting: RefCell<VecDeque<RunCommand>>,
+    /// Whether the run holds between two steps.
+    pub paused: Cell<bool>,
+    /// Whether it held beside the steps, so that the time is not theirs.
+    held: Cell<bool>,
     events: Sender<Result<RunEvent, EngineError>>,
     latest: Slot,
     wake: Wake,
@@ -330,13 +334,60 @@ impl RunChannels {
         }
     }
 
-    /// Whether the run is told to stop, for what takes long between two steps. Commands stay where they are.
-    pub fn is_to_stop(&self) -> bool {
+    /// Whether the run is told to stop. Commands stay where they are.
+    fn is_to_stop(&self) -> bool {
         let mut waiting = self.waiting.borrow_mut();
         while let Ok(command) = self.commands.try_recv() {
             waiting.push_back(command);
         }
         self.commands.is_closed() || waiting.iter().any(|command| matches!(command, RunCommand::Stop))
+    }
+
+    /// For what takes long beside the steps, between two parts of it: lets a page's event loop turn, holds while the run is
+    /// paused, and says whether to go on, which a run that is to stop does not. Other commands wait for the next step.
+    pub async fn goes_on(&self) -> bool {
+        self.yield_now().await;
+        // What is asked for while the run holds is done at once.
+        if self.paused.get() {
+            return !self.is_to_stop();
+        }
+        let mut paused = false;
+        loop {
+            if self.is_to_stop() {
+                return false;
+            }
+            let wanted = self.take_pauses().unwrap_or(paused);
+            if wanted != paused {
+                self.emit(if wanted { RunEvent::Paused } else { RunEvent::Resumed }).await;
+            }
+            paused = wanted;
+            if !paused {
+                return true;
+            }
+            self.held.set(true);
+            let Ok(command) = self.commands.recv().await else { return false }; // whoever paused is gone
+            self.waiting.borrow_mut().push_back(command);
+        }
+    }
+
+    /// Takes out what waits of pausing and going on; which of them was asked for last.
+    fn take_pauses(&self) -> Option<bool> {
+        let mut last = None;
+        self.waiting.borrow_mut().retain(|command| {
+            let pause = match command {
+                RunCommand::Pause => true,
+                RunCommand::Resume => false,
+                _ => return true,
+            };
+            last = Some(pause);
+            false
+        });
+        last
+    }
+
+    /// Whether the run held beside the steps since this was asked last.
+    pub fn take_held(&self) -> bool {
+        self.held.take()
     }
 
     /// Lets a browser's event loop turn, so that commands get in; elsewhere threads need no such thing.
@@ -375,6 +426,8 @@ pub(crate) fn channels(
     let port = RunChannels {
         commands: commands_in,
         waiting: RefCell::default(),
+        paused: Cell::new(false),
+        held: Cell::new(false),
         events: events_out,
         latest: latest.clone(),
         wake,

@@ -79,14 +79,13 @@ impl<'a> SideTaskReporter<'a> {
         Self { port, aside: SideTaskProgress { iteration, task, done: 0, total: 0 }, last: None }
     }
 
-    /// So much is done. Lets a page's event loop turn; whether to go on, which a run that is to stop does not.
+    /// So much is done. Holds while the run is paused; whether to go on, which a run that is to stop does not.
     pub async fn progress(&mut self, done: usize, total: usize) -> bool {
         if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
             self.last = Some(Instant::now());
             self.port.emit(RunEvent::Aside(SideTaskProgress { done, total, ..self.aside })).await;
         }
-        self.port.yield_now().await;
-        !self.port.is_to_stop()
+        self.port.goes_on().await
     }
 }
 

@@ -165,9 +165,11 @@ impl<'a> Trainer<'a> {
 
     /// Carries out waiting commands; holds while paused, without polling.
     async fn handle_commands(&mut self) -> Result<StepControl, EngineError> {
-        let mut paused = false;
+        if self.port.take_held() {
+            self.since_report = self.pace();
+        }
         loop {
-            let command = if paused {
+            let command = if self.port.paused.get() {
                 match self.port.next_command().await {
                     Ok(command) => command,
                     Err(CommandsClosed) => return Ok(StepControl::Stop), // whoever paused is gone
@@ -180,12 +182,12 @@ impl<'a> Trainer<'a> {
                 }
             };
             match command {
-                RunCommand::Pause if !paused => {
-                    paused = true;
+                RunCommand::Pause if !self.port.paused.get() => {
+                    self.port.paused.set(true);
                     self.port.emit(RunEvent::Paused).await;
                 }
-                RunCommand::Resume if paused => {
-                    paused = false;
+                RunCommand::Resume if self.port.paused.get() => {
+                    self.port.paused.set(false);
                     self.since_report = self.pace();
                     self.port.emit(RunEvent::Resumed).await;
                 }

@@ -59,7 +59,8 @@ pub fn run(arguments: &ProjectionArgs) -> Result<CliExitStatus> {
         EvalContext { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };
     let mapped = block_on(embedding::map(&context, &task, &mut async |at| bars.on_progress(at)));
     drop(bars);
-    let ProjectionResult { outcome, map } = mapped.map_err(fault)?;
+    let ProjectionResult { outcome, maps } = mapped.map_err(fault)?;
+    let map = maps.map;
     let status = show(&outcome, EvaluationKind::Map, output)?;
     if let Some(folder) = &output.out {
         keep(&folder.join("map-points.json"), &serde_json::to_vec(&map)?, output.json)?;

@@ -7,6 +7,9 @@ use crate::platform::typed;
 /// What a pasted text that names nothing is answered with.
 pub const NOTHING: &str = "The clipboard holds no picture and no path of a file.";
 
+/// Frames within which what was asked for has come, where it comes at all.
+pub const FRAMES: Option<u32> = Some(3);
+
 /// Pastes, as if the keys had been pressed.
 pub fn paste(ctx: &egui::Context) {
     ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);

@@ -7,6 +7,10 @@ use super::host;
 /// What a pasted text that names nothing is answered with.
 pub const NOTHING: &str = "The clipboard holds no picture and no address of one.";
 
+/// Frames within which what was asked for has come: a person is asked first, so that nobody knows. The page says when there
+/// is nothing.
+pub const FRAMES: Option<u32> = None;
+
 /// Pastes, as far as the browser allows it without the keys.
 pub fn paste(_: &egui::Context) {
     if let Some(host) = host::get() {

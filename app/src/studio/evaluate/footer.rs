@@ -69,7 +69,7 @@ fn going(ui: &mut Ui, job: &mut EvaluationJob) {
     let share = at.and_then(|at| at.step).filter(|step| step.total > 0);
     let share = share.map(|step| step.done as f32 / step.total as f32);
     let said = at.map_or_else(|| "Opening the weights".to_owned(), |at| doing(&at));
-    ui.add(Label::new(theme::strong(at.map_or("", |at| at.kind.title()))).truncate());
+    widgets::subheading(ui, at.map_or("", |at| at.kind.title()));
     if let Some(at) = at.filter(|at| at.of > 1) {
         widgets::hint(ui, &format!("Evaluation {} of {}", at.done + 1, at.of));
     }

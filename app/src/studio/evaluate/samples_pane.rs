@@ -3,8 +3,8 @@
 use egui::accesskit::Role;
 use egui::{Label, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
-use super::EvaluateWorkspace;
 use super::history::Id;
+use super::{EvaluateWorkspace, projection_chart};
 use crate::platform::tasks::Wake;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
@@ -49,7 +49,15 @@ impl EvaluateWorkspace {
             // The first picture of a map is the map itself.
             let first = usize::from(finding.chart.is_some());
             for (index, (caption, size)) in captions.iter().zip(sizes).enumerate().skip(first) {
-                self.picture(ui, id, index, caption, size);
+                let beside =
+                    finding.chart.as_ref().and_then(|chart| Some((chart, chart.beside.get(index - 1)?)));
+                match beside {
+                    Some((charted, map)) => {
+                        let rect = self.enlargeable(ui, id, index, caption, projection_chart::size(ui));
+                        self.chart.beside_ui(ui, rect, charted, map);
+                    }
+                    None => self.picture(ui, id, index, caption, size),
+                }
                 ui.add(Label::new(theme::small(caption).color(theme::tokens(ui).muted)).wrap());
                 ui.add_space(space::S);
             }
@@ -59,23 +67,29 @@ impl EvaluateWorkspace {
     fn picture(&mut self, ui: &mut Ui, id: Id, index: usize, caption: &str, size: Vec2) {
         let width = ui.available_width().min(size.x);
         let place = vec2(width, (width * size.y / size.x.max(1.0)).floor().max(1.0));
-        let (rect, response) = ui.allocate_exact_size(place, Sense::click());
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Show large: {caption}")));
+        let rect = self.enlargeable(ui, id, index, caption, place);
         if ui.is_rect_visible(rect) {
             let pixels = width * ui.pixels_per_point();
             if let Some(texture) = self.results.texture(ui.ctx(), id, index, pixels) {
                 ui.painter().image(texture.id(), rect, whole(), egui::Color32::WHITE);
             }
-            let t = theme::tokens(ui);
-            if response.has_focus() {
-                let ring = Stroke::new(theme::RING, t.accent);
-                ui.painter().rect_stroke(rect, 0, ring, egui::StrokeKind::Inside);
-            }
         }
+    }
+
+    /// A place for a picture that a click shows large.
+    fn enlargeable(&mut self, ui: &mut Ui, id: Id, index: usize, caption: &str, place: Vec2) -> Rect {
+        let (rect, response) = ui.allocate_exact_size(place, Sense::click());
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Show large: {caption}")));
         if response.clicked() {
             self.large = Some(EnlargedImage { id, index, zoom: 1.0 });
         }
+        if response.has_focus() {
+            // Around it: what is drawn there comes later.
+            let ring = Stroke::new(theme::RING, theme::tokens(ui).accent);
+            ui.painter().rect_stroke(rect, 0, ring, egui::StrokeKind::Outside);
+        }
         response.on_hover_cursor(egui::CursorIcon::ZoomIn);
+        rect
     }
 
     /// The picture that is shown large, over everything.

@@ -93,14 +93,12 @@ impl EvaluateWorkspace {
         widgets::scroll(ui, "question", |ui| {
             widgets::section(ui, "Weights", true, |ui| self.weights_ui(ui, app, offer));
             widgets::section(ui, "Pictures", true, |ui| self.pictures_ui(ui, app, offer));
-            widgets::section(ui, "Evaluations", true, |ui| {
-                self.kinds_ui(ui);
-                // Below the switches, so that none moves away from the pointer that turned it.
-                for (need, known) in self.lookup.known.iter().skip(1) {
-                    found_ui(ui, &format!("{}: ", need.name()), known);
-                }
-            });
+            widgets::section(ui, "Evaluations", true, |ui| self.kinds_ui(ui));
             widgets::section(ui, "How", true, |ui| self.how_ui(ui));
+            // Below everything, so that nothing moves away from the pointer that turned a switch.
+            for (need, known) in self.lookup.known.iter().skip(1) {
+                found_ui(ui, &format!("{}: ", need.name()), known);
+            }
         });
     }
 
@@ -168,7 +166,15 @@ impl EvaluateWorkspace {
                 .scope(|ui| {
                     ui.spacing_mut().item_spacing.y = 0.0;
                     let toggled = widgets::switch(ui, entry.title, &mut on).changed();
-                    widgets::hint(ui, entry.hint);
+                    let trouble = self.lookup.known.iter().skip(1).find(|(need, _)| **need == kind.needs());
+                    match trouble.and_then(|(_, known)| known.as_ref().err()).filter(|_| on) {
+                        // In the place of what it does: the line below it would be out of sight.
+                        Some(reason) => {
+                            let text = theme::small(reason).color(theme::tokens(ui).bad);
+                            ui.add(egui::Label::new(text).truncate());
+                        }
+                        None => _ = widgets::hint(ui, entry.hint),
+                    }
                     ui.add_space(space::XS);
                     toggled
                 })

@@ -134,6 +134,8 @@ pub struct ExploreWorkspace {
     pin_middle: bool,
     /// A path that is being typed.
     path: String,
+    /// Frames within which what was asked of the clipboard is still to come.
+    pasting: Option<u32>,
     /// How many pictures could not be read since the last toast, and the first reason.
     unreadable: (usize, String),
 }
@@ -169,6 +171,7 @@ impl ExploreWorkspace {
             watch: watch::WatchedImageChannel::default(),
             pin_middle: startup.fresh && startup.panel == Some(ExplorePanel::Similarity),
             path: String::new(),
+            pasting: None,
             unreadable: (0, String::new()),
         };
         explore.first_model(app, startup.weights.clone());
@@ -195,12 +198,38 @@ impl ExploreWorkspace {
     }
 
     /// Opens a picture from the clipboard.
-    pub fn pasted(&mut self, _: &AppContext, image: &egui::ColorImage) {
+    pub fn pasted(&mut self, image: &egui::ColorImage) {
+        self.gallery.pasted += 1;
+        self.open_image(format!("pasted {}", self.gallery.pasted), image);
+    }
+
+    /// Opens a picture that is in memory.
+    pub fn open_image(&mut self, name: String, image: &egui::ColorImage) {
         let rgb = image.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
         let picture = Picture { width: image.size[0], height: image.size[1], rgb };
-        let count = self.gallery.pasted + 1;
-        self.gallery.pasted = count;
-        self.gallery.add(format!("pasted {count}"), ImageOrigin::Memory(Arc::new(picture)));
+        self.gallery.add(name, ImageOrigin::Memory(Arc::new(picture)));
+    }
+
+    /// Asks for what the clipboard holds.
+    pub(super) fn ask_paste(&mut self, ctx: &egui::Context) {
+        clipboard::paste(ctx);
+        self.pasting = clipboard::FRAMES;
+    }
+
+    /// A clipboard that holds nothing of use answers with nothing at all: that has to be said.
+    pub fn await_pasted(&mut self, ctx: &egui::Context, app: &mut AppContext, came: bool) {
+        match self.pasting {
+            Some(_) if came => self.pasting = None,
+            Some(0) => {
+                self.pasting = None;
+                app.toasts.info(clipboard::NOTHING);
+            }
+            Some(left) => {
+                self.pasting = Some(left - 1);
+                ctx.request_repaint();
+            }
+            None => {}
+        }
     }
 
     /// Opens the files, or what lies at the addresses, that a pasted text names.

@@ -3,10 +3,10 @@
 use egui::vec2;
 
 use super::ExploreWorkspace;
+use crate::platform::HAS_DISK;
 use crate::platform::camera;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::typed;
-use crate::platform::{HAS_DISK, clipboard};
 use crate::studio::app_context::AppContext;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::{touch, widgets};
@@ -15,6 +15,49 @@ use crate::studio::{touch, widgets};
 const HEIGHT: f32 = 300.0;
 /// Below this height there is no room for an icon.
 const SMALL: f32 = 520.0;
+
+/// A way to open something.
+#[derive(Clone, Copy, PartialEq)]
+enum OpeningWay {
+    Pictures,
+    Folder,
+    Paste,
+    Scenes,
+    Camera,
+}
+
+impl OpeningWay {
+    /// The icon and the name of its button.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pictures => (icons::FILE_IMAGE, "Open pictures"),
+            Self::Folder => (icons::FOLDER_OPEN, "Open a folder"),
+            Self::Paste => (icons::PASTE, "Paste"),
+            Self::Scenes => (icons::WAND, "Built-in scenes"),
+            Self::Camera => (icons::CAMERA, "Camera"),
+        }
+    }
+}
+
+/// All ways that there are here.
+fn ways() -> impl Iterator<Item = OpeningWay> {
+    use OpeningWay::{Camera, Folder, Paste, Pictures, Scenes};
+    [Pictures, Folder, Paste, Scenes, Camera].into_iter().filter(|way| *way != Camera || camera::available())
+}
+
+/// The widest line of their buttons in a place that is `room` wide.
+fn widest_line(ui: &egui::Ui, room: f32) -> f32 {
+    let gap = ui.spacing().item_spacing.x;
+    let (mut widest, mut line) = (0.0f32, 0.0f32);
+    for way in ways() {
+        let (icon, name) = way.words();
+        let width = widgets::button_width(ui, icon, name);
+        let longer = if line > 0.0 { line + gap + width } else { width };
+        line = if longer <= room { longer } else { width };
+        widest = widest.max(line);
+    }
+    widest.min(room)
+}
 
 impl ExploreWorkspace {
     /// The panel while nothing is open.
@@ -53,16 +96,16 @@ impl ExploreWorkspace {
             "See what a model sees in them. Files, folders, or Ctrl+V; nothing leaves this computer.",
         );
         if small {
-            ui.label(theme::heading(title));
+            widgets::heading(ui, title);
             widgets::hint(ui, hint);
         } else {
             widgets::empty_state(ui, icons::IMAGES, title, hint);
         }
         ui.add_space(space::M);
-        // As wide as the buttons side by side, so that they stand in the middle.
         let room = (ui.available_width() - 2.0 * space::M).max(120.0);
-        let width = if camera::available() { 620.0 } else { 500.0 };
-        ui.allocate_ui(vec2(room.min(width), 40.0), |ui| {
+        // As wide as they are, so that they stand in the middle.
+        let width = widest_line(ui, room);
+        ui.allocate_ui(vec2(width, 40.0), |ui| {
             ui.horizontal_wrapped(|ui| {
                 self.open_buttons(ui, app);
             });
@@ -74,20 +117,18 @@ impl ExploreWorkspace {
 
     /// Ways to open something.
     pub(super) fn open_buttons(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
-        if widgets::button(ui, icons::FILE_IMAGE, "Open pictures").clicked() {
-            app.dialogs.ask(DialogPurpose::OpenPictures, "");
-        }
-        if widgets::button(ui, icons::FOLDER_OPEN, "Open a folder").clicked() {
-            app.dialogs.ask(DialogPurpose::OpenFolder, "");
-        }
-        if widgets::button(ui, icons::PASTE, "Paste").clicked() {
-            clipboard::paste(ui.ctx());
-        }
-        if widgets::button(ui, icons::WAND, "Built-in scenes").clicked() {
-            self.add_scenes();
-        }
-        if camera::available() && widgets::button(ui, icons::CAMERA, "Camera").clicked() {
-            self.toggle_camera(app);
+        for way in ways() {
+            let (icon, name) = way.words();
+            if !widgets::button(ui, icon, name).clicked() {
+                continue;
+            }
+            match way {
+                OpeningWay::Pictures => app.dialogs.ask(DialogPurpose::OpenPictures, ""),
+                OpeningWay::Folder => app.dialogs.ask(DialogPurpose::OpenFolder, ""),
+                OpeningWay::Paste => self.ask_paste(ui.ctx()),
+                OpeningWay::Scenes => self.add_scenes(),
+                OpeningWay::Camera => self.toggle_camera(app),
+            }
         }
     }
 

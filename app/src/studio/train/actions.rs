@@ -79,7 +79,7 @@ impl TrainWorkspace {
         match act {
             TrainAction::Start => self.start(app),
             TrainAction::GoOn(folder, on) => self.go_on(app, &folder, on),
-            TrainAction::Pause => self.with_own(|own| own.pause()),
+            TrainAction::Pause => self.with_own(TrainSession::pause),
             TrainAction::Resume => self.with_own(|own| own.resume()),
             TrainAction::Stop => self.with_own(TrainSession::stop),
             TrainAction::Checkpoint => {

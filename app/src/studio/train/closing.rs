@@ -3,7 +3,7 @@
 use egui::ViewportCommand;
 
 use super::session::TrainSession;
-use crate::studio::theme::{self, icons, space};
+use crate::studio::theme::{icons, space};
 use crate::studio::widgets;
 
 /// What was answered.
@@ -46,7 +46,7 @@ impl CloseDialogState {
         let frame = egui::Frame::window(&ctx.global_style());
         let modal = egui::Modal::new(egui::Id::unique("closing")).frame(frame).show(ctx, |ui| {
             ui.set_width(400.0);
-            ui.label(theme::heading("A run is going on"));
+            widgets::heading(ui, "A run is going on");
             ui.add_space(space::S);
             if *self == Self::Stopping {
                 ui.horizontal(|ui| {

@@ -276,7 +276,7 @@ impl TrainWorkspace {
 
     /// Holds our run while nobody can see it, and lets it go on afterwards.
     pub fn hidden(&mut self, hidden: bool) {
-        let Some(own) = &self.own else { return };
+        let Some(own) = &mut self.own else { return };
         match hidden {
             true if own.is_running() => {
                 own.pause();

@@ -148,16 +148,17 @@ fn brief(view: &RunView) -> String {
     if view.phase == RunPhase::Preparing {
         return "preparing".to_owned();
     }
-    // Before the first step this is all that happens.
-    if let Some(aside) = view.aside.as_ref().filter(|_| view.done == 0) {
-        return aside.text();
-    }
-    let mut text = format!("step {}/{}", words::count(view.done), words::count(view.total));
+    let mut text = match &view.aside {
+        // Before the first step this is all that happens.
+        Some(aside) if view.done == 0 => aside.text(),
+        _ => format!("step {}/{}", words::count(view.done), words::count(view.total)),
+    };
     if let Some(loss) = view.history("loss").and_then(plot_data::MetricHistory::last) {
         text += &format!(" · loss {}", words::figure(loss));
     }
     match (&view.phase, view.left()) {
         (RunPhase::Running, Some(left)) => text += &format!(" · {} left", words::duration(left)),
+        (RunPhase::Pausing, _) => text += " · pausing",
         (RunPhase::Paused, _) => text += " · paused",
         (RunPhase::Stopping, _) => text += " · stopping",
         (RunPhase::Failed(_), _) => text += " · failed",

@@ -38,6 +38,7 @@ pub fn phase_word(view: &RunView, own: bool) -> (&'static str, StatusTone) {
     match &view.phase {
         RunPhase::Preparing => ("Preparing", StatusTone::Neutral),
         RunPhase::Running => ("Running", StatusTone::Accent),
+        RunPhase::Pausing => ("Pausing", StatusTone::Watch),
         RunPhase::Paused => ("Paused", StatusTone::Watch),
         RunPhase::Stopping => ("Stopping", StatusTone::Watch),
         RunPhase::Finished { stopped: true } => ("Stopped", StatusTone::Neutral),
@@ -52,7 +53,7 @@ pub fn phase_word(view: &RunView, own: bool) -> (&'static str, StatusTone) {
 /// The icon of a phase.
 pub fn phase_icon(view: &RunView) -> &'static str {
     match &view.phase {
-        RunPhase::Preparing | RunPhase::Stopping => icons::WAITING,
+        RunPhase::Preparing | RunPhase::Pausing | RunPhase::Stopping => icons::WAITING,
         RunPhase::Running => icons::PLAY,
         RunPhase::Paused => icons::PAUSE,
         RunPhase::Finished { stopped: true } => icons::STOP,
@@ -95,14 +96,17 @@ pub fn ui(ui: &mut Ui, shown: &RunPaneContext<'_>, actions: &mut Vec<TrainAction
         }
         health(ui, view);
         figures(ui, view, shown.own);
-        buttons(ui, view, actions);
+        checkpoints(ui, view);
+        if view.is_alive() {
+            ui.horizontal_wrapped(|ui| look_buttons(ui, view, actions));
+        }
         notes(ui, view);
     });
 }
 
 fn nothing(ui: &mut Ui, shown: &RunPaneContext<'_>, actions: &mut Vec<TrainAction>) {
     widgets::scroll(ui, "no run", |ui| {
-        ui.label(theme::strong("No run yet"));
+        widgets::subheading(ui, "No run yet");
         widgets::hint(ui, "Start one at the left, or open one that lies on disk.");
         ui.add_space(space::XS);
         if widgets::button(ui, icons::FOLDER_OPEN, "Open a run …").clicked() {
@@ -133,8 +137,7 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut V
         let room = (ui.available_width() - BADGES).max(60.0);
         ui.scope(|ui| {
             ui.set_max_width(room);
-            ui.add(egui::Label::new(theme::strong(&view.name)).truncate())
-                .on_hover_text(names::shown(&view.folder));
+            widgets::subheading(ui, &view.name).on_hover_text(names::shown(&view.folder));
         });
         widgets::badge(ui, word, tone);
         if let Some(health) = view.health.as_ref().filter(|_| view.recipe.is_some()) {
@@ -156,8 +159,14 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut V
         if let RunLockStatus::By(Some(holder)) = &view.held {
             said.on_hover_text(holder.to_string());
         }
-    } else if let Some((step, _)) = view.newest_checkpoint().filter(|_| unfinished && !shown.going) {
-        ui.horizontal_wrapped(|ui| {
+    }
+    if view.is_alive() {
+        return;
+    }
+    // What one does with a run that has ended comes before its figures.
+    ui.horizontal_wrapped(|ui| {
+        let goes_on = unfinished && !shown.written && !shown.going;
+        if let Some((step, _)) = view.newest_checkpoint().filter(|_| goes_on) {
             if widgets::button(ui, icons::RESUME, &format!("Go on from step {step}")).clicked() {
                 actions.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Chosen));
             }
@@ -166,8 +175,9 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut V
             {
                 actions.push(TrainAction::GoOn(view.folder.clone(), DevicePick::Processor));
             }
-        });
-    }
+        }
+        look_buttons(ui, view, actions);
+    });
 }
 
 /// How far it is: before the first step what is done beside the steps, where that is known.
@@ -189,7 +199,7 @@ pub fn progress_text(view: &RunView) -> String {
         return if view.done == 0 { aside.text() } else { format!("{steps} · {}", aside.text()) };
     }
     let comes = match view.phase {
-        RunPhase::Running | RunPhase::Paused => true,
+        RunPhase::Running | RunPhase::Pausing | RunPhase::Paused => true,
         // What nobody goes on with takes no time.
         RunPhase::Followed => view.held != RunLockStatus::Nobody,
         _ => false,
@@ -217,7 +227,7 @@ fn health(ui: &mut Ui, view: &RunView) {
         for sentence in &health.sentences {
             ui.add(egui::Label::new(sentence).wrap());
         }
-        let all = gauges::gauges(&view.values, recipe);
+        let all = gauges::gauges(&view.values, recipe, view.done);
         let width = ui.available_width();
         let columns = if width > 320.0 { 2 } else { 1 };
         let each = (width - space::M * (columns - 1) as f32) / columns as f32;
@@ -283,28 +293,32 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
         widgets::property(ui, "Trained on", &names::known(&view.data));
     }
     if view.parameters > 0 {
-        widgets::property(ui, "Parameters", &words::short(view.parameters as f64));
+        let all = words::short(view.parameters as f64);
+        let text = view.recipe.as_deref().map_or(all, |recipe| words::parameters(recipe, view.parameters));
+        widgets::property(ui, "Parameters", &text);
     }
 }
 
-fn buttons(ui: &mut Ui, view: &RunView, actions: &mut Vec<TrainAction>) {
+fn checkpoints(ui: &mut Ui, view: &RunView) {
     if let Some((step, _)) = view.newest_checkpoint() {
         let all: Vec<String> = view.checkpoints.keys().map(|step| words::count(*step)).collect();
         let property = widgets::property(ui, "Checkpoint", &format!("after {} steps", words::count(step)));
         property.on_hover_text(format!("On disk: {}", all.join(", ")));
     }
-    ui.horizontal_wrapped(|ui| {
-        if let Some((_, path)) = view.newest_checkpoint()
-            && widgets::button(ui, icons::LOOK, "Look with it").clicked()
-        {
-            actions.push(TrainAction::LookWith(path.to_owned()));
-        }
-        if let Some(report) = &view.report
-            && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
-        {
-            actions.push(TrainAction::Open(report.clone()));
-        }
-    });
+}
+
+/// What shows what came of a run.
+fn look_buttons(ui: &mut Ui, view: &RunView, actions: &mut Vec<TrainAction>) {
+    if let Some((_, path)) = view.newest_checkpoint()
+        && widgets::button(ui, icons::LOOK, "Look with it").clicked()
+    {
+        actions.push(TrainAction::LookWith(path.to_owned()));
+    }
+    if let Some(report) = &view.report
+        && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
+    {
+        actions.push(TrainAction::Open(report.clone()));
+    }
 }
 
 /// Lines of a list that are drawn at once.

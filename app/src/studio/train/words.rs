@@ -1,5 +1,8 @@
 //! Figures as a person reads them; each of a width that does not jump.
 
+use dinoscope_core::train::Recipe;
+use dinoscope_core::train::network::NetworkConfig;
+
 /// What is said for a terminal, as the window says it: there are buttons and fields here, no flags.
 pub fn without_flags(text: &str) -> String {
     let ways = [
@@ -62,6 +65,13 @@ pub fn short(n: f64) -> String {
         _ if n >= 1e4 => format!("{:.0} k", n / 1e3),
         _ => format!("{n:.0}"),
     }
+}
+
+/// The trainable values of a recipe's model: `backbone 473 k, with heads 589 k`.
+pub fn parameters(recipe: &Recipe, all: usize) -> String {
+    let backbone = NetworkConfig::from(recipe).backbone.parameters();
+    let own = format!("backbone {}", short(backbone as f64));
+    if all > backbone { format!("{own}, with heads {}", short(all as f64)) } else { own }
 }
 
 /// A size in bytes.

@@ -8,6 +8,10 @@ use crate::studio::theme::{self, fonts};
 
 /// Between icon and name.
 const GAP: f32 = 6.0;
+/// Beside what stands in a usual button.
+const PADDING: f32 = 12.0;
+/// An icon looks lighter than a letter at the edge: a little less room before it.
+const OPTICAL: f32 = 2.0;
 
 #[derive(Clone, Copy, PartialEq)]
 enum ButtonVariant {
@@ -78,16 +82,23 @@ pub fn danger_button<'a>(ui: &mut Ui, icon: &str, label: impl Into<WidgetLabel<'
     named_button(ui, icon, label.into(), ButtonVariant::Danger)
 }
 
+/// Points that a usual button takes where there is room for its whole name.
+pub fn button_width(ui: &Ui, icon: &str, label: &str) -> f32 {
+    let font = FontId::new(fonts::BODY, FontFamily::Proportional);
+    let text = paint::line(ui, label, f32::INFINITY, font).size().x;
+    let before = if icon.is_empty() { 0.0 } else { fonts::ICON + GAP - OPTICAL };
+    (2.0 * PADDING + before + text).ceil()
+}
+
 fn named_button(ui: &mut Ui, icon: &str, label: WidgetLabel<'_>, weight: ButtonVariant) -> Response {
     let (padding, family) = match weight {
         ButtonVariant::Primary => (16.0, fonts::semibold()),
-        _ => (12.0, FontFamily::Proportional),
+        _ => (PADDING, FontFamily::Proportional),
     };
     let before = if icon.is_empty() { 0.0 } else { fonts::ICON + GAP };
     let room = ui.available_width() - 2.0 * padding - before;
     let galley = paint::line(ui, label.text, room, FontId::new(fonts::BODY, family));
-    // An icon looks lighter than a letter at the edge: a little less room before it.
-    let optical = if icon.is_empty() { 0.0 } else { 2.0 };
+    let optical = if icon.is_empty() { 0.0 } else { OPTICAL };
     let size = vec2((2.0 * padding - optical + before + galley.size().x).ceil(), theme::button(ui));
     let response = ui.allocate_response(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), label.text));

@@ -1,6 +1,6 @@
 //! Menus that open below what was clicked.
 
-use egui::{Popup, Response, Style};
+use egui::{Id, Popup, Response, Style};
 
 use crate::studio::theme::ROW;
 
@@ -13,7 +13,32 @@ fn entries(style: &mut Style) {
 
 /// A menu that opens below a button.
 pub fn menu(button: &Response) -> Popup<'_> {
+    give_back(button);
     Popup::menu(button).style(entries)
+}
+
+/// Gives the keyboard back to a button whose list has closed, where the keyboard was in that list.
+pub fn give_back(button: &Response) {
+    let ctx = &button.ctx;
+    let list = Popup::default_response_id(button);
+    let key = list.with("keyboard");
+    let focused = ctx.memory(|memory| memory.focused());
+    if Popup::is_id_open(ctx, list) {
+        if let Some(focused) = focused {
+            ctx.data_mut(|data| data.insert_temp(key, focused));
+        }
+        return;
+    }
+    let last = ctx.data_mut(|data| {
+        let last: Option<Id> = data.get_temp(key);
+        data.remove::<Id>(key);
+        last
+    });
+    // Unless it has gone somewhere else of its own accord.
+    if last.is_some_and(|last| focused.is_none_or(|focused| focused == last)) {
+        button.request_focus();
+        ctx.request_repaint();
+    }
 }
 
 /// A menu that opens where the other button of the pointer was pressed.

@@ -13,12 +13,12 @@ mod segmented;
 mod slider;
 mod text;
 
-pub use button::{button, danger_button, icon_button, primary_button, toggle_icon};
-pub use menu::{context_menu, menu};
+pub use button::{button, button_width, danger_button, icon_button, primary_button, toggle_icon};
+pub use menu::{context_menu, give_back, menu};
 pub use named::WidgetLabel;
 pub use progress::{progress, progress_with_cancel};
-pub use row::{choice_row, row, switch, wide_row, with_border};
-pub use say::{StatusTone, badge, empty_state, hint, property};
+pub use row::{choice_row, icons_at_end, row, switch, wide_row, with_border};
+pub use say::{StatusTone, badge, empty_state, heading, hint, property, subheading};
 pub use scroll::{beside_bar, scroll, scroll_with};
 pub use section::section;
 pub use segmented::segmented;

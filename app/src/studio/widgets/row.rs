@@ -117,11 +117,20 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
                 }
             })
             .response;
+        super::give_back(&response);
         if changed {
             response.mark_changed();
         }
         response
     })
+}
+
+/// Leaves free what a line has more than `count` icon buttons take, so that they end at its right edge. They are drawn in
+/// the order in which they are read, which is also the keyboard's.
+pub fn icons_at_end(ui: &mut Ui, count: usize) {
+    let gaps = count.saturating_sub(1) as f32 * ui.spacing().item_spacing.x;
+    let free = ui.available_width() - count as f32 * theme::row(ui) - gaps;
+    ui.add_space(free.max(0.0));
 }
 
 /// On or off. The whole row can be clicked.

@@ -52,6 +52,26 @@ pub fn hint(ui: &mut Ui, text: &str) -> Response {
     ui.add(Label::new(theme::small(text).color(colour)))
 }
 
+/// A large title.
+pub fn heading(ui: &mut Ui, text: &str) -> Response {
+    as_heading(ui.label(theme::heading(text)), text)
+}
+
+/// The title of a part of a panel; cut where there is no room for all of it.
+pub fn subheading(ui: &mut Ui, text: &str) -> Response {
+    as_heading(ui.add(Label::new(theme::strong(text)).truncate()), text)
+}
+
+/// Who listens goes from one heading to the next.
+fn as_heading(said: Response, text: &str) -> Response {
+    said.ctx.accesskit_node_builder(said.id, |node| {
+        node.set_role(Role::Heading);
+        node.clear_value();
+        node.set_label(text);
+    });
+    said
+}
+
 /// A word on a ground of its own.
 pub fn badge(ui: &mut Ui, text: &str, tone: StatusTone) -> Response {
     let font = FontId::new(fonts::SMALL, FontFamily::Proportional);
@@ -94,7 +114,7 @@ pub fn empty_state(ui: &mut Ui, icon: &str, title: &str, hint: &str) -> Response
         ui.painter().circle_filled(rect.center(), 32.0, t.raised);
         paint::icon(ui, icon, rect, 32.0, t.muted);
         ui.add_space(space::S);
-        ui.label(theme::heading(title));
+        heading(ui, title);
         let text = RichText::new(hint).color(t.muted).line_height(Some(fonts::LINE));
         // Lines as long as can be read at ease.
         let width = ui.available_width().min(360.0);

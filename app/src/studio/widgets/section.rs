@@ -2,7 +2,7 @@
 
 use egui::accesskit::Role;
 use egui::collapsing_header::CollapsingState;
-use egui::{Color32, FontId, Rect, Response, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{Color32, FontId, Id, Rect, Response, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::paint;
 use crate::studio::theme::{self, fonts, icons, space};
@@ -11,6 +11,21 @@ use crate::studio::theme::{self, fonts, icons, space};
 pub fn section(ui: &mut Ui, title: &str, default_open: bool, add: impl FnOnce(&mut Ui)) -> Response {
     let id = ui.make_persistent_id(("section", title));
     let mut state = CollapsingState::load_with_default_open(ui, id, default_open);
+    let builder = UiBuilder::new()
+        .id_salt(("heading", title))
+        .accessibility_role(Role::Heading)
+        .accessibility_label(title);
+    let response = ui.scope_builder(builder, |ui| header(ui, title, id, &mut state)).inner;
+    state.show_body_unindented(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        add(ui);
+        ui.add_space(space::XS);
+    });
+    response
+}
+
+/// What opens and closes it.
+fn header(ui: &mut Ui, title: &str, id: Id, state: &mut CollapsingState) -> Response {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), theme::button(ui)), Sense::hover());
     let mut response = ui.interact(rect, id, Sense::click());
     if response.clicked() {
@@ -34,10 +49,5 @@ pub fn section(ui: &mut Ui, title: &str, default_open: bool, add: impl FnOnce(&m
         paint::text_at(ui, galley, left, rect, t.text);
         paint::ring(ui, &response, wide, t.accent);
     }
-    state.show_body_unindented(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = space::XS;
-        add(ui);
-        ui.add_space(space::XS);
-    });
     response
 }

@@ -17,7 +17,7 @@ pub use page::page;
 pub use picture::picture;
 pub use sprites::SpriteSheet;
 pub(super) use task::evaluate;
-pub use task::{ProjectionResult, ProjectionTask, ReductionMethod, map};
+pub use task::{ProjectionMaps, ProjectionResult, ProjectionTask, ReductionMethod, map};
 pub use tsne::{TsneOptimizer, TsneOptions};
 
 /// Pictures as points in the plane.

@@ -46,8 +46,17 @@ pub enum ReductionMethod {
 pub struct ProjectionResult {
     /// Figures, and a picture for each that was judged.
     pub outcome: EvalReport,
-    /// The map itself.
+    /// The maps themselves.
+    pub maps: ProjectionMaps,
+}
+
+/// The same pictures on several maps.
+#[derive(Clone, Debug)]
+pub struct ProjectionMaps {
+    /// As the weights see them.
     pub map: ProjectionMap,
+    /// As what they are compared with sees them, in the order of the report's pictures.
+    pub beside: Vec<ProjectionMap>,
 }
 
 pub(in super::super) async fn evaluate(
@@ -76,7 +85,7 @@ pub async fn map(
         );
     }
     let mut outcome = EvalReport::of("Feature map");
-    let mut first = None;
+    let mut maps = Vec::new();
     for &subject in EvalSubject::all(context.options.alone) {
         let sets =
             context.sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, PIXELS, progress).await?;
@@ -102,15 +111,17 @@ pub async fn map(
         if subject == EvalSubject::Weights {
             let (pictures, classes, way) = (map.points.len(), map.classes.len(), &map.way);
             outcome.data = format!("{pictures} pictures, {}, {way}{}", data::classes(classes), from(source));
-            first = Some(map);
         }
+        maps.push(map);
     }
     outcome.notes.push(format!(
         "of the {NEAR} nearest: how many are of the same class, in features and on the map, and how many of those in \
          features are also among those on the map"
     ));
-    let map = first.ok_or(EvalProtocolError::Empty("pictures"))?;
-    Ok(ProjectionResult { outcome, map })
+    let mut maps = maps.into_iter();
+    // The weights come first.
+    let map = maps.next().ok_or(EvalProtocolError::Empty("pictures"))?;
+    Ok(ProjectionResult { outcome, maps: ProjectionMaps { map, beside: maps.collect() } })
 }
 
 /// Points as they came out.
@@ -264,7 +275,8 @@ mod tests {
         let mapped =
             judged(&ProjectionTask { source: source.clone(), way: quick() }, &EvalOptions::new(28), "")
                 .unwrap();
-        let ProjectionResult { outcome, map } = mapped;
+        let ProjectionResult { outcome, maps: ProjectionMaps { map, beside } } = mapped;
+        assert!(beside.len() == 2 && beside.iter().all(|other| other.pictures == map.pictures));
         let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
         let names: Vec<&str> = outcome.pictures.iter().map(|shown| shown.name.as_str()).collect();
@@ -321,11 +333,11 @@ mod tests {
             "",
         )
         .unwrap();
-        assert!(mapped.map.labels.iter().all(Option::is_none));
+        assert!(mapped.maps.map.labels.iter().all(Option::is_none));
         assert_eq!(mapped.outcome.rows[0].figures.len(), 1);
         // The first component varies most.
         let spread = |k: usize| -> f32 {
-            let values = mapped.map.points.iter().map(|p| p[k]);
+            let values = mapped.maps.map.points.iter().map(|p| p[k]);
             values.clone().fold(f32::MIN, f32::max) - values.fold(f32::MAX, f32::min)
         };
         assert!(spread(0) == 2.0 || spread(1) == 2.0);

@@ -28,87 +28,125 @@ pub struct RunHealth {
     pub sentences: Vec<String>,
 }
 
-/// Judges the report of a step. What needs figures that have settled is left out in the first of them, and what blames
-/// the backbone while it is held.
+/// Least rank of the class features of a batch: below it they lie on a line.
+pub const LEAST_RANK: f64 = 1.5;
+/// Least share of the prototypes that a teacher uses.
+pub const LEAST_PROTOTYPE_USE: f64 = 0.02;
+/// Least distance of nearest neighbours on the unit sphere.
+pub const LEAST_NEIGHBOUR_DISTANCE: f64 = 0.02;
+/// Largest entropy of a student that has decided something, as a share of the largest that there can be.
+pub const LARGEST_STUDENT_ENTROPY: f64 = 0.995;
+/// Largest norm of a patch token, in means.
+pub const LARGEST_PATCH_NORM: f64 = 8.0;
+
+/// Something that the figures of a report say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthFinding {
+    /// How serious it is.
+    pub level: HealthLevel,
+    /// The key of the figure that says it, where it is one.
+    pub figure: Option<&'static str>,
+    /// What it is and what to try.
+    pub sentence: String,
+}
+
+/// Judges the report of a step: [`findings`] in sentences.
 pub fn diagnose(values: &Values, recipe: &Recipe, iteration: u64) -> RunHealth {
+    let found = findings(values, recipe, iteration);
+    let level = found.first().map_or(HealthLevel::Fine, |finding| finding.level);
+    let mut sentences: Vec<String> = found.into_iter().map(|finding| finding.sentence).collect();
+    if sentences.is_empty() {
+        sentences.push("Healthy: features spread out, prototypes are in use.".to_owned());
+    }
+    RunHealth { level, sentences }
+}
+
+/// What the report of a step says, most serious first. What needs figures that have settled is left out in the first of them, and what blames
+/// the backbone while it is held.
+pub fn findings(values: &Values, recipe: &Recipe, iteration: u64) -> Vec<HealthFinding> {
     let held = recipe.start.hold_backbone;
     // After it is let go the heads' figures have to settle once more.
     let warmed_up = iteration >= held + recipe.optim.warmup.max(20);
     let get = |name: &str| values.get(name).copied();
-    let mut found: Vec<(HealthLevel, String)> = Vec::new();
+    let mut found: Vec<HealthFinding> = Vec::new();
+    let mut say = |level, figure, sentence| found.push(HealthFinding { level, figure, sentence });
     let ln_k = (recipe.head.prototypes as f64).ln();
 
     let broken: Vec<&str> = values.iter().filter(|(_, v)| !v.is_finite()).map(|(k, _)| k.as_str()).collect();
     if !broken.is_empty() {
         let what = broken.join(", ");
-        found.push((
+        say(
             HealthLevel::Wrong,
-            format!("Not finite: {what}. Try a lower optim.base_lr, a longer optim.warmup or a smaller optim.clip."),
-        ));
+            None,
+            format!(
+                "Not finite: {what}. Try a lower optim.base_lr, a longer optim.warmup or a smaller optim.clip."
+            ),
+        );
     }
-    if let Some(rank) = get("feature_rank").filter(|r| warmed_up && *r < 1.5) {
-        found.push((
+    if let Some(rank) = get("feature_rank").filter(|r| warmed_up && *r < LEAST_RANK) {
+        say(
             HealthLevel::Wrong,
+            Some("feature_rank"),
             format!(
                 "Collapsing: the CLS features lie on a line (rank {rank:.1}). Try a lower optim.base_lr, \
                  loss.centering = sinkhorn-knopp or a larger loss.koleo."
             ),
-        ));
+        );
     }
-    if let Some(used) = get("prototype_use").filter(|u| warmed_up && *u < 0.02) {
-        found.push((
+    if let Some(used) = get("prototype_use").filter(|u| warmed_up && *u < LEAST_PROTOTYPE_USE) {
+        say(
             HealthLevel::Wrong,
+            Some("prototype_use"),
             format!(
                 "Collapsing: the teacher uses {:.1} % of the prototypes. Try loss.centering = sinkhorn-knopp, \
                  a higher optim.teacher_temp or fewer head.prototypes.",
                 100.0 * used
             ),
-        ));
+        );
     }
-    if let Some(distance) = get("neighbour_distance").filter(|d| warmed_up && *d < 0.02) {
-        found.push((
+    if let Some(distance) = get("neighbour_distance").filter(|d| warmed_up && *d < LEAST_NEIGHBOUR_DISTANCE) {
+        say(
             HealthLevel::Wrong,
+            Some("neighbour_distance"),
             format!(
                 "Collapsing: nearest neighbours are {distance:.3} apart on the unit sphere. Try a larger \
                  loss.koleo, and look for duplicates among the pictures."
             ),
-        ));
+        );
     }
-    if let Some(h) = get("student_entropy").filter(|h| warmed_up && *h > 0.995 * ln_k) {
-        found.push((
+    if let Some(h) = get("student_entropy").filter(|h| warmed_up && *h > LARGEST_STUDENT_ENTROPY * ln_k) {
+        say(
             HealthLevel::Watch,
+            Some("student_entropy"),
             format!(
                 "The student is still undecided (entropy {h:.2} of {ln_k:.2}). If this lasts, try a higher \
                  optim.base_lr or a shorter optim.freeze_last_layer."
             ),
-        ));
+        );
     }
     if let (Some(max), Some(mean)) = (get("patch_norm_max"), get("patch_norm_mean"))
         && warmed_up
-        && max > 8.0 * mean
+        && max > LARGEST_PATCH_NORM * mean
     {
-        found.push((
+        say(
             HealthLevel::Watch,
+            Some("patch_norm_max"),
             format!(
                 "Some patch tokens are outliers (norm {max:.0}, mean {mean:.0}). Registers help: model.registers = 4."
             ),
-        ));
+        );
     }
     if iteration < held {
-        found.push((
+        say(
             HealthLevel::Fine,
+            None,
             format!(
                 "Only the heads learn until step {held}; the backbone is held and its features stay as they were."
             ),
-        ));
+        );
     }
-    found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
-    let level = found.first().map_or(HealthLevel::Fine, |(level, _)| *level);
-    let mut sentences: Vec<String> = found.into_iter().map(|(_, sentence)| sentence).collect();
-    if sentences.is_empty() {
-        sentences.push("Healthy: features spread out, prototypes are in use.".to_owned());
-    }
-    RunHealth { level, sentences }
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    found
 }
 
 /// Reports in a row without anything wrong after which the same would be news again.
@@ -153,6 +191,8 @@ mod tests {
         let health = diagnose(&line, &recipe, 100);
         assert!(health.level == HealthLevel::Wrong && health.sentences[0].contains("Collapsing"));
         assert_eq!(diagnose(&line, &recipe, 3).level, HealthLevel::Fine, "figures settle first");
+        let found = findings(&line, &recipe, 100);
+        assert_eq!(found.iter().map(|finding| finding.figure).collect::<Vec<_>>(), [Some("feature_rank")]);
         let nan = diagnose(&values(&[("loss", f64::NAN)]), &recipe, 3);
         assert!(nan.sentences[0].contains("loss") && nan.level == HealthLevel::Wrong);
 

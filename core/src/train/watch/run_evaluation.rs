@@ -64,7 +64,7 @@ impl Trainer<'_> {
         let measured = async {
             let own =
                 knn_of_backbone(backbone, labelled, size, EVALUATION_BATCH, device, on_progress).await?;
-            let raw = if iteration == 0 && !self.port.is_to_stop() {
+            let raw = if iteration == 0 && self.port.goes_on().await {
                 Some(knn_of_pixels(labelled, size)?.result)
             } else {
                 None
@@ -136,20 +136,21 @@ impl Trainer<'_> {
             return Ok(None);
         };
         let (recipe, device) = (&self.job.recipe, &self.job.device.device);
-        let yield_now = async || self.port.yield_now().await;
+        let between = async || {
+            self.port.goes_on().await;
+        };
         let failed = |e| EngineError::Evaluation(EvaluationError::Device(e));
         if self.probe.is_none() {
             let (source, patch) = (labelled.test.as_ref(), recipe.model.patch);
             let size = recipe.crops.global_size;
-            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, yield_now)
+            self.probe = AgreementProbe::new(&frozen.backbone, source, size, patch, device, between)
                 .await
                 .map_err(failed)?;
         }
-        let yield_now = async || self.port.yield_now().await;
         match &self.probe {
             Some(probe) => {
                 let student = &self.state.teacher.backbone;
-                Ok(Some(probe.agreement(student, device, yield_now).await.map_err(failed)?))
+                Ok(Some(probe.agreement(student, device, between).await.map_err(failed)?))
             }
             None => Ok(None),
         }

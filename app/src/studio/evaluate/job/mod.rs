@@ -261,7 +261,7 @@ impl SingleEvaluation<'_> {
                 let context = suite::EvalContext { backbone: &model.backbone, options: &options, device };
                 let mapped = embedding::map(&context, &task, &mut on_progress).await;
                 mapped.map(|mapped| {
-                    (mapped.outcome, Some(ProjectionChartData::new(mapped.map, task.source, setup)))
+                    (mapped.outcome, Some(ProjectionChartData::new(mapped.maps, task.source, setup)))
                 })
             }
             task => {

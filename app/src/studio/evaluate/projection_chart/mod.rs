@@ -7,7 +7,7 @@ pub(super) mod projection_data;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use dinoscope_core::eval::embedding::{ClassMarker, MarkerShape, mark};
+use dinoscope_core::eval::embedding::{ClassMarker, MarkerShape, ProjectionMap, mark};
 use egui::accesskit::Role;
 use egui::{
     Color32, ColorImage, EventFilter, Key, Label, Painter, PointerButton, Pos2, Rect, Sense, Stroke,
@@ -35,8 +35,8 @@ const ZOOM: (f32, f32) = (1.0, 40.0);
 pub enum ProjectionPointImage {
     /// It is a file.
     File(PathBuf),
-    /// It is in memory.
-    Picture(ColorImage),
+    /// It is in memory, under this name.
+    Picture(String, ColorImage),
 }
 
 /// A picture that is being read.
@@ -57,7 +57,7 @@ pub struct ProjectionChart {
     hinted: Option<u32>,
     thumbs: HashMap<(Id, usize), TextureHandle>,
     thumb: Option<((Id, usize), Reading)>,
-    opening: Option<Reading>,
+    opening: Option<(String, Reading)>,
     opened: Option<ProjectionPointImage>,
 }
 
@@ -96,11 +96,11 @@ impl ProjectionChart {
             let texture = ctx.load_texture(format!("point {key:?}"), image, TextureOptions::LINEAR);
             self.thumbs.insert(key, texture);
         }
-        if let Some(answer) = self.opening.as_mut().and_then(BackgroundTask::answer) {
-            self.opening = None;
-            if let Ok(Ok(image)) = answer {
-                self.opened = Some(ProjectionPointImage::Picture(image));
-            }
+        let answer = self.opening.as_mut().and_then(|(_, work)| work.answer());
+        if let Some((answer, (name, _))) = answer.and_then(|answer| Some((answer, self.opening.take()?)))
+            && let Ok(Ok(image)) = answer
+        {
+            self.opened = Some(ProjectionPointImage::Picture(name, image));
         }
     }
 
@@ -122,9 +122,7 @@ impl ProjectionChart {
             (self.middle, self.zoom, self.pointed) = (Vec2::ZERO, 1.0, None);
             self.only = self.only.filter(|class| (*class as usize) < charted.map.classes.len());
         }
-        let side = ui.available_width().min(0.75 * ui.clip_rect().height()).max(120.0);
-        let (rect, response) =
-            ui.allocate_exact_size(vec2(ui.available_width(), side), Sense::click_and_drag());
+        let (rect, response) = ui.allocate_exact_size(size(ui), Sense::click_and_drag());
         let label = format!("Map of {} pictures", charted.map.points.len());
         response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &label));
         self.move_view(ui, rect, &response);
@@ -137,7 +135,7 @@ impl ProjectionChart {
             self.pointed = None;
         }
         let t = theme::tokens(ui);
-        self.draw(&ui.painter_at(rect), &view, charted, &t);
+        self.draw(&ui.painter_at(rect), &view, &charted.map, self.pointed, &t);
         if response.has_focus() {
             let ring = Stroke::new(theme::RING, t.accent);
             ui.painter().rect_stroke(rect, theme::RADIUS, ring, egui::StrokeKind::Inside);
@@ -162,6 +160,16 @@ impl ProjectionChart {
         });
         widgets::hint(ui, &charted.map.way);
         self.legend(ui, charted, &t);
+    }
+
+    /// Draws the same pictures as something else sees them, as large as the map itself. The point that is pointed at there
+    /// stands out here as well.
+    pub fn beside_ui(&self, ui: &Ui, rect: Rect, charted: &ProjectionChartData, map: &ProjectionMap) {
+        let view = ProjectionViewport { rect, middle: Vec2::ZERO, zoom: 1.0 };
+        // Who could not be seen by all of them is in none of the others' places.
+        let pointed = self.pointed.and_then(|point| charted.map.pictures.get(point));
+        let pointed = pointed.and_then(|picture| map.pictures.iter().position(|other| other == picture));
+        self.draw(&ui.painter_at(rect), &view, map, pointed, &theme::tokens(ui));
     }
 
     /// Drags, turns of the wheel and double clicks.
@@ -226,12 +234,15 @@ impl ProjectionChart {
         &self,
         painter: &Painter,
         view: &ProjectionViewport,
-        charted: &ProjectionChartData,
+        map: &ProjectionMap,
+        pointed: Option<usize>,
         t: &ThemeTokens,
     ) {
         painter.rect_filled(view.rect, theme::RADIUS, t.field);
-        let points = &charted.map.points;
-        let radius = (80.0 / (points.len().max(1) as f32).sqrt()).clamp(2.5, 6.0) * self.zoom.sqrt().min(2.0);
+        let points = &map.points;
+        let class = |point: usize| map.labels.get(point).copied().flatten();
+        let seen = |point: usize| self.only.is_none_or(|only| class(point) == Some(only));
+        let radius = (80.0 / (points.len().max(1) as f32).sqrt()).clamp(2.5, 6.0) * view.zoom.sqrt().min(2.0);
         // In an order that puts no class over the others. The step is a prime above every map's length, so that each
         // point has its turn.
         const STEP: usize = 7919;
@@ -239,16 +250,16 @@ impl ProjectionChart {
         let bright = self.hinted.or(self.only);
         for point in order {
             let at = view.place(points[point]);
-            if !view.rect.expand(radius).contains(at) || !self.is_seen(charted, point) {
+            if !view.rect.expand(radius).contains(at) || !seen(point) {
                 continue;
             }
-            let class = charted.class(point);
+            let class = class(point);
             let faded = bright.is_some_and(|bright| class != Some(bright));
             draw_mark(painter, mark(class), at, radius, faded, t);
         }
-        if let Some(point) = self.pointed {
+        if let Some(point) = pointed {
             let at = view.place(points[point]);
-            draw_mark(painter, mark(charted.class(point)), at, radius + 1.5, false, t);
+            draw_mark(painter, mark(class(point)), at, radius + 1.5, false, t);
             painter.circle_stroke(at, radius + 4.0, Stroke::new(2.0, t.text));
         }
     }
@@ -295,9 +306,10 @@ impl ProjectionChart {
             None => {
                 let source = charted.source.clone();
                 let load = move || source.load(picture).map_err(|error| error.to_string());
-                self.opening = Some(BackgroundTask::ask_async("point", wake, async move || {
+                let work = BackgroundTask::ask_async("point", wake, async move || {
                     load().map(|p| ColorImage::from_rgb([p.width, p.height], &p.rgb))
-                }));
+                });
+                self.opening = Some((charted.words(point).0.to_owned(), work));
             }
         }
     }
@@ -330,6 +342,12 @@ impl ProjectionChart {
             ui.add(Label::new(theme::small("These pictures have no classes.").color(t.muted)));
         }
     }
+}
+
+/// What a map takes of a panel.
+pub fn size(ui: &Ui) -> Vec2 {
+    let width = ui.available_width();
+    vec2(width, width.min(0.75 * ui.clip_rect().height()).max(120.0))
 }
 
 /// A point that is spoken of.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
-use dinoscope_core::eval::embedding::ProjectionMap;
+use dinoscope_core::eval::embedding::{ProjectionMap, ProjectionMaps};
 
 use crate::studio::evaluate::config::EvaluationConfig;
 
@@ -13,6 +13,8 @@ use crate::studio::evaluate::config::EvaluationConfig;
 pub struct ProjectionChartData {
     /// The map.
     pub map: ProjectionMap,
+    /// The same pictures as what it is compared with sees them, in the order of the evaluation's pictures.
+    pub beside: Vec<ProjectionMap>,
     /// Where its pictures are.
     pub source: Arc<dyn PictureSource>,
     /// Their folder, where they are files of one.
@@ -21,9 +23,10 @@ pub struct ProjectionChartData {
 
 impl ProjectionChartData {
     /// A map of pictures that a wish has named.
-    pub fn new(map: ProjectionMap, source: Arc<dyn PictureSource>, setup: &EvaluationConfig) -> Self {
+    pub fn new(mapped: ProjectionMaps, source: Arc<dyn PictureSource>, setup: &EvaluationConfig) -> Self {
+        let ProjectionMaps { map, beside } = mapped;
         let folder = setup.path().filter(|path| !IdxSource::recognizes(path));
-        Self { map, source, folder }
+        Self { map, beside, source, folder }
     }
 
     /// Name and class of a point.

@@ -37,7 +37,7 @@ impl EvaluateWorkspace {
             self.bars_ui(ui);
             let Some((_, finding)) = self.results.chosen() else { return };
             ui.add_space(space::S);
-            ui.label(theme::strong(&finding.weights));
+            widgets::subheading(ui, &finding.weights);
             table::ui(ui, &finding.outcome);
             ui.add_space(space::S);
             notes(ui, finding);
@@ -53,42 +53,40 @@ impl EvaluateWorkspace {
             questions.iter().map(|(id, _)| *id).find(|newest| beside.contains(newest)).unwrap_or(id);
         let before = asked;
         ui.horizontal(|ui| {
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::TRASH, "Forget this result").clicked()
-                    && let Some(gone) = self.results.forget()
-                {
-                    let said = format!("Forgot what was found of {}.", gone.1.weights);
-                    app.offer_undo(said, move |parts| parts.evaluate.results.take_back(gone));
-                }
-                if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
-                    && let Some((_, finding)) = self.results.chosen()
-                {
-                    ui.ctx().copy_text(table::text(&finding.outcome));
-                }
-                if widgets::icon_button(ui, icons::EXPORT, "Save figures and pictures").clicked() {
-                    self.ask_where(app);
-                }
-                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                    let shown = questions.iter().find(|(id, _)| *id == asked);
-                    let shown = shown.map_or("", |(_, name)| name.as_str());
-                    let width = ui.available_width();
-                    let response = egui::ComboBox::from_id_salt("question that shows")
-                        .selected_text(shown)
-                        .width(width)
-                        .truncate()
-                        .icon(caret)
-                        .show_ui(ui, |ui| {
-                            for (id, name) in &questions {
-                                ui.selectable_value(&mut asked, *id, name);
-                            }
-                        })
-                        .response;
-                    response.widget_info(|| {
-                        let label = format!("Results of: {shown}");
-                        egui::WidgetInfo::labeled(egui::Role::ComboBox, true, label)
-                    });
-                });
+            let shown = questions.iter().find(|(id, _)| *id == asked);
+            let shown = shown.map_or("", |(_, name)| name.as_str());
+            let buttons = 3.0 * (theme::row(ui) + ui.spacing().item_spacing.x);
+            let width = (ui.available_width() - buttons).max(0.0);
+            let response = egui::ComboBox::from_id_salt("question that shows")
+                .selected_text(shown)
+                .width(width)
+                .truncate()
+                .icon(caret)
+                .show_ui(ui, |ui| {
+                    for (id, name) in &questions {
+                        ui.selectable_value(&mut asked, *id, name);
+                    }
+                })
+                .response;
+            widgets::give_back(&response);
+            response.widget_info(|| {
+                let label = format!("Results of: {shown}");
+                egui::WidgetInfo::labeled(egui::Role::ComboBox, true, label)
             });
+            if widgets::icon_button(ui, icons::EXPORT, "Save figures and pictures").clicked() {
+                self.ask_where(app);
+            }
+            if widgets::icon_button(ui, icons::COPY, "Copy the figures").clicked()
+                && let Some((_, finding)) = self.results.chosen()
+            {
+                ui.ctx().copy_text(table::text(&finding.outcome));
+            }
+            if widgets::icon_button(ui, icons::TRASH, "Forget this result").clicked()
+                && let Some(gone) = self.results.forget()
+            {
+                let said = format!("Forgot what was found of {}.", gone.1.weights);
+                app.offer_undo(said, move |parts| parts.evaluate.results.take_back(gone));
+            }
         });
         if asked != before {
             self.results.choose(asked);

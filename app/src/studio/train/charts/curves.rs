@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dinoscope_core::train::Recipe;
 use dinoscope_core::train::figures::{FigureChart, FigureGroup};
 use egui::{Align, Layout, Ui, vec2};
 
@@ -10,6 +11,7 @@ use crate::studio::train::actions::TrainAction;
 use crate::studio::train::charts::{GROUPS, TrainChartAnnotation, extra};
 use crate::studio::train::follow::RunList;
 use crate::studio::train::plot::{self, PlotRange, PlotSpec};
+use crate::studio::train::recipe_pane::fields_ui;
 use crate::studio::train::state::RunView;
 use crate::studio::train::traces::{self, SeriesCache, TrainSeriesOptions};
 use crate::studio::train::{readout, runs_menu, words};
@@ -69,6 +71,24 @@ fn charts(group: FigureGroup, shown: &CurvesPaneContext<'_>) -> Vec<&'static Fig
     };
     let some: Vec<&FigureChart> = group.charts().filter(reported).collect();
     if some.is_empty() { group.charts().filter(|chart| !chart.rare).collect() } else { some }
+}
+
+/// Why a run never measures what a chart shows, and which field turns it on.
+fn unmeasured(chart: &FigureChart, recipe: Option<&Recipe>) -> Option<String> {
+    let recipe = recipe.filter(|_| chart.group == FigureGroup::Evaluation)?;
+    let field = |key: &str, section: &str| format!("{} ({section})", fields_ui::label(key));
+    if recipe.train.evaluate_every == 0 {
+        let every = field("train.evaluate_every", "Training");
+        return Some(format!("This run does not measure it: {every} is 0. Every other number turns it on."));
+    }
+    if extra(chart) == TrainChartAnnotation::Accuracy && !recipe.data.labels && !recipe.data.path.is_scenes()
+    {
+        let labels = field("data.labels", "Pictures");
+        return Some(format!(
+            "This run does not measure it: its pictures have no classes. {labels} turns it on."
+        ));
+    }
+    None
 }
 
 impl CurvesPane {
@@ -184,9 +204,9 @@ impl CurvesPane {
                 ui.selectable_value(&mut self.chart, i, chart.title);
             }
         });
-        response
-            .response
-            .widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::ComboBox, true, &name));
+        let response = response.response;
+        widgets::give_back(&response);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::ComboBox, true, &name));
     }
 
     /// One chart with its title and its values. The step that is pointed at in it.
@@ -219,7 +239,9 @@ impl CurvesPane {
         readout::ui(ui, &all, by_run, chart.unit);
         let room = height - (ui.cursor().top() - top);
         if all.iter().all(|trace| trace.line.is_empty()) {
-            ui.allocate_ui(vec2(width, room.max(24.0)), |ui| widgets::hint(ui, "Nothing was reported yet."));
+            let why = unmeasured(chart, shown.runs.first().and_then(|run| run.recipe.as_deref()));
+            let why = why.unwrap_or_else(|| "Nothing was reported yet.".to_owned());
+            ui.allocate_ui(vec2(width, room.max(24.0)), |ui| widgets::hint(ui, &why));
             return None;
         }
         let mut window = PlotRange { steps: self.steps, values: self.values.get(number).copied().flatten() };

@@ -43,10 +43,17 @@ pub fn ui(ui: &mut Ui, footer: &TrainFooterContext<'_>, root: &mut String, actio
     let going = footer.own.filter(|own| own.is_alive());
     match (going, footer.locked) {
         (Some(own), _) => {
-            let said = widgets::hint(ui, &format!("Kept in {}", own.name));
-            said.on_hover_text(names::shown(&own.folder));
-            ui.add_space(space::XS);
             while_going(ui, own, actions);
+            ui.add_space(space::XS);
+            // Where a run is started otherwise: whoever presses once more than was needed starts nothing.
+            ui.horizontal(|ui| {
+                ui.set_min_height(theme::button(ui));
+                let text = match own.phase {
+                    RunPhase::Pausing => "Pauses when what it is at is done.".to_owned(),
+                    _ => format!("Kept in {}", own.name),
+                };
+                widgets::hint(ui, &text).on_hover_text(names::shown(&own.folder));
+            });
         }
         (None, Some(run)) => of_another(ui, run, actions),
         (None, None) => start(ui, footer, root, actions),

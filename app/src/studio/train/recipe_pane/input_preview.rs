@@ -93,19 +93,19 @@ impl InputPreviewState {
         ui.horizontal(|ui| {
             let text = format!("Step {}: the first {SHOWN} pictures", self.iteration + 1);
             widgets::hint(ui, &text);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::REFRESH, "Another batch").clicked() {
-                    self.iteration += 1;
-                    ui.ctx().request_repaint();
-                }
-                if self.iteration > 0 && widgets::icon_button(ui, icons::FIRST, "The first batch").clicked() {
-                    self.iteration = 0;
-                    ui.ctx().request_repaint();
-                }
-                if self.work.is_some() {
-                    ui.add(egui::Spinner::new().size(16.0));
-                }
-            });
+            if self.work.is_some() {
+                ui.add(egui::Spinner::new().size(16.0));
+            }
+            let later = self.iteration > 0;
+            widgets::icons_at_end(ui, 1 + usize::from(later));
+            if later && widgets::icon_button(ui, icons::FIRST, "The first batch").clicked() {
+                self.iteration = 0;
+                ui.ctx().request_repaint();
+            }
+            if widgets::icon_button(ui, icons::REFRESH, "Another batch").clicked() {
+                self.iteration += 1;
+                ui.ctx().request_repaint();
+            }
         });
         if let Some(trouble) = &self.trouble {
             let t = theme::tokens(ui);

@@ -87,7 +87,7 @@ impl RecipePane {
     ) {
         widgets::scroll(ui, "recipe", |ui| {
             if let Some(run) = of.run {
-                ui.add(egui::Label::new(theme::strong(format!("The recipe of {run}"))).truncate());
+                widgets::subheading(ui, &format!("The recipe of {run}"));
                 widgets::hint(ui, "What that run was given.");
             }
             // Only looked at: sections open, and nothing in them changes.
@@ -214,20 +214,19 @@ impl RecipePane {
     /// Searching, opening, saving, putting everything back.
     fn tools(&mut self, ui: &mut Ui, draft: &mut RecipeDraft, held: bool, actions: &mut Vec<TrainAction>) {
         ui.horizontal(|ui| {
-            ui.label(theme::strong("Fields"));
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if widgets::icon_button(ui, icons::SAVE, "Save the recipe as TOML").clicked() {
-                    let name = format!("{}.toml", draft.preset_name());
-                    actions.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
-                }
-                if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a recipe").clicked() {
-                    actions.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
-                }
-                let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
-                if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
-                    actions.push(TrainAction::PutAllBack);
-                }
-            });
+            widgets::subheading(ui, "Fields");
+            widgets::icons_at_end(ui, 3);
+            let back = |ui: &mut Ui| widgets::icon_button(ui, icons::RESUME, "Put all fields back");
+            if ui.add_enabled_ui(!held && draft.changed_in("") > 0, back).inner.clicked() {
+                actions.push(TrainAction::PutAllBack);
+            }
+            if widgets::icon_button(ui, icons::FOLDER_OPEN, "Open a recipe").clicked() {
+                actions.push(TrainAction::Ask(DialogPurpose::OpenRecipe, String::new()));
+            }
+            if widgets::icon_button(ui, icons::SAVE, "Save the recipe as TOML").clicked() {
+                let name = format!("{}.toml", draft.preset_name());
+                actions.push(TrainAction::Ask(DialogPurpose::SaveRecipe, name));
+            }
         });
         widgets::search_field(ui, &mut self.search, "Search the fields");
         ui.add_space(space::XS);

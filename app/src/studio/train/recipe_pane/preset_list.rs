@@ -13,8 +13,10 @@ use crate::studio::widgets;
 pub struct PresetEntry {
     /// Its name.
     pub name: &'static str,
-    /// Size, steps, pictures a step.
+    /// Size of the backbone, steps, pictures a step.
     pub line: String,
+    /// Trainable values, as they are told of a run.
+    pub parameters: String,
     /// What it is for.
     pub purpose: &'static str,
     /// Whether it is one of the small ones, for one GPU or none.
@@ -28,10 +30,10 @@ pub fn offers() -> Vec<PresetEntry> {
 
 fn offer(name: &'static str) -> Option<PresetEntry> {
     let recipe = Recipe::preset(name).ok()?;
-    let parameters = NetworkConfig::from(&recipe).backbone.parameters();
+    let config = NetworkConfig::from(&recipe);
     let line = format!(
-        "{} weights · {} steps of {} pictures",
-        words::short(parameters as f64),
+        "{BACKBONE}{} · {} steps of {} pictures",
+        words::short(config.backbone.parameters() as f64),
         words::count(recipe.train.iterations),
         words::count(recipe.train.batch as u64)
     );
@@ -42,7 +44,8 @@ fn offer(name: &'static str) -> Option<PresetEntry> {
         "vitl16-short" => "ImageNet-1k, a day on 32 GPUs",
         _ => "The official long recipe, many GPUs",
     };
-    Some(PresetEntry { name, line, purpose, small: matches!(name, "nano" | "tiny" | "small") })
+    let parameters = words::parameters(&recipe, config.parameters());
+    Some(PresetEntry { name, line, parameters, purpose, small: matches!(name, "nano" | "tiny" | "small") })
 }
 
 /// Draws them. The name of the one that was chosen now.
@@ -67,8 +70,8 @@ pub fn ui(ui: &mut Ui, offers: &[PresetEntry], chosen: &str) -> Option<&'static 
 
 /// Narrower, and what a preset is for gets a line of its own.
 const NARROW: f32 = 250.0;
-/// Narrower, and a number has to do without its word.
-const WIDE: f32 = 300.0;
+/// What the first number of a line is of; where there is no room, it has to do without.
+const BACKBONE: &str = "backbone ";
 
 fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
     let t = theme::tokens(ui);
@@ -78,7 +81,10 @@ fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
     let size = vec2(width, if narrow { 58.0 } else { theme::row(ui).max(39.0) });
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| {
-        let label = format!("Preset {}: {}; {}", offer.name, offer.purpose, offer.line);
+        let label = format!(
+            "Preset {}: {}; {}; parameters: {}",
+            offer.name, offer.purpose, offer.line, offer.parameters
+        );
         WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label)
     });
     if ui.is_rect_visible(rect) {
@@ -103,11 +109,14 @@ fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
         };
         let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
         small(offer.purpose, beside);
-        let line = if width < WIDE { offer.line.replace(" weights", "") } else { offer.line.clone() };
-        small(&line, pos2(left, rect.bottom() - 20.0));
+        let font = FontId::proportional(fonts::SMALL);
+        let whole = ui.painter().layout_no_wrap(offer.line.clone(), font, t.muted).size().x;
+        let fits = left + whole <= rect.right() - 8.0;
+        let line = if fits { &offer.line } else { offer.line.trim_start_matches(BACKBONE) };
+        small(line, pos2(left, rect.bottom() - 20.0));
     }
     let clicked = response.clicked() && !on;
-    response.on_hover_text(format!("{}\n{}", offer.purpose, offer.line));
+    response.on_hover_text(format!("{}\n{}\nParameters: {}", offer.purpose, offer.line, offer.parameters));
     clicked
 }
 
@@ -120,6 +129,9 @@ mod tests {
         let offers = offers();
         assert_eq!(offers.len(), presets::NAMES.len());
         assert!(offers[0].small && offers[0].line.contains("240 steps of 32 pictures"));
+        // In the words in which a run tells it.
+        assert!(offers[0].line.starts_with("backbone 473 k ·"), "{}", offers[0].line);
+        assert_eq!(offers[0].parameters, "backbone 473 k, with heads 589 k");
         let vitl14 = offers.iter().find(|offer| offer.name == "vitl14");
         assert!(vitl14.is_some_and(|offer| !offer.small && offer.line.contains("625,000 steps")));
     }

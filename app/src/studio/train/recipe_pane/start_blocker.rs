@@ -46,7 +46,8 @@ impl TrainWorkspace {
             return Some(obstacle);
         }
         match (self.lookup.found(), self.root.trouble()) {
-            (Some(Err(reason)), _) => wrong(reason),
+            // Why is said where they are chosen.
+            (Some(Err(_)), _) => wrong("the pictures can't be used, see above."),
             (_, Some(trouble)) => wrong(trouble),
             _ => None,
         }

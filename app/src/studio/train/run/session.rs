@@ -188,8 +188,11 @@ impl TrainSession {
         }
     }
 
-    /// Holds after the step.
-    pub fn pause(&self) {
+    /// Holds after the step, or after the part of an evaluation that it is at.
+    pub fn pause(&mut self) {
+        if self.is_running() {
+            self.view.phase = RunPhase::Pausing;
+        }
         self.tell(RunCommand::Pause);
     }
 

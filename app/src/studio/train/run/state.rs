@@ -28,6 +28,8 @@ pub enum RunPhase {
     Preparing,
     /// Steps are being done.
     Running,
+    /// It was asked to hold and finishes what it is at.
+    Pausing,
     /// It holds.
     Paused,
     /// It was asked to stop and finishes what it has begun.
@@ -166,7 +168,8 @@ impl RunView {
 
     /// Whether it may still do steps of its own accord.
     pub fn is_alive(&self) -> bool {
-        matches!(self.phase, RunPhase::Preparing | RunPhase::Running | RunPhase::Paused | RunPhase::Stopping)
+        use RunPhase::{Paused, Pausing, Preparing, Running, Stopping};
+        matches!(self.phase, Preparing | Running | Pausing | Paused | Stopping)
     }
 
     /// Whether its last step is done.
@@ -257,7 +260,11 @@ impl RunView {
 
     /// What one of our runs says.
     pub fn take_event(&mut self, event: RunEvent) {
-        if !matches!(event, RunEvent::Warning(_) | RunEvent::Changed { .. }) {
+        let beside = matches!(
+            event,
+            RunEvent::Warning(_) | RunEvent::Changed { .. } | RunEvent::Paused | RunEvent::Resumed
+        );
+        if !beside {
             self.aside = None;
         }
         match event {

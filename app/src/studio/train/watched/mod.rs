@@ -13,7 +13,7 @@ use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{Rect, Sense, Ui, vec2};
 
 use super::actions::TrainAction;
-use super::state::{RunPhase, RunView};
+use super::state::RunView;
 use super::words;
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets::{self, SliderScale};
@@ -269,24 +269,13 @@ impl WatchedPane {
 /// Why there is nothing to see yet.
 fn waiting(ui: &mut Ui, view: &RunView) {
     ui.add_space(ui.available_height() * 0.3);
-    match &view.phase {
-        RunPhase::Preparing | RunPhase::Running | RunPhase::Paused | RunPhase::Stopping => {
-            widgets::empty_state(
-                ui,
-                icons::WAITING,
-                "The first pictures are on their way",
-                "They show what the untrained model sees.",
-            );
-        }
-        _ => {
-            widgets::empty_state(
-                ui,
-                icons::IMAGE_BROKEN,
-                "No pictures",
-                "This run has written no pictures of watched images.",
-            );
-        }
-    }
+    let (icon, title, hint) = if view.is_alive() {
+        let title = "The first pictures are on their way";
+        (icons::WAITING, title, "They show what the untrained model sees.")
+    } else {
+        (icons::IMAGE_BROKEN, "No pictures", "This run has written no pictures of watched images.")
+    };
+    widgets::empty_state(ui, icon, title, hint);
 }
 
 /// Where the pictures go: groups of one picture in all its kinds, in rows.

@@ -213,7 +213,10 @@ fn pictures_that_can_not_be_used_are_told_in_place() {
 fn no_switch_moves_when_another_is_turned() {
     let mut window = judging();
     let names = ["Nearest neighbours", "Map", "Linear probe", "Retrieval"];
-    let places = |window: &Window| names.map(|name| node(window, Role::Switch, name).rect().top());
+    let places = |window: &Window| {
+        let how = window.get_by_role_and_label(Role::DisclosureTriangle, "How").rect().top();
+        (names.map(|name| node(window, Role::Switch, name).rect().top()), how)
+    };
     let before = places(&window);
     switch(&mut window, "Map", true);
     assert!(says("All pictures: 24 pictures, 12 classes.")(&window), "{}", said(&window));
@@ -271,6 +274,37 @@ fn maps_show_pictures_under_the_pointer() {
     assert!(says(&format!(" | {class}"))(&window), "{}", said(&window));
     window.key_press(Key::Enter);
     until(&mut window, "the picture in Explore", |window| snapshot(window).pictures == 1);
+    let name = said(&window);
+    assert!(name.contains("scene ") && !name.contains("pasted"), "it keeps its name: {name}");
+}
+
+#[test]
+fn maps_of_what_is_compared_are_as_large() {
+    for theme in [Theme::Dark, Theme::Light] {
+        let mut window = judging_in(theme);
+        switch(&mut window, "Nearest neighbours", false);
+        switch(&mut window, "Map", true);
+        button(&mut window, "Start evaluation");
+        let map = node(&window, Role::Figure, "Map of 24 pictures").rect();
+        for whose in ["Features of the untrained model", "Raw pixels"] {
+            let other = window.get_by_label_contains(&format!("Show large: {whose}")).rect();
+            assert_eq!(other.size(), map.size(), "{whose}");
+        }
+        wheel_over(&mut window, map.center());
+        shot(&mut window, &format!("map-untrained-{theme:?}"));
+        window.get_by_label_contains("Show large: Features of the untrained model").click_accesskit();
+        steps(&mut window, 3);
+        assert!(has(&window, Role::Button, "Close"));
+    }
+}
+
+/// Scrolls a panel down, with the pointer beside what the wheel enlarges.
+fn wheel_over(window: &mut Window, at: egui::Pos2) {
+    window.hover_at(egui::pos2(at.x, 780.0));
+    for _ in 0..4 {
+        wheel(window, -300.0);
+        steps(window, 6);
+    }
 }
 
 #[test]

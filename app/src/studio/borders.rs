@@ -1,7 +1,7 @@
 //! The borders between panels, for the keyboard: egui's tiles know them as something that is dragged, without a name.
 
 use egui::accesskit::{Orientation, Role};
-use egui::{EventFilter, Id, Key, Stroke, Ui};
+use egui::{EventFilter, Id, IdSalt, Key, Rect, Stroke, Ui, vec2};
 use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tree};
 
 use super::panels::StudioPane;
@@ -14,43 +14,63 @@ const LEAST: f32 = 120.0;
 
 /// Names the borders of a tree that was drawn into `ui`, and moves the one that has the keyboard with its arrow keys.
 pub fn ui(ui: &Ui, tree: &mut Tree<StudioPane>) {
-    let parents: Vec<TileId> = tree.tiles.tile_ids().collect();
-    for parent in parents {
-        let Some(Tile::Container(Container::Linear(linear))) = tree.tiles.get(parent) else { continue };
-        let shown: Vec<TileId> =
-            linear.children.iter().copied().filter(|child| tree.tiles.is_visible(*child)).collect();
+    if let Some(root) = tree.root {
+        below(ui, tree, root, ui.scope_id());
+    }
+}
+
+/// The borders of a tile whose parent has this id, and of all that is in it.
+fn below(ui: &Ui, tree: &mut Tree<StudioPane>, tile: TileId, parent: Id) {
+    let Some(Tile::Container(container)) = tree.tiles.get(tile) else { return };
+    // As egui's tiles make it: each tile has a part of the window of its own, and in it one that can be switched off.
+    let scope = parent.with(tile).with(IdSalt::new("child"));
+    let children: Vec<TileId> = container.children().copied().collect();
+    if let Container::Linear(linear) = container {
         let dir = linear.dir;
+        let shown: Vec<TileId> =
+            children.iter().copied().filter(|child| tree.tiles.is_visible(*child)).collect();
         for (at, pair) in shown.windows(2).enumerate() {
-            let [before, after] = *pair else { continue };
-            // As egui's tiles call it.
-            let id = ui.scope_id().with((parent, "resize", at));
-            if ui.ctx().read_response(id).is_none() {
-                continue;
-            }
-            let name = format!("Border between {} and {}", title(tree, before), title(tree, after));
-            ui.accesskit_node_builder(id, |node| {
-                node.set_role(Role::Splitter);
-                node.set_label(name);
-                node.set_orientation(match dir {
-                    LinearDir::Horizontal => Orientation::Vertical,
-                    LinearDir::Vertical => Orientation::Horizontal,
-                });
-            });
-            if ui.memory(|memory| memory.has_focus(id)) {
-                ring(ui, id);
-                let by = steps(ui, id, dir);
-                let rects = [before, after].map(|tile| tree.tiles.rect(tile));
-                if let (Some(Tile::Container(Container::Linear(linear))), [Some(a), Some(b)]) =
-                    (tree.tiles.get_mut(parent), rects)
-                {
-                    let length = |rect: egui::Rect| match dir {
-                        LinearDir::Horizontal => rect.width(),
-                        LinearDir::Vertical => rect.height(),
-                    };
-                    shift(linear, [before, after], [length(a), length(b)], by);
-                }
+            if let [before, after] = *pair {
+                one(ui, tree, tile, scope.with((tile, "resize", at)), [before, after], dir);
             }
         }
+    }
+    for child in children {
+        below(ui, tree, child, scope);
+    }
+}
+
+/// The border between two parts of a container.
+fn one(
+    ui: &Ui,
+    tree: &mut Tree<StudioPane>,
+    parent: TileId,
+    id: Id,
+    [before, after]: [TileId; 2],
+    dir: LinearDir,
+) {
+    let Some(border) = ui.ctx().read_response(id) else { return };
+    let name = format!("Border between {} and {}", title(tree, before), title(tree, after));
+    ui.accesskit_node_builder(id, |node| {
+        node.set_role(Role::Splitter);
+        node.set_label(name);
+        node.set_orientation(match dir {
+            LinearDir::Horizontal => Orientation::Vertical,
+            LinearDir::Vertical => Orientation::Horizontal,
+        });
+    });
+    if !border.has_focus() {
+        return;
+    }
+    ring(ui, border.rect);
+    let by = steps(ui, id, dir);
+    let length = |tile| {
+        let rect = tree.tiles.rect(tile)?;
+        Some(if dir == LinearDir::Horizontal { rect.width() } else { rect.height() })
+    };
+    let (Some(a), Some(b)) = (length(before), length(after)) else { return };
+    if let Some(Tile::Container(Container::Linear(linear))) = tree.tiles.get_mut(parent) {
+        shift(linear, [before, after], [a, b], by);
     }
 }
 
@@ -93,14 +113,10 @@ fn title(tree: &Tree<StudioPane>, tile: TileId) -> &'static str {
     }
 }
 
-/// Shows which one has the keyboard.
-fn ring(ui: &Ui, id: Id) {
-    if let Some(border) = ui.ctx().read_response(id) {
-        let middle = border.rect.center();
-        let size = border.rect.size();
-        let along =
-            if size.x < size.y { egui::vec2(0.0, 0.5 * size.y) } else { egui::vec2(0.5 * size.x, 0.0) };
-        let stroke = Stroke::new(2.0 * theme::RING, theme::tokens(ui).accent);
-        ui.painter().line_segment([middle - along, middle + along], stroke);
-    }
+/// Shows that it has the keyboard.
+fn ring(ui: &Ui, border: Rect) {
+    let (middle, half) = (border.center(), 0.5 * border.size());
+    let along = if half.x < half.y { vec2(0.0, half.y) } else { vec2(half.x, 0.0) };
+    let stroke = Stroke::new(2.0 * theme::RING, theme::tokens(ui).accent);
+    ui.painter().line_segment([middle - along, middle + along], stroke);
 }

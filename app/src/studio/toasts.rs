@@ -27,7 +27,7 @@ const READ: f64 = 20.0;
 const FADE: f64 = 0.15;
 /// How many show.
 const SHOWN: usize = 4;
-const WIDTH: f32 = 360.0;
+const WIDTH: f32 = 400.0;
 /// Narrower, and the bar at the top has no room for it.
 const NARROWEST: f32 = 300.0;
 /// From the lower edge of a narrow window: read-outs and axes stand below.
@@ -329,7 +329,10 @@ fn contents(ui: &mut Ui, standing: &ActiveToast, brief: bool, t: &ThemeTokens) -
         let (mut focused, mut opened) = (false, false);
         let count = if standing.count > 1 { format!("×{}", standing.count) } else { String::new() };
         let counted = if count.is_empty() { 0.0 } else { 48.0 };
-        let middle = width - 20.0 - counted - theme::row(ui) - 2.0 * space::S;
+        // Beside the text, so that a line or two of it stay as high as the bar at the top and the titles below it.
+        let action = toast.action.as_ref().filter(|_| !brief);
+        let offered = action.map_or(0.0, |(label, _)| widgets::button_width(ui, "", label) + space::S);
+        let middle = width - 20.0 - offered - counted - theme::row(ui) - 2.0 * space::S;
         ui.allocate_ui_with_layout(vec2(middle, theme::row(ui)), Layout::top_down(egui::Align::Min), |ui| {
             ui.set_width(middle);
             ui.add_space(4.0);
@@ -342,13 +345,12 @@ fn contents(ui: &mut Ui, standing: &ActiveToast, brief: bool, t: &ThemeTokens) -
                 ui.add(Label::new(text).selectable(true).wrap());
             }
             ui.add_space(4.0);
-            if let Some((label, id)) = toast.action.as_ref().filter(|_| !brief) {
-                let offered = widgets::button(ui, "", label);
-                focused |= offered.has_focus();
-                chosen = offered.clicked().then_some(*id);
-                ui.add_space(4.0);
-            }
         });
+        if let Some((label, id)) = action {
+            let offered = widgets::button(ui, "", label);
+            focused |= offered.has_focus();
+            chosen = offered.clicked().then_some(*id);
+        }
         if !count.is_empty() {
             let size = vec2(counted - space::S, theme::row(ui));
             ui.allocate_ui_with_layout(size, Layout::right_to_left(egui::Align::Center), |ui| {

@@ -88,6 +88,105 @@ fn without_a_teacher_weights_or_a_run_nothing_starts() {
 }
 
 #[test]
+fn a_run_is_paused_while_the_untrained_model_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    // As many pictures as take a while.
+    let more = ["train.iterations=40", "optim.warmup=2", "train.evaluate_every=40", "data.scenes=600"];
+    tiny(folder.path(), &more);
+    let mut window = window(folder.path());
+    open_recipe(&mut window, folder.path());
+    click(&mut window, "Start");
+    until(&mut window, "what is done", says("Judging the untrained model: "));
+    click(&mut window, "Pause");
+    assert!(said(&window).contains("Paus") && !has_button(&window, "Start"), "{}", said(&window));
+    until(&mut window, "the pause", |window| has_button(window, "Resume"));
+    assert_eq!(done(&window), 0);
+    assert!(said(&window).contains("Judging the untrained model: "), "where it holds: {}", said(&window));
+    shot(&mut window, "paused-judging");
+    click(&mut window, "Resume");
+    until(&mut window, "steps", |window| done(window) >= 1);
+    click(&mut window, "Stop");
+    until(&mut window, "the end", |window| has_button(window, "Start"));
+}
+
+#[test]
+fn nothing_starts_where_something_was_stopped() {
+    for (theme, width) in [(egui::Theme::Dark, 1280.0), (egui::Theme::Light, 1100.0)] {
+        let folder = tempfile::tempdir().unwrap();
+        tiny(folder.path(), &[]);
+        let mut window = window_of(vec2(width, 720.0), 1.0, theme, folder.path());
+        open_recipe(&mut window, folder.path());
+        click(&mut window, "Start");
+        until(&mut window, "a step", |window| done(window) >= 1);
+        let place = |window: &Window, name: &str| window.get_by_role_and_label(Role::Button, name).rect();
+        let before = ["Pause", "Stop", "Checkpoint now"].map(|name| place(&window, name));
+        shot(&mut window, &format!("going-{theme:?}"));
+        click(&mut window, "Stop");
+        until(&mut window, "the end", |window| has_button(window, "Start"));
+        quiet(&mut window);
+        let starts: Vec<_> = window
+            .query_all_by_role(Role::Button)
+            .filter_map(|node| Some((node.accesskit_node().label()?, node.rect())))
+            .filter(|(name, _)| name.starts_with("Start") || name.starts_with("Go on"))
+            .collect();
+        assert!(starts.len() >= 3, "{starts:?}");
+        for (name, rect) in &starts {
+            for stop in &before {
+                assert!(!rect.intersect(*stop).is_positive(), "{name} at {rect}, before there was {stop}");
+            }
+        }
+        shot(&mut window, &format!("stopped-{theme:?}"));
+    }
+}
+
+#[test]
+fn what_one_does_with_a_finished_run_is_in_sight() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny(folder.path(), &["train.iterations=6", "optim.warmup=2"]);
+    for theme in [egui::Theme::Dark, egui::Theme::Light] {
+        let mut window = window_of(vec2(1280.0, 720.0), 1.0, theme, folder.path());
+        open_recipe(&mut window, folder.path());
+        click(&mut window, "Start");
+        until(&mut window, "the end", |window| {
+            has_button(window, "Look with it") && has_button(window, "Start")
+        });
+        quiet(&mut window);
+        let curves = window.get_by_role_and_label(Role::RadioButton, "Loss").rect().top() - 46.0;
+        for name in ["Look with it", "Report"] {
+            let rect = window.get_by_role_and_label(Role::Button, name).rect();
+            assert!(rect.bottom() < curves, "{name} ends at {}, the curves begin at {curves}", rect.bottom());
+        }
+        let text = said(&window);
+        assert!(text.contains("backbone ") && text.contains(", with heads "), "{text}");
+        shot(&mut window, &format!("finished-{theme:?}"));
+        // This run measures no k-NN, and says so.
+        window.get_by_role_and_label(Role::RadioButton, "k-NN").click_accesskit();
+        steps(&mut window, 3);
+        let text = said(&window);
+        assert!(
+            text.contains("This run does not measure it: Evaluate every (Training) is 0.")
+                && !text.contains("Nothing was reported yet"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_folder_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window(folder.path());
+    until(&mut window, "the scenes", says("1200 built-in scenes"));
+    choose(&mut window, "A folder");
+    enter(&mut window, "Folder", "/no/such/pictures");
+    until(&mut window, "what is wrong", says("Can't start: "));
+    let text = said(&window);
+    let labels = text.split(" | ").filter(|label| label.contains("/no/such/pictures") && label.contains(' '));
+    assert_eq!(labels.count(), 1, "{text}");
+    assert!(text.contains("Can't start: the pictures can't be used, see above."), "{text}");
+    shot(&mut window, "wrong-folder");
+}
+
+#[test]
 fn nothing_is_red_before_one_has_done_anything() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window(folder.path());

@@ -1,6 +1,6 @@
 //! Menus that open below what was clicked.
 
-use egui::{Id, Popup, Response, Style};
+use egui::{Id, Popup, Response, Style, Ui};
 
 use crate::studio::theme::ROW;
 
@@ -15,6 +15,16 @@ fn entries(style: &mut Style) {
 pub fn menu(button: &Response) -> Popup<'_> {
     give_back(button);
     Popup::menu(button).style(entries)
+}
+
+/// One of several in a list that opens, and closes once one is chosen: a key closes none by itself. Whether another one is
+/// chosen now.
+pub fn list_entry<T: PartialEq>(ui: &mut Ui, value: &mut T, item: T, text: &str) -> bool {
+    let response = ui.selectable_value(value, item, text);
+    if response.clicked() {
+        ui.close();
+    }
+    response.changed()
 }
 
 /// Gives the keyboard back to a button whose list has closed, where the keyboard was in that list.

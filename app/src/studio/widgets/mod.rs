@@ -14,7 +14,7 @@ mod slider;
 mod text;
 
 pub use button::{button, button_width, danger_button, icon_button, primary_button, toggle_icon};
-pub use menu::{context_menu, give_back, menu};
+pub use menu::{context_menu, give_back, list_entry, menu};
 pub use named::WidgetLabel;
 pub use progress::{progress, progress_with_cancel};
 pub use row::{choice_row, icons_at_end, row, switch, wide_row, with_border};

@@ -113,7 +113,7 @@ pub fn choice_row<'a, T: PartialEq + Clone>(
             .show_ui(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 for (item, text) in items {
-                    changed |= ui.selectable_value(value, item.clone(), text).changed();
+                    changed |= super::list_entry(ui, value, item.clone(), text);
                 }
             })
             .response;

@@ -64,7 +64,7 @@ impl EvaluateWorkspace {
                 .icon(caret)
                 .show_ui(ui, |ui| {
                     for (id, name) in &questions {
-                        ui.selectable_value(&mut asked, *id, name);
+                        widgets::list_entry(ui, &mut asked, *id, name);
                     }
                 })
                 .response;

@@ -201,7 +201,7 @@ impl CurvesPane {
             egui::ComboBox::from_id_salt("chart").selected_text(title).width(width).truncate().icon(arrow);
         let response = shown.show_ui(ui, |ui| {
             for (i, chart) in charts.iter().enumerate() {
-                ui.selectable_value(&mut self.chart, i, chart.title);
+                widgets::list_entry(ui, &mut self.chart, i, chart.title);
             }
         });
         let response = response.response;

@@ -110,9 +110,10 @@ fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
         let beside = if narrow { pos2(left, top + 17.0) } else { pos2(at.right() + space::S, top + 1.0) };
         small(offer.purpose, beside);
         let font = FontId::proportional(fonts::SMALL);
-        let whole = ui.painter().layout_no_wrap(offer.line.clone(), font, t.muted).size().x;
-        let fits = left + whole <= rect.right() - 8.0;
-        let line = if fits { &offer.line } else { offer.line.trim_start_matches(BACKBONE) };
+        let width = |text: &str| ui.painter().layout_no_wrap(text.to_owned(), font.clone(), t.muted).size().x;
+        let forms = [offer.line.clone(), offer.line.replace(" pictures", "")];
+        let line = forms.iter().find(|line| left + width(line) <= rect.right() - 8.0);
+        let line = line.map_or(offer.line.trim_start_matches(BACKBONE), String::as_str);
         small(line, pos2(left, rect.bottom() - 20.0));
     }
     let clicked = response.clicked() && !on;

@@ -140,8 +140,10 @@ fn ways_to_open_something_stand_in_the_middle() {
         let mut window = window_of(vec2(width, 800.0), 1.0, theme, startup(Workspace::Explore));
         settle(&mut window);
         // The gallery has the same as icons.
-        let all = |name: &str| window.get_all_by_role_and_label(Role::Button, name).map(|node| node.rect());
-        let place = |name: &str| all(name).max_by(|a, b| a.left().total_cmp(&b.left())).unwrap();
+        let place = |name: &str| {
+            let all = window.get_all_by_role_and_label(Role::Button, name).map(|node| node.rect());
+            all.max_by(|a, b| a.left().total_cmp(&b.left())).unwrap()
+        };
         let (first, last) = (place("Open pictures"), place("Built-in scenes"));
         let title = node(&window, Role::Heading, "Drop pictures here").rect();
         let middle = 0.5 * (first.left() + last.right());

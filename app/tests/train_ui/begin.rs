@@ -97,6 +97,11 @@ fn a_run_is_paused_while_the_untrained_model_is_judged() {
     open_recipe(&mut window, folder.path());
     click(&mut window, "Start");
     until(&mut window, "what is done", says("Judging the untrained model: "));
+    // Out of sight and in sight again before it could hold: it goes on as if nothing had been.
+    let studio = window.state_mut().as_mut().unwrap();
+    studio.hidden(true);
+    studio.hidden(false);
+    until(&mut window, "Pause", |window| has_button(window, "Pause") && !is_off(window, "Pause"));
     click(&mut window, "Pause");
     assert!(said(&window).contains("Paus") && !has_button(&window, "Start"), "{}", said(&window));
     until(&mut window, "the pause", |window| has_button(window, "Resume"));

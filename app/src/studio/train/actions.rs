@@ -80,7 +80,7 @@ impl TrainWorkspace {
             TrainAction::Start => self.start(app),
             TrainAction::GoOn(folder, on) => self.go_on(app, &folder, on),
             TrainAction::Pause => self.with_own(TrainSession::pause),
-            TrainAction::Resume => self.with_own(|own| own.resume()),
+            TrainAction::Resume => self.with_own(TrainSession::resume),
             TrainAction::Stop => self.with_own(TrainSession::stop),
             TrainAction::Checkpoint => {
                 self.asked_checkpoint = true;

@@ -196,8 +196,11 @@ impl TrainSession {
         self.tell(RunCommand::Pause);
     }
 
-    /// Goes on.
-    pub fn resume(&self) {
+    /// Goes on. A pause that was not taken yet is taken back without a word.
+    pub fn resume(&mut self) {
+        if self.view.phase == RunPhase::Pausing {
+            self.view.phase = RunPhase::Running;
+        }
         self.tell(RunCommand::Resume);
     }
 

@@ -219,7 +219,7 @@ fn no_switch_moves_when_another_is_turned() {
     };
     let before = places(&window);
     switch(&mut window, "Map", true);
-    assert!(says("All pictures: 24 pictures, 12 classes.")(&window), "{}", said(&window));
+    assert!(says("All pictures: 24 pictures, 28 classes.")(&window), "{}", said(&window));
     assert_eq!(places(&window), before);
     switch(&mut window, "Nearest neighbours", false);
     assert_eq!(places(&window), before);

@@ -44,7 +44,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
         camera,
     };
     let share = between(rng, 0.15, 0.4);
-    frame(rng, &mut world, share);
+    frame(rng, &mut world, share, 1.08);
     world
 }
 

@@ -7,9 +7,9 @@ use dinoscope_base::rng::{RngExt, Stream};
 /// Rays a side (a multiple of four) with which the object's outline is measured.
 const PROBE: usize = 24;
 
-/// Chooses the part of the view that the picture shows: the object covers `share` of it unless it is too long for that, anywhere
-/// that keeps it whole.
-pub fn frame(rng: &mut Stream, world: &mut SceneDescription, share: f32) {
+/// Chooses the part of the view that the picture shows: the object covers `share` of it, unless it is so long that its extent
+/// would not fit `room` times into a side, anywhere that keeps it whole.
+pub fn frame(rng: &mut Stream, world: &mut SceneDescription, share: f32, room: f32) {
     let item = &world.items[0];
     let camera = &world.camera;
     let (mut lo, mut hi) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
@@ -43,7 +43,7 @@ pub fn frame(rng: &mut Stream, world: &mut SceneDescription, share: f32) {
     // One ray's width more: a thin tip may lie between two rays.
     let (wide, tall) =
         ((1 + to.0).saturating_sub(from.0) as f32 * w, (1 + to.1).saturating_sub(from.1) as f32 * h);
-    let side = (area / share).sqrt().max(wide.max(tall) * 1.08);
+    let side = (area / share).sqrt().max(wide.max(tall) * room);
     // Anywhere that keeps the whole outline in the picture, a margin on both sides.
     let shift = |slide: f32, extent: f32| (slide - 0.5) * 0.95 * (side - extent).max(0.0);
     let middle_u = lo.0 + 0.5 * (from.0 + to.0) as f32 * w;

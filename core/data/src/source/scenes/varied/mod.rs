@@ -60,7 +60,9 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
     // Small ones as often as large ones, by the ratio of their areas.
     let t = rng.random::<f32>();
     let share = SHARE.0 + (SHARE.1 - SHARE.0) * t * (0.55 + 0.45 * t);
-    frame(rng, &mut world, share);
+    // Long ones have room to lie anywhere, too.
+    let room = between(rng, 1.12, 1.9);
+    frame(rng, &mut world, share, room);
     crowd::thin_out(&mut world);
     world
 }

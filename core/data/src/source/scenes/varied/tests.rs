@@ -101,7 +101,10 @@ fn masks_parts_and_depth_are_those_of_the_bodies() {
                 world.camera.eye + dir * (depth / world.camera.depth(dir, 1.0)),
             );
             assert!(item.distance(point).array()[0].abs() < 0.08, "{index}: {i} is off the body");
-            assert_eq!(item.part(point)[0] + 1, usize::from(scene.parts[i]));
+            // Where two parts meet rounding decides.
+            let parts = item.shape.parts(item.local(point)).map(|part| part.array()[0]);
+            let own = parts[usize::from(scene.parts[i]) - 1];
+            assert!(parts.iter().all(|part| own < part + 0.01), "{index}: {i} is nearer to another part");
         }
     }
 }

@@ -304,7 +304,7 @@ fn before_training() {
         let runs = std::env::temp_dir().join("runs");
         let field = node(&window, Role::TextInput, "Keep runs in");
         field.set_text_value_accesskit(&runs.to_string_lossy());
-        until(&mut window, "the pictures", says("drawn as they are needed"));
+        until(&mut window, "the pictures", says("drawn as needed"));
         settle(&mut window);
         compare(&mut window, name, &[]);
     }

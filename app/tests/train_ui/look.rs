@@ -73,7 +73,7 @@ fn every_panel_fits_at_every_size() {
         ("200-light", vec2(960.0, 540.0), 2.0, egui::Theme::Light),
     ] {
         let mut window = window_of(size, scale, theme, folder.path());
-        until(&mut window, "the pictures", says("drawn as they are needed"));
+        until(&mut window, "the pictures", says("drawn as needed"));
         nothing_overlaps(&window, size, name);
         shot(&mut window, &format!("{name}-fresh"));
         open_recipe(&mut window, folder.path());

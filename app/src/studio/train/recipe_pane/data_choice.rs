@@ -102,7 +102,7 @@ fn find(recipe: &Recipe) -> Result<ResolvedTrainData, String> {
     let place = sources.train.origin().map_or_else(|| names(&recipe.data.path), str::to_owned);
     let rest = sources.rest.as_ref().map_or(String::new(), |rest| format!("; {rest}"));
     let description = match (recipe.data.path.is_builtin(), sources.train.classes().len()) {
-        (true, _) => format!("{}, drawn as they are needed", sources.description),
+        (true, _) => format!("{}, drawn as needed", sources.description),
         (_, 0) => format!("{pictures} in {place}{rest}"),
         (_, classes) => format!("{pictures} in {place}, {classes} classes{rest}"),
     };

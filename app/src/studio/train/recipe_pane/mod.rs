@@ -15,7 +15,6 @@ pub(super) mod start_blocker;
 use std::path::Path;
 
 use dinoscope_core::data::source::builtin::BuiltinPictures;
-use dinoscope_core::data::source::scenes::SceneKind;
 use egui::Ui;
 
 use super::actions::TrainAction;
@@ -152,14 +151,6 @@ impl RecipePane {
                 self.folder = path.clone();
             }
             draft.set("data.path", text);
-        }
-        if kind == TrainDataKind::Scenes && matches!(builtin, None | Some(BuiltinPictures::Scenes(None))) {
-            let words = SceneKind::ALL.map(|(_, word)| (word.to_owned(), word.to_owned()));
-            let mut chosen = draft.text("data.scene_kind");
-            let row = widgets::choice_row(ui, "Kind", &mut chosen, &words).on_hover_text(SceneKind::MEANING);
-            if row.changed() || chosen != draft.text("data.scene_kind") {
-                draft.set("data.scene_kind", chosen);
-            }
         }
         if kind == TrainDataKind::Folder {
             let mut text = draft.text("data.path");

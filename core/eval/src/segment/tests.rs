@@ -176,3 +176,27 @@ fn crops_carry_their_labels() {
     }
     assert!(right.0 as f64 > 0.93 * right.1 as f64, "{right:?}");
 }
+
+/// mIoU and the share of pixels right, of the weights.
+fn figures(task: &SegmentTask) -> [f64; 2] {
+    let outcome = run(task, true).0.unwrap();
+    std::array::from_fn(|i| outcome.rows[0].figures[i].value)
+}
+
+#[test]
+fn figures_stay_as_they_were() {
+    let every = SegmentTask { every: 3, blocks: 2, ..task() };
+    let crops = SegmentTask { crops: 2, exact_padding: true, window: Some(14), ..task() };
+    let looks = SegmentTask { ratios: vec![1.0, 1.7], flip: true, ..task() };
+    let known = [
+        (task(), [0.9614, 0.9806]),
+        (every, [0.9494, 0.9743]),
+        (crops, [0.7886, 0.8840]),
+        (looks, [0.9484, 0.9736]),
+    ];
+    for (task, known) in known {
+        let found = figures(&task);
+        // Four pictures of 360 pixels that count: sums in another order may turn a few of them at the borders.
+        assert!(found.iter().zip(known).all(|(a, b)| (a - b).abs() < 0.005), "{found:?} is not {known:?}");
+    }
+}

@@ -81,7 +81,9 @@ fn unmeasured(chart: &FigureChart, recipe: Option<&Recipe>) -> Option<String> {
         let every = field("train.evaluate_every", "Training");
         return Some(format!("This run does not measure it: {every} is 0. Every other number turns it on."));
     }
-    if extra(chart) == TrainChartAnnotation::Accuracy && !recipe.data.labels && !recipe.data.path.is_scenes()
+    if extra(chart) == TrainChartAnnotation::Accuracy
+        && !recipe.data.labels
+        && !recipe.data.path.has_builtin()
     {
         let labels = field("data.labels", "Pictures");
         return Some(format!(

@@ -18,7 +18,7 @@ use colours::{LchColour, away_from, coat, plain};
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// Least and largest share of the picture that the main object covers.
-const SHARE: (f32, f32) = (0.1, 0.42);
+const SHARE: (f32, f32) = (0.07, 0.33);
 
 /// Composes a scene about an object of class `label`, an index into [`VARIED_CLASSES`].
 pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
@@ -43,7 +43,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
     let eye = aim + v3(0.0, s, c) * distance;
     let camera = SceneCamera {
         eye: v3(eye.x, eye.y.max(0.25), eye.z),
-        frame: RotationMatrix::new(0.0, -pitch, between(rng, -0.05, 0.05)),
+        frame: RotationMatrix::new(0.0, -pitch, between(rng, -0.07, 0.07)),
         centre: (0.0, 0.0),
         side: 1.0,
     };

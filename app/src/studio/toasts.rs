@@ -287,14 +287,22 @@ fn one(ui: &mut Ui, standing: &ActiveToast, brief: bool) -> ToastResponse {
         .id_salt(("toast", standing.id))
         .accessibility_role(if bad { Role::Alert } else { Role::Status })
         .accessibility_label(toast.text.as_str());
-    ui.scope_builder(builder, |ui| {
-        ui.accesskit_node_builder(ui.unique_id(), |node| {
-            node.set_live(if bad { Live::Assertive } else { Live::Polite });
-        });
+    let shown = ui.scope_builder(builder, |ui| {
         ui.set_opacity(standing.opacity());
-        frame(&t).show(ui, |ui| contents(ui, standing, brief, &t)).inner
-    })
-    .inner
+        (ui.unique_id(), frame(&t).show(ui, |ui| contents(ui, standing, brief, &t)).inner)
+    });
+    let (id, answered) = shown.inner;
+    let rect = shown.response.rect;
+    ui.accesskit_node_builder(id, |node| {
+        node.set_live(if bad { Live::Assertive } else { Live::Polite });
+        node.set_bounds(egui::accesskit::Rect {
+            x0: rect.min.x.into(),
+            y0: rect.min.y.into(),
+            x1: rect.max.x.into(),
+            y1: rect.max.y.into(),
+        });
+    });
+    answered
 }
 
 fn frame(t: &ThemeTokens) -> Frame {

@@ -200,7 +200,7 @@ fn nothing_is_red_before_one_has_done_anything() {
     steps(&mut window, 3);
     let text = said(&window);
     assert!(text.contains("Choose the pictures.") && is_off(&window, "Start"), "{text}");
-    for wrong in ["Can't start", "data.path", "built-in scenes, varied", "--"] {
+    for wrong in ["Can't start", "data.path", "built-in scenes, easy", "--"] {
         assert!(!text.contains(wrong), "{wrong}: {text}");
     }
     shot(&mut window, "no-folder");

@@ -185,7 +185,7 @@ fn a_run_is_told_from_its_folder_a_checkpoint_or_an_archive() {
     let text = of_run(&newest);
     for part in [
         "# nano-007",
-        "1200 varied scenes of 96 pixels",
+        "1200 easy scenes of 96 pixels",
         "4 of 240, each on 32 pictures",
         "the last 4 steps that were reported | 1.500",
         "55.0 % (34.2–74.2)",

@@ -344,7 +344,8 @@ impl RunChannels {
     }
 
     /// For what takes long beside the steps, between two parts of it: lets a page's event loop turn, holds while the run is
-    /// paused, and says whether to go on, which a run that is to stop does not. Other commands wait for the next step.
+    /// paused, and says whether to go on, which a run that is to stop does not. Whatever else is asked for meanwhile, as a
+    /// checkpoint, lets it come to its end: there the run goes on holding and does that.
     pub async fn goes_on(&self) -> bool {
         self.yield_now().await;
         // What is asked for while the run holds is done at once.
@@ -362,6 +363,10 @@ impl RunChannels {
             }
             paused = wanted;
             if !paused {
+                return true;
+            }
+            if !self.waiting.borrow().is_empty() {
+                self.paused.set(true);
                 return true;
             }
             self.held.set(true);

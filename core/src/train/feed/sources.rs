@@ -314,7 +314,7 @@ mod tests {
     }
 
     /// A few small built-in pictures.
-    const FEW: [&str; 2] = ["data.scenes=6", "data.scene_size=16"];
+    const FEW: [&str; 3] = ["data.scenes=6", "data.scene_size=16", "data.scene_kind=varied"];
 
     fn opened(pairs: &[&str]) -> Result<(Recipe, RunDataSources), String> {
         let pairs: Vec<String> = FEW.iter().chain(pairs).map(|pair| (*pair).to_owned()).collect();

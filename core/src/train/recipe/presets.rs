@@ -211,7 +211,8 @@ fn nano() -> Recipe {
             checkpoint_every: 60,
             ..base.train
         },
-        data: DataRecipe { scenes: 1200, scene_size: 96, ..base.data },
+        // In minutes nothing is learned of varied scenes.
+        data: DataRecipe { scene_kind: SceneKind::Easy, scenes: 1200, scene_size: 96, ..base.data },
         ..base
     }
 }
@@ -260,7 +261,7 @@ fn tiny() -> Recipe {
             checkpoint_every: 500,
             ..base.train
         },
-        data: DataRecipe { scenes: 4096, scene_size: 128, ..base.data },
+        data: DataRecipe { scene_kind: SceneKind::Varied, scenes: 4096, scene_size: 128, ..base.data },
         ..base
     }
 }
@@ -295,7 +296,7 @@ fn small() -> Recipe {
             checkpoint_every: 2000,
             ..base.train
         },
-        data: DataRecipe { scenes: 8192, scene_size: 160, ..base.data },
+        data: DataRecipe { scene_kind: SceneKind::Varied, scenes: 8192, scene_size: 160, ..base.data },
         ..base
     }
 }

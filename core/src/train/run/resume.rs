@@ -94,12 +94,12 @@ fn may_move(before: &Recipe, wanted: &Recipe, key: &str) -> bool {
     words.iter().all(|word| !word.is_empty())
 }
 
-/// Built-in pictures that a recipe names, and all shares.
-fn drawn(recipe: &Recipe) -> (Vec<BuiltinPictures>, Vec<Option<f64>>) {
+/// Built-in pictures that a recipe names, and all shares where there are any.
+fn drawn(recipe: &Recipe) -> (Vec<BuiltinPictures>, Vec<f64>) {
     let places = recipe.data.path.shared().unwrap_or_default();
     (
         places.iter().filter_map(|place| place.builtin).collect(),
-        places.iter().map(|place| place.share).collect(),
+        places.iter().filter_map(|place| place.share).collect(),
     )
 }
 

@@ -207,21 +207,22 @@ fn live_fields_are_taken_over_and_others_named() {
 
 #[test]
 fn a_recipe_of_before_scenes_had_kinds_means_easy_ones() {
-    let nano = Recipe::preset("nano").unwrap();
-    assert_eq!(nano.data.scene_kind, SceneKind::Varied, "of new runs");
+    let tiny = Recipe::preset("tiny").unwrap();
+    assert_eq!(tiny.data.scene_kind, SceneKind::Varied, "of new runs");
     // A recipe that was written whole, as every run keeps it, by a version that did not know the field.
-    let before = nano.to_toml().unwrap().replace("scene_kind = \"varied\"\n", "");
+    let before = tiny.to_toml().unwrap().replace("scene_kind = \"varied\"\n", "");
     let read = Recipe::resolve_toml(&before, &[]).unwrap();
-    let easy = nano.with_overrides(&["data.scene_kind=easy".to_owned()]).unwrap();
+    let easy = tiny.with_overrides(&["data.scene_kind=easy".to_owned()]).unwrap();
     assert_eq!(read.recipe, easy);
     assert!(read.notes[0].contains("data.scene_kind"), "{:?}", read.notes);
     let varied = Recipe::resolve_toml(&before, &["data.scene_kind=varied".to_owned()]).unwrap();
-    assert_eq!((varied.recipe, varied.notes.len()), (nano.clone(), 0));
+    assert_eq!((varied.recipe, varied.notes.len()), (tiny.clone(), 0));
     // A file by hand that leaves the scenes alone describes a new run.
-    let by_hand = Recipe::from_toml("[train]\nbatch = 8\n[data]\nscenes = 50\n", &[]).unwrap();
+    let by_hand =
+        Recipe::from_toml("preset = \"tiny\"\n[train]\nbatch = 8\n[data]\nscenes = 50\n", &[]).unwrap();
     assert_eq!(by_hand.data.scene_kind, SceneKind::Varied);
     // Nor did it reduce pictures.
-    assert!(nano.data.reduce && by_hand.data.reduce);
+    assert!(tiny.data.reduce && by_hand.data.reduce);
     let before = before.replace("reduce = true\n", "");
     assert!(!Recipe::from_toml(&before, &[]).unwrap().data.reduce);
     let again = Recipe::from_toml(&easy.to_toml().unwrap(), &[]).unwrap();

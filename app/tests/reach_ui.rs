@@ -211,10 +211,15 @@ fn what_happened_covers_no_panel() {
         let switch = node(&window, Role::RadioButton, "Evaluate").rect();
         shot(&mut window, &format!("toast-{workspace:?}"));
         // The titles of panels begin there; below them is what one looks at.
-        let titles = window.get_all_by_role(Role::Heading).map(|node| node.rect());
-        let titles = titles.filter(|rect| rect.top() > 40.0 && rect.top() < 60.0).map(|rect| rect.bottom());
-        let below = titles.fold(f32::INFINITY, f32::min);
-        assert!(toast.bottom() <= below, "{workspace:?}: {toast}, panels begin at {below}");
+        // What lies out of sight has no place.
+        let titles = window.get_all_by_role(Role::Heading);
+        let titles = titles.filter_map(|node| node.accesskit_node().bounding_box());
+        let titles = titles.filter(|rect| rect.y0 > 40.0 && rect.y0 < 60.0).map(|rect| rect.y1);
+        let below = titles.fold(f64::INFINITY, f64::min);
+        assert!(
+            below.is_finite() && f64::from(toast.bottom()) <= below,
+            "{workspace:?}: {toast}, panels begin at {below}"
+        );
         assert!(
             toast.right() <= device.left() && toast.left() >= switch.right(),
             "{toast} {device} {switch}"

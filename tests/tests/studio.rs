@@ -25,7 +25,9 @@ const THEME: At = (1145, 22);
 /// The accent of the dark theme, which is on the one loud button, and around what has the keyboard.
 const ACCENT: [u8; 3] = [0x5b, 0xb5, 0xc5];
 /// What the start of a run becomes: its foot below the recipe.
-const FOOT: Region = Region::new(0, 740, 300, 60);
+const FOOT: Region = Region::new(0, 750, 300, 50);
+/// A row above it: what holds and ends a run.
+const HOLDS: Region = Region::new(0, 704, 300, 46);
 
 /// A window on a display of its own, with a folder to work in. Nothing where there is no X server.
 fn studio(work: impl FnOnce(&Display, &Path)) {
@@ -153,8 +155,8 @@ fn looked_at(name: &str, arguments: &[&str]) {
         std::fs::write(&notes, "not a picture").unwrap();
         window.drop_files(&[&notes], PICTURE.centre());
         window.move_away();
-        // Right of the picture, which lights up under the file that is dropped.
-        let toast = Region::new(1000, 690, 260, 90);
+        // In the bar at the top; the picture lights up under the file that is dropped.
+        let toast = Region::new(600, 4, 360, 40);
         until(&window, "a message", |now| differing(&strip, now, toast, 8) > 0.02);
         window.picture(&format!("{name}-toast"));
         until(&window, "the pictures as they were", |now| differing(&strip, now, STRIP, 8) == 0.0);
@@ -251,20 +253,21 @@ fn a_run_is_started_paused_resumed_and_stopped() {
         let button = start_training(&window, home);
         window.picture("train-running");
 
-        // Where Start was there is Pause now, and after it Resume, which is loud again.
-        window.click(button);
+        // Above where Start was there is Pause now, and after it Resume, which is loud again.
+        let pause = (button.0, HOLDS.centre().1);
+        window.click(pause);
         window.move_away();
-        until(&window, "a paused run", |now| loud(now, FOOT).is_some());
+        until(&window, "a paused run", |now| loud(now, HOLDS).is_some());
         let paused = steps(home);
         window.picture("train-paused");
         std::thread::sleep(Duration::from_secs(3));
         assert_eq!(steps(home), paused, "steps while it is paused");
-        window.click(button);
+        window.click(pause);
         window.move_away();
         window.wait_until("steps after the pause", || steps(home) >= paused + 2);
 
         // Stop is right of Pause.
-        window.click((button.0 + 90, button.1));
+        window.click((pause.0 + 90, pause.1));
         window.move_away();
         until(&window, "the button that starts", |now| loud(now, FOOT).is_some());
         window.picture("train-stopped");

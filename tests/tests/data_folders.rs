@@ -89,6 +89,39 @@ fn several_folders_are_trained_on_and_found_again_where_they_have_moved() {
 }
 
 #[test]
+fn a_run_of_an_earlier_version_goes_on_by_its_preset_and_by_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    two_folders(root);
+    let before = ["--set", "data.reduce=false", "--set", "data.scene_kind=varied", "--data", "one"];
+    ends(root, &train("run", &before), 0);
+    let recipe = fs::read_to_string(root.join("run/recipe.toml")).unwrap();
+    let without: String = recipe
+        .lines()
+        .filter(|line| !line.starts_with("reduce"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    assert_ne!(recipe, without);
+    fs::write(root.join("run/recipe.toml"), &without).unwrap();
+    let by_preset = ["--data", "one", "--resume", "--set", "train.iterations=3"];
+    ends(
+        root,
+        &[
+            &["train", "nano", "--out", "run", "--device", "cpu"][..],
+            &TINY,
+            &["--set", "train.evaluate_every=2"],
+            &by_preset,
+        ]
+        .concat(),
+        0,
+    );
+    let file = without.replace("iterations = 2", "iterations = 4").replace("scene_kind = \"varied\"\n", "");
+    fs::write(root.join("again.toml"), file).unwrap();
+    ends(root, &["train", "again.toml", "--out", "run", "--resume", "--device", "cpu"], 0);
+    let data = RunFolder::open(&root.join("run")).unwrap().recipe().unwrap().data;
+    assert_eq!((data.reduce, data.scene_kind.to_string().as_str()), (false, "varied"));
+}
+
+#[test]
 fn lists_tables_and_patterns_are_trained_on() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();

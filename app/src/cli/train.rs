@@ -284,12 +284,8 @@ fn named(arguments: &TrainArgs, overrides: &[String]) -> Result<Recipe> {
                 let text = std::fs::read_to_string(named)
                     .map_err(|e| UsageError(format!("can't read the recipe {}: {e}", named.display())))?;
                 let mut overrides = overrides.to_vec();
-                if let Some(out) = out.as_ref().filter(|_| arguments.resume.is_some())
-                    && !text.contains("scene_kind")
-                {
-                    // A file of before scenes had kinds goes on with those of the run.
-                    let kind = RunFolder::open(out)?.recipe()?.data.scene_kind;
-                    overrides.insert(0, format!("data.scene_kind={kind}"));
+                if let Some(out) = out.as_ref().filter(|_| arguments.resume.is_some()) {
+                    overrides.splice(0..0, RunFolder::open(out)?.recipe()?.later_pairs(&text));
                 }
                 load::noted(
                     Recipe::resolve_toml(&text, &overrides).with_context(|| named.display().to_string())?,
@@ -308,7 +304,7 @@ fn again(preset: &str, out: &Path, overrides: &[String]) -> Result<Recipe> {
     let (length, mut rest): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(|pair| is_length(&pair));
     let run = RunFolder::open(out)?.recipe()?;
     rest.push(format!("{LENGTH}={}", run.train.iterations));
-    // The preset's kind of scenes is no wish either: runs of earlier versions have another.
-    rest.insert(0, format!("data.scene_kind={}", run.data.scene_kind));
+    // Nor is what the preset has in fields that earlier versions did not write.
+    rest.splice(0..0, run.later_pairs(""));
     Ok(Recipe::preset(preset)?.resolve(&rest)?.recipe.exactly(&length)?)
 }

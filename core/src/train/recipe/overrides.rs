@@ -28,6 +28,9 @@ fn resolved(
     Ok(ResolvedRecipe { recipe: fields::from_table(table)?, notes })
 }
 
+/// Fields that versions before did not write.
+const LATER_FIELDS: [&str; 2] = ["data.reduce", "data.scene_kind"];
+
 /// Gives a file of a version before pictures were reduced and scenes had kinds what there was: all pixels, and one kind, which
 /// it says unless an override names one. Such a file was written whole: it names the scenes' seed, which nobody names
 /// who only wants scenes.
@@ -94,6 +97,14 @@ impl Recipe {
     pub fn resolve(&self, overrides: &[String]) -> Result<ResolvedRecipe, RecipeError> {
         let base = fields::to_table(self)?;
         resolved(&base, base.clone(), BTreeSet::new(), overrides)
+    }
+
+    /// `key=value` pairs of what this recipe of a run has in fields that earlier versions did not write, as far as `file`, which
+    /// describes the run once more, names them as little: nobody wishes for another value by leaving them out.
+    pub fn later_pairs(&self, file: &str) -> Vec<String> {
+        let named = file.parse().map(|file: toml::Table| fields::keys(&file)).unwrap_or_default();
+        let unnamed = LATER_FIELDS.iter().filter(|key| !named.contains(**key));
+        unnamed.filter_map(|key| Some(format!("{key}={}", fields::get(self, key)?))).collect()
     }
 
     /// The same recipe with `key=value` pairs applied and nothing else changed: for a run that goes on, whose warm-ups are

@@ -23,16 +23,7 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
     let mut items = vec![object];
     clutter(rng, &palette, &mut items);
     let distance = between(rng, 5.5, 9.0);
-    let (s, c) = sin_cos(pitch);
-    let aim = items[0].place + items[0].frame.outward(items[0].centre) * items[0].scale;
-    let eye = aim + v3(0.0, s, c) * distance;
-    let eye = v3(eye.x, eye.y.max(0.25), eye.z);
-    let camera = SceneCamera {
-        eye,
-        frame: RotationMatrix::new(0.0, -pitch, between(rng, -0.035, 0.035)),
-        centre: (0.0, 0.0),
-        side: 1.0,
-    };
+    let camera = SceneCamera::before(&items[0], distance, pitch, between(rng, -0.035, 0.035));
     let near = between(rng, 9.0, 14.0);
     let mut world = SceneDescription {
         items,

@@ -1,7 +1,8 @@
 //! What the scenes promise: the same picture every time, one object well in view, told by its shape alone.
 #![allow(clippy::unwrap_used)]
 
-use super::world::RayTarget;
+use super::math::V3;
+use super::world::{RayTarget, SceneDescription};
 use super::*;
 use dinoscope_base::rng::{self, RngExt};
 
@@ -104,6 +105,14 @@ fn the_object_is_well_in_view() {
     assert!(good.count() > 190);
 }
 
+/// What a pixel of a picture of `size` pixels a side would show without any body, in which direction, and its depth.
+pub(super) fn behind(world: &SceneDescription, size: usize, pixel: usize) -> (RayTarget, V3, f32) {
+    let at = |k: usize| (k as f32 + 0.5) / size as f32;
+    let dir = world.camera.ray(at(pixel % size), at(pixel / size));
+    let (end, t) = world.backdrop(dir);
+    (end, dir, world.camera.depth(dir, t))
+}
+
 #[test]
 fn bodies_are_nearer_than_what_lies_behind() {
     let size = 24;
@@ -111,10 +120,7 @@ fn bodies_are_nearer_than_what_lies_behind() {
         let scene = draw(6, index, size);
         let world = SceneKind::Easy.compose(6, index);
         for (i, (&body, &depth)) in scene.instances.iter().zip(&scene.depth).enumerate() {
-            let at = |k: usize| (k as f32 + 0.5) / size as f32;
-            let dir = world.camera.ray(at(i % size), at(i / size));
-            let (end, t) = world.backdrop(dir);
-            let behind = world.camera.depth(dir, t);
+            let (end, _, behind) = behind(&world, size, i);
             if body == BACKGROUND {
                 assert_eq!(depth, behind);
                 assert_eq!(depth.is_infinite(), end == RayTarget::Sky);

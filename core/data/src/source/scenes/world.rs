@@ -3,7 +3,7 @@
 use super::item::SceneObject;
 use super::lanes::F32x4;
 use super::materials::SceneMaterial;
-use super::math::{P4, RotationMatrix, V3, v3};
+use super::math::{P4, RotationMatrix, V3, sin_cos, v3};
 
 /// Farther than anything, yet finite.
 pub const FAR: f32 = 1e6;
@@ -50,6 +50,20 @@ pub struct SceneCamera {
 }
 
 impl SceneCamera {
+    /// A camera that looks from `distance` at the middle of a body, down by `pitch`, turned about its axis by `roll`; never from
+    /// below the ground.
+    pub fn before(main: &SceneObject, distance: f32, pitch: f32, roll: f32) -> Self {
+        let (s, c) = sin_cos(pitch);
+        let aim = main.place + main.frame.outward(main.centre) * main.scale;
+        let eye = aim + v3(0.0, s, c) * distance;
+        Self {
+            eye: v3(eye.x, eye.y.max(0.25), eye.z),
+            frame: RotationMatrix::new(0.0, -pitch, roll),
+            centre: (0.0, 0.0),
+            side: 1.0,
+        }
+    }
+
     /// Unit direction through a point of the picture, each coordinate from 0 (left, top) to 1.
     pub fn ray(&self, x: f32, y: f32) -> V3 {
         let (u, v) = (self.centre.0 + (x - 0.5) * self.side, self.centre.1 + (0.5 - y) * self.side);

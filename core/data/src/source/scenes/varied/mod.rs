@@ -33,20 +33,8 @@ pub fn compose(rng: &mut Stream, label: usize) -> SceneDescription {
     let mut items = vec![object(rng, label, 1.0, V3::default(), &behind)];
     crowd::gather(rng, label, &behind, &mut items);
     let distance = between(rng, 5.0, 9.5);
-    let pitch = {
-        let low = between(rng, 0.0, 1.0);
-        0.008 + 0.12 * low
-    };
-    let (s, c) = sin_cos(pitch);
-    let main = &items[0];
-    let aim = main.place + main.frame.outward(main.centre) * main.scale;
-    let eye = aim + v3(0.0, s, c) * distance;
-    let camera = SceneCamera {
-        eye: v3(eye.x, eye.y.max(0.25), eye.z),
-        frame: RotationMatrix::new(0.0, -pitch, between(rng, -0.07, 0.07)),
-        centre: (0.0, 0.0),
-        side: 1.0,
-    };
+    let pitch = 0.008 + 0.12 * between(rng, 0.0, 1.0);
+    let camera = SceneCamera::before(&items[0], distance, pitch, between(rng, -0.07, 0.07));
     let near = between(rng, 9.0, 16.0);
     let mut world = SceneDescription {
         items,

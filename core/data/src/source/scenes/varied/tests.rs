@@ -1,7 +1,7 @@
 //! What varied scenes promise: nothing but form tells the class, the main object can be recognised, masks are true.
 #![allow(clippy::unwrap_used)]
 
-use super::super::tests::nearest_neighbours;
+use super::super::tests::{behind, nearest_neighbours};
 use super::super::world::RayTarget;
 use super::*;
 use crate::source::scenes::{BACKGROUND, OBJECT, RenderedScene, SceneKind};
@@ -85,10 +85,7 @@ fn masks_parts_and_depth_are_those_of_the_bodies() {
         let (scene, world) = (KIND.draw(6, index, size), KIND.compose(6, index));
         assert_eq!(scene.classes[0], Some(scene.label));
         for (i, (&body, &depth)) in scene.instances.iter().zip(&scene.depth).enumerate() {
-            let at = |k: usize| (k as f32 + 0.5) / size as f32;
-            let dir = world.camera.ray(at(i % size), at(i / size));
-            let (end, t) = world.backdrop(dir);
-            let behind = world.camera.depth(dir, t);
+            let (end, dir, behind) = behind(&world, size, i);
             if body == BACKGROUND {
                 assert_eq!((depth, scene.parts[i]), (behind, 0));
                 assert_eq!(depth.is_infinite(), end == RayTarget::Sky);

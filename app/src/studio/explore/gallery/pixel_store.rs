@@ -53,6 +53,11 @@ pub struct ModelViewShape {
 }
 
 impl ModelViewShape {
+    /// The picture as a model is given it.
+    fn view_of(self, picture: &Picture) -> Arc<Picture> {
+        Arc::new(whole_view(picture, self.resolution, self.patch))
+    }
+
     /// What a view may be made of: twice as many pixels a side leave no trace of how they were made.
     fn least(self) -> LeastPictureSize {
         let shorter = u32::try_from(2 * self.resolution).unwrap_or(u32::MAX);
@@ -268,7 +273,7 @@ impl PixelStore {
         let shape = self.state().expected(id).filter(|shape| decoded.suffices(Some(shape.least())));
         // What is in memory may be another picture the next time.
         let Some(shape) = shape.filter(|_| !matches!(origin, ImageOrigin::Memory(_))) else { return };
-        let view = Arc::new(whole_view(&decoded.picture, shape.resolution, shape.patch));
+        let view = shape.view_of(&decoded.picture);
         self.state().views.insert((id, shape), view);
     }
 
@@ -277,6 +282,9 @@ impl PixelStore {
     /// # Errors
     /// Why it can't be decoded.
     pub async fn load(&self, id: PictureId, origin: &ImageOrigin) -> Result<Arc<Picture>, DataError> {
+        if let ImageOrigin::Memory(picture) = origin {
+            return Ok(picture.clone());
+        }
         let decoded = match self.ask(id, origin, None)? {
             PixelLookup::View(view) => return Ok(view),
             PixelLookup::Decoded(decoded) => decoded,
@@ -298,6 +306,9 @@ impl PixelStore {
         origin: &ImageOrigin,
         shape: ModelViewShape,
     ) -> Result<Arc<Picture>, DataError> {
+        if let ImageOrigin::Memory(picture) = origin {
+            return Ok(shape.view_of(picture));
+        }
         let decoded = match self.ask(id, origin, Some(shape))? {
             PixelLookup::View(view) => return Ok(view),
             PixelLookup::Decoded(decoded) => decoded,
@@ -305,25 +316,16 @@ impl PixelStore {
         };
         // Who decoded it may have known what for.
         let made = self.state().views.remove(&(id, shape));
-        Ok(made.unwrap_or_else(|| Arc::new(whole_view(&decoded.picture, shape.resolution, shape.patch))))
+        Ok(made.unwrap_or_else(|| shape.view_of(&decoded.picture)))
     }
 
-    /// What there is of a picture; where there is nothing, it is decoded next.
+    /// What there is of a picture that is not in memory; where there is nothing, it is decoded next.
     fn ask(
         &self,
         id: PictureId,
         origin: &ImageOrigin,
         shape: Option<ModelViewShape>,
     ) -> Result<PixelLookup, DataError> {
-        if let ImageOrigin::Memory(picture) = origin {
-            // Neither larger nor smaller than it is.
-            return Ok(match shape {
-                None => PixelLookup::View(picture.clone()),
-                Some(shape) => {
-                    PixelLookup::View(Arc::new(whole_view(picture, shape.resolution, shape.patch)))
-                }
-            });
-        }
         let least = shape.map(ModelViewShape::least);
         let answer = {
             let mut state = self.state();

@@ -11,6 +11,7 @@ use dinoscope_core::rng::{RngExt, stream};
 use dinoscope_core::train::resume_point::newest;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, sources};
+use dinoscope_testing::SMALL_RUN;
 use dinoscope_tests::program::{losses, ok, run as command_line};
 
 /// How many bits are flipped, and how often something else is done to a file; more by `DINOSCOPE_FLIPS=4000`.
@@ -18,31 +19,9 @@ fn flips() -> usize {
     std::env::var("DINOSCOPE_FLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
 }
 
-/// So small that a checkpoint is read in milliseconds.
-const SMALL: [&str; 19] = [
-    "model.depth=1",
-    "model.dim=24",
-    "model.heads=2",
-    "crops.global_size=16",
-    "crops.local_size=8",
-    "crops.locals=2",
-    "head.prototypes=32",
-    "head.hidden=16",
-    "head.bottleneck=8",
-    "data.scenes=12",
-    "data.scene_size=16",
-    "train.batch=4",
-    "train.iterations=6",
-    "train.checkpoint_every=3",
-    "train.report_every=1",
-    "train.picture_every=3",
-    "train.evaluate_every=0",
-    "train.workers=1",
-    "optim.warmup=2",
-];
-
 fn recipe() -> Recipe {
-    Recipe::preset("nano").unwrap().with_overrides(&SMALL.map(str::to_owned)).unwrap()
+    let pairs = SMALL_RUN.iter().chain(&["train.picture_every=3"]).map(|pair| (*pair).to_owned());
+    Recipe::preset("nano").unwrap().with_overrides(&pairs.collect::<Vec<_>>()).unwrap()
 }
 
 /// Trains to the end; gives what was warned of.

@@ -9,30 +9,11 @@ use crate::engine::{self, RunEvent};
 use crate::train::schedule::TrainSchedules;
 use crate::train::{paths, run_lock, sources};
 use crate::weights::HostTensor;
-
-const TINY: [&str; 18] = [
-    "model.depth=1",
-    "model.dim=24",
-    "model.heads=2",
-    "crops.global_size=16",
-    "crops.local_size=8",
-    "crops.locals=2",
-    "head.prototypes=32",
-    "head.hidden=16",
-    "head.bottleneck=8",
-    "data.scenes=12",
-    "data.scene_size=16",
-    "optim.warmup=2",
-    "train.iterations=6",
-    "train.batch=4",
-    "train.workers=1",
-    "train.report_every=1",
-    "train.evaluate_every=0",
-    "train.checkpoint_every=3",
-];
+use dinoscope_testing::SMALL_RUN;
 
 fn recipe(more: &[String]) -> Recipe {
-    let all: Vec<String> = TINY.iter().map(|pair| (*pair).to_owned()).chain(more.iter().cloned()).collect();
+    let all: Vec<String> =
+        SMALL_RUN.iter().map(|pair| (*pair).to_owned()).chain(more.iter().cloned()).collect();
     Recipe::preset("nano").unwrap().with_overrides(&all).unwrap()
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::files;
 use crate::train::checkpoint::{CheckpointError, content, folder_name, io, tensors};
@@ -38,7 +37,7 @@ impl CheckpointManifest {
     fn digest(&self) -> Result<String, serde_json::Error> {
         let mut bare = self.clone();
         bare.sha256.remove(STATE);
-        Ok(tensors::hex(Sha256::new_with_prefix(serde_json::to_vec(&bare)?)))
+        Ok(tensors::digest_of(&serde_json::to_vec(&bare)?))
     }
 
     /// Writes it into a checkpoint's folder, with its own digest among those of the other files.

@@ -74,6 +74,11 @@ fn hashed<T>(parts: &[&[u8]], write: impl FnOnce() -> T) -> (T, String) {
     })
 }
 
+/// The SHA-256 of bytes, as text.
+pub(in crate::train) fn digest_of(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 /// The SHA-256 of a file, which is not held in memory.
 pub(in crate::train) fn digest(path: &Path) -> std::io::Result<String> {
     let mut file = files::File::open(path)?;
@@ -102,11 +107,8 @@ pub(in crate::train) fn read_with_config(
     digest: Option<&String>,
 ) -> Result<(StateDict, Option<String>), CheckpointError> {
     let bytes = files::read(path).map_err(io("read", path))?;
-    if let Some(digest) = digest {
-        let found = hex(Sha256::new_with_prefix(&bytes));
-        if found != *digest {
-            return Err(content(path, DAMAGED));
-        }
+    if digest.is_some_and(|digest| digest_of(&bytes) != *digest) {
+        return Err(content(path, DAMAGED));
     }
     let damaged = |e: safetensors::SafeTensorError| content(path, format!("it is damaged: {e}"));
     let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
@@ -177,7 +179,7 @@ mod tests {
             with.push(start.elapsed().as_secs_f64());
         }
         let start = std::time::Instant::now();
-        let _ = hex(Sha256::new_with_prefix(parts[0]));
+        let _ = digest_of(parts[0]);
         let alone = start.elapsed().as_secs_f64();
         let median = |times: &mut Vec<f64>| {
             times.sort_by(f64::total_cmp);

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::files;
 use crate::train::checkpoint::manifest::{CheckpointManifest, STATE};
 use crate::train::checkpoint::{CheckpointError, all, iteration_of, tensors};
@@ -55,8 +53,7 @@ pub fn verify(folder: &Path) -> Vec<VerifiedFile> {
         // What it says of the others can't be relied on.
         Err(error) => return vec![VerifiedFile::of(state, Err(error))],
     };
-    let whole = if manifest.sha256.is_empty() { FileVerdict::Unknown } else { FileVerdict::Whole };
-    let mut found = vec![VerifiedFile::of(state, Ok(whole))];
+    let mut found = vec![VerifiedFile::of(state, Ok(of_itself(&manifest)))];
     found.extend(manifest.files().into_iter().map(|name| file_of(&manifest, folder, name)));
     found
 }
@@ -93,19 +90,21 @@ pub fn verify_packed(entries: &BTreeMap<String, Vec<u8>>) -> Vec<VerifiedFile> {
         {
             (None, _) => FileVerdict::Damaged("it is missing".to_owned()),
             (Some(_), None) => FileVerdict::Unknown,
-            (Some(bytes), Some(digest)) if tensors::hex(Sha256::new_with_prefix(bytes)) == *digest => {
-                FileVerdict::Whole
-            }
+            (Some(bytes), Some(digest)) if tensors::digest_of(bytes) == *digest => FileVerdict::Whole,
             _ => FileVerdict::Damaged(tensors::DAMAGED.to_owned()),
         };
-        let whole = if manifest.sha256.is_empty() { FileVerdict::Unknown } else { FileVerdict::Whole };
-        found.push(VerifiedFile { path: state, verdict: whole });
+        found.push(VerifiedFile { path: state, verdict: of_itself(&manifest) });
         found.extend(manifest.files().into_iter().map(|name| VerifiedFile {
             path: PathBuf::from(format!("{folder}{name}")),
             verdict: verdict(name),
         }));
     }
     found
+}
+
+/// What is known of a `state.json` that was read: its own digest, where it has any, was right.
+fn of_itself(manifest: &CheckpointManifest) -> FileVerdict {
+    if manifest.sha256.is_empty() { FileVerdict::Unknown } else { FileVerdict::Whole }
 }
 
 /// A folder that a run would take for its own must be that of its step; a copy may have any name.

@@ -42,7 +42,7 @@ pub fn measure(files: &[PathBuf], recipe: &CropRecipe, seconds: f64) -> Result<L
         let picture = decode_file(&files[index % files.len()])?;
         let decoding = began.elapsed().as_secs_f64();
         let mut rng = stream(0, "augment", 0, index as u64);
-        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
+        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, 1, recipe);
         for (crop, plan) in plans.iter().enumerate() {
             let (size, out) = match crop {
                 0 | 1 => (recipe.global_size, &mut global),

@@ -379,7 +379,7 @@ fn gather(
             true => stream(order.seed, "fixed views", index as u64, 0),
             false => stream(order.seed, "augment", iteration, slot as u64),
         };
-        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, recipe);
+        let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, source.views(index), recipe);
         each(slot, picture, plans, held);
     }
     Ok((indices, skipped))
@@ -398,7 +398,7 @@ fn load(
     for index in std::iter::once(planned).chain(others) {
         let held = reins.budget.hold(source.decoding(index), iteration, &reins.stop);
         let Some(mut held) = held else { return Err(problem("loading was stopped".to_owned())) };
-        match source.load(index) {
+        match source.load_views(index) {
             Ok(picture) => {
                 held.shrink(picture.rgb.len() as u64);
                 return Ok((index, picture, held));

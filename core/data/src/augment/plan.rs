@@ -67,11 +67,34 @@ impl ViewPlan {
         }
     }
 
-    /// Draws the decisions for all views of a picture: the two global ones, then the local ones.
-    pub fn draw_all(rng: &mut Stream, width: usize, height: usize, recipe: &CropRecipe) -> Vec<Self> {
+    /// Draws the decisions for all crops of a picture: the two global ones, then the local ones. Where a picture holds several
+    /// views of the same thing side by side, the global crops come from two of them, and every local crop from any.
+    pub fn draw_all(
+        rng: &mut Stream,
+        width: usize,
+        height: usize,
+        views: usize,
+        recipe: &CropRecipe,
+    ) -> Vec<Self> {
         let locals = std::iter::repeat_n(ViewKind::Local, recipe.locals);
         let kinds = [ViewKind::Global1, ViewKind::Global2].into_iter().chain(locals);
-        kinds.map(|kind| Self::draw(rng, kind, width, height, recipe)).collect()
+        if views <= 1 {
+            return kinds.map(|kind| Self::draw(rng, kind, width, height, recipe)).collect();
+        }
+        let (each, count) = (width / views, views as u32);
+        let first = rng.random_range(0..count);
+        let second = (first + rng.random_range(1..count)) % count;
+        let crop = |kind| {
+            let view = match kind {
+                ViewKind::Global1 => first,
+                ViewKind::Global2 => second,
+                ViewKind::Local => rng.random_range(0..count),
+            };
+            let mut plan = Self::draw(rng, kind, each, height, recipe);
+            plan.crop.left += view as usize * each;
+            plan
+        };
+        kinds.map(crop).collect()
     }
 
     /// Carries the plan out: the view as a square of `size` pixels.
@@ -261,11 +284,32 @@ mod tests {
     #[test]
     fn all_views_are_drawn_one_after_another() {
         let recipe = CropRecipe { locals: 3, ..CropRecipe::default() };
-        let plans = ViewPlan::draw_all(&mut stream(1, "test", 0, 0), 20, 10, &recipe);
+        let plans = ViewPlan::draw_all(&mut stream(1, "test", 0, 0), 20, 10, 1, &recipe);
         let mut rng = stream(1, "test", 0, 0);
         let kinds = [ViewKind::Global1, ViewKind::Global2, ViewKind::Local, ViewKind::Local, ViewKind::Local];
         let expected = kinds.map(|kind| ViewPlan::draw(&mut rng, kind, 20, 10, &recipe));
         assert_eq!(plans, expected);
+    }
+
+    #[test]
+    fn global_crops_of_several_views_come_from_two_of_them_and_local_ones_from_any() {
+        let recipe = CropRecipe { locals: 6, ..CropRecipe::default() };
+        let (mut globals, mut locals) = ([0; 3], [0; 3]);
+        for i in 0..600 {
+            let plans = ViewPlan::draw_all(&mut stream(4, "test", i, 0), 90, 30, 3, &recipe);
+            let view = |plan: &ViewPlan| {
+                let view = plan.crop.left / 30;
+                assert!(plan.crop.left + plan.crop.width <= 30 * (view + 1), "a crop of two views: {plan:?}");
+                view
+            };
+            let (first, second) = (view(&plans[0]), view(&plans[1]));
+            assert_ne!(first, second);
+            globals[first] += 1;
+            globals[second] += 1;
+            plans[2..].iter().for_each(|plan| locals[view(plan)] += 1);
+        }
+        assert!(globals.iter().all(|n| (330..470).contains(n)), "{globals:?}");
+        assert!(locals.iter().all(|n| (1080..1320).contains(n)), "{locals:?}");
     }
 
     #[test]

@@ -42,8 +42,22 @@ impl BuiltinPictures {
 
     /// The pictures `0..count` of a seed, `size` pixels a side; scenes of no named kind are of `usual`.
     pub fn open(self, usual: SceneKind, seed: u64, count: usize, size: usize) -> Arc<dyn PictureSource> {
+        self.open_in_views(usual, seed, count, size, 1)
+    }
+
+    /// [`BuiltinPictures::open`] with so many views of each scene to train on; a procedural picture is only itself.
+    pub fn open_in_views(
+        self,
+        usual: SceneKind,
+        seed: u64,
+        count: usize,
+        size: usize,
+        views: usize,
+    ) -> Arc<dyn PictureSource> {
         match self {
-            Self::Scenes(kind) => Arc::new(ScenesSource::of_kind(kind.unwrap_or(usual), seed, count, size)),
+            Self::Scenes(kind) => {
+                Arc::new(ScenesSource::of_kind(kind.unwrap_or(usual), seed, count, size).in_views(views))
+            }
             Self::Procedural => Arc::new(ProceduralSource::new(seed, count, size)),
         }
     }

@@ -219,6 +219,14 @@ impl PictureSource for ConcatSource {
         let (part, _, index) = self.at(index);
         part.source.load(index)
     }
+    fn views(&self, index: usize) -> usize {
+        let (part, _, index) = self.at(index);
+        part.source.views(index)
+    }
+    fn load_views(&self, index: usize) -> Result<Picture, DataError> {
+        let (part, _, index) = self.at(index);
+        part.source.load_views(index)
+    }
     fn origin(&self) -> Option<&str> {
         Some(&self.origin)
     }

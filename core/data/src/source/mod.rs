@@ -51,6 +51,14 @@ pub trait PictureSource: Send + Sync {
     }
     /// The picture itself, decoded.
     fn load(&self, index: usize) -> Result<Picture, DataError>;
+    /// In how many views a picture shows the same thing, for training; 1 where it is only itself.
+    fn views(&self, _index: usize) -> usize {
+        1
+    }
+    /// All [`PictureSource::views`] of a picture, of one width, side by side.
+    fn load_views(&self, index: usize) -> Result<Picture, DataError> {
+        self.load(index)
+    }
     /// Where its pictures come from, when that is not all of what was named: `root/train`. Without the folders above.
     fn origin(&self) -> Option<&str> {
         None

@@ -85,6 +85,12 @@ impl PictureSource for SubsetSource {
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         self.of.load(self.indices[index])
     }
+    fn views(&self, index: usize) -> usize {
+        self.of.views(self.indices[index])
+    }
+    fn load_views(&self, index: usize) -> Result<Picture, DataError> {
+        self.of.load_views(self.indices[index])
+    }
     fn origin(&self) -> Option<&str> {
         self.of.origin()
     }

@@ -69,7 +69,8 @@ pub fn open(recipe: &Recipe) -> Result<RunDataSources, DataError> {
         let share = share.map(|share| SourceShare { place, share });
         match builtin {
             Some(builtin) => {
-                let source = builtin.open(data.scene_kind, data.scene_seed, data.scenes, data.scene_size);
+                let (seed, count, size) = (data.scene_seed, data.scenes, data.scene_size);
+                let source = builtin.open_in_views(data.scene_kind, seed, count, size, data.scene_views);
                 drawn.push(NamedSource { name, source, share });
             }
             None => {

@@ -140,6 +140,10 @@ pub struct HeadRecipe {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct OptimRecipe {
+    #[serde(default)]
+    pub schedule: LrSchedule,
+    #[serde(default)]
+    pub cooldown: u64,
     pub base_lr: f64,
     pub min_lr: f64,
     pub warmup: u64,
@@ -156,6 +160,17 @@ pub struct OptimRecipe {
     pub teacher_temp_start: f64,
     pub teacher_temp: f64,
     pub teacher_temp_warmup: u64,
+}
+
+/// How the learning rate goes on after its warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LrSchedule {
+    /// Down to `min_lr` in a cosine, weight decay and momentum towards their ends likewise.
+    #[default]
+    Cosine,
+    /// As it is until the last `cooldown` iterations, in which it falls to `min_lr`; weight decay and momentum stay as they begin.
+    Constant,
 }
 
 /// `[start]`: what the weights are before the first step, unless random.
@@ -318,6 +333,7 @@ pub struct DataRecipe {
     pub scenes: usize,
     pub scene_size: usize,
     pub scene_seed: u64,
+    pub scene_views: usize,
 }
 
 impl Recipe {

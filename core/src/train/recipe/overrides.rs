@@ -29,7 +29,7 @@ fn resolved(
 }
 
 /// Fields that versions before did not write.
-const LATER_FIELDS: [&str; 2] = ["data.reduce", "data.scene_kind"];
+const LATER_FIELDS: [&str; 3] = ["data.reduce", "data.scene_kind", "data.scene_views"];
 
 /// Gives a file of a version before pictures were reduced and scenes had kinds what there was: all pixels, and one kind, which
 /// it says unless an override names one. Such a file was written whole: it names the scenes' seed, which nobody names
@@ -40,6 +40,7 @@ fn of_earlier_version(file: &mut toml::Table, overrides: &[String]) -> Option<St
         return None;
     }
     data.entry("reduce").or_insert(toml::Value::Boolean(false));
+    data.entry("scene_views").or_insert(toml::Value::Integer(1));
     if data.contains_key("scene_kind") {
         return None;
     }

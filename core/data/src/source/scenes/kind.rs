@@ -66,21 +66,32 @@ impl SceneKind {
         order[index % n]
     }
 
-    /// The scene that [`SceneKind::draw`] draws.
-    pub(super) fn compose(self, seed: u64, index: usize) -> SceneDescription {
+    /// The scene that [`SceneKind::draw`] draws as view 0, or another that has its main object in common: of the same form and
+    /// proportions; all else is drawn anew.
+    pub(super) fn compose(self, seed: u64, index: usize, view: usize) -> SceneDescription {
         let label = self.label(seed, index);
-        match self {
-            Self::Easy => compose::compose(&mut rng::stream(seed, "scene", index as u64, 0), label),
-            Self::Varied => varied::compose(&mut rng::stream(seed, "varied scene", index as u64, 0), label),
+        let stream = |purpose| rng::stream(seed, purpose, index as u64, view as u64);
+        let mut world = match self {
+            Self::Easy => compose::compose(&mut stream("scene"), label),
+            Self::Varied => varied::compose(&mut stream("varied scene"), label),
+        };
+        if view > 0 {
+            world.items[0].shape.v = self.compose(seed, index, 0).items[0].shape.v;
         }
+        world
     }
 
     /// Draws scene `index` of a seed as a square picture of `size` pixels a side (at least 1).
     ///
     /// The same arguments always give the same bytes; another `size` gives the same scene in another resolution.
     pub fn draw(self, seed: u64, index: usize, size: usize) -> RenderedScene {
+        self.draw_view(seed, index, 0, size)
+    }
+
+    /// [`SceneKind::draw`] of another view: the same main object elsewhere, in another pose, paint and light, among others.
+    pub fn draw_view(self, seed: u64, index: usize, view: usize, size: usize) -> RenderedScene {
         let size = size.max(1);
-        let world = self.compose(seed, index);
+        let world = self.compose(seed, index, view);
         let render::RenderOutput { rgb, instances, parts, depth } = render::render(&world, size);
         RenderedScene {
             picture: Picture { width: size, height: size, rgb },

@@ -65,6 +65,7 @@ pub struct ScenesSource {
     seed: u64,
     len: usize,
     size: usize,
+    views: usize,
     classes: Vec<String>,
     drawn: Vec<OnceLock<Picture>>,
 }
@@ -78,15 +79,27 @@ impl ScenesSource {
     /// Scenes `0..len` (at least one) of a kind and a seed, `size` pixels a side.
     pub fn of_kind(kind: SceneKind, seed: u64, len: usize, size: usize) -> Self {
         let (len, size) = (len.max(1), size.max(1));
-        let slots = len.min(CACHE_BYTES / size.saturating_mul(size).saturating_mul(3));
-        Self {
-            kind,
-            seed,
-            len,
-            size,
-            classes: kind.classes().iter().map(|name| (*name).to_owned()).collect(),
-            drawn: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
+        let classes = kind.classes().iter().map(|name| (*name).to_owned()).collect();
+        Self { kind, seed, len, size, views: 1, classes, drawn: Vec::new() }.in_views(1)
+    }
+
+    /// The same scenes, each in so many views (at least one) for training: see [`SceneKind::draw_view`].
+    pub fn in_views(self, views: usize) -> Self {
+        let views = views.max(1);
+        let slots = self.len.min(CACHE_BYTES / self.size.saturating_mul(self.size).saturating_mul(3 * views));
+        Self { views, drawn: std::iter::repeat_with(OnceLock::new).take(slots).collect(), ..self }
+    }
+
+    /// All views of a scene side by side.
+    fn draw_views(&self, index: usize) -> Picture {
+        let row = 3 * self.size;
+        let mut rgb = vec![0; row * self.size * self.views];
+        for view in 0..self.views {
+            let drawn = self.kind.draw_view(self.seed, index, view, self.size).picture.rgb;
+            let rows = rgb.chunks_exact_mut(row * self.views).zip(drawn.chunks_exact(row));
+            rows.for_each(|(all, own)| all[view * row..][..row].copy_from_slice(own));
         }
+        Picture { width: self.size * self.views, height: self.size, rgb }
     }
 
     /// Draws a scene with all that is known of its pixels; nothing is remembered.
@@ -113,13 +126,28 @@ impl PictureSource for ScenesSource {
     }
 
     fn load(&self, index: usize) -> Result<Picture, DataError> {
+        let mut picture = self.load_views(index)?;
+        if self.views > 1 {
+            let row = 3 * self.size;
+            picture.rgb =
+                picture.rgb.chunks_exact(row * self.views).flat_map(|all| &all[..row]).copied().collect();
+            picture.width = self.size;
+        }
+        Ok(picture)
+    }
+
+    fn views(&self, _index: usize) -> usize {
+        self.views
+    }
+
+    fn load_views(&self, index: usize) -> Result<Picture, DataError> {
         if index >= self.len {
             let reason = format!("scene {index} was asked for, but there are only {}", self.len);
             return Err(DataError::Source { path: "built-in scenes".into(), reason });
         }
         Ok(match self.drawn.get(index) {
-            Some(slot) => slot.get_or_init(|| self.scene(index).picture).clone(),
-            None => self.scene(index).picture,
+            Some(slot) => slot.get_or_init(|| self.draw_views(index)).clone(),
+            None => self.draw_views(index),
         })
     }
 }

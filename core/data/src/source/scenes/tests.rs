@@ -118,7 +118,7 @@ fn bodies_are_nearer_than_what_lies_behind() {
     let size = 24;
     for index in 0..60 {
         let scene = draw(6, index, size);
-        let world = SceneKind::Easy.compose(6, index);
+        let world = SceneKind::Easy.compose(6, index, 0);
         for (i, (&body, &depth)) in scene.instances.iter().zip(&scene.depth).enumerate() {
             let (end, _, behind) = behind(&world, size, i);
             if body == BACKGROUND {
@@ -216,4 +216,43 @@ fn the_source_remembers_what_it_drew() {
     let large = ScenesSource { drawn: Vec::new(), ..ScenesSource::new(5, 30, 16) };
     assert_eq!(large.load(3).unwrap(), first);
     assert_eq!(ScenesSource::new(5, 0, 0).len(), 1);
+}
+
+#[test]
+fn views_of_a_scene_have_the_form_of_its_object_in_common_and_nothing_else() {
+    for kind in [SceneKind::Easy, SceneKind::Varied] {
+        for index in 0..20 {
+            let views: Vec<SceneDescription> = (0..3).map(|view| kind.compose(5, index, view)).collect();
+            let form = |view: &SceneDescription| (view.items[0].shape.kind.class(), view.items[0].shape.v);
+            assert!(views.iter().all(|view| form(view) == form(&views[0])));
+            let paint = |view: &SceneDescription| format!("{:?}", view.items[0].paints[1].base);
+            let turned = |view: &SceneDescription| format!("{:?}", view.items[0].frame);
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                let (a, b) = (&views[a], &views[b]);
+                assert!(paint(a) != paint(b) && turned(a) != turned(b), "{kind} {index}");
+                assert_ne!(format!("{:?}", a.light), format!("{:?}", b.light));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_source_of_views_gives_them_side_by_side_and_the_first_as_the_picture() {
+    let plain = ScenesSource::of_kind(SceneKind::Varied, 3, 4, 12);
+    let source = ScenesSource::of_kind(SceneKind::Varied, 3, 4, 12).in_views(3);
+    assert_eq!((plain.views(1), source.views(1)), (1, 3));
+    assert_eq!(plain.load_views(1).unwrap(), plain.load(1).unwrap());
+    for index in 0..4 {
+        let all = source.load_views(index).unwrap();
+        assert_eq!((all.width, all.height), (36, 12));
+        for view in 0..3 {
+            let own = SceneKind::Varied.draw_view(3, index, view, 12).picture;
+            for y in 0..12 {
+                let row = &all.rgb[3 * (36 * y + 12 * view)..][..36];
+                assert_eq!(row, &own.rgb[36 * y..][..36], "row {y} of view {view}");
+            }
+        }
+        assert_eq!(source.load(index).unwrap(), plain.load(index).unwrap());
+    }
+    assert!(source.load_views(4).is_err() && source.load(4).is_err());
 }

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use crate::data::source::scenes::SceneKind;
 use crate::model::FfnKind;
 use crate::ssl::Centering;
-use crate::train::recipe::{BlurPreset, DistillMethod, Recipe, RecipeError, TrainPrecision};
+use crate::train::recipe::{BlurPreset, DistillMethod, LrSchedule, Recipe, RecipeError, TrainPrecision};
 use words::words;
 
 pub(in crate::train) use check::{from_table, merge, set_all};
@@ -88,6 +88,7 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "model.ffn" => words::<FfnKind>(),
         "crops.blur" => words::<BlurPreset>(),
         "loss.centering" => words::<Centering>(),
+        "optim.schedule" => words::<LrSchedule>(),
         "distill.method" => words::<DistillMethod>(),
         "train.precision" => words::<TrainPrecision>(),
         "data.scene_kind" => words::<SceneKind>(),

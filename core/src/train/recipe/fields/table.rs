@@ -90,6 +90,20 @@ const FIRST: &[RecipeField] = &[
 /// Those behind `[loss]`.
 const REST: &[RecipeField] = &[
     f(
+        "optim.schedule",
+        "The learning rate after its warm-up: cosine (weight decay and momentum go to their ends likewise), or constant until the cool-down, for runs whose length is open (weight decay and momentum stay as they begin)",
+        "",
+        0.0,
+        0.0,
+    ),
+    f(
+        "optim.cooldown",
+        "Last iterations, in which a constant learning rate falls to the one at the end",
+        "iterations",
+        0.0,
+        HUGE,
+    ),
+    f(
         "optim.base_lr",
         "Peak learning rate for a batch of 1024; scales with the root of the batch",
         "",
@@ -263,4 +277,11 @@ const REST: &[RecipeField] = &[
     f("data.scenes", "How many built-in pictures; of several kinds each", "pictures", 1.0, 1e8),
     f("data.scene_size", "Side of the built-in pictures", "pixels", 8.0, 4096.0),
     f("data.scene_seed", "Seed of the built-in pictures", "", 0.0, 9e15),
+    f(
+        "data.scene_views",
+        "Views of each scene: with 2 and more the global crops come from different ones, which have the form of the main object in common and nothing else",
+        "",
+        1.0,
+        16.0,
+    ),
 ];

@@ -70,7 +70,7 @@ fn a_file_changes_its_preset() {
     let r = Recipe::from_toml("preset = \"tiny\"\n[train]\nbatch = 8\n", &["train.seed=3".into()]).unwrap();
     assert_eq!((r.preset.as_str(), r.train.batch, r.train.seed, r.model.dim), ("tiny", 8, 3, 192));
     assert!(
-        Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are nano")
+        Recipe::from_toml("preset = \"huge\"", &[]).unwrap_err().to_string().contains("presets are demo")
     );
     assert!(Recipe::from_toml("[train]\nbatch = ", &[]).is_err());
     let message = Recipe::from_toml("[trian]\nbatch = 3", &[]).unwrap_err().to_string();
@@ -120,9 +120,9 @@ fn warm_ups_follow_the_length_of_a_shorter_run_unless_they_were_chosen() {
 #[test]
 fn every_field_of_every_preset_is_read_and_set_by_its_kind() {
     for name in presets::NAMES {
-        // A way to distil needs a teacher.
-        let recipe =
-            Recipe::preset(name).unwrap().with_overrides(&["distill.teacher=starter".into()]).unwrap();
+        // A way to distil needs a teacher, and not every way blends pictures.
+        let pairs = ["distill.teacher=starter", "distill.mixup=false"].map(str::to_owned);
+        let recipe = Recipe::preset(name).unwrap().with_overrides(&pairs).unwrap();
         let values = values(&recipe).unwrap();
         assert!(values.iter().map(|(f, _)| f.key).eq(FIELDS.iter().map(|f| f.key)));
         for (f, value) in values {

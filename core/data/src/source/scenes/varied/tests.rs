@@ -59,7 +59,7 @@ fn the_main_object_is_the_largest_and_others_stand_about_it() {
         }
         crowded += usize::from((2..=scene.classes.len() as u8).any(|other| seen(&scene, other) > 12));
         // Alone it would show more wherever another hides a part of it.
-        let mut alone = KIND.compose(2, index);
+        let mut alone = KIND.compose(2, index, 0);
         alone.items.truncate(1);
         let whole = super::super::render::render(&alone, size)
             .instances
@@ -82,7 +82,7 @@ fn the_main_object_is_the_largest_and_others_stand_about_it() {
 fn masks_parts_and_depth_are_those_of_the_bodies() {
     let size = 32;
     for index in 0..40 {
-        let (scene, world) = (KIND.draw(6, index, size), KIND.compose(6, index));
+        let (scene, world) = (KIND.draw(6, index, size), KIND.compose(6, index, 0));
         assert_eq!(scene.classes[0], Some(scene.label));
         for (i, (&body, &depth)) in scene.instances.iter().zip(&scene.depth).enumerate() {
             let (end, dir, behind) = behind(&world, size, i);
@@ -131,7 +131,7 @@ fn raw_pixels_tell_next_to_nothing() {
 fn outlines_tell_forms_apart() {
     // Pictures of the main object alone, cut to its extent: what is asked for is there to be seen.
     let outline = |index: usize| {
-        let mut world = KIND.compose(4, index);
+        let mut world = KIND.compose(4, index, 0);
         world.items.truncate(1);
         let drawn = super::super::render::render(&world, 40);
         (super::super::tests::grid(&drawn.instances, 40, 12), KIND.label(4, index))

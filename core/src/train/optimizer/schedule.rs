@@ -1,6 +1,6 @@
 //! What changes with every iteration: learning rates, weight decay, teacher momentum and temperature.
 
-use crate::train::recipe::Recipe;
+use crate::train::recipe::{LrSchedule, Recipe};
 
 /// Warm-up from `start` to `base`, then a cosine to `end` (section "schedules" of the official code).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +40,67 @@ impl CosineSchedule {
     }
 }
 
+/// Warm-up from 0 to `base`, which stays until the last iterations, in which it falls linearly to `end`: what has been learned
+/// does not depend on when a run ends (Zhai et al. 2022, section 3.5; constant rates in Siméoni et al. 2025).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConstantSchedule {
+    /// Value after the warm-up.
+    pub base: f64,
+    /// Value from iteration `total` on.
+    pub end: f64,
+    /// Iterations of warm-up.
+    pub warmup: u64,
+    /// Iterations at the end in which it falls.
+    pub cooldown: u64,
+    /// Iterations in all.
+    pub total: u64,
+}
+
+impl ConstantSchedule {
+    /// The value at an iteration, counted from 0.
+    pub fn at(&self, iteration: u64) -> f64 {
+        let left = self.total.saturating_sub(iteration);
+        let risen = match iteration < self.warmup {
+            true => self.base * iteration as f64 / (self.warmup - 1).max(1) as f64,
+            false => self.base,
+        };
+        if left >= self.cooldown.max(1) {
+            return risen;
+        }
+        let share = left as f64 / self.cooldown.max(1) as f64;
+        risen.min(self.end + (self.base - self.end) * share)
+    }
+}
+
+/// A learning rate over a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum LearningRate {
+    Cosine(CosineSchedule),
+    Constant(ConstantSchedule),
+}
+
+impl LearningRate {
+    fn new(recipe: &Recipe) -> Self {
+        let (o, total, base) = (&recipe.optim, recipe.train.iterations, recipe.peak_lr());
+        let (end, warmup) = (o.min_lr, o.warmup);
+        match o.schedule {
+            LrSchedule::Cosine => {
+                Self::Cosine(CosineSchedule { start: 0.0, base, end, warmup, total, freeze: 0 })
+            }
+            LrSchedule::Constant => {
+                Self::Constant(ConstantSchedule { base, end, warmup, cooldown: o.cooldown, total })
+            }
+        }
+    }
+
+    fn at(&self, iteration: u64) -> f64 {
+        match self {
+            Self::Cosine(schedule) => schedule.at(iteration),
+            Self::Constant(schedule) => schedule.at(iteration),
+        }
+    }
+}
+
 /// Every scheduled value of one iteration.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScheduledValues {
@@ -60,7 +121,7 @@ pub struct ScheduledValues {
 /// The schedules of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainSchedules {
-    lr: CosineSchedule,
+    lr: LearningRate,
     last_layer_freeze: u64,
     weight_decay: CosineSchedule,
     momentum: CosineSchedule,
@@ -73,17 +134,18 @@ impl TrainSchedules {
     pub fn new(recipe: &Recipe) -> Self {
         let o = &recipe.optim;
         let total = recipe.train.iterations;
-        let plain = |base, end| CosineSchedule { start: base, base, end, warmup: 0, total, freeze: 0 };
-        let lr = CosineSchedule {
-            start: 0.0,
-            base: recipe.peak_lr(),
-            end: o.min_lr,
-            warmup: o.warmup,
+        // Beside a constant learning rate the others stay as they begin, too.
+        let end = |begin: f64, end: f64| if o.schedule == LrSchedule::Constant { begin } else { end };
+        let plain = |base, last| CosineSchedule {
+            start: base,
+            base,
+            end: end(base, last),
+            warmup: 0,
             total,
             freeze: 0,
         };
         Self {
-            lr,
+            lr: LearningRate::new(recipe),
             last_layer_freeze: o.freeze_last_layer,
             weight_decay: plain(o.weight_decay, o.weight_decay_end),
             momentum: plain(o.momentum, o.momentum_end),
@@ -142,6 +204,32 @@ mod tests {
         near(s.at(99_999).teacher_temperature, 0.07);
         assert_eq!(s.at(1249).last_layer_lr, 0.0);
         assert_eq!(s.at(1250).last_layer_lr, s.at(1250).lr);
+    }
+
+    #[test]
+    fn a_constant_rate_stays_whatever_the_length_and_falls_in_the_cool_down() {
+        let recipe = |pairs: &[&str]| {
+            let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+            Recipe::preset("tiny").unwrap().with_overrides(&pairs).unwrap()
+        };
+        let constant =
+            ["optim.schedule=constant", "optim.warmup=11", "optim.min_lr=0", "optim.teacher_temp_warmup=9"];
+        let long = TrainSchedules::new(&recipe(&[&constant[..], &["train.iterations=1000"]].concat()));
+        let short = recipe(&[&constant[..], &["train.iterations=100", "optim.cooldown=20"]].concat());
+        let peak = short.peak_lr();
+        let short = TrainSchedules::new(&short);
+        near(short.at(5).lr, peak / 2.0);
+        for iteration in [11, 40, 80] {
+            near(short.at(iteration).lr, peak);
+            assert_eq!(short.at(iteration), long.at(iteration), "{iteration}");
+        }
+        near(short.at(90).lr, peak / 2.0);
+        near(short.at(99).lr, peak / 20.0);
+        assert_eq!(short.at(100).lr, 0.0);
+        near(long.at(999).lr, peak);
+        let tiny = Recipe::preset("tiny").unwrap().optim;
+        near(short.at(99).momentum, tiny.momentum);
+        near(short.at(99).weight_decay, tiny.weight_decay);
     }
 
     #[test]

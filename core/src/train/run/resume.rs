@@ -110,7 +110,11 @@ fn drawn(recipe: &Recipe) -> (Vec<BuiltinPictures>, Vec<f64>) {
 pub(in crate::train) fn check(run: &RunFolder, wanted: &Recipe) -> Result<(), RunError> {
     let before = run.recipe()?;
     let path = || run.path().display().to_string();
-    let free = |key: &str| fields::live(key) || key == "train.iterations" || may_move(&before, wanted, key);
+    let free = |key: &str| {
+        fields::live(key)
+            || ["train.iterations", "optim.cooldown"].contains(&key)
+            || may_move(&before, wanted, key)
+    };
     let differ = fields::differences(&before, wanted).unwrap_or_default();
     if let Some(field) = differ.into_iter().find(|key| !free(key)) {
         return Err(RunError::Changed { path: path(), field: field.to_owned() });

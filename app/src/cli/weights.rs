@@ -8,7 +8,9 @@ use dinoscope_core::bytes;
 use dinoscope_core::explore;
 use dinoscope_core::export::{ModelCard, ModelCardRun, ModelExportFormat, card, save_card};
 use dinoscope_core::model::{NORM_EPS, PatchGrid, VitConfig};
-use dinoscope_core::weights::{KeyLayout, LoadedWeights, WeightsLoadOptions, download, onnx};
+use dinoscope_core::weights::{
+    self, KeyLayout, LoadedWeights, WeightsDtype, WeightsLoadOptions, download, onnx,
+};
 
 use super::progress::CliProgress;
 use super::status::CliExitStatus;
@@ -61,6 +63,9 @@ pub enum WeightsCommand {
         /// Whose names to write.
         #[arg(long, value_enum)]
         to: WeightsFormatArg,
+        /// How numbers are kept: f32, or f16 for half the size; not for onnx.
+        #[arg(long, value_enum, default_value_t = WeightsDtypeArg::F32)]
+        dtype: WeightsDtypeArg,
         /// onnx: the pictures that the model takes: free, a side in pixels such as 224, or height and width as in
         /// 224x448 [default: free].
         #[arg(long)]
@@ -98,6 +103,24 @@ pub enum WeightsCommand {
     },
 }
 
+/// How numbers are kept.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum WeightsDtypeArg {
+    /// Four bytes each.
+    F32,
+    /// Two bytes each.
+    F16,
+}
+
+impl From<WeightsDtypeArg> for WeightsDtype {
+    fn from(dtype: WeightsDtypeArg) -> Self {
+        match dtype {
+            WeightsDtypeArg::F32 => Self::F32,
+            WeightsDtypeArg::F16 => Self::F16,
+        }
+    }
+}
+
 /// Whose names to write.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum WeightsFormatArg {
@@ -119,13 +142,14 @@ pub fn run(command: WeightsCommand) -> Result<CliExitStatus> {
             inspect(&load::with_part(&file, part.as_deref()), tensors, json)?;
         }
         WeightsCommand::Verify { path, json } => return verify::run(&path, json),
-        WeightsCommand::Convert { input, output, part, to, size, grid, card, no_card, force } => {
+        WeightsCommand::Convert { input, output, part, to, dtype, size, grid, card, no_card, force } => {
             let asked = if no_card { Some(false) } else { card.then_some(true) };
             if !force {
                 nothing_in_the_way(&output)?;
             }
             let reading = WeightsLoadOptions { grid, ..WeightsLoadOptions::default() };
-            convert(&load::with_part(&input, part.as_deref()), &output, to, size, reading, asked)?;
+            let input = load::with_part(&input, part.as_deref());
+            convert(&input, &output, (to, dtype.into()), size, reading, asked)?;
         }
         WeightsCommand::Pull { name: Some(name), sha256, base_url, cache, allow_http } => {
             let cache = cache.unwrap_or_else(download::default_cache);
@@ -174,13 +198,16 @@ fn nothing_in_the_way(output: &Path) -> Result<()> {
 fn convert(
     input: &Path,
     output: &Path,
-    to: WeightsFormatArg,
+    (to, dtype): (WeightsFormatArg, WeightsDtype),
     size: Option<onnx::OnnxInputSize>,
     reading: WeightsLoadOptions,
     card: Option<bool>,
 ) -> Result<()> {
     if size.is_some() && !matches!(to, WeightsFormatArg::Onnx) {
         bail!(UsageError("--size is for --to onnx: weights under other names fit every size".to_owned()));
+    }
+    if dtype != WeightsDtype::F32 && matches!(to, WeightsFormatArg::Onnx) {
+        bail!(UsageError("--dtype is not for --to onnx, which is written as f32".to_owned()));
     }
     let (of, _) = explore::split_part(input);
     let run = ModelCardRun::of(&named(&of)).map_err(|error| UsageError(error.to_string()))?;
@@ -200,7 +227,9 @@ fn convert(
         WeightsFormatArg::Onnx => ModelExportFormat::OnnxFolder(size.unwrap_or(onnx::OnnxInputSize::Free)),
     };
     match written {
-        ModelExportFormat::Weights(layout) => checkpoint.save(output, layout)?,
+        ModelExportFormat::Weights(layout) => {
+            weights::save_as(output, &checkpoint.backbone, &checkpoint.config, layout, dtype)?;
+        }
         ModelExportFormat::Onnx(size) => onnx::save(output, &checkpoint.backbone, &checkpoint.config, size)?,
         ModelExportFormat::OnnxFolder(size) => {
             onnx::save_folder(output, &checkpoint.backbone, &checkpoint.config, size)?;
@@ -426,7 +455,8 @@ mod tests {
             ] {
                 let place = tempfile::tempdir().unwrap();
                 let out = file.map_or_else(|| place.path().join("hf"), |file| place.path().join(file));
-                convert(named, &out, to, None, WeightsLoadOptions::default(), None).unwrap();
+                convert(named, &out, (to, WeightsDtype::F32), None, WeightsLoadOptions::default(), None)
+                    .unwrap();
                 let beside = if file.is_some() { place.path() } else { &out };
                 let card = std::fs::read_to_string(beside.join("README.md")).unwrap();
                 assert!(card.contains("# nano-001\n") && card.contains(steps), "{card}");
@@ -446,16 +476,31 @@ mod tests {
         let readme = folder.path().join("README.md");
         let out = folder.path().join("model.safetensors");
         let source = Path::new("starter");
-        convert(source, &out, WeightsFormatArg::Timm, None, WeightsLoadOptions::default(), None).unwrap();
+        convert(
+            source,
+            &out,
+            (WeightsFormatArg::Timm, WeightsDtype::F32),
+            None,
+            WeightsLoadOptions::default(),
+            None,
+        )
+        .unwrap();
         assert!(!readme.exists(), "a file alone gets none");
-        convert(source, &out, WeightsFormatArg::Timm, None, WeightsLoadOptions::default(), Some(true))
-            .unwrap();
+        convert(
+            source,
+            &out,
+            (WeightsFormatArg::Timm, WeightsDtype::F32),
+            None,
+            WeightsLoadOptions::default(),
+            Some(true),
+        )
+        .unwrap();
         assert!(std::fs::read_to_string(&readme).unwrap().contains("# model\n"));
         let hub = folder.path().join("hub");
         convert(
             source,
             &hub,
-            WeightsFormatArg::HuggingFace,
+            (WeightsFormatArg::HuggingFace, WeightsDtype::F32),
             None,
             WeightsLoadOptions::default(),
             Some(false),
@@ -463,8 +508,15 @@ mod tests {
         .unwrap();
         assert!(hub.join("model.safetensors").is_file() && !hub.join("README.md").exists());
         std::fs::write(&readme, "mine").unwrap();
-        convert(source, &out, WeightsFormatArg::Official, None, WeightsLoadOptions::default(), Some(true))
-            .unwrap();
+        convert(
+            source,
+            &out,
+            (WeightsFormatArg::Official, WeightsDtype::F32),
+            None,
+            WeightsLoadOptions::default(),
+            Some(true),
+        )
+        .unwrap();
         assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
     }
 }

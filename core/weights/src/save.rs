@@ -1,7 +1,7 @@
 //! Weights to disk, in any layout, so that a killed process leaves either the old file or the new one.
 
 use super::plan::CONFIG_KEY;
-use super::safetensors::{self, OutputTensor};
+use super::safetensors::{self, OutputTensor, WeightsDtype};
 use super::{KeyLayout, LoadedWeights, StateDict, WeightsError, check, hugging_face, official};
 use dinoscope_base::files;
 use dinoscope_model::config::VitConfig;
@@ -24,13 +24,28 @@ pub fn save(
     config: &VitConfig,
     layout: KeyLayout,
 ) -> Result<(), WeightsError> {
+    save_as(path, backbone, config, layout, WeightsDtype::F32)
+}
+
+/// [`save`] with the numbers kept as `dtype`.
+///
+/// # Errors
+/// As [`save`], and when a number is larger than the dtype can hold.
+pub fn save_as(
+    path: &Path,
+    backbone: &StateDict,
+    config: &VitConfig,
+    layout: KeyLayout,
+    dtype: WeightsDtype,
+) -> Result<(), WeightsError> {
     let name = path.display().to_string();
     let (mut tensors, metadata) = outgoing(&name, backbone, config, layout)?;
+    fits(&name, &tensors, dtype)?;
     if !layout.entry().is_folder {
         needs_safetensors(path)?;
-        return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata));
+        return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata, dtype));
     }
-    let json = hugging_face::config_json(config)?;
+    let json = hugging_face::config_json(config, dtype)?;
     if let Some(square) = PatchGrid::of_area(config.grid.area()).filter(|square| *square != config.grid) {
         let reason = format!(
             "transformers would read positions for {} patches as {square}: write --to timm or official, or --to onnx",
@@ -44,7 +59,7 @@ pub fn save(
     }
     files::create_dir_all(path).map_err(|e| WeightsError::io(&name, "create", e))?;
     write_atomically(&path.join("model.safetensors"), |out| {
-        safetensors::write(out, &mut tensors, &metadata)
+        safetensors::write(out, &mut tensors, &metadata, dtype)
     })?;
     let preprocessor = hugging_face::preprocessor_json(config);
     write_atomically(&path.join("preprocessor_config.json"), |out| out.write_all(preprocessor.as_bytes()))?;
@@ -73,7 +88,7 @@ pub fn save_with_heads(
             tensor
         }));
     }
-    write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata))
+    write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata, WeightsDtype::F32))
 }
 
 /// The safetensors file that [`save`] would write, in memory: what a browser offers for download. For
@@ -88,7 +103,7 @@ pub fn to_bytes(
 ) -> Result<Vec<u8>, WeightsError> {
     let (mut tensors, metadata) = outgoing("model", backbone, config, layout)?;
     let mut out = Vec::new();
-    safetensors::write(&mut out, &mut tensors, &metadata)
+    safetensors::write(&mut out, &mut tensors, &metadata, WeightsDtype::F32)
         .map_err(|e| WeightsError::io("model", "write", e))?;
     Ok(out)
 }
@@ -101,6 +116,15 @@ impl LoadedWeights {
     pub fn save(&self, path: &Path, layout: KeyLayout) -> Result<(), WeightsError> {
         save(path, &self.backbone, &self.config, layout)
     }
+}
+
+/// Every number is within what the dtype can hold.
+fn fits(file: &str, tensors: &[OutputTensor<'_>], dtype: WeightsDtype) -> Result<(), WeightsError> {
+    let beyond = |value: &f32| value.is_finite() && half::f16::from_f32(*value).is_infinite();
+    let of = |tensor: &&OutputTensor<'_>| dtype == WeightsDtype::F16 && tensor.data.iter().any(beyond);
+    let Some(tensor) = tensors.iter().find(of) else { return Ok(()) };
+    let reason = format!("{} holds numbers above 65504, the largest of f16: write --dtype f32", tensor.key);
+    Err(WeightsError::Unsupported { file: file.to_owned(), reason })
 }
 
 type Named<'a> = (Vec<OutputTensor<'a>>, Vec<(&'static str, String)>);

@@ -129,7 +129,42 @@ impl WeightsReader for SafeTensors<'_> {
     }
 }
 
-/// A float32 tensor to be written; borrowed where it can be.
+/// How numbers are kept in a file that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightsDtype {
+    /// Four bytes each, as they are.
+    #[default]
+    F32,
+    /// Two bytes each, rounded to the nearest: half the file, with three digits of every number.
+    F16,
+}
+
+impl WeightsDtype {
+    /// Its name in a safetensors file.
+    fn safetensors(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+        }
+    }
+
+    /// Its name in torch and in `config.json`.
+    pub fn torch(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+/// A tensor to be written; borrowed where it can be.
 pub(crate) struct OutputTensor<'a> {
     pub key: String,
     pub shape: Vec<usize>,
@@ -141,6 +176,7 @@ pub(crate) fn write(
     out: &mut dyn Write,
     tensors: &mut [OutputTensor<'_>],
     metadata: &[(&str, String)],
+    dtype: WeightsDtype,
 ) -> io::Result<()> {
     tensors.sort_by(|a, b| a.key.cmp(&b.key));
     let mut header = Map::new();
@@ -148,8 +184,8 @@ pub(crate) fn write(
     header.insert("__metadata__".into(), metadata.into());
     let mut at = 0;
     for tensor in tensors.iter() {
-        let end = at + 4 * tensor.data.len();
-        let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [at, end] });
+        let end = at + dtype.bytes() * tensor.data.len();
+        let entry = json!({ "dtype": dtype.safetensors(), "shape": tensor.shape, "data_offsets": [at, end] });
         header.insert(tensor.key.clone(), entry);
         at = end;
     }
@@ -161,7 +197,12 @@ pub(crate) fn write(
     let mut bytes = Vec::with_capacity(4 << 14);
     for chunk in tensors.iter().flat_map(|t| t.data.chunks(1 << 14)) {
         bytes.clear();
-        bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+        match dtype {
+            WeightsDtype::F32 => bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes())),
+            WeightsDtype::F16 => {
+                bytes.extend(chunk.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()));
+            }
+        }
         out.write_all(&bytes)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Hugging Face `transformers` names (`Dinov2Model`, `Dinov2WithRegistersModel`) and the JSON files of their folders.
 
 use super::{KeyLayout, KeyLayoutEntry};
-use crate::safetensors::OutputTensor;
+use crate::safetensors::{OutputTensor, WeightsDtype};
 use crate::shapes::{parse_index, split_block};
 use crate::{StateDict, WeightsError};
 use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig, swiglu_hidden};
@@ -146,11 +146,11 @@ pub(crate) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<O
     out
 }
 
-/// `config.json` of a Hugging Face folder.
+/// `config.json` of a Hugging Face folder whose numbers are kept as `dtype`.
 ///
 /// # Errors
 /// If no `mlp_ratio` gives the hidden width.
-pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
+pub fn config_json(config: &VitConfig, dtype: WeightsDtype) -> Result<String, WeightsError> {
     let registers = config.registers > 0;
     let stages: Vec<_> =
         (0..=config.depth).map(|i| if i == 0 { "stem".into() } else { format!("stage{i}") }).collect();
@@ -159,7 +159,7 @@ pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
         "architectures": [if registers { "Dinov2WithRegistersModel" } else { "Dinov2Model" }],
         "attention_probs_dropout_prob": 0.0,
         "drop_path_rate": config.drop_path,
-        "dtype": "float32",
+        "dtype": dtype.torch(),
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.0,
         "hidden_size": config.dim,
@@ -178,7 +178,7 @@ pub fn config_json(config: &VitConfig) -> Result<String, WeightsError> {
         "qkv_bias": config.qkv_bias,
         "reshape_hidden_states": true,
         "stage_names": stages,
-        "torch_dtype": "float32",
+        "torch_dtype": dtype.torch(),
         "use_swiglu_ffn": config.ffn == FfnKind::SwiGlu,
     });
     if registers {

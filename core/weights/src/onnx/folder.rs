@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{OnnxInputSize, file};
 use crate::save::write_atomically;
-use crate::{StateDict, WeightsError, hugging_face};
+use crate::{StateDict, WeightsDtype, WeightsError, hugging_face};
 use dinoscope_base::files;
 use dinoscope_model::config::VitConfig;
 
@@ -34,7 +34,7 @@ pub fn save_folder(
         let reason = "name a file that ends in .onnx, or a folder for transformers.js".to_string();
         return Err(WeightsError::Unsupported { file: path.display().to_string(), reason });
     }
-    let mut json: Value = serde_json::from_str(&hugging_face::config_json(config)?)
+    let mut json: Value = serde_json::from_str(&hugging_face::config_json(config, WeightsDtype::F32)?)
         .map_err(|e| WeightsError::format("config.json", e.to_string()))?;
     let in_two = super::save_longest(&path.join(MODEL), backbone, config, size, file::LONGEST)?;
     json["transformers.js_config"] = match in_two {

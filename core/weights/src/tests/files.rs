@@ -63,6 +63,36 @@ fn our_safetensors_reader_agrees_with_the_crate() {
 }
 
 #[test]
+fn half_precision_takes_half_the_file_and_is_read_as_it_was_rounded() {
+    let (dir, config) = (tempfile::tempdir().unwrap(), tiny(0, FfnKind::Mlp));
+    let mut state = random(&config);
+    let (full, half) = (dir.path().join("full.safetensors"), dir.path().join("half.safetensors"));
+    save(&full, &state, &config, KeyLayout::Official).unwrap();
+    save_as(&half, &state, &config, KeyLayout::Official, WeightsDtype::F16).unwrap();
+    let bytes = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
+    let numbers: usize = state.values().map(|tensor| tensor.data.len()).sum();
+    assert!(bytes(&full) - bytes(&half) > 2 * numbers as u64 - 200);
+    let read = load(&half).unwrap();
+    assert_eq!(read.config, config);
+    for (key, tensor) in &state {
+        let rounded: Vec<f32> = tensor.data.iter().map(|v| ::half::f16::from_f32(*v).to_f32()).collect();
+        assert_eq!(read.backbone[key].data, rounded, "{key}");
+    }
+    let hub = dir.path().join("hub");
+    save_as(&hub, &state, &config, KeyLayout::HuggingFace, WeightsDtype::F16).unwrap();
+    let said = std::fs::read_to_string(hub.join("config.json")).unwrap();
+    assert!(said.contains(r#""dtype": "float16""#) && !said.contains("float32"), "{said}");
+    assert_eq!(load(&hub).unwrap().backbone.len(), state.len());
+
+    state.get_mut("norm.weight").unwrap().data[0] = 7e4;
+    let before = bytes(&half);
+    let error =
+        save_as(&half, &state, &config, KeyLayout::Official, WeightsDtype::F16).unwrap_err().to_string();
+    assert!(error.contains("norm.weight") && error.contains("--dtype f32"), "{error}");
+    assert_eq!(bytes(&half), before, "what was there is kept");
+}
+
+#[test]
 fn the_crate_reads_what_we_write() {
     let config = tiny(2, FfnKind::SwiGlu);
     let state = random(&config);

@@ -36,7 +36,7 @@ pub fn furthest(a: &[f32], b: &[f32]) -> f32 {
 pub fn bare(state: &StateDict, config: &VitConfig, layout: KeyLayout) -> Vec<u8> {
     let mut tensors = (layout.entry().outgoing)(state, config);
     let mut bytes = Vec::new();
-    safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
+    safetensors::write(&mut bytes, &mut tensors, &[], WeightsDtype::F32).unwrap();
     bytes
 }
 
@@ -225,7 +225,8 @@ fn files_from_before_are_read_as_they_were() {
         "layerscale":0.00001,"qkv_bias":true,"interpolation":{"offset":0.0,"antialias":true},"drop_path":0.1}"#;
     let (state, mut bytes) = (random(&config), Vec::new());
     let mut tensors = official::outgoing(&state);
-    safetensors::write(&mut bytes, &mut tensors, &[(plan::CONFIG_KEY, own.to_owned())]).unwrap();
+    safetensors::write(&mut bytes, &mut tensors, &[(plan::CONFIG_KEY, own.to_owned())], WeightsDtype::F32)
+        .unwrap();
     let read = from_bytes("old", &bytes).unwrap();
     assert!(read.notes.is_empty(), "{:?}", read.notes);
     assert_eq!((read.config.grid, read.config.norm_eps, read.config.heads), (PatchGrid::square(4), 1e-6, 4));

@@ -74,7 +74,7 @@ fn changed(change: impl Fn(&mut StateDict)) -> Vec<u8> {
     change(&mut state);
     let mut tensors = official::outgoing(&state);
     let mut bytes = Vec::new();
-    safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
+    safetensors::write(&mut bytes, &mut tensors, &[], WeightsDtype::F32).unwrap();
     bytes
 }
 

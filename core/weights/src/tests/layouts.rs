@@ -136,7 +136,7 @@ fn open_timm(config: &VitConfig) -> Box<dyn source::WeightsReader> {
     let state = random(config);
     let mut tensors = layouts::timm::outgoing(&state, config);
     let mut bytes = Vec::new();
-    safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
+    safetensors::write(&mut bytes, &mut tensors, &[], WeightsDtype::F32).unwrap();
     open::bytes("timm", bytes.leak()).unwrap()
 }
 
@@ -153,7 +153,7 @@ fn wrapped_hugging_face_models() {
             data: vec![0.0; 128].into(),
         });
         let mut bytes = Vec::new();
-        safetensors::write(&mut bytes, &mut tensors, &[]).unwrap();
+        safetensors::write(&mut bytes, &mut tensors, &[], WeightsDtype::F32).unwrap();
         let read = from_bytes("wrapped", &bytes).unwrap();
         assert_eq!((read.layout, &read.backbone), (KeyLayout::HuggingFace, &state));
         assert!(read.notes.iter().any(|n| n.contains("classifier.weight")), "{:?}", read.notes);
@@ -173,7 +173,7 @@ fn shards_are_put_together_and_may_not_leave_the_folder() {
             map.insert(t.key.clone(), name.into());
         });
         let mut bytes = Vec::new();
-        safetensors::write(&mut bytes, tensors, &[]).unwrap();
+        safetensors::write(&mut bytes, tensors, &[], WeightsDtype::F32).unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
     }
     let index = folder.path().join("model.safetensors.index.json");

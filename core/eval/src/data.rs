@@ -10,8 +10,10 @@ use dinoscope_data::source::{LabelledSplit, PictureSource, subset::SubsetSource}
 pub const SCENE_SEED: u64 = 1 << 32;
 /// Side of those scenes in pixels.
 pub const SCENE_SIDE: usize = 96;
-/// Built-in scenes to learn from and to test, of which a part may be taken.
-pub const SCENE_COUNTS: (usize, usize) = (1200, 600);
+/// Built-in scenes of a kind to learn from and to test, of which a part may be taken: a hundred and fifty of each class.
+pub fn scene_counts(kind: SceneKind) -> (usize, usize) {
+    (100 * kind.classes().len(), 50 * kind.classes().len())
+}
 
 /// Pictures that are open.
 #[derive(Clone)]
@@ -55,7 +57,8 @@ pub fn scenes(kind: SceneKind) -> LabelledSplit {
     let part = |seed, count| -> Arc<dyn PictureSource> {
         Arc::new(ScenesSource::of_kind(kind, seed, count, SCENE_SIDE))
     };
-    LabelledSplit { train: part(SCENE_SEED, SCENE_COUNTS.0), test: part(SCENE_SEED + 1, SCENE_COUNTS.1) }
+    let (train, test) = scene_counts(kind);
+    LabelledSplit { train: part(SCENE_SEED, train), test: part(SCENE_SEED + 1, test) }
 }
 
 /// At most so many pictures, chosen by `seed`; all of them where there are no more.

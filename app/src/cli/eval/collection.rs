@@ -7,7 +7,7 @@ use anyhow::Result;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::scenes::SceneKind;
-use dinoscope_core::eval::data::{SCENE_COUNTS, SCENE_SEED, SCENE_SIDE, limited};
+use dinoscope_core::eval::data::{SCENE_SEED, SCENE_SIDE, limited, scene_counts};
 use dinoscope_core::eval::pictures;
 
 use super::data::builtin;
@@ -33,7 +33,9 @@ impl ImageSetArgs {
     /// The pictures, or some of them by `seed`.
     pub fn open(&self, seed: u64) -> Result<Arc<dyn PictureSource>> {
         let all: Arc<dyn PictureSource> = match builtin(&self.data)? {
-            Some(builtin) => builtin.open(SceneKind::Varied, SCENE_SEED, SCENE_COUNTS.0, SCENE_SIDE),
+            Some(builtin) => {
+                builtin.open(SceneKind::Varied, SCENE_SEED, scene_counts(SceneKind::Varied).0, SCENE_SIDE)
+            }
             None => pictures::all(&self.data, self.depth_range)?,
         };
         all.file_notes().iter().for_each(|said| note!("{said}"));

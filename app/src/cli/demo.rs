@@ -12,12 +12,18 @@ use super::terminal::{self, out};
 use super::train::RunOutputOptions;
 use super::{load, run};
 
-/// Train a small model on pictures that the program draws itself, and write a report.
+/// Watch a small model learn, within a minute, and write a report.
+///
+/// On pictures that the program draws itself a fresh model learns what the starter weights, which come with the program, know
+/// of them. --from-nothing trains it as those were trained: without a teacher, which takes longer and gets less far.
 #[derive(clap::Args)]
 pub struct DemoArgs {
     /// Where the run is kept [default: runs/demo-NNN].
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Without a teacher: the `nano` preset of `train`.
+    #[arg(long)]
+    from_nothing: bool,
     /// Seed of weights, order, crops, masks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -35,12 +41,13 @@ pub struct DemoArgs {
     force: bool,
 }
 
-/// Trains the `nano` preset on the built-in scenes and sums it up.
+/// Trains the `demo` preset, or `nano` without a teacher, on the built-in scenes and sums it up.
 pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
     terminal::ignore_output_errors();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
-    let recipe = paths::with_absolute_paths(&load::noted(Recipe::preset("nano")?.resolve(&overrides)?))?;
+    let preset = Recipe::preset(if arguments.from_nothing { "nano" } else { "demo" })?;
+    let recipe = paths::with_absolute_paths(&load::noted(preset.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;
     let classes = sources.labelled.as_ref().map_or(0, |labelled| labelled.train.classes().len());

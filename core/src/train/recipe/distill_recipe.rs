@@ -10,6 +10,16 @@ const FEATURE_RATE: f64 = 5e-4;
 /// Values of the teacher's patch targets beyond which only a share of the patches is taken by default (1 GiB).
 const MOST_TARGETS: f64 = 268_435_456.0;
 
+/// What a student sees that learns a teacher's features: two large crops without blur, and mixtures of them.
+pub(super) fn see_features(recipe: &mut Recipe) {
+    recipe.crops.locals = 0;
+    recipe.crops.global_scale = [0.14, 1.0];
+    recipe.crops.blur = BlurPreset::None;
+    recipe.crops.solarize = 0.0;
+    recipe.distill.mixup = true;
+    recipe.optim.clip = 1.0;
+}
+
 /// The recipe that distils `teacher` into the student that `student` describes.
 ///
 /// Without a method, what heads say where the teacher has heads and the student's patch, else similarity. Presets for
@@ -52,12 +62,7 @@ pub fn recipe(
                 if share >= 1.0 { 1.0 } else { (share * 1000.0).floor().max(1.0) / 1000.0 };
         }
         DistillMethod::Similarity | DistillMethod::Regression => {
-            recipe.crops.locals = 0;
-            recipe.crops.global_scale = [0.14, 1.0];
-            recipe.crops.blur = BlurPreset::None;
-            recipe.crops.solarize = 0.0;
-            recipe.distill.mixup = true;
-            recipe.optim.clip = 1.0;
+            see_features(&mut recipe);
             if official {
                 recipe.train.batch = 1536;
                 recipe.optim.base_lr = FEATURE_RATE / (1536.0f64 / 1024.0).sqrt();

@@ -5,13 +5,14 @@ use crate::data::source::scenes::SceneKind;
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
-    BlurPreset, DataRecipe, DistillRecipe, EvalRecipe, HeadRecipe, InitRecipe, LossRecipe, ModelRecipe,
-    MultiCropRecipe, OptimRecipe, Recipe, RecipeError, TrainPrecision, TrainRecipe,
+    BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, HeadRecipe, InitRecipe, LossRecipe,
+    LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, Recipe, RecipeError, TrainPrecision, TrainRecipe,
+    distill_recipe::see_features,
 };
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 8] =
-    ["nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
+pub const NAMES: [&str; 9] =
+    ["demo", "nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
 
 /// "Epoch" of the official configurations: 1250 iterations, whatever the data.
 const EPOCH: u64 = 1250;
@@ -35,6 +36,7 @@ fn preset(name: &str) -> Option<Recipe> {
         // The released S and B are distilled; from scratch they take the long recipe with less dropping.
         "vits14" => Recipe { model: model("vits14", 0.1), ..long(name) },
         "vitb14" => Recipe { model: model("vitb14", 0.2), ..long(name) },
+        "demo" => demo(),
         "nano" => nano(),
         "tiny" => tiny(),
         "small" => small(),
@@ -91,6 +93,8 @@ fn short(name: &str) -> Recipe {
         },
         loss: LossRecipe::default(),
         optim: OptimRecipe {
+            schedule: LrSchedule::Cosine,
+            cooldown: 0,
             base_lr: 4e-3,
             min_lr: 1e-6,
             warmup: 10 * EPOCH,
@@ -134,6 +138,7 @@ fn short(name: &str) -> Recipe {
             scenes: 4096,
             scene_size: 256,
             scene_seed: 0,
+            scene_views: 1,
         },
     }
 }
@@ -215,6 +220,29 @@ fn nano() -> Recipe {
         data: DataRecipe { scene_kind: SceneKind::Easy, scenes: 1200, scene_size: 96, ..base.data },
         ..base
     }
+}
+
+/// A minute on two CPU cores: the model of `nano`, fresh, learns what the starter weights make of pictures.
+fn demo() -> Recipe {
+    let base = nano();
+    let mut recipe = Recipe {
+        preset: "demo".to_owned(),
+        distill: DistillRecipe {
+            method: DistillMethod::Similarity,
+            teacher: "starter".to_owned(),
+            ..base.distill
+        },
+        train: TrainRecipe {
+            iterations: 180,
+            picture_every: 15,
+            evaluate_every: 60,
+            checkpoint_every: 60,
+            ..base.train
+        },
+        ..base
+    };
+    see_features(&mut recipe);
+    recipe
 }
 
 /// An hour on a laptop's GPU: 96-pixel crops, a ViT of DINO's "tiny" width.

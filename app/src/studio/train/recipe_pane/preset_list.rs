@@ -38,14 +38,21 @@ fn offer(name: &'static str) -> Option<PresetEntry> {
         words::count(recipe.train.batch as u64)
     );
     let purpose = match name {
-        "nano" => "Minutes on a processor",
+        "demo" => "A minute: learns from the starter weights",
+        "nano" => "Minutes on a processor, from nothing",
         "tiny" => "An hour on a laptop's GPU",
         "small" => "A day on one desktop GPU",
         "vitl16-short" => "ImageNet-1k, a day on 32 GPUs",
         _ => "The official long recipe, many GPUs",
     };
     let parameters = words::parameters(&recipe, config.parameters());
-    Some(PresetEntry { name, line, parameters, purpose, small: matches!(name, "nano" | "tiny" | "small") })
+    Some(PresetEntry {
+        name,
+        line,
+        parameters,
+        purpose,
+        small: matches!(name, "demo" | "nano" | "tiny" | "small"),
+    })
 }
 
 /// Draws them. The name of the one that was chosen now.
@@ -122,6 +129,7 @@ fn row(ui: &mut Ui, offer: &PresetEntry, chosen: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -129,10 +137,11 @@ mod tests {
     fn every_preset_is_offered_with_its_size() {
         let offers = offers();
         assert_eq!(offers.len(), presets::NAMES.len());
-        assert!(offers[0].small && offers[0].line.contains("240 steps of 32 pictures"));
+        let nano = offers.iter().find(|offer| offer.name == "nano").unwrap();
+        assert!(nano.small && nano.line.contains("240 steps of 32 pictures"));
         // In the words in which a run tells it.
-        assert!(offers[0].line.starts_with("backbone 473 k ·"), "{}", offers[0].line);
-        assert_eq!(offers[0].parameters, "backbone 473 k, with heads 589 k");
+        assert!(nano.line.starts_with("backbone 473 k ·"), "{}", nano.line);
+        assert_eq!(nano.parameters, "backbone 473 k, with heads 589 k");
         let vitl14 = offers.iter().find(|offer| offer.name == "vitl14");
         assert!(vitl14.is_some_and(|offer| !offer.small && offer.line.contains("625,000 steps")));
     }

@@ -9,6 +9,7 @@ use dinoscope_model::{Vit, VitConfig};
 use serde::{Deserialize, Serialize};
 
 use super::EvalProtocolError;
+use super::crops::{self, CropRetrievalTask};
 use super::data::EvaluationData;
 use super::depth::{self, DepthEvalRange, DepthTask};
 use super::embedding::{self, ProjectionTask, ReductionMethod, TsneOptions};
@@ -37,6 +38,8 @@ pub enum EvaluationKind {
     Retrieve,
     /// How features are spread over their space.
     Spread,
+    /// How often crops of one picture find each other.
+    Crops,
     /// What pixels show.
     Segment,
     /// How far away pixels are.
@@ -60,6 +63,8 @@ pub enum EvalTask {
     Retrieve(RetrieveTask),
     /// How features are spread over their space.
     Spread(FeatureStatisticsTask),
+    /// How often crops of one picture find each other.
+    Crops(CropRetrievalTask),
     /// Pictures as points in the plane.
     Map(ProjectionTask),
 }
@@ -209,6 +214,22 @@ pub static EVALUATIONS: &[EvaluationEntry] = &[
         task: |data, _| Some(EvalTask::Spread(FeatureStatisticsTask { source: data.all()?.clone() })),
     },
     EvaluationEntry {
+        kind: EvaluationKind::Crops,
+        id: "crops",
+        title: "Crop retrieval",
+        hint: "Whether two crops of a picture find each other; needs no classes",
+        measures: "how often two crops of one picture find each other among all pictures",
+        protocol: "two global crops of up to 512 pictures as training draws them, nearest by the cosine of CLS features",
+        needs: LabelRequirement::Nothing,
+        run_figure: Some("crops_top1"),
+        task: |data, _| {
+            Some(EvalTask::Crops(CropRetrievalTask {
+                source: data.all()?.clone(),
+                most: crops::MOST_PICTURES,
+            }))
+        },
+    },
+    EvaluationEntry {
         kind: EvaluationKind::Segment,
         id: "segment",
         title: "Segmentation",
@@ -304,6 +325,7 @@ pub async fn evaluate(
         EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
         EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
         EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
+        EvalTask::Crops(task) => crops::evaluate(&context, task, progress).await,
         EvalTask::Map(task) => embedding::evaluate(&context, task, progress).await,
     }
 }
@@ -330,7 +352,7 @@ mod tests {
             EvaluationKind::Knn | EvaluationKind::Map | EvaluationKind::Linear | EvaluationKind::Logistic => {
                 true
             }
-            EvaluationKind::Retrieve | EvaluationKind::Spread => true,
+            EvaluationKind::Retrieve | EvaluationKind::Spread | EvaluationKind::Crops => true,
             EvaluationKind::Segment | EvaluationKind::Depth => true,
         };
         assert!(EvaluationKind::all().all(is_known));

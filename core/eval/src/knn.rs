@@ -310,7 +310,7 @@ fn check(
 }
 
 /// Similarity and position of a training picture.
-type Neighbour = (f32, u32);
+pub(super) type Neighbour = (f32, u32);
 
 /// More similar first, then the earlier one.
 fn order(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
@@ -318,7 +318,7 @@ fn order(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
 }
 
 /// The `k` nearest training pictures of each query, nearest first.
-fn search(queries: &PackedPanels, cache: &PackedPanels, k: usize) -> Vec<Vec<Neighbour>> {
+pub(super) fn search(queries: &PackedPanels, cache: &PackedPanels, k: usize) -> Vec<Vec<Neighbour>> {
     // Candidates pile up to three times `k` before the worst are dropped: amortised, one comparison each.
     let full = 3 * k;
     let mut found: Vec<Vec<Neighbour>> = vec![Vec::with_capacity(full + LANES); queries.rows()];

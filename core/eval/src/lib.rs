@@ -6,6 +6,7 @@ pub mod agreement;
 pub mod cache;
 pub mod catalogue;
 pub mod confusion;
+pub mod crops;
 pub mod data;
 pub mod dense;
 pub mod depth;

@@ -132,6 +132,14 @@ pub const CHARTS: &[FigureChart] = {
         .percent(),
         chart(
             Evaluation,
+            "Crop retrieval",
+            &[figure("crops_top1", "Model")],
+            "Share of pictures of which one crop finds the other among those of all pictures, with its 95 % interval. \
+             Needs no classes.",
+        )
+        .percent(),
+        chart(
+            Evaluation,
             "Linear probe and segmentation",
             &[figure("linear_top1", "Linear probe"), figure("segment_miou", "Segmentation")],
             "Right classes of held-out pictures; mean overlap with the truth (mIoU) of held-out pixels.",

@@ -8,6 +8,8 @@ use dinoscope_core::engine::{self, RunCommand, RunCompletion, RunEvent, RunHandl
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::forecast::{self, RunForecast};
+use dinoscope_core::train::recipe::InitRecipe;
+use dinoscope_core::train::{Recipe, improvement};
 
 use super::history::{self, RunMetricsSummary};
 use super::json;
@@ -102,7 +104,7 @@ fn forecast(job: &TrainJob) -> RunForecast {
         }
     }
     let speed = block_on(forecast::speed(recipe, &device.device));
-    RunForecast::new(recipe, sources.labelled.as_ref(), from, speed)
+    RunForecast::new(recipe, sources.train.len(), sources.labelled.as_ref(), from, speed)
 }
 
 /// In a line: `about 265 MB of memory; about 4 min on this device`.
@@ -125,6 +127,9 @@ fn show(event: &RunEvent, progress: &mut CliProgress, forecast: &RunForecast) {
                 *parameters as f64 / 1e6,
                 recipe.train.batch
             ));
+            if let Some(begun) = begun_with(recipe).filter(|_| *iteration == 0) {
+                progress.say(&begun);
+            }
             progress.say(&in_words(forecast));
             if *iteration > 0 {
                 progress.say(&format!("going on at step {iteration}"));
@@ -150,6 +155,12 @@ fn show(event: &RunEvent, progress: &mut CliProgress, forecast: &RunForecast) {
                 ));
             }
         }
+        RunEvent::Crops { iteration, accuracy, raw_pixels } => {
+            progress.say(&format!("crop retrieval after {iteration} steps: {}", history::percent(*accuracy)));
+            if let Some(raw) = raw_pixels {
+                progress.say(&format!("crop retrieval by raw pixels: {}", history::percent(*raw)));
+            }
+        }
         RunEvent::Judged { iteration, outcome, .. } => {
             if let Some(figure) = outcome.headline() {
                 let title = outcome.title.to_lowercase();
@@ -166,6 +177,17 @@ fn show(event: &RunEvent, progress: &mut CliProgress, forecast: &RunForecast) {
         | RunEvent::Checkpoint { .. }
         | RunEvent::Finished(_) => {}
     }
+}
+
+/// What a run goes on from, in a line; nothing of one that begins with nothing.
+fn begun_with(recipe: &Recipe) -> Option<String> {
+    let InitRecipe { weights, heads, hold_backbone } = &recipe.start;
+    let held = match hold_backbone {
+        0 => String::new(),
+        steps => format!("; for {steps} steps only the heads learn"),
+    };
+    let what = if *heads { "goes on from" } else { "the backbone goes on from" };
+    (!weights.is_empty()).then(|| format!("{what} {weights}{held}"))
 }
 
 fn step_message(step: &StepReport, loss: f64) -> String {
@@ -189,6 +211,19 @@ fn stop_on_interrupt(handle: &RunHandle) -> Result<()> {
         let _ = commands.try_send(RunCommand::Stop);
     })
     .context("can't listen for Ctrl-C")
+}
+
+/// How good the features are: figures at the end of a run, and of one that goes on from weights whether it made them better.
+pub fn say_measured(summary: &CliRunSummary, recipe: &Recipe) {
+    let history = &summary.history;
+    if let Some(accuracy) = history.accuracy() {
+        out!("{accuracy}");
+    }
+    let began = if recipe.start.weights.is_empty() { "untrained" } else { "as it began" };
+    history.crops(began).iter().for_each(|line| out!("{line}"));
+    if let Some(sentence) = history.improvement().filter(|_| improvement::is_told(recipe)) {
+        out!("{sentence}");
+    }
 }
 
 /// The last lines of a run: where everything is, and what could not be used.

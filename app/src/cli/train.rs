@@ -132,12 +132,17 @@ pub fn carry_out(
     let device = load::device(device, json)?;
     let folder = place.open(&recipe)?;
     let watch = sources.to_watch(&recipe);
-    let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume: place.resume };
+    let job = TrainJob {
+        recipe: recipe.clone(),
+        device,
+        sources,
+        watch,
+        folder: Some(folder),
+        resume: place.resume,
+    };
     let summary = run::run_job(job, json)?;
     if !json {
-        if let Some(accuracy) = summary.history.accuracy() {
-            out!("{accuracy}");
-        }
+        run::say_measured(&summary, &recipe);
         run::say_finished(&summary);
     }
     Ok(summary.status())

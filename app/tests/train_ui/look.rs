@@ -38,7 +38,8 @@ fn usable(window: &Window) -> Vec<(String, egui::Rect)> {
                 rect.right() < recipe && rect.bottom() > foot && !in_foot.contains(&name.as_str());
             let under_curves = rect.right() > run && rect.bottom() > curves && rect.top() < curves;
             // Of the run pane everything else scrolls behind the curves.
-            let of_run = ["Report", "Look with it", "Open a run …"].contains(&name.as_str());
+            let of_run =
+                ["Report", "Look with it", "Before and after", "Open a run …"].contains(&name.as_str());
             let of_run = of_run || name.starts_with("nano-") || name.starts_with("Go on");
             rect.area() > 0.0 && !under_foot && !under_curves && !of_run
         })

@@ -291,15 +291,14 @@ fn figures(run: &ModelCardRun) -> Option<String> {
             format!("{mean:.3}"),
         ]);
     }
-    for (name, what) in
-        [("knn", "CLS tokens, 20 neighbours"), ("knn_raw_pixels", "raw pixels, 20 neighbours")]
-    {
+    for (measure, name, what) in [
+        ("k-NN top-1", "knn", "CLS tokens, 20 neighbours"),
+        ("k-NN top-1", "knn_raw_pixels", "raw pixels, 20 neighbours"),
+        ("crop retrieval top-1", "crops", "CLS tokens, among the pictures that it learned from"),
+        ("crop retrieval top-1", "crops_raw_pixels", "raw pixels, among the same"),
+    ] {
         if let Some(accuracy) = run.accuracy(name) {
-            rows.push([
-                "k-NN top-1".to_owned(),
-                what.to_owned(),
-                EvalMetric::accuracy("top-1", accuracy).text(),
-            ]);
+            rows.push([measure.to_owned(), what.to_owned(), EvalMetric::accuracy("top-1", accuracy).text()]);
         }
     }
     for (name, what) in [

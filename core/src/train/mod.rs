@@ -27,11 +27,11 @@ pub use feed::{batch, preparation, preview, sources};
 pub use optimizer::{loss_scale, schedule};
 pub use recipe::{adapt, distill_recipe, fields, overrides, paths, presets};
 use record::curves;
-pub use record::{figures, health, metrics, metrics_lines, report, summary, tensorboard};
+pub use record::{figures, health, improvement, metrics, metrics_lines, report, summary, tensorboard};
 pub use run::{archive, follow, resume, resume_point, run_lock, run_notes};
 pub use start::model_source;
 pub use teacher::{frozen_teacher, teacher_cache};
-pub use watch::{film, probes, watch_colours};
+pub use watch::{film, neighbours, probes, watch_colours};
 
 pub use network::{Network, NetworkConfig};
 pub use overrides::ResolvedRecipe;

@@ -18,6 +18,7 @@ use super::teacher_cache::TeacherCacheError;
 use super::watch::WatchSnapshot;
 use crate::data::{DataError, Picture};
 use crate::device::SelectedDevice;
+use crate::eval::Accuracy;
 use crate::eval::agreement::TeacherAgreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
@@ -82,6 +83,15 @@ pub enum RunEvent {
         raw_pixels: Option<KnnResult>,
         /// What the student has in common with a frozen teacher, where one is distilled.
         agreement: Option<TeacherAgreement>,
+    },
+    /// How often two crops of one picture find each other by the teacher's CLS features.
+    Crops {
+        /// Steps done.
+        iteration: u64,
+        /// What was measured.
+        accuracy: Accuracy,
+        /// The same of the crops' pixels; measured once, at the start.
+        raw_pixels: Option<Accuracy>,
     },
     /// What else was measured of the teacher's features.
     Judged {

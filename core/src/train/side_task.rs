@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::protocol::{RunChannels, RunEvent};
+use super::recipe::Recipe;
 
 /// Between two words about the same.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -15,6 +16,8 @@ const BETWEEN: Duration = Duration::from_millis(250);
 pub struct SideTaskProgress {
     /// Steps done.
     pub iteration: u64,
+    /// Whether the model is as random weights are: none that the run began with.
+    pub untrained: bool,
     /// What is being done.
     pub task: SideTask,
     /// How much of it is done; pictures, or whatever an evaluation counts.
@@ -30,16 +33,19 @@ pub enum SideTask {
     Watched,
     /// k-NN with the features of the labelled pictures, and what belongs to it.
     Knn,
+    /// Crops of pictures that are to find each other.
+    Crops,
     /// The other evaluations that the recipe asks for.
     Evaluation,
 }
 
 impl SideTask {
-    /// In JSON: `watched`, `knn` or `evaluation`.
+    /// In JSON: `watched`, `knn`, `crops` or `evaluation`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Watched => "watched",
             Self::Knn => "knn",
+            Self::Crops => "crops",
             Self::Evaluation => "evaluation",
         }
     }
@@ -48,10 +54,11 @@ impl SideTask {
 impl SideTaskProgress {
     /// For a person: `Judging the untrained model: 640 of 1800 pictures`.
     pub fn text(&self) -> String {
-        let model = if self.iteration == 0 { "the untrained model" } else { "the model" };
+        let model = if self.untrained { "the untrained model" } else { "the model" };
         let (what, of) = match self.task {
             SideTask::Watched => (format!("Looking at the watched pictures with {model}"), ""),
             SideTask::Knn => (format!("Judging {model}"), " pictures"),
+            SideTask::Crops => (format!("Finding crops again with {model}"), " pictures"),
             SideTask::Evaluation => (format!("Judging {model} further"), ""),
         };
         match self.total {
@@ -75,8 +82,9 @@ pub(super) struct SideTaskReporter<'a> {
 
 impl<'a> SideTaskReporter<'a> {
     /// Nothing is said yet.
-    pub fn new(port: &'a RunChannels, iteration: u64, task: SideTask) -> Self {
-        Self { port, aside: SideTaskProgress { iteration, task, done: 0, total: 0 }, last: None }
+    pub fn new(port: &'a RunChannels, recipe: &Recipe, iteration: u64, task: SideTask) -> Self {
+        let untrained = iteration == 0 && recipe.start.weights.is_empty();
+        Self { port, aside: SideTaskProgress { iteration, untrained, task, done: 0, total: 0 }, last: None }
     }
 
     /// So much is done. Holds while the run is paused; whether to go on, which a run that is to stop does not.
@@ -95,18 +103,24 @@ mod tests {
 
     #[test]
     fn what_is_done_is_said_in_words() {
-        let aside = |iteration, task, done, total| SideTaskProgress { iteration, task, done, total };
+        let aside = |iteration, task, done, total| {
+            let untrained = iteration == 0;
+            SideTaskProgress { iteration, untrained, task, done, total }
+        };
         let said = [
             aside(0, SideTask::Knn, 640, 1800).text(),
             aside(60, SideTask::Knn, 0, 0).text(),
             aside(0, SideTask::Watched, 2, 6).text(),
             aside(60, SideTask::Evaluation, 1, 3).text(),
+            // What begins with weights is not untrained.
+            SideTaskProgress { untrained: false, ..aside(0, SideTask::Crops, 64, 300) }.text(),
         ];
         let wanted = [
             "Judging the untrained model: 640 of 1800 pictures",
             "Judging the model",
             "Looking at the watched pictures with the untrained model: 2 of 6",
             "Judging the model further: 1 of 3",
+            "Finding crops again with the model: 64 of 300 pictures",
         ];
         assert_eq!(said, wanted);
         assert_eq!(

@@ -7,6 +7,8 @@ use std::path::Path;
 use dinoscope_core::engine::RunEvent;
 use dinoscope_core::eval::Accuracy;
 use dinoscope_core::eval::run::headline;
+pub use dinoscope_core::train::improvement::percent;
+use dinoscope_core::train::improvement::{self, AccuracyChange};
 use dinoscope_core::train::run::MetricsLine;
 
 /// First and last figures, each with its step.
@@ -22,6 +24,12 @@ pub struct RunMetricsSummary {
     pub trained: Option<(u64, Accuracy)>,
     /// k-NN on raw pixels.
     pub raw_pixels: Option<Accuracy>,
+    /// Crops that were found again before the first step.
+    pub crops_before: Option<Accuracy>,
+    /// The newest of them, and the steps that had been done.
+    pub crops_after: Option<(u64, Accuracy)>,
+    /// Crops that were found again by raw pixels.
+    pub crops_raw: Option<Accuracy>,
 }
 
 impl RunMetricsSummary {
@@ -56,6 +64,7 @@ impl RunMetricsSummary {
             Some(Accuracy { correct: count("correct")?, total: count("total")? })
         };
         self.take_accuracy(line.iteration, accuracy("knn"), accuracy("knn_raw_pixels"));
+        self.take_crops(line.iteration, accuracy("crops"), accuracy("crops_raw_pixels"));
     }
 
     fn take_loss(&mut self, step: u64, loss: f64) {
@@ -71,6 +80,14 @@ impl RunMetricsSummary {
         self.raw_pixels = raw_pixels.or(self.raw_pixels);
     }
 
+    fn take_crops(&mut self, done: u64, own: Option<Accuracy>, raw_pixels: Option<Accuracy>) {
+        match done {
+            0 => self.crops_before = own.or(self.crops_before),
+            _ => self.crops_after = own.map(|own| (done, own)).or(self.crops_after),
+        }
+        self.crops_raw = raw_pixels.or(self.crops_raw);
+    }
+
     /// Takes in what happens now.
     pub fn take(&mut self, event: &RunEvent) {
         match event {
@@ -82,6 +99,9 @@ impl RunMetricsSummary {
             RunEvent::Evaluation { iteration, accuracy, raw_pixels, .. } => {
                 let raw = raw_pixels.as_ref().and_then(headline).map(|score| score.top1);
                 self.take_accuracy(*iteration, headline(accuracy).map(|score| score.top1), raw);
+            }
+            RunEvent::Crops { iteration, accuracy, raw_pixels } => {
+                self.take_crops(*iteration, Some(*accuracy), *raw_pixels);
             }
             _ => {}
         }
@@ -108,12 +128,33 @@ impl RunMetricsSummary {
             (None, None) => return None,
         })
     }
-}
 
-/// `72.1 % (68.4–75.6)`
-pub fn percent(accuracy: Accuracy) -> String {
-    let (low, high) = accuracy.wilson95();
-    format!("{:.1} % ({:.1}–{:.1})", 100.0 * accuracy.value(), 100.0 * low, 100.0 * high)
+    /// Crops that were found again, a line for each of what they were sought by; nothing where none were sought. `began` is
+    /// what the model is called before its first step.
+    pub fn crops(&self, began: &str) -> Vec<String> {
+        let after = self.crops_after.map(|(done, crops)| (format!("after {done} steps"), crops));
+        let before = self.crops_before.map(|crops| (began.to_owned(), crops));
+        let raw = self.crops_raw.map(|crops| ("raw pixels".to_owned(), crops));
+        let rows: Vec<(String, Accuracy)> = [after, before, raw].into_iter().flatten().collect();
+        let Some((_, first)) = rows.first() else { return Vec::new() };
+        let wide = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let head = format!(
+            "crops that find the other one of their picture, {} pictures, 95 % interval",
+            first.total
+        );
+        let row = |(name, crops): &(String, Accuracy)| format!("  {name:wide$}  {}", percent(*crops));
+        std::iter::once(head).chain(rows.iter().map(row)).collect()
+    }
+
+    /// Whether the features became better, in plain words; `None` where that was not measured twice.
+    pub fn improvement(&self) -> Option<String> {
+        let change = |before: Option<Accuracy>, after: Option<(u64, Accuracy)>| {
+            let ((steps, after), before) = (after?, before?);
+            Some(AccuracyChange { before, after, steps })
+        };
+        let crops = change(self.crops_before, self.crops_after)?;
+        Some(improvement::sentence(&crops, change(self.untrained, self.trained).as_ref()))
+    }
 }
 
 fn contains(line: &[u8], what: &[u8]) -> bool {
@@ -148,6 +189,28 @@ mod tests {
         let said = RunMetricsSummary::read(&file).accuracy().unwrap();
         assert!(
             said.starts_with("k-NN accuracy after 60 steps 75.0 % (") && said.contains(", untrained 25.0 %"),
+            "{said}"
+        );
+        assert!(RunMetricsSummary::read(&file).crops("untrained").is_empty());
+
+        bytes.extend(
+            b"{\"iteration\":0,\"crops_correct\":1.0,\"crops_total\":9.0,\"crops_raw_pixels_correct\":0.0,\
+            \"crops_raw_pixels_total\":9.0}\n{\"iteration\":60,\"crops_correct\":2.0,\"crops_total\":9.0}\n",
+        );
+        std::fs::write(&file, &bytes).unwrap();
+        let history = RunMetricsSummary::read(&file);
+        let table = history.crops("as it began");
+        assert!(
+            table[0].contains("9 pictures") && table[1].starts_with("  after 60 steps  22.2 % ("),
+            "{table:?}"
+        );
+        assert!(
+            table[2].starts_with("  as it began     11.1 % (") && table[3].contains("raw pixels"),
+            "{table:?}"
+        );
+        let said = history.improvement().unwrap();
+        assert!(
+            said.contains("did not make the features better") && said.contains("k-NN on their classes"),
             "{said}"
         );
         assert_eq!(RunMetricsSummary::read(&dir.path().join("none")), RunMetricsSummary::default());

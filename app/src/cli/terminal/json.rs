@@ -27,6 +27,9 @@ pub fn event(event: &RunEvent) -> Value {
             "event": "evaluation", "iteration": iteration, "knn": accuracy, "raw_pixels": raw_pixels,
             "agreement": agreement,
         }),
+        RunEvent::Crops { iteration, accuracy, raw_pixels } => json!({
+            "event": "crops", "iteration": iteration, "accuracy": accuracy, "raw_pixels": raw_pixels,
+        }),
         RunEvent::Judged { iteration, name, outcome } => {
             json!({ "event": "judged", "iteration": iteration, "name": name, "outcome": outcome })
         }

@@ -49,6 +49,8 @@ pub enum TrainAction {
     LookWith(PathBuf),
     /// Shows a file with whatever the system has for it.
     Open(PathBuf),
+    /// Shows what the run in this folder has changed.
+    BeforeAfter(PathBuf),
     /// Follows the run in this folder; in all panels, or its curves beside those of others.
     Follow(PathBuf, bool),
     /// Shows the curves of a followed run no more.
@@ -89,6 +91,11 @@ impl TrainWorkspace {
             TrainAction::Live(key) => self.change_live(key),
             TrainAction::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
             TrainAction::Open(path) => runs::show_file(ctx, &path),
+            TrainAction::BeforeAfter(folder) => {
+                if let Some(view) = self.view_of(&folder).cloned() {
+                    self.before_after.open(&view, &self.wake);
+                }
+            }
             TrainAction::Follow(path, whole) => self.follow(&path, whole),
             TrainAction::Unfollow(path) => {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)

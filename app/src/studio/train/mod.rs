@@ -4,6 +4,7 @@
 //! disk. The panels draw it and answer with [`actions`]. What takes time is done on other threads.
 
 mod actions;
+mod before_after;
 mod charts;
 mod closing;
 mod panes;
@@ -122,6 +123,7 @@ pub struct TrainWorkspace {
     watch_wish: Option<Vec<Picture>>,
     gallery: Option<PathBuf>,
     reading: Option<BackgroundTask<Result<Recipe, String>>>,
+    before_after: before_after::BeforeAfterWindow,
     saving: Option<BackgroundTask<Result<String, String>>>,
     packing: Option<run_file::RunArchiveJob>,
     unpacking: Option<run_file::Unpacking>,
@@ -158,6 +160,7 @@ impl TrainWorkspace {
             watch_wish: None,
             gallery: None,
             reading: None,
+            before_after: before_after::BeforeAfterWindow::default(),
             saving: None,
             packing: None,
             unpacking: None,
@@ -242,6 +245,7 @@ impl TrainWorkspace {
             }
         }
         self.watched.sheet_cache.logic(ctx, &self.wake);
+        self.before_after.logic(ctx);
         self.arrived();
     }
 
@@ -307,8 +311,10 @@ impl TrainWorkspace {
         self.explore_wish.take()
     }
 
-    /// The question that closing a window with a run asks.
+    /// What lies over the panels: the question that closing a window with a run asks, and what a run has changed.
     pub fn closing_ui(&mut self, ctx: &egui::Context, _: &mut AppContext) {
+        let of = self.before_after.run().and_then(|run| self.view_of(run)).cloned();
+        self.before_after.ui(ctx, of.as_ref());
         self.closing.ui(ctx, self.own.as_mut());
     }
 
@@ -316,7 +322,11 @@ impl TrainWorkspace {
     pub fn busy(&self) -> bool {
         // A run makes new pictures all the time: only those that somebody waits for count.
         let pictures = !self.going() && self.watched.sheet_cache.busy();
-        self.until.is_some() || pictures || self.recipe.given.busy() || self.is_reading()
+        self.until.is_some()
+            || pictures
+            || self.recipe.given.busy()
+            || self.is_reading()
+            || self.before_after.busy()
     }
 
     /// The window is gone.

@@ -1,6 +1,7 @@
 //! The run pane: how it stands, how long it takes, how good it is, and whether it is well.
 
 use dinoscope_core::train::health::HealthLevel;
+use dinoscope_core::train::improvement;
 use dinoscope_core::train::run_lock::RunLockStatus;
 use egui::Ui;
 
@@ -178,6 +179,9 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut V
         }
         look_buttons(ui, view, actions);
     });
+    if let Some(said) = view.improvement() {
+        ui.add(egui::Label::new(said).selectable(true).wrap());
+    }
 }
 
 /// How far it is: before the first step what is done beside the steps, where that is known.
@@ -276,15 +280,11 @@ fn figures(ui: &mut Ui, view: &RunView, own: bool) {
         };
         widgets::property(ui, name, &text);
     }
-    if let Some((step, accuracy)) = view.knn() {
-        let (low, high) = accuracy.wilson95();
-        let text = format!(
-            "{} ({:.1}–{:.1}) after {step} steps",
-            words::percent(accuracy.value()),
-            100.0 * low,
-            100.0 * high
-        );
-        widgets::property(ui, "k-NN", &text);
+    for (name, label) in [("knn", "k-NN"), ("crops", "Crops found again")] {
+        if let Some((step, accuracy)) = view.newest_accuracy(name) {
+            let text = format!("{} after {step} steps", improvement::percent(accuracy));
+            widgets::property(ui, label, &text);
+        }
     }
     if !view.device.is_empty() {
         widgets::property(ui, "Computes on", &view.device);
@@ -318,6 +318,10 @@ fn look_buttons(ui: &mut Ui, view: &RunView, actions: &mut Vec<TrainAction>) {
         && widgets::button(ui, icons::OPEN_OUTSIDE, "Report").clicked()
     {
         actions.push(TrainAction::Open(report.clone()));
+    }
+    let both = !view.is_alive() && view.pictures.contains(&0) && view.pictures.len() > 1;
+    if both && widgets::button(ui, icons::SIDE_BY_SIDE, "Before and after").clicked() {
+        actions.push(TrainAction::BeforeAfter(view.folder.clone()));
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use crate::bytes;
 use crate::data::source::LabelledSplit;
 use crate::data::source::PictureSource;
+use crate::eval::crops::MOST_PICTURES;
 use crate::ssl::CropMasks;
 use crate::train::flops;
 use crate::train::memory::{MemoryEstimate, estimate};
@@ -29,15 +30,22 @@ pub struct RunForecast {
 }
 
 impl RunForecast {
-    /// What `recipe` will take from step `from` on at `speed` operations a second; `labelled` is looked at by k-NN.
-    pub fn new(recipe: &Recipe, labelled: Option<&LabelledSplit>, from: u64, speed: Option<f64>) -> Self {
-        let operations = operations(recipe, labelled, from);
+    /// What `recipe` will take on so many `pictures` from step `from` on at `speed` operations a second; `labelled` is looked
+    /// at by k-NN.
+    pub fn new(
+        recipe: &Recipe,
+        pictures: usize,
+        labelled: Option<&LabelledSplit>,
+        from: u64,
+        speed: Option<f64>,
+    ) -> Self {
+        let operations = operations(recipe, pictures, labelled, from);
         Self { memory: estimate(recipe), seconds: speed.map(|speed| operations / (speed * EFFICIENCY)) }
     }
 }
 
-/// Operations from step `from` to the end, as [`flops`] counts them, with those of k-NN.
-fn operations(recipe: &Recipe, labelled: Option<&LabelledSplit>, from: u64) -> f64 {
+/// Operations from step `from` to the end, as [`flops`] counts them, with those of k-NN and of crop retrieval.
+fn operations(recipe: &Recipe, pictures: usize, labelled: Option<&LabelledSplit>, from: u64) -> f64 {
     let steps = recipe.train.iterations.saturating_sub(from);
     let grid = (recipe.crops.global_size / recipe.model.patch).pow(2);
     let masked = match recipe.distill.is_on() {
@@ -52,7 +60,8 @@ fn operations(recipe: &Recipe, labelled: Option<&LabelledSplit>, from: u64) -> f
     else {
         return training;
     };
-    group.count = looked_at;
+    // Two crops of each, and each as a whole for its neighbours.
+    group.count = looked_at + 3 * pictures.min(MOST_PICTURES);
     // Once more before the first step.
     let rounds = rounds + u64::from(from == 0);
     training + rounds as f64 * flops::backbone(&recipe.backbone(), &[group], 0.0) as f64
@@ -112,8 +121,9 @@ mod tests {
     #[test]
     fn time_grows_with_steps_batch_and_what_is_measured() {
         let seconds = |recipe: &Recipe, from| {
-            let labelled = sources::open(recipe).unwrap().labelled;
-            RunForecast::new(recipe, labelled.as_ref(), from, Some(1e10)).seconds.unwrap()
+            let sources = sources::open(recipe).unwrap();
+            let (pictures, labelled) = (sources.train.len(), sources.labelled.as_ref());
+            RunForecast::new(recipe, pictures, labelled, from, Some(1e10)).seconds.unwrap()
         };
         let quiet = ["train.evaluate_every=0", "train.iterations=100", "optim.warmup=0"];
         let plain = seconds(&nano(&quiet), 0);
@@ -124,7 +134,7 @@ mod tests {
         let looked =
             seconds(&nano(&["train.evaluate_every=10", "train.iterations=100", "optim.warmup=0"]), 0);
         assert!(looked > 1.1 * plain, "{looked} {plain}");
-        assert_eq!(RunForecast::new(&nano(&[]), None, 0, None).seconds, None);
+        assert_eq!(RunForecast::new(&nano(&[]), 300, None, 0, None).seconds, None);
     }
 
     #[test]

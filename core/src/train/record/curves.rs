@@ -89,6 +89,8 @@ pub(in crate::train) struct MetricsSummary {
     pub last: Option<MetricsLine>,
     /// The first and the last line with k-NN accuracies.
     pub measured: Option<(MetricsLine, MetricsLine)>,
+    /// The first and the last line with crops that were found again.
+    pub crops: Option<(MetricsLine, MetricsLine)>,
 }
 
 /// Reads a run's figures once, from the first line to the last.
@@ -104,10 +106,12 @@ pub(in crate::train) fn of(folder: &RunFolder, names: &[&'static str]) -> Result
                 curve.push(line.iteration, value.unwrap_or(f64::NAN));
             }
         }
-        if line.values.contains_key("knn_top1") {
-            match &mut figures.measured {
-                Some((_, last)) => last.clone_from(&line),
-                none => *none = Some((line.clone(), line.clone())),
+        for (key, ends) in [("knn_top1", &mut figures.measured), ("crops_top1", &mut figures.crops)] {
+            if line.values.contains_key(key) {
+                match ends {
+                    Some((_, last)) => last.clone_from(&line),
+                    none => *none = Some((line.clone(), line.clone())),
+                }
             }
         }
         if line.is_step() {

@@ -3,6 +3,7 @@
 pub(super) mod curves;
 pub mod figures;
 pub mod health;
+pub mod improvement;
 pub mod metrics;
 pub mod metrics_lines;
 pub mod report;
@@ -17,9 +18,11 @@ use std::path::PathBuf;
 use super::film;
 use super::protocol::{EngineError, TrainJob};
 use super::run::{MetricsLine, MetricsLog, RunError, RunFolder, io, replace};
-use super::watch::WatchSnapshot;
+use super::watch::{WatchSnapshot, neighbours};
 use crate::analysis::image_out::{png, write_png};
 use crate::analysis::{AnalysisError, write_atomic};
+use crate::data::Picture;
+use crate::eval::Accuracy;
 use crate::eval::agreement::TeacherAgreement;
 use crate::eval::catalogue::EvaluationKind;
 use crate::eval::knn::KnnResult;
@@ -115,12 +118,42 @@ impl RunRecorder {
         }
         for (name, result) in [("knn", Some(accuracy)), ("knn_raw_pixels", raw_pixels)] {
             if let Some(score) = result.and_then(headline) {
-                values.insert(format!("{name}_top1"), score.top1.value());
-                values.insert(format!("{name}_correct"), score.top1.correct as f64);
-                values.insert(format!("{name}_total"), score.top1.total as f64);
+                insert_accuracy(&mut values, name, score.top1);
             }
         }
         open.line(iteration, &values, &mut self.warnings);
+    }
+
+    /// How often crops of one picture found each other after `iteration` steps.
+    pub fn crops(&mut self, iteration: u64, accuracy: Accuracy, raw_pixels: Option<Accuracy>) {
+        let Some(open) = &mut self.open else { return };
+        let mut values = Values::new();
+        insert_accuracy(&mut values, "crops", accuracy);
+        if let Some(raw) = raw_pixels {
+            insert_accuracy(&mut values, "crops_raw_pixels", raw);
+        }
+        open.line(iteration, &values, &mut self.warnings);
+    }
+
+    /// Whether pictures are written down.
+    pub fn keeps_pictures(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.pictures)
+    }
+
+    /// The nearest neighbours of a few pictures: `pictures/000100-neighbours.png`. Of the first moment and the newest
+    /// there is one, and none of those in between.
+    pub fn neighbours(&mut self, iteration: u64, sheet: &Picture) {
+        let Some(open) = self.open.as_mut().filter(|open| open.pictures) else { return };
+        let written = write_png(&neighbours::file(&open.folder, iteration), sheet);
+        if keep(written, "pictures", &mut self.warnings).is_none() {
+            open.pictures = false;
+            return;
+        }
+        let all = neighbours::files(&open.folder);
+        for (_, between) in all.iter().filter(|(step, _)| *step != 0 && *step < iteration) {
+            // One that stays is no harm.
+            let _ = files::remove_file(between);
+        }
     }
 
     /// What else was measured after `iteration` steps: a figure among the metrics, and in `evaluations/` the newest
@@ -185,6 +218,13 @@ impl RunRecorder {
             summary::report(&open.folder, job, iteration, skipped).and_then(|html| replace(&path, &html));
         keep(written, "the report", &mut self.warnings).map(|()| path)
     }
+}
+
+/// The figures of an accuracy: its value, and what its interval is computed from.
+fn insert_accuracy(values: &mut Values, name: &str, accuracy: Accuracy) {
+    values.insert(format!("{name}_top1"), accuracy.value());
+    values.insert(format!("{name}_correct"), accuracy.correct as f64);
+    values.insert(format!("{name}_total"), accuracy.total as f64);
 }
 
 /// What was written, or `None` and a warning: from then on the run does without.

@@ -1,6 +1,7 @@
 //! The watched pictures of a run: their PCA and attention as features form.
 
 pub mod film;
+pub mod neighbours;
 pub mod probes;
 pub(super) mod run_evaluation;
 pub mod watch_colours;

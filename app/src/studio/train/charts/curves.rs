@@ -81,7 +81,7 @@ fn unmeasured(chart: &FigureChart, recipe: Option<&Recipe>) -> Option<String> {
         let every = field("train.evaluate_every", "Training");
         return Some(format!("This run does not measure it: {every} is 0. Every other number turns it on."));
     }
-    if extra(chart) == TrainChartAnnotation::Accuracy
+    if chart.figures.iter().any(|figure| figure.key == "knn_top1")
         && !recipe.data.labels
         && !recipe.data.path.has_builtin()
     {

@@ -23,7 +23,7 @@ pub const GROUPS: [(FigureGroup, &str); 5] = [
 pub enum TrainChartAnnotation {
     /// Nothing.
     Nothing,
-    /// The 95 % interval, raw pixels, and the untrained model.
+    /// The 95 % interval, raw pixels, and the model before its first step.
     Accuracy,
     /// The largest entropy that there can be.
     LargestEntropy,
@@ -35,7 +35,7 @@ pub enum TrainChartAnnotation {
 pub fn extra(chart: &FigureChart) -> TrainChartAnnotation {
     match (chart.group, chart.figures.first().map(|figure| figure.key)) {
         (FigureGroup::Schedule, _) => TrainChartAnnotation::Schedule,
-        (_, Some("knn_top1")) => TrainChartAnnotation::Accuracy,
+        (_, Some("knn_top1" | "crops_top1")) => TrainChartAnnotation::Accuracy,
         (_, Some("teacher_entropy")) => TrainChartAnnotation::LargestEntropy,
         _ => TrainChartAnnotation::Nothing,
     }
@@ -56,7 +56,7 @@ mod tests {
         };
         assert_eq!(
             (with(TrainChartAnnotation::Accuracy), with(TrainChartAnnotation::LargestEntropy)),
-            (1, 1)
+            (2, 1)
         );
         assert_eq!(with(TrainChartAnnotation::Schedule), FigureGroup::Schedule.charts().count());
     }

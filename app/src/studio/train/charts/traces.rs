@@ -180,16 +180,20 @@ fn measured(
     }
     trace.value = at(history.values()).map(|value| value * chart.factor);
     if extra(chart) == TrainChartAnnotation::Accuracy {
-        trace.band = band(run, chart.factor);
+        trace.band = band(run, accuracy_name(metric), chart.factor);
     }
     Some(trace)
 }
 
+/// What the figures of an accuracy begin with: `knn` of `knn_top1`.
+fn accuracy_name(metric: &str) -> &str {
+    metric.strip_suffix("_top1").unwrap_or(metric)
+}
+
 /// The 95 % interval of every evaluation.
-fn band(run: &RunView, factor: f64) -> Vec<[f64; 3]> {
-    let (Some(correct), Some(total)) = (run.history("knn_correct"), run.history("knn_total")) else {
-        return Vec::new();
-    };
+fn band(run: &RunView, name: &str, factor: f64) -> Vec<[f64; 3]> {
+    let [correct, total] = ["correct", "total"].map(|what| run.history(&format!("{name}_{what}")));
+    let (Some(correct), Some(total)) = (correct, total) else { return Vec::new() };
     let interval = |((step, correct), total): ((&f64, &f64), &f64)| {
         let (low, high) = Accuracy { correct: *correct as usize, total: *total as usize }.wilson95();
         [*step, factor * low, factor * high]
@@ -215,9 +219,11 @@ fn levels(chart: &FigureChart, run: &RunView, all: &mut Vec<TrainChartSeries>) {
         TrainChartAnnotation::Accuracy => {
             let first =
                 |name: &str| run.history(name).and_then(MetricHistory::first).map(|v| v * chart.factor);
-            add("Raw pixels", first("knn_raw_pixels_top1"));
-            let untrained = run.history("knn_top1").filter(|h| h.steps().first() == Some(&0.0));
-            add("Untrained", untrained.and_then(MetricHistory::first).map(|v| v * chart.factor));
+            let key = chart.figures.first().map_or("", |figure| figure.key);
+            add("Raw pixels", first(&format!("{}_raw_pixels_top1", accuracy_name(key))));
+            let before = run.history(key).filter(|h| h.steps().first() == Some(&0.0));
+            let began = if run.begins_with_weights() { "As it began" } else { "Untrained" };
+            add(began, before.and_then(MetricHistory::first).map(|v| v * chart.factor));
         }
         TrainChartAnnotation::LargestEntropy => {
             add("Largest, ln K", run.recipe.as_ref().map(|r| (r.head.prototypes as f64).ln()));
@@ -337,6 +343,32 @@ mod tests {
         ];
         for look in others {
             assert_eq!(drawn(&look, &mut kept), drawn(&look, &mut SeriesCache::default()), "{look:?}");
+        }
+    }
+
+    #[test]
+    fn crops_that_are_found_again_have_their_interval_and_what_they_are_beside() {
+        let mut run = run("a", 0);
+        let weights = ["start.weights=starter".to_owned()];
+        for (began, pairs) in [("Untrained", &weights[..0]), ("As it began", &weights)] {
+            run.set_recipe(Recipe::preset("nano").unwrap().with_overrides(pairs).unwrap());
+            for (iteration, correct) in [(0, 30.0), (40, 60.0)] {
+                let values =
+                    [("crops_top1", correct / 90.0), ("crops_correct", correct), ("crops_total", 90.0)];
+                let raw = [("crops_raw_pixels_top1", 0.1)];
+                let values = values.iter().chain(&raw).map(|(k, v)| ((*k).to_owned(), Some(*v))).collect();
+                run.take_line(&MetricsLine { iteration, values });
+            }
+            let chart =
+                FigureGroup::Evaluation.charts().find(|chart| chart.title == "Crop retrieval").unwrap();
+            let all = traces(chart, &[&run], &mut SeriesCache::default(), &look(None));
+            let labels: Vec<&str> = all.iter().map(|trace| trace.label.as_str()).collect();
+            assert_eq!(labels, ["Model", "Raw pixels", began]);
+            assert_eq!(all[0].band.len(), 2);
+            assert!(all[0].band[1][1] < 66.7 && all[0].band[1][2] > 66.6, "{:?}", all[0].band);
+            assert_eq!((all[1].value, all[2].value.map(f64::round)), (Some(10.0), Some(33.0)));
+            run.go_back(0);
+            run.histories.clear();
         }
     }
 

@@ -49,6 +49,9 @@ impl TrainWorkspace {
                         true => app.toasts.good(format!("{} has finished.", own.view.name)),
                         false => app.toasts.info(format!("{} is saved and can go on.", own.view.name)),
                     }
+                    if own.view.improvement().is_some() && self.until.is_none() {
+                        self.before_after.open(&own.view, &self.wake);
+                    }
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;
                 }

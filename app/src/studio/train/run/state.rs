@@ -12,6 +12,7 @@ use dinoscope_core::eval::run::headline;
 use dinoscope_core::train::Recipe;
 use dinoscope_core::train::follow::RunFolderChanges;
 use dinoscope_core::train::health::{RunHealth, diagnose};
+use dinoscope_core::train::improvement::{self, AccuracyChange};
 use dinoscope_core::train::metrics::Values;
 use dinoscope_core::train::run::MetricsLine;
 use dinoscope_core::train::run_lock::RunLockStatus;
@@ -190,11 +191,33 @@ impl RunView {
         self.histories.get(name).filter(|history| !history.is_empty())
     }
 
-    /// k-NN after the most steps.
-    pub fn knn(&self) -> Option<(u64, Accuracy)> {
-        let step = *self.history("knn_correct")?.steps().last()?;
-        let of = |name: &str| self.history(name).and_then(MetricHistory::last).unwrap_or(0.0) as usize;
-        Some((step as u64, Accuracy { correct: of("knn_correct"), total: of("knn_total") }))
+    /// An accuracy after the most steps: `knn`, or `crops` of those that are found again.
+    pub fn newest_accuracy(&self, name: &str) -> Option<(u64, Accuracy)> {
+        let [correct, total] = ["correct", "total"].map(|what| self.history(&format!("{name}_{what}")));
+        let (correct, total) = (correct?, total?);
+        let step = *correct.steps().last()?;
+        Some((step as u64, Accuracy { correct: correct.last()? as usize, total: total.last()? as usize }))
+    }
+
+    /// How an accuracy has changed since before the first step.
+    pub fn change(&self, name: &str) -> Option<AccuracyChange> {
+        let (steps, after) = self.newest_accuracy(name).filter(|(step, _)| *step > 0)?;
+        let [correct, total] = ["correct", "total"].map(|what| self.history(&format!("{name}_{what}")));
+        let (correct, total) = (correct.filter(|h| h.steps().first() == Some(&0.0))?, total?);
+        let before = Accuracy { correct: correct.first()? as usize, total: total.first()? as usize };
+        Some(AccuracyChange { before, after, steps })
+    }
+
+    /// Whether what it looked with before its first step had been trained already.
+    pub fn begins_with_weights(&self) -> bool {
+        self.recipe.as_ref().is_some_and(|recipe| !recipe.start.weights.is_empty())
+    }
+
+    /// Whether the features became better, in plain words: of a run that goes on from weights, once it was measured.
+    pub fn improvement(&self) -> Option<String> {
+        let recipe = self.recipe.as_ref().filter(|recipe| improvement::is_told(recipe));
+        let crops = recipe.and_then(|_| self.change("crops"))?;
+        Some(improvement::sentence(&crops, self.change("knn").as_ref()))
     }
 
     /// The newest checkpoint.
@@ -295,6 +318,14 @@ impl RunView {
                 }
                 self.take_line(&line);
             }
+            RunEvent::Crops { iteration, accuracy, raw_pixels } => {
+                let mut line = MetricsLine { iteration, values: BTreeMap::new() };
+                accuracy_values("crops", accuracy, &mut line);
+                if let Some(raw) = raw_pixels {
+                    accuracy_values("crops_raw_pixels", raw, &mut line);
+                }
+                self.take_line(&line);
+            }
             RunEvent::Judged { iteration, name, outcome } => {
                 let key = EvaluationKind::with_id(&name).and_then(|kind| kind.entry().run_figure);
                 if let (Some(key), Some(figure)) = (key, outcome.headline()) {
@@ -387,8 +418,13 @@ impl RunView {
 
 /// The names that `metrics.jsonl` has for an evaluation.
 fn knn_values(name: &str, result: &KnnResult, line: &mut MetricsLine) {
-    let Some(score) = headline(result) else { return };
-    let top1 = score.top1;
+    if let Some(score) = headline(result) {
+        accuracy_values(name, score.top1, line);
+    }
+}
+
+/// The same for an accuracy.
+fn accuracy_values(name: &str, top1: Accuracy, line: &mut MetricsLine) {
     for (what, value) in
         [("top1", top1.value()), ("correct", top1.correct as f64), ("total", top1.total as f64)]
     {

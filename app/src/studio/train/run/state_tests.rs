@@ -61,7 +61,17 @@ fn events_become_histories_by_steps_done() {
         raw_pixels: Some(knn(100)),
         agreement: None,
     });
-    assert_eq!(run.knn(), Some((3, Accuracy { correct: 300, total: 600 })));
+    assert_eq!(run.newest_accuracy("knn"), Some((3, Accuracy { correct: 300, total: 600 })));
+    let crops = |correct| Accuracy { correct, total: 90 };
+    for (iteration, correct) in [(0, 20), (3, 80)] {
+        run.take_event(RunEvent::Crops { iteration, accuracy: crops(correct), raw_pixels: None });
+    }
+    let change = AccuracyChange { before: crops(20), after: crops(80), steps: 3 };
+    assert_eq!((run.change("crops"), run.change("knn")), (Some(change), None));
+    assert_eq!(run.improvement(), None, "said of a run that goes on from weights");
+    let weights = recipe().with_overrides(&["start.weights=starter".to_owned()]).unwrap();
+    run.set_recipe(weights);
+    assert!(run.improvement().unwrap().starts_with("These pictures made the features better"));
     assert_eq!(run.history("knn_raw_pixels_top1").unwrap().last(), Some(100.0 / 600.0));
     // An evaluation is no step: the figures of the last step stay.
     assert_eq!(run.values["loss"], 3.0);

@@ -4,6 +4,7 @@
 //! pointer. Every text that comes from outside is escaped.
 
 mod catalogue;
+mod change;
 mod chart;
 mod format;
 
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::eval::Accuracy;
 use crate::train::figures::FigureGroup;
+pub use change::ReportChange;
 pub(in crate::train) use format::escape;
 use format::{count, number, percent};
 
@@ -69,12 +71,12 @@ pub struct TimelapseFrame {
     pub png: Vec<u8>,
 }
 
-/// One line of the comparison by k-NN.
+/// One line of a comparison by k-NN, or by crops that are found again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnnRow {
     /// Whose features, for instance "trained", "untrained", "raw pixels".
     pub name: String,
-    /// How many test pictures were right.
+    /// How many pictures were right.
     pub accuracy: Accuracy,
     /// The line that the report is about.
     pub highlighted: bool,
@@ -108,6 +110,12 @@ pub struct RunReport<'a> {
     pub knn: &'a [KnnRow],
     /// How the accuracy was measured, in a sentence; may be empty.
     pub knn_note: &'a str,
+    /// How often crops of one picture find each other, by these and other features.
+    pub crops: &'a [KnnRow],
+    /// How that was measured, in a sentence; may be empty.
+    pub crops_note: &'a str,
+    /// The first moment beside the newest.
+    pub change: Option<&'a ReportChange>,
     /// Every value of the recipe.
     pub recipe_toml: &'a str,
     /// What went wrong on the way, in order.
@@ -118,7 +126,9 @@ impl RunReport<'_> {
     /// The page.
     pub fn html(&self) -> String {
         let title = escape(self.title);
-        let parts = [self.header(), self.cards(), self.film(), self.curves(), self.warnings(), self.recipe()];
+        let change = self.change.map_or(String::new(), ReportChange::html);
+        let parts =
+            [self.header(), self.cards(), change, self.film(), self.curves(), self.warnings(), self.recipe()];
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -165,7 +175,8 @@ impl RunReport<'_> {
     }
 
     fn cards(&self) -> String {
-        let mut out = self.knn_card();
+        let mut out = accuracy_card("k-NN accuracy", self.knn, self.knn_note, "test pictures");
+        out += &accuracy_card("Crop retrieval", self.crops, self.crops_note, "pictures");
         let mut card = |label: &str, value: String, note: String, series: &ReportSeries| {
             let _ = write!(
                 out,
@@ -188,45 +199,6 @@ impl RunReport<'_> {
             }
         }
         if out.is_empty() { out } else { format!("<section class=\"cards\">{out}</section>\n") }
-    }
-
-    fn knn_card(&self) -> String {
-        if self.knn.is_empty() {
-            return String::new();
-        }
-        let main = self.knn.iter().find(|r| r.highlighted).unwrap_or(&self.knn[0]);
-        // Room for the widest interval, in steps of ten per cent.
-        let top = self.knn.iter().map(|r| r.accuracy.wilson95().1).fold(0.1, f64::max);
-        let top = ((top * 10.0).ceil() / 10.0).min(1.0);
-        let mut rows = String::new();
-        for row in self.knn {
-            let (lo, hi) = row.accuracy.wilson95();
-            let class = if row == main { "row on" } else { "row" };
-            let at = |share: f64| 100.0 * share / top;
-            let _ = write!(
-                rows,
-                "<div class=\"{class}\"><span class=\"name\">{}</span>\
-                 <span class=\"track\"><i class=\"bar\" style=\"width:{:.2}%\"></i>\
-                 <i class=\"interval\" style=\"left:{:.2}%;width:{:.2}%\"></i></span>\
-                 <span class=\"number\">{}</span><small>{} – {}</small></div>",
-                escape(&row.name),
-                at(row.accuracy.value()),
-                at(lo),
-                at(hi - lo),
-                percent(row.accuracy.value()),
-                percent(lo).trim_end_matches(" %"),
-                percent(hi),
-            );
-        }
-        let note =
-            if self.knn_note.is_empty() { String::new() } else { format!("{} ", escape(self.knn_note)) };
-        format!(
-            "<div class=\"card wide\"><h2>k-NN accuracy</h2><p class=\"value\">{}</p>{rows}\
-             <p class=\"note\">{note}Bars end at {:.0} %; lines and small numbers are 95 % intervals for {} test pictures.</p></div>",
-            percent(main.accuracy.value()),
-            100.0 * top,
-            count(main.accuracy.total as u64),
-        )
     }
 
     fn film(&self) -> String {
@@ -302,6 +274,45 @@ impl RunReport<'_> {
         let toml = escape(self.recipe_toml);
         format!("<section><details><summary>Recipe</summary><pre>{toml}</pre></details></section>\n")
     }
+}
+
+/// Accuracies below each other, that of the run large.
+fn accuracy_card(title: &str, all: &[KnnRow], note: &str, of: &str) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let main = all.iter().find(|r| r.highlighted).unwrap_or(&all[0]);
+    // Room for the widest interval, in steps of ten per cent.
+    let top = all.iter().map(|r| r.accuracy.wilson95().1).fold(0.1, f64::max);
+    let top = ((top * 10.0).ceil() / 10.0).min(1.0);
+    let mut rows = String::new();
+    for row in all {
+        let (lo, hi) = row.accuracy.wilson95();
+        let class = if row == main { "row on" } else { "row" };
+        let at = |share: f64| 100.0 * share / top;
+        let _ = write!(
+            rows,
+            "<div class=\"{class}\"><span class=\"name\">{}</span>\
+                 <span class=\"track\"><i class=\"bar\" style=\"width:{:.2}%\"></i>\
+                 <i class=\"interval\" style=\"left:{:.2}%;width:{:.2}%\"></i></span>\
+                 <span class=\"number\">{}</span><small>{} – {}</small></div>",
+            escape(&row.name),
+            at(row.accuracy.value()),
+            at(lo),
+            at(hi - lo),
+            percent(row.accuracy.value()),
+            percent(lo).trim_end_matches(" %"),
+            percent(hi),
+        );
+    }
+    let note = if note.is_empty() { String::new() } else { format!("{} ", escape(note)) };
+    format!(
+        "<div class=\"card wide\"><h2>{title}</h2><p class=\"value\">{}</p>{rows}\
+             <p class=\"note\">{note}Bars end at {:.0} %; lines and small numbers are 95 % intervals for {} {of}.</p></div>",
+        percent(main.accuracy.value()),
+        100.0 * top,
+        count(main.accuracy.total as u64),
+    )
 }
 
 /// A part of the page with its heading; nothing where there is nothing to show.

@@ -4,6 +4,7 @@
 use super::*;
 use crate::analysis::image_out::png;
 use crate::data::Picture;
+use crate::train::improvement::AccuracyChange;
 
 fn empty() -> RunReport<'static> {
     RunReport {
@@ -14,6 +15,9 @@ fn empty() -> RunReport<'static> {
         film: &[],
         knn: &[],
         knn_note: "",
+        crops: &[],
+        crops_note: "",
+        change: None,
         recipe_toml: "",
         warnings: &[],
     }
@@ -70,6 +74,15 @@ fn all_parts_nest_and_nothing_gets_out_of_its_text() {
         KnnRow { name: evil.into(), accuracy: Accuracy { correct: 80, total: 100 }, highlighted: true },
         KnnRow { name: "raw".into(), accuracy: Accuracy { correct: 0, total: 0 }, highlighted: false },
     ];
+    let accuracy = |correct| Accuracy { correct, total: 100 };
+    let change = ReportChange {
+        sentence: Some(evil.to_owned()),
+        figures: vec![(
+            evil.to_owned(),
+            AccuracyChange { before: accuracy(20), after: accuracy(80), steps: 9 },
+        )],
+        pairs: vec![(evil.to_owned(), vec![(evil.to_owned(), png(&picture).unwrap()); 2])],
+    };
     let facts = [(evil.to_owned(), evil.to_owned())];
     let warnings = [evil.to_owned()];
     let report = RunReport {
@@ -80,6 +93,9 @@ fn all_parts_nest_and_nothing_gets_out_of_its_text() {
         film: &film,
         knn: &knn,
         knn_note: evil,
+        crops: &knn[..1],
+        crops_note: evil,
+        change: Some(&change),
         recipe_toml: evil,
         warnings: &warnings,
     };
@@ -93,7 +109,11 @@ fn all_parts_nest_and_nothing_gets_out_of_its_text() {
     );
     // Entropies share a chart, frames are thinned, the median speed is shown.
     assert_eq!(html.matches("<figure class=\"chart\">").count(), 5);
-    assert_eq!(html.matches("<figure><img").count(), FILM_FRAMES);
+    assert_eq!(html.matches("<figure><img").count(), FILM_FRAMES + 2);
+    assert!(
+        html.contains("<h2>Before and after</h2>")
+            && html.contains("20.0 % (13.3–28.9) → 80.0 % (71.1–86.7)")
+    );
     assert!(html.contains("step 390</figcaption>") && html.contains("<p class=\"value\">200</p>"));
     assert!(html.contains("80.0 %") && html.contains("71.1 – 86.7 %"));
 }

@@ -194,3 +194,52 @@ fn pictures_that_go_away_stop_a_run_that_goes_on_when_they_are_back() {
     ok(dir.path(), &["train", "--out", "run", "--resume", "--device", "cpu"]);
     assert_eq!(newest(&dir.path().join("run")), 190);
 }
+
+#[test]
+fn trained_weights_go_on_learning_on_pictures_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for index in 0..12 {
+        write_png(&photos.join(format!("{index}.png")), &scenes::draw(5, index, 48).picture).unwrap();
+    }
+    let short =
+        ["train.iterations=4", "train.batch=4", "optim.warmup=1", "crops.locals=1", "train.evaluate_every=4"];
+    let mut all = vec!["train", "own", "--data", "photos", "--device", "cpu", "--out", "run"];
+    short.iter().for_each(|pair| all.extend(["--set", pair]));
+    let output = run(dir.path(), &all);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("the backbone goes on from starter; for "), "{text}");
+    for line in
+        ["crops that find the other one of their picture, 12 pictures", "  after 4 steps  ", "  as it began "]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.contains("\nThese pictures ") && text.contains("after 4 steps"), "{text}");
+    let recipe = fs::read_to_string(dir.path().join("run/recipe.toml")).unwrap();
+    assert!(recipe.contains("preset = \"own\"") && recipe.contains("weights = \"starter\""), "{recipe}");
+    let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(report.contains("Before and after") && report.contains("as it began"));
+
+    // From a model of one's own, of other sizes.
+    let mut small = arguments("small", &["--set", "train.iterations=2", "--set", "train.evaluate_every=0"]);
+    small.extend(["--set", "optim.warmup=1"]);
+    ok(dir.path(), &small);
+    let mut further =
+        vec!["train", "own", "--start", "small", "--data", "photos", "--device", "cpu", "--json"];
+    further.extend(["--out", "further"]);
+    short.iter().for_each(|pair| further.extend(["--set", pair]));
+    let json = ok(dir.path(), &further);
+    let events: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let crops: Vec<&serde_json::Value> = events.iter().filter(|event| event["event"] == "crops").collect();
+    assert_eq!(crops.iter().map(|event| event["iteration"].as_u64()).collect::<Vec<_>>(), [Some(0), Some(4)]);
+    assert_eq!((&crops[0]["accuracy"]["total"], &crops[0]["raw_pixels"]["total"]), (&12.into(), &12.into()));
+    let recipe = fs::read_to_string(dir.path().join("further/recipe.toml")).unwrap();
+    assert!(recipe.contains("dim = 48") && recipe.contains("global_size = 32"), "{recipe}");
+
+    let output = run(dir.path(), &["train", "own"]);
+    let text = said(&output);
+    assert!(output.status.code() == Some(2) && text.contains("--data FOLDER"), "{text}");
+}

@@ -7,7 +7,7 @@ use dinoscope_core::data::source::builtin::SharedPlace;
 use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::engine::{RunEvent, TrainJob};
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, adapt, archive, paths, presets, resume, sources, start};
+use dinoscope_core::train::{Recipe, adapt, archive, own, paths, presets, resume, sources, start};
 
 use super::status::CliExitStatus;
 use super::terminal::{self, note, out};
@@ -19,7 +19,8 @@ use crate::studio::train::AutoStartRequest;
 /// Train a model on your pictures.
 #[derive(clap::Args)]
 pub struct TrainArgs {
-    /// A recipe file, or the name of a preset: nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
+    /// A recipe file, or the name of a preset: own (the starter weights, or those of --start, go on learning on your pictures,
+    /// in minutes), nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
     recipe: Option<PathBuf>,
     /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
     /// label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
@@ -236,6 +237,9 @@ fn recipe(arguments: &TrainArgs) -> Result<Recipe> {
         overrides.push(format!("start.hold_backbone={hold}"));
     }
     overrides.extend(arguments.overrides.iter().cloned());
+    if arguments.recipe.as_deref() == Some(Path::new(own::NAME)) && arguments.resume.is_none() {
+        return own_pictures(arguments, &overrides);
+    }
     let recipe = named(arguments, &overrides)?;
     let Some(weights) = &arguments.start else { return Ok(recipe) };
     let weights = load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?;
@@ -249,6 +253,24 @@ fn recipe(arguments: &TrainArgs) -> Result<Recipe> {
     }
     let recipe = start::recipe_for(&recipe, &opened.config)?;
     Ok(recipe.with_overrides(&[format!("start.weights={weights:?}")])?)
+}
+
+/// The recipe that goes on from weights on a person's own pictures, which have to be named.
+fn own_pictures(arguments: &TrainArgs, overrides: &[String]) -> Result<Recipe> {
+    let is_data = |pair: &String| pair.split('=').next().is_some_and(|key| key.trim() == "data.path");
+    if !overrides.iter().any(is_data) {
+        bail!(UsageError(
+            "train own goes on from trained weights on pictures of yours: --data FOLDER names them; train nano \
+             begins with nothing, also on built-in pictures"
+                .to_owned()
+        ));
+    }
+    let weights = match &arguments.start {
+        Some(weights) => load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?,
+        None => Recipe::preset(own::NAME)?.start.weights,
+    };
+    load::say_notes(&weights)?;
+    Ok(load::noted(own::recipe(&weights)?.resolve(overrides)?))
 }
 
 /// Fields for where pictures come from. Paths are kept absolute, so that a run goes on from any folder.

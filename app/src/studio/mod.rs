@@ -374,6 +374,10 @@ impl AppFrontend for StudioApp {
             self.app.toasts.good(format!("{} pictures will be watched while training.", pictures.len()));
             self.train.watch(pictures);
         }
+        if let Some(wanted) = self.explore.wants_trained() {
+            self.layout.workspace = Workspace::Train;
+            self.train.train_on(wanted.opened, wanted.files, wanted.weights);
+        }
         if let Some(source) = self.train.wants_explored() {
             self.layout.workspace = Workspace::Explore;
             self.explore.use_model(&mut self.app, source);

@@ -3,6 +3,7 @@
 mod begin;
 mod from_file;
 mod look;
+mod own;
 mod window;
 
 use std::time::Duration;

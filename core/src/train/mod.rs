@@ -25,7 +25,7 @@ use checkpoint::{finite_check, tensors};
 use feed::unusable_pictures;
 pub use feed::{batch, preparation, preview, sources};
 pub use optimizer::{loss_scale, schedule};
-pub use recipe::{adapt, distill_recipe, fields, overrides, paths, presets};
+pub use recipe::{adapt, distill_recipe, fields, overrides, own, paths, presets};
 use record::curves;
 pub use record::{figures, health, improvement, metrics, metrics_lines, report, summary, tensorboard};
 pub use run::{archive, follow, resume, resume_point, run_lock, run_notes};
@@ -38,5 +38,7 @@ pub use overrides::ResolvedRecipe;
 pub use recipe::{Recipe, RecipeError};
 pub use state::TrainerState;
 
+#[cfg(all(test, not(target_family = "wasm")))]
+mod own_tests;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod start_tests;

@@ -35,6 +35,7 @@ use super::theme;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{clipboard, explorer};
 use gallery::Gallery;
+pub use gallery::train_on::GalleryTrainRequest;
 use gallery_loader::{GalleryLoader, GalleryLoaderEvent};
 pub use inspection_progress::InspectionProgress;
 pub use model::is_weights;
@@ -130,6 +131,8 @@ pub struct ExploreWorkspace {
     pinned: Option<PatchLocation>,
     export: export::ExploreExporter,
     watch: watch::WatchedImageChannel,
+    /// What a person wants to train on.
+    train_on: Option<GalleryTrainRequest>,
     /// Whether the middle of the first picture is pinned once it was looked at: nobody points in a screenshot.
     pin_middle: bool,
     /// A path that is being typed.
@@ -169,6 +172,7 @@ impl ExploreWorkspace {
             pinned: None,
             export: export::ExploreExporter::new(app.wake.clone()),
             watch: watch::WatchedImageChannel::default(),
+            train_on: None,
             pin_middle: startup.fresh && startup.panel == Some(ExplorePanel::Similarity),
             path: String::new(),
             pasting: None,

@@ -38,6 +38,7 @@ impl ExploreWorkspace {
             (n, _) => format!("{n} pictures"),
         };
         widgets::hint(ui, &count);
+        self.train_on_strip(ui);
         let (painter, panel) = (&self.painter, self.settings.panel);
         let spot = self.spot();
         let over = |id: PictureId| {
@@ -60,6 +61,8 @@ impl ExploreWorkspace {
             widgets::section(ui, "Resolution", true, |ui| self.resolution_ui(ui));
             widgets::section(ui, "Export", false, |ui| self.export_ui(ui, app));
             widgets::section(ui, "Train", false, |ui| {
+                self.train_on_button(ui);
+                widgets::hint(ui, "Train opens with a recipe that goes on from the model on these pictures.");
                 let any = !self.gallery.is_empty();
                 ui.add_enabled_ui(any, |ui| {
                     if widgets::button(ui, icons::EYE, "Watch the selected pictures").clicked() {

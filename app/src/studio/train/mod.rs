@@ -17,7 +17,9 @@ mod watched;
 pub mod words;
 
 use charts::{curves, gauges, plot, plot_data, readout, traces};
-use recipe_pane::{controls, data_choice, draft, recipe_sync, run_init, runs_folder, start_blocker};
+use recipe_pane::{
+    controls, data_choice, draft, own_pictures, recipe_sync, run_init, runs_folder, start_blocker,
+};
 use run::{follow, run_file, session, state};
 use watched::{contact_sheets, timeline};
 
@@ -123,6 +125,7 @@ pub struct TrainWorkspace {
     watch_wish: Option<Vec<Picture>>,
     gallery: Option<PathBuf>,
     reading: Option<BackgroundTask<Result<Recipe, String>>>,
+    own_pictures: Option<own_pictures::OwnPicturesJob>,
     before_after: before_after::BeforeAfterWindow,
     saving: Option<BackgroundTask<Result<String, String>>>,
     packing: Option<run_file::RunArchiveJob>,
@@ -160,6 +163,7 @@ impl TrainWorkspace {
             watch_wish: None,
             gallery: None,
             reading: None,
+            own_pictures: None,
             before_after: before_after::BeforeAfterWindow::default(),
             saving: None,
             packing: None,
@@ -218,6 +222,7 @@ impl TrainWorkspace {
         }
         self.take_answers(app);
         self.take_in_files(app);
+        self.take_in_own_pictures(app);
         self.packing_logic(app);
         self.take_in_own(app);
         self.followed.iter_mut().for_each(FollowedRun::listen);
@@ -326,6 +331,7 @@ impl TrainWorkspace {
             || pictures
             || self.recipe.given.busy()
             || self.is_reading()
+            || self.own_pictures.is_some()
             || self.before_after.busy()
     }
 

@@ -5,6 +5,7 @@ pub mod distill_recipe;
 pub mod fields;
 mod loss;
 pub mod overrides;
+pub mod own;
 pub mod paths;
 pub mod presets;
 

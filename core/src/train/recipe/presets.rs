@@ -11,8 +11,8 @@ use crate::train::recipe::{
 };
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 9] =
-    ["demo", "nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
+pub const NAMES: [&str; 10] =
+    ["demo", "own", "nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
 
 /// "Epoch" of the official configurations: 1250 iterations, whatever the data.
 const EPOCH: u64 = 1250;
@@ -37,6 +37,7 @@ fn preset(name: &str) -> Option<Recipe> {
         "vits14" => Recipe { model: model("vits14", 0.1), ..long(name) },
         "vitb14" => Recipe { model: model("vitb14", 0.2), ..long(name) },
         "demo" => demo(),
+        "own" => own(),
         "nano" => nano(),
         "tiny" => tiny(),
         "small" => small(),
@@ -243,6 +244,26 @@ fn demo() -> Recipe {
     };
     see_features(&mut recipe);
     recipe
+}
+
+/// Minutes on two CPU cores: trained weights go on learning on a person's own pictures, a few hundred of them. Sizes are those
+/// of the starter weights; [`own::recipe`](super::own::recipe) takes those of others. Steps are small and the teacher
+/// moves slowly, so that what the weights know is kept; new heads learn alone first.
+fn own() -> Recipe {
+    let base = nano();
+    Recipe {
+        preset: super::own::NAME.to_owned(),
+        optim: OptimRecipe { base_lr: 2e-3, warmup: 40, momentum: 0.99, momentum_end: 1.0, ..base.optim },
+        start: InitRecipe { weights: "starter".to_owned(), heads: false, hold_backbone: 40 },
+        train: TrainRecipe {
+            iterations: 400,
+            picture_every: 40,
+            evaluate_every: 100,
+            checkpoint_every: 100,
+            ..base.train
+        },
+        ..base
+    }
 }
 
 /// An hour on a laptop's GPU: 96-pixel crops, a ViT of DINO's "tiny" width.

@@ -4,6 +4,7 @@ pub(super) mod closed_pictures;
 pub(super) mod gallery_loader;
 pub(super) mod pixel_store;
 pub(super) mod thumbnail;
+pub(super) mod train_on;
 pub(super) mod watch;
 
 use std::collections::hash_map::Entry;

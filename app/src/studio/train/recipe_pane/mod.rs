@@ -5,6 +5,7 @@ pub(super) mod data_choice;
 pub(super) mod draft;
 pub(super) mod fields_ui;
 pub(super) mod input_preview;
+pub(super) mod own_pictures;
 pub(super) mod preset_list;
 pub(super) mod recipe_sync;
 pub(super) mod run_init;

@@ -39,6 +39,7 @@ fn offer(name: &'static str) -> Option<PresetEntry> {
     );
     let purpose = match name {
         "demo" => "A minute: learns from the starter weights",
+        "own" => "Minutes: trained weights learn your pictures",
         "nano" => "Minutes on a processor, from nothing",
         "tiny" => "An hour on a laptop's GPU",
         "small" => "A day on one desktop GPU",
@@ -51,7 +52,7 @@ fn offer(name: &'static str) -> Option<PresetEntry> {
         line,
         parameters,
         purpose,
-        small: matches!(name, "demo" | "nano" | "tiny" | "small"),
+        small: matches!(name, "demo" | "own" | "nano" | "tiny" | "small"),
     })
 }
 

@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use dinoscope_core::explore::STARTER_NAME;
 use dinoscope_core::train::recipe::DistillMethod;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_core::train::{Recipe, adapt, distill_recipe, start};
+use dinoscope_core::train::{Recipe, adapt, distill_recipe, own as own_recipe, start};
 
 use crate::platform::tasks::Wake;
 use crate::studio::background::task::BackgroundTask;
@@ -73,7 +74,8 @@ impl RunInitState {
         (self.said, self.work) = (None, None);
         self.applied.clear();
         let before = self.before.take().map(|before| with_pictures_of(before, draft));
-        let Some(before) = before.or_else(|| draft.recipe().ok().map(|recipe| plain(recipe))) else { return };
+        let before = before.or_else(|| draft.recipe().ok().map(|recipe| plain(recipe)));
+        let Some(before) = before.map(|before| from_nothing(before, draft)) else { return };
         let same = draft.recipe().is_ok_and(|recipe| **recipe == before);
         if let Some(before) = RecipeDraft::of(&before).ok().filter(|_| !same) {
             draft.adopt(before);
@@ -224,6 +226,15 @@ fn with_pictures_of(mut earlier: Recipe, draft: &RecipeDraft) -> Recipe {
     earlier
 }
 
+/// A recipe that begins with nothing: small steps that keep what weights know get nowhere then, so that the smallest preset
+/// takes the place of the one for them.
+fn from_nothing(recipe: Recipe, draft: &RecipeDraft) -> Recipe {
+    match Recipe::preset("nano") {
+        Ok(nano) if recipe.preset == own_recipe::NAME => with_pictures_of(nano, draft),
+        _ => recipe,
+    }
+}
+
 /// The recipe without anything to begin with.
 fn plain(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
@@ -234,6 +245,11 @@ fn plain(recipe: &Recipe) -> Recipe {
 
 fn from_weights(own: &Recipe, named: &str) -> Result<Recipe, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
+    if own.preset == own_recipe::NAME {
+        let mut recipe = own_recipe::recipe(named).map_err(|e| text(&e))?;
+        recipe.data = own.data.clone();
+        return Ok(recipe);
+    }
     let weights = start::open("start.weights", named).map_err(|e| text(&e))?;
     let mut recipe = start::recipe_for(own, &weights.config).map_err(|e| text(&e))?;
     recipe.start.weights = named.to_owned();
@@ -264,6 +280,17 @@ fn words(recipe: &Recipe) -> String {
         DistillMethod::None if recipe.start.heads => format!(
             "Goes on from the run's student, teacher and heads with crops of {} pixels for {} steps.",
             crops.global_size, train.iterations
+        ),
+        DistillMethod::None if recipe.preset == own_recipe::NAME => format!(
+            "{} go on learning on these pictures for {} steps of {}, of which the first {} are for their new heads \
+             alone; at the end before and after are shown. Nothing, above, begins without them.",
+            match recipe.start.weights.as_str() {
+                STARTER_NAME => "The starter weights",
+                _ => "These weights",
+            },
+            train.iterations,
+            train.batch,
+            recipe.start.hold_backbone
         ),
         DistillMethod::None => format!(
             "The backbone is taken over; its heads are new and learn alone for {} steps.",

@@ -216,10 +216,10 @@ fn stop_on_interrupt(handle: &RunHandle) -> Result<()> {
 /// How good the features are: figures at the end of a run, and of one that goes on from weights whether it made them better.
 pub fn say_measured(summary: &CliRunSummary, recipe: &Recipe) {
     let history = &summary.history;
-    if let Some(accuracy) = history.accuracy() {
+    let began = if recipe.start.weights.is_empty() { "untrained" } else { "as it began" };
+    if let Some(accuracy) = history.accuracy(began) {
         out!("{accuracy}");
     }
-    let began = if recipe.start.weights.is_empty() { "untrained" } else { "as it began" };
     history.crops(began).iter().for_each(|line| out!("{line}"));
     if let Some(sentence) = history.improvement().filter(|_| improvement::is_told(recipe)) {
         out!("{sentence}");

@@ -117,8 +117,10 @@ impl RunMetricsSummary {
     }
 
     /// `k-NN accuracy after 60 steps 72.1 % (68.4–75.6), untrained 50.8 % (38.8–62.7)`
-    pub fn accuracy(&self) -> Option<String> {
-        let untrained = self.untrained.map(|accuracy| format!("untrained {}", percent(accuracy)));
+    ///
+    /// `began` is what the model is called before its first step.
+    pub fn accuracy(&self, began: &str) -> Option<String> {
+        let untrained = self.untrained.map(|accuracy| format!("{began} {}", percent(accuracy)));
         Some(match (self.trained, untrained) {
             (Some((done, accuracy)), untrained) => {
                 let beside = untrained.map_or(String::new(), |untrained| format!(", {untrained}"));
@@ -178,7 +180,7 @@ mod tests {
         let history = RunMetricsSummary::read(&file);
         assert_eq!(history.loss().unwrap(), "loss 5.500 in step 1 → 5.000 in step 3");
         assert_eq!(history.raw_pixels.map(|a| a.value()), Some(0.5));
-        let said = history.accuracy().unwrap();
+        let said = history.accuracy("untrained").unwrap();
         assert!(
             said.starts_with("k-NN accuracy untrained 25.0 %") && said.ends_with("not measured since"),
             "{said}"
@@ -186,9 +188,10 @@ mod tests {
 
         bytes.extend(b"{\"iteration\":60,\"knn_correct\":3.0,\"knn_total\":4.0}\n");
         std::fs::write(&file, &bytes).unwrap();
-        let said = RunMetricsSummary::read(&file).accuracy().unwrap();
+        let said = RunMetricsSummary::read(&file).accuracy("as it began").unwrap();
         assert!(
-            said.starts_with("k-NN accuracy after 60 steps 75.0 % (") && said.contains(", untrained 25.0 %"),
+            said.starts_with("k-NN accuracy after 60 steps 75.0 % (")
+                && said.contains(", as it began 25.0 %"),
             "{said}"
         );
         assert!(RunMetricsSummary::read(&file).crops("untrained").is_empty());
@@ -215,7 +218,7 @@ mod tests {
         );
         assert_eq!(RunMetricsSummary::read(&dir.path().join("none")), RunMetricsSummary::default());
         assert_eq!(
-            (RunMetricsSummary::default().loss(), RunMetricsSummary::default().accuracy()),
+            (RunMetricsSummary::default().loss(), RunMetricsSummary::default().accuracy("untrained")),
             (None, None)
         );
     }

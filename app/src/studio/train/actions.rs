@@ -91,11 +91,7 @@ impl TrainWorkspace {
             TrainAction::Live(key) => self.change_live(key),
             TrainAction::LookWith(path) => self.explore_wish = Some(ModelSource::Path(path)),
             TrainAction::Open(path) => runs::show_file(ctx, &path),
-            TrainAction::BeforeAfter(folder) => {
-                if let Some(view) = self.view_of(&folder).cloned() {
-                    self.before_after.open(&view, &self.wake);
-                }
-            }
+            TrainAction::BeforeAfter(folder) => self.before_after.open(&folder, &self.wake),
             TrainAction::Follow(path, whole) => self.follow(&path, whole),
             TrainAction::Unfollow(path) => {
                 self.followed.iter_mut().filter(|f| f.view.folder == path).for_each(|f| f.shown = false)

@@ -36,8 +36,8 @@ const AROUND: f32 = 240.0;
 
 impl BeforeAfterWindow {
     /// Shows what a run has changed.
-    pub fn open(&mut self, view: &RunView, wake: &Wake) {
-        let folder = view.folder.clone();
+    pub fn open(&mut self, folder: &Path, wake: &Wake) {
+        let folder = folder.to_owned();
         self.run = Some(folder.clone());
         self.rows.clear();
         self.work = Some(BackgroundTask::ask("before and after", wake, move |_| load(&folder)));

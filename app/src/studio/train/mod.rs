@@ -318,8 +318,10 @@ impl TrainWorkspace {
 
     /// What lies over the panels: the question that closing a window with a run asks, and what a run has changed.
     pub fn closing_ui(&mut self, ctx: &egui::Context, _: &mut AppContext) {
-        let of = self.before_after.run().and_then(|run| self.view_of(run)).cloned();
-        self.before_after.ui(ctx, of.as_ref());
+        let run = self.before_after.run().map(Path::to_owned);
+        let views = self.own.iter().map(|own| &own.view);
+        let mut views = views.chain(self.followed.iter().map(|followed| &followed.view));
+        self.before_after.ui(ctx, views.find(|view| Some(&view.folder) == run.as_ref()));
         self.closing.ui(ctx, self.own.as_mut());
     }
 

@@ -50,7 +50,7 @@ impl TrainWorkspace {
                         false => app.toasts.info(format!("{} is saved and can go on.", own.view.name)),
                     }
                     if own.view.improvement().is_some() && self.until.is_none() {
-                        self.before_after.open(&own.view, &self.wake);
+                        self.before_after.open(&own.view.folder, &self.wake);
                     }
                     self.shelf.look(&self.root.path(), &self.wake);
                     return;

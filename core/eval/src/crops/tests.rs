@@ -79,7 +79,7 @@ impl PictureSource for Odd {
         self.0.len()
     }
     fn name(&self, index: usize) -> String {
-        self.0.name(if index == 5 { 4 } else { index })
+        format!("picture {}", if index == 5 { 4 } else { index })
     }
     fn label(&self, _: usize) -> Option<usize> {
         None
@@ -101,7 +101,7 @@ fn what_is_torn_is_left_out_and_what_is_there_twice_counts_once() {
     let pairs = CropPairs::new(&source, plain((0.9, 1.0)), 0, MOST_PICTURES);
     assert_eq!(pairs.len(), 7);
     let found = block_on(pairs.of_pixels(async |_, _| true)).unwrap();
-    assert_eq!((found.top1.total, found.skipped), (6, vec![("scene 2".to_owned(), "torn".to_owned())]));
+    assert_eq!((found.top1.total, found.skipped), (6, vec![("picture 2".to_owned(), "torn".to_owned())]));
     let fewer = CropPairs::new(&source, plain((0.9, 1.0)), 0, 4);
     assert_eq!((fewer.len(), fewer.chosen.as_slice()), (4, &[0, 2, 4, 6][..]));
     assert_eq!(CropRetrieval::default().accuracy(), None);

@@ -1,5 +1,6 @@
 //! The part of the recipe pane that says what a run begins with.
 
+use dinoscope_core::train::own;
 use dinoscope_core::train::recipe::DistillMethod;
 use egui::Ui;
 
@@ -52,7 +53,10 @@ pub fn ui(
         }
         RunInitKind::Run => ("Run", "A finished run goes on with larger pictures, for sharper features."),
     };
-    widgets::hint(ui, about);
+    // What will happen on pictures of one's own is said first: lower down it would be out of sight.
+    let own = draft.preset_name() == own::NAME;
+    let plan = begin.said().and_then(Result::ok).filter(|_| own);
+    widgets::hint(ui, plan.unwrap_or(about));
     let mut chosen = named(ui, label, begin, runs, actions);
     match begin.way {
         RunInitKind::Weights => steps_held(ui, draft),
@@ -68,6 +72,7 @@ pub fn ui(
         (true, _) => {
             widgets::hint(ui, "Opening …");
         }
+        (false, Some(Ok(_))) if own => {}
         (false, Some(Ok(said))) => {
             widgets::hint(ui, said);
         }

@@ -62,7 +62,14 @@ fn weights_are_judged_and_compared() {
     let text = said(&window);
     assert_eq!(bars(&window).len(), 1, "{text}");
     assert!(bars(&window)[0].starts_with("official_vit.pth: top-1 "), "{text}");
-    for beside in ["untrained: top-1 ", "raw pixels: top-1 ", "weights, k 20: top-1 ", "Took "] {
+    for beside in [
+        "untrained: top-1 ",
+        "raw pixels: top-1 ",
+        "colour histogram: top-1 ",
+        "HOG: top-1 ",
+        "weights, k 20: top-1 ",
+        "Took ",
+    ] {
         assert!(text.contains(beside), "{beside} in {text}");
     }
 
@@ -80,7 +87,7 @@ fn weights_are_judged_and_compared() {
     assert!(says("official_vit.pth: top-5 ")(&window) && bars(&window).is_empty());
 
     // Alone and with few neighbours it is another question.
-    switch(&mut window, "Beside untrained and raw pixels", false);
+    switch(&mut window, "Beside what has not learned", false);
     press(&mut window, Role::ComboBox, "Neighbours");
     press(&mut window, Role::Button, "2 of each class");
     button(&mut window, "Start evaluation");
@@ -98,7 +105,7 @@ fn mistakes_are_seen_and_everything_is_saved() {
     assert!(is_off(&window, "Start evaluation") && says("Choose an evaluation.")(&window));
     switch(&mut window, "Logistic regression", true);
     // Alone: this is about what is done with a finding.
-    switch(&mut window, "Beside untrained and raw pixels", false);
+    switch(&mut window, "Beside what has not learned", false);
     keys(&mut window, Modifiers::COMMAND, Key::Enter);
     assert_eq!(evaluate_snapshot(&window).found[0].0, "Logistic regression", "{}", said(&window));
     shot(&mut window, "mistakes");
@@ -229,7 +236,7 @@ fn no_switch_moves_when_another_is_turned() {
 fn maps_show_pictures_under_the_pointer() {
     let mut window = judging();
     switch(&mut window, "Nearest neighbours", false);
-    switch(&mut window, "Beside untrained and raw pixels", false);
+    switch(&mut window, "Beside what has not learned", false);
     for kind in ["Map", "Retrieval", "Spread"] {
         switch(&mut window, kind, true);
     }

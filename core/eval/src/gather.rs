@@ -4,17 +4,17 @@ use burn::tensor::Device;
 
 use super::EvalProtocolError;
 use super::cache::{CachedFeatures, Name, name};
+use super::descriptors::PictureDescriptor;
 use super::knn::LabelledFeatures;
 use super::run::EvaluationError;
 use dinoscope_base::parallel;
 use dinoscope_data::Picture;
-use dinoscope_data::augment::{normalize, resize_to};
 use dinoscope_data::source::PictureSource;
 use dinoscope_model::Vit;
 use dinoscope_model::features::{ImageFeatureSpec, LabelledViewBatch, embed, labelled_views};
 
 /// Pictures that are loaded at once where no backbone says how many it takes.
-const PIXEL_BATCH: usize = 64;
+const PICTURE_BATCH: usize = 64;
 
 /// Features of a collection, and what could not be loaded.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -155,19 +155,19 @@ fn is_near(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && apart <= 1e-6 * square(&mut b.iter().copied())
 }
 
-/// Pixels of the same views instead of features, made `side` pixels wide and high: the baseline without a model.
+/// Numbers of the same views without a backbone: what features are compared with.
 ///
 /// # Errors
 /// When `on_progress` says no.
-pub async fn gather_pixels(
+pub async fn gather_descriptors(
     source: &dyn PictureSource,
     size: usize,
-    side: usize,
+    descriptor: PictureDescriptor,
     on_progress: &mut impl AsyncFnMut(usize) -> bool,
 ) -> Result<FeatureSet, EvaluationError> {
-    let mut out = FeatureSet { dim: 3 * side * side, ..FeatureSet::default() };
-    for views in labelled_views(source, size, PIXEL_BATCH) {
-        out.take_pixels(views, size, side);
+    let mut out = FeatureSet { dim: descriptor.dim(), ..FeatureSet::default() };
+    for views in labelled_views(source, size, PICTURE_BATCH) {
+        out.describe(views, descriptor);
         if !on_progress(out.labels.len() + out.skipped.len()).await {
             return Err(EvalProtocolError::Stopped.into());
         }
@@ -175,21 +175,20 @@ pub async fn gather_pixels(
     Ok(out)
 }
 
-/// [`gather_pixels`] at full size, without a pause.
+/// Raw pixels of the same views at full size, without a pause.
 pub(super) fn all_pixels(source: &dyn PictureSource, size: usize) -> FeatureSet {
-    let mut out = FeatureSet { dim: 3 * size * size, ..FeatureSet::default() };
-    labelled_views(source, size, PIXEL_BATCH).for_each(|views| out.take_pixels(views, size, size));
+    let descriptor = PictureDescriptor::Pixels { side: size };
+    let mut out = FeatureSet { dim: descriptor.dim(), ..FeatureSet::default() };
+    labelled_views(source, size, PICTURE_BATCH).for_each(|views| out.describe(views, descriptor));
     out
 }
 
 impl FeatureSet {
-    fn take_pixels(&mut self, views: LabelledViewBatch, size: usize, side: usize) {
-        for view in &views.views {
-            self.features.extend(match side == size {
-                true => normalize(view),
-                false => normalize(&resize_to(view, side, side)),
-            });
-        }
+    /// Adds rows for views, on all cores.
+    fn describe(&mut self, views: LabelledViewBatch, descriptor: PictureDescriptor) {
+        let mut rows: Vec<Vec<f32>> = vec![Vec::new(); views.views.len()];
+        parallel::for_chunks(&mut rows, 1, |i, row| row[0] = descriptor.of(&views.views[i]));
+        self.features.extend(rows.into_iter().flatten());
         self.take(views);
     }
 }
@@ -233,12 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn pixels_may_be_made_small_and_anyone_may_stop() {
+    fn pictures_are_described_in_order_and_anyone_may_stop() {
         let source = ScenesSource::new(1, 3, 32);
-        let small = block_on(gather_pixels(&source, 28, 4, &mut async |_| true)).unwrap();
+        let of = |descriptor, go_on| {
+            block_on(gather_descriptors(&source, 28, descriptor, &mut async move |_| go_on))
+        };
+        let pixels = PictureDescriptor::Pixels { side: 4 };
+        let small = of(pixels, true).unwrap();
         assert_eq!((small.dim, small.features.len()), (48, 3 * 48));
         assert_eq!(all_pixels(&source, 28).dim, 3 * 28 * 28);
-        let stopped = block_on(gather_pixels(&source, 28, 4, &mut async |_| false));
+        // What the pictures are described by is what the backbone sees: the view.
+        let views = labelled_views(&source, 28, 3).next().unwrap().views;
+        for descriptor in [PictureDescriptor::ColourHistogram, PictureDescriptor::Hog { cells: 4 }] {
+            let rows: Vec<f32> = views.iter().flat_map(|view| descriptor.of(view)).collect();
+            assert_eq!(of(descriptor, true).unwrap().features, rows);
+        }
+        let stopped = of(pixels, false);
         assert!(matches!(stopped, Err(EvaluationError::Protocol(EvalProtocolError::Stopped))));
     }
 }

@@ -10,6 +10,7 @@ pub mod crops;
 pub mod data;
 pub mod dense;
 pub mod depth;
+pub mod descriptors;
 pub mod embedding;
 pub mod gather;
 pub mod knn;

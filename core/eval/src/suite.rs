@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 
 use super::cache::FeatureDiskCache;
-use super::gather::{FeatureSet, ImageFeatureExtractor, gather_pixels};
+use super::descriptors::{DescriptorSizes, PictureDescriptor};
+use super::gather::{FeatureSet, ImageFeatureExtractor, gather_descriptors};
 use super::outcome::UnusableInput;
 use super::run::EvaluationError;
 use dinoscope_analysis::{AnalysisError, npy};
@@ -25,7 +26,7 @@ pub struct EvalOptions {
     pub batch: usize,
     /// Of the untrained model, and of every random choice.
     pub seed: u64,
-    /// Leaves out what the weights are compared with: the untrained model and raw pixels.
+    /// Leaves out what the weights are compared with: the untrained model, raw pixels and what else needs no learning.
     pub alone: bool,
     /// Where features are kept for the next evaluation.
     pub cache: FeatureDiskCache,
@@ -63,6 +64,10 @@ pub enum EvalSubject {
     Untrained,
     /// The pictures themselves.
     RawPixels,
+    /// How much of each colour pictures have.
+    ColourHistogram,
+    /// Which edges are where in pictures.
+    Hog,
 }
 
 impl EvalSubject {
@@ -72,12 +77,37 @@ impl EvalSubject {
             Self::Weights => "weights",
             Self::Untrained => "untrained",
             Self::RawPixels => "raw pixels",
+            Self::ColourHistogram => "colour histogram",
+            Self::Hog => "HOG",
         }
     }
 
     /// All that are judged, in order.
     pub fn all(alone: bool) -> &'static [Self] {
         if alone { &[Self::Weights] } else { &[Self::Weights, Self::Untrained, Self::RawPixels] }
+    }
+
+    /// All that are judged where each picture becomes a row of numbers, in order: what tells pictures apart without
+    /// learning is among them.
+    pub fn of_pictures(alone: bool) -> &'static [Self] {
+        const ALL: [EvalSubject; 5] = [
+            EvalSubject::Weights,
+            EvalSubject::Untrained,
+            EvalSubject::RawPixels,
+            EvalSubject::ColourHistogram,
+            EvalSubject::Hog,
+        ];
+        if alone { &ALL[..1] } else { &ALL }
+    }
+
+    /// How pictures become numbers without a backbone, `size` being the side of a view; `None` where a backbone looks.
+    pub fn descriptor(self, sizes: DescriptorSizes, size: usize) -> Option<PictureDescriptor> {
+        match self {
+            Self::Weights | Self::Untrained => None,
+            Self::RawPixels => Some(PictureDescriptor::Pixels { side: sizes.pixels.min(size) }),
+            Self::ColourHistogram => Some(PictureDescriptor::ColourHistogram),
+            Self::Hog => Some(PictureDescriptor::Hog { cells: sizes.cells }),
+        }
     }
 }
 
@@ -112,11 +142,20 @@ impl EvalContext<'_> {
             EvalSubject::Untrained => {
                 Cow::Owned(Vit::init(&self.backbone.config, self.options.seed, self.device))
             }
-            EvalSubject::Weights | EvalSubject::RawPixels => Cow::Borrowed(self.backbone),
+            _ => Cow::Borrowed(self.backbone),
         }
     }
 
-    /// What `subject` makes of labelled pictures; of raw pixels a square of at most `pixels` a side. What the weights
+    /// How `subject` makes numbers of pictures without a backbone.
+    pub(super) fn descriptor(
+        &self,
+        subject: EvalSubject,
+        sizes: DescriptorSizes,
+    ) -> Option<PictureDescriptor> {
+        subject.descriptor(sizes, self.options.size)
+    }
+
+    /// What `subject` makes of labelled pictures; without a backbone as finely as `sizes` says. What the weights
     /// make of them is dumped, where that is asked for.
     ///
     /// # Errors
@@ -126,18 +165,18 @@ impl EvalContext<'_> {
         subject: EvalSubject,
         labelled: &LabelledSplit,
         wanted: ImageFeatureSpec,
-        pixels: usize,
+        sizes: DescriptorSizes,
         progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
     ) -> Result<TrainTestFeatures, EvaluationError> {
         let (first, total) = (labelled.train.len(), labelled.train.len() + labelled.test.len());
         let at = |done| EvalProgress { subject: subject.name(), doing: "features", done, total };
         let mut first_half = async |done| progress(at(done)).await;
         let (train, test) = (labelled.train.as_ref(), labelled.test.as_ref());
-        if subject == EvalSubject::RawPixels {
-            let (size, side) = (self.options.size, pixels.min(self.options.size));
-            let train = gather_pixels(train, size, side, &mut first_half).await?;
+        if let Some(descriptor) = self.descriptor(subject, sizes) {
+            let size = self.options.size;
+            let train = gather_descriptors(train, size, descriptor, &mut first_half).await?;
             let mut second_half = async |done| progress(at(first + done)).await;
-            let test = gather_pixels(test, size, side, &mut second_half).await?;
+            let test = gather_descriptors(test, size, descriptor, &mut second_half).await?;
             return Ok(TrainTestFeatures { train, test, notes: Vec::new(), left_out: Vec::new() });
         }
         let backbone = &*self.backbone_of(subject);

@@ -30,7 +30,7 @@ pub enum EvalCommand {
 /// Evaluations with options of their own.
 #[derive(clap::Subcommand)]
 pub enum OwnEvalCommand {
-    /// Weighted nearest neighbours on CLS features, against raw pixels and the untrained model.
+    /// Weighted nearest neighbours on CLS features, against the untrained model and what needs no learning.
     Knn(knn::KnnArgs),
     /// The linear probe: heads on the last blocks' tokens at many learning rates.
     Linear(linear::LinearProbeArgs),

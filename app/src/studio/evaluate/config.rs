@@ -61,7 +61,7 @@ pub struct EvaluationConfig {
     pub most: usize,
     /// Side of the pictures in pixels; what suits the weights without.
     pub size: Option<usize>,
-    /// Beside the untrained model and raw pixels.
+    /// Beside the untrained model, raw pixels and what else needs no learning.
     pub compare: bool,
     /// So many pictures of each class for nearest neighbours; all without.
     pub shots: Option<usize>,

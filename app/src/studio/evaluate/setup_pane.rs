@@ -265,8 +265,9 @@ impl EvaluateWorkspace {
             );
         }
         self.pixels_ui(ui);
-        widgets::switch(ui, "Beside untrained and raw pixels", &mut self.setup.compare).on_hover_text(
-            "What a model without training and the pixels themselves would reach. Takes longer.",
+        widgets::switch(ui, "Beside what has not learned", &mut self.setup.compare).on_hover_text(
+            "What a model without training would reach, and the pixels themselves; for whole pictures also colour \
+             histograms and histograms of oriented gradients (HOG). Takes longer.",
         );
     }
 }

@@ -170,7 +170,8 @@ impl DenseFeatureSpec {
     ) -> DenseFeatureExtractor<'a> {
         let device: &'a Device = context.device;
         let vit: &'a Vit = match subject {
-            EvalSubject::RawPixels => {
+            // Those of whole pictures say nothing of a patch.
+            EvalSubject::RawPixels | EvalSubject::ColourHistogram | EvalSubject::Hog => {
                 return DenseFeatureExtractor::Pixels { patch: context.backbone.config.patch };
             }
             EvalSubject::Untrained => {

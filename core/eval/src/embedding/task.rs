@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::EvalProtocolError;
 use super::super::data;
+use super::super::descriptors::DescriptorSizes;
 use super::super::numbered::{alone, from};
 use super::super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
@@ -16,8 +17,6 @@ use dinoscope_model::features::ImageFeatureSpec;
 
 /// Most pictures: memory and time grow with their square.
 const MOST: usize = 5000;
-/// Raw pixels are mapped at this side.
-const PIXELS: usize = 32;
 /// Neighbours that figures are about.
 const NEAR: usize = 10;
 /// Steps of t-SNE between two reports.
@@ -87,8 +86,9 @@ pub async fn map(
     let mut outcome = EvalReport::of("Feature map");
     let mut maps = Vec::new();
     for &subject in EvalSubject::all(context.options.alone) {
-        let sets =
-            context.sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, PIXELS, progress).await?;
+        let sets = context
+            .sets(subject, &alone(&task.source), ImageFeatureSpec::CLS, DescriptorSizes::SEARCH, progress)
+            .await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
         if let Some(at) = features.iter().position(|v| !v.is_finite()) {
             return Err(EvalProtocolError::NotFinite { set: "mapped", index: at / dim.max(1) }.into());
@@ -206,6 +206,8 @@ fn shown(subject: EvalSubject, map: &ProjectionMap) -> CaptionedPicture {
         EvalSubject::Weights => ("points", "Features"),
         EvalSubject::Untrained => ("untrained", "Features of the untrained model"),
         EvalSubject::RawPixels => ("pixels", "Raw pixels"),
+        EvalSubject::ColourHistogram => ("colours", "Colour histograms"),
+        EvalSubject::Hog => ("gradients", "Histograms of oriented gradients"),
     };
     CaptionedPicture {
         name: name.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::dense::bootstrap::intervals;
+use super::super::descriptors::DescriptorSizes;
 use super::super::numbered::{IndexAsLabel, alone, from, with_class};
 use super::super::outcome::{
     CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow, UnusableInput,
@@ -17,9 +18,6 @@ use super::{
 use dinoscope_data::source::LabelledSplit;
 use dinoscope_data::source::{PictureSource, subset::SubsetSource};
 use dinoscope_model::features::ImageFeatureSpec;
-
-/// Raw pixels are compared at this side: coarse pictures are found more easily than fine ones, and much faster.
-const PIXELS: usize = 32;
 
 /// What is asked of retrieval.
 #[derive(Clone)]
@@ -67,7 +65,7 @@ pub(in super::super) async fn evaluate(
     };
     let listed = asked.grades.is_some();
     let mut out = EvalReport::of(if listed { "Instance retrieval" } else { "Retrieval of the same class" });
-    for &subject in EvalSubject::all(context.options.alone) {
+    for &subject in EvalSubject::of_pictures(context.options.alone) {
         let rows = asked.rows(context, subject, task.whole, progress).await?;
         let answers = asked.answers(subject, &rows, protocols, progress).await?;
         for (i, protocol) in protocols.iter().enumerate() {
@@ -156,10 +154,11 @@ impl RetrievalDataset {
             },
             None => alone(&self.database),
         };
-        let sets = if whole && subject != EvalSubject::RawPixels {
+        let sizes = DescriptorSizes::SEARCH;
+        let sets = if whole && context.descriptor(subject, sizes).is_none() {
             whole::sets(context, subject, &labelled, progress).await?
         } else {
-            context.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?
+            context.sets(subject, &labelled, ImageFeatureSpec::CLS, sizes, progress).await?
         };
         let queries = if self.grades.is_some() { sets.test } else { sets.train.clone() };
         Ok(RetrievalFeatures { queries, database: sets.train, notes: sets.notes, left_out: sets.left_out })

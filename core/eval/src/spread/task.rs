@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::EvalProtocolError;
 use super::super::dense::bootstrap::intervals;
+use super::super::descriptors::DescriptorSizes;
 use super::super::numbered::{alone, from};
 use super::super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
@@ -12,12 +13,9 @@ use super::{FeatureSpectrum, alignments, picture, uniformity};
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::stream;
 use dinoscope_data::Picture;
-use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
+use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan};
 use dinoscope_data::source::PictureSource;
 use dinoscope_model::features::{ImageFeatureSpec, embed};
-
-/// Raw pixels are looked at with this side: as many numbers as a backbone of usual size gives.
-const PIXELS: usize = 16;
 
 /// What is asked: how the features of these pictures are spread. Labels are not needed.
 #[derive(Clone)]
@@ -35,7 +33,8 @@ pub(in super::super) async fn evaluate(
     let labelled = alone(&task.source);
     let mut spectra = Vec::new();
     for &subject in EvalSubject::all(context.options.alone) {
-        let sets = context.sets(subject, &labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
+        let sets =
+            context.sets(subject, &labelled, ImageFeatureSpec::CLS, DescriptorSizes::PROBE, progress).await?;
         let (features, dim) = (&sets.train.features, sets.train.dim);
         let spectrum = FeatureSpectrum::of(features, dim)?;
         let spread = uniformity(features, dim).ok_or(EvalProtocolError::Empty("second picture"))?;
@@ -128,11 +127,9 @@ async fn aligned(
         if !first.is_empty() {
             let mut sides = Vec::new();
             for views in [&first, &second] {
-                sides.push(match subject {
-                    EvalSubject::RawPixels => {
-                        views.iter().flat_map(|v| normalize(&resize_to(v, PIXELS, PIXELS))).collect()
-                    }
-                    _ => embed(backbone, views, ImageFeatureSpec::CLS, context.device).await?,
+                sides.push(match context.descriptor(subject, DescriptorSizes::PROBE) {
+                    Some(descriptor) => views.iter().flat_map(|view| descriptor.of(view)).collect(),
+                    None => embed(backbone, views, ImageFeatureSpec::CLS, context.device).await?,
                 });
             }
             let dim = sides[0].len() / first.len();

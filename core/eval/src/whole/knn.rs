@@ -1,5 +1,6 @@
 //! Weighted nearest neighbours on CLS tokens, with all of the training pictures or with a few of each class.
 
+use super::super::descriptors::DescriptorSizes;
 use super::super::knn::{
     FewShotSubset, KnnEvaluator, KnnOptions, KnnResult, KnnScore, check_pair, mean_top1,
 };
@@ -36,8 +37,10 @@ pub(in super::super) async fn evaluate(
     progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Nearest neighbours");
-    for &subject in EvalSubject::all(context.options.alone) {
-        let sets = context.sets(subject, labelled, ImageFeatureSpec::CLS, usize::MAX, progress).await?;
+    for &subject in EvalSubject::of_pictures(context.options.alone) {
+        let sets = context
+            .sets(subject, labelled, ImageFeatureSpec::CLS, DescriptorSizes::NEIGHBOURS, progress)
+            .await?;
         let classes = labelled.train.classes().len();
         let results = look_up(subject, &sets, classes, task, context.options.seed, progress).await?;
         out.rows.extend(rows(subject, &results, task.few.is_some(), classes));
@@ -151,7 +154,9 @@ mod tests {
             of[..4],
             [("weights", "k 19"), ("weights", "k 5"), ("weights", "k 40"), ("untrained", "k 19")]
         );
-        assert_eq!((of.len(), of[8].0), (9, "raw pixels"));
+        let first: Vec<&str> = of.iter().step_by(3).map(|row| row.0).collect();
+        assert_eq!(first, ["weights", "untrained", "raw pixels", "colour histogram", "HOG"]);
+        assert!(of.len() == 15 && of.chunks(3).all(|rows| rows.iter().all(|row| row.0 == rows[0].0)));
         assert_eq!(outcome.data, "48 pictures to learn from, 24 to test, 12 classes");
         assert!(outcome.headline().unwrap().interval.is_some());
         let alone = judged(task, &EvalOptions { alone: true, ..EvalOptions::new(28) }, "").unwrap();

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::super::confusion;
+use super::super::descriptors::{DescriptorSizes, PictureDescriptor};
 use super::super::gather::FeatureSet;
 use super::super::knn::check_pair;
 use super::super::linear::{LinearHeadOptions, LinearHeadScore, LinearHeadTrainer, RATES, tenth};
@@ -14,7 +15,7 @@ use super::super::outcome::{EvalMetric, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
 use super::super::suite::{EvalContext, EvalProgress, EvalSubject, TrainTestFeatures};
 use super::super::{Accuracy, EvalProtocolError};
-use super::{PIXELS, accuracies, description, pixels};
+use super::{accuracies, description};
 use dinoscope_data::source::LabelledSplit;
 use dinoscope_model::VitConfig;
 use dinoscope_model::features::ImageFeatureSpec;
@@ -85,9 +86,10 @@ struct FeatureColumns {
 }
 
 impl FeatureColumns {
-    fn all(subject: EvalSubject, config: &VitConfig, sets: &TrainTestFeatures) -> Vec<Self> {
-        if subject == EvalSubject::RawPixels {
-            return vec![Self { what: pixels(sets.train.dim), columns: 0..sets.train.dim }];
+    /// Those of a backbone, or of what needs none.
+    fn all(descriptor: Option<PictureDescriptor>, config: &VitConfig) -> Vec<Self> {
+        if let Some(descriptor) = descriptor {
+            return vec![Self { what: descriptor.words(), columns: 0..descriptor.dim() }];
         }
         let (blocks, dim) = (deepest(config), config.dim);
         let mut all = Vec::new();
@@ -122,10 +124,10 @@ pub(in super::super) async fn evaluate(
     let classes = labelled.train.classes();
     let config = &context.backbone.config;
     let wanted = ImageFeatureSpec { blocks: deepest(config), patch_mean: true };
-    for &subject in EvalSubject::all(context.options.alone) {
-        let sets = context.sets(subject, labelled, wanted, PIXELS, progress).await?;
+    for &subject in EvalSubject::of_pictures(context.options.alone) {
+        let sets = context.sets(subject, labelled, wanted, DescriptorSizes::PROBE, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
-        let seen = FeatureColumns::all(subject, config, &sets);
+        let seen = FeatureColumns::all(context.descriptor(subject, DescriptorSizes::PROBE), config);
         let probe = LinearProbe { task, classes: classes.len(), seed: context.options.seed };
         let found = probe.run(subject, &sets, &seen, progress).await?;
         out.rows.push(found.row(subject, &seen, classes.len()));

@@ -15,13 +15,16 @@ fn every_subject_has_one_line_with_its_head() {
     let task = EvalTask::Linear(scenes(60, 30), quick(HeadSelectionSet::HeldOut));
     let outcome = judged(&task, &EvalOptions::new(28)).unwrap();
     let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
-    assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
+    assert_eq!(subjects, ["weights", "untrained", "raw pixels", "colour histogram", "HOG"]);
     for row in &outcome.rows {
         let figures: Vec<&str> = row.figures.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(figures, ["top-1", "top-5", "held-out top-1"]);
         assert!(row.setting.contains(", lr 0.") && row.figures[0].interval.is_some(), "{row:?}");
     }
-    assert!(outcome.rows[2].setting.starts_with("16 × 16 pixels, "));
+    for (row, what) in outcome.rows[2..].iter().zip(["16 × 16 pixels, ", "512 colours, ", "6 × 6 cells, "])
+    {
+        assert!(row.setting.starts_with(what), "{row:?}");
+    }
     assert!(
         outcome.notes[0]
             .contains("52 heads, 40 steps of 16 pictures; trained on 54 pictures and chosen on 6")
@@ -46,9 +49,7 @@ fn the_official_choice_is_never_below_the_honest_one() {
 #[test]
 fn heads_see_what_their_names_say() {
     let backbone = backbone(3);
-    let set = FeatureSet { dim: 4 * 12, ..FeatureSet::default() };
-    let sets = TrainTestFeatures { train: set.clone(), test: set, notes: Vec::new(), left_out: Vec::new() };
-    let seen = FeatureColumns::all(EvalSubject::Weights, &backbone.config, &sets);
+    let seen = FeatureColumns::all(None, &backbone.config);
     let all: Vec<(&str, Range<usize>)> = seen.iter().map(|s| (s.what.as_str(), s.columns.clone())).collect();
     // Three blocks: their CLS tokens, then the mean patch.
     assert_eq!(
@@ -61,8 +62,9 @@ fn heads_see_what_their_names_say() {
         ]
     );
     let single = VitConfig::new(28, 14, 12, 1, 2);
-    assert_eq!(FeatureColumns::all(EvalSubject::Weights, &single, &sets).len(), 2);
-    assert_eq!(FeatureColumns::all(EvalSubject::RawPixels, &single, &sets)[0].columns, 0..48);
+    assert_eq!(FeatureColumns::all(None, &single).len(), 2);
+    let small = Some(PictureDescriptor::Pixels { side: 4 });
+    assert_eq!(FeatureColumns::all(small, &single)[0].columns, 0..48);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! training pictures. Fits begin where the one with the next smaller `C` ended; that moves no optimum.
 
 use super::super::confusion;
+use super::super::descriptors::{DescriptorSizes, PictureDescriptor};
 use super::super::knn::{LabelledFeatures, check_pair};
 use super::super::linear::tenth;
 use super::super::logistic::{
@@ -13,7 +14,7 @@ use super::super::outcome::{EvalMetric, EvalReport, EvalTableRow};
 use super::super::run::EvaluationError;
 use super::super::suite::{EvalContext, EvalProgress, EvalSubject, TrainTestFeatures};
 use super::super::{Accuracy, EvalProtocolError};
-use super::{PIXELS, accuracies, description, pixels};
+use super::{accuracies, description};
 use dinoscope_data::source::LabelledSplit;
 use dinoscope_model::features::ImageFeatureSpec;
 
@@ -45,18 +46,17 @@ pub(in super::super) async fn evaluate(
 ) -> Result<EvalReport, EvaluationError> {
     let mut out = EvalReport::of("Logistic regression");
     let classes = labelled.train.classes();
-    for &subject in EvalSubject::all(context.options.alone) {
-        let sets = context.sets(subject, labelled, ImageFeatureSpec::CLS, PIXELS, progress).await?;
+    for &subject in EvalSubject::of_pictures(context.options.alone) {
+        let sets =
+            context.sets(subject, labelled, ImageFeatureSpec::CLS, DescriptorSizes::PROBE, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
         let regression =
             LogisticRegression { task, classes: classes.len(), seed: context.options.seed, subject };
         let found = regression.run(&sets, progress).await?;
         let mut figures = accuracies(found.top1, found.top5, classes.len());
         figures.push(EvalMetric::accuracy("held-out top-1", found.held_out));
-        let what = match subject {
-            EvalSubject::RawPixels => pixels(sets.train.dim),
-            _ => "CLS".to_owned(),
-        };
+        let descriptor = context.descriptor(subject, DescriptorSizes::PROBE);
+        let what = descriptor.map_or_else(|| "CLS".to_owned(), PictureDescriptor::words);
         let setting = format!("{what}, C {:.3e}", found.c);
         out.rows.push(EvalTableRow { subject: subject.name().to_owned(), setting, figures });
         out.notes.extend(sets.notes.iter().cloned());
@@ -186,7 +186,7 @@ mod tests {
     fn every_subject_has_one_line_with_its_c() {
         let outcome = judged(&EvalTask::Logistic(scenes(60, 30), quick()), &EvalOptions::new(28)).unwrap();
         let subjects: Vec<&str> = outcome.rows.iter().map(|row| row.subject.as_str()).collect();
-        assert_eq!(subjects, ["weights", "untrained", "raw pixels"]);
+        assert_eq!(subjects, ["weights", "untrained", "raw pixels", "colour histogram", "HOG"]);
         for row in &outcome.rows {
             let chosen = ["C 1.000e0", "C 1.000e-3", "C 1.000e3"].iter().any(|c| row.setting.ends_with(c));
             assert!(chosen && row.figures[0].interval.is_some() && row.figures.len() == 3, "{row:?}");

@@ -9,15 +9,6 @@ use super::outcome::EvalMetric;
 use super::suite::TrainTestFeatures;
 use dinoscope_data::source::LabelledSplit;
 
-/// Side of the pictures whose raw pixels are learned from: the cost grows with the sixth power of it.
-const PIXELS: usize = 16;
-
-/// What raw pixels of that many numbers are called: `16 × 16 pixels`.
-fn pixels(numbers: usize) -> String {
-    let side = (numbers / 3).isqrt();
-    format!("{side} × {side} pixels")
-}
-
 /// `1200 pictures to learn from, 600 to test, 12 classes; learns from root/train, tests on root/val`
 fn description(sets: &TrainTestFeatures, labelled: &LabelledSplit) -> String {
     let (train, test) = (sets.train.labels.len(), sets.test.labels.len());

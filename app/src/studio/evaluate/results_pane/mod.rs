@@ -28,7 +28,7 @@ impl EvaluateWorkspace {
                 icons::BARS,
                 "Nothing evaluated yet",
                 "Choose weights and pictures at the left and press Start evaluation: how good their features are \
-                 stands here, beside an untrained model and raw pixels.",
+                 stands here, beside an untrained model and what needs no learning.",
             );
             return;
         };

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use dinoscope_core::train::archive;
 use dinoscope_core::train::run::RunFolder;
-use dinoscope_tests::program::{TINY, run};
+use dinoscope_tests::program::{self, TINY, run};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 
@@ -172,6 +172,70 @@ fn what_is_judged_may_lie_in_several_places_and_tables() {
         &["eval", "knn", "--weights", "starter", "--data", "scenes", "--data", "one", "--device", "cpu"],
     );
     assert!(mixed.status.code() == Some(2) && said(&mixed).contains("stands alone"), "{}", said(&mixed));
+}
+
+/// A pair of IDX files of `count` pictures, 28 pixels a side, whose classes come in turn.
+fn idx(folder: &Path, half: &str, count: usize) {
+    let header = |kind: u8, sizes: &[usize]| -> Vec<u8> {
+        let sizes = sizes.iter().flat_map(|size| (*size as u32).to_be_bytes());
+        [0, 0, 8, kind].into_iter().chain(sizes).collect()
+    };
+    let pixels = (0..count * 784).map(|at| ((at / 784 * 53) + at % 784 * (at / 784 % 10 + 1)) as u8);
+    let images: Vec<u8> = header(3, &[count, 28, 28]).into_iter().chain(pixels).collect();
+    let labels: Vec<u8> = header(1, &[count]).into_iter().chain((0..count).map(|i| (i % 10) as u8)).collect();
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(format!("{half}-images-idx3-ubyte")), images).unwrap();
+    fs::write(folder.join(format!("{half}-labels-idx1-ubyte")), labels).unwrap();
+}
+
+#[test]
+fn collections_are_known_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    fill(&root.join("sets/stamps/apple"), APPLE, 6);
+    fill(&root.join("sets/stamps/leaf/green"), LEAF, 6);
+    fs::copy(root.join("sets/stamps/apple/0.png"), root.join("sets/stamps/apple/1_mirror.png")).unwrap();
+    idx(&root.join("sets/fashion-mnist"), "train", 60);
+    idx(&root.join("sets/fashion-mnist"), "t10k", 40);
+    let told = |arguments: &[&str], status: i32| -> String {
+        let output =
+            program::command(root, arguments).env("DINOSCOPE_DATASETS", root.join("sets")).output().unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+        text
+    };
+
+    // A run keeps the word, goes on with it, and knows the classes.
+    let text = told(&train("run", &["--data", "stamps", "--labels"]), 0);
+    assert!(text.contains("12 pictures from stamps") && text.contains("k-NN after 2 steps"), "{text}");
+    assert_eq!(RunFolder::open(&root.join("run")).unwrap().recipe().unwrap().data.path, "stamps");
+    told(&["train", "--resume", "--out", "run", "--device", "cpu", "--set", "train.iterations=3"], 0);
+
+    // The half to learn from and the half to test, some of each, as many of one class as of another.
+    let usual = ["eval", "knn", "--weights", "starter", "--alone", "--no-cache", "--device", "cpu"];
+    let evaluate = |more: &[&str], status| told(&[&usual[..], more].concat(), status);
+    let fashion = evaluate(&["--data", "fashion-mnist"], 0);
+    assert!(fashion.contains("60 pictures to learn from, 40 to test, 10 classes"), "{fashion}");
+    let few = ["--data", "fashion-mnist", "--limit", "20", "--limit-test", "10", "--balanced"];
+    let dump = [&few[..], &["--dump", "dumped"]].concat();
+    assert!(evaluate(&dump, 0).contains("20 pictures to learn from, 10 to test"));
+    let labels = fs::read(root.join("dumped/test_labels.npy")).unwrap().split_off(128);
+    let number = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes) as u8;
+    let mut labels: Vec<u8> = labels.as_chunks().0.iter().map(number).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, (0..10).collect::<Vec<u8>>(), "one of each class");
+    assert!(
+        evaluate(&few[..2], 0) == fashion
+            && evaluate(&[&few[..2], &["--balanced"]].concat(), 2).contains("--limit")
+    );
+    assert_eq!(evaluate(&["--data", "fashion-mnist", "--test", "fashion-mnist"], 0), fashion);
+    let pixels = ["eval", "segment", "--weights", "starter", "--device", "cpu", "--data", "stamps"];
+    assert!(told(&pixels, 2).contains("nothing is known of its pixels"));
+
+    // A folder of that name is meant where there is one.
+    fill(&root.join("stamps/apple"), APPLE, 3);
+    fill(&root.join("stamps/leaf"), LEAF, 3);
+    assert!(evaluate(&["--data", "stamps"], 0).contains("5 pictures to learn from, 1 to test"));
 }
 
 #[test]

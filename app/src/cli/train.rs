@@ -279,7 +279,7 @@ pub fn of_data(data: &[PathBuf], labels: bool) -> Result<Vec<String>> {
     let place = |data: &PathBuf| {
         let text = data.to_string_lossy();
         let place = SharedPlace::read(&text).map_err(|said| UsageError(format!("--data {text}: {said}")))?;
-        let path = if place.builtin.is_some() { data.to_owned() } else { std::path::absolute(data)? };
+        let path = if place.is_word() { data.to_owned() } else { std::path::absolute(data)? };
         Ok(path.to_string_lossy().into_owned())
     };
     if let Some(places) = SourcePaths::new(data.iter().map(place).collect::<Result<Vec<_>>>()?) {

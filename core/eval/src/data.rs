@@ -69,6 +69,14 @@ pub fn limited(source: Arc<dyn PictureSource>, most: usize, seed: u64) -> Arc<dy
     }
 }
 
+/// [`limited`] with as many pictures of each class as of any other.
+pub fn balanced(source: Arc<dyn PictureSource>, most: usize, seed: u64) -> Arc<dyn PictureSource> {
+    match (most < source.len()).then(|| SubsetSource::balanced(&source, most, seed)).flatten() {
+        Some(some) => Arc::new(some),
+        None => source,
+    }
+}
+
 /// So many classes, in words: `1 class`, `12 classes`.
 pub fn classes(count: usize) -> String {
     format!("{count} {}", if count == 1 { "class" } else { "classes" })

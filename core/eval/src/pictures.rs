@@ -8,6 +8,7 @@ use dinoscope_base::files;
 use dinoscope_data::DataError;
 use dinoscope_data::decode::depth::IntensityRange;
 use dinoscope_data::source::LabelledSplit;
+use dinoscope_data::source::datasets::PublicDataset;
 use dinoscope_data::source::gathered::{SourceContent, SourceOptions, gather};
 use dinoscope_data::source::halves::SplitFolder;
 use dinoscope_data::source::idx::{IdxSource, IdxSplit};
@@ -16,10 +17,10 @@ use dinoscope_data::source::matched::{ClassMatchResult, matched, named};
 use dinoscope_data::source::{PictureSource, subset::SubsetSource};
 
 /// Labelled pictures in `data`, or in `test` what is judged: folders with a subfolder for each class, lists with a column
-/// of classes, or IDX files, one place or several ([`gather`]).
+/// of classes, IDX files, or words for collections that others hand out, one place or several ([`gather`]).
 ///
 /// What is judged is what `test` holds, or else the halves for it where `data` comes in halves
-/// ([`SplitFolder`](dinoscope_data::source::halves::Halves); of an IDX pair the test half), or else a fifth of the pictures, chosen
+/// ([`SplitFolder`]; of an IDX pair and of a named collection the test half), or else a fifth of the pictures, chosen
 /// by `seed`. Classes are known by their names. `range` says how files of more than 8 bits are read.
 ///
 /// # Errors
@@ -121,7 +122,7 @@ fn to_learn(
         }
     }
     for place in data {
-        own.extend(idx_test(place).map(|source| NamedSource::new(place.display().to_string(), source)));
+        own.extend(test_half(place)?.map(|source| NamedSource::new(place.display().to_string(), source)));
     }
     if let (Some(reason), true, None) = (apart, own.is_empty(), judged) {
         return Err(DataError::Source { path: words(data), reason });
@@ -164,7 +165,8 @@ pub fn all(data: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSou
 fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSource>, DataError> {
     let mut parts = Vec::new();
     for place in places {
-        if let Some(source) = files::is_dir(place).then(|| idx_test(place)).flatten() {
+        let halved = files::is_dir(place) || PublicDataset::at(place).is_some();
+        if let Some(source) = if halved { test_half(place)? } else { None } {
             parts.push(NamedSource::new(place.display().to_string(), source));
             continue;
         }
@@ -182,13 +184,18 @@ fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSo
     join(parts, None)
 }
 
-/// The test half beside an IDX training half.
-fn idx_test(data: &Path) -> Option<Arc<dyn PictureSource>> {
-    if !IdxSource::recognizes(data) {
-        return None;
+/// The test half beside the half to learn from: of IDX files, and of a collection that a word names.
+///
+/// # Errors
+/// When the collection is not here, or damaged.
+fn test_half(data: &Path) -> Result<Option<Arc<dyn PictureSource>>, DataError> {
+    if let Some(set) = PublicDataset::at(data) {
+        return set.test_half();
     }
-    let folder = if files::is_dir(data) { data } else { data.parent()? };
-    IdxSource::open(folder, IdxSplit::Test).ok().map(|source| Arc::new(source) as Arc<dyn PictureSource>)
+    let folder = if files::is_dir(data) { Some(data) } else { data.parent() };
+    let half = folder.filter(|_| IdxSource::recognizes(data));
+    let half = half.and_then(|folder| IdxSource::open(folder, IdxSplit::Test).ok());
+    Ok(half.map(|source| Arc::new(source) as Arc<dyn PictureSource>))
 }
 
 #[cfg(test)]

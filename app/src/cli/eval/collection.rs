@@ -17,8 +17,9 @@ use crate::cli::terminal::note;
 #[derive(clap::Args)]
 pub struct ImageSetArgs {
     /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), a list of pictures (FILE.txt,
-    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, or built-in
-    /// pictures: `scenes`, which are varied, `scenes:easy` or `procedural`. Given again, all of them together.
+    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, built-in
+    /// pictures: `scenes`, which are varied, `scenes:easy` or `procedural`; or `fashion-mnist`, `digits` or `stamps` where they
+    /// are installed. Given again, all of them together.
     #[arg(long, value_name = "PLACE", required = true)]
     pub data: Vec<PathBuf>,
     /// At most this many pictures, chosen at random.

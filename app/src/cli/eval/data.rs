@@ -10,7 +10,7 @@ use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::eval::catalogue::{self, EvalTask};
-use dinoscope_core::eval::data::{limited, scenes};
+use dinoscope_core::eval::data::{balanced, limited, scenes};
 use dinoscope_core::eval::outcome::EvalReport;
 use dinoscope_core::eval::pictures;
 use dinoscope_core::eval::run::EvaluationError;
@@ -35,7 +35,7 @@ pub struct EvalModelArgs {
     /// Side of the centre crop; a multiple of the patch [default: that of the stored position grid, at most 224].
     #[arg(long)]
     pub size: Option<usize>,
-    /// Measure the weights alone, not the untrained model and raw pixels.
+    /// Measure the weights alone, not the untrained model, raw pixels, colour histograms and oriented gradients (HOG).
     #[arg(long)]
     pub alone: bool,
     /// Pictures that pass through the model at once.
@@ -60,8 +60,8 @@ pub struct EvalModelArgs {
 pub struct LabelledDataArgs {
     /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
     /// … in any case), a table FILE.csv with the columns path and label, a list or a pattern, an IDX images file or folder,
-    /// or built-in scenes: `scenes`, which are varied, or `scenes:easy`. Given again, all of them together: classes are joined by
-    /// name.
+    /// built-in scenes: `scenes`, which are varied, or `scenes:easy`; or `fashion-mnist`, `digits` or `stamps` where they are
+    /// installed. Given again, all of them together: classes are joined by name.
     #[arg(long, value_name = "PLACE", required = true)]
     data: Vec<PathBuf>,
     /// Pictures to predict, as --data; classes are matched by name [default: val/ or test/ in --data, the IDX pair's test
@@ -74,6 +74,9 @@ pub struct LabelledDataArgs {
     /// At most this many pictures to predict, chosen at random.
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
+    /// Draws as many pictures of each class as of any other for --limit and --limit-test.
+    #[arg(long)]
+    balanced: bool,
     /// Writes the features and labels that are evaluated into this folder, as train_features.npy, train_labels.npy,
     /// test_features.npy and test_labels.npy.
     #[arg(long, value_name = "DIR")]
@@ -210,9 +213,15 @@ impl LabelledDataArgs {
             None => pictures::labelled(&self.data, &self.test, seed, self.depth_range)?,
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
+        if self.balanced && self.limit.or(self.limit_test).is_none() {
+            bail!(UsageError(
+                "--balanced says how --limit and --limit-test draw: give one of them".to_owned()
+            ));
+        }
+        let some = if self.balanced { balanced } else { limited };
         Ok(LabelledSplit {
-            train: limited(train, self.limit.unwrap_or(usize::MAX), seed),
-            test: limited(test, self.limit_test.unwrap_or(usize::MAX), seed),
+            train: some(train, self.limit.unwrap_or(usize::MAX), seed),
+            test: some(test, self.limit_test.unwrap_or(usize::MAX), seed),
         })
     }
 }

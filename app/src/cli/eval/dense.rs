@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::builtin::BuiltinPictures;
+use dinoscope_core::data::source::datasets::PublicDataset;
 use dinoscope_core::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
 use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::dense::{DenseTrainingOptions, default_window};
@@ -45,6 +46,11 @@ impl DenseDataArgs {
         if let Some(kind) = self.scenes()? {
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(kind, train, test, side));
+        }
+        if let Some(set) = PublicDataset::at(&self.data) {
+            bail!(UsageError(format!(
+                "--data {set}: nothing is known of its pixels; name scenes or a folder"
+            )));
         }
         let reading = DenseReadOptions { range: self.depth_range, ..reading };
         let split = DenseFolder::split(&self.data, truth, reading, seed)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::PictureSource;
+use super::datasets::PublicDataset;
 use super::procedural::ProceduralSource;
 use super::scenes::{SceneKind, ScenesSource};
 use dinoscope_base::files;
@@ -94,10 +95,16 @@ impl SharedPlace {
         let whole = |builtin| Self { place: text.to_owned(), builtin, share: None };
         let Some((place, share)) = share_of(text) else { return Ok(whole(BuiltinPictures::named(text)?)) };
         let builtin = BuiltinPictures::named(place)?;
-        if builtin.is_none() && (files::exists(text) || !files::exists(place)) {
+        let is_there = files::exists(place) || PublicDataset::named(place).is_some();
+        if builtin.is_none() && (files::exists(text) || !is_there) {
             return Ok(whole(None));
         }
         Ok(Self { place: place.to_owned(), builtin, share: Some(share) })
+    }
+
+    /// Whether it is a word, for built-in pictures or a collection that others hand out, and no path.
+    pub fn is_word(&self) -> bool {
+        self.builtin.is_some() || PublicDataset::named(&self.place).is_some()
     }
 }
 
@@ -148,6 +155,10 @@ mod tests {
         for whole in ["scenes", "photos/*.jpg", "photos/*", "*", "a*0", "scenes/*2", "a*b"] {
             assert_eq!(read(whole), own(whole, None));
         }
+        assert_eq!(read("stamps*0.5"), own("stamps", Some(0.5)), "a word is there wherever its files are");
+        let is_word = |text: &str| SharedPlace::read(text).unwrap().is_word();
+        assert!(["scenes", "procedural*2", "stamps", "digits*3"].into_iter().all(is_word));
+        assert!(!["photos", "./stamps", "src", "photos*2"].into_iter().any(is_word));
         assert!(SharedPlace::read("scenes:odd*0.5").unwrap_err().contains("easy or varied"));
     }
 }

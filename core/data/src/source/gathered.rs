@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::PictureSource;
+use super::datasets::{self, PublicDataset};
 use super::folder::FolderSource;
 use super::halves::SplitFolder;
 use super::idx::{IdxSource, IdxSplit};
@@ -63,7 +64,7 @@ impl OpenedSource {
 }
 
 /// Opens places: a folder (nested), a list ([`listed`]) of pictures, folders and patterns, a pattern, an IDX file or
-/// folder, a single picture. A list gives a part for the pictures that it names and one for each of its folders.
+/// folder, a single picture, the word of a collection that others hand out ([`PublicDataset`]; its half to learn from). A list gives a part for the pictures that it names and one for each of its folders.
 ///
 /// The pictures that a list or a pattern names are read like the folder that they all lie in would be, if nothing else
 /// lay there; a list with a column of classes has those in place of the subfolders.
@@ -73,6 +74,10 @@ impl OpenedSource {
 pub fn gather(places: &[PathBuf], how: SourceOptions) -> Result<Vec<OpenedSource>, DataError> {
     let mut all = Vec::new();
     for place in places {
+        if let Some(set) = PublicDataset::at(place) {
+            all.push(of_dataset(set, how)?);
+            continue;
+        }
         match place.to_str().filter(|text| pattern::is_pattern(text)) {
             _ if files::is_dir(place) => all.push(of_folder(place, how)?),
             Some(text) if !files::exists(place) => of_pattern(text, how, &mut all)?,
@@ -81,6 +86,19 @@ pub fn gather(places: &[PathBuf], how: SourceOptions) -> Result<Vec<OpenedSource
         }
     }
     Ok(all)
+}
+
+fn of_dataset(set: PublicDataset, how: SourceOptions) -> Result<OpenedSource, DataError> {
+    let place = set.located()?;
+    let source = match set {
+        PublicDataset::Stamps => {
+            // What lies between the pictures, sounds and texts, belongs there: nobody has to be told.
+            let pictures = datasets::without_mirrored(list(&place)?.0);
+            Arc::new(FolderSource::of_files(&place, &pictures, how.labels).decoded_as(how.decode))
+        }
+        _ => datasets::half(set, &place, IdxSplit::Train)?,
+    };
+    Ok(OpenedSource::new(set.word().to_owned(), SourceContent::Whole(source)))
 }
 
 /// The last part of a path.

@@ -1,6 +1,7 @@
-//! Collections of pictures: folders, lists, IDX pairs, those that the program draws itself.
+//! Collections of pictures: folders, lists, IDX pairs, those that others hand out by name, those that the program draws itself.
 
 pub mod builtin;
+pub mod datasets;
 pub mod dense;
 pub mod folder;
 pub mod gathered;

@@ -45,6 +45,24 @@ impl SubsetSource {
         Self::new(source.clone(), labelled)
     }
 
+    /// `count` labelled pictures of `source`, drawn at random (by `seed`) and as many of each class as of any other; where
+    /// a class has fewer, the others make up for it. `None` when there would be none.
+    pub fn balanced(source: &Arc<dyn PictureSource>, count: usize, seed: u64) -> Option<Self> {
+        let mut labelled: Vec<usize> = (0..source.len()).filter(|&i| source.label(i).is_some()).collect();
+        shuffle(&mut labelled, seed);
+        // The first of each class, then the second of each: what is drawn before keeps its order.
+        let mut drawn = vec![0usize; source.classes().len()];
+        let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(labelled.len());
+        for index in labelled {
+            let Some(before) = source.label(index).and_then(|label| drawn.get_mut(label)) else { continue };
+            ranked.push((*before, index));
+            *before += 1;
+        }
+        ranked.sort_by_key(|(before, _)| *before);
+        ranked.truncate(count);
+        Self::new(source.clone(), ranked.into_iter().map(|(_, index)| index).collect())
+    }
+
     /// `count` pictures of `source` at random (by `seed`); `None` when there would be none.
     pub fn sample(source: &Arc<dyn PictureSource>, count: usize, seed: u64) -> Option<Self> {
         let mut all: Vec<usize> = (0..source.len()).collect();
@@ -107,6 +125,48 @@ impl PictureSource for SubsetSource {
 mod tests {
     use super::*;
     use crate::source::scenes::ScenesSource;
+
+    /// Three classes of 20, 4 and 1 pictures, and pictures of none.
+    struct UnequalClasses(Vec<String>);
+
+    impl PictureSource for UnequalClasses {
+        fn len(&self) -> usize {
+            40
+        }
+        fn name(&self, index: usize) -> String {
+            index.to_string()
+        }
+        fn label(&self, index: usize) -> Option<usize> {
+            [(20, 0), (24, 1), (25, 2)].iter().find(|(end, _)| index < *end).map(|(_, class)| *class)
+        }
+        fn classes(&self) -> &[String] {
+            &self.0
+        }
+        fn load(&self, _: usize) -> Result<Picture, DataError> {
+            Ok(Picture { width: 1, height: 1, rgb: vec![0; 3] })
+        }
+    }
+
+    #[test]
+    fn each_class_gives_as_many_pictures_as_it_can() {
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let source: Arc<dyn PictureSource> = Arc::new(UnequalClasses(names));
+        let counts = |count, seed| {
+            let drawn = SubsetSource::balanced(&source, count, seed).unwrap();
+            let of = |class| (0..drawn.len()).filter(|i| drawn.label(*i) == Some(class)).count();
+            [of(0), of(1), of(2)]
+        };
+        assert_eq!(
+            [3, 5, 9, 12, 99].map(|n| counts(n, 1)),
+            [[1, 1, 1], [2, 2, 1], [4, 4, 1], [7, 4, 1], [20, 4, 1]]
+        );
+        let of = |seed| SubsetSource::balanced(&source, 9, seed).unwrap().indices;
+        assert!(of(1) == of(1) && of(1) != of(2), "by the seed");
+        let distinct: std::collections::HashSet<usize> = of(1).into_iter().collect();
+        assert_eq!(distinct.len(), 9);
+        let more = SubsetSource::balanced(&source, 12, 1).unwrap().indices;
+        assert_eq!(more[..9], of(1), "more pictures are the same and others");
+    }
 
     #[test]
     fn halves_do_not_overlap() {

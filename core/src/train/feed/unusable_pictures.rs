@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::data::loader::SkippedPicture;
+use crate::data::source::datasets;
 use crate::data::source::pattern::is_pattern;
 use crate::files;
 use crate::train::recipe::Recipe;
@@ -97,7 +98,8 @@ impl PictureFailures {
 
 /// Whether the recipe's pictures were taken away: nothing is there any more under one of their paths. (A pattern is none.)
 pub(in crate::train) fn gone(recipe: &Recipe) -> bool {
-    recipe.data.path.given().any(|place| !is_pattern(&place) && !files::exists(Path::new(&place)))
+    let is_there = |place: &str| datasets::located(Path::new(place)).is_ok_and(files::exists);
+    recipe.data.path.given().any(|place| !is_pattern(&place) && !is_there(&place))
 }
 
 #[cfg(test)]

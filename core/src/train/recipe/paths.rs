@@ -86,16 +86,21 @@ fn place_of(text: &str) -> String {
     SharedPlace::read(text).map_or_else(|_| text.to_owned(), |place| place.place)
 }
 
+/// Whether a place is no path, but a word for pictures.
+fn is_word(text: &str) -> bool {
+    SharedPlace::read(text).is_ok_and(|place| place.is_word())
+}
+
 /// The recipe with absolute paths, so that its run goes on from any folder. Words that stand for something stay:
-/// `scenes`, `procedural`, `starter`, the name of a pulled model.
+/// `scenes`, `procedural`, `stamps`, `starter`, the name of a pulled model.
 ///
 /// # Errors
 /// Never for a recipe that was validated.
 pub fn with_absolute_paths(recipe: &Recipe) -> Result<Recipe, RecipeError> {
     changed(recipe, |key, text| {
         let path = Path::new(text);
-        // Pictures are never a word but a built-in one; weights are one where there is no such file.
-        let is_path = builtin(text).is_none() && (key == "data.path" || files::exists(path));
+        // Pictures are a word where they are built in or have a name of their own; weights where there is no such file.
+        let is_path = !is_word(text) && (key == "data.path" || files::exists(path));
         (is_path && !files::is_absolute(path)).then(|| absolute(path).to_string_lossy().into_owned())
     })
 }
@@ -222,6 +227,8 @@ mod tests {
         let drawn =
             recipe(&[r#"data.path=["scenes:easy*0.5", "procedural*0.5"]"#, "evaluate.dense=scenes:easy"]);
         assert_eq!(super::with_absolute_paths(&drawn).unwrap(), drawn);
+        let handed_out = recipe(&[r#"data.path=["stamps*0.5", "digits*0.5"]"#]);
+        assert_eq!(super::with_absolute_paths(&handed_out).unwrap(), handed_out);
         let shared = recipe(&[r#"data.path=["src*0.5", "procedural*0.5"]"#]);
         let shared = super::with_absolute_paths(&shared).unwrap();
         assert_eq!(shared.data.path.given().collect::<Vec<_>>(), [here.join("src").display().to_string()]);

@@ -8,6 +8,7 @@ use std::path::Path;
 use dinoscope_core::data::DataError;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::LabelledSplit;
+use dinoscope_core::data::source::datasets::PublicDataset;
 use dinoscope_core::data::source::dense::{
     DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
 };
@@ -74,7 +75,8 @@ pub fn open_data(
 
 /// What is said while no pictures are named.
 pub fn nothing_named() -> &'static str {
-    "Choose a folder with a subfolder for each class, or an IDX file of pictures."
+    "Choose a folder with a subfolder for each class, or an IDX file of pictures; or write fashion-mnist, digits or stamps \
+     where they are installed."
 }
 
 fn scenes(kind: SceneKind, train_limit: usize, test_limit: usize) -> LabelledSplit {
@@ -83,6 +85,9 @@ fn scenes(kind: SceneKind, train_limit: usize, test_limit: usize) -> LabelledSpl
 }
 
 fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Result<DenseSplit, String> {
+    if let Some(set) = PublicDataset::at(path) {
+        return Err(format!("Nothing is known of the pixels of {set}: choose scenes or a folder."));
+    }
     let truth = if need == LabelRequirement::Depth { DenseTruthKind::Depth } else { DenseTruthKind::Classes };
     let split =
         DenseFolder::split(path, truth, reading, SEED).map_err(|error: DataError| error.to_string())?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::data::source::PictureSource;
+use dinoscope_core::data::source::datasets::PublicDataset;
 use dinoscope_core::data::source::idx::IdxSource;
 use dinoscope_core::eval::embedding::{ProjectionMap, ProjectionMaps};
 
@@ -25,7 +26,10 @@ impl ProjectionChartData {
     /// A map of pictures that a wish has named.
     pub fn new(mapped: ProjectionMaps, source: Arc<dyn PictureSource>, setup: &EvaluationConfig) -> Self {
         let ProjectionMaps { map, beside } = mapped;
-        let folder = setup.path().filter(|path| !IdxSource::recognizes(path));
+        let folder = setup.path().and_then(|path| match PublicDataset::at(&path) {
+            Some(set) => set.folder(),
+            None => Some(path).filter(|path| !IdxSource::recognizes(path)),
+        });
         Self { map, beside, source, folder }
     }
 

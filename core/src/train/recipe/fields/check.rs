@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use super::{field, near};
 use crate::data::source::builtin::BuiltinPictures;
+use crate::data::source::datasets::PublicDataset;
 use crate::data::source::dense::DepthUnit;
 use crate::data::source::places::SourcePaths;
 use crate::train::recipe::{Recipe, RecipeError};
@@ -194,6 +195,9 @@ fn check_dense(r: &Recipe) -> Result<(), RecipeError> {
             let allowed =
                 "nothing is known of their pixels: name scenes, scenes:easy, scenes:varied or a folder";
             Err(range("evaluate.dense", dense, allowed))
+        }
+        Ok(None) if PublicDataset::named(dense).is_some() => {
+            Err(range("evaluate.dense", dense, "nothing is known of its pixels: name scenes or a folder"))
         }
         Ok(_) => Ok(()),
         Err(allowed) => Err(range("evaluate.dense", dense, &allowed)),

@@ -196,6 +196,15 @@ fn masks_of_0_and_255_are_explained() {
         assert_eq!(code, Some(0), "{err}");
         let (_, plain, _) = json(dir.path(), &[&["segment", "--data", "one"][..], &QUICK].concat());
         assert_eq!(found["rows"][0], plain["rows"][0], "the same masks with 1 in place of 255");
+
+        // Without any training, too.
+        let found =
+            |more: &[&str]| json(dir.path(), &[&["masks", "--window", "56", "--data"][..], more].concat());
+        let (code, binary, err) = found(&["d", "--binary"]);
+        assert_eq!(code, Some(0), "{err}");
+        assert_eq!(binary["rows"], found(&["one"]).1["rows"]);
+        let (code, _, err) = said(&eval(dir.path(), &["masks", "--data", "d"]));
+        assert!(code == Some(2) && err.contains("--binary"), "{err}");
     }
 }
 

@@ -13,6 +13,7 @@ use super::crops::{self, CropRetrievalTask};
 use super::data::EvaluationData;
 use super::depth::{self, DepthEvalRange, DepthTask};
 use super::embedding::{self, ProjectionTask, ReductionMethod, TsneOptions};
+use super::masks::{self, MasksTask};
 use super::outcome::EvalReport;
 use super::retrieve::{self, RetrievalTarget, RetrieveTask};
 use super::run::EvaluationError;
@@ -44,6 +45,8 @@ pub enum EvaluationKind {
     Segment,
     /// How far away pixels are.
     Depth,
+    /// Where the object of a picture is, without any training.
+    Masks,
 }
 
 /// What is to be found out, on which pictures.
@@ -59,6 +62,8 @@ pub enum EvalTask {
     Segment(DenseSplit, SegmentTask),
     /// How far away pixels are, with a linear head.
     Depth(DenseSplit, DepthTask),
+    /// Where the object of a picture is, without any training.
+    Masks(DenseSplit, MasksTask),
     /// What is found for each picture among others.
     Retrieve(RetrieveTask),
     /// How features are spread over their space.
@@ -88,7 +93,7 @@ impl LabelRequirement {
         match self {
             Self::Labels => "Classes",
             Self::Nothing => "All pictures",
-            Self::Classes => "Segmentation",
+            Self::Classes => "Classes of pixels",
             Self::Depth => "Depth",
         }
     }
@@ -263,6 +268,21 @@ pub static EVALUATIONS: &[EvaluationEntry] = &[
             Some(EvalTask::Depth(data.dense()?.clone(), DepthTask { window, blocks, unit, range, ..usual }))
         },
     },
+    EvaluationEntry {
+        kind: EvaluationKind::Masks,
+        id: "masks",
+        title: "Object masks",
+        hint: "Where the object is; nothing is trained",
+        measures: "which pixels are the object (mean IoU), without any training",
+        protocol: "the foreground side of each picture's first principal component, and the `--mass 0.6` of the CLS token's \
+                   attention in the last block; beside all of the picture and a box in the middle",
+        needs: LabelRequirement::Classes,
+        run_figure: None,
+        task: |data, choices| {
+            let task = MasksTask { window: Some(choices.window), ..MasksTask::default() };
+            Some(EvalTask::Masks(data.dense()?.clone(), task))
+        },
+    },
 ];
 
 impl EvaluationKind {
@@ -323,6 +343,7 @@ pub async fn evaluate(
         EvalTask::Logistic(data, task) => logistic::evaluate(&context, data, task, progress).await,
         EvalTask::Segment(data, task) => segment::evaluate(&context, data, task, progress).await,
         EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
+        EvalTask::Masks(data, task) => masks::evaluate(&context, data, task, progress).await,
         EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
         EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
         EvalTask::Crops(task) => crops::evaluate(&context, task, progress).await,
@@ -353,7 +374,7 @@ mod tests {
                 true
             }
             EvaluationKind::Retrieve | EvaluationKind::Spread | EvaluationKind::Crops => true,
-            EvaluationKind::Segment | EvaluationKind::Depth => true,
+            EvaluationKind::Segment | EvaluationKind::Depth | EvaluationKind::Masks => true,
         };
         assert!(EvaluationKind::all().all(is_known));
         assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), EVALUATIONS.len());

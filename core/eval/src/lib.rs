@@ -16,6 +16,7 @@ pub mod gather;
 pub mod knn;
 pub mod linear;
 pub mod logistic;
+pub mod masks;
 mod numbered;
 pub mod outcome;
 pub mod pictures;

@@ -1,4 +1,4 @@
-//! What `segment` and `depth` share: pictures with a truth for every pixel, and how a head learns.
+//! What `segment`, `depth` and `masks` share: pictures with a truth for every pixel, and how a head learns.
 
 use std::path::PathBuf;
 

@@ -8,6 +8,7 @@ mod knn;
 mod linear;
 mod logistic;
 mod map;
+mod masks;
 mod plain;
 mod retrieve;
 mod segment;
@@ -40,6 +41,8 @@ pub enum OwnEvalCommand {
     Segment(segment::SegmentationArgs),
     /// How far away every pixel is, with a linear head on patch features.
     Depth(depth::DepthArgs),
+    /// Which pixels are the object, without any training: first component and attention.
+    Masks(masks::MasksArgs),
     /// How many of the pictures that look most alike show the same thing.
     Retrieve(retrieve::RetrievalArgs),
     /// Features as points in the plane, for the eye.
@@ -93,6 +96,7 @@ pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
         OwnEvalCommand::Logistic(arguments) => logistic::run(&arguments),
         OwnEvalCommand::Segment(arguments) => segment::run(&arguments),
         OwnEvalCommand::Depth(arguments) => depth::run(&arguments),
+        OwnEvalCommand::Masks(arguments) => masks::run(&arguments),
         OwnEvalCommand::Retrieve(arguments) => retrieve::run(&arguments),
         OwnEvalCommand::Map(arguments) => map::run(&arguments),
     }

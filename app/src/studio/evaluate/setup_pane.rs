@@ -278,7 +278,8 @@ impl EvaluateWorkspace {
         if self.setup.is_scenes() {
             return;
         }
-        if self.setup.kinds.contains(&EvaluationKind::Segment) {
+        if [EvaluationKind::Segment, EvaluationKind::Masks].iter().any(|kind| self.setup.kinds.contains(kind))
+        {
             widgets::switch(ui, "255 is the object", &mut self.setup.binary).on_hover_text(
                 "Labels are masks: 0 is the background and every other value the object. Otherwise 255 means that a \
                  pixel does not count.",

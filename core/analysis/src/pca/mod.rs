@@ -298,6 +298,12 @@ impl Pca {
         self.first.iter().map(|v| sign * v).collect()
     }
 
+    /// The fitted patches along the first component, `[n]` over all pictures, above 0 on the side of the foreground; empty
+    /// where no split was asked for. With a failed split ([`ForegroundResult::Fallback`]) they say which side it was.
+    pub fn first_scores(&self) -> &[f64] {
+        &self.first
+    }
+
     /// What decided which side is foreground; `None` where every patch counts.
     pub fn side(&self) -> Option<ForegroundCue> {
         self.split.as_ref().map(|axis| axis.side)

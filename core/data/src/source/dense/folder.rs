@@ -73,10 +73,11 @@ impl DenseFolder {
         if !files::is_dir(path) {
             return Err(wrong(format!("there is no such folder; it should hold {}", expected(truth))));
         }
+        let truth = truth.in_files();
         let mut parts = parts(path, truth)?;
         let classes = match truth {
             DenseTruthKind::Depth => Vec::new(),
-            DenseTruthKind::Classes => classes(path, &parts, reading)?,
+            DenseTruthKind::Classes | DenseTruthKind::Object => classes(path, &parts, reading)?,
         };
         let source = |part: DenseListing| -> Arc<dyn DenseSource> {
             let is_png = |entry: &DenseFolderEntry| {
@@ -199,7 +200,7 @@ pub fn one_class(class: &str) -> String {
 /// What a folder should look like, in words.
 fn expected(truth: DenseTruthKind) -> String {
     match truth {
-        DenseTruthKind::Classes => {
+        DenseTruthKind::Classes | DenseTruthKind::Object => {
             format!("{IMAGES}/ with pictures and {LABELS}/ with a PNG of class indexes for each")
         }
         DenseTruthKind::Depth => {
@@ -215,7 +216,7 @@ fn list(root: &Path, before: &str, truth: DenseTruthKind) -> Result<Vec<DenseFol
     let wrong = |reason: String| DataError::Source { path: root.display().to_string(), reason };
     // Those that are told of, and how else they may be written.
     let (folder, endings, others): (&str, &[&str], &[&str]) = match truth {
-        DenseTruthKind::Classes => (LABELS, &["png"], &["PNG"]),
+        DenseTruthKind::Classes | DenseTruthKind::Object => (LABELS, &["png"], &["PNG"]),
         DenseTruthKind::Depth => (DEPTH, &["png", "npy", "tif"], &["PNG", "tiff", "TIF", "TIFF"]),
     };
     let (images, truths) = (root.join(IMAGES), root.join(folder));
@@ -360,7 +361,7 @@ impl DenseSource for DenseFolder {
     fn load(&self, index: usize, truth: DenseTruthKind) -> Result<DenseSample, DataError> {
         let entry = &self.entries[index];
         let wrong = |reason: String| DataError::Source { path: entry.truth.display().to_string(), reason };
-        if truth != self.truth {
+        if truth.in_files() != self.truth {
             return Err(wrong("the folder was opened for another truth".to_owned()));
         }
         let picture = decode_file_as(&entry.picture, self.reading.range.into())?.picture;
@@ -374,7 +375,7 @@ impl DenseSource for DenseFolder {
             ))),
         };
         match truth {
-            DenseTruthKind::Classes => {
+            DenseTruthKind::Classes | DenseTruthKind::Object => {
                 let mut grid = indexes(&entry.truth)?;
                 fits(grid.width, grid.height)?;
                 if self.reading.binary {
@@ -388,6 +389,10 @@ impl DenseSource for DenseFolder {
                          {IGNORED} where a pixel should not count",
                         classes.saturating_sub(1)
                     )));
+                }
+                if truth == DenseTruthKind::Object {
+                    let known = grid.values.iter_mut().filter(|value| **value != IGNORED);
+                    known.for_each(|value| *value = (*value).min(1));
                 }
                 Ok(DenseSample { picture, classes: grid.values, depth: Vec::new() })
             }

@@ -37,6 +37,11 @@ fn refusal(folder: &tempfile::TempDir, truth: DenseTruthKind) -> String {
 fn two_halves_or_a_split_by_seed() {
     let halves = folder(&[("train:a", 0), ("train:deep/b", 4), ("val:c", 2)]);
     let split = opened(halves.path(), DenseTruthKind::Classes).unwrap();
+    assert_eq!(
+        split.train.load(1, DenseTruthKind::Object).unwrap().classes,
+        [1; 6],
+        "any class but the first"
+    );
     assert_eq!((split.train.len(), split.test.len()), (2, 1));
     assert_eq!(split.test.classes(), ["class 0", "class 1", "class 2", "class 3", "class 4"]);
     assert_eq!(split.train.name(1).replace('\\', "/"), "deep/b.jpg");

@@ -25,8 +25,21 @@ pub const MAX_CLASSES: usize = 255;
 pub enum DenseTruthKind {
     /// What it shows.
     Classes,
+    /// Whether it shows the object of the picture: of scenes the main one, elsewhere whatever is not of the class 0. It is
+    /// told by what tells classes.
+    Object,
     /// How far away it is.
     Depth,
+}
+
+impl DenseTruthKind {
+    /// The truth that files hold from which this one is told.
+    fn in_files(self) -> Self {
+        match self {
+            Self::Classes | Self::Object => Self::Classes,
+            Self::Depth => Self::Depth,
+        }
+    }
 }
 
 /// A picture with the truth that was asked for.
@@ -34,7 +47,8 @@ pub enum DenseTruthKind {
 pub struct DenseSample {
     /// The picture.
     pub picture: Picture,
-    /// `[height * width]`: an index into [`DenseSource::classes`] or [`IGNORED`]; empty unless asked for.
+    /// `[height * width]`: an index into [`DenseSource::classes`], or 1 for the object and 0 for the rest; or [`IGNORED`].
+    /// Empty unless asked for.
     pub classes: Vec<u8>,
     /// `[height * width]`: distance along the viewing axis, usually in metres; 0 where it is not known. Empty unless
     /// asked for.

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::{DenseSample, DenseSource, DenseTruthKind};
-use crate::source::scenes::SceneKind;
+use crate::source::scenes::{OBJECT, SceneKind};
 use crate::{DataError, Picture};
 
 /// Memory that pictures already drawn may fill; later indexes are drawn again on each load.
@@ -118,6 +118,10 @@ impl DenseSource for DenseScenes {
         self.with(index, |drawn| {
             let (classes, depth) = match truth {
                 DenseTruthKind::Classes => (drawn.truth.classes.clone(), Vec::new()),
+                DenseTruthKind::Object => {
+                    let bodies = drawn.truth.instances.iter();
+                    (bodies.map(|body| u8::from(*body == OBJECT)).collect(), Vec::new())
+                }
                 DenseTruthKind::Depth => (Vec::new(), drawn.truth.depth.clone()),
             };
             DenseSample { picture: drawn.picture.clone(), classes, depth }
@@ -129,7 +133,7 @@ impl DenseSource for DenseScenes {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::source::scenes::{self, CLASSES, OBJECT};
+    use crate::source::scenes::{self, CLASSES};
 
     #[test]
     fn a_scene_tells_what_each_pixel_shows_and_how_far_it_is() {
@@ -169,6 +173,8 @@ mod tests {
                     others += usize::from(*body > OBJECT);
                 }
             }
+            let main: Vec<u8> = truth.instances.iter().map(|body| u8::from(*body == 1)).collect();
+            assert_eq!(source.load(index, DenseTruthKind::Object).unwrap().classes, main);
             let at = truth.instances.iter().position(|body| *body == OBJECT).unwrap();
             assert_eq!(
                 source.classes()[usize::from(truth.classes[at])],

@@ -73,10 +73,10 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
   near('similarity by place', apart(found.place, found.similar), 0);
   const { name: file, patch, dim, depth, heads, resolution, parameters } = found.info;
   check(`${name}: what the model is`, [file, patch, dim, depth, heads, resolution, parameters].join()
-    === 'starter.safetensors,8,96,4,3,256,473280', found.info);
+    === 'starter.safetensors,8,128,4,4,256,827648', found.info);
   const last = (stage) => found.heard.filter((one) => one.stage === stage).at(-1);
   const whole = (stage) => last(stage)?.loaded > 0 && last(stage).total === last(stage).loaded;
-  check(`${name}: progress of the weights reaches the end`, last('weights')?.loaded === 1898784 && whole('weights'), last('weights'));
+  check(`${name}: progress of the weights reaches the end`, last('weights')?.loaded === 1661032 && whole('weights'), last('weights'));
   check(`${name}: progress of the model reaches the end`, whole('model'), last('model'));
   // Without a worker the page has loaded it once for all models.
   check(`${name}: progress of the program reaches the end`, whole('program') || !worker, last('program'));

@@ -3,7 +3,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SABOTAGE, disasters, mistakes } from '../../../js/tests/failures.mjs';
-import { half } from '../../../js/tests/half.mjs';
+import { whole } from '../../../js/tests/whole.mjs';
 import { install, tool } from '../../../js/tests/install.mjs';
 import { expected } from '../../../js/tests/native.mjs';
 import { compare, pickled } from '../../../js/tests/numbers.mjs';
@@ -58,7 +58,7 @@ async function put(root, folder, { fish, drawn }) {
     await fs.copyFile(path.join(root, file), path.join(folder, path.basename(file)));
   }
   const starter = await fs.readFile(path.join(root, 'assets/weights/starter.safetensors'));
-  await fs.writeFile(path.join(folder, 'half.safetensors'), half(starter));
+  await fs.writeFile(path.join(folder, 'whole.safetensors'), whole(starter));
 }
 
 /** The bundled project, in browsers without and with WebGPU. */

@@ -253,6 +253,7 @@ fn own() -> Recipe {
     let base = nano();
     Recipe {
         preset: super::own::NAME.to_owned(),
+        model: ModelRecipe { dim: 128, heads: 4, ..base.model },
         optim: OptimRecipe { base_lr: 2e-3, warmup: 40, momentum: 0.99, momentum_end: 1.0, ..base.optim },
         start: InitRecipe { weights: "starter".to_owned(), heads: false, hold_backbone: 40 },
         train: TrainRecipe {

@@ -192,6 +192,8 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use dinoscope_core::weights::KeyLayout;
+
     use super::*;
 
     /// The CPU backend never waits.
@@ -220,7 +222,7 @@ mod tests {
     fn features_are_those_of_the_core() {
         let model = starter();
         let features = ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0);
-        assert_eq!((features.patches.rows, features.patches.cols, features.cls.len()), (8, 12, 96));
+        assert_eq!((features.patches.rows, features.patches.cols, features.cls.len()), (8, 12, 128));
         let view = whole_view(&picture(), 64, 8);
         let expected =
             ready(dinoscope_core::features::view_features(&model.backbone, &view, &Device::flex())).unwrap();
@@ -270,56 +272,15 @@ mod tests {
     #[test]
     fn weights_of_half_precision_are_half_the_size_and_see_the_same() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
-        let bytes = std::fs::read(file).unwrap();
-        let half = halved(&bytes);
-        assert!(half.len() < bytes.len() / 2 + 8192);
-        let half = InferenceSession::open("half.safetensors", half, &Device::flex()).unwrap();
-        let whole = starter();
+        let half = std::fs::read(file).unwrap();
+        let read = weights::from_bytes("starter.safetensors", &half).unwrap();
+        let whole = weights::to_bytes(&read.backbone, &read.config, KeyLayout::Official).unwrap();
+        assert!(half.len() < whole.len() / 2 + 8192);
+        let whole = InferenceSession::open("whole.safetensors", whole, &Device::flex()).unwrap();
         let look = |model: &InferenceSession| {
             ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0)
         };
-        let (half, whole) = (look(&half).patches.data, look(&whole).patches.data);
-        let apart: f32 = half.iter().zip(&whole).map(|(a, b)| (a - b).powi(2)).sum();
-        let length: f32 = whole.iter().map(|b| b.powi(2)).sum();
-        assert!((apart / length).sqrt() < 5e-3, "{}", (apart / length).sqrt());
-    }
-
-    /// The same safetensors file with numbers of 16 bits.
-    fn halved(bytes: &[u8]) -> Vec<u8> {
-        let (length, rest) = bytes.split_at(8);
-        let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
-        let header = std::str::from_utf8(&rest[..length]).unwrap();
-        let mut header = header.replace("\"F32\"", "\"F16\"");
-        // Every offset is a number of bytes: half of what it was.
-        let mut out = String::new();
-        while let Some(at) = header.find("\"data_offsets\":[") {
-            let from = at + "\"data_offsets\":[".len();
-            let to = from + header[from..].find(']').unwrap();
-            let half = |text: &str| (text.trim().parse::<usize>().unwrap() / 2).to_string();
-            out += &header[..from];
-            out += &header[from..to].split(',').map(half).collect::<Vec<_>>().join(",");
-            header = header[to..].to_owned();
-        }
-        out += &header;
-        let mut file = (out.len() as u64).to_le_bytes().to_vec();
-        file.extend(out.as_bytes());
-        let values = rest[length..].as_chunks::<4>().0.iter().map(|b| half_of(f32::from_le_bytes(*b)));
-        file.extend(values.flat_map(u16::to_le_bytes));
-        file
-    }
-
-    /// The nearest number of 16 bits; weights are neither large nor infinite.
-    fn half_of(value: f32) -> u16 {
-        let bits = value.to_bits();
-        let (sign, exponent) = ((bits >> 16) as u16 & 0x8000, (bits >> 23 & 0xff) as i32 - 127 + 15);
-        match exponent {
-            ..=0 => sign,
-            exponent => {
-                let cut = sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16;
-                // What carries over goes into the exponent, which is as it should be.
-                cut + (bits >> 12 & 1) as u16
-            }
-        }
+        assert_eq!(look(&whole).patches, look(&starter()).patches);
     }
 
     #[test]
@@ -327,7 +288,7 @@ mod tests {
         let model = starter();
         let look = |query| ready(model.attention(&picture(), Some(32.0), Some(1.0), query, go_on));
         let maps = look(JsAttentionQuery::Cls).unwrap();
-        assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 3));
+        assert_eq!((maps.rows, maps.cols, maps.heads.len()), (4, 6, 4));
         // Patch 9 of 6 columns is the second row's fourth: pixels 24 to 31, 8 to 15.
         let patch = look(JsAttentionQuery::Patch(9.0)).unwrap();
         assert_eq!(look(JsAttentionQuery::Pixel { x: 31.9, y: 8.0 }).unwrap(), patch);

@@ -105,7 +105,7 @@ fn mistakes_end_with_status_2_and_say_what_to_do() {
     std::fs::write(dir.path().join("text.zip"), "no run").unwrap();
     let cases: [(&[&str], &str); 12] = [
         (&["train", "--resume", "text.zip"], "no run in one file"),
-        (&["train", "huge"], "presets are nano"),
+        (&["train", "huge"], "presets are demo"),
         (&["train", "bad.toml"], "did you mean train.batch?"),
         (&["train", "nano", "--set", "train.batch=0"], "allowed is 1 to"),
         (&["train", "nano", "--device", "gpu:99"], "dinoscope devices"),

@@ -229,15 +229,15 @@ fn demo() -> Recipe {
     let mut recipe = Recipe {
         preset: "demo".to_owned(),
         distill: DistillRecipe {
-            method: DistillMethod::Similarity,
+            method: DistillMethod::Regression,
             teacher: "starter".to_owned(),
             ..base.distill
         },
         train: TrainRecipe {
-            iterations: 180,
-            picture_every: 15,
-            evaluate_every: 60,
-            checkpoint_every: 60,
+            iterations: 150,
+            picture_every: 10,
+            evaluate_every: 50,
+            checkpoint_every: 50,
             ..base.train
         },
         ..base

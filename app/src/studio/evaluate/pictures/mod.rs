@@ -170,7 +170,7 @@ mod tests {
         else {
             panic!("of another kind")
         };
-        assert_eq!((all.train.len(), all.test.len()), (1200, 600));
+        assert_eq!((all.train.len(), all.test.len()), (2800, 1400));
         assert_eq!(describe(LabelRequirement::Nothing, &setup).unwrap(), "20 pictures, 28 classes");
         assert_eq!(describe(LabelRequirement::Depth, &setup).unwrap(), "20 to learn from, 10 to test");
         assert!(

@@ -19,8 +19,8 @@ pub struct PresetEntry {
     pub parameters: String,
     /// What it is for.
     pub purpose: &'static str,
-    /// Whether it is one of the small ones, for one GPU or none.
-    pub small: bool,
+    /// Whether it is one of those that a person begins with, without a GPU.
+    pub first: bool,
 }
 
 /// All presets, smallest first.
@@ -38,36 +38,30 @@ fn offer(name: &'static str) -> Option<PresetEntry> {
         words::count(recipe.train.batch as u64)
     );
     let purpose = match name {
-        "demo" => "A minute: learns from the starter weights",
-        "own" => "Minutes: trained weights learn your pictures",
-        "nano" => "Minutes on a processor, from nothing",
+        "demo" => "A minute, from the starter",
+        "own" => "Minutes, on your pictures",
+        "nano" => "Minutes, from nothing",
         "tiny" => "An hour on a laptop's GPU",
         "small" => "A day on one desktop GPU",
         "vitl16-short" => "ImageNet-1k, a day on 32 GPUs",
         _ => "The official long recipe, many GPUs",
     };
     let parameters = words::parameters(&recipe, config.parameters());
-    Some(PresetEntry {
-        name,
-        line,
-        parameters,
-        purpose,
-        small: matches!(name, "demo" | "own" | "nano" | "tiny" | "small"),
-    })
+    Some(PresetEntry { name, line, parameters, purpose, first: matches!(name, "demo" | "own" | "nano") })
 }
 
 /// Draws them. The name of the one that was chosen now.
 pub fn ui(ui: &mut Ui, offers: &[PresetEntry], chosen: &str) -> Option<&'static str> {
     let mut picked = None;
     ui.spacing_mut().item_spacing.y = space::XS;
-    for offer in offers.iter().filter(|offer| offer.small) {
+    for offer in offers.iter().filter(|offer| offer.first) {
         if row(ui, offer, chosen) {
             picked = Some(offer.name);
         }
     }
-    let official = offers.iter().any(|offer| !offer.small && offer.name == chosen);
-    widgets::section(ui, "Official presets", official, |ui| {
-        for offer in offers.iter().filter(|offer| !offer.small) {
+    let larger = offers.iter().any(|offer| !offer.first && offer.name == chosen);
+    widgets::section(ui, "Larger presets", larger, |ui| {
+        for offer in offers.iter().filter(|offer| !offer.first) {
             if row(ui, offer, chosen) {
                 picked = Some(offer.name);
             }
@@ -139,11 +133,11 @@ mod tests {
         let offers = offers();
         assert_eq!(offers.len(), presets::NAMES.len());
         let nano = offers.iter().find(|offer| offer.name == "nano").unwrap();
-        assert!(nano.small && nano.line.contains("240 steps of 32 pictures"));
+        assert!(nano.first && nano.line.contains("240 steps of 32 pictures"));
         // In the words in which a run tells it.
         assert!(nano.line.starts_with("backbone 473 k ·"), "{}", nano.line);
         assert_eq!(nano.parameters, "backbone 473 k, with heads 589 k");
         let vitl14 = offers.iter().find(|offer| offer.name == "vitl14");
-        assert!(vitl14.is_some_and(|offer| !offer.small && offer.line.contains("625,000 steps")));
+        assert!(vitl14.is_some_and(|offer| !offer.first && offer.line.contains("625,000 steps")));
     }
 }

@@ -57,13 +57,13 @@ export async function sources(page, check) {
     return plain(results);
   });
   const { ImageData: expected, kept, video, ...others } = found;
-  check('images: ImageData', String(expected.shape) === '6,10,96', expected.error ?? expected.shape);
+  check('images: ImageData', String(expected.shape) === '6,10,128', expected.error ?? expected.shape);
   for (const [name, features] of Object.entries(others)) {
     // Which colours a VideoFrame has in between is the browser's business.
     const limit = name === 'VideoFrame' ? 0.05 : 0;
     const difference = features.error ?? apart(features.patches, expected.patches);
     check(`images: ${name}`, difference <= limit, difference);
   }
-  check('images: video', String(video.shape) === '6,10,96', video.error);
+  check('images: video', String(video.shape) === '6,10,128', video.error);
   check('images: what was given stays usable', String(kept) === `${80 * 48 * 4},true,80`, kept);
 }

@@ -173,7 +173,7 @@ async function slow(stage, starter) {
   const seen = await shows(other, (now) => now.model === 'starter weights' && now.explore.grid, 'the starter weights');
   check('while a model is on its way the starter weights look', seen.explore.pictures === 1, seen.explore);
   const word = await widget(other, /no answer for \d+ s/);
-  check('silence is said beside the count', /^900 kB of 1\.9 MB, no answer for \d+ s$/.test(word.label), word.label);
+  check('silence is said beside the count', /^900 kB of 1\.7 MB, no answer for \d+ s$/.test(word.label), word.label);
   await stage.shoot(other, 'stalled');
   // Before it goes on at another connection.
   await click(other, 'Cancel');

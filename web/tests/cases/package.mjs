@@ -73,7 +73,7 @@ async function bundled(dist, numbers, { check, serve, open }) {
   const other = await serve(dist, { odd: { [program]: unnamed } });
   const started = await (await visit(other.url, await open('NOTHING'))).evaluate(
     () => window.project.settled(window.project.Dinoscope.starter().then((model) => model.info)));
-  check('a program of another type starts', started.dim === 96, started.error ?? started);
+  check('a program of another type starts', started.dim === 128, started.error ?? started);
   const { url } = await serve(dist, { extra: { 'no-workers.html': forbids }, odd: { 'home.jpg': home } });
   const cpu = await visit(url, await open('NOTHING'));
   for (const worker of [true, false]) {

@@ -122,7 +122,7 @@ async function example(folder, { root, check, serve, open }) {
   const status = page.locator('#status');
   await status.filter({ hasText: 'choose an image' }).waitFor();
   await page.locator('input').setInputFiles(path.join(root, 'assets/samples/scene-20-fish.jpg'));
-  await status.filter({ hasText: '32 × 32 patches of 96 numbers' }).waitFor();
+  await status.filter({ hasText: '32 × 32 patches of 128 numbers' }).waitFor();
   const colours = await page.evaluate(() => {
     const canvas = document.querySelector('#colours');
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);

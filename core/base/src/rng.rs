@@ -8,14 +8,18 @@ pub use rand::{Rng, RngExt, SeedableRng};
 /// The generator behind every random decision of a run.
 pub type Stream = rand_chacha::ChaCha8Rng;
 
+/// The 64-bit FNV-1a hash: tells texts apart that nobody has made to collide.
+pub fn fnv1a(text: &str) -> u64 {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
 /// A generator for one purpose (`"augment"`, `"mask"`, …) and one place (for instance iteration and slot) of a run.
 ///
 /// The same arguments always give the same numbers, on every platform.
 pub fn stream(seed: u64, purpose: &str, a: u64, b: u64) -> Stream {
-    // FNV-1a over the purpose keeps streams of different purposes apart; ChaCha does the mixing.
-    let tag = purpose
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |h, c| (h ^ u64::from(c)).wrapping_mul(0x100_0000_01b3));
+    // The hash keeps streams of different purposes apart; ChaCha does the mixing.
+    let tag = fnv1a(purpose);
     let mut key = [0u8; 32];
     for (chunk, word) in key.chunks_exact_mut(8).zip([seed, tag, a, b]) {
         chunk.copy_from_slice(&word.to_le_bytes());

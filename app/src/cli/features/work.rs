@@ -13,6 +13,7 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::features::{ViewFeatures, view_attention, view_features, view_features_and_attention};
 use dinoscope_core::model::Vit;
+use dinoscope_core::rng::fnv1a;
 use serde_json::json;
 
 use super::FeaturesArgs;
@@ -192,9 +193,7 @@ impl FeatureJob<'_> {
             of += &format!("; {} {}", self.inputs[*i].stem.display(), stamps[*i]);
         }
         // Long for many pictures, and only ever compared.
-        let sum = of.bytes().fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let sum = fnv1a(&of);
         format!("{} pictures, {sum:016x}", usable.len())
     }
 

@@ -13,11 +13,12 @@ use dinoscope_analysis::linalg::{self, PackedPanels};
 use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::stream;
 use dinoscope_data::Picture;
-use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan, normalize, resize_to};
+use dinoscope_data::augment::{CropRecipe, ViewKind, ViewPlan};
 use dinoscope_data::source::PictureSource;
 use dinoscope_model::Vit;
 use dinoscope_model::features::{ImageFeatureSpec, embed, reason};
 
+use super::descriptors::{DescriptorSizes, PictureDescriptor};
 use super::knn::search;
 use super::run::EvaluationError;
 use super::{Accuracy, EvalProtocolError};
@@ -27,9 +28,6 @@ pub(super) use task::evaluate;
 
 /// Most pictures that are looked at: as many as give an interval of about four points to either side.
 pub const MOST_PICTURES: usize = 512;
-
-/// Raw pixels are compared at this side: coarse pictures are found more easily than fine ones, and much faster.
-const PIXELS: usize = 32;
 
 /// Pictures that are loaded at once where no backbone says how many it takes.
 const PIXEL_BATCH: usize = 64;
@@ -148,9 +146,10 @@ impl<'a> CropPairs<'a> {
         &self,
         progress: impl AsyncFnMut(usize, usize) -> bool,
     ) -> Result<CropRetrieval, EvaluationError> {
-        let side = PIXELS.min(self.recipe.global_size);
+        let side = DescriptorSizes::SEARCH.pixels.min(self.recipe.global_size);
+        let descriptor = PictureDescriptor::Pixels { side };
         let pixels = async |views: &[Picture]| -> Result<Vec<f32>, EvaluationError> {
-            Ok(views.iter().flat_map(|view| normalize(&resize_to(view, side, side))).collect())
+            Ok(views.iter().flat_map(|view| descriptor.of(view)).collect())
         };
         self.measure(PIXEL_BATCH, pixels, progress).await
     }

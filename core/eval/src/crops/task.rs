@@ -19,9 +19,6 @@ pub struct CropRetrievalTask {
     pub most: usize,
 }
 
-/// What crops are looked at by.
-const SUBJECTS: [EvalSubject; 3] = [EvalSubject::Weights, EvalSubject::Untrained, EvalSubject::RawPixels];
-
 pub(in super::super) async fn evaluate(
     context: &EvalContext<'_>,
     task: &CropRetrievalTask,
@@ -31,7 +28,7 @@ pub(in super::super) async fn evaluate(
     let recipe = CropRecipe { global_size: options.size, ..CropRecipe::default() };
     let pairs = CropPairs::new(task.source.as_ref(), recipe, options.seed, task.most);
     let mut out = EvalReport::of("Crop retrieval");
-    for &subject in SUBJECTS.iter().take(if options.alone { 1 } else { SUBJECTS.len() }) {
+    for &subject in EvalSubject::all(options.alone) {
         let mut on_progress = async |done, total| {
             progress(EvalProgress { subject: subject.name(), doing: "crops", done, total }).await
         };

@@ -7,6 +7,7 @@ use dinoscope_core::data::source::listing::pictures_in;
 use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::explore::STARTER_NAME;
 use dinoscope_core::files;
+use dinoscope_core::rng::fnv1a;
 use dinoscope_core::train::{Recipe, own};
 
 use crate::platform::HAS_DISK;
@@ -100,10 +101,7 @@ fn places(opened: &[PathBuf], pictures: &[PathBuf], runs: &Path) -> Result<Sourc
     }
     let text: String = wanted.iter().map(|path| format!("{}\n", path.display())).collect();
     // The same pictures are the same list.
-    let digest = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    let list = runs.join(format!("{}-pictures-{:08x}.txt", wanted.len(), digest as u32));
+    let list = runs.join(format!("{}-pictures-{:08x}.txt", wanted.len(), fnv1a(&text) as u32));
     let failed = |error: std::io::Error| format!("can't write {}: {error}", list.display());
     files::create_dir_all(runs).map_err(failed)?;
     files::write_and_rename(&list, &text).map_err(failed)?;

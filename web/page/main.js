@@ -18,6 +18,8 @@ const FONT = new URL('./fonts/Hack-Regular.ttf', import.meta.url);
 const STARTER = new URL('./weights/starter.safetensors', import.meta.url);
 /** How long the studio waits for the starter weights once it could start, in milliseconds. */
 const ENOUGH = 5000;
+/** How long the first picture has the browser for itself once the studio draws, in milliseconds. */
+const FIRST = 2000;
 
 /**
  * The starter weights: on their way from the beginning. The page goes on without them, and may ask for them again.
@@ -110,7 +112,9 @@ const loaded = main().catch((error) => {
 });
 
 if ('serviceWorker' in navigator && window.isSecureContext) {
-  navigator.serviceWorker.register('sw.js')
-    .then((registration) => loaded.then(() => watch(registration, import.meta.url, offer)))
+  // It loads and packs away all files once more: a third of the time to the first picture, where both are done at once.
+  loaded.then(() => new Promise((later) => setTimeout(later, FIRST)))
+    .then(() => navigator.serviceWorker.register('sw.js'))
+    .then((registration) => watch(registration, import.meta.url, offer))
     .catch((error) => console.warn(`not kept for offline use: ${error}`));
 }

@@ -40,6 +40,8 @@ async function visits(folder, check, serve, open) {
   const { page, context, errors } = await open('WEBGPU');
   await page.goto(server.url);
   check('first visit: ready', (await settled(page)) === 'ready');
+  const begun = await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length);
+  check('nothing is packed away before the studio draws', begun === 0, begun);
   await kept(page);
   const asked = server.requests.map((request) => request.path).filter((file) => /\.(wasm|safetensors)$/.test(file));
   check('program and weights are loaded once', asked.length === 2 && new Set(asked).size === 2, asked);

@@ -46,9 +46,9 @@ pub fn build(here: &Here, small: bool) -> Result<PathBuf> {
     build::bind(here, "dinoscope_js", &package, true)?;
     let program = here.web_target().join("pkg");
     build::bind(here, "dinoscope_web", &program, false)?;
-    if small {
+    if let Ok(node) = &node {
         for wasm in [package.join("dinoscope_js_bg.wasm"), program.join("dinoscope_web_bg.wasm")] {
-            build::optimise(here, &wasm, &mut store)?;
+            build::optimise(here, node, &wasm, small, &mut store)?;
         }
     }
 
@@ -70,7 +70,7 @@ pub fn build(here: &Here, small: bool) -> Result<PathBuf> {
             compress::compress(here, &node, &dist, &files, small, &mut store)?;
             build::package(here, &node)?;
         }
-        Err(error) => println!("no compressed copies and no npm package: {error:#}"),
+        Err(error) => println!("as compiled: not folded, no compressed copies, no npm package: {error:#}"),
     }
     store.tidy()?;
     print!("{}", sizes::table(&dist, &files)?);

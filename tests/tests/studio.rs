@@ -127,11 +127,10 @@ fn looked_at(name: &str, arguments: &[&str]) {
         until(&window, "the photograph", |now| apart(mean(now, PICTURE), fish_colour) < 6.0);
         let photo = window.wait_until_still(ALL);
         window.move_to((520, 400));
-        let body = until(&window, "what is similar to the fish", |now| covered(now, fish_colour));
+        let lit = |now: &RgbImage| !alike(&photo, now, PICTURE);
+        let body = until(&window, "what is similar to the fish", lit);
         window.move_to((300, 120));
-        until(&window, "what is similar to the water", |now| {
-            covered(now, fish_colour) && !alike(&body, now, PICTURE)
-        });
+        until(&window, "what is similar to the water", |now| lit(now) && !alike(&body, now, PICTURE));
         window.picture(&format!("{name}-similar"));
 
         // Closer, and back.

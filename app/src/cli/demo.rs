@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dinoscope_core::engine::TrainJob;
+use dinoscope_core::train::recipe::presets;
 use dinoscope_core::train::{Recipe, paths, sources};
 
 use super::history::percent;
@@ -46,7 +47,7 @@ pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
     terminal::ignore_output_errors();
     let mut overrides = vec![format!("train.seed={}", arguments.seed)];
     overrides.extend(arguments.overrides);
-    let preset = Recipe::preset(if arguments.from_nothing { "nano" } else { "demo" })?;
+    let preset = Recipe::preset(if arguments.from_nothing { "nano" } else { presets::DEMO })?;
     let recipe = paths::with_absolute_paths(&load::noted(preset.resolve(&overrides)?))?;
     let out = arguments.out.unwrap_or_else(|| load::fresh_run("demo"));
     let sources = sources::open(&recipe)?;

@@ -367,8 +367,11 @@ impl ExploreWorkspace {
                 }
                 GalleryLoaderEvent::Thumb(id, Ok((image, size))) => self.gallery.thumb(ctx, id, image, size),
                 GalleryLoaderEvent::Shown(id, Ok((image, size))) => self.gallery.shown(ctx, id, image, size),
+                GalleryLoaderEvent::Rough(id, Ok((image, size))) => {
+                    self.gallery.roughly_shown(ctx, id, image, size);
+                }
                 GalleryLoaderEvent::Done(id) => self.intake.pixels.heard(id),
-                GalleryLoaderEvent::Thumb(..) | GalleryLoaderEvent::Shown(..) => {}
+                GalleryLoaderEvent::Thumb(..) | GalleryLoaderEvent::Shown(..) | GalleryLoaderEvent::Rough(..) => {}
             }
         }
         // One message for a folder's worth of broken files, once they have all been tried.

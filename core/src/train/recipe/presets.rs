@@ -10,9 +10,12 @@ use crate::train::recipe::{
     distill_recipe::see_features,
 };
 
+/// The preset that shows learning within a minute: what a window or a page begins with.
+pub const DEMO: &str = "demo";
+
 /// Names of all presets, smallest first.
 pub const NAMES: [&str; 10] =
-    ["demo", "own", "nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
+    [DEMO, "own", "nano", "tiny", "small", "vits14", "vitb14", "vitl14", "vitg14", "vitl16-short"];
 
 /// "Epoch" of the official configurations: 1250 iterations, whatever the data.
 const EPOCH: u64 = 1250;
@@ -36,7 +39,7 @@ fn preset(name: &str) -> Option<Recipe> {
         // The released S and B are distilled; from scratch they take the long recipe with less dropping.
         "vits14" => Recipe { model: model("vits14", 0.1), ..long(name) },
         "vitb14" => Recipe { model: model("vitb14", 0.2), ..long(name) },
-        "demo" => demo(),
+        DEMO => demo(),
         "own" => own(),
         "nano" => nano(),
         "tiny" => tiny(),
@@ -227,7 +230,7 @@ fn nano() -> Recipe {
 fn demo() -> Recipe {
     let base = nano();
     let mut recipe = Recipe {
-        preset: "demo".to_owned(),
+        preset: DEMO.to_owned(),
         distill: DistillRecipe {
             method: DistillMethod::Regression,
             teacher: "starter".to_owned(),

@@ -61,6 +61,7 @@ impl Gallery {
             }
             self.thumbs.remove(&item.id);
             self.large.remove(&item.id);
+            self.rough.remove(&item.id);
             self.selected.remove(&item.id);
             closed.items.push((place, item));
         }

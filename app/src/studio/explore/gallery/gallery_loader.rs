@@ -38,6 +38,8 @@ pub enum GalleryLoaderEvent {
     Thumb(PictureId, Made),
     /// A picture to draw large, with the size of the whole one.
     Shown(PictureId, Made),
+    /// The same of fewer pixels, until that is there.
+    Rough(PictureId, Made),
     /// All was made of a picture that was wished of it.
     Done(PictureId),
 }
@@ -131,6 +133,9 @@ async fn run(job: DecodeJob, pixels: &PixelStore, say: &dyn Fn(GalleryLoaderEven
             let size = [decoded.size.0, decoded.size.1];
             if made.thumb {
                 say(GalleryLoaderEvent::Thumb(id, Ok((reduced(&decoded.picture, THUMB), size))));
+            }
+            if made.rough {
+                say(GalleryLoaderEvent::Rough(id, Ok((reduced(&decoded.picture, SHOWN), size))));
             }
             if made.large {
                 say(GalleryLoaderEvent::Shown(id, Ok((reduced(&decoded.picture, SHOWN), size))));

@@ -55,6 +55,8 @@ pub struct Gallery {
     pub(super) selected: BTreeSet<PictureId>,
     pub(super) thumbs: HashMap<PictureId, (TextureHandle, u64)>,
     pub(super) large: HashMap<PictureId, (TextureHandle, u64)>,
+    /// What is drawn in place of large pictures that are on their way.
+    pub(super) rough: HashMap<PictureId, TextureHandle>,
     visible: Vec<PictureId>,
     clock: u64,
     reveal: bool,
@@ -232,8 +234,25 @@ impl Gallery {
         self.sized(id, size);
     }
 
+    /// A large picture of fewer pixels has been made, to be drawn until the other one is there.
+    pub fn roughly_shown(
+        &mut self,
+        ctx: &egui::Context,
+        id: PictureId,
+        image: egui::ColorImage,
+        size: [usize; 2],
+    ) {
+        let in_view = [self.chosen, self.second];
+        self.rough.retain(|id, _| in_view.contains(&Some(*id)));
+        if !self.large.contains_key(&id) {
+            self.rough.insert(id, ctx.load_texture("rough", image, TextureOptions::LINEAR));
+            self.sized(id, size);
+        }
+    }
+
     /// A large picture has been made.
     pub fn shown(&mut self, ctx: &egui::Context, id: PictureId, image: egui::ColorImage, size: [usize; 2]) {
+        self.rough.remove(&id);
         keep(
             &mut self.large,
             LARGE,
@@ -257,7 +276,7 @@ impl Gallery {
             *used = clock;
             return Some(texture.clone());
         }
-        self.thumbs.get(&id).map(|(texture, _)| texture.clone())
+        self.rough.get(&id).or_else(|| self.thumbs.get(&id).map(|(texture, _)| texture)).cloned()
     }
 
     /// What is missing: thumbnails in view, then the chosen pictures.

@@ -13,6 +13,7 @@ use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
+use dinoscope_core::files;
 
 use crate::platform::pictures;
 use crate::studio::background::work_queue::SharedWorkQueue;
@@ -22,6 +23,8 @@ use crate::studio::explore::gallery_loader::{SHOWN, THUMB};
 const CACHE: usize = 192 << 20;
 /// Bytes of pictures as the model is given them that wait to be looked at.
 const VIEWS: usize = 64 << 20;
+/// Bytes of a JPEG of some megapixels.
+const PHOTOGRAPH: u64 = 1 << 20;
 /// What is said to who still waits at the end.
 const CLOSED: &str = "pictures are no longer decoded";
 /// Side of a built-in scene.
@@ -105,6 +108,8 @@ struct PixelStoreState {
     held: HashSet<PictureId>,
     /// How the model is given pictures, and which it will look at.
     looks: Option<(ModelViewShape, HashSet<PictureId>)>,
+    /// Of those, the ones that were decoded for it: what is drawn large may take longer.
+    given: HashSet<PictureId>,
     views: HashMap<(PictureId, ModelViewShape), Arc<Picture>>,
     kept: VecDeque<(PictureId, Arc<DecodedPicture>)>,
     decoded: u64,
@@ -126,6 +131,8 @@ pub struct DecodeTargets {
     pub thumb: bool,
     /// The picture to draw large.
     pub large: bool,
+    /// In place of it, until it is there: of so few pixels that the model had not to wait for them.
+    pub rough: bool,
 }
 
 /// Everybody's pixels.
@@ -181,6 +188,8 @@ impl PixelStore {
     pub fn expect(&self, shape: ModelViewShape, pictures: HashSet<PictureId>) {
         let mut state = self.state();
         state.views.retain(|(id, made), _| *made == shape && pictures.contains(id));
+        let same = state.looks.as_ref().is_some_and(|(before, _)| *before == shape);
+        state.given.retain(|id| same && pictures.contains(id));
         state.looks = Some((shape, pictures));
     }
 
@@ -230,10 +239,12 @@ impl PixelStore {
         id: PictureId,
         origin: &ImageOrigin,
     ) -> Result<(Arc<DecodedPicture>, DecodeTargets), String> {
-        let (kept, least) = {
-            let state = self.state();
-            let least = state.needed(id);
-            (state.kept(id, least), least)
+        let worth = quicker_in_part(origin);
+        let (kept, least, first) = {
+            let mut state = self.state();
+            let first = state.expected(id).is_some() && state.given.insert(id);
+            let least = state.needed(id, !(first && worth));
+            (state.kept(id, least), least, first)
         };
         let answer = match kept {
             Some(picture) => Ok(picture),
@@ -242,7 +253,7 @@ impl PixelStore {
                 decoded(origin, least).await.map(Arc::new).map_err(|error| error.to_string())
             }
         };
-        if let Ok(decoded) = &answer {
+        if first && let Ok(decoded) = &answer {
             self.make_view(id, origin, decoded);
         }
         let made = {
@@ -253,9 +264,11 @@ impl PixelStore {
             let suffices =
                 |side: usize| answer.as_ref().is_ok_and(|decoded| decoded.suffices(Some(longest(side))));
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
+            let (drawn, sharp) = (has(&state.large), suffices(SHOWN));
             let made = DecodeTargets {
                 thumb: has(&state.thumbs) && suffices(THUMB),
-                large: has(&state.large) && suffices(SHOWN),
+                large: drawn && sharp,
+                rough: drawn && !sharp && first && answer.is_ok(),
             };
             if made.large
                 && let Ok(decoded) = &answer
@@ -368,13 +381,14 @@ impl PixelStoreState {
         self.looks.as_ref().filter(|(_, ids)| room && ids.contains(&id)).map(|(shape, _)| *shape)
     }
 
-    /// The size that is enough for all that is wished of a picture; `None` for all its pixels.
-    fn needed(&self, id: PictureId) -> Option<LeastPictureSize> {
+    /// The size that is enough for all that is wished of a picture, `large` for what is drawn large too; `None` for all its
+    /// pixels.
+    fn needed(&self, id: PictureId, large: bool) -> Option<LeastPictureSize> {
         let mut least = longest(THUMB);
         for waiter in self.waiting.get(&id).into_iter().flatten() {
             least = least.and(waiter.least?);
         }
-        if self.large.iter().any(|(wished, _)| *wished == id) {
+        if large && self.large.iter().any(|(wished, _)| *wished == id) {
             least = least.and(longest(SHOWN));
         }
         Some(self.expected(id).map_or(least, |shape| least.and(shape.least())))
@@ -414,6 +428,15 @@ impl PixelStoreState {
             self.kept.pop_front();
         }
     }
+}
+
+/// Whether a picture's few pixels for the model are worth a decoding of their own, before the one for what is drawn large: those
+/// of a photograph take a third of the time.
+fn quicker_in_part(origin: &ImageOrigin) -> bool {
+    let ImageOrigin::File(path) = origin else { return false };
+    let jpeg = path.extension().and_then(|ending| ending.to_str());
+    jpeg.is_some_and(|ending| ["jpg", "jpeg", "jpe", "jfif"].contains(&ending.to_ascii_lowercase().as_str()))
+        && files::metadata(path).is_ok_and(|data| data.len() >= PHOTOGRAPH)
 }
 
 async fn decoded(origin: &ImageOrigin, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::io::Write as _;
 use std::path::Path;
 
 use dinoscope_core::device::block_on;
@@ -23,6 +24,7 @@ fn made(intake: &GalleryLoader, count: usize) -> (Vec<PictureId>, Vec<PictureId>
         match intake.news.recv_blocking().unwrap() {
             GalleryLoaderEvent::Thumb(id, Ok(_)) => thumbs.push(id),
             GalleryLoaderEvent::Shown(id, Ok(_)) => large.push(id),
+            GalleryLoaderEvent::Rough(..) => panic!("all pixels were there"),
             GalleryLoaderEvent::Done(_) => done += 1,
             _ => panic!("something else"),
         }
@@ -89,11 +91,11 @@ fn no_more_pixels_are_made_than_are_needed() {
         ((decoded.picture.width, decoded.picture.height), made)
     };
     pixels.want(vec![wish.clone()], Vec::new());
-    assert_eq!(decode(), ((128, 96), DecodeTargets { thumb: true, large: false }));
+    assert_eq!(decode(), ((128, 96), DecodeTargets { thumb: true, ..DecodeTargets::default() }));
     pixels.expect(ModelViewShape { resolution: 224, patch: 14 }, HashSet::from([0]));
     assert_eq!(decode().0, (598, 448));
     pixels.want(vec![wish.clone()], vec![wish.clone()]);
-    assert_eq!(decode(), ((1920, 1440), DecodeTargets { thumb: true, large: true }));
+    assert_eq!(decode(), ((1920, 1440), DecodeTargets { thumb: true, large: true, rough: false }));
     // What was drawn large is enough for a closer look, and not for who needs all.
     let closer = ModelViewShape { resolution: 448, patch: 14 };
     assert!(matches!(pixels.ask(0, &origin, Some(closer)), Ok(PixelLookup::Decoded(_))));
@@ -101,6 +103,45 @@ fn no_more_pixels_are_made_than_are_needed() {
     let Ok(PixelLookup::Coming(answer)) = pixels.ask(0, &origin, None) else { panic!("decoded again") };
     assert_eq!(decode().0, (4032, 3024));
     assert_eq!(answer.try_recv().unwrap().unwrap().picture.width, 4032);
+}
+
+#[test]
+fn the_model_does_not_wait_for_what_is_drawn_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jpg");
+    image::RgbImage::from_fn(4032, 3024, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&path).unwrap();
+    // As large as a photograph: what follows a JPEG's end is nobody's.
+    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&vec![0; 1 << 20]).unwrap();
+    let origin = ImageOrigin::File(path);
+    let wish: Wish = (0, origin.clone());
+    let pixels = PixelStore::default();
+    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    let decode = || {
+        assert!(matches!(pixels.next(false), Some(DecodeJob::Decode(0, _))));
+        let (decoded, made) = block_on(pixels.decode(0, &origin)).unwrap();
+        pixels.heard(0);
+        (decoded.picture.width, made)
+    };
+    let wished = || pixels.want(Vec::new(), vec![wish.clone()]);
+    wished();
+    pixels.expect(shape, HashSet::from([0]));
+    let rough = DecodeTargets { rough: true, ..DecodeTargets::default() };
+    let large = DecodeTargets { large: true, ..DecodeTargets::default() };
+    assert_eq!(decode(), (598, rough));
+    assert!(matches!(pixels.ask(0, &origin, Some(shape)), Ok(PixelLookup::View(_))));
+    // While the model looks.
+    assert_eq!(decode(), (1920, large));
+    assert_eq!((pixels.decoded(), pixels.state().views.len()), (2, 0), "nothing is made that nobody fetches");
+    // Another shape: its pixels are at hand now.
+    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    pixels.expect(closer, HashSet::from([0]));
+    assert!(matches!(pixels.ask(0, &origin, Some(closer)), Ok(PixelLookup::Decoded(_))));
+    // A picture that was looked at before is decoded once for what is drawn.
+    let pixels = PixelStore::default();
+    pixels.expect(shape, HashSet::new());
+    pixels.want(Vec::new(), vec![wish.clone()]);
+    assert!(matches!(pixels.next(false), Some(DecodeJob::Decode(0, _))));
+    assert_eq!(block_on(pixels.decode(0, &origin)).unwrap().1, large);
 }
 
 #[test]
@@ -166,7 +207,7 @@ fn what_is_looked_at_comes_before_thumbnails() {
     assert!(matches!(pixels.ask(2, &ImageOrigin::Scene(2), None), Ok(PixelLookup::Coming(_))));
     assert_eq!(taken(false), None);
     let (_, made) = block_on(pixels.decode(2, &ImageOrigin::Scene(2))).unwrap();
-    assert_eq!(made, DecodeTargets { thumb: true, large: true });
+    assert_eq!(made, DecodeTargets { thumb: true, large: true, rough: false });
     assert_eq!((taken(false), taken(true), taken(true), taken(true)), (None, Some(0), Some(1), None));
 }
 

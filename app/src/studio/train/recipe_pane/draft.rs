@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dinoscope_core::data::source::builtin::BUILTIN_WORDS;
 use dinoscope_core::data::source::places::SourcePaths;
 use dinoscope_core::train::fields::{self, RecipeField, RecipeFieldKind};
+use dinoscope_core::train::recipe::presets;
 use dinoscope_core::train::{Recipe, RecipeError};
 use toml::Value;
 
@@ -23,10 +24,10 @@ pub struct RecipeDraft {
 }
 
 impl Default for RecipeDraft {
-    /// The smallest preset.
+    /// What shows learning within a minute.
     fn default() -> Self {
         // Presets are ours: a test builds them all.
-        Self::preset("nano").unwrap_or_else(|error| unreachable!("{error}"))
+        Self::preset(presets::DEMO).unwrap_or_else(|error| unreachable!("{error}"))
     }
 }
 

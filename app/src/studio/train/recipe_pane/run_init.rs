@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use dinoscope_core::explore::STARTER_NAME;
-use dinoscope_core::train::recipe::DistillMethod;
+use dinoscope_core::train::recipe::{DistillMethod, presets};
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, distill_recipe, own as own_recipe, start};
 
@@ -48,7 +48,7 @@ pub struct RunInitState {
     work: Option<BackgroundTask<Result<Recipe, String>>>,
     /// What came of it.
     said: Option<Result<String, String>>,
-    seen: u64,
+    seen: Option<u64>,
 }
 
 impl RunInitState {
@@ -178,8 +178,8 @@ impl RunInitState {
         }
         // A name that is being typed is not overwritten by what was chosen before it.
         let typing = !self.applied.is_empty() && self.named.trim() != self.applied;
-        if self.work.is_none() && self.seen != draft.version() && !typing {
-            self.seen = draft.version();
+        if self.work.is_none() && self.seen != Some(draft.version()) && !typing {
+            self.seen = Some(draft.version());
             self.reflect(draft);
         }
     }
@@ -226,11 +226,13 @@ fn with_pictures_of(mut earlier: Recipe, draft: &RecipeDraft) -> Recipe {
     earlier
 }
 
-/// A recipe that begins with nothing: small steps that keep what weights know get nowhere then, so that the smallest preset
-/// takes the place of the one for them.
+/// A recipe that begins with nothing: small steps that keep what weights know, and the few that a teacher needs, get nowhere
+/// then, so that the smallest preset for that takes the place of theirs.
 fn from_nothing(recipe: Recipe, draft: &RecipeDraft) -> Recipe {
     match Recipe::preset("nano") {
-        Ok(nano) if recipe.preset == own_recipe::NAME => with_pictures_of(nano, draft),
+        Ok(nano) if [own_recipe::NAME, presets::DEMO].contains(&recipe.preset.as_str()) => {
+            with_pictures_of(nano, draft)
+        }
         _ => recipe,
     }
 }

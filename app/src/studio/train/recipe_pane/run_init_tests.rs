@@ -14,10 +14,27 @@ fn heard(begin: &mut RunInitState, draft: &mut RecipeDraft) {
     }
 }
 
+fn nano() -> RecipeDraft {
+    RecipeDraft::preset("nano").unwrap()
+}
+
+#[test]
+fn what_a_window_begins_with_learns_from_the_starter_and_nothing_is_one_choice_away() {
+    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    begin.listen(&mut draft);
+    assert_eq!((begin.way, begin.named.as_str()), (RunInitKind::Teacher, "starter"));
+    assert_eq!((draft.preset_name(), way_on(&begin, &draft).as_str()), ("demo", "free"));
+    draft.set("data.path", "photos");
+    begin.choose(RunInitKind::Nothing, &mut draft);
+    // Its few steps would teach nothing without a teacher.
+    assert_eq!((draft.preset_name(), draft.text("data.path").as_str()), ("nano", "photos"));
+    assert!(!draft.recipe().unwrap().distill.is_on() && way_on(&begin, &draft) == "free");
+}
+
 #[test]
 fn a_teacher_is_taken_over_follows_the_preset_and_is_put_away() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     let nano = draft.recipe().unwrap().clone();
     begin.choose(RunInitKind::Teacher, &mut draft);
     begin.named = "starter".to_owned();
@@ -44,7 +61,7 @@ fn a_teacher_is_taken_over_follows_the_preset_and_is_put_away() {
 #[test]
 fn what_can_not_be_opened_says_why_and_changes_nothing() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     let before = draft.recipe().unwrap().clone();
     for way in [RunInitKind::Weights, RunInitKind::Teacher, RunInitKind::Run] {
         begin.choose(way, &mut draft);
@@ -58,7 +75,7 @@ fn what_can_not_be_opened_says_why_and_changes_nothing() {
 
 #[test]
 fn a_recipe_from_elsewhere_shows_how_it_begins() {
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     draft.set("start.weights", "starter");
     begin.listen(&mut draft);
     assert_eq!((begin.way, begin.named.as_str()), (RunInitKind::Weights, "starter"));
@@ -79,7 +96,7 @@ fn way_on(begin: &RunInitState, draft: &RecipeDraft) -> String {
 #[test]
 fn no_run_begins_otherwise_than_was_chosen() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     assert_eq!(way_on(&begin, &draft), "free");
     let ways = [
         (RunInitKind::Weights, "Choose the weights."),
@@ -110,7 +127,7 @@ fn no_run_begins_otherwise_than_was_chosen() {
 
 #[test]
 fn a_teacher_among_the_fields_from_which_nothing_is_learned_is_told() {
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     draft.set("distill.teacher", "starter");
     begin.listen(&mut draft);
     assert!(way_on(&begin, &draft).starts_with("wrong: a teacher is named"));
@@ -121,7 +138,7 @@ fn a_teacher_among_the_fields_from_which_nothing_is_learned_is_told() {
 #[test]
 fn what_was_chosen_before_is_not_begun_with_once_something_else_is() {
     let wake: Wake = Arc::new(|| ());
-    let (mut begin, mut draft) = (RunInitState::default(), RecipeDraft::default());
+    let (mut begin, mut draft) = (RunInitState::default(), nano());
     begin.choose(RunInitKind::Teacher, &mut draft);
     begin.named = "starter".to_owned();
     begin.apply(&mut draft, &wake);

@@ -327,6 +327,7 @@ fn the_run_pane_of_a_small_window_shows_all_that_it_has() {
                 rect.bottom()
             );
         }
+        choose(&mut window, "Nothing");
         let foot = window.get_by_label("Keep runs in").rect().top();
         let fields = window.get_by_label("Search the fields").rect();
         assert!(fields.bottom() < foot, "the fields are at {}, the foot at {foot}", fields.bottom());

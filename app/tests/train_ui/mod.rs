@@ -69,7 +69,7 @@ fn starting_takes_two_actions_and_writes_into_the_folder_that_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window(folder.path());
     click(&mut window, "Start");
-    until(&mut window, "the run", |_| folder.path().join("runs/nano-001/recipe.toml").is_file());
+    until(&mut window, "the run", |_| folder.path().join("runs/demo-001/recipe.toml").is_file());
     click(&mut window, "Stop");
     until(&mut window, "the end", |window| has_button(window, "Start"));
 }
@@ -224,6 +224,8 @@ fn a_live_field_changes_the_run_that_goes_on() {
 fn what_the_model_will_be_given_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window(folder.path());
+    window.get_by_role_and_label(Role::RadioButton, "Nothing").click_accesskit();
+    steps(&mut window, 3);
     for section in ["Preset", "What the model will be given"] {
         window.get_by_role_and_label(Role::DisclosureTriangle, section).click_accesskit();
         steps(&mut window, 3);

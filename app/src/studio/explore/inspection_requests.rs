@@ -42,8 +42,6 @@ impl ExploreWorkspace {
 
     /// Asks for everything that is missing.
     pub(super) fn ask(&mut self, ctx: &egui::Context) {
-        let (thumbs, shown) = self.gallery.missing();
-        self.intake.pixels.want(thumbs, shown);
         let wanted = self.missing().into_iter().filter_map(|(id, way)| {
             let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
             let load = move |patch| -> LocalFuture<_> {
@@ -61,6 +59,11 @@ impl ExploreWorkspace {
             let shape = ModelViewShape { resolution: self.settings.resolution(), patch: self.settings.patch };
             self.intake.pixels.expect(shape, wanted.iter().map(|wanted| wanted.picture).collect());
             self.explorer.want(wanted);
+        }
+        // After it is known what the model waits for: that is decoded first.
+        let (thumbs, shown) = self.gallery.missing();
+        if let Some(rest) = self.intake.pixels.want(thumbs, shown) {
+            ctx.request_repaint_after(rest);
         }
         self.ask_for_colours();
         let jobs = self.layers();

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
@@ -14,6 +15,7 @@ use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 use dinoscope_core::files;
+use web_time::Instant;
 
 use crate::platform::pictures;
 use crate::studio::background::work_queue::SharedWorkQueue;
@@ -23,6 +25,8 @@ use crate::studio::explore::gallery_loader::{SHOWN, THUMB};
 const CACHE: usize = 192 << 20;
 /// Bytes of pictures as the model is given them that wait to be looked at.
 const VIEWS: usize = 64 << 20;
+/// How long the model has all cores for what is drawn large.
+const REST: Duration = Duration::from_millis(250);
 /// Bytes of a JPEG of some megapixels.
 const PHOTOGRAPH: u64 = 1 << 20;
 /// What is said to who still waits at the end.
@@ -110,6 +114,8 @@ struct PixelStoreState {
     looks: Option<(ModelViewShape, HashSet<PictureId>)>,
     /// Of those, the ones that were decoded for it: what is drawn large may take longer.
     given: HashSet<PictureId>,
+    /// The one of them that is drawn large, and since when the model has it.
+    front: Option<(PictureId, Instant)>,
     views: HashMap<(PictureId, ModelViewShape), Arc<Picture>>,
     kept: VecDeque<(PictureId, Arc<DecodedPicture>)>,
     decoded: u64,
@@ -172,16 +178,19 @@ impl PixelStore {
         self.ring();
     }
 
-    /// Which thumbnails and large pictures are missing, most urgent first, in place of what was missing before.
-    pub fn want(&self, thumbs: Vec<Wish>, large: Vec<Wish>) {
+    /// Which thumbnails and large pictures are missing, most urgent first, in place of what was missing before. Gives after how
+    /// long to say it again, where that is not begun with at once.
+    pub fn want(&self, thumbs: Vec<Wish>, large: Vec<Wish>) -> Option<Duration> {
         let idle = thumbs.is_empty() && large.is_empty();
-        {
+        let rests = {
             let mut state = self.state();
             (state.thumbs, state.large) = (thumbs, large);
-        }
+            !idle && state.rests()
+        };
         if !idle {
             self.ring();
         }
+        rests.then_some(REST)
     }
 
     /// Which pictures the model will look at, and how, in place of those before.
@@ -190,6 +199,7 @@ impl PixelStore {
         state.views.retain(|(id, made), _| *made == shape && pictures.contains(id));
         let same = state.looks.as_ref().is_some_and(|(before, _)| *before == shape);
         state.given.retain(|id| same && pictures.contains(id));
+        state.front = state.front.filter(|(id, _)| same && pictures.contains(id));
         state.looks = Some((shape, pictures));
     }
 
@@ -207,8 +217,10 @@ impl PixelStore {
         let free = |state: &PixelStoreState, list: &[Wish]| {
             list.iter().find(|(id, _)| !state.held.contains(id) && !state.at_work.contains(id)).cloned()
         };
+        let resting = state.rests();
         let pressing = match state.urgent.pop_front() {
             Some(wish) => Some(wish),
+            None if resting => None,
             None => free(&state, &state.large),
         };
         // What is looked at comes first, with all cores; thumbnails follow a moment later.
@@ -219,7 +231,7 @@ impl PixelStore {
                 }
                 Some((id, origin))
             }
-            None if thumbs && state.pressing.is_empty() => free(&state, &state.thumbs),
+            None if thumbs && !resting && state.pressing.is_empty() => free(&state, &state.thumbs),
             None => None,
         };
         let (id, origin) = wish?;
@@ -265,6 +277,9 @@ impl PixelStore {
                 |side: usize| answer.as_ref().is_ok_and(|decoded| decoded.suffices(Some(longest(side))));
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
             let (drawn, sharp) = (has(&state.large), suffices(SHOWN));
+            if drawn && first {
+                state.front = Some((id, Instant::now()));
+            }
             let made = DecodeTargets {
                 thumb: has(&state.thumbs) && suffices(THUMB),
                 large: drawn && sharp,
@@ -375,6 +390,12 @@ async fn answered(answer: &Receiver<Answer>) -> Result<Arc<DecodedPicture>, Data
 }
 
 impl PixelStoreState {
+    /// Whether nothing is begun with now but what the model waits for: it looks at what is drawn large, and the cores are its
+    /// own for a moment. Of a slow model one hand goes on then.
+    fn rests(&self) -> bool {
+        self.front.is_some_and(|(_, since)| since.elapsed() < REST || !self.at_work.is_empty())
+    }
+
     /// How the model will look at a picture, where there is room for one more.
     fn expected(&self, id: PictureId) -> Option<ModelViewShape> {
         let room = self.views.values().map(|view| view.rgb.len()).sum::<usize>() < VIEWS;

@@ -212,6 +212,40 @@ fn what_is_looked_at_comes_before_thumbnails() {
 }
 
 #[test]
+fn while_the_model_looks_at_what_is_drawn_large_the_cores_are_its_own() {
+    let pixels = PixelStore::default();
+    let scene = |id: PictureId| (id, ImageOrigin::Scene(id as usize));
+    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    let taken = || match pixels.next(true) {
+        Some(DecodeJob::Decode(id, _)) => Some(id),
+        _ => None,
+    };
+    let decode = |id: PictureId| block_on(pixels.decode(id, &scene(id).1)).unwrap();
+    let begin = || {
+        pixels.expect(shape, HashSet::from([0, 1]));
+        pixels.want(vec![scene(1), scene(2), scene(3)], vec![scene(0)]);
+    };
+    begin();
+    assert_eq!(taken(), Some(0));
+    decode(0);
+    assert_eq!(pixels.want(vec![scene(1), scene(2), scene(3)], Vec::new()), Some(REST));
+    assert_eq!(taken(), None);
+    // What the model waits for never waits.
+    assert!(matches!(pixels.ask(5, &scene(5).1, Some(shape)), Ok(PixelLookup::Coming(_))));
+    assert_eq!((taken(), taken()), (Some(5), None));
+    decode(5);
+    // A slow model: one hand goes on.
+    std::thread::sleep(REST);
+    assert_eq!((taken(), taken()), (Some(1), None));
+    decode(1);
+    assert_eq!((taken(), taken()), (Some(2), None));
+    // It was looked at: all hands again.
+    pixels.expect(shape, HashSet::from([1]));
+    assert_eq!((taken(), taken()), (Some(3), None));
+    assert_eq!(pixels.want(vec![scene(3)], Vec::new()), None);
+}
+
+#[test]
 fn a_wish_that_is_taken_is_not_taken_again_for_who_waits() {
     let pixels = PixelStore::default();
     let scene = |id: PictureId| (id, ImageOrigin::Scene(id as usize));

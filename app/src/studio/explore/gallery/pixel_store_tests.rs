@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dinoscope_core::device::block_on;
 
@@ -41,8 +42,16 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
     let shape = ModelViewShape { resolution: 224, patch: 14 };
     intake.pixels.expect(shape, (0..6).collect());
     // The frames go on wishing until they have heard of the result.
-    let wish = || intake.pixels.want(wishes.clone(), wishes[..1].to_vec());
-    wish();
+    let ended = Arc::new(AtomicBool::new(false));
+    let frames = {
+        let (pixels, wishes, ended) = (intake.pixels.clone(), wishes.clone(), ended.clone());
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                let _ = pixels.want(wishes.clone(), wishes[..1].to_vec());
+                std::thread::sleep(REST / 8);
+            }
+        })
+    };
     // Meanwhile the model looks at all of them.
     let looker = {
         let (pixels, wishes) = (intake.pixels.clone(), wishes.clone());
@@ -52,7 +61,9 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
         })
     };
     let (thumbs, large) = made(&intake, 6);
-    wish();
+    std::thread::sleep(REST);
+    ended.store(true, Ordering::Relaxed);
+    frames.join().unwrap();
     let views = looker.join().unwrap();
     assert_eq!((thumbs, large), ((0..6).collect(), vec![0]));
     assert_eq!(intake.pixels.decoded(), 6);
@@ -129,7 +140,9 @@ fn the_model_does_not_wait_for_what_is_drawn_large() {
     let large = DecodeTargets { large: true, ..DecodeTargets::default() };
     assert_eq!(decode(), (598, rough));
     assert!(matches!(pixels.ask(0, &origin, Some(shape)), Ok(PixelLookup::View(_))));
-    // While the model looks.
+    // The model looks, and takes its time.
+    assert!(pixels.next(false).is_none());
+    std::thread::sleep(REST);
     assert_eq!(decode(), (1920, large));
     assert_eq!((pixels.decoded(), pixels.state().views.len()), (2, 0), "nothing is made that nobody fetches");
     // Another shape: its pixels are at hand now.

@@ -112,7 +112,7 @@ const loaded = main().catch((error) => {
 });
 
 if ('serviceWorker' in navigator && window.isSecureContext) {
-  // It loads and packs away all files once more: a third of the time to the first picture, where both are done at once.
+  // It loads and packs away all files once more: done at once, that took a third of the time until the studio draws.
   loaded.then(() => new Promise((later) => setTimeout(later, FIRST)))
     .then(() => navigator.serviceWorker.register('sw.js'))
     .then((registration) => watch(registration, import.meta.url, offer))

@@ -371,7 +371,9 @@ impl ExploreWorkspace {
                     self.gallery.roughly_shown(ctx, id, image, size);
                 }
                 GalleryLoaderEvent::Done(id) => self.intake.pixels.heard(id),
-                GalleryLoaderEvent::Thumb(..) | GalleryLoaderEvent::Shown(..) | GalleryLoaderEvent::Rough(..) => {}
+                GalleryLoaderEvent::Thumb(..)
+                | GalleryLoaderEvent::Shown(..)
+                | GalleryLoaderEvent::Rough(..) => {}
             }
         }
         // One message for a folder's worth of broken files, once they have all been tried.

@@ -109,7 +109,7 @@ async function finishes(page, check, what) {
 /** A dropped folder: previewed, trained on, saved while the run goes on. */
 async function saved(stage, own, folder) {
   const { check } = stage;
-  const { page, errors } = await open(stage, 400);
+  const { page, errors } = await open(stage, 4000);
   await drop(page, [own]);
   await looked(page, COUNT);
   await train(page, 'holiday');

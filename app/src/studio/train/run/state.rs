@@ -178,6 +178,12 @@ impl RunView {
         self.total > 0 && self.done >= self.total
     }
 
+    /// Whether its newest checkpoint is of a step before the last: figures may be further than that, where a run was killed or packed
+    /// while it went on.
+    pub fn is_behind(&self) -> bool {
+        self.newest_checkpoint().is_some_and(|(step, _)| step < self.total)
+    }
+
     /// Seconds until the last step, as the last reports went.
     pub fn left(&self) -> Option<f64> {
         let (steps, seconds) =

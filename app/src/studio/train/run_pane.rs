@@ -154,7 +154,7 @@ fn head(ui: &mut Ui, shown: &RunPaneContext<'_>, view: &RunView, actions: &mut V
         }
     });
     widgets::progress(ui, share(view), &progress_text(view));
-    let unfinished = !view.is_alive() && (!view.is_complete() || view.is_behind());
+    let unfinished = !view.is_alive() && view.is_unfinished();
     if unfinished && shown.written {
         let said = widgets::hint(ui, "Another program goes on with this run.");
         if let RunLockStatus::By(Some(holder)) = &view.held {

@@ -251,12 +251,15 @@ impl PixelStore {
         id: PictureId,
         origin: &ImageOrigin,
     ) -> Result<(Arc<DecodedPicture>, DecodeTargets), String> {
-        let worth = quicker_in_part(origin);
-        let (kept, least, first) = {
+        let first = {
             let mut state = self.state();
-            let first = state.expected(id).is_some() && state.given.insert(id);
-            let least = state.needed(id, !(first && worth));
-            (state.kept(id, least), least, first)
+            state.expected(id).is_some() && state.given.insert(id)
+        };
+        let in_part = first && quicker_in_part(origin);
+        let (kept, least) = {
+            let state = self.state();
+            let least = state.needed(id, !in_part);
+            (state.kept(id, least), least)
         };
         let answer = match kept {
             Some(picture) => Ok(picture),
@@ -277,13 +280,14 @@ impl PixelStore {
                 |side: usize| answer.as_ref().is_ok_and(|decoded| decoded.suffices(Some(longest(side))));
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
             let (drawn, sharp) = (has(&state.large), suffices(SHOWN));
-            if drawn && first {
+            let looks = first && answer.is_ok();
+            if drawn && looks {
                 state.front = Some((id, Instant::now()));
             }
             let made = DecodeTargets {
                 thumb: has(&state.thumbs) && suffices(THUMB),
                 large: drawn && sharp,
-                rough: drawn && !sharp && first && answer.is_ok(),
+                rough: drawn && !sharp && looks,
             };
             if made.large
                 && let Ok(decoded) = &answer

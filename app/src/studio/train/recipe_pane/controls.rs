@@ -103,7 +103,7 @@ fn start(ui: &mut Ui, footer: &TrainFooterContext<'_>, root: &mut String, action
     }
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
-        let stopped = footer.own.filter(|own| !own.is_complete() || own.is_behind());
+        let stopped = footer.own.filter(|own| own.is_unfinished());
         let stopped = stopped.and_then(|own| Some((own, own.newest_checkpoint()?.0)));
         let start = |ui: &mut Ui| widgets::primary_button(ui, icons::PLAY, "Start");
         let start = ui.add_enabled_ui(footer.obstacle.is_none(), start).inner;

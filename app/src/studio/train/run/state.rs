@@ -178,10 +178,10 @@ impl RunView {
         self.total > 0 && self.done >= self.total
     }
 
-    /// Whether its newest checkpoint is of a step before the last: figures may be further than that, where a run was killed or packed
-    /// while it went on.
-    pub fn is_behind(&self) -> bool {
-        self.newest_checkpoint().is_some_and(|(step, _)| step < self.total)
+    /// Whether there is more to do: its last step, or the checkpoint after that. Figures are further than checkpoints where a run was
+    /// killed or packed at its last steps.
+    pub fn is_unfinished(&self) -> bool {
+        !self.is_complete() || self.newest_checkpoint().is_some_and(|(step, _)| step < self.total)
     }
 
     /// Seconds until the last step, as the last reports went.

@@ -182,9 +182,9 @@ fn figures_may_be_further_than_what_can_be_gone_on_from() {
     let mut run = view();
     run.take_event(started(0));
     run.take_event(step(239, 3.0, 10.0));
-    assert!(run.is_complete() && !run.is_behind(), "without a checkpoint there is nothing to go on from");
+    assert!(run.is_complete() && !run.is_unfinished(), "without a checkpoint there is nothing to go on from");
     run.checkpoints.insert(100, PathBuf::from("c/000100"));
-    assert!(run.is_complete() && run.is_behind());
+    assert!(run.is_complete() && run.is_unfinished());
     run.checkpoints.insert(240, PathBuf::from("c/000240"));
-    assert!(!run.is_behind());
+    assert!(!run.is_unfinished());
 }

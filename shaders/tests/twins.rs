@@ -95,6 +95,9 @@ fn attention_is_the_plain_one_within_every_sequence() {
         (vec![0, 2, 39, 39, 44], 3, 24),
         (vec![0, 145, 182], 2, 64),
         (vec![0, 700], 1, 8),
+        // Every way of filling up vectors of 4, 8 and 16 lanes, in keys and in values.
+        ((0..36).map(|n| n * (n + 1) / 2).collect(), 1, 17),
+        (vec![0, 97, 289], 2, 33),
     ] {
         let tokens = *starts.last().unwrap() as usize;
         let qkv = noise(tokens * 3 * heads * width, 1);
@@ -103,6 +106,23 @@ fn attention_is_the_plain_one_within_every_sequence() {
         let (want, want_lse) = plain_attention(&qkv, &starts, heads, width);
         close("attention", &out, &want, 2e-6);
         close("log-sum-exp", &lse, &want_lse, 2e-6);
+    }
+}
+
+#[test]
+fn keys_that_fill_up_vectors_take_no_part() {
+    // All scores are about -400: beside them, a key of zeros would be all that counts.
+    for tokens in [1, 5, 17, 31] {
+        let mut qkv = noise(tokens * 3 * 4, 5);
+        for row in qkv.chunks_exact_mut(12) {
+            row[..4].iter_mut().for_each(|q| *q = 10.0 + 0.01 * *q);
+            row[4..8].iter_mut().for_each(|k| *k = -20.0 - 0.01 * *k);
+        }
+        let starts = [0, tokens as u32];
+        let (out, lse) = attention::forward(&qkv, CpuAttentionLayout { starts: &starts, heads: 1, width: 4 });
+        let (want, want_lse) = plain_attention(&qkv, &starts, 1, 4);
+        close("out", &out, &want, 1e-3);
+        close("log-sum-exp", &lse, &want_lse, 1e-6);
     }
 }
 

@@ -2,22 +2,47 @@
 //!
 //! The standard library's are calls, one value at a time.
 
+/// Adding 1.5 · 2²³ leaves the nearest whole number in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// ln 2 in two parts: the first has few enough digits for an exact product.
+const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+/// Of the series of `(e^x - 1 - x) / x²`, highest power first.
+const TERMS: [f32; 6] = [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
+
 /// `e^x`, within 2 units in the last place; below -87.3 it is the smallest normal number, NaN stays NaN.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    // Adding 1.5 · 2²³ leaves the nearest whole number in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.336_54, 88.376_26);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let whole = shifted - ROUND;
-    // ln 2 in two parts: the first has few enough digits for an exact product.
-    let rest = x - whole * 0.693_359_4 - whole * -2.121_944_4e-4;
-    let mut sum = 1.987_569_2e-4;
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+    let rest = x - whole * LN_2[0] - whole * LN_2[1];
+    let mut sum = TERMS[0];
+    for coefficient in &TERMS[1..] {
         sum = sum * rest + coefficient;
     }
     let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23);
     (sum * rest * rest + rest + 1.0) * power
+}
+
+/// [`exp`] of every lane, within 2 units in the last place.
+#[inline(always)]
+pub fn exp_of_vector<S: pulp::Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value: f32| simd.splat_f32s(value);
+    // Not a number as the second of two is what comes out, here and on every processor.
+    let x = simd.min_f32s(splat(88.376_26), simd.max_f32s(splat(-87.336_54), x));
+    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUND));
+    let whole = simd.sub_f32s(shifted, splat(ROUND));
+    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[0]), x);
+    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[1]), rest);
+    let mut sum = splat(TERMS[0]);
+    for coefficient in &TERMS[1..] {
+        sum = simd.mul_add_e_f32s(sum, rest, splat(*coefficient));
+    }
+    let exponent = simd.splat_u32s(127u32.wrapping_sub(ROUND.to_bits()));
+    let bits = simd.add_u32s(simd.transmute_u32s_f32s(shifted), exponent);
+    let power = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)));
+    let whole = simd.add_f32s(rest, splat(1.0));
+    simd.mul_f32s(simd.mul_add_e_f32s(simd.mul_f32s(sum, rest), rest, whole), power)
 }
 
 /// Distribution and density of the standard normal: `(Φ(x), φ(x))`, each within 2e-7.
@@ -96,16 +121,37 @@ fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
 mod tests {
     use super::*;
 
+    /// The first lane of [`exp_of_vector`] on this processor.
+    fn exp_in_vector(x: f32) -> f32 {
+        struct Lane(f32);
+        impl pulp::WithSimd for Lane {
+            type Output = f32;
+
+            fn with_simd<S: pulp::Simd>(self, simd: S) -> f32 {
+                let exp = [exp_of_vector(simd, simd.splat_f32s(self.0))];
+                bytemuck::cast_slice::<S::f32s, f32>(&exp)[0]
+            }
+        }
+        pulp::Arch::new().dispatch(Lane(x))
+    }
+
     #[test]
     fn exponentials_are_within_two_units() {
         for i in -8700..8800 {
             let x = i as f32 * 0.01;
             let (got, want) = (exp(x), f64::from(x).exp());
             assert!(((f64::from(got) - want) / want).abs() < 2.5e-7, "e^{x}: {got} is not {want}");
+            let got = exp_in_vector(x);
+            assert!(
+                ((f64::from(got) - want) / want).abs() < 2.5e-7,
+                "e^{x} in a vector: {got} is not {want}"
+            );
         }
-        assert_eq!(exp(0.0), 1.0);
-        assert!(exp(f32::NAN).is_nan());
-        assert!(exp(-1e30) < 2e-38 && exp(f32::NEG_INFINITY) < 2e-38);
+        for exp in [exp, exp_in_vector] {
+            assert_eq!(exp(0.0), 1.0);
+            assert!(exp(f32::NAN).is_nan());
+            assert!(exp(-1e30) < 2e-38 && exp(f32::NEG_INFINITY) < 2e-38);
+        }
     }
 
     #[test]

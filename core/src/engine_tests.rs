@@ -126,16 +126,31 @@ fn a_run_that_is_paused_holds_while_it_measures_before_the_first_step() {
         handle
     };
 
-    // What else is asked for meanwhile is done before the first step.
+    let changed =
+        || RunCommand::Change(Box::new(recipe.with_overrides(&["train.report_every=2".into()]).unwrap()));
+    let told =
+        |events: &[RunEvent]| -> Vec<_> { events.iter().map(name).filter(|name| !name.is_empty()).collect() };
+
+    // What else is asked for while it measures is done before the first step.
     let handle = paused("goes-on");
-    let changed = recipe.with_overrides(&["train.report_every=2".into()]).unwrap();
-    for command in [RunCommand::Pause, RunCommand::Change(Box::new(changed)), RunCommand::Resume] {
+    for command in [RunCommand::Pause, RunCommand::Resume, changed()] {
         handle.commands.try_send(command).unwrap();
     }
     let events = rest(&handle.events);
-    let told: Vec<_> = events.iter().map(name).filter(|name| !name.is_empty()).collect();
-    assert_eq!(told[..5], ["resumed", "k-NN", "linear", "changed", "step"], "{told:?}");
+    assert_eq!(told(&events)[..5], ["resumed", "k-NN", "linear", "changed", "step"], "{:?}", told(&events));
     assert_eq!(finished(&events).iteration, 3);
+
+    // Asked for while it holds, it lets what is measured come to its end, and the run goes on holding.
+    let handle = paused("changed");
+    handle.commands.try_send(changed()).unwrap();
+    let mut before = Vec::new();
+    while told(&before).last() != Some(&"changed") {
+        before.push(next(&handle));
+    }
+    assert_eq!(told(&before), ["k-NN", "linear", "changed"]);
+    handle.commands.try_send(RunCommand::Resume).unwrap();
+    let events = rest(&handle.events);
+    assert_eq!(told(&events)[..2], ["resumed", "step"], "{:?}", told(&events));
 
     // Whoever stops it, or is gone, finds nothing measured.
     let stopped = paused("stopped");

@@ -106,7 +106,7 @@ struct PixelStoreState {
     waiting: HashMap<PictureId, Vec<PixelWaiter>>,
     /// Being decoded.
     at_work: HashSet<PictureId>,
-    /// Of those, the ones that will be drawn large.
+    /// Of those, the ones that will be drawn large, or that the model waits for.
     pressing: HashSet<PictureId>,
     /// Taken from the wishes; the frames have not heard of the result yet and go on wishing.
     held: HashSet<PictureId>,
@@ -226,7 +226,7 @@ impl PixelStore {
         // What is looked at comes first, with all cores; thumbnails follow a moment later.
         let wish = match pressing {
             Some((id, origin)) => {
-                if state.large.iter().any(|(large, _)| *large == id) {
+                if state.large.iter().any(|(large, _)| *large == id) || state.expected(id).is_some() {
                     state.pressing.insert(id);
                 }
                 Some((id, origin))

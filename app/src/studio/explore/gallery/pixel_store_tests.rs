@@ -256,6 +256,14 @@ fn while_the_model_looks_at_what_is_drawn_large_the_cores_are_its_own() {
     pixels.expect(shape, HashSet::from([1]));
     assert_eq!((taken(), taken()), (Some(3), None));
     assert_eq!(pixels.want(vec![scene(3)], Vec::new()), None);
+    // So are they while a picture is decoded that it waits for, before that is known to be drawn large.
+    decode(3);
+    pixels.heard(3);
+    pixels.expect(shape, HashSet::from([4]));
+    assert!(matches!(pixels.ask(4, &scene(4).1, Some(shape)), Ok(PixelLookup::Coming(_))));
+    assert_eq!((taken(), taken()), (Some(4), None));
+    decode(4);
+    assert_eq!(taken(), Some(3));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use async_channel::{Receiver, Sender};
 
 pub use crate::train::model_source::{
     ModelError, ModelSource, OpenModel, STARTER_FILE, STARTER_NAME, checkpoint, checkpoint_as, inspect,
-    notes, open, resolve_weights_path, split_part, weights_file, with_part,
+    notes, open, resolve_weights_path, run_of_weights, split_part, weights_file, with_part,
 };
 pub use buffers::DeviceSlice;
 pub use local_inspector::{LocalFuture, LocalInspector, OpenModelInfo, RemoteInspector};

@@ -10,7 +10,6 @@ use dinoscope_core::eval::dense::default_window;
 use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::model::VitConfig;
-use dinoscope_core::train::checkpoint::iteration_of;
 use serde::{Deserialize, Serialize};
 
 /// Most pictures to learn from, and the fewest that make sense.
@@ -163,44 +162,10 @@ pub fn short(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The run that a file or folder of weights belongs to, and the steps after which they were saved: told from the path
-/// `RUN/checkpoints/000500`.
-pub fn run_of(path: &Path) -> Option<(PathBuf, u64)> {
-    path.ancestors().take(2).find_map(|checkpoint| {
-        let step = iteration_of(checkpoint.file_name()?.to_str()?)?;
-        let checkpoints = checkpoint.parent()?;
-        (checkpoints.file_name()? == "checkpoints").then_some(())?;
-        Some((checkpoints.parent()?.to_owned(), step))
-    })
-}
-
-/// What weights are called: `nano-001 after 500 steps`, `starter weights`.
-pub fn called(source: &ModelSource) -> String {
-    match source {
-        ModelSource::Path(path) => match run_of(path) {
-            Some((run, step)) => format!("{} after {step} steps", short(&run)),
-            None => source.to_string(),
-        },
-        _ => source.to_string(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn weights_of_a_run_are_called_after_it() {
-        let of = |path: &str| called(&ModelSource::Path(path.into()));
-        assert_eq!(of("/runs/nano-001/checkpoints/000500"), "nano-001 after 500 steps");
-        assert_eq!(of("/runs/nano-001/checkpoints/000500/teacher.safetensors"), "nano-001 after 500 steps");
-        assert_eq!(of("/weights/checkpoints.pth"), "checkpoints.pth");
-        assert_eq!(of("/somewhere/000500"), "000500");
-        assert_eq!(called(&ModelSource::Starter), "starter weights");
-        let (run, step) = run_of(Path::new("/runs/a/checkpoints/000007")).unwrap();
-        assert_eq!((run, step), (PathBuf::from("/runs/a"), 7));
-    }
 
     #[test]
     fn sides_are_multiples_of_the_patch() {

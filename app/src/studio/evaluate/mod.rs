@@ -23,8 +23,8 @@ use dinoscope_core::eval::cache::FeatureDiskCache;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::files;
 
+use config::EvaluationWeights;
 pub use config::{EvaluationConfig, EvaluationDataOrigin};
-use config::{EvaluationWeights, called};
 pub use dinoscope_core::eval::catalogue::EvaluationKind;
 use history::{EvaluationHistory, EvaluationRecord};
 use job::{EvaluationEnded, EvaluationJob, EvaluationJobEvent, EvaluationRequest};
@@ -55,12 +55,12 @@ pub struct AvailableWeights {
 
 impl AvailableWeights {
     fn explored_name(&self) -> String {
-        self.explored.as_ref().map_or_else(|| "none yet".to_owned(), called)
+        self.explored.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string)
     }
 
     fn trained_name(&self) -> String {
         match &self.trained {
-            Some(path) => called(&ModelSource::Path(path.clone())),
+            Some(path) => ModelSource::Path(path.clone()).to_string(),
             None => "no checkpoint yet".to_owned(),
         }
     }

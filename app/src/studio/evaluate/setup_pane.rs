@@ -9,7 +9,7 @@ use dinoscope_core::eval::depth::DepthEvalRange;
 use dinoscope_core::explore::ModelSource;
 use egui::Ui;
 
-use super::config::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, called, short};
+use super::config::{EvaluationConfig, EvaluationDataOrigin, EvaluationWeights, FEWEST, MOST, short};
 use super::pictures::{describe, nothing_named};
 use super::{AvailableWeights, EvaluateWorkspace};
 use crate::platform::dialogs::DialogPurpose;
@@ -107,7 +107,7 @@ impl EvaluateWorkspace {
         let name = match &self.setup.weights {
             EvaluationWeights::Explored => format!("Explore's: {}", offer.explored_name()),
             EvaluationWeights::Trained => format!("Train's: {}", offer.trained_name()),
-            EvaluationWeights::These(source) => called(source),
+            EvaluationWeights::These(source) => source.to_string(),
         };
         let button = egui::Button::new(format!("{}  {name}", icons::MODEL))
             .truncate()

@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use crate::files;
 use crate::model::{Vit, params};
 use crate::train::archive::{self, ArchiveError};
+use crate::train::checkpoint::iteration_of;
 use crate::train::checkpoint::verify::{FileVerdict, verify_file};
 use crate::train::run::RunFolder;
 use crate::weights::{self, LoadedWeights, WeightsError, WeightsLoadOptions, WeightsSummary};
@@ -77,11 +78,27 @@ pub fn with_part(named: &Path, part: Option<&str>) -> PathBuf {
     name.into()
 }
 
+/// The run that a file or folder of weights belongs to, and the steps after which they were saved: told from the path
+/// `RUN/checkpoints/000500`.
+pub fn run_of_weights(path: &Path) -> Option<(PathBuf, u64)> {
+    path.ancestors().take(2).find_map(|checkpoint| {
+        let step = iteration_of(checkpoint.file_name()?.to_str()?)?;
+        let checkpoints = checkpoint.parent()?;
+        (checkpoints.file_name()? == "checkpoints").then_some(())?;
+        Some((checkpoints.parent()?.to_owned(), step))
+    })
+}
+
+/// What it is called: `nano-001 after 500 steps`, `starter weights`.
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starter => f.write_str("starter weights"),
             Self::Path(path) => {
+                if let Some((run, step)) = run_of_weights(path) {
+                    let name = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy();
+                    return write!(f, "{name} after {step} steps");
+                }
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
                 f.write_str(&name.unwrap_or_else(|| path.display().to_string()))
             }
@@ -434,6 +451,18 @@ mod tests {
             let seen = inspect(&source).unwrap();
             assert!(seen.problem.is_none() && seen.parameters > 0, "{seen:?}");
         }
+    }
+
+    #[test]
+    fn weights_of_a_run_are_called_after_it() {
+        let of = |path: &str| ModelSource::Path(path.into()).to_string();
+        assert_eq!(of("/runs/nano-001/checkpoints/000500"), "nano-001 after 500 steps");
+        assert_eq!(of("/runs/nano-001/checkpoints/000500/teacher.safetensors"), "nano-001 after 500 steps");
+        assert_eq!(of("/weights/checkpoints.pth"), "checkpoints.pth");
+        assert_eq!(of("/somewhere/000500"), "000500");
+        assert_eq!(ModelSource::Starter.to_string(), "starter weights");
+        let (run, step) = run_of_weights(Path::new("/runs/a/checkpoints/000007")).unwrap();
+        assert_eq!((run, step), (PathBuf::from("/runs/a"), 7));
     }
 
     #[test]

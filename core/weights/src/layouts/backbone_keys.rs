@@ -5,6 +5,8 @@ use crate::source::{TensorInfo, WeightsReader, elements};
 use crate::{WeightsError, dcp, heads, hugging_face, official, pickle_torch, pth_listing};
 use std::collections::BTreeMap;
 
+/// What stands beside the backbone of a student that learns a teacher's features, for its training alone.
+const PROJECTIONS: &str = "projections.";
 /// Names that mark a backbone; what stands before one of them is a prefix.
 const MARKS: [&str; 10] = [
     "cls_token",
@@ -149,6 +151,8 @@ pub(crate) fn find(source: &dyn WeightsReader, part: Option<&str>) -> Result<Bac
             Some(rest) => {
                 found.inside.insert(rest.into(), key.to_string());
             }
+            // What a student learns features through stays with its training.
+            None if beside.is_some_and(|name| name.starts_with(PROJECTIONS)) => {}
             None => outside.push(key.as_str()),
         }
     }

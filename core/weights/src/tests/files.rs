@@ -183,8 +183,11 @@ fn teacher_files_with_heads() {
     add("dino_head.last_layer.weight_v", &[40, 8]);
     add("ibot_head.last_layer.parametrizations.weight.original0", &[40, 1]);
     add("ibot_head.last_layer.parametrizations.weight.original1", &[40, 8]);
+    // As a student that learns features has them.
+    add("projections.cls.bias", &[8]);
     let checkpoint = from_bytes("teacher_checkpoint.pth", &super::pth(&state, Some("teacher"))).unwrap();
     assert_eq!(checkpoint.backbone, random(&config));
+    assert!(!checkpoint.notes.iter().any(|note| note.contains("not read")), "{:?}", checkpoint.notes);
     assert_eq!(checkpoint.config.depth, 2);
     for head in ["dino_head", "ibot_head"] {
         let head = &checkpoint.heads[head];

@@ -14,7 +14,7 @@ use dinoscope_core::eval::suite::{self, EvalOptions, EvalProgress};
 use dinoscope_core::explore::{ModelSource, OpenModel, open, resolve_weights_path};
 use web_time::Instant;
 
-use super::config::{EvaluationConfig, called};
+use super::config::EvaluationConfig;
 use super::export;
 use super::history::EvaluationRecord;
 use super::images::images;
@@ -273,7 +273,7 @@ impl SingleEvaluation<'_> {
             Err(error) if error.is_stopped() => return,
             Err(error) => return events.say(EvaluationJobEvent::Not(kind, error.to_string())),
         };
-        let (weights, seconds) = (called(source), begun.elapsed().as_secs_f64());
+        let (weights, seconds) = (source.to_string(), begun.elapsed().as_secs_f64());
         // What figures belong to goes with them, wherever they are written.
         let how = format!("{weights}, pictures of {side} pixels, computed by {}", order.device.name);
         outcome.notes.insert(0, how);

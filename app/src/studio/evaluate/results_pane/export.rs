@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use dinoscope_core::analysis::image_out::png;
 use dinoscope_core::analysis::write_atomic;
+use dinoscope_core::explore::run_of_weights;
 use dinoscope_core::files;
 use dinoscope_core::train::run::RunFolder;
 
-use crate::studio::evaluate::config::run_of;
 use crate::studio::evaluate::history::EvaluationRecord;
 
 /// Folder of a run in which cards look for evaluations.
@@ -89,7 +89,7 @@ pub fn save_one(finding: &EvaluationRecord, file: &Path) -> Result<String, Strin
 /// # Errors
 /// Names the file that could not be written.
 pub fn keep(weights: &Path, finding: &EvaluationRecord) -> Result<Option<PathBuf>, String> {
-    let Some((folder, step)) = run_of(weights) else { return Ok(None) };
+    let Some((folder, step)) = run_of_weights(weights) else { return Ok(None) };
     let Ok(run) = RunFolder::open(&folder) else { return Ok(None) };
     if run.latest_checkpoint().is_none_or(|(newest, _)| newest != step) {
         return Ok(None);

@@ -12,6 +12,7 @@ use crate::data::source::builtin::{BuiltinPictures, SharedPlace};
 use crate::data::source::places;
 use crate::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use crate::files;
+use crate::fused::MatmulPrecision;
 use crate::model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
 use crate::train::fields;
 use crate::train::recipe::{DistillMethod, Recipe};
@@ -227,7 +228,11 @@ fn recipe_rows(run: &ModelCardRun) -> Vec<(&'static str, String)> {
             optim.weight_decay_end
         ),
     ));
-    rows.push(("numbers, seed", format!("{}, {}", word(&train.precision), train.seed)));
+    let products = match train.matmul_precision {
+        MatmulPrecision::F32 => String::new(),
+        other => format!(", products in {}", word(&other)),
+    };
+    rows.push(("numbers, seed", format!("{}{products}, {}", word(&train.precision), train.seed)));
     rows
 }
 

@@ -81,6 +81,7 @@ pub fn step<C: Collective>(
     collective: &C,
     inspect: impl FnOnce(&Named),
 ) -> DeviceMetrics {
+    let _products = recipe.train.matmul_precision.scope();
     if recipe.distill.of_features()
         && let Some(frozen) = state.frozen.clone()
     {

@@ -6,7 +6,7 @@ use super::fields;
 use super::frozen_teacher::FrozenTeacher;
 use super::health::diagnose;
 use super::metrics::{DeviceMetrics, Values};
-use super::preparation::{cautions, draw_masks, has_numbers, no_room, workers};
+use super::preparation::{cautions, draw_masks, has_numbers, no_room, other_products, workers};
 use super::protocol::{
     CommandsClosed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
 };
@@ -138,7 +138,8 @@ impl<'a> Trainer<'a> {
         })
         .await;
         notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
-        let cautions = cautions(recipe, device, job.sources.train.as_ref());
+        let cautions = cautions(recipe, device, job.sources.train.as_ref()).into_iter();
+        let cautions = cautions.chain(other_products(recipe, job.device.gpu));
         for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
             port.emit(RunEvent::Warning(caution)).await;
         }

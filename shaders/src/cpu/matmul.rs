@@ -44,6 +44,14 @@ impl<'a, T: Copy> MatrixView<'a, T> {
             ..self
         }
     }
+
+    fn raw(&self) -> RawMatrix<T> {
+        RawMatrix {
+            at: self.values.as_ptr(),
+            row_stride: self.row_stride as isize,
+            col_stride: self.col_stride as isize,
+        }
+    }
 }
 
 /// `out = scale · a b`, or `out += scale · a b` when `add`; `out` is `[a.rows, b.cols]`, rows one after the other.
@@ -59,17 +67,44 @@ pub fn multiply<T: MatrixElement>(
 ) {
     assert_eq!(a.cols, b.rows, "the inner sides of a product");
     assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
-    let raw = |m: &MatrixView<'_, T>| RawMatrix {
-        at: m.values.as_ptr(),
-        row_stride: m.row_stride as isize,
-        col_stride: m.col_stride as isize,
-    };
     // SAFETY: the assertions here and in `MatrixView::new` keep all three inside their slices.
     unsafe {
         let out = (out.as_mut_ptr(), b.cols as isize);
-        multiply_raw([a.rows, a.cols, b.cols], out, raw(&a), raw(&b), scale, add, true);
+        multiply_raw([a.rows, a.cols, b.cols], out, a.raw(), b.raw(), scale, add, true);
     }
 }
+
+/// Whether [`multiply_in_bf16`] is another product than [`multiply`] on this processor.
+pub fn has_bf16_products() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::matmul_bf16::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// [`multiply`] with both factors rounded to bf16, where the processor is faster in those and the product is large enough to
+/// gain by it; sums are f32.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn multiply_in_bf16(out: &mut [f32], a: MatrixView<'_>, b: MatrixView<'_>, scale: f32, add: bool) {
+    #[cfg(target_arch = "x86_64")]
+    if a.rows * a.cols * b.cols > LEAST_BF16 && has_bf16_products() {
+        assert_eq!(a.cols, b.rows, "the inner sides of a product");
+        assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
+        let sides = [a.rows, a.cols, b.cols];
+        // SAFETY: the assertions here and in `MatrixView::new` keep all three inside their slices.
+        unsafe {
+            super::matmul_bf16::multiply(sides, (out.as_mut_ptr(), b.cols), a.raw(), b.raw(), scale, add)
+        };
+        return;
+    }
+    multiply(out, a, b, scale, add);
+}
+
+/// Multiplications below which rounding costs more than it saves.
+#[cfg(target_arch = "x86_64")]
+const LEAST_BF16: usize = 1 << 19;
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy, Debug)]

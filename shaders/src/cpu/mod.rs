@@ -3,10 +3,14 @@
 mod jacobi;
 pub mod math;
 mod matmul;
+#[cfg(target_arch = "x86_64")]
+mod matmul_bf16;
 mod parallel;
 
 pub use jacobi::jacobi;
-pub use matmul::{MatrixElement, MatrixView, RawMatrix, multiply, multiply_raw};
+pub use matmul::{
+    MatrixElement, MatrixView, RawMatrix, has_bf16_products, multiply, multiply_in_bf16, multiply_raw,
+};
 pub use parallel::{DisjointSlice, blocks, chunk_rows, threads};
 
 /// Runs `f` compiled for the widest vectors of this machine (AVX-512, AVX2, NEON, wasm's SIMD).

@@ -6,7 +6,7 @@ use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
 use dinoscope_shaders::attention::cpu::{self as attention, CpuAttentionLayout};
-use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, multiply, unwritten};
+use dinoscope_shaders::cpu::{MatrixView, add_rows, column_sums, unwritten};
 use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntropyInputs};
 use dinoscope_shaders::neighbours::cpu as neighbours;
 use dinoscope_shaders::residual::cpu as residual;
@@ -17,6 +17,7 @@ use dinoscope_shaders::{
 
 use super::composed::{self, sides};
 use super::loss::TargetPairs;
+use super::matmul_precision::product;
 use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, starts};
 use super::update::{ParamUpdate, UpdateHyperparams};
 use crate::fused::packing::SequencePacking;
@@ -83,7 +84,7 @@ impl KernelOps for Flex {
         let right = if flip_b { right.transposed() } else { right };
         // SAFETY: the product writes all of it.
         let mut out = unsafe { unwritten(m * n) };
-        multiply(&mut out, left, right, 1.0, false);
+        product(&mut out, left, right, false);
         array(out, [m, n])
     }
 
@@ -265,11 +266,10 @@ impl KernelOps for Flex {
         let [m, k] = sides::<Flex>(&a);
         let mut out = add_rows(owned(x), &bias);
         let (a, weight) = (values(&a), values(&weight));
-        multiply(
+        product(
             &mut out,
             MatrixView::new(&a, m, k),
             MatrixView::new(&weight, shape[1], k).transposed(),
-            1.0,
             true,
         );
         array(out, shape)

@@ -8,6 +8,7 @@ use crate::data::loader::AHEAD;
 use crate::data::source::PictureSource;
 use crate::data::variety;
 use crate::files;
+use crate::fused::MatmulPrecision;
 use crate::rng::stream;
 use crate::ssl::CropMasks;
 use crate::train::checkpoint::{self, size};
@@ -114,6 +115,19 @@ pub(in crate::train) fn cautions(
     said
 }
 
+/// Why matrices are not multiplied in the numbers that the recipe says, if they are not.
+pub(in crate::train) fn other_products(recipe: &Recipe, gpu: bool) -> Option<String> {
+    let wanted = recipe.train.matmul_precision;
+    match () {
+        () if wanted == MatmulPrecision::F32 => None,
+        () if gpu => {
+            Some("train.matmul_precision is for the CPU: a GPU computes in train.precision".to_owned())
+        }
+        () if wanted.is_available() => None,
+        () => Some("this processor has no bf16 products: it multiplies matrices in f32".to_owned()),
+    }
+}
+
 /// Bytes of the batches that loading threads hold ready.
 fn waiting(recipe: &Recipe) -> u64 {
     let c = &recipe.crops;
@@ -152,6 +166,14 @@ mod tests {
         assert_eq!(said(4), Vec::<String>::new());
         assert!(said(3).len() == 1 && said(3)[0].contains("3 pictures for a batch of 4"), "{:?}", said(3));
         assert!(said(1).len() == 1 && said(1)[0].contains("can't learn"), "{:?}", said(1));
+    }
+
+    #[test]
+    fn products_in_other_numbers_than_asked_for_are_said() {
+        let bf16 = nano(&["train.matmul_precision=bf16"]);
+        assert_eq!((other_products(&nano(&[]), false), other_products(&nano(&[]), true)), (None, None));
+        assert!(other_products(&bf16, true).unwrap().contains("train.precision"));
+        assert_eq!(other_products(&bf16, false).is_none(), MatmulPrecision::Bf16.is_available());
     }
 
     #[cfg(target_os = "linux")]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::places::SourcePaths;
 use crate::data::source::scenes::SceneKind;
-use crate::fused::ComputePrecision;
+use crate::fused::{ComputePrecision, MatmulPrecision};
 use crate::model::{DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use crate::ssl::MaskRecipe;
 
@@ -256,6 +256,8 @@ pub struct TrainRecipe {
     pub accumulate: usize,
     #[serde(default)]
     pub precision: TrainPrecision,
+    #[serde(default)]
+    pub matmul_precision: MatmulPrecision,
     #[serde(default)]
     pub checkpoint_activations: bool,
     pub seed: u64,

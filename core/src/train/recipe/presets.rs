@@ -2,6 +2,7 @@
 
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::scenes::SceneKind;
+use crate::fused::MatmulPrecision;
 use crate::model::{FfnKind, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
@@ -123,6 +124,7 @@ fn short(name: &str) -> Recipe {
             batch: 2048,
             accumulate: 1,
             precision: TrainPrecision::F32,
+            matmul_precision: MatmulPrecision::F32,
             checkpoint_activations: false,
             seed: 0,
             workers: 0,

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use toml::{Table, Value};
 
 use crate::data::source::scenes::SceneKind;
+use crate::fused::MatmulPrecision;
 use crate::model::FfnKind;
 use crate::ssl::Centering;
 use crate::train::recipe::{BlurPreset, DistillMethod, LrSchedule, Recipe, RecipeError, TrainPrecision};
@@ -91,6 +92,7 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "optim.schedule" => words::<LrSchedule>(),
         "distill.method" => words::<DistillMethod>(),
         "train.precision" => words::<TrainPrecision>(),
+        "train.matmul_precision" => words::<MatmulPrecision>(),
         "data.scene_kind" => words::<SceneKind>(),
         _ => &[],
     }

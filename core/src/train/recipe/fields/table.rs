@@ -203,6 +203,13 @@ const REST: &[RecipeField] = &[
         0.0,
     ),
     f(
+        "train.matmul_precision",
+        "Numbers that a CPU multiplies matrices in: f32 or bf16; sums and weights stay f32",
+        "",
+        0.0,
+        0.0,
+    ),
+    f(
         "train.checkpoint_activations",
         "Keep less of the forward pass and compute it again: less memory, more work",
         "",

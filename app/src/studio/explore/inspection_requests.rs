@@ -54,16 +54,20 @@ impl ExploreWorkspace {
         let wanted: Vec<InspectionRequest> = wanted.chain(self.sample_wanted()).collect();
         let which = |w: &InspectionRequest| (w.picture, w.way, self.unseen(w.picture));
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
-        if self.canvas.wanted != key {
-            self.canvas.wanted = key;
+        let changed = self.canvas.wanted != key;
+        self.canvas.wanted = key;
+        if changed {
             let shape = ModelViewShape { resolution: self.settings.resolution(), patch: self.settings.patch };
             self.intake.pixels.expect(shape, wanted.iter().map(|wanted| wanted.picture).collect());
-            self.explorer.want(wanted);
         }
-        // After it is known what the model waits for: that is decoded first.
+        // After it is known what the model waits for, which is decoded first; before the model asks for it, so that a small
+        // picture is decoded once for both.
         let (thumbs, shown) = self.gallery.missing();
         if let Some(rest) = self.intake.pixels.want(thumbs, shown) {
             ctx.request_repaint_after(rest);
+        }
+        if changed {
+            self.explorer.want(wanted);
         }
         self.ask_for_colours();
         let jobs = self.layers();

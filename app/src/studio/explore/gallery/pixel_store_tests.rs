@@ -41,6 +41,7 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
     let intake = GalleryLoader::start(&(Arc::new(|| ()) as Wake));
     let shape = ModelViewShape { resolution: 224, patch: 14 };
     intake.pixels.expect(shape, (0..6).collect());
+    let _ = intake.pixels.want(wishes.clone(), wishes[..1].to_vec());
     // The frames go on wishing until they have heard of the result.
     let ended = Arc::new(AtomicBool::new(false));
     let frames = {

@@ -40,6 +40,16 @@ pub struct GalleryItem {
     pub size: Option<[usize; 2]>,
 }
 
+impl GalleryItem {
+    /// What it is called where names alone could be those of others too: its file where it has one.
+    pub fn called(&self) -> String {
+        match &self.origin {
+            ImageOrigin::File(path) => path.display().to_string(),
+            ImageOrigin::Memory(_) | ImageOrigin::Scene(_) => self.name.clone(),
+        }
+    }
+}
+
 /// All pictures that are open.
 #[derive(Default)]
 pub struct Gallery {
@@ -113,11 +123,7 @@ impl Gallery {
 
     /// What a picture is called: its file where it has one.
     pub fn called(&self, id: PictureId) -> String {
-        let Some(item) = self.item(id) else { return String::new() };
-        match &item.origin {
-            ImageOrigin::File(path) => path.display().to_string(),
-            ImageOrigin::Memory(_) | ImageOrigin::Scene(_) => item.name.clone(),
-        }
+        self.item(id).map_or(String::new(), GalleryItem::called)
     }
 
     /// How many pictures are open.

@@ -5,6 +5,7 @@ use egui::{
     vec2,
 };
 
+use crate::platform::names;
 use crate::studio::explore::gallery::GalleryItem;
 use crate::studio::explore::pixel_store::ImageOrigin;
 use crate::studio::theme::{self, fonts, icons};
@@ -133,7 +134,7 @@ pub fn ui(
     let size = item.size.map_or(String::new(), |[w, h]| format!("\n{w} × {h}"));
     let hint =
         touch::words(ui, "", "\nShift+click: beside the chosen one · Ctrl+click: select · Delete: close");
-    response.on_hover_text(format!("{}{size}{hint}", item.name));
+    response.on_hover_text(format!("{}{size}{hint}", names::known(&item.called())));
     click
 }
 

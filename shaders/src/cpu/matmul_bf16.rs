@@ -44,12 +44,13 @@ pub unsafe fn multiply(
     // Rows by columns, so that there is work for all cores where there are few rows.
     let col_tasks = (4 * threads()).div_ceil(row_tasks.max(1)).min(panels.div_ceil(PACKED_PANELS)).max(1);
     let panels_of_task = panels.div_ceil(col_tasks);
-    let mut packed = vec![0u32; panels * COLS * DEPTH.min(k.div_ceil(2))];
+    let mut packed = AlignedPairs::new(panels * COLS * DEPTH.min(k.div_ceil(2)));
+    let packed = packed.pairs();
     let (a, b, out) = (Shared(a), Shared(b), Shared(out));
     for first in (0..k).step_by(2 * DEPTH) {
         let inner = (k - first).min(2 * DEPTH);
         let panel_len = inner.div_ceil(2) * COLS;
-        let parts = DisjointSlice::new(&mut packed);
+        let parts = DisjointSlice::new(&mut *packed);
         blocks(panels, PACKED_PANELS, |range| {
             for panel in range {
                 let b = b.get();
@@ -73,9 +74,25 @@ pub unsafe fn multiply(
                     columns: n,
                 };
                 // SAFETY: the caller's promise; parts are apart.
-                unsafe { part.compute(out.get(), a.get(), &packed, &mut rows, scale, add || first > 0) };
+                unsafe { part.compute(out.get(), a.get(), packed, &mut rows, scale, add || first > 0) };
             }
         });
+    }
+}
+
+/// Pairs that begin with a line of the cache: a vector that lies across two of them takes twice as long to load.
+struct AlignedPairs(Vec<__m512i>);
+
+impl AlignedPairs {
+    fn new(count: usize) -> Self {
+        // SAFETY: of these bits all patterns are valid, zeros too.
+        Self(vec![unsafe { std::mem::zeroed() }; count.div_ceil(16)])
+    }
+
+    fn pairs(&mut self) -> &mut [u32] {
+        let vectors = &mut *self.0;
+        // SAFETY: as many bytes, of a type with less alignment and no invalid patterns.
+        unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), 16 * vectors.len()) }
     }
 }
 

@@ -65,13 +65,19 @@ pub fn multiply<T: MatrixElement>(
     scale: T,
     add: bool,
 ) {
-    assert_eq!(a.cols, b.rows, "the inner sides of a product");
-    assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
-    // SAFETY: the assertions here and in `MatrixView::new` keep all three inside their slices.
+    let sides = checked_sides(out, &a, &b);
+    // SAFETY: the assertions there and in `MatrixView::new` keep all three inside their slices.
     unsafe {
         let out = (out.as_mut_ptr(), b.cols as isize);
-        multiply_raw([a.rows, a.cols, b.cols], out, a.raw(), b.raw(), scale, add, true);
+        multiply_raw(sides, out, a.raw(), b.raw(), scale, add, true);
     }
+}
+
+/// `[m, k, n]` of a product whose shapes fit.
+fn checked_sides<T>(out: &[T], a: &MatrixView<'_, T>, b: &MatrixView<'_, T>) -> [usize; 3] {
+    assert_eq!(a.cols, b.rows, "the inner sides of a product");
+    assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
+    [a.rows, a.cols, b.cols]
 }
 
 /// Whether [`multiply_in_bf16`] is another product than [`multiply`] on this processor.
@@ -90,10 +96,8 @@ pub fn has_bf16_products() -> bool {
 pub fn multiply_in_bf16(out: &mut [f32], a: MatrixView<'_>, b: MatrixView<'_>, scale: f32, add: bool) {
     #[cfg(target_arch = "x86_64")]
     if a.rows * a.cols * b.cols > LEAST_BF16 && has_bf16_products() {
-        assert_eq!(a.cols, b.rows, "the inner sides of a product");
-        assert!(out.len() >= a.rows * b.cols, "{} x {} values, not {}", a.rows, b.cols, out.len());
-        let sides = [a.rows, a.cols, b.cols];
-        // SAFETY: the assertions here and in `MatrixView::new` keep all three inside their slices.
+        let sides = checked_sides(out, &a, &b);
+        // SAFETY: the assertions there and in `MatrixView::new` keep all three inside their slices.
         unsafe {
             super::matmul_bf16::multiply(sides, (out.as_mut_ptr(), b.cols), a.raw(), b.raw(), scale, add)
         };

@@ -340,16 +340,7 @@ fn as_bits(values: __m512bh) -> __m512i {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::display::check::bench::noise;
 
     /// To the nearest of 8 bits of mantissa, ties to even.
     fn rounded(x: f32) -> f64 {

@@ -118,14 +118,14 @@ pub(in crate::train) fn cautions(
 /// Why matrices are not multiplied in the numbers that the recipe says, if they are not.
 pub(in crate::train) fn other_products(recipe: &Recipe, gpu: bool) -> Option<String> {
     let wanted = recipe.train.matmul_precision;
-    match () {
-        () if wanted == MatmulPrecision::F32 => None,
-        () if gpu => {
-            Some("train.matmul_precision is for the CPU: a GPU computes in train.precision".to_owned())
-        }
-        () if wanted.is_available() => None,
-        () => Some("this processor has no bf16 products: it multiplies matrices in f32".to_owned()),
-    }
+    let why = if gpu && wanted != MatmulPrecision::F32 {
+        "train.matmul_precision is for the CPU: a GPU computes in train.precision"
+    } else if !gpu && !wanted.is_available() {
+        "this processor has no bf16 products: it multiplies matrices in f32"
+    } else {
+        return None;
+    };
+    Some(why.to_owned())
 }
 
 /// Bytes of the batches that loading threads hold ready.

@@ -11,6 +11,8 @@ use crate::cpu::{DisjointSlice, blocks, math, threads, unwritten};
 const QUERIES: usize = 6;
 /// Vectors of keys or values at once.
 const VECTORS: usize = 2;
+/// Lanes of the widest vectors.
+const MOST_LANES: usize = 16;
 /// Queries of a part, at least: the head's keys are laid out anew for each.
 const PART: usize = 16 * QUERIES;
 
@@ -209,12 +211,11 @@ impl ScoredGroup<'_> {
         let mut sums = [[simd.splat_f32s(0.0); N]; QUERIES];
         if valid < side {
             // Whatever is added to it: the sum stays.
-            let begin = |lane: usize| if lane < valid { 0.0 } else { f32::NEG_INFINITY };
-            let lanes: [[f32; 64]; N] =
-                std::array::from_fn(|n| std::array::from_fn(|i| begin(n * S::F32_LANES + i)));
-            let begin: [S::f32s; N] = std::array::from_fn(|n| S::as_simd_f32s(&lanes[n]).0[0]);
-            sums = [begin; QUERIES];
+            let begin: [f32; VECTORS * MOST_LANES] =
+                std::array::from_fn(|lane| if lane < valid { 0.0 } else { f32::NEG_INFINITY });
+            sums = [vectors::<S, N>(&begin); QUERIES];
         }
+        // The same loop as that of `weigh_columns`: as one function it takes a fifteenth longer here.
         for at in 0..width {
             let keys: [S::f32s; N] = vectors::<S, N>(&keys[at * side..]);
             for (sums, query) in sums.iter_mut().zip(&query) {
@@ -260,23 +261,10 @@ fn weigh<S: Simd>(
     let columns = out.len() / QUERIES;
     let mut first = 0;
     while first < columns {
+        let (values, out) = (&values[first..], &mut out[first..]);
         match (columns - first) / S::F32_LANES {
-            1 => weigh_columns::<S, 1>(
-                simd,
-                scores,
-                &values[first..],
-                sums,
-                &mut out[first..],
-                [tokens, columns],
-            ),
-            _ => weigh_columns::<S, VECTORS>(
-                simd,
-                scores,
-                &values[first..],
-                sums,
-                &mut out[first..],
-                [tokens, columns],
-            ),
+            1 => weigh_columns::<S, 1>(simd, scores, values, sums, out, [tokens, columns]),
+            _ => weigh_columns::<S, VECTORS>(simd, scores, values, sums, out, [tokens, columns]),
         }
         first += VECTORS * S::F32_LANES;
     }

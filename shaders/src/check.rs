@@ -8,7 +8,7 @@ use cubecl::server::Handle;
 
 use crate::ShaderError;
 use crate::{
-    activation, adamw, attention, cross_entropy, l2_norm, layer_norm, neighbours, residual, sinkhorn,
+    activation, adamw, attention, cross_entropy, l2_norm, layer_norm, neighbours, residual, rope, sinkhorn,
 };
 
 const F32: ElemType = ElemType::Float(FloatKind::F32);
@@ -60,6 +60,7 @@ pub async fn all(client: &Client) -> Result<Vec<KernelComparison>, ShaderError> 
         bench.cross_entropy(rows, prototypes).await?;
     }
     bench.attention().await?;
+    bench.rope().await?;
     bench.adamw().await?;
     Ok(bench.found)
 }
@@ -344,6 +345,29 @@ impl KernelChecker<'_> {
             self.compare(format!("{what}: log-sum-exp"), &lse, &want_lse, FORWARD).await?;
             let got = gpu::backward(self.client, &qkv, &out, &lse, &d_out, &packed, &spec)?;
             self.compare(format!("{what}: gradient"), &got, &back, BACKWARD).await?;
+        }
+        Ok(())
+    }
+
+    async fn rope(&mut self) -> Result<(), ShaderError> {
+        use rope::{RopeSequences, RopeTurn, cpu, gpu};
+        let of = |count, tokens| RopeSequences { count, tokens };
+        for (groups, heads, width) in [(vec![of(1, 1)], 1, 2), (vec![of(2, 37), of(0, 3), of(3, 5)], 3, 20)] {
+            let (tokens, positions) = rope::extents(&groups);
+            let columns = 3 * heads * width;
+            let what = format!("rope {tokens} tokens, {heads} heads of {width}");
+            let (qkv, bias, table) =
+                (noise(tokens * columns, 1), noise(columns, 2), noise(positions * width, 3));
+            let [on_device, bias_on_device, table_on_device] = [&qkv, &bias, &table].map(|v| self.upload(v));
+            for (turn, bias) in [(RopeTurn::Forward, Some((&bias, &bias_on_device))), (RopeTurn::Back, None)]
+            {
+                let host = bias.map(|bias| &bias.0[..]);
+                let want = cpu::rotate(qkv.clone(), host, &table, &groups, heads, turn);
+                let (device, sides) = (bias.map(|bias| bias.1), (heads, width));
+                let (client, table) = (self.client, &table_on_device);
+                let got = gpu::rotate(client, &on_device, device, table, &groups, sides, turn, F32)?;
+                self.compare(format!("{what}, {turn:?}"), &got, &want, FORWARD).await?;
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub mod layer_norm;
 pub mod neighbours;
 pub mod readback;
 pub mod residual;
+pub mod rope;
 pub mod sinkhorn;
 
 pub use display::pca_colour::{BackgroundMode, ColourRange, PcaColourProgram, pca_colour_cpu};

@@ -9,6 +9,7 @@ use super::attention::SelfAttention;
 use super::config::VitConfig;
 use super::ffn::Ffn;
 use super::layers::{LayerNorm, LayerScale, Linear, WeightInit};
+use super::rope::RopeDraws;
 use crate::fused::packing::{CropGroup, SequencePacking};
 use crate::fused::{
     AttentionPlan, BranchParameter, ComputePrecision, FeedForwardPlan, attention_branch, feed_forward_branch,
@@ -46,6 +47,8 @@ pub struct DropPath<'a> {
 pub struct VitForwardOptions<'a, 'b> {
     /// Stochastic depth, for training only.
     pub drop: Option<&'a mut DropPath<'b>>,
+    /// Moves of rotary positions, for training only.
+    pub rope: Option<&'a mut RopeDraws<'b>>,
     /// Numbers that the branches compute with.
     pub precision: ComputePrecision,
     /// Keep only the input of each branch for the backward pass and compute the rest again: less memory, a third
@@ -59,7 +62,7 @@ impl TransformerBlock {
         let scale = || config.layerscale.map(|value| LayerScale::init(config.dim, value, device));
         Self {
             norm1: LayerNorm::init(config.dim, config.norm_eps, device),
-            attn: SelfAttention::init(config.dim, config.heads, config.qkv_bias, draw, device),
+            attn: SelfAttention::init(config, draw, device),
             ls1: scale(),
             norm2: LayerNorm::init(config.dim, config.norm_eps, device),
             mlp: Ffn::init(config, draw, device),
@@ -67,11 +70,13 @@ impl TransformerBlock {
         }
     }
 
-    /// `[tokens, dim]` to `[tokens, dim]`, one fused operation for each of the two branches.
+    /// `[tokens, dim]` to `[tokens, dim]`, one fused operation for each of the two branches. `rope` holds the cosines and
+    /// sines of rotary positions, `[positions, width]`, the groups of `packing` below each other.
     pub fn forward(
         &self,
         x: Tensor<2>,
         packing: &Arc<SequencePacking>,
+        rope: Option<&Tensor<2>>,
         pass: &mut VitForwardOptions,
     ) -> Tensor<2> {
         let mut draw = || {
@@ -86,13 +91,16 @@ impl TransformerBlock {
             subset: first,
             heads: self.attn.heads(),
             qkv_bias: self.attn.qkv.bias.is_some(),
+            key_bias: self.attn.has_key_bias(),
             gamma: self.ls1.is_some(),
+            rope: rope.is_some(),
             eps: self.norm1.eps(),
             precision,
             checkpoint,
         };
-        let x =
-            attention_branch(x, parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1), plan);
+        let mut list = parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1);
+        list.extend(rope.map(|table| table.clone().into()));
+        let x = attention_branch(x, list, plan);
 
         let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
         let (gamma, eps) = (self.ls2.is_some(), self.norm2.eps());
@@ -101,8 +109,14 @@ impl TransformerBlock {
     }
 
     /// Attention probabilities of the tokens `x` that come in ([`SelfAttention::probabilities`]).
-    pub fn attention(&self, x: Tensor<2>, group: CropGroup, query: Option<usize>) -> Tensor<4> {
-        self.attn.probabilities(self.norm1.forward(x), group, query)
+    pub fn attention(
+        &self,
+        x: Tensor<2>,
+        group: CropGroup,
+        query: Option<usize>,
+        rope: Option<&Tensor<2>>,
+    ) -> Tensor<4> {
+        self.attn.probabilities(self.norm1.forward(x), group, query, rope)
     }
 }
 

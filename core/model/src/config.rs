@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::grid::PatchGrid;
+use super::rope::RopeConfig;
 
 /// The feed-forward network of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,13 +45,25 @@ pub fn is_norm_eps(eps: f64) -> bool {
     eps >= 0.0 && (eps as f32).is_finite()
 }
 
+/// Epsilon of the LayerNorms of DINOv3.
+pub const ROPE_NORM_EPS: f64 = 1e-5;
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 /// The shape of a backbone. State dicts tell all of it but heads, `norm_eps`, `interpolation` and `drop_path`, and of a
 /// grid that is not square only how many positions it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VitConfig {
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// The stored position grid in patches (37 x 37 in released weights: 518 / 14).
+    /// The stored position grid in patches (37 x 37 in released weights: 518 / 14); with rotary positions, where nothing is
+    /// stored, that of the pictures which the model is meant for.
     pub grid: PatchGrid,
     /// Width of a token.
     pub dim: usize,
@@ -68,6 +81,12 @@ pub struct VitConfig {
     pub layerscale: Option<f32>,
     /// Whether `qkv` has a bias.
     pub qkv_bias: bool,
+    /// Whether keys have a part in it; not in DINOv3, where theirs stays 0.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub key_bias: bool,
+    /// Rotary positions in the place of a table (DINOv3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope: Option<RopeConfig>,
     /// Added to the variance in every LayerNorm; [`NORM_EPS`] in released weights, and in files from before it was kept.
     #[serde(default = "norm_eps")]
     pub norm_eps: f64,
@@ -96,6 +115,8 @@ impl VitConfig {
             registers: 0,
             layerscale: Some(1e-5),
             qkv_bias: true,
+            key_bias: true,
+            rope: None,
             norm_eps: NORM_EPS,
             interpolation: PosEmbedInterpolation::OFFSET,
             drop_path: 0.0,
@@ -113,6 +134,17 @@ impl VitConfig {
     pub fn with_registers(mut self, registers: usize) -> Self {
         self.registers = registers;
         self
+    }
+
+    /// The same backbone with rotary positions as DINOv3 has them: keys without a bias, an epsilon of 1e-5.
+    pub fn with_rope(mut self) -> Self {
+        (self.rope, self.key_bias, self.norm_eps) = (Some(RopeConfig::default()), false, ROPE_NORM_EPS);
+        self
+    }
+
+    /// Dimensions of a head.
+    pub fn head_width(&self) -> usize {
+        self.dim / self.heads.max(1)
     }
 
     /// Tokens that stand before the patches: CLS and registers.
@@ -133,7 +165,8 @@ impl VitConfig {
     /// Number of trainable values, mask token included.
     pub fn parameters(&self) -> usize {
         let d = self.dim;
-        let tokens = d * (1 + self.registers + 1) + (1 + self.grid.area()) * d;
+        let positions = if self.rope.is_some() { 0 } else { (1 + self.grid.area()) * d };
+        let tokens = d * (1 + self.registers + 1) + positions;
         let patch = 3 * self.patch * self.patch * d + d;
         let attention = 3 * d * d + if self.qkv_bias { 3 * d } else { 0 } + d * d + d;
         let ffn = match self.ffn {

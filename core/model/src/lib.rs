@@ -14,12 +14,14 @@ pub mod params;
 pub mod patch_embed;
 pub mod pos_embed;
 pub mod presets;
+pub mod rope;
 pub mod vit;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig, swiglu_hidden};
+pub use config::{FfnKind, NORM_EPS, PosEmbedInterpolation, ROPE_NORM_EPS, VitConfig, swiglu_hidden};
 pub use grid::PatchGrid;
 pub use head::{DinoHead, DinoHeadConfig};
+pub use rope::{RopeAugmentation, RopeConfig};
 pub use vit::{LayerOutput, LayerSelection, Vit, VitInput, VitOutput};

@@ -11,6 +11,7 @@ use super::config::VitConfig;
 use super::layers::{LayerNorm, WeightInit, constant, normal};
 use super::patch_embed::PatchEmbed;
 use super::pos_embed::resample;
+use super::rope::{RopeConfig, RopeGrid, RopeWarp, rope_tensor};
 use crate::fused::packing::{CropGroup, SequencePacking};
 use dinoscope_base::rng::stream;
 
@@ -19,8 +20,8 @@ use dinoscope_base::rng::stream;
 pub struct Vit {
     /// `[1, 1, dim]`
     pub cls_token: Param<Tensor<3>>,
-    /// `[1, 1 + grid.area(), dim]`; the first row belongs to the CLS token.
-    pub pos_embed: Param<Tensor<3>>,
+    /// `[1, 1 + grid.area(), dim]`; the first row belongs to the CLS token. `None` with rotary positions.
+    pub pos_embed: Option<Param<Tensor<3>>>,
     /// `[1, dim]`; takes the place of masked patches.
     pub mask_token: Param<Tensor<2>>,
     /// `[1, registers, dim]`
@@ -97,6 +98,26 @@ impl LayerOutput {
     }
 }
 
+/// One batch of whole pictures on its way through the blocks.
+struct EmbeddedBatch {
+    /// `[batch * tokens, dim]`
+    x: Tensor<2>,
+    packing: Arc<SequencePacking>,
+    rope: Option<Tensor<2>>,
+}
+
+impl EmbeddedBatch {
+    /// Behind one more block, without stochastic depth.
+    fn through(mut self, block: &TransformerBlock) -> Self {
+        self.x = block.forward(self.x, &self.packing, self.rope.as_ref(), &mut VitForwardOptions::default());
+        self
+    }
+
+    fn group(&self) -> CropGroup {
+        self.packing.groups[0]
+    }
+}
+
 impl Vit {
     /// A backbone with random weights. The same seed gives the same weights on every device.
     pub fn init(config: &VitConfig, seed: u64, device: &Device) -> Self {
@@ -110,12 +131,14 @@ impl Vit {
 
     fn new(config: &VitConfig, draw: &mut WeightInit, device: &Device) -> Self {
         let (dim, positions) = (config.dim, 1 + config.grid.area());
+        // DINOv3 draws tokens like weights.
+        let tokens = if config.rope.is_some() { 0.02 } else { 1e-6 };
         Self {
-            cls_token: normal([1, 1, dim], 1e-6, draw, device),
-            pos_embed: normal([1, positions, dim], 0.02, draw, device),
+            cls_token: normal([1, 1, dim], tokens, draw, device),
+            pos_embed: config.rope.is_none().then(|| normal([1, positions, dim], 0.02, draw, device)),
             mask_token: constant([1, dim], 0.0, device),
             register_tokens: (config.registers > 0)
-                .then(|| normal([1, config.registers, dim], 1e-6, draw, device)),
+                .then(|| normal([1, config.registers, dim], tokens, draw, device)),
             patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
             blocks: (0..config.depth).map(|_| TransformerBlock::init(config, draw, device)).collect(),
             norm: LayerNorm::init(dim, config.norm_eps, device),
@@ -135,8 +158,17 @@ impl Vit {
     pub fn forward_tokens(&self, crops: &[VitInput], mut pass: VitForwardOptions) -> PackedTokens {
         let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|c| self.prepare_tokens(c)).unzip();
         let packing = Arc::new(SequencePacking { groups });
-        let prenorm =
-            self.blocks.iter().fold(concatenate(tokens), |x, block| block.forward(x, &packing, &mut pass));
+        let grids: Vec<RopeGrid> = crops.iter().map(|c| self.rope_grid(&c.images)).collect();
+        let mut x = concatenate(tokens);
+        let still = self.config.rope.as_ref().filter(|_| pass.rope.is_none());
+        let still = still.map(|rope| self.rope_table(rope, &grids, || RopeWarp::NONE, &x.device()));
+        for block in &self.blocks {
+            let drawn = self.config.rope.as_ref().zip(pass.rope.as_deref_mut()).map(|(rope, draws)| {
+                self.rope_table(rope, &grids, || draws.augmentation.draw(draws.rng), &x.device())
+            });
+            x = block.forward(x, &packing, drawn.as_ref().or(still.as_ref()), &mut pass);
+        }
+        let prenorm = x;
         PackedTokens { normed: self.norm.forward(prenorm.clone()), prenorm, packing }
     }
 
@@ -152,9 +184,9 @@ impl Vit {
         images: Tensor<4>,
         mut pause: impl AsyncFnMut() -> bool,
     ) -> Option<VitOutput> {
-        let (x, packing) = self.forward_blocks(&self.blocks, images, &mut pause).await?;
-        let normed = self.norm.forward(x.clone());
-        Some(self.features(&x, &normed, 0, packing.groups[0]))
+        let at = self.forward_blocks(&self.blocks, images, &mut pause).await?;
+        let normed = self.norm.forward(at.x.clone());
+        Some(self.features(&at.x, &normed, 0, at.group()))
     }
 
     /// [`Vit::attention`] in the same way.
@@ -168,8 +200,8 @@ impl Vit {
         query: Option<usize>,
         mut pause: impl AsyncFnMut() -> bool,
     ) -> Option<Tensor<4>> {
-        let (x, packing) = self.forward_blocks(&self.blocks[..block], images, &mut pause).await?;
-        Some(self.blocks[block].attention(x, packing.groups[0], query))
+        let at = self.forward_blocks(&self.blocks[..block], images, &mut pause).await?;
+        Some(self.blocks[block].attention(at.x.clone(), at.group(), query, at.rope.as_ref()))
     }
 
     /// One batch of whole pictures through some blocks; nothing where `pause` says no.
@@ -178,15 +210,15 @@ impl Vit {
         blocks: &[TransformerBlock],
         images: Tensor<4>,
         pause: &mut impl AsyncFnMut() -> bool,
-    ) -> Option<(Tensor<2>, Arc<SequencePacking>)> {
-        let (mut x, packing) = self.embed_batch(images);
+    ) -> Option<EmbeddedBatch> {
+        let mut at = self.embed_batch(images);
         for block in blocks {
             if !pause().await {
                 return None;
             }
-            x = block.forward(x, &packing, &mut VitForwardOptions::default());
+            at = at.through(block);
         }
-        pause().await.then_some((x, packing))
+        pause().await.then_some(at)
     }
 
     /// The residual stream behind chosen blocks, with the final norm on each of them or without.
@@ -205,14 +237,14 @@ impl Vit {
             LayerSelection::At(blocks) => blocks.to_vec(),
         };
         assert!(wanted.iter().all(|&i| i < depth), "blocks {wanted:?} of a backbone with {depth}");
-        let (mut x, packing) = self.embed_batch(images);
+        let mut at = self.embed_batch(images);
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, &packing, &mut VitForwardOptions::default());
+            at = at.through(block);
             if wanted.contains(&i) {
-                let tokens = if norm { self.norm.forward(x.clone()) } else { x.clone() };
+                let tokens = if norm { self.norm.forward(at.x.clone()) } else { at.x.clone() };
                 let VitOutput { cls, patches, prenorm: tokens, .. } =
-                    self.features(&tokens, &tokens, 0, packing.groups[0]);
+                    self.features(&tokens, &tokens, 0, at.group());
                 outputs.push(LayerOutput { cls, patches, tokens });
             }
         }
@@ -226,11 +258,8 @@ impl Vit {
     /// # Panics
     /// When the block does not exist.
     pub fn attention(&self, images: Tensor<4>, block: usize, query: Option<usize>) -> Tensor<4> {
-        let (x, packing) = self.embed_batch(images);
-        let x = self.blocks[..block]
-            .iter()
-            .fold(x, |x, b| b.forward(x, &packing, &mut VitForwardOptions::default()));
-        self.blocks[block].attention(x, packing.groups[0], query)
+        let at = self.blocks[..block].iter().fold(self.embed_batch(images), EmbeddedBatch::through);
+        self.blocks[block].attention(at.x.clone(), at.group(), query, at.rope.as_ref())
     }
 
     /// What [`Vit::forward`] and [`Vit::attention`] give, in one pass.
@@ -243,24 +272,38 @@ impl Vit {
         block: usize,
         query: Option<usize>,
     ) -> (VitOutput, Tensor<4>) {
-        let (mut x, packing) = self.embed_batch(images);
-        let group = packing.groups[0];
         let (before, after) = self.blocks.split_at(block);
-        for block in before {
-            x = block.forward(x, &packing, &mut VitForwardOptions::default());
-        }
-        let attention = after[0].attention(x.clone(), group, query);
-        for block in after {
-            x = block.forward(x, &packing, &mut VitForwardOptions::default());
-        }
-        let normed = self.norm.forward(x.clone());
-        (self.features(&x, &normed, 0, group), attention)
+        let at = before.iter().fold(self.embed_batch(images), EmbeddedBatch::through);
+        let attention = after[0].attention(at.x.clone(), at.group(), query, at.rope.as_ref());
+        let at = after.iter().fold(at, EmbeddedBatch::through);
+        let normed = self.norm.forward(at.x.clone());
+        (self.features(&at.x, &normed, 0, at.group()), attention)
     }
 
     /// The tokens of one batch of whole pictures.
-    fn embed_batch(&self, images: Tensor<4>) -> (Tensor<2>, Arc<SequencePacking>) {
+    fn embed_batch(&self, images: Tensor<4>) -> EmbeddedBatch {
+        let grid = self.rope_grid(&images);
         let (x, group) = self.prepare_tokens(&VitInput { images, masks: None });
-        (x, Arc::new(SequencePacking { groups: vec![group] }))
+        let rope = self.config.rope.as_ref();
+        let rope = rope.map(|rope| self.rope_table(rope, &[grid], || RopeWarp::NONE, &x.device()));
+        EmbeddedBatch { x, packing: Arc::new(SequencePacking { groups: vec![group] }), rope }
+    }
+
+    /// Where the patches of pictures `[batch, 3, height, width]` are.
+    fn rope_grid(&self, images: &Tensor<4>) -> RopeGrid {
+        let ([_, _, height, width], patch) = (images.dims(), self.config.patch);
+        RopeGrid { prefix: self.config.prefix(), rows: height / patch, cols: width / patch }
+    }
+
+    /// Cosines and sines of all groups, `[positions, width]`; `warp` is asked once for each group.
+    fn rope_table(
+        &self,
+        rope: &RopeConfig,
+        grids: &[RopeGrid],
+        warp: impl FnMut() -> RopeWarp,
+        device: &Device,
+    ) -> Tensor<2> {
+        rope_tensor(rope, self.config.head_width(), grids, warp, device)
     }
 
     /// Crops to flat tokens `[batch * tokens, dim]`: patches, masked where asked, positions, CLS, registers.
@@ -274,10 +317,12 @@ impl Vit {
             let token = self.mask_token.val().unsqueeze::<3>().expand(shape);
             patches = patches.mask_where(masks.clone().unsqueeze_dim::<3>(2).expand(shape), token);
         }
-        let positions =
-            resample(self.pos_embed.val(), self.config.grid, rows, cols, self.config.interpolation);
-        let class = self.cls_token.val() + positions.clone().narrow(1, 0, 1);
-        let patches = patches + positions.narrow(1, 1, rows * cols);
+        let mut class = self.cls_token.val();
+        if let Some(table) = &self.pos_embed {
+            let positions = resample(table.val(), self.config.grid, rows, cols, self.config.interpolation);
+            class = class + positions.clone().narrow(1, 0, 1);
+            patches = patches + positions.narrow(1, 1, rows * cols);
+        }
         let mut parts = vec![class.expand([batch, 1, dim])];
         if let Some(registers) = &self.register_tokens {
             // Registers have no position.

@@ -42,7 +42,7 @@ pub fn run(sizes: &BenchSizes, bench: &mut BenchRunner) -> Result<Vec<BenchResul
     let model = || branch(&block, input(), &packing, ComputePrecision::F32);
     let plain = || {
         let x = input();
-        x.clone() + unfused::attention(&block.attn, heads, unfused::norm(&block.norm1, x), &packing)
+        x.clone() + unfused::attention(&block.attn, heads, unfused::norm(&block.norm1, x), &packing, &[])
     };
     let back = |y: Tensor<2>| drop((y.clone().square() * y).mean().backward());
     let difference = (model().without_autodiff() - plain().without_autodiff()).abs().max();
@@ -75,6 +75,8 @@ pub(super) fn branch(
         subset: None,
         heads: block.attn.heads(),
         qkv_bias: block.attn.qkv.bias.is_some(),
+        key_bias: true,
+        rope: false,
         gamma: block.ls1.is_some(),
         eps: block.norm1.eps(),
         precision,

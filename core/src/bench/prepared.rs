@@ -101,6 +101,7 @@ impl StepFixture {
         let train = &self.recipe.train;
         VitForwardOptions {
             drop: None,
+            rope: None,
             precision: train.precision.into(),
             checkpoint: train.checkpoint_activations,
         }

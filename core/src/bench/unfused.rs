@@ -11,6 +11,7 @@ use crate::model::block::{DropPath, TransformerBlock};
 use crate::model::ffn::Ffn;
 use crate::model::layers::{LayerNorm, LayerScale, Linear};
 use crate::model::pos_embed::resample;
+use crate::model::rope::{RopeGrid, RopeWarp, rope_table};
 use crate::model::vit::VitInput;
 use crate::model::{Vit, VitOutput};
 
@@ -18,10 +19,9 @@ use crate::model::{Vit, VitOutput};
 pub fn forward(vit: &Vit, crops: &[VitInput], mut drop: Option<&mut DropPath>) -> Vec<VitOutput> {
     let (tokens, groups): (Vec<_>, Vec<_>) = crops.iter().map(|crops| prepare(vit, crops)).unzip();
     let packing = SequencePacking { groups };
-    let x = vit
-        .blocks
-        .iter()
-        .fold(below(tokens), |x, b| block(b, vit.config.heads, x, &packing, drop.as_deref_mut()));
+    let tables = rope_tables(vit, crops);
+    let of = BlockInputs { heads: vit.config.heads, tables: &tables };
+    let x = vit.blocks.iter().fold(below(tokens), |x, b| block(b, of, x, &packing, drop.as_deref_mut()));
     let normed = norm(&vit.norm, x.clone());
     let prefix = vit.config.prefix();
     let cut = |x: &Tensor<2>, start: usize, group: CropGroup| {
@@ -40,20 +40,63 @@ pub fn forward(vit: &Vit, crops: &[VitInput], mut drop: Option<&mut DropPath>) -
     each.collect()
 }
 
-/// Self-attention inside each crop of a packed sequence: `softmax(q kᵀ / √width) v`, the scores written out.
-pub fn attention(own: &SelfAttention, heads: usize, x: Tensor<2>, packing: &SequencePacking) -> Tensor<2> {
+/// What all blocks are given beside their tokens.
+#[derive(Clone, Copy)]
+struct BlockInputs<'a> {
+    heads: usize,
+    /// Cosines and sines of each group's tokens, `[tokens, width]`; none where positions are added.
+    tables: &'a [Tensor<2>],
+}
+
+/// Rotary positions of each group of crops.
+fn rope_tables(vit: &Vit, crops: &[VitInput]) -> Vec<Tensor<2>> {
+    let Some(rope) = &vit.config.rope else { return Vec::new() };
+    let (width, patch) = (vit.config.head_width(), vit.config.patch);
+    let of = |crops: &VitInput| {
+        let [_, _, height, width_in_pixels] = crops.images.dims();
+        let (prefix, rows, cols) = (vit.config.prefix(), height / patch, width_in_pixels / patch);
+        let values = rope_table(&rope.periods(width), RopeGrid { prefix, rows, cols }, RopeWarp::NONE);
+        let shape = [prefix + rows * cols, width];
+        Tensor::from_data(TensorData::new(values, shape), &crops.images.device().without_autodiff())
+    };
+    crops.iter().map(of).collect()
+}
+
+/// `x cos + rotated(x) sin`, the halves of each head as real and imaginary parts: `[count, heads, tokens, width]`.
+fn turned(x: Tensor<4>, table: &Tensor<2>) -> Tensor<4> {
+    let width = x.dims()[3];
+    let whole = |part: usize| {
+        let half = table.clone().narrow(1, part * width / 2, width / 2);
+        Tensor::cat(vec![half.clone(), half], 1).unsqueeze::<4>()
+    };
+    let (first, second) = (x.clone().narrow(3, 0, width / 2), x.clone().narrow(3, width / 2, width / 2));
+    x * whole(0) + Tensor::cat(vec![second.neg(), first], 3) * whole(1)
+}
+
+/// Self-attention inside each crop of a packed sequence: `softmax(q kᵀ / √width) v`, the scores written out. `tables` are
+/// the rotary positions of each group, or none.
+pub fn attention(
+    own: &SelfAttention,
+    heads: usize,
+    x: Tensor<2>,
+    packing: &SequencePacking,
+    tables: &[Tensor<2>],
+) -> Tensor<2> {
     let qkv = linear(&own.qkv, x);
     let width = qkv.dims()[1] / 3 / heads;
-    let of_group = |(start, group): (usize, CropGroup)| {
+    let of_group = |(index, (start, group)): (usize, (usize, CropGroup))| {
         let rows = group.count * group.tokens;
         let part = if packing.groups.len() == 1 { qkv.clone() } else { qkv.clone().narrow(0, start, rows) };
         let part = part.reshape([group.count, group.tokens, 3, heads, width]).permute([2, 0, 3, 1, 4]);
         let part = |i| part.clone().narrow(0, i, 1).squeeze_dim::<4>(0);
-        let (q, k, v) = (part(0).mul_scalar((width as f32).powf(-0.5)), part(1), part(2));
+        let (mut q, mut k, v) = (part(0).mul_scalar((width as f32).powf(-0.5)), part(1), part(2));
+        if let Some(table) = tables.get(index) {
+            (q, k) = (turned(q, table), turned(k, table));
+        }
         let mixed = activation::softmax(q.matmul(k.transpose()), 3).matmul(v);
         mixed.swap_dims(1, 2).reshape([rows, heads * width])
     };
-    linear(&own.proj, below(packing.spans().map(of_group).collect()))
+    linear(&own.proj, below(packing.spans().enumerate().map(of_group).collect()))
 }
 
 /// Crops to flat tokens `[batch * tokens, dim]`.
@@ -72,27 +115,31 @@ fn prepare(vit: &Vit, crops: &VitInput) -> (Tensor<2>, CropGroup) {
         let token = vit.mask_token.val().unsqueeze::<3>().expand(shape);
         patches = patches.mask_where(masks.clone().unsqueeze_dim::<3>(2).expand(shape), token);
     }
-    let positions = resample(vit.pos_embed.val(), vit.config.grid, rows, cols, vit.config.interpolation);
-    let class = vit.cls_token.val() + positions.clone().narrow(1, 0, 1);
+    let mut class = vit.cls_token.val();
+    if let Some(table) = &vit.pos_embed {
+        let positions = resample(table.val(), vit.config.grid, rows, cols, vit.config.interpolation);
+        class = class + positions.clone().narrow(1, 0, 1);
+        patches = patches + positions.narrow(1, 1, rows * cols);
+    }
     let mut parts = vec![class.expand([batch, 1, dim])];
     if let Some(registers) = &vit.register_tokens {
         parts.push(registers.val().expand([batch, vit.config.registers, dim]));
     }
-    parts.push(patches + positions.narrow(1, 1, rows * cols));
+    parts.push(patches);
     let tokens = vit.config.prefix() + rows * cols;
     (Tensor::cat(parts, 1).reshape([batch * tokens, dim]), CropGroup { count: batch, tokens })
 }
 
 fn block(
     own: &TransformerBlock,
-    heads: usize,
+    of: BlockInputs,
     x: Tensor<2>,
     packing: &SequencePacking,
     mut drop: Option<&mut DropPath>,
 ) -> Tensor<2> {
     let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng));
     let x = residual(x, packing, draw(), |x, packing| {
-        scaled(&own.ls1, attention(&own.attn, heads, norm(&own.norm1, x), packing))
+        scaled(&own.ls1, attention(&own.attn, of.heads, norm(&own.norm1, x), packing, of.tables))
     });
     residual(x, packing, draw(), |x, _| scaled(&own.ls2, ffn(&own.mlp, norm(&own.norm2, x))))
 }
@@ -169,7 +216,8 @@ mod tests {
         let device = Device::flex();
         let base = VitConfig { layerscale: Some(0.5), norm_eps: 0.3, ..VitConfig::new(16, 4, 24, 2, 2) };
         let wide = VitConfig { grid: PatchGrid::new(2, 5), ..base.clone() };
-        for config in [base.clone(), base.with_swiglu().with_registers(2), wide] {
+        let turned = base.clone().with_rope().with_registers(1);
+        for config in [base.clone(), base.with_swiglu().with_registers(2), wide, turned] {
             let vit = Vit::init(&config, 3, &device.clone().autodiff());
             let masked: Vec<bool> = (0..4 * 16).map(|i| i % 3 == 0).collect();
             let masks = Tensor::<2, Bool>::from_data(TensorData::new(masked, [4, 16]), &device);

@@ -20,6 +20,7 @@ use crate::model::PosEmbedInterpolation;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::params::Named;
 use crate::model::pos_embed::resize_weights;
+use crate::model::rope::RopeDraws;
 use crate::model::vit::VitInput;
 use crate::rng::{RngExt, stream};
 use crate::ssl::Collective;
@@ -142,8 +143,11 @@ fn losses(
     };
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
+    let rng = &mut stream(recipe.train.seed, "rope", state.iteration, index as u64);
+    let mut moves = RopeDraws { augmentation: recipe.model.rope_augmentation(), rng };
     let pass = VitForwardOptions {
         drop: Some(&mut drop),
+        rope: backbone.config.rope.is_some().then_some(&mut moves),
         precision: recipe.train.precision.into(),
         checkpoint: recipe.train.checkpoint_activations,
     };

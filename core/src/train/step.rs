@@ -21,6 +21,7 @@ use crate::fused::cross_entropy;
 use crate::fused::packing::CropGroup;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::params::{Named, take_gradients};
+use crate::model::rope::RopeDraws;
 use crate::model::vit::{PackedTokens, VitInput};
 use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
@@ -253,10 +254,13 @@ fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
     let mut drop = DropPath { rate: recipe.model.drop_path, rng };
     let backbone = &state.student.backbone;
+    let rng = &mut stream(recipe.train.seed, "rope", state.iteration, index as u64);
+    let mut moves = RopeDraws { augmentation: recipe.model.rope_augmentation(), rng };
     let tokens = backbone.forward_tokens(
         &crops,
         VitForwardOptions {
             drop: Some(&mut drop),
+            rope: backbone.config.rope.is_some().then_some(&mut moves),
             precision: recipe.train.precision.into(),
             checkpoint: recipe.train.checkpoint_activations,
         },

@@ -18,11 +18,13 @@ pub mod onnx;
 mod pixels;
 mod plan;
 pub mod released;
+mod rope_tensors;
 mod save;
 
 use formats::{dcp, open, pickle, pickle_torch, pth, pth_listing, safetensors, source};
 use layouts::{
-    backbone_keys, heads, hugging_face, official, parts, pos_embed, shapes, sidecar, unsupported_models,
+    backbone_keys, heads, hugging_face, hugging_face_rope, official, parts, pos_embed, shapes, sidecar,
+    unsupported_models,
 };
 
 #[cfg(test)]
@@ -115,6 +117,8 @@ pub fn check_opens(path: &Path) -> Result<(), WeightsError> {
 /// What a person says about a weights file that it may not say itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WeightsLoadOptions<'a> {
+    /// How many attention heads it has, which official files do not say.
+    pub heads: Option<usize>,
     /// Rows and columns of its positions.
     pub grid: Option<PatchGrid>,
     /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`).

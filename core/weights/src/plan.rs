@@ -5,6 +5,7 @@
 use super::backbone_keys::{self, BackboneKeys};
 use super::pixels::PixelNormalization;
 use super::pos_embed::{PosEmbedInfo, PosEmbedLayout};
+use super::rope_tensors::RopeTensors;
 use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
 use super::sidecar::{SidecarConfig, SidecarFiles};
 use super::source::{TensorInfo, WeightsReader, not_weights};
@@ -19,13 +20,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
 pub(super) const CONFIG_KEY: &str = "dinoscope.config";
 
-/// One official tensor: `zeros` values, then the tensors `from` (file's keys) after each other.
+/// A part of an official tensor.
+#[derive(Debug)]
+enum TensorPiece {
+    /// The file's tensor of this key.
+    Stored(String),
+    /// As many zeros.
+    Zeros(usize),
+}
+
+/// One official tensor: its pieces after each other.
 #[derive(Debug)]
 struct TensorMapping {
     key: String,
     shape: Vec<usize>,
-    zeros: usize,
-    from: Vec<String>,
+    from: Vec<TensorPiece>,
 }
 
 /// What to read, and what the result will be.
@@ -36,7 +45,10 @@ pub(super) struct WeightsLoadPlan {
     pub config: VitConfig,
     pub layout: KeyLayout,
     pub notes: Vec<String>,
-    positions: PosEmbedLayout,
+    /// How the table of positions is kept; `None` with rotary ones.
+    positions: Option<PosEmbedLayout>,
+    /// The file's rotary positions, where it holds them.
+    rope: RopeTensors,
     pixels: Option<PixelNormalization>,
 }
 
@@ -64,8 +76,12 @@ fn read_names(
     let names = KeyTranslation::new(&found, shapes);
     let mut notes = found.notes.clone();
 
-    let (mut config, count) = infer(&names.virtual_shapes(), file).map_err(|e| names.in_file_terms(e))?;
-    let mut heads_known = config.dim.is_multiple_of(64);
+    let rope = (names.layout.entry().has_rope)(&names.shapes);
+    let (mut config, count) =
+        infer(&names.virtual_shapes(), file, rope).map_err(|e| names.in_file_terms(e))?;
+    config.key_bias = (names.layout.entry().has_key_bias)(&names.shapes);
+    let rotary = RopeTensors::find(source, &found, &mut config)?;
+    let mut heads_known = config.dim.is_multiple_of(64) || rotary.periods.is_some();
     if let Some(interpolation) = (names.layout.entry().interpolation)(&config) {
         config.interpolation = interpolation;
     } else if !found.heads.is_empty() && config.registers > 0 {
@@ -87,6 +103,10 @@ fn read_names(
         set_heads(&mut config, heads, file, "config.json")?;
         heads_known = true;
     }
+    if let Some(heads) = reading.heads {
+        set_heads(&mut config, heads, file, "--heads")?;
+        heads_known = true;
+    }
     let key = names.in_file(names.parts("pos_embed").first().map_or("pos_embed", String::as_str));
     let known = PosEmbedInfo {
         file,
@@ -99,13 +119,28 @@ fn read_names(
         config: told.grid,
         patches_alone: told.patches_alone,
     };
-    let positions = known.positions()?;
-    config.grid = positions.grid;
-    notes.extend(told.grid.filter(|told| *told != config.grid).map(|told| another_grid(told, config.grid)));
+    let positions = if rope { None } else { Some(known.positions()?) };
+    match positions {
+        Some(positions) => {
+            config.grid = positions.grid;
+            let other = told.grid.filter(|told| *told != config.grid);
+            notes.extend(other.map(|told| another_grid(told, config.grid)));
+        }
+        // Nothing is stored: any grid will do, and this is the one that pictures are cut for.
+        None => {
+            let said = [reading.grid, own.as_ref().map(|own| own.grid), told.grid];
+            config.grid = said.into_iter().flatten().find(|grid| grid.area() > 0).unwrap_or(config.grid);
+        }
+    }
     if let Some(own) = own {
         apply_own(&own, &mut config, file, &mut notes)?;
         heads_known = true;
+        // A person is believed before the file.
+        if let Some(heads) = reading.heads {
+            set_heads(&mut config, heads, file, "--heads")?;
+        }
     }
+    rotary.check(file, &config)?;
     let no_mask_token = !names.layout.entry().has_mask_token || told.no_mask_token;
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
@@ -115,11 +150,20 @@ fn read_names(
         ));
     }
 
-    let takes = takes(source, &found, &names, (&config, positions), no_mask_token, &mut notes)?;
+    let before = positions.map_or(1, |positions| positions.before);
+    let stored = positions.map_or(0, PosEmbedLayout::count);
+    let takes = takes(source, &found, &names, (&config, stored), no_mask_token, &mut notes)?;
+    match before {
+        0 => {
+            notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into())
+        }
+        1 => {}
+        _ => notes.push("its registers have positions; they are added to the registers here".into()),
+    }
     let heads = plan_heads(source, &found, &config, &mut notes);
     notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
     let pixels = told.pixels.map(|(pixels, _)| pixels);
-    Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, pixels })
+    Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, rope: rotary, pixels })
 }
 
 /// Says that a config.json is of pictures of another size.
@@ -159,6 +203,13 @@ fn apply_own(
     }
     if (0.0..1.0).contains(&own.drop_path) {
         config.drop_path = own.drop_path;
+    }
+    if let (Some(rope), Some(of_own)) = (&mut config.rope, &own.rope)
+        && of_own.base.is_finite()
+        && of_own.base > 0.0
+    {
+        *rope = of_own.clone();
+        config.grid = own.grid;
     }
     config.layerscale =
         config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));
@@ -248,7 +299,7 @@ fn takes(
     source: &dyn WeightsReader,
     found: &BackboneKeys,
     names: &KeyTranslation,
-    (config, positions): (&VitConfig, PosEmbedLayout),
+    (config, positions): (&VitConfig, usize),
     no_mask_token: bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<TensorMapping>, WeightsError> {
@@ -260,28 +311,31 @@ fn takes(
         let parts = names.parts(&key);
         if key == "mask_token" && no_mask_token && !found.inside.contains_key(&parts[0]) {
             notes.push("the file has no mask token; it is zero here, as at the start of training".into());
-            takes.push(TensorMapping { zeros: config.dim, from: Vec::new(), key, shape });
+            takes.push(TensorMapping { from: vec![TensorPiece::Zeros(config.dim)], key, shape });
             continue;
         }
         let mut shape = shape;
         if key == "pos_embed" {
             // As the file has them; they are brought into the official form once they are read.
-            shape[1] = positions.count();
+            shape[1] = positions;
         }
+        let keys_unbiased = !config.key_bias && key.ends_with(".attn.qkv.bias");
         let mut part_shape = shape.clone();
         part_shape[0] /= parts.len();
         let mut from = Vec::new();
-        for part in parts {
+        for (i, part) in parts.into_iter().enumerate() {
             match found.inside.get(&part).and_then(|full| Some((full, source.entries().get(full)?))) {
+                // Of queries, keys and values the second has none.
+                None if keys_unbiased && i == 1 => from.push(TensorPiece::Zeros(config.dim)),
                 None => missing.push((names.in_file(&part), part_shape.clone())),
                 Some((full, entry)) => {
                     misfits.extend(misfit(file, full, entry, &part_shape));
-                    from.push(full.clone());
+                    from.push(TensorPiece::Stored(full.clone()));
                 }
             }
             used.insert(part);
         }
-        takes.push(TensorMapping { zeros: 0, from, key, shape });
+        takes.push(TensorMapping { from, key, shape });
     }
     if let Some((key, expected)) = missing.first().cloned() {
         return Err(WeightsError::Missing { file: file.into(), key, expected, more: missing.len() - 1 });
@@ -292,6 +346,12 @@ fn takes(
     let mut strange = Vec::new();
     for (name, full) in found.inside.iter().filter(|(name, _)| !used.contains(*name)) {
         let Some(entry) = source.entries().get(full) else { continue };
+        if (names.layout.entry().is_aside)(name) {
+            if name.starts_with(official::LOCAL_NORM) && name.ends_with("weight") {
+                notes.push("its norm for local crops is for training alone, and was not read".into());
+            }
+            continue;
+        }
         // An object among the tensors (training arguments, say) is remarked on; a tensor without a place is an error.
         if entry.dtype.bits().is_none() {
             notes.push(format!("`{full}` holds {}, which was not read", entry.dtype.name()));
@@ -302,13 +362,6 @@ fn takes(
     if let Some((key, found, _)) = strange.first().cloned() {
         return Err(WeightsError::Unexpected { file: file.into(), key, found, more: strange.len() - 1 });
     }
-    match positions.before {
-        0 => {
-            notes.push("the CLS position was folded into the CLS token by timm; its row is zero here".into())
-        }
-        1 => {}
-        _ => notes.push("its registers have positions; they are added to the registers here".into()),
-    }
     Ok(takes)
 }
 
@@ -316,7 +369,10 @@ fn misfit(file: &str, key: &str, entry: &TensorInfo, expected: &[usize]) -> Opti
     if !entry.dtype.is_weight() {
         return Some(not_weights(file, key, entry));
     }
-    (entry.shape != expected).then(|| wrong_shape(file, key, expected, &entry.shape))
+    // transformers keeps a mask token as one token of one picture.
+    let same = entry.shape == expected
+        || key.ends_with("mask_token") && entry.shape[..] == [&[1], expected].concat()[..];
+    (!same).then(|| wrong_shape(file, key, expected, &entry.shape))
 }
 
 /// Which tensors make up the heads. A head of a kind that we do not know, or that does not fit the backbone, is remarked
@@ -358,13 +414,17 @@ impl WeightsLoadPlan {
     pub fn read(self, source: &mut dyn WeightsReader) -> Result<LoadedWeights, WeightsError> {
         let (mut backbone, mut sound) = (StateDict::new(), finite::NonFiniteCounter::default());
         for take in self.takes {
-            let tensor = match (&take.from[..], take.zeros) {
-                ([only], 0) => HostTensor { shape: take.shape, ..sound.read(source, only)? },
-                (parts, zeros) => {
+            let tensor = match &take.from[..] {
+                [TensorPiece::Stored(only)] => HostTensor { shape: take.shape, ..sound.read(source, only)? },
+                pieces => {
                     let mut data = Vec::with_capacity(take.shape.iter().product());
-                    data.resize(zeros, 0.0);
-                    for part in parts {
-                        data.extend_from_slice(&sound.read(source, part)?.data);
+                    for piece in pieces {
+                        match piece {
+                            TensorPiece::Zeros(count) => data.resize(data.len() + count, 0.0),
+                            TensorPiece::Stored(part) => {
+                                data.extend_from_slice(&sound.read(source, part)?.data);
+                            }
+                        }
                     }
                     HostTensor::new(take.shape, data)
                 }
@@ -372,11 +432,15 @@ impl WeightsLoadPlan {
             backbone.insert(take.key, tensor);
         }
         sound.check(source.file())?;
-        self.positions.official(&mut backbone, self.config.registers);
+        if let Some(positions) = self.positions {
+            positions.official(&mut backbone, self.config.registers);
+        }
+        let mut config = self.config;
+        self.rope.read(source, &mut backbone, &mut config)?;
         if let Some(pixels) = self.pixels {
             pixels.fold(&mut backbone);
         }
-        let (config, layout, mut notes) = (self.config, self.layout, self.notes);
+        let (layout, mut notes) = (self.layout, self.notes);
         let mut heads = BTreeMap::new();
         for (head, tensors) in self.heads {
             let (mut read, mut sound) = (StateDict::new(), finite::NonFiniteCounter::default());

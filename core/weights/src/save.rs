@@ -46,7 +46,8 @@ pub fn save_as(
         return write_atomically(path, |out| safetensors::write(out, &mut tensors, &metadata, dtype));
     }
     let json = hugging_face::config_json(config, dtype)?;
-    if let Some(square) = PatchGrid::of_area(config.grid.area()).filter(|square| *square != config.grid) {
+    let folded = config.rope.is_none().then(|| PatchGrid::of_area(config.grid.area())).flatten();
+    if let Some(square) = folded.filter(|square| *square != config.grid) {
         let reason = format!(
             "transformers would read positions for {} patches as {square}: write --to timm or official, or --to onnx",
             config.grid
@@ -83,7 +84,7 @@ pub fn save_with_heads(
         tensor.key.insert_str(0, "backbone.");
     }
     for (head, state) in heads {
-        tensors.extend(official::outgoing(state).into_iter().map(|mut tensor| {
+        tensors.extend(official::as_is(state).into_iter().map(|mut tensor| {
             tensor.key.insert_str(0, &format!("{head}."));
             tensor
         }));

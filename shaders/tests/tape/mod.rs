@@ -9,6 +9,7 @@ mod l2_norm;
 mod layer_norm;
 mod neighbours;
 mod residual;
+mod rope;
 mod sinkhorn;
 mod twins;
 

@@ -16,8 +16,8 @@ use dinoscope_core::data::augment::check_oracle;
 pub enum Case {
     /// Whole training steps: `step/*.safetensors`.
     Step(PathBuf),
-    /// A state dict with its expected features: `weights/*.pth`.
-    Pth(PathBuf),
+    /// A file of weights with its expected features: `weights/*.pth` and `*.safetensors`.
+    WeightsFile(PathBuf),
     /// A Hugging Face folder with its expected features: `weights/*/config.json`.
     HuggingFace(PathBuf),
     /// Single augmentations: `augment.safetensors`.
@@ -83,8 +83,9 @@ pub fn find(dir: &Path) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(files(&dir.join("step")).into_iter().filter(|p| has(p, "safetensors")).map(Case::Step));
     for path in files(&dir.join("weights")) {
-        if has(&path, "pth") {
-            cases.push(Case::Pth(path));
+        let stands_beside = path.with_extension("expected.safetensors").is_file();
+        if has(&path, "pth") || has(&path, "safetensors") && stands_beside {
+            cases.push(Case::WeightsFile(path));
         } else if path.join("config.json").is_file() {
             cases.push(Case::HuggingFace(path));
         }
@@ -100,7 +101,7 @@ pub fn find(dir: &Path) -> Vec<Case> {
 pub fn check(case: &Case, device: &Device) -> Outcome {
     let (path, checks) = match case {
         Case::Step(path) => (path, step::check(path, device)),
-        Case::Pth(path) => (path, weights::check_pth(path, device)),
+        Case::WeightsFile(path) => (path, weights::check_file(path, device)),
         Case::HuggingFace(path) => (path, weights::check_hugging_face(path, device)),
         Case::Augment(path) => (path, check_augment(path)),
     };

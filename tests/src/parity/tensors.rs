@@ -37,6 +37,12 @@ impl Reference {
         Ok(Self { tensors, metadata })
     }
 
+    /// A metadata entry that may be there, as a number.
+    pub fn number(&self, key: &str) -> Result<Option<usize>, String> {
+        let parse = |text: &String| text.parse().map_err(|e| format!("metadata {key}: {e}"));
+        self.metadata.get(key).map(parse).transpose()
+    }
+
     /// A metadata entry as JSON.
     pub fn json(&self, key: &str) -> Result<serde_json::Value, String> {
         let text = self.metadata.get(key).ok_or_else(|| format!("metadata has no {key}"))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{FloatDType, TensorMetadata};
+use dinoscope_shaders::rope::RopeTurn;
 
 use super::composed::{cast, full};
 use super::programs::{KeptCrops, KernelOps};
@@ -32,7 +33,8 @@ impl ComputePrecision {
 }
 
 /// How an attention branch runs. Its parameters: norm's weight and bias, qkv's weight and bias (if there is one),
-/// the projection's weight and bias, gamma (if there is one).
+/// the projection's weight and bias, gamma (if there is one); behind them the table of rotary positions (if there is one),
+/// which has no gradient.
 #[derive(Clone, Debug)]
 pub struct AttentionPlan {
     /// All crops.
@@ -43,6 +45,10 @@ pub struct AttentionPlan {
     pub heads: usize,
     /// Whether qkv has a bias.
     pub qkv_bias: bool,
+    /// Whether the keys' part of it is trained.
+    pub key_bias: bool,
+    /// Whether queries and keys are turned by their position.
+    pub rope: bool,
     /// Whether there is a LayerScale.
     pub gamma: bool,
     /// Epsilon of the norm.
@@ -119,6 +125,22 @@ impl AttentionPlan {
     fn packing(&self) -> &SequencePacking {
         self.subset.as_ref().map_or(&self.packing, |subset| &subset.packing)
     }
+
+    /// The table of rotary positions among the parameters.
+    fn rope_table<'a, B: KernelOps>(&self, parameters: &'a [FloatTensor<B>]) -> Option<&'a FloatTensor<B>> {
+        parameters.last().filter(|_| self.rope)
+    }
+
+    /// Gradient of qkv's bias `[3 dim]` from that of its output: the keys' third is 0 where it is not trained.
+    fn bias_gradient<B: KernelOps>(&self, d_qkv: FloatTensor<B>) -> FloatTensor<B> {
+        let sums = B::column_sums(d_qkv);
+        if self.key_bias {
+            return sums;
+        }
+        let dim = sums.shape().num_elements() / 3;
+        let part = |at: usize| B::float_slice(sums.clone(), &[(at * dim..(at + 1) * dim).into()]);
+        B::float_cat(vec![part(0), B::float_mul_scalar(part(1), 0.0.into()), part(2)], 0)
+    }
 }
 
 impl BranchPlan for AttentionPlan {
@@ -144,10 +166,15 @@ impl BranchPlan for AttentionPlan {
             self.eps,
         );
         let normed = cast::<B>(normed, to);
-        let mut qkv = <B as KernelOps>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
-        if let Some(bias) = p.first_bias {
-            qkv = B::add_bias(qkv, bias.clone());
-        }
+        let qkv = <B as KernelOps>::matmul(normed.clone(), false, cast::<B>(p.first.clone(), to), true);
+        let qkv = match (self.rope_table::<B>(parameters), p.first_bias.cloned()) {
+            (Some(table), bias) => {
+                let (table, packing) = (table.clone(), self.packing());
+                B::rotate(qkv, bias, table, packing, self.heads, RopeTurn::Forward)
+            }
+            (None, Some(bias)) => B::add_bias(qkv, bias),
+            (None, None) => qkv,
+        };
         let (out, lse) = <B as KernelOps>::attention(qkv.clone(), self.packing(), self.heads);
         let weight = cast::<B>(p.second.clone(), to);
         let y = B::project(x, kept.as_ref(), out.clone(), weight, p.second_bias.clone(), p.gamma.cloned());
@@ -166,13 +193,16 @@ impl BranchPlan for AttentionPlan {
         let to = self.precision.float();
         let branch = cast::<B>(B::gather_scaled(gradient.clone(), kept.as_ref()), to);
         let d_out = p.behind_last(&branch, to);
-        let d_qkv =
+        let mut d_qkv =
             <B as KernelOps>::attention_backward(qkv, out.clone(), lse, d_out, self.packing(), self.heads);
+        if let Some(table) = self.rope_table::<B>(parameters) {
+            d_qkv = B::rotate(d_qkv, None, table.clone(), self.packing(), self.heads, RopeTurn::Back);
+        }
         let last = p.last_gradients(branch, out);
 
         let mut gradients = vec![full::<B>(<B as KernelOps>::matmul(d_qkv.clone(), true, normed, false))];
         if self.qkv_bias {
-            gradients.push(B::column_sums(d_qkv.clone()));
+            gradients.push(self.bias_gradient::<B>(d_qkv.clone()));
         }
         gradients.extend(last);
         let d_normed = <B as KernelOps>::matmul(d_qkv, false, cast::<B>(p.first.clone(), to), false);

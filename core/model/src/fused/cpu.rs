@@ -11,14 +11,17 @@ use dinoscope_shaders::cross_entropy::cpu::{self as cross_entropy, CpuCrossEntro
 use dinoscope_shaders::neighbours::cpu as neighbours;
 use dinoscope_shaders::residual::cpu as residual;
 use dinoscope_shaders::{
-    activation::cpu as activation, adamw::cpu as adamw, l2_norm::cpu as l2_norm,
+    activation::cpu as activation,
+    adamw::cpu as adamw,
+    l2_norm::cpu as l2_norm,
     layer_norm::cpu as layer_norm,
+    rope::{RopeTurn, cpu as rope},
 };
 
 use super::composed::{self, sides};
 use super::loss::TargetPairs;
 use super::matmul_precision::product;
-use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, starts};
+use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, sequences, starts};
 use super::update::{ParamUpdate, UpdateHyperparams};
 use crate::fused::packing::SequencePacking;
 
@@ -164,6 +167,22 @@ impl KernelOps for Flex {
         let (dx, d_gain) =
             l2_norm::backward(&x, gain.as_deref(), &values(&inverse), &values(&dy), eps as f32);
         (array(dx, shape), vector(d_gain))
+    }
+
+    fn rotate(
+        qkv: Array,
+        bias: Option<Array>,
+        table: Array,
+        packing: &SequencePacking,
+        heads: usize,
+        turn: RopeTurn,
+    ) -> Array {
+        if ![&qkv].into_iter().chain(&bias).all(single) {
+            return composed::rotate::<Flex>(qkv, bias, table, packing, heads, turn);
+        }
+        let shape = sides::<Flex>(&qkv);
+        let (bias, table) = (bias.as_ref().map(values), values(&table));
+        array(rope::rotate(owned(qkv), bias.as_deref(), &table, &sequences(packing), heads, turn), shape)
     }
 
     fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {

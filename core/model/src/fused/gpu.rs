@@ -22,11 +22,12 @@ use dinoscope_shaders::launch::{self, sum_columns};
 use dinoscope_shaders::layer_norm::gpu::{self as layer_norm, SkipGradient};
 use dinoscope_shaders::neighbours::gpu as neighbours;
 use dinoscope_shaders::residual::gpu as residual;
+use dinoscope_shaders::rope::{RopeTurn, gpu as rope};
 
 use super::composed::{self, full, sides};
 use super::loss::TargetPairs;
 use super::optimiser;
-use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, starts};
+use super::programs::{KeptCrops, KernelOps, NeighbourState, NeighbourViews, Three, sequences, starts};
 use super::update::{GradNorms, ParamUpdate, UpdateArenas, UpdateHyperparams};
 use crate::fused::packing::SequencePacking;
 
@@ -169,6 +170,23 @@ impl KernelOps for CubeBackend {
         let (dy, of) = (&dy.handle, &x.handle);
         let out = done(l2_norm::backward(&x.client, dy, of, gain, &inverse.handle, rows, dim, eps, None));
         (floats(&x, out.x, [rows, dim]), floats(&x, out.gain, [rows]))
+    }
+
+    fn rotate(
+        qkv: Array,
+        bias: Option<Array>,
+        table: Array,
+        packing: &SequencePacking,
+        heads: usize,
+        turn: RopeTurn,
+    ) -> Array {
+        let (qkv, table, bias) = (into_contiguous(qkv), plain(table), bias.map(plain));
+        let [tokens, columns] = sides::<Self>(&qkv);
+        let (groups, each) = (sequences(packing), (heads, columns / 3 / heads));
+        let bias = bias.as_ref().map(|bias| &bias.handle);
+        let (from, table, elem) = (&qkv.handle, &table.handle, elem(qkv.dtype));
+        let out = done(rope::rotate(&qkv.client, from, bias, table, &groups, each, turn, elem));
+        array(&qkv, out, [tokens, columns], qkv.dtype)
     }
 
     fn attention(qkv: Array, packing: &SequencePacking, heads: usize) -> (Array, Array) {

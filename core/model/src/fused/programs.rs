@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::Backend;
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
+use dinoscope_shaders::rope::{RopeSequences, RopeTurn};
 
 use super::composed;
 use super::loss::TargetPairs;
@@ -54,6 +55,11 @@ pub struct NeighbourState<B: Backend> {
 
 /// Three tensors, named where they are made.
 pub type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// The groups of a packing, as rotary positions take them.
+pub(super) fn sequences(packing: &SequencePacking) -> Vec<RopeSequences> {
+    packing.groups.iter().map(|group| RopeSequences { count: group.count, tokens: group.tokens }).collect()
+}
 
 /// `cu_seqlens` of a packing.
 pub(super) fn starts(packing: &SequencePacking) -> Vec<u32> {
@@ -130,6 +136,18 @@ pub trait KernelOps: Backend {
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::l2_norm_backward::<Self>(x, gain, inverse, dy, eps)
+    }
+
+    /// `qkv + bias` with queries and keys turned by their positions' rows of `table` `[positions, width]`.
+    fn rotate(
+        qkv: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        table: FloatTensor<Self>,
+        packing: &SequencePacking,
+        heads: usize,
+        turn: RopeTurn,
+    ) -> FloatTensor<Self> {
+        composed::rotate::<Self>(qkv, bias, table, packing, heads, turn)
     }
 
     /// `qkv` `[tokens, 3 dim]` to `(out [tokens, dim], lse [tokens, heads])`.

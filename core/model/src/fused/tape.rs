@@ -16,7 +16,7 @@ use super::loss::TargetPairs;
 use super::programs::{KernelOps, NeighbourState, NeighbourViews};
 use super::simple;
 
-/// Parameters of a branch in their order. Where there are fewer than seven, the rest repeats the first.
+/// Parameters of a branch in their order. Where there are fewer than eight, the rest repeats the first.
 #[derive(Clone, Debug, ExtensionType)]
 pub struct BranchParamTensors<B: Backend> {
     p0: FloatTensor<B>,
@@ -26,6 +26,7 @@ pub struct BranchParamTensors<B: Backend> {
     p4: FloatTensor<B>,
     p5: FloatTensor<B>,
     p6: FloatTensor<B>,
+    p7: FloatTensor<B>,
     count: usize,
 }
 
@@ -35,13 +36,13 @@ impl<B: Backend> BranchParamTensors<B> {
     pub(super) fn new(list: Vec<FloatTensor<B>>) -> Self {
         let count = list.len();
         let mut rest = list.iter().cloned().chain(std::iter::repeat(list[0].clone()));
-        let [p0, p1, p2, p3, p4, p5, p6] =
+        let [p0, p1, p2, p3, p4, p5, p6, p7] =
             std::array::from_fn(|_| rest.next().unwrap_or_else(|| list[0].clone()));
-        Self { p0, p1, p2, p3, p4, p5, p6, count }
+        Self { p0, p1, p2, p3, p4, p5, p6, p7, count }
     }
 
     fn list(self) -> Vec<FloatTensor<B>> {
-        let mut list = vec![self.p0, self.p1, self.p2, self.p3, self.p4, self.p5, self.p6];
+        let mut list = vec![self.p0, self.p1, self.p2, self.p3, self.p4, self.p5, self.p6, self.p7];
         list.truncate(self.count);
         list
     }
@@ -174,8 +175,8 @@ macro_rules! without_graph {
 }
 without_graph!(Flex, CubeBackend);
 
-/// Operands of an operation: `x` and at most seven parameters; places that are not needed hold constants.
-const OPERANDS: usize = 8;
+/// Operands of an operation: `x` and at most eight parameters; places that are not needed hold constants.
+const OPERANDS: usize = 9;
 
 /// Hands each operand that is on the tape its gradient.
 fn register<B: Backend>(

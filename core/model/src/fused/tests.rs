@@ -139,6 +139,8 @@ fn attention_plan(weights: &Weights, subset: Option<Arc<CropSubset>>) -> Attenti
         subset,
         heads: HEADS,
         qkv_bias: weights.inner.1.is_some(),
+        key_bias: true,
+        rope: false,
         gamma: weights.gamma.is_some(),
         eps: EPS,
         precision: ComputePrecision::F32,

@@ -17,7 +17,10 @@ use crate::data::decode::depth::IntensityRange;
 use crate::data::source::places::SourcePaths;
 use crate::data::source::scenes::SceneKind;
 use crate::fused::{ComputePrecision, MatmulPrecision};
-use crate::model::{DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, VitConfig, swiglu_hidden};
+use crate::model::{
+    DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, RopeAugmentation, RopeConfig, VitConfig,
+    swiglu_hidden,
+};
 use crate::ssl::MaskRecipe;
 
 /// Why a recipe was refused.
@@ -87,8 +90,42 @@ pub struct ModelRecipe {
     pub layerscale: f64,
     pub drop_path: f64,
     pub norm_eps: f64,
+    #[serde(default)]
+    pub positions: PositionKind,
     pub interpolate_offset: f64,
     pub interpolate_antialias: bool,
+    #[serde(default)]
+    pub rope_shift: f64,
+    #[serde(default = "unscaled")]
+    pub rope_jitter: f64,
+    #[serde(default = "dinov3_rescale")]
+    pub rope_rescale: f64,
+}
+
+fn unscaled() -> f64 {
+    RopeAugmentation::DINOV3.jitter
+}
+
+fn dinov3_rescale() -> f64 {
+    RopeAugmentation::DINOV3.rescale
+}
+
+/// How a backbone knows where a patch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionKind {
+    /// A table is added to the patches (DINOv2).
+    #[default]
+    Table,
+    /// Queries and keys are turned, and keys have no bias (DINOv3).
+    Rope,
+}
+
+impl ModelRecipe {
+    /// How rotary positions are moved in training.
+    pub fn rope_augmentation(&self) -> RopeAugmentation {
+        RopeAugmentation { shift: self.rope_shift, jitter: self.rope_jitter, rescale: self.rope_rescale }
+    }
 }
 
 /// Probabilities of Gaussian blur for the first global, second global and local crops.
@@ -370,6 +407,8 @@ impl Recipe {
             registers: m.registers,
             layerscale: (m.layerscale > 0.0).then_some(m.layerscale as f32),
             qkv_bias: true,
+            key_bias: m.positions == PositionKind::Table,
+            rope: (m.positions == PositionKind::Rope).then(RopeConfig::default),
             norm_eps: m.norm_eps,
             interpolation: PosEmbedInterpolation {
                 offset: m.interpolate_offset,

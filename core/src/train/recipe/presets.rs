@@ -3,12 +3,12 @@
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::scenes::SceneKind;
 use crate::fused::MatmulPrecision;
-use crate::model::{FfnKind, presets::backbone};
+use crate::model::{FfnKind, RopeAugmentation, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
     BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, HeadRecipe, InitRecipe, LossRecipe,
-    LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, Recipe, RecipeError, TrainPrecision, TrainRecipe,
-    distill_recipe::see_features,
+    LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PositionKind, Recipe, RecipeError, TrainPrecision,
+    TrainRecipe, distill_recipe::see_features,
 };
 
 /// The preset that shows learning within a minute: what a window or a page begins with.
@@ -62,8 +62,12 @@ fn model(name: &str, drop_path: f64) -> ModelRecipe {
         layerscale: 1e-5,
         drop_path,
         norm_eps: config.norm_eps,
+        positions: PositionKind::Table,
         interpolate_offset: config.interpolation.offset,
         interpolate_antialias: config.interpolation.antialias,
+        rope_shift: RopeAugmentation::DINOV3.shift,
+        rope_jitter: RopeAugmentation::DINOV3.jitter,
+        rope_rescale: RopeAugmentation::DINOV3.rescale,
     }
 }
 

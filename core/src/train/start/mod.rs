@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::checkpoint::colours_of;
 use super::network::Network;
-use super::recipe::{Recipe, RecipeError};
+use super::recipe::{PositionKind, Recipe, RecipeError};
 use super::state::TrainerState;
 use crate::files;
 use crate::model::layers::WeightInit;
@@ -78,6 +78,7 @@ pub fn recipe_for(recipe: &Recipe, config: &VitConfig) -> Result<Recipe, RecipeE
     (model.ffn, model.registers) = (config.ffn, config.registers);
     model.layerscale = config.layerscale.map_or(0.0, f64::from);
     model.norm_eps = config.norm_eps;
+    model.positions = if config.rope.is_some() { PositionKind::Rope } else { PositionKind::Table };
     model.interpolate_offset = config.interpolation.offset;
     model.interpolate_antialias = config.interpolation.antialias;
     let fit = |side: usize| (side as f64 / config.patch as f64).round().max(1.0) as usize * config.patch;
@@ -240,9 +241,12 @@ pub fn describe(config: &VitConfig) -> String {
         NORM_EPS => String::new(),
         eps => format!(", norms with {eps:e}"),
     };
+    let positions = if config.rope.is_some() { ", rotary positions" } else { "" };
     let ffn = format!("{:?}", config.ffn).to_lowercase();
     let VitConfig { patch, dim, depth, heads, .. } = config;
-    format!("a ViT of {depth} blocks, {dim} wide, {heads} heads, patch {patch}, {ffn}{registers}{eps}")
+    format!(
+        "a ViT of {depth} blocks, {dim} wide, {heads} heads, patch {patch}, {ffn}{registers}{eps}{positions}"
+    )
 }
 
 /// Fails unless the weights fit into the recipe's backbone, up to the position grid.
@@ -253,7 +257,9 @@ fn same_backbone(
 ) -> Result<(), WeightInitError> {
     let found = &weights.config;
     let sizes = |c: &VitConfig| {
-        (c.patch, c.dim, c.depth, c.heads, c.ffn, c.hidden, c.registers, c.layerscale.is_some(), c.qkv_bias)
+        let positions = (c.rope.as_ref().map(|rope| rope.base), c.key_bias);
+        let sizes = (c.patch, c.dim, c.depth, c.heads, c.ffn, c.hidden, c.registers);
+        (sizes, c.layerscale.is_some(), c.qkv_bias, positions)
     };
     if sizes(found) == sizes(wanted) && found.norm_eps == wanted.norm_eps {
         return Ok(());
@@ -261,14 +267,15 @@ fn same_backbone(
     let ffn = format!("{:?}", found.ffn).to_lowercase();
     let way_out = format!(
         "set model.patch={} model.dim={} model.depth={} model.heads={} model.ffn={ffn} model.registers={} \
-         model.layerscale={} model.norm_eps={:e}",
+         model.layerscale={} model.norm_eps={:e} model.positions={}",
         found.patch,
         found.dim,
         found.depth,
         found.heads,
         found.registers,
         found.layerscale.unwrap_or(0.0),
-        found.norm_eps
+        found.norm_eps,
+        if found.rope.is_some() { "rope" } else { "table" }
     );
     Err(other(field, &weights.file, describe(found), describe(wanted), &way_out))
 }

@@ -166,6 +166,9 @@ fn fingerprint(weights: &LoadedWeights) -> String {
     if norm_eps != NORM_EPS || !grid.is_square() {
         hash.update(format!("{norm_eps:e} {grid}"));
     }
+    if let Some(rope) = &weights.config.rope {
+        hash.update(format!("rope {:?}", rope.periods(weights.config.head_width())));
+    }
     for (key, tensor) in &weights.backbone {
         hash.update(key.as_bytes());
         hash.update(bytemuck::cast_slice::<f32, u8>(&tensor.data));

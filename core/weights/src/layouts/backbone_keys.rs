@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// What stands beside the backbone of a student that learns a teacher's features, for its training alone.
 const PROJECTIONS: &str = "projections.";
 /// Names that mark a backbone; what stands before one of them is a prefix.
-const MARKS: [&str; 10] = [
+const MARKS: [&str; 12] = [
     "cls_token",
     "pos_embed",
     "mask_token",
@@ -19,6 +19,8 @@ const MARKS: [&str; 10] = [
     "embeddings.mask_token",
     "embeddings.patch_embeddings.projection.weight",
     "embeddings.patch_embeddings.projection.bias",
+    "embeddings.patch_embeddings.weight",
+    "embeddings.patch_embeddings.bias",
 ];
 /// Beside a bare backbone: classifiers and loss buffers, which no backbone needs.
 const BYSTANDERS: [&str; 8] = [
@@ -119,7 +121,9 @@ pub(crate) fn find(source: &dyn WeightsReader, part: Option<&str>) -> Result<Bac
                 let fresh = || BackboneCandidate { root: prefix.into(), marks: 0, whole: false };
                 let candidate = roots.entry(prefix).or_insert_with(fresh);
                 candidate.marks += 1;
-                candidate.whole |= mark.ends_with("proj.weight") || mark.ends_with("projection.weight");
+                candidate.whole |= ["proj.weight", "projection.weight", "patch_embeddings.weight"]
+                    .iter()
+                    .any(|end| mark.ends_with(end));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Hugging Face `transformers` names (`Dinov2Model`, `Dinov2WithRegistersModel`) and the JSON files of their folders.
 
-use super::{KeyLayout, KeyLayoutEntry};
+use super::{KeyLayout, KeyLayoutEntry, hugging_face_rope};
 use crate::safetensors::{OutputTensor, WeightsDtype};
 use crate::shapes::{parse_index, split_block};
 use crate::{StateDict, WeightsError};
@@ -21,9 +21,18 @@ pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
     matches: |shapes| {
         shapes.keys().any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer."))
     },
-    is_packed: |_| false,
-    official: |name, _| official(name),
+    has_rope: hugging_face_rope::matches,
+    has_key_bias: |shapes| {
+        !hugging_face_rope::matches(shapes)
+            || shapes.keys().any(|name| name.ends_with(".attention.k_proj.bias"))
+    },
+    is_aside: |_| false,
+    is_packed: hugging_face_rope::is_gated,
+    official: |name, gated| official(name).or_else(|| hugging_face_rope::official(name, gated)),
     names: |key, shapes| {
+        if hugging_face_rope::matches(shapes) {
+            return hugging_face_rope::names(key, shapes);
+        }
         let there = |names: &Vec<String>| names.iter().any(|name| shapes.contains_key(name));
         newer_names(key).filter(there).unwrap_or_else(|| names(key))
     },
@@ -32,7 +41,7 @@ pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
 };
 
 /// Prefixes of the backbone inside models built around it.
-pub(crate) const PREFIXES: [&str; 2] = ["dinov2.", "dinov2_with_registers."];
+pub(crate) const PREFIXES: [&str; 3] = ["dinov2.", "dinov2_with_registers.", "dinov3_vit."];
 
 /// Names outside blocks: official, Hugging Face.
 const GLOBAL: [(&str, &str); 8] = [
@@ -123,6 +132,9 @@ pub(crate) fn newer_names(key: &str) -> Option<Vec<String>> {
 
 /// `backbone` under Hugging Face names. LayerScale is always there: a backbone without it gets ones.
 pub(crate) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<OutputTensor<'a>> {
+    if config.rope.is_some() {
+        return hugging_face_rope::outgoing(backbone, config);
+    }
     let mut out = Vec::new();
     for (key, tensor) in backbone {
         let names = names(key);
@@ -151,6 +163,10 @@ pub(crate) fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<O
 /// # Errors
 /// If no `mlp_ratio` gives the hidden width.
 pub fn config_json(config: &VitConfig, dtype: WeightsDtype) -> Result<String, WeightsError> {
+    if let Some(rope) = &config.rope {
+        hugging_face_rope::expressible(config)?;
+        return Ok(format!("{:#}\n", hugging_face_rope::config_json(config, rope, dtype)));
+    }
     let registers = config.registers > 0;
     let stages: Vec<_> =
         (0..=config.depth).map(|i| if i == 0 { "stem".into() } else { format!("stage{i}") }).collect();
@@ -213,7 +229,7 @@ pub fn mlp_ratio(config: &VitConfig) -> Result<Value, WeightsError> {
 }
 
 /// A side in pixels, or height and width where they differ.
-fn image_size(config: &VitConfig) -> Value {
+pub(crate) fn image_size(config: &VitConfig) -> Value {
     let (height, width) = config.image();
     if height == width { json!(height) } else { json!([height, width]) }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod backbone_keys;
 pub(crate) mod heads;
 pub(crate) mod hugging_face;
+pub(crate) mod hugging_face_rope;
 pub(crate) mod official;
 pub(crate) mod parts;
 pub(crate) mod pos_embed;
@@ -54,6 +55,12 @@ pub struct KeyLayoutEntry {
     pub(crate) matches: fn(&Shapes) -> bool,
     /// Whether gate and value of a SwiGLU are packed as one module of a plain MLP.
     pub(crate) is_packed: fn(&Shapes) -> bool,
+    /// Whether these shapes are of a model with rotary positions (DINOv3).
+    pub(crate) has_rope: fn(&Shapes) -> bool,
+    /// Whether keys have a bias of their own in a file with these shapes.
+    pub(crate) has_key_bias: fn(&Shapes) -> bool,
+    /// Whether a name inside the backbone is of what is no weight of the forward pass.
+    pub(crate) is_aside: fn(&str) -> bool,
     /// Official name of a name inside the backbone (packed or not), and how many such tensors are stacked in it.
     pub(crate) official: fn(&str, bool) -> Option<(String, usize)>,
     /// Names of an official key, in a file with these shapes.

@@ -4,6 +4,7 @@ use super::{KeyLayout, KeyLayoutEntry};
 use crate::StateDict;
 use crate::safetensors::OutputTensor;
 use crate::shapes::parse_index;
+use dinoscope_model::config::VitConfig;
 use std::borrow::Cow;
 
 /// The official repository's names.
@@ -18,11 +19,51 @@ pub(crate) static LAYOUT: KeyLayoutEntry = KeyLayoutEntry {
     interpolation: |_| None,
     matches: |_| true,
     is_packed: |_| false,
-    official: |name, _| known(&unchunked(name)),
-    names: |key, _| vec![key.to_owned()],
+    has_rope: |shapes| {
+        shapes.contains_key(PERIODS) || shapes.contains_key(STORAGE) && !shapes.contains_key("pos_embed")
+    },
+    has_key_bias: |shapes| !shapes.keys().any(|name| name.ends_with(BIAS_MASK)),
+    is_aside: |name| name == PERIODS || name.ends_with(BIAS_MASK) || name.starts_with(LOCAL_NORM),
+    official: |name, _| official(&unchunked(name)),
+    names: |key, shapes| {
+        let of_rope = rope_names(key);
+        if of_rope.iter().any(|name| shapes.contains_key(name)) { of_rope } else { vec![key.to_owned()] }
+    },
     before_patches: |_, _| vec![1],
-    outgoing: |backbone, _| outgoing(backbone),
+    outgoing,
 };
+
+/// The periods of rotary positions, `[heads' width / 4]` (DINOv3).
+pub(crate) const PERIODS: &str = "rope_embed.periods";
+/// End of the name of what `attn.qkv.bias` is multiplied by: 1, and 0 for keys.
+pub(crate) const BIAS_MASK: &str = "attn.qkv.bias_mask";
+/// A norm that DINOv3's largest model has for local crops, in training alone.
+pub(crate) const LOCAL_NORM: &str = "local_cls_norm.";
+/// DINOv3's name of the registers.
+const STORAGE: &str = "storage_tokens";
+
+/// The official key of a name of DINOv2 or DINOv3, and how many such tensors are stacked in it: DINOv3's `mlp.w1` and
+/// `mlp.w2` are packed as `mlp.w12` here.
+fn official(name: &str) -> Option<(String, usize)> {
+    if name == STORAGE {
+        return Some(("register_tokens".into(), 1));
+    }
+    let halves = ["mlp.w1.", "mlp.w2."];
+    let half = crate::shapes::split_block(name).and_then(|(block, rest)| {
+        let field = halves.iter().find_map(|half| rest.strip_prefix(half))?;
+        matches!(field, "weight" | "bias").then(|| (format!("blocks.{block}.mlp.w12.{field}"), 2))
+    });
+    half.or_else(|| known(name))
+}
+
+/// DINOv3's names of an official key.
+fn rope_names(key: &str) -> Vec<String> {
+    match key.split_once(".mlp.w12.") {
+        Some((block, field)) => ["w1", "w2"].map(|half| format!("{block}.mlp.{half}.{field}")).into(),
+        None if key == "register_tokens" => vec![STORAGE.into()],
+        None => vec![key.to_owned()],
+    }
+}
 
 /// Module names that FSDP, DDP and `torch.compile` put into keys; they say nothing about the model.
 const WRAPPERS: [&str; 5] =
@@ -77,8 +118,34 @@ pub(crate) fn is_known(key: &str) -> bool {
     }
 }
 
-/// `backbone` as it is.
-pub(crate) fn outgoing(backbone: &StateDict) -> Vec<OutputTensor<'_>> {
+/// `backbone` under the names of DINOv2's repository, or of DINOv3's with what its program expects beside weights.
+fn outgoing<'a>(backbone: &'a StateDict, config: &VitConfig) -> Vec<OutputTensor<'a>> {
+    let Some(rope) = &config.rope else { return as_is(backbone) };
+    let mut out = Vec::new();
+    for (key, tensor) in backbone {
+        let names = rope_names(key);
+        let (rows, mut shape) = (tensor.data.len() / names.len(), tensor.shape.clone());
+        shape[0] /= names.len();
+        for (part, key) in names.into_iter().enumerate() {
+            let data = Cow::Borrowed(&tensor.data[part * rows..(part + 1) * rows]);
+            out.push(OutputTensor { key, shape: shape.clone(), data });
+        }
+    }
+    let periods = rope.periods(config.head_width());
+    out.push(OutputTensor { key: PERIODS.into(), shape: vec![periods.len()], data: periods.into() });
+    if config.qkv_bias && !config.key_bias {
+        for block in 0..config.depth {
+            let third = |value: f32| std::iter::repeat_n(value, config.dim);
+            let mask: Vec<f32> = third(1.0).chain(third(0.0)).chain(third(1.0)).collect();
+            let key = format!("blocks.{block}.{BIAS_MASK}");
+            out.push(OutputTensor { key, shape: vec![mask.len()], data: mask.into() });
+        }
+    }
+    out
+}
+
+/// Tensors under the names that they have.
+pub(crate) fn as_is(backbone: &StateDict) -> Vec<OutputTensor<'_>> {
     let keep = |(key, tensor): (&String, &'_ crate::HostTensor)| (key.clone(), tensor.shape.clone());
     backbone
         .iter()

@@ -2,8 +2,9 @@
 
 use crate::pos_embed::PosEmbedInfo;
 use crate::{KeyLayout, StateDict, WeightsError};
-use dinoscope_model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, VitConfig};
+use dinoscope_model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, ROPE_NORM_EPS, VitConfig};
 use dinoscope_model::grid::PatchGrid;
+use dinoscope_model::rope::RopeConfig;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +24,10 @@ pub fn expected_shapes(config: &VitConfig) -> Vec<(String, Vec<usize>)> {
         ("patch_embed.proj.bias".into(), vec![d]),
         ("mask_token".into(), vec![1, d]),
         ("cls_token".into(), vec![1, 1, d]),
-        ("pos_embed".into(), vec![1, 1 + config.grid.area(), d]),
     ];
+    if config.rope.is_none() {
+        shapes.push(("pos_embed".into(), vec![1, 1 + config.grid.area(), d]));
+    }
     if config.registers > 0 {
         shapes.push(("register_tokens".into(), vec![1, config.registers, d]));
     }
@@ -93,7 +96,7 @@ pub fn check(backbone: &StateDict, config: &VitConfig, file: &str) -> Result<(),
 /// If a size cannot be read off, because a tensor is absent or misshapen, or the grid of positions is not square.
 pub fn infer_config(backbone: &StateDict, file: &str) -> Result<VitConfig, WeightsError> {
     let shapes = backbone.iter().map(|(key, tensor)| (key.clone(), tensor.shape.clone())).collect();
-    let (config, count) = infer(&shapes, file)?;
+    let (config, count) = infer(&shapes, file, false)?;
     let known = PosEmbedInfo {
         file,
         key: "pos_embed",
@@ -126,7 +129,8 @@ pub(crate) fn wrong_shape(file: &str, key: &str, expected: &[usize], found: &[us
 }
 
 /// [`infer_config`] on shapes alone, and how many positions there are; the grid is left open, as one patch.
-pub(crate) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), WeightsError> {
+/// With `rope` there are none, and the grid is that of 224 pixels.
+pub(crate) fn infer(shapes: &Shapes, file: &str, rope: bool) -> Result<(VitConfig, usize), WeightsError> {
     let missing = |key: &str, expected: Vec<usize>| WeightsError::Missing {
         file: file.into(),
         key: key.into(),
@@ -149,9 +153,11 @@ pub(crate) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), W
         return Err(wrong_shape(file, patch_key, &[dim, 3, patch, patch], patch_shape));
     }
 
-    let pos_shape = shapes.get("pos_embed").ok_or_else(|| missing("pos_embed", vec![1, 1370, dim]))?;
-    let [1, positions, _] = pos_shape[..] else {
-        return Err(wrong_shape(file, "pos_embed", &[1, 1370, dim], pos_shape));
+    let positions = match shapes.get("pos_embed").map(|shape| &shape[..]) {
+        None if rope => 1,
+        None => return Err(missing("pos_embed", vec![1, 1370, dim])),
+        Some([1, positions, _]) => *positions,
+        Some(shape) => return Err(wrong_shape(file, "pos_embed", &[1, 1370, dim], shape)),
     };
 
     let registers = match shapes.get("register_tokens").map(|shape| &shape[..]) {
@@ -204,7 +210,7 @@ pub(crate) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), W
     }
     let config = VitConfig {
         patch,
-        grid: PatchGrid::square(1),
+        grid: PatchGrid::square(if rope { (224 / patch).max(1) } else { 1 }),
         dim,
         depth,
         heads: guess_heads(dim),
@@ -213,7 +219,9 @@ pub(crate) fn infer(shapes: &Shapes, file: &str) -> Result<(VitConfig, usize), W
         registers,
         layerscale: (any("ls1.gamma") || any("ls2.gamma")).then_some(LAYERSCALE),
         qkv_bias: any("attn.qkv.bias"),
-        norm_eps: NORM_EPS,
+        key_bias: true,
+        rope: rope.then(RopeConfig::default),
+        norm_eps: if rope { ROPE_NORM_EPS } else { NORM_EPS },
         interpolation: if registers > 0 {
             PosEmbedInterpolation::ANTIALIAS
         } else {

@@ -3,9 +3,10 @@
 //! Every value that changes what a model computes is obeyed, or refused by its name. Sizes that tensors tell are theirs.
 
 use crate::pixels::PixelNormalization;
-use crate::{KeyLayout, WeightsError};
+use crate::{KeyLayout, WeightsError, hugging_face_rope};
 use dinoscope_model::config::{FfnKind, VitConfig, is_norm_eps};
 use dinoscope_model::grid::PatchGrid;
+use dinoscope_model::rope::RopeConfig;
 use serde_json::Value;
 
 /// JSON files that lie beside a weights file.
@@ -22,6 +23,7 @@ pub(crate) struct SidecarFiles {
 pub(crate) struct SidecarConfig {
     pub heads: Option<usize>,
     pub norm_eps: Option<f64>,
+    pub rope: Option<RopeConfig>,
     pub layerscale: Option<f32>,
     pub drop_path: Option<f64>,
     /// Whether the model was saved without a mask token.
@@ -94,6 +96,9 @@ impl SidecarConfig {
         config.norm_eps = self.norm_eps.unwrap_or(config.norm_eps);
         config.layerscale = config.layerscale.map(|value| self.layerscale.unwrap_or(value));
         config.drop_path = self.drop_path.unwrap_or(config.drop_path);
+        if let (Some(rope), Some(told)) = (&mut config.rope, &self.rope) {
+            *rope = told.clone();
+        }
     }
 }
 
@@ -101,7 +106,8 @@ impl SidecarConfig {
 /// language) that is an entry of it.
 fn of_backbone(json: &Value) -> &Value {
     let is_backbone = |json: &Value| {
-        json.get("model_type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("dinov2"))
+        let kind = json.get("model_type").and_then(Value::as_str);
+        kind.is_some_and(|kind| kind.starts_with("dinov2") || kind == hugging_face_rope::MODEL_TYPE)
     };
     let inside =
         ["backbone_config", "vision_config", "encoder"].into_iter().filter_map(|field| json.get(field));
@@ -185,6 +191,7 @@ impl ConfigJsonReader<'_> {
         if let Some(grid) = told
             .grid
             .filter(|grid| layout == KeyLayout::HuggingFace && !self.grid_is_known && !grid.is_square())
+            .filter(|_| sizes.rope.is_none())
             && let Some(square) = PatchGrid::of_area(grid.area())
         {
             // `transformers` folds every table into a square one, and refuses those that can't be.
@@ -206,6 +213,12 @@ impl ConfigJsonReader<'_> {
                     "config.json says {field} {said}, but the tensors say {found}; the tensors are right"
                 ));
             }
+        }
+        if sizes.rope.is_some() {
+            let width = sizes.dim / told.heads.unwrap_or(sizes.heads).max(1);
+            let rope = hugging_face_rope::rope(json, width)
+                .map_err(|value| self.refused(format!("the config.json beside it has {value}")))?;
+            told.rope = Some(rope);
         }
         let finite = |field: &str| json.get(field).and_then(Value::as_f64).filter(|v| v.is_finite());
         told.layerscale = finite("layerscale_value").map(|value| value as f32);

@@ -21,18 +21,7 @@ struct UnsupportedArchitecture {
 }
 
 /// The kinds, those with the surest names first. A fragment is looked for in the dotted key with a full stop before it.
-const KINDS: [UnsupportedArchitecture; 14] = [
-    UnsupportedArchitecture {
-        what: "a DINOv3 Vision Transformer, or one of its layout (EUPE, LingBot-Vision)",
-        why: "it turns queries and keys by their position (RoPE) where DINOv2 adds a table of positions",
-        types: &["dinov3_vit"],
-        marks: &[
-            &[".storage_tokens"],
-            &[".rope_embed.periods"],
-            &[".attn.qkv.bias_mask"],
-            &[".embeddings.register_tokens", ".embeddings.patch_embeddings.weight"],
-        ],
-    },
+const KINDS: [UnsupportedArchitecture; 13] = [
     UnsupportedArchitecture {
         what: "a ConvNeXt, as DINOv3's small models are",
         why: "it is a convolutional network, without tokens or attention",
@@ -135,10 +124,10 @@ const KINDS: [UnsupportedArchitecture; 14] = [
 fn by_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<&'static UnsupportedArchitecture> {
     let dotted: Vec<String> = keys.map(|key| format!(".{}", official::unwrapped(key))).collect();
     let has = |fragment: &&str| dotted.iter().any(|key| key.contains(fragment));
-    // timm's DINOv3 is known by what it has and by what it lacks.
+    // timm's DINOv3, which can be read, has the biases of EVA's names; it has registers, and gains, and no positions.
     let ends = |end: &str| dotted.iter().any(|key| key.ends_with(end));
     if ends(".reg_token") && ends(".gamma_1") && !ends(".pos_embed") {
-        return KINDS.first();
+        return None;
     }
     KINDS.iter().find(|kin| kin.marks.iter().any(|all| all.iter().all(has)))
 }
@@ -152,7 +141,7 @@ fn by_type(config: &[u8]) -> Option<&'static UnsupportedArchitecture> {
 fn error(file: &str, kin: &UnsupportedArchitecture) -> WeightsError {
     let shown = Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy());
     let reason = format!(
-        "is {}, which this version cannot read: {}. It reads DINOv2, and Vision Transformers that are built alike, under \
+        "is {}, which this version cannot read: {}. It reads DINOv2, DINOv3 and Vision Transformers that are built alike, under \
          the names of the official repository, transformers and timm. This one opens in transformers or timm; `dinoscope \
          weights inspect {shown} --tensors` lists what it holds, and `dinoscope weights pull dinov2_vits14` fetches a DINOv2",
         kin.what, kin.why

@@ -8,6 +8,7 @@ mod linear;
 mod loss;
 mod neighbours;
 mod norm;
+mod rope;
 mod update;
 
 pub use activation::{gelu, gelu_backward, swiglu, swiglu_backward};
@@ -16,6 +17,7 @@ pub use linear::{add_bias, column_sums, gather_scaled, kept, matmul, project, sc
 pub use loss::{cross_entropy, cross_entropy_backward};
 pub use neighbours::{neighbour_distances, neighbour_distances_backward};
 pub use norm::{l2_norm, l2_norm_backward, layer_norm, layer_norm_backward};
+pub use rope::rotate;
 pub use update::{adamw, optimise, squared_norm};
 
 use burn::backend::tensor::FloatTensor;

@@ -7,7 +7,7 @@ use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::datasets::PublicDataset;
 use crate::data::source::dense::DepthUnit;
 use crate::data::source::places::SourcePaths;
-use crate::train::recipe::{Recipe, RecipeError};
+use crate::train::recipe::{PositionKind, Recipe, RecipeError};
 
 /// A recipe from a complete table, every value in range.
 pub(in crate::train) fn from_table(table: Table) -> Result<Recipe, RecipeError> {
@@ -149,6 +149,14 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
         Err(range(key, &value.to_string(), &allowed))
     };
     multiple("model.dim", m.dim, "model.heads", m.heads)?;
+    if m.positions == PositionKind::Rope && !(m.dim / m.heads).is_multiple_of(4) {
+        let width = m.dim / m.heads;
+        let allowed = format!(
+            "with model.positions = \"rope\" a head's width must be a multiple of 4, and model.dim = {} has heads of {width}",
+            m.dim
+        );
+        return Err(range("model.heads", &m.heads.to_string(), &allowed));
+    }
     multiple("crops.global_size", r.crops.global_size, "model.patch", m.patch)?;
     multiple("crops.local_size", r.crops.local_size, "model.patch", m.patch)?;
     multiple("train.batch", r.train.batch, "train.accumulate", r.train.accumulate)?;

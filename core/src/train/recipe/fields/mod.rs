@@ -14,7 +14,9 @@ use crate::data::source::scenes::SceneKind;
 use crate::fused::MatmulPrecision;
 use crate::model::FfnKind;
 use crate::ssl::Centering;
-use crate::train::recipe::{BlurPreset, DistillMethod, LrSchedule, Recipe, RecipeError, TrainPrecision};
+use crate::train::recipe::{
+    BlurPreset, DistillMethod, LrSchedule, PositionKind, Recipe, RecipeError, TrainPrecision,
+};
 use words::words;
 
 pub(in crate::train) use check::{from_table, merge, set_all};
@@ -87,6 +89,7 @@ pub fn kind(key: &str) -> Option<RecipeFieldKind> {
 pub fn choices(key: &str) -> &'static [&'static str] {
     match key {
         "model.ffn" => words::<FfnKind>(),
+        "model.positions" => words::<PositionKind>(),
         "crops.blur" => words::<BlurPreset>(),
         "loss.centering" => words::<Centering>(),
         "optim.schedule" => words::<LrSchedule>(),

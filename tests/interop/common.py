@@ -16,6 +16,8 @@ TOLERANCE = 1e-4
 OFFSET = {"offset": 0.1, "antialias": False}
 SIZE = {"offset": 0.0, "antialias": False}
 ANTIALIAS = {"offset": 0.0, "antialias": True}
+# DINOv3's positions, biases and norms.
+ROPE = {"rope": {"base": 100.0}, "key_bias": False, "norm_eps": 1e-5}
 
 
 def config(patch, grid, dim, depth, heads, **more):
@@ -53,6 +55,9 @@ CASES = [
     ("epsilon", config(8, 6, 64, 3, 4, norm_eps=0.01), [(6, 6), (6, 9), (13, 4)]),
     ("plain", config(8, 6, 64, 3, 4, layerscale=None), [(6, 6), (6, 9), (13, 4)]),
     ("swiglu", config(14, 10, 192, 3, 3, ffn="swiglu", registers=2), [(10, 10), (16, 16), (6, 19)]),
+    ("rope", config(8, 9, 96, 3, 3, registers=3, **ROPE), [(9, 9), (5, 11), (17, 12)]),
+    ("rope_swiglu", config(16, 6, 192, 3, 3, ffn="swiglu", registers=4, **ROPE), [(6, 6), (14, 14), (6, 19)]),
+    ("rope_no_bias", config(8, 6, 128, 3, 2, registers=1, qkv_bias=False, **ROPE), [(6, 6), (9, 4)]),
     ("vits14", config(14, 37, 384, 12, 6), [(37, 37), (16, 16), (20, 14)]),
     ("vits14_reg", config(14, 37, 384, 12, 6, registers=4, interpolation=ANTIALIAS), [(37, 37), (16, 16), (20, 14)]),
 ]
@@ -70,6 +75,8 @@ def shapes(c):
         "norm.weight": (d,),
         "norm.bias": (d,),
     }
+    if "rope" in c:
+        del out["pos_embed"]
     if c["registers"]:
         out["register_tokens"] = (1, c["registers"], d)
     ffn = {"mlp.fc1": (h, d), "mlp.fc2": (d, h)} if c["ffn"] == "mlp" else {"mlp.w12": (2 * h, d), "mlp.w3": (d, h)}

@@ -7,7 +7,7 @@
 For the starter weights and for random ones of every kind: what `dinoscope weights convert` writes must load in Hugging
 Face `transformers`, in `timm` and in the official code with every key in its place, and must give the features of
 `dinoscope features --npy` within 1e-4, at the size that the positions are stored for and at others. The official code
-is a checkout of its repository: --official or DINOV2 names one, else it is fetched from GitHub, and where that can't
+is a checkout of its repository: --official or DINOV2 names one (of DINOv3's, --official-dinov3 or DINOV3), else it is fetched from GitHub, and where that can't
 be reached the summary says that it was left out. Ends with status 1 when something differs.
 """
 
@@ -33,29 +33,34 @@ from timm.layers import SwiGLUPacked
 import common
 from common import ANTIALIAS, CASES, ROOT, Dinoscope, Tally, picture, tensors_of
 
-# The official repository as it was in August 2025.
-COMMIT = "b8931f7bf91576930313be2c6d6af376033b35f0"
-ARCHIVE = f"https://codeload.github.com/facebookresearch/dinov2/tar.gz/{COMMIT}"
+# The official repositories as they were in August 2025 and July 2026.
+COMMITS = {
+    "dinov2": "b8931f7bf91576930313be2c6d6af376033b35f0",
+    "dinov3": "6876159a11b4df116f30f667f8c9888617df0751",
+}
 
 
-def official_code(named):
-    """Makes `dinov2` importable; returns why not, if not."""
+def official_code(package, named):
+    """Makes `dinov2` or `dinov3` importable; returns why not, if not."""
     cache = common.program().parents[1] / "interop"
-    folder = Path(named) if named else cache / f"dinov2-{COMMIT}"
-    if not (folder / "dinov2/models/vision_transformer.py").is_file():
+    archive = f"https://codeload.github.com/facebookresearch/{package}/tar.gz/{COMMITS[package]}"
+    folder = Path(named) if named else cache / f"{package}-{COMMITS[package]}"
+    if not (folder / package / "models/vision_transformer.py").is_file():
         if named:
-            sys.exit(f"{folder} is no checkout of facebookresearch/dinov2")
+            sys.exit(f"{folder} is no checkout of facebookresearch/{package}")
         cache.mkdir(parents=True, exist_ok=True)
         try:
-            with urllib.request.urlopen(ARCHIVE, timeout=60) as answer:
+            with urllib.request.urlopen(archive, timeout=60) as answer:
                 tarfile.open(fileobj=io.BytesIO(answer.read())).extractall(cache, filter="data")
         except OSError as error:
-            return f"{ARCHIVE}: {error}"
+            return f"{archive}: {error}"
     sys.path.insert(0, str(folder))
     return None
 
 
 def official_model(c):
+    if "rope" in c:
+        return official_rope_model(c)
     from dinov2.models.vision_transformer import DinoVisionTransformer
 
     return DinoVisionTransformer(
@@ -75,6 +80,28 @@ def official_model(c):
     )
 
 
+def official_rope_model(c):
+    from dinov3.models.vision_transformer import DinoVisionTransformer
+
+    swiglu = c["ffn"] == "swiglu"
+    return DinoVisionTransformer(
+        img_size=common.sides(c)[0] * c["patch"],
+        patch_size=c["patch"],
+        embed_dim=c["dim"],
+        depth=c["depth"],
+        num_heads=c["heads"],
+        ffn_ratio=4,
+        qkv_bias=c["qkv_bias"],
+        layerscale_init=c["layerscale"],
+        norm_layer="layernormbf16",
+        ffn_layer="swiglu" if swiglu else "mlp",
+        n_storage_tokens=c["registers"],
+        mask_k_bias=True,
+        pos_embed_rope_base=c["rope"]["base"],
+        pos_embed_rope_dtype="fp32",
+    )
+
+
 def with_epsilon(model, c):
     """The model, its norms with the backbone's epsilon: the official code and timm have one built in."""
     for module in model.modules():
@@ -84,6 +111,21 @@ def with_epsilon(model, c):
 
 
 def timm_model(c):
+    if "rope" in c:
+        return timm.create_model(
+            "vit_small_patch16_dinov3_qkvb",
+            num_classes=0,
+            img_size=common.sides(c)[0] * c["patch"],
+            patch_size=c["patch"],
+            embed_dim=c["dim"],
+            depth=c["depth"],
+            num_heads=c["heads"],
+            qkv_bias=c["qkv_bias"],
+            num_reg_tokens=c["registers"],
+            mlp_ratio=(c["hidden"] + 0.5) / c["dim"],
+            swiglu_mlp=c["ffn"] == "swiglu",
+            swiglu_align_to=1 if c["ffn"] == "swiglu" else 0,
+        )
     swiglu = {"mlp_layer": SwiGLUPacked, "act_layer": torch.nn.SiLU, "mlp_ratio": (2 * c["hidden"] + 0.5) / c["dim"]}
     registers = {"reg_tokens": c["registers"], "no_embed_class": True}
     return timm.create_model(
@@ -153,7 +195,8 @@ class Check:
 
         def tokens(x):
             found = model.forward_features(x)
-            parts = ("x_norm_clstoken", "x_norm_regtokens", "x_norm_patchtokens")
+            registers = "x_storage_tokens" if "rope" in self.config else "x_norm_regtokens"
+            parts = ("x_norm_clstoken", registers, "x_norm_patchtokens")
             return torch.cat([found[parts[0]][:, None], found[parts[1]], found[parts[2]]], dim=1)
 
         self.hold("official code", tokens, self.weights, self.sizes)
@@ -161,6 +204,9 @@ class Check:
     def timm(self):
         model = with_epsilon(timm_model(self.config), self.config)
         model.load_state_dict(load_file(self.convert("timm", "timm.safetensors")), strict=True)
+        if "rope" in self.config:
+            self.hold("timm", model.forward_features, self.weights, self.sizes)
+            return
         # timm brings positions to other sizes in its own way.
         twin = resampled_as(self.weights, self.dinoscope.folder / f"{self.name}-antialias.safetensors", ANTIALIAS)
         self.hold("timm", model.forward_features, self.weights, self.sizes[:1])
@@ -173,6 +219,7 @@ class Check:
         if wrong:
             sys.exit(f"{self.name}: transformers did not find everything in its place: {wrong}")
         kind = "Dinov2WithRegistersModel" if self.config["registers"] else "Dinov2Model"
+        kind = "DINOv3ViTModel" if "rope" in self.config else kind
         assert type(model).__name__ == kind, type(model)
         model.eval()
 
@@ -192,12 +239,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default=common.program(), type=Path)
     parser.add_argument("--official", default=os.environ.get("DINOV2"), help="a checkout of facebookresearch/dinov2")
+    parser.add_argument("--official-dinov3", default=os.environ.get("DINOV3"), help="one of facebookresearch/dinov3")
     parser.add_argument("--only", help="one case")
     arguments = parser.parse_args()
     # xFormers is not there, as the official code says three times.
     warnings.filterwarnings("ignore", message="xFormers")
     transformers.utils.logging.disable_progress_bar()
-    missing = official_code(arguments.official)
+    missing = {
+        "dinov2": official_code("dinov2", arguments.official),
+        "dinov3": official_code("dinov3", arguments.official_dinov3),
+    }
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -215,11 +266,15 @@ def main():
             # Only timm takes grids that are not square.
             if rows != cols:
                 continue
-            if missing is None:
+            if missing["dinov3" if "rope" in check.config else "dinov2"] is None:
                 check.official()
             check.hugging_face()
-    if missing is not None:
-        print(f"\nnot compared with the official code: {missing}\na checkout of it: --official FOLDER or DINOV2=FOLDER")
+    for package, reason in missing.items():
+        if reason is not None:
+            print(
+                f"\nnot compared with the official code: {reason}\na checkout of it: "
+                f"--official{'' if package == 'dinov2' else '-dinov3'} FOLDER or {package.upper()}=FOLDER"
+            )
     tally.end()
 
 

@@ -160,20 +160,20 @@ fn models_of_other_kinds_are_named() {
     write_png(&dir.join("p.png"), &scenes::draw(9, 1, 64).picture).unwrap();
     let mut state = starter();
     state.remove("pos_embed");
-    let periods = dinoscope_core::weights::HostTensor::new([4], vec![1.0; 4]);
-    state.insert("rope_embed.periods".into(), periods);
-    write(&dir.join("v3.safetensors"), &[("", &state)]);
+    let kernel = dinoscope_core::weights::HostTensor::new([8, 1, 7, 7], vec![1.0; 8 * 49]);
+    state.insert("stages.0.blocks.0.conv_dw.weight".into(), kernel);
+    write(&dir.join("next.safetensors"), &[("", &state)]);
     for command in [
-        &["features", "p.png", "--weights", "v3.safetensors", "--out", "o", "--device", "cpu"][..],
-        &["weights", "convert", "v3.safetensors", "c.safetensors", "--to", "timm"],
+        &["features", "p.png", "--weights", "next.safetensors", "--out", "o", "--device", "cpu"][..],
+        &["weights", "convert", "next.safetensors", "c.safetensors", "--to", "timm"],
     ] {
         let said = mistake(dir, command);
         assert!(
-            said.contains("DINOv3") && said.contains("cannot read") && said.contains("inspect"),
+            said.contains("a ConvNeXt") && said.contains("cannot read") && said.contains("inspect"),
             "{said}"
         );
     }
-    assert!(ok(dir, &["weights", "inspect", "v3.safetensors"]).contains("DINOv3"));
+    assert!(ok(dir, &["weights", "inspect", "next.safetensors"]).contains("ConvNeXt"));
 }
 
 #[test]

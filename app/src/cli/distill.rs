@@ -24,6 +24,9 @@ pub struct DistillArgs {
     /// [default: a teacher or another average]. `FILE#NAME` means the same.
     #[arg(long, value_name = "NAME", requires = "teacher")]
     part: Option<String>,
+    /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+    #[arg(long, value_name = "N", value_parser = load::heads, requires = "teacher")]
+    heads: Option<usize>,
     /// The student: a preset (nano, tiny, small, vits14, …) or a recipe file. Of another width, depth or patch as you
     /// like; what heads say needs the same patch.
     #[arg(long, default_value = "nano")]
@@ -106,15 +109,19 @@ fn recipe(arguments: &DistillArgs) -> Result<Recipe> {
         (teacher, Some(out)) if arguments.resume.is_some() => {
             let mut run = RunFolder::open(out)?.recipe()?.with_overrides(&data)?;
             if let Some(teacher) = teacher {
-                run.distill.teacher =
-                    load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
+                run.distill.teacher = load::lasting_name(&load::with_part(
+                    teacher,
+                    arguments.part.as_deref(),
+                    arguments.heads,
+                ))?;
             }
             run.distill.method = method.unwrap_or(run.distill.method);
             return Ok(run.exactly(&arguments.overrides)?);
         }
         (Some(teacher), _) => {
             let student = student(arguments)?.with_overrides(&data)?;
-            let teacher = load::lasting_name(&load::with_part(teacher, arguments.part.as_deref()))?;
+            let teacher =
+                load::lasting_name(&load::with_part(teacher, arguments.part.as_deref(), arguments.heads))?;
             load::say_notes(&teacher)?;
             distill_recipe::recipe(&student, &teacher, method)?
         }

@@ -34,6 +34,9 @@ pub struct ExploreArgs {
     /// [default: a teacher or another average]. `FILE#NAME` means the same.
     #[arg(long, value_name = "NAME", requires = "weights")]
     part: Option<String>,
+    /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+    #[arg(long, value_name = "N", value_parser = load::heads, requires = "weights")]
+    heads: Option<usize>,
     /// What to show.
     #[arg(long, value_enum)]
     panel: Option<PanelName>,
@@ -193,7 +196,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         Some(name) if !path.exists() && download::find(name).is_some() => {
             ModelSource::Released(name.to_owned())
         }
-        _ => load::source(&load::with_part(&path, arguments.part.as_deref())),
+        _ => load::source(&load::with_part(&path, arguments.part.as_deref(), arguments.heads)),
     });
     if let Some(ModelSource::Path(path)) = &weights {
         dinoscope_core::explore::weights_file(path)?;

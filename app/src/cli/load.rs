@@ -41,9 +41,15 @@ pub fn source(named: &Path) -> ModelSource {
     ModelSource::named(&named.to_string_lossy())
 }
 
-/// What is named with `--weights NAME --part PART`.
-pub fn with_part(named: &Path, part: Option<&str>) -> PathBuf {
-    explore::with_part(named, part)
+/// What is named with `--weights NAME --part PART --heads N`.
+pub fn with_part(named: &Path, part: Option<&str>, heads: Option<usize>) -> PathBuf {
+    explore::with_part(named, part, heads)
+}
+
+/// `--heads N`.
+pub fn heads(text: &str) -> Result<usize, String> {
+    let heads = text.parse().ok().filter(|heads| (1..=1024).contains(heads));
+    heads.ok_or_else(|| format!("{text} is no number of attention heads: give one from 1 to 1024"))
 }
 
 /// A backbone from what a person names. Its notes are said; where a program reads the output they are JSON objects among
@@ -79,5 +85,5 @@ pub fn fresh_run(name: &str) -> PathBuf {
 pub fn lasting_name(named: &Path) -> Result<String> {
     let (named, part) = explore::split_part(named);
     let path = if named.exists() { std::path::absolute(named)? } else { named };
-    Ok(explore::with_part(&path, part.as_deref()).to_string_lossy().into_owned())
+    Ok(explore::with_part(&path, part.as_deref(), None).to_string_lossy().into_owned())
 }

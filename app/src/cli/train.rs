@@ -38,6 +38,9 @@ pub struct TrainArgs {
     /// [default: a teacher or another average]. `FILE#NAME` means the same.
     #[arg(long, value_name = "NAME", requires = "start")]
     part: Option<String>,
+    /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+    #[arg(long, value_name = "N", value_parser = load::heads, requires = "start")]
+    heads: Option<usize>,
     /// Train only the heads for so many steps and hold the backbone that --start brings.
     #[arg(long, value_name = "STEPS", requires = "start")]
     hold_backbone: Option<u64>,
@@ -242,7 +245,7 @@ fn recipe(arguments: &TrainArgs) -> Result<Recipe> {
     }
     let recipe = named(arguments, &overrides)?;
     let Some(weights) = &arguments.start else { return Ok(recipe) };
-    let weights = load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?;
+    let weights = load::lasting_name(&load::with_part(weights, arguments.part.as_deref(), arguments.heads))?;
     if arguments.resume.is_some() && arguments.recipe.is_none() {
         // The run is what it is: only where its weights lie may be new.
         return Ok(recipe.with_overrides(&[format!("start.weights={weights:?}")])?);
@@ -266,7 +269,9 @@ fn own_pictures(arguments: &TrainArgs, overrides: &[String]) -> Result<Recipe> {
         ));
     }
     let weights = match &arguments.start {
-        Some(weights) => load::lasting_name(&load::with_part(weights, arguments.part.as_deref()))?,
+        Some(weights) => {
+            load::lasting_name(&load::with_part(weights, arguments.part.as_deref(), arguments.heads))?
+        }
         None => Recipe::preset(own::NAME)?.start.weights,
     };
     load::say_notes(&weights)?;

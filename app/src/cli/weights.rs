@@ -29,6 +29,9 @@ pub enum WeightsCommand {
         /// [default: a teacher or another average]. `FILE#NAME` means the same.
         #[arg(long, value_name = "NAME")]
         part: Option<String>,
+        /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+        #[arg(long, value_name = "N", value_parser = load::heads)]
+        heads: Option<usize>,
         /// List every tensor.
         #[arg(long)]
         tensors: bool,
@@ -60,6 +63,9 @@ pub enum WeightsCommand {
         /// [default: a teacher or another average]. `FILE#NAME` means the same.
         #[arg(long, value_name = "NAME")]
         part: Option<String>,
+        /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+        #[arg(long, value_name = "N", value_parser = load::heads)]
+        heads: Option<usize>,
         /// Whose names to write.
         #[arg(long, value_enum)]
         to: WeightsFormatArg,
@@ -138,17 +144,29 @@ pub enum WeightsFormatArg {
 /// Carries out one of the words.
 pub fn run(command: WeightsCommand) -> Result<CliExitStatus> {
     match command {
-        WeightsCommand::Inspect { file, part, tensors, json } => {
-            inspect(&load::with_part(&file, part.as_deref()), tensors, json)?;
+        WeightsCommand::Inspect { file, part, heads, tensors, json } => {
+            inspect(&load::with_part(&file, part.as_deref(), heads), tensors, json)?;
         }
         WeightsCommand::Verify { path, json } => return verify::run(&path, json),
-        WeightsCommand::Convert { input, output, part, to, dtype, size, grid, card, no_card, force } => {
+        WeightsCommand::Convert {
+            input,
+            output,
+            part,
+            heads,
+            to,
+            dtype,
+            size,
+            grid,
+            card,
+            no_card,
+            force,
+        } => {
             let asked = if no_card { Some(false) } else { card.then_some(true) };
             if !force {
                 nothing_in_the_way(&output)?;
             }
             let reading = WeightsLoadOptions { grid, ..WeightsLoadOptions::default() };
-            let input = load::with_part(&input, part.as_deref());
+            let input = load::with_part(&input, part.as_deref(), heads);
             convert(&input, &output, (to, dtype.into()), size, reading, asked)?;
         }
         WeightsCommand::Pull { name: Some(name), sha256, base_url, cache, allow_http } => {

@@ -1,9 +1,9 @@
 //! Backbones by name.
 
-use super::config::{PosEmbedInterpolation, VitConfig};
+use super::config::{FfnKind, PosEmbedInterpolation, VitConfig};
 
 /// Names that [`backbone`] knows, smallest first.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 19] = [
     "nano",
     "tiny",
     "small",
@@ -17,12 +17,18 @@ pub const NAMES: [&str; 13] = [
     "vitl14_swiglu",
     "vitg14",
     "vitg14_reg",
+    "dinov3_vits16",
+    "dinov3_vits16plus",
+    "dinov3_vitb16",
+    "dinov3_vitl16",
+    "dinov3_vith16plus",
+    "dinov3_vit7b16",
 ];
 
 /// The backbone called `name`, with a position grid for `image` pixels; `None` if there is no such name.
 ///
 /// `vits14` to `vitg14` are the released sizes (518 pixels when released, 224 when trained from scratch);
-/// `nano`, `tiny` and `small` are ours, for one GPU, a laptop or a browser tab.
+/// `nano`, `tiny` and `small` are ours, for one GPU, a laptop or a browser tab; `dinov3_…` are the sizes of DINOv3.
 pub fn backbone(name: &str, image: usize) -> Option<VitConfig> {
     let plain = name.strip_suffix("_reg").unwrap_or(name);
     let config = match plain {
@@ -35,12 +41,27 @@ pub fn backbone(name: &str, image: usize) -> Option<VitConfig> {
         "vitl14_swiglu" => VitConfig::new(image, 14, 1024, 24, 16).with_swiglu(),
         "vitl16" => VitConfig::new(image, 16, 1024, 24, 16),
         "vitg14" => VitConfig::new(image, 14, 1536, 40, 24).with_swiglu(),
-        _ => return None,
+        _ => return dinov3(name, image),
     };
     Some(if plain == name {
         config
     } else {
         VitConfig { interpolation: PosEmbedInterpolation::ANTIALIAS, ..config.with_registers(4) }
+    })
+}
+
+/// The released sizes of DINOv3: patch 16, four registers, rotary positions.
+fn dinov3(name: &str, image: usize) -> Option<VitConfig> {
+    let of = |dim, depth, heads| VitConfig::new(image, 16, dim, depth, heads).with_registers(4).with_rope();
+    let gated = |config: VitConfig, hidden| VitConfig { ffn: FfnKind::SwiGlu, hidden, ..config };
+    Some(match name {
+        "dinov3_vits16" => of(384, 12, 6),
+        "dinov3_vits16plus" => gated(of(384, 12, 6), 1536),
+        "dinov3_vitb16" => of(768, 12, 12),
+        "dinov3_vitl16" => of(1024, 24, 16),
+        "dinov3_vith16plus" => gated(of(1280, 32, 20), 5120),
+        "dinov3_vit7b16" => VitConfig { qkv_bias: false, ..gated(of(4096, 40, 32), 8192) },
+        _ => return None,
     })
 }
 
@@ -60,6 +81,12 @@ mod tests {
             ("vitb14_reg", 518, 86_583_552),
             ("vitl14_reg", 518, 304_372_736),
             ("vitg14_reg", 518, 1_136_486_912),
+            ("dinov3_vits16", 224, 21_601_152),
+            ("dinov3_vits16plus", 224, 28_697_472),
+            ("dinov3_vitb16", 224, 85_669_632),
+            ("dinov3_vitl16", 224, 303_154_176),
+            ("dinov3_vith16plus", 224, 840_633_600),
+            ("dinov3_vit7b16", 224, 6_716_035_072),
         ] {
             assert_eq!(backbone(name, image).unwrap().parameters(), count, "{name}");
         }

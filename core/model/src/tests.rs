@@ -10,6 +10,7 @@ use super::block::{DropPath, VitForwardOptions};
 use super::head::{DinoHead, DinoHeadConfig};
 use super::layers::WeightInit;
 use super::params::{self, take_gradients};
+use super::rope::{RopeAugmentation, RopeDraws};
 use super::vit::{LayerSelection, Vit, VitInput};
 use super::{PosEmbedInterpolation, VitConfig};
 use dinoscope_base::device::block_on;
@@ -159,9 +160,8 @@ fn head_matches_the_reference() {
 
 #[test]
 fn counted_parameters_are_the_module_s() {
-    for config in
-        [tiny(), tiny().with_registers(3), tiny().with_swiglu(), VitConfig { layerscale: None, ..tiny() }]
-    {
+    let plain = VitConfig { layerscale: None, ..tiny() };
+    for config in [tiny(), tiny().with_registers(3), tiny().with_swiglu(), plain, tiny().with_rope()] {
         let mut count = 0;
         params::visit(&Vit::init(&config, 0, &Device::flex()), |seen| {
             count += seen.shape.iter().product::<usize>()
@@ -176,8 +176,13 @@ fn random(shape: [usize; 4]) -> Tensor<4> {
 
 #[test]
 fn one_packed_pass_equals_separate_passes_with_gradients() {
+    packed_equals_apart(&tiny());
+    packed_equals_apart(&tiny().with_registers(2).with_rope());
+}
+
+fn packed_equals_apart(config: &VitConfig) {
     let device = Device::flex().autodiff();
-    let vit = Vit::init(&tiny(), 3, &device);
+    let vit = Vit::init(config, 3, &device);
     let (global, local) = (random([4, 3, 8, 8]), random([6, 3, 4, 4]));
     let crops = |images: &Tensor<4>| VitInput { images: images.clone(), masks: None };
     let loss = |f: &[super::VitOutput]| {
@@ -220,7 +225,7 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     // The attention branch alone: the other adds nothing.
     let mut block = block.clone();
     block.ls2 = Some(super::layers::LayerScale::init(8, 0.0, &Device::flex()));
-    let plain = host(block.forward(x.clone(), &packing, &mut VitForwardOptions::default()) - x.clone());
+    let plain = host(block.forward(x.clone(), &packing, None, &mut VitForwardOptions::default()) - x.clone());
     // The same draws twice: once by hand, once through the block.
     let rate = 0.3;
     let first = packing.draw_subset(rate, &mut stream(9, "drop", 0, 0)).unwrap();
@@ -228,7 +233,7 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let mut rng = stream(9, "drop", 0, 0);
     let mut drop = DropPath { rate, rng: &mut rng };
     let mut pass = VitForwardOptions { drop: Some(&mut drop), ..VitForwardOptions::default() };
-    let (before, out) = (host(x.clone()), host(block.forward(x, &packing, &mut pass)));
+    let (before, out) = (host(x.clone()), host(block.forward(x, &packing, None, &mut pass)));
     for row in 0..30 {
         let factor = if kept.contains(&row) { 10.0 / 7.0 } else { 0.0 };
         for c in 0..8 {
@@ -257,9 +262,53 @@ fn weight_norm_gradient_is_orthogonal_to_its_rows_and_zero_rows_are_finite() {
     }
 }
 
+/// Rotary positions: where patches are counts, and crops move in training alone, by draws of each block.
+#[test]
+fn rotary_positions_are_told_apart_and_moved_by_draws() {
+    // Positions act on scores alone, and scores must be large enough to matter.
+    let vit = filled(&VitConfig { layerscale: Some(1.0), ..tiny().with_rope() });
+    let wide = input(4, 16);
+    let halves = [0, 8].map(|at| wide.clone().narrow(3, at, 8));
+    let swapped = Tensor::cat(halves.into_iter().rev().collect(), 3);
+    let (here, there) = (vit.forward(wide.clone(), None), vit.forward(swapped, None));
+    let apart = |a: &Tensor<2>, b: &Tensor<2>| {
+        host(a.clone()).iter().zip(host(b.clone())).fold(0f32, |most, (a, b)| most.max((a - b).abs()))
+    };
+    assert!(apart(&here.cls, &there.cls) > 1e-3, "CLS sees where things are");
+
+    let crops = [VitInput { images: wide.clone(), masks: None }];
+    let moved = |augmentation, seed| {
+        let rng = &mut stream(seed, "rope", 0, 0);
+        let mut moves = RopeDraws { augmentation, rng };
+        let pass = VitForwardOptions { rope: Some(&mut moves), ..VitForwardOptions::default() };
+        vit.forward_packed(&crops, pass).swap_remove(0).cls
+    };
+    close(host(moved(RopeAugmentation::NONE, 1)), &host(here.cls.clone()), 0.0);
+    let [first, again, other] = [1, 1, 2].map(|seed| moved(RopeAugmentation::DINOV3, seed));
+    close(host(first.clone()), &host(again), 0.0);
+    assert!(apart(&first, &other) > 1e-4 && apart(&first, &here.cls) > 1e-4);
+}
+
+#[test]
+fn pauses_and_layers_change_nothing() {
+    for config in [tiny().with_registers(1), tiny().with_registers(1).with_rope()] {
+        let vit = filled(&config);
+        let whole = vit.forward(input(6, 12), None);
+        let paused = block_on(vit.forward_pausing(input(6, 12), async || true)).unwrap();
+        close(host(paused.patches), &host(whole.patches.clone()), 0.0);
+        let last = vit.intermediate_layers(input(6, 12), LayerSelection::Last(1), true).remove(0);
+        close(host(last.patches), &host(whole.patches), 0.0);
+        let attention = vit.attention(input(6, 12), 1, None);
+        let paused = block_on(vit.attention_pausing(input(6, 12), 1, None, async || true)).unwrap();
+        close(host(paused), &host(attention.clone()), 0.0);
+        let sums = host(attention.sum_dim(3));
+        assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-5));
+    }
+}
+
 #[test]
 fn features_and_attention_of_one_pass_are_those_of_two() {
-    let mut config = VitConfig::new(16, 2, 48, 3, 4);
+    let mut config = VitConfig::new(16, 2, 48, 3, 4).with_rope();
     (config.registers, config.layerscale) = (2, None);
     let vit = Vit::init(&config, 5, &Device::flex());
     let images = Tensor::cat(vec![input(16, 24), input(16, 24).mul_scalar(0.3)], 0);

@@ -115,8 +115,13 @@ fn introduction(card: &ModelCard) -> String {
         Some(_) => "It was trained without labels in [Dinoscope](https://github.com/dinoscope/dinoscope).",
         None => "It was converted by [Dinoscope](https://github.com/dinoscope/dinoscope).",
     };
+    let kind = if card.config.rope.is_some() {
+        "with rotary positions, as DINOv3 has them"
+    } else {
+        "as DINOv2 has it"
+    };
     format!(
-        "A DINOv2 backbone: a Vision Transformer that makes a picture into a CLS token for the whole and a token for each \
+        "A backbone {kind}: a Vision Transformer that makes a picture into a CLS token for the whole and a token for each \
          patch, {dim} numbers each. {origin} It has no classifier: its features are for nearest neighbours, linear heads, \
          retrieval, and maps of what belongs together.\n"
     )
@@ -133,10 +138,13 @@ fn sizes(config: &VitConfig) -> String {
         ("patch", format!("{0} × {0} pixels", config.patch)),
         ("feed-forward", format!("{ffn} of {}", config.hidden)),
         ("registers", config.registers.to_string()),
-        (
-            "positions stored for",
-            format!("{} × {} patches, {height} × {width} pixels", config.grid.rows, config.grid.cols),
-        ),
+        match &config.rope {
+            None => (
+                "positions stored for",
+                format!("{} × {} patches, {height} × {width} pixels", config.grid.rows, config.grid.cols),
+            ),
+            Some(rope) => ("positions", format!("rotary, base {}; for {height} × {width} pixels", rope.base)),
+        },
         ("parameters", count(config.parameters())),
     ];
     if config.norm_eps != NORM_EPS {
@@ -361,13 +369,14 @@ fn limits(card: &ModelCard) -> String {
             pixels(config)
         ),
     ];
+    let table = config.rope.is_none();
     match card.written {
-        ModelExportFormat::Weights(KeyLayout::HuggingFace) if config.interpolation == PosEmbedInterpolation::OFFSET => points.push(format!(
+        ModelExportFormat::Weights(KeyLayout::HuggingFace) if table && config.interpolation == PosEmbedInterpolation::OFFSET => points.push(format!(
             "At other sizes than {} `transformers` resamples positions slightly differently from the training, as \
              it does for the released models; features differ a little.",
             pixels(config)
         )),
-        ModelExportFormat::Weights(KeyLayout::Timm) if config.interpolation != PosEmbedInterpolation::ANTIALIAS => points.push(format!(
+        ModelExportFormat::Weights(KeyLayout::Timm) if table && config.interpolation != PosEmbedInterpolation::ANTIALIAS => points.push(format!(
             "At other sizes than {} `timm` resamples positions slightly differently from the training; features \
              differ a little.",
             pixels(config)

@@ -3,7 +3,7 @@
 //! `tests/interop/handover_check.py` takes them from the card and runs them.
 
 use super::card::{ModelCard, ModelExportFormat, shell};
-use crate::model::config::{FfnKind, NORM_EPS, VitConfig};
+use crate::model::config::{FfnKind, NORM_EPS, ROPE_NORM_EPS, VitConfig};
 use crate::weights::{KeyLayout, crop_side, mlp_ratio, onnx, shortest_edge};
 
 /// A program with a sentence before it.
@@ -14,12 +14,13 @@ pub(super) struct CardSnippet {
     pub code: String,
 }
 
-/// Where the official code is.
+/// Where the official code is: for tables of positions, and for rotary ones.
 const OFFICIAL: &str = "https://github.com/facebookresearch/dinov2";
+const OFFICIAL_ROPE: &str = "https://github.com/facebookresearch/dinov3";
 
 /// Why the program that the weights are named for can't run them, if so.
 pub(super) fn incompatibility_note(card: &ModelCard) -> Option<String> {
-    if card.config.grid.is_square() {
+    if card.config.grid.is_square() || card.config.rope.is_some() {
         return None;
     }
     let who = match card.written {
@@ -54,7 +55,10 @@ pub(super) fn snippets(card: &ModelCard) -> Vec<CardSnippet> {
             vec![python("With [timm](https://huggingface.co/docs/timm):".to_owned(), timm(card.config, card.file))]
         }
         ModelExportFormat::Weights(KeyLayout::Official) => vec![python(
-            format!("With the [official code]({OFFICIAL}), from a checkout of it:"),
+            format!(
+                "With the [official code]({}), from a checkout of it:",
+                if card.config.rope.is_some() { OFFICIAL_ROPE } else { OFFICIAL }
+            ),
             official(card.config, card.file),
         )],
         ModelExportFormat::Onnx(size) => vec![runtime(card.file, size)],
@@ -75,7 +79,8 @@ pub(super) fn snippets(card: &ModelCard) -> Vec<CardSnippet> {
 
 /// What makes every norm of a loaded `model` compute with the epsilon of these weights, where another is built in.
 fn epsilon(config: &VitConfig) -> String {
-    if config.norm_eps == NORM_EPS {
+    let built_in = if config.rope.is_some() { ROPE_NORM_EPS } else { NORM_EPS };
+    if config.norm_eps == built_in {
         return String::new();
     }
     format!(
@@ -128,14 +133,22 @@ fn timm(config: &VitConfig, file: &str) -> String {
     ];
     // A little more than the quotient: what timm computes from it is rounded down.
     let ratio = |wide: usize| (wide as f64 + 0.5) / config.dim as f64;
-    if swiglu {
+    if let Some(rope) = &config.rope {
+        options.push(format!("mlp_ratio={}", ratio(config.hidden)));
+        if swiglu {
+            options.push("swiglu_mlp=True".to_owned());
+            options.push("swiglu_align_to=1".to_owned());
+        }
+        options.push(format!("rope_temperature={}", rope.base));
+        options.push(format!("num_reg_tokens={}", config.registers));
+    } else if swiglu {
         options.push(format!("mlp_ratio={}", ratio(2 * config.hidden)));
         options.push("mlp_layer=timm.layers.SwiGLUPacked".to_owned());
         options.push("act_layer=torch.nn.SiLU".to_owned());
     } else if config.hidden != 4 * config.dim {
         options.push(format!("mlp_ratio={}", ratio(config.hidden)));
     }
-    if config.registers > 0 {
+    if config.registers > 0 && config.rope.is_none() {
         options.push(format!("reg_tokens={}", config.registers));
         options.push("no_embed_class=True".to_owned());
     }
@@ -143,7 +156,7 @@ fn timm(config: &VitConfig, file: &str) -> String {
         options.push("qkv_bias=False".to_owned());
     }
     if config.layerscale.is_none() {
-        options.push("init_values=0".to_owned());
+        options.push(if config.rope.is_some() { "init_values=None" } else { "init_values=0" }.to_owned());
     }
     options.push("num_classes=0".to_owned());
     options.push("dynamic_img_size=True".to_owned());
@@ -155,16 +168,21 @@ from PIL import Image
 from safetensors.torch import load_file
 
 model = timm.create_model(
-    "vit_small_patch14_dinov2",
+    {},
 {options})
 model.load_state_dict(load_file({}))
 {}model.eval()
 
-transform = timm.data.create_transform(({2}, {2}), interpolation="bicubic")
+transform = timm.data.create_transform(({3}, {3}), interpolation="bicubic")
 image = Image.open("picture.jpg").convert("RGB")
 with torch.no_grad():
     tokens = model.forward_features(transform(image)[None])
-{3}"#,
+{4}"#,
+        python(if config.rope.is_some() {
+            "vit_small_patch16_dinov3_qkvb"
+        } else {
+            "vit_small_patch14_dinov2"
+        }),
         python(file),
         epsilon(config),
         crop_side(config),
@@ -172,7 +190,40 @@ with torch.no_grad():
     )
 }
 
-fn official(config: &VitConfig, file: &str) -> String {
+/// The ratio from which the official code computes the hidden width.
+fn ratio(config: &VitConfig) -> String {
+    // Where no ratio gives this width, whoever tries is told so by the shapes.
+    mlp_ratio(config)
+        .map_or_else(|_| (config.hidden as f64 / config.dim as f64).to_string(), |r| r.to_string())
+}
+
+/// The backbone of DINOv3's code, which has other options.
+fn official_rope(config: &VitConfig, base: f64) -> (&'static str, Vec<String>) {
+    let mut options = vec![
+        img_size(config),
+        format!("patch_size={}", config.patch),
+        format!("embed_dim={}", config.dim),
+        format!("depth={}", config.depth),
+        format!("num_heads={}", config.heads),
+        format!("ffn_ratio={}", ratio(config)),
+        format!("n_storage_tokens={}", config.registers),
+        format!("layerscale_init={}", config.layerscale.map_or("None", |_| "1.0")),
+        format!("mask_k_bias={}", if config.key_bias { "False" } else { "True" }),
+        "norm_layer=\"layernormbf16\"".to_owned(),
+        format!("pos_embed_rope_base={base:?}"),
+        "pos_embed_rope_dtype=\"fp32\"".to_owned(),
+    ];
+    if config.ffn == FfnKind::SwiGlu {
+        options.push("ffn_layer=\"swiglu\"".to_owned());
+    }
+    if !config.qkv_bias {
+        options.push("qkv_bias=False".to_owned());
+    }
+    ("dinov3", options)
+}
+
+/// The backbone of DINOv2's code.
+fn official_table(config: &VitConfig) -> (&'static str, Vec<String>) {
     let mut options = vec![
         img_size(config),
         format!("patch_size={}", config.patch),
@@ -183,11 +234,7 @@ fn official(config: &VitConfig, file: &str) -> String {
         format!("init_values={}", config.layerscale.map_or("None", |_| "1.0")),
         "block_chunks=0".to_owned(),
     ];
-    match mlp_ratio(config) {
-        Ok(ratio) => options.push(format!("mlp_ratio={ratio}")),
-        // No ratio gives this width; whoever tries is told so by the shapes.
-        Err(_) => options.push(format!("mlp_ratio={}", config.hidden as f64 / config.dim as f64)),
-    }
+    options.push(format!("mlp_ratio={}", ratio(config)));
     if config.ffn == FfnKind::SwiGlu {
         options.push("ffn_layer=\"swiglufused\"".to_owned());
     }
@@ -199,10 +246,18 @@ fn official(config: &VitConfig, file: &str) -> String {
         "interpolate_antialias={}",
         if config.interpolation.antialias { "True" } else { "False" }
     ));
+    ("dinov2", options)
+}
+
+fn official(config: &VitConfig, file: &str) -> String {
+    let (package, options) = match &config.rope {
+        Some(rope) => official_rope(config, rope.base),
+        None => official_table(config),
+    };
     let options: String = options.iter().map(|option| format!("    {option},\n")).collect();
     format!(
         r#"import torch
-from dinov2.models.vision_transformer import DinoVisionTransformer
+from {package}.models.vision_transformer import DinoVisionTransformer
 from PIL import Image
 from safetensors.torch import load_file
 from torchvision.transforms import v2

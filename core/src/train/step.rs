@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 
 use super::batch::MicroBatch;
 use super::distill;
-use super::metrics::{DeviceMetrics, feature_rank, prototype_use};
+use super::metrics::{DeviceMetrics, cls_patch_cosine, feature_rank, prototype_use};
 use super::optimizer::SUB_MODULES;
 use super::recipe::Recipe;
 use super::schedule::ScheduledValues;
@@ -181,6 +181,14 @@ fn teacher_targets<C: Collective>(
         let tokens = backbone.forward_tokens(&crops, pass);
         let prefix = backbone.config.prefix();
         norms.push(patch_norms(&tokens, prefix));
+        if norms.len() == 1 {
+            let (CropGroup { count, tokens: length }, normed) =
+                (tokens.packing.groups[0], tokens.normed.clone());
+            metrics.push_deferred(["cls_patch_cosine"], move || {
+                let dim = normed.dims()[1];
+                vec![cls_patch_cosine(normed.reshape([count, length, dim]), prefix)]
+            });
+        }
         let seen = tokens.normed.select(0, part.head_rows(&tokens.packing, prefix));
         let (cls_rows, rows) = (2 * part.images, seen.dims()[0]);
         cls.push(dino_head.forward(seen.clone().narrow(0, 0, cls_rows)));

@@ -121,8 +121,64 @@ pub struct WeightsLoadOptions<'a> {
     pub heads: Option<usize>,
     /// Rows and columns of its positions.
     pub grid: Option<PatchGrid>,
-    /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`).
+    /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`). It
+    /// may say how many heads there are, too: `heads=6`, `teacher,heads=6`.
     pub part: Option<&'a str>,
+}
+
+impl WeightsLoadOptions<'_> {
+    /// The same with heads taken out of the part.
+    ///
+    /// # Errors
+    /// If the part says a number of heads that is none.
+    fn split(self, file: &str) -> Result<Self, WeightsError> {
+        let Some(PartOfName { part, heads }) = self.part.map(PartOfName::of) else { return Ok(self) };
+        let heads = match heads {
+            None => None,
+            Some(text) => match text.parse().ok().filter(|heads| *heads > 0) {
+                Some(heads) => Some(heads),
+                None => {
+                    let reason = format!("heads={text} is no number of attention heads, such as heads=6");
+                    return Err(WeightsError::Unsupported { file: file.into(), reason });
+                }
+            },
+        };
+        Ok(Self { part, heads: self.heads.or(heads), ..self })
+    }
+}
+
+/// What a part says, `NAME`, `heads=N` or `NAME,heads=N`, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOfName<'a> {
+    /// The backbone.
+    pub part: Option<&'a str>,
+    /// How many heads, as it was written.
+    pub heads: Option<&'a str>,
+}
+
+impl<'a> PartOfName<'a> {
+    const HEADS: &'static str = "heads=";
+
+    /// Takes `text` apart.
+    pub fn of(text: &'a str) -> Self {
+        match text.rsplit_once(Self::HEADS) {
+            Some((before, heads)) if before.is_empty() || before.ends_with(',') => {
+                let part = before.strip_suffix(',').filter(|part| !part.is_empty());
+                Self { part, heads: Some(heads) }
+            }
+            _ => Self { part: Some(text), heads: None },
+        }
+    }
+
+    /// Put together again; `None` when it says nothing.
+    pub fn text(self) -> Option<String> {
+        match (self.part, self.heads) {
+            (None, None) => None,
+            (Some(part), None) => Some(part.to_owned()),
+            (None, Some(heads)) => Some(format!("{}{heads}", Self::HEADS)),
+            (Some(part), Some(heads)) => Some(format!("{part},{}{heads}", Self::HEADS)),
+        }
+    }
 }
 
 /// Read weights from memory; `name` is for messages.

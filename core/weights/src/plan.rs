@@ -68,6 +68,7 @@ fn read_names(
     reading: WeightsLoadOptions,
 ) -> Result<WeightsLoadPlan, WeightsError> {
     let file = source.file();
+    let reading = reading.split(file)?;
     let found = backbone_keys::find(source, reading.part)?;
     unsupported_models::refuse(file, found.inside.keys().map(String::as_str))?;
     let entry = |name: &str| found.inside.get(name).and_then(|key| source.entries().get(key));
@@ -76,7 +77,10 @@ fn read_names(
     let names = KeyTranslation::new(&found, shapes);
     let mut notes = found.notes.clone();
 
-    let rope = (names.layout.entry().has_rope)(&names.shapes);
+    // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
+    let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
+    let told_rope = own.as_ref().is_some_and(|own| own.rope.is_some());
+    let rope = told_rope || (names.layout.entry().has_rope)(&names.shapes);
     let (mut config, count) =
         infer(&names.virtual_shapes(), file, rope).map_err(|e| names.in_file_terms(e))?;
     config.key_bias = (names.layout.entry().has_key_bias)(&names.shapes);
@@ -91,8 +95,6 @@ fn read_names(
         );
         config.interpolation = PosEmbedInterpolation::OFFSET;
     }
-    // Our own files are complete: what lies beside them is another model's, or was obeyed when they were made.
-    let own = source.metadata().get(CONFIG_KEY).map(|text| read_own(text, file)).transpose()?;
     let told = match own {
         Some(_) => SidecarConfig::default(),
         None => SidecarConfig::read(beside, names.layout, file, &config, reading.grid.is_some())?,
@@ -145,7 +147,8 @@ fn read_names(
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
         notes.push(format!(
-            "the file does not say how many attention heads it has; {heads} of {} dimensions are assumed",
+            "the file does not say how many attention heads it has; {heads} of {} dimensions are assumed \
+             (--heads N, or #heads=N behind its name, says another number)",
             dim / heads
         ));
     }
@@ -209,7 +212,7 @@ fn apply_own(
         && of_own.base > 0.0
     {
         *rope = of_own.clone();
-        config.grid = own.grid;
+        (config.grid, config.key_bias) = (own.grid, own.key_bias);
     }
     config.layerscale =
         config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));

@@ -32,6 +32,9 @@ pub struct EvalModelArgs {
     /// [default: a teacher or another average]. `FILE#NAME` means the same.
     #[arg(long, value_name = "NAME")]
     pub part: Option<String>,
+    /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+    #[arg(long, value_name = "N", value_parser = load::heads)]
+    pub heads: Option<usize>,
     /// Side of the centre crop; a multiple of the patch [default: that of the stored position grid, at most 224].
     #[arg(long)]
     pub size: Option<usize>,
@@ -102,7 +105,7 @@ impl EvalModelArgs {
     /// Opens the model; `quiet` beside JSON.
     pub fn open(&self, quiet: bool) -> Result<LoadedEvalModel> {
         let chosen = load::device(self.device.as_deref(), quiet)?;
-        let weights = load::with_part(&self.weights, self.part.as_deref());
+        let weights = load::with_part(&self.weights, self.part.as_deref(), self.heads);
         let backbone = load::backbone(&weights, &chosen.device, false)?;
         let config = &backbone.config;
         let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));

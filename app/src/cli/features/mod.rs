@@ -41,6 +41,9 @@ pub struct FeaturesArgs {
     /// [default: a teacher or another average]. `FILE#NAME` means the same.
     #[arg(long, value_name = "NAME")]
     part: Option<String>,
+    /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
+    #[arg(long, value_name = "N", value_parser = load::heads)]
+    heads: Option<usize>,
     /// Where the results go; made if it is not there. A file's results are called by its NAME (NAME-2 where that is taken);
     /// those of a folder keep their path below it.
     #[arg(long, required_unless_present = "table")]
@@ -125,7 +128,7 @@ pub fn run(mut arguments: FeaturesArgs) -> Result<CliExitStatus> {
         ));
     }
     let chosen = load::device(arguments.device.as_deref(), arguments.json)?;
-    let weights = load::with_part(&arguments.weights, arguments.part.as_deref());
+    let weights = load::with_part(&arguments.weights, arguments.part.as_deref(), arguments.heads);
     let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
     let (depth, patch) = (backbone.config.depth, backbone.config.patch);
     if let Some(block) = arguments.block.filter(|block| *block >= depth) {

@@ -185,6 +185,98 @@ fn attention_branches_and_their_gradients_are_the_plain_ones() {
     }
 }
 
+/// Cosines and sines of all groups of [`packing`], any angles.
+fn angles() -> Tensor<2> {
+    let positions = packing().groups.iter().map(|group| group.tokens).sum::<usize>();
+    let angles = random([positions, DIM / HEADS / 2]);
+    Tensor::cat(vec![angles.clone().cos(), angles.sin()], 1)
+}
+
+/// Queries and keys `[rows, 3 dim]` turned the way the rule is written: `x cos + rotated(x) sin`.
+fn plain_turn(qkv: Tensor<2>, table: &Tensor<2>, packing: &SequencePacking) -> Tensor<2> {
+    let (width, mut first) = (DIM / HEADS, 0);
+    let parts: Vec<Tensor<2>> = packing
+        .spans()
+        .map(|(start, group)| {
+            let rows = group.count * group.tokens;
+            let shape = [group.count, group.tokens, 3 * HEADS, width];
+            let x = qkv.clone().narrow(0, start, rows).reshape(shape);
+            let (turned, values) = (x.clone().narrow(2, 0, 2 * HEADS), x.narrow(2, 2 * HEADS, HEADS));
+            let table = table.clone().narrow(0, first, group.tokens);
+            first += group.tokens;
+            let both = |at: usize| {
+                let half = table.clone().narrow(1, at * width / 2, width / 2);
+                Tensor::cat(vec![half.clone(), half], 1).reshape([1, group.tokens, 1, width])
+            };
+            let [a, b] = [0, width / 2].map(|at| turned.clone().narrow(3, at, width / 2));
+            let rotated = Tensor::cat(vec![b.neg(), a], 3);
+            Tensor::cat(vec![turned * both(0) + rotated * both(1), values], 2).reshape([rows, 3 * DIM])
+        })
+        .collect();
+    Tensor::cat(parts, 0)
+}
+
+/// Turned by positions, with and without biases, of keys too, and with crops that are dropped.
+#[test]
+fn attention_branches_with_rotary_positions_are_the_plain_ones() {
+    let table = tracked(angles()).detach();
+    for (bias, key_bias, rate) in [(true, true, 0.0), (false, false, 0.0), (true, false, 0.4)] {
+        let weights = Weights::new(3 * DIM, DIM, bias, true);
+        let x = tracked(random([packing().len(), DIM]));
+        let subset = packing().draw_subset(rate, &mut stream(1, "drop", 0, 0)).map(Arc::new);
+        let kept = subset.as_ref().map_or_else(packing, |s| s.packing.clone());
+        let toward = random([packing().len(), DIM]);
+        let name = format!("bias {bias} of keys {key_bias} rate {rate}");
+        let mix = |qkv: Tensor<2>| plain_attention(plain_turn(qkv, &table, &kept), &kept);
+        let plain = weights.plain(x.clone(), subset.as_deref(), mix);
+        let want = (plain.clone() * toward.clone()).sum().backward();
+        for checkpoint in [false, true] {
+            let plan = attention_plan(&weights, subset.clone());
+            let plan = AttentionPlan { checkpoint, rope: true, key_bias, ..plan };
+            let mut list = weights.list();
+            list.push(table.clone().into());
+            let fused = attention_branch(x.clone(), list, plan);
+            close(&name, fused.clone(), plain.clone(), 1e-5);
+            let got = (fused * toward.clone()).sum().backward();
+            close(&name, x.grad(&got).unwrap(), x.grad(&want).unwrap(), 2e-5);
+            if key_bias || !bias {
+                weights.compare(&name, &got, &want, 2e-5);
+                continue;
+            }
+            // All but the keys' third is what it was, and that is 0.
+            let own = weights.inner.1.as_ref().unwrap();
+            let (got, want) = (own.grad(&got).unwrap(), own.grad(&want).unwrap());
+            assert!(host(want.clone().narrow(0, DIM, DIM)).iter().any(|g| g.abs() > 1e-3));
+            assert_eq!(host(got.clone().narrow(0, DIM, DIM)), [0.0; DIM]);
+            for at in [0, 2 * DIM] {
+                close(&name, got.clone().narrow(0, at, DIM), want.clone().narrow(0, at, DIM), 2e-5);
+            }
+        }
+    }
+}
+
+/// The turn composed of burn's operations beside the CPU's own, both ways and in 16 bits.
+#[test]
+fn turns_as_they_are_composed() {
+    use burn::backend::Flex;
+    use burn::backend::tensor::FloatTensor;
+    use dinoscope_shaders::rope::RopeTurn;
+    let tensor = |x: Tensor<2>| FloatTensor::<Flex>::from_data(x.into_data());
+    let (qkv, table) = (tensor(random([packing().len(), 3 * DIM])), tensor(angles()));
+    let bias = FloatTensor::<Flex>::from_data(random::<1>([3 * DIM]).into_data());
+    for (turn, bias) in [(RopeTurn::Forward, Some(bias)), (RopeTurn::Back, None)] {
+        let want =
+            composed::rotate::<Flex>(qkv.clone(), bias.clone(), table.clone(), &packing(), HEADS, turn);
+        let got = Flex::rotate(qkv.clone(), bias.clone(), table.clone(), &packing(), HEADS, turn);
+        got.into_data()
+            .assert_approx_eq(&want.clone().into_data(), burn::tensor::Tolerance::<f32>::absolute(1e-5));
+        let half = composed::cast::<Flex>(qkv.clone(), burn::backend::FloatDType::BF16);
+        let got = Flex::rotate(half, bias, table.clone(), &packing(), HEADS, turn);
+        let got = composed::full::<Flex>(got).into_data();
+        got.assert_approx_eq(&want.into_data(), burn::tensor::Tolerance::<f32>::absolute(5e-2));
+    }
+}
+
 #[test]
 fn feed_forward_branches_and_their_gradients_are_the_plain_ones() {
     for (kind, gamma, rate) in [

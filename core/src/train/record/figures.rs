@@ -199,6 +199,12 @@ pub const CHARTS: &[FigureChart] = {
         ),
         chart(
             Health,
+            "Class token against patches",
+            &[figure("cls_patch_cosine", "Cosine")],
+            "The teacher's, in global crops. One that rises through a long run: patches turn into copies of the whole.",
+        ),
+        chart(
+            Health,
             "Norm of the gradients",
             &[
                 figure("grad_norm_backbone", "Backbone"),

@@ -71,6 +71,22 @@ pub fn feature_rank(features: Tensor<2>) -> Tensor<1> {
     trace.square() / gram.square().sum().clamp_min(1e-30)
 }
 
+/// Mean cosine of CLS with the patches of its crop, `[1]`; `tokens` `[crops, tokens, dim]` after the final norm, patches from
+/// `prefix` on.
+///
+/// Its rise over a long run goes along with the decay of dense features (Siméoni et al. 2025, section 4.1).
+pub fn cls_patch_cosine(tokens: Tensor<3>, prefix: usize) -> Tensor<1> {
+    let [crops, length, dim] = tokens.dims();
+    let unit = |x: Tensor<3>| {
+        let size = x.clone().square().sum_dim(2).sqrt().clamp_min(1e-12);
+        x / size
+    };
+    let cls = unit(tokens.clone().narrow(1, 0, 1));
+    let patches = unit(tokens.narrow(1, prefix, length - prefix));
+    let cosines = patches * cls.expand([crops, length - prefix, dim]);
+    cosines.sum_dim(2).mean().reshape([1])
+}
+
 /// Share of the prototypes in use: `exp(H(mean target)) / K`, `[1]`. 1 when all are used equally, 1 / K for one.
 pub fn prototype_use(targets: Tensor<2>) -> Tensor<1> {
     let k = targets.dims()[1];
@@ -103,6 +119,20 @@ mod tests {
         let wanted: f32 = feature_rank(tensor).into_scalar();
         let found = FeatureSpectrum::of(&features, dim).unwrap().participation();
         assert!((found - f64::from(wanted)).abs() < 1e-4 * found, "{found} for {wanted}");
+    }
+
+    #[test]
+    fn cosines_are_of_cls_with_each_patch() {
+        let device = Device::flex();
+        // CLS, a register, two patches; as CLS, and square to it; then against it, and a patch of nothing.
+        let crops = [
+            [[2.0, 0.0], [0.0, 9.0], [5.0, 0.0], [0.0, 3.0]],
+            [[0.0, 1.0], [7.0, 7.0], [0.0, -4.0], [0.0, 0.0]],
+        ];
+        let cosine: f32 = cls_patch_cosine(Tensor::<3>::from_floats(crops, &device), 2).into_scalar();
+        assert!((cosine - 0.0).abs() < 1e-6, "{cosine}");
+        let first: f32 = cls_patch_cosine(Tensor::<3>::from_floats([crops[0]], &device), 2).into_scalar();
+        assert!((first - 0.5).abs() < 1e-6, "{first}");
     }
 
     #[test]

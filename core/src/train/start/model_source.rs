@@ -13,7 +13,7 @@ use crate::train::archive::{self, ArchiveError};
 use crate::train::checkpoint::iteration_of;
 use crate::train::checkpoint::verify::{FileVerdict, verify_file};
 use crate::train::run::RunFolder;
-use crate::weights::{self, LoadedWeights, WeightsError, WeightsLoadOptions, WeightsSummary};
+use crate::weights::{self, LoadedWeights, PartOfName, WeightsError, WeightsLoadOptions, WeightsSummary};
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
 #[cfg(not(target_family = "wasm"))]
@@ -70,11 +70,15 @@ pub fn split_part(named: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
-/// `named` with a part that was named beside it.
-pub fn with_part(named: &Path, part: Option<&str>) -> PathBuf {
-    let Some(part) = part else { return named.into() };
-    let mut name = split_part(named).0.into_os_string();
-    name.push(format!("{PART}{part}"));
+/// `named` with a part and a number of heads that were named beside it; they count before those of the name.
+pub fn with_part(named: &Path, part: Option<&str>, heads: Option<usize>) -> PathBuf {
+    let (path, of_name) = split_part(named);
+    let heads = heads.map(|heads| heads.to_string());
+    let said = of_name.as_deref().map_or(PartOfName { part: None, heads: None }, PartOfName::of);
+    let said = PartOfName { part: part.or(said.part), heads: heads.as_deref().or(said.heads) };
+    let Some(text) = said.text() else { return named.into() };
+    let mut name = path.into_os_string();
+    name.push(format!("{PART}{text}"));
     name.into()
 }
 
@@ -174,18 +178,19 @@ pub fn weights_file(named: &Path) -> Result<PathBuf, ModelError> {
 /// # Errors
 /// As [`weights_file`].
 pub fn resolve_weights_path(named: &Path) -> Result<PathBuf, ModelError> {
-    located(named).map(|(file, part)| with_part(&file, part.as_deref()))
+    located(named).map(|(file, part)| with_part(&file, part.as_deref(), None))
 }
 
 /// The file, and which part of it.
 fn located(named: &Path) -> Result<(PathBuf, Option<String>), ModelError> {
     let (named, part) = split_part(named);
+    let heads = || PartOfName { part: None, ..PartOfName::of(part.as_deref().unwrap_or_default()) }.text();
     if files::is_file(named.join("teacher.safetensors")) {
-        return Ok((named.join(of_run(&named, part.as_deref())?), None));
+        return Ok((named.join(of_run(&named, part.as_deref())?), heads()));
     }
     if let Ok(run) = RunFolder::open(&named) {
         return match run.latest_checkpoint() {
-            Some((_, path)) => Ok((path.join(of_run(&named, part.as_deref())?), None)),
+            Some((_, path)) => Ok((path.join(of_run(&named, part.as_deref())?), heads())),
             None => Err(ModelError::NoCheckpoint(named.display().to_string())),
         };
     }
@@ -203,7 +208,7 @@ fn located(named: &Path) -> Result<(PathBuf, Option<String>), ModelError> {
 
 /// The file of a checkpoint of ours that is called `part`.
 fn of_run(named: &Path, part: Option<&str>) -> Result<&'static str, ModelError> {
-    match part.unwrap_or("teacher") {
+    match part.and_then(|part| PartOfName::of(part).part).unwrap_or("teacher") {
         "teacher" => Ok("teacher.safetensors"),
         "student" => Ok("student.safetensors"),
         other => {
@@ -471,10 +476,16 @@ mod tests {
         let odd = folder.path().join("my#file.pth");
         std::fs::write(&odd, "x").unwrap();
         assert_eq!(split_part(&odd), (odd.clone(), None), "a file that has the name");
-        let parted = with_part(&odd, Some("teacher"));
+        let parted = with_part(&odd, Some("teacher"), None);
         assert_eq!(split_part(&parted), (odd.clone(), Some("teacher".into())));
-        assert_eq!(split_part(&with_part(&parted, Some("model.ema"))).1.unwrap(), "model.ema");
-        assert_eq!(with_part(&odd, None), odd);
+        assert_eq!(split_part(&with_part(&parted, Some("model.ema"), None)).1.unwrap(), "model.ema");
+        assert_eq!(with_part(&odd, None, None), odd);
+        let of = |named: &Path| split_part(named).1.unwrap();
+        let both = with_part(&parted, None, Some(6));
+        assert_eq!(of(&both), "teacher,heads=6");
+        assert_eq!(of(&with_part(&both, Some("ema"), None)), "ema,heads=6");
+        assert_eq!(of(&with_part(&both, None, Some(12))), "teacher,heads=12");
+        assert_eq!(of(&with_part(&odd, None, Some(3))), "heads=3");
         assert_eq!(split_part(Path::new("a#b/c")), ("a#b/c".into(), None), "a folder's name");
         assert_eq!(resolve_weights_path(&parted).unwrap(), parted);
     }
@@ -489,7 +500,7 @@ mod tests {
             backbone.get_mut("norm.bias").unwrap().data.fill(0.25);
         }
         let bias = |part| {
-            let source = ModelSource::Path(with_part(folder.path(), part));
+            let source = ModelSource::Path(with_part(folder.path(), part, None));
             checkpoint(&source).map(|read| read.backbone["norm.bias"].data[0]).map_err(|e| e.to_string())
         };
         assert_eq!(bias(Some("student")), Ok(0.25));

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::OnnxInputSize;
 use super::graph::{OnnxAttribute, OnnxGraph};
 use super::positions::PosEmbedTable;
+use super::rope::RopeAngles;
 use crate::{HostTensor, StateDict, WeightsError};
 use dinoscope_model::config::{FfnKind, VitConfig};
 
@@ -22,6 +23,8 @@ struct OnnxBackboneBuilder<'a, 'c> {
     graph: OnnxGraph<'a>,
     backbone: &'a StateDict,
     config: &'c VitConfig,
+    /// Rotary positions, once the patches are there.
+    angles: Option<RopeAngles>,
 }
 
 /// The graph of `backbone`, from [`INPUT`] to [`TOKENS`] and [`CLS`].
@@ -30,7 +33,7 @@ pub(super) fn graph<'a>(
     config: &VitConfig,
     size: OnnxInputSize,
 ) -> Result<OnnxGraph<'a>, WeightsError> {
-    let mut writer = OnnxBackboneBuilder { graph: OnnxGraph::default(), backbone, config };
+    let mut writer = OnnxBackboneBuilder { graph: OnnxGraph::default(), backbone, config, angles: None };
     let mut x = writer.tokens(size)?;
     for block in 0..config.depth {
         x = writer.attention(&x, block)?;
@@ -82,6 +85,11 @@ impl<'a> OnnxBackboneBuilder<'a, '_> {
             &[OnnxAttribute::Ints("perm", &[0, 2, 1])],
         );
 
+        if let Some(rope) = &self.config.rope {
+            self.angles = Some(RopeAngles::new(&mut self.graph, self.config, rope, size, &map));
+            let prefix = self.tensor("cls_token")?.data.clone();
+            return self.with_prefix(prefix, &patches);
+        }
         let (class, stored) = self.tensor("pos_embed")?.data.split_at(dim);
         let table = PosEmbedTable { values: stored, grid, dim, rule };
         let positions = match size {
@@ -100,19 +108,20 @@ impl<'a> OnnxBackboneBuilder<'a, '_> {
         let patches = self.graph.node("Add", &[&patches, &positions], "patches", &[]);
 
         // CLS has a position of its own, registers have none.
-        let mut prefix: Vec<f32> = self
-            .tensor("cls_token")?
-            .data
-            .iter()
-            .zip(class)
-            .map(|(token, position)| token + position)
-            .collect();
+        let token = &self.tensor("cls_token")?.data;
+        let class = token.iter().zip(class).map(|(token, position)| token + position).collect();
+        self.with_prefix(class, &patches)
+    }
+
+    /// CLS and registers before the patches.
+    fn with_prefix(&mut self, mut prefix: Vec<f32>, patches: &str) -> Result<String, WeightsError> {
+        let dim = self.config.dim;
         if self.config.registers > 0 {
             prefix.extend(&self.tensor("register_tokens")?.data);
         }
         let prefix = self.graph.floats("prefix", &[1, self.config.prefix(), dim], prefix);
         let prefix = self.for_each_picture(&prefix, dim);
-        Ok(self.graph.node("Concat", &[&prefix, &patches], "tokens", &[OnnxAttribute::Int("axis", 1)]))
+        Ok(self.graph.node("Concat", &[&prefix, patches], "tokens", &[OnnxAttribute::Int("axis", 1)]))
     }
 
     /// `[1, prefix, dim]` to `[batch, prefix, dim]`.
@@ -201,9 +210,18 @@ impl<'a> OnnxBackboneBuilder<'a, '_> {
             )
         };
         let [query, key, value] = &parts;
-        let query = split(query, [0, 2, 1, 3]);
-        let key = split(key, [0, 2, 3, 1]);
+        let mut query = split(query, [0, 2, 1, 3]);
         let value = split(value, [0, 2, 1, 3]);
+        let key = match &self.angles {
+            None => split(key, [0, 2, 3, 1]),
+            Some(angles) => {
+                let key = split(key, [0, 2, 1, 3]);
+                query = angles.turn(&mut self.graph, &query);
+                let key = angles.turn(&mut self.graph, &key);
+                let upright = [OnnxAttribute::Ints("perm", &[0, 1, 3, 2])];
+                self.graph.node("Transpose", &[&key], &name("attn.keys"), &upright)
+            }
+        };
         let scores = self.graph.node("MatMul", &[&query, &key], &name("attn.scores"), &[]);
         let axis = [OnnxAttribute::Int("axis", -1)];
         let scores = self.graph.node("Softmax", &[&scores], &name("attn.probabilities"), &axis);

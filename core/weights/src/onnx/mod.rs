@@ -11,6 +11,7 @@ mod folder;
 mod graph;
 mod positions;
 mod proto;
+mod rope;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ pub use folder::{MODEL, save_folder};
 /// Which pictures an exported model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnnxInputSize {
-    /// Any size; positions are resampled inside the graph. Pixels beyond the last whole patch are not seen.
+    /// Any size; positions are resampled, or rotary ones computed, inside the graph. Pixels beyond the last whole patch are not seen.
     Free,
     /// One size, with the position table resampled beforehand.
     Fixed {

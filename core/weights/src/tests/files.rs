@@ -152,7 +152,7 @@ fn sizes_are_read_off_shapes() {
             config.interpolation =
                 if registers > 0 { PosEmbedInterpolation::ANTIALIAS } else { PosEmbedInterpolation::OFFSET };
             let shapes = expected_shapes(&config).into_iter().collect();
-            let (found, positions) = shapes::infer(&shapes, "x").unwrap();
+            let (found, positions) = shapes::infer(&shapes, "x", false).unwrap();
             // How they are folded into rows and columns is told elsewhere.
             assert_eq!((VitConfig { grid: config.grid, ..found }, positions), (config, 1370));
         }

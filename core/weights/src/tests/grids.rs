@@ -224,7 +224,7 @@ fn files_from_before_are_read_as_they_were() {
     let own = r#"{"patch":7,"grid":4,"dim":32,"depth":2,"heads":4,"ffn":"mlp","hidden":128,"registers":0,
         "layerscale":0.00001,"qkv_bias":true,"interpolation":{"offset":0.0,"antialias":true},"drop_path":0.1}"#;
     let (state, mut bytes) = (random(&config), Vec::new());
-    let mut tensors = official::outgoing(&state);
+    let mut tensors = official::as_is(&state);
     safetensors::write(&mut bytes, &mut tensors, &[(plan::CONFIG_KEY, own.to_owned())], WeightsDtype::F32)
         .unwrap();
     let read = from_bytes("old", &bytes).unwrap();

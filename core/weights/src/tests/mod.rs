@@ -1,6 +1,7 @@
 //! Tests of reading, writing and refusing weights, and the tools they share: fixtures, a pickle writer, a generator.
 #![allow(clippy::unwrap_used)]
 
+mod dinov3;
 mod download;
 mod files;
 mod grids;

@@ -5,8 +5,9 @@ pub(super) mod model_fetch;
 
 use std::path::Path;
 
-use dinoscope_core::explore::{ModelSource, split_part};
+use dinoscope_core::explore::{ModelSource, split_part, with_part};
 use dinoscope_core::files;
+use dinoscope_core::weights::PartOfName;
 
 use super::ExploreWorkspace;
 use crate::platform::dialogs::DialogPurpose;
@@ -80,8 +81,9 @@ impl ExploreWorkspace {
             let c = &model.config;
             let registers =
                 if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
+            let positions = if c.rope.is_some() { ", rotary positions" } else { "" };
             let text = format!(
-                "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}",
+                "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}{positions}",
                 model.parameters as f64 / 1e6,
                 c.depth,
                 c.dim,
@@ -93,5 +95,30 @@ impl ExploreWorkspace {
                 widgets::hint(ui, text);
             }
         }
+        if let Some(source) = self.heads_ui(ui) {
+            self.use_model(app, source);
+        }
+    }
+
+    /// The number of heads of a file that does not say it, to be said by who knows; the model with that number.
+    fn heads_ui(&self, ui: &mut egui::Ui) -> Option<ModelSource> {
+        let model = self.model.as_ref()?;
+        let ModelSource::Path(path) = &model.source else { return None };
+        let (dim, heads) = (model.config.dim, model.config.heads);
+        let told = split_part(path).1.is_some_and(|part| PartOfName::of(&part).heads.is_some());
+        if !told && !model.notes.iter().any(|note| note.contains("attention heads")) {
+            return None;
+        }
+        let mut chosen = heads;
+        let called = |heads: usize| format!("{heads} heads of {}", dim / heads);
+        let shown = egui::ComboBox::from_id_salt("heads").selected_text(called(heads)).show_ui(ui, |ui| {
+            for heads in (1..=dim / 8).filter(|heads| dim.is_multiple_of(*heads) && dim / heads <= 256) {
+                ui.selectable_value(&mut chosen, heads, called(heads));
+            }
+        });
+        let hint =
+            "The file does not say how many attention heads it has. With a wrong number features are wrong.";
+        shown.response.on_hover_text(hint);
+        (chosen != heads).then(|| ModelSource::Path(with_part(path, None, Some(chosen))))
     }
 }

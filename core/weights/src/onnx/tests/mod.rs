@@ -24,6 +24,8 @@ fn kinds() -> Vec<VitConfig> {
         tiny(4, FfnKind::SwiGlu),
         VitConfig { grid: PatchGrid::new(3, 5), norm_eps: 0.2, ..tiny(0, FfnKind::Mlp) },
         VitConfig { grid: PatchGrid::new(6, 2), ..tiny(4, FfnKind::Mlp) },
+        tiny(0, FfnKind::Mlp).with_rope(),
+        VitConfig { qkv_bias: false, ..tiny(3, FfnKind::SwiGlu).with_rope() },
     ]
 }
 

@@ -39,6 +39,8 @@ fn operator(node: &Node, x: &[&Tensor]) -> Vec<Tensor> {
             let yes = both(x[0], x[1], |c, a| if c == 1.0 { a } else { 0.0 });
             both(&yes, &both(x[0], x[2], |c, b| if c == 1.0 { 0.0 } else { b }), |a, b| a + b)
         }
+        "Cos" => each(x[0], f32::cos),
+        "Sin" => each(x[0], f32::sin),
         "Abs" => each(x[0], f32::abs),
         "Erf" => each(x[0], erf),
         "Sigmoid" => each(x[0], |v| 1.0 / (1.0 + (-v).exp())),

@@ -59,11 +59,11 @@ pub struct Model {
 
 #[wasm_bindgen]
 impl Model {
-    /// Opens the content of a weights file; `name` is for messages.
+    /// Opens the content of a weights file; `name` is for messages, `heads` for files that do not say it.
     ///
     /// # Errors
     /// Throws when it holds no model, or when there is no GPU and one was asked for.
-    pub async fn open(name: String, bytes: Vec<u8>, gpu: bool) -> Result<Self, JsValue> {
+    pub async fn open(name: String, bytes: Vec<u8>, gpu: bool, heads: Option<f64>) -> Result<Self, JsValue> {
         let (device, adapter) = match gpu {
             true => {
                 let (device, name) = device::gpu().await?;
@@ -71,7 +71,7 @@ impl Model {
             }
             false => (Device::flex(), None),
         };
-        Ok(Self { model: model::InferenceSession::open(&name, bytes, &device)?, adapter })
+        Ok(Self { model: model::InferenceSession::open(&name, bytes, heads, &device)?, adapter })
     }
 
     /// The GPU's name; undefined on the CPU.

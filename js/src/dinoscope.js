@@ -18,7 +18,7 @@ import { patchAt, similarity } from './similarity.js';
  */
 
 const LOOK = ['resolution', 'signal'];
-const LOAD = ['device', 'name', 'onProgress', 'signal', 'warmUp', 'wasm', 'worker'];
+const LOAD = ['device', 'heads', 'name', 'onProgress', 'signal', 'warmUp', 'wasm', 'worker'];
 
 /** Images that are on their way to the program at a time. */
 const TOGETHER = 8;
@@ -141,7 +141,7 @@ export class Dinoscope {
  * @param {WeightsSource} source
  * @param {LoadOptions} options
  */
-async function start(source, { device = 'auto', worker = true, warmUp = false, wasm, name, signal, onProgress }) {
+async function start(source, { device = 'auto', worker = true, warmUp = false, wasm, name, heads, signal, onProgress }) {
   inBrowser();
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DinoscopeError('argument', `device is ${device}, expected 'auto', 'webgpu' or 'cpu'`);
@@ -174,7 +174,7 @@ async function start(source, { device = 'auto', worker = true, warmUp = false, w
     return made;
   };
   try {
-    const asked = { name: name ?? file, bytes, device };
+    const asked = { name: name ?? file, bytes, device, heads };
     const opened = await step('model', () => client.value.call('open', asked, transfer, { signal }));
     if (warmUp) {
       // Any image has the model's own size in the end, and what a GPU compiles depends on that alone.

@@ -147,8 +147,8 @@ export class Engine {
     await load(wasm, hear);
   }
 
-  /** @param {{ name: string, bytes: Uint8Array, device: 'auto' | 'webgpu' | 'cpu' }} options */
-  async open({ name, bytes, device }) {
+  /** @param {{ name: string, bytes: Uint8Array, device: 'auto' | 'webgpu' | 'cpu', heads?: number }} options */
+  async open({ name, bytes, device, heads }) {
     const found = await findGpu(device);
     if (device === 'webgpu' && !found.use) {
       throw new DinoscopeError('device', `${found.reason}; device: 'auto' or 'cpu' computes on the CPU`);
@@ -156,7 +156,7 @@ export class Engine {
     let { use, reason } = found;
     if (use) {
       try {
-        this.#model = await Model.open(name, bytes, true);
+        this.#model = await Model.open(name, bytes, true, heads);
       } catch (thrown) {
         const { code, message } = asError(thrown);
         if (code !== 'device' || device === 'webgpu') {
@@ -165,7 +165,7 @@ export class Engine {
         [use, reason] = [false, message];
       }
     }
-    this.#model ??= await Model.open(name, bytes, false);
+    this.#model ??= await Model.open(name, bytes, false, heads);
     return {
       info: this.#model.info,
       device: use

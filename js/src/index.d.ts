@@ -44,6 +44,8 @@ export interface LoadOptions {
   warmUp?: boolean;
   /** Name of the weights for messages and `info.name`; by default that of the file. */
   name?: string;
+  /** Attention heads of weights that do not say how many they have; with a wrong number features are wrong. */
+  heads?: number;
   /** `false` computes on the page's own thread. By default in a worker, where the page may have one. */
   worker?: boolean;
   /** Address of `dinoscope_js_bg.wasm`, if it is not beside the package's scripts. */

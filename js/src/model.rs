@@ -8,7 +8,7 @@ use dinoscope_core::data::Picture;
 use dinoscope_core::explore::ModelError;
 use dinoscope_core::features::{ViewFeatures, view_attention_pausing, views_features_pausing, whole_view};
 use dinoscope_core::model::{Vit, VitConfig, params};
-use dinoscope_core::weights::{self, LoadedWeights};
+use dinoscope_core::weights::{self, LoadedWeights, WeightsLoadOptions};
 
 use crate::failure::JsApiError;
 
@@ -46,15 +46,25 @@ pub enum JsAttentionQuery {
 }
 
 impl InferenceSession {
-    /// Reads the content of a weights file; `name` is for messages.
+    /// Reads the content of a weights file; `name` is for messages, `heads` for files that do not say how many attention
+    /// heads there are.
     ///
     /// The content is given away and let go before the model is made: a browser's program has 4 GB at most, and never
     /// gives memory back.
     ///
     /// # Errors
     /// When it is no weights file, or holds no backbone.
-    pub fn open(name: &str, bytes: Vec<u8>, device: &Device) -> Result<Self, JsApiError> {
-        let LoadedWeights { backbone: dict, config, notes, file, .. } = weights::from_bytes(name, &bytes)?;
+    pub fn open(name: &str, bytes: Vec<u8>, heads: Option<f64>, device: &Device) -> Result<Self, JsApiError> {
+        let heads = match heads {
+            None => None,
+            Some(asked) if asked.fract() == 0.0 && (1.0..=1024.0).contains(&asked) => Some(asked as usize),
+            Some(asked) => {
+                return Err(JsApiError::argument("heads", asked, "a whole number from 1 to 1024".to_owned()));
+            }
+        };
+        let reading = WeightsLoadOptions { heads, ..WeightsLoadOptions::default() };
+        let read = weights::from_bytes_as(name, &bytes, reading)?;
+        let LoadedWeights { backbone: dict, config, notes, file, .. } = read;
         drop(bytes);
         let (backbone, missing) = params::load(Vit::unloaded(&config, device), &dict, |path| path.to_owned());
         match missing.as_slice() {
@@ -206,7 +216,8 @@ mod tests {
 
     fn starter() -> InferenceSession {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
-        InferenceSession::open("starter weights", std::fs::read(file).unwrap(), &Device::flex()).unwrap()
+        InferenceSession::open("starter weights", std::fs::read(file).unwrap(), None, &Device::flex())
+            .unwrap()
     }
 
     async fn go_on() -> bool {
@@ -228,6 +239,18 @@ mod tests {
             ready(dinoscope_core::features::view_features(&model.backbone, &view, &Device::flex())).unwrap();
         assert_eq!(features.cls, expected.cls);
         assert_eq!(features.patches, expected.patches);
+    }
+
+    #[test]
+    fn a_caller_may_say_how_many_heads_there_are() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/weights/starter.safetensors");
+        let open =
+            |heads| InferenceSession::open("starter", std::fs::read(file).unwrap(), heads, &Device::flex());
+        assert_eq!(open(Some(8.0)).unwrap().config().heads, 8);
+        for wrong in [0.0, 2.5, -4.0, f64::NAN] {
+            assert!(open(Some(wrong)).unwrap_err().to_string().contains("heads"), "{wrong}");
+        }
+        assert!(open(Some(7.0)).unwrap_err().to_string().contains("7 attention heads"));
     }
 
     #[test]
@@ -276,7 +299,7 @@ mod tests {
         let read = weights::from_bytes("starter.safetensors", &half).unwrap();
         let whole = weights::to_bytes(&read.backbone, &read.config, KeyLayout::Official).unwrap();
         assert!(half.len() < whole.len() / 2 + 8192);
-        let whole = InferenceSession::open("whole.safetensors", whole, &Device::flex()).unwrap();
+        let whole = InferenceSession::open("whole.safetensors", whole, None, &Device::flex()).unwrap();
         let look = |model: &InferenceSession| {
             ready(model.features(&[picture()], Some(64.0), go_on)).unwrap().swap_remove(0)
         };
@@ -319,7 +342,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_weights_is_named() {
         let failure =
-            InferenceSession::open("cat.jpg", b"\xff\xd8\xff\xe0 no weights".to_vec(), &Device::flex());
+            InferenceSession::open("cat.jpg", b"\xff\xd8\xff\xe0 no weights".to_vec(), None, &Device::flex());
         let failure = failure.unwrap_err();
         assert_eq!(failure.code(), "weights");
         assert!(failure.to_string().starts_with("cat.jpg"), "{failure}");

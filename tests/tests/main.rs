@@ -6,6 +6,7 @@ mod corrupted;
 mod data_folders;
 mod docs;
 mod features;
+mod following;
 mod going_on;
 mod journeys;
 mod judging;

@@ -8,6 +8,7 @@ mod distill;
 mod eval;
 mod explore;
 mod features;
+mod follow;
 mod load;
 mod run;
 mod settings;
@@ -81,6 +82,8 @@ enum CliCommand {
     /// there already, made with the same weights and options from a file that has not changed, is left as it is, so
     /// that a command that was stopped goes on when it is given again.
     Features(features::FeaturesArgs),
+    /// Follow a place, or a mask, of the first frame through a film, an animation or a folder of pictures.
+    Follow(follow::FollowArgs),
     /// Evaluate features on labelled pictures.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -169,6 +172,7 @@ fn carry_out(command: CliCommand) -> anyhow::Result<CliExitStatus> {
         CliCommand::Train(arguments) => train::run(arguments),
         CliCommand::Distill(arguments) => distill::run(arguments),
         CliCommand::Features(arguments) => features::run(arguments),
+        CliCommand::Follow(arguments) => follow::run(&arguments),
         CliCommand::Eval(command) => eval::run(command),
         CliCommand::Weights(command) => weights::run(command),
         CliCommand::Bench(arguments) => bench::run(arguments).map(CliExitStatus::from),

@@ -7,12 +7,14 @@ pub mod attention_map;
 pub mod canvas;
 pub mod colour_map;
 pub mod eigen;
+pub mod follow;
 pub mod image_out;
 pub mod lettering;
 pub mod linalg;
 pub mod npy;
 pub mod parquet;
 pub mod pca;
+pub mod propagation;
 pub mod similarity;
 
 pub use pca::pca_sample;

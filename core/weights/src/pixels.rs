@@ -25,6 +25,11 @@ impl PixelNormalization {
         Self { gain: each(&|c| scale / std[c]), shift: each(&|c| -mean[c] / std[c]), mean, std }
     }
 
+    /// What DINOv3's satellite models take: their own mean and deviation, which no official file says.
+    pub fn satellite() -> Self {
+        Self::normalised([0.430, 0.411, 0.296], [0.213, 0.156, 0.143], 1.0)
+    }
+
     /// What timm's `mean` and `std` say, if they say anything.
     pub fn timm(config: &Value, file: &str) -> Result<Option<Self>, WeightsError> {
         let of = |field| triple(config.get(field), field, "config.json", file);

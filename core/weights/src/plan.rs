@@ -134,6 +134,7 @@ fn read_names(
             config.grid = said.into_iter().flatten().find(|grid| grid.area() > 0).unwrap_or(config.grid);
         }
     }
+    let own_is_absent = own.is_none();
     if let Some(own) = own {
         apply_own(&own, &mut config, file, &mut notes)?;
         heads_known = true;
@@ -164,9 +165,43 @@ fn read_names(
         _ => notes.push("its registers have positions; they are added to the registers here".into()),
     }
     let heads = plan_heads(source, &found, &config, &mut notes);
-    notes.extend(told.pixels.and_then(|(pixels, whose)| pixels.note(whose)));
-    let pixels = told.pixels.map(|(pixels, _)| pixels);
+    let mut pixels = told.pixels;
+    if rope && own_is_absent {
+        let released = ReleasedDinov3::of(file);
+        notes.extend(released.is_some().then(|| LICENCE.to_owned()));
+        if released == Some(ReleasedDinov3::Satellite) {
+            pixels = pixels.or(Some((PixelNormalization::satellite(), "sat493m in its name")));
+        }
+    }
+    notes.extend(pixels.and_then(|(pixels, whose)| pixels.note(whose)));
+    let pixels = pixels.map(|(pixels, _)| pixels);
     Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, rope: rotary, pixels })
+}
+
+/// What is said of weights that Meta released as DINOv3.
+const LICENCE: &str = "released under the DINOv3 License, which is no free one: read it before you pass on what is made \
+                       with these weights";
+
+/// The released weights of DINOv3, by the pictures that they learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReleasedDinov3 {
+    Web,
+    Satellite,
+}
+
+impl ReleasedDinov3 {
+    /// Told by the name of a file, or of the folder that it lies in.
+    fn of(file: &str) -> Option<Self> {
+        let mut names = file.rsplit(['/', '\\']).take(2);
+        names.find_map(|name| {
+            let name = name.to_ascii_lowercase();
+            match () {
+                () if name.contains("sat493m") => Some(Self::Satellite),
+                () if name.contains("lvd1689m") => Some(Self::Web),
+                () => None,
+            }
+        })
+    }
 }
 
 /// Says that a config.json is of pictures of another size.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use dinoscope_core::burn::tensor::{DType, Device};
 use dinoscope_core::device::block_on;
-use dinoscope_core::model::{LayerSelection, PatchGrid, Vit, params};
+use dinoscope_core::model::{LayerSelection, PatchGrid, ROPE_NORM_EPS, Vit, params};
 use dinoscope_core::ssl::{Centering, CropMasks, OneProcess};
 use dinoscope_core::train::batch::{HostCrops, split};
 use dinoscope_core::train::loss_scale::LossScale;
-use dinoscope_core::train::recipe::TrainPrecision;
+use dinoscope_core::train::recipe::{PositionKind, TrainPrecision};
 use dinoscope_core::train::schedule::ScheduledValues;
 use dinoscope_core::train::state::TrainerState;
 use dinoscope_core::train::step::step;
@@ -45,6 +45,9 @@ struct Config {
     clip: f64,
     layerwise_decay: f64,
     patch_embed_lr_mult: f64,
+    /// `rope` for a backbone of DINOv3, whose positions stay where they are.
+    #[serde(default)]
+    positions: String,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +190,11 @@ fn recipe(c: &Config) -> Result<Recipe, String> {
         "swiglufused" | "swiglu" => dinoscope_core::model::FfnKind::SwiGlu,
         other => return Err(format!("ffn {other}")),
     };
+    if c.positions == "rope" {
+        r.model.positions = PositionKind::Rope;
+        r.model.norm_eps = ROPE_NORM_EPS;
+        (r.model.rope_shift, r.model.rope_jitter, r.model.rope_rescale) = (0.0, 1.0, 1.0);
+    }
     r.crops.global_size = c.global_size;
     r.crops.local_size = c.local_size;
     r.crops.locals = c.locals;

@@ -1,5 +1,6 @@
 //! Files and bytes to pictures: any supported format, turned upright, 8-bit RGB, within limits.
 
+pub mod animation;
 pub mod depth;
 mod kinds;
 mod limit;

@@ -219,6 +219,27 @@ fn what_no_dinov3_has_is_refused() {
     assert!(error.contains("pos_embed"), "{error}");
 }
 
+/// What Meta released is known by its name: its licence, and the pixels of satellite pictures.
+#[test]
+fn released_files_say_their_licence_and_satellites_have_their_own_pixels() {
+    let config = rotary(FfnKind::Mlp);
+    let mut file = renamed(&state(&config), |key| key.replace("register_tokens", "storage_tokens"));
+    let periods = RopeConfig::default().formula(config.head_width());
+    file.insert("rope_embed.periods".into(), HostTensor::new([4], periods));
+    let of = |name: &str| from_bytes(name, &pth(&file, None)).unwrap();
+    let licence = |read: &LoadedWeights| read.notes.iter().any(|note| note.contains("DINOv3 License"));
+    let (own, web) = (of("mine.pth"), of("x/dinov3_vits16_pretrain_lvd1689m-08c60483.pth"));
+    assert!(!licence(&own) && licence(&web));
+    assert!(own.backbone == web.backbone);
+    let satellite = of("dinov3_vitl16_pretrain_sat493m-eadcf0ff.pth");
+    assert!(licence(&satellite) && satellite.notes.iter().any(|note| note.contains("sat493m")));
+    let key = "patch_embed.proj.weight";
+    assert!(satellite.backbone[key] != own.backbone[key]);
+    // A channel's gain is one deviation over the other.
+    let gain = satellite.backbone[key].data[0] / own.backbone[key].data[0];
+    assert!((gain - 0.229 / 0.213).abs() < 1e-4, "{gain}");
+}
+
 #[test]
 fn config_json_says_the_base() {
     let folder = tempfile::tempdir().unwrap();

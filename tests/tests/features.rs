@@ -301,6 +301,27 @@ fn deep_grey_is_said_and_stretched_when_asked_for() {
     assert_eq!(said.matches("data.depth_range").count(), 1, "{said}");
 }
 
+/// Where the processor has such products features change a little; they are made again, and f32 is f32 as it was.
+#[test]
+fn products_in_bf16_are_asked_for_and_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    picture(&dir.join("a.png"), 1);
+    let cls = |precision: &str| -> Vec<f32> {
+        ok(dir, &features(&["a.png", "--out", "o", "--npy", "--matmul-precision", precision]));
+        let bytes = std::fs::read(dir.join("o/a.cls.npy")).unwrap();
+        bytes[bytes.len() - 128 * 4..].as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let (full, rounded, again) = (cls("f32"), cls("bf16"), cls("f32"));
+    assert_eq!(full, again);
+    let off = full.iter().zip(&rounded).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    let has = dinoscope_core::fused::MatmulPrecision::Bf16.is_available();
+    assert!(if has { (1e-5..0.1).contains(&off) } else { off == 0.0 }, "off by {off}, has it: {has}");
+    let output = run(dir, &features(&["a.png", "--out", "o", "--matmul-precision", "f8"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("f32 or bf16"));
+}
+
 #[test]
 fn the_limit_of_a_picture_is_a_setting() {
     let dir = tempfile::tempdir().unwrap();

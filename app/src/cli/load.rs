@@ -8,6 +8,7 @@ use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::device::{DeviceChoice, SelectedDevice, choose};
 use dinoscope_core::explore::{self, ModelSource};
+use dinoscope_core::fused::MatmulPrecision;
 use dinoscope_core::model::Vit;
 use dinoscope_core::train::{Recipe, ResolvedRecipe};
 
@@ -44,6 +45,27 @@ pub fn source(named: &Path) -> ModelSource {
 /// What is named with `--weights NAME --part PART --heads N`.
 pub fn with_part(named: &Path, part: Option<&str>, heads: Option<usize>) -> PathBuf {
     explore::with_part(named, part, heads)
+}
+
+/// `--matmul-precision f32|bf16`.
+pub fn products(text: &str) -> Result<MatmulPrecision, String> {
+    match text {
+        "f32" => Ok(MatmulPrecision::F32),
+        "bf16" => Ok(MatmulPrecision::Bf16),
+        _ => Err("expected f32 or bf16".to_owned()),
+    }
+}
+
+/// The precision that `chosen` multiplies matrices in when `asked` is wanted; a note where that is another one.
+pub fn products_on(asked: MatmulPrecision, chosen: &SelectedDevice) -> MatmulPrecision {
+    let on_gpu = chosen.gpu;
+    if asked == MatmulPrecision::F32 || (!on_gpu && asked.is_available()) {
+        return asked;
+    }
+    let why =
+        if on_gpu { "a GPU does not multiply in it here" } else { "this processor has no bf16 products" };
+    note!("--matmul-precision bf16: {why}; f32 it is");
+    MatmulPrecision::F32
 }
 
 /// `--heads N`.

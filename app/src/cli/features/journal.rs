@@ -23,6 +23,9 @@ pub struct JournalProvenance {
     pub resolution: usize,
     /// Black and white of deep files.
     pub depth_range: String,
+    /// What factors of matrix products were rounded to; empty for not at all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub matmul_precision: String,
 }
 
 /// What was done for a picture.
@@ -248,6 +251,7 @@ mod tests {
             weights: text(weights),
             resolution: 64,
             depth_range: text("fixed"),
+            matmul_precision: String::new(),
         }
     }
 

@@ -69,7 +69,7 @@ def shapes(c):
     out = {
         "cls_token": (1, 1, d),
         "mask_token": (1, d),
-        "pos_embed": (1, 1 + np.prod(sides(c)), d),
+        "pos_embed": (1, 1 + int(np.prod(sides(c))), d),
         "patch_embed.proj.weight": (d, 3, c["patch"], c["patch"]),
         "patch_embed.proj.bias": (d,),
         "norm.weight": (d,),

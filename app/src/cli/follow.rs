@@ -67,7 +67,8 @@ pub struct FollowArgs {
     /// A best match less similar than this is none: the place is out of sight. From -1 to 1.
     #[arg(long, default_value_t = 0.5)]
     threshold: f32,
-    /// How far the place may go from one frame to the next, in patches [default: anywhere].
+    /// How far the place may go from one frame to the next, in patches; 0 for anywhere [default: a quarter of the frame's
+    /// shorter side].
     #[arg(long, value_name = "PATCHES")]
     radius: Option<f32>,
     /// What factors of matrix products are rounded to on the CPU: f32, or bf16, which processors with VDPBF16PS multiply up
@@ -93,10 +94,9 @@ fn place(text: &str) -> Result<(f32, f32), String> {
 
 /// Follows, and writes what was found.
 pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
-    let FollowOptions { threshold, radius } =
-        FollowOptions { threshold: arguments.threshold, radius: arguments.radius.unwrap_or(f32::INFINITY) };
-    if !(-1.0..=1.0).contains(&threshold) || radius.is_nan() || radius <= 0.0 {
-        bail!(UsageError("--threshold is from -1 to 1, and --radius above 0".to_owned()));
+    let wrong = |radius: f32| radius.is_nan() || radius < 0.0;
+    if !(-1.0..=1.0).contains(&arguments.threshold) || arguments.radius.is_some_and(wrong) {
+        bail!(UsageError("--threshold is from -1 to 1, and --radius not negative".to_owned()));
     }
     let files = frame_files(&arguments.frames)?;
     let chosen = load::device(arguments.device.as_deref(), arguments.json)?;
@@ -112,7 +112,6 @@ pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
         backbone: &backbone,
         device: &chosen.device,
         resolution: arguments.resolution.unwrap_or(config.grid.short().max(32) * config.patch),
-        options: FollowOptions { threshold, radius },
         state: None,
         track: "frame,file,x,y,similarity,seen\n".to_owned(),
         trail: Vec::new(),
@@ -161,7 +160,6 @@ struct FollowJob<'a> {
     backbone: &'a Vit,
     device: &'a Device,
     resolution: usize,
-    options: FollowOptions,
     /// From the first frame on.
     state: Option<FollowState>,
     /// The table so far.
@@ -225,7 +223,13 @@ impl FollowJob<'_> {
                 let inside = |at: f32, count: usize| at.clamp(0.0, count as f32 - 1.0);
                 let (row, col) = (inside(row, features.rows), inside(col, features.cols));
                 found = Some(TrackedPlace { row, col, similarity: 1.0, seen: true });
-                Some(PatchFollower::new(features, (row, col), self.options)?)
+                let radius = match self.arguments.radius {
+                    Some(0.0) => f32::INFINITY,
+                    Some(radius) => radius,
+                    None => features.rows.min(features.cols) as f32 / 4.0,
+                };
+                let options = FollowOptions { threshold: self.arguments.threshold, radius };
+                Some(PatchFollower::new(features, (row, col), options)?)
             }
         };
         let labels = match &self.arguments.mask {

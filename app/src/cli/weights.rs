@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use dinoscope_core::bytes;
 use dinoscope_core::explore;
 use dinoscope_core::export::{ModelCard, ModelCardRun, ModelExportFormat, card, save_card};
-use dinoscope_core::model::{NORM_EPS, PatchGrid, VitConfig};
+use dinoscope_core::model::{NORM_EPS, PatchGrid, ROPE_NORM_EPS, VitConfig};
 use dinoscope_core::weights::{
     self, KeyLayout, LoadedWeights, WeightsDtype, WeightsLoadOptions, download, onnx,
 };
@@ -278,11 +278,12 @@ fn elsewhere(config: &VitConfig, written: ModelExportFormat) -> Vec<String> {
     let ModelExportFormat::Weights(layout) = written else { return Vec::new() };
     let entry = layout.entry();
     let (who, square, built_in) = (entry.read_by, entry.square_grids_alone, entry.eps_is_built_in);
-    let grid = (square && !grid.is_square()).then(|| {
+    let own_eps = if config.rope.is_some() { ROPE_NORM_EPS } else { NORM_EPS };
+    let grid = (square && !grid.is_square() && config.rope.is_none()).then(|| {
         format!("{who} has no place for a grid of {grid}: Dinoscope reads what was written; for others --to timm or onnx")
     });
-    let eps = (built_in && eps != NORM_EPS).then(|| {
-        format!("{who} computes norms with {NORM_EPS:e} unless it is told {eps:e}: --card writes the lines that tell it")
+    let eps = (built_in && eps != own_eps).then(|| {
+        format!("{who} computes norms with {own_eps:e} unless it is told {eps:e}: --card writes the lines that tell it")
     });
     grid.into_iter().chain(eps).collect()
 }
@@ -338,7 +339,7 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     }
     if let Some(c) = &found.config {
         out!(
-            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, grid {} ({} pixels){}",
+            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, {} {} ({} pixels){}",
             c.depth,
             c.dim,
             c.heads,
@@ -346,6 +347,7 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
             c.ffn,
             c.hidden,
             c.registers,
+            if c.rope.is_some() { "rotary positions, for" } else { "grid" },
             c.grid,
             if c.grid.is_square() {
                 c.side().to_string()

@@ -12,7 +12,8 @@ use super::{AnalysisError, PatchFeatures};
 pub struct FollowOptions {
     /// A best match that is less similar than this is none: the place is out of sight.
     pub threshold: f32,
-    /// How far from the last place that was seen it may be in the next frame, in patches; infinite for anywhere.
+    /// How far from the last place that was seen it may be in the next frame, in patches; infinite for anywhere. It grows by
+    /// as much with every frame in which the place is out of sight.
     pub radius: f32,
 }
 
@@ -41,6 +42,8 @@ pub struct PatchFollower {
     /// `[dim]`
     query: Vec<f32>,
     last: TrackedPlace,
+    /// Frames since it was seen.
+    lost: usize,
     options: FollowOptions,
 }
 
@@ -66,7 +69,7 @@ impl PatchFollower {
         }
         let query = between(first, row, col);
         let last = TrackedPlace { row, col, similarity: 1.0, seen: true };
-        Ok(Self { query, last, options })
+        Ok(Self { query, last, lost: 0, options })
     }
 
     /// Where it is in the next frame.
@@ -75,23 +78,27 @@ impl PatchFollower {
     /// When the frame's features are of another width or not finite.
     pub fn next(&mut self, frame: &PatchFeatures) -> Result<TrackedPlace, AnalysisError> {
         let similarities = to_all(&self.query, frame)?;
+        let radius = self.options.radius * (1 + self.lost) as f32;
         let near = |index: usize| {
             let (row, col) = (index / frame.cols, index % frame.cols);
             let (down, across) = (row as f32 - self.last.row, col as f32 - self.last.col);
-            down.hypot(across) <= self.options.radius
+            down.hypot(across) <= radius
         };
         let allowed = (0..similarities.len()).filter(|&index| near(index));
         let best =
             allowed.reduce(|best, index| if similarities[index] > similarities[best] { index } else { best });
         let Some(best) = best else {
             self.last = TrackedPlace { similarity: 0.0, seen: false, ..self.last };
+            self.lost += 1;
             return Ok(self.last);
         };
         let similarity = similarities[best];
         self.last = if similarity >= self.options.threshold {
             let (row, col) = middle(&similarities, frame.cols, best);
+            self.lost = 0;
             TrackedPlace { row, col, similarity, seen: true }
         } else {
+            self.lost += 1;
             TrackedPlace { similarity, seen: false, ..self.last }
         };
         Ok(self.last)
@@ -196,6 +203,24 @@ mod tests {
             let found = follower.next(&without).unwrap();
             assert_eq!(found.col < 6.0, near, "radius {radius}: {found:?}");
         }
+    }
+
+    /// What was out of sight is looked for further away, frame by frame.
+    #[test]
+    fn the_search_widens_while_nothing_is_seen() {
+        let options = FollowOptions { threshold: 0.99, radius: 2.0 };
+        let with = |at: Option<usize>| {
+            let mut data: Vec<f32> = (0..12).flat_map(feature).collect();
+            if let Some(at) = at {
+                data[at * DIM..(at + 1) * DIM].copy_from_slice(&feature(500));
+            }
+            PatchFeatures { rows: 1, cols: 12, dim: DIM, data }
+        };
+        let mut follower = PatchFollower::new(&with(Some(1)), (0.0, 1.0), options).unwrap();
+        assert!(!follower.next(&with(Some(6))).unwrap().seen, "5 patches off");
+        assert!(!follower.next(&with(Some(6))).unwrap().seen, "within 4 by now");
+        assert!(follower.next(&with(Some(6))).unwrap().seen, "within 6 by now");
+        assert!(!follower.next(&with(Some(1))).unwrap().seen, "2 once more");
     }
 
     #[test]

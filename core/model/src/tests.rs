@@ -268,9 +268,9 @@ fn rotary_positions_are_told_apart_and_moved_by_draws() {
     // Positions act on scores alone, and scores must be large enough to matter.
     let vit = filled(&VitConfig { layerscale: Some(1.0), ..tiny().with_rope() });
     let wide = input(4, 16);
-    let halves = [0, 8].map(|at| wide.clone().narrow(3, at, 8));
-    let swapped = Tensor::cat(halves.into_iter().rev().collect(), 3);
-    let (here, there) = (vit.forward(wide.clone(), None), vit.forward(swapped, None));
+    // By three patches of eight: half the picture is a whole turn of the shortest period.
+    let moved = Tensor::cat(vec![wide.clone().narrow(3, 6, 10), wide.clone().narrow(3, 0, 6)], 3);
+    let (here, there) = (vit.forward(wide.clone(), None), vit.forward(moved, None));
     let apart = |a: &Tensor<2>, b: &Tensor<2>| {
         host(a.clone()).iter().zip(host(b.clone())).fold(0f32, |most, (a, b)| most.max((a - b).abs()))
     };

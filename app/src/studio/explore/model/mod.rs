@@ -118,7 +118,9 @@ impl ExploreWorkspace {
         });
         let hint =
             "The file does not say how many attention heads it has. With a wrong number features are wrong.";
-        shown.response.on_hover_text(hint);
+        let name = format!("Attention heads: {}", called(heads));
+        let labelled = || egui::WidgetInfo::labeled(egui::Role::ComboBox, true, &name);
+        shown.response.on_hover_text(hint).widget_info(labelled);
         (chosen != heads).then(|| ModelSource::Path(with_part(path, None, Some(chosen))))
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,7 +11,6 @@ use crate::here::Here;
 use crate::run;
 
 const WASM: &str = "wasm32-unknown-unknown";
-const TYPOS: &str = "1.52.0";
 
 /// A program on the `PATH`.
 pub fn which(name: &str) -> Option<PathBuf> {
@@ -130,33 +129,6 @@ pub fn wasm(here: &Here) -> Result<Option<PathBuf>> {
         run::run(here.command("bash").arg("xtask/setup-wasm.sh").arg(&debian))?;
     }
     Ok(Some(compiler))
-}
-
-/// The spelling checker, in a virtual environment of its own if the machine has none.
-///
-/// # Errors
-/// When it cannot be installed.
-pub fn typos(here: &Here) -> Result<PathBuf> {
-    if let Some(found) = which("typos") {
-        return Ok(found);
-    }
-    let folder = here.cache.join(format!("typos-{TYPOS}"));
-    let scripts = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
-    let program = scripts.join(format!("typos{}", env::consts::EXE_SUFFIX));
-    if !program.is_file() {
-        let python =
-            which("python3").or_else(|| which("python")).context("no Python to install typos with")?;
-        println!("installing typos {TYPOS}");
-        run::output(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
-        run::output(Command::new(scripts.join("python")).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            &format!("typos=={TYPOS}"),
-        ]))?;
-    }
-    Ok(program)
 }
 
 /// Installs Debian packages, as root.

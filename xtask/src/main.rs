@@ -6,6 +6,7 @@
 
 mod args;
 mod bench;
+mod deny;
 mod here;
 mod install;
 mod interop;
@@ -16,6 +17,7 @@ mod python;
 mod run;
 mod tally;
 mod test;
+mod tools;
 mod web;
 
 use std::process::ExitCode;
@@ -28,8 +30,8 @@ use crate::here::Here;
 const USAGE: &str = "\
 cargo xtask WORD
 
-  test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, native, parity, web,
-                                   and if named: interop
+  test [--only STAGE,…]            everything a change has to pass; stages: fmt, lint, deny, native, parity,
+                                   web, and if named: interop
   web [--small] [--serve [--port N]] build the page into web/dist and the npm package into js/dist; --small spends
                                    minutes on making them small, for hosting; --serve shows http://127.0.0.1:8080
   web --composition                which crates the page's program, as built before, consists of

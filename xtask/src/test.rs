@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::here::{Here, PROGRAM, TESTED, XTASK};
 use crate::run;
 use crate::tally::{Runner, Tally};
-use crate::{install, interop, lint, lock, parity, web};
+use crate::{deny, install, interop, lint, lock, parity, tools, web};
 
 /// A part of the test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Stage {
     Fmt,
     /// Lock file, spelling, clippy; what the next stage needs is compiled meanwhile.
     Lint,
+    /// Licences, sources and known weaknesses of the dependencies.
+    Deny,
     /// Tests of all crates on this machine.
     Native,
     /// The reference's numbers.
@@ -29,12 +31,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 6] = [Self::Fmt, Self::Lint, Self::Native, Self::Parity, Self::Web, Self::Interop];
+    const ALL: [Self; 7] =
+        [Self::Fmt, Self::Lint, Self::Deny, Self::Native, Self::Parity, Self::Web, Self::Interop];
 
     fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
             Self::Lint => "lint",
+            Self::Deny => "deny",
             Self::Native => "native",
             Self::Parity => "parity",
             Self::Web => "web",
@@ -57,7 +61,7 @@ impl Stage {
         };
         let names: Vec<&str> = only.split(',').map(str::trim).collect();
         if let Some(name) = names.iter().find(|name| !Self::ALL.iter().any(|stage| stage.name() == **name)) {
-            bail!("no stage is called {name:?}; there are fmt, lint, native, parity, web and interop");
+            bail!("no stage is called {name:?}; there are fmt, lint, deny, native, parity, web and interop");
         }
         Ok(Self::ALL.into_iter().filter(|stage| names.contains(&stage.name())).collect())
     }
@@ -67,6 +71,7 @@ impl Stage {
         match self {
             Self::Fmt => run::run(&mut here.cargo(&["fmt", "--all", "--check"])).map(|()| Tally::default()),
             Self::Lint => lint(here, stages.contains(&Self::Native)).map(|()| Tally::default()),
+            Self::Deny => deny::check(here).map(|()| Tally::default()),
             Self::Native => native(here),
             Self::Parity => {
                 parity::build(here)?;
@@ -110,7 +115,7 @@ pub fn run(here: &Here, stages: &[Stage]) -> Result<bool> {
 /// `compiles`: whether the tests are compiled anyway.
 fn lint(here: &Here, compiles: bool) -> Result<()> {
     lock::check(here)?;
-    match install::typos(here) {
+    match tools::typos(here) {
         Ok(typos) => run::run(&mut here.command(typos))?,
         Err(error) if here.ci => return Err(error),
         Err(error) => println!("spelling not checked: {error:#} (`cargo install typos-cli`)"),
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn stages_run_in_their_order() {
         assert_eq!(Stage::choose(Some("web, fmt")).unwrap(), [Stage::Fmt, Stage::Web]);
-        assert_eq!(Stage::choose(None).unwrap().len(), 5);
+        assert_eq!(Stage::choose(None).unwrap().len(), 6);
         assert_eq!(Stage::choose(Some("interop,native")).unwrap(), [Stage::Native, Stage::Interop]);
         assert!(Stage::choose(Some("fmt,spelling")).is_err());
     }

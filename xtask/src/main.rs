@@ -7,6 +7,7 @@
 mod args;
 mod bench;
 mod deny;
+mod dist;
 mod here;
 mod install;
 mod interop;
@@ -34,6 +35,10 @@ cargo xtask WORD
                                    web, and if named: interop
   web [--small] [--serve [--port N]] build the page into web/dist and the npm package into js/dist; --small spends
                                    minutes on making them small, for hosting; --serve shows http://127.0.0.1:8080
+  dist [--only PART,…] [--target TRIPLE] [--program FILE]
+                                   what a release consists of, into dist/; parts: program, deb, page, npm, sbom, notes;
+                                   --program takes one that is built already
+  dist --notes VERSION             what the changelog says of a version
   web --composition                which crates the page's program, as built before, consists of
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
   bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
@@ -87,6 +92,18 @@ fn work(args: &mut Args) -> Result<bool> {
             }
             let dist = web::build(&here, small)?;
             if serve { web::serve::serve(&dist, port).map(|()| true) } else { Ok(true) }
+        }
+        Some("dist") => {
+            if let Some(version) = args.option("--notes")? {
+                args.end()?;
+                print!("{}", dist::notes(&here, &version)?);
+                return Ok(true);
+            }
+            let parts = dist::ReleasePart::choose(args.option("--only")?.as_deref())?;
+            let target = args.option("--target")?;
+            let program = args.option("--program")?.map(std::path::PathBuf::from);
+            args.end()?;
+            dist::run(&here, &dist::ReleaseOptions { parts, target, program }).map(|()| true)
         }
         Some("parity") => {
             let device = args.option("--device")?.unwrap_or_else(|| "cpu".into());

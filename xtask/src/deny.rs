@@ -45,6 +45,7 @@ pub fn check(here: &Here) -> Result<()> {
         command.args(["--locked", "--metadata-path"]).arg(&graph);
         run::run(command.args(offline.then_some("--offline")).arg("check").args(what))
     };
+    pack(here)?;
     println!("licences, bans and sources of the dependencies {scope}:");
     checked(&["licenses", "bans", "sources"], true)?;
     let fetched = run::output(here.command(&deny).args(["fetch", "db"]));
@@ -65,6 +66,26 @@ pub fn check(here: &Here) -> Result<()> {
         }
     }
     checked(&["advisories"], true)
+}
+
+/// Whether every package that goes to crates.io can be packed: its files are there, and what it uses has versions.
+fn pack(here: &Here) -> Result<()> {
+    let members =
+        run::output(&mut here.cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"]))?;
+    let published = published(&members)?;
+    println!("{} packages for crates.io:", published.len());
+    let mut command =
+        here.cargo(&["package", "--quiet", "--no-verify", "--allow-dirty", "--locked", "--offline"]);
+    run::run(command.args(published.iter().flat_map(|name| ["--package", name])))
+}
+
+/// The packages that may be published, by name.
+fn published(metadata: &str) -> Result<Vec<String>> {
+    let metadata: serde_json::Value = serde_json::from_str(metadata).context("what `cargo metadata` says")?;
+    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+    // `false` is an empty list of registries there.
+    let names = packages.iter().filter(|package| package["publish"].is_null());
+    Ok(names.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
 }
 
 /// Writes what cargo knows of all packages; says for which machines.
@@ -131,6 +152,12 @@ mod tests {
             let AdvisorySource::None(why) = source(false, copy) else { panic!("{copy:?} was taken") };
             assert!(why.contains(said), "{why}");
         }
+    }
+
+    #[test]
+    fn what_is_published_is_read() {
+        let told = r#"{"packages": [{"name": "a", "publish": null}, {"name": "b", "publish": []}]}"#;
+        assert_eq!(published(told).unwrap(), ["a"]);
     }
 
     #[test]

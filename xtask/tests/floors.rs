@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Packages from the ground up, each with its folder; a package uses those before it alone.
-const FLOORS: [(&str, &str); 15] = [
+const FLOORS: [(&str, &str); 16] = [
+    ("dinoscope-assets", "assets"),
     ("dinoscope-testing", "core/testing"),
     ("dinoscope-shaders", "shaders"),
     ("dinoscope-base", "core/base"),
@@ -187,6 +188,36 @@ fn folders_are_small_enough_to_find_a_part_by_its_name() {
         counts.len() > 40 && large.is_empty(),
         "too many files in {large:?}: a folder for what belongs together"
     );
+}
+
+/// Whether a package goes to crates.io.
+fn is_published(folder: &str) -> bool {
+    let text = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    text.contains("publish.workspace = true")
+}
+
+/// What a package leaves out is not there for those who compile it from crates.io.
+#[test]
+fn published_packages_hold_the_files_that_they_are_compiled_from() {
+    let published: Vec<&str> =
+        FLOORS.iter().map(|(_, folder)| *folder).filter(|folder| is_published(folder)).collect();
+    assert_eq!(published.len(), 11, "{published:?}");
+    let mut included = 0;
+    for folder in published {
+        let package = root().join(folder);
+        let mut files = Vec::new();
+        sources(&package.join("src"), &mut files);
+        for (path, text) in files {
+            for (at, _) in text.match_indices("include_") {
+                let Some((_, rest)) = text[at..].split_once("!(\"") else { continue };
+                let file = path.parent().unwrap().join(rest.split('"').next().unwrap());
+                let inside = file.canonicalize().unwrap().starts_with(package.canonicalize().unwrap());
+                assert!(inside, "{}: {} lies outside the package", path.display(), file.display());
+                included += 1;
+            }
+        }
+    }
+    assert!(included > 8, "{included}");
 }
 
 #[test]

@@ -74,8 +74,7 @@ pub enum RendererChoice {
 }
 
 fn icon() -> Option<egui::IconData> {
-    let decoded =
-        image::load_from_memory(include_bytes!("../../../assets/icon/icon-256.png")).ok()?.into_rgba8();
+    let decoded = image::load_from_memory(dinoscope_assets::ICON).ok()?.into_rgba8();
     let (width, height) = decoded.dimensions();
     Some(egui::IconData { rgba: decoded.into_raw(), width, height })
 }

@@ -9,7 +9,7 @@ use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
 /// Inter, cut to the letters of European languages, digits and signs, in the weight of running text.
-pub static INTER: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular.ttf");
+pub static INTER: &[u8] = dinoscope_assets::INTER_REGULAR;
 
 /// Height of capital letters, in ems.
 pub const CAPITALS: f32 = 0.727;

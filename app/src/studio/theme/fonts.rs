@@ -83,9 +83,9 @@ pub(super) fn text_styles() -> BTreeMap<TextStyle, FontId> {
 pub(super) fn definitions() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let files: [(&str, &'static [u8], FontTweak); 3] = [
-        (REGULAR, include_bytes!("../../../../assets/fonts/Inter-Regular.ttf"), FontTweak::default()),
-        (SEMIBOLD, include_bytes!("../../../../assets/fonts/Inter-SemiBold.ttf"), FontTweak::default()),
-        (ICONS, include_bytes!("../../../../assets/fonts/Phosphor.ttf"), FontTweak::default()),
+        (REGULAR, dinoscope_assets::INTER_REGULAR, FontTweak::default()),
+        (SEMIBOLD, dinoscope_assets::INTER_SEMIBOLD, FontTweak::default()),
+        (ICONS, dinoscope_assets::PHOSPHOR, FontTweak::default()),
     ];
     for (name, bytes, tweak) in files {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes).tweak(tweak)));

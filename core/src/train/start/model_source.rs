@@ -17,7 +17,7 @@ use crate::weights::{self, LoadedWeights, PartOfName, WeightsError, WeightsLoadO
 
 /// Small weights that come with the program, trained by it on pictures that it draws itself.
 #[cfg(not(target_family = "wasm"))]
-const STARTER: &[u8] = include_bytes!("../../../../assets/weights/starter.safetensors");
+const STARTER: &[u8] = dinoscope_assets::STARTER_WEIGHTS;
 
 /// What they are called where weights are named.
 pub const STARTER_NAME: &str = "starter";

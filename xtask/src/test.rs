@@ -18,7 +18,7 @@ pub enum Stage {
     Fmt,
     /// Lock file, spelling, clippy; what the next stage needs is compiled meanwhile.
     Lint,
-    /// Licences, sources and known weaknesses of the dependencies.
+    /// Licences, sources and known weaknesses of the dependencies; whether our own packages can be packed for crates.io.
     Deny,
     /// Tests of all crates on this machine.
     Native,

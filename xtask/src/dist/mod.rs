@@ -127,7 +127,7 @@ fn for_a_machine(here: &Here, options: &ReleaseOptions, dist: &Path, version: &s
     let host = run::output(here.command("rustc").args(["--print", "host-tuple"]))?;
     let machine = TargetMachine(options.target.clone().unwrap_or_else(|| host.clone()));
     // One for both processors of a Mac is put together of two, whose packages are the same.
-    let platform = if machine.0.starts_with("universal") { &host } else { &machine.0 };
+    let platform = if machine.0 == program::UNIVERSAL { &host } else { &machine.0 };
     let tree = ["tree", "--locked", "--package", "dinoscope", "--edges", "normal,no-proc-macro"];
     let tree =
         run::output(here.cargo(&tree).args(["--prefix", "none", "--format", "{p}", "--target", platform]))?;

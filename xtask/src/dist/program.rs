@@ -14,12 +14,32 @@ use crate::{install, run, tools};
 /// The profile in Cargo.toml.
 const PROFILE: &str = "dist";
 
+/// One program for both processors of a Mac.
+pub const UNIVERSAL: &str = "universal-apple-darwin";
+
 /// Builds the program with the list of its packages in it (cargo-auditable), for `target` or this machine. Paths of
 /// this machine stay out of it.
 ///
 /// # Errors
 /// When it does not compile.
 pub fn build(here: &Here, target: Option<&str>) -> Result<PathBuf> {
+    if target != Some(UNIVERSAL) {
+        return compile(here, target);
+    }
+    let halves = ["aarch64-apple-darwin", "x86_64-apple-darwin"].map(|target| compile(here, Some(target)));
+    let both = here.target.join(UNIVERSAL);
+    fs::create_dir_all(&both).with_context(|| format!("making {}", both.display()))?;
+    let both = both.join("dinoscope");
+    let mut lipo = here.command("lipo");
+    lipo.args(["-create", "-output"]).arg(&both);
+    for half in halves {
+        lipo.arg(half?);
+    }
+    run::run(&mut lipo)?;
+    Ok(both)
+}
+
+fn compile(here: &Here, target: Option<&str>) -> Result<PathBuf> {
     let (mut command, listed) = match tools::cargo_auditable(here) {
         Ok(folder) => {
             let mut command = here.cargo(&["auditable", "build"]);

@@ -2,5 +2,6 @@
 
 #[cfg(target_os = "linux")]
 pub mod desktop;
+pub mod fuzz;
 pub mod parity;
 pub mod program;

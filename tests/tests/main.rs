@@ -7,6 +7,7 @@ mod data_folders;
 mod docs;
 mod features;
 mod following;
+mod fuzz;
 mod going_on;
 mod journeys;
 mod judging;

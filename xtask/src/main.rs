@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod deny;
 mod dist;
+mod fuzz;
 mod here;
 mod install;
 mod interop;
@@ -39,6 +40,9 @@ cargo xtask WORD
                                    what a release consists of, into dist/; parts: program, deb, page, npm, sbom, notes;
                                    --program takes one that is built already
   dist --notes VERSION             what the changelog says of a version
+  fuzz [TARGET …] [--seconds N] [--seed S]
+                                   readers are given files changed at random, each for so long (60); inputs that one
+                                   panics over are kept in fuzz/ below the folder for builds
   web --composition                which crates the page's program, as built before, consists of
   parity DIR [--device cpu|gpu]    compare with the reference cases in DIR
   bench [--python PATH] [OPTION …] speed against PyTorch's, in alternating runs (bench/compare.py has the options);
@@ -105,6 +109,7 @@ fn work(args: &mut Args) -> Result<bool> {
             args.end()?;
             dist::run(&here, &dist::ReleaseOptions { parts, target, program }).map(|()| true)
         }
+        Some("fuzz") => fuzz::run(&here, &args.rest()),
         Some("parity") => {
             let device = args.option("--device")?.unwrap_or_else(|| "cpu".into());
             let Some(cases) = args.word() else { bail!("parity needs a folder of cases\n\n{USAGE}") };

@@ -1,0 +1,110 @@
+//! Readers of pictures, through the limits that hold for what a person drops in.
+
+use anyhow::Result;
+use dinoscope_core::data::decode::{DecodeOptions, LeastPictureSize, decode_bytes_as};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba};
+
+use super::mutate::FuzzMutator;
+use super::{FuzzReader, FuzzTarget, corpus, told};
+
+/// The targets of this file.
+pub const TARGETS: &[FuzzTarget] = &[
+    FuzzTarget { name: "jpeg", reads: "JPEG", open: |_| open(ImageFormat::Jpeg) },
+    FuzzTarget { name: "png", reads: "PNG", open: |_| open(ImageFormat::Png) },
+    FuzzTarget { name: "webp", reads: "WebP", open: |_| open(ImageFormat::WebP) },
+    FuzzTarget { name: "gif", reads: "GIF", open: |_| open(ImageFormat::Gif) },
+    FuzzTarget { name: "bmp", reads: "BMP", open: |_| open(ImageFormat::Bmp) },
+    FuzzTarget { name: "tiff", reads: "TIFF", open: |_| open(ImageFormat::Tiff) },
+];
+
+struct PictureReader {
+    format: ImageFormat,
+    corpus: Vec<Vec<u8>>,
+}
+
+fn open(format: ImageFormat) -> Result<Box<dyn FuzzReader>> {
+    let level = |x: u32, y: u32| (x * 37 + y * 59) as u8;
+    let mut pictures: Vec<DynamicImage> =
+        vec![RgbImage::from_fn(19, 17, |x, y| Rgb([level(x, y), level(y, x), 128])).into()];
+    if matches!(format, ImageFormat::Png | ImageFormat::Tiff) {
+        let deep = ImageBuffer::from_fn(9, 7, |x, y| Rgba([u16::from(level(x, y)) << 4, 9, 65_535, 1 << y]));
+        let grey = ImageBuffer::from_fn(9, 7, |x, y| Luma([u16::from(level(x, y)) << 8]));
+        pictures.extend([DynamicImage::from(deep), grey.into()]);
+    }
+    let corpus = pictures.iter().map(|picture| corpus::picture(picture, format)).collect::<Result<_>>()?;
+    Ok(Box::new(PictureReader { format, corpus }))
+}
+
+impl FuzzReader for PictureReader {
+    fn corpus(&self) -> Vec<Vec<u8>> {
+        self.corpus.clone()
+    }
+
+    fn words(&self) -> &'static [&'static [u8]] {
+        match self.format {
+            ImageFormat::Jpeg => &[
+                b"\xff\xd8",
+                b"\xff\xc0",
+                b"\xff\xc2",
+                b"\xff\xc4",
+                b"\xff\xda",
+                b"\xff\xdb",
+                b"\xff\xdd",
+                b"\xff\xd0",
+                b"\xff\xe1Exif\0\0",
+                b"\xff\xee",
+                b"\xff\xd9",
+            ],
+            ImageFormat::Png => &[
+                b"IHDR",
+                b"PLTE",
+                b"tRNS",
+                b"IDAT",
+                b"IEND",
+                b"acTL",
+                b"fcTL",
+                b"fdAT",
+                b"iCCP",
+                b"eXIf",
+                b"\0\0\0\0",
+            ],
+            ImageFormat::WebP => {
+                &[b"RIFF", b"WEBP", b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF"]
+            }
+            ImageFormat::Gif => {
+                &[b"GIF89a", b"GIF87a", b"\x21\xf9\x04", b"\x2c", b"\x3b", b"\x21\xff", b"\x21\xfe"]
+            }
+            ImageFormat::Bmp => {
+                &[b"BM", b"\x28\0\0\0", b"\x7c\0\0\0", b"\x01\0\0\0", b"\x02\0\0\0", b"\x03\0\0\0"]
+            }
+            _ => &[
+                b"II*\0",
+                b"MM\0*",
+                b"II+\0",
+                b"\x00\x01\x03\x00",
+                b"\x01\x01\x04\x00",
+                b"\x11\x01",
+                b"\x17\x01",
+                b"\x44\x01",
+                b"\x03\x01",
+            ],
+        }
+    }
+
+    fn sealed(&self, mutator: &mut FuzzMutator, bytes: Vec<u8>) -> Vec<u8> {
+        if self.format == ImageFormat::Png && !mutator.once_in(8) { corpus::sealed_png(bytes) } else { bytes }
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), String> {
+        // As the loader asks for it, and as the gallery does.
+        let least = DecodeOptions {
+            least: Some(LeastPictureSize { pixels: 16, shorter: 4, longer: 0 }),
+            ..DecodeOptions::default()
+        };
+        let reduced = decode_bytes_as("changed", bytes, least).map(drop).map_err(told);
+        let whole = decode_bytes_as("changed", bytes, DecodeOptions::default()).map_err(told)?;
+        let picture = &whole.picture;
+        assert_eq!(picture.rgb.len(), picture.width * picture.height * 3, "pixels that are not there");
+        reduced
+    }
+}

@@ -8,10 +8,12 @@ mod quiet;
 mod reduced;
 pub mod survey;
 mod tiff;
+mod tiff_entries;
 
 use std::io::Cursor;
 use std::path::Path;
 pub(crate) use tiff::is_tiff;
+pub(crate) use tiff_entries::check as check_tiff_entries;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};

@@ -10,7 +10,7 @@ use tiff::tags::{SampleFormat, Tag};
 use tiff::{ColorType, TiffError};
 
 use super::depth::{IntensityMapping, IntensityRange, SampleKind};
-use super::{DecodedPicture, damaged, kinds, limit, over_white, upright};
+use super::{DecodedPicture, damaged, kinds, limit, over_white, tiff_entries, upright};
 
 /// The number that stands for "nothing was measured here", as text.
 const GDAL_NODATA: Tag = Tag::Unknown(42_113);
@@ -42,6 +42,7 @@ pub(super) fn decode(
     most: u64,
 ) -> Result<Option<DecodedPicture>, String> {
     let told = |e: TiffError| explain(&e, most);
+    tiff_entries::check(bytes)?;
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(told)?;
     let colour = decoder.colortype().map_err(told)?;
     let format = format(&mut decoder);

@@ -129,6 +129,7 @@ pub(super) fn deep_grey(bytes: &[u8], step: f64) -> Result<PixelGrid<f32>, Strin
 pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<PixelGrid<f32>, String> {
     let damaged =
         |error: tiff::TiffError| format!("it is damaged or incomplete ({error}); copy or export it again");
+    decode::check_tiff_entries(bytes)?;
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
     let (width, height) = decoder.dimensions().map_err(damaged)?;
     let pixels = u64::from(width) * u64::from(height);

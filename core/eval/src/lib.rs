@@ -19,6 +19,7 @@ pub mod logistic;
 pub mod masks;
 mod numbered;
 pub mod outcome;
+mod parameter;
 pub mod pictures;
 pub mod retrieve;
 pub mod run;

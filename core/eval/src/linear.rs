@@ -6,18 +6,22 @@
 
 use std::ops::Range;
 
-use dinoscope_shaders::cpu::{MatrixView, multiply};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, ExecutionError, Int, Tensor, TensorData};
 
 use super::knn::LabelledFeatures;
+use super::parameter::HeadParameter;
 use super::{Accuracy, EvalProtocolError};
 use dinoscope_base::parallel;
 use dinoscope_base::rng::{self, RngExt};
+use dinoscope_model::fused::linear;
+use dinoscope_model::params::read;
 
 /// The learning rates of the published grid, for a batch of 256.
 pub const RATES: [f64; 13] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
 /// Momentum of SGD.
-const MOMENTUM: f32 = 0.9;
+const MOMENTUM: f64 = 0.9;
 /// Standard deviation of the weights before the first step.
 const INITIAL: f32 = 0.01;
 /// Rows that are scored at a time.
@@ -51,15 +55,12 @@ pub struct LinearHeadScore {
 pub(super) struct LinearHeads {
     columns: Range<usize>,
     classes: usize,
-    /// Effective learning rates.
-    rates: Vec<f32>,
+    /// Effective learning rates, `[heads, 1]`.
+    rates: Tensor<2>,
     /// `[heads * classes, columns]`
-    weights: Vec<f32>,
+    weights: HeadParameter<2>,
     /// `[heads * classes]`
-    bias: Vec<f32>,
-    /// Like `weights`, already multiplied with the momentum for the next step.
-    velocity: Vec<f32>,
-    bias_velocity: Vec<f32>,
+    bias: HeadParameter<1>,
 }
 
 impl LinearHeads {
@@ -69,124 +70,107 @@ impl LinearHeads {
         options: &LinearHeadOptions,
         batch: usize,
         set: usize,
+        device: &Device,
     ) -> Self {
-        let rows = options.rates.len() * classes;
+        let heads = options.rates.len();
         let mut stream = rng::stream(options.seed, "linear heads", set as u64, 0);
-        let weights = (0..rows * columns.len()).map(|_| INITIAL * rng::normal(&mut stream)).collect();
+        let shape = [heads * classes, columns.len()];
+        let weights = (0..shape[0] * shape[1]).map(|_| INITIAL * rng::normal(&mut stream)).collect();
+        let rates = options.rates.iter().map(|rate| (rate * batch as f64 / 256.0) as f32).collect();
         Self {
             classes,
-            rates: options.rates.iter().map(|rate| (rate * batch as f64 / 256.0) as f32).collect(),
-            velocity: vec![0.0; rows * columns.len()],
-            weights,
-            bias: vec![0.0; rows],
-            bias_velocity: vec![0.0; rows],
+            rates: Tensor::from_data(TensorData::new(rates, [heads, 1]), device),
+            weights: HeadParameter::new(weights, shape, device),
+            bias: HeadParameter::new(vec![0.0; shape[0]], [shape[0]], device),
             columns,
         }
     }
 
-    /// The columns that these heads look at, of some rows: `[rows, columns]`.
-    fn cut(&self, features: &LabelledFeatures<'_>, rows: impl Iterator<Item = usize>) -> Vec<f32> {
-        let dim = features.dim;
-        let row = |i: usize| &features.data[i * dim..][self.columns.clone()];
-        rows.flat_map(|i| row(i).iter().copied()).collect()
+    /// `[rows, heads * classes]` of rows with all columns.
+    fn logits(&self, rows: &Tensor<2>) -> Tensor<2> {
+        let x = rows.clone().narrow(1, self.columns.start, self.columns.len());
+        linear(x, self.weights.value.clone(), self.bias.value.clone())
     }
 
-    /// `[rows, heads * classes]`
-    fn logits(&self, x: &[f32]) -> Vec<f32> {
-        let (dim, width) = (self.columns.len(), self.bias.len());
-        let rows = x.len() / dim.max(1);
-        let mut out = self.bias.repeat(rows);
-        let weights = MatrixView::new(&self.weights, width, dim).transposed();
-        multiply(&mut out, MatrixView::new(x, rows, dim), weights, 1.0, true);
-        out
+    /// One step of SGD on a batch with all columns; `factor` is where the cosine is.
+    fn descend(&mut self, rows: &Tensor<2>, labels: &Tensor<3, Int>, factor: f64) {
+        let ([batch, _], [heads, _]) = (rows.dims(), self.rates.dims());
+        let logits = log_softmax(self.logits(rows).reshape([batch, heads, self.classes]), 2);
+        let losses = logits.gather(2, labels.clone().repeat_dim(1, heads)).mean_dim(0).neg();
+        // A head's gradients come out times its own rate: one velocity and one factor move all of them.
+        let mut gradients = (losses.reshape([heads, 1]) * self.rates.clone()).sum().backward();
+        self.weights.collect(&mut gradients);
+        self.bias.collect(&mut gradients);
+        self.weights.sgd(factor, MOMENTUM);
+        self.bias.sgd(factor, MOMENTUM);
     }
 
-    /// One step of SGD on a batch; `factor` is where the cosine is.
-    fn descend(&mut self, x: &[f32], labels: &[u32], factor: f32) {
-        let (dim, classes, width) = (self.columns.len(), self.classes, self.bias.len());
-        let rows = labels.len();
-        let mut gradient = self.logits(x);
-        let scale = 1.0 / rows as f32;
-        parallel::for_chunks(&mut gradient, width, |row, logits| {
-            for logits in logits.chunks_exact_mut(classes) {
-                softmax(logits);
-                logits[labels[row] as usize] -= 1.0;
-                logits.iter_mut().for_each(|g| *g *= scale);
-            }
-        });
-        let by_class = MatrixView::new(&gradient, rows, width).transposed();
-        multiply(&mut self.velocity, by_class, MatrixView::new(x, rows, dim), 1.0, true);
-        for row in gradient.chunks_exact(width) {
-            self.bias_velocity.iter_mut().zip(row).for_each(|(v, g)| *v += g);
+    /// Logits of all rows of `set`, [`ROWS`] at a time: the first row, and `[rows, heads * classes]`.
+    async fn each_logits(
+        &self,
+        set: &LabelledFeatures<'_>,
+        mut each: impl FnMut(usize, Vec<f32>),
+    ) -> Result<(), ExecutionError> {
+        for start in (0..set.labels.len()).step_by(ROWS) {
+            let rows = tensor(set, start..(start + ROWS).min(set.labels.len()), &self.rates.device());
+            each(start, read(self.logits(&rows).without_autodiff()).await?);
         }
-        let rates = &self.rates;
-        let go = |head: usize, weights: &mut [f32], velocity: &mut [f32]| {
-            let rate = rates[head] * factor;
-            for (w, v) in weights.iter_mut().zip(velocity) {
-                *w -= rate * *v;
-                *v *= MOMENTUM;
-            }
-        };
-        let size = classes * dim;
-        let mut pairs: Vec<_> =
-            self.weights.chunks_exact_mut(size).zip(self.velocity.chunks_exact_mut(size)).collect();
-        parallel::for_chunks(&mut pairs, 1, |head, pair| {
-            pair.iter_mut().for_each(|(weights, velocity)| go(head, weights, velocity));
-        });
-        let pairs =
-            self.bias.chunks_exact_mut(classes).zip(self.bias_velocity.chunks_exact_mut(classes)).enumerate();
-        pairs.for_each(|(head, (bias, velocity))| go(head, bias, velocity));
+        Ok(())
     }
 
     /// How good each head is on `set`.
-    pub(super) fn score(&self, set: &LabelledFeatures<'_>) -> Vec<LinearHeadScore> {
-        let (total, classes, heads) = (set.labels.len(), self.classes, self.rates.len());
-        let mut scored = vec![LinearHeadScore::default(); heads];
-        for start in (0..total).step_by(ROWS) {
-            let end = (start + ROWS).min(total);
-            let logits = self.logits(&self.cut(set, start..end));
-            let mut found = vec![(0, 0.0); (end - start) * heads];
+    ///
+    /// # Errors
+    /// When the device fails to hand over its memory.
+    pub(super) async fn score(
+        &self,
+        set: &LabelledFeatures<'_>,
+    ) -> Result<Vec<LinearHeadScore>, ExecutionError> {
+        let (total, classes, [heads, _]) = (set.labels.len(), self.classes, self.rates.dims());
+        let all = Accuracy { correct: 0, total };
+        let mut scored = vec![LinearHeadScore { top1: all, top5: all, loss: 0.0 }; heads];
+        self.each_logits(set, |start, logits| {
+            let mut found = vec![(0, 0.0); logits.len() / classes];
             parallel::for_chunks(&mut found, heads, |row, found| {
                 let right = set.labels[start + row] as usize;
                 let all = logits[row * heads * classes..].chunks_exact(classes);
                 found.iter_mut().zip(all).for_each(|(found, logits)| *found = rank(logits, right));
             });
-            for found in found.chunks_exact(heads) {
-                for (scored, (rank, loss)) in scored.iter_mut().zip(found) {
-                    scored.top1.correct += usize::from(*rank < 1);
-                    scored.top5.correct += usize::from(*rank < 5);
-                    scored.loss += loss / total as f64;
-                }
+            for (i, (rank, loss)) in found.into_iter().enumerate() {
+                let scored = &mut scored[i % heads];
+                scored.top1.correct += usize::from(rank < 1);
+                scored.top5.correct += usize::from(rank < 5);
+                scored.loss += loss / total as f64;
             }
-        }
-        for scored in &mut scored {
-            (scored.top1.total, scored.top5.total) = (total, total);
-        }
-        scored
+        })
+        .await?;
+        Ok(scored)
     }
 
     /// The class that one head gives each row of `set`.
-    pub(super) fn predictions(&self, head: usize, set: &LabelledFeatures<'_>) -> Vec<u32> {
-        let (classes, width) = (self.classes, self.bias.len());
+    ///
+    /// # Errors
+    /// When the device fails to hand over its memory.
+    pub(super) async fn predictions(
+        &self,
+        head: usize,
+        set: &LabelledFeatures<'_>,
+    ) -> Result<Vec<u32>, ExecutionError> {
+        let (classes, [width]) = (self.classes, self.bias.value.dims());
         let mut out = Vec::with_capacity(set.labels.len());
-        for start in (0..set.labels.len()).step_by(ROWS) {
-            let end = (start + ROWS).min(set.labels.len());
-            let logits = self.logits(&self.cut(set, start..end));
+        self.each_logits(set, |_, logits| {
             out.extend(logits.chunks_exact(width).map(|row| largest(&row[head * classes..][..classes])));
-        }
-        out
+        })
+        .await?;
+        Ok(out)
     }
 }
 
-/// Logits become probabilities.
-fn softmax(logits: &mut [f32]) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for logit in logits.iter_mut() {
-        *logit = (*logit - largest).exp();
-        sum += *logit;
-    }
-    logits.iter_mut().for_each(|p| *p /= sum);
+/// Some rows with all columns, `[rows, dim]`.
+fn tensor(set: &LabelledFeatures<'_>, rows: impl Iterator<Item = usize>, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = rows.flat_map(|i| &set.data[i * set.dim..][..set.dim]).copied().collect();
+    let count = values.len() / set.dim.max(1);
+    Tensor::from_data(TensorData::new(values, [count, set.dim]), device)
 }
 
 /// How many classes are above the right one, and the cross-entropy. Among equals the lower class comes first; nothing
@@ -224,6 +208,7 @@ pub(super) struct LinearHeadTrainer<'a> {
     /// Pictures in the order of this pass, and how many of them have been seen.
     order: (Vec<usize>, usize),
     passes: u64,
+    device: Device,
 }
 
 impl<'a> LinearHeadTrainer<'a> {
@@ -233,6 +218,7 @@ impl<'a> LinearHeadTrainer<'a> {
         classes: usize,
         sets: &[Range<usize>],
         options: &LinearHeadOptions,
+        device: &Device,
     ) -> Result<Self, EvalProtocolError> {
         for (option, value) in [("batch", options.batch), ("iterations", options.iterations)] {
             if value == 0 {
@@ -249,10 +235,11 @@ impl<'a> LinearHeadTrainer<'a> {
         let heads = sets
             .iter()
             .enumerate()
-            .map(|(i, columns)| LinearHeads::new(classes, columns.clone(), options, batch, i))
+            .map(|(i, columns)| LinearHeads::new(classes, columns.clone(), options, batch, i, device))
             .collect();
         let (iterations, seed) = (options.iterations, options.seed);
-        Ok(Self { train, heads, iterations, batch, seed, done: 0, order: (Vec::new(), 0), passes: 0 })
+        let (order, device) = ((Vec::new(), 0), device.clone());
+        Ok(Self { train, heads, iterations, batch, seed, done: 0, order, passes: 0, device })
     }
 
     /// One step of all heads; how many are done now, or `None` when all were before.
@@ -261,15 +248,25 @@ impl<'a> LinearHeadTrainer<'a> {
             return None;
         }
         let chosen: Vec<usize> = (0..self.batch).map(|_| self.next()).collect();
-        let labels: Vec<u32> = chosen.iter().map(|i| self.train.labels[*i]).collect();
+        let labels = chosen.iter().map(|i| self.train.labels[*i] as i32).collect();
+        let labels = Tensor::from_data(TensorData::new(labels, [self.batch, 1, 1]), &self.device);
+        let rows = tensor(&self.train, chosen.into_iter(), &self.device);
         let turn = std::f64::consts::PI * self.done as f64 / self.iterations as f64;
-        let factor = (0.5 * (1.0 + turn.cos())) as f32;
-        for heads in &mut self.heads {
-            let x = heads.cut(&self.train, chosen.iter().copied());
-            heads.descend(&x, &labels, factor);
-        }
+        let factor = 0.5 * (1.0 + turn.cos());
+        self.heads.iter_mut().for_each(|heads| heads.descend(&rows, &labels, factor));
         self.done += 1;
         Some(self.done)
+    }
+
+    /// Waits for the device, so that progress is what was done and not what was asked for.
+    ///
+    /// # Errors
+    /// When the device fails to hand over its memory.
+    pub(super) async fn wait(&self) -> Result<(), ExecutionError> {
+        for heads in &self.heads {
+            read(heads.bias.value.clone().without_autodiff()).await?;
+        }
+        Ok(())
     }
 
     /// The next picture: every pass is in an order of its own, and batches run over its end.

@@ -1,6 +1,6 @@
 //! Who looks at a picture, and what is kept of it: a map of features for every view.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::frame::CenterPadding;
 use crate::run::EvaluationError;
@@ -9,23 +9,13 @@ use dinoscope_model::Vit;
 use dinoscope_model::params::read;
 use dinoscope_model::vit::LayerSelection;
 
-/// What a subject sees in one view.
-#[derive(Clone, Debug, PartialEq)]
+/// What a subject sees in one view, where the backbone is.
+#[derive(Clone, Debug)]
 pub(crate) struct DenseFeatureMap {
     /// `[cells, dim]`, cells row by row.
-    pub patches: Vec<f32>,
-    /// `[cls_dim]`: numbers that go to every cell; may be empty.
-    pub cls: Vec<f32>,
-}
-
-impl DenseFeatureMap {
-    fn bytes(&self) -> usize {
-        4 * (self.patches.len() + self.cls.len())
-    }
-
-    fn is_finite(&self) -> bool {
-        self.patches.iter().chain(&self.cls).all(|v| v.is_finite())
-    }
+    pub patches: Tensor<2>,
+    /// `[cls_dim]`: numbers that go to every cell; none behind pixels.
+    pub cls: Option<Tensor<1>>,
 }
 
 /// A view of a picture.
@@ -54,6 +44,7 @@ pub(crate) enum DenseFeatureExtractor<'a> {
     Pixels {
         /// Side of a patch.
         patch: usize,
+        device: &'a Device,
     },
 }
 
@@ -62,7 +53,7 @@ impl DenseFeatureExtractor<'_> {
     pub fn dim(&self) -> usize {
         match self {
             Self::Backbone { vit, blocks, .. } => blocks.len() * vit.config.dim,
-            Self::Pixels { patch } => 3 * patch * patch,
+            Self::Pixels { patch, .. } => 3 * patch * patch,
         }
     }
 
@@ -80,46 +71,41 @@ impl DenseFeatureExtractor<'_> {
     }
 
     /// Looks at views; neighbours of one size pass together.
-    pub async fn look(&self, views: &[&DenseView]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
+    pub fn look(&self, views: &[&DenseView]) -> Vec<DenseFeatureMap> {
         let mut out = Vec::with_capacity(views.len());
         for alike in views.chunk_by(|a, b| a.frame == b.frame) {
             match self {
-                Self::Pixels { .. } => out.extend(
-                    alike
-                        .iter()
-                        .map(|v| DenseFeatureMap { patches: v.frame.pixels(&v.picture), cls: Vec::new() }),
-                ),
+                Self::Pixels { device, .. } => out.extend(alike.iter().map(|view| {
+                    let pixels = view.frame.pixels(&view.picture);
+                    let pixels = TensorData::new(pixels, [view.frame.rows() * view.frame.cols(), self.dim()]);
+                    DenseFeatureMap { patches: Tensor::from_data(pixels, *device), cls: None }
+                })),
                 Self::Backbone { batch, .. } => {
                     for some in alike.chunks((*batch).max(1)) {
-                        out.extend(self.pass(some).await?);
+                        out.extend(self.pass(some));
                     }
                 }
             }
         }
-        Ok(out)
+        out
     }
 
     /// Views of one size through the backbone.
-    async fn pass(&self, views: &[&DenseView]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
+    fn pass(&self, views: &[&DenseView]) -> Vec<DenseFeatureMap> {
         let (Self::Backbone { vit, device, blocks, norm, cls, .. }, Some(first)) = (self, views.first())
         else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let pictures: Vec<&Picture> = views.iter().map(|view| &view.picture).collect();
         let images = first.frame.tensor(&pictures, device);
         let layers = vit.intermediate_layers(images, LayerSelection::At(blocks), *norm);
         let patches = Tensor::cat(layers.iter().map(|layer| layer.patches.clone()).collect(), 2);
-        let patches = read(patches).await?;
-        let tokens = match cls {
-            true => read(Tensor::cat(layers.iter().map(|layer| layer.cls.clone()).collect(), 1)).await?,
-            false => Vec::new(),
-        };
-        let (long, short) = (patches.len() / views.len(), tokens.len() / views.len());
+        let tokens = cls.then(|| Tensor::cat(layers.into_iter().map(|layer| layer.cls).collect(), 1));
         let map = |i: usize| DenseFeatureMap {
-            patches: patches[i * long..(i + 1) * long].to_vec(),
-            cls: tokens[i * short..(i + 1) * short].to_vec(),
+            patches: patches.clone().narrow(0, i, 1).squeeze_dim(0),
+            cls: tokens.clone().map(|tokens: Tensor<2>| tokens.narrow(0, i, 1).squeeze_dim(0)),
         };
-        Ok((0..views.len()).map(map).collect())
+        (0..views.len()).map(map).collect()
     }
 }
 
@@ -168,7 +154,6 @@ impl<'a, T> DenseFeatureCache<'a, T> {
                 return Err(crate::EvalProtocolError::Stopped.into());
             }
         }
-        debug_assert!(cache.kept.iter().map(DenseFeatureMap::bytes).sum::<usize>() <= memory);
         Ok(cache)
     }
 
@@ -179,8 +164,17 @@ impl<'a, T> DenseFeatureCache<'a, T> {
 
     async fn look(&self, which: &[usize]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
         let views: Vec<&DenseView> = which.iter().map(|i| &self.examples[*i].view).collect();
-        let maps = self.extractor.look(&views).await?;
-        match maps.iter().position(|map| !map.is_finite()) {
+        let maps = self.extractor.look(&views);
+        // A sum is finite where all of its terms are.
+        let sum = |map: &DenseFeatureMap| {
+            let of_patches = map.patches.clone().sum();
+            map.cls.clone().map_or(of_patches.clone(), |cls| of_patches + cls.sum())
+        };
+        let sums = match maps.is_empty() {
+            true => Vec::new(),
+            false => read(Tensor::cat(maps.iter().map(sum).collect(), 0)).await?,
+        };
+        match sums.iter().position(|sum| !sum.is_finite()) {
             None => Ok(maps),
             Some(at) => {
                 let index = self.examples[which[at]].picture;
@@ -189,18 +183,10 @@ impl<'a, T> DenseFeatureCache<'a, T> {
         }
     }
 
-    /// What is seen in some examples: a place in the bank, or a map that was made for this call.
-    pub async fn batch(
-        &self,
-        which: &[usize],
-    ) -> Result<Vec<std::borrow::Cow<'_, DenseFeatureMap>>, EvaluationError> {
-        use std::borrow::Cow;
+    /// What is seen in some examples: kept, or looked at for this call.
+    pub async fn batch(&self, which: &[usize]) -> Result<Vec<DenseFeatureMap>, EvaluationError> {
         let again: Vec<usize> = which.iter().copied().filter(|i| *i >= self.kept.len()).collect();
         let mut again = self.look(&again).await?.into_iter();
-        let found = which.iter().filter_map(|i| match self.kept.get(*i) {
-            Some(map) => Some(Cow::Borrowed(map)),
-            None => again.next().map(Cow::Owned),
-        });
-        Ok(found.collect())
+        Ok(which.iter().filter_map(|i| self.kept.get(*i).cloned().or_else(|| again.next())).collect())
     }
 }

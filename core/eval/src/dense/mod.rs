@@ -172,7 +172,7 @@ impl DenseFeatureSpec {
         let vit: &'a Vit = match subject {
             // Those of whole pictures say nothing of a patch.
             EvalSubject::RawPixels | EvalSubject::ColourHistogram | EvalSubject::Hog => {
-                return DenseFeatureExtractor::Pixels { patch: context.backbone.config.patch };
+                return DenseFeatureExtractor::Pixels { patch: context.backbone.config.patch, device };
             }
             EvalSubject::Untrained => {
                 untrained.insert(Vit::init(&context.backbone.config, context.options.seed, device))

@@ -1,6 +1,14 @@
-//! How a head learns: the order of examples, the learning rate through time, AdamW.
+//! How a head learns: the order of examples, the learning rate through time, the loop over steps.
 
+use burn::tensor::Tensor;
+
+use super::check;
+use super::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
+use crate::EvalProtocolError;
+use crate::run::EvaluationError;
+use crate::suite::{EvalProgress, EvalSubject};
 use dinoscope_base::rng::{RngExt, stream};
+use dinoscope_model::params::read;
 
 /// How a linear head on frozen features is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +27,8 @@ pub struct DenseTrainingOptions {
 const WARM_UP: f64 = 1500.0 / 40_000.0;
 /// Where it starts, as a share.
 const WARM_UP_FROM: f64 = 1e-6;
+/// Steps from one report to the next.
+const REPORT: usize = 10;
 
 impl DenseTrainingOptions {
     /// The learning rate of a step: falls in a straight line to 0 (polynomial decay of power 1), and rises before that.
@@ -30,33 +40,65 @@ impl DenseTrainingOptions {
     }
 }
 
-/// AdamW with PyTorch's defaults (betas 0.9 and 0.999, epsilon 1e-8).
-pub(crate) struct DenseHeadAdamW {
-    first: Vec<f32>,
-    second: Vec<f32>,
-    steps: i32,
+/// A head that learns from views.
+pub(crate) trait DenseHead<T> {
+    /// The loss of some views, whose gradients are left with the parameters; `None` where too little of them is known.
+    fn learn(&mut self, views: &[(DenseFeatureMap, &DenseExample<T>)]) -> Option<Tensor<1>>;
+
+    /// Moves every parameter by AdamW.
+    fn step(&mut self, rate: f64, weight_decay: f64);
 }
 
-impl DenseHeadAdamW {
-    pub fn new(count: usize) -> Self {
-        Self { first: vec![0.0; count], second: vec![0.0; count], steps: 0 }
-    }
+/// The training of one head.
+pub(crate) struct DenseHeadTraining<'a> {
+    pub options: &'a DenseTrainingOptions,
+    /// Bytes that features may fill.
+    pub memory: usize,
+    pub seed: u64,
+    pub subject: EvalSubject,
+}
 
-    /// One step along `slopes`.
-    pub fn step(&mut self, values: &mut [f32], slopes: &[f32], rate: f64, weight_decay: f64) {
-        const BETAS: (f64, f64) = (0.9, 0.999);
-        const EPSILON: f64 = 1e-8;
-        self.steps += 1;
-        let (a, b) = (BETAS.0 as f32, BETAS.1 as f32);
-        let keep = (1.0 - rate * weight_decay) as f32;
-        let step = (rate / (1.0 - BETAS.0.powi(self.steps))) as f32;
-        let root = (1.0 / (1.0 - BETAS.1.powi(self.steps)).sqrt()) as f32;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((value, slope), (m, v)) in values.iter_mut().zip(slopes).zip(moments) {
-            *m = a * *m + (1.0 - a) * slope;
-            *v = b * *v + (1.0 - b) * slope * slope;
-            *value = *value * keep - step * *m / (v.sqrt() * root + EPSILON as f32);
+impl DenseHeadTraining<'_> {
+    /// Trains a head; says how many views had to be looked at again and again.
+    ///
+    /// # Errors
+    /// When features or the loss are not finite, the device fails, or `progress` says no.
+    pub async fn run<T>(
+        &self,
+        head: &mut impl DenseHead<T>,
+        extractor: &DenseFeatureExtractor<'_>,
+        examples: &[DenseExample<T>],
+        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
+    ) -> Result<usize, EvaluationError> {
+        let subject = self.subject.name();
+        let DenseTrainingOptions { iterations: total, batch, lr, weight_decay } = *self.options;
+        let mut on_progress = async |done| {
+            progress(EvalProgress { subject, doing: "features", done, total: examples.len() }).await
+        };
+        let cache = DenseFeatureCache::fill(extractor, examples, self.memory, &mut on_progress).await?;
+        let mut order = DenseBatchSampler::new(examples.len(), self.seed);
+        let mut last = None;
+        for step in 0..total {
+            let which = order.next(batch);
+            let maps = cache.batch(&which).await?;
+            let views: Vec<_> = maps.into_iter().zip(which.iter().map(|i| &examples[*i])).collect();
+            if let Some(loss) = head.learn(&views) {
+                head.step(self.options.rate(step), weight_decay);
+                last = Some(loss);
+            }
+            let done = step + 1;
+            if done % REPORT == 0 || done == total {
+                // A head that diverged never comes back: it is enough to look now and then, and waits for the device.
+                if let Some(loss) = last.take() {
+                    let finite = read(loss).await?.iter().all(|loss| loss.is_finite());
+                    check("learning rate", lr, finite, "smaller: the head diverged")?;
+                }
+                if !progress(EvalProgress { subject, doing: "head", done, total }).await {
+                    return Err(EvalProtocolError::Stopped.into());
+                }
+            }
         }
+        Ok(cache.uncached_count())
     }
 }
 
@@ -107,25 +149,6 @@ mod tests {
         assert!(near(training.rate(300), 0.025) && near(training.rate(400), 0.0));
         let short = DenseTrainingOptions { iterations: 4, ..training };
         assert!(short.rate(1) > 0.07, "a few steps are not all warm-up");
-    }
-
-    #[test]
-    fn steps_are_those_of_torch() {
-        // torch.optim.AdamW([1., -2.], lr=0.1, weight_decay=0.01), gradients [0.5, -1] then [0.25, 3].
-        let mut values = [1.0, -2.0];
-        let mut adam = DenseHeadAdamW::new(2);
-        adam.step(&mut values, &[0.5, -1.0], 0.1, 0.01);
-        assert!((values[0] - 0.899).abs() < 1e-6 && (values[1] + 1.898).abs() < 1e-6, "{values:?}");
-        adam.step(&mut values, &[0.25, 3.0], 0.1, 0.01);
-        // First moments 0.07 and 0.21, second 0.00031225 and 0.009999, corrected by 0.19 and 0.001999.
-        let want = [
-            0.899 * 0.999 - 0.1 * (0.07 / 0.19) / (0.000_312_25f64 / 0.001_999).sqrt(),
-            -1.898 * 0.999 - 0.1 * (0.21 / 0.19) / (0.009_999f64 / 0.001_999).sqrt(),
-        ];
-        assert!(
-            values.iter().zip(want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5),
-            "{values:?} {want:?}"
-        );
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! variance. The gradient loss of the same code compares `g` two pixels apart, at four sizes. There a batch of four
 //! dimensions is sliced as if it were one picture; here each picture is compared with itself, as meant.
 
+use burn::tensor::{Slice, Tensor, TensorData};
+
 /// Added before logarithms.
 const EPSILON: f32 = 1e-3;
 /// How much a wrong scale counts.
@@ -13,99 +15,86 @@ const SCALE: f64 = 0.15;
 const STRIDES: [usize; 4] = [1, 2, 4, 6];
 /// Pixels between the two that are compared.
 const APART: usize = 2;
-/// Below this the loss is 0 and its slope unknown.
-const SMALLEST: f64 = 1e-9;
+/// Added to squares before their root, whose slope at 0 is unknown.
+const SMALLEST: f64 = 1e-18;
 
-/// Predicted and true depth of one view, `[height * width]`; 0 is unknown.
+/// Predicted and true depth of one view.
 pub(super) struct DepthMapPair<'a> {
-    pub width: usize,
-    pub predicted: &'a [f32],
-    pub truth: &'a [f32],
+    /// `[height * width]`; 0 is unknown.
+    truth: &'a [f32],
+    /// `g` of every pixel where the truth is known, 0 elsewhere, `[height, width]`.
+    ratios: Tensor<2>,
+    /// 1 where the truth is known, 0 elsewhere, `[height, width]`.
+    known: Tensor<2>,
 }
 
-impl DepthMapPair<'_> {
-    /// `g` of every pixel; `None` where the truth is not known.
-    fn ratios(&self) -> Vec<Option<f32>> {
-        let ratio = |(predicted, truth): (&f32, &f32)| {
-            (*truth > 0.0).then(|| (predicted + EPSILON).ln() - (truth + EPSILON).ln())
+impl<'a> DepthMapPair<'a> {
+    /// `predicted` is `[height, width]`.
+    pub fn new(predicted: Tensor<2>, truth: &'a [f32]) -> Self {
+        let (shape, device) = (predicted.dims(), predicted.device().without_autodiff());
+        let of = |each: fn(f32) -> f32| -> Tensor<2> {
+            let values = truth.iter().map(|depth| each(*depth)).collect();
+            Tensor::from_data(TensorData::new(values, shape), &device)
         };
-        self.predicted.iter().zip(self.truth).map(ratio).collect()
+        let known = of(|depth| f32::from(u8::from(depth > 0.0)));
+        let ratios = ((predicted + EPSILON).log() - of(|depth| (depth + EPSILON).ln())) * known.clone();
+        Self { truth, ratios, known }
+    }
+
+    /// How many of every `stride`-th pixels both ways are known.
+    fn count(&self, stride: usize) -> usize {
+        let [_, width] = self.known.dims();
+        let lines = self.truth.chunks_exact(width.max(1)).step_by(stride);
+        lines.flat_map(|line| line.iter().step_by(stride)).filter(|depth| **depth > 0.0).count()
+    }
+
+    /// The sum of differences between every `stride`-th pixels, down and across.
+    fn edges(&self, stride: usize) -> Tensor<1> {
+        let thin = |x: &Tensor<2>| x.clone().slice([Slice::with_step(0, None, stride as isize); 2]);
+        let (ratios, known) = (thin(&self.ratios), thin(&self.known));
+        let along = |dim: usize| {
+            let length = ratios.dims()[dim].saturating_sub(APART);
+            let ends = |x: &Tensor<2>| [0, APART].map(|from| x.clone().narrow(dim, from, length));
+            (length > 0).then(|| {
+                let ([here, there], [a, b]) = (ends(&ratios), ends(&known));
+                ((here - there).abs() * a * b).sum()
+            })
+        };
+        [along(0), along(1)]
+            .into_iter()
+            .flatten()
+            .fold(self.ratios.clone().sum() * 0.0, |sum, edges| sum + edges)
     }
 }
 
-/// The loss of a batch, `gradient` being the weight of the gradient loss, and its slopes for every predicted pixel;
-/// `None` with fewer than two known pixels.
-pub(super) fn loss(planes: &[DepthMapPair<'_>], gradient: f64) -> Option<(f64, Vec<Vec<f32>>)> {
-    let ratios: Vec<Vec<Option<f32>>> = planes.iter().map(DepthMapPair::ratios).collect();
-    let known = || ratios.iter().flatten().flatten().map(|g| f64::from(*g));
-    let count = known().count() as f64;
-    if count < 2.0 {
+/// The loss of a batch, `[1]`, `gradient` being the weight of the gradient loss; `None` with fewer than two known pixels.
+pub(super) fn loss(views: &[DepthMapPair<'_>], gradient: f64) -> Option<Tensor<1>> {
+    let count = |stride: usize| views.iter().map(|view| view.count(stride)).sum::<usize>();
+    let pixels = count(1) as f64;
+    if pixels < 2.0 {
         return None;
     }
-    let mean = known().sum::<f64>() / count;
-    let variance = known().map(|g| (g - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let value = (variance + SCALE * mean * mean).sqrt();
-    let factor = if value > SMALLEST { 1.0 / value } else { 0.0 };
-    let slope = |g: f32| factor * ((f64::from(g) - mean) / (count - 1.0) + SCALE * mean / count);
-    let mut slopes: Vec<Vec<f64>> =
-        ratios.iter().map(|of| of.iter().map(|g| g.map_or(0.0, slope)).collect()).collect();
-    let mut total = value;
-    if gradient > 0.0 {
-        total += gradient * edges(planes, &ratios, gradient, &mut slopes);
-    }
-    let to_predicted = |(plane, slopes): (&DepthMapPair<'_>, Vec<f64>)| {
-        plane.predicted.iter().zip(slopes).map(|(p, slope)| (slope / f64::from(p + EPSILON)) as f32).collect()
+    let flat = |of: for<'a> fn(&'a DepthMapPair<'_>) -> &'a Tensor<2>| -> Tensor<1> {
+        Tensor::cat(views.iter().map(|view| of(view).clone().reshape([view.truth.len()])).collect(), 0)
     };
-    Some((total, planes.iter().zip(slopes).map(to_predicted).collect()))
-}
-
-/// The gradient loss; adds `weight` times its slopes for each `g`.
-fn edges(
-    planes: &[DepthMapPair<'_>],
-    ratios: &[Vec<Option<f32>>],
-    weight: f64,
-    slopes: &mut [Vec<f64>],
-) -> f64 {
-    let mut total = 0.0;
-    for stride in STRIDES {
-        let (mut sum, mut known) = (0.0, 0usize);
-        // Pixels that are compared, and which is larger.
-        let mut pairs: Vec<(usize, usize, usize, f64)> = Vec::new();
-        for (view, (plane, ratios)) in planes.iter().zip(ratios).enumerate() {
-            let (width, height) = (plane.width, ratios.len() / plane.width.max(1));
-            for y in (0..height).step_by(stride) {
-                for x in (0..width).step_by(stride) {
-                    let at = y * width + x;
-                    let Some(here) = ratios[at] else { continue };
-                    known += 1;
-                    let step = APART * stride;
-                    let below = (y + step < height).then(|| at + step * width);
-                    let right = (x + step < width).then(|| at + step);
-                    for other in [below, right].into_iter().flatten() {
-                        let Some(there) = ratios[other] else { continue };
-                        let difference = f64::from(here) - f64::from(there);
-                        sum += difference.abs();
-                        if difference != 0.0 {
-                            pairs.push((view, at, other, difference.signum()));
-                        }
-                    }
-                }
-            }
-        }
-        let share = 1.0 / known.max(1) as f64;
-        total += sum * share;
-        for (view, at, other, sign) in pairs {
-            slopes[view][at] += weight * share * sign;
-            slopes[view][other] -= weight * share * sign;
+    let (ratios, known) = (flat(|view| &view.ratios), flat(|view| &view.known));
+    let mean = ratios.clone().sum() / pixels;
+    let variance = ((ratios - mean.clone()) * known).square().sum() / (pixels - 1.0);
+    let mut total = (variance + mean.square() * SCALE + SMALLEST).sqrt();
+    if gradient > 0.0 {
+        for stride in STRIDES {
+            let weight = gradient / count(stride).max(1) as f64;
+            total = views.iter().fold(total, |total, view| total + view.edges(stride) * weight);
         }
     }
-    total
+    Some(total)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use dinoscope_base::rng::{RngExt, stream};
 
     fn case() -> ([Vec<f32>; 2], [Vec<f32>; 2]) {
@@ -117,60 +106,87 @@ mod tests {
         (predicted, truth)
     }
 
-    fn of(predicted: &[Vec<f32>; 2], truth: &[Vec<f32>; 2], gradient: f64) -> (f64, Vec<Vec<f32>>) {
-        let plane = |i: usize, width| DepthMapPair { width, predicted: &predicted[i], truth: &truth[i] };
-        loss(&[plane(0, 7), plane(1, 15)], gradient).unwrap()
+    /// The loss, and what it pulls at.
+    fn of(
+        predicted: &[Vec<f32>],
+        truth: &[Vec<f32>],
+        widths: &[usize],
+        gradient: f64,
+    ) -> (f64, Vec<Vec<f32>>) {
+        let leaf = |(values, width): (&Vec<f32>, &usize)| {
+            let shape = [values.len() / width, *width];
+            let values = TensorData::new(values.clone(), shape);
+            Tensor::<2>::from_data(values, &Device::flex()).autodiff().require_grad()
+        };
+        let leaves: Vec<Tensor<2>> = predicted.iter().zip(widths).map(leaf).collect();
+        let pairs: Vec<DepthMapPair<'_>> =
+            leaves.iter().zip(truth).map(|(leaf, truth)| DepthMapPair::new(leaf.clone(), truth)).collect();
+        let loss = loss(&pairs, gradient).unwrap();
+        let gradients = loss.backward();
+        let host = |tensor: Tensor<2>| tensor.into_data().iter().collect();
+        let pulls = leaves.iter().map(|leaf| host(leaf.grad(&gradients).unwrap()));
+        (loss.into_data().iter::<f64>().sum(), pulls.collect())
     }
 
     #[test]
     fn the_value_is_that_of_the_formula() {
         // Three known pixels; g by hand, variance over n - 1.
-        let (predicted, truth) = ([2.0f32, 3.0, 1.0, 7.0], [1.0f32, 4.0, 2.0, 0.0]);
+        let (predicted, truth) = ([vec![2.0f32, 3.0, 1.0, 7.0]], [vec![1.0f32, 4.0, 2.0, 0.0]]);
         let g: Vec<f64> = (0..3)
-            .map(|i| (f64::from(predicted[i]) + 1e-3).ln() - (f64::from(truth[i]) + 1e-3).ln())
+            .map(|i| (f64::from(predicted[0][i]) + 1e-3).ln() - (f64::from(truth[0][i]) + 1e-3).ln())
             .collect();
         let mean = g.iter().sum::<f64>() / 3.0;
         let variance = g.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 2.0;
-        let plane = DepthMapPair { width: 2, predicted: &predicted, truth: &truth };
-        let (value, slopes) = loss(&[plane], 0.0).unwrap();
+        let (value, pulls) = of(&predicted, &truth, &[2], 0.0);
         assert!((value - (variance + 0.15 * mean * mean).sqrt()).abs() < 1e-6);
-        assert_eq!(slopes[0][3], 0.0, "unknown pixels pull at nothing");
+        assert_eq!(pulls[0][3], 0.0, "unknown pixels pull at nothing");
 
         // A column of three known pixels: one pair two apart at the full size, and only that.
-        let plane = DepthMapPair { width: 1, predicted: &[2.0, 3.0, 1.0], truth: &truth[..3] };
-        let (with, _) = loss(&[plane], 0.5).unwrap();
+        let (with, _) = of(&[predicted[0][..3].to_vec()], &[truth[0][..3].to_vec()], &[1], 0.5);
         assert!((with - value - 0.5 * (g[0] - g[2]).abs() / 3.0).abs() < 1e-6);
     }
 
     #[test]
-    fn slopes_are_those_of_the_loss() {
+    fn edges_are_those_of_known_neighbours() {
         let (predicted, truth) = case();
-        for gradient in [0.0, 0.5] {
-            let (_, slopes) = of(&predicted, &truth, gradient);
-            for (view, slopes) in slopes.iter().enumerate() {
-                for (i, slope) in slopes.iter().enumerate() {
-                    let at = |step: f32| {
-                        let mut moved = predicted.clone();
-                        moved[view][i] += step;
-                        of(&moved, &truth, gradient).0
-                    };
-                    let want = (at(1e-3) - at(-1e-3)) / 2e-3;
-                    assert!((f64::from(*slope) - want).abs() < 2e-5, "{view} {i}: {slope} is not {want}");
+        let widths = [7, 15];
+        let g = |view: usize, i: usize| {
+            let [p, t] = [&predicted, &truth].map(|of| f64::from(of[view][i]) + 1e-3);
+            (truth[view][i] > 0.0).then(|| p.ln() - t.ln())
+        };
+        let mut want = 0.0;
+        for stride in STRIDES {
+            let (mut sum, mut known) = (0.0, 0);
+            for (view, width) in widths.into_iter().enumerate() {
+                let height = truth[view].len() / width;
+                for (y, x) in
+                    (0..height).step_by(stride).flat_map(|y| (0..width).step_by(stride).map(move |x| (y, x)))
+                {
+                    let Some(here) = g(view, y * width + x) else { continue };
+                    known += 1;
+                    let far = 2 * stride;
+                    let below = (y + far < height).then(|| g(view, (y + far) * width + x)).flatten();
+                    let right = (x + far < width).then(|| g(view, y * width + x + far)).flatten();
+                    sum +=
+                        [below, right].into_iter().flatten().map(|there| (here - there).abs()).sum::<f64>();
                 }
             }
+            want += sum / f64::from(known);
         }
+        let [with, without] = [0.5, 0.0].map(|weight| of(&predicted, &truth, &widths, weight).0);
+        assert!((with - without - 0.5 * want).abs() < 1e-5, "{with} {without} {want}");
     }
 
     #[test]
     fn a_wrong_scale_costs_less_than_a_wrong_shape() {
         let (_, truth) = case();
         let scaled = truth.clone().map(|truth| truth.iter().map(|v| 1.5 * v.max(0.5)).collect());
-        let (scale, _) = of(&scaled, &truth, 0.0);
+        let (scale, _) = of(&scaled, &truth, &[7, 15], 0.0);
         assert!((scale - 0.15f64.sqrt() * 1.5f64.ln()).abs() < 1e-3, "{scale}");
         let exact = truth.clone().map(|truth| truth.iter().map(|v| v.max(0.5)).collect());
-        let (none, slopes) = of(&exact, &truth, 0.0);
-        assert!(none < 1e-6 && slopes.iter().flatten().all(|s| s.is_finite()));
-        let plane = DepthMapPair { width: 1, predicted: &[1.0, 2.0], truth: &[0.0, 2.0] };
-        assert!(loss(&[plane], 0.0).is_none());
+        let (none, pulls) = of(&exact, &truth, &[7, 15], 0.0);
+        assert!(none < 1e-6 && pulls.iter().flatten().all(|pull| pull.is_finite()));
+        let one = Tensor::from_data([[1.0], [2.0]], &Device::flex());
+        assert!(loss(&[DepthMapPair::new(one, &[0.0, 2.0])], 0.0).is_none());
     }
 }

@@ -15,18 +15,19 @@ mod tests;
 use dinoscope_data::Picture;
 use dinoscope_data::augment::flip_horizontal;
 use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind};
+use dinoscope_model::params::read;
 
 use super::EvalProtocolError;
 use super::dense::axis::{InterpolationAxis, resize};
-use super::dense::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseView};
+use super::dense::extractor::{DenseExample, DenseFeatureExtractor, DenseView};
 use super::dense::frame::{CenterPadding, fitted, nearest};
 use super::dense::sheet;
-use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
+use super::dense::training::DenseHeadTraining;
 use super::dense::{self, DenseFeatureSpec, DenseTrainingOptions, MEMORY, SkippedDenseInputs, check};
 use super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::run::EvaluationError;
 use super::suite::{EvalContext, EvalProgress, EvalSubject};
-use head::{DepthHead, DepthHeadSample};
+use head::DepthHead;
 use picture::DepthColourScale;
 pub use range::DepthEvalRange;
 use range::DepthRangeStats;
@@ -157,7 +158,11 @@ pub(crate) async fn evaluate(
         let mut untrained = None;
         let extractor = looked.extractor(context, subject, &mut untrained);
         let mut left_out = SkippedDenseInputs::default();
-        let (head, beyond) = setting.train(&extractor, &examples, subject, progress).await?;
+        let dims = (extractor.dim(), extractor.cls_dim());
+        let mut head = DepthHead::new(dims, setting.range, task.gradient, setting.seed, context.device);
+        let training =
+            DenseHeadTraining { options: &task.training, memory: task.memory, seed: setting.seed, subject };
+        let beyond = training.run(&mut head, &extractor, &examples, progress).await?;
         let judged = setting.evaluate(&extractor, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.pictures, setting.seed));
         if subject == EvalSubject::Weights {
@@ -284,49 +289,6 @@ impl DepthRunConfig<'_> {
         out
     }
 
-    /// Trains a head; also says how many views had to be looked at again and again.
-    async fn train(
-        &self,
-        extractor: &DenseFeatureExtractor<'_>,
-        examples: &[DenseExample<f32>],
-        subject: EvalSubject,
-        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
-    ) -> Result<(DepthHead, usize), EvaluationError> {
-        let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
-        let name = subject.name();
-        let mut on_progress = async |done| {
-            progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
-        };
-        let cache = DenseFeatureCache::fill(extractor, examples, self.task.memory, &mut on_progress).await?;
-        let mut head = DepthHead::new(extractor.dim(), extractor.cls_dim(), self.range, self.seed);
-        let mut adam = DenseHeadAdamW::new(head.values.len());
-        let mut order = DenseBatchSampler::new(examples.len(), self.seed);
-        for step in 0..iterations {
-            let which = order.next(batch);
-            let maps = cache.batch(&which).await?;
-            let samples: Vec<DepthHeadSample<'_>> = which
-                .iter()
-                .zip(&maps)
-                .map(|(i, map)| DepthHeadSample {
-                    map: map.as_ref(),
-                    frame: &examples[*i].view.frame,
-                    truth: &examples[*i].truth,
-                })
-                .collect();
-            if let Some((loss, slopes)) = head.gradient(&samples, self.task.gradient) {
-                check("learning rate", lr, loss.is_finite(), "smaller: the head diverged")?;
-                adam.step(&mut head.values, &slopes, self.task.training.rate(step), weight_decay);
-            }
-            let done = step + 1;
-            if (done % 10 == 0 || done == iterations)
-                && !progress(EvalProgress { subject: name, doing: "head", done, total: iterations }).await
-            {
-                return Err(EvalProtocolError::Stopped.into());
-            }
-        }
-        Ok((head, cache.uncached_count()))
-    }
-
     /// Judges a head on the test pictures.
     async fn evaluate(
         &self,
@@ -395,9 +357,9 @@ impl DepthRunConfig<'_> {
                 }
             };
             let views: Vec<DenseView> = pictures.iter().map(view).collect();
-            let maps = extractor.look(&views.iter().collect::<Vec<_>>()).await?;
+            let maps = extractor.look(&views.iter().collect::<Vec<_>>());
             for (((picture, view), map), sums) in pictures.iter().zip(&views).zip(&maps).zip(&mut sums) {
-                let mut depth = head.predict(map, &view.frame);
+                let mut depth = read(head.predict(map, &view.frame)).await?;
                 if mirrored {
                     depth.chunks_exact_mut(view.frame.width).for_each(<[f32]>::reverse);
                 }

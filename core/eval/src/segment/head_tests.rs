@@ -1,85 +1,71 @@
-//! The head's gradients against differences of its loss.
+//! The head's loss as it is written down, and the statistics of its norm.
 
 use super::*;
+use crate::dense::extractor::DenseView;
+use crate::dense::frame::CenterPadding;
+use dinoscope_base::device::block_on;
+use dinoscope_data::Picture;
+use dinoscope_model::params::read;
 
 const DIM: usize = 5;
 
-fn maps() -> Vec<DenseFeatureMap> {
-    let mut rng = stream(4, "maps", 0, 0);
-    [6, 12]
-        .map(|cells| {
-            let patches = (0..cells * DIM).map(|i| 0.5 * (i % DIM) as f32 + normal(&mut rng)).collect();
-            DenseFeatureMap { patches, cls: Vec::new() }
-        })
-        .to_vec()
-}
-
-fn truth(pixels: usize, classes: usize) -> Vec<u8> {
-    (0..pixels).map(|i| if i % 7 == 3 { IGNORED } else { (i * i % 11 % classes) as u8 }).collect()
+fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    block_on(read(tensor.clone().without_autodiff())).unwrap()
 }
 
 /// Two views of different grids, 2 × 3 and 3 × 4 cells, with sizes that are no multiples of them.
-fn checked(classes: usize) {
-    let maps = maps();
-    let axes = [
-        (InterpolationAxis::new(2, 9), InterpolationAxis::new(3, 10)),
-        (InterpolationAxis::part(3, 15, 2, 11), InterpolationAxis::new(4, 4)),
+fn views(classes: usize) -> Vec<(DenseFeatureMap, DenseExample<u8>)> {
+    let mut rng = stream(4, "maps", 0, 0);
+    let frames = [
+        CenterPadding { width: 10, height: 8, patch: 4, exact: false },
+        CenterPadding { width: 15, height: 11, patch: 4, exact: true },
     ];
-    let truths = axes.clone().map(|(down, across)| truth(down.len() * across.len(), classes));
-    let samples: Vec<SegmentationSample<'_>> = (0..2)
-        .map(|i| SegmentationSample {
-            map: &maps[i],
-            down: &axes[i].0,
-            across: &axes[i].1,
-            truth: &truths[i],
-        })
-        .collect();
-    let mut head = SegmentationHead::new(DIM, classes, 2);
-    let mut rng = stream(9, "values", 0, 0);
-    head.values.iter_mut().for_each(|value| *value += 0.5 * normal(&mut rng));
-    let statistics = BatchNormStats::of(&[&maps[0], &maps[1]], DIM);
-    let (loss, slopes) = head.gradient(&samples, &statistics).unwrap();
-    assert!((loss - plain_loss(&head, &samples, &statistics)).abs() < 1e-5);
-    assert_eq!(slopes.len(), head.values.len());
-    for (i, slope) in slopes.iter().enumerate() {
-        let at = |step: f32| {
-            let mut moved = head.clone();
-            moved.values[i] += step;
-            plain_loss(&moved, &samples, &statistics)
-        };
-        let want = (at(1e-2) - at(-1e-2)) / 2e-2;
-        assert!((f64::from(*slope) - want).abs() < 2e-4, "value {i}: {slope} is not {want}");
-    }
+    let mut view = |frame: CenterPadding| {
+        let cells = frame.rows() * frame.cols();
+        let patches = (0..cells * DIM).map(|i| 0.5 * (i % DIM) as f32 + normal(&mut rng)).collect();
+        let patches = Tensor::from_data(TensorData::new(patches, [cells, DIM]), &Device::flex());
+        let truth = |i: usize| if i % 7 == 3 { IGNORED } else { (i * i % 11 % classes) as u8 };
+        let truth = (0..frame.width * frame.height).map(truth).collect();
+        let picture = Picture { width: frame.width, height: frame.height, rgb: Vec::new() };
+        let example = DenseExample { view: DenseView { picture, frame }, truth, picture: 0 };
+        (DenseFeatureMap { patches, cls: None }, example)
+    };
+    frames.map(&mut view).into()
 }
 
 /// The loss as it is written down: normalise, convolve, enlarge, compare, in f64.
-fn plain_loss(
-    head: &SegmentationHead,
-    samples: &[SegmentationSample<'_>],
-    statistics: &BatchNormStats,
-) -> f64 {
-    let (gain, shift, weight, bias) = head.parts();
+fn plain_loss(head: &SegmentationHead, views: &[(DenseFeatureMap, DenseExample<u8>)]) -> f64 {
+    let maps: Vec<Vec<f32>> = views.iter().map(|(map, _)| host(&map.patches)).collect();
+    let cells: usize = maps.iter().map(|map| map.len() / DIM).sum();
+    let moment = |d: usize, f: &dyn Fn(f64) -> f64| {
+        maps.iter().flat_map(|map| map.iter().skip(d).step_by(DIM)).map(|x| f(f64::from(*x))).sum::<f64>()
+            / cells as f64
+    };
+    let means: Vec<f64> = (0..DIM).map(|d| moment(d, &|x| x)).collect();
+    let roots: Vec<f64> =
+        (0..DIM).map(|d| (moment(d, &|x| (x - means[d]).powi(2)) + EPSILON).sqrt()).collect();
+    let (gain, shift) = (host(&head.gain.value), host(&head.shift.value));
+    let (weight, bias) = (host(&head.weight.value), host(&head.bias.value));
     let (mut loss, mut count) = (0.0, 0);
-    for sample in samples {
+    for (map, (_, example)) in maps.iter().zip(views) {
+        let (down, across) = example.view.frame.axes(1);
         let logit = |cell: usize, class: usize| -> f64 {
             let of = |d: usize| {
-                let x = f64::from(sample.map.patches[cell * DIM + d]);
-                let n = (x - statistics.mean[d]) / (statistics.variance[d] + EPSILON).sqrt();
+                let n = (f64::from(map[cell * DIM + d]) - means[d]) / roots[d];
                 f64::from(weight[class * DIM + d]) * (f64::from(gain[d]) * n + f64::from(shift[d]))
             };
             f64::from(bias[class]) + (0..DIM).map(of).sum::<f64>()
         };
-        for (pixel, label) in sample.truth.iter().enumerate().filter(|(_, label)| **label != IGNORED) {
-            let down = sample.down.taps[pixel / sample.across.len()];
-            let across = sample.across.taps[pixel % sample.across.len()];
+        for (pixel, label) in example.truth.iter().enumerate().filter(|(_, label)| **label != IGNORED) {
+            let (down, tap) = (down.taps[pixel / across.len()], across.taps[pixel % across.len()]);
             let mixed = |class: usize| {
                 let row = |y: usize| {
-                    let at = |x: usize| logit(y * sample.across.input + x, class);
-                    at(across.low) + f64::from(across.share) * (at(across.high) - at(across.low))
+                    let at = |x: usize| logit(y * across.input + x, class);
+                    at(tap.low) + f64::from(tap.share) * (at(tap.high) - at(tap.low))
                 };
                 row(down.low) + f64::from(down.share) * (row(down.high) - row(down.low))
             };
-            let sum: f64 = (0..head.classes).map(|class| mixed(class).exp()).sum();
+            let sum: f64 = (0..bias.len()).map(|class| mixed(class).exp()).sum();
             loss += sum.ln() - mixed(usize::from(*label));
             count += 1;
         }
@@ -88,36 +74,50 @@ fn plain_loss(
 }
 
 #[test]
-fn slopes_are_those_of_the_loss() {
-    checked(3);
-    // More classes than one vector holds.
-    checked(18);
+fn the_loss_is_that_of_the_formula_and_falls() {
+    for classes in [3, 18] {
+        let views = views(classes);
+        let mut head = SegmentationHead::new(DIM, classes, 1, 2, &Device::flex());
+        let mut rng = stream(9, "values", 0, 0);
+        let mut noise = |n: usize| (0..n).map(|_| 1.0 + 0.5 * normal(&mut rng)).collect();
+        let device = Device::flex();
+        head.gain = HeadParameter::new(noise(DIM), [DIM], &device);
+        head.shift = HeadParameter::new(noise(DIM), [DIM], &device);
+        head.weight = HeadParameter::new(noise(classes * DIM), [classes, DIM], &device);
+        head.bias = HeadParameter::new(noise(classes), [classes], &device);
+        let batch: Vec<_> = views.iter().map(|(map, example)| (map.clone(), example)).collect();
+        for _ in 0..3 {
+            let want = plain_loss(&head, &views);
+            let found = host(&head.learn(&batch).unwrap())[0];
+            assert!((f64::from(found) - want).abs() < 1e-5, "{found} is not {want}");
+            head.step(0.01, 0.0);
+            assert!(plain_loss(&head, &views) < want);
+        }
+    }
 }
 
 #[test]
 fn statistics_are_those_of_all_cells() {
-    let maps = maps();
-    let found = BatchNormStats::of(&[&maps[0], &maps[1]], DIM);
-    let all: Vec<f32> = maps.iter().flat_map(|map| map.patches.clone()).collect();
-    assert_eq!(found.count, 18);
+    let views = views(2);
+    let all: Vec<f32> = views.iter().flat_map(|(map, _)| host(&map.patches)).collect();
+    let mut head = SegmentationHead::new(DIM, 2, 1, 0, &Device::flex());
+    let batch: Vec<_> = views.iter().map(|(map, example)| (map.clone(), example)).collect();
+    head.learn(&batch).unwrap();
+    let (means, variances) = (host(&head.running.mean), host(&head.running.variance));
     for d in 0..DIM {
         let column: Vec<f64> = all.iter().skip(d).step_by(DIM).map(|v| f64::from(*v)).collect();
         let mean = column.iter().sum::<f64>() / 18.0;
-        let variance = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 18.0;
-        assert!((found.mean[d] - mean).abs() < 1e-6 && (found.variance[d] - variance).abs() < 1e-6);
+        let unbiased = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 17.0;
+        // A tenth of the first batch.
+        assert!((f64::from(means[d]) - 0.1 * mean).abs() < 1e-6);
+        assert!((f64::from(variances[d]) - 0.9 - 0.1 * unbiased).abs() < 1e-6);
     }
-    // Judging uses what was remembered: a tenth of the first batch, with the unbiased variance.
-    let mut head = SegmentationHead::new(DIM, 2, 0);
-    head.update_running_stats(&found);
-    assert!((head.running.mean[1] - 0.1 * found.mean[1]).abs() < 1e-12);
-    assert!((head.running.variance[1] - 0.9 - 0.1 * found.variance[1] * 18.0 / 17.0).abs() < 1e-12);
 }
 
 #[test]
 fn nothing_is_learned_where_nothing_counts() {
-    let map = maps().swap_remove(0);
-    let (down, across) = (InterpolationAxis::new(2, 2), InterpolationAxis::new(3, 3));
-    let sample = SegmentationSample { map: &map, down: &down, across: &across, truth: &[IGNORED; 6] };
-    let statistics = BatchNormStats::of(&[&map], DIM);
-    assert!(SegmentationHead::new(DIM, 4, 0).gradient(&[sample], &statistics).is_none());
+    let mut views = views(4);
+    views.iter_mut().for_each(|(_, example)| example.truth.fill(IGNORED));
+    let batch: Vec<_> = views.iter().map(|(map, example)| (map.clone(), example)).collect();
+    assert!(SegmentationHead::new(DIM, 4, 1, 0, &Device::flex()).learn(&batch).is_none());
 }

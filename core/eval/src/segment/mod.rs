@@ -6,7 +6,6 @@
 //! through it once.
 
 mod head;
-mod loss;
 mod picture;
 mod predict;
 mod score;
@@ -18,15 +17,14 @@ use dinoscope_data::Picture;
 use dinoscope_data::source::dense::{DenseSample, DenseSplit, DenseTruthKind, IGNORED, one_class};
 
 use super::EvalProtocolError;
-use super::dense::axis::InterpolationAxis;
-use super::dense::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
+use super::dense::extractor::DenseFeatureExtractor;
 use super::dense::sheet;
-use super::dense::training::{DenseBatchSampler, DenseHeadAdamW};
+use super::dense::training::DenseHeadTraining;
 use super::dense::{self, DenseFeatureSpec, DenseTrainingOptions, MEMORY, SkippedDenseInputs, check};
 use super::outcome::{CaptionedPicture, EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
 use super::run::EvaluationError;
 use super::suite::{EvalContext, EvalProgress, EvalSubject};
-use head::{BatchNormStats, SegmentationHead, SegmentationSample};
+use head::SegmentationHead;
 use picture::SegmentationExample;
 use score::{ClassPixelCounts, SegmentationScore};
 use views::VIEWS;
@@ -179,7 +177,11 @@ pub(crate) async fn evaluate(
         let mut untrained = None;
         let extractor = looked.extractor(context, subject, &mut untrained);
         let mut left_out = SkippedDenseInputs::default();
-        let (head, beyond) = setting.train(&extractor, &examples, subject, progress).await?;
+        let (dim, device) = (extractor.dim(), context.device);
+        let mut head = SegmentationHead::new(dim, setting.classes, task.every, setting.seed, device);
+        let training =
+            DenseHeadTraining { options: &task.training, memory: task.memory, seed: setting.seed, subject };
+        let beyond = training.run(&mut head, &extractor, &examples, progress).await?;
         let judged = setting.evaluate(&extractor, &head, data, subject, &mut left_out, progress).await?;
         out.rows.push(row(subject, &judged.score));
         if subject == EvalSubject::Weights {
@@ -261,56 +263,6 @@ impl SegmentationRunConfig<'_> {
             "a linear head on {blocks}, windows of {window} pixels, {iterations} steps of {batch} views{every}; \
              intervals: the test pictures drawn again 1000 times"
         )
-    }
-
-    /// Trains a head; also says how many views had to be looked at again and again.
-    async fn train(
-        &self,
-        extractor: &DenseFeatureExtractor<'_>,
-        examples: &[DenseExample<u8>],
-        subject: EvalSubject,
-        progress: &mut impl AsyncFnMut(EvalProgress) -> bool,
-    ) -> Result<(SegmentationHead, usize), EvaluationError> {
-        let DenseTrainingOptions { iterations, batch, lr, weight_decay } = self.task.training;
-        let name = subject.name();
-        let mut on_progress = async |done| {
-            progress(EvalProgress { subject: name, doing: "features", done, total: examples.len() }).await
-        };
-        let cache = DenseFeatureCache::fill(extractor, examples, self.task.memory, &mut on_progress).await?;
-        let mut head = SegmentationHead::new(extractor.dim(), self.classes, self.seed);
-        let mut adam = DenseHeadAdamW::new(head.values.len());
-        let mut order = DenseBatchSampler::new(examples.len(), self.seed);
-        for step in 0..iterations {
-            let which = order.next(batch);
-            let maps = cache.batch(&which).await?;
-            let maps: Vec<&DenseFeatureMap> = maps.iter().map(AsRef::as_ref).collect();
-            let axes: Vec<(InterpolationAxis, InterpolationAxis)> = which
-                .iter()
-                .map(|i| examples[*i].view.frame.axes(1))
-                .map(|(down, across)| (down.every(self.task.every), across.every(self.task.every)))
-                .collect();
-            let samples: Vec<SegmentationSample<'_>> = (0..which.len())
-                .map(|i| SegmentationSample {
-                    map: maps[i],
-                    down: &axes[i].0,
-                    across: &axes[i].1,
-                    truth: &examples[which[i]].truth,
-                })
-                .collect();
-            let statistics = BatchNormStats::of(&maps, head.dim);
-            if let Some((loss, slopes)) = head.gradient(&samples, &statistics) {
-                check("learning rate", lr, loss.is_finite(), "smaller: the head diverged")?;
-                adam.step(&mut head.values, &slopes, self.task.training.rate(step), weight_decay);
-            }
-            head.update_running_stats(&statistics);
-            let done = step + 1;
-            if (done % 10 == 0 || done == iterations)
-                && !progress(EvalProgress { subject: name, doing: "head", done, total: iterations }).await
-            {
-                return Err(EvalProtocolError::Stopped.into());
-            }
-        }
-        Ok((head, cache.uncached_count()))
     }
 
     /// Judges a head on the test pictures.

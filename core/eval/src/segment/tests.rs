@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::dense::extractor::DenseExample;
 use super::*;
 use crate::outcome::UnusableInput;
 use crate::suite::EvalOptions;

@@ -10,6 +10,7 @@ use dinoscope_base::rng::{RngExt, stream};
 use dinoscope_data::Picture;
 use dinoscope_data::augment::{CropBox, flip_horizontal};
 use dinoscope_data::source::dense::DenseSample;
+use dinoscope_model::params::read;
 
 /// Views that are looked at together.
 pub(super) const VIEWS: usize = 16;
@@ -77,8 +78,9 @@ impl SegmentationRunConfig<'_> {
         }
         for some in waiting.chunks(VIEWS) {
             let views: Vec<&DenseView> = some.iter().map(|(.., view)| view).collect();
-            for ((i, look, place, view), map) in some.iter().zip(extractor.look(&views).await?) {
-                out[*i][*look].windows.push(WindowLogits::new(*place, &view.frame, head.logits(&map)));
+            for ((i, look, place, view), map) in some.iter().zip(extractor.look(&views)) {
+                let logits = read(head.logits(&map)).await?;
+                out[*i][*look].windows.push(WindowLogits::new(*place, &view.frame, logits));
             }
         }
         Ok(out)

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use burn::tensor::Device;
+
 use super::super::confusion;
 use super::super::descriptors::{DescriptorSizes, PictureDescriptor};
 use super::super::gather::FeatureSet;
@@ -128,7 +130,8 @@ pub(in super::super) async fn evaluate(
         let sets = context.sets(subject, labelled, wanted, DescriptorSizes::PROBE, progress).await?;
         check_pair(&sets.train.view(), &sets.test.view(), classes.len())?;
         let seen = FeatureColumns::all(context.descriptor(subject, DescriptorSizes::PROBE), config);
-        let probe = LinearProbe { task, classes: classes.len(), seed: context.options.seed };
+        let probe =
+            LinearProbe { task, classes: classes.len(), seed: context.options.seed, device: context.device };
         let found = probe.run(subject, &sets, &seen, progress).await?;
         out.rows.push(found.row(subject, &seen, classes.len()));
         out.notes.extend(sets.notes.iter().cloned());
@@ -149,6 +152,7 @@ struct LinearProbe<'a> {
     task: &'a LinearTask,
     classes: usize,
     seed: u64,
+    device: &'a Device,
 }
 
 /// The head that was chosen.
@@ -183,16 +187,22 @@ impl LinearProbe<'_> {
         let options =
             LinearHeadOptions { rates: task.rates.clone(), batch, iterations: total, seed: self.seed };
         let columns: Vec<Range<usize>> = seen.iter().map(|seen| seen.columns.clone()).collect();
-        let mut training = LinearHeadTrainer::new(train.view(), self.classes, &columns, &options)?;
+        let mut training =
+            LinearHeadTrainer::new(train.view(), self.classes, &columns, &options, self.device)?;
         while let Some(done) = training.step() {
             let at = EvalProgress { subject: subject.name(), doing: "heads", done, total };
-            if (done % REPORT == 0 || done == total) && !progress(at).await {
-                return Err(EvalProtocolError::Stopped.into());
+            if done % REPORT == 0 || done == total {
+                training.wait().await?;
+                if !progress(at).await {
+                    return Err(EvalProtocolError::Stopped.into());
+                }
             }
         }
         let judged = held.as_ref().unwrap_or(&sets.test).view();
-        let scores: Vec<Vec<LinearHeadScore>> =
-            training.heads.iter().map(|heads| heads.score(&judged)).collect();
+        let mut scores = Vec::new();
+        for heads in &training.heads {
+            scores.push(heads.score(&judged).await?);
+        }
         let Some((set, head)) = best(&scores) else {
             return Err(EvalProtocolError::Empty("learning rates").into());
         };
@@ -203,8 +213,8 @@ impl LinearProbe<'_> {
             set,
             rate: task.rates[head],
             chosen: scores[set][head],
-            test: heads.score(&test)[head],
-            predictions: heads.predictions(head, &test),
+            test: heads.score(&test).await?[head],
+            predictions: heads.predictions(head, &test).await?,
             held_out: held_out.is_some(),
             notes: notes(&scores, seen, held_out, (count, batch, total)),
         })

@@ -253,7 +253,7 @@ impl<'a> LinearHeadTrainer<'a> {
         let rows = tensor(&self.train, chosen.into_iter(), &self.device);
         let turn = std::f64::consts::PI * self.done as f64 / self.iterations as f64;
         let factor = 0.5 * (1.0 + turn.cos());
-        self.heads.iter_mut().for_each(|heads| heads.descend(&rows, &labels, factor));
+        parallel::for_chunks(&mut self.heads, 1, |_, heads| heads[0].descend(&rows, &labels, factor));
         self.done += 1;
         Some(self.done)
     }

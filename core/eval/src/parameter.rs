@@ -21,9 +21,24 @@ impl<const D: usize> HeadParameter<D> {
         Self { value, gradient: None, moments: Vec::new(), moves: 0 }
     }
 
+    /// The same value on a tape of its own, so that several losses can be followed side by side.
+    pub fn twin(&self) -> Self {
+        let value = leaf(self.value.clone().without_autodiff());
+        Self { value, gradient: None, moments: Vec::new(), moves: 0 }
+    }
+
     /// Adds the gradient of a loss to those that move it next.
     pub fn collect(&mut self, gradients: &mut Gradients) {
         let new = self.value.grad_remove(gradients);
+        self.add(new);
+    }
+
+    /// Adds what a twin collected.
+    pub fn absorb(&mut self, twin: &mut Self) {
+        self.add(twin.gradient.take());
+    }
+
+    fn add(&mut self, new: Option<Tensor<D>>) {
         self.gradient = match (self.gradient.take(), new) {
             (Some(sum), Some(new)) => Some(sum + new),
             (sum, new) => sum.or(new),
@@ -37,7 +52,7 @@ impl<const D: usize> HeadParameter<D> {
             Some(velocity) => velocity * momentum + gradient,
             None => gradient,
         };
-        self.go(1.0, velocity.clone() * rate);
+        self.value = leaf(self.value.clone().without_autodiff() - velocity.clone() * rate);
         self.moments.push(velocity);
     }
 
@@ -56,12 +71,9 @@ impl<const D: usize> HeadParameter<D> {
         let second = mixed(second, gradient.square(), BETAS[1]);
         let [step, root] = BETAS.map(|beta| 1.0 - beta.powi(self.moves));
         let length = (second.clone().sqrt() / root.sqrt()) + EPSILON;
-        self.go(1.0 - rate * weight_decay, first.clone() * (rate / step) / length);
+        let kept = self.value.clone().without_autodiff() * (1.0 - rate * weight_decay);
+        self.value = leaf(kept - first.clone() * (rate / step) / length);
         self.moments = vec![first, second];
-    }
-
-    fn go(&mut self, keep: f64, step: Tensor<D>) {
-        self.value = leaf(self.value.clone().without_autodiff() * keep - step);
     }
 }
 
@@ -79,11 +91,15 @@ mod tests {
         let device = Device::flex();
         let mut parameter = HeadParameter::new(vec![1.0, -2.0], [2], &device);
         gradients.map(|gradient| {
-            // In two halves, which add up.
-            for half in [0.25, 0.75] {
+            // In two parts, which add up.
+            let slope = |value: &Tensor<1>, half: f32| {
                 let by = Tensor::<1>::from_data(gradient.map(|g| half * g), &device);
-                parameter.collect(&mut (parameter.value.clone() * by).sum().backward());
-            }
+                (value.clone() * by).sum().backward()
+            };
+            let mut twin = parameter.twin();
+            twin.collect(&mut slope(&twin.value, 0.25));
+            parameter.absorb(&mut twin);
+            parameter.collect(&mut slope(&parameter.value, 0.75));
             go(&mut parameter);
             parameter.value.clone().into_data().iter().collect()
         })

@@ -1,10 +1,11 @@
 //! How a head learns: the order of examples, the learning rate through time, the loop over steps.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 use super::check;
 use super::extractor::{DenseExample, DenseFeatureCache, DenseFeatureExtractor, DenseFeatureMap};
 use crate::EvalProtocolError;
+use crate::parameter::HeadParameter;
 use crate::run::EvaluationError;
 use crate::suite::{EvalProgress, EvalSubject};
 use dinoscope_base::rng::{RngExt, stream};
@@ -41,12 +42,29 @@ impl DenseTrainingOptions {
 }
 
 /// A head that learns from views.
-pub(crate) trait DenseHead<T> {
+pub(crate) trait DenseHead<T>: Clone {
+    /// Everything that is learned.
+    fn parameters(&mut self) -> Vec<&mut HeadParameter<2>>;
+
     /// The loss of some views, whose gradients are left with the parameters; `None` where too little of them is known.
     fn learn(&mut self, views: &[(DenseFeatureMap, &DenseExample<T>)]) -> Option<Tensor<1>>;
 
-    /// Moves every parameter by AdamW.
-    fn step(&mut self, rate: f64, weight_decay: f64);
+    /// The same head on a tape of its own: views are followed side by side.
+    fn twin(&self) -> Self {
+        let mut twin = self.clone();
+        twin.parameters().into_iter().for_each(|parameter| *parameter = parameter.twin());
+        twin
+    }
+
+    /// Leaves the gradients of a loss with the parameters.
+    fn collect(&mut self, mut gradients: Gradients) {
+        self.parameters().into_iter().for_each(|parameter| parameter.collect(&mut gradients));
+    }
+
+    /// Adds what a twin collected.
+    fn absorb(&mut self, mut twin: Self) {
+        self.parameters().into_iter().zip(twin.parameters()).for_each(|(own, of_twin)| own.absorb(of_twin));
+    }
 }
 
 /// The training of one head.
@@ -83,7 +101,8 @@ impl DenseHeadTraining<'_> {
             let maps = cache.batch(&which).await?;
             let views: Vec<_> = maps.into_iter().zip(which.iter().map(|i| &examples[*i])).collect();
             if let Some(loss) = head.learn(&views) {
-                head.step(self.options.rate(step), weight_decay);
+                let rate = self.options.rate(step);
+                head.parameters().into_iter().for_each(|parameter| parameter.adamw(rate, weight_decay));
                 last = Some(loss);
             }
             let done = step + 1;

@@ -13,6 +13,7 @@ use crate::dense::extractor::{DenseExample, DenseFeatureMap};
 use crate::dense::frame::CenterPadding;
 use crate::dense::training::DenseHead;
 use crate::parameter::HeadParameter;
+use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{RngExt, stream};
 
 /// Distances that share out each pixel.
@@ -89,25 +90,36 @@ impl DepthHead {
         let (down, across) = frame.axes(FINE);
         enlarge(depth.reshape([1, FINE * rows, FINE * cols]), &down, &across).squeeze_dim(0)
     }
-
-    fn parameters(&mut self) -> impl Iterator<Item = &mut HeadParameter<2>> {
-        [&mut self.patches, &mut self.bias].into_iter().chain(&mut self.cls)
-    }
 }
 
 impl DenseHead<f32> for DepthHead {
-    fn learn(&mut self, views: &[(DenseFeatureMap, &DenseExample<f32>)]) -> Option<Tensor<1>> {
-        let pairs = views
-            .iter()
-            .map(|(map, example)| DepthMapPair::new(self.depth(map, &example.view.frame), &example.truth));
-        let loss = loss(&pairs.collect::<Vec<_>>(), self.gradient)?;
-        let mut gradients = loss.backward();
-        self.parameters().for_each(|parameter| parameter.collect(&mut gradients));
-        Some(loss.without_autodiff())
+    fn parameters(&mut self) -> Vec<&mut HeadParameter<2>> {
+        [&mut self.patches, &mut self.bias].into_iter().chain(&mut self.cls).collect()
     }
 
-    fn step(&mut self, rate: f64, weight_decay: f64) {
-        self.parameters().for_each(|parameter| parameter.adamw(rate, weight_decay));
+    fn learn(&mut self, views: &[(DenseFeatureMap, &DenseExample<f32>)]) -> Option<Tensor<1>> {
+        let mut passed: Vec<(Self, Option<Tensor<2>>)> = views.iter().map(|_| (self.twin(), None)).collect();
+        for_chunks(&mut passed, 1, |i, passed| {
+            let ((map, example), (twin, depth)) = (&views[i], &mut passed[0]);
+            *depth = Some(twin.depth(map, &example.view.frame));
+        });
+        // The loss sees all views together: it has a tape of its own, from their depths on.
+        let leaf = |depth: &Tensor<2>| depth.clone().without_autodiff().autodiff().require_grad();
+        let leaves: Vec<Tensor<2>> =
+            passed.iter().filter_map(|(_, depth)| depth.as_ref().map(leaf)).collect();
+        let pairs = leaves.iter().zip(views);
+        let pairs = pairs.map(|(leaf, (_, example))| DepthMapPair::new(leaf.clone(), &example.truth));
+        let loss = loss(&pairs.collect::<Vec<_>>(), self.gradient)?;
+        let of_depths = loss.backward();
+        let slopes: Vec<Option<Tensor<2>>> = leaves.iter().map(|leaf| leaf.grad(&of_depths)).collect();
+        for_chunks(&mut passed, 1, |i, passed| {
+            let (twin, depth) = &mut passed[0];
+            if let (Some(depth), Some(slopes)) = (depth.take(), slopes[i].clone()) {
+                twin.collect((depth * slopes).sum().backward());
+            }
+        });
+        passed.into_iter().for_each(|(twin, _)| self.absorb(twin));
+        Some(loss.without_autodiff())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::dense::axis::enlarge;
 use crate::dense::extractor::{DenseExample, DenseFeatureMap};
 use crate::dense::training::DenseHead;
 use crate::parameter::HeadParameter;
+use dinoscope_base::parallel::for_chunks;
 use dinoscope_base::rng::{normal, stream};
 use dinoscope_data::source::dense::IGNORED;
 
@@ -20,25 +21,25 @@ const MOMENTUM: f64 = 0.1;
 /// Batch norm and 1x1 convolution.
 #[derive(Clone, Debug)]
 pub(super) struct SegmentationHead {
-    /// `[dim]`
-    gain: HeadParameter<1>,
-    /// `[dim]`
-    shift: HeadParameter<1>,
+    /// `[1, dim]`
+    gain: HeadParameter<2>,
+    /// `[1, dim]`
+    shift: HeadParameter<2>,
     /// `[classes, dim]`
     weight: HeadParameter<2>,
-    /// `[classes]`
-    bias: HeadParameter<1>,
+    /// `[classes, 1]`
+    bias: HeadParameter<2>,
     /// Statistics through time.
     running: BatchNormStats,
     /// Learns from every n-th pixel both ways.
     every: usize,
 }
 
-/// Mean and variance of every feature, `[dim]` each.
+/// Mean and variance of every feature, `[1, dim]` each.
 #[derive(Clone, Debug)]
 struct BatchNormStats {
-    mean: Tensor<1>,
-    variance: Tensor<1>,
+    mean: Tensor<2>,
+    variance: Tensor<2>,
 }
 
 impl SegmentationHead {
@@ -47,13 +48,13 @@ impl SegmentationHead {
         let mut rng = stream(seed, "segmentation head", 0, 0);
         let weight = (0..classes * dim).map(|_| 0.01 * normal(&mut rng)).collect();
         Self {
-            gain: HeadParameter::new(vec![1.0; dim], [dim], device),
-            shift: HeadParameter::new(vec![0.0; dim], [dim], device),
+            gain: HeadParameter::new(vec![1.0; dim], [1, dim], device),
+            shift: HeadParameter::new(vec![0.0; dim], [1, dim], device),
             weight: HeadParameter::new(weight, [classes, dim], device),
-            bias: HeadParameter::new(vec![0.0; classes], [classes], device),
+            bias: HeadParameter::new(vec![0.0; classes], [classes, 1], device),
             running: BatchNormStats {
-                mean: Tensor::zeros([dim], device),
-                variance: Tensor::ones([dim], device),
+                mean: Tensor::zeros([1, dim], device),
+                variance: Tensor::ones([1, dim], device),
             },
             every,
         }
@@ -70,8 +71,8 @@ impl SegmentationHead {
         let scale = self.gain.value.clone() / (variance + EPSILON).sqrt();
         let offset = self.shift.value.clone() - mean * scale.clone();
         let weight = self.weight.value.clone();
-        let bias = self.bias.value.clone().unsqueeze_dim(1) + weight.clone().matmul(offset.unsqueeze_dim(1));
-        (weight * scale.unsqueeze()).matmul(map.patches.clone().transpose()) + bias
+        let bias = self.bias.value.clone() + weight.clone().matmul(offset.transpose());
+        (weight * scale).matmul(map.patches.clone().transpose()) + bias
     }
 
     /// The cross-entropy of a view, summed over the pixels that count, `[1]`.
@@ -103,7 +104,7 @@ impl SegmentationHead {
     /// Takes the statistics of a batch of `cells` into those that are used for judging.
     fn update_running_stats(&mut self, batch: BatchNormStats, cells: usize) {
         let unbiased = cells as f64 / cells.saturating_sub(1).max(1) as f64;
-        let mix = |old: &mut Tensor<1>, new: Tensor<1>| {
+        let mix = |old: &mut Tensor<2>, new: Tensor<2>| {
             *old = old.clone() * (1.0 - MOMENTUM) + new * MOMENTUM;
         };
         mix(&mut self.running.mean, batch.mean);
@@ -112,40 +113,34 @@ impl SegmentationHead {
 }
 
 impl DenseHead<u8> for SegmentationHead {
+    fn parameters(&mut self) -> Vec<&mut HeadParameter<2>> {
+        vec![&mut self.gain, &mut self.shift, &mut self.weight, &mut self.bias]
+    }
+
     fn learn(&mut self, views: &[(DenseFeatureMap, &DenseExample<u8>)]) -> Option<Tensor<1>> {
         let cells = Tensor::cat(views.iter().map(|(map, _)| map.patches.clone()).collect(), 0);
         let count = cells.dims()[0];
-        let statistics = BatchNormStats::of(cells);
+        let (variance, mean) = cells.var_mean_bias(0);
+        let statistics = BatchNormStats { mean, variance };
         let known = views.iter().flat_map(|(_, example)| &example.truth).filter(|class| **class != IGNORED);
         let pixels = known.count();
-        // View by view: the enlarged logits of one at a time are in memory.
-        let learn = |(map, example): &(DenseFeatureMap, &DenseExample<u8>)| {
-            let loss = self.loss(map, example, &statistics) / pixels as f64;
-            let mut gradients = loss.backward();
-            for parameter in [&mut self.gain, &mut self.shift, &mut self.bias] {
-                parameter.collect(&mut gradients);
-            }
-            self.weight.collect(&mut gradients);
-            loss.without_autodiff()
+        // A view on each core: the enlarged logits of no more are in memory.
+        let mut learned: Vec<(Self, Option<Tensor<1>>)> = match pixels {
+            0 => Vec::new(),
+            _ => views.iter().map(|_| (self.twin(), None)).collect(),
         };
-        let loss = (pixels > 0).then(|| views.iter().map(learn).reduce(|sum, loss| sum + loss)).flatten();
+        for_chunks(&mut learned, 1, |i, learned| {
+            let ((map, example), (twin, slot)) = (&views[i], &mut learned[0]);
+            let loss = twin.loss(map, example, &statistics) / pixels as f64;
+            twin.collect(loss.backward());
+            *slot = Some(loss.without_autodiff());
+        });
         self.update_running_stats(statistics, count);
-        loss
-    }
-
-    fn step(&mut self, rate: f64, weight_decay: f64) {
-        for parameter in [&mut self.gain, &mut self.shift, &mut self.bias] {
-            parameter.adamw(rate, weight_decay);
-        }
-        self.weight.adamw(rate, weight_decay);
-    }
-}
-
-impl BatchNormStats {
-    /// Of `[cells, dim]` features.
-    fn of(cells: Tensor<2>) -> Self {
-        let (variance, mean) = cells.var_mean_bias(0);
-        Self { mean: mean.squeeze_dim(0), variance: variance.squeeze_dim(0) }
+        let loss = |(twin, loss)| {
+            self.absorb(twin);
+            loss
+        };
+        learned.into_iter().filter_map(loss).reduce(|sum, loss| sum + loss)
     }
 }
 

@@ -81,16 +81,16 @@ fn the_loss_is_that_of_the_formula_and_falls() {
         let mut rng = stream(9, "values", 0, 0);
         let mut noise = |n: usize| (0..n).map(|_| 1.0 + 0.5 * normal(&mut rng)).collect();
         let device = Device::flex();
-        head.gain = HeadParameter::new(noise(DIM), [DIM], &device);
-        head.shift = HeadParameter::new(noise(DIM), [DIM], &device);
+        head.gain = HeadParameter::new(noise(DIM), [1, DIM], &device);
+        head.shift = HeadParameter::new(noise(DIM), [1, DIM], &device);
         head.weight = HeadParameter::new(noise(classes * DIM), [classes, DIM], &device);
-        head.bias = HeadParameter::new(noise(classes), [classes], &device);
+        head.bias = HeadParameter::new(noise(classes), [classes, 1], &device);
         let batch: Vec<_> = views.iter().map(|(map, example)| (map.clone(), example)).collect();
         for _ in 0..3 {
             let want = plain_loss(&head, &views);
             let found = host(&head.learn(&batch).unwrap())[0];
             assert!((f64::from(found) - want).abs() < 1e-5, "{found} is not {want}");
-            head.step(0.01, 0.0);
+            head.parameters().into_iter().for_each(|parameter| parameter.adamw(0.01, 0.0));
             assert!(plain_loss(&head, &views) < want);
         }
     }

@@ -86,21 +86,24 @@ impl LinearHeads {
         }
     }
 
-    /// `[rows, heads * classes]` of rows with all columns.
-    fn logits(&self, rows: &Tensor<2>) -> Tensor<2> {
-        let x = rows.clone().narrow(1, self.columns.start, self.columns.len());
-        linear(x, self.weights.value.clone(), self.bias.value.clone())
+    /// The columns that these heads look at, `[rows, columns]`, of rows with all.
+    fn cut(&self, rows: &Tensor<2>) -> Tensor<2> {
+        rows.clone().narrow(1, self.columns.start, self.columns.len())
     }
 
     /// One step of SGD on a batch with all columns; `factor` is where the cosine is.
     fn descend(&mut self, rows: &Tensor<2>, labels: &Tensor<3, Int>, factor: f64) {
         let ([batch, _], [heads, _]) = (rows.dims(), self.rates.dims());
-        let logits = log_softmax(self.logits(rows).reshape([batch, heads, self.classes]), 2);
+        let (mut weights, mut bias) = (self.weights.twin(), self.bias.twin());
+        let logits = linear(self.cut(rows), weights.value.clone(), bias.value.clone());
+        let logits = log_softmax(logits.reshape([batch, heads, self.classes]), 2);
         let losses = logits.gather(2, labels.clone().repeat_dim(1, heads)).mean_dim(0).neg();
         // A head's gradients come out times its own rate: one velocity and one factor move all of them.
         let mut gradients = (losses.reshape([heads, 1]) * self.rates.clone()).sum().backward();
-        self.weights.collect(&mut gradients);
-        self.bias.collect(&mut gradients);
+        weights.collect(&mut gradients);
+        bias.collect(&mut gradients);
+        self.weights.absorb(&mut weights);
+        self.bias.absorb(&mut bias);
         self.weights.sgd(factor, MOMENTUM);
         self.bias.sgd(factor, MOMENTUM);
     }
@@ -113,7 +116,8 @@ impl LinearHeads {
     ) -> Result<(), ExecutionError> {
         for start in (0..set.labels.len()).step_by(ROWS) {
             let rows = tensor(set, start..(start + ROWS).min(set.labels.len()), &self.rates.device());
-            each(start, read(self.logits(&rows).without_autodiff()).await?);
+            let logits = linear(self.cut(&rows), self.weights.value.clone(), self.bias.value.clone());
+            each(start, read(logits).await?);
         }
         Ok(())
     }
@@ -264,7 +268,7 @@ impl<'a> LinearHeadTrainer<'a> {
     /// When the device fails to hand over its memory.
     pub(super) async fn wait(&self) -> Result<(), ExecutionError> {
         for heads in &self.heads {
-            read(heads.bias.value.clone().without_autodiff()).await?;
+            read(heads.bias.value.clone()).await?;
         }
         Ok(())
     }

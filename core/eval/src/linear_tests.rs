@@ -25,7 +25,7 @@ fn options(rates: &[f64], batch: usize, iterations: usize) -> LinearHeadOptions 
 }
 
 fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    block_on(read(tensor.clone().without_autodiff())).unwrap()
+    block_on(read(tensor.clone())).unwrap()
 }
 
 fn score(heads: &LinearHeads, set: &LabelledFeatures<'_>) -> Vec<LinearHeadScore> {

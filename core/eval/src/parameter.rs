@@ -1,11 +1,11 @@
-//! What a head learns, on burn's tape, and the two ways in which it is moved.
+//! What a head learns through burn's tape, and the two ways in which it is moved.
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 /// A tensor that is learned, with what its optimiser remembers.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadParameter<const D: usize> {
-    /// A leaf of the tape.
+    /// Off the tape, so that what is only asked of a head leaves no graph behind; in a twin a leaf of the tape.
     pub value: Tensor<D>,
     /// Sum of the gradients since the last move.
     gradient: Option<Tensor<D>>,
@@ -17,29 +17,26 @@ pub(crate) struct HeadParameter<const D: usize> {
 impl<const D: usize> HeadParameter<D> {
     /// `values` in a shape, on the device without a tape.
     pub fn new(values: Vec<f32>, shape: [usize; D], device: &Device) -> Self {
-        let value = leaf(Tensor::from_data(TensorData::new(values, shape), device));
+        Self::at(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    fn at(value: Tensor<D>) -> Self {
         Self { value, gradient: None, moments: Vec::new(), moves: 0 }
     }
 
-    /// The same value on a tape of its own, so that several losses can be followed side by side.
+    /// The same value as a leaf of a tape of its own, so that several losses can be followed side by side.
     pub fn twin(&self) -> Self {
-        let value = leaf(self.value.clone().without_autodiff());
-        Self { value, gradient: None, moments: Vec::new(), moves: 0 }
+        Self::at(self.value.clone().autodiff().require_grad())
     }
 
-    /// Adds the gradient of a loss to those that move it next.
+    /// Takes a twin's gradient of a loss.
     pub fn collect(&mut self, gradients: &mut Gradients) {
-        let new = self.value.grad_remove(gradients);
-        self.add(new);
+        self.gradient = self.value.grad_remove(gradients);
     }
 
-    /// Adds what a twin collected.
+    /// Adds what a twin collected to the gradients that move it next.
     pub fn absorb(&mut self, twin: &mut Self) {
-        self.add(twin.gradient.take());
-    }
-
-    fn add(&mut self, new: Option<Tensor<D>>) {
-        self.gradient = match (self.gradient.take(), new) {
+        self.gradient = match (self.gradient.take(), twin.gradient.take()) {
             (Some(sum), Some(new)) => Some(sum + new),
             (sum, new) => sum.or(new),
         };
@@ -52,7 +49,7 @@ impl<const D: usize> HeadParameter<D> {
             Some(velocity) => velocity * momentum + gradient,
             None => gradient,
         };
-        self.value = leaf(self.value.clone().without_autodiff() - velocity.clone() * rate);
+        self.value = self.value.clone() - velocity.clone() * rate;
         self.moments.push(velocity);
     }
 
@@ -71,14 +68,10 @@ impl<const D: usize> HeadParameter<D> {
         let second = mixed(second, gradient.square(), BETAS[1]);
         let [step, root] = BETAS.map(|beta| 1.0 - beta.powi(self.moves));
         let length = (second.clone().sqrt() / root.sqrt()) + EPSILON;
-        let kept = self.value.clone().without_autodiff() * (1.0 - rate * weight_decay);
-        self.value = leaf(kept - first.clone() * (rate / step) / length);
+        let kept = self.value.clone() * (1.0 - rate * weight_decay);
+        self.value = kept - first.clone() * (rate / step) / length;
         self.moments = vec![first, second];
     }
-}
-
-fn leaf<const D: usize>(value: Tensor<D>) -> Tensor<D> {
-    value.autodiff().require_grad()
 }
 
 #[cfg(test)]
@@ -92,14 +85,12 @@ mod tests {
         let mut parameter = HeadParameter::new(vec![1.0, -2.0], [2], &device);
         gradients.map(|gradient| {
             // In two parts, which add up.
-            let slope = |value: &Tensor<1>, half: f32| {
-                let by = Tensor::<1>::from_data(gradient.map(|g| half * g), &device);
-                (value.clone() * by).sum().backward()
-            };
-            let mut twin = parameter.twin();
-            twin.collect(&mut slope(&twin.value, 0.25));
-            parameter.absorb(&mut twin);
-            parameter.collect(&mut slope(&parameter.value, 0.75));
+            for part in [0.25, 0.75] {
+                let mut twin = parameter.twin();
+                let by = Tensor::<1>::from_data(gradient.map(|g| part * g), &device);
+                twin.collect(&mut (twin.value.clone() * by).sum().backward());
+                parameter.absorb(&mut twin);
+            }
             go(&mut parameter);
             parameter.value.clone().into_data().iter().collect()
         })

@@ -84,11 +84,28 @@ pub(crate) fn resize(values: &[f32], down: &InterpolationAxis, across: &Interpol
 }
 
 /// The same on the tape: maps `[n, down.input, across.input]` as `[n, down.len(), across.len()]`.
-pub(crate) fn enlarge(maps: Tensor<3>, down: &InterpolationAxis, across: &InterpolationAxis) -> Tensor<3> {
+pub(crate) fn enlarge_maps(
+    maps: Tensor<3>,
+    down: &InterpolationAxis,
+    across: &InterpolationAxis,
+) -> Tensor<3> {
     let device = maps.device().without_autodiff();
     let [n, rows, cols] = maps.dims();
     let wide = maps.reshape([n * rows, cols]).matmul(across.matrix(&device).transpose());
     down.matrix(&device).unsqueeze().matmul(wide.reshape([n, rows, across.len()]))
+}
+
+/// The same with the numbers of a position side by side: `[down.input, across.input, n]` as
+/// `[down.len(), across.len(), n]`.
+pub(crate) fn enlarge_positions(
+    maps: Tensor<3>,
+    down: &InterpolationAxis,
+    across: &InterpolationAxis,
+) -> Tensor<3> {
+    let device = maps.device().without_autodiff();
+    let ([rows, _, n], width) = (maps.dims(), across.len());
+    let wide = across.matrix(&device).unsqueeze::<3>().matmul(maps);
+    down.matrix(&device).matmul(wide.reshape([rows, width * n])).reshape([down.len(), width, n])
 }
 
 #[cfg(test)]
@@ -120,10 +137,15 @@ mod tests {
         ] {
             let values: Vec<f32> = (0..2 * down.input * across.input).map(|_| normal(&mut rng)).collect();
             let maps = TensorData::new(values.clone(), [2, down.input, across.input]);
-            let found = enlarge(Tensor::from_data(maps, &Device::flex()), &down, &across);
+            let maps = Tensor::<3>::from_data(maps, &Device::flex());
+            let found = enlarge_maps(maps.clone(), &down, &across);
             assert_eq!(found.dims(), [2, down.len(), across.len()]);
+            let beside = enlarge_positions(maps.permute([1, 2, 0]), &down, &across).permute([2, 0, 1]);
+            assert_eq!(beside.dims(), found.dims());
             let want = values.chunks_exact(values.len() / 2).flat_map(|map| resize(map, &down, &across));
-            assert!(found.into_data().iter::<f32>().zip(want).all(|(a, b)| (a - b).abs() < 1e-5));
+            for (want, found) in want.zip(found.into_data().iter::<f32>().zip(beside.into_data().iter())) {
+                assert!((found.0 - want).abs() < 1e-5 && (found.1 - want).abs() < 1e-5);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::loss::{DepthMapPair, loss};
-use crate::dense::axis::{InterpolationAxis, enlarge};
+use crate::dense::axis::{InterpolationAxis, enlarge_maps};
 use crate::dense::extractor::{DenseExample, DenseFeatureMap};
 use crate::dense::frame::CenterPadding;
 use crate::dense::training::DenseHead;
@@ -68,10 +68,10 @@ impl DepthHead {
 
     /// Depth of every pixel of a view, `[height, width]`.
     pub fn predict(&self, map: &DenseFeatureMap, frame: &CenterPadding) -> Tensor<2> {
-        self.depth(map, frame).without_autodiff().clamp(self.range.0, self.range.1)
+        self.depth(map, frame).clamp(self.range.0, self.range.1)
     }
 
-    /// The same on the tape, with no limits.
+    /// The same with no limits; of a twin on the tape.
     fn depth(&self, map: &DenseFeatureMap, frame: &CenterPadding) -> Tensor<2> {
         // The same for all cells: the bias and what the CLS tokens add.
         let mut common = self.bias.value.clone();
@@ -82,13 +82,13 @@ impl DepthHead {
         let (rows, cols) = (frame.rows(), frame.cols());
         let down = InterpolationAxis::new(rows, FINE * rows);
         let across = InterpolationAxis::new(cols, FINE * cols);
-        let on = relu(enlarge(logits.reshape([BINS, rows, cols]), &down, &across));
+        let on = relu(enlarge_maps(logits.reshape([BINS, rows, cols]), &down, &across));
         // Sums over the bins: of shares times distances, and of shares.
         let sums = self.bins.clone().matmul(on.reshape([BINS, FINE * FINE * rows * cols]));
         let sums = sums + self.bins.clone().sum_dim(1) * FLOOR;
         let depth = sums.clone().narrow(0, 0, 1) / sums.narrow(0, 1, 1);
         let (down, across) = frame.axes(FINE);
-        enlarge(depth.reshape([1, FINE * rows, FINE * cols]), &down, &across).squeeze_dim(0)
+        enlarge_maps(depth.reshape([1, FINE * rows, FINE * cols]), &down, &across).squeeze_dim(0)
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use dinoscope_model::params::read;
 
     fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-        block_on(read(tensor.clone().without_autodiff())).unwrap()
+        block_on(read(tensor.clone())).unwrap()
     }
 
     fn map(patches: Vec<f32>, cls: Vec<f32>) -> DenseFeatureMap {

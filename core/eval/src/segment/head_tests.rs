@@ -10,7 +10,7 @@ use dinoscope_model::params::read;
 const DIM: usize = 5;
 
 fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    block_on(read(tensor.clone().without_autodiff())).unwrap()
+    block_on(read(tensor.clone())).unwrap()
 }
 
 /// Two views of different grids, 2 × 3 and 3 × 4 cells, with sizes that are no multiples of them.
@@ -84,7 +84,7 @@ fn the_loss_is_that_of_the_formula_and_falls() {
         head.gain = HeadParameter::new(noise(DIM), [1, DIM], &device);
         head.shift = HeadParameter::new(noise(DIM), [1, DIM], &device);
         head.weight = HeadParameter::new(noise(classes * DIM), [classes, DIM], &device);
-        head.bias = HeadParameter::new(noise(classes), [classes, 1], &device);
+        head.bias = HeadParameter::new(noise(classes), [1, classes], &device);
         let batch: Vec<_> = views.iter().map(|(map, example)| (map.clone(), example)).collect();
         for _ in 0..3 {
             let want = plain_loss(&head, &views);

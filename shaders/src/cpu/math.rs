@@ -91,6 +91,19 @@ pub fn sum(len: usize, mut f: impl FnMut(usize) -> f32) -> f32 {
     total
 }
 
+/// [`sum`] of values that are there, in the same order; no place of them is checked on the way.
+#[inline(always)]
+pub fn sum_of(values: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (groups, rest) = values.as_chunks::<LANES>();
+    for group in groups {
+        for (sum, value) in lanes.iter_mut().zip(group) {
+            *sum += value;
+        }
+    }
+    rest.iter().fold(fold(lanes, |a, b| a + b), |total, value| total + value)
+}
+
 /// The largest value; NaN if there is one.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {

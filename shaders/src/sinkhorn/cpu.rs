@@ -113,12 +113,12 @@ pub fn softmax_center(logits: &[f32], center: &[f32], temperature: f32) -> Vec<f
             || {
                 for (row, out) in part.zip(out.chunks_exact_mut(k)) {
                     let logits = &logits[row * k..(row + 1) * k];
-                    for j in 0..k {
-                        out[j] = (logits[j] - center[j]) / temperature;
+                    for ((o, logit), center) in out.iter_mut().zip(logits).zip(center) {
+                        *o = (logit - center) / temperature;
                     }
                     let max = math::max(out);
                     out.iter_mut().for_each(|o| *o = math::exp(*o - max));
-                    let scale = 1.0 / math::sum(k, |j| out[j]);
+                    let scale = 1.0 / math::sum_of(out);
                     out.iter_mut().for_each(|o| *o *= scale);
                 }
             },

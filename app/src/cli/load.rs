@@ -11,6 +11,7 @@ use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::fused::MatmulPrecision;
 use dinoscope_core::model::Vit;
 use dinoscope_core::train::{Recipe, ResolvedRecipe};
+use dinoscope_core::weights::HEADS_UNKNOWN;
 
 /// What `--device` says, else what the person has settled for all commands.
 pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
@@ -82,7 +83,9 @@ pub fn backbone(named: &Path, device: &Device, json: bool) -> Result<Vit> {
         if json {
             out!("{}", serde_json::json!({ "event": "note", "input": model.file, "note": note }));
         } else {
-            note!("{}: {note}", model.file);
+            let way_out =
+                if note.starts_with(HEADS_UNKNOWN) { "; --heads N says another number" } else { "" };
+            note!("{}: {note}{way_out}", model.file);
         }
     }
     Ok(model.backbone)

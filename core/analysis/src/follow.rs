@@ -212,7 +212,7 @@ mod tests {
         let with = |at: Option<usize>| {
             let mut data: Vec<f32> = (0..12).flat_map(feature).collect();
             if let Some(at) = at {
-                data[at * DIM..(at + 1) * DIM].copy_from_slice(&feature(500));
+                data[at * DIM..(at + 1) * DIM].copy_from_slice(&feature(503));
             }
             PatchFeatures { rows: 1, cols: 12, dim: DIM, data }
         };

@@ -52,10 +52,6 @@ fn yes() -> bool {
     true
 }
 
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
 /// The shape of a backbone. State dicts tell all of it but heads, `norm_eps`, `interpolation` and `drop_path`, and of a
 /// grid that is not square only how many positions it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,10 +78,10 @@ pub struct VitConfig {
     /// Whether `qkv` has a bias.
     pub qkv_bias: bool,
     /// Whether keys have a part in it; not in DINOv3, where theirs stays 0.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "yes")]
     pub key_bias: bool,
     /// Rotary positions in the place of a table (DINOv3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rope: Option<RopeConfig>,
     /// Added to the variance in every LayerNorm; [`NORM_EPS`] in released weights, and in files from before it was kept.
     #[serde(default = "norm_eps")]

@@ -20,7 +20,7 @@ pub struct RopeConfig {
     /// Period j of a head of `width` dimensions is `base^(4 j / width)`, in half sides of the picture.
     pub base: f64,
     /// The periods of a file that holds others: released ones were rounded to 16 bits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub periods: Option<Vec<f32>>,
 }
 

@@ -39,6 +39,7 @@ pub use inspect::{
     TensorSummary, ValueSummary, WeightsSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
 };
 pub use layouts::{KEY_LAYOUTS, KeyLayout, KeyLayoutEntry};
+pub use plan::HEADS_UNKNOWN;
 pub use safetensors::WeightsDtype;
 pub use save::{save, save_as, save_with_heads, to_bytes};
 pub use shapes::{check, expected_shapes, guess_heads, infer_config};

@@ -5,6 +5,7 @@
 use super::backbone_keys::{self, BackboneKeys};
 use super::pixels::PixelNormalization;
 use super::pos_embed::{PosEmbedInfo, PosEmbedLayout};
+use super::released::{DINOV3_LICENCE, ReleasedDinov3};
 use super::rope_tensors::RopeTensors;
 use super::shapes::{Shapes, expected_shapes, infer, wrong_shape};
 use super::sidecar::{SidecarConfig, SidecarFiles};
@@ -16,6 +17,9 @@ use super::{
 use dinoscope_model::config::{PosEmbedInterpolation, VitConfig, is_norm_eps};
 use dinoscope_model::grid::PatchGrid;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How a note begins that says how many heads were assumed.
+pub const HEADS_UNKNOWN: &str = "the file does not say how many attention heads it has";
 
 /// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
 pub(super) const CONFIG_KEY: &str = "dinoscope.config";
@@ -147,11 +151,7 @@ fn read_names(
     let no_mask_token = !names.layout.entry().has_mask_token || told.no_mask_token;
     if !heads_known {
         let (heads, dim) = (config.heads, config.dim);
-        notes.push(format!(
-            "the file does not say how many attention heads it has; {heads} of {} dimensions are assumed \
-             (--heads N, or #heads=N behind its name, says another number)",
-            dim / heads
-        ));
+        notes.push(format!("{HEADS_UNKNOWN}; {heads} of {} dimensions are assumed", dim / heads));
     }
 
     let before = positions.map_or(1, |positions| positions.before);
@@ -168,7 +168,7 @@ fn read_names(
     let mut pixels = told.pixels;
     if rope && own_is_absent {
         let released = ReleasedDinov3::of(file);
-        notes.extend(released.is_some().then(|| LICENCE.to_owned()));
+        notes.extend(released.is_some().then(|| DINOV3_LICENCE.to_owned()));
         if released == Some(ReleasedDinov3::Satellite) {
             pixels = pixels.or(Some((PixelNormalization::satellite(), "sat493m in its name")));
         }
@@ -176,32 +176,6 @@ fn read_names(
     notes.extend(pixels.and_then(|(pixels, whose)| pixels.note(whose)));
     let pixels = pixels.map(|(pixels, _)| pixels);
     Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, rope: rotary, pixels })
-}
-
-/// What is said of weights that Meta released as DINOv3.
-const LICENCE: &str = "released under the DINOv3 License, which is no free one: read it before you pass on what is made \
-                       with these weights";
-
-/// The released weights of DINOv3, by the pictures that they learned from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReleasedDinov3 {
-    Web,
-    Satellite,
-}
-
-impl ReleasedDinov3 {
-    /// Told by the name of a file, or of the folder that it lies in.
-    fn of(file: &str) -> Option<Self> {
-        let mut names = file.rsplit(['/', '\\']).take(2);
-        names.find_map(|name| {
-            let name = name.to_ascii_lowercase();
-            match () {
-                () if name.contains("sat493m") => Some(Self::Satellite),
-                () if name.contains("lvd1689m") => Some(Self::Web),
-                () => None,
-            }
-        })
-    }
 }
 
 /// Says that a config.json is of pictures of another size.

@@ -109,6 +109,34 @@ pub fn find(name: &str) -> Option<&'static ReleasedModel> {
     RELEASED.iter().find(|released| released.name == name || released.hub_name() == hub)
 }
 
+/// What is said of weights that Meta released as DINOv3.
+pub(super) const DINOV3_LICENCE: &str = "released under the DINOv3 License, which is no free one: read it before you pass on what is made \
+                       with these weights";
+
+/// The released weights of DINOv3, by the pictures that they learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReleasedDinov3 {
+    /// Pictures of the web.
+    Web,
+    /// Satellite pictures.
+    Satellite,
+}
+
+impl ReleasedDinov3 {
+    /// Told by the name of a file, or of the folder that it lies in.
+    pub fn of(file: &str) -> Option<Self> {
+        let mut names = file.rsplit(['/', '\\']).take(2);
+        names.find_map(|name| {
+            let name = name.to_ascii_lowercase();
+            match () {
+                () if name.contains("sat493m") => Some(Self::Satellite),
+                () if name.contains("lvd1689m") => Some(Self::Web),
+                () => None,
+            }
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -125,7 +125,7 @@ fn heads_are_told_by_periods_or_by_a_person() {
     };
     let guessed = said(None, None).unwrap();
     assert_eq!(guessed.config.heads, guess_heads(32));
-    assert!(guessed.notes.iter().any(|note| note.contains("--heads N")), "{:?}", guessed.notes);
+    assert!(guessed.notes.iter().any(|note| note.starts_with(HEADS_UNKNOWN)), "{:?}", guessed.notes);
     for read in [said(None, Some(8)), said(Some("heads=8"), None), said(Some("heads=2"), Some(8))] {
         let read = read.unwrap();
         assert_eq!(read.config.heads, 8);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dinoscope_core::explore::{ModelSource, split_part, with_part};
 use dinoscope_core::files;
-use dinoscope_core::weights::PartOfName;
+use dinoscope_core::weights::{HEADS_UNKNOWN, PartOfName};
 
 use super::ExploreWorkspace;
 use crate::platform::dialogs::DialogPurpose;
@@ -106,7 +106,7 @@ impl ExploreWorkspace {
         let ModelSource::Path(path) = &model.source else { return None };
         let (dim, heads) = (model.config.dim, model.config.heads);
         let told = split_part(path).1.is_some_and(|part| PartOfName::of(&part).heads.is_some());
-        if !told && !model.notes.iter().any(|note| note.contains("attention heads")) {
+        if !told && !model.notes.iter().any(|note| note.starts_with(HEADS_UNKNOWN)) {
             return None;
         }
         let mut chosen = heads;

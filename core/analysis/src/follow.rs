@@ -208,7 +208,7 @@ mod tests {
     /// What was out of sight is looked for further away, frame by frame.
     #[test]
     fn the_search_widens_while_nothing_is_seen() {
-        let options = FollowOptions { threshold: 0.99, radius: 2.0 };
+        let options = FollowOptions { threshold: 0.999, radius: 2.0 };
         let with = |at: Option<usize>| {
             let mut data: Vec<f32> = (0..12).flat_map(feature).collect();
             if let Some(at) = at {

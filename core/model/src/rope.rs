@@ -39,6 +39,12 @@ impl RopeConfig {
         }
     }
 
+    /// Whether angles can be computed with it: a base above 0, and no period of 0.
+    pub fn is_sound(&self) -> bool {
+        let fine = |period: &f32| period.is_finite() && *period != 0.0;
+        self.base.is_finite() && self.base > 0.0 && self.periods.iter().flatten().all(fine)
+    }
+
     /// The periods that the base gives.
     pub fn formula(&self, width: usize) -> Vec<f32> {
         // As PyTorch does it: exponents and power in 32 bits.

@@ -24,6 +24,9 @@ pub const HEADS_UNKNOWN: &str = "the file does not say how many attention heads 
 /// Key of the metadata entry in which [`super::save`] keeps the whole configuration.
 pub(super) const CONFIG_KEY: &str = "dinoscope.config";
 
+/// Longest side of a grid that is said and not stored, in patches.
+const MAX_GRID: usize = 1 << 12;
+
 /// A part of an official tensor.
 #[derive(Debug)]
 enum TensorPiece {
@@ -135,7 +138,9 @@ fn read_names(
         // Nothing is stored: any grid will do, and this is the one that pictures are cut for.
         None => {
             let said = [reading.grid, own.as_ref().map(|own| own.grid), told.grid];
-            config.grid = said.into_iter().flatten().find(|grid| grid.area() > 0).unwrap_or(config.grid);
+            let usable =
+                |grid: &PatchGrid| [grid.rows, grid.cols].iter().all(|side| (1..=MAX_GRID).contains(side));
+            config.grid = said.into_iter().flatten().find(usable).unwrap_or(config.grid);
         }
     }
     let own_is_absent = own.is_none();
@@ -217,11 +222,10 @@ fn apply_own(
         config.drop_path = own.drop_path;
     }
     if let (Some(rope), Some(of_own)) = (&mut config.rope, &own.rope)
-        && of_own.base.is_finite()
-        && of_own.base > 0.0
+        && of_own.is_sound()
     {
         *rope = of_own.clone();
-        (config.grid, config.key_bias) = (own.grid, own.key_bias);
+        config.key_bias = own.key_bias;
     }
     config.layerscale =
         config.layerscale.map(|value| own.layerscale.filter(|v| v.is_finite()).unwrap_or(value));

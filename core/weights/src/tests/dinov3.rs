@@ -152,6 +152,23 @@ fn a_person_is_believed_before_the_file() {
     assert_eq!(from_bytes("v2.safetensors", &file).unwrap().config.heads, 2);
 }
 
+/// What a file's own metadata say of positions is looked at before it is believed.
+#[test]
+fn metadata_that_cannot_be_are_not_believed() {
+    let mut config = rotary(FfnKind::Mlp);
+    config.grid = dinoscope_model::PatchGrid::new(usize::MAX, 3);
+    config.rope = Some(RopeConfig { base: 100.0, periods: Some(vec![1.0, 0.0, 2.0, 3.0]) });
+    let state = state(&config);
+    let metadata = serde_json::to_string(&config).unwrap();
+    let mut file = Vec::new();
+    let tensors = &mut (KeyLayout::Timm.entry().outgoing)(&state, &rotary(FfnKind::Mlp));
+    let metadata = [(crate::plan::CONFIG_KEY, metadata)];
+    crate::safetensors::write(&mut file, tensors, &metadata, WeightsDtype::F32).unwrap();
+    let read = from_bytes("odd.safetensors", &file).unwrap();
+    assert_eq!(read.config.rope, Some(RopeConfig::default()));
+    assert_eq!(read.config.grid, dinoscope_model::PatchGrid::square(224 / 7));
+}
+
 /// What a training of DINOv3 leaves beside its backbone is left out, and said.
 #[test]
 fn a_norm_for_local_crops_is_left_out() {

@@ -82,7 +82,7 @@ impl InferenceSession {
 
     /// Shorter side that pictures are resized to unless another is asked for: as the command line's.
     pub fn resolution(&self) -> usize {
-        self.config().grid.short().max(32) * self.config().patch
+        self.config().view_side()
     }
 
     /// The picture as the model is given it.

@@ -58,6 +58,17 @@ def official_code(package, named):
     return None
 
 
+def sizes(c):
+    """Arguments that all three programs call alike."""
+    return {
+        "patch_size": c["patch"],
+        "embed_dim": c["dim"],
+        "depth": c["depth"],
+        "num_heads": c["heads"],
+        "qkv_bias": c["qkv_bias"],
+    }
+
+
 def official_model(c):
     if "rope" in c:
         return official_rope_model(c)
@@ -65,12 +76,8 @@ def official_model(c):
 
     return DinoVisionTransformer(
         img_size=common.sides(c)[0] * c["patch"],
-        patch_size=c["patch"],
-        embed_dim=c["dim"],
-        depth=c["depth"],
-        num_heads=c["heads"],
+        **sizes(c),
         mlp_ratio=4,
-        qkv_bias=c["qkv_bias"],
         init_values=c["layerscale"],
         ffn_layer="mlp" if c["ffn"] == "mlp" else "swiglufused",
         block_chunks=0,
@@ -86,12 +93,8 @@ def official_rope_model(c):
     swiglu = c["ffn"] == "swiglu"
     return DinoVisionTransformer(
         img_size=common.sides(c)[0] * c["patch"],
-        patch_size=c["patch"],
-        embed_dim=c["dim"],
-        depth=c["depth"],
-        num_heads=c["heads"],
+        **sizes(c),
         ffn_ratio=4,
-        qkv_bias=c["qkv_bias"],
         layerscale_init=c["layerscale"],
         norm_layer="layernormbf16",
         ffn_layer="swiglu" if swiglu else "mlp",
@@ -116,11 +119,7 @@ def timm_model(c):
             "vit_small_patch16_dinov3_qkvb",
             num_classes=0,
             img_size=common.sides(c)[0] * c["patch"],
-            patch_size=c["patch"],
-            embed_dim=c["dim"],
-            depth=c["depth"],
-            num_heads=c["heads"],
-            qkv_bias=c["qkv_bias"],
+            **sizes(c),
             num_reg_tokens=c["registers"],
             mlp_ratio=(c["hidden"] + 0.5) / c["dim"],
             swiglu_mlp=c["ffn"] == "swiglu",
@@ -132,11 +131,7 @@ def timm_model(c):
         "vit_small_patch14_dinov2",
         num_classes=0,
         img_size=tuple(side * c["patch"] for side in common.sides(c)),
-        patch_size=c["patch"],
-        embed_dim=c["dim"],
-        depth=c["depth"],
-        num_heads=c["heads"],
-        qkv_bias=c["qkv_bias"],
+        **sizes(c),
         # timm takes None for "as in this model".
         init_values=c["layerscale"] or 0,
         dynamic_img_size=True,

@@ -103,7 +103,6 @@ pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
     let _products = load::products_on(arguments.matmul_precision, &chosen).scope();
     let weights = load::with_part(&arguments.weights, arguments.part.as_deref(), arguments.heads);
     let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
-    let config = &backbone.config;
     let frames = arguments.out.join("frames");
     std::fs::create_dir_all(&frames)
         .map_err(|e| UsageError(format!("can't make the folder {}: {e}", frames.display())))?;
@@ -111,7 +110,7 @@ pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
         arguments,
         backbone: &backbone,
         device: &chosen.device,
-        resolution: arguments.resolution.unwrap_or(config.grid.short().max(32) * config.patch),
+        resolution: arguments.resolution.unwrap_or(backbone.config.view_side()),
         state: None,
         track: "frame,file,x,y,similarity,seen\n".to_owned(),
         trail: Vec::new(),

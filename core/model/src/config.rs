@@ -158,6 +158,12 @@ impl VitConfig {
         self.grid.short() * self.patch
     }
 
+    /// Shorter side in pixels that whole pictures are resized to where nobody asks for another: that of the grid, and at
+    /// least 32 patches.
+    pub fn view_side(&self) -> usize {
+        self.grid.short().max(32) * self.patch
+    }
+
     /// Number of trainable values, mask token included.
     pub fn parameters(&self) -> usize {
         let d = self.dim;

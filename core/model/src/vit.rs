@@ -11,7 +11,7 @@ use super::config::VitConfig;
 use super::layers::{LayerNorm, WeightInit, constant, normal};
 use super::patch_embed::PatchEmbed;
 use super::pos_embed::resample;
-use super::rope::{RopeConfig, RopeGrid, RopeWarp, rope_tensor};
+use super::rope::{RopeGrid, RopeWarp, rope_tensor};
 use crate::fused::packing::{CropGroup, SequencePacking};
 use dinoscope_base::rng::stream;
 
@@ -160,13 +160,17 @@ impl Vit {
         let packing = Arc::new(SequencePacking { groups });
         let grids: Vec<RopeGrid> = crops.iter().map(|c| self.rope_grid(&c.images)).collect();
         let mut x = concatenate(tokens);
-        let still = self.config.rope.as_ref().filter(|_| pass.rope.is_none());
-        let still = still.map(|rope| self.rope_table(rope, &grids, || RopeWarp::NONE, &x.device()));
+        // Where nothing moves one table does for all blocks.
+        let mut moves = pass.rope.take().filter(|draws| !draws.augmentation.is_none());
+        let mut rope = match &moves {
+            None => self.rope_table(&grids, || RopeWarp::NONE, &x.device()),
+            Some(_) => None,
+        };
         for block in &self.blocks {
-            let drawn = self.config.rope.as_ref().zip(pass.rope.as_deref_mut()).map(|(rope, draws)| {
-                self.rope_table(rope, &grids, || draws.augmentation.draw(draws.rng), &x.device())
-            });
-            x = block.forward(x, &packing, drawn.as_ref().or(still.as_ref()), &mut pass);
+            if let Some(draws) = moves.as_deref_mut() {
+                rope = self.rope_table(&grids, || draws.augmentation.draw(draws.rng), &x.device());
+            }
+            x = block.forward(x, &packing, rope.as_ref(), &mut pass);
         }
         let prenorm = x;
         PackedTokens { normed: self.norm.forward(prenorm.clone()), prenorm, packing }
@@ -284,8 +288,7 @@ impl Vit {
     fn embed_batch(&self, images: Tensor<4>) -> EmbeddedBatch {
         let grid = self.rope_grid(&images);
         let (x, group) = self.prepare_tokens(&VitInput { images, masks: None });
-        let rope = self.config.rope.as_ref();
-        let rope = rope.map(|rope| self.rope_table(rope, &[grid], || RopeWarp::NONE, &x.device()));
+        let rope = self.rope_table(&[grid], || RopeWarp::NONE, &x.device());
         EmbeddedBatch { x, packing: Arc::new(SequencePacking { groups: vec![group] }), rope }
     }
 
@@ -295,15 +298,15 @@ impl Vit {
         RopeGrid { prefix: self.config.prefix(), rows: height / patch, cols: width / patch }
     }
 
-    /// Cosines and sines of all groups, `[positions, width]`; `warp` is asked once for each group.
+    /// Cosines and sines of all groups, `[positions, width]`, with rotary positions; `warp` is asked once for each group.
     fn rope_table(
         &self,
-        rope: &RopeConfig,
         grids: &[RopeGrid],
         warp: impl FnMut() -> RopeWarp,
         device: &Device,
-    ) -> Tensor<2> {
-        rope_tensor(rope, self.config.head_width(), grids, warp, device)
+    ) -> Option<Tensor<2>> {
+        let rope = self.config.rope.as_ref()?;
+        Some(rope_tensor(rope, self.config.head_width(), grids, warp, device))
     }
 
     /// Crops to flat tokens `[batch * tokens, dim]`: patches, masked where asked, positions, CLS, registers.

@@ -100,6 +100,17 @@ fn img_size(config: &VitConfig) -> String {
     }
 }
 
+/// Options of timm and of the official code that have one name.
+fn sizes(config: &VitConfig) -> Vec<String> {
+    vec![
+        img_size(config),
+        format!("patch_size={}", config.patch),
+        format!("embed_dim={}", config.dim),
+        format!("depth={}", config.depth),
+        format!("num_heads={}", config.heads),
+    ]
+}
+
 /// `tokens` into `cls` and `patches`.
 fn split(config: &VitConfig) -> String {
     format!("cls, patches = tokens[:, 0], tokens[:, {}:]\n", config.prefix())
@@ -124,13 +135,7 @@ with torch.no_grad():
 
 fn timm(config: &VitConfig, file: &str) -> String {
     let swiglu = config.ffn == FfnKind::SwiGlu;
-    let mut options = vec![
-        img_size(config),
-        format!("patch_size={}", config.patch),
-        format!("embed_dim={}", config.dim),
-        format!("depth={}", config.depth),
-        format!("num_heads={}", config.heads),
-    ];
+    let mut options = sizes(config);
     // A little more than the quotient: what timm computes from it is rounded down.
     let ratio = |wide: usize| (wide as f64 + 0.5) / config.dim as f64;
     if let Some(rope) = &config.rope {
@@ -199,12 +204,8 @@ fn ratio(config: &VitConfig) -> String {
 
 /// The backbone of DINOv3's code, which has other options.
 fn official_rope(config: &VitConfig, base: f64) -> (&'static str, Vec<String>) {
-    let mut options = vec![
-        img_size(config),
-        format!("patch_size={}", config.patch),
-        format!("embed_dim={}", config.dim),
-        format!("depth={}", config.depth),
-        format!("num_heads={}", config.heads),
+    let mut options = sizes(config);
+    options.extend([
         format!("ffn_ratio={}", ratio(config)),
         format!("n_storage_tokens={}", config.registers),
         format!("layerscale_init={}", config.layerscale.map_or("None", |_| "1.0")),
@@ -212,7 +213,7 @@ fn official_rope(config: &VitConfig, base: f64) -> (&'static str, Vec<String>) {
         "norm_layer=\"layernormbf16\"".to_owned(),
         format!("pos_embed_rope_base={base:?}"),
         "pos_embed_rope_dtype=\"fp32\"".to_owned(),
-    ];
+    ]);
     if config.ffn == FfnKind::SwiGlu {
         options.push("ffn_layer=\"swiglu\"".to_owned());
     }
@@ -224,16 +225,12 @@ fn official_rope(config: &VitConfig, base: f64) -> (&'static str, Vec<String>) {
 
 /// The backbone of DINOv2's code.
 fn official_table(config: &VitConfig) -> (&'static str, Vec<String>) {
-    let mut options = vec![
-        img_size(config),
-        format!("patch_size={}", config.patch),
-        format!("embed_dim={}", config.dim),
-        format!("depth={}", config.depth),
-        format!("num_heads={}", config.heads),
+    let mut options = sizes(config);
+    options.extend([
         format!("num_register_tokens={}", config.registers),
         format!("init_values={}", config.layerscale.map_or("None", |_| "1.0")),
         "block_chunks=0".to_owned(),
-    ];
+    ]);
     options.push(format!("mlp_ratio={}", ratio(config)));
     if config.ffn == FfnKind::SwiGlu {
         options.push("ffn_layer=\"swiglufused\"".to_owned());

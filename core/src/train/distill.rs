@@ -147,7 +147,7 @@ fn losses(
     let mut moves = RopeDraws { augmentation: recipe.model.rope_augmentation(), rng };
     let pass = VitForwardOptions {
         drop: Some(&mut drop),
-        rope: backbone.config.rope.is_some().then_some(&mut moves),
+        rope: Some(&mut moves),
         precision: recipe.train.precision.into(),
         checkpoint: recipe.train.checkpoint_activations,
     };

@@ -268,7 +268,7 @@ fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &
         &crops,
         VitForwardOptions {
             drop: Some(&mut drop),
-            rope: backbone.config.rope.is_some().then_some(&mut moves),
+            rope: Some(&mut moves),
             precision: recipe.train.precision.into(),
             checkpoint: recipe.train.checkpoint_activations,
         },

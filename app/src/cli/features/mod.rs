@@ -137,7 +137,7 @@ pub fn run(mut arguments: FeaturesArgs) -> Result<CliExitStatus> {
     let _products = products.scope();
     let weights = load::with_part(&arguments.weights, arguments.part.as_deref(), arguments.heads);
     let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
-    let (depth, patch) = (backbone.config.depth, backbone.config.patch);
+    let depth = backbone.config.depth;
     if let Some(block) = arguments.block.filter(|block| *block >= depth) {
         bail!(UsageError(format!("--block {block}: the model has blocks 0 to {}", depth - 1)));
     }
@@ -157,7 +157,7 @@ pub fn run(mut arguments: FeaturesArgs) -> Result<CliExitStatus> {
         std::fs::create_dir_all(folder)
             .map_err(|e| UsageError(format!("can't make the folder {}: {e}", folder.display())))?;
     }
-    let resolution = arguments.resolution.unwrap_or(backbone.config.grid.short().max(32) * patch);
+    let resolution = arguments.resolution.unwrap_or(backbone.config.view_side());
     let weights = block_on(digest(&backbone))?;
     let made_with = JournalProvenance {
         dinoscope: env!("CARGO_PKG_VERSION").to_owned(),

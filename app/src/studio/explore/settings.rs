@@ -107,7 +107,7 @@ impl ExploreSettings {
     /// Adapts what belongs to a model.
     pub fn fit_to(&mut self, config: &VitConfig) {
         // As `dinoscope features`: the stored grid, at least 32 patches.
-        self.own_resolution = config.grid.short().max(32) * config.patch;
+        self.own_resolution = config.view_side();
         (self.patch, self.depth, self.heads) = (config.patch, config.depth, config.heads);
         self.block = self.block.filter(|block| *block < config.depth);
         self.head = self.head.filter(|head| *head < config.heads);

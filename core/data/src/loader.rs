@@ -29,6 +29,8 @@ pub struct CropBatch {
     pub global: Vec<f32>,
     /// Normalised local crops `[locals batch, 3, size, size]`, ordered likewise.
     pub local: Vec<f32>,
+    /// The global crops as a Gram teacher sees them, `[2 batch, 3, size, size]`, ordered likewise; empty where there is none.
+    pub gram: Vec<f32>,
     /// The picture in each slot, an index into the source.
     pub indices: Vec<usize>,
     /// Pictures that could not be used and were replaced by others.
@@ -312,6 +314,9 @@ impl LoadableBatch for CropBatch {
         let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
         let mut global = vec![0.0; 2 * batch * global_len];
         let mut local = vec![0.0; recipe.locals * batch * local_len];
+        let gram_recipe = recipe.gram.filter(|gram| iteration >= gram.from);
+        let gram_len = gram_recipe.map_or(0, |gram| 3 * gram.size.pow(2));
+        let mut gram = vec![0.0; 2 * batch * gram_len];
         let mut cutter = ViewCutter::default();
         // A picture is gone once its crops are cut.
         let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: LoaderPermit| {
@@ -324,9 +329,15 @@ impl LoadableBatch for CropBatch {
             for (plan, out) in rest.iter().zip(locals) {
                 cutter.cut(plan, &picture, recipe.local_size, out);
             }
+            if let Some(seen) = &gram_recipe {
+                let grams = gram.chunks_exact_mut(gram_len).skip(slot).step_by(batch);
+                for (plan, out) in ViewPlan::of_gram(&plans, seen).iter().zip(grams) {
+                    cutter.cut(plan, &picture, seen.size, out);
+                }
+            }
         };
         let (indices, skipped) = gather(source, recipe, order, slots, reins, cut)?;
-        Ok((Self { iteration, global, local, indices, skipped }, Vec::new()))
+        Ok((Self { iteration, global, local, gram, indices, skipped }, Vec::new()))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use super::super::augment::ViewKind;
+use super::super::augment::{GramCropRecipe, ViewKind};
 use super::*;
 
 /// Pictures of one colour each; those listed can't be loaded.
@@ -65,6 +65,34 @@ fn a_batch_has_its_shape_and_repeats() {
     assert_eq!((batch.iteration, batch.indices.len(), batch.skipped.len()), (5, 4, 0));
     assert_eq!(batch, make_batch(&source, &recipe(), 4, 9, 5).unwrap());
     assert_ne!(batch.global, make_batch(&source, &recipe(), 4, 8, 5).unwrap().global);
+}
+
+#[test]
+fn a_gram_teacher_sees_the_global_crops_in_more_pixels_from_its_first_iteration_on() {
+    let source = Flat { len: 10, ..Flat::default() };
+    let with = |distorted| {
+        let gram = Some(GramCropRecipe { size: 16, distorted, from: 5 });
+        CropRecipe { gram, flip: 1.0, ..recipe() }
+    };
+    let plain = make_batch(&source, &CropRecipe { flip: 1.0, ..recipe() }, 4, 9, 5).unwrap();
+    assert_eq!(
+        plain,
+        make_batch(&source, &with(true), 4, 9, 4 + 1).map(|b| CropBatch { gram: Vec::new(), ..b }).unwrap()
+    );
+    assert!(make_batch(&source, &with(true), 4, 9, 4).unwrap().gram.is_empty());
+    let (distorted, as_it_is) = (with(true), with(false));
+    let [distorted, as_it_is] =
+        [distorted, as_it_is].map(|recipe| make_batch(&source, &recipe, 4, 9, 5).unwrap().gram);
+    assert_eq!(distorted.len(), 2 * 4 * 3 * 256);
+    assert_ne!(distorted, as_it_is);
+    // The second crop of the third picture.
+    let pictures = first_pictures(&source, &recipe(), 4, 9, 5, 4).unwrap();
+    let plan = ViewPlan { flip: true, ..pictures.plans[2][1].clone() };
+    let mut wanted = vec![0.0; 3 * 256];
+    for (plan, found) in [(plan.clone(), &distorted), (plan.undistorted(), &as_it_is)] {
+        ViewCutter::default().cut(&plan, &pictures.pictures[2], 16, &mut wanted);
+        assert_eq!(wanted[..], found[(4 + 2) * 768..][..768]);
+    }
 }
 
 #[test]

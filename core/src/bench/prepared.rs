@@ -54,13 +54,19 @@ impl StepFixture {
         let of =
             |views: usize, side: usize, slot| host_noise(views * recipe.train.batch * 3 * side * side, slot);
         let (global, local) = (of(2, c.global_size, 3), of(c.locals, c.local_size, 4));
+        let gram = match recipe.loss.gram > 0.0 {
+            true => of(2, recipe.gram_size(), 5),
+            false => Vec::new(),
+        };
         let crops = HostCrops {
             global: &global,
             local: &local,
+            gram: &gram,
             images: recipe.train.batch,
             locals: c.locals,
             global_size: c.global_size,
             local_size: c.local_size,
+            gram_size: recipe.gram_size(),
         };
         let masks = draw_masks(recipe, 0);
         let masked = masks.masked.iter().filter(|masked| **masked).count();

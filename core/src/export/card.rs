@@ -204,7 +204,8 @@ fn recipe_rows(run: &ModelCardRun) -> Vec<(&'static str, String)> {
         format!("{} of {}, each on {} pictures", run.iteration, train.iterations, train.batch),
     ));
     let heads = format!("{} prototypes", head.prototypes);
-    let weights = loss.weights().map(|(name, weight)| format!("{name} {weight}")).join(", ");
+    let weights: Vec<String> = loss.weights().map(|(name, weight)| format!("{name} {weight}")).collect();
+    let weights = weights.join(", ");
     match distill.method {
         DistillMethod::None => {
             rows.push(("losses", format!("{weights}; {heads}, {} centering", word(&loss.centering))));

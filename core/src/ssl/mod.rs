@@ -1,11 +1,13 @@
-//! The objective of DINOv2: DINO, iBOT and KoLeo losses, teacher centering, block masking.
+//! The objective of DINOv2: DINO, iBOT and KoLeo losses, teacher centering, block masking; and DINOv3's Gram loss.
 
 pub mod centering;
 pub mod collective;
 pub mod dino;
+pub mod gram;
 pub mod ibot;
 pub mod koleo;
 pub mod masking;
+pub mod square_maps;
 
 pub use centering::Centering;
 pub use collective::{Collective, OneProcess};

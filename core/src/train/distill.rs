@@ -24,6 +24,7 @@ use crate::model::rope::RopeDraws;
 use crate::model::vit::VitInput;
 use crate::rng::{RngExt, stream};
 use crate::ssl::Collective;
+use crate::ssl::square_maps::{bilinear_weights, resize_square_maps};
 
 /// Below this length a feature is not stretched to the unit sphere.
 const EPS: f64 = 1e-12;
@@ -212,7 +213,8 @@ fn on_grid(patches: Tensor<3>, grid: usize, to_teacher: &DistillProjections) -> 
     if own == grid {
         return projected.reshape([views, tokens, dim]);
     }
-    let map = resized(projected.reshape([views, own, own, dim]), grid, bilinear_weights(own, grid));
+    let map =
+        resize_square_maps(projected.reshape([views, own, own, dim]), grid, bilinear_weights(own, grid));
     map.reshape([views, grid * grid, dim])
 }
 
@@ -224,33 +226,7 @@ pub(super) fn resize_views(views: Tensor<4>, side: usize) -> Tensor<4> {
     }
     let smooth = PosEmbedInterpolation { antialias: true, offset: 0.0 };
     let weights = resize_weights(height, side, smooth);
-    resized(views.permute([0, 2, 3, 1]), side, weights).permute([0, 3, 1, 2])
-}
-
-/// Square maps `[batch, input, input, channels]` to `[batch, output, output, channels]` by weights `[output, input]`.
-fn resized(maps: Tensor<4>, output: usize, weights: Vec<f32>) -> Tensor<4> {
-    let [batch, input, _, channels] = maps.dims();
-    let device = maps.device().without_autodiff();
-    let matrix = Tensor::<2>::from_data(TensorData::new(weights, [output, input]), &device);
-    let over = |count: usize| matrix.clone().unsqueeze::<3>().expand([count, output, input]);
-    let tall = over(batch).matmul(maps.reshape([batch, input, input * channels]));
-    let wide = over(batch * output).matmul(tall.reshape([batch * output, input, channels]));
-    wide.reshape([batch, output, output, channels])
-}
-
-/// Weights `[output, input]` of a one-dimensional bilinear resize, as PyTorch's without aligned corners.
-fn bilinear_weights(input: usize, output: usize) -> Vec<f32> {
-    let mut weights = vec![0.0; output * input];
-    let step = input as f64 / output as f64;
-    for (i, row) in weights.chunks_exact_mut(input).enumerate() {
-        let at = ((i as f64 + 0.5) * step - 0.5).max(0.0);
-        let low = (at as usize).min(input - 1);
-        let high = (low + 1).min(input - 1);
-        let part = (at - low as f64) as f32;
-        row[low] += 1.0 - part;
-        row[high] += part;
-    }
-    weights
+    resize_square_maps(views.permute([0, 2, 3, 1]), side, weights).permute([0, 3, 1, 2])
 }
 
 /// One of the losses, where it is computed.

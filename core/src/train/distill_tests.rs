@@ -38,10 +38,10 @@ fn the_queue_keeps_the_newest() {
 fn maps_are_resized_as_pytorch_does() {
     // torch.nn.functional.interpolate([[0, 1], [2, 3]], size=3, mode="bilinear") and size=1.
     let map = tensor(&[0.0, 1.0, 2.0, 3.0], [1, 2, 2, 1]);
-    let large = host(resized(map.clone(), 3, bilinear_weights(2, 3)));
+    let large = host(resize_square_maps(map.clone(), 3, bilinear_weights(2, 3)));
     let wanted = [0.0, 0.5, 1.0, 1.0, 1.5, 2.0, 2.0, 2.5, 3.0];
     assert!(large.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{large:?}");
-    assert_eq!(host(resized(map, 1, bilinear_weights(2, 1))), [1.5]);
+    assert_eq!(host(resize_square_maps(map, 1, bilinear_weights(2, 1))), [1.5]);
 }
 
 /// The gradient of both losses against finite differences, through projection, resize and normalisation.
@@ -56,7 +56,8 @@ fn gradients_are_right() {
     let (cls_t, patches_t) = (tensor(&noise(2 * 3, 2), [2, 3]), tensor(&noise(2 * 9 * 3, 3), [2, 9, 3]));
     let loss = |x: Tensor<3>, similarity: bool| -> Tensor<1> {
         // A map of two by two, resized to the teacher's three by three, and its mean in place of a class token.
-        let map = resized(x.clone().reshape([2, 2, 2, 3]), 3, bilinear_weights(2, 3)).reshape([2, 9, 3]);
+        let map =
+            resize_square_maps(x.clone().reshape([2, 2, 2, 3]), 3, bilinear_weights(2, 3)).reshape([2, 9, 3]);
         let cls: Tensor<2> = x.mean_dim(1).reshape([2, 3]);
         if !similarity {
             return (cls - cls_t.clone()).square().mean() + (map - patches_t.clone()).square().mean();

@@ -30,7 +30,7 @@ use record::curves;
 pub use record::{figures, health, improvement, metrics, metrics_lines, report, summary, tensorboard};
 pub use run::{archive, follow, resume, resume_point, run_lock, run_notes};
 pub use start::model_source;
-pub use teacher::{frozen_teacher, teacher_cache};
+pub use teacher::{frozen_teacher, gram_teacher, teacher_cache};
 pub use watch::{film, neighbours, probes, watch_colours};
 
 pub use network::{Network, NetworkConfig};
@@ -38,6 +38,8 @@ pub use overrides::ResolvedRecipe;
 pub use recipe::{Recipe, RecipeError};
 pub use state::TrainerState;
 
+#[cfg(all(test, not(target_family = "wasm")))]
+mod gram_tests;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod own_tests;
 #[cfg(all(test, not(target_family = "wasm")))]

@@ -35,16 +35,20 @@ const TINY: [&str; 19] = [
     "train.checkpoint_every=3",
 ];
 
-fn pairs(of: &[&str]) -> Vec<String> {
+pub(super) fn pairs(of: &[&str]) -> Vec<String> {
     of.iter().map(|pair| (*pair).to_owned()).collect()
 }
 
-fn recipe(more: &[&str]) -> Recipe {
+pub(super) fn recipe(more: &[&str]) -> Recipe {
     let all: Vec<&str> = TINY.iter().chain(more).copied().collect();
     Recipe::preset("nano").unwrap().with_overrides(&pairs(&all)).unwrap()
 }
 
-fn run_in(folder: Option<RunFolder>, recipe: &Recipe, resume: bool) -> Result<Vec<RunEvent>, EngineError> {
+pub(super) fn run_in(
+    folder: Option<RunFolder>,
+    recipe: &Recipe,
+    resume: bool,
+) -> Result<Vec<RunEvent>, EngineError> {
     let sources = sources::open(recipe).unwrap();
     let watch = sources.to_watch(recipe).into_iter().take(2).collect();
     let job = TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder, resume };
@@ -52,11 +56,11 @@ fn run_in(folder: Option<RunFolder>, recipe: &Recipe, resume: bool) -> Result<Ve
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
 }
 
-fn run(dir: &Path, recipe: &Recipe) -> Result<Vec<RunEvent>, EngineError> {
+pub(super) fn run(dir: &Path, recipe: &Recipe) -> Result<Vec<RunEvent>, EngineError> {
     run_in(Some(RunFolder::create(dir, recipe).unwrap()), recipe, false)
 }
 
-fn losses(events: &[RunEvent]) -> Vec<(u64, f64)> {
+pub(super) fn losses(events: &[RunEvent]) -> Vec<(u64, f64)> {
     let loss = |event: &RunEvent| match event {
         RunEvent::Step(step) => Some((step.iteration, step.values["loss"])),
         _ => None,
@@ -64,7 +68,7 @@ fn losses(events: &[RunEvent]) -> Vec<(u64, f64)> {
     events.iter().filter_map(loss).collect()
 }
 
-fn weights(dir: &Path, step: u64, who: &str) -> StateDict {
+pub(super) fn weights(dir: &Path, step: u64, who: &str) -> StateDict {
     let file = dir.join(format!("checkpoints/{step:06}/{who}.safetensors"));
     checkpoint(&ModelSource::Path(file)).unwrap().backbone
 }

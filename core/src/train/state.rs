@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::frozen_teacher::FrozenTeacher;
+use super::gram_teacher::GramTeacher;
 use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
 use super::optimizer::AdamWMoments;
@@ -29,6 +30,8 @@ pub struct TrainerState {
     pub iteration: u64,
     /// What is distilled, if anything; then `teacher` is the moving average that is kept, and teaches nothing.
     pub frozen: Option<FrozenTeacher>,
+    /// Whose similarities of patches the student's are held to, from `gram.start` on.
+    pub gram: Option<GramTeacher>,
     /// Normalised CLS vectors of the frozen teacher, newest first, `[rows, dim]`; only where similarity is learned.
     pub queue: Option<Tensor<2>>,
     /// How many pictures there are to train on; what the queue's size follows.
@@ -80,6 +83,7 @@ impl TrainerState {
             loss_scale: LossScale::OFF,
             iteration: 0,
             frozen: None,
+            gram: None,
             queue: None,
             pictures: 0,
             colours: None,

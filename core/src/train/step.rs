@@ -5,6 +5,8 @@
 //!
 //! Distillation (section 5) is the same step with another teacher: frozen, larger, with heads of its own. Nothing is
 //! masked then, and iBOT takes the patches that the batch names. The moving average goes on, and is what is kept.
+//!
+//! Gram anchoring (Siméoni et al. 2025, section 4) is a fourth loss, where a recipe has it.
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use burn::tensor::Tensor;
 
 use super::batch::MicroBatch;
 use super::distill;
+use super::gram_teacher;
 use super::metrics::{DeviceMetrics, cls_patch_cosine, feature_rank, prototype_use};
 use super::optimizer::SUB_MODULES;
 use super::recipe::Recipe;
@@ -26,6 +29,7 @@ use crate::model::vit::{PackedTokens, VitInput};
 use crate::rng::stream;
 use crate::ssl::centering::{sinkhorn_knopp, softmax_center, update_center};
 use crate::ssl::dino::{self, dino_loss, dino_loss_parts};
+use crate::ssl::gram::gram_loss;
 use crate::ssl::ibot::{self, ibot_loss};
 use crate::ssl::koleo::{KoleoLoss, koleo};
 use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
@@ -38,13 +42,16 @@ struct TeacherTargets {
     patches: Tensor<2>,
 }
 
-/// The terms of the objective: key of the figure, and what its curve is called.
+/// The terms of the objective that every run has: key of the figure, and what its curve is called.
 pub const TERMS: [(&str, &str); 4] = [
     ("dino_global_loss", "DINO global"),
     ("dino_local_loss", "DINO local"),
     ("ibot_loss", "iBOT"),
     ("koleo_loss", "KoLeo"),
 ];
+
+/// Key of the Gram loss, which only some runs have.
+pub const GRAM_LOSS: &str = "gram_loss";
 
 /// Losses of one part.
 struct PretrainLosses {
@@ -61,6 +68,8 @@ type DeferredFigures = Box<dyn FnOnce() -> LossFigures + Send>;
 struct LossFigures {
     /// Of each of [`TERMS`], in their order, as the official log has it: KoLeo and iBOT are half of what is optimised.
     terms: [Tensor<1>; TERMS.len()],
+    /// The Gram loss times its weight, where it counts.
+    gram: Option<Tensor<1>>,
     /// Distance to the nearest neighbour, mean over images and views.
     neighbour_distance: Tensor<1>,
     /// Entropy of the student's CLS predictions for the global crops, mean over them.
@@ -89,6 +98,7 @@ pub fn step<C: Collective>(
         return distill::step(state, &frozen, parts, recipe, now, collective, inspect);
     }
     let mut metrics = DeviceMetrics::default();
+    gram_teacher::renew(state, recipe);
 
     // The teacher sees all global crops, unmasked, and never has a graph.
     let targets = teacher_targets(state, parts, recipe, now, collective, &mut metrics);
@@ -107,7 +117,8 @@ pub fn step<C: Collective>(
     }
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);
     if let Some(figures) = figures {
-        metrics.push_deferred(LossFigures::names(), move || figures().values());
+        let with_gram = parts.iter().any(|part| part.gram.is_some());
+        metrics.push_deferred(LossFigures::names(with_gram), move || figures().values());
     }
     metrics
 }
@@ -247,15 +258,29 @@ fn cls_of_all_parts(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe)
         return Vec::new();
     }
     let pass = |(index, part)| {
-        let seen = student_pass(state, index, part, recipe).without_autodiff();
+        let seen = student_pass(state, index, part, recipe).seen.without_autodiff();
         views(seen, part.images)
     };
     parts.iter().enumerate().map(pass).collect()
 }
 
-/// What heads see of the student's packed pass over masked global crops and local crops, in the order of
-/// [`MicroBatch::head_rows`]. The same draws every time it is called.
-fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> Tensor<2> {
+/// The student's packed pass over masked global crops and local crops, after the final norm.
+struct StudentPass {
+    /// What heads see, in the order of [`MicroBatch::head_rows`].
+    seen: Tensor<2>,
+    /// All patches of the global crops, `[2 images, patches, dim]`, where a Gram teacher looks at them too.
+    patches: Option<Tensor<3>>,
+}
+
+impl StudentPass {
+    /// The same numbers, which no gradient goes through.
+    fn detach(self) -> Self {
+        Self { seen: self.seen.detach(), patches: self.patches.map(Tensor::detach) }
+    }
+}
+
+/// The same draws every time it is called.
+fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> StudentPass {
     let masks = (!recipe.distill.is_on()).then(|| part.masks.clone());
     let mut crops = vec![VitInput { images: part.global.clone(), masks }];
     crops.extend(part.local.clone().map(|images| VitInput { images, masks: None }));
@@ -273,8 +298,15 @@ fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &
             checkpoint: recipe.train.checkpoint_activations,
         },
     );
-    let rows = part.head_rows(&tokens.packing, backbone.config.prefix());
-    tokens.normed.select(0, rows)
+    let prefix = backbone.config.prefix();
+    let patches = part.gram.is_some().then(|| {
+        let CropGroup { count, tokens: length } = tokens.packing.groups[0];
+        let dim = tokens.normed.dims()[1];
+        let crops = tokens.normed.clone().narrow(0, 0, count * length).reshape([count, length, dim]);
+        crops.narrow(1, prefix, length - prefix)
+    });
+    let rows = part.head_rows(&tokens.packing, prefix);
+    StudentPass { seen: tokens.normed.select(0, rows), patches }
 }
 
 /// Losses of one part, scaled so that the parts add up to the batch's.
@@ -289,9 +321,9 @@ fn student_losses(
     recipe: &Recipe,
     backbone_frozen: bool,
 ) -> PretrainLosses {
-    let seen = student_pass(state, index, part, recipe);
+    let pass = student_pass(state, index, part, recipe);
     // Without a graph behind its features nothing reaches a backbone that is frozen.
-    let seen = if backbone_frozen { seen.detach() } else { seen };
+    let StudentPass { seen, patches: all_patches } = if backbone_frozen { pass.detach() } else { pass };
 
     // Heads act on single tokens: what shares a head goes through it together.
     let student = &state.student;
@@ -337,13 +369,23 @@ fn student_losses(
     let koleo_sum = spread.into_iter().map(|view| view.loss).reduce(|sum, loss| sum + loss);
     let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino.clone().zeros_like());
 
+    // How alike patches are to each other stays as an earlier teacher has it, which sees them unmasked and in more pixels.
+    let gram = state.gram.as_ref().zip(part.gram.clone()).zip(all_patches);
+    let gram = gram.map(|((teacher, crops), all_patches)| {
+        let targets = teacher.look(crops, all_patches.dims()[1].isqrt());
+        gram_loss(all_patches, targets).mul_scalar(share * recipe.loss.gram)
+    });
+
     let w = &recipe.loss;
-    let total =
+    let mut total =
         dino.mul_scalar(w.dino) + koleo_sum.clone().mul_scalar(w.koleo) + ibot.clone().mul_scalar(w.ibot);
+    if let Some(gram) = &gram {
+        total = total + gram.clone();
+    }
     let (loss, locals, images) = (recipe.loss.clone(), part.locals, part.images);
     let [rows, ibot, koleo_sum] = [cls.loss, ibot, koleo_sum].map(Tensor::without_autodiff);
     let distances: Vec<Tensor<1>> = distances.into_iter().map(Tensor::without_autodiff).collect();
-    let (entropy, seen) = (cls.entropy, seen.without_autodiff());
+    let (entropy, seen, gram) = (cls.entropy, seen.without_autodiff(), gram.map(Tensor::without_autodiff));
     let figures = Box::new(move || {
         let dino = dino_loss_parts(rows, locals, images);
         LossFigures {
@@ -354,6 +396,7 @@ fn student_losses(
                 // The same in every part; a share of it from each adds up to the whole.
                 koleo_sum.mul_scalar(0.5 * loss.koleo * share),
             ],
+            gram,
             neighbour_distance: Tensor::cat(distances, 0).mean().mul_scalar(share),
             entropy: entropy.narrow(0, 0, 2 * images).mean().mul_scalar(share),
             cls: seen.narrow(0, 0, 2 * images),
@@ -369,22 +412,23 @@ fn views(seen: Tensor<2>, images: usize) -> [Tensor<2>; 2] {
 
 impl LossFigures {
     /// Names of [`LossFigures::values`].
-    fn names() -> impl Iterator<Item = &'static str> {
-        let terms = TERMS.into_iter().map(|(key, _)| key);
+    fn names(with_gram: bool) -> impl Iterator<Item = &'static str> {
+        let terms = TERMS.into_iter().map(|(key, _)| key).chain(with_gram.then_some(GRAM_LOSS));
         terms.chain(["loss", "neighbour_distance", "student_entropy", "feature_rank"])
     }
 
     fn values(self) -> Vec<Tensor<1>> {
-        let [first, others @ ..] = self.terms.clone();
-        let loss = others.into_iter().fold(first, |sum, term| sum + term);
-        let others = [loss, self.neighbour_distance, self.entropy, feature_rank(self.cls)];
-        self.terms.into_iter().chain(others).collect()
+        let mut values: Vec<Tensor<1>> = self.terms.into_iter().chain(self.gram).collect();
+        let loss = Tensor::cat(values.clone(), 0).sum();
+        values.extend([loss, self.neighbour_distance, self.entropy, feature_rank(self.cls)]);
+        values
     }
 
     /// With those of another part.
     fn add(self, next: Self) -> Self {
         Self {
             terms: std::array::from_fn(|term| self.terms[term].clone() + next.terms[term].clone()),
+            gram: self.gram.zip(next.gram).map(|(gram, next)| gram + next),
             neighbour_distance: self.neighbour_distance + next.neighbour_distance,
             entropy: self.entropy + next.entropy,
             cls: Tensor::cat(vec![self.cls, next.cls], 0),

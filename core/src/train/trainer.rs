@@ -4,6 +4,7 @@ use super::batch::MicroBatch;
 use super::feed::BatchFeeder;
 use super::fields;
 use super::frozen_teacher::FrozenTeacher;
+use super::gram_teacher::GramTeacher;
 use super::health::diagnose;
 use super::metrics::{DeviceMetrics, Values};
 use super::preparation::{cautions, draw_masks, has_numbers, no_room, other_products, workers};
@@ -100,7 +101,8 @@ impl<'a> Trainer<'a> {
         let found = match found {
             Some(found) => found,
             None => {
-                let fresh = TrainerState::distilling(recipe, frozen, device);
+                let mut fresh = TrainerState::distilling(recipe, frozen, device);
+                fresh.gram = GramTeacher::open(recipe, device).map_err(moved)?;
                 ResumePoint::fresh(start::fill(fresh, recipe, device).map_err(moved)?)
             }
         };

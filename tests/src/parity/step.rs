@@ -8,11 +8,12 @@ use dinoscope_core::device::block_on;
 use dinoscope_core::model::{LayerSelection, PatchGrid, ROPE_NORM_EPS, Vit, params};
 use dinoscope_core::ssl::{Centering, CropMasks, OneProcess};
 use dinoscope_core::train::batch::{HostCrops, split};
+use dinoscope_core::train::gram_teacher::GramTeacher;
 use dinoscope_core::train::loss_scale::LossScale;
 use dinoscope_core::train::recipe::{PositionKind, TrainPrecision};
 use dinoscope_core::train::schedule::ScheduledValues;
 use dinoscope_core::train::state::TrainerState;
-use dinoscope_core::train::step::step;
+use dinoscope_core::train::step::{GRAM_LOSS, step};
 use dinoscope_core::train::{Network, NetworkConfig, Recipe};
 use dinoscope_core::weights::StateDict;
 use serde::Deserialize;
@@ -48,6 +49,19 @@ struct Config {
     /// `rope` for a backbone of DINOv3, whose positions stay where they are.
     #[serde(default)]
     positions: String,
+    /// How far each axis is stretched in training.
+    #[serde(default = "unmoved")]
+    rope_jitter: f64,
+    /// Weight of the Gram loss; 0 for none.
+    #[serde(default)]
+    gram: f64,
+    /// Side of what the Gram teacher sees.
+    #[serde(default)]
+    gram_size: usize,
+}
+
+fn unmoved() -> f64 {
+    1.0
 }
 
 #[derive(Deserialize)]
@@ -96,6 +110,17 @@ fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec
     state.student = fill(state.student, &file.below("init.student."))?;
     state.teacher = fill(state.teacher, &file.below("init.teacher."))?;
 
+    if config.gram > 0.0 {
+        let (backbone, missing) =
+            params::load(Vit::init(&sizes.backbone, 0, device), &file.below("init.gram.backbone."), |path| {
+                path.to_owned()
+            });
+        if !missing.is_empty() {
+            return Err(format!("missing keys: {}", missing.join(", ")));
+        }
+        state.gram = Some(GramTeacher { backbone });
+    }
+
     let (mut loss_errors, mut gradient_errors, mut norm_errors) = (Vec::new(), Vec::new(), Vec::new());
     for (i, shown) in losses.iter().enumerate() {
         let schedule: Schedule = parse(shown.get("_schedule").cloned().unwrap_or_default())?;
@@ -113,13 +138,19 @@ fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec
             crops: masks.shape[0],
             patches: masks.shape[1],
         };
+        let gram = match config.gram > 0.0 {
+            true => file.get(&format!("step{i}.gram_crops"))?.data.clone(),
+            false => Vec::new(),
+        };
         let crops = HostCrops {
             global: &file.get(&format!("step{i}.global_crops"))?.data,
             local: &file.get(&format!("step{i}.local_crops"))?.data,
+            gram: &gram,
             images: config.batch,
             locals: config.locals,
             global_size: config.global_size,
             local_size: config.local_size,
+            gram_size: recipe.gram_size(),
         };
         // More rows than are masked: padding must change nothing.
         let parts = split(crops, &masks, 1, masks.masked.len() / 2, device);
@@ -138,7 +169,9 @@ fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec
             }
         }
         let values = block_on(metrics.read()).map_err(|e| e.to_string())?;
-        for (theirs, ours) in LOSSES {
+        for (theirs, ours) in
+            LOSSES.into_iter().chain((config.gram > 0.0).then_some(("gram_loss", GRAM_LOSS)))
+        {
             let want = shown.get(theirs).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
             let got = values.get(ours).copied().unwrap_or(f64::NAN);
             loss_errors.push((format!("step {i} {theirs}"), (got - want).abs() / want.abs()));
@@ -193,7 +226,7 @@ fn recipe(c: &Config) -> Result<Recipe, String> {
     if c.positions == "rope" {
         r.model.positions = PositionKind::Rope;
         r.model.norm_eps = ROPE_NORM_EPS;
-        (r.model.rope_shift, r.model.rope_jitter, r.model.rope_rescale) = (0.0, 1.0, 1.0);
+        (r.model.rope_shift, r.model.rope_jitter, r.model.rope_rescale) = (0.0, c.rope_jitter, 1.0);
     }
     r.crops.global_size = c.global_size;
     r.crops.local_size = c.local_size;
@@ -206,6 +239,9 @@ fn recipe(c: &Config) -> Result<Recipe, String> {
     r.head.layers = c.nlayers;
     r.head.separate_ibot = c.separate_head;
     r.loss.koleo = c.koleo;
+    (r.loss.gram, r.gram.size) = (c.gram, c.gram_size);
+    // One that is given: the run's own does not take its place.
+    r.gram.teacher = "the file's".to_owned();
     r.loss.centering = match c.centering.as_str() {
         "sinkhorn_knopp" => Centering::SinkhornKnopp,
         "centering" => Centering::Softmax,

@@ -24,13 +24,18 @@ impl RunInputFiles {
         let weights = paths.iter().filter(|path| files::is_file(path));
         let beside: Vec<PathBuf> = weights.map(|path| path.with_file_name("config.json")).collect();
         paths.extend(beside.into_iter().filter(|path| files::is_file(path)));
-        if [&recipe.start.weights, &recipe.distill.teacher].into_iter().any(|named| is_starter(named)) {
+        if weights_of(recipe).into_iter().any(|named| is_starter(named)) {
             paths.push(STARTER_FILE.into());
         }
         paths.sort();
         paths.dedup();
         Self { changes: paths.iter().flat_map(files::snapshot).collect(), paths }
     }
+}
+
+/// What a recipe names as weights; empty where it names none.
+fn weights_of(recipe: &Recipe) -> [&String; 3] {
+    [&recipe.start.weights, &recipe.distill.teacher, &recipe.gram.teacher]
 }
 
 fn is_starter(named: &str) -> bool {
@@ -92,9 +97,10 @@ pub fn remembered(recipe: Recipe) -> Recipe {
     if !recipe.data.path.iter().all(|place| is_here("data.path", place)) {
         recipe.data.path = "scenes".into();
     }
-    let begun_with = [&recipe.start.weights, &recipe.distill.teacher];
-    if begun_with.into_iter().any(|named| !named.is_empty() && !is_here("start.weights", named)) {
+    if weights_of(&recipe).into_iter().any(|named| !named.is_empty() && !is_here("start.weights", named)) {
         (recipe.start, recipe.distill) = Default::default();
+        // The run's own teacher holds its patches where another did.
+        recipe.gram.teacher.clear();
     }
     recipe
 }

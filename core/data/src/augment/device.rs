@@ -22,12 +22,15 @@ pub struct DeviceCrops {
     pub global: Handle,
     /// Normalised local crops `[locals batch, 3, local size, local size]`, floats.
     pub local: Handle,
+    /// The global crops as a Gram teacher sees them, `[2 batch, 3, its size, its size]`, where there is one.
+    pub gram: Option<Handle>,
 }
 
 /// Carries out the plans of a batch on the device of `client`: uploads the pictures' bytes once, and makes of them
 /// what [`ViewCutter::cut`](super::ViewCutter::cut) would, up to rounding.
 ///
-/// `plans` are those of each picture in the order of [`ViewPlan::draw_all`].
+/// `plans` are those of each picture in the order of [`ViewPlan::draw_all`]; crops for a Gram teacher are made whatever the
+/// iteration, where the recipe has any.
 ///
 /// # Errors
 /// There are not as many plans for a picture as the recipe has crops, a plan is for another picture, or the pictures or
@@ -53,6 +56,7 @@ pub fn device_crops(
         bytes,
         12 * 2 * pictures.len() * recipe.global_size.pow(2),
         12 * recipe.locals * pictures.len() * recipe.local_size.pow(2),
+        recipe.gram.map_or(0, |gram| 12 * 2 * pictures.len() * gram.size.pow(2)),
     ];
     if let Some(&needed) = largest.iter().find(|&&needed| needed as u64 > most) {
         let (needed, allowed) = (format!("{} in one buffer", shown(needed as u64)), shown(most));
@@ -61,11 +65,19 @@ pub fn device_crops(
     let mut padded = packed;
     padded.resize(bytes.next_multiple_of(4).max(4), 0);
     let pixels = client.create(Bytes::from_bytes_vec(padded));
-    let made = |crops: Range<usize>, size| {
+    let made = |plans: &[Vec<ViewPlan>], crops: Range<usize>, size| {
         let views = views(pictures, &offsets, plans, crops);
         gpu::augment(client, &pixels, bytes, &views, size, &NORMALIZE)
     };
-    Ok(DeviceCrops { global: made(0..2, recipe.global_size)?, local: made(2..crops, recipe.local_size)? })
+    let gram = recipe.gram.map(|seen| {
+        let of_gram: Vec<_> = plans.iter().map(|plans| ViewPlan::of_gram(plans, &seen)).collect();
+        made(&of_gram, 0..2, seen.size)
+    });
+    Ok(DeviceCrops {
+        global: made(plans, 0..2, recipe.global_size)?,
+        local: made(plans, 2..crops, recipe.local_size)?,
+        gram: gram.transpose()?,
+    })
 }
 
 /// Some of the crops of all pictures: the first of each, then the second of each, and so on.
@@ -124,7 +136,7 @@ fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> CropS
 mod tests {
     use dinoscope_shaders::augment::cpu;
 
-    use super::super::{ViewCutter, ViewKind};
+    use super::super::{GramCropRecipe, ViewCutter, ViewKind};
     use super::*;
     use crate::loader::{DataLoader, make_batch};
     use crate::source::scenes::ScenesSource;
@@ -205,12 +217,18 @@ mod tests {
     fn a_device_makes_the_batch_that_a_loader_makes() {
         let client = client();
         let source = std::sync::Arc::new(ScenesSource::new(3, 9, 61));
-        let recipe = CropRecipe { global_size: 24, local_size: 10, locals: 2, ..CropRecipe::default() };
+        let gram = Some(GramCropRecipe { size: 37, distorted: false, from: 0 });
+        let recipe = CropRecipe { global_size: 24, local_size: 10, locals: 2, gram, ..CropRecipe::default() };
         let batch = make_batch(&*source, &recipe, 3, 7, 0).unwrap();
         let undone = DataLoader::start_pictures(source, recipe.clone(), 3, 7, 0, 0).next().unwrap();
         let (pictures, plans) = (&undone.pictures, &undone.plans);
         let made = device_crops(&client, pictures, plans, &recipe).unwrap();
-        for (made, size, expected) in [(made.global, 24, &batch.global), (made.local, 10, &batch.local)] {
+        let all = [
+            (made.global, 24, &batch.global),
+            (made.local, 10, &batch.local),
+            (made.gram.unwrap(), 37, &batch.gram),
+        ];
+        for (made, size, expected) in all {
             let bytes = client.read_one(made).unwrap();
             let made: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes[..4 * expected.len()]);
             let steps = steps(&made, expected, size);

@@ -88,6 +88,19 @@ pub struct CropRecipe {
     pub solarize: f64,
     /// Whether a picture gets the same crops every time.
     pub fixed: bool,
+    /// The global crops once more, for a Gram teacher.
+    pub gram: Option<GramCropRecipe>,
+}
+
+/// How a Gram teacher gets to see the global crops: the same part of the picture, in more pixels (Siméoni et al. 2025, section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GramCropRecipe {
+    /// Side of the crops, in pixels.
+    pub size: usize,
+    /// Whether colours and sharpness are those of the student's crop; else only place and mirroring are.
+    pub distorted: bool,
+    /// The first iteration that they are made for.
+    pub from: u64,
 }
 
 impl Default for CropRecipe {
@@ -110,6 +123,7 @@ impl Default for CropRecipe {
             blur_sigma: (0.1, 2.0),
             solarize: 0.2,
             fixed: false,
+            gram: None,
         }
     }
 }

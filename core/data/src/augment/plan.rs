@@ -3,7 +3,7 @@
 use super::blur::GaussianBlur;
 use super::planes::PlanarPicture;
 use super::resize::CropResizer;
-use super::{BlurProbability, CropBox, CropRecipe, color, hue};
+use super::{BlurProbability, CropBox, CropRecipe, GramCropRecipe, color, hue};
 use crate::Picture;
 use dinoscope_base::rng::{RngExt, Stream};
 
@@ -95,6 +95,18 @@ impl ViewPlan {
             plan
         };
         kinds.map(crop).collect()
+    }
+
+    /// The plan with its place and mirroring alone: colours and sharpness stay the picture's.
+    #[must_use]
+    pub fn undistorted(&self) -> Self {
+        Self { crop: self.crop, flip: self.flip, jitter: None, grayscale: false, blur: None, solarize: false }
+    }
+
+    /// The plans of what a Gram teacher sees of a picture: those of its global crops.
+    pub fn of_gram(plans: &[Self], recipe: &GramCropRecipe) -> Vec<Self> {
+        let seen = |plan: &Self| if recipe.distorted { plan.clone() } else { plan.undistorted() };
+        plans.iter().take(2).map(seen).collect()
     }
 
     /// Carries the plan out: the view as a square of `size` pixels.

@@ -27,10 +27,11 @@ impl LeastPictureSize {
     pub fn of_crops(recipe: &CropRecipe, shorter: usize) -> Self {
         let narrow = recipe.aspect.0.min(1.0 / recipe.aspect.1);
         let pixels = |side: usize, share: f64| ((side as f64 + 0.5).powi(2) / (share * narrow)).ceil() as u64;
-        let global = pixels(recipe.global_size, recipe.global_scale.0);
+        let largest = recipe.global_size.max(recipe.gram.map_or(0, |gram| gram.size));
+        let global = pixels(largest, recipe.global_scale.0);
         let local = if recipe.locals > 0 { pixels(recipe.local_size, recipe.local_scale.0) } else { 0 };
         // Of a picture of extreme aspect, the largest crop in the middle is taken.
-        let shorter = shorter.max(recipe.global_size);
+        let shorter = shorter.max(largest);
         let shorter = u32::try_from(shorter).unwrap_or(u32::MAX);
         Self { pixels: global.max(local), shorter, longer: 0 }
     }

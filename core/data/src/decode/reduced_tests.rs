@@ -4,7 +4,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb};
 
 use super::*;
-use crate::augment::{CropBox, ViewKind, ViewPlan, resized_crop};
+use crate::augment::{CropBox, GramCropRecipe, ViewKind, ViewPlan, resized_crop};
 use crate::decode::{DecodeOptions, decode_bytes, decode_bytes_as};
 use dinoscope_base::rng::{RngExt, stream};
 
@@ -69,6 +69,11 @@ fn no_crop_of_a_recipe_has_to_be_enlarged() {
         },
         CropRecipe { locals: 0, ..CropRecipe::default() },
     ];
+    // What a Gram teacher sees counts as a global crop of its size does.
+    let gram = Some(GramCropRecipe { size: 448, distorted: true, from: 0 });
+    let with_gram = LeastPictureSize::of_crops(&CropRecipe { gram, ..CropRecipe::default() }, 0);
+    let large = CropRecipe { global_size: 448, ..CropRecipe::default() };
+    assert_eq!(with_gram, LeastPictureSize::of_crops(&large, 0));
     for recipe in recipes {
         let size = LeastPictureSize::of_crops(&recipe, 0);
         for (width, height) in [(4000, 3000), (3000, 3000), (1500, 9000)] {

@@ -63,7 +63,20 @@ pub fn step(recipe: &Recipe, masked: usize) -> u64 {
     let student = backbone(&config, &groups, recipe.model.drop_path)
         + head(&dino, globals + locals)
         + head(&ibot, masked);
-    teacher + 3 * student
+    teacher + 3 * student + gram(recipe)
+}
+
+/// Operations of a Gram teacher of the student's own size, and of the similarities of patches, there and back.
+fn gram(recipe: &Recipe) -> u64 {
+    if recipe.loss.gram == 0.0 {
+        return 0;
+    }
+    let config = recipe.backbone();
+    let crops = 2 * recipe.train.batch;
+    let tokens = config.prefix() + (recipe.gram_size() / config.patch).pow(2);
+    let pairs = (recipe.crops.global_size / config.patch).pow(4);
+    let similarities = 2 * (crops * pairs * config.dim) as u64;
+    backbone(&config, &[CropGroup { count: crops, tokens }], 0.0) + 4 * similarities
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::train::recipe::Recipe;
 pub struct MemoryEstimate {
     /// Student, teacher, gradients and the two moments of AdamW.
     pub parameters: u64,
-    /// What the student's blocks keep for the backward pass.
+    /// What the student's blocks keep for the backward pass, and the similarities of patches where they are learned.
     pub activations: u64,
     /// Logits of student and teacher, with their softmax and gradient.
     pub logits: u64,
@@ -42,9 +42,11 @@ pub fn estimate(recipe: &Recipe) -> MemoryEstimate {
     let scores = images * b.heads as u64 * (2 * global * global + locals * local * local);
     // Per token and block: two norms, qkv, mixed values, two branches, twice the hidden width; scores twice.
     let per_token = (12 * b.dim + 3 * b.hidden) as u64;
-    let activations = b.depth as u64 * (sequence * per_token + 2 * scores);
-
     let grid = (recipe.crops.global_size / b.patch).pow(2);
+    let gram = if recipe.loss.gram > 0.0 { 1 } else { 0 };
+    // Of student, Gram teacher, their difference and its square.
+    let similarities = gram * 4 * 2 * images * (grid * grid) as u64;
+    let activations = b.depth as u64 * (sequence * per_token + 2 * scores) + similarities;
     let masked = match recipe.distill.is_on() {
         true => (2 * images * grid as u64) as f64 * recipe.distill.patches,
         false => CropMasks::upper_bound(&recipe.mask, 2 * images as usize, grid) as f64,
@@ -54,7 +56,7 @@ pub fn estimate(recipe: &Recipe) -> MemoryEstimate {
     let largest =
         (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
     MemoryEstimate {
-        parameters: 4 * 5 * parameters,
+        parameters: 4 * (5 * parameters + gram * b.parameters() as u64),
         activations: 4 * activations,
         logits: 4 * (4 * rows * k + 3 * (2 * images + masked) * k),
         largest: 4 * largest,

@@ -6,9 +6,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model::params::Named;
 use crate::train::Network;
-use crate::train::checkpoint::manifest::{CheckpointManifest, FILES, STATE};
+use crate::train::checkpoint::manifest::{CheckpointManifest, FILES, GRAM, STATE};
 use crate::train::checkpoint::{CheckpointError, content, fitness, tensors};
 use crate::train::frozen_teacher::FrozenTeacher;
+use crate::train::gram_teacher::GramTeacher;
+use crate::train::model_source::{self, ModelSource};
 use crate::train::recipe::Recipe;
 use crate::train::state::TrainerState;
 use crate::train::watch_colours::{self, WatchPcaBasis};
@@ -62,10 +64,38 @@ pub fn load(
         return Err(content(&path.join(optimizer), reason));
     }
     restore(&mut state, &dict, device);
+    state.gram = gram_of(recipe, &progress, path, device)?;
     state.optimizer.steps = progress.optimizer_steps;
     state.iteration = progress.iteration;
     state.colours = colours_of(path);
     Ok(state)
+}
+
+/// The Gram teacher, where the run has one by now.
+fn gram_of(
+    recipe: &Recipe,
+    progress: &CheckpointManifest,
+    path: &Path,
+    device: &Device,
+) -> Result<Option<GramTeacher>, CheckpointError> {
+    let file = path.join(GRAM);
+    let wrong = |reason: String| content(&file, reason);
+    let named = recipe.loss.gram > 0.0 && !recipe.gram.teacher.is_empty();
+    let begun = progress.iteration > 0 && recipe.has_gram(progress.iteration - 1);
+    match progress.sha256.get(GRAM) {
+        None if named || begun => Err(wrong("it is missing, and the recipe has loss.gram".to_owned())),
+        None => Ok(None),
+        Some(_) if !named && !begun => {
+            Err(wrong("it is there, which a run of this loss.gram does not have yet".to_owned()))
+        }
+        Some(digest) => {
+            // As what was written; then as any file of weights, whose sizes are looked at before they are believed.
+            tensors::read(&file, Some(digest))?;
+            let weights = model_source::checkpoint(&ModelSource::named(&file.display().to_string()));
+            let weights = weights.map_err(|error| wrong(error.to_string()))?;
+            GramTeacher::loaded(&weights, device).map(Some).map_err(|error| wrong(error.to_string()))
+        }
+    }
 }
 
 /// Takes over what the optimizer's file holds, which was found to fit.

@@ -13,6 +13,8 @@ use crate::train::watch_colours;
 pub(super) const STATE: &str = "state.json";
 /// The tensor files.
 pub(super) const FILES: [&str; 3] = ["student.safetensors", "teacher.safetensors", "optimizer.safetensors"];
+/// The Gram teacher, in runs that have one.
+pub(super) const GRAM: &str = "gram.safetensors";
 /// Bytes that no `state.json` reaches: what is longer is none, and is not read.
 const LONGEST: u64 = 1 << 16;
 
@@ -96,7 +98,7 @@ impl CheckpointManifest {
         if let Some(name) = FILES.iter().chain([&STATE]).find(|name| !self.sha256.contains_key(**name)) {
             return damaged(format!("it names no SHA-256 of {name}"));
         }
-        let ours = |name: &str| name == STATE || name == watch_colours::FILE || FILES.contains(&name);
+        let ours = |name: &str| [STATE, GRAM, watch_colours::FILE].contains(&name) || FILES.contains(&name);
         if let Some(name) = self.sha256.keys().find(|name| !ours(name)) {
             return damaged(format!("it names {name}, which no checkpoint has"));
         }

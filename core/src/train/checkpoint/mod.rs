@@ -2,8 +2,8 @@
 //!
 //! `checkpoints/000500/` holds `student.safetensors` and `teacher.safetensors` (official key names with
 //! `backbone.`, `dino_head.`, `ibot_head.`), `optimizer.safetensors` (moments, centres and the loss scale) and
-//! `state.json`, which has the digests of all of them and its own. `colours.safetensors` holds the colours of the watched
-//! pictures. Every file and the folder are on the disk before the folder gets its name, and that is when this returns.
+//! `state.json`, which has the digests of all of them and its own. `gram.safetensors` holds the Gram teacher's backbone where
+//! there is one, `colours.safetensors` the colours of the watched pictures. Every file and the folder are on the disk before the folder gets its name, and that is when this returns.
 
 pub(super) mod checkpoint_saving;
 pub(super) mod finite_check;
@@ -23,13 +23,14 @@ use serde::Deserialize;
 use super::recipe::Recipe;
 use super::state::TrainerState;
 use super::watch_colours::{self, WatchPcaBasis};
-use crate::model::params::read;
+use crate::model::VitConfig;
+use crate::model::params::{self, read};
 use crate::weights::{HostTensor, StateDict};
 use finite_check::not_finite;
 pub(super) use loading::{check_colours, colours_of};
 pub use loading::{is_whole, load};
 pub use manifest::CheckpointManifest;
-use manifest::{FILES, STATE};
+use manifest::{FILES, GRAM, STATE};
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -214,17 +215,28 @@ pub async fn save(
         sha256: BTreeMap::new(),
     };
 
+    let gram = match &state.gram {
+        Some(gram) => Some(params::state_dict(&gram.backbone, |path| format!("backbone.{path}")).await?),
+        None => None,
+    };
+
     let parts = [("student", &student), ("teacher", &teacher), ("optimizer", &optimizer)];
-    if let Some(found) = not_finite(parts) {
+    let all = || parts.into_iter().chain(gram.iter().map(|gram| ("gram", gram)));
+    if let Some(found) = not_finite(all()) {
         return Err(CheckpointError::NotFinite { found });
     }
     files::create_dir_all(dir).map_err(io("create", dir))?;
-    has_room(dir, 4 * numbers(parts) + HEADERS)?;
+    has_room(dir, 4 * numbers(all()) + HEADERS)?;
     let target = dir.join(folder_name(state.iteration));
     let partial = dir.join(format!(".{}.{}.tmp", folder_name(state.iteration), files::process()));
     let _ = files::remove_dir_all(&partial);
-    let config = serde_json::to_string(&state.student.backbone.config).map_err(|e| content(&partial, e))?;
-    if let Err(failed) = write_parts(&partial, parts, state.colours.as_ref(), &config, progress) {
+    let sizes = |config: &VitConfig| serde_json::to_string(config).map_err(|e| content(&partial, e));
+    let config = sizes(&state.student.backbone.config)?;
+    let beside = match state.gram.as_ref().zip(gram.as_ref()) {
+        Some((gram, dict)) => Some((dict, sizes(&gram.backbone.config)?)),
+        None => None,
+    };
+    if let Err(failed) = write_parts(&partial, parts, beside, state.colours.as_ref(), &config, progress) {
         // Half a checkpoint is of no use, and the room may be what is missing.
         let _ = files::remove_dir_all(&partial);
         return Err(failed);
@@ -253,8 +265,8 @@ fn put(partial: &Path, target: &Path) -> std::io::Result<()> {
 }
 
 /// Numbers in all parts.
-fn numbers(parts: Parts<'_>) -> u64 {
-    parts.iter().flat_map(|(_, dict)| dict.values()).map(|tensor| tensor.data.len() as u64).sum()
+fn numbers<'a>(parts: impl Iterator<Item = (&'a str, &'a StateDict)>) -> u64 {
+    parts.flat_map(|(_, dict)| dict.values()).map(|tensor| tensor.data.len() as u64).sum()
 }
 
 /// Whether the disk has room for so many bytes more, where it tells.
@@ -273,6 +285,7 @@ type Parts<'a> = [(&'a str, &'a StateDict); 3];
 fn write_parts(
     folder: &Path,
     parts: Parts<'_>,
+    gram: Option<(&StateDict, String)>,
     colours: Option<&WatchPcaBasis>,
     config: &str,
     mut progress: CheckpointManifest,
@@ -281,6 +294,9 @@ fn write_parts(
     for (file, (_, dict)) in FILES.into_iter().zip(parts) {
         let digest = tensors::write(&folder.join(file), dict, config)?;
         progress.sha256.insert(file.to_owned(), digest);
+    }
+    if let Some((dict, config)) = gram {
+        progress.sha256.insert(GRAM.to_owned(), tensors::write(&folder.join(GRAM), dict, &config)?);
     }
     if let Some(colours) = colours {
         progress.sha256.insert(watch_colours::FILE.to_owned(), colours.write(folder)?);

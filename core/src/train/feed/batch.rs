@@ -15,6 +15,8 @@ pub struct HostCrops<'a> {
     pub global: &'a [f32],
     /// `[locals images, 3, local_size, local_size]`
     pub local: &'a [f32],
+    /// `[2 images, 3, gram_size, gram_size]`: the global crops as a Gram teacher sees them; empty where there is none.
+    pub gram: &'a [f32],
     /// Images in the batch.
     pub images: usize,
     /// Local crops per image.
@@ -23,6 +25,8 @@ pub struct HostCrops<'a> {
     pub global_size: usize,
     /// Side of a local crop.
     pub local_size: usize,
+    /// Side of a crop for a Gram teacher.
+    pub gram_size: usize,
 }
 
 /// Crops of a batch that were made on the device, crop-major.
@@ -32,6 +36,8 @@ pub struct CropTensors {
     pub global: Tensor<4>,
     /// `[locals images, 3, local_size, local_size]`; `None` without local crops.
     pub local: Option<Tensor<4>>,
+    /// `[2 images, 3, side, side]`: the global crops as a Gram teacher sees them, where there is one.
+    pub gram: Option<Tensor<4>>,
     /// Images in the batch.
     pub images: usize,
     /// Local crops per image.
@@ -49,6 +55,8 @@ pub struct MicroBatch {
     pub global: Tensor<4>,
     /// `[locals images, 3, height, width]`, crop-major; `None` without local crops.
     pub local: Option<Tensor<4>>,
+    /// `[2 images, 3, side, side]`, crop-major: the global crops as a Gram teacher sees them, where there is one.
+    pub gram: Option<Tensor<4>>,
     /// `[2 images, patches]`: what the student does not see.
     pub masks: Tensor<2, Bool>,
     /// The masked patches, counted through all patches of the global crops, padded.
@@ -103,7 +111,9 @@ pub fn split(
         let first = part * images;
         let global = pick(crops.global, 2, crops.global_size, first);
         let local = (crops.locals > 0).then(|| pick(crops.local, crops.locals, crops.local_size, first));
-        assemble(global, local, (first..first + images, crops.images), crops.locals, masks, step, device)
+        let gram = (!crops.gram.is_empty()).then(|| pick(crops.gram, 2, crops.gram_size, first));
+        let span = (first..first + images, crops.images);
+        MicroBatch { gram, ..assemble(global, local, span, crops.locals, masks, step, device) }
     };
     (0..parts).map(part).collect()
 }
@@ -128,8 +138,10 @@ pub fn split_made(
     let part = |part: usize| {
         let first = part * images;
         let local = crops.local.as_ref().map(|local| pick(local, first));
+        let gram = crops.gram.as_ref().map(|gram| pick(gram, first));
         let global = pick(&crops.global, first);
-        assemble(global, local, (first..first + images, crops.images), crops.locals, masks, step, device)
+        let span = (first..first + images, crops.images);
+        MicroBatch { gram, ..assemble(global, local, span, crops.locals, masks, step, device) }
     };
     (0..parts).map(part).collect()
 }
@@ -154,6 +166,7 @@ fn assemble(
         locals,
         global,
         local,
+        gram: None,
         masks: Tensor::from_data(TensorData::new(masks.masked, [2 * images, masks.patches]), device),
         mask_indices: rows.indices,
         mask_weights: Tensor::from_data(TensorData::new(rows.weights, [length]), device),

@@ -96,16 +96,20 @@ impl BatchFeeder {
                 let crops = HostCrops {
                     global: &batch.global,
                     local: &batch.local,
+                    gram: &batch.gram,
                     images,
                     locals,
                     global_size: recipe.crops.global_size,
                     local_size: recipe.crops.local_size,
+                    gram_size: recipe.gram_size(),
                 };
                 Ok((split(crops, masks, parts, MASK_ROWS, &self.device), batch.indices, batch.skipped))
             }
             FeederBackend::Pictures(loader, near) => {
                 let batch = loader.next()?;
-                let made = device_crops(&near.client, &batch.pictures, &batch.plans, &crop_recipe(recipe));
+                let mut crops = crop_recipe(recipe);
+                crops.gram = crops.gram.filter(|gram| batch.iteration >= gram.from);
+                let made = device_crops(&near.client, &batch.pictures, &batch.plans, &crops);
                 let made = made.map_err(|e| DataError::Source {
                     path: "training pictures".to_owned(),
                     reason: format!("{e}; a smaller train.batch or smaller pictures help"),
@@ -124,6 +128,7 @@ impl BatchFeeder {
                 let crops = CropTensors {
                     global: tensor(made.global, 2, recipe.crops.global_size),
                     local: (locals > 0).then(|| tensor(made.local, locals, recipe.crops.local_size)),
+                    gram: made.gram.map(|gram| tensor(gram, 2, recipe.gram_size())),
                     images,
                     locals,
                 };

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device};
 
-use crate::data::augment::{BlurProbability, CropRecipe};
+use crate::data::augment::{BlurProbability, CropRecipe, GramCropRecipe};
 use crate::data::decode::{DecodeOptions, LeastPictureSize};
 use crate::data::loader::AHEAD;
 use crate::data::source::PictureSource;
@@ -39,6 +39,11 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
         grayscale: c.grayscale,
         solarize: c.solarize,
         fixed: recipe.distill.fixed_views,
+        gram: (recipe.loss.gram > 0.0).then(|| GramCropRecipe {
+            size: recipe.gram_size(),
+            distorted: recipe.gram.distorted,
+            from: recipe.gram.start,
+        }),
         ..CropRecipe::default()
     }
 }
@@ -131,7 +136,8 @@ pub(in crate::train) fn other_products(recipe: &Recipe, gpu: bool) -> Option<Str
 /// Bytes of the batches that loading threads hold ready.
 fn waiting(recipe: &Recipe) -> u64 {
     let c = &recipe.crops;
-    let picture = 4 * 3 * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2));
+    let gram = if recipe.loss.gram > 0.0 { 2 * recipe.gram_size().pow(2) } else { 0 };
+    let picture = 4 * 3 * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2) + gram);
     (picture * recipe.train.batch * (1 + workers(recipe) * (1 + AHEAD))) as u64
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::train::recipe::{InitRecipe, Recipe, RecipeError};
+use crate::train::recipe::{GramRecipe, InitRecipe, Recipe, RecipeError};
 
 /// Learning rate of the adaptation as a share of the run's: the paper says "reduced" and no more.
 pub const RATE: f64 = 0.25;
@@ -14,7 +14,8 @@ const SHARE: f64 = 0.125;
 /// The recipe that adapts a finished run to global crops of about `resolution` pixels.
 ///
 /// Student, teacher and heads are taken over, the positions resampled to the new grid. All schedules of the run are
-/// compressed into the new length. Local crops stay as they are, as does the batch. Built-in pictures are drawn larger by
+/// compressed into the new length. Local crops stay as they are, as does the batch. A Gram loss holds patches to the
+/// teacher that the run ends with (Siméoni et al. 2025, section 5.1). Built-in pictures are drawn larger by
 /// as much as the crops: what is only stretched shows nothing new.
 ///
 /// # Errors
@@ -42,6 +43,8 @@ pub fn recipe(
     o.min_lr = o.min_lr.min(o.base_lr);
     (o.warmup, o.freeze_last_layer) = (squeezed(o.warmup), squeezed(o.freeze_last_layer));
     o.teacher_temp_warmup = squeezed(o.teacher_temp_warmup);
+    // What the run ends with is what patches are held to, at once.
+    recipe.gram = GramRecipe { start: 0, teacher: String::new(), size: 0, ..recipe.gram };
     let t = &mut recipe.train;
     t.iterations = after;
     t.picture_every = cadence(t.picture_every);

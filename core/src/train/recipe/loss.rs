@@ -13,27 +13,37 @@ pub struct LossRecipe {
     pub dino: f64,
     pub ibot: f64,
     pub koleo: f64,
+    #[serde(default)]
+    pub gram: f64,
     pub centering: Centering,
 }
 
 /// Its fields.
-pub(super) const LOSS_FIELDS: [RecipeField; 4] = [
+pub(super) const LOSS_FIELDS: [RecipeField; 5] = [
     f("loss.dino", "Weight of the DINO loss", "", 0.0, 100.0),
     f("loss.ibot", "Weight of the iBOT loss", "", 0.0, 100.0),
     f("loss.koleo", "Weight of the KoLeo regulariser", "", 0.0, 100.0),
+    f(
+        "loss.gram",
+        "Weight of the Gram loss, which holds the patches' similarities to an earlier teacher's; 0 for none",
+        "",
+        0.0,
+        100.0,
+    ),
     f("loss.centering", "Teacher centering: softmax or sinkhorn-knopp", "", 0.0, 0.0),
 ];
 
 impl Default for LossRecipe {
     /// `ssl_default_config.yaml`.
     fn default() -> Self {
-        Self { dino: 1.0, ibot: 1.0, koleo: 0.1, centering: Centering::Softmax }
+        Self { dino: 1.0, ibot: 1.0, koleo: 0.1, gram: 0.0, centering: Centering::Softmax }
     }
 }
 
 impl LossRecipe {
-    /// The weight of each term, by the term's name.
-    pub fn weights(&self) -> [(&'static str, f64); 3] {
-        [("DINO", self.dino), ("iBOT", self.ibot), ("KoLeo", self.koleo)]
+    /// The weight of each term, by the term's name; of those that not every run has, where it counts.
+    pub fn weights(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let gram = (self.gram > 0.0).then_some(("Gram", self.gram));
+        [("DINO", self.dino), ("iBOT", self.ibot), ("KoLeo", self.koleo)].into_iter().chain(gram)
     }
 }

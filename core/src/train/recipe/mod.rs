@@ -3,12 +3,14 @@
 pub mod adapt;
 pub mod distill_recipe;
 pub mod fields;
+mod gram;
 mod loss;
 pub mod overrides;
 pub mod own;
 pub mod paths;
 pub mod presets;
 
+pub use gram::GramRecipe;
 pub use loss::LossRecipe;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +70,8 @@ pub struct Recipe {
     pub mask: MaskRecipe,
     pub head: HeadRecipe,
     pub loss: LossRecipe,
+    #[serde(default)]
+    pub gram: GramRecipe,
     pub optim: OptimRecipe,
     pub start: InitRecipe,
     pub distill: DistillRecipe,

@@ -6,9 +6,9 @@ use crate::fused::MatmulPrecision;
 use crate::model::{FfnKind, RopeAugmentation, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
-    BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, HeadRecipe, InitRecipe, LossRecipe,
-    LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PositionKind, Recipe, RecipeError, TrainPrecision,
-    TrainRecipe, distill_recipe::see_features,
+    BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, GramRecipe, HeadRecipe, InitRecipe,
+    LossRecipe, LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PositionKind, Recipe, RecipeError,
+    TrainPrecision, TrainRecipe, distill_recipe::see_features,
 };
 
 /// The preset that shows learning within a minute: what a window or a page begins with.
@@ -101,6 +101,7 @@ fn short(name: &str) -> Recipe {
             ibot_bottleneck: 256,
         },
         loss: LossRecipe::default(),
+        gram: GramRecipe::default(),
         optim: OptimRecipe {
             schedule: LrSchedule::Cosine,
             cooldown: 0,

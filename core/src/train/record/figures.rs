@@ -2,7 +2,7 @@
 //!
 //! The report, the studio's curves and the documentation are made from this table, so that none of them misses a figure.
 
-use crate::train::step::TERMS;
+use crate::train::step::{GRAM_LOSS, TERMS};
 
 /// Charts that belong together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -109,6 +109,13 @@ pub const CHARTS: &[FigureChart] = {
             &TERM_FIGURES,
             "Crops against the teacher's view; masked patches against what the teacher sees; spreading.",
         ),
+        chart(
+            Loss,
+            "Gram loss",
+            &[figure(GRAM_LOSS, "Gram")],
+            "How far similarities between patches are from the Gram teacher's, times the loss's weight.",
+        )
+        .rare(),
         chart(
             Loss,
             "Terms of the distillation",

@@ -88,6 +88,7 @@ fn may_move(before: &Recipe, wanted: &Recipe, key: &str) -> bool {
             return is_place(&old) && is_place(&new) && drawn(before) == drawn(wanted);
         }
         "start.weights" => both(|recipe| &recipe.start.weights),
+        "gram.teacher" => both(|recipe| &recipe.gram.teacher),
         "distill.teacher" => both(|recipe| &recipe.distill.teacher),
         _ => return false,
     };
@@ -234,10 +235,15 @@ fn compare(
             _ => notes.push(moved("distill.teacher", was, is, unknown())),
         }
     }
-    let (was, is) = (before.start.weights.as_str(), recipe.start.weights.as_str());
-    if was != is {
-        let found = "they are read again only when no checkpoint has been written yet".to_owned();
-        notes.push(moved("start.weights", was, is, found));
+    let weights = [
+        ("start.weights", &before.start.weights, &recipe.start.weights),
+        ("gram.teacher", &before.gram.teacher, &recipe.gram.teacher),
+    ];
+    for (field, was, is) in weights {
+        if was != is {
+            let found = "they are read again only when no checkpoint has been written yet".to_owned();
+            notes.push(moved(field, was, is, found));
+        }
     }
     Ok(notes)
 }
@@ -312,7 +318,7 @@ pub(in crate::train) fn clear(folder: &RunFolder) {
 
 /// Why the pictures of a run that is to go on can't be opened, with the way on when they have moved.
 pub fn moved_data(run: &Path, error: &DataError) -> RunError {
-    moved(run, "train", "--data", error)
+    moved(run, "train", "--data NEW", error)
 }
 
 /// The same of weights that a run needs.
@@ -321,15 +327,16 @@ pub(in crate::train) fn moved_weights(job: &TrainJob, error: WeightInitError) ->
         return error.into();
     };
     match *field {
-        "distill.teacher" => moved(folder.path(), "distill", "--teacher", &error).into(),
-        _ => moved(folder.path(), "train", "--start", &error).into(),
+        "distill.teacher" => moved(folder.path(), "distill", "--teacher NEW", &error).into(),
+        "gram.teacher" => moved(folder.path(), "train", "--set gram.teacher=NEW", &error).into(),
+        _ => moved(folder.path(), "train", "--start NEW", &error).into(),
     }
 }
 
 fn moved(run: &Path, word: &str, flag: &str, reason: &dyn std::error::Error) -> RunError {
     let run = run.display().to_string();
     let run = if run.contains(' ') { format!("\"{run}\"") } else { run };
-    let way_out = format!("dinoscope {word} --resume --out {run} {flag} NEW");
+    let way_out = format!("dinoscope {word} --resume --out {run} {flag}");
     RunError::Moved { reason: reason.to_string(), way_out }
 }
 

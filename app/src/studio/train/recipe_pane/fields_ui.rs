@@ -10,12 +10,13 @@ use crate::studio::train::draft::{RecipeDraft, number, section_of};
 use crate::studio::widgets;
 
 /// Sections of a recipe with what they are called.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("model", "Model"),
     ("crops", "Crops"),
     ("mask", "Masks"),
     ("head", "Heads"),
     ("loss", "Loss"),
+    ("gram", "Gram teacher"),
     ("optim", "Optimiser"),
     ("start", "Initial weights"),
     ("distill", "Distillation"),

@@ -185,6 +185,7 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
     check_dense(r)?;
     check_start(r)?;
     check_distillation(r)?;
+    check_gram(r)?;
     if r.loss.dino == 0.0 && r.loss.ibot == 0.0 {
         return Err(range(
             "loss.dino",
@@ -243,6 +244,30 @@ fn check_distillation(r: &Recipe) -> Result<(), RecipeError> {
         let allowed =
             "distill.fixed_views and distill.mixup exclude each other: blended views are never the same";
         return Err(range("distill.mixup", "true", allowed));
+    }
+    Ok(())
+}
+
+/// What must hold for a Gram teacher.
+fn check_gram(r: &Recipe) -> Result<(), RecipeError> {
+    if r.loss.gram == 0.0 {
+        return Ok(());
+    }
+    let weight = r.loss.gram.to_string();
+    if r.distill.is_on() {
+        let allowed = "a Gram teacher is for pre-training; distill.method = none, or loss.gram = 0";
+        return Err(range("loss.gram", &weight, allowed));
+    }
+    if r.gram.start >= r.train.iterations {
+        let allowed = format!(
+            "it must be below train.iterations = {}, or nothing would come of loss.gram",
+            r.train.iterations
+        );
+        return Err(range("gram.start", &r.gram.start.to_string(), &allowed));
+    }
+    if r.gram.size > 0 && r.gram.size < r.model.patch {
+        let allowed = format!("it must hold a patch of model.patch = {}; 0 chooses", r.model.patch);
+        return Err(range("gram.size", &r.gram.size.to_string(), &allowed));
     }
     Ok(())
 }

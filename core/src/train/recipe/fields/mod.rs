@@ -22,7 +22,7 @@ use words::words;
 pub(in crate::train) use check::{from_table, merge, set_all};
 pub(in crate::train) use shorten::{keys, shorten};
 pub use table::FIELDS;
-pub(in crate::train) use table::f;
+pub(in crate::train) use table::{HUGE, f};
 
 /// One field of a recipe.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,9 @@ pub fn field(key: &str) -> Option<&'static RecipeField> {
     FIELDS.iter().find(|f| f.key == key)
 }
 
+/// Fields that hold a path, or a word that stands for one.
+const PATHS: [&str; 5] = ["data.path", "start.weights", "distill.teacher", "gram.teacher", "evaluate.dense"];
+
 /// Kinds of all [`FIELDS`], told from a recipe's own types.
 static KINDS: LazyLock<Vec<RecipeFieldKind>> = LazyLock::new(|| {
     let kind = |(field, value): &(&RecipeField, Value)| match value {
@@ -72,9 +75,7 @@ static KINDS: LazyLock<Vec<RecipeFieldKind>> = LazyLock::new(|| {
         Value::Array(_) => RecipeFieldKind::Pair,
         Value::Boolean(_) => RecipeFieldKind::Switch,
         _ if !choices(field.key).is_empty() => RecipeFieldKind::Choice(choices(field.key)),
-        _ if ["data.path", "start.weights", "distill.teacher", "evaluate.dense"].contains(&field.key) => {
-            RecipeFieldKind::Path
-        }
+        _ if PATHS.contains(&field.key) => RecipeFieldKind::Path,
         _ => RecipeFieldKind::Text,
     };
     Recipe::preset("nano").and_then(|nano| values(&nano)).unwrap_or_default().iter().map(kind).collect()

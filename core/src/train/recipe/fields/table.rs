@@ -1,6 +1,7 @@
 //! All fields of a recipe.
 
 use super::RecipeField;
+use crate::train::recipe::gram::GRAM_FIELDS;
 use crate::train::recipe::loss::LOSS_FIELDS;
 
 /// A field that decides what is computed.
@@ -25,12 +26,13 @@ const fn live(
     RecipeField { live: true, ..f(key, meaning, unit, low, high) }
 }
 
-const HUGE: f64 = 1e9;
+/// Above every count of iterations.
+pub(in crate::train) const HUGE: f64 = 1e9;
 
 /// All fields, in the order of the file.
 pub const FIELDS: &[RecipeField] = &{
-    const PARTS: [&[RecipeField]; 3] = [FIRST, &LOSS_FIELDS, REST];
-    let mut all = [FIRST[0]; FIRST.len() + LOSS_FIELDS.len() + REST.len()];
+    const PARTS: [&[RecipeField]; 4] = [FIRST, &LOSS_FIELDS, &GRAM_FIELDS, REST];
+    let mut all = [FIRST[0]; FIRST.len() + LOSS_FIELDS.len() + GRAM_FIELDS.len() + REST.len()];
     let (mut part, mut at) = (0, 0);
     while part < PARTS.len() {
         let mut i = 0;
@@ -103,7 +105,7 @@ const FIRST: &[RecipeField] = &[
     f("head.ibot_bottleneck", "Width before the prototypes of a separate iBOT head", "", 1.0, 65_536.0),
 ];
 
-/// Those behind `[loss]`.
+/// Those behind `[gram]`.
 const REST: &[RecipeField] = &[
     f(
         "optim.schedule",

@@ -405,10 +405,15 @@ fn pull(wanted: &download::WeightsDownloadRequest<'_>) -> Result<()> {
     for note in &pulled.notes {
         warning!("{note}");
     }
-    let known = download::find(wanted.name_or_url).is_some_and(|released| released.sha256 == pulled.sha256);
+    let known =
+        download::find(wanted.name_or_url).is_some_and(|released| released.sha256 == Some(&pulled.sha256));
     match known || wanted.sha256.is_some() {
         true => note!("SHA-256 {}, as it should be", pulled.sha256),
         false => note!("SHA-256 {0}: `--sha256 {0}` takes no other file the next time", pulled.sha256),
+    }
+    if let Some(licence) = download::find(wanted.name_or_url).and_then(download::ReleasedModel::licence_note)
+    {
+        note!("{licence}");
     }
     out!("{}", pulled.path.display());
     Ok(())

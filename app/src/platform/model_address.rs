@@ -30,7 +30,7 @@ pub fn located(asked: &str) -> Result<ModelLocation, String> {
         return Ok(ModelLocation { address: asked.to_owned(), file: "starter.safetensors".to_owned() });
     }
     if let Some(found) = released::find(asked) {
-        let (name, size) = (found.hub_name(), found.approximate_bytes());
+        let size = found.approximate_bytes();
         if size > LARGEST {
             let size = bytes::shown(size);
             return Err(format!(
@@ -38,8 +38,8 @@ pub fn located(asked: &str) -> Result<ModelLocation, String> {
             ));
         }
         // Where browsers may fetch them; the official server lets no page do so.
-        let address = format!("https://huggingface.co/facebook/{name}/resolve/main/model.safetensors");
-        return Ok(ModelLocation { address, file: format!("{name}.safetensors") });
+        let address = format!("{}/{}", released::HUB_URL, found.path_in_hub());
+        return Ok(ModelLocation { address, file: format!("{}.safetensors", found.hub_name()) });
     }
     if !asked.contains(['.', '/', ':']) {
         let names = offered().map(|released| format!("{} ({})", released.hub_name(), released.name));

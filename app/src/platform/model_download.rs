@@ -86,8 +86,9 @@ pub struct CachedModel {
 impl CachedModel {
     /// A released model's name, else that of the file.
     pub fn name(&self) -> String {
-        let part = |name: &str| self.address.contains(&format!("/facebook/{name}/"));
-        let known = released::names().iter().map(released::ReleasedModel::hub_name).find(|name| part(name));
+        let is =
+            |model: &&released::ReleasedModel| self.address.contains(&format!("/{}/", model.repository()));
+        let known = released::names().iter().find(is).map(released::ReleasedModel::hub_name);
         known.unwrap_or_else(|| last(&self.address).to_owned())
     }
 }

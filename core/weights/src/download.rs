@@ -7,7 +7,7 @@
 //! sends on to another, unless the caller allows more.
 
 use super::WeightsError;
-pub use super::released::{BASE_URL, ReleasedModel, find, names};
+pub use super::released::{BASE_URL, HUB_URL, ReleasedModel, find, names};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -64,7 +64,7 @@ pub struct WeightsDownloadRequest<'a> {
     pub name_or_url: &'a str,
     /// Folder that it goes into.
     pub cache: &'a Path,
-    /// What replaces [`BASE_URL`] for released models.
+    /// What replaces [`BASE_URL`] and [`HUB_URL`] for released models.
     pub base_url: Option<&'a str>,
     /// The SHA-256 that it must have, instead of the one that is known of a released model.
     pub sha256: Option<&'a str>,
@@ -105,7 +105,7 @@ impl<'a> WeightsDownloadRequest<'a> {
         progress: &mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>,
     ) -> Result<DownloadedWeights, WeightsError> {
         let (url, path) = locate(self.name_or_url, self.cache, self.base_url)?;
-        let expected = self.sha256.or_else(|| find(self.name_or_url).map(|released| released.sha256));
+        let expected = self.sha256.or_else(|| find(self.name_or_url).and_then(|released| released.sha256));
         let (mut notes, mut has_changed) = (Vec::new(), false);
         if path.is_file() {
             let size = fs::metadata(&path).map_err(|e| disk(&path, "read", e))?.len();
@@ -185,9 +185,7 @@ fn locate(
     let file_of =
         |url: &str| url.split(['?', '#']).next().and_then(|u| u.rsplit('/').next()).unwrap_or("").to_string();
     if let Some(released) = find(name_or_url) {
-        let url = format!("{}/{}", base_url.unwrap_or(BASE_URL).trim_end_matches('/'), released.path);
-        let path = cache.join(file_of(&url));
-        return Ok((url, path));
+        return Ok((released.url(base_url), cache.join(released.file())));
     }
     let unsupported = |reason: String| WeightsError::Unsupported { file: name_or_url.into(), reason };
     if !name_or_url.starts_with("https://") && !name_or_url.starts_with("http://") {
@@ -305,6 +303,10 @@ impl ResumableDownload {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if self.done > 0 => {
                 self.done = 0;
                 return Ok(DownloadAttempt::Restart);
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let reason = "the server lets only those in who have asked its owner";
+                return Err(self.failed(format!("{reason} ({})", response.status().as_u16())));
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 return Err(self.failed("the server has no such file (404)".into()));

@@ -104,10 +104,23 @@ fn pictures_come_in_by_every_way() {
     let folder = sample(FISH).parent().unwrap().to_owned();
     give(&mut window, DialogPurpose::OpenFolder, &[&folder]);
     until(&mut window, "the folder", |window| snapshot(window).pictures == 16);
+    // An archive of pictures is a folder; one that holds a run is not.
+    let packed = tempfile::tempdir().unwrap();
+    let packed = packed.path().join("two.zip");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&packed).unwrap());
+    for name in [FISH, ROCKET] {
+        zip.start_file(format!("in/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, &std::fs::read(sample(name)).unwrap()).unwrap();
+    }
+    zip.finish().unwrap();
+    drop_on(&mut window, std::slice::from_ref(&packed));
+    until(&mut window, "the archive", |window| snapshot(window).pictures == 18);
+    settle(&mut window);
+    assert!(!says("can't")(&window));
     // A cancelled dialog changes nothing.
     give(&mut window, DialogPurpose::OpenPictures, &[]);
     settle(&mut window);
-    assert_eq!(snapshot(&window).pictures, 16);
+    assert_eq!(snapshot(&window).pictures, 18);
 }
 
 #[test]

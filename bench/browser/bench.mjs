@@ -39,6 +39,8 @@ const MODELS = {
   tiny: { patch: 14, grid: 16, dim: 96, depth: 4, heads: 3, side: 112 },
   small: { patch: 14, grid: 16, dim: 192, depth: 12, heads: 3, side: 224 },
   vits14: { patch: 14, grid: 37, dim: 384, depth: 12, heads: 6, side: 224 },
+  dinov3_small: { patch: 16, grid: 14, dim: 192, depth: 12, heads: 3, side: 224, rope: true },
+  dinov3_vits16: { patch: 16, grid: 14, dim: 384, depth: 12, heads: 6, side: 224, rope: true },
 };
 /** Who runs on a device. */
 const SIDES = {
@@ -99,10 +101,11 @@ async function compare(browser, address, name, device) {
   await page.goto(`${address}/page/index.html`);
   await page.waitForSelector('body[data-state=ready]', { state: 'attached' });
   const call = (method, ...rest) => page.evaluate(([m, a]) => window.sides[m](...a), [method, rest]);
-  const { side: pixels } = MODELS[name];
+  const { side: pixels, rope } = MODELS[name];
+  const registers = rope ? 4 : 0;
   const sides = [];
   for (const side of SIDES[device]) {
-    const { about, milliseconds } = await call('open', side, name, device, pixels);
+    const { about, milliseconds } = await call('open', side, name, device, pixels, registers);
     const agreement = await call('agreement', side);
     if (!(agreement >= LEAST_AGREEMENT)) {
       throw new Error(`${name} on ${device}: ${LABELS[side]} sees something else, least cosine of two tokens ${agreement}`);

@@ -127,7 +127,7 @@ impl DialogPurpose {
     /// Kinds of files that are asked for; any without.
     pub fn kinds(self) -> Vec<&'static str> {
         match self {
-            Self::OpenPictures => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
+            Self::OpenPictures => [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar"]].concat(),
             Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }

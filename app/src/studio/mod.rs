@@ -254,7 +254,8 @@ impl StudioApp {
             self.layout.workspace = Workspace::Train;
             self.train.open_recipe(recipe);
         }
-        let (runs, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| archive::is_archive(path));
+        let (runs, others): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|path| archive::may_hold_run(path));
         if !others.is_empty() {
             self.layout.workspace = Workspace::Explore;
             self.explore.dropped(&mut self.app, others);

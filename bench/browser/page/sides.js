@@ -49,8 +49,8 @@ function normalised({ data, width, height }, Kind) {
   return new Kind('float32', values, [1, 3, height, width]);
 }
 
-/** CLS token and patch tokens of one picture. */
-const split = ({ data, dims }) => [data.subarray(0, dims[2]), data.subarray(dims[2])];
+/** CLS token and patch tokens of one picture, without the registers between them. */
+const split = ({ data, dims }, registers) => [data.subarray(0, dims[2]), data.subarray((1 + registers) * dims[2])];
 
 /** How to open a model; the result has `look`, which gives all tokens, and `close`. */
 const OPEN = {
@@ -67,25 +67,25 @@ const OPEN = {
       close: () => model.dispose(),
     };
   },
-  async transformers(name, device, side) {
+  async transformers(name, device, side, registers) {
     const model = await AutoModel.from_pretrained(name, { device, dtype: 'fp32' });
     // Prepared beforehand: the time is the model's alone.
     const pixels = normalised(picture(side), Tensor);
     return {
       about: device,
       look: async () => {
-        return split((await model({ pixel_values: pixels })).last_hidden_state);
+        return split((await model({ pixel_values: pixels })).last_hidden_state, registers);
       },
       close: () => model.dispose(),
     };
   },
   /** The runtime below transformers.js in its fastest build for the CPU, which transformers.js does not use. */
-  async onnxruntime(name, device, side) {
+  async onnxruntime(name, device, side, registers) {
     const session = await plain.InferenceSession.create(`/models/${name}/onnx/model.onnx`);
     const pixels = normalised(picture(side), plain.Tensor);
     return {
       about: device,
-      look: async () => split((await session.run({ pixel_values: pixels })).last_hidden_state),
+      look: async () => split((await session.run({ pixel_values: pixels })).last_hidden_state, registers),
       close: () => session.release(),
     };
   },
@@ -113,9 +113,9 @@ function agreement([clsA, patchesA], [clsB, patchesB]) {
 
 window.sides = {
   /** Opens a model; returns where it computes and how long it took until the first result. */
-  async open(side, name, device, pixels) {
+  async open(side, name, device, pixels, registers) {
     const start = performance.now();
-    opened[side] = await OPEN[side](name, device, pixels);
+    opened[side] = await OPEN[side](name, device, pixels, registers);
     seen[side] = await opened[side].look();
     return { about: opened[side].about, milliseconds: performance.now() - start };
   },

@@ -4,7 +4,7 @@
 //! GPU, would be more than many machines have. A thread waits until what is in use leaves room, or until its batch is
 //! the one that training waits for: then it goes on in any case, so that nothing ever stands still.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageReader};
 
+use crate::archive;
 use dinoscope_base::files::File;
 
 /// What all loading threads may hold together.
@@ -107,9 +108,16 @@ impl Drop for LoaderPermit {
 /// Bytes that decoding a picture file takes at once, told from its header: the file, which decoders copy, its pixels as
 /// they come, and again as they are wanted. 0 where the header can't be read: the decoder will say why.
 pub fn decoding(path: &Path) -> u64 {
+    if let Some(member) = archive::read(path, 1 << 30) {
+        return member.map_or(0, |bytes| needed(Cursor::new(&bytes), bytes.len() as u64));
+    }
     let Ok(file) = File::open(path) else { return 0 };
     let length = file.metadata().map_or(0, |about| about.len());
-    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format();
+    needed(BufReader::new(file), length)
+}
+
+fn needed(file: impl BufRead + Seek, length: u64) -> u64 {
+    let reader = ImageReader::new(file).with_guessed_format();
     let Some(mut decoder) = reader.ok().and_then(|reader| reader.into_decoder().ok()) else { return 0 };
     let (width, height) = decoder.dimensions();
     let rgb = 3 * u64::from(width) * u64::from(height);

@@ -1,5 +1,6 @@
 //! Pictures on their way to the model: where they come from, how they are decoded, cropped and batched.
 
+pub mod archive;
 pub mod augment;
 pub mod bench;
 pub mod budget;

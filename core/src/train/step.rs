@@ -117,7 +117,7 @@ pub fn step<C: Collective>(
     }
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);
     if let Some(figures) = figures {
-        let with_gram = parts.iter().any(|part| part.gram.is_some());
+        let with_gram = state.gram.is_some() && parts.iter().all(|part| part.gram.is_some());
         metrics.push_deferred(LossFigures::names(with_gram), move || figures().values());
     }
     metrics
@@ -418,10 +418,10 @@ impl LossFigures {
     }
 
     fn values(self) -> Vec<Tensor<1>> {
-        let mut values: Vec<Tensor<1>> = self.terms.into_iter().chain(self.gram).collect();
-        let loss = Tensor::cat(values.clone(), 0).sum();
-        values.extend([loss, self.neighbour_distance, self.entropy, feature_rank(self.cls)]);
-        values
+        let terms: Vec<Tensor<1>> = self.terms.into_iter().chain(self.gram).collect();
+        let loss = terms.iter().cloned().reduce(|sum, term| sum + term);
+        let others = [self.neighbour_distance, self.entropy, feature_rank(self.cls)];
+        terms.into_iter().chain(loss).chain(others).collect()
     }
 
     /// With those of another part.

@@ -1,10 +1,11 @@
 //! Readers that are given files which were changed at random: `cargo xtask fuzz`.
 //!
 //! Needs nothing but stable Rust. [`mutate`] changes files, [`runner`] hands them to a reader and watches what it does,
-//! [`corpus`] makes the valid files that it begins with, [`files`], [`folders`] and [`pictures`] are the readers, one
+//! [`corpus`] makes the valid files that it begins with, [`files`], [`folders`], [`archives`] and [`pictures`] are the readers, one
 //! [`FuzzTarget`] each, [`memory`] counts what they take. Inputs follow from a seed and from what the reader said of
 //! those before, so that the same seed finds the same again.
 
+mod archives;
 pub mod corpus;
 mod files;
 mod folders;
@@ -50,7 +51,7 @@ pub struct FuzzTarget {
 
 /// All readers.
 pub fn targets() -> Vec<FuzzTarget> {
-    [files::TARGETS, folders::TARGETS, pictures::TARGETS].concat()
+    [files::TARGETS, folders::TARGETS, archives::TARGETS, pictures::TARGETS].concat()
 }
 
 /// An error of any kind as a person reads it.

@@ -11,6 +11,7 @@ export async function run(stage) {
   try {
     await addresses(stage);
     await folders(stage, folder);
+    await archives(stage, folder);
     await wrong(stage, folder);
     await lost(stage);
   } finally {
@@ -57,6 +58,38 @@ async function folders(stage, folder) {
   await click(page, 'Add built-in scenes');
   const more = await shows(page, (now) => now.explore.pictures === 15, 'the built-in scenes');
   check('built-in scenes join them', more.explore.pictures === 15);
+  check('no error in the console', errors.length === 0, errors);
+}
+
+/** A tar of files. */
+function tar(members) {
+  const parts = members.flatMap(([name, bytes]) => {
+    const header = Buffer.alloc(512);
+    const put = (text, at) => header.write(text, at, 'latin1');
+    put(name, 0);
+    put('0000644', 100);
+    put(bytes.length.toString(8).padStart(11, '0'), 124);
+    put('0', 156);
+    put('ustar\x0000', 257);
+    put(' '.repeat(8), 148);
+    put(`${header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0`, 148);
+    return [header, bytes, Buffer.alloc((512 - bytes.length % 512) % 512)];
+  });
+  return Buffer.concat([...parts, Buffer.alloc(1024)]);
+}
+
+/** Pictures in an archive. */
+async function archives(stage, folder) {
+  const { check, root } = stage;
+  const file = path.join(folder, 'holiday.tar');
+  const names = ['scene-20-fish', 'scene-19-teapot'];
+  const members = await Promise.all(names.map(async (name) => [`sea/${name}.jpg`, await fs.readFile(path.join(root, `assets/samples/${name}.jpg`))]));
+  await fs.writeFile(file, tar([...members, ['sea/notes.txt', Buffer.from('no picture')]]));
+  const server = await stage.serve(stage.dist);
+  const { page, errors } = await visit(stage, `${server.url}?device=cpu`, 'WEBGPU');
+  await drop(page, [file]);
+  const seen = await looked(page, 2);
+  check('a dropped archive\'s pictures are open', seen.explore.pictures === 2, seen.explore.pictures);
   check('no error in the console', errors.length === 0, errors);
 }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
+use dinoscope_core::data::archive::is_archive;
 use dinoscope_core::data::source::listed;
 use dinoscope_core::data::source::listing::{SkippedFileCounts, is_picture, list};
 use dinoscope_core::data::source::pattern::{self, base_of, is_pattern};
@@ -39,10 +40,12 @@ struct ScannedFile {
 }
 
 impl FeatureInputScanner {
-    /// Adds a file, a folder with all its subfolders, or a pattern that the shell has left as it was.
+    /// Adds a file, a folder with all its subfolders, an archive, or a pattern that the shell has left as it was.
     pub fn add(&mut self, named: &Path, failed: &mut FailedInputs) {
         match named.to_str().filter(|text| is_pattern(text)) {
-            _ if named.is_dir() => self.add_folder(named, None, failed),
+            _ if named.is_dir() || (is_archive(named) && named.is_file()) => {
+                self.add_folder(named, None, failed);
+            }
             Some(pattern) if !named.exists() => self.add_pattern(pattern, failed),
             _ => self.found.push(ScannedFile { path: named.to_owned(), below: None }),
         }
@@ -72,7 +75,7 @@ impl FeatureInputScanner {
                 false => line.exists() || !beside.exists(),
             };
             let path = if from_input || is_here() { line.clone() } else { beside };
-            if path.is_dir() || is_pattern {
+            if path.is_dir() || is_archive(&path) || is_pattern {
                 self.add(&path, failed);
             } else {
                 self.push(path, root, normal(&line));
@@ -120,7 +123,7 @@ impl FeatureInputScanner {
         let root = self.root(name_of(&base));
         for path in found {
             let below = path.strip_prefix(&base).map_or_else(|_| normal(&path), Path::to_owned);
-            if path.is_dir() {
+            if path.is_dir() || is_archive(&path) {
                 self.add_folder(&path, Some((root, &below)), failed);
             } else if is_picture(&path) {
                 self.push(path, root, below);
@@ -224,6 +227,27 @@ mod tests {
 
     fn stems(root: &Path, names: &[&str]) -> Vec<String> {
         named(root, names).0.into_iter().map(|(_, stem)| stem).collect()
+    }
+
+    /// An archive is a folder, also where a pattern or a list finds it.
+    #[test]
+    fn archives_are_taken_apart() {
+        let f = folder(&["a/1.jpg", "list.txt"]);
+        let packed = std::fs::File::create(f.path().join("a/set.zip")).unwrap();
+        let mut zip = zip::ZipWriter::new(packed);
+        for name in ["owl/2.png", "owl/3.png", "notes.doc"] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, b"a picture").unwrap();
+        }
+        zip.finish().unwrap();
+        assert_eq!(stems(f.path(), &["a/set.zip"]), ["owl/2", "owl/3"]);
+        assert_eq!(stems(f.path(), &["a/*"]), ["1", "set.zip/owl/2", "set.zip/owl/3"]);
+        assert_eq!(stems(f.path(), &["a"]), ["1"], "beside pictures it is what those came from");
+        assert_eq!(stems(f.path(), &["a/set.zip/owl/3.png"]), ["3"]);
+        assert_eq!(
+            super::super::work::stamp(&f.path().join("a/set.zip/owl/3.png")),
+            super::super::work::stamp(&f.path().join("a/set.zip"))
+        );
     }
 
     #[test]

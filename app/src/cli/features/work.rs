@@ -9,7 +9,7 @@ use dinoscope_core::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
 use dinoscope_core::analysis::image_out::{UpsampleFilter, write_png};
 use dinoscope_core::analysis::{PatchFeatures, npy, similarity};
-use dinoscope_core::data::Picture;
+use dinoscope_core::data::{Picture, archive};
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::features::{ViewFeatures, view_attention, view_features, view_features_and_attention};
 use dinoscope_core::model::Vit;
@@ -420,8 +420,13 @@ impl FeatureJob<'_> {
 }
 
 /// What a file is known by without reading it.
-fn stamp(path: &Path) -> String {
-    let Ok(about) = std::fs::metadata(path) else { return "missing".to_owned() };
+pub(super) fn stamp(path: &Path) -> String {
+    // What is in an archive changes with it.
+    let about = match archive::located(path) {
+        Some((archive, _)) => std::fs::metadata(archive),
+        None => std::fs::metadata(path),
+    };
+    let Ok(about) = about else { return "missing".to_owned() };
     let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     format!("{} {}", about.len(), time.unwrap_or_default().as_nanos())
 }

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::rc::Rc;
 
 use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
-use dinoscope_core::data::{DataError, Picture};
-use dinoscope_core::files;
+use dinoscope_core::data::{DataError, Picture, archive};
+use dinoscope_core::files::{self, FileChange};
 
 use super::workers::{WorkerClient, WorkerSlot};
 use crate::wire::{WorkerRequest, WorkerResponse};
 
 /// Whether pictures of files can be had from [`decode`] alone: the page may be the only one to have them.
 pub const BY_WORKER_ALONE: bool = true;
+
+/// Most bytes of a picture's file in an archive.
+const MOST: u64 = 512 << 20;
 
 /// Seconds that nothing may have been asked before the sample picture is looked at: the first picture of a person's own
 /// is worth more than ours.
@@ -34,10 +37,24 @@ pub fn decoders() -> usize {
 /// Asks the worker that decodes for a picture.
 async fn picture(order: WorkerRequest, path: Option<&Path>) -> Result<DecodedPicture, DataError> {
     let worker = decoder().map_err(DataError::Told)?;
+    let mut lent = None;
     if let Some(path) = path {
-        worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
+        // The worker gets what is in an archive alone, for as long as it takes.
+        let changes = match archive::read(path, MOST) {
+            Some(member) => {
+                lent = Some(path);
+                vec![FileChange::Write { path: path.to_owned(), bytes: member? }]
+            }
+            None => files::snapshot(path),
+        };
+        worker.tell(WorkerRequest::Files(changes), &[path]).map_err(DataError::Told)?;
     }
-    match worker.ask(order, &[]).await.map_err(DataError::Told)? {
+    let answer = worker.ask(order, &[]).await;
+    if let Some(path) = lent {
+        let gone = vec![FileChange::Remove { path: path.to_owned() }];
+        worker.tell(WorkerRequest::Files(gone), &[]).map_err(DataError::Told)?;
+    }
+    match answer.map_err(DataError::Told)? {
         WorkerResponse::Decoded(decoded) => {
             let (picture, size) = decoded.map_err(DataError::Told)?;
             Ok(DecodedPicture { picture, size, depth: None })

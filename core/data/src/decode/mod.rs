@@ -18,7 +18,7 @@ pub(crate) use tiff_entries::check as check_tiff_entries;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{DataError, Picture};
+use super::{DataError, Picture, archive};
 use depth::{IntensityMapping, IntensityRange, SampleKind};
 use dinoscope_base::files;
 
@@ -84,7 +84,11 @@ pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
 pub fn decode_file_as(path: &Path, options: DecodeOptions) -> Result<DecodedPicture, DataError> {
     let name = path.display().to_string();
     let read = |source| DataError::Read { path: name.clone(), source };
-    let (size, most) = (files::metadata(path).map_err(read)?.len(), limit::bytes());
+    let most = limit::bytes();
+    if let Some(member) = archive::read(path, most) {
+        return decode_bytes_as(&name, &member?, options);
+    }
+    let size = files::metadata(path).map_err(read)?.len();
     if size > most {
         let reason = format!("the file has {}; {}", dinoscope_base::bytes::shown(size), limit::said(most));
         return Err(DataError::Decode { name, reason });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PictureSource;
 use super::listing::{SkippedFileCounts, list};
+use crate::archive::is_archive;
 use crate::decode::survey::depth_note;
 use crate::decode::{DecodeOptions, decode_file_as};
 use crate::{DataError, Picture, budget};
@@ -53,7 +54,8 @@ impl FolderSource {
 
     /// The pictures that [`list`] found in `path`, with their classes if `labels`.
     pub fn of_files(path: &Path, files: &[PathBuf], labels: bool) -> Self {
-        let root = if files::is_dir(path) { path } else { path.parent().unwrap_or(Path::new("")) };
+        let is_root = files::is_dir(path) || is_archive(path);
+        let root = if is_root { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
         let entries = files
             .iter()

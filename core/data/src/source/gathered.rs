@@ -1,4 +1,4 @@
-//! What places hold: folders (in halves or whole), lists, IDX files and single pictures, opened by the same doors for
+//! What places hold: folders (in halves or whole), lists, archives, IDX files and single pictures, opened by the same doors for
 //! training and for evaluations.
 
 use std::collections::{BTreeSet, HashMap};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::PictureSource;
+use super::archive::with_own_classes;
 use super::datasets::{self, PublicDataset};
 use super::folder::FolderSource;
 use super::halves::SplitFolder;
@@ -15,6 +16,7 @@ use super::listed::{self, PictureList};
 use super::listing::{SkippedFileCounts, is_picture, list};
 use super::pattern;
 use crate::DataError;
+use crate::archive::is_archive;
 use crate::decode::DecodeOptions;
 use dinoscope_base::files;
 
@@ -63,7 +65,7 @@ impl OpenedSource {
     }
 }
 
-/// Opens places: a folder (nested), a list ([`listed`]) of pictures, folders and patterns, a pattern, an IDX file or
+/// Opens places: a folder (nested), a list ([`listed`]) of pictures, folders and patterns, an archive, a pattern, an IDX file or
 /// folder, a single picture, the word of a collection that others hand out ([`PublicDataset`]; its half to learn from). A list gives a part for the pictures that it names and one for each of its folders.
 ///
 /// The pictures that a list or a pattern names are read like the folder that they all lie in would be, if nothing else
@@ -80,6 +82,7 @@ pub fn gather(places: &[PathBuf], how: SourceOptions) -> Result<Vec<OpenedSource
         }
         match place.to_str().filter(|text| pattern::is_pattern(text)) {
             _ if files::is_dir(place) => all.push(of_folder(place, how)?),
+            _ if is_archive(place) && files::exists(place) => all.push(of_archive(place, how)?),
             Some(text) if !files::exists(place) => of_pattern(text, how, &mut all)?,
             _ if listed::is_list(place) && !IdxSource::recognizes(place) => of_list(place, how, &mut all)?,
             _ => all.push(of_file(place, how)?),
@@ -146,6 +149,16 @@ fn of_file(file: &Path, how: SourceOptions) -> Result<OpenedSource, DataError> {
     Ok(OpenedSource::new(name, SourceContent::Whole(Arc::new(source))))
 }
 
+fn of_archive(file: &Path, how: SourceOptions) -> Result<OpenedSource, DataError> {
+    let (pictures, left_out) = list(file)?;
+    let own = if how.labels { with_own_classes(file, &pictures)? } else { None };
+    let holds = match own {
+        Some(source) => SourceContent::Whole(Arc::new(source.beside(left_out).decoded_as(how.decode))),
+        None => of_pictures(file, &pictures, left_out, how),
+    };
+    Ok(OpenedSource::new(name_of(file), holds))
+}
+
 fn of_pattern(text: &str, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Result<(), DataError> {
     let wrong = |reason: String| DataError::Source { path: text.to_owned(), reason };
     let (mut pictures, mut left_out) = (Vec::new(), SkippedFileCounts::default());
@@ -153,6 +166,8 @@ fn of_pattern(text: &str, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Re
     for path in pattern::matches(text).map_err(wrong)? {
         if files::is_dir(&path) {
             all.push(of_folder(&path, how)?);
+        } else if is_archive(&path) {
+            all.push(of_archive(&path, how)?);
         } else if is_picture(&path) {
             pictures.push(path);
         } else {
@@ -186,6 +201,10 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
             Ok(about) if about.is_dir() && with_labels => list(&path)?.0,
             Ok(about) if about.is_dir() => {
                 all.push(of_folder(&path, how)?);
+                continue;
+            }
+            Ok(_) if is_archive(&path) => {
+                all.push(of_archive(&path, how)?);
                 continue;
             }
             Ok(_) => vec![path],

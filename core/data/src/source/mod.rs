@@ -1,5 +1,6 @@
-//! Collections of pictures: folders, lists, IDX pairs, those that others hand out by name, those that the program draws itself.
+//! Collections of pictures: folders, lists, archives, IDX pairs, those that others hand out by name, those that the program draws itself.
 
+mod archive;
 pub mod builtin;
 pub mod datasets;
 pub mod dense;

@@ -261,8 +261,8 @@ mod tests {
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         let files: [(&str, &[u8], &str); 4] = [
-            ("shard.tar", &tar, "tar -xf"),
-            ("pictures.zip", b"PK\x03\x04more", "unzip"),
+            ("shard.tar", &tar, "no tar file"),
+            ("pictures.zip", b"PK\x03\x04more", "no whole zip file"),
             ("train.parquet", b"PAR1more", "into a folder"),
             ("list.txt", b"a.png\nb.png\n", "line 1 names"),
         ];

@@ -10,6 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::bytes::shown;
+use crate::data::archive::{self as pictures, ArchiveListing};
 use crate::files;
 use crate::train::checkpoint;
 use crate::train::paths::{self, PathRedactor};
@@ -77,6 +78,15 @@ fn damaged(error: impl std::fmt::Display) -> ArchiveError {
 pub fn is_archive(path: &Path) -> bool {
     let zip = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
     zip && files::is_file(path)
+}
+
+/// Whether a path is a file that may hold a run, and is no archive of something else, such as pictures.
+pub fn may_hold_run(path: &Path) -> bool {
+    // One that can't be listed is told what is wrong with it by who opens it.
+    let holds = |listing: &ArchiveListing| {
+        listing.members().iter().any(|member| member.name.rsplit('/').next() == Some("recipe.toml"))
+    };
+    is_archive(path) && pictures::listed(path).map_or(true, |listing| holds(&listing))
 }
 
 /// Packs the run in `folder`. Of paths no more than their last parts are packed: no home folder, no person's name.

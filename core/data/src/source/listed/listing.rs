@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
+use crate::archive::{self, is_archive};
 use crate::decode::{self, conversion_hint};
 use dinoscope_base::files;
 
@@ -12,26 +13,38 @@ const NAMED: usize = 5;
 
 /// Files that are no pictures, by their extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SkippedFileCounts(BTreeMap<String, usize>);
+pub struct SkippedFileCounts {
+    kinds: BTreeMap<String, usize>,
+    /// What a person should know of archives.
+    archives: Vec<String>,
+}
 
 impl SkippedFileCounts {
     /// Counts a file.
     pub fn add(&mut self, path: &Path) {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        *self.0.entry(extension).or_default() += 1;
+        *self.kinds.entry(extension).or_default() += 1;
     }
 
     /// Counts those of another list too.
     pub fn merge(&mut self, other: &Self) {
-        for (extension, count) in &other.0 {
-            *self.0.entry(extension.clone()).or_default() += count;
+        for (extension, count) in &other.kinds {
+            *self.kinds.entry(extension.clone()).or_default() += count;
         }
+        self.archives.extend(other.archives.iter().cloned());
     }
 
     /// How many there are, and of which kinds, in a sentence: `12 files of other kinds were left out: 9 .heic, 3 .mov`,
-    /// with the way out where there is one for pictures of that kind. `None` when there are none.
+    /// with the way out where there is one for pictures of that kind; and what is wrong with archives. `None` when there is
+    /// nothing to say.
     pub fn note(&self) -> Option<String> {
-        let total: usize = self.0.values().sum();
+        let all: Vec<String> =
+            self.note_of_kinds().into_iter().chain(self.archives.iter().cloned()).collect();
+        (!all.is_empty()).then(|| all.join(". "))
+    }
+
+    fn note_of_kinds(&self) -> Option<String> {
+        let total: usize = self.kinds.values().sum();
         let said = match total {
             0 => return None,
             1 => "1 file of another kind was left out".to_owned(),
@@ -46,7 +59,7 @@ impl SkippedFileCounts {
 
     /// The most frequent first.
     fn by_number(&self) -> impl Iterator<Item = (&str, usize)> {
-        let mut kinds: Vec<(&str, usize)> = self.0.iter().map(|(e, n)| (e.as_str(), *n)).collect();
+        let mut kinds: Vec<(&str, usize)> = self.kinds.iter().map(|(e, n)| (e.as_str(), *n)).collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         kinds.into_iter()
     }
@@ -85,9 +98,23 @@ pub fn list(path: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataError>
     let metadata = files::metadata(path).map_err(|source| read_error(path, source))?;
     let (mut files, mut left_out) = (Vec::new(), SkippedFileCounts::default());
     if !metadata.is_dir() {
-        return Ok((vec![path.to_owned()], left_out));
+        return match is_archive(path) {
+            true => of_archive(path),
+            false => Ok((vec![path.to_owned()], left_out)),
+        };
     }
-    walk(path, &mut HashSet::new(), &mut files, &mut left_out)?;
+    let mut archives = Vec::new();
+    walk(path, &mut HashSet::new(), &mut files, &mut archives, &mut left_out)?;
+    if files.is_empty() && !archives.is_empty() {
+        for archive in &archives {
+            let (members, besides) = of_archive(archive)?;
+            files.extend(members);
+            left_out.merge(&besides);
+        }
+        return Ok((files, left_out));
+    }
+    // Where pictures lie beside them, archives are most often where those came from.
+    archives.iter().for_each(|archive| left_out.add(archive));
     if files.is_empty() {
         let extensions = decode::EXTENSIONS.join(", ");
         let besides = left_out.note().map(|note| format!(". {note}")).unwrap_or_default();
@@ -105,6 +132,7 @@ fn walk(
     folder: &Path,
     seen: &mut HashSet<PathBuf>,
     files: &mut Vec<PathBuf>,
+    archives: &mut Vec<PathBuf>,
     left_out: &mut SkippedFileCounts,
 ) -> Result<(), DataError> {
     let failed = |source| read_error(folder, source);
@@ -129,15 +157,50 @@ fn walk(
             }
         }
         if kind.is_dir() {
-            walk(&path, seen, files, left_out)?;
+            walk(&path, seen, files, archives, left_out)?;
         } else if kind.is_file() {
-            match is_picture(&path) {
-                true => files.push(path),
-                false => left_out.add(&path),
+            match () {
+                () if is_picture(&path) => files.push(path),
+                () if is_archive(&path) => archives.push(path),
+                () => left_out.add(&path),
             }
         }
     }
     Ok(())
+}
+
+/// The pictures in an archive, sorted by name.
+fn of_archive(archive: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataError> {
+    let listing = archive::listed(archive)?;
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    let notes = listing.notes().into_iter().map(|note| format!("{name}: {note}"));
+    let mut left_out = SkippedFileCounts { archives: notes.collect(), ..SkippedFileCounts::default() };
+    let mut names: Vec<&str> = Vec::new();
+    for member in listing.members() {
+        let path = Path::new(&member.name);
+        let hidden = || member.name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
+        match () {
+            () if is_picture(path) && !hidden() => names.push(&member.name),
+            () if is_beside_pictures(path) || hidden() => {}
+            () => left_out.add(path),
+        }
+    }
+    if names.is_empty() {
+        let besides = left_out.note().map(|note| format!(". {note}")).unwrap_or_default();
+        let reason = format!(
+            "there are no pictures in it (files ending in {}){besides}",
+            decode::EXTENSIONS.join(", ")
+        );
+        return Err(DataError::Source { path: archive.display().to_string(), reason });
+    }
+    names.sort_by(|a, b| Path::new(a).cmp(Path::new(b)));
+    Ok((names.into_iter().map(|name| archive.join(name)).collect(), left_out))
+}
+
+/// Whether a member of an archive says something of the picture of its name, as WebDataset has it, and is not missed.
+fn is_beside_pictures(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["cls", "json", "txt", "id"].contains(&extension))
 }
 
 /// Whether a file's extension is that of a picture that can be decoded.

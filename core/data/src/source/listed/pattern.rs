@@ -53,7 +53,21 @@ pub fn base_of(pattern: &str) -> PathBuf {
 fn braces(pattern: &str) -> Vec<String> {
     let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
     let Some((words, after)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
-    words.split(',').flat_map(|word| braces(&format!("{before}{word}{after}"))).collect()
+    let words = numbers(words).unwrap_or_else(|| words.split(',').map(str::to_owned).collect());
+    words.iter().flat_map(|word| braces(&format!("{before}{word}{after}"))).collect()
+}
+
+/// Most numbers that a range in braces stands for.
+#[cfg(not(target_family = "wasm"))]
+const MOST_NUMBERS: u64 = 100_000;
+
+/// The numbers of `000..123`, filled up with zeros as the first is: how WebDataset names shards.
+#[cfg(not(target_family = "wasm"))]
+fn numbers(words: &str) -> Option<Vec<String>> {
+    let (first, last) = words.split_once("..")?;
+    let (low, high) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+    let width = if first.starts_with('0') || first.len() == last.len() { first.len() } else { 0 };
+    (low <= high && high - low < MOST_NUMBERS).then(|| (low..=high).map(|n| format!("{n:0width$}")).collect())
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]

@@ -1,0 +1,97 @@
+//! Files in archives: tar (WebDataset's shards among them) and zip, read where they lie and never unpacked.
+//!
+//! What an archive holds is listed once, by its headers; a member is then read by its place in the file, in any order and
+//! from any thread. A member's path is the archive's with its name behind it, `photos.zip/owl/2.jpg`, and wherever
+//! pictures are named by paths such a one will do.
+
+mod listing;
+mod member;
+mod tar_listing;
+mod zip_listing;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::DataError;
+use dinoscope_base::files;
+pub use listing::{ArchiveListing, class_order};
+pub use member::ArchiveMember;
+
+/// Kinds of archives, by the ends of their names.
+const EXTENSIONS: [&str; 2] = ["tar", "zip"];
+/// Those that can only be read from their beginning.
+const PACKED: [&str; 5] = [".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"];
+
+/// Whether a path is that of an archive, by its name.
+pub fn is_archive(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)) || is_packed(path)
+}
+
+fn is_packed(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    PACKED.iter().any(|end| name.ends_with(end))
+}
+
+/// The archive and the name in it that a path stands for; `None` for paths of files.
+pub fn located(path: &Path) -> Option<(PathBuf, String)> {
+    let archive = path.ancestors().skip(1).find(|above| is_archive(above) && files::is_file(above))?;
+    let name = path.strip_prefix(archive).ok()?;
+    let parts: Vec<String> = name.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    Some((archive.to_owned(), parts.join("/")))
+}
+
+/// The content of the member that a path stands for, of `most` bytes at most; `None` for paths of files.
+///
+/// # Errors
+/// When there is no such member, it is larger, or the archive is damaged.
+pub fn read(path: &Path, most: u64) -> Option<Result<Vec<u8>, DataError>> {
+    let (archive, name) = located(path)?;
+    let read = || {
+        let listing = listed(&archive)?;
+        let missing = || DataError::Source {
+            path: archive.display().to_string(),
+            reason: format!("there is no {name} in it"),
+        };
+        listing.member(&name).ok_or_else(missing)?.read(&archive, most)
+    };
+    Some(read())
+}
+
+/// A listing, and what the file was like when it was made.
+struct KeptListing {
+    length: u64,
+    modified: Option<SystemTime>,
+    listing: Arc<ArchiveListing>,
+}
+
+static LISTINGS: LazyLock<Mutex<HashMap<PathBuf, KeptListing>>> = LazyLock::new(Mutex::default);
+
+/// What an archive holds; listed again when the file has changed.
+///
+/// # Errors
+/// When the file can't be read, or is no archive.
+pub fn listed(archive: &Path) -> Result<Arc<ArchiveListing>, DataError> {
+    let wrong =
+        |reason: &str| DataError::Source { path: archive.display().to_string(), reason: reason.to_owned() };
+    if is_packed(archive) {
+        return Err(wrong(
+            "a packed tar can only be read from its beginning, and pictures are read in any order: unpack it to a .tar \
+             first (gunzip, unxz)",
+        ));
+    }
+    let about = files::metadata(archive)
+        .map_err(|source| DataError::Read { path: archive.display().to_string(), source })?;
+    let (length, modified) = (about.len(), about.modified().ok());
+    let kept = || LISTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = kept().get(archive).filter(|kept| (kept.length, kept.modified) == (length, modified))
+    {
+        return Ok(found.listing.clone());
+    }
+    let is_zip = archive.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+    let listing = Arc::new(if is_zip { zip_listing::list(archive)? } else { tar_listing::list(archive)? });
+    kept().insert(archive.to_owned(), KeptListing { length, modified, listing: listing.clone() });
+    Ok(listing)
+}

@@ -127,7 +127,9 @@ impl DialogPurpose {
     /// Kinds of files that are asked for; any without.
     pub fn kinds(self) -> Vec<&'static str> {
         match self {
-            Self::OpenPictures => [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar"]].concat(),
+            Self::OpenPictures => {
+                [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar", "parquet"]].concat()
+            }
             Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }

@@ -76,7 +76,11 @@ mod tests {
         assert_eq!(hub.file, "dinov2-small.safetensors");
         assert!(located("dinov2_vitb14_reg4").unwrap().address.contains("dinov2-with-registers-base"));
         let dinov3 = located("dinov3_vits16").unwrap();
-        assert!(dinov3.address.ends_with("/timm/vit_small_patch16_dinov3.lvd1689m/resolve/main/model.safetensors"));
+        assert!(
+            dinov3
+                .address
+                .ends_with("/timm/vit_small_patch16_dinov3.lvd1689m/resolve/main/model.safetensors")
+        );
         assert_eq!(offered().count(), 11);
     }
 

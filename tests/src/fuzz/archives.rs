@@ -1,4 +1,4 @@
-//! Readers of pictures in archives: tar and zip files.
+//! Readers of pictures in archives: tar, zip and Parquet files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,11 @@ pub const TARGETS: &[FuzzTarget] = &[
         reads: "pictures in a zip file",
         open: |folder| Ok(Box::new(ArchiveReader::new(folder, "zip")?)),
     },
+    FuzzTarget {
+        name: "parquet",
+        reads: "pictures in a Parquet file",
+        open: |folder| Ok(Box::new(ArchiveReader::new(folder, "parquet")?)),
+    },
 ];
 
 /// Bytes of a tar's block.
@@ -43,7 +48,11 @@ impl ArchiveReader {
         let members: [(&str, &[u8]); 4] =
             [("owl/00001.png", &picture), ("owl/00001.cls", b"7"), ("top.png", &picture), ("note.txt", b"x")];
         let is_tar = kind == "tar";
-        let valid = if is_tar { tar(&members) } else { corpus::zip(members)? };
+        let valid = match kind {
+            "tar" => tar(&members),
+            "zip" => corpus::zip(members)?,
+            _ => fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pictures.parquet"))?,
+        };
         fs::create_dir_all(folder)?;
         Ok(Self { file: folder.join(format!("archive.{kind}")), valid, is_tar })
     }

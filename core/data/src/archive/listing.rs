@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
-use super::member::ArchiveMember;
+use super::member::{self, ArchiveMember, MemberPlace};
+#[cfg(not(target_family = "wasm"))]
+use super::parquet_listing::ParquetPictures;
+use crate::DataError;
 
 /// Bytes of a `.cls` member that are read.
 const LONGEST_CLASS: u64 = 256;
@@ -16,8 +19,13 @@ pub struct ArchiveListing {
     members: Vec<ArchiveMember>,
     /// Where members stand, by name.
     places: HashMap<String, usize>,
-    /// What members of the form `KEY.cls` say, by key.
+    /// Classes: what members of the form `KEY.cls` say, by key; those of rows, by name.
     told: HashMap<String, String>,
+    /// All classes in their order, where the archive says one.
+    pub(super) in_order: Vec<String>,
+    /// Where rows are read.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) table: Option<ParquetPictures>,
     twice: usize,
     outside: usize,
     /// Members that are packed or locked in a way that is not read.
@@ -56,6 +64,41 @@ impl ArchiveListing {
         }
     }
 
+    /// The class of the member of this name.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn tell_class(&mut self, name: &str, class: &str) {
+        self.told.insert(name.to_owned(), class.to_owned());
+    }
+
+    /// The content of a member of the archive that was listed, `most` bytes at most.
+    ///
+    /// # Errors
+    /// When it is larger, or the archive is damaged.
+    pub fn read(&self, archive: &Path, member: &ArchiveMember, most: u64) -> Result<Vec<u8>, DataError> {
+        let found = match member.place {
+            MemberPlace::Bytes { offset, stored, size, packed } => {
+                member::unpacked(archive, (offset, stored), (size, packed), most)
+            }
+            MemberPlace::Row(row) => self.row(row, most),
+        };
+        let name = || format!("{} in {}", member.name, archive.display());
+        found.map_err(|reason| DataError::Decode { name: name(), reason })
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn row(&self, row: usize, most: u64) -> Result<Vec<u8>, String> {
+        let table = self.table.as_ref().ok_or("there is no table")?;
+        match table.read(row)? {
+            bytes if bytes.len() as u64 > most => Err(member::too_large(bytes.len() as u64, most)),
+            bytes => Ok(bytes),
+        }
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn row(&self, _row: usize, _most: u64) -> Result<Vec<u8>, String> {
+        Err("tables are read by the desktop program".to_owned())
+    }
+
     /// Its files.
     pub fn members(&self) -> &[ArchiveMember] {
         &self.members
@@ -71,9 +114,14 @@ impl ArchiveListing {
         !self.told.is_empty()
     }
 
+    /// All classes in the order that it says; empty where it says none.
+    pub fn classes_in_order(&self) -> &[String] {
+        &self.in_order
+    }
+
     /// The class of the file of this name, where the member beside it says one.
     pub fn class(&self, name: &str) -> Option<&str> {
-        self.told.get(key_of(name)).map(String::as_str)
+        self.told.get(name).or_else(|| self.told.get(key_of(name))).map(String::as_str)
     }
 
     /// What a person should know.

@@ -1,4 +1,5 @@
-//! Files in archives: tar (WebDataset's shards among them) and zip, read where they lie and never unpacked.
+//! Files in archives: tar (WebDataset's shards among them), zip, and the rows of Parquet files (Hugging Face's datasets), read
+//! where they lie and never unpacked.
 //!
 //! What an archive holds is listed once, by its headers; a member is then read by its place in the file, in any order and
 //! from any thread. A member's path is the archive's with its name behind it, `photos.zip/owl/2.jpg`, and wherever
@@ -6,6 +7,8 @@
 
 mod listing;
 mod member;
+#[cfg(not(target_family = "wasm"))]
+mod parquet_listing;
 mod tar_listing;
 mod zip_listing;
 
@@ -17,10 +20,10 @@ use std::time::SystemTime;
 use crate::DataError;
 use dinoscope_base::files;
 pub use listing::{ArchiveListing, class_order};
-pub use member::ArchiveMember;
+pub use member::{ArchiveMember, MemberPlace};
 
 /// Kinds of archives, by the ends of their names.
-const EXTENSIONS: [&str; 2] = ["tar", "zip"];
+const EXTENSIONS: [&str; 3] = ["tar", "zip", "parquet"];
 /// Those that can only be read from their beginning.
 const PACKED: [&str; 5] = [".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"];
 
@@ -55,7 +58,8 @@ pub fn read(path: &Path, most: u64) -> Option<Result<Vec<u8>, DataError>> {
             path: archive.display().to_string(),
             reason: format!("there is no {name} in it"),
         };
-        listing.member(&name).ok_or_else(missing)?.read(&archive, most)
+        let member = listing.member(&name).ok_or_else(missing)?;
+        listing.read(&archive, member, most)
     };
     Some(read())
 }
@@ -90,8 +94,25 @@ pub fn listed(archive: &Path) -> Result<Arc<ArchiveListing>, DataError> {
     {
         return Ok(found.listing.clone());
     }
-    let is_zip = archive.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
-    let listing = Arc::new(if is_zip { zip_listing::list(archive)? } else { tar_listing::list(archive)? });
+    let extension = archive.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let listing = match extension.to_ascii_lowercase().as_str() {
+        "zip" => zip_listing::list(archive)?,
+        "parquet" => table(archive)?,
+        _ => tar_listing::list(archive)?,
+    };
+    let listing = Arc::new(listing);
     kept().insert(archive.to_owned(), KeptListing { length, modified, listing: listing.clone() });
     Ok(listing)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn table(path: &Path) -> Result<ArchiveListing, DataError> {
+    parquet_listing::list(path)
+}
+
+/// What a page is made of has no room for it.
+#[cfg(target_family = "wasm")]
+fn table(path: &Path) -> Result<ArchiveListing, DataError> {
+    let reason = "Parquet files are read by the desktop program".to_owned();
+    Err(DataError::Source { path: path.display().to_string(), reason })
 }

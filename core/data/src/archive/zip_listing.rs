@@ -6,7 +6,7 @@ use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::listing::ArchiveListing;
-use super::member::ArchiveMember;
+use super::member::{ArchiveMember, MemberPlace, unpacked};
 use crate::DataError;
 use dinoscope_base::files;
 
@@ -53,19 +53,16 @@ pub fn list(path: &Path) -> Result<ArchiveListing, DataError> {
             continue;
         }
         let Some(offset) = member.data_start() else { continue };
-        let entry = ArchiveMember {
-            stored: member.compressed_size(),
-            packed,
-            ..ArchiveMember::plain(name.clone(), offset, member.size())
-        };
+        let (stored, size) = (member.compressed_size(), member.size());
+        let place = MemberPlace::Bytes { offset, stored, size, packed };
         listing.tell(&name, |most| match packed {
-            true => entry.read(path, most).ok(),
+            true => unpacked(path, (offset, stored), (size, true), most).ok(),
             false => {
                 let mut text = Vec::new();
                 member.by_ref().take(most).read_to_end(&mut text).ok().map(|_| text)
             }
         });
-        listing.add(entry);
+        listing.add(ArchiveMember { name, place });
     }
     Ok(listing)
 }

@@ -1,5 +1,5 @@
 //! Archives as a place of pictures: read as a folder of the same files would be, but for the classes that an archive says
-//! itself (WebDataset's `KEY.cls` beside `KEY.jpg`).
+//! itself (WebDataset's `KEY.cls` beside `KEY.jpg`, a column of a Parquet file).
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,10 @@ pub(super) fn with_own_classes(file: &Path, paths: &[PathBuf]) -> Result<Option<
     let below = |path: &PathBuf| path.strip_prefix(file).unwrap_or(path).to_owned();
     let named: Vec<(PathBuf, Option<String>)> =
         paths.iter().map(|path| (below(path), class_of(&listing, path))).collect();
-    let classes = class_order(named.iter().filter_map(|(_, class)| class.clone()).collect());
+    let classes = match listing.classes_in_order() {
+        [] => class_order(named.iter().filter_map(|(_, class)| class.clone()).collect()),
+        told => told.to_vec(),
+    };
     let label =
         |class: Option<String>| class.and_then(|class| classes.iter().position(|known| *known == class));
     let entries = named.into_iter().map(|(path, class)| (path, label(class))).collect();

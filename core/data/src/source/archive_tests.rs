@@ -292,3 +292,96 @@ fn archives_beside_a_folder() {
         );
     }
 }
+
+/// Written by `datasets` 5.2: seven rows, of which one holds no picture, one no name, two the same name and one no class.
+const ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/pictures.parquet");
+
+#[test]
+fn rows_of_a_table_are_pictures_with_their_classes() {
+    let source = opened(Path::new(ROWS), true).unwrap();
+    let load = |index: usize| Some((source.name(index), source.load(index).ok()?.rgb[0]));
+    let found: Vec<(String, u8)> = (0..source.len()).filter_map(load).collect();
+    let wanted = [
+        ("000002", 30),
+        ("000003", 40),
+        ("000004", 50),
+        ("a/owl.png", 10),
+        ("b/cat.png", 20),
+        ("last.png", 60),
+    ];
+    assert_eq!(found, wanted.map(|(name, red)| (name.to_owned(), red)));
+    // The one without a picture is there by its number, and skipped where it is loaded.
+    let broken = (0..source.len()).find(|index| source.name(*index) == "000006").unwrap();
+    let error = source.load(broken).unwrap_err().to_string();
+    assert!(error.contains("holds no picture") && error.contains("000006 in"), "{error}");
+    assert_eq!(source.classes(), ["cat", "dog", "owl"], "in the order of the file");
+    let class = |name: &str| {
+        let index = (0..source.len()).find(|index| source.name(*index) == name).unwrap();
+        source.label(index).map(|label| source.classes()[label].as_str())
+    };
+    let classes = ["a/owl.png", "b/cat.png", "000002", "000004", "last.png"].map(class);
+    assert_eq!(classes, [Some("owl"), Some("cat"), Some("dog"), Some("owl"), None]);
+    assert!(opened(Path::new(ROWS), false).unwrap().classes().is_empty());
+}
+
+#[test]
+fn tables_without_pictures_and_damaged_ones_say_so() {
+    let whole = std::fs::read(ROWS).unwrap();
+    for (name, bytes, wanted) in [
+        ("a.parquet", whole[..whole.len() / 2].to_vec(), "the file is damaged"),
+        ("b.parquet", b"PAR1more".to_vec(), "the file is damaged"),
+        ("c.parquet", b"no table".to_vec(), "the file is damaged"),
+    ] {
+        let (_dir, file) = kept(name, &bytes);
+        let error = opened(&file, true).err().unwrap();
+        assert!(error.contains(wanted) && error.contains(name), "{error}");
+    }
+    // Bytes of the rows were changed, those of the footer were not.
+    let mut torn = whole.clone();
+    torn[4..900].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7));
+    let (_dir, file) = kept("d.parquet", &torn);
+    match opened(&file, true) {
+        Ok(source) => (0..source.len()).for_each(|index| assert!(source.load(index).is_err(), "{index}")),
+        Err(error) => assert!(error.contains("d.parquet"), "{error}"),
+    }
+    // A table of numbers alone, as the features of pictures are.
+    use parquet::data_type::Int64Type;
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = parquet::schema::parser::parse_message_type("message m { REQUIRED INT64 a; }").unwrap();
+    let (_dir, file) = kept("e.parquet", b"");
+    let mut writer = SerializedFileWriter::new(
+        std::fs::File::create(&file).unwrap(),
+        std::sync::Arc::new(schema),
+        std::sync::Arc::default(),
+    )
+    .unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[1, 2], None, None).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.close().unwrap();
+    let error = opened(&file, true).err().unwrap();
+    assert!(error.contains("none of its columns holds pictures (a)"), "{error}");
+}
+
+/// A table is read by several threads at once.
+#[test]
+fn rows_are_the_same_from_every_thread() {
+    let source = opened(Path::new(ROWS), false).unwrap();
+    let reds = |source: &dyn PictureSource| -> Vec<Option<u8>> {
+        (0..source.len()).map(|index| source.load(index).ok().map(|picture| picture.rgb[0])).collect()
+    };
+    let wanted = reds(&*source);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8)
+            .map(|_| {
+                let anew = opened(Path::new(ROWS), false).unwrap();
+                scope.spawn(move || (0..20).map(|_| anew.load(3).unwrap().rgb[0]).collect::<Vec<u8>>())
+            })
+            .collect();
+        for reds in all {
+            assert_eq!(reds.join().unwrap(), vec![wanted[3].unwrap(); 20]);
+        }
+    });
+}

@@ -263,7 +263,7 @@ mod tests {
         let files: [(&str, &[u8], &str); 4] = [
             ("shard.tar", &tar, "no tar file"),
             ("pictures.zip", b"PK\x03\x04more", "no whole zip file"),
-            ("train.parquet", b"PAR1more", "into a folder"),
+            ("train.parquet", b"PAR1more", "the file is damaged"),
             ("list.txt", b"a.png\nb.png\n", "line 1 names"),
         ];
         for (name, bytes, way) in files {

@@ -180,7 +180,7 @@ fn of_archive(archive: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataE
         let path = Path::new(&member.name);
         let hidden = || member.name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
         match () {
-            () if is_picture(path) && !hidden() => names.push(&member.name),
+            () if (member.is_row() || is_picture(path)) && !hidden() => names.push(&member.name),
             () if is_beside_pictures(path) || hidden() => {}
             () => left_out.add(path),
         }

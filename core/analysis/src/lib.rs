@@ -3,6 +3,7 @@
 //! Everything here works on plain vectors that callers have read back from the device, so that it
 //! runs the same in a browser, on a desktop and in a test.
 
+pub mod agreement;
 pub mod attention_map;
 pub mod canvas;
 pub mod colour_map;
@@ -13,6 +14,7 @@ pub mod lettering;
 pub mod linalg;
 pub mod npy;
 pub mod parquet;
+pub mod patch_grid;
 pub mod pca;
 pub mod propagation;
 pub mod similarity;

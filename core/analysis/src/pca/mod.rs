@@ -7,6 +7,7 @@ pub(crate) mod foreground_side;
 pub(crate) mod pca_align;
 pub mod pca_sample;
 pub(crate) mod pca_state;
+mod pca_turn;
 
 pub use dinoscope_shaders::BackgroundMode;
 use dinoscope_shaders::{ColourRange, pca_colour_cpu};

@@ -1,6 +1,7 @@
 //! The command line: one file for each word.
 
 mod bench;
+mod compare;
 mod config;
 mod demo;
 mod devices;
@@ -84,6 +85,8 @@ enum CliCommand {
     Features(features::FeaturesArgs),
     /// Follow a place, or a mask, of the first frame through a film, an animation or a folder of pictures.
     Follow(follow::FollowArgs),
+    /// Compare two models on the same pictures: how far they agree, and their colours side by side.
+    Compare(compare::CompareArgs),
     /// Evaluate features on labelled pictures.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -173,6 +176,7 @@ fn carry_out(command: CliCommand) -> anyhow::Result<CliExitStatus> {
         CliCommand::Distill(arguments) => distill::run(arguments),
         CliCommand::Features(arguments) => features::run(arguments),
         CliCommand::Follow(arguments) => follow::run(&arguments),
+        CliCommand::Compare(arguments) => compare::run(&arguments),
         CliCommand::Eval(command) => eval::run(command),
         CliCommand::Weights(command) => weights::run(command),
         CliCommand::Bench(arguments) => bench::run(arguments).map(CliExitStatus::from),

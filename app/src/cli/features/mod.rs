@@ -2,7 +2,7 @@
 
 mod ahead;
 mod colours;
-mod inputs;
+pub(in crate::cli) mod inputs;
 mod journal;
 mod table;
 mod work;

@@ -10,6 +10,11 @@ pub fn start(chosen: &SelectedDevice, draws: bool, wake: &Wake) -> ExplorerHandl
     ExplorerHandle::start(chosen.clone(), draws, wake.clone())
 }
 
+/// Starts a second one beside it: what it sees is always in memory.
+pub fn start_beside(chosen: &SelectedDevice, _: bool, wake: &Wake) -> ExplorerHandle {
+    ExplorerHandle::start(chosen.clone(), false, wake.clone())
+}
+
 /// Has it compute elsewhere from now on; false where another one must begin.
 pub fn change_device(explorer: &ExplorerHandle, chosen: &SelectedDevice, draws: bool) -> bool {
     explorer.device(chosen.clone(), draws);

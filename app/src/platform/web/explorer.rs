@@ -28,8 +28,17 @@ struct WorkerInspectorInner {
 
 /// Starts who looks: the page itself with the GPU that draws it, else a worker.
 pub fn start(chosen: &SelectedDevice, draws: bool, wake: &Wake) -> ExplorerHandle {
+    started(chosen, draws, true, wake)
+}
+
+/// Starts a second one beside it: what it sees is always in memory. In a worker it has one of its own.
+pub fn start_beside(chosen: &SelectedDevice, draws: bool, wake: &Wake) -> ExplorerHandle {
+    started(chosen, draws, false, wake)
+}
+
+fn started(chosen: &SelectedDevice, draws: bool, keep: bool, wake: &Wake) -> ExplorerHandle {
     match draws {
-        true => ExplorerHandle::start(chosen.clone(), true, wake.clone(), tasks::engine_turn(), tasks::spawn),
+        true => ExplorerHandle::start(chosen.clone(), keep, wake.clone(), tasks::engine_turn(), tasks::spawn),
         false => {
             let inspector = Rc::new(WorkerInspector::default());
             ExplorerHandle::start_remote(chosen.name.clone(), inspector, wake.clone(), tasks::spawn)

@@ -38,6 +38,8 @@ fn covered(window: &Window) -> Vec<Rect> {
         ("CPU (", 150.0),
         ("Computed by", 256.0),
         ("MB of memory", 180.0),
+        ("CKA", 257.0),
+        (" % shared", 140.0),
     ];
     let field = window.query_by_role_and_label(Role::TextInput, "Keep runs in");
     let mut covered: Vec<Rect> = field.iter().map(|node| node.rect()).collect();
@@ -164,6 +166,7 @@ fn an_error_in_one_place_is_no_noise() {
 fn features(window: &Window) -> Vec<Rect> {
     let mut soft: Vec<Rect> = window
         .query_all_by_label_contains(" picture: ")
+        .chain(window.query_all_by_label_contains("as model B sees it"))
         .chain(window.query_all_by_role_and_label(Role::Button, FISH))
         .chain(window.query_all_by_role_and_label(Role::Button, ROCKET))
         .map(|node| node.rect())
@@ -239,6 +242,29 @@ fn matches() {
         // Lines go over the gap between the pictures.
         let whole = soft.iter().take(2).copied().reduce(Rect::union).unwrap();
         compare(&mut window, &format!("match-{name}"), &[soft, vec![whole]].concat());
+    }
+}
+
+#[test]
+fn two_models() {
+    let usual = [
+        (Theme::Dark, "compare-dark", ExplorePanel::Pca),
+        (Theme::Light, "compare-light", ExplorePanel::Pca),
+    ];
+    let narrow = (Theme::Dark, "compare-narrow-dark", ExplorePanel::Similarity);
+    for (theme, name, panel) in usual.into_iter().chain([narrow]) {
+        let startup = StartupOptions {
+            pictures: vec![sample(FISH), sample(ROCKET)],
+            weights: Some(ModelSource::Starter),
+            against: Some(ModelSource::Path(official())),
+            panel: Some(panel),
+            ..fresh()
+        };
+        let size = if name.contains("narrow") { vec2(720.0, 900.0) } else { USUAL };
+        let mut window = window_of(size, 1.0, theme, startup);
+        settle(&mut window);
+        let soft = features(&window);
+        compare(&mut window, name, &soft);
     }
 }
 

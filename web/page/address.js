@@ -15,6 +15,7 @@ export function wishes() {
   return {
     image: asked.getAll('image').map(absolute),
     weights: absolute(asked.get('weights')),
+    against: absolute(asked.get('against')),
     view: asked.get('view'),
     workspace: asked.get('workspace'),
     device: asked.get('device'),
@@ -22,13 +23,15 @@ export function wishes() {
 }
 
 /** The address of a place: what else the page was asked for stays. */
-function addressOf({ workspace, view, weights }) {
+function addressOf({ workspace, view, weights, against }) {
   const address = new URL(location.href);
   const asked = address.searchParams;
   const set = (name, value) => (value ? asked.set(name, value) : asked.delete(name));
   set('view', view);
   set('workspace', workspace === 'explore' ? '' : workspace);
-  set('weights', weights?.startsWith(FOLDER) ? weights.slice(FOLDER.length) : weights);
+  const shortened = (model) => (model?.startsWith(FOLDER) ? model.slice(FOLDER.length) : model);
+  set('weights', shortened(weights));
+  set('against', shortened(against));
   // Both may stand in a query as they are, and are easier to read so.
   address.search = asked.toString().replaceAll('%2F', '/').replaceAll('%3A', ':');
   return address;
@@ -50,8 +53,9 @@ export function moved(place, again) {
 /** Goes with the browser's history. */
 export function listen(go) {
   addEventListener('popstate', ({ state }) => {
-    const { view, workspace, weights } = wishes();
-    const place = state?.place ?? { ...first, ...(view && { view }), workspace: workspace ?? 'explore', weights };
+    const { view, workspace, weights, against } = wishes();
+    const asked = { ...(view && { view }), workspace: workspace ?? 'explore', weights, against };
+    const place = state?.place ?? { ...first, ...asked };
     if (place) {
       go(JSON.stringify(place));
     }

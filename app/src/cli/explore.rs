@@ -37,6 +37,9 @@ pub struct ExploreArgs {
     /// Attention heads of weights that do not say how many they have. `FILE#heads=N` means the same.
     #[arg(long, value_name = "N", value_parser = load::heads, requires = "weights")]
     heads: Option<usize>,
+    /// A second model to compare with, named as with --weights; `FILE#NAME` chooses among several backbones of a file.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// What to show.
     #[arg(long, value_enum)]
     panel: Option<PanelName>,
@@ -192,14 +195,18 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
     if let Some(run) = &arguments.run {
         check_run(run)?;
     }
-    let weights = arguments.weights.map(|path| match path.to_str() {
+    let named = |path: &Path, part: Option<&str>, heads: Option<usize>| match path.to_str() {
         Some(name) if !path.exists() && download::find(name).is_some() => {
             ModelSource::Released(name.to_owned())
         }
-        _ => load::source(&load::with_part(&path, arguments.part.as_deref(), arguments.heads)),
-    });
-    if let Some(ModelSource::Path(path)) = &weights {
-        dinoscope_core::explore::weights_file(path)?;
+        _ => load::source(&load::with_part(path, part, heads)),
+    };
+    let weights = arguments.weights.map(|path| named(&path, arguments.part.as_deref(), arguments.heads));
+    let against = arguments.against.map(|path| named(&path, None, None));
+    for source in weights.iter().chain(&against) {
+        if let ModelSource::Path(path) = source {
+            dinoscope_core::explore::weights_file(path)?;
+        }
     }
     for path in &arguments.images {
         if !path.exists() {
@@ -225,6 +232,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         device,
         pictures: arguments.images,
         weights,
+        against,
         panel: arguments.panel.map(ExplorePanel::from),
         workspace,
         evaluate,

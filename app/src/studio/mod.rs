@@ -76,6 +76,8 @@ pub struct StartupOptions {
     pub pictures: Vec<PathBuf>,
     /// A model in place of the starter weights.
     pub weights: Option<ModelSource>,
+    /// A second model to compare with; the one that was remembered without.
+    pub against: Option<ModelSource>,
     /// What to show of the first picture.
     pub panel: Option<explore::ExplorePanel>,
     /// Which workspace shows.
@@ -202,6 +204,7 @@ impl StudioApp {
             device: Some(dinoscope_core::device::DeviceChoice::Cpu),
             pictures: self.explore.files(),
             weights: self.explore.model_source(),
+            against: self.explore.compared_source(),
             workspace: self.layout.workspace,
             run: self.train.own_folder(),
             note: Some(note),
@@ -218,6 +221,7 @@ impl StudioApp {
             "busy": self.busy(),
             "explore": self.explore.snapshot(),
             "model": self.explore.model_source().map(|source| source.to_string()),
+            "against": self.explore.compared_source().map(|source| source.to_string()),
             "train": self.train.snapshot(),
             "evaluate": self.evaluate.snapshot(),
             "going": self.train.is_going(),

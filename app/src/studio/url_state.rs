@@ -17,6 +17,8 @@ pub struct StudioUrlState {
     pub view: String,
     /// Name or address of the model; nothing for the starter weights, and for a model that has no address.
     pub weights: Option<String>,
+    /// Name or address of the second model; nothing where there is none, and for one that has no address.
+    pub against: Option<String>,
 }
 
 const WORKSPACES: [(&str, Workspace); 3] =
@@ -55,6 +57,7 @@ impl StudioApp {
             workspace: name(WORKSPACES.iter().find(|(_, known)| *known == at).map(|(name, _)| *name)),
             view: name(VIEWS.iter().find(|(_, known)| *known == panel).map(|(name, _)| *name)),
             weights: self.explore.address().map(str::to_owned),
+            against: self.explore.compared_address().map(str::to_owned),
         }
     }
 
@@ -73,6 +76,20 @@ impl StudioApp {
             };
             self.explore.use_model(&mut self.app, source);
         }
+        if self.explore.compared_address() != place.against.as_deref() {
+            match place.against.as_deref() {
+                None => self.explore.stop_comparing(&self.app),
+                Some(name) => self.explore.compare_with(&mut self.app, of_address(name)),
+            }
+        }
+    }
+}
+
+/// What a page's address calls a model.
+pub fn of_address(name: &str) -> ModelSource {
+    match name == STARTER_NAME {
+        true => ModelSource::Starter,
+        false => ModelSource::Released(name.to_owned()),
     }
 }
 
@@ -103,12 +120,17 @@ mod tests {
         );
         for (workspace, view) in [("train", "pca"), ("explore", "match"), ("evaluate", "attention")] {
             let there =
-                StudioUrlState { workspace: workspace.to_owned(), view: view.to_owned(), weights: None };
+                StudioUrlState { workspace: workspace.to_owned(), view: view.to_owned(), ..first.clone() };
             studio.go(&there);
             assert_eq!(studio.place(), there);
         }
+        let beside = StudioUrlState { against: Some(STARTER_NAME.to_owned()), ..studio.place() };
+        studio.go(&beside);
+        assert!(studio.explore().compares());
+        assert_eq!(studio.place(), beside);
         studio.go(&first);
         assert_eq!(studio.place(), first);
+        assert!(!studio.explore().compares());
         studio.closed();
     }
 
@@ -116,7 +138,7 @@ mod tests {
     fn what_nobody_knows_changes_nothing() {
         let mut studio = studio();
         let before = studio.place();
-        studio.go(&StudioUrlState { workspace: "nowhere".to_owned(), view: String::new(), weights: None });
+        studio.go(&StudioUrlState { workspace: "nowhere".to_owned(), ..StudioUrlState::default() });
         assert_eq!(studio.place(), before);
         assert!(view("nonsense").is_none() && workspace("pca").is_none());
         assert_eq!(names(), "pca, attention, similarity, match, explore, train, evaluate");

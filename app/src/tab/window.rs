@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use dinoscope_core::device::DeviceChoice;
-use dinoscope_core::explore::{ModelSource, STARTER_NAME};
 use dinoscope_core::files as memory;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
 use serde::Deserialize;
@@ -27,6 +26,8 @@ pub struct UrlQuery {
     pub image: Vec<String>,
     /// Address of weights, the name of a released model, or `starter`.
     pub weights: Option<String>,
+    /// The same of a second model to compare with.
+    pub against: Option<String>,
     /// `pca`, `attention`, `similarity` or `match`; also a workspace.
     pub view: Option<String>,
     /// `explore`, `train` or `evaluate`.
@@ -205,10 +206,8 @@ fn startup(wishes: &UrlQuery) -> (StartupOptions, Vec<String>) {
     }
     let startup = StartupOptions {
         device: chosen,
-        weights: wishes.weights.clone().map(|name| match name == STARTER_NAME {
-            true => ModelSource::Starter,
-            false => ModelSource::Released(name),
-        }),
+        weights: wishes.weights.as_deref().map(url_state::of_address),
+        against: wishes.against.as_deref().map(url_state::of_address),
         panel,
         workspace: workspace.unwrap_or_default(),
         ..StartupOptions::default()

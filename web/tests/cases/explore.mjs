@@ -73,5 +73,16 @@ async function look(stage, url, graphics, device, wanted) {
   const differs = attention.filter((rgb, patch) => distance(rgb, found[patch]) > 30).length;
   check('attention shows', differs > (rows * cols) / 4, differs);
   await stage.shoot(page, `explore-${graphics}-${device}`.toLowerCase());
+
+  // A second model beside the first: the same weights see the same.
+  await click(page, 'PCA');
+  await click(page, 'Compare with…');
+  await click(page, 'Starter weights');
+  const both = await shows(page, (now) => now.explore.compared?.cka && now.explore.compared.colours !== null && !now.busy, 'two models');
+  const { cka, neighbours } = both.explore.compared;
+  check('a model agrees with itself', cka > 0.999 && neighbours > 0.95, both.explore.compared);
+  await stage.shoot(page, `compare-${graphics}-${device}`.toLowerCase());
+  await click(page, 'Stop comparing');
+  await shows(page, (now) => !now.explore.compared && !now.busy, 'one model');
   check('no error in the console', errors.length === 0, errors);
 }

@@ -175,7 +175,7 @@ impl ExploreWorkspace {
 
 impl super::InspectionCache {
     /// How many results can be kept, evaluating by the largest; all of them while there are none.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let largest = self.kept.values().map(|(seen, _)| seen.bytes()).max();
         // A part is left for the picture that is chosen next.
         largest.map_or(usize::MAX, |bytes| (KEPT / 4 * 3 / bytes.max(1)).max(2))

@@ -13,11 +13,11 @@ use super::settings::ColourScope;
 use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
 
 /// Longest side of a large layer; the GPU's texture filter does the rest.
-const LAYER: usize = 640;
+pub(super) const LAYER: usize = 640;
 /// Longest side of a layer that follows the pointer.
-const QUICK: usize = 288;
+pub(super) const QUICK: usize = 288;
 /// Longest side of a layer over a thumbnail.
-const SMALL: usize = 96;
+pub(super) const SMALL: usize = 96;
 
 impl ExploreWorkspace {
     /// The patch whose similarity shows: the pinned one, else the one under the pointer.
@@ -40,17 +40,20 @@ impl ExploreWorkspace {
         self.results.get(picture, way)
     }
 
+    /// What is told to who looks at a picture.
+    pub(super) fn request(&self, id: PictureId, way: ViewQuery) -> Option<InspectionRequest> {
+        let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
+        let load = move |patch| -> LocalFuture<_> {
+            let (pixels, origin) = (pixels.clone(), origin.clone());
+            let shape = ModelViewShape { resolution: way.resolution, patch };
+            Box::pin(async move { pixels.view(id, &origin, shape).await })
+        };
+        Some(InspectionRequest { picture: id, way, load: Arc::new(load) })
+    }
+
     /// Asks for everything that is missing.
     pub(super) fn ask(&mut self, ctx: &egui::Context) {
-        let wanted = self.missing().into_iter().filter_map(|(id, way)| {
-            let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
-            let load = move |patch| -> LocalFuture<_> {
-                let (pixels, origin) = (pixels.clone(), origin.clone());
-                let shape = ModelViewShape { resolution: way.resolution, patch };
-                Box::pin(async move { pixels.view(id, &origin, shape).await })
-            };
-            Some(InspectionRequest { picture: id, way, load: Arc::new(load) })
-        });
+        let wanted = self.missing().into_iter().filter_map(|(id, way)| self.request(id, way));
         let wanted: Vec<InspectionRequest> = wanted.chain(self.sample_wanted()).collect();
         let which = |w: &InspectionRequest| (w.picture, w.way, self.unseen(w.picture));
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
@@ -73,6 +76,7 @@ impl ExploreWorkspace {
         let jobs = self.layers();
         self.painter.want(ctx, jobs);
         self.ask_for_matches();
+        self.ask_other(ctx);
     }
 
     fn ask_for_colours(&mut self) {

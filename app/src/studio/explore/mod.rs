@@ -1,5 +1,6 @@
 //! The exploring side: pictures in, what the model sees in them out.
 
+mod compare;
 mod export;
 mod gallery;
 mod inspection_progress;
@@ -42,7 +43,7 @@ pub use model::is_weights;
 use paint::OverlayPainter;
 use pixel_store::ImageOrigin;
 use settings::ExploreSettings;
-pub use snapshot::ExploreSnapshot;
+pub use snapshot::{ComparisonSnapshot, ExploreSnapshot};
 
 /// What is shown over a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +57,18 @@ pub enum ExplorePanel {
     Similarity,
     /// Patches of two pictures that belong together.
     Match,
+}
+
+impl ExplorePanel {
+    /// What shows over a picture, for who can't see it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Pca => "principal components",
+            Self::Attention => "attention",
+            Self::Similarity => "similarity",
+            Self::Match => "matches",
+        }
+    }
 }
 
 /// A patch of a picture.
@@ -126,6 +139,10 @@ pub struct ExploreWorkspace {
     stopped: Option<u64>,
     fetched: HashMap<(PictureId, ViewQuery), Arc<PatchFeatures>>,
     painter: OverlayPainter,
+    /// A second model beside the first.
+    compared: Option<Box<compare::ComparedModel>>,
+    /// Whether the weights that a dialog asks for are the second model's.
+    asked_for_second: bool,
     canvas: canvas::ImageViewerState,
     hover: Option<PatchLocation>,
     pinned: Option<PatchLocation>,
@@ -167,6 +184,8 @@ impl ExploreWorkspace {
             stopped: None,
             fetched: HashMap::new(),
             painter: OverlayPainter::new(&app.drawing, app.wake.clone()),
+            compared: None,
+            asked_for_second: false,
             canvas: canvas::ImageViewerState::default(),
             hover: None,
             pinned: None,
@@ -179,6 +198,9 @@ impl ExploreWorkspace {
             unreadable: (0, String::new()),
         };
         explore.first_model(app, startup.weights.clone());
+        if let Some(against) = startup.against.clone().or(explore.settings.against.take()) {
+            explore.compare_with(app, against);
+        }
         explore
     }
 
@@ -285,6 +307,7 @@ impl ExploreWorkspace {
         }
         self.fetch_logic(app);
         self.painter.logic(ctx);
+        self.compared_logic(ctx, app);
         self.live_logic(ctx, app);
         if let Some(error) = self.painter.error.take() {
             ::log::warn!("{error}");
@@ -326,7 +349,10 @@ impl ExploreWorkspace {
         }
         for purpose in [DialogPurpose::OpenWeights, DialogPurpose::OpenRun] {
             if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
-                self.use_model(app, ModelSource::Path(path));
+                match std::mem::take(&mut self.asked_for_second) {
+                    true => self.compare_with(app, ModelSource::Path(path)),
+                    false => self.use_model(app, ModelSource::Path(path)),
+                }
             }
         }
     }
@@ -433,6 +459,7 @@ impl ExploreWorkspace {
         app.choose_device(dinoscope_core::device::DeviceChoice::Cpu);
         app.device_changed = false;
         self.begin_again(app);
+        self.compared_again(app);
     }
 
     /// Computes on another device from now on.
@@ -441,6 +468,7 @@ impl ExploreWorkspace {
         if !explorer::change_device(&self.explorer, &devices.chosen, devices.draws) {
             self.begin_again(app);
         }
+        self.compared_again(app);
     }
 
     /// A new explorer, with the model that the last one had.
@@ -452,7 +480,8 @@ impl ExploreWorkspace {
 
     /// Keeps how one looks.
     pub fn remember(&self, remembered: &mut SettingsStore) {
-        remembered.set("view", &self.settings);
+        let against = self.kept_source();
+        remembered.set("view", &ExploreSettings { against, ..self.settings.clone() });
     }
 
     /// Whether what will be drawn is still on its way.
@@ -463,6 +492,7 @@ impl ExploreWorkspace {
             || self.export.busy()
             || self.matching()
             || !self.missing().is_empty()
+            || self.compared_busy()
             || self.sample.busy()
     }
 }

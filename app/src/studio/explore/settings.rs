@@ -1,6 +1,6 @@
 //! How one looks: what is remembered and what belongs to the model.
 
-use dinoscope_core::explore::{QueryToken, ViewQuery};
+use dinoscope_core::explore::{ModelSource, QueryToken, ViewQuery};
 use dinoscope_core::model::VitConfig;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub struct ExploreSettings {
     pub blocks: bool,
     /// Shorter side of the view; the model's own when 0.
     pub resolution: usize,
+    /// The second model that was compared with at the end, where it will be there at the next start too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<ModelSource>,
     /// Head whose attention shows; the mean of all without.
     #[serde(skip)]
     pub head: Option<usize>,
@@ -92,6 +95,7 @@ impl Default for ExploreSettings {
             foreground: false,
             blocks: false,
             resolution: 0,
+            against: None,
             head: None,
             block: None,
             from_pin: false,
@@ -154,6 +158,12 @@ mod tests {
         let back: ExploreSettings = serde_json::from_str(&text).unwrap();
         assert!(back.opacity == 0.3 && back.panel == ExplorePanel::Match);
         let old: ExploreSettings = serde_json::from_str(r#"{"swipe":0.2}"#).unwrap();
-        assert!(old.swipe == 0.2 && old.opacity == 0.85);
+        assert!(old.swipe == 0.2 && old.opacity == 0.85 && old.against.is_none());
+        assert!(!text.contains("against"), "no second model, no word of it: {text}");
+        for against in [ModelSource::Starter, ModelSource::Path("a/run#teacher".into())] {
+            let settings = ExploreSettings { against: Some(against.clone()), ..ExploreSettings::default() };
+            let text = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<ExploreSettings>(&text).unwrap().against, Some(against));
+        }
     }
 }

@@ -5,7 +5,7 @@ use dinoscope_core::explore::PictureId;
 use super::{ExploreWorkspace, InspectionProgress, PatchLocation};
 
 /// How the exploring side stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct ExploreSnapshot {
     /// Pictures that are open.
     pub pictures: usize,
@@ -35,6 +35,32 @@ pub struct ExploreSnapshot {
     pub place: Option<[i32; 4]>,
     /// Rows and columns of patches of the large picture, once it was looked at.
     pub grid: Option<[usize; 2]>,
+    /// The second model, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<ComparisonSnapshot>,
+}
+
+/// How a comparison of two models stands, for tests.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct ComparisonSnapshot {
+    /// Whether the second model is on its way.
+    pub opens: bool,
+    /// Its layers.
+    pub layers: usize,
+    /// Changes with its colours.
+    pub colours: Option<u64>,
+    /// Its lines between two pictures, once they were found.
+    pub matches: Option<usize>,
+    /// Its patch at the place under the pointer.
+    pub hover: Option<PatchLocation>,
+    /// Its patch at the place that was clicked.
+    pub pinned: Option<PatchLocation>,
+    /// Linear CKA of both models over the large picture, once it is known.
+    pub cka: Option<f64>,
+    /// The share of nearest patches that both have.
+    pub neighbours: Option<f64>,
+    /// Pictures that agreement is known of.
+    pub pictures: usize,
 }
 
 impl ExploreWorkspace {
@@ -47,7 +73,8 @@ impl ExploreWorkspace {
     /// Another number whenever more of what is asked for is there.
     pub fn progress(&self) -> u64 {
         let bytes = self.opening.as_ref().and_then(|(_, bytes)| *bytes).map_or(0, |(done, _)| done);
-        (self.gallery.len() + self.gallery.thumbnails() + self.results.kept.len()) as u64 + bytes
+        let first = (self.gallery.len() + self.gallery.thumbnails() + self.results.kept.len()) as u64;
+        first + bytes + self.compared_progress()
     }
 
     /// Whether weights are on their way.
@@ -72,6 +99,7 @@ impl ExploreWorkspace {
             hover: self.hover,
             place: self.canvas.place,
             grid: self.grid(),
+            compared: self.comparison(),
         }
     }
 }

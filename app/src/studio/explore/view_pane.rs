@@ -1,7 +1,7 @@
 //! What may be changed about a look.
 
 use dinoscope_core::explore::PictureId;
-use egui::{Color32, Sense, Stroke, StrokeKind, vec2};
+use egui::{Color32, Sense, Stroke, StrokeKind, TextureId, vec2};
 
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::{ColourScope, OverlayArrangement, RESOLUTIONS};
@@ -192,64 +192,30 @@ impl ExploreWorkspace {
             widgets::hint(ui, text);
         }
         self.attention_bar(ui);
+        self.heads_ui(ui);
+        self.other_heads_ui(ui);
+    }
+
+    /// The first model's heads, to choose one of.
+    fn heads_ui(&mut self, ui: &mut egui::Ui) {
         let Some(chosen) = self.gallery.chosen() else { return };
         let Some(seen) = self.seen(chosen) else { return };
         let aspect = seen.cols as f32 / seen.rows.max(1) as f32;
         let size = if aspect >= 1.0 { vec2(72.0, 72.0 / aspect) } else { vec2(72.0 * aspect, 72.0) };
+        if self.compares() {
+            widgets::hint(ui, &format!("A  {}", self.model_name()));
+        }
         ui.horizontal_wrapped(|ui| {
             for head in std::iter::once(None).chain((0..seen.attention.heads.len()).map(Some)) {
                 let name = head.map_or("Mean".to_owned(), |head| format!("Head {}", head + 1));
                 let elsewhere = head.and_then(|head| seen.attention.elsewhere.get(head)).copied();
-                if self.head(ui, chosen, head, size, &name, elsewhere) {
+                let slot = OverlaySlot { picture: chosen, kind: OverlayKind::Attention(head) };
+                let texture = self.painter.layer(slot);
+                if head_map(ui, texture, self.settings.head == head, size, [&name, &name], elsewhere) {
                     self.settings.head = head;
                 }
             }
         });
-    }
-
-    /// One head's map; true when it is chosen.
-    fn head(
-        &self,
-        ui: &mut egui::Ui,
-        picture: PictureId,
-        head: Option<usize>,
-        size: egui::Vec2,
-        name: &str,
-        elsewhere: Option<f32>,
-    ) -> bool {
-        let t = theme::tokens(ui.ctx());
-        let chosen = self.settings.head == head;
-        let (rect, response) = ui.allocate_exact_size(size + vec2(0.0, 18.0), Sense::click());
-        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, name));
-        let map = egui::Rect::from_min_size(rect.min, size);
-        let painter = ui.painter();
-        painter.rect_filled(map, 3, t.raised);
-        if let Some(texture) = self.painter.layer(OverlaySlot { picture, kind: OverlayKind::Attention(head) })
-        {
-            let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
-            painter.image(texture, map, whole, Color32::WHITE);
-        }
-        let ring = if response.has_focus() {
-            Some((theme::RING, t.text))
-        } else if chosen {
-            Some((2.0, t.accent))
-        } else {
-            None
-        };
-        if let Some((width, colour)) = ring {
-            painter.rect_stroke(map, 3, Stroke::new(width, colour), StrokeKind::Outside);
-        }
-        let colour = if chosen { t.text } else { t.muted };
-        let font = egui::TextStyle::Small.resolve(ui.style());
-        painter.text(map.center_bottom() + vec2(0.0, 3.0), egui::Align2::CENTER_TOP, name, font, colour);
-        let clicked = response.clicked();
-        if let Some(share) = elsewhere {
-            response.on_hover_text(format!(
-                "{:.0} % of its attention goes to the CLS token and registers.",
-                100.0 * share
-            ));
-        }
-        clicked
     }
 
     fn resolution_ui(&mut self, ui: &mut egui::Ui) {
@@ -281,4 +247,46 @@ impl ExploreWorkspace {
             "More pixels show finer detail and take longer: twice the side is four times the patches.",
         );
     }
+}
+
+/// One head's map, with a name below it that is shown and one that is read aloud; true when it is chosen.
+pub(super) fn head_map(
+    ui: &mut egui::Ui,
+    texture: Option<TextureId>,
+    chosen: bool,
+    size: egui::Vec2,
+    [name, spoken]: [&str; 2],
+    elsewhere: Option<f32>,
+) -> bool {
+    let t = theme::tokens(ui.ctx());
+    let (rect, response) = ui.allocate_exact_size(size + vec2(0.0, 18.0), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, spoken));
+    let map = egui::Rect::from_min_size(rect.min, size);
+    let painter = ui.painter();
+    painter.rect_filled(map, 3, t.raised);
+    if let Some(texture) = texture {
+        let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+        painter.image(texture, map, whole, Color32::WHITE);
+    }
+    let ring = if response.has_focus() {
+        Some((theme::RING, t.text))
+    } else if chosen {
+        Some((2.0, t.accent))
+    } else {
+        None
+    };
+    if let Some((width, colour)) = ring {
+        painter.rect_stroke(map, 3, Stroke::new(width, colour), StrokeKind::Outside);
+    }
+    let colour = if chosen { t.text } else { t.muted };
+    let font = egui::TextStyle::Small.resolve(ui.style());
+    painter.text(map.center_bottom() + vec2(0.0, 3.0), egui::Align2::CENTER_TOP, name, font, colour);
+    let clicked = response.clicked();
+    if let Some(share) = elsewhere {
+        response.on_hover_text(format!(
+            "{:.0} % of its attention goes to the CLS token and registers.",
+            100.0 * share
+        ));
+    }
+    clicked
 }

@@ -48,7 +48,10 @@ impl ModelFetchState {
 }
 
 /// How far a download is, and what there is to say about it.
-fn so_far(bytes: Option<crate::studio::explore::Bytes>, word: &str) -> (Option<f32>, String) {
+pub(in crate::studio::explore) fn so_far(
+    bytes: Option<crate::studio::explore::Bytes>,
+    word: &str,
+) -> (Option<f32>, String) {
     let (share, text) = match bytes {
         None => (None, "opening…".to_owned()),
         Some((done, total)) => {
@@ -116,6 +119,7 @@ impl ExploreWorkspace {
         // What is wanted is wanted of this model.
         self.canvas.wanted = 0;
         self.painter.forget();
+        self.compared_anew();
         self.pinned = None;
         self.hover = None;
         self.settings.fit_to(&info.config);

@@ -285,6 +285,11 @@ impl OverlayPainter {
         self.cpu.fit(job, previous);
     }
 
+    /// Takes colours that were fitted elsewhere.
+    pub fn set_basis(&mut self, key: u64, pictures: usize, basis: Arc<Pca>) {
+        self.take_basis(key, pictures, Some(basis));
+    }
+
     /// Matches patches between two pictures in memory; [`OverlayPainter::matches`] has the answer under `key`.
     pub fn match_pictures(&self, key: u64, pair: [Arc<dinoscope_core::analysis::PatchFeatures>; 2]) {
         self.cpu.match_pictures(key, pair);

@@ -45,6 +45,11 @@ impl ExploreWorkspace {
         self.live.as_ref().filter(|live| live.id == Some(id)).map_or(0, |live| live.seen)
     }
 
+    /// The number of the newest picture; 0 for one that does not change.
+    pub(in crate::studio::explore) fn newest(&self, id: PictureId) -> u64 {
+        self.live.as_ref().filter(|live| live.id == Some(id)).map_or(0, |live| live.frame)
+    }
+
     /// The number of the newest picture, if it was not looked at yet.
     pub(in crate::studio::explore) fn unseen(&self, id: PictureId) -> Option<u64> {
         let live = self.live.as_ref().filter(|live| live.id == Some(id) && live.frame != live.seen)?;

@@ -15,7 +15,7 @@ use crate::studio::widgets;
 const BAR: f32 = 10.0;
 
 /// A share in percent, with as many digits as it takes to tell patches apart.
-fn percent(share: f32) -> String {
+pub(in crate::studio::explore) fn percent(share: f32) -> String {
     match 100.0 * share {
         share if share >= 10.0 => format!("{share:.1} %"),
         share if share >= 0.1 => format!("{share:.2} %"),
@@ -73,7 +73,7 @@ impl ExploreWorkspace {
         colour_bar(
             ui,
             ColourMap::Inferno,
-            "share of one patch",
+            if self.compares() { "share of one patch, of A" } else { "share of one patch" },
             [&percent(low), &format!("{} or more", percent(high))],
         );
     }
@@ -138,11 +138,20 @@ impl ExploreWorkspace {
     }
 
     /// The patch under the pointer, else the pinned one, with its row, its column and its value.
-    pub(in crate::studio::explore) fn pointed(&mut self) -> Option<String> {
+    ///
+    /// Of two models' values the numbers alone, where there is no room.
+    pub(in crate::studio::explore) fn pointed(&mut self, roomy: bool) -> Option<String> {
         let spot = self.hover.or(self.pinned)?;
         let seen = self.seen(spot.picture)?;
         let (row, col) = (spot.patch / seen.cols.max(1), spot.patch % seen.cols.max(1));
-        let value = self.value(spot).map_or(String::new(), |value| format!("  {value}"));
+        let value = self.value(spot);
+        let other = self.other_value(spot);
+        if let (false, Some(value), Some(other)) = (roomy, &value, &other) {
+            let number = value.split_once(' ').map_or(value.as_str(), |(_, number)| number);
+            return Some(format!("A {number}, B {other}"));
+        }
+        let other = other.map_or(String::new(), |other| format!(", B {other}"));
+        let value = value.map_or(String::new(), |value| format!("  {value}{other}"));
         let pinned = if self.pinned == Some(spot) { "  pinned" } else { "" };
         Some(format!("patch {row}, {col}{value}{pinned}"))
     }
@@ -174,7 +183,12 @@ fn shares_in_words([r, g, b]: [f32; 3]) -> String {
 }
 
 /// Cosine similarity of two patches.
-fn cosine(a: &PatchFeatures, first: usize, b: &PatchFeatures, second: usize) -> Option<f32> {
+pub(in crate::studio::explore) fn cosine(
+    a: &PatchFeatures,
+    first: usize,
+    b: &PatchFeatures,
+    second: usize,
+) -> Option<f32> {
     let one = PatchFeatures { rows: 1, cols: 1, dim: b.dim, data: b.patch(second)?.to_vec() };
     similarity::of_patch(a, first, &one).ok()?.first().copied()
 }

@@ -5,8 +5,9 @@ pub(super) mod canvas;
 pub(super) mod colour_bar;
 pub(super) mod shortcuts;
 
+use dinoscope_core::analysis::similarity::PatchCorrespondence;
 use dinoscope_core::explore::PictureId;
-use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, pos2, vec2};
+use egui::{Color32, CursorIcon, Pos2, Rect, Sense, Stroke, StrokeKind, TextureHandle, Vec2, pos2, vec2};
 
 use super::paint::{OverlayKind, OverlaySlot};
 use super::settings::OverlayArrangement;
@@ -20,7 +21,7 @@ use canvas::{ImagePlacement, right_of};
 /// Letters of a picture's name in the line below it.
 const NAME: usize = 48;
 
-const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
+pub(super) const WHOLE: Rect = Rect { min: Pos2 { x: 0.0, y: 0.0 }, max: Pos2 { x: 1.0, y: 1.0 } };
 
 impl ExploreWorkspace {
     /// The panel.
@@ -46,6 +47,7 @@ impl ExploreWorkspace {
         let place = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - status));
         ui.painter().rect_filled(place, 0, theme::tokens(ui.ctx()).window);
         let pointed = match self.gallery.second() {
+            _ if self.compares() => self.compared_ui(ui, place, chosen),
             None => self.one(ui, place, chosen, "large picture").1,
             Some(second) => {
                 let gap = space::S;
@@ -83,8 +85,20 @@ impl ExploreWorkspace {
         }
     }
 
+    /// A picture's texture, its size where that is known, and the size that it is drawn by.
+    pub(super) fn pixels_of(&mut self, id: PictureId) -> (Option<TextureHandle>, Option<[usize; 2]>, Vec2) {
+        let texture = self.gallery.texture(id);
+        let whole = self.gallery.item(id).and_then(|item| item.size);
+        let size = match (whole, &texture) {
+            (Some([w, h]), _) => vec2(w as f32, h as f32),
+            (None, Some(texture)) => texture.size_vec2(),
+            (None, None) => vec2(1.0, 1.0),
+        };
+        (texture, whole, size)
+    }
+
     /// One picture in its place, with its layer; and the patch under the pointer, if it is in this one.
-    fn one(
+    pub(super) fn one(
         &mut self,
         ui: &mut egui::Ui,
         place: Rect,
@@ -92,16 +106,10 @@ impl ExploreWorkspace {
         name: &str,
     ) -> (ImagePlacement, Option<PatchLocation>) {
         let t = theme::tokens(ui.ctx());
-        let texture = self.gallery.texture(id);
-        let whole = self.gallery.item(id).and_then(|item| item.size);
+        let (texture, whole, size) = self.pixels_of(id);
         let title = self.gallery.item(id).map_or(String::new(), |item| item.name.clone());
-        let size = match (whole, &texture) {
-            (Some([w, h]), _) => vec2(w as f32, h as f32),
-            (None, Some(texture)) => texture.size_vec2(),
-            (None, None) => vec2(1.0, 1.0),
-        };
-        let side_by_side =
-            self.settings.arrangement == OverlayArrangement::Side && self.gallery.second().is_none();
+        let alone = self.gallery.second().is_none() && !self.compares();
+        let side_by_side = self.settings.arrangement == OverlayArrangement::Side && alone;
         let side_by_side = side_by_side && self.settings.panel != ExplorePanel::Match;
         let (main, beside) = match side_by_side {
             true => {
@@ -112,13 +120,12 @@ impl ExploreWorkspace {
         };
         let response = ui.interact(place, ui.scope_id().with(name), Sense::click_and_drag());
         response.widget_info(|| {
-            let what = match self.settings.panel {
-                ExplorePanel::Pca => "principal components",
-                ExplorePanel::Attention => "attention",
-                ExplorePanel::Similarity => "similarity",
-                ExplorePanel::Match => "matches",
+            let what = self.settings.panel.words();
+            let model = match self.compares() {
+                true => format!(", as model A sees it, {}", self.model_name()),
+                false => String::new(),
             };
-            egui::WidgetInfo::labeled(egui::Role::Image, true, format!("{name}: {title}, {what}"))
+            egui::WidgetInfo::labeled(egui::Role::Image, true, format!("{name}: {title}, {what}{model}"))
         });
         let placed = self.canvas.placed(main, size);
         if self.gallery.chosen() == Some(id) {
@@ -172,8 +179,10 @@ impl ExploreWorkspace {
             base(other);
         }
         let pointed = self.point(ui, id, &response, under);
+        // The pointer may be over the same picture as another model sees it.
+        let marked = pointed.or(self.hover.filter(|_| self.compares()));
         for at in [Some(placed), other].into_iter().flatten() {
-            self.outline(ui, id, at, pointed);
+            self.outline(ui, id, at, marked);
         }
         if response.has_focus() {
             ui.painter().rect_stroke(place, 0, Stroke::new(theme::RING, t.accent), StrokeKind::Inside);
@@ -204,6 +213,15 @@ impl ExploreWorkspace {
         let seen = self.seen(id)?;
         let pointer = response.hover_pos().filter(|_| response.contains_pointer())?;
         let spot = PatchLocation { picture: id, patch: placed.patch(pointer, seen.rows, seen.cols)? };
+        self.pin(response, spot);
+        if matches!(self.settings.panel, ExplorePanel::Similarity | ExplorePanel::Attention) {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        }
+        Some(spot)
+    }
+
+    /// A click pins a patch, or lets it go.
+    pub(super) fn pin(&mut self, response: &egui::Response, spot: PatchLocation) {
         if response.double_clicked() {
             // The first of the two clicks was none.
             self.pinned = self.canvas.before_click;
@@ -211,10 +229,6 @@ impl ExploreWorkspace {
             self.canvas.before_click = self.pinned;
             self.pinned = if self.pinned == Some(spot) { None } else { Some(spot) };
         }
-        if matches!(self.settings.panel, ExplorePanel::Similarity | ExplorePanel::Attention) {
-            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
-        }
-        Some(spot)
     }
 
     /// Frames around the patch under the pointer and the pinned one.
@@ -227,17 +241,10 @@ impl ExploreWorkspace {
     ) {
         let Some(seen) = self.seen(id) else { return };
         let t = theme::tokens(ui.ctx());
-        let painter = ui.painter_at(placed.clip);
         let frame = |spot: Option<PatchLocation>, colour: Color32, width: f32| {
             if let Some(spot) = spot.filter(|spot| spot.picture == id) {
                 let rect = placed.patch_rect(spot.patch, seen.rows, seen.cols);
-                painter.rect_stroke(
-                    rect,
-                    1,
-                    Stroke::new(width + 1.5, Color32::from_black_alpha(160)),
-                    StrokeKind::Outside,
-                );
-                painter.rect_stroke(rect, 1, Stroke::new(width, colour), StrokeKind::Outside);
+                frame_patch(ui, placed, rect, colour, width);
             }
         };
         frame(pointed, Color32::WHITE, 1.0);
@@ -245,7 +252,7 @@ impl ExploreWorkspace {
     }
 
     /// Moves the swipe handle; true while it is being moved.
-    fn swipe_handle(
+    pub(super) fn swipe_handle(
         &mut self,
         ui: &egui::Ui,
         response: &egui::Response,
@@ -276,7 +283,7 @@ impl ExploreWorkspace {
         holds
     }
 
-    fn draw_handle(&self, ui: &egui::Ui, placed: ImagePlacement, x: f32) {
+    pub(super) fn draw_handle(&self, ui: &egui::Ui, placed: ImagePlacement, x: f32) {
         let painter = ui.painter_at(placed.clip);
         painter.vline(x, placed.clip.y_range(), Stroke::new(3.0, Color32::from_black_alpha(120)));
         painter.vline(x, placed.clip.y_range(), Stroke::new(1.5, Color32::WHITE));
@@ -287,7 +294,7 @@ impl ExploreWorkspace {
     }
 
     /// Lines between patches that belong together.
-    fn lines(
+    pub(super) fn lines(
         &mut self,
         ui: &egui::Ui,
         a: ImagePlacement,
@@ -300,32 +307,8 @@ impl ExploreWorkspace {
         if Some(*key) != self.canvas.matching {
             return;
         }
-        // Pictures are no lighter in the light theme.
-        let series = theme::ThemeTokens::of(egui::Theme::Dark).series;
-        let painter = ui.painter_at(a.clip.union(b.clip));
-        let hovered = self.hover;
-        for (i, found) in matches.iter().enumerate() {
-            if found.a >= seen_a.rows * seen_a.cols || found.b >= seen_b.rows * seen_b.cols {
-                continue;
-            }
-            let from = a.patch_rect(found.a, seen_a.rows, seen_a.cols).center();
-            let to = b.patch_rect(found.b, seen_b.rows, seen_b.cols).center();
-            if !a.clip.contains(from) || !b.clip.contains(to) {
-                continue;
-            }
-            let spots = [
-                PatchLocation { picture: first, patch: found.a },
-                PatchLocation { picture: second, patch: found.b },
-            ];
-            let strong = hovered.is_some_and(|spot| spots.contains(&spot));
-            let colour = series[i % series.len()];
-            let (width, colour) = if strong { (3.0, colour) } else { (1.5, colour.gamma_multiply(0.8)) };
-            painter.line_segment([from, to], Stroke::new(width + 1.5, Color32::from_black_alpha(90)));
-            painter.line_segment([from, to], Stroke::new(width, colour));
-            for point in [from, to] {
-                painter.circle(point, 3.0, colour, Stroke::new(1.0, Color32::from_black_alpha(160)));
-            }
-        }
+        let ends = [(a, (seen_a.rows, seen_a.cols), first), (b, (seen_b.rows, seen_b.cols), second)];
+        draw_lines(ui, ends, matches, self.hover);
     }
 
     /// The line below the picture: what is under the pointer, always in the same places.
@@ -345,7 +328,7 @@ impl ExploreWorkspace {
                 "100 % is one pixel of the screen for each of the picture. Double click: 1:1, or fit.",
             );
             self.progress_ui(ui);
-            if let Some(pointed) = self.pointed() {
+            if let Some(pointed) = self.pointed(roomy) {
                 widgets::hint(ui, &pointed).on_hover_text("Ctrl+C copies it.");
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -369,8 +352,50 @@ impl ExploreWorkspace {
     }
 }
 
+/// Lines between patches of two pictures, each with its place, rows and columns; those of the patch under the pointer are strong.
+pub(super) fn draw_lines(
+    ui: &egui::Ui,
+    [(a, grid_a, first), (b, grid_b, second)]: [(ImagePlacement, (usize, usize), PictureId); 2],
+    matches: &[PatchCorrespondence],
+    hovered: Option<PatchLocation>,
+) {
+    // Pictures are no lighter in the light theme.
+    let series = theme::ThemeTokens::of(egui::Theme::Dark).series;
+    let painter = ui.painter_at(a.clip.union(b.clip));
+    for (i, found) in matches.iter().enumerate() {
+        if found.a >= grid_a.0 * grid_a.1 || found.b >= grid_b.0 * grid_b.1 {
+            continue;
+        }
+        let from = a.patch_rect(found.a, grid_a.0, grid_a.1).center();
+        let to = b.patch_rect(found.b, grid_b.0, grid_b.1).center();
+        if !a.clip.contains(from) || !b.clip.contains(to) {
+            continue;
+        }
+        let spots = [
+            PatchLocation { picture: first, patch: found.a },
+            PatchLocation { picture: second, patch: found.b },
+        ];
+        let strong = hovered.is_some_and(|spot| spots.contains(&spot));
+        let colour = series[i % series.len()];
+        let (width, colour) = if strong { (3.0, colour) } else { (1.5, colour.gamma_multiply(0.8)) };
+        painter.line_segment([from, to], Stroke::new(width + 1.5, Color32::from_black_alpha(90)));
+        painter.line_segment([from, to], Stroke::new(width, colour));
+        for point in [from, to] {
+            painter.circle(point, 3.0, colour, Stroke::new(1.0, Color32::from_black_alpha(160)));
+        }
+    }
+}
+
+/// A frame around a patch that is to be seen on any picture.
+pub(super) fn frame_patch(ui: &egui::Ui, placed: ImagePlacement, rect: Rect, colour: Color32, width: f32) {
+    let painter = ui.painter_at(placed.clip);
+    let dark = Stroke::new(width + 1.5, Color32::from_black_alpha(160));
+    painter.rect_stroke(rect, 1, dark, StrokeKind::Outside);
+    painter.rect_stroke(rect, 1, Stroke::new(width, colour), StrokeKind::Outside);
+}
+
 /// A line of text in the lower left corner of a place.
-fn note(ui: &egui::Ui, place: Rect, text: &str, colour: Color32) {
+pub(super) fn note(ui: &egui::Ui, place: Rect, text: &str, colour: Color32) {
     let t = theme::tokens(ui.ctx());
     let font = egui::TextStyle::Body.resolve(ui.style());
     let galley = ui.painter().layout(text.to_owned(), font, colour, place.width() - 48.0);

@@ -7,7 +7,9 @@ use dinoscope_core::explore::{
     InspectionRequest, LocalFuture, PatchTokens, PictureId, PictureInspection, QueryToken, ViewQuery,
 };
 
-use super::paint::{ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, key_of};
+use super::paint::{
+    ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, SharedPcaBasis, key_of,
+};
 use super::pixel_store::ModelViewShape;
 use super::settings::ColourScope;
 use super::{ExplorePanel, ExploreWorkspace, PatchLocation};
@@ -84,7 +86,9 @@ impl ExploreWorkspace {
             return;
         }
         let dim = self.model.as_ref().map_or(0, |model| model.config.dim);
-        if self.settings.locked && self.painter.basis().is_some() {
+        // Another model's colours can be turned onto those in memory alone.
+        let usable = |basis: &SharedPcaBasis| basis.host().is_some() || !self.compares();
+        if self.settings.locked && self.painter.basis().is_some_and(usable) {
             return;
         }
         // Until the chosen picture was looked at, the colours of the last one stay.

@@ -78,6 +78,7 @@ impl ComparedModel {
 
     /// The model looks from now on.
     fn ready(&mut self, info: Arc<ModelInfo>) {
+        ::log::info!("comparing with {}", info.source);
         for note in &info.notes {
             ::log::info!("{}: {note}", info.file);
         }
@@ -150,6 +151,7 @@ impl ExploreWorkspace {
         };
         let compares = self.compares();
         self.results.kept.retain(|_, (seen, _)| on_device(seen) != compares);
+        self.painter.fit_again();
         self.canvas.wanted = 0;
     }
 

@@ -285,6 +285,15 @@ impl OverlayPainter {
         self.cpu.fit(job, previous);
     }
 
+    /// Has colours fitted once more the next time, also to the same pictures: their features are somewhere else. What is drawn
+    /// stays until then.
+    pub fn fit_again(&mut self) {
+        self.fitting = None;
+        if let Some(basis) = &mut self.basis {
+            basis.key = 0;
+        }
+    }
+
     /// Takes colours that were fitted elsewhere.
     pub fn set_basis(&mut self, key: u64, pictures: usize, basis: Arc<Pca>) {
         self.take_basis(key, pictures, Some(basis));
@@ -344,5 +353,32 @@ impl OverlayPainter {
     /// The layer in a slot, be it a moment old.
     pub fn layer(&self, slot: OverlaySlot) -> Option<TextureId> {
         self.layers.get(&slot).map(|layer| layer.texture.id())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dinoscope_core::analysis::PatchFeatures;
+    use dinoscope_core::analysis::pca::PcaOptions;
+
+    #[test]
+    fn the_same_pictures_are_fitted_once_and_again_where_it_is_asked_for() {
+        let mut painter = OverlayPainter::new(&RenderBackend::default(), Arc::new(|| ()));
+        let data = (0..48).map(|i| ((i * 7) % 11) as f32).collect();
+        let features = PatchFeatures { rows: 4, cols: 4, dim: 3, data };
+        let basis = Arc::new(Pca::fit(&[&features], None, &PcaOptions::default()).unwrap());
+        let job = ColourFitJob { key: 5, seen: Vec::new(), foreground: false, smooth: false };
+        painter.set_basis(5, 1, basis);
+        painter.fit(job.clone());
+        assert!(!painter.fits());
+        painter.fit_again();
+        assert!(
+            painter.basis().is_some_and(|basis| basis.host().is_some()),
+            "it shows until the next one is there"
+        );
+        painter.fit(job);
+        assert!(painter.fits());
     }
 }

@@ -25,7 +25,8 @@ use std::sync::Arc;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::data::Picture;
 use dinoscope_core::explore::{
-    ExplorerEvent, ExplorerHandle, ModelInfo, ModelSource, PictureId, PictureInspection, ViewQuery,
+    ExplorerEvent, ExplorerHandle, ModelInfo, ModelSource, PatchTokens, PictureId, PictureInspection,
+    ViewQuery,
 };
 use serde::{Deserialize, Serialize};
 
@@ -424,6 +425,12 @@ impl ExploreWorkspace {
             }
             ExplorerEvent::Ready(info) => self.model_ready(info, app),
             ExplorerEvent::NoModel(reason) => self.model_refused(reason, app),
+            // It was being looked at when the second model came: once more, into memory.
+            ExplorerEvent::Seen(_, _, seen)
+                if self.compares() && matches!(seen.patches, PatchTokens::Device(_)) =>
+            {
+                self.canvas.wanted = 0;
+            }
             ExplorerEvent::Seen(picture, way, seen) => {
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);

@@ -1,13 +1,13 @@
 //! `dinoscope follow`: a place, or a mask, of the first frame through all frames behind it.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dinoscope_core::analysis::canvas::{Colour, PictureCanvas, mixed};
+use dinoscope_core::analysis::follow::drawing::{draw_frame, mask_picture, of_pixels};
+use dinoscope_core::analysis::follow::propagation::{MaskPropagator, PropagationOptions};
+use dinoscope_core::analysis::follow::track::{self, TrackRow};
 use dinoscope_core::analysis::follow::{FollowOptions, PatchFollower, TrackedPlace};
-use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample_values, write_png};
-use dinoscope_core::analysis::propagation::{MaskPropagator, PropagationOptions};
+use dinoscope_core::analysis::image_out::write_png;
 use dinoscope_core::analysis::{PatchFeatures, write_atomic};
 use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::data::augment::resize_to;
@@ -29,9 +29,6 @@ use super::{UsageError, load};
 
 /// Longest side of the film.
 const FILM_SIDE: u32 = 720;
-/// Colour of what is followed, and of what is out of sight.
-const ACCENT: Colour = [255, 138, 31];
-const LOST: Colour = [150, 150, 150];
 
 /// Follow a place, or a mask, through frames.
 #[derive(clap::Args)]
@@ -112,7 +109,7 @@ pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
         device: &chosen.device,
         resolution: arguments.resolution.unwrap_or(backbone.config.view_side()),
         state: None,
-        track: "frame,file,x,y,similarity,seen\n".to_owned(),
+        track: Vec::new(),
         trail: Vec::new(),
         drawn: Vec::new(),
         seen: 0,
@@ -162,7 +159,7 @@ struct FollowJob<'a> {
     /// From the first frame on.
     state: Option<FollowState>,
     /// The table so far.
-    track: String,
+    track: Vec<TrackRow>,
     /// Places in shares of the frame.
     trail: Vec<[f32; 2]>,
     drawn: Vec<(u64, PathBuf)>,
@@ -183,20 +180,15 @@ impl FollowJob<'_> {
             None => self.begin(&picture, &features)?,
         };
         let number = self.drawn.len() as u64 + 1;
-        let mut canvas = PictureCanvas::new(picture.width, picture.height, [0, 0, 0]);
-        match &labels {
-            Some(labels) => {
-                let mask = self.mask(number, labels, &features, &picture)?;
-                canvas.paste(&tinted(&picture, &mask), 0, 0);
-            }
-            None => canvas.paste(&picture, 0, 0),
-        }
+        let mask = labels.map(|labels| self.mask(number, &labels, &features, &picture)).transpose()?;
+        let mut seen = true;
         if let Some(found) = found {
-            self.note(number, file, found, &features, &picture)?;
-            self.draw(&mut canvas, found, &picture);
+            self.note(number, file, found, &features, &picture);
+            seen = found.seen;
         }
+        let drawn = draw_frame(&picture, mask.as_deref(), &self.trail, seen);
         let path = self.arguments.out.join("frames").join(format!("{number:06}.png"));
-        write_png(&path, &canvas.picture())?;
+        write_png(&path, &drawn)?;
         self.drawn.push((number, path));
         Ok(())
     }
@@ -216,19 +208,17 @@ impl FollowJob<'_> {
                 picture.width, picture.height
             ))),
             Some((x, y)) => {
-                let row = y / height * features.rows as f32 - 0.5;
-                let col = x / width * features.cols as f32 - 0.5;
-                // Within the outermost half patch there is none further out.
-                let inside = |at: f32, count: usize| at.clamp(0.0, count as f32 - 1.0);
-                let (row, col) = (inside(row, features.rows), inside(col, features.cols));
-                found = Some(TrackedPlace { row, col, similarity: 1.0, seen: true });
+                let usual = FollowOptions::usual(features.rows, features.cols);
                 let radius = match self.arguments.radius {
                     Some(0.0) => f32::INFINITY,
                     Some(radius) => radius,
-                    None => features.rows.min(features.cols) as f32 / 4.0,
+                    None => usual.radius,
                 };
                 let options = FollowOptions { threshold: self.arguments.threshold, radius };
-                Some(PatchFollower::new(features, (row, col), options)?)
+                let (follower, place) =
+                    PatchFollower::from_share(features, [x / width, y / height], options)?;
+                found = Some(place);
+                Some(follower)
             }
         };
         let labels = match &self.arguments.mask {
@@ -250,39 +240,15 @@ impl FollowJob<'_> {
         found: TrackedPlace,
         features: &PatchFeatures,
         picture: &Picture,
-    ) -> Result<()> {
-        let share = [(found.col + 0.5) / features.cols as f32, (found.row + 0.5) / features.rows as f32];
-        let (x, y) = (share[0] * picture.width as f32, share[1] * picture.height as f32);
-        let TrackedPlace { similarity, seen, .. } = found;
-        let name = file.display().to_string();
-        let quoted = name.replace('"', "\"\"");
-        writeln!(self.track, "{number},\"{quoted}\",{x:.2},{y:.2},{similarity:.4},{seen}")?;
+    ) {
+        let (size, grid) = ([picture.width, picture.height], (features.rows, features.cols));
+        let row = TrackRow::new((number as usize, &file.display().to_string()), found, size, grid);
         if self.arguments.json {
-            out!(
-                "{}",
-                serde_json::json!({
-                    "frame": number, "file": name, "x": x, "y": y, "similarity": similarity, "seen": seen,
-                })
-            );
+            out!("{}", serde_json::json!(row));
         }
-        self.seen += usize::from(seen);
-        self.trail.push(share);
-        Ok(())
-    }
-
-    /// The place as a ring, with the way that it came.
-    fn draw(&self, canvas: &mut PictureCanvas, found: TrackedPlace, picture: &Picture) {
-        let (width, height) = (picture.width as f32, picture.height as f32);
-        let size = (width.min(height) / 40.0).max(4.0);
-        let colour = if found.seen { ACCENT } else { LOST };
-        let at = |share: &[f32; 2]| [share[0] * width, share[1] * height];
-        for pair in self.trail.windows(2) {
-            canvas.line(at(&pair[0]), at(&pair[1]), (size / 6.0).max(1.0), mixed(colour, [255; 3], 0.4));
-        }
-        if let Some([x, y]) = self.trail.last().map(at) {
-            canvas.disc(x, y, size * 1.25, size * 0.65, [0, 0, 0], 0.5);
-            canvas.disc(x, y, size * 1.15, size * 0.75, colour, 1.0);
-        }
+        self.seen += usize::from(found.seen);
+        self.trail.push(found.share(features.rows, features.cols));
+        self.track.push(row);
     }
 
     /// Writes the mask of a frame; shares between 0 and 1 for each pixel.
@@ -293,13 +259,11 @@ impl FollowJob<'_> {
         features: &PatchFeatures,
         picture: &Picture,
     ) -> Result<Vec<f32>> {
-        let (rows, cols) = (features.rows, features.cols);
-        let (width, height) = (picture.width, picture.height);
-        let shares = upsample_values(labels, rows, cols, width, height, UpsampleFilter::Bilinear)?;
+        let size = [picture.width, picture.height];
+        let shares = of_pixels(labels, (features.rows, features.cols), size)?;
         let folder = self.arguments.out.join("masks");
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let rgb = shares.iter().flat_map(|share| [if *share > 0.5 { 255 } else { 0 }; 3]).collect();
-        write_png(&folder.join(format!("{number:06}.png")), &Picture { width, height, rgb })?;
+        write_png(&folder.join(format!("{number:06}.png")), &mask_picture(&shares, size))?;
         Ok(shares)
     }
 
@@ -307,7 +271,7 @@ impl FollowJob<'_> {
     fn complete(self) -> Result<CliExitStatus> {
         let (folder, frames) = (&self.arguments.out, self.drawn.len());
         if self.arguments.at.is_some() {
-            write_atomic(&folder.join("track.csv"), self.track.as_bytes())?;
+            write_atomic(&folder.join("track.csv"), track::csv(&self.track).as_bytes())?;
         }
         let film = folder.join("follow.gif");
         let mut encoding = CliProgress::new(frames as u64, "frames of the film", self.arguments.json);
@@ -353,12 +317,4 @@ fn mask_labels(file: &Path, picture: &Picture, features: &PatchFeatures) -> Resu
     }
     let small = resize_to(&Picture { rgb, ..mask }, features.cols, features.rows);
     Ok(small.rgb.as_chunks::<3>().0.iter().map(|pixel| f32::from(pixel[0]) / 255.0).collect())
-}
-
-/// The picture with a mask laid over it.
-fn tinted(picture: &Picture, mask: &[f32]) -> Picture {
-    let pixels = picture.rgb.as_chunks::<3>().0.iter().zip(mask);
-    let rgb =
-        pixels.flat_map(|(pixel, share)| if *share > 0.5 { mixed(*pixel, ACCENT, 0.55) } else { *pixel });
-    Picture { rgb: rgb.collect(), ..*picture }
 }

@@ -16,7 +16,6 @@ pub mod npy;
 pub mod parquet;
 pub mod patch_grid;
 pub mod pca;
-pub mod propagation;
 pub mod similarity;
 
 pub use pca::pca_sample;

@@ -13,6 +13,7 @@ use super::crops::{self, CropRetrievalTask};
 use super::data::EvaluationData;
 use super::depth::{self, DepthEvalRange, DepthTask};
 use super::embedding::{self, ProjectionTask, ReductionMethod, TsneOptions};
+use super::follow::{self, FollowTask};
 use super::masks::{self, MasksTask};
 use super::outcome::EvalReport;
 use super::retrieve::{self, RetrievalTarget, RetrieveTask};
@@ -47,6 +48,8 @@ pub enum EvaluationKind {
     Depth,
     /// Where the object of a picture is, without any training.
     Masks,
+    /// Whether what moves is found again.
+    Follow,
 }
 
 /// What is to be found out, on which pictures.
@@ -64,6 +67,8 @@ pub enum EvalTask {
     Depth(DenseSplit, DepthTask),
     /// Where the object of a picture is, without any training.
     Masks(DenseSplit, MasksTask),
+    /// Whether what moves is found again.
+    Follow(FollowTask),
     /// What is found for each picture among others.
     Retrieve(RetrieveTask),
     /// How features are spread over their space.
@@ -85,6 +90,8 @@ pub enum LabelRequirement {
     Classes,
     /// The depth of each pixel.
     Depth,
+    /// How things move from frame to frame.
+    Motion,
 }
 
 impl LabelRequirement {
@@ -95,6 +102,7 @@ impl LabelRequirement {
             Self::Nothing => "All pictures",
             Self::Classes => "Classes of pixels",
             Self::Depth => "Depth",
+            Self::Motion => "Motion",
         }
     }
 }
@@ -283,6 +291,20 @@ pub static EVALUATIONS: &[EvaluationEntry] = &[
             Some(EvalTask::Masks(data.dense()?.clone(), task))
         },
     },
+    EvaluationEntry {
+        kind: EvaluationKind::Follow,
+        id: "follow",
+        title: "Following",
+        hint: "Whether a place is found again as things move; nothing is trained",
+        measures: "in how many frames of moving scenes a place is found again within 1.5 patches, and how well masks of the \
+                   first frame are carried on (J)",
+        protocol: "a place by the best match of its patch near where it was, as `dinoscope follow`; masks by DINO's protocol \
+                   on DAVIS; `--scenes 24 --frames 60`; `--resolution`, `--block`; beside raw pixels, the colour of patches, \
+                   and whoever says that nothing moves",
+        needs: LabelRequirement::Motion,
+        run_figure: None,
+        task: |data, _| Some(EvalTask::Follow(FollowTask::new(data.moving()?))),
+    },
 ];
 
 impl EvaluationKind {
@@ -344,6 +366,7 @@ pub async fn evaluate(
         EvalTask::Segment(data, task) => segment::evaluate(&context, data, task, progress).await,
         EvalTask::Depth(data, task) => depth::evaluate(&context, data, task, progress).await,
         EvalTask::Masks(data, task) => masks::evaluate(&context, data, task, progress).await,
+        EvalTask::Follow(task) => follow::evaluate(&context, task, progress).await,
         EvalTask::Retrieve(task) => retrieve::evaluate(&context, task, progress).await,
         EvalTask::Spread(task) => spread::evaluate(&context, task, progress).await,
         EvalTask::Crops(task) => crops::evaluate(&context, task, progress).await,
@@ -375,6 +398,7 @@ mod tests {
             }
             EvaluationKind::Retrieve | EvaluationKind::Spread | EvaluationKind::Crops => true,
             EvaluationKind::Segment | EvaluationKind::Depth | EvaluationKind::Masks => true,
+            EvaluationKind::Follow => true,
         };
         assert!(EvaluationKind::all().all(is_known));
         assert_eq!(EvaluationKind::all().collect::<BTreeSet<_>>().len(), EVALUATIONS.len());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dinoscope_data::source::dense::DenseSplit;
-use dinoscope_data::source::scenes::{SceneKind, ScenesSource};
+use dinoscope_data::source::scenes::{MovingScenes, SceneKind, ScenesSource};
 use dinoscope_data::source::{LabelledSplit, PictureSource, subset::SubsetSource};
 
 /// Seed of the built-in scenes that are learned from; the next one's are tested. Training never sees either.
@@ -24,6 +24,8 @@ pub enum EvaluationData {
     All(Arc<dyn PictureSource>),
     /// With something known of every pixel.
     Dense(DenseSplit),
+    /// Frames of which it is known how they move.
+    Moving(MovingScenes),
 }
 
 impl EvaluationData {
@@ -31,7 +33,7 @@ impl EvaluationData {
     pub fn labelled(&self) -> Option<&LabelledSplit> {
         match self {
             Self::Labelled(labelled) => Some(labelled),
-            Self::All(_) | Self::Dense(_) => None,
+            Self::All(_) | Self::Dense(_) | Self::Moving(_) => None,
         }
     }
 
@@ -39,7 +41,7 @@ impl EvaluationData {
     pub fn dense(&self) -> Option<&DenseSplit> {
         match self {
             Self::Dense(dense) => Some(dense),
-            Self::Labelled(_) | Self::All(_) => None,
+            Self::Labelled(_) | Self::All(_) | Self::Moving(_) => None,
         }
     }
 
@@ -47,7 +49,15 @@ impl EvaluationData {
     pub fn all(&self) -> Option<&Arc<dyn PictureSource>> {
         match self {
             Self::All(all) => Some(all),
-            Self::Labelled(_) | Self::Dense(_) => None,
+            Self::Labelled(_) | Self::Dense(_) | Self::Moving(_) => None,
+        }
+    }
+
+    /// Those of which it is known how they move.
+    pub fn moving(&self) -> Option<MovingScenes> {
+        match self {
+            Self::Moving(moving) => Some(*moving),
+            Self::Labelled(_) | Self::All(_) | Self::Dense(_) => None,
         }
     }
 }

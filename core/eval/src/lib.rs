@@ -12,6 +12,7 @@ pub mod dense;
 pub mod depth;
 pub mod descriptors;
 pub mod embedding;
+pub mod follow;
 pub mod gather;
 pub mod knn;
 pub mod linear;

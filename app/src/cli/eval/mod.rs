@@ -4,6 +4,7 @@ mod collection;
 mod data;
 mod dense;
 mod depth;
+mod follow;
 mod knn;
 mod linear;
 mod logistic;
@@ -43,6 +44,8 @@ pub enum OwnEvalCommand {
     Depth(depth::DepthArgs),
     /// Which pixels are the object, without any training: first component and attention.
     Masks(masks::MasksArgs),
+    /// Whether a place of an object, and its mask, are found again as things move.
+    Follow(follow::FollowEvalArgs),
     /// How many of the pictures that look most alike show the same thing.
     Retrieve(retrieve::RetrievalArgs),
     /// Features as points in the plane, for the eye.
@@ -97,6 +100,7 @@ pub fn run(command: EvalCommand) -> Result<CliExitStatus> {
         OwnEvalCommand::Segment(arguments) => segment::run(&arguments),
         OwnEvalCommand::Depth(arguments) => depth::run(&arguments),
         OwnEvalCommand::Masks(arguments) => masks::run(&arguments),
+        OwnEvalCommand::Follow(arguments) => follow::run(&arguments),
         OwnEvalCommand::Retrieve(arguments) => retrieve::run(&arguments),
         OwnEvalCommand::Map(arguments) => map::run(&arguments),
     }

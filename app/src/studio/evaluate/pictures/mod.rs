@@ -12,7 +12,7 @@ use dinoscope_core::data::source::datasets::PublicDataset;
 use dinoscope_core::data::source::dense::{
     DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
 };
-use dinoscope_core::data::source::scenes::SceneKind;
+use dinoscope_core::data::source::scenes::{MovingScenes, SceneKind};
 use dinoscope_core::eval::catalogue::LabelRequirement;
 use dinoscope_core::eval::data::{self, EvaluationData, limited};
 use dinoscope_core::eval::pictures;
@@ -23,6 +23,8 @@ use super::config::EvaluationConfig;
 const DENSE_SCENES: (usize, usize) = (240, 120);
 /// Most pictures in one piece: work for a map grows with their square.
 const MAPPED: usize = 5000;
+/// Moving scenes that are looked at: each has as many frames as others have pictures.
+const MOVING_SCENES: usize = 24;
 /// Of random choices.
 const SEED: u64 = 0;
 
@@ -48,6 +50,11 @@ pub fn open_data(
                 let (train, test) = (train_limit.min(DENSE_SCENES.0), test_limit.min(DENSE_SCENES.1));
                 EvaluationData::Dense(DenseSplit::scenes(setup.scenes, train, test, window))
             }
+            LabelRequirement::Motion => EvaluationData::Moving(MovingScenes::of_evaluation(
+                setup.scenes,
+                test_limit.min(MOVING_SCENES),
+                MovingScenes::FRAMES,
+            )),
         });
     }
     let path = setup.path().ok_or_else(|| nothing_named().to_owned())?;
@@ -70,6 +77,7 @@ pub fn open_data(
             let split = dense(&path, need, setup.reading())?;
             Ok(EvaluationData::Dense(split.limited(Some(train_limit), Some(test_limit), SEED)))
         }
+        LabelRequirement::Motion => Err("Only of built-in scenes is it known how they move.".to_owned()),
     }
 }
 
@@ -120,6 +128,9 @@ pub fn describe(need: LabelRequirement, setup: &EvaluationConfig) -> Result<Stri
                 0 => format!("{} pictures without classes{from}", all.len()),
                 classes => format!("{} pictures, {}{from}", all.len(), data::classes(classes)),
             });
+        }
+        EvaluationData::Moving(MovingScenes { count, frames, .. }) => {
+            return Ok(format!("{count} moving scenes of {frames} frames"));
         }
         EvaluationData::Dense(split) => {
             let (train, test) = (&split.train, &split.test);
@@ -173,6 +184,7 @@ mod tests {
         assert_eq!((all.train.len(), all.test.len()), (2800, 1400));
         assert_eq!(describe(LabelRequirement::Nothing, &setup).unwrap(), "20 pictures, 28 classes");
         assert_eq!(describe(LabelRequirement::Depth, &setup).unwrap(), "20 to learn from, 10 to test");
+        assert_eq!(describe(LabelRequirement::Motion, &setup).unwrap(), "10 moving scenes of 60 frames");
         assert!(
             describe(LabelRequirement::Classes, &setup).unwrap().contains("20 to learn from, 10 to test, 2")
         );
@@ -199,6 +211,8 @@ mod tests {
         );
         let dense = describe(LabelRequirement::Classes, &on(folder.path())).unwrap_err();
         assert!(dense.contains("images/"), "{dense}");
+        let motion = describe(LabelRequirement::Motion, &on(folder.path())).unwrap_err();
+        assert!(motion.contains("built-in scenes"), "{motion}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub async fn held(
         EvaluationData::Labelled(LabelledSplit { train, test }) => vec![train, test],
         EvaluationData::All(all) => vec![all],
         // Scenes alone, which the program draws.
-        EvaluationData::Dense(_) => return Some(pictures.clone()),
+        EvaluationData::Dense(_) | EvaluationData::Moving(_) => return Some(pictures.clone()),
     };
     let total = parts.iter().map(|part| part.len()).sum();
     let mut done = 0;

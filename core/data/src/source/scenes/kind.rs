@@ -90,12 +90,16 @@ impl SceneKind {
 
     /// [`SceneKind::draw`] of another view: the same main object elsewhere, in another pose, paint and light, among others.
     pub fn draw_view(self, seed: u64, index: usize, view: usize, size: usize) -> RenderedScene {
+        self.rendered(&self.compose(seed, index, view), self.label(seed, index), size)
+    }
+
+    /// A composed scene about an object of class `label` as a picture of `size` pixels a side (at least 1).
+    pub(super) fn rendered(self, world: &SceneDescription, label: usize, size: usize) -> RenderedScene {
         let size = size.max(1);
-        let world = self.compose(seed, index, view);
-        let render::RenderOutput { rgb, instances, parts, depth } = render::render(&world, size);
+        let render::RenderOutput { rgb, instances, parts, depth } = render::render(world, size);
         RenderedScene {
             picture: Picture { width: size, height: size, rgb },
-            label: self.label(seed, index),
+            label,
             classes: world.items.iter().map(|item| item.shape.kind.class()).collect(),
             instances,
             parts,

@@ -8,6 +8,7 @@ mod lanes;
 mod light;
 pub(in crate::source) mod materials;
 pub(in crate::source) mod math;
+mod moving;
 mod objects;
 mod render;
 mod shapes;
@@ -20,6 +21,7 @@ use std::sync::OnceLock;
 use crate::source::PictureSource;
 use crate::{DataError, Picture};
 pub use kind::{SceneKind, VARIED_CLASSES};
+pub use moving::{MovingScene, MovingScenes, PlaceTruth};
 
 /// Names of the main objects of easy scenes, in the order of [`RenderedScene::label`].
 pub const CLASSES: [&str; 12] = [

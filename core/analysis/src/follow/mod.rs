@@ -4,8 +4,14 @@
 //! look alike, a radius keeps the search near the last place. Places are told in patches, (0, 0) being the middle of the
 //! first patch, and lie between patches where several of them say so.
 
+pub mod drawing;
+mod place;
+pub mod propagation;
+pub mod track;
+
 use super::similarity::to_all;
 use super::{AnalysisError, PatchFeatures};
+pub use place::in_patches;
 
 /// How a place is followed.
 #[derive(Clone, Copy, Debug, PartialEq)]

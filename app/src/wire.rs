@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use dinoscope_core::data::Picture;
 use dinoscope_core::data::decode::LeastPictureSize;
+use dinoscope_core::data::decode::animation::ReducedFrames;
 use dinoscope_core::engine::{RunCommand, RunEvent, SerializableEngineError};
 use dinoscope_core::explore::{ModelSource, OpenModelInfo, PictureInspection, ViewQuery};
 use dinoscope_core::files::FileChange;
@@ -21,6 +22,8 @@ pub enum WorkerRequest {
     Files(Vec<FileChange>),
     /// A picture from a file, of the size that is enough or with all its pixels.
     Decode(PathBuf, Option<LeastPictureSize>),
+    /// The frames of a file: none of their sides longer than this, and at most so many.
+    Frames(PathBuf, usize, usize),
     /// A scene that the program draws itself: seed, number, side.
     Scene(u64, usize, usize),
     /// What a step is given, of a recipe as TOML: the step, and of how many pictures.
@@ -55,6 +58,8 @@ pub struct StartRunRequest {
 pub enum WorkerResponse {
     /// To [`WorkerRequest::Decode`] and [`WorkerRequest::Scene`]: a picture, and the width and height that the file's has.
     Decoded(Result<(Picture, (usize, usize)), String>),
+    /// To [`WorkerRequest::Frames`].
+    Frames(Result<ReducedFrames, String>),
     /// To [`WorkerRequest::BatchPreview`].
     Previewed(Result<Vec<PreviewItem>, String>),
     /// To [`WorkerRequest::Open`].

@@ -9,6 +9,7 @@ mod drop_speed;
 mod evaluate_ui;
 mod explore_ui;
 mod explore_values_ui;
+mod follow_ui;
 mod names_ui;
 mod reach_ui;
 mod sample_ui;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::common::moving::{animation, truth};
 use crate::common::window::*;
 use dinoscope::platform::dialogs::DialogPurpose;
 use dinoscope::studio::StartupOptions;
@@ -36,6 +37,9 @@ fn covered(window: &Window) -> Vec<Rect> {
         ("Device: ", -230.0),
         ("of what varies", 257.0),
         ("CPU (", 150.0),
+        (" of 8   seen, ", 140.0),
+        (" of 8   lost, ", 140.0),
+        ("% of the frame", 160.0),
         ("Computed by", 256.0),
         ("MB of memory", 180.0),
         ("CKA", 257.0),
@@ -333,5 +337,52 @@ fn before_training() {
         until(&mut window, "the pictures", says("drawn as needed"));
         settle(&mut window);
         compare(&mut window, name, &[]);
+    }
+}
+
+/// A place, what is lost, and a mask, in the last frame of a small animation.
+#[test]
+fn following() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = animation(folder.path(), 8);
+    for (size, theme, name) in [
+        (USUAL, Theme::Dark, "follow-dark"),
+        (USUAL, Theme::Light, "follow-light"),
+        (vec2(720.0, 560.0), Theme::Dark, "follow-narrow-dark"),
+    ] {
+        let mut window = window_of(size, 1.0, theme, fresh());
+        settle(&mut window);
+        press(&mut window, Role::Tab, "Follow");
+        if name == "follow-light" {
+            compare(&mut window, "follow-empty-light", &[]);
+        }
+        give(&mut window, DialogPurpose::FollowFrames, &[&film]);
+        settle(&mut window);
+        let frame = |window: &Window| window.get_by_label_contains("large frame").rect();
+        let place = frame(&window);
+        let side = place.width().min(place.height());
+        let share = truth()[0];
+        let at =
+            Rect::from_center_size(place.center(), vec2(side, side)).lerp_inside(egui::Vec2::from(share));
+        click(&mut window, at);
+        slide(&mut window, "Frame", 8.0);
+        leave(&mut window);
+        let soft = [frame(&window)];
+        compare(&mut window, name, &soft);
+        if name == "follow-light" {
+            continue;
+        }
+        slide(&mut window, "Threshold", 1.0);
+        if name == "follow-dark" {
+            compare(&mut window, "follow-lost-dark", &soft);
+        }
+        slide(&mut window, "Threshold", 0.5);
+        slide(&mut window, "Frame", 1.0);
+        choose(&mut window, "Mask");
+        click(&mut window, at);
+        slide(&mut window, "Frame", 8.0);
+        choose(&mut window, "Paint");
+        leave(&mut window);
+        compare(&mut window, &name.replace("follow", "follow-mask"), &soft);
     }
 }

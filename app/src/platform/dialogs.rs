@@ -15,6 +15,10 @@ pub enum DialogPurpose {
     OpenPictures,
     /// A folder of pictures to look at.
     OpenFolder,
+    /// Frames to follow something through: pictures, or an animation.
+    FollowFrames,
+    /// Frames to follow something through: a folder of them.
+    FollowFolder,
     /// A file of weights.
     OpenWeights,
     /// A run or a folder of weights.
@@ -53,15 +57,31 @@ pub enum DialogPurpose {
     SaveRun,
     /// A folder for figures and pictures of a finding.
     SaveResults,
+    /// Where what was followed goes: a film or a table.
+    SaveFollowed,
+    /// A folder for the masks of what was followed.
+    SaveMasks,
 }
 
 impl DialogPurpose {
     /// Whether something is going to be written.
     pub fn saves(self) -> bool {
         use DialogPurpose::{
-            SaveFilm, SaveFrames, SaveNumbers, SavePicture, SaveRecipe, SaveResults, SaveRun,
+            SaveFilm, SaveFollowed, SaveFrames, SaveMasks, SaveNumbers, SavePicture, SaveRecipe, SaveResults,
+            SaveRun,
         };
-        matches!(self, SaveRecipe | SavePicture | SaveNumbers | SaveFilm | SaveFrames | SaveRun | SaveResults)
+        matches!(
+            self,
+            SaveRecipe
+                | SavePicture
+                | SaveNumbers
+                | SaveFilm
+                | SaveFrames
+                | SaveRun
+                | SaveResults
+                | SaveFollowed
+                | SaveMasks
+        )
     }
 
     /// What the dialog is called.
@@ -69,6 +89,8 @@ impl DialogPurpose {
         match self {
             Self::OpenPictures => "Open pictures",
             Self::OpenFolder => "Open a folder of pictures",
+            Self::FollowFrames => "Open frames or an animation",
+            Self::FollowFolder => "Open a folder of frames",
             Self::OpenWeights => "Open weights",
             Self::OpenRun | Self::FollowRun => "Open a run",
             Self::TrainingData => "A folder of pictures to train on",
@@ -80,17 +102,21 @@ impl DialogPurpose {
             Self::OpenRecipe => "Open a recipe",
             Self::SaveResults => "A folder for what was found",
             Self::SaveFrames => "A folder for the pictures",
-            Self::SaveRecipe | Self::SavePicture | Self::SaveNumbers | Self::SaveFilm | Self::SaveRun => {
-                "Save as"
-            }
+            Self::SaveMasks => "A folder for the masks",
+            Self::SaveRecipe
+            | Self::SavePicture
+            | Self::SaveNumbers
+            | Self::SaveFilm
+            | Self::SaveFollowed
+            | Self::SaveRun => "Save as",
         }
     }
 
     /// Whether it is one folder that is asked for.
     pub fn wants_folder(self) -> bool {
         use DialogPurpose::{
-            BeginRun, EvaluatedFolder, EvaluatedRun, FollowRun, OpenFolder, OpenRun, RunsFolder, SaveFrames,
-            SaveResults, TrainingData,
+            BeginRun, EvaluatedFolder, EvaluatedRun, FollowFolder, FollowRun, OpenFolder, OpenRun,
+            RunsFolder, SaveFrames, SaveMasks, SaveResults, TrainingData,
         };
         matches!(
             self,
@@ -104,6 +130,8 @@ impl DialogPurpose {
                 | RunsFolder
                 | SaveResults
                 | SaveFrames
+                | SaveMasks
+                | FollowFolder
         )
     }
 
@@ -112,6 +140,8 @@ impl DialogPurpose {
         match self {
             Self::OpenPictures
             | Self::OpenFolder
+            | Self::FollowFrames
+            | Self::FollowFolder
             | Self::TrainingData
             | Self::EvaluatedFolder
             | Self::EvaluatedFile => "pictures",
@@ -130,6 +160,7 @@ impl DialogPurpose {
             Self::OpenPictures => {
                 [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar", "parquet"]].concat()
             }
+            Self::FollowFrames => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
             Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }

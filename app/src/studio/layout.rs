@@ -108,8 +108,10 @@ fn first_tree(workspace: Workspace) -> Tree<StudioPane> {
         });
         let stacked: Vec<(TileId, f32)> = panels
             .map(|(pane, share)| {
-                let pane = tiles.insert_pane(pane);
-                (tiles.insert_tab_tile(vec![pane]), share)
+                let behind = workspace.panels().filter(|entry| entry.place == PanelPlace::Behind(pane));
+                let tabs = std::iter::once(pane).chain(behind.map(|entry| entry.pane));
+                let tabs = tabs.map(|pane| tiles.insert_pane(pane)).collect();
+                (tiles.insert_tab_tile(tabs), share)
             })
             .collect();
         match *stacked.as_slice() {

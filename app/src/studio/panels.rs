@@ -10,7 +10,7 @@ use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
 use super::log_pane;
 use super::train::TrainWorkspace;
-use PanelPlace::{Below, Column};
+use PanelPlace::{Behind, Below, Column};
 use Workspace::{Evaluate, Explore, Train};
 
 /// What a person is doing.
@@ -32,6 +32,8 @@ pub enum StudioPane {
     Gallery,
     /// The chosen picture, large.
     Picture,
+    /// Something followed through frames.
+    Follow,
     /// What may be changed about it.
     View,
     /// Pictures, preset, recipe, start.
@@ -60,6 +62,8 @@ pub enum StudioPane {
 pub enum PanelPlace {
     /// In one of a workspace's three columns, with this share of its height.
     Column(Workspace, usize, f32),
+    /// A tab behind another panel, which shows at first.
+    Behind(StudioPane),
     /// Below all columns of every workspace, when it is asked for.
     Below,
 }
@@ -125,6 +129,9 @@ pub static PANELS: &[PanelEntry] = &[
             all.explore.picture_ui(ui, all.app);
         })
     },
+    panel(StudioPane::Follow, "Follow", Behind(StudioPane::Picture), |all, ui| {
+        all.explore.follow_ui(ui, all.app);
+    }),
     panel(StudioPane::View, "View", Column(Explore, 2, 1.0), |all, ui| all.explore.view_ui(ui, all.app)),
     panel(StudioPane::Recipe, "Recipe", Column(Train, 0, 1.0), |all, ui| {
         all.train.recipe_ui(ui, all.app);
@@ -169,6 +176,7 @@ impl Workspace {
     pub fn panels(self) -> impl Iterator<Item = &'static PanelEntry> {
         PANELS.iter().filter(move |entry| match entry.place {
             Column(workspace, ..) => workspace == self,
+            Behind(other) => matches!(other.entry().place, Column(workspace, ..) if workspace == self),
             Below => true,
         })
     }
@@ -186,7 +194,7 @@ mod tests {
         }
         // Another variant makes this match fail to compile: its row belongs into the table.
         let is_known = |pane| match pane {
-            StudioPane::Gallery | StudioPane::Picture | StudioPane::View => true,
+            StudioPane::Gallery | StudioPane::Picture | StudioPane::Follow | StudioPane::View => true,
             StudioPane::Recipe | StudioPane::Watched | StudioPane::Curves | StudioPane::Health => true,
             StudioPane::Setup | StudioPane::Results | StudioPane::Samples | StudioPane::Log => true,
         };

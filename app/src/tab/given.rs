@@ -30,7 +30,7 @@ pub fn arrived(chosen: bool, roots: Vec<PathBuf>, given: Vec<BrowserFile>) {
     let purpose = if chosen { dialogs::asked() } else { None };
     let roots = match purpose {
         // Browsers that choose no folders give its pictures instead: those mean all loose ones.
-        Some(DialogPurpose::TrainingData | DialogPurpose::EvaluatedFolder) => {
+        Some(DialogPurpose::TrainingData | DialogPurpose::EvaluatedFolder | DialogPurpose::FollowFolder) => {
             let whole = |root: PathBuf| if root.starts_with(LOOSE) { LOOSE.into() } else { root };
             roots.into_iter().map(whole).collect()
         }

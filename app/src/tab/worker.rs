@@ -76,6 +76,10 @@ impl WorkerServer {
                 let decoded = decoded.map(|decoded| (decoded.picture, decoded.size));
                 self.answer(number, WorkerResponse::Decoded(decoded));
             }
+            WorkerRequest::Frames(path, side, most) => {
+                let frames = decode::animation::reduced_frames(&path, side, most);
+                self.answer(number, WorkerResponse::Frames(frames.map_err(|error| error.to_string())));
+            }
             WorkerRequest::Scene(seed, index, side) => {
                 let drawn = scenes::draw(seed, index, side).picture;
                 self.answer(number, WorkerResponse::Decoded(Ok((drawn, (side, side)))));

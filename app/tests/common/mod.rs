@@ -1,5 +1,6 @@
 //! What tests of the interface share: pictures of it without a graphics card, the same on every machine.
 
+pub mod moving;
 pub mod window;
 
 use dinoscope_raster::Raster;

@@ -44,6 +44,8 @@ pub struct InspectionRequest {
     pub way: ViewQuery,
     /// The pixels.
     pub load: Load,
+    /// Patch tokens are needed in memory, also where they are drawn from the device.
+    pub in_memory: bool,
 }
 
 /// What the explorer says, in order.

@@ -132,14 +132,14 @@ impl ExplorerWorker {
 
     async fn look(&self, wanted: InspectionRequest) {
         let Some((_, model)) = &self.model else { return };
-        let InspectionRequest { picture, way, load } = wanted;
+        let InspectionRequest { picture, way, load, in_memory } = wanted;
         let patch = model.config.patch;
         let seen = match load(patch).await {
             Ok(pixels) => {
                 // A view of a view is the same view.
                 let view = whole_view(&pixels, way.resolution, patch);
                 drop(pixels);
-                self.backend.look(view, way, false).await
+                self.backend.look(view, way, in_memory).await
             }
             Err(error) => Err(error.to_string()),
         };

@@ -26,7 +26,7 @@ fn system(purpose: DialogPurpose, name: &str, from: Option<PathBuf>) -> Option<V
     }
     let kinds = purpose.kinds();
     let filter = match purpose {
-        DialogPurpose::OpenPictures => "Pictures",
+        DialogPurpose::OpenPictures | DialogPurpose::FollowFrames => "Pictures",
         DialogPurpose::OpenRecipe => "Recipe",
         _ => "Weights",
     };
@@ -39,7 +39,9 @@ fn system(purpose: DialogPurpose, name: &str, from: Option<PathBuf>) -> Option<V
     } else {
         let dialog = if kinds.is_empty() { dialog } else { dialog.add_filter(filter, &kinds) };
         match purpose {
-            DialogPurpose::OpenPictures => dialog.pick_files().unwrap_or_default(),
+            DialogPurpose::OpenPictures | DialogPurpose::FollowFrames => {
+                dialog.pick_files().unwrap_or_default()
+            }
             _ => one(dialog.pick_file()),
         }
     };

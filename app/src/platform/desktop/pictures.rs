@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dinoscope_core::data::decode::animation::{ReducedFrames, reduced_frames};
 use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{DataError, Picture, decode as core_decode};
@@ -28,6 +29,14 @@ pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<Deco
         let reason = dinoscope_core::device::panic_text(panic);
         Err(DataError::Source { path: path.display().to_string(), reason })
     })
+}
+
+/// At most `most` frames of a file, an animation or one picture, none of their sides longer than `side` pixels.
+///
+/// # Errors
+/// It is no picture, or can't be read.
+pub async fn frames(path: &Path, side: usize, most: usize) -> Result<ReducedFrames, DataError> {
+    reduced_frames(path, side, most)
 }
 
 /// Draws a scene.

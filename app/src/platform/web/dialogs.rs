@@ -32,7 +32,10 @@ pub fn ask(dialogs: &FileDialogs, purpose: DialogPurpose, name: &str) {
     let kinds: Vec<String> = purpose.kinds().iter().map(|kind| format!(".{kind}")).collect();
     let folder = matches!(
         purpose,
-        DialogPurpose::OpenFolder | DialogPurpose::TrainingData | DialogPurpose::EvaluatedFolder
+        DialogPurpose::OpenFolder
+            | DialogPurpose::FollowFolder
+            | DialogPurpose::TrainingData
+            | DialogPurpose::EvaluatedFolder
     );
     if let Some(host) = host::get() {
         host.pick("dialog", &kinds.join(","), folder);

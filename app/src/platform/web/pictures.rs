@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use dinoscope_core::data::decode::animation::ReducedFrames;
 use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::{DataError, Picture, archive};
 use dinoscope_core::files::{self, FileChange};
@@ -74,6 +75,21 @@ pub(super) fn odd(answer: &WorkerResponse) -> String {
 /// The file is no picture, or can't be read.
 pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
     picture(WorkerRequest::Decode(path.to_owned(), least), Some(path)).await
+}
+
+/// At most `most` frames of a file, an animation or one picture, none of their sides longer than `side` pixels; decoded in a
+/// worker.
+///
+/// # Errors
+/// It is no picture, or can't be read.
+pub async fn frames(path: &Path, side: usize, most: usize) -> Result<ReducedFrames, DataError> {
+    let worker = decoder().map_err(DataError::Told)?;
+    worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
+    let order = WorkerRequest::Frames(path.to_owned(), side, most);
+    match worker.ask(order, &[]).await.map_err(DataError::Told)? {
+        WorkerResponse::Frames(frames) => frames.map_err(DataError::Told),
+        other => Err(DataError::Told(odd(&other))),
+    }
 }
 
 /// Draws a scene in a worker.

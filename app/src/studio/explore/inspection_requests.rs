@@ -7,6 +7,7 @@ use dinoscope_core::explore::{
     InspectionRequest, LocalFuture, PatchTokens, PictureId, PictureInspection, QueryToken, ViewQuery,
 };
 
+use super::follow::FollowPanel;
 use super::paint::{
     ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, SharedPcaBasis, key_of,
 };
@@ -50,20 +51,24 @@ impl ExploreWorkspace {
             let shape = ModelViewShape { resolution: way.resolution, patch };
             Box::pin(async move { pixels.view(id, &origin, shape).await })
         };
-        Some(InspectionRequest { picture: id, way, load: Arc::new(load) })
+        let in_memory = self.follows_live(id);
+        Some(InspectionRequest { picture: id, way, load: Arc::new(load), in_memory })
     }
 
     /// Asks for everything that is missing.
     pub(super) fn ask(&mut self, ctx: &egui::Context) {
         let wanted = self.missing().into_iter().filter_map(|(id, way)| self.request(id, way));
-        let wanted: Vec<InspectionRequest> = wanted.chain(self.sample_wanted()).collect();
+        let wanted: Vec<InspectionRequest> =
+            wanted.chain(self.follow_wanted()).chain(self.sample_wanted()).collect();
         let which = |w: &InspectionRequest| (w.picture, w.way, self.unseen(w.picture));
         let key = key_of(wanted.iter().map(which).collect::<Vec<_>>());
         let changed = self.canvas.wanted != key;
         self.canvas.wanted = key;
         if changed {
             let shape = ModelViewShape { resolution: self.settings.resolution(), patch: self.settings.patch };
-            self.intake.pixels.expect(shape, wanted.iter().map(|wanted| wanted.picture).collect());
+            let pictures = wanted.iter().map(|wanted| wanted.picture);
+            let pictures = pictures.filter(|id| !FollowPanel::is_frame(*id)).collect();
+            self.intake.pixels.expect(shape, pictures);
         }
         // After it is known what the model waits for, which is decoded first; before the model asks for it, so that a small
         // picture is decoded once for both.

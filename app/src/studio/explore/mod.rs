@@ -2,6 +2,7 @@
 
 mod compare;
 mod export;
+mod follow;
 mod gallery;
 mod inspection_progress;
 mod inspection_requests;
@@ -36,6 +37,7 @@ use super::settings_store::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{clipboard, explorer};
+pub use follow::FollowSnapshot;
 use gallery::Gallery;
 pub use gallery::train_on::GalleryTrainRequest;
 use gallery_loader::{GalleryLoader, GalleryLoaderEvent};
@@ -148,6 +150,7 @@ pub struct ExploreWorkspace {
     hover: Option<PatchLocation>,
     pinned: Option<PatchLocation>,
     export: export::ExploreExporter,
+    follow: follow::FollowPanel,
     watch: watch::WatchedImageChannel,
     /// What a person wants to train on.
     train_on: Option<GalleryTrainRequest>,
@@ -191,6 +194,7 @@ impl ExploreWorkspace {
             hover: None,
             pinned: None,
             export: export::ExploreExporter::new(app.wake.clone()),
+            follow: follow::FollowPanel::default(),
             watch: watch::WatchedImageChannel::default(),
             train_on: None,
             pin_middle: startup.fresh && startup.panel == Some(ExplorePanel::Similarity),
@@ -320,6 +324,7 @@ impl ExploreWorkspace {
         // A program that acts as a GPU takes far too long for something that nobody asked for.
         let slow = app.devices.on_gpu() && app.drawing.is_software();
         self.sample_logic(ctx, !slow, app.devices.on_gpu());
+        self.follow_logic(ctx, app);
         self.ask(ctx);
     }
 
@@ -425,6 +430,9 @@ impl ExploreWorkspace {
             }
             ExplorerEvent::Ready(info) => self.model_ready(info, app),
             ExplorerEvent::NoModel(reason) => self.model_refused(reason, app),
+            ExplorerEvent::Seen(picture, way, seen) if follow::FollowPanel::is_frame(picture) => {
+                self.follow.seen(picture, way, &seen);
+            }
             // It was being looked at when the second model came: once more, into memory.
             ExplorerEvent::Seen(_, _, seen)
                 if self.compares() && matches!(seen.patches, PatchTokens::Device(_)) =>
@@ -432,8 +440,13 @@ impl ExploreWorkspace {
                 self.canvas.wanted = 0;
             }
             ExplorerEvent::Seen(picture, way, seen) => {
+                self.follow_live_seen(picture, &seen);
                 self.results.put(picture, way, seen);
                 self.live_seen(picture);
+            }
+            ExplorerEvent::Failed(picture, _, reason) if follow::FollowPanel::is_frame(picture) => {
+                ::log::warn!("{reason}");
+                self.follow.refused(picture, &reason);
             }
             ExplorerEvent::Failed(picture, way, reason) => {
                 ::log::warn!("{reason}");
@@ -501,6 +514,7 @@ impl ExploreWorkspace {
             || !self.missing().is_empty()
             || self.compared_busy()
             || self.sample.busy()
+            || self.follow.busy(self.model.is_some())
     }
 }
 

@@ -115,7 +115,8 @@ impl ExploreWorkspace {
             Box::pin(async move { pixels.view(SAMPLE, &ImageOrigin::Scene(SCENE), shape).await })
         };
         let wanted = !self.sample.over && !self.results.kept.contains_key(&(SAMPLE, way));
-        wanted.then(|| InspectionRequest { picture: SAMPLE, way, load: Arc::new(load) })
+        let load = Arc::new(load);
+        wanted.then(|| InspectionRequest { picture: SAMPLE, way, load, in_memory: false })
     }
 
     /// Makes the sample where it `may` be made, a step at a time, and gives it up as soon as anything else is there.

@@ -5,12 +5,14 @@
 //! first patch, and lie between patches where several of them say so.
 
 pub mod drawing;
+mod object;
 mod place;
 pub mod propagation;
 pub mod track;
 
 use super::similarity::to_all;
 use super::{AnalysisError, PatchFeatures};
+pub use object::object_at;
 pub use place::in_patches;
 
 /// How a place is followed.
@@ -76,6 +78,11 @@ impl PatchFollower {
         let query = between(first, row, col);
         let last = TrackedPlace { row, col, similarity: 1.0, seen: true };
         Ok(Self { query, last, lost: 0, options })
+    }
+
+    /// Takes another threshold from the next frame on.
+    pub fn set_threshold(&mut self, threshold: f32) {
+        self.options.threshold = threshold;
     }
 
     /// Where it is in the next frame.

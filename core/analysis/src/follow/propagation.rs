@@ -4,8 +4,9 @@
 //! patches of the first and of the last seven frames that are most like it, of those that are near its place.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::linalg::normalise_rows;
+use crate::linalg::{Block, LANES, PackedPanels, normalise_rows};
 use crate::{AnalysisError, PatchFeatures, check_len};
 
 /// The protocol's numbers.
@@ -29,16 +30,16 @@ impl Default for PropagationOptions {
 }
 
 /// A frame that is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct LabelledFrame {
     /// `[patches, dim]`, each of length 1.
-    features: Vec<f32>,
+    features: Arc<PackedPanels>,
     /// `[patches, classes]`
     labels: Vec<f32>,
 }
 
 /// Carries labels from frame to frame.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MaskPropagator {
     rows: usize,
     cols: usize,
@@ -62,7 +63,7 @@ impl MaskPropagator {
     ) -> Result<Self, AnalysisError> {
         first.check()?;
         check_len("labels of patches", labels.len(), first.len() * classes)?;
-        let features = normalise_rows(&first.data, first.dim);
+        let features = packed(first);
         Ok(Self {
             rows: first.rows,
             cols: first.cols,
@@ -79,69 +80,119 @@ impl MaskPropagator {
     /// # Errors
     /// When the frame is of another size or its features are not finite.
     pub fn next(&mut self, frame: &PatchFeatures) -> Result<Vec<f32>, AnalysisError> {
+        let features = self.fitting(frame)?;
+        let mut labels = vec![0.0; frame.len() * self.classes];
+        let each = LANES * self.classes.max(1);
+        dinoscope_base::parallel::for_chunks(&mut labels, each, |panel, labels| {
+            self.ask(&features, panel, labels);
+        });
+        self.keep(features, &labels);
+        Ok(labels)
+    }
+
+    /// [`MaskPropagator::next`] with a `pause` that is awaited every few patches, so that a browser's event loop can
+    /// turn, and answers whether to go on; nothing when it said no.
+    ///
+    /// # Errors
+    /// As [`MaskPropagator::next`].
+    pub async fn next_pausing(
+        &mut self,
+        frame: &PatchFeatures,
+        mut pause: impl AsyncFnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, AnalysisError> {
+        let features = self.fitting(frame)?;
+        let mut labels = vec![0.0; frame.len() * self.classes];
+        let each = LANES * self.classes.max(1);
+        for (several, labels) in labels.chunks_mut(TURN * each).enumerate() {
+            if !pause().await {
+                return Ok(None);
+            }
+            dinoscope_base::parallel::for_chunks(labels, each, |panel, labels| {
+                self.ask(&features, several * TURN + panel, labels);
+            });
+        }
+        self.keep(features, &labels);
+        Ok(Some(labels))
+    }
+
+    /// The features of a frame that has the size of the first, each of length 1.
+    fn fitting(&self, frame: &PatchFeatures) -> Result<Arc<PackedPanels>, AnalysisError> {
         frame.check()?;
         check_len("rows of patches", frame.rows, self.rows)?;
         check_len("columns of patches", frame.cols, self.cols)?;
         check_len("numbers of a patch", frame.dim, self.dim)?;
-        let features = normalise_rows(&frame.data, self.dim);
-        let mut labels = vec![0.0; frame.len() * self.classes];
-        let classes = self.classes.max(1);
-        dinoscope_base::parallel::for_chunks(&mut labels, classes, |patch, label| {
-            self.ask(&features[patch * self.dim..(patch + 1) * self.dim], patch, label);
-        });
-        self.before.push_back(LabelledFrame { features, labels: labels.clone() });
+        Ok(packed(frame))
+    }
+
+    /// Asks this frame, too, from now on.
+    fn keep(&mut self, features: Arc<PackedPanels>, labels: &[f32]) {
+        self.before.push_back(LabelledFrame { features, labels: labels.to_vec() });
         while self.before.len() > self.options.context {
             self.before.pop_front();
         }
-        Ok(labels)
     }
 
-    /// Adds up what the most similar patches around `patch` say.
-    fn ask(&self, feature: &[f32], patch: usize, label: &mut [f32]) {
-        let (row, col, radius) = (patch / self.cols, patch % self.cols, self.options.radius);
-        let rows = row.saturating_sub(radius)..(row + radius + 1).min(self.rows);
-        let cols = col.saturating_sub(radius)..(col + radius + 1).min(self.cols);
+    /// Adds up what the most similar patches around each patch of a panel say, `[LANES, classes]` or as many as are left.
+    fn ask(&self, features: &PackedPanels, panel: usize, labels: &mut [f32]) {
+        let (first, count) = (panel * LANES, features.rows_in(panel));
+        let radius = self.options.radius;
+        // Rows and columns that a patch asks, ends included.
+        let window = |patch: usize| {
+            let around = |at: usize, count: usize| (at.saturating_sub(radius), (at + radius).min(count - 1));
+            (around(patch / self.cols, self.rows), around(patch % self.cols, self.cols))
+        };
+        let windows: Vec<_> = (first..first + count).map(window).collect();
+        // From the first row that any of them asks to the last.
+        let (Some(((top, _), _)), Some(((_, bottom), _))) = (windows.first(), windows.last()) else { return };
+        let others = top * self.cols / LANES..=(bottom * self.cols + self.cols - 1) / LANES;
         // The most similar so far, best first.
-        let mut best: Vec<(f32, &[f32])> = Vec::with_capacity(self.options.top + 1);
+        let mut best: Vec<Vec<(f32, &[f32])>> = vec![Vec::with_capacity(self.options.top + 1); count];
+        let mut products: Block = [[0.0; LANES]; LANES];
         for frame in std::iter::once(&self.first).chain(&self.before) {
-            for r in rows.clone() {
-                for c in cols.clone() {
-                    let at = r * self.cols + c;
-                    let other = &frame.features[at * self.dim..(at + 1) * self.dim];
-                    let similarity = product(feature, other);
-                    if best.len() == self.options.top && best.last().is_some_and(|last| last.0 >= similarity)
-                    {
-                        continue;
+            for other in others.clone() {
+                features.block(panel, &frame.features, other, &mut products);
+                for lane in 0..frame.features.rows_in(other) {
+                    let at = other * LANES + lane;
+                    let (row, col) = (at / self.cols, at % self.cols);
+                    let label = &frame.labels[at * self.classes..(at + 1) * self.classes];
+                    for ((best, (rows, cols)), products) in best.iter_mut().zip(&windows).zip(&products) {
+                        let inside = rows.0 <= row && row <= rows.1 && cols.0 <= col && col <= cols.1;
+                        if inside {
+                            insert(best, self.options.top, products[lane], label);
+                        }
                     }
-                    let place = best.partition_point(|found| found.0 >= similarity);
-                    best.insert(
-                        place,
-                        (similarity, &frame.labels[at * self.classes..(at + 1) * self.classes]),
-                    );
-                    best.truncate(self.options.top);
                 }
             }
         }
-        let most = best.first().map_or(0.0, |found| found.0);
-        let weight = |similarity: f32| ((similarity - most) / self.options.temperature).exp();
-        let sum: f32 = best.iter().map(|found| weight(found.0)).sum();
-        for (similarity, labels) in best {
-            let share = weight(similarity) / sum;
-            label.iter_mut().zip(labels).for_each(|(label, other)| *label += share * other);
+        for (label, best) in labels.chunks_mut(self.classes.max(1)).zip(best) {
+            let most = best.first().map_or(0.0, |found| found.0);
+            let weight = |similarity: f32| ((similarity - most) / self.options.temperature).exp();
+            let sum: f32 = best.iter().map(|found| weight(found.0)).sum();
+            for (similarity, labels) in best {
+                let share = weight(similarity) / sum;
+                label.iter_mut().zip(labels).for_each(|(label, other)| *label += share * other);
+            }
         }
     }
 }
 
-/// The inner product, in sums side by side that a processor adds up at once.
-fn product(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a.iter().zip(b) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
+/// Panels of patches between two pauses.
+const TURN: usize = 4;
+
+/// The features of a frame, each of length 1.
+fn packed(frame: &PatchFeatures) -> Arc<PackedPanels> {
+    let features = normalise_rows(&frame.data, frame.dim);
+    Arc::new(PackedPanels::new(&features, frame.len(), frame.dim))
+}
+
+/// Puts a patch among the `top` most similar, behind those that are as similar.
+fn insert<'a>(best: &mut Vec<(f32, &'a [f32])>, top: usize, similarity: f32, label: &'a [f32]) {
+    if best.len() == top && best.last().is_some_and(|last| last.0 >= similarity) {
+        return;
     }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+    let place = best.partition_point(|found| found.0 >= similarity);
+    best.insert(place, (similarity, label));
+    best.truncate(top);
 }
 
 #[cfg(test)]
@@ -196,6 +247,25 @@ mod tests {
             let label = propagator.next(&scene(6).0).unwrap();
             assert_eq!(label[(2 * 10 + 6) * 2 + 1] > 0.5, found, "radius {radius}");
         }
+    }
+
+    #[test]
+    fn pauses_change_nothing_and_may_end_it() {
+        let (first, mask) = scene(0);
+        let mut whole = MaskPropagator::new(&first, labels(&mask), 2, PropagationOptions::default()).unwrap();
+        let mut pausing = whole.clone();
+        for col in 1..4 {
+            let (frame, _) = scene(col);
+            let mut pauses = 0;
+            let found = dinoscope_base::device::block_on(pausing.next_pausing(&frame, async || {
+                pauses += 1;
+                true
+            }));
+            assert_eq!(found.unwrap(), Some(whole.next(&frame).unwrap()));
+            assert_eq!(pauses, 1, "one for 64 patches");
+        }
+        let ended = dinoscope_base::device::block_on(pausing.next_pausing(&scene(4).0, async || false));
+        assert_eq!(ended.unwrap(), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use image::{AnimationDecoder, Frames, ImageDecoder, ImageFormat, ImageReader, Im
 
 use super::{Picture, catch_panic, decode_bytes, explain, limit, on_white};
 use crate::DataError;
+use crate::augment::resize_to;
 use dinoscope_base::files;
 
 /// Calls `each` with one frame of a file after the other, as 8-bit RGB on white, until it says no; how many there were.
@@ -46,6 +47,46 @@ pub fn each_frame<E: From<DataError>>(
             return Ok(count);
         }
     }
+}
+
+/// The first frames of a file, made smaller.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ReducedFrames {
+    /// The frames, in order.
+    pub frames: Vec<Picture>,
+    /// Width and height that they have in the file.
+    pub size: (usize, usize),
+    /// Whether there are more of them.
+    pub more: bool,
+}
+
+/// At most `most` frames of a file, none of their sides longer than `side` pixels.
+///
+/// # Errors
+/// When the file can't be read or is damaged.
+pub fn reduced_frames(path: &Path, side: usize, most: usize) -> Result<ReducedFrames, DataError> {
+    let mut found = ReducedFrames::default();
+    each_frame(path, &mut |picture| -> Result<bool, DataError> {
+        found.size = (picture.width, picture.height);
+        found.more = found.frames.len() >= most;
+        if !found.more {
+            found.frames.push(no_longer_than(picture, side));
+        }
+        Ok(!found.more)
+    })?;
+    Ok(found)
+}
+
+/// The picture, none of its sides longer than `side` pixels.
+pub fn no_longer_than(picture: Picture, side: usize) -> Picture {
+    let longest = picture.width.max(picture.height).max(1);
+    if longest <= side {
+        return picture;
+    }
+    let scale = side as f64 / longest as f64;
+    let [width, height] =
+        [picture.width, picture.height].map(|length| ((length as f64 * scale).round() as usize).max(1));
+    resize_to(&picture, width, height)
 }
 
 /// The frames of an animation; nothing of a picture that stands still.
@@ -132,6 +173,18 @@ mod tests {
             Ok(seen < 2)
         };
         assert_eq!(each_frame(&path, stop).unwrap(), 2);
+    }
+
+    #[test]
+    fn frames_are_made_smaller_and_no_more_than_are_wished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.gif");
+        gif(&path, 5);
+        let found = reduced_frames(&path, 3, 4).unwrap();
+        assert_eq!((found.frames.len(), found.size, found.more), (4, (6, 4), true));
+        assert!(found.frames.iter().all(|frame| (frame.width, frame.height) == (3, 2)));
+        let all = reduced_frames(&path, 6, 5).unwrap();
+        assert_eq!((all.frames.len(), all.frames[0].width, all.more), (5, 6, false));
     }
 
     #[test]

@@ -69,6 +69,36 @@ pub fn export_gif(
     progress: &mut dyn FnMut(usize) -> bool,
 ) -> Result<(), TimelapseError> {
     let stage = TimelapseCanvas::of(frames, max_side)?;
+    let mut load = |at: usize| Ok(decode_file(&frames[at].1)?);
+    write_gif(&stage, (frames.len(), &mut load), to, frame_ms, progress)
+}
+
+/// [`export_gif`] of `count` frames that are drawn as they are needed, the largest of them `(width, height)`.
+///
+/// # Errors
+/// When there are no frames, one of them can't be drawn, or the disk refuses.
+pub fn export_drawn_gif(
+    (count, draw): (usize, &mut dyn FnMut(usize) -> Result<Picture, TimelapseError>),
+    (width, height): (usize, usize),
+    to: &Path,
+    frame_ms: u32,
+    max_side: u32,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<(), TimelapseError> {
+    if count == 0 {
+        return Err(AnalysisError::Empty("pictures").into());
+    }
+    let stage = TimelapseCanvas::fitting(width, height, max_side)?;
+    write_gif(&stage, (count, draw), to, frame_ms, progress)
+}
+
+fn write_gif(
+    stage: &TimelapseCanvas,
+    (count, load): (usize, &mut dyn FnMut(usize) -> Result<Picture, TimelapseError>),
+    to: &Path,
+    frame_ms: u32,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<(), TimelapseError> {
     let (width, height) = (stage.width, stage.height);
     let encoding = |source| TimelapseError::from(AnalysisError::Encode { width, height, source });
     let delay = Delay::from_numer_denom_ms(frame_ms, 1);
@@ -76,13 +106,13 @@ pub fn export_gif(
         // The encoder writes the end of the file when it goes.
         let mut gif = GifEncoder::new_with_speed(out, GIF_SPEED);
         gif.set_repeat(Repeat::Infinite).map_err(|e| TimelapseWriteError::Film(encoding(e)))?;
-        for (done, (_, path)) in frames.iter().enumerate() {
-            let frame = stage.set(&decode_file(path).map_err(|e| TimelapseWriteError::Film(e.into()))?);
+        for at in 0..count {
+            let frame = stage.set(&load(at).map_err(TimelapseWriteError::Film)?);
             gif.encode_frame(Frame::from_parts(frame, 0, 0, delay)).map_err(|e| match e {
                 ImageError::IoError(e) => TimelapseWriteError::Disk(e),
                 e => TimelapseWriteError::Film(encoding(e)),
             })?;
-            if !progress(done + 1) {
+            if !progress(at + 1) {
                 return Err(TimelapseWriteError::Stopped);
             }
         }
@@ -156,13 +186,18 @@ impl TimelapseCanvas {
             let (w, h) = dimensions(path)?;
             (width, height) = (width.max(w), height.max(h));
         }
+        Self::fitting(width as usize, height as usize, max_side)
+    }
+
+    /// Room for frames of this size.
+    fn fitting(width: usize, height: usize, max_side: u32) -> Result<Self, TimelapseError> {
         if width == 0 || height == 0 {
             return Err(AnalysisError::Empty("pictures").into());
         }
         // A GIF has 16 bits for its sides.
         let most = max_side.clamp(1, u32::from(u16::MAX));
-        let scale = (f64::from(most) / f64::from(width.max(height))).min(1.0);
-        let stage = Self { width: width as usize, height: height as usize, scale };
+        let scale = (f64::from(most) / width.max(height) as f64).min(1.0);
+        let stage = Self { width, height, scale };
         let (width, height) = stage.scaled(stage.width, stage.height);
         Ok(Self { width, height, scale })
     }

@@ -23,6 +23,18 @@ pub struct CameraStream {
     seen: u64,
 }
 
+impl CameraStream {
+    /// The picture that changes, once there is one.
+    pub fn picture(&self) -> Option<PictureId> {
+        self.id
+    }
+
+    /// Whether it is this picture that changes.
+    pub fn is(&self, id: PictureId) -> bool {
+        self.id == Some(id)
+    }
+}
+
 impl ExploreWorkspace {
     /// Whether the camera is on, or being asked for.
     pub fn is_live(&self) -> bool {

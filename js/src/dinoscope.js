@@ -4,6 +4,7 @@ import { connect } from './client.js';
 import { DinoscopeError } from './error.js';
 import { inBrowser } from './environment.js';
 import { content } from './fetch.js';
+import { Follower } from './follow.js';
 import { image } from './image.js';
 import { options as known } from './options.js';
 import { patchAt, similarity } from './similarity.js';
@@ -116,6 +117,33 @@ export class Dinoscope {
    */
   similarity(features, place, to = features) {
     return similarity(features, patchAt(features, place), to);
+  }
+
+  /**
+   * @param {any} frames
+   * @param {{ patch: number } | { x: number, y: number }} place
+   * @param {import('./index.js').FollowOptions} [options]
+   */
+  async follow(frames, place, options = {}) {
+    const { resolution, signal, threshold, radius, onFrame }
+      = known('follow', options, [...LOOK, 'threshold', 'radius', 'onFrame']);
+    let follower;
+    const found = [];
+    for await (const source of frames) {
+      signal?.throwIfAborted();
+      const seen = source && typeof source === 'object' && 'patches' in source;
+      const features = seen ? source : await this.features(source, { resolution, signal });
+      let at;
+      if (follower) {
+        at = follower.next(features);
+      } else {
+        follower = new Follower(features, place, { threshold, radius });
+        at = follower.first;
+      }
+      found.push(at);
+      onFrame?.(at, found.length - 1);
+    }
+    return found;
   }
 
   dispose() {

@@ -151,6 +151,28 @@ export interface Attention {
   cols: number;
 }
 
+/** How to follow a place. */
+export interface FollowOptions extends LookOptions {
+  /** A best match less similar than this is none: the place is lost. From -1 to 1; default: 0.5. */
+  threshold?: number;
+  /** How far the place may go from one frame to the next, in patches. Default: a quarter of the shorter side. */
+  radius?: number;
+  /** Hears of each frame as it is done, counted from 0. */
+  onFrame?: (found: Followed, frame: number) => void;
+}
+
+/** Where a place is in a frame. */
+export interface Followed {
+  /** Pixels from the left edge of the frame. */
+  x: number;
+  /** Pixels from its upper edge. */
+  y: number;
+  /** Cosine of the best patch with what is looked for. */
+  similarity: number;
+  /** Whether that is enough; where not, the place is where it was seen last. */
+  seen: boolean;
+}
+
 /** A DINOv2 model that looks at images. */
 export class Dinoscope {
   private constructor();
@@ -191,6 +213,16 @@ export class Dinoscope {
    * Answers at once.
    */
   similarity(features: Features, place: Place, to?: Features): Float32Array;
+
+  /**
+   * Follows what is at a place of the first frame through those behind it, which may come one after another (of a video,
+   * for instance), by the numbers of `dinoscope follow`. Features that are here already can be given as frames.
+   */
+  follow(
+    frames: Iterable<ImageSource | Features> | AsyncIterable<ImageSource | Features>,
+    place: Place,
+    options?: FollowOptions,
+  ): Promise<Followed[]>;
 
   /** Frees the model's memory. What is pending is rejected, and so is what is asked for afterwards. */
   dispose(): void;

@@ -46,6 +46,8 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
       },
       similar: model.similarity(fish, { patch: 27 }),
       place: model.similarity(fish, { x: 3.5 * 32, y: 2.5 * 32 }),
+      // In a frame that is the same the place is where it was.
+      followed: await model.follow([fish, 'fish.jpg', fish], { x: 100, y: 90 }, { resolution, radius: 1 }),
       isolated: crossOriginIsolated,
     };
     const out = plain(result);
@@ -71,6 +73,11 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
   near('colours in blocks, without background', colours(found.other.pca, numbers.other.pca), 2);
   near('similarity', apart(found.similar, cosine(numbers.fish.patches, 27)));
   near('similarity by place', apart(found.place, found.similar), 0);
+  const [first, ...later] = found.followed;
+  check(`${name}: a place begins where it was said`, Math.hypot(first.x - 100, first.y - 90) < 1e-3 && first.seen, first);
+  // Patches of 32 pixels.
+  const stays = later.length === 2 && later.every(({ x, y, seen }) => seen && Math.hypot(x - 100, y - 90) < 32);
+  check(`${name}: and is found there again`, stays, later);
   const { name: file, patch, dim, depth, heads, resolution, parameters } = found.info;
   check(`${name}: what the model is`, [file, patch, dim, depth, heads, resolution, parameters].join()
     === 'starter.safetensors,8,128,4,4,256,827648', found.info);

@@ -220,6 +220,7 @@ impl StudioApp {
             "device": self.app.devices.chosen.name,
             "busy": self.busy(),
             "explore": self.explore.snapshot(),
+            "follow": self.explore.follow_snapshot(),
             "model": self.explore.model_source().map(|source| source.to_string()),
             "against": self.explore.compared_source().map(|source| source.to_string()),
             "train": self.train.snapshot(),

@@ -115,7 +115,7 @@ fn arrow_keys_move_the_border_between_panels() {
 #[test]
 fn panels_and_their_parts_have_headings() {
     let wanted: [(Workspace, &[&str]); 3] = [
-        (Workspace::Explore, &["Pictures", "Picture", "View", "Drop pictures here", "Dinoscope"]),
+        (Workspace::Explore, &["Pictures", "View", "Drop pictures here", "Dinoscope"]),
         (
             Workspace::Train,
             &["Recipe", "Watched pictures", "Run", "Curves", "Preset", "Fields", "No run yet"],
@@ -127,6 +127,11 @@ fn panels_and_their_parts_have_headings() {
         for title in titles {
             assert!(window.query_all_by_role_and_label(Role::Heading, title).next().is_some(), "{title}");
         }
+    }
+    // Of two that share their place, each is a tab.
+    let window = in_workspace(Workspace::Explore);
+    for tab in ["Picture", "Follow"] {
+        assert!(has(&window, Role::Tab, tab), "{tab}");
     }
     // What opens and closes a part is still what it was.
     let mut window = in_workspace(Workspace::Train);

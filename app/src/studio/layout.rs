@@ -247,10 +247,23 @@ impl StudioLayout {
             let (workspace, side) = (self.workspace, self.workspace as usize);
             let narrow = self.narrow[side];
             self.narrow[side] = column_widths(workspace).fit(self.tree(), narrow, width);
+            rooms.tabs = sharing(&self.tree().tiles);
             self.tree().ui(rooms, ui);
             borders::ui(ui, self.tree());
         });
     }
+}
+
+/// Panels that share their place with others. While tiles are drawn, nobody can ask for those around one.
+fn sharing(tiles: &Tiles<StudioPane>) -> Vec<StudioPane> {
+    let mut panes = Vec::new();
+    for (_, tile) in tiles.iter() {
+        let egui_tiles::Tile::Container(Container::Tabs(tabs)) = tile else { continue };
+        if tabs.children.len() > 1 {
+            panes.extend(tabs.children.iter().filter_map(|child| tiles.get_pane(child).copied()));
+        }
+    }
+    panes
 }
 
 impl PaneBehavior<'_> {
@@ -331,8 +344,10 @@ impl Behavior<StudioPane> for PaneBehavior<'_> {
         response: egui::Response,
     ) -> egui::Response {
         // Alone it is the title of what is below it.
-        let tabs = tiles.parent_of(tile).and_then(|bar| tiles.get_container(bar));
-        let alone = tabs.is_none_or(|tabs| tabs.num_children() < 2);
+        let alone = match tiles.get(tile) {
+            Some(egui_tiles::Tile::Pane(pane)) => !self.tabs.contains(pane),
+            _ => false,
+        };
         response.ctx.accesskit_node_builder(response.id, |node| {
             node.set_role(if alone { egui::Role::Heading } else { egui::Role::Tab });
         });

@@ -413,7 +413,7 @@ impl AppFrontend for StudioApp {
         self.take_in(&ctx);
         let Self { app, layout, explore, train, evaluate, .. } = self;
         top_bar::ui(ui, app, layout, train, evaluate);
-        layout.ui(ui, &mut PaneBehavior { app, explore, train, evaluate });
+        layout.ui(ui, &mut PaneBehavior { app, explore, train, evaluate, tabs: Vec::new() });
         evaluate.over_ui(&ctx);
         about::ui(&ctx, &mut self.app);
         self.train.closing_ui(&ctx, &mut self.app);

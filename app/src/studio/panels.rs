@@ -106,6 +106,8 @@ pub struct PaneBehavior<'a> {
     pub train: &'a mut TrainWorkspace,
     /// Evaluating.
     pub evaluate: &'a mut EvaluateWorkspace,
+    /// Panels that share their place with others: their titles are tabs.
+    pub tabs: Vec<StudioPane>,
 }
 
 const fn panel(

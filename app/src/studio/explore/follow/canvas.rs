@@ -162,7 +162,7 @@ impl FollowPanel {
                 let (row, col) = in_patches(share, grid.0, grid.1);
                 let at = row.round() as usize * grid.1 + col.round() as usize;
                 match object_at(&features, at, self.threshold) {
-                    Ok(shares) => self.masks.paint(self.at, shares),
+                    Ok(shares) => self.masks.paint(self.at, shares, grid),
                     Err(error) => self.masks.failed = Some(error.to_string()),
                 }
                 self.playing = None;
@@ -199,7 +199,7 @@ impl FollowPanel {
         stroke(&mut shares, grid, from, to, self.brush, value);
         let same = self.masks.at(self.at).is_some_and(|own| **own == shares);
         if !same {
-            self.masks.paint(self.at, shares);
+            self.masks.paint(self.at, shares, grid);
             self.playing = None;
         }
     }

@@ -28,11 +28,17 @@ struct MaskWork {
     next: usize,
 }
 
+/// What a person has painted in a frame: shares of its patches, by rows and columns.
+struct PaintedMask {
+    shares: Arc<Vec<f32>>,
+    grid: (usize, usize),
+}
+
 /// A mask through frames.
 #[derive(Default)]
 pub struct MaskTrack {
-    /// Shares of the patches of frames that a person has painted; from the second on they correct.
-    painted: BTreeMap<usize, Arc<Vec<f32>>>,
+    /// What a person has painted, by frame; from the second on they correct.
+    painted: BTreeMap<usize, PaintedMask>,
     found: BTreeMap<usize, Arc<Vec<f32>>>,
     work: Option<MaskWork>,
     /// A person is at it: nothing is carried on until the pointer is let go.
@@ -51,7 +57,7 @@ impl MaskTrack {
 
     /// Takes what was painted in a frame: masks before it stay, those behind it are found anew. In the first frame of the mask,
     /// or before it, everything begins anew.
-    pub fn paint(&mut self, frame: usize, shares: Vec<f32>) {
+    pub fn paint(&mut self, frame: usize, shares: Vec<f32>, grid: (usize, usize)) {
         if self.painted.first_key_value().is_none_or(|(first, _)| frame <= *first) {
             self.painted.clear();
             self.found.clear();
@@ -59,10 +65,28 @@ impl MaskTrack {
         self.painted.retain(|at, _| *at < frame);
         self.found.retain(|at, _| *at < frame);
         let shares = Arc::new(shares);
-        self.painted.insert(frame, shares.clone());
-        self.found.insert(frame, shares);
+        self.found.insert(frame, shares.clone());
+        self.painted.insert(frame, PaintedMask { shares, grid });
         self.version += 1;
         (self.work, self.failed) = (None, None);
+    }
+
+    /// Features are others from now on: what was painted first is carried on anew, as soon as they are there.
+    pub fn again(&mut self) {
+        let first = self.painted.first_key_value().map(|(frame, _)| *frame);
+        self.painted.retain(|frame, _| Some(*frame) == first);
+        self.found.clear();
+        self.version += 1;
+        (self.work, self.failed) = (None, None);
+    }
+
+    /// Puts what was painted first onto the patches that there are now.
+    fn fit(&mut self, features: &[Option<Arc<PatchFeatures>>]) {
+        let Some((&frame, painted)) = self.painted.first_key_value() else { return };
+        let there = features.get(frame).and_then(Option::as_ref).filter(|_| self.found.is_empty());
+        let Some(grid) = there.map(|seen| (seen.rows, seen.cols)) else { return };
+        let shares = resampled(&painted.shares, painted.grid, grid);
+        self.paint(frame, shares, grid);
     }
 
     /// Forgets everything.
@@ -93,11 +117,13 @@ impl MaskTrack {
     }
 
     fn paints_something(&self) -> bool {
-        self.painted.last_key_value().is_some_and(|(_, shares)| shares.iter().any(|share| *share > 0.0))
+        let any = |painted: &PaintedMask| painted.shares.iter().any(|share| *share > 0.0);
+        self.painted.last_key_value().is_some_and(|(_, painted)| any(painted))
     }
 
     /// Takes in what was found, and hands on the features that have come.
     pub fn logic(&mut self, features: &[Option<Arc<PatchFeatures>>], wake: &Wake) {
+        self.fit(features);
         if self.work.is_none() && self.busy(features) {
             self.begin(features, wake);
         }
@@ -122,7 +148,7 @@ impl MaskTrack {
     }
 
     fn begin(&mut self, features: &[Option<Arc<PatchFeatures>>], wake: &Wake) {
-        let Some((&first, shares)) = self.painted.last_key_value() else { return };
+        let Some((&first, PaintedMask { shares, .. })) = self.painted.last_key_value() else { return };
         let Some(Some(seen)) = features.get(first) else { return };
         let (feed, fed) = unbounded::<FedFrame>();
         let (seen, shares) = (seen.clone(), shares.to_vec());
@@ -146,6 +172,17 @@ impl MaskTrack {
         });
         self.work = Some(MaskWork { task, feed, next: first + 1 });
     }
+}
+
+/// Shares of patches as those of another grid, each of the patch that is under its middle.
+fn resampled(shares: &[f32], (rows, cols): (usize, usize), (to_rows, to_cols): (usize, usize)) -> Vec<f32> {
+    let at =
+        |i: usize, to: usize, count: usize| ((2 * i + 1) * count / (2 * to)).min(count.saturating_sub(1));
+    let share = |i: usize| {
+        let patch = at(i / to_cols, to_rows, rows) * cols + at(i % to_cols, to_cols, cols);
+        shares.get(patch).copied().unwrap_or(0.0)
+    };
+    (0..to_rows * to_cols).map(share).collect()
 }
 
 /// Paints a line of the brush into shares of patches; positions and radius in patches.
@@ -213,7 +250,7 @@ mod tests {
         features[4] = None;
         let mut track = MaskTrack::default();
         let one = |at: usize| (0..8).map(|col| f32::from(u8::from(col == at))).collect::<Vec<f32>>();
-        track.paint(0, one(1));
+        track.paint(0, one(1), (1, 8));
         track.painting = true;
         finish(&mut track, &features);
         assert_eq!(track.done(), 1, "nothing is carried on while a person paints");
@@ -229,10 +266,26 @@ mod tests {
         finish(&mut track, &features);
         assert_eq!(track.done(), 5, "it goes on when the last has come");
         // Nothing from the third frame on.
-        track.paint(2, vec![0.0; 8]);
+        track.paint(2, vec![0.0; 8], (1, 8));
         finish(&mut track, &features);
         assert_eq!(track.done(), 3);
         assert!(track.at(1).unwrap()[2] > 0.5, "what was before stays");
+    }
+
+    /// A finer look at the same frames has other patches, and the same things in them.
+    #[test]
+    fn what_was_painted_stays_where_it_is_when_patches_become_others() {
+        assert_eq!(resampled(&[1.0, 0.0], (1, 2), (2, 4)), [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(resampled(&[1.0, 0.0, 0.0, 0.0], (2, 2), (1, 1)), [0.0], "the patch under its middle");
+        let features = frames();
+        let mut track = MaskTrack::default();
+        // Painted on four patches where there are eight by now.
+        track.paint(0, vec![1.0, 0.0, 0.0, 0.0], (1, 4));
+        track.again();
+        assert_eq!((track.done(), track.is_empty()), (0, false));
+        finish(&mut track, &features);
+        assert_eq!(track.done(), 5);
+        assert_eq!(track.at(0).unwrap()[..3], [1.0, 1.0, 0.0]);
     }
 
     #[test]
@@ -240,7 +293,7 @@ mod tests {
         let mut features = frames();
         features[1] = Some(Arc::new(PatchFeatures { rows: 2, cols: 4, dim: 2, data: vec![1.0; 16] }));
         let mut track = MaskTrack::default();
-        track.paint(0, vec![1.0; 8]);
+        track.paint(0, vec![1.0; 8], (1, 8));
         finish(&mut track, &features);
         assert!(track.failed.as_ref().unwrap().starts_with("Frame 2: "), "{:?}", track.failed);
     }

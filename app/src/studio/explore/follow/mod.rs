@@ -214,8 +214,7 @@ impl FollowPanel {
         self.features.clear();
         (self.bytes, self.failed, self.stopped) = (0, None, false);
         self.track.again();
-        // Its patches are others.
-        self.masks.clear();
+        self.masks.again();
         self.live.clear();
     }
 
@@ -225,7 +224,7 @@ impl FollowPanel {
 
     /// The frame of a number, where it is one of those that are there.
     fn frame_of(&self, id: PictureId) -> Option<usize> {
-        let frame = id.checked_sub(self.id(0))? as usize;
+        let frame = usize::try_from(id.checked_sub(self.id(0))?).ok()?;
         (frame < self.loader.frames.len()).then_some(frame)
     }
 
@@ -293,7 +292,9 @@ impl ExploreWorkspace {
     /// How frames are looked at.
     fn follow_way(&self) -> Option<(u64, ViewQuery)> {
         let model = self.model.as_ref()?;
-        Some((model.generation, self.settings.way(QueryToken::Cls)))
+        // Whose attention Explore shows makes no difference to features.
+        let block = self.settings.depth.saturating_sub(1);
+        Some((model.generation, ViewQuery { block, ..self.settings.way(QueryToken::Cls) }))
     }
 
     /// Opens frames in place of those before.

@@ -11,6 +11,8 @@ use crate::studio::{touch, widgets};
 
 /// Least height of the frame.
 const LEAST: f32 = 72.0;
+/// Below this width there is no room for two things in a line.
+const NARROW: f32 = 420.0;
 /// Below this height there is no room for an icon.
 const SMALL: f32 = 420.0;
 
@@ -30,7 +32,10 @@ impl ExploreWorkspace {
         let gap = ui.spacing().item_spacing.y;
         let live = self.follow.live.on;
         let strip = if live { 0.0 } else { super::strip::height(ui) + gap };
-        let foot = 2.0 * (theme::row(ui) + gap) + strip;
+        // Where there is little room, what is painted with has a line of its own, in either mode, so that nothing moves.
+        let narrow = ui.available_width() < NARROW;
+        let lines = if narrow { 3.0 } else { 2.0 };
+        let foot = lines * (theme::row(ui) + gap) + strip;
         let size = vec2(ui.available_width(), (ui.available_height() - foot).max(LEAST));
         if live {
             let id = self.live.as_ref().and_then(|live| live.picture());
@@ -65,7 +70,13 @@ impl ExploreWorkspace {
         }
         ui.add_space(space::M);
         let count = self.gallery_frames().len();
-        let width = (ui.available_width() - 2.0 * space::M).min(400.0);
+        // As wide as they are, so that they stand in the middle.
+        let room = (ui.available_width() - 2.0 * space::M).max(120.0);
+        let gallery = gallery_words(count);
+        let mut buttons = vec![(icons::FILE_IMAGE, "Open frames"), (icons::FOLDER_OPEN, "Folder of frames")];
+        buttons.extend((count > 1).then_some((icons::IMAGES, gallery.as_str())));
+        buttons.extend(Self::has_camera().then_some((icons::VIDEO, "Follow in the camera")));
+        let width = widest_line(ui, &buttons, room);
         ui.allocate_ui(vec2(width, 40.0), |ui| {
             ui.horizontal_wrapped(|ui| {
                 if widgets::button(ui, icons::FILE_IMAGE, "Open frames").clicked() {
@@ -74,7 +85,7 @@ impl ExploreWorkspace {
                 if widgets::button(ui, icons::FOLDER_OPEN, "Folder of frames").clicked() {
                     app.dialogs.ask(DialogPurpose::FollowFolder, "");
                 }
-                if count > 1 && widgets::button(ui, icons::IMAGES, &*gallery_words(count)).clicked() {
+                if count > 1 && widgets::button(ui, icons::IMAGES, gallery.as_str()).clicked() {
                     self.follow_gallery(app);
                 }
                 if Self::has_camera() && widgets::button(ui, icons::VIDEO, "Follow in the camera").clicked() {
@@ -151,55 +162,37 @@ impl ExploreWorkspace {
         self.follow.loader.close();
     }
 
-    /// The line below the frame: how it is followed, or what is painted with.
+    /// The line below the frame: how it is followed, or what is painted with; two where there is little room.
     fn follow_tools(&mut self, ui: &mut Ui) {
-        let width = ui.available_width();
-        ui.allocate_ui_with_layout(
-            vec2(width, theme::row(ui)),
-            egui::Layout::left_to_right(egui::Align::Center),
-            |ui| {
-                ui.set_min_height(theme::row(ui));
-                let follow = &mut self.follow;
-                let masks = follow.mode == FollowMode::Mask && !follow.live.on;
-                if masks {
-                    let tools = [
-                        (MaskTool::Object, "Object"),
-                        (MaskTool::Paint, "Paint"),
-                        (MaskTool::Erase, "Erase"),
-                    ];
-                    let half = (0.5 * width).max(150.0).min(width);
-                    ui.allocate_ui_with_layout(
-                        vec2(half, theme::row(ui)),
-                        egui::Layout::left_to_right(egui::Align::Center),
-                        |ui| widgets::segmented(ui, "What the pointer does", &mut follow.tool, &tools),
-                    );
+        let (width, row) = (ui.available_width(), theme::row(ui));
+        let masks = self.follow.mode == FollowMode::Mask && !self.follow.live.on;
+        let line = |ui: &mut Ui, width: f32, add: &mut dyn FnMut(&mut Ui)| {
+            let layout = egui::Layout::left_to_right(egui::Align::Center);
+            ui.allocate_ui_with_layout(vec2(width, row), layout, |ui| {
+                ui.set_min_size(vec2(width, row));
+                add(ui);
+            });
+        };
+        let follow = &mut self.follow;
+        if width < NARROW {
+            line(ui, width, &mut |ui| match masks {
+                true => follow.tools_ui(ui),
+                false => {
+                    let text = "Click in any frame to correct it from there.";
+                    let colour = theme::tokens(ui).muted;
+                    ui.add(egui::Label::new(theme::small(text).color(colour)).truncate());
                 }
-                ui.vertical(|ui| {
-                    if masks && follow.tool != MaskTool::Object {
-                        let scale = widgets::SliderScale::new(0.5..=8.0).step(0.5);
-                        let mut brush = f64::from(follow.brush);
-                        widgets::slider_row(ui, "Brush", &mut brush, &scale)
-                            .on_hover_text("Radius of the brush, in patches.");
-                        follow.brush = brush as f32;
-                        return;
-                    }
-                    let scale = widgets::SliderScale::new(0.0..=1.0).step(0.01);
-                    let mut threshold = f64::from(follow.threshold);
-                    let hint = match masks {
-                        true => "Patches around the one that is clicked belong to the object while they are at least so \
-                                 similar to it.",
-                        false => "Where the best match is less similar than this, the place is lost.",
-                    };
-                    let changed = widgets::slider_row(ui, "Threshold", &mut threshold, &scale)
-                        .on_hover_text(hint)
-                        .changed();
-                    follow.threshold = threshold as f32;
-                    if changed {
-                        follow.track.again();
-                    }
-                });
-            },
-        );
+            });
+            line(ui, width, &mut |ui| follow.number_ui(ui, masks));
+            return;
+        }
+        ui.horizontal(|ui| {
+            if masks {
+                line(ui, 0.5 * width, &mut |ui| follow.tools_ui(ui));
+            }
+            let rest = ui.available_width();
+            line(ui, rest, &mut |ui| follow.number_ui(ui, masks));
+        });
     }
 
     /// The lowest line: buttons of a player, where one is, how far looking is.
@@ -224,6 +217,39 @@ impl ExploreWorkspace {
 }
 
 impl FollowPanel {
+    fn tools_ui(&mut self, ui: &mut Ui) {
+        let tools = [(MaskTool::Object, "Object"), (MaskTool::Paint, "Paint"), (MaskTool::Erase, "Erase")];
+        widgets::segmented(ui, "What the pointer does", &mut self.tool, &tools);
+    }
+
+    /// The width of the brush, or the threshold. A name before its number, in one line however narrow it is.
+    fn number_ui(&mut self, ui: &mut Ui, masks: bool) {
+        let brush = masks && self.tool != MaskTool::Object;
+        let (name, hint) = match (brush, masks) {
+            (true, _) => ("Brush", "Radius of the brush, in patches."),
+            (false, true) => (
+                "Threshold",
+                "Patches around the one that is clicked belong to the object while they are at least so similar to it.",
+            ),
+            (false, false) => {
+                ("Threshold", "Where the best match is less similar than this, the place is lost.")
+            }
+        };
+        let scale = match brush {
+            true => widgets::SliderScale::new(0.5..=8.0).step(0.5),
+            false => widgets::SliderScale::new(0.0..=1.0).step(0.01),
+        };
+        let mut value = f64::from(if brush { self.brush } else { self.threshold });
+        let changed = widgets::slider_row(ui, name, &mut value, &scale).on_hover_text(hint).changed();
+        match brush {
+            true => self.brush = value as f32,
+            false => self.threshold = value as f32,
+        }
+        if changed && !brush {
+            self.track.again();
+        }
+    }
+
     fn player_ui(&mut self, ui: &mut Ui) {
         if widgets::icon_button(ui, icons::FIRST, "First frame").clicked() {
             self.go(0);
@@ -353,6 +379,19 @@ impl FollowPanel {
             self.toggle_play();
         }
     }
+}
+
+/// The widest line of buttons in a place that is `room` wide.
+fn widest_line(ui: &Ui, buttons: &[(&str, &str)], room: f32) -> f32 {
+    let gap = ui.spacing().item_spacing.x;
+    let (mut widest, mut line) = (0.0f32, 0.0f32);
+    for (icon, name) in buttons {
+        let width = widgets::button_width(ui, icon, name);
+        let longer = if line > 0.0 { line + gap + width } else { width };
+        line = if longer <= room { longer } else { width };
+        widest = widest.max(line);
+    }
+    widest.min(room)
 }
 
 fn gallery_words(count: usize) -> String {

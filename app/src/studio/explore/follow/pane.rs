@@ -178,7 +178,11 @@ impl ExploreWorkspace {
             line(ui, width, &mut |ui| match masks {
                 true => follow.tools_ui(ui),
                 false => {
-                    let text = "Click in any frame to correct it from there.";
+                    let text = touch::words(
+                        ui,
+                        "Tap in any frame to correct it from there.",
+                        "Click in any frame to correct it from there.",
+                    );
                     let colour = theme::tokens(ui).muted;
                     ui.add(egui::Label::new(theme::small(text).color(colour)).truncate());
                 }

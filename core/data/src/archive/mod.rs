@@ -15,7 +15,7 @@ mod zip_listing;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::SystemTime;
+use web_time::SystemTime;
 
 use crate::DataError;
 use dinoscope_base::files;

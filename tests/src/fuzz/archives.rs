@@ -33,7 +33,7 @@ pub const TARGETS: &[FuzzTarget] = &[
 const BLOCK: usize = 512;
 
 /// Members of an archive that are read each time.
-const MEMBERS: usize = 8;
+const MEMBERS: usize = 6;
 
 struct ArchiveReader {
     file: PathBuf,

@@ -37,15 +37,6 @@ impl InspectorBackend {
         Self::Local { device, keep_on_device, inspector: None }
     }
 
-    /// Leaves patch tokens on the device from now on, or has them in memory. Who is elsewhere always sends them.
-    pub fn keep_on_device(&mut self, keep: bool) {
-        match self {
-            Self::Local { keep_on_device, .. } => *keep_on_device = keep,
-            #[cfg(target_family = "wasm")]
-            Self::Remote { .. } => {}
-        }
-    }
-
     /// Takes a model; the one before stays where that fails.
     pub async fn open(
         &mut self,

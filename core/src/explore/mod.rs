@@ -94,8 +94,6 @@ struct ExplorerRequestQueue {
     fetch: Vec<(PictureId, ViewQuery, Arc<PictureInspection>)>,
     stop_download: bool,
     device: Option<(SelectedDevice, bool)>,
-    /// Whether patch tokens stay on the device from now on.
-    keep: Option<bool>,
     closed: bool,
 }
 
@@ -183,11 +181,6 @@ impl ExplorerHandle {
     /// Computes on another device from now on, with the same model.
     pub fn device(&self, device: SelectedDevice, keep_on_device: bool) {
         self.write(|queue| queue.device = Some((device, keep_on_device)));
-    }
-
-    /// Leaves patch tokens on the device from now on, or has them in memory, with the same model.
-    pub fn keep_on_device(&self, keep: bool) {
-        self.write(|queue| queue.keep = Some(keep));
     }
 
     /// What to look at, most urgent first, in place of what was wanted before. What is being looked at already is not

@@ -15,7 +15,6 @@ use crate::features::whole_view;
 /// What the next thing to do is.
 enum ExplorerTask {
     Device(SelectedDevice, bool),
-    Keep(bool),
     Model(ModelSource),
     Fetch(super::PictureId, super::ViewQuery, Arc<PictureInspection>),
     Look(InspectionRequest),
@@ -67,7 +66,6 @@ impl ExplorerWorker {
                         self.open(source).await;
                     }
                 }
-                ExplorerTask::Keep(keep) => self.backend.keep_on_device(keep),
                 ExplorerTask::Model(source) => self.open(source).await,
                 ExplorerTask::Fetch(picture, way, seen) => self.fetch(picture, way, &seen).await,
                 ExplorerTask::Look(wanted) => self.look(wanted).await,
@@ -85,9 +83,6 @@ impl ExplorerWorker {
                 }
                 if let Some((device, keep)) = queue.device.take() {
                     return Some(ExplorerTask::Device(device, keep));
-                }
-                if let Some(keep) = queue.keep.take() {
-                    return Some(ExplorerTask::Keep(keep));
                 }
                 if let Some(source) = queue.model.take() {
                     queue.stop_download = false;

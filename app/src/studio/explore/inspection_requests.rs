@@ -51,7 +51,8 @@ impl ExploreWorkspace {
             let shape = ModelViewShape { resolution: way.resolution, patch };
             Box::pin(async move { pixels.view(id, &origin, shape).await })
         };
-        let in_memory = self.follows_live(id);
+        // What two models have seen is compared in memory, as what the camera's place is followed by.
+        let in_memory = self.follows_live(id) || self.compares();
         Some(InspectionRequest { picture: id, way, load: Arc::new(load), in_memory })
     }
 

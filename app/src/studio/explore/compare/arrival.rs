@@ -145,7 +145,6 @@ impl ExploreWorkspace {
         if !app.devices.draws {
             return;
         }
-        self.explorer.keep_on_device(!self.compares());
         let on_device = |seen: &dinoscope_core::explore::PictureInspection| {
             matches!(seen.patches, PatchTokens::Device(_))
         };

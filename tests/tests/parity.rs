@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use dinoscope_core::device::{DeviceChoice, adapters, choose};
+use dinoscope_core::bench::prepared::StepFixture;
+use dinoscope_core::device::{DeviceChoice, adapters, block_on, choose};
+use dinoscope_core::model::{Vit, params};
+use dinoscope_core::train::Recipe;
 use dinoscope_tests::parity::{self, Case};
 
 /// At run time: a build folder can be shared by several clones, and what was compiled in may name another one.
@@ -33,6 +36,33 @@ fn all_cases_on_a_gpu() {
         "no GPU and no software Vulkan: install Mesa's driver (mesa-vulkan-drivers) or set DINOSCOPE_NO_GPU_TESTS=1"
     );
     check_all(DeviceChoice::Gpu(0), |case| !matches!(case, Case::Augment(_)), 8);
+}
+
+/// On a GPU the optimizer changes student and teacher where they lie: a copy that shared their memory would move with them.
+#[test]
+#[cfg_attr(no_gpu_tests, ignore = "DINOSCOPE_NO_GPU_TESTS=1")]
+fn a_gram_teacher_on_a_gpu_stays_as_it_was() {
+    let device = choose(DeviceChoice::Gpu(0)).unwrap().device;
+    let small = [
+        "loss.gram=1",
+        "train.batch=2",
+        "model.depth=1",
+        "model.dim=48",
+        "crops.locals=1",
+        "head.prototypes=32",
+    ];
+    let recipe = Recipe::preset("nano").unwrap().with_overrides(&small.map(str::to_owned)).unwrap();
+    let numbers = |backbone: &Vit| -> Vec<Vec<f32>> {
+        params::values(backbone).into_values().map(|value| block_on(params::read(value)).unwrap()).collect()
+    };
+    let mut fixture = StepFixture::new(&recipe, &device);
+    let before = numbers(&fixture.state.teacher.backbone);
+    for _ in 0..2 {
+        fixture.step();
+    }
+    let copy = &fixture.state.gram.as_ref().unwrap().backbone;
+    assert_eq!(numbers(copy), before);
+    assert_ne!(numbers(&fixture.state.teacher.backbone), before);
 }
 
 #[test]

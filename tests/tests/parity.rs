@@ -45,6 +45,7 @@ fn a_gram_teacher_on_a_gpu_stays_as_it_was() {
     let device = choose(DeviceChoice::Gpu(0)).unwrap().device;
     let small = [
         "loss.gram=1",
+        "gram.start=2",
         "train.batch=2",
         "model.depth=1",
         "model.dim=48",

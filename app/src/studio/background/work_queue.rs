@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::platform::tasks::{spawn_task, yield_now};
+use crate::platform::tasks::{Wake, spawn_task, yield_now};
 
 /// What is to be done, which may be changed until a hand takes it.
 pub struct SharedWorkQueue<T> {
@@ -32,6 +32,28 @@ impl<T: Send + 'static> SharedWorkQueue<T> {
         let todo = self.todo.clone();
         self.bells.push(bell);
         spawn_task(name, async move || serve(&todo, &wake_receiver, next, work).await)
+    }
+
+    /// A desk with one hand, whose results come out of the receiver; `wake` is called after each. Where no hand can be had,
+    /// `failed` is said in the log: nothing comes then.
+    pub fn with_results<J, R: Send + 'static>(
+        todo: T,
+        (name, failed): (&str, &str),
+        next: impl FnMut(&mut T) -> Option<J> + Send + 'static,
+        mut work: impl FnMut(J) -> R + Send + 'static,
+        wake: Wake,
+    ) -> (Self, Receiver<R>) {
+        let mut queue = Self::new(todo);
+        let (out, results) = unbounded();
+        let work = async move |job| {
+            // Nobody listens any more: then nobody misses it.
+            let _ = out.try_send(work(job));
+            wake();
+        };
+        if let Err(error) = queue.spawn_worker(name, next, work) {
+            ::log::error!("{failed}, {error}");
+        }
+        (queue, results)
     }
 
     /// Changes what is to be done.

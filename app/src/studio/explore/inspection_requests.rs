@@ -9,7 +9,7 @@ use dinoscope_core::explore::{
 
 use super::follow::FollowPanel;
 use super::paint::{
-    ColourFitJob, OverlayContent, OverlayJob, OverlayKind, OverlaySlot, SharedPcaBasis, key_of,
+    ColourFitJob, LayeredInspection, OverlayContent, OverlayJob, OverlayKind, SharedPcaBasis, key_of,
 };
 use super::pixel_store::ModelViewShape;
 use super::settings::ColourScope;
@@ -138,14 +138,8 @@ impl ExploreWorkspace {
     fn layer_jobs(&mut self, id: PictureId, small: bool) -> Vec<OverlayJob> {
         let Some(seen) = self.seen(id) else { return Vec::new() };
         let (way, blocks, version) = (self.way(id), self.settings.blocks, self.version(id));
-        let job = |kind: OverlayKind, what: OverlayContent, side: usize, key: u64| OverlayJob {
-            slot: OverlaySlot { picture: id, kind },
-            key: key_of((key, id, way, blocks, side, version)),
-            seen: seen.clone(),
-            what,
-            blocks,
-            side,
-        };
+        let of = LayeredInspection { picture: id, seen: seen.clone(), way, blocks, version };
+        let job = |kind, what, side, key| of.layer(kind, what, side, key);
         match self.settings.panel {
             ExplorePanel::Pca => {
                 let Some(basis) = self.painter.basis() else { return Vec::new() };

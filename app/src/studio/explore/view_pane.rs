@@ -1,9 +1,9 @@
 //! What may be changed about a look.
 
-use dinoscope_core::explore::PictureId;
+use dinoscope_core::explore::{PictureId, PictureInspection};
 use egui::{Color32, Sense, Stroke, StrokeKind, TextureId, vec2};
 
-use super::paint::{OverlayKind, OverlaySlot};
+use super::paint::{OverlayKind, OverlayPainter, OverlaySlot};
 use super::settings::{ColourScope, OverlayArrangement, RESOLUTIONS};
 use super::{ExplorePanel, ExploreWorkspace, shortcuts};
 use crate::platform::dialogs::DialogPurpose;
@@ -200,22 +200,10 @@ impl ExploreWorkspace {
     fn heads_ui(&mut self, ui: &mut egui::Ui) {
         let Some(chosen) = self.gallery.chosen() else { return };
         let Some(seen) = self.seen(chosen) else { return };
-        let aspect = seen.cols as f32 / seen.rows.max(1) as f32;
-        let size = if aspect >= 1.0 { vec2(72.0, 72.0 / aspect) } else { vec2(72.0 * aspect, 72.0) };
         if self.compares() {
             widgets::hint(ui, &format!("A  {}", self.model_name()));
         }
-        ui.horizontal_wrapped(|ui| {
-            for head in std::iter::once(None).chain((0..seen.attention.heads.len()).map(Some)) {
-                let name = head.map_or("Mean".to_owned(), |head| format!("Head {}", head + 1));
-                let elsewhere = head.and_then(|head| seen.attention.elsewhere.get(head)).copied();
-                let slot = OverlaySlot { picture: chosen, kind: OverlayKind::Attention(head) };
-                let texture = self.painter.layer(slot);
-                if head_map(ui, texture, self.settings.head == head, size, [&name, &name], elsewhere) {
-                    self.settings.head = head;
-                }
-            }
-        });
+        head_maps(ui, (chosen, &seen), &self.painter, &mut self.settings.head, "");
     }
 
     fn resolution_ui(&mut self, ui: &mut egui::Ui) {
@@ -249,8 +237,31 @@ impl ExploreWorkspace {
     }
 }
 
+/// Maps of a model's mean attention and of each of its heads, to choose one of; `whose` stands behind what is read aloud.
+pub(super) fn head_maps(
+    ui: &mut egui::Ui,
+    (picture, seen): (PictureId, &PictureInspection),
+    painter: &OverlayPainter,
+    chosen: &mut Option<usize>,
+    whose: &str,
+) {
+    let aspect = seen.cols as f32 / seen.rows.max(1) as f32;
+    let size = if aspect >= 1.0 { vec2(72.0, 72.0 / aspect) } else { vec2(72.0 * aspect, 72.0) };
+    ui.horizontal_wrapped(|ui| {
+        for head in std::iter::once(None).chain((0..seen.attention.heads.len()).map(Some)) {
+            let name = head.map_or("Mean".to_owned(), |head| format!("Head {}", head + 1));
+            let elsewhere = head.and_then(|head| seen.attention.elsewhere.get(head)).copied();
+            let texture = painter.layer(OverlaySlot { picture, kind: OverlayKind::Attention(head) });
+            let spoken = format!("{name}{whose}");
+            if head_map(ui, texture, *chosen == head, size, [&name, &spoken], elsewhere) {
+                *chosen = head;
+            }
+        }
+    });
+}
+
 /// One head's map, with a name below it that is shown and one that is read aloud; true when it is chosen.
-pub(super) fn head_map(
+fn head_map(
     ui: &mut egui::Ui,
     texture: Option<TextureId>,
     chosen: bool,

@@ -22,7 +22,7 @@ pub use say::{StatusTone, badge, empty_state, heading, hint, property, subheadin
 pub use scroll::{beside_bar, scroll, scroll_with};
 pub use section::section;
 pub use segmented::segmented;
-pub use slider::{SliderScale, slider_row};
+pub use slider::{SliderScale, say_slider, slider_row};
 pub use text::{path_row, search_field, text_row};
 
 #[cfg(test)]

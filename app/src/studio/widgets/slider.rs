@@ -220,22 +220,8 @@ fn rail(ui: &mut Ui, label: &str, number: &mut f64, scale: &SliderScale, width: 
         response.mark_changed();
     }
     let shown = *number;
-    response.widget_info(|| {
-        let mut info = WidgetInfo::slider(ui.is_enabled(), shown, label);
-        info.role = Role::Slider;
-        info
-    });
-    ui.accesskit_node_builder(response.id, |node| {
-        node.set_min_numeric_value(*scale.range.start());
-        node.set_max_numeric_value(*scale.range.end());
-        if let Some(step) = scale.step {
-            node.set_numeric_value_step(step);
-        }
-        node.set_value(format!("{}{}", scale.written(shown), scale.suffix()));
-        node.add_action(Action::SetValue);
-        node.add_action(Action::Increment);
-        node.add_action(Action::Decrement);
-    });
+    let text = format!("{}{}", scale.written(shown), scale.suffix());
+    say_slider(ui, &response, label, shown, (&scale.range, scale.step), text);
     if ui.is_rect_visible(rect) {
         let x = lerp(from..=to, scale.place(shown) as f32);
         paint_rail(ui, &response, rect, x, &theme::tokens(ui));
@@ -317,6 +303,34 @@ fn paint_rail(ui: &Ui, response: &Response, rect: Rect, x: f32, t: &ThemeTokens)
     if response.has_focus() {
         painter.circle_stroke(pos2(x, y), KNOB + 3.0, Stroke::new(theme::RING, t.accent));
     }
+}
+
+/// What is read aloud of a slider, whoever draws it: its name, its value as a number between the ends of `range` and in words, and
+/// that it can be moved.
+pub fn say_slider(
+    ui: &Ui,
+    response: &Response,
+    name: &str,
+    value: f64,
+    (range, step): (&RangeInclusive<f64>, Option<f64>),
+    text: String,
+) {
+    response.widget_info(|| {
+        let mut info = WidgetInfo::slider(ui.is_enabled(), value, name);
+        info.role = Role::Slider;
+        info
+    });
+    ui.accesskit_node_builder(response.id, |node| {
+        node.set_min_numeric_value(*range.start());
+        node.set_max_numeric_value(*range.end());
+        if let Some(step) = step {
+            node.set_numeric_value_step(step);
+        }
+        node.set_value(text);
+        node.add_action(Action::SetValue);
+        node.add_action(Action::Increment);
+        node.add_action(Action::Decrement);
+    });
 }
 
 #[cfg(test)]

@@ -57,16 +57,9 @@ pub struct ComparisonWorker {
 impl ComparisonWorker {
     /// Starts it.
     pub fn start(wake: Wake) -> Self {
-        let mut queue = SharedWorkQueue::new(ComparisonQueue::default());
-        let (out, results) = async_channel::unbounded();
-        let work = async move |task| {
-            // Nobody listens any more: then nobody misses it.
-            let _ = out.try_send(work(task));
-            wake();
-        };
-        if let Err(error) = queue.spawn_worker("compare", next, work) {
-            ::log::error!("models can't be compared, {error}");
-        }
+        let names = ("compare", "models can't be compared");
+        let (queue, results) =
+            SharedWorkQueue::with_results(ComparisonQueue::default(), names, next, work, wake);
         Self { queue, results }
     }
 

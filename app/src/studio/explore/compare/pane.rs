@@ -7,10 +7,9 @@ use egui::vec2;
 
 use crate::studio::app_context::AppContext;
 use crate::studio::explore::model::{SourceChoice, config_words, heads_choice, source_menu};
-use crate::studio::explore::paint::{OverlayKind, OverlaySlot};
 use crate::studio::explore::picture::colour_bar::{cosine, percent};
 use crate::studio::explore::snapshot::ComparisonSnapshot;
-use crate::studio::explore::view_pane::head_map;
+use crate::studio::explore::view_pane::head_maps;
 use crate::studio::explore::{ExplorePanel, ExploreWorkspace, PatchLocation};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
@@ -99,23 +98,10 @@ impl ExploreWorkspace {
     pub(in crate::studio::explore) fn other_heads_ui(&mut self, ui: &mut egui::Ui) {
         let Some(chosen) = self.gallery.chosen().filter(|_| self.compares()) else { return };
         let Some(seen) = self.other_seen(chosen) else { return };
-        let aspect = seen.cols as f32 / seen.rows.max(1) as f32;
-        let size = if aspect >= 1.0 { vec2(72.0, 72.0 / aspect) } else { vec2(72.0 * aspect, 72.0) };
         let Some(other) = &mut self.compared else { return };
         ui.add_space(space::S);
         widgets::hint(ui, &format!("B  {}", other.name()));
-        ui.horizontal_wrapped(|ui| {
-            for head in std::iter::once(None).chain((0..seen.attention.heads.len()).map(Some)) {
-                let name = head.map_or("Mean".to_owned(), |head| format!("Head {}", head + 1));
-                let elsewhere = head.and_then(|head| seen.attention.elsewhere.get(head)).copied();
-                let slot = OverlaySlot { picture: chosen, kind: OverlayKind::Attention(head) };
-                let texture = other.painter.layer(slot);
-                let spoken = format!("{name} of B");
-                if head_map(ui, texture, other.head == head, size, [&name, &spoken], elsewhere) {
-                    other.head = head;
-                }
-            }
-        });
+        head_maps(ui, (chosen, &seen), &other.painter, &mut other.head, " of B");
     }
 
     /// What the second model says of a place, next to the first one's value.

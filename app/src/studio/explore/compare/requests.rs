@@ -9,7 +9,7 @@ use egui::{Vec2, vec2};
 
 use super::figures::{AgreementKey, TurnJob};
 use crate::studio::explore::inspection_requests::{LAYER, QUICK, SMALL};
-use crate::studio::explore::paint::{OverlayContent, OverlayJob, OverlayKind, OverlaySlot, key_of};
+use crate::studio::explore::paint::{LayeredInspection, OverlayContent, OverlayJob, OverlayKind, key_of};
 use crate::studio::explore::settings::ColourScope;
 use crate::studio::explore::{ExplorePanel, ExploreWorkspace, PatchLocation};
 
@@ -272,15 +272,8 @@ impl ExploreWorkspace {
         let (blocks, panel) = (self.settings.blocks, self.settings.panel);
         let spot = self.spot().and_then(|spot| self.beside_spot(spot));
         let Some(other) = &mut self.compared else { return Vec::new() };
-        let live = other.live_seen;
-        let job = |kind: OverlayKind, what: OverlayContent, side: usize, key: u64| OverlayJob {
-            slot: OverlaySlot { picture: id, kind },
-            key: key_of((key, id, way, blocks, side, live)),
-            seen: seen.clone(),
-            what,
-            blocks,
-            side,
-        };
+        let of = LayeredInspection { picture: id, seen: seen.clone(), way, blocks, version: other.live_seen };
+        let job = |kind, what, side, key| of.layer(kind, what, side, key);
         match panel {
             ExplorePanel::Pca => {
                 let basis = other.painter.basis();

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
-use egui::accesskit::{Action, ActionData, Role};
+use egui::accesskit::{Action, ActionData};
 use egui::{
-    Color32, EventFilter, Key, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui,
-    WidgetInfo, pos2, vec2,
+    Color32, EventFilter, Key, Rect, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, pos2, vec2,
 };
 
 use super::FollowPanel;
 use crate::studio::explore::gallery_loader::reduced;
 use crate::studio::theme;
-use crate::studio::touch;
+use crate::studio::{touch, widgets};
 
 /// Height of the thumbnails.
 const THUMB: f32 = 40.0;
@@ -58,20 +57,8 @@ impl FollowPanel {
         }
         self.strip_keys(ui, &response, last);
         let text = format!("{} of {count}", self.at + 1);
-        response.widget_info(|| {
-            let mut info = WidgetInfo::labeled(Role::Slider, ui.is_enabled(), "Frame");
-            info.value = Some(self.at as f64 + 1.0);
-            info
-        });
-        ui.accesskit_node_builder(response.id, |node| {
-            node.set_min_numeric_value(1.0);
-            node.set_max_numeric_value(count as f64);
-            node.set_numeric_value_step(1.0);
-            node.set_value(text);
-            node.add_action(Action::SetValue);
-            node.add_action(Action::Increment);
-            node.add_action(Action::Decrement);
-        });
+        let at = self.at as f64 + 1.0;
+        widgets::say_slider(ui, &response, "Frame", at, (&(1.0..=count as f64), Some(1.0)), text);
         let painter = ui.painter_at(rect.expand(2.0));
         let thumbs = Rect::from_min_size(rect.min, vec2(rect.width(), THUMB));
         painter.rect_filled(thumbs, theme::RADIUS, t.raised);

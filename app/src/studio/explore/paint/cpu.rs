@@ -63,16 +63,8 @@ pub struct OverlayWorker {
 impl OverlayWorker {
     /// Starts it.
     pub fn start(wake: Wake) -> Self {
-        let mut queue = SharedWorkQueue::new(OverlayQueue::default());
-        let (out, made) = async_channel::unbounded();
-        let work = async move |task| {
-            // Nobody listens any more: then nobody misses it.
-            let _ = out.try_send(work(task));
-            wake();
-        };
-        if let Err(error) = queue.spawn_worker("paint", next, work) {
-            ::log::error!("features can't be drawn, {error}");
-        }
+        let names = ("paint", "features can't be drawn");
+        let (queue, made) = SharedWorkQueue::with_results(OverlayQueue::default(), names, next, work, wake);
         Self { queue, made }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use dinoscope_core::analysis::pca::Pca;
 use dinoscope_core::analysis::similarity::PatchCorrespondence;
-use dinoscope_core::explore::{PatchTokens, PictureId, PictureInspection};
+use dinoscope_core::explore::{PatchTokens, PictureId, PictureInspection, ViewQuery};
 use egui::{TextureHandle, TextureId, TextureOptions};
 
 use crate::platform::tasks::Wake;
@@ -64,6 +64,34 @@ pub struct OverlayJob {
     pub blocks: bool,
     /// Longest side of the texture.
     pub side: usize,
+}
+
+/// Something seen that layers are made of, and how they are to look.
+pub struct LayeredInspection {
+    /// The picture.
+    pub picture: PictureId,
+    /// What was seen.
+    pub seen: Arc<PictureInspection>,
+    /// How it was looked at.
+    pub way: ViewQuery,
+    /// Every patch a block of one colour.
+    pub blocks: bool,
+    /// Another one of a picture that changes is another picture.
+    pub version: u64,
+}
+
+impl LayeredInspection {
+    /// A layer of it; `key` changes whenever the result would for another reason than what this says.
+    pub fn layer(&self, kind: OverlayKind, what: OverlayContent, side: usize, key: u64) -> OverlayJob {
+        OverlayJob {
+            slot: OverlaySlot { picture: self.picture, kind },
+            key: key_of((key, self.picture, self.way, self.blocks, side, self.version)),
+            seen: self.seen.clone(),
+            what,
+            blocks: self.blocks,
+            side,
+        }
+    }
 }
 
 /// A fit of colours.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use egui::accesskit::{Action, ActionData, Role};
-use egui::{EventFilter, Key, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::accesskit::{Action, ActionData};
+use egui::{EventFilter, Key, Sense, Ui, pos2, vec2};
 
 use crate::studio::theme::{self, icons, space};
 use crate::studio::train::actions::TrainAction;
@@ -90,21 +90,9 @@ fn rail(ui: &mut Ui, pane: &mut WatchedPane, seen: &WatchedPaneContext<'_>, mome
         }
         keys(ui, pane, &response, moments, place, last);
     }
-    response.widget_info(|| {
-        let mut info = WidgetInfo::labeled(Role::Slider, ui.is_enabled(), "Moment of the run");
-        info.value = Some(place as f64);
-        info
-    });
     let text = moment_text(pane.timeline.moment(moments), seen.view);
-    ui.accesskit_node_builder(response.id, |node| {
-        node.set_min_numeric_value(0.0);
-        node.set_max_numeric_value(last as f64);
-        node.set_numeric_value_step(1.0);
-        node.set_value(text);
-        node.add_action(Action::SetValue);
-        node.add_action(Action::Increment);
-        node.add_action(Action::Decrement);
-    });
+    let places = 0.0..=last as f64;
+    widgets::say_slider(ui, &response, "Moment of the run", place as f64, (&places, Some(1.0)), text);
     let middle = rect.center().y;
     let line = egui::Rect::from_min_max(pos2(inner.left(), middle - 2.0), pos2(inner.right(), middle + 2.0));
     let painter = ui.painter();

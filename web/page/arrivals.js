@@ -1,6 +1,6 @@
 // Files on their way in: dropped, pasted, chosen.
 
-import { isPicture, places, remember } from './given.js';
+import { places, remember, stays } from './given.js';
 
 /** Bytes of a file that are taken into the page's memory, of which a browser gives 4 GB. */
 const LARGEST = 1.5e9;
@@ -103,12 +103,12 @@ async function take(host, chosen, files) {
 }
 
 /**
- * Paths, sizes and contents: pictures stay in the browser until a worker reads them, all else is read now.
+ * Paths, sizes and contents: pictures and videos stay in the browser until somebody reads them, all else is read now.
  * @param {[string, File][]} files
  */
 export async function read(files) {
   const contents = await Promise.all(files.map(async ([path, file]) => {
-    if (isPicture(path)) {
+    if (stays(path)) {
       remember(path, file);
       return undefined;
     }

@@ -3,6 +3,9 @@
 /** What is decoded in a worker and stays in the browser until then. */
 const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?)$/i;
 
+/** What the browser plays: its frames are taken from it as they are needed. */
+const VIDEOS = /\.(mp4|m4v|webm|mov|mkv|ogv)$/i;
+
 /** Where pictures lie that came in no folder: all of them, so that they can be trained on together (`platform/names.rs`). */
 const LOOSE = '/given/loose pictures';
 
@@ -12,9 +15,14 @@ const files = new Map();
 const loose = new Map();
 let deliveries = 0;
 
-/** Whether a file stays in the browser until a worker reads it. */
-export function isPicture(path) {
+/** Whether a file is a picture. */
+function isPicture(path) {
   return PICTURES.test(path);
+}
+
+/** Whether a file stays in the browser until a worker reads it, or it is played. */
+export function stays(path) {
+  return PICTURES.test(path) || VIDEOS.test(path);
 }
 
 /**

@@ -4,11 +4,13 @@ import { moved } from './address.js';
 import { taken } from './ahead.js';
 import { choose, fromClipboard, read } from './arrivals.js';
 import { Camera } from './camera.js';
+import { below } from './given.js';
 import { hire } from './hand.js';
 import { leave } from './keyboard.js';
 import { whole } from './load.js';
 import { Models } from './models.js';
 import { stopped } from './screens.js';
+import { videoFrames } from './video.js';
 
 const SETTINGS = 'dinoscope';
 
@@ -112,6 +114,11 @@ export class Host {
 
   frame(side) {
     return this.#camera.frame(side);
+  }
+
+  videoFrames(path, side, most) {
+    const [[, file] = []] = below(path);
+    return file ? videoFrames(file, side, most) : Promise.reject(new Error('the page does not have it any more: open it again'));
   }
 
   setTitle(title) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::pictures::VIDEOS;
 use super::tasks::Wake;
 use super::typed;
 
@@ -160,7 +161,7 @@ impl DialogPurpose {
             Self::OpenPictures => {
                 [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar", "parquet"]].concat()
             }
-            Self::FollowFrames => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
+            Self::FollowFrames => [&dinoscope_core::data::decode::EXTENSIONS[..], VIDEOS].concat(),
             Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }

@@ -17,6 +17,7 @@ export async function run(stage) {
   const server = await stage.serve(stage.dist);
   try {
     await animation(stage, server, folder);
+    await video(stage, server, folder);
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
@@ -56,6 +57,58 @@ async function animation(stage, server, folder) {
   const masks = await shows(page, (now) => now.follow.masks.length === SAMPLES.length && !now.busy, 'the masks');
   check('a mask is carried on', masks.follow.masks[0][1] > 0, masks.follow.masks);
   check('no error in the console', errors.length === 0, errors);
+}
+
+/** A second of a bright square that goes from left to right, as the browser itself records it. */
+function recorded(page) {
+  return page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
+    const context = canvas.getContext('2d');
+    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' });
+    const parts = [];
+    recorder.ondataavailable = (event) => parts.push(event.data);
+    const over = new Promise((done) => {
+      recorder.onstop = done;
+    });
+    recorder.start();
+    for (let at = 0; at < 240; at += 8) {
+      context.fillStyle = '#203040';
+      context.fillRect(0, 0, 320, 240);
+      context.fillStyle = '#ffe060';
+      context.fillRect(at, 90, 64, 64);
+      await new Promise((done) => {
+        setTimeout(done, 33);
+      });
+    }
+    recorder.stop();
+    await over;
+    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+  });
+}
+
+async function video(stage, server, folder) {
+  const { check } = stage;
+  const { page, errors } = await visit(stage, `${server.url}?device=cpu`, 'WEBGPU', { settings: SETTINGS });
+  await click(page, 'Follow');
+  const [file, broken] = ['moving.webm', 'broken.mp4'].map((name) => path.join(folder, name));
+  await fs.writeFile(file, Uint8Array.from(await recorded(page)));
+  await fs.writeFile(broken, 'no video');
+  const open = async (name) => {
+    const choosing = page.waitForEvent('filechooser');
+    await click(page, 'Open frames');
+    await (await choosing).setFiles(name);
+  };
+  await open(broken);
+  const refused = await widget(page, /broken\.mp4/);
+  check('what the browser can\'t play is named', Boolean(refused), refused);
+  await open(file);
+  const looked = await shows(page, (now) => now.follow.frames > 0 && now.follow.looked_at === now.follow.frames && !now.busy, 'the frames of a video');
+  check('the frames of a video are looked at', looked.follow.frames >= 15, looked.follow);
+  await click(page, /^large frame/);
+  const found = await shows(page, (now) => now.follow.places.length === looked.follow.frames, 'the place in each of them');
+  check('a place is followed through a video', found.follow.places.length === looked.follow.frames, found.follow);
+  await stage.shoot(page, 'follow-video');
+  check('no error in the console of a video', errors.length === 0, errors);
 }
 
 async function camera(stage, server) {

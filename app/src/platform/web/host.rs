@@ -81,6 +81,11 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn frame(this: &Host, side: u32) -> Option<Array>;
 
+    /// Frames of a video that was given to the page: its width and height, theirs (no side longer than `side`), and the RGBA of at
+    /// most `most` of them, spread over all of it. Rejected with the reason where the browser can't play it.
+    #[wasm_bindgen(method, js_name = videoFrames)]
+    pub fn video_frames(this: &Host, path: &str, side: u32, most: u32) -> Promise;
+
     /// What the browser's tab is called.
     #[wasm_bindgen(method, js_name = setTitle)]
     pub fn set_title(this: &Host, title: &str);

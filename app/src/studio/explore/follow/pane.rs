@@ -4,6 +4,7 @@ use egui::{Ui, vec2};
 
 use super::{FollowMode, FollowPanel, MaskTool};
 use crate::platform::dialogs::DialogPurpose;
+use crate::platform::pictures::VIDEOS;
 use crate::studio::app_context::AppContext;
 use crate::studio::explore::ExploreWorkspace;
 use crate::studio::theme::{self, icons, space};
@@ -60,8 +61,13 @@ impl ExploreWorkspace {
         let small = ui.available_height() < SMALL;
         ui.add_space((0.5 * (ui.available_height() - if small { 180.0 } else { 280.0 })).max(space::S));
         let title = "Follow something through frames";
-        let hint = "Open the frames of a video: an animated GIF, WebP or PNG, or pictures in the order of their names. \
-                    Then click what is to be followed, or paint it.";
+        let hint = if VIDEOS.is_empty() {
+            "Open the frames of a video: an animated GIF, WebP or PNG, or pictures in the order of their names. \
+             Then click what is to be followed, or paint it."
+        } else {
+            "Open a video, an animated GIF, WebP or PNG, or pictures in the order of their names. \
+             Then click what is to be followed, or paint it."
+        };
         if small {
             widgets::heading(ui, title);
             widgets::hint(ui, hint);

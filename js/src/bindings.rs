@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::constructors;
-use dinoscope_core::data::decode;
+use dinoscope_core::data::decode::{self, DecodeOptions};
 use dinoscope_core::model::config::FfnKind;
 use js_sys::{Array, Float32Array, Function, Promise, Uint8ClampedArray};
 use wasm_bindgen::prelude::*;
@@ -32,21 +32,26 @@ pub struct Picture(dinoscope_core::data::Picture);
 
 #[wasm_bindgen]
 impl Picture {
-    /// From the content of a picture file; `name` is for messages.
+    /// From the content of a picture file, for a model of so many channels; `name` is for messages.
     ///
     /// # Errors
     /// Throws when it is no usable picture.
-    pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, JsValue> {
-        let picture = decode::decode_bytes(name, bytes).map_err(JsApiError::from)?;
-        Ok(Self(picture))
+    pub fn decode(name: &str, bytes: &[u8], channels: usize) -> Result<Self, JsValue> {
+        let options = DecodeOptions { channels, ..DecodeOptions::default() };
+        let decoded = decode::decode_bytes_as(name, bytes, options).map_err(JsApiError::from)?;
+        Ok(Self(decoded.picture))
     }
 
-    /// From red, green, blue and opacity.
+    /// From red, green, blue and opacity, for a model of so many channels: of four the opacity is one.
     ///
     /// # Errors
     /// Throws when their number is not what the size says.
-    pub fn pixels(rgba: &[u8], width: usize, height: usize) -> Result<Self, JsValue> {
-        Ok(Self(pixels::from_rgba(rgba, width, height)?))
+    pub fn pixels(rgba: &[u8], width: usize, height: usize, channels: usize) -> Result<Self, JsValue> {
+        let picture = match channels {
+            4 => pixels::with_opacity(rgba, width, height)?,
+            _ => pixels::from_rgba(rgba, width, height)?,
+        };
+        Ok(Self(picture))
     }
 }
 
@@ -96,6 +101,7 @@ impl Model {
             ("depth", number(config.depth)),
             ("heads", number(config.heads)),
             ("registers", number(config.registers)),
+            ("channels", number(config.channels())),
             ("ffn", ffn.into()),
             ("parameters", number(config.parameters())),
             ("resolution", number(self.model.resolution())),
@@ -213,6 +219,72 @@ impl Palette {
         smooth: bool,
     ) -> Result<Uint8ClampedArray, JsValue> {
         let rgba = match &self.fitted {
+            Some(palette) => palette.paint(index, (width, height), smooth)?,
+            None => Vec::new(),
+        };
+        Ok(Uint8ClampedArray::from(rgba.as_slice()))
+    }
+}
+
+/// Features of the same pictures by two models, on their way to colours and figures.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Comparison {
+    own: Vec<PatchFeatures>,
+    theirs: Vec<PatchFeatures>,
+    fitted: Option<palette::ModelComparison>,
+}
+
+#[wasm_bindgen]
+impl Comparison {
+    /// With nothing in it.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the patch tokens of a picture, `[rows * cols, dim]`, as the other model sees it where `theirs`.
+    pub fn add(&mut self, theirs: bool, patches: Vec<f32>, rows: usize, cols: usize, dim: usize) {
+        let pictures = if theirs { &mut self.theirs } else { &mut self.own };
+        pictures.push(PatchFeatures { rows, cols, dim, data: patches });
+    }
+
+    /// Fits colours to all that was added, the other model's turned onto those of the first.
+    ///
+    /// # Errors
+    /// Throws without pictures, or when there are not as many of both.
+    pub fn fit(&mut self, foreground: bool) -> Result<(), JsValue> {
+        let (own, theirs) = (std::mem::take(&mut self.own), std::mem::take(&mut self.theirs));
+        self.fitted = Some(palette::ModelComparison::fit(own, theirs, foreground)?);
+        Ok(())
+    }
+
+    /// Linear CKA of the patches, debiased; undefined where a model varies nowhere.
+    #[wasm_bindgen(getter)]
+    pub fn cka(&self) -> Option<f64> {
+        self.fitted.as_ref()?.agreement.cka()
+    }
+
+    /// The share of each patch's nearest patches that both models have; undefined where there are too few.
+    #[wasm_bindgen(getter)]
+    pub fn neighbours(&self) -> Option<f64> {
+        self.fitted.as_ref()?.agreement.neighbours()
+    }
+
+    /// Red, green, blue and opacity of a picture, as the other model sees it where `theirs`; empty before the fit.
+    ///
+    /// # Errors
+    /// Throws when the size makes no sense.
+    pub fn paint(
+        &self,
+        theirs: bool,
+        index: usize,
+        width: usize,
+        height: usize,
+        smooth: bool,
+    ) -> Result<Uint8ClampedArray, JsValue> {
+        let palette = self.fitted.as_ref().map(|both| if theirs { &both.theirs } else { &both.own });
+        let rgba = match palette {
             Some(palette) => palette.paint(index, (width, height), smooth)?,
             None => Vec::new(),
         };

@@ -111,6 +111,34 @@ export class Dinoscope {
   }
 
   /**
+   * @param {Dinoscope} other
+   * @param {any} images
+   * @param {PcaOptions} [options]
+   * @returns {Promise<import('./index.js').Compared>}
+   */
+  async compare(other, images, options = {}) {
+    const { resolution, signal, foreground = false, smooth = true, size = 'image' }
+      = known('compare', options, [...LOOK, 'foreground', 'size', 'smooth']);
+    if (!(other instanceof Dinoscope)) {
+      throw new DinoscopeError('argument', 'compare: expected another model, and then images');
+    }
+    const all = Array.isArray(images) ? images : [images];
+    const own = await this.features(all, { resolution, signal });
+    const theirs = await other.features(all, { resolution, signal });
+    const { cka, neighbours, pictures } = await this.#call('compare', { own, theirs, foreground, smooth, size }, [], signal);
+    /** @param {{ data: Uint8ClampedArray<ArrayBuffer>, width: number, height: number }} painted */
+    const drawn = ({ data, width, height }) => new ImageData(data, width, height);
+    return {
+      cka,
+      neighbours,
+      images: pictures.map((/** @type {any} */ both, /** @type {number} */ i) => ({
+        own: { pca: drawn(both.own), features: own[i] },
+        other: { pca: drawn(both.other), features: theirs[i] },
+      })),
+    };
+  }
+
+  /**
    * @param {Features} features
    * @param {{ patch: number } | { x: number, y: number }} place
    * @param {Features} [to]
@@ -204,7 +232,8 @@ async function start(source, { device = 'auto', worker = true, warmUp = false, w
   try {
     const asked = { name: name ?? file, bytes, device, heads };
     const opened = await step('model', () => client.value.call('open', asked, transfer, { signal }));
-    if (warmUp) {
+    // A model of other channels takes what no canvas has.
+    if (warmUp && [1, 3, 4].includes(opened.info.channels)) {
       // Any image has the model's own size in the end, and what a GPU compiles depends on that alone.
       const grey = { rgba: new Uint8ClampedArray(256).fill(128), width: 8, height: 8 };
       await step('warm-up', () => client.value.call('features', { images: [grey] }, [], { signal }));

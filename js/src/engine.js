@@ -1,6 +1,6 @@
 // The program at work: in a worker, or where there is none in the page itself.
 
-import init, { Model, Palette, Picture, listen } from './pkg/dinoscope_js.js';
+import init, { Comparison, Model, Palette, Picture, listen } from './pkg/dinoscope_js.js';
 import { DinoscopeError, asError, crashed } from './error.js';
 import { findGpu } from './gpu.js';
 import { counted } from './fetch.js';
@@ -188,7 +188,8 @@ export class Engine {
    */
   async features({ images, resolution }, how) {
     const model = this.#opened;
-    const pictures = images.map(picture);
+    const { channels } = model.info;
+    const pictures = images.map((image) => picture(image, channels));
     /** @type {any[]} */
     const found = await model.features(pictures, resolution, pause(how));
     return found.map((features) => ({ ...features, shape: [features.rows, features.cols, features.dim] }));
@@ -199,7 +200,7 @@ export class Engine {
    * @param {How} how
    */
   async attention({ image, resolution, block, query }, how) {
-    return this.#opened.attention(picture(image), resolution, block, new Float64Array(query), pause(how));
+    return this.#opened.attention(picture(image, this.#opened.info.channels), resolution, block, new Float64Array(query), pause(how));
   }
 
   /**
@@ -223,6 +224,33 @@ export class Engine {
     }
   }
 
+  /**
+   * @param {{ own: import('./index.js').Features[], theirs: import('./index.js').Features[], foreground: boolean,
+   *   smooth: boolean, size: 'image' | 'patches' | { width: number, height: number } }} options
+   */
+  async compare({ own, theirs, foreground, smooth, size }) {
+    const comparison = new Comparison();
+    try {
+      own.forEach((seen) => comparison.add(false, seen.patches, seen.rows, seen.cols, seen.dim));
+      theirs.forEach((seen) => comparison.add(true, seen.patches, seen.rows, seen.cols, seen.dim));
+      comparison.fit(foreground);
+      /**
+       * @param {boolean} other
+       * @param {import('./index.js').Features} seen
+       * @param {number} i
+       */
+      const painted = (other, seen, i) => {
+        const { width, height } = size === 'image' ? seen
+          : size === 'patches' ? { width: seen.cols, height: seen.rows } : size;
+        return { width, height, data: comparison.paint(other, i, width, height, smooth) };
+      };
+      const pictures = own.map((seen, i) => ({ own: painted(false, seen, i), other: painted(true, theirs[i], i) }));
+      return { cka: comparison.cka, neighbours: comparison.neighbours, pictures };
+    } finally {
+      comparison.free();
+    }
+  }
+
   /** Lets the model go. */
   async close() {
     this.#model?.free();
@@ -230,14 +258,17 @@ export class Engine {
   }
 }
 
-/** @param {Given} image */
-function picture(image) {
+/**
+ * @param {Given} image
+ * @param {number} channels that the model takes
+ */
+function picture(image, channels) {
   if ('rgba' in image) {
     return Picture.pixels(new Uint8Array(image.rgba.buffer, image.rgba.byteOffset, image.rgba.length), image.width,
-      image.height);
+      image.height, channels);
   }
   if ('bytes' in image) {
-    return Picture.decode(image.name, image.bytes);
+    return Picture.decode(image.name, image.bytes, channels);
   }
   throw new DinoscopeError('argument', 'features and attention need the image itself, not its features');
 }

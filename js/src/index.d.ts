@@ -64,6 +64,8 @@ export interface ModelInfo {
   readonly depth: number;
   /** Attention heads of a block. */
   readonly heads: number;
+  /** Channels of its pictures: 3 are colours; 1 takes them as grey, 4 with their opacity, others come as TIFF of several bands or pages, or as `.npy`. */
+  readonly channels: number;
   /** Register tokens. */
   readonly registers: number;
   /** The feed-forward network of every block. */
@@ -173,6 +175,27 @@ export interface Followed {
   seen: boolean;
 }
 
+/** What a model sees in an image, and its patch tokens as colours. */
+export interface Seen {
+  /** Colours: equal ones mean equal things in both models. */
+  pca: ImageData;
+  /** The tokens themselves, for `similarity` in either model. */
+  features: Features;
+}
+
+/** Two models on the same images. */
+export interface Compared {
+  /**
+   * How alike their patch tokens are arranged: linear CKA, debiased. 1 where they agree up to rotation, scale and shift, about
+   * 0 where they have nothing in common; missing where a model varies nowhere.
+   */
+  cka: number | undefined;
+  /** The share of each patch's nearest patches in its image that both models have, from 0 to 1; missing where there are too few. */
+  neighbours: number | undefined;
+  /** What each of them sees, in the order of the images. */
+  images: { own: Seen; other: Seen }[];
+}
+
 /** A DINOv2 model that looks at images. */
 export class Dinoscope {
   private constructor();
@@ -207,6 +230,12 @@ export class Dinoscope {
   attention(image: ImageSource, options?: AttentionOptions): Promise<Attention>;
   /** In several images, in their order. */
   attention(images: readonly ImageSource[], options?: AttentionOptions): Promise<Attention[]>;
+
+  /**
+   * Looks at images with this model and with another: their colours, the other's turned onto this one's, and how far they
+   * agree, by the numbers of `dinoscope compare`. The models may differ in everything.
+   */
+  compare(other: Dinoscope, images: ImageSource | readonly ImageSource[], options?: PcaOptions): Promise<Compared>;
 
   /**
    * Cosine similarity, -1 to 1, of one patch to every patch of the same image or of another, in reading order.

@@ -4,7 +4,8 @@
 
 use burn::tensor::Device;
 use dinoscope_core::analysis::attention_map::AttentionMaps;
-use dinoscope_core::data::Picture;
+use dinoscope_core::data::channels::{fitted, misfit};
+use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::explore::ModelError;
 use dinoscope_core::features::{ViewFeatures, view_attention_pausing, views_features_pausing, whole_view};
 use dinoscope_core::model::{Vit, VitConfig, params};
@@ -87,7 +88,11 @@ impl InferenceSession {
 
     /// The picture as the model is given it.
     fn view(&self, picture: &Picture, resolution: Option<f64>) -> Result<Picture, JsApiError> {
-        let patch = self.config().patch;
+        let (patch, channels) = (self.config().patch, self.config().channels());
+        if fitted(picture, channels).is_none() {
+            let reason = misfit(picture.channels, channels);
+            return Err(DataError::Decode { name: "the image".to_owned(), reason }.into());
+        }
         let Some(asked) = resolution else { return Ok(whole_view(picture, self.resolution(), patch)) };
         let most = MAX_PATCHES * patch;
         if asked.fract() != 0.0 || !(patch as f64..=most as f64).contains(&asked) {
@@ -226,7 +231,7 @@ mod tests {
 
     fn picture() -> Picture {
         let rgb = (0..48 * 32 * 3).map(|i| (i * 7 % 251) as u8).collect();
-        Picture { width: 48, height: 32, rgb }
+        Picture::of_rgb(48, 32, rgb)
     }
 
     #[test]
@@ -256,8 +261,8 @@ mod tests {
     #[test]
     fn several_pictures_give_what_each_gives_alone() {
         let model = starter();
-        let other = Picture { rgb: picture().rgb.iter().map(|v| 255 - v).collect(), ..picture() };
-        let upright = Picture { width: 32, height: 48, rgb: picture().rgb };
+        let other = Picture::of_rgb(48, 32, picture().rgb.iter().map(|v| 255 - v).collect());
+        let upright = Picture::of_rgb(32, 48, picture().rgb);
         let all = [picture(), other.clone(), upright.clone(), other];
         let together = ready(model.features(&all, Some(64.0), go_on)).unwrap();
         assert_eq!(together.len(), 4);

@@ -1,6 +1,7 @@
 //! Patch features of several pictures in the colours of one basis.
 
 use dinoscope_core::analysis::PatchFeatures;
+use dinoscope_core::analysis::agreement::{PatchAgreement, agreement};
 use dinoscope_core::analysis::image_out::{UpsampleFilter, upsample};
 use dinoscope_core::analysis::pca::{BackgroundMode, Pca, PcaOptions};
 
@@ -52,9 +53,62 @@ impl PcaPalette {
     }
 }
 
+/// Two models' features of the same pictures: in colours that mean the same, and how far they agree.
+#[derive(Clone, Debug)]
+pub struct ModelComparison {
+    /// The first model's, which the other's colours are turned onto.
+    pub own: PcaPalette,
+    /// The other model's.
+    pub theirs: PcaPalette,
+    /// Over all pictures.
+    pub agreement: PatchAgreement,
+}
+
+impl ModelComparison {
+    /// Fits both; `foreground` as in [`PcaPalette::fit`].
+    ///
+    /// # Errors
+    /// As [`PcaPalette::fit`]; also where there are not as many pictures of both.
+    pub fn fit(
+        own: Vec<PatchFeatures>,
+        theirs: Vec<PatchFeatures>,
+        foreground: bool,
+    ) -> Result<Self, JsApiError> {
+        let own = PcaPalette::fit(own, foreground)?;
+        let options = PcaOptions { foreground, background: BackgroundMode::Black, ..PcaOptions::default() };
+        let (a, b): (Vec<_>, Vec<_>) = (own.pictures.iter().collect(), theirs.iter().collect());
+        let pca = Pca::fit_beside(&b, &own.pca, &a, &options)?;
+        let agreed = a.iter().zip(&b).map(|(a, b)| agreement(a, b)).sum::<Result<PatchAgreement, _>>()?;
+        Ok(Self { own, theirs: PcaPalette { pictures: theirs, pca }, agreement: agreed })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_that_sees_the_same_has_the_same_colours() {
+        let seen = vec![features(4, 6, 0.0), features(3, 3, 1.0)];
+        // Its numbers in another order, and twice as large.
+        let turned = |features: &PatchFeatures| {
+            let data = features
+                .data
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .flat_map(|[a, b, c, d]| [2.0 * d, 2.0 * a, -2.0 * c, 2.0 * b]);
+            PatchFeatures { data: data.collect(), ..features.clone() }
+        };
+        let other: Vec<_> = seen.iter().map(turned).collect();
+        let both = ModelComparison::fit(seen.clone(), other, false).unwrap();
+        assert!((both.agreement.cka().unwrap() - 1.0).abs() < 1e-4, "{:?}", both.agreement.cka());
+        assert_eq!(both.agreement.neighbours(), Some(1.0));
+        let [a, b] = [&both.own, &both.theirs].map(|palette| palette.paint(0, (6, 4), false).unwrap());
+        assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) < 3), "{a:?} {b:?}");
+        let error = ModelComparison::fit(seen.clone(), seen[..1].to_vec(), false).unwrap_err();
+        assert_eq!(error.code(), "features");
+    }
 
     fn features(rows: usize, cols: usize, shift: f32) -> PatchFeatures {
         let data = (0..rows * cols * 4).map(|i| (i as f32 * 0.37 + shift).sin()).collect();

@@ -25,7 +25,19 @@ pub fn from_rgba(rgba: &[u8], width: usize, height: usize) -> Result<Picture, Js
         let alpha = u32::from(alpha);
         [red, green, blue].map(|v| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
     });
-    Ok(Picture { width, height, rgb: rgb.collect() })
+    Ok(Picture::of_rgb(width, height, rgb.collect()))
+}
+
+/// A picture of four channels from `[height, width, 4]`: the opacity is one of them, and nothing is laid on white.
+///
+/// # Errors
+/// As [`from_rgba`].
+pub fn with_opacity(rgba: &[u8], width: usize, height: usize) -> Result<Picture, JsApiError> {
+    from_rgba(rgba, width, height)?;
+    let planes: Vec<Vec<u8>> =
+        (0..4).map(|channel| rgba.iter().skip(channel).step_by(4).copied().collect()).collect();
+    let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
+    Ok(Picture::of_planes(width, height, &planes))
 }
 
 /// `[height, width, 4]`, fully opaque.

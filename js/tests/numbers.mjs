@@ -46,6 +46,7 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
       },
       similar: model.similarity(fish, { patch: 27 }),
       place: model.similarity(fish, { x: 3.5 * 32, y: 2.5 * 32 }),
+      compared: await model.compare(model, ['fish.jpg', pixels], { resolution }),
       // In a frame that is the same the place is where it was.
       followed: await model.follow([fish, 'fish.jpg', fish], { x: 100, y: 90 }, { resolution, radius: 1 }),
       isolated: crossOriginIsolated,
@@ -73,6 +74,11 @@ export async function compare(page, { device, worker, tolerance, numbers, check 
   near('colours in blocks, without background', colours(found.other.pca, numbers.other.pca), 2);
   near('similarity', apart(found.similar, cosine(numbers.fish.patches, 27)));
   near('similarity by place', apart(found.place, found.similar), 0);
+  const { cka, neighbours, images: both } = found.compared;
+  check(`${name}: a model agrees with itself`, Math.abs(cka - 1) < 1e-3 && neighbours === 1, [cka, neighbours]);
+  near('its colours beside itself', colours(both[0].own.pca, numbers.fish.pca), 2);
+  near('and turned onto its own', colours(both[1].other.pca, numbers.drawn.pca), 3);
+  near('the features of both', apart(both[1].other.features.patches, found.drawn.patches), 0);
   const [first, ...later] = found.followed;
   check(`${name}: a place begins where it was said`, Math.hypot(first.x - 100, first.y - 90) < 1e-3 && first.seen, first);
   // Patches of 32 pixels.

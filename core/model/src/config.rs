@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::PatchGrid;
 use super::rope::RopeConfig;
+use dinoscope_data::channels::ChannelStatistics;
 
 /// The feed-forward network of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,9 @@ pub struct VitConfig {
     pub interpolation: PosEmbedInterpolation,
     /// Stochastic-depth rate of every block (uniform), used in training only.
     pub drop_path: f64,
+    /// What its pictures are normalised by, and how many channels they have.
+    #[serde(default = "ChannelStatistics::image_net")]
+    pub pixels: ChannelStatistics,
 }
 
 /// Hidden width of a SwiGLU that was asked for `requested`: two thirds, rounded up to a multiple of 8.
@@ -116,6 +120,7 @@ impl VitConfig {
             norm_eps: NORM_EPS,
             interpolation: PosEmbedInterpolation::OFFSET,
             drop_path: 0.0,
+            pixels: ChannelStatistics::image_net(),
         }
     }
 
@@ -123,6 +128,12 @@ impl VitConfig {
     pub fn with_swiglu(mut self) -> Self {
         self.ffn = FfnKind::SwiGlu;
         self.hidden = swiglu_hidden(4 * self.dim);
+        self
+    }
+
+    /// The same backbone for pictures of so many channels.
+    pub fn with_channels(mut self, channels: usize) -> Self {
+        self.pixels = ChannelStatistics::usual(channels);
         self
     }
 
@@ -136,6 +147,11 @@ impl VitConfig {
     pub fn with_rope(mut self) -> Self {
         (self.rope, self.key_bias, self.norm_eps) = (Some(RopeConfig::default()), false, ROPE_NORM_EPS);
         self
+    }
+
+    /// Channels of its pictures.
+    pub fn channels(&self) -> usize {
+        self.pixels.channels()
     }
 
     /// Dimensions of a head.
@@ -169,7 +185,7 @@ impl VitConfig {
         let d = self.dim;
         let positions = if self.rope.is_some() { 0 } else { (1 + self.grid.area()) * d };
         let tokens = d * (1 + self.registers + 1) + positions;
-        let patch = 3 * self.patch * self.patch * d + d;
+        let patch = self.channels() * self.patch * self.patch * d + d;
         let attention = 3 * d * d + if self.qkv_bias { 3 * d } else { 0 } + d * d + d;
         let ffn = match self.ffn {
             FfnKind::Mlp => 2 * d * self.hidden + self.hidden + d,

@@ -7,7 +7,8 @@ use crate::vit::{LayerSelection, VitOutput};
 use crate::{Vit, VitConfig};
 use dinoscope_analysis::PatchFeatures;
 use dinoscope_base::parallel;
-use dinoscope_data::augment::{eval_view, normalize, resize_to};
+use dinoscope_data::augment::{eval_view, resize_to};
+use dinoscope_data::channels::ChannelStatistics;
 use dinoscope_data::source::PictureSource;
 use dinoscope_data::{DataError, Picture};
 
@@ -29,18 +30,18 @@ pub fn whole_view(picture: &Picture, resolution: usize, patch: usize) -> Picture
     resize_to(picture, width, height)
 }
 
-/// Pictures of one size as a normalised tensor, `[pictures, 3, height, width]`.
+/// Pictures of one size as a normalised tensor, `[pictures, channels, height, width]`.
 ///
 /// # Panics
 /// When the pictures differ in size or there are none.
-pub fn to_tensor(pictures: &[Picture], device: &Device) -> Tensor<4> {
+pub fn to_tensor(pictures: &[Picture], pixels: &ChannelStatistics, device: &Device) -> Tensor<4> {
     let (width, height) = (pictures[0].width, pictures[0].height);
-    let mut values = Vec::with_capacity(pictures.len() * 3 * width * height);
+    let mut values = Vec::with_capacity(pictures.len() * pixels.channels() * width * height);
     for picture in pictures {
         assert_eq!((picture.width, picture.height), (width, height), "pictures of one size");
-        values.extend(normalize(picture));
+        values.extend(pixels.normalize(picture));
     }
-    Tensor::from_data(TensorData::new(values, [pictures.len(), 3, height, width]), device)
+    Tensor::from_data(TensorData::new(values, [pictures.len(), pixels.channels(), height, width]), device)
 }
 
 /// Features of one view.
@@ -61,7 +62,8 @@ pub async fn view_features(
     view: &Picture,
     device: &Device,
 ) -> Result<ViewFeatures, ExecutionError> {
-    let features = backbone.forward(to_tensor(std::slice::from_ref(view), device), None);
+    let features =
+        backbone.forward(to_tensor(std::slice::from_ref(view), &backbone.config.pixels, device), None);
     to_host(features, backbone, view).await
 }
 
@@ -79,7 +81,7 @@ pub async fn views_features_pausing(
     device: &Device,
     pause: impl AsyncFnMut() -> bool,
 ) -> Result<Option<Vec<ViewFeatures>>, ExecutionError> {
-    let features = backbone.forward_pausing(to_tensor(views, device), pause).await;
+    let features = backbone.forward_pausing(to_tensor(views, &backbone.config.pixels, device), pause).await;
     let Some(features) = features else { return Ok(None) };
     let VitConfig { patch, dim, .. } = backbone.config;
     let (rows, cols) = (views[0].height / patch, views[0].width / patch);
@@ -104,7 +106,7 @@ pub async fn view_attention_pausing(
     device: &Device,
     pause: impl AsyncFnMut() -> bool,
 ) -> Result<Option<Vec<f32>>, ExecutionError> {
-    let images = to_tensor(std::slice::from_ref(view), device);
+    let images = to_tensor(std::slice::from_ref(view), &backbone.config.pixels, device);
     match backbone.attention_pausing(images, block, Some(query), pause).await {
         Some(attention) => read(attention).await.map(Some),
         None => Ok(None),
@@ -135,7 +137,12 @@ pub async fn view_attention(
     query: usize,
     device: &Device,
 ) -> Result<Vec<f32>, ExecutionError> {
-    read(backbone.attention(to_tensor(std::slice::from_ref(view), device), block, Some(query))).await
+    read(backbone.attention(
+        to_tensor(std::slice::from_ref(view), &backbone.config.pixels, device),
+        block,
+        Some(query),
+    ))
+    .await
 }
 
 /// What [`view_features`] and [`view_attention`] give, in one pass.
@@ -149,7 +156,7 @@ pub async fn view_features_and_attention(
     query: usize,
     device: &Device,
 ) -> Result<(ViewFeatures, Vec<f32>), ExecutionError> {
-    let images = to_tensor(std::slice::from_ref(view), device);
+    let images = to_tensor(std::slice::from_ref(view), &backbone.config.pixels, device);
     let (features, attention) = backbone.forward_with_attention(images, block, Some(query));
     Ok((to_host(features, backbone, view).await?, read(attention).await?))
 }
@@ -186,8 +193,11 @@ pub async fn embed(
     wanted: ImageFeatureSpec,
     device: &Device,
 ) -> Result<Vec<f32>, ExecutionError> {
-    let layers =
-        backbone.intermediate_layers(to_tensor(views, device), LayerSelection::Last(wanted.blocks), true);
+    let layers = backbone.intermediate_layers(
+        to_tensor(views, &backbone.config.pixels, device),
+        LayerSelection::Last(wanted.blocks),
+        true,
+    );
     assert_eq!(layers.len(), wanted.blocks, "blocks to look behind");
     let mut parts: Vec<Tensor<2>> = layers.iter().map(|layer| layer.cls.clone()).collect();
     if let Some(last) = layers.last().filter(|_| wanted.patch_mean) {

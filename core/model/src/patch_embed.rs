@@ -16,21 +16,21 @@ pub struct PatchEmbed {
 /// Weights of the patch convolution.
 #[derive(Module, Debug)]
 pub struct PatchProjection {
-    /// `[dim, 3, patch, patch]`
+    /// `[dim, channels, patch, patch]`
     pub weight: Param<Tensor<4>>,
     /// `[dim]`
     pub bias: Param<Tensor<1>>,
 }
 
 impl PatchEmbed {
-    /// PyTorch's default for convolutions: uniform over ±1/√(3 patch²). The ViT's own initialisation skips it.
-    pub fn init(patch: usize, dim: usize, draw: &mut WeightInit, device: &Device) -> Self {
-        let bound = 1.0 / ((3 * patch * patch) as f32).sqrt();
-        let weight = uniform([dim, 3, patch, patch], bound, draw, device);
+    /// PyTorch's default for convolutions: uniform over ±1/√(channels patch²). The ViT's own initialisation skips it.
+    pub fn init(channels: usize, patch: usize, dim: usize, draw: &mut WeightInit, device: &Device) -> Self {
+        let bound = 1.0 / ((channels * patch * patch) as f32).sqrt();
+        let weight = uniform([dim, channels, patch, patch], bound, draw, device);
         Self { proj: PatchProjection { weight, bias: uniform([dim], bound, draw, device) } }
     }
 
-    /// `[batch, 3, height, width]` to `[batch, (height / patch) (width / patch), dim]`, patches row by row.
+    /// `[batch, channels, height, width]` to `[batch, (height / patch) (width / patch), dim]`, patches row by row.
     ///
     /// Patches do not overlap, so the convolution is a rearrangement and one matrix product.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {

@@ -40,7 +40,7 @@ pub struct Vit {
 /// Crops of one size on their way in.
 #[derive(Clone, Debug)]
 pub struct VitInput {
-    /// `[batch, 3, height, width]`, normalised; both sides are multiples of the patch.
+    /// `[batch, channels, height, width]`, normalised; both sides are multiples of the patch.
     pub images: Tensor<4>,
     /// `[batch, patches]`: true where the student must guess.
     pub masks: Option<Tensor<2, Bool>>,
@@ -139,7 +139,7 @@ impl Vit {
             mask_token: constant([1, dim], 0.0, device),
             register_tokens: (config.registers > 0)
                 .then(|| normal([1, config.registers, dim], tokens, draw, device)),
-            patch_embed: PatchEmbed::init(config.patch, dim, draw, device),
+            patch_embed: PatchEmbed::init(config.channels(), config.patch, dim, draw, device),
             blocks: (0..config.depth).map(|_| TransformerBlock::init(config, draw, device)).collect(),
             norm: LayerNorm::init(dim, config.norm_eps, device),
             config: config.clone(),
@@ -292,7 +292,7 @@ impl Vit {
         EmbeddedBatch { x, packing: Arc::new(SequencePacking { groups: vec![group] }), rope }
     }
 
-    /// Where the patches of pictures `[batch, 3, height, width]` are.
+    /// Where the patches of pictures `[batch, channels, height, width]` are.
     fn rope_grid(&self, images: &Tensor<4>) -> RopeGrid {
         let ([_, _, height, width], patch) = (images.dims(), self.config.patch);
         RopeGrid { prefix: self.config.prefix(), rows: height / patch, cols: width / patch }

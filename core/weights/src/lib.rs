@@ -31,6 +31,7 @@ use layouts::{
 mod tests;
 
 pub use dinoscope_base::state_dict::{HostTensor, StateDict};
+use dinoscope_data::MAX_CHANNELS;
 use dinoscope_model::config::VitConfig;
 use dinoscope_model::grid::PatchGrid;
 pub use error::WeightsError;
@@ -39,6 +40,7 @@ pub use inspect::{
     TensorSummary, ValueSummary, WeightsSummary, inspect, inspect_bytes, inspect_bytes_part, inspect_part,
 };
 pub use layouts::{KEY_LAYOUTS, KeyLayout, KeyLayoutEntry};
+pub use pixels::{change_channels, renormalize};
 pub use plan::HEADS_UNKNOWN;
 pub use safetensors::WeightsDtype;
 pub use save::{save, save_as, save_with_heads, to_bytes};
@@ -123,62 +125,80 @@ pub struct WeightsLoadOptions<'a> {
     /// Rows and columns of its positions.
     pub grid: Option<PatchGrid>,
     /// Which of several backbones: its prefix, a part of that between full stops, or a word of it (`teacher`, `ema`). It
-    /// may say how many heads there are, too: `heads=6`, `teacher,heads=6`.
+    /// may say how many heads there are, too, and how many channels there shall be: `heads=6`, `teacher,heads=6`,
+    /// `channels=1`.
     pub part: Option<&'a str>,
+    /// How many channels a model of three colours shall have: one for grey pictures, or more.
+    pub channels: Option<usize>,
 }
 
 impl WeightsLoadOptions<'_> {
-    /// The same with heads taken out of the part.
+    /// The same with heads and channels taken out of the part.
     ///
     /// # Errors
-    /// If the part says a number of heads that is none.
+    /// If the part says a number of them that is none.
     fn split(self, file: &str) -> Result<Self, WeightsError> {
-        let Some(PartOfName { part, heads }) = self.part.map(PartOfName::of) else { return Ok(self) };
-        let heads = match heads {
-            None => None,
-            Some(text) => match text.parse().ok().filter(|heads| *heads > 0) {
-                Some(heads) => Some(heads),
+        let Some(said) = self.part.map(PartOfName::of) else { return Ok(self) };
+        let number = |text: Option<&str>, key: &str, what: &str, most: usize| match text {
+            None => Ok(None),
+            Some(text) => match text.parse().ok().filter(|number| (1..=most).contains(number)) {
+                Some(number) => Ok(Some(number)),
                 None => {
-                    let reason = format!("heads={text} is no number of attention heads, such as heads=6");
-                    return Err(WeightsError::Unsupported { file: file.into(), reason });
+                    let reason = format!("{key}{text} is no number of {what}, such as {key}6");
+                    Err(WeightsError::Unsupported { file: file.into(), reason })
                 }
             },
         };
-        Ok(Self { part, heads: self.heads.or(heads), ..self })
+        let heads = number(said.heads, PartOfName::HEADS, "attention heads", usize::MAX)?;
+        let channels = number(said.channels, PartOfName::CHANNELS, "channels", MAX_CHANNELS)?;
+        Ok(Self {
+            part: said.part,
+            heads: self.heads.or(heads),
+            channels: self.channels.or(channels),
+            ..self
+        })
     }
 }
 
-/// What a part says, `NAME`, `heads=N` or `NAME,heads=N`, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a part says, `NAME`, `heads=N`, `channels=N`, or several of these with commas between, taken apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartOfName<'a> {
     /// The backbone.
     pub part: Option<&'a str>,
     /// How many heads, as it was written.
     pub heads: Option<&'a str>,
+    /// How many channels, as it was written.
+    pub channels: Option<&'a str>,
 }
 
 impl<'a> PartOfName<'a> {
     const HEADS: &'static str = "heads=";
+    const CHANNELS: &'static str = "channels=";
 
     /// Takes `text` apart.
     pub fn of(text: &'a str) -> Self {
-        match text.rsplit_once(Self::HEADS) {
-            Some((before, heads)) if before.is_empty() || before.ends_with(',') => {
-                let part = before.strip_suffix(',').filter(|part| !part.is_empty());
-                Self { part, heads: Some(heads) }
+        let (mut said, mut rest) = (Self::default(), Some(text));
+        // From the end: what stands before may be any name.
+        while let Some(all) = rest {
+            let (before, last) =
+                all.rsplit_once(',').map_or((None, all), |(before, last)| (Some(before), last));
+            match (last.strip_prefix(Self::HEADS), last.strip_prefix(Self::CHANNELS)) {
+                (Some(heads), _) if said.heads.is_none() => said.heads = Some(heads),
+                (_, Some(channels)) if said.channels.is_none() => said.channels = Some(channels),
+                _ => break,
             }
-            _ => Self { part: Some(text), heads: None },
+            rest = before;
         }
+        Self { part: rest.filter(|part| !part.is_empty() || said == Self::default()), ..said }
     }
 
     /// Put together again; `None` when it says nothing.
     pub fn text(self) -> Option<String> {
-        match (self.part, self.heads) {
-            (None, None) => None,
-            (Some(part), None) => Some(part.to_owned()),
-            (None, Some(heads)) => Some(format!("{}{heads}", Self::HEADS)),
-            (Some(part), Some(heads)) => Some(format!("{part},{}{heads}", Self::HEADS)),
-        }
+        let heads = self.heads.map(|heads| format!("{}{heads}", Self::HEADS));
+        let channels = self.channels.map(|channels| format!("{}{channels}", Self::CHANNELS));
+        let all: Vec<String> =
+            self.part.map(str::to_owned).into_iter().chain(heads).chain(channels).collect();
+        (!all.is_empty()).then(|| all.join(","))
     }
 }
 

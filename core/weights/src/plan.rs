@@ -3,7 +3,7 @@
 //! Everything that can be wrong with names and shapes is found here, before any number is read.
 
 use super::backbone_keys::{self, BackboneKeys};
-use super::pixels::PixelNormalization;
+use super::pixels::{PixelNormalization, change_channels, renormalize};
 use super::pos_embed::{PosEmbedInfo, PosEmbedLayout};
 use super::released::{DINOV3_LICENCE, ReleasedDinov3};
 use super::rope_tensors::RopeTensors;
@@ -14,6 +14,8 @@ use super::{
     HostTensor, KeyLayout, LoadedWeights, StateDict, WeightsError, WeightsLoadOptions, finite, heads,
     official, unsupported_models,
 };
+use dinoscope_data::RGB;
+use dinoscope_data::channels::ChannelStatistics;
 use dinoscope_model::config::{PosEmbedInterpolation, VitConfig, is_norm_eps};
 use dinoscope_model::grid::PatchGrid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +58,10 @@ pub(super) struct WeightsLoadPlan {
     positions: Option<PosEmbedLayout>,
     /// The file's rotary positions, where it holds them.
     rope: RopeTensors,
-    pixels: Option<PixelNormalization>,
+    /// What the file's pictures are normalised by, where it is not what everything here is.
+    pixels: Option<ChannelStatistics>,
+    /// How many channels it is to have, where a person asks for others than its own.
+    channels: Option<usize>,
 }
 
 /// Decide how to read `source`, with what lies `beside` it and what a person says of it.
@@ -170,7 +175,7 @@ fn read_names(
         _ => notes.push("its registers have positions; they are added to the registers here".into()),
     }
     let heads = plan_heads(source, &found, &config, &mut notes);
-    let mut pixels = told.pixels;
+    let mut pixels = told.pixels.clone();
     if rope && own_is_absent {
         let released = ReleasedDinov3::of(file);
         notes.extend(released.is_some().then(|| DINOV3_LICENCE.to_owned()));
@@ -178,9 +183,27 @@ fn read_names(
             pixels = pixels.or(Some((PixelNormalization::satellite(), "sat493m in its name")));
         }
     }
-    notes.extend(pixels.and_then(|(pixels, whose)| pixels.note(whose)));
-    let pixels = pixels.map(|(pixels, _)| pixels);
-    Ok(WeightsLoadPlan { takes, heads, config, layout: names.layout, notes, positions, rope: rotary, pixels })
+    notes.extend(pixels.as_ref().and_then(|(pixels, whose)| pixels.note(whose)));
+    let pixels = pixels.map(|(pixels, _)| pixels.statistics());
+    let channels = reading.channels.filter(|channels| *channels != config.channels());
+    if let Some(channels) = channels
+        && config.channels() != RGB
+    {
+        let reason = format!(
+            "it has {} channels, and is to have {channels}: only a model of three colours can be made one of others; leave \
+             channels out",
+            config.channels()
+        );
+        return Err(WeightsError::Unsupported { file: file.into(), reason });
+    }
+    if config.channels() != RGB && own_is_absent && pixels.is_none() {
+        let channels = config.channels();
+        notes.push(format!(
+            "the file does not say what its {channels} channels are normalised by; a mean and a deviation of 0.5 are assumed"
+        ));
+    }
+    let layout = names.layout;
+    Ok(WeightsLoadPlan { takes, heads, config, layout, notes, positions, rope: rotary, pixels, channels })
 }
 
 /// Says that a config.json is of pictures of another size.
@@ -214,6 +237,9 @@ fn apply_own(
     set_heads(config, own.heads, file, CONFIG_KEY)?;
     if own.interpolation.offset.is_finite() && own.interpolation.offset.abs() < 1.0 {
         config.interpolation = own.interpolation;
+    }
+    if own.pixels.is_sound() && own.channels() == config.channels() {
+        config.pixels = own.pixels.clone();
     }
     if is_norm_eps(own.norm_eps) {
         config.norm_eps = own.norm_eps;
@@ -453,8 +479,13 @@ impl WeightsLoadPlan {
         }
         let mut config = self.config;
         self.rope.read(source, &mut backbone, &mut config)?;
-        if let Some(pixels) = self.pixels {
-            pixels.fold(&mut backbone);
+        match self.pixels {
+            Some(pixels) if config.channels() == RGB => renormalize(&mut backbone, &pixels, &config.pixels),
+            Some(pixels) => config.pixels = pixels,
+            None => {}
+        }
+        if let Some(channels) = self.channels {
+            config.pixels = change_channels(&mut backbone, &config.pixels, channels);
         }
         let (layout, mut notes) = (self.layout, self.notes);
         let mut heads = BTreeMap::new();

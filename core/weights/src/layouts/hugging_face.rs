@@ -4,6 +4,8 @@ use super::{KeyLayout, KeyLayoutEntry, hugging_face_rope};
 use crate::safetensors::{OutputTensor, WeightsDtype};
 use crate::shapes::{parse_index, split_block};
 use crate::{StateDict, WeightsError};
+use dinoscope_data::RGB;
+use dinoscope_data::channels::ChannelStatistics;
 use dinoscope_model::config::{FfnKind, PosEmbedInterpolation, VitConfig, swiglu_hidden};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -186,7 +188,7 @@ pub fn config_json(config: &VitConfig, dtype: WeightsDtype) -> Result<String, We
         "mlp_ratio": mlp_ratio(config)?,
         "model_type": if registers { "dinov2_with_registers" } else { "dinov2" },
         "num_attention_heads": config.heads,
-        "num_channels": 3,
+        "num_channels": config.channels(),
         "num_hidden_layers": config.depth,
         "out_features": [format!("stage{}", config.depth)],
         "out_indices": [config.depth],
@@ -241,26 +243,26 @@ pub fn crop_side(config: &VitConfig) -> usize {
 }
 
 /// `preprocessor_config.json` of a Hugging Face folder: the middle of the picture at the size that positions are stored
-/// for, at most 224 pixels, and ImageNet's statistics. For the released models these are the files of their folders.
+/// for, at most 224 pixels, and what its pictures are normalised by. For the released models these are the files of their folders.
 pub fn preprocessor_json(config: &VitConfig) -> String {
     let side = crop_side(config);
-    preprocessor(side, side)
+    preprocessor(side, side, &config.pixels)
 }
 
 /// [`preprocessor_json`] for pictures of `height` by `width` pixels: a square is cut out of the middle, to anything else
 /// the whole picture is resized.
-pub(crate) fn preprocessor(height: usize, width: usize) -> String {
+pub(crate) fn preprocessor(height: usize, width: usize, pixels: &ChannelStatistics) -> String {
     let is_square = height == width;
     let sides = json!({ "height": height, "width": width });
     let mut out = json!({
         "do_center_crop": is_square,
-        "do_convert_rgb": true,
+        "do_convert_rgb": pixels.channels() == RGB,
         "do_normalize": true,
         "do_rescale": true,
         "do_resize": true,
-        "image_mean": [0.485, 0.456, 0.406],
+        "image_mean": as_written(&pixels.mean),
         "image_processor_type": "BitImageProcessor",
-        "image_std": [0.229, 0.224, 0.225],
+        "image_std": as_written(&pixels.deviation),
         "resample": 3,
         "rescale_factor": 0.003_921_568_627_450_98,
         "size": if is_square { json!({ "shortest_edge": shortest_edge(height) }) } else { sides.clone() },
@@ -269,6 +271,11 @@ pub(crate) fn preprocessor(height: usize, width: usize) -> String {
         out["crop_size"] = sides;
     }
     format!("{out:#}\n")
+}
+
+/// Floats as people write them: 0.485, and not the nearest of 64 bits.
+pub(crate) fn as_written(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| v.to_string().parse().unwrap_or(f64::from(*v))).collect()
 }
 
 /// What the shorter side of a picture becomes before the middle is cut out: 256 pixels for 224.

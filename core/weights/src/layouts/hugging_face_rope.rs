@@ -141,7 +141,7 @@ pub(crate) fn config_json(config: &VitConfig, rope: &RopeConfig, dtype: WeightsD
         "mlp_bias": true,
         "model_type": MODEL_TYPE,
         "num_attention_heads": config.heads,
-        "num_channels": 3,
+        "num_channels": config.channels(),
         "num_hidden_layers": config.depth,
         "num_register_tokens": config.registers,
         "out_features": [format!("stage{}", config.depth)],

@@ -2,6 +2,8 @@
 
 use crate::pos_embed::PosEmbedInfo;
 use crate::{KeyLayout, StateDict, WeightsError};
+use dinoscope_data::channels::ChannelStatistics;
+use dinoscope_data::{MAX_CHANNELS, RGB};
 use dinoscope_model::config::{FfnKind, NORM_EPS, PosEmbedInterpolation, ROPE_NORM_EPS, VitConfig};
 use dinoscope_model::grid::PatchGrid;
 use dinoscope_model::rope::RopeConfig;
@@ -20,7 +22,7 @@ const MAX_EXTENT: usize = 1 << 18;
 pub fn expected_shapes(config: &VitConfig) -> Vec<(String, Vec<usize>)> {
     let d = config.dim;
     let mut shapes: Vec<(String, Vec<usize>)> = vec![
-        ("patch_embed.proj.weight".into(), vec![d, 3, config.patch, config.patch]),
+        ("patch_embed.proj.weight".into(), vec![d, config.channels(), config.patch, config.patch]),
         ("patch_embed.proj.bias".into(), vec![d]),
         ("mask_token".into(), vec![1, d]),
         ("cls_token".into(), vec![1, 1, d]),
@@ -146,11 +148,11 @@ pub(crate) fn infer(shapes: &Shapes, file: &str, rope: bool) -> Result<(VitConfi
 
     let patch_key = "patch_embed.proj.weight";
     let patch_shape = shapes.get(patch_key).ok_or_else(|| missing(patch_key, vec![dim, 3, 14, 14]))?;
-    let [_, 3, patch, width] = patch_shape[..] else {
-        return Err(wrong_shape(file, patch_key, &[dim, 3, 14, 14], patch_shape));
+    let [_, channels @ 1..=MAX_CHANNELS, patch, width] = patch_shape[..] else {
+        return Err(wrong_shape(file, patch_key, &[dim, RGB, 14, 14], patch_shape));
     };
     if patch != width {
-        return Err(wrong_shape(file, patch_key, &[dim, 3, patch, patch], patch_shape));
+        return Err(wrong_shape(file, patch_key, &[dim, channels, patch, patch], patch_shape));
     }
 
     let positions = match shapes.get("pos_embed").map(|shape| &shape[..]) {
@@ -228,6 +230,7 @@ pub(crate) fn infer(shapes: &Shapes, file: &str, rope: bool) -> Result<(VitConfi
             PosEmbedInterpolation::OFFSET
         },
         drop_path: 0.0,
+        pixels: ChannelStatistics::usual(channels),
     };
     Ok((config, positions))
 }

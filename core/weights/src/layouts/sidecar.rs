@@ -85,7 +85,7 @@ impl SidecarConfig {
             }
         }
         if let Some(json) = beside.preprocessor.as_ref().filter(|_| layout == KeyLayout::HuggingFace) {
-            told.pixels = PixelNormalization::hugging_face(json, file)?
+            told.pixels = PixelNormalization::hugging_face(json, sizes.channels(), file)?
                 .map(|pixels| (pixels, "preprocessor_config.json"));
         }
         Ok(told)
@@ -269,7 +269,8 @@ impl ConfigJsonReader<'_> {
             norm_eps: eps.into_iter().flatten().next(),
             grid: self.grid(args.get("img_size")).or_else(|| self.grid(input.as_ref())),
             patches_alone: args.get("no_embed_class").and_then(Value::as_bool),
-            pixels: PixelNormalization::timm(cfg, self.file)?.map(|pixels| (pixels, "config.json")),
+            pixels: PixelNormalization::timm(cfg, self.sizes.channels(), self.file)?
+                .map(|pixels| (pixels, "config.json")),
             ..SidecarConfig::default()
         })
     }

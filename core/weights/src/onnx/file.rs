@@ -6,7 +6,7 @@ use super::OnnxInputSize;
 use super::backbone::{CLS, INPUT, TOKENS};
 use super::graph::{OnnxConstant, OnnxConstantValues, OnnxDimension, OnnxGraph, number, value_info};
 use super::proto::{ProtoMessage, prefix};
-use dinoscope_data::augment::{MEAN, STD};
+use dinoscope_data::RGB;
 use dinoscope_model::config::VitConfig;
 
 /// Longest message that readers of protocol buffers take.
@@ -15,6 +15,10 @@ pub(super) const LONGEST: u64 = i32::MAX as u64;
 const SMALL: u64 = 1024;
 /// Numbers in a file of their own start on a page, so that they can be mapped.
 const PAGE: u64 = 4096;
+
+fn joined(values: &[f32]) -> String {
+    values.iter().map(f32::to_string).collect::<Vec<_>>().join(", ")
+}
 
 /// A model on its way into a file.
 pub(super) struct OnnxModelWriter<'g, 'a> {
@@ -34,8 +38,8 @@ impl<'g, 'a> OnnxModelWriter<'g, 'a> {
         let about = [
             ("patch_size", config.patch.to_string()),
             ("num_register_tokens", config.registers.to_string()),
-            ("image_mean", MEAN.map(|v| v.to_string()).join(", ")),
-            ("image_std", STD.map(|v| v.to_string()).join(", ")),
+            ("image_mean", joined(&config.pixels.mean)),
+            ("image_std", joined(&config.pixels.deviation)),
             ("size", size.to_string()),
         ];
         let outer = ProtoMessage::default()
@@ -61,11 +65,16 @@ impl<'g, 'a> OnnxModelWriter<'g, 'a> {
         };
         let batch = || OnnxDimension::Named("batch_size");
         let dim = || OnnxDimension::Known(config.dim);
-        let input = "RGB, scaled to 0 to 1, normalised by image_mean and image_std";
+        let channels = config.channels();
+        let of = if channels == RGB { "RGB".to_owned() } else { format!("{channels} channels") };
+        let input = format!("{of}, scaled to 0 to 1, normalised by image_mean and image_std");
         let inner = ProtoMessage::default()
             .each(&graph.nodes, |m, node| m.message(number::NODE, node))
             .text(2, "dinov2")
-            .message(11, &value_info(INPUT, &[batch(), OnnxDimension::Known(3), height, width], input))
+            .message(
+                11,
+                &value_info(INPUT, &[batch(), OnnxDimension::Known(channels), height, width], &input),
+            )
             .message(12, &value_info(TOKENS, &[batch(), tokens, dim()], "CLS, registers, patches row by row"))
             .message(12, &value_info(CLS, &[batch(), dim()], "the CLS token"));
         Self { graph, outer, inner, beside: None }

@@ -44,7 +44,7 @@ pub fn save_folder(
     let json = format!("{json:#}\n");
     let pictures = match size {
         OnnxInputSize::Free => hugging_face::preprocessor_json(config),
-        OnnxInputSize::Fixed { height, width } => hugging_face::preprocessor(height, width),
+        OnnxInputSize::Fixed { height, width } => hugging_face::preprocessor(height, width, &config.pixels),
     };
     write_atomically(&path.join("preprocessor_config.json"), |out| out.write_all(pictures.as_bytes()))?;
     write_atomically(&path.join("config.json"), |out| out.write_all(json.as_bytes()))

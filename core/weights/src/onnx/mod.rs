@@ -1,6 +1,6 @@
 //! Backbones as ONNX files, for the many runtimes that read them: onnxruntime, transformers.js, OpenVINO, CoreML tools.
 //!
-//! Input and outputs have the names of Hugging Face's exports: `pixel_values` `[batch, 3, height, width]`, normalised
+//! Input and outputs have the names of Hugging Face's exports: `pixel_values` `[batch, channels, height, width]`, normalised
 //! as [`super::preprocessor_json`] says; `last_hidden_state` `[batch, 1 + registers + patches, dim]` and
 //! `pooler_output` `[batch, dim]`, the CLS token, both after the final norm. Operators are those of opset 17, numbers
 //! are f32. The writer is our own: ONNX is a handful of messages in protocol buffers.
